@@ -1,0 +1,223 @@
+//! Where every file lives, and every environment variable that mcpwrap reads for itself.
+//!
+//! *Always* the XDG directories, on macOS too, or all beneath `$MCPWRAP_HOME`. *Never* creates
+//! anything: the modules that write ask `files` for their directory. `launch.rs` is the only other
+//! module that reads the environment, for what the server inherits.
+
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Code, Error, Result};
+
+/// Puts everything (config.toml, policies/, state/, data/, run/) beneath one directory.
+pub const MCPWRAP_HOME: &str = "MCPWRAP_HOME";
+/// The level of the diagnostics in the log directory: error, warn, info, debug or trace.
+pub const MCPWRAP_LOG: &str = "MCPWRAP_LOG";
+/// Policies of the machine's administrator. They win over a user's policy and need no grant.
+pub const MANAGED_POLICIES: &str = "/etc/mcpwrap/policies";
+/// Settings of the machine's administrator.
+pub const MANAGED_CONFIG: &str = "/etc/mcpwrap/config.toml";
+
+/// Set by AI agents in the commands that they run. Source: seen in the environments of Claude Code,
+/// Gemini CLI, opencode, Codex, Cursor's agent and Copilot.
+const AGENT_VARIABLES: &[&str] = &[
+    "CLAUDECODE", "CLAUDE_CODE_ENTRYPOINT", "GEMINI_CLI", "OPENCODE", "AI_AGENT", "CODEX_SANDBOX",
+    "CURSOR_AGENT", "COPILOT_AGENT_SESSION_ID",
+];
+
+/// The directories of this user.
+#[derive(Clone, Debug)]
+pub struct Dirs {
+    home: PathBuf,
+    config: PathBuf,
+    state: PathBuf,
+    data: PathBuf,
+    runtime: Vec<PathBuf>,
+}
+
+impl Dirs {
+    /// Reads `MCPWRAP_HOME`, `HOME` and the `XDG_*_HOME` variables.
+    ///
+    /// # Errors
+    /// `home-unusable` if there is no home, if it is not absolute, or if it belongs to another user
+    /// (as under `sudo` with the user's `HOME`).
+    pub fn from_env() -> Result<Self> {
+        let home = absolute(variable("HOME")).map(|home| (home, "HOME"));
+        let own = absolute(variable(MCPWRAP_HOME)).map(|own| (own, MCPWRAP_HOME));
+        let Some((base, name)) = own.clone().or_else(|| home.clone()) else {
+            return Err(Error::new(Code::HomeUnusable, "no directory for mcpwrap's files")
+                .cause("`HOME` is not set to an absolute path, and neither is `MCPWRAP_HOME`")
+                .hint("set `HOME`, as your login shell does"));
+        };
+        check_owner(&base, name)?;
+        if let Some((own, _)) = own {
+            return Ok(Self {
+                home: home.map_or_else(|| own.clone(), |(home, _)| home),
+                config: own.clone(),
+                state: own.join("state"),
+                data: own.join("data"),
+                runtime: vec![own.join("run")],
+            });
+        }
+        let xdg = |name, default: &str| {
+            absolute(variable(name)).unwrap_or_else(|| base.join(default)).join("mcpwrap")
+        };
+        let state = xdg("XDG_STATE_HOME", ".local/state");
+        let uid = nix::unistd::geteuid();
+        let standard = PathBuf::from(format!("/run/user/{uid}"));
+        let mut runtime: Vec<_> = absolute(variable("XDG_RUNTIME_DIR"))
+            .into_iter()
+            .chain(Some(standard))
+            .filter(|dir| owner(dir) == Some(uid.as_raw()))
+            .map(|dir| dir.join("mcpwrap"))
+            .collect();
+        runtime.push(state.join("run"));
+        runtime.dedup();
+        Ok(Self {
+            config: xdg("XDG_CONFIG_HOME", ".config"),
+            data: xdg("XDG_DATA_HOME", ".local/share"),
+            home: base,
+            state,
+            runtime,
+        })
+    }
+
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// `config.toml`: the store and the defaults.
+    pub fn config_file(&self) -> PathBuf {
+        self.config.join("config.toml")
+    }
+
+    /// One policy a server, `SERVER.toml`.
+    pub fn policies(&self) -> PathBuf {
+        self.config.join("policies")
+    }
+
+    /// The vault file of the `file` store.
+    pub fn vault_file(&self) -> PathBuf {
+        self.data.join("vault.age")
+    }
+
+    /// The vault's identity, encrypted with the user's passphrase.
+    pub fn vault_identity(&self) -> PathBuf {
+        self.data.join("vault-identity.age")
+    }
+
+    /// Everything that changes by itself.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The audit log, one file a day.
+    pub fn audit(&self) -> PathBuf {
+        self.state.join("audit")
+    }
+
+    /// One sealed grant a server.
+    pub fn grants(&self) -> PathBuf {
+        self.state.join("grants")
+    }
+
+    /// Names, profiles, dates, fingerprints of the secrets: never a value.
+    pub fn secrets_index(&self) -> PathBuf {
+        self.state.join("secrets.toml")
+    }
+
+    /// Diagnostics.
+    pub fn log(&self) -> PathBuf {
+        self.state.join("log")
+    }
+
+    /// Pinned servers, installed from their lock files.
+    pub fn packages(&self) -> PathBuf {
+        self.data.join("packages")
+    }
+
+    /// Where a supervisor puts its control socket, and everything that dies with the session.
+    pub fn runtime(&self) -> &Path {
+        self.runtime.first().map_or(&self.state, PathBuf::as_path)
+    }
+
+    /// Every place where a supervisor of this user may have put its socket: clients start us with
+    /// and without `XDG_RUNTIME_DIR`.
+    pub fn runtimes(&self) -> &[PathBuf] {
+        &self.runtime
+    }
+
+    /// A path as people write it, with `~` for the home directory.
+    pub fn tilde(&self, path: &Path) -> String {
+        path.strip_prefix(&self.home).map_or_else(
+            |_| path.display().to_string(),
+            |rest| format!("~/{}", rest.display()),
+        )
+    }
+
+    /// The opposite of [`Self::tilde`], for paths in policies.
+    pub fn expand(&self, text: &str) -> PathBuf {
+        match text.strip_prefix("~/") {
+            Some(rest) => self.home.join(rest),
+            None if text == "~" => self.home.clone(),
+            None => PathBuf::from(text),
+        }
+    }
+}
+
+/// The variable that shows that an AI agent runs this command, if there is one.
+pub fn agent_variable() -> Option<&'static str> {
+    AGENT_VARIABLES.iter().copied().find(|name| variable(name).is_some())
+}
+
+/// The wish in `MCPWRAP_LOG`.
+pub fn log_level() -> Option<String> {
+    variable(MCPWRAP_LOG)?.into_string().ok()
+}
+
+/// The user's editor: `VISUAL`, then `EDITOR`.
+pub fn editor() -> Option<OsString> {
+    variable("VISUAL").or_else(|| variable("EDITOR"))
+}
+
+/// Whether a file to be executed under that name is found, as the shell would look for it.
+pub fn search_path() -> Option<OsString> {
+    variable("PATH")
+}
+
+/// Where the session bus is, if the environment says so.
+pub fn session_bus() -> Option<OsString> {
+    variable("DBUS_SESSION_BUS_ADDRESS")
+}
+
+/// The directory in which systemd puts the credentials of a service.
+pub fn credentials_directory() -> Option<PathBuf> {
+    absolute(variable("CREDENTIALS_DIRECTORY"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place for our own variables")]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn absolute(value: Option<OsString>) -> Option<PathBuf> {
+    value.map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+fn owner(path: &Path) -> Option<u32> {
+    path.metadata().ok().filter(std::fs::Metadata::is_dir).map(|meta| meta.uid())
+}
+
+fn check_owner(base: &Path, name: &str) -> Result<()> {
+    let me = nix::unistd::geteuid().as_raw();
+    match owner(base) {
+        Some(uid) if uid != me => Err(Error::new(
+            Code::HomeUnusable,
+            format!("`{}` not used: it belongs to another user", base.display()),
+        )
+        .cause(format!("`{name}` names a directory of user {uid}, and this is user {me}"))
+        .hint("run mcpwrap as the user whose secrets it shall use, without `sudo`")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,261 @@
+//! Files that only this user may change: reading, replacing, locking.
+//!
+//! *Always* looks at the file it has open, never at a path again. *Never* follows a symlink where a
+//! file belongs, *never* opens a FIFO or device, *never* leaves half a file: a replacement is
+//! written beside the old file, synced, renamed, and its directory synced. Errors are `Problem`s
+//! without a code: the caller knows the user's noun.
+
+use std::fmt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+
+/// Nothing that mcpwrap reads for itself is larger (bytes).
+pub const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Why a file is not used.
+#[derive(Debug)]
+pub enum Problem {
+    Missing,
+    /// What is wrong with its kind, owner or mode, and the command that mends it.
+    NotPrivate { fact: String, mend: String },
+    TooLarge { bytes: u64, bytes_max: u64 },
+    Io(io::Error),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("it does not exist"),
+            Self::NotPrivate { fact, mend: _ } => f.write_str(fact),
+            Self::TooLarge { bytes, bytes_max } => {
+                write!(f, "it has {bytes} bytes, and at most {bytes_max} are read")
+            }
+            Self::Io(error) => write!(f, "{}", io_text(error)),
+        }
+    }
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Missing,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// An I/O error in words, in lower case as all our messages.
+pub fn io_text(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(
+        || error.to_string(),
+        |errno| nix::errno::Errno::from_raw(errno).desc().to_lowercase(),
+    )
+}
+
+/// Reads a whole file that only its owner may change. The owner is this user, or root.
+pub fn read_private(path: &Path) -> Result<Vec<u8>, Problem> {
+    read_private_up_to(path, FILE_BYTES_MAX)
+}
+
+/// [`read_private`] with another limit (bytes).
+pub fn read_private_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Problem> {
+    let file = open_private(path)?;
+    let mut bytes = Vec::new();
+    file.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(Problem::TooLarge { bytes: bytes.len() as u64, bytes_max });
+    }
+    Ok(bytes)
+}
+
+/// Opens a file that only its owner may change, for reading.
+pub fn open_private(path: &Path) -> Result<File, Problem> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
+        // ELOOP is Linux's and macOS's answer to O_NOFOLLOW on a symlink.
+        Err(error) if error.raw_os_error() == Some(nix::libc::ELOOP) => {
+            return Err(not_a_file(path, "a symlink"));
+        }
+        other => other?,
+    };
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(not_a_file(path, "a directory, FIFO or device"));
+    }
+    check_private(path, &meta)?;
+    Ok(file)
+}
+
+fn not_a_file(path: &Path, kind: &str) -> Problem {
+    Problem::NotPrivate {
+        fact: format!("it is {kind}, and a plain file belongs there"),
+        mend: format!("put the file itself at `{}`", path.display()),
+    }
+}
+
+/// Whether only the owner may change what this metadata belongs to, and the owner is us or root.
+fn check_private(path: &Path, meta: &std::fs::Metadata) -> Result<(), Problem> {
+    let me = nix::unistd::geteuid().as_raw();
+    let shown = path.display();
+    if meta.uid() != me && meta.uid() != 0 {
+        return Err(Problem::NotPrivate {
+            fact: format!("its owner is user {}, and this is user {me}", meta.uid()),
+            mend: format!("`sudo chown {me} {shown}`, then read it before trusting it"),
+        });
+    }
+    if meta.mode() & 0o022 != 0 {
+        return Err(Problem::NotPrivate {
+            fact: format!("other users can change it: its mode is {:04o}", meta.mode() & 0o7777),
+            mend: format!("`chmod go-w {shown}`, then read it before trusting it"),
+        });
+    }
+    Ok(())
+}
+
+/// Makes a directory (0700) with its parents, or checks the one that is there.
+pub fn ensure_dir(path: &Path) -> Result<(), Problem> {
+    match DirBuilder::new().recursive(true).mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
+        _ => {}
+    }
+    check_dir(path)
+}
+
+/// Whether only its owner may change a directory.
+pub fn check_dir(path: &Path) -> Result<(), Problem> {
+    let meta = std::fs::metadata(path)?;
+    if !meta.is_dir() {
+        return Err(Problem::NotPrivate {
+            fact: "it is not a directory".to_owned(),
+            mend: format!("move `{}` away", path.display()),
+        });
+    }
+    check_private(path, &meta)
+}
+
+/// Puts a file (0600) in the place of the old one, or a new one there: all of it or nothing.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let dir = parent(path);
+    ensure_dir(&dir)?;
+    let temporary = Temporary::new(&dir, path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(OFlag::O_NOFOLLOW.bits())
+        .open(&temporary.0)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary.0, path)?;
+    sync_dir(&dir)?;
+    Ok(())
+}
+
+/// Removes a file and makes that last. A file that is not there is no error.
+pub fn remove(path: &Path) -> Result<(), Problem> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(sync_dir(&parent(path))?),
+    }
+}
+
+/// An exclusive lock, held until the file is dropped. Waits for its turn.
+pub fn lock(path: &Path) -> Result<File, Problem> {
+    ensure_dir(&parent(path))?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC).bits())
+        .open(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Makes the entries of a directory last.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+fn parent(path: &Path) -> PathBuf {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf()
+}
+
+/// A name beside the target that is removed again if it was not renamed.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn new(dir: &Path, target: &Path) -> io::Result<Self> {
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        Ok(Self(dir.join(format!(".{name}.{}", random_hex()?))))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // After a rename there is nothing to remove.
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
+/// 16 random hex digits.
+pub fn random_hex() -> io::Result<String> {
+    let mut bytes = [0_u8; 8];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(crate::secret::hex(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    fn refused(path: &Path) -> String {
+        read_private(path).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn only_a_plain_private_file_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        assert!(matches!(read_private(&file), Err(Problem::Missing)));
+        replace(&file, b"text").unwrap();
+        assert_eq!(read_private(&file).unwrap(), b"text");
+
+        let link = dir.path().join("link");
+        symlink(&file, &link).unwrap();
+        assert!(refused(&link).contains("a symlink"));
+
+        nix::unistd::mkfifo(&dir.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(refused(&dir.path().join("fifo")).contains("FIFO"));
+        assert!(refused(dir.path()).contains("directory"));
+
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+        assert!(refused(&file).contains("0666"));
+    }
+
+    #[test]
+    fn a_large_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        replace(&file, &[b'x'; 100]).unwrap();
+        assert!(matches!(read_private_up_to(&file, 99), Err(Problem::TooLarge { .. })));
+        assert!(read_private_up_to(&file, 100).is_ok());
+    }
+
+    #[test]
+    fn a_replacement_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        replace(&file, b"one").unwrap();
+        replace(&file, b"two").unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+    }
+}

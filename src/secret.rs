@@ -1,0 +1,297 @@
+//! Secrets and the names of things.
+//!
+//! *Never* shows a value: `Secret` has no `Display`, and its `Debug` prints dots. `Secret::expose`
+//! is called only where a value has to become bytes (launch, mask forms, stores); a test counts the
+//! places. *Always* checks a name once, at the door: past it, a `ServerName` is known to be a file
+//! name and a `SecretName` to be safe in a store, a log and a terminal.
+
+use std::fmt;
+
+use hmac::{Hmac, Mac as _};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::error::{Code, Error, Result};
+
+/// A value that must not be seen. Bytes in, bytes out; wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// Takes the bytes over. The caller wipes what it copied them from.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The value itself. A test lists the modules that may call this.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether the value is too weak to be masked: shorter than 8 bytes, or digits only. Masking
+    /// such a value would break messages that hold the same digits by chance.
+    pub fn is_weak(&self) -> bool {
+        self.0.len() < 8 || self.0.iter().all(u8::is_ascii_digit)
+    }
+
+    /// Whether there is no value at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A short keyed hash that tells two values apart without showing either: the first 48 bits of
+/// HMAC-SHA-256, as 12 hex digits. Without the key nobody can test guesses against it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// The fingerprint of a value under a key (see `store::Keys`).
+    pub fn new(key: &[u8], secret: &Secret) -> Self {
+        let mac = hmac_sha256(key, secret.expose());
+        Self(hex(mac.get(..6).unwrap_or_default()))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// HMAC-SHA-256 (RFC 2104).
+pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+    mac.update(message);
+    mac.finalize().into_bytes().into()
+}
+
+/// Bytes as lower-case hex digits.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |n: u8| char::from(DIGITS.get(usize::from(n & 15)).copied().unwrap_or(b'0'));
+    bytes.iter().flat_map(|b| [digit(b >> 4), digit(*b)]).collect()
+}
+
+/// The keys that mcpwrap derives from the one master key in the store.
+///
+/// `seal` authenticates grants, `audit` chains the log, `fingerprint` tells values apart.
+#[derive(Clone)]
+pub struct Keys {
+    pub seal: Zeroizing<[u8; 32]>,
+    pub audit: Zeroizing<[u8; 32]>,
+    pub fingerprint: Zeroizing<[u8; 32]>,
+}
+
+impl Keys {
+    /// Derives the keys: HMAC-SHA-256 of the purpose under the master key.
+    pub fn from_master(master: &Secret) -> Self {
+        let key = |purpose: &[u8]| Zeroizing::new(hmac_sha256(master.expose(), purpose));
+        Self {
+            seal: key(b"mcpwrap seal v1"),
+            audit: key(b"mcpwrap audit v1"),
+            fingerprint: key(b"mcpwrap fingerprint v1"),
+        }
+    }
+
+    /// The fingerprint of a value.
+    pub fn fingerprint(&self, secret: &Secret) -> Fingerprint {
+        Fingerprint::new(&*self.fingerprint, secret)
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys(…)")
+    }
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $type:ident, $noun:literal, $check:path, $rule:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $type(String);
+
+        impl $type {
+            /// # Errors
+            /// `name-invalid` if the text breaks the rule of this kind of name.
+            pub fn new(text: &str) -> Result<Self> {
+                if $check(text) {
+                    return Ok(Self(text.to_owned()));
+                }
+                let shown: String = text.chars().take(80).collect();
+                Err(Error::new(Code::NameInvalid, format!(concat!("`{}` is not a ", $noun, " name"), shown))
+                    .cause($rule)
+                    .hint(concat!("choose a ", $noun, " name of letters, digits, `-`, `_` and `.`")))
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = Error;
+            fn try_from(text: String) -> Result<Self> {
+                Self::new(&text)
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = Error;
+            fn from_str(text: &str) -> Result<Self> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> Self {
+                name.0
+            }
+        }
+    };
+}
+
+name_type!(
+    /// The name of a server's policy: a plain file name.
+    ServerName, "server", is_plain_name,
+    "allowed are letters, digits, `-`, `_` and `.`; it starts with a letter or digit and has at most 64 characters"
+);
+name_type!(
+    /// The name of a profile: dev, prod, …
+    ProfileName, "profile", is_plain_name,
+    "allowed are letters, digits, `-`, `_` and `.`; it starts with a letter or digit and has at most 64 characters"
+);
+name_type!(
+    /// The name of a secret in the store: plain names joined by `/`, as in `github/token`.
+    SecretName, "secret", is_path_name,
+    "allowed are letters, digits, `-`, `_` and `.`, in parts joined by `/`, 200 characters at most"
+);
+
+fn is_plain_name(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() <= 64
+        && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
+}
+
+fn is_path_name(text: &str) -> bool {
+    text.len() <= 200 && text.split('/').all(is_plain_name)
+}
+
+/// Where a value comes from: `secret:github/token` in the store that `config.toml` names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SecretRef(SecretName);
+
+impl SecretRef {
+    /// A reference to the secret of this name.
+    pub const fn to(name: SecretName) -> Self {
+        Self(name)
+    }
+
+    /// # Errors
+    /// `name-invalid` if the text does not start with `secret:` or names no valid secret. The text
+    /// is not repeated in the error, because people paste values where references belong.
+    pub fn new(text: &str) -> Result<Self> {
+        let name = text.strip_prefix("secret:").ok_or_else(|| {
+            Error::new(Code::NameInvalid, "not a secret reference")
+                .cause("a reference starts with `secret:`; a value never stands in a policy")
+                .hint("write `secret:NAME`, and store the value with `mcpwrap secret set NAME`")
+        })?;
+        Ok(Self(SecretName::new(name)?))
+    }
+
+    pub const fn name(&self) -> &SecretName {
+        &self.0
+    }
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "secret:{}", self.0)
+    }
+}
+
+impl TryFrom<String> for SecretRef {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        Self::new(&text)
+    }
+}
+
+impl std::str::FromStr for SecretRef {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        Self::new(text)
+    }
+}
+
+impl From<SecretRef> for String {
+    fn from(reference: SecretRef) -> Self {
+        reference.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_value() {
+        let secret = Secret::new(b"hunter2hunter2".to_vec());
+        assert_eq!(format!("{secret:?}"), "Secret(…)");
+    }
+
+    #[test]
+    fn weak_values() {
+        for weak in ["", "short", "1234567", "123456789012345"] {
+            assert!(Secret::new(weak.into()).is_weak(), "{weak}");
+        }
+        assert!(!Secret::new(b"12345678a".to_vec()).is_weak());
+    }
+
+    #[test]
+    fn names() {
+        for good in ["github", "a.b-c_d", "9to5"] {
+            assert!(ServerName::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "../x", "a/b", "-x", "a b", "é", "a\nb", &"x".repeat(65)] {
+            assert!(ServerName::new(bad).is_err(), "{bad}");
+        }
+        assert!(SecretName::new("prod/github/token").is_ok());
+        for bad in ["", "/a", "a/", "a//b", "a/../b"] {
+            assert!(SecretName::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_pasted_value_is_not_repeated() {
+        let error = SecretRef::new("ghp_0123456789abcdefghij").unwrap_err();
+        assert!(!error.to_string().contains("ghp_"));
+    }
+
+    #[test]
+    fn fingerprints_depend_on_key_and_value() {
+        let value = Secret::new(b"value-one".to_vec());
+        let fingerprint = Fingerprint::new(b"key", &value);
+        assert_eq!(fingerprint.to_string().len(), 12);
+        assert_ne!(fingerprint, Fingerprint::new(b"other", &value));
+        assert_ne!(fingerprint, Fingerprint::new(b"key", &Secret::new(b"value-two".to_vec())));
+    }
+}
