@@ -22,8 +22,14 @@ pub const MANAGED_CONFIG: &str = "/etc/mcpwrap/config.toml";
 /// Set by AI agents in the commands that they run. Source: seen in the environments of Claude Code,
 /// Gemini CLI, opencode, Codex, Cursor's agent and Copilot.
 const AGENT_VARIABLES: &[&str] = &[
-    "CLAUDECODE", "CLAUDE_CODE_ENTRYPOINT", "GEMINI_CLI", "OPENCODE", "AI_AGENT", "CODEX_SANDBOX",
-    "CURSOR_AGENT", "COPILOT_AGENT_SESSION_ID",
+    "CLAUDECODE",
+    "CLAUDE_CODE_ENTRYPOINT",
+    "GEMINI_CLI",
+    "OPENCODE",
+    "AI_AGENT",
+    "CODEX_SANDBOX",
+    "CURSOR_AGENT",
+    "COPILOT_AGENT_SESSION_ID",
 ];
 
 /// The directories of this user.
@@ -46,9 +52,11 @@ impl Dirs {
         let home = absolute(variable("HOME")).map(|home| (home, "HOME"));
         let own = absolute(variable(MCPWRAP_HOME)).map(|own| (own, MCPWRAP_HOME));
         let Some((base, name)) = own.clone().or_else(|| home.clone()) else {
-            return Err(Error::new(Code::HomeUnusable, "no directory for mcpwrap's files")
-                .cause("`HOME` is not set to an absolute path, and neither is `MCPWRAP_HOME`")
-                .hint("set `HOME`, as your login shell does"));
+            return Err(
+                Error::new(Code::HomeUnusable, "no directory for mcpwrap's files")
+                    .cause("`HOME` is not set to an absolute path, and neither is `MCPWRAP_HOME`")
+                    .hint("set `HOME`, as your login shell does"),
+            );
         };
         check_owner(&base, name)?;
         if let Some((own, _)) = own {
@@ -61,7 +69,9 @@ impl Dirs {
             });
         }
         let xdg = |name, default: &str| {
-            absolute(variable(name)).unwrap_or_else(|| base.join(default)).join("mcpwrap")
+            absolute(variable(name))
+                .unwrap_or_else(|| base.join(default))
+                .join("mcpwrap")
         };
         let state = xdg("XDG_STATE_HOME", ".local/state");
         let uid = nix::unistd::geteuid();
@@ -168,7 +178,10 @@ impl Dirs {
 
 /// The variable that shows that an AI agent runs this command, if there is one.
 pub fn agent_variable() -> Option<&'static str> {
-    AGENT_VARIABLES.iter().copied().find(|name| variable(name).is_some())
+    AGENT_VARIABLES
+        .iter()
+        .copied()
+        .find(|name| variable(name).is_some())
 }
 
 /// The wish in `MCPWRAP_LOG`.
@@ -196,7 +209,10 @@ pub fn credentials_directory() -> Option<PathBuf> {
     absolute(variable("CREDENTIALS_DIRECTORY"))
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one place for our own variables")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place for our own variables"
+)]
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
@@ -206,7 +222,10 @@ fn absolute(value: Option<OsString>) -> Option<PathBuf> {
 }
 
 fn owner(path: &Path) -> Option<u32> {
-    path.metadata().ok().filter(std::fs::Metadata::is_dir).map(|meta| meta.uid())
+    path.metadata()
+        .ok()
+        .filter(std::fs::Metadata::is_dir)
+        .map(|meta| meta.uid())
 }
 
 fn check_owner(base: &Path, name: &str) -> Result<()> {
@@ -216,7 +235,9 @@ fn check_owner(base: &Path, name: &str) -> Result<()> {
             Code::HomeUnusable,
             format!("`{}` not used: it belongs to another user", base.display()),
         )
-        .cause(format!("`{name}` names a directory of user {uid}, and this is user {me}"))
+        .cause(format!(
+            "`{name}` names a directory of user {uid}, and this is user {me}"
+        ))
         .hint("run mcpwrap as the user whose secrets it shall use, without `sudo`")),
         _ => Ok(()),
     }

@@ -152,7 +152,12 @@ pub struct Error {
 impl Error {
     /// `what`: lower case, no full stop, names the server or file that was not served.
     pub fn new(code: Code, what: impl Into<String>) -> Self {
-        Self { code, what: what.into(), causes: Vec::new(), hints: Vec::new() }
+        Self {
+            code,
+            what: what.into(),
+            causes: Vec::new(),
+            hints: Vec::new(),
+        }
     }
 
     /// Adds one link of the chain of reasons. A text of several lines keeps its lines.
@@ -196,7 +201,12 @@ impl Error {
 /// The message in its lines, each with the prefix, because a client's log mixes them with others.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "mcpwrap: error[{}]: {}", self.code, printable(&self.what))?;
+        writeln!(
+            f,
+            "mcpwrap: error[{}]: {}",
+            self.code,
+            printable(&self.what)
+        )?;
         for cause in &self.causes {
             for (n, line) in cause.lines().enumerate() {
                 let head = if n == 0 { "cause: " } else { "       " };
@@ -214,7 +224,9 @@ impl std::error::Error for Error {}
 
 /// Text from outside without control characters, so that it cannot steer a terminal or forge a line.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 #[cfg(test)]
@@ -244,6 +256,10 @@ mod tests {
         let before = names.len();
         names.dedup();
         assert_eq!(before, names.len());
-        assert!(names.iter().all(|n| n.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
+        assert!(
+            names
+                .iter()
+                .all(|n| n.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+        );
     }
 }

@@ -21,8 +21,14 @@ pub const FILE_BYTES_MAX: u64 = 1 << 20;
 pub enum Problem {
     Missing,
     /// What is wrong with its kind, owner or mode, and the command that mends it.
-    NotPrivate { fact: String, mend: String },
-    TooLarge { bytes: u64, bytes_max: u64 },
+    NotPrivate {
+        fact: String,
+        mend: String,
+    },
+    TooLarge {
+        bytes: u64,
+        bytes_max: u64,
+    },
     Io(io::Error),
 }
 
@@ -67,7 +73,10 @@ pub fn read_private_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Proble
     let mut bytes = Vec::new();
     file.take(bytes_max + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
-        return Err(Problem::TooLarge { bytes: bytes.len() as u64, bytes_max });
+        return Err(Problem::TooLarge {
+            bytes: bytes.len() as u64,
+            bytes_max,
+        });
     }
     Ok(bytes)
 }
@@ -75,7 +84,11 @@ pub fn read_private_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Proble
 /// Opens a file that only its owner may change, for reading.
 pub fn open_private(path: &Path) -> Result<File, Problem> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
+    let file = match OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits())
+        .open(path)
+    {
         // ELOOP is Linux's and macOS's answer to O_NOFOLLOW on a symlink.
         Err(error) if error.raw_os_error() == Some(nix::libc::ELOOP) => {
             return Err(not_a_file(path, "a symlink"));
@@ -109,7 +122,10 @@ fn check_private(path: &Path, meta: &std::fs::Metadata) -> Result<(), Problem> {
     }
     if meta.mode() & 0o022 != 0 {
         return Err(Problem::NotPrivate {
-            fact: format!("other users can change it: its mode is {:04o}", meta.mode() & 0o7777),
+            fact: format!(
+                "other users can change it: its mode is {:04o}",
+                meta.mode() & 0o7777
+            ),
             mend: format!("`chmod go-w {shown}`, then read it before trusting it"),
         });
     }
@@ -184,7 +200,10 @@ pub fn sync_dir(dir: &Path) -> io::Result<()> {
 }
 
 fn parent(path: &Path) -> PathBuf {
-    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf()
+    path.parent()
+        .filter(|dir| !dir.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+        .to_path_buf()
 }
 
 /// A name beside the target that is removed again if it was not renamed.
@@ -245,7 +264,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         replace(&file, &[b'x'; 100]).unwrap();
-        assert!(matches!(read_private_up_to(&file, 99), Err(Problem::TooLarge { .. })));
+        assert!(matches!(
+            read_private_up_to(&file, 99),
+            Err(Problem::TooLarge { .. })
+        ));
         assert!(read_private_up_to(&file, 100).is_ok());
     }
 

@@ -78,7 +78,10 @@ pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |n: u8| char::from(DIGITS.get(usize::from(n & 15)).copied().unwrap_or(b'0'));
-    bytes.iter().flat_map(|b| [digit(b >> 4), digit(*b)]).collect()
+    bytes
+        .iter()
+        .flat_map(|b| [digit(b >> 4), digit(*b)])
+        .collect()
 }
 
 /// The keys that mcpwrap derives from the one master key in the store.
@@ -187,7 +190,9 @@ fn is_plain_name(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.len() <= 64
         && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
 }
 
 fn is_path_name(text: &str) -> bool {
@@ -271,7 +276,18 @@ mod tests {
         for good in ["github", "a.b-c_d", "9to5"] {
             assert!(ServerName::new(good).is_ok(), "{good}");
         }
-        for bad in ["", ".", "..", "../x", "a/b", "-x", "a b", "é", "a\nb", &"x".repeat(65)] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "-x",
+            "a b",
+            "é",
+            "a\nb",
+            &"x".repeat(65),
+        ] {
             assert!(ServerName::new(bad).is_err(), "{bad}");
         }
         assert!(SecretName::new("prod/github/token").is_ok());
@@ -292,6 +308,9 @@ mod tests {
         let fingerprint = Fingerprint::new(b"key", &value);
         assert_eq!(fingerprint.to_string().len(), 12);
         assert_ne!(fingerprint, Fingerprint::new(b"other", &value));
-        assert_ne!(fingerprint, Fingerprint::new(b"key", &Secret::new(b"value-two".to_vec())));
+        assert_ne!(
+            fingerprint,
+            Fingerprint::new(b"key", &Secret::new(b"value-two".to_vec()))
+        );
     }
 }

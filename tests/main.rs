@@ -1,1 +1,15 @@
-fn main(){}
+//! The one integration crate. Everything goes through the real binary and the builder in
+//! `harness`; the file that tests something is named after it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    dead_code,
+    reason = "helpers of tests fail loudly, and they start programs"
+)]
+
+mod harness;
+
+mod fake;
+mod help;

@@ -1,5 +1,9 @@
 //! The only code that writes to the terminal. What `mcpwrap run` relays is not here.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this module is where it is allowed")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this module is where it is allowed"
+)]
 
 use crate::error::{Error, printable};
 

@@ -1,0 +1,20 @@
+//! `mcpwrap completions SHELL`: what the shell needs to complete our arguments, on stdout.
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use super::{Cli, print};
+use crate::error::Result;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The shell: bash, elvish, fish, powershell or zsh
+    shell: Shell,
+}
+
+pub fn run(args: &Args) -> Result<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "mcpwrap", &mut script);
+    print::text(&String::from_utf8_lossy(&script));
+    Ok(0)
+}

@@ -1,0 +1,305 @@
+//! The builder that every test of the real binary goes through.
+//!
+//! *Always* gives a test its own home, an empty environment and deadlines. *Always* checks at the
+//! end, whatever the test was about, that no process of the test is alive, and that no form of the
+//! test's secrets is in a file under its home, in what was said on stdout or stderr, or in the
+//! command line and environment of the supervisor. Nobody has to remember that. *Never* sleeps
+//! for a time and hopes: it waits for a line or an end, until a deadline.
+
+pub(crate) mod forms;
+pub(crate) mod process;
+pub(crate) mod run;
+pub(crate) mod terminal;
+
+use std::cell::{Cell, RefCell};
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+pub(crate) use run::{Ended, Run};
+pub(crate) use terminal::Terminal;
+
+/// A token that nothing else can contain by chance; its last four characters are `7q9Z`.
+pub(crate) const TOKEN: &str = "tok_hB3xKw8sVd1mPf6yRj4nTc2g7q9Z";
+
+/// How long anything may take before the test fails. Machines under load are slow.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long a process of a test may outlive the test.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// One test: a directory with a home in it, the secrets that must not leak, the programs.
+pub(crate) struct Test {
+    /// Outside the home: what a test may write a secret into.
+    pub(crate) dir: PathBuf,
+    pub(crate) home: PathBuf,
+    env: RefCell<Vec<(OsString, OsString)>>,
+    secrets: RefCell<Vec<Vec<u8>>>,
+    ready: Cell<bool>,
+    _guard: tempfile::TempDir,
+}
+
+impl Test {
+    pub(crate) fn new() -> Self {
+        let guard = tempfile::Builder::new()
+            .prefix("mcpwrap-test-")
+            .tempdir()
+            .unwrap();
+        let dir = guard.path().canonicalize().unwrap();
+        let home = dir.join("home");
+        std::fs::create_dir(&home).unwrap();
+        std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o700)).unwrap();
+        // The path of the program is in its command line: by it a left-over process is found.
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_mcpwrap"), dir.join("mcpwrap")).unwrap();
+        let test = Self {
+            env: RefCell::default(),
+            secrets: RefCell::default(),
+            ready: Cell::new(false),
+            _guard: guard,
+            home,
+            dir,
+        };
+        test.set("HOME", &test.home);
+        test.set("MCPWRAP_HOME", test.root());
+        test.set("PATH", "/usr/local/bin:/usr/bin:/bin");
+        test
+    }
+
+    /// Where all of mcpwrap's own files are.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.home.join("mcpwrap")
+    }
+
+    /// The program under test.
+    pub(crate) fn program(&self) -> PathBuf {
+        self.dir.join("mcpwrap")
+    }
+
+    /// Sets a variable of every program that is started from now on.
+    pub(crate) fn set(&self, name: impl Into<OsString>, value: impl Into<OsString>) {
+        let (name, value) = (name.into(), value.into());
+        self.unset(&name);
+        self.env.borrow_mut().push((name, value));
+    }
+
+    pub(crate) fn unset(&self, name: impl Into<OsString>) {
+        let name = name.into();
+        self.env.borrow_mut().retain(|(known, _)| *known != name);
+    }
+
+    /// A value that must not be seen anywhere, stored or not.
+    pub(crate) fn hide(&self, value: impl AsRef<[u8]>) {
+        self.secrets.borrow_mut().push(value.as_ref().to_owned());
+    }
+
+    /// Sets up the vault file with a key file, as the user does, unless that was done.
+    pub(crate) fn init(&self) {
+        if !self.ready.replace(true) {
+            let key = self.home.join("vault.key");
+            self.ok(&[
+                "init",
+                "--store",
+                "file",
+                "--key-file",
+                &key.display().to_string(),
+            ]);
+        }
+    }
+
+    /// Stores a secret.
+    pub(crate) fn secret(&self, name: &str, value: impl AsRef<[u8]>) {
+        self.init();
+        self.hide(value.as_ref());
+        let ended = self.feed(&["secret", "set", name, "--from-stdin"], value.as_ref());
+        assert_eq!(ended.code, 0, "{ended}");
+    }
+
+    /// Writes the policy file of a server, as an editor does.
+    pub(crate) fn write_policy(&self, server: &str, text: &str) -> PathBuf {
+        let path = self.root().join(format!("policies/{server}.toml"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        for dir in [&self.root(), path.parent().unwrap()] {
+            std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    /// Writes and grants a policy for the fake server with these arguments. `rest` is what follows
+    /// `version` and `command` in the file.
+    pub(crate) fn serve(&self, server: &str, acts: &[&str], rest: &str) {
+        let program = fake_server().display().to_string();
+        let command: Vec<_> = std::iter::once(program.as_str())
+            .chain(acts.iter().copied())
+            .collect();
+        self.policy(server, &command, rest);
+    }
+
+    /// Writes and grants a policy. `rest` is what follows `version` and `command`.
+    pub(crate) fn policy(&self, server: &str, command: &[&str], rest: &str) {
+        self.init();
+        self.write_policy(server, &policy_text(command, rest));
+        self.ok(&["grant", server, "--yes"]);
+    }
+
+    /// Runs a verb to its end and expects success.
+    pub(crate) fn ok(&self, args: &[&str]) -> Ended {
+        let ended = self.cli(args);
+        assert_eq!(ended.code, 0, "mcpwrap {args:?}\n{ended}");
+        ended
+    }
+
+    /// Runs a verb to its end, with nothing on stdin.
+    pub(crate) fn cli(&self, args: &[&str]) -> Ended {
+        self.feed(args, b"")
+    }
+
+    /// Runs a verb to its end with these bytes on stdin.
+    pub(crate) fn feed(&self, args: &[&str], input: &[u8]) -> Ended {
+        let mut run = self.start(self.command(self.program()).args(args));
+        run.send_raw(input);
+        run.close();
+        run.end()
+    }
+
+    /// Starts a server through mcpwrap, as a client does.
+    pub(crate) fn run(&self, server: &str) -> Run<'_> {
+        self.run_with(server, &[])
+    }
+
+    /// Starts a server through mcpwrap with more arguments after its name.
+    pub(crate) fn run_with(&self, server: &str, args: &[&str]) -> Run<'_> {
+        self.start(
+            self.command(self.program())
+                .args(["run", server])
+                .args(args),
+        )
+    }
+
+    /// Starts the fake server with no mcpwrap around it.
+    pub(crate) fn bare(&self, acts: &[&str]) -> Run<'_> {
+        self.start(self.command(fake_server()).args(acts))
+    }
+
+    /// A command with the environment of this test, and nothing else.
+    pub(crate) fn command(&self, program: impl Into<PathBuf>) -> Command {
+        let mut command = Command::new(program.into());
+        command
+            .env_clear()
+            .envs(self.env.borrow().iter().cloned())
+            .current_dir(&self.dir);
+        command
+    }
+
+    /// Starts a command with all three streams in hand.
+    pub(crate) fn start(&self, command: &mut Command) -> Run<'_> {
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Run::new(self, command.spawn().unwrap())
+    }
+
+    /// Runs a verb on a terminal of its own.
+    pub(crate) fn terminal(&self, args: &[&str]) -> Terminal<'_> {
+        Terminal::new(self, args)
+    }
+
+    /// The records of the audit log, oldest first.
+    pub(crate) fn audit(&self) -> Vec<serde_json::Value> {
+        let Ok(entries) = std::fs::read_dir(self.root().join("state/audit")) else {
+            return Vec::new();
+        };
+        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| path.extension().is_some_and(|kind| kind == "jsonl"));
+        files.sort();
+        let text: String = files
+            .iter()
+            .map(|path| std::fs::read_to_string(path).unwrap())
+            .collect();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// The audit events, oldest first.
+    pub(crate) fn events(&self) -> Vec<String> {
+        let name = |record: serde_json::Value| record["event"].as_str().unwrap().to_owned();
+        self.audit().into_iter().map(name).collect()
+    }
+
+    /// Panics if any form of a secret of this test is in these bytes.
+    pub(crate) fn no_secret_in(&self, place: &str, bytes: &[u8]) {
+        for secret in self.secrets.borrow().iter() {
+            if let Some(form) = forms::find(secret, bytes) {
+                // Never the value: test output ends in logs, too.
+                panic!("a secret of this test, spelled {form}, is in {place}");
+            }
+        }
+    }
+
+    fn no_secret_in_files(&self, dir: &Path) {
+        for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            self.no_secret_in("a file name", path.as_os_str().as_encoded_bytes());
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() {
+                self.no_secret_in_files(&path);
+            } else if kind.is_file() {
+                let bytes = std::fs::read(&path).unwrap_or_default();
+                self.no_secret_in(&path.display().to_string(), &bytes);
+            }
+        }
+    }
+}
+
+/// The check that nobody has to remember.
+impl Drop for Test {
+    fn drop(&mut self) {
+        let left = process::wait_for_none(&self.dir, GRACE);
+        if std::thread::panicking() {
+            return;
+        }
+        assert!(
+            left.is_empty(),
+            "processes of the test are still alive: {left:#?}"
+        );
+        self.no_secret_in_files(&self.home);
+    }
+}
+
+/// The fake server, which cargo builds beside the tests.
+pub(crate) fn fake_server() -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_mcpwrap"))
+        .with_file_name("examples")
+        .join("fake-server")
+}
+
+/// A policy with this command and the rest of the file as it is.
+pub(crate) fn policy_text(command: &[&str], rest: &str) -> String {
+    format!(
+        "version = 1\ncommand = {}\n{rest}",
+        serde_json::to_string(command).unwrap()
+    )
+}
+
+/// The table of one secret in the environment.
+pub(crate) fn slot(variable: &str, name: &str) -> String {
+    format!("[secrets.{variable}]\nfrom = \"secret:{name}\"\n")
+}
+
+/// Says loudly that a test did not run, or fails where the machine was meant to have what it needs.
+pub(crate) fn skip(need: &str, why: &str) {
+    let required = std::env::var("MCPWRAP_TEST_REQUIRE").unwrap_or_default();
+    let required = required
+        .split(',')
+        .any(|word| word == need || word == "all");
+    assert!(!required, "MCPWRAP_TEST_REQUIRE has `{need}`, but {why}");
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // Past the capture of the test runner: a skip must be seen.
+    drop(writeln!(std::io::stderr(), "SKIPPED {test}: {why}"));
+}

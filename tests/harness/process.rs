@@ -1,0 +1,98 @@
+//! Which processes of a test are alive: those with its directory in their command line or
+//! environment, which every process inherits that nobody meant to leave.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Waits until no process of the test is alive, ends those that stay, and returns them.
+pub(crate) fn wait_for_none(dir: &Path, grace: Duration) -> Vec<String> {
+    let deadline = Instant::now() + grace;
+    loop {
+        let left = of_test(dir);
+        if left.is_empty() {
+            return Vec::new();
+        }
+        if Instant::now() > deadline {
+            for (pid, _) in &left {
+                kill(*pid, Signal::SIGKILL).ok();
+            }
+            return left
+                .into_iter()
+                .map(|(pid, line)| format!("{pid}: {line}"))
+                .collect();
+        }
+        std::thread::yield_now();
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// The living processes of the test, with their command lines.
+#[cfg(target_os = "linux")]
+pub(crate) fn of_test(dir: &Path) -> Vec<(Pid, String)> {
+    let mark = dir.as_os_str().as_encoded_bytes();
+    let has = |path: String| {
+        std::fs::read(path).is_ok_and(|bytes| memchr::memmem::find(&bytes, mark).is_some())
+    };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else {
+            continue;
+        };
+        let is_ours = pid.unsigned_abs() == std::process::id();
+        let marked = has(format!("/proc/{pid}/cmdline")) || has(format!("/proc/{pid}/environ"));
+        if !is_ours && marked && alive(Pid::from_raw(pid)) {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            found.push((Pid::from_raw(pid), line));
+        }
+    }
+    found
+}
+
+/// The living processes of the test, with their command lines.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn of_test(dir: &Path) -> Vec<(Pid, String)> {
+    let output = std::process::Command::new("/bin/ps")
+        .args(["-axEwwo", "pid=,command="])
+        .output();
+    let text = String::from_utf8_lossy(&output.unwrap().stdout).into_owned();
+    let mark = dir.display().to_string();
+    let ours = text
+        .lines()
+        .filter(|line| line.contains(&mark) && !line.contains("/bin/ps"));
+    let parse = |line: &str| {
+        let (pid, line) = line.trim().split_once(' ').unwrap();
+        (Pid::from_raw(pid.parse().unwrap()), line.to_owned())
+    };
+    ours.map(parse)
+        .filter(|(pid, _)| pid.as_raw().unsigned_abs() != std::process::id())
+        .collect()
+}
+
+/// Whether a process exists and has not ended. A zombie has.
+pub(crate) fn alive(pid: Pid) -> bool {
+    if cfg!(target_os = "linux") {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let state = stat
+            .rsplit(") ")
+            .next()
+            .and_then(|rest| rest.chars().next());
+        return state.is_some_and(|state| !"ZX".contains(state));
+    }
+    kill(pid, None).is_ok()
+}
+
+/// Waits until a process has ended; panics if it outlives the limit.
+pub(crate) fn wait_for_end(pid: Pid, limit: Duration) {
+    let deadline = Instant::now() + limit;
+    while alive(pid) {
+        assert!(
+            Instant::now() < deadline,
+            "process {pid} is alive after {limit:?}"
+        );
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+}
