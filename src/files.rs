@@ -103,6 +103,41 @@ pub fn open_private(path: &Path) -> Result<File, Problem> {
     Ok(file)
 }
 
+/// Opens a file of our own for reading and appending; makes it (0600) if it is not there.
+pub fn open_append(path: &Path) -> Result<File, Problem> {
+    open_own(path, OpenOptions::new().read(true).append(true))
+}
+
+/// Opens a file of our own for writing in place; makes it (0600) if it is not there.
+pub fn open_write(path: &Path) -> Result<File, Problem> {
+    open_own(path, OpenOptions::new().read(true).write(true))
+}
+
+fn open_own(path: &Path, options: &mut OpenOptions) -> Result<File, Problem> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = match options
+        .create(true)
+        .mode(0o600)
+        .custom_flags(flags.bits())
+        .open(path)
+    {
+        Err(error) => match error.raw_os_error() {
+            Some(nix::libc::ELOOP) => return Err(not_a_file(path, "a symlink")),
+            Some(nix::libc::EISDIR | nix::libc::ENXIO) => {
+                return Err(not_a_file(path, "a directory, FIFO or device"));
+            }
+            _ => return Err(error.into()),
+        },
+        Ok(file) => file,
+    };
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(not_a_file(path, "a directory, FIFO or device"));
+    }
+    check_private(path, &meta)?;
+    Ok(file)
+}
+
 fn not_a_file(path: &Path, kind: &str) -> Problem {
     Problem::NotPrivate {
         fact: format!("it is {kind}, and a plain file belongs there"),

@@ -1,0 +1,249 @@
+//! The files of the log: which there are, their last line, the lock, the note of the head.
+//!
+//! A *segment* is a file whose name starts with a day: `2026-11-23.jsonl`, `2026-11-23.2.jsonl`
+//! (the day's second), `….zst` (packed), and what logrotate makes of them (`….jsonl.1`). Their order
+//! is the order of their first `seq`, not of their names, because clocks jump. The lock is a file
+//! of its own, so it survives renames. *Never* follows a symlink or waits for a FIFO.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::record::{Hash, LINE_BYTES_MAX, link};
+use crate::files::{self, Problem};
+
+/// How long a writer waits for the others. A launch has eight seconds in all.
+const LOCK_WAIT: Duration = Duration::from_secs(4);
+/// Two lines that are as long as can be.
+const TAIL_BYTES: u64 = 2 * LINE_BYTES_MAX as u64;
+/// The note of the head is padded to this, so that it is replaced by one write.
+const NOTE_BYTES: usize = 256;
+
+/// How a segment is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    Plain,
+    Zstd,
+    /// By another program, in a way that we do not read.
+    Foreign,
+}
+
+/// One file of the log.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    pub path: PathBuf,
+    pub name: String,
+    pub day: Date,
+    pub packing: Packing,
+}
+
+impl Segment {
+    fn new(dir: &Path, name: &str) -> Option<Self> {
+        let (day, rest) = name.split_at_checked(10)?;
+        let day = day.parse().ok()?;
+        let rest = rest.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+        let rest = rest.strip_prefix("jsonl")?;
+        let packing = match rest.rsplit('.').next().unwrap_or_default() {
+            "zst" => Packing::Zstd,
+            "gz" | "xz" | "bz2" | "lz4" => Packing::Foreign,
+            _ => Packing::Plain,
+        };
+        Some(Self {
+            path: dir.join(name),
+            name: name.to_owned(),
+            day,
+            packing,
+        })
+    }
+}
+
+/// The segments in the directory, in the order of their names.
+pub fn segments(dir: &Path) -> Result<Vec<Segment>, Problem> {
+    let mut segments = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        segments.extend(
+            entry?
+                .file_name()
+                .to_str()
+                .and_then(|name| Segment::new(dir, name)),
+        );
+    }
+    segments.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(segments)
+}
+
+/// The name of the `part`th segment of a day, from 1.
+pub fn segment_name(day: Date, part: u32) -> String {
+    if part == 1 {
+        format!("{day}.jsonl")
+    } else {
+        format!("{day}.{part}.jsonl")
+    }
+}
+
+/// The end of a file.
+#[derive(Debug, Default)]
+pub struct Tail {
+    /// The last complete line, without its newline.
+    pub line: Option<Vec<u8>>,
+    /// What follows it: half a line.
+    pub torn: Vec<u8>,
+    /// Where that starts.
+    pub complete: u64,
+    pub size: u64,
+}
+
+/// Reads the end of a file.
+pub fn tail(file: &File) -> Result<Tail, Problem> {
+    let size = file.metadata()?.len();
+    let start = size.saturating_sub(TAIL_BYTES);
+    let mut bytes = vec![0; usize::try_from(size - start).unwrap_or_default()];
+    file.read_exact_at(&mut bytes, start)?;
+    let Some(end) = memchr::memrchr(b'\n', &bytes) else {
+        if start > 0 {
+            return Err(Problem::Io(io::Error::other(
+                "its end is not lines of a log",
+            )));
+        }
+        return Ok(Tail {
+            torn: bytes,
+            size,
+            ..Tail::default()
+        });
+    };
+    let (lines, torn) = bytes.split_at(end);
+    let first = memchr::memrchr(b'\n', lines).map_or(0, |at| at + 1);
+    Ok(Tail {
+        line: Some(lines.get(first..).unwrap_or_default().to_vec()),
+        torn: torn.get(1..).unwrap_or_default().to_vec(),
+        complete: start + end as u64 + 1,
+        size,
+    })
+}
+
+/// The highest `seq` in the last lines of a file, for when the very last is damaged.
+pub fn last_seq(file: &File) -> Result<u64, Problem> {
+    let size = file.metadata()?.len();
+    let start = size.saturating_sub(16 * TAIL_BYTES);
+    let mut bytes = vec![0; usize::try_from(size - start).unwrap_or_default()];
+    file.read_exact_at(&mut bytes, start)?;
+    let seqs = bytes
+        .split(|b| *b == b'\n')
+        .filter_map(link)
+        .map(|(seq, _)| seq);
+    Ok(seqs.max().unwrap_or_default())
+}
+
+/// Takes the lock of the log, or says after a while that another process keeps it.
+pub fn lock(dir: &Path) -> Result<File, Problem> {
+    let path = dir.join(".lock");
+    let end = Instant::now() + LOCK_WAIT;
+    let mut pause = Duration::from_micros(200);
+    loop {
+        let file = files::open_append(&path)?;
+        match file.try_lock() {
+            // A lock on a file that was removed meanwhile is a lock that nobody else sees.
+            Ok(()) if is_at(&file, &path) => return Ok(file),
+            Ok(()) | Err(std::fs::TryLockError::WouldBlock) => {}
+            Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
+        }
+        if Instant::now() > end {
+            let text = "another mcpwrap keeps it locked and does not move on";
+            return Err(Problem::Io(io::Error::new(io::ErrorKind::TimedOut, text)));
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(5));
+    }
+}
+
+/// Whether the file that is open is still the one at that path.
+pub fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(there)) = (file.metadata(), std::fs::symlink_metadata(path)) else {
+        return false;
+    };
+    (open.dev(), open.ino()) == (there.dev(), there.ino())
+}
+
+/// Where the last record is: a note beside the segments, so that a launch reads one line of the log.
+/// *Never* trusted: it is compared with the segment, and a difference is a break.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    pub file: String,
+    pub size: u64,
+    pub seq: u64,
+    pub hash: Hash,
+}
+
+impl Note {
+    /// The note, if there is one that can be read.
+    pub fn read(dir: &Path) -> Option<Self> {
+        let bytes = files::read_private(&dir.join("head")).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Replaces the note. It needs no sync: an old one is caught up with.
+    pub fn write(&self, dir: &Path) -> Result<(), Problem> {
+        let path = dir.join("head");
+        let file = files::open_write(&path)?;
+        let mut bytes = serde_json::to_vec(self).map_err(io::Error::from)?;
+        bytes.resize(NOTE_BYTES.max(bytes.len() + 1) - 1, b' ');
+        bytes.push(b'\n');
+        file.write_all_at(&bytes, 0)?;
+        Ok(file.set_len(bytes.len() as u64)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_segments() {
+        let packing = |name| Segment::new(Path::new("/"), name).map(|segment| segment.packing);
+        for plain in [
+            "2026-11-23.jsonl",
+            "2026-11-23.2.jsonl",
+            "2026-11-23.jsonl.1",
+        ] {
+            assert_eq!(packing(plain), Some(Packing::Plain), "{plain}");
+        }
+        assert_eq!(packing("2026-11-23.jsonl-20261124"), Some(Packing::Plain));
+        assert_eq!(packing("2026-11-23.10.jsonl.zst"), Some(Packing::Zstd));
+        assert_eq!(packing("2026-11-23.jsonl.2.gz"), Some(Packing::Foreign));
+        for other in [
+            "head",
+            ".lock",
+            "2026-11-23",
+            "2026-13-23.jsonl",
+            "notes.jsonl",
+            "é",
+        ] {
+            assert_eq!(packing(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_tail_of_a_file() {
+        #[track_caller]
+        fn case(bytes: &str, line: Option<&str>, torn: &str) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("file");
+            files::replace(&path, bytes.as_bytes()).unwrap();
+            let tail = tail(&files::open_append(&path).unwrap()).unwrap();
+            assert_eq!(tail.line.as_deref(), line.map(str::as_bytes));
+            assert_eq!(tail.torn, torn.as_bytes());
+            assert_eq!(tail.complete, (bytes.len() - torn.len()) as u64);
+        }
+        case("", None, "");
+        case("half", None, "half");
+        case("one\n", Some("one"), "");
+        case("one\ntwo\n", Some("two"), "");
+        case("one\ntwo\nth", Some("two"), "th");
+        case("\n", Some(""), "");
+    }
+}

@@ -1,0 +1,331 @@
+//! What can be written down: the closed list of events and the fields they have.
+//!
+//! *Never* a field for a value, for arguments or for a result. Texts from outside (a client's name,
+//! a tool's name) are cut to a fixed length; `record` escapes their control characters.
+
+use std::fmt;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::files;
+use crate::secret::{Fingerprint, ProfileName, SecretName, ServerName};
+
+macro_rules! words {
+    ($(#[$about:meta])* $type:ident { $($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $type { $($(#[doc = $doc])+ #[serde(rename = $name)] $variant,)+ }
+
+        impl $type {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word in the record.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it means, one sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+),)+ }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.name())
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = String;
+            fn from_str(text: &str) -> Result<Self, String> {
+                Self::ALL.iter().copied().find(|word| word.name() == text).ok_or_else(|| {
+                    let names: Vec<_> = Self::ALL.iter().map(|word| word.name()).collect();
+                    format!("known are {}", names.join(", "))
+                })
+            }
+        }
+    };
+}
+
+words! {
+    /// What happened. `docs/audit.md` describes each.
+    Event {
+        /// A server is about to be started (`intent`, synced before it is), or was started (`ok`).
+        Launch = "launch",
+        /// A secret is put into the environment of the server that is about to be started.
+        Inject = "inject",
+        /// A start was refused; `reason` is the error code.
+        Refuse = "refuse",
+        /// A server ended, by itself or because it was ended.
+        Exit = "exit",
+        /// The client's session was kept while no server runs; `reason` is the error code.
+        Suspend = "suspend",
+        /// A new server was put behind a live session; `reason` says what asked for it.
+        Renew = "renew",
+        /// A policy was approved as it stands.
+        Grant = "grant",
+        /// The approval of a policy was withdrawn.
+        Revoke = "revoke",
+        /// A secret was stored under a new name.
+        SecretSet = "secret-set",
+        /// The value of a secret was replaced.
+        SecretRotate = "secret-rotate",
+        /// A secret was removed from the store.
+        SecretRm = "secret-rm",
+        /// An entry of a client's configuration was taken over.
+        Adopt = "adopt",
+        /// An entry of a client's configuration was put back as it was.
+        Undo = "undo",
+        /// A server's package was resolved, locked and installed.
+        Pin = "pin",
+        /// A request of the client to the server was answered.
+        Call = "call",
+        /// Something about the log itself: a repair, a break that was found, old records removed.
+        Log = "log",
+    }
+}
+
+words! {
+    /// How it ended.
+    Outcome {
+        /// It is about to be done; the record was synced before.
+        Intent = "intent",
+        /// It was done.
+        Ok = "ok",
+        /// mcpwrap did not allow it.
+        Refused = "refused",
+        /// It was tried and did not work.
+        Failed = "failed",
+    }
+}
+
+/// Ties the records of one `mcpwrap run` together: 16 random hex digits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(String);
+
+impl RunId {
+    /// # Errors
+    /// If the kernel gives no random bytes.
+    pub fn random() -> io::Result<Self> {
+        files::random_hex().map(Self)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Who asked: the MCP client, or the process that called a verb.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// As it calls itself in `initialize`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// The path of its executable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exe: Option<String>,
+}
+
+/// Which secret, where it went, and which value it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretUse {
+    pub name: SecretName,
+    /// The variable of the server's environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variable: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// What only some events have. Each field is described in `docs/audit.md`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Detail {
+    /// launch: the program of the command, without its arguments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// launch, renew: the server's process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// launch, renew: which server of this session it is, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
+    /// inject: `env` or `file`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// exit: the server's exit code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<i32>,
+    /// exit: the signal that ended the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// exit, call, renew: how long it took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// grant, revoke, adopt, secret-*: how it was approved, `terminal` or `yes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// grant, revoke, adopt, secret-*: the variable that shows that an AI agent ran the verb.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// revoke: the user's `--reason`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// adopt, undo: the client's configuration file. log: the file of the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// pin, launch: the package and its exact version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
+    /// call: the JSON-RPC method.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// call: the name of the tool, for `tools/call`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// call: the JSON-RPC id, as the client wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// call: the JSON-RPC error code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<i64>,
+    /// log, exit: how many records are missing, were dropped or removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records: Option<u64>,
+    /// log: how many bytes of a torn record were cut off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// log: the first sequence number it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<u64>,
+    /// log: the last sequence number it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<u64>,
+    /// log: the hash of the record with the last sequence number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+}
+
+/// One thing that happened, before it has a place in the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub event: Event,
+    pub outcome: Outcome,
+    pub server: Option<ServerName>,
+    pub run: Option<RunId>,
+    /// The digest of the policy.
+    pub policy: Option<String>,
+    pub profile: Option<ProfileName>,
+    pub client: Option<Client>,
+    pub secret: Option<SecretUse>,
+    /// An error code, or a fixed word.
+    pub reason: Option<String>,
+    pub detail: Detail,
+}
+
+impl Entry {
+    pub fn new(event: Event, outcome: Outcome) -> Self {
+        Self {
+            event,
+            outcome,
+            server: None,
+            run: None,
+            policy: None,
+            profile: None,
+            client: None,
+            secret: None,
+            reason: None,
+            detail: Detail::default(),
+        }
+    }
+
+    #[must_use]
+    pub fn server(mut self, server: &ServerName) -> Self {
+        self.server = Some(server.clone());
+        self
+    }
+
+    #[must_use]
+    pub fn run(mut self, run: &RunId) -> Self {
+        self.run = Some(run.clone());
+        self
+    }
+
+    #[must_use]
+    pub fn policy(mut self, digest: &str) -> Self {
+        self.policy = Some(digest.to_owned());
+        self
+    }
+
+    #[must_use]
+    pub fn profile(mut self, profile: Option<&ProfileName>) -> Self {
+        self.profile = profile.cloned();
+        self
+    }
+
+    #[must_use]
+    pub fn client(mut self, client: &Client) -> Self {
+        self.client = Some(client.clone());
+        self
+    }
+
+    #[must_use]
+    pub fn secret(mut self, secret: SecretUse) -> Self {
+        self.secret = Some(secret);
+        self
+    }
+
+    /// An error code or a fixed word, never free text.
+    #[must_use]
+    pub fn reason(mut self, reason: &str) -> Self {
+        self.reason = Some(reason.to_owned());
+        self
+    }
+
+    #[must_use]
+    pub fn detail(mut self, detail: Detail) -> Self {
+        self.detail = detail;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_as_they_are_written() {
+        for event in Event::ALL {
+            assert_eq!(event.name().parse(), Ok(*event));
+            assert_eq!(
+                serde_json::to_string(event).unwrap(),
+                format!("\"{event}\"")
+            );
+            assert!(event.meaning().ends_with('.'));
+        }
+        assert!("launc".parse::<Event>().unwrap_err().contains("launch"));
+    }
+
+    #[test]
+    fn two_runs_have_two_ids() {
+        let (one, two) = (RunId::random().unwrap(), RunId::random().unwrap());
+        assert_eq!(one.as_str().len(), 16);
+        assert_ne!(one, two);
+    }
+}

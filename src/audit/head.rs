@@ -1,0 +1,212 @@
+//! Where the chain goes on: the last record, found without reading the log, and mended.
+//!
+//! *Always* runs under the lock. A torn last line (a full disk, a power cut) is cut off, or gets
+//! its newline if only that is missing. A log that does not hold what the note of the head says it
+//! held is *never* silently continued: the next record says what is wrong, and from where.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use super::disk::{Note, Packing, Segment, Tail, last_seq, segments, tail};
+use super::event::{Detail, Entry, Event, Outcome};
+use super::record::{Hash, LINE_BYTES_MAX, Record, link};
+use crate::files::{self, Problem};
+
+/// The last record: its number, and the hash that covers it and everything before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    pub seq: u64,
+    pub hash: Hash,
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.seq, self.hash)
+    }
+}
+
+impl std::str::FromStr for Head {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let rule = "a head is NUMBER:HASH, as `mcpwrap log head` prints it";
+        let (seq, hash) = text.trim().split_once(':').ok_or(rule)?;
+        let seq = seq.parse().map_err(|_| rule)?;
+        Ok(Self {
+            seq,
+            hash: Hash::from_hex(hash.as_bytes()).ok_or(rule)?,
+        })
+    }
+}
+
+/// What was found at the end of the log.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The segment that holds the last record, if there is one.
+    pub file: Option<String>,
+    pub head: Head,
+    /// What has to be written down about the log before anything else.
+    pub notes: Vec<Entry>,
+}
+
+/// Finds the head, mends a torn line, and compares with the note.
+pub fn find(dir: &Path) -> Result<Found, Problem> {
+    let note = Note::read(dir);
+    if let Some(note) = &note
+        && let Some(found) = as_noted(dir, note)
+    {
+        return Ok(found);
+    }
+    let mut found = Found::default();
+    for segment in segments(dir)?
+        .iter()
+        .filter(|segment| segment.packing == Packing::Plain)
+    {
+        look_at(segment, &mut found)?;
+    }
+    if let Some(note) = note {
+        compare(dir, &note, &mut found)?;
+    }
+    Ok(found)
+}
+
+/// The usual case: the segment ends exactly as the note says.
+fn as_noted(dir: &Path, note: &Note) -> Option<Found> {
+    let file = files::open_private(&dir.join(&note.file)).ok()?;
+    let Tail {
+        line: Some(line),
+        size,
+        ..
+    } = tail(&file).ok()?
+    else {
+        return None;
+    };
+    let fits = size == note.size && Hash::of_line(&line) == note.hash;
+    let head = Head {
+        seq: note.seq,
+        hash: note.hash,
+    };
+    fits.then(|| Found {
+        file: Some(note.file.clone()),
+        head,
+        notes: Vec::new(),
+    })
+}
+
+/// Mends the end of one segment, and takes its last record if none has a higher number.
+fn look_at(segment: &Segment, found: &mut Found) -> Result<(), Problem> {
+    let file = files::open_append(&segment.path)?;
+    let mut end = tail(&file)?;
+    if !end.torn.is_empty() {
+        found.notes.push(mend(&file, segment, &end)?);
+        end = tail(&file)?;
+    }
+    let Some(line) = end.line else { return Ok(()) };
+    let (seq, readable) = match link(&line) {
+        Some((seq, _)) => (seq, true),
+        // A damaged line has a number too.
+        None => (last_seq(&file)? + 1, false),
+    };
+    if seq >= found.head.seq {
+        found.file = Some(segment.name.clone());
+        found.head = Head {
+            seq,
+            hash: Hash::of_line(&line),
+        };
+    }
+    if !readable {
+        found.notes.push(broken("edited", &segment.name, seq, seq));
+    }
+    Ok(())
+}
+
+/// Cuts half a line off, or ends a whole one that lacks only its newline.
+fn mend(mut file: &File, segment: &Segment, end: &Tail) -> Result<Entry, Problem> {
+    let whole = Record::read(&end.torn).is_some();
+    if whole {
+        file.write_all(b"\n")?;
+    } else {
+        file.set_len(end.complete)?;
+    }
+    file.sync_all()?;
+    Ok(Entry::new(Event::Log, Outcome::Ok)
+        .reason("repaired")
+        .detail(Detail {
+            file: Some(segment.name.clone()),
+            bytes: (!whole).then_some(end.torn.len() as u64),
+            ..Detail::default()
+        }))
+}
+
+/// Whether the log still holds what the note says, and if not, a record that says so.
+fn compare(dir: &Path, note: &Note, found: &mut Found) -> Result<(), Problem> {
+    let (seen, noted) = (
+        found.head,
+        Head {
+            seq: note.seq,
+            hash: note.hash,
+        },
+    );
+    if seen == noted {
+        return Ok(());
+    }
+    if seen.seq > noted.seq {
+        // Records that were synced, and the note not: a crash. Anything else was changed.
+        if !follows(dir, note, found.file.as_deref())? {
+            found
+                .notes
+                .push(broken("edited", &note.file, noted.seq, seen.seq));
+        }
+        return Ok(());
+    }
+    if seen.seq == noted.seq {
+        found.notes.retain(|entry| entry.outcome != Outcome::Failed);
+        found
+            .notes
+            .push(broken("edited", &note.file, noted.seq, noted.seq));
+    } else {
+        found
+            .notes
+            .push(broken("truncated", &note.file, seen.seq + 1, noted.seq));
+        // The chain goes on from what it was, so that the gap stays visible.
+        found.head = noted;
+    }
+    Ok(())
+}
+
+/// Whether the records after the noted one lead from it to the end of the segment.
+fn follows(dir: &Path, note: &Note, name: Option<&str>) -> Result<bool, Problem> {
+    let Some(name) = name else { return Ok(false) };
+    let file = files::open_private(&dir.join(name))?;
+    let mut hash = note.hash;
+    let mut reader = BufReader::new(file);
+    if name == note.file {
+        reader.seek(SeekFrom::Start(note.size))?;
+    }
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let limit = LINE_BYTES_MAX as u64 + 1;
+        if reader.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
+            return Ok(true);
+        }
+        let record = line.strip_suffix(b"\n").unwrap_or(&line);
+        if link(record).is_none_or(|(_, prev)| prev != hash) {
+            return Ok(false);
+        }
+        hash = Hash::of_line(record);
+    }
+}
+
+fn broken(kind: &str, file: &str, first: u64, last: u64) -> Entry {
+    let detail = Detail {
+        file: Some(file.to_owned()),
+        first: Some(first),
+        last: Some(last),
+        ..Detail::default()
+    };
+    Entry::new(Event::Log, Outcome::Failed)
+        .reason(kind)
+        .detail(detail)
+}

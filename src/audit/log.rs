@@ -1,0 +1,197 @@
+//! The writing side: one lock, one write, one sync, and only then the caller goes on.
+//!
+//! *Always* all entries of a call or none: a write that came out short is taken back. *Never* a
+//! record that was not synced when `append` returns. The segment is the day of writing in UTC; a
+//! segment that does not hold the head is not written to again, so a clock that jumps back starts
+//! a new part of that day. A writer that waits too long for the lock refuses the launch.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::disk::{self, Note, segment_name};
+use super::event::Entry;
+use super::head::{self, Found, Head};
+use super::record::{Key, Record};
+use crate::dirs::Dirs;
+use crate::error::{Code, Error};
+use crate::files::{self, Problem};
+use crate::secret::Keys;
+
+/// A segment that is larger is not written to again (bytes).
+pub const SEGMENT_BYTES_MAX: u64 = 64 << 20;
+/// How often an append starts over when logrotate takes the segment away under it.
+const TRIES: u32 = 3;
+
+/// The log of this user, for writing.
+#[derive(Clone, Debug)]
+pub struct Log {
+    dir: PathBuf,
+    /// The directory as people write it.
+    shown: String,
+    key: Option<Key>,
+    uid: u32,
+}
+
+impl Log {
+    /// Makes the directory if need be. Without keys (the store is locked) records are chained but
+    /// not sealed.
+    ///
+    /// # Errors
+    /// `audit-unwritable` if the directory is not ours alone.
+    pub fn open(dirs: &Dirs, keys: Option<&Keys>) -> Result<Self, Error> {
+        Self::at(dirs.audit(), dirs.tilde(&dirs.audit()), keys.map(Key::new))
+    }
+
+    /// [`Self::open`] in another directory.
+    pub fn at(dir: PathBuf, shown: String, key: Option<Key>) -> Result<Self, Error> {
+        let log = Self {
+            dir,
+            shown,
+            key,
+            uid: nix::unistd::geteuid().as_raw(),
+        };
+        files::ensure_dir(&log.dir).map_err(|problem| log.unwritable(problem))?;
+        Ok(log)
+    }
+
+    /// Where the segments are.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Writes the entries down, all or none, and returns when they are on the disk.
+    ///
+    /// # Errors
+    /// `audit-unwritable`: what the entries describe must not happen.
+    pub fn append(&self, entries: &[Entry]) -> Result<(), Error> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let _lock = disk::lock(&self.dir).map_err(|problem| self.unwritable(problem))?;
+        for _ in 0..TRIES {
+            if self
+                .append_locked(entries)
+                .map_err(|problem| self.unwritable(problem))?
+            {
+                return Ok(());
+            }
+        }
+        let text = "another program changes it while it is written";
+        Err(self.unwritable(Problem::Io(io::Error::other(text))))
+    }
+
+    /// The last record. Needs no key, and changes nothing but a torn line.
+    ///
+    /// # Errors
+    /// `audit-unwritable` if the log cannot be read or locked.
+    pub fn head(&self) -> Result<Head, Error> {
+        let find = || {
+            let _lock = disk::lock(&self.dir)?;
+            head::find(&self.dir)
+        };
+        find()
+            .map(|found| found.head)
+            .map_err(|problem| self.unwritable(problem))
+    }
+
+    /// Whether the entries are in the log now; not if the segment was taken away meanwhile.
+    fn append_locked(&self, entries: &[Entry]) -> Result<bool, Problem> {
+        let found = head::find(&self.dir)?;
+        let now = Timestamp::now();
+        let (name, file, size) = self.segment(&found, now.to_zoned(TimeZone::UTC).date())?;
+        let (bytes, head) = self.lines(&found, entries, now)?;
+        if let Err(error) = (&file).write_all(&bytes).and_then(|()| file.sync_data()) {
+            // Nothing of a record that is not whole may stay. If even this fails, the next writer
+            // finds the torn line and cuts it off.
+            drop(file.set_len(size).and_then(|()| file.sync_data()));
+            return Err(error.into());
+        }
+        let meta = file.metadata()?;
+        if size == 0 {
+            files::sync_dir(&self.dir)?;
+        }
+        if meta.nlink() == 0
+            || !(meta.len() == size + bytes.len() as u64 || ends_with(&file, &bytes))
+        {
+            return Ok(false);
+        }
+        // Only a shortcut: what it says is compared with the segment.
+        drop(
+            Note {
+                file: name,
+                size: meta.len(),
+                seq: head.seq,
+                hash: head.hash,
+            }
+            .write(&self.dir),
+        );
+        Ok(true)
+    }
+
+    /// The segment to write to: the one that holds the head if it is today's and not full.
+    fn segment(&self, found: &Found, today: Date) -> Result<(String, File, u64), Problem> {
+        let mut part = 1;
+        loop {
+            let name = segment_name(today, part);
+            let file = files::open_append(&self.dir.join(&name))?;
+            let size = file.metadata()?.len();
+            let holds_head = found.file.as_deref() == Some(name.as_str());
+            if size == 0 || (holds_head && size < SEGMENT_BYTES_MAX) {
+                return Ok((name, file, size));
+            }
+            part += 1;
+        }
+    }
+
+    /// The lines of what the log has to say about itself, then of the entries.
+    fn lines(
+        &self,
+        found: &Found,
+        entries: &[Entry],
+        now: Timestamp,
+    ) -> io::Result<(Vec<u8>, Head)> {
+        let mut head = found.head;
+        let mut bytes = Vec::with_capacity(512 * entries.len());
+        for entry in found.notes.iter().chain(entries) {
+            let record = Record::new(entry, head.seq + 1, now, self.uid, head.hash);
+            let (line, hash) = record.line(self.key.as_ref())?;
+            bytes.extend_from_slice(&line);
+            bytes.push(b'\n');
+            head = Head {
+                seq: record.seq,
+                hash,
+            };
+        }
+        Ok((bytes, head))
+    }
+
+    fn unwritable(&self, problem: Problem) -> Error {
+        let what = format!("the audit log in `{}` cannot be written", self.shown);
+        let hint = match &problem {
+            Problem::NotPrivate { mend, .. } => mend.clone(),
+            Problem::Io(error) if error.kind() == io::ErrorKind::StorageFull => {
+                format!("`df -h {}` shows how full the disk is", self.shown)
+            }
+            _ => "`mcpwrap status` shows where the log is and whether it works".to_owned(),
+        };
+        Error::new(Code::AuditUnwritable, what)
+            .cause(problem)
+            .hint(hint)
+    }
+}
+
+/// Whether the file ends with these bytes: logrotate may have emptied it just before they came.
+fn ends_with(file: &File, bytes: &[u8]) -> bool {
+    let mut there = vec![0; bytes.len()];
+    let start = file
+        .metadata()
+        .ok()
+        .and_then(|meta| meta.len().checked_sub(bytes.len() as u64));
+    start.is_some_and(|start| file.read_exact_at(&mut there, start).is_ok()) && there == bytes
+}

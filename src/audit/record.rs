@@ -1,0 +1,359 @@
+//! One line of the log: its fields in their fixed order, its hash, its seal.
+//!
+//! *Always* ASCII control characters, C1 controls, line separators and direction marks are written
+//! as `\u` escapes, so a line is one line in every terminal. `prev` is the hash of the line before,
+//! without its newline; `mac` seals the record without `mac`. A record written while the store is
+//! locked has no `mac`: the next one that has covers it through `prev`. Hash and seal are cut to
+//! 128 bits, which keeps lines short and is as far from being found by trying as a UUID.
+
+use std::fmt;
+use std::io;
+
+use hmac::{Hmac, Mac as _};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::event::{Client, Detail, Entry, Event, Outcome, RunId, SecretUse};
+use super::text::{OneLine, cut};
+use crate::secret::{Keys, ProfileName, ServerName, hex};
+
+/// The version of the format, the field `v`.
+pub const VERSION: u32 = 1;
+/// No line is longer (bytes): texts are cut before they are written.
+pub const LINE_BYTES_MAX: usize = 128 << 10;
+/// What stands between `prev` and the end of a sealed line.
+const MAC_FIELD: &[u8] = b",\"mac\":\"";
+/// The length of that field with its 32 digits, quote and brace.
+const MAC_TAIL: usize = MAC_FIELD.len() + 32 + 2;
+
+/// 128 bits of SHA-256, or of HMAC-SHA-256.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Hash([u8; 16]);
+
+impl Hash {
+    /// What stands in `prev` of the very first record.
+    pub const START: Self = Self([0; 16]);
+
+    /// The hash of a line without its newline.
+    pub fn of_line(line: &[u8]) -> Self {
+        Self::cut(&Sha256::digest(line).into())
+    }
+
+    fn cut(bytes: &[u8; 32]) -> Self {
+        let mut cut = [0; 16];
+        cut.copy_from_slice(bytes.split_at(16).0);
+        Self(cut)
+    }
+
+    /// Reads 32 lower-case hex digits.
+    pub fn from_hex(digits: &[u8]) -> Option<Self> {
+        let mut bytes = [0; 16];
+        if digits.len() != 32 {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let [high, low] = pair else { return None };
+            *byte = digit(*high)? << 4 | digit(*low)?;
+        }
+        Some(Self(bytes))
+    }
+}
+
+const fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl TryFrom<String> for Hash {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::from_hex(text.as_bytes()).ok_or("not 32 hex digits")
+    }
+}
+
+impl From<Hash> for String {
+    fn from(hash: Hash) -> Self {
+        hash.to_string()
+    }
+}
+
+impl Serialize for Hash {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::try_from(text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The key of the chain, ready for use.
+#[derive(Clone)]
+pub struct Key(Hmac<Sha256>);
+
+impl Key {
+    pub fn new(keys: &Keys) -> Self {
+        Self(Hmac::new_from_slice(&*keys.audit).expect("HMAC takes a key of any length"))
+    }
+
+    fn mac(&self, digest: &[u8]) -> Hash {
+        let mut mac = self.0.clone();
+        mac.update(digest);
+        Hash::cut(&mac.finalize().into_bytes().into())
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(…)")
+    }
+}
+
+/// One record, as it stands in the log. The order of the fields is the order in the line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    pub v: u32,
+    /// Strictly increasing. Order is by `seq`, not by `time`: clocks jump.
+    pub seq: u64,
+    #[serde(serialize_with = "micros")]
+    pub time: Timestamp,
+    pub event: Event,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<Client>,
+    /// The user who ran mcpwrap.
+    pub uid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretUse>,
+    pub outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub detail: Detail,
+    pub prev: Hash,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Hash>,
+}
+
+fn is_empty(detail: &Detail) -> bool {
+    *detail == Detail::default()
+}
+
+fn micros<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{time:.6}"))
+}
+
+impl Record {
+    /// Gives an entry its place in the chain.
+    pub fn new(entry: &Entry, seq: u64, time: Timestamp, uid: u32, prev: Hash) -> Self {
+        let entry = cut(entry.clone());
+        Self {
+            v: VERSION,
+            seq,
+            time,
+            event: entry.event,
+            server: entry.server,
+            run: entry.run,
+            policy: entry.policy,
+            profile: entry.profile,
+            client: entry.client,
+            uid,
+            secret: entry.secret,
+            outcome: entry.outcome,
+            reason: entry.reason,
+            detail: entry.detail,
+            prev,
+            mac: None,
+        }
+    }
+
+    /// The line, without its newline, sealed if there is a key; and its hash.
+    pub fn line(&self, key: Option<&Key>) -> io::Result<(Vec<u8>, Hash)> {
+        let mut line = Vec::with_capacity(512);
+        let mut serializer = serde_json::Serializer::with_formatter(&mut line, OneLine);
+        self.serialize(&mut serializer)?;
+        if let Some(key) = key {
+            let mac = key.mac(&Sha256::digest(&line));
+            line.pop();
+            line.extend_from_slice(MAC_FIELD);
+            line.extend_from_slice(mac.to_string().as_bytes());
+            line.extend_from_slice(b"\"}");
+        }
+        let hash = Hash::of_line(&line);
+        Ok((line, hash))
+    }
+
+    /// Reads a line without its newline.
+    pub fn read(line: &[u8]) -> Option<Self> {
+        serde_json::from_slice(line).ok()
+    }
+}
+
+/// What the seal of a line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seal {
+    /// It fits.
+    Fits,
+    /// It does not fit: the line was changed after it was written.
+    Broken,
+    /// There is none, or no key to test it with.
+    None,
+}
+
+/// The hash of a line and what its seal says, in one pass over its bytes.
+pub fn check_line(line: &[u8], key: Option<&Key>) -> (Hash, Seal) {
+    let Some((body, mac)) = split_mac(line) else {
+        return (Hash::of_line(line), Seal::None);
+    };
+    let mut state = Sha256::new();
+    state.update(body);
+    let seal = key.map_or(Seal::None, |key| {
+        let mut sealed = state.clone();
+        sealed.update(b"}");
+        if key.mac(&sealed.finalize()) == mac {
+            Seal::Fits
+        } else {
+            Seal::Broken
+        }
+    });
+    state.update(line.get(body.len()..).unwrap_or_default());
+    (Hash::cut(&state.finalize().into()), seal)
+}
+
+/// A sealed line in two: the record without its closing brace, and the seal.
+fn split_mac(line: &[u8]) -> Option<(&[u8], Hash)> {
+    let (body, tail) = line.split_at_checked(line.len().checked_sub(MAC_TAIL)?)?;
+    let digits = tail.strip_prefix(MAC_FIELD)?.strip_suffix(b"\"}")?;
+    Some((body, Hash::from_hex(digits)?))
+}
+
+/// `seq` and `prev` of a line, found by their places, without reading the rest.
+pub fn link(line: &[u8]) -> Option<(u64, Hash)> {
+    const HEAD: &[u8] = b"{\"v\":1,\"seq\":";
+    const PREV: &[u8] = b",\"prev\":\"";
+    let rest = line.strip_prefix(HEAD)?;
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    let seq = std::str::from_utf8(rest.get(..digits)?)
+        .ok()?
+        .parse()
+        .ok()?;
+    let body = split_mac(line).map_or_else(|| line.strip_suffix(b"}"), |(body, _)| Some(body))?;
+    let (_, tail) = body.split_at_checked(body.len().checked_sub(PREV.len() + 33)?)?;
+    let prev = tail.strip_prefix(PREV)?.strip_suffix(b"\"")?;
+    Some((seq, Hash::from_hex(prev)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::steers;
+    use super::*;
+    use crate::secret::Secret;
+
+    fn key(seed: &str) -> Key {
+        Key::new(&Keys::from_master(&Secret::new(seed.into())))
+    }
+
+    fn record(entry: &Entry) -> Record {
+        let time = "2026-11-23T14:03:00Z".parse().unwrap();
+        Record::new(entry, 7, time, 1000, Hash::START)
+    }
+
+    #[test]
+    fn the_line_has_its_fields_in_order() {
+        let server = ServerName::new("github").unwrap();
+        let entry = Entry::new(Event::Refuse, Outcome::Refused)
+            .server(&server)
+            .reason("revoked");
+        let (line, _) = record(&entry).line(None).unwrap();
+        assert_eq!(
+            String::from_utf8(line).unwrap(),
+            format!(
+                r#"{{"v":1,"seq":7,"time":"2026-11-23T14:03:00.000000Z","event":"refuse","server":"github","uid":1000,"outcome":"refused","reason":"revoked","prev":"{}"}}"#,
+                "0".repeat(32)
+            )
+        );
+    }
+
+    #[test]
+    fn a_line_reads_back_and_its_seal_fits_only_its_key() {
+        let (line, hash) = record(&Entry::new(Event::Exit, Outcome::Ok))
+            .line(Some(&key("a")))
+            .unwrap();
+        assert_eq!(check_line(&line, Some(&key("a"))), (hash, Seal::Fits));
+        assert_eq!(check_line(&line, Some(&key("b"))), (hash, Seal::Broken));
+        assert_eq!(check_line(&line, None), (hash, Seal::None));
+        assert_eq!(link(&line), Some((7, Hash::START)));
+        assert!(Record::read(&line).unwrap().mac.is_some());
+        let edited = String::from_utf8(line).unwrap().replace("exit", "call");
+        assert_eq!(
+            check_line(edited.as_bytes(), Some(&key("a"))).1,
+            Seal::Broken
+        );
+    }
+
+    #[test]
+    fn texts_from_outside_steer_nothing() {
+        let name = "a\n\u{1b}[2J\u{9b}\u{202e}\u{2028}\u{7f}\"\\é\u{e0041}";
+        let client = Client {
+            name: Some(name.to_owned()),
+            ..Client::default()
+        };
+        let (line, _) = record(&Entry::new(Event::Call, Outcome::Ok).client(&client))
+            .line(None)
+            .unwrap();
+        let text = std::str::from_utf8(&line).unwrap();
+        assert!(text.chars().all(|c| !steers(c)), "{text}");
+        assert!(text.contains(r"\u009b\u202e\u2028\u007f"));
+        assert_eq!(
+            Record::read(&line).unwrap().client.unwrap().name.unwrap(),
+            name
+        );
+    }
+
+    #[test]
+    fn a_long_text_is_cut() {
+        let detail = Detail {
+            tool: Some("é".repeat(5000)),
+            ..Detail::default()
+        };
+        let (line, _) = record(&Entry::new(Event::Call, Outcome::Ok).detail(detail))
+            .line(None)
+            .unwrap();
+        assert!(line.len() < 1024);
+    }
+
+    #[test]
+    fn damaged_lines_are_no_records() {
+        for bad in [
+            "",
+            "{}",
+            "x",
+            r#"{"v":1,"seq":"#,
+            r#"{"v":1,"seq":99999999999999999999999}"#,
+        ] {
+            assert_eq!(link(bad.as_bytes()), None, "{bad}");
+            assert!(Record::read(bad.as_bytes()).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Texts from outside in a record: cut to a length, and written so that they steer no terminal.
+
+use std::io;
+
+use super::event::Entry;
+
+/// Texts from outside are cut to this (characters).
+const TEXT_CHARS_MAX: usize = 256;
+
+/// Texts that come from outside, at a length that keeps a line short.
+pub fn cut(mut entry: Entry) -> Entry {
+    let clip = |text: &mut Option<String>, chars_max: usize| {
+        if let Some(text) = text
+            && let Some((end, _)) = text.char_indices().nth(chars_max)
+        {
+            text.truncate(end);
+            text.push('…');
+        }
+    };
+    if let Some(client) = &mut entry.client {
+        clip(&mut client.name, TEXT_CHARS_MAX);
+        clip(&mut client.version, TEXT_CHARS_MAX);
+        clip(&mut client.exe, 4 * TEXT_CHARS_MAX);
+    }
+    if let Some(secret) = &mut entry.secret {
+        clip(&mut secret.variable, TEXT_CHARS_MAX);
+    }
+    let detail = &mut entry.detail;
+    clip(&mut detail.file, 4 * TEXT_CHARS_MAX);
+    clip(&mut detail.program, 4 * TEXT_CHARS_MAX);
+    for text in [
+        &mut detail.to,
+        &mut detail.by,
+        &mut detail.agent,
+        &mut detail.note,
+        &mut detail.package,
+        &mut detail.method,
+        &mut detail.tool,
+        &mut detail.id,
+        &mut detail.hash,
+        &mut entry.policy,
+        &mut entry.reason,
+    ] {
+        clip(text, TEXT_CHARS_MAX);
+    }
+    entry
+}
+
+/// JSON in one line that steers no terminal.
+#[derive(Debug)]
+pub struct OneLine;
+
+impl serde_json::ser::Formatter for OneLine {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut done = 0;
+        for (at, c) in fragment.char_indices().filter(|(_, c)| steers(*c)) {
+            writer.write_all(fragment.get(done..at).unwrap_or_default().as_bytes())?;
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            done = at + c.len_utf8();
+        }
+        writer.write_all(fragment.get(done..).unwrap_or_default().as_bytes())
+    }
+}
+
+/// Whether a character can move a cursor, end a line, hide or turn text around.
+pub fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+        || matches!(c, '\u{e0000}'..='\u{e007f}')
+}
