@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::files;
@@ -225,6 +226,8 @@ pub struct Detail {
 /// One thing that happened, before it has a place in the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
+    /// When it happened, if that is not when it is written.
+    pub at: Option<Timestamp>,
     pub event: Event,
     pub outcome: Outcome,
     pub server: Option<ServerName>,
@@ -242,6 +245,7 @@ pub struct Entry {
 impl Entry {
     pub fn new(event: Event, outcome: Outcome) -> Self {
         Self {
+            at: None,
             event,
             outcome,
             server: None,

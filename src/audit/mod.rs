@@ -6,6 +6,7 @@
 //! secret, never hold one. It sees edits, it does not prevent them: who runs as this user can
 //! delete files, and `verify` says so. Nothing here prints, and nothing here opens a store.
 
+pub mod calls;
 pub mod disk;
 pub mod event;
 pub mod head;
@@ -16,6 +17,7 @@ pub mod text;
 #[cfg(test)]
 mod tests;
 
+pub use calls::CallLog;
 pub use event::{Client, Detail, Entry, Event, Outcome, RunId, SecretUse};
 pub use head::Head;
 pub use log::Log;

@@ -171,7 +171,7 @@ impl Record {
         Self {
             v: VERSION,
             seq,
-            time,
+            time: entry.at.unwrap_or(time),
             event: entry.event,
             server: entry.server,
             run: entry.run,

@@ -1,0 +1,257 @@
+//! Records that must not slow the relay: a bounded queue, and a thread that writes it down.
+//!
+//! *Never* blocks who writes: when the queue is full the record is counted and dropped, and the
+//! count is written down as soon as there is room. *Always* one sync for all that came within a
+//! tenth of a second. A disk that is full for a while loses nothing until the queue is full.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::event::{Detail, Entry, Event, Outcome};
+use super::log::Log;
+use crate::error::Error;
+
+/// How many records may wait: a second and a half of the fastest session we promise to follow.
+const QUEUE_RECORDS: usize = 16_384;
+/// How many records one write takes (a second of them is some 4 MB).
+const BATCH_RECORDS: usize = 2048;
+/// How long a record waits for others before it is written.
+const BATCH_WAIT: Duration = Duration::from_millis(100);
+/// How long after a failed write the next is tried.
+const RETRY_WAIT: Duration = Duration::from_secs(1);
+
+/// Writes records behind the caller's back. One per supervisor.
+pub struct CallLog {
+    sender: Option<SyncSender<Box<Entry>>>,
+    done: Receiver<()>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    dropped: AtomicU64,
+    ending: AtomicBool,
+    error: Mutex<Option<Error>>,
+}
+
+impl fmt::Debug for CallLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallLog")
+            .field("dropped", &self.dropped())
+            .finish_non_exhaustive()
+    }
+}
+
+impl CallLog {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn start(log: Log) -> io::Result<Self> {
+        Self::with_queue(log, QUEUE_RECORDS)
+    }
+
+    fn with_queue(log: Log, records: usize) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel(records);
+        let (finished, done) = sync_channel(1);
+        let shared = Arc::new(Shared::default());
+        let writer = Writer {
+            log,
+            receiver,
+            shared: Arc::clone(&shared),
+            noted: 0,
+        };
+        std::thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || {
+                writer.run();
+                drop(finished);
+            })?;
+        Ok(Self {
+            sender: Some(sender),
+            done,
+            shared,
+        })
+    }
+
+    /// Hands a record over. Its time is now.
+    pub fn write(&self, mut entry: Entry) {
+        entry.at.get_or_insert_with(Timestamp::now);
+        let sent = self
+            .sender
+            .as_ref()
+            .map(|sender| sender.try_send(Box::new(entry)));
+        if let Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None = sent {
+            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many records were dropped so far.
+    pub fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Why records cannot be written at the moment, if they cannot. Worth a warning.
+    pub fn error(&self) -> Option<Error> {
+        self.shared.error.lock().ok()?.clone()
+    }
+
+    /// Writes what waits and ends the thread; after `wait` at the latest. Says whether all of it
+    /// is in the log.
+    pub fn finish(mut self, wait: Duration) -> bool {
+        self.shared.ending.store(true, Ordering::Relaxed);
+        drop(self.sender.take());
+        // The thread never sends: that its end of the channel is gone is the message.
+        let ended = self.done.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected);
+        ended && self.error().is_none() && self.dropped() == 0
+    }
+}
+
+struct Writer {
+    log: Log,
+    receiver: Receiver<Box<Entry>>,
+    shared: Arc<Shared>,
+    /// How many dropped records the log knows of.
+    noted: u64,
+}
+
+impl Writer {
+    fn run(mut self) {
+        let mut batch = Vec::new();
+        while let Ok(first) = self.receiver.recv() {
+            batch.push(*first);
+            let open = self.fill(&mut batch);
+            while !self.write(&mut batch) {
+                if !open || self.shared.ending.load(Ordering::Relaxed) {
+                    return;
+                }
+                std::thread::sleep(RETRY_WAIT);
+            }
+        }
+        self.write(&mut batch);
+    }
+
+    /// Takes what comes within the time of a batch. False if nothing can come any more.
+    fn fill(&self, batch: &mut Vec<Entry>) -> bool {
+        let end = Instant::now() + BATCH_WAIT;
+        while batch.len() < BATCH_RECORDS {
+            match self
+                .receiver
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+            {
+                Ok(entry) => batch.push(*entry),
+                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+        true
+    }
+
+    /// Writes the batch and empties it; keeps it if it could not be written.
+    fn write(&mut self, batch: &mut Vec<Entry>) -> bool {
+        let dropped = self.shared.dropped.load(Ordering::Relaxed);
+        let told = dropped > self.noted;
+        if told {
+            let detail = Detail {
+                records: Some(dropped - self.noted),
+                ..Detail::default()
+            };
+            let mut entry = Entry::new(Event::Log, Outcome::Failed)
+                .reason("dropped")
+                .detail(detail);
+            if let Some(like) = batch.first() {
+                entry.server.clone_from(&like.server);
+                entry.run.clone_from(&like.run);
+            }
+            batch.push(entry);
+        }
+        let result = self.log.append(batch);
+        match &result {
+            Ok(()) => {
+                self.noted = dropped;
+                batch.clear();
+            }
+            Err(_) if told => drop(batch.pop()),
+            Err(_) => {}
+        }
+        if let Ok(mut error) = self.shared.error.lock() {
+            *error = result.err();
+            return error.is_none();
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::disk::segments;
+    use super::super::record::Record;
+    use super::*;
+
+    fn call(id: u32) -> Entry {
+        let detail = Detail {
+            id: Some(id.to_string()),
+            ..Detail::default()
+        };
+        Entry::new(Event::Call, Outcome::Ok).detail(detail)
+    }
+
+    fn records(log: &Log) -> Vec<Record> {
+        let path = segments(log.dir()).unwrap().remove(0).path;
+        let bytes = std::fs::read(path).unwrap();
+        bytes
+            .split(|b| *b == b'\n')
+            .filter_map(Record::read)
+            .collect()
+    }
+
+    fn log(dir: &tempfile::TempDir) -> Log {
+        Log::at(dir.path().join("audit"), String::new(), None).unwrap()
+    }
+
+    #[test]
+    fn all_calls_are_there_in_order_after_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = log(&dir);
+        let calls = CallLog::start(log.clone()).unwrap();
+        (0..10_000).for_each(|id| calls.write(call(id)));
+        assert!(calls.finish(Duration::from_secs(20)));
+        let ids: Vec<_> = records(&log)
+            .into_iter()
+            .map(|r| r.detail.id.unwrap())
+            .collect();
+        assert_eq!(
+            ids,
+            (0..10_000).map(|id| id.to_string()).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_and_the_log_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = log(&dir);
+        // While another writer holds the lock nothing can be written.
+        let lock = super::super::disk::lock(log.dir()).unwrap();
+        let calls = CallLog::with_queue(log.clone(), 10).unwrap();
+        let begin = Instant::now();
+        (0..5000).for_each(|id| calls.write(call(id)));
+        assert!(begin.elapsed() < Duration::from_secs(1), "it never waits");
+        drop(lock);
+        let dropped = calls.dropped();
+        assert!(dropped > 0);
+        assert!(!calls.finish(Duration::from_secs(20)));
+        let records = records(&log);
+        let told: u64 = records.iter().filter_map(|r| r.detail.records).sum();
+        assert_eq!(told, dropped);
+        assert_eq!(
+            records.iter().filter(|r| r.event == Event::Call).count() as u64,
+            5000 - told
+        );
+    }
+}
