@@ -1,1 +1,280 @@
-//! x
+//! `config.toml`: which store, and the defaults; and what the machine's administrator forbids.
+//!
+//! *Always* refuses what it does not know: a restriction that is misspelt must not be dropped in
+//! silence. *Never* holds a secret, and never repeats a value from the file in an error, because
+//! people paste values where they do not belong. An absent file means the defaults.
+
+use std::fmt;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::dirs::{Dirs, MANAGED_CONFIG};
+use crate::error::{Code, Error, Result};
+use crate::files::{self, Problem};
+
+/// Which store keeps the secrets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// The keychain of the operating system.
+    #[default]
+    Keychain,
+    /// One encrypted file, for machines with no keychain.
+    File,
+}
+
+impl StoreKind {
+    /// The word in `config.toml` and on the command line.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Keychain => "keychain",
+            Self::File => "file",
+        }
+    }
+}
+
+impl fmt::Display for StoreKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+/// The user's settings, and the administrator's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where `secret:NAME` is looked up.
+    pub store: StoreKind,
+    /// The key of the vault file; `~/` is the home directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<String>,
+    /// What commands run by an AI agent may do.
+    pub agents: Agents,
+    /// Read from `/etc/mcpwrap/config.toml`, never from the user's file.
+    #[serde(skip)]
+    pub managed: Managed,
+}
+
+/// What commands run by an AI agent may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Agents {
+    /// Whether an agent may use `--yes` and `--from-stdin` with commands that widen access.
+    pub allow_yes: bool,
+}
+
+/// What the machine's administrator forbids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Managed {
+    /// `--yes` is refused for everybody.
+    pub forbid_yes: bool,
+    /// A server whose version floats does not start, whatever its policy says.
+    pub forbid_unpinned: bool,
+}
+
+impl Config {
+    /// Reads the user's file and the managed one.
+    ///
+    /// # Errors
+    /// `config-invalid` with the line and the nearest known name; `file-not-private` if others can
+    /// change it, or if the managed file is not root's.
+    pub fn load(dirs: &Dirs) -> Result<Self> {
+        Self::load_from(dirs, Path::new(MANAGED_CONFIG))
+    }
+
+    fn load_from(dirs: &Dirs, managed: &Path) -> Result<Self> {
+        let path = dirs.config_file();
+        let mut config: Self = parse_file(dirs, &path)?;
+        config.managed = parse_file(dirs, managed)?;
+        if managed.metadata().is_ok_and(|meta| meta.uid() != 0) {
+            return Err(Error::new(
+                Code::FileNotPrivate,
+                format!("`{}` not used", managed.display()),
+            )
+            .cause("it holds the administrator's settings, and its owner is not root")
+            .hint(format!("`sudo chown root {}`", managed.display())));
+        }
+        Ok(config)
+    }
+
+    /// The key file's path, if there is one.
+    pub fn key_file(&self, dirs: &Dirs) -> Option<PathBuf> {
+        self.key_file.as_deref().map(|text| dirs.expand(text))
+    }
+
+    /// Writes `store` and `key_file` into `config.toml`; everything else in it stays as it is.
+    pub fn save(&self, dirs: &Dirs) -> Result<()> {
+        let path = dirs.config_file();
+        let shown = dirs.tilde(&path);
+        let what = || format!("`{shown}` not written");
+        let old = match files::read_private(&path) {
+            Ok(bytes) => bytes,
+            Err(Problem::Missing) => Vec::new(),
+            Err(problem) => return Err(problem.explain(Code::FileUnusable, what(), &shown)),
+        };
+        let mut document = String::from_utf8_lossy(&old)
+            .parse::<toml_edit::DocumentMut>()
+            .map_err(|error| {
+                invalid(
+                    &shown,
+                    &String::from_utf8_lossy(&old),
+                    error.message(),
+                    error.span(),
+                )
+            })?;
+        document.insert("store", toml_edit::value(self.store.id()));
+        match &self.key_file {
+            Some(key_file) => drop(document.insert("key_file", toml_edit::value(key_file))),
+            None => drop(document.remove("key_file")),
+        }
+        files::replace(&path, document.to_string().as_bytes())
+            .map_err(|problem| problem.explain(Code::FileUnusable, what(), &shown))
+    }
+}
+
+fn parse_file<T: Default + serde::de::DeserializeOwned>(dirs: &Dirs, path: &Path) -> Result<T> {
+    let shown = dirs.tilde(path);
+    let bytes = match files::read_private(path) {
+        Ok(bytes) => bytes,
+        Err(Problem::Missing) => return Ok(T::default()),
+        Err(problem) => {
+            return Err(problem.explain(
+                Code::ConfigInvalid,
+                format!("`{shown}` not used"),
+                &shown,
+            ));
+        }
+    };
+    let text = String::from_utf8(bytes).map_err(|_| {
+        Error::new(Code::ConfigInvalid, format!("`{shown}` is not valid")).cause("it is not UTF-8")
+    })?;
+    toml::from_str(&text).map_err(|error| invalid(&shown, &text, error.message(), error.span()))
+}
+
+fn invalid(shown: &str, text: &str, message: &str, span: Option<std::ops::Range<usize>>) -> Error {
+    let before = text
+        .get(..span.unwrap_or_default().start)
+        .unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    let place = format!("{shown}:{line}:{column}");
+    // The parser's words name fields in backticks; what it says of values may repeat them.
+    let names: Vec<_> = message.split('`').skip(1).step_by(2).collect();
+    let error = Error::new(Code::ConfigInvalid, format!("`{shown}` is not valid"));
+    if let (true, [unknown, known @ ..]) = (message.starts_with("unknown field"), &*names) {
+        let error = error.cause(format!("{place}: unknown field `{unknown}`"));
+        let near = known
+            .iter()
+            .map(|name| (strsim::damerau_levenshtein(unknown, name), name))
+            .filter(|(distance, _)| *distance <= 3)
+            .min();
+        return match near {
+            Some((_, name)) => error.hint(format!("did you mean `{name}`?")),
+            None => error.hint(format!("known here: {}", known.join(", "))),
+        };
+    }
+    let reason = match message.find("expected") {
+        Some(at) => message.get(at..).unwrap_or_default(),
+        None => "this is not TOML",
+    };
+    error.cause(format!("{place}: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dirs(home: &Path) -> Dirs {
+        Dirs::under(home)
+    }
+
+    fn load(text: &str, managed: &str) -> Result<Config> {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = dirs(home.path());
+        files::replace(&dirs.config_file(), text.as_bytes()).unwrap();
+        let path = home.path().join("managed.toml");
+        files::replace(&path, managed.as_bytes()).unwrap();
+        Config::load_from(&dirs, &path)
+    }
+
+    #[test]
+    fn an_absent_file_means_the_defaults() {
+        let home = tempfile::tempdir().unwrap();
+        let config = Config::load_from(&dirs(home.path()), &home.path().join("none")).unwrap();
+        assert_eq!(config, Config::default());
+        assert_eq!(config.store, StoreKind::Keychain);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = dirs(home.path());
+        files::replace(
+            &dirs.config_file(),
+            b"# mine\n[agents] # them\nallow_yes = true\n",
+        )
+        .unwrap();
+        let mut config = Config::load(&dirs).unwrap();
+        config.store = StoreKind::File;
+        config.key_file = Some("~/k".into());
+        config.save(&dirs).unwrap();
+        assert_eq!(Config::load(&dirs).unwrap(), config);
+        let text = std::fs::read_to_string(dirs.config_file()).unwrap();
+        assert!(text.contains("# mine") && text.contains("# them"), "{text}");
+        assert_eq!(config.key_file(&dirs).unwrap(), dirs.home().join("k"));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        #[track_caller]
+        fn case(text: &str, expected: &str) {
+            let error = load(text, "").unwrap_err();
+            assert_eq!(error.code, Code::ConfigInvalid);
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+        case("stor = \"file\"", "did you mean `store`?");
+        case(
+            "\n[agents]\nallow_yse = true",
+            ":3:1: unknown field `allow_yse`",
+        );
+        case("managed = 1", "known here: store, key_file, agents");
+        case(
+            "store = \"ghp_0123456789\"",
+            "expected `keychain` or `file`",
+        );
+        case(
+            "[agents]\nallow_yes = \"ghp_0123456789\"",
+            "expected a boolean",
+        );
+        case("store = ", "config.toml:1:9");
+    }
+
+    #[test]
+    fn values_are_not_repeated() {
+        for text in [
+            "store = \"ghp_0123\"",
+            "key_file = 12345678",
+            "store = ghp_0123",
+            "= ghp_0123",
+        ] {
+            let error = load(text, "").unwrap_err().to_string();
+            assert!(
+                !error.contains("ghp_") && !error.contains("1234"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_managed_file_is_read_too() {
+        if nix::unistd::geteuid().is_root() {
+            assert!(load("", "forbid_yes = true").unwrap().managed.forbid_yes);
+            assert!(load("", "forbid_yess = true").is_err());
+        } else {
+            assert_eq!(load("", "").unwrap_err().code, Code::FileNotPrivate);
+        }
+    }
+}

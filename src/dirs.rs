@@ -60,12 +60,10 @@ impl Dirs {
         };
         check_owner(&base, name)?;
         if let Some((own, _)) = own {
+            let home = home.map_or_else(|| own.clone(), |(home, _)| home);
             return Ok(Self {
-                home: home.map_or_else(|| own.clone(), |(home, _)| home),
-                config: own.clone(),
-                state: own.join("state"),
-                data: own.join("data"),
-                runtime: vec![own.join("run")],
+                home,
+                ..Self::under(&own)
             });
         }
         let xdg = |name, default: &str| {
@@ -74,12 +72,8 @@ impl Dirs {
                 .join("mcpwrap")
         };
         let state = xdg("XDG_STATE_HOME", ".local/state");
-        let uid = nix::unistd::geteuid();
-        let standard = PathBuf::from(format!("/run/user/{uid}"));
-        let mut runtime: Vec<_> = absolute(variable("XDG_RUNTIME_DIR"))
+        let mut runtime: Vec<_> = session_directories()
             .into_iter()
-            .chain(Some(standard))
-            .filter(|dir| owner(dir) == Some(uid.as_raw()))
             .map(|dir| dir.join("mcpwrap"))
             .collect();
         runtime.push(state.join("run"));
@@ -91,6 +85,17 @@ impl Dirs {
             state,
             runtime,
         })
+    }
+
+    /// Everything beneath one directory, as with `MCPWRAP_HOME`.
+    pub fn under(own: &Path) -> Self {
+        Self {
+            home: own.to_path_buf(),
+            config: own.to_path_buf(),
+            state: own.join("state"),
+            data: own.join("data"),
+            runtime: vec![own.join("run")],
+        }
     }
 
     pub fn home(&self) -> &Path {
@@ -202,6 +207,19 @@ pub fn search_path() -> Option<OsString> {
 /// Where the session bus is, if the environment says so.
 pub fn session_bus() -> Option<OsString> {
     variable("DBUS_SESSION_BUS_ADDRESS")
+}
+
+/// Where sockets of this user's session are: `XDG_RUNTIME_DIR`, then `/run/user/UID`. Clients start
+/// us with six variables, and neither the bus address nor this directory is among them.
+pub fn session_directories() -> Vec<PathBuf> {
+    let uid = nix::unistd::geteuid();
+    let mut all: Vec<_> = absolute(variable("XDG_RUNTIME_DIR"))
+        .into_iter()
+        .chain(Some(PathBuf::from(format!("/run/user/{uid}"))))
+        .filter(|dir| owner(dir) == Some(uid.as_raw()))
+        .collect();
+    all.dedup();
+    all
 }
 
 /// The directory in which systemd puts the credentials of a service.

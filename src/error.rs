@@ -86,6 +86,8 @@ codes! {
     ProfileNotFound = "profile-not-found",
     /// A secret of one profile was asked for in a run of another.
     SecretWrongProfile = "secret-wrong-profile",
+    /// The store has no master key yet, which seals grants and the audit log.
+    NotSetUp = "not-set-up",
     /// The store has no secret of that name.
     SecretNotFound = "secret-not-found",
     /// The store has more than one item of that name.

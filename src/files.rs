@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
+use crate::error::{Code, Error};
+
 /// Nothing that mcpwrap reads for itself is larger (bytes).
 pub const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -41,6 +43,20 @@ impl fmt::Display for Problem {
                 write!(f, "it has {bytes} bytes, and at most {bytes_max} are read")
             }
             Self::Io(error) => write!(f, "{}", io_text(error)),
+        }
+    }
+}
+
+impl Problem {
+    /// The error for the user: `what` was not done, with `path` as it is shown to people. A file
+    /// that others can change has its own code and the command that mends it.
+    pub fn explain(self, code: Code, what: impl Into<String>, path: &str) -> Error {
+        let fact = self.to_string();
+        match self {
+            Self::NotPrivate { mend, .. } => Error::new(Code::FileNotPrivate, what)
+                .cause(format!("`{path}`: {fact}"))
+                .hint(mend),
+            _ => Error::new(code, what).cause(format!("`{path}`: {fact}")),
         }
     }
 }

@@ -1,0 +1,438 @@
+//! The `file` store: one encrypted file, for machines with no keychain.
+//!
+//! *Always* reads and replaces the file as a whole, writing under a lock: a reader sees the old
+//! secrets or the new ones. *Never* puts a secret on the disk in the clear, and leaves no copy of
+//! the decrypted text in memory. Inside is JSON with the values in base64, so that `age -d` and a
+//! few lines of any language can rescue them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::vault_key::{self, KeySource};
+use super::{Batch, Item, Prompt, Store, missing};
+use crate::config::{Config, StoreKind};
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::files::{self, Problem};
+use crate::secret::{ProfileName, Secret, SecretName};
+
+/// Larger vaults are refused (bytes): a thousand secrets of 64 KiB.
+const VAULT_BYTES_MAX: u64 = 96 << 20;
+const PLACE: &str = "the vault file";
+
+/// The opened vault file.
+struct FileStore {
+    path: PathBuf,
+    shown: String,
+    identity: age::x25519::Identity,
+}
+
+/// What is in the vault. Everything borrows from the decrypted text.
+#[derive(Default, Serialize, Deserialize)]
+struct Content<'a> {
+    version: u32,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    master: Option<Value<'a>>,
+    #[serde(borrow)]
+    secrets: BTreeMap<SecretName, Sealed<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Sealed<'a> {
+    #[serde(borrow)]
+    value: Value<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<ProfileName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<Date>,
+}
+
+/// A value in base64, wiped when it is our own copy.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Value<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Value<'_> {
+    fn new(secret: &Secret) -> Self {
+        Self(Cow::Owned(STANDARD.encode(secret.expose())))
+    }
+}
+
+impl Drop for Value<'_> {
+    fn drop(&mut self) {
+        if let Cow::Owned(text) = &mut self.0 {
+            text.zeroize();
+        }
+    }
+}
+
+/// Opens the vault with the key that is there without asking.
+pub(super) fn open(dirs: &Dirs, config: &Config, _: Prompt) -> Result<Box<dyn Store>> {
+    let source = KeySource::find(dirs, config)?;
+    let path = dirs.vault_file();
+    let shown = dirs.tilde(&path);
+    Ok(Box::new(FileStore {
+        path,
+        shown,
+        identity: source.identity(dirs)?,
+    }))
+}
+
+/// Makes an empty vault for the key that is there, unless there is a vault already.
+pub fn create_vault(dirs: &Dirs, config: &Config) -> Result<()> {
+    let source = KeySource::find(dirs, config)?;
+    let path = dirs.vault_file();
+    let shown = dirs.tilde(&path);
+    let store = FileStore {
+        path,
+        shown,
+        identity: source.identity(dirs)?,
+    };
+    let lock = store.lock()?;
+    if store.path.symlink_metadata().is_ok() {
+        return store.read(|_| Ok(()));
+    }
+    store.write(
+        &Content {
+            version: 1,
+            ..Content::default()
+        },
+        0,
+    )?;
+    drop(lock);
+    Ok(())
+}
+
+impl FileStore {
+    fn lock(&self) -> Result<std::fs::File> {
+        files::lock(&self.path.with_extension("lock")).map_err(|problem| {
+            problem.explain(
+                Code::FileUnusable,
+                "the vault file was not changed",
+                &self.shown,
+            )
+        })
+    }
+
+    /// Decrypts the vault and hands its content on; the text is wiped afterwards.
+    fn read<T>(&self, answer: impl FnOnce(Content<'_>) -> Result<T>) -> Result<T> {
+        let plain = self.decrypt()?;
+        answer(self.parse(&plain)?)
+    }
+
+    fn decrypt(&self) -> Result<Zeroizing<Vec<u8>>> {
+        let sealed =
+            files::read_private_up_to(&self.path, VAULT_BYTES_MAX).map_err(
+                |problem| match problem {
+                    Problem::Missing => Error::new(Code::VaultAbsent, "there is no vault file yet")
+                        .cause(format!("`{}` does not exist", self.shown))
+                        .hint("`mcpwrap init --store file` makes one"),
+                    other => other.explain(
+                        Code::VaultBroken,
+                        "the vault file cannot be opened",
+                        &self.shown,
+                    ),
+                },
+            )?;
+        vault_key::decrypt(&self.identity, &sealed)
+            .map_err(|error| vault_key::broken(&self.shown, &error))
+    }
+
+    fn parse<'a>(&self, plain: &'a [u8]) -> Result<Content<'a>> {
+        let content: Content<'a> = serde_json::from_slice(plain).map_err(|_| self.damaged())?;
+        if content.version == 1 {
+            Ok(content)
+        } else {
+            Err(self.damaged())
+        }
+    }
+
+    fn damaged(&self) -> Error {
+        Error::new(Code::VaultBroken, "the vault file cannot be opened")
+            .cause(format!(
+                "`{}` was written by another version of mcpwrap",
+                self.shown
+            ))
+            .hint("use that version, or put the file back from a backup")
+    }
+
+    /// `bytes_old`: the size of what was there, so that the new text fits without growing.
+    fn write(&self, content: &Content<'_>, bytes_new: usize) -> Result<()> {
+        let mut plain = Zeroizing::new(Vec::with_capacity(bytes_new + 4096));
+        serde_json::to_writer(&mut *plain, content).expect("writing to memory does not fail");
+        let sealed = vault_key::encrypt(&self.identity.to_public(), &plain);
+        files::replace(&self.path, &sealed).map_err(|problem| {
+            problem.explain(
+                Code::FileUnusable,
+                "the vault file was not changed",
+                &self.shown,
+            )
+        })
+    }
+
+    /// Reads, changes and writes the vault under its lock. `bytes_new`: what is added at most.
+    fn change(
+        &self,
+        bytes_new: usize,
+        change: impl FnOnce(&mut Content<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let lock = self.lock()?;
+        let plain = self.decrypt()?;
+        let mut content = self.parse(&plain)?;
+        change(&mut content)?;
+        self.write(&content, plain.len() + bytes_new)?;
+        drop(lock);
+        Ok(())
+    }
+
+    fn secret(&self, value: &Value<'_>) -> Result<Secret> {
+        STANDARD
+            .decode(value.0.as_bytes())
+            .map(Secret::new)
+            .map_err(|_| self.damaged())
+    }
+
+    fn item(&self, content: &Content<'_>, name: &SecretName) -> Result<Item> {
+        let sealed = content
+            .secrets
+            .get(name)
+            .ok_or_else(|| missing(name, PLACE))?;
+        Ok(Item {
+            value: self.secret(&sealed.value)?,
+            profile: sealed.profile.clone(),
+            expires: sealed.expires,
+        })
+    }
+
+    fn master_of(&self, content: &Content<'_>) -> Result<Option<Secret>> {
+        content
+            .master
+            .as_ref()
+            .map(|value| self.secret(value))
+            .transpose()
+    }
+}
+
+impl Store for FileStore {
+    fn kind(&self) -> StoreKind {
+        StoreKind::File
+    }
+
+    fn get(&self, name: &SecretName) -> Result<Item> {
+        self.read(|content| self.item(&content, name))
+    }
+
+    fn put(&self, name: &SecretName, item: &Item) -> Result<()> {
+        let value = Value::new(&item.value);
+        self.change(value.0.len() + 1024, |content| {
+            let (profile, expires) = (item.profile.clone(), item.expires);
+            content.secrets.insert(
+                name.clone(),
+                Sealed {
+                    value,
+                    profile,
+                    expires,
+                },
+            );
+            Ok(())
+        })
+    }
+
+    fn remove(&self, name: &SecretName) -> Result<()> {
+        self.change(0, |content| {
+            content
+                .secrets
+                .remove(name)
+                .map(drop)
+                .ok_or_else(|| missing(name, PLACE))
+        })
+    }
+
+    fn names(&self) -> Result<Vec<SecretName>> {
+        self.read(|content| Ok(content.secrets.keys().cloned().collect()))
+    }
+
+    fn master(&self) -> Result<Option<Secret>> {
+        self.read(|content| self.master_of(&content))
+    }
+
+    fn set_master(&self, master: &Secret) -> Result<()> {
+        let value = Value::new(master);
+        self.change(value.0.len(), |content| {
+            content.master.get_or_insert(value);
+            Ok(())
+        })
+    }
+
+    fn get_all(&self, names: &[SecretName]) -> Result<Batch> {
+        self.read(|content| {
+            let items = names.iter().map(|name| self.item(&content, name)).collect();
+            Ok(Batch {
+                master: self.master_of(&content)?,
+                items,
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn vault(home: &std::path::Path) -> (Dirs, Config) {
+        let dirs = Dirs::under(home);
+        let config = Config {
+            key_file: Some("~/key".into()),
+            ..Config::default()
+        };
+        assert!(vault_key::prepare_key_file(&dirs, &home.join("key")).unwrap());
+        create_vault(&dirs, &config).unwrap();
+        (dirs, config)
+    }
+
+    fn item(value: &[u8]) -> Item {
+        Item {
+            value: Secret::new(value.to_vec()),
+            profile: None,
+            expires: None,
+        }
+    }
+
+    #[test]
+    fn the_key_and_the_vault_must_fit() {
+        let home = tempfile::tempdir().unwrap();
+        let (dirs, config) = vault(home.path());
+        let name: SecretName = "a/b".parse().unwrap();
+        open(&dirs, &config, Prompt::Never)
+            .unwrap()
+            .put(&name, &item(b"value-one"))
+            .unwrap();
+        // A second set-up changes nothing.
+        assert!(!vault_key::prepare_key_file(&dirs, &home.path().join("key")).unwrap());
+        create_vault(&dirs, &config).unwrap();
+        let store = open(&dirs, &config, Prompt::Never).unwrap();
+        assert_eq!(store.get(&name).unwrap(), item(b"value-one"));
+
+        let other = Config {
+            key_file: Some("~/other".into()),
+            ..Config::default()
+        };
+        let missing = open(&dirs, &other, Prompt::Never).unwrap_err();
+        assert_eq!(missing.code, Code::VaultBroken);
+        vault_key::prepare_key_file(&dirs, &home.path().join("other")).unwrap();
+        let store = open(&dirs, &other, Prompt::Never).unwrap();
+        let error = store.get(&name).unwrap_err();
+        assert_eq!(error.code, Code::VaultBroken);
+        assert!(error.to_string().contains("another key"), "{error}");
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let (dirs, config) = vault(home.path());
+        let readable = std::fs::Permissions::from_mode(0o640);
+        std::fs::set_permissions(home.path().join("key"), readable).unwrap();
+        let error = open(&dirs, &config, Prompt::Never).unwrap_err();
+        assert_eq!(error.code, Code::FileNotPrivate);
+        assert!(error.to_string().contains("0640"), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_vault_is_an_error_and_is_not_overwritten() {
+        let home = tempfile::tempdir().unwrap();
+        let (dirs, config) = vault(home.path());
+        let name: SecretName = "a".parse().unwrap();
+        open(&dirs, &config, Prompt::Never)
+            .unwrap()
+            .put(&name, &item(b"value-one"))
+            .unwrap();
+        let whole = std::fs::read(dirs.vault_file()).unwrap();
+        let mut flipped = whole.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        for bytes in [
+            &whole[..0],
+            &whole[..whole.len() / 2],
+            &whole[..whole.len() - 1],
+            &flipped,
+        ] {
+            files::replace(&dirs.vault_file(), bytes).unwrap();
+            let store = open(&dirs, &config, Prompt::Never).unwrap();
+            assert_eq!(store.get(&name).unwrap_err().code, Code::VaultBroken);
+            assert_eq!(
+                store.put(&name, &item(b"x")).unwrap_err().code,
+                Code::VaultBroken
+            );
+            assert!(create_vault(&dirs, &config).is_err());
+            assert_eq!(std::fs::read(dirs.vault_file()).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn without_a_vault_the_hint_is_init() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::under(home.path());
+        let error = open(&dirs, &Config::default(), Prompt::Never).unwrap_err();
+        assert_eq!(error.code, Code::VaultAbsent);
+    }
+
+    #[test]
+    fn twenty_writers_lose_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let (dirs, config) = vault(home.path());
+        std::thread::scope(|scope| {
+            for n in 0..20 {
+                let (dirs, config) = (&dirs, &config);
+                scope.spawn(move || {
+                    let name = SecretName::new(&format!("n{n}")).unwrap();
+                    let store = open(dirs, config, Prompt::Never).unwrap();
+                    store.put(&name, &item(b"value-one")).unwrap();
+                });
+            }
+        });
+        assert_eq!(
+            open(&dirs, &config, Prompt::Never)
+                .unwrap()
+                .names()
+                .unwrap()
+                .len(),
+            20
+        );
+    }
+
+    #[test]
+    fn a_passphrase_opens_the_vault_until_it_is_locked() {
+        let home = tempfile::tempdir().unwrap();
+        let (dirs, config) = (Dirs::under(home.path()), Config::default());
+        let passphrase = Secret::new(b"correct horse".to_vec());
+        if vault_key::prepare_passphrase(&dirs, &passphrase).is_err() {
+            return; // A container whose kernel keyring is forbidden: the error is tested elsewhere.
+        }
+        create_vault(&dirs, &config).unwrap();
+        assert!(
+            vault_key::prepare_passphrase(&dirs, &passphrase).is_err(),
+            "not twice"
+        );
+        assert!(vault_key::lock(&dirs).unwrap());
+        let locked = open(&dirs, &config, Prompt::Never).unwrap_err();
+        assert_eq!(locked.code, Code::VaultLocked);
+        let wrong = vault_key::unlock(&dirs, &Secret::new(b"wrong".to_vec())).unwrap_err();
+        assert!(wrong.to_string().contains("not its passphrase"), "{wrong}");
+        vault_key::unlock(&dirs, &passphrase).unwrap();
+        assert_eq!(
+            open(&dirs, &config, Prompt::Never)
+                .unwrap()
+                .master()
+                .unwrap(),
+            None
+        );
+        assert!(vault_key::lock(&dirs).unwrap());
+    }
+}

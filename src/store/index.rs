@@ -1,0 +1,191 @@
+//! `secrets.toml`: what is known of each secret without its value.
+//!
+//! *Never* holds a value, and a fingerprint only under the user's key. *Always* changed under a lock
+//! and replaced as a whole. Running supervisors watch this file: `generation` grows with every
+//! change, and each entry has the generation at which its value changed.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::files::{self, Problem};
+use crate::secret::{Fingerprint, ProfileName, SecretName};
+
+const VERSION: u32 = 1;
+
+/// Every secret of this user, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Index {
+    version: u32,
+    /// Grows with every change of the store.
+    pub generation: u64,
+    #[serde(default)]
+    pub secrets: BTreeMap<SecretName, Entry>,
+}
+
+/// What is known of one secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileName>,
+    pub created: Timestamp,
+    /// When the value was last set or rotated.
+    pub changed: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Date>,
+    pub fingerprint: Fingerprint,
+    /// The generation of the index at which the value changed.
+    pub generation: u64,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            generation: 0,
+            secrets: BTreeMap::new(),
+        }
+    }
+}
+
+impl Index {
+    /// Reads the index; one that does not exist is empty.
+    pub fn load(dirs: &Dirs) -> Result<Self> {
+        let path = dirs.secrets_index();
+        let shown = dirs.tilde(&path);
+        let what = "the list of secrets cannot be read";
+        let bytes = match files::read_private(&path) {
+            Ok(bytes) => bytes,
+            Err(Problem::Missing) => return Ok(Self::default()),
+            Err(problem) => return Err(problem.explain(Code::FileUnusable, what, &shown)),
+        };
+        let broken = |why: &str| {
+            Error::new(Code::FileUnusable, what)
+                .cause(format!("`{shown}` {why}"))
+                .hint(format!("move it away: the secrets are not in it, and `mcpwrap secret set` begins a new one: `mv {shown} {shown}.bad`"))
+        };
+        let index: Self = toml::from_slice(&bytes).map_err(|_| broken("is damaged"))?;
+        if index.version != VERSION {
+            return Err(broken("was written by another version of mcpwrap"));
+        }
+        Ok(index)
+    }
+
+    /// Changes the index under its lock and counts the generation up.
+    pub fn update<T>(dirs: &Dirs, change: impl FnOnce(&mut Self) -> T) -> Result<T> {
+        let path = dirs.secrets_index();
+        let shown = dirs.tilde(&path);
+        let failed = |problem: Problem| {
+            problem.explain(
+                Code::FileUnusable,
+                "the list of secrets cannot be written",
+                &shown,
+            )
+        };
+        let lock = files::lock(&path.with_extension("lock")).map_err(failed)?;
+        let mut index = Self::load(dirs)?;
+        index.generation += 1;
+        let answer = change(&mut index);
+        let text = toml::to_string(&index).expect("an index is always valid TOML");
+        files::replace(&path, text.as_bytes()).map_err(failed)?;
+        drop(lock);
+        Ok(answer)
+    }
+
+    /// Notes that a value was set. To be called inside [`Self::update`].
+    pub fn note(
+        &mut self,
+        name: &SecretName,
+        fingerprint: Fingerprint,
+        profile: Option<ProfileName>,
+        expires: Option<Date>,
+    ) {
+        let now = Timestamp::now()
+            .round(jiff::Unit::Second)
+            .unwrap_or_else(|_| Timestamp::now());
+        let created = self.secrets.get(name).map_or(now, |old| old.created);
+        let generation = self.generation;
+        let entry = Entry {
+            profile,
+            created,
+            changed: now,
+            expires,
+            fingerprint,
+            generation,
+        };
+        self.secrets.insert(name.clone(), entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn fingerprint(value: &str) -> Fingerprint {
+        Fingerprint::new(b"key", &Secret::new(value.into()))
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_generations_grow() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::under(home.path());
+        assert_eq!(Index::load(&dirs).unwrap(), Index::default());
+        let (one, two): (SecretName, SecretName) = ("a/b".parse().unwrap(), "c".parse().unwrap());
+        let dev: ProfileName = "dev".parse().unwrap();
+        let date = jiff::civil::date(2027, 2, 28);
+        Index::update(&dirs, |i| {
+            i.note(&one, fingerprint("x"), Some(dev), Some(date));
+        })
+        .unwrap();
+        Index::update(&dirs, |i| i.note(&two, fingerprint("y"), None, None)).unwrap();
+        let index = Index::load(&dirs).unwrap();
+        assert_eq!((index.generation, index.secrets[&one].generation), (2, 1));
+        assert_eq!(index.secrets[&one].expires, Some(date));
+        let created = index.secrets[&one].created;
+        Index::update(&dirs, |i| i.note(&one, fingerprint("z"), None, None)).unwrap();
+        let index = Index::load(&dirs).unwrap();
+        assert_eq!(index.secrets[&one].generation, 3);
+        assert_eq!(index.secrets[&one].created, created);
+        assert_ne!(
+            index.secrets[&one].fingerprint,
+            index.secrets[&two].fingerprint
+        );
+    }
+
+    #[test]
+    fn twenty_writers_lose_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::under(home.path());
+        std::thread::scope(|scope| {
+            for n in 0..20 {
+                let dirs = &dirs;
+                scope.spawn(move || {
+                    let name = SecretName::new(&format!("n{n}")).unwrap();
+                    Index::update(dirs, |i| i.note(&name, fingerprint("x"), None, None)).unwrap();
+                });
+            }
+        });
+        let index = Index::load(&dirs).unwrap();
+        assert_eq!((index.secrets.len(), index.generation), (20, 20));
+    }
+
+    #[test]
+    fn a_damaged_index_is_refused_not_empty() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::under(home.path());
+        for text in ["", "x", "version = 2\ngeneration = 1"] {
+            files::replace(&dirs.secrets_index(), text.as_bytes()).unwrap();
+            assert_eq!(
+                Index::load(&dirs).unwrap_err().code,
+                Code::FileUnusable,
+                "{text}"
+            );
+            assert!(Index::update(&dirs, |_| ()).is_err());
+        }
+    }
+}

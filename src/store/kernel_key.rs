@@ -1,0 +1,112 @@
+//! The vault's key in the kernel, between `unlock` and `lock`.
+//!
+//! *Always* in the user keyring, which every process of the user sees, whichever program started it
+//! and whatever session it belongs to. *Never* on a disk: the kernel keeps it in memory until
+//! `lock` or a restart of the machine. Permissions are the user's own, because a process started by
+//! a graphical client does not *possess* the user keyring, in the kernel's sense of the word.
+
+use crate::error::{Code, Error, Result};
+use crate::secret::Secret;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use linux_keyutils::{KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdentifier, Permission};
+
+    use crate::secret::Secret;
+
+    pub(super) fn put(description: &str, key: &Secret) -> Result<(), KeyError> {
+        let user = KeyRing::from_special_id(KeyRingIdentifier::User, true)?;
+        // Permissions can be set only on a key that we possess: it begins in our own keyring.
+        let own = KeyRing::from_special_id(KeyRingIdentifier::Process, true)?;
+        let added = own.add_key(description, key.expose())?;
+        let all = KeyPermissionsBuilder::builder()
+            .posessor(Permission::ALL)
+            .user(Permission::ALL);
+        added.set_perms(all.build())?;
+        user.link_key(added)
+    }
+
+    pub(super) fn get(description: &str) -> Result<Option<Secret>, KeyError> {
+        let user = KeyRing::from_special_id(KeyRingIdentifier::User, true)?;
+        match user.search(description) {
+            Ok(found) => found.read_to_vec().map(|bytes| Some(Secret::new(bytes))),
+            Err(KeyError::KeyDoesNotExist | KeyError::KeyRevoked | KeyError::KeyExpired) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn remove(description: &str) -> Result<bool, KeyError> {
+        let user = KeyRing::from_special_id(KeyRingIdentifier::User, true)?;
+        match user.search(description) {
+            Ok(found) => {
+                user.unlink_key(found)?;
+                // Whoever holds another link to it cannot read it any more either.
+                found.invalidate().or(Ok(())).map(|()| true)
+            }
+            Err(KeyError::KeyDoesNotExist | KeyError::KeyRevoked | KeyError::KeyExpired) => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod linux {
+    use crate::secret::Secret;
+
+    const NONE: &str = "this system has no kernel keyring";
+
+    pub(super) fn put(_: &str, _: &Secret) -> Result<(), &'static str> {
+        Err(NONE)
+    }
+
+    pub(super) fn get(_: &str) -> Result<Option<Secret>, &'static str> {
+        Err(NONE)
+    }
+
+    pub(super) fn remove(_: &str) -> Result<bool, &'static str> {
+        Err(NONE)
+    }
+}
+
+/// Puts a key into the user keyring, in the place of an older one.
+pub(super) fn put(description: &str, key: &Secret) -> Result<()> {
+    linux::put(description, key).map_err(|error| unusable(&error.to_string()))
+}
+
+/// The key, if it is there.
+pub(super) fn get(description: &str) -> Result<Option<Secret>> {
+    linux::get(description).map_err(|error| unusable(&error.to_string()))
+}
+
+/// Removes the key; says whether there was one.
+pub(super) fn remove(description: &str) -> Result<bool> {
+    linux::remove(description).map_err(|error| unusable(&error.to_string()))
+}
+
+fn unusable(fact: &str) -> Error {
+    Error::new(Code::VaultLocked, "the vault file stays locked")
+        .cause(format!("the kernel keyring cannot be used here: {}", fact.to_lowercase()))
+        .hint("use a key file in place of the passphrase: `mcpwrap init --store file --key-file FILE`")
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_there_until_it_is_removed() {
+        let description = format!("mcpwrap-test:{}", crate::files::random_hex().unwrap());
+        assert_eq!(get(&description).unwrap(), None);
+        for value in ["one", "two"] {
+            put(&description, &Secret::new(value.into())).unwrap();
+            assert_eq!(get(&description).unwrap(), Some(Secret::new(value.into())));
+        }
+        assert!(remove(&description).unwrap());
+        assert_eq!(get(&description).unwrap(), None);
+        assert!(!remove(&description).unwrap());
+    }
+}
