@@ -85,7 +85,10 @@ pub fn read_private(path: &Path) -> Result<Vec<u8>, Problem> {
 
 /// [`read_private`] with another limit (bytes).
 pub fn read_private_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Problem> {
-    let file = open_private(path)?;
+    read_up_to(open_private(path)?, bytes_max)
+}
+
+fn read_up_to(file: File, bytes_max: u64) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     file.take(bytes_max + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
@@ -95,6 +98,37 @@ pub fn read_private_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Proble
         });
     }
     Ok(bytes)
+}
+
+/// Reads a whole file of the administrator's: root owns it and every directory on the way, links
+/// included, and nobody else may change any of them. `Missing` if one of them does not exist.
+pub fn read_managed(path: &Path) -> Result<Vec<u8>, Problem> {
+    let dir = parent(path);
+    let real = std::fs::canonicalize(&dir)?;
+    for step in dir.ancestors().chain(real.ancestors()) {
+        check_managed(step, &std::fs::symlink_metadata(step)?)?;
+    }
+    let file = open_private(path)?;
+    check_managed(path, &file.metadata()?)?;
+    read_up_to(file, FILE_BYTES_MAX)
+}
+
+fn check_managed(path: &Path, meta: &std::fs::Metadata) -> Result<(), Problem> {
+    // The mode of a symlink means nothing.
+    let open = !meta.is_symlink() && meta.mode() & 0o022 != 0;
+    if meta.uid() == 0 && !open {
+        return Ok(());
+    }
+    let shown = path.display();
+    let fact = format!(
+        "`{shown}` belongs to user {} with mode {:04o}, and only root may change it",
+        meta.uid(),
+        meta.mode() & 0o7777,
+    );
+    Err(Problem::NotPrivate {
+        fact,
+        mend: format!("ask your administrator for `chown root {shown} && chmod go-w {shown}`"),
+    })
 }
 
 /// Opens a file that only its owner may change, for reading.

@@ -1,1 +1,450 @@
-//! x
+//! The user's approval of one policy as it stands, and its withdrawal.
+//!
+//! One file a server, `grants/SERVER.toml`. A grant names the policy's digest and is sealed with a
+//! key from the store, so that only this user's mcpwrap makes one. *Always* refuses what it cannot
+//! read. Granting needs the store; finding out that something is *not* granted, and revoking, never
+//! do, so that the kill switch works while the store is locked. The seal is made and judged here;
+//! who asks the user is `cli`. An old grant that is put back as a file is valid again: the audit log
+//! shows that, this module cannot.
+
+use std::path::PathBuf;
+
+use hmac::{Hmac, Mac as _};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::files::{self, Problem};
+use crate::policy::{Policy, Tier};
+use crate::secret::{Keys, ServerName, hex};
+
+/// How the user agreed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// By an answer on the terminal.
+    Terminal,
+    /// By `--yes`.
+    Yes,
+}
+
+/// What the file says about its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    Granted,
+    Revoked,
+}
+
+/// The content of a grant file.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct GrantFile {
+    version: u32,
+    state: State,
+    /// The SHA-256 of the policy that was granted, in hex.
+    digest: Option<String>,
+    at: Timestamp,
+    by: Option<By>,
+    /// Why it was revoked.
+    reason: Option<String>,
+    seal: Option<String>,
+    /// The policy that was granted, to show later what changed.
+    policy: Option<String>,
+}
+
+/// A grant that fits the policy. Its seal still has to be verified.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    server: ServerName,
+    /// None for a managed policy, which needs no seal.
+    sealed: Option<Sealed>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Sealed {
+    digest: String,
+    at: Timestamp,
+    by: By,
+    seal: String,
+}
+
+/// What is known of earlier grants, to show to the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub state: State,
+    pub at: Timestamp,
+    pub reason: Option<String>,
+    /// The policy as it was granted last, if it was ever granted.
+    pub policy: Option<String>,
+}
+
+/// Where the grant of a server is kept. Supervisors watch this file.
+pub fn path(dirs: &Dirs, server: &ServerName) -> PathBuf {
+    dirs.grants().join(format!("{server}.toml"))
+}
+
+/// Finds the grant of a policy as it stands. Touches no store.
+///
+/// # Errors
+/// `not-granted`, `revoked`, `policy-changed`; `grant-broken` if the file cannot be understood;
+/// `file-not-private`.
+pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
+    let server = &policy.server;
+    let managed = policy.tier == Tier::Managed;
+    let unsealed = || Grant {
+        server: server.clone(),
+        sealed: None,
+    };
+    let Some(file) = read(dirs, server)? else {
+        if managed {
+            return Ok(unsealed());
+        }
+        return Err(Error::new(
+            Code::NotGranted,
+            format!("policy of server `{server}` not granted"),
+        )
+        .cause("you have not approved of this policy yet")
+        .hint(format!("`mcpwrap grant {server}` shows it and asks")));
+    };
+    if file.state == State::Revoked {
+        return Err(revoked(server, &file));
+    }
+    if managed {
+        return Ok(unsealed());
+    }
+    let (Some(digest), Some(by), Some(seal)) = (file.digest, file.by, file.seal) else {
+        return Err(broken(dirs, server, "it has no `digest`, `by` or `seal`"));
+    };
+    if digest != policy.digest {
+        return Err(Error::new(
+            Code::PolicyChanged,
+            format!("policy of server `{server}` changed since it was granted"),
+        )
+        .cause(format!(
+            "{} is not what was granted on {}",
+            dirs.tilde(&policy.path),
+            day(file.at)
+        ))
+        .hint(format!(
+            "`mcpwrap grant {server}` shows what changed and asks"
+        )));
+    }
+    let sealed = Sealed {
+        digest,
+        at: file.at,
+        by,
+        seal,
+    };
+    Ok(Grant {
+        server: server.clone(),
+        sealed: Some(sealed),
+    })
+}
+
+impl Grant {
+    /// Whether this user's mcpwrap made the grant.
+    ///
+    /// # Errors
+    /// `grant-broken`.
+    pub fn verify(&self, keys: &Keys) -> Result<()> {
+        let Some(Sealed {
+            digest,
+            at,
+            by,
+            seal,
+        }) = &self.sealed
+        else {
+            return Ok(());
+        };
+        let found = unhex(seal).unwrap_or_default();
+        let mac = sealing(keys, &self.server, digest, *at, *by);
+        mac.verify_slice(&found).map_err(|_| {
+            let server = &self.server;
+            Error::new(
+                Code::GrantBroken,
+                format!("grant of server `{server}` not accepted"),
+            )
+            .cause("its seal was not made with the key in your store")
+            .hint(format!(
+                "`mcpwrap grant {server}` shows the policy and asks; if you changed neither the \
+                     store nor the machine, find out who wrote the grant"
+            ))
+        })
+    }
+}
+
+/// Records that the user approved of a policy as it stands.
+///
+/// # Errors
+/// `file-unusable`, `file-not-private`.
+pub fn grant(dirs: &Dirs, policy: &Policy, keys: &Keys, by: By) -> Result<()> {
+    let at = now();
+    let seal = sealing(keys, &policy.server, &policy.digest, at, by)
+        .finalize()
+        .into_bytes();
+    write(
+        dirs,
+        &policy.server,
+        &GrantFile {
+            version: 1,
+            state: State::Granted,
+            digest: Some(policy.digest.clone()),
+            at,
+            by: Some(by),
+            reason: None,
+            seal: Some(hex(&seal)),
+            policy: Some(policy.text.clone()),
+        },
+    )
+}
+
+/// Withdraws whatever was granted to a server. Needs neither the store nor a readable policy, and
+/// replaces a grant file that cannot be read.
+///
+/// # Errors
+/// `file-unusable`, `file-not-private`.
+pub fn revoke(dirs: &Dirs, server: &ServerName, reason: Option<&str>) -> Result<()> {
+    let before = read(dirs, server).ok().flatten();
+    write(
+        dirs,
+        server,
+        &GrantFile {
+            version: 1,
+            state: State::Revoked,
+            digest: None,
+            at: now(),
+            by: None,
+            reason: reason.map(str::to_owned),
+            seal: None,
+            policy: before.and_then(|file| file.policy),
+        },
+    )
+}
+
+/// What is on record for a server. None if it was never granted nor revoked.
+///
+/// # Errors
+/// `grant-broken`, `file-not-private`.
+pub fn record(dirs: &Dirs, server: &ServerName) -> Result<Option<Record>> {
+    let record = |file: GrantFile| Record {
+        state: file.state,
+        at: file.at,
+        reason: file.reason,
+        // The seal covers the digest, and the digest has to cover the text.
+        policy: file.policy.filter(|text| {
+            file.digest
+                .as_ref()
+                .is_none_or(|digest| *digest == hex(&Sha256::digest(text)))
+        }),
+    };
+    Ok(read(dirs, server)?.map(record))
+}
+
+/// The servers that have a grant file, good or bad.
+pub fn names(dirs: &Dirs) -> Vec<ServerName> {
+    let entries = std::fs::read_dir(dirs.grants())
+        .into_iter()
+        .flatten()
+        .flatten();
+    let name = |entry: std::fs::DirEntry| {
+        let name = entry.file_name();
+        ServerName::new(name.to_str()?.strip_suffix(".toml")?).ok()
+    };
+    entries.filter_map(name).collect()
+}
+
+fn read(dirs: &Dirs, server: &ServerName) -> Result<Option<GrantFile>> {
+    let path = path(dirs, server);
+    let bytes = match files::read_private(&path) {
+        Ok(bytes) => bytes,
+        Err(Problem::Missing) => return Ok(None),
+        Err(problem) => return Err(unusable(dirs, server, &problem)),
+    };
+    let text = str::from_utf8(&bytes).map_err(|_| broken(dirs, server, "it is not UTF-8"))?;
+    let file: GrantFile =
+        toml::from_str(text).map_err(|_| broken(dirs, server, "it is not a grant file"))?;
+    if file.version != 1 {
+        return Err(broken(dirs, server, "another version of mcpwrap wrote it"));
+    }
+    Ok(Some(file))
+}
+
+fn write(dirs: &Dirs, server: &ServerName, file: &GrantFile) -> Result<()> {
+    let text = toml::to_string(file).expect("a grant file has plain fields only");
+    files::replace(&path(dirs, server), text.as_bytes())
+        .map_err(|problem| unusable(dirs, server, &problem))
+}
+
+/// The message under the seal: each part has a fixed alphabet without newlines, so no two grants
+/// share one.
+fn sealing(keys: &Keys, server: &ServerName, digest: &str, at: Timestamp, by: By) -> Hmac<Sha256> {
+    let by = match by {
+        By::Terminal => "terminal",
+        By::Yes => "yes",
+    };
+    let mut mac = Hmac::<Sha256>::new_from_slice(&*keys.seal).expect("HMAC takes any key");
+    mac.update(format!("grant v1\n{server}\n{digest}\n{at}\n{by}\n").as_bytes());
+    mac
+}
+
+fn revoked(server: &ServerName, file: &GrantFile) -> Error {
+    let reason = file
+        .reason
+        .as_deref()
+        .map_or_else(String::new, |reason| format!(": {reason}"));
+    Error::new(Code::Revoked, format!("server `{server}` is revoked"))
+        .cause(format!("it was revoked on {}{reason}", day(file.at)))
+        .hint(format!("`mcpwrap grant {server}` allows it again"))
+}
+
+fn broken(dirs: &Dirs, server: &ServerName, cause: &str) -> Error {
+    Error::new(
+        Code::GrantBroken,
+        format!("grant of server `{server}` not accepted"),
+    )
+    .cause(format!("{}: {cause}", dirs.tilde(&path(dirs, server))))
+    .hint(format!(
+        "`mcpwrap grant {server}` shows the policy and asks again"
+    ))
+}
+
+fn unusable(dirs: &Dirs, server: &ServerName, problem: &Problem) -> Error {
+    let shown = dirs.tilde(&path(dirs, server));
+    let what = format!("grant of server `{server}` not used");
+    match problem {
+        Problem::NotPrivate { fact, mend } => Error::new(Code::FileNotPrivate, what)
+            .cause(format!("{shown}: {fact}"))
+            .hint(mend),
+        Problem::Missing | Problem::TooLarge { .. } | Problem::Io(_) => {
+            Error::new(Code::FileUnusable, what).cause(format!("{shown}: {problem}"))
+        }
+    }
+}
+
+/// Whole seconds are enough, and stay the same when they are written and read.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// A time as people read it.
+fn day(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|c| u8::try_from(c.to_digit(16)?).ok())
+        .collect();
+    let pair = |pair: &[u8]| Some(pair.first()? << 4 | pair.get(1)?);
+    digits?.chunks(2).map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::load::parse_text;
+    use crate::secret::Secret;
+
+    fn keys(master: &str) -> Keys {
+        Keys::from_master(&Secret::new(master.into()))
+    }
+
+    fn policy(description: &str) -> Policy {
+        let text = format!("version = 1\ncommand = [\"x\"]\ndescription = \"{description}\"\n");
+        parse_text(&text).unwrap()
+    }
+
+    fn code(dirs: &Dirs, policy: &Policy, keys: &Keys) -> Option<Code> {
+        find(dirs, policy)
+            .and_then(|grant| grant.verify(keys))
+            .err()
+            .map(|error| error.code)
+    }
+
+    #[test]
+    fn the_life_of_a_grant() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::under(home.path());
+        let (first, second) = (policy("one"), policy("two"));
+        let ours = keys("ours");
+        assert_eq!(code(&dirs, &first, &ours), Some(Code::NotGranted));
+
+        grant(&dirs, &first, &ours, By::Terminal).unwrap();
+        assert_eq!(code(&dirs, &first, &ours), None);
+        assert_eq!(code(&dirs, &first, &keys("other")), Some(Code::GrantBroken));
+        assert_eq!(code(&dirs, &second, &ours), Some(Code::PolicyChanged));
+
+        revoke(&dirs, &first.server, Some("leaked")).unwrap();
+        assert_eq!(code(&dirs, &first, &ours), Some(Code::Revoked));
+        let record = record(&dirs, &first.server).unwrap().unwrap();
+        assert_eq!(record.policy.as_deref(), Some(first.text.as_str()));
+        assert!(
+            find(&dirs, &first)
+                .unwrap_err()
+                .to_string()
+                .contains("leaked")
+        );
+
+        grant(&dirs, &second, &ours, By::Yes).unwrap();
+        assert_eq!(code(&dirs, &second, &ours), None);
+    }
+
+    #[test]
+    fn a_grant_that_was_changed_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::under(home.path());
+        let (policy, keys) = (policy("one"), keys("ours"));
+        grant(&dirs, &policy, &keys, By::Yes).unwrap();
+        let path = path(&dirs, &policy.server);
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (from, to) in [
+            ("by = \"yes\"", "by = \"terminal\""),
+            ("at = \"2", "at = \"1"),
+            ("seal = \"", "seal = \"0"),
+            ("version = 1\nstate", "version = 2\nstate"),
+            ("state", "stat"),
+            ("seal", "seel"),
+        ] {
+            assert!(text.contains(from), "{from}");
+            files::replace(&path, text.replacen(from, to, 1).as_bytes()).unwrap();
+            assert_eq!(
+                code(&dirs, &policy, &keys),
+                Some(Code::GrantBroken),
+                "{from}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_managed_policy_needs_no_grant_and_can_be_revoked() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::under(home.path());
+        let managed = Policy {
+            tier: Tier::Managed,
+            ..policy("one")
+        };
+        let keys = keys("ours");
+        assert_eq!(code(&dirs, &managed, &keys), None);
+        revoke(&dirs, &managed.server, None).unwrap();
+        assert_eq!(code(&dirs, &managed, &keys), Some(Code::Revoked));
+        grant(&dirs, &managed, &keys, By::Terminal).unwrap();
+        assert_eq!(code(&dirs, &managed, &keys), None);
+    }
+
+    #[test]
+    fn revoking_works_on_a_file_that_cannot_be_read() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::under(home.path());
+        let policy = policy("one");
+        files::replace(&path(&dirs, &policy.server), b"\xff").unwrap();
+        assert_eq!(code(&dirs, &policy, &keys("ours")), Some(Code::GrantBroken));
+        revoke(&dirs, &policy.server, None).unwrap();
+        assert_eq!(code(&dirs, &policy, &keys("ours")), Some(Code::Revoked));
+    }
+}

@@ -1,8 +1,11 @@
 //! The command line: arguments, the verbs, and nothing of what they do.
 
+pub mod ask;
 pub mod completions;
+mod diagnostics;
 pub mod man;
 pub mod print;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -41,31 +44,35 @@ pub struct Context {
 }
 
 impl Context {
+    /// Finds the directories and starts the diagnostics.
+    ///
     /// # Errors
     /// `home-unusable`, as [`Dirs::from_env`].
     pub fn new() -> Result<Self> {
-        Ok(Self {
-            dirs: Dirs::from_env()?,
-        })
+        let dirs = Dirs::from_env()?;
+        diagnostics::start(&dirs);
+        Ok(Self { dirs })
     }
 }
 
 /// Parses the arguments, does what they say, and returns the exit code.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
+    let code = match Cli::try_parse() {
+        Ok(cli) => dispatch(cli.verb).unwrap_or_else(|error| {
+            print::error(&error);
+            EXIT_ERROR
+        }),
+        Err(error) if !error.use_stderr() => {
+            // Help and version, coloured if stdout is a terminal.
             drop(error.print());
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_ERROR));
+            0
+        }
+        Err(error) => {
+            print::error(&usage::explain(&error));
+            EXIT_ERROR
         }
     };
-    match dispatch(cli.verb) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            print::error(&error);
-            ExitCode::from(EXIT_ERROR)
-        }
-    }
+    ExitCode::from(code)
 }
 
 fn dispatch(verb: Verb) -> Result<u8> {

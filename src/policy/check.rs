@@ -1,0 +1,307 @@
+//! From the file's fields to the checked policy: what they must mean together.
+//!
+//! *Always* judges every profile, not only the one that is asked for, so that a mistake shows when
+//! it is made and not when it is needed. Each error points at the field.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::schema::{Delivery, EnvTable, PolicyFile, ProfileTable, SecretTable};
+use super::source::Source;
+use super::{EnvRules, Slot, inherit, template};
+use crate::error::{Error, Result};
+use crate::secret::{ProfileName, SecretRef};
+
+/// A parsed file with the places of its fields.
+#[derive(Debug)]
+pub(super) struct Document<'a> {
+    pub(super) source: Source<'a>,
+    pub(super) table: Spanned<DeTable<'a>>,
+}
+
+/// Which part of a field an error points at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Key,
+    Value,
+}
+
+/// The parts of a policy that a profile can change.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parts {
+    pub(super) env: EnvRules,
+    pub(super) secrets: BTreeMap<String, Slot>,
+}
+
+/// The checked environment and secrets, without a profile and with each.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) base: Parts,
+    pub(super) profiles: BTreeMap<ProfileName, Parts>,
+}
+
+impl Document<'_> {
+    /// Judges the whole file.
+    pub(super) fn check(&self, file: &PolicyFile) -> Result<Checked> {
+        self.check_head(file)?;
+        let base = self.add(&Parts::default(), &file.env, &file.secrets, &[])?;
+        self.check_parts(&base, file, &[])?;
+        let mut profiles = BTreeMap::new();
+        for (name, ProfileTable { env, secrets }) in &file.profile {
+            let path = ["profile", name.as_str()];
+            let profile = ProfileName::new(name).map_err(|error| {
+                let fault = self.fault("a name that is no profile name", &path, Part::Key);
+                fault.cause(error.causes.join("; "))
+            })?;
+            let parts = self.add(&base, env, secrets, &path)?;
+            self.check_parts(&parts, file, &path)?;
+            profiles.insert(profile, parts);
+        }
+        Ok(Checked { base, profiles })
+    }
+
+    /// The line of a field's name in the file.
+    pub(super) fn line(&self, path: &[&str]) -> usize {
+        self.source.line(self.span(path, Part::Key).start)
+    }
+
+    fn check_head(&self, file: &PolicyFile) -> Result<()> {
+        if file.version != 1 {
+            return Err(self
+                .fault("an unknown `version`", &["version"], Part::Value)
+                .hint("this mcpwrap knows `version = 1`; a newer one may know more"));
+        }
+        if file.command.first().is_none_or(String::is_empty) {
+            return Err(self
+                .fault("no program in `command`", &["command"], Part::Value)
+                .hint("write the program and its arguments: `command = [\"npx\", \"-y\", …]`"));
+        }
+        if file.command.iter().any(|arg| arg.contains('\0')) {
+            return Err(self.fault("a NUL character in `command`", &["command"], Part::Value));
+        }
+        let cwd = file.cwd.as_deref().unwrap_or("/");
+        if !(cwd.starts_with('/') || cwd.starts_with("~/") || cwd == "~") || cwd.contains('\0') {
+            return Err(self
+                .fault("a relative path in `cwd`", &["cwd"], Part::Value)
+                .hint("write an absolute path, or one that starts with `~/`"));
+        }
+        Ok(())
+    }
+
+    /// Takes one pair of `env` and `secrets` tables on top of what is there.
+    fn add(
+        &self,
+        base: &Parts,
+        env: &EnvTable,
+        secrets: &BTreeMap<String, SecretTable>,
+        prefix: &[&str],
+    ) -> Result<Parts> {
+        let mut parts = base.clone();
+        for (n, name) in env.pass.iter().enumerate() {
+            let path = join(prefix, &["env", "pass", &n.to_string()]);
+            let at = |what: &str| self.fault_at(what, &path, Part::Value);
+            if !template::is_variable_name(name) {
+                return Err(at("something that is no variable name in `env.pass`")
+                    .hint("`pass` holds names of variables; values go into `env.set`"));
+            }
+            if let Some(why) = inherit::never(name) {
+                return Err(at(&format!("`{name}` in `env.pass`"))
+                    .cause(format!("it never passes: {why}"))
+                    .hint("if the server needs it, set it by value in `env.set`"));
+            }
+            if !parts.env.pass.contains(name) {
+                parts.env.pass.push(name.clone());
+            }
+        }
+        for (name, value) in &env.set {
+            let path = join(prefix, &["env", "set", name]);
+            self.check_variable(name, "env.set", &path)?;
+            if value.contains('\0') {
+                let what = format!("a NUL character in `env.set.{name}`");
+                return Err(self.fault_at(&what, &path, Part::Value));
+            }
+            parts.env.set.insert(name.clone(), value.clone());
+        }
+        for (name, table) in secrets {
+            let path = join(prefix, &["secrets", name]);
+            self.check_variable(name, "secrets", &path)?;
+            parts
+                .secrets
+                .insert(name.clone(), self.slot(name, table, &path)?);
+        }
+        Ok(parts)
+    }
+
+    fn slot(&self, name: &str, table: &SecretTable, path: &[String]) -> Result<Slot> {
+        let path = join(&strs(path), &["from"]);
+        let from = SecretRef::new(&table.from).map_err(|error| {
+            let what = format!("`from` of `{name}` is no secret reference");
+            let mut fault = self.fault_at(&what, &path, Part::Value);
+            fault.causes.extend(error.causes);
+            fault.hint("write `secret:NAME`, and store the value with `mcpwrap secret set NAME`")
+        })?;
+        let line = self.line(&strs(&path));
+        Ok(Slot {
+            from,
+            to: table.to,
+            optional: table.optional,
+            line,
+        })
+    }
+
+    fn check_variable(&self, name: &str, table: &str, path: &[String]) -> Result<()> {
+        if template::is_variable_name(name) {
+            return Ok(());
+        }
+        let what = format!("something that is no variable name in `{table}`");
+        Err(self
+            .fault_at(&what, path, Part::Key)
+            .cause("a variable name has letters, digits and `_`, and starts with no digit"))
+    }
+
+    /// Judges what the tables mean together, for the base or one profile.
+    fn check_parts(&self, parts: &Parts, file: &PolicyFile, prefix: &[&str]) -> Result<()> {
+        for name in parts.secrets.keys() {
+            let path = self.where_set(prefix, &["secrets", name]);
+            let twice = |other: &str| {
+                self.fault_at(
+                    &format!("`{name}` in `{other}` and in `secrets`"),
+                    &path,
+                    Part::Key,
+                )
+                .hint("a variable has one source: take the other out")
+            };
+            if parts.env.set.contains_key(name) {
+                return Err(twice("env.set"));
+            }
+            if parts.env.pass.contains(name) {
+                return Err(twice("env.pass"));
+            }
+        }
+        for (name, value) in &parts.env.set {
+            let path = self.where_set(prefix, &["env", "set", name]);
+            if parts.env.pass.contains(name) {
+                return Err(self
+                    .fault_at(
+                        &format!("`{name}` in `env.pass` and in `env.set`"),
+                        &path,
+                        Part::Key,
+                    )
+                    .hint("a variable has one source: take the other out"));
+            }
+            self.check_template(value, parts, &path)?;
+        }
+        for (n, arg) in file.command.iter().enumerate() {
+            let path = join(&["command"], &[&n.to_string()]);
+            self.check_template(arg, parts, &path)?;
+            if template::secrets(arg).next().is_none() {
+                continue;
+            }
+            if n == 0 {
+                return Err(self.fault_at("a secret as the program", &path, Part::Value));
+            }
+            if !file.argv_secrets {
+                return Err(self
+                    .fault_at(
+                        "a secret in `command` without `argv_secrets = true`",
+                        &path,
+                        Part::Value,
+                    )
+                    .cause(
+                        "every user of this machine can see the arguments of a program with `ps`",
+                    )
+                    .hint("pass it in a variable if the server can take it so; else allow it"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_template(&self, text: &str, parts: &Parts, path: &[String]) -> Result<()> {
+        if template::parse(text).is_err() {
+            return Err(self
+                .fault_at(
+                    "a place for a secret that is not complete",
+                    path,
+                    Part::Value,
+                )
+                .hint("write `{secret.NAME}`, with the variable's name as in `[secrets.NAME]`"));
+        }
+        for name in template::secrets(text) {
+            let at = |what: &str| self.fault_at(what, path, Part::Value);
+            match parts.secrets.get(name) {
+                None => {
+                    return Err(
+                        at(&format!("`{{secret.{name}}}` without `[secrets.{name}]`"))
+                            .hint(format!("add `[secrets.{name}]` with `from = \"secret:…\"`")),
+                    );
+                }
+                Some(slot) if slot.to == Delivery::File => {
+                    return Err(at(&format!(
+                        "`{{secret.{name}}}` of a secret with `to = \"file\"`"
+                    ))
+                    .cause("it stands for the value, and the server gets this one as a file"));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a merged field was written: in the profile, or else in the base.
+    fn where_set(&self, prefix: &[&str], path: &[&str]) -> Vec<String> {
+        let own = join(prefix, path);
+        if self.find(&strs(&own)).is_some() {
+            own
+        } else {
+            join(&[], path)
+        }
+    }
+
+    fn fault(&self, what: &str, path: &[&str], part: Part) -> Error {
+        self.source.fault(what, self.span(path, part))
+    }
+
+    fn fault_at(&self, what: &str, path: &[String], part: Part) -> Error {
+        self.fault(what, &strs(path), part)
+    }
+
+    fn span(&self, path: &[&str], part: Part) -> Range<usize> {
+        let (key, value) = self.find(path).unwrap_or((0..0, 0..0));
+        if part == Part::Key { key } else { value }
+    }
+
+    /// Where the name and the value of a field are. An element of a list has no name.
+    fn find(&self, path: &[&str]) -> Option<(Range<usize>, Range<usize>)> {
+        let (name, parents) = path.split_last()?;
+        let mut table = self.table.get_ref();
+        let mut list = None;
+        for parent in parents {
+            match table.get(*parent)?.get_ref() {
+                DeValue::Table(inner) => table = inner,
+                DeValue::Array(inner) => list = Some(inner),
+                _ => return None,
+            }
+        }
+        if let Some(list) = list {
+            let span = list.get(name.parse::<usize>().ok()?)?.span();
+            return Some((span.clone(), span));
+        }
+        let (key, value) = table.get_key_value(*name)?;
+        Some((key.span(), value.span()))
+    }
+}
+
+fn join(prefix: &[&str], path: &[&str]) -> Vec<String> {
+    prefix
+        .iter()
+        .chain(path)
+        .map(|name| (*name).to_owned())
+        .collect()
+}
+
+fn strs(path: &[String]) -> Vec<&str> {
+    path.iter().map(String::as_str).collect()
+}

@@ -1,0 +1,397 @@
+//! What a server inherits from the client's environment: tables of names, and the one function.
+//!
+//! *Always* adds to nothing: a name that no table and no policy mentions is not inherited. *Never*
+//! inherits a name of the never list, whatever the policy passes; a policy can only set it by value.
+//! Values are checked where a table says so, and a value that fails is left out, not mended; `PATH`
+//! alone is mended, because nothing starts without one. Sources stand beside each group.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+/// What a value of a base or network name must be like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    Any,
+    /// An absolute path.
+    Absolute,
+    /// No `/` and no `%`: names of locales and terminals that would otherwise be taken for files.
+    /// Source: sudo's `env_check`.
+    Plain,
+    /// A zone name, or a file of the zone database. Source: sudo's rule for `TZ`.
+    Zone,
+    /// Absolute directories. Others are taken out: a program would be looked for in the project.
+    SearchPath,
+    /// A URL without a user name or password in it, because such a URL is a secret.
+    Proxy,
+    /// A file or directory that only root or this user can change: it decides which TLS servers
+    /// are believed.
+    Authorities,
+}
+
+/// Names that a server gets if the client has them. A `*` at the end stands for any rest.
+/// Source: what the MCP SDKs and sudo keep, and what npx, uvx and docker were seen to need.
+const BASE: &[(&str, Rule)] = &[
+    ("HOME", Rule::Absolute),
+    ("USER", Rule::Any),
+    ("LOGNAME", Rule::Any),
+    ("SHELL", Rule::Absolute),
+    ("PATH", Rule::SearchPath),
+    ("TMPDIR", Rule::Absolute),
+    ("LANG", Rule::Plain),
+    ("LANGUAGE", Rule::Plain),
+    ("LC_*", Rule::Plain),
+    ("TZ", Rule::Zone),
+    ("TERM", Rule::Plain),
+    ("XDG_CACHE_HOME", Rule::Absolute),
+    ("XDG_CONFIG_HOME", Rule::Absolute),
+    ("XDG_DATA_HOME", Rule::Absolute),
+    ("XDG_STATE_HOME", Rule::Absolute),
+];
+
+/// The road to the network in places where it is not direct. Source: curl's manual for the proxy
+/// variables (upper and lower case), OpenSSL, Node, requests and curl for the authorities.
+const NETWORK: &[(&str, Rule)] = &[
+    ("HTTP_PROXY", Rule::Proxy),
+    ("HTTPS_PROXY", Rule::Proxy),
+    ("ALL_PROXY", Rule::Proxy),
+    ("NO_PROXY", Rule::Any),
+    ("http_proxy", Rule::Proxy),
+    ("https_proxy", Rule::Proxy),
+    ("all_proxy", Rule::Proxy),
+    ("no_proxy", Rule::Any),
+    ("SSL_CERT_FILE", Rule::Authorities),
+    ("SSL_CERT_DIR", Rule::Authorities),
+    ("NODE_EXTRA_CA_CERTS", Rule::Authorities),
+    ("REQUESTS_CA_BUNDLE", Rule::Authorities),
+    ("CURL_CA_BUNDLE", Rule::Authorities),
+];
+
+/// Names that are never inherited, in groups with the reason. Letter case does not count, since npm
+/// takes its own in any case.
+const NEVER: &[(&str, &[&str])] = &[
+    // sudo `env_delete`; glibc `unsecvars.h`; dyld(1).
+    (
+        "it makes the loader or the C library use other files",
+        &[
+            "LD_*",
+            "_RLD*",
+            "DYLD_*",
+            "LDR_*",
+            "LIBPATH",
+            "SHLIB_PATH",
+            "AUTHSTATE",
+            "GCONV_PATH",
+            "GETCONF_DIR",
+            "GLIBC_TUNABLES",
+            "LOCPATH",
+            "NLSPATH",
+            "PATH_LOCALE",
+            "LOCALDOMAIN",
+            "RES_OPTIONS",
+            "RESOLV_HOST_CONF",
+            "HOSTALIASES",
+            "TERMINFO",
+            "TERMINFO_DIRS",
+            "TERMPATH",
+            "TERMCAP",
+        ],
+    ),
+    // sudo `env_delete`; bash(1), zsh(1).
+    (
+        "it makes a shell run other code",
+        &[
+            "IFS",
+            "CDPATH",
+            "ENV",
+            "BASH_ENV",
+            "BASH_FUNC_*",
+            "PS4",
+            "GLOBIGNORE",
+            "BASHOPTS",
+            "SHELLOPTS",
+            "PROMPT_COMMAND",
+            "FPATH",
+            "NULLCMD",
+            "READNULLCMD",
+            "ZDOTDIR",
+            "TMPPREFIX",
+        ],
+    ),
+    // sudo `env_delete`; node(1), npm config(7), bun and deno manuals.
+    (
+        "it makes a JavaScript runtime or its installer load other code",
+        &[
+            "NODE_OPTIONS",
+            "NODE_PATH",
+            "NODE_DEBUG",
+            "NODE_REPL_EXTERNAL_MODULE",
+            "NODE_TLS_REJECT_UNAUTHORIZED",
+            "NPM_CONFIG_*",
+            "YARN_*",
+            "PNPM_*",
+            "BUN_*",
+            "DENO_*",
+        ],
+    ),
+    // sudo `env_delete`; python(1), pip and uv manuals.
+    (
+        "it makes Python or its installer load other code",
+        &["PYTHON*", "PIP_*", "PIPX_*", "UV_*"],
+    ),
+    // sudo `env_delete`; perlrun(1), ruby(1), java(1), php(1), lua(1), .NET "startup hooks".
+    (
+        "it makes an interpreter load other code",
+        &[
+            "PERL5*",
+            "PERLLIB",
+            "PERLIO_DEBUG",
+            "RUBY*",
+            "GEM_HOME",
+            "GEM_PATH",
+            "BUNDLE_*",
+            "JAVA_TOOL_OPTIONS",
+            "_JAVA_OPTIONS",
+            "JDK_JAVA_OPTIONS",
+            "CLASSPATH",
+            "PHPRC",
+            "PHP_INI_SCAN_DIR",
+            "LUA_INIT*",
+            "LUA_PATH*",
+            "LUA_CPATH*",
+            "DOTNET_STARTUP_HOOKS",
+            "CORECLR_*",
+            "COMPLUS_*",
+        ],
+    ),
+    // sudo `env_delete`; git(1), ssh(1).
+    (
+        "it makes git or ssh run other programs",
+        &[
+            "GIT_SSH",
+            "GIT_SSH_COMMAND",
+            "GIT_CONFIG*",
+            "GIT_EXEC_PATH",
+            "GIT_ASKPASS",
+            "GIT_EXTERNAL_DIFF",
+            "GIT_PROXY_COMMAND",
+            "SSH_ASKPASS",
+        ],
+    ),
+    // OpenSSL config(5); NSS and OpenSSL key logging.
+    (
+        "it weakens or reveals TLS",
+        &[
+            "OPENSSL_CONF",
+            "OPENSSL_MODULES",
+            "OPENSSL_ENGINES",
+            "SSLKEYLOGFILE",
+        ],
+    ),
+    // sudo `env_delete` for Kerberos; the Secret Service is reached through the session bus.
+    (
+        "it leads to your keychain or to another agent that keeps keys",
+        &[
+            "DBUS_SESSION_BUS_ADDRESS",
+            "XDG_RUNTIME_DIR",
+            "SSH_AUTH_SOCK",
+            "GPG_AGENT_INFO",
+            "GNOME_KEYRING_CONTROL",
+            "KRB5_CONFIG*",
+            "KRB5_KTNAME",
+        ],
+    ),
+];
+
+/// Why a name is never inherited, if it is not.
+pub fn never(name: &str) -> Option<&'static str> {
+    let fits = |pattern: &&str| matches(&pattern.to_ascii_uppercase(), &name.to_ascii_uppercase());
+    NEVER
+        .iter()
+        .find(|(_, names)| names.iter().any(fits))
+        .map(|(why, _)| *why)
+}
+
+/// The names of the base list, for the documentation.
+pub fn base_names() -> impl Iterator<Item = &'static str> {
+    BASE.iter().map(|(name, _)| *name)
+}
+
+/// The names of the network list, for the documentation.
+pub fn network_names() -> impl Iterator<Item = &'static str> {
+    NETWORK.iter().map(|(name, _)| *name)
+}
+
+/// The groups of the never list with their reasons, for the documentation.
+pub const fn never_groups() -> &'static [(&'static str, &'static [&'static str])] {
+    NEVER
+}
+
+/// What of the parent's environment a server inherits: the base list, the network list, and what
+/// the policy passes. Keeps the parent's order.
+pub fn inherited(
+    parent: impl Iterator<Item = (OsString, OsString)>,
+    pass: &[String],
+) -> Vec<(OsString, OsString)> {
+    inherited_if(parent, pass, only_ours_may_change)
+}
+
+fn inherited_if(
+    parent: impl Iterator<Item = (OsString, OsString)>,
+    pass: &[String],
+    trusted: impl Fn(&Path) -> bool,
+) -> Vec<(OsString, OsString)> {
+    let keep = |(name, value): (OsString, OsString)| {
+        let text = name.to_str()?;
+        // An exported shell function, which old shells run when they start. Source: sudo.
+        if value.as_bytes().starts_with(b"()") || never(text).is_some() {
+            return None;
+        }
+        let listed = BASE
+            .iter()
+            .chain(NETWORK)
+            .find(|(pattern, _)| matches(pattern, text));
+        let value = match listed {
+            Some((_, Rule::SearchPath)) => search_path(&value)?,
+            _ if pass.iter().any(|name| name == text) => value,
+            Some((_, rule)) if fits(*rule, &value, &trusted) => value,
+            _ => return None,
+        };
+        Some((name, value))
+    };
+    parent.filter_map(keep).collect()
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => name.len() > start.len() && name.starts_with(start),
+        None => name == pattern,
+    }
+}
+
+fn fits(rule: Rule, value: &OsStr, trusted: impl Fn(&Path) -> bool) -> bool {
+    let bytes = value.as_bytes();
+    match rule {
+        Rule::Any => true,
+        Rule::Absolute | Rule::SearchPath => bytes.starts_with(b"/"),
+        Rule::Plain => !bytes.iter().any(|b| b"/%".contains(b)),
+        Rule::Zone => value.to_str().is_some_and(is_zone),
+        Rule::Proxy => value.to_str().is_some_and(is_open_proxy),
+        Rule::Authorities => bytes.starts_with(b"/") && trusted(Path::new(value)),
+    }
+}
+
+fn is_zone(text: &str) -> bool {
+    let text = text.strip_prefix(':').unwrap_or(text);
+    let file = !text.starts_with('/') || text.starts_with("/usr/share/zoneinfo/");
+    file && !text.contains("..") && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+fn is_open_proxy(text: &str) -> bool {
+    !text.contains('@') && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// The absolute entries of a search path. None if there is no such entry.
+fn search_path(value: &OsStr) -> Option<OsString> {
+    let entries = value.as_bytes().split(|b| *b == b':');
+    let absolute: Vec<_> = entries.filter(|entry| entry.starts_with(b"/")).collect();
+    (!absolute.is_empty()).then(|| OsString::from_vec(absolute.join(&b':')))
+}
+
+fn only_ours_may_change(path: &Path) -> bool {
+    let me = nix::unistd::geteuid().as_raw();
+    path.metadata()
+        .is_ok_and(|meta| (meta.uid() == 0 || meta.uid() == me) && meta.mode() & 0o022 == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn case(name: &str, value: &str, pass: &[&str], expected: Option<&str>) {
+        let pass: Vec<_> = pass.iter().map(|name| (*name).to_owned()).collect();
+        let parent = std::iter::once((OsString::from(name), OsString::from(value)));
+        let got = inherited_if(parent, &pass, |path| path.starts_with("/etc"));
+        let got: Vec<_> = got
+            .iter()
+            .map(|(_, value)| value.to_str().unwrap())
+            .collect();
+        assert_eq!(got, Vec::from_iter(expected), "{name}={value}");
+    }
+
+    #[test]
+    fn the_base_list_with_checked_values() {
+        case("HOME", "/home/ana", &[], Some("/home/ana"));
+        case("HOME", "home", &[], None);
+        case("LC_TIME", "de_DE.UTF-8", &[], Some("de_DE.UTF-8"));
+        case("LC_TIME", "../../x", &[], None);
+        case("TZ", "Europe/Berlin", &[], Some("Europe/Berlin"));
+        case("TZ", ":/etc/passwd", &[], None);
+        case("TZ", "../x", &[], None);
+        case("PATH", "/usr/bin:.::bin:/bin", &[], Some("/usr/bin:/bin"));
+        case("PATH", ".", &[], None);
+        case("PATH", ".:/bin", &["PATH"], Some("/bin"));
+        case("USER", "() { :; }; id", &[], None);
+    }
+
+    #[test]
+    fn the_network_list_with_checked_values() {
+        case(
+            "https_proxy",
+            "http://proxy:3128",
+            &[],
+            Some("http://proxy:3128"),
+        );
+        case("HTTPS_PROXY", "http://me:pw@proxy:3128", &[], None);
+        case(
+            "HTTPS_PROXY",
+            "http://me:pw@proxy:3128",
+            &["HTTPS_PROXY"],
+            Some("http://me:pw@proxy:3128"),
+        );
+        case("SSL_CERT_FILE", "/etc/ca.pem", &[], Some("/etc/ca.pem"));
+        case("SSL_CERT_FILE", "/tmp/ca.pem", &[], None);
+        case("SSL_CERT_FILE", "ca.pem", &[], None);
+    }
+
+    #[test]
+    fn nothing_else_unless_it_is_passed() {
+        case("AWS_SECRET_ACCESS_KEY", "x", &[], None);
+        case("GITHUB_HOST", "x", &["GITHUB_HOST"], Some("x"));
+        case("GITHUB_HOST", "() { :; }", &["GITHUB_HOST"], None);
+    }
+
+    #[test]
+    fn the_never_list_holds_against_the_policy() {
+        for name in [
+            "LD_PRELOAD",
+            "DYLD_INSERT_LIBRARIES",
+            "NODE_OPTIONS",
+            "PYTHONPATH",
+            "BASH_ENV",
+            "npm_config_script_shell",
+            "NPM_CONFIG_PREFIX",
+            "UV_INDEX",
+            "GIT_SSH_COMMAND",
+            "PERL5LIB",
+            "RUBYOPT",
+            "DBUS_SESSION_BUS_ADDRESS",
+            "XDG_RUNTIME_DIR",
+            "SSH_AUTH_SOCK",
+        ] {
+            assert!(never(name).is_some(), "{name}");
+            case(name, "x", &[name], None);
+        }
+        for (name, _) in BASE.iter().chain(NETWORK) {
+            assert!(never(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_no_text_is_left_out() {
+        let name = OsString::from_vec(vec![b'L', b'C', b'_', 0xff]);
+        assert!(inherited([(name, "x".into())].into_iter(), &[]).is_empty());
+    }
+}

@@ -1,0 +1,268 @@
+//! Finds a server's policy, reads it once, and checks it.
+//!
+//! The managed tier is looked at first. *Always* judges the bytes that it opened, never the path
+//! again. *Never* takes an unreadable, half-written or foreign policy for an empty one.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize as _;
+use sha2::{Digest as _, Sha256};
+use toml::de::DeTable;
+
+use super::check::Document;
+use super::schema::PolicyFile;
+use super::source::Source;
+use super::{Policy, Tier, explain};
+use crate::dirs::{Dirs, MANAGED_POLICIES};
+use crate::error::{Code, Error, Result};
+use crate::files::{self, Problem};
+use crate::secret::{ProfileName, ServerName, hex};
+
+/// Reads and checks the policy of a server, with one profile merged in.
+///
+/// # Errors
+/// `policy-not-found`, `policy-invalid`, `policy-not-private`, `profile-not-found`.
+pub fn load(dirs: &Dirs, server: &ServerName, profile: Option<&ProfileName>) -> Result<Policy> {
+    let managed = Path::new(MANAGED_POLICIES).join(file_name(server));
+    let origin = Origin {
+        server,
+        tier: Tier::Managed,
+        shown: managed.display().to_string(),
+    };
+    match files::read_managed(&managed) {
+        Ok(bytes) => return parse(&origin, &managed, &bytes, profile),
+        Err(Problem::Missing) => {}
+        Err(problem) => return Err(unusable(&origin, &problem)),
+    }
+    let path = path(dirs, server);
+    let origin = Origin {
+        server,
+        tier: Tier::User,
+        shown: dirs.tilde(&path),
+    };
+    match read_own(&path) {
+        Ok(bytes) => parse(&origin, &path, &bytes, profile),
+        Err(Problem::Missing) => Err(not_found(dirs, server)),
+        Err(problem) => Err(unusable(&origin, &problem)),
+    }
+}
+
+/// Every policy that is there, in the order of the names. A bad one does not hide the others.
+pub fn list(dirs: &Dirs) -> Vec<(ServerName, Result<Policy>)> {
+    let with_policy = |server: ServerName| {
+        let policy = load(dirs, &server, None);
+        (server, policy)
+    };
+    names(dirs).into_iter().map(with_policy).collect()
+}
+
+/// The servers that have a policy file, good or bad, in either tier.
+pub fn names(dirs: &Dirs) -> BTreeSet<ServerName> {
+    let tiers = [PathBuf::from(MANAGED_POLICIES), dirs.policies()];
+    let entries = tiers
+        .iter()
+        .filter_map(|dir| std::fs::read_dir(dir).ok())
+        .flatten()
+        .flatten();
+    entries
+        .filter_map(|entry| server_of(&entry.path()))
+        .collect()
+}
+
+/// Where a user's policy is, or would be.
+pub fn path(dirs: &Dirs, server: &ServerName) -> PathBuf {
+    dirs.policies().join(file_name(server))
+}
+
+/// Checks a text that is to become the user's policy of a server, without a profile.
+///
+/// # Errors
+/// `policy-invalid`.
+pub fn check(dirs: &Dirs, server: &ServerName, text: &str) -> Result<Policy> {
+    let path = path(dirs, server);
+    let origin = Origin {
+        server,
+        tier: Tier::User,
+        shown: dirs.tilde(&path),
+    };
+    parse(&origin, &path, text.as_bytes(), None)
+}
+
+/// What is known of a file before it is read.
+#[derive(Debug)]
+struct Origin<'a> {
+    server: &'a ServerName,
+    tier: Tier,
+    /// The path as people write it.
+    shown: String,
+}
+
+fn read_own(path: &Path) -> std::result::Result<Vec<u8>, Problem> {
+    // Who can change the directory can change the policy.
+    for dir in path.ancestors().skip(1).take(2) {
+        files::check_dir(dir)?;
+    }
+    files::read_private(path)
+}
+
+fn parse(
+    origin: &Origin<'_>,
+    path: &Path,
+    bytes: &[u8],
+    profile: Option<&ProfileName>,
+) -> Result<Policy> {
+    let server = origin.server;
+    let invalid = |what: &str, cause: &str| {
+        let source = Source {
+            server,
+            shown: &origin.shown,
+            text: "",
+        };
+        source.fault_in_file(what, cause)
+    };
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let line = bytes
+            .iter()
+            .take(error.valid_up_to())
+            .filter(|b| **b == b'\n')
+            .count()
+            + 1;
+        invalid(
+            "bytes that are not UTF-8",
+            &format!("{}:{line}", origin.shown),
+        )
+    })?;
+    if text.trim().is_empty() {
+        return Err(
+            invalid("nothing", &format!("`{}` is empty", origin.shown)).hint(format!(
+                "`mcpwrap policy edit {server}` to write it, or remove the file"
+            )),
+        );
+    }
+    let source = Source {
+        server,
+        shown: &origin.shown,
+        text,
+    };
+    let table = DeTable::parse(text).map_err(|error| explain::syntax(&source, &error))?;
+    let file = PolicyFile::deserialize(toml::Deserializer::from(table.clone()))
+        .map_err(|error| explain::fields(&source, table.get_ref(), &error))?;
+    let document = Document { source, table };
+    let checked = document.check(&file)?;
+    let parts = match profile {
+        None => checked.base,
+        Some(name) => {
+            let known: Vec<_> = checked
+                .profiles
+                .keys()
+                .map(|name| format!("`{name}`"))
+                .collect();
+            let mut profiles = checked.profiles;
+            profiles
+                .remove(name)
+                .ok_or_else(|| no_profile(server, name, &known))?
+        }
+    };
+    Ok(Policy {
+        server: server.clone(),
+        tier: origin.tier,
+        path: path.to_path_buf(),
+        digest: hex(&Sha256::digest(bytes)),
+        text: text.to_owned(),
+        command_line: document.line(&["command"]),
+        description: file.description,
+        command: file.command,
+        argv_secrets: file.argv_secrets,
+        cwd: file.cwd,
+        env: parts.env,
+        secrets: parts.secrets,
+        profile: profile.cloned(),
+        session: file.session,
+        limits: file.limits,
+    })
+}
+
+fn no_profile(server: &ServerName, name: &ProfileName, known: &[String]) -> Error {
+    let has = if known.is_empty() {
+        "none".to_owned()
+    } else {
+        known.join(", ")
+    };
+    Error::new(
+        Code::ProfileNotFound,
+        format!("no profile `{name}` in the policy of server `{server}`"),
+    )
+    .cause(format!("its profiles: {has}"))
+    .hint(format!(
+        "add `[profile.{name}.secrets.VARIABLE]` with `mcpwrap policy edit {server}`"
+    ))
+}
+
+fn not_found(dirs: &Dirs, server: &ServerName) -> Error {
+    let error = Error::new(
+        Code::PolicyNotFound,
+        format!("no policy for server `{server}`"),
+    )
+    .cause(format!(
+        "`{}` does not exist",
+        dirs.tilde(&path(dirs, server))
+    ));
+    let names = names(dirs);
+    let known: Vec<&str> = names.iter().map(ServerName::as_str).collect();
+    match super::source::nearest(server.as_str(), &known) {
+        Some(near) => error.hint(format!(
+            "did you mean `{near}`? `mcpwrap policy list` shows all"
+        )),
+        None => error.hint(format!(
+            "`mcpwrap adopt` writes one from your client's config, `mcpwrap policy new {server}` \
+             from scratch"
+        )),
+    }
+}
+
+fn unusable(origin: &Origin<'_>, problem: &Problem) -> Error {
+    let Origin {
+        server,
+        tier: _,
+        shown,
+    } = origin;
+    match problem {
+        Problem::NotPrivate { fact, mend } => Error::new(
+            Code::PolicyNotPrivate,
+            format!("policy of server `{server}` not used: others could have changed it"),
+        )
+        .cause(format!("{shown}: {fact}"))
+        .hint(mend),
+        Problem::Missing | Problem::TooLarge { .. } | Problem::Io(_) => Error::new(
+            Code::PolicyInvalid,
+            format!("policy of server `{server}` not used: it cannot be read"),
+        )
+        .cause(format!("{shown}: {problem}")),
+    }
+}
+
+fn file_name(server: &ServerName) -> String {
+    format!("{server}.toml")
+}
+
+fn server_of(path: &Path) -> Option<ServerName> {
+    let is_toml = path.extension() == Some(OsStr::new("toml"));
+    is_toml
+        .then(|| ServerName::new(path.file_stem()?.to_str()?).ok())
+        .flatten()
+}
+
+/// A policy from a text, for tests of other parts.
+#[cfg(test)]
+pub(crate) fn parse_text(text: &str) -> Result<Policy> {
+    let server = ServerName::new("github").expect("a good name");
+    let shown = "github.toml".to_owned();
+    let origin = Origin {
+        server: &server,
+        tier: Tier::User,
+        shown,
+    };
+    parse(&origin, Path::new("/p/github.toml"), text.as_bytes(), None)
+}

@@ -1,0 +1,207 @@
+//! The shape of a policy file: one Rust field a TOML field.
+//!
+//! The doc comments are what users read: `mcpwrap policy schema` and `docs/policy.md` are made from
+//! them. *Never* lets an unknown field pass. What the fields mean together is judged in `check`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What one MCP server may have and run. No secret is ever in a policy, only references to secrets.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "mcpwrap policy")]
+pub(super) struct PolicyFile {
+    /// The version of this format: `1`.
+    pub(super) version: u32,
+    /// What the server is for, in your own words.
+    #[serde(default)]
+    pub(super) description: Option<String>,
+    /// The program and its arguments. `mcpwrap run SERVER -- COMMAND` must equal it, argument by
+    /// argument; with nothing after `--` it is what runs. `{secret.NAME}` stands for the value of
+    /// the secret of that variable, and needs `argv_secrets = true`.
+    pub(super) command: Vec<String>,
+    /// Allows `{secret.NAME}` in `command`. Every user of the machine can see arguments with `ps`,
+    /// so use it only for a server that takes its secret in no other way.
+    #[serde(default)]
+    pub(super) argv_secrets: bool,
+    /// The working directory: an absolute path, or one that starts with `~/`. Without it, the
+    /// client's.
+    #[serde(default)]
+    pub(super) cwd: Option<String>,
+    /// The server's environment. It starts empty; see "Environment" below for what is always let
+    /// through.
+    #[serde(default)]
+    pub(super) env: EnvTable,
+    /// One table a secret: `[secrets.VARIABLE]`. The name is that of the environment variable in
+    /// which the server expects the value.
+    #[serde(default)]
+    pub(super) secrets: BTreeMap<String, SecretTable>,
+    /// Changes for one profile: `[profile.prod]` holds for `mcpwrap run SERVER --profile prod`.
+    #[serde(default)]
+    pub(super) profile: BTreeMap<String, ProfileTable>,
+    /// How the server is kept running.
+    #[serde(default)]
+    pub(super) session: SessionRules,
+    /// What the server may not do.
+    #[serde(default)]
+    pub(super) limits: Limits,
+}
+
+/// The environment besides the base list.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct EnvTable {
+    /// Names of variables that are let through from the client's environment.
+    pub(super) pass: Vec<String>,
+    /// Variables with their values, as in `set = { LOG_LEVEL = "info" }`. `{secret.NAME}` in a value
+    /// stands for the value of the secret of that variable, as in a connection string.
+    pub(super) set: BTreeMap<String, String>,
+}
+
+/// Where the value of one variable comes from.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SecretTable {
+    /// The secret reference: `secret:NAME`. `mcpwrap secret set NAME` stores the value.
+    pub(super) from: String,
+    /// How the server gets the value.
+    #[serde(default)]
+    pub(super) to: Delivery,
+    /// The server starts without it when the store has no such secret, or an empty one.
+    #[serde(default)]
+    pub(super) optional: bool,
+}
+
+/// What one profile changes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ProfileTable {
+    /// Names that are let through, besides those of `[env]`; and values that replace those of
+    /// `[env]`, name by name.
+    pub(super) env: EnvTable,
+    /// Secrets that replace those of `[secrets]`, variable by variable.
+    pub(super) secrets: BTreeMap<String, SecretTable>,
+}
+
+/// How the server gets a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// The variable holds the value.
+    #[default]
+    Env,
+    /// The variable holds the path of a file (0600) with the value; the file lives as long as the
+    /// server.
+    File,
+}
+
+/// How the server is kept running.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionRules {
+    /// What happens when a secret was rotated while the server runs.
+    pub renew: Renew,
+    /// What happens when the server ends by itself.
+    pub restart: Restart,
+    /// What the client sees when the server cannot be started.
+    pub on_failure: OnFailure,
+}
+
+/// What happens when a secret was rotated while the server runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Renew {
+    /// The new server is started before the old one is ended: no call is lost.
+    #[default]
+    Overlap,
+    /// The old server is ended first, for servers that hold a port or a lock.
+    StopFirst,
+    /// Nothing, until `mcpwrap renew SERVER`.
+    Manual,
+}
+
+/// What happens when the server ends by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// It is started again, after a pause that grows.
+    #[default]
+    OnFailure,
+    /// The session ends with it.
+    Never,
+}
+
+/// What the client sees when the server cannot be started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// Each request is answered with an error that says why.
+    #[default]
+    Error,
+    /// A stand-in server with one status tool that an agent can read.
+    Stub,
+}
+
+/// What the server may not do.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Whether a command may start a package without an exact, installed version.
+    pub unpinned: Unpinned,
+    /// The streams of the server in which secrets are masked.
+    pub mask: Vec<Stream>,
+    /// What the server may write to its stdout.
+    pub stdout: StdoutRule,
+    /// Whether tool calls are written to the audit log: names and outcomes, never arguments.
+    pub log_calls: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            unpinned: Unpinned::default(),
+            mask: vec![Stream::Stdout, Stream::Stderr],
+            stdout: StdoutRule::default(),
+            log_calls: true,
+        }
+    }
+}
+
+/// Whether a command may start a package without an exact, installed version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unpinned {
+    /// It does not start.
+    #[default]
+    Refuse,
+    /// It starts, and `mcpwrap check` reports it.
+    Allow,
+}
+
+/// One output stream of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stream {
+    /// The MCP messages. Only strings inside of messages are masked.
+    Stdout,
+    /// What the server logs.
+    Stderr,
+}
+
+/// What the server may write to its stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StdoutRule {
+    /// Lines that can be MCP messages. Others go to stderr, because they break clients.
+    #[default]
+    Mcp,
+    /// Anything.
+    Raw,
+}
+
+/// The JSON Schema of a policy file, for editors.
+pub fn json_schema() -> schemars::Schema {
+    schemars::schema_for!(PolicyFile)
+}

@@ -1,0 +1,96 @@
+//! Texts with places for secrets: `postgres://app:{secret.DB_PASSWORD}@db/app`.
+//!
+//! *Always* takes `{secret.NAME}` as a place and any other brace as itself, so JSON in a value needs
+//! no escapes. *Never* sees a value: whoever resolves the secrets puts them in.
+
+/// One piece of a template, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Text that stands for itself.
+    Text(&'a str),
+    /// The place of the secret of this variable.
+    Secret(&'a str),
+}
+
+/// A `{secret.` that is not closed, or with something else than a variable name in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+const OPEN: &str = "{secret.";
+
+/// Takes a text to its pieces. A text without a place is one piece; an empty text is none.
+pub fn parse(text: &str) -> Result<Vec<Piece<'_>>, Malformed> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(OPEN) {
+        let (name, after) = after.split_once('}').ok_or(Malformed)?;
+        if !is_variable_name(name) {
+            return Err(Malformed);
+        }
+        if !before.is_empty() {
+            pieces.push(Piece::Text(before));
+        }
+        pieces.push(Piece::Secret(name));
+        rest = after;
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Text(rest));
+    }
+    Ok(pieces)
+}
+
+/// The variables of the secrets that a text asks for. None if the text is malformed.
+pub fn secrets(text: &str) -> impl Iterator<Item = &str> {
+    parse(text)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|piece| match piece {
+            Piece::Secret(name) => Some(name),
+            Piece::Text(_) => None,
+        })
+}
+
+/// Whether a text can be the name of an environment variable that shells and programs accept.
+pub fn is_variable_name(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() <= 128
+        && bytes
+            .first()
+            .is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_')
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || *b == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces() {
+        use Piece::{Secret, Text};
+        let case = |text, expected: &[Piece<'_>]| assert_eq!(parse(text).unwrap(), expected);
+        case("", &[]);
+        case("plain {x} {secret} }", &[Text("plain {x} {secret} }")]);
+        case("{secret.A}", &[Secret("A")]);
+        case("{secret.A}{secret.B}", &[Secret("A"), Secret("B")]);
+        case("a{secret.DB_1}b", &[Text("a"), Secret("DB_1"), Text("b")]);
+        case(
+            r#"{"k":"{secret.A}"}"#,
+            &[Text(r#"{"k":""#), Secret("A"), Text(r#""}"#)],
+        );
+    }
+
+    #[test]
+    fn malformed() {
+        for text in [
+            "{secret.A",
+            "{secret.}",
+            "{secret.a b}",
+            "x{secret.{secret.A}}",
+            "{secret.1}",
+        ] {
+            assert_eq!(parse(text), Err(Malformed), "{text}");
+        }
+    }
+}
