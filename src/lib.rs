@@ -18,6 +18,7 @@ pub mod sys;
 
 // ── the data path of `mcpwrap run`, in order
 pub mod policy;
+pub mod package;
 pub mod store;
 pub mod grant;
 pub mod resolve;

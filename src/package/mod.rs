@@ -1,0 +1,159 @@
+//! What a command line starts: which package of which registry, in which version, and how firmly.
+//!
+//! Pure: no files, no network, no processes. *Never* guesses in favour of the command: what it
+//! does not understand of a package launcher is floating, and what is no launcher at all is a local
+//! program. Windows spellings (`npx.cmd`, `cmd /c`) are understood, since configs travel.
+
+#[cfg(test)]
+mod corpus_tests;
+mod parse;
+#[cfg(test)]
+mod parse_tests;
+mod shell;
+mod spec;
+#[cfg(test)]
+mod spec_tests;
+mod table;
+mod transport;
+
+use std::fmt;
+
+pub use parse::parse;
+pub use transport::{Transport, transport};
+
+/// Where a package comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registry {
+    /// npm and its mirrors, whoever asks: npx, bunx, pnpm, yarn, deno's `npm:`.
+    Npm,
+    /// `PyPI` and its mirrors: uvx, pipx.
+    Pypi,
+    /// A container registry: docker, podman.
+    Image,
+    /// A module path of Go.
+    Go,
+    /// `NuGet`, through `dnx`.
+    Nuget,
+    /// JSR, through deno.
+    Jsr,
+    /// An address: deno's `https:` imports, `jbang`.
+    Url,
+    /// No package: a program of this machine.
+    Local,
+}
+
+impl Registry {
+    /// The word in policies and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Npm => "npm",
+            Self::Pypi => "pypi",
+            Self::Image => "image",
+            Self::Go => "go",
+            Self::Nuget => "nuget",
+            Self::Jsr => "jsr",
+            Self::Url => "url",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// How firmly a command line says which code runs; the weakest of all packages it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pin {
+    /// No version, a dist-tag, a branch: whatever is there today.
+    Floating,
+    /// `@latest`, in so many words.
+    Latest,
+    /// An image without a tag, or `:latest`.
+    ImageLatest,
+    /// A range: `^1`, `>=1.2`, `1.x`.
+    Range,
+    /// An image tag, which its owner can move.
+    ImageTag,
+    /// One version, a full commit.
+    Exact,
+    /// An image digest.
+    Digest,
+    /// A program, script or directory of this machine.
+    Local,
+}
+
+impl Pin {
+    /// The word in reports.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Floating => "floating",
+            Self::Latest => "latest",
+            Self::ImageLatest => "docker latest/no tag",
+            Self::Range => "range",
+            Self::ImageTag => "docker tag",
+            Self::Exact => "pinned exact",
+            Self::Digest => "docker digest",
+            Self::Local => "local path",
+        }
+    }
+
+    /// Whether the same command line names the same version tomorrow.
+    pub const fn holds(self) -> bool {
+        matches!(self, Self::Exact | Self::Digest | Self::Local)
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// What a command line starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// `npx`, `uv tool run`, or the name of a local program.
+    pub launcher: String,
+    pub registry: Registry,
+    pub pin: Pin,
+    /// The package as written: `@scope/name@1.2.3`.
+    pub spec: Option<String>,
+    /// Its name in the registry, if it comes from one.
+    pub package: Option<String>,
+    /// Its exact version, tag or digest, if one is written.
+    pub version: Option<String>,
+    /// Further packages that are installed beside it (`--with`, a second `-p`), as written.
+    pub with: Vec<String>,
+    /// Which of the package's programs, if the command line says so; the path of a local program.
+    pub entry: Option<String>,
+    /// What the server itself gets.
+    pub args: Vec<String>,
+    /// Variables set on the way (`env X=Y`).
+    pub env: Vec<(String, String)>,
+    /// The launcher's own options, with their values.
+    pub options: Vec<(String, Option<String>)>,
+    /// Why it can only be started as it is written, and never be installed beforehand.
+    pub obstacle: Option<&'static str>,
+}
+
+impl Launch {
+    /// The value of the first of these options of the launcher.
+    pub fn option(&self, names: &[&str]) -> Option<&str> {
+        let found = self
+            .options
+            .iter()
+            .find(|(name, _)| names.contains(&name.as_str()));
+        found.and_then(|(_, value)| value.as_deref())
+    }
+
+    /// The address that a bridge (`mcp-remote` and the like) connects to.
+    pub fn remote(&self) -> Option<&str> {
+        let bridge = self
+            .package
+            .as_deref()
+            .is_some_and(|name| table::BRIDGES.contains(&name));
+        let address = |arg: &&String| arg.starts_with("http://") || arg.starts_with("https://");
+        if bridge {
+            self.args.iter().find(address).map(String::as_str)
+        } else {
+            None
+        }
+    }
+}
