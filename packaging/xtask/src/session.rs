@@ -1,0 +1,113 @@
+//! A small MCP client, and the throw-away home that the demo works in.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::shell::Done;
+
+/// A home directory that is gone afterwards.
+pub struct Home(pub PathBuf);
+
+impl Home {
+    pub fn new() -> Done<Self> {
+        let path = std::env::temp_dir().join(format!("mcpwrap-demo-{}", std::process::id()));
+        fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    /// mcpwrap with nothing in its environment but what a client gives. The variables by which
+    /// AI agents mark their commands stay out, because `grant --yes` is refused to them.
+    pub fn mcpwrap(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command
+            .args(args)
+            .env_clear()
+            .env("HOME", &self.0)
+            .env("PATH", path);
+        command
+            .env("MCPWRAP_HOME", self.0.join("mcpwrap"))
+            .current_dir(&self.0);
+        command
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("xtask: {}: {error}", self.0.display());
+        }
+    }
+}
+
+/// A session with a server: requests out, answers in.
+pub struct Session {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
+    requests: u64,
+}
+
+impl Session {
+    pub fn start(command: &mut Command) -> Done<Self> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| error.to_string())?;
+        let stdin = child.stdin.take();
+        let stdout = BufReader::new(child.stdout.take().ok_or("no stdout")?);
+        Ok(Self {
+            child,
+            stdin,
+            stdout,
+            requests: 0,
+        })
+    }
+
+    /// The handshake; the answer is a result or an error.
+    pub fn initialize(&mut self) -> Done<Value> {
+        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {},
+            "clientInfo": {"name": "mcpwrap-demo", "version": "1"}});
+        let answer = self.request("initialize", &params)?;
+        if answer.get("result").is_some() {
+            self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))?;
+        }
+        Ok(answer)
+    }
+
+    pub fn request(&mut self, method: &str, params: &Value) -> Done<Value> {
+        self.requests += 1;
+        let id = self.requests;
+        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))?;
+        loop {
+            let mut line = String::new();
+            let count = self
+                .stdout
+                .read_line(&mut line)
+                .map_err(|error| error.to_string())?;
+            if count == 0 {
+                return Err(format!("no answer to `{method}`: the server ended"));
+            }
+            let message: Value = serde_json::from_str(&line).map_err(|error| error.to_string())?;
+            if message["id"] == id {
+                return Ok(message);
+            }
+        }
+    }
+
+    fn send(&mut self, message: &Value) -> Done {
+        let stdin = self.stdin.as_mut().ok_or("stdin is closed")?;
+        writeln!(stdin, "{message}").map_err(|error| error.to_string())
+    }
+
+    /// Ends the session as clients do: end of input.
+    pub fn end(mut self) -> Done<Option<i32>> {
+        self.stdin = None;
+        self.child
+            .wait()
+            .map(|status| status.code())
+            .map_err(|error| error.to_string())
+    }
+}

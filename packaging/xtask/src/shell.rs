@@ -1,0 +1,73 @@
+//! Starting programs, and the places of the project.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+pub type Done<T = ()> = Result<T, String>;
+
+/// The top of the project.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
+
+/// What is installed for tests; not under version control.
+pub fn cache() -> PathBuf {
+    root().join(".cache")
+}
+
+/// `cargo` with these arguments, at the top of the project.
+pub fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    command.args(args).current_dir(root());
+    command
+}
+
+/// Runs a command to its end with its output shown, and expects success.
+pub fn step(name: &str, command: &mut Command) -> Done {
+    println!("── {name}");
+    let start = Instant::now();
+    let status = command
+        .status()
+        .map_err(|error| format!("{name}: {error}"))?;
+    println!("── {name}: {status}, {} s", start.elapsed().as_secs());
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{name}: {status}"))
+    }
+}
+
+/// Runs a command to its end and returns its stdout, if it succeeds.
+pub fn output(command: &mut Command) -> Option<String> {
+    let output = command
+        .stderr(Stdio::null())
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Where a program is on the search path.
+pub fn which(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(program))
+        .find(|path| path.is_file())
+}
+
+/// The directory in which cargo puts the programs of a profile. The project sets a build target,
+/// so there is a folder of that name in between.
+pub fn target(profile: &str) -> Done<PathBuf> {
+    let rustc = output(Command::new("rustc").arg("-vV")).ok_or("no rustc")?;
+    let host = rustc
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .ok_or("no host")?;
+    let base = std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), PathBuf::from);
+    Ok(base.join(host).join(profile))
+}

@@ -1,0 +1,101 @@
+"""The Python SDK as a client, 1.x and 2.x: does the steps, prints what it saw as JSON.
+
+    python py.py CLIENT PLAN
+
+CLIENT is `py-1`, `py-2` or `py-2-auto`. PLAN is JSON: {command, args, env?, cwd?, steps}; a step
+is a method without parameters, or [method, params].
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+
+def plain(model):
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def failure(error):
+    inner = getattr(error, "error", None)
+    if inner is not None:
+        return plain(inner)
+    # A group of errors, as anyio raises it: what is in it is what went wrong.
+    return {"message": [failure(e) for e in getattr(error, "exceptions", [])] or repr(error)}
+
+
+class Old:
+    """`ClientSession`, which both majors have."""
+
+    def __init__(self, session):
+        self.session = session
+
+    async def do(self, method, params):
+        session = self.session
+        match method:
+            case "tools/list":
+                return await session.list_tools()
+            case "tools/call":
+                return await session.call_tool(params["name"], params.get("arguments"))
+            case "resources/list":
+                return await session.list_resources()
+            case "resources/templates/list":
+                return await session.list_resource_templates()
+            case "resources/read":
+                return await session.read_resource(params["uri"])
+            case "prompts/list":
+                return await session.list_prompts()
+            case "prompts/get":
+                return await session.get_prompt(params["name"], params.get("arguments"))
+            case "ping":
+                return await session.send_ping()
+        raise ValueError(method)
+
+
+async def connect(stack, kind, server, errlog, seen):
+    if kind == "py-1":
+        streams = await stack.enter_async_context(stdio_client(server, errlog))
+        session = await stack.enter_async_context(ClientSession(*streams))
+        seen["server"] = plain(await session.initialize())
+        return session
+    from mcp.client.client import Client
+
+    mode = "auto" if kind == "py-2-auto" else "legacy"
+    client = Client(stdio_client(server, errlog), mode=mode)
+    await stack.enter_async_context(client)
+    seen["server"] = {
+        "protocol": client.protocol_version,
+        "info": plain(client.server_info),
+        "capabilities": plain(client.server_capabilities),
+        "instructions": client.instructions,
+    }
+    return client
+
+
+async def main(kind, plan):
+    seen = {"steps": []}
+    known = ("command", "args", "env", "cwd")
+    server = StdioServerParameters(**{name: plan[name] for name in known if name in plan})
+    with tempfile.TemporaryFile("w+") as errlog:
+        try:
+            async with AsyncExitStack() as stack:
+                session = Old(await connect(stack, kind, server, errlog, seen))
+                for step in plan["steps"]:
+                    method, params = step if isinstance(step, list) else (step, {})
+                    try:
+                        result = plain(await session.do(method, params))
+                        seen["steps"].append({"method": method, "result": result})
+                    except Exception as error:
+                        seen["steps"].append({"method": method, "error": failure(error)})
+        except BaseException as error:
+            seen["connect"] = failure(error)
+        errlog.seek(0)
+        seen["stderr"] = errlog.read()
+    print(json.dumps(seen))
+
+
+asyncio.run(main(sys.argv[1], json.loads(sys.argv[2])))

@@ -1,0 +1,67 @@
+// The TypeScript SDK as a client, 1.x and 2.x: does the steps, prints what it saw as JSON.
+//
+//   node ts.mjs NODE_MODULES CLIENT PLAN
+//
+// CLIENT is `ts-1`, `ts-2`, or `ts-2-auto` (which starts the server twice). PLAN is JSON:
+// {command, args, env?, cwd?, steps}; a step is a method without parameters, or [method, params].
+
+import { createRequire } from "node:module";
+
+const [modules, kind, text] = process.argv.slice(2);
+const plan = JSON.parse(text);
+const load = createRequire(`${modules}/x.js`);
+const old = kind === "ts-1";
+const { Client } = load(old ? "@modelcontextprotocol/sdk/client/index.js" : "@modelcontextprotocol/client");
+const { StdioClientTransport } = load(
+  old ? "@modelcontextprotocol/sdk/client/stdio.js" : "@modelcontextprotocol/client/stdio",
+);
+
+const seen = { steps: [], notices: [], stderr: "", errors: [] };
+const failure = (error) => ({ code: error.code, message: error.message, data: error.data });
+
+const { command, args, env, cwd } = plan;
+const transport = new StdioClientTransport({ command, args, env, cwd, stderr: "pipe" });
+transport.stderr.on("data", (data) => (seen.stderr += data));
+const client = new Client(
+  { name: "transparent", version: "1.0.0" },
+  { capabilities: {}, versionNegotiation: { mode: kind === "ts-2-auto" ? "auto" : "legacy" } },
+);
+let closed;
+const closing = new Promise((resolve) => (closed = resolve));
+client.onclose = () => closed("closed");
+client.onerror = (error) => seen.errors.push(error.message);
+client.fallbackNotificationHandler = async (notice) => void seen.notices.push(notice);
+
+// What the SDK calls each method.
+const calls = {
+  "tools/list": () => client.listTools(),
+  "tools/call": (params) => client.callTool(params),
+  "resources/list": () => client.listResources(),
+  "resources/templates/list": () => client.listResourceTemplates(),
+  "resources/read": (params) => client.readResource(params),
+  "prompts/list": () => client.listPrompts(),
+  "prompts/get": (params) => client.getPrompt(params),
+  ping: () => client.ping(),
+};
+
+try {
+  await client.connect(transport);
+  seen.server = client.getServerVersion();
+  seen.capabilities = client.getServerCapabilities();
+  seen.instructions = client.getInstructions();
+  for (const step of plan.steps) {
+    const [method, params] = [].concat(step);
+    try {
+      seen.steps.push({ method, result: await calls[method](params) });
+    } catch (error) {
+      seen.steps.push({ method, error: failure(error) });
+    }
+  }
+  if (plan.dies) seen.close = await closing;
+} catch (error) {
+  seen.connect = failure(error);
+}
+await client.close();
+seen.close ??= await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, 5000))]);
+console.log(JSON.stringify(seen));
+process.exit(0);

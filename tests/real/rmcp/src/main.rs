@@ -1,0 +1,79 @@
+//! The Rust SDK as a client: does the steps, prints what it saw as JSON.
+//!
+//!     rmcp-client CLIENT PLAN
+//!
+//! CLIENT is `rmcp` or `rmcp-auto`. PLAN is JSON: {command, args, env?, cwd?, steps}; a step is a
+//! method without parameters, or [method, params]. Unlike the other SDKs, this one hands its whole
+//! environment on to the server.
+
+use std::process::Stdio;
+
+use rmcp::model::{ClientRequest, ProtocolVersion};
+use rmcp::service::{ClientLifecycleMode, serve_client_with_lifecycle};
+use rmcp::transport::TokioChildProcess;
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let plan: Value = serde_json::from_str(&arguments[2]).expect("the plan is JSON");
+    let lifecycle = match arguments[1].as_str() {
+        "rmcp-auto" => ClientLifecycleMode::Auto {
+            preferred_versions: vec![version("2026-07-28")],
+            legacy_version: Some(version("2025-11-25")),
+        },
+        _ => ClientLifecycleMode::Initialize,
+    };
+
+    let mut command = Command::new(plan["command"].as_str().expect("a command"));
+    for argument in plan["args"].as_array().into_iter().flatten() {
+        command.arg(argument.as_str().expect("an argument is text"));
+    }
+    for (name, value) in plan["env"].as_object().into_iter().flatten() {
+        command.env(name, value.as_str().expect("a value is text"));
+    }
+    if let Some(dir) = plan["cwd"].as_str() {
+        command.current_dir(dir);
+    }
+    let (transport, stderr) =
+        TokioChildProcess::builder(command).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stderr = stderr.expect("stderr is a pipe");
+    let heard = tokio::spawn(async move {
+        let mut text = String::new();
+        stderr.read_to_string(&mut text).await.map(|_| text).unwrap_or_default()
+    });
+
+    let mut seen = json!({"steps": []});
+    match serve_client_with_lifecycle((), transport, lifecycle).await {
+        Ok(client) => {
+            seen["server"] = json!(client.peer_info());
+            for step in plan["steps"].as_array().into_iter().flatten() {
+                let seen_step = take(&client, step).await;
+                seen["steps"].as_array_mut().expect("a list").push(seen_step);
+            }
+            seen["close"] = json!(client.cancel().await.is_ok());
+        }
+        Err(error) => seen["connect"] = json!(error.to_string()),
+    }
+    seen["stderr"] = json!(heard.await.unwrap_or_default());
+    println!("{seen}");
+}
+
+fn version(text: &str) -> ProtocolVersion {
+    serde_json::from_value(json!(text)).expect("a version of the protocol")
+}
+
+async fn take(client: &rmcp::Peer<rmcp::RoleClient>, step: &Value) -> Value {
+    let method = step.as_str().or(step[0].as_str()).expect("a method");
+    let request = match step.get(1) {
+        Some(params) => json!({"method": method, "params": params}),
+        None => json!({"method": method}),
+    };
+    let request: ClientRequest = serde_json::from_value(request).expect("a request of MCP");
+    match client.send_request(request).await {
+        Ok(result) => json!({"method": method, "result": result}),
+        Err(error) => json!({"method": method, "error": error.to_string()}),
+    }
+}
