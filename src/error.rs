@@ -76,6 +76,12 @@ codes! {
     CommandNotAllowed = "command-not-allowed",
     /// The command starts a package whose version is not pinned.
     Unpinned = "unpinned",
+    /// The installed package, its lock file or its interpreter is not what was pinned.
+    PackageChanged = "package-changed",
+    /// The pinned package is not installed on this machine.
+    PackageAbsent = "package-absent",
+    /// A package could not be resolved, downloaded or installed.
+    PackageFailed = "package-failed",
     /// The program of the command does not exist.
     ProgramNotFound = "program-not-found",
     /// The program of the command exists but cannot be executed.

@@ -9,6 +9,7 @@ mod corpus_tests;
 mod parse;
 #[cfg(test)]
 mod parse_tests;
+mod pinned;
 mod shell;
 mod spec;
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod transport;
 use std::fmt;
 
 pub use parse::parse;
+pub use pinned::check_pinned;
 pub use transport::{Transport, transport};
 
 /// Where a package comes from.

@@ -9,6 +9,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::package::Package;
 use super::schema::{Delivery, EnvTable, PolicyFile, ProfileTable, SecretTable};
 use super::source::Source;
 use super::{EnvRules, Slot, inherit, template};
@@ -87,6 +88,13 @@ impl Document<'_> {
             return Err(self
                 .fault("a relative path in `cwd`", &["cwd"], Part::Value)
                 .hint("write an absolute path, or one that starts with `~/`"));
+        }
+        if let Some((field, why)) = file.package.as_ref().and_then(Package::fault) {
+            let what = format!("an impossible value of `package.{field}`");
+            return Err(self
+                .fault(&what, &["package", field], Part::Value)
+                .cause(why)
+                .hint("`mcpwrap pin SERVER` writes this table; take it out to start without it"));
         }
         Ok(())
     }

@@ -18,6 +18,17 @@ const HOMES: &[(&str, &[&str])] = &[
     ("`[secrets.VARIABLE]`", &["from", "to", "optional"]),
     ("`[session]`", &["renew", "restart", "on_failure"]),
     ("`[limits]`", &["unpinned", "mask", "stdout", "log_calls"]),
+    (
+        "`[package]`",
+        &[
+            "registry",
+            "integrity",
+            "interpreter",
+            "entry",
+            "lock",
+            "tree",
+        ],
+    ),
 ];
 
 /// An error of the parser, before there is a table.

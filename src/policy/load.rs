@@ -181,6 +181,7 @@ fn parse(
         profile: profile.cloned(),
         session: file.session,
         limits: file.limits,
+        package: file.package,
     })
 }
 

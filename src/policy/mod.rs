@@ -6,6 +6,7 @@
 
 pub mod inherit;
 pub mod load;
+pub mod package;
 pub mod schema;
 pub mod template;
 mod check;
@@ -21,6 +22,7 @@ use serde::Serialize;
 use crate::secret::{ProfileName, SecretRef, ServerName};
 
 pub use self::load::{list, load};
+pub use self::package::Package;
 pub use self::schema::{
     Delivery, Limits, OnFailure, Renew, Restart, SessionRules, StdoutRule, Stream, Unpinned,
 };
@@ -58,6 +60,8 @@ pub struct Policy {
     pub profile: Option<ProfileName>,
     pub session: SessionRules,
     pub limits: Limits,
+    /// What was installed, and is started in the command's place.
+    pub package: Option<Package>,
     /// The line of `command` in the file, for messages.
     pub command_line: usize,
 }

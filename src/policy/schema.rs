@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::package::Package;
+
 /// What one MCP server may have and run. No secret is ever in a policy, only references to secrets.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +49,9 @@ pub(super) struct PolicyFile {
     /// What the server may not do.
     #[serde(default)]
     pub(super) limits: Limits,
+    /// What `mcpwrap pin` installed, and what is started in the place of `command`.
+    #[serde(default)]
+    pub(super) package: Option<Package>,
 }
 
 /// The environment besides the base list.

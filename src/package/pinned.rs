@@ -1,0 +1,110 @@
+//! Is it sure which code a policy's command starts?
+//!
+//! *Always* no for what this module does not understand of a launcher. An exact version is enough to
+//! start: the launcher then still resolves its dependencies, and `mcpwrap pin` is what ends that.
+
+use super::{Launch, Pin, Registry, parse};
+use crate::config::Config;
+use crate::error::{Code, Error, Result};
+use crate::policy::{Policy, Unpinned};
+
+/// Refuses a command that starts whatever version is there today, unless the policy allows that and
+/// the administrator does not forbid it.
+///
+/// # Errors
+/// `unpinned`.
+pub fn check_pinned(policy: &Policy, config: &Config) -> Result<()> {
+    let forbidden = config.managed.forbid_unpinned;
+    if policy.package.is_some() || (policy.limits.unpinned == Unpinned::Allow && !forbidden) {
+        return Ok(());
+    }
+    let launch = parse(&policy.command);
+    if launch.pin.holds() {
+        return Ok(());
+    }
+    let server = &policy.server;
+    let what = match &launch.package {
+        Some(package) => format!("server `{server}` not started: `{package}` is not pinned"),
+        None => format!("server `{server}` not started: it is not pinned what it runs"),
+    };
+    let error = Error::new(Code::Unpinned, what).cause(format!(
+        "{} starts {}",
+        policy.place(policy.command_line),
+        described(&launch)
+    ));
+    let allow = "to start it nevertheless, set `unpinned = \"allow\"` under `[limits]`";
+    Err(match (launch.obstacle, forbidden) {
+        (None, _) => error.hint(format!(
+            "`mcpwrap pin {server}` installs one version and pins it"
+        )),
+        (Some(obstacle), true) => error
+            .cause(format!("it cannot be installed beforehand: {obstacle}"))
+            .hint("the administrator forbids unpinned servers: write an exact version"),
+        (Some(obstacle), false) => error
+            .cause(format!("it cannot be installed beforehand: {obstacle}"))
+            .hint(allow),
+    })
+}
+
+/// What a launch starts, in words.
+fn described(launch: &Launch) -> String {
+    let Some(spec) = &launch.spec else {
+        return format!("`{}` with no version", launch.launcher);
+    };
+    let which = match launch.pin {
+        Pin::Latest | Pin::ImageLatest => "whatever is the latest today",
+        Pin::Range => "whatever fits the range today",
+        Pin::ImageTag => "whatever has the tag today",
+        _ if launch.registry == Registry::Image => "an image that can change",
+        _ if !launch.with.is_empty() => "with packages of no exact version",
+        _ => "in whatever version is there today",
+    };
+    format!("`{spec}`, {which}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::load::parse_text;
+
+    fn refusal(command: &str, limits: &str, forbid: bool) -> Option<String> {
+        let words: Vec<_> = command.split(' ').collect();
+        let text = format!(
+            "version = 1\ncommand = {}\n{limits}",
+            toml::Value::from(words)
+        );
+        let mut config = Config::default();
+        config.managed.forbid_unpinned = forbid;
+        check_pinned(&parse_text(&text).unwrap(), &config)
+            .err()
+            .map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_command_that_can_change_is_refused() {
+        let allow = "[limits]\nunpinned = \"allow\"";
+        assert_eq!(refusal("npx -y server@1.2.3", "", true), None);
+        assert_eq!(refusal("node /x/server.js", "", true), None);
+        assert_eq!(refusal("docker run -i s@sha256:ab", "", true), None);
+        assert_eq!(refusal("npx -y server", allow, false), None);
+        let text = refusal("npx -y server", "", false).unwrap();
+        assert!(
+            text.contains("error[unpinned]") && text.contains("`mcpwrap pin "),
+            "{text}"
+        );
+        for command in [
+            "npx -y server@latest",
+            "uvx server",
+            "docker run s:1",
+            "npx -y s@^1",
+        ] {
+            assert!(refusal(command, allow, true).is_some(), "{command}");
+            assert!(refusal(command, "", false).is_some(), "{command}");
+        }
+        let text = refusal("npx -y -c x", "", false).unwrap();
+        assert!(
+            text.contains("a shell script") && text.contains("unpinned = "),
+            "{text}"
+        );
+    }
+}

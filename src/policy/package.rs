@@ -1,0 +1,228 @@
+//! The `[package]` table: what `mcpwrap pin` resolved, locked and installed.
+//!
+//! It is part of the policy, so that it is under the grant: who changes what runs changes the
+//! policy. *Always* written as one table of plain values, so that it can be replaced in a text
+//! without touching the rest. What the digests are of, and how they are judged, is in `package`.
+
+use std::path::{Component, Path};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where a pinned package comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// npm, or a mirror of it.
+    Npm,
+    /// `PyPI`, or a mirror of it.
+    Pypi,
+    /// A container registry.
+    Image,
+    /// A program of this machine.
+    Local,
+}
+
+/// What runs in the command's place. `mcpwrap pin SERVER` writes this table; editing it by hand
+/// only makes mcpwrap refuse the server.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Package {
+    /// Where it comes from.
+    pub registry: Source,
+    /// Its name there.
+    pub name: String,
+    /// The exact version; for an image its digest.
+    pub version: String,
+    /// What the registry says about the package's archive, to notice another one of that version.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub integrity: String,
+    /// The program that executes it: an absolute path. Empty for one that executes itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub interpreter: String,
+    /// The interpreter's own arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+    /// The file that is started: below the installed tree, or an absolute path for a local program.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub entry: String,
+    /// Whether the install scripts of the packages were run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scripts: bool,
+    /// SHA-256 of the lock file.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub lock: String,
+    /// SHA-256 over all installed files: their names, kinds and contents.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tree: String,
+    /// SHA-256 of the interpreter, or of a program that executes itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub program: String,
+    /// SHA-256 of the list of file states that is compared before each start.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub files: String,
+}
+
+impl Package {
+    /// What in the table cannot have been written by `mcpwrap pin`.
+    pub(super) fn fault(&self) -> Option<(&'static str, &'static str)> {
+        let is_hash = |text: &str| {
+            let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+            text.is_empty() || (text.len() == 64 && text.bytes().all(digit))
+        };
+        let below = |text: &str| {
+            Path::new(text)
+                .components()
+                .all(|c| matches!(c, Component::Normal(_)))
+        };
+        let installed = matches!(self.registry, Source::Npm | Source::Pypi);
+        let image = self.registry == Source::Image;
+        let checks = [
+            ("name", !self.name.is_empty(), "it is empty"),
+            (
+                "version",
+                !self.version.is_empty() || !(installed || image),
+                "it is empty",
+            ),
+            (
+                "version",
+                !image || self.version.starts_with("sha256:"),
+                "an image has a digest here",
+            ),
+            (
+                "lock",
+                is_hash(&self.lock) && (!installed || !self.lock.is_empty()),
+                NO_HASH,
+            ),
+            (
+                "tree",
+                is_hash(&self.tree) && (image || !self.tree.is_empty()),
+                NO_HASH,
+            ),
+            (
+                "program",
+                is_hash(&self.program) && (image || !self.program.is_empty()),
+                NO_HASH,
+            ),
+            (
+                "files",
+                is_hash(&self.files) && (image || !self.files.is_empty()),
+                NO_HASH,
+            ),
+            (
+                "entry",
+                !installed || (!self.entry.is_empty() && below(&self.entry)),
+                "it leaves the tree",
+            ),
+            (
+                "interpreter",
+                self.interpreter.is_empty() || self.interpreter.starts_with('/'),
+                "it is relative",
+            ),
+        ];
+        checks
+            .into_iter()
+            .find(|(_, fits, _)| !fits)
+            .map(|(field, _, why)| (field, why))
+    }
+
+    /// A policy's text with this table in the place of the one it has, or at its end.
+    pub fn written(&self, text: &str) -> String {
+        let table = toml::to_string(self).expect("the table has plain fields only");
+        let mut kept = without(text);
+        if !kept.is_empty() && !kept.ends_with('\n') {
+            kept.push('\n');
+        }
+        format!("{kept}\n[package]\n{table}")
+            .trim_start_matches('\n')
+            .to_owned()
+    }
+}
+
+const NO_HASH: &str = "it is no SHA-256 in hex";
+
+/// A policy's text without its `[package]` table, and without the empty lines before that.
+pub fn without(text: &str) -> String {
+    let mut kept = String::new();
+    let mut inside = false;
+    for line in text.split_inclusive('\n') {
+        let head = line.trim().split('#').next().unwrap_or_default().trim();
+        if head.starts_with('[') && head.ends_with(']') {
+            inside = head == "[package]";
+            if inside {
+                kept.truncate(kept.trim_end().len());
+                kept.push('\n');
+            }
+        }
+        if !inside {
+            kept.push_str(line);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::load::parse_text;
+
+    const HASH: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    fn package() -> Package {
+        Package {
+            registry: Source::Npm,
+            name: "@s/server".to_owned(),
+            version: "1.2.3".to_owned(),
+            integrity: "sha512-x".to_owned(),
+            interpreter: "/usr/bin/node".to_owned(),
+            flags: Vec::new(),
+            entry: "node_modules/@s/server/index.js".to_owned(),
+            scripts: false,
+            lock: HASH.to_owned(),
+            tree: HASH.to_owned(),
+            program: HASH.to_owned(),
+            files: HASH.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_table_is_written_and_read_and_replaced() {
+        let first =
+            "# mine\nversion = 1\ncommand = [\"npx\", \"s\"]\n\n[limits]\nunpinned = \"allow\"";
+        let once = package().written(first);
+        assert!(once.starts_with(first));
+        assert_eq!(parse_text(&once).unwrap().package, Some(package()));
+        assert_eq!(package().written(&once), once);
+        assert_eq!(without(&once), format!("{first}\n"));
+
+        let moved = once.replace("\n[limits]\nunpinned = \"allow\"\n", "") + "\n[limits]\n# end\n";
+        let newer = Package {
+            version: "1.2.4".to_owned(),
+            ..package()
+        };
+        let text = newer.written(&moved);
+        assert!(text.contains("\n[limits]\n# end\n\n[package]\n"), "{text}");
+        assert_eq!(parse_text(&text).unwrap().package, Some(newer));
+    }
+
+    #[test]
+    fn what_pin_would_not_write_is_refused() {
+        let text = package().written("version = 1\ncommand = [\"npx\", \"s\"]\n");
+        for (from, to, field) in [
+            ("entry = \"node_modules/", "entry = \"../", "entry"),
+            ("entry = \"node_modules/", "entry = \"/", "entry"),
+            ("interpreter = \"/", "interpreter = \"", "interpreter"),
+            ("tree = \"0", "tree = \"", "tree"),
+            ("files = \"0", "files = \"G", "files"),
+            ("name = \"@s/server\"", "name = \"\"", "name"),
+            ("registry = \"npm\"", "registry = \"image\"", "version"),
+        ] {
+            assert!(text.contains(from), "{from}");
+            let error = parse_text(&text.replace(from, to)).unwrap_err();
+            assert!(
+                error.what.contains(&format!("`package.{field}`")),
+                "{error}"
+            );
+        }
+    }
+}
