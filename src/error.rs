@@ -7,7 +7,7 @@
 use std::fmt;
 
 /// A result whose error can be shown to the user as it is.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Exit code: mcpwrap refused or failed before the server started (as `env`, `timeout`, `docker run`).
 pub const EXIT_REFUSED: u8 = 125;

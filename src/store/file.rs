@@ -2,26 +2,20 @@
 //!
 //! *Always* reads and replaces the file as a whole, writing under a lock: a reader sees the old
 //! secrets or the new ones. *Never* puts a secret on the disk in the clear, and leaves no copy of
-//! the decrypted text in memory. Inside is JSON with the values in base64, so that `age -d` and a
-//! few lines of any language can rescue them.
+//! the decrypted text in memory.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
+use super::vault::{Content, Sealed, Value};
 use super::vault_key::{self, KeySource};
 use super::{Batch, Item, Prompt, Store, missing};
 use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
-use crate::secret::{ProfileName, Secret, SecretName};
+use crate::secret::{Secret, SecretName};
 
 /// Larger vaults are refused (bytes): a thousand secrets of 64 KiB.
 const VAULT_BYTES_MAX: u64 = 96 << 20;
@@ -34,45 +28,6 @@ struct FileStore {
     identity: age::x25519::Identity,
 }
 
-/// What is in the vault. Everything borrows from the decrypted text.
-#[derive(Default, Serialize, Deserialize)]
-struct Content<'a> {
-    version: u32,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    master: Option<Value<'a>>,
-    #[serde(borrow)]
-    secrets: BTreeMap<SecretName, Sealed<'a>>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Sealed<'a> {
-    #[serde(borrow)]
-    value: Value<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    profile: Option<ProfileName>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires: Option<Date>,
-}
-
-/// A value in base64, wiped when it is our own copy.
-#[derive(Serialize, Deserialize)]
-#[serde(transparent)]
-struct Value<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl Value<'_> {
-    fn new(secret: &Secret) -> Self {
-        Self(Cow::Owned(STANDARD.encode(secret.expose())))
-    }
-}
-
-impl Drop for Value<'_> {
-    fn drop(&mut self) {
-        if let Cow::Owned(text) = &mut self.0 {
-            text.zeroize();
-        }
-    }
-}
-
 /// Opens the vault with the key that is there without asking.
 pub(super) fn open(dirs: &Dirs, config: &Config, _: Prompt) -> Result<Box<dyn Store>> {
     let source = KeySource::find(dirs, config)?;
@@ -83,6 +38,11 @@ pub(super) fn open(dirs: &Dirs, config: &Config, _: Prompt) -> Result<Box<dyn St
         shown,
         identity: source.identity(dirs)?,
     }))
+}
+
+/// Whether the vault is there and its key can be had without asking.
+pub(super) fn probe(dirs: &Dirs, config: &Config) -> Result<()> {
+    open(dirs, config, Prompt::Never)?.names().map(drop)
 }
 
 /// Makes an empty vault for the key that is there, unless there is a vault already.
@@ -99,13 +59,7 @@ pub fn create_vault(dirs: &Dirs, config: &Config) -> Result<()> {
     if store.path.symlink_metadata().is_ok() {
         return store.read(|_| Ok(()));
     }
-    store.write(
-        &Content {
-            version: 1,
-            ..Content::default()
-        },
-        0,
-    )?;
+    store.write(&Content::default(), 1024)?;
     drop(lock);
     Ok(())
 }
@@ -146,12 +100,7 @@ impl FileStore {
     }
 
     fn parse<'a>(&self, plain: &'a [u8]) -> Result<Content<'a>> {
-        let content: Content<'a> = serde_json::from_slice(plain).map_err(|_| self.damaged())?;
-        if content.version == 1 {
-            Ok(content)
-        } else {
-            Err(self.damaged())
-        }
+        Content::parse(plain).ok_or_else(|| self.damaged())
     }
 
     fn damaged(&self) -> Error {
@@ -163,10 +112,9 @@ impl FileStore {
             .hint("use that version, or put the file back from a backup")
     }
 
-    /// `bytes_old`: the size of what was there, so that the new text fits without growing.
-    fn write(&self, content: &Content<'_>, bytes_new: usize) -> Result<()> {
-        let mut plain = Zeroizing::new(Vec::with_capacity(bytes_new + 4096));
-        serde_json::to_writer(&mut *plain, content).expect("writing to memory does not fail");
+    /// `bytes_max`: the text is not longer than this.
+    fn write(&self, content: &Content<'_>, bytes_max: usize) -> Result<()> {
+        let plain = content.text(bytes_max);
         let sealed = vault_key::encrypt(&self.identity.to_public(), &plain);
         files::replace(&self.path, &sealed).map_err(|problem| {
             problem.explain(
@@ -187,16 +135,9 @@ impl FileStore {
         let plain = self.decrypt()?;
         let mut content = self.parse(&plain)?;
         change(&mut content)?;
-        self.write(&content, plain.len() + bytes_new)?;
+        self.write(&content, plain.len() + bytes_new + 1024)?;
         drop(lock);
         Ok(())
-    }
-
-    fn secret(&self, value: &Value<'_>) -> Result<Secret> {
-        STANDARD
-            .decode(value.0.as_bytes())
-            .map(Secret::new)
-            .map_err(|_| self.damaged())
     }
 
     fn item(&self, content: &Content<'_>, name: &SecretName) -> Result<Item> {
@@ -204,19 +145,14 @@ impl FileStore {
             .secrets
             .get(name)
             .ok_or_else(|| missing(name, PLACE))?;
-        Ok(Item {
-            value: self.secret(&sealed.value)?,
-            profile: sealed.profile.clone(),
-            expires: sealed.expires,
-        })
+        sealed.item().ok_or_else(|| self.damaged())
     }
 
     fn master_of(&self, content: &Content<'_>) -> Result<Option<Secret>> {
-        content
-            .master
-            .as_ref()
-            .map(|value| self.secret(value))
-            .transpose()
+        let Some(value) = &content.master else {
+            return Ok(None);
+        };
+        value.secret().map(Some).ok_or_else(|| self.damaged())
     }
 }
 
@@ -231,16 +167,10 @@ impl Store for FileStore {
 
     fn put(&self, name: &SecretName, item: &Item) -> Result<()> {
         let value = Value::new(&item.value);
-        self.change(value.0.len() + 1024, |content| {
-            let (profile, expires) = (item.profile.clone(), item.expires);
-            content.secrets.insert(
-                name.clone(),
-                Sealed {
-                    value,
-                    profile,
-                    expires,
-                },
-            );
+        self.change(value.size(), |content| {
+            content
+                .secrets
+                .insert(name.clone(), Sealed::new(value, item));
             Ok(())
         })
     }
@@ -265,7 +195,7 @@ impl Store for FileStore {
 
     fn set_master(&self, master: &Secret) -> Result<()> {
         let value = Value::new(master);
-        self.change(value.0.len(), |content| {
+        self.change(value.size(), |content| {
             content.master.get_or_insert(value);
             Ok(())
         })

@@ -9,6 +9,12 @@
 mod file;
 mod index;
 mod kernel_key;
+#[cfg(target_os = "linux")]
+mod keychain;
+#[cfg(target_os = "macos")]
+#[path = "keychain_macos.rs"]
+mod keychain;
+mod vault;
 mod vault_key;
 
 pub use file::create_vault;
@@ -119,18 +125,42 @@ impl fmt::Debug for dyn Store {
     }
 }
 
-type Open = fn(&Dirs, &Config, Prompt) -> Result<Box<dyn Store>>;
+/// One kind of store, and how to reach it.
+#[derive(Debug)]
+pub struct Kind {
+    pub kind: StoreKind,
+    open: fn(&Dirs, &Config, Prompt) -> Result<Box<dyn Store>>,
+    probe: fn(&Dirs, &Config) -> Result<()>,
+}
 
 /// Every store. Adding one is one line here and one file.
-pub const STORES: &[(StoreKind, Open)] = &[(StoreKind::File, file::open)];
+pub const STORES: &[Kind] = &[
+    Kind {
+        kind: StoreKind::Keychain,
+        open: keychain::open,
+        probe: keychain::probe,
+    },
+    Kind {
+        kind: StoreKind::File,
+        open: file::open,
+        probe: file::probe,
+    },
+];
 
 /// Opens the store that the configuration names.
 pub fn open(dirs: &Dirs, config: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
-    let (_, open) = STORES
-        .iter()
-        .find(|(kind, _)| *kind == config.store)
-        .ok_or_else(|| Error::new(Code::KeychainAbsent, "there is no keychain on this system"))?;
-    open(dirs, config, prompt)
+    (kind_of(config).open)(dirs, config, prompt)
+}
+
+/// Whether that store could be used now without asking anybody, and if not, why. Touches no item.
+pub fn probe(dirs: &Dirs, config: &Config) -> Result<()> {
+    (kind_of(config).probe)(dirs, config)
+}
+
+fn kind_of(config: &Config) -> &'static Kind {
+    let mut all = STORES.iter();
+    all.find(|kind| kind.kind == config.store)
+        .expect("every kind of store is in the table")
 }
 
 /// The keys of this user.

@@ -229,7 +229,7 @@ pub(super) fn encrypt(recipient: &impl age::Recipient, plain: &[u8]) -> Vec<u8> 
 pub(super) fn decrypt(
     identity: &impl age::Identity,
     sealed: &[u8],
-) -> std::result::Result<Zeroizing<Vec<u8>>, DecryptError> {
+) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
     let decryptor = Decryptor::new_buffered(sealed)?;
     let mut reader = decryptor.decrypt(iter::once(identity as &dyn age::Identity))?;
     // The plaintext is shorter than the file, so that this never grows, which would leave a copy.

@@ -1,0 +1,304 @@
+//! Questions to the session bus, several at a time, each with an end.
+//!
+//! *Always* sends all questions before it waits for the first answer: a launch waits twice, however
+//! many secrets it needs. *Never* waits longer than its budget, whatever hangs: the bus, or a service
+//! behind it. *Never* starts a bus (`autolaunch:`) or a program (`unixexec:`), and talks to nobody
+//! over a network. The address is handed to libdbus, because mcpwrap does not change its own
+//! environment.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use dbus::Message;
+use dbus::channel::Channel;
+use dbus::message::MessageType;
+
+use crate::dirs;
+
+const BUS: &str = "org.freedesktop.DBus";
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// There is no bus, or nothing on it that keeps secrets.
+    Absent(String),
+    /// The budget is used up. Who did not answer.
+    Hanging(&'static str),
+    /// Who was asked went away, or forgot us: asking again from the start may work.
+    Gone(String),
+    /// An answer that says no: the error's name and its text.
+    Refused(String, String),
+}
+
+pub(super) type Answer = Result<Message, Fault>;
+
+/// A connection to the session bus.
+pub(super) struct Bus {
+    channel: Channel,
+    greeted: Cell<bool>,
+    left: Cell<Duration>,
+}
+
+/// The addresses at which the session bus may be: what the environment says, or else the socket in
+/// the session's directory, where every current system has it.
+pub(super) fn addresses() -> Vec<String> {
+    if let Some(address) = dirs::session_bus() {
+        return vec![address.to_string_lossy().into_owned()];
+    }
+    let sockets = dirs::session_directories()
+        .into_iter()
+        .map(|dir| dir.join("bus"));
+    sockets
+        .filter(|path| path.exists())
+        .map(|path| address_of(&path))
+        .collect()
+}
+
+/// A path as an address, with everything escaped that the specification does not let pass.
+fn address_of(path: &Path) -> String {
+    let mut address = String::from("unix:path=");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'-' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'/' | b'.' => {
+                address.push(char::from(*byte));
+            }
+            other => {
+                address.push('%');
+                address.push_str(&crate::secret::hex(&[*other]));
+            }
+        }
+    }
+    address
+}
+
+impl Bus {
+    /// Connects to the first address that answers. Nothing is said yet.
+    pub(super) fn connect(addresses: &[String], budget: Duration) -> Result<Self, Fault> {
+        let mut fact = "no session bus: `DBUS_SESSION_BUS_ADDRESS` is not set, and there is no \
+                        socket `/run/user/UID/bus`"
+            .to_owned();
+        for address in addresses {
+            if !address
+                .split(';')
+                .all(|one| one.is_empty() || one.starts_with("unix:"))
+            {
+                fact = format!("`{address}` is not the address of a local socket (`unix:…`)");
+                continue;
+            }
+            match Channel::open_private(address) {
+                Ok(channel) => {
+                    return Ok(Self {
+                        channel,
+                        greeted: Cell::new(false),
+                        left: Cell::new(budget),
+                    });
+                }
+                Err(error) => {
+                    let why = error.message().unwrap_or("no answer").to_lowercase();
+                    fact = format!("the session bus at `{address}` cannot be reached: {why}");
+                }
+            }
+        }
+        Err(Fault::Absent(fact))
+    }
+
+    /// What remains of the budget.
+    pub(super) fn left(&self) -> Duration {
+        self.left.get()
+    }
+
+    /// Sends every question, then waits for every answer, in order. The outer error means that
+    /// there are no answers at all.
+    pub(super) fn ask(&self, questions: Vec<Message>) -> Result<Vec<Answer>, Fault> {
+        let start = Instant::now();
+        let deadline = start + self.left.get();
+        let answers = self.exchange(questions, deadline);
+        self.left
+            .set(deadline.saturating_duration_since(Instant::now()));
+        answers
+    }
+
+    fn exchange(&self, questions: Vec<Message>, deadline: Instant) -> Result<Vec<Answer>, Fault> {
+        let hello = if self.greeted.get() {
+            None
+        } else {
+            Some(self.send(hello())?)
+        };
+        let mut serials = Vec::with_capacity(questions.len());
+        for question in questions {
+            serials.push(self.send(question)?);
+        }
+        let mut answers: Vec<Option<Answer>> = serials.iter().map(|_| None).collect();
+        while answers.iter().any(Option::is_none) {
+            let message = self.next(deadline)?;
+            let serial = message.get_reply_serial();
+            if serial.is_some() && serial == hello {
+                understand(message)?;
+                self.greeted.set(true);
+                continue;
+            }
+            let place = serials.iter().position(|sent| Some(*sent) == serial);
+            if let Some(slot) = place.and_then(|at| answers.get_mut(at)) {
+                *slot = Some(understand(message));
+            }
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// Sends one question that needs no answer.
+    pub(super) fn tell(&self, message: Message) {
+        // Best effort: who is not told will find out by itself.
+        if self.send(message).is_ok() && self.channel.has_messages_to_send() {
+            self.channel
+                .read_write(Some(Duration::ZERO))
+                .unwrap_or_default();
+        }
+    }
+
+    /// Waits for a signal of this name from this object. `None` when the time is over.
+    pub(super) fn signal(
+        &self,
+        path: &str,
+        member: &str,
+        limit: Duration,
+    ) -> Result<Option<Message>, Fault> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let message = match self.next(deadline) {
+                Err(Fault::Hanging(_)) => return Ok(None),
+                other => other?,
+            };
+            let fits = message.msg_type() == MessageType::Signal
+                && message.path().is_some_and(|p| &*p == path)
+                && message.member().is_some_and(|m| &*m == member);
+            if fits {
+                return Ok(Some(message));
+            }
+        }
+    }
+
+    fn send(&self, message: Message) -> Result<u32, Fault> {
+        self.channel.send(message).map_err(|()| lost())
+    }
+
+    fn next(&self, deadline: Instant) -> Result<Message, Fault> {
+        loop {
+            if let Some(message) = self.channel.pop_message() {
+                return Ok(message);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let who = if self.greeted.get() {
+                    "the keychain"
+                } else {
+                    "the session bus"
+                };
+                return Err(Fault::Hanging(who));
+            }
+            // libdbus counts whole milliseconds, and zero would spin.
+            let left = left.max(Duration::from_millis(1));
+            if self.channel.read_write(Some(left)).is_err() && !self.channel.is_connected() {
+                // What came before the end is still to be read.
+                return self.channel.pop_message().ok_or_else(lost);
+            }
+        }
+    }
+}
+
+fn hello() -> Message {
+    call(BUS, "/org/freedesktop/DBus", BUS, "Hello")
+}
+
+/// A call of one method, still without arguments.
+pub(super) fn call(destination: &str, path: &str, interface: &str, method: &str) -> Message {
+    Message::new_method_call(destination, path, interface, method)
+        .expect("the names are constants, and paths come from the bus")
+}
+
+/// Asks the bus to pass on a signal.
+pub(super) fn add_match(rule: &str) -> Message {
+    call(BUS, "/org/freedesktop/DBus", BUS, "AddMatch").append1(rule)
+}
+
+fn lost() -> Fault {
+    Fault::Gone("the session bus closed the connection".to_owned())
+}
+
+fn understand(mut message: Message) -> Answer {
+    let Err(error) = message.as_result() else {
+        return Ok(message);
+    };
+    let name = error.name().unwrap_or_default();
+    let text = error.message().unwrap_or_default().to_owned();
+    let short = name.rsplit('.').next().unwrap_or_default();
+    Err(match (name, short) {
+        (_, "ServiceUnknown" | "NameHasNoOwner") => {
+            Fault::Absent("no program on the session bus offers the Secret Service".to_owned())
+        }
+        (n, _) if n.contains(".DBus.Error.Spawn.") => {
+            Fault::Absent(format!("the keychain program could not be started: {text}"))
+        }
+        // The bus says so for a service that ended before it answered.
+        (_, "NoReply" | "Disconnected" | "NoSession") => {
+            Fault::Gone("the keychain program ended while it was asked".to_owned())
+        }
+        _ => Fault::Refused(name.to_owned(), text),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_escaped_in_addresses() {
+        let case = |path: &str, address: &str| assert_eq!(address_of(Path::new(path)), address);
+        case("/run/user/1000/bus", "unix:path=/run/user/1000/bus");
+        case("/tmp/a b,c=d;e/bus", "unix:path=/tmp/a%20b%2cc%3dd%3be/bus");
+    }
+
+    #[test]
+    fn only_local_sockets_are_talked_to() {
+        for address in [
+            "autolaunch:",
+            "unixexec:path=/bin/true",
+            "tcp:host=h,port=1",
+            "x",
+        ] {
+            let fault = Bus::connect(&[address.to_owned()], Duration::ZERO)
+                .err()
+                .unwrap();
+            assert!(matches!(fault, Fault::Absent(fact) if fact.contains("not the address")));
+        }
+        let fault = Bus::connect(&[], Duration::ZERO).err().unwrap();
+        assert!(matches!(fault, Fault::Absent(fact) if fact.contains("not set")));
+    }
+
+    /// A socket that accepts and says nothing, as a stopped bus does.
+    #[test]
+    fn a_bus_that_says_nothing_costs_the_budget_and_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bus");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let bus = Bus::connect(&[address_of(&path)], Duration::from_millis(50)).unwrap();
+        let start = Instant::now();
+        let fault = bus.ask(vec![hello()]).err().unwrap();
+        assert!(matches!(fault, Fault::Hanging("the session bus")));
+        assert!(start.elapsed() < Duration::from_secs(5));
+        assert_eq!(bus.left(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_bus_that_hangs_up_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bus");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let bus = Bus::connect(&[address_of(&path)], Duration::from_secs(5)).unwrap();
+        drop(listener.accept().unwrap());
+        assert!(matches!(
+            bus.ask(vec![hello()]).err().unwrap(),
+            Fault::Gone(_)
+        ));
+    }
+}

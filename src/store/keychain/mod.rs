@@ -1,0 +1,290 @@
+//! The `keychain` store on Linux: the Secret Service (gnome-keyring, `KWallet`, `KeePassXC`).
+//!
+//! *Always* one item a secret, with the attributes `service=mcpwrap` and `username=NAME`, so that
+//! `secret-tool`, Seahorse and the `keyring` libraries see the same items. *Never* unlocks by
+//! itself: it asks the user if it may, and says that it is locked if not. *Never* waits longer than
+//! `ANSWER_MS` (a prompt: a minute). Values go over the bus in the clear, as a plain session: who
+//! may listen there may ask for them too. `docs/decisions.md` says why this is not a ready-made one.
+
+mod bus;
+mod items;
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use self::bus::{Bus, Fault};
+use self::items::{Found, Link};
+use super::{ANSWER_MS, Batch, Item, Prompt, Store, missing};
+use crate::config::{Config, StoreKind};
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::secret::{Secret, SecretName};
+
+const PLACE: &str = "the keychain";
+const SERVICE: &str = "mcpwrap";
+/// The master key has a service of its own, so that it is no secret among the others.
+const MASTER_SERVICE: &str = "mcpwrap-internal";
+const MASTER_NAME: &str = "master-key";
+
+/// The keychain of this session. Connected again when the program behind it was replaced.
+struct Keychain {
+    link: RefCell<Link>,
+    prompt: Prompt,
+}
+
+/// What stands in the way, before it becomes a message.
+#[derive(Debug)]
+enum Trouble {
+    Fault(Fault),
+    Locked,
+    Dismissed,
+    /// Nobody answered the prompt.
+    Unanswered,
+    NoCollection,
+    Ambiguous(String, usize),
+    Malformed(String),
+}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Refused(name, _) if name.ends_with(".IsLocked") => Self::Locked,
+            other => Self::Fault(other),
+        }
+    }
+}
+
+/// Connects. The first question is asked later.
+pub(super) fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
+    let link = connect(Duration::from_millis(ANSWER_MS)).map_err(|fault| explain(fault.into()))?;
+    Ok(Box::new(Keychain {
+        link: RefCell::new(link),
+        prompt,
+    }))
+}
+
+/// Whether the keychain is there and unlocked. Touches no item.
+pub(super) fn probe(_: &Dirs, _: &Config) -> Result<()> {
+    let link = connect(Duration::from_millis(ANSWER_MS)).map_err(|fault| explain(fault.into()))?;
+    match link.default_is_locked() {
+        Ok(Some(false)) => Ok(()),
+        Ok(Some(true)) => Err(explain(Trouble::Locked)),
+        Ok(None) => Err(explain(Trouble::NoCollection)),
+        Err(fault) => Err(explain(fault.into())),
+    }
+}
+
+fn connect(budget: Duration) -> Result<Link, Fault> {
+    Bus::connect(&bus::addresses(), budget).map(Link::new)
+}
+
+impl Keychain {
+    /// Does the work; when the keychain program went away in the middle, once more from the start.
+    fn run<T>(&self, work: impl Fn(&Link) -> Result<T, Trouble>) -> Result<T> {
+        let first = work(&self.link.borrow());
+        let answer = match first {
+            Err(Trouble::Fault(Fault::Gone(_))) => {
+                let left = self.link.borrow().left();
+                connect(left).map_err(Trouble::from).and_then(|link| {
+                    let answer = work(&link);
+                    *self.link.borrow_mut() = link;
+                    answer
+                })
+            }
+            other => other,
+        };
+        answer.map_err(explain)
+    }
+
+    /// Unlocks what was found locked, if the user may be asked. Says whether to look again.
+    fn unlock(&self, link: &Link, locked: &[dbus::Path<'static>]) -> Result<(), Trouble> {
+        match self.prompt {
+            Prompt::Never => Err(Trouble::Locked),
+            Prompt::Allowed => link.unlock(locked),
+        }
+    }
+
+    /// The one item of a name, unlocked; `None` if there is none.
+    fn find(&self, link: &Link, service: &str, name: &str) -> Result<Option<Found>, Trouble> {
+        let mut found = link.search(&[(service, name)])?;
+        let Some(one) = found.pop().filter(|one| !one.is_empty()) else {
+            return match link.default_is_locked()? {
+                // Some keychains do not say what is in them before they are unlocked.
+                Some(true) => {
+                    self.unlock(link, &[items::default_collection()])?;
+                    Ok(link
+                        .search(&[(service, name)])?
+                        .pop()
+                        .filter(|one| !one.is_empty()))
+                }
+                _ => Ok(None),
+            };
+        };
+        if one.locked.is_empty() {
+            return Ok(Some(one));
+        }
+        self.unlock(link, &one.locked)?;
+        Ok(link.search(&[(service, name)])?.pop())
+    }
+
+    fn write(&self, service: &str, name: &str, label: &str, item: &Item) -> Result<()> {
+        self.run(|link| {
+            let found = self.find(link, service, name)?;
+            let paths = found.map(|one| one.unlocked).unwrap_or_default();
+            match paths.as_slice() {
+                [] => match link.create(service, name, label, item) {
+                    Err(Trouble::Locked) => {
+                        self.unlock(link, &[items::default_collection()])?;
+                        link.create(service, name, label, item)
+                    }
+                    other => other,
+                },
+                [path] => link.replace(path, service, name, item),
+                several => Err(Trouble::Ambiguous(name.to_owned(), several.len())),
+            }
+        })
+    }
+
+    /// Several items by name, in two exchanges. Locked ones are unlocked first, if that is allowed.
+    fn fetch(&self, wanted: &[(&str, &str)]) -> Result<Vec<Result<Option<Item>>>> {
+        self.run(|link| {
+            let mut found = link.search(wanted)?;
+            let locked: Vec<_> = found.iter().flat_map(|one| one.locked.clone()).collect();
+            if !locked.is_empty() {
+                self.unlock(link, &locked)?;
+                found = link.search(wanted)?;
+            } else if found.iter().any(Found::is_empty) && link.default_is_locked()? == Some(true) {
+                self.unlock(link, &[items::default_collection()])?;
+                found = link.search(wanted)?;
+            }
+            let paths: Vec<_> = found.iter().map(|one| one.unlocked.as_slice()).collect();
+            let single = paths.iter().filter_map(|one| match one {
+                [path] => Some(path.clone()),
+                _ => None,
+            });
+            let mut values = link.read(&single.collect::<Vec<_>>())?.into_iter();
+            let pairs = wanted.iter().zip(&paths);
+            Ok(pairs
+                .map(|((_, name), paths)| match paths.len() {
+                    0 => Ok(None),
+                    1 => Ok(values.next()),
+                    n => Err(explain(Trouble::Ambiguous((*name).to_owned(), n))),
+                })
+                .collect())
+        })
+    }
+}
+
+impl Store for Keychain {
+    fn kind(&self) -> StoreKind {
+        StoreKind::Keychain
+    }
+
+    fn get(&self, name: &SecretName) -> Result<Item> {
+        let mut items = self.fetch(&[(SERVICE, name.as_str())])?;
+        items
+            .pop()
+            .transpose()?
+            .flatten()
+            .ok_or_else(|| missing(name, PLACE))
+    }
+
+    fn put(&self, name: &SecretName, item: &Item) -> Result<()> {
+        self.write(SERVICE, name.as_str(), &format!("mcpwrap: {name}"), item)
+    }
+
+    fn remove(&self, name: &SecretName) -> Result<()> {
+        let removed = self.run(|link| {
+            let found = self.find(link, SERVICE, name.as_str())?;
+            found.map(|one| link.delete(&one.unlocked)).transpose()
+        })?;
+        removed.ok_or_else(|| missing(name, PLACE))
+    }
+
+    fn names(&self) -> Result<Vec<SecretName>> {
+        self.run(|link| {
+            let mut names: Vec<_> = link
+                .names(SERVICE)?
+                .iter()
+                .filter_map(|name| SecretName::new(name).ok())
+                .collect();
+            names.sort();
+            names.dedup();
+            Ok(names)
+        })
+    }
+
+    fn master(&self) -> Result<Option<Secret>> {
+        let mut items = self.fetch(&[(MASTER_SERVICE, MASTER_NAME)])?;
+        Ok(items.pop().transpose()?.flatten().map(|item| item.value))
+    }
+
+    fn set_master(&self, master: &Secret) -> Result<()> {
+        let item = Item {
+            value: master.clone(),
+            profile: None,
+            expires: None,
+        };
+        self.write(
+            MASTER_SERVICE,
+            MASTER_NAME,
+            "mcpwrap: key of grants and audit log",
+            &item,
+        )
+    }
+
+    fn get_all(&self, names: &[SecretName]) -> Result<Batch> {
+        let mut wanted = vec![(MASTER_SERVICE, MASTER_NAME)];
+        wanted.extend(names.iter().map(|name| (SERVICE, name.as_str())));
+        let mut items = self.fetch(&wanted)?.into_iter();
+        let master = items.next().transpose()?.flatten().map(|item| item.value);
+        let items = items
+            .zip(names)
+            .map(|(item, name)| item?.ok_or_else(|| missing(name, PLACE)))
+            .collect();
+        Ok(Batch { master, items })
+    }
+}
+
+/// One message for each thing that can be in the way.
+fn explain(trouble: Trouble) -> Error {
+    let what = "the keychain cannot be used";
+    let vault = "without a desktop use the vault file: `mcpwrap init --store file`";
+    match trouble {
+        Trouble::Locked => Error::new(Code::KeychainLocked, "the keychain is locked")
+            .cause("the login keyring is locked, and nobody is asked to unlock it here")
+            .hint("log in on the desktop once, or unlock it: `gnome-keyring-daemon --replace --unlock`"),
+        Trouble::Dismissed => Error::new(Code::KeychainDenied, "the keychain stays locked")
+            .cause("its prompt was dismissed, or there is no display to show it on")
+            .hint("log in on the desktop once, or unlock it: `gnome-keyring-daemon --replace --unlock`"),
+        Trouble::Unanswered => Error::new(Code::KeychainTimeout, "the keychain stays locked")
+            .cause(format!("its prompt was not answered within {} s", items::PROMPT_S))
+            .hint("run the command again, and answer the prompt that the desktop shows"),
+        Trouble::NoCollection => Error::new(Code::KeychainAbsent, what)
+            .cause("it has no default collection to keep a secret in")
+            .hint("log in on the desktop once, or make one in Seahorse (\"Passwords and Keys\")")
+            .hint(vault),
+        Trouble::Ambiguous(name, n) => {
+            Error::new(Code::SecretAmbiguous, format!("`secret:{name}` is not unique"))
+                .cause(format!("the keychain has {n} items with `service=mcpwrap` and that name"))
+                .hint(format!(
+                    "delete the wrong one in Seahorse, or all: `mcpwrap secret rm {name}`"
+                ))
+        }
+        Trouble::Malformed(fact) => Error::new(Code::KeychainFailed, what).cause(fact),
+        Trouble::Fault(Fault::Absent(fact)) => {
+            Error::new(Code::KeychainAbsent, what).cause(fact).hint(vault)
+        }
+        Trouble::Fault(Fault::Hanging(who)) => Error::new(Code::KeychainTimeout, what)
+            .cause(format!("{who} did not answer within {} s", ANSWER_MS / 1000))
+            .hint("`busctl --user status org.freedesktop.secrets` names the program that hangs"),
+        Trouble::Fault(Fault::Gone(fact)) => Error::new(Code::KeychainFailed, what)
+            .cause(format!("{fact}, and so did the one that took its place"))
+            .hint("run the command again; `mcpwrap status` says whether the keychain is there"),
+        Trouble::Fault(Fault::Refused(name, text)) => {
+            let denied = name.ends_with(".AccessDenied");
+            let code = if denied { Code::KeychainDenied } else { Code::KeychainFailed };
+            Error::new(code, what).cause(format!("it answered `{name}`: {text}"))
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The `keychain` store on macOS: the `keyring` crate over the login keychain.
+//!
+//! *Always* one generic password a secret, service `mcpwrap`, account NAME, as Keychain Access and
+//! `security find-generic-password` show it. A generic password has no free attributes, so profile
+//! and expiry date are a second one, of the service `mcpwrap-attributes`. *Always* bounded: macOS
+//! waits for its dialogs without an end, so each question runs on a thread of its own, which is left
+//! behind when the time is over. Type-checked, never run: no macOS machine was at hand.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use keyring::{Entry, Error as Refusal};
+use security_framework::os::macos::keychain::SecKeychain;
+use serde::{Deserialize, Serialize};
+
+use super::{ANSWER_MS, Item, Prompt, Store, missing};
+use crate::config::{Config, StoreKind};
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::secret::{ProfileName, Secret, SecretName};
+
+const PLACE: &str = "the keychain";
+const SERVICE: &str = "mcpwrap";
+const ATTRIBUTES: &str = "mcpwrap-attributes";
+const MASTER_SERVICE: &str = "mcpwrap-internal";
+const MASTER_NAME: &str = "master-key";
+/// How long a dialog of macOS may stay open (milliseconds).
+const DIALOG_MS: u64 = 60_000;
+
+// Of SecBase.h.
+const USER_CANCELED: i32 = -128;
+const AUTH_FAILED: i32 = -25_293;
+const INTERACTION_NOT_ALLOWED: i32 = -25_308;
+
+/// The login keychain of this user.
+struct Keychain {
+    prompt: Prompt,
+}
+
+/// What belongs to a secret besides its value.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Attributes {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<ProfileName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<jiff::civil::Date>,
+}
+
+pub(super) fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
+    Ok(Box::new(Keychain { prompt }))
+}
+
+/// Whether there is a login keychain. Touches no item.
+pub(super) fn probe(_: &Dirs, _: &Config) -> Result<()> {
+    SecKeychain::default().map(drop).map_err(|error| {
+        Error::new(Code::KeychainAbsent, "the keychain cannot be used").cause(error)
+    })
+}
+
+impl Keychain {
+    /// Does the work on a thread of its own and waits as long as is allowed.
+    fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T> {
+        let prompt = self.prompt;
+        let limit_ms = match prompt {
+            Prompt::Never => ANSWER_MS,
+            Prompt::Allowed => DIALOG_MS,
+        };
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || {
+            let quiet = match prompt {
+                Prompt::Never => SecKeychain::disable_user_interaction().ok(),
+                Prompt::Allowed => None,
+            };
+            let answer = work();
+            drop(quiet);
+            // Nobody listens any more when the time was over.
+            drop(sender.send(answer));
+        });
+        match receiver.recv_timeout(Duration::from_millis(limit_ms)) {
+            Ok(answer) => answer.map_err(|refusal| explain(&refusal)),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(Error::new(
+                Code::KeychainTimeout,
+                "the keychain cannot be used",
+            )
+            .cause(format!("it did not answer within {} s", limit_ms / 1000))
+            .hint("run the command again, and answer the dialog that macOS shows")),
+        }
+    }
+
+    fn read(&self, service: &'static str, name: &str) -> Result<Option<Secret>> {
+        let name = name.to_owned();
+        self.run(move || match Entry::new(service, &name)?.get_secret() {
+            Ok(bytes) => Ok(Some(Secret::new(bytes))),
+            Err(Refusal::NoEntry) => Ok(None),
+            Err(refusal) => Err(refusal),
+        })
+    }
+
+    fn write(&self, service: &'static str, name: &str, value: &Secret) -> Result<()> {
+        let (name, value) = (name.to_owned(), value.clone());
+        self.run(move || Entry::new(service, &name)?.set_secret(value.expose()))
+    }
+
+    /// Says whether there was one.
+    fn erase(&self, service: &'static str, name: &str) -> Result<bool> {
+        let name = name.to_owned();
+        self.run(
+            move || match Entry::new(service, &name)?.delete_credential() {
+                Ok(()) => Ok(true),
+                Err(Refusal::NoEntry) => Ok(false),
+                Err(refusal) => Err(refusal),
+            },
+        )
+    }
+}
+
+impl Store for Keychain {
+    fn kind(&self) -> StoreKind {
+        StoreKind::Keychain
+    }
+
+    fn get(&self, name: &SecretName) -> Result<Item> {
+        let value = self
+            .read(SERVICE, name.as_str())?
+            .ok_or_else(|| missing(name, PLACE))?;
+        let attributes = match self.read(ATTRIBUTES, name.as_str())? {
+            None => Attributes::default(),
+            // One that cannot be understood is not dropped: it could be the one that restricts.
+            Some(text) => serde_json::from_slice(text.expose()).map_err(|_| {
+                Error::new(Code::KeychainFailed, "the keychain cannot be used").cause(format!(
+                    "the item `{name}` of the service `{ATTRIBUTES}` is not one that mcpwrap wrote"
+                ))
+            })?,
+        };
+        Ok(Item {
+            value,
+            profile: attributes.profile,
+            expires: attributes.expires,
+        })
+    }
+
+    fn put(&self, name: &SecretName, item: &Item) -> Result<()> {
+        let attributes = Attributes {
+            profile: item.profile.clone(),
+            expires: item.expires,
+        };
+        let plain = item.profile.is_none() && item.expires.is_none();
+        if !plain {
+            // Before the value: a new value is never there without its restriction.
+            let text = serde_json::to_vec(&attributes).expect("attributes are always valid JSON");
+            self.write(ATTRIBUTES, name.as_str(), &Secret::new(text))?;
+        }
+        self.write(SERVICE, name.as_str(), &item.value)?;
+        if plain {
+            self.erase(ATTRIBUTES, name.as_str())?;
+        }
+        Ok(())
+    }
+
+    fn remove(&self, name: &SecretName) -> Result<()> {
+        let was_there = self.erase(SERVICE, name.as_str())?;
+        self.erase(ATTRIBUTES, name.as_str())?;
+        if was_there {
+            Ok(())
+        } else {
+            Err(missing(name, PLACE))
+        }
+    }
+
+    fn names(&self) -> Result<Vec<SecretName>> {
+        let mut names = self.run(|| {
+            Entry::store_status()
+                .as_ref()
+                .map_err(|_| Refusal::NoDefaultStore)?;
+            let found = keyring_core::Entry::search(&HashMap::from([("service", SERVICE)]))?;
+            let names = found.iter().filter_map(keyring_core::Entry::get_specifiers);
+            Ok(names
+                .filter_map(|(_, name)| SecretName::new(&name).ok())
+                .collect::<Vec<_>>())
+        })?;
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn master(&self) -> Result<Option<Secret>> {
+        self.read(MASTER_SERVICE, MASTER_NAME)
+    }
+
+    fn set_master(&self, master: &Secret) -> Result<()> {
+        self.write(MASTER_SERVICE, MASTER_NAME, master)
+    }
+}
+
+fn explain(refusal: &Refusal) -> Error {
+    let what = "the keychain cannot be used";
+    let status = match refusal {
+        Refusal::PlatformFailure(inner) | Refusal::NoStorageAccess(inner) => inner
+            .downcast_ref::<security_framework::base::Error>()
+            .map(|error| error.code()),
+        _ => None,
+    };
+    match (status, refusal) {
+        (Some(INTERACTION_NOT_ALLOWED), _) => {
+            Error::new(Code::KeychainLocked, "the keychain is locked")
+                .cause("macOS would have to ask, and nobody is asked here")
+                .hint("unlock it with `security unlock-keychain`")
+        }
+        (Some(USER_CANCELED | AUTH_FAILED), _) => {
+            Error::new(Code::KeychainDenied, "the keychain stays locked")
+                .cause("its dialog was dismissed, or the password was wrong")
+                .hint("run the command again, and allow `mcpwrap` to use the item")
+        }
+        (_, Refusal::NoStorageAccess(inner)) => Error::new(Code::KeychainAbsent, what).cause(inner),
+        (_, Refusal::NoDefaultStore) => {
+            Error::new(Code::KeychainAbsent, what).cause("there is no login keychain")
+        }
+        (_, Refusal::PlatformFailure(inner)) => Error::new(Code::KeychainFailed, what).cause(inner),
+        // The other variants may hold the value itself.
+        _ => Error::new(Code::KeychainFailed, what).cause("the item has a shape nobody wrote"),
+    }
+}

@@ -1,0 +1,172 @@
+//! Uses a store as the modules of mcpwrap do, for the tests: no verb of mcpwrap prints a value.
+//!
+//! `store-probe contract` runs the contract that every store has to keep, on the store that
+//! `config.toml` names. `get NAME` prints a value, `put NAME` takes one from stdin, `unlock` lets the
+//! keychain ask. `time N NAME…` prints how long it takes to open the store and read all (µs).
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    reason = "a program for tests, which may fail loudly"
+)]
+
+use std::io::{Read as _, Write as _};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use mcpwrap::config::Config;
+use mcpwrap::dirs::Dirs;
+use mcpwrap::error::{Code, Error, Result};
+use mcpwrap::secret::{Secret, SecretName};
+use mcpwrap::store::{self, Item, Prompt, Store};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match act(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprint!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn act(words: &[&str]) -> Result<()> {
+    let dirs = Dirs::from_env()?;
+    let config = Config::load(&dirs)?;
+    let open = |prompt| store::open(&dirs, &config, prompt);
+    match words {
+        ["contract"] => contract(&*open(Prompt::Never)?),
+        ["get", name] => {
+            let item = open(Prompt::Never)?.get(&name.parse()?)?;
+            std::io::stdout().write_all(item.value.expose()).unwrap();
+            Ok(())
+        }
+        ["unlock", name] => open(Prompt::Allowed)?.get(&name.parse()?).map(drop),
+        ["put", name] => {
+            let mut value = Vec::new();
+            std::io::stdin().read_to_end(&mut value).unwrap();
+            open(Prompt::Never)?.put(&name.parse()?, &item(&value))
+        }
+        // Reads whenever a line comes in, with one store, so that a test can do something between.
+        ["again", name] => {
+            let store = open(Prompt::Never)?;
+            for line in std::io::stdin().lines() {
+                drop(line.unwrap());
+                match store.get(&name.parse()?) {
+                    Ok(_) => println!("ok"),
+                    Err(error) => println!("{}", error.code),
+                }
+            }
+            Ok(())
+        }
+        ["time", rounds, names @ ..] => {
+            let names: Vec<SecretName> = names.iter().map(|name| name.parse().unwrap()).collect();
+            for _ in 0..rounds.parse().unwrap() {
+                let start = Instant::now();
+                let batch = open(Prompt::Never)?.get_all(&names)?;
+                println!("{}", start.elapsed().as_micros());
+                for item in batch.items {
+                    item?;
+                }
+            }
+            Ok(())
+        }
+        _ => Err(Error::new(
+            Code::Usage,
+            "store-probe: contract | get | put | again | time",
+        )),
+    }
+}
+
+fn item(value: &[u8]) -> Item {
+    Item {
+        value: Secret::new(value.to_vec()),
+        profile: None,
+        expires: None,
+    }
+}
+
+/// What every store has to do. The store is empty at first, and is left empty.
+fn contract(store: &dyn Store) -> Result<()> {
+    let name = |text: &str| SecretName::new(text).unwrap();
+    let (one, two) = (name("contract/one"), name("contract/two"));
+    assert_eq!(store.names()?, []);
+    assert_eq!(store.get(&one).unwrap_err().code, Code::SecretNotFound);
+    assert_eq!(store.remove(&one).unwrap_err().code, Code::SecretNotFound);
+
+    // The master key is kept, and is no secret among the others.
+    assert_eq!(store.master()?, None);
+    assert_eq!(store::keys(store).unwrap_err().code, Code::NotSetUp);
+    let keys = store::keys_or_create(store)?;
+    assert_eq!(*store::keys(store)?.seal, *keys.seal);
+    assert_eq!(*store::keys_or_create(store)?.audit, *keys.audit);
+    assert_eq!(store.names()?, []);
+
+    // Values are bytes.
+    for value in values() {
+        store.put(&one, &item(&value))?;
+        assert!(store.get(&one)? == item(&value), "a value did not survive");
+    }
+
+    // A second secret, replacing, and what belongs to a secret.
+    let full = Item {
+        profile: Some("prod".parse().unwrap()),
+        expires: Some("2027-02-28".parse().unwrap()),
+        ..item(b"another value")
+    };
+    store.put(&two, &full)?;
+    assert_eq!(store.get(&two)?, full);
+    store.put(&two, &item(b"third value"))?;
+    assert_eq!(store.get(&two)?, item(b"third value"));
+    store.put(&two, &full)?;
+    assert_eq!(store.get(&two)?, full);
+    assert_eq!(store.names()?, [one.clone(), two.clone()]);
+
+    // Several at once: in order, and what is missing is missing alone.
+    let three = name("contract/three");
+    let batch = store.get_all(&[two.clone(), three.clone(), one.clone()])?;
+    assert_eq!(*batch.keys()?.seal, *keys.seal);
+    assert_eq!(batch.items[0].as_ref().unwrap(), &full);
+    assert_eq!(
+        batch.items[1].as_ref().unwrap_err().code,
+        Code::SecretNotFound
+    );
+    assert_eq!(batch.items[2].as_ref().unwrap(), &store.get(&one)?);
+    assert!(store.get_all(&[])?.items.is_empty());
+
+    store.remove(&one)?;
+    assert_eq!(store.names()?, std::slice::from_ref(&two));
+    assert_eq!(store.get(&one).unwrap_err().code, Code::SecretNotFound);
+    store.remove(&two)?;
+    assert_eq!(store.names()?, []);
+    println!("contract: ok");
+    Ok(())
+}
+
+fn values() -> Vec<Vec<u8>> {
+    let mut values: Vec<Vec<u8>> = [
+        "plain-value",
+        "a=b=c",
+        " spaces around ",
+        "\"quotes\" and 'more'",
+        "line\nline\n",
+        "ü€😀",
+        "\t\r\u{7f}\\",
+        "",
+    ]
+    .iter()
+    .map(|text| text.as_bytes().to_vec())
+    .collect();
+    values.push(vec![0xff, 0xfe, 0x00, 0x80, 0x0a]);
+    values.push((0..=255).collect());
+    values.push(
+        (0..65_536_u32)
+            .map(|n| u8::try_from(n * 7 % 251).unwrap())
+            .collect(),
+    );
+    values
+}
