@@ -30,6 +30,16 @@ pub enum By {
     Yes,
 }
 
+impl By {
+    /// The word in the grant and in the audit log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Terminal => "terminal",
+            Self::Yes => "yes",
+        }
+    }
+}
+
 /// What the file says about its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -244,6 +254,47 @@ pub fn record(dirs: &Dirs, server: &ServerName) -> Result<Option<Record>> {
     Ok(read(dirs, server)?.map(record))
 }
 
+/// How a policy stands with its grant, in one word. Touches no store, so a seal is not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    Granted,
+    /// Changed after it was granted.
+    Changed,
+    Revoked,
+    NotGranted,
+    /// The administrator's, which needs no grant.
+    Managed,
+    /// There is a grant that cannot be used.
+    Broken,
+}
+
+impl Standing {
+    /// The word that users see.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Changed => "changed",
+            Self::Revoked => "revoked",
+            Self::NotGranted => "not granted",
+            Self::Managed => "managed",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// How a policy stands with its grant.
+pub fn standing(dirs: &Dirs, policy: &Policy) -> Standing {
+    match find(dirs, policy).map_err(|error| error.code) {
+        Ok(_) if policy.tier == Tier::Managed => Standing::Managed,
+        Ok(_) => Standing::Granted,
+        Err(Code::PolicyChanged) => Standing::Changed,
+        Err(Code::Revoked) => Standing::Revoked,
+        Err(Code::NotGranted) => Standing::NotGranted,
+        Err(_) => Standing::Broken,
+    }
+}
+
 /// The servers that have a grant file, good or bad.
 pub fn names(dirs: &Dirs) -> Vec<ServerName> {
     let entries = std::fs::read_dir(dirs.grants())
@@ -262,7 +313,7 @@ fn read(dirs: &Dirs, server: &ServerName) -> Result<Option<GrantFile>> {
     let bytes = match files::read_private(&path) {
         Ok(bytes) => bytes,
         Err(Problem::Missing) => return Ok(None),
-        Err(problem) => return Err(unusable(dirs, server, &problem)),
+        Err(problem) => return Err(unusable(dirs, server, problem)),
     };
     let text = str::from_utf8(&bytes).map_err(|_| broken(dirs, server, "it is not UTF-8"))?;
     let file: GrantFile =
@@ -276,18 +327,14 @@ fn read(dirs: &Dirs, server: &ServerName) -> Result<Option<GrantFile>> {
 fn write(dirs: &Dirs, server: &ServerName, file: &GrantFile) -> Result<()> {
     let text = toml::to_string(file).expect("a grant file has plain fields only");
     files::replace(&path(dirs, server), text.as_bytes())
-        .map_err(|problem| unusable(dirs, server, &problem))
+        .map_err(|problem| unusable(dirs, server, problem))
 }
 
 /// The message under the seal: each part has a fixed alphabet without newlines, so no two grants
 /// share one.
 fn sealing(keys: &Keys, server: &ServerName, digest: &str, at: Timestamp, by: By) -> Hmac<Sha256> {
-    let by = match by {
-        By::Terminal => "terminal",
-        By::Yes => "yes",
-    };
     let mut mac = Hmac::<Sha256>::new_from_slice(&*keys.seal).expect("HMAC takes any key");
-    mac.update(format!("grant v1\n{server}\n{digest}\n{at}\n{by}\n").as_bytes());
+    mac.update(format!("grant v1\n{server}\n{digest}\n{at}\n{}\n", by.name()).as_bytes());
     mac
 }
 
@@ -312,17 +359,9 @@ fn broken(dirs: &Dirs, server: &ServerName, cause: &str) -> Error {
     ))
 }
 
-fn unusable(dirs: &Dirs, server: &ServerName, problem: &Problem) -> Error {
-    let shown = dirs.tilde(&path(dirs, server));
+fn unusable(dirs: &Dirs, server: &ServerName, problem: Problem) -> Error {
     let what = format!("grant of server `{server}` not used");
-    match problem {
-        Problem::NotPrivate { fact, mend } => Error::new(Code::FileNotPrivate, what)
-            .cause(format!("{shown}: {fact}"))
-            .hint(mend),
-        Problem::Missing | Problem::TooLarge { .. } | Problem::Io(_) => {
-            Error::new(Code::FileUnusable, what).cause(format!("{shown}: {problem}"))
-        }
-    }
+    problem.explain(Code::FileUnusable, what, &dirs.tilde(&path(dirs, server)))
 }
 
 /// Whole seconds are enough, and stay the same when they are written and read.
@@ -332,7 +371,7 @@ fn now() -> Timestamp {
 }
 
 /// A time as people read it.
-fn day(at: Timestamp) -> String {
+pub fn day(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 

@@ -9,6 +9,8 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 
 use zeroize::Zeroize as _;
 
+use crate::config::Config;
+use crate::dirs;
 use crate::error::{Code, Error, Result, printable};
 use crate::files::io_text;
 use crate::secret::Secret;
@@ -53,6 +55,33 @@ pub fn type_name(text: &str, name: &str) -> Result<()> {
 pub fn confirm(text: &str) -> Result<bool> {
     let answer = answer(&format!("{text} [y/n] "))?;
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Whether `--yes` may stand for an answer. It is for scripts that set up machines; an AI agent
+/// that approves of what it wrote itself is what the question is there to stop.
+///
+/// # Errors
+/// `yes-refused`.
+pub fn yes_allowed(config: &Config) -> Result<()> {
+    let refused = |cause: String| {
+        Error::new(
+            Code::YesRefused,
+            "`--yes` not accepted: nothing was changed",
+        )
+        .cause(cause)
+    };
+    if config.managed.forbid_yes {
+        return Err(refused(format!("`{}` forbids it", dirs::MANAGED_CONFIG))
+            .hint("run it in a terminal without `--yes`"));
+    }
+    match dirs::agent_variable() {
+        Some(name) if !config.agents.allow_yes => Err(refused(format!(
+            "an AI agent runs this command: `{name}` is set"
+        ))
+        .hint("run it yourself, in a terminal without `--yes`")
+        .hint("or allow it: `allow_yes = true` in `[agents]` of config.toml")),
+        _ => Ok(()),
+    }
 }
 
 fn answer(question: &str) -> Result<String> {

@@ -3,8 +3,11 @@
 pub mod ask;
 pub mod completions;
 mod diagnostics;
+pub mod grant;
 pub mod man;
+pub mod policy;
 pub mod print;
+pub mod revoke;
 mod usage;
 
 use std::process::ExitCode;
@@ -31,6 +34,12 @@ pub struct Cli {
 /// One variant a verb; the arguments and the work are in the verb's own file.
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Write, look at and check policies
+    Policy(policy::Args),
+    /// Approve of policies as they stand
+    Grant(grant::Args),
+    /// Withdraw the approval of policies: their servers do not start any more
+    Revoke(revoke::Args),
     /// Print the completion script for a shell
     Completions(completions::Args),
     /// Write the manual pages to a directory
@@ -77,6 +86,9 @@ pub fn main() -> ExitCode {
 
 fn dispatch(verb: Verb) -> Result<u8> {
     match verb {
+        Verb::Policy(args) => policy::run(args),
+        Verb::Grant(args) => grant::run(&args, &Context::new()?),
+        Verb::Revoke(args) => revoke::run(&args, &Context::new()?),
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args),
     }

@@ -4,6 +4,7 @@
 //! field, and does not contradict itself: whoever holds one need not check it again. *Never* holds a
 //! secret, only references. Whether the user approved of it is another question: see `grant`.
 
+pub mod draft;
 pub mod inherit;
 pub mod load;
 pub mod package;
@@ -21,7 +22,7 @@ use serde::Serialize;
 
 use crate::secret::{ProfileName, SecretRef, ServerName};
 
-pub use self::load::{list, load};
+pub use self::load::{list, load, names};
 pub use self::package::Package;
 pub use self::schema::{
     Delivery, Limits, OnFailure, Renew, Restart, SessionRules, StdoutRule, Stream, Unpinned,

@@ -1,0 +1,83 @@
+//! `mcpwrap policy list`: every policy and how it stands. A bad policy does not hide the others.
+
+use serde_json::{Value, json};
+
+use crate::cli::{Context, print};
+use crate::dirs::Dirs;
+use crate::error::Result;
+use crate::grant;
+use crate::policy::{self, Policy};
+use crate::secret::ServerName;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print JSON: a list of `{server, standing, tier, path, description, secrets, error}`
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args, cx: &Context) -> u8 {
+    let policies = policy::list(&cx.dirs);
+    if args.json {
+        print::json(
+            &policies
+                .iter()
+                .map(|(server, policy)| value(&cx.dirs, server, policy))
+                .collect(),
+        );
+    } else if policies.is_empty() {
+        print::note("no policies; `mcpwrap adopt` writes them from your clients' configs");
+    } else {
+        print::table(
+            &["SERVER", "STANDING", "SECRETS", "COMMAND"],
+            policies.iter().map(|(server, policy)| match policy {
+                Ok(policy) => vec![
+                    server.to_string(),
+                    grant::standing(&cx.dirs, policy).name().to_owned(),
+                    policy.secrets.keys().cloned().collect::<Vec<_>>().join(" "),
+                    short(&super::picture::command(policy)),
+                ],
+                Err(error) => vec![
+                    server.to_string(),
+                    "invalid".to_owned(),
+                    String::new(),
+                    format!("{} [{}]", error.what, error.code),
+                ],
+            }),
+        );
+    }
+    0
+}
+
+fn value(dirs: &Dirs, server: &ServerName, policy: &Result<Policy>) -> Value {
+    match policy {
+        Ok(policy) => json!({
+            "server": server,
+            "standing": grant::standing(dirs, policy),
+            "tier": policy.tier,
+            "path": policy.path,
+            "description": policy.description,
+            "secrets": policy.secrets,
+            "error": null,
+        }),
+        Err(error) => json!({
+            "server": server,
+            "standing": "invalid",
+            "tier": null,
+            "path": null,
+            "description": null,
+            "secrets": {},
+            "error": {"code": error.code.name(), "what": error.what, "causes": error.causes, "hints": error.hints},
+        }),
+    }
+}
+
+/// The list shows the start of a command; `policy show` shows all of it.
+fn short(command: &str) -> String {
+    const CHARS_MAX: usize = 60;
+    if command.chars().count() <= CHARS_MAX {
+        return command.to_owned();
+    }
+    let start: String = command.chars().take(CHARS_MAX - 1).collect();
+    format!("{start}…")
+}

@@ -1,0 +1,41 @@
+//! `mcpwrap policy …`: write, look at and check policies. None of these verbs grants one.
+
+pub mod lint;
+pub mod list;
+pub mod new;
+pub mod picture;
+pub mod schema;
+pub mod show;
+
+use super::Context;
+use crate::error::Result;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Write a policy; it works after `mcpwrap grant`
+    New(new::Args),
+    /// List the policies and how they stand
+    List(list::Args),
+    /// Show what a policy allows
+    Show(show::Args),
+    /// Check policies
+    Lint(lint::Args),
+    /// Print the JSON Schema of policy files, for editors
+    Schema,
+}
+
+pub fn run(args: Args) -> Result<u8> {
+    match args.verb {
+        Verb::New(args) => new::run(args, &Context::new()?),
+        Verb::List(args) => Ok(list::run(&args, &Context::new()?)),
+        Verb::Show(args) => show::run(&args, &Context::new()?),
+        Verb::Lint(args) => lint::run(&args, &Context::new()?),
+        Verb::Schema => Ok(schema::run()),
+    }
+}

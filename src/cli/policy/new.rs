@@ -1,0 +1,88 @@
+//! `mcpwrap policy new`: writes a policy file with comments.
+//!
+//! *Never* replaces a file.
+
+use crate::cli::{Context, print};
+use crate::error::{Code, Error, Result};
+use crate::policy::draft::{self, Draft};
+use crate::policy::schema::Delivery;
+use crate::policy::template;
+use crate::secret::{SecretRef, ServerName};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The name of the server, as in `mcpwrap run SERVER`
+    server: ServerName,
+    /// A secret and the variable it goes into, as `GITHUB_TOKEN=secret:github/token`
+    #[arg(long, value_name = "ENV=REF", value_parser = secret)]
+    secret: Vec<(String, SecretRef)>,
+    /// A variable with its value, as `LOG_LEVEL=info`; for what is no secret
+    #[arg(long, value_name = "K=V", value_parser = variable)]
+    env: Vec<(String, String)>,
+    /// A variable that is let through from the client
+    #[arg(long, value_name = "NAME")]
+    pass: Vec<String>,
+    /// What the server is for
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// The working directory of the server
+    #[arg(long, value_name = "DIR")]
+    cwd: Option<String>,
+    /// Show the file, write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+pub fn run(args: Args, cx: &Context) -> Result<u8> {
+    let server = args.server;
+    let draft = Draft {
+        description: args.description,
+        argv_secrets: false,
+        command: args.command,
+        cwd: args.cwd,
+        pass: args.pass,
+        set: args.env.into_iter().collect(),
+        secrets: args
+            .secret
+            .into_iter()
+            .map(|(name, from)| (name, (from, Delivery::Env)))
+            .collect(),
+        ..Draft::default()
+    };
+    if args.dry_run {
+        let policy = draft.check(&cx.dirs, &server)?;
+        draft::must_be_new(&cx.dirs, &server)?;
+        print::text(&policy.text);
+        return Ok(0);
+    }
+    let policy = draft.write(&cx.dirs, &server)?;
+    print::line(&format!("written: {}", cx.dirs.tilde(&policy.path)));
+    print::note(&format!(
+        "`mcpwrap grant {server}` shows it and asks; before that it does not start"
+    ));
+    Ok(0)
+}
+
+fn secret(text: &str) -> Result<(String, SecretRef)> {
+    let (name, reference) = pair(text, "--secret", "ENV=secret:NAME")?;
+    Ok((name, SecretRef::new(&reference)?))
+}
+
+fn variable(text: &str) -> Result<(String, String)> {
+    pair(text, "--env", "NAME=VALUE")
+}
+
+fn pair(text: &str, flag: &str, form: &str) -> Result<(String, String)> {
+    let wrong = || {
+        Error::new(Code::Usage, format!("`{flag}` is not of the form `{form}`"))
+            .hint(format!("write `{flag} {form}`"))
+    };
+    let (name, value) = text.split_once('=').ok_or_else(wrong)?;
+    if !template::is_variable_name(name) {
+        return Err(wrong());
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}

@@ -1,0 +1,111 @@
+//! A policy as people read it, for `policy show` and `grant`.
+//!
+//! *Always* shows the command untruncated, with quotes where an argument would read as two.
+
+use crate::dirs::Dirs;
+use crate::error::printable;
+use crate::policy::schema::Delivery;
+use crate::policy::{Policy, StdoutRule, Stream, Unpinned};
+
+/// All that a policy allows, in lines of a name and a fact.
+pub fn text(dirs: &Dirs, policy: &Policy) -> String {
+    let mut lines = vec![("policy", dirs.tilde(&policy.path))];
+    if let Some(description) = &policy.description {
+        lines.push(("about", description.clone()));
+    }
+    if let Some(profile) = &policy.profile {
+        lines.push(("profile", profile.to_string()));
+    }
+    lines.push(("command", command(policy)));
+    if let Some(cwd) = &policy.cwd {
+        lines.push(("directory", cwd.clone()));
+    }
+    for (variable, slot) in &policy.secrets {
+        let how = match slot.to {
+            Delivery::Env => "",
+            Delivery::File => ", as a file",
+        };
+        let optional = if slot.optional {
+            ", if there is one"
+        } else {
+            ""
+        };
+        lines.push((
+            "secret",
+            format!("{variable} = {}{how}{optional}", slot.from),
+        ));
+    }
+    for (name, value) in &policy.env.set {
+        lines.push(("sets", format!("{name} = {value}")));
+    }
+    if !policy.env.pass.is_empty() {
+        lines.push(("passes", policy.env.pass.join(", ")));
+    }
+    lines.extend(
+        warnings(policy)
+            .into_iter()
+            .map(|warning| ("note", warning)),
+    );
+    let line = |(name, fact): (&str, String)| format!("  {name:<10} {}\n", printable(&fact));
+    lines.into_iter().map(line).collect()
+}
+
+/// What widens the policy beyond the usual.
+pub fn warnings(policy: &Policy) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if policy.argv_secrets {
+        warnings.push("a secret may be an argument, where `ps` shows it to every user".to_owned());
+    }
+    if policy.limits.unpinned == Unpinned::Allow {
+        warnings.push("the version of the package may change without another grant".to_owned());
+    }
+    for (stream, name) in [(Stream::Stdout, "stdout"), (Stream::Stderr, "stderr")] {
+        if !policy.limits.mask.contains(&stream) {
+            warnings.push(format!("secrets are not masked in {name}"));
+        }
+    }
+    if policy.limits.stdout == StdoutRule::Raw {
+        warnings.push("stdout may hold lines that are no MCP messages".to_owned());
+    }
+    if !policy.limits.log_calls {
+        warnings.push("tool calls are not written to the audit log".to_owned());
+    }
+    warnings
+}
+
+/// The command with its arguments as a shell would take them.
+pub fn command(policy: &Policy) -> String {
+    policy
+        .command
+        .iter()
+        .map(|arg| quoted(arg))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn quoted(arg: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,+%{}".contains(c);
+    if !arg.is_empty() && arg.chars().all(plain) {
+        return arg.to_owned();
+    }
+    format!("'{}'", arg.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_told_apart() {
+        for (arg, expected) in [
+            ("-y", "-y"),
+            ("@scope/pkg@1.2.3", "@scope/pkg@1.2.3"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("it's", "'it'\\''s'"),
+            ("$HOME", "'$HOME'"),
+        ] {
+            assert_eq!(quoted(arg), expected);
+        }
+    }
+}

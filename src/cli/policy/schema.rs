@@ -1,0 +1,9 @@
+//! `mcpwrap policy schema`: the JSON Schema of policy files, made from the types that read them.
+
+use crate::cli::print;
+use crate::policy::schema::json_schema;
+
+pub fn run() -> u8 {
+    print::json(json_schema().as_value());
+    0
+}

@@ -1,0 +1,52 @@
+//! `mcpwrap policy show`: what one policy allows.
+
+use serde_json::json;
+
+use super::picture;
+use crate::cli::{Context, print};
+use crate::error::Result;
+use crate::grant;
+use crate::policy::{self, Policy};
+use crate::secret::{ProfileName, ServerName};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    server: ServerName,
+    /// With the changes of this profile
+    #[arg(long)]
+    profile: Option<ProfileName>,
+    /// Print JSON: the fields of the policy, with `standing`, `tier`, `path` and `digest`
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    let policy = policy::load(&cx.dirs, &args.server, args.profile.as_ref())?;
+    let standing = grant::standing(&cx.dirs, &policy);
+    if args.json {
+        print::json(&value(&policy, standing));
+    } else {
+        print::line(&format!("{}: {}", policy.server, standing.name()));
+        print::text(&picture::text(&cx.dirs, &policy));
+    }
+    Ok(0)
+}
+
+fn value(policy: &Policy, standing: grant::Standing) -> serde_json::Value {
+    json!({
+        "server": policy.server,
+        "standing": standing,
+        "tier": policy.tier,
+        "path": policy.path,
+        "digest": policy.digest,
+        "description": policy.description,
+        "command": policy.command,
+        "argv_secrets": policy.argv_secrets,
+        "cwd": policy.cwd,
+        "env": policy.env,
+        "secrets": policy.secrets,
+        "profile": policy.profile,
+        "session": policy.session,
+        "limits": policy.limits,
+    })
+}
