@@ -12,6 +12,7 @@ mod usage;
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use crate::dirs::Dirs;
@@ -71,10 +72,10 @@ pub fn main() -> ExitCode {
             print::error(&error);
             EXIT_ERROR
         }),
-        Err(error) if !error.use_stderr() => {
-            // Help and version, coloured if stdout is a terminal.
+        Err(error) if is_help(&error) => {
+            // Coloured if it goes to a terminal.
             drop(error.print());
-            0
+            if error.use_stderr() { EXIT_ERROR } else { 0 }
         }
         Err(error) => {
             print::error(&usage::explain(&error));
@@ -82,6 +83,11 @@ pub fn main() -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+/// Help and version, asked for or not.
+fn is_help(error: &clap::Error) -> bool {
+    !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
 }
 
 fn dispatch(verb: Verb) -> Result<u8> {

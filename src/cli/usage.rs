@@ -14,7 +14,7 @@ pub(super) fn explain(error: &clap::Error) -> Error {
         return own.clone();
     }
     let get = |kind| error.get(kind).map(text).filter(|text| !text.is_empty());
-    let argument = get(ContextKind::InvalidArg).map(|text| flag(&text));
+    let argument = error.get(ContextKind::InvalidArg).map(flags);
     let named = argument.clone().unwrap_or_else(|| "an argument".to_owned());
     let what = match error.kind() {
         ErrorKind::UnknownArgument => match argument {
@@ -22,12 +22,10 @@ pub(super) fn explain(error: &clap::Error) -> Error {
             _ => "an argument too many".to_owned(),
         },
         ErrorKind::InvalidSubcommand => "unknown verb".to_owned(),
-        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            "no verb".to_owned()
-        }
-        ErrorKind::MissingRequiredArgument => format!("{named} is missing"),
+        ErrorKind::MissingSubcommand => "no verb".to_owned(),
+        ErrorKind::MissingRequiredArgument => format!("missing: {named}"),
         ErrorKind::ArgumentConflict => match get(ContextKind::PriorArg) {
-            Some(prior) => format!("{named} does not go with {}", flag(&prior)),
+            Some(prior) => format!("{named} does not go with `{prior}`"),
             None => format!("{named} does not go with the others"),
         },
         ErrorKind::InvalidUtf8 => "an argument is not UTF-8".to_owned(),
@@ -59,10 +57,14 @@ fn text(value: &ContextValue) -> String {
     }
 }
 
-/// The name of a flag or argument without what stands behind `=`.
-fn flag(text: &str) -> String {
-    let name = text.split(['=', ' ']).next().unwrap_or_default();
-    format!("`{name}`")
+/// The names of flags or arguments without what stands behind `=`.
+fn flags(value: &ContextValue) -> String {
+    let names = match value {
+        ContextValue::Strings(texts) => texts.clone(),
+        other => vec![text(other)],
+    };
+    let name = |text: &String| format!("`{}`", text.split(['=', ' ']).next().unwrap_or_default());
+    names.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -104,7 +106,7 @@ mod tests {
         );
         case(&["hunter2"], "unknown verb");
         case(&["secre"], "did you mean `secret`?");
-        case(&["secret"], "`<NAME>` is missing");
+        case(&["secret"], "missing: `<NAME>`");
         case(&["secret", "a", "--profile", "/"], "error[name-invalid]");
     }
 }
