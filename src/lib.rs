@@ -28,5 +28,9 @@ pub mod session;
 pub mod audit;
 pub mod supervise;
 
+// ── known things
+pub mod client;
+pub mod detect;
+
 // ── verbs
 pub mod cli;

@@ -1,0 +1,267 @@
+//! Changes to a file: which bytes of an entry are replaced by which.
+//!
+//! *Always* splices into the text as it was read, and only inside the entry. *Always* keeps the
+//! style that is there: separators, indentation, line ends. Removing a member removes the comments
+//! that stand between it and its neighbour, because people comment out old keys.
+
+use std::ops::Range;
+
+use super::entry::{Entry, Program};
+use super::tree::{Document, Format, Member, Node, Step, quoted};
+
+/// One replacement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Splice {
+    pub range: Range<usize>,
+    pub text: String,
+}
+
+/// What an entry shall start instead.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The absolute path of mcpwrap.
+    pub program: String,
+    /// What stands before the entry's own words: `run NAME --`.
+    pub head: Vec<String>,
+    /// For each word of the entry: as it is, other words, or none.
+    pub words: Vec<NewWord>,
+    /// The variables that leave `env`.
+    pub drop_env: Vec<String>,
+}
+
+/// What becomes of a word of the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewWord {
+    Keep,
+    Replace(Vec<String>),
+    Drop,
+}
+
+/// The splices that make the change, or why the entry's layout does not allow it.
+pub fn splices(document: &Document, entry: &Entry, change: &Change) -> Result<Vec<Splice>, &'static str> {
+    let node = document.find(&entry.path).ok_or("it is not there any more")?;
+    let mut splices = Vec::new();
+    match &entry.program {
+        Program::Text(path) => {
+            let program = walk(node, path).ok_or("its `command` cannot be read")?;
+            splices.push(Splice { range: program.span.clone(), text: quoted(&change.program) });
+            let mut head = change.head.clone();
+            head.extend(new_texts(change.words.first(), entry.words.first()));
+            let rest = change.words.get(1..).unwrap_or_default();
+            match &entry.args {
+                Some(path) => {
+                    let args = walk(node, path).ok_or("its `args` cannot be read")?;
+                    list(document, args, &head, rest, &mut splices)?;
+                }
+                None => insert_args(document, node, path, &head, &mut splices)?,
+            }
+        }
+        Program::Array(path) => {
+            let array = walk(node, path).ok_or("its `command` cannot be read")?;
+            let mut head = vec![change.program.clone()];
+            head.extend(change.head.iter().cloned());
+            list(document, array, &head, &change.words, &mut splices)?;
+        }
+        Program::None => return Err("it starts no program"),
+    }
+    if let Some(path) = entry.env_path.as_ref().filter(|_| !change.drop_env.is_empty()) {
+        let parent = path.split_last().and_then(|(_, head)| walk(node, head)).ok_or("its `env` cannot be read")?;
+        let env = path.last().and_then(|step| match step {
+            Step::Key(key) => parent.map().iter().find(|member| member.key == *key),
+            Step::Index(_) => None,
+        });
+        drop_members(document, env.ok_or("its `env` cannot be read")?, &change.drop_env, &mut splices);
+    }
+    Ok(splices)
+}
+
+fn walk<'a>(node: &'a Node, path: &[Step]) -> Option<&'a Node> {
+    path.iter().try_fold(node, |node, step| match step {
+        Step::Key(key) => node.get(key),
+        Step::Index(index) => node.list().get(*index),
+    })
+}
+
+fn new_texts(change: Option<&NewWord>, word: Option<&super::entry::Word>) -> Vec<String> {
+    match change {
+        Some(NewWord::Replace(texts)) => texts.clone(),
+        Some(NewWord::Drop) => Vec::new(),
+        Some(NewWord::Keep) | None => word.map(|word| word.text.clone()).into_iter().collect(),
+    }
+}
+
+/// Puts words before the elements of a list, and changes some of them.
+fn list(
+    document: &Document,
+    list: &Node,
+    head: &[String],
+    changes: &[NewWord],
+    splices: &mut Vec<Splice>,
+) -> Result<(), &'static str> {
+    let items = list.list();
+    let Some(first) = items.first() else {
+        let text = document.at(&list.span);
+        if !text.starts_with('[') {
+            return Err("its arguments are no list");
+        }
+        let inner = head.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", ");
+        splices.push(Splice { range: list.span.clone(), text: format!("[{inner}]") });
+        return Ok(());
+    };
+    if items.len() != changes.len() || items.iter().any(|item| item.text().is_none()) {
+        return Err("its arguments are not all texts");
+    }
+    let separator = separator(document, list, items);
+    let mut texts: Vec<String> = head.iter().map(|word| quoted(word)).collect();
+    let own = |item: &Node, change: &NewWord| match change {
+        NewWord::Keep => vec![document.at(&item.span).to_owned()],
+        NewWord::Replace(words) => words.iter().map(|word| quoted(word)).collect(),
+        NewWord::Drop => Vec::new(),
+    };
+    texts.extend(changes.first().map(|change| own(first, change)).unwrap_or_default());
+    splices.push(Splice { range: first.span.clone(), text: texts.join(&separator) });
+    let mut end = first.span.end;
+    for (item, change) in items.iter().zip(changes).skip(1) {
+        match change {
+            NewWord::Keep => {}
+            NewWord::Replace(_) => splices.push(Splice {
+                range: item.span.clone(),
+                text: own(item, change).join(&separator),
+            }),
+            NewWord::Drop => splices.push(Splice { range: end..item.span.end, text: String::new() }),
+        }
+        end = item.span.end;
+    }
+    Ok(())
+}
+
+/// What stands between two elements of this list.
+fn separator(document: &Document, list: &Node, items: &[Node]) -> String {
+    let flow = document.at(&list.span).starts_with('[');
+    let between = match items {
+        [a, b, ..] => document.at(&(a.span.end..b.span.start)),
+        _ => "",
+    };
+    let plain = |text: &str| text.chars().all(|c| c.is_whitespace() || c == ',' || c == '-');
+    if !between.is_empty() && plain(between) {
+        return between.to_owned();
+    }
+    let Some(first) = items.first() else { return ", ".to_owned() };
+    if flow {
+        let lead = document.at(&(list.span.start + 1..first.span.start));
+        let lead = if plain(lead) && lead.contains('\n') { lead } else { " " };
+        return format!(",{lead}");
+    }
+    let line = line_head(document, first.span.start);
+    let indent: String = line.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+    let indent = indent.get(..indent.len().saturating_sub(2)).unwrap_or_default();
+    format!("{}{indent}- ", newline(document))
+}
+
+/// Adds the member `args` behind `command`, in the style of the file.
+fn insert_args(
+    document: &Document,
+    node: &Node,
+    program: &[Step],
+    words: &[String],
+    splices: &mut Vec<Splice>,
+) -> Result<(), &'static str> {
+    let (Some(Step::Key(key)), Some(parent)) =
+        (program.last(), program.split_last().and_then(|(_, head)| walk(node, head)))
+    else {
+        return Err("its `command` cannot be read");
+    };
+    if parent.get("args").is_some() {
+        return Err("its `args` are no list");
+    }
+    let member = parent.map().iter().find(|member| member.key == *key).ok_or("its `command` cannot be read")?;
+    let list = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", ");
+    let head = line_head(document, member.key_span.start);
+    let own_line = head.chars().all(|c| c.is_whitespace() || c == '-');
+    let newline = newline(document);
+    let at = member.node.span.end;
+    let text = match document.format {
+        Format::Json if own_line => format!(",{newline}{head}\"args\": [{list}]"),
+        Format::Json => format!(", \"args\": [{list}]"),
+        Format::Toml if is_inline(document, parent) => format!(", args = [{list}]"),
+        Format::Toml => format!("{newline}{head}args = [{list}]"),
+        Format::Yaml if document.at(&parent.span).starts_with('{') => format!(", args: [{list}]"),
+        Format::Yaml => {
+            let indent: String = head.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            format!("{newline}{indent}args: [{list}]")
+        }
+    };
+    splices.push(Splice { range: at..at, text });
+    Ok(())
+}
+
+fn is_inline(document: &Document, map: &Node) -> bool {
+    document.at(&map.span).starts_with('{')
+}
+
+/// Removes members of a map. The map itself stays, empty if need be.
+fn drop_members(document: &Document, owner: &Member, names: &[String], splices: &mut Vec<Splice>) {
+    let members = owner.node.map();
+    let dropped = |member: &Member| names.contains(&member.key);
+    if document.format == Format::Toml && !is_inline(document, &owner.node) {
+        for member in members.iter().filter(|member| dropped(member)) {
+            let start = member.key_span.start - line_head(document, member.key_span.start).len();
+            let rest = document.text.get(member.node.span.end..).unwrap_or_default();
+            let end = member.node.span.end + rest.find('\n').map_or(rest.len(), |n| n + 1);
+            splices.push(Splice { range: start..end, text: String::new() });
+        }
+        return;
+    }
+    if members.iter().all(dropped) {
+        let block = document.format == Format::Yaml && !is_inline(document, &owner.node);
+        splices.push(if block {
+            Splice { range: owner.key_span.end..owner.node.span.end, text: ": {}".to_owned() }
+        } else {
+            Splice { range: owner.node.span.clone(), text: "{}".to_owned() }
+        });
+        return;
+    }
+    let mut kept = None;
+    for (n, member) in members.iter().enumerate() {
+        let end = member.node.span.end;
+        if !dropped(member) {
+            kept = Some(end);
+            continue;
+        }
+        let next = members.get(n + 1).map_or(end, |next| next.key_span.start);
+        let range = match kept {
+            Some(before) => before..end,
+            None => member.key_span.start..next,
+        };
+        if kept.is_some() {
+            kept = Some(end);
+        }
+        splices.push(Splice { range, text: String::new() });
+    }
+}
+
+/// The text of the line before a byte.
+fn line_head(document: &Document, at: usize) -> &str {
+    let before = document.text.get(..at).unwrap_or_default();
+    let start = before.rfind('\n').map_or(0, |n| n + 1);
+    before.get(start..).unwrap_or_default().trim_start_matches('\u{feff}')
+}
+
+fn newline(document: &Document) -> &'static str {
+    if document.text.contains("\r\n") { "\r\n" } else { "\n" }
+}
+
+/// The text with all splices made. They must not overlap.
+pub fn apply(text: &str, splices: &[Splice]) -> Option<String> {
+    let mut sorted: Vec<&Splice> = splices.iter().collect();
+    sorted.sort_by_key(|splice| (splice.range.start, splice.range.end));
+    let mut out = String::with_capacity(text.len() + 256);
+    let mut at = 0;
+    for splice in sorted {
+        out.push_str(text.get(at..splice.range.start)?);
+        out.push_str(&splice.text);
+        at = splice.range.end;
+    }
+    out.push_str(text.get(at..)?);
+    Some(out)
+}

@@ -1,0 +1,215 @@
+//! One server in a client's file, in the one shape that everything else works with.
+//!
+//! Pure. Clients write `command` as a text, an array, an object or a whole command line; `env` as
+//! `env`, `envs` or `environment`; the address as `url`, `serverUrl`, `httpUrl` or `uri`. *Always*
+//! keeps where each piece stands, so that it can be replaced where it stands.
+
+use std::ops::Range;
+
+use super::find;
+use super::tree::{Document, Node, Step};
+
+/// One server of a file.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The client's name for it.
+    pub name: String,
+    /// From the root of the file.
+    pub path: Vec<Step>,
+    /// The program and its arguments, as they stand. Empty if the server is remote.
+    pub words: Vec<Word>,
+    /// The value of `command`.
+    pub program: Program,
+    /// The list of arguments, from the entry, if there is one.
+    pub args: Option<Vec<Step>>,
+    pub env_path: Option<Vec<Step>>,
+    pub env: Vec<Word>,
+    pub headers: Vec<Word>,
+    pub url: Option<Word>,
+    /// Fields that the client hands on in its own way.
+    pub settings: Vec<Word>,
+    pub cwd: Option<String>,
+    /// The policy that it runs already.
+    pub wrapped: Option<String>,
+    /// Whether the client is told not to start it.
+    pub disabled: bool,
+}
+
+/// How an entry says which program to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// `command: "npx"`; a whole command line if it has blanks.
+    Text(Vec<Step>),
+    /// `command: ["npx", "-y", …]`.
+    Array(Vec<Step>),
+    /// None: the server is remote, or an extension of the client.
+    None,
+}
+
+/// A text of an entry, and where it stands.
+#[derive(Clone, Debug)]
+pub struct Word {
+    /// The key that it stands under; empty for an argument.
+    pub name: String,
+    pub text: String,
+    pub span: Range<usize>,
+}
+
+/// All entries of a file, in its order.
+pub fn entries(document: &Document) -> Vec<Entry> {
+    find::entries(document)
+        .into_iter()
+        .filter_map(|(name, path)| {
+            let node = document.find(&path)?;
+            Some(entry(name, path.clone(), node))
+        })
+        .collect()
+}
+
+fn key(name: &str) -> Step {
+    Step::Key(name.to_owned())
+}
+
+fn entry(name: String, path: Vec<Step>, node: &Node) -> Entry {
+    let first = |names: &[&str]| {
+        names.iter().find_map(|name| Some((*name, node.get(name)?))).map(|(name, node)| (key(name), node))
+    };
+    let mut entry = Entry {
+        name,
+        path,
+        words: Vec::new(),
+        program: Program::None,
+        args: None,
+        env_path: None,
+        env: Vec::new(),
+        headers: Vec::new(),
+        url: None,
+        settings: Vec::new(),
+        cwd: node.get("cwd").and_then(Node::text).map(str::to_owned),
+        wrapped: None,
+        disabled: is_disabled(node),
+    };
+    if let Some((step, command)) = first(&["command", "cmd"]) {
+        program(&mut entry, step, command, node);
+    }
+    if let Some((step, env)) = first(&["env", "envs", "environment"]) {
+        entry.env = words(env);
+        entry.env_path = Some(vec![step]);
+    }
+    if let Some((_, url)) = first(&["url", "serverUrl", "httpUrl", "uri"]) {
+        entry.url = word("url", url);
+    }
+    for headers in [node.get("headers"), node.get("http_headers"), node.get("requestOptions").and_then(|o| o.get("headers"))] {
+        entry.headers.extend(headers.map(words).unwrap_or_default());
+    }
+    for field in ["bearer_token", "apiKey", "api_key", "token", "oauth_client_secret"] {
+        entry.settings.extend(node.get(field).and_then(|node| word(field, node)));
+    }
+    for field in ["settings", "auth", "oauth"] {
+        if let Some(node) = node.get(field) {
+            deep(field, node, &mut entry.settings);
+        }
+    }
+    entry.wrapped = wrapped(&entry.words);
+    entry
+}
+
+fn program(entry: &mut Entry, step: Step, command: &Node, node: &Node) {
+    let list = |node: &Node| node.list().iter().filter_map(|item| word("", item)).collect::<Vec<_>>();
+    let (text, args, path) = if command.is_map() {
+        // The old form of Zed: `command: { path, args, env }`.
+        entry.env = command.get("env").map(words).unwrap_or_default();
+        entry.env_path = command.get("env").map(|_| vec![step.clone(), key("env")]);
+        let args = command.get("args").map(|args| (vec![step.clone(), key("args")], args));
+        (command.get("path").and_then(|path| word("", path)), args, vec![step, key("path")])
+    } else if command.list().is_empty() {
+        let args = node.get("args").map(|args| (vec![key("args")], args));
+        (word("", command), args, vec![step])
+    } else {
+        entry.words = list(command);
+        entry.program = Program::Array(vec![step]);
+        return;
+    };
+    let Some(text) = text else { return };
+    entry.words.push(text);
+    entry.program = Program::Text(path);
+    if let Some((path, args)) = args {
+        entry.words.extend(list(args));
+        entry.args = Some(path);
+    }
+}
+
+fn word(name: &str, node: &Node) -> Option<Word> {
+    let text = node.text()?.to_owned();
+    Some(Word { name: name.to_owned(), text, span: node.span.clone() })
+}
+
+fn words(node: &Node) -> Vec<Word> {
+    node.map().iter().filter_map(|member| word(&member.key, &member.node)).collect()
+}
+
+fn deep(name: &str, node: &Node, found: &mut Vec<Word>) {
+    found.extend(word(name, node));
+    for member in node.map() {
+        deep(&member.key, &member.node, found);
+    }
+    for item in node.list() {
+        deep(name, item, found);
+    }
+}
+
+fn is_disabled(node: &Node) -> bool {
+    // The value of a boolean is not in the tree; only `"disabled": true` in words is of use, and
+    // an entry that is off is adopted all the same: its secret lies there like any other.
+    node.get("disabled").and_then(Node::text) == Some("true")
+}
+
+/// The policy that a command line runs: `…/mcpwrap run NAME`.
+pub fn wrapped(words: &[Word]) -> Option<String> {
+    let mut words = words.iter().map(|word| word.text.as_str());
+    let program = words.next()?;
+    let is_ours = program.rsplit(['/', '\\']).next().is_some_and(|name| name == "mcpwrap" || name == "mcpwrap.exe");
+    let run = words.next()? == "run";
+    let name = words.find(|word| !word.starts_with('-'))?;
+    (is_ours && run).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::tree::Format;
+
+    fn read(format: Format, text: &str) -> Vec<Entry> {
+        entries(&Document::read(format, text.as_bytes().to_vec()).unwrap())
+    }
+
+    #[test]
+    fn all_shapes() {
+        for (format, text) in [
+            (Format::Json, r#"{"mcpServers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}}"#),
+            (Format::Json, r#"{"servers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}, "inputs": []}"#),
+            (Format::Json, r#"{"mcp": {"x": {"type": "local", "command": ["npx", "-y"], "environment": {"A": "b"}}}}"#),
+            (Format::Json, r#"{"context_servers": {"x": {"command": {"path": "npx", "args": ["-y"], "env": {"A": "b"}}}}}"#),
+            (Format::Json, r#"{"projects": {"/p": {"mcpServers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}}}}"#),
+            (Format::Json, r#"{"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}"#),
+            (Format::Json, r#"{"amp.mcpServers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}}"#),
+            (Format::Json, r#"{"mcp": {"servers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}}}"#),
+            (Format::Toml, "[mcp_servers.x]\ncommand = \"npx\"\nargs = [\"-y\"]\nenv = { A = \"b\" }\n"),
+            (Format::Toml, "[[mcp_servers]]\nname = \"x\"\ncommand = \"npx\"\nargs = [\"-y\"]\nenv.A = \"b\"\n"),
+            (Format::Yaml, "extensions:\n  x:\n    cmd: npx\n    args: [-y]\n    envs: {A: b}\n  y:\n    type: builtin\n"),
+            (Format::Yaml, "mcpServers:\n  - name: x\n    command: npx\n    args:\n      - -y\n    env:\n      A: b\n"),
+        ] {
+            let found = read(format, text);
+            let [entry] = found.as_slice() else { panic!("{text}: {found:?}") };
+            assert_eq!(entry.name, "x", "{text}");
+            assert_eq!(entry.words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>(), ["npx", "-y"], "{text}");
+            assert_eq!(entry.env.iter().map(|w| (w.name.as_str(), w.text.as_str())).collect::<Vec<_>>(), [("A", "b")], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_adopted_already() {
+        let found = read(Format::Json, r#"{"mcpServers": {"x": {"command": "/opt/mcpwrap", "args": ["run", "gh", "--", "npx"]}}}"#);
+        assert_eq!(found[0].wrapped.as_deref(), Some("gh"));
+    }
+}

@@ -1,0 +1,89 @@
+//! JSON with comments and trailing commas, read into the tree.
+//!
+//! *Never* takes more than that: single quotes or missing commas mean that the client would not
+//! read the file either, so it is refused as broken.
+
+use std::collections::HashSet;
+
+use jsonc_parser::ast;
+use jsonc_parser::common::Ranged as _;
+use jsonc_parser::{CollectOptions, ParseOptions};
+
+use super::tree::{Format, Member, Node, Refused, Value, line_of};
+
+const OPTIONS: ParseOptions = ParseOptions {
+    allow_comments: true,
+    allow_loose_object_property_names: false,
+    allow_trailing_commas: true,
+    allow_missing_commas: false,
+    allow_single_quoted_strings: false,
+    allow_hexadecimal_numbers: false,
+    allow_unary_plus_numbers: false,
+    allow_bare_decimal_point_numbers: false,
+    allow_non_finite_numbers: false,
+    allow_extended_string_escapes: false,
+};
+
+/// Reads a text. An empty file has no servers, and is a map without members.
+pub(super) fn parse(text: &str) -> Result<Node, Refused> {
+    let parsed = jsonc_parser::parse_to_ast(text, &CollectOptions::default(), &OPTIONS)
+        .map_err(|error| Refused::Broken { format: Format::Json, line: line_of(text, error.range().start) })?;
+    match parsed.value {
+        Some(value) => node(text, value),
+        None => Ok(Node { span: 0..0, value: Value::Map(Vec::new()) }),
+    }
+}
+
+fn node(text: &str, value: ast::Value<'_>) -> Result<Node, Refused> {
+    let range = value.range();
+    let value = match value {
+        ast::Value::StringLit(string) => Value::Text(string.value.into_owned()),
+        ast::Value::Array(array) => {
+            let nodes = array.elements.into_iter().map(|element| node(text, element));
+            Value::List(nodes.collect::<Result<_, _>>()?)
+        }
+        ast::Value::Object(object) => Value::Map(members(text, object)?),
+        ast::Value::NumberLit(_) | ast::Value::BooleanLit(_) | ast::Value::NullKeyword(_) => Value::Other,
+    };
+    Ok(Node { span: range.start..range.end, value })
+}
+
+fn members(text: &str, object: ast::Object<'_>) -> Result<Vec<Member>, Refused> {
+    let mut members = Vec::with_capacity(object.properties.len());
+    let mut seen = HashSet::with_capacity(object.properties.len());
+    for property in object.properties {
+        let range = property.name.range();
+        let key = property.name.into_string();
+        if !seen.insert(key.clone()) {
+            return Err(Refused::Duplicate { line: line_of(text, range.start) });
+        }
+        let node = node(text, property.value)?;
+        members.push(Member { key, key_span: range.start..range.end, node });
+    }
+    Ok(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_and_what_is_refused() {
+        for good in ["", "{}", "// c\n{\"a\": [1, 2,],}", "{\"a\": {\"b\": null}} // end", "\t{\r\n}\r\n"] {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        for (bad, line) in [("{", 1), ("{\n\"a\" 1}", 2), ("{'a': 1}", 1), ("{a: 1}", 1), ("{} {}", 1), ("{\"a\":1 \"b\":2}", 1)] {
+            assert_eq!(parse(bad).unwrap_err(), Refused::Broken { format: Format::Json, line }, "{bad}");
+        }
+        assert_eq!(parse("{\"a\": 1,\n\"a\": 2}").unwrap_err(), Refused::Duplicate { line: 2 });
+        assert!(parse(&"[".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn spans_are_those_of_the_text() {
+        let text = "{\"é\": \"ü\", \"b\": [true]}";
+        let root = parse(text).unwrap();
+        assert_eq!(&text[root.get("é").unwrap().span.clone()], "\"ü\"");
+        assert_eq!(&text[root.get("b").unwrap().list()[0].span.clone()], "true");
+    }
+}

@@ -1,0 +1,58 @@
+//! TOML, read into the tree.
+//!
+//! *Always* says where a table's own lines are: a server in TOML may stand in several tables
+//! (`[mcp_servers.x]`, `[mcp_servers.x.env]`), in one line, or in dotted keys.
+
+use ::toml::de::{DeTable, DeValue};
+
+use super::tree::{Format, Member, Node, Refused, Value, line_of};
+
+/// Reads a text.
+pub(super) fn parse(text: &str) -> Result<Node, Refused> {
+    let table = DeTable::parse(text).map_err(|error| Refused::Broken {
+        format: Format::Toml,
+        line: line_of(text, error.span().map_or(0, |span| span.start)),
+    })?;
+    Ok(Node { span: 0..text.len(), value: Value::Map(members(table.get_ref())) })
+}
+
+fn members(table: &DeTable<'_>) -> Vec<Member> {
+    let mut members: Vec<Member> = table
+        .iter()
+        .map(|(key, value)| Member {
+            key: key.get_ref().to_string(),
+            key_span: key.span(),
+            node: Node { span: value.span(), value: node(value.get_ref()) },
+        })
+        .collect();
+    members.sort_by_key(|member| member.key_span.start);
+    members
+}
+
+fn node(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::Array(array) => Value::List(
+            array.iter().map(|item| Node { span: item.span(), value: node(item.get_ref()) }).collect(),
+        ),
+        DeValue::Table(table) => Value::Map(members(table)),
+        _ => Value::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_lines_and_dotted_keys() {
+        let text = "[s.a]\r\ncommand = \"x\"\r\n[s.a.env]\r\nK = 'v'\r\n[s]\r\nb = { command = \"y\" }\r\nc.command = \"z\"\r\n";
+        let root = parse(text).unwrap();
+        let servers = root.get("s").unwrap();
+        assert_eq!(servers.map().len(), 3);
+        assert_eq!(&text[servers.get("a").unwrap().get("command").unwrap().span.clone()], "\"x\"");
+        assert_eq!(&text[servers.get("b").unwrap().span.clone()], "{ command = \"y\" }");
+        assert!(matches!(parse("a = 1\na = 2").unwrap_err(), Refused::Broken { line: 2, .. }));
+        assert!(matches!(parse("a = \n").unwrap_err(), Refused::Broken { line: 1, .. }));
+    }
+}

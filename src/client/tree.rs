@@ -1,0 +1,240 @@
+//! A client's file as a tree of values, each with the bytes it stands in.
+//!
+//! *Always* keeps the text as it was read: an edit is a list of splices into it, so what is not
+//! named by a splice cannot change. *Never* guesses: a file that is broken, that names a key twice,
+//! or that is not UTF-8 is refused with the line, and never taken for empty.
+
+use std::fmt;
+use std::ops::Range;
+
+use super::{json, toml, yaml};
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// JSON, with comments and trailing commas wherever the client takes them.
+    Json,
+    Toml,
+    Yaml,
+}
+
+/// A value and the bytes it stands in.
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub span: Range<usize>,
+    pub value: Value,
+}
+
+#[derive(Clone, Debug)]
+pub enum Value {
+    Text(String),
+    /// A number, a boolean, null, a date.
+    Other,
+    List(Vec<Node>),
+    Map(Vec<Member>),
+}
+
+/// A key with its value.
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub key: String,
+    /// Where the key itself stands (the first part of a dotted key's last name).
+    pub key_span: Range<usize>,
+    pub node: Node,
+}
+
+/// One step from the root of a file to a value.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+pub enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// A file that was read and understood.
+#[derive(Debug)]
+pub struct Document {
+    pub format: Format,
+    pub text: String,
+    pub root: Node,
+}
+
+/// Why a file is not touched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It begins with the mark of UTF-16, or has NUL bytes.
+    Utf16,
+    NotUtf8,
+    TooLarge,
+    /// It is not valid; the line is counted from 1. The parser's own words are left out, because
+    /// they may repeat the text.
+    Broken { format: Format, line: usize },
+    /// A key stands twice, and programs differ in which one they take.
+    Duplicate { line: usize },
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Utf16 => f.write_str("it is UTF-16, and clients read UTF-8"),
+            Self::NotUtf8 => f.write_str("it is not UTF-8"),
+            Self::TooLarge => f.write_str("it is larger than 16 MiB"),
+            Self::Broken { format, line } => write!(f, "it is not valid {format}: line {line}"),
+            Self::Duplicate { line } => {
+                write!(f, "line {line} repeats a key, and programs differ in which one they take")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Json => "JSON",
+            Self::Toml => "TOML",
+            Self::Yaml => "YAML",
+        })
+    }
+}
+
+/// No client's file is larger (bytes).
+const BYTES_MAX: usize = 16 << 20;
+
+impl Document {
+    /// Reads a file of a known format.
+    pub fn read(format: Format, bytes: Vec<u8>) -> Result<Self, Refused> {
+        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || bytes.contains(&0) {
+            return Err(Refused::Utf16);
+        }
+        if bytes.len() > BYTES_MAX {
+            return Err(Refused::TooLarge);
+        }
+        let text = String::from_utf8(bytes).map_err(|_| Refused::NotUtf8)?;
+        let skip = if text.starts_with('\u{feff}') { 3 } else { 0 };
+        let body = text.get(skip..).unwrap_or_default();
+        let mut root = match format {
+            Format::Json => json::parse(body)?,
+            Format::Toml => toml::parse(body)?,
+            Format::Yaml => yaml::parse(body)?,
+        };
+        if skip > 0 {
+            root.shift(skip);
+        }
+        Ok(Self { format, text, root })
+    }
+
+    /// Reads a file whose format is told by its name, or else by what it holds.
+    pub fn read_any(name: &str, bytes: Vec<u8>) -> Result<Self, Refused> {
+        let lower = name.to_ascii_lowercase();
+        let ends = |ends: &[&str]| ends.iter().any(|end| lower.ends_with(end));
+        if ends(&[".toml"]) {
+            return Self::read(Format::Toml, bytes);
+        }
+        if ends(&[".yaml", ".yml"]) {
+            return Self::read(Format::Yaml, bytes);
+        }
+        if ends(&[".json", ".jsonc", ".json5", ".code-workspace"]) {
+            return Self::read(Format::Json, bytes);
+        }
+        let first = bytes.iter().find(|b| !b.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(b));
+        if matches!(first, Some(b'{' | b'/')) {
+            return Self::read(Format::Json, bytes);
+        }
+        Self::read(Format::Toml, bytes.clone()).or_else(|_| Self::read(Format::Yaml, bytes))
+    }
+
+    /// The text in a span.
+    pub fn at(&self, span: &Range<usize>) -> &str {
+        self.text.get(span.clone()).unwrap_or_default()
+    }
+
+    /// The value at the end of a path.
+    pub fn find(&self, path: &[Step]) -> Option<&Node> {
+        path.iter().try_fold(&self.root, |node, step| match step {
+            Step::Key(key) => node.get(key),
+            Step::Index(index) => node.list().get(*index),
+        })
+    }
+
+    /// The number of the line that a byte stands in, from 1.
+    pub fn line(&self, at: usize) -> usize {
+        line_of(&self.text, at)
+    }
+}
+
+impl Node {
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub fn list(&self) -> &[Self] {
+        match &self.value {
+            Value::List(list) => list,
+            _ => &[],
+        }
+    }
+
+    pub fn map(&self) -> &[Member] {
+        match &self.value {
+            Value::Map(map) => map,
+            _ => &[],
+        }
+    }
+
+    pub fn is_map(&self) -> bool {
+        matches!(self.value, Value::Map(_))
+    }
+
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        self.map().iter().find(|member| member.key == key).map(|member| &member.node)
+    }
+
+    /// Whether two values mean the same, however they are written.
+    pub fn same(&self, text: &str, other: &Self, other_text: &str) -> bool {
+        match (&self.value, &other.value) {
+            (Value::Text(a), Value::Text(b)) => a == b,
+            (Value::List(a), Value::List(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(text, b, other_text))
+            }
+            (Value::Map(a), Value::Map(b)) => {
+                a.len() == b.len()
+                    && a.iter().all(|member| {
+                        let twin = b.iter().find(|twin| twin.key == member.key);
+                        twin.is_some_and(|twin| member.node.same(text, &twin.node, other_text))
+                    })
+            }
+            (Value::Other, Value::Other) => {
+                text.get(self.span.clone()) == other_text.get(other.span.clone())
+            }
+            _ => false,
+        }
+    }
+
+    fn shift(&mut self, by: usize) {
+        self.span = self.span.start + by..self.span.end + by;
+        match &mut self.value {
+            Value::List(list) => list.iter_mut().for_each(|node| node.shift(by)),
+            Value::Map(map) => {
+                for member in map {
+                    member.key_span = member.key_span.start + by..member.key_span.end + by;
+                    member.node.shift(by);
+                }
+            }
+            Value::Text(_) | Value::Other => {}
+        }
+    }
+}
+
+/// The number of the line that a byte stands in, from 1.
+pub(super) fn line_of(text: &str, at: usize) -> usize {
+    let before = text.as_bytes().get(..at.min(text.len())).unwrap_or_default();
+    1 + before.iter().filter(|b| **b == b'\n').count()
+}
+
+/// A text as a string literal, which is the same in all three formats.
+pub fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,261 @@
+//! The parts of a value that may be secret on their own: the password in a connection string, the
+//! value behind `--api-key=`, the token behind `Bearer`, the strings of a JSON text.
+//!
+//! *Always* gives spans of the text as it stands, so that a part can be cut out and put back byte
+//! for byte. *Never* judges: it says what a part is called, `detect` says what it is.
+
+use std::ops::Range;
+
+use jsonc_parser::ast::Value;
+use jsonc_parser::common::Ranged as _;
+
+use super::names::{Promise, promise};
+
+/// One part of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub range: Range<usize>,
+    /// What it is called where it stands: a flag, a key, a header; `password` in a URL.
+    pub name: String,
+    pub kind: Kind,
+}
+
+/// Where a part stands, as far as that changes what it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Behind a name.
+    Named,
+    /// Before the `@` of a URL.
+    Userinfo,
+    /// A piece of a URL's path.
+    Segment,
+}
+
+/// The parts of a text. Empty if it has none: then it is one value.
+pub(super) fn parts(text: &str) -> Vec<Part> {
+    let mut found = Vec::new();
+    collect(text, 0, &mut found, 0);
+    found
+}
+
+/// Deeper than this nobody nests values in values.
+const DEPTH_MAX: u8 = 6;
+
+fn collect(text: &str, at: usize, found: &mut Vec<Part>, depth: u8) {
+    if depth > DEPTH_MAX {
+        return;
+    }
+    let open = text.trim_start().as_bytes().first();
+    if matches!(open, Some(b'{' | b'[')) && json(text, at, found, depth) {
+        return;
+    }
+    if let Some((name, range)) = scheme(text).or_else(|| header(text)).or_else(|| assignment(text)) {
+        named(&name, text, range, at, found, depth);
+        return;
+    }
+    if text.contains("://") {
+        url(text, at, found);
+    } else if text.matches('=').count() >= 2 && text.contains([';', ' ', '&']) {
+        pairs(text, 0, at, found);
+    }
+}
+
+/// A named part, or the parts inside it.
+fn named(name: &str, text: &str, range: Range<usize>, at: usize, found: &mut Vec<Part>, depth: u8) {
+    let range = unquoted(text, range);
+    let before = found.len();
+    collect(text.get(range.clone()).unwrap_or_default(), at + range.start, found, depth + 1);
+    if found.len() == before {
+        let range = at + range.start..at + range.end;
+        found.push(Part { range, name: name.to_owned(), kind: Kind::Named });
+    }
+}
+
+fn unquoted(text: &str, range: Range<usize>) -> Range<usize> {
+    let inner = text.get(range.clone()).unwrap_or_default();
+    for quote in ['"', '\''] {
+        if inner.len() >= 2 && inner.starts_with(quote) && inner.ends_with(quote) {
+            return range.start + 1..range.end - 1;
+        }
+    }
+    range
+}
+
+/// `Bearer X`, `Basic X`, `token X`: the word of an `Authorization` header.
+fn scheme(text: &str) -> Option<(String, Range<usize>)> {
+    const WORDS: &[&str] = &["bearer ", "basic ", "token ", "apikey ", "api-key ", "bot ", "key ", "digest "];
+    let head = text.get(..text.len().min(8))?.to_ascii_lowercase();
+    let word = WORDS.iter().find(|word| head.starts_with(**word))?;
+    let rest = text.get(word.len()..)?;
+    let start = word.len() + (rest.len() - rest.trim_start().len());
+    let end = text.trim_end().len();
+    (start < end && !text.get(start..end)?.contains(char::is_whitespace))
+        .then(|| ("authorization".to_owned(), start..end))
+}
+
+/// `X-Api-Key: value`, with or without the blank.
+fn header(text: &str) -> Option<(String, Range<usize>)> {
+    let colon = text.find(':')?;
+    let name = text.get(..colon)?;
+    let rest = text.get(colon + 1..)?;
+    let is_name = name.len() > 2 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let start = colon + 1 + (rest.len() - rest.trim_start().len());
+    let end = text.trim_end().len();
+    let known = matches!(promise(name), Promise::Token | Promise::Password)
+        || name.to_ascii_lowercase().starts_with("x-");
+    (is_name && known && !rest.starts_with("//") && start < end).then(|| (name.to_owned(), start..end))
+}
+
+/// `NAME=value`, `--flag=value`, `--env.NAME=value`.
+fn assignment(text: &str) -> Option<(String, Range<usize>)> {
+    let equal = text.find('=')?;
+    let name = text.get(..equal)?;
+    let rest = text.get(equal + 1..)?;
+    let plain = name.trim_start_matches('-');
+    let is_name = plain.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+        && plain.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:".contains(&b));
+    let upper = plain.len() > 2 && plain.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        && plain.contains('_');
+    let means = name.starts_with('-') || upper || matches!(promise(plain), Promise::Token | Promise::Password);
+    // `a=1;b=2` are pairs, and a quoted value may hold anything.
+    let one = rest.starts_with(['"', '\'', '{']) || !(rest.contains(';') && rest.contains('='))
+        && (name.starts_with('-') || !rest.contains(char::is_whitespace) || upper && !rest.contains('='));
+    let some = !rest.is_empty() && !rest.starts_with('=');
+    (is_name && means && one && some).then(|| (plain.to_owned(), equal + 1..text.len()))
+}
+
+/// `Server=…;Password=…`, `host=… password=…`, `a=1&b=2`.
+fn pairs(text: &str, from: usize, at: usize, found: &mut Vec<Part>) {
+    let mut start = from;
+    let rest = text.get(from..).unwrap_or_default();
+    for pair in rest.split_inclusive([';', '&', ' ', '#', '?']) {
+        let body = pair.trim_end_matches([';', '&', ' ', '#', '?']);
+        if let Some((name, value)) = body.split_once('=')
+            && !value.is_empty()
+        {
+            let range = unquoted(text, start + name.len() + 1..start + body.len());
+            let range = at + range.start..at + range.end;
+            found.push(Part { range, name: name.trim().to_owned(), kind: Kind::Named });
+        }
+        start += pair.len();
+    }
+}
+
+/// The user part, the path and the query of each URL in a text.
+fn url(text: &str, at: usize, found: &mut Vec<Part>) {
+    let mut from = 0;
+    while let Some(colon) = text.get(from..).and_then(|rest| rest.find("://")).map(|n| n + from) {
+        let start = colon + 3;
+        let rest = text.get(start..).unwrap_or_default();
+        let end = start + rest.find([' ', '"', '\'', '\n', '<', '>']).unwrap_or(rest.len());
+        let whole = text.get(start..end).unwrap_or_default();
+        let host_end = start + authority(whole);
+        let authority = text.get(start..host_end).unwrap_or_default();
+        if let Some(sign) = authority.rfind('@') {
+            let user = authority.get(..sign).unwrap_or_default();
+            let (name, range) = user.find(':').map_or(("user", start..start + sign), |colon| {
+                ("password", start + colon + 1..start + sign)
+            });
+            let range = at + range.start..at + range.end;
+            found.push(Part { range, name: name.to_owned(), kind: Kind::Userinfo });
+        }
+        let tail = text.get(host_end..end).unwrap_or_default();
+        let path = tail.find(['?', '#', ';']).unwrap_or(tail.len());
+        let mut offset = host_end;
+        for piece in tail.get(..path).unwrap_or_default().split('/') {
+            if piece.len() >= 22 {
+                let range = at + offset..at + offset + piece.len();
+                found.push(Part { range, name: String::new(), kind: Kind::Segment });
+            }
+            offset += piece.len() + 1;
+        }
+        pairs(text.get(..end).unwrap_or_default(), host_end + path, at, found);
+        from = end.max(start);
+    }
+}
+
+/// How long the part before the path is. A password may hold `/`, `?` or `#` although it should not.
+fn authority(whole: &str) -> usize {
+    let end = whole.find(['/', '?', '#']).unwrap_or(whole.len());
+    let head = whole.get(..end).unwrap_or_default();
+    let port = head.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit() || b == b','));
+    if head.contains('@') || !head.contains(':') || port {
+        return end;
+    }
+    match whole.rfind('@') {
+        Some(sign) => {
+            let rest = whole.get(sign..).unwrap_or_default();
+            sign + rest.find(['/', '?', '#']).unwrap_or(rest.len())
+        }
+        None => end,
+    }
+}
+
+/// The strings of a JSON text, each under its key. False if it is no JSON.
+fn json(text: &str, at: usize, found: &mut Vec<Part>, depth: u8) -> bool {
+    let Ok(parsed) = jsonc_parser::parse_to_ast(
+        text,
+        &jsonc_parser::CollectOptions::default(),
+        &jsonc_parser::ParseOptions::default(),
+    ) else {
+        return false;
+    };
+    let Some(value) = parsed.value else { return false };
+    strings("", &value, text, at, found, depth);
+    true
+}
+
+fn strings(name: &str, value: &Value<'_>, text: &str, at: usize, found: &mut Vec<Part>, depth: u8) {
+    match value {
+        Value::StringLit(_) => {
+            let range = value.range();
+            let inner = range.start + 1..range.end.max(range.start + 2) - 1;
+            named(name, text, inner, at, found, depth);
+        }
+        Value::Object(object) => {
+            for property in &object.properties {
+                strings(property.name.as_str(), &property.value, text, at, found, depth);
+            }
+        }
+        Value::Array(array) => {
+            for element in &array.elements {
+                strings(name, element, text, at, found, depth);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn case(text: &str, expected: &[(&str, &str)]) {
+        let found: Vec<_> = parts(text);
+        let found: Vec<_> =
+            found.iter().map(|part| (part.name.as_str(), &text[part.range.clone()])).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn parts_of_values() {
+        case("plain", &[]);
+        case("Bearer abc", &[("authorization", "abc")]);
+        case("Authorization: Bearer abc", &[("authorization", "abc")]);
+        case("X-Api-Key:abc", &[("X-Api-Key", "abc")]);
+        case("--api-key=abc", &[("api-key", "abc")]);
+        case("--env.TOKEN=abc", &[("env.TOKEN", "abc")]);
+        case("API_KEY=\"abc\"", &[("API_KEY", "abc")]);
+        case("postgres://u:p@h:1/db?sslmode=on", &[("password", "p"), ("sslmode", "on")]);
+        case("postgres://u:p/w@h/db", &[("password", "p/w")]);
+        case("https://tok@h/x", &[("user", "tok")]);
+        case("https://h/x?key=a&b=c", &[("key", "a"), ("b", "c")]);
+        case("Server=h;Password=p;", &[("Server", "h"), ("Password", "p")]);
+        case("{\"Authorization\": \"Bearer abc\"}", &[("authorization", "abc")]);
+        case("{\"a\": {\"key\": \"v\"}}", &[("key", "v")]);
+        case("dGVzdA==", &[]);
+        case("http://localhost:8080/sse", &[]);
+        case("jdbc:mariadb://h:3306/db?user=a&password=b", &[("user", "a"), ("password", "b")]);
+    }
+}

@@ -1,0 +1,254 @@
+//! Is this value a secret, a placeholder, a reference, or nothing of the kind.
+//!
+//! Pure and driven by tables: known token shapes (`shapes`), what a name promises (`names`), what a
+//! person would put there until they have a value (`placeholder`), what a client replaces
+//! (`reference`), how random a text is (`random`). *Always* answers with spans of the value, so that
+//! only the secret part is taken out of a connection string or a flag. *Never* keeps a value.
+
+mod entry;
+mod inside;
+pub mod names;
+mod placeholder;
+mod random;
+mod reference;
+mod shapes;
+
+use std::ops::Range;
+
+use names::{Promise, promise};
+
+pub use entry::{Judged, entry};
+pub use random::is_uuid;
+
+/// Where a value stands in an entry, and what it is called there.
+#[derive(Clone, Copy, Debug)]
+pub enum Slot<'a> {
+    Command,
+    Argument,
+    Env(&'a str),
+    Header(&'a str),
+    Url,
+    /// A field that a client passes on in its own way (Zed's `settings`, `auth`).
+    Setting(&'a str),
+}
+
+/// What a value is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Its secret parts, from left to right.
+    Secret(Vec<Part>),
+    Placeholder,
+    Reference,
+    Nothing,
+}
+
+/// A secret part of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub range: Range<usize>,
+    /// What it is called where it stands (a flag, a key, a header); may be empty.
+    pub name: String,
+    /// How it was recognised, for the user.
+    pub why: &'static str,
+}
+
+impl Verdict {
+    /// The secret parts, if it is a secret.
+    pub fn secrets(&self) -> &[Part] {
+        match self {
+            Self::Secret(parts) => parts,
+            _ => &[],
+        }
+    }
+}
+
+/// Judges one value.
+pub fn value(slot: Slot<'_>, text: &str) -> Verdict {
+    match slot {
+        Slot::Env(name) | Slot::Header(name) | Slot::Setting(name) => whole(name, text),
+        Slot::Url => whole("", text),
+        Slot::Command | Slot::Argument => {
+            arguments(&[text]).pop().unwrap_or(Verdict::Nothing)
+        }
+    }
+}
+
+/// Judges the arguments of a command, each with the flag before it. The command itself may come
+/// first: some flags mean something only behind some programs.
+pub fn arguments<S: AsRef<str>>(arguments: &[S]) -> Vec<Verdict> {
+    let all: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
+    let database = all.iter().any(|text| is_database(text));
+    let mut verdicts = Vec::with_capacity(all.len());
+    for (n, text) in all.iter().enumerate() {
+        let before = n.checked_sub(1).and_then(|n| all.get(n)).copied().unwrap_or_default();
+        verdicts.push(argument(before, text, database));
+    }
+    verdicts
+}
+
+fn argument(before: &str, text: &str, database: bool) -> Verdict {
+    if database && let Some(verdict) = glued(text) {
+        return verdict;
+    }
+    let flag = before.starts_with('-') && !before.contains('=') && !text.starts_with('-');
+    let name = if database && matches!(before, "-p" | "--pass") { "password" } else { before };
+    let name = if flag { name.trim_start_matches('-') } else { "" };
+    let verdict = whole(name, text);
+    if verdict == Verdict::Nothing && text.contains(' ') && !text.trim_start().starts_with(['{', '[']) {
+        return words(text);
+    }
+    verdict
+}
+
+/// A whole command line in one string: `sh -c "TOKEN=… server --key …"`.
+fn words(text: &str) -> Verdict {
+    let words: Vec<&str> = text.split(' ').collect();
+    let mut found = Vec::new();
+    let mut reference = false;
+    let mut at = 0;
+    for (word, verdict) in words.iter().zip(arguments(&words)) {
+        reference |= verdict == Verdict::Reference;
+        if let Verdict::Secret(parts) = verdict {
+            found.extend(parts.into_iter().map(|part| Part {
+                range: part.range.start + at..part.range.end + at,
+                ..part
+            }));
+        }
+        at += word.len() + 1;
+    }
+    match (found.is_empty(), reference) {
+        (false, _) => Verdict::Secret(found),
+        (true, true) => Verdict::Reference,
+        (true, false) => Verdict::Nothing,
+    }
+}
+
+/// Programs whose `-p` is a password.
+fn is_database(text: &str) -> bool {
+    let name = text.rsplit(['/', '\\']).next().unwrap_or(text);
+    name == "sshpass" || ["mysql", "mariadb", "mongo", "jdbc", "redis-cli"].iter().any(|word| text.contains(word))
+}
+
+/// `-pPASSWORD` in one word.
+fn glued(text: &str) -> Option<Verdict> {
+    let rest = text.strip_prefix("-p")?;
+    let mixed = rest.bytes().any(|b| b.is_ascii_digit()) && rest.bytes().any(|b| b.is_ascii_alphabetic())
+        || rest.bytes().any(|b| b.is_ascii_uppercase());
+    let password = rest.len() >= 6 && mixed && !rest.starts_with('=') && !reference::holds(rest);
+    password.then(|| Verdict::Secret(vec![part(2..text.len(), "password", "password behind `-p`")]))
+}
+
+fn part(range: Range<usize>, name: &str, why: &'static str) -> Part {
+    Part { range, name: name.to_owned(), why }
+}
+
+/// Judges a value by its parts, its name and its looks.
+fn whole(name: &str, text: &str) -> Verdict {
+    if text.trim().is_empty() {
+        return Verdict::Nothing;
+    }
+    let mut found = Vec::new();
+    let mut best = Verdict::Nothing;
+    let parts = inside::parts(text);
+    for inner in &parts {
+        let value = text.get(inner.range.clone()).unwrap_or_default();
+        let promised = promise_of(name, inner);
+        match judge(promised, value, text, inner.kind) {
+            Verdict::Secret(why) => found.extend(why.into_iter().map(|known| Part {
+                range: known.range.start + inner.range.start..known.range.end + inner.range.start,
+                name: inner.name.clone(),
+                why: known.why,
+            })),
+            verdict => best = stronger(best, verdict),
+        }
+    }
+    let structured = parts.iter().any(|part| part.kind != inside::Kind::Named)
+        || text.contains("://")
+        || text.trim_start().starts_with(['{', '[']);
+    if parts.is_empty() || (found.is_empty() && best == Verdict::Nothing && !structured) {
+        match judge(promise(name), text, text, inside::Kind::Named) {
+            Verdict::Secret(known) => found.extend(known),
+            verdict => best = stronger(best, verdict),
+        }
+    }
+    for known in shapes::find(text) {
+        let covered = found.iter().any(|part: &Part| {
+            part.range.start < known.range.end && known.range.start < part.range.end
+        });
+        let value = text.get(known.range.clone()).unwrap_or_default();
+        if !covered && !placeholder::is_placeholder(value) {
+            found.push(part(known.range, name.trim_start_matches('-'), known.name));
+        }
+    }
+    found.sort_by_key(|part| part.range.start);
+    if !found.is_empty() {
+        return Verdict::Secret(found);
+    }
+    if reference::holds(text) { Verdict::Reference } else { best }
+}
+
+/// A part is promised what its own name says, or what the whole is called if it says nothing.
+fn promise_of(outer: &str, inner: &inside::Part) -> Promise {
+    match inner.kind {
+        inside::Kind::Userinfo if inner.name == "password" => Promise::Password,
+        inside::Kind::Userinfo | inside::Kind::Segment => Promise::Unknown,
+        inside::Kind::Named => match promise(&inner.name) {
+            Promise::Unknown if inner.name.is_empty() => promise(outer),
+            promised => promised,
+        },
+    }
+}
+
+fn stronger(a: Verdict, b: Verdict) -> Verdict {
+    let rank = |verdict: &Verdict| match verdict {
+        Verdict::Nothing => 0,
+        Verdict::Placeholder => 1,
+        Verdict::Reference => 2,
+        Verdict::Secret(_) => 3,
+    };
+    if rank(&b) > rank(&a) { b } else { a }
+}
+
+/// Judges a text that is one value.
+fn judge(promised: Promise, text: &str, context: &str, kind: inside::Kind) -> Verdict {
+    let secret = |why| Verdict::Secret(vec![part(0..text.len(), "", why)]);
+    if text.is_empty() {
+        return Verdict::Nothing;
+    }
+    if reference::holds(text) {
+        return Verdict::Reference;
+    }
+    let known = shapes::find(text);
+    if placeholder::is_placeholder(text) {
+        return if known.is_empty() && promised == Promise::Other { Verdict::Nothing } else { Verdict::Placeholder };
+    }
+    if let [first] = known.as_slice() {
+        // A token that is the whole value, or all of it but a little punctuation.
+        let all = first.range.len() + 4 >= text.len() && !text.contains(char::is_whitespace);
+        return Verdict::Secret(vec![part(if all { 0..text.len() } else { first.range.clone() }, "", first.name)]);
+    }
+    if !known.is_empty() {
+        return Verdict::Secret(known.into_iter().map(|k| part(k.range, "", k.name)).collect());
+    }
+    match (promised, kind) {
+        (Promise::Password, inside::Kind::Userinfo) if is_default(text, context) => Verdict::Nothing,
+        (Promise::Password, _) if is_password(text) => secret("password"),
+        (Promise::Token, _) if random::is_machine_made(text) => secret("named as a secret"),
+        (Promise::Unknown, _) if random::is_random(text) => secret("random text"),
+        _ => Verdict::Nothing,
+    }
+}
+
+fn is_password(text: &str) -> bool {
+    text.len() >= 4 && !random::is_plain(text) && !(text.contains("://") || text.split_whitespace().count() > 6)
+}
+
+/// `postgres:postgres@localhost`: what everybody knows, on a machine that nobody else reaches.
+fn is_default(text: &str, context: &str) -> bool {
+    const DEFAULTS: &[&str] = &["postgres", "root", "admin", "guest", "user", "mysql", "neo4j", "default", "test"];
+    const LOCAL: &[&str] = &["@localhost", "@127.0.0.1", "@[::1]", "@host.docker.internal", "@db:", "@postgres:"];
+    DEFAULTS.contains(&text) && LOCAL.iter().any(|host| context.contains(host))
+}
+
+#[cfg(test)]
+mod tests;

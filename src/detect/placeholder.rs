@@ -1,0 +1,148 @@
+//! Text that stands where a value belongs until somebody puts one there.
+//!
+//! *Always* judges whole words, so that a random token that happens to hold `test` stays a token.
+//! Knows the usual sentences in many languages; for scripts that no token is written in, any text
+//! is one for people.
+
+use super::names;
+
+/// A value that is one of these and nothing else.
+const WHOLE: &[&str] = &[
+    "none", "null", "nil", "undefined", "n/a", "na", "tbd", "todo", "fixme", "test", "testing", "dummy", "fake",
+    "example", "sample", "placeholder", "changeme", "change-me", "change_me", "changeit", "secret", "password",
+    "passwd", "token", "key", "apikey", "api_key", "api-key", "value", "string", "foo", "bar", "foobar", "hunter2",
+    "redacted", "removed", "hidden", "masked", "optional", "required", "your-key", "...", "…", "-", "***", "abc", "abc123",
+    "123", "1234", "12345", "123456", "12345678", "123456789", "1234567890", "xyz", "unset", "empty", "demo", "dev",
+];
+
+/// A word that no token has among its words.
+const WORDS: &[&str] = &[
+    "your", "yours", "you", "changeme", "change", "replace", "replaceme", "replacewith", "placeholder", "insert",
+    "enter", "paste", "here", "dummy", "example", "redacted", "todo", "fixme", "yourkey", "yourtoken", "yourapikey",
+    "goes", "fill", "provide", "obtain",
+    // Spanish, Portuguese, French, Italian, German, Dutch, Polish, Turkish, Indonesian, Vietnamese, Swedish, Czech
+    "tu", "su", "aqui", "aquí", "clave", "coloca", "reemplazar", "reemplaza", "seu", "sua", "chave", "insira",
+    "substitua", "votre", "ici", "remplacer", "remplacez", "tuo", "tua", "inserisci", "qui", "chiave", "dein",
+    "deine", "deinen", "ihr", "ihre", "ihren", "hier", "einfügen", "einfuegen", "ersetzen", "schlüssel",
+    "schluessel", "jouw", "uw", "invullen", "twój", "twoj", "tutaj", "wpisz", "senin", "buraya", "anahtar",
+    "masukkan", "anda", "ganti", "của", "bạn", "din", "ditt", "här", "tvůj", "sem", "vložte",
+];
+
+/// Short words of the list above that a password may well hold; they count only beside another.
+const SHORT: &[&str] = &["tu", "su", "qui", "uw", "din", "sem", "ihr", "you", "here", "change", "seu", "sua", "tua", "tuo", "ici"];
+
+/// Whether the text is no value yet.
+pub(super) fn is_placeholder(text: &str) -> bool {
+    let text = text.trim().trim_matches(['"', '\'', '`']);
+    let lower = text.to_lowercase();
+    WHOLE.contains(&lower.as_str())
+        || bracketed(text)
+        || filler(text)
+        || foreign(text)
+        || worded(text, &lower)
+        || lower.ends_with("example") || lower.ends_with("examplekey")
+}
+
+/// `<token>`, `[token]`, `{token}`, `__TOKEN__`, `%TOKEN%` without an equal inside.
+fn bracketed(text: &str) -> bool {
+    let pairs = [('<', '>'), ('[', ']'), ('{', '}')];
+    let paired = pairs.iter().any(|&(open, close)| {
+        text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)).is_some_and(|inner| {
+            !inner.is_empty() && inner.len() < 80 && !inner.contains(['"', ':', open, close])
+        })
+    });
+    let angle = text.find('<').zip(text.rfind('>')).and_then(|(a, b)| text.get(a + 1..b)).is_some_and(
+        |inner| inner.len() > 2 && inner.bytes().all(|b| b.is_ascii_alphanumeric() || b"_- ".contains(&b)),
+    );
+    paired || angle || (text.len() > 4 && text.starts_with("__") && text.ends_with("__"))
+}
+
+/// `xxxx`, `****`, `....`, `sk-xxxxxxxx`, `ghp_XXXXXXXX`, `00000000`, `sk-1234567890abcdef`, `abcdefgh…`.
+fn filler(text: &str) -> bool {
+    let dots = text.ends_with("...") || text.ends_with('…');
+    if dots || text.contains("****") || text.contains("••••") {
+        return true;
+    }
+    let body = text.rsplit(['-', '_', ' ']).next().unwrap_or(text);
+    let runs = |part: &str| {
+        let mut chars = part.chars();
+        let first = chars.next();
+        part.chars().count() >= 3 && first.is_some_and(|c| "xX*.#0?1".contains(c) && chars.all(|d| d == c))
+    };
+    let parts: Vec<_> = text.split(['-', '_', ' ', '.', '/', '=']).filter(|p| !p.is_empty()).collect();
+    let filled: usize = parts.iter().filter(|part| runs(part)).map(|part| part.len()).sum();
+    runs(body) && filled * 2 >= text.len().saturating_sub(8)
+        || filled >= 8 && filled * 2 >= text.len()
+        || longest_run(text) >= 8 && longest_run(text) * 3 >= text.len()
+        || counting(body)
+}
+
+fn longest_run(text: &str) -> usize {
+    let mut best = 0;
+    let mut run = 0;
+    let mut previous = None;
+    for c in text.chars() {
+        run = if previous == Some(c) { run + 1 } else { 1 };
+        previous = Some(c);
+        best = best.max(run);
+    }
+    best
+}
+
+/// `1234567890…`, `abcdef0123456789`: most bytes are one more than the byte before.
+fn counting(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let steps = bytes.windows(2).filter(|pair| {
+        matches!(pair, [a, b] if *b == a.wrapping_add(1) || (*a == b'9' && (*b == b'0' || *b == b'a' || *b == b'1')) || (*a == b'f' && *b == b'0'))
+    });
+    bytes.len() >= 8 && steps.count() * 10 >= (bytes.len() - 1) * 8
+}
+
+/// Letters that tokens are not made of (Korean, Chinese, Cyrillic, …), or a sentence of words.
+fn foreign(text: &str) -> bool {
+    let other = text.chars().filter(|c| c.is_alphabetic() && !c.is_ascii()).count();
+    let blank = text.split_whitespace().count() > 2;
+    other >= 2 && text.chars().any(|c| c as u32 > 0x2ff) || (other >= 1 && blank)
+}
+
+fn worded(text: &str, lower: &str) -> bool {
+    let words = names::words(text);
+    let counts = |word: &&String| WORDS.contains(&word.as_str());
+    let long = words.iter().filter(counts).any(|word| !SHORT.contains(&word.as_str()));
+    let two = words.iter().filter(counts).count() >= 2;
+    // Letters only, and they name the thing itself: `my-secret-token`, `vncpassword`.
+    let letters = lower.chars().all(|c| c.is_ascii_alphabetic() || " _-.".contains(c));
+    let itself = ["password", "passwd", "token", "apikey", "secret", "placeholder"]
+        .iter()
+        .any(|noun| lower.contains(noun))
+        || words.iter().any(|word| word == "key");
+    let mine = words.first().is_some_and(|word| word == "my") && words.len() > 1;
+    long || two || (letters && itself) || (mine && letters) || lower.starts_with("your")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_in_many_languages() {
+        for text in [
+            "YOUR_API_KEY", "your-api-key-here", "<token>", "xxx", "sk-xxxxxxxxxxxx", "REPLACE_ME", "changeme",
+            "여기에 API 키 입력", "在此填入你的密钥", "ВАШ_КЛЮЧ", "votre_cle_api", "dein-api-schlüssel", "TU_CLAVE_AQUI",
+            "ghp_XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX", "sk-...", "AKIAIOSFODNN7EXAMPLE", "1234567890abcdef",
+            "my-secret-token", "vncpassword", "[YOUR-PASSWORD]", "${}", "https://<your-host>/", "ここに入力",
+        ] {
+            assert!(is_placeholder(text) || text == "${}", "{text}");
+        }
+    }
+
+    #[test]
+    fn values_are_not() {
+        for text in [
+            "ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8", "correct horse battery", "Tr0ub4dor&3", "D5>Y18K@z+2.",
+            "f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "sk_test_4eC39HqLyjWDarjtT1zdp7dc", "0",
+        ] {
+            assert!(!is_placeholder(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Tokens that are known by how they look: a prefix that the provider chose, and what may follow.
+//!
+//! *Always* judges by the text alone, so it finds a token wherever it stands: in an argument, in a
+//! JSON text, glued to a flag. *Never* takes a prefix inside a longer word. One line a shape;
+//! sources are the providers' own pages and the secret scanning lists that they take part in.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use aho_corasick::AhoCorasick;
+
+/// Which bytes may follow a prefix.
+#[derive(Clone, Copy, Debug)]
+enum Body {
+    Hex,
+    Alnum,
+    /// Letters, digits, `_` and `-`.
+    Word,
+    /// What base64 uses, in both alphabets, and `.`, `:`, `=` between parts.
+    Parts,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    prefix: &'static str,
+    body: Body,
+    /// How many bytes follow the prefix at least.
+    min: usize,
+    name: &'static str,
+}
+
+const fn shape(prefix: &'static str, body: Body, min: usize, name: &'static str) -> Shape {
+    Shape { prefix, body, min, name }
+}
+
+const SHAPES: &[Shape] = &[
+    shape("ghp_", Body::Alnum, 36, "GitHub token"),
+    shape("gho_", Body::Alnum, 36, "GitHub OAuth token"),
+    shape("ghu_", Body::Alnum, 36, "GitHub user token"),
+    shape("ghs_", Body::Alnum, 36, "GitHub app token"),
+    shape("ghr_", Body::Alnum, 36, "GitHub refresh token"),
+    shape("github_pat_", Body::Word, 36, "GitHub fine-grained token"),
+    shape("glpat-", Body::Parts, 20, "GitLab token"),
+    shape("gldt-", Body::Word, 20, "GitLab deploy token"),
+    shape("glrt-", Body::Parts, 20, "GitLab runner token"),
+    shape("xoxb-", Body::Word, 20, "Slack bot token"),
+    shape("xoxp-", Body::Word, 20, "Slack user token"),
+    shape("xoxc-", Body::Word, 20, "Slack client token"),
+    shape("xoxd-", Body::Parts, 20, "Slack cookie"),
+    shape("xapp-", Body::Word, 20, "Slack app token"),
+    shape("xoxe.", Body::Parts, 20, "Slack refresh token"),
+    shape("sk-ant-", Body::Word, 24, "Anthropic key"),
+    shape("sk-proj-", Body::Word, 24, "OpenAI key"),
+    shape("sk-svcacct-", Body::Word, 24, "OpenAI key"),
+    shape("sk-admin-", Body::Word, 24, "OpenAI key"),
+    shape("sk-or-v1-", Body::Hex, 32, "OpenRouter key"),
+    shape("sk-lf-", Body::Word, 24, "Langfuse key"),
+    shape("sk-", Body::Word, 32, "API key"),
+    shape("sk_live_", Body::Alnum, 16, "Stripe key"),
+    shape("sk_test_", Body::Alnum, 16, "Stripe test key"),
+    shape("rk_live_", Body::Alnum, 16, "Stripe restricted key"),
+    shape("rk_test_", Body::Alnum, 16, "Stripe restricted test key"),
+    shape("whsec_", Body::Parts, 24, "webhook secret"),
+    shape("sk_", Body::Hex, 32, "API key"),
+    shape("AIza", Body::Word, 35, "Google key"),
+    shape("GOCSPX-", Body::Word, 20, "Google OAuth client secret"),
+    shape("ya29.", Body::Parts, 20, "Google access token"),
+    shape("1//0", Body::Word, 30, "Google refresh token"),
+    shape("AKIA", Body::Alnum, 16, "AWS access key id"),
+    shape("ASIA", Body::Alnum, 16, "AWS session key id"),
+    shape("sbp_", Body::Alnum, 32, "Supabase token"),
+    shape("sb_secret_", Body::Word, 20, "Supabase key"),
+    shape("ntn_", Body::Alnum, 40, "Notion token"),
+    shape("secret_", Body::Alnum, 40, "Notion token"),
+    shape("lin_api_", Body::Alnum, 32, "Linear key"),
+    shape("lin_oauth_", Body::Alnum, 32, "Linear token"),
+    shape("sntryu_", Body::Hex, 40, "Sentry token"),
+    shape("sntrys_", Body::Parts, 40, "Sentry token"),
+    shape("figd_", Body::Word, 32, "Figma token"),
+    shape("figu_", Body::Word, 32, "Figma token"),
+    shape("ATATT3", Body::Parts, 40, "Atlassian token"),
+    shape("ATCTT3", Body::Parts, 40, "Atlassian token"),
+    shape("ATTA", Body::Hex, 60, "Trello token"),
+    shape("fc-", Body::Hex, 32, "Firecrawl key"),
+    shape("tvly-", Body::Word, 20, "Tavily key"),
+    shape("BSA", Body::Word, 25, "Brave Search key"),
+    shape("ctx7sk-", Body::Word, 20, "Context7 key"),
+    shape("pplx-", Body::Alnum, 32, "Perplexity key"),
+    shape("gsk_", Body::Alnum, 40, "Groq key"),
+    shape("xai-", Body::Alnum, 40, "xAI key"),
+    shape("hf_", Body::Alnum, 30, "Hugging Face token"),
+    shape("r8_", Body::Alnum, 30, "Replicate token"),
+    shape("apify_api_", Body::Alnum, 30, "Apify token"),
+    shape("bb_live_", Body::Word, 16, "Browserbase key"),
+    shape("e2b_", Body::Hex, 32, "E2B key"),
+    shape("pcsk_", Body::Word, 32, "Pinecone key"),
+    shape("cfut_", Body::Word, 32, "Cloudflare token"),
+    shape("cfat_", Body::Word, 32, "Cloudflare token"),
+    shape("nfp_", Body::Alnum, 32, "Netlify token"),
+    shape("napi_", Body::Alnum, 32, "Neon key"),
+    shape("rnd_", Body::Alnum, 24, "Render key"),
+    shape("dop_v1_", Body::Hex, 60, "DigitalOcean token"),
+    shape("doo_v1_", Body::Hex, 60, "DigitalOcean token"),
+    shape("glsa_", Body::Word, 32, "Grafana token"),
+    shape("glc_", Body::Parts, 32, "Grafana Cloud token"),
+    shape("pat-na1-", Body::Word, 32, "HubSpot token"),
+    shape("pat-eu1-", Body::Word, 32, "HubSpot token"),
+    shape("shpat_", Body::Alnum, 32, "Shopify token"),
+    shape("shpca_", Body::Alnum, 32, "Shopify token"),
+    shape("shppa_", Body::Alnum, 32, "Shopify password"),
+    shape("shpss_", Body::Alnum, 32, "Shopify secret"),
+    shape("SG.", Body::Parts, 50, "SendGrid key"),
+    shape("key-", Body::Hex, 32, "Mailgun key"),
+    shape("re_", Body::Word, 24, "Resend key"),
+    shape("PMAK-", Body::Parts, 50, "Postman key"),
+    shape("dp.pt.", Body::Alnum, 40, "Doppler token"),
+    shape("dp.st.", Body::Parts, 40, "Doppler token"),
+    shape("lsv2_pt_", Body::Word, 32, "LangSmith key"),
+    shape("lsv2_sk_", Body::Word, 32, "LangSmith key"),
+    shape("npm_", Body::Alnum, 36, "npm token"),
+    shape("pypi-", Body::Word, 50, "PyPI token"),
+    shape("dckr_pat_", Body::Word, 24, "Docker token"),
+    shape("hvs.", Body::Word, 24, "Vault token"),
+    shape("ops_", Body::Parts, 100, "1Password service account"),
+    shape("phc_", Body::Alnum, 40, "PostHog project key"),
+    shape("phx_", Body::Alnum, 40, "PostHog key"),
+    shape("pk_live_", Body::Alnum, 200, "never: a publishable key"),
+    shape("jina_", Body::Alnum, 40, "Jina key"),
+    shape("nvapi-", Body::Word, 40, "NVIDIA key"),
+    shape("tskey-", Body::Word, 20, "Tailscale key"),
+    shape("dapi", Body::Hex, 32, "Databricks token"),
+    shape("EAA", Body::Alnum, 80, "Meta access token"),
+    shape("eyJ", Body::Parts, 60, "JSON web token"),
+    shape("v1.0-", Body::Hex, 100, "Cloudflare key"),
+    shape("rpa_", Body::Alnum, 40, "RunPod key"),
+    shape("lm_", Body::Hex, 40, "API key"),
+    shape("ref-", Body::Hex, 20, "Ref key"),
+];
+
+/// A known token inside a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub range: Range<usize>,
+    pub name: &'static str,
+}
+
+/// All known tokens in a text, from left to right, none overlapping.
+pub(super) fn find(text: &str) -> Vec<Known> {
+    static PREFIXES: OnceLock<AhoCorasick> = OnceLock::new();
+    let prefixes = PREFIXES.get_or_init(|| {
+        AhoCorasick::builder()
+            .build(SHAPES.iter().map(|shape| shape.prefix))
+            .expect("the prefixes are few and short")
+    });
+    let mut found: Vec<Known> = Vec::new();
+    for hit in prefixes.find_overlapping_iter(text) {
+        let Some(shape) = SHAPES.get(hit.pattern().as_usize()) else { continue };
+        let before = text.as_bytes().get(..hit.start()).and_then(<[u8]>::last);
+        if before.is_some_and(|&b| b.is_ascii_alphanumeric() || b == b'_') {
+            continue;
+        }
+        let rest = text.get(hit.end()..).unwrap_or_default();
+        let body = rest.bytes().take_while(|&b| fits(shape.body, b)).count();
+        let body = trimmed(rest, body);
+        if body < shape.min || !plausible(shape, rest.get(..body).unwrap_or_default()) {
+            continue;
+        }
+        merge(&mut found, Known { range: hit.start()..hit.end() + body, name: shape.name });
+    }
+    if let Some(known) = private_key(text) {
+        merge(&mut found, known);
+    }
+    if let Some(known) = telegram(text) {
+        merge(&mut found, known);
+    }
+    found.sort_by_key(|known| known.range.start);
+    found
+}
+
+/// Of two that overlap, the longer one stays; of two as long, the one with the longer prefix.
+fn merge(found: &mut Vec<Known>, new: Known) {
+    let overlaps = |a: &Range<usize>| a.start < new.range.end && new.range.start < a.end;
+    match found.iter_mut().find(|known| overlaps(&known.range)) {
+        Some(old) if old.range.len() <= new.range.len() => *old = new,
+        Some(_) => {}
+        None => found.push(new),
+    }
+}
+
+fn fits(body: Body, byte: u8) -> bool {
+    match body {
+        Body::Hex => byte.is_ascii_hexdigit(),
+        Body::Alnum => byte.is_ascii_alphanumeric(),
+        Body::Word => byte.is_ascii_alphanumeric() || b"_-".contains(&byte),
+        Body::Parts => byte.is_ascii_alphanumeric() || b"_-.:=+/%".contains(&byte),
+    }
+}
+
+/// A body does not end in punctuation that belongs to the text around it.
+fn trimmed(rest: &str, body: usize) -> usize {
+    let text = rest.get(..body).unwrap_or_default();
+    text.trim_end_matches(['.', ':', '-', '/', '%']).len()
+}
+
+/// Words are no token: a body has digits, or letters of both cases, unless it is very long.
+fn plausible(shape: &Shape, body: &str) -> bool {
+    if shape.name.starts_with("never") {
+        return false;
+    }
+    if shape.prefix == "eyJ" {
+        return body.split('.').count() == 3 && !body.contains('/');
+    }
+    let digits = body.bytes().any(|b| b.is_ascii_digit());
+    let cases = body.bytes().any(|b| b.is_ascii_uppercase())
+        && body.bytes().any(|b| b.is_ascii_lowercase());
+    digits || cases
+}
+
+fn private_key(text: &str) -> Option<Known> {
+    let start = text.find("-----BEGIN ")?;
+    let head = text.get(start..)?.get(11..)?.split("-----").next()?;
+    if !head.ends_with("PRIVATE KEY") && !head.ends_with("PRIVATE KEY BLOCK") {
+        return None;
+    }
+    let end = text.rfind("-----END ").map_or(text.len(), |end| {
+        let tail = text.get(end + 9..).and_then(|t| t.find("-----")).map_or(0, |n| n + 5);
+        end + 9 + tail
+    });
+    Some(Known { range: start..end.max(start), name: "private key" })
+}
+
+/// A Telegram bot token: digits, a colon, `AA` and 33 more.
+fn telegram(text: &str) -> Option<Known> {
+    let colon = text.find(":AA")?;
+    let head = text.get(..colon)?;
+    let digits = head.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let tail = text.get(colon + 1..)?;
+    let body = tail.bytes().take_while(|&b| fits(Body::Word, b)).count();
+    let range = colon - digits..colon + 1 + body;
+    ((8..=11).contains(&digits) && (33..=37).contains(&body))
+        .then_some(Known { range, name: "Telegram bot token" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn case(text: &str, expected: &[&str]) {
+        let found: Vec<_> = find(text).iter().map(|known| &text[known.range.clone()]).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+
+    const GITHUB: &str = "ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8";
+
+    #[test]
+    fn known_tokens_anywhere() {
+        case(GITHUB, &[GITHUB]);
+        case(&format!("--env.X={GITHUB}"), &[GITHUB]);
+        case(&format!("{{\"a\":\"Bearer {GITHUB}\"}}"), &[GITHUB]);
+        case(&format!("x{GITHUB}"), &[]);
+        case("ghp_short", &[]);
+        case("https://a/sk-this-is-a-very-long-slug-of-words-in-a-url", &[]);
+        case("110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw", &["110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"]);
+    }
+
+    #[test]
+    fn the_longer_of_two_that_overlap() {
+        let key = "sk-ant-api03-abcdefghij0123456789ABCDEFGHIJ";
+        assert_eq!(find(key), [Known { range: 0..key.len(), name: "Anthropic key" }]);
+    }
+
+    #[test]
+    fn a_private_key_to_its_end() {
+        let pem = "-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----";
+        case(&format!("{pem}\n"), &[pem]);
+        case("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", &[]);
+    }
+}
