@@ -38,13 +38,22 @@ pub enum NewWord {
 }
 
 /// The splices that make the change, or why the entry's layout does not allow it.
-pub fn splices(document: &Document, entry: &Entry, change: &Change) -> Result<Vec<Splice>, &'static str> {
-    let node = document.find(&entry.path).ok_or("it is not there any more")?;
+pub fn splices(
+    document: &Document,
+    entry: &Entry,
+    change: &Change,
+) -> Result<Vec<Splice>, &'static str> {
+    let node = document
+        .find(&entry.path)
+        .ok_or("it is not there any more")?;
     let mut splices = Vec::new();
     match &entry.program {
         Program::Text(path) => {
             let program = walk(node, path).ok_or("its `command` cannot be read")?;
-            splices.push(Splice { range: program.span.clone(), text: quoted(&change.program) });
+            splices.push(Splice {
+                range: program.span.clone(),
+                text: quoted(&change.program),
+            });
             let mut head = change.head.clone();
             head.extend(new_texts(change.words.first(), entry.words.first()));
             let rest = change.words.get(1..).unwrap_or_default();
@@ -64,13 +73,25 @@ pub fn splices(document: &Document, entry: &Entry, change: &Change) -> Result<Ve
         }
         Program::None => return Err("it starts no program"),
     }
-    if let Some(path) = entry.env_path.as_ref().filter(|_| !change.drop_env.is_empty()) {
-        let parent = path.split_last().and_then(|(_, head)| walk(node, head)).ok_or("its `env` cannot be read")?;
+    if let Some(path) = entry
+        .env_path
+        .as_ref()
+        .filter(|_| !change.drop_env.is_empty())
+    {
+        let parent = path
+            .split_last()
+            .and_then(|(_, head)| walk(node, head))
+            .ok_or("its `env` cannot be read")?;
         let env = path.last().and_then(|step| match step {
             Step::Key(key) => parent.map().iter().find(|member| member.key == *key),
             Step::Index(_) => None,
         });
-        drop_members(document, env.ok_or("its `env` cannot be read")?, &change.drop_env, &mut splices);
+        drop_members(
+            document,
+            env.ok_or("its `env` cannot be read")?,
+            &change.drop_env,
+            &mut splices,
+        );
     }
     Ok(splices)
 }
@@ -104,8 +125,15 @@ fn list(
         if !text.starts_with('[') {
             return Err("its arguments are no list");
         }
-        let inner = head.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", ");
-        splices.push(Splice { range: list.span.clone(), text: format!("[{inner}]") });
+        let inner = head
+            .iter()
+            .map(|word| quoted(word))
+            .collect::<Vec<_>>()
+            .join(", ");
+        splices.push(Splice {
+            range: list.span.clone(),
+            text: format!("[{inner}]"),
+        });
         return Ok(());
     };
     if items.len() != changes.len() || items.iter().any(|item| item.text().is_none()) {
@@ -118,8 +146,16 @@ fn list(
         NewWord::Replace(words) => words.iter().map(|word| quoted(word)).collect(),
         NewWord::Drop => Vec::new(),
     };
-    texts.extend(changes.first().map(|change| own(first, change)).unwrap_or_default());
-    splices.push(Splice { range: first.span.clone(), text: texts.join(&separator) });
+    texts.extend(
+        changes
+            .first()
+            .map(|change| own(first, change))
+            .unwrap_or_default(),
+    );
+    splices.push(Splice {
+        range: first.span.clone(),
+        text: texts.join(&separator),
+    });
     let mut end = first.span.end;
     for (item, change) in items.iter().zip(changes).skip(1) {
         match change {
@@ -128,7 +164,10 @@ fn list(
                 range: item.span.clone(),
                 text: own(item, change).join(&separator),
             }),
-            NewWord::Drop => splices.push(Splice { range: end..item.span.end, text: String::new() }),
+            NewWord::Drop => splices.push(Splice {
+                range: end..item.span.end,
+                text: String::new(),
+            }),
         }
         end = item.span.end;
     }
@@ -142,19 +181,33 @@ fn separator(document: &Document, list: &Node, items: &[Node]) -> String {
         [a, b, ..] => document.at(&(a.span.end..b.span.start)),
         _ => "",
     };
-    let plain = |text: &str| text.chars().all(|c| c.is_whitespace() || c == ',' || c == '-');
+    let plain = |text: &str| {
+        text.chars()
+            .all(|c| c.is_whitespace() || c == ',' || c == '-')
+    };
     if !between.is_empty() && plain(between) {
         return between.to_owned();
     }
-    let Some(first) = items.first() else { return ", ".to_owned() };
+    let Some(first) = items.first() else {
+        return ", ".to_owned();
+    };
     if flow {
         let lead = document.at(&(list.span.start + 1..first.span.start));
-        let lead = if plain(lead) && lead.contains('\n') { lead } else { " " };
+        let lead = if plain(lead) && lead.contains('\n') {
+            lead
+        } else {
+            " "
+        };
         return format!(",{lead}");
     }
     let line = line_head(document, first.span.start);
-    let indent: String = line.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-    let indent = indent.get(..indent.len().saturating_sub(2)).unwrap_or_default();
+    let indent: String = line
+        .chars()
+        .map(|c| if c == '\t' { '\t' } else { ' ' })
+        .collect();
+    let indent = indent
+        .get(..indent.len().saturating_sub(2))
+        .unwrap_or_default();
     format!("{}{indent}- ", newline(document))
 }
 
@@ -166,16 +219,25 @@ fn insert_args(
     words: &[String],
     splices: &mut Vec<Splice>,
 ) -> Result<(), &'static str> {
-    let (Some(Step::Key(key)), Some(parent)) =
-        (program.last(), program.split_last().and_then(|(_, head)| walk(node, head)))
-    else {
+    let (Some(Step::Key(key)), Some(parent)) = (
+        program.last(),
+        program.split_last().and_then(|(_, head)| walk(node, head)),
+    ) else {
         return Err("its `command` cannot be read");
     };
     if parent.get("args").is_some() {
         return Err("its `args` are no list");
     }
-    let member = parent.map().iter().find(|member| member.key == *key).ok_or("its `command` cannot be read")?;
-    let list = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", ");
+    let member = parent
+        .map()
+        .iter()
+        .find(|member| member.key == *key)
+        .ok_or("its `command` cannot be read")?;
+    let list = words
+        .iter()
+        .map(|word| quoted(word))
+        .collect::<Vec<_>>()
+        .join(", ");
     let head = line_head(document, member.key_span.start);
     let own_line = head.chars().all(|c| c.is_whitespace() || c == '-');
     let newline = newline(document);
@@ -187,11 +249,17 @@ fn insert_args(
         Format::Toml => format!("{newline}{head}args = [{list}]"),
         Format::Yaml if document.at(&parent.span).starts_with('{') => format!(", args: [{list}]"),
         Format::Yaml => {
-            let indent: String = head.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            let indent: String = head
+                .chars()
+                .map(|c| if c == '\t' { '\t' } else { ' ' })
+                .collect();
             format!("{newline}{indent}args: [{list}]")
         }
     };
-    splices.push(Splice { range: at..at, text });
+    splices.push(Splice {
+        range: at..at,
+        text,
+    });
     Ok(())
 }
 
@@ -206,18 +274,30 @@ fn drop_members(document: &Document, owner: &Member, names: &[String], splices: 
     if document.format == Format::Toml && !is_inline(document, &owner.node) {
         for member in members.iter().filter(|member| dropped(member)) {
             let start = member.key_span.start - line_head(document, member.key_span.start).len();
-            let rest = document.text.get(member.node.span.end..).unwrap_or_default();
+            let rest = document
+                .text
+                .get(member.node.span.end..)
+                .unwrap_or_default();
             let end = member.node.span.end + rest.find('\n').map_or(rest.len(), |n| n + 1);
-            splices.push(Splice { range: start..end, text: String::new() });
+            splices.push(Splice {
+                range: start..end,
+                text: String::new(),
+            });
         }
         return;
     }
     if members.iter().all(dropped) {
         let block = document.format == Format::Yaml && !is_inline(document, &owner.node);
         splices.push(if block {
-            Splice { range: owner.key_span.end..owner.node.span.end, text: ": {}".to_owned() }
+            Splice {
+                range: owner.key_span.end..owner.node.span.end,
+                text: ": {}".to_owned(),
+            }
         } else {
-            Splice { range: owner.node.span.clone(), text: "{}".to_owned() }
+            Splice {
+                range: owner.node.span.clone(),
+                text: "{}".to_owned(),
+            }
         });
         return;
     }
@@ -236,7 +316,10 @@ fn drop_members(document: &Document, owner: &Member, names: &[String], splices: 
         if kept.is_some() {
             kept = Some(end);
         }
-        splices.push(Splice { range, text: String::new() });
+        splices.push(Splice {
+            range,
+            text: String::new(),
+        });
     }
 }
 
@@ -244,11 +327,18 @@ fn drop_members(document: &Document, owner: &Member, names: &[String], splices: 
 fn line_head(document: &Document, at: usize) -> &str {
     let before = document.text.get(..at).unwrap_or_default();
     let start = before.rfind('\n').map_or(0, |n| n + 1);
-    before.get(start..).unwrap_or_default().trim_start_matches('\u{feff}')
+    before
+        .get(start..)
+        .unwrap_or_default()
+        .trim_start_matches('\u{feff}')
 }
 
 fn newline(document: &Document) -> &'static str {
-    if document.text.contains("\r\n") { "\r\n" } else { "\n" }
+    if document.text.contains("\r\n") {
+        "\r\n"
+    } else {
+        "\n"
+    }
 }
 
 /// The text with all splices made. They must not overlap.

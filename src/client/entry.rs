@@ -72,7 +72,10 @@ fn key(name: &str) -> Step {
 
 fn entry(name: String, path: Vec<Step>, node: &Node) -> Entry {
     let first = |names: &[&str]| {
-        names.iter().find_map(|name| Some((*name, node.get(name)?))).map(|(name, node)| (key(name), node))
+        names
+            .iter()
+            .find_map(|name| Some((*name, node.get(name)?)))
+            .map(|(name, node)| (key(name), node))
     };
     let mut entry = Entry {
         name,
@@ -99,11 +102,23 @@ fn entry(name: String, path: Vec<Step>, node: &Node) -> Entry {
     if let Some((_, url)) = first(&["url", "serverUrl", "httpUrl", "uri"]) {
         entry.url = word("url", url);
     }
-    for headers in [node.get("headers"), node.get("http_headers"), node.get("requestOptions").and_then(|o| o.get("headers"))] {
+    for headers in [
+        node.get("headers"),
+        node.get("http_headers"),
+        node.get("requestOptions").and_then(|o| o.get("headers")),
+    ] {
         entry.headers.extend(headers.map(words).unwrap_or_default());
     }
-    for field in ["bearer_token", "apiKey", "api_key", "token", "oauth_client_secret"] {
-        entry.settings.extend(node.get(field).and_then(|node| word(field, node)));
+    for field in [
+        "bearer_token",
+        "apiKey",
+        "api_key",
+        "token",
+        "oauth_client_secret",
+    ] {
+        entry
+            .settings
+            .extend(node.get(field).and_then(|node| word(field, node)));
     }
     for field in ["settings", "auth", "oauth"] {
         if let Some(node) = node.get(field) {
@@ -115,13 +130,24 @@ fn entry(name: String, path: Vec<Step>, node: &Node) -> Entry {
 }
 
 fn program(entry: &mut Entry, step: Step, command: &Node, node: &Node) {
-    let list = |node: &Node| node.list().iter().filter_map(|item| word("", item)).collect::<Vec<_>>();
+    let list = |node: &Node| {
+        node.list()
+            .iter()
+            .filter_map(|item| word("", item))
+            .collect::<Vec<_>>()
+    };
     let (text, args, path) = if command.is_map() {
         // The old form of Zed: `command: { path, args, env }`.
         entry.env = command.get("env").map(words).unwrap_or_default();
         entry.env_path = command.get("env").map(|_| vec![step.clone(), key("env")]);
-        let args = command.get("args").map(|args| (vec![step.clone(), key("args")], args));
-        (command.get("path").and_then(|path| word("", path)), args, vec![step, key("path")])
+        let args = command
+            .get("args")
+            .map(|args| (vec![step.clone(), key("args")], args));
+        (
+            command.get("path").and_then(|path| word("", path)),
+            args,
+            vec![step, key("path")],
+        )
     } else if command.list().is_empty() {
         let args = node.get("args").map(|args| (vec![key("args")], args));
         (word("", command), args, vec![step])
@@ -141,11 +167,18 @@ fn program(entry: &mut Entry, step: Step, command: &Node, node: &Node) {
 
 fn word(name: &str, node: &Node) -> Option<Word> {
     let text = node.text()?.to_owned();
-    Some(Word { name: name.to_owned(), text, span: node.span.clone() })
+    Some(Word {
+        name: name.to_owned(),
+        text,
+        span: node.span.clone(),
+    })
 }
 
 fn words(node: &Node) -> Vec<Word> {
-    node.map().iter().filter_map(|member| word(&member.key, &member.node)).collect()
+    node.map()
+        .iter()
+        .filter_map(|member| word(&member.key, &member.node))
+        .collect()
 }
 
 fn deep(name: &str, node: &Node, found: &mut Vec<Word>) {
@@ -168,7 +201,10 @@ fn is_disabled(node: &Node) -> bool {
 pub fn wrapped(words: &[Word]) -> Option<String> {
     let mut words = words.iter().map(|word| word.text.as_str());
     let program = words.next()?;
-    let is_ours = program.rsplit(['/', '\\']).next().is_some_and(|name| name == "mcpwrap" || name == "mcpwrap.exe");
+    let is_ours = program
+        .rsplit(['/', '\\'])
+        .next()
+        .is_some_and(|name| name == "mcpwrap" || name == "mcpwrap.exe");
     let run = words.next()? == "run";
     let name = words.find(|word| !word.starts_with('-'))?;
     (is_ours && run).then(|| name.to_owned())
@@ -183,33 +219,92 @@ mod tests {
         entries(&Document::read(format, text.as_bytes().to_vec()).unwrap())
     }
 
+    const SHAPES: &[(Format, &str)] = &[
+        (
+            Format::Json,
+            r#"{"mcpServers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}}"#,
+        ),
+        (
+            Format::Json,
+            r#"{"servers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}, "inputs": []}"#,
+        ),
+        (
+            Format::Json,
+            r#"{"mcp": {"x": {"type": "local", "command": ["npx", "-y"], "environment": {"A": "b"}}}}"#,
+        ),
+        (
+            Format::Json,
+            r#"{"context_servers": {"x": {"command": {"path": "npx", "args": ["-y"], "env": {"A": "b"}}}}}"#,
+        ),
+        (
+            Format::Json,
+            r#"{"projects": {"/p": {"mcpServers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}}}}"#,
+        ),
+        (
+            Format::Json,
+            r#"{"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}"#,
+        ),
+        (
+            Format::Json,
+            r#"{"amp.mcpServers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}}"#,
+        ),
+        (
+            Format::Json,
+            r#"{"mcp": {"servers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}}}"#,
+        ),
+        (
+            Format::Toml,
+            "[mcp_servers.x]\ncommand = \"npx\"\nargs = [\"-y\"]\nenv = { A = \"b\" }\n",
+        ),
+        (
+            Format::Toml,
+            "[[mcp_servers]]\nname = \"x\"\ncommand = \"npx\"\nargs = [\"-y\"]\nenv.A = \"b\"\n",
+        ),
+        (
+            Format::Yaml,
+            "extensions:\n  x:\n    cmd: npx\n    args: [-y]\n    envs: {A: b}\n  y:\n    type: builtin\n",
+        ),
+        (
+            Format::Yaml,
+            "mcpServers:\n  - name: x\n    command: npx\n    args:\n      - -y\n    env:\n      A: b\n",
+        ),
+    ];
+
     #[test]
     fn all_shapes() {
-        for (format, text) in [
-            (Format::Json, r#"{"mcpServers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}}"#),
-            (Format::Json, r#"{"servers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}, "inputs": []}"#),
-            (Format::Json, r#"{"mcp": {"x": {"type": "local", "command": ["npx", "-y"], "environment": {"A": "b"}}}}"#),
-            (Format::Json, r#"{"context_servers": {"x": {"command": {"path": "npx", "args": ["-y"], "env": {"A": "b"}}}}}"#),
-            (Format::Json, r#"{"projects": {"/p": {"mcpServers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}}}}"#),
-            (Format::Json, r#"{"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}"#),
-            (Format::Json, r#"{"amp.mcpServers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}}"#),
-            (Format::Json, r#"{"mcp": {"servers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}}}"#),
-            (Format::Toml, "[mcp_servers.x]\ncommand = \"npx\"\nargs = [\"-y\"]\nenv = { A = \"b\" }\n"),
-            (Format::Toml, "[[mcp_servers]]\nname = \"x\"\ncommand = \"npx\"\nargs = [\"-y\"]\nenv.A = \"b\"\n"),
-            (Format::Yaml, "extensions:\n  x:\n    cmd: npx\n    args: [-y]\n    envs: {A: b}\n  y:\n    type: builtin\n"),
-            (Format::Yaml, "mcpServers:\n  - name: x\n    command: npx\n    args:\n      - -y\n    env:\n      A: b\n"),
-        ] {
+        for &(format, text) in SHAPES {
             let found = read(format, text);
-            let [entry] = found.as_slice() else { panic!("{text}: {found:?}") };
+            let [entry] = found.as_slice() else {
+                panic!("{text}: {found:?}")
+            };
             assert_eq!(entry.name, "x", "{text}");
-            assert_eq!(entry.words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>(), ["npx", "-y"], "{text}");
-            assert_eq!(entry.env.iter().map(|w| (w.name.as_str(), w.text.as_str())).collect::<Vec<_>>(), [("A", "b")], "{text}");
+            assert_eq!(
+                entry
+                    .words
+                    .iter()
+                    .map(|w| w.text.as_str())
+                    .collect::<Vec<_>>(),
+                ["npx", "-y"],
+                "{text}"
+            );
+            assert_eq!(
+                entry
+                    .env
+                    .iter()
+                    .map(|w| (w.name.as_str(), w.text.as_str()))
+                    .collect::<Vec<_>>(),
+                [("A", "b")],
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn what_is_adopted_already() {
-        let found = read(Format::Json, r#"{"mcpServers": {"x": {"command": "/opt/mcpwrap", "args": ["run", "gh", "--", "npx"]}}}"#);
+        let found = read(
+            Format::Json,
+            r#"{"mcpServers": {"x": {"command": "/opt/mcpwrap", "args": ["run", "gh", "--", "npx"]}}}"#,
+        );
         assert_eq!(found[0].wrapped.as_deref(), Some("gh"));
     }
 }

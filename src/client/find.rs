@@ -8,8 +8,14 @@ use super::tree::{Document, Node, Step};
 
 /// Keys that hold servers wherever they stand.
 const ALWAYS: &[&str] = &[
-    "mcpServers", "mcp_servers", "context_servers", "amp.mcpServers", "mcp.servers", "augment.mcpServers",
-    "kilo-code.mcpServers", "cody.mcpServers",
+    "mcpServers",
+    "mcp_servers",
+    "context_servers",
+    "amp.mcpServers",
+    "mcp.servers",
+    "augment.mcpServers",
+    "kilo-code.mcpServers",
+    "cody.mcpServers",
 ];
 
 /// Keys that hold servers only if what they hold looks like servers.
@@ -25,7 +31,9 @@ pub(super) fn entries(document: &Document) -> Vec<(String, Vec<Step>)> {
     if found.is_empty() && !document.root.map().is_empty() {
         let members = document.root.map().iter();
         if members.clone().all(|member| looks_like_entry(&member.node)) {
-            found.extend(members.map(|member| (member.key.clone(), vec![Step::Key(member.key.clone())])));
+            found.extend(
+                members.map(|member| (member.key.clone(), vec![Step::Key(member.key.clone())])),
+            );
         }
     }
     found
@@ -39,7 +47,11 @@ fn walk(node: &Node, path: &mut Vec<Step>, found: &mut Vec<(String, Vec<Step>)>)
         path.push(Step::Key(member.key.clone()));
         let key = member.key.as_str();
         let perhaps = PERHAPS.contains(&key)
-            && member.node.map().iter().any(|entry| looks_like_entry(&entry.node));
+            && member
+                .node
+                .map()
+                .iter()
+                .any(|entry| looks_like_entry(&entry.node));
         if ALWAYS.contains(&key) || perhaps {
             collect(&member.node, path, found, perhaps);
         } else if member.node.is_map() {
@@ -57,7 +69,10 @@ fn collect(node: &Node, path: &[Step], found: &mut Vec<(String, Vec<Step>)>, onl
         }
     }
     for (index, item) in node.list().iter().enumerate() {
-        let name = item.get("name").and_then(Node::text).map_or_else(|| index.to_string(), str::to_owned);
+        let name = item
+            .get("name")
+            .and_then(Node::text)
+            .map_or_else(|| index.to_string(), str::to_owned);
         if item.is_map() {
             found.push((name, step(Step::Index(index))));
         }
@@ -65,5 +80,7 @@ fn collect(node: &Node, path: &[Step], found: &mut Vec<(String, Vec<Step>)>, onl
 }
 
 fn looks_like_entry(node: &Node) -> bool {
-    ["command", "cmd", "url", "serverUrl", "httpUrl", "uri"].iter().any(|key| node.get(key).is_some())
+    ["command", "cmd", "url", "serverUrl", "httpUrl", "uri"]
+        .iter()
+        .any(|key| node.get(key).is_some())
 }

@@ -26,11 +26,18 @@ const OPTIONS: ParseOptions = ParseOptions {
 
 /// Reads a text. An empty file has no servers, and is a map without members.
 pub(super) fn parse(text: &str) -> Result<Node, Refused> {
-    let parsed = jsonc_parser::parse_to_ast(text, &CollectOptions::default(), &OPTIONS)
-        .map_err(|error| Refused::Broken { format: Format::Json, line: line_of(text, error.range().start) })?;
+    let parsed = jsonc_parser::parse_to_ast(text, &CollectOptions::default(), &OPTIONS).map_err(
+        |error| Refused::Broken {
+            format: Format::Json,
+            line: line_of(text, error.range().start),
+        },
+    )?;
     match parsed.value {
         Some(value) => node(text, value),
-        None => Ok(Node { span: 0..0, value: Value::Map(Vec::new()) }),
+        None => Ok(Node {
+            span: 0..0,
+            value: Value::Map(Vec::new()),
+        }),
     }
 }
 
@@ -39,13 +46,21 @@ fn node(text: &str, value: ast::Value<'_>) -> Result<Node, Refused> {
     let value = match value {
         ast::Value::StringLit(string) => Value::Text(string.value.into_owned()),
         ast::Value::Array(array) => {
-            let nodes = array.elements.into_iter().map(|element| node(text, element));
+            let nodes = array
+                .elements
+                .into_iter()
+                .map(|element| node(text, element));
             Value::List(nodes.collect::<Result<_, _>>()?)
         }
         ast::Value::Object(object) => Value::Map(members(text, object)?),
-        ast::Value::NumberLit(_) | ast::Value::BooleanLit(_) | ast::Value::NullKeyword(_) => Value::Other,
+        ast::Value::NumberLit(_) | ast::Value::BooleanLit(_) | ast::Value::NullKeyword(_) => {
+            Value::Other
+        }
     };
-    Ok(Node { span: range.start..range.end, value })
+    Ok(Node {
+        span: range.start..range.end,
+        value,
+    })
 }
 
 fn members(text: &str, object: ast::Object<'_>) -> Result<Vec<Member>, Refused> {
@@ -55,10 +70,16 @@ fn members(text: &str, object: ast::Object<'_>) -> Result<Vec<Member>, Refused> 
         let range = property.name.range();
         let key = property.name.into_string();
         if !seen.insert(key.clone()) {
-            return Err(Refused::Duplicate { line: line_of(text, range.start) });
+            return Err(Refused::Duplicate {
+                line: line_of(text, range.start),
+            });
         }
         let node = node(text, property.value)?;
-        members.push(Member { key, key_span: range.start..range.end, node });
+        members.push(Member {
+            key,
+            key_span: range.start..range.end,
+            node,
+        });
     }
     Ok(members)
 }
@@ -69,13 +90,36 @@ mod tests {
 
     #[test]
     fn what_is_read_and_what_is_refused() {
-        for good in ["", "{}", "// c\n{\"a\": [1, 2,],}", "{\"a\": {\"b\": null}} // end", "\t{\r\n}\r\n"] {
+        for good in [
+            "",
+            "{}",
+            "// c\n{\"a\": [1, 2,],}",
+            "{\"a\": {\"b\": null}} // end",
+            "\t{\r\n}\r\n",
+        ] {
             assert!(parse(good).is_ok(), "{good}");
         }
-        for (bad, line) in [("{", 1), ("{\n\"a\" 1}", 2), ("{'a': 1}", 1), ("{a: 1}", 1), ("{} {}", 1), ("{\"a\":1 \"b\":2}", 1)] {
-            assert_eq!(parse(bad).unwrap_err(), Refused::Broken { format: Format::Json, line }, "{bad}");
+        for (bad, line) in [
+            ("{", 1),
+            ("{\n\"a\" 1}", 2),
+            ("{'a': 1}", 1),
+            ("{a: 1}", 1),
+            ("{} {}", 1),
+            ("{\"a\":1 \"b\":2}", 1),
+        ] {
+            assert_eq!(
+                parse(bad).unwrap_err(),
+                Refused::Broken {
+                    format: Format::Json,
+                    line
+                },
+                "{bad}"
+            );
         }
-        assert_eq!(parse("{\"a\": 1,\n\"a\": 2}").unwrap_err(), Refused::Duplicate { line: 2 });
+        assert_eq!(
+            parse("{\"a\": 1,\n\"a\": 2}").unwrap_err(),
+            Refused::Duplicate { line: 2 }
+        );
         assert!(parse(&"[".repeat(100_000)).is_err());
     }
 

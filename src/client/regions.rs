@@ -9,7 +9,9 @@ use super::tree::{Document, Format, Node, Step};
 
 /// The pieces of the file that hold an entry, in order.
 pub fn regions(document: &Document, path: &[Step]) -> Vec<Range<usize>> {
-    let Some(node) = document.find(path) else { return Vec::new() };
+    let Some(node) = document.find(path) else {
+        return Vec::new();
+    };
     let inline = document.at(&node.span).starts_with('{');
     if document.format != Format::Toml || inline {
         return vec![node.span.clone()];
@@ -41,10 +43,21 @@ fn collect(
     let own = at.starts_with(entry);
     for member in node.map() {
         at.push(Step::Key(member.key.clone()));
-        visit(document, &member.node, member.key_span.start, at, entry, lines);
+        visit(
+            document,
+            &member.node,
+            member.key_span.start,
+            at,
+            entry,
+            lines,
+        );
         at.pop();
     }
-    if node.map().is_empty() && own && !node.span.is_empty() && document.at(&node.span).starts_with('[') {
+    if node.map().is_empty()
+        && own
+        && !node.span.is_empty()
+        && document.at(&node.span).starts_with('[')
+    {
         lines.push((node.span.clone(), own));
     }
 }
@@ -72,7 +85,11 @@ fn visit(
             at.pop();
         }
     } else {
-        let start = document.text.get(..key).and_then(|before| before.rfind('\n')).map_or(0, |n| n + 1);
+        let start = document
+            .text
+            .get(..key)
+            .and_then(|before| before.rfind('\n'))
+            .map_or(0, |n| n + 1);
         lines.push((start..node.span.end, own));
     }
 }
@@ -83,14 +100,23 @@ mod tests {
 
     fn pieces(text: &str, path: &[&str]) -> Vec<String> {
         let document = Document::read(Format::Toml, text.as_bytes().to_vec()).unwrap();
-        let path: Vec<_> = path.iter().map(|key| Step::Key((*key).to_owned())).collect();
-        regions(&document, &path).into_iter().map(|range| text[range].to_owned()).collect()
+        let path: Vec<_> = path
+            .iter()
+            .map(|key| Step::Key((*key).to_owned()))
+            .collect();
+        regions(&document, &path)
+            .into_iter()
+            .map(|range| text[range].to_owned())
+            .collect()
     }
 
     #[test]
     fn an_entry_in_several_tables() {
         let text = "[s.a]\nc = 1\n\n[s.a.env]\nK = 2 # x\n[s.b]\nc = 3\n[s.a.more]\nz = 4\n";
-        assert_eq!(pieces(text, &["s", "a"]), ["[s.a]\nc = 1\n\n[s.a.env]\nK = 2", "[s.a.more]\nz = 4"]);
+        assert_eq!(
+            pieces(text, &["s", "a"]),
+            ["[s.a]\nc = 1\n\n[s.a.env]\nK = 2", "[s.a.more]\nz = 4"]
+        );
         assert_eq!(pieces(text, &["s", "b"]), ["[s.b]\nc = 3"]);
     }
 

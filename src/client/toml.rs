@@ -13,7 +13,10 @@ pub(super) fn parse(text: &str) -> Result<Node, Refused> {
         format: Format::Toml,
         line: line_of(text, error.span().map_or(0, |span| span.start)),
     })?;
-    Ok(Node { span: 0..text.len(), value: Value::Map(members(table.get_ref())) })
+    Ok(Node {
+        span: 0..text.len(),
+        value: Value::Map(members(table.get_ref())),
+    })
 }
 
 fn members(table: &DeTable<'_>) -> Vec<Member> {
@@ -22,7 +25,10 @@ fn members(table: &DeTable<'_>) -> Vec<Member> {
         .map(|(key, value)| Member {
             key: key.get_ref().to_string(),
             key_span: key.span(),
-            node: Node { span: value.span(), value: node(value.get_ref()) },
+            node: Node {
+                span: value.span(),
+                value: node(value.get_ref()),
+            },
         })
         .collect();
     members.sort_by_key(|member| member.key_span.start);
@@ -33,7 +39,13 @@ fn node(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Array(array) => Value::List(
-            array.iter().map(|item| Node { span: item.span(), value: node(item.get_ref()) }).collect(),
+            array
+                .iter()
+                .map(|item| Node {
+                    span: item.span(),
+                    value: node(item.get_ref()),
+                })
+                .collect(),
         ),
         DeValue::Table(table) => Value::Map(members(table)),
         _ => Value::Other,
@@ -50,9 +62,27 @@ mod tests {
         let root = parse(text).unwrap();
         let servers = root.get("s").unwrap();
         assert_eq!(servers.map().len(), 3);
-        assert_eq!(&text[servers.get("a").unwrap().get("command").unwrap().span.clone()], "\"x\"");
-        assert_eq!(&text[servers.get("b").unwrap().span.clone()], "{ command = \"y\" }");
-        assert!(matches!(parse("a = 1\na = 2").unwrap_err(), Refused::Broken { line: 2, .. }));
-        assert!(matches!(parse("a = \n").unwrap_err(), Refused::Broken { line: 1, .. }));
+        assert_eq!(
+            &text[servers
+                .get("a")
+                .unwrap()
+                .get("command")
+                .unwrap()
+                .span
+                .clone()],
+            "\"x\""
+        );
+        assert_eq!(
+            &text[servers.get("b").unwrap().span.clone()],
+            "{ command = \"y\" }"
+        );
+        assert!(matches!(
+            parse("a = 1\na = 2").unwrap_err(),
+            Refused::Broken { line: 2, .. }
+        ));
+        assert!(matches!(
+            parse("a = \n").unwrap_err(),
+            Refused::Broken { line: 1, .. }
+        ));
     }
 }

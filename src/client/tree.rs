@@ -68,9 +68,18 @@ pub enum Refused {
     TooLarge,
     /// It is not valid; the line is counted from 1. The parser's own words are left out, because
     /// they may repeat the text.
-    Broken { format: Format, line: usize },
+    Broken {
+        format: Format,
+        line: usize,
+    },
+    /// An anchor, an alias or a second document: a change in one place would be one in all.
+    Shared {
+        line: usize,
+    },
     /// A key stands twice, and programs differ in which one they take.
-    Duplicate { line: usize },
+    Duplicate {
+        line: usize,
+    },
 }
 
 impl fmt::Display for Refused {
@@ -80,8 +89,17 @@ impl fmt::Display for Refused {
             Self::NotUtf8 => f.write_str("it is not UTF-8"),
             Self::TooLarge => f.write_str("it is larger than 16 MiB"),
             Self::Broken { format, line } => write!(f, "it is not valid {format}: line {line}"),
+            Self::Shared { line } => {
+                write!(
+                    f,
+                    "line {line} has an anchor, an alias or another document, which are not edited"
+                )
+            }
             Self::Duplicate { line } => {
-                write!(f, "line {line} repeats a key, and programs differ in which one they take")
+                write!(
+                    f,
+                    "line {line} repeats a key, and programs differ in which one they take"
+                )
             }
         }
     }
@@ -103,7 +121,10 @@ const BYTES_MAX: usize = 16 << 20;
 impl Document {
     /// Reads a file of a known format.
     pub fn read(format: Format, bytes: Vec<u8>) -> Result<Self, Refused> {
-        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || bytes.contains(&0) {
+        if bytes.starts_with(&[0xff, 0xfe])
+            || bytes.starts_with(&[0xfe, 0xff])
+            || bytes.contains(&0)
+        {
             return Err(Refused::Utf16);
         }
         if bytes.len() > BYTES_MAX {
@@ -136,7 +157,9 @@ impl Document {
         if ends(&[".json", ".jsonc", ".json5", ".code-workspace"]) {
             return Self::read(Format::Json, bytes);
         }
-        let first = bytes.iter().find(|b| !b.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(b));
+        let first = bytes
+            .iter()
+            .find(|b| !b.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(b));
         if matches!(first, Some(b'{' | b'/')) {
             return Self::read(Format::Json, bytes);
         }
@@ -189,7 +212,10 @@ impl Node {
     }
 
     pub fn get(&self, key: &str) -> Option<&Self> {
-        self.map().iter().find(|member| member.key == key).map(|member| &member.node)
+        self.map()
+            .iter()
+            .find(|member| member.key == key)
+            .map(|member| &member.node)
     }
 
     /// Whether two values mean the same, however they are written.
@@ -230,8 +256,11 @@ impl Node {
 
 /// The number of the line that a byte stands in, from 1.
 pub(super) fn line_of(text: &str, at: usize) -> usize {
-    let before = text.as_bytes().get(..at.min(text.len())).unwrap_or_default();
-    1 + before.iter().filter(|b| **b == b'\n').count()
+    let before = text
+        .as_bytes()
+        .get(..at.min(text.len()))
+        .unwrap_or_default();
+    1 + memchr::memchr_iter(b'\n', before).count()
 }
 
 /// A text as a string literal, which is the same in all three formats.

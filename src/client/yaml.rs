@@ -12,18 +12,25 @@ const DEPTH_MAX: usize = 64;
 
 /// Reads a text.
 pub(super) fn parse(text: &str) -> Result<Node, Refused> {
-    let mut reader = Reader { text, offsets: offsets(text), events: Parser::new_from_str(text) };
+    let mut reader = Reader {
+        text,
+        offsets: offsets(text),
+        events: Parser::new_from_str(text),
+    };
     let mut root = None;
     loop {
         let (event, span) = reader.next()?;
         match event {
             Event::StreamEnd => break,
             Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
-            _ if root.is_some() => return Err(reader.broken(&span)),
+            _ if root.is_some() => return Err(reader.shared(&span)),
             event => root = Some(reader.node(event, &span, 0)?),
         }
     }
-    Ok(root.unwrap_or(Node { span: 0..0, value: Value::Map(Vec::new()) }))
+    Ok(root.unwrap_or(Node {
+        span: 0..0,
+        value: Value::Map(Vec::new()),
+    }))
 }
 
 struct Reader<'a> {
@@ -37,15 +44,24 @@ fn offsets(text: &str) -> Vec<usize> {
     if text.is_ascii() {
         return Vec::new();
     }
-    text.char_indices().map(|(at, _)| at).chain(Some(text.len())).collect()
+    text.char_indices()
+        .map(|(at, _)| at)
+        .chain(Some(text.len()))
+        .collect()
 }
 
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<(Event<'a>, Span), Refused> {
         match self.events.next() {
             Some(Ok(next)) => Ok(next),
-            Some(Err(error)) => Err(Refused::Broken { format: Format::Yaml, line: error.marker().line() }),
-            None => Err(Refused::Broken { format: Format::Yaml, line: line_of(self.text, self.text.len()) }),
+            Some(Err(error)) => Err(Refused::Broken {
+                format: Format::Yaml,
+                line: error.marker().line(),
+            }),
+            None => Err(Refused::Broken {
+                format: Format::Yaml,
+                line: line_of(self.text, self.text.len()),
+            }),
         }
     }
 
@@ -57,7 +73,10 @@ impl<'a> Reader<'a> {
     }
 
     fn broken(&self, span: &Span) -> Refused {
-        Refused::Broken { format: Format::Yaml, line: line_of(self.text, self.byte(span.start.index())) }
+        Refused::Broken {
+            format: Format::Yaml,
+            line: line_of(self.text, self.byte(span.start.index())),
+        }
     }
 
     fn node(&mut self, event: Event<'a>, span: &Span, depth: usize) -> Result<Node, Refused> {
@@ -71,12 +90,25 @@ impl<'a> Reader<'a> {
                 let raw = self.text.get(start..end).unwrap_or_default();
                 let end = start + raw.trim_end().len();
                 let plain = style == ScalarStyle::Plain && is_other(&value);
-                let value = if plain || tag.is_some() { Value::Other } else { Value::Text(value.into_owned()) };
-                Ok(Node { span: start..end, value })
+                let value = if plain || tag.is_some() {
+                    Value::Other
+                } else {
+                    Value::Text(value.into_owned())
+                };
+                Ok(Node {
+                    span: start..end,
+                    value,
+                })
             }
             Event::SequenceStart(0, _) => self.sequence(start, depth),
             Event::MappingStart(0, _) => self.mapping(start, depth),
-            _ => Err(self.broken(span)),
+            _ => Err(self.shared(span)),
+        }
+    }
+
+    fn shared(&self, span: &Span) -> Refused {
+        Refused::Shared {
+            line: line_of(self.text, self.byte(span.start.index())),
         }
     }
 
@@ -86,9 +118,20 @@ impl<'a> Reader<'a> {
         loop {
             let (event, span) = self.next()?;
             if event == Event::SequenceEnd {
-                let end = if flow { self.byte(span.end.index()) } else { list.last().map_or(start, |n| n.span.end) };
-                let first = if flow { start } else { list.first().map_or(start, |n| n.span.start) };
-                return Ok(Node { span: first..end, value: Value::List(list) });
+                let end = if flow {
+                    self.byte(span.end.index())
+                } else {
+                    list.last().map_or(start, |n| n.span.end)
+                };
+                let first = if flow {
+                    start
+                } else {
+                    list.first().map_or(start, |n| n.span.start)
+                };
+                return Ok(Node {
+                    span: first..end,
+                    value: Value::List(list),
+                });
             }
             list.push(self.node(event, &span, depth + 1)?);
         }
@@ -101,31 +144,59 @@ impl<'a> Reader<'a> {
             let (event, span) = self.next()?;
             let key = match event {
                 Event::MappingEnd => {
-                    let end = if flow { self.byte(span.end.index()) } else { map.last().map_or(start, |m| m.node.span.end) };
-                    let first = if flow { start } else { map.first().map_or(start, |m| m.key_span.start) };
-                    return Ok(Node { span: first..end, value: Value::Map(map) });
+                    let end = if flow {
+                        self.byte(span.end.index())
+                    } else {
+                        map.last().map_or(start, |m| m.node.span.end)
+                    };
+                    let first = if flow {
+                        start
+                    } else {
+                        map.first().map_or(start, |m| m.key_span.start)
+                    };
+                    return Ok(Node {
+                        span: first..end,
+                        value: Value::Map(map),
+                    });
                 }
                 Event::Scalar(ref key, _, 0, _) => key.to_string(),
-                _ => return Err(self.broken(&span)),
+                _ => return Err(self.shared(&span)),
             };
             let key_span = self.byte(span.start.index())..self.byte(span.end.index());
             if map.iter().any(|member| member.key == key) {
-                return Err(Refused::Duplicate { line: line_of(self.text, key_span.start) });
+                return Err(Refused::Duplicate {
+                    line: line_of(self.text, key_span.start),
+                });
             }
             let (event, span) = self.next()?;
             let mut node = self.node(event, &span, depth + 1)?;
             if node.span.is_empty() && node.span.start < key_span.end {
                 node.span = key_span.end..key_span.end;
             }
-            map.push(Member { key, key_span, node });
+            map.push(Member {
+                key,
+                key_span,
+                node,
+            });
         }
     }
 }
 
 /// Whether a plain word is a number, a boolean or null.
 fn is_other(text: &str) -> bool {
-    matches!(text, "" | "~" | "null" | "Null" | "NULL" | "true" | "True" | "TRUE" | "false" | "False" | "FALSE")
-        || (text.parse::<f64>().is_ok() && text.bytes().any(|b| b.is_ascii_digit()))
+    matches!(
+        text,
+        "" | "~"
+            | "null"
+            | "Null"
+            | "NULL"
+            | "true"
+            | "True"
+            | "TRUE"
+            | "false"
+            | "False"
+            | "FALSE"
+    ) || (text.parse::<f64>().is_ok() && text.bytes().any(|b| b.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -134,10 +205,14 @@ mod tests {
 
     #[test]
     fn blocks_and_flows() {
-        let text = "é: 1\nx:\n  args:\n    - -y\n    - \"b c\"\n  env: {A: b}\n  n:\nlast: word # c\n";
+        let text =
+            "é: 1\nx:\n  args:\n    - -y\n    - \"b c\"\n  env: {A: b}\n  n:\nlast: word # c\n";
         let root = parse(text).unwrap();
         let x = root.get("x").unwrap();
-        assert_eq!(&text[x.get("args").unwrap().span.clone()], "-y\n    - \"b c\"");
+        assert_eq!(
+            &text[x.get("args").unwrap().span.clone()],
+            "-y\n    - \"b c\""
+        );
         assert_eq!(&text[x.get("env").unwrap().span.clone()], "{A: b}");
         assert_eq!(&text[root.get("last").unwrap().span.clone()], "word");
         assert_eq!(root.get("last").unwrap().text(), Some("word"));
@@ -145,9 +220,21 @@ mod tests {
 
     #[test]
     fn refused() {
-        assert!(matches!(parse("a: 1\na: 2\n").unwrap_err(), Refused::Duplicate { line: 2 }));
-        for bad in ["a: &x {b: 1}\nc: *x\n", "a: [\n", "a: b: c\n", "--- 1\n--- 2\n", "? [a]\n: b\n"] {
-            assert!(matches!(parse(bad).unwrap_err(), Refused::Broken { .. }), "{bad}");
+        assert!(matches!(
+            parse("a: 1\na: 2\n").unwrap_err(),
+            Refused::Duplicate { line: 2 }
+        ));
+        for bad in ["a: [\n", "a: b: c\n"] {
+            assert!(
+                matches!(parse(bad).unwrap_err(), Refused::Broken { .. }),
+                "{bad}"
+            );
+        }
+        for bad in ["a: &x {b: 1}\nc: *x\n", "--- 1\n--- 2\n", "? [a]\n: b\n"] {
+            assert!(
+                matches!(parse(bad).unwrap_err(), Refused::Shared { .. }),
+                "{bad}"
+            );
         }
     }
 }

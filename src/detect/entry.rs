@@ -20,14 +20,28 @@ pub fn entry<'a>(entry: &'a Entry) -> Vec<Judged<'a>> {
     let words = entry.words.iter().zip(arguments(&texts)).enumerate();
     let mut judged: Vec<Judged<'a>> = words
         .map(|(index, (word, verdict))| {
-            let slot = if index == 0 { Slot::Command } else { Slot::Argument };
-            Judged { slot, index, word, verdict }
+            let slot = if index == 0 {
+                Slot::Command
+            } else {
+                Slot::Argument
+            };
+            Judged {
+                slot,
+                index,
+                word,
+                verdict,
+            }
         })
         .collect();
     let mut named = |words: &'a [Word], slot: fn(&'a str) -> Slot<'a>| {
         judged.extend(words.iter().map(|word| {
             let slot = slot(&word.name);
-            Judged { slot, index: 0, word, verdict: value(slot, &word.text) }
+            Judged {
+                slot,
+                index: 0,
+                word,
+                verdict: value(slot, &word.text),
+            }
         }));
     };
     named(&entry.env, Slot::Env);

@@ -49,7 +49,10 @@ fn collect(text: &str, at: usize, found: &mut Vec<Part>, depth: u8) {
     if matches!(open, Some(b'{' | b'[')) && json(text, at, found, depth) {
         return;
     }
-    if let Some((name, range)) = scheme(text).or_else(|| header(text)).or_else(|| assignment(text)) {
+    if let Some((name, range)) = scheme(text)
+        .or_else(|| header(text))
+        .or_else(|| assignment(text))
+    {
         named(&name, text, range, at, found, depth);
         return;
     }
@@ -64,10 +67,19 @@ fn collect(text: &str, at: usize, found: &mut Vec<Part>, depth: u8) {
 fn named(name: &str, text: &str, range: Range<usize>, at: usize, found: &mut Vec<Part>, depth: u8) {
     let range = unquoted(text, range);
     let before = found.len();
-    collect(text.get(range.clone()).unwrap_or_default(), at + range.start, found, depth + 1);
+    collect(
+        text.get(range.clone()).unwrap_or_default(),
+        at + range.start,
+        found,
+        depth + 1,
+    );
     if found.len() == before {
         let range = at + range.start..at + range.end;
-        found.push(Part { range, name: name.to_owned(), kind: Kind::Named });
+        found.push(Part {
+            range,
+            name: name.to_owned(),
+            kind: Kind::Named,
+        });
     }
 }
 
@@ -83,7 +95,9 @@ fn unquoted(text: &str, range: Range<usize>) -> Range<usize> {
 
 /// `Bearer X`, `Basic X`, `token X`: the word of an `Authorization` header.
 fn scheme(text: &str) -> Option<(String, Range<usize>)> {
-    const WORDS: &[&str] = &["bearer ", "basic ", "token ", "apikey ", "api-key ", "bot ", "key ", "digest "];
+    const WORDS: &[&str] = &[
+        "bearer ", "basic ", "token ", "apikey ", "api-key ", "bot ", "key ", "digest ",
+    ];
     let head = text.get(..text.len().min(8))?.to_ascii_lowercase();
     let word = WORDS.iter().find(|word| head.starts_with(**word))?;
     let rest = text.get(word.len()..)?;
@@ -98,12 +112,16 @@ fn header(text: &str) -> Option<(String, Range<usize>)> {
     let colon = text.find(':')?;
     let name = text.get(..colon)?;
     let rest = text.get(colon + 1..)?;
-    let is_name = name.len() > 2 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let is_name = name.len() > 2
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     let start = colon + 1 + (rest.len() - rest.trim_start().len());
     let end = text.trim_end().len();
     let known = matches!(promise(name), Promise::Token | Promise::Password)
         || name.to_ascii_lowercase().starts_with("x-");
-    (is_name && known && !rest.starts_with("//") && start < end).then(|| (name.to_owned(), start..end))
+    (is_name && known && !rest.starts_with("//") && start < end)
+        .then(|| (name.to_owned(), start..end))
 }
 
 /// `NAME=value`, `--flag=value`, `--env.NAME=value`.
@@ -112,14 +130,27 @@ fn assignment(text: &str) -> Option<(String, Range<usize>)> {
     let name = text.get(..equal)?;
     let rest = text.get(equal + 1..)?;
     let plain = name.trim_start_matches('-');
-    let is_name = plain.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
-        && plain.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:".contains(&b));
-    let upper = plain.len() > 2 && plain.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    let is_name = plain
+        .bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+        && plain
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_-.:".contains(&b));
+    let upper = plain.len() > 2
+        && plain
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
         && plain.contains('_');
-    let means = name.starts_with('-') || upper || matches!(promise(plain), Promise::Token | Promise::Password);
+    let means = name.starts_with('-')
+        || upper
+        || matches!(promise(plain), Promise::Token | Promise::Password);
     // `a=1;b=2` are pairs, and a quoted value may hold anything.
-    let one = rest.starts_with(['"', '\'', '{']) || !(rest.contains(';') && rest.contains('='))
-        && (name.starts_with('-') || !rest.contains(char::is_whitespace) || upper && !rest.contains('='));
+    let one = rest.starts_with(['"', '\'', '{'])
+        || !(rest.contains(';') && rest.contains('='))
+            && (name.starts_with('-')
+                || !rest.contains(char::is_whitespace)
+                || upper && !rest.contains('='));
     let some = !rest.is_empty() && !rest.starts_with('=');
     (is_name && means && one && some).then(|| (plain.to_owned(), equal + 1..text.len()))
 }
@@ -135,7 +166,11 @@ fn pairs(text: &str, from: usize, at: usize, found: &mut Vec<Part>) {
         {
             let range = unquoted(text, start + name.len() + 1..start + body.len());
             let range = at + range.start..at + range.end;
-            found.push(Part { range, name: name.trim().to_owned(), kind: Kind::Named });
+            found.push(Part {
+                range,
+                name: name.trim().to_owned(),
+                kind: Kind::Named,
+            });
         }
         start += pair.len();
     }
@@ -144,20 +179,33 @@ fn pairs(text: &str, from: usize, at: usize, found: &mut Vec<Part>) {
 /// The user part, the path and the query of each URL in a text.
 fn url(text: &str, at: usize, found: &mut Vec<Part>) {
     let mut from = 0;
-    while let Some(colon) = text.get(from..).and_then(|rest| rest.find("://")).map(|n| n + from) {
+    while let Some(colon) = text
+        .get(from..)
+        .and_then(|rest| rest.find("://"))
+        .map(|n| n + from)
+    {
         let start = colon + 3;
         let rest = text.get(start..).unwrap_or_default();
-        let end = start + rest.find([' ', '"', '\'', '\n', '<', '>']).unwrap_or(rest.len());
+        let end = start
+            + rest
+                .find([' ', '"', '\'', '\n', '<', '>'])
+                .unwrap_or(rest.len());
         let whole = text.get(start..end).unwrap_or_default();
         let host_end = start + authority(whole);
         let authority = text.get(start..host_end).unwrap_or_default();
         if let Some(sign) = authority.rfind('@') {
             let user = authority.get(..sign).unwrap_or_default();
-            let (name, range) = user.find(':').map_or(("user", start..start + sign), |colon| {
-                ("password", start + colon + 1..start + sign)
-            });
+            let (name, range) = user
+                .find(':')
+                .map_or(("user", start..start + sign), |colon| {
+                    ("password", start + colon + 1..start + sign)
+                });
             let range = at + range.start..at + range.end;
-            found.push(Part { range, name: name.to_owned(), kind: Kind::Userinfo });
+            found.push(Part {
+                range,
+                name: name.to_owned(),
+                kind: Kind::Userinfo,
+            });
         }
         let tail = text.get(host_end..end).unwrap_or_default();
         let path = tail.find(['?', '#', ';']).unwrap_or(tail.len());
@@ -165,11 +213,20 @@ fn url(text: &str, at: usize, found: &mut Vec<Part>) {
         for piece in tail.get(..path).unwrap_or_default().split('/') {
             if piece.len() >= 22 {
                 let range = at + offset..at + offset + piece.len();
-                found.push(Part { range, name: String::new(), kind: Kind::Segment });
+                found.push(Part {
+                    range,
+                    name: String::new(),
+                    kind: Kind::Segment,
+                });
             }
             offset += piece.len() + 1;
         }
-        pairs(text.get(..end).unwrap_or_default(), host_end + path, at, found);
+        pairs(
+            text.get(..end).unwrap_or_default(),
+            host_end + path,
+            at,
+            found,
+        );
         from = end.max(start);
     }
 }
@@ -178,7 +235,9 @@ fn url(text: &str, at: usize, found: &mut Vec<Part>) {
 fn authority(whole: &str) -> usize {
     let end = whole.find(['/', '?', '#']).unwrap_or(whole.len());
     let head = whole.get(..end).unwrap_or_default();
-    let port = head.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit() || b == b','));
+    let port = head
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit() || b == b','));
     if head.contains('@') || !head.contains(':') || port {
         return end;
     }
@@ -200,7 +259,9 @@ fn json(text: &str, at: usize, found: &mut Vec<Part>, depth: u8) -> bool {
     ) else {
         return false;
     };
-    let Some(value) = parsed.value else { return false };
+    let Some(value) = parsed.value else {
+        return false;
+    };
     strings("", &value, text, at, found, depth);
     true
 }
@@ -214,7 +275,14 @@ fn strings(name: &str, value: &Value<'_>, text: &str, at: usize, found: &mut Vec
         }
         Value::Object(object) => {
             for property in &object.properties {
-                strings(property.name.as_str(), &property.value, text, at, found, depth);
+                strings(
+                    property.name.as_str(),
+                    &property.value,
+                    text,
+                    at,
+                    found,
+                    depth,
+                );
             }
         }
         Value::Array(array) => {
@@ -233,8 +301,10 @@ mod tests {
     #[track_caller]
     fn case(text: &str, expected: &[(&str, &str)]) {
         let found: Vec<_> = parts(text);
-        let found: Vec<_> =
-            found.iter().map(|part| (part.name.as_str(), &text[part.range.clone()])).collect();
+        let found: Vec<_> = found
+            .iter()
+            .map(|part| (part.name.as_str(), &text[part.range.clone()]))
+            .collect();
         assert_eq!(found, expected, "{text}");
     }
 
@@ -247,15 +317,27 @@ mod tests {
         case("--api-key=abc", &[("api-key", "abc")]);
         case("--env.TOKEN=abc", &[("env.TOKEN", "abc")]);
         case("API_KEY=\"abc\"", &[("API_KEY", "abc")]);
-        case("postgres://u:p@h:1/db?sslmode=on", &[("password", "p"), ("sslmode", "on")]);
+        case(
+            "postgres://u:p@h:1/db?sslmode=on",
+            &[("password", "p"), ("sslmode", "on")],
+        );
         case("postgres://u:p/w@h/db", &[("password", "p/w")]);
         case("https://tok@h/x", &[("user", "tok")]);
         case("https://h/x?key=a&b=c", &[("key", "a"), ("b", "c")]);
-        case("Server=h;Password=p;", &[("Server", "h"), ("Password", "p")]);
-        case("{\"Authorization\": \"Bearer abc\"}", &[("authorization", "abc")]);
+        case(
+            "Server=h;Password=p;",
+            &[("Server", "h"), ("Password", "p")],
+        );
+        case(
+            "{\"Authorization\": \"Bearer abc\"}",
+            &[("authorization", "abc")],
+        );
         case("{\"a\": {\"key\": \"v\"}}", &[("key", "v")]);
         case("dGVzdA==", &[]);
         case("http://localhost:8080/sse", &[]);
-        case("jdbc:mariadb://h:3306/db?user=a&password=b", &[("user", "a"), ("password", "b")]);
+        case(
+            "jdbc:mariadb://h:3306/db?user=a&password=b",
+            &[("user", "a"), ("password", "b")],
+        );
     }
 }

@@ -67,9 +67,7 @@ pub fn value(slot: Slot<'_>, text: &str) -> Verdict {
     match slot {
         Slot::Env(name) | Slot::Header(name) | Slot::Setting(name) => whole(name, text),
         Slot::Url => whole("", text),
-        Slot::Command | Slot::Argument => {
-            arguments(&[text]).pop().unwrap_or(Verdict::Nothing)
-        }
+        Slot::Command | Slot::Argument => arguments(&[text]).pop().unwrap_or(Verdict::Nothing),
     }
 }
 
@@ -80,7 +78,11 @@ pub fn arguments<S: AsRef<str>>(arguments: &[S]) -> Vec<Verdict> {
     let database = all.iter().any(|text| is_database(text));
     let mut verdicts = Vec::with_capacity(all.len());
     for (n, text) in all.iter().enumerate() {
-        let before = n.checked_sub(1).and_then(|n| all.get(n)).copied().unwrap_or_default();
+        let before = n
+            .checked_sub(1)
+            .and_then(|n| all.get(n))
+            .copied()
+            .unwrap_or_default();
         verdicts.push(argument(before, text, database));
     }
     verdicts
@@ -91,10 +93,21 @@ fn argument(before: &str, text: &str, database: bool) -> Verdict {
         return verdict;
     }
     let flag = before.starts_with('-') && !before.contains('=') && !text.starts_with('-');
-    let name = if database && matches!(before, "-p" | "--pass") { "password" } else { before };
-    let name = if flag { name.trim_start_matches('-') } else { "" };
+    let name = if database && matches!(before, "-p" | "--pass") {
+        "password"
+    } else {
+        before
+    };
+    let name = if flag {
+        name.trim_start_matches('-')
+    } else {
+        ""
+    };
     let verdict = whole(name, text);
-    if verdict == Verdict::Nothing && text.contains(' ') && !text.trim_start().starts_with(['{', '[']) {
+    if verdict == Verdict::Nothing
+        && text.contains(' ')
+        && !text.trim_start().starts_with(['{', '['])
+    {
         return words(text);
     }
     verdict
@@ -126,20 +139,34 @@ fn words(text: &str) -> Verdict {
 /// Programs whose `-p` is a password.
 fn is_database(text: &str) -> bool {
     let name = text.rsplit(['/', '\\']).next().unwrap_or(text);
-    name == "sshpass" || ["mysql", "mariadb", "mongo", "jdbc", "redis-cli"].iter().any(|word| text.contains(word))
+    name == "sshpass"
+        || ["mysql", "mariadb", "mongo", "jdbc", "redis-cli"]
+            .iter()
+            .any(|word| text.contains(word))
 }
 
 /// `-pPASSWORD` in one word.
 fn glued(text: &str) -> Option<Verdict> {
     let rest = text.strip_prefix("-p")?;
-    let mixed = rest.bytes().any(|b| b.is_ascii_digit()) && rest.bytes().any(|b| b.is_ascii_alphabetic())
+    let mixed = rest.bytes().any(|b| b.is_ascii_digit())
+        && rest.bytes().any(|b| b.is_ascii_alphabetic())
         || rest.bytes().any(|b| b.is_ascii_uppercase());
     let password = rest.len() >= 6 && mixed && !rest.starts_with('=') && !reference::holds(rest);
-    password.then(|| Verdict::Secret(vec![part(2..text.len(), "password", "password behind `-p`")]))
+    password.then(|| {
+        Verdict::Secret(vec![part(
+            2..text.len(),
+            "password",
+            "password behind `-p`",
+        )])
+    })
 }
 
 fn part(range: Range<usize>, name: &str, why: &'static str) -> Part {
-    Part { range, name: name.to_owned(), why }
+    Part {
+        range,
+        name: name.to_owned(),
+        why,
+    }
 }
 
 /// Judges a value by its parts, its name and its looks.
@@ -184,7 +211,11 @@ fn whole(name: &str, text: &str) -> Verdict {
     if !found.is_empty() {
         return Verdict::Secret(found);
     }
-    if reference::holds(text) { Verdict::Reference } else { best }
+    if reference::holds(text) {
+        Verdict::Reference
+    } else {
+        best
+    }
 }
 
 /// A part is promised what its own name says, or what the whole is called if it says nothing.
@@ -193,7 +224,7 @@ fn promise_of(outer: &str, inner: &inside::Part) -> Promise {
         inside::Kind::Userinfo if inner.name == "password" => Promise::Password,
         inside::Kind::Userinfo | inside::Kind::Segment => Promise::Unknown,
         inside::Kind::Named => match promise(&inner.name) {
-            Promise::Unknown if inner.name.is_empty() => promise(outer),
+            Promise::Unknown => promise(outer),
             promised => promised,
         },
     }
@@ -220,18 +251,37 @@ fn judge(promised: Promise, text: &str, context: &str, kind: inside::Kind) -> Ve
     }
     let known = shapes::find(text);
     if placeholder::is_placeholder(text) {
-        return if known.is_empty() && promised == Promise::Other { Verdict::Nothing } else { Verdict::Placeholder };
+        return if known.is_empty() && promised == Promise::Other {
+            Verdict::Nothing
+        } else {
+            Verdict::Placeholder
+        };
     }
     if let [first] = known.as_slice() {
         // A token that is the whole value, or all of it but a little punctuation.
         let all = first.range.len() + 4 >= text.len() && !text.contains(char::is_whitespace);
-        return Verdict::Secret(vec![part(if all { 0..text.len() } else { first.range.clone() }, "", first.name)]);
+        return Verdict::Secret(vec![part(
+            if all {
+                0..text.len()
+            } else {
+                first.range.clone()
+            },
+            "",
+            first.name,
+        )]);
     }
     if !known.is_empty() {
-        return Verdict::Secret(known.into_iter().map(|k| part(k.range, "", k.name)).collect());
+        return Verdict::Secret(
+            known
+                .into_iter()
+                .map(|k| part(k.range, "", k.name))
+                .collect(),
+        );
     }
     match (promised, kind) {
-        (Promise::Password, inside::Kind::Userinfo) if is_default(text, context) => Verdict::Nothing,
+        (Promise::Password, inside::Kind::Userinfo) if is_default(text, context) => {
+            Verdict::Nothing
+        }
         (Promise::Password, _) if is_password(text) => secret("password"),
         (Promise::Token, _) if random::is_machine_made(text) => secret("named as a secret"),
         (Promise::Unknown, _) if random::is_random(text) => secret("random text"),
@@ -240,13 +290,24 @@ fn judge(promised: Promise, text: &str, context: &str, kind: inside::Kind) -> Ve
 }
 
 fn is_password(text: &str) -> bool {
-    text.len() >= 4 && !random::is_plain(text) && !(text.contains("://") || text.split_whitespace().count() > 6)
+    text.len() >= 4
+        && !random::is_plain(text)
+        && !(text.contains("://") || text.split_whitespace().count() > 6)
 }
 
 /// `postgres:postgres@localhost`: what everybody knows, on a machine that nobody else reaches.
 fn is_default(text: &str, context: &str) -> bool {
-    const DEFAULTS: &[&str] = &["postgres", "root", "admin", "guest", "user", "mysql", "neo4j", "default", "test"];
-    const LOCAL: &[&str] = &["@localhost", "@127.0.0.1", "@[::1]", "@host.docker.internal", "@db:", "@postgres:"];
+    const DEFAULTS: &[&str] = &[
+        "postgres", "root", "admin", "guest", "user", "mysql", "neo4j", "default", "test",
+    ];
+    const LOCAL: &[&str] = &[
+        "@localhost",
+        "@127.0.0.1",
+        "@[::1]",
+        "@host.docker.internal",
+        "@db:",
+        "@postgres:",
+    ];
     DEFAULTS.contains(&text) && LOCAL.iter().any(|host| context.contains(host))
 }
 

@@ -16,41 +16,214 @@ pub enum Promise {
     Unknown,
 }
 
-const PASSWORD: &[&str] = &["password", "passwd", "passphrase", "passcode", "pass", "pw", "pwd", "contraseña", "passwort"];
+const PASSWORD: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "pass",
+    "pw",
+    "pwd",
+    "contraseña",
+    "passwort",
+];
 
 const TOKEN: &[&str] = &[
-    "token", "secret", "apikey", "credential", "credentials", "auth", "authorization", "bearer",
-    "cookie", "pat", "jwt", "signature", "authtoken", "accesstoken", "secretkey", "accesskey",
-    "privatekey", "apitoken", "apisecret", "authkey", "sessionid", "webhook",
+    "token",
+    "secret",
+    "apikey",
+    "credential",
+    "credentials",
+    "auth",
+    "authorization",
+    "bearer",
+    "cookie",
+    "pat",
+    "jwt",
+    "signature",
+    "authtoken",
+    "accesstoken",
+    "secretkey",
+    "accesskey",
+    "privatekey",
+    "apitoken",
+    "apisecret",
+    "authkey",
+    "sessionid",
+    "webhook",
 ];
 
 /// Words that make a `key` a secret when they stand before it. Alone, or behind another word, `key`
 /// at the end of a name is one too; these are not.
 const KEY_OTHER: &[&str] = &[
-    "public", "publishable", "primary", "foreign", "sort", "partition", "cache", "project", "issue",
-    "hot", "shortcut", "s3", "object", "lookup", "group", "config", "registry", "row",
+    "public",
+    "publishable",
+    "primary",
+    "foreign",
+    "sort",
+    "partition",
+    "cache",
+    "project",
+    "issue",
+    "hot",
+    "shortcut",
+    "s3",
+    "object",
+    "lookup",
+    "group",
+    "config",
+    "registry",
+    "row",
 ];
 
 /// Last words that say what the value is: not the secret itself.
 const OTHER: &[&str] = &[
-    "id", "ids", "url", "uri", "urls", "endpoint", "base", "path", "paths", "file", "files", "filename", "dir",
-    "directory", "folder", "root", "home", "host", "hostname", "port", "name", "user", "username", "login",
-    "email", "type", "kind", "driver", "limit", "max", "min", "count", "size", "ttl", "expiry", "expires",
-    "expiration", "length", "budget", "mode", "method", "provider", "model", "region", "zone", "format",
-    "header", "prefix", "suffix", "enabled", "disabled", "timeout", "location", "env", "scheme", "algorithm",
-    "version", "store", "storage", "backend", "table", "field", "column", "issuer", "audience", "scope",
-    "scopes", "tokenizer", "tokens", "level", "debug", "domain", "server", "service", "required", "only",
-    "lifetime", "interval", "policy", "strategy", "flow", "client", "account", "org", "organization",
-    "workspace", "team", "project", "tenant", "profile", "context", "schema", "db", "database", "index",
-    "collection", "bucket", "ref", "branch", "tag", "sock", "agent", "redirect", "callback", "rotation",
-    "cmd", "command", "script", "helper", "source", "var", "variable", "vars", "names", "ids", "window",
+    "id",
+    "ids",
+    "url",
+    "uri",
+    "urls",
+    "endpoint",
+    "base",
+    "path",
+    "paths",
+    "file",
+    "files",
+    "filename",
+    "dir",
+    "directory",
+    "folder",
+    "root",
+    "home",
+    "host",
+    "hostname",
+    "port",
+    "name",
+    "user",
+    "username",
+    "login",
+    "email",
+    "type",
+    "kind",
+    "driver",
+    "limit",
+    "max",
+    "min",
+    "count",
+    "size",
+    "ttl",
+    "expiry",
+    "expires",
+    "expiration",
+    "length",
+    "budget",
+    "mode",
+    "method",
+    "provider",
+    "model",
+    "region",
+    "zone",
+    "format",
+    "header",
+    "prefix",
+    "suffix",
+    "enabled",
+    "disabled",
+    "timeout",
+    "location",
+    "env",
+    "scheme",
+    "algorithm",
+    "version",
+    "store",
+    "storage",
+    "backend",
+    "table",
+    "field",
+    "column",
+    "issuer",
+    "audience",
+    "scope",
+    "scopes",
+    "tokenizer",
+    "tokens",
+    "level",
+    "debug",
+    "domain",
+    "server",
+    "service",
+    "required",
+    "only",
+    "lifetime",
+    "interval",
+    "policy",
+    "strategy",
+    "flow",
+    "client",
+    "account",
+    "org",
+    "organization",
+    "workspace",
+    "team",
+    "project",
+    "tenant",
+    "profile",
+    "context",
+    "schema",
+    "db",
+    "database",
+    "index",
+    "collection",
+    "bucket",
+    "ref",
+    "branch",
+    "tag",
+    "sock",
+    "agent",
+    "redirect",
+    "callback",
+    "rotation",
+    "cmd",
+    "command",
+    "script",
+    "helper",
+    "source",
+    "var",
+    "variable",
+    "vars",
+    "names",
+    "ids",
+    "window",
 ];
 
 /// Words that end the name without saying anything: `API_KEY_1`, `TOKEN_PROD`, `KEY_HERE`.
 const EMPTY: &[&str] = &[
-    "prod", "production", "dev", "development", "staging", "test", "live", "default", "value", "new",
-    "old", "backup", "secondary", "personal", "admin", "rw", "ro", "read", "write", "b64", "base64", "json",
-    "string", "str", "text", "header",
+    "prod",
+    "production",
+    "dev",
+    "development",
+    "staging",
+    "test",
+    "live",
+    "default",
+    "value",
+    "new",
+    "old",
+    "backup",
+    "secondary",
+    "personal",
+    "admin",
+    "rw",
+    "ro",
+    "read",
+    "write",
+    "b64",
+    "base64",
+    "json",
+    "string",
+    "str",
+    "text",
+    "header",
 ];
 
 /// What the name of a variable, flag, header or JSON key promises.
@@ -68,32 +241,49 @@ pub fn promise(name: &str) -> Promise {
         }
         rest = before;
     }
-    let Some((last, before)) = rest.split_last() else { return Promise::Unknown };
+    let Some((last, before)) = rest.split_last() else {
+        return Promise::Unknown;
+    };
     let last = last.as_str();
     let previous = before.last().map_or("", String::as_str);
     if PASSWORD.contains(&last) {
         return Promise::Password;
     }
     if last == "key" || last == "keys" {
-        return if KEY_OTHER.contains(&previous) { Promise::Other } else { Promise::Token };
+        return if KEY_OTHER.contains(&previous) {
+            Promise::Other
+        } else {
+            Promise::Token
+        };
     }
     if TOKEN.contains(&last) {
-        return if previous == "public" { Promise::Other } else { Promise::Token };
+        return if previous == "public" {
+            Promise::Other
+        } else {
+            Promise::Token
+        };
     }
     if OTHER.contains(&last) {
         return Promise::Other;
     }
     // `SECRET_ACCESS_KEY_FOR_X`, `TOKEN_OF_BOT`, `APIKEY2`: a strong word anywhere.
-    let strong = |word: &String| ["password", "passwd", "secret", "apikey"].contains(&word.as_str());
-    if rest.iter().any(strong) || glued(last) { Promise::Token } else { Promise::Unknown }
+    let strong =
+        |word: &String| ["password", "passwd", "secret", "apikey"].contains(&word.as_str());
+    if rest.iter().any(strong) || glued(last) {
+        Promise::Token
+    } else {
+        Promise::Unknown
+    }
 }
 
 /// Names whose words are not parted: `MYAPIKEY`, `GITHUBTOKEN`, `dbpassword`.
 fn glued(word: &str) -> bool {
     word.len() > 6
-        && ["apikey", "apitoken", "token", "secret", "password", "passwd"]
-            .iter()
-            .any(|end| word.ends_with(end))
+        && [
+            "apikey", "apitoken", "token", "secret", "password", "passwd",
+        ]
+        .iter()
+        .any(|end| word.ends_with(end))
 }
 
 /// The words of a name, in lower case: parted by `_`, `-`, `.`, blanks, and by `camelCase`.

@@ -8,28 +8,157 @@ use super::names;
 
 /// A value that is one of these and nothing else.
 const WHOLE: &[&str] = &[
-    "none", "null", "nil", "undefined", "n/a", "na", "tbd", "todo", "fixme", "test", "testing", "dummy", "fake",
-    "example", "sample", "placeholder", "changeme", "change-me", "change_me", "changeit", "secret", "password",
-    "passwd", "token", "key", "apikey", "api_key", "api-key", "value", "string", "foo", "bar", "foobar", "hunter2",
-    "redacted", "removed", "hidden", "masked", "optional", "required", "your-key", "...", "…", "-", "***", "abc", "abc123",
-    "123", "1234", "12345", "123456", "12345678", "123456789", "1234567890", "xyz", "unset", "empty", "demo", "dev",
+    "none",
+    "null",
+    "nil",
+    "undefined",
+    "n/a",
+    "na",
+    "tbd",
+    "todo",
+    "fixme",
+    "test",
+    "testing",
+    "dummy",
+    "fake",
+    "example",
+    "sample",
+    "placeholder",
+    "changeme",
+    "change-me",
+    "change_me",
+    "changeit",
+    "secret",
+    "password",
+    "passwd",
+    "token",
+    "key",
+    "apikey",
+    "api_key",
+    "api-key",
+    "value",
+    "string",
+    "foo",
+    "bar",
+    "foobar",
+    "hunter2",
+    "redacted",
+    "removed",
+    "hidden",
+    "masked",
+    "optional",
+    "required",
+    "your-key",
+    "...",
+    "…",
+    "-",
+    "***",
+    "abc",
+    "abc123",
+    "123",
+    "1234",
+    "12345",
+    "123456",
+    "12345678",
+    "123456789",
+    "1234567890",
+    "xyz",
+    "unset",
+    "empty",
+    "demo",
+    "dev",
 ];
 
 /// A word that no token has among its words.
 const WORDS: &[&str] = &[
-    "your", "yours", "you", "changeme", "change", "replace", "replaceme", "replacewith", "placeholder", "insert",
-    "enter", "paste", "here", "dummy", "example", "redacted", "todo", "fixme", "yourkey", "yourtoken", "yourapikey",
-    "goes", "fill", "provide", "obtain",
+    "your",
+    "yours",
+    "you",
+    "changeme",
+    "change",
+    "replace",
+    "replaceme",
+    "replacewith",
+    "placeholder",
+    "insert",
+    "enter",
+    "paste",
+    "here",
+    "dummy",
+    "example",
+    "redacted",
+    "todo",
+    "fixme",
+    "yourkey",
+    "yourtoken",
+    "yourapikey",
+    "goes",
+    "fill",
+    "provide",
+    "obtain",
     // Spanish, Portuguese, French, Italian, German, Dutch, Polish, Turkish, Indonesian, Vietnamese, Swedish, Czech
-    "tu", "su", "aqui", "aquí", "clave", "coloca", "reemplazar", "reemplaza", "seu", "sua", "chave", "insira",
-    "substitua", "votre", "ici", "remplacer", "remplacez", "tuo", "tua", "inserisci", "qui", "chiave", "dein",
-    "deine", "deinen", "ihr", "ihre", "ihren", "hier", "einfügen", "einfuegen", "ersetzen", "schlüssel",
-    "schluessel", "jouw", "uw", "invullen", "twój", "twoj", "tutaj", "wpisz", "senin", "buraya", "anahtar",
-    "masukkan", "anda", "ganti", "của", "bạn", "din", "ditt", "här", "tvůj", "sem", "vložte",
+    "tu",
+    "su",
+    "aqui",
+    "aquí",
+    "clave",
+    "coloca",
+    "reemplazar",
+    "reemplaza",
+    "seu",
+    "sua",
+    "chave",
+    "insira",
+    "substitua",
+    "votre",
+    "ici",
+    "remplacer",
+    "remplacez",
+    "tuo",
+    "tua",
+    "inserisci",
+    "qui",
+    "chiave",
+    "dein",
+    "deine",
+    "deinen",
+    "ihr",
+    "ihre",
+    "ihren",
+    "hier",
+    "einfügen",
+    "einfuegen",
+    "ersetzen",
+    "schlüssel",
+    "schluessel",
+    "jouw",
+    "uw",
+    "invullen",
+    "twój",
+    "twoj",
+    "tutaj",
+    "wpisz",
+    "senin",
+    "buraya",
+    "anahtar",
+    "masukkan",
+    "anda",
+    "ganti",
+    "của",
+    "bạn",
+    "din",
+    "ditt",
+    "här",
+    "tvůj",
+    "sem",
+    "vložte",
 ];
 
 /// Short words of the list above that a password may well hold; they count only beside another.
-const SHORT: &[&str] = &["tu", "su", "qui", "uw", "din", "sem", "ihr", "you", "here", "change", "seu", "sua", "tua", "tuo", "ici"];
+const SHORT: &[&str] = &[
+    "tu", "su", "qui", "uw", "din", "sem", "ihr", "you", "here", "change", "seu", "sua", "tua",
+    "tuo", "ici",
+];
 
 /// Whether the text is no value yet.
 pub(super) fn is_placeholder(text: &str) -> bool {
@@ -40,20 +169,30 @@ pub(super) fn is_placeholder(text: &str) -> bool {
         || filler(text)
         || foreign(text)
         || worded(text, &lower)
-        || lower.ends_with("example") || lower.ends_with("examplekey")
+        || lower.ends_with("example")
+        || lower.ends_with("examplekey")
 }
 
 /// `<token>`, `[token]`, `{token}`, `__TOKEN__`, `%TOKEN%` without an equal inside.
 fn bracketed(text: &str) -> bool {
     let pairs = [('<', '>'), ('[', ']'), ('{', '}')];
     let paired = pairs.iter().any(|&(open, close)| {
-        text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)).is_some_and(|inner| {
-            !inner.is_empty() && inner.len() < 80 && !inner.contains(['"', ':', open, close])
-        })
+        text.strip_prefix(open)
+            .and_then(|rest| rest.strip_suffix(close))
+            .is_some_and(|inner| {
+                !inner.is_empty() && inner.len() < 80 && !inner.contains(['"', ':', open, close])
+            })
     });
-    let angle = text.find('<').zip(text.rfind('>')).and_then(|(a, b)| text.get(a + 1..b)).is_some_and(
-        |inner| inner.len() > 2 && inner.bytes().all(|b| b.is_ascii_alphanumeric() || b"_- ".contains(&b)),
-    );
+    let angle = text
+        .find('<')
+        .zip(text.rfind('>'))
+        .and_then(|(a, b)| text.get(a + 1..b))
+        .is_some_and(|inner| {
+            inner.len() > 2
+                && inner
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"_- ".contains(&b))
+        });
     paired || angle || (text.len() > 4 && text.starts_with("__") && text.ends_with("__"))
 }
 
@@ -67,10 +206,18 @@ fn filler(text: &str) -> bool {
     let runs = |part: &str| {
         let mut chars = part.chars();
         let first = chars.next();
-        part.chars().count() >= 3 && first.is_some_and(|c| "xX*.#0?1".contains(c) && chars.all(|d| d == c))
+        part.chars().count() >= 3
+            && first.is_some_and(|c| "xX*.#0?1".contains(c) && chars.all(|d| d == c))
     };
-    let parts: Vec<_> = text.split(['-', '_', ' ', '.', '/', '=']).filter(|p| !p.is_empty()).collect();
-    let filled: usize = parts.iter().filter(|part| runs(part)).map(|part| part.len()).sum();
+    let parts: Vec<_> = text
+        .split(['-', '_', ' ', '.', '/', '='])
+        .filter(|p| !p.is_empty())
+        .collect();
+    let filled: usize = parts
+        .iter()
+        .filter(|part| runs(part))
+        .map(|part| part.len())
+        .sum();
     runs(body) && filled * 2 >= text.len().saturating_sub(8)
         || filled >= 8 && filled * 2 >= text.len()
         || longest_run(text) >= 8 && longest_run(text) * 3 >= text.len()
@@ -100,7 +247,10 @@ fn counting(text: &str) -> bool {
 
 /// Letters that tokens are not made of (Korean, Chinese, Cyrillic, …), or a sentence of words.
 fn foreign(text: &str) -> bool {
-    let other = text.chars().filter(|c| c.is_alphabetic() && !c.is_ascii()).count();
+    let other = text
+        .chars()
+        .filter(|c| c.is_alphabetic() && !c.is_ascii())
+        .count();
     let blank = text.split_whitespace().count() > 2;
     other >= 2 && text.chars().any(|c| c as u32 > 0x2ff) || (other >= 1 && blank)
 }
@@ -108,13 +258,25 @@ fn foreign(text: &str) -> bool {
 fn worded(text: &str, lower: &str) -> bool {
     let words = names::words(text);
     let counts = |word: &&String| WORDS.contains(&word.as_str());
-    let long = words.iter().filter(counts).any(|word| !SHORT.contains(&word.as_str()));
+    let long = words
+        .iter()
+        .filter(counts)
+        .any(|word| !SHORT.contains(&word.as_str()));
     let two = words.iter().filter(counts).count() >= 2;
     // Letters only, and they name the thing itself: `my-secret-token`, `vncpassword`.
-    let letters = lower.chars().all(|c| c.is_ascii_alphabetic() || " _-.".contains(c));
-    let itself = ["password", "passwd", "token", "apikey", "secret", "placeholder"]
-        .iter()
-        .any(|noun| lower.contains(noun))
+    let letters = lower
+        .chars()
+        .all(|c| c.is_ascii_alphabetic() || " _-.".contains(c));
+    let itself = [
+        "password",
+        "passwd",
+        "token",
+        "apikey",
+        "secret",
+        "placeholder",
+    ]
+    .iter()
+    .any(|noun| lower.contains(noun))
         || words.iter().any(|word| word == "key");
     let mine = words.first().is_some_and(|word| word == "my") && words.len() > 1;
     long || two || (letters && itself) || (mine && letters) || lower.starts_with("your")
@@ -127,10 +289,29 @@ mod tests {
     #[test]
     fn placeholders_in_many_languages() {
         for text in [
-            "YOUR_API_KEY", "your-api-key-here", "<token>", "xxx", "sk-xxxxxxxxxxxx", "REPLACE_ME", "changeme",
-            "여기에 API 키 입력", "在此填入你的密钥", "ВАШ_КЛЮЧ", "votre_cle_api", "dein-api-schlüssel", "TU_CLAVE_AQUI",
-            "ghp_XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX", "sk-...", "AKIAIOSFODNN7EXAMPLE", "1234567890abcdef",
-            "my-secret-token", "vncpassword", "[YOUR-PASSWORD]", "${}", "https://<your-host>/", "ここに入力",
+            "YOUR_API_KEY",
+            "your-api-key-here",
+            "<token>",
+            "xxx",
+            "sk-xxxxxxxxxxxx",
+            "REPLACE_ME",
+            "changeme",
+            "여기에 API 키 입력",
+            "在此填入你的密钥",
+            "ВАШ_КЛЮЧ",
+            "votre_cle_api",
+            "dein-api-schlüssel",
+            "TU_CLAVE_AQUI",
+            "ghp_XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+            "sk-...",
+            "AKIAIOSFODNN7EXAMPLE",
+            "1234567890abcdef",
+            "my-secret-token",
+            "vncpassword",
+            "[YOUR-PASSWORD]",
+            "${}",
+            "https://<your-host>/",
+            "ここに入力",
         ] {
             assert!(is_placeholder(text) || text == "${}", "{text}");
         }
@@ -139,8 +320,13 @@ mod tests {
     #[test]
     fn values_are_not() {
         for text in [
-            "ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8", "correct horse battery", "Tr0ub4dor&3", "D5>Y18K@z+2.",
-            "f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "sk_test_4eC39HqLyjWDarjtT1zdp7dc", "0",
+            "ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8",
+            "correct horse battery",
+            "Tr0ub4dor&3",
+            "D5>Y18K@z+2.",
+            "f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+            "sk_test_4eC39HqLyjWDarjtT1zdp7dc",
+            "0",
         ] {
             assert!(!is_placeholder(text), "{text}");
         }

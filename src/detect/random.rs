@@ -12,10 +12,13 @@ pub(super) fn entropy(text: &str) -> f64 {
         }
     }
     let total = f64::from(u32::try_from(text.len()).unwrap_or(u32::MAX));
-    counts.iter().filter(|&&count| count > 0).fold(0.0, |sum, &count| {
-        let share = f64::from(count) / total;
-        share.mul_add(-share.log2(), sum)
-    })
+    counts
+        .iter()
+        .filter(|&&count| count > 0)
+        .fold(0.0, |sum, &count| {
+            let share = f64::from(count) / total;
+            share.mul_add(-share.log2(), sum)
+        })
 }
 
 /// Whether a text could be a key or token where one belongs: `x-api-key: …`.
@@ -24,13 +27,17 @@ pub(super) fn is_machine_made(text: &str) -> bool {
     let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
     let cases = text.bytes().skip(1).any(|b| b.is_ascii_uppercase())
         && text.bytes().any(|b| b.is_ascii_lowercase());
-    let special = text.bytes().any(|b| b.is_ascii_punctuation() && !b"_-.".contains(&b));
+    let special = text
+        .bytes()
+        .any(|b| b.is_ascii_punctuation() && !b"_-.".contains(&b));
     text.len() >= 8
         && !is_plain(text)
         && letters + digits > 0
         && letters > 0
         && !text.contains(char::is_whitespace)
-        && if text.len() < 16 { digits >= 2 && entropy(text) > 2.5 || (cases && special) } else {
+        && if text.len() < 16 {
+            digits >= 2 && entropy(text) > 2.5 || (cases && special)
+        } else {
             (digits > 0 || cases || special || dense(text)) && entropy(text) > 2.8
         }
 }
@@ -38,18 +45,22 @@ pub(super) fn is_machine_made(text: &str) -> bool {
 /// Whether a text is random enough to be a secret in a place that does not say: letters of both
 /// cases and digits, evenly spread, and none of the looks of a hash, a path, a name.
 pub(super) fn is_random(text: &str) -> bool {
-    let has = |test: fn(&u8) -> bool| text.bytes().filter(|b| test(b)).count();
+    let has = |test: fn(&u8) -> bool| text.as_bytes().iter().filter(|b| test(b)).count();
     let upper = has(u8::is_ascii_uppercase);
     let lower = has(u8::is_ascii_lowercase);
     let digits = has(u8::is_ascii_digit);
     let body = text.trim_end_matches('=');
     (22..=512).contains(&text.len())
-        && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/_-".contains(&b))
+        && body
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"+/_-".contains(&b))
         && body.matches('/').count() <= 2
         && !text.starts_with(['/', '-'])
         && !is_uuid(text)
         && !is_plain(text)
-        && upper >= 3 && lower >= 3 && digits >= 3
+        && upper >= 3
+        && lower >= 3
+        && digits >= 3
         && entropy(text) > 3.7
         && switches(text) * 4 >= text.len()
 }
@@ -58,48 +69,66 @@ pub(super) fn is_random(text: &str) -> bool {
 pub fn is_uuid(text: &str) -> bool {
     let parts: Vec<_> = text.split('-').collect();
     parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12])
-        && parts.iter().all(|part| part.bytes().all(|b| b.is_ascii_hexdigit()))
+        && parts
+            .iter()
+            .all(|part| part.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// A text that says what it is: a path, an address, a number, a switch, a file, a package.
 pub(super) fn is_plain(text: &str) -> bool {
     const SWITCHES: &[&str] = &[
-        "true", "false", "yes", "no", "on", "off", "enabled", "disabled", "auto", "default", "bearer", "basic",
-        "oauth", "oauth2", "stdio", "inherit", "prompt", "keychain",
+        "true", "false", "yes", "no", "on", "off", "enabled", "disabled", "auto", "default",
+        "bearer", "basic", "oauth", "oauth2", "stdio", "inherit", "prompt", "keychain",
     ];
     const ENDINGS: &[&str] = &[
-        ".json", ".pem", ".key", ".crt", ".yaml", ".yml", ".toml", ".txt", ".env", ".js", ".ts", ".py", ".p12",
-        ".p8", ".pub", ".sock", ".db", ".sqlite", ".mjs", ".cjs", ".sh", ".com", ".io", ".dev", ".jar", ".csv",
+        ".json", ".pem", ".key", ".crt", ".yaml", ".yml", ".toml", ".txt", ".env", ".js", ".ts",
+        ".py", ".p12", ".p8", ".pub", ".sock", ".db", ".sqlite", ".mjs", ".cjs", ".sh", ".com",
+        ".io", ".dev", ".jar", ".csv",
     ];
     let lower = text.to_ascii_lowercase();
     SWITCHES.contains(&lower.as_str())
         || ENDINGS.iter().any(|ending| lower.ends_with(ending))
         || is_path(text)
         || text.contains("://")
-        || text.bytes().all(|b| b.is_ascii_digit() || b"._-:,".contains(&b))
+        || text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b"._-:,".contains(&b))
         || (text.contains('@') && text.contains('.') && !text.contains(':') && is_email(text))
         || (text.starts_with('@') && text.contains('/'))
 }
 
 fn is_path(text: &str) -> bool {
-    let drive = matches!(text.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());
+    let drive =
+        matches!(text.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());
     drive
-        || ["~/", "./", "../", "\\\\", "~\\", ".\\"].iter().any(|head| text.starts_with(head))
-        || (text.starts_with('/') && (text.matches('/').count() > 1 || text.bytes().skip(1).all(|b| b.is_ascii_lowercase())))
+        || ["~/", "./", "../", "\\\\", "~\\", ".\\"]
+            .iter()
+            .any(|head| text.starts_with(head))
+        || (text.starts_with('/')
+            && (text.matches('/').count() > 1
+                || text.bytes().skip(1).all(|b| b.is_ascii_lowercase())))
 }
 
 fn is_email(text: &str) -> bool {
     text.split_once('@').is_some_and(|(user, host)| {
         !user.is_empty()
             && host.contains('.')
-            && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b))
-            && host.rsplit('.').next().is_some_and(|end| end.len() >= 2 && end.bytes().all(|b| b.is_ascii_alphabetic()))
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b))
+            && host
+                .rsplit('.')
+                .next()
+                .is_some_and(|end| end.len() >= 2 && end.bytes().all(|b| b.is_ascii_alphabetic()))
     })
 }
 
 /// No vowels to speak of: words have them, random letters rarely.
 fn dense(text: &str) -> bool {
-    let vowels = text.bytes().filter(|b| b"aeiouAEIOU_- ".contains(b)).count();
+    let vowels = text
+        .bytes()
+        .filter(|b| b"aeiouAEIOU_- ".contains(b))
+        .count();
     vowels * 4 < text.len() && entropy(text) > 3.2
 }
 
@@ -111,7 +140,10 @@ fn switches(text: &str) -> usize {
         b'A'..=b'Z' => 2,
         _ => 3,
     };
-    text.as_bytes().windows(2).filter(|pair| matches!(pair, [a, b] if kind(*a) != kind(*b))).count()
+    text.as_bytes()
+        .windows(2)
+        .filter(|pair| matches!(pair, [a, b] if kind(*a) != kind(*b)))
+        .count()
 }
 
 #[cfg(test)]
@@ -120,19 +152,38 @@ mod tests {
 
     #[test]
     fn looks() {
-        for text in ["aB3dE5fG7hI9jK1lM3nO5pQ7", "Zx8kQ2vN4mR6tY1wE3uI5oP7aS9dF0gH"] {
+        for text in [
+            "aB3dE5fG7hI9jK1lM3nO5pQ7",
+            "Zx8kQ2vN4mR6tY1wE3uI5oP7aS9dF0gH",
+        ] {
             assert!(is_random(text), "{text}");
         }
         for text in [
-            "2f1c2c5b6a3d4e5f60718293a4b5c6d7e8f90a1b", "f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "/usr/local/bin/ServerOne123",
-            "some-long-package-name-of-words", "MyVeryLongCamelCaseServiceName01", "mcp-server-v1.2.3-beta.4",
+            "2f1c2c5b6a3d4e5f60718293a4b5c6d7e8f90a1b",
+            "f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+            "/usr/local/bin/ServerOne123",
+            "some-long-package-name-of-words",
+            "MyVeryLongCamelCaseServiceName01",
+            "mcp-server-v1.2.3-beta.4",
         ] {
             assert!(!is_random(text), "{text}");
         }
-        for text in ["f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "ref-32a03f84db2dd48ae7f8", "a1b2c3d4e5f6"] {
+        for text in [
+            "f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+            "ref-32a03f84db2dd48ae7f8",
+            "a1b2c3d4e5f6",
+        ] {
             assert!(is_machine_made(text), "{text}");
         }
-        for text in ["development", "/etc/key.pem", "https://a.b/c1d2e3f4", "true", "user@example.com", "file", "20240101"] {
+        for text in [
+            "development",
+            "/etc/key.pem",
+            "https://a.b/c1d2e3f4",
+            "true",
+            "user@example.com",
+            "file",
+            "20240101",
+        ] {
             assert!(!is_machine_made(text), "{text}");
         }
     }

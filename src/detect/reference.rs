@@ -13,27 +13,79 @@ struct Notation {
 }
 
 const NOTATIONS: &[Notation] = &[
-    Notation { open: "${{", close: "}}", inside: any },
-    Notation { open: "{{", close: "}}", inside: word },
-    Notation { open: "${", close: "}", inside: any },
-    Notation { open: "{env:", close: "}", inside: any },
-    Notation { open: "{file:", close: "}", inside: any },
-    Notation { open: "{secret.", close: "}", inside: any },
-    Notation { open: "$(", close: ")", inside: any },
-    Notation { open: "`", close: "`", inside: word },
-    Notation { open: "%", close: "%", inside: upper },
+    Notation {
+        open: "${{",
+        close: "}}",
+        inside: any,
+    },
+    Notation {
+        open: "{{",
+        close: "}}",
+        inside: word,
+    },
+    Notation {
+        open: "${",
+        close: "}",
+        inside: any,
+    },
+    Notation {
+        open: "{env:",
+        close: "}",
+        inside: any,
+    },
+    Notation {
+        open: "{file:",
+        close: "}",
+        inside: any,
+    },
+    Notation {
+        open: "{secret.",
+        close: "}",
+        inside: any,
+    },
+    Notation {
+        open: "$(",
+        close: ")",
+        inside: any,
+    },
+    Notation {
+        open: "`",
+        close: "`",
+        inside: word,
+    },
+    Notation {
+        open: "%",
+        close: "%",
+        inside: upper,
+    },
 ];
 
 /// References by what they begin with: the whole value is one.
 const SCHEMES: &[&str] = &[
-    "op://", "secret:", "keychain:", "keyring:", "vault:", "env:", "env://", "file://", "bws://", "awssm://",
-    "aws-sm://", "gcpsm://", "doppler://", "infisical://", "process.env.", "os.environ", "secrets.", "input:",
+    "op://",
+    "secret:",
+    "keychain:",
+    "keyring:",
+    "vault:",
+    "env:",
+    "env://",
+    "file://",
+    "bws://",
+    "awssm://",
+    "aws-sm://",
+    "gcpsm://",
+    "doppler://",
+    "infisical://",
+    "process.env.",
+    "os.environ",
+    "secrets.",
+    "input:",
 ];
 
 /// Where the references in a text are.
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     if SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
-        return vec![0..text.len()];
+        return std::iter::once(0..text.len()).collect();
     }
     let mut found = Vec::new();
     let mut at = 0;
@@ -66,9 +118,18 @@ fn notation(rest: &str) -> Option<usize> {
 /// `$NAME` in capitals: in lower case it is as likely a part of a password.
 fn variable(rest: &str) -> Option<usize> {
     let name = rest.strip_prefix('$')?;
-    let length = name.bytes().take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_').count();
-    let head = name.bytes().next().is_some_and(|b| b.is_ascii_uppercase() || b == b'_');
-    let ends = !name.as_bytes().get(length).is_some_and(u8::is_ascii_alphanumeric);
+    let length = name
+        .bytes()
+        .take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_')
+        .count();
+    let head = name
+        .bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_uppercase() || b == b'_');
+    let ends = !name
+        .as_bytes()
+        .get(length)
+        .is_some_and(u8::is_ascii_alphanumeric);
     (head && length >= 3 && ends).then_some(1 + length)
 }
 
@@ -77,13 +138,19 @@ fn any(_: &str) -> bool {
 }
 
 fn word(inside: &str) -> bool {
-    inside.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-. :/".contains(&b))
+    inside
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"_-. :/".contains(&b))
 }
 
 fn upper(inside: &str) -> bool {
     inside.len() >= 3
-        && inside.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-        && inside.bytes().any(|b| b.is_ascii_uppercase() && !b.is_ascii_hexdigit())
+        && inside
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        && inside
+            .bytes()
+            .any(|b| b.is_ascii_uppercase() && !b.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -93,12 +160,33 @@ mod tests {
     #[test]
     fn notations_of_all_clients() {
         for text in [
-            "${env:X}", "${X}", "${X:-d}", "$X_TOKEN", "{env:X}", "{file:/p}", "$(pass show x)", "%APPDATA%",
-            "${input:token}", "${{ secrets.X }}", "op://vault/item/field", "Bearer ${X}", "{secret.X}", "secret:a/b",
+            "${env:X}",
+            "${X}",
+            "${X:-d}",
+            "$X_TOKEN",
+            "{env:X}",
+            "{file:/p}",
+            "$(pass show x)",
+            "%APPDATA%",
+            "${input:token}",
+            "${{ secrets.X }}",
+            "op://vault/item/field",
+            "Bearer ${X}",
+            "{secret.X}",
+            "secret:a/b",
         ] {
             assert!(holds(text), "{text}");
         }
-        for text in ["pa$$word", "a$b", "{\"a\":1}", "100%", "%20and%20", "$1", "plain", "x{y}"] {
+        for text in [
+            "pa$$word",
+            "a$b",
+            "{\"a\":1}",
+            "100%",
+            "%20and%20",
+            "$1",
+            "plain",
+            "x{y}",
+        ] {
             assert!(!holds(text), "{text}");
         }
     }

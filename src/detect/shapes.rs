@@ -30,7 +30,12 @@ struct Shape {
 }
 
 const fn shape(prefix: &'static str, body: Body, min: usize, name: &'static str) -> Shape {
-    Shape { prefix, body, min, name }
+    Shape {
+        prefix,
+        body,
+        min,
+        name,
+    }
 }
 
 const SHAPES: &[Shape] = &[
@@ -154,7 +159,9 @@ pub(super) fn find(text: &str) -> Vec<Known> {
     });
     let mut found: Vec<Known> = Vec::new();
     for hit in prefixes.find_overlapping_iter(text) {
-        let Some(shape) = SHAPES.get(hit.pattern().as_usize()) else { continue };
+        let Some(shape) = SHAPES.get(hit.pattern().as_usize()) else {
+            continue;
+        };
         let before = text.as_bytes().get(..hit.start()).and_then(<[u8]>::last);
         if before.is_some_and(|&b| b.is_ascii_alphanumeric() || b == b'_') {
             continue;
@@ -165,7 +172,13 @@ pub(super) fn find(text: &str) -> Vec<Known> {
         if body < shape.min || !plausible(shape, rest.get(..body).unwrap_or_default()) {
             continue;
         }
-        merge(&mut found, Known { range: hit.start()..hit.end() + body, name: shape.name });
+        merge(
+            &mut found,
+            Known {
+                range: hit.start()..hit.end() + body,
+                name: shape.name,
+            },
+        );
     }
     if let Some(known) = private_key(text) {
         merge(&mut found, known);
@@ -223,10 +236,16 @@ fn private_key(text: &str) -> Option<Known> {
         return None;
     }
     let end = text.rfind("-----END ").map_or(text.len(), |end| {
-        let tail = text.get(end + 9..).and_then(|t| t.find("-----")).map_or(0, |n| n + 5);
+        let tail = text
+            .get(end + 9..)
+            .and_then(|t| t.find("-----"))
+            .map_or(0, |n| n + 5);
         end + 9 + tail
     });
-    Some(Known { range: start..end.max(start), name: "private key" })
+    Some(Known {
+        range: start..end.max(start),
+        name: "private key",
+    })
 }
 
 /// A Telegram bot token: digits, a colon, `AA` and 33 more.
@@ -237,8 +256,10 @@ fn telegram(text: &str) -> Option<Known> {
     let tail = text.get(colon + 1..)?;
     let body = tail.bytes().take_while(|&b| fits(Body::Word, b)).count();
     let range = colon - digits..colon + 1 + body;
-    ((8..=11).contains(&digits) && (33..=37).contains(&body))
-        .then_some(Known { range, name: "Telegram bot token" })
+    ((8..=11).contains(&digits) && (33..=37).contains(&body)).then_some(Known {
+        range,
+        name: "Telegram bot token",
+    })
 }
 
 #[cfg(test)]
@@ -247,7 +268,10 @@ mod tests {
 
     #[track_caller]
     fn case(text: &str, expected: &[&str]) {
-        let found: Vec<_> = find(text).iter().map(|known| &text[known.range.clone()]).collect();
+        let found: Vec<_> = find(text)
+            .iter()
+            .map(|known| &text[known.range.clone()])
+            .collect();
         assert_eq!(found, expected, "{text}");
     }
 
@@ -260,20 +284,35 @@ mod tests {
         case(&format!("{{\"a\":\"Bearer {GITHUB}\"}}"), &[GITHUB]);
         case(&format!("x{GITHUB}"), &[]);
         case("ghp_short", &[]);
-        case("https://a/sk-this-is-a-very-long-slug-of-words-in-a-url", &[]);
-        case("110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw", &["110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"]);
+        case(
+            "https://a/sk-this-is-a-very-long-slug-of-words-in-a-url",
+            &[],
+        );
+        case(
+            "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw",
+            &["110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"],
+        );
     }
 
     #[test]
     fn the_longer_of_two_that_overlap() {
         let key = "sk-ant-api03-abcdefghij0123456789ABCDEFGHIJ";
-        assert_eq!(find(key), [Known { range: 0..key.len(), name: "Anthropic key" }]);
+        assert_eq!(
+            find(key),
+            [Known {
+                range: 0..key.len(),
+                name: "Anthropic key"
+            }]
+        );
     }
 
     #[test]
     fn a_private_key_to_its_end() {
         let pem = "-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----";
         case(&format!("{pem}\n"), &[pem]);
-        case("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", &[]);
+        case(
+            "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+            &[],
+        );
     }
 }

@@ -5,20 +5,48 @@ use super::*;
 #[track_caller]
 fn case(slot: Slot<'_>, text: &str, expected: &[&str]) {
     let verdict = value(slot, text);
-    let found: Vec<_> = verdict.secrets().iter().map(|part| &text[part.range.clone()]).collect();
+    let found: Vec<_> = verdict
+        .secrets()
+        .iter()
+        .map(|part| &text[part.range.clone()])
+        .collect();
     assert_eq!(found, expected, "{slot:?} {text}: {verdict:?}");
 }
 
 #[test]
 fn environment() {
-    case(Slot::Env("EXA_API_KEY"), "b1946ac9-2492-4d23-8c7a-1f0e5d3c2b1a", &["b1946ac9-2492-4d23-8c7a-1f0e5d3c2b1a"]);
-    case(Slot::Env("NOTION_DB_ID"), "b1946ac924924d238c7a1f0e5d3c2b1a", &[]);
-    case(Slot::Env("DB_PASSWORD"), "correct horse", &["correct horse"]);
+    case(
+        Slot::Env("EXA_API_KEY"),
+        "b1946ac9-2492-4d23-8c7a-1f0e5d3c2b1a",
+        &["b1946ac9-2492-4d23-8c7a-1f0e5d3c2b1a"],
+    );
+    case(
+        Slot::Env("NOTION_DB_ID"),
+        "b1946ac924924d238c7a1f0e5d3c2b1a",
+        &[],
+    );
+    case(
+        Slot::Env("DB_PASSWORD"),
+        "correct horse",
+        &["correct horse"],
+    );
     case(Slot::Env("DB_PASSWORD"), "YOUR_PASSWORD", &[]);
     case(Slot::Env("VNC_PASSWORD"), "youvncpassword", &[]);
-    case(Slot::Env("DATABASE_URL"), "postgres://u:s3cretPw9@db.example.org/x", &["s3cretPw9"]);
-    case(Slot::Env("DATABASE_URL"), "postgres://postgres:postgres@localhost:5432/x", &[]);
-    case(Slot::Env("GOOGLE_APPLICATION_CREDENTIALS"), "/home/u/key.json", &[]);
+    case(
+        Slot::Env("DATABASE_URL"),
+        "postgres://u:s3cretPw9@db.example.org/x",
+        &["s3cretPw9"],
+    );
+    case(
+        Slot::Env("DATABASE_URL"),
+        "postgres://postgres:postgres@localhost:5432/x",
+        &[],
+    );
+    case(
+        Slot::Env("GOOGLE_APPLICATION_CREDENTIALS"),
+        "/home/u/key.json",
+        &[],
+    );
     case(Slot::Env("SESSION_DRIVER"), "file", &[]);
     case(Slot::Env("API_KEY"), "${API_KEY}", &[]);
     case(Slot::Env("API_KEY"), "여기에 키를 입력하세요", &[]);
@@ -31,10 +59,18 @@ fn environment() {
 
 #[test]
 fn headers_and_urls() {
-    case(Slot::Header("Authorization"), "Bearer a1b2c3d4e5f6a7b8c9d0", &["a1b2c3d4e5f6a7b8c9d0"]);
+    case(
+        Slot::Header("Authorization"),
+        "Bearer a1b2c3d4e5f6a7b8c9d0",
+        &["a1b2c3d4e5f6a7b8c9d0"],
+    );
     case(Slot::Header("Content-Type"), "application/json", &[]);
     case(Slot::Header("Authorization"), "Bearer ${TOKEN}", &[]);
-    case(Slot::Url, "https://h.example/mcp?exaApiKey=b1946ac9-2492-4d23-8c7a-1f0e5d3c2b1a&x=1", &["b1946ac9-2492-4d23-8c7a-1f0e5d3c2b1a"]);
+    case(
+        Slot::Url,
+        "https://h.example/mcp?exaApiKey=b1946ac9-2492-4d23-8c7a-1f0e5d3c2b1a&x=1",
+        &["b1946ac9-2492-4d23-8c7a-1f0e5d3c2b1a"],
+    );
     case(Slot::Url, "http://localhost:3000/sse", &[]);
 }
 
@@ -44,7 +80,11 @@ fn line(arguments_: &[&str], expected: &[&str]) {
         .iter()
         .zip(arguments_)
         .flat_map(|(verdict, text)| {
-            verdict.secrets().iter().map(|part| text[part.range.clone()].to_owned()).collect::<Vec<_>>()
+            verdict
+                .secrets()
+                .iter()
+                .map(|part| text[part.range.clone()].to_owned())
+                .collect::<Vec<_>>()
         })
         .collect();
     assert_eq!(found, expected, "{arguments_:?}");
@@ -53,14 +93,53 @@ fn line(arguments_: &[&str], expected: &[&str]) {
 #[test]
 fn arguments_with_their_flags() {
     let uuid = "b1946ac9-2492-4d23-8c7a-1f0e5d3c2b1a";
-    line(&["npx", "-y", "@smithery/cli", "run", "x", "--key", uuid], &[uuid]);
+    line(
+        &["npx", "-y", "@smithery/cli", "run", "x", "--key", uuid],
+        &[uuid],
+    );
     line(&["npx", "x", "--profile", "abc-def-123"], &[]);
-    line(&["jbang", "jdbc:mariadb://h/db", "-ubob", "-pD5>Y18K@z+2."], &["D5>Y18K@z+2."]);
+    line(
+        &["jbang", "jdbc:mariadb://h/db", "-ubob", "-pD5>Y18K@z+2."],
+        &["D5>Y18K@z+2."],
+    );
     line(&["sshpass", "-p", "Hunter42!", "ssh", "h"], &["Hunter42!"]);
-    line(&["docker", "run", "-p", "8080:80", "-e", "API_KEY=a1b2c3d4e5f6a7b8"], &["a1b2c3d4e5f6a7b8"]);
+    line(
+        &[
+            "docker",
+            "run",
+            "-p",
+            "8080:80",
+            "-e",
+            "API_KEY=a1b2c3d4e5f6a7b8",
+        ],
+        &["a1b2c3d4e5f6a7b8"],
+    );
     line(&["docker", "run", "-e", "GITHUB_TOKEN", "image"], &[]);
-    line(&["x", "--header", "Authorization: Bearer a1b2c3d4e5f6a7b8c9d0"], &["a1b2c3d4e5f6a7b8c9d0"]);
-    line(&["sh", "-c", "API_TOKEN=a1b2c3d4e5f6a7b8 server --api-key q1w2e3r4t5y6u7i8 --port 80"], &["a1b2c3d4e5f6a7b8", "q1w2e3r4t5y6u7i8"]);
-    line(&["npx", "-y", "@upstash/context7-mcp@1.0.31", "--transport", "stdio"], &[]);
+    line(
+        &[
+            "x",
+            "--header",
+            "Authorization: Bearer a1b2c3d4e5f6a7b8c9d0",
+        ],
+        &["a1b2c3d4e5f6a7b8c9d0"],
+    );
+    line(
+        &[
+            "sh",
+            "-c",
+            "API_TOKEN=a1b2c3d4e5f6a7b8 server --api-key q1w2e3r4t5y6u7i8 --port 80",
+        ],
+        &["a1b2c3d4e5f6a7b8", "q1w2e3r4t5y6u7i8"],
+    );
+    line(
+        &[
+            "npx",
+            "-y",
+            "@upstash/context7-mcp@1.0.31",
+            "--transport",
+            "stdio",
+        ],
+        &[],
+    );
     line(&["node", "--import", "file:///x/y.mjs"], &[]);
 }
