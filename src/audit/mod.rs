@@ -11,8 +11,11 @@ pub mod disk;
 pub mod event;
 pub mod head;
 pub mod log;
+pub mod query;
+pub mod read;
 pub mod record;
 pub mod text;
+pub mod verify;
 
 #[cfg(test)]
 mod tests;

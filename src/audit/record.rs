@@ -241,6 +241,11 @@ pub fn check_line(line: &[u8], key: Option<&Key>) -> (Hash, Seal) {
     (Hash::cut(&state.finalize().into()), seal)
 }
 
+/// Whether a line has a seal, whatever it says.
+pub fn is_sealed(line: &[u8]) -> bool {
+    split_mac(line).is_some()
+}
+
 /// A sealed line in two: the record without its closing brace, and the seal.
 fn split_mac(line: &[u8]) -> Option<(&[u8], Hash)> {
     let (body, tail) = line.split_at_checked(line.len().checked_sub(MAC_TAIL)?)?;

@@ -1,5 +1,7 @@
 //! The chain on the disk: what damages it, and that nothing is lost without a word.
 
+mod tamper;
+
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;

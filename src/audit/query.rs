@@ -1,0 +1,271 @@
+//! Questions to the log: which records, from when to when.
+//!
+//! *Always* one pass in bounded memory. Segments of other days are not opened, and of the others
+//! only the lines that hold the rarest word of the question are read as JSON: names are plain, so
+//! they stand in the line as they are.
+
+use std::collections::HashSet;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use memchr::memmem::Finder;
+
+use super::disk::Segment;
+use super::event::Event;
+use super::read::{self, Segments};
+use super::record::Record;
+use crate::files::Problem;
+use crate::secret::{SecretName, ServerName};
+
+/// Where a record's time starts: after `{"v":1,"seq":` and the number.
+const TIME_FIELD: &[u8] = b",\"time\":\"";
+/// `2026-11-23T14:03:00.000000Z`.
+const TIME_BYTES: usize = 27;
+
+/// Which records. An empty filter is all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    pub server: Option<ServerName>,
+    pub secret: Option<SecretName>,
+    pub event: Option<Event>,
+    /// A client's name, or a part of the path of its executable: all records of its runs.
+    pub client: Option<String>,
+    /// The beginning of a run id.
+    pub run: Option<String>,
+}
+
+impl Filter {
+    /// What stands in every line that can match, if there is such a thing.
+    fn needle(&self) -> Option<String> {
+        let secret = self
+            .secret
+            .as_ref()
+            .map(|name| format!("\"secret\":{{\"name\":\"{name}\""));
+        let plain = |text: &&String| text.bytes().all(|b| b.is_ascii_hexdigit());
+        let run = self
+            .run
+            .as_ref()
+            .filter(plain)
+            .map(|run| format!("\"run\":\"{run}"));
+        let event = self.event.map(|event| format!("\"event\":\"{event}\""));
+        let server = self
+            .server
+            .as_ref()
+            .map(|server| format!("\"server\":\"{server}\""));
+        secret.or(run).or(server).or(event)
+    }
+
+    /// Whether a record is asked for; of the client, see [`scan`].
+    fn matches(&self, record: &Record) -> bool {
+        self.since.is_none_or(|since| record.time >= since)
+            && self.until.is_none_or(|until| record.time < until)
+            && self.event.is_none_or(|event| record.event == event)
+            && (self.server.is_none() || record.server == self.server)
+            && self.secret.as_ref().is_none_or(|name| {
+                record
+                    .secret
+                    .as_ref()
+                    .is_some_and(|secret| secret.name == *name)
+            })
+            && self.run.as_ref().is_none_or(|start| {
+                record
+                    .run
+                    .as_ref()
+                    .is_some_and(|run| run.as_str().starts_with(start))
+            })
+    }
+
+    fn days(&self) -> (Option<Date>, Option<Date>) {
+        let day = |time: Timestamp| time.to_zoned(TimeZone::UTC).date();
+        (self.since.map(day), self.until.map(day))
+    }
+}
+
+/// What a pass could not read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// Lines that are no records.
+    pub lines: u64,
+    /// Files that could not be read, with the reason.
+    pub files: Vec<(String, String)>,
+}
+
+/// Gives `each` the records that match, with their lines, in the order of the log.
+///
+/// # Errors
+/// If the directory cannot be read.
+pub fn scan(
+    dir: &Path,
+    filter: &Filter,
+    mut each: impl FnMut(&[u8], Record) -> ControlFlow<()>,
+) -> Result<Skipped, Problem> {
+    let Some(client) = &filter.client else {
+        return scan_all(dir, filter, &mut each);
+    };
+    // A client says its name after the launch: first its runs, then their records.
+    let mut runs = HashSet::new();
+    let everything = Filter {
+        since: filter.since,
+        until: filter.until,
+        ..Filter::default()
+    };
+    scan_all(dir, &everything, &mut |_, record| {
+        if is_of(&record, client) {
+            runs.extend(record.run);
+        }
+        ControlFlow::Continue(())
+    })?;
+    scan_all(dir, filter, &mut |line, record| {
+        if is_of(&record, client) || record.run.as_ref().is_some_and(|run| runs.contains(run)) {
+            return each(line, record);
+        }
+        ControlFlow::Continue(())
+    })
+}
+
+fn is_of(record: &Record, name: &str) -> bool {
+    record.client.as_ref().is_some_and(|client| {
+        client
+            .name
+            .as_deref()
+            .is_some_and(|own| own.eq_ignore_ascii_case(name))
+            || client
+                .exe
+                .as_deref()
+                .is_some_and(|exe| exe.split('/').any(|part| part == name))
+    })
+}
+
+fn scan_all(
+    dir: &Path,
+    filter: &Filter,
+    each: &mut dyn FnMut(&[u8], Record) -> ControlFlow<()>,
+) -> Result<Skipped, Problem> {
+    let Segments { ordered, foreign } = read::segments(dir)?;
+    let (since, until) = filter.days();
+    let mut scan = Scan::new(filter, each);
+    for segment in ordered
+        .iter()
+        .filter(|segment| read::may_hold(segment, since, until))
+    {
+        if scan.stopped {
+            break;
+        }
+        if let Err(problem) = scan.segment(segment) {
+            scan.skipped
+                .files
+                .push((segment.name.clone(), problem.to_string()));
+        }
+    }
+    let unread = |segment: Segment| (segment.name, "another program packed it".to_owned());
+    scan.skipped.files.extend(foreign.into_iter().map(unread));
+    Ok(scan.skipped)
+}
+
+/// The records that match in one stream of lines.
+struct Scan<'a> {
+    filter: &'a Filter,
+    finder: Option<Finder<'static>>,
+    since: String,
+    until: String,
+    each: &'a mut dyn FnMut(&[u8], Record) -> ControlFlow<()>,
+    stopped: bool,
+    skipped: Skipped,
+}
+
+impl<'a> Scan<'a> {
+    fn new(filter: &'a Filter, each: &'a mut dyn FnMut(&[u8], Record) -> ControlFlow<()>) -> Self {
+        let finder = filter
+            .needle()
+            .map(|needle| Finder::new(&needle).into_owned());
+        let text = |time: Option<Timestamp>| time.map(|t| format!("{t:.6}")).unwrap_or_default();
+        Self {
+            filter,
+            finder,
+            since: text(filter.since),
+            until: text(filter.until),
+            each,
+            stopped: false,
+            skipped: Skipped::default(),
+        }
+    }
+
+    fn segment(&mut self, segment: &Segment) -> Result<(), Problem> {
+        let stream = read::open(segment)?;
+        self.stream(stream)?;
+        Ok(())
+    }
+
+    /// Reads to the end of the stream; what follows the last newline is not looked at.
+    fn stream(&mut self, stream: impl io::Read) -> io::Result<()> {
+        read::lines(stream, |piece| {
+            if self.finder.is_some() {
+                self.search(piece)
+            } else {
+                self.walk(piece)
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Looks only at lines that hold the needle.
+    fn search(&mut self, piece: &[u8]) -> ControlFlow<()> {
+        let Some(finder) = self.finder.clone() else {
+            return ControlFlow::Continue(());
+        };
+        let mut from = 0;
+        while let Some(rest) = piece.get(from..)
+            && let Some(at) = finder.find(rest).map(|at| from + at)
+        {
+            let (before, after) = piece.split_at(at);
+            let start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+            let end = memchr::memchr(b'\n', after).map_or(piece.len(), |newline| at + newline);
+            self.line(piece.get(start..end).unwrap_or_default())?;
+            from = end + 1;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn walk(&mut self, piece: &[u8]) -> ControlFlow<()> {
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', piece) {
+            self.line(piece.get(start..end).unwrap_or_default())?;
+            start = end + 1;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn line(&mut self, line: &[u8]) -> ControlFlow<()> {
+        if let Some(time) = time_of(line)
+            && (time < self.since.as_bytes()
+                || (!self.until.is_empty() && time >= self.until.as_bytes()))
+        {
+            return ControlFlow::Continue(());
+        }
+        let Some(record) = Record::read(line) else {
+            self.skipped.lines += 1;
+            return ControlFlow::Continue(());
+        };
+        if self.filter.matches(&record) {
+            let flow = (self.each)(line, record);
+            self.stopped = flow.is_break();
+            return flow;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The time of a line, as it is written: all in UTC, all of one length, so they sort as bytes.
+fn time_of(line: &[u8]) -> Option<&[u8]> {
+    let rest = line.strip_prefix(b"{\"v\":1,\"seq\":")?;
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    rest.get(digits..)?
+        .strip_prefix(TIME_FIELD)?
+        .get(..TIME_BYTES)
+}

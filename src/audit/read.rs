@@ -1,0 +1,175 @@
+//! Reading the segments in the order of the chain, packed or not, a piece at a time.
+//!
+//! *Always* bounded memory: a piece is whole lines, a megabyte at most. *Never* takes the lock: a
+//! reader sees whole lines, and half a line at the end of the last segment is one being written.
+
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use jiff::civil::Date;
+
+use super::disk::{self, Packing, Segment};
+use super::record::{Hash, LINE_BYTES_MAX, link};
+use crate::files::{self, Problem};
+
+/// How much is read at a time (bytes).
+const PIECE_BYTES: usize = 1 << 20;
+
+/// The segments of the log, in the order of the chain.
+#[derive(Debug, Default)]
+pub struct Segments {
+    pub ordered: Vec<Segment>,
+    /// What another program packed in a way that is not read here.
+    pub foreign: Vec<Segment>,
+}
+
+/// The day of a segment's records, and its number among the parts: for what may be skipped.
+pub fn segments(dir: &Path) -> Result<Segments, Problem> {
+    let mut found = Segments::default();
+    let mut keyed: Vec<(u64, Hash, Segment)> = Vec::new();
+    let mut before = 0;
+    for segment in disk::segments(dir)? {
+        if segment.packing == Packing::Foreign {
+            found.foreign.push(segment);
+            continue;
+        }
+        match first_line(&segment) {
+            // It was packed or removed while we looked.
+            Err(Problem::Missing) => {}
+            Err(problem) => return Err(problem),
+            Ok(line) if line.is_empty() => {}
+            Ok(line) => {
+                // A segment whose first line is damaged stays where its name puts it.
+                let seq = link(&line).map_or(before, |(seq, _)| seq);
+                before = seq;
+                keyed.push((seq, Hash::of_line(&line), segment));
+            }
+        }
+    }
+    keyed.sort_by_key(|(seq, ..)| *seq);
+    // A copy (by logrotate, or packed and not yet removed) starts with the same line: the larger
+    // one is read, and among equals the one that is not packed.
+    keyed.dedup_by(|b, a| {
+        let same = (a.0, a.1) == (b.0, b.1);
+        if same && rank(&b.2) > rank(&a.2) {
+            std::mem::swap(a, b);
+        }
+        same
+    });
+    found.ordered = keyed.into_iter().map(|(.., segment)| segment).collect();
+    Ok(found)
+}
+
+fn rank(segment: &Segment) -> (bool, u64) {
+    let size = std::fs::metadata(&segment.path).map_or(0, |meta| meta.len());
+    (segment.packing == Packing::Plain, size)
+}
+
+fn first_line(segment: &Segment) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    let limit = LINE_BYTES_MAX.min(8 << 10) as u64;
+    match open(segment)?.take(limit).read_to_end(&mut bytes) {
+        Ok(_) => {}
+        // A damaged packed segment: what could be read counts, the reader says the rest.
+        Err(_) if segment.packing == Packing::Zstd => {}
+        Err(error) => return Err(error.into()),
+    }
+    if let Some(end) = memchr::memchr(b'\n', &bytes) {
+        bytes.truncate(end);
+    }
+    Ok(bytes)
+}
+
+/// Opens a segment and unpacks it on the way.
+pub fn open(segment: &Segment) -> Result<Box<dyn Read>, Problem> {
+    let file = files::open_private(&segment.path)?;
+    match segment.packing {
+        Packing::Zstd => Ok(Box::new(zstd::Decoder::new(file)?)),
+        Packing::Plain | Packing::Foreign => Ok(Box::new(file)),
+    }
+}
+
+/// Gives `each` the whole lines of a stream, many at a time, and returns what follows the last
+/// newline. A line that is longer than a piece comes in parts, which are no records.
+pub fn lines(
+    mut stream: impl Read,
+    mut each: impl FnMut(&[u8]) -> ControlFlow<()>,
+) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; PIECE_BYTES];
+    let mut kept = 0;
+    loop {
+        let filled = kept + fill(&mut stream, bytes.get_mut(kept..).unwrap_or_default())?;
+        let full = filled == PIECE_BYTES;
+        let (now, _) = bytes.split_at(filled);
+        let end = memchr::memrchr(b'\n', now).map_or(0, |at| at + 1);
+        let end = if end == 0 && full { filled } else { end };
+        let (whole, rest) = now.split_at(end);
+        if each(whole).is_break() {
+            return Ok(Vec::new());
+        }
+        if !full {
+            return Ok(rest.to_vec());
+        }
+        bytes.copy_within(end..filled, 0);
+        kept = filled - end;
+    }
+}
+
+/// Reads until the room is full or the stream ends.
+fn fill(stream: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(left) = room.get_mut(filled..).filter(|left| !left.is_empty()) {
+        match stream.read(left) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// Whether a segment can hold records of these days. Records are written on the day of their
+/// segment, and a call may have been answered on the evening before.
+pub fn may_hold(segment: &Segment, since: Option<Date>, until: Option<Date>) -> bool {
+    since.is_none_or(|since| segment.day >= since)
+        && until.is_none_or(|until| segment.day <= until.tomorrow().unwrap_or(until))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn collect(input: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let mut whole = Vec::new();
+        let torn = lines(input, |piece| {
+            whole.extend_from_slice(piece);
+            ControlFlow::Continue(())
+        });
+        (whole, torn.unwrap())
+    }
+
+    #[test]
+    fn pieces_are_whole_lines() {
+        let text: Vec<u8> = (0..400_000)
+            .flat_map(|n| format!("line {n}\n").into_bytes())
+            .collect();
+        let mut torn = text.clone();
+        torn.extend_from_slice(b"half");
+        assert!(collect(&torn) == (text, b"half".to_vec()));
+        assert_eq!(collect(b""), (Vec::new(), Vec::new()));
+        assert_eq!(collect(b"half"), (Vec::new(), b"half".to_vec()));
+    }
+
+    #[test]
+    fn a_line_without_end_does_not_fill_the_memory() {
+        let endless = io::repeat(b'x').take(5 << 20);
+        let mut longest = 0;
+        let torn = lines(endless, |piece| {
+            longest = longest.max(piece.len());
+            ControlFlow::Continue(())
+        });
+        assert!(longest <= PIECE_BYTES && torn.unwrap().len() <= PIECE_BYTES);
+    }
+}

@@ -1,0 +1,166 @@
+//! What `verify` finds, for each kind of change.
+
+use std::path::Path;
+
+use super::{entry, key, log, only_segment};
+use crate::audit::verify::{Kind, Report, verify};
+use crate::audit::{Entry, Record};
+use crate::audit::{Event, Head, Log, Outcome, disk};
+use crate::files;
+
+/// A log of eight records in one segment: the fourth and fifth were written without the key.
+fn written() -> (tempfile::TempDir, Log) {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log(dir.path());
+    for _ in 0..3 {
+        log.append(&[entry()]).unwrap();
+    }
+    let locked = Log::at(dir.path().to_owned(), String::new(), None).unwrap();
+    locked.append(&[entry(), entry()]).unwrap();
+    log.append(&[entry(), entry(), entry()]).unwrap();
+    (dir, log)
+}
+
+fn report(dir: &Path, anchors: &[Head]) -> Report {
+    verify(dir, Some(&key()), anchors).unwrap()
+}
+
+#[track_caller]
+fn first(dir: &Path, anchors: &[Head]) -> (Kind, u64, u64) {
+    let report = report(dir, anchors);
+    let first = report.breaks.first().expect("a break");
+    (first.kind, first.first, first.last)
+}
+
+fn change(dir: &Path, edit: impl FnOnce(&mut Vec<String>)) {
+    let path = only_segment(dir);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    edit(&mut lines);
+    lines.push(String::new());
+    files::replace(&path, lines.join("\n").as_bytes()).unwrap();
+}
+
+#[test]
+fn an_untouched_log_is_whole() {
+    let (dir, log) = written();
+    let report = report(dir.path(), &[log.head().unwrap()]);
+    assert!(report.breaks.is_empty(), "{:?}", report.breaks);
+    assert_eq!(
+        (report.records, report.unsealed, report.uncovered),
+        (8, 2, 0)
+    );
+    assert_eq!(report.head, log.head().unwrap());
+}
+
+#[test]
+fn each_kind_of_change_is_named() {
+    #[track_caller]
+    fn case(edit: impl FnOnce(&mut Vec<String>), expected: (Kind, u64, u64)) {
+        let (dir, _) = written();
+        change(dir.path(), edit);
+        assert_eq!(first(dir.path(), &[]), expected);
+    }
+    let edit =
+        |n: usize| move |lines: &mut Vec<String>| lines[n] = lines[n].replace("launch", "refuse");
+    for n in 0..8 {
+        case(edit(n), (Kind::Edited, n as u64 + 1, n as u64 + 1));
+    }
+    let strip_seal = |lines: &mut Vec<String>| {
+        let at = lines[1].find(",\"mac\"").unwrap();
+        lines[1].truncate(at);
+        lines[1].push('}');
+    };
+    case(strip_seal, (Kind::Edited, 2, 2));
+    case(
+        |lines| lines[2] = "garbage".to_owned(),
+        (Kind::Edited, 3, 3),
+    );
+    case(|lines| drop(lines.remove(3)), (Kind::Removed, 4, 4));
+    case(|lines| drop(lines.drain(2..6)), (Kind::Removed, 3, 6));
+    case(|lines| lines.swap(3, 4), (Kind::Reordered, 4, 4));
+    case(|lines| lines.swap(1, 6), (Kind::Reordered, 2, 6));
+    case(
+        |lines| lines.insert(4, lines[3].clone()),
+        (Kind::Added, 4, 4),
+    );
+    case(|lines| drop(lines.pop()), (Kind::Truncated, 8, 8));
+    case(|lines| lines.truncate(2), (Kind::Truncated, 3, 8));
+    case(|lines| drop(lines.drain(..2)), (Kind::Truncated, 1, 2));
+}
+
+#[test]
+fn half_a_line_is_torn() {
+    let (dir, _) = written();
+    let path = only_segment(dir.path());
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend_from_slice(b"{\"v\":1,\"se");
+    files::replace(&path, &bytes).unwrap();
+    assert_eq!(first(dir.path(), &[]), (Kind::Torn, 9, 9));
+}
+
+#[test]
+fn a_cut_that_hides_itself_is_found_by_a_head_kept_elsewhere() {
+    let (dir, log) = written();
+    let head = log.head().unwrap();
+    change(dir.path(), |lines| lines.truncate(6));
+    std::fs::remove_file(dir.path().join("head")).unwrap();
+    assert!(
+        report(dir.path(), &[]).breaks.is_empty(),
+        "nothing else can see it"
+    );
+    assert_eq!(first(dir.path(), &[head]), (Kind::Truncated, 7, 8));
+    // What is written afterwards has the same numbers, but not the same hash.
+    for _ in 0..3 {
+        log.append(&[entry()]).unwrap();
+    }
+    assert!(report(dir.path(), &[]).breaks.is_empty());
+    assert_eq!(first(dir.path(), &[head]), (Kind::Edited, 8, 8));
+}
+
+#[test]
+fn who_has_no_key_cannot_write_the_chain_again() {
+    let (dir, _) = written();
+    let other = crate::secret::Keys::from_master(&crate::secret::Secret::new(b"guess".to_vec()));
+    let forged = tempfile::tempdir().unwrap();
+    let key = crate::audit::record::Key::new(&other);
+    let log = Log::at(forged.path().to_owned(), String::new(), Some(key)).unwrap();
+    log.append(&[Entry::new(Event::Exit, Outcome::Ok)]).unwrap();
+    std::fs::copy(only_segment(forged.path()), only_segment(dir.path())).unwrap();
+    assert_eq!(first(dir.path(), &[]).0, Kind::Edited);
+}
+
+#[test]
+fn the_log_goes_on_after_a_break_and_still_tells_of_it() {
+    let (dir, log) = written();
+    change(dir.path(), |lines| lines.truncate(6));
+    log.append(&[entry()]).unwrap();
+    let found = report(dir.path(), &[]);
+    assert_eq!(first(dir.path(), &[]), (Kind::Removed, 7, 8));
+    assert_eq!(found.told, [7]);
+    assert_eq!((found.head.seq, found.breaks.len()), (10, 1));
+}
+
+#[test]
+fn reading_survives_any_damage() {
+    let (dir, _) = written();
+    let path = disk::segments(dir.path()).unwrap().remove(0).path;
+    let whole = std::fs::read(&path).unwrap();
+    let mut state = 7_u32;
+    for _ in 0..400 {
+        let mut bytes = whole.clone();
+        for _ in 0..3 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let at = state as usize % bytes.len();
+            bytes[at] = state.to_le_bytes()[2];
+        }
+        bytes.truncate(bytes.len() - (state >> 7) as usize % 40);
+        files::replace(&path, &bytes).unwrap();
+        if bytes != whole {
+            assert!(!report(dir.path(), &[]).breaks.is_empty());
+        }
+        for line in bytes.split(|b| *b == b'\n') {
+            drop(Record::read(line));
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! Whether the log is what was written: each link, each seal, both ends.
+//!
+//! *Always* one pass in bounded memory, over packed segments too; it names the first bad record and
+//! the kind of change. Three things are compared: the chain itself, the note of the head beside the
+//! segments, and the heads that are kept elsewhere (in the store, in the user's hands). What was
+//! cut off after the last head that is kept elsewhere cannot be seen by anybody who has only the
+//! log and may have had the note edited too.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use memchr::memmem::Finder;
+
+use super::disk::{Note, Packing, Segment};
+use super::event::Event;
+use super::head::Head;
+use super::read;
+use super::record::{Hash, Key, Record, Seal, check_line, is_sealed, link};
+use crate::files::Problem;
+
+/// How many breaks are kept; the rest is counted.
+const BREAKS_MAX: usize = 16;
+
+/// The kind of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A record is not as it was written.
+    Edited,
+    /// Records between two others are gone.
+    Removed,
+    /// Records stand in another order than they were written in.
+    Reordered,
+    /// A record that was not written by mcpwrap, or a second copy of one.
+    Added,
+    /// Records at the end, or at the beginning, are gone.
+    Truncated,
+    /// Half a record.
+    Torn,
+    /// A segment that cannot be read.
+    Unreadable,
+}
+
+impl Kind {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Edited => "edited",
+            Self::Removed => "removed",
+            Self::Reordered => "reordered",
+            Self::Added => "added",
+            Self::Truncated => "truncated",
+            Self::Torn => "torn",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// One change that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Break {
+    pub kind: Kind,
+    /// The first and last number it is about.
+    pub first: u64,
+    pub last: u64,
+    pub file: String,
+    /// The line in that file, from 1.
+    pub line: u64,
+}
+
+/// What a pass over the log found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    pub records: u64,
+    pub bytes: u64,
+    pub files: u64,
+    /// Records with no seal: the store was locked. The next sealed one covers them.
+    pub unsealed: u64,
+    /// How many of them are at the end, covered by no seal yet.
+    pub uncovered: u64,
+    /// The number of the first record.
+    pub first: u64,
+    pub head: Head,
+    /// The first breaks, in the order of the log.
+    pub breaks: Vec<Break>,
+    pub breaks_more: u64,
+    /// Numbers of records that the log itself says were removed by retention.
+    pub pruned: Option<u64>,
+    /// The first numbers of breaks that the log itself already tells of.
+    pub told: Vec<u64>,
+}
+
+/// Reads the whole log. `anchors` are heads that were kept elsewhere, each with the place.
+///
+/// # Errors
+/// If the directory cannot be read.
+pub fn verify(dir: &Path, key: Option<&Key>, anchors: &[Head]) -> Result<Report, Problem> {
+    // Read before the segments: a writer may go on meanwhile.
+    let note = Note::read(dir);
+    let segments = read::segments(dir)?;
+    let mut pass = Pass {
+        key,
+        anchors,
+        report: Report::default(),
+        before: Head::default(),
+        begin: None,
+        pruned: None,
+        found: vec![false; anchors.len()],
+        note: note.as_ref().map(|note| Head {
+            seq: note.seq,
+            hash: note.hash,
+        }),
+        note_found: false,
+        about_log: Finder::new("\"event\":\"log\""),
+        last_sealed: false,
+    };
+    let last = segments.ordered.len();
+    for (n, segment) in segments.ordered.iter().enumerate() {
+        pass.segment(segment, n + 1 == last);
+    }
+    for segment in segments.foreign {
+        pass.tell(Kind::Unreadable, (0, 0), &segment.name, 0);
+    }
+    pass.ends();
+    Ok(pass.report)
+}
+
+struct Pass<'a> {
+    key: Option<&'a Key>,
+    anchors: &'a [Head],
+    report: Report,
+    before: Head,
+    /// What the first record of all says came before it.
+    begin: Option<Head>,
+    /// What retention removed, by a sealed record.
+    pruned: Option<Head>,
+    found: Vec<bool>,
+    note: Option<Head>,
+    note_found: bool,
+    about_log: Finder<'static>,
+    last_sealed: bool,
+}
+
+impl Pass<'_> {
+    fn segment(&mut self, segment: &Segment, last: bool) {
+        let mut number = 0;
+        let result = read::open(segment)
+            .map_err(|problem| problem.to_string())
+            .and_then(|stream| {
+                read::lines(stream, |piece| {
+                    let mut start = 0;
+                    for end in memchr::memchr_iter(b'\n', piece) {
+                        number += 1;
+                        self.line(
+                            piece.get(start..end).unwrap_or_default(),
+                            &segment.name,
+                            number,
+                        );
+                        start = end + 1;
+                    }
+                    if let Some(rest) = piece.get(start..).filter(|rest| !rest.is_empty()) {
+                        number += 1;
+                        self.line(rest, &segment.name, number);
+                    }
+                    self.report.bytes += piece.len() as u64;
+                    ControlFlow::Continue(())
+                })
+                .map_err(|error| error.to_string())
+            });
+        self.report.files += 1;
+        let next = self.before.seq + 1;
+        match result {
+            Err(_) => self.tell(Kind::Unreadable, (next, next), &segment.name, number + 1),
+            Ok(torn) if torn.is_empty() => {}
+            // Half a line at the very end may be one that is being written now.
+            Ok(_) if last && segment.packing == Packing::Plain && growing(segment) => {}
+            Ok(_) => self.tell(Kind::Torn, (next, next), &segment.name, number + 1),
+        }
+    }
+
+    fn line(&mut self, line: &[u8], file: &str, number: u64) {
+        let (hash, seal) = check_line(line, self.key);
+        let Some((seq, prev)) = link(line) else {
+            let next = self.before.seq + 1;
+            self.tell(Kind::Edited, (next, next), file, number);
+            self.before = Head { seq: next, hash };
+            return;
+        };
+        self.report.records += 1;
+        self.place(seq, prev, seal, file, number);
+        let sealed = is_sealed(line);
+        self.report.unsealed += u64::from(!sealed);
+        self.report.uncovered = if sealed { 0 } else { self.report.uncovered + 1 };
+        self.last_sealed = seal == Seal::Fits;
+        // After a record that came late, the chain goes on from the highest.
+        if seq > self.before.seq {
+            self.before = Head { seq, hash };
+        }
+        self.meet(Head { seq, hash });
+        // Only lines about the log itself are read in full.
+        if self
+            .about_log
+            .find(line.get(..96).unwrap_or(line))
+            .is_some()
+        {
+            self.own(line, seal);
+        }
+    }
+
+    /// Whether the record follows the one before.
+    fn place(&mut self, seq: u64, prev: Hash, seal: Seal, file: &str, number: u64) {
+        let before = self.before;
+        if self.report.records == 1 && self.report.breaks.is_empty() {
+            self.report.first = seq;
+            self.begin = Some(Head {
+                seq: seq.saturating_sub(1),
+                hash: prev,
+            });
+            if seal == Seal::Broken {
+                self.tell(Kind::Edited, (seq, seq), file, number);
+            }
+            return;
+        }
+        if seal == Seal::Broken {
+            self.tell(Kind::Edited, (seq, seq), file, number);
+        } else if seq == before.seq + 1 && prev != before.hash {
+            // A seal that fits says that this one is as it was written: the one before is not.
+            if seal == Seal::Fits || !self.last_sealed {
+                self.tell(
+                    Kind::Edited,
+                    (before.seq, before.seq),
+                    file,
+                    number.saturating_sub(1),
+                );
+            } else {
+                self.tell(Kind::Edited, (seq, seq), file, number);
+            }
+        } else if seq > before.seq + 1 {
+            self.tell(Kind::Removed, (before.seq + 1, seq - 1), file, number);
+        } else if seq == before.seq {
+            self.tell(Kind::Added, (seq, seq), file, number);
+        } else if seq < before.seq {
+            self.late(seq, file, number);
+        }
+    }
+
+    /// A number that should have come earlier: what looked removed was moved.
+    fn late(&mut self, seq: u64, file: &str, number: u64) {
+        let covers = |found: &Break| (found.first..=found.last).contains(&seq);
+        for found in &mut self.report.breaks {
+            if found.kind == Kind::Removed && covers(found) {
+                found.kind = Kind::Reordered;
+            }
+            if found.kind == Kind::Reordered && covers(found) {
+                return;
+            }
+        }
+        self.tell(Kind::Added, (seq, seq), file, number);
+    }
+
+    fn meet(&mut self, head: Head) {
+        for (anchor, found) in self.anchors.iter().zip(&mut self.found) {
+            *found |= *anchor == head;
+        }
+        self.note_found |= self.note == Some(head);
+    }
+
+    /// What the log says about itself.
+    fn own(&mut self, line: &[u8], seal: Seal) {
+        let Some(record) = Record::read(line).filter(|record| record.event == Event::Log) else {
+            return;
+        };
+        let detail = &record.detail;
+        match (
+            record.reason.as_deref(),
+            detail.last,
+            detail.hash.as_deref(),
+        ) {
+            // Only with a seal: otherwise who removes the beginning writes this record too.
+            (Some("pruned"), Some(seq), Some(hash))
+                if seal != Seal::Broken && record.mac.is_some() =>
+            {
+                let hash = Hash::from_hex(hash.as_bytes());
+                self.pruned = hash.map(|hash| Head { seq, hash }).or(self.pruned);
+            }
+            (Some("edited" | "removed" | "reordered" | "added" | "truncated"), ..) => {
+                self.report.told.extend(detail.first);
+                self.report.told.truncate(BREAKS_MAX);
+            }
+            _ => {}
+        }
+    }
+
+    /// The beginning, the end, and the heads that were kept elsewhere.
+    fn ends(&mut self) {
+        self.report.head = self.before;
+        let begin = self.begin.unwrap_or_default();
+        if begin.seq > 0 {
+            if self.pruned == Some(begin) {
+                self.report.pruned = Some(begin.seq);
+            } else {
+                self.first(Kind::Truncated, (1, begin.seq));
+            }
+        } else if self.begin.is_some() && begin.hash != Hash::START {
+            self.first(Kind::Edited, (1, 1));
+        }
+        let anchors: Vec<_> = self
+            .anchors
+            .iter()
+            .copied()
+            .zip(self.found.clone())
+            .collect();
+        for (anchor, found) in anchors
+            .into_iter()
+            .chain(self.note.map(|n| (n, self.note_found)))
+        {
+            let gone = anchor.seq <= begin.seq && self.pruned == Some(begin);
+            if found || gone || anchor.seq == 0 {
+                continue;
+            }
+            if anchor.seq > self.before.seq {
+                self.tell(Kind::Truncated, (self.before.seq + 1, anchor.seq), "", 0);
+            } else if self.report.breaks.is_empty() {
+                // The chain is whole and leads elsewhere: it was written again from some record on.
+                self.tell(Kind::Edited, (anchor.seq, anchor.seq), "", 0);
+            }
+        }
+    }
+
+    fn first(&mut self, kind: Kind, (first, last): (u64, u64)) {
+        let found = Break {
+            kind,
+            first,
+            last,
+            file: String::new(),
+            line: 0,
+        };
+        self.report.breaks.insert(0, found);
+    }
+
+    fn tell(&mut self, kind: Kind, (first, last): (u64, u64), file: &str, line: u64) {
+        if self.report.breaks.len() == BREAKS_MAX {
+            self.report.breaks_more += 1;
+            return;
+        }
+        let same = |found: &Break| found.first == first && found.last == last;
+        if !self.report.breaks.iter().any(same) {
+            self.report.breaks.push(Break {
+                kind,
+                first,
+                last,
+                file: file.to_owned(),
+                line,
+            });
+        }
+    }
+}
+
+/// Whether somebody writes to the segment at this moment: they hold the lock.
+fn growing(segment: &Segment) -> bool {
+    let Some(dir) = segment.path.parent() else {
+        return false;
+    };
+    let Ok(_lock) = super::disk::lock(dir) else {
+        return true;
+    };
+    crate::files::open_private(&segment.path)
+        .and_then(|file| super::disk::tail(&file))
+        .is_ok_and(|tail| tail.torn.is_empty())
+}
