@@ -4,6 +4,7 @@ pub mod ask;
 pub mod completions;
 mod diagnostics;
 pub mod grant;
+pub mod log;
 pub mod man;
 pub mod policy;
 pub mod print;
@@ -43,6 +44,8 @@ enum Verb {
     Revoke(revoke::Args),
     /// Print the completion script for a shell
     Completions(completions::Args),
+    /// Show what was launched, injected, refused, called and granted
+    Log(Box<log::Args>),
     /// Write the manual pages to a directory
     Man(man::Args),
 }
@@ -96,6 +99,7 @@ fn dispatch(verb: Verb) -> Result<u8> {
         Verb::Grant(args) => grant::run(&args, &Context::new()?),
         Verb::Revoke(args) => revoke::run(&args, &Context::new()?),
         Verb::Completions(args) => completions::run(&args),
+        Verb::Log(args) => log::run(&args, &Context::new()?),
         Verb::Man(args) => man::run(&args),
     }
 }

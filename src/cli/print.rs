@@ -7,7 +7,8 @@
     reason = "this module is where it is allowed"
 )]
 
-use std::io::Write as _;
+use std::io::{self, BufWriter, StdoutLock, Write as _};
+use std::ops::ControlFlow;
 
 use comfy_table::{Table, presets};
 
@@ -15,12 +16,12 @@ use crate::error::{Error, printable};
 
 /// One line of an answer, on stdout.
 pub fn line(text: &str) {
-    drop(writeln!(std::io::stdout(), "{text}"));
+    drop(writeln!(io::stdout(), "{text}"));
 }
 
 /// An answer of several lines, or machine-readable text, as it is, on stdout.
 pub fn text(text: &str) {
-    drop(std::io::stdout().write_all(text.as_bytes()));
+    drop(io::stdout().write_all(text.as_bytes()));
 }
 
 /// JSON for scripts, on stdout.
@@ -56,4 +57,57 @@ pub fn warning(text: &str) {
 /// An error in its lines, on stderr.
 pub fn error(error: &Error) {
     eprint!("{error}");
+}
+
+/// A long answer on stdout, a line at a time. A reader that is gone ends it without an error.
+#[derive(Debug)]
+pub struct Output(BufWriter<StdoutLock<'static>>);
+
+impl Output {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this module is where it is allowed"
+    )]
+    pub fn new() -> Self {
+        Self(BufWriter::with_capacity(64 << 10, io::stdout().lock()))
+    }
+
+    /// One line; `Break` if nobody reads any more.
+    pub fn line(&mut self, text: &str) -> ControlFlow<()> {
+        self.bytes(text.as_bytes())
+    }
+
+    /// One line of bytes.
+    pub fn bytes(&mut self, line: &[u8]) -> ControlFlow<()> {
+        let written = self
+            .0
+            .write_all(line)
+            .and_then(|()| self.0.write_all(b"\n"));
+        flow(&written)
+    }
+
+    /// Shows what was written so far.
+    pub fn flush(&mut self) -> ControlFlow<()> {
+        flow(&self.0.flush())
+    }
+
+    /// The end of the answer.
+    pub fn end(mut self) {
+        // Whether somebody reads the last lines makes no difference any more.
+        drop(self.0.flush());
+    }
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn flow(written: &io::Result<()>) -> ControlFlow<()> {
+    if written.is_ok() {
+        ControlFlow::Continue(())
+    } else {
+        ControlFlow::Break(())
+    }
 }

@@ -1,0 +1,89 @@
+//! `mcpwrap log calls`: which server made which call, and when.
+
+use std::ops::ControlFlow;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Context, print, read, table, tell_skipped, when};
+use crate::audit::query::Filter;
+use crate::audit::{Event, Record};
+use crate::error::Result;
+use crate::secret::ServerName;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Calls that ran at this time: `14:03`, `14:03:05`, `2026-11-23 14:03`, `10m`
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["since", "until"])]
+    at: Option<when::When>,
+    /// Calls answered from this time on
+    #[arg(long, value_name = "TIME")]
+    since: Option<when::When>,
+    /// Calls answered up to this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<when::When>,
+    /// Calls to this server
+    #[arg(long, value_name = "SERVER")]
+    server: Option<ServerName>,
+    /// Calls of this tool
+    #[arg(long, value_name = "TOOL")]
+    tool: Option<String>,
+    /// Calls of this client
+    #[arg(long, value_name = "CLIENT")]
+    client: Option<String>,
+    /// Print the records as they stand in the log, one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    let since = args.at.as_ref().or(args.since.as_ref());
+    let filter = Filter {
+        since: since.map(|when| when.time),
+        // A call that ran at that time may have been answered much later.
+        until: args.until.as_ref().map(when::When::end),
+        server: args.server.clone(),
+        client: args.client.clone(),
+        event: Some(Event::Call),
+        ..Filter::default()
+    };
+    let zone = TimeZone::system();
+    let mut out = print::Output::new();
+    let mut rows = 0_u64;
+    let skipped = read(&filter, cx, |line, record| {
+        let wanted = args.at.as_ref().is_none_or(|at| begin(&record) < at.end())
+            && args
+                .tool
+                .as_ref()
+                .is_none_or(|tool| record.detail.tool.as_ref() == Some(tool));
+        if !wanted {
+            return ControlFlow::Continue(());
+        }
+        rows += 1;
+        if args.json {
+            return out.bytes(line);
+        }
+        if rows == 1 {
+            out.line(&table::heading())?;
+        }
+        out.line(&table::row(&record, &zone))
+    })?;
+    out.end();
+    if rows == 0 && !args.json {
+        print::note("no call matches");
+    }
+    Ok(tell_skipped(&skipped))
+}
+
+/// When a call began: its record is written when it is answered.
+fn begin(record: &Record) -> Timestamp {
+    let ms = record
+        .detail
+        .duration_ms
+        .and_then(|ms| i64::try_from(ms).ok())
+        .unwrap_or_default();
+    record
+        .time
+        .checked_sub(SignedDuration::from_millis(ms))
+        .unwrap_or(record.time)
+}

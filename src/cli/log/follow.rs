@@ -1,0 +1,66 @@
+//! `mcpwrap log --follow`: records as they are written.
+//!
+//! Looks at the note of the head four times a second: that is one small read, works on every file
+//! system, and misses nothing when the day or the segment changes.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Context, print, read, table, tell_skipped};
+use crate::audit::disk::Note;
+use crate::audit::query::{Filter, Skipped};
+use crate::error::Result;
+
+const PAUSE: Duration = Duration::from_millis(250);
+
+pub fn run(filter: &Filter, json: bool, cx: &Context) -> Result<u8> {
+    let zone = TimeZone::system();
+    let mut out = print::Output::new();
+    let mut filter = filter.clone();
+    let mut told = Skipped::default();
+    let (mut last, mut seen) = (0, None);
+    if !json {
+        // A reader that is gone shows at the next line.
+        let _gone = out.line(&table::heading());
+    }
+    loop {
+        let note = Note::read(&cx.dirs.audit()).map(|note| (note.file, note.size, note.seq));
+        if note != seen || seen.is_none() {
+            let mut gone = false;
+            let begin = Timestamp::now();
+            let skipped = read(&filter, cx, |line, record| {
+                if record.seq <= last {
+                    return ControlFlow::Continue(());
+                }
+                last = record.seq;
+                let flow = if json {
+                    out.bytes(line)
+                } else {
+                    out.line(&table::row(&record, &zone))
+                };
+                gone = flow.is_break();
+                flow
+            })?;
+            if skipped != told {
+                tell_skipped(&skipped);
+                told = skipped;
+            }
+            if gone || out.flush().is_break() {
+                return Ok(0);
+            }
+            // From now on only the end of the log is read. A clock may jump back a little.
+            let recent = begin
+                .checked_sub(SignedDuration::from_mins(10))
+                .unwrap_or(begin);
+            filter.since = filter.since.max(Some(recent));
+            seen = note;
+        }
+        if filter.until.is_some_and(|until| Timestamp::now() > until) {
+            return Ok(0);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}

@@ -1,0 +1,116 @@
+//! `mcpwrap log secrets`: which secrets were used, by which servers, how often, last when.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::table::local;
+use super::{Context, print, read, tell_skipped, when};
+use crate::audit::query::Filter;
+use crate::audit::text::shown;
+use crate::audit::{Event, Record};
+use crate::error::Result;
+use crate::secret::{Fingerprint, SecretName, ServerName};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// From this time on: `24h`, `7d`, `2026-11-23`, `14:03`
+    #[arg(long, value_name = "TIME")]
+    since: Option<when::When>,
+    /// Up to this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<when::When>,
+    /// Of this server
+    #[arg(long, value_name = "SERVER")]
+    server: Option<ServerName>,
+    /// Print one JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+/// The uses of one secret by one server.
+#[derive(Clone, Debug, Serialize)]
+pub struct Use {
+    pub secret: SecretName,
+    pub server: Option<ServerName>,
+    pub times: u64,
+    pub first: Timestamp,
+    pub last: Timestamp,
+    /// The values it had, as fingerprints.
+    pub fingerprints: BTreeSet<String>,
+}
+
+/// Uses, by secret and server.
+#[derive(Debug, Default)]
+pub struct Uses(BTreeMap<(SecretName, Option<ServerName>), Use>);
+
+impl Uses {
+    /// Counts an `inject` record.
+    pub fn see(&mut self, record: Record) {
+        let Some(secret) = record.secret else { return };
+        let key = (secret.name.clone(), record.server.clone());
+        let found = self.0.entry(key).or_insert_with(|| Use {
+            secret: secret.name,
+            server: record.server,
+            times: 0,
+            first: record.time,
+            last: record.time,
+            fingerprints: BTreeSet::new(),
+        });
+        found.times += 1;
+        found.first = found.first.min(record.time);
+        found.last = found.last.max(record.time);
+        found
+            .fingerprints
+            .extend(secret.fingerprint.as_ref().map(Fingerprint::to_string));
+    }
+
+    pub fn into_list(self) -> Vec<Use> {
+        self.0.into_values().collect()
+    }
+}
+
+pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    let filter = Filter {
+        since: args.since.as_ref().map(|when| when.time),
+        until: args.until.as_ref().map(when::When::end),
+        server: args.server.clone(),
+        event: Some(Event::Inject),
+        ..Filter::default()
+    };
+    let mut uses = Uses::default();
+    let skipped = read(&filter, cx, |_, record| {
+        uses.see(record);
+        ControlFlow::Continue(())
+    })?;
+    let uses = uses.into_list();
+    if args.json {
+        print::line(&serde_json::to_string_pretty(&uses).unwrap_or_default());
+    } else if uses.is_empty() {
+        print::note("no secret was used");
+    } else {
+        let zone = TimeZone::system();
+        print::line(&row("SECRET", "SERVER", "TIMES", "LAST", "VALUES"));
+        for found in &uses {
+            let server = found.server.as_ref().map_or("-", |server| server.as_str());
+            let values: Vec<_> = found.fingerprints.iter().map(String::as_str).collect();
+            print::line(&row(
+                &shown(found.secret.as_str()),
+                &shown(server),
+                &found.times.to_string(),
+                &local(found.last, &zone),
+                &shown(&values.join(" ")),
+            ));
+        }
+    }
+    Ok(tell_skipped(&skipped))
+}
+
+fn row(secret: &str, server: &str, times: &str, last: &str, values: &str) -> String {
+    format!("{secret:<28}  {server:<16}  {times:>7}  {last:<19}  {values}")
+        .trim_end()
+        .to_owned()
+}

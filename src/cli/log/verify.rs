@@ -1,0 +1,188 @@
+//! `mcpwrap log verify` and `mcpwrap log head`.
+
+use serde::Serialize;
+
+use super::{Context, print, unreadable};
+use crate::audit::record::Key;
+use crate::audit::verify::{Break, Kind, Report, verify};
+use crate::audit::{Detail, Entry, Event, Head, Log, Outcome};
+use crate::config::Config;
+use crate::error::{Code, EXIT_ERROR, EXIT_NO, Error, Result};
+use crate::files::Problem;
+use crate::secret::Keys;
+use crate::store::{self, Prompt};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A head that was printed earlier by `mcpwrap log head`, as NUMBER:HASH
+    #[arg(long, value_name = "HEAD")]
+    head: Vec<Head>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    whole: bool,
+    records: u64,
+    files: u64,
+    bytes: u64,
+    head: String,
+    /// Whether the seals were tested.
+    sealed: bool,
+    unsealed_records: u64,
+    breaks: Vec<Found>,
+    more_breaks: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Found {
+    kind: &'static str,
+    first: u64,
+    last: u64,
+    file: String,
+    line: u64,
+}
+
+pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    let mut anchors = args.head.clone();
+    let opened = keys(cx);
+    let keys = match &opened {
+        Ok((keys, kept)) => {
+            anchors.extend(*kept);
+            Some(keys)
+        }
+        Err(error) => {
+            print::error(error);
+            print::warning("the seals were not tested: only the links of the chain are");
+            None
+        }
+    };
+    let key = keys.map(Key::new);
+    let report = match verify(&cx.dirs.audit(), key.as_ref(), &anchors) {
+        Err(Problem::Missing) => Report::default(),
+        other => other.map_err(|problem| unreadable(&problem, cx))?,
+    };
+    if args.json {
+        json(&report, keys.is_some());
+    } else {
+        text(&report);
+    }
+    note_break(&report, keys, cx);
+    Ok(match (report.breaks.is_empty(), keys.is_some()) {
+        (true, true) => 0,
+        (false, _) => EXIT_NO,
+        (true, false) => EXIT_ERROR,
+    })
+}
+
+/// The key of the chain, and the head that the store keeps.
+fn keys(cx: &Context) -> Result<(Keys, Option<Head>)> {
+    let config = Config::load(&cx.dirs)?;
+    let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
+    Ok((store::keys(store.as_ref())?, None))
+}
+
+/// Writes down a break that the log does not know of yet, and that a head was kept otherwise.
+fn note_break(report: &Report, keys: Option<&Keys>, cx: &Context) {
+    let Some(keys) = keys else { return };
+    let news = report.breaks.iter().find(|found| {
+        !matches!(found.kind, Kind::Torn | Kind::Unreadable) && !report.told.contains(&found.first)
+    });
+    let Some(found) = news else { return };
+    let detail = Detail {
+        file: (!found.file.is_empty()).then(|| found.file.clone()),
+        first: Some(found.first),
+        last: Some(found.last),
+        ..Detail::default()
+    };
+    let entry = Entry::new(Event::Log, Outcome::Failed)
+        .reason(found.kind.name())
+        .detail(detail);
+    if let Err(error) = Log::open(&cx.dirs, Some(keys)).and_then(|log| log.append(&[entry])) {
+        print::error(&error);
+    }
+}
+
+fn json(report: &Report, sealed: bool) {
+    let found = |found: &Break| Found {
+        kind: found.kind.name(),
+        first: found.first,
+        last: found.last,
+        file: found.file.clone(),
+        line: found.line,
+    };
+    let answer = Answer {
+        whole: report.breaks.is_empty(),
+        records: report.records,
+        files: report.files,
+        bytes: report.bytes,
+        head: report.head.to_string(),
+        sealed,
+        unsealed_records: report.unsealed,
+        breaks: report.breaks.iter().map(found).collect(),
+        more_breaks: report.breaks_more,
+    };
+    print::line(&serde_json::to_string_pretty(&answer).unwrap_or_default());
+}
+
+fn text(report: &Report) {
+    print::line(&format!(
+        "{} records in {} files, head {}",
+        report.records, report.files, report.head
+    ));
+    if let Some(last) = report.pruned {
+        print::line(&format!(
+            "records 1 to {last} were removed by `retain`, and a sealed record says so"
+        ));
+    }
+    if report.unsealed > 0 {
+        print::line(&format!(
+            "{} records have no seal (the store was locked); {} of them no later seal covers",
+            report.unsealed, report.uncovered
+        ));
+    }
+    for found in &report.breaks {
+        print::line(&sentence(found, report.told.contains(&found.first)));
+    }
+    if report.breaks_more > 0 {
+        print::line(&format!("and {} more", report.breaks_more));
+    }
+    if report.breaks.is_empty() {
+        print::line("every record is as it was written");
+    }
+}
+
+fn sentence(found: &Break, told: bool) -> String {
+    let which = if found.first == found.last {
+        format!("record {}", found.first)
+    } else {
+        format!("records {} to {}", found.first, found.last)
+    };
+    let place = match (found.file.as_str(), found.line) {
+        ("", _) => String::new(),
+        (file, 0) => format!(", {file}"),
+        (file, line) => format!(", {file}:{line}"),
+    };
+    let known = if told {
+        " (the log says so itself)"
+    } else {
+        ""
+    };
+    format!("{}: {which}{place}{known}", found.kind)
+}
+
+/// Prints the head.
+pub fn head(cx: &Context) -> Result<u8> {
+    let log = Log::open(&cx.dirs, None)?;
+    let head = log.head()?;
+    if head == Head::default() {
+        return Err(
+            Error::new(Code::FileUnusable, "the audit log has no record yet")
+                .hint("the first `mcpwrap grant` or `mcpwrap run` writes one"),
+        );
+    }
+    print::line(&head.to_string());
+    Ok(0)
+}

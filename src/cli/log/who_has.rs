@@ -1,0 +1,211 @@
+//! `mcpwrap log who-has NAME`: the running servers that hold a secret now, and every server that
+//! ever got it, with fingerprints, so that an old value still in use is seen.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::secrets::{Use, Uses};
+use super::table::local;
+use super::{Context, print, read, tell_skipped};
+use crate::audit::query::Filter;
+use crate::audit::text::shown;
+use crate::audit::{Event, Outcome, Record};
+use crate::error::{EXIT_NO, Result};
+use crate::secret::{Fingerprint, SecretName};
+use crate::store::Index;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The secret
+    #[arg(value_name = "NAME")]
+    name: SecretName,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A run that got the secret and has not ended.
+#[derive(Clone, Debug, Serialize)]
+struct Holder {
+    server: String,
+    run: String,
+    since: Timestamp,
+    fingerprint: Option<String>,
+    /// Whether the value it has is not the one in the store any more.
+    old: bool,
+    /// The server's process.
+    pid: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    secret: SecretName,
+    /// The value in the store.
+    current: Option<String>,
+    now: Vec<Holder>,
+    ever: Vec<Use>,
+}
+
+pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    let filter = Filter {
+        secret: Some(args.name.clone()),
+        ..Filter::default()
+    };
+    let mut uses = Uses::default();
+    let mut holders = BTreeMap::new();
+    let mut current = None;
+    let skipped = read(&filter, cx, |_, record| {
+        let fingerprint = record
+            .secret
+            .as_ref()
+            .and_then(|secret| secret.fingerprint.clone());
+        match record.event {
+            Event::Inject => {
+                hold(&mut holders, &record);
+                uses.see(record);
+            }
+            Event::SecretSet | Event::SecretRotate if record.outcome == Outcome::Ok => {
+                current = fingerprint;
+            }
+            Event::SecretRm if record.outcome == Outcome::Ok => current = None,
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    })?;
+    follow_runs(&mut holders, cx)?;
+    // The list beside the store knows also what was set before the log began.
+    let index = Index::load(&cx.dirs).ok();
+    let listed = index.and_then(|index| Some(index.secrets.get(&args.name)?.fingerprint.clone()));
+    let current = listed.or(current).as_ref().map(Fingerprint::to_string);
+    let mut now: Vec<Holder> = holders.into_values().collect();
+    for holder in &mut now {
+        holder.old = current.is_some() && holder.fingerprint != current;
+    }
+    let answer = Answer {
+        secret: args.name.clone(),
+        current,
+        now,
+        ever: uses.into_list(),
+    };
+    let nobody = answer.ever.is_empty();
+    if args.json {
+        print::line(&serde_json::to_string_pretty(&answer).unwrap_or_default());
+    } else {
+        show(&answer);
+    }
+    Ok(tell_skipped(&skipped).max(if nobody { EXIT_NO } else { 0 }))
+}
+
+/// A run holds the last value that it got.
+fn hold(holders: &mut BTreeMap<String, Holder>, record: &Record) {
+    let Some(run) = record.run.as_ref().map(ToString::to_string) else {
+        return;
+    };
+    let secret = record.secret.as_ref();
+    let holder = Holder {
+        server: record
+            .server
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        run: run.clone(),
+        since: record.time,
+        fingerprint: secret
+            .and_then(|s| s.fingerprint.as_ref())
+            .map(ToString::to_string),
+        old: false,
+        pid: None,
+    };
+    holders.insert(run, holder);
+}
+
+/// Drops the runs that ended, and those whose server's process is gone without a record.
+fn follow_runs(holders: &mut BTreeMap<String, Holder>, cx: &Context) -> Result<()> {
+    let Some(since) = holders.values().map(|holder| holder.since).min() else {
+        return Ok(());
+    };
+    for event in [Event::Launch, Event::Renew, Event::Exit, Event::Refuse] {
+        let filter = Filter {
+            since: Some(since),
+            event: Some(event),
+            ..Filter::default()
+        };
+        read(&filter, cx, |_, record| {
+            let run = record
+                .run
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let holder = holders
+                .get_mut(&run)
+                .filter(|holder| record.time >= holder.since);
+            match event {
+                Event::Launch | Event::Renew => {
+                    if let (Some(holder), Some(pid)) = (holder, record.detail.pid) {
+                        holder.pid = Some(pid);
+                    }
+                }
+                _ if holder.is_some() => drop(holders.remove(&run)),
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
+    holders.retain(|_, holder| holder.pid.is_none_or(is_alive));
+    Ok(())
+}
+
+fn is_alive(pid: u32) -> bool {
+    let Ok(pid) = i32::try_from(pid) else {
+        return false;
+    };
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) != Err(nix::errno::Errno::ESRCH)
+}
+
+fn show(answer: &Answer) {
+    let zone = TimeZone::system();
+    if answer.ever.is_empty() {
+        print::note(&format!("no server ever got `{}`", answer.secret));
+        return;
+    }
+    print::line(&format!("running servers that hold {} now:", answer.secret));
+    for holder in &answer.now {
+        let value = holder.fingerprint.as_deref().unwrap_or("-");
+        let old = if holder.old {
+            "  an old value: `mcpwrap renew` gives it the new one"
+        } else {
+            ""
+        };
+        let pid = holder
+            .pid
+            .map(|pid| format!("process {pid}"))
+            .unwrap_or_default();
+        let line = format!(
+            "  {:<16}  since {}  value {value}  {pid}{old}",
+            shown(&holder.server),
+            local(holder.since, &zone)
+        );
+        print::line(&shown(line.trim_end()));
+    }
+    if answer.now.is_empty() {
+        print::line("  none");
+    }
+    print::line("servers that ever got it:");
+    for found in &answer.ever {
+        let server = found.server.as_ref().map_or("-", |server| server.as_str());
+        let values: Vec<_> = found.fingerprints.iter().map(String::as_str).collect();
+        print::line(&shown(&format!(
+            "  {server:<16}  {} times, last {}  values {}",
+            found.times,
+            local(found.last, &zone),
+            values.join(" ")
+        )));
+    }
+    if let Some(current) = &answer.current {
+        print::line(&format!("the value in the store is {current}"));
+    }
+}
