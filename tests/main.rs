@@ -13,3 +13,4 @@ mod harness;
 
 mod fake;
 mod help;
+mod mask;

@@ -1,0 +1,335 @@
+//! Masks inside one JSON string literal, which may be longer than memory.
+//!
+//! The raw bytes are decoded, the decoded text is searched, and the raw bytes of each place found
+//! are replaced. *Always* keeps every other byte as the server spelled it. *Never* cuts an escape
+//! or a character in half.
+
+use memchr::memchr;
+use zeroize::Zeroize as _;
+
+use super::Masker;
+use super::mark::Ink;
+use super::matcher::{Hit, View};
+use super::text::spans;
+
+/// What is done with a secret in the literal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It is masked.
+    Plain,
+    /// It is masked; this is a key of the message itself.
+    Key,
+    /// It is left alone, because the client could not match the answer to its request otherwise.
+    Id,
+}
+
+/// The end of a literal that is not decided yet.
+#[derive(Default)]
+pub(super) struct Literal {
+    /// Raw bytes, from the beginning of a character on.
+    raw: Vec<u8>,
+    /// How many decoded bytes a mask that was written already stands for.
+    covered: usize,
+    hits: Vec<Hit>,
+    /// Whether a secret was left in it.
+    pub(super) left: bool,
+}
+
+impl Literal {
+    pub(super) fn is_empty(&self) -> bool {
+        self.raw.is_empty()
+    }
+
+    /// Adds the masked piece to `out`. If the literal turns out not to be JSON, returns the raw
+    /// bytes from the wrong escape on, which are the caller's then.
+    pub(super) fn push(
+        &mut self,
+        masker: &Masker,
+        piece: &[u8],
+        (role, end): (Role, bool),
+        ink: &mut Ink,
+        out: &mut Vec<u8>,
+    ) -> Option<Vec<u8>> {
+        let Some(matcher) = &masker.matcher else {
+            out.append(&mut self.raw);
+            out.extend_from_slice(piece);
+            return None;
+        };
+        let mut held = std::mem::take(&mut self.raw);
+        if !held.is_empty() {
+            held.extend_from_slice(piece);
+        }
+        let raw = if held.is_empty() { piece } else { &held };
+
+        let decoded = Decoded::new(raw, end);
+        let text = decoded.text(raw);
+        let end = end || decoded.broken;
+        let open = matcher.scan(text, View::Literal, &mut self.hits);
+        let until = if end { text.len() } else { open };
+        let mut from = 0;
+        for span in spans(&self.hits, self.covered, until) {
+            if role == Role::Id {
+                self.left = true;
+                continue;
+            }
+            let clear = decoded.raw_end(from)..decoded.raw_start(span.start);
+            out.extend_from_slice(raw.get(clear).unwrap_or_default());
+            if let Some(hit) = span.hit {
+                out.extend_from_slice(ink.mask(&masker.marks, &hit).as_bytes());
+            }
+            from = span.end;
+        }
+        let raw_until = decoded.raw_start(until).min(decoded.used);
+        out.extend_from_slice(
+            raw.get(decoded.raw_end(from)..raw_until)
+                .unwrap_or_default(),
+        );
+        self.covered = from.saturating_sub(until);
+
+        let rest = raw.get(raw_until..).unwrap_or_default().to_vec();
+        held.zeroize();
+        if decoded.broken {
+            self.covered = 0;
+            return Some(rest);
+        }
+        self.raw = rest;
+        None
+    }
+}
+
+impl Drop for Literal {
+    fn drop(&mut self) {
+        self.raw.zeroize();
+    }
+}
+
+/// An escape, and what it stands for.
+struct Escape {
+    raw_start: usize,
+    raw_end: usize,
+    text_start: usize,
+    text_end: usize,
+}
+
+/// A piece of a literal as text, and where its escapes were.
+struct Decoded {
+    /// Empty if there are no escapes: the raw bytes are the text.
+    text: Vec<u8>,
+    escapes: Vec<Escape>,
+    /// How many raw bytes were decoded: all but an escape that is cut.
+    used: usize,
+    /// Whether decoding stopped at something that is no escape.
+    broken: bool,
+}
+
+impl Decoded {
+    fn new(raw: &[u8], end: bool) -> Self {
+        let mut decoded = Self {
+            text: Vec::new(),
+            escapes: Vec::new(),
+            used: raw.len(),
+            broken: false,
+        };
+        let mut at = 0;
+        while let Some(clear) = memchr(b'\\', raw.get(at..).unwrap_or_default()) {
+            let start = at + clear;
+            let rest = raw.get(start..).unwrap_or_default();
+            decoded
+                .text
+                .extend_from_slice(raw.get(at..start).unwrap_or_default());
+            match escape(rest, end) {
+                Read::Char(bytes, length) => {
+                    let text_start = decoded.text.len();
+                    decoded.text.extend_from_slice(bytes.as_slice());
+                    at = start + length;
+                    decoded.escapes.push(Escape {
+                        raw_start: start,
+                        raw_end: at,
+                        text_start,
+                        text_end: decoded.text.len(),
+                    });
+                }
+                stop => {
+                    decoded.used = start;
+                    decoded.broken = matches!(stop, Read::Broken);
+                    return decoded;
+                }
+            }
+        }
+        if !decoded.escapes.is_empty() {
+            decoded
+                .text
+                .extend_from_slice(raw.get(at..).unwrap_or_default());
+        }
+        decoded
+    }
+
+    fn text<'a>(&'a self, raw: &'a [u8]) -> &'a [u8] {
+        if self.escapes.is_empty() {
+            raw.get(..self.used).unwrap_or_default()
+        } else {
+            &self.text
+        }
+    }
+
+    /// Where the character of this place in the text begins in the raw bytes.
+    fn raw_start(&self, text_at: usize) -> usize {
+        self.raw(text_at, |escape| escape.raw_start)
+    }
+
+    /// Where the character before this place in the text ends in the raw bytes.
+    fn raw_end(&self, text_at: usize) -> usize {
+        self.raw(text_at, |escape| escape.raw_end)
+    }
+
+    fn raw(&self, text_at: usize, inside: impl Fn(&Escape) -> usize) -> usize {
+        let before = self
+            .escapes
+            .partition_point(|escape| escape.text_start < text_at);
+        match before
+            .checked_sub(1)
+            .and_then(|last| self.escapes.get(last))
+        {
+            Some(escape) if text_at < escape.text_end => inside(escape),
+            Some(escape) => escape.raw_end + (text_at - escape.text_end),
+            None => text_at,
+        }
+    }
+}
+
+impl Drop for Decoded {
+    fn drop(&mut self) {
+        self.text.zeroize();
+    }
+}
+
+/// What stands at a backslash.
+enum Read {
+    Char(Utf8, usize),
+    /// The piece ends before the escape does.
+    Cut,
+    /// No JSON writer writes this.
+    Broken,
+}
+
+/// The bytes of one character. A lone surrogate has three, as if it were a character.
+struct Utf8 {
+    bytes: [u8; 4],
+    length: usize,
+}
+
+impl Utf8 {
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+fn escape(raw: &[u8], end: bool) -> Read {
+    let cut = if end { Read::Broken } else { Read::Cut };
+    let Some(kind) = raw.get(1) else { return cut };
+    let plain = match kind {
+        b'"' | b'\\' | b'/' => *kind,
+        b'b' => 8,
+        b'f' => 12,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'u' => return unicode(raw, end, cut),
+        _ => return Read::Broken,
+    };
+    Read::Char(
+        Utf8 {
+            bytes: [plain, 0, 0, 0],
+            length: 1,
+        },
+        2,
+    )
+}
+
+fn unicode(raw: &[u8], end: bool, cut: Read) -> Read {
+    let unit = match hex_unit(raw) {
+        Ok(unit) => unit,
+        Err(Wrong::Cut) => return cut,
+        Err(Wrong::Broken) => return Read::Broken,
+    };
+    if (0xD800..0xDC00).contains(&unit) {
+        match hex_unit(raw.get(6..).unwrap_or_default()) {
+            Ok(low @ 0xDC00..0xE000) => {
+                let code = 0x1_0000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+                return Read::Char(utf8(code), 12);
+            }
+            // The second half may come with the next piece.
+            Err(Wrong::Cut) if !end => return Read::Cut,
+            _ => {}
+        }
+    }
+    Read::Char(utf8(unit), 6)
+}
+
+enum Wrong {
+    Cut,
+    Broken,
+}
+
+/// The number in `\uXXXX`.
+fn hex_unit(raw: &[u8]) -> Result<u32, Wrong> {
+    let mut unit = 0;
+    for n in 0..6 {
+        let byte = *raw.get(n).ok_or(Wrong::Cut)?;
+        let digit = char::from(byte).to_digit(16);
+        unit = match (n, byte, digit) {
+            (0, b'\\', _) | (1, b'u', _) => 0,
+            (2.., _, Some(digit)) => unit << 4 | digit,
+            _ => return Err(Wrong::Broken),
+        };
+    }
+    Ok(unit)
+}
+
+fn utf8(code: u32) -> Utf8 {
+    let mut bytes = [0; 4];
+    if let Some(c) = char::from_u32(code) {
+        let length = c.encode_utf8(&mut bytes).len();
+        return Utf8 { bytes, length };
+    }
+    let [_, _, high, low] = code.to_be_bytes();
+    let middle = (high & 0x0F) << 2 | low >> 6;
+    Utf8 {
+        bytes: [0xE0 | high >> 4, 0x80 | middle, 0x80 | low & 0x3F, 0],
+        length: 3,
+    }
+}
+
+/// Whether the raw bytes between the quotes spell this text.
+pub(super) fn spells(raw: &[u8], text: &str) -> bool {
+    let decoded = Decoded::new(raw, true);
+    !decoded.broken && decoded.text(raw) == text.as_bytes()
+}
+
+/// Where a literal ends in a piece of it.
+pub(super) enum End {
+    Close(usize),
+    /// At a backslash that begins no escape.
+    Broken(usize),
+    Open,
+}
+
+/// Finds the closing quote. `escaped` says whether the byte before the piece was a backslash that
+/// begins an escape, and is set to the same for the next piece.
+pub(super) fn close(piece: &[u8], escaped: &mut bool, strict: bool) -> End {
+    let mut at = usize::from(std::mem::take(escaped));
+    while let Some(found) = memchr::memchr2(b'"', b'\\', piece.get(at..).unwrap_or_default()) {
+        at += found;
+        if piece.get(at) == Some(&b'"') {
+            return End::Close(at);
+        }
+        match piece.get(at + 1) {
+            None => *escaped = true,
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' | b'u') => {}
+            Some(_) if strict => return End::Broken(at),
+            Some(_) => {}
+        }
+        at += 2;
+    }
+    End::Open
+}

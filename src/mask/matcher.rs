@@ -1,0 +1,317 @@
+//! Finds all forms in a piece of a stream, overlapping ones too, and what may become one.
+//!
+//! The search looks at one sample every `stride` bytes. Every form has at least `stride + GRAM - 1`
+//! bytes, so each occurrence covers a whole sample, and the sample is one of the form's first
+//! `stride` grams: a table tells in which forms a gram stands and where. Clean text costs one load
+//! and one bit test per stride; only a gram that is in the table leads to a comparison.
+//! *Always* finds what a naive search finds. Assumes that no form holds a line break.
+
+use std::cmp::Reverse;
+use std::ops::ControlFlow;
+
+use zeroize::{Zeroize as _, Zeroizing};
+
+/// Long strides make big tables, and gain nothing once the memory is the limit.
+const STRIDE_MAX: usize = 24;
+
+/// A form, and whose it is.
+pub(super) struct Needle {
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+    pub(super) secret: usize,
+    pub(super) reach: Reach,
+}
+
+/// Where a form is searched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reach {
+    /// In text and in the decoded string literals of messages.
+    Everywhere,
+    /// Not in literals, because it begins or ends inside a character.
+    Text,
+    /// Only to tell which lines of messages to look at: it is how a literal spells another form.
+    Gate,
+}
+
+/// What is being searched, and so which forms count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum View {
+    Text,
+    Literal,
+    Gate,
+}
+
+impl View {
+    fn has(self, reach: Reach) -> bool {
+        match self {
+            Self::Text => reach <= Reach::Text,
+            Self::Literal => reach == Reach::Everywhere,
+            Self::Gate => true,
+        }
+    }
+}
+
+/// An occurrence of a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hit {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) secret: usize,
+}
+
+/// A gram that stands in a needle.
+struct Place {
+    gram: u64,
+    needle: usize,
+    offset: usize,
+}
+
+/// The needles with their tables.
+pub(super) struct Matcher {
+    needles: Vec<Needle>,
+    /// Sorted by gram.
+    places: Vec<Place>,
+    /// One bit per hash of a gram in `places`.
+    filter: Vec<u64>,
+    filter_shift: u32,
+    gram_bytes: usize,
+    stride: usize,
+    /// The first bytes of every needle, sorted: what a piece too short for a sample is compared to.
+    heads: Vec<Zeroizing<Vec<u8>>>,
+    /// Whether a needle begins with the byte.
+    begins: [bool; 256],
+    longest: usize,
+}
+
+impl Matcher {
+    /// `None` if there is nothing to find. Needles are at least `FORM_BYTES_MIN` bytes long.
+    pub(super) fn new(needles: Vec<Needle>) -> Option<Self> {
+        let shortest = needles.iter().map(|needle| needle.bytes.len()).min()?;
+        let gram_bytes = if shortest >= 15 { 8 } else { 4 };
+        let stride = (shortest + 1 - gram_bytes).min(STRIDE_MAX);
+        let mut matcher = Self {
+            longest: needles.iter().map(|needle| needle.bytes.len()).max()?,
+            needles,
+            places: Vec::new(),
+            filter: Vec::new(),
+            filter_shift: 0,
+            gram_bytes,
+            stride,
+            heads: Vec::new(),
+            begins: [false; 256],
+        };
+        matcher.fill();
+        Some(matcher)
+    }
+
+    fn fill(&mut self) {
+        for (needle, bytes) in self.needles.iter().map(|needle| &needle.bytes).enumerate() {
+            for (offset, window) in bytes.windows(self.gram_bytes).take(self.stride).enumerate() {
+                if let Some(gram) = self.gram(window) {
+                    self.places.push(Place {
+                        gram,
+                        needle,
+                        offset,
+                    });
+                }
+            }
+            let head = bytes
+                .get(..self.stride + self.gram_bytes - 1)
+                .unwrap_or(bytes);
+            self.heads.push(Zeroizing::new(head.to_vec()));
+            if let Some(begins) = bytes
+                .first()
+                .and_then(|b| self.begins.get_mut(usize::from(*b)))
+            {
+                *begins = true;
+            }
+        }
+        self.places
+            .sort_unstable_by_key(|place| (place.gram, place.needle, place.offset));
+        self.heads.sort_unstable_by(|a, b| a.as_slice().cmp(b));
+        self.heads.dedup();
+
+        // 32 bits per gram: three of a hundred samples of clean text lead to a look at the table.
+        let bits = (self.places.len() * 32)
+            .next_power_of_two()
+            .clamp(1 << 12, 1 << 19);
+        self.filter = vec![0; bits / 64];
+        self.filter_shift = 64 - bits.trailing_zeros();
+        for place in &self.places {
+            let hash = place.gram.wrapping_mul(GOLDEN) >> self.filter_shift;
+            if let Some(word) = self.filter.get_mut(word_of(hash)) {
+                *word |= 1 << (hash & 63);
+            }
+        }
+    }
+
+    fn gram(&self, window: &[u8]) -> Option<u64> {
+        if self.gram_bytes == 8 {
+            wide_gram(window)
+        } else {
+            short_gram(window)
+        }
+    }
+
+    /// How many bytes the longest form has.
+    pub(super) fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// All occurrences in the text, in order, the longest first of those that start together.
+    /// Returns where the longest end of the text starts that may be the beginning of a form.
+    pub(super) fn scan(&self, text: &[u8], view: View, hits: &mut Vec<Hit>) -> usize {
+        let mut hold = self.tail(text);
+        hits.clear();
+        self.visit(text, view, |start, needle| {
+            if let Some(end) = Some(start + needle.bytes.len()).filter(|end| *end <= text.len()) {
+                hits.push(Hit {
+                    start,
+                    end,
+                    secret: needle.secret,
+                });
+            } else {
+                hold = hold.min(start);
+            }
+            ControlFlow::Continue(())
+        });
+        hits.sort_unstable_by_key(|hit| (hit.start, Reverse(hit.end), hit.secret));
+        hold
+    }
+
+    /// How many bytes from the front of the text are no part of a form, whatever follows the text.
+    pub(super) fn clean(&self, text: &[u8], view: View) -> usize {
+        let mut clean = self.tail(text);
+        let mut seen = None;
+        self.visit(text, view, |start, _| {
+            // A later sample finds later starts only, but this one may find an earlier one still.
+            if seen.is_some_and(|seen| start >= seen + self.stride) {
+                return ControlFlow::Break(());
+            }
+            seen = seen.or(Some(start));
+            clean = clean.min(start);
+            ControlFlow::Continue(())
+        });
+        clean
+    }
+
+    /// Calls `found` for each start of a form, or of what there is of it before the text ends.
+    fn visit(
+        &self,
+        text: &[u8],
+        view: View,
+        mut found: impl FnMut(usize, &Needle) -> ControlFlow<()>,
+    ) {
+        let found = |start: usize, needle: &Needle| {
+            if view.has(needle.reach) {
+                found(start, needle)
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        if self.gram_bytes == 8 {
+            self.visit_by(text, wide_gram, found);
+        } else {
+            self.visit_by(text, short_gram, found);
+        }
+    }
+
+    #[inline]
+    fn visit_by(
+        &self,
+        text: &[u8],
+        gram_of: impl Fn(&[u8]) -> Option<u64>,
+        mut found: impl FnMut(usize, &Needle) -> ControlFlow<()>,
+    ) {
+        let samples = text
+            .get(self.stride - 1..)
+            .unwrap_or_default()
+            .chunks(self.stride);
+        for (n, sample) in samples.enumerate() {
+            let Some(gram) = gram_of(sample) else { break };
+            let hash = gram.wrapping_mul(GOLDEN) >> self.filter_shift;
+            let word = self.filter.get(word_of(hash)).copied().unwrap_or_default();
+            if word >> (hash & 63) & 1 == 0 {
+                continue;
+            }
+            let at = (n + 1) * self.stride - 1;
+            if self.compare(text, at, gram, &mut found).is_break() {
+                return;
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn compare(
+        &self,
+        text: &[u8],
+        at: usize,
+        gram: u64,
+        found: &mut impl FnMut(usize, &Needle) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let first = self.places.partition_point(|place| place.gram < gram);
+        let places = self.places.get(first..).unwrap_or_default();
+        for place in places.iter().take_while(|place| place.gram == gram) {
+            let Some(start) = at.checked_sub(place.offset) else {
+                continue;
+            };
+            let Some(needle) = self.needles.get(place.needle) else {
+                continue;
+            };
+            let there = text.get(start..).unwrap_or_default();
+            let length = there.len().min(needle.bytes.len());
+            if there.get(..length) == needle.bytes.get(..length) {
+                found(start, needle)?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Where the longest end of the text starts that is too short to hold a sample and is the
+    /// beginning of a form.
+    fn tail(&self, text: &[u8]) -> usize {
+        let first = text.len().saturating_sub(self.stride + self.gram_bytes - 2);
+        let mut tail = text.len();
+        for (start, byte) in text.iter().enumerate().skip(first).rev() {
+            if *byte == b'\n' {
+                break;
+            }
+            if self.begins.get(usize::from(*byte)) == Some(&true) {
+                let end = text.get(start..).unwrap_or_default();
+                let next = self.heads.partition_point(|head| head.as_slice() < end);
+                if self
+                    .heads
+                    .get(next)
+                    .is_some_and(|head| head.starts_with(end))
+                {
+                    tail = start;
+                }
+            }
+        }
+        tail
+    }
+}
+
+impl Drop for Matcher {
+    fn drop(&mut self) {
+        for place in &mut self.places {
+            place.gram.zeroize();
+        }
+    }
+}
+
+/// Spreads a gram over the upper bits (2^64 divided by the golden ratio).
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+
+fn wide_gram(window: &[u8]) -> Option<u64> {
+    window.first_chunk().map(|gram| u64::from_le_bytes(*gram))
+}
+
+fn short_gram(window: &[u8]) -> Option<u64> {
+    window
+        .first_chunk()
+        .map(|gram| u64::from(u32::from_le_bytes(*gram)))
+}
+
+fn word_of(hash: u64) -> usize {
+    (hash >> 6) as usize
+}

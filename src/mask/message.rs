@@ -1,0 +1,330 @@
+//! Masks messages: the server's stdout, one JSON value a line.
+//!
+//! *Always* masks inside string literals only, keys too, so valid JSON stays valid; numbers, key
+//! order, spacing and untouched literals keep their bytes. *Never* changes the `id` of a message:
+//! `secrets_in_ids` tells the caller of one that holds a secret. A line is lexed, not parsed: from
+//! the first token on that no JSON has, the rest of the line is masked as text. Lines in which
+//! nothing is found are not even lexed. Memory is bounded by the longest form, not by the line.
+
+use std::fmt;
+use std::sync::Arc;
+
+use memchr::{memchr, memmem, memrchr};
+
+use super::Masker;
+use super::line::{Line, MARK, Place, SCALAR_BYTES_MAX, ends_scalar, in_number};
+use super::literal::{End, Literal, Role, close};
+use super::mark::{GROWTH_BYTES_MAX, Ink};
+use super::matcher::View;
+use super::text::{PIECE_BYTES, Stream};
+
+/// Masks one stream of messages.
+pub struct MessageMask {
+    masker: Arc<Masker>,
+    next: Option<Arc<Masker>>,
+    line: Line,
+    literal: Literal,
+    text: Stream,
+    ink: Ink,
+    secrets_in_ids: u64,
+}
+
+impl MessageMask {
+    pub fn new(masker: Arc<Masker>) -> Self {
+        Self {
+            masker,
+            next: None,
+            line: Line::default(),
+            literal: Literal::default(),
+            text: Stream::default(),
+            ink: Ink::new(GROWTH_BYTES_MAX),
+            secrets_in_ids: 0,
+        }
+    }
+
+    /// Uses another masker, from the next beginning of a line on.
+    pub fn set_masker(&mut self, masker: Arc<Masker>) {
+        if self.at_line_start() {
+            self.masker = masker;
+        } else {
+            self.next = Some(masker);
+        }
+    }
+
+    /// How many bytes from the front of the input may be written as they are: whole lines. They
+    /// count as written here: the rest goes to `write`. Most lines pass and are never copied.
+    pub fn pass(&mut self, input: &[u8]) -> usize {
+        if self.masker.is_empty() && self.next.is_none() {
+            self.line.begun = input.last().map_or(self.line.begun, |last| *last != b'\n');
+            return input.len();
+        }
+        if self.line.begun {
+            return 0;
+        }
+        Suspect::new(input).clean_lines(&self.masker, input, 0)
+    }
+
+    /// Adds the masked input to `out`, except what may be the beginning of a form.
+    pub fn write(&mut self, input: &[u8], out: &mut Vec<u8>) {
+        let mut suspect = Suspect::new(input);
+        let mut at = 0;
+        while at < input.len() {
+            if !self.line.begun {
+                let clean = suspect.clean_lines(&self.masker, input, at);
+                out.extend_from_slice(input.get(at..clean).unwrap_or_default());
+                at = clean;
+            }
+            let rest = input.get(at..).unwrap_or_default();
+            let piece = rest.get(..PIECE_BYTES).unwrap_or(rest);
+            let piece = memchr(b'\n', piece)
+                .and_then(|end| piece.get(..=end))
+                .unwrap_or(piece);
+            self.piece(piece, out);
+            at += piece.len();
+        }
+    }
+
+    /// Adds what was held back: the stream has ended.
+    pub fn flush(&mut self, out: &mut Vec<u8>) {
+        self.end_line(out);
+    }
+
+    /// Whether the last byte ended a line, or there was none yet. Nothing is held back then.
+    pub fn at_line_start(&self) -> bool {
+        !self.line.begun
+    }
+
+    /// How many secrets were masked.
+    pub fn masked(&self) -> u64 {
+        self.ink.masked
+    }
+
+    /// How many ids of messages held a secret, and were let through with it.
+    pub fn secrets_in_ids(&self) -> u64 {
+        self.secrets_in_ids
+    }
+
+    /// Takes a piece of one line, which may end it.
+    fn piece(&mut self, piece: &[u8], out: &mut Vec<u8>) {
+        let Some(last) = piece.last() else { return };
+        self.line.begun = true;
+        let body = piece.strip_suffix(b"\n").unwrap_or(piece);
+        if self.masker.is_empty() {
+            out.extend_from_slice(body);
+        } else {
+            self.lex(body, out);
+        }
+        if *last == b'\n' {
+            self.end_line(out);
+            out.push(b'\n');
+        }
+    }
+
+    /// Whether nothing in this piece can be, begin or end a secret, however it is escaped.
+    fn is_quiet(&self, body: &[u8]) -> bool {
+        self.literal.is_empty()
+            && self.text.is_empty()
+            && self.line.scalar.is_empty()
+            && !self.line.escaped
+            && !body.ends_with(b"\\")
+            && self
+                .masker
+                .matcher
+                .as_ref()
+                .is_none_or(|m| m.clean(body, View::Gate) == body.len())
+            && unusual_escape(body).is_none()
+    }
+
+    fn lex(&mut self, body: &[u8], out: &mut Vec<u8>) {
+        let quiet = self.is_quiet(body);
+        let mut copied = 0;
+        let mut at = 0;
+        while at < body.len() {
+            let rest = body.get(at..).unwrap_or_default();
+            match self.line.place {
+                Place::Between => at += self.line.between(rest),
+                Place::Scalar | Place::LongNumber => {
+                    let end = at
+                        + rest
+                            .iter()
+                            .position(|b| ends_scalar(*b))
+                            .unwrap_or(rest.len());
+                    let token = body.get(at..end).unwrap_or_default();
+                    if self.line.place == Place::Scalar
+                        && self.line.scalar.is_empty()
+                        && end < body.len()
+                    {
+                        at = self
+                            .line
+                            .whole_scalar(token)
+                            .map_or(end, |wrong| at + wrong);
+                    } else {
+                        out.extend_from_slice(body.get(copied..at).unwrap_or_default());
+                        self.cut_scalar(token, end < body.len(), out);
+                        copied = end;
+                        at = end;
+                    }
+                }
+                Place::Literal(_) if quiet => at += self.line.quiet_literal(rest),
+                Place::Literal(role) => {
+                    out.extend_from_slice(body.get(copied..at).unwrap_or_default());
+                    at += self.loud_literal(rest, role, out);
+                    copied = at;
+                }
+                Place::Text if quiet && self.text.is_empty() => at = body.len(),
+                Place::Text => {
+                    out.extend_from_slice(body.get(copied..at).unwrap_or_default());
+                    self.text
+                        .push(&self.masker, rest, false, &mut self.ink, out);
+                    copied = body.len();
+                    at = copied;
+                }
+            }
+        }
+        out.extend_from_slice(body.get(copied..).unwrap_or_default());
+    }
+
+    /// Takes the literal up to its end in `rest`, and returns how much that was. The closing quote
+    /// is left to `between` as the end of the literal.
+    fn loud_literal(&mut self, rest: &[u8], role: Role, out: &mut Vec<u8>) -> usize {
+        let (end, closed) = match close(rest, &mut self.line.escaped, false) {
+            End::Close(end) => (end, true),
+            End::Broken(_) | End::Open => (rest.len(), false),
+        };
+        let piece = rest.get(..end).unwrap_or_default();
+        self.line.note_key(role, piece);
+        let wrong = self
+            .literal
+            .push(&self.masker, piece, (role, closed), &mut self.ink, out);
+        if let Some(wrong) = wrong {
+            self.line.place = Place::Text;
+            self.text
+                .push(&self.masker, &wrong, false, &mut self.ink, out);
+        } else if closed {
+            self.line.place = Place::Between;
+            out.push(b'"');
+        }
+        self.count_id();
+        end + usize::from(closed && self.line.place == Place::Between)
+    }
+
+    fn count_id(&mut self) {
+        if self.line.place != Place::Literal(Role::Id) && std::mem::take(&mut self.literal.left) {
+            self.secrets_in_ids += 1;
+        }
+    }
+
+    /// Takes a piece of a token that is cut. `whole`: this is its end.
+    fn cut_scalar(&mut self, token: &[u8], whole: bool, out: &mut Vec<u8>) {
+        let mut token = token;
+        if self.line.place == Place::Scalar {
+            self.line.scalar.extend_from_slice(token);
+            if !whole && self.line.scalar.len() <= SCALAR_BYTES_MAX + MARK.len() {
+                return;
+            }
+            let scalar = std::mem::take(&mut self.line.scalar);
+            let wrong = self.line.whole_scalar(&scalar);
+            let (right, rest) = scalar.split_at(wrong.unwrap_or(scalar.len()));
+            out.extend_from_slice(right);
+            self.text
+                .push(&self.masker, rest, false, &mut self.ink, out);
+            if wrong.is_none() && !whole {
+                self.line.place = Place::LongNumber;
+            }
+            return;
+        }
+        let digits = token
+            .iter()
+            .position(|b| !in_number(*b))
+            .unwrap_or(token.len());
+        out.extend_from_slice(token.get(..digits).unwrap_or_default());
+        token = token.get(digits..).unwrap_or_default();
+        if !token.is_empty() {
+            self.line.place = Place::Text;
+            self.text
+                .push(&self.masker, token, false, &mut self.ink, out);
+        } else if whole {
+            self.line.place = Place::Between;
+        }
+    }
+
+    fn end_line(&mut self, out: &mut Vec<u8>) {
+        match self.line.place {
+            Place::Literal(role) => {
+                let how = (role, true);
+                let wrong = self
+                    .literal
+                    .push(&self.masker, b"", how, &mut self.ink, out);
+                self.text.push(
+                    &self.masker,
+                    &wrong.unwrap_or_default(),
+                    true,
+                    &mut self.ink,
+                    out,
+                );
+            }
+            Place::Scalar => self.cut_scalar(b"", true, out),
+            Place::Between | Place::LongNumber | Place::Text => {}
+        }
+        self.text.push(&self.masker, b"", true, &mut self.ink, out);
+        self.line.reset();
+        self.count_id();
+        self.ink.new_line();
+        if let Some(next) = self.next.take() {
+            self.masker = next;
+        }
+    }
+}
+
+impl fmt::Debug for MessageMask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MessageMask(…)")
+    }
+}
+
+/// Where the lines are that have to be looked at, in one input.
+struct Suspect {
+    /// The end of the last whole line.
+    lines_end: usize,
+    hit: Option<usize>,
+    escape: Option<usize>,
+}
+
+impl Suspect {
+    fn new(input: &[u8]) -> Self {
+        let lines_end = memrchr(b'\n', input).map_or(0, |end| end + 1);
+        Self {
+            lines_end,
+            hit: None,
+            escape: None,
+        }
+    }
+
+    /// Where the whole lines end that begin at `from` and hold nothing. Each byte of the input is
+    /// searched once, however often this is called with a growing `from`.
+    fn clean_lines(&mut self, masker: &Masker, input: &[u8], from: usize) -> usize {
+        let Some(matcher) = &masker.matcher else {
+            return self.lines_end.max(from);
+        };
+        let lines = input.get(from..self.lines_end).unwrap_or_default();
+        if self.hit.is_none_or(|hit| hit < from) {
+            self.hit = Some(from + matcher.clean(lines, View::Gate));
+        }
+        if self.escape.is_none_or(|escape| escape < from) {
+            self.escape = Some(from + unusual_escape(lines).unwrap_or(lines.len()));
+        }
+        let suspect = self.hit.min(self.escape).unwrap_or(from);
+        let clean = lines.get(..suspect - from).unwrap_or_default();
+        from + memrchr(b'\n', clean).map_or(0, |end| end + 1)
+    }
+}
+
+/// Finds an escape that lets a form be spelled in another way than the forms foresee. The other
+/// escapes spell one character each, and no other escape spells the same.
+fn unusual_escape(text: &[u8]) -> Option<usize> {
+    let first = memchr(b'\\', text)?;
+    let rest = text.get(first..)?;
+    let unicode = memmem::find(rest, b"\\u");
+    let slash = memmem::find(rest.get(..unicode.unwrap_or(rest.len()))?, b"\\/");
+    slash.or(unicode).map(|at| first + at)
+}

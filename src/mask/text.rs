@@ -1,0 +1,211 @@
+//! Masks plain text: the server's stderr.
+//!
+//! *Always* gives the same output however the input is cut. *Never* holds back more than the bytes
+//! that may be the beginning of a form, so nothing at the end of a line. Memory is bounded by the
+//! longest form, not by the line.
+
+use std::fmt;
+use std::sync::Arc;
+
+use memchr::memchr;
+use zeroize::Zeroize as _;
+
+use super::Masker;
+use super::mark::Ink;
+use super::matcher::{Hit, View};
+
+/// Input is worked off in pieces of this size, so that buffers stay small whatever is written.
+pub(super) const PIECE_BYTES: usize = 64 * 1024;
+
+/// Masks one stream of text.
+pub struct TextMask {
+    masker: Arc<Masker>,
+    next: Option<Arc<Masker>>,
+    at_line_start: bool,
+    stream: Stream,
+    ink: Ink,
+}
+
+impl TextMask {
+    pub fn new(masker: Arc<Masker>) -> Self {
+        Self {
+            masker,
+            next: None,
+            at_line_start: true,
+            stream: Stream::default(),
+            ink: Ink::new(usize::MAX),
+        }
+    }
+
+    /// Uses another masker, from the next beginning of a line on.
+    pub fn set_masker(&mut self, masker: Arc<Masker>) {
+        if self.at_line_start {
+            self.masker = masker;
+        } else {
+            self.next = Some(masker);
+        }
+    }
+
+    /// How many bytes from the front of the input may be written as they are. They count as
+    /// written here: the rest goes to `write`. Most input passes whole and is never copied.
+    pub fn pass(&mut self, input: &[u8]) -> usize {
+        if !self.stream.is_empty() || self.next.is_some() {
+            return 0;
+        }
+        let clean = self
+            .masker
+            .matcher
+            .as_ref()
+            .map_or(input.len(), |m| m.clean(input, View::Text));
+        self.note(input.get(..clean).unwrap_or_default());
+        clean
+    }
+
+    /// Adds the masked input to `out`, except what may be the beginning of a form.
+    pub fn write(&mut self, input: &[u8], out: &mut Vec<u8>) {
+        let mut input = input;
+        if let Some(next) = self.next.take() {
+            let Some(end) = memchr(b'\n', input).map(|at| at + 1) else {
+                self.next = Some(next);
+                return self.feed(input, out);
+            };
+            let (line, rest) = input.split_at(end);
+            self.feed(line, out);
+            self.masker = next;
+            input = rest;
+        }
+        self.feed(input, out);
+    }
+
+    /// Adds what was held back: the stream has ended.
+    pub fn flush(&mut self, out: &mut Vec<u8>) {
+        self.stream
+            .push(&self.masker, b"", true, &mut self.ink, out);
+    }
+
+    /// Whether the last byte ended a line, or there was none yet. Nothing is held back then.
+    pub fn at_line_start(&self) -> bool {
+        self.at_line_start
+    }
+
+    /// How many secrets were masked.
+    pub fn masked(&self) -> u64 {
+        self.ink.masked
+    }
+
+    fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) {
+        for piece in input.chunks(PIECE_BYTES) {
+            self.stream
+                .push(&self.masker, piece, false, &mut self.ink, out);
+        }
+        self.note(input);
+    }
+
+    fn note(&mut self, input: &[u8]) {
+        if let Some(last) = input.last() {
+            self.at_line_start = *last == b'\n';
+        }
+    }
+}
+
+impl fmt::Debug for TextMask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TextMask(…)")
+    }
+}
+
+/// The end of a stream that is not decided yet.
+#[derive(Default)]
+pub(super) struct Stream {
+    held: Vec<u8>,
+    /// How many of the held bytes a mask that was written already stands for.
+    covered: usize,
+    hits: Vec<Hit>,
+}
+
+impl Stream {
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Adds the masked piece to `out`; holds back what may be the beginning of a form, unless this
+    /// is the end.
+    pub(super) fn push(
+        &mut self,
+        masker: &Masker,
+        piece: &[u8],
+        end: bool,
+        ink: &mut Ink,
+        out: &mut Vec<u8>,
+    ) {
+        let Some(matcher) = &masker.matcher else {
+            out.append(&mut self.held);
+            return out.extend_from_slice(piece);
+        };
+        let mut held = std::mem::take(&mut self.held);
+        if !held.is_empty() {
+            held.extend_from_slice(piece);
+        }
+        let text = if held.is_empty() { piece } else { &held };
+
+        let open = matcher.scan(text, View::Text, &mut self.hits);
+        let until = if end { text.len() } else { open };
+        let mut from = 0;
+        for span in spans(&self.hits, self.covered, until) {
+            out.extend_from_slice(text.get(from..span.start).unwrap_or_default());
+            if let Some(hit) = span.hit {
+                out.extend_from_slice(ink.mask(&masker.marks, &hit).as_bytes());
+            }
+            from = span.end;
+        }
+        out.extend_from_slice(text.get(from..until).unwrap_or_default());
+        self.covered = from.saturating_sub(until);
+
+        let rest = text.len() - until;
+        if held.is_empty() {
+            held.extend_from_slice(piece.get(until..).unwrap_or_default());
+        } else {
+            held.copy_within(until.., 0);
+            held.get_mut(rest..).unwrap_or_default().zeroize();
+            held.truncate(rest);
+        }
+        self.held = held;
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.held.zeroize();
+    }
+}
+
+/// A stretch of text that one mask stands for.
+pub(super) struct Span {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// `None`: the mask was written with an earlier piece.
+    pub(super) hit: Option<Hit>,
+}
+
+/// Merges overlapping hits that start before `hold`. The hit that starts first names the secret.
+pub(super) fn spans(hits: &[Hit], covered: usize, hold: usize) -> Vec<Span> {
+    let mut spans = Vec::new();
+    if covered > 0 {
+        spans.push(Span {
+            start: 0,
+            end: covered,
+            hit: None,
+        });
+    }
+    for hit in hits.iter().take_while(|hit| hit.start < hold) {
+        match spans.last_mut() {
+            Some(last) if hit.start < last.end => last.end = last.end.max(hit.end),
+            _ => spans.push(Span {
+                start: hit.start,
+                end: hit.end,
+                hit: Some(*hit),
+            }),
+        }
+    }
+    spans
+}

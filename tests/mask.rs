@@ -1,0 +1,331 @@
+//! The laws of masking, as properties, against a naive definition.
+//!
+//! The naive definition marks every occurrence of every spelling, merges what overlaps, and
+//! replaces. The secrets are made of few characters, so that they overlap often.
+
+use std::sync::Arc;
+
+use mcpwrap::mask::{Masker, MessageMask, TextMask, spellings};
+use mcpwrap::secret::Secret;
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
+use proptest::prop_assert_eq;
+use proptest::sample::Index;
+use serde_json::Value;
+
+/// Secrets, a text in which they or pieces of them stand, and where the text is cut.
+#[derive(Clone, Debug)]
+struct Case {
+    secrets: Vec<Vec<u8>>,
+    text: Vec<u8>,
+    cuts: Vec<usize>,
+}
+
+impl Case {
+    fn masker(&self) -> Arc<Masker> {
+        let secrets: Vec<Secret> = self
+            .secrets
+            .iter()
+            .map(|s| Secret::new(s.clone()))
+            .collect();
+        let named: Vec<_> = secrets
+            .iter()
+            .enumerate()
+            .map(|(n, s)| (format!("S{n}"), s))
+            .collect();
+        Arc::new(Masker::new(&named))
+    }
+
+    fn forms(&self) -> Vec<(usize, Vec<u8>)> {
+        let spell = |(n, secret): (usize, &Vec<u8>)| {
+            let forms = spellings(&Secret::new(secret.clone()));
+            forms.into_iter().map(move |form| (n, form.to_vec()))
+        };
+        self.secrets.iter().enumerate().flat_map(spell).collect()
+    }
+
+    /// The naive definition.
+    fn expected(&self, text: &[u8]) -> Vec<u8> {
+        let forms = self.forms();
+        let mut hits = Vec::new();
+        for start in 0..text.len() {
+            for (secret, form) in &forms {
+                if text[start..].starts_with(form) {
+                    hits.push((start, std::cmp::Reverse(start + form.len()), *secret));
+                }
+            }
+        }
+        hits.sort_unstable();
+        let mut out = Vec::new();
+        let mut until = 0;
+        for (start, end, secret) in hits {
+            if start >= until {
+                out.extend_from_slice(&text[until..start]);
+                out.extend_from_slice(self.mask_of(secret).as_bytes());
+            }
+            until = until.max(end.0);
+        }
+        out.extend_from_slice(&text[until..]);
+        out
+    }
+
+    fn mask_of(&self, secret: usize) -> String {
+        let value = self.secrets[secret].trim_ascii_end();
+        match value.last_chunk::<4>() {
+            Some(tail) if value.len() >= 16 && tail.iter().all(u8::is_ascii_alphanumeric) => {
+                format!("[secret S{secret} …{}]", String::from_utf8_lossy(tail))
+            }
+            _ => format!("[secret S{secret}]"),
+        }
+    }
+}
+
+/// The two streams have the same methods.
+macro_rules! run {
+    ($mask:expr, $text:expr, $cuts:expr, $after:expr) => {{
+        let mut mask = $mask;
+        let mut out = Vec::new();
+        let mut at = 0;
+        let mut cuts = $cuts.iter().copied().chain([usize::MAX]);
+        while at < $text.len() {
+            let end = at
+                .saturating_add(cuts.next().unwrap_or(usize::MAX))
+                .min($text.len());
+            let passed = if at % 2 == 0 {
+                mask.pass(&$text[at..end])
+            } else {
+                0
+            };
+            out.extend_from_slice(&$text[at..at + passed]);
+            mask.write(&$text[at + passed..end], &mut out);
+            $after(&$text[..end], &out, mask.at_line_start());
+            at = end;
+        }
+        mask.flush(&mut out);
+        out
+    }};
+}
+
+fn text_masked(masker: &Arc<Masker>, text: &[u8], cuts: &[usize]) -> Vec<u8> {
+    run!(
+        TextMask::new(Arc::clone(masker)),
+        text,
+        cuts,
+        |_: &[u8], _: &[u8], _| ()
+    )
+}
+
+fn message_masked(masker: &Arc<Masker>, text: &[u8], cuts: &[usize]) -> Vec<u8> {
+    run!(
+        MessageMask::new(Arc::clone(masker)),
+        text,
+        cuts,
+        |_: &[u8], _: &[u8], _| ()
+    )
+}
+
+fn secret() -> impl Strategy<Value = Vec<u8>> {
+    // No brackets: secrets that end like a mask begins get another mask.
+    let bytes = any::<u8>().prop_filter("a bracket", |byte| !b"[]".contains(byte));
+    prop_oneof![
+        4 => "[ab]{8,12}".prop_map(String::into_bytes),
+        4 => "[ab0\"/\\\\=é🔑]{8,18}".prop_map(String::into_bytes),
+        2 => "[ab]{8,10}\r?\n[ab+]{8,10}\n[ab]{1,3}".prop_map(String::into_bytes),
+        1 => "nabcdefg[abn]{1,9}".prop_map(String::into_bytes),
+        1 => "[a-f0-9]{40}".prop_map(String::into_bytes),
+        1 => proptest::collection::vec(bytes, 8..20),
+    ]
+}
+
+fn secrets() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    proptest::collection::vec(secret(), 1..4).prop_flat_map(|secrets| {
+        // Often a secret that begins or ends like another, or lies within it.
+        let first = secrets[0].clone();
+        let cut = (any::<Index>(), any::<bool>()).prop_map(move |(at, front)| {
+            let (head, tail) = first.split_at(at.index(first.len()));
+            if front {
+                [tail, head].concat()
+            } else {
+                head.to_vec()
+            }
+        });
+        (Just(secrets), cut, any::<bool>()).prop_map(|(mut secrets, cut, add)| {
+            if add {
+                secrets.push(cut);
+            }
+            secrets
+        })
+    })
+}
+
+/// A text of whole forms, pieces of forms, and other bytes.
+fn case() -> impl Strategy<Value = Case> {
+    secrets().prop_flat_map(|secrets| {
+        let forms: Vec<Vec<u8>> = secrets
+            .iter()
+            .flat_map(|s| spellings(&Secret::new(s.clone())))
+            .map(|form| form.to_vec())
+            .collect();
+        let forms = if forms.is_empty() {
+            vec![b"none".to_vec()]
+        } else {
+            forms
+        };
+        let piece = (
+            any::<Index>(),
+            any::<Index>(),
+            any::<Index>(),
+            0..8,
+            "[ab0\"\\\\/{}:,é \\[]{0,4}",
+        )
+            .prop_map(move |(form, from, to, kind, other)| {
+                let form = form.get(&forms);
+                let (from, to) = (from.index(form.len()), to.index(form.len() + 1));
+                match kind {
+                    0 | 1 => form.clone(),
+                    2 => form[from..].to_vec(),
+                    3 => form[..to].to_vec(),
+                    4 => form[from..to.max(from)].to_vec(),
+                    5 => b"\n".to_vec(),
+                    _ => other.into_bytes(),
+                }
+            });
+        let text = proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat());
+        let cuts = proptest::collection::vec(prop_oneof![Just(1), 1usize..40], 0..60);
+        (Just(secrets), text, cuts).prop_map(|(secrets, text, cuts)| Case {
+            secrets,
+            text,
+            cuts,
+        })
+    })
+}
+
+fn contains(text: &[u8], form: &[u8]) -> bool {
+    text.windows(form.len()).any(|window| window == form)
+}
+
+/// A JSON line as a server could write it: each character spelled in a way of its own.
+fn literal(text: &str, ways: &[u8], out: &mut String) {
+    out.push('"');
+    for (n, c) in text.chars().enumerate() {
+        match (c, ways.get(n % ways.len().max(1)).copied().unwrap_or(0)) {
+            ('"' | '\\', 0..200) | ('/', 100..200) => out.extend(['\\', c]),
+            ('\n', 0..200) => out.push_str("\\n"),
+            ('\r', 0..200) => out.push_str("\\r"),
+            (_, way) if way >= 200 || u32::from(c) < 0x20 => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let upper = way % 2 == 0;
+                    let hex = format!("{unit:04x}");
+                    out.push_str("\\u");
+                    out.push_str(&if upper { hex.to_uppercase() } else { hex });
+                }
+            }
+            _ => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+fn strings(value: &Value, all: &mut Vec<String>) {
+    match value {
+        Value::String(text) => all.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| strings(item, all)),
+        Value::Object(fields) => {
+            for (key, field) in fields {
+                all.push(key.clone());
+                strings(field, all);
+            }
+        }
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    // Laws 1, 2 and 8.
+    #[test]
+    fn text_is_masked_as_the_naive_definition_says_however_it_is_cut(case in case()) {
+        let out = text_masked(&case.masker(), &case.text, &case.cuts);
+        prop_assert_eq!(show(&out), show(&case.expected(&case.text)));
+    }
+
+    // Laws 3 and 6.
+    #[test]
+    fn masked_text_holds_no_form_and_stays_as_it_is(case in case()) {
+        let masker = case.masker();
+        let out = text_masked(&masker, &case.text, &case.cuts);
+        for (_, form) in case.forms() {
+            assert!(!contains(&out, &form), "{} in {}", show(&form), show(&out));
+        }
+        prop_assert_eq!(show(&text_masked(&masker, &out, &[])), show(&out));
+    }
+
+    // Law 4.
+    #[test]
+    fn without_a_secret_nothing_changes(text in any::<Vec<u8>>(), secret in "[ab]{8}|[A-Z]{30}", cuts in any::<Vec<u8>>()) {
+        let cuts: Vec<usize> = cuts.into_iter().map(usize::from).map(|cut| cut.max(1)).collect();
+        for secrets in [vec![], vec![secret.into_bytes()]] {
+            let case = Case { secrets, text: text.clone(), cuts: cuts.clone() };
+            prop_assert_eq!(&text_masked(&case.masker(), &case.text, &case.cuts), &text);
+            prop_assert_eq!(&message_masked(&case.masker(), &case.text, &case.cuts), &text);
+        }
+    }
+
+    // Law 5. Cut at every byte, the output follows as closely as the forms allow.
+    #[test]
+    fn nothing_is_held_at_the_end_of_a_line_and_little_within(case in case()) {
+        let masker = case.masker();
+        let ones = vec![1; case.text.len()];
+        let bound = masker.hold_bytes_max();
+        run!(TextMask::new(Arc::clone(&masker)), case.text, ones, |seen: &[u8], out: &[u8], at_start: bool| {
+            assert_eq!(at_start, seen.is_empty() || seen.ends_with(b"\n"));
+            let decided = seen.len().saturating_sub(if at_start { 0 } else { bound });
+            let sure = case.expected(&seen[..decided]);
+            assert!(out.len() + 200 >= sure.len() && (!at_start || out == sure));
+        });
+        run!(MessageMask::new(masker), case.text, ones, |seen: &[u8], out: &[u8], at_start: bool| {
+            assert_eq!(at_start, seen.is_empty() || seen.ends_with(b"\n"));
+            assert!(!at_start || out.is_empty() || out.ends_with(b"\n"));
+        });
+    }
+
+    // Law 1 for any line, JSON or not, and laws 3 and 6 for the text that lines without JSON are.
+    #[test]
+    fn messages_are_masked_the_same_however_they_are_cut(case in case()) {
+        let masker = case.masker();
+        let whole = message_masked(&masker, &case.text, &[]);
+        prop_assert_eq!(show(&message_masked(&masker, &case.text, &case.cuts)), show(&whole));
+        prop_assert_eq!(show(&message_masked(&masker, &whole, &case.cuts)), show(&whole));
+    }
+
+    // Law 7, and law 2 for each literal.
+    #[test]
+    fn only_the_text_of_literals_changes(case in case(), ways in any::<Vec<u8>>(), key in any::<bool>()) {
+        let text = String::from_utf8_lossy(&case.text).replace('\n', " ");
+        let mut line = String::from("{ \"n\":1.50e+3 ,\"a\" : [true, -0,\t");
+        literal(&text, &ways, &mut line);
+        line.push_str("],\"id\":7,");
+        literal(if key { &text } else { "k" }, &ways, &mut line);
+        line.push_str(":null}\n");
+        let before: Value = serde_json::from_str(&line).unwrap();
+
+        let out = message_masked(&case.masker(), line.as_bytes(), &case.cuts);
+        let out = String::from_utf8(out).unwrap();
+        let after: Value = serde_json::from_str(&out).unwrap();
+        let (mut old, mut new) = (Vec::new(), Vec::new());
+        strings(&before, &mut old);
+        strings(&after, &mut new);
+        for text in &mut old {
+            *text = String::from_utf8_lossy(&case.expected(text.as_bytes())).into();
+        }
+        old.sort();
+        new.sort();
+        prop_assert_eq!(new, old);
+        assert!(out.starts_with("{ \"n\":1.50e+3 ,\"a\" : [true, -0,\t\""));
+        assert!(out.ends_with(":null}\n") && out.contains("],\"id\":7,"));
+    }
+}
+
+fn show(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
