@@ -1,0 +1,157 @@
+//! Pipes, sockets and descriptors that no child inherits by accident.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+use nix::cmsg_space;
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+
+/// Marks every descriptor above stderr as close-on-exec: what the client left open in us does not
+/// reach the server.
+pub fn close_inherited_on_exec() {
+    #[cfg(target_os = "linux")]
+    #[expect(
+        unsafe_code,
+        reason = "close_range has no safe wrapper with CLOSE_RANGE_CLOEXEC"
+    )]
+    {
+        let flags = nix::libc::CLOSE_RANGE_CLOEXEC;
+        // SAFETY: close_range with this flag changes descriptor flags only; it closes nothing.
+        let done =
+            unsafe { nix::libc::syscall(nix::libc::SYS_close_range, 3_u32, u32::MAX, flags) };
+        if done == 0 {
+            return;
+        }
+    }
+    // Kernels before 5.11, seccomp filters, and macOS: one by one.
+    let max = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
+        .map_or(1024, |(soft, _)| soft.min(65_536));
+    for fd in 3..RawFd::try_from(max).unwrap_or(1024) {
+        set_cloexec(fd);
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "the descriptor is a number here, and may not be open"
+)]
+fn set_cloexec(fd: RawFd) {
+    // SAFETY: F_SETFD on a number that is not open fails with EBADF and does nothing.
+    unsafe { nix::libc::fcntl(fd, nix::libc::F_SETFD, nix::libc::FD_CLOEXEC) };
+}
+
+/// A pipe: (read end, write end), both close-on-exec.
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = io::pipe()?;
+    Ok((reader.into(), writer.into()))
+}
+
+/// Sends a length, the bytes, and three descriptors along with the first byte.
+pub fn send_with_fds(
+    socket: &UnixStream,
+    bytes: &[u8],
+    fds: [BorrowedFd<'_>; 3],
+) -> io::Result<()> {
+    let length = u32::try_from(bytes.len())
+        .map_err(io::Error::other)?
+        .to_le_bytes();
+    let raw = fds.map(|fd| fd.as_raw_fd());
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let sent = sendmsg::<()>(
+        socket.as_raw_fd(),
+        &[io::IoSlice::new(&length)],
+        &rights,
+        MsgFlags::empty(),
+        None,
+    )?;
+    if sent != length.len() {
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    io::Write::write_all(&mut &*socket, bytes)
+}
+
+/// The other end of [`send_with_fds`].
+pub fn receive_with_fds(mut socket: &UnixStream) -> io::Result<(Vec<u8>, [OwnedFd; 3])> {
+    let mut length = [0_u8; 4];
+    let mut space = cmsg_space!([RawFd; 3]);
+    let mut slices = [io::IoSliceMut::new(&mut length)];
+    let flags = if cfg!(target_os = "linux") {
+        cmsg_cloexec()
+    } else {
+        MsgFlags::empty()
+    };
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut space), flags)?;
+    let mut fds: Vec<OwnedFd> = Vec::new();
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(raw) = control {
+            fds.extend(raw.into_iter().map(own));
+        }
+    }
+    if message.bytes != 4 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let fds: [OwnedFd; 3] = fds
+        .try_into()
+        .map_err(|_| io::Error::other("three descriptors are expected"))?;
+    let mut bytes = vec![0; usize::try_from(u32::from_le_bytes(length)).unwrap_or(0)];
+    socket.read_exact(&mut bytes)?;
+    Ok((bytes, fds))
+}
+
+#[cfg(target_os = "linux")]
+const fn cmsg_cloexec() -> MsgFlags {
+    MsgFlags::MSG_CMSG_CLOEXEC
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn cmsg_cloexec() -> MsgFlags {
+    MsgFlags::empty()
+}
+
+#[expect(
+    unsafe_code,
+    reason = "a received descriptor is a number without an owner"
+)]
+fn own(fd: RawFd) -> OwnedFd {
+    // SAFETY: the kernel has just made this descriptor for us, and nothing else owns it.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    set_cloexec(fd.as_raw_fd());
+    fd
+}
+
+/// A second handle on our own standard stream, for unbuffered reading or writing.
+pub fn standard(stream: Standard) -> io::Result<File> {
+    let fd = match stream {
+        Standard::Input => io::stdin().as_fd().try_clone_to_owned()?,
+        Standard::Output => own_output()?,
+        Standard::Error => io::stderr().as_fd().try_clone_to_owned()?,
+    };
+    Ok(File::from(fd))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only the descriptor is taken; the relay owns it"
+)]
+fn own_output() -> io::Result<OwnedFd> {
+    io::stdout().as_fd().try_clone_to_owned()
+}
+
+/// One of the three streams that every process has.
+#[derive(Clone, Copy, Debug)]
+pub enum Standard {
+    Input,
+    Output,
+    Error,
+}
+
+/// Lets a pipe hold as much as the kernel allows an ordinary user (1 MiB): fewer wake-ups on large
+/// messages. An error leaves it as it is.
+pub fn enlarge_pipe(fd: BorrowedFd<'_>) {
+    #[cfg(target_os = "linux")]
+    super::ignore(rustix::pipe::fcntl_setpipe_size(fd, 1 << 20));
+    #[cfg(not(target_os = "linux"))]
+    let _ = fd;
+}

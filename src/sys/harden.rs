@@ -1,0 +1,37 @@
+//! Makes this process hard to look into.
+//!
+//! It is not a wall: root, and a debugger that was there first, still see everything.
+
+use nix::sys::resource::{Resource, setrlimit};
+
+/// Not dumpable (so `/proc/PID/environ`, `mem` and ptrace are closed to this user's other
+/// processes), and no core file. An error is not fatal: the kernel then allows what it allowed.
+///
+/// The core limit is 1 and not 0, because 0 still lets a *piped* `core_pattern` (systemd-coredump,
+/// apport) run, and 1 does not (`fs/coredump.c`). The server inherits the limit: its core file
+/// would hold its secrets, and coredump collectors store its environment.
+pub fn harden() {
+    let hard = u64::from(cfg!(target_os = "linux"));
+    super::ignore(setrlimit(Resource::RLIMIT_CORE, hard, hard));
+    #[cfg(target_os = "linux")]
+    super::ignore(nix::sys::prctl::set_dumpable(false));
+    #[cfg(target_os = "macos")]
+    deny_attach();
+}
+
+/// Whether a debugger watches this process (Linux: `TracerPid` in `/proc/self/status`).
+pub fn is_traced() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("TracerPid:"))
+            .is_some_and(|pid| pid.trim() != "0")
+    })
+}
+
+#[cfg(target_os = "macos")]
+#[expect(unsafe_code, reason = "ptrace has no safe wrapper for PT_DENY_ATTACH")]
+fn deny_attach() {
+    // SAFETY: PT_DENY_ATTACH ignores the address and data arguments.
+    unsafe { nix::libc::ptrace(nix::libc::PT_DENY_ATTACH, 0, std::ptr::null_mut(), 0) };
+}

@@ -1,0 +1,107 @@
+//! Signals as bytes in a pipe, so that one `poll` waits for everything.
+//!
+//! *Always* async-signal-safe: the handler writes one byte to a pipe that never blocks. Signals that
+//! cannot be handled (KILL, STOP) or that mean a bug (SEGV, …) stay as they are, and so do those of
+//! job control, which are for this process alone.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction};
+
+/// Signals that end the session: the server gets the same one, then less polite ones.
+pub const ENDING: &[Signal] = &[
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+];
+/// Signals that are handed to the server and change nothing here.
+pub const FORWARDED: &[Signal] = &[
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+    Signal::SIGWINCH,
+    Signal::SIGCONT,
+];
+
+static PIPE: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn handler(signal: nix::libc::c_int) {
+    let fd = PIPE.load(Ordering::Relaxed);
+    let byte = u8::try_from(signal).unwrap_or(0);
+    let errno = nix::errno::Errno::last_raw();
+    write_byte(fd, byte);
+    nix::errno::Errno::set_raw(errno);
+}
+
+#[expect(
+    unsafe_code,
+    reason = "a signal handler may only call async-signal-safe functions"
+)]
+fn write_byte(fd: i32, byte: u8) {
+    // SAFETY: write(2) is async-signal-safe, and the buffer is one byte on this stack. A full pipe
+    // already has a byte that wakes the reader.
+    unsafe { nix::libc::write(fd, std::ptr::from_ref(&byte).cast(), 1) };
+}
+
+/// Starts to collect the given signals; returns the pipe that tells them, one byte a signal.
+pub fn collect(signals: &[Signal]) -> io::Result<File> {
+    let (reader, writer) = super::fds::pipe()?;
+    nonblocking(&reader)?;
+    nonblocking(&writer)?;
+    // The writing end lives as long as the process: a handler may run at any time.
+    PIPE.store(
+        std::os::fd::IntoRawFd::into_raw_fd(writer),
+        Ordering::Relaxed,
+    );
+    let action = SigAction::new(
+        SigHandler::Handler(handler),
+        SaFlags::SA_RESTART,
+        SigSet::empty(),
+    );
+    for signal in signals {
+        set_action(*signal, &action)?;
+    }
+    unblock_all();
+    Ok(File::from(reader))
+}
+
+/// The state that a new program expects: nothing blocked, nothing ignored.
+pub fn reset() {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in Signal::iterator() {
+        // KILL and STOP cannot be set, and need not be.
+        super::ignore(set_action(signal, &default));
+    }
+    unblock_all();
+}
+
+#[expect(
+    unsafe_code,
+    reason = "sigaction is unsafe because a handler could do anything"
+)]
+fn set_action(signal: Signal, action: &SigAction) -> io::Result<()> {
+    // SAFETY: the handlers used here are SIG_DFL and `handler`, which only calls write(2).
+    unsafe { sigaction(signal, action) }?;
+    Ok(())
+}
+
+fn unblock_all() {
+    super::ignore(nix::sys::signal::sigprocmask(
+        SigmaskHow::SIG_SETMASK,
+        Some(&SigSet::empty()),
+        None,
+    ));
+}
+
+/// Makes reads and writes answer at once.
+pub fn nonblocking(fd: &OwnedFd) -> io::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    debug_assert!(fd.as_raw_fd() >= 0);
+    Ok(())
+}

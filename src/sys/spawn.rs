@@ -1,0 +1,297 @@
+//! Starting processes: the guard (this program again) and the server (anything).
+//!
+//! A `Plan` holds secrets, so it is wiped when dropped and never printed. *Always* starts a server
+//! in its own session, with a clean signal state, no descriptor but its three streams, and a
+//! parent-death signal where the kernel has one.
+
+use std::ffi::{CStr, CString};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nix::errno::Errno;
+use nix::unistd::{ForkResult, Pid};
+use zeroize::Zeroize as _;
+
+/// The hidden first argument that makes this program a guard.
+pub const GUARD: &str = "__guard";
+
+/// Everything that `execve` needs. The caller has resolved `program` to a path.
+pub struct Plan {
+    pub program: CString,
+    pub arguments: Vec<CString>,
+    pub environment: Vec<CString>,
+    pub directory: CString,
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("program", &self.program)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Plan {
+    /// All strings with their NUL, counted: program, directory, arguments, environment.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let counts = [self.arguments.len(), self.environment.len()];
+        for count in counts {
+            bytes.extend(u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
+        }
+        let strings = [&self.program, &self.directory].into_iter();
+        for string in strings.chain(&self.arguments).chain(&self.environment) {
+            bytes.extend(string.as_bytes_with_nul());
+        }
+        bytes
+    }
+
+    /// The inverse of [`Self::encode`]; wipes its input.
+    pub fn decode(mut bytes: Vec<u8>) -> Option<Self> {
+        let plan = Self::parse(&bytes);
+        bytes.zeroize();
+        plan
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (arguments, rest) = bytes.split_first_chunk::<4>()?;
+        let (environment, rest) = rest.split_first_chunk::<4>()?;
+        let mut strings = rest
+            .split_inclusive(|byte| *byte == 0)
+            .map(|text| CStr::from_bytes_with_nul(text).ok().map(CStr::to_owned));
+        let mut take = |count: u32| -> Option<Vec<CString>> {
+            (0..count).map(|_| strings.next().flatten()).collect()
+        };
+        let [program, directory] = <[CString; 2]>::try_from(take(2)?).ok()?;
+        Some(Self {
+            program,
+            directory,
+            arguments: take(u32::from_le_bytes(*arguments))?,
+            environment: take(u32::from_le_bytes(*environment))?,
+        })
+    }
+}
+
+impl Drop for Plan {
+    fn drop(&mut self) {
+        for string in self.arguments.drain(..).chain(self.environment.drain(..)) {
+            string.into_bytes_with_nul().zeroize();
+        }
+    }
+}
+
+/// Starts this very program as a guard that listens on `control`. Its own environment is empty.
+pub fn guard(control: OwnedFd) -> io::Result<Child> {
+    start_self(&[GUARD], Stdio::from(control))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where programs are started"
+)]
+fn start_self(arguments: &[&str], input: Stdio) -> io::Result<Child> {
+    Command::new(own_program()?)
+        .arg0("mcpwrap")
+        .args(arguments)
+        .env_clear()
+        .stdin(input)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+}
+
+/// This program's file. On Linux the one that runs, also after an upgrade replaced the path.
+fn own_program() -> io::Result<PathBuf> {
+    if cfg!(target_os = "linux") && Path::new("/proc/self/exe").exists() {
+        return Ok(PathBuf::from("/proc/self/exe"));
+    }
+    std::env::current_exe()
+}
+
+/// Starts a program that talks to the user on the terminal (an editor, a pager) and waits for it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where programs are started"
+)]
+pub fn interactive(program: &std::ffi::OsStr, arguments: &[&std::ffi::OsStr]) -> io::Result<bool> {
+    Ok(Command::new(program).args(arguments).status()?.success())
+}
+
+/// Which step of a start failed, with the kernel's error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed {
+    pub step: Step,
+    pub errno: i32,
+}
+
+/// The steps of a start that can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Fork,
+    Directory,
+    Execute,
+}
+
+impl Step {
+    pub const fn to_byte(self) -> u8 {
+        match self {
+            Self::Fork => 0,
+            Self::Directory => 1,
+            Self::Execute => 2,
+        }
+    }
+
+    pub const fn from_byte(byte: u8) -> Self {
+        match byte {
+            1 => Self::Directory,
+            2 => Self::Execute,
+            _ => Self::Fork,
+        }
+    }
+}
+
+/// Starts the server. Only a process with a single thread may call this: the guard.
+pub fn server(plan: &Plan, streams: [OwnedFd; 3]) -> Result<Pid, Failed> {
+    let fork_failed = |errno: Errno| Failed {
+        step: Step::Fork,
+        errno: errno as i32,
+    };
+    let (reader, writer) = super::fds::pipe().map_err(|error| Failed {
+        step: Step::Fork,
+        errno: error.raw_os_error().unwrap_or(0),
+    })?;
+    match fork().map_err(fork_failed)? {
+        ForkResult::Child => {
+            let failed = become_server(plan, &streams);
+            let [a, b, c, d] = failed.errno.to_le_bytes();
+            drop(File::from(writer).write_all(&[failed.step.to_byte(), a, b, c, d]));
+            exit_now();
+        }
+        ForkResult::Parent { child } => {
+            drop((writer, streams));
+            let mut report = [0_u8; 5];
+            // The pipe closes without a byte when `execve` succeeds.
+            if File::from(reader).read_exact(&mut report).is_err() {
+                return Ok(child);
+            }
+            let [step, errno @ ..] = report;
+            super::ignore(nix::sys::wait::waitpid(child, None));
+            Err(Failed {
+                step: Step::from_byte(step),
+                errno: i32::from_le_bytes(errno),
+            })
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "fork has no safe wrapper")]
+fn fork() -> nix::Result<ForkResult> {
+    // SAFETY: the guard has one thread, so the child may use everything until it executes.
+    unsafe { nix::unistd::fork() }
+}
+
+fn exit_now() -> ! {
+    // No destructors: they belong to the parent.
+    #[expect(unsafe_code, reason = "_exit has no safe wrapper")]
+    // SAFETY: _exit takes any status and does not return.
+    unsafe {
+        nix::libc::_exit(127)
+    }
+}
+
+/// In the child: everything up to `execve`, which returns only if it fails.
+fn become_server(plan: &Plan, streams: &[OwnedFd; 3]) -> Failed {
+    super::signal::reset();
+    // Its own session: no controlling terminal, and a group that the guard can address.
+    super::ignore(nix::unistd::setsid());
+    #[cfg(target_os = "linux")]
+    super::ignore(nix::sys::prctl::set_pdeathsig(
+        nix::sys::signal::Signal::SIGKILL,
+    ));
+    // The streams are above 2 and close-on-exec; their copies at 0 to 2 are not.
+    let [input, output, error] = streams;
+    super::ignore(nix::unistd::dup2_stdin(input.as_fd()));
+    super::ignore(nix::unistd::dup2_stdout(output.as_fd()));
+    super::ignore(nix::unistd::dup2_stderr(error.as_fd()));
+    if let Err(errno) = nix::unistd::chdir(plan.directory.as_c_str()) {
+        return Failed {
+            step: Step::Directory,
+            errno: errno as i32,
+        };
+    }
+    let mut errno = execute(&plan.program, &plan.arguments, &plan.environment);
+    if errno == Errno::ENOEXEC {
+        // A script without `#!` is run by the shell, as `execvp` does for every other launcher.
+        let shell = c"/bin/sh".to_owned();
+        let mut arguments = vec![c"sh".to_owned(), plan.program.clone()];
+        arguments.extend(plan.arguments.iter().skip(1).cloned());
+        errno = execute(&shell, &arguments, &plan.environment);
+    }
+    Failed {
+        step: Step::Execute,
+        errno: errno as i32,
+    }
+}
+
+fn execute(program: &CStr, arguments: &[CString], environment: &[CString]) -> Errno {
+    match nix::unistd::execve(program, arguments, environment) {
+        Err(errno) => errno,
+    }
+}
+
+/// Moves this process to a session of its own: signals of the client's group do not reach it.
+pub fn new_session() {
+    super::ignore(nix::unistd::setsid());
+}
+
+/// Gives the three standard streams of this process away, so that no pipe stays open through it.
+pub fn detach_streams() {
+    if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
+        super::ignore(nix::unistd::dup2_stdout(null.as_fd()));
+        super::ignore(nix::unistd::dup2_stderr(null.as_fd()));
+    }
+}
+
+/// A path as a C string. A NUL cannot be in a path that exists.
+pub fn c_string(bytes: &[u8]) -> io::Result<CString> {
+    CString::new(bytes).map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+/// See [`c_string`].
+pub fn c_path(path: &Path) -> io::Result<CString> {
+    c_string(path.as_os_str().as_bytes())
+}
+
+/// A pair of connected sockets, both close-on-exec.
+pub fn socket_pair() -> io::Result<(UnixStream, UnixStream)> {
+    UnixStream::pair()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_survives_the_wire() {
+        let text = |text: &str| CString::new(text).unwrap();
+        let plan = Plan {
+            program: text("/bin/x"),
+            directory: text("/"),
+            arguments: vec![text("x"), text(""), text("a b\nc")],
+            environment: vec![text("A=1"), text("B=")],
+        };
+        let back = Plan::decode(plan.encode()).unwrap();
+        assert_eq!(back.program, plan.program);
+        assert_eq!(back.directory, plan.directory);
+        assert_eq!(back.arguments, plan.arguments);
+        assert_eq!(back.environment, plan.environment);
+        assert!(Plan::decode(vec![1, 2, 3]).is_none());
+    }
+}

@@ -1,0 +1,301 @@
+//! A process and everything that came out of it.
+//!
+//! The caller is a subreaper (Linux), so a daemon that forked twice is still its descendant, and a
+//! pid of a direct child cannot be used again before the caller reaps it. *Always* signals through a
+//! pidfd after a second look at the parent, so that a pid that was used again is not hit. On macOS
+//! there is no subreaper: a daemon that left its parent and its session is not found.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+/// Makes orphans below this process its children (Linux).
+pub fn become_subreaper() {
+    #[cfg(target_os = "linux")]
+    super::ignore(nix::sys::prctl::set_child_subreaper(true));
+}
+
+/// All descendants of a process, parents before children.
+pub fn descendants(root: Pid) -> Vec<Pid> {
+    let mut found = vec![root];
+    let mut seen = BTreeSet::from([root]);
+    let mut next = 0;
+    while let Some(pid) = found.get(next).copied() {
+        next += 1;
+        for child in children(pid) {
+            if seen.insert(child) {
+                found.push(child);
+            }
+        }
+    }
+    found.remove(0);
+    found
+}
+
+#[cfg(target_os = "linux")]
+fn children(pid: Pid) -> Vec<Pid> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
+    let lists = tasks
+        .flatten()
+        .map(|task| std::fs::read_to_string(task.path().join("children")));
+    let mut all = Vec::new();
+    for list in lists {
+        match list {
+            Ok(list) => {
+                all.extend(
+                    list.split_whitespace()
+                        .filter_map(|pid| pid.parse().ok())
+                        .map(Pid::from_raw),
+                );
+            }
+            // A kernel without CONFIG_PROC_CHILDREN: ask every process for its parent.
+            Err(error)
+                if error.kind() == std::io::ErrorKind::NotFound
+                    && std::fs::metadata(format!("/proc/{pid}/stat")).is_ok() =>
+            {
+                return children_by_parent(pid);
+            }
+            Err(_) => {}
+        }
+    }
+    all
+}
+
+#[cfg(target_os = "linux")]
+fn children_by_parent(parent: Pid) -> Vec<Pid> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .map(Pid::from_raw)
+        .filter(|pid| parent_of(*pid) == Some(parent))
+        .collect()
+}
+
+/// The parent as the kernel tells it now; `None` if the process is gone.
+#[cfg(target_os = "linux")]
+pub fn parent_of(pid: Pid) -> Option<Pid> {
+    stat_field(pid, 1)?.parse().ok().map(Pid::from_raw)
+}
+
+/// A field of `/proc/PID/stat` after the program's name: 0 is the state, 1 the parent, 19 the start.
+#[cfg(target_os = "linux")]
+fn stat_field(pid: Pid, index: usize) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(index).map(str::to_owned)
+}
+
+/// When the process started, in the kernel's own unit: tells a pid that was used again.
+#[cfg(target_os = "linux")]
+pub fn start_time(pid: Pid) -> Option<u64> {
+    stat_field(pid, 19)?.parse().ok()
+}
+
+#[cfg(target_os = "macos")]
+fn children(pid: Pid) -> Vec<Pid> {
+    let mut buffer = [0 as nix::libc::pid_t; 1024];
+    let bytes = i32::try_from(std::mem::size_of_val(&buffer)).unwrap_or(0);
+    #[expect(unsafe_code, reason = "proc_listchildpids has no safe wrapper")]
+    // SAFETY: the buffer is as long as it is said to be.
+    let count =
+        unsafe { nix::libc::proc_listchildpids(pid.as_raw(), buffer.as_mut_ptr().cast(), bytes) };
+    buffer
+        .iter()
+        .take(usize::try_from(count).unwrap_or(0))
+        .copied()
+        .map(Pid::from_raw)
+        .collect()
+}
+
+/// The parent as the kernel tells it now; `None` if the process is gone.
+#[cfg(target_os = "macos")]
+pub fn parent_of(pid: Pid) -> Option<Pid> {
+    bsd_info(pid)
+        .and_then(|info| i32::try_from(info.pbi_ppid).ok())
+        .map(Pid::from_raw)
+}
+
+/// When the process started, in the kernel's own unit: tells a pid that was used again.
+#[cfg(target_os = "macos")]
+pub fn start_time(pid: Pid) -> Option<u64> {
+    bsd_info(pid).map(|info| info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec)
+}
+
+#[cfg(target_os = "macos")]
+fn bsd_info(pid: Pid) -> Option<nix::libc::proc_bsdinfo> {
+    let mut info = std::mem::MaybeUninit::<nix::libc::proc_bsdinfo>::zeroed();
+    let size = i32::try_from(std::mem::size_of::<nix::libc::proc_bsdinfo>()).ok()?;
+    let flavor = nix::libc::PROC_PIDTBSDINFO;
+    #[expect(unsafe_code, reason = "proc_pidinfo has no safe wrapper")]
+    // SAFETY: the buffer is as long as it is said to be.
+    let got =
+        unsafe { nix::libc::proc_pidinfo(pid.as_raw(), flavor, 0, info.as_mut_ptr().cast(), size) };
+    #[expect(
+        unsafe_code,
+        reason = "the buffer was zeroed, and the kernel filled all of it"
+    )]
+    // SAFETY: all bit patterns are valid for this plain struct.
+    (got == size).then(|| unsafe { info.assume_init() })
+}
+
+/// Sends a signal to a process if it still has this parent.
+fn signal_child(pid: Pid, parent: Option<Pid>, signal: Signal) {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+        let Some(raw) = rustix::process::Pid::from_raw(pid.as_raw()) else {
+            return;
+        };
+        if let Ok(fd) = pidfd_open(raw, PidfdFlags::empty()) {
+            if parent.is_none() || parent_of(pid) == parent {
+                let signal = rustix::process::Signal::from_named_raw(signal as i32);
+                if let Some(signal) = signal {
+                    super::ignore(pidfd_send_signal(fd, signal));
+                }
+            }
+            return;
+        }
+    }
+    // Kernels before 5.3, and macOS.
+    if parent.is_none() || parent_of(pid) == parent {
+        super::ignore(nix::sys::signal::kill(pid, signal));
+    }
+}
+
+/// Sends a signal to every descendant of a process.
+pub fn signal_descendants(root: Pid, signal: Signal) {
+    for pid in descendants(root) {
+        signal_child(pid, parent_of(pid), signal);
+    }
+}
+
+/// Kills all descendants of this process but `spared` and those below, and reaps them, telling
+/// `reaped` how each child ended. Returns whether nothing is left. A process that forks faster than
+/// it is found is stopped first.
+pub fn kill_own_descendants(
+    spared: &[Pid],
+    limit: Duration,
+    reaped: &mut dyn FnMut(Pid, WaitStatus),
+) -> bool {
+    let me = nix::unistd::getpid();
+    let deadline = Instant::now() + limit;
+    let mut round = 0;
+    loop {
+        let protected: BTreeSet<Pid> = spared
+            .iter()
+            .flat_map(|pid| descendants(*pid).into_iter().chain([*pid]))
+            .collect();
+        let rest: Vec<Pid> = descendants(me)
+            .into_iter()
+            .filter(|pid| !protected.contains(pid))
+            .collect();
+        if rest.is_empty() {
+            return true;
+        }
+        if Instant::now() > deadline {
+            return false;
+        }
+        if round > 2 {
+            for pid in &rest {
+                signal_child(*pid, parent_of(*pid), Signal::SIGSTOP);
+            }
+        }
+        for pid in rest {
+            signal_child(pid, parent_of(pid), Signal::SIGKILL);
+        }
+        reap(spared, reaped);
+        round += 1;
+        if round > 1 {
+            // A killed process needs a moment to become a zombie that can be reaped.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Kills a process that is not ours with everything below it: its supervisor may be stopped or
+/// hung. `start` tells that the pid is still the same process. Returns whether all of it is gone.
+pub fn kill_foreign(root: Pid, start: u64, limit: Duration) -> bool {
+    let deadline = Instant::now() + limit;
+    loop {
+        if start_time(root) != Some(start) || is_zombie(root) {
+            return true;
+        }
+        let below = descendants(root);
+        for pid in &below {
+            signal_child(*pid, parent_of(*pid), Signal::SIGKILL);
+        }
+        let alive = below
+            .iter()
+            .any(|pid| start_time(*pid).is_some() && !is_zombie(*pid));
+        if !alive {
+            return true;
+        }
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether a process has ended and only waits for its parent to notice.
+pub fn is_zombie(pid: Pid) -> bool {
+    #[cfg(target_os = "linux")]
+    return stat_field(pid, 0).is_some_and(|state| state == "Z" || state == "X");
+    #[cfg(target_os = "macos")]
+    return bsd_info(pid).is_some_and(|info| info.pbi_status == 5);
+}
+
+/// Whether a process is stopped by a signal.
+pub fn is_stopped(pid: Pid) -> bool {
+    #[cfg(target_os = "linux")]
+    return stat_field(pid, 0).is_some_and(|state| state == "T" || state == "t");
+    #[cfg(target_os = "macos")]
+    return bsd_info(pid).is_some_and(|info| info.pbi_status == 4);
+}
+
+/// Collects ended children, all but those named: their owner waits for them.
+fn reap(spared: &[Pid], reaped: &mut dyn FnMut(Pid, WaitStatus)) {
+    for pid in children(nix::unistd::getpid()) {
+        if spared.contains(&pid) {
+            continue;
+        }
+        match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) | Err(_) => {}
+            Ok(status) => reaped(pid, status),
+        }
+    }
+}
+
+/// Collects one ended child, if there is one.
+pub fn reap_any() -> Option<(Pid, WaitStatus)> {
+    match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+        Ok(WaitStatus::StillAlive) | Err(_) => None,
+        Ok(status) => status.pid().map(|pid| (pid, status)),
+    }
+}
+
+/// The file that a process runs, where the kernel tells it.
+pub fn executable(pid: Pid) -> Option<std::path::PathBuf> {
+    #[cfg(target_os = "linux")]
+    return std::fs::read_link(format!("/proc/{pid}/exe")).ok();
+    #[cfg(target_os = "macos")]
+    {
+        use std::os::unix::ffi::OsStringExt as _;
+        let mut buffer = vec![0_u8; usize::try_from(nix::libc::PROC_PIDPATHINFO_MAXSIZE).ok()?];
+        let size = u32::try_from(buffer.len()).ok()?;
+        #[expect(unsafe_code, reason = "proc_pidpath has no safe wrapper")]
+        // SAFETY: the buffer is as long as it is said to be.
+        let length =
+            unsafe { nix::libc::proc_pidpath(pid.as_raw(), buffer.as_mut_ptr().cast(), size) };
+        buffer.truncate(usize::try_from(length).ok().filter(|length| *length > 0)?);
+        Some(std::ffi::OsString::from_vec(buffer).into())
+    }
+}
