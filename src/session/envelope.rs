@@ -1,0 +1,428 @@
+//! The envelope of a JSON-RPC line: its id, its method, whether it is an answer.
+//!
+//! A scanner that takes a line in pieces, so that a line of 100 MB needs no more memory than a short
+//! one. *Always* sees every top-level member, whatever the order (SDKs write `id` last). *Never*
+//! looks deeper, and never changes a byte. It judges structure (quotes, braces, what follows the
+//! end), not the full grammar: `{"a":tru}` passes.
+
+use memchr::memchr2;
+
+/// Ids, methods and keys longer than this are not what they seem (bytes).
+const TOKEN_BYTES_MAX: usize = 512;
+
+/// What kind of line it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One JSON object, closed.
+    Object,
+    /// One JSON array, closed: a batch, as protocol revisions before 2025-06-18 had it.
+    Array,
+    /// Only white space.
+    Blank,
+    /// Anything else.
+    Other,
+}
+
+/// An id as it was written: `7`, `"7"`. Two ids are equal if their bytes are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id(Box<[u8]>);
+
+impl Id {
+    pub fn new(raw: &[u8]) -> Self {
+        Self(raw.into())
+    }
+
+    /// A string id, quoted.
+    pub fn text(text: &str) -> Self {
+        Self(
+            serde_json::Value::from(text)
+                .to_string()
+                .into_bytes()
+                .into(),
+        )
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("null")
+    }
+}
+
+/// What the outside of a line says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    pub shape: Shape,
+    /// `None` if there is no id, or it is `null`.
+    pub id: Option<Id>,
+    /// Where the id stands in the line (bytes).
+    pub id_at: usize,
+    pub method: Option<String>,
+    pub has_result: bool,
+    pub has_error: bool,
+}
+
+impl Envelope {
+    /// A request has a method and wants an answer.
+    pub fn request(&self) -> Option<(&Id, &str)> {
+        Some((self.id.as_ref()?, self.method.as_deref()?))
+    }
+
+    pub fn notification(&self) -> Option<&str> {
+        self.id.is_none().then_some(self.method.as_deref()?)
+    }
+
+    /// The id of the request that this answers.
+    pub fn answer(&self) -> Option<&Id> {
+        (self.method.is_none() && (self.has_result || self.has_error)).then_some(self.id.as_ref()?)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Before the first byte that counts.
+    Before,
+    /// In an object's top level, where a key or its end comes.
+    Key,
+    /// Behind a key.
+    Colon,
+    /// Where a top-level value begins.
+    Value,
+    /// Inside a top-level value, or behind it, up to the comma.
+    Inside,
+    /// Inside an array, at any depth.
+    Array,
+    /// Behind the end.
+    After,
+    /// Not JSON.
+    Broken,
+}
+
+/// Takes a line in pieces and tells its envelope.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about one line"
+)]
+#[derive(Clone, Debug)]
+pub struct Scanner {
+    place: Place,
+    depth: u32,
+    in_string: bool,
+    escaped: bool,
+    /// Bytes of the line so far.
+    at: usize,
+    array: bool,
+    token: Vec<u8>,
+    key: Vec<u8>,
+    capturing: bool,
+    value_at: usize,
+    id: Option<Id>,
+    id_at: usize,
+    method: Option<String>,
+    has_result: bool,
+    has_error: bool,
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Self {
+            place: Place::Before,
+            depth: 0,
+            in_string: false,
+            escaped: false,
+            at: 0,
+            array: false,
+            token: Vec::new(),
+            key: Vec::new(),
+            capturing: false,
+            value_at: 0,
+            id: None,
+            id_at: 0,
+            method: None,
+            has_result: false,
+            has_error: false,
+        }
+    }
+}
+
+impl Scanner {
+    /// The envelope of a whole line, with or without its newline.
+    pub fn scan(line: &[u8]) -> Envelope {
+        let mut scanner = Self::default();
+        scanner.feed(line);
+        scanner.finish()
+    }
+
+    /// Whether the line, as far as it is known, can still be a JSON object.
+    pub fn may_be_object(&self) -> bool {
+        !self.array && !matches!(self.place, Place::Before | Place::Broken)
+    }
+
+    /// Takes the next bytes of the line.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while let Some((&byte, tail)) = rest.split_first() {
+            if self.in_string {
+                let used = self.in_string(rest);
+                rest = rest.get(used..).unwrap_or_default();
+                self.at += used;
+            } else {
+                self.structural(byte);
+                self.at += 1;
+                rest = tail;
+            }
+        }
+    }
+
+    /// Tells what the line was, and starts over.
+    pub fn finish(&mut self) -> Envelope {
+        let line = std::mem::take(self);
+        let shape = match line.place {
+            Place::After if line.array => Shape::Array,
+            Place::After => Shape::Object,
+            Place::Before => Shape::Blank,
+            _ => Shape::Other,
+        };
+        Envelope {
+            shape,
+            id: line.id,
+            id_at: line.id_at,
+            method: line.method,
+            has_result: line.has_result,
+            has_error: line.has_error,
+        }
+    }
+
+    /// Bytes inside a string: up to the next quote or backslash nothing can happen.
+    fn in_string(&mut self, bytes: &[u8]) -> usize {
+        if self.escaped {
+            self.escaped = false;
+            self.capture(bytes.get(..1).unwrap_or_default());
+            return 1;
+        }
+        let used = match memchr2(b'"', b'\\', bytes) {
+            None => bytes.len(),
+            Some(end) => {
+                if bytes.get(end) == Some(&b'"') {
+                    self.in_string = false;
+                } else {
+                    self.escaped = true;
+                }
+                end + 1
+            }
+        };
+        self.capture(bytes.get(..used).unwrap_or_default());
+        if !self.in_string && self.place == Place::Colon {
+            self.key = std::mem::take(&mut self.token);
+            self.capturing = false;
+        }
+        used
+    }
+
+    fn capture(&mut self, bytes: &[u8]) {
+        if self.capturing && self.token.len() <= TOKEN_BYTES_MAX {
+            let room = TOKEN_BYTES_MAX + 1 - self.token.len();
+            self.token.extend(bytes.iter().take(room));
+        }
+    }
+
+    fn structural(&mut self, byte: u8) {
+        if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+            return;
+        }
+        match self.place {
+            Place::Inside | Place::Array => self.nested(byte),
+            Place::Before => self.start(byte),
+            Place::Key => match byte {
+                b'"' => {
+                    self.begin_string();
+                    self.token.clear();
+                    self.token.push(byte);
+                    self.capturing = true;
+                    self.place = Place::Colon;
+                }
+                b'}' => self.place = Place::After,
+                b',' => {}
+                _ => self.place = Place::Broken,
+            },
+            Place::Colon => {
+                self.place = if byte == b':' {
+                    Place::Value
+                } else {
+                    Place::Broken
+                };
+            }
+            Place::Value => {
+                self.value_at = self.at;
+                self.token.clear();
+                self.capturing = matches!(self.key.as_slice(), br#""id""# | br#""method""#);
+                self.place = Place::Inside;
+                self.nested(byte);
+            }
+            Place::After => self.place = Place::Broken,
+            Place::Broken => {}
+        }
+    }
+
+    fn start(&mut self, byte: u8) {
+        self.place = match byte {
+            b'{' => Place::Key,
+            b'[' => {
+                self.array = true;
+                self.depth = 1;
+                Place::Array
+            }
+            _ => Place::Broken,
+        };
+    }
+
+    fn nested(&mut self, byte: u8) {
+        match byte {
+            b'"' => {
+                self.begin_string();
+                self.capture(b"\"");
+            }
+            b'{' | b'[' => {
+                self.depth += 1;
+                self.capture(&[byte]);
+            }
+            b'}' | b']' if self.depth > 0 => {
+                self.depth -= 1;
+                self.capture(&[byte]);
+                if self.array && self.depth == 0 {
+                    self.place = Place::After;
+                }
+            }
+            b'}' => {
+                self.end_value();
+                self.place = Place::After;
+            }
+            b']' => self.place = Place::Broken,
+            b',' if self.depth == 0 => {
+                self.end_value();
+                self.place = Place::Key;
+            }
+            _ => self.capture(&[byte]),
+        }
+    }
+
+    const fn begin_string(&mut self) {
+        self.in_string = true;
+    }
+
+    fn end_value(&mut self) {
+        self.capturing = false;
+        let fits = self.token.len() <= TOKEN_BYTES_MAX;
+        match self.key.as_slice() {
+            br#""id""# => {
+                let known = fits && self.token != b"null";
+                self.id = known.then(|| Id::new(&self.token));
+                self.id_at = self.value_at;
+            }
+            br#""method""# => {
+                self.method = serde_json::from_slice(&self.token).ok().filter(|_| fits);
+            }
+            br#""result""# => self.has_result = true,
+            br#""error""# => self.has_error = true,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn case(line: &str, shape: Shape, id: Option<&str>, method: Option<&str>) {
+        // In one piece and byte by byte.
+        let whole = Scanner::scan(line.as_bytes());
+        let mut scanner = Scanner::default();
+        for byte in line.as_bytes() {
+            scanner.feed(&[*byte]);
+        }
+        assert_eq!(scanner.finish(), whole, "{line}");
+        assert_eq!(whole.shape, shape, "{line}");
+        assert_eq!(whole.id.as_ref().map(Id::as_str), id, "{line}");
+        assert_eq!(whole.method.as_deref(), method, "{line}");
+        if let Some(id) = id {
+            assert_eq!(&line[whole.id_at..whole.id_at + id.len()], id);
+        }
+    }
+
+    #[test]
+    fn envelopes() {
+        use Shape::{Array, Blank, Object, Other};
+        case(
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
+            Object,
+            Some("1"),
+            Some("ping"),
+        );
+        case(
+            r#" { "id" : "a\"b" , "method":"x\/y" } "#,
+            Object,
+            Some(r#""a\"b""#),
+            Some("x/y"),
+        );
+        case(
+            "{\"result\":{\"id\":7,\"a\":[\"}\"]},\"id\":2.50}\r\n",
+            Object,
+            Some("2.50"),
+            None,
+        );
+        case(r#"{"id":null,"method":"m"}"#, Object, None, Some("m"));
+        case(r#"{"id":1,"id":2}"#, Object, Some("2"), None);
+        case(
+            r#"{"method":"a","params":{"method":"b","id":3}}"#,
+            Object,
+            None,
+            Some("a"),
+        );
+        case(r#"[{"id":1}]"#, Array, None, None);
+        case("", Blank, None, None);
+        case(" \r\n", Blank, None, None);
+        case("{}", Object, None, None);
+        for other in [
+            "hello",
+            "{",
+            r#"{"a":1"#,
+            r#"{"a":1}}"#,
+            r#"{"a":1} x"#,
+            "[INFO] started",
+            "[1]x",
+            r#"{"a":1]"#,
+            r#"{"a""#,
+            "{a:1}",
+            "\u{feff}{}",
+            "7",
+            "null",
+        ] {
+            case(
+                other,
+                Other,
+                Scanner::scan(other.as_bytes()).id.as_ref().map(Id::as_str),
+                None,
+            );
+        }
+    }
+
+    #[test]
+    fn kinds() {
+        let request = Scanner::scan(br#"{"id":1,"method":"ping"}"#);
+        assert!(request.request().is_some() && request.answer().is_none());
+        let answer = Scanner::scan(br#"{"error":{},"id":1}"#);
+        assert!(answer.answer().is_some() && answer.request().is_none());
+        let note = Scanner::scan(br#"{"method":"notifications/x"}"#);
+        assert_eq!(note.notification(), Some("notifications/x"));
+    }
+
+    #[test]
+    fn an_endless_token_is_no_id() {
+        let line = format!(r#"{{"id":"{}","method":"m"}}"#, "x".repeat(5000));
+        let envelope = Scanner::scan(line.as_bytes());
+        assert_eq!((envelope.id, envelope.shape), (None, Shape::Object));
+    }
+}

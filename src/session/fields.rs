@@ -1,0 +1,188 @@
+//! The few fields inside a line that the session needs.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::ClientName;
+use super::envelope::Id;
+
+const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+const CLIENT: &str = "io.modelcontextprotocol/clientInfo";
+
+/// Of a request or notification.
+#[derive(Debug, Default)]
+pub struct Fields {
+    pub params: Value,
+    pub name: Option<String>,
+    pub uri: Option<String>,
+    pub request_id: Option<Id>,
+    pub meta: Option<Value>,
+    pub subscription: Option<Id>,
+}
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(borrow, default)]
+    params: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+struct Params<'a> {
+    #[serde(borrow, default)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    uri: Option<Cow<'a, str>>,
+    #[serde(borrow, default, rename = "requestId")]
+    request_id: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "clientInfo")]
+    client_info: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "protocolVersion")]
+    protocol_version: Option<Cow<'a, str>>,
+    #[serde(borrow, default, rename = "_meta")]
+    meta: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Subscription<'a> {
+    #[serde(borrow, rename = "io.modelcontextprotocol/subscriptionId")]
+    id: &'a RawValue,
+}
+
+impl Fields {
+    /// Reads a line. What is not there, or not what it should be, is absent.
+    pub fn read(line: &[u8]) -> Self {
+        let params = serde_json::from_slice::<Line<'_>>(line)
+            .ok()
+            .and_then(|line| line.params);
+        let Some(params) = params else {
+            return Self::default();
+        };
+        let Ok(read) = serde_json::from_str::<Params<'_>>(params.get()) else {
+            return Self::default();
+        };
+        let id = |raw: &RawValue| Id::new(raw.get().as_bytes());
+        let subscription = |raw: &RawValue| {
+            serde_json::from_str::<Subscription<'_>>(raw.get())
+                .ok()
+                .map(|found| id(found.id))
+        };
+        Self {
+            subscription: read.meta.and_then(subscription),
+            meta: read
+                .meta
+                .and_then(|raw| serde_json::from_str(raw.get()).ok()),
+            params: head(&read),
+            name: read.name.map(Cow::into_owned),
+            uri: read.uri.map(Cow::into_owned),
+            request_id: read.request_id.map(id),
+        }
+    }
+
+    /// The client's name in an `initialize`.
+    pub fn client(&self) -> ClientName {
+        name_and_version(self.params.get("clientInfo"))
+    }
+}
+
+/// What the handshake needs of its parameters.
+fn head(params: &Params<'_>) -> Value {
+    let mut head = serde_json::Map::new();
+    if let Some(version) = &params.protocol_version {
+        head.insert("protocolVersion".to_owned(), Value::from(version.as_ref()));
+    }
+    if let Some(info) = params
+        .client_info
+        .and_then(|raw| serde_json::from_str(raw.get()).ok())
+    {
+        head.insert("clientInfo".to_owned(), info);
+    }
+    Value::Object(head)
+}
+
+/// Whether a request's `_meta` is of the modern era.
+pub fn is_modern(meta: &Value) -> bool {
+    meta.get(VERSION).is_some_and(Value::is_string)
+}
+
+/// The client's name in a modern `_meta`.
+pub fn client_of(meta: &Value) -> ClientName {
+    name_and_version(meta.get(CLIENT))
+}
+
+fn name_and_version(info: Option<&Value>) -> ClientName {
+    let text = |key| {
+        let text = info?.get(key)?.as_str()?;
+        Some(text.chars().filter(|c| !c.is_control()).take(100).collect())
+    };
+    ClientName {
+        name: text("name"),
+        version: text("version"),
+    }
+}
+
+/// What an answer says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The result, if it is small enough to be read: of `initialize` it is.
+    pub result: Option<Value>,
+    pub error: Option<i64>,
+    pub tool_error: bool,
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow, default)]
+    result: Option<&'a RawValue>,
+    #[serde(default)]
+    error: Option<ErrorHead>,
+}
+
+#[derive(Deserialize)]
+struct ErrorHead {
+    #[serde(default)]
+    code: i64,
+}
+
+#[derive(Deserialize)]
+struct ToolResult {
+    #[serde(default, rename = "isError")]
+    is_error: bool,
+}
+
+#[derive(Deserialize)]
+struct HandshakeResult {
+    #[serde(default, rename = "protocolVersion")]
+    protocol_version: Value,
+    #[serde(default)]
+    capabilities: Value,
+}
+
+impl Outcome {
+    /// Reads an answer's line.
+    pub fn read(line: &[u8]) -> Self {
+        let Ok(answer) = serde_json::from_slice::<Answer<'_>>(line) else {
+            return Self::default();
+        };
+        let text = answer.result.map(RawValue::get).unwrap_or_default();
+        let tool_error = text.contains("isError")
+            && serde_json::from_str(text).is_ok_and(|r: ToolResult| r.is_error);
+        Self {
+            result: handshake(text),
+            error: answer.error.map(|error| error.code),
+            tool_error,
+        }
+    }
+}
+
+fn handshake(text: &str) -> Option<Value> {
+    if !text.contains("protocolVersion") && !text.contains("capabilities") {
+        return None;
+    }
+    let result: HandshakeResult = serde_json::from_str(text).ok()?;
+    Some(serde_json::json!({
+        "protocolVersion": result.protocol_version, "capabilities": result.capabilities,
+    }))
+}

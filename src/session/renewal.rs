@@ -1,0 +1,224 @@
+//! What a new server must be told so that the client notices nothing.
+//!
+//! Legacy: `initialize` again under our own id, then `initialized`, the log level and the
+//! subscriptions. Modern: a probe, then the open subscriptions again. The first answer proves that
+//! the new server is up; only then does the old one lose the session.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::answer::{self, Fate};
+use super::envelope::{Id, Scanner};
+use super::fields::Outcome;
+use super::{Era, Ours, Session, replace_id};
+use crate::secret::ServerName;
+
+/// What is written, and to whom, when a new server takes over.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Takeover {
+    pub to_server: Vec<u8>,
+    pub to_client: Vec<u8>,
+}
+
+/// Capabilities of the legacy era whose lists may have changed with the server.
+const LISTS: &[(&str, &str)] = &[
+    ("tools", "notifications/tools/list_changed"),
+    ("resources", "notifications/resources/list_changed"),
+    ("prompts", "notifications/prompts/list_changed"),
+];
+
+impl Session {
+    /// The first line for a new server; `None` if the client has not begun, so that there is
+    /// nothing to repeat.
+    pub fn handshake(&mut self, generation: u32) -> Option<Vec<u8>> {
+        match self.era? {
+            Era::Legacy => {
+                self.initialize_result.as_ref()?;
+                let line = self.initialize.clone()?;
+                Some(self.under_our_id(&line, generation, Ours::Handshake))
+            }
+            Era::Modern => {
+                let meta = self.meta.clone()?;
+                let id = self.our_id(generation, Ours::Handshake);
+                Some(answer::discover(&id, &meta))
+            }
+        }
+    }
+
+    /// Whether a new server's answer to the handshake lets it stand in for the old one.
+    ///
+    /// # Errors
+    /// What differs, in words.
+    pub fn judge_handshake(&self, line: &[u8]) -> Result<(), String> {
+        let outcome = Outcome::read(line);
+        if let Some(code) = outcome.error {
+            return Err(format!("it answered the handshake with error {code}"));
+        }
+        if self.era != Some(Era::Legacy) {
+            return Ok(());
+        }
+        let (Some(old), Some(new)) = (&self.initialize_result, &outcome.result) else {
+            return Err("its answer to `initialize` cannot be read".to_owned());
+        };
+        // Where the stand-in answered the client, any server is an improvement.
+        if self.stand_in_answered {
+            return Ok(());
+        }
+        let version = |result: &Value| result.get("protocolVersion").cloned().unwrap_or_default();
+        if version(old) != version(new) {
+            return Err(format!(
+                "it speaks protocol version {}, and the session {}",
+                version(new),
+                version(old)
+            ));
+        }
+        missing_capability(old, new).map_or(Ok(()), |name| {
+            Err(format!("it lost the capability `{name}`"))
+        })
+    }
+
+    /// What follows the handshake: `initialized` and the state that the client built up.
+    pub fn after_handshake(&mut self, generation: u32) -> Vec<u8> {
+        if self.era != Some(Era::Legacy) {
+            return Vec::new();
+        }
+        let mut lines = self.initialized.clone().unwrap_or_default();
+        let state: Vec<_> = self
+            .set_level
+            .iter()
+            .chain(self.subscriptions.values())
+            .cloned()
+            .collect();
+        for line in state {
+            lines.extend(self.under_our_id(&line, generation, Ours::Replay));
+        }
+        lines
+    }
+
+    /// Whether a new server has answered everything that it was told.
+    pub fn is_replayed(&self, generation: u32) -> bool {
+        !self.ours.values().any(|(of, _)| *of == generation)
+    }
+
+    /// Forgets a new server that did not come up.
+    pub fn abandon(&mut self, generation: u32) {
+        self.ours.retain(|_, (of, _)| *of != generation);
+    }
+
+    /// Makes a new server the one behind the session.
+    pub fn take_over(&mut self, generation: u32, server: &ServerName, now: Instant) -> Takeover {
+        let mut takeover = Takeover::default();
+        let mut stale: Vec<_> = self
+            .asked
+            .extract_if(|_, (of, _)| *of != generation)
+            .map(|(shown, _)| shown)
+            .collect();
+        stale.sort();
+        for id in stale {
+            takeover.to_client.extend(answer::cancelled(&id));
+        }
+        let trouble = Self::renewed(server);
+        let mut open: Vec<_> = self.pending.drain().collect();
+        open.sort_by_key(|(_, pending)| pending.since);
+        for (id, mut pending) in open {
+            let listen = self.listens.get(&id).cloned();
+            if listen.is_some() {
+                self.acknowledged_again.insert(id.clone());
+            }
+            match pending.line.clone().or(listen) {
+                Some(line) => {
+                    takeover.to_server.extend(line);
+                    pending.since = now;
+                    self.pending.insert(id, pending);
+                }
+                None => takeover
+                    .to_client
+                    .extend(answer::error(&id, &trouble, Fate::Unknown)),
+            }
+        }
+        self.generation = generation;
+        self.stand_in_answered = false;
+        takeover.to_client.extend(self.lists_changed());
+        takeover
+    }
+
+    fn lists_changed(&self) -> Vec<u8> {
+        let mut lines = Vec::new();
+        match self.era {
+            Some(Era::Legacy) if self.initialized.is_some() => {
+                for (capability, method) in LISTS {
+                    let pointer = format!("/capabilities/{capability}/listChanged");
+                    let result = self.initialize_result.as_ref();
+                    if result.and_then(|r| r.pointer(&pointer)) == Some(&Value::Bool(true)) {
+                        lines.extend(answer::notification(method));
+                    }
+                }
+            }
+            Some(Era::Modern) => {
+                for (id, line) in &self.listens {
+                    for (wish, method) in MODERN_LISTS {
+                        if wants(line, wish) {
+                            lines.extend(answer::changed_for(method, id));
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+        lines
+    }
+
+    fn our_id(&mut self, generation: u32, ours: Ours) -> Id {
+        self.counter += 1;
+        let id = Id::text(&format!("mcpwrap-{generation}-own-{}", self.counter));
+        self.ours.insert(id.clone(), (generation, ours));
+        id
+    }
+
+    fn under_our_id(&mut self, line: &[u8], generation: u32, ours: Ours) -> Vec<u8> {
+        let envelope = Scanner::scan(line);
+        let id = self.our_id(generation, ours);
+        match &envelope.id {
+            Some(old) => replace_id(line, envelope.id_at, old, &id),
+            None => line.to_vec(),
+        }
+    }
+}
+
+/// What a `subscriptions/listen` can ask for, and the notification that tells it (2026-07-28).
+const MODERN_LISTS: &[(&str, &str)] = &[
+    ("toolsListChanged", "notifications/tools/list_changed"),
+    (
+        "resourcesListChanged",
+        "notifications/resources/list_changed",
+    ),
+    ("promptsListChanged", "notifications/prompts/list_changed"),
+];
+
+fn wants(listen: &[u8], wish: &str) -> bool {
+    serde_json::from_slice::<Value>(listen)
+        .ok()
+        .and_then(|line| {
+            line.pointer(&format!("/params/notifications/{wish}"))
+                .cloned()
+        })
+        == Some(Value::Bool(true))
+}
+
+/// The first capability that the old server had and the new one has not.
+fn missing_capability(old: &Value, new: &Value) -> Option<String> {
+    let capabilities = |result: &Value| result.get("capabilities").cloned().unwrap_or_default();
+    let (old, new) = (capabilities(old), capabilities(new));
+    let had = old.as_object()?;
+    had.iter().find_map(|(name, value)| {
+        let Some(now) = new.get(name) else {
+            return Some(name.clone());
+        };
+        let flags = value.as_object()?;
+        flags
+            .iter()
+            .find(|(flag, value)| **value == Value::Bool(true) && now.get(*flag) != Some(value))
+            .map(|(flag, _)| format!("{name}.{flag}"))
+    })
+}
