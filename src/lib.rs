@@ -22,6 +22,7 @@ pub mod package;
 pub mod store;
 pub mod grant;
 pub mod resolve;
+pub mod guard;
 pub mod launch;
 pub mod mask;
 pub mod session;

@@ -1,1 +1,319 @@
-//! x
+//! References to values: a policy and a store in, everything the server is started with out.
+//!
+//! *Always* complete or an error: a reference that does not resolve is never passed on as text, and
+//! an empty value only where the policy says `optional`. *Never* looks at a store for a secret of
+//! another profile's run. Knows nothing of processes.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::error::{Code, Error, Result};
+use crate::files;
+use crate::policy::template::{self, Piece};
+use crate::policy::{Delivery, Policy, Slot};
+use crate::secret::{Fingerprint, Keys, Secret, SecretName};
+use crate::store::{Batch, Item};
+
+/// A secret that the server gets, for the audit log and `ps`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Injected {
+    pub name: SecretName,
+    pub variable: String,
+    pub fingerprint: Fingerprint,
+    pub to: Delivery,
+}
+
+/// Everything the server is started with. Wiped when dropped; its files are removed.
+pub struct ServerEnv {
+    variables: Vec<(OsString, Zeroizing<Vec<u8>>)>,
+    arguments: Vec<Zeroizing<Vec<u8>>>,
+    files: Vec<PathBuf>,
+    injected: Vec<Injected>,
+    values: Vec<(String, Secret)>,
+}
+
+impl fmt::Debug for ServerEnv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerEnv")
+            .field("injected", &self.injected)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ServerEnv {
+    pub fn variables(&self) -> &[(OsString, Zeroizing<Vec<u8>>)] {
+        &self.variables
+    }
+
+    /// argv, with the secrets in their places.
+    pub fn arguments(&self) -> &[Zeroizing<Vec<u8>>] {
+        &self.arguments
+    }
+
+    /// Files that hold a secret and are removed when the server has ended.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    pub fn injected(&self) -> &[Injected] {
+        &self.injected
+    }
+
+    /// The values with the names under which they are masked.
+    pub fn values(&self) -> &[(String, Secret)] {
+        &self.values
+    }
+
+    /// The server's own PATH.
+    pub fn path(&self) -> Option<OsString> {
+        self.variables
+            .iter()
+            .find(|(name, _)| name == "PATH")
+            .map(|(_, value)| OsStr::from_bytes(value).to_owned())
+    }
+}
+
+impl Drop for ServerEnv {
+    fn drop(&mut self) {
+        // The guard removes them too, if we cannot.
+        for file in &self.files {
+            drop(std::fs::remove_file(file));
+        }
+    }
+}
+
+/// The names that a policy needs from the store, in the order of its variables.
+pub fn names(policy: &Policy) -> Vec<SecretName> {
+    policy
+        .secrets
+        .values()
+        .map(|slot| slot.from.name().clone())
+        .collect()
+}
+
+/// Puts the values in their places.
+///
+/// `inherited` is what the client's environment gives, `files_dir` a private directory for values
+/// that the server wants as files.
+///
+/// # Errors
+/// `secret-not-found`, `secret-ambiguous`, `secret-wrong-profile`, `secret-expired`,
+/// `secret-unusable`, `file-unusable`.
+pub fn resolve(
+    policy: &Policy,
+    inherited: Vec<(OsString, OsString)>,
+    batch: Batch,
+    keys: &Keys,
+    files_dir: &Path,
+) -> Result<ServerEnv> {
+    let mut env = ServerEnv {
+        variables: Vec::new(),
+        arguments: Vec::new(),
+        files: Vec::new(),
+        injected: Vec::new(),
+        values: Vec::new(),
+    };
+    let mut values: BTreeMap<&str, Secret> = BTreeMap::new();
+    for ((variable, slot), item) in policy.secrets.iter().zip(batch.items) {
+        let Some(secret) = value(policy, variable, slot, item)? else {
+            continue;
+        };
+        env.injected.push(Injected {
+            name: slot.from.name().clone(),
+            variable: variable.clone(),
+            fingerprint: keys.fingerprint(&secret),
+            to: slot.to,
+        });
+        env.values
+            .push((slot.from.name().to_string(), secret.clone()));
+        values.insert(variable, secret);
+    }
+    let mut variables: BTreeMap<OsString, Zeroizing<Vec<u8>>> = inherited
+        .into_iter()
+        .map(|(name, value)| (name, Zeroizing::new(value.as_bytes().to_vec())))
+        .collect();
+    for (name, text) in &policy.env.set {
+        if let Some(value) = fill(policy, text, &values)? {
+            variables.insert(name.into(), value);
+        }
+    }
+    for (variable, slot) in &policy.secrets {
+        let Some(secret) = values.get(variable.as_str()) else {
+            continue;
+        };
+        let value = match slot.to {
+            Delivery::Env => Zeroizing::new(in_variable(policy, variable, secret)?.to_vec()),
+            Delivery::File => {
+                let path = write_file(policy, files_dir, variable, secret)?;
+                let text = Zeroizing::new(path.as_os_str().as_bytes().to_vec());
+                env.files.push(path);
+                text
+            }
+        };
+        variables.insert(variable.into(), value);
+    }
+    for argument in &policy.command {
+        let filled = fill(policy, argument, &values)?;
+        env.arguments.push(filled.ok_or_else(|| {
+            refused(
+                policy,
+                Code::SecretNotFound,
+                "an argument of its command needs a secret that has no value",
+            )
+            .cause("`optional` lets a variable be absent, but not an argument")
+            .hint(format!("`mcpwrap policy edit {}`", policy.server))
+        })?);
+    }
+    env.variables = variables.into_iter().collect();
+    Ok(env)
+}
+
+fn refused(policy: &Policy, code: Code, why: &str) -> Error {
+    Error::new(
+        code,
+        format!("server `{}` not started: {why}", policy.server),
+    )
+}
+
+/// The value for one variable; `None` if it is optional and absent.
+fn value(
+    policy: &Policy,
+    variable: &str,
+    slot: &Slot,
+    item: Result<Item>,
+) -> Result<Option<Secret>> {
+    let name = slot.from.name();
+    let item = match item {
+        Err(error) if error.code == Code::SecretNotFound && slot.optional => return Ok(None),
+        Err(mut error) => {
+            error.what = format!(
+                "server `{}` not started: `{variable}` has no value",
+                policy.server
+            );
+            if let Some(cause) = error.causes.first_mut() {
+                *cause = format!("{cause} (asked for by {})", policy.place(slot.line));
+            }
+            return Err(error);
+        }
+        Ok(item) => item,
+    };
+    check_profile(policy, name, &item)?;
+    if item
+        .expires
+        .is_some_and(|date| date < jiff::Zoned::now().date())
+    {
+        let date = item
+            .expires
+            .map(|date| date.to_string())
+            .unwrap_or_default();
+        return Err(refused(
+            policy,
+            Code::SecretExpired,
+            &format!("`{name}` has expired"),
+        )
+        .cause(format!("its last day was {date}"))
+        .hint(format!(
+            "make a new one at the provider, then `mcpwrap secret rotate {name}`"
+        )));
+    }
+    match (item.value.is_empty(), slot.optional) {
+        (true, true) => Ok(None),
+        (true, false) => Err(refused(
+            policy,
+            Code::SecretNotFound,
+            &format!("`{variable}` has no value"),
+        )
+        .cause(format!(
+            "`{name}` is empty (asked for by {})",
+            policy.place(slot.line)
+        ))
+        .hint(format!(
+            "`mcpwrap secret rotate {name}` asks for a new value"
+        ))),
+        (false, _) => Ok(Some(item.value)),
+    }
+}
+
+/// A secret of one profile never enters a run of another.
+fn check_profile(policy: &Policy, name: &SecretName, item: &Item) -> Result<()> {
+    if item.profile.is_some() && item.profile != policy.profile {
+        let of = item
+            .profile
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let this = policy
+            .profile
+            .as_ref()
+            .map_or("none".to_owned(), ToString::to_string);
+        return Err(refused(
+            policy,
+            Code::SecretWrongProfile,
+            &format!("`{name}` is not for this profile"),
+        )
+        .cause(format!(
+            "the secret is of profile `{of}`, and this run has profile `{this}`"
+        ))
+        .hint(format!(
+            "`mcpwrap run {} --profile {of}`, or store another value for this profile",
+            policy.server
+        )));
+    }
+    Ok(())
+}
+
+/// A value that can stand in an environment variable or an argument.
+fn in_variable<'a>(policy: &Policy, variable: &str, secret: &'a Secret) -> Result<&'a [u8]> {
+    if secret.expose().contains(&0) {
+        return Err(refused(
+            policy,
+            Code::SecretUnusable,
+            &format!("the value for `{variable}` holds a NUL byte"),
+        )
+        .cause("the kernel ends a variable or argument at a NUL byte")
+        .hint(format!(
+            "write `to = \"file\"` for `{variable}`, if the server can read it from a file"
+        )));
+    }
+    Ok(secret.expose())
+}
+
+/// A template with the values in their places; `None` if one of them is absent.
+fn fill(
+    policy: &Policy,
+    text: &str,
+    values: &BTreeMap<&str, Secret>,
+) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    let mut filled = Zeroizing::new(Vec::with_capacity(text.len()));
+    // A policy was checked when it was loaded: its templates are well formed.
+    for piece in template::parse(text).unwrap_or_default() {
+        match piece {
+            Piece::Text(text) => filled.extend_from_slice(text.as_bytes()),
+            Piece::Secret(variable) => match values.get(variable) {
+                Some(secret) => {
+                    filled.extend_from_slice(in_variable(policy, variable, secret)?);
+                }
+                None => return Ok(None),
+            },
+        }
+    }
+    Ok(Some(filled))
+}
+
+fn write_file(policy: &Policy, dir: &Path, variable: &str, secret: &Secret) -> Result<PathBuf> {
+    let path = dir.join(variable);
+    files::replace(&path, secret.expose()).map_err(|problem| {
+        refused(
+            policy,
+            Code::FileUnusable,
+            &format!("no file for `{variable}`"),
+        )
+        .cause(format!("`{}`: {problem}", path.display()))
+    })?;
+    Ok(path)
+}

@@ -9,6 +9,7 @@ pub mod man;
 pub mod policy;
 pub mod print;
 pub mod revoke;
+pub mod run;
 mod usage;
 
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ pub struct Cli {
 /// One variant a verb; the arguments and the work are in the verb's own file.
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Start a server with its secrets, and relay its stdio
+    Run(run::Args),
     /// Write, look at and check policies
     Policy(policy::Args),
     /// Approve of policies as they stand
@@ -81,8 +84,11 @@ pub fn main() -> ExitCode {
             if error.use_stderr() { EXIT_ERROR } else { 0 }
         }
         Err(error) => {
-            print::error(&usage::explain(&error));
-            EXIT_ERROR
+            let error = usage::explain(&error);
+            print::error(&error);
+            // `run` has the exit codes of a launcher, also for what is wrong with its own arguments.
+            let is_run = std::env::args_os().nth(1).is_some_and(|verb| verb == "run");
+            if is_run { error.run_exit() } else { EXIT_ERROR }
         }
     };
     ExitCode::from(code)
@@ -95,6 +101,7 @@ fn is_help(error: &clap::Error) -> bool {
 
 fn dispatch(verb: Verb) -> Result<u8> {
     match verb {
+        Verb::Run(args) => Ok(launch(args)),
         Verb::Policy(args) => policy::run(args),
         Verb::Grant(args) => grant::run(&args, &Context::new()?),
         Verb::Revoke(args) => revoke::run(&args, &Context::new()?),
@@ -102,4 +109,13 @@ fn dispatch(verb: Verb) -> Result<u8> {
         Verb::Log(args) => log::run(&args, &Context::new()?),
         Verb::Man(args) => man::run(&args),
     }
+}
+
+/// `run` answers with its own exit codes, whatever goes wrong.
+fn launch(args: run::Args) -> u8 {
+    let code = Context::new().and_then(|cx| run::run(args, &cx));
+    code.unwrap_or_else(|error| {
+        print::error(&error);
+        error.run_exit()
+    })
 }

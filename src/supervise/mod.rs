@@ -1,1 +1,273 @@
-//! x
+//! Keeps a server running behind the client's session.
+//!
+//! The main thread waits in one `poll` for a closed set of events; one thread reads the client, two
+//! read each server. *Always* ends everything it started, whichever way it ends itself: below every
+//! server is a guard. *Never* exits while the client's session can be kept: when there is no server,
+//! requests are answered with an error that says why. stdout belongs to the session; what the user
+//! should know goes through [`Pipeline`]. Servers are started by the main thread only.
+
+pub mod control;
+mod generation;
+mod input;
+mod keeper;
+mod output;
+mod shared;
+mod shutdown;
+mod utf8;
+mod watch;
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read as _};
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+
+use self::keeper::Keeper;
+use self::shared::{Event, Gate, Shared};
+use self::watch::Watch;
+use crate::error::{Error, Result};
+use crate::policy::Policy;
+use crate::resolve::{Injected, ServerEnv};
+use crate::secret::ServerName;
+use crate::session::{Answered, ClientName};
+use crate::sys::fds::{self, Standard};
+use crate::sys::{signal, tree};
+
+/// Everything that a launch needs.
+#[derive(Debug)]
+pub struct Prepared {
+    pub policy: Policy,
+    pub env: ServerEnv,
+    /// The program, where a pinned package knows it.
+    pub program: Option<PathBuf>,
+    pub directory: Option<PathBuf>,
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Exited(i32),
+    /// Of this signal.
+    Died(i32),
+}
+
+impl Status {
+    /// The exit code that says so, as the shell has it.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Exited(code) => u8::try_from(code & 0xff).unwrap_or(1),
+            Self::Died(signal) => u8::try_from(128 + (signal & 0x7f)).unwrap_or(1),
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "exited with code {code}"),
+            Self::Died(number) => match Signal::try_from(*number) {
+                Ok(signal) => write!(f, "was killed by {}", signal.as_str()),
+                Err(_) => write!(f, "was killed by signal {number}"),
+            },
+        }
+    }
+}
+
+/// What happened to a session, for the audit log and the user.
+#[derive(Debug)]
+pub enum Fact<'a> {
+    /// mcpwrap ended before it started a server, because the client left or a signal came.
+    Aborted,
+    /// A server was started; the record of its launch came before.
+    Launched { generation: u32, pid: i32 },
+    /// The session has no server now.
+    Suspended(&'a Error),
+    Exited {
+        generation: u32,
+        pid: i32,
+        status: Status,
+        ran: Duration,
+        client: &'a ClientName,
+    },
+    Renewed {
+        generation: u32,
+        took: Duration,
+        cause: &'static str,
+    },
+    /// A new server did not come up.
+    NotRenewed {
+        error: &'a Error,
+        cause: &'static str,
+    },
+}
+
+/// The steps around a launch. They know policies, stores and the audit log; this module does not.
+pub trait Pipeline: Send + Sync {
+    /// load → granted → command → pinned → resolve. May take its time: runs in a thread of its own.
+    fn prepare(&self) -> Result<Prepared>;
+    /// Whether a server may run, by the files alone.
+    fn standing(&self) -> Result<()>;
+    /// Whether a secret that was injected has another value now, by the index alone.
+    fn is_outdated(&self, injected: &[Injected]) -> bool;
+    /// Whether the stand-in server answers when there is none.
+    fn has_stub(&self) -> bool;
+    /// Writes the launch down. No record, no launch.
+    fn record_launch(
+        &self,
+        prepared: &Prepared,
+        generation: u32,
+        client: &ClientName,
+    ) -> Result<()>;
+    /// Writes a fact down, and tells the user what they should know of it.
+    fn record(&self, fact: &Fact<'_>);
+    /// Writes an answered request down, without delay for the caller.
+    fn call(&self, answered: Answered);
+}
+
+impl fmt::Debug for dyn Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pipeline")
+    }
+}
+
+/// What a supervisor is started with.
+#[derive(Debug)]
+pub struct Options {
+    pub server: ServerName,
+    pub pipeline: Arc<dyn Pipeline>,
+    /// Files whose change matters: the grant, the policy, the index of the secrets.
+    pub watched: Vec<PathBuf>,
+    /// Where the control socket goes.
+    pub runtime: Option<PathBuf>,
+}
+
+/// Runs until the client or the server is gone; returns the exit code.
+///
+/// # Errors
+/// `launch-failed` if this process cannot get the few descriptors it needs.
+pub fn supervise(options: Options) -> Result<u8> {
+    let server = options.server.clone();
+    run(options).map_err(|error| {
+        Error::new(
+            crate::error::Code::LaunchFailed,
+            format!("server `{server}` not started: no supervisor for it"),
+        )
+        .cause(crate::files::io_text(&error))
+    })
+}
+
+fn run(options: Options) -> io::Result<u8> {
+    let collected: Vec<Signal> = signal::ENDING
+        .iter()
+        .chain(signal::FORWARDED)
+        .copied()
+        .collect();
+    let signals = signal::collect(&collected)?;
+    let (woken, wake) = fds::pipe()?;
+    signal::nonblocking(&woken)?;
+    signal::nonblocking(&wake)?;
+    let shared = Arc::new(Shared::new(File::from(wake))?);
+    let stdin = fds::standard(Standard::Input)?;
+    let on_terminal = io::stdin().is_terminal();
+    let for_input = Arc::clone(&shared);
+    std::thread::Builder::new()
+        .name("stdin".to_owned())
+        .spawn(move || input::relay(stdin, &for_input))?;
+    tree::become_subreaper();
+    let watch = Watch::new(options.watched.clone());
+    let mut supervisor = Supervisor {
+        signals,
+        woken: File::from(woken),
+        watch,
+        keeper: Keeper::new(options, Arc::clone(&shared), on_terminal),
+        shared,
+    };
+    supervisor.keeper.start("start");
+    let code = supervisor.watch();
+    supervisor.shared.set_gate(Gate::Closed);
+    Ok(code)
+}
+
+struct Supervisor {
+    signals: File,
+    woken: File,
+    watch: Watch,
+    keeper: Keeper,
+    shared: Arc<Shared>,
+}
+
+impl Supervisor {
+    /// The loop: wait, see, act, until there is an exit code.
+    fn watch(&mut self) -> u8 {
+        let mut next_look = self
+            .watch
+            .interval()
+            .map(|interval| Instant::now() + interval);
+        loop {
+            while let Some(event) = self.shared.take_event() {
+                self.keeper.on_event(event);
+            }
+            self.keeper.listen_to_guards();
+            let now = Instant::now();
+            if next_look.is_some_and(|at| at <= now) {
+                next_look = self.watch.interval().map(|interval| now + interval);
+                if self.watch.changed() {
+                    self.keeper.on_event(Event::Changed);
+                }
+            }
+            let due = self.keeper.on_time(now);
+            if let Some(code) = self.keeper.finished() {
+                return code;
+            }
+            let timeout = due.into_iter().chain(next_look).min();
+            self.wait(timeout.map(|at| at.saturating_duration_since(Instant::now())));
+        }
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) {
+        // One millisecond more than asked, so that what is due then is due.
+        let timeout = timeout.map_or(PollTimeout::NONE, |timeout| {
+            let ms = timeout.as_millis().saturating_add(1).min(60_000);
+            PollTimeout::try_from(u64::try_from(ms).unwrap_or(60_000)).unwrap_or(PollTimeout::MAX)
+        });
+        let (mut signalled, mut woken, mut changed) = (false, false, false);
+        {
+            let mut polled = vec![
+                PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.woken.as_fd(), PollFlags::POLLIN),
+            ];
+            let watched = self.watch.fd();
+            polled.extend(watched.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+            for control in self.keeper.controls() {
+                polled.push(PollFd::new(control.as_fd(), PollFlags::POLLIN));
+            }
+            if poll(&mut polled, timeout).is_ok() {
+                let is_ready =
+                    |index: usize| polled.get(index).and_then(PollFd::any).unwrap_or(false);
+                signalled = is_ready(0);
+                woken = is_ready(1);
+                changed = watched.is_some() && is_ready(2);
+            }
+        }
+        let mut bytes = [0; 64];
+        if woken {
+            drop(self.woken.read(&mut bytes));
+        }
+        if signalled {
+            let count = self.signals.read(&mut bytes).unwrap_or(0);
+            for byte in bytes.iter().take(count) {
+                if let Ok(signal) = Signal::try_from(i32::from(*byte)) {
+                    self.keeper.on_signal(signal);
+                }
+            }
+        }
+        if changed && self.watch.changed() {
+            self.keeper.on_event(Event::Changed);
+        }
+    }
+}

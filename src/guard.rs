@@ -1,0 +1,295 @@
+//! The guard: a process between the supervisor and the server that outlives neither.
+//!
+//! It is this program again (`mcpwrap __guard`), it has one thread, it is the server's parent and
+//! the subreaper of everything that comes out of it. *Always* kills all of it when the supervisor is
+//! gone, however that ended: the socket closes. *Never* decides anything else: it starts one server,
+//! hands on signals, reports the end. Its only input is the socket at descriptor 0.
+
+use std::ffi::{CString, OsStr};
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::WaitStatus;
+use nix::unistd::Pid;
+
+use crate::sys::{fds, harden, ignore, signal, spawn, tree};
+
+/// To the guard: kill everything now. Smaller bytes are signal numbers to hand on.
+pub const KILL: u8 = 0xff;
+/// How long what a server leaves behind may take to end by itself after it.
+const LEFTOVER_GRACE: Duration = Duration::from_millis(100);
+/// How long a kill may take; only processes in uninterruptible sleep need more than a moment.
+const KILL_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the guard says, each six bytes on the wire: tag, number, step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    Started {
+        pid: i32,
+    },
+    Failed(spawn::Failed),
+    /// The server ended by itself with this code.
+    Exited {
+        code: i32,
+    },
+    /// The server died of this signal.
+    Died {
+        signal: i32,
+    },
+    /// Nothing of the server is alive.
+    Gone,
+}
+
+/// The length of a report (bytes).
+pub const REPORT_BYTES: usize = 6;
+
+impl Report {
+    fn encode(self) -> [u8; REPORT_BYTES] {
+        let (tag, number, step) = match self {
+            Self::Started { pid } => (1, pid, 0),
+            Self::Failed(failed) => (2, failed.errno, failed.step.to_byte()),
+            Self::Exited { code } => (3, code, 0),
+            Self::Died { signal } => (4, signal, 0),
+            Self::Gone => (5, 0, 0),
+        };
+        let [a, b, c, d] = i32::to_le_bytes(number);
+        [tag, a, b, c, d, step]
+    }
+
+    /// Reads one report; `None` for bytes that are none.
+    pub fn decode(bytes: [u8; REPORT_BYTES]) -> Option<Self> {
+        let [tag, a, b, c, d, step] = bytes;
+        let number = i32::from_le_bytes([a, b, c, d]);
+        Some(match tag {
+            1 => Self::Started { pid: number },
+            2 => Self::Failed(spawn::Failed {
+                step: spawn::Step::from_byte(step),
+                errno: number,
+            }),
+            3 => Self::Exited { code: number },
+            4 => Self::Died { signal: number },
+            5 => Self::Gone,
+            _ => return None,
+        })
+    }
+}
+
+/// The life of a guard, from descriptor 0 to the end of the last process.
+pub fn main() -> ExitCode {
+    harden::harden();
+    fds::close_inherited_on_exec();
+    spawn::new_session();
+    tree::become_subreaper();
+    match guard() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn guard() -> io::Result<()> {
+    // The ending signals are for the supervisor, which then tells us; `pkill mcpwrap` hits both.
+    let mut collected = vec![Signal::SIGCHLD];
+    collected.extend_from_slice(signal::ENDING);
+    let signals = signal::collect(&collected)?;
+    let control = UnixStream::from(OwnedFd::from(fds::standard(fds::Standard::Input)?));
+    let (bytes, streams) = fds::receive_with_fds(&control)?;
+    let files = read_files(&control)?;
+    let plan = spawn::Plan::decode(bytes).ok_or(io::ErrorKind::InvalidData)?;
+    let started = spawn::server(&plan, streams);
+    drop(plan);
+    let mut guard = Guard {
+        control,
+        server: None,
+        ended_at: None,
+        files,
+    };
+    match started {
+        Ok(pid) => {
+            guard.server = Some(pid);
+            guard.report(Report::Started { pid: pid.as_raw() });
+            guard.watch(signals)
+        }
+        Err(failed) => {
+            guard.report(Report::Failed(failed));
+            Ok(())
+        }
+    }
+}
+
+/// The files that hold a secret for the server, to be removed with it: a count, then paths.
+fn read_files(mut control: &UnixStream) -> io::Result<Vec<CString>> {
+    let mut length = [0_u8; 4];
+    control.read_exact(&mut length)?;
+    let mut bytes = vec![0; usize::try_from(u32::from_le_bytes(length)).unwrap_or(0)];
+    control.read_exact(&mut bytes)?;
+    Ok(bytes
+        .split(|byte| *byte == 0)
+        .filter(|path| !path.is_empty())
+        .filter_map(|path| CString::new(path).ok())
+        .collect())
+}
+
+struct Guard {
+    control: UnixStream,
+    server: Option<Pid>,
+    /// When the server itself ended; what it left behind has until then plus the grace.
+    ended_at: Option<Instant>,
+    files: Vec<CString>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        for file in &self.files {
+            ignore(nix::unistd::unlink(file.as_c_str()));
+            let dir = Path::new(OsStr::from_bytes(file.as_bytes())).parent();
+            // Not empty while a file of the other servers of this session is in it.
+            drop(dir.map(std::fs::remove_dir));
+        }
+    }
+}
+
+impl Guard {
+    fn watch(&mut self, mut signals: std::fs::File) -> io::Result<()> {
+        loop {
+            if self.reap_and_see_the_end() {
+                self.report(Report::Gone);
+                return Ok(());
+            }
+            let timeout = match self.ended_at {
+                Some(_) => PollTimeout::from(10_u8),
+                None => PollTimeout::NONE,
+            };
+            let mut polled = [
+                PollFd::new(self.control.as_fd(), PollFlags::POLLIN),
+                PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+            ];
+            match poll(&mut polled, timeout) {
+                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+            let [control, _] = polled;
+            if control.any().unwrap_or(false) && !self.obey() {
+                self.kill_all();
+                return Ok(());
+            }
+            let mut bytes = [0; 64];
+            // Empty when only the socket woke us; which signal it was is told by waitpid.
+            drop(signals.read(&mut bytes));
+        }
+    }
+
+    /// Does what the supervisor says; `false` when there is no supervisor any more.
+    fn obey(&mut self) -> bool {
+        let mut orders = [0; 64];
+        let count = match self.control.read(&mut orders) {
+            Ok(0) => return false,
+            Ok(count) => count,
+            Err(error) => return error.kind() == io::ErrorKind::Interrupted,
+        };
+        for order in orders.iter().take(count).copied() {
+            if order == KILL {
+                self.kill_all();
+            } else if let Ok(signal) = Signal::try_from(i32::from(order)) {
+                self.forward(signal);
+            }
+        }
+        true
+    }
+
+    /// Ending signals go to the server's whole group, as a terminal would send them.
+    fn forward(&self, signal: Signal) {
+        let Some(server) = self.server.filter(|_| self.ended_at.is_none()) else {
+            return;
+        };
+        if signal::ENDING.contains(&signal) {
+            ignore(killpg(server, signal));
+        } else {
+            ignore(nix::sys::signal::kill(server, signal));
+        }
+    }
+
+    /// Collects ended processes; `true` when there are none left.
+    fn reap_and_see_the_end(&mut self) -> bool {
+        while let Some((pid, status)) = tree::reap_any() {
+            if self.note_end(pid, status) {
+                tree::signal_descendants(nix::unistd::getpid(), Signal::SIGTERM);
+            }
+        }
+        let Some(ended_at) = self.ended_at else {
+            return false;
+        };
+        if tree::descendants(nix::unistd::getpid()).is_empty() {
+            return true;
+        }
+        if ended_at.elapsed() > LEFTOVER_GRACE {
+            return self.kill_all();
+        }
+        false
+    }
+
+    /// Kills and reaps everything below; `true` when it is gone.
+    fn kill_all(&mut self) -> bool {
+        let mut ended = Vec::new();
+        let gone = tree::kill_own_descendants(&[], KILL_LIMIT, &mut |pid, status| {
+            ended.push((pid, status));
+        });
+        for (pid, status) in ended {
+            self.note_end(pid, status);
+        }
+        gone
+    }
+
+    /// Reports the end of the server itself; `false` for any other process.
+    fn note_end(&mut self, pid: Pid, status: WaitStatus) -> bool {
+        if Some(pid) != self.server || self.ended_at.is_some() {
+            return false;
+        }
+        match status {
+            WaitStatus::Exited(_, code) => self.report(Report::Exited { code }),
+            WaitStatus::Signaled(_, signal, _) => {
+                self.report(Report::Died {
+                    signal: signal as i32,
+                });
+            }
+            _ => return false,
+        }
+        self.ended_at = Some(Instant::now());
+        true
+    }
+
+    /// Tells the supervisor. If it is gone, the socket tells us so at the next poll.
+    fn report(&self, report: Report) {
+        drop((&self.control).write_all(&report.encode()));
+        debug_assert!(self.control.as_raw_fd() > 2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_survive_the_wire() {
+        let failed = spawn::Failed {
+            step: spawn::Step::Execute,
+            errno: 13,
+        };
+        for report in [
+            Report::Started { pid: 123_456 },
+            Report::Failed(failed),
+            Report::Exited { code: 255 },
+            Report::Died { signal: 9 },
+            Report::Gone,
+        ] {
+            assert_eq!(Report::decode(report.encode()), Some(report));
+        }
+        assert_eq!(Report::decode([0; REPORT_BYTES]), None);
+    }
+}

@@ -1,0 +1,156 @@
+//! The control socket: how other verbs of this user ask a running supervisor for something.
+//!
+//! One request a connection, one JSON line each way; docs/control.md is the contract. *Always*
+//! checks that the peer is the same user, although the socket (0600) is in a directory (0700) that
+//! nobody else can enter. *Never* carries a secret. It asks for nothing that the files do not allow:
+//! `revoke` makes the supervisor look at the grant, it does not withdraw one.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::shared::{Event, Shared};
+use crate::files;
+
+/// The version of the protocol.
+pub const VERSION: u32 = 1;
+/// Requests are short (bytes).
+const REQUEST_BYTES_MAX: u64 = 4096;
+/// How long a peer may take to ask.
+const ASK_LIMIT: Duration = Duration::from_secs(2);
+
+/// What can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verb {
+    /// Tell what runs.
+    Status,
+    /// Look at the grant now; answer when nothing of an unwanted server is alive.
+    Check,
+    /// Put a new server behind the session; answer when that is done.
+    Renew,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Ask {
+    v: u32,
+    verb: Verb,
+}
+
+/// A request with the way to answer it.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub verb: Verb,
+    reply: Sender<Value>,
+}
+
+impl Request {
+    /// Answers; the peer may be gone.
+    pub(super) fn answer(self, reply: Value) {
+        drop(self.reply.send(reply));
+    }
+}
+
+/// The socket of this supervisor; removed when dropped.
+#[derive(Debug)]
+pub(super) struct Socket(PathBuf);
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
+/// The name of a supervisor's socket.
+pub fn socket_path(runtime: &Path, pid: u32) -> PathBuf {
+    runtime.join(format!("{pid}.sock"))
+}
+
+/// Starts to listen. Without a socket the supervisor still works: the files are watched.
+pub(super) fn listen(runtime: &Path, shared: &Arc<Shared>) -> std::io::Result<Socket> {
+    files::ensure_dir(runtime).map_err(|problem| std::io::Error::other(problem.to_string()))?;
+    let path = socket_path(runtime, std::process::id());
+    // The pid was used before: that supervisor is dead, so its socket is a left-over.
+    drop(std::fs::remove_file(&path));
+    let listener = UnixListener::bind(&path)?;
+    let socket = Socket(path);
+    std::fs::set_permissions(&socket.0, std::fs::Permissions::from_mode(0o600))?;
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name("control".to_owned())
+        .spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let shared = Arc::clone(&shared);
+                let serve = move || drop(serve(&stream, &shared));
+                drop(
+                    std::thread::Builder::new()
+                        .name("asked".to_owned())
+                        .spawn(serve),
+                );
+            }
+        })?;
+    Ok(socket)
+}
+
+fn serve(mut stream: &UnixStream, shared: &Arc<Shared>) -> std::io::Result<()> {
+    if peer_uid(stream) != Some(nix::unistd::geteuid()) {
+        return Ok(());
+    }
+    stream.set_read_timeout(Some(ASK_LIMIT))?;
+    let mut line = String::new();
+    BufReader::new(stream.take(REQUEST_BYTES_MAX)).read_line(&mut line)?;
+    let answer = match serde_json::from_str::<Ask>(&line) {
+        Ok(ask) if ask.v == VERSION => {
+            let (reply, answer): (_, Receiver<Value>) = channel();
+            shared.tell(Event::Asked(Request {
+                verb: ask.verb,
+                reply,
+            }));
+            answer
+                .recv()
+                .unwrap_or_else(|_| json!({"v": VERSION, "ok": false, "error": "ended"}))
+        }
+        _ => json!({"v": VERSION, "ok": false, "error": "not understood"}),
+    };
+    let mut text = answer.to_string();
+    text.push('\n');
+    stream.write_all(text.as_bytes())
+}
+
+#[cfg(target_os = "linux")]
+fn peer_uid(stream: &UnixStream) -> Option<nix::unistd::Uid> {
+    use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+    let peer = getsockopt(&stream.as_fd(), PeerCredentials).ok()?;
+    Some(nix::unistd::Uid::from_raw(peer.uid()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn peer_uid(stream: &UnixStream) -> Option<nix::unistd::Uid> {
+    nix::unistd::getpeereid(stream.as_fd())
+        .ok()
+        .map(|(uid, _)| uid)
+}
+
+/// Asks a supervisor, and waits for its answer until the limit.
+///
+/// # Errors
+/// Of the socket: nobody listens, or no answer came in time.
+pub fn ask(path: &Path, verb: Verb, limit: Duration) -> std::io::Result<Value> {
+    let mut stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(limit))?;
+    stream.set_write_timeout(Some(limit))?;
+    let mut line = serde_json::to_string(&Ask { v: VERSION, verb })?;
+    line.push('\n');
+    stream.write_all(line.as_bytes())?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer)?;
+    Ok(serde_json::from_str(&answer)?)
+}

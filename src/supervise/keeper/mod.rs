@@ -1,0 +1,374 @@
+//! Which server is behind the session: started, renewed, suspended, ended.
+//!
+//! At most one server has the session (`current`), at most one stands for election (`candidate`),
+//! any number is being ended (`leaving`). *Always* ends a candidate that did not come up and keeps
+//! the current one. *Never* gives a secret to a server after the grant is gone: the standing is
+//! looked at again right before each launch, and every change of the files is looked at.
+
+mod ending;
+mod renewal;
+
+use std::collections::VecDeque;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use super::control::{self, Request, Socket, Verb};
+use super::generation::Generation;
+use super::shared::{Event, Gate, Shared};
+use super::shutdown::Reason;
+use super::{Fact, Options, Pipeline, Prepared, Status};
+use crate::error::Error;
+use crate::mask::Masker;
+use crate::sys::{signal, tree};
+
+/// The client gets an answer before its own patience ends (15 s is the shortest that was seen).
+const PREPARE_LIMIT: Duration = Duration::from_millis(7_500);
+/// How long a client that left may be waited for with a launch in preparation.
+const ABORT_AFTER: Duration = Duration::from_millis(300);
+/// How long a new server may take to answer the handshake.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
+/// How long requests in flight may take before a new server takes over.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// A client that has not said a word when its server ends gets this long to say one.
+const FIRST_WORD_LIMIT: Duration = Duration::from_millis(500);
+/// How long the output of an ended server is waited for, if something else holds its pipe.
+const OUTPUT_PATIENCE: Duration = Duration::from_millis(500);
+/// More crashes than this within a minute suspend the session.
+const CRASHES_MAX: usize = 5;
+const CRASH_WINDOW: Duration = Duration::from_mins(1);
+/// A policy file that is gone may be in the middle of being replaced by an editor.
+const SETTLE: Duration = Duration::from_millis(150);
+
+/// A server that is to take over.
+#[derive(Debug)]
+enum Candidate {
+    /// Its launch is being prepared.
+    Preparing,
+    /// It was started, and has to answer the handshake.
+    Probation {
+        server: Box<Generation>,
+        deadline: Instant,
+    },
+    /// It is up, and waits for the last answers of the current one.
+    Ready {
+        server: Box<Generation>,
+        deadline: Instant,
+    },
+    /// The current one must be gone before the launch (`renew = "stop-first"`).
+    Waiting {
+        prepared: Box<Prepared>,
+        deadline: Instant,
+    },
+}
+
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each with its own end"
+)]
+#[derive(Debug)]
+pub(super) struct Keeper {
+    options: Options,
+    pipeline: Arc<dyn Pipeline>,
+    shared: Arc<Shared>,
+    on_terminal: bool,
+    current: Option<Box<Generation>>,
+    candidate: Option<Candidate>,
+    /// Why the candidate is wanted, and since when.
+    cause: (&'static str, Instant),
+    leaving: Vec<Generation>,
+    /// A renewal was asked for while one was running.
+    renew_again: bool,
+    renewals: u32,
+    counter: u32,
+    trouble: Option<Error>,
+    crashes: VecDeque<Instant>,
+    restart_at: Option<Instant>,
+    abort_at: Option<Instant>,
+    exit_at: Option<Instant>,
+    check_at: Option<Instant>,
+    spoke: bool,
+    client_gone: bool,
+    ending: Option<Reason>,
+    last_status: Option<Status>,
+    code: Option<u8>,
+    renew_requests: Vec<Request>,
+    check_requests: Vec<(Request, Instant)>,
+    since: jiff::Timestamp,
+    _socket: Option<Socket>,
+}
+
+impl Keeper {
+    pub(in crate::supervise) fn new(
+        options: Options,
+        shared: Arc<Shared>,
+        on_terminal: bool,
+    ) -> Self {
+        let listen = |runtime: &PathBuf| {
+            control::listen(runtime, &shared)
+                .inspect_err(|error| tracing::warn!(%error, "no control socket; files are watched"))
+                .ok()
+        };
+        let socket = options.runtime.as_ref().and_then(listen);
+        Self {
+            pipeline: Arc::clone(&options.pipeline),
+            options,
+            shared,
+            on_terminal,
+            current: None,
+            candidate: None,
+            cause: ("start", Instant::now()),
+            leaving: Vec::new(),
+            renew_again: false,
+            renewals: 0,
+            counter: 0,
+            trouble: None,
+            crashes: VecDeque::new(),
+            restart_at: None,
+            abort_at: None,
+            exit_at: None,
+            check_at: None,
+            spoke: false,
+            client_gone: false,
+            ending: None,
+            last_status: None,
+            code: None,
+            renew_requests: Vec::new(),
+            check_requests: Vec::new(),
+            since: jiff::Timestamp::now(),
+            _socket: socket,
+        }
+    }
+
+    /// The sockets of all guards.
+    pub(in crate::supervise) fn controls(&self) -> impl Iterator<Item = &UnixStream> {
+        self.generations().map(Generation::control)
+    }
+
+    pub(in crate::supervise) fn generations(&self) -> impl Iterator<Item = &Generation> {
+        let candidate = match &self.candidate {
+            Some(Candidate::Probation { server, .. } | Candidate::Ready { server, .. }) => {
+                Some(server)
+            }
+            _ => None,
+        };
+        self.current
+            .iter()
+            .chain(candidate)
+            .map(|server| &**server)
+            .chain(&self.leaving)
+    }
+
+    pub(in crate::supervise) fn generations_mut(
+        &mut self,
+    ) -> impl Iterator<Item = &mut Generation> {
+        let candidate = match &mut self.candidate {
+            Some(Candidate::Probation { server, .. } | Candidate::Ready { server, .. }) => {
+                Some(server)
+            }
+            _ => None,
+        };
+        self.current
+            .iter_mut()
+            .chain(candidate)
+            .map(|server| &mut **server)
+            .chain(&mut self.leaving)
+    }
+
+    pub(in crate::supervise) fn on_event(&mut self, event: Event) {
+        match event {
+            Event::ClientSpoke => {
+                self.spoke = true;
+                self.exit_at = None;
+            }
+            Event::InputEnded => {
+                if self.current.is_none() && matches!(self.candidate, Some(Candidate::Preparing)) {
+                    self.abort_at = Some(Instant::now() + ABORT_AFTER);
+                }
+                self.exit_at = self.exit_at.map(|_| Instant::now());
+            }
+            Event::ClientGone | Event::OutputBroken => self.client_left(),
+            Event::Prepared(result) => self.on_prepared(result),
+            Event::HandshakeDone {
+                generation,
+                judgement,
+            } => {
+                self.on_handshake(generation, judgement);
+            }
+            Event::Replayed { generation } => self.on_replayed(generation),
+            Event::StreamEnded { generation } => {
+                for server in self
+                    .generations_mut()
+                    .filter(|server| server.number == generation)
+                {
+                    server.streams = server.streams.saturating_sub(1);
+                }
+            }
+            Event::Drained => self.take_over_if_ready(),
+            Event::Changed => self.check_at = Some(Instant::now()),
+            Event::Asked(request) => self.on_asked(request),
+        }
+    }
+
+    /// A signal for us is a signal for the server.
+    pub(in crate::supervise) fn on_signal(&mut self, signal: Signal) {
+        if signal::FORWARDED.contains(&signal) {
+            if let Some(server) = &self.current {
+                server.forward(u8::try_from(signal as i32).unwrap_or(0));
+            }
+            return;
+        }
+        if self.current.is_none() && self.leaving.is_empty() {
+            if self.last_status.is_none() && self.trouble.is_none() {
+                self.pipeline.record(&Fact::Aborted);
+            }
+            self.code = Some(Status::Died(signal as i32).code());
+            return;
+        }
+        self.end_all(Reason::Signal(signal));
+    }
+
+    /// Writes what was posted, without waiting for a client that does not read.
+    pub(in crate::supervise) fn flush(&self) {
+        let shared = Arc::clone(&self.shared);
+        std::thread::spawn(move || shared.flush());
+    }
+
+    pub(in crate::supervise) fn on_asked(&mut self, request: Request) {
+        match request.verb {
+            Verb::Status => {
+                let status = self.status();
+                request.answer(status);
+            }
+            Verb::Check => {
+                self.check_requests.push((request, Instant::now()));
+                self.check();
+            }
+            Verb::Renew => {
+                self.renew_requests.push(request);
+                self.start("renew");
+            }
+        }
+    }
+
+    /// Does what is due, and returns when something is due next.
+    pub(in crate::supervise) fn on_time(&mut self, now: Instant) -> Option<Instant> {
+        self.bury(now);
+        self.current_ended(now);
+        self.candidate_due(now);
+        let due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
+        if due(&mut self.abort_at) && self.current.is_none() {
+            self.pipeline.record(&Fact::Aborted);
+            self.code = Some(0);
+        }
+        if due(&mut self.exit_at) {
+            self.code = Some(self.last_status.map_or(0, Status::code));
+        }
+        if due(&mut self.restart_at) {
+            self.shared.set_gate(Gate::Held);
+            self.start("crash");
+        }
+        if due(&mut self.check_at) {
+            self.check();
+        }
+        self.finish_if_over();
+        let ladders: Vec<_> = self
+            .generations_mut()
+            .filter_map(|server| server.climb(now))
+            .collect();
+        let patience = self
+            .generations()
+            .filter_map(|server| server.ended_at.filter(|_| server.gone))
+            .map(|at| at + OUTPUT_PATIENCE);
+        let candidate = match &self.candidate {
+            Some(Candidate::Preparing) if self.current.is_none() && self.trouble.is_none() => {
+                Some(self.cause.1 + PREPARE_LIMIT)
+            }
+            Some(
+                Candidate::Probation { deadline, .. }
+                | Candidate::Ready { deadline, .. }
+                | Candidate::Waiting { deadline, .. },
+            ) => Some(*deadline),
+            _ => None,
+        };
+        [
+            self.abort_at,
+            self.exit_at,
+            self.restart_at,
+            self.check_at,
+            candidate,
+        ]
+        .into_iter()
+        .flatten()
+        .chain(ladders)
+        .chain(patience)
+        .min()
+    }
+
+    /// What is masked: the values of every server that is alive, and of one that is to be.
+    pub(in crate::supervise) fn remask(&self, more: &[(String, crate::secret::Secret)]) {
+        let values: Vec<_> = self
+            .generations()
+            .flat_map(|server| &server.values)
+            .chain(more)
+            .map(|(name, value)| (name.clone(), value))
+            .collect();
+        let masker = Arc::new(Masker::new(&values));
+        let mut inner = self.shared.lock();
+        inner.masker = masker;
+        inner.masker_version += 1;
+    }
+
+    /// What `mcpwrap ps` shows; docs/control.md has the shape.
+    pub(in crate::supervise) fn status(&self) -> Value {
+        let inner = self.shared.lock();
+        let client = inner.session.client().clone();
+        let era = inner.session.era();
+        drop(inner);
+        let state = match (&self.current, &self.candidate, &self.trouble) {
+            _ if self.ending.is_some() => "ending",
+            (Some(_), Some(_), _) => "renewing",
+            (Some(_), None, _) => "running",
+            (None, Some(_), _) => "starting",
+            (None, None, _) => "suspended",
+        };
+        let server = self.current.as_ref();
+        let secrets: Vec<Value> = server
+            .map(|server| {
+                let injected = server.injected.iter();
+                injected
+                    .map(|one| {
+                        json!({
+                            "name": one.name.as_str(), "variable": one.variable,
+                            "fingerprint": one.fingerprint.to_string(),
+                        })
+                    })
+                    .collect()
+            })
+            .unwrap_or_default();
+        let tree: Vec<i32> = server
+            .map(|server| {
+                tree::descendants(server.guard_pid())
+                    .iter()
+                    .map(|pid| pid.as_raw())
+                    .collect()
+            })
+            .unwrap_or_default();
+        json!({
+            "v": control::VERSION, "ok": true,
+            "server": self.options.server.as_str(), "supervisor": std::process::id(),
+            "state": state,
+            "pid": server.map(|server| server.pid), "tree": tree,
+            "client": {"name": client.name, "version": client.version},
+            "era": era.map(|era| format!("{era:?}").to_lowercase()),
+            "since": self.since.to_string(),
+            "policy": server.map(|server| server.digest.clone()),
+            "secrets": secrets, "renewals": self.renewals,
+            "code": self.trouble.as_ref().map(|error| error.code.name()),
+        })
+    }
+}
