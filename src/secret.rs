@@ -35,6 +35,11 @@ impl Secret {
         self.0.len() < 8 || self.0.iter().all(u8::is_ascii_digit)
     }
 
+    /// Whether it has a NUL byte, which no environment variable can hold.
+    pub fn has_nul(&self) -> bool {
+        self.0.contains(&0)
+    }
+
     /// Whether there is no value at all.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -4,12 +4,17 @@ pub mod ask;
 pub mod completions;
 mod diagnostics;
 pub mod grant;
+pub mod init;
+pub mod lock;
 pub mod log;
 pub mod man;
 pub mod policy;
 pub mod print;
 pub mod revoke;
 pub mod run;
+pub mod secret;
+pub mod status;
+pub mod unlock;
 mod usage;
 
 use std::process::ExitCode;
@@ -39,12 +44,22 @@ pub struct Cli {
 enum Verb {
     /// Start a server with its secrets, and relay its stdio
     Run(run::Args),
+    /// Store, list, rotate and remove secrets
+    Secret(secret::Args),
     /// Write, look at and check policies
     Policy(policy::Args),
     /// Approve of policies as they stand
     Grant(grant::Args),
     /// Withdraw the approval of policies: their servers do not start any more
     Revoke(revoke::Args),
+    /// Set up mcpwrap: choose the store, make its keys
+    Init(init::Args),
+    /// Show where everything is and whether it works
+    Status(status::Args),
+    /// Enter the vault file's passphrase, once after each start of the machine
+    Unlock(unlock::Args),
+    /// Forget the vault file's key
+    Lock(lock::Args),
     /// Print the completion script for a shell
     Completions(completions::Args),
     /// Show what was launched, injected, refused, called and granted
@@ -102,9 +117,14 @@ fn is_help(error: &clap::Error) -> bool {
 fn dispatch(verb: Verb) -> Result<u8> {
     match verb {
         Verb::Run(args) => Ok(launch(args)),
+        Verb::Secret(args) => secret::run(args, &Context::new()?),
         Verb::Policy(args) => policy::run(args),
         Verb::Grant(args) => grant::run(&args, &Context::new()?),
         Verb::Revoke(args) => revoke::run(&args, &Context::new()?),
+        Verb::Init(args) => init::run(&args, &Context::new()?),
+        Verb::Status(args) => status::run(&args, &Context::new()?),
+        Verb::Unlock(args) => unlock::run(&args, &Context::new()?),
+        Verb::Lock(args) => lock::run(&args, &Context::new()?),
         Verb::Completions(args) => completions::run(&args),
         Verb::Log(args) => log::run(&args, &Context::new()?),
         Verb::Man(args) => man::run(&args),

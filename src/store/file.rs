@@ -196,7 +196,7 @@ impl Store for FileStore {
     fn set_master(&self, master: &Secret) -> Result<()> {
         let value = Value::new(master);
         self.change(value.size(), |content| {
-            content.master.get_or_insert(value);
+            content.master = Some(value);
             Ok(())
         })
     }

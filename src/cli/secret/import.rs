@@ -1,0 +1,302 @@
+//! `mcpwrap secret import FILE`: the values of a `.env` or JSON file into the store.
+//!
+//! *Always* shows the names and asks. *Never* repeats what stands in the file, and never expands
+//! `$NAME` in it: a value must not change on its way. In JSON, objects in objects become names with
+//! `/`. What was left out is listed, and the exit code is 1 then.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::keep::{self, Change};
+use crate::audit::Event;
+use crate::cli::{Context, ask, print};
+use crate::config::Config;
+use crate::error::{Code, EXIT_NO, Error, Result};
+use crate::files::io_text;
+use crate::secret::{ProfileName, Secret, SecretName};
+use crate::store::{self, Index, Item, Prompt};
+
+/// Larger files are refused (bytes).
+const FILE_BYTES_MAX: u64 = 8 << 20;
+/// Stands for `$` while a `.env` file is parsed, so that nothing is expanded. A private character,
+/// which no real file has.
+const DOLLAR: &str = "\u{f0024}";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    file: PathBuf,
+    /// Only runs with this profile may have them
+    #[arg(long)]
+    profile: Option<ProfileName>,
+    /// Import short values and plain numbers, too
+    #[arg(long)]
+    allow_weak: bool,
+    /// Ask nothing; for scripts
+    #[arg(long)]
+    yes: bool,
+}
+
+/// The values in a file, and what could not be taken: its name and why.
+#[derive(Default)]
+struct Values {
+    taken: Vec<(SecretName, Secret)>,
+    left: Vec<(String, &'static str)>,
+}
+
+pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
+    let config = Config::load(&cx.dirs)?;
+    let shown = cx.dirs.tilde(&args.file);
+    let Values { taken, left } = read(&args.file, &shown, args.allow_weak)?;
+    let wanted: Vec<_> = taken
+        .iter()
+        .map(|(name, _)| (Event::SecretSet, name.clone()))
+        .collect();
+    let by = keep::approval(&cx.dirs, &config, args.yes.then_some("--yes"), &wanted)?;
+    if !taken.is_empty() {
+        let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
+        if !args.yes && !ask::confirm(&question(cx, &shown, &taken)?)? {
+            return Err(Error::new(
+                Code::Declined,
+                format!("nothing imported from `{shown}`"),
+            ));
+        }
+        let mut changes = Vec::with_capacity(taken.len());
+        for (name, value) in taken {
+            // As in `secret set`: a profile that is there is kept.
+            let kept = match store.get(&name) {
+                Ok(old) => old.profile,
+                Err(error) if error.code == Code::SecretNotFound => None,
+                Err(error) => return Err(error),
+            };
+            let profile = args.profile.clone().or(kept);
+            changes.push(Change {
+                event: Event::SecretSet,
+                name,
+                item: Item {
+                    value,
+                    profile,
+                    expires: None,
+                },
+            });
+        }
+        let prints = keep::keep(&cx.dirs, &*store, by, &changes)?;
+        for (change, print) in changes.iter().zip(prints) {
+            print::line(&format!("stored: {} (fingerprint {print})", change.name));
+        }
+        print::note(&format!(
+            "the values are still in `{shown}`: `rm {shown}` when you have tried them"
+        ));
+    }
+    for (name, why) in &left {
+        print::warning(&format!("`{name}` left out: {why}"));
+    }
+    Ok(if left.is_empty() { 0 } else { EXIT_NO })
+}
+
+fn question(cx: &Context, shown: &str, taken: &[(SecretName, Secret)]) -> Result<String> {
+    let index = Index::load(&cx.dirs)?;
+    let line = |(name, _): &(SecretName, Secret)| {
+        let old = if index.secrets.contains_key(name) {
+            " (replaces its value)"
+        } else {
+            ""
+        };
+        format!("  {name}{old}\n")
+    };
+    let lines: String = taken.iter().map(line).collect();
+    Ok(format!("store from `{shown}`:\n{lines}store them?"))
+}
+
+fn read(path: &Path, shown: &str, allow_weak: bool) -> Result<Values> {
+    let failed =
+        |code, why: String| Error::new(code, format!("nothing imported from `{shown}`")).cause(why);
+    let bytes = read_bytes(path).map_err(|e| failed(Code::FileUnusable, io_text(&e)))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| {
+        failed(
+            Code::FileUnusable,
+            "it is not UTF-8, or larger than 8 MiB".into(),
+        )
+    })?;
+    let mut values = Values::default();
+    let json = path
+        .extension()
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("json"));
+    let pairs = if json || text.trim_start().starts_with('{') {
+        json_pairs(text).map_err(|why| failed(Code::FileUnusable, why))?
+    } else {
+        env_pairs(text).map_err(|why| failed(Code::FileUnusable, why))?
+    };
+    for (name, value) in pairs {
+        values.add(&name, value, allow_weak);
+    }
+    values.taken.sort_by(|one, two| one.0.cmp(&two.0));
+    if values
+        .taken
+        .windows(2)
+        .any(|pair| matches!(pair, [one, two] if one.0 == two.0))
+    {
+        return Err(failed(Code::FileUnusable, "it names a secret twice".into()));
+    }
+    Ok(values)
+}
+
+fn read_bytes(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let file = File::open(path)?;
+    let size = usize::try_from(file.metadata()?.len().min(FILE_BYTES_MAX)).unwrap_or_default();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        // No UTF-8 text ends so: the caller says what it can be.
+        bytes.push(0xff);
+    }
+    Ok(bytes)
+}
+
+impl Values {
+    fn add(&mut self, name: &str, value: Option<String>, allow_weak: bool) {
+        match judge(name, value, allow_weak) {
+            Ok(pair) => self.taken.push(pair),
+            Err(why) => {
+                let name = crate::error::printable(name).chars().take(80).collect();
+                self.left.push((name, why));
+            }
+        }
+    }
+}
+
+/// The secret, or why it is none.
+fn judge(
+    name: &str,
+    value: Option<String>,
+    allow_weak: bool,
+) -> Result<(SecretName, Secret), &'static str> {
+    let name = SecretName::new(name).map_err(|_| "that is not a name for a secret")?;
+    let text = value.ok_or("it is not a text")?;
+    if text.is_empty() {
+        return Err("it is empty");
+    }
+    if text.contains("${") || text.contains("$(") {
+        return Err("it refers to something else; `mcpwrap secret set` stores it as it is");
+    }
+    let secret = Secret::new(text.into_bytes());
+    if secret.is_weak() && !allow_weak {
+        return Err("it is short or a number, so no secret; `--allow-weak` takes it nevertheless");
+    }
+    Ok((name, secret))
+}
+
+type Pairs = Vec<(String, Option<String>)>;
+
+fn env_pairs(text: &str) -> Result<Pairs, String> {
+    if text.contains(DOLLAR) {
+        return Err("it has a character that mcpwrap uses itself (U+F0024)".to_owned());
+    }
+    let text = Zeroizing::new(text.replace('$', DOLLAR));
+    let mut pairs = Pairs::new();
+    for (n, pair) in dotenvy::from_read_iter(text.as_bytes()).enumerate() {
+        // The error repeats the line, so it is not shown.
+        let (name, value) =
+            pair.map_err(|_| format!("entry {} is not `NAME=value`, as in a `.env` file", n + 1))?;
+        pairs.push((name, Some(value.replace(DOLLAR, "$"))));
+    }
+    Ok(pairs)
+}
+
+fn json_pairs(text: &str) -> Result<Pairs, String> {
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
+        format!(
+            "it is not JSON: line {}, column {}",
+            error.line(),
+            error.column()
+        )
+    })?;
+    let serde_json::Value::Object(object) = value else {
+        return Err("it is not a JSON object of names and values".to_owned());
+    };
+    let mut pairs = Pairs::new();
+    flatten("", object, &mut pairs);
+    Ok(pairs)
+}
+
+fn flatten(prefix: &str, object: serde_json::Map<String, serde_json::Value>, pairs: &mut Pairs) {
+    for (name, value) in object {
+        let name = format!("{prefix}{name}");
+        match value {
+            serde_json::Value::Object(inner) => flatten(&format!("{name}/"), inner, pairs),
+            serde_json::Value::String(text) => pairs.push((name, Some(text))),
+            _ => pairs.push((name, None)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(file: &str, text: &str) -> Result<Values> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(file);
+        crate::files::replace(&path, text.as_bytes()).unwrap();
+        read(&path, file, false)
+    }
+
+    #[test]
+    fn values_survive() {
+        #[track_caller]
+        fn case(line: &str, expected: &str) {
+            let values = read_text(".env", line).unwrap();
+            let [(name, value)] = values.taken.as_slice() else {
+                panic!("{:?}", values.left)
+            };
+            assert_eq!(
+                (name.as_str(), value.expose()),
+                ("TOKEN", expected.as_bytes())
+            );
+        }
+        case("TOKEN=plain-value", "plain-value");
+        case("\u{feff}TOKEN=plain-value\r\n", "plain-value");
+        case(
+            "# comment\nexport TOKEN='single $quoted #1'",
+            "single $quoted #1",
+        );
+        case("TOKEN=\"two\\nlines\"", "two\nlines");
+        case("TOKEN=\"two\nlines\"", "two\nlines");
+        case("TOKEN=pa$$word$HOME", "pa$$word$HOME");
+        case("TOKEN=a=b=c=long # comment", "a=b=c=long");
+    }
+
+    #[test]
+    fn json_objects_become_paths() {
+        let text = r#"{"github": {"token": "value-one"}, "TOKEN": "a=b\n😀 long", "n": [1]}"#;
+        let values = read_text("secrets.json", text).unwrap();
+        let names: Vec<_> = values.taken.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["TOKEN", "github/token"]);
+        assert_eq!(values.left, [("n".to_owned(), "it is not a text")]);
+    }
+
+    #[test]
+    fn what_is_no_secret_is_left_out() {
+        let text = "PORT=3000\nDEBUG=true\nEMPTY=\nREF=${OTHER_VALUE}\nTOKEN=value-one\n";
+        let values = read_text(".env", text).unwrap();
+        assert_eq!(values.taken.len(), 1);
+        let names: Vec<_> = values.left.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["PORT", "DEBUG", "EMPTY", "REF"]);
+    }
+
+    #[test]
+    fn errors_do_not_repeat_the_file() {
+        for (file, text) in [
+            (".env", "TOKEN=ok-value-one\nghp_0123456789abcdef\n"),
+            (".env", "TOKEN=\"ghp_0123456789abcdef"),
+            ("a.json", "{\"TOKEN\": \"ghp_0123456789abcdef"),
+            ("a.json", "[\"ghp_0123456789abcdef\"]"),
+            (".env", "TOKEN=ghp_0123456789abcdef\nTOKEN=value-two"),
+        ] {
+            let error = read_text(file, text).err().unwrap();
+            assert!(!error.to_string().contains("ghp_"), "{error}");
+        }
+    }
+}

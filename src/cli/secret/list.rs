@@ -1,0 +1,86 @@
+//! `mcpwrap secret list`: what is known of the secrets. Touches no store.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::Serialize;
+
+use super::keep;
+use crate::cli::{Context, print};
+use crate::error::Result;
+use crate::secret::{Fingerprint, ProfileName, SecretName};
+use crate::store::Index;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A JSON array, as `docs/secrets.md` describes it
+    #[arg(long)]
+    json: bool,
+}
+
+/// One element of the array; `docs/secrets.md` describes it.
+#[derive(Serialize)]
+struct Row<'a> {
+    name: &'a SecretName,
+    profile: Option<&'a ProfileName>,
+    created: Timestamp,
+    changed: Timestamp,
+    expires: Option<Date>,
+    expired: bool,
+    fingerprint: &'a Fingerprint,
+    generation: u64,
+}
+
+pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
+    let index = Index::load(&cx.dirs)?;
+    let today = keep::today();
+    let rows: Vec<_> = index
+        .secrets
+        .iter()
+        .map(|(name, entry)| Row {
+            name,
+            profile: entry.profile.as_ref(),
+            created: entry.created,
+            changed: entry.changed,
+            expires: entry.expires,
+            expired: entry.expires.is_some_and(|date| date < today),
+            fingerprint: &entry.fingerprint,
+            generation: entry.generation,
+        })
+        .collect();
+    if args.json {
+        let text = serde_json::to_string_pretty(&rows).expect("rows are always valid JSON");
+        print::line(&text);
+    } else if rows.is_empty() {
+        print::note("no secrets yet: `mcpwrap secret set NAME` stores one");
+    } else {
+        print::line(&table(&rows));
+    }
+    Ok(0)
+}
+
+fn table(rows: &[Row<'_>]) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING);
+    table.set_header(["NAME", "PROFILE", "CHANGED", "EXPIRES", "FINGERPRINT"]);
+    for row in rows {
+        let expires = match (row.expires, row.expired) {
+            (None, _) => "-".to_owned(),
+            (Some(date), false) => date.to_string(),
+            (Some(date), true) => format!("{date} (passed)"),
+        };
+        let changed = row.changed.to_zoned(jiff::tz::TimeZone::system()).date();
+        table.add_row([
+            row.name.to_string(),
+            row.profile
+                .map_or_else(|| "-".to_owned(), ToString::to_string),
+            changed.to_string(),
+            expires,
+            row.fingerprint.to_string(),
+        ]);
+    }
+    table
+        .lines()
+        .map(|line| line.trim().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
+}

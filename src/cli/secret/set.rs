@@ -1,0 +1,171 @@
+//! `mcpwrap secret set` and `mcpwrap secret rotate`: a value from the user into the store.
+//!
+//! *Always* keeps the profile of a secret that is there already, unless another is given: setting a
+//! value must not make a `prod` secret one for every profile. An expiry date belongs to the value,
+//! and goes with it.
+
+use jiff::civil::Date;
+
+use super::keep::{self, Change};
+use crate::audit::Event;
+use crate::cli::{Context, print};
+use crate::config::Config;
+use crate::error::{Code, Error, Result};
+use crate::grant::By;
+use crate::secret::{ProfileName, Secret, SecretName};
+use crate::store::{self, Item, Prompt, Store};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SetArgs {
+    /// As in `github/token` or `prod/github/token`
+    name: SecretName,
+    /// Only runs with this profile may have it
+    #[arg(long)]
+    profile: Option<ProfileName>,
+    #[command(flatten)]
+    value: Value,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RotateArgs {
+    #[arg(required = true)]
+    name: Vec<SecretName>,
+    #[command(flatten)]
+    value: Value,
+}
+
+#[derive(Debug, clap::Args)]
+struct Value {
+    /// The last day of the value, as in `2027-06-30`
+    #[arg(long, value_name = "DATE")]
+    expires: Option<Date>,
+    /// Read the value from stdin, without the newline at its end; for scripts
+    #[arg(long)]
+    from_stdin: bool,
+    /// Store it even if it is too short to be masked
+    #[arg(long)]
+    allow_weak: bool,
+}
+
+pub(super) fn set(args: SetArgs, cx: &Context) -> Result<u8> {
+    let work = Work::begin(
+        cx,
+        Event::SecretSet,
+        std::slice::from_ref(&args.name),
+        &args.value,
+    )?;
+    let old = match work.store.get(&args.name) {
+        Ok(old) => Some(old),
+        Err(error) if error.code == Code::SecretNotFound => None,
+        Err(error) => return Err(error),
+    };
+    if old.is_some() {
+        print::note(&format!("`{}` has a value, which is replaced", args.name));
+    }
+    let value = work.value(&args.name)?;
+    let profile = args.profile.or(old.and_then(|old| old.profile));
+    work.keep(
+        &args.name,
+        Item {
+            value,
+            profile,
+            expires: args.value.expires,
+        },
+    )?;
+    Ok(0)
+}
+
+pub(super) fn rotate(args: &RotateArgs, cx: &Context) -> Result<u8> {
+    if args.value.from_stdin && args.name.len() > 1 {
+        return Err(
+            Error::new(Code::Usage, "`--from-stdin` takes one secret at a time")
+                .hint("run `mcpwrap secret rotate NAME --from-stdin` for each"),
+        );
+    }
+    let work = Work::begin(cx, Event::SecretRotate, &args.name, &args.value)?;
+    for name in &args.name {
+        let old = work.store.get(name)?;
+        let value = work.value(name)?;
+        if value == old.value {
+            print::warning(&format!("`{name}` has that value already"));
+        }
+        if let (Some(date), None) = (old.expires, args.value.expires) {
+            print::note(&format!(
+                "the old value expires on {date}; the new one has no date (`--expires DATE`)"
+            ));
+        }
+        let expires = args.value.expires;
+        work.keep(
+            name,
+            Item {
+                value,
+                profile: old.profile,
+                expires,
+            },
+        )?;
+        let users = keep::users(&cx.dirs, name);
+        if !users.is_empty() {
+            print::note(&format!("it is used by {}", keep::servers(&users)));
+        }
+    }
+    Ok(0)
+}
+
+/// What both verbs do around the question.
+struct Work<'a> {
+    cx: &'a Context,
+    event: Event,
+    args: &'a Value,
+    by: By,
+    store: Box<dyn Store>,
+}
+
+impl<'a> Work<'a> {
+    /// Opens the store before anything is asked: nobody types a value that cannot be kept.
+    fn begin(cx: &'a Context, event: Event, names: &[SecretName], args: &'a Value) -> Result<Self> {
+        let config = Config::load(&cx.dirs)?;
+        let wanted: Vec<_> = names.iter().map(|name| (event, name.clone())).collect();
+        let flag = args.from_stdin.then_some("--from-stdin");
+        let by = keep::approval(&cx.dirs, &config, flag, &wanted)?;
+        let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
+        if args.expires.is_some_and(|date| date < keep::today()) {
+            print::warning("that expiry date has passed: no server will start with it");
+        }
+        Ok(Self {
+            cx,
+            event,
+            args,
+            by,
+            store,
+        })
+    }
+
+    fn value(&self, name: &SecretName) -> Result<Secret> {
+        let question = format!("value of `{name}` (not shown): ");
+        let value = keep::value(&question, self.args.from_stdin)?;
+        keep::check(name, &value, self.args.allow_weak)?;
+        Ok(value)
+    }
+
+    fn keep(&self, name: &SecretName, item: Item) -> Result<()> {
+        let of = item
+            .profile
+            .as_ref()
+            .map_or_else(String::new, |p| format!(", profile {p}"));
+        let change = Change {
+            event: self.event,
+            name: name.clone(),
+            item,
+        };
+        let prints = keep::keep(&self.cx.dirs, &*self.store, self.by, &[change])?;
+        let done = if self.event == Event::SecretRotate {
+            "rotated"
+        } else {
+            "stored"
+        };
+        for print in prints {
+            print::line(&format!("{done}: {name} (fingerprint {print}{of})"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+//! `mcpwrap status`: where everything is and whether it works. Touches no item of the keychain.
+
+use serde::Serialize;
+
+use super::{Context, print};
+use crate::config::{Config, StoreKind};
+use crate::dirs::{self, Dirs};
+use crate::error::{EXIT_NO, Error, Result};
+use crate::store::{self, Index, KeySource};
+use crate::{grant, policy};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A JSON object, as `docs/secrets.md` describes it
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is shown; `docs/secrets.md` describes the JSON.
+#[derive(Serialize)]
+struct Status {
+    version: &'static str,
+    config: String,
+    config_exists: bool,
+    store: StoreStatus,
+    secrets: SecretStatus,
+    policies: Vec<PolicyStatus>,
+    audit: String,
+    diagnostics: String,
+    /// The variable that shows that an AI agent runs this.
+    agent: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct StoreStatus {
+    kind: StoreKind,
+    works: bool,
+    /// The code of what is in the way.
+    error: Option<&'static str>,
+    cause: Option<String>,
+    hint: Option<String>,
+    key: Option<String>,
+    strength: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct SecretStatus {
+    count: usize,
+    expired: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct PolicyStatus {
+    server: String,
+    /// `granted`, or the code of what is in the way.
+    state: &'static str,
+}
+
+pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    let dirs = &cx.dirs;
+    let config = Config::load(dirs)?;
+    let index = Index::load(dirs)?;
+    let today = jiff::Zoned::now().date();
+    let expired = index
+        .secrets
+        .iter()
+        .filter(|(_, one)| one.expires.is_some_and(|d| d < today));
+    let status = Status {
+        version: env!("CARGO_PKG_VERSION"),
+        config: dirs.tilde(&dirs.config_file()),
+        config_exists: dirs.config_file().exists(),
+        store: store_status(dirs, &config),
+        secrets: SecretStatus {
+            count: index.secrets.len(),
+            expired: expired.map(|(name, _)| name.to_string()).collect(),
+        },
+        policies: policies(dirs),
+        audit: dirs.tilde(&dirs.audit()),
+        diagnostics: dirs.tilde(&dirs.log()),
+        agent: dirs::agent_variable(),
+    };
+    if args.json {
+        let text = serde_json::to_string_pretty(&status).expect("a status is always valid JSON");
+        print::line(&text);
+    } else {
+        print::line(&text(&status, &config));
+    }
+    Ok(if status.store.works { 0 } else { EXIT_NO })
+}
+
+fn store_status(dirs: &Dirs, config: &Config) -> StoreStatus {
+    let problem: Option<Error> = store::probe(dirs, config).err();
+    let key = (config.store == StoreKind::File).then(|| KeySource::find(dirs, config).ok());
+    let key = key.flatten();
+    StoreStatus {
+        kind: config.store,
+        works: problem.is_none(),
+        error: problem.as_ref().map(|error| error.code.name()),
+        cause: problem
+            .as_ref()
+            .and_then(|error| error.causes.first().cloned()),
+        hint: problem
+            .as_ref()
+            .and_then(|error| error.hints.first().cloned()),
+        key: key.as_ref().map(|key| key.describe(dirs)),
+        strength: key.as_ref().map(KeySource::strength),
+    }
+}
+
+fn policies(dirs: &Dirs) -> Vec<PolicyStatus> {
+    let state = |policy: Result<policy::Policy>| {
+        policy
+            .and_then(|policy| grant::find(dirs, &policy))
+            .err()
+            .map_or("granted", |e| e.code.name())
+    };
+    policy::list(dirs)
+        .into_iter()
+        .map(|(server, policy)| PolicyStatus {
+            server: server.to_string(),
+            state: state(policy),
+        })
+        .collect()
+}
+
+fn text(status: &Status, config: &Config) -> String {
+    let mut lines = vec![("mcpwrap", status.version.to_owned())];
+    let absent = if status.config_exists {
+        ""
+    } else {
+        " (not there: the defaults)"
+    };
+    lines.push(("config", format!("{}{absent}", status.config)));
+    let store = &status.store;
+    lines.push((
+        "store",
+        match store.error {
+            None => format!("{}, works", store.kind),
+            Some(code) => format!("{}, does not work [{code}]", store.kind),
+        },
+    ));
+    lines.extend(store.cause.iter().map(|cause| ("", cause.clone())));
+    lines.extend(store.hint.iter().map(|hint| ("", hint.clone())));
+    lines.extend(store.key.iter().map(|key| ("key", key.clone())));
+    lines.extend(store.strength.iter().map(|text| ("", (*text).to_owned())));
+    let expired = &status.secrets.expired;
+    let passed = if expired.is_empty() {
+        String::new()
+    } else {
+        format!("; expired: {}", expired.join(", "))
+    };
+    lines.push(("secrets", format!("{}{passed}", status.secrets.count)));
+    let names: Vec<_> = status
+        .policies
+        .iter()
+        .map(|one| format!("{} ({})", one.server, one.state))
+        .collect();
+    let names = if names.is_empty() {
+        "none yet".to_owned()
+    } else {
+        names.join(", ")
+    };
+    lines.push(("policies", names));
+    lines.push(("audit log", status.audit.clone()));
+    if let Some(name) = status.agent {
+        let rule = if config.agents.allow_yes {
+            "accepted, as config.toml says"
+        } else {
+            "refused"
+        };
+        lines.push((
+            "agent",
+            format!("`{name}` is set: `--yes` and `--from-stdin` are {rule}"),
+        ));
+    }
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|(head, text)| format!("{head:<10} {text}"))
+        .collect();
+    lines.join("\n")
+}

@@ -1,0 +1,46 @@
+//! `mcpwrap unlock`: the vault file's passphrase, once after each start of the machine.
+
+use super::{Context, ask, print, secret};
+use crate::config::{Config, StoreKind};
+use crate::error::{Code, Error, Result};
+use crate::secret::Secret;
+use crate::store::{self, KeySource};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Read the passphrase from stdin, without the newline at its end; for scripts
+    #[arg(long)]
+    from_stdin: bool,
+}
+
+pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    let config = Config::load(&cx.dirs)?;
+    if config.store != StoreKind::File {
+        return Err(Error::new(Code::Usage, "there is nothing to unlock")
+            .cause("the store is the keychain, which your desktop unlocks when you log in"));
+    }
+    let source = KeySource::find(&cx.dirs, &config)?;
+    if !matches!(source, KeySource::Passphrase(_)) {
+        print::note(&format!(
+            "nothing to unlock: the key is the {}",
+            source.describe(&cx.dirs)
+        ));
+        return Ok(0);
+    }
+    if source.is_unlocked()? {
+        print::line("unlocked already");
+        return Ok(0);
+    }
+    store::unlock(&cx.dirs, &passphrase(args.from_stdin)?)?;
+    print::line("unlocked until `mcpwrap lock` or the next start of the machine");
+    Ok(0)
+}
+
+/// The passphrase of a vault that exists, or from a script.
+pub(super) fn passphrase(from_stdin: bool) -> Result<Secret> {
+    if from_stdin {
+        secret::from_stdin()
+    } else {
+        ask::hidden("passphrase of the vault file (not shown): ")
+    }
+}
