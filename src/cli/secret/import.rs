@@ -120,6 +120,7 @@ fn read(path: &Path, shown: &str, allow_weak: bool) -> Result<Values> {
             "it is not UTF-8, or larger than 8 MiB".into(),
         )
     })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut values = Values::default();
     let json = path
         .extension()
