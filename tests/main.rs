@@ -11,6 +11,10 @@
 
 mod harness;
 
+mod docs;
 mod fake;
+mod grant;
 mod help;
 mod mask;
+mod policy;
+mod tidy;

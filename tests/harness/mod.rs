@@ -7,6 +7,7 @@
 //! for a time and hopes: it waits for a line or an end, until a deadline.
 
 pub(crate) mod forms;
+pub(crate) mod golden;
 pub(crate) mod process;
 pub(crate) mod run;
 pub(crate) mod terminal;

@@ -1,0 +1,188 @@
+//! Grants: what is shown, who may agree, what is written down, and what takes a grant away.
+
+use crate::harness::golden::{self, stable};
+use crate::harness::{Test, slot};
+
+const POLICY: &str = "version = 1\ncommand = [\"npx\", \"-y\", \"server@1.2.3\", \"two words\"]\n\
+                      [env]\nset = { LOG_LEVEL = \"info\" }\n";
+
+fn standing(test: &Test, server: &str) -> String {
+    let list = test.ok(&["policy", "list", "--json"]).json();
+    let entry = list.as_array().unwrap().iter().find(|entry| entry["server"] == server);
+    entry.unwrap()["standing"].as_str().unwrap().to_owned()
+}
+
+/// The text on a screen as it would be in a file, with the times taken out.
+fn screen(test: &Test, text: &str) -> String {
+    let text = stable(test, text).replace('\r', "");
+    let lines = text.lines().map(|line| match line.split_once("revoked on ") {
+        Some((start, rest)) => format!("{start}revoked on TIME{}\n", &rest["2026-01-01 00:00 UTC".len()..]),
+        None => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
+#[test]
+fn a_grant_shows_all_and_asks_for_the_name() {
+    let test = Test::new();
+    test.init();
+    test.write_policy("github", &format!("{POLICY}{}", slot("TOKEN", "github/token")));
+    let mut terminal = test.terminal(&["grant", "github"]);
+    terminal.expect("type `github` to agree: ").enter("github");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 0, "{shown}");
+    golden::check("grant/first.txt", &screen(&test, &shown));
+    assert_eq!(standing(&test, "github"), "granted");
+
+    // Again, with a change: the change is shown.
+    test.write_policy("github", &POLICY.replace("1.2.3", "1.2.4"));
+    assert_eq!(standing(&test, "github"), "changed");
+    test.ok(&["revoke", "github", "--reason", "token leaked"]);
+    let mut terminal = test.terminal(&["grant", "github"]);
+    terminal.expect("to agree: ").enter("github");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 0, "{shown}");
+    golden::check("grant/changed.txt", &screen(&test, &shown));
+    assert_eq!(standing(&test, "github"), "granted");
+    assert_eq!(test.events(), ["grant", "revoke", "grant"]);
+    let records = test.audit();
+    assert_eq!(records[0]["by"], "terminal");
+    assert_eq!(records[1]["note"], "token leaked");
+}
+
+#[test]
+fn another_answer_grants_nothing() {
+    let test = Test::new();
+    test.init();
+    test.write_policy("github", POLICY);
+    for answer in ["", "y", "yes", "githu", "GITHUB"] {
+        let mut terminal = test.terminal(&["grant", "github"]);
+        terminal.expect("to agree: ").enter(answer);
+        let (code, shown) = terminal.end();
+        assert_eq!(code, 2, "{answer}: {shown}");
+        assert!(shown.contains("error[declined]"), "{shown}");
+    }
+    assert_eq!(standing(&test, "github"), "not-granted");
+}
+
+#[test]
+fn a_pipe_is_no_person() {
+    let test = Test::new();
+    test.init();
+    test.write_policy("github", POLICY);
+    let mut command = test.command("setsid");
+    command.arg("--wait").arg(test.program()).args(["grant", "github"]);
+    let mut run = test.start(&mut command);
+    run.send_raw(b"github\n");
+    let ended = run.end();
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(ended.stderr.contains("error[no-terminal]"), "{ended}");
+    assert_eq!(standing(&test, "github"), "not-granted");
+}
+
+/// What a policy says must not steer the terminal on which the user decides.
+#[test]
+fn control_characters_are_not_shown() {
+    let test = Test::new();
+    test.init();
+    let text = "version = 1\ndescription = \"a\\u001b[2Kb\\rc\"\ncommand = [\"x\", \"\\u001b[8m\"]\n";
+    test.write_policy("github", text);
+    let mut terminal = test.terminal(&["grant", "github"]);
+    terminal.expect("to agree: ").enter("no");
+    let (_, shown) = terminal.end();
+    assert!(!shown.contains('\u{1b}'), "{shown:?}");
+}
+
+#[test]
+fn yes_is_refused_to_agents_and_written_down_either_way() {
+    let test = Test::new();
+    test.init();
+    test.write_policy("github", POLICY);
+    for agent in ["CLAUDECODE", "GEMINI_CLI", "OPENCODE", "AI_AGENT"] {
+        test.set(agent, "1");
+        let ended = test.cli(&["grant", "github", "--yes"]);
+        assert_eq!(ended.code, 2, "{agent}: {ended}");
+        assert!(ended.stderr.contains("error[yes-refused]"), "{ended}");
+        let record = test.audit().pop().unwrap();
+        assert_eq!((&record["event"], &record["outcome"]), (&"grant".into(), &"refused".into()));
+        assert_eq!((&record["reason"], &record["agent"]), (&"yes-refused".into(), &agent.into()));
+        test.unset(agent);
+    }
+    assert_eq!(standing(&test, "github"), "not-granted");
+
+    test.ok(&["grant", "github", "--yes"]);
+    let record = test.audit().pop().unwrap();
+    assert_eq!((&record["outcome"], &record["by"]), (&"ok".into(), &"yes".into()));
+    assert_eq!(standing(&test, "github"), "granted");
+
+    let config = test.root().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{text}[agents]\nallow_yes = true\n")).unwrap();
+    test.set("CLAUDECODE", "1");
+    test.ok(&["grant", "github", "--yes"]);
+    assert_eq!(test.audit().pop().unwrap()["agent"], "CLAUDECODE");
+}
+
+#[test]
+fn no_record_no_grant() {
+    let test = Test::new();
+    test.init();
+    test.write_policy("github", POLICY);
+    let audit = test.root().join("state/audit");
+    std::fs::remove_dir_all(&audit).ok();
+    std::fs::write(&audit, "in the way").unwrap();
+    let ended = test.cli(&["grant", "github", "--yes"]);
+    assert!(ended.stderr.contains("error[audit-unwritable]"), "{ended}");
+    assert_eq!(standing(&test, "github"), "not-granted");
+}
+
+#[test]
+fn revoking_needs_neither_the_store_nor_a_readable_policy() {
+    let test = Test::new();
+    test.policy("github", &["server"], &slot("TOKEN", "github/token"));
+    test.policy("other", &["server"], "");
+    std::fs::remove_file(test.home.join("vault.key")).unwrap();
+    test.write_policy("other", "\u{1}broken");
+    let ended = test.ok(&["revoke", "--all", "--dry-run"]);
+    assert_eq!(ended.text(), "would revoke: github\nwould revoke: other\n");
+    assert_eq!(standing(&test, "github"), "granted");
+    let ended = test.ok(&["revoke", "--all"]);
+    assert_eq!(ended.text(), "revoked: github\nrevoked: other\n");
+    assert!(ended.stderr.contains("rotate it at its provider, too: `github/token`"), "{ended}");
+    assert_eq!(standing(&test, "github"), "revoked");
+    test.write_policy("other", "version = 1\ncommand = [\"server\"]\n");
+    assert_eq!(standing(&test, "other"), "revoked");
+    assert_eq!(test.events(), ["grant", "grant", "revoke", "revoke"]);
+
+    let unknown = test.cli(&["revoke", "gihtub"]);
+    assert!(unknown.stderr.contains("did you mean `github`?"), "{unknown}");
+    // The policy is gone, the grant is not: it can still be revoked.
+    std::fs::remove_file(test.root().join("policies/other.toml")).unwrap();
+    test.ok(&["revoke", "other"]);
+}
+
+/// An AI agent may pull the brake.
+#[test]
+fn an_agent_may_revoke() {
+    let test = Test::new();
+    test.policy("github", &["server"], "");
+    test.set("CLAUDECODE", "1");
+    test.ok(&["revoke", "github"]);
+    assert_eq!(test.audit().pop().unwrap()["agent"], "CLAUDECODE");
+}
+
+#[test]
+fn several_servers_are_granted_one_by_one() {
+    let test = Test::new();
+    test.init();
+    test.write_policy("one", POLICY);
+    test.write_policy("two", POLICY);
+    let mut terminal = test.terminal(&["grant", "one", "two"]);
+    terminal.expect("type `one`").expect("agree: ").enter("one");
+    terminal.expect("type `two`").expect("agree: ").enter("no");
+    assert_eq!(terminal.end().0, 2);
+    assert_eq!((standing(&test, "one").as_str(), standing(&test, "two").as_str()), ("granted", "not-granted"));
+    // A bad name stops before anything is asked.
+    let ended = test.cli(&["grant", "one", "three", "--yes"]);
+    assert!(ended.stderr.contains("error[policy-not-found]"), "{ended}");
+}
