@@ -8,17 +8,26 @@ const POLICY: &str = "version = 1\ncommand = [\"npx\", \"-y\", \"server@1.2.3\",
 
 fn standing(test: &Test, server: &str) -> String {
     let list = test.ok(&["policy", "list", "--json"]).json();
-    let entry = list.as_array().unwrap().iter().find(|entry| entry["server"] == server);
+    let entry = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|entry| entry["server"] == server);
     entry.unwrap()["standing"].as_str().unwrap().to_owned()
 }
 
 /// The text on a screen as it would be in a file, with the times taken out.
 fn screen(test: &Test, text: &str) -> String {
     let text = stable(test, text).replace('\r', "");
-    let lines = text.lines().map(|line| match line.split_once("revoked on ") {
-        Some((start, rest)) => format!("{start}revoked on TIME{}\n", &rest["2026-01-01 00:00 UTC".len()..]),
-        None => format!("{line}\n"),
-    });
+    let lines = text
+        .lines()
+        .map(|line| match line.split_once("revoked on ") {
+            Some((start, rest)) => format!(
+                "{start}revoked on TIME{}\n",
+                &rest["2026-01-01 00:00 UTC".len()..]
+            ),
+            None => format!("{line}\n"),
+        });
     lines.collect()
 }
 
@@ -26,7 +35,10 @@ fn screen(test: &Test, text: &str) -> String {
 fn a_grant_shows_all_and_asks_for_the_name() {
     let test = Test::new();
     test.init();
-    test.write_policy("github", &format!("{POLICY}{}", slot("TOKEN", "github/token")));
+    test.write_policy(
+        "github",
+        &format!("{POLICY}{}", slot("TOKEN", "github/token")),
+    );
     let mut terminal = test.terminal(&["grant", "github"]);
     terminal.expect("type `github` to agree: ").enter("github");
     let (code, shown) = terminal.end();
@@ -71,7 +83,10 @@ fn a_pipe_is_no_person() {
     test.init();
     test.write_policy("github", POLICY);
     let mut command = test.command("setsid");
-    command.arg("--wait").arg(test.program()).args(["grant", "github"]);
+    command
+        .arg("--wait")
+        .arg(test.program())
+        .args(["grant", "github"]);
     let mut run = test.start(&mut command);
     run.send_raw(b"github\n");
     let ended = run.end();
@@ -85,7 +100,8 @@ fn a_pipe_is_no_person() {
 fn control_characters_are_not_shown() {
     let test = Test::new();
     test.init();
-    let text = "version = 1\ndescription = \"a\\u001b[2Kb\\rc\"\ncommand = [\"x\", \"\\u001b[8m\"]\n";
+    let text =
+        "version = 1\ndescription = \"a\\u001b[2Kb\\rc\"\ncommand = [\"x\", \"\\u001b[8m\"]\n";
     test.write_policy("github", text);
     let mut terminal = test.terminal(&["grant", "github"]);
     terminal.expect("to agree: ").enter("no");
@@ -104,15 +120,24 @@ fn yes_is_refused_to_agents_and_written_down_either_way() {
         assert_eq!(ended.code, 2, "{agent}: {ended}");
         assert!(ended.stderr.contains("error[yes-refused]"), "{ended}");
         let record = test.audit().pop().unwrap();
-        assert_eq!((&record["event"], &record["outcome"]), (&"grant".into(), &"refused".into()));
-        assert_eq!((&record["reason"], &record["agent"]), (&"yes-refused".into(), &agent.into()));
+        assert_eq!(
+            (&record["event"], &record["outcome"]),
+            (&"grant".into(), &"refused".into())
+        );
+        assert_eq!(
+            (&record["reason"], &record["agent"]),
+            (&"yes-refused".into(), &agent.into())
+        );
         test.unset(agent);
     }
     assert_eq!(standing(&test, "github"), "not-granted");
 
     test.ok(&["grant", "github", "--yes"]);
     let record = test.audit().pop().unwrap();
-    assert_eq!((&record["outcome"], &record["by"]), (&"ok".into(), &"yes".into()));
+    assert_eq!(
+        (&record["outcome"], &record["by"]),
+        (&"ok".into(), &"yes".into())
+    );
     assert_eq!(standing(&test, "github"), "granted");
 
     let config = test.root().join("config.toml");
@@ -148,14 +173,22 @@ fn revoking_needs_neither_the_store_nor_a_readable_policy() {
     assert_eq!(standing(&test, "github"), "granted");
     let ended = test.ok(&["revoke", "--all"]);
     assert_eq!(ended.text(), "revoked: github\nrevoked: other\n");
-    assert!(ended.stderr.contains("rotate it at its provider, too: `github/token`"), "{ended}");
+    assert!(
+        ended
+            .stderr
+            .contains("rotate it at its provider, too: `github/token`"),
+        "{ended}"
+    );
     assert_eq!(standing(&test, "github"), "revoked");
     test.write_policy("other", "version = 1\ncommand = [\"server\"]\n");
     assert_eq!(standing(&test, "other"), "revoked");
     assert_eq!(test.events(), ["grant", "grant", "revoke", "revoke"]);
 
     let unknown = test.cli(&["revoke", "gihtub"]);
-    assert!(unknown.stderr.contains("did you mean `github`?"), "{unknown}");
+    assert!(
+        unknown.stderr.contains("did you mean `github`?"),
+        "{unknown}"
+    );
     // The policy is gone, the grant is not: it can still be revoked.
     std::fs::remove_file(test.root().join("policies/other.toml")).unwrap();
     test.ok(&["revoke", "other"]);
@@ -181,7 +214,13 @@ fn several_servers_are_granted_one_by_one() {
     terminal.expect("type `one`").expect("agree: ").enter("one");
     terminal.expect("type `two`").expect("agree: ").enter("no");
     assert_eq!(terminal.end().0, 2);
-    assert_eq!((standing(&test, "one").as_str(), standing(&test, "two").as_str()), ("granted", "not-granted"));
+    assert_eq!(
+        (
+            standing(&test, "one").as_str(),
+            standing(&test, "two").as_str()
+        ),
+        ("granted", "not-granted")
+    );
     // A bad name stops before anything is asked.
     let ended = test.cli(&["grant", "one", "three", "--yes"]);
     assert!(ended.stderr.contains("error[policy-not-found]"), "{ended}");

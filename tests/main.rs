@@ -5,6 +5,7 @@
     clippy::panic,
     clippy::disallowed_methods,
     clippy::indexing_slicing,
+    clippy::similar_names,
     dead_code,
     reason = "helpers of tests fail loudly, and they start programs"
 )]

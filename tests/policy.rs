@@ -35,11 +35,23 @@ fn every_bad_policy_is_refused_with_its_message() {
         put(&test, &name, &std::fs::read(path).unwrap());
         let ended = test.cli(&["policy", "lint", &name]);
         assert_eq!((ended.code, ended.text()), (1, ""), "{name}: {ended}");
-        assert!(ended.stderr.starts_with("mcpwrap: error[policy-invalid]: "), "{name}: {ended}");
-        assert!(ended.stderr.lines().all(|line| line.starts_with("mcpwrap: ")), "{name}: {ended}");
+        assert!(
+            ended.stderr.starts_with("mcpwrap: error[policy-invalid]: "),
+            "{name}: {ended}"
+        );
+        assert!(
+            ended
+                .stderr
+                .lines()
+                .all(|line| line.starts_with("mcpwrap: ")),
+            "{name}: {ended}"
+        );
         // People paste values where references belong, and messages end in logs.
         assert!(!ended.stderr.contains(&TOKEN[..8]), "{name}: {ended}");
-        golden::check(&format!("policy/bad/{name}.txt"), &stable(&test, &ended.stderr));
+        golden::check(
+            &format!("policy/bad/{name}.txt"),
+            &stable(&test, &ended.stderr),
+        );
     }
 }
 
@@ -49,7 +61,10 @@ fn every_good_policy_is_shown() {
     for (name, path) in cases("policy/ok") {
         put(&test, &name, &std::fs::read(path).unwrap());
         let ended = test.ok(&["policy", "show", &name]);
-        golden::check(&format!("policy/ok/{name}.txt"), &stable(&test, ended.text()));
+        golden::check(
+            &format!("policy/ok/{name}.txt"),
+            &stable(&test, ended.text()),
+        );
     }
     let ended = test.ok(&["policy", "show", "all", "--profile", "prod", "--json"]);
     golden::check("policy/ok/all-prod.json", &{
@@ -58,7 +73,10 @@ fn every_good_policy_is_shown() {
         text.replace(&digest, "DIGEST")
     });
     let refused = test.cli(&["policy", "show", "all", "--profile", "qa"]);
-    assert!(refused.stderr.contains("error[profile-not-found]"), "{refused}");
+    assert!(
+        refused.stderr.contains("error[profile-not-found]"),
+        "{refused}"
+    );
     assert!(refused.stderr.contains("`prod`"), "{refused}");
 }
 
@@ -110,7 +128,12 @@ fn a_policy_that_others_could_have_changed_is_not_used() {
     mode(&path, 0o600);
     refused("policy-invalid", "at most 1048576 are read");
     // 2 GB without a block on the disk.
-    std::fs::File::options().write(true).open(&path).unwrap().set_len(2 << 30).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(2 << 30)
+        .unwrap();
     refused("policy-invalid", "at most 1048576 are read");
 }
 
@@ -123,7 +146,10 @@ fn a_policy_of_another_user_is_not_used() {
     let path = test.write_policy("github", POLICY);
     std::os::unix::fs::chown(&path, Some(4711), None).unwrap();
     let ended = test.cli(&["policy", "show", "github"]);
-    assert!(ended.stderr.contains("error[policy-not-private]"), "{ended}");
+    assert!(
+        ended.stderr.contains("error[policy-not-private]"),
+        "{ended}"
+    );
     assert!(ended.stderr.contains("its owner is user 4711"), "{ended}");
 }
 
@@ -132,7 +158,10 @@ fn no_policy_is_said_with_the_nearest_name() {
     let test = Test::new();
     let ended = test.cli(&["policy", "show", "github"]);
     assert_eq!(ended.code, 2);
-    golden::check("messages/policy-not-found.txt", &stable(&test, &ended.stderr));
+    golden::check(
+        "messages/policy-not-found.txt",
+        &stable(&test, &ended.stderr),
+    );
     test.write_policy("github", POLICY);
     let ended = test.cli(&["policy", "show", "githbu"]);
     assert!(ended.stderr.contains("did you mean `github`?"), "{ended}");
@@ -146,8 +175,17 @@ fn no_policy_is_said_with_the_nearest_name() {
 fn a_new_policy_is_valid_and_never_replaces_one() {
     let test = Test::new();
     let args = [
-        "policy", "new", "github", "--secret", "GITHUB_TOKEN=secret:github/token", "--env",
-        "LOG_LEVEL=info", "--pass", "GITHUB_HOST", "--description", "GitHub, read-only",
+        "policy",
+        "new",
+        "github",
+        "--secret",
+        "GITHUB_TOKEN=secret:github/token",
+        "--env",
+        "LOG_LEVEL=info",
+        "--pass",
+        "GITHUB_HOST",
+        "--description",
+        "GitHub, read-only",
     ];
     let with = |more: &[&'static str]| [&args[..], more].concat();
     let shown = test.ok(&with(&["--dry-run", "--", "npx", "-y", "server@1.2.3"]));
@@ -168,9 +206,15 @@ fn a_new_policy_is_valid_and_never_replaces_one() {
 fn a_value_never_gets_into_a_new_policy() {
     let test = Test::new();
     let reference = format!("TOKEN={TOKEN}");
-    for flag in ["--secret", "--pass", "--env"] {
-        let ended = test.cli(&["policy", "new", "x", flag, &reference, "--", "server"]);
-        assert_eq!(ended.code, 2, "{flag} {ended}");
+    for command in [
+        &["--secret", reference.as_str(), "--", "server"][..],
+        &["--pass", &reference, "--", "server"],
+        &["--env", &reference, "--", "server"],
+        &["--", "server", "--api-key", TOKEN],
+        &["--", "server", &format!("--api-key={TOKEN}")],
+    ] {
+        let ended = test.cli(&[&["policy", "new", "x"], command].concat());
+        assert_eq!(ended.code, 2, "{command:?} {ended}");
         assert!(!ended.stderr.contains(TOKEN), "{ended}");
         assert!(!test.root().join("policies/x.toml").exists());
     }
@@ -198,7 +242,9 @@ fn the_list_shows_bad_policies_beside_good_ones() {
 fn the_schema_names_every_field() {
     let test = Test::new();
     let schema = test.ok(&["policy", "schema"]).json();
-    for field in ["version", "command", "env", "secrets", "profile", "session", "limits"] {
+    for field in [
+        "version", "command", "env", "secrets", "profile", "session", "limits",
+    ] {
         assert!(schema["properties"][field].is_object(), "{field}");
     }
     assert_eq!(schema["additionalProperties"], false);
@@ -206,14 +252,28 @@ fn the_schema_names_every_field() {
 
 /// A command whose `/etc` is a directory of the test. None if this machine does not allow that.
 fn with_etc(test: &Test, args: &[&str]) -> Option<Command> {
-    let private = if nix::unistd::geteuid().is_root() { "-m" } else { "-rm" };
+    let private = if nix::unistd::geteuid().is_root() {
+        "-m"
+    } else {
+        "-rm"
+    };
     let mut probe = Command::new("unshare");
-    if !probe.args([private, "true"]).output().is_ok_and(|out| out.status.success()) {
+    if !probe
+        .args([private, "true"])
+        .output()
+        .is_ok_and(|out| out.status.success())
+    {
         return None;
     }
     let mut command = test.command("unshare");
     command
-        .args([private, "sh", "-c", "mount --bind \"$1\" /etc && shift && exec \"$@\"", "sh"])
+        .args([
+            private,
+            "sh",
+            "-c",
+            "mount --bind \"$1\" /etc && shift && exec \"$@\"",
+            "sh",
+        ])
         .arg(test.dir.join("etc"))
         .arg(test.program())
         .args(args);
@@ -226,7 +286,11 @@ fn a_managed_policy_wins_and_needs_no_grant() {
     let dir = test.dir.join("etc/mcpwrap/policies");
     std::fs::create_dir_all(&dir).unwrap();
     std::fs::write(dir.join("github.toml"), POLICY.replace("server", "managed")).unwrap();
-    for path in [dir.as_path(), dir.parent().unwrap(), dir.parent().unwrap().parent().unwrap()] {
+    for path in [
+        dir.as_path(),
+        dir.parent().unwrap(),
+        dir.parent().unwrap().parent().unwrap(),
+    ] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
     let file = dir.join("github.toml");

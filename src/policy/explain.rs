@@ -79,7 +79,7 @@ pub(super) fn fields(source: &Source<'_>, table: &DeTable<'_>, error: &toml::de:
         let what = format!("no field `{field}`");
         // The span of the whole file says nothing.
         let fault = if span.start == 0 {
-            source.fault_in_file(&what, source.shown)
+            source.fault_in_file(&what, &format!("`{}` needs it", source.shown))
         } else {
             source.fault(&what, span)
         };
@@ -90,7 +90,14 @@ pub(super) fn fields(source: &Source<'_>, table: &DeTable<'_>, error: &toml::de:
         let wanted = rest
             .rsplit_once(", expected ")
             .map_or("", |(_, wanted)| wanted);
-        return source.fault(&format!("{name} is {found}, not {}", plain(wanted)), span);
+        let fault = source.fault(&format!("{name} is {found}, not {},", plain(wanted)), span);
+        if wanted.starts_with("struct SecretTable") {
+            return fault.hint(
+                "write a table `[secrets.VARIABLE]` with `from = \"secret:NAME\"`, and store the \
+                 value with `mcpwrap secret set NAME`",
+            );
+        }
+        return fault;
     }
     source.fault(&format!("an impossible value of {name}"), span)
 }

@@ -137,7 +137,7 @@ fn parse(
     if text.trim().is_empty() {
         return Err(
             invalid("nothing", &format!("`{}` is empty", origin.shown)).hint(format!(
-                "`mcpwrap policy edit {server}` to write it, or remove the file"
+                "`mcpwrap policy edit {server}` opens it; remove the file if there shall be none"
             )),
         );
     }

@@ -6,7 +6,9 @@ use super::Test;
 
 /// Where a golden file is, from its place below `tests/golden`.
 pub(crate) fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
 }
 
 /// Compares a text with a golden file.
@@ -28,7 +30,7 @@ pub(crate) fn check_file(path: &Path, actual: &str) {
     if expected == actual {
         return;
     }
-    let diff = similar::TextDiff::from_lines(&expected, actual);
+    let diff = similar::TextDiff::from_lines(expected.as_str(), actual);
     let diff = diff.unified_diff().header("expected", "actual").to_string();
     panic!("{shown} is stale; `cargo xtask fix` writes it anew:\n{diff}");
 }

@@ -3,6 +3,7 @@
 pub mod lint;
 pub mod list;
 pub mod new;
+pub mod pasted;
 pub mod picture;
 pub mod schema;
 pub mod show;

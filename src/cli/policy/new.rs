@@ -1,7 +1,8 @@
 //! `mcpwrap policy new`: writes a policy file with comments.
 //!
-//! *Never* replaces a file.
+//! *Never* replaces a file, and *never* writes what looks like a secret into one.
 
+use super::pasted;
 use crate::cli::{Context, print};
 use crate::error::{Code, Error, Result};
 use crate::policy::draft::{self, Draft};
@@ -38,6 +39,7 @@ pub struct Args {
 
 pub fn run(args: Args, cx: &Context) -> Result<u8> {
     let server = args.server;
+    refuse_secrets(&args.env, &args.command)?;
     let draft = Draft {
         description: args.description,
         argv_secrets: false,
@@ -64,6 +66,32 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
         "`mcpwrap grant {server}` shows it and asks; before that it does not start"
     ));
     Ok(0)
+}
+
+/// # Errors
+/// `secret-unusable` if a value is better kept in the store. The value is not repeated.
+fn refuse_secrets(env: &[(String, String)], command: &[String]) -> Result<()> {
+    let refused = |what: String| {
+        Error::new(Code::SecretUnusable, format!("{what} not accepted"))
+            .cause("it looks like a secret, and a policy is a plain file")
+    };
+    if let Some((name, _)) = env
+        .iter()
+        .find(|(name, value)| pasted::looks_secret(name, value))
+    {
+        return Err(
+            refused(format!("the value of `--env {name}`")).hint(format!(
+                "`mcpwrap secret set NAME` stores it; then `--secret {name}=secret:NAME`"
+            )),
+        );
+    }
+    match pasted::arguments(command).first() {
+        Some(place) => Err(refused(place.clone()).hint(
+            "pass it in a variable: `mcpwrap secret set NAME` stores it, then \
+             `--secret VARIABLE=secret:NAME`",
+        )),
+        None => Ok(()),
+    }
 }
 
 fn secret(text: &str) -> Result<(String, SecretRef)> {

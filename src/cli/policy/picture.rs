@@ -17,6 +17,9 @@ pub fn text(dirs: &Dirs, policy: &Policy) -> String {
         lines.push(("profile", profile.to_string()));
     }
     lines.push(("command", command(policy)));
+    if let Some(package) = &policy.package {
+        lines.push(("pinned", format!("{} {}", package.name, package.version)));
+    }
     if let Some(cwd) = &policy.cwd {
         lines.push(("directory", cwd.clone()));
     }
@@ -52,7 +55,10 @@ pub fn text(dirs: &Dirs, policy: &Policy) -> String {
 
 /// What widens the policy beyond the usual.
 pub fn warnings(policy: &Policy) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let pasted = super::pasted::places(policy).into_iter();
+    let mut warnings: Vec<_> = pasted
+        .map(|place| format!("{place} looks like a secret, and this is a plain file"))
+        .collect();
     if policy.argv_secrets {
         warnings.push("a secret may be an argument, where `ps` shows it to every user".to_owned());
     }

@@ -48,5 +48,6 @@ fn value(policy: &Policy, standing: grant::Standing) -> serde_json::Value {
         "profile": policy.profile,
         "session": policy.session,
         "limits": policy.limits,
+        "package": policy.package,
     })
 }

@@ -1,0 +1,234 @@
+//! Documents that are made from the code. `cargo xtask fix` writes them anew.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory as _;
+use mcpwrap::error::Code;
+use mcpwrap::policy::inherit;
+use mcpwrap::policy::schema::json_schema;
+use serde_json::Value;
+
+use crate::harness::Test;
+use crate::harness::golden::{self, check_file};
+
+fn doc(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("docs")
+        .join(name)
+}
+
+#[test]
+fn the_reference_of_policies_is_in_step() {
+    check_file(&doc("policy.md"), &policy_reference());
+}
+
+#[test]
+fn the_reference_of_errors_is_in_step() {
+    let mut text = include_str!("docs/errors-head.md").to_owned();
+    let remedies = remedies();
+    for code in Code::ALL {
+        let remedy = remedies.get(code.name()).unwrap_or_else(|| {
+            panic!("tests/docs/remedies.txt does not say what to do about `{code}`")
+        });
+        let meaning = code.meaning().trim();
+        write!(
+            text,
+            "\n## `{code}`\n\n{meaning}\n\n**What to do:** {remedy}\n"
+        )
+        .unwrap();
+    }
+    for code in remedies.keys() {
+        assert!(
+            Code::ALL.iter().any(|known| known.name() == code),
+            "no code `{code}`"
+        );
+    }
+    check_file(&doc("errors.md"), &text);
+}
+
+#[test]
+fn every_verb_says_what_it_does() {
+    let test = Test::new();
+    visit(&test, &mcpwrap::cli::Cli::command(), &mut Vec::new());
+}
+
+fn visit(test: &Test, command: &clap::Command, path: &mut Vec<String>) {
+    let mut args: Vec<&str> = path.iter().map(String::as_str).collect();
+    args.push("--help");
+    let name = if path.is_empty() {
+        "mcpwrap".to_owned()
+    } else {
+        path.join("-")
+    };
+    golden::check(&format!("help/{name}.txt"), test.ok(&args).text());
+    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+        if verb.get_name() != "help" {
+            path.push(verb.get_name().to_owned());
+            visit(test, verb, path);
+            path.pop();
+        }
+    }
+}
+
+/// What to do about each code: a line `code: text`, and lines that go on with two spaces.
+fn remedies() -> BTreeMap<String, String> {
+    let mut remedies = BTreeMap::new();
+    let mut last = String::new();
+    for line in include_str!("docs/remedies.txt").lines() {
+        if let Some(more) = line.strip_prefix("  ") {
+            let text: &mut String = remedies.get_mut(&last).unwrap();
+            write!(text, "\n{more}").unwrap();
+        } else {
+            let (code, text) = line.split_once(": ").unwrap();
+            code.clone_into(&mut last);
+            assert!(
+                remedies.insert(last.clone(), text.to_owned()).is_none(),
+                "{code} twice"
+            );
+        }
+    }
+    remedies
+}
+
+/// The tables of a policy, as headings of the reference.
+const TABLES: &[(&str, &str)] = &[
+    ("The top of the file", ""),
+    ("`[env]`", "EnvTable"),
+    ("`[secrets.VARIABLE]`", "SecretTable"),
+    ("`[profile.NAME]`", "ProfileTable"),
+    ("`[session]`", "SessionRules"),
+    ("`[limits]`", "Limits"),
+    ("`[package]`", "Package"),
+];
+
+fn policy_reference() -> String {
+    let schema = json_schema();
+    let schema = schema.as_value();
+    let mut text = include_str!("docs/policy-head.md").to_owned();
+    text.push_str("\n## An example with everything\n\n```toml\n");
+    text.push_str(include_str!("golden/policy/ok/all.toml"));
+    text.push_str("```\n");
+    for (heading, name) in TABLES {
+        let table = if name.is_empty() {
+            schema
+        } else {
+            &schema["$defs"][*name]
+        };
+        let about = table["description"].as_str().unwrap();
+        write!(text, "\n## {heading}\n\n{about}\n").unwrap();
+        for required in [true, false] {
+            for (field, about) in table["properties"].as_object().unwrap() {
+                let listed = |list: &Value| {
+                    list.as_array()
+                        .is_some_and(|l| l.contains(&field.as_str().into()))
+                };
+                if listed(&table["required"]) == required {
+                    write!(
+                        text,
+                        "\n{}",
+                        field_reference(field, about, required, schema)
+                    )
+                    .unwrap();
+                }
+            }
+        }
+    }
+    text.push_str("\n## Environment\n\n");
+    text.push_str(include_str!("docs/policy-environment.md"));
+    let list = |names: &mut dyn Iterator<Item = &'static str>| {
+        names
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    write!(
+        text,
+        "\n**Base list:** {}.\n",
+        list(&mut inherit::base_names())
+    )
+    .unwrap();
+    write!(
+        text,
+        "\n**Network list:** {}.\n",
+        list(&mut inherit::network_names())
+    )
+    .unwrap();
+    text.push_str("\n**Never inherited**, whatever `pass` says:\n\n");
+    for (why, names) in inherit::never_groups() {
+        writeln!(text, "- {why}: {}", list(&mut names.iter().copied())).unwrap();
+    }
+    text
+}
+
+fn field_reference(field: &str, about: &Value, required: bool, schema: &Value) -> String {
+    let kind = kind(about, schema);
+    let default = match &about["default"] {
+        _ if required => ", required".to_owned(),
+        Value::Null | Value::Object(_) => String::new(),
+        Value::Array(list) if list.is_empty() => String::new(),
+        Value::String(text) if text.is_empty() => String::new(),
+        default => format!(", default `{default}`"),
+    };
+    let meaning = about["description"].as_str().unwrap_or_default();
+    let mut text = format!("### `{field}`\n\n*{kind}{default}*\n\n{meaning}\n");
+    let choices = choices(about, schema);
+    if !choices.is_empty() {
+        text.push('\n');
+    }
+    for choice in choices {
+        let about = choice["description"]
+            .as_str()
+            .unwrap_or_default()
+            .replace('\n', " ");
+        writeln!(text, "- `{}`: {about}", choice["const"]).unwrap();
+    }
+    text
+}
+
+/// What a field holds, in the words of TOML.
+fn kind(about: &Value, schema: &Value) -> String {
+    if !choices(about, schema).is_empty() {
+        return if about["type"] == "array" {
+            "list of words"
+        } else {
+            "word"
+        }
+        .to_owned();
+    }
+    if about["$ref"].is_string() || about["anyOf"].is_array() {
+        return "table".to_owned();
+    }
+    let name = match &about["type"] {
+        Value::Array(names) => names[0].as_str(),
+        name => name.as_str(),
+    };
+    match name.unwrap() {
+        "array" => "list of texts",
+        "boolean" => "`true` or `false`",
+        "integer" => "number",
+        "object" if about["additionalProperties"]["type"] == "string" => "table of texts",
+        "object" => "tables by name",
+        _ => "text",
+    }
+    .to_owned()
+}
+
+/// The words that a field can have, if it cannot have any text.
+fn choices<'a>(about: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
+    let holder = if about["items"].is_object() {
+        &about["items"]
+    } else {
+        about
+    };
+    let target = holder["$ref"]
+        .as_str()
+        .and_then(|to| to.strip_prefix("#/$defs/"));
+    let choices = target.and_then(|name| schema["$defs"][name]["oneOf"].as_array());
+    choices
+        .into_iter()
+        .flatten()
+        .filter(|choice| choice["const"].is_string())
+        .collect()
+}

@@ -1,0 +1,274 @@
+//! The rules of `docs/architecture.md` that a machine can keep.
+
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory as _;
+use mcpwrap::error::Code;
+
+/// No file is longer (lines).
+const LINES_MAX: usize = 400;
+/// No head comment is longer (lines).
+const HEAD_LINES_MAX: usize = 10;
+
+/// Where a value may become bytes.
+const EXPOSES: &[&str] = &[
+    "launch.rs",
+    "mask/forms.rs",
+    "resolve.rs",
+    "secret.rs",
+    "store/",
+];
+
+/// Codes without a golden message, and why.
+const NO_MESSAGE: &[(&str, &str)] = &[];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The files with this ending below a directory, with their paths from there.
+fn files(dir: &str, kind: &str) -> Vec<(String, String)> {
+    let base = root().join(dir);
+    let mut found = Vec::new();
+    let mut open: Vec<PathBuf> = vec![base.clone()];
+    while let Some(path) = open.pop() {
+        if path.is_dir() && !path.ends_with("node_modules") {
+            open.extend(
+                std::fs::read_dir(path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+        } else if path.extension().is_some_and(|ending| ending == kind) {
+            let name = path.strip_prefix(&base).unwrap().display().to_string();
+            found.push((name, std::fs::read_to_string(&path).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The lines of a file that are code, with their numbers.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text
+        .lines()
+        .enumerate()
+        .map(|(n, line)| (n + 1, line.trim_start()));
+    lines.filter(|(_, line)| !line.starts_with("//"))
+}
+
+#[track_caller]
+fn none(what: &str, found: &[String]) {
+    assert!(found.is_empty(), "{what}:\n{}", found.join("\n"));
+}
+
+/// "A module may use only modules declared above it in `src/lib.rs`."
+#[test]
+fn a_module_uses_only_what_is_declared_above_it() {
+    let lib = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let name = |line: &str| Some(line.strip_prefix("pub mod ")?.strip_suffix(';')?.to_owned());
+    let order: Vec<String> = lib.lines().filter_map(name).collect();
+    let floor = |module: &str| order.iter().position(|name| name == module);
+    let mut found = Vec::new();
+    for (file, text) in files("src", "rs") {
+        let own = file.split(['/', '.']).next().unwrap();
+        let Some(own_floor) = floor(own) else {
+            continue;
+        };
+        for (n, line) in code(&text) {
+            for used in line.split("crate::").skip(1) {
+                let used = used
+                    .split(|c: char| !c.is_alphanumeric() && c != '_')
+                    .next()
+                    .unwrap();
+                if floor(used).is_some_and(|floor| floor > own_floor) {
+                    found.push(format!(
+                        "src/{file}:{n}: `{own}` uses `{used}`, which is above it"
+                    ));
+                }
+            }
+        }
+    }
+    none("modules that use a higher one", &found);
+}
+
+#[test]
+fn unsafe_code_is_in_sys_only() {
+    let found: Vec<_> = files("src", "rs")
+        .into_iter()
+        .filter(|(file, _)| !file.starts_with("sys/"))
+        .flat_map(|(file, text)| {
+            let lines = code(&text).filter(|(_, line)| {
+                line.contains("unsafe {")
+                    || line.contains("unsafe fn")
+                    || line.contains("(unsafe_code")
+            });
+            lines
+                .map(|(n, _)| format!("src/{file}:{n}"))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    none("unsafe code outside of src/sys", &found);
+}
+
+#[test]
+fn values_become_bytes_in_a_few_places() {
+    let allowed = |file: &str| EXPOSES.iter().any(|place| file.starts_with(place));
+    let mut found = Vec::new();
+    for (file, text) in files("src", "rs").iter().filter(|(file, _)| !allowed(file)) {
+        // Tests may look: what they hold is made up.
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        let lines = code(text).filter(|(_, line)| line.contains(".expose()"));
+        found.extend(lines.map(|(n, _)| format!("src/{file}:{n}")));
+    }
+    none("`Secret::expose` outside of its places", &found);
+}
+
+#[test]
+fn programs_are_started_in_a_few_places() {
+    let mut found = Vec::new();
+    for (file, text) in files("src", "rs") {
+        if !file.starts_with("sys/") && !file.starts_with("package/") {
+            let lines = code(&text).filter(|(_, line)| line.contains("Command::new("));
+            found.extend(lines.map(|(n, _)| format!("src/{file}:{n}")));
+        }
+    }
+    none(
+        "programs started outside of src/sys and src/package",
+        &found,
+    );
+}
+
+#[test]
+fn every_file_says_what_it_is_and_is_short() {
+    let mut found = Vec::new();
+    for dir in ["src", "tests", "packaging/xtask/src", "benches"] {
+        if !root().join(dir).is_dir() {
+            continue;
+        }
+        for (file, text) in files(dir, "rs") {
+            let head = text
+                .lines()
+                .take_while(|line| line.starts_with("//!"))
+                .count();
+            let lines = text.lines().count();
+            if head == 0 {
+                found.push(format!("{dir}/{file}: no head comment"));
+            } else if head > HEAD_LINES_MAX && file != "lib.rs" {
+                found.push(format!("{dir}/{file}: a head comment of {head} lines"));
+            }
+            if lines > LINES_MAX {
+                found.push(format!("{dir}/{file}: {lines} lines"));
+            }
+        }
+    }
+    none("files", &found);
+}
+
+#[test]
+fn imports_name_what_they_import() {
+    let mut found = Vec::new();
+    for (file, text) in files("src", "rs") {
+        let lines = code(&text).filter(|(_, line)| {
+            line.starts_with("use ") && line.contains("::*") && !line.contains("super::*")
+        });
+        found.extend(lines.map(|(n, _)| format!("src/{file}:{n}")));
+    }
+    none("glob imports", &found);
+}
+
+#[test]
+fn every_code_has_a_golden_message() {
+    let mut found = Vec::new();
+    for code in Code::ALL {
+        let path = root().join(format!("tests/golden/messages/{code}.txt"));
+        let excused = NO_MESSAGE.iter().any(|(name, _)| *name == code.name());
+        match std::fs::read_to_string(path) {
+            Ok(_) if excused => found.push(format!("{code}: excused, and there")),
+            Ok(text) if !text.contains(&format!("error[{code}]: ")) => {
+                found.push(format!("{code}: another message"));
+            }
+            Err(_) if !excused => found.push(format!("{code}: none")),
+            _ => {}
+        }
+    }
+    none("golden messages", &found);
+}
+
+/// Hints, help and documents name verbs; each has to exist.
+#[test]
+fn every_verb_that_is_named_exists() {
+    let cli = mcpwrap::cli::Cli::command();
+    let mut texts = files("src", "rs");
+    texts.extend(files("docs", "md"));
+    texts.extend(files("tests/docs", "txt"));
+    for name in [
+        "README.md",
+        ".github/SECURITY.md",
+        ".github/CONTRIBUTING.md",
+    ] {
+        if let Ok(text) = std::fs::read_to_string(root().join(name)) {
+            texts.push((name.to_owned(), text));
+        }
+    }
+    let mut found = Vec::new();
+    for (file, text) in &texts {
+        for (n, line) in text.lines().enumerate() {
+            let start = line.trim_start();
+            let typed = start
+                .strip_prefix("$ ")
+                .unwrap_or(start)
+                .strip_prefix("mcpwrap ");
+            let is_code = Path::new(file).extension().is_some_and(|kind| kind == "rs");
+            let typed = typed.filter(|_| !is_code && start != line);
+            for words in line.split("`mcpwrap ").skip(1).chain(typed) {
+                if let Some(unknown) = unknown_verb(&cli, words) {
+                    found.push(format!("{file}:{}: `mcpwrap {unknown}`", n + 1));
+                }
+            }
+        }
+    }
+    none("verbs that do not exist", &found);
+}
+
+/// The first words of a command line, if they are no verb.
+fn unknown_verb(cli: &clap::Command, words: &str) -> Option<String> {
+    let is_word = |c: char| c.is_ascii_lowercase() || c == '-';
+    let mut at = cli;
+    let mut seen = Vec::new();
+    for word in words.split([' ', '`']) {
+        if !at.has_subcommands()
+            || word.is_empty()
+            || !word.chars().all(is_word)
+            || word.starts_with('-')
+        {
+            return None;
+        }
+        seen.push(word);
+        match at.find_subcommand(word) {
+            Some(verb) => at = verb,
+            None if word == "help" => return None,
+            None => return Some(seen.join(" ")),
+        }
+    }
+    None
+}
+
+/// Documents name files; each has to exist.
+#[test]
+fn every_path_that_is_named_exists() {
+    let mut found = Vec::new();
+    for (file, text) in files("docs", "md") {
+        for quoted in text.split('`').skip(1).step_by(2) {
+            let path = quoted.split(':').next().unwrap();
+            let ours = ["src/", "docs/", "tests/", "packaging/", "benches/"];
+            let plain = path
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+            if plain && ours.iter().any(|dir| path.starts_with(dir)) && !root().join(path).exists()
+            {
+                found.push(format!("docs/{file}: `{path}`"));
+            }
+        }
+    }
+    none("paths that do not exist", &found);
+}
