@@ -204,6 +204,11 @@ pub fn search_path() -> Option<OsString> {
     variable("PATH")
 }
 
+/// A variable with which a user tells an MCP client to keep its files elsewhere (`CODEX_HOME`).
+pub fn client_directory(name: &str) -> Option<PathBuf> {
+    absolute(variable(name))
+}
+
 /// Where the session bus is, if the environment says so.
 pub fn session_bus() -> Option<OsString> {
     variable("DBUS_SESSION_BUS_ADDRESS")

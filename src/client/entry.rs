@@ -31,8 +31,10 @@ pub struct Entry {
     pub cwd: Option<String>,
     /// The policy that it runs already.
     pub wrapped: Option<String>,
-    /// Whether the client is told not to start it.
-    pub disabled: bool,
+    /// Names of variables that the client passes on from its own environment or keyring.
+    pub pass: Vec<String>,
+    /// A file of variables that the client reads for it.
+    pub env_file: bool,
 }
 
 /// How an entry says which program to start.
@@ -90,7 +92,8 @@ fn entry(name: String, path: Vec<Step>, node: &Node) -> Entry {
         settings: Vec::new(),
         cwd: node.get("cwd").and_then(Node::text).map(str::to_owned),
         wrapped: None,
-        disabled: is_disabled(node),
+        pass: names(node),
+        env_file: node.get("envFile").is_some(),
     };
     if let Some((step, command)) = first(&["command", "cmd"]) {
         program(&mut entry, step, command, node);
@@ -191,10 +194,15 @@ fn deep(name: &str, node: &Node, found: &mut Vec<Word>) {
     }
 }
 
-fn is_disabled(node: &Node) -> bool {
-    // The value of a boolean is not in the tree; only `"disabled": true` in words is of use, and
-    // an entry that is off is adopted all the same: its secret lies there like any other.
-    node.get("disabled").and_then(Node::text) == Some("true")
+/// Codex's `env_vars` and Goose's `env_keys`.
+fn names(node: &Node) -> Vec<String> {
+    let lists = ["env_vars", "env_keys"]
+        .into_iter()
+        .filter_map(|key| node.get(key));
+    lists
+        .flat_map(|list| list.list().iter().filter_map(Node::text))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The policy that a command line runs: `…/mcpwrap run NAME`.

@@ -1,0 +1,161 @@
+//! The table's places as paths of this machine.
+//!
+//! Looks at directories, for `*`; reads no file. *Never* leaves the directories that a place names.
+
+use std::path::{Path, PathBuf};
+
+use super::table::{CLIENTS, Client, Os};
+
+/// Where to look.
+#[derive(Clone, Debug)]
+pub struct Base {
+    pub home: PathBuf,
+    /// The working directory and those above it, to the root of the repository.
+    pub projects: Vec<PathBuf>,
+    /// A client's own variable, such as `CODEX_HOME`.
+    pub variable: fn(&str) -> Option<PathBuf>,
+}
+
+impl Base {
+    /// The directories that belong to a project: from here up to the first with a `.git`.
+    pub fn new(home: &Path, here: &Path, variable: fn(&str) -> Option<PathBuf>) -> Self {
+        let above = || {
+            here.ancestors()
+                .take_while(|dir| *dir != home && dir.parent().is_some())
+        };
+        let root = above().position(|dir| dir.join(".git").exists());
+        // Outside of a repository only the directory itself belongs to a project.
+        let projects = above()
+            .take(root.map_or(1, |n| n + 1))
+            .map(Path::to_path_buf)
+            .collect();
+        Self {
+            home: home.to_path_buf(),
+            projects,
+            variable,
+        }
+    }
+
+    /// Every path at which one client may have a file on this system, whether it is there or not.
+    pub fn paths(&self, client: &Client) -> Vec<PathBuf> {
+        let here = if cfg!(target_os = "macos") {
+            Os::Mac
+        } else {
+            Os::Linux
+        };
+        let mut paths = Vec::new();
+        for place in client
+            .places
+            .iter()
+            .filter(|place| place.os == Os::Any || place.os == here)
+        {
+            for path in self.expand(place.path) {
+                if !paths.contains(&path) {
+                    paths.push(path);
+                }
+            }
+        }
+        paths
+    }
+
+    /// Every path of every client, with the client; a path that several read comes once.
+    pub fn all(&self) -> Vec<(&'static Client, PathBuf)> {
+        let mut all: Vec<(&'static Client, PathBuf)> = Vec::new();
+        for client in CLIENTS {
+            for path in self.paths(client) {
+                if !all.iter().any(|(_, known)| *known == path) {
+                    all.push((client, path));
+                }
+            }
+        }
+        all
+    }
+
+    fn expand(&self, place: &str) -> Vec<PathBuf> {
+        if let Some((variable, default)) = place
+            .strip_prefix('$')
+            .and_then(|rest| rest.split_once('|'))
+        {
+            let mut paths = self.expand(default);
+            let file = Path::new(default).file_name().unwrap_or_default();
+            // The variable may name the directory or, as with Crush, the file.
+            paths.extend((self.variable)(variable).map(|value| {
+                if value.extension().is_some() {
+                    value
+                } else {
+                    value.join(file)
+                }
+            }));
+            return paths;
+        }
+        if let Some(rest) = place.strip_prefix("~/") {
+            return glob(&self.home, rest);
+        }
+        if let Some(rest) = place.strip_prefix('/') {
+            return glob(Path::new("/"), rest);
+        }
+        self.projects
+            .iter()
+            .flat_map(|project| glob(project, place))
+            .collect()
+    }
+}
+
+/// The paths that a pattern stands for: itself, or, with `*`, those that are there.
+fn glob(base: &Path, pattern: &str) -> Vec<PathBuf> {
+    let Some(star) = pattern.split('/').position(|part| part.contains('*')) else {
+        return vec![base.join(pattern)];
+    };
+    let parts: Vec<&str> = pattern.split('/').collect();
+    let (head, tail) = parts.split_at(star);
+    let dir = base.join(head.join("/"));
+    let (Some(part), rest) = (tail.first(), tail.get(1..).unwrap_or_default().join("/")) else {
+        return Vec::new();
+    };
+    let (before, after) = part.split_once('*').unwrap_or((part, ""));
+    let mut names: Vec<String> = std::fs::read_dir(&dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| {
+            name.starts_with(before) && name.ends_with(after) && name.len() >= part.len()
+        })
+        .collect();
+    names.sort();
+    let found = names.into_iter().map(|name| dir.join(name));
+    if rest.is_empty() {
+        found.collect()
+    } else {
+        found.flat_map(|dir| glob(&dir, &rest)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_become_paths() {
+        let home = tempfile::tempdir().unwrap();
+        let project = home.path().join("src/app/deep");
+        std::fs::create_dir_all(&project).unwrap();
+        std::fs::create_dir(home.path().join("src/app/.git")).unwrap();
+        std::fs::create_dir_all(home.path().join(".kiro/agents")).unwrap();
+        std::fs::File::create_new(home.path().join(".kiro/agents/a.json")).unwrap();
+        let base = Base::new(home.path(), &project, |name| {
+            (name == "CODEX_HOME").then(|| "/opt/codex".into())
+        });
+        let all: Vec<_> = base.all().into_iter().map(|(_, path)| path).collect();
+        for path in [
+            home.path().join(".cursor/mcp.json"),
+            project.join(".mcp.json"),
+            home.path().join("src/app/.mcp.json"),
+            home.path().join(".kiro/agents/a.json"),
+            PathBuf::from("/opt/codex/config.toml"),
+        ] {
+            assert!(all.contains(&path), "{}", path.display());
+        }
+        assert!(!all.contains(&home.path().join("src/.mcp.json")));
+    }
+}

@@ -1,0 +1,220 @@
+//! The MCP clients that are known: where each keeps its servers, and what it does after a change.
+//!
+//! One entry a client, one line a place. `~` is the home directory, `$NAME` a variable of the client
+//! or the directory before `|`, `*` any one name. Places without either are in a project: the
+//! working directory and those above it, to the root of the repository. The shape of a file is told
+//! by its content, so that a client that changes its keys does not go unseen.
+
+/// The system that a place is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Os {
+    Any,
+    Linux,
+    Mac,
+    /// In the table, so that it is complete; mcpwrap does not run there yet.
+    Windows,
+}
+
+/// One place where a client's file may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    pub os: Os,
+    pub path: &'static str,
+}
+
+/// What the user does so that a client sees a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// It reads the file again by itself.
+    Nothing,
+    Restart,
+    /// It reads the file again, and asks whether the changed server may start.
+    Approve,
+    RestartAndApprove,
+}
+
+/// One MCP client.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    pub id: &'static str,
+    pub name: &'static str,
+    /// When the places were last compared with the client's own source or documentation.
+    pub verified: &'static str,
+    pub after: After,
+    /// Whether it fills in `${…}` and the like before it starts a server.
+    pub fills_in: bool,
+    pub places: &'static [Place],
+}
+
+const fn any(path: &'static str) -> Place {
+    Place { os: Os::Any, path }
+}
+const fn linux(path: &'static str) -> Place {
+    Place {
+        os: Os::Linux,
+        path,
+    }
+}
+const fn mac(path: &'static str) -> Place {
+    Place { os: Os::Mac, path }
+}
+const fn win(path: &'static str) -> Place {
+    Place {
+        os: Os::Windows,
+        path,
+    }
+}
+
+macro_rules! clients {
+    ($($id:literal $name:literal $verified:literal $after:ident $fills:literal [$($os:ident $path:literal),+ $(,)?])+) => {
+        /// Every client that is known.
+        pub const CLIENTS: &[Client] = &[$(Client {
+            id: $id, name: $name, verified: $verified, after: After::$after, fills_in: $fills,
+            places: &[$($os($path)),+],
+        }),+];
+    };
+}
+
+clients! {
+    "claude-desktop" "Claude Desktop" "2026-11" Restart false [
+        mac "~/Library/Application Support/Claude/claude_desktop_config.json",
+        linux "~/.config/Claude/claude_desktop_config.json",
+        linux "~/.config/claude/claude_desktop_config.json",
+        win r"%APPDATA%\Claude\claude_desktop_config.json",
+        win r"%LOCALAPPDATA%\Packages\Claude_*\LocalCache\Roaming\Claude\claude_desktop_config.json"]
+    "claude-code" "Claude Code" "2026-11" Restart true [
+        any "$CLAUDE_CONFIG_DIR|~/.claude.json", any "~/.claude/settings.json",
+        any "~/.claude/settings.local.json", any ".mcp.json", any ".claude/settings.json",
+        any ".claude/settings.local.json", any "~/.claude/plugins/*/*/.mcp.json",
+        any "~/.claude/plugins/*/*/*/.mcp.json",
+        mac "/Library/Application Support/ClaudeCode/managed-mcp.json",
+        linux "/etc/claude-code/managed-mcp.json", win r"%ProgramFiles%\ClaudeCode\managed-mcp.json"]
+    "cursor" "Cursor" "2026-11" Approve true [any "~/.cursor/mcp.json", any ".cursor/mcp.json"]
+    "vscode" "VS Code" "2026-11" Approve true [
+        mac "~/Library/Application Support/Code/User/mcp.json",
+        mac "~/Library/Application Support/Code/User/settings.json",
+        mac "~/Library/Application Support/Code/User/profiles/*/mcp.json",
+        mac "~/Library/Application Support/Code - Insiders/User/mcp.json",
+        linux "~/.config/Code/User/mcp.json", linux "~/.config/Code/User/settings.json",
+        linux "~/.config/Code/User/profiles/*/mcp.json",
+        linux "~/.config/Code - Insiders/User/mcp.json", linux "~/.config/VSCodium/User/mcp.json",
+        win r"%APPDATA%\Code\User\mcp.json", win r"%APPDATA%\Code\User\profiles\*\mcp.json",
+        any "~/.vscode-server/data/User/mcp.json", any ".vscode/mcp.json", any ".vscode/settings.json",
+        any "*.code-workspace", any ".devcontainer/devcontainer.json"]
+    "visual-studio" "Visual Studio" "2026-11" Nothing true [
+        win r"%USERPROFILE%\.mcp.json", any ".vs/mcp.json"]
+    "windsurf" "Windsurf (Devin Desktop)" "2026-11" Restart true [
+        any "~/.codeium/windsurf/mcp_config.json", any "~/.codeium/mcp_config.json",
+        any "~/.config/devin/mcp_config.json", any "~/.config/devin/config.json",
+        win r"%APPDATA%\devin\mcp_config.json", any ".devin/mcp_config.json", any ".devin/config.json",
+        any ".devin/config.local.json", any ".windsurf/mcp_config.json"]
+    "zed" "Zed" "2026-11" Nothing false [
+        any "~/.config/zed/settings.json", win r"%APPDATA%\Zed\settings.json", any ".zed/settings.json"]
+    "cline" "Cline" "2026-11" Nothing true [
+        any "$CLINE_DATA_DIR|~/.cline/data/settings/cline_mcp_settings.json", any "~/.cline/mcp.json",
+        linux "~/.config/*/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
+        mac "~/Library/Application Support/*/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
+        win r"%APPDATA%\*\User\globalStorage\saoudrizwan.claude-dev\settings\cline_mcp_settings.json",
+        any "~/Documents/Cline/MCP/cline_mcp_settings.json"]
+    "codex" "Codex" "2026-11" Restart false [
+        any "$CODEX_HOME|~/.codex/config.toml", any "~/.codex/*.config.toml", any ".codex/config.toml",
+        any "~/.codex/plugins/*/.mcp.json", linux "/etc/codex/config.toml",
+        win r"%ProgramData%\OpenAI\Codex\config.toml"]
+    "gemini-cli" "Gemini CLI" "2026-11" Restart true [
+        any "~/.gemini/settings.json", any ".gemini/settings.json",
+        any "~/.gemini/extensions/*/gemini-extension.json"]
+    "antigravity" "Antigravity" "2026-11" Restart false [
+        any "~/.gemini/config/mcp_config.json", any "~/.gemini/antigravity/mcp_config.json",
+        any "~/.gemini/antigravity-cli/mcp_config.json", any ".agents/mcp_config.json", any ".agent/mcp_config.json"]
+    "copilot-cli" "GitHub Copilot CLI" "2026-11" Nothing true [
+        any "$COPILOT_HOME|~/.copilot/mcp-config.json", any ".github/mcp.json"]
+    "opencode" "opencode" "2026-11" Restart true [
+        any "~/.config/opencode/opencode.json", any "~/.config/opencode/opencode.jsonc",
+        any "~/.config/opencode/config.json", any "~/.opencode/opencode.json", any "opencode.json",
+        any "opencode.jsonc", any ".opencode/opencode.json", any ".opencode/opencode.jsonc",
+        any "~/.agents/mcp.json", any ".agents/mcp.json", linux "/etc/opencode/opencode.json",
+        mac "/Library/Application Support/opencode/opencode.json", win r"%ProgramData%\opencode\opencode.json"]
+    "kilo" "Kilo Code" "2026-11" Restart true [
+        any "~/.config/kilo/kilo.json", any "~/.config/kilo/kilo.jsonc", any "kilo.json", any "kilo.jsonc",
+        any ".kilo/kilo.json", any ".kilo/kilo.jsonc", any ".kilocode/mcp.json",
+        any "~/.kilocode/cli/global/settings/mcp_settings.json",
+        linux "~/.config/*/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json",
+        mac "~/Library/Application Support/*/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json"]
+    "goose" "Goose" "2026-11" Restart false [
+        any "~/.config/goose/config.yaml", win r"%APPDATA%\Block\goose\config\config.yaml"]
+    "continue" "Continue" "2026-11" Nothing true [
+        any "~/.continue/config.yaml", any "~/.continue/config.json", any ".continue/mcpServers/*.yaml",
+        any ".continue/mcpServers/*.json", any "~/.continue/mcpServers/*.yaml"]
+    "lm-studio" "LM Studio" "2026-11" Nothing false [any "~/.lmstudio/mcp.json", any "~/.cache/lm-studio/mcp.json"]
+    "kiro" "Kiro" "2026-11" Nothing true [
+        any "~/.kiro/settings/mcp.json", any ".kiro/settings/mcp.json", any "~/.kiro/agents/*.json",
+        any ".kiro/agents/*.json", any "~/.kiro/powers/installed/*/mcp.json"]
+    "amazon-q" "Amazon Q" "2026-11" Restart true [
+        any "~/.aws/amazonq/mcp.json", any "~/.aws/amazonq/default.json", any "~/.aws/amazonq/agents/*.json",
+        any "~/.aws/amazonq/cli-agents/*.json", any ".amazonq/mcp.json", any ".amazonq/default.json"]
+    "junie" "Junie" "2026-11" Nothing false [any "~/.junie/mcp/mcp.json", any ".junie/mcp/mcp.json"]
+    "qwen-code" "Qwen Code" "2026-11" Restart true [any "~/.qwen/settings.json", any ".qwen/settings.json"]
+    "crush" "Crush" "2026-11" Restart true [
+        any "$CRUSH_GLOBAL_CONFIG|~/.config/crush/crush.json", any "crush.json", any ".crush.json",
+        win r"%LOCALAPPDATA%\crush\crush.json"]
+    "amp" "Amp" "2026-11" RestartAndApprove true [
+        any "~/.config/amp/settings.json", any "~/.config/amp/settings.jsonc", any ".amp/settings.json",
+        any ".amp/settings.jsonc", win r"%APPDATA%\amp\settings.json"]
+    "factory" "Factory droid" "2026-11" Restart true [
+        any "~/.factory/mcp.json", any ".factory/mcp.json",
+        mac "~/Library/Application Support/Factory Bridge/mcp.json"]
+    "warp" "Warp" "2026-11" Nothing false [any "~/.warp/.mcp.json", any ".warp/.mcp.json"]
+    "trae" "Trae" "2026-11" Restart false [
+        mac "~/Library/Application Support/Trae/User/mcp.json", linux "~/.config/Trae/User/mcp.json",
+        mac "~/Library/Application Support/Trae CN/User/mcp.json", win r"%APPDATA%\Trae\User\mcp.json",
+        any ".trae/mcp.json"]
+    // The second tier: the same writers serve.
+    "roo" "Roo Code" "2026-11" Nothing true [
+        any ".roo/mcp.json",
+        linux "~/.config/*/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json",
+        mac "~/Library/Application Support/*/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json"]
+    "qoder" "Qoder" "2026-11" Restart false [
+        any "~/.qoder/mcp.json", any "~/.qoder.json", win r"%APPDATA%\Qoder\SharedClientCache\mcp.json"]
+    "kimi" "Kimi" "2026-11" Restart false [any "~/.kimi/mcp.json"]
+    "mistral-vibe" "Mistral Vibe" "2026-11" Restart false [any "~/.vibe/config.toml"]
+    "hermes" "Hermes" "2026-11" Restart false [any "~/.hermes/config.yaml"]
+    "openclaw" "OpenClaw" "2026-11" Restart false [any "~/.openclaw/openclaw.json"]
+    "iflow" "iFlow" "2026-11" Restart false [any "~/.iflow/settings.json"]
+    "tabnine" "Tabnine" "2026-11" Restart false [any "~/.tabnine/agent/settings.json"]
+    "forge" "Forge" "2026-11" Restart false [any "~/.forge/.mcp.json"]
+    "pi" "Pi" "2026-11" Restart false [any "~/.pi/agent/mcp.json"]
+    "mcporter" "MCPorter" "2026-11" Nothing true [
+        any "~/.mcporter/mcporter.json", any "~/.mcporter/mcporter.jsonc", any "config/mcporter.json"]
+    "nanobot" "Nanobot" "2026-11" Restart false [any "~/.nanobot/config.json"]
+    "mcphub" "mcphub.nvim" "2026-11" Restart true [any "~/.config/mcphub/servers.json"]
+    "librechat" "LibreChat" "2026-11" Restart true [any "librechat.yaml"]
+    "firebase-studio" "Firebase Studio" "2026-11" Restart false [any ".idx/mcp.json"]
+    "boltai" "BoltAI" "2026-11" Restart false [any "~/.boltai/mcp.json"]
+    "tome" "Tome" "2026-11" Restart false [any "~/.tome/mcp_config.json"]
+    "augment" "Augment" "2026-11" Restart false [any "~/.augment/settings.json"]
+    "copilot-ide" "Copilot for JetBrains and Xcode" "2026-11" Restart false [
+        any "~/.config/github-copilot/intellij/mcp.json", any "~/.config/github-copilot/xcode/mcp.json"]
+}
+
+/// The client of that id.
+pub fn client(id: &str) -> Option<&'static Client> {
+    CLIENTS.iter().find(|client| client.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_places_are_well_formed() {
+        let mut ids: Vec<_> = CLIENTS.iter().map(|client| client.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), CLIENTS.len());
+        for place in CLIENTS.iter().flat_map(|client| client.places) {
+            let windows = place.path.starts_with('%');
+            assert_eq!(place.os == Os::Windows, windows, "{}", place.path);
+            assert!(!place.path.contains('\\') || windows, "{}", place.path);
+        }
+    }
+}
