@@ -30,6 +30,7 @@ pub mod audit;
 pub mod supervise;
 
 // ── known things
+pub mod shipped;
 pub mod client;
 pub mod detect;
 
