@@ -221,7 +221,7 @@ fn filler(text: &str) -> bool {
     runs(body) && filled * 2 >= text.len().saturating_sub(8)
         || filled >= 8 && filled * 2 >= text.len()
         || longest_run(text) >= 8 && longest_run(text) * 3 >= text.len()
-        || counting(body)
+        || (body.len() * 2 >= text.len() && counting(body))
 }
 
 fn longest_run(text: &str) -> usize {
