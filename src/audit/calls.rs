@@ -12,8 +12,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use super::event::{Detail, Entry, Event, Outcome};
+use super::life;
 use super::log::Log;
 use crate::error::Error;
 
@@ -25,6 +28,8 @@ const BATCH_RECORDS: usize = 2048;
 const BATCH_WAIT: Duration = Duration::from_millis(100);
 /// How long after a failed write the next is tried.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
+/// How long a session must be quiet before it packs and removes old segments, once a day.
+const IDLE_WAIT: Duration = Duration::from_secs(10);
 
 /// Writes records behind the caller's back. One per supervisor.
 pub struct CallLog {
@@ -66,6 +71,7 @@ impl CallLog {
             receiver,
             shared: Arc::clone(&shared),
             noted: 0,
+            kept_up: None,
         };
         std::thread::Builder::new()
             .name("audit".to_owned())
@@ -119,13 +125,26 @@ struct Writer {
     shared: Arc<Shared>,
     /// How many dropped records the log knows of.
     noted: u64,
+    /// The day on which segments were packed and removed last.
+    kept_up: Option<Date>,
+}
+
+fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 
 impl Writer {
     fn run(mut self) {
         let mut batch = Vec::new();
-        while let Ok(first) = self.receiver.recv() {
-            batch.push(*first);
+        loop {
+            match self.receiver.recv_timeout(self.idle()) {
+                Ok(first) => batch.push(*first),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.keep_up();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
             let open = self.fill(&mut batch);
             while !self.write(&mut batch) {
                 if !open || self.shared.ending.load(Ordering::Relaxed) {
@@ -135,6 +154,25 @@ impl Writer {
             }
         }
         self.write(&mut batch);
+    }
+
+    /// How long nothing must come before the log is looked after.
+    fn idle(&self) -> Duration {
+        if self.kept_up == Some(today()) {
+            Duration::from_hours(1)
+        } else {
+            IDLE_WAIT
+        }
+    }
+
+    fn keep_up(&mut self) {
+        if self.kept_up == Some(today()) {
+            return;
+        }
+        self.kept_up = Some(today());
+        if let Err(error) = life::keep_up(&self.log) {
+            tracing::warn!("{}", error.line());
+        }
     }
 
     /// Takes what comes within the time of a batch. False if nothing can come any more.

@@ -21,6 +21,8 @@ use crate::files::{self, Problem};
 const LOCK_WAIT: Duration = Duration::from_secs(4);
 /// Two lines that are as long as can be.
 const TAIL_BYTES: u64 = 2 * LINE_BYTES_MAX as u64;
+/// A few lines as they usually are.
+const TAIL_BYTES_FIRST: u64 = 4 << 10;
 /// The note of the head is padded to this, so that it is replaced by one write.
 const NOTE_BYTES: usize = 256;
 
@@ -98,32 +100,43 @@ pub struct Tail {
     pub size: u64,
 }
 
-/// Reads the end of a file.
+/// Reads the end of a file: a little first, since most lines are short.
 pub fn tail(file: &File) -> Result<Tail, Problem> {
+    for bytes_max in [TAIL_BYTES_FIRST, TAIL_BYTES] {
+        if let Some(tail) = tail_within(file, bytes_max)? {
+            return Ok(tail);
+        }
+    }
+    Err(Problem::Io(io::Error::other(
+        "its end is not lines of a log",
+    )))
+}
+
+/// `None` if the last line starts further back.
+fn tail_within(file: &File, bytes_max: u64) -> Result<Option<Tail>, Problem> {
     let size = file.metadata()?.len();
-    let start = size.saturating_sub(TAIL_BYTES);
+    let start = size.saturating_sub(bytes_max);
     let mut bytes = vec![0; usize::try_from(size - start).unwrap_or_default()];
     file.read_exact_at(&mut bytes, start)?;
     let Some(end) = memchr::memrchr(b'\n', &bytes) else {
-        if start > 0 {
-            return Err(Problem::Io(io::Error::other(
-                "its end is not lines of a log",
-            )));
-        }
-        return Ok(Tail {
+        return Ok((start == 0).then(|| Tail {
             torn: bytes,
             size,
             ..Tail::default()
-        });
+        }));
     };
     let (lines, torn) = bytes.split_at(end);
-    let first = memchr::memrchr(b'\n', lines).map_or(0, |at| at + 1);
-    Ok(Tail {
+    let first = match memchr::memrchr(b'\n', lines) {
+        Some(at) => at + 1,
+        None if start == 0 => 0,
+        None => return Ok(None),
+    };
+    Ok(Some(Tail {
         line: Some(lines.get(first..).unwrap_or_default().to_vec()),
         torn: torn.get(1..).unwrap_or_default().to_vec(),
         complete: start + end as u64 + 1,
         size,
-    })
+    }))
 }
 
 /// The highest `seq` in the last lines of a file, for when the very last is damaged.

@@ -16,8 +16,10 @@ use jiff::tz::TimeZone;
 
 use super::disk::{self, Note, segment_name};
 use super::event::Entry;
+use super::forward::{Written, forward};
 use super::head::{self, Found, Head};
 use super::record::{Key, Record};
+use crate::config::{Audit, Config};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error};
 use crate::files::{self, Problem};
@@ -36,6 +38,7 @@ pub struct Log {
     shown: String,
     key: Option<Key>,
     uid: u32,
+    settings: Audit,
 }
 
 impl Log {
@@ -45,7 +48,13 @@ impl Log {
     /// # Errors
     /// `audit-unwritable` if the directory is not ours alone.
     pub fn open(dirs: &Dirs, keys: Option<&Keys>) -> Result<Self, Error> {
-        Self::at(dirs.audit(), dirs.tilde(&dirs.audit()), keys.map(Key::new))
+        let mut log = Self::at(dirs.audit(), dirs.tilde(&dirs.audit()), keys.map(Key::new))?;
+        // A configuration that is broken must not keep a revocation from being written down; a
+        // launch has read it before and was refused.
+        if let Ok(config) = Config::load(dirs) {
+            log.settings.clone_from(config.audit());
+        }
+        Ok(log)
     }
 
     /// [`Self::open`] in another directory.
@@ -55,9 +64,27 @@ impl Log {
             shown,
             key,
             uid: nix::unistd::geteuid().as_raw(),
+            settings: Audit::default(),
         };
         files::ensure_dir(&log.dir).map_err(|problem| log.unwritable(problem))?;
         Ok(log)
+    }
+
+    /// With another `[audit]` section than that of the configuration.
+    #[must_use]
+    pub fn with_settings(mut self, settings: Audit) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// How long segments are kept.
+    pub fn settings(&self) -> &Audit {
+        &self.settings
+    }
+
+    /// Whether records are sealed.
+    pub fn is_sealed(&self) -> bool {
+        self.key.is_some()
     }
 
     /// Where the segments are.
@@ -73,17 +100,22 @@ impl Log {
         if entries.is_empty() {
             return Ok(());
         }
-        let _lock = disk::lock(&self.dir).map_err(|problem| self.unwritable(problem))?;
+        self.append_or(entries)
+            .map_err(|problem| self.unwritable(problem))
+    }
+
+    /// [`Self::append`] with the bare reason of a failure.
+    pub(super) fn append_or(&self, entries: &[Entry]) -> Result<(), Problem> {
+        let lock = disk::lock(&self.dir)?;
         for _ in 0..TRIES {
-            if self
-                .append_locked(entries)
-                .map_err(|problem| self.unwritable(problem))?
-            {
+            if let Some(written) = self.append_locked(entries)? {
+                drop(lock);
+                forward(&self.dir, &self.settings, &written);
                 return Ok(());
             }
         }
         let text = "another program changes it while it is written";
-        Err(self.unwritable(Problem::Io(io::Error::other(text))))
+        Err(Problem::Io(io::Error::other(text)))
     }
 
     /// The last record. Needs no key, and changes nothing but a torn line.
@@ -100,38 +132,39 @@ impl Log {
             .map_err(|problem| self.unwritable(problem))
     }
 
-    /// Whether the entries are in the log now; not if the segment was taken away meanwhile.
-    fn append_locked(&self, entries: &[Entry]) -> Result<bool, Problem> {
+    /// What was written; `None` if the segment was taken away meanwhile.
+    fn append_locked(&self, entries: &[Entry]) -> Result<Option<Vec<Written>>, Problem> {
         let found = head::find(&self.dir)?;
         let now = Timestamp::now();
         let (name, file, size) = self.segment(&found, now.to_zoned(TimeZone::UTC).date())?;
-        let (bytes, head) = self.lines(&found, entries, now)?;
+        let Batch {
+            bytes,
+            head,
+            written,
+        } = self.batch(&found, entries, now)?;
         if let Err(error) = (&file).write_all(&bytes).and_then(|()| file.sync_data()) {
             // Nothing of a record that is not whole may stay. If even this fails, the next writer
             // finds the torn line and cuts it off.
             drop(file.set_len(size).and_then(|()| file.sync_data()));
             return Err(error.into());
         }
-        let meta = file.metadata()?;
         if size == 0 {
             files::sync_dir(&self.dir)?;
         }
-        if meta.nlink() == 0
-            || !(meta.len() == size + bytes.len() as u64 || ends_with(&file, &bytes))
-        {
-            return Ok(false);
+        let meta = file.metadata()?;
+        let as_expected = meta.len() == size + bytes.len() as u64;
+        if meta.nlink() == 0 || !(as_expected || ends_with(&file, &bytes)) {
+            return Ok(None);
         }
+        let note = Note {
+            file: name,
+            size: meta.len(),
+            seq: head.seq,
+            hash: head.hash,
+        };
         // Only a shortcut: what it says is compared with the segment.
-        drop(
-            Note {
-                file: name,
-                size: meta.len(),
-                seq: head.seq,
-                hash: head.hash,
-            }
-            .write(&self.dir),
-        );
-        Ok(true)
+        drop(note.write(&self.dir));
+        Ok(Some(written))
     }
 
     /// The segment to write to: the one that holds the head if it is today's and not full.
@@ -141,8 +174,10 @@ impl Log {
             let name = segment_name(today, part);
             let file = files::open_append(&self.dir.join(&name))?;
             let size = file.metadata()?.len();
+            let packed = self.dir.join(format!("{name}.zst"));
             let holds_head = found.file.as_deref() == Some(name.as_str());
-            if size == 0 || (holds_head && size < SEGMENT_BYTES_MAX) {
+            let empty = size == 0 && !packed.exists();
+            if empty || (holds_head && size < SEGMENT_BYTES_MAX) {
                 return Ok((name, file, size));
             }
             part += 1;
@@ -150,28 +185,28 @@ impl Log {
     }
 
     /// The lines of what the log has to say about itself, then of the entries.
-    fn lines(
-        &self,
-        found: &Found,
-        entries: &[Entry],
-        now: Timestamp,
-    ) -> io::Result<(Vec<u8>, Head)> {
-        let mut head = found.head;
-        let mut bytes = Vec::with_capacity(512 * entries.len());
+    fn batch(&self, found: &Found, entries: &[Entry], now: Timestamp) -> io::Result<Batch> {
+        let bytes = Vec::with_capacity(512 * entries.len());
+        let mut batch = Batch {
+            bytes,
+            head: found.head,
+            written: Vec::new(),
+        };
         for entry in found.notes.iter().chain(entries) {
-            let record = Record::new(entry, head.seq + 1, now, self.uid, head.hash);
+            let Head { seq, hash } = batch.head;
+            let record = Record::new(entry, seq + 1, now, self.uid, hash);
             let (line, hash) = record.line(self.key.as_ref())?;
-            bytes.extend_from_slice(&line);
-            bytes.push(b'\n');
-            head = Head {
-                seq: record.seq,
-                hash,
-            };
+            batch.bytes.extend_from_slice(&line);
+            batch.bytes.push(b'\n');
+            batch.head = Head { seq: seq + 1, hash };
+            if !self.settings.forward.is_empty() {
+                batch.written.push(Written { record, line });
+            }
         }
-        Ok((bytes, head))
+        Ok(batch)
     }
 
-    fn unwritable(&self, problem: Problem) -> Error {
+    pub(super) fn unwritable(&self, problem: Problem) -> Error {
         let what = format!("the audit log in `{}` cannot be written", self.shown);
         let hint = match &problem {
             Problem::NotPrivate { mend, .. } => mend.clone(),
@@ -184,6 +219,14 @@ impl Log {
             .cause(problem)
             .hint(hint)
     }
+}
+
+/// What one call writes.
+struct Batch {
+    bytes: Vec<u8>,
+    head: Head,
+    /// Only kept if somebody gets a copy.
+    written: Vec<Written>,
 }
 
 /// Whether the file ends with these bytes: logrotate may have emptied it just before they came.

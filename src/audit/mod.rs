@@ -6,10 +6,13 @@
 //! secret, never hold one. It sees edits, it does not prevent them: who runs as this user can
 //! delete files, and `verify` says so. Nothing here prints, and nothing here opens a store.
 
+pub mod anchor;
 pub mod calls;
 pub mod disk;
 pub mod event;
+pub mod forward;
 pub mod head;
+pub mod life;
 pub mod log;
 pub mod query;
 pub mod read;

@@ -66,7 +66,7 @@ fn rank(segment: &Segment) -> (bool, u64) {
     (segment.packing == Packing::Plain, size)
 }
 
-fn first_line(segment: &Segment) -> Result<Vec<u8>, Problem> {
+pub fn first_line(segment: &Segment) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     let limit = LINE_BYTES_MAX.min(8 << 10) as u64;
     match open(segment)?.take(limit).read_to_end(&mut bytes) {

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::vault::{Content, Sealed, Value};
 use super::vault_key::{self, KeySource};
-use super::{Batch, Item, Prompt, Store, missing};
+use super::{Batch, Item, Prompt, Store, missing, text_of};
 use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -197,6 +197,21 @@ impl Store for FileStore {
         let value = Value::new(master);
         self.change(value.size(), |content| {
             content.master = Some(value);
+            Ok(())
+        })
+    }
+
+    fn audit_head(&self) -> Result<Option<String>> {
+        self.read(|content| {
+            let kept = content.audit_head.as_ref().and_then(Value::secret);
+            Ok(kept.as_ref().map(text_of))
+        })
+    }
+
+    fn set_audit_head(&self, head: &str) -> Result<()> {
+        let value = Value::new(&Secret::new(head.into()));
+        self.change(value.size(), |content| {
+            content.audit_head = Some(value);
             Ok(())
         })
     }

@@ -14,7 +14,7 @@ use keyring::{Entry, Error as Refusal};
 use security_framework::os::macos::keychain::SecKeychain;
 use serde::{Deserialize, Serialize};
 
-use super::{ANSWER_MS, Item, Prompt, Store, missing};
+use super::{ANSWER_MS, Item, Prompt, Store, missing, text_of};
 use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -25,6 +25,7 @@ const SERVICE: &str = "mcpwrap";
 const ATTRIBUTES: &str = "mcpwrap-attributes";
 const MASTER_SERVICE: &str = "mcpwrap-internal";
 const MASTER_NAME: &str = "master-key";
+const HEAD_NAME: &str = "audit-head";
 /// How long a dialog of macOS may stay open (milliseconds).
 const DIALOG_MS: u64 = 60_000;
 
@@ -194,6 +195,14 @@ impl Store for Keychain {
 
     fn set_master(&self, master: &Secret) -> Result<()> {
         self.write(MASTER_SERVICE, MASTER_NAME, master)
+    }
+
+    fn audit_head(&self) -> Result<Option<String>> {
+        Ok(self.read(MASTER_SERVICE, HEAD_NAME)?.as_ref().map(text_of))
+    }
+
+    fn set_audit_head(&self, head: &str) -> Result<()> {
+        self.write(MASTER_SERVICE, HEAD_NAME, &Secret::new(head.into()))
     }
 }
 

@@ -101,6 +101,12 @@ pub trait Store: Send {
 
     fn set_master(&self, master: &Secret) -> Result<()>;
 
+    /// The last record of the audit log, when it was last written down here: no secret, but a cut
+    /// of the log shows against it.
+    fn audit_head(&self) -> Result<Option<String>>;
+
+    fn set_audit_head(&self, head: &str) -> Result<()>;
+
     /// The master key and these secrets, with as few questions to the store as it allows.
     fn get_all(&self, names: &[SecretName]) -> Result<Batch> {
         let master = self.master()?;
@@ -194,6 +200,11 @@ fn not_set_up() -> Error {
     Error::new(Code::NotSetUp, "mcpwrap is not set up for this user")
         .cause("the store has no master key, which seals grants and the audit log")
         .hint("`mcpwrap init` makes one")
+}
+
+/// What was kept as text and is no secret.
+fn text_of(kept: &Secret) -> String {
+    String::from_utf8_lossy(kept.expose()).into_owned()
 }
 
 /// `place` as in "the keychain".

@@ -24,6 +24,8 @@ pub(super) struct Content<'a> {
     version: u32,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub(super) master: Option<Value<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub(super) audit_head: Option<Value<'a>>,
     #[serde(borrow)]
     pub(super) secrets: BTreeMap<SecretName, Sealed<'a>>,
 }
@@ -64,6 +66,7 @@ impl Default for Content<'_> {
         Self {
             version: VERSION,
             master: None,
+            audit_head: None,
             secrets: BTreeMap::new(),
         }
     }

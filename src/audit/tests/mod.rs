@@ -1,5 +1,6 @@
 //! The chain on the disk: what damages it, and that nothing is lost without a word.
 
+mod life;
 mod tamper;
 
 use std::io::Write as _;

@@ -5,12 +5,12 @@ use serde::Serialize;
 use super::{Context, print, unreadable};
 use crate::audit::record::Key;
 use crate::audit::verify::{Break, Kind, Report, verify};
-use crate::audit::{Detail, Entry, Event, Head, Log, Outcome};
+use crate::audit::{Detail, Entry, Event, Head, Log, Outcome, anchor, forward, life};
 use crate::config::Config;
 use crate::error::{Code, EXIT_ERROR, EXIT_NO, Error, Result};
 use crate::files::Problem;
 use crate::secret::Keys;
-use crate::store::{self, Prompt};
+use crate::store::{self, Prompt, Store};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -34,6 +34,8 @@ struct Answer {
     unsealed_records: u64,
     breaks: Vec<Found>,
     more_breaks: u64,
+    /// The first numbers of breaks that the log itself tells of.
+    told: Vec<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,9 +49,9 @@ struct Found {
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let mut anchors = args.head.clone();
-    let opened = keys(cx);
+    let opened = open(cx);
     let keys = match &opened {
-        Ok((keys, kept)) => {
+        Ok((_, keys, kept)) => {
             anchors.extend(*kept);
             Some(keys)
         }
@@ -68,41 +70,61 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         json(&report, keys.is_some());
     } else {
         text(&report);
+        for (sink, count) in forward::undelivered(&cx.dirs.audit()) {
+            print::line(&format!("{count} copies were not taken by {sink}"));
+        }
     }
-    note_break(&report, keys, cx);
-    Ok(match (report.breaks.is_empty(), keys.is_some()) {
-        (true, true) => 0,
-        (false, _) => EXIT_NO,
-        (true, false) => EXIT_ERROR,
-    })
+    if let Ok((store, keys, _)) = &opened
+        && let Err(error) = settle(&report, store.as_ref(), keys, cx)
+    {
+        print::error(&error);
+    }
+    Ok(
+        match (
+            report.breaks.is_empty() && report.told.is_empty(),
+            keys.is_some(),
+        ) {
+            (true, true) => 0,
+            (false, _) => EXIT_NO,
+            (true, false) => EXIT_ERROR,
+        },
+    )
 }
 
-/// The key of the chain, and the head that the store keeps.
-fn keys(cx: &Context) -> Result<(Keys, Option<Head>)> {
+/// The store, the key of the chain, and the head that the store keeps.
+fn open(cx: &Context) -> Result<(Box<dyn Store>, Keys, Option<Head>)> {
     let config = Config::load(&cx.dirs)?;
     let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
-    Ok((store::keys(store.as_ref())?, None))
+    let keys = store::keys(store.as_ref())?;
+    let kept = anchor::kept(store.as_ref())?;
+    Ok((store, keys, kept))
 }
 
-/// Writes down a break that the log does not know of yet, and that a head was kept otherwise.
-fn note_break(report: &Report, keys: Option<&Keys>, cx: &Context) {
-    let Some(keys) = keys else { return };
+/// Writes down a break that the log does not know of yet, packs and removes what is due, and keeps
+/// the head in the store.
+fn settle(report: &Report, store: &dyn Store, keys: &Keys, cx: &Context) -> Result<()> {
+    let log = Log::open(&cx.dirs, Some(keys))?;
     let news = report.breaks.iter().find(|found| {
         !matches!(found.kind, Kind::Torn | Kind::Unreadable) && !report.told.contains(&found.first)
     });
-    let Some(found) = news else { return };
-    let detail = Detail {
-        file: (!found.file.is_empty()).then(|| found.file.clone()),
-        first: Some(found.first),
-        last: Some(found.last),
-        ..Detail::default()
-    };
-    let entry = Entry::new(Event::Log, Outcome::Failed)
-        .reason(found.kind.name())
-        .detail(detail);
-    if let Err(error) = Log::open(&cx.dirs, Some(keys)).and_then(|log| log.append(&[entry])) {
-        print::error(&error);
+    if let Some(found) = news {
+        let detail = Detail {
+            file: (!found.file.is_empty()).then(|| found.file.clone()),
+            first: Some(found.first),
+            last: Some(found.last),
+            ..Detail::default()
+        };
+        let entry = Entry::new(Event::Log, Outcome::Failed)
+            .reason(found.kind.name())
+            .detail(detail);
+        log.append(&[entry])?;
     }
+    life::keep_up(&log)?;
+    if report.records > 0 || news.is_some() {
+        // The log itself tells of every break now, so this head covers nothing up.
+        anchor::replace(store, &log)?;
+    }
+    Ok(())
 }
 
 fn json(report: &Report, sealed: bool) {
@@ -114,7 +136,7 @@ fn json(report: &Report, sealed: bool) {
         line: found.line,
     };
     let answer = Answer {
-        whole: report.breaks.is_empty(),
+        whole: report.breaks.is_empty() && report.told.is_empty(),
         records: report.records,
         files: report.files,
         bytes: report.bytes,
@@ -123,6 +145,7 @@ fn json(report: &Report, sealed: bool) {
         unsealed_records: report.unsealed,
         breaks: report.breaks.iter().map(found).collect(),
         more_breaks: report.breaks_more,
+        told: report.told.clone(),
     };
     print::line(&serde_json::to_string_pretty(&answer).unwrap_or_default());
 }
@@ -149,7 +172,14 @@ fn text(report: &Report) {
     if report.breaks_more > 0 {
         print::line(&format!("and {} more", report.breaks_more));
     }
-    if report.breaks.is_empty() {
+    for first in &report.told {
+        if !report.breaks.iter().any(|found| found.first == *first) {
+            print::line(&format!(
+                "the log itself tells of a break at record {first}, found earlier"
+            ));
+        }
+    }
+    if report.breaks.is_empty() && report.told.is_empty() {
         print::line("every record is as it was written");
     }
 }

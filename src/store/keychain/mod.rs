@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use self::bus::{Bus, Fault};
 use self::items::{Found, Link};
-use super::{ANSWER_MS, Batch, Item, Prompt, Store, missing};
+use super::{ANSWER_MS, Batch, Item, Prompt, Store, missing, text_of};
 use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -25,6 +25,7 @@ const SERVICE: &str = "mcpwrap";
 /// The master key has a service of its own, so that it is no secret among the others.
 const MASTER_SERVICE: &str = "mcpwrap-internal";
 const MASTER_NAME: &str = "master-key";
+const HEAD_NAME: &str = "audit-head";
 
 /// The keychain of this session. Connected again when the program behind it was replaced.
 struct Keychain {
@@ -231,6 +232,22 @@ impl Store for Keychain {
             "mcpwrap: key of grants and audit log",
             &item,
         )
+    }
+
+    fn audit_head(&self) -> Result<Option<String>> {
+        let mut items = self.fetch(&[(MASTER_SERVICE, HEAD_NAME)])?;
+        let kept = items.pop().transpose()?.flatten();
+        Ok(kept.map(|item| text_of(&item.value)))
+    }
+
+    fn set_audit_head(&self, head: &str) -> Result<()> {
+        let item = Item {
+            value: Secret::new(head.into()),
+            profile: None,
+            expires: None,
+        };
+        let label = "mcpwrap: head of the audit log";
+        self.write(MASTER_SERVICE, HEAD_NAME, label, &item)
     }
 
     fn get_all(&self, names: &[SecretName]) -> Result<Batch> {

@@ -4,6 +4,10 @@
 //! silence. *Never* holds a secret, and never repeats a value from the file in an error, because
 //! people paste values where they do not belong. An absent file means the defaults.
 
+mod audit;
+
+pub use audit::{Audit, Bytes, Days, Sink};
+
 use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -52,6 +56,8 @@ pub struct Config {
     pub key_file: Option<String>,
     /// What commands run by an AI agent may do.
     pub agents: Agents,
+    /// How long the audit log is kept, and who gets a copy.
+    pub audit: Audit,
     /// Read from `/etc/mcpwrap/config.toml`, never from the user's file.
     #[serde(skip)]
     pub managed: Managed,
@@ -66,13 +72,15 @@ pub struct Agents {
 }
 
 /// What the machine's administrator forbids.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Managed {
     /// `--yes` is refused for everybody.
     pub forbid_yes: bool,
     /// A server whose version floats does not start, whatever its policy says.
     pub forbid_unpinned: bool,
+    /// Stands in the place of the user's section.
+    pub audit: Option<Audit>,
 }
 
 impl Config {
@@ -98,6 +106,11 @@ impl Config {
             .hint(format!("`sudo chown root {}`", managed.display())));
         }
         Ok(config)
+    }
+
+    /// What becomes of the audit log: the administrator's word, or else the user's.
+    pub fn audit(&self) -> &Audit {
+        self.managed.audit.as_ref().unwrap_or(&self.audit)
     }
 
     /// The key file's path, if there is one.
@@ -240,7 +253,7 @@ mod tests {
             "\n[agents]\nallow_yse = true",
             ":3:1: unknown field `allow_yse`",
         );
-        case("managed = 1", "known here: store, key_file, agents");
+        case("managed = 1", "known here: store, key_file, agents, audit");
         case(
             "store = \"ghp_0123456789\"",
             "expected `keychain` or `file`",
@@ -250,6 +263,8 @@ mod tests {
             "expected a boolean",
         );
         case("store = ", "config.toml:1:9");
+        case("[audit]\nretain = \"soon\"", "expected a number of days");
+        case("[audit]\nforwards = []", "did you mean `forward`?");
     }
 
     #[test]
