@@ -1,24 +1,39 @@
-//! What a command line starts: which package of which registry, in which version, and how firmly.
+//! What a command line starts: which package of which registry, in which version, and how firmly;
+//! and how that is installed once, checked at each start, and started.
 //!
-//! Pure: no files, no network, no processes. *Never* guesses in favour of the command: what it
-//! does not understand of a package launcher is floating, and what is no launcher at all is a local
-//! program. Windows spellings (`npx.cmd`, `cmd /c`) are understood, since configs travel.
+//! *Never* guesses in favour of the command: what `parse` does not understand of a package launcher
+//! is floating, and what is no launcher at all is a local program. Windows spellings (`npx.cmd`,
+//! `cmd /c`) are understood, since configs travel. `parse` is pure; only `install` changes something.
 
 #[cfg(test)]
 mod corpus_tests;
+mod client;
+mod image;
+mod install;
+mod installed;
+mod local;
+mod manifest;
+mod node;
+mod npm;
 mod parse;
 #[cfg(test)]
 mod parse_tests;
 mod pinned;
+mod pypi;
 mod shell;
 mod spec;
 #[cfg(test)]
 mod spec_tests;
+mod strays;
 mod table;
 mod transport;
+mod tree;
+mod uv_lock;
 
 use std::fmt;
 
+pub use install::{Changes, Report, Wish, install, prune};
+pub use installed::{Depth, ResolvedCommand, entry, verify};
 pub use parse::parse;
 pub use pinned::check_pinned;
 pub use transport::{Transport, transport};
@@ -125,6 +140,8 @@ pub struct Launch {
     pub with: Vec<String>,
     /// Which of the package's programs, if the command line says so; the path of a local program.
     pub entry: Option<String>,
+    /// The launcher's command line, without what was wrapped around it.
+    pub words: Vec<String>,
     /// What the server itself gets.
     pub args: Vec<String>,
     /// Variables set on the way (`env X=Y`).

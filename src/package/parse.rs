@@ -50,7 +50,7 @@ pub fn parse(command: &[String]) -> Launch {
             break;
         }
     }
-    let found = launcher(&words).map(|(launcher, parts)| from_parts(launcher, parts));
+    let found = launcher(&words).map(|(launcher, parts)| from_parts(launcher, &words, parts));
     Launch {
         env,
         ..found.unwrap_or_else(|| local(&words))
@@ -187,7 +187,7 @@ fn search(script: &str) -> Launch {
         .flat_map(|c| (0..c.words.len()).filter_map(|n| c.words.get(n..)));
     for words in suffixes {
         if let Some((launcher, parts)) = launcher(words) {
-            let found = from_parts(launcher, parts);
+            let found = from_parts(launcher, words, parts);
             let pin = if found.spec.is_some() {
                 found.pin
             } else {
@@ -223,6 +223,7 @@ fn local(words: &[String]) -> Launch {
         version: None,
         with: Vec::new(),
         entry: Some(first.to_owned()),
+        words: words.to_vec(),
         args: args.to_vec(),
         env: Vec::new(),
         options: Vec::new(),
@@ -335,7 +336,7 @@ fn takes_next(launcher: &Launcher, name: &str, next: Option<&str>) -> bool {
     }
 }
 
-fn from_parts(launcher: &Launcher, mut parts: Parts) -> Launch {
+fn from_parts(launcher: &Launcher, words: &[String], mut parts: Parts) -> Launch {
     let mut args = std::mem::take(&mut parts.positional).into_iter();
     let mut specs = parts.packages.into_iter();
     let (text, entry) = match specs.next() {
@@ -388,6 +389,7 @@ fn from_parts(launcher: &Launcher, mut parts: Parts) -> Launch {
         version: main.version,
         with: parts.with,
         entry,
+        words: words.to_vec(),
         args: args.collect(),
         env: Vec::new(),
         options: parts.options,

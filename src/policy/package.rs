@@ -64,6 +64,24 @@ pub struct Package {
 }
 
 impl Package {
+    /// A table with nothing in it but where the package comes from.
+    pub fn bare(registry: Source) -> Self {
+        Self {
+            registry,
+            name: String::new(),
+            version: String::new(),
+            integrity: String::new(),
+            interpreter: String::new(),
+            flags: Vec::new(),
+            entry: String::new(),
+            scripts: false,
+            lock: String::new(),
+            tree: String::new(),
+            program: String::new(),
+            files: String::new(),
+        }
+    }
+
     /// What in the table cannot have been written by `mcpwrap pin`.
     pub(super) fn fault(&self) -> Option<(&'static str, &'static str)> {
         let is_hash = |text: &str| {

@@ -1,0 +1,212 @@
+//! The ecosystems' own clients: npm, uv, docker. They resolve, download and install; we do not.
+//!
+//! The one place besides `sys` that starts programs. *Always* in a directory of our own, so that no
+//! project file of the user's current directory is read. *Never* passes on an address with a
+//! password in it: registries are often written that way.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::error::{Code, Error, Result};
+use crate::files::io_text;
+
+/// Variables that would change what a client does or where; the user's registry settings stay.
+const REMOVED: &[&str] = &[
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONSTARTUP",
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
+    "UV_PROJECT",
+    "UV_WORKING_DIRECTORY",
+    "UV_PROJECT_ENVIRONMENT",
+    "UV_NO_CONFIG",
+    "npm_config_prefix",
+    "NPM_CONFIG_PREFIX",
+    "npm_config_global",
+    "NPM_CONFIG_GLOBAL",
+    "INIT_CWD",
+    "npm_config_ignore_scripts",
+    "npm_config_local_prefix",
+    "npm_config_dry_run",
+];
+
+/// How many lines of what a client said are repeated.
+const LINES_MAX: usize = 6;
+
+/// One call of a client.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    program: &'a Path,
+    args: Vec<&'a OsStr>,
+    env: Vec<(&'a str, &'a OsStr)>,
+    dir: &'a Path,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new<P: AsRef<OsStr> + ?Sized>(program: &'a P, dir: &'a Path) -> Self {
+        Self {
+            program: Path::new(program),
+            args: Vec::new(),
+            env: Vec::new(),
+            dir,
+        }
+    }
+
+    #[must_use]
+    pub(super) fn args<A: AsRef<OsStr>>(mut self, args: &'a [A]) -> Self {
+        self.args.extend(args.iter().map(AsRef::as_ref));
+        self
+    }
+
+    #[must_use]
+    pub(super) fn env(mut self, name: &'a str, value: &'a Path) -> Self {
+        self.env.push((name, value.as_os_str()));
+        self
+    }
+
+    /// Runs it to its end and returns what it wrote to stdout.
+    ///
+    /// # Errors
+    /// `package-failed`: it is not there, or it did not succeed.
+    pub(super) fn output(self) -> Result<Vec<u8>> {
+        let name = self
+            .program
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "package managers are started here only"
+        )]
+        let mut command = Command::new(self.program);
+        command
+            .args(&self.args)
+            .current_dir(self.dir)
+            .stdin(Stdio::null());
+        for removed in REMOVED {
+            command.env_remove(removed);
+        }
+        command.envs(self.env);
+        let output = command.output().map_err(|error| {
+            let failed = |what: String| Error::new(Code::PackageFailed, what);
+            if error.kind() == std::io::ErrorKind::NotFound {
+                return failed(format!("there is no program `{name}`")).hint(install_hint(&name));
+            }
+            failed(format!("`{name}` was not started")).cause(io_text(&error))
+        })?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let verb: Vec<_> = self
+            .args
+            .iter()
+            .take(2)
+            .map(|arg| arg.to_string_lossy())
+            .collect();
+        let said = if output.stderr.is_empty() {
+            &output.stdout
+        } else {
+            &output.stderr
+        };
+        let what = format!("`{name} {}` did not succeed", verb.join(" "));
+        Err(Error::new(Code::PackageFailed, what)
+            .cause(worth_repeating(&String::from_utf8_lossy(said))))
+    }
+}
+
+fn install_hint(name: &str) -> &'static str {
+    match name {
+        "npm" | "node" => "install Node.js, which brings npm",
+        "uv" => "install uv: `pipx install uv`, or see its own instructions",
+        "bun" => "install bun, or write `npx` instead of `bunx` in the policy's command",
+        _ => "install it, or write an exact version or a digest into the policy's command",
+    }
+}
+
+/// The lines that say what went wrong, without passwords.
+fn worth_repeating(said: &str) -> String {
+    let noise = [
+        "npm error A complete log",
+        "npm warn",
+        "npm notice",
+        "npm error code 1",
+    ];
+    let lines: Vec<_> = said
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.trim().is_empty() && !noise.iter().any(|n| line.starts_with(n)))
+        .map(without_password)
+        .collect();
+    let from = lines.len().saturating_sub(LINES_MAX);
+    match lines.get(from..) {
+        Some([]) | None => "it said nothing".to_owned(),
+        Some(last) => last.join("\n"),
+    }
+}
+
+/// A text with `https://user:password@host` shown as `https://…@host`.
+fn without_password(line: &str) -> String {
+    let mut parts = line.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(['/', ' ', '"', '\'', '?']).unwrap_or(part.len());
+        let (host, rest) = part.split_at(end);
+        let host = host
+            .rsplit_once('@')
+            .map_or(host.to_owned(), |(_, host)| format!("…@{host}"));
+        shown.push_str("://");
+        shown.push_str(&host);
+        shown.push_str(rest);
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_an_address_is_not_repeated() {
+        for (line, expected) in [
+            (
+                "GET https://u:hunter2@r.example/x: 404",
+                "GET https://…@r.example/x: 404",
+            ),
+            (
+                "a https://tok3n@h b http://x/y@z",
+                "a https://…@h b http://x/y@z",
+            ),
+            ("no address", "no address"),
+        ] {
+            assert_eq!(without_password(line), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_client_says_is_the_cause() {
+        let dir = tempfile::tempdir().unwrap();
+        let failed = Call::new("sh", dir.path())
+            .args(&["-c", "echo one >&2; exit 3"])
+            .output();
+        let text = failed.unwrap_err().to_string();
+        assert!(text.contains("cause: one"), "{text}");
+        let absent = Call::new("no-such-program-4711", dir.path())
+            .output()
+            .unwrap_err();
+        assert_eq!(absent.code, Code::PackageFailed);
+        let fine = Call::new("sh", dir.path())
+            .args(&["-c", "pwd"])
+            .output()
+            .unwrap();
+        let real = std::fs::canonicalize(dir.path()).unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&fine).trim(),
+            real.to_string_lossy()
+        );
+    }
+}

@@ -1,0 +1,225 @@
+//! Container images: pinned by digest, and started without a value on the command line.
+//!
+//! The digest is asked of the docker or podman that the command names; nothing is pulled here.
+//! `-e NAME=value` becomes `-e NAME`, with the value in the environment of the client, because every
+//! user can see the arguments of a program.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::client::Call;
+use super::install::{Report, Wish, failed};
+use super::{Launch, Pin, local};
+use crate::error::{Code, Error, Result};
+use crate::policy::Package;
+use crate::policy::package::Source;
+
+pub(super) fn pin(dir: &Path, wish: &Wish<'_>) -> Result<(Package, Report)> {
+    let (launch, server) = (wish.launch, wish.server);
+    let name = launch
+        .package
+        .clone()
+        .ok_or_else(|| failed(server).cause("it names no image"))?;
+    let digest = match (wish.to, launch.pin, &launch.version) {
+        (Some(to), ..) if to.starts_with("sha256:") => to.to_owned(),
+        (None, Pin::Digest, Some(digest)) => digest.clone(),
+        (to, _, version) => {
+            let tag = to.or(version.as_deref()).unwrap_or("latest");
+            ask(dir, wish, &format!("{name}:{tag}"))?
+        }
+    };
+    let package = Package {
+        name,
+        version: digest,
+        ..Package::bare(Source::Image)
+    };
+    let limit =
+        Some("the engine checks the digest when it starts the image, and pulls it if it is absent");
+    Ok((
+        package,
+        Report {
+            limit,
+            ..Report::default()
+        },
+    ))
+}
+
+/// The digest of an image: of the registry, or else of the engine's own copy.
+fn ask(dir: &Path, wish: &Wish<'_>, image: &str) -> Result<String> {
+    let words = &wish.launch.words;
+    let program = words
+        .first()
+        .and_then(|name| local::find(name))
+        .ok_or_else(|| {
+            let name = words.first().map(String::as_str).unwrap_or_default();
+            failed(wish.server).cause(format!(
+                "there is no program `{name}` to ask for the image's digest"
+            ))
+        })?;
+    let registry = [
+        "buildx",
+        "imagetools",
+        "inspect",
+        "--format",
+        "{{json .Manifest}}",
+        image,
+    ];
+    let own = [
+        "image",
+        "inspect",
+        "--format",
+        "{{json .RepoDigests}}",
+        image,
+    ];
+    let first = Call::new(&program, dir).args(&registry).output();
+    if let Some(digest) = first.as_ref().ok().and_then(|answer| of_manifest(answer)) {
+        return Ok(digest);
+    }
+    let second = Call::new(&program, dir).args(&own).output();
+    if let Some(digest) = second.as_ref().ok().and_then(|answer| of_copies(answer)) {
+        return Ok(digest);
+    }
+    let causes = first
+        .err()
+        .or(second.err())
+        .map(|error| error.causes)
+        .unwrap_or_default();
+    let error = Error::new(
+        Code::PackageFailed,
+        format!(
+            "server `{}` not pinned: the digest of `{image}` is not known",
+            wish.server
+        ),
+    )
+    .cause(
+        causes
+            .first()
+            .cloned()
+            .unwrap_or_else(|| "neither the registry nor the engine told it".to_owned()),
+    );
+    Err(error.hint(format!(
+        "`mcpwrap pin {} --to sha256:…` takes a digest that you know",
+        wish.server
+    )))
+}
+
+fn of_manifest(answer: &[u8]) -> Option<String> {
+    let value: Value = serde_json::from_slice(answer).ok()?;
+    is_digest(value.get("digest")?.as_str()?)
+}
+
+fn of_copies(answer: &[u8]) -> Option<String> {
+    let value: Value = serde_json::from_slice(answer).ok()?;
+    let (_, digest) = value.as_array()?.first()?.as_str()?.split_once('@')?;
+    is_digest(digest)
+}
+
+fn is_digest(text: &str) -> Option<String> {
+    let hash = text.strip_prefix("sha256:")?;
+    let fits = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    fits.then(|| text.to_owned())
+}
+
+/// The command line with the image by digest and no value in it, and the variables for its client.
+pub(super) fn command(launch: &Launch, image: &str) -> (Vec<String>, Vec<(String, String)>) {
+    let mut words = Vec::new();
+    let mut env = Vec::new();
+    // The image stands before the server's own arguments, and only options stand before it.
+    let options = launch.words.len().saturating_sub(launch.args.len() + 1);
+    let mut rest = launch.words.iter().take(options);
+    while let Some(word) = rest.next() {
+        match word.as_str() {
+            word if is_env_flag(word) => {
+                words.push(word.to_owned());
+                words.extend(rest.next().map(|pair| named(pair, &mut env)));
+            }
+            _ => match word.strip_prefix("--env=").or_else(|| glued(word)) {
+                Some(pair) => words.extend(["-e".to_owned(), named(pair, &mut env)]),
+                None => words.push(word.clone()),
+            },
+        }
+    }
+    words.push(image.to_owned());
+    words.extend(launch.args.iter().cloned());
+    (words, env)
+}
+
+/// `-e`, `--env`, or `-e` behind options that stand alone, as in `-ie`.
+fn is_env_flag(word: &str) -> bool {
+    let letters = word
+        .strip_prefix('-')
+        .and_then(|rest| rest.strip_suffix('e'));
+    word == "--env" || letters.is_some_and(|letters| letters.chars().all(|c| "itdPq".contains(c)))
+}
+
+/// `-eNAME=value` without the `-e`.
+fn glued(word: &str) -> Option<&str> {
+    word.strip_prefix("-e").filter(|rest| rest.contains('='))
+}
+
+fn named(pair: &str, env: &mut Vec<(String, String)>) -> String {
+    match pair.split_once('=') {
+        Some((name, value)) => {
+            env.push((name.to_owned(), value.to_owned()));
+            name.to_owned()
+        }
+        None => pair.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::package::parse;
+
+    #[test]
+    fn values_leave_the_command_line_and_the_image_gets_its_digest() {
+        for (line, expected, variables) in [
+            (
+                "docker run -i --rm -e A=1 s:1 x",
+                "docker run -i --rm -e A s@D x",
+                "A=1",
+            ),
+            (
+                "docker run --env=A=1 -eB=2 -e C s",
+                "docker run -e A -e B -e C s@D",
+                "A=1 B=2",
+            ),
+            (
+                "podman run -i -v /a:/b s -e D=4",
+                "podman run -i -v /a:/b s@D -e D=4",
+                "",
+            ),
+            (
+                "docker run --env A=b=c s@sha256:ab",
+                "docker run --env A s@D",
+                "A=b=c",
+            ),
+            ("docker run -ie A=1 s", "docker run -ie A s@D", "A=1"),
+            ("cmd /c docker run -e A= s", "docker run -e A s@D", "A="),
+        ] {
+            let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
+            let (words, env) = command(&parse(&words), "s@D");
+            let env: Vec<_> = env
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            assert_eq!(
+                (words.join(" ").as_str(), env.join(" ").as_str()),
+                (expected, variables)
+            );
+        }
+    }
+
+    #[test]
+    fn what_engines_answer() {
+        let digest = format!("sha256:{}", "a1".repeat(32));
+        let manifest = format!(r#"{{"mediaType":"x","digest":"{digest}","size":1}}"#);
+        assert_eq!(of_manifest(manifest.as_bytes()), Some(digest.clone()));
+        let copies = format!(r#"["mcp/s@{digest}"]"#);
+        assert_eq!(of_copies(copies.as_bytes()), Some(digest));
+        assert_eq!(of_manifest(br#"{"digest":"sha256:../x"}"#), None);
+        assert_eq!(of_copies(b"[]"), None);
+    }
+}

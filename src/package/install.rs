@@ -1,0 +1,339 @@
+//! Installing what a policy's command starts: resolve, lock, download, freeze, put in its place.
+//!
+//! One directory an installation, named after the digest of its tree: `tree/`, `lock`, and lists of
+//! file states. *Always* built under another name and renamed when it is complete and synced, under
+//! a lock: after a crash there is either nothing or all of it. *Never* runs a package's install
+//! scripts unless it is told to, and *never* takes another archive for a version it knows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Launch, Registry, image, local, manifest, npm, pypi, tree, uv_lock};
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::files::{self, io_text};
+use crate::policy::Package;
+use crate::policy::package::Source;
+use crate::secret::{ServerName, hex};
+
+/// What is to be pinned.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    pub server: &'a ServerName,
+    pub launch: &'a Launch,
+    /// The version, if not the one of the command.
+    pub to: Option<&'a str>,
+    /// Only packages published before this day, `2025-09-30`.
+    pub before: Option<&'a str>,
+    /// Whether install scripts may run.
+    pub scripts: bool,
+    /// What the policy has now.
+    pub known: Option<&'a Package>,
+}
+
+/// What the user should see before agreeing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// When this version was published.
+    pub published: Option<String>,
+    pub maintainers: Vec<String>,
+    /// Whether the registry has a signed statement of where it was built.
+    pub attested: Option<bool>,
+    /// What the registry calls the latest version.
+    pub latest: Option<String>,
+    /// Packages that have install scripts.
+    pub scripts: Vec<String>,
+    pub packages: usize,
+    pub files: usize,
+    pub bytes: u64,
+    pub changes: Changes,
+    /// What this pin does not cover, if there is something to say.
+    pub limit: Option<&'static str>,
+}
+
+/// What is different from the installation that the policy has now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub added: Vec<String>,
+    pub removed: Vec<String>,
+    /// Name, version before, version now.
+    pub changed: Vec<(String, String, String)>,
+}
+
+/// The packages of a lock file: name → version → what the registry says about the archive.
+pub(super) type Locked = BTreeMap<String, BTreeMap<String, String>>;
+
+/// What a client has put into a directory.
+#[derive(Debug)]
+pub(super) struct Built {
+    pub package: Package,
+    pub report: Report,
+    pub lock: Vec<u8>,
+    pub locked: Locked,
+}
+
+/// Pins what a launch starts, and puts it into the package store.
+///
+/// # Errors
+/// `package-failed`: it cannot be installed, or a client did not succeed; `package-changed`: the
+/// registry serves another archive for a version that is pinned already.
+pub fn install(dirs: &Dirs, wish: &Wish<'_>) -> Result<(Package, Report)> {
+    if let Some(obstacle) = wish.launch.obstacle {
+        return Err(failed(wish.server).cause(obstacle));
+    }
+    let root = dirs.packages();
+    let unusable = |problem: files::Problem| failed(wish.server).cause(problem);
+    files::ensure_dir(&root).map_err(unusable)?;
+    let _turn = turn(&root, wish.server)?;
+    clear(&root);
+    let staging = Staging::new(&root, wish.server)?;
+    let built = match wish.launch.registry {
+        Registry::Npm => npm::build(&staging.0, wish)?,
+        Registry::Pypi => pypi::build(&staging.0, wish)?,
+        Registry::Image => return image::pin(&staging.0, wish),
+        Registry::Local => return local::pin(&root, wish),
+        Registry::Go | Registry::Nuget | Registry::Jsr | Registry::Url => {
+            return Err(
+                failed(wish.server).cause("only npm, PyPI, images and local programs can be")
+            );
+        }
+    };
+    let before = wish
+        .known
+        .and_then(|known| locked(&directory(&root, known), known.registry));
+    same_archives(wish, &built, before.as_ref())?;
+    let mut report = built.report;
+    report.changes = changes(before.as_ref(), &built.locked);
+    let package = put(&root, &staging, built.package, &built.lock)
+        .map_err(|error| failed(wish.server).cause(io_text(&error)))?;
+    Ok((package, report))
+}
+
+pub(super) fn failed(server: &ServerName) -> Error {
+    Error::new(Code::PackageFailed, format!("server `{server}` not pinned"))
+}
+
+/// One installation at a time: two would fight over the same names.
+pub(super) fn turn(root: &Path, server: &ServerName) -> Result<File> {
+    files::lock(&root.join(".lock")).map_err(|problem| failed(server).cause(problem))
+}
+
+/// Where a package is installed.
+pub(super) fn directory(root: &Path, package: &Package) -> PathBuf {
+    root.join(&package.tree)
+}
+
+/// Removes what interrupted installations left behind.
+fn clear(root: &Path) {
+    for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(STAGING) {
+            // What cannot be removed now is tried again the next time.
+            drop(tree::remove(&entry.path()));
+        }
+    }
+}
+
+const STAGING: &str = ".new-";
+
+/// A directory that disappears again unless it was renamed.
+struct Staging(PathBuf);
+
+impl Staging {
+    fn new(root: &Path, server: &ServerName) -> Result<Self> {
+        let name = files::random_hex().map_err(|error| failed(server).cause(io_text(&error)))?;
+        let dir = root.join(format!("{STAGING}{name}"));
+        files::ensure_dir(&dir.join("tree")).map_err(|problem| failed(server).cause(problem))?;
+        // Clients report real paths; a link on the way would make ours look foreign.
+        Ok(Self(fs::canonicalize(&dir).unwrap_or(dir)))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // After the rename there is nothing to remove; else `clear` tries again.
+        drop(tree::remove(&self.0));
+    }
+}
+
+/// Freezes, digests, syncs and renames; returns the package with its digests.
+fn put(root: &Path, staging: &Staging, package: Package, lock: &[u8]) -> std::io::Result<Package> {
+    let built = staging.0.join("tree");
+    tree::freeze(&built)?;
+    let digest = tree::digest(&built)?;
+    let place = root.join(&digest);
+    let program = match package.interpreter.as_str() {
+        "" => tree::file_digest(&built.join(&package.entry))?,
+        path => tree::file_digest(Path::new(path))?,
+    };
+    let intact = || tree::digest(&place.join("tree")).is_ok_and(|there| there == digest);
+    if !place.exists() || !intact() {
+        let target = staging.0.join("done");
+        fs::create_dir(&target)?;
+        // Renaming a directory needs the right to write to it, since its `..` changes.
+        writable(&built, true)?;
+        fs::rename(&built, target.join("tree"))?;
+        writable(&target.join("tree"), false)?;
+        tree::sync(&target)?;
+        if place.exists() {
+            fs::rename(&place, staging.0.join("broken"))?;
+        }
+        fs::rename(&target, &place)?;
+        files::sync_dir(root)?;
+    }
+    let write = |name: &str, bytes: &[u8]| {
+        files::replace(&place.join(name), bytes)
+            .map_err(|problem| std::io::Error::other(problem.to_string()))
+    };
+    if fs::read(place.join(LOCK)).ok().as_deref() != Some(lock) {
+        write(LOCK, lock)?;
+    }
+    let interpreter = Path::new(&package.interpreter);
+    let absolute = if package.interpreter.is_empty() {
+        &[][..]
+    } else {
+        &[interpreter][..]
+    };
+    let list = manifest::make(&place, absolute, &[LOCK, "tree"])?;
+    let files = hex(&Sha256::digest(&list));
+    write(&list_name(&files), &list)?;
+    let lock = hex(&Sha256::digest(lock));
+    Ok(Package {
+        lock,
+        tree: digest,
+        program,
+        files,
+        ..package
+    })
+}
+
+fn writable(dir: &Path, yes: bool) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(
+        dir,
+        fs::Permissions::from_mode(if yes { 0o755 } else { 0o555 }),
+    )
+}
+
+/// The lock file beside a tree.
+pub(super) const LOCK: &str = "lock";
+
+/// The list of file states is named after itself, since two policies may start the same tree with
+/// different interpreters.
+pub(super) fn list_name(files: &str) -> String {
+    format!("states-{}", files.get(..16).unwrap_or(files))
+}
+
+/// The packages of an installation's lock file.
+fn locked(dir: &Path, source: Source) -> Option<Locked> {
+    let text =
+        String::from_utf8(files::read_private_up_to(&dir.join(LOCK), LOCK_BYTES_MAX).ok()?).ok()?;
+    match source {
+        Source::Npm => npm::locked(&text).ok(),
+        Source::Pypi => uv_lock::locked(&text).ok(),
+        Source::Image | Source::Local => None,
+    }
+}
+
+/// Lock files of large servers have some hundred KiB.
+pub(super) const LOCK_BYTES_MAX: u64 = 32 << 20;
+
+/// A version that is known must have the archive that is known: registries promise that, and who
+/// breaks the promise is an attacker, or a mirror that must be looked at.
+fn same_archives(wish: &Wish<'_>, built: &Built, before: Option<&Locked>) -> Result<()> {
+    let mut pairs = Vec::new();
+    if let Some(known) = wish
+        .known
+        .filter(|known| known.registry == built.package.registry)
+    {
+        let same = known.name == built.package.name && known.version == built.package.version;
+        if same && known.integrity != built.package.integrity {
+            pairs.push((
+                known.name.as_str(),
+                known.version.as_str(),
+                &known.integrity,
+                &built.package.integrity,
+            ));
+        }
+    }
+    for (name, versions) in before.into_iter().flatten() {
+        for (version, archive) in versions {
+            let now = built
+                .locked
+                .get(name)
+                .and_then(|versions| versions.get(version));
+            if let Some(now) =
+                now.filter(|now| *now != archive && uv_lock::comparable(archive, now))
+            {
+                pairs.push((name, version, archive, now));
+            }
+        }
+    }
+    let Some((name, version, then, now)) = pairs.first() else {
+        return Ok(());
+    };
+    Err(Error::new(
+        Code::PackageChanged,
+        format!(
+            "server `{}` not pinned: the registry serves another archive",
+            wish.server
+        ),
+    )
+    .cause(format!("{name} {version} was {then}\nand is now {now}"))
+    .hint("ask the package's authors; a version is never published twice")
+    .hint(format!(
+        "if they explain it: take `[package]` out with `mcpwrap policy edit {}`",
+        wish.server
+    )))
+}
+
+fn changes(before: Option<&Locked>, now: &Locked) -> Changes {
+    let Some(before) = before else {
+        return Changes::default();
+    };
+    let versions = |locked: &Locked, name: &str| {
+        locked
+            .get(name)
+            .map(|v| v.keys().cloned().collect::<Vec<_>>().join(", "))
+            .unwrap_or_default()
+    };
+    let mut changes = Changes::default();
+    for name in before.keys().chain(now.keys()).collect::<BTreeSet<_>>() {
+        let (old, new) = (versions(before, name), versions(now, name));
+        match (old.is_empty(), new.is_empty()) {
+            (true, false) => changes.added.push(format!("{name} {new}")),
+            (false, true) => changes.removed.push(format!("{name} {old}")),
+            _ if old != new => changes.changed.push((name.clone(), old, new)),
+            _ => {}
+        }
+    }
+    changes
+}
+
+/// Removes the installations that none of these packages is.
+///
+/// # Errors
+/// `package-failed`.
+pub fn prune(dirs: &Dirs, used: &[Package]) -> Result<Vec<String>> {
+    let root = dirs.packages();
+    let failed = |cause: String| {
+        Error::new(Code::PackageFailed, "not all unused packages removed").cause(cause)
+    };
+    if !root.is_dir() {
+        return Ok(Vec::new());
+    }
+    let _turn = files::lock(&root.join(".lock")).map_err(|problem| failed(problem.to_string()))?;
+    clear(&root);
+    let mut removed = Vec::new();
+    for entry in fs::read_dir(&root).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_install = name.len() == 64 && entry.path().is_dir();
+        if is_install && !used.iter().any(|package| package.tree == name) {
+            tree::remove(&entry.path()).map_err(|error| failed(io_text(&error)))?;
+            removed.push(name);
+        }
+    }
+    Ok(removed)
+}

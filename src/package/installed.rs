@@ -1,0 +1,229 @@
+//! The installed package of a policy: is it what was pinned, and how it is started.
+//!
+//! Two depths. *Quick*, before each start: the states of all files, against a list whose digest is in
+//! the policy; if one moved, *full*. *Full*, there and in `check`: lock, tree and interpreter by
+//! content. *Always* refuses what does not fit, with both hashes. Between the look and the start the
+//! user's own programs could still swap a file: see `docs/packages.md`.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::install::{LOCK, LOCK_BYTES_MAX, list_name};
+use super::{Launch, image, local, manifest, parse, strays, tree};
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::files::{self, io_text};
+use crate::policy::package::Source;
+use crate::policy::{Package, Policy};
+use crate::secret::{ServerName, hex};
+
+/// What is started in the place of a policy's command.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResolvedCommand {
+    /// The program, by an absolute path, and its arguments. These are templates, as in `command`.
+    pub command: Vec<String>,
+    /// Variables that the command line set on its way.
+    pub env: Vec<(String, String)>,
+    /// The directory that the command line asked for.
+    pub cwd: Option<PathBuf>,
+    /// The package's own programs: goes in front of `PATH`, as the launcher would have done.
+    pub path_first: Option<PathBuf>,
+}
+
+/// How closely an installation is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// The states of the files, and their contents only if one moved.
+    Quick,
+    /// The contents.
+    Full,
+}
+
+/// What to start for a policy, after a quick look at it; none if the policy has no package and its
+/// own command runs.
+///
+/// # Errors
+/// `package-changed`, `package-absent`.
+pub fn entry(policy: &Policy, dirs: &Dirs) -> Result<Option<ResolvedCommand>> {
+    let Some(package) = &policy.package else {
+        return Ok(None);
+    };
+    verify(policy, dirs, Depth::Quick)?;
+    Ok(Some(command(
+        &parse(&policy.command),
+        package,
+        &place(dirs, package),
+    )))
+}
+
+/// Whether the installation of a policy is what was pinned. A policy without one is fine.
+///
+/// # Errors
+/// `package-changed`, `package-absent`.
+pub fn verify(policy: &Policy, dirs: &Dirs, depth: Depth) -> Result<()> {
+    let Some(package) = &policy.package else {
+        return Ok(());
+    };
+    let server = &policy.server;
+    if package.registry == Source::Image {
+        return Ok(());
+    }
+    let place = place(dirs, package);
+    if package.registry != Source::Local && !place.join("tree").is_dir() {
+        return Err(absent(server, package));
+    }
+    let moved = match depth {
+        Depth::Full => Some("everything".to_owned()),
+        Depth::Quick => moved(&place, package),
+    };
+    if moved.is_some() {
+        contents(server, package, &place)?;
+    }
+    if package.registry == Source::Npm {
+        strays::none_above(&place, dirs.home(), server)?;
+    }
+    Ok(())
+}
+
+fn place(dirs: &Dirs, package: &Package) -> PathBuf {
+    dirs.packages().join(&package.tree)
+}
+
+/// What moved, or cannot be told.
+fn moved(place: &Path, package: &Package) -> Option<String> {
+    let name = list_name(&package.files);
+    let list = files::read_private_up_to(&place.join(&name), LOCK_BYTES_MAX).unwrap_or_default();
+    if hex(&Sha256::digest(&list)) != package.files {
+        return Some(name);
+    }
+    manifest::first_moved(place, &list)
+}
+
+/// Compares the contents of the lock, the tree and the interpreter.
+fn contents(server: &ServerName, package: &Package, place: &Path) -> Result<()> {
+    let interpreter = match (package.registry, package.interpreter.as_str()) {
+        (_, "") => place.join("tree").join(&package.entry),
+        (_, path) => PathBuf::from(path),
+    };
+    // The interpreter first: an upgrade of node is the usual reason.
+    compare(
+        server,
+        "the program",
+        &interpreter,
+        &package.program,
+        tree::file_digest,
+    )?;
+    if package.registry == Source::Local {
+        let script = Some(PathBuf::from(&package.entry)).filter(|_| !package.entry.is_empty());
+        let digest = |_: &Path| local::contents(script.as_deref());
+        return compare(
+            server,
+            "the script",
+            Path::new(&package.entry),
+            &package.tree,
+            digest,
+        );
+    }
+    compare(
+        server,
+        "the lock file",
+        &place.join(LOCK),
+        &package.lock,
+        tree::file_digest,
+    )?;
+    compare(
+        server,
+        "the installed tree",
+        &place.join("tree"),
+        &package.tree,
+        tree::digest,
+    )
+}
+
+fn compare(
+    server: &ServerName,
+    noun: &str,
+    path: &Path,
+    pinned: &str,
+    digest: impl Fn(&Path) -> std::io::Result<String>,
+) -> Result<()> {
+    let found = match digest(path) {
+        Ok(found) if found == pinned => return Ok(()),
+        Ok(found) => format!("found  {found}"),
+        Err(error) => format!("found  nothing to read: {}", io_text(&error)),
+    };
+    Err(Error::new(
+        Code::PackageChanged,
+        format!("server `{server}` not started: what is installed is not what was pinned"),
+    )
+    .cause(format!(
+        "{noun} changed: `{}`\npinned {pinned}\n{found}",
+        path.display()
+    ))
+    .hint(format!(
+        "if you upgraded it yourself: `mcpwrap pin {server}` installs it anew and asks"
+    ))
+    .hint("if not: find out what wrote there before you start it again"))
+}
+
+fn absent(server: &ServerName, package: &Package) -> Error {
+    let what = format!("server `{server}` not started: its pinned package is not installed here");
+    Error::new(Code::PackageAbsent, what)
+        .cause(format!(
+            "`{}` {} was pinned on another machine, or removed",
+            package.name, package.version
+        ))
+        .hint(format!("`mcpwrap pin {server}` installs it"))
+}
+
+/// The command line that starts the installed package as the launcher would have.
+fn command(launch: &Launch, package: &Package, place: &Path) -> ResolvedCommand {
+    let tree = place.join("tree");
+    let text = |path: PathBuf| path.to_string_lossy().into_owned();
+    let entry = text(tree.join(&package.entry));
+    let own = || package.flags.iter().cloned().chain([entry.clone()]);
+    let mut words: Vec<String> = match package.registry {
+        _ if package.registry == Source::Image => {
+            let image = format!("{}@{}", package.name, package.version);
+            let (words, mut env) = image::command(launch, &image);
+            env.splice(0..0, launch.env.iter().cloned());
+            return ResolvedCommand {
+                command: words,
+                env,
+                ..ResolvedCommand::default()
+            };
+        }
+        Source::Local => {
+            let program = [package.interpreter.clone()].into_iter();
+            program
+                .chain(launch.words.iter().skip(1).cloned())
+                .collect()
+        }
+        Source::Npm | Source::Pypi | Source::Image if package.interpreter.is_empty() => vec![entry],
+        // The environment is found by the path of its own `python`, a link to the interpreter.
+        Source::Pypi => [text(tree.join("bin/python"))]
+            .into_iter()
+            .chain(own())
+            .collect(),
+        Source::Npm | Source::Image => [package.interpreter.clone()]
+            .into_iter()
+            .chain(own())
+            .collect(),
+    };
+    let path_first = match package.registry {
+        Source::Npm => Some(tree.join("node_modules/.bin")),
+        Source::Pypi => Some(tree.join("bin")),
+        Source::Image | Source::Local => None,
+    };
+    if package.registry != Source::Local {
+        words.extend(launch.args.iter().cloned());
+    }
+    let cwd = launch.option(&["--directory"]).map(PathBuf::from);
+    ResolvedCommand {
+        command: words,
+        env: launch.env.clone(),
+        cwd,
+        path_first,
+    }
+}

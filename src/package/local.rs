@@ -1,0 +1,110 @@
+//! Programs of this machine: pinned by the hash of the program and of the script it is given.
+//!
+//! Nothing is copied: what is pinned stays where it is, and a changed byte refuses the start. Files
+//! that such a program loads later are not covered, and `pin` says so.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::install::{Report, Wish, failed, list_name};
+use super::{manifest, tree};
+use crate::dirs;
+use crate::error::{Code, Error, Result};
+use crate::files::{self, io_text};
+use crate::policy::Package;
+use crate::policy::package::Source;
+use crate::secret::hex;
+
+pub(super) fn pin(root: &Path, wish: &Wish<'_>) -> Result<(Package, Report)> {
+    let server = wish.server;
+    let words = &wish.launch.words;
+    let name = words.first().map(String::as_str).unwrap_or_default();
+    if wish.to.is_some() {
+        return Err(failed(server).cause(format!(
+            "`{name}` is a program of this machine: it has no version"
+        )));
+    }
+    let program = find(name).ok_or_else(|| {
+        Error::new(
+            Code::ProgramNotFound,
+            format!("server `{server}` not pinned: no program `{name}`"),
+        )
+        .cause("it is in no directory of your PATH")
+        .hint("write the full path in `command`")
+    })?;
+    let script = script(words);
+    let unreadable = |path: &Path, error: std::io::Error| {
+        failed(server).cause(format!("`{}`: {}", path.display(), io_text(&error)))
+    };
+    let digest = tree::file_digest(&program).map_err(|error| unreadable(&program, error))?;
+    let mut all = vec![program.as_path()];
+    all.extend(script.as_deref());
+    let tree = contents(script.as_deref()).map_err(|error| unreadable(&program, error))?;
+    let list = manifest::make(root, &all, &[]).map_err(|error| unreadable(root, error))?;
+    let files = hex(&Sha256::digest(&list));
+    let place = root.join(&tree).join(list_name(&files));
+    files::replace(&place, &list).map_err(|problem| failed(server).cause(problem))?;
+    let package = Package {
+        name: name.to_owned(),
+        interpreter: program.display().to_string(),
+        entry: script
+            .as_deref()
+            .map(|path| path.display().to_string())
+            .unwrap_or_default(),
+        tree,
+        program: digest,
+        files,
+        ..Package::bare(Source::Local)
+    };
+    let bytes = all
+        .iter()
+        .filter_map(|path| fs::metadata(path).ok())
+        .map(|meta| meta.len())
+        .sum();
+    let limit = Some("files that the program loads from elsewhere are not covered");
+    Ok((
+        package,
+        Report {
+            files: all.len(),
+            bytes,
+            limit,
+            ..Report::default()
+        },
+    ))
+}
+
+/// The digest over the script of a local program; of nothing if it has none.
+pub(super) fn contents(script: Option<&Path>) -> std::io::Result<String> {
+    match script {
+        Some(path) => tree::file_digest(path),
+        None => Ok(hex(&Sha256::digest(b""))),
+    }
+}
+
+/// The program behind a name, as the shell would find it.
+pub(super) fn find(name: &str) -> Option<PathBuf> {
+    let runs = |path: &PathBuf| {
+        fs::metadata(path)
+            .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    };
+    if name.contains('/') {
+        let path = PathBuf::from(name);
+        return Some(path).filter(|path| path.is_absolute() && runs(path));
+    }
+    let path = dirs::search_path()?;
+    std::env::split_paths(&path)
+        .filter(|dir| dir.is_absolute())
+        .map(|dir| dir.join(name))
+        .find(runs)
+}
+
+/// The first argument that is an absolute path of a file: the script of an interpreter.
+fn script(words: &[String]) -> Option<PathBuf> {
+    let paths = words.iter().skip(1).map(PathBuf::from);
+    paths
+        .into_iter()
+        .find(|path| path.is_absolute() && path.is_file())
+}

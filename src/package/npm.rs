@@ -1,0 +1,252 @@
+//! npm packages, whoever would have started them: npx, bunx, pnpm dlx, yarn dlx.
+//!
+//! npm resolves with the user's registry settings and writes `package-lock.json`; `npm ci` installs
+//! what the lock says and checks each archive against it. *Never* without `--ignore-scripts` unless
+//! the user asked for scripts; *never* with settings of a project, since the directory is ours.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::client::Call;
+use super::install::{Built, Changes, Locked, Report, Wish, failed};
+use super::node::{interpreter, program};
+use super::spec::spec;
+use super::{Registry, tree};
+use crate::error::Result;
+use crate::files::io_text;
+use crate::policy::Package;
+use crate::policy::package::Source;
+use crate::secret::ServerName;
+
+/// Settings a user may have that would change where or what npm installs.
+const ALWAYS: &[&str] = &[
+    "--no-audit",
+    "--no-fund",
+    "--no-update-notifier",
+    "--omit=dev",
+    "--global=false",
+    "--bin-links=true",
+    "--package-lock=true",
+    "--workspaces=false",
+    "--install-links=false",
+    "--install-strategy=hoisted",
+    "--dry-run=false",
+];
+
+pub(super) fn build(staging: &Path, wish: &Wish<'_>) -> Result<Built> {
+    let (launch, server) = (wish.launch, wish.server);
+    let root = staging.join("tree");
+    let name = launch
+        .package
+        .clone()
+        .ok_or_else(|| failed(server).cause("it names no package"))?;
+    let wanted = wish.to.or(launch.version.as_deref()).unwrap_or("latest");
+    write_manifest(&root, wish, &name, wanted)?;
+
+    let registry = launch
+        .option(&["--registry"])
+        .map(|url| format!("--registry={url}"));
+    let before = wish.before.map(|day| format!("--before={day}"));
+    let prefix = format!("--prefix={}", root.display());
+    let common: Vec<&str> = ALWAYS
+        .iter()
+        .copied()
+        .chain([prefix.as_str()])
+        .chain(registry.as_deref())
+        .chain(before.as_deref())
+        .collect();
+    let npm = |args: &[&str]| {
+        let args: Vec<_> = args.iter().chain(&common).copied().collect();
+        Call::new("npm", &root).args(&args).output()
+    };
+    npm(&["install", "--package-lock-only", "--ignore-scripts"])?;
+    let lock = read(&root.join("package-lock.json"), server)?;
+    let locked = locked(&lock).map_err(|cause| failed(server).cause(cause))?;
+    let entries: Value = serde_json::from_str(&lock).unwrap_or_default();
+    let main = entries
+        .get("packages")
+        .and_then(|all| all.get(format!("node_modules/{name}")));
+    let text = |key: &str| {
+        main.and_then(|main| main.get(key))
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let (version, integrity) = (text("version").to_owned(), text("integrity").to_owned());
+    if version.is_empty() {
+        return Err(failed(server).cause(format!("the lock file has no `{name}`")));
+    }
+    // The same call, with the scripts that the user allowed.
+    npm(if wish.scripts {
+        &["ci"]
+    } else {
+        &["ci", "--ignore-scripts"]
+    })?;
+
+    let (files, bytes) = measure(&root);
+    let report = Report {
+        scripts: with_scripts(&entries),
+        packages: locked.values().map(BTreeMap::len).sum(),
+        files,
+        bytes,
+        ..registry_facts(&root, &format!("{name}@{version}"), &common)
+    };
+    let entry = program(&root, &name, launch.entry.as_deref(), server)?;
+    let (interpreter, flags) = interpreter(&root, &entry, wish)?;
+    let package = Package {
+        name,
+        version,
+        integrity,
+        interpreter,
+        flags,
+        entry: entry.to_string_lossy().into_owned(),
+        scripts: wish.scripts,
+        ..Package::bare(Source::Npm)
+    };
+    Ok(Built {
+        package,
+        report,
+        lock: lock.into_bytes(),
+        locked,
+    })
+}
+
+/// The project of which the package, and what is wanted beside it, are the dependencies.
+fn write_manifest(root: &Path, wish: &Wish<'_>, name: &str, wanted: &str) -> Result<()> {
+    let mut dependencies = Map::from_iter([(name.to_owned(), json!(wanted))]);
+    for text in &wish.launch.with {
+        let other = spec(Registry::Npm, text);
+        let Some(other_name) = other.package.filter(|_| other.obstacle.is_none()) else {
+            return Err(failed(wish.server).cause(format!("`{text}` comes from no registry")));
+        };
+        dependencies.insert(
+            other_name,
+            json!(other.version.unwrap_or_else(|| "latest".to_owned())),
+        );
+    }
+    let text = json!({ "private": true, "dependencies": dependencies }).to_string();
+    write(&root.join("package.json"), text.as_bytes(), wish.server)
+}
+
+pub(super) fn write(path: &Path, bytes: &[u8], server: &ServerName) -> Result<()> {
+    crate::files::replace(path, bytes).map_err(|problem| failed(server).cause(problem))
+}
+
+pub(super) fn read(path: &Path, server: &ServerName) -> Result<String> {
+    fs::read_to_string(path)
+        .map_err(|error| failed(server).cause(format!("`{}`: {}", path.display(), io_text(&error))))
+}
+
+/// The packages of a `package-lock.json`.
+pub(super) fn locked(text: &str) -> std::result::Result<Locked, String> {
+    let value: Value =
+        serde_json::from_str(text).map_err(|_| "the lock file is no JSON".to_owned())?;
+    let packages = value.get("packages").and_then(Value::as_object);
+    let packages = packages.ok_or("the lock file has no `packages`")?;
+    let mut locked = Locked::new();
+    for (path, entry) in packages.iter().filter(|(path, _)| !path.is_empty()) {
+        let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
+        let flag = |key: &str| entry.get(key).and_then(Value::as_bool).unwrap_or_default();
+        let place = path.rsplit("node_modules/").next().unwrap_or(path);
+        // An alias is installed under another name than it has.
+        let name = if text("name").is_empty() {
+            place
+        } else {
+            text("name")
+        };
+        if flag("link") || (text("integrity").is_empty() && !flag("inBundle")) {
+            return Err(format!(
+                "`{name}` comes from no registry: the lock has no hash of it"
+            ));
+        }
+        let versions = locked.entry(name.to_owned()).or_default();
+        versions.insert(text("version").to_owned(), text("integrity").to_owned());
+    }
+    Ok(locked)
+}
+
+fn with_scripts(lock: &Value) -> Vec<String> {
+    let packages = lock.get("packages").and_then(Value::as_object);
+    let scripted = packages.into_iter().flatten().filter(|(_, entry)| {
+        entry
+            .get("hasInstallScript")
+            .and_then(Value::as_bool)
+            .unwrap_or_default()
+    });
+    let name = |path: &str| {
+        path.rsplit("node_modules/")
+            .next()
+            .unwrap_or(path)
+            .to_owned()
+    };
+    scripted.map(|(path, _)| name(path)).collect()
+}
+
+/// What the registry tells about one version. Registries that tell nothing are fine.
+fn registry_facts(root: &Path, what: &str, common: &[&str]) -> Report {
+    let args: Vec<_> = ["view", what, "--json"]
+        .iter()
+        .chain(common)
+        .copied()
+        .collect();
+    let answer = Call::new("npm", root)
+        .args(&args)
+        .output()
+        .unwrap_or_default();
+    let facts: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    let version = what.rsplit_once('@').map_or("", |(_, version)| version);
+    let at = |keys: &[&str]| keys.iter().try_fold(&facts, |value, key| value.get(key));
+    let text = |keys: &[&str]| at(keys).and_then(Value::as_str).map(str::to_owned);
+    let people = at(&["maintainers"])
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let person = |one: &Value| {
+        one.as_str()
+            .or(one.get("name").and_then(Value::as_str))
+            .map(str::to_owned)
+    };
+    Report {
+        published: text(&["time", version]).map(|time| time.chars().take(10).collect()),
+        maintainers: people.iter().filter_map(person).collect(),
+        attested: at(&["dist"]).map(|dist| dist.get("attestations").is_some()),
+        latest: text(&["dist-tags", "latest"]),
+        changes: Changes::default(),
+        ..Report::default()
+    }
+}
+
+/// Files and bytes of a tree.
+pub(super) fn measure(root: &Path) -> (usize, u64) {
+    let files: Vec<_> = tree::entries(root).unwrap_or_default();
+    let size = |path: &PathBuf| fs::symlink_metadata(root.join(path)).map_or(0, |meta| meta.len());
+    let files: Vec<_> = files
+        .iter()
+        .filter(|(_, kind)| *kind == tree::Kind::File)
+        .collect();
+    (files.len(), files.iter().map(|(path, _)| size(path)).sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_without_hashes_is_refused() {
+        let lock = |entry: &str| {
+            locked(&format!(
+                r#"{{"packages":{{"":{{}},"node_modules/a":{entry}}}}}"#
+            ))
+        };
+        let fine = lock(r#"{"version":"1.0.0","integrity":"sha512-x"}"#).unwrap();
+        assert_eq!(fine["a"]["1.0.0"], "sha512-x");
+        assert!(lock(r#"{"version":"1.0.0"}"#).is_err());
+        assert!(lock(r#"{"link":true,"integrity":"x"}"#).is_err());
+        assert!(lock(r#"{"version":"1.0.0","inBundle":true}"#).is_ok());
+        let alias = lock(r#"{"name":"b","version":"1.0.0","integrity":"x"}"#).unwrap();
+        assert!(alias.contains_key("b"));
+        assert!(locked("{}").is_err() && locked("x").is_err());
+    }
+}

@@ -1,0 +1,276 @@
+//! Python packages: uvx, uv tool run, pipx run.
+//!
+//! uv resolves with the user's registry settings, for the one Python that will run it, and writes
+//! `uv.lock` with hashes; `uv sync --frozen` installs exactly that into an environment of its own.
+//! *Never* builds from source unless the user allowed scripts, since a build runs the package's code.
+//! *Always* copies files, so that neither uv's cache nor the installation can change the other.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::client::Call;
+use super::install::{Built, Report, Wish, failed};
+use super::npm::{measure, read, write};
+use super::spec::spec;
+use super::uv_lock::{locked, normal, published};
+use super::{Registry, tree};
+use crate::error::Result;
+use crate::policy::Package;
+use crate::policy::package::Source;
+
+/// Options of uvx that say where packages come from and which are taken.
+const PASSED: &[&str] = &[
+    "--index",
+    "--default-index",
+    "-i",
+    "--index-url",
+    "--extra-index-url",
+    "-f",
+    "--find-links",
+    "--index-strategy",
+    "--keyring-provider",
+    "--prerelease",
+    "--resolution",
+    "--exclude-newer",
+    "--allow-insecure-host",
+];
+
+/// Prints the version and the real path of an interpreter, whatever stands in its place.
+const WHO: &str = "import os,sys;print('%d.%d'%sys.version_info[:2]);\
+                   print(os.path.realpath(getattr(sys,'_base_executable',sys.executable)))";
+
+pub(super) fn build(staging: &Path, wish: &Wish<'_>) -> Result<Built> {
+    let (launch, server) = (wish.launch, wish.server);
+    let name = launch
+        .package
+        .clone()
+        .ok_or_else(|| failed(server).cause("it names no package"))?;
+    let python = python(staging, wish)?;
+    write_project(staging, wish, &name, &python.version)?;
+    let lock = resolve(staging, wish, &python)?;
+    let locked = locked(&lock).map_err(|cause| failed(server).cause(cause))?;
+    let root = sync(staging, wish, &python)?;
+
+    let key = normal(&name);
+    let found = locked
+        .get(&key)
+        .and_then(|versions| versions.first_key_value());
+    let Some((version, integrity)) = found else {
+        return Err(failed(server).cause(format!("the lock file has no `{name}`")));
+    };
+    let (files, bytes) = measure(&root);
+    let report = Report {
+        published: published(&lock, &key),
+        packages: locked.len(),
+        files,
+        bytes,
+        limit: Some("the Python it runs on is checked by its program file, not by its library"),
+        ..Report::default()
+    };
+    let entry = format!("bin/{}", launch.entry.as_deref().unwrap_or(&name));
+    let interpreted = is_python(&root, &entry, wish)?;
+    let package = Package {
+        version: version.clone(),
+        integrity: integrity.clone(),
+        name,
+        interpreter: if interpreted {
+            python.path
+        } else {
+            String::new()
+        },
+        flags: if interpreted {
+            flags(&python.version)
+        } else {
+            Vec::new()
+        },
+        entry,
+        scripts: wish.scripts,
+        ..Package::bare(Source::Pypi)
+    };
+    Ok(Built {
+        package,
+        report,
+        lock: lock.into_bytes(),
+        locked,
+    })
+}
+
+/// Lets uv resolve, and returns its lock file.
+fn resolve(staging: &Path, wish: &Wish<'_>, python: &Python) -> Result<String> {
+    let mut args = vec!["lock", "--python", &python.path];
+    for (option, value) in &wish.launch.options {
+        if let Some(value) = value
+            .as_deref()
+            .filter(|_| PASSED.contains(&option.as_str()))
+        {
+            args.extend([option.as_str(), value]);
+        }
+    }
+    args.extend(
+        wish.before
+            .into_iter()
+            .flat_map(|day| ["--exclude-newer", day]),
+    );
+    Call::new("uv", staging).args(&args).output()?;
+    read(&staging.join("uv.lock"), wish.server)
+}
+
+/// Installs what the lock says into `tree`.
+fn sync(staging: &Path, wish: &Wish<'_>, python: &Python) -> Result<PathBuf> {
+    let root = staging.join("tree");
+    let place = root.display().to_string();
+    let venv = [
+        "venv",
+        "--quiet",
+        "--relocatable",
+        "--allow-existing",
+        "--python",
+        &python.path,
+        &place,
+    ];
+    Call::new("uv", staging).args(&venv).output()?;
+    let mut args = vec![
+        "sync",
+        "--frozen",
+        "--no-install-project",
+        "--no-editable",
+        "--python",
+        &python.path,
+    ];
+    args.extend(["--compile-bytecode", "--link-mode", "copy"]);
+    args.extend((!wish.scripts).then_some("--no-build"));
+    Call::new("uv", staging)
+        .args(&args)
+        .env("UV_PROJECT_ENVIRONMENT", &root)
+        .output()?;
+    // What uv leaves for itself.
+    for name in [".lock", ".gitignore", "CACHEDIR.TAG"] {
+        drop(fs::remove_file(root.join(name)));
+    }
+    Ok(root)
+}
+
+struct Python {
+    /// Major and minor.
+    version: String,
+    /// The program itself, not a script of a version manager.
+    path: String,
+}
+
+fn python(dir: &Path, wish: &Wish<'_>) -> Result<Python> {
+    let wanted = wish.launch.option(&["-p", "--python"]);
+    let args: Vec<&str> = ["python", "find", "--no-project"]
+        .into_iter()
+        .chain(wanted)
+        .collect();
+    let found = match Call::new("uv", dir).args(&args).output() {
+        Ok(found) => found,
+        // Only uv's own Pythons are missing here: uvx would have fetched it just the same.
+        Err(error) => match wanted {
+            Some(version) => {
+                Call::new("uv", dir)
+                    .args(&["python", "install", "--quiet", version])
+                    .output()?;
+                Call::new("uv", dir).args(&args).output()?
+            }
+            None => return Err(error),
+        },
+    };
+    let found = String::from_utf8_lossy(&found).trim().to_owned();
+    let answer = Call::new(&found, dir).args(&["-I", "-c", WHO]).output()?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let mut lines = answer.lines().map(str::to_owned);
+    match (lines.next(), lines.next()) {
+        (Some(version), Some(path)) if path.starts_with('/') => Ok(Python { version, path }),
+        _ => Err(failed(wish.server).cause(format!("`{found}` does not say which Python it is"))),
+    }
+}
+
+/// The project of which the package, and what is wanted beside it, are the dependencies. Its
+/// `[tool.uv]` table ends uv's search for settings in the directories above.
+fn write_project(dir: &Path, wish: &Wish<'_>, name: &str, python: &str) -> Result<()> {
+    let text = wish.launch.spec.as_deref().unwrap_or(name);
+    // `name[extra]` is kept, whatever stands behind it.
+    let named = text
+        .split(['@', '=', '<', '>', '~', '!', ' ', ';'])
+        .next()
+        .unwrap_or(name);
+    let exact = |version: &str| format!("{named}=={version}");
+    let main = match (wish.to, &wish.launch.version) {
+        (Some(version), _) => exact(version),
+        (None, Some(version)) => exact(version),
+        (None, None) if text.contains('@') => named.to_owned(),
+        (None, None) => text.to_owned(),
+    };
+    let mut all = vec![main];
+    for other in &wish.launch.with {
+        if spec(Registry::Pypi, other).obstacle.is_some() {
+            return Err(failed(wish.server).cause(format!("`{other}` comes from no registry")));
+        }
+        all.push(other.replacen('@', "==", 1).replace("==latest", ""));
+    }
+    let list = toml::Value::from(all);
+    let text = format!(
+        "[project]\nname = \"mcpwrap-pin\"\nversion = \"0\"\nrequires-python = \"=={python}.*\"\n\
+         dependencies = {list}\n\n[tool.uv]\npackage = false\n"
+    );
+    write(&dir.join("pyproject.toml"), text.as_bytes(), wish.server)
+}
+
+/// Whether a program of the environment is a Python script.
+fn is_python(root: &Path, entry: &str, wish: &Wish<'_>) -> Result<bool> {
+    let mut head = Vec::new();
+    let file = fs::File::open(root.join(entry));
+    let read = file.and_then(|file| file.take(256).read_to_end(&mut head));
+    if read.is_err() {
+        let all = tree::entries(&root.join("bin")).unwrap_or_default();
+        let names: Vec<_> = all
+            .iter()
+            .map(|(path, _)| path.to_string_lossy().into_owned())
+            .filter(|name| {
+                !name.starts_with("python") && !name.contains("activate") && !name.contains('.')
+            })
+            .map(|name| format!("`{name}`"))
+            .collect();
+        let cause = format!(
+            "the package has no program `{}`",
+            entry.trim_start_matches("bin/")
+        );
+        let others = format!("the installed programs are {}", names.join(", "));
+        return Err(failed(wish.server).cause(cause).cause(others));
+    }
+    let text = String::from_utf8_lossy(&head);
+    match text.lines().next() {
+        Some(line) if line.starts_with("#!") && text.contains("python") => Ok(true),
+        Some(line) if line.starts_with("#!") => {
+            Err(failed(wish.server).cause(format!("`{entry}` is neither Python nor a program")))
+        }
+        _ => Ok(false),
+    }
+}
+
+/// No user site, no writing of byte code into the tree, and no directory before the library's.
+fn flags(version: &str) -> Vec<String> {
+    let minor = version
+        .split('.')
+        .nth(1)
+        .and_then(|minor| minor.parse::<u32>().ok());
+    let safe_path = minor.is_some_and(|minor| minor >= 11).then_some("-P");
+    ["-s", "-B"]
+        .into_iter()
+        .chain(safe_path)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_of_each_python() {
+        assert_eq!(flags("3.10"), ["-s", "-B"]);
+        assert_eq!(flags("3.13"), ["-s", "-B", "-P"]);
+    }
+}

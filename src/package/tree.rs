@@ -1,0 +1,205 @@
+//! An installed tree of files: its digest, making it read-only, making it last, removing it.
+//!
+//! The digest covers names, kinds, the execute bit, contents and link targets; not times, owners or
+//! inodes, so that the same packages give the same digest on every machine. *Never* follows a link.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::secret::hex;
+
+/// What a name in a tree stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Dir,
+    File,
+    Link,
+}
+
+/// Everything below a directory, in the order of the names, relative to it.
+pub(super) fn entries(root: &Path) -> io::Result<Vec<(PathBuf, Kind)>> {
+    let mut found = Vec::new();
+    let mut left = vec![PathBuf::new()];
+    while let Some(dir) = left.pop() {
+        for entry in fs::read_dir(root.join(&dir))? {
+            let entry = entry?;
+            let path = dir.join(entry.file_name());
+            let kind = entry.file_type()?;
+            let kind = if kind.is_dir() {
+                left.push(path.clone());
+                Kind::Dir
+            } else if kind.is_symlink() {
+                Kind::Link
+            } else if kind.is_file() {
+                Kind::File
+            } else {
+                return Err(io::Error::other(format!("`{}` is no file", path.display())));
+            };
+            found.push((path, kind));
+        }
+    }
+    found.sort_by(|(a, _), (b, _)| a.as_os_str().cmp(b.as_os_str()));
+    Ok(found)
+}
+
+/// The digest of a tree, in hex.
+pub(super) fn digest(root: &Path) -> io::Result<String> {
+    let mut all = Sha256::new();
+    for (path, kind) in entries(root)? {
+        let full = root.join(&path);
+        let content = match kind {
+            Kind::Dir => "dir".to_owned(),
+            Kind::Link => {
+                let target = fs::read_link(&full)?;
+                format!(
+                    "link {}",
+                    hex(&Sha256::digest(target.as_os_str().as_bytes()))
+                )
+            }
+            Kind::File => {
+                let runs = fs::symlink_metadata(&full)?.permissions().mode() & 0o111 != 0;
+                format!(
+                    "{} {}",
+                    if runs { "program" } else { "file" },
+                    file_digest(&full)?
+                )
+            }
+        };
+        // The length keeps a name from passing as the end of another entry.
+        let name = path.as_os_str().as_bytes();
+        all.update(format!("{content} {} ", name.len()).as_bytes());
+        all.update(name);
+    }
+    Ok(hex(&all.finalize()))
+}
+
+/// The digest of one file's bytes, in hex. Follows links: an interpreter often is one.
+pub(super) fn file_digest(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(&hash.finalize())),
+            n => hash.update(buffer.get(..n).unwrap_or_default()),
+        }
+    }
+}
+
+/// Takes everybody's right to write away, for all of the tree, its root too.
+pub(super) fn freeze(root: &Path) -> io::Result<()> {
+    // From the inside out: a directory must be writable while its own entries change.
+    for (path, kind) in entries(root)?
+        .into_iter()
+        .rev()
+        .chain([(PathBuf::new(), Kind::Dir)])
+    {
+        let full = root.join(path);
+        let runs =
+            kind == Kind::Dir || fs::symlink_metadata(&full)?.permissions().mode() & 0o111 != 0;
+        if kind != Kind::Link {
+            fs::set_permissions(
+                &full,
+                Permissions::from_mode(if runs { 0o555 } else { 0o444 }),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes all of a tree last. One call for the whole file system is far cheaper than one a file.
+pub(super) fn sync(root: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(File::open(root)?)?;
+    #[cfg(not(target_os = "linux"))]
+    {
+        for (path, kind) in entries(root)? {
+            if kind != Kind::Link {
+                File::open(root.join(path))?.sync_all()?;
+            }
+        }
+        File::open(root)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Removes a tree, also a read-only one. One that is not there is no error.
+pub(super) fn remove(root: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+        Ok(meta) if !meta.is_dir() => return fs::remove_file(root),
+        Ok(_) => {}
+    }
+    let mut left = vec![root.to_path_buf()];
+    while let Some(dir) = left.pop() {
+        fs::set_permissions(&dir, Permissions::from_mode(0o700))?;
+        for entry in fs::read_dir(&dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                left.push(entry.path());
+            }
+        }
+    }
+    fs::remove_dir_all(root)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::replace;
+
+    #[test]
+    fn every_change_of_a_tree_changes_its_digest() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("tree");
+        let file = |name: &str, text: &str| replace(&root.join(name), text.as_bytes()).unwrap();
+        file("a/one.js", "1");
+        file("b.js", "2");
+        std::os::unix::fs::symlink("b.js", root.join("link")).unwrap();
+        let first = digest(&root).unwrap();
+        assert_eq!(digest(&root).unwrap(), first);
+
+        let changes: [&dyn Fn(); 6] = [
+            &|| file("b.js", "3"),
+            &|| file("c.js", ""),
+            &|| fs::rename(root.join("a/one.js"), root.join("a/two.js")).unwrap(),
+            &|| fs::set_permissions(root.join("b.js"), Permissions::from_mode(0o755)).unwrap(),
+            &|| fs::create_dir(root.join("empty")).unwrap(),
+            &|| {
+                fs::remove_file(root.join("link")).unwrap();
+                std::os::unix::fs::symlink("c.js", root.join("link")).unwrap();
+            },
+        ];
+        let mut last = first;
+        for change in changes {
+            change();
+            let now = digest(&root).unwrap();
+            assert_ne!(now, last);
+            last = now;
+        }
+        freeze(&root).unwrap();
+        assert_eq!(digest(&root).unwrap(), last);
+        assert_eq!(
+            fs::metadata(root.join("a")).unwrap().permissions().mode() & 0o777,
+            0o555
+        );
+        assert_eq!(
+            fs::metadata(root.join("c.js"))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777,
+            0o444
+        );
+        sync(&root).unwrap();
+        remove(&root).unwrap();
+        assert!(!root.exists());
+        remove(&root).unwrap();
+    }
+}

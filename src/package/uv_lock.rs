@@ -1,0 +1,133 @@
+//! What a `uv.lock` says: the packages, their versions, and the hashes of their archives.
+
+use super::install::Locked;
+
+/// The packages of a `uv.lock`: the archive is the wheel for every platform, or else the source.
+pub(super) fn locked(text: &str) -> Result<Locked, String> {
+    let value: toml::Table = text
+        .parse()
+        .map_err(|_| "the lock file is no TOML".to_owned())?;
+    let mut locked = Locked::new();
+    for package in value
+        .get("package")
+        .and_then(toml::Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let text = |key: &str| {
+            package
+                .get(key)
+                .and_then(toml::Value::as_str)
+                .unwrap_or_default()
+        };
+        let source = package.get("source");
+        if source.is_some_and(|source| source.get("virtual").is_some()) {
+            continue;
+        }
+        let archive = archives(package).into_iter().next();
+        let archive = archive.ok_or_else(|| {
+            format!(
+                "`{}` comes from no registry: the lock has no hash of it",
+                text("name")
+            )
+        })?;
+        locked
+            .entry(text("name").to_owned())
+            .or_default()
+            .insert(text("version").to_owned(), archive);
+    }
+    Ok(locked)
+}
+
+/// `FILE HASH` of all archives of a package, the most general first.
+fn archives(package: &toml::Value) -> Vec<String> {
+    let wheels = package.get("wheels").and_then(toml::Value::as_array);
+    let all = wheels.into_iter().flatten().chain(package.get("sdist"));
+    let named = all.filter_map(|archive| {
+        let text = |key: &str| archive.get(key).and_then(toml::Value::as_str);
+        let address = text("url")
+            .or_else(|| text("path"))
+            .or_else(|| text("filename"))?;
+        let file = address.split(['?', '#']).next()?.rsplit('/').next()?;
+        Some(format!("{file} {}", text("hash")?))
+    });
+    let mut named: Vec<_> = named.collect();
+    named.sort_by_key(|name| {
+        (
+            !name.contains("-none-any.whl"),
+            !name.contains(".tar.gz"),
+            name.clone(),
+        )
+    });
+    named
+}
+
+/// Whether two archives can be compared: a wheel for another platform may be published later.
+pub(super) fn comparable(one: &str, other: &str) -> bool {
+    match (one.split_once(' '), other.split_once(' ')) {
+        (Some((one, _)), Some((other, _))) => one == other,
+        _ => true,
+    }
+}
+
+pub(super) fn published(lock: &str, name: &str) -> Option<String> {
+    let value: toml::Table = lock.parse().ok()?;
+    let all = value.get("package")?.as_array()?;
+    let package = all
+        .iter()
+        .find(|p| p.get("name").and_then(toml::Value::as_str) == Some(name))?;
+    let archives = package.get("wheels").and_then(toml::Value::as_array)?;
+    let time = archives.first()?.get("upload-time")?;
+    Some(
+        time.as_str()
+            .map_or_else(|| time.to_string(), str::to_owned)
+            .chars()
+            .take(10)
+            .collect(),
+    )
+}
+
+/// A name as registries compare it.
+pub(super) fn normal(name: &str) -> String {
+    let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("-").to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCK: &str = r#"
+version = 1
+[[package]]
+name = "mcpwrap-pin"
+version = "0"
+source = { virtual = "." }
+[[package]]
+name = "server"
+version = "1.2"
+source = { registry = "https://r/simple" }
+sdist = { url = "https://r/server-1.2.tar.gz", hash = "sha256:aa" }
+wheels = [
+  { url = "https://r/server-1.2-cp311-linux.whl", hash = "sha256:bb" },
+  { url = "https://r/server-1.2-py3-none-any.whl#x", hash = "sha256:cc", upload-time = "2026-01-02T03:04:05Z" },
+]
+"#;
+
+    #[test]
+    fn the_archives_of_a_lock() {
+        let all = locked(LOCK).unwrap();
+        assert_eq!(all.len(), 1);
+        assert_eq!(
+            all["server"]["1.2"],
+            "server-1.2-py3-none-any.whl sha256:cc"
+        );
+        assert!(locked(&LOCK.replace("hash", "hush")).is_err());
+        assert!(comparable("a.whl x", "a.whl y") && !comparable("a.whl x", "b.whl y"));
+        assert!(comparable("sha512-x", "sha512-y"));
+        assert_eq!(
+            normal("Awslabs.Core_mcp--Server"),
+            "awslabs-core-mcp-server"
+        );
+    }
+}
