@@ -81,7 +81,12 @@ fn entry(policy: &Policy, outcome: Outcome, by: By) -> Entry {
 }
 
 /// Whoever tried to grant without the user leaves a trace, also while the store is locked.
-fn record_refusal(dirs: &Dirs, config: &Config, policies: &[Policy], error: &Error) -> Result<()> {
+pub(super) fn record_refusal(
+    dirs: &Dirs,
+    config: &Config,
+    policies: &[Policy],
+    error: &Error,
+) -> Result<()> {
     let store = store::open(dirs, config, Prompt::Never);
     let keys = store.and_then(|store| store::keys(&*store)).ok();
     let refusal = |policy| entry(policy, Outcome::Refused, By::Yes).reason(error.code.name());
@@ -89,12 +94,12 @@ fn record_refusal(dirs: &Dirs, config: &Config, policies: &[Policy], error: &Err
     Log::open(dirs, keys.as_ref())?.append(&entries)
 }
 
-fn open_keys(dirs: &Dirs, config: &Config) -> Result<Keys> {
+pub(super) fn open_keys(dirs: &Dirs, config: &Config) -> Result<Keys> {
     store::keys_or_create(&*store::open(dirs, config, Prompt::Allowed)?)
 }
 
 /// All that the user approves of, and what is new in it.
-fn question(dirs: &Dirs, policy: &Policy) -> String {
+pub(super) fn question(dirs: &Dirs, policy: &Policy) -> String {
     let server = &policy.server;
     let picture = picture::text(dirs, policy);
     // A grant that cannot be read is what a new one replaces.

@@ -8,6 +8,7 @@ pub mod init;
 pub mod lock;
 pub mod log;
 pub mod man;
+pub mod pin;
 pub mod policy;
 pub mod print;
 pub mod revoke;
@@ -60,6 +61,8 @@ enum Verb {
     Unlock(unlock::Args),
     /// Forget the vault file's key
     Lock(lock::Args),
+    /// Install what a policy's command starts, and start only that from then on
+    Pin(pin::Args),
     /// Print the completion script for a shell
     Completions(completions::Args),
     /// Show what was launched, injected, refused, called and granted
@@ -125,6 +128,7 @@ fn dispatch(verb: Verb) -> Result<u8> {
         Verb::Status(args) => status::run(&args, &Context::new()?),
         Verb::Unlock(args) => unlock::run(&args, &Context::new()?),
         Verb::Lock(args) => lock::run(&args, &Context::new()?),
+        Verb::Pin(args) => pin::run(&args, &Context::new()?),
         Verb::Completions(args) => completions::run(&args),
         Verb::Log(args) => log::run(&args, &Context::new()?),
         Verb::Man(args) => man::run(&args),

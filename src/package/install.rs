@@ -171,7 +171,7 @@ fn put(root: &Path, staging: &Staging, package: Package, lock: &[u8]) -> std::io
     let intact = || tree::digest(&place.join("tree")).is_ok_and(|there| there == digest);
     if !place.exists() || !intact() {
         let target = staging.0.join("done");
-        fs::create_dir(&target)?;
+        files::ensure_dir(&target).map_err(|problem| std::io::Error::other(problem.to_string()))?;
         // Renaming a directory needs the right to write to it, since its `..` changes.
         writable(&built, true)?;
         fs::rename(&built, target.join("tree"))?;
@@ -310,6 +310,22 @@ fn changes(before: Option<&Locked>, now: &Locked) -> Changes {
         }
     }
     changes
+}
+
+/// What the registry has today of a package that a policy has pinned; none where there is no such
+/// question.
+///
+/// # Errors
+/// `package-failed`.
+pub fn latest(dirs: &Dirs, server: &ServerName, package: &Package) -> Result<Option<String>> {
+    let root = dirs.packages();
+    files::ensure_dir(&root).map_err(|problem| failed(server).cause(problem))?;
+    let staging = Staging::new(&root, server)?;
+    match package.registry {
+        Source::Npm => npm::latest(&staging.0, &package.name).map(Some),
+        Source::Pypi => pypi::latest(&staging.0, package, server).map(Some),
+        Source::Image | Source::Local => Ok(None),
+    }
 }
 
 /// Removes the installations that none of these packages is.

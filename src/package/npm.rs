@@ -66,15 +66,7 @@ pub(super) fn build(staging: &Path, wish: &Wish<'_>) -> Result<Built> {
     let lock = read(&root.join("package-lock.json"), server)?;
     let locked = locked(&lock).map_err(|cause| failed(server).cause(cause))?;
     let entries: Value = serde_json::from_str(&lock).unwrap_or_default();
-    let main = entries
-        .get("packages")
-        .and_then(|all| all.get(format!("node_modules/{name}")));
-    let text = |key: &str| {
-        main.and_then(|main| main.get(key))
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
-    let (version, integrity) = (text("version").to_owned(), text("integrity").to_owned());
+    let (version, integrity) = main_package(&entries, &name);
     if version.is_empty() {
         return Err(failed(server).cause(format!("the lock file has no `{name}`")));
     }
@@ -111,6 +103,15 @@ pub(super) fn build(staging: &Path, wish: &Wish<'_>) -> Result<Built> {
         lock: lock.into_bytes(),
         locked,
     })
+}
+
+/// Version and archive of the package that was asked for.
+fn main_package(lock: &Value, name: &str) -> (String, String) {
+    let packages = lock.get("packages");
+    let main = packages.and_then(|all| all.get(format!("node_modules/{name}")));
+    let text = |key: &str| main.and_then(|main| main.get(key)).and_then(Value::as_str);
+    let owned = |key: &str| text(key).unwrap_or_default().to_owned();
+    (owned("version"), owned("integrity"))
 }
 
 /// The project of which the package, and what is wanted beside it, are the dependencies.
@@ -216,6 +217,14 @@ fn registry_facts(root: &Path, what: &str, common: &[&str]) -> Report {
         changes: Changes::default(),
         ..Report::default()
     }
+}
+
+/// What the registry calls the latest version of a package.
+pub(super) fn latest(dir: &Path, name: &str) -> Result<String> {
+    let answer = Call::new("npm", dir)
+        .args(&["view", name, "version"])
+        .output()?;
+    Ok(String::from_utf8_lossy(&answer).trim().to_owned())
 }
 
 /// Files and bytes of a tree.

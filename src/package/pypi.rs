@@ -18,6 +18,7 @@ use super::{Registry, tree};
 use crate::error::Result;
 use crate::policy::Package;
 use crate::policy::package::Source;
+use crate::secret::ServerName;
 
 /// Options of uvx that say where packages come from and which are taken.
 const PASSED: &[&str] = &[
@@ -216,6 +217,25 @@ fn write_project(dir: &Path, wish: &Wish<'_>, name: &str, python: &str) -> Resul
          dependencies = {list}\n\n[tool.uv]\npackage = false\n"
     );
     write(&dir.join("pyproject.toml"), text.as_bytes(), wish.server)
+}
+
+/// The version that uv would take today.
+pub(super) fn latest(dir: &Path, package: &Package, server: &ServerName) -> Result<String> {
+    let wanted = dir.join("wanted.in");
+    write(&wanted, package.name.as_bytes(), server)?;
+    let wanted = wanted.display().to_string();
+    let args = [
+        "pip",
+        "compile",
+        "--quiet",
+        "--no-deps",
+        "--no-header",
+        "--no-annotate",
+    ];
+    let args = [&args[..], &["--python", &package.interpreter, &wanted]].concat();
+    let answer = Call::new("uv", dir).args(&args).output()?;
+    let answer = String::from_utf8_lossy(&answer).trim().to_owned();
+    Ok(answer.rsplit("==").next().unwrap_or_default().to_owned())
 }
 
 /// Whether a program of the environment is a Python script.

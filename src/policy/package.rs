@@ -4,6 +4,7 @@
 //! policy. *Always* written as one table of plain values, so that it can be replaced in a text
 //! without touching the rest. What the digests are of, and how they are judged, is in `package`.
 
+use std::fmt;
 use std::path::{Component, Path};
 
 use schemars::JsonSchema;
@@ -154,6 +155,25 @@ impl Package {
         format!("{kept}\n[package]\n{table}")
             .trim_start_matches('\n')
             .to_owned()
+    }
+}
+
+/// As people read it: `@s/server 1.2.3 of npm, its install scripts were run`.
+impl fmt::Display for Package {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let registry = match self.registry {
+            Source::Npm => "of npm",
+            Source::Pypi => "of PyPI",
+            Source::Image => "as an image",
+            Source::Local => "of this machine, by its content",
+        };
+        let space = if self.version.is_empty() { "" } else { " " };
+        write!(f, "{}{space}{} {registry}", self.name, self.version)?;
+        f.write_str(if self.scripts {
+            ", its install scripts were run"
+        } else {
+            ""
+        })
     }
 }
 

@@ -18,7 +18,7 @@ pub fn text(dirs: &Dirs, policy: &Policy) -> String {
     }
     lines.push(("command", command(policy)));
     if let Some(package) = &policy.package {
-        lines.push(("pinned", format!("{} {}", package.name, package.version)));
+        lines.push(("pinned", package.to_string()));
     }
     if let Some(cwd) = &policy.cwd {
         lines.push(("directory", cwd.clone()));

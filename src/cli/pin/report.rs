@@ -1,0 +1,151 @@
+//! What `mcpwrap pin` says about an installation before it asks.
+
+use super::{Package, Report};
+use crate::error::printable;
+use crate::package::Changes;
+
+/// At most this many names of a list are shown.
+const NAMES_MAX: usize = 12;
+
+/// The facts of an installation, in lines.
+pub(super) fn text(package: &Package, report: &Report, before: Option<&Package>) -> String {
+    let mut lines = vec![("package", package.to_string())];
+    if let Some(before) = before.filter(|before| before.version != package.version) {
+        lines.push(("before", before.to_string()));
+    }
+    let by = match report.maintainers.as_slice() {
+        [] => String::new(),
+        people => format!(" by {}", short(people)),
+    };
+    if let Some(day) = &report.published {
+        lines.push(("published", format!("{day}{by}")));
+    }
+    if let Some(latest) = report
+        .latest
+        .as_ref()
+        .filter(|latest| **latest != package.version)
+    {
+        lines.push(("latest", latest.clone()));
+    }
+    if let Some(attested) = report.attested {
+        let fact = if attested {
+            "the registry has a signed statement of it"
+        } else {
+            "not stated"
+        };
+        lines.push(("provenance", fact.to_owned()));
+    }
+    if report.files > 0 {
+        let mib = report.bytes.div_ceil(1 << 20);
+        let packages = if report.packages > 0 {
+            format!("{} packages, ", report.packages)
+        } else {
+            String::new()
+        };
+        lines.push((
+            "size",
+            format!("{packages}{} files, {mib} MiB", report.files),
+        ));
+    }
+    match (report.scripts.as_slice(), package.scripts) {
+        ([], _) => {}
+        (names, true) => lines.push(("scripts", format!("run: {}", short(names)))),
+        (names, false) => {
+            let hint = "`--allow-scripts` runs them";
+            lines.push(("scripts", format!("not run: {}; {hint}", short(names))));
+        }
+    }
+    lines.extend(
+        changes(&report.changes)
+            .into_iter()
+            .map(|change| ("changed", change)),
+    );
+    if let Some(limit) = report.limit {
+        lines.push(("note", limit.to_owned()));
+    }
+    let line = |(name, fact): (&str, String)| format!("  {name:<10} {}\n", printable(&fact));
+    lines.into_iter().map(line).collect()
+}
+
+fn changes(changes: &Changes) -> Vec<String> {
+    let Changes {
+        added,
+        removed,
+        changed,
+    } = changes;
+    let moved: Vec<_> = changed
+        .iter()
+        .map(|(name, old, new)| format!("{name} {old} → {new}"))
+        .collect();
+    [
+        ("added", added),
+        ("removed", removed),
+        ("other version", &moved),
+    ]
+    .into_iter()
+    .filter(|(_, names)| !names.is_empty())
+    .map(|(noun, names)| format!("{} {noun}: {}", names.len(), short(names)))
+    .collect()
+}
+
+fn short(names: &[String]) -> String {
+    let shown = names
+        .iter()
+        .take(NAMES_MAX)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len().saturating_sub(NAMES_MAX) {
+        0 => shown,
+        more => format!("{shown}, and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::package::Source;
+
+    #[test]
+    fn the_facts_are_lines_and_harmless_on_a_terminal() {
+        let package = Package {
+            name: "@s/server".to_owned(),
+            version: "1.2.4".to_owned(),
+            ..Package::bare(Source::Npm)
+        };
+        let before = Package {
+            version: "1.2.3".to_owned(),
+            ..package.clone()
+        };
+        let report = Report {
+            published: Some("2026-01-02".to_owned()),
+            maintainers: vec!["ana\u{1b}[2J".to_owned()],
+            latest: Some("2.0.0".to_owned()),
+            attested: Some(false),
+            scripts: vec!["esbuild".to_owned()],
+            packages: 2,
+            files: 3,
+            bytes: 1,
+            changes: Changes {
+                added: (0..20).map(|n| format!("p{n} 1.0.0")).collect(),
+                changed: vec![("q".to_owned(), "1".to_owned(), "2".to_owned())],
+                ..Changes::default()
+            },
+            ..Report::default()
+        };
+        let text = text(&package, &report, Some(&before));
+        for line in [
+            "package    @s/server 1.2.4 of npm",
+            "before     @s/server 1.2.3 of npm",
+            "published  2026-01-02 by ana\u{fffd}[2J",
+            "latest     2.0.0",
+            "size       2 packages, 3 files, 1 MiB",
+            "scripts    not run: esbuild; `--allow-scripts` runs them",
+            "20 added: p0 1.0.0",
+            "and 8 more",
+            "1 other version: q 1 → 2",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+}
