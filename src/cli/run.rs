@@ -186,13 +186,19 @@ impl Pipeline for Launch {
         let keys = batch.keys()?;
         grant.verify(&keys)?;
         self.state().keys = Some(keys.clone());
-        let inherited = launch::inherited(&policy.env.pass);
+        let mut inherited = launch::inherited(&policy.env.pass);
+        let mut directory = policy.cwd.as_deref().map(|cwd| self.dirs.expand(cwd));
+        let (mut program, mut policy) = (None, policy);
+        if let Some(installed) = package::entry(&policy, &self.dirs)? {
+            program = installed.program();
+            directory = installed.directory(directory);
+            policy = installed.stand_in(policy, &mut inherited);
+        }
         let env = resolve::resolve(&policy, inherited, batch, &keys, &self.files_dir())?;
-        let directory = policy.cwd.as_deref().map(|cwd| self.dirs.expand(cwd));
         Ok(Prepared {
             policy,
             env,
-            program: None,
+            program,
             directory,
         })
     }
@@ -243,6 +249,7 @@ impl Pipeline for Launch {
         let entry = |event| self.entry(event, Outcome::Intent, client);
         let detail = Detail {
             program: prepared.policy.command.first().cloned(),
+            package: prepared.policy.package.as_ref().map(policy::Package::label),
             generation: Some(generation),
             ..Detail::default()
         };

@@ -5,6 +5,7 @@
 //! content. *Always* refuses what does not fit, with both hashes. Between the look and the start the
 //! user's own programs could still swap a file: see `docs/packages.md`.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -29,6 +30,47 @@ pub struct ResolvedCommand {
     pub cwd: Option<PathBuf>,
     /// The package's own programs: goes in front of `PATH`, as the launcher would have done.
     pub path_first: Option<PathBuf>,
+}
+
+impl ResolvedCommand {
+    /// The program, if it needs no search.
+    pub fn program(&self) -> Option<PathBuf> {
+        self.command
+            .first()
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    }
+
+    /// Where it starts: the directory of the command line, seen from the policy's.
+    pub fn directory(&self, policy: Option<PathBuf>) -> Option<PathBuf> {
+        match (&self.cwd, policy) {
+            (Some(own), Some(policy)) => Some(policy.join(own)),
+            (Some(own), None) => Some(own.clone()),
+            (None, policy) => policy,
+        }
+    }
+
+    /// The policy with this in its command's place, for `resolve` and `launch`; `inherited` is the
+    /// environment that the client gives.
+    pub fn stand_in(self, mut policy: Policy, inherited: &mut Vec<(OsString, OsString)>) -> Policy {
+        if let Some(first) = &self.path_first {
+            let set = policy.env.set.get_mut("PATH");
+            let own = inherited.iter_mut().find(|(name, _)| name == "PATH");
+            match (set, own) {
+                (Some(path), _) => *path = format!("{}:{path}", first.display()),
+                (None, Some((_, path))) => {
+                    let mut joined = first.clone().into_os_string();
+                    joined.push(":");
+                    joined.push(&*path);
+                    *path = joined;
+                }
+                (None, None) => inherited.push(("PATH".into(), first.clone().into_os_string())),
+            }
+        }
+        policy.env.set.extend(self.env);
+        policy.command = self.command;
+        policy
+    }
 }
 
 /// How closely an installation is looked at.

@@ -145,6 +145,12 @@ impl Package {
             .map(|(field, _, why)| (field, why))
     }
 
+    /// The name and the version, for records.
+    pub fn label(&self) -> String {
+        let space = if self.version.is_empty() { "" } else { " " };
+        format!("{}{space}{}", self.name, self.version)
+    }
+
     /// A policy's text with this table in the place of the one it has, or at its end.
     pub fn written(&self, text: &str) -> String {
         let table = toml::to_string(self).expect("the table has plain fields only");
@@ -167,8 +173,7 @@ impl fmt::Display for Package {
             Source::Image => "as an image",
             Source::Local => "of this machine, by its content",
         };
-        let space = if self.version.is_empty() { "" } else { " " };
-        write!(f, "{}{space}{} {registry}", self.name, self.version)?;
+        write!(f, "{} {registry}", self.label())?;
         f.write_str(if self.scripts {
             ", its install scripts were run"
         } else {

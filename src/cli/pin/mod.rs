@@ -159,9 +159,8 @@ fn agree(args: &Args, cx: &Context, next: &Policy, shown: &str) -> Result<()> {
 }
 
 fn record(dirs: &Dirs, next: &Policy, package: &Package, keys: &Keys) -> Result<()> {
-    let space = if package.version.is_empty() { "" } else { " " };
     let detail = Detail {
-        package: Some(format!("{}{space}{}", package.name, package.version)),
+        package: Some(package.label()),
         agent: dirs::agent_variable().map(str::to_owned),
         ..Detail::default()
     };
