@@ -58,8 +58,8 @@ fn a_grant_shows_all_and_asks_for_the_name() {
     assert_eq!(standing(&test, "github"), "granted");
     assert_eq!(test.events(), ["grant", "revoke", "grant"]);
     let records = test.audit();
-    assert_eq!(records[0]["by"], "terminal");
-    assert_eq!(records[1]["note"], "token leaked");
+    assert_eq!(records[0]["detail"]["by"], "terminal");
+    assert_eq!(records[1]["detail"]["note"], "token leaked");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn yes_is_refused_to_agents_and_written_down_either_way() {
             (&"grant".into(), &"refused".into())
         );
         assert_eq!(
-            (&record["reason"], &record["agent"]),
+            (&record["reason"], &record["detail"]["agent"]),
             (&"yes-refused".into(), &agent.into())
         );
         test.unset(agent);
@@ -135,7 +135,7 @@ fn yes_is_refused_to_agents_and_written_down_either_way() {
     test.ok(&["grant", "github", "--yes"]);
     let record = test.audit().pop().unwrap();
     assert_eq!(
-        (&record["outcome"], &record["by"]),
+        (&record["outcome"], &record["detail"]["by"]),
         (&"ok".into(), &"yes".into())
     );
     assert_eq!(standing(&test, "github"), "granted");
@@ -145,7 +145,7 @@ fn yes_is_refused_to_agents_and_written_down_either_way() {
     std::fs::write(&config, format!("{text}[agents]\nallow_yes = true\n")).unwrap();
     test.set("CLAUDECODE", "1");
     test.ok(&["grant", "github", "--yes"]);
-    assert_eq!(test.audit().pop().unwrap()["agent"], "CLAUDECODE");
+    assert_eq!(test.audit().pop().unwrap()["detail"]["agent"], "CLAUDECODE");
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn an_agent_may_revoke() {
     test.policy("github", &["server"], "");
     test.set("CLAUDECODE", "1");
     test.ok(&["revoke", "github"]);
-    assert_eq!(test.audit().pop().unwrap()["agent"], "CLAUDECODE");
+    assert_eq!(test.audit().pop().unwrap()["detail"]["agent"], "CLAUDECODE");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `mcpwrap policy …`: write, look at and check policies. None of these verbs grants one.
 
+pub mod edit;
 pub mod lint;
 pub mod list;
 pub mod new;
@@ -25,6 +26,8 @@ enum Verb {
     List(list::Args),
     /// Show what a policy allows
     Show(show::Args),
+    /// Change a policy in your editor; it is checked before it replaces the old one
+    Edit(edit::Args),
     /// Check policies
     Lint(lint::Args),
     /// Print the JSON Schema of policy files, for editors
@@ -36,6 +39,7 @@ pub fn run(args: Args) -> Result<u8> {
         Verb::New(args) => new::run(args, &Context::new()?),
         Verb::List(args) => Ok(list::run(&args, &Context::new()?)),
         Verb::Show(args) => show::run(&args, &Context::new()?),
+        Verb::Edit(args) => edit::run(&args, &Context::new()?),
         Verb::Lint(args) => lint::run(&args, &Context::new()?),
         Verb::Schema => Ok(schema::run()),
     }

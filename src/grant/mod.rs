@@ -7,63 +7,22 @@
 //! who asks the user is `cli`. An old grant that is put back as a file is valid again: the audit log
 //! shows that, this module cannot.
 
+mod file;
+
 use std::path::PathBuf;
 
-use hmac::{Hmac, Mac as _};
+use hmac::Mac as _;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use self::file::{GrantFile, broken, now, read, sealing, unhex, write};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
-use crate::files::{self, Problem};
 use crate::policy::{Policy, Tier};
 use crate::secret::{Keys, ServerName, hex};
 
-/// How the user agreed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum By {
-    /// By an answer on the terminal.
-    Terminal,
-    /// By `--yes`.
-    Yes,
-}
-
-impl By {
-    /// The word in the grant and in the audit log.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Terminal => "terminal",
-            Self::Yes => "yes",
-        }
-    }
-}
-
-/// What the file says about its server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    Granted,
-    Revoked,
-}
-
-/// The content of a grant file.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct GrantFile {
-    version: u32,
-    state: State,
-    /// The SHA-256 of the policy that was granted, in hex.
-    digest: Option<String>,
-    at: Timestamp,
-    by: Option<By>,
-    /// Why it was revoked.
-    reason: Option<String>,
-    seal: Option<String>,
-    /// The policy that was granted, to show later what changed.
-    policy: Option<String>,
-}
+pub use self::file::{By, State};
 
 /// A grant that fits the policy. Its seal still has to be verified.
 #[must_use]
@@ -308,36 +267,6 @@ pub fn names(dirs: &Dirs) -> Vec<ServerName> {
     entries.filter_map(name).collect()
 }
 
-fn read(dirs: &Dirs, server: &ServerName) -> Result<Option<GrantFile>> {
-    let path = path(dirs, server);
-    let bytes = match files::read_private(&path) {
-        Ok(bytes) => bytes,
-        Err(Problem::Missing) => return Ok(None),
-        Err(problem) => return Err(unusable(dirs, server, problem)),
-    };
-    let text = str::from_utf8(&bytes).map_err(|_| broken(dirs, server, "it is not UTF-8"))?;
-    let file: GrantFile =
-        toml::from_str(text).map_err(|_| broken(dirs, server, "it is not a grant file"))?;
-    if file.version != 1 {
-        return Err(broken(dirs, server, "another version of mcpwrap wrote it"));
-    }
-    Ok(Some(file))
-}
-
-fn write(dirs: &Dirs, server: &ServerName, file: &GrantFile) -> Result<()> {
-    let text = toml::to_string(file).expect("a grant file has plain fields only");
-    files::replace(&path(dirs, server), text.as_bytes())
-        .map_err(|problem| unusable(dirs, server, problem))
-}
-
-/// The message under the seal: each part has a fixed alphabet without newlines, so no two grants
-/// share one.
-fn sealing(keys: &Keys, server: &ServerName, digest: &str, at: Timestamp, by: By) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(&*keys.seal).expect("HMAC takes any key");
-    mac.update(format!("grant v1\n{server}\n{digest}\n{at}\n{}\n", by.name()).as_bytes());
-    mac
-}
-
 fn revoked(server: &ServerName, file: &GrantFile) -> Error {
     let reason = file
         .reason
@@ -348,45 +277,15 @@ fn revoked(server: &ServerName, file: &GrantFile) -> Error {
         .hint(format!("`mcpwrap grant {server}` allows it again"))
 }
 
-fn broken(dirs: &Dirs, server: &ServerName, cause: &str) -> Error {
-    Error::new(
-        Code::GrantBroken,
-        format!("grant of server `{server}` not accepted"),
-    )
-    .cause(format!("{}: {cause}", dirs.tilde(&path(dirs, server))))
-    .hint(format!(
-        "`mcpwrap grant {server}` shows the policy and asks again"
-    ))
-}
-
-fn unusable(dirs: &Dirs, server: &ServerName, problem: Problem) -> Error {
-    let what = format!("grant of server `{server}` not used");
-    problem.explain(Code::FileUnusable, what, &dirs.tilde(&path(dirs, server)))
-}
-
-/// Whole seconds are enough, and stay the same when they are written and read.
-fn now() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
-}
-
 /// A time as people read it.
 pub fn day(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .map(|c| u8::try_from(c.to_digit(16)?).ok())
-        .collect();
-    let pair = |pair: &[u8]| Some(pair.first()? << 4 | pair.get(1)?);
-    digits?.chunks(2).map(pair).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files;
     use crate::policy::load::parse_text;
     use crate::secret::Secret;
 

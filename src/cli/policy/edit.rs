@@ -1,0 +1,108 @@
+//! `mcpwrap policy edit`: the user's editor on a copy, which replaces the policy once it is valid.
+//!
+//! *Never* loses an edit: what is not valid stays in the copy, and the next `policy edit` goes on
+//! with it. *Never* overwrites a policy that changed meanwhile.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use crate::cli::{Context, print};
+use crate::dirs;
+use crate::error::{Code, Error, Result};
+use crate::files::{self, Problem, io_text};
+use crate::policy::{Tier, draft, load};
+use crate::secret::ServerName;
+use crate::sys::spawn;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    server: ServerName,
+}
+
+pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    let server = &args.server;
+    let path = load::path(&cx.dirs, server);
+    let before = match load(&cx.dirs, server, None) {
+        Ok(policy) if policy.tier == Tier::Managed => return Err(managed(server, &policy.path)),
+        Ok(policy) => policy.text.into_bytes(),
+        // An invalid policy is what one wants to edit.
+        Err(error) if error.code == Code::PolicyInvalid => {
+            files::read_private(&path).map_err(|_| error)?
+        }
+        Err(error) => return Err(error),
+    };
+    let copy = cx.dirs.state().join("edit").join(format!("{server}.toml"));
+    let unusable = |problem: Problem| {
+        let what = format!("policy of server `{server}` not opened");
+        problem.explain(Code::FileUnusable, what, &cx.dirs.tilde(&copy))
+    };
+    if copy.exists() {
+        print::note(&format!(
+            "going on with the edit that was kept in `{}`",
+            cx.dirs.tilde(&copy)
+        ));
+    } else {
+        files::replace(&copy, &before).map_err(unusable)?;
+    }
+    edit(&copy)?;
+    let after = files::read_private(&copy).map_err(unusable)?;
+    let kept = |error: Error| {
+        error.hint(format!(
+            "your edit is kept: `mcpwrap policy edit {server}` goes on with it, removing `{}` drops it",
+            cx.dirs.tilde(&copy),
+        ))
+    };
+    if after == before {
+        print::note("nothing changed");
+    } else {
+        let text = String::from_utf8_lossy(&after);
+        load::check(&cx.dirs, server, &text).map_err(kept)?;
+        if files::read_private(&path).ok().as_ref() != Some(&before) {
+            return Err(kept(changed(server)));
+        }
+        draft::replace(&cx.dirs, server, &after).map_err(kept)?;
+        print::line(&format!("written: {}", cx.dirs.tilde(&path)));
+        print::note(&format!(
+            "`mcpwrap grant {server}` shows what changed and asks"
+        ));
+    }
+    files::remove(&copy).map_err(unusable)?;
+    Ok(0)
+}
+
+/// Runs the editor as git does: its variable may hold flags, so the shell takes it apart.
+fn edit(copy: &Path) -> Result<()> {
+    let editor = dirs::editor().unwrap_or_else(|| OsString::from("vi"));
+    let mut script = editor.clone();
+    script.push(" \"$@\"");
+    let arguments = [OsStr::new("-c"), &script, &editor, copy.as_os_str()];
+    let what = || Error::new(Code::Declined, "the policy was not changed");
+    let shown = editor.to_string_lossy();
+    match spawn::interactive(OsStr::new("/bin/sh"), &arguments) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(what()
+            .cause(format!("the editor `{shown}` ended with an error"))
+            .hint("set `EDITOR` to your editor")),
+        Err(error) => Err(what().cause(format!("`/bin/sh`: {}", io_text(&error)))),
+    }
+}
+
+fn managed(server: &ServerName, path: &Path) -> Error {
+    Error::new(
+        Code::PolicyNotPrivate,
+        format!("policy of server `{server}` not opened"),
+    )
+    .cause(format!(
+        "`{}` is your administrator's, and wins over one of yours",
+        path.display()
+    ))
+    .hint("ask your administrator to change it")
+}
+
+fn changed(server: &ServerName) -> Error {
+    Error::new(
+        Code::FileUnusable,
+        format!("policy of server `{server}` not written"),
+    )
+    .cause("it changed since it was read")
+}

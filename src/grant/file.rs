@@ -1,0 +1,127 @@
+//! The grant file of a server: read, written, sealed.
+//!
+//! *Never* takes a file that cannot be read for one that is not there. Old files that another
+//! version wrote are refused, not guessed at.
+
+use hmac::{Hmac, Mac as _};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use super::path;
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::files::{self, Problem};
+use crate::secret::{Keys, ServerName};
+
+/// How the user agreed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// By an answer on the terminal.
+    Terminal,
+    /// By `--yes`.
+    Yes,
+}
+
+impl By {
+    /// The word in the grant and in the audit log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Terminal => "terminal",
+            Self::Yes => "yes",
+        }
+    }
+}
+
+/// What the file says about its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    Granted,
+    Revoked,
+}
+
+/// The content of a grant file.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GrantFile {
+    pub(super) version: u32,
+    pub(super) state: State,
+    /// The SHA-256 of the policy that was granted, in hex.
+    pub(super) digest: Option<String>,
+    pub(super) at: Timestamp,
+    pub(super) by: Option<By>,
+    /// Why it was revoked.
+    pub(super) reason: Option<String>,
+    pub(super) seal: Option<String>,
+    /// The policy that was granted, to show later what changed.
+    pub(super) policy: Option<String>,
+}
+
+pub(super) fn read(dirs: &Dirs, server: &ServerName) -> Result<Option<GrantFile>> {
+    let path = path(dirs, server);
+    let bytes = match files::read_private(&path) {
+        Ok(bytes) => bytes,
+        Err(Problem::Missing) => return Ok(None),
+        Err(problem) => return Err(unusable(dirs, server, problem)),
+    };
+    let text = str::from_utf8(&bytes).map_err(|_| broken(dirs, server, "it is not UTF-8"))?;
+    let file: GrantFile =
+        toml::from_str(text).map_err(|_| broken(dirs, server, "it is not a grant file"))?;
+    if file.version != 1 {
+        return Err(broken(dirs, server, "another version of mcpwrap wrote it"));
+    }
+    Ok(Some(file))
+}
+
+pub(super) fn write(dirs: &Dirs, server: &ServerName, file: &GrantFile) -> Result<()> {
+    let text = toml::to_string(file).expect("a grant file has plain fields only");
+    files::replace(&path(dirs, server), text.as_bytes())
+        .map_err(|problem| unusable(dirs, server, problem))
+}
+
+/// The message under the seal: each part has a fixed alphabet without newlines, so no two grants
+/// share one.
+pub(super) fn sealing(
+    keys: &Keys,
+    server: &ServerName,
+    digest: &str,
+    at: Timestamp,
+    by: By,
+) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(&*keys.seal).expect("HMAC takes any key");
+    mac.update(format!("grant v1\n{server}\n{digest}\n{at}\n{}\n", by.name()).as_bytes());
+    mac
+}
+
+pub(super) fn broken(dirs: &Dirs, server: &ServerName, cause: &str) -> Error {
+    Error::new(
+        Code::GrantBroken,
+        format!("grant of server `{server}` not accepted"),
+    )
+    .cause(format!("{}: {cause}", dirs.tilde(&path(dirs, server))))
+    .hint(format!(
+        "`mcpwrap grant {server}` shows the policy and asks again"
+    ))
+}
+
+fn unusable(dirs: &Dirs, server: &ServerName, problem: Problem) -> Error {
+    let what = format!("grant of server `{server}` not used");
+    problem.explain(Code::FileUnusable, what, &dirs.tilde(&path(dirs, server)))
+}
+
+/// Whole seconds are enough, and stay the same when they are written and read.
+pub(super) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|c| u8::try_from(c.to_digit(16)?).ok())
+        .collect();
+    let pair = |pair: &[u8]| Some(pair.first()? << 4 | pair.get(1)?);
+    digits?.chunks(2).map(pair).collect()
+}
