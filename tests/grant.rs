@@ -2,6 +2,7 @@
 
 use crate::harness::golden::{self, stable};
 use crate::harness::{Test, slot};
+use crate::messages::message;
 
 const POLICY: &str = "version = 1\ncommand = [\"npx\", \"-y\", \"server@1.2.3\", \"two words\"]\n\
                       [env]\nset = { LOG_LEVEL = \"info\" }\n";
@@ -91,7 +92,7 @@ fn a_pipe_is_no_person() {
     run.send_raw(b"github\n");
     let ended = run.end();
     assert_eq!(ended.code, 2, "{ended}");
-    assert!(ended.stderr.contains("error[no-terminal]"), "{ended}");
+    message(&test, "no-terminal", &ended);
     assert_eq!(standing(&test, "github"), "not-granted");
 }
 

@@ -13,9 +13,11 @@
 mod harness;
 
 mod docs;
+mod edit;
 mod fake;
 mod grant;
 mod help;
 mod mask;
+mod messages;
 mod policy;
 mod tidy;

@@ -1,0 +1,83 @@
+//! `policy edit`: the editor gets a copy, and only a valid one replaces the policy.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::harness::Test;
+use crate::messages::message;
+
+const POLICY: &str = "version = 1\ncommand = [\"server\"]\n";
+
+/// An editor that puts this line at the end of the file.
+fn editor(test: &Test, line: &str) -> String {
+    let path = test.dir.join("editor");
+    std::fs::write(
+        &path,
+        format!("#!/bin/sh\nprintf '%s\\n' '{line}' >> \"$2\"\n"),
+    )
+    .unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // With a flag, as people write it.
+    format!("{} --wait", path.display())
+}
+
+#[test]
+fn an_edit_replaces_the_policy_once_it_is_valid() {
+    let test = Test::new();
+    let path = test.write_policy("github", POLICY);
+    let text = || std::fs::read_to_string(&path).unwrap();
+    test.set("EDITOR", editor(&test, "description = \"one\""));
+    test.ok(&["policy", "edit", "github"]);
+    assert_eq!(text(), format!("{POLICY}description = \"one\"\n"));
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+
+    // What is not valid is kept, and the next edit goes on with it.
+    let before = text();
+    test.set("EDITOR", editor(&test, "[limits"));
+    let ended = test.cli(&["policy", "edit", "github"]);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(ended.stderr.contains("error[policy-invalid]"), "{ended}");
+    assert!(ended.stderr.contains("your edit is kept"), "{ended}");
+    assert_eq!(text(), before);
+    test.set("EDITOR", "sed -i s/.limits/[limits]/");
+    test.ok(&["policy", "edit", "github"]);
+    assert_eq!(text(), format!("{before}[limits]\n"));
+    assert!(!test.root().join("state/edit/github.toml").exists());
+
+    test.set("EDITOR", "true");
+    let ended = test.ok(&["policy", "edit", "github"]);
+    assert!(ended.stderr.contains("nothing changed"), "{ended}");
+    test.set("EDITOR", "false");
+    let ended = test.cli(&["policy", "edit", "github"]);
+    message(&test, "declined", &ended);
+}
+
+#[test]
+fn an_edit_does_not_overwrite_a_policy_that_changed_meanwhile() {
+    let test = Test::new();
+    let path = test.write_policy("github", POLICY);
+    let other = format!(
+        "printf '#\\n' >> {}; printf 'cwd = \"/\"\\n' >>",
+        path.display()
+    );
+    test.set("EDITOR", other);
+    let ended = test.cli(&["policy", "edit", "github"]);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(
+        ended.stderr.contains("it changed since it was read"),
+        "{ended}"
+    );
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap(),
+        format!("{POLICY}#\n")
+    );
+}
+
+/// An invalid policy is what one wants to edit.
+#[test]
+fn an_invalid_policy_can_be_edited() {
+    let test = Test::new();
+    let path = test.write_policy("github", "version = 1\n");
+    test.set("VISUAL", editor(&test, "command = [\"server\"]"));
+    test.ok(&["policy", "edit", "github"]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), POLICY);
+}

@@ -1,0 +1,244 @@
+//! One message for each error code, as the real binary says it. `tidy` asks for all of them.
+//!
+//! Paths are shortened, times are taken out; the rest is what users read.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use crate::harness::golden::{self, stable};
+use crate::harness::{Ended, TOKEN, Test, fake_server, slot};
+
+const POLICY: &str = "version = 1\ncommand = [\"npx\", \"-y\", \"server@1.2.3\"]\n";
+
+/// Compares the message of this code with its golden file.
+#[track_caller]
+pub(crate) fn message(test: &Test, code: &str, ended: &Ended) {
+    let head = format!("mcpwrap: error[{code}]: ");
+    let lines: Vec<_> = ended.stderr.lines().collect();
+    let Some(first) = lines.iter().position(|line| line.starts_with(&head)) else {
+        panic!("no {code} in {ended}");
+    };
+    let goes_on = |line: &&&str| {
+        ["cause: ", "hint: ", "       "]
+            .iter()
+            .any(|next| line[9..].starts_with(next))
+    };
+    let rest = lines[first + 1..].iter().take_while(goes_on).copied();
+    let shown = |line| without_time(&stable(test, line));
+    let shown: Vec<_> = std::iter::once(lines[first])
+        .chain(rest)
+        .map(shown)
+        .collect();
+    let shown = shown.join("\n") + "\n";
+    golden::check(&format!("messages/{code}.txt"), &shown);
+}
+
+/// A line with its dates and times of the day replaced.
+fn without_time(line: &str) -> String {
+    let is_time = |word: &str| {
+        let word = word.trim_end_matches([',', ':', ';']);
+        let digits = word
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b"-:TZ.".contains(&b));
+        digits && (word.matches('-').count() == 2 || word.matches(':').count() >= 1)
+    };
+    let words: Vec<_> = line
+        .split(' ')
+        .map(|word| if is_time(word) { "TIME" } else { word })
+        .collect();
+    words.join(" ")
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn about_the_command_line_and_the_home() {
+    let test = Test::new();
+    message(
+        &test,
+        "usage",
+        &test.cli(&["policy", "show", "github", "--jsn"]),
+    );
+    message(
+        &test,
+        "name-invalid",
+        &test.cli(&["policy", "show", "../github"]),
+    );
+    message(
+        &test,
+        "file-unusable",
+        &test.cli(&["man", "no/such/directory"]),
+    );
+    test.write_policy("github", POLICY);
+    message(
+        &test,
+        "policy-exists",
+        &test.cli(&["policy", "new", "github", "--", "server"]),
+    );
+    let value = format!("TOKEN={TOKEN}");
+    let args = ["policy", "new", "other", "--env", &value, "--", "server"];
+    message(&test, "secret-unusable", &test.cli(&args));
+    std::fs::write(test.root().join("config.toml"), "stor = \"file\"\n").unwrap();
+    message(
+        &test,
+        "config-invalid",
+        &test.cli(&["grant", "github", "--yes"]),
+    );
+    test.unset("HOME");
+    test.unset("MCPWRAP_HOME");
+    message(&test, "home-unusable", &test.cli(&["policy", "list"]));
+}
+
+#[test]
+fn about_policies() {
+    let test = Test::new();
+    let run = |args: &[&str]| refused(&test, args);
+    message(&test, "policy-not-found", &run(&["github"]));
+    let text = "version = 1\ndescription = \"GitHub, read-only\"\n\
+                command = [\"npx\", \"-y\", \"server@1.2.3\"]\n\n\
+                [secrets.GITHUB_PERSONAL_ACCESS_TOKEN]\nform = \"secret:github/token\"\n";
+    let path = test.write_policy("github", text);
+    let ended = run(&["github"]);
+    assert_eq!(ended.code, 125, "{ended}");
+    message(&test, "policy-invalid", &ended);
+    set_mode(&path, 0o666);
+    message(&test, "policy-not-private", &run(&["github"]));
+    let path = test.write_policy("github", &text.replace("form", "from"));
+    message(
+        &test,
+        "profile-not-found",
+        &run(&["github", "--profile", "prod"]),
+    );
+    set_mode(&path, 0o600);
+}
+
+#[test]
+fn about_grants() {
+    let test = Test::new();
+    let run = |args: &[&str]| refused(&test, args);
+    test.init();
+    test.write_policy("github", POLICY);
+    message(&test, "not-granted", &run(&["github"]));
+    let ended = test.cli(&["grant", "github"]);
+    // The tests may have a terminal, or may not.
+    assert_ne!(ended.code, 0);
+    test.set("CLAUDECODE", "1");
+    message(
+        &test,
+        "yes-refused",
+        &test.cli(&["grant", "github", "--yes"]),
+    );
+    test.unset("CLAUDECODE");
+    test.ok(&["grant", "github", "--yes"]);
+    message(
+        &test,
+        "command-not-allowed",
+        &run(&["github", "--", "node", "./index.js"]),
+    );
+
+    let grant = test.root().join("state/grants/github.toml");
+    let text = std::fs::read_to_string(&grant).unwrap();
+    set_mode(&grant, 0o666);
+    message(&test, "file-not-private", &run(&["github"]));
+    set_mode(&grant, 0o600);
+    std::fs::write(&grant, text.replace("by = \"yes\"", "by = \"terminal\"")).unwrap();
+    message(&test, "grant-broken", &run(&["github"]));
+    test.ok(&["grant", "github", "--yes"]);
+    test.write_policy("github", &POLICY.replace("1.2.3", "1.2.4"));
+    message(&test, "policy-changed", &run(&["github"]));
+    test.ok(&["revoke", "github", "--reason", "token leaked"]);
+    message(&test, "revoked", &run(&["github"]));
+}
+
+#[test]
+fn about_what_is_started() {
+    let test = Test::new();
+    let start = |command: &[&str], rest: &str| {
+        test.policy("github", command, rest);
+        refused(&test, &["github"])
+    };
+    message(&test, "unpinned", &start(&["npx", "-y", "server"], ""));
+    let ended = start(&["no-such-program"], "");
+    assert_eq!(ended.code, 127, "{ended}");
+    message(&test, "program-not-found", &ended);
+    let plain = test.dir.join("plain");
+    std::fs::write(&plain, "").unwrap();
+    let ended = start(&[&plain.display().to_string()], "");
+    assert_eq!(ended.code, 126, "{ended}");
+    message(&test, "program-not-executable", &ended);
+    let server = fake_server().display().to_string();
+    message(
+        &test,
+        "launch-failed",
+        &start(&[&server], "cwd = \"~/not-there\"\n"),
+    );
+
+    message(
+        &test,
+        "secret-not-found",
+        &start(&[&server], &slot("GITHUB_TOKEN", "github/token")),
+    );
+    test.hide(TOKEN);
+    test.feed(
+        &[
+            "secret",
+            "set",
+            "prod/token",
+            "--profile",
+            "prod",
+            "--from-stdin",
+        ],
+        TOKEN.as_bytes(),
+    );
+    let wrong = start(&[&server], &slot("GITHUB_TOKEN", "prod/token"));
+    message(&test, "secret-wrong-profile", &wrong);
+    message(
+        &test,
+        "secret-weak",
+        &test.feed(&["secret", "set", "pin", "--from-stdin"], b"1234"),
+    );
+
+    let audit = test.root().join("state/audit");
+    std::fs::rename(&audit, test.dir.join("audit")).unwrap();
+    std::fs::write(&audit, "in the way").unwrap();
+    message(&test, "audit-unwritable", &refused(&test, &["github"]));
+    std::fs::remove_file(&audit).unwrap();
+
+    std::fs::rename(test.dir.join("audit"), &audit).unwrap();
+
+    std::fs::rename(
+        test.root().join("data/vault.age"),
+        test.dir.join("vault.age"),
+    )
+    .unwrap();
+    message(&test, "vault-absent", &refused(&test, &["github"]));
+    std::fs::rename(
+        test.dir.join("vault.age"),
+        test.root().join("data/vault.age"),
+    )
+    .unwrap();
+    std::fs::remove_file(test.home.join("vault.key")).unwrap();
+    message(&test, "vault-broken", &refused(&test, &["github"]));
+}
+
+/// A start that is refused, with a client that waits until it is told.
+fn refused(test: &Test, args: &[&str]) -> Ended {
+    let (server, rest) = args.split_first().unwrap();
+    let run = test.run_with(server, rest);
+    run.heard("mcpwrap: error[");
+    run.finish()
+}
+
+#[test]
+fn about_the_keychain() {
+    let test = Test::new();
+    test.write_policy("github", POLICY);
+    test.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent");
+    message(
+        &test,
+        "keychain-absent",
+        &test.cli(&["grant", "github", "--yes"]),
+    );
+}
