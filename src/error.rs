@@ -126,6 +126,8 @@ codes! {
     AuditUnwritable = "audit-unwritable",
     /// The audit log was changed after it was written.
     AuditBroken = "audit-broken",
+    /// Another program did not take the records of the audit log.
+    ExportFailed = "export-failed",
     /// A question needs a terminal, and there is none.
     NoTerminal = "no-terminal",
     /// `--yes` is not accepted: an AI agent runs this command, or the managed policy forbids it.

@@ -29,7 +29,11 @@ pub fn kept(store: &dyn Store) -> Result<Option<Head>> {
 /// # Errors
 /// `audit-broken` if the head kept before is not in the log any more; what is wrong with the store.
 pub fn keep(store: &dyn Store, log: &Log) -> Result<()> {
-    if let Some(before) = kept(store)?
+    let before = kept(store)?;
+    if before == Some(log.head()?) {
+        return Ok(());
+    }
+    if let Some(before) = before
         && holds(log.dir(), before).is_ok_and(|there| !there)
     {
         return Err(Error::new(

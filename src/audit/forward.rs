@@ -115,7 +115,8 @@ const fn severity(outcome: Outcome) -> u8 {
     }
 }
 
-fn hostname() -> String {
+/// The name of this machine, or `-`.
+pub fn hostname() -> String {
     let name = nix::unistd::gethostname()
         .ok()
         .and_then(|name| name.into_string().ok());

@@ -10,6 +10,7 @@ pub mod anchor;
 pub mod calls;
 pub mod disk;
 pub mod event;
+pub mod export;
 pub mod forward;
 pub mod head;
 pub mod life;

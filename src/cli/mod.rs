@@ -120,10 +120,10 @@ fn is_help(error: &clap::Error) -> bool {
 fn dispatch(verb: Verb) -> Result<u8> {
     match verb {
         Verb::Run(args) => Ok(launch(args)),
-        Verb::Secret(args) => secret::run(args, &Context::new()?),
+        Verb::Secret(args) => changing(|cx| secret::run(args, cx)),
         Verb::Policy(args) => policy::run(args),
-        Verb::Grant(args) => grant::run(&args, &Context::new()?),
-        Verb::Revoke(args) => revoke::run(&args, &Context::new()?),
+        Verb::Grant(args) => changing(|cx| grant::run(&args, cx)),
+        Verb::Revoke(args) => changing(|cx| revoke::run(&args, cx)),
         Verb::Init(args) => init::run(&args, &Context::new()?),
         Verb::Status(args) => status::run(&args, &Context::new()?),
         Verb::Unlock(args) => unlock::run(&args, &Context::new()?),
@@ -133,6 +133,14 @@ fn dispatch(verb: Verb) -> Result<u8> {
         Verb::Log(args) => log::run(&args, &Context::new()?),
         Verb::Man(args) => man::run(&args),
     }
+}
+
+/// A verb that writes audit records: afterwards the store keeps the head of the log.
+fn changing(verb: impl FnOnce(&Context) -> Result<u8>) -> Result<u8> {
+    let cx = Context::new()?;
+    let code = verb(&cx)?;
+    log::head::keep(&cx);
+    Ok(code)
 }
 
 /// `run` answers with its own exit codes, whatever goes wrong.

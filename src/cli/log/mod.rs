@@ -4,7 +4,9 @@
 //! record: `--json` gives the records as they stand in the log.
 
 pub mod calls;
+pub mod export;
 pub mod follow;
+pub mod head;
 pub mod secrets;
 pub mod table;
 pub mod verify;
@@ -89,6 +91,8 @@ enum Question {
     WhoHas(who_has::Args),
     /// Which server made which call
     Calls(calls::Args),
+    /// The records for other programs: JSON, CSV, OCSF, OpenTelemetry
+    Export(export::Args),
     /// Whether a record was edited, removed, reordered or cut off
     Verify(verify::Args),
     /// The number and hash of the last record, to keep elsewhere
@@ -103,8 +107,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         Some(Question::Secrets(args)) => secrets::run(args, cx),
         Some(Question::WhoHas(args)) => who_has::run(args, cx),
         Some(Question::Calls(args)) => calls::run(args, cx),
+        Some(Question::Export(args)) => export::run(args, cx),
         Some(Question::Verify(args)) => verify::run(args, cx),
-        Some(Question::Head) => verify::head(cx),
+        Some(Question::Head) => head::run(cx),
     }
 }
 

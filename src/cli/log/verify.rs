@@ -1,4 +1,4 @@
-//! `mcpwrap log verify` and `mcpwrap log head`.
+//! `mcpwrap log verify`: whether each record is as it was written.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::audit::record::Key;
 use crate::audit::verify::{Break, Kind, Report, verify};
 use crate::audit::{Detail, Entry, Event, Head, Log, Outcome, anchor, forward, life};
 use crate::config::Config;
-use crate::error::{Code, EXIT_ERROR, EXIT_NO, Error, Result};
+use crate::error::{EXIT_ERROR, EXIT_NO, Result};
 use crate::files::Problem;
 use crate::secret::Keys;
 use crate::store::{self, Prompt, Store};
@@ -201,18 +201,4 @@ fn sentence(found: &Break, told: bool) -> String {
         ""
     };
     format!("{}: {which}{place}{known}", found.kind)
-}
-
-/// Prints the head.
-pub fn head(cx: &Context) -> Result<u8> {
-    let log = Log::open(&cx.dirs, None)?;
-    let head = log.head()?;
-    if head == Head::default() {
-        return Err(
-            Error::new(Code::FileUnusable, "the audit log has no record yet")
-                .hint("the first `mcpwrap grant` or `mcpwrap run` writes one"),
-        );
-    }
-    print::line(&head.to_string());
-    Ok(0)
 }

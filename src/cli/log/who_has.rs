@@ -28,6 +28,9 @@ pub struct Args {
     json: bool,
 }
 
+/// A run, and which server of its session.
+type Key = (String, u32);
+
 /// A run that got the secret and has not ended.
 #[derive(Clone, Debug, Serialize)]
 struct Holder {
@@ -100,8 +103,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     Ok(tell_skipped(&skipped).max(if nobody { EXIT_NO } else { 0 }))
 }
 
-/// A run holds the last value that it got.
-fn hold(holders: &mut BTreeMap<String, Holder>, record: &Record) {
+/// A server holds the value that it was started with.
+fn hold(holders: &mut BTreeMap<Key, Holder>, record: &Record) {
     let Some(run) = record.run.as_ref().map(ToString::to_string) else {
         return;
     };
@@ -120,43 +123,47 @@ fn hold(holders: &mut BTreeMap<String, Holder>, record: &Record) {
         old: false,
         pid: None,
     };
-    holders.insert(run, holder);
+    holders.insert(key(record), holder);
 }
 
 /// Drops the runs that ended, and those whose server's process is gone without a record.
-fn follow_runs(holders: &mut BTreeMap<String, Holder>, cx: &Context) -> Result<()> {
+fn follow_runs(holders: &mut BTreeMap<Key, Holder>, cx: &Context) -> Result<()> {
     let Some(since) = holders.values().map(|holder| holder.since).min() else {
         return Ok(());
     };
-    for event in [Event::Launch, Event::Renew, Event::Exit, Event::Refuse] {
+    for event in [Event::Launch, Event::Exit, Event::Refuse] {
         let filter = Filter {
             since: Some(since),
             event: Some(event),
             ..Filter::default()
         };
         read(&filter, cx, |_, record| {
-            let run = record
-                .run
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            let holder = holders
-                .get_mut(&run)
-                .filter(|holder| record.time >= holder.since);
+            let key = key(&record);
             match event {
-                Event::Launch | Event::Renew => {
-                    if let (Some(holder), Some(pid)) = (holder, record.detail.pid) {
+                Event::Exit => drop(holders.remove(&key)),
+                // A start that came to nothing.
+                Event::Refuse => {
+                    holders.retain(|(run, _), holder| *run != key.0 || holder.pid.is_some());
+                }
+                _ => {
+                    if let (Some(holder), Some(pid)) = (holders.get_mut(&key), record.detail.pid) {
                         holder.pid = Some(pid);
                     }
                 }
-                _ if holder.is_some() => drop(holders.remove(&run)),
-                _ => {}
             }
             ControlFlow::Continue(())
         })?;
     }
     holders.retain(|_, holder| holder.pid.is_none_or(is_alive));
     Ok(())
+}
+
+fn key(record: &Record) -> Key {
+    let run = record.run.as_ref().map(ToString::to_string);
+    (
+        run.unwrap_or_default(),
+        record.detail.generation.unwrap_or(1),
+    )
 }
 
 fn is_alive(pid: u32) -> bool {

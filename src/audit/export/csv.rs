@@ -1,0 +1,106 @@
+//! Records as lines of a table for spreadsheets and databases (RFC 4180).
+//!
+//! *Never* a cell that a spreadsheet would take for a formula: such a text gets a `'` in front.
+
+use super::super::record::Record;
+
+/// The columns, in their order. Details are JSON in the last one.
+pub const COLUMNS: &[&str] = &[
+    "seq",
+    "time",
+    "event",
+    "server",
+    "run",
+    "policy",
+    "profile",
+    "client_name",
+    "client_version",
+    "client_pid",
+    "client_exe",
+    "uid",
+    "secret",
+    "variable",
+    "fingerprint",
+    "outcome",
+    "reason",
+    "method",
+    "tool",
+    "duration_ms",
+    "detail",
+];
+
+/// The first line.
+pub fn heading() -> String {
+    COLUMNS.join(",")
+}
+
+/// One record.
+pub fn line(record: &Record) -> String {
+    let client = record.client.clone().unwrap_or_default();
+    let secret = record.secret.as_ref();
+    let detail = &record.detail;
+    let cells = [
+        record.seq.to_string(),
+        format!("{:.6}", record.time),
+        record.event.to_string(),
+        text(record.server.as_ref()),
+        text(record.run.as_ref()),
+        text(record.policy.as_ref()),
+        text(record.profile.as_ref()),
+        text(client.name.as_ref()),
+        text(client.version.as_ref()),
+        text(client.pid.as_ref()),
+        text(client.exe.as_ref()),
+        record.uid.to_string(),
+        text(secret.map(|secret| &secret.name)),
+        text(secret.and_then(|secret| secret.variable.as_ref())),
+        text(secret.and_then(|secret| secret.fingerprint.as_ref())),
+        record.outcome.to_string(),
+        text(record.reason.as_ref()),
+        text(detail.method.as_ref()),
+        text(detail.tool.as_ref()),
+        text(detail.duration_ms.as_ref()),
+        serde_json::to_string(detail).unwrap_or_default(),
+    ];
+    cells.map(|text| cell(&text)).join(",")
+}
+
+fn text(value: Option<&impl ToString>) -> String {
+    value.map(ToString::to_string).unwrap_or_default()
+}
+
+fn cell(text: &str) -> String {
+    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        "'"
+    } else {
+        ""
+    };
+    if guard.is_empty() && !text.contains(['"', ',', '\n', '\r']) {
+        return text.to_owned();
+    }
+    format!("\"{guard}{}\"", text.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::{Client, Entry, Event, Hash, Outcome};
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_and_no_formula() {
+        assert_eq!(cell("plain"), "plain");
+        assert_eq!(cell("a,\"b\"\n"), "\"a,\"\"b\"\"\n\"");
+        assert_eq!(cell("=HYPERLINK(1)"), "\"'=HYPERLINK(1)\"");
+        let client = Client {
+            name: Some("@evil,\"".to_owned()),
+            ..Client::default()
+        };
+        let entry = Entry::new(Event::Call, Outcome::Ok).client(&client);
+        let time = "2026-11-23T14:03:00Z".parse().unwrap();
+        let line = line(&Record::new(&entry, 7, time, 1000, Hash::START));
+        assert_eq!(
+            line,
+            "7,2026-11-23T14:03:00.000000Z,call,,,,,\"'@evil,\"\"\",,,,1000,,,,ok,,,,,{}"
+        );
+    }
+}

@@ -1,0 +1,166 @@
+//! `mcpwrap log export`: records in the forms that other programs read.
+//!
+//! OpenTelemetry records go to a collector on this machine, or to stdout with no `--endpoint`. What
+//! leaves the machine is the collector's business: it has TLS and the keys for that.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use super::{Context, Select, print, read, tell_skipped};
+use crate::audit::Record;
+use crate::audit::export::{csv, ocsf, otlp};
+use crate::audit::forward::hostname;
+use crate::error::{Code, Error, Result};
+
+/// How many records one request has.
+const BATCH_RECORDS: usize = 512;
+/// How long a collector may take for one.
+const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    select: Select,
+    /// The form
+    #[arg(long, value_enum)]
+    format: Format,
+    /// The OpenTelemetry collector on this machine, as `http://127.0.0.1:4318`
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// The records as they stand in the log
+    Jsonl,
+    /// A table for spreadsheets
+    Csv,
+    /// Open Cybersecurity Schema Framework 1.5.0, one event a line
+    Ocsf,
+    /// OpenTelemetry logs, OTLP as JSON
+    Otlp,
+}
+
+pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    if args.endpoint.is_some() && args.format != Format::Otlp {
+        return Err(Error::new(
+            Code::Usage,
+            "`--endpoint` goes with `--format otlp` only",
+        ));
+    }
+    let target = args.endpoint.as_deref().map(Collector::new).transpose()?;
+    let host = hostname();
+    let mut out = print::Output::new();
+    let mut batch = Vec::new();
+    let mut problem = None;
+    if args.format == Format::Csv {
+        // A reader that is gone shows at the first record.
+        let _gone = out.line(&csv::heading());
+    }
+    let skipped = read(&args.select.filter(), cx, |line, record| {
+        match args.format {
+            Format::Jsonl => out.bytes(line),
+            Format::Csv => out.line(&csv::line(&record)),
+            Format::Ocsf => {
+                out.line(&ocsf::event(&record, &String::from_utf8_lossy(line), &host).to_string())
+            }
+            Format::Otlp => {
+                batch.push((record, String::from_utf8_lossy(line).into_owned()));
+                if batch.len() < BATCH_RECORDS {
+                    return ControlFlow::Continue(());
+                }
+                send(target.as_ref(), &mut batch, &mut out, &mut problem)
+            }
+        }
+    })?;
+    if problem.is_none() && !batch.is_empty() {
+        let _gone = send(target.as_ref(), &mut batch, &mut out, &mut problem);
+    }
+    out.end();
+    match problem {
+        Some(error) => Err(error),
+        None => Ok(tell_skipped(&skipped)),
+    }
+}
+
+fn send(
+    target: Option<&Collector>,
+    batch: &mut Vec<(Record, String)>,
+    out: &mut print::Output,
+    problem: &mut Option<Error>,
+) -> ControlFlow<()> {
+    let body = otlp::request(batch).to_string();
+    batch.clear();
+    let Some(target) = target else {
+        return out.line(&body);
+    };
+    match target.post(&body) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            *problem = Some(error);
+            ControlFlow::Break(())
+        }
+    }
+}
+
+/// Where requests go.
+struct Collector {
+    url: String,
+    agent: ureq::Agent,
+}
+
+impl Collector {
+    fn new(endpoint: &str) -> Result<Self> {
+        let refused = |cause: &str| {
+            Error::new(Code::Usage, "the endpoint is not used")
+                .cause(cause)
+                .hint("run an OpenTelemetry collector on this machine: `--endpoint http://127.0.0.1:4318`")
+        };
+        let uri: ureq::http::Uri = endpoint.parse().map_err(|_| refused("it is not a URL"))?;
+        if uri.scheme_str() != Some("http") {
+            return Err(refused("it does not start with `http://`"));
+        }
+        let host = uri.host().unwrap_or_default();
+        if !matches!(host, "127.0.0.1" | "localhost" | "[::1]") {
+            return Err(refused(
+                "it is another machine, and the log would travel unencrypted",
+            ));
+        }
+        // The address itself: a name would have to be looked up.
+        let host = if host == "localhost" {
+            "127.0.0.1"
+        } else {
+            host
+        };
+        let port = uri.port_u16().unwrap_or(4318);
+        let path = match uri.path() {
+            "" | "/" => "/v1/logs",
+            path => path,
+        };
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(REQUEST_LIMIT))
+            .proxy(None)
+            .max_redirects(0)
+            .build();
+        Ok(Self {
+            url: format!("http://{host}:{port}{path}"),
+            agent: config.new_agent(),
+        })
+    }
+
+    fn post(&self, body: &str) -> Result<()> {
+        let sent = self
+            .agent
+            .post(&self.url)
+            .header("content-type", "application/json")
+            .send(body);
+        sent.map(drop).map_err(|error| {
+            Error::new(
+                Code::ExportFailed,
+                format!("records were not taken by `{}`", self.url),
+            )
+            .cause(error)
+            .hint("start the collector, then run the same `mcpwrap log export` again")
+        })
+    }
+}
