@@ -28,7 +28,14 @@ fn it_speaks_both_eras_and_never_mixes_them() {
     let mut run = test.bare(&[]);
     let answer = run.request("server/discover", &json!({}));
     assert_eq!(answer["result"]["supportedVersions"][0], "2026-07-28");
-    assert_eq!(run.initialize()["error"]["code"], -32601);
+    assert_eq!(
+        run.request("tools/list", &json!({}))["error"]["code"],
+        -32602
+    );
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
+    let answer = run.request("tools/list", &json!({"_meta": meta}));
+    assert_eq!(answer["result"]["resultType"], "complete");
+    assert_eq!(run.initialize()["error"]["code"], -32022);
     assert_eq!(run.finish().code, 0);
 }
 
@@ -67,7 +74,7 @@ fn it_ends_as_it_is_told() {
     assert_eq!(test.bare(&["exit=7"]).end().code, 7);
     assert_eq!(test.bare(&["die=9"]).end().signal, Some(9));
     assert_eq!(test.bare(&["die=PIPE"]).end().signal, Some(13));
-    assert_eq!(test.bare(&["exit-at-eof=3"]).finish().code, 3);
+    assert_eq!(test.bare(&["at-eof=exit=3"]).finish().code, 3);
     let run = test.bare(&["ignore=term,eof"]);
     run.server(1);
     run.signal(Signal::SIGTERM);

@@ -14,10 +14,17 @@ mod harness;
 
 mod docs;
 mod edit;
+mod env;
 mod fake;
+mod faults;
 mod grant;
 mod help;
+mod launch;
 mod mask;
 mod messages;
 mod policy;
+mod process;
+mod refusals;
+mod streams;
 mod tidy;
+mod transparent;

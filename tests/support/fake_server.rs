@@ -22,6 +22,7 @@ mod tools;
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
@@ -32,10 +33,8 @@ use serde_json::{Value, json};
 struct Session {
     /// Which eras are spoken; empty is both.
     era: String,
-    ignore_eof: bool,
     mute: bool,
     early_notice: bool,
-    exit_at_eof: i32,
     crash_after: Option<u32>,
     instructions: Option<String>,
 }
@@ -48,11 +47,13 @@ fn main() {
     }
     eprintln!("fake-server: ready {}", std::process::id());
     serve(&session);
-    if session.ignore_eof {
-        linger();
-    }
-    std::process::exit(session.exit_at_eof);
+    let ending = ENDING.lock().unwrap().clone();
+    let (name, value) = ending.split_once('=').unwrap_or((&ending, ""));
+    act(&mut session, name, value);
 }
+
+/// The act that follows the end of stdin; a tool may change it during the session.
+static ENDING: Mutex<String> = Mutex::new(String::new());
 
 /// Does what one argument says.
 fn act(session: &mut Session, name: &str, value: &str) {
@@ -68,12 +69,14 @@ fn act(session: &mut Session, name: &str, value: &str) {
         // How it ends.
         "exit" => std::process::exit(value.parse().unwrap()),
         "die" => die(value),
-        "exit-at-eof" => session.exit_at_eof = value.parse().unwrap(),
+        "at-eof" => value.clone_into(&mut ENDING.lock().unwrap()),
         "crash-after" => session.crash_after = Some(value.parse().unwrap()),
         // How it does not end.
         "ignore" => {
             let (eof, signals): (Vec<_>, Vec<_>) = value.split(',').partition(|n| *n == "eof");
-            session.ignore_eof |= !eof.is_empty();
+            if !eof.is_empty() {
+                act(session, "at-eof", "stay");
+            }
             block(&signals);
         }
         "never-read" => {
@@ -88,6 +91,7 @@ fn act(session: &mut Session, name: &str, value: &str) {
             drop(spawn(&["ignore=term,int,hup,quit", "stay"]));
             std::process::exit(0);
         }
+        "chain-start" => drop(spawn(&[&format!("chain={value}")])),
         "chain" => chain(value.parse().unwrap()),
         "stay" => linger(),
         // How it speaks.
@@ -139,6 +143,11 @@ fn serve(session: &Session) {
             Ok(result) => reply["result"] = result,
             Err((code, text)) => reply["error"] = json!({"code": code, "message": text}),
         }
+        if era == "modern" && reply["result"].is_object() {
+            reply["result"]["resultType"] = json!("complete");
+            reply["result"]["ttlMs"] = json!(0);
+            reply["result"]["cacheScope"] = json!("private");
+        }
         say(&reply);
     }
 }
@@ -153,8 +162,15 @@ fn answer(session: &Session, era: &mut String, method: &str, message: &Value) ->
         "tools": {"listChanged": true}, "resources": {"subscribe": true, "listChanged": true},
         "logging": {},
     });
+    let version = &params["_meta"]["io.modelcontextprotocol/protocolVersion"];
+    if era.is_empty() && version == "2026-07-28" {
+        "modern".clone_into(era);
+    }
+    if era == "modern" && method != "initialize" && version != "2026-07-28" {
+        return Err((-32602, "no version of the protocol in `_meta`".to_owned()));
+    }
     match method {
-        "initialize" if era == "modern" => unknown(),
+        "initialize" if era == "modern" => Err((-32022, "this is a modern server".to_owned())),
         "initialize" => {
             "legacy".clone_into(era);
             let mut result = json!({"protocolVersion": params["protocolVersion"],

@@ -46,6 +46,7 @@ pub(crate) fn call(params: &Value) -> Result<Value, (i64, String)> {
     let text = |name: &str| given[name].as_str().unwrap_or_default().to_owned();
     let answer = match params["name"].as_str().unwrap_or_default() {
         "echo" => text("text"),
+        "fill" => "x".repeat(usize::try_from(given["bytes"].as_u64().unwrap()).unwrap()),
         "env" => environment(),
         "peek" => backwards(variable(&text("name"))?),
         "facts" => facts().to_string(),

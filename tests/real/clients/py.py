@@ -28,32 +28,25 @@ def failure(error):
     return {"message": [failure(e) for e in getattr(error, "exceptions", [])] or repr(error)}
 
 
-class Old:
-    """`ClientSession`, which both majors have."""
-
-    def __init__(self, session):
-        self.session = session
-
-    async def do(self, method, params):
-        session = self.session
-        match method:
-            case "tools/list":
-                return await session.list_tools()
-            case "tools/call":
-                return await session.call_tool(params["name"], params.get("arguments"))
-            case "resources/list":
-                return await session.list_resources()
-            case "resources/templates/list":
-                return await session.list_resource_templates()
-            case "resources/read":
-                return await session.read_resource(params["uri"])
-            case "prompts/list":
-                return await session.list_prompts()
-            case "prompts/get":
-                return await session.get_prompt(params["name"], params.get("arguments"))
-            case "ping":
-                return await session.send_ping()
-        raise ValueError(method)
+async def do(session, method, params):
+    match method:
+        case "tools/list":
+            return await session.list_tools()
+        case "tools/call":
+            return await session.call_tool(params["name"], params.get("arguments"))
+        case "resources/list":
+            return await session.list_resources()
+        case "resources/templates/list":
+            return await session.list_resource_templates()
+        case "resources/read":
+            return await session.read_resource(params["uri"])
+        case "prompts/list":
+            return await session.list_prompts()
+        case "prompts/get":
+            return await session.get_prompt(params["name"], params.get("arguments"))
+        case "ping":
+            return await session.send_ping()
+    raise ValueError(method)
 
 
 async def connect(stack, kind, server, errlog, seen):
@@ -69,7 +62,7 @@ async def connect(stack, kind, server, errlog, seen):
     await stack.enter_async_context(client)
     seen["server"] = {
         "protocol": client.protocol_version,
-        "info": plain(client.server_info),
+        "info": client.server_info and plain(client.server_info),
         "capabilities": plain(client.server_capabilities),
         "instructions": client.instructions,
     }
@@ -80,14 +73,14 @@ async def main(kind, plan):
     seen = {"steps": []}
     known = ("command", "args", "env", "cwd")
     server = StdioServerParameters(**{name: plan[name] for name in known if name in plan})
-    with tempfile.TemporaryFile("w+") as errlog:
+    with tempfile.TemporaryFile("w+", errors="backslashreplace") as errlog:
         try:
             async with AsyncExitStack() as stack:
-                session = Old(await connect(stack, kind, server, errlog, seen))
+                session = await connect(stack, kind, server, errlog, seen)
                 for step in plan["steps"]:
                     method, params = step if isinstance(step, list) else (step, {})
                     try:
-                        result = plain(await session.do(method, params))
+                        result = plain(await do(session, method, params))
                         seen["steps"].append({"method": method, "result": result})
                     except Exception as error:
                         seen["steps"].append({"method": method, "error": failure(error)})

@@ -7,6 +7,9 @@
 
 import { createRequire } from "node:module";
 
+// What the SDK says to the console is not what the client saw.
+console.log = console.info = console.debug = console.error;
+
 const [modules, kind, text] = process.argv.slice(2);
 const plan = JSON.parse(text);
 const load = createRequire(`${modules}/x.js`);
@@ -63,5 +66,4 @@ try {
 }
 await client.close();
 seen.close ??= await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, 5000))]);
-console.log(JSON.stringify(seen));
-process.exit(0);
+process.stdout.write(JSON.stringify(seen), () => process.exit(0));

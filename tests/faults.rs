@@ -1,0 +1,247 @@
+//! Things that break: each has its message, and nothing starts that was not written down.
+
+use std::io::Write as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use crate::harness::{TOKEN, Test, process, slot};
+
+pub(crate) fn chmod(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+pub(crate) fn granted() -> Test {
+    let test = Test::new();
+    test.secret("test/token", TOKEN);
+    test.serve("fake", &[], &slot("TOKEN", "test/token"));
+    test
+}
+
+#[test]
+fn no_record_no_launch() {
+    type Break = fn(&Path);
+    let breaks: &[(&str, Break)] = &[
+        ("a full disk", |audit| {
+            for entry in std::fs::read_dir(audit).unwrap().map(Result::unwrap) {
+                std::fs::remove_file(entry.path()).unwrap();
+                symlink("/dev/full", entry.path()).unwrap();
+            }
+        }),
+        ("a file where the directory belongs", |audit| {
+            std::fs::remove_dir_all(audit).unwrap();
+            std::fs::write(audit, "").unwrap();
+        }),
+        ("a directory that others can write", |audit| {
+            chmod(audit, 0o777);
+        }),
+        ("a FIFO in the place of the log", |audit| {
+            for entry in std::fs::read_dir(audit).unwrap().map(Result::unwrap) {
+                std::fs::remove_file(entry.path()).unwrap();
+                nix::unistd::mkfifo(&entry.path(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+            }
+        }),
+    ];
+    for (name, broken) in breaks {
+        let test = granted();
+        let audit = test.root().join("state/audit");
+        broken(&audit);
+        let ended = test.run("fake").finish();
+        assert_eq!(ended.code, 125, "{name}: {ended}");
+        assert!(
+            ended.stderr.contains("error[audit-unwritable]"),
+            "{name}: {ended}"
+        );
+        assert!(
+            !ended.stderr.contains("fake-server: ready"),
+            "{name}: {ended}"
+        );
+    }
+}
+
+#[test]
+fn a_deleted_log_directory_is_made_again() {
+    let test = granted();
+    std::fs::remove_dir_all(test.root().join("state/audit")).unwrap();
+    let mut run = test.run("fake");
+    run.initialize();
+    assert_eq!(run.finish().code, 0);
+    assert!(test.events().contains(&"launch".to_owned()));
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_a_log_that_can_be_read() {
+    let test = granted();
+    for moment in 0..12 {
+        let mut run = test.run("fake");
+        match moment % 4 {
+            0 => {}
+            1 => {
+                run.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}}));
+            }
+            2 => drop(run.server(1)),
+            _ => drop(run.initialize()),
+        }
+        run.signal(Signal::SIGKILL);
+        drop(run);
+        assert!(process::wait_for_none(&test.dir, std::time::Duration::from_secs(5)).is_empty());
+    }
+    let mut run = test.run("fake");
+    run.initialize();
+    run.finish();
+    let verified = test.cli(&["log", "verify"]);
+    assert_eq!(verified.code, 0, "{verified}");
+}
+
+#[test]
+fn every_launch_is_written_down_before_it_happens() {
+    let test = granted();
+    let mut run = test.run("fake");
+    run.server(1);
+    let events = test.events();
+    assert!(events.contains(&"launch".to_owned()) && events.contains(&"inject".to_owned()));
+    run.initialize();
+    run.finish();
+    assert_eq!(test.events().last().unwrap(), "exit");
+}
+
+#[test]
+fn twenty_launches_at_once_are_all_written_down_and_none_is_torn() {
+    let test = granted();
+    let mut runs: Vec<_> = (0..20).map(|_| test.run("fake")).collect();
+    for run in &mut runs {
+        run.initialize();
+    }
+    for run in runs {
+        assert_eq!(run.finish().code, 0);
+    }
+    let launches = test
+        .events()
+        .iter()
+        .filter(|event| *event == "launch")
+        .count();
+    assert_eq!(launches, 20);
+    assert_eq!(test.cli(&["log", "verify"]).code, 0);
+}
+
+#[test]
+fn a_hostile_name_cannot_write_into_the_log() {
+    let test = granted();
+    let name = "x\n{\"event\":\"grant\"}\u{1b}[31m";
+    let ended = test.run(name).finish();
+    assert_eq!(ended.code, 125, "{ended}");
+    assert!(ended.stderr.contains("error[name-invalid]"), "{ended}");
+    let mut run = test.run("fake");
+    let client = json!({"name": name, "version": name});
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
+    run.request("initialize", &params);
+    run.finish();
+    for record in test.audit() {
+        assert_ne!(record["event"], "\u{1b}[31m");
+    }
+    assert_eq!(test.cli(&["log", "verify"]).code, 0);
+    let shown = test.cli(&["log"]);
+    assert!(!shown.text().contains('\u{1b}'), "{shown}");
+}
+
+#[test]
+fn a_home_that_cannot_be_used_is_named() {
+    let test = Test::new();
+    test.unset("MCPWRAP_HOME");
+    for home in ["", "relative/home"] {
+        test.set("HOME", home);
+        let ended = test.run("fake").finish();
+        assert_eq!(ended.code, 125, "{home}: {ended}");
+        assert!(
+            ended.stderr.contains("error[home-unusable]"),
+            "{home}: {ended}"
+        );
+    }
+}
+
+#[test]
+fn few_descriptors_are_enough() {
+    let test = granted();
+    let mut command = test.command("/bin/sh");
+    command
+        .args(["-c", "ulimit -n 32; exec \"$0\" run fake"])
+        .arg(test.program());
+    let mut run = test.start(&mut command);
+    run.initialize();
+    assert_eq!(run.call("echo", &json!({"text": "here"})), "here");
+    assert_eq!(run.finish().code, 0);
+}
+
+#[test]
+fn a_client_that_closes_our_stdout_ends_the_session() {
+    let test = granted();
+    let mut command = test.command("/bin/sh");
+    // The reader takes one line and goes away; the writer stays.
+    let script = "exec 9>&2; \"$0\" run fake | head -n 1 >&9";
+    command.args(["-c", script]).arg(test.program());
+    let mut run = test.start(&mut command);
+    run.ask("ping", &json!({}));
+    run.ask("ping", &json!({}));
+    for _ in 0..200 {
+        run.send(&json!({"jsonrpc": "2.0", "id": "x", "method": "tools/list"}));
+    }
+    run.end();
+}
+
+#[test]
+fn a_closed_stderr_does_not_stop_a_session() {
+    let test = granted();
+    let mut command = test.command("/bin/sh");
+    command
+        .args(["-c", "exec \"$0\" run fake 2>&-"])
+        .arg(test.program());
+    let mut run = test.start(&mut command);
+    run.initialize();
+    assert_eq!(run.call("echo", &json!({"text": "here"})), "here");
+    assert_eq!(run.finish().code, 0);
+}
+
+#[test]
+fn a_flood_on_stderr_does_not_stop_the_session() {
+    let test = granted();
+    let mut run = test.run("fake");
+    run.initialize();
+    for _ in 0..20 {
+        run.call("do", &json!({"act": "err-fill=1000000"}));
+    }
+    assert_eq!(run.call("echo", &json!({"text": "here"})), "here");
+    let ended = run.finish();
+    assert!(ended.stderr_bytes.len() >= 20_000_000);
+}
+
+#[test]
+fn a_client_that_does_not_read_costs_no_memory() {
+    let test = granted();
+    let mut command = test.command(test.program());
+    let mut child = command
+        .args(["run", "fake"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let fill = json!({"name": "fill", "arguments": {"bytes": 64 << 20}});
+    let line = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": fill});
+    writeln!(stdin, "{line}").unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    // The first bytes of the answer are on their way; nobody takes the rest.
+    let mut stdout = child.stdout.take().unwrap();
+    std::io::Read::read_exact(&mut stdout, &mut [0; 1024]).unwrap();
+    let text = std::fs::read_to_string(status).unwrap();
+    let peak = text
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(kib < 32 * 1024, "{kib} KiB for a line of 64 MiB");
+    drop((stdin, stdout));
+    child.wait().unwrap();
+}

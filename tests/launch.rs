@@ -1,0 +1,150 @@
+//! The start of a server: what it begins with, and each way in which it does not begin.
+
+use serde_json::json;
+
+use crate::harness::Test;
+use crate::process::started;
+
+#[test]
+fn the_server_has_its_own_session_and_group() {
+    let test = Test::new();
+    let (mut run, server) = started(&test, &[]);
+    let facts = run.facts();
+    assert_eq!(
+        (&facts["session"], &facts["group"]),
+        (&json!(server.as_raw()), &facts["session"])
+    );
+    run.finish();
+}
+
+#[test]
+fn the_server_inherits_no_descriptors_and_no_signal_state() {
+    let test = Test::new();
+    test.init();
+    let script = "exec 3</dev/null 7>/dev/null 99</etc/passwd; trap '' TERM INT PIPE CHLD USR1
+        exec \"$0\" run fake";
+    // `grep` and `ls` show what was inherited as it is; a Rust program resets SIGPIPE at start.
+    let show = "grep -E 'Sig(Blk|Ign)' /proc/self/status >&2; ls /proc/self/fd >&2; echo end >&2";
+    test.policy("fake", &["/bin/sh", "-c", show], "");
+    let mut command = test.command("/bin/sh");
+    let run = test.start(command.args(["-c", script]).arg(test.program()));
+    let text = run.heard("end\n");
+    run.finish();
+    assert!(text.contains("SigBlk:\t0000000000000000"), "{text}");
+    assert!(text.contains("SigIgn:\t0000000000000000"), "{text}");
+    // 3 is the directory that `ls` reads.
+    for descriptor in ["7", "99"] {
+        assert!(!text.lines().any(|line| line == descriptor), "{text}");
+    }
+    let listed = text
+        .lines()
+        .filter(|line| line.parse::<u32>().is_ok())
+        .count();
+    assert_eq!(listed, 4, "{text}");
+}
+
+#[test]
+fn the_supervisor_shows_itself_to_no_other_process_of_the_user() {
+    let test = Test::new();
+    let (run, _) = started(&test, &[]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", run.pid())).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    // The files of a process that is not dumpable belong to root.
+    let status = format!("/proc/{}/environ", run.pid());
+    let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(status).unwrap());
+    assert_eq!(owner, 0);
+    run.finish();
+}
+
+#[test]
+fn a_server_that_exits_at_once_is_told_to_the_client() {
+    let test = Test::new();
+    test.serve(
+        "fake",
+        &["err=out of luck", "exit=7"],
+        "session.restart = \"never\"\n",
+    );
+    let mut run = test.run("fake");
+    let answer = run.initialize();
+    assert_eq!(answer["error"]["code"], -32603, "{answer}");
+    assert_eq!(
+        answer["error"]["data"]["mcpwrap"]["code"], "server-exited",
+        "{answer}"
+    );
+    assert_eq!(
+        answer["error"]["data"]["mcpwrap"]["server"], "fake",
+        "{answer}"
+    );
+    run.heard("out of luck");
+    run.finish();
+}
+
+#[test]
+fn each_way_in_which_a_program_does_not_start_has_its_message() {
+    let test = Test::new();
+    let file = |name: &str, text: &[u8], mode: u32| {
+        let path = test.dir.join(name);
+        std::fs::write(&path, text).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&path, mode).unwrap();
+        path.display().to_string()
+    };
+    let absent = test.dir.join("absent").display().to_string();
+    let cases = [
+        (absent, 127, "program-not-found"),
+        (
+            "no-such-program-anywhere".to_owned(),
+            127,
+            "program-not-found",
+        ),
+        (
+            file("plain", b"#!/bin/sh\n", 0o600),
+            126,
+            "program-not-executable",
+        ),
+        (
+            test.dir.display().to_string(),
+            126,
+            "program-not-executable",
+        ),
+        (
+            file("lost", b"#!/no/such/interpreter\n", 0o700),
+            127,
+            "program-not-found",
+        ),
+        (
+            file("garbage", b"\x7fELF garbage", 0o700),
+            126,
+            "program-not-executable",
+        ),
+    ];
+    for (program, code, name) in cases {
+        test.policy("fake", &[&program], "");
+        let ended = test.run("fake").finish();
+        assert_eq!(ended.code, code, "{program}\n{ended}");
+        assert!(
+            ended.stderr.contains(&format!("error[{name}]")),
+            "{program}\n{ended}"
+        );
+        let mut run = test.run("fake");
+        let answer = run.initialize();
+        assert_eq!(
+            answer["error"]["data"]["mcpwrap"]["code"], name,
+            "{program}\n{answer}"
+        );
+        run.finish();
+    }
+}
+
+#[test]
+fn a_working_directory_that_is_gone_is_named() {
+    let test = Test::new();
+    test.serve("fake", &[], "cwd = \"/no/such/directory\"\n");
+    let ended = test.run("fake").finish();
+    assert_eq!(ended.code, 125, "{ended}");
+    assert!(ended.stderr.contains("/no/such/directory"), "{ended}");
+}

@@ -1,0 +1,287 @@
+//! Processes: the server gets a clean start, and nothing of it outlives its session. The builder
+//! checks after each of these tests that no process is left; here are the ways to leave one.
+
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use serde_json::json;
+
+use crate::harness::{Run, TOKEN, Test, fake_server, process, slot};
+
+/// Real clients kill mcpwrap 0.5 s after SIGINT and 2 s after the end of stdin; these limits are
+/// longer, because a test machine may be busy, and far shorter than a server that stays for ever.
+const AFTER_SIGNAL: Duration = Duration::from_secs(2);
+const AFTER_EOF: Duration = Duration::from_secs(5);
+
+/// A server that ignores everything that can be ignored, and has processes that do the same.
+const STUBBORN: &[&str] = &["ignore=term,int,hup,quit,eof", "child"];
+
+pub(crate) fn started<'a>(test: &'a Test, acts: &[&str]) -> (Run<'a>, Pid) {
+    test.secret("test/token", TOKEN);
+    test.serve("fake", acts, &slot("TOKEN", "test/token"));
+    let mut run = test.run("fake");
+    run.initialize();
+    let server = run.server(1);
+    (run, server)
+}
+
+/// The processes of the test below `mcpwrap run`, by what `/proc` says.
+fn children(of: Pid) -> Vec<Pid> {
+    let path = format!("/proc/{of}/task/{of}/children");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace()
+        .map(|pid| Pid::from_raw(pid.parse().unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_stubborn_server_is_gone_soon_after_a_signal() {
+    for signal in [
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+    ] {
+        let test = Test::new();
+        let (run, server) = started(&test, STUBBORN);
+        run.signal(signal);
+        let ended = run.end_within(AFTER_SIGNAL);
+        assert!(!process::alive(server), "{signal}");
+        assert!(
+            ended.code == 137 || ended.code == 128 + signal as i32,
+            "{signal}: {ended}"
+        );
+        assert!(process::of_test(&test.dir).is_empty(), "{signal}");
+    }
+}
+
+#[test]
+fn a_stubborn_server_is_gone_soon_after_the_end_of_stdin() {
+    let test = Test::new();
+    let (mut run, server) = started(&test, STUBBORN);
+    run.close();
+    let ended = run.end_within(AFTER_EOF);
+    assert_eq!(ended.code, 137, "{ended}");
+    assert!(!process::alive(server));
+}
+
+#[test]
+fn a_server_in_the_middle_of_a_call_is_ended_with_the_session() {
+    let test = Test::new();
+    let (mut run, _) = started(&test, &["ignore=term"]);
+    run.ask(
+        "tools/call",
+        &json!({"name": "wait", "arguments": {"ms": 60_000}}),
+    );
+    run.close();
+    run.end_within(AFTER_EOF);
+}
+
+#[test]
+fn a_server_that_never_reads_does_not_hold_the_client() {
+    let test = Test::new();
+    test.serve("fake", &["never-read"], "");
+    let mut run = test.run("fake");
+    run.server(1);
+    run.send_raw(&vec![b'x'; 32 * 1024]);
+    run.close();
+    run.end_within(AFTER_EOF);
+}
+
+#[test]
+fn a_daemon_that_left_its_session_is_ended_too() {
+    let test = Test::new();
+    let (run, _) = started(&test, &["daemon", "child"]);
+    run.finish();
+    assert!(process::of_test(&test.dir).is_empty());
+}
+
+#[test]
+fn a_process_that_forks_on_and_on_is_ended_too() {
+    let test = Test::new();
+    let (mut run, _) = started(&test, &[]);
+    run.call("do", &json!({"act": "chain-start=400"}));
+    run.finish();
+    assert!(process::of_test(&test.dir).is_empty());
+}
+
+#[test]
+fn nothing_survives_the_sigkill_of_the_supervisor() {
+    for acts in [&[][..], STUBBORN, &["daemon", "ignore=term,int,hup,eof"]] {
+        let test = Test::new();
+        let (run, server) = started(&test, acts);
+        run.signal(Signal::SIGKILL);
+        process::wait_for_end(server, AFTER_SIGNAL);
+        let left = process::wait_for_none(&test.dir, AFTER_SIGNAL);
+        assert!(left.is_empty(), "{acts:?}: {left:#?}");
+    }
+}
+
+#[test]
+fn nothing_survives_behind_a_shell_that_ignores_everything() {
+    let test = Test::new();
+    test.init();
+    let server = fake_server().display().to_string();
+    let script = "trap '' TERM INT HUP; sh -c \"trap '' TERM INT HUP; $0 $*; :\"; :";
+    let command = [
+        "/bin/sh",
+        "-c",
+        script,
+        &server,
+        "ignore=term,int,hup,eof",
+        "child",
+    ];
+    test.policy("fake", &command, "");
+    for end in ["kill", "eof", "term"] {
+        let mut run = test.run("fake");
+        run.initialize();
+        let server = run.server(1);
+        match end {
+            "kill" => run.signal(Signal::SIGKILL),
+            "term" => run.signal(Signal::SIGTERM),
+            _ => run.close(),
+        }
+        process::wait_for_end(server, AFTER_EOF);
+        let left = process::wait_for_none(&test.dir, AFTER_SIGNAL);
+        assert!(left.is_empty(), "{end}: {left:#?}");
+    }
+}
+
+#[test]
+fn the_session_ends_when_its_guard_is_killed() {
+    let test = Test::new();
+    let (run, server) = started(&test, STUBBORN);
+    let guards: Vec<_> = process::of_test(&test.dir)
+        .into_iter()
+        .map(|(pid, _)| pid)
+        .collect();
+    let is_guard = |pid: &Pid| {
+        let exe = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        *pid != run.pid() && exe.ends_with("mcpwrap")
+    };
+    for guard in guards.iter().filter(|pid| is_guard(pid)) {
+        kill(*guard, Signal::SIGKILL).unwrap();
+        process::wait_for_end(server, AFTER_EOF);
+    }
+    run.finish();
+}
+
+#[test]
+fn a_client_that_kills_the_process_group_leaves_nothing() {
+    let test = Test::new();
+    test.serve("fake", STUBBORN, "");
+    let mut command = test.command(test.program());
+    command.args(["run", "fake"]);
+    let mut run = test.start(std::os::unix::process::CommandExt::process_group(
+        &mut command,
+        0,
+    ));
+    run.initialize();
+    killpg(run.pid(), Signal::SIGTERM).unwrap();
+    run.end_within(AFTER_SIGNAL);
+    assert!(process::of_test(&test.dir).is_empty());
+}
+
+#[test]
+fn interrupt_and_terminate_after_it_end_one_session_once() {
+    let test = Test::new();
+    let (run, _) = started(&test, STUBBORN);
+    run.signal(Signal::SIGINT);
+    run.signal(Signal::SIGTERM);
+    run.signal(Signal::SIGINT);
+    run.end_within(AFTER_SIGNAL);
+    let exits = test
+        .events()
+        .into_iter()
+        .filter(|event| event == "exit")
+        .count();
+    assert_eq!(exits, 1);
+}
+
+/// The shortest way of all clients: interrupt, 0.1 s, terminate, 0.4 s, kill. The times are the
+/// client's, nothing is waited for with them.
+#[test]
+fn a_client_that_kills_after_half_a_second_leaves_nothing() {
+    let test = Test::new();
+    let (run, server) = started(&test, STUBBORN);
+    for (signal, pause) in [
+        (Signal::SIGINT, 100),
+        (Signal::SIGTERM, 400),
+        (Signal::SIGKILL, 0),
+    ] {
+        kill(run.pid(), signal).ok();
+        std::thread::sleep(Duration::from_millis(pause));
+    }
+    process::wait_for_end(server, AFTER_SIGNAL);
+    drop(run);
+    let left = process::wait_for_none(&test.dir, AFTER_SIGNAL);
+    assert!(left.is_empty(), "{left:#?}");
+}
+
+#[test]
+fn a_signal_reaches_the_server_as_it_is() {
+    let test = Test::new();
+    test.init();
+    let script = "trap 'echo got usr1 >&2' USR1; trap 'echo got term >&2; exit 9' TERM
+        echo up >&2; while :; do read line || exit 0; done";
+    test.policy("fake", &["/bin/sh", "-c", script], "");
+    let run = test.run("fake");
+    run.heard("up\n");
+    run.signal(Signal::SIGTERM);
+    run.heard("got term");
+    assert_eq!(run.end().code, 9);
+}
+
+#[test]
+fn zombies_of_the_server_are_reaped() {
+    let test = Test::new();
+    let (mut run, server) = started(&test, &[]);
+    for _ in 0..20 {
+        run.call("do", &json!({"act": "daemon"}));
+    }
+    let pid = run.pid();
+    let zombies = |pid: Pid| {
+        let all = children(pid).into_iter();
+        all.filter(|child| *child != server && !process::alive(*child))
+            .count()
+    };
+    assert!(zombies(pid) < 3, "{:?}", children(pid));
+    run.finish();
+}
+
+#[test]
+fn a_client_that_goes_before_its_first_byte_starts_nothing_for_long() {
+    let test = Test::new();
+    test.serve("fake", &["ignore=term,eof"], "");
+    let run = test.run("fake");
+    let ended = run.finish();
+    assert!([0, 125, 137, 143].contains(&ended.code), "{ended}");
+    assert!(process::of_test(&test.dir).is_empty());
+}
+
+#[test]
+fn a_stopped_supervisor_does_not_save_its_server_from_revoke() {
+    let test = Test::new();
+    let (run, server) = started(&test, STUBBORN);
+    run.signal(Signal::SIGSTOP);
+    test.ok(&["revoke", "fake"]);
+    process::wait_for_end(server, AFTER_SIGNAL);
+    kill(run.pid(), Signal::SIGCONT).ok();
+    drop(run);
+}
+
+#[test]
+fn two_sessions_of_one_server_do_not_touch_each_other() {
+    let test = Test::new();
+    let (one, first) = started(&test, &[]);
+    let mut two = test.run("fake");
+    two.initialize();
+    let second = two.server(1);
+    assert_ne!(first, second);
+    assert_eq!(one.finish().code, 0);
+    assert!(process::alive(second));
+    assert_eq!(two.call("echo", &json!({"text": "here"})), "here");
+    assert_eq!(two.facts()["pid"], second.as_raw());
+    assert_eq!(two.finish().code, 0);
+}

@@ -1,0 +1,207 @@
+//! Real clients with real servers, bare and through mcpwrap: what the client observes is equal.
+//!
+//! Each pair runs the same plan twice; the drivers in `tests/real/clients` print everything that
+//! the SDK gave them: who the server is, lists, results, errors, notifications, the server's
+//! stderr, the end. The policy injects a secret, so masking is at work in every session.
+
+mod clients;
+mod servers;
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::harness::{TOKEN, Test, skip, slot};
+
+use clients::Client;
+use servers::Server;
+
+/// What `cargo xtask deps` installs.
+fn cache(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join(".cache")
+        .join(path)
+}
+
+/// A test with the six variables that the SDKs give a server, and mcpwrap's files where they are
+/// without any variable of our own.
+fn six_variables() -> Test {
+    let test = Test::new();
+    test.unset("MCPWRAP_HOME");
+    for (name, value) in [("USER", "ana"), ("LOGNAME", "ana"), ("SHELL", "/bin/sh")] {
+        test.set(name, value);
+    }
+    test.set("TERM", "xterm");
+    test
+}
+
+fn check(client: Client, server: &str) {
+    for need in [client.needs(), servers::needs(server)] {
+        if !is_there(need) {
+            return skip(need, "`cargo xtask deps` installs what it needs");
+        }
+    }
+    let test = six_variables();
+    let server = Server::new(&test, server);
+    test.secret("test/token", TOKEN);
+    let command: Vec<_> = server.command.iter().map(String::as_str).collect();
+    let mut rest = slot("TEST_TOKEN", "test/token");
+    if !server.set.is_empty() {
+        rest = format!("[env.set]\n{}\n{rest}", server.set_text());
+    }
+    test.policy(server.name, &command, &rest);
+
+    server.reset(&test);
+    let bare = client.observe(&test, &server, &server.command, &server.set);
+    let program = test.program().display().to_string();
+    let mut wrapped = vec![
+        program,
+        "run".to_owned(),
+        server.name.to_owned(),
+        "--".to_owned(),
+    ];
+    wrapped.extend(server.command.iter().cloned());
+    server.reset(&test);
+    let through = client.observe(&test, &server, &wrapped, &[]);
+    assert!(
+        bare["steps"][0]["result"].is_object(),
+        "the bare session works: {bare:#}"
+    );
+    assert_same(&bare, &through, "");
+}
+
+/// Each client has its own way to end a server, and none of them knows of its children: what the
+/// builder looks for afterwards is that no process is left.
+fn stubborn(client: Client) {
+    if !is_there(client.needs()) {
+        return skip(client.needs(), "`cargo xtask deps` installs what it needs");
+    }
+    let test = six_variables();
+    let mut server = Server::new(&test, "fake");
+    server.command = server.command[..1].to_vec();
+    let acts = ["ignore=term,int,hup,quit,eof", "child", "daemon"];
+    server.command.extend(acts.map(str::to_owned));
+    test.policy(
+        "fake",
+        &server
+            .command
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>(),
+        "",
+    );
+    let program = test.program().display().to_string();
+    let through = client.observe(&test, &server, &[program, "run".into(), "fake".into()], &[]);
+    assert!(through["steps"][0]["result"].is_object(), "{through:#}");
+}
+
+fn is_there(need: &str) -> bool {
+    match need {
+        "npm" => cache("npm/installed-from").exists(),
+        "pypi" => cache("pypi/mcp-2/installed-from").exists(),
+        "rmcp" => cache("rmcp").exists(),
+        _ => true,
+    }
+}
+
+/// Names the first place where two observations differ.
+fn assert_same(bare: &Value, through: &Value, at: &str) {
+    match (bare, through) {
+        (Value::Object(one), Value::Object(two)) => {
+            for name in one.keys().chain(two.keys()) {
+                assert_same(&bare[name], &through[name], &format!("{at}.{name}"));
+            }
+        }
+        (Value::Array(one), Value::Array(two)) => {
+            assert_eq!(
+                one.len(),
+                two.len(),
+                "{at}\nbare: {bare:#}\nthrough: {through:#}"
+            );
+            for (n, (one, two)) in one.iter().zip(two).enumerate() {
+                assert_same(one, two, &format!("{at}[{n}]"));
+            }
+        }
+        _ => assert_eq!(bare, through, "{at}"),
+    }
+}
+
+macro_rules! pairs {
+    ($($client:ident = $kind:expr;)+) => {$(
+        mod $client {
+            use super::{Client, check, stubborn};
+
+            #[test]
+            fn with_everything() { check($kind, "everything"); }
+            #[test]
+            fn with_memory() { check($kind, "memory"); }
+            #[test]
+            fn with_filesystem() { check($kind, "filesystem"); }
+            #[test]
+            fn with_time() { check($kind, "time"); }
+            #[test]
+            fn with_git() { check($kind, "git"); }
+            #[test]
+            fn with_the_fake_server() { check($kind, "fake"); }
+            #[test]
+            fn leaves_nothing_of_a_stubborn_server() { stubborn($kind); }
+        }
+    )+};
+}
+
+pairs! {
+    typescript_1 = Client::TypeScript("ts-1");
+    typescript_2 = Client::TypeScript("ts-2");
+    typescript_2_probing = Client::TypeScript("ts-2-auto");
+    python_1 = Client::Python("py-1");
+    python_2 = Client::Python("py-2");
+    python_2_probing = Client::Python("py-2-auto");
+    rmcp = Client::Rust("rmcp");
+    rmcp_probing = Client::Rust("rmcp-auto");
+    inspector = Client::Inspector;
+}
+
+#[test]
+fn a_real_server_sees_the_same_six_variables() {
+    if !is_there("npm") {
+        return skip("npm", "`cargo xtask deps` installs what it needs");
+    }
+    let test = six_variables();
+    let mut server = Server::new(&test, "everything");
+    server.steps = json!([["tools/call", {"name": "get-env", "arguments": {}}]]);
+    let command: Vec<_> = server.command.iter().map(String::as_str).collect();
+    test.policy("everything", &command, "");
+    let client = Client::TypeScript("ts-1");
+    let bare = client.observe(&test, &server, &server.command, &[]);
+    let program = test.program().display().to_string();
+    let wrapped = [program, "run".to_owned(), "everything".to_owned()];
+    let through = client.observe(&test, &server, &wrapped, &[]);
+    let variables = |seen: &Value| -> Value {
+        let text = seen["steps"][0]["result"]["content"][0]["text"]
+            .as_str()
+            .unwrap();
+        serde_json::from_str(text).unwrap()
+    };
+    assert!(variables(&bare)["HOME"].is_string());
+    assert_same(&variables(&bare), &variables(&through), "environment");
+}
+
+#[test]
+fn a_real_server_has_the_token_and_the_client_sees_its_name() {
+    if !is_there("npm") {
+        return skip("npm", "`cargo xtask deps` installs what it needs");
+    }
+    let test = six_variables();
+    let mut server = Server::new(&test, "everything");
+    server.steps = json!([["tools/call", {"name": "get-env", "arguments": {}}]]);
+    let command: Vec<_> = server.command.iter().map(String::as_str).collect();
+    test.secret("test/token", TOKEN);
+    test.policy("everything", &command, &slot("TEST_TOKEN", "test/token"));
+    let program = test.program().display().to_string();
+    let wrapped = [program, "run".to_owned(), "everything".to_owned()];
+    let seen = Client::TypeScript("ts-2").observe(&test, &server, &wrapped, &[]);
+    let text = seen["steps"][0]["result"]["content"][0]["text"]
+        .as_str()
+        .unwrap();
+    assert!(text.contains("\"TEST_TOKEN\": \"[secret "), "{text}");
+}
