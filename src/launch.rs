@@ -246,7 +246,19 @@ fn started(command: &Command<'_>, program: &Path, mut control: &UnixStream) -> R
     };
     let error = io::Error::from_raw_os_error(failed_start.errno);
     Err(match (failed_start.step, failed_start.errno) {
-        (Step::Directory, _) => failed(command, "its working directory cannot be entered", &error),
+        (Step::Directory, _) => match &command.directory {
+            Some(directory) => {
+                let shown = directory.display();
+                let what = format!("its working directory `{shown}` cannot be entered");
+                failed(command, &what, &error)
+                    .hint("change `cwd` in the policy, then grant it again")
+            }
+            None => failed(
+                command,
+                "the client's working directory cannot be entered",
+                &error,
+            ),
+        },
         (Step::Execute, nix::libc::ENOENT) => Error::new(
             Code::ProgramNotFound,
             format!(

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{TOKEN, Test, process, slot};
 
@@ -117,12 +117,8 @@ fn twenty_launches_at_once_are_all_written_down_and_none_is_torn() {
     for run in runs {
         assert_eq!(run.finish().code, 0);
     }
-    let launches = test
-        .events()
-        .iter()
-        .filter(|event| *event == "launch")
-        .count();
-    assert_eq!(launches, 20);
+    let is_intent = |record: &&Value| record["event"] == "launch" && record["outcome"] == "intent";
+    assert_eq!(test.audit().iter().filter(is_intent).count(), 20);
     assert_eq!(test.cli(&["log", "verify"]).code, 0);
 }
 

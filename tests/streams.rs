@@ -253,8 +253,8 @@ fn arguments_directory_and_umask_are_the_clients() {
     ];
     same(&acts, |run| {
         run.initialize();
-        let facts = run.facts();
-        json!([facts["arguments"], facts["directory"], facts["umask"]])
+        let only = json!({"only": ["arguments", "directory", "umask"]});
+        json!(run.call("facts", &only))
     });
     let test = Test::new();
     test.serve("fake", &acts, "");

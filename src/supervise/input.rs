@@ -44,6 +44,11 @@ pub(super) fn relay(mut stdin: File, shared: &Arc<Shared>) {
             break;
         }
     }
+    // A launch in preparation comes to its own end first: a refusal is told to whoever has no
+    // stdin for us, too, and a server may have something to say to the end of it.
+    if matches!(input.wait_for_gate(&mut stdin), Gate::Closed) {
+        return;
+    }
     shared.tell(Event::ClientGone);
 }
 

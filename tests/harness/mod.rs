@@ -15,7 +15,7 @@ pub(crate) mod terminal;
 use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -69,9 +69,23 @@ impl Test {
         test
     }
 
-    /// Where all of mcpwrap's own files are.
+    /// Where all of mcpwrap's own files are, unless a test takes `MCPWRAP_HOME` away.
     pub(crate) fn root(&self) -> PathBuf {
         self.home.join("mcpwrap")
+    }
+
+    /// The directory of a kind of files: as it is beneath the root, or by the XDG rules.
+    fn own_dir(&self, beneath: &str, xdg: &str) -> PathBuf {
+        let has_root = self
+            .env
+            .borrow()
+            .iter()
+            .any(|(name, _)| name == "MCPWRAP_HOME");
+        if has_root {
+            self.root().join(beneath)
+        } else {
+            self.home.join(xdg)
+        }
     }
 
     /// The program under test.
@@ -114,17 +128,21 @@ impl Test {
     pub(crate) fn secret(&self, name: &str, value: impl AsRef<[u8]>) {
         self.init();
         self.hide(value.as_ref());
-        let ended = self.feed(&["secret", "set", name, "--from-stdin"], value.as_ref());
+        // One end of line is taken off, so that `echo` can be used: the value may end with another.
+        let line = [value.as_ref(), b"\n"].concat();
+        let ended = self.feed(&["secret", "set", name, "--from-stdin"], &line);
         assert_eq!(ended.code, 0, "{ended}");
     }
 
     /// Writes the policy file of a server, as an editor does.
     pub(crate) fn write_policy(&self, server: &str, text: &str) -> PathBuf {
-        let path = self.root().join(format!("policies/{server}.toml"));
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        for dir in [&self.root(), path.parent().unwrap()] {
-            std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).unwrap();
-        }
+        let dir = self.own_dir("policies", ".config/mcpwrap/policies");
+        let path = dir.join(format!("{server}.toml"));
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&dir)
+            .unwrap();
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         path
@@ -212,7 +230,9 @@ impl Test {
 
     /// The records of the audit log, oldest first.
     pub(crate) fn audit(&self) -> Vec<serde_json::Value> {
-        let Ok(entries) = std::fs::read_dir(self.root().join("state/audit")) else {
+        let Ok(entries) =
+            std::fs::read_dir(self.own_dir("state/audit", ".local/state/mcpwrap/audit"))
+        else {
             return Vec::new();
         };
         let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();

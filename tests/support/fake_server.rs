@@ -11,7 +11,6 @@
     clippy::panic,
     clippy::disallowed_methods,
     clippy::exit,
-    clippy::print_stderr,
     clippy::indexing_slicing,
     reason = "a program for tests, which may fail loudly"
 )]
@@ -45,7 +44,7 @@ fn main() {
         let (name, value) = argument.split_once('=').unwrap_or((&argument, ""));
         act(&mut session, name, value);
     }
-    eprintln!("fake-server: ready {}", std::process::id());
+    ready();
     serve(&session);
     let ending = ENDING.lock().unwrap().clone();
     let (name, value) = ending.split_once('=').unwrap_or((&ending, ""));
@@ -54,6 +53,14 @@ fn main() {
 
 /// The act that follows the end of stdin; a tool may change it during the session.
 static ENDING: Mutex<String> = Mutex::new(String::new());
+
+/// In one write, so that who waits for the line has all of it.
+fn ready() {
+    write(
+        2,
+        format!("fake-server: ready {}\n", std::process::id()).as_bytes(),
+    );
+}
 
 /// Does what one argument says.
 fn act(session: &mut Session, name: &str, value: &str) {
@@ -80,7 +87,7 @@ fn act(session: &mut Session, name: &str, value: &str) {
             block(&signals);
         }
         "never-read" => {
-            eprintln!("fake-server: ready {}", std::process::id());
+            ready();
             linger();
         }
         // The processes it leaves: a child, one in its own session, a chain that forks on and on.
@@ -125,7 +132,7 @@ fn serve(session: &Session) {
         };
         let method = message["method"].as_str().unwrap_or_default();
         if session.mute || message["id"].is_null() || method.is_empty() {
-            eprintln!("fake-server: heard {message}");
+            write(2, format!("fake-server: heard {message}\n").as_bytes());
             continue;
         }
         if session.early_notice && calls == 0 && method == "initialize" {
@@ -189,7 +196,7 @@ fn answer(session: &Session, era: &mut String, method: &str, message: &Value) ->
             )
         }
         "ping" | "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" => {
-            eprintln!("fake-server: heard {message}");
+            write(2, format!("fake-server: heard {message}\n").as_bytes());
             Ok(json!({}))
         }
         "tools/list" => Ok(json!({"tools": tools::list()})),

@@ -18,7 +18,7 @@ const TOOLS: &[(&str, &str)] = &[
     ),
     (
         "facts",
-        "what the server sees of itself: ids, directory, arguments, descriptors, signals",
+        "what the server sees of itself, or `only` these fields of it",
     ),
     (
         "leak",
@@ -49,7 +49,16 @@ pub(crate) fn call(params: &Value) -> Result<Value, (i64, String)> {
         "fill" => "x".repeat(usize::try_from(given["bytes"].as_u64().unwrap()).unwrap()),
         "env" => environment(),
         "peek" => backwards(variable(&text("name"))?),
-        "facts" => facts().to_string(),
+        "facts" => match given["only"].as_array() {
+            Some(names) => json!(
+                names
+                    .iter()
+                    .map(|name| facts()[text_of(name)].clone())
+                    .collect::<Vec<_>>()
+            ),
+            None => facts(),
+        }
+        .to_string(),
         "leak" => leak(&variable(&text("name"))?, &text("as"), &text("stream")),
         "say" => {
             let piece = given["piece"]
@@ -85,6 +94,10 @@ pub(crate) fn call(params: &Value) -> Result<Value, (i64, String)> {
 fn variable(name: &str) -> Result<Vec<u8>, (i64, String)> {
     let value = std::env::var_os(name).ok_or((-32602, format!("no variable {name}")))?;
     Ok(value.into_vec())
+}
+
+fn text_of(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
 fn environment() -> String {
