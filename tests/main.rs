@@ -6,7 +6,6 @@
     clippy::disallowed_methods,
     clippy::indexing_slicing,
     clippy::similar_names,
-    dead_code,
     reason = "helpers of tests fail loudly, and they start programs"
 )]
 
