@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod completions;
+pub mod drill;
 mod diagnostics;
 pub mod grant;
 pub mod init;
@@ -11,6 +12,8 @@ pub mod man;
 pub mod pin;
 pub mod policy;
 pub mod print;
+pub mod ps;
+pub mod renew;
 pub mod revoke;
 pub mod run;
 pub mod secret;
@@ -53,6 +56,12 @@ enum Verb {
     Grant(grant::Args),
     /// Withdraw the approval of policies: their servers do not start any more
     Revoke(revoke::Args),
+    /// Show what runs at this moment
+    Ps(ps::Args),
+    /// Put a new server behind the live sessions of a policy
+    Renew(renew::Args),
+    /// Prove on this machine that revoking ends a server
+    Drill(drill::Args),
     /// Set up mcpwrap: choose the store, make its keys
     Init(init::Args),
     /// Show where everything is and whether it works
@@ -124,6 +133,9 @@ fn dispatch(verb: Verb) -> Result<u8> {
         Verb::Policy(args) => policy::run(args),
         Verb::Grant(args) => changing(|cx| grant::run(&args, cx)),
         Verb::Revoke(args) => changing(|cx| revoke::run(&args, cx)),
+        Verb::Ps(args) => ps::run(&args, &Context::new()?),
+        Verb::Renew(args) => renew::run(&args, &Context::new()?),
+        Verb::Drill(args) => drill::run(&args, &Context::new()?),
         Verb::Init(args) => init::run(&args, &Context::new()?),
         Verb::Status(args) => status::run(&args, &Context::new()?),
         Verb::Unlock(args) => unlock::run(&args, &Context::new()?),

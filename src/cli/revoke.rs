@@ -1,6 +1,7 @@
-//! `mcpwrap revoke`: withdraws the approval of policies. The kill switch, so it asks nothing.
+//! `mcpwrap revoke`: withdraws the approval of policies and ends their servers. The kill switch, so
+//! it asks nothing.
 //!
-//! *Always* withdraws first and writes the record afterwards. *Never* needs the store or a readable
+//! *Always* withdraws first, then ends what runs and sees it dead, then writes the record. *Never* needs the store or a readable
 //! policy: a locked keychain must not keep a server running.
 
 use std::collections::BTreeSet;
@@ -9,11 +10,12 @@ use super::{Context, print};
 use crate::audit::{Detail, Entry, Event, Log, Outcome};
 use crate::config::Config;
 use crate::dirs::{self, Dirs};
-use crate::error::Result;
+use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::grant;
 use crate::policy;
 use crate::secret::{SecretName, ServerName};
 use crate::store::{self, Prompt};
+use crate::supervise::running::{self, Manner, Seen};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -31,9 +33,11 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    let running = running::all(&cx.dirs);
     let known: BTreeSet<_> = policy::names(&cx.dirs)
         .into_iter()
         .chain(grant::names(&cx.dirs))
+        .chain(running.iter().map(|one| one.server.clone()))
         .collect();
     let servers = if args.all {
         known.iter().cloned().collect()
@@ -49,20 +53,64 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     }
     if args.dry_run {
         for server in &servers {
-            print::line(&format!("would revoke: {server}"));
+            let count = running.iter().filter(|one| one.server == *server).count();
+            print::line(&format!("would revoke: {server} ({count} running)"));
         }
         return Ok(0);
     }
+    let wanted = running
+        .into_iter()
+        .filter(|one| servers.contains(&one.server));
+    let seen = running::look_all(wanted.collect());
     for server in &servers {
         grant::revoke(&cx.dirs, server, args.reason.as_deref())?;
         print::line(&format!("revoked: {server}"));
     }
+    let survived = end(seen);
     if let Err(error) = record(&cx.dirs, &servers, args.reason.as_deref()) {
         print::error(&error);
         print::warning("the servers are revoked, but the audit log does not say so");
     }
     remind(&cx.dirs, &servers);
-    Ok(0)
+    Ok(if survived { EXIT_NO } else { 0 })
+}
+
+/// Ends what runs and says how; `true` if something survived.
+fn end(seen: Vec<Seen>) -> bool {
+    let mut survived = false;
+    for ended in running::end_all(seen) {
+        let (server, supervisor) = (&ended.running.server, ended.running.pid);
+        let ms = ended.took.as_millis();
+        let what = match (ended.pid, ended.processes) {
+            (Some(pid), count) => format!("pid {pid}, {count} processes"),
+            (None, 0) => "no server ran".to_owned(),
+            (None, count) => format!("{count} processes"),
+        };
+        let how = match ended.manner {
+            Manner::Asked => "ended by its supervisor",
+            Manner::Killed => "killed, because its supervisor did not answer,",
+            Manner::Survived => "STILL RUNNING",
+        };
+        print::line(&format!(
+            "{server} (supervisor {supervisor}): {what}: {how} after {ms} ms"
+        ));
+        if ended.manner == Manner::Survived {
+            survived = true;
+            print::error(
+                &Error::new(
+                    Code::StillRunning,
+                    format!("server `{server}` is revoked, but not all of it is dead"),
+                )
+                .cause(format!(
+                    "a process below pid {supervisor} outlived SIGKILL for 2 s"
+                ))
+                .hint(format!(
+                    "`kill -9 {supervisor}`; if that does not help, it hangs in the kernel"
+                )),
+            );
+        }
+    }
+    survived
 }
 
 fn record(dirs: &Dirs, servers: &[ServerName], reason: Option<&str>) -> Result<()> {

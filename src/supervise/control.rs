@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use super::shared::{Event, Shared};
 use crate::files;
+use crate::secret::ServerName;
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;
@@ -69,15 +70,19 @@ impl Drop for Socket {
     }
 }
 
-/// The name of a supervisor's socket.
-pub fn socket_path(runtime: &Path, pid: u32) -> PathBuf {
-    runtime.join(format!("{pid}.sock"))
+/// A supervisor's socket: its name tells the server and the pid, also when nobody answers.
+fn socket_path(runtime: &Path, server: &ServerName) -> PathBuf {
+    runtime.join(format!("{server}.{}.sock", std::process::id()))
 }
 
 /// Starts to listen. Without a socket the supervisor still works: the files are watched.
-pub(super) fn listen(runtime: &Path, shared: &Arc<Shared>) -> std::io::Result<Socket> {
+pub(super) fn listen(
+    runtime: &Path,
+    server: &ServerName,
+    shared: &Arc<Shared>,
+) -> std::io::Result<Socket> {
     files::ensure_dir(runtime).map_err(|problem| std::io::Error::other(problem.to_string()))?;
-    let path = socket_path(runtime, std::process::id());
+    let path = socket_path(runtime, server);
     // The pid was used before: that supervisor is dead, so its socket is a left-over.
     drop(std::fs::remove_file(&path));
     let listener = UnixListener::bind(&path)?;

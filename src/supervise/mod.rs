@@ -11,6 +11,7 @@ mod generation;
 mod input;
 mod keeper;
 mod output;
+pub mod running;
 mod shared;
 mod shutdown;
 mod utf8;

@@ -107,6 +107,27 @@ fn start_self(arguments: &[&str], input: Stdio) -> io::Result<Child> {
         .spawn()
 }
 
+/// Starts this program with these arguments and nothing but this environment; its stdin and stdout
+/// are pipes to us.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where programs are started"
+)]
+pub fn own(
+    arguments: &[&std::ffi::OsStr],
+    environment: &[(&str, &std::ffi::OsStr)],
+) -> io::Result<Child> {
+    Command::new(own_program()?)
+        .arg0("mcpwrap")
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+}
+
 /// This program's file. On Linux the one that runs, also after an upgrade replaced the path.
 fn own_program() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") && Path::new("/proc/self/exe").exists() {

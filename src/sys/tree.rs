@@ -245,6 +245,19 @@ pub fn kill_foreign(root: Pid, start: u64, limit: Duration) -> bool {
     }
 }
 
+/// Waits until all of these are dead (or only zombies), up to the limit. Returns whether they are.
+pub fn all_gone(pids: &[Pid], limit: Duration) -> bool {
+    let deadline = Instant::now() + limit;
+    let alive = |pid: &Pid| start_time(*pid).is_some() && !is_zombie(*pid);
+    while pids.iter().any(alive) {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    true
+}
+
 /// Whether a process has ended and only waits for its parent to notice.
 pub fn is_zombie(pid: Pid) -> bool {
     #[cfg(target_os = "linux")]

@@ -6,7 +6,8 @@ use nix::unistd::Pid;
 use serde_json::json;
 
 use super::{
-    CRASH_WINDOW, CRASHES_MAX, Candidate, FIRST_WORD_LIMIT, Keeper, OUTPUT_PATIENCE, SETTLE,
+    ABORT_AFTER, CRASH_WINDOW, CRASHES_MAX, Candidate, FIRST_WORD_LIMIT, Keeper, OUTPUT_PATIENCE,
+    SETTLE,
 };
 use crate::error::{Code, Error};
 use crate::policy::{Renew, Restart};
@@ -24,6 +25,11 @@ impl Keeper {
             return;
         }
         self.client_gone = true;
+        if self.current.is_none() && matches!(self.candidate, Some(Candidate::Preparing)) {
+            // It may be a client that has nothing to say, or none: what stops the start is told.
+            self.abort_at = Some(Instant::now() + ABORT_AFTER);
+            return;
+        }
         self.end_all(Reason::EndOfInput);
         if self.current.is_none() && self.ending.is_none() {
             self.ending = Some(Reason::EndOfInput);
@@ -60,6 +66,9 @@ impl Keeper {
             self.code = Some(self.last_status.map_or(error.run_exit(), Status::code));
         }
         self.trouble = Some(error);
+        if self.client_gone {
+            self.ending.get_or_insert(Reason::EndOfInput);
+        }
     }
 
     /// The grant is gone: everything that runs is killed, the session stays.
@@ -208,6 +217,12 @@ impl Keeper {
         self.last_status = Some(status);
         if self.ending.is_some() {
             return;
+        }
+        if let Err(error) = self.pipeline.standing()
+            && ends_what_runs(error.code)
+        {
+            // It was killed from outside, because we were stopped when the policy was revoked.
+            return self.suspend(error);
         }
         let established = self.shared.lock().session.is_established();
         let error = crashed(&self.options.server, &server, status, established);

@@ -109,7 +109,7 @@ impl Keeper {
         on_terminal: bool,
     ) -> Self {
         let listen = |runtime: &PathBuf| {
-            control::listen(runtime, &shared)
+            control::listen(runtime, &options.server, &shared)
                 .inspect_err(|error| tracing::warn!(%error, "no control socket; files are watched"))
                 .ok()
         };

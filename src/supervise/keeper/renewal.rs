@@ -234,6 +234,8 @@ impl Keeper {
         }
         self.trouble = None;
         if self.client_gone {
+            self.ending.get_or_insert(Reason::EndOfInput);
+            self.shared.set_gate(Gate::Closed);
             server.end(Reason::EndOfInput, now);
         }
         if let Some(mut old) = self.current.replace(server) {

@@ -1,0 +1,100 @@
+//! `mcpwrap ps`: what runs under mcpwrap at this moment. Touches no keychain.
+
+use serde_json::{Value, json};
+
+use super::{Context, print};
+use crate::error::Result;
+use crate::supervise::running::{self, Running};
+use crate::sys::tree;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// All that the supervisors tell, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Asks every supervisor of this user.
+pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    let running = running::all(&cx.dirs);
+    let told: Vec<Value> = std::thread::scope(|scope| {
+        let asked: Vec<_> = running
+            .iter()
+            .map(|one| scope.spawn(|| told(one)))
+            .collect();
+        asked
+            .into_iter()
+            .filter_map(|answer| answer.join().ok())
+            .collect()
+    });
+    if args.json {
+        print::json(&json!({"servers": told}));
+        return Ok(0);
+    }
+    if told.is_empty() {
+        print::note("no server runs");
+        return Ok(0);
+    }
+    let head = [
+        "SERVER", "STATE", "PID", "TREE", "CLIENT", "SINCE", "POLICY", "RENEWALS", "SECRETS",
+    ];
+    print::table(&head, told.iter().map(row));
+    Ok(0)
+}
+
+/// What one supervisor tells; a stopped or hung one is shown as that.
+fn told(one: &Running) -> Value {
+    let mut status = one.status().unwrap_or_else(|| {
+        let stopped = tree::is_stopped(nix::unistd::Pid::from_raw(one.pid));
+        json!({
+            "server": one.server.as_str(), "supervisor": one.pid,
+            "state": if stopped { "stopped" } else { "not answering" },
+        })
+    });
+    if let Some(fields) = status.as_object_mut() {
+        fields.remove("v");
+        fields.remove("ok");
+    }
+    status
+}
+
+fn row(status: &Value) -> Vec<String> {
+    let text = |pointer: &str| match status.pointer(pointer) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => "-".to_owned(),
+    };
+    let list = |pointer: &str| status.pointer(pointer).and_then(Value::as_array);
+    let since: Option<jiff::Timestamp> = text("/since").parse().ok();
+    let since = since.map_or("-".to_owned(), |at| {
+        at.to_zoned(jiff::tz::TimeZone::system())
+            .strftime("%Y-%m-%d %H:%M:%S")
+            .to_string()
+    });
+    let secrets = list("/secrets").map_or("-".to_owned(), |secrets| {
+        let one = |secret: &Value| {
+            let field = |name| secret.get(name).and_then(Value::as_str).unwrap_or("-");
+            format!("{}:{}", field("name"), field("fingerprint"))
+        };
+        secrets.iter().map(one).collect::<Vec<_>>().join(" ")
+    });
+    let client = match (text("/client/name"), text("/client/version")) {
+        (name, version) if version == "-" => name,
+        (name, version) => format!("{name} {version}"),
+    };
+    let state = match text("/code") {
+        code if code == "-" => text("/state"),
+        code => format!("{} ({code})", text("/state")),
+    };
+    vec![
+        text("/server"),
+        state,
+        text("/pid"),
+        list("/tree").map_or(0, Vec::len).to_string(),
+        client,
+        since,
+        text("/policy").chars().take(8).collect(),
+        text("/renewals"),
+        secrets,
+    ]
+}

@@ -1,0 +1,192 @@
+//! The supervisors of this user that run: found by their sockets, asked, and if need be overruled.
+//!
+//! A supervisor that does not answer (stopped, hung) does not keep its servers: their processes are
+//! killed from here. A socket that nobody listens on is a left-over and is removed.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use super::control::{self, Verb};
+use crate::dirs::Dirs;
+use crate::secret::ServerName;
+use crate::sys::tree;
+
+/// How long a supervisor may take to tell what it runs.
+const STATUS_LIMIT: Duration = Duration::from_millis(300);
+/// How long a supervisor may take to end its servers before they are killed from outside.
+const CHECK_LIMIT: Duration = Duration::from_millis(700);
+/// How long a kill from outside may take.
+const KILL_LIMIT: Duration = Duration::from_secs(2);
+/// How long a renewal may take: the handshake and the drain have limits of their own.
+const RENEW_LIMIT: Duration = Duration::from_mins(1);
+
+/// One supervisor.
+#[derive(Clone, Debug)]
+pub struct Running {
+    pub server: ServerName,
+    pub pid: i32,
+    started: u64,
+    socket: PathBuf,
+}
+
+/// How the servers of one supervisor were ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// The supervisor did it.
+    Asked,
+    /// The supervisor did not answer; its processes were killed.
+    Killed,
+    /// Something is still alive.
+    Survived,
+}
+
+/// What came of ending the servers of one supervisor.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    pub running: Running,
+    /// The server's own process, if there was one.
+    pub pid: Option<i32>,
+    /// How many processes its tree had.
+    pub processes: usize,
+    pub manner: Manner,
+    pub took: Duration,
+}
+
+/// Every supervisor of this user, sorted by server and pid.
+pub fn all(dirs: &Dirs) -> Vec<Running> {
+    let mut running: Vec<Running> = dirs
+        .runtimes()
+        .iter()
+        .filter_map(|dir| std::fs::read_dir(dir).ok())
+        .flat_map(Iterator::flatten)
+        .filter_map(|entry| known(entry.path()))
+        .collect();
+    running.sort_by(|a, b| (&a.server, a.pid).cmp(&(&b.server, b.pid)));
+    running
+}
+
+/// A socket's supervisor, if it is alive; a left-over is removed.
+fn known(socket: PathBuf) -> Option<Running> {
+    let name = socket.file_name()?.to_str()?;
+    let (server, pid) = name.strip_suffix(".sock")?.rsplit_once('.')?;
+    let server = ServerName::new(server).ok()?;
+    let pid: i32 = pid.parse().ok()?;
+    let refused = std::os::unix::net::UnixStream::connect(&socket)
+        .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
+    if refused {
+        drop(std::fs::remove_file(&socket));
+        return None;
+    }
+    let started = tree::start_time(Pid::from_raw(pid))?;
+    Some(Running {
+        server,
+        pid,
+        started,
+        socket,
+    })
+}
+
+impl Running {
+    /// What the supervisor says of itself; `None` if it does not answer.
+    pub fn status(&self) -> Option<Value> {
+        control::ask(&self.socket, Verb::Status, STATUS_LIMIT).ok()
+    }
+
+    /// Puts a new server behind the session.
+    ///
+    /// # Errors
+    /// The supervisor's own words, or that it does not answer.
+    pub fn renew(&self) -> Result<(), String> {
+        let answer = control::ask(&self.socket, Verb::Renew, RENEW_LIMIT)
+            .map_err(|error| format!("it does not answer: {}", crate::files::io_text(&error)))?;
+        if answer.get("ok") == Some(&Value::Bool(true)) {
+            return Ok(());
+        }
+        let text = answer
+            .get("error")
+            .and_then(Value::as_str)
+            .unwrap_or("it did not say why");
+        Err(text.to_owned())
+    }
+
+    /// What runs below it now, to be seen dead later.
+    pub fn look(self) -> Seen {
+        let number = |value: &Value| value.as_i64().and_then(|pid| i32::try_from(pid).ok());
+        let status = self.status();
+        Seen {
+            pid: status
+                .as_ref()
+                .and_then(|status| number(status.get("pid")?)),
+            answers: status.is_some(),
+            below: tree::descendants(Pid::from_raw(self.pid)),
+            running: self,
+        }
+    }
+}
+
+/// A supervisor and the processes below it, as they were before the revocation.
+#[derive(Debug)]
+pub struct Seen {
+    pub running: Running,
+    pid: Option<i32>,
+    answers: bool,
+    below: Vec<Pid>,
+}
+
+impl Seen {
+    /// Ends its servers, whose grant is gone by now, and sees them dead.
+    pub fn end(mut self) -> Ended {
+        let began = Instant::now();
+        let supervisor = Pid::from_raw(self.running.pid);
+        self.below.extend(tree::descendants(supervisor));
+        let answered = self.answers
+            && control::ask(&self.running.socket, Verb::Check, CHECK_LIMIT)
+                .is_ok_and(|answer| answer.get("running") == Some(&Value::Bool(false)));
+        let mut manner = Manner::Asked;
+        if !answered {
+            manner = Manner::Killed;
+            self.below.extend(tree::descendants(supervisor));
+            tree::kill_foreign(supervisor, self.running.started, KILL_LIMIT);
+        }
+        self.below.sort_unstable();
+        self.below.dedup();
+        if !tree::all_gone(&self.below, Duration::from_millis(500)) {
+            manner = Manner::Survived;
+        }
+        Ended {
+            running: self.running,
+            pid: self.pid,
+            processes: self.below.len(),
+            manner,
+            took: began.elapsed(),
+        }
+    }
+}
+
+/// Looks at several supervisors at the same time.
+pub fn look_all(running: Vec<Running>) -> Vec<Seen> {
+    std::thread::scope(|scope| {
+        let looks: Vec<_> = running
+            .into_iter()
+            .map(|one| scope.spawn(move || one.look()))
+            .collect();
+        looks
+            .into_iter()
+            .filter_map(|look| look.join().ok())
+            .collect()
+    })
+}
+
+/// Ends the servers of several supervisors at the same time.
+pub fn end_all(seen: Vec<Seen>) -> Vec<Ended> {
+    std::thread::scope(|scope| {
+        let ends: Vec<_> = seen
+            .into_iter()
+            .map(|one| scope.spawn(move || one.end()))
+            .collect();
+        ends.into_iter().filter_map(|end| end.join().ok()).collect()
+    })
+}
