@@ -1,127 +1,20 @@
 //! The laws of masking, as properties, against a naive definition.
 //!
-//! The naive definition marks every occurrence of every spelling, merges what overlaps, and
-//! replaces. The secrets are made of few characters, so that they overlap often.
+//! The secrets are made of few characters, so that they overlap often.
 
 use std::sync::Arc;
 
-use mcpwrap::mask::{Masker, MessageMask, TextMask, spellings};
+use mcpwrap::mask::{MessageMask, TextMask, spellings};
 use mcpwrap::secret::Secret;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 use proptest::prop_assert_eq;
 use proptest::sample::Index;
 use serde_json::Value;
 
-/// Secrets, a text in which they or pieces of them stand, and where the text is cut.
-#[derive(Clone, Debug)]
-struct Case {
-    secrets: Vec<Vec<u8>>,
-    text: Vec<u8>,
-    cuts: Vec<usize>,
-}
+use self::laws::{Case, check, contains, message_masked, run, show, text_masked};
 
-impl Case {
-    fn masker(&self) -> Arc<Masker> {
-        let secrets: Vec<Secret> = self
-            .secrets
-            .iter()
-            .map(|s| Secret::new(s.clone()))
-            .collect();
-        let named: Vec<_> = secrets
-            .iter()
-            .enumerate()
-            .map(|(n, s)| (format!("S{n}"), s))
-            .collect();
-        Arc::new(Masker::new(&named))
-    }
-
-    fn forms(&self) -> Vec<(usize, Vec<u8>)> {
-        let spell = |(n, secret): (usize, &Vec<u8>)| {
-            let forms = spellings(&Secret::new(secret.clone()));
-            forms.into_iter().map(move |form| (n, form.to_vec()))
-        };
-        self.secrets.iter().enumerate().flat_map(spell).collect()
-    }
-
-    /// The naive definition.
-    fn expected(&self, text: &[u8]) -> Vec<u8> {
-        let forms = self.forms();
-        let mut hits = Vec::new();
-        for start in 0..text.len() {
-            for (secret, form) in &forms {
-                if text[start..].starts_with(form) {
-                    hits.push((start, std::cmp::Reverse(start + form.len()), *secret));
-                }
-            }
-        }
-        hits.sort_unstable();
-        let mut out = Vec::new();
-        let mut until = 0;
-        for (start, end, secret) in hits {
-            if start >= until {
-                out.extend_from_slice(&text[until..start]);
-                out.extend_from_slice(self.mask_of(secret).as_bytes());
-            }
-            until = until.max(end.0);
-        }
-        out.extend_from_slice(&text[until..]);
-        out
-    }
-
-    fn mask_of(&self, secret: usize) -> String {
-        let value = self.secrets[secret].trim_ascii_end();
-        match value.last_chunk::<4>() {
-            Some(tail) if value.len() >= 16 && tail.iter().all(u8::is_ascii_alphanumeric) => {
-                format!("[secret S{secret} …{}]", String::from_utf8_lossy(tail))
-            }
-            _ => format!("[secret S{secret}]"),
-        }
-    }
-}
-
-/// The two streams have the same methods.
-macro_rules! run {
-    ($mask:expr, $text:expr, $cuts:expr, $after:expr) => {{
-        let mut mask = $mask;
-        let mut out = Vec::new();
-        let mut at = 0;
-        let mut cuts = $cuts.iter().copied().chain([usize::MAX]);
-        while at < $text.len() {
-            let end = at
-                .saturating_add(cuts.next().unwrap_or(usize::MAX))
-                .min($text.len());
-            let passed = if at % 2 == 0 {
-                mask.pass(&$text[at..end])
-            } else {
-                0
-            };
-            out.extend_from_slice(&$text[at..at + passed]);
-            mask.write(&$text[at + passed..end], &mut out);
-            $after(&$text[..end], &out, mask.at_line_start());
-            at = end;
-        }
-        mask.flush(&mut out);
-        out
-    }};
-}
-
-fn text_masked(masker: &Arc<Masker>, text: &[u8], cuts: &[usize]) -> Vec<u8> {
-    run!(
-        TextMask::new(Arc::clone(masker)),
-        text,
-        cuts,
-        |_: &[u8], _: &[u8], _| ()
-    )
-}
-
-fn message_masked(masker: &Arc<Masker>, text: &[u8], cuts: &[usize]) -> Vec<u8> {
-    run!(
-        MessageMask::new(Arc::clone(masker)),
-        text,
-        cuts,
-        |_: &[u8], _: &[u8], _| ()
-    )
-}
+#[path = "fuzz/laws.rs"]
+mod laws;
 
 fn secret() -> impl Strategy<Value = Vec<u8>> {
     // No brackets: secrets that end like a mask begins get another mask.
@@ -197,10 +90,6 @@ fn case() -> impl Strategy<Value = Case> {
             cuts,
         })
     })
-}
-
-fn contains(text: &[u8], form: &[u8]) -> bool {
-    text.windows(form.len()).any(|window| window == form)
 }
 
 /// A JSON line as a server could write it: each character spelled in a way of its own.
@@ -326,6 +215,38 @@ proptest! {
     }
 }
 
-fn show(bytes: &[u8]) -> String {
-    bytes.escape_ascii().to_string()
+/// The body of the fuzz target, on bytes that are arbitrary but the same in every run.
+#[test]
+fn the_laws_hold_for_arbitrary_bytes() {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut data = Vec::new();
+    for round in 0..1500_usize {
+        data.clear();
+        for _ in 0..40 + round % 120 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let [.., kind, byte] = (state >> 32).to_le_bytes()[..4] else {
+                continue;
+            };
+            data.push(match kind % 4 {
+                0 => byte | 0xF8,
+                1 => b"\"\\/{}[]:,\nu0 ab\xef"[usize::from(byte) % 16],
+                _ => byte,
+            });
+        }
+        check(&data);
+    }
+}
+
+/// The saved inputs of the fuzz target.
+#[test]
+fn the_laws_hold_for_the_corpus() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/corpus/mask");
+    let mut count = 0;
+    for entry in std::fs::read_dir(corpus).unwrap() {
+        check(&std::fs::read(entry.unwrap().path()).unwrap());
+        count += 1;
+    }
+    assert!(count > 0);
 }

@@ -54,6 +54,32 @@ impl Line {
         self.key.clear();
     }
 
+    /// Steps over a piece of the line in which nothing has to be masked. Returns how far that was:
+    /// all of it, or up to a token whose end has to be awaited.
+    pub(super) fn skip(&mut self, body: &[u8]) -> usize {
+        let mut at = 0;
+        while at < body.len() {
+            let rest = body.get(at..).unwrap_or_default();
+            match self.place {
+                Place::Between => at += self.between(rest),
+                Place::Scalar => {
+                    let Some(end) = rest.iter().position(|b| ends_scalar(*b)) else {
+                        return at;
+                    };
+                    let token = rest.get(..end).unwrap_or_default();
+                    at += self.whole_scalar(token).unwrap_or(end);
+                }
+                Place::LongNumber => return at,
+                Place::Literal(_) => {
+                    let end = close(rest, &mut self.escaped);
+                    at += self.quiet_literal(rest, &end);
+                }
+                Place::Text => return body.len(),
+            }
+        }
+        at
+    }
+
     /// Goes on to the next literal or other token, and returns how far that was.
     pub(super) fn between(&mut self, rest: &[u8]) -> usize {
         for (at, &byte) in rest.iter().enumerate() {
@@ -107,8 +133,8 @@ impl Line {
     }
 
     /// Steps over a literal that holds nothing, and returns how far that was.
-    pub(super) fn quiet_literal(&mut self, rest: &[u8]) -> usize {
-        let (end, place, step) = match close(rest, &mut self.escaped, true) {
+    pub(super) fn quiet_literal(&mut self, rest: &[u8], end: &End) -> usize {
+        let (end, place, step) = match *end {
             End::Close(end) => (end, Place::Between, end + 1),
             End::Broken(end) => (end, Place::Text, end),
             End::Open => (rest.len(), self.place, rest.len()),
@@ -144,11 +170,14 @@ impl Line {
 }
 
 pub(super) fn ends_scalar(byte: u8) -> bool {
-    b" \t\r,:{}[]\"".contains(&byte)
+    matches!(
+        byte,
+        b' ' | b'\t' | b'\r' | b',' | b':' | b'{' | b'}' | b'[' | b']' | b'"'
+    )
 }
 
 pub(super) fn in_number(byte: u8) -> bool {
-    byte.is_ascii_digit() || b"+-.eE".contains(&byte)
+    matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')
 }
 
 /// Whether the token is a number of JSON.

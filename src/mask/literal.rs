@@ -4,7 +4,7 @@
 //! are replaced. *Always* keeps every other byte as the server spelled it. *Never* cuts an escape
 //! or a character in half.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use zeroize::Zeroize as _;
 
 use super::Masker;
@@ -64,8 +64,12 @@ impl Literal {
         let decoded = Decoded::new(raw, end);
         let text = decoded.text(raw);
         let end = end || decoded.broken;
-        let open = matcher.scan(text, View::Literal, &mut self.hits);
-        let until = if end { text.len() } else { open };
+        let until = if end {
+            matcher.find(text, View::Literal, &mut self.hits);
+            text.len()
+        } else {
+            matcher.scan(text, View::Literal, &mut self.hits)
+        };
         let mut from = 0;
         for span in spans(&self.hits, self.covered, until) {
             if role == Role::Id {
@@ -87,7 +91,9 @@ impl Literal {
         self.covered = from.saturating_sub(until);
 
         let rest = raw.get(raw_until..).unwrap_or_default().to_vec();
-        held.zeroize();
+        if !held.is_empty() {
+            held.zeroize();
+        }
         if decoded.broken {
             self.covered = 0;
             return Some(rest);
@@ -199,7 +205,10 @@ impl Decoded {
 
 impl Drop for Decoded {
     fn drop(&mut self) {
-        self.text.zeroize();
+        // Most literals have no escapes, and wiping nothing costs time too.
+        if !self.text.is_empty() {
+            self.text.zeroize();
+        }
     }
 }
 
@@ -302,6 +311,9 @@ fn utf8(code: u32) -> Utf8 {
 
 /// Whether the raw bytes between the quotes spell this text.
 pub(super) fn spells(raw: &[u8], text: &str) -> bool {
+    if raw == text.as_bytes() {
+        return true;
+    }
     let decoded = Decoded::new(raw, true);
     !decoded.broken && decoded.text(raw) == text.as_bytes()
 }
@@ -314,11 +326,11 @@ pub(super) enum End {
     Open,
 }
 
-/// Finds the closing quote. `escaped` says whether the byte before the piece was a backslash that
-/// begins an escape, and is set to the same for the next piece.
-pub(super) fn close(piece: &[u8], escaped: &mut bool, strict: bool) -> End {
+/// Finds the closing quote, or what is no escape. `escaped` says whether the byte before the piece
+/// was a backslash that begins an escape, and is set to the same for the next piece.
+pub(super) fn close(piece: &[u8], escaped: &mut bool) -> End {
     let mut at = usize::from(std::mem::take(escaped));
-    while let Some(found) = memchr::memchr2(b'"', b'\\', piece.get(at..).unwrap_or_default()) {
+    while let Some(found) = memchr2(b'"', b'\\', piece.get(at..).unwrap_or_default()) {
         at += found;
         if piece.get(at) == Some(&b'"') {
             return End::Close(at);
@@ -326,8 +338,7 @@ pub(super) fn close(piece: &[u8], escaped: &mut bool, strict: bool) -> End {
         match piece.get(at + 1) {
             None => *escaped = true,
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' | b'u') => {}
-            Some(_) if strict => return End::Broken(at),
-            Some(_) => {}
+            Some(_) => return End::Broken(at),
         }
         at += 2;
     }

@@ -160,22 +160,29 @@ impl Matcher {
     /// All occurrences in the text, in order, the longest first of those that start together.
     /// Returns where the longest end of the text starts that may be the beginning of a form.
     pub(super) fn scan(&self, text: &[u8], view: View, hits: &mut Vec<Hit>) -> usize {
-        let mut hold = self.tail(text);
+        self.find(text, view, hits).min(self.tail(text))
+    }
+
+    /// The same, but of the beginnings of forms only those are sure to be seen that are as long as
+    /// the shortest form.
+    pub(super) fn find(&self, text: &[u8], view: View, hits: &mut Vec<Hit>) -> usize {
+        let mut open = text.len();
         hits.clear();
         self.visit(text, view, |start, needle| {
-            if let Some(end) = Some(start + needle.bytes.len()).filter(|end| *end <= text.len()) {
+            let end = start + needle.bytes.len();
+            if end <= text.len() {
                 hits.push(Hit {
                     start,
                     end,
                     secret: needle.secret,
                 });
             } else {
-                hold = hold.min(start);
+                open = open.min(start);
             }
             ControlFlow::Continue(())
         });
         hits.sort_unstable_by_key(|hit| (hit.start, Reverse(hit.end), hit.secret));
-        hold
+        open
     }
 
     /// How many bytes from the front of the text are no part of a form, whatever follows the text.

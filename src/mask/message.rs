@@ -15,7 +15,7 @@ use super::Masker;
 use super::line::{Line, MARK, Place, SCALAR_BYTES_MAX, ends_scalar, in_number};
 use super::literal::{End, Literal, Role, close};
 use super::mark::{GROWTH_BYTES_MAX, Ink};
-use super::matcher::View;
+use super::matcher::{Hit, View};
 use super::text::{PIECE_BYTES, Stream};
 
 /// Masks one stream of messages.
@@ -26,7 +26,17 @@ pub struct MessageMask {
     literal: Literal,
     text: Stream,
     ink: Ink,
+    hits: Vec<Hit>,
     secrets_in_ids: u64,
+}
+
+/// What is known of a piece of a line before it is lexed.
+#[derive(Default)]
+struct Survey {
+    /// Nothing in it can be, begin or end a secret, however it is escaped.
+    quiet: bool,
+    /// It has unusual escapes.
+    escapes: bool,
 }
 
 impl MessageMask {
@@ -38,6 +48,7 @@ impl MessageMask {
             literal: Literal::default(),
             text: Stream::default(),
             ink: Ink::new(GROWTH_BYTES_MAX),
+            hits: Vec::new(),
             secrets_in_ids: 0,
         }
     }
@@ -51,17 +62,36 @@ impl MessageMask {
         }
     }
 
-    /// How many bytes from the front of the input may be written as they are: whole lines. They
-    /// count as written here: the rest goes to `write`. Most lines pass and are never copied.
+    /// How many bytes from the front of the input may be written as they are. They count as
+    /// written here: the rest goes to `write`. Most input passes whole and is never copied.
     pub fn pass(&mut self, input: &[u8]) -> usize {
         if self.masker.is_empty() && self.next.is_none() {
             self.line.begun = input.last().map_or(self.line.begun, |last| *last != b'\n');
             return input.len();
         }
-        if self.line.begun {
-            return 0;
+        let mut suspect = Suspect::new(input);
+        let mut at = 0;
+        while self.next.is_none() {
+            if !self.line.begun {
+                at = suspect.clean_lines(&self.masker, input, at);
+            }
+            let rest = input.get(at..).unwrap_or_default();
+            let end = memchr(b'\n', rest);
+            let body = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+            if rest.is_empty() || !self.survey(body).quiet {
+                break;
+            }
+            self.line.begun = true;
+            let quiet = self.line.skip(body);
+            at += quiet;
+            if end.is_none() || quiet < body.len() {
+                break;
+            }
+            // Nothing is held back, so ending the line writes nothing.
+            self.end_line(&mut Vec::new());
+            at += 1;
         }
-        Suspect::new(input).clean_lines(&self.masker, input, 0)
+        at
     }
 
     /// Adds the masked input to `out`, except what may be the beginning of a form.
@@ -120,25 +150,46 @@ impl MessageMask {
         }
     }
 
-    /// Whether nothing in this piece can be, begin or end a secret, however it is escaped.
-    fn is_quiet(&self, body: &[u8]) -> bool {
-        self.literal.is_empty()
-            && self.text.is_empty()
-            && self.line.scalar.is_empty()
-            && !self.line.escaped
-            && !body.ends_with(b"\\")
-            && self
-                .masker
-                .matcher
-                .as_ref()
-                .is_none_or(|m| m.clean(body, View::Gate) == body.len())
-            && unusual_escape(body).is_none()
+    /// Finds out which literals of the piece of a line have to be looked into.
+    fn survey(&mut self, body: &[u8]) -> Survey {
+        let Some(matcher) = &self.masker.matcher else {
+            return Survey::default();
+        };
+        let open = matcher.scan(body, View::Gate, &mut self.hits);
+        let escapes = unusual_escape(body).is_some();
+        let pending = !self.literal.is_empty()
+            || !self.text.is_empty()
+            || !self.line.scalar.is_empty()
+            || self.line.escaped;
+        let cut = open < body.len() || body.ends_with(b"\\");
+        Survey {
+            quiet: self.hits.is_empty() && !escapes && !pending && !cut,
+            escapes,
+        }
+    }
+
+    /// Whether the literal that goes on here ends here too, and holds nothing on the way.
+    fn is_calm(&self, rest: &[u8], at: usize, survey: &Survey, end: &End) -> bool {
+        let (End::Close(length) | End::Broken(length)) = *end else {
+            return survey.quiet;
+        };
+        let piece = rest.get(..length).unwrap_or_default();
+        let next = self.hits.partition_point(|hit| hit.start < at);
+        self.hits
+            .get(next)
+            .is_none_or(|hit| hit.start >= at + length)
+            && self.literal.is_empty()
+            && !(survey.escapes && unusual_escape(piece).is_some())
     }
 
     fn lex(&mut self, body: &[u8], out: &mut Vec<u8>) {
-        let quiet = self.is_quiet(body);
+        let survey = self.survey(body);
         let mut copied = 0;
-        let mut at = 0;
+        let mut at = if survey.quiet {
+            self.line.skip(body)
+        } else {
+            0
+        };
         while at < body.len() {
             let rest = body.get(at..).unwrap_or_default();
             match self.line.place {
@@ -165,13 +216,18 @@ impl MessageMask {
                         at = end;
                     }
                 }
-                Place::Literal(_) if quiet => at += self.line.quiet_literal(rest),
                 Place::Literal(role) => {
+                    let mut escaped = self.line.escaped;
+                    let end = close(rest, &mut escaped);
+                    if !self.line.escaped && self.is_calm(rest, at, &survey, &end) {
+                        at += self.line.quiet_literal(rest, &end);
+                        continue;
+                    }
+                    self.line.escaped = escaped;
                     out.extend_from_slice(body.get(copied..at).unwrap_or_default());
-                    at += self.loud_literal(rest, role, out);
+                    at += self.loud_literal(rest, role, &end, out);
                     copied = at;
                 }
-                Place::Text if quiet && self.text.is_empty() => at = body.len(),
                 Place::Text => {
                     out.extend_from_slice(body.get(copied..at).unwrap_or_default());
                     self.text
@@ -186,8 +242,8 @@ impl MessageMask {
 
     /// Takes the literal up to its end in `rest`, and returns how much that was. The closing quote
     /// is left to `between` as the end of the literal.
-    fn loud_literal(&mut self, rest: &[u8], role: Role, out: &mut Vec<u8>) -> usize {
-        let (end, closed) = match close(rest, &mut self.line.escaped, false) {
+    fn loud_literal(&mut self, rest: &[u8], role: Role, end: &End, out: &mut Vec<u8>) -> usize {
+        let (end, closed) = match *end {
             End::Close(end) => (end, true),
             End::Broken(_) | End::Open => (rest.len(), false),
         };

@@ -148,8 +148,12 @@ impl Stream {
         }
         let text = if held.is_empty() { piece } else { &held };
 
-        let open = matcher.scan(text, View::Text, &mut self.hits);
-        let until = if end { text.len() } else { open };
+        let until = if end {
+            matcher.find(text, View::Text, &mut self.hits);
+            text.len()
+        } else {
+            matcher.scan(text, View::Text, &mut self.hits)
+        };
         let mut from = 0;
         for span in spans(&self.hits, self.covered, until) {
             out.extend_from_slice(text.get(from..span.start).unwrap_or_default());

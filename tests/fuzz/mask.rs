@@ -1,0 +1,8 @@
+//! Fuzzes masking: the laws hold for any secrets and any text.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+mod laws;
+
+fuzz_target!(|data: &[u8]| laws::check(data));
