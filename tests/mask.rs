@@ -129,13 +129,13 @@ fn strings(value: &Value, all: &mut Vec<String>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     // Laws 1, 2 and 8.
     #[test]
     fn text_is_masked_as_the_naive_definition_says_however_it_is_cut(case in case()) {
         let out = text_masked(&case.masker(), &case.text, &case.cuts);
-        prop_assert_eq!(show(&out), show(&case.expected(&case.text)));
+        prop_assert_eq!(show(&out), show(&case.expected(&case.forms(), &case.text)));
     }
 
     // Laws 3 and 6.
@@ -166,10 +166,11 @@ proptest! {
         let masker = case.masker();
         let ones = vec![1; case.text.len()];
         let bound = masker.hold_bytes_max();
+        let forms = case.forms();
         run!(TextMask::new(Arc::clone(&masker)), case.text, ones, |seen: &[u8], out: &[u8], at_start: bool| {
             assert_eq!(at_start, seen.is_empty() || seen.ends_with(b"\n"));
             let decided = seen.len().saturating_sub(if at_start { 0 } else { bound });
-            let sure = case.expected(&seen[..decided]);
+            let sure = case.expected(&forms, &seen[..decided]);
             assert!(out.len() + 200 >= sure.len() && (!at_start || out == sure));
         });
         run!(MessageMask::new(masker), case.text, ones, |seen: &[u8], out: &[u8], at_start: bool| {
@@ -204,8 +205,9 @@ proptest! {
         let (mut old, mut new) = (Vec::new(), Vec::new());
         strings(&before, &mut old);
         strings(&after, &mut new);
+        let forms = case.forms();
         for text in &mut old {
-            *text = String::from_utf8_lossy(&case.expected(text.as_bytes())).into();
+            *text = String::from_utf8_lossy(&case.expected(&forms, text.as_bytes())).into();
         }
         old.sort();
         new.sort();
@@ -220,7 +222,7 @@ proptest! {
 fn the_laws_hold_for_arbitrary_bytes() {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut data = Vec::new();
-    for round in 0..1500_usize {
+    for round in 0..300_usize {
         data.clear();
         for _ in 0..40 + round % 120 {
             state = state

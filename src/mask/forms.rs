@@ -10,7 +10,8 @@
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::matcher::Reach;
+use super::needle::Reach;
+use super::spell::{MINIMAL, PERCENT, WRITERS, base64, hex, json, percent};
 use crate::secret::Secret;
 
 /// The length of the shortest form.
@@ -25,87 +26,13 @@ pub(super) struct Form {
     pub(super) reach: Reach,
 }
 
-/// How a JSON writer spells a string, where writers differ.
-struct Writer {
-    /// ASCII characters that it writes as `\u00XX`, besides control characters.
-    ascii: &'static [u8],
-    slash: bool,
-    wide: bool,
-    upper: bool,
-}
-
-const MINIMAL: Writer = Writer {
-    ascii: b"",
-    slash: false,
-    wide: false,
-    upper: false,
-};
-
-/// The first is `JSON.stringify` and `serde_json`; below, what differs from it.
-const WRITERS: &[Writer] = &[
-    MINIMAL,
-    // Control characters in upper case: Jackson.
-    Writer {
-        upper: true,
-        ..MINIMAL
-    },
-    // Python's `json`, Ruby's `ascii_only`; the same in upper case.
-    Writer {
-        wide: true,
-        ..MINIMAL
-    },
-    Writer {
-        wide: true,
-        upper: true,
-        ..MINIMAL
-    },
-    // PHP, with and without JSON_UNESCAPED_UNICODE.
-    Writer {
-        slash: true,
-        wide: true,
-        ..MINIMAL
-    },
-    Writer {
-        slash: true,
-        ..MINIMAL
-    },
-    // Go's `encoding/json` and Rails; Gson.
-    Writer {
-        ascii: b"<>&",
-        ..MINIMAL
-    },
-    Writer {
-        ascii: b"<>&='",
-        ..MINIMAL
-    },
-    // .NET's System.Text.Json.
-    Writer {
-        ascii: b"\"&'+<>`\x7f",
-        wide: true,
-        upper: true,
-        ..MINIMAL
-    },
-];
-
-/// What a percent-encoder leaves as it is, besides letters and digits, and how it writes a space.
-const PERCENT: &[(&[u8], &[u8])] = &[
-    // RFC 3986; `encodeURIComponent`; Python's `quote`; `encodeURI`.
-    (b"-._~", b"%20"),
-    (b"-_.!~*'()", b"%20"),
-    (b"-._~/", b"%20"),
-    (b";,/?:@&=+$-_.!~*'()#", b"%20"),
-    // HTML forms and Java; Python's `quote_plus` and Go's `QueryEscape`.
-    (b"-_.*", b"+"),
-    (b"-_.~", b"+"),
-    // The URL standard: user and password, query.
-    (b"!$%&'()*+,-._~", b"%20"),
-    (b"!$%&()*+,-./:;=?@[\\]^_`{|}~", b"%20"),
-];
-
 /// All forms of a secret, without duplicates.
 pub(super) fn forms(secret: &Secret) -> Vec<Form> {
     let value = secret.expose();
     let mut forms = Vec::new();
+    if value.trim_ascii().len() < FORM_BYTES_MIN {
+        return forms;
+    }
     for reading in readings(value) {
         spell(
             &reading,
@@ -228,119 +155,137 @@ fn is_text(mut bytes: &[u8]) -> bool {
     }
 }
 
-/// The value as it stands between the quotes of a JSON string.
-fn json(value: &[u8], writer: &Writer) -> Zeroizing<Vec<u8>> {
-    let mut out = Zeroizing::new(Vec::with_capacity(value.len() * 2));
-    let mut rest = value;
-    while let Some((&first, after)) = rest.split_first() {
-        rest = after;
-        let short = match first {
-            b'"' | b'\\' => first,
-            b'/' if writer.slash => b'/',
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            8 => b'b',
-            12 => b'f',
-            _ => 0,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn case(value: &[u8], expected: &[&str]) {
+        let forms = forms(&Secret::new(value.to_vec()));
+        let found = |text: &str| {
+            forms
+                .iter()
+                .any(|form| form.bytes.as_slice() == text.as_bytes())
         };
-        if writer.ascii.contains(&first) || first < 0x20 && short == 0 {
-            unicode(u32::from(first), writer.upper, &mut out);
-        } else if short != 0 {
-            out.extend_from_slice(&[b'\\', short]);
-        } else if first >= 0x80 && writer.wide {
-            let (code, length) = character(first, after);
-            rest = after.get(length..).unwrap_or_default();
-            match code {
-                Some(code) => unicode(code, writer.upper, &mut out),
-                None => out.push(first),
-            }
-        } else {
-            out.push(first);
+        for text in expected {
+            assert!(found(text), "{text}");
+        }
+        for form in &forms {
+            assert!(form.bytes.len() >= FORM_BYTES_MIN && !form.bytes.contains(&b'\n'));
         }
     }
-    out
-}
 
-/// The character or lone surrogate that begins with this byte, and how many bytes follow.
-fn character(first: u8, after: &[u8]) -> (Option<u32>, usize) {
-    let length = match first {
-        0xC2..=0xDF => 1,
-        0xE0..=0xEF => 2,
-        0xF0..=0xF4 => 3,
-        _ => return (None, 0),
-    };
-    let Some(tail) = after.get(..length) else {
-        return (None, 0);
-    };
-    if !tail.iter().all(|b| (0x80..0xC0).contains(b)) {
-        return (None, 0);
+    #[test]
+    fn a_token_has_the_usual_spellings() {
+        case(
+            b"gh?_0123>456",
+            &[
+                "gh?_0123>456",
+                "gh%3F_0123%3E456",
+                "gh%3f_0123%3e456",
+                "gh?_0123\\u003e456",
+                "gh?_0123\\u003E456",
+                "Z2g/XzAxMjM+NDU2",
+                "Z2g_XzAxMjM-NDU2",
+                "doP18wMTIzPjQ1N",
+                "naD9fMDEyMz40NT",
+                "67683f5f303132333e343536",
+                "67683F5F303132333E343536",
+            ],
+        );
     }
-    let head = u32::from(first) & (0x3F >> length);
-    (
-        Some(
-            tail.iter()
-                .fold(head, |code, b| code << 6 | u32::from(b & 0x3F)),
-        ),
-        length,
-    )
-}
 
-/// `\uXXXX`, two of them beyond the basic plane.
-fn unicode(code: u32, upper: bool, out: &mut Vec<u8>) {
-    let (pair, single);
-    let units: &[u32] = if let Some(high) = code.checked_sub(0x1_0000) {
-        pair = [0xD800 + (high >> 10), 0xDC00 + (high & 0x3FF)];
-        &pair
-    } else {
-        single = [code];
-        &single
-    };
-    for unit in units {
-        let text = if upper {
-            format!("\\u{unit:04X}")
-        } else {
-            format!("\\u{unit:04x}")
+    #[test]
+    fn an_alphanumeric_token_has_few() {
+        assert_eq!(
+            forms(&Secret::new(b"abcdefghijklmnop".to_vec())).len(),
+            1 + 3 + 1 + 1
+        );
+    }
+
+    #[test]
+    fn escapes_are_escaped_again() {
+        case(
+            b"pass\"word\\",
+            &[
+                "pass\\\"word\\\\",
+                "pass\\\\\\\"word\\\\\\\\",
+                "pass%22word%5C",
+            ],
+        );
+        case(
+            "pässwörd".as_bytes(),
+            &[
+                "p\\u00e4ssw\\u00f6rd",
+                "p\\u00E4ssw\\u00F6rd",
+                "p%C3%A4ssw%C3%B6rd",
+            ],
+        );
+    }
+
+    #[test]
+    fn each_long_line_is_a_form_and_the_frame_of_a_key_is_not() {
+        let key = b"-----BEGIN KEY-----\nMIIEowIBAAKC\r\n  qwertyuiop\nabc=\n-----END KEY-----\n";
+        case(
+            key,
+            &[
+                "MIIEowIBAAKC",
+                "qwertyuiop",
+                "-----BEGIN KEY-----\\nMIIEowIBAAKC\\r\\n  qwertyuiop\\nabc=\\n-----END KEY-----",
+            ],
+        );
+        let forms = forms(&Secret::new(key.to_vec()));
+        assert!(
+            forms
+                .iter()
+                .all(|form| !form.bytes.starts_with(b"-----BEGIN KEY-----\n")
+                    && form.bytes.as_slice() != b"-----BEGIN KEY-----")
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_found_as_programs_show_them() {
+        case(
+            b"secret\xff123",
+            &[
+                "secret\u{fffd}123",
+                "secret\u{ff}123",
+                "secret\\udcff123",
+                "secret%FF123",
+            ],
+        );
+        let forms = forms(&Secret::new(b"secret\xff123".to_vec()));
+        let reach = |bytes: &[u8]| {
+            forms
+                .iter()
+                .find(|form| form.bytes.as_slice() == bytes)
+                .map(|form| form.reach)
         };
-        out.extend_from_slice(text.as_bytes());
+        assert_eq!(reach(b"secret\xff123"), Some(Reach::Text));
+        assert_eq!(reach(b"secret\xed\xb3\xbf123"), Some(Reach::Everywhere));
     }
-}
 
-fn percent(value: &[u8], kept: &[u8], space: &[u8], digits: &[u8; 16]) -> Zeroizing<Vec<u8>> {
-    let mut out = Zeroizing::new(Vec::with_capacity(value.len() * 3));
-    for &byte in value {
-        match byte {
-            b' ' => out.extend_from_slice(space),
-            _ if byte.is_ascii_alphanumeric() || kept.contains(&byte) => out.push(byte),
-            _ => out.extend_from_slice(&[b'%', digit(digits, byte >> 4), digit(digits, byte)]),
+    #[test]
+    fn short_values_have_none() {
+        for value in ["", "abcdefg", "  abc  \n ", "a\nb\nc"] {
+            assert!(forms(&Secret::new(value.into())).is_empty());
         }
     }
-    out
-}
 
-/// The characters that this value alone determines, wherever it stands in the encoded text: behind
-/// `offset` other bytes (modulo three).
-fn base64(value: &[u8], offset: usize, engine: &impl base64::Engine) -> Zeroizing<Vec<u8>> {
-    let mut padded = Zeroizing::new(vec![0; offset]);
-    padded.extend_from_slice(value);
-    let text = Zeroizing::new(engine.encode(&*padded));
-    let first = (8 * offset).div_ceil(6);
-    let end = 8 * padded.len() / 6;
-    Zeroizing::new(text.as_bytes().get(first..end).unwrap_or_default().to_vec())
-}
-
-fn hex(value: &[u8], digits: &[u8; 16]) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(
-        value
-            .iter()
-            .flat_map(|b| [digit(digits, b >> 4), digit(digits, *b)])
-            .collect(),
-    )
-}
-
-fn digit(digits: &[u8; 16], nibble: u8) -> u8 {
-    digits
-        .get(usize::from(nibble & 15))
-        .copied()
-        .unwrap_or(b'0')
+    #[test]
+    fn the_last_four_only_of_long_plain_values() {
+        for (value, expected) in [
+            ("0123456789abcdef", Some("cdef")),
+            ("0123456789abcdef\n", Some("cdef")),
+            ("0123456789abcde", None),
+            ("0123456789abcd==", None),
+            ("0123456789abcdé", None),
+        ] {
+            assert_eq!(
+                last_four(&Secret::new(value.into())).as_deref(),
+                expected,
+                "{value}"
+            );
+        }
+    }
 }

@@ -8,7 +8,7 @@
 
 use memchr::memmem;
 
-use super::matcher::{Hit, Needle};
+use super::needle::{Hit, Needle};
 
 /// By how much masking may lengthen one line of messages.
 pub(super) const GROWTH_BYTES_MAX: usize = 4096;

@@ -11,52 +11,10 @@ use std::ops::ControlFlow;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::needle::{Hit, Needle, View};
+
 /// Long strides make big tables, and gain nothing once the memory is the limit.
 const STRIDE_MAX: usize = 24;
-
-/// A form, and whose it is.
-pub(super) struct Needle {
-    pub(super) bytes: Zeroizing<Vec<u8>>,
-    pub(super) secret: usize,
-    pub(super) reach: Reach,
-}
-
-/// Where a form is searched for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reach {
-    /// In text and in the decoded string literals of messages.
-    Everywhere,
-    /// Not in literals, because it begins or ends inside a character.
-    Text,
-    /// Only to tell which lines of messages to look at: it is how a literal spells another form.
-    Gate,
-}
-
-/// What is being searched, and so which forms count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum View {
-    Text,
-    Literal,
-    Gate,
-}
-
-impl View {
-    fn has(self, reach: Reach) -> bool {
-        match self {
-            Self::Text => reach <= Reach::Text,
-            Self::Literal => reach == Reach::Everywhere,
-            Self::Gate => true,
-        }
-    }
-}
-
-/// An occurrence of a form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Hit {
-    pub(super) start: usize,
-    pub(super) end: usize,
-    pub(super) secret: usize,
-}
 
 /// A gram that stands in a needle.
 struct Place {
@@ -321,4 +279,90 @@ fn short_gram(window: &[u8]) -> Option<u64> {
 
 fn word_of(hash: u64) -> usize {
     (hash >> 6) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::needle::Reach;
+    use super::*;
+
+    fn matcher(forms: &[&str]) -> Matcher {
+        let needle = |(secret, form): (usize, &&str)| Needle {
+            bytes: Zeroizing::new(form.as_bytes().to_vec()),
+            secret,
+            reach: Reach::Everywhere,
+        };
+        Matcher::new(forms.iter().enumerate().map(needle).collect()).unwrap()
+    }
+
+    #[track_caller]
+    fn case(forms: &[&str], text: &str, expected: &[(usize, usize)], open: usize) {
+        let mut hits = Vec::new();
+        let found = matcher(forms).scan(text.as_bytes(), View::Gate, &mut hits);
+        let hits: Vec<_> = hits.iter().map(|hit| (hit.start, hit.end)).collect();
+        assert_eq!((hits.as_slice(), found), (expected, open));
+        let first = expected.first().map_or(open, |hit| hit.0.min(open));
+        assert_eq!(matcher(forms).clean(text.as_bytes(), View::Gate), first);
+    }
+
+    #[test]
+    fn every_occurrence_is_found() {
+        case(&["abcdefgh"], "", &[], 0);
+        case(&["abcdefgh"], "abcdefgh", &[(0, 8)], 8);
+        case(&["abcdefgh"], "xabcdefghx", &[(1, 9)], 10);
+        case(&["aaaaaaaa"], "aaaaaaaaaa", &[(0, 8), (1, 9), (2, 10)], 3);
+        case(
+            &["abcdefgh", "abcdefghij"],
+            "abcdefghij",
+            &[(0, 10), (0, 8)],
+            10,
+        );
+        case(
+            &["abcdefgh", "efghijkl"],
+            "abcdefghijkl",
+            &[(0, 8), (4, 12)],
+            12,
+        );
+    }
+
+    #[test]
+    fn what_may_become_an_occurrence_is_open() {
+        case(&["abcdefgh"], "xxa", &[], 2);
+        case(&["abcdefgh"], "abcdefg", &[], 0);
+        case(&["abcdefgh"], "abcabcd", &[], 3);
+        case(&["abcdefgh"], "abcdefg\n", &[], 8);
+        case(
+            &["abcdefghijklmnopqrstuvwxyz"],
+            "-abcdefghijklmnopqrstuvwxy",
+            &[],
+            1,
+        );
+        case(&["abcdefgh", "efghijkl"], "abcdefgh", &[(0, 8)], 4);
+    }
+
+    /// Every form is found at every place, however the samples fall.
+    #[test]
+    fn samples_miss_nothing() {
+        for length in 8..60 {
+            let form: String = (b'0'..).map(char::from).take(length).collect();
+            let other = format!("~{form}");
+            let matcher = matcher(&[&form, &other]);
+            for before in 0..60 {
+                let text = format!("{}{form}{}", "-".repeat(before), "-".repeat(before / 2));
+                let mut hits = Vec::new();
+                let open = matcher.scan(text.as_bytes(), View::Text, &mut hits);
+                assert_eq!(
+                    hits,
+                    [Hit {
+                        start: before,
+                        end: before + length,
+                        secret: 0
+                    }]
+                );
+                assert_eq!(open, text.len());
+                let cut = text.as_bytes().get(..before + length - 1).unwrap();
+                assert_eq!(matcher.scan(cut, View::Text, &mut hits), before);
+            }
+        }
+    }
 }

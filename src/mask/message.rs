@@ -15,7 +15,7 @@ use super::Masker;
 use super::line::{Line, MARK, Place, SCALAR_BYTES_MAX, ends_scalar, in_number};
 use super::literal::{End, Literal, Role, close};
 use super::mark::{GROWTH_BYTES_MAX, Ink};
-use super::matcher::{Hit, View};
+use super::needle::{Hit, View};
 use super::text::{PIECE_BYTES, Stream};
 
 /// Masks one stream of messages.

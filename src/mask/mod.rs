@@ -11,7 +11,12 @@ mod literal;
 mod mark;
 mod matcher;
 mod message;
+mod needle;
+mod spell;
 mod text;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -23,7 +28,8 @@ pub use text::TextMask;
 use crate::secret::Secret;
 use forms::{forms, last_four};
 use mark::Mark;
-use matcher::{Matcher, Needle, Reach};
+use matcher::Matcher;
+use needle::{Needle, Reach};
 
 /// What to look for, and what to put in its place. Immutable: share it between streams.
 pub struct Masker {

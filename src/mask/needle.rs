@@ -1,0 +1,47 @@
+//! What is searched for, where, and what was found.
+
+use zeroize::Zeroizing;
+
+/// A form, and whose it is.
+pub(super) struct Needle {
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+    pub(super) secret: usize,
+    pub(super) reach: Reach,
+}
+
+/// Where a form is searched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reach {
+    /// In text and in the decoded string literals of messages.
+    Everywhere,
+    /// Not in literals, because it begins or ends inside a character.
+    Text,
+    /// Only to tell which lines of messages to look at: it is how a literal spells another form.
+    Gate,
+}
+
+/// What is being searched, and so which forms count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum View {
+    Text,
+    Literal,
+    Gate,
+}
+
+impl View {
+    pub(super) fn has(self, reach: Reach) -> bool {
+        match self {
+            Self::Text => reach <= Reach::Text,
+            Self::Literal => reach == Reach::Everywhere,
+            Self::Gate => true,
+        }
+    }
+}
+
+/// An occurrence of a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hit {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) secret: usize,
+}
