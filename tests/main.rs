@@ -9,6 +9,7 @@
     reason = "helpers of tests fail loudly, and they start programs"
 )]
 
+mod desktop;
 mod harness;
 
 mod docs;
@@ -18,12 +19,15 @@ mod fake;
 mod faults;
 mod grant;
 mod help;
+mod keychain;
 mod launch;
 mod mask;
 mod messages;
 mod policy;
 mod process;
 mod refusals;
+mod secrets;
+mod stores;
 mod streams;
 mod tidy;
 mod transparent;

@@ -272,7 +272,12 @@ mod tests {
         };
         let missing = open(&dirs, &other, Prompt::Never).unwrap_err();
         assert_eq!(missing.code, Code::VaultBroken);
-        vault_key::prepare_key_file(&dirs, &home.path().join("other")).unwrap();
+        let path = home.path().join("other");
+        assert!(
+            vault_key::prepare_key_file(&dirs, &path).is_err(),
+            "a new key cannot fit"
+        );
+        vault_key::prepare_key_file(&Dirs::under(&home.path().join("else")), &path).unwrap();
         let store = open(&dirs, &other, Prompt::Never).unwrap();
         let error = store.get(&name).unwrap_err();
         assert_eq!(error.code, Code::VaultBroken);

@@ -134,6 +134,15 @@ pub fn prepare_key_file(dirs: &Dirs, path: &Path) -> Result<bool> {
     if path.symlink_metadata().is_ok() {
         return read_identity(path, &shown, 0o077).map(|_| false);
     }
+    if dirs.vault_file().symlink_metadata().is_ok() {
+        // A new key could not open it, and would stand where the right one belongs.
+        return Err(Error::new(Code::VaultBroken, "no key file made")
+            .cause(format!(
+                "`{shown}` does not exist, and the vault file `{}` was encrypted for another key",
+                dirs.tilde(&dirs.vault_file())
+            ))
+            .hint("put the key file back from where it is kept"));
+    }
     let identity = Identity::generate();
     let public = identity.to_public();
     let text = Zeroizing::new(format!(

@@ -82,6 +82,26 @@ impl<'a> Terminal<'a> {
         self
     }
 
+    /// Types a line that is not to be seen, once the program has turned the echo off: a person is
+    /// slower than that anyway.
+    pub(crate) fn enter_hidden(&mut self, text: &str) -> &mut Self {
+        let deadline = Instant::now() + DEADLINE;
+        let echo = nix::sys::termios::LocalFlags::ECHO;
+        while nix::sys::termios::tcgetattr(&self.keyboard)
+            .unwrap()
+            .local_flags
+            .contains(echo)
+        {
+            assert!(
+                Instant::now() < deadline,
+                "the echo stays on:\n{}",
+                self.screen
+            );
+            std::thread::park_timeout(std::time::Duration::from_millis(1));
+        }
+        self.enter(text)
+    }
+
     /// Waits for the end; returns the exit code and checks the screen for secrets.
     pub(crate) fn end(mut self) -> (i32, String) {
         let deadline = Instant::now() + DEADLINE;

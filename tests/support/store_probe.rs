@@ -1,7 +1,7 @@
 //! Uses a store as the modules of mcpwrap do, for the tests: no verb of mcpwrap prints a value.
 //!
 //! `store-probe contract` runs the contract that every store has to keep, on the store that
-//! `config.toml` names. `get NAME` prints a value, `put NAME` takes one from stdin, `unlock` lets the
+//! `config.toml` names. `create` makes an empty vault. `get NAME` prints a value, `put NAME` takes one from stdin, `unlock` lets the
 //! keychain ask. `time N NAME…` prints how long it takes to open the store and read all (µs).
 #![expect(
     clippy::unwrap_used,
@@ -45,6 +45,8 @@ fn act(words: &[&str]) -> Result<()> {
             std::io::stdout().write_all(item.value.expose()).unwrap();
             Ok(())
         }
+        // An empty vault, without the master key that `init` makes.
+        ["create"] => store::create_vault(&dirs, &config),
         ["unlock", name] => open(Prompt::Allowed)?.get(&name.parse()?).map(drop),
         ["put", name] => {
             let mut value = Vec::new();

@@ -270,10 +270,10 @@ fn explain(trouble: Trouble) -> Error {
     match trouble {
         Trouble::Locked => Error::new(Code::KeychainLocked, "the keychain is locked")
             .cause("the login keyring is locked, and nobody is asked to unlock it here")
-            .hint("log in on the desktop once, or unlock it: `gnome-keyring-daemon --replace --unlock`"),
+            .hint("log in on the desktop once, or with gnome-keyring: `gnome-keyring-daemon --replace --unlock`"),
         Trouble::Dismissed => Error::new(Code::KeychainDenied, "the keychain stays locked")
             .cause("its prompt was dismissed, or there is no display to show it on")
-            .hint("log in on the desktop once, or unlock it: `gnome-keyring-daemon --replace --unlock`"),
+            .hint("log in on the desktop once, or with gnome-keyring: `gnome-keyring-daemon --replace --unlock`"),
         Trouble::Unanswered => Error::new(Code::KeychainTimeout, "the keychain stays locked")
             .cause(format!("its prompt was not answered within {} s", items::PROMPT_S))
             .hint("run the command again, and answer the prompt that the desktop shows"),
@@ -288,7 +288,9 @@ fn explain(trouble: Trouble) -> Error {
                     "delete the wrong one in Seahorse, or all: `mcpwrap secret rm {name}`"
                 ))
         }
-        Trouble::Malformed(fact) => Error::new(Code::KeychainFailed, what).cause(fact),
+        Trouble::Malformed(fact) => Error::new(Code::KeychainFailed, what)
+            .cause(fact)
+            .hint("delete the item in Seahorse, and store it anew: `mcpwrap secret set NAME`"),
         Trouble::Fault(Fault::Absent(fact)) => {
             Error::new(Code::KeychainAbsent, what).cause(fact).hint(vault)
         }

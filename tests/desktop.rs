@@ -1,0 +1,220 @@
+//! A session bus and a gnome-keyring of a test's own, headless, with a throw-away home: nothing
+//! touches the keyring of whoever runs the tests.
+
+use std::cell::RefCell;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::harness::{DEADLINE, Ended, Test, process, skip};
+
+/// The programs that have to be there: Debian's dbus, gnome-keyring and libsecret-tools.
+const PROGRAMS: &[&str] = &[
+    "dbus-daemon",
+    "dbus-send",
+    "gnome-keyring-daemon",
+    "secret-tool",
+];
+const PASSWORD: &[u8] = b"password of the login keyring";
+
+/// The session of one test.
+pub(crate) struct Desktop<'a> {
+    test: &'a Test,
+    /// Where the bus's socket is.
+    pub(crate) run: PathBuf,
+    bus: Child,
+    keyring: RefCell<Option<Child>>,
+}
+
+impl<'a> Desktop<'a> {
+    /// A bus and an unlocked keyring; `None`, loudly, if this machine has none. `keychain` is what
+    /// `MCPWRAP_TEST_REQUIRE` calls it.
+    pub(crate) fn start(test: &'a Test) -> Option<Self> {
+        let desktop = Self::without_keyring(test, &test.dir.join("run"), &[])?;
+        desktop.start_keyring();
+        Some(desktop)
+    }
+
+    /// Only the bus, with its socket in this directory.
+    pub(crate) fn without_keyring(test: &'a Test, run: &Path, options: &[&str]) -> Option<Self> {
+        let missing = PROGRAMS
+            .iter()
+            .find(|name| !Path::new("/usr/bin").join(name).exists());
+        if let Some(name) = missing {
+            skip("keychain", &format!("there is no `{name}`"));
+            return None;
+        }
+        std::fs::create_dir_all(run).unwrap();
+        std::fs::set_permissions(run, std::fs::Permissions::from_mode(0o700)).unwrap();
+        test.set("XDG_RUNTIME_DIR", run);
+        let address = format!("unix:path={}/bus", run.display());
+        let kind = if options.is_empty() {
+            &["--session"]
+        } else {
+            options
+        };
+        let bus = test
+            .command("/usr/bin/dbus-daemon")
+            .args(kind)
+            .args(["--nofork", "--nopidfile", "--address", &address])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_for(|| UnixStream::connect(run.join("bus")).is_ok());
+        test.set("DBUS_SESSION_BUS_ADDRESS", address);
+        Some(Self {
+            test,
+            run: run.to_path_buf(),
+            bus,
+            keyring: RefCell::new(None),
+        })
+    }
+
+    /// Starts a keyring that is unlocked with the password of before, and waits until it answers.
+    pub(crate) fn start_keyring(&self) {
+        self.end_all();
+        self.spawn_keyring(&[]);
+        self.wait_until_unlocked();
+    }
+
+    /// Unlocks in the way that our messages name: another daemon takes the place of the locked one.
+    pub(crate) fn replace_keyring(&self) {
+        let mut old = self.keyring.take().unwrap();
+        self.spawn_keyring(&["--replace"]);
+        wait_for(|| old.try_wait().unwrap().is_some());
+        self.wait_until_unlocked();
+    }
+
+    fn spawn_keyring(&self, options: &[&str]) {
+        let mut child = self
+            .test
+            .command("/usr/bin/gnome-keyring-daemon")
+            .args(["--foreground", "--unlock", "--components=secrets"])
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(PASSWORD).unwrap();
+        self.keyring.replace(Some(child));
+    }
+
+    fn wait_until_unlocked(&self) {
+        // Before this socket is there, the first question would make the bus start a second daemon.
+        wait_for(|| UnixStream::connect(self.run.join("keyring/control")).is_ok());
+        let default = "/org/freedesktop/secrets/aliases/default";
+        let locked = ["string:org.freedesktop.Secret.Collection", "string:Locked"];
+        wait_for(|| {
+            let answer = self.send(default, "org.freedesktop.DBus.Properties.Get", &locked);
+            answer.is_some_and(|text| text.contains("boolean false"))
+        });
+    }
+
+    /// Ends every keyring of the test: ours, and what the bus started in its place.
+    fn end_all(&self) {
+        if let Some(mut keyring) = self.keyring.take() {
+            drop(keyring.kill());
+            drop(keyring.wait());
+        }
+        for (pid, line) in process::of_test(&self.test.dir) {
+            if line.contains("gnome-keyring") || line.contains("gcr-prompter") {
+                kill(pid, Signal::SIGKILL).ok();
+                process::wait_for_end(pid, DEADLINE);
+            }
+        }
+    }
+
+    pub(crate) fn signal_keyring(&self, signal: Signal) {
+        let keyring = self.keyring.borrow();
+        let id = keyring.as_ref().unwrap().id();
+        kill(Pid::from_raw(i32::try_from(id).unwrap()), signal).unwrap();
+    }
+
+    /// Ends the keyring at once, as a crash does.
+    pub(crate) fn kill_keyring(&self) {
+        let mut keyring = self.keyring.take().unwrap();
+        keyring.kill().unwrap();
+        keyring.wait().unwrap();
+    }
+
+    /// Locks the login keyring, as a screen lock does.
+    pub(crate) fn lock(&self) {
+        let all = "array:objpath:/org/freedesktop/secrets/collection/login";
+        let lock = "org.freedesktop.Secret.Service.Lock";
+        assert!(
+            self.send("/org/freedesktop/secrets", lock, &[all])
+                .is_some()
+        );
+    }
+
+    /// The answer, if it is no error.
+    fn send(&self, path: &str, method: &str, arguments: &[&str]) -> Option<String> {
+        let sent = self
+            .test
+            .command("/usr/bin/dbus-send")
+            .args([
+                "--session",
+                "--print-reply",
+                "--dest=org.freedesktop.secrets",
+                path,
+                method,
+            ])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        sent.status
+            .success()
+            .then(|| String::from_utf8_lossy(&sent.stdout).into_owned())
+    }
+
+    /// Runs `secret-tool`, as the user does.
+    pub(crate) fn secret_tool(&self, arguments: &[&str], input: &[u8]) -> Ended {
+        let mut run = self
+            .test
+            .start(self.test.command("/usr/bin/secret-tool").args(arguments));
+        run.send_raw(input);
+        run.finish()
+    }
+}
+
+impl Drop for Desktop<'_> {
+    fn drop(&mut self) {
+        drop(self.bus.kill());
+        drop(self.bus.wait());
+        self.end_all();
+    }
+}
+
+/// The store as the modules of mcpwrap use it: see `support/store_probe.rs`.
+pub(crate) fn probe(test: &Test) -> Command {
+    let program = Path::new(env!("CARGO_BIN_EXE_mcpwrap")).with_file_name("examples");
+    test.command(program.join("store-probe"))
+}
+
+/// Runs the probe to its end.
+pub(crate) fn probed(test: &Test, arguments: &[&str], input: &[u8]) -> Ended {
+    let mut run = test.start(probe(test).args(arguments));
+    run.send_raw(input);
+    run.finish()
+}
+
+fn wait_for(mut ready: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !ready() {
+        assert!(
+            Instant::now() < deadline,
+            "the desktop of the test does not come up"
+        );
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+}
