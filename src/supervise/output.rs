@@ -211,9 +211,9 @@ impl ServerOutput {
             let rest = std::mem::take(&mut self.partial);
             self.diverted.write(&rest, true);
         }
-        shared.tell(Event::StreamEnded {
-            generation: self.generation,
-        });
+        let generation = self.generation;
+        shared.tell(Event::OutputEnded { generation });
+        shared.tell(Event::StreamEnded { generation });
     }
 
     /// New bytes: complete lines go on, the rest is kept.

@@ -51,7 +51,9 @@ pub(super) enum Event {
     },
     /// A new server has answered all that was replayed to it.
     Replayed { generation: u32 },
-    /// A stream of a server ended.
+    /// The stdout of a server ended: it answers nobody any more.
+    OutputEnded { generation: u32 },
+    /// A stream of a server ended, and all of it was passed on.
     StreamEnded { generation: u32 },
     /// Something that was watched has changed, or may have.
     Changed,

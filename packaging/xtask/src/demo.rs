@@ -48,8 +48,7 @@ pub fn run() -> Done {
     demo.show(&["log", "verify"], b"")?;
     demo.show(&["revoke", "demo", "--reason", "end of the demo"], b"")?;
     demo.refusal()?;
-    demo.show(&["log", "--event", "revoke,refuse"], b"")
-        .or_else(|_| demo.show(&["log"], b""))?;
+    demo.show(&["log", "--event", "refuse"], b"")?;
     println!("\nThe demo is over: the token was never shown, and nothing is left of it.");
     Ok(())
 }
@@ -111,6 +110,7 @@ impl Demo {
         let mut policy = vec!["policy", "new", "demo", "--secret", &slot, "--"];
         policy.extend(scene.command.iter().map(String::as_str));
         self.show(&policy, b"")?;
+        self.show(&["policy", "show", "demo"], b"")?;
         self.show(&["grant", "demo", "--yes"], b"")
     }
 
@@ -133,8 +133,9 @@ impl Demo {
             }
             masked |= said.contains("[secret ");
         }
-        let code = session.end()?;
-        println!("  the session ends; exit code {code:?}");
+        let (status, stderr) = session.end()?;
+        println!("  the session ends: {status}; on stderr there was:");
+        self.indent(&stderr)?;
         if masked {
             Ok(())
         } else {
@@ -150,7 +151,9 @@ impl Demo {
             .as_str()
             .ok_or("started after revoke")?;
         println!("  the client is answered: {}", self.checked(error)?);
-        session.end().map(drop)
+        let (status, stderr) = session.end()?;
+        println!("  the session ends: {status}; on stderr there was:");
+        self.indent(&stderr)
     }
 
     /// Runs a verb, and shows the command with what it says.
@@ -160,7 +163,15 @@ impl Demo {
         } else {
             "printf %s \"$TOKEN\" | "
         };
-        println!("\n$ {pipe}mcpwrap {}", args.join(" "));
+        let quote = |arg: &&str| {
+            if arg.contains(' ') {
+                format!("'{arg}'")
+            } else {
+                (*arg).to_owned()
+            }
+        };
+        let words: Vec<_> = args.iter().map(quote).collect();
+        println!("\n$ {pipe}mcpwrap {}", words.join(" "));
         let mut command = self.home.mcpwrap(&self.program, args);
         command
             .stdin(Stdio::piped())
@@ -174,12 +185,17 @@ impl Demo {
             .wait_with_output()
             .map_err(|error| error.to_string())?;
         for bytes in [&output.stdout, &output.stderr] {
-            for line in self.checked(&String::from_utf8_lossy(bytes))?.lines() {
-                println!("  {line}");
-            }
+            self.indent(&String::from_utf8_lossy(bytes))?;
         }
         let failed = || format!("`mcpwrap {}` ended with {}", args.join(" "), output.status);
         output.status.success().then_some(()).ok_or_else(failed)
+    }
+
+    fn indent(&self, text: &str) -> Done {
+        for line in self.checked(text)?.lines() {
+            println!("    {line}");
+        }
+        Ok(())
     }
 
     /// The text, if the token is not in it.

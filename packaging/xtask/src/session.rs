@@ -1,9 +1,10 @@
 //! A small MCP client, and the throw-away home that the demo works in.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 
@@ -23,15 +24,11 @@ impl Home {
     /// AI agents mark their commands stay out, because `grant --yes` is refused to them.
     pub fn mcpwrap(&self, program: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(program);
-        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.args(args).env_clear().current_dir(&self.0);
         command
-            .args(args)
-            .env_clear()
             .env("HOME", &self.0)
-            .env("PATH", path);
-        command
-            .env("MCPWRAP_HOME", self.0.join("mcpwrap"))
-            .current_dir(&self.0);
+            .env("MCPWRAP_HOME", self.0.join("mcpwrap"));
+        command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
         command
     }
 }
@@ -49,19 +46,30 @@ pub struct Session {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
+    stderr: JoinHandle<String>,
     requests: u64,
 }
 
 impl Session {
     pub fn start(command: &mut Command) -> Done<Self> {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| error.to_string())?;
         let stdin = child.stdin.take();
         let stdout = BufReader::new(child.stdout.take().ok_or("no stdout")?);
+        let mut pipe = child.stderr.take().ok_or("no stderr")?;
+        let stderr = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            drop(pipe.read_to_end(&mut bytes));
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
         Ok(Self {
             child,
             stdin,
             stdout,
+            stderr,
             requests: 0,
         })
     }
@@ -102,12 +110,10 @@ impl Session {
         writeln!(stdin, "{message}").map_err(|error| error.to_string())
     }
 
-    /// Ends the session as clients do: end of input.
-    pub fn end(mut self) -> Done<Option<i32>> {
+    /// Ends the session as clients do: end of input. Returns what was said on stderr.
+    pub fn end(mut self) -> Done<(ExitStatus, String)> {
         self.stdin = None;
-        self.child
-            .wait()
-            .map(|status| status.code())
-            .map_err(|error| error.to_string())
+        let status = self.child.wait().map_err(|error| error.to_string())?;
+        Ok((status, self.stderr.join().unwrap_or_default()))
     }
 }

@@ -200,6 +200,16 @@ impl Keeper {
                 self.on_handshake(generation, judgement);
             }
             Event::Replayed { generation } => self.on_replayed(generation),
+            Event::OutputEnded { generation } => {
+                let now = Instant::now();
+                for server in self
+                    .generations_mut()
+                    .filter(|server| server.number == generation)
+                {
+                    // Most close it by their end; one that lives on has to end, too.
+                    server.end(Reason::EndOfInput, now);
+                }
+            }
             Event::StreamEnded { generation } => {
                 for server in self
                     .generations_mut()
