@@ -23,6 +23,7 @@ mod keychain;
 mod launch;
 mod mask;
 mod messages;
+mod pin;
 mod policy;
 mod process;
 mod refusals;

@@ -1,0 +1,63 @@
+//! Container images. No engine runs here: a program in its place shows what it was given.
+
+use super::writable;
+use crate::harness::{Test, fake_server, policy_text};
+
+/// A `docker` that knows one digest, and starts the fake server for `run`.
+fn docker(test: &Test, digest: &str) {
+    let bin = test.home.join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let text = format!(
+        "#!/bin/sh\ncase \"$1\" in\n\
+         image) echo '[\"mcp/s@{digest}\"]';;\n\
+         run) echo \"$@\" > \"$HOME/arguments\"; echo \"$A\" > \"$HOME/value\"; exec '{}';;\n\
+         *) echo unknown >&2; exit 1;;\nesac\n",
+        fake_server().display()
+    );
+    std::fs::write(bin.join("docker"), text).unwrap();
+    writable(&bin.join("docker"));
+    test.set("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+}
+
+/// Issue: the digest is resolved and written; `-e NAME=value` becomes `-e NAME`.
+#[test]
+fn an_image_is_started_by_its_digest_and_with_no_value_in_its_arguments() {
+    let test = Test::new();
+    test.init();
+    let digest = format!("sha256:{}", "a1".repeat(32));
+    docker(&test, &digest);
+    let command = [
+        "docker",
+        "run",
+        "-i",
+        "--rm",
+        "-e",
+        "A=visible to all",
+        "mcp/s:1",
+        "serve",
+    ];
+    test.write_policy("s", &policy_text(&command, ""));
+    let ended = test.ok(&["pin", "s", "--yes"]);
+    assert!(
+        ended.text().contains("the engine checks the digest"),
+        "{ended}"
+    );
+    let mut run = test.run("s");
+    assert!(run.initialize().get("result").is_some());
+    assert_eq!(run.finish().code, 0);
+    let heard = |name: &str| std::fs::read_to_string(test.home.join(name)).unwrap();
+    assert_eq!(
+        heard("arguments"),
+        format!("run -i --rm -e A mcp/s@{digest} serve\n")
+    );
+    assert_eq!(heard("value"), "visible to all\n");
+
+    // Without an engine that knows it, the user can.
+    test.write_policy("s", &policy_text(&["podman", "run", "-i", "mcp/s"], ""));
+    let ended = test.cli(&["pin", "s", "--yes"]);
+    assert!(ended.stderr.contains("no program `podman`"), "{ended}");
+    let other = format!("sha256:{}", "b2".repeat(32));
+    test.ok(&["pin", "s", "--to", &other, "--yes"]);
+    let text = std::fs::read_to_string(test.root().join("policies/s.toml")).unwrap();
+    assert!(text.contains(&other), "{text}");
+}

@@ -1,0 +1,301 @@
+//! `mcpwrap pin` and the start of what it installed, against a registry of this machine.
+
+mod attacks;
+mod faults;
+mod images;
+mod python;
+mod real;
+mod registry;
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use self::registry::Registry;
+use crate::harness::{Test, policy_text, skip};
+
+/// npm with a registry of this machine, and a server in it.
+struct Npm {
+    test: Test,
+    registry: Registry,
+}
+
+impl Npm {
+    /// None if there is no npm; that was said then.
+    fn new() -> Option<Self> {
+        let test = Test::new();
+        let there = |name: &str| {
+            Path::new("/usr/bin").join(name).exists()
+                || Path::new("/usr/local/bin").join(name).exists()
+        };
+        if !(there("npm") && there("node")) {
+            skip("npm", "there is no npm in /usr/bin or /usr/local/bin");
+            return None;
+        }
+        let registry = Registry::start();
+        test.set("npm_config_registry", &registry.url);
+        test.set("npm_config_fetch_retries", "0");
+        test.set("npm_config_cache", test.home.join("npm-cache"));
+        test.init();
+        let npm = Self { test, registry };
+        npm.publish("1.0.0", &json!({}));
+        Some(npm)
+    }
+
+    /// Publishes the server. `more` is merged into its package.json.
+    fn publish(&self, version: &str, more: &Value) {
+        let (manifest, code) = Self::server(version, "real", more);
+        self.registry
+            .npm(&self.test.home, &manifest, &[("server.js", &code)]);
+    }
+
+    fn server(version: &str, copy: &str, more: &Value) -> (Value, String) {
+        let mut manifest = json!({
+            "name": "@s/server", "version": version, "bin": { "server": "server.js" },
+            "peerDependencies": { "optional-thing": "*" },
+            "peerDependenciesMeta": { "optional-thing": { "optional": true } },
+        });
+        for (key, value) in more.as_object().unwrap() {
+            manifest[key] = value.clone();
+        }
+        (manifest, code(version, copy))
+    }
+
+    /// Writes a policy for this command, without a grant.
+    fn policy(&self, command: &[&str]) {
+        self.test.write_policy("s", &policy_text(command, ""));
+    }
+
+    fn text(&self) -> String {
+        std::fs::read_to_string(self.test.root().join("policies/s.toml")).unwrap()
+    }
+
+    /// Where the one installation is.
+    fn installed(&self) -> PathBuf {
+        let all = self.installations();
+        assert_eq!(all.len(), 1, "{all:?}");
+        all.into_iter().next().unwrap()
+    }
+
+    fn installations(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.test.root().join("data/packages"));
+        let all = entries
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.unwrap().path());
+        all.filter(|path| path.is_dir()).collect()
+    }
+
+    /// Starts the server and returns its name, its version, and what it sees.
+    fn start(&self) -> (String, String, Value) {
+        let mut run = self.test.run("s");
+        let answer = run.initialize();
+        let info = &answer["result"]["serverInfo"];
+        let facts = run.request("tools/list", &json!({}))["result"]["facts"].clone();
+        let text = |key: &str| {
+            info[key]
+                .as_str()
+                .unwrap_or_else(|| panic!("{answer}"))
+                .to_owned()
+        };
+        let (name, version) = (text("name"), text("version"));
+        assert_eq!(run.finish().code, 0);
+        (name, version, facts)
+    }
+
+    /// Starts the server, which is refused, and returns what the client is told.
+    fn refused(&self) -> String {
+        let mut run = self.test.run("s");
+        let answer = run.initialize();
+        let text = answer["error"]["message"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{answer}"));
+        let text = text.to_owned();
+        assert!(run.finish().stderr.contains("mcpwrap: error["));
+        text
+    }
+}
+
+fn code(version: &str, copy: &str) -> String {
+    include_str!("server.js")
+        .replace("COPY", copy)
+        .replace("VERSION", version)
+}
+
+fn writable(path: &Path) {
+    mode(path, 0o755);
+}
+
+fn mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Issue: arguments and working directory as the original command line would have had.
+#[test]
+fn an_installed_server_starts_as_its_command_would_and_offline() {
+    let Some(npm) = Npm::new() else { return };
+    npm.policy(&["npx", "-y", "@s/server@1.0.0", "--flag", "two words"]);
+    npm.test.ok(&["pin", "s", "--yes"]);
+    let text = npm.text();
+    for line in [
+        "registry = \"npm\"",
+        "version = \"1.0.0\"",
+        "integrity = \"sha512-",
+        "tree = \"",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    npm.registry.close();
+    let asked = npm.registry.asked().len();
+    let (name, version, facts) = npm.start();
+    assert_eq!((name.as_str(), version.as_str()), ("real", "1.0.0"));
+    assert_eq!(facts["args"], json!(["--flag", "two words"]));
+    assert_eq!(facts["cwd"], json!(npm.test.dir));
+    assert!(facts["execPath"].as_str().unwrap().starts_with('/'));
+    let tree = npm.installed().join("tree");
+    assert!(Path::new(facts["file"].as_str().unwrap()).starts_with(&tree));
+    let first = format!("{}:", tree.join("node_modules/.bin").display());
+    assert!(
+        facts["path"].as_str().unwrap().starts_with(&first),
+        "{facts}"
+    );
+    assert_eq!(
+        npm.registry.asked().len(),
+        asked,
+        "nothing is asked at a start"
+    );
+    assert_eq!(npm.test.events().first().map(String::as_str), Some("pin"));
+    let launch = npm
+        .test
+        .audit()
+        .into_iter()
+        .find(|record| record["event"] == "launch")
+        .unwrap();
+    assert_eq!(launch["detail"]["package"], "@s/server 1.0.0");
+
+    let again = npm.test.ok(&["pin", "s", "--yes"]);
+    assert!(again.text().contains("pinned already"), "{again}");
+}
+
+/// Issue: unpinned is refused by default with the command that pins it.
+#[test]
+fn a_floating_version_starts_only_after_pin() {
+    let Some(npm) = Npm::new() else { return };
+    npm.publish("1.1.0", &json!({}));
+    npm.test.policy("s", &["npx", "-y", "@s/server"], "");
+    let refused = npm.refused();
+    assert!(
+        refused.contains("[unpinned]") && refused.contains("`mcpwrap pin s`"),
+        "{refused}"
+    );
+    npm.test.ok(&["pin", "s", "--yes"]);
+    assert_eq!(npm.start().1, "1.1.0");
+
+    // A newer version does not come by itself.
+    npm.publish("1.2.0", &json!({}));
+    assert_eq!(npm.start().1, "1.1.0");
+    let outdated = npm.test.cli(&["pin", "--outdated", "--json"]);
+    assert_eq!(outdated.code, 1, "{outdated}");
+    assert_eq!(
+        outdated.json()["outdated"],
+        json!([{"server": "s", "package": "@s/server", "version": "1.1.0", "latest": "1.2.0"}])
+    );
+}
+
+/// Issue: a newer version is a new pin: what changes is shown, and a grant is asked for.
+#[test]
+fn a_newer_version_is_shown_and_asked_for() {
+    let Some(npm) = Npm::new() else { return };
+    let helper = json!({ "name": "helper", "version": "2.0.0", "main": "h.js" });
+    npm.registry.npm(
+        &npm.test.home,
+        &helper,
+        &[("h.js", "module.exports = 'helper'")],
+    );
+    npm.policy(&["npx", "-y", "@s/server@1.0.0"]);
+    npm.test.ok(&["pin", "s", "--yes"]);
+    npm.publish("2.0.0", &json!({ "dependencies": { "helper": "^2" } }));
+
+    let before = npm.text();
+    let mut terminal = npm.test.terminal(&["pin", "s", "--to", "latest"]);
+    terminal.expect("type `s` to agree: ").enter("no");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 2, "{shown}");
+    assert_eq!(npm.text(), before);
+
+    let mut terminal = npm.test.terminal(&["pin", "s", "--to", "latest"]);
+    terminal.expect("type `s` to agree: ").enter("s");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 0, "{shown}");
+    for part in [
+        "@s/server 2.0.0 of npm",
+        "before     @s/server 1.0.0",
+        "published  2026-01-02 by ana",
+        "1 added: helper 2.0.0",
+        "1 other version: @s/server 1.0.0 → 2.0.0",
+        "-version = \"1.0.0\"",
+        "+version = \"2.0.0\"",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    let (_, version, facts) = npm.start();
+    assert_eq!(
+        (version.as_str(), &facts["dependency"]),
+        ("2.0.0", &json!("helper"))
+    );
+
+    // Both are there until they are pruned; what is granted stays.
+    assert_eq!(npm.installations().len(), 2);
+    npm.test.ok(&["pin", "--prune"]);
+    npm.installed();
+    assert_eq!(npm.start().1, "2.0.0");
+}
+
+/// Issue: install scripts run only if the user allows it, and that is under the grant.
+#[test]
+fn install_scripts_run_only_when_allowed() {
+    let Some(npm) = Npm::new() else { return };
+    let mark = npm.test.home.join("script-ran");
+    let script = format!("touch '{}'", mark.display());
+    npm.publish("1.0.1", &json!({ "scripts": { "postinstall": script } }));
+    npm.policy(&["npx", "-y", "@s/server@1.0.1"]);
+    let ended = npm.test.ok(&["pin", "s", "--yes"]);
+    assert!(ended.text().contains("not run: @s/server"), "{ended}");
+    assert!(!mark.exists());
+    assert!(!npm.text().contains("scripts"));
+    npm.test.ok(&["pin", "s", "--allow-scripts", "--yes"]);
+    assert!(mark.exists());
+    assert!(npm.text().contains("scripts = true"));
+}
+
+/// Issue: local programs are pinned by the hash of the executable and its script.
+#[test]
+fn a_changed_local_program_is_refused() {
+    let test = Test::new();
+    test.init();
+    let program = test.home.join("server.sh");
+    let fake = crate::harness::fake_server();
+    std::fs::write(&program, format!("#!/bin/sh\nexec '{}'\n", fake.display())).unwrap();
+    writable(&program);
+    test.write_policy("s", &policy_text(&[&program.display().to_string()], ""));
+    test.ok(&["pin", "s", "--yes"]);
+    let mut run = test.run("s");
+    assert!(run.initialize().get("result").is_some());
+    assert_eq!(run.finish().code, 0);
+
+    std::fs::write(&program, "#!/bin/sh\ntouch \"$HOME/planted\"\n").unwrap();
+    let mut run = test.run("s");
+    let answer = run.initialize();
+    assert_eq!(
+        answer["error"]["data"]["mcpwrap"]["code"], "package-changed",
+        "{answer}"
+    );
+    let ended = run.finish();
+    let hashes = ended.stderr.matches("pinned ").count() + ended.stderr.matches("found ").count();
+    assert!(
+        hashes >= 2 && ended.stderr.contains("`mcpwrap pin s`"),
+        "{ended}"
+    );
+    assert!(!test.home.join("planted").exists());
+}

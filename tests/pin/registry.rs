@@ -1,0 +1,282 @@
+//! A package registry of this machine: npm's and Python's protocol, as much as their clients need.
+//!
+//! Listens on the loopback only. What it serves can be changed while it runs, as an attacker would.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Condvar, Mutex};
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256, Sha512};
+
+/// One published version.
+#[derive(Clone)]
+struct Version {
+    manifest: Value,
+    archive: Vec<u8>,
+    /// What the registry says the archive is, if that is not true.
+    claimed: Option<Vec<u8>>,
+}
+
+#[derive(Default)]
+struct State {
+    npm: BTreeMap<String, Vec<(String, Version)>>,
+    /// Project → file → bytes.
+    wheels: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
+    asked: Vec<String>,
+    /// Archives are held back while this is set.
+    held: bool,
+    closed: bool,
+}
+
+pub(super) struct Registry {
+    pub(super) url: String,
+    state: Arc<(Mutex<State>, Condvar)>,
+}
+
+impl Registry {
+    pub(super) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::<(Mutex<State>, Condvar)>::default();
+        let (shared, base) = (Arc::clone(&state), url.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if shared.0.lock().unwrap().closed {
+                    return;
+                }
+                let (shared, base) = (Arc::clone(&shared), base.clone());
+                std::thread::spawn(move || answer(&stream, &shared, &base));
+            }
+        });
+        Self { url, state }
+    }
+
+    /// Publishes an npm package with these files, or replaces that version.
+    pub(super) fn npm(&self, dir: &Path, manifest: &Value, files: &[(&str, &str)]) {
+        let archive = tarball(dir, manifest, files);
+        let (name, version) = (text(manifest, "name"), text(manifest, "version"));
+        let mut state = self.state.0.lock().unwrap();
+        let versions = state.npm.entry(name).or_default();
+        versions.retain(|(known, _)| *known != version);
+        let published = Version {
+            manifest: manifest.clone(),
+            archive,
+            claimed: None,
+        };
+        versions.push((version, published));
+    }
+
+    /// Serves other bytes for a version, and still says they are the old ones.
+    pub(super) fn lie(&self, dir: &Path, manifest: &Value, files: &[(&str, &str)]) {
+        let other = tarball(dir, manifest, files);
+        let (name, version) = (text(manifest, "name"), text(manifest, "version"));
+        let mut state = self.state.0.lock().unwrap();
+        let versions = state.npm.get_mut(&name).unwrap();
+        let (_, published) = versions
+            .iter_mut()
+            .find(|(known, _)| *known == version)
+            .unwrap();
+        published.claimed = Some(std::mem::replace(&mut published.archive, other));
+    }
+
+    /// Publishes a pure Python wheel: one module, one program of the same name.
+    pub(super) fn wheel(&self, dir: &Path, name: &str, version: &str, module: &str) {
+        let file = format!("{name}-{version}-py3-none-any.whl");
+        let code = "import sys,zipfile\n\
+            name,version,module,path=sys.argv[1:]\n\
+            info=f'{name}-{version}.dist-info/'\n\
+            files={f'{name}.py':module,\n\
+            info+'METADATA':f'Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n',\n\
+            info+'WHEEL':'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n',\n\
+            info+'entry_points.txt':f'[console_scripts]\\n{name} = {name}:main\\n'}\n\
+            record=''.join(f'{n},,\\n' for n in files)+info+'RECORD,,\\n'\n\
+            z=zipfile.ZipFile(path,'w')\n\
+            [z.writestr(n,t) for n,t in [*files.items(),(info+'RECORD',record)]]\n\
+            z.close()\n";
+        let path = dir.join(&file);
+        let mut python = Command::new("python3");
+        let status = python
+            .args(["-c", code, name, version, module])
+            .arg(&path)
+            .status();
+        assert!(status.unwrap().success());
+        let bytes = std::fs::read(&path).unwrap();
+        let mut state = self.state.0.lock().unwrap();
+        state
+            .wheels
+            .entry(name.to_owned())
+            .or_default()
+            .insert(file, bytes);
+    }
+
+    /// Keeps archives back until `release`.
+    pub(super) fn hold(&self) {
+        self.state.0.lock().unwrap().held = true;
+    }
+
+    pub(super) fn release(&self) {
+        self.state.0.lock().unwrap().held = false;
+        self.state.1.notify_all();
+    }
+
+    /// Waits until a path with this in it was asked for.
+    pub(super) fn wait_for(&self, part: &str) {
+        let mut state = self.state.0.lock().unwrap();
+        while !state.asked.iter().any(|path| path.contains(part)) {
+            let (next, timeout) = self
+                .state
+                .1
+                .wait_timeout(state, crate::harness::DEADLINE)
+                .unwrap();
+            assert!(!timeout.timed_out(), "nobody asked for {part}");
+            state = next;
+        }
+    }
+
+    /// What was asked for so far.
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.state.0.lock().unwrap().asked.clone()
+    }
+
+    /// Is not reachable any more.
+    pub(super) fn close(&self) {
+        self.state.0.lock().unwrap().closed = true;
+        drop(TcpStream::connect(self.url.trim_start_matches("http://")));
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.release();
+        self.close();
+    }
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap().to_owned()
+}
+
+fn tarball(dir: &Path, manifest: &Value, files: &[(&str, &str)]) -> Vec<u8> {
+    let work = tempfile::tempdir_in(dir).unwrap();
+    let root = work.path().join("package");
+    std::fs::create_dir(&root).unwrap();
+    std::fs::write(root.join("package.json"), manifest.to_string()).unwrap();
+    for (name, text) in files {
+        std::fs::write(root.join(name), text).unwrap();
+    }
+    let archive = work.path().join("package.tgz");
+    let mut tar = Command::new("tar");
+    let status = tar
+        .arg("-C")
+        .arg(work.path())
+        .arg("-czf")
+        .arg(&archive)
+        .arg("package")
+        .status();
+    assert!(status.unwrap().success());
+    std::fs::read(archive).unwrap()
+}
+
+fn answer(stream: &TcpStream, shared: &(Mutex<State>, Condvar), base: &str) {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut request = String::new();
+        if reader.read_line(&mut request).unwrap_or(0) == 0 {
+            return;
+        }
+        let mut header = String::new();
+        while reader.read_line(&mut header).is_ok_and(|count| count > 2) {
+            header.clear();
+        }
+        let path = request
+            .split(' ')
+            .nth(1)
+            .unwrap_or("/")
+            .replace("%2f", "/")
+            .replace("%2F", "/");
+        let mut state = shared.0.lock().unwrap();
+        state.asked.push(path.clone());
+        shared.1.notify_all();
+        while state.held && (path.contains("/-/") || path.contains("/files/")) {
+            state = shared.1.wait(state).unwrap();
+        }
+        let body = body(&state, &path, base);
+        drop(state);
+        let (status, kind, body) = match body {
+            Some((kind, body)) => ("200 OK", kind, body),
+            None => ("404 Not Found", "text/plain", b"absent".to_vec()),
+        };
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut out = stream;
+        if out
+            .write_all(head.as_bytes())
+            .and_then(|()| out.write_all(&body))
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn body(state: &State, path: &str, base: &str) -> Option<(&'static str, Vec<u8>)> {
+    let path = path.split(['?', '#']).next()?.trim_matches('/');
+    if let Some(project) = path.strip_prefix("simple/") {
+        let mut page = "<!DOCTYPE html><html><body>\n".to_owned();
+        for (file, bytes) in state.wheels.get(&project.replace('-', "_"))? {
+            let hash = hex(&Sha256::digest(bytes));
+            writeln!(
+                page,
+                "<a href=\"{base}/files/{file}#sha256={hash}\">{file}</a><br>"
+            )
+            .unwrap();
+        }
+        return Some(("text/html", page.into_bytes()));
+    }
+    if let Some(file) = path.strip_prefix("files/") {
+        let bytes = state.wheels.values().find_map(|files| files.get(file))?;
+        return Some(("application/octet-stream", bytes.clone()));
+    }
+    if let Some((name, file)) = path.split_once("/-/") {
+        let versions = state.npm.get(name)?;
+        let found = versions
+            .iter()
+            .find(|(version, _)| file == format!("{version}.tgz"))?;
+        return Some(("application/octet-stream", found.1.archive.clone()));
+    }
+    let versions = state.npm.get(path)?;
+    let mut all = serde_json::Map::new();
+    let mut times = serde_json::Map::new();
+    for (version, published) in versions {
+        let said = published.claimed.as_ref().unwrap_or(&published.archive);
+        let hash = base64::engine::general_purpose::STANDARD.encode(Sha512::digest(said));
+        let mut manifest = published.manifest.clone();
+        manifest["dist"] = json!({
+            "tarball": format!("{base}/{path}/-/{version}.tgz"),
+            "integrity": format!("sha512-{hash}"),
+        });
+        all.insert(version.clone(), manifest);
+        times.insert(version.clone(), json!("2026-01-02T03:04:05.000Z"));
+    }
+    let latest = &versions.last()?.0;
+    let packument = json!({
+        "name": path, "dist-tags": { "latest": latest }, "versions": all, "time": times,
+        "maintainers": [{ "name": "ana" }],
+    });
+    Some(("application/json", packument.to_string().into_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
