@@ -134,6 +134,8 @@ codes! {
     YesRefused = "yes-refused",
     /// The answer to a question was no.
     Declined = "declined",
+    /// A client's file was saved by another program after it was read, so it was not written.
+    ClientConfigChanged = "client-config-changed",
     /// The server ended.
     ServerExited = "server-exited",
     /// A running supervisor cannot be reached, or does not answer.

@@ -1,5 +1,6 @@
 //! The command line: arguments, the verbs, and nothing of what they do.
 
+pub mod adopt;
 pub mod ask;
 pub mod completions;
 pub mod drill;
@@ -46,6 +47,8 @@ pub struct Cli {
 /// One variant a verb; the arguments and the work are in the verb's own file.
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Take the secrets out of the clients' files and start their servers through mcpwrap
+    Adopt(adopt::Args),
     /// Start a server with its secrets, and relay its stdio
     Run(run::Args),
     /// Store, list, rotate and remove secrets
@@ -128,6 +131,7 @@ fn is_help(error: &clap::Error) -> bool {
 
 fn dispatch(verb: Verb) -> Result<u8> {
     match verb {
+        Verb::Adopt(args) => adopt::run(&args, &Context::new()?),
         Verb::Run(args) => Ok(launch(args)),
         Verb::Secret(args) => changing(|cx| secret::run(args, cx)),
         Verb::Policy(args) => policy::run(args),

@@ -62,6 +62,16 @@ impl Verdict {
     }
 }
 
+/// The tokens in any text that are known by their shape alone, as they stand.
+pub fn known_tokens(text: &str) -> Vec<&str> {
+    let known = shapes::find(text)
+        .into_iter()
+        .filter_map(|known| text.get(known.range));
+    known
+        .filter(|token| !placeholder::is_placeholder(token))
+        .collect()
+}
+
 /// Judges one value.
 pub fn value(slot: Slot<'_>, text: &str) -> Verdict {
     match slot {

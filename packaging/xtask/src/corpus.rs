@@ -1,9 +1,11 @@
-//! How well secrets are recognised in real configurations.
+//! How well secrets are recognised in real configurations, and whether adopting them is lossless.
 //!
 //!     cargo xtask corpus DIR [--misses]
 //!
 //! `DIR/labels.jsonl` says of each value what it is, `DIR/files/` holds the configurations. Detection
-//! is measured value by value; labels marked ambiguous are left out.
+//! is measured value by value; labels marked ambiguous are left out. `laws` does the rest.
+
+mod laws;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -74,6 +76,9 @@ pub fn run() -> Result<(), String> {
         all.false_alarms += score.false_alarms;
     }
     println!("{}", all.line("all"));
+    let mut build = crate::shell::cargo(&["build", "--quiet", "--bin", "mcpwrap"]);
+    crate::shell::step("build", &mut build)?;
+    laws::check(dir, &labels)?;
     if all.precision() < MARK || all.recall() < MARK {
         return Err(format!("precision and recall must be at least {MARK}"));
     }
@@ -194,6 +199,15 @@ fn stands_at(entry: &Entry, at: &[Value]) -> bool {
             .collect::<Vec<_>>()
             .join(".")
             == keys.join(".")
+}
+
+/// The text of a labelled value.
+fn find_value<'a>(entry: &'a Entry, slot: &str, key: &str) -> Option<&'a str> {
+    let judged = detect::entry(entry);
+    judged
+        .iter()
+        .find(|judged| is_at(judged, entry, slot, key))
+        .map(|judged| judged.word.text.as_str())
 }
 
 fn is_at(judged: &detect::Judged<'_>, entry: &Entry, slot: &str, key: &str) -> bool {

@@ -22,10 +22,10 @@ use crate::store::{self, Index, Item, Prompt, Store};
 const VALUE_BYTES_MAX: usize = 1 << 20;
 
 /// One secret that is to be stored.
-pub(super) struct Change {
-    pub(super) event: Event,
-    pub(super) name: SecretName,
-    pub(super) item: Item,
+pub(in crate::cli) struct Change {
+    pub(in crate::cli) event: Event,
+    pub(in crate::cli) name: SecretName,
+    pub(in crate::cli) item: Item,
 }
 
 /// How the user is to be asked, and whether a script may answer.
@@ -108,7 +108,7 @@ pub(super) fn check(name: &SecretName, value: &Secret, allow_weak: bool) -> Resu
 }
 
 /// Writes the records, stores the secrets and notes them in the index.
-pub(super) fn keep(
+pub(in crate::cli) fn keep(
     dirs: &Dirs,
     store: &dyn Store,
     by: By,

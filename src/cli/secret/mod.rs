@@ -4,7 +4,7 @@
 //! shown as name and fingerprint.
 
 mod import;
-mod keep;
+pub(super) mod keep;
 mod list;
 mod relocate;
 mod rm;

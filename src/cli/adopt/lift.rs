@@ -1,0 +1,564 @@
+//! From one entry to what it becomes: the secrets taken out, the policy that names them, the words
+//! that stay in the client's file.
+//!
+//! Pure. *Always* leaves references and ordinary values where they are. *Never* changes what the
+//! server is started with: the same program, the same arguments, the same variables, or a reason
+//! why not. Which names the secrets get is decided by the caller, who sees all entries.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::client::edit::NewWord;
+use crate::client::entry::{Entry, Program};
+use crate::detect::{self, Judged, Part, Slot, Verdict};
+use crate::package;
+use crate::policy::inherit;
+use crate::policy::template::is_variable_name;
+use crate::shipped::{self, Shipped};
+
+/// An entry, taken apart.
+#[derive(Debug)]
+pub(super) struct Lifted {
+    /// The policy's command.
+    pub(super) command: Vec<String>,
+    /// For each word of the entry, what stands in the client's file after it.
+    pub(super) words: Vec<NewWord>,
+    pub(super) values: Vec<Value>,
+    pub(super) pass: Vec<String>,
+    pub(super) set: BTreeMap<String, String>,
+    pub(super) drop_env: Vec<String>,
+    pub(super) argv_secrets: bool,
+    pub(super) shipped: Option<&'static Shipped>,
+    /// What the user should know of it.
+    pub(super) notes: Vec<String>,
+}
+
+/// One secret of an entry.
+#[derive(Clone, Debug)]
+pub(super) struct Value {
+    /// The variable of the policy's `[secrets]`.
+    pub(super) variable: String,
+    pub(super) text: String,
+    pub(super) why: &'static str,
+    /// Where it stood, for the user.
+    pub(super) place: String,
+}
+
+/// Whether an entry holds a secret anywhere.
+pub(super) fn holds_secret(judged: &[Judged<'_>]) -> bool {
+    judged
+        .iter()
+        .any(|value| matches!(value.verdict, Verdict::Secret(_)))
+}
+
+/// Takes an entry apart, or says why that cannot be done.
+pub(super) fn lift(entry: &Entry, judged: &[Judged<'_>], fills_in: bool) -> Result<Lifted, String> {
+    if entry.program == Program::None || entry.words.is_empty() {
+        return Err("it starts no program".to_owned());
+    }
+    if entry.env_file {
+        return Err(
+            "it reads an `envFile`: put those variables into its `env`, then adopt it".to_owned(),
+        );
+    }
+    let whole_line = whole_line(entry)?;
+    let texts: Vec<String> = entry.words.iter().map(|word| word.text.clone()).collect();
+    let launch = package::parse(whole_line.as_deref().unwrap_or(&texts));
+    let known = launch
+        .package
+        .as_deref()
+        .or(Some(&launch.launcher))
+        .and_then(shipped::of_package);
+    let mut work = Work {
+        lifted: Lifted {
+            command: Vec::new(),
+            words: Vec::new(),
+            values: Vec::new(),
+            pass: Vec::new(),
+            set: BTreeMap::new(),
+            drop_env: Vec::new(),
+            argv_secrets: false,
+            shipped: known,
+            notes: Vec::new(),
+        },
+        taken: entry.env.iter().map(|word| word.name.clone()).collect(),
+        docker: launch.registry == package::Registry::Image,
+    };
+    work.environment(judged)?;
+    work.names(&entry.pass)?;
+    work.arguments(entry, judged, whole_line, fills_in)?;
+    Ok(work.lifted)
+}
+
+/// The words of a command that is one text, as in `"command": "npx -y server"`.
+fn whole_line(entry: &Entry) -> Result<Option<Vec<String>>, String> {
+    let (Program::Text(_), Some(first)) = (&entry.program, entry.words.first()) else {
+        return Ok(None);
+    };
+    let path = first.text.starts_with(['/', '~', '.', '\\']) || first.text.contains(":\\");
+    if !first.text.contains(' ') || path && entry.args.is_some() {
+        return Ok(None);
+    }
+    if first
+        .text
+        .contains(['"', '\'', '\\', '|', '&', ';', '>', '<', '`'])
+    {
+        return Err(
+            "its command is a line for a shell: write the program and `args`, then adopt it"
+                .to_owned(),
+        );
+    }
+    Ok(Some(
+        first.text.split_whitespace().map(str::to_owned).collect(),
+    ))
+}
+
+struct Work {
+    lifted: Lifted,
+    /// Names of variables that have a meaning already.
+    taken: BTreeSet<String>,
+    docker: bool,
+}
+
+impl Work {
+    fn environment(&mut self, judged: &[Judged<'_>]) -> Result<(), String> {
+        for value in judged {
+            let Slot::Env(name) = value.slot else {
+                continue;
+            };
+            if !is_variable_name(name) {
+                return Err(format!(
+                    "`{name}` in its environment is no name of a variable"
+                ));
+            }
+            let text = value.word.text.as_str();
+            match &value.verdict {
+                Verdict::Secret(parts) if is_whole(parts, text) => {
+                    self.push(name.to_owned(), text, parts.first().map_or("", |part| part.why), format!("env {name}"));
+                    self.lifted.drop_env.push(name.to_owned());
+                }
+                Verdict::Secret(parts) => {
+                    if text.contains("{secret.") {
+                        return Err(format!("`{name}` in its environment has `{{secret.` in it"));
+                    }
+                    let template = self.template(text, parts, Some(name), &format!("env {name}"));
+                    self.lifted.set.insert(name.to_owned(), template);
+                    self.lifted.drop_env.push(name.to_owned());
+                }
+                Verdict::Reference if inherit::never(name).is_some() => self.lifted.notes.push(format!(
+                    "`{name}` refers to a variable of the client and is not passed on: it makes programs load code"
+                )),
+                _ if inherit::never(name).is_some() => {
+                    self.lifted.set.insert(name.to_owned(), text.to_owned());
+                }
+                _ => self.lifted.pass.push(name.to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    fn names(&mut self, names: &[String]) -> Result<(), String> {
+        for name in names {
+            if !is_variable_name(name) || inherit::never(name).is_some() {
+                return Err(format!(
+                    "the client passes `{name}` on, which a policy does not let through"
+                ));
+            }
+            if !self.lifted.pass.contains(name) {
+                self.lifted.pass.push(name.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn arguments(
+        &mut self,
+        entry: &Entry,
+        judged: &[Judged<'_>],
+        whole_line: Option<Vec<String>>,
+        fills_in: bool,
+    ) -> Result<(), String> {
+        let words: Vec<&Judged<'_>> = judged
+            .iter()
+            .filter(|value| matches!(value.slot, Slot::Command | Slot::Argument))
+            .collect();
+        if let Some(word) = words
+            .iter()
+            .find(|value| fills_in && is_filled_in(&value.word.text))
+        {
+            return Err(format!(
+                "the client fills in `{}`, and a policy names the exact command: write it out, then adopt it",
+                shown(&word.word.text)
+            ));
+        }
+        if words
+            .iter()
+            .any(|value| value.word.text.contains("{secret."))
+        {
+            return Err("it has `{secret.` among its arguments".to_owned());
+        }
+        if words.len() != entry.words.len() {
+            return Err("its arguments are not all texts".to_owned());
+        }
+        let mut dropped_next = false;
+        for (n, value) in words.iter().enumerate() {
+            let text = value.word.text.as_str();
+            let next = words.get(n + 1).copied();
+            let line = whole_line.as_ref().filter(|_| n == 0);
+            let change = if std::mem::take(&mut dropped_next) {
+                NewWord::Drop
+            } else if let Some(line) = line {
+                self.line(line)
+            } else if let Some(next) = next.filter(|next| self.drops_flag(text, next)) {
+                let parts = next.verdict.secrets();
+                let variable = self.flag_variable(text);
+                let whole = next.word.text.as_str();
+                let value = parts
+                    .first()
+                    .and_then(|part| whole.get(part.range.clone()))
+                    .unwrap_or(whole);
+                self.push(
+                    variable,
+                    value,
+                    parts.first().map_or("", |part| part.why),
+                    format!("argument `{text}`"),
+                );
+                dropped_next = true;
+                NewWord::Drop
+            } else {
+                let before = n
+                    .checked_sub(1)
+                    .and_then(|n| words.get(n))
+                    .map_or("", |w| w.word.text.as_str());
+                self.word(before, text, value.verdict.secrets())
+            };
+            match &change {
+                NewWord::Keep => self.lifted.command.push(text.to_owned()),
+                NewWord::Replace(texts) => self.lifted.command.extend(texts.iter().cloned()),
+                NewWord::Drop => {}
+            }
+            self.lifted.words.push(change);
+        }
+        Ok(())
+    }
+
+    /// A whole command line, word by word.
+    fn line(&mut self, line: &[String]) -> NewWord {
+        let verdicts = detect::arguments(line);
+        let mut texts = Vec::new();
+        for (n, (text, verdict)) in line.iter().zip(&verdicts).enumerate() {
+            let before = n
+                .checked_sub(1)
+                .and_then(|n| line.get(n))
+                .map_or("", String::as_str);
+            match self.word(before, text, verdict.secrets()) {
+                NewWord::Keep => texts.push(text.clone()),
+                NewWord::Replace(new) => texts.extend(new),
+                NewWord::Drop => {}
+            }
+        }
+        NewWord::Replace(texts)
+    }
+
+    /// `--api-key X`, where the server is known to take the variable as well.
+    fn drops_flag(&self, flag: &str, next: &Judged<'_>) -> bool {
+        let known = self
+            .lifted
+            .shipped
+            .and_then(|shipped| shipped.by_flag(flag));
+        let free = known.is_some_and(|(variable, _)| !self.taken.contains(variable));
+        flag.starts_with('-') && free && is_whole(next.verdict.secrets(), &next.word.text)
+    }
+
+    fn flag_variable(&self, flag: &str) -> String {
+        let known = self
+            .lifted
+            .shipped
+            .and_then(|shipped| shipped.by_flag(flag));
+        known.map_or_else(|| variable_of(flag), |(variable, _)| variable.to_owned())
+    }
+
+    fn word(&mut self, before: &str, text: &str, parts: &[Part]) -> NewWord {
+        let Some(first) = parts.first() else {
+            return NewWord::Keep;
+        };
+        let (name, rest) = text.split_once('=').unwrap_or((text, ""));
+        let after = text.len() - rest.len();
+        let quoted = rest.len() >= 2
+            && (rest.starts_with(['"', '\'']))
+            && first.range == (after + 1..text.len() - 1);
+        let all =
+            !rest.is_empty() && parts.len() == 1 && (first.range == (after..text.len()) || quoted);
+        let value = text.get(first.range.clone()).unwrap_or_default().to_owned();
+        let known = self
+            .lifted
+            .shipped
+            .and_then(|shipped| shipped.by_flag(name));
+        if let Some((variable, _)) =
+            known.filter(|(variable, _)| all && !self.taken.contains(*variable))
+        {
+            self.push(
+                variable.to_owned(),
+                &value,
+                first.why,
+                format!("argument `{name}`"),
+            );
+            return NewWord::Drop;
+        }
+        if let Some((at, variable)) = self.docker_variable(before, text) {
+            return self.docker(text, parts, at, &variable);
+        }
+        self.lifted.argv_secrets = true;
+        let place = if before.starts_with('-') && !text.starts_with('-') {
+            before
+        } else {
+            name
+        };
+        let place = if place == text {
+            "an argument".to_owned()
+        } else {
+            format!("argument `{}`", shown(place))
+        };
+        let owner = Some(before).filter(|flag| flag.starts_with('-') && !flag.contains('='));
+        NewWord::Replace(vec![self.template(text, parts, owner, &place)])
+    }
+
+    /// `docker run -e NAME=value`: where the value begins, and the name.
+    fn docker_variable(&self, before: &str, text: &str) -> Option<(usize, String)> {
+        let start = match before {
+            "-e" | "--env" => 0,
+            _ if text.starts_with("--env=") => 6,
+            _ => return None,
+        };
+        let (name, _) = text.get(start..)?.split_once('=')?;
+        let free = is_variable_name(name) && !self.taken.contains(name);
+        (self.docker && free).then(|| (start + name.len() + 1, name.to_owned()))
+    }
+
+    /// It becomes `-e NAME`: docker takes the value from its own environment.
+    fn docker(&mut self, text: &str, parts: &[Part], at: usize, variable: &str) -> NewWord {
+        let place = format!("argument `-e {variable}`");
+        let value = text.get(at..).unwrap_or_default();
+        let moved: Vec<Part> = parts
+            .iter()
+            .map(|part| Part {
+                range: part.range.start.saturating_sub(at)..part.range.end.saturating_sub(at),
+                ..part.clone()
+            })
+            .collect();
+        if is_whole(&moved, value) {
+            let why = moved.first().map_or("", |part| part.why);
+            self.push(variable.to_owned(), value, why, place);
+        } else {
+            let template = self.template(value, &moved, Some(variable), &place);
+            self.taken.insert(variable.to_owned());
+            self.lifted.set.insert(variable.to_owned(), template);
+        }
+        NewWord::Replace(vec![text.get(..at - 1).unwrap_or_default().to_owned()])
+    }
+
+    /// The text with a place for each secret part.
+    fn template(&mut self, text: &str, parts: &[Part], owner: Option<&str>, place: &str) -> String {
+        let mut out = String::new();
+        let mut at = 0;
+        for part in parts {
+            let value = text.get(part.range.clone()).unwrap_or_default().to_owned();
+            let own = [Some(part.name.as_str()), owner]
+                .into_iter()
+                .flatten()
+                .find(|name| !name.is_empty());
+            let name = match owner {
+                Some(owner) if !owner.starts_with('-') && !part.name.is_empty() => {
+                    format!("{owner}_{}", part.name)
+                }
+                _ => own.unwrap_or("SECRET").to_owned(),
+            };
+            let variable = self.push(variable_of(&name), &value, part.why, place.to_owned());
+            out.push_str(text.get(at..part.range.start).unwrap_or_default());
+            out.push_str("{secret.");
+            out.push_str(&variable);
+            out.push('}');
+            at = part.range.end;
+        }
+        out.push_str(text.get(at..).unwrap_or_default());
+        out
+    }
+
+    /// Adds a secret under a variable of its own, or finds the one that has the same value.
+    fn push(&mut self, variable: String, text: &str, why: &'static str, place: String) -> String {
+        let from_env = place.starts_with("env ") && place.get(4..) == Some(variable.as_str());
+        let same = |value: &&Value| value.text == text && !from_env;
+        if let Some(value) = self.lifted.values.iter().find(same) {
+            return value.variable.clone();
+        }
+        let mut free = variable.clone();
+        let mut n = 2;
+        while !from_env && self.taken.contains(&free) {
+            free = format!("{variable}_{n}");
+            n += 1;
+        }
+        self.taken.insert(free.clone());
+        self.lifted.values.push(Value {
+            variable: free.clone(),
+            text: text.to_owned(),
+            why,
+            place,
+        });
+        free
+    }
+}
+
+fn is_whole(parts: &[Part], text: &str) -> bool {
+    matches!(parts, [part] if part.range == (0..text.len()))
+}
+
+/// References that a client replaces in arguments. `$X` without braces is left to shells.
+fn is_filled_in(text: &str) -> bool {
+    ["${", "{env:", "{file:"]
+        .iter()
+        .any(|open| text.contains(open))
+}
+
+/// A name as that of a variable: `--api-key` is `API_KEY`.
+fn variable_of(name: &str) -> String {
+    let words = detect::names::words(name.strip_prefix("env.").unwrap_or(name));
+    let joined = words.join("_").to_ascii_uppercase();
+    let plain: String = joined
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .take(100)
+        .collect();
+    let plain = plain.trim_start_matches(|c: char| c.is_ascii_digit());
+    if plain.is_empty() {
+        "SECRET".to_owned()
+    } else {
+        plain.to_owned()
+    }
+}
+
+/// A word that is no secret, short enough for a line.
+fn shown(text: &str) -> String {
+    let short: String = text.chars().take(60).collect();
+    if short.len() < text.len() {
+        format!("{short}…")
+    } else {
+        short
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::entry::entries;
+    use crate::client::tree::{Document, Format};
+
+    fn lifted(entry: &str) -> Result<Lifted, String> {
+        let text = format!("{{\"mcpServers\": {{\"x\": {entry}}}}}");
+        let document = Document::read(Format::Json, text.into_bytes()).unwrap();
+        let entry = entries(&document).remove(0);
+        let judged = detect::entry(&entry);
+        lift(&entry, &judged, true)
+    }
+
+    #[track_caller]
+    fn case(entry: &str, command: &[&str], values: &[(&str, &str)]) {
+        let lifted = lifted(entry).unwrap();
+        assert_eq!(lifted.command, command);
+        let found: Vec<_> = lifted
+            .values
+            .iter()
+            .map(|v| (v.variable.as_str(), v.text.as_str()))
+            .collect();
+        assert_eq!(found, values);
+    }
+
+    const KEY: &str = "a1b2c3d4-e5f6-4789-8abc-def012345678";
+
+    #[test]
+    fn secrets_leave_and_the_rest_stays() {
+        case(
+            &format!(
+                r#"{{"command": "npx", "args": ["-y", "exa-mcp-server"], "env": {{"EXA_API_KEY": "{KEY}", "LOG": "x"}}}}"#
+            ),
+            &["npx", "-y", "exa-mcp-server"],
+            &[("EXA_API_KEY", KEY)],
+        );
+        case(
+            &format!(
+                r#"{{"command": "npx", "args": ["@smithery/cli", "run", "x", "--key", "{KEY}"]}}"#
+            ),
+            &["npx", "@smithery/cli", "run", "x", "--key", "{secret.KEY}"],
+            &[("KEY", KEY)],
+        );
+        case(
+            r#"{"command": "npx", "args": ["server-pg", "postgres://u:s3cretPw9@db.example.org/x"]}"#,
+            &[
+                "npx",
+                "server-pg",
+                "postgres://u:{secret.PASSWORD}@db.example.org/x",
+            ],
+            &[("PASSWORD", "s3cretPw9")],
+        );
+    }
+
+    #[test]
+    fn an_argument_becomes_a_variable_where_the_server_knows_one() {
+        let key = "ctx7sk-40d4888c-a8bc-7e94-9581-b2fdc4bf195d";
+        case(
+            &format!(
+                r#"{{"command": "npx", "args": ["-y", "@upstash/context7-mcp", "--api-key", "{key}", "--x"]}}"#
+            ),
+            &["npx", "-y", "@upstash/context7-mcp", "--x"],
+            &[("CONTEXT7_API_KEY", key)],
+        );
+        case(
+            &format!(
+                r#"{{"command": "npx", "args": ["-y", "@21st-dev/magic@latest", "API_KEY=\"{KEY}\""]}}"#
+            ),
+            &["npx", "-y", "@21st-dev/magic@latest"],
+            &[("API_KEY", KEY)],
+        );
+    }
+
+    #[test]
+    fn docker_takes_a_variable_by_its_name() {
+        case(
+            &format!(
+                r#"{{"command": "docker", "args": ["run", "-i", "-e", "TOKEN={KEY}", "-e", "LOG=1", "mcp/x"]}}"#
+            ),
+            &["docker", "run", "-i", "-e", "TOKEN", "-e", "LOG=1", "mcp/x"],
+            &[("TOKEN", KEY)],
+        );
+        let lifted = lifted(r#"{"command": "docker", "args": ["run", "--env=DB_URL=postgres://u:s3cretPw9@h/d", "mcp/x"]}"#).unwrap();
+        assert_eq!(lifted.command, ["docker", "run", "--env=DB_URL", "mcp/x"]);
+        assert_eq!(
+            lifted.set["DB_URL"],
+            "postgres://u:{secret.DB_URL_PASSWORD}@h/d"
+        );
+    }
+
+    #[test]
+    fn connection_strings_and_names_that_load_code() {
+        let lifted = lifted(r#"{"command": "x", "env": {"DB": "postgres://u:s3cretPw9@h.example/d", "NODE_OPTIONS": "--max-old-space-size=4096", "A": "${env:A}"}}"#).unwrap();
+        assert_eq!(
+            lifted.set["DB"],
+            "postgres://u:{secret.DB_PASSWORD}@h.example/d"
+        );
+        assert_eq!(lifted.set["NODE_OPTIONS"], "--max-old-space-size=4096");
+        assert_eq!(lifted.pass, ["A"]);
+    }
+
+    #[test]
+    fn what_cannot_be_taken_over() {
+        for (entry, word) in [
+            (
+                r#"{"command": "npx", "args": ["${workspaceFolder}/x"]}"#,
+                "fills in",
+            ),
+            (r#"{"command": "sh -c 'x y'"}"#, "shell"),
+            (r#"{"command": "x", "envFile": ".env"}"#, "envFile"),
+            (r#"{"command": "x", "env": {"a b": "c"}}"#, "no name"),
+        ] {
+            assert!(lifted(entry).unwrap_err().contains(word), "{entry}");
+        }
+    }
+}

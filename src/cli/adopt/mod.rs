@@ -1,0 +1,314 @@
+//! `mcpwrap adopt`: takes the secrets out of the clients' files and makes their servers start through
+//! mcpwrap; `--undo` puts the entries back.
+//!
+//! *Always* shows the plan first. *Always* plans again when it is its turn, because another adopt or
+//! a client may have been quicker. Nothing outside of the changed entries differs afterwards by one
+//! byte, and no copy of a secret is left by mcpwrap.
+
+mod carry_out;
+mod git;
+mod journal;
+mod leftovers;
+mod lift;
+mod look;
+mod names;
+mod pieces;
+mod plan;
+mod show;
+mod swap;
+mod undo;
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use self::look::{Found, Looked};
+use self::names::Names;
+use self::pieces::Cut;
+use self::plan::{Plan, Wanted};
+use super::{Context, ask, print};
+use crate::audit::{Detail, Entry, Event, Log, Outcome};
+use crate::config::Config;
+use crate::dirs;
+use crate::error::{Code, EXIT_NO, Error, Result};
+use crate::files::{self, io_text};
+use crate::grant::By;
+use crate::secret::Keys;
+use crate::store::{self, Index, Prompt};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only the files of this client; may be given more than once
+    #[arg(long, value_name = "ID")]
+    client: Vec<String>,
+    /// This file, whatever client reads it; also one that git tracks
+    #[arg(long, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// Only entries of this name, also those without a secret
+    #[arg(long, value_name = "NAME")]
+    server: Vec<String>,
+    /// Show what would be done and where it was looked, change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Ask nothing; for scripts that set up machines
+    #[arg(long)]
+    yes: bool,
+    /// Put entries back as they were
+    #[arg(long)]
+    undo: bool,
+}
+
+pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    if args.undo {
+        return undo::run(args, cx);
+    }
+    let config = Config::load(&cx.dirs)?;
+    let by = approval(args, cx, &config, Event::Adopt)?;
+    let program = program()?;
+    let first = Round::plan(args, cx, None, &program)?;
+    if args.dry_run {
+        print::line(&format!(
+            "looked at {} places, found {} files",
+            first.looked.places,
+            first.looked.found.len()
+        ));
+        for file in &first.looked.found {
+            print::line(&format!("  {}", cx.dirs.tilde(&file.path)));
+        }
+    }
+    first.show(cx);
+    if args.dry_run || first.plan.files.is_empty() {
+        first.leftovers(cx, &first.cuts());
+        return Ok(first.answer());
+    }
+    let question = format!(
+        "\nstore {} secret(s), write and grant {} policy(ies), change {} file(s)?",
+        first.names.secrets.len(),
+        first.names.policies.len(),
+        first.plan.files.len()
+    );
+    if !args.yes && !ask::confirm(&question)? {
+        print::line("nothing was changed");
+        return Ok(EXIT_NO);
+    }
+    let _turn = turn(cx, false)?;
+    let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
+    let keys = store::keys_or_create(&*store)?;
+    let round = Round::plan(args, cx, Some(keys.clone()), &program)?;
+    if !round.fits(&first, by) {
+        return Err(Error::new(
+            Code::ClientConfigChanged,
+            "nothing was changed: it is not what was shown any more",
+        )
+        .cause("a client or another `mcpwrap adopt` changed a file meanwhile")
+        .hint("run `mcpwrap adopt` again"));
+    }
+    if round.plan.files.is_empty() {
+        print::line("nothing to do any more: another `mcpwrap adopt` was quicker");
+        return Ok(round.answer());
+    }
+    let done = carry_out::carry_out(
+        cx,
+        &*store,
+        &keys,
+        by,
+        &round.looked.found,
+        &round.plan,
+        &round.names,
+    )?;
+    Ok(round.summary(cx, &done))
+}
+
+/// One look and the plan that follows from it.
+struct Round {
+    looked: Looked,
+    plan: Plan,
+    names: Names,
+}
+
+impl Round {
+    fn plan(args: &Args, cx: &Context, keys: Option<Keys>, program: &str) -> Result<Self> {
+        let looked = look::look(cx, &args.client, &args.config)?;
+        let mut names = Names::new(&cx.dirs, &Index::load(&cx.dirs)?, keys);
+        let wanted = Wanted {
+            servers: args.server.clone(),
+        };
+        let plan = plan::plan(&looked.found, &wanted, &mut names, program);
+        let servers = plan
+            .files
+            .iter()
+            .flat_map(|file| file.entries.iter().map(|entry| entry.server.clone()))
+            .collect();
+        names.keep_only(&servers, &carry_out::named(&plan));
+        Ok(Self {
+            looked,
+            plan,
+            names,
+        })
+    }
+
+    fn show(&self, cx: &Context) {
+        show::plan(cx, &self.looked.found, &self.plan, &self.names);
+        show::left(cx, &self.looked.found, &self.plan);
+        if self.plan.files.is_empty() {
+            print::line(&format!(
+                "nothing to adopt: {} entries run through mcpwrap, {} have no secret",
+                self.plan.adopted, self.plan.without
+            ));
+        }
+    }
+
+    /// Whether this is what the user agreed to: nothing else, at most less of it.
+    fn fits(&self, shown: &Self, by: By) -> bool {
+        let texts = |round: &Self| -> Vec<(PathBuf, Vec<u8>)> {
+            let file = |plan: &plan::FilePlan| {
+                round
+                    .looked
+                    .found
+                    .get(plan.found)
+                    .map(|found| (found.target.clone(), found.bytes.clone()))
+            };
+            round.plan.files.iter().filter_map(file).collect()
+        };
+        let agreed = texts(shown);
+        by == By::Yes || texts(self).iter().all(|file| agreed.contains(file))
+    }
+
+    fn answer(&self) -> u8 {
+        if self.plan.left.iter().any(|left| left.counts) {
+            EXIT_NO
+        } else {
+            0
+        }
+    }
+
+    fn cuts(&self) -> Vec<Cut> {
+        self.plan
+            .files
+            .iter()
+            .flat_map(|file| file.cuts.clone())
+            .collect()
+    }
+
+    fn leftovers(&self, cx: &Context, cuts: &[Cut]) {
+        for path in leftovers::find(cx, &self.looked.found, cuts) {
+            print::warning(&format!(
+                "a copy is left in {}: delete the file, or take the secret out of it",
+                cx.dirs.tilde(&path)
+            ));
+        }
+    }
+
+    /// What the user has to know and to do now.
+    fn summary(&self, cx: &Context, done: &[usize]) -> u8 {
+        let changed: Vec<&Found> = done
+            .iter()
+            .filter_map(|n| self.looked.found.get(*n))
+            .collect();
+        show::after(&changed);
+        let floating = self
+            .names
+            .policies
+            .iter()
+            .filter(|new| new.policy.limits.unpinned == crate::policy::Unpinned::Allow);
+        for new in floating {
+            print::note(&format!(
+                "server `{}` starts whatever version is there today; its policy allows that",
+                new.server
+            ));
+        }
+        print::line("rotate these secrets at their providers, because they lay in plain text:");
+        for secret in self.names.secrets.iter().filter(|secret| !secret.known) {
+            let place = secret
+                .rotate
+                .as_deref()
+                .map_or_else(String::new, |url| format!(" at {url}"));
+            print::line(&format!(
+                "  {}: make a new one{place}, then `mcpwrap secret rotate {}`",
+                secret.name, secret.name
+            ));
+        }
+        self.leftovers(cx, &self.cuts());
+        show::left(cx, &self.looked.found, &self.plan);
+        print::line("to put everything back: `mcpwrap adopt --undo`");
+        if done.len() < self.plan.files.len() {
+            EXIT_NO
+        } else {
+            self.answer()
+        }
+    }
+}
+
+/// How the user agrees. A refused `--yes` is written down.
+fn approval(args: &Args, cx: &Context, config: &Config, event: Event) -> Result<By> {
+    if !args.yes {
+        return Ok(By::Terminal);
+    }
+    let Err(refusal) = ask::yes_allowed(config) else {
+        return Ok(By::Yes);
+    };
+    let keys = store::open(&cx.dirs, config, Prompt::Never)
+        .and_then(|store| store::keys(&*store))
+        .ok();
+    let detail = Detail {
+        by: Some(By::Yes.name().to_owned()),
+        agent: dirs::agent_variable().map(str::to_owned),
+        ..Detail::default()
+    };
+    let entry = Entry::new(event, Outcome::Refused)
+        .reason(refusal.code.name())
+        .detail(detail);
+    Log::open(&cx.dirs, keys.as_ref())?.append(&[entry])?;
+    Err(refusal)
+}
+
+/// One adopt at a time: the others wait for their turn.
+fn turn(cx: &Context, dry_run: bool) -> Result<Option<File>> {
+    if dry_run {
+        return Ok(None);
+    }
+    let path = cx.dirs.state().join("adopt.lock");
+    let lock = files::lock(&path).map_err(|problem| {
+        problem.explain(
+            Code::FileUnusable,
+            "adopt did not begin",
+            &cx.dirs.tilde(&path),
+        )
+    })?;
+    Ok(Some(lock))
+}
+
+/// Our own absolute path, as clients shall start us: a link on the search path stays a link, so that
+/// an update does not leave entries behind.
+fn program() -> Result<String> {
+    let unusable = |cause: String| {
+        Error::new(Code::FileUnusable, "mcpwrap does not know its own path").cause(cause)
+    };
+    let real = std::env::current_exe().map_err(|error| unusable(io_text(&error)))?;
+    let same = |path: &PathBuf| {
+        path.canonicalize()
+            .is_ok_and(|target| real.canonicalize().is_ok_and(|own| own == target))
+    };
+    let search = dirs::search_path().unwrap_or_default();
+    let on_path = std::env::split_paths(&search)
+        .filter(|dir| dir.is_absolute())
+        .map(|dir| dir.join("mcpwrap"))
+        .find(same);
+    let path = on_path.unwrap_or(real);
+    path.into_os_string()
+        .into_string()
+        .map_err(|_| unusable("it is not UTF-8".to_owned()))
+}
+
+/// Why a client's file was not written.
+fn not_written(shown: &str, failed: &swap::Failed) -> Error {
+    let what = format!("`{shown}` not written");
+    let error = |code| Error::new(code, what.clone()).cause(failed.reason());
+    match failed {
+        swap::Failed::Changed => error(Code::ClientConfigChanged)
+            .hint("nothing was lost; close the client's settings and run `mcpwrap adopt` again"),
+        swap::Failed::ReadOnly => error(Code::FileUnusable).hint(format!(
+            "`chmod u+w {shown}`, then run `mcpwrap adopt` again"
+        )),
+        swap::Failed::Io(_) => error(Code::FileUnusable),
+    }
+}

@@ -1,0 +1,339 @@
+//! The plan: for every file, which entries change how, which secrets and policies that needs, and
+//! what cannot be taken over and why.
+//!
+//! Reads, and changes nothing. *Always* proves each change on paper before it is offered: the new
+//! text is read again, every other entry means what it meant, and undoing gives the old bytes.
+
+use super::lift::{self, Lifted};
+use super::look::Found;
+use super::names::Names;
+use super::pieces::{Cut, Piece, cut};
+use super::{swap, undo};
+use crate::client::edit::{self, Change, Splice};
+use crate::client::entry::{Entry, entries};
+use crate::client::regions::regions;
+use crate::client::tree::{Document, Step};
+use crate::detect::{self, Slot, Verdict};
+use crate::secret::ServerName;
+
+/// Everything that would be done.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) files: Vec<FilePlan>,
+    pub(super) left: Vec<Left>,
+    /// Entries that run through mcpwrap already.
+    pub(super) adopted: usize,
+    /// Entries without a secret, which stay as they are.
+    pub(super) without: usize,
+}
+
+/// What happens to one file.
+#[derive(Debug)]
+pub(super) struct FilePlan {
+    /// Its place among the files that were found.
+    pub(super) found: usize,
+    pub(super) text: String,
+    pub(super) entries: Vec<EntryPlan>,
+    /// All values that are cut out of it.
+    pub(super) cuts: Vec<Cut>,
+}
+
+/// What happens to one entry.
+#[derive(Debug)]
+pub(super) struct EntryPlan {
+    pub(super) name: String,
+    pub(super) server: ServerName,
+    pub(super) path: Vec<Step>,
+    pub(super) before: Vec<Vec<Piece>>,
+    pub(super) after: Vec<Vec<Piece>>,
+    pub(super) notes: Vec<String>,
+}
+
+/// A secret that stays where it is, and why; or a file that was not looked into.
+#[derive(Debug)]
+pub(super) struct Left {
+    pub(super) found: usize,
+    pub(super) entry: Option<String>,
+    pub(super) reason: String,
+    /// Whether it is a failure: something of the user's was asked for and not done.
+    pub(super) counts: bool,
+}
+
+/// Which entries the user asked for.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) servers: Vec<String>,
+}
+
+impl Wanted {
+    fn takes(&self, entry: &Entry) -> bool {
+        self.servers.is_empty() || self.servers.contains(&entry.name)
+    }
+}
+
+/// Makes the plan. `program` is the absolute path of mcpwrap.
+pub(super) fn plan(found: &[Found], wanted: &Wanted, names: &mut Names, program: &str) -> Plan {
+    let mut plan = Plan::default();
+    for (n, file) in found.iter().enumerate() {
+        let document = match &file.document {
+            Ok(document) => document,
+            Err(reason) => {
+                plan.left.push(Left {
+                    found: n,
+                    entry: None,
+                    reason: reason.clone(),
+                    counts: true,
+                });
+                continue;
+            }
+        };
+        let job = Job {
+            n,
+            file,
+            document,
+            program,
+        };
+        job.plan(wanted, names, &mut plan);
+    }
+    plan
+}
+
+struct Job<'a> {
+    n: usize,
+    file: &'a Found,
+    document: &'a Document,
+    program: &'a str,
+}
+
+/// An entry with its change, before the file as a whole is known to work.
+struct Changed {
+    entry: Entry,
+    server: ServerName,
+    splices: Vec<Splice>,
+    cuts: Vec<Cut>,
+    notes: Vec<String>,
+}
+
+impl Job<'_> {
+    fn plan(&self, wanted: &Wanted, names: &mut Names, plan: &mut Plan) {
+        let mut changed = Vec::new();
+        for entry in entries(self.document)
+            .into_iter()
+            .filter(|entry| wanted.takes(entry))
+        {
+            if entry.wrapped.is_some() {
+                plan.adopted += 1;
+                continue;
+            }
+            let judged = detect::entry(&entry);
+            let secret = lift::holds_secret(&judged);
+            if !secret && (wanted.servers.is_empty() || entry.words.is_empty()) {
+                plan.without += 1;
+                continue;
+            }
+            let mut leave = |reason: String| {
+                plan.left.push(Left {
+                    found: self.n,
+                    entry: Some(entry.name.clone()),
+                    reason,
+                    counts: true,
+                });
+            };
+            if self.file.tracked {
+                leave(format!(
+                    "git tracks the file, and a teammate may not have mcpwrap; name it with `--config {}` to adopt it all the same",
+                    self.file.path.display()
+                ));
+                continue;
+            }
+            if let Err(failed) = swap::writable(&self.file.target) {
+                leave(failed.reason());
+                continue;
+            }
+            if let Some(reason) = remote(&entry, &judged) {
+                leave(reason);
+                continue;
+            }
+            let fills_in = self.file.client.is_none_or(|client| client.fills_in);
+            match lift::lift(&entry, &judged, fills_in) {
+                Err(reason) => leave(reason),
+                Ok(lifted) => match self.change(&entry, lifted, names) {
+                    Ok(one) => changed.push(one),
+                    Err(reason) => leave(reason),
+                },
+            }
+        }
+        self.whole(changed, plan);
+    }
+
+    fn change(&self, entry: &Entry, lifted: Lifted, names: &mut Names) -> Result<Changed, String> {
+        let planned = names.policy(&entry.name, &lifted)?;
+        let change = Change {
+            program: self.program.to_owned(),
+            head: vec![
+                "run".to_owned(),
+                planned.server.to_string(),
+                "--".to_owned(),
+            ],
+            words: lifted.words.clone(),
+            drop_env: lifted.drop_env.clone(),
+        };
+        let splices = edit::splices(self.document, entry, &change).map_err(str::to_owned)?;
+        let mut cuts = planned.cuts;
+        self.as_written(entry, &planned.server, &mut cuts, names);
+        Ok(Changed {
+            entry: entry.clone(),
+            server: planned.server,
+            splices,
+            cuts,
+            notes: lifted.notes,
+        })
+    }
+
+    /// What is secret in the entry's text and is none of the values: a value with unusual escapes,
+    /// a token in a comment. Undo needs it, and the journal must not have it.
+    fn as_written(
+        &self,
+        entry: &Entry,
+        server: &ServerName,
+        cuts: &mut Vec<Cut>,
+        names: &mut Names,
+    ) {
+        let mut extra = Vec::new();
+        for value in detect::entry(entry)
+            .iter()
+            .filter(|value| !value.verdict.secrets().is_empty())
+        {
+            let raw = self.document.at(&value.word.span);
+            let cut_out = cut(raw, cuts)
+                .iter()
+                .any(|piece| !matches!(piece, Piece::Text(_)));
+            if !cut_out {
+                extra.push(raw.trim_matches(['"', '\'']).to_owned());
+            }
+        }
+        for region in regions(self.document, &entry.path) {
+            for piece in cut(self.document.at(&region), cuts) {
+                let Piece::Text(text) = piece else { continue };
+                extra.extend(detect::known_tokens(&text).into_iter().map(str::to_owned));
+            }
+        }
+        for text in extra {
+            if !cuts.iter().any(|cut| cut.text == text) {
+                cuts.push(names.as_written(server, &text));
+            }
+        }
+    }
+
+    /// Puts the changes of a file together and proves them; a change that does not hold is left out.
+    fn whole(&self, mut changed: Vec<Changed>, plan: &mut Plan) {
+        while !changed.is_empty() {
+            match self.prove(&changed) {
+                Ok(file) => {
+                    plan.files.push(file);
+                    return;
+                }
+                Err((n, reason)) => {
+                    let one = changed.remove(n.min(changed.len() - 1));
+                    plan.left.push(Left {
+                        found: self.n,
+                        entry: Some(one.entry.name),
+                        reason: reason.to_owned(),
+                        counts: true,
+                    });
+                }
+            }
+        }
+    }
+
+    fn prove(&self, changed: &[Changed]) -> Result<FilePlan, (usize, &'static str)> {
+        let splices: Vec<Splice> = changed.iter().flat_map(|one| one.splices.clone()).collect();
+        let text = edit::apply(&self.document.text, &splices).ok_or((0, "its places overlap"))?;
+        let new = Document::read(self.document.format, text.clone().into_bytes())
+            .map_err(|_| (0, "its layout cannot be edited safely"))?;
+        let now = entries(&new);
+        for old in entries(self.document) {
+            let same = new
+                .find(&old.path)
+                .zip(self.document.find(&old.path))
+                .is_some_and(|(new_node, node)| {
+                    node.same(&self.document.text, new_node, &new.text)
+                });
+            match changed.iter().position(|one| one.entry.path == old.path) {
+                None if !same => return Err((0, "changing it would change another entry")),
+                Some(n) => {
+                    let server = changed.get(n).map(|one| one.server.to_string());
+                    let runs = now
+                        .iter()
+                        .find(|entry| entry.path == old.path)
+                        .and_then(|entry| entry.wrapped.clone());
+                    if runs != server {
+                        return Err((n, "its layout cannot be edited safely"));
+                    }
+                }
+                None => {}
+            }
+        }
+        let mut cuts: Vec<Cut> = Vec::new();
+        for cut in changed.iter().flat_map(|one| &one.cuts) {
+            if !cuts.iter().any(|known| known.text == cut.text) {
+                cuts.push(cut.clone());
+            }
+        }
+        let pieces = |document: &Document, path: &[Step]| {
+            regions(document, path)
+                .iter()
+                .map(|region| cut(document.at(region), &cuts))
+                .collect::<Vec<_>>()
+        };
+        let entries: Vec<EntryPlan> = changed
+            .iter()
+            .map(|one| EntryPlan {
+                name: one.entry.name.clone(),
+                server: one.server.clone(),
+                path: one.entry.path.clone(),
+                before: pieces(self.document, &one.entry.path),
+                after: pieces(&new, &one.entry.path),
+                notes: one.notes.clone(),
+            })
+            .collect();
+        if undo::on_paper(&new, &entries, &cuts).as_deref() != Some(self.document.text.as_str()) {
+            return Err((0, "it could not be put back byte for byte"));
+        }
+        Ok(FilePlan {
+            found: self.n,
+            text,
+            entries,
+            cuts,
+        })
+    }
+}
+
+/// Why an entry that the client does not start itself stays as it is, and what can be done today.
+fn remote(entry: &Entry, judged: &[detect::Judged<'_>]) -> Option<String> {
+    let secret = |slot: fn(&Slot<'_>) -> bool| {
+        judged
+            .iter()
+            .any(|value| slot(&value.slot) && matches!(value.verdict, Verdict::Secret(_)))
+    };
+    if secret(|slot| matches!(slot, Slot::Setting(_))) {
+        return Some(
+            "its secret is in a setting of the client, which starts the server itself: let the setting refer to a \
+             variable of your environment if the client can, or add the server with a `command` and adopt that"
+                .to_owned(),
+        );
+    }
+    if !entry.words.is_empty() {
+        return None;
+    }
+    let place = if secret(|slot| matches!(slot, Slot::Header(_))) {
+        "a header"
+    } else {
+        "its address"
+    };
+    Some(format!(
+        "it is remote, and its secret is in {place}, which only the client sends: use the client's own sign-in \
+         (OAuth) or a reference there (`${{env:NAME}}`, `${{input:id}}`, Codex: `bearer_token_env_var`), or start it \
+         through a bridge (`npx mcp-remote URL --header …`) and adopt that"
+    ))
+}
