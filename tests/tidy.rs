@@ -12,6 +12,7 @@ const HEAD_LINES_MAX: usize = 10;
 
 /// Where a value may become bytes.
 const EXPOSES: &[&str] = &[
+    "cli/adopt/undo.rs", // puts values back where the user had them
     "launch.rs",
     "mask/forms.rs",
     "resolve.rs",

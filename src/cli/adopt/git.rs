@@ -81,10 +81,7 @@ mod tests {
         }
         assert!(names(&index, b"a/.mcp.json") && names(&index, b"b"));
         assert!(!names(&index, b".mcp.json") && !names(&index, b"a"));
-        assert!(
-            names(index.get(..40).unwrap(), b"x"),
-            "a torn index may name anything"
-        );
+        assert!(names(&index[..40], b"x"), "a torn index may name anything");
         assert!(!names(b"", b"x"));
     }
 }

@@ -85,7 +85,7 @@ pub(super) fn lift(entry: &Entry, judged: &[Judged<'_>], fills_in: bool) -> Resu
     };
     work.environment(judged)?;
     work.names(&entry.pass)?;
-    work.arguments(entry, judged, whole_line, fills_in)?;
+    work.arguments(entry, judged, whole_line.as_deref(), fills_in)?;
     Ok(work.lifted)
 }
 
@@ -133,7 +133,7 @@ impl Work {
             let text = value.word.text.as_str();
             match &value.verdict {
                 Verdict::Secret(parts) if is_whole(parts, text) => {
-                    self.push(name.to_owned(), text, parts.first().map_or("", |part| part.why), format!("env {name}"));
+                    self.push(name, text, parts.first().map_or("", |part| part.why), format!("env {name}"));
                     self.lifted.drop_env.push(name.to_owned());
                 }
                 Verdict::Secret(parts) => {
@@ -174,7 +174,7 @@ impl Work {
         &mut self,
         entry: &Entry,
         judged: &[Judged<'_>],
-        whole_line: Option<Vec<String>>,
+        whole_line: Option<&[String]>,
         fills_in: bool,
     ) -> Result<(), String> {
         let words: Vec<&Judged<'_>> = judged
@@ -203,7 +203,7 @@ impl Work {
         for (n, value) in words.iter().enumerate() {
             let text = value.word.text.as_str();
             let next = words.get(n + 1).copied();
-            let line = whole_line.as_ref().filter(|_| n == 0);
+            let line = whole_line.filter(|_| n == 0);
             let change = if std::mem::take(&mut dropped_next) {
                 NewWord::Drop
             } else if let Some(line) = line {
@@ -217,7 +217,7 @@ impl Work {
                     .and_then(|part| whole.get(part.range.clone()))
                     .unwrap_or(whole);
                 self.push(
-                    variable,
+                    &variable,
                     value,
                     parts.first().map_or("", |part| part.why),
                     format!("argument `{text}`"),
@@ -296,12 +296,7 @@ impl Work {
         if let Some((variable, _)) =
             known.filter(|(variable, _)| all && !self.taken.contains(*variable))
         {
-            self.push(
-                variable.to_owned(),
-                &value,
-                first.why,
-                format!("argument `{name}`"),
-            );
+            self.push(variable, &value, first.why, format!("argument `{name}`"));
             return NewWord::Drop;
         }
         if let Some((at, variable)) = self.docker_variable(before, text) {
@@ -347,7 +342,7 @@ impl Work {
             .collect();
         if is_whole(&moved, value) {
             let why = moved.first().map_or("", |part| part.why);
-            self.push(variable.to_owned(), value, why, place);
+            self.push(variable, value, why, place);
         } else {
             let template = self.template(value, &moved, Some(variable), &place);
             self.taken.insert(variable.to_owned());
@@ -372,7 +367,7 @@ impl Work {
                 }
                 _ => own.unwrap_or("SECRET").to_owned(),
             };
-            let variable = self.push(variable_of(&name), &value, part.why, place.to_owned());
+            let variable = self.push(&variable_of(&name), &value, part.why, place.to_owned());
             out.push_str(text.get(at..part.range.start).unwrap_or_default());
             out.push_str("{secret.");
             out.push_str(&variable);
@@ -384,13 +379,13 @@ impl Work {
     }
 
     /// Adds a secret under a variable of its own, or finds the one that has the same value.
-    fn push(&mut self, variable: String, text: &str, why: &'static str, place: String) -> String {
-        let from_env = place.starts_with("env ") && place.get(4..) == Some(variable.as_str());
+    fn push(&mut self, variable: &str, text: &str, why: &'static str, place: String) -> String {
+        let from_env = place.starts_with("env ") && place.get(4..) == Some(variable);
         let same = |value: &&Value| value.text == text && !from_env;
         if let Some(value) = self.lifted.values.iter().find(same) {
             return value.variable.clone();
         }
-        let mut free = variable.clone();
+        let mut free = variable.to_owned();
         let mut n = 2;
         while !from_env && self.taken.contains(&free) {
             free = format!("{variable}_{n}");
@@ -442,123 +437,5 @@ fn shown(text: &str) -> String {
         format!("{short}…")
     } else {
         short
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::client::entry::entries;
-    use crate::client::tree::{Document, Format};
-
-    fn lifted(entry: &str) -> Result<Lifted, String> {
-        let text = format!("{{\"mcpServers\": {{\"x\": {entry}}}}}");
-        let document = Document::read(Format::Json, text.into_bytes()).unwrap();
-        let entry = entries(&document).remove(0);
-        let judged = detect::entry(&entry);
-        lift(&entry, &judged, true)
-    }
-
-    #[track_caller]
-    fn case(entry: &str, command: &[&str], values: &[(&str, &str)]) {
-        let lifted = lifted(entry).unwrap();
-        assert_eq!(lifted.command, command);
-        let found: Vec<_> = lifted
-            .values
-            .iter()
-            .map(|v| (v.variable.as_str(), v.text.as_str()))
-            .collect();
-        assert_eq!(found, values);
-    }
-
-    const KEY: &str = "a1b2c3d4-e5f6-4789-8abc-def012345678";
-
-    #[test]
-    fn secrets_leave_and_the_rest_stays() {
-        case(
-            &format!(
-                r#"{{"command": "npx", "args": ["-y", "exa-mcp-server"], "env": {{"EXA_API_KEY": "{KEY}", "LOG": "x"}}}}"#
-            ),
-            &["npx", "-y", "exa-mcp-server"],
-            &[("EXA_API_KEY", KEY)],
-        );
-        case(
-            &format!(
-                r#"{{"command": "npx", "args": ["@smithery/cli", "run", "x", "--key", "{KEY}"]}}"#
-            ),
-            &["npx", "@smithery/cli", "run", "x", "--key", "{secret.KEY}"],
-            &[("KEY", KEY)],
-        );
-        case(
-            r#"{"command": "npx", "args": ["server-pg", "postgres://u:s3cretPw9@db.example.org/x"]}"#,
-            &[
-                "npx",
-                "server-pg",
-                "postgres://u:{secret.PASSWORD}@db.example.org/x",
-            ],
-            &[("PASSWORD", "s3cretPw9")],
-        );
-    }
-
-    #[test]
-    fn an_argument_becomes_a_variable_where_the_server_knows_one() {
-        let key = "ctx7sk-40d4888c-a8bc-7e94-9581-b2fdc4bf195d";
-        case(
-            &format!(
-                r#"{{"command": "npx", "args": ["-y", "@upstash/context7-mcp", "--api-key", "{key}", "--x"]}}"#
-            ),
-            &["npx", "-y", "@upstash/context7-mcp", "--x"],
-            &[("CONTEXT7_API_KEY", key)],
-        );
-        case(
-            &format!(
-                r#"{{"command": "npx", "args": ["-y", "@21st-dev/magic@latest", "API_KEY=\"{KEY}\""]}}"#
-            ),
-            &["npx", "-y", "@21st-dev/magic@latest"],
-            &[("API_KEY", KEY)],
-        );
-    }
-
-    #[test]
-    fn docker_takes_a_variable_by_its_name() {
-        case(
-            &format!(
-                r#"{{"command": "docker", "args": ["run", "-i", "-e", "TOKEN={KEY}", "-e", "LOG=1", "mcp/x"]}}"#
-            ),
-            &["docker", "run", "-i", "-e", "TOKEN", "-e", "LOG=1", "mcp/x"],
-            &[("TOKEN", KEY)],
-        );
-        let lifted = lifted(r#"{"command": "docker", "args": ["run", "--env=DB_URL=postgres://u:s3cretPw9@h/d", "mcp/x"]}"#).unwrap();
-        assert_eq!(lifted.command, ["docker", "run", "--env=DB_URL", "mcp/x"]);
-        assert_eq!(
-            lifted.set["DB_URL"],
-            "postgres://u:{secret.DB_URL_PASSWORD}@h/d"
-        );
-    }
-
-    #[test]
-    fn connection_strings_and_names_that_load_code() {
-        let lifted = lifted(r#"{"command": "x", "env": {"DB": "postgres://u:s3cretPw9@h.example/d", "NODE_OPTIONS": "--max-old-space-size=4096", "A": "${env:A}"}}"#).unwrap();
-        assert_eq!(
-            lifted.set["DB"],
-            "postgres://u:{secret.DB_PASSWORD}@h.example/d"
-        );
-        assert_eq!(lifted.set["NODE_OPTIONS"], "--max-old-space-size=4096");
-        assert_eq!(lifted.pass, ["A"]);
-    }
-
-    #[test]
-    fn what_cannot_be_taken_over() {
-        for (entry, word) in [
-            (
-                r#"{"command": "npx", "args": ["${workspaceFolder}/x"]}"#,
-                "fills in",
-            ),
-            (r#"{"command": "sh -c 'x y'"}"#, "shell"),
-            (r#"{"command": "x", "envFile": ".env"}"#, "envFile"),
-            (r#"{"command": "x", "env": {"a b": "c"}}"#, "no name"),
-        ] {
-            assert!(lifted(entry).unwrap_err().contains(word), "{entry}");
-        }
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn look(cx: &Context, clients: &[String], configs: &[PathBuf]) -> Res
     }
     for (client, path) in known {
         let named = clients.iter().any(|id| id == client.id);
-        if !named && !(clients.is_empty() && configs.is_empty()) {
+        if !named && (!clients.is_empty() || !configs.is_empty()) {
             continue;
         }
         places += 1;

@@ -10,10 +10,13 @@ mod git;
 mod journal;
 mod leftovers;
 mod lift;
+#[cfg(test)]
+mod lift_tests;
 mod look;
 mod names;
 mod pieces;
 mod plan;
+mod restore;
 mod show;
 mod swap;
 mod undo;

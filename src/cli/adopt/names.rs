@@ -220,7 +220,8 @@ impl Names {
                 }
                 Ok(_) => n += 1,
                 Err(_) => {
-                    return SecretName::new(&format!("adopted/{n}")).expect("a plain name is valid");
+                    return SecretName::new(&format!("adopted/{n}"))
+                        .expect("a plain name is valid");
                 }
             }
         }

@@ -1,0 +1,117 @@
+//! What becomes of an entry, as tables of cases.
+
+use super::lift::{Lifted, lift};
+use crate::client::entry::entries;
+use crate::client::tree::{Document, Format};
+use crate::detect;
+
+fn lifted(entry: &str) -> Result<Lifted, String> {
+    let text = format!("{{\"mcpServers\": {{\"x\": {entry}}}}}");
+    let document = Document::read(Format::Json, text.into_bytes()).unwrap();
+    let entry = entries(&document).remove(0);
+    let judged = detect::entry(&entry);
+    lift(&entry, &judged, true)
+}
+
+#[track_caller]
+fn case(entry: &str, command: &[&str], values: &[(&str, &str)]) {
+    let lifted = lifted(entry).unwrap();
+    assert_eq!(lifted.command, command);
+    let found: Vec<_> = lifted
+        .values
+        .iter()
+        .map(|v| (v.variable.as_str(), v.text.as_str()))
+        .collect();
+    assert_eq!(found, values);
+}
+
+const KEY: &str = "a1b2c3d4-e5f6-4789-8abc-def012345678";
+
+#[test]
+fn secrets_leave_and_the_rest_stays() {
+    case(
+        &format!(
+            r#"{{"command": "npx", "args": ["-y", "exa-mcp-server"], "env": {{"EXA_API_KEY": "{KEY}", "LOG": "x"}}}}"#
+        ),
+        &["npx", "-y", "exa-mcp-server"],
+        &[("EXA_API_KEY", KEY)],
+    );
+    case(
+        &format!(
+            r#"{{"command": "npx", "args": ["@smithery/cli", "run", "x", "--key", "{KEY}"]}}"#
+        ),
+        &["npx", "@smithery/cli", "run", "x", "--key", "{secret.KEY}"],
+        &[("KEY", KEY)],
+    );
+    case(
+        r#"{"command": "npx", "args": ["server-pg", "postgres://u:s3cretPw9@db.example.org/x"]}"#,
+        &[
+            "npx",
+            "server-pg",
+            "postgres://u:{secret.PASSWORD}@db.example.org/x",
+        ],
+        &[("PASSWORD", "s3cretPw9")],
+    );
+}
+
+#[test]
+fn an_argument_becomes_a_variable_where_the_server_knows_one() {
+    let key = "ctx7sk-40d4888c-a8bc-7e94-9581-b2fdc4bf195d";
+    case(
+        &format!(
+            r#"{{"command": "npx", "args": ["-y", "@upstash/context7-mcp", "--api-key", "{key}", "--x"]}}"#
+        ),
+        &["npx", "-y", "@upstash/context7-mcp", "--x"],
+        &[("CONTEXT7_API_KEY", key)],
+    );
+    case(
+        &format!(
+            r#"{{"command": "npx", "args": ["-y", "@21st-dev/magic@latest", "API_KEY=\"{KEY}\""]}}"#
+        ),
+        &["npx", "-y", "@21st-dev/magic@latest"],
+        &[("API_KEY", KEY)],
+    );
+}
+
+#[test]
+fn docker_takes_a_variable_by_its_name() {
+    case(
+        &format!(
+            r#"{{"command": "docker", "args": ["run", "-i", "-e", "TOKEN={KEY}", "-e", "LOG=1", "mcp/x"]}}"#
+        ),
+        &["docker", "run", "-i", "-e", "TOKEN", "-e", "LOG=1", "mcp/x"],
+        &[("TOKEN", KEY)],
+    );
+    let lifted = lifted(r#"{"command": "docker", "args": ["run", "--env=DB_URL=postgres://u:s3cretPw9@h/d", "mcp/x"]}"#).unwrap();
+    assert_eq!(lifted.command, ["docker", "run", "--env=DB_URL", "mcp/x"]);
+    assert_eq!(
+        lifted.set["DB_URL"],
+        "postgres://u:{secret.DB_URL_PASSWORD}@h/d"
+    );
+}
+
+#[test]
+fn connection_strings_and_names_that_load_code() {
+    let lifted = lifted(r#"{"command": "x", "env": {"DB": "postgres://u:s3cretPw9@h.example/d", "NODE_OPTIONS": "--max-old-space-size=4096", "A": "${env:A}"}}"#).unwrap();
+    assert_eq!(
+        lifted.set["DB"],
+        "postgres://u:{secret.DB_PASSWORD}@h.example/d"
+    );
+    assert_eq!(lifted.set["NODE_OPTIONS"], "--max-old-space-size=4096");
+    assert_eq!(lifted.pass, ["A"]);
+}
+
+#[test]
+fn what_cannot_be_taken_over() {
+    for (entry, word) in [
+        (
+            r#"{"command": "npx", "args": ["${workspaceFolder}/x"]}"#,
+            "fills in",
+        ),
+        (r#"{"command": "sh -c 'x y'"}"#, "shell"),
+        (r#"{"command": "x", "envFile": ".env"}"#, "envFile"),
+        (r#"{"command": "x", "env": {"a b": "c"}}"#, "no name"),
+    ] {
+        assert!(lifted(entry).unwrap_err().contains(word), "{entry}");
+    }
+}
