@@ -12,6 +12,7 @@
 mod desktop;
 mod harness;
 
+mod audit;
 mod docs;
 mod edit;
 mod env;

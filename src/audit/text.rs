@@ -2,6 +2,8 @@
 
 use std::io;
 
+use serde::Serialize;
+
 use super::event::Entry;
 
 /// Texts from outside are cut to this (characters).
@@ -44,6 +46,15 @@ pub fn cut(mut entry: Entry) -> Entry {
         clip(text, TEXT_CHARS_MAX);
     }
     entry
+}
+
+/// A value as JSON in one line that steers no terminal.
+pub fn one_line(value: &impl Serialize) -> String {
+    let mut bytes = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, OneLine);
+    // Writing to memory does not fail, and our values have text for keys.
+    drop(value.serialize(&mut serializer));
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 /// JSON in one line that steers no terminal.

@@ -15,7 +15,7 @@ use memchr::memmem::Finder;
 use super::disk::{Note, Packing, Segment};
 use super::event::Event;
 use super::head::Head;
-use super::read;
+use super::read::{self, Segments};
 use super::record::{Hash, Key, Record, Seal, check_line, is_sealed, link};
 use crate::files::Problem;
 
@@ -102,7 +102,11 @@ pub struct Report {
 pub fn verify(dir: &Path, key: Option<&Key>, anchors: &[Head]) -> Result<Report, Problem> {
     // Read before the segments: a writer may go on meanwhile.
     let note = Note::read(dir);
-    let segments = read::segments(dir)?;
+    let segments = match read::segments(dir) {
+        // No log at all: whether there was one, the heads kept elsewhere tell.
+        Err(Problem::Missing) => Segments::default(),
+        other => other?,
+    };
     let mut pass = Pass {
         key,
         anchors,

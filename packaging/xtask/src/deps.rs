@@ -16,6 +16,8 @@ const DEBIAN: &[(&str, &str)] = &[
     ("dbus", "dbus-daemon"),
     ("libsecret-tools", "secret-tool"),
     ("git", "git"),
+    ("rsyslog", "rsyslogd"),
+    ("logrotate", "logrotate"),
 ];
 
 /// What is there for tests: words for `MCPWRAP_TEST_REQUIRE`, and what is not, with the reason.
@@ -117,7 +119,7 @@ pub fn npm() -> Done {
 /// Servers and clients of the Python package index: an environment for each major of the SDK.
 pub fn pypi() -> Done {
     let python = python().ok_or("no `python3` of 3.10 or newer")?;
-    for name in ["mcp-1", "mcp-2", "uv"] {
+    for name in ["mcp-1", "mcp-2", "uv", "audit"] {
         let lock = root().join(format!("tests/real/pypi/{name}.txt"));
         let target = cache().join("pypi").join(name);
         once(&target, &lock, || {

@@ -3,6 +3,7 @@
 //! *Never* a cell that a spreadsheet would take for a formula: such a text gets a `'` in front.
 
 use super::super::record::Record;
+use super::super::text::{one_line, shown};
 
 /// The columns, in their order. Details are JSON in the last one.
 pub const COLUMNS: &[&str] = &[
@@ -60,9 +61,9 @@ pub fn line(record: &Record) -> String {
         text(detail.method.as_ref()),
         text(detail.tool.as_ref()),
         text(detail.duration_ms.as_ref()),
-        serde_json::to_string(detail).unwrap_or_default(),
+        one_line(detail),
     ];
-    cells.map(|text| cell(&text)).join(",")
+    cells.map(|text| cell(&shown(&text))).join(",")
 }
 
 fn text(value: Option<&impl ToString>) -> String {

@@ -58,6 +58,10 @@ pub fn event(record: &Record, line: &str, host: &str) -> Value {
             all.insert("status_code".to_owned(), json!(reason));
         }
         if let Some(metadata) = all.get_mut("metadata").and_then(Value::as_object_mut) {
+            if uid == 6002 {
+                // With this profile the class has an actor and a device.
+                metadata.insert("profiles".to_owned(), json!(["host"]));
+            }
             metadata.extend(
                 record
                     .run
@@ -81,16 +85,23 @@ fn class(record: &Record, host: &str) -> Class {
         Event::SecretRm => entity(record, 4),
         Event::Grant => entity(record, 8),
         Event::Revoke => entity(record, 9),
-        Event::Pin => application(record, 1),
-        Event::Suspend => application(record, 4),
-        Event::Renew => application(record, 5),
+        Event::Pin => application(record, host, 1),
+        Event::Suspend => application(record, host, 4),
+        Event::Renew => application(record, host, 5),
         Event::Log => own(record, host),
     }
 }
 
 fn process(record: &Record, host: &str, activity: u32) -> Class {
     let detail = &record.detail;
-    let mut process = json!({ "name": server(record) });
+    // What is about to be started has no number yet.
+    let run = record
+        .run
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let uid = format!("{run}/{}", detail.generation.unwrap_or(1));
+    let mut process = json!({ "name": server(record), "uid": uid });
     if let Some(process) = process.as_object_mut() {
         process.extend(detail.pid.map(|pid| ("pid".to_owned(), json!(pid))));
         process.extend(detail.program.as_ref().map(|program| {
@@ -182,10 +193,10 @@ fn entity(record: &Record, activity: u32) -> Class {
     }
 }
 
-fn application(record: &Record, activity: u32) -> Class {
+fn application(record: &Record, host: &str, activity: u32) -> Class {
     let package = record.detail.package.as_deref();
     let app = json!({ "name": server(record), "vendor_name": package.unwrap_or("unknown") });
-    let fields = object(json!({ "app": app, "actor": actor(record) }));
+    let fields = object(json!({ "app": app, "actor": actor(record), "device": device(host) }));
     Class {
         uid: 6002,
         activity,
@@ -222,11 +233,10 @@ fn actor(record: &Record) -> Value {
             let name = exe.rsplit('/').next().unwrap_or(exe);
             json!({ "name": name, "path": exe, "type_id": 1 })
         });
-        let process = without_nulls(json!({ "pid": client.pid, "file": file, "name": name }));
-        let known = process
-            .as_object()
-            .is_some_and(|process| !process.is_empty());
-        actor.extend(known.then(|| ("process".to_owned(), process)));
+        let process = client
+            .pid
+            .map(|pid| json!({ "pid": pid, "file": file, "name": name }));
+        actor.extend(process.map(|process| ("process".to_owned(), without_nulls(process))));
     }
     Value::Object(actor)
 }

@@ -10,7 +10,9 @@ use super::{Context, Select, print, read, tell_skipped};
 use crate::audit::Record;
 use crate::audit::export::{csv, ocsf, otlp};
 use crate::audit::forward::hostname;
+use crate::audit::text::one_line;
 use crate::error::{Code, Error, Result};
+use crate::files::io_text;
 
 /// How many records one request has.
 const BATCH_RECORDS: usize = 512;
@@ -61,9 +63,11 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         match args.format {
             Format::Jsonl => out.bytes(line),
             Format::Csv => out.line(&csv::line(&record)),
-            Format::Ocsf => {
-                out.line(&ocsf::event(&record, &String::from_utf8_lossy(line), &host).to_string())
-            }
+            Format::Ocsf => out.line(&one_line(&ocsf::event(
+                &record,
+                &String::from_utf8_lossy(line),
+                &host,
+            ))),
             Format::Otlp => {
                 batch.push((record, String::from_utf8_lossy(line).into_owned()));
                 if batch.len() < BATCH_RECORDS {
@@ -89,7 +93,7 @@ fn send(
     out: &mut print::Output,
     problem: &mut Option<Error>,
 ) -> ControlFlow<()> {
-    let body = otlp::request(batch).to_string();
+    let body = one_line(&otlp::request(batch));
     batch.clear();
     let Some(target) = target else {
         return out.line(&body);
@@ -159,7 +163,10 @@ impl Collector {
                 Code::ExportFailed,
                 format!("records were not taken by `{}`", self.url),
             )
-            .cause(error)
+            .cause(match error {
+                ureq::Error::Io(error) => io_text(&error),
+                other => other.to_string(),
+            })
             .hint("start the collector, then run the same `mcpwrap log export` again")
         })
     }

@@ -8,7 +8,6 @@ use crate::audit::verify::{Break, Kind, Report, verify};
 use crate::audit::{Detail, Entry, Event, Head, Log, Outcome, anchor, forward, life};
 use crate::config::Config;
 use crate::error::{EXIT_ERROR, EXIT_NO, Result};
-use crate::files::Problem;
 use crate::secret::Keys;
 use crate::store::{self, Prompt, Store};
 
@@ -62,10 +61,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         }
     };
     let key = keys.map(Key::new);
-    let report = match verify(&cx.dirs.audit(), key.as_ref(), &anchors) {
-        Err(Problem::Missing) => Report::default(),
-        other => other.map_err(|problem| unreadable(&problem, cx))?,
-    };
+    let report = verify(&cx.dirs.audit(), key.as_ref(), &anchors)
+        .map_err(|problem| unreadable(&problem, cx))?;
     if args.json {
         json(&report, keys.is_some());
     } else {

@@ -1,0 +1,281 @@
+//! Things that break: full disks, writers that are killed, logrotate, hands in the files.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::write_samples;
+use crate::harness::{Ended, Test, skip};
+use crate::messages::message;
+
+fn dir(test: &Test) -> PathBuf {
+    test.root().join("state/audit")
+}
+
+/// A test with a policy that can be revoked: one record each time, without the store.
+fn revocable() -> Test {
+    let test = Test::new();
+    test.init();
+    test.write_policy("github", "version = 1\ncommand = [\"true\"]\n");
+    test
+}
+
+/// The plain segment that is written to.
+fn segment(test: &Test) -> PathBuf {
+    let files = std::fs::read_dir(dir(test))
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    files
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|kind| kind == "jsonl"))
+        .unwrap()
+}
+
+#[track_caller]
+fn whole(test: &Test) -> Ended {
+    let ended = test.cli(&["log", "verify"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    ended
+}
+
+fn count(test: &Test, event: &str) -> usize {
+    let lines = test.ok(&["log", "--json", "--event", event]).stdout;
+    String::from_utf8_lossy(&lines).lines().count()
+}
+
+fn start(test: &Test, args: &[&str]) -> Child {
+    let mut command = test.command(test.program());
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// Hostile case 87: ten supervisors at once.
+#[test]
+fn ten_processes_lose_and_tear_nothing() {
+    let test = revocable();
+    let mut writers: Vec<_> = Vec::new();
+    for _ in 0..10 {
+        writers.extend((0..10).map(|_| start(&test, &["revoke", "github"])));
+        for writer in writers.drain(..) {
+            let ended = writer.wait_with_output().unwrap();
+            assert!(
+                ended.status.success(),
+                "{}",
+                String::from_utf8_lossy(&ended.stderr)
+            );
+        }
+    }
+    assert_eq!(count(&test, "revoke"), 100);
+    whole(&test);
+}
+
+#[test]
+fn a_writer_that_is_killed_leaves_a_readable_log() {
+    use std::io::{BufRead as _, BufReader};
+    let test = revocable();
+    for n in 0..40_u32 {
+        let mut writer = start(&test, &["revoke", "github"]);
+        // The record is written just after this line was said.
+        let mut line = String::new();
+        BufReader::new(writer.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        // At another moment each time, without a clock.
+        (0..n * 2000).for_each(|_| std::hint::spin_loop());
+        // It may have ended by itself.
+        let _ended = kill(
+            Pid::from_raw(i32::try_from(writer.id()).unwrap()),
+            Signal::SIGKILL,
+        );
+        writer.wait().unwrap();
+    }
+    test.ok(&["revoke", "github"]);
+    whole(&test);
+}
+
+/// Hostile case 85: a full disk refuses, and what was half written is gone afterwards.
+#[test]
+fn a_full_disk_refuses_and_is_mended() {
+    let test = revocable();
+    let audit = dir(&test);
+    let mount = |args: &[&str]| {
+        Command::new("mount")
+            .args(args)
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|s| s.success())
+    };
+    std::fs::create_dir_all(&audit).unwrap();
+    if !mount(&[
+        "-t",
+        "tmpfs",
+        "-o",
+        "size=32k,mode=0700",
+        "tmpfs",
+        audit.to_str().unwrap(),
+    ]) {
+        return skip("root", "a small file system can only be mounted as root");
+    }
+    let unmount = Unmount(audit.clone());
+    let mut refused = None;
+    for _ in 0..200 {
+        let ended = test.cli(&["revoke", "github", "--reason", &"x".repeat(250)]);
+        if ended.stderr.contains("error[audit-unwritable]") {
+            refused = Some(ended);
+            break;
+        }
+    }
+    let refused = refused.expect("the disk is full at some time");
+    assert!(refused.stderr.contains("no space left"), "{refused}");
+    // No launch either: the same log stands before it.
+    let secret = "grant";
+    let ended = test.cli(&[secret, "github", "--yes"]);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(ended.stderr.contains("error[audit-unwritable]"), "{ended}");
+    let before = count(&test, "revoke");
+    assert!(mount(&["-o", "remount,size=256k", audit.to_str().unwrap()]));
+    test.ok(&["revoke", "github"]);
+    assert_eq!(count(&test, "revoke"), before + 1);
+    whole(&test);
+    drop(unmount);
+}
+
+struct Unmount(PathBuf);
+
+impl Drop for Unmount {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(&self.0).status());
+    }
+}
+
+/// Hostile case 86: logrotate's two habits, by logrotate itself.
+#[test]
+fn logrotate_loses_nothing() {
+    if !Path::new("/usr/sbin/logrotate").exists() {
+        return skip("syslog", "`logrotate` is not installed");
+    }
+    for habit in ["copytruncate", "create"] {
+        let test = revocable();
+        for _ in 0..3 {
+            test.ok(&["revoke", "github"]);
+            let config = test.dir.join("logrotate.conf");
+            let log = segment(&test);
+            let text = format!(
+                "{} {{\n rotate 9\n {habit}\n missingok\n}}\n",
+                log.display()
+            );
+            std::fs::write(&config, text).unwrap();
+            let rotated = Command::new("/usr/sbin/logrotate")
+                .args(["-f", "-s"])
+                .arg(test.dir.join("status"))
+                .arg(&config)
+                .status()
+                .unwrap();
+            assert!(rotated.success());
+        }
+        test.ok(&["revoke", "github"]);
+        assert_eq!(count(&test, "revoke"), 4, "{habit}");
+        let shown = whole(&test);
+        assert!(shown.text().contains(" in 4 files"), "{habit}: {shown}");
+    }
+}
+
+#[test]
+fn what_a_hand_changed_is_named_by_number_and_kind() {
+    let case = |change: fn(&mut Vec<String>), said: &str| {
+        let test = revocable();
+        for _ in 0..5 {
+            test.ok(&["revoke", "github"]);
+        }
+        let path = segment(&test);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        change(&mut lines);
+        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+        let ended = test.cli(&["log", "verify"]);
+        assert_eq!(ended.code, 1, "{ended}");
+        assert!(ended.text().contains(said), "expected {said}: {ended}");
+        // The log goes on, and still tells of it.
+        test.ok(&["revoke", "github"]);
+        let again = test.cli(&["log", "verify"]);
+        assert_eq!(again.code, 1, "{again}");
+        assert!(count(&test, "log") >= 1);
+    };
+    case(
+        |lines| lines[2] = lines[2].replace("\"ok\"", "\"failed\""),
+        "edited: record 3,",
+    );
+    case(|lines| drop(lines.remove(1)), "removed: record 2,");
+    case(|lines| lines.swap(1, 2), "reordered: record 2,");
+    case(|lines| lines.truncate(3), "truncated: records 4 to 5");
+}
+
+/// The note beside the log is no protection against who edits it too: the store's head is.
+#[test]
+fn a_cut_is_found_though_the_note_is_gone() {
+    let test = revocable();
+    for _ in 0..5 {
+        test.ok(&["revoke", "github"]);
+    }
+    let path = segment(&test);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let kept: String = text.split_inclusive('\n').take(3).collect();
+    std::fs::write(&path, kept).unwrap();
+    std::fs::remove_file(dir(&test).join("head")).unwrap();
+    // The next verb would replace the head in the store; it says what is wrong instead.
+    let ended = test.ok(&["revoke", "github"]);
+    message(&test, "audit-broken", &ended);
+    let ended = test.cli(&["log", "verify"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert!(ended.text().contains("truncated: record 5"), "{ended}");
+}
+
+#[test]
+fn a_log_that_was_deleted_is_missed() {
+    let test = revocable();
+    test.ok(&["revoke", "github"]);
+    test.ok(&["revoke", "github"]);
+    std::fs::remove_dir_all(dir(&test)).unwrap();
+    let ended = test.cli(&["log", "verify"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    test.ok(&["revoke", "github"]);
+}
+
+#[test]
+fn a_hundred_thousand_records_are_read_in_bounded_memory() {
+    use mcpwrap::audit::{Entry, Event, Log, Outcome};
+    let test = revocable();
+    write_samples(&test);
+    let log = Log::at(dir(&test), String::new(), None).unwrap();
+    let entry = Entry::new(Event::Call, Outcome::Ok).server(&"github".parse().unwrap());
+    let batch = vec![entry; 2000];
+    for _ in 0..50 {
+        log.append(&batch).unwrap();
+    }
+    // 100 MB of address space for everything, the program too; the log alone has 25 MB.
+    let limited = |args: &[&str]| {
+        let mut command = test.command("/bin/sh");
+        let program = test.program();
+        command
+            .args(["-c", "ulimit -v 100000; exec \"$0\" \"$@\""])
+            .arg(program)
+            .args(args);
+        command.output().unwrap()
+    };
+    let verified = limited(&["log", "verify", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&verified.stdout).unwrap();
+    assert_eq!(
+        report["records"],
+        100_000 + Event::ALL.len(),
+        "{verified:?}"
+    );
+    assert_eq!(report["whole"], true);
+    let listed = limited(&["log", "--json", "--event", "call"]).stdout;
+    assert_eq!(String::from_utf8_lossy(&listed).lines().count(), 100_001);
+}

@@ -1,0 +1,79 @@
+//! The audit log: what stands in it, what it answers, what happens to it when things break.
+
+mod export;
+mod faults;
+mod questions;
+mod samples;
+mod sinks;
+
+use mcpwrap::audit::record::Key;
+use mcpwrap::audit::{Detail, Event, Hash, Log, Record};
+
+use crate::harness::{Test, golden};
+
+/// Writes one record of each event into the log of a test, as another mcpwrap would.
+fn write_samples(test: &Test) {
+    let log = Log::at(test.root().join("state/audit"), String::new(), None).unwrap();
+    for event in Event::ALL {
+        log.append(&[samples::sample(*event)]).unwrap();
+    }
+}
+
+/// STYLE: one golden line per event. The chain starts anew with each.
+#[test]
+fn each_event_has_its_line() {
+    let time = "2026-11-23T14:03:05.123456Z".parse().unwrap();
+    for event in Event::ALL {
+        let record = Record::new(&samples::sample(*event), 42, time, 1000, Hash::START);
+        let (line, _) = record.line(Some(&Key::new(&samples::keys()))).unwrap();
+        let text = String::from_utf8(line).unwrap() + "\n";
+        golden::check(&format!("audit/{event}.jsonl"), &text);
+    }
+}
+
+#[test]
+fn the_document_has_every_event_and_field() {
+    let document = std::fs::read_to_string(golden::path("../../docs/audit.md")).unwrap();
+    let row = |name: &str| document.contains(&format!("| `{name}` |"));
+    for event in Event::ALL {
+        assert!(row(event.name()), "{event}");
+        assert!(
+            document.contains(event.meaning()),
+            "{event}: {}",
+            event.meaning()
+        );
+    }
+    let full = Detail {
+        program: Some(String::new()),
+        pid: Some(1),
+        generation: Some(1),
+        to: Some(String::new()),
+        code: Some(1),
+        signal: Some(1),
+        duration_ms: Some(1),
+        by: Some(String::new()),
+        agent: Some(String::new()),
+        note: Some(String::new()),
+        file: Some(String::new()),
+        package: Some(String::new()),
+        method: Some(String::new()),
+        tool: Some(String::new()),
+        id: Some(String::new()),
+        error: Some(1),
+        records: Some(1),
+        bytes: Some(1),
+        first: Some(1),
+        last: Some(1),
+        hash: Some(String::new()),
+    };
+    let details = serde_json::to_value(full).unwrap();
+    for name in details.as_object().unwrap().keys() {
+        assert!(row(&format!("detail.{name}")), "detail.{name}");
+    }
+    for name in [
+        "v", "seq", "time", "event", "server", "run", "policy", "profile", "client", "uid",
+        "secret", "outcome", "reason", "detail", "prev", "mac",
+    ] {
+        assert!(row(name), "{name}");
+    }
+}

@@ -1,0 +1,272 @@
+//! `mcpwrap log` and its questions.
+
+use serde_json::Value;
+
+use super::write_samples;
+use crate::harness::Test;
+
+fn lines(test: &Test, args: &[&str]) -> Vec<Value> {
+    let mut all = vec!["log"];
+    all.extend(args);
+    let text = test.ok(&all).stdout;
+    String::from_utf8(text)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn events(test: &Test, args: &[&str]) -> Vec<String> {
+    let events = lines(test, args).into_iter();
+    events
+        .map(|record| record["event"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn records_are_found_by_what_they_are_about() {
+    let test = Test::new();
+    write_samples(&test);
+    let case = |args: &[&str], expected: &[&str]| {
+        let mut all = vec!["--json"];
+        all.extend(args);
+        assert_eq!(events(&test, &all), expected, "{args:?}");
+    };
+    case(&["--event", "pin"], &["pin"]);
+    case(
+        &["--secret", "github/token"],
+        &["inject", "secret-set", "secret-rotate", "secret-rm"],
+    );
+    case(&["--secret", "github/toke"], &[]);
+    let run = [
+        "launch", "inject", "refuse", "exit", "suspend", "renew", "call",
+    ];
+    case(&["--run", "00f1e2"], &run);
+    case(&["--client", "claude-code"], &run);
+    case(&["--client", "node"], &run);
+    case(&["--client", "cursor"], &["adopt", "undo"]);
+    case(&["--server", "github", "--event", "call"], &["call"]);
+    case(&["--server", "gitlab"], &[]);
+    case(&["--since", "1h", "--event", "log"], &["log"]);
+    case(&["--until", "1h"], &[]);
+    case(&["--since", "2020-01-01Z", "--until", "2020-01-02Z"], &[]);
+}
+
+#[test]
+fn the_table_is_for_people() {
+    let test = Test::new();
+    write_samples(&test);
+    let shown = test.ok(&["log"]);
+    let text = shown.text();
+    assert!(text.starts_with("TIME "), "{text}");
+    assert!(
+        text.contains("tools/call create_issue error -32603"),
+        "{text}"
+    );
+    assert!(
+        text.contains("github/token as GITHUB_PERSONAL_ACCESS_TOKEN"),
+        "{text}"
+    );
+    assert_eq!(text.lines().count(), 1 + mcpwrap::audit::Event::ALL.len());
+}
+
+/// Hostile case 88: names with control characters.
+#[test]
+fn no_text_from_outside_steers_the_terminal() {
+    use mcpwrap::audit::{Client, Entry, Event, Log, Outcome};
+    let test = Test::new();
+    let log = Log::at(test.root().join("state/audit"), String::new(), None).unwrap();
+    let client = Client {
+        name: Some("a\u{1b}[2J\n{\"v\":1}\u{9b}\u{202e}".to_owned()),
+        ..Client::default()
+    };
+    log.append(&[Entry::new(Event::Call, Outcome::Ok).client(&client)])
+        .unwrap();
+    for args in [
+        &["log"][..],
+        &["log", "--json"],
+        &["log", "export", "--format", "ocsf"],
+    ] {
+        let shown = test.ok(args).stdout;
+        let text = String::from_utf8(shown).unwrap();
+        assert!(
+            text.chars().all(|c| c == '\n' || !c.is_control()),
+            "{args:?}: {text}"
+        );
+        assert!(
+            args.len() == 4 || !text.contains('\u{202e}'),
+            "{args:?}: {text}"
+        );
+    }
+    assert_eq!(lines(&test, &["--json"]).len(), 1);
+}
+
+#[test]
+fn which_secrets_were_used_and_who_has_them() {
+    let test = Test::new();
+    write_samples(&test);
+    let uses: Value = test
+        .ok(&["log", "secrets", "--since", "24h", "--json"])
+        .json();
+    assert_eq!(uses[0]["secret"], "github/token");
+    assert_eq!(
+        (&uses[0]["server"], &uses[0]["times"]),
+        (&"github".into(), &1.into())
+    );
+    let shown = test.ok(&["log", "secrets"]);
+    assert!(shown.text().contains("github/token"), "{shown}");
+
+    let answer: Value = test
+        .ok(&["log", "who-has", "github/token", "--json"])
+        .json();
+    assert_eq!(answer["ever"][0]["server"], "github");
+    assert_eq!(answer["now"], Value::Array(Vec::new()), "its run has ended");
+    assert_eq!(test.cli(&["log", "who-has", "github/other"]).code, 1);
+}
+
+/// A server that was started with a value and still runs has it, also after a rotation.
+#[test]
+fn an_old_value_still_in_use_is_seen() {
+    use mcpwrap::audit::{Detail, Entry, Event, Log, Outcome, RunId, SecretUse};
+    use mcpwrap::secret::{Secret, ServerName};
+    let test = Test::new();
+    let log = Log::at(test.root().join("state/audit"), String::new(), None).unwrap();
+    let print = |value: &str| super::samples::keys().fingerprint(&Secret::new(value.into()));
+    let secret = |value| SecretUse {
+        name: "db/url".parse().unwrap(),
+        variable: None,
+        fingerprint: Some(print(value)),
+    };
+    let server = ServerName::new("db").unwrap();
+    let entry = |event, run: &RunId, pid| {
+        let detail = Detail {
+            pid,
+            generation: Some(1),
+            ..Detail::default()
+        };
+        Entry::new(event, Outcome::Ok)
+            .server(&server)
+            .run(run)
+            .detail(detail)
+    };
+    let (old, new) = (RunId::random().unwrap(), RunId::random().unwrap());
+    // This very process stands for the server: it is alive.
+    let pid = Some(std::process::id());
+    log.append(&[
+        entry(Event::Inject, &old, None).secret(secret("value-one")),
+        entry(Event::Launch, &old, pid),
+        Entry::new(Event::SecretRotate, Outcome::Ok).secret(secret("value-two")),
+        entry(Event::Inject, &new, None).secret(secret("value-two")),
+        entry(Event::Launch, &new, pid),
+    ])
+    .unwrap();
+    let answer = || -> Value { test.ok(&["log", "who-has", "db/url", "--json"]).json() };
+    let holders = answer()["now"].as_array().unwrap().clone();
+    let is_old = |run: &RunId| {
+        holders
+            .iter()
+            .find(|holder| holder["run"] == run.as_str())
+            .unwrap()["old"]
+            == true
+    };
+    assert_eq!((is_old(&old), is_old(&new)), (true, false));
+    log.append(&[entry(Event::Exit, &old, pid)]).unwrap();
+    assert_eq!(answer()["now"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn which_server_made_the_call_at_a_time() {
+    use mcpwrap::audit::{Detail, Entry, Event, Log, Outcome};
+    let test = Test::new();
+    test.set("TZ", "Etc/GMT-2");
+    let log = Log::at(test.root().join("state/audit"), String::new(), None).unwrap();
+    let call = |server: &str, answered: &str, duration_ms| {
+        let detail = Detail {
+            method: Some("tools/call".to_owned()),
+            tool: Some("query".to_owned()),
+            duration_ms: Some(duration_ms),
+            ..Detail::default()
+        };
+        let mut entry = Entry::new(Event::Call, Outcome::Ok)
+            .server(&server.parse().unwrap())
+            .detail(detail);
+        entry.at = Some(answered.parse().unwrap());
+        entry
+    };
+    let day = jiff::Timestamp::now()
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .date();
+    let at = |time: &str| format!("{day}T{time}Z");
+    log.append(&[
+        call("early", &at("12:02:59"), 100),
+        call("exact", &at("12:03:30"), 100),
+        call("long", &at("12:10:00"), 600_000),
+        call("late", &at("12:04:00"), 100),
+    ])
+    .unwrap();
+    let servers = |when: &str| -> Vec<String> {
+        let found = lines(&test, &["calls", "--json", "--at", when]).into_iter();
+        found
+            .map(|record| record["server"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(servers(&format!("{day} 14:03")), ["exact", "long", "late"]);
+    assert_eq!(servers(&format!("{day} 12:03:30Z")), ["exact", "long"]);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::Stdio;
+    let test = Test::new();
+    for _ in 0..200 {
+        write_samples(&test);
+    }
+    let mut command = test.command(test.program());
+    let mut child = command
+        .args(["log"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert!(
+        ended.status.success() && ended.stderr.is_empty(),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn new_records_are_followed() {
+    let test = Test::new();
+    write_samples(&test);
+    let mut run = test.start(
+        test.command(test.program())
+            .args(["log", "--follow", "--json", "--event", "call"]),
+    );
+    let first = run.message();
+    assert_eq!(first["event"], "call");
+    write_samples(&test);
+    let next = run.message();
+    assert!(next["seq"].as_u64() > first["seq"].as_u64(), "{next}");
+    run.signal(nix::sys::signal::Signal::SIGTERM);
+    run.end();
+}
+
+#[test]
+fn a_head_kept_elsewhere_is_compared() {
+    let test = Test::new();
+    test.init();
+    write_samples(&test);
+    let head = test.ok(&["log", "head"]).text().trim().to_owned();
+    test.ok(&["log", "verify", "--head", &head]);
+    let other = head.replace(['0', '1'], "2");
+    let ended = test.cli(&["log", "verify", "--head", &other]);
+    assert_eq!(ended.code, 1, "{ended}");
+    let wrong = test.cli(&["log", "verify", "--head", "nonsense"]);
+    assert_eq!(wrong.code, 2, "{wrong}");
+}

@@ -1,0 +1,138 @@
+//! One record of each event, as the verbs and the supervisor write them.
+
+use mcpwrap::audit::{Client, Detail, Entry, Event, Outcome, RunId, SecretUse};
+use mcpwrap::secret::{Keys, Secret, ServerName};
+
+/// The keys that the golden lines are sealed with.
+pub(crate) fn keys() -> Keys {
+    Keys::from_master(&Secret::new(b"the key of the golden lines".to_vec()))
+}
+
+fn run() -> RunId {
+    serde_json::from_str("\"00f1e2d3c4b5a697\"").unwrap()
+}
+
+fn client() -> Client {
+    Client {
+        name: Some("claude-code".to_owned()),
+        version: Some("2.1.0".to_owned()),
+        pid: Some(4711),
+        exe: Some("/usr/bin/node".to_owned()),
+    }
+}
+
+fn secret(variable: Option<&str>) -> SecretUse {
+    SecretUse {
+        name: "github/token".parse().unwrap(),
+        variable: variable.map(str::to_owned),
+        fingerprint: Some(keys().fingerprint(&Secret::new(b"made-up value".to_vec()))),
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "fields of a detail are optional")]
+fn text(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn of_run(event: Event, outcome: Outcome) -> Entry {
+    Entry::new(event, outcome)
+        .server(&server())
+        .run(&run())
+        .policy(&"5e".repeat(32))
+        .client(&client())
+}
+
+fn by_user(event: Event) -> Entry {
+    Entry::new(event, Outcome::Ok).detail(Detail {
+        by: text("terminal"),
+        ..Detail::default()
+    })
+}
+
+fn server() -> ServerName {
+    ServerName::new("github").unwrap()
+}
+
+/// An entry of this event; the match keeps the list complete.
+pub(crate) fn sample(event: Event) -> Entry {
+    let none = Detail::default;
+    match event {
+        Event::Launch => of_run(event, Outcome::Intent).detail(Detail {
+            program: text("npx"),
+            generation: Some(1),
+            ..none()
+        }),
+        Event::Inject => of_run(event, Outcome::Intent)
+            .secret(secret(Some("GITHUB_PERSONAL_ACCESS_TOKEN")))
+            .detail(Detail {
+                to: text("env"),
+                generation: Some(1),
+                ..none()
+            }),
+        Event::Refuse => of_run(event, Outcome::Refused).reason("policy-changed"),
+        Event::Exit => of_run(event, Outcome::Ok).detail(Detail {
+            pid: Some(4712),
+            generation: Some(1),
+            code: Some(0),
+            duration_ms: Some(3_600_000),
+            ..none()
+        }),
+        Event::Suspend => of_run(event, Outcome::Ok).reason("revoked"),
+        Event::Renew => of_run(event, Outcome::Ok).reason("rotated").detail(Detail {
+            generation: Some(2),
+            duration_ms: Some(840),
+            ..none()
+        }),
+        Event::Call => of_run(event, Outcome::Failed).detail(Detail {
+            method: text("tools/call"),
+            tool: text("create_issue"),
+            id: text("17"),
+            error: Some(-32_603),
+            duration_ms: Some(120),
+            ..none()
+        }),
+        _ => sample_of_a_verb(event),
+    }
+}
+
+fn sample_of_a_verb(event: Event) -> Entry {
+    let none = Detail::default;
+    match event {
+        Event::Grant => by_user(event).server(&server()).policy(&"5e".repeat(32)),
+        Event::Revoke => Entry::new(event, Outcome::Ok)
+            .server(&server())
+            .detail(Detail {
+                note: text("laptop lost"),
+                agent: text("CLAUDECODE"),
+                ..none()
+            }),
+        Event::SecretSet | Event::SecretRotate | Event::SecretRm => {
+            by_user(event).secret(secret(None))
+        }
+        Event::Adopt | Event::Undo => Entry::new(event, Outcome::Ok)
+            .server(&server())
+            .client(&Client {
+                name: text("cursor"),
+                ..Client::default()
+            })
+            .detail(Detail {
+                file: text("~/.cursor/mcp.json"),
+                by: text("yes"),
+                ..none()
+            }),
+        Event::Pin => Entry::new(event, Outcome::Ok)
+            .server(&server())
+            .detail(Detail {
+                package: text("npm:@modelcontextprotocol/server-github@2025.4.8"),
+                ..none()
+            }),
+        Event::Log => Entry::new(event, Outcome::Ok)
+            .reason("repaired")
+            .detail(Detail {
+                file: text("2026-11-22.jsonl"),
+                bytes: Some(114),
+                ..none()
+            }),
+        other => panic!("no sample of {other}"),
+    }
+}

@@ -1,0 +1,82 @@
+"""What the tests of `mcpwrap log export` talk to.
+
+`receive`: an OTLP receiver on this machine. Prints its port, then for each request the log records as the
+protocol's own messages have them. `validate`: reads OCSF events and prints what their schema says against them.
+"""
+
+import http.server
+import json
+import sys
+
+
+def receive():
+    from google.protobuf import json_format
+    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+        ExportLogsServiceRequest,
+        ExportLogsServiceResponse,
+    )
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            status = 200
+            try:
+                assert self.path == "/v1/logs", self.path
+                assert self.headers["content-type"] == "application/json"
+                request = json_format.Parse(body, ExportLogsServiceRequest())
+                for resource in request.resource_logs:
+                    for scope in resource.scope_logs:
+                        for log in scope.log_records:
+                            print(json.dumps(shown(log)), flush=True)
+            except Exception as problem:
+                status = 400
+                print(json.dumps({"problem": str(problem)}), flush=True)
+            answer = json_format.MessageToJson(ExportLogsServiceResponse()).encode()
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_):
+            pass
+
+    def shown(log):
+        def plain(value):
+            return getattr(value, value.WhichOneof("value"))
+
+        return {
+            "event": log.event_name,
+            "time": log.time_unix_nano,
+            "severity": log.severity_number,
+            "body": plain(log.body),
+            "attributes": {one.key: plain(one.value) for one in log.attributes},
+        }
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Receiver)
+    print(server.server_port, flush=True)
+    server.serve_forever()
+
+
+def validate():
+    import jsonschema
+    from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
+
+    schemas = OcsfJsonSchemaEmbedded(get_ocsf_schema("1.5.0"))
+    validators = {}
+    count = 0
+    for line in sys.stdin:
+        event = json.loads(line)
+        uid = event["class_uid"]
+        if uid not in validators:
+            name = schemas.lookup_class_name_from_uid(uid)
+            schema = schemas.get_class_schema(name, event["metadata"].get("profiles", []))
+            validators[uid] = jsonschema.Draft202012Validator(schema)
+        count += 1
+        for error in validators[uid].iter_errors(event):
+            path = "/".join(str(part) for part in error.absolute_path)
+            print(f"{event['metadata']['event_code']}: {path}: {error.message[:200]}")
+    print(f"validated {count}")
+
+
+{"receive": receive, "validate": validate}[sys.argv[1]]()
