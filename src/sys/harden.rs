@@ -19,16 +19,6 @@ pub fn harden() {
     deny_attach();
 }
 
-/// Whether a debugger watches this process (Linux: `TracerPid` in `/proc/self/status`).
-pub fn is_traced() -> bool {
-    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix("TracerPid:"))
-            .is_some_and(|pid| pid.trim() != "0")
-    })
-}
-
 #[cfg(target_os = "macos")]
 #[expect(unsafe_code, reason = "ptrace has no safe wrapper for PT_DENY_ATTACH")]
 fn deny_attach() {

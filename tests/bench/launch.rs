@@ -130,7 +130,15 @@ impl Bench {
         let server = ServerName::new(name).unwrap();
         let mut text = format!("version = 1\ncommand = {command:?}\n{more}");
         for number in 0..secrets {
-            text += &format!("[secrets.S{number}]\nfrom = \"secret:bench/{number}\"\n");
+            let number = number.to_string();
+            let pieces = [
+                "[secrets.S",
+                &number,
+                "]\nfrom = \"secret:bench/",
+                &number,
+                "\"\n",
+            ];
+            text.extend(pieces);
         }
         files::replace(&policy::load::path(&dirs, &server), text.as_bytes()).unwrap();
         let config = Config::load(&dirs).unwrap();
