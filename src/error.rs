@@ -234,10 +234,21 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Text from outside without control characters, so that it cannot steer a terminal or forge a line.
+/// Text from outside without control characters, so that it cannot steer a terminal or forge a
+/// line, and without invisible ones that make a text read other than it is.
 pub fn printable(text: &str) -> String {
+    let misleads = |c| {
+        matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
     text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| {
+            if c.is_control() || misleads(c) {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
         .collect()
 }
 
@@ -259,6 +270,7 @@ mod tests {
     fn control_characters_do_not_reach_the_terminal() {
         let text = Error::new(Code::Usage, "a\u{1b}[31m\rb").to_string();
         assert!(!text.contains('\u{1b}') && !text.contains('\r'));
+        assert_eq!(printable("a\u{202e}b\u{200b}é"), "a\u{fffd}b\u{fffd}é");
     }
 
     #[test]

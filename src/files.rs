@@ -243,15 +243,21 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let dir = parent(path);
     ensure_dir(&dir)?;
     let temporary = Temporary::new(&dir, path)?;
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .custom_flags(OFlag::O_NOFOLLOW.bits())
-        .open(&temporary.0)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    temporary.write(bytes)?;
     std::fs::rename(&temporary.0, path)?;
+    sync_dir(&dir)?;
+    Ok(())
+}
+
+/// Puts a new file (0600) there: all of it or nothing, and never in the place of another.
+pub fn create(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let dir = parent(path);
+    ensure_dir(&dir)?;
+    let temporary = Temporary::new(&dir, path)?;
+    temporary.write(bytes)?;
+    // Unlike a rename, a link fails if there is something of that name.
+    std::fs::hard_link(&temporary.0, path)?;
+    drop(temporary);
     sync_dir(&dir)?;
     Ok(())
 }
@@ -298,6 +304,17 @@ impl Temporary {
     fn new(dir: &Path, target: &Path) -> io::Result<Self> {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         Ok(Self(dir.join(format!(".{name}.{}", random_hex()?))))
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .custom_flags(OFlag::O_NOFOLLOW.bits())
+            .open(&self.0)?;
+        file.write_all(bytes)?;
+        file.sync_all()
     }
 }
 

@@ -226,3 +226,19 @@ fn several_servers_are_granted_one_by_one() {
     let ended = test.cli(&["grant", "one", "three", "--yes"]);
     assert!(ended.stderr.contains("error[policy-not-found]"), "{ended}");
 }
+
+/// A grant covers the profiles, so they are shown.
+#[test]
+fn profiles_are_shown_too() {
+    let test = Test::new();
+    test.init();
+    let text = "version = 1\ncommand = [\"server\"]\n\
+                [profile.dev.env]\nset = { NODE_OPTIONS = \"--require /tmp/x.js\" }\n";
+    test.write_policy("github", text);
+    let mut terminal = test.terminal(&["grant", "github"]);
+    terminal
+        .expect("--profile dev")
+        .expect("NODE_OPTIONS = --require /tmp/x.js");
+    terminal.expect("to agree: ").enter("no");
+    assert_eq!(terminal.end().0, 2);
+}

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::harness::golden::{self, stable};
-use crate::harness::{Ended, TOKEN, Test, fake_server, slot};
+use crate::harness::{Ended, TOKEN, Test, fake_server, skip, slot};
 
 const POLICY: &str = "version = 1\ncommand = [\"npx\", \"-y\", \"server@1.2.3\"]\n";
 
@@ -241,4 +241,27 @@ fn about_the_keychain() {
         "keychain-absent",
         &test.cli(&["grant", "github", "--yes"]),
     );
+}
+
+/// As `sudo` with the user's `HOME` does it.
+#[test]
+fn a_home_of_another_user_is_not_used() {
+    if !nix::unistd::geteuid().is_root() {
+        return skip("root", "giving a directory away needs root");
+    }
+    let test = Test::new();
+    test.unset("MCPWRAP_HOME");
+    std::os::unix::fs::chown(&test.home, Some(4711), None).unwrap();
+    for verb in [
+        &["policy", "list"][..],
+        &["run", "github"],
+        &["grant", "github"],
+    ] {
+        let ended = test.cli(verb);
+        assert!(ended.stderr.contains("error[home-unusable]"), "{ended}");
+        assert!(ended.stderr.contains("directory of user 4711"), "{ended}");
+    }
+    test.set("HOME", "relative");
+    let ended = test.cli(&["policy", "list"]);
+    assert!(ended.stderr.contains("error[home-unusable]"), "{ended}");
 }

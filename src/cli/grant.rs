@@ -18,6 +18,7 @@ use crate::store::{self, Prompt};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// The servers whose policies are approved
     #[arg(required = true)]
     server: Vec<ServerName>,
     /// Ask nothing; for scripts that set up machines
@@ -46,7 +47,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             continue;
         }
         if by == By::Terminal {
-            ask::type_name(&question(&cx.dirs, policy), policy.server.as_str())?;
+            ask::type_name(&question(&cx.dirs, policy)?, policy.server.as_str())?;
         }
         let keys = match &keys {
             Some(keys) => keys,
@@ -99,9 +100,9 @@ pub(super) fn open_keys(dirs: &Dirs, config: &Config) -> Result<Keys> {
 }
 
 /// All that the user approves of, and what is new in it.
-pub(super) fn question(dirs: &Dirs, policy: &Policy) -> String {
+pub(super) fn question(dirs: &Dirs, policy: &Policy) -> Result<String> {
     let server = &policy.server;
-    let picture = picture::text(dirs, policy);
+    let picture = picture::text(dirs, policy)?;
     // A grant that cannot be read is what a new one replaces.
     let record = grant::record(dirs, server).ok().flatten();
     let revoked = record
@@ -123,5 +124,7 @@ pub(super) fn question(dirs: &Dirs, policy: &Policy) -> String {
             format!("what changed since it was last granted:\n{diff}")
         }
     };
-    format!("server `{server}` may have and run:\n{picture}{revoked}{changes}")
+    Ok(format!(
+        "server `{server}` may have and run:\n{picture}{revoked}{changes}"
+    ))
 }

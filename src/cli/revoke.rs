@@ -19,6 +19,7 @@ use crate::supervise::running::{self, Manner, Seen};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// The servers whose policies are not approved any more
     #[arg(required_unless_present = "all")]
     server: Vec<ServerName>,
     /// Every server that has a policy or a grant

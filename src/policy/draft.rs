@@ -4,6 +4,7 @@
 //! anything is written. Knows nothing of grants: what is written is not yet approved.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 
 use super::schema::{Delivery, Unpinned};
 use super::{Policy, load};
@@ -87,11 +88,17 @@ impl Draft {
     /// Writes the policy file. It is not granted by that.
     ///
     /// # Errors
-    /// `policy-invalid`; `policy-exists`; `policy-not-private`, `file-unusable`.
+    /// `policy-invalid`; `policy-exists`; `file-not-private`, `file-unusable`.
     pub fn write(&self, dirs: &Dirs, server: &ServerName) -> Result<Policy> {
         let policy = self.check(dirs, server)?;
         must_be_new(dirs, server)?;
-        replace(dirs, server, policy.text.as_bytes())?;
+        let path = load::path(dirs, server);
+        match files::create(&path, policy.text.as_bytes()) {
+            Err(Problem::Io(error)) if error.kind() == ErrorKind::AlreadyExists => {
+                return Err(exists(dirs, server));
+            }
+            done => done.map_err(|problem| unwritten(dirs, server, problem))?,
+        }
         Ok(policy)
     }
 }
@@ -99,36 +106,35 @@ impl Draft {
 /// # Errors
 /// `policy-exists` if there is a file of that name, whatever is in it.
 pub fn must_be_new(dirs: &Dirs, server: &ServerName) -> Result<()> {
-    let path = load::path(dirs, server);
-    if path.symlink_metadata().is_err() {
-        return Ok(());
+    match load::path(dirs, server).symlink_metadata() {
+        Ok(_) => Err(exists(dirs, server)),
+        Err(_) => Ok(()),
     }
-    Err(Error::new(
+}
+
+fn exists(dirs: &Dirs, server: &ServerName) -> Error {
+    let path = dirs.tilde(&load::path(dirs, server));
+    Error::new(
         Code::PolicyExists,
         format!("policy of server `{server}` not written"),
     )
-    .cause(format!("`{}` exists", dirs.tilde(&path)))
-    .hint(format!("`mcpwrap policy edit {server}` changes it")))
+    .cause(format!("`{path}` exists"))
+    .hint(format!("`mcpwrap policy edit {server}` changes it"))
 }
 
 /// Puts a text in the place of the user's policy file.
 ///
 /// # Errors
-/// `policy-not-private`, `file-unusable`.
+/// `file-not-private`, `file-unusable`.
 pub fn replace(dirs: &Dirs, server: &ServerName, bytes: &[u8]) -> Result<()> {
-    let path = load::path(dirs, server);
-    files::replace(&path, bytes).map_err(|problem| {
-        let what = format!("policy of server `{server}` not written");
-        let cause = format!("{}: {problem}", dirs.tilde(&path));
-        match problem {
-            Problem::NotPrivate { fact: _, mend } => Error::new(Code::PolicyNotPrivate, what)
-                .cause(cause)
-                .hint(mend),
-            Problem::Missing | Problem::TooLarge { .. } | Problem::Io(_) => {
-                Error::new(Code::FileUnusable, what).cause(cause)
-            }
-        }
-    })
+    files::replace(&load::path(dirs, server), bytes)
+        .map_err(|problem| unwritten(dirs, server, problem))
+}
+
+fn unwritten(dirs: &Dirs, server: &ServerName, problem: Problem) -> Error {
+    let path = dirs.tilde(&load::path(dirs, server));
+    let what = format!("policy of server `{server}` not written");
+    problem.explain(Code::FileUnusable, what, &path)
 }
 
 fn string(text: &str) -> String {
@@ -196,5 +202,68 @@ mod tests {
             Code::PolicyInvalid
         );
         assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+    }
+
+    proptest::proptest! {
+        /// "What parses prints and parses the same."
+        #[test]
+        fn any_draft_is_read_as_it_was_meant(
+            command in proptest::collection::vec("[^{\u{0}]{1,12}", 1..4),
+            set in proptest::collection::btree_map("[A-Z]{1,6}", "[^{\u{0}]{0,12}", 0..3),
+            description in proptest::option::of(".{0,12}"),
+        ) {
+            let dirs = Dirs::under(std::path::Path::new("/nowhere"));
+            let server = ServerName::new("github").unwrap();
+            let draft = Draft { description, command, set, ..Draft::default() };
+            // Names of the shell's own (`IFS`, `ENV`) may be set by value.
+            let read = draft.check(&dirs, &server).unwrap();
+            proptest::prop_assert_eq!(&read.command, &draft.command);
+            proptest::prop_assert_eq!(&read.env.set, &draft.set);
+            proptest::prop_assert_eq!(&read.description, &draft.description);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,200}", cut in 0..400_usize) {
+            let dirs = Dirs::under(std::path::Path::new("/nowhere"));
+            let server = ServerName::new("github").unwrap();
+            drop(load::check(&dirs, &server, &text));
+            let all = include_str!("../../tests/golden/policy/ok/all.toml");
+            let cut = all.char_indices().map(|(at, _)| at).nth(cut).unwrap_or(all.len());
+            let (before, after) = all.split_at(cut);
+            drop(load::check(&dirs, &server, &format!("{before}{text}{after}")));
+            drop(load::check(&dirs, &server, &format!("{before}{text}")));
+        }
+    }
+
+    /// A value pasted anywhere but into a name is not in the message, however the file is cut off.
+    #[test]
+    fn a_pasted_value_is_in_no_message() {
+        const VALUE: &str = "ghp_0123456789abcdefghijABCDEFGHIJ";
+        let dirs = Dirs::under(std::path::Path::new("/nowhere"));
+        let server = ServerName::new("github").unwrap();
+        let all = include_str!("../../tests/golden/policy/ok/all.toml");
+        let mut refused = 0;
+        for (at, _) in all.char_indices() {
+            let (before, after) = all.split_at(at);
+            if !before.ends_with(['"', '\'', '=', '#']) && !before.ends_with("= ") {
+                continue;
+            }
+            for rest in
+                ["", after, "\"", "\n", " = 1\n"].map(|rest| format!("{before}{VALUE}{rest}"))
+            {
+                // With an equals sign behind it, it is a name.
+                if rest.ends_with("= 1\n") && !before.ends_with(['"', '\'']) {
+                    continue;
+                }
+                if let Err(error) = load::check(&dirs, &server, &rest) {
+                    refused += 1;
+                    assert!(
+                        !error.to_string().contains(&VALUE[4..12]),
+                        "{rest}\n{error}"
+                    );
+                }
+            }
+        }
+        assert!(refused > 100);
     }
 }

@@ -90,6 +90,26 @@ pub fn check(dirs: &Dirs, server: &ServerName, text: &str) -> Result<Policy> {
     parse(&origin, &path, text.as_bytes(), None)
 }
 
+/// The same policy, from the same bytes, with a profile merged in.
+///
+/// # Errors
+/// `profile-not-found`.
+pub fn with_profile(dirs: &Dirs, policy: &Policy, profile: &ProfileName) -> Result<Policy> {
+    let Policy {
+        server,
+        tier,
+        path,
+        text,
+        ..
+    } = policy;
+    let origin = Origin {
+        server,
+        tier: *tier,
+        shown: dirs.tilde(path),
+    };
+    parse(&origin, path, text.as_bytes(), Some(profile))
+}
+
 /// What is known of a file before it is read.
 #[derive(Debug)]
 struct Origin<'a> {
@@ -151,18 +171,14 @@ fn parse(
         .map_err(|error| explain::fields(&source, table.get_ref(), &error))?;
     let document = Document { source, table };
     let checked = document.check(&file)?;
+    let profiles: Vec<_> = checked.profiles.keys().cloned().collect();
     let parts = match profile {
         None => checked.base,
         Some(name) => {
-            let known: Vec<_> = checked
-                .profiles
-                .keys()
-                .map(|name| format!("`{name}`"))
-                .collect();
-            let mut profiles = checked.profiles;
-            profiles
+            let mut parts = checked.profiles;
+            parts
                 .remove(name)
-                .ok_or_else(|| no_profile(server, name, &known))?
+                .ok_or_else(|| no_profile(server, name, &profiles))?
         }
     };
     Ok(Policy {
@@ -179,13 +195,15 @@ fn parse(
         env: parts.env,
         secrets: parts.secrets,
         profile: profile.cloned(),
+        profiles,
         session: file.session,
         limits: file.limits,
         package: file.package,
     })
 }
 
-fn no_profile(server: &ServerName, name: &ProfileName, known: &[String]) -> Error {
+fn no_profile(server: &ServerName, name: &ProfileName, known: &[ProfileName]) -> Error {
+    let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
     let has = if known.is_empty() {
         "none".to_owned()
     } else {

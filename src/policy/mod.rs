@@ -59,6 +59,8 @@ pub struct Policy {
     pub secrets: BTreeMap<String, Slot>,
     /// The profile that was merged in.
     pub profile: Option<ProfileName>,
+    /// The profiles that the file has.
+    pub profiles: Vec<ProfileName>,
     pub session: SessionRules,
     pub limits: Limits,
     /// What was installed, and is started in the command's place.

@@ -158,7 +158,10 @@ fn hidden(text: &str) -> Vec<Range<usize>> {
                     .unwrap_or_default()
                     .trim_start_matches([' ', '\t']);
                 let in_header = line.trim_start().starts_with('[') && !line.contains('=');
-                if !in_header && !after.starts_with('=') && !is_plain_value(word) {
+                let starts = line.trim_end();
+                let is_key =
+                    (starts.is_empty() || starts.ends_with(['{', ','])) && after.starts_with('=');
+                if !in_header && !is_key && !is_plain_value(word) {
                     hide(&mut ranges, at, end);
                 }
                 end

@@ -3,18 +3,51 @@
 //! *Always* shows the command untruncated, with quotes where an argument would read as two.
 
 use crate::dirs::Dirs;
-use crate::error::printable;
+use crate::error::{Result, printable};
 use crate::policy::schema::Delivery;
-use crate::policy::{Policy, StdoutRule, Stream, Unpinned};
+use crate::policy::{Policy, SessionRules, StdoutRule, Stream, Unpinned, load};
 
-/// All that a policy allows, in lines of a name and a fact.
-pub fn text(dirs: &Dirs, policy: &Policy) -> String {
+/// A name and a fact.
+type Line = (&'static str, String);
+
+/// All that a policy allows, in lines of a name and a fact. Profiles are shown as far as they
+/// differ, for a grant covers them, too.
+///
+/// # Errors
+/// `policy-invalid`.
+pub fn text(dirs: &Dirs, policy: &Policy) -> Result<String> {
+    let base = lines(dirs, policy);
+    let mut text: String = base.iter().map(shown).collect();
+    let profiles = if policy.profile.is_none() {
+        policy.profiles.as_slice()
+    } else {
+        &[]
+    };
+    for profile in profiles {
+        let merged = load::with_profile(dirs, policy, profile)?;
+        let differs = |line: &Line| !base.contains(line);
+        text.push_str(&shown(&(
+            "profile",
+            format!("{profile}, for `--profile {profile}`:"),
+        )));
+        text.extend(
+            lines(dirs, &merged)
+                .iter()
+                .filter(|line| differs(line))
+                .map(shown),
+        );
+    }
+    Ok(text)
+}
+
+fn shown((name, fact): &Line) -> String {
+    format!("  {name:<10} {}\n", printable(fact))
+}
+
+fn lines(dirs: &Dirs, policy: &Policy) -> Vec<Line> {
     let mut lines = vec![("policy", dirs.tilde(&policy.path))];
     if let Some(description) = &policy.description {
         lines.push(("about", description.clone()));
-    }
-    if let Some(profile) = &policy.profile {
-        lines.push(("profile", profile.to_string()));
     }
     lines.push(("command", command(policy)));
     if let Some(package) = &policy.package {
@@ -44,13 +77,21 @@ pub fn text(dirs: &Dirs, policy: &Policy) -> String {
     if !policy.env.pass.is_empty() {
         lines.push(("passes", policy.env.pass.join(", ")));
     }
+    let rules = policy.session;
+    if rules != SessionRules::default() {
+        let words = [
+            word(rules.renew),
+            word(rules.restart),
+            word(rules.on_failure),
+        ];
+        lines.push(("session", words.join(", ")));
+    }
     lines.extend(
         warnings(policy)
             .into_iter()
             .map(|warning| ("note", warning)),
     );
-    let line = |(name, fact): (&str, String)| format!("  {name:<10} {}\n", printable(&fact));
-    lines.into_iter().map(line).collect()
+    lines
 }
 
 /// What widens the policy beyond the usual.
@@ -87,6 +128,12 @@ pub fn command(policy: &Policy) -> String {
         .map(|arg| quoted(arg))
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// The word of a choice in the policy file.
+fn word(choice: impl serde::Serialize) -> String {
+    let word = serde_json::to_value(choice).unwrap_or_default();
+    word.as_str().unwrap_or_default().to_owned()
 }
 
 fn quoted(arg: &str) -> String {

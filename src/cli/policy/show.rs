@@ -11,6 +11,7 @@ use crate::secret::{ProfileName, ServerName};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// The server whose policy is shown
     server: ServerName,
     /// With the changes of this profile
     #[arg(long)]
@@ -27,7 +28,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::json(&value(&policy, standing));
     } else {
         print::line(&format!("{}: {}", policy.server, standing.name()));
-        print::text(&picture::text(&cx.dirs, &policy));
+        print::text(&picture::text(&cx.dirs, &policy)?);
     }
     Ok(0)
 }
@@ -46,6 +47,7 @@ fn value(policy: &Policy, standing: grant::Standing) -> serde_json::Value {
         "env": policy.env,
         "secrets": policy.secrets,
         "profile": policy.profile,
+        "profiles": policy.profiles,
         "session": policy.session,
         "limits": policy.limits,
         "package": policy.package,
