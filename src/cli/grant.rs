@@ -47,7 +47,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             continue;
         }
         if by == By::Terminal {
-            ask::type_name(&question(&cx.dirs, policy)?, policy.server.as_str())?;
+            ask::type_name(&question(&cx.dirs, policy), policy.server.as_str())?;
         }
         let keys = match &keys {
             Some(keys) => keys,
@@ -100,9 +100,9 @@ pub(super) fn open_keys(dirs: &Dirs, config: &Config) -> Result<Keys> {
 }
 
 /// All that the user approves of, and what is new in it.
-pub(super) fn question(dirs: &Dirs, policy: &Policy) -> Result<String> {
+pub(super) fn question(dirs: &Dirs, policy: &Policy) -> String {
     let server = &policy.server;
-    let picture = picture::text(dirs, policy)?;
+    let picture = picture::text(dirs, policy);
     // A grant that cannot be read is what a new one replaces.
     let record = grant::record(dirs, server).ok().flatten();
     let revoked = record
@@ -124,7 +124,5 @@ pub(super) fn question(dirs: &Dirs, policy: &Policy) -> Result<String> {
             format!("what changed since it was last granted:\n{diff}")
         }
     };
-    Ok(format!(
-        "server `{server}` may have and run:\n{picture}{revoked}{changes}"
-    ))
+    format!("server `{server}` may have and run:\n{picture}{revoked}{changes}")
 }

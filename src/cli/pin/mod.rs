@@ -150,7 +150,7 @@ fn agree(args: &Args, cx: &Context, next: &Policy, shown: &str) -> Result<()> {
         print::text(shown);
         return Ok(());
     }
-    let question = format!("{shown}{}", granting::question(&cx.dirs, next)?);
+    let question = format!("{shown}{}", granting::question(&cx.dirs, next));
     let asked = ask::type_name(&question, next.server.as_str());
     asked.map_err(|error| match error.code {
         Code::Declined => error.hint("`mcpwrap pin --prune` removes what was installed"),

@@ -3,7 +3,7 @@
 //! *Always* shows the command untruncated, with quotes where an argument would read as two.
 
 use crate::dirs::Dirs;
-use crate::error::{Result, printable};
+use crate::error::printable;
 use crate::policy::schema::Delivery;
 use crate::policy::{Policy, SessionRules, StdoutRule, Stream, Unpinned, load};
 
@@ -12,10 +12,7 @@ type Line = (&'static str, String);
 
 /// All that a policy allows, in lines of a name and a fact. Profiles are shown as far as they
 /// differ, for a grant covers them, too.
-///
-/// # Errors
-/// `policy-invalid`.
-pub fn text(dirs: &Dirs, policy: &Policy) -> Result<String> {
+pub fn text(dirs: &Dirs, policy: &Policy) -> String {
     let base = lines(dirs, policy);
     let mut text: String = base.iter().map(shown).collect();
     let profiles = if policy.profile.is_none() {
@@ -24,7 +21,8 @@ pub fn text(dirs: &Dirs, policy: &Policy) -> Result<String> {
         &[]
     };
     for profile in profiles {
-        let merged = load::with_profile(dirs, policy, profile)?;
+        let merged = load::with_profile(dirs, policy, profile)
+            .expect("a checked policy has the profiles that it names");
         let differs = |line: &Line| !base.contains(line);
         text.push_str(&shown(&(
             "profile",
@@ -37,7 +35,7 @@ pub fn text(dirs: &Dirs, policy: &Policy) -> Result<String> {
                 .map(shown),
         );
     }
-    Ok(text)
+    text
 }
 
 fn shown((name, fact): &Line) -> String {

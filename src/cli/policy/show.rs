@@ -28,7 +28,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::json(&value(&policy, standing));
     } else {
         print::line(&format!("{}: {}", policy.server, standing.name()));
-        print::text(&picture::text(&cx.dirs, &policy)?);
+        print::text(&picture::text(&cx.dirs, &policy));
     }
     Ok(0)
 }
