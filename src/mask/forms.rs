@@ -20,6 +20,9 @@ pub(super) const FORM_BYTES_MIN: usize = 8;
 /// Values longer than this are searched for in the usual spellings only, to save memory.
 const RARE_SPELLINGS_BYTES_MAX: usize = 4096;
 
+/// Forms shorter than this may repeat themselves.
+const REPETITION_BYTES_MIN: usize = 256;
+
 /// One spelling of a secret.
 pub(super) struct Form {
     pub(super) bytes: Zeroizing<Vec<u8>>,
@@ -50,11 +53,38 @@ pub(super) fn forms(secret: &Secret) -> Vec<Form> {
         })
         .collect();
     forms.extend(escaped);
+    for form in &mut forms {
+        cut_repetition(&mut form.bytes);
+    }
     forms.retain(|form| form.bytes.len() >= FORM_BYTES_MIN);
     // Sorted so that of two equal forms the one that reaches farther stays.
     forms.sort_unstable_by(|a, b| a.bytes.as_slice().cmp(&b.bytes).then(a.reach.cmp(&b.reach)));
     forms.dedup_by(|later, earlier| later.bytes == earlier.bytes);
     forms
+}
+
+/// Cuts a long form that repeats itself down to a few rounds. Of a text made of such rounds the same
+/// is masked, and comparing it at every byte costs the square of the form's length no more.
+fn cut_repetition(form: &mut Vec<u8>) {
+    if form.len() < REPETITION_BYTES_MIN {
+        return;
+    }
+    // `borders[n]`: the length of the longest proper beginning of the first n bytes that ends them.
+    let mut borders = vec![0; form.len() + 1];
+    let mut border = 0;
+    for (at, byte) in form.iter().enumerate().skip(1) {
+        while border > 0 && form.get(border) != Some(byte) {
+            border = borders.get(border).copied().unwrap_or_default();
+        }
+        border += usize::from(form.get(border) == Some(byte));
+        if let Some(place) = borders.get_mut(at + 1) {
+            *place = border;
+        }
+    }
+    let period = form.len() - border;
+    // Whole rounds are cut out, so that the last of the shorter occurrences ends with the long one.
+    let rounds = (REPETITION_BYTES_MIN / 4).div_ceil(period).max(2);
+    form.truncate(rounds * period + form.len() % period);
 }
 
 /// The last four characters of a value that may be shown: only of a long one, only plain ones.
@@ -263,6 +293,20 @@ mod tests {
         };
         assert_eq!(reach(b"secret\xff123"), Some(Reach::Text));
         assert_eq!(reach(b"secret\xed\xb3\xbf123"), Some(Reach::Everywhere));
+    }
+
+    #[test]
+    fn long_repetitions_are_cut() {
+        for (value, length) in [
+            ("a".repeat(65536), 64),
+            ("abcdefghij".repeat(1000) + "abc", 73),
+            ("0123456789".repeat(25), 250),
+            ("x".repeat(1000) + &"y".repeat(1000), 2000),
+        ] {
+            let forms = forms(&Secret::new(value.clone().into_bytes()));
+            let found = |form: &Form| form.bytes.as_slice() == &value.as_bytes()[..length];
+            assert!(forms.iter().any(found), "{length}");
+        }
     }
 
     #[test]

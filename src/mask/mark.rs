@@ -6,7 +6,7 @@
 //! inside, so masked text holds no form and masking it again changes nothing. *Never* holds a
 //! character that JSON escapes.
 
-use memchr::memmem;
+use memchr::{memchr2, memmem};
 
 use super::needle::{Hit, Needle};
 
@@ -18,23 +18,8 @@ const LABEL_CHARS_MAX: usize = 64;
 /// Masks that name nothing, the usual one first. None is longer than the shortest form. The others
 /// serve secrets that hold, or begin or end like, the ones before.
 const NAMELESS: &[&str] = &[
-    "[secret]",
-    "(secret)",
-    "{secret}",
-    "<secret>",
-    "********",
-    "########",
-    "________",
-    "~~~~~~~~",
-    "========",
-    "^^^^^^^^",
-    "........",
-    "········",
-    "••••",
-    "██",
-    "◆◆",
-    "☒☒",
-    "��",
+    "[secret]", "(secret)", "{secret}", "<secret>", "********", "########", "________", "~~~~~~~~",
+    "========", "^^^^^^^^", "........", "····", "••", "██", "◆◆", "☒☒", "��",
 ];
 
 /// The masks of one secret.
@@ -45,32 +30,38 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    pub(super) fn new(label: &str, last_four: Option<&str>, needles: &[Needle]) -> Self {
-        let fits = |mask: &&str| {
-            needles
-                .iter()
-                .all(|needle| !may_overlap(mask.as_bytes(), needle))
+    /// A mask for each label, which comes with the last four characters that may be shown.
+    pub(super) fn all(labels: &[(&str, Option<String>)], needles: &[Needle]) -> Vec<Self> {
+        let nameless = NAMELESS.iter().copied().find(|mask| fits(mask, needles));
+        let nameless = nameless.unwrap_or("[secret]");
+        let mark = |(label, tail): &(&str, Option<String>)| {
+            let name = printable(label);
+            let long = tail.iter().map(|tail| format!("[secret {name} …{tail}]"));
+            let named = long
+                .chain([format!("[secret {name}]")])
+                .find(|mask| fits(mask, needles));
+            Self {
+                named: named.unwrap_or_else(|| nameless.to_owned()),
+                nameless,
+            }
         };
-        let name: String = label
-            .chars()
-            .map(|c| {
-                if c.is_ascii_graphic() && !"\"\\[]<>&'".contains(c) {
-                    c
-                } else {
-                    '_'
-                }
-            })
-            .take(LABEL_CHARS_MAX)
-            .collect();
-        let nameless = NAMELESS.iter().copied().find(fits).unwrap_or("[secret]");
-        let named = last_four
-            .map(|tail| format!("[secret {name} …{tail}]"))
-            .into_iter()
-            .chain([format!("[secret {name}]")])
-            .find(|mask| fits(&mask.as_str()))
-            .unwrap_or_else(|| nameless.to_owned());
-        Self { named, nameless }
+        labels.iter().map(mark).collect()
     }
+}
+
+/// The label in characters that neither JSON nor HTML escapes.
+fn printable(label: &str) -> String {
+    label
+        .chars()
+        .map(|c| {
+            if c.is_ascii_graphic() && !"\"\\[]<>&'".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .take(LABEL_CHARS_MAX)
+        .collect()
 }
 
 /// Chooses the mask for each place, and counts.
@@ -110,14 +101,44 @@ impl Ink {
     }
 }
 
+fn fits(mask: &str, needles: &[Needle]) -> bool {
+    !needles
+        .iter()
+        .any(|needle| may_overlap(mask.as_bytes(), needle))
+}
+
 /// Whether some text could hold the mask and the form so that they share a byte.
 fn may_overlap(mask: &[u8], needle: &Needle) -> bool {
     let form = needle.bytes.as_slice();
     let touch = |left: &[u8], right: &[u8]| {
         (1..=left.len().min(right.len())).any(|n| right.get(..n).is_some_and(|r| left.ends_with(r)))
     };
+    // Nearly always the two have not even these bytes in common.
+    let (Some(first), Some(last)) = (mask.first(), mask.last()) else {
+        return false;
+    };
+    if memchr2(*first, *last, form).is_none() {
+        return memmem::find(mask, form).is_some();
+    }
     touch(form, mask)
         || touch(mask, form)
         || memmem::find(form, mask).is_some()
         || memmem::find(mask, form).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::forms::FORM_BYTES_MIN;
+    use super::*;
+
+    #[test]
+    fn a_mask_without_a_name_is_no_longer_than_any_form() {
+        assert!(NAMELESS.iter().all(|mask| mask.len() <= FORM_BYTES_MIN));
+    }
+
+    #[test]
+    fn a_label_cannot_break_out() {
+        assert_eq!(printable("a\"b\\c]\n\u{1b}é d"), "a_b_c_____d");
+        assert_eq!(printable(&"x".repeat(100)).len(), LABEL_CHARS_MAX);
+    }
 }

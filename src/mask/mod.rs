@@ -51,10 +51,11 @@ impl Masker {
                 reach: form.reach,
             }));
         }
-        let marks = secrets
+        let labels: Vec<_> = secrets
             .iter()
-            .map(|(label, secret)| Mark::new(label, last_four(secret).as_deref(), &needles))
+            .map(|(label, secret)| (label.as_str(), last_four(secret)))
             .collect();
+        let marks = Mark::all(&labels, &needles);
         Self {
             matcher: Matcher::new(needles),
             marks,
