@@ -337,7 +337,8 @@ pub(super) fn close(piece: &[u8], escaped: &mut bool) -> End {
         }
         match piece.get(at + 1) {
             None => *escaped = true,
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' | b'u') => {}
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {}
+            Some(b'u') if piece.iter().skip(at + 2).take(4).all(u8::is_ascii_hexdigit) => {}
             Some(_) => return End::Broken(at),
         }
         at += 2;

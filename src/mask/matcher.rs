@@ -38,6 +38,7 @@ pub(super) struct Matcher {
     /// Whether a needle begins with the byte.
     begins: [bool; 256],
     longest: usize,
+    ascii: bool,
 }
 
 impl Matcher {
@@ -48,6 +49,10 @@ impl Matcher {
         let stride = (shortest + 1 - gram_bytes).min(STRIDE_MAX);
         let mut matcher = Self {
             longest: needles.iter().map(|needle| needle.bytes.len()).max()?,
+            ascii: needles
+                .iter()
+                .filter(|n| View::Literal.has(n.reach))
+                .all(|n| n.bytes.is_ascii()),
             needles,
             places: Vec::new(),
             filter: Vec::new(),
@@ -108,6 +113,11 @@ impl Matcher {
         } else {
             short_gram(window)
         }
+    }
+
+    /// Whether all forms that are searched for in literals are ASCII.
+    pub(super) fn is_ascii(&self) -> bool {
+        self.ascii
     }
 
     /// How many bytes the longest form has.

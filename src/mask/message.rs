@@ -9,14 +9,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use memchr::{memchr, memmem, memrchr};
+use memchr::memchr;
 
 use super::Masker;
 use super::line::{Line, MARK, Place, SCALAR_BYTES_MAX, ends_scalar, in_number};
 use super::literal::{End, Literal, Role, close};
 use super::mark::{GROWTH_BYTES_MAX, Ink};
 use super::needle::{Hit, View};
+use super::suspect::{Suspect, unusual_escape};
 use super::text::{PIECE_BYTES, Stream};
+
+/// The longest beginning of an escape that is not a whole one.
+const ESCAPE_BYTES_CUT: usize = 5;
 
 /// Masks one stream of messages.
 pub struct MessageMask {
@@ -156,12 +160,15 @@ impl MessageMask {
             return Survey::default();
         };
         let open = matcher.scan(body, View::Gate, &mut self.hits);
-        let escapes = unusual_escape(body).is_some();
+        let escapes = unusual_escape(matcher, body).is_some();
         let pending = !self.literal.is_empty()
             || !self.text.is_empty()
             || !self.line.scalar.is_empty()
             || self.line.escaped;
-        let cut = open < body.len() || body.ends_with(b"\\");
+        let last = body
+            .last_chunk::<ESCAPE_BYTES_CUT>()
+            .map_or(body, |last| last);
+        let cut = open < body.len() || last.contains(&b'\\');
         Survey {
             quiet: self.hits.is_empty() && !escapes && !pending && !cut,
             escapes,
@@ -179,7 +186,14 @@ impl MessageMask {
             .get(next)
             .is_none_or(|hit| hit.start >= at + length)
             && self.literal.is_empty()
-            && !(survey.escapes && unusual_escape(piece).is_some())
+            && !(survey.escapes && self.has_unusual_escape(piece))
+    }
+
+    fn has_unusual_escape(&self, piece: &[u8]) -> bool {
+        self.masker
+            .matcher
+            .as_ref()
+            .is_some_and(|m| unusual_escape(m, piece).is_some())
     }
 
     fn lex(&mut self, body: &[u8], out: &mut Vec<u8>) {
@@ -336,51 +350,4 @@ impl fmt::Debug for MessageMask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MessageMask(…)")
     }
-}
-
-/// Where the lines are that have to be looked at, in one input.
-struct Suspect {
-    /// The end of the last whole line.
-    lines_end: usize,
-    hit: Option<usize>,
-    escape: Option<usize>,
-}
-
-impl Suspect {
-    fn new(input: &[u8]) -> Self {
-        let lines_end = memrchr(b'\n', input).map_or(0, |end| end + 1);
-        Self {
-            lines_end,
-            hit: None,
-            escape: None,
-        }
-    }
-
-    /// Where the whole lines end that begin at `from` and hold nothing. Each byte of the input is
-    /// searched once, however often this is called with a growing `from`.
-    fn clean_lines(&mut self, masker: &Masker, input: &[u8], from: usize) -> usize {
-        let Some(matcher) = &masker.matcher else {
-            return self.lines_end.max(from);
-        };
-        let lines = input.get(from..self.lines_end).unwrap_or_default();
-        if self.hit.is_none_or(|hit| hit < from) {
-            self.hit = Some(from + matcher.clean(lines, View::Gate));
-        }
-        if self.escape.is_none_or(|escape| escape < from) {
-            self.escape = Some(from + unusual_escape(lines).unwrap_or(lines.len()));
-        }
-        let suspect = self.hit.min(self.escape).unwrap_or(from);
-        let clean = lines.get(..suspect - from).unwrap_or_default();
-        from + memrchr(b'\n', clean).map_or(0, |end| end + 1)
-    }
-}
-
-/// Finds an escape that lets a form be spelled in another way than the forms foresee. The other
-/// escapes spell one character each, and no other escape spells the same.
-fn unusual_escape(text: &[u8]) -> Option<usize> {
-    let first = memchr(b'\\', text)?;
-    let rest = text.get(first..)?;
-    let unicode = memmem::find(rest, b"\\u");
-    let slash = memmem::find(rest.get(..unicode.unwrap_or(rest.len()))?, b"\\/");
-    slash.or(unicode).map(|at| first + at)
 }

@@ -13,6 +13,7 @@ mod matcher;
 mod message;
 mod needle;
 mod spell;
+mod suspect;
 mod text;
 
 #[cfg(test)]
@@ -67,7 +68,8 @@ impl Masker {
         self.matcher.is_none()
     }
 
-    /// How many bytes a stream may hold back, at most.
+    /// How many bytes a `TextMask` may hold back, at most. A `MessageMask` may hold back as many
+    /// characters, however they are escaped, and a token of 67 bytes.
     pub fn hold_bytes_max(&self) -> usize {
         self.matcher
             .as_ref()

@@ -1,0 +1,63 @@
+//! Tells which lines of messages have to be looked into.
+//!
+//! *Never* calls a line clean in which a literal spells a form. Clean lines are not even lexed.
+
+use memchr::{memchr, memmem, memrchr};
+
+use super::Masker;
+use super::matcher::Matcher;
+use super::needle::View;
+
+/// Where the lines are that have to be looked at, in one input.
+pub(super) struct Suspect {
+    /// The end of the last whole line.
+    lines_end: usize,
+    hit: Option<usize>,
+    escape: Option<usize>,
+}
+
+impl Suspect {
+    pub(super) fn new(input: &[u8]) -> Self {
+        let lines_end = memrchr(b'\n', input).map_or(0, |end| end + 1);
+        Self {
+            lines_end,
+            hit: None,
+            escape: None,
+        }
+    }
+
+    /// Where the whole lines end that begin at `from` and hold nothing. Each byte of the input is
+    /// searched once, however often this is called with a growing `from`.
+    pub(super) fn clean_lines(&mut self, masker: &Masker, input: &[u8], from: usize) -> usize {
+        let Some(matcher) = &masker.matcher else {
+            return self.lines_end.max(from);
+        };
+        let lines = input.get(from..self.lines_end).unwrap_or_default();
+        if self.hit.is_none_or(|hit| hit < from) {
+            self.hit = Some(from + matcher.clean(lines, View::Gate));
+        }
+        if self.escape.is_none_or(|escape| escape < from) {
+            self.escape = Some(from + unusual_escape(matcher, lines).unwrap_or(lines.len()));
+        }
+        let suspect = self.hit.min(self.escape).unwrap_or(from);
+        let clean = lines.get(..suspect - from).unwrap_or_default();
+        from + memrchr(b'\n', clean).map_or(0, |end| end + 1)
+    }
+}
+
+/// Finds an escape that lets a form be spelled in another way than the forms foresee. The other
+/// escapes spell one character each, and no other escape spells the same. If all forms are ASCII,
+/// an escape for another character stands in none.
+pub(super) fn unusual_escape(matcher: &Matcher, text: &[u8]) -> Option<usize> {
+    let first = memchr(b'\\', text)?;
+    let rest = text.get(first..)?;
+    let slash = memmem::find(rest, b"\\/");
+    let rest = rest.get(..slash.unwrap_or(rest.len()))?;
+    let unicode = if matcher.is_ascii() {
+        let plain = |at: &usize| matches!(rest.get(at + 4), None | Some(b'0'..=b'7'));
+        memmem::find_iter(rest, b"\\u00").find(plain)
+    } else {
+        memmem::find(rest, b"\\u")
+    };
+    unicode.or(slash).map(|at| first + at)
+}
