@@ -25,16 +25,8 @@ struct Scene {
 }
 
 pub fn run() -> Done {
-    let build = [
-        "build",
-        "--quiet",
-        "--locked",
-        "--bin",
-        "mcpwrap",
-        "--example",
-        "fake-server",
-    ];
-    step("build", &mut cargo(&build))?;
+    let build = "build --quiet --locked --bin mcpwrap --example fake-server";
+    step("build", &mut cargo(build))?;
     let home = Home::new()?;
     let demo = Demo {
         program: target("debug")?.join("mcpwrap"),

@@ -162,7 +162,7 @@ fn venv(python: &Path) -> Command {
 
 /// The Rust SDK as a client, a crate with its own lock file.
 fn rmcp() -> Done {
-    let mut command = cargo(&["build", "--quiet", "--locked", "--target-dir"]);
+    let mut command = cargo("build --quiet --locked --target-dir");
     command
         .arg(cache().join("rmcp"))
         .current_dir(root().join("tests/real/rmcp"));

@@ -15,7 +15,7 @@ const SHELLS: &[(&str, &str)] = &[
 pub fn run() -> Done {
     step(
         "release build",
-        &mut cargo(&["build", "--locked", "--release", "--bin", "mcpwrap"]),
+        &mut cargo("build --locked --release --bin mcpwrap"),
     )?;
     let built = target("release")?.join("mcpwrap");
     let dist = root().join("target/dist");
@@ -48,7 +48,7 @@ fn debian(dist: &Path) -> Done {
         println!("── Debian package: NOT MADE, `cargo install --locked cargo-deb` brings the tool");
         return Ok(());
     }
-    let mut command = cargo(&["deb", "--locked", "--no-build", "--output"]);
+    let mut command = cargo("deb --locked --no-build --output");
     step("Debian package", command.arg(dist))
 }
 

@@ -17,10 +17,10 @@ pub fn cache() -> PathBuf {
     root().join(".cache")
 }
 
-/// `cargo` with these arguments, at the top of the project.
-pub fn cargo(args: &[&str]) -> Command {
+/// `cargo` with these arguments (words), at the top of the project.
+pub fn cargo(line: &str) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-    command.args(args).current_dir(root());
+    command.args(line.split_whitespace()).current_dir(root());
     command
 }
 
