@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::Test;
+use crate::harness::{Test, slot};
 use crate::process::started;
 
 #[test]
@@ -156,4 +156,37 @@ fn a_working_directory_that_is_gone_is_named() {
     let ended = test.run("fake").finish();
     assert_eq!(ended.code, 125, "{ended}");
     assert!(ended.stderr.contains("/no/such/directory"), "{ended}");
+}
+
+#[test]
+fn a_script_without_an_interpreter_is_run_by_the_shell_as_elsewhere() {
+    let test = Test::new();
+    let path = test.dir.join("script");
+    std::fs::write(&path, "echo by the shell >&2; exit 3\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(&path, mode).unwrap();
+    test.policy(
+        "fake",
+        &[&path.display().to_string()],
+        "session.restart = \"never\"\n",
+    );
+    let ended = test.run("fake").finish();
+    assert_eq!(ended.code, 3, "{ended}");
+    assert!(ended.stderr.contains("by the shell"), "{ended}");
+}
+
+#[test]
+fn a_value_that_no_environment_can_hold_is_told() {
+    let test = Test::new();
+    // Linux takes 128 KiB a variable.
+    test.secret("test/large", "abcdefghijklmnop".repeat(10_000));
+    test.serve("fake", &[], &slot("TOKEN", "test/large"));
+    let mut run = test.run("fake");
+    let answer = run.initialize();
+    assert_eq!(
+        answer["error"]["data"]["mcpwrap"]["code"], "launch-failed",
+        "{answer}"
+    );
+    let ended = run.finish();
+    assert_eq!(ended.code, 125, "{ended}");
 }

@@ -284,3 +284,49 @@ fn two_sessions_of_one_server_do_not_touch_each_other() {
     assert_eq!(two.facts()["pid"], second.as_raw());
     assert_eq!(two.finish().code, 0);
 }
+
+#[test]
+fn nothing_survives_the_sigkill_of_supervisor_and_guard_at_once() {
+    let test = Test::new();
+    let (run, server) = started(&test, &[]);
+    let ours = |pid: &Pid| {
+        let exe = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        exe.ends_with("mcpwrap")
+    };
+    let pids = process::of_test(&test.dir).into_iter().map(|(pid, _)| pid);
+    for pid in pids.filter(ours).collect::<Vec<_>>() {
+        kill(pid, Signal::SIGKILL).ok();
+    }
+    process::wait_for_end(server, AFTER_SIGNAL);
+    drop(run);
+}
+
+#[test]
+fn an_interrupt_from_the_terminal_reaches_the_server_once() {
+    let test = Test::new();
+    test.init();
+    let script = "trap 'echo interrupted >&2' INT; trap 'exit 4' TERM; echo up >&2
+        while :; do sleep 60 & wait; done";
+    test.policy("fake", &["/bin/sh", "-c", script], "");
+    let mut terminal = test.terminal(&["run", "fake"]);
+    terminal.expect("up").enter("\u{3}");
+    terminal.expect("interrupted");
+    let (_, screen) = terminal.end();
+    assert_eq!(screen.matches("interrupted").count(), 1, "{screen}");
+}
+
+#[test]
+fn a_client_that_does_not_read_does_not_stop_revoke() {
+    let test = Test::new();
+    let (mut run, server) = started(&test, STUBBORN);
+    // Four answers of 1 MiB fill every pipe; nobody takes them off.
+    for _ in 0..4 {
+        run.ask(
+            "tools/call",
+            &json!({"name": "fill", "arguments": {"bytes": 1 << 20}}),
+        );
+    }
+    test.ok(&["revoke", "fake"]);
+    process::wait_for_end(server, AFTER_SIGNAL);
+    run.finish();
+}

@@ -118,6 +118,11 @@ fn every_byte_value_passes_both_streams() {
 }
 
 #[test]
+fn nothing_is_taken_off_where_stdout_is_raw() {
+    same(&["out-hex=efbbbf7b7d0a", "exit=0"], nothing);
+}
+
+#[test]
 fn both_streams_at_once_do_not_block_each_other() {
     same(&["both-fill=8388608", "exit=0"], nothing);
 }
@@ -283,5 +288,87 @@ fn a_server_that_closes_only_its_stdout_is_ended() {
     let mut run = test.run("fake");
     run.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}));
     assert_eq!(run.message()["error"]["code"], -32603);
+    run.finish();
+}
+
+#[test]
+fn half_a_line_is_no_message_of_an_mcp_session() {
+    let test = Test::new();
+    test.serve("fake", &[], "session.restart = \"never\"\n");
+    let mut run = test.run("fake");
+    run.initialize();
+    let half = json!({"stream": "stdout", "hex": hex(b"{\"jsonrpc\": \"2.0\", ")});
+    run.ask("tools/call", &json!({"name": "say", "arguments": half}));
+    // The answer to the call stands in the same line, so neither of the two is a message.
+    run.ask(
+        "tools/call",
+        &json!({"name": "do", "arguments": {"act": "exit=5"}}),
+    );
+    let ended = run.finish();
+    assert_eq!(ended.code, 5, "{ended}");
+    for line in ended.text().lines() {
+        serde_json::from_str::<Value>(line).unwrap();
+    }
+    assert!(ended.stderr.contains("{\"jsonrpc\": \"2.0\", "), "{ended}");
+}
+
+#[test]
+fn a_byte_order_mark_before_the_first_message_is_taken_off() {
+    let test = Test::new();
+    test.serve("fake", &["out-hex=efbbbf"], "");
+    let mut run = test.run("fake");
+    assert!(run.initialize()["result"].is_object());
+    run.finish();
+}
+
+#[test]
+fn a_batch_passes_as_it_is() {
+    let batch = r#"[{"jsonrpc":"2.0","method":"a"},{"jsonrpc":"2.0","id":1,"result":{}}]"#;
+    same(&[], |run| {
+        run.initialize();
+        let bytes = hex(format!("{batch}\n").as_bytes());
+        let say = json!({"stream": "stdout", "hex": bytes});
+        let id = run.ask("tools/call", &json!({"name": "say", "arguments": say}));
+        let line = String::from_utf8(run.line().unwrap()).unwrap();
+        json!([line, run.answer(id)])
+    });
+}
+
+#[test]
+fn requests_before_the_handshake_pass_as_they_are() {
+    same(&[], |run| {
+        let early = run.request("tools/list", &json!({}));
+        let hello = run.initialize();
+        json!([early, hello, run.call("echo", &json!({"text": "later"}))])
+    });
+}
+
+#[test]
+fn many_requests_at_once_are_answered_in_order() {
+    same(&[], |run| {
+        run.initialize();
+        let ids: Vec<_> = (0..500)
+            .map(|n| {
+                run.ask(
+                    "tools/call",
+                    &json!({"name": "echo", "arguments": {"text": n.to_string()}}),
+                )
+            })
+            .collect();
+        json!(ids.into_iter().map(|id| run.answer(id)).collect::<Vec<_>>())
+    });
+}
+
+#[test]
+fn a_line_of_a_hundred_megabytes_arrives_whole() {
+    let test = Test::new();
+    test.secret("test/token", TOKEN);
+    test.serve("fake", &[], &slot("TOKEN", "test/token"));
+    let mut run = test.run("fake");
+    run.initialize();
+    assert_eq!(
+        run.call("fill", &json!({"bytes": 100 << 20})).len(),
+        100 << 20
+    );
     run.finish();
 }

@@ -185,7 +185,7 @@ impl ServerOutput {
                 Ok(count) => count,
             };
             let mut bytes = chunk.get(..count).unwrap_or_default();
-            if std::mem::take(&mut self.first) {
+            if std::mem::take(&mut self.first) && self.rule == StdoutRule::Mcp {
                 bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
             }
             if let Some((mut line, mut output)) = long.take() {
