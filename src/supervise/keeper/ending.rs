@@ -226,16 +226,18 @@ impl Keeper {
         }
         let established = self.shared.lock().session.is_established();
         let error = crashed(&self.options.server, &server, status, established);
-        if status == Status::Exited(0) || server.rules.restart == Restart::Never || self.on_terminal
-        {
-            let trouble = Trouble::new(&self.options.server, &error);
-            let lines = self.shared.lock().session.fail_pending(&trouble);
-            self.shared.lock().outbox.extend(lines);
+        let trouble = Trouble::new(&self.options.server, &error);
+        let lines = self.shared.lock().session.fail_pending(&trouble);
+        let is_final = status == Status::Exited(0) || server.rules.restart == Restart::Never;
+        // A client whose first request is still on its way shall hear why there is no server.
+        let is_awaited = !established && lines.is_empty();
+        self.shared.lock().outbox.extend(lines);
+        if (is_final && !is_awaited) || self.on_terminal {
             self.shared.flush();
             self.code = Some(status.code());
             return;
         }
-        if !self.spoke {
+        if is_final || !self.spoke {
             self.exit_at = Some(now + FIRST_WORD_LIMIT);
         }
         self.crashes.push_back(now);
