@@ -170,7 +170,10 @@ fn revoking_needs_neither_the_store_nor_a_readable_policy() {
     std::fs::remove_file(test.home.join("vault.key")).unwrap();
     test.write_policy("other", "\u{1}broken");
     let ended = test.ok(&["revoke", "--all", "--dry-run"]);
-    assert_eq!(ended.text(), "would revoke: github\nwould revoke: other\n");
+    assert_eq!(
+        ended.text(),
+        "would revoke: github (0 running)\nwould revoke: other (0 running)\n"
+    );
     assert_eq!(standing(&test, "github"), "granted");
     let ended = test.ok(&["revoke", "--all"]);
     assert_eq!(ended.text(), "revoked: github\nrevoked: other\n");

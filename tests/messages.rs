@@ -24,13 +24,24 @@ pub(crate) fn message(test: &Test, code: &str, ended: &Ended) {
             .any(|next| line[9..].starts_with(next))
     };
     let rest = lines[first + 1..].iter().take_while(goes_on).copied();
-    let shown = |line| without_time(&stable(test, line));
+    let shown = |line| without_pid(&without_time(&stable(test, line)));
     let shown: Vec<_> = std::iter::once(lines[first])
         .chain(rest)
         .map(shown)
         .collect();
     let shown = shown.join("\n") + "\n";
     golden::check(&format!("messages/{code}.txt"), &shown);
+}
+
+/// A text without the numbers of processes.
+fn without_pid(line: &str) -> String {
+    match line.split_once("(supervisor ") {
+        Some((before, after)) => {
+            let rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
+            format!("{before}(supervisor PID{rest}")
+        }
+        None => line.to_owned(),
+    }
 }
 
 /// A line with its dates and times of the day replaced.
@@ -264,4 +275,35 @@ fn a_home_of_another_user_is_not_used() {
     test.set("HOME", "relative");
     let ended = test.cli(&["policy", "list"]);
     assert!(ended.stderr.contains("error[home-unusable]"), "{ended}");
+}
+
+/// A program that is a server until a file is there, and then one that ends at once.
+#[test]
+fn about_what_runs() {
+    let test = Test::new();
+    let (program, flag) = (test.dir.join("server"), test.dir.join("flag"));
+    let script = format!(
+        "#!/bin/sh\ntest -e {} && exit 3\nexec {}\n",
+        flag.display(),
+        fake_server().display()
+    );
+    std::fs::write(&program, script).unwrap();
+    set_mode(&program, 0o755);
+    test.policy("github", &[&program.display().to_string()], "");
+    message(
+        &test,
+        "supervisor-unreachable",
+        &test.cli(&["renew", "github"]),
+    );
+    let mut run = test.run("github");
+    run.initialize();
+    std::fs::write(&flag, "").unwrap();
+    message(&test, "renew-failed", &test.cli(&["renew", "github"]));
+    assert_eq!(run.finish().code, 0);
+
+    let mut run = test.run("github");
+    let id = run.ask("initialize", &serde_json::json!({}));
+    run.answer(id);
+    run.heard("error[server-exited]");
+    message(&test, "server-exited", &run.finish());
 }

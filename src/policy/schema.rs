@@ -181,7 +181,7 @@ pub enum Unpinned {
     /// It does not start.
     #[default]
     Refuse,
-    /// It starts, and `mcpwrap check` reports it.
+    /// It starts, and `mcpwrap policy lint` says so.
     Allow,
 }
 
