@@ -50,6 +50,8 @@ pub struct Report {
     pub files: usize,
     pub bytes: u64,
     pub changes: Changes,
+    /// Whether only packages of before some day were taken.
+    pub dated: bool,
     /// What this pin does not cover, if there is something to say.
     pub limit: Option<&'static str>,
 }
@@ -82,7 +84,10 @@ pub(super) struct Built {
 /// registry serves another archive for a version that is pinned already.
 pub fn install(dirs: &Dirs, wish: &Wish<'_>) -> Result<(Package, Report)> {
     if let Some(obstacle) = wish.launch.obstacle {
-        return Err(failed(wish.server).cause(obstacle));
+        let edit = format!("`mcpwrap policy edit {}`", wish.server);
+        return Err(failed(wish.server).cause(obstacle).hint(format!(
+            "write a command that names a package and its version, with {edit}"
+        )));
     }
     let root = dirs.packages();
     let unusable = |problem: files::Problem| failed(wish.server).cause(problem);
@@ -106,6 +111,7 @@ pub fn install(dirs: &Dirs, wish: &Wish<'_>) -> Result<(Package, Report)> {
         .and_then(|known| locked(&directory(&root, known), known.registry));
     same_archives(wish, &built, before.as_ref())?;
     let mut report = built.report;
+    report.dated = wish.before.is_some();
     report.changes = changes(before.as_ref(), &built.locked);
     let package = put(&root, &staging, built.package, &built.lock)
         .map_err(|error| failed(wish.server).cause(io_text(&error)))?;
@@ -323,7 +329,10 @@ pub fn latest(dirs: &Dirs, server: &ServerName, package: &Package) -> Result<Opt
     let staging = Staging::new(&root, server)?;
     match package.registry {
         Source::Npm => npm::latest(&staging.0, &package.name).map(Some),
-        Source::Pypi => pypi::latest(&staging.0, package, server).map(Some),
+        Source::Pypi => {
+            let python = &package.interpreter;
+            pypi::latest(&staging.0, &package.name, python, server).map(Some)
+        }
         Source::Image | Source::Local => Ok(None),
     }
 }

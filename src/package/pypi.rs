@@ -63,6 +63,7 @@ pub(super) fn build(staging: &Path, wish: &Wish<'_>) -> Result<Built> {
     let (files, bytes) = measure(&root);
     let report = Report {
         published: published(&lock, &key),
+        latest: latest(staging, &name, &python.path, server).ok(),
         packages: locked.len(),
         files,
         bytes,
@@ -220,19 +221,16 @@ fn write_project(dir: &Path, wish: &Wish<'_>, name: &str, python: &str) -> Resul
 }
 
 /// The version that uv would take today.
-pub(super) fn latest(dir: &Path, package: &Package, server: &ServerName) -> Result<String> {
+pub(super) fn latest(dir: &Path, name: &str, python: &str, server: &ServerName) -> Result<String> {
     let wanted = dir.join("wanted.in");
-    write(&wanted, package.name.as_bytes(), server)?;
+    write(&wanted, name.as_bytes(), server)?;
     let wanted = wanted.display().to_string();
-    let args = [
-        "pip",
-        "compile",
-        "--quiet",
-        "--no-deps",
-        "--no-header",
-        "--no-annotate",
-    ];
-    let args = [&args[..], &["--python", &package.interpreter, &wanted]].concat();
+    let mut args = vec!["pip", "compile", "--quiet", "--no-deps", "--no-header"];
+    args.push("--no-annotate");
+    if !python.is_empty() {
+        args.extend(["--python", python]);
+    }
+    args.push(&wanted);
     let answer = Call::new("uv", dir).args(&args).output()?;
     let answer = String::from_utf8_lossy(&answer).trim().to_owned();
     Ok(answer.rsplit("==").next().unwrap_or_default().to_owned())

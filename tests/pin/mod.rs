@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use self::registry::Registry;
 use crate::harness::{Test, policy_text, skip};
+use crate::messages::message;
 
 /// npm with a registry of this machine, and a server in it.
 struct Npm {
@@ -298,4 +299,41 @@ fn a_changed_local_program_is_refused() {
         "{ended}"
     );
     assert!(!test.home.join("planted").exists());
+}
+
+/// The messages of this verb, and of what it installed.
+#[test]
+fn messages() {
+    let test = Test::new();
+    test.init();
+    let program = test.home.join("server.sh");
+    std::fs::write(&program, "#!/bin/sh\nexec cat\n").unwrap();
+    writable(&program);
+    test.write_policy(
+        "changed",
+        &policy_text(&[&program.display().to_string()], ""),
+    );
+    test.ok(&["pin", "changed", "--yes"]);
+    std::fs::write(&program, "#!/bin/sh\nexec true\n").unwrap();
+    let refused = |server: &str| {
+        let mut run = test.run(server);
+        run.initialize();
+        run.finish()
+    };
+    message(&test, "package-changed", &refused("changed"));
+
+    let hash = "0".repeat(64);
+    let table = format!(
+        "[package]\nregistry = \"npm\"\nname = \"server\"\nversion = \"1.2.3\"\nentry = \"x\"\n\
+         lock = \"{hash}\"\ntree = \"{hash}\"\nprogram = \"{hash}\"\nfiles = \"{hash}\"\n"
+    );
+    test.policy("absent", &["npx", "-y", "server"], &table);
+    message(&test, "package-absent", &refused("absent"));
+
+    test.write_policy("script", &policy_text(&["npx", "-c", "server --x"], ""));
+    message(
+        &test,
+        "package-failed",
+        &test.cli(&["pin", "script", "--yes"]),
+    );
 }

@@ -26,6 +26,10 @@ pub(super) fn text(package: &Package, report: &Report, before: Option<&Package>)
         .filter(|latest| **latest != package.version)
     {
         lines.push(("latest", latest.clone()));
+        if !report.dated {
+            let fact = "dependencies are of today; `--before DAY` takes those of an earlier day";
+            lines.push(("note", fact.to_owned()));
+        }
     }
     if let Some(attested) = report.attested {
         let fact = if attested {

@@ -1,0 +1,199 @@
+//! How long a server takes to its first answer: installed by `mcpwrap pin`, by its launcher, bare.
+//!
+//! Issue: through `mcpwrap run` at most 0.6 of warm `npx -y pkg@exact`, and at most 1.05 of
+//! `node entry.js`; the same for uvx. Needs npm and uv (in `PATH`, or in `.cache` from
+//! `cargo xtask deps`) and their registries once. Ratios of medians, taken in turns, so that a busy
+//! machine slows all alike.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a bench starts programs, and fails loudly"
+)]
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const ROUNDS: usize = 25;
+const LAUNCHER_MAX: f64 = 0.6;
+const BARE_MAX: f64 = 1.05;
+
+const FIRST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#;
+
+fn main() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench {
+        home: dir.path().canonicalize().unwrap(),
+    };
+    bench.set_up();
+    let npm = [
+        "npx",
+        "-y",
+        "@modelcontextprotocol/server-filesystem@2025.8.21",
+        "/tmp",
+    ];
+    let pypi = ["uvx", "mcp-server-time@2026.10.19"];
+    let results = [bench.compare("npm", &npm), bench.compare("pypi", &pypi)];
+    println!(
+        "{:<6} {:>9} {:>9} {:>9}  {:>11} {:>8}",
+        "", "mcpwrap", "launcher", "bare", "of launcher", "of bare"
+    );
+    let mut slow = false;
+    for (name, [ours, launcher, bare]) in ["npm", "pypi"].iter().zip(results) {
+        let ms = |time: Duration| time.as_micros() as f64 / 1000.0;
+        let (of_launcher, of_bare) = (ms(ours) / ms(launcher), ms(ours) / ms(bare));
+        println!(
+            "{name:<6} {:>6.1} ms {:>6.1} ms {:>6.1} ms  {of_launcher:>11.2} {of_bare:>8.3}",
+            ms(ours),
+            ms(launcher),
+            ms(bare)
+        );
+        slow |= of_launcher > LAUNCHER_MAX || of_bare > BARE_MAX;
+    }
+    assert!(
+        !slow,
+        "over the budget of {LAUNCHER_MAX} of the launcher, {BARE_MAX} of the bare server"
+    );
+}
+
+struct Bench {
+    home: PathBuf,
+}
+
+impl Bench {
+    fn root(&self) -> PathBuf {
+        self.home.join("mcpwrap")
+    }
+
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        let uv = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/pypi/uv/bin");
+        let path = std::env::var("PATH").unwrap_or_default();
+        command
+            .env("HOME", &self.home)
+            .env("MCPWRAP_HOME", self.root())
+            .env("PATH", format!("{}:{path}", uv.display()))
+            .current_dir(&self.home);
+        for agent in ["CLAUDECODE", "GEMINI_CLI", "OPENCODE", "AI_AGENT"] {
+            command.env_remove(agent);
+        }
+        command
+    }
+
+    fn mcpwrap(&self, args: &[&str]) {
+        let mut command = self.command(env!("CARGO_BIN_EXE_mcpwrap"));
+        let output = command.args(args).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    fn set_up(&self) {
+        let key = self.home.join("vault.key").display().to_string();
+        self.mcpwrap(&["init", "--store", "file", "--key-file", &key]);
+    }
+
+    /// Medians of: through mcpwrap, by the launcher, the installed entry point by itself.
+    fn compare(&self, name: &str, command: &[&str]) -> [Duration; 3] {
+        self.mcpwrap(&[&["policy", "new", name, "--"][..], command].concat());
+        self.mcpwrap(&["pin", name, "--yes"]);
+        let bare = self.installed(name, command);
+        let first = |words: &[String]| self.first_answer(words);
+        let ours = [env!("CARGO_BIN_EXE_mcpwrap"), "run", name].map(str::to_owned);
+        let launcher: Vec<_> = command.iter().map(|word| (*word).to_owned()).collect();
+        let mut times = [const { Vec::new() }; 3];
+        for round in 0..=ROUNDS {
+            let now = [first(&ours), first(&launcher), first(&bare)];
+            // The first one warms the caches of all three.
+            if round > 0 {
+                times
+                    .iter_mut()
+                    .zip(now)
+                    .for_each(|(all, one)| all.push(one));
+            }
+        }
+        times.map(|mut all| {
+            all.sort();
+            all.get(all.len() / 2).copied().unwrap_or_default()
+        })
+    }
+
+    /// The installed server's own command line, without mcpwrap.
+    fn installed(&self, name: &str, command: &[&str]) -> Vec<String> {
+        let path = self.root().join(format!("policies/{name}.toml"));
+        let policy: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
+        let package = policy
+            .get("package")
+            .and_then(toml::Value::as_table)
+            .unwrap();
+        let text = |key: &str| {
+            package
+                .get(key)
+                .and_then(toml::Value::as_str)
+                .unwrap()
+                .to_owned()
+        };
+        let tree = self
+            .root()
+            .join("data/packages")
+            .join(text("tree"))
+            .join("tree");
+        let entry = tree.join(text("entry")).display().to_string();
+        let mut words = match name {
+            "npm" => vec![text("interpreter")],
+            _ => vec![
+                tree.join("bin/python").display().to_string(),
+                "-B".to_owned(),
+            ],
+        };
+        words.push(entry);
+        let own = if name == "npm" {
+            command.get(3..)
+        } else {
+            command.get(2..)
+        };
+        words.extend(
+            own.unwrap_or_default()
+                .iter()
+                .map(|word| (*word).to_owned()),
+        );
+        words
+    }
+
+    /// From the start of a program to its answer to the first request.
+    fn first_answer(&self, words: &[String]) -> Duration {
+        let start = Instant::now();
+        let (program, args) = words.split_first().unwrap();
+        let mut child = self
+            .command(program)
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        writeln!(stdin, "{FIRST}").unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let took = start.elapsed();
+        assert!(line.contains("\"result\""), "{line}");
+        drop(stdin);
+        // A launcher that does not end with its input must not slow the next round.
+        let deadline = Instant::now() + Duration::from_secs(3);
+        while child.try_wait().unwrap().is_none() {
+            if Instant::now() > deadline {
+                child.kill().unwrap();
+            }
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+        took
+    }
+}
