@@ -199,6 +199,19 @@ pub fn editor() -> Option<OsString> {
     variable("VISUAL").or_else(|| variable("EDITOR"))
 }
 
+/// The user's pager with its arguments: `PAGER`, or `less`; none if it is `cat`. And whether `LESS`
+/// says how `less` is wanted.
+pub fn pager() -> Option<(Vec<String>, bool)> {
+    let text = variable("PAGER").unwrap_or_else(|| OsString::from("less"));
+    let words: Vec<_> = text
+        .to_str()?
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect();
+    let wanted = words.first().is_some_and(|program| program != "cat");
+    wanted.then(|| (words, variable("LESS").is_some()))
+}
+
 /// Whether a file to be executed under that name is found, as the shell would look for it.
 pub fn search_path() -> Option<OsString> {
     variable("PATH")

@@ -7,12 +7,17 @@
     reason = "this module is where it is allowed"
 )]
 
-use std::io::{self, BufWriter, StdoutLock, Write as _};
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write as _};
 use std::ops::ControlFlow;
+use std::process::Child;
 
 use comfy_table::{Table, presets};
+use nix::sys::signal::Signal;
 
+use crate::dirs;
 use crate::error::{Error, printable};
+use crate::sys::{signal, spawn};
 
 /// One line of an answer, on stdout.
 pub fn line(text: &str) {
@@ -61,15 +66,43 @@ pub fn error(error: &Error) {
 
 /// A long answer on stdout, a line at a time. A reader that is gone ends it without an error.
 #[derive(Debug)]
-pub struct Output(BufWriter<StdoutLock<'static>>);
+pub struct Output {
+    to: BufWriter<To>,
+    /// While a pager is there, Ctrl-C is its business: the signal is taken and not obeyed.
+    _interrupts: Option<File>,
+}
+
+#[derive(Debug)]
+enum To {
+    Stdout(StdoutLock<'static>),
+    Pager(Child),
+}
 
 impl Output {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this module is where it is allowed"
-    )]
+    /// For other programs, or short.
     pub fn new() -> Self {
-        Self(BufWriter::with_capacity(64 << 10, io::stdout().lock()))
+        Self::to(To::Stdout(io::stdout().lock()), None)
+    }
+
+    /// For people: through their pager, if stdout is a terminal and there is a pager.
+    pub fn paged() -> Self {
+        let pager = || {
+            let (words, has_options) = dirs::pager()?;
+            // As git does: short answers are printed at once, colours stay, the screen stays.
+            let options: &[_] = if has_options { &[] } else { &[("LESS", "FRX")] };
+            spawn::pager(&words, options).ok()
+        };
+        match io::stdout().is_terminal().then(pager).flatten() {
+            Some(pager) => Self::to(To::Pager(pager), signal::collect(&[Signal::SIGINT]).ok()),
+            None => Self::new(),
+        }
+    }
+
+    fn to(to: To, interrupts: Option<File>) -> Self {
+        Self {
+            to: BufWriter::with_capacity(64 << 10, to),
+            _interrupts: interrupts,
+        }
     }
 
     /// One line; `Break` if nobody reads any more.
@@ -80,21 +113,50 @@ impl Output {
     /// One line of bytes.
     pub fn bytes(&mut self, line: &[u8]) -> ControlFlow<()> {
         let written = self
-            .0
+            .to
             .write_all(line)
-            .and_then(|()| self.0.write_all(b"\n"));
+            .and_then(|()| self.to.write_all(b"\n"));
         flow(&written)
     }
 
     /// Shows what was written so far.
     pub fn flush(&mut self) -> ControlFlow<()> {
-        flow(&self.0.flush())
+        flow(&self.to.flush())
     }
 
-    /// The end of the answer.
-    pub fn end(mut self) {
+    /// The end of the answer: waits until the user has left the pager.
+    pub fn end(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
         // Whether somebody reads the last lines makes no difference any more.
-        drop(self.0.flush());
+        drop(self.to.flush());
+        if let To::Pager(pager) = self.to.get_mut() {
+            drop(pager.stdin.take());
+            drop(pager.wait());
+        }
+    }
+}
+
+impl io::Write for To {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(stdout) => stdout.write(bytes),
+            Self::Pager(pager) => match &mut pager.stdin {
+                Some(stdin) => stdin.write(bytes),
+                None => Err(io::ErrorKind::BrokenPipe.into()),
+            },
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(stdout) => stdout.flush(),
+            Self::Pager(_) => Ok(()),
+        }
     }
 }
 

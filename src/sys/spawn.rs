@@ -145,6 +145,20 @@ pub fn interactive(program: &std::ffi::OsStr, arguments: &[&std::ffi::OsStr]) ->
     Ok(Command::new(program).args(arguments).status()?.success())
 }
 
+/// Starts a pager, which reads what we write and shows it on the terminal.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where programs are started"
+)]
+pub fn pager(words: &[String], environment: &[(&str, &str)]) -> io::Result<Child> {
+    let (program, arguments) = words.split_first().ok_or(io::ErrorKind::NotFound)?;
+    Command::new(program)
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::piped())
+        .spawn()
+}
+
 /// Which step of a start failed, with the kernel's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failed {

@@ -270,3 +270,41 @@ fn a_head_kept_elsewhere_is_compared() {
     let wrong = test.cli(&["log", "verify", "--head", "nonsense"]);
     assert_eq!(wrong.code, 2, "{wrong}");
 }
+
+#[test]
+fn on_a_terminal_a_pager_shows_the_table() {
+    let test = Test::new();
+    write_samples(&test);
+    test.set("PAGER", "sed s/^/PAGED:/");
+    let mut terminal = crate::harness::Terminal::new(&test, &["log"]);
+    terminal.expect("PAGED:TIME");
+    terminal.expect("create_issue");
+    assert_eq!(terminal.end().0, 0);
+    // Not for programs.
+    assert!(!test.ok(&["log"]).text().contains("PAGED"));
+}
+
+/// Hostile case 89: killed between the record and the start.
+#[test]
+fn a_launch_that_never_started_is_shown_as_such() {
+    use mcpwrap::audit::{Entry, Event, Log, Outcome, RunId};
+    let test = Test::new();
+    let log = Log::at(test.root().join("state/audit"), String::new(), None).unwrap();
+    let entry = |outcome, run: &RunId| {
+        let mut entry = Entry::new(Event::Launch, outcome)
+            .server(&"github".parse().unwrap())
+            .run(run);
+        entry.at = Some("2026-01-01T00:00:00Z".parse().unwrap());
+        entry
+    };
+    let (lost, started) = (RunId::random().unwrap(), RunId::random().unwrap());
+    log.append(&[
+        entry(Outcome::Intent, &started),
+        entry(Outcome::Ok, &started),
+    ])
+    .unwrap();
+    assert!(!test.ok(&["log"]).text().contains("never started"));
+    log.append(&[entry(Outcome::Intent, &lost)]).unwrap();
+    let shown = test.ok(&["log"]);
+    assert!(shown.text().contains("never started: `github`"), "{shown}");
+}

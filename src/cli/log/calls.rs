@@ -48,7 +48,11 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         ..Filter::default()
     };
     let zone = TimeZone::system();
-    let mut out = print::Output::new();
+    let mut out = if args.json {
+        print::Output::new()
+    } else {
+        print::Output::paged()
+    };
     let mut rows = 0_u64;
     let skipped = read(&filter, cx, |line, record| {
         let wanted = args.at.as_ref().is_none_or(|at| begin(&record) < at.end())

@@ -115,7 +115,11 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
 
 fn list(filter: &Filter, json: bool, cx: &Context) -> Result<u8> {
     let zone = TimeZone::system();
-    let mut out = print::Output::new();
+    let mut out = if json {
+        print::Output::new()
+    } else {
+        print::Output::paged()
+    };
     let mut pending = Pending::default();
     let mut rows = 0_u64;
     let skipped = read(filter, cx, |line, record| {
