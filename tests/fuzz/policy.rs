@@ -1,0 +1,26 @@
+//! Fuzzes the reading of policies: no text makes it panic, every refusal says where, and what is
+//! read is the same when it is read again.
+#![no_main]
+
+use std::path::Path;
+
+use libfuzzer_sys::fuzz_target;
+use mcpwrap::dirs::Dirs;
+use mcpwrap::error::Code;
+use mcpwrap::policy::load;
+use mcpwrap::secret::ServerName;
+
+fuzz_target!(|text: &str| {
+    let dirs = Dirs::under(Path::new("/nowhere"));
+    let server = ServerName::new("github").unwrap();
+    match load::check(&dirs, &server, text) {
+        Ok(policy) => {
+            assert!(!policy.command.is_empty());
+            assert_eq!(load::check(&dirs, &server, &policy.text), Ok(policy));
+        }
+        Err(error) => {
+            assert_eq!(error.code, Code::PolicyInvalid);
+            assert!(error.to_string().lines().all(|line| line.starts_with("mcpwrap: ")));
+        }
+    }
+});
