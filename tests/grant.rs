@@ -1,8 +1,11 @@
 //! Grants: what is shown, who may agree, what is written down, and what takes a grant away.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use crate::harness::golden::{self, stable};
-use crate::harness::{Test, slot};
+use crate::harness::{Test, skip, slot};
 use crate::messages::message;
+use crate::policy::with_etc;
 
 const POLICY: &str = "version = 1\ncommand = [\"npx\", \"-y\", \"server@1.2.3\", \"two words\"]\n\
                       [env]\nset = { LOG_LEVEL = \"info\" }\n";
@@ -244,4 +247,26 @@ fn profiles_are_shown_too() {
         .expect("NODE_OPTIONS = --require /tmp/x.js");
     terminal.expect("to agree: ").enter("no");
     assert_eq!(terminal.end().0, 2);
+}
+
+#[test]
+fn the_administrator_can_forbid_yes_to_everybody() {
+    let test = Test::new();
+    test.init();
+    test.write_policy("github", POLICY);
+    let dir = test.dir.join("etc/mcpwrap");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("config.toml"), "forbid_yes = true\n").unwrap();
+    for path in [&dir, &test.dir.join("etc")] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mode = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(dir.join("config.toml"), mode).unwrap();
+    let Some(mut command) = with_etc(&test, &["grant", "github", "--yes"]) else {
+        return skip("namespaces", "`unshare --mount` is not allowed here");
+    };
+    let ended = test.start(&mut command).end();
+    assert!(ended.stderr.contains("error[yes-refused]"), "{ended}");
+    assert!(ended.stderr.contains("/etc/mcpwrap/config.toml"), "{ended}");
+    assert_eq!(standing(&test, "github"), "not-granted");
 }

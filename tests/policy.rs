@@ -249,7 +249,7 @@ fn the_schema_names_every_field() {
 }
 
 /// A command whose `/etc` is a directory of the test. None if this machine does not allow that.
-fn with_etc(test: &Test, args: &[&str]) -> Option<Command> {
+pub(crate) fn with_etc(test: &Test, args: &[&str]) -> Option<Command> {
     let private = if nix::unistd::geteuid().is_root() {
         "-m"
     } else {
