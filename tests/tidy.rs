@@ -23,18 +23,6 @@ const EXPOSES: &[&str] = &[
 /// Codes without a golden message, and why.
 const NO_MESSAGE: &[(&str, &str)] = &[
     (
-        "package-absent",
-        "it holds a digest of this machine's interpreter; `pin` looks for its parts",
-    ),
-    (
-        "package-changed",
-        "it holds digests and a version of this machine's; `pin` looks for its parts",
-    ),
-    (
-        "package-failed",
-        "it holds what npm or pip of this machine says; `pin` looks for its parts",
-    ),
-    (
         "client-config-changed",
         "another program has to write between our read and our write",
     ),
