@@ -147,13 +147,10 @@ fn scan_all(
     filter: &Filter,
     each: &mut dyn FnMut(&[u8], Record) -> ControlFlow<()>,
 ) -> Result<Skipped, Problem> {
-    let Segments { ordered, foreign } = read::segments(dir)?;
     let (since, until) = filter.days();
+    let Segments { ordered, foreign } = read::segments_between(dir, since, until)?;
     let mut scan = Scan::new(filter, each);
-    for segment in ordered
-        .iter()
-        .filter(|segment| read::may_hold(segment, since, until))
-    {
+    for segment in &ordered {
         if scan.stopped {
             break;
         }

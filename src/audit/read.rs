@@ -24,12 +24,24 @@ pub struct Segments {
     pub foreign: Vec<Segment>,
 }
 
-/// The day of a segment's records, and its number among the parts: for what may be skipped.
+/// All segments.
 pub fn segments(dir: &Path) -> Result<Segments, Problem> {
+    segments_between(dir, None, None)
+}
+
+/// The segments that can hold records of these days; the others are not opened.
+pub fn segments_between(
+    dir: &Path,
+    since: Option<Date>,
+    until: Option<Date>,
+) -> Result<Segments, Problem> {
     let mut found = Segments::default();
     let mut keyed: Vec<(u64, Hash, Segment)> = Vec::new();
     let mut before = 0;
     for segment in disk::segments(dir)? {
+        if !may_hold(&segment, since, until) {
+            continue;
+        }
         if segment.packing == Packing::Foreign {
             found.foreign.push(segment);
             continue;
@@ -132,7 +144,7 @@ fn fill(stream: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
 
 /// Whether a segment can hold records of these days. Records are written on the day of their
 /// segment, and a call may have been answered on the evening before.
-pub fn may_hold(segment: &Segment, since: Option<Date>, until: Option<Date>) -> bool {
+fn may_hold(segment: &Segment, since: Option<Date>, until: Option<Date>) -> bool {
     since.is_none_or(|since| segment.day >= since)
         && until.is_none_or(|until| segment.day <= until.tomorrow().unwrap_or(until))
 }

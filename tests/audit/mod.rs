@@ -77,3 +77,41 @@ fn the_document_has_every_event_and_field() {
         assert!(row(name), "{name}");
     }
 }
+
+/// The whole way: a real supervisor writes, the questions answer.
+#[test]
+fn a_session_answers_all_three_questions() {
+    use crate::harness::{TOKEN, slot};
+    let test = Test::new();
+    test.secret("github/token", TOKEN);
+    test.serve("github", &[], &slot("GITHUB_TOKEN", "github/token"));
+    let mut run = test.run("github");
+    run.initialize();
+    run.call("echo", &serde_json::json!({ "text": "hello" }));
+    let has = || -> serde_json::Value {
+        test.ok(&["log", "who-has", "github/token", "--json"])
+            .json()
+    };
+    let begin = std::time::Instant::now();
+    let mut calls = Vec::new();
+    while calls.is_empty() && begin.elapsed() < crate::harness::DEADLINE {
+        calls = test.ok(&["log", "calls", "--since", "1h", "--json"]).stdout;
+    }
+    assert!(String::from_utf8_lossy(&calls).contains("\"tool\":\"echo\""));
+    let holder = has()["now"][0].clone();
+    assert_eq!(
+        (&holder["server"], &holder["old"]),
+        (&"github".into(), &false.into())
+    );
+    let uses: serde_json::Value = test
+        .ok(&["log", "secrets", "--since", "24h", "--json"])
+        .json();
+    assert_eq!(uses[0]["times"], 1);
+    run.finish();
+    assert_eq!(has()["now"], serde_json::Value::Array(Vec::new()));
+    let ended = test.ok(&["log", "verify"]);
+    assert!(
+        ended.text().contains("every record is as it was written"),
+        "{ended}"
+    );
+}
