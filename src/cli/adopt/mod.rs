@@ -21,6 +21,7 @@ mod show;
 mod swap;
 mod undo;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -28,16 +29,20 @@ use self::look::{Found, Looked};
 use self::names::Names;
 use self::pieces::Cut;
 use self::plan::{Plan, Wanted};
-use super::{Context, ask, print};
+use super::{Context, ask, pin, print};
 use crate::audit::{Detail, Entry, Event, Log, Outcome};
 use crate::config::Config;
 use crate::dirs;
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::files::{self, io_text};
 use crate::grant::By;
-use crate::secret::Keys;
+use crate::secret::{Keys, ServerName};
 use crate::store::{self, Index, Prompt};
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only the files of this client; may be given more than once
@@ -55,6 +60,9 @@ pub struct Args {
     /// Ask nothing; for scripts that set up machines
     #[arg(long)]
     yes: bool,
+    /// Also install what the servers start, and pin it
+    #[arg(long, conflicts_with = "undo")]
+    pin: bool,
     /// Put entries back as they were
     #[arg(long)]
     undo: bool,
@@ -118,7 +126,13 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         &round.plan,
         &round.names,
     )?;
-    Ok(round.summary(cx, &done))
+    let answer = round.summary(cx, &done);
+    if !args.pin {
+        return Ok(answer);
+    }
+    let adopted = round.servers(&done);
+    let left = pin::adopted(cx, &config, &adopted, by)?;
+    Ok(if left > 0 { EXIT_NO } else { answer })
 }
 
 /// One look and the plan that follows from it.
@@ -192,6 +206,15 @@ impl Round {
             .collect()
     }
 
+    /// The servers of the files that were changed.
+    fn servers(&self, done: &[usize]) -> BTreeSet<ServerName> {
+        let files = self.plan.files.iter();
+        let changed = files.filter(|file| done.contains(&file.found));
+        changed
+            .flat_map(|file| file.entries.iter().map(|entry| entry.server.clone()))
+            .collect()
+    }
+
     fn leftovers(&self, cx: &Context, cuts: &[Cut]) {
         for path in leftovers::find(cx, &self.looked.found, cuts) {
             print::warning(&format!(
@@ -215,8 +238,9 @@ impl Round {
             .filter(|new| new.policy.limits.unpinned == crate::policy::Unpinned::Allow);
         for new in floating {
             print::note(&format!(
-                "server `{}` starts whatever version is there today; its policy allows that",
-                new.server
+                "server `{}` starts whatever version is there today; its policy allows that, and \
+                 `mcpwrap pin {}` ends it",
+                new.server, new.server
             ));
         }
         print::line("rotate these secrets at their providers, because they lay in plain text:");

@@ -4,6 +4,7 @@
 //! written only after that. *Never* half: the installation is complete before the policy names it,
 //! and the policy is replaced as one file.
 
+mod adopted;
 mod outdated;
 mod report;
 
@@ -17,6 +18,8 @@ use crate::grant::{self, By};
 use crate::package::{self, Depth, Report, Wish};
 use crate::policy::{self, Package, Policy, Tier};
 use crate::secret::{Keys, ServerName};
+
+pub use self::adopted::adopted;
 
 #[expect(
     clippy::struct_excessive_bools,
