@@ -82,7 +82,7 @@ impl MessageMask {
             let rest = input.get(at..).unwrap_or_default();
             let end = memchr(b'\n', rest);
             let body = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
-            if rest.is_empty() || !self.survey(body).quiet {
+            if rest.is_empty() || !self.survey(body, end.is_some()).quiet {
                 break;
             }
             self.line.begun = true;
@@ -146,7 +146,7 @@ impl MessageMask {
         if self.masker.is_empty() {
             out.extend_from_slice(body);
         } else {
-            self.lex(body, out);
+            self.lex(body, *last == b'\n', out);
         }
         if *last == b'\n' {
             self.end_line(out);
@@ -154,12 +154,17 @@ impl MessageMask {
         }
     }
 
-    /// Finds out which literals of the piece of a line have to be looked into.
-    fn survey(&mut self, body: &[u8]) -> Survey {
+    /// Finds out which literals of the piece of a line have to be looked into. `whole`: the line
+    /// ends behind it.
+    fn survey(&mut self, body: &[u8], whole: bool) -> Survey {
         let Some(matcher) = &self.masker.matcher else {
             return Survey::default();
         };
-        let open = matcher.scan(body, View::Gate, &mut self.hits);
+        let open = if whole {
+            matcher.find(body, View::Gate, &mut self.hits)
+        } else {
+            matcher.scan(body, View::Gate, &mut self.hits)
+        };
         let escapes = unusual_escape(matcher, body).is_some();
         let pending = !self.literal.is_empty()
             || !self.text.is_empty()
@@ -196,8 +201,8 @@ impl MessageMask {
             .is_some_and(|m| unusual_escape(m, piece).is_some())
     }
 
-    fn lex(&mut self, body: &[u8], out: &mut Vec<u8>) {
-        let survey = self.survey(body);
+    fn lex(&mut self, body: &[u8], whole: bool, out: &mut Vec<u8>) {
+        let survey = self.survey(body, whole);
         let mut copied = 0;
         let mut at = if survey.quiet {
             self.line.skip(body)
