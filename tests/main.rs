@@ -13,6 +13,9 @@ mod desktop;
 mod harness;
 
 mod audit;
+mod adopt;
+mod adopt_faults;
+mod adopt_undo;
 mod docs;
 mod edit;
 mod env;

@@ -255,7 +255,7 @@ impl Node {
 }
 
 /// The number of the line that a byte stands in, from 1.
-pub(super) fn line_of(text: &str, at: usize) -> usize {
+pub fn line_of(text: &str, at: usize) -> usize {
     let before = text
         .as_bytes()
         .get(..at.min(text.len()))

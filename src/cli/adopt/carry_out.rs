@@ -15,6 +15,7 @@ use crate::audit::{Detail, Entry, Event, Log, Outcome};
 use crate::cli::grant::approve;
 use crate::cli::secret::keep::{Change, keep};
 use crate::cli::{Context, print};
+use crate::config::StoreKind;
 use crate::dirs;
 use crate::error::{Code, Error, Result};
 use crate::grant::{self, By};
@@ -85,9 +86,9 @@ fn secrets(cx: &Context, store: &dyn Store, by: By, names: &Names) -> Result<()>
         .collect();
     if !changes.is_empty() {
         print::note(&format!(
-            "storing {} secret(s) in the {}",
-            changes.len(),
-            store.id()
+            "storing {} in the {}",
+            count(changes.len(), "secret"),
+            place(store)
         ));
         keep(&cx.dirs, store, by, &changes)?;
     }
@@ -108,6 +109,18 @@ fn secrets(cx: &Context, store: &dyn Store, by: By, names: &Names) -> Result<()>
         }
     }
     Ok(())
+}
+
+fn place(store: &dyn Store) -> &'static str {
+    match store.kind() {
+        StoreKind::Keychain => "keychain",
+        StoreKind::File => "vault file",
+    }
+}
+
+/// "1 secret", "2 secrets".
+fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
 fn policies(cx: &Context, keys: &Keys, by: By, names: &Names) -> Result<()> {

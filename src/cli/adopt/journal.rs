@@ -114,7 +114,11 @@ pub(super) fn pending(dirs: &Dirs) -> Result<Vec<Record>> {
     let mut records: Vec<Record> = Vec::new();
     for line in bytes.split(|b| *b == b'\n') {
         match serde_json::from_slice(line) {
-            Ok(Line::Adopted(record)) => records.push(record),
+            Ok(Line::Adopted(record)) => {
+                // Only an entry that is not adopted is adopted: an older record of it is void.
+                records.retain(|old| old.file != record.file || old.path != record.path);
+                records.push(record);
+            }
             Ok(Line::Undone { id, .. }) => records.retain(|record| record.id != id),
             Err(_) => {}
         }

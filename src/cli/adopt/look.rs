@@ -79,7 +79,10 @@ pub(super) fn look(cx: &Context, clients: &[String], configs: &[PathBuf]) -> Res
                     target: path.clone(),
                     path,
                     bytes: Vec::new(),
-                    document: Err(format!("it cannot be read: {}", io_text(&error))),
+                    document: Err(format!(
+                        "not looked into: it cannot be read: {}",
+                        io_text(&error)
+                    )),
                     tracked: false,
                 },
             ),
@@ -121,7 +124,7 @@ fn read(client: Option<&'static Client>, path: &Path, respect_git: bool) -> std:
         tracked: false,
     };
     if !meta.is_file() {
-        return Ok(refused("it is no plain file"));
+        return Ok(refused("not looked into: it is no plain file"));
     }
     let bytes = std::fs::read(&target)?;
     let name = target
@@ -129,7 +132,8 @@ fn read(client: Option<&'static Client>, path: &Path, respect_git: bool) -> std:
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let document = Document::read_any(&name, bytes.clone()).map_err(|refused| refused.to_string());
+    let document = Document::read_any(&name, bytes.clone())
+        .map_err(|refused| format!("not looked into: {refused}"));
     let tracked = respect_git && git::tracks(&target);
     Ok(Found {
         client,

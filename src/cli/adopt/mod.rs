@@ -6,6 +6,7 @@
 //! byte, and no copy of a secret is left by mcpwrap.
 
 mod carry_out;
+mod comments;
 mod git;
 mod journal;
 mod leftovers;
@@ -75,7 +76,15 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
     let by = approval(args, cx, &config, Event::Adopt)?;
     let program = program()?;
-    let first = Round::plan(args, cx, None, &program)?;
+    let mut first = Round::plan(args, cx, None, &program)?;
+    let mut opened = None;
+    if !args.dry_run && !first.plan.files.is_empty() {
+        // With the keys, what is shown has the names that it will get.
+        let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
+        let keys = store::keys_or_create(&*store)?;
+        first = Round::plan(args, cx, Some(keys.clone()), &program)?;
+        opened = Some((store, keys));
+    }
     if args.dry_run {
         print::line(&format!(
             "looked at {} places, found {} files",
@@ -87,12 +96,12 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         }
     }
     first.show(cx);
-    if args.dry_run || first.plan.files.is_empty() {
+    let Some((store, keys)) = opened else {
         first.leftovers(cx, &first.cuts());
         return Ok(first.answer());
-    }
+    };
     let question = format!(
-        "\nstore {} secret(s), write and grant {} policy(ies), change {} file(s)?",
+        "\nsecrets to store: {}; policies to write and grant: {}; files to change: {}. do it?",
         first.names.secrets.len(),
         first.names.policies.len(),
         first.plan.files.len()
@@ -102,8 +111,6 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         return Ok(EXIT_NO);
     }
     let _turn = turn(cx, false)?;
-    let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
-    let keys = store::keys_or_create(&*store)?;
     let round = Round::plan(args, cx, Some(keys.clone()), &program)?;
     if !round.fits(&first, by) {
         return Err(Error::new(
@@ -244,7 +251,8 @@ impl Round {
             ));
         }
         print::line("rotate these secrets at their providers, because they lay in plain text:");
-        for secret in self.names.secrets.iter().filter(|secret| !secret.known) {
+        let own = |secret: &&names::NewSecret| !secret.known && secret.why != names::FOR_UNDO;
+        for secret in self.names.secrets.iter().filter(own) {
             let place = secret
                 .rotate
                 .as_deref()

@@ -15,6 +15,9 @@ use crate::secret::{Fingerprint, Keys, Secret, SecretName, SecretRef, ServerName
 use crate::store::Index;
 use crate::{package, shipped};
 
+/// Why a text is stored that no policy names.
+pub(super) const FOR_UNDO: &str = "kept for undo";
+
 /// One secret of the plan.
 #[derive(Debug)]
 pub(super) struct NewSecret {
@@ -49,7 +52,7 @@ pub(super) struct Planned {
 #[derive(Debug)]
 pub(super) struct Names {
     dirs: Dirs,
-    /// By fingerprint, if the keys are known.
+    /// Without them (in a dry run) a name that is taken counts as that of the same value.
     keys: Option<Keys>,
     stored: BTreeMap<SecretName, Fingerprint>,
     existing: BTreeSet<ServerName>,
@@ -126,12 +129,12 @@ impl Names {
         let name = self.name(&[], &format!("{server}/as-written"), text);
         if !self.secrets.iter().any(|secret| secret.name == name) {
             let known = self.stored.contains_key(&name);
-            let place = "as it stood in the file, for undo".to_owned();
+            let place = "in a comment, or written in an unusual way".to_owned();
             let (text, rotate) = (text.to_owned(), None);
             self.secrets.push(NewSecret {
                 name: name.clone(),
                 text,
-                why: "kept for undo",
+                why: FOR_UNDO,
                 place,
                 rotate,
                 known,
@@ -152,6 +155,10 @@ impl Names {
         self.policies
             .retain(|policy| servers.contains(&policy.server));
         self.secrets.retain(|secret| names.contains(&secret.name));
+    }
+
+    fn is_free(&self, name: &SecretName) -> bool {
+        self.keys.is_none() || !self.stored.contains_key(name)
     }
 
     fn name_values(
@@ -213,9 +220,7 @@ impl Names {
                 format!("{wish}-{n}")
             };
             match SecretName::new(&text) {
-                Ok(name)
-                    if !self.stored.contains_key(&name) && !planned().any(|s| s.name == name) =>
-                {
+                Ok(name) if self.is_free(&name) && !planned().any(|s| s.name == name) => {
                     return name;
                 }
                 Ok(_) => n += 1,
@@ -300,10 +305,10 @@ fn plain(name: &str) -> String {
 /// `github/personal-access-token` for `GITHUB_PERSONAL_ACCESS_TOKEN` of `github`.
 fn wish(base: &str, variable: &str) -> String {
     let lower = variable.to_ascii_lowercase().replace('_', "-");
-    let rest = lower
+    let part = lower
         .strip_prefix(base)
-        .map_or(lower.as_str(), |rest| rest.trim_start_matches('-'));
-    let rest = rest.trim_matches('-');
+        .filter(|rest| rest.is_empty() || rest.starts_with('-'));
+    let rest = part.unwrap_or(&lower).trim_matches('-');
     format!("{base}/{}", if rest.is_empty() { "secret" } else { rest })
 }
 
@@ -326,6 +331,7 @@ mod tests {
         }
         assert_eq!(wish("github", "GITHUB_TOKEN"), "github/token");
         assert_eq!(wish("x", "API_KEY"), "x/api-key");
+        assert_eq!(wish("a", "API_KEY"), "a/api-key");
         assert_eq!(wish("api-key", "API_KEY"), "api-key/secret");
     }
 }

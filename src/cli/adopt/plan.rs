@@ -4,6 +4,7 @@
 //! Reads, and changes nothing. *Always* proves each change on paper before it is offered: the new
 //! text is read again, every other entry means what it meant, and undoing gives the old bytes.
 
+use super::comments;
 use super::lift::{self, Lifted};
 use super::look::Found;
 use super::names::Names;
@@ -12,7 +13,7 @@ use super::{swap, undo};
 use crate::client::edit::{self, Change, Splice};
 use crate::client::entry::{Entry, entries};
 use crate::client::regions::regions;
-use crate::client::tree::{Document, Step};
+use crate::client::tree::{Document, Step, line_of};
 use crate::detect::{self, Slot, Verdict};
 use crate::secret::ServerName;
 
@@ -178,9 +179,10 @@ impl Job<'_> {
             words: lifted.words.clone(),
             drop_env: lifted.drop_env.clone(),
         };
-        let splices = edit::splices(self.document, entry, &change).map_err(str::to_owned)?;
+        let mut splices = edit::splices(self.document, entry, &change).map_err(str::to_owned)?;
         let mut cuts = planned.cuts;
         self.as_written(entry, &planned.server, &mut cuts, names);
+        splices.extend(comments::named(self.document, entry, &splices, &cuts));
         Ok(Changed {
             entry: entry.clone(),
             server: planned.server,
@@ -230,6 +232,7 @@ impl Job<'_> {
         while !changed.is_empty() {
             match self.prove(&changed) {
                 Ok(file) => {
+                    self.still_there(&file, plan);
                     plan.files.push(file);
                     return;
                 }
@@ -242,6 +245,25 @@ impl Job<'_> {
                         counts: true,
                     });
                 }
+            }
+        }
+    }
+
+    /// The same values outside of the entries, which are not touched.
+    fn still_there(&self, file: &FilePlan, plan: &mut Plan) {
+        for cut in file.cuts.iter().filter(|cut| cut.text.len() >= 8) {
+            for (at, _) in file.text.match_indices(cut.text.as_str()) {
+                let line = line_of(&file.text, at);
+                let reason = format!(
+                    "line {line} has the value of `{}` too, outside of the adopted entries: take it out by hand",
+                    cut.name
+                );
+                plan.left.push(Left {
+                    found: self.n,
+                    entry: None,
+                    reason,
+                    counts: true,
+                });
             }
         }
     }

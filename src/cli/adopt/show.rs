@@ -71,7 +71,7 @@ pub(super) fn left(cx: &Context, found: &[Found], plan: &Plan) {
         let shown = cx.dirs.tilde(&file.path);
         print::warning(&match &left.entry {
             Some(entry) => format!("`{entry}` in {shown} left as it is: {}", left.reason),
-            None => format!("{shown} not looked into: {}", left.reason),
+            None => format!("{shown}: {}", left.reason),
         });
     }
 }

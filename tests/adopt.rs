@@ -1,0 +1,157 @@
+//! Adopting, client by client: golden files, and the laws that hold for each of them.
+//!
+//! A case is a folder below `tests/golden/clients`: `in.json` with `out.json` and `said.txt`, or, for
+//! a file that is refused, `said.txt` alone. `DIR` in a file stands for the test's directory.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use mcpwrap::client::table::{CLIENTS, Os, client};
+
+use crate::harness::Test;
+use crate::harness::golden::{self, stable};
+
+fn folder(name: &str) -> PathBuf {
+    golden::path("clients").join(name)
+}
+
+/// The folders and files in a directory, sorted.
+fn list(dir: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// Where a client's file goes in a test: the first place of this system that is in the home.
+fn place(test: &Test, id: &str, kind: &str) -> Option<PathBuf> {
+    let places = client(id)
+        .unwrap()
+        .places
+        .iter()
+        .filter(|place| matches!(place.os, Os::Any | Os::Linux));
+    let fits = |path: &&str| {
+        let rest = path.split_once('|').map_or(*path, |(_, default)| default);
+        !rest.contains('*') && !rest.starts_with(['/', '%']) && rest.ends_with(kind)
+    };
+    let mut paths: Vec<&str> = places.map(|place| place.path).filter(fits).collect();
+    paths.sort_by_key(|path| !path.contains('~'));
+    let path = paths.first()?;
+    let path = path.split_once('|').map_or(*path, |(_, default)| default);
+    Some(
+        path.strip_prefix("~/")
+            .map_or_else(|| test.dir.join(path), |rest| test.home.join(rest)),
+    )
+}
+
+/// A test in which clients find mcpwrap on their search path.
+fn ready() -> Test {
+    let test = Test::new();
+    test.set("PATH", format!("{}:/usr/bin:/bin", test.dir.display()));
+    test.init();
+    test
+}
+
+#[track_caller]
+fn case(id: &str, dir: &Path) {
+    let input = list(dir)
+        .into_iter()
+        .find(|path| path.file_stem().unwrap() == "in")
+        .unwrap();
+    let kind = input.extension().unwrap().to_str().unwrap();
+    let test = ready();
+    let own = place(&test, id, &format!(".{kind}"));
+    let elsewhere = test.home.join(format!("config.{kind}"));
+    let file = own.clone().unwrap_or(elsewhere);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let here = test.dir.display().to_string();
+    let original = std::fs::read(&input).unwrap();
+    let original = String::from_utf8(original.clone())
+        .map_or(original, |text| text.replace("DIR", &here).into_bytes());
+    std::fs::write(&file, &original).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let shown = file.display().to_string();
+    let named = ["--config", shown.as_str()];
+    let by_client = ["--client", id];
+    let selector = if own.is_some() { by_client } else { named };
+    let adopt = |more: &[&str]| test.cli(&[&["adopt", "--yes"], &selector[..], more].concat());
+
+    let name = format!(
+        "clients/{id}/{}",
+        dir.file_name().unwrap().to_str().unwrap()
+    );
+    let ended = adopt(&[]);
+    let said = format!("exit code {}\n{}{}", ended.code, ended.text(), ended.stderr);
+    golden::check(&format!("{name}/said.txt"), &stable(&test, &said));
+    let adopted = std::fs::read(&file).unwrap();
+    if adopted == original {
+        assert!(
+            !dir.join(format!("out.{kind}")).exists(),
+            "{name}: nothing was adopted"
+        );
+    } else {
+        let text = String::from_utf8(adopted.clone()).unwrap();
+        golden::check(&format!("{name}/out.{kind}"), &stable(&test, &text));
+    }
+    assert_eq!(
+        file.metadata().unwrap().permissions().mode() & 0o777,
+        0o640,
+        "{name}: the mode"
+    );
+
+    // adopt(adopt(x)) == adopt(x)
+    adopt(&[]);
+    assert_eq!(
+        std::fs::read(&file).unwrap(),
+        adopted,
+        "{name}: the second time"
+    );
+    // undo(adopt(x)) == x
+    adopt(&["--undo"]);
+    assert_eq!(std::fs::read(&file).unwrap(), original, "{name}: undo");
+}
+
+#[test]
+fn every_client_has_its_folder_and_every_folder_its_client() {
+    let folders: Vec<String> = list(&folder(""))
+        .iter()
+        .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    let mut ids: Vec<_> = CLIENTS.iter().map(|client| client.id.to_owned()).collect();
+    ids.sort();
+    assert_eq!(folders, ids);
+}
+
+/// The clients from one letter to another, so that they run beside each other.
+fn clients(letters: std::ops::RangeInclusive<char>) {
+    for dir in list(&folder("")) {
+        let id = dir.file_name().unwrap().to_str().unwrap().to_owned();
+        if letters.contains(&id.chars().next().unwrap()) {
+            for dir in list(&dir) {
+                case(&id, &dir);
+            }
+        }
+    }
+}
+
+#[test]
+fn golden_clients_a_to_b() {
+    clients('a'..='b');
+}
+
+#[test]
+fn golden_clients_c() {
+    clients('c'..='c');
+}
+
+#[test]
+fn golden_clients_d_to_k() {
+    clients('d'..='k');
+}
+
+#[test]
+fn golden_clients_l_to_z() {
+    clients('l'..='z');
+}

@@ -1,0 +1,145 @@
+//! `adopt --undo`: byte for byte, whatever happened to the file meanwhile.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::harness::Test;
+
+const KEY: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+const OTHER: &str = "f3a1c0de-55aa-4bbc-9ddd-0a1b2c3d4e5f";
+
+fn text() -> String {
+    format!(
+        "{{\n  \"theme\": 1,\n  \"mcpServers\": {{\n    \"a\": {{ \"command\": \"/opt/a\",   \"env\": {{\"API_KEY\": \"{KEY}\"}} }},\n    \
+         \"b\": {{\n      \"command\": \"/opt/b\", // b\n      \"args\": [\"--api-key\", \"{OTHER}\"]\n    }}\n  }}\n}}\n"
+    )
+}
+
+fn case() -> (Test, PathBuf) {
+    let test = Test::new();
+    test.init();
+    let file = test.home.join(".cursor/mcp.json");
+    std::fs::create_dir(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, text()).unwrap();
+    test.ok(&["adopt", "--yes"]);
+    assert!(!read(&file).contains(KEY) && !read(&file).contains(OTHER));
+    (test, file)
+}
+
+fn read(file: &PathBuf) -> String {
+    std::fs::read_to_string(file).unwrap()
+}
+
+fn undo(test: &Test, more: &[&str]) -> i32 {
+    test.cli(&[&["adopt", "--undo", "--yes"], more].concat())
+        .code
+}
+
+#[test]
+fn only_some_servers() {
+    let (test, file) = case();
+    assert_eq!(undo(&test, &["--server", "b"]), 0);
+    assert!(!read(&file).contains(KEY) && read(&file).contains(OTHER));
+    assert_eq!(undo(&test, &["--server", "a"]), 0);
+    assert_eq!(read(&file), text());
+    assert_eq!(undo(&test, &[]), 0, "nothing is left to undo");
+}
+
+#[test]
+fn after_several_adopts() {
+    let (test, file) = case();
+    let more = text().replace("/opt/a", "/opt/z").replace("\"a\"", "\"z\"");
+    let other = test.home.join("other.json");
+    std::fs::write(&other, &more).unwrap();
+    test.ok(&["adopt", "--yes", "--config", &other.display().to_string()]);
+    assert_eq!(undo(&test, &[]), 0);
+    assert_eq!((read(&file), read(&other)), (text(), more));
+    // Again, and with the entries changed in between.
+    test.ok(&["adopt", "--yes"]);
+    let changed = read(&file).replace("\"theme\": 1", "\"theme\": 2");
+    std::fs::write(&file, changed).unwrap();
+    assert_eq!(undo(&test, &[]), 0);
+    assert_eq!(read(&file), text().replace("\"theme\": 1", "\"theme\": 2"));
+}
+
+/// "from a client's file that was changed elsewhere meanwhile (the entry's own bytes are what is put
+/// back)"
+#[test]
+fn after_the_client_wrote_the_file_anew() {
+    let (test, file) = case();
+    let own = |text: &str| text.replace(" // b", "");
+    let value: Value = serde_json::from_str(&own(&read(&file))).unwrap();
+    std::fs::write(&file, serde_json::to_string(&value).unwrap()).unwrap();
+    assert_eq!(undo(&test, &[]), 0);
+    let now = read(&file);
+    assert!(
+        now.contains(&format!(
+            "{{ \"command\": \"/opt/a\",   \"env\": {{\"API_KEY\": \"{KEY}\"}} }}"
+        )),
+        "{now}"
+    );
+    assert!(now.contains("\"/opt/b\", // b\n"), "{now}");
+}
+
+#[test]
+fn after_the_entry_was_moved() {
+    let (test, file) = case();
+    let value: Value = serde_json::from_str(&read(&file).replace(" // b", "")).unwrap();
+    let a = value["mcpServers"]["a"].clone();
+    std::fs::write(&file, "{\"mcpServers\": {}}").unwrap();
+    // To another client, under another name.
+    let moved = test.home.join(".claude.json");
+    std::fs::write(
+        &moved,
+        json!({"projects": {"/p": {"mcpServers": {"renamed": a}}}}).to_string(),
+    )
+    .unwrap();
+    assert_eq!(undo(&test, &["--server", "a"]), 0);
+    assert!(read(&moved).contains(&format!(
+        "\"renamed\":{{ \"command\": \"/opt/a\",   \"env\": {{\"API_KEY\": \"{KEY}\"}} }}"
+    )));
+    // The other one is nowhere: that is said.
+    assert_eq!(undo(&test, &[]), 1);
+}
+
+#[test]
+fn what_its_user_changed_in_the_entry_stays() {
+    let (test, file) = case();
+    let changed = read(&file).replace("\"env\": {} }", "\"env\": {}, \"disabled\": true }");
+    assert_ne!(changed, read(&file));
+    std::fs::write(&file, changed).unwrap();
+    assert_eq!(undo(&test, &["--server", "a"]), 0);
+    let text = read(&file).replace(" // b", "");
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        value["mcpServers"]["a"],
+        json!({"command": "/opt/a", "env": {"API_KEY": KEY}, "disabled": true})
+    );
+}
+
+#[test]
+fn a_secret_that_was_rotated_comes_back_as_it_is_now() {
+    let (test, file) = case();
+    let new = "0d9e1f2a-7425-40de-944b-e07fc1f90ae7";
+    let ended = test.feed(
+        &["secret", "rotate", "a/api-key", "--from-stdin"],
+        new.as_bytes(),
+    );
+    assert_eq!(ended.code, 0, "{ended}");
+    assert_eq!(undo(&test, &["--server", "a"]), 0);
+    assert!(read(&file).contains(new) && !read(&file).contains(KEY));
+    // One that was removed cannot come back, and the entry stays as it is.
+    test.ok(&["revoke", "b"]);
+    let ended = test.cli(&["secret", "rm", "b/api-key", "--yes"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    let before = read(&file);
+    assert_eq!((undo(&test, &[]), read(&file)), (1, before));
+}
+
+#[test]
+fn the_journal_holds_no_secret() {
+    let (test, _) = case();
+    let journal = std::fs::read_to_string(test.root().join("state/undo.jsonl")).unwrap();
+    assert!(!journal.contains(KEY) && !journal.contains(OTHER) && journal.contains("a/api-key"));
+}
