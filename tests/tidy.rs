@@ -23,10 +23,6 @@ const EXPOSES: &[&str] = &[
 /// Codes without a golden message, and why.
 const NO_MESSAGE: &[(&str, &str)] = &[
     (
-        "client-config-changed",
-        "another program has to write between our read and our write",
-    ),
-    (
         "start-timeout",
         "each step before it has its own, shorter limit",
     ),

@@ -1,6 +1,7 @@
 //! What becomes of an entry, as tables of cases.
 
-use super::lift::{Lifted, lift};
+use super::lift::lift;
+use super::lifted::Lifted;
 use crate::client::entry::entries;
 use crate::client::tree::{Document, Format};
 use crate::detect;

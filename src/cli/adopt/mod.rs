@@ -13,6 +13,7 @@ mod leftovers;
 mod lift;
 #[cfg(test)]
 mod lift_tests;
+mod lifted;
 mod look;
 mod names;
 mod pieces;

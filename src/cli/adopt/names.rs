@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::lift::Lifted;
+use super::lifted::Lifted;
 use super::pieces::Cut;
 use crate::dirs::Dirs;
 use crate::policy::draft::Draft;

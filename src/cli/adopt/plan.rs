@@ -5,7 +5,8 @@
 //! text is read again, every other entry means what it meant, and undoing gives the old bytes.
 
 use super::comments;
-use super::lift::{self, Lifted};
+use super::lift;
+use super::lifted::Lifted;
 use super::look::Found;
 use super::names::Names;
 use super::pieces::{Cut, Piece, cut};
