@@ -94,6 +94,14 @@ pub fn discover(id: &Id, meta: &Value) -> Vec<u8> {
     line(&json!({"jsonrpc": "2.0", "id": raw(id), "method": "server/discover", "params": params}))
 }
 
+/// Our own `resources/unsubscribe`.
+pub fn unsubscribe(id: &Id, uri: &str) -> Vec<u8> {
+    let params = json!({"uri": uri});
+    line(&json!({
+        "jsonrpc": "2.0", "id": raw(id), "method": "resources/unsubscribe", "params": params,
+    }))
+}
+
 /// A change notification of the modern era, for one open subscription.
 pub fn changed_for(method: &str, subscription: &Id) -> Vec<u8> {
     let meta = json!({"io.modelcontextprotocol/subscriptionId": raw(subscription)});

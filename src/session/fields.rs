@@ -87,6 +87,18 @@ impl Fields {
     }
 }
 
+/// Where `params.requestId` stands in a line, and what it is.
+pub fn request_id(line: &[u8]) -> Option<(usize, Id)> {
+    let params = serde_json::from_slice::<Line<'_>>(line).ok()?.params?;
+    let raw = serde_json::from_str::<Params<'_>>(params.get())
+        .ok()?
+        .request_id?
+        .get();
+    // The text was borrowed from the line, so it lies within.
+    let at = (raw.as_ptr() as usize).checked_sub(line.as_ptr() as usize)?;
+    Some((at, Id::new(raw.as_bytes())))
+}
+
 /// What the handshake needs of its parameters.
 fn head(params: &Params<'_>) -> Value {
     let mut head = serde_json::Map::new();
@@ -175,6 +187,19 @@ impl Outcome {
             tool_error,
         }
     }
+}
+
+/// The protocol versions in an answer to `server/discover`.
+pub fn supported_versions(line: &[u8]) -> Option<Vec<String>> {
+    let answer: Value = serde_json::from_slice(line).ok()?;
+    let versions = answer.pointer("/result/supportedVersions")?.as_array()?;
+    let text = |version: &Value| version.as_str().map(str::to_owned);
+    Some(versions.iter().filter_map(text).collect())
+}
+
+/// The protocol version in a request's `_meta`.
+pub fn version_of(meta: &Value) -> Option<&str> {
+    meta.get(VERSION)?.as_str()
 }
 
 fn handshake(text: &str) -> Option<Value> {

@@ -7,9 +7,11 @@
 //! told to stand in for the old one, and what must be answered when there is none.
 
 pub mod answer;
+mod client;
 pub mod envelope;
 pub mod fields;
 pub mod renewal;
+mod server;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -92,11 +94,32 @@ pub enum Ours {
 
 #[derive(Debug)]
 struct Pending {
+    /// The requests of a session are in this order.
+    order: u64,
     method: String,
     tool: Option<String>,
     since: Instant,
     /// The line, if it may be sent a second time.
     line: Option<Vec<u8>>,
+}
+
+/// What a server is to the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its lines go to the client.
+    Current,
+    /// It may take over.
+    Candidate,
+    /// It has lost the session, or never had a chance to get it.
+    Gone,
+}
+
+/// The state that a candidate was told of.
+#[derive(Debug, Default)]
+struct Told {
+    initialized: bool,
+    set_level: Option<Vec<u8>>,
+    subscriptions: BTreeMap<String, Vec<u8>>,
 }
 
 /// Who the client says it is.
@@ -113,6 +136,11 @@ pub struct Session {
     client: ClientName,
     /// The server whose lines go to the client, counted from 1.
     generation: u32,
+    /// The server that may take over.
+    candidate: Option<u32>,
+    told: Told,
+    /// The candidate's answer to `initialize`.
+    candidate_result: Option<Value>,
     initialize: Option<Vec<u8>>,
     initialize_result: Option<Value>,
     /// The stand-in answered `initialize`, so there is no server to compare a new one with.
@@ -124,6 +152,8 @@ pub struct Session {
     listens: BTreeMap<Id, Vec<u8>>,
     /// The `_meta` of the last modern request.
     meta: Option<Value>,
+    /// A server has answered a request without an error.
+    modern_answered: bool,
     pending: HashMap<Id, Pending>,
     /// Requests of the server that the client has not answered: what the client sees → generation
     /// and what the server wrote.
@@ -140,6 +170,9 @@ impl Default for Session {
             era: None,
             client: ClientName::default(),
             generation: 1,
+            candidate: None,
+            told: Told::default(),
+            candidate_result: None,
             initialize: None,
             initialize_result: None,
             stand_in_answered: false,
@@ -148,6 +181,7 @@ impl Default for Session {
             subscriptions: BTreeMap::new(),
             listens: BTreeMap::new(),
             meta: None,
+            modern_answered: false,
             pending: HashMap::new(),
             asked: HashMap::new(),
             ours: HashMap::new(),
@@ -179,235 +213,60 @@ impl Session {
     pub const fn is_established(&self) -> bool {
         match self.era {
             Some(Era::Legacy) => self.initialize_result.is_some(),
-            Some(Era::Modern) => true,
+            Some(Era::Modern) => self.modern_answered,
             None => false,
         }
     }
 
-    /// Whether the client waits for the answer to its `initialize`: no server can be put behind the
-    /// session now.
-    pub fn is_in_handshake(&self) -> bool {
-        self.pending
-            .values()
-            .any(|pending| pending.method == "initialize")
-    }
-
-    /// Takes note of a line of the client. `line` is `None` if it was too long to be kept.
-    pub fn from_client(
-        &mut self,
-        envelope: &Envelope,
-        line: Option<&[u8]>,
-        now: Instant,
-    ) -> FromClient {
-        if let Some((id, method)) = envelope.request() {
-            self.client_request(id, method, line, now);
-            return FromClient::Forward;
-        }
-        if let Some(method) = envelope.notification() {
-            return self.client_notification(method, line);
-        }
-        match envelope.answer() {
-            Some(id) => self.client_answer(id, envelope.id_at, line),
-            None => FromClient::Forward,
+    /// What a server is to the session now.
+    pub fn standing(&self, generation: u32) -> Standing {
+        if generation == self.generation {
+            Standing::Current
+        } else if self.candidate == Some(generation) {
+            Standing::Candidate
+        } else {
+            Standing::Gone
         }
     }
 
-    fn client_request(&mut self, id: &Id, method: &str, line: Option<&[u8]>, now: Instant) {
-        let fields = self.fields_of(method, line);
-        let kept = || line.map(<[u8]>::to_vec);
-        match method {
-            "initialize" => {
-                self.era = Some(Era::Legacy);
-                self.initialize = kept();
-                self.initialize_result = None;
-                self.client = fields.client();
-            }
-            "logging/setLevel" => self.set_level = kept(),
-            "resources/subscribe" => {
-                if let (Some(uri), Some(line)) = (fields.uri, kept()) {
-                    self.subscriptions.insert(uri, line);
-                }
-            }
-            "resources/unsubscribe" => {
-                drop(fields.uri.and_then(|uri| self.subscriptions.remove(&uri)));
-            }
-            "subscriptions/listen" => {
-                self.listens.extend(kept().map(|line| (id.clone(), line)));
-                self.note_meta(fields.meta);
-            }
-            _ => self.note_meta(fields.meta),
-        }
-        if self.pending.len() < PENDING_MAX {
-            let line = if REPEATABLE.contains(&method) {
-                kept()
-            } else {
-                None
-            };
-            let pending = Pending {
-                method: method.to_owned(),
-                tool: fields.name,
-                since: now,
-                line,
-            };
-            self.pending.insert(id.clone(), pending);
-        }
+    /// From now on this server may take over.
+    pub fn nominate(&mut self, generation: u32) {
+        self.candidate = Some(generation);
+        self.told = Told::default();
+        self.candidate_result = None;
     }
 
-    /// Reads the inside of a request only where something in it is needed.
-    fn fields_of(&self, method: &str, line: Option<&[u8]>) -> Fields {
-        let needed = self.era != Some(Era::Legacy)
-            || matches!(
-                method,
-                "initialize" | "tools/call" | "resources/subscribe" | "resources/unsubscribe"
-            );
-        line.filter(|_| needed)
-            .map(Fields::read)
-            .unwrap_or_default()
-    }
-
-    fn note_meta(&mut self, meta: Option<Value>) {
-        let Some(meta) = meta else { return };
-        if self.era == Some(Era::Legacy) || !fields::is_modern(&meta) {
-            return;
-        }
-        self.era = Some(Era::Modern);
-        self.client = fields::client_of(&meta);
-        self.meta = Some(meta);
-    }
-
-    fn client_notification(&mut self, method: &str, line: Option<&[u8]>) -> FromClient {
-        match method {
-            "notifications/initialized" => self.initialized = line.map(<[u8]>::to_vec),
-            "notifications/cancelled" => {
-                let Some(id) = line.map(Fields::read).and_then(|fields| fields.request_id) else {
-                    return FromClient::Forward;
-                };
-                self.listens.remove(&id);
-                // A server that was renewed never saw the request.
-                if self.pending.remove(&id).is_none() && self.generation > 1 {
-                    return FromClient::Drop;
-                }
-            }
-            _ => {}
-        }
-        FromClient::Forward
-    }
-
-    fn client_answer(&mut self, id: &Id, id_at: usize, line: Option<&[u8]>) -> FromClient {
-        let Some((generation, written)) = self.asked.remove(id) else {
-            // Before the first renewal nothing is dropped: a stray answer is the server's affair.
-            return if self.generation > 1 {
-                FromClient::Drop
-            } else {
-                FromClient::Forward
-            };
-        };
-        if generation != self.generation {
-            return FromClient::Drop;
-        }
-        if written == *id {
-            return FromClient::Forward;
-        }
-        line.map_or(FromClient::Drop, |line| {
-            FromClient::Replace(replace_id(line, id_at, id, &written))
-        })
-    }
-
-    /// Takes note of a line of a server.
-    pub fn from_server(
-        &mut self,
-        generation: u32,
-        envelope: &Envelope,
-        line: Option<&[u8]>,
-        now: Instant,
-    ) -> FromServer {
-        if let Some(id) = envelope.answer() {
-            return self.server_answer(generation, id, line, now);
-        }
-        if let Some((id, _)) = envelope.request() {
-            return self.server_request(generation, id, envelope.id_at, line);
-        }
-        if envelope.notification() == Some("notifications/subscriptions/acknowledged") {
-            let id = line
-                .map(Fields::read)
-                .and_then(|fields| fields.subscription);
-            if id.is_some_and(|id| self.acknowledged_again.remove(&id)) {
-                return FromServer::Drop;
-            }
-        }
-        FromServer::Forward
-    }
-
-    fn server_answer(
-        &mut self,
-        generation: u32,
-        id: &Id,
-        line: Option<&[u8]>,
-        now: Instant,
-    ) -> FromServer {
-        if self.ours.get(id).is_some_and(|(of, _)| *of == generation)
-            && let Some((_, ours)) = self.ours.remove(id)
-        {
-            return FromServer::Ours(ours);
-        }
-        let Some(pending) = self.pending.remove(id) else {
-            return FromServer::Forward;
-        };
-        self.listens.remove(id);
-        let outcome = line.map(fields::Outcome::read).unwrap_or_default();
-        match pending.method.as_str() {
-            "initialize" => self.initialize_result = outcome.result,
-            // An error here sends a client of both eras back to `initialize`.
-            "server/discover" if outcome.error.is_some() => {
-                self.era = None;
-                self.meta = None;
-            }
-            _ => {}
-        }
-        FromServer::Answers(Answered {
-            id: id.clone(),
-            took: now.saturating_duration_since(pending.since),
-            method: pending.method,
-            tool: pending.tool,
-            error: outcome.error,
-            tool_error: outcome.tool_error,
-        })
-    }
-
-    fn server_request(
-        &mut self,
-        generation: u32,
-        id: &Id,
-        id_at: usize,
-        line: Option<&[u8]>,
-    ) -> FromServer {
-        if generation == 1 {
-            self.asked.insert(id.clone(), (1, id.clone()));
-            return FromServer::Forward;
-        }
-        let Some(line) = line else {
-            return FromServer::Drop;
-        };
-        self.counter += 1;
-        let shown = Id::text(&format!("mcpwrap-{generation}-{}", self.counter));
-        let replaced = replace_id(line, id_at, id, &shown);
-        self.asked.insert(shown, (generation, id.clone()));
-        FromServer::Replace(replaced)
+    /// Whether the client waits for an answer to this request.
+    pub fn is_open(&self, id: &Id) -> bool {
+        self.pending.contains_key(id)
     }
 
     /// Answers to everything that is open, when the server is gone for good or for now.
     pub fn fail_pending(&mut self, trouble: &Trouble) -> Vec<u8> {
-        let mut lines = Vec::new();
-        for id in self.asked.drain().map(|(shown, _)| shown) {
-            lines.extend(answer::cancelled(&id));
-        }
-        let mut open: Vec<_> = self.pending.drain().collect();
-        open.sort_by_key(|(_, pending)| pending.since);
-        for (id, _) in open {
+        let mut lines = self.cancel_asked(self.generation + 1);
+        for (id, _) in self.take_pending() {
             lines.extend(answer::error(&id, trouble, answer::Fate::Unknown));
         }
         self.listens.clear();
         lines
+    }
+
+    /// What is open, in the order in which it was asked.
+    fn take_pending(&mut self) -> Vec<(Id, Pending)> {
+        let mut open: Vec<_> = self.pending.drain().collect();
+        open.sort_by_key(|(_, pending)| pending.order);
+        open
+    }
+
+    /// Tells the client that servers before this one no longer wait for its answers.
+    fn cancel_asked(&mut self, generation: u32) -> Vec<u8> {
+        let mut stale: Vec<_> = self
+            .asked
+            .extract_if(|_, (of, _)| *of < generation)
+            .map(|(shown, _)| shown)
+            .collect();
+        stale.sort();
+        stale.iter().flat_map(answer::cancelled).collect()
     }
 
     /// The answer to a line of the client while no server runs, if it wants one.
@@ -418,6 +277,10 @@ impl Session {
         trouble: &Trouble,
         stub: bool,
     ) -> Option<Vec<u8>> {
+        if envelope.notification() == Some("notifications/initialized") {
+            // The next server has to be told, too.
+            self.initialized = line.map(<[u8]>::to_vec);
+        }
         let (id, method) = envelope.request()?;
         if method == "ping" {
             return Some(answer::pong(id));
@@ -433,6 +296,8 @@ impl Session {
             Some(answer) => {
                 if method == "initialize" {
                     self.stand_in(line, &answer);
+                } else {
+                    self.note_meta(fields.meta);
                 }
                 answer
             }
@@ -449,7 +314,7 @@ impl Session {
     }
 
     /// The trouble of a request that was in flight when its server was renewed.
-    fn renewed(server: &ServerName) -> Trouble {
+    pub fn renewed(server: &ServerName) -> Trouble {
         Trouble {
             code: "renewed".to_owned(),
             server: server.clone(),
@@ -461,9 +326,9 @@ impl Session {
     }
 }
 
-/// The line with another id in the place of its own; everything else as it was.
-fn replace_id(line: &[u8], id_at: usize, old: &Id, new: &Id) -> Vec<u8> {
-    let (before, rest) = line.split_at(id_at.min(line.len()));
+/// The line with another id at this place; everything else as it was.
+fn replace(line: &[u8], at: usize, old: &Id, new: &Id) -> Vec<u8> {
+    let (before, rest) = line.split_at(at.min(line.len()));
     let after = rest.get(old.as_bytes().len()..).unwrap_or_default();
     [before, new.as_bytes(), after].concat()
 }

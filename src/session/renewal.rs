@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::answer::{self, Fate};
 use super::envelope::{Id, Scanner};
-use super::fields::Outcome;
-use super::{Era, Ours, Session, replace_id};
+use super::fields::{self, Outcome};
+use super::{Era, Ours, Session, Told, replace};
 use crate::secret::ServerName;
 
 /// What is written, and to whom, when a new server takes over.
@@ -39,7 +39,8 @@ impl Session {
                 Some(self.under_our_id(&line, generation, Ours::Handshake))
             }
             Era::Modern => {
-                let meta = self.meta.clone()?;
+                // Before the first answer the era is the client's guess, not a fact.
+                let meta = self.meta.clone().filter(|_| self.modern_answered)?;
                 let id = self.our_id(generation, Ours::Handshake);
                 Some(answer::discover(&id, &meta))
             }
@@ -50,14 +51,15 @@ impl Session {
     ///
     /// # Errors
     /// What differs, in words.
-    pub fn judge_handshake(&self, line: &[u8]) -> Result<(), String> {
+    pub fn judge_handshake(&mut self, line: &[u8]) -> Result<(), String> {
         let outcome = Outcome::read(line);
         if let Some(code) = outcome.error {
             return Err(format!("it answered the handshake with error {code}"));
         }
         if self.era != Some(Era::Legacy) {
-            return Ok(());
+            return self.judge_versions(line);
         }
+        self.candidate_result.clone_from(&outcome.result);
         let (Some(old), Some(new)) = (&self.initialize_result, &outcome.result) else {
             return Err("its answer to `initialize` cannot be read".to_owned());
         };
@@ -78,20 +80,57 @@ impl Session {
         })
     }
 
+    fn judge_versions(&self, line: &[u8]) -> Result<(), String> {
+        let wanted = self.meta.as_ref().and_then(fields::version_of);
+        match (wanted, fields::supported_versions(line)) {
+            (Some(wanted), Some(known)) if !known.iter().any(|version| version == wanted) => {
+                Err(format!("it does not speak protocol version {wanted}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What follows the handshake: `initialized` and the state that the client built up.
     pub fn after_handshake(&mut self, generation: u32) -> Vec<u8> {
         if self.era != Some(Era::Legacy) {
             return Vec::new();
         }
-        let mut lines = self.initialized.clone().unwrap_or_default();
-        let state: Vec<_> = self
-            .set_level
-            .iter()
-            .chain(self.subscriptions.values())
-            .cloned()
-            .collect();
+        self.tell_what_is_new(generation)
+    }
+
+    /// The state that the client built up, as far as the candidate does not know of it yet.
+    fn tell_what_is_new(&mut self, generation: u32) -> Vec<u8> {
+        let told = std::mem::replace(
+            &mut self.told,
+            Told {
+                initialized: self.initialized.is_some(),
+                set_level: self.set_level.clone(),
+                subscriptions: self.subscriptions.clone(),
+            },
+        );
+        let mut lines = Vec::new();
+        if !told.initialized {
+            lines.extend(self.initialized.clone().unwrap_or_default());
+        }
+        let mut state: Vec<Vec<u8>> = Vec::new();
+        state.extend(
+            self.set_level
+                .clone()
+                .filter(|_| self.set_level != told.set_level),
+        );
+        for (uri, line) in &self.subscriptions {
+            if !told.subscriptions.contains_key(uri) {
+                state.push(line.clone());
+            }
+        }
         for line in state {
             lines.extend(self.under_our_id(&line, generation, Ours::Replay));
+        }
+        for uri in told.subscriptions.keys() {
+            if !self.subscriptions.contains_key(uri) {
+                let id = self.our_id(generation, Ours::Replay);
+                lines.extend(answer::unsubscribe(&id, uri));
+            }
         }
         lines
     }
@@ -104,24 +143,20 @@ impl Session {
     /// Forgets a new server that did not come up.
     pub fn abandon(&mut self, generation: u32) {
         self.ours.retain(|_, (of, _)| *of != generation);
+        self.asked.retain(|_, (of, _)| *of != generation);
+        self.candidate = self.candidate.filter(|of| *of != generation);
     }
 
     /// Makes a new server the one behind the session.
     pub fn take_over(&mut self, generation: u32, server: &ServerName, now: Instant) -> Takeover {
         let mut takeover = Takeover::default();
-        let mut stale: Vec<_> = self
-            .asked
-            .extract_if(|_, (of, _)| *of != generation)
-            .map(|(shown, _)| shown)
-            .collect();
-        stale.sort();
-        for id in stale {
-            takeover.to_client.extend(answer::cancelled(&id));
-        }
+        takeover.to_client = self.cancel_asked(generation);
         let trouble = Self::renewed(server);
-        let mut open: Vec<_> = self.pending.drain().collect();
-        open.sort_by_key(|(_, pending)| pending.since);
-        for (id, mut pending) in open {
+        // What the client changed since the candidate was told, if it was told at all.
+        if self.era == Some(Era::Legacy) && self.candidate_result.is_some() {
+            takeover.to_server = self.tell_what_is_new(generation);
+        }
+        for (id, mut pending) in self.take_pending() {
             let listen = self.listens.get(&id).cloned();
             if listen.is_some() {
                 self.acknowledged_again.insert(id.clone());
@@ -138,8 +173,15 @@ impl Session {
             }
         }
         self.generation = generation;
-        self.stand_in_answered = false;
+        self.candidate = None;
         takeover.to_client.extend(self.lists_changed());
+        if std::mem::take(&mut self.stand_in_answered) {
+            // From now on there is a real server to compare the next one with.
+            self.initialize_result = self
+                .candidate_result
+                .take()
+                .or_else(|| self.initialize_result.take());
+        }
         takeover
     }
 
@@ -180,7 +222,7 @@ impl Session {
         let envelope = Scanner::scan(line);
         let id = self.our_id(generation, ours);
         match &envelope.id {
-            Some(old) => replace_id(line, envelope.id_at, old, &id),
+            Some(old) => replace(line, envelope.id_at, old, &id),
             None => line.to_vec(),
         }
     }

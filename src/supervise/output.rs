@@ -267,7 +267,7 @@ impl ServerOutput {
                             inner
                                 .session
                                 .from_server(self.generation, &envelope, Some(line), now);
-                        plan.note(verdict, bytes, (start, end), self.generation, &inner);
+                        plan.note(verdict, bytes, (start, end), self.generation, &mut inner);
                     }
                 }
             }
@@ -464,7 +464,7 @@ impl Plan {
         bytes: &[u8],
         (start, end): (usize, usize),
         generation: u32,
-        inner: &Inner,
+        inner: &mut Inner,
     ) {
         let line = bytes.get(start..end).unwrap_or_default();
         match verdict {
