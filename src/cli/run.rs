@@ -3,6 +3,7 @@
 //! The pipeline of a launch, one step a line (see [`Pipeline::prepare`]), and what is written down of
 //! it. *Always* the record before the launch. The session itself is kept by `supervise`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -16,7 +17,7 @@ use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::policy::{self, Delivery, OnFailure, Policy};
 use crate::resolve::{self, Injected};
-use crate::secret::{Keys, ProfileName, ServerName};
+use crate::secret::{Fingerprint, Keys, ProfileName, SecretName, ServerName};
 use crate::session::{Answered, ClientName};
 use crate::store::{self, Index, Prompt};
 use crate::supervise::{self, Fact, Options, Pipeline, Prepared, Status};
@@ -79,6 +80,9 @@ struct Launch {
 
 #[derive(Default)]
 struct State {
+    /// The fingerprints in the index when the last launch was prepared. A store that another program
+    /// changed has other values than the index says; that is no reason to renew again and again.
+    seen: BTreeMap<SecretName, Fingerprint>,
     keys: Option<Keys>,
     digest: Option<String>,
     records: Option<CallLog>,
@@ -160,6 +164,14 @@ impl Launch {
         }
     }
 
+    fn note_index(&self) {
+        let index = Index::load(&self.dirs).unwrap_or_default();
+        let entries = index.secrets.into_iter();
+        self.state().seen = entries
+            .map(|(name, entry)| (name, entry.fingerprint))
+            .collect();
+    }
+
     /// Where values go that the server wants as files.
     fn files_dir(&self) -> PathBuf {
         let number = self.launches.fetch_add(1, Ordering::Relaxed);
@@ -181,6 +193,8 @@ impl Pipeline for Launch {
         policy.check_command(&self.command)?;
         let config = Config::load(&self.dirs)?;
         package::check_pinned(&policy, &config)?;
+        // Before the values: one that is changed in between is noticed.
+        self.note_index();
         let store = store::open(&self.dirs, &config, Prompt::Never)?;
         let batch = store.get_all(&resolve::names(&policy))?;
         let keys = batch.keys()?;
@@ -209,9 +223,10 @@ impl Pipeline for Launch {
             .metadata()
             .is_ok_and(|meta| meta.is_file() && meta.len() == 0)
         {
-            // An emptied policy allows nothing: the same as one that was removed.
+            // An emptied policy allows nothing: the same as one that was removed. Like that one, it
+            // may be in the middle of being written by an editor.
             return Err(Error::new(
-                Code::Revoked,
+                Code::PolicyNotFound,
                 format!("server `{}` not started: its policy is empty", self.server),
             )
             .cause(format!("`{}` has no content", self.dirs.tilde(&path)))
@@ -226,12 +241,13 @@ impl Pipeline for Launch {
     }
 
     fn is_outdated(&self, injected: &[Injected]) -> bool {
+        let state = self.state();
         Index::load(&self.dirs).is_ok_and(|index| {
             injected.iter().any(|one| {
-                index
-                    .secrets
-                    .get(&one.name)
-                    .is_some_and(|entry| entry.fingerprint != one.fingerprint)
+                index.secrets.get(&one.name).is_some_and(|entry| {
+                    entry.fingerprint != one.fingerprint
+                        && state.seen.get(&one.name) != Some(&entry.fingerprint)
+                })
             })
         })
     }

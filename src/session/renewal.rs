@@ -149,8 +149,10 @@ impl Session {
 
     /// Makes a new server the one behind the session.
     pub fn take_over(&mut self, generation: u32, server: &ServerName, now: Instant) -> Takeover {
-        let mut takeover = Takeover::default();
-        takeover.to_client = self.cancel_asked(generation);
+        let mut takeover = Takeover {
+            to_client: self.cancel_asked(generation),
+            ..Takeover::default()
+        };
         let trouble = Self::renewed(server);
         // What the client changed since the candidate was told, if it was told at all.
         if self.era == Some(Era::Legacy) && self.candidate_result.is_some() {

@@ -6,12 +6,14 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::process::Child;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
-use super::output::{Diagnostics, ServerOutput, Tail, relay_stderr};
-use super::shared::Shared;
+use super::diagnostics::{Diagnostics, Tail, relay_stderr};
+use super::output::ServerOutput;
+use super::shared::{Event, Shared};
 use super::shutdown::{self, Reason, Step};
 use super::{Pipeline, Status};
 use crate::guard::{self, REPORT_BYTES, Report};
@@ -19,6 +21,9 @@ use crate::launch::Server;
 use crate::policy::{Limits, SessionRules};
 use crate::resolve::Injected;
 use crate::secret::Secret;
+
+/// The pipe of a server that has just begun takes so much at once (bytes).
+const AT_ONCE_BYTES_MAX: usize = 32 << 10;
 
 /// See the module.
 #[derive(Debug)]
@@ -43,6 +48,8 @@ pub(super) struct Generation {
     pub gone: bool,
     /// Of its two streams, how many are still relayed.
     pub streams: u8,
+    /// Something of its stdout was read that the client has not got yet.
+    busy: Arc<AtomicBool>,
     pub reason: Option<Reason>,
     guard: Child,
     control: UnixStream,
@@ -62,6 +69,7 @@ impl Generation {
         let tail = Arc::new(Tail::default());
         let limits: &Limits = &prepared.policy.limits;
         let output = ServerOutput::new(shared, number, limits, &tail, pipeline);
+        let busy = output.busy();
         let diagnostics = Diagnostics::new(shared, limits, &tail);
         let Server {
             guard,
@@ -90,6 +98,7 @@ impl Generation {
             ended_at: None,
             gone: false,
             streams: 2,
+            busy,
             reason: None,
             guard,
             control,
@@ -106,11 +115,23 @@ impl Generation {
         Pid::from_raw(i32::try_from(self.guard.id()).unwrap_or(0))
     }
 
-    /// Writes a line to the server. An error means that it is ending; its guard tells that.
-    pub(super) fn write(&self, bytes: &[u8]) {
-        if let Some(stdin) = &self.stdin {
-            drop((&**stdin).write_all(bytes));
+    /// Writes lines to the server. An error means that it is ending; its guard tells that. Many
+    /// lines are written behind the caller's back, because a server that does not read stops who
+    /// writes to it; returns `false` then, and tells when it is done.
+    pub(super) fn write(&self, bytes: Vec<u8>, shared: &Arc<Shared>) -> bool {
+        let Some(stdin) = &self.stdin else {
+            return true;
+        };
+        if bytes.len() <= AT_ONCE_BYTES_MAX {
+            drop((&**stdin).write_all(&bytes));
+            return true;
         }
+        let (stdin, shared, generation) = (Arc::clone(stdin), Arc::clone(shared), self.number);
+        std::thread::spawn(move || {
+            drop((&*stdin).write_all(&bytes));
+            shared.tell(Event::Resent { generation });
+        });
+        false
     }
 
     /// Begins to end it. A more urgent reason replaces a milder one.
@@ -199,17 +220,21 @@ impl Generation {
         self.gone = true;
     }
 
-    /// Collects the guard's own process.
-    pub(super) fn reap_guard(&mut self) {
-        drop(self.guard.try_wait());
+    /// Collects the guard's own process, which ends right after its last word.
+    pub(super) fn reap_guard(mut self) {
+        if !matches!(self.guard.try_wait(), Ok(Some(_))) {
+            std::thread::spawn(move || drop(self.guard.wait()));
+        }
     }
 
-    /// Whether it ended and all it said was passed on. After `patience` what it said is not waited
-    /// for any more: a process outside its tree may hold the pipe.
-    pub(super) fn is_over(&self, now: Instant, patience: Duration) -> bool {
-        let Some(ended_at) = self.ended_at else {
+    /// Whether it ended and all it said was passed on. After `patience` what it may still say is not
+    /// waited for any more: a process outside its tree may hold the pipe. What was read is waited
+    /// for as long as the client takes, unless we are in a hurry ourselves.
+    pub(super) fn is_over(&self, now: Instant, patience: Duration, hurry: bool) -> bool {
+        let Some(ended_at) = self.ended_at.filter(|_| self.gone) else {
             return false;
         };
-        self.gone && (self.streams == 0 || now.saturating_duration_since(ended_at) > patience)
+        let late = now.saturating_duration_since(ended_at) > patience;
+        self.streams == 0 || late && (hurry || !self.busy.load(Ordering::Relaxed))
     }
 }

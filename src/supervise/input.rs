@@ -3,7 +3,7 @@
 //! *Always* reads from the first millisecond, also while no server is there yet: the end of stdin is
 //! the only way some clients take their leave. Bytes pass unchanged and in order, with the pipe's own
 //! back-pressure; a complete line is never held back but by the gate. A line longer than
-//! [`LINE_BYTES_MAX`] is passed on in pieces.
+//! [`LINE_BYTES_MAX`] is passed on in pieces, all of them to the server that got the first.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::shared::{Event, Gate, Shared};
-use crate::session::FromClient;
+use crate::session::answer::{self, Fate};
 use crate::session::envelope::{Envelope, Scanner};
+use crate::session::{FromClient, Session};
 
 /// Longer lines are not kept whole (bytes).
 pub(super) const LINE_BYTES_MAX: usize = 1 << 20;
@@ -32,6 +33,7 @@ pub(super) fn relay(mut stdin: File, shared: &Arc<Shared>) {
         ended: false,
         spoke: false,
         long: None,
+        sorted_bytes: 0,
     };
     loop {
         if !input.ended {
@@ -60,7 +62,16 @@ struct Input {
     ended: bool,
     spoke: bool,
     /// Inside a line that is passed on in pieces.
-    long: Option<Scanner>,
+    long: Option<Long>,
+    /// So much of the buffer waits for the next server; the rest was not looked at.
+    sorted_bytes: usize,
+}
+
+/// A line that is passed on in pieces.
+struct Long {
+    scanner: Scanner,
+    /// The server that got the first piece; `None` if nobody did.
+    to: Option<Arc<File>>,
 }
 
 impl Input {
@@ -85,49 +96,77 @@ impl Input {
     /// Passes on what can be: complete lines, pieces of a long line, and at the end everything.
     /// Returns `false` when nothing is wanted any more.
     fn pass_on(&mut self, stdin: &mut File) -> bool {
-        let complete = match memchr::memrchr(b'\n', &self.buffer) {
-            _ if self.ended || self.long.is_some() => self.buffer.len(),
-            Some(last) => last + 1,
-            None if self.buffer.len() > LINE_BYTES_MAX => self.buffer.len(),
-            None => return true,
-        };
-        let rest = self.buffer.split_off(complete);
-        let lines = std::mem::replace(&mut self.buffer, rest);
-        if lines.is_empty() {
-            return true;
-        }
-        let before = self.long.clone();
         loop {
-            // The gate may move between the look and the act; then it is looked at again.
-            let taken = match self.wait_for_gate(stdin) {
-                Gate::Open(server) => self.send(&lines, &server),
-                Gate::Answer { .. } => self.answer(&lines),
-                Gate::Closed => return false,
-                Gate::Held => false,
+            if self.long.is_some() {
+                self.long_piece();
+                if self.long.is_some() {
+                    return true;
+                }
+            }
+            let complete = match memchr::memrchr(b'\n', &self.buffer) {
+                _ if self.ended => self.buffer.len(),
+                Some(last) => last + 1,
+                None => 0,
             };
-            if taken {
+            let too_long = self.buffer.len() - complete > LINE_BYTES_MAX;
+            if complete == 0 && !too_long {
                 return true;
             }
-            self.long.clone_from(&before);
+            // The gate may move between the look and the act; then it is looked at again.
+            match self.wait_for_gate(stdin) {
+                Gate::Closed => return false,
+                Gate::Held => {}
+                Gate::Draining(server) => {
+                    if !self.pass_answers(&server) {
+                        self.wait_for_move(stdin);
+                    }
+                }
+                gate if complete == 0 => self.begin_long(&gate),
+                gate => {
+                    let rest = self.buffer.split_off(complete);
+                    let lines = std::mem::replace(&mut self.buffer, rest);
+                    self.sorted_bytes = 0;
+                    let taken = match &gate {
+                        Gate::Open(server) => self.send(&lines, server),
+                        _ => self.answer(&lines),
+                    };
+                    if !taken {
+                        self.buffer.splice(..0, lines);
+                    }
+                }
+            }
         }
     }
 
     /// Waits while the gate is held, and reads on meanwhile, so that the end of stdin is seen.
     fn wait_for_gate(&mut self, stdin: &mut File) -> Gate {
         loop {
-            {
-                let inner = self.shared.lock();
-                let (inner, _) = self
-                    .shared
-                    .gate_moved
-                    .wait_timeout_while(inner, LOOK, |inner| matches!(inner.gate, Gate::Held))
-                    .unwrap_or_else(PoisonError::into_inner);
-                if !matches!(inner.gate, Gate::Held) {
-                    return inner.gate.clone();
-                }
+            let gate = self.wait_while(|gate| matches!(gate, Gate::Held));
+            if !matches!(gate, Gate::Held) {
+                return gate;
             }
             self.look_for_end(stdin);
         }
+    }
+
+    /// Waits for something new while requests have to wait: another gate, or more input.
+    fn wait_for_move(&mut self, stdin: &mut File) {
+        if matches!(
+            self.wait_while(|gate| matches!(gate, Gate::Draining(_))),
+            Gate::Draining(_)
+        ) {
+            self.look_for_end(stdin);
+        }
+    }
+
+    fn wait_while(&self, holds: impl Fn(&Gate) -> bool) -> Gate {
+        let inner = self.shared.lock();
+        let (inner, _) = self
+            .shared
+            .gate_moved
+            .wait_timeout_while(inner, LOOK, |inner| holds(&inner.gate))
+            .unwrap_or_else(PoisonError::into_inner);
+        inner.gate.clone()
     }
 
     fn look_for_end(&mut self, stdin: &mut File) {
@@ -146,7 +185,7 @@ impl Input {
         }
         let [polled] = polled;
         let found = polled.revents().unwrap_or(PollFlags::empty());
-        if found.contains(PollFlags::POLLIN) {
+        if found.intersects(PollFlags::POLLIN) || (room && found.contains(PollFlags::POLLHUP)) {
             self.read(stdin);
         } else if found.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) && !room {
             // The client is gone, and its last words do not fit: nobody waits for an answer.
@@ -155,91 +194,185 @@ impl Input {
         }
     }
 
-    /// Returns `false` if the gate is no longer open to this server.
+    /// Sends whole lines. Returns `false` if the gate is no longer open to this server.
     fn send(&mut self, lines: &[u8], server: &Arc<File>) -> bool {
-        let envelopes = self.scan(lines);
+        let envelopes = scan(lines);
         let bytes = {
             let mut inner = self.shared.lock();
             if !matches!(&inner.gate, Gate::Open(now) if Arc::ptr_eq(now, server)) {
                 return false;
             }
             inner.writing = true;
-            let now = Instant::now();
-            let mut replaced: Option<Vec<u8>> = None;
-            for (start, end, envelope, whole) in envelopes {
-                let line = lines.get(start..end).unwrap_or_default();
-                let verdict = match envelope {
-                    Some(envelope) => {
-                        inner
-                            .session
-                            .from_client(&envelope, whole.then_some(line), now)
-                    }
-                    None => FromClient::Forward,
-                };
-                match (verdict, &mut replaced) {
-                    (FromClient::Forward, None) => {}
-                    (FromClient::Forward, Some(bytes)) => bytes.extend(line),
-                    (other, replaced) => {
-                        let bytes = replaced
-                            .get_or_insert_with(|| lines.get(..start).unwrap_or_default().to_vec());
-                        if let FromClient::Replace(new) = other {
-                            bytes.extend(new);
-                        }
-                    }
-                }
-            }
-            replaced
+            note(&mut inner.session, lines, envelopes)
         };
         // An error means that the server is gone; its end is told by its guard.
         drop((&**server).write_all(bytes.as_deref().unwrap_or(lines)));
-        if self.long.is_none() {
-            self.shared.lock().writing = false;
-            self.shared.gate_moved.notify_all();
+        self.shared.written();
+        true
+    }
+
+    /// While the server drains: what it may be waiting for passes, and requests do not. Returns
+    /// whether there was something new to look at.
+    fn pass_answers(&mut self, server: &Arc<File>) -> bool {
+        let end = memchr::memrchr(b'\n', &self.buffer).map_or(0, |last| last + 1);
+        if end <= self.sorted_bytes {
+            return false;
+        }
+        let rest = self.buffer.split_off(end);
+        let lines = std::mem::replace(&mut self.buffer, rest);
+        let (mut now, mut later) = (Vec::new(), Vec::new());
+        let bytes = {
+            let mut inner = self.shared.lock();
+            let open = matches!(&inner.gate, Gate::Draining(to) if Arc::ptr_eq(to, server));
+            for (start, end, envelope) in scan(&lines) {
+                let line = lines.get(start..end).unwrap_or_default();
+                if open
+                    && start >= self.sorted_bytes
+                    && inner.session.is_for_current(&envelope, line)
+                {
+                    now.extend(line);
+                } else {
+                    later.extend(line);
+                }
+            }
+            if !open || now.is_empty() {
+                None
+            } else {
+                inner.writing = true;
+                let envelopes = scan(&now);
+                let noted = note(&mut inner.session, &now, envelopes);
+                Some(noted.unwrap_or(now))
+            }
+        };
+        self.sorted_bytes = later.len();
+        self.buffer.splice(..0, later);
+        if let Some(bytes) = bytes {
+            drop((&**server).write_all(&bytes));
+            self.shared.written();
         }
         true
     }
 
+    /// Begins with a line that is longer than what is kept.
+    fn begin_long(&mut self, gate: &Gate) {
+        let to = {
+            let mut inner = self.shared.lock();
+            match (gate, &inner.gate) {
+                (Gate::Open(server), Gate::Open(now)) if Arc::ptr_eq(server, now) => {
+                    inner.writing = true;
+                    Some(Arc::clone(server))
+                }
+                (Gate::Answer { .. }, Gate::Answer { .. }) => None,
+                _ => return,
+            }
+        };
+        self.sorted_bytes = 0;
+        self.long = Some(Long {
+            scanner: Scanner::default(),
+            to,
+        });
+    }
+
+    /// The next piece of a long line, and at its end what it was.
+    fn long_piece(&mut self) {
+        let Some(mut long) = self.long.take() else {
+            return;
+        };
+        let end = memchr::memchr(b'\n', &self.buffer).map(|at| at + 1);
+        let rest = self.buffer.split_off(end.unwrap_or(self.buffer.len()));
+        let piece = std::mem::replace(&mut self.buffer, rest);
+        long.scanner.feed(&piece);
+        if let Some(server) = &long.to {
+            drop((&**server).write_all(&piece));
+        }
+        if end.is_none() && !self.ended {
+            self.long = Some(long);
+            return;
+        }
+        let envelope = long.scanner.finish();
+        {
+            let mut inner = self.shared.lock();
+            let inner = &mut *inner;
+            let arrived = matches!(
+                (&inner.gate, &long.to),
+                (Gate::Open(now) | Gate::Draining(now), Some(to)) if Arc::ptr_eq(now, to)
+            );
+            if arrived {
+                // It has gone by: what the session would change of it can no longer be changed.
+                let _ = inner.session.from_client(&envelope, None, Instant::now());
+            } else if let Some((id, _)) = envelope.request() {
+                let trouble = match &inner.gate {
+                    Gate::Answer { trouble, .. } => trouble.clone(),
+                    _ => Session::renewed(&self.shared.server),
+                };
+                let fate = long.to.as_ref().map_or(Fate::NotSent, |_| Fate::Unknown);
+                inner.outbox.extend(answer::error(id, &trouble, fate));
+            }
+        }
+        self.shared.written();
+        self.shared.flush();
+    }
+
     /// Returns `false` if requests are no longer answered by us.
     fn answer(&mut self, lines: &[u8]) -> bool {
-        let envelopes = self.scan(lines);
         {
             let mut inner = self.shared.lock();
             let Gate::Answer { trouble, stub } = inner.gate.clone() else {
                 return false;
             };
-            for (start, end, envelope, whole) in envelopes {
-                let line = lines.get(start..end).filter(|_| whole);
-                let Some(envelope) = envelope else { continue };
-                let answer = inner
-                    .session
-                    .answer_suspended(&envelope, line, &trouble, stub);
+            for (start, end, envelope) in scan(lines) {
+                let answer = inner.session.answer_suspended(
+                    &envelope,
+                    lines.get(start..end),
+                    &trouble,
+                    stub,
+                );
                 inner.outbox.extend(answer.unwrap_or_default());
             }
         }
         self.shared.flush();
         true
     }
+}
 
-    /// The lines in these bytes: start, end, envelope (at a line's end), whether it is all there.
-    fn scan(&mut self, bytes: &[u8]) -> Vec<(usize, usize, Option<Envelope>, bool)> {
-        let mut lines = Vec::new();
-        let mut start = 0;
-        while start < bytes.len() {
-            let rest = bytes.get(start..).unwrap_or_default();
-            let newline = memchr::memchr(b'\n', rest);
-            let end = newline.map_or(bytes.len(), |at| start + at + 1);
-            let piece = bytes.get(start..end).unwrap_or_default();
-            let whole = self.long.is_none();
-            let mut scanner = self.long.take().unwrap_or_default();
-            scanner.feed(piece);
-            if newline.is_some() || self.ended {
-                lines.push((start, end, Some(scanner.finish()), whole));
-            } else {
-                self.long = Some(scanner);
-                lines.push((start, end, None, false));
-            }
-            start = end;
-        }
-        lines
+/// The lines in these bytes: start, end, envelope.
+fn scan(bytes: &[u8]) -> Vec<(usize, usize, Envelope)> {
+    let mut lines = Vec::new();
+    let mut start = 0;
+    while start < bytes.len() {
+        let rest = bytes.get(start..).unwrap_or_default();
+        let end = memchr::memchr(b'\n', rest).map_or(bytes.len(), |at| start + at + 1);
+        let line = bytes.get(start..end).unwrap_or_default();
+        lines.push((start, end, Scanner::scan(line)));
+        start = end;
     }
+    lines
+}
+
+/// Takes note of lines; returns what to send in their place, if that is something else.
+fn note(
+    session: &mut Session,
+    lines: &[u8],
+    envelopes: Vec<(usize, usize, Envelope)>,
+) -> Option<Vec<u8>> {
+    let now = Instant::now();
+    let mut replaced: Option<Vec<u8>> = None;
+    for (start, end, envelope) in envelopes {
+        let line = lines.get(start..end).unwrap_or_default();
+        match (
+            session.from_client(&envelope, Some(line), now),
+            &mut replaced,
+        ) {
+            (FromClient::Forward, None) => {}
+            (FromClient::Forward, Some(bytes)) => bytes.extend(line),
+            (other, replaced) => {
+                let bytes =
+                    replaced.get_or_insert_with(|| lines.get(..start).unwrap_or_default().to_vec());
+                if let FromClient::Replace(new) = other {
+                    bytes.extend(new);
+                }
+            }
+        }
+    }
+    replaced
 }

@@ -7,10 +7,12 @@
 //! should know goes through [`Pipeline`]. Servers are started by the main thread only.
 
 pub mod control;
+mod diagnostics;
 mod generation;
 mod input;
 mod keeper;
 mod output;
+mod plan;
 pub mod running;
 mod shared;
 mod shutdown;
@@ -172,7 +174,7 @@ fn run(options: Options) -> io::Result<u8> {
     let (woken, wake) = fds::pipe()?;
     signal::nonblocking(&woken)?;
     signal::nonblocking(&wake)?;
-    let shared = Arc::new(Shared::new(File::from(wake))?);
+    let shared = Arc::new(Shared::new(options.server.clone(), File::from(wake))?);
     let stdin = fds::standard(Standard::Input)?;
     let on_terminal = io::stdin().is_terminal();
     let for_input = Arc::clone(&shared);
@@ -205,22 +207,22 @@ struct Supervisor {
 impl Supervisor {
     /// The loop: wait, see, act, until there is an exit code.
     fn watch(&mut self) -> u8 {
-        let mut next_look = self
-            .watch
-            .interval()
-            .map(|interval| Instant::now() + interval);
+        let mut looked = Instant::now();
         loop {
             while let Some(event) = self.shared.take_event() {
                 self.keeper.on_event(event);
             }
             self.keeper.listen_to_guards();
             let now = Instant::now();
+            // Whether the kernel tells may change, so that is asked each time.
+            let next_look = self.watch.interval().map(|interval| looked + interval);
             if next_look.is_some_and(|at| at <= now) {
-                next_look = self.watch.interval().map(|interval| now + interval);
+                looked = now;
                 if self.watch.changed() {
                     self.keeper.on_event(Event::Changed);
                 }
             }
+            let next_look = self.watch.interval().map(|interval| looked + interval);
             let due = self.keeper.on_time(now);
             if let Some(code) = self.keeper.finished() {
                 return code;

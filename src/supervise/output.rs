@@ -5,122 +5,26 @@
 //! longer than [`LINE_BYTES_MAX`] passes in pieces, so memory stays bounded. Lines of a server that
 //! has not taken over yet are kept; lines of one that was replaced are dropped.
 
-use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io::{self, Read as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
 use super::Pipeline;
+use super::diagnostics::{Diagnostics, Tail};
 use super::input::LINE_BYTES_MAX;
+use super::plan::{Line, Plan, judge};
 use super::shared::{Event, Inner, Output, Shared};
 use super::utf8::Repair;
-use crate::mask::{MessageMask, TextMask};
+use crate::mask::MessageMask;
 use crate::policy::{Limits, StdoutRule, Stream};
-use crate::session::envelope::{Envelope, Scanner, Shape};
-use crate::session::{Answered, FromServer, Ours};
-use crate::sys::fds::{self, Standard};
+use crate::session::envelope::Scanner;
+use crate::session::{FromServer, Standing};
 
 const CHUNK_BYTES: usize = 64 << 10;
-/// What is kept of the last lines of stderr, for the message about a crash.
-const TAIL_LINES: usize = 5;
-const TAIL_LINE_CHARS: usize = 300;
-
-/// The last lines of a server's stderr, masked.
-#[derive(Debug, Default)]
-pub(super) struct Tail(Mutex<VecDeque<String>>);
-
-impl Tail {
-    fn note(&self, text: &[u8]) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for line in String::from_utf8_lossy(text)
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-        {
-            if lines.len() == TAIL_LINES {
-                lines.pop_front();
-            }
-            lines.push_back(line.chars().take(TAIL_LINE_CHARS).collect());
-        }
-    }
-
-    pub(super) fn lines(&self) -> Vec<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .cloned()
-            .collect()
-    }
-}
-
-/// Our stderr, with a server's text masked on its way.
-#[derive(Debug)]
-pub(super) struct Diagnostics {
-    mask: Option<TextMask>,
-    version: u64,
-    shared: Arc<Shared>,
-    tail: Arc<Tail>,
-    out: Vec<u8>,
-}
-
-impl Diagnostics {
-    pub(super) fn new(shared: &Arc<Shared>, limits: &Limits, tail: &Arc<Tail>) -> Self {
-        let (masker, version) = {
-            let inner = shared.lock();
-            (Arc::clone(&inner.masker), inner.masker_version)
-        };
-        let mask = limits
-            .mask
-            .contains(&Stream::Stderr)
-            .then(|| TextMask::new(masker));
-        Self {
-            mask,
-            version,
-            shared: Arc::clone(shared),
-            tail: Arc::clone(tail),
-            out: Vec::new(),
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8], end: bool) {
-        self.out.clear();
-        match &mut self.mask {
-            None => self.out.extend(bytes),
-            Some(mask) => {
-                let inner = self.shared.lock();
-                if inner.masker_version != self.version {
-                    self.version = inner.masker_version;
-                    mask.set_masker(Arc::clone(&inner.masker));
-                }
-                drop(inner);
-                mask.write(bytes, &mut self.out);
-                if end {
-                    mask.flush(&mut self.out);
-                }
-            }
-        }
-        self.tail.note(&self.out);
-        // A client that closed our stderr does not want to know.
-        if let Ok(mut stderr) = fds::standard(Standard::Error) {
-            drop(stderr.write_all(&self.out));
-        }
-    }
-}
-
-/// The thread of a server's stderr.
-pub(super) fn relay_stderr(mut from: File, generation: u32, mut to: Diagnostics) {
-    let mut chunk = vec![0; CHUNK_BYTES / 4];
-    loop {
-        match from.read(&mut chunk) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Ok(0) | Err(_) => break,
-            Ok(count) => to.write(chunk.get(..count).unwrap_or_default(), false),
-        }
-    }
-    to.write(b"", true);
-    to.shared.tell(Event::StreamEnded { generation });
-}
+/// Lines of a server that has not taken over yet are kept up to this (bytes).
+const HELD_BYTES_MAX: usize = 4 << 20;
 
 /// The thread of a server's stdout.
 pub(super) struct ServerOutput {
@@ -136,12 +40,19 @@ pub(super) struct ServerOutput {
     partial: Vec<u8>,
     out: Vec<u8>,
     first: bool,
+    /// Whether something was read that the client has not got yet.
+    busy: Arc<AtomicBool>,
 }
 
 /// How a line that is too long to be kept goes on.
 enum Long {
-    ToClient { scanner: Scanner, repair: Repair },
+    ToClient {
+        scanner: Scanner,
+        repair: Repair,
+    },
     Diverted,
+    /// Of a server that has not got the session.
+    Dropped,
 }
 
 impl ServerOutput {
@@ -170,7 +81,13 @@ impl ServerOutput {
             partial: Vec::new(),
             out: Vec::new(),
             first: true,
+            busy: Arc::default(),
         }
+    }
+
+    /// Tells whether something was read that the client has not got yet.
+    pub(super) fn busy(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.busy)
     }
 
     /// Reads until the server closes its stdout.
@@ -179,11 +96,13 @@ impl ServerOutput {
         let shared = Arc::clone(&self.shared);
         let mut long: Option<(Long, Option<MutexGuard<'_, Output>>)> = None;
         loop {
+            self.busy.store(false, Ordering::Relaxed);
             let count = match from.read(&mut chunk) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Ok(0) | Err(_) => break,
                 Ok(count) => count,
             };
+            self.busy.store(true, Ordering::Relaxed);
             let mut bytes = chunk.get(..count).unwrap_or_default();
             if std::mem::take(&mut self.first) && self.rule == StdoutRule::Mcp {
                 bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -203,6 +122,17 @@ impl ServerOutput {
             if self.partial.len() > LINE_BYTES_MAX {
                 long = Some(self.begin_long(&shared));
             }
+        }
+        if let Some((line @ Long::ToClient { .. }, Some(mut output))) = long.take() {
+            // The client has got half a line. What comes next must not become a part of it.
+            self.out.clear();
+            if let Some(mask) = &mut self.mask {
+                mask.flush(&mut self.out);
+            }
+            self.out.push(b'\n');
+            drop(output.write(&self.out));
+            drop(output);
+            self.long_end(line);
         }
         if self.rule == StdoutRule::Raw {
             self.end_raw();
@@ -252,7 +182,7 @@ impl ServerOutput {
         let mut plan = Plan::default();
         let ours = {
             let mut inner = shared.lock();
-            let standing = self.generation.cmp(&inner.session.generation());
+            let standing = inner.session.standing(self.generation);
             let now = Instant::now();
             for (start, end, envelope) in verdicts {
                 let line = bytes.get(start..end).unwrap_or_default();
@@ -271,26 +201,24 @@ impl ServerOutput {
                     }
                 }
             }
-            if inner.draining && inner.session.is_drained() {
-                inner.draining = false;
-                plan.events.push(Event::Drained);
+            if inner.note_drained() {
+                shared.wake();
             }
             self.refresh_mask(&inner);
             let clean = plan.replaced.as_deref().unwrap_or(bytes);
             match standing {
-                // A server that has not taken over yet.
-                std::cmp::Ordering::Greater => {
+                Standing::Candidate => {
                     self.out.clear();
                     mask_into(self.mask.as_mut(), clean, &mut self.out);
-                    inner
-                        .held
-                        .entry(self.generation)
-                        .or_default()
-                        .extend(self.out.iter());
+                    let held = inner.held.entry(self.generation).or_default();
+                    // One that floods before it is asked anything is not worth the memory.
+                    if held.len() + self.out.len() <= HELD_BYTES_MAX {
+                        held.extend(self.out.iter());
+                    }
                     false
                 }
-                std::cmp::Ordering::Less => false,
-                std::cmp::Ordering::Equal => true,
+                Standing::Gone => false,
+                Standing::Current => true,
             }
         };
         if ours {
@@ -365,6 +293,9 @@ impl ServerOutput {
             return (Long::Diverted, None);
         }
         let mut output = shared.output();
+        if shared.lock().session.standing(self.generation) != Standing::Current {
+            return (Long::Dropped, None);
+        }
         shared.flush_into(&mut output);
         let mut line = Long::ToClient {
             scanner: Scanner::default(),
@@ -376,26 +307,15 @@ impl ServerOutput {
 
     fn long_piece(&mut self, line: &mut Long, piece: &[u8], output: Option<&mut Output>) {
         match line {
+            Long::Dropped => {}
             Long::Diverted => self.diverted.write(piece, false),
             Long::ToClient { scanner, repair } => {
                 scanner.feed(piece);
                 let piece = repair.repair(piece);
                 self.out.clear();
                 mask_into(self.mask.as_mut(), &piece, &mut self.out);
-                let standing = {
-                    let mut inner = self.shared.lock();
-                    let standing = self.generation.cmp(&inner.session.generation());
-                    if standing.is_gt() {
-                        inner
-                            .held
-                            .entry(self.generation)
-                            .or_default()
-                            .extend(self.out.iter());
-                    }
-                    standing
-                };
-                let failed = output.is_some_and(|output| output.write(&self.out).is_err());
-                if standing.is_eq() && failed {
+                // A line that was begun is ended, also when its server has lost the session.
+                if output.is_some_and(|output| output.write(&self.out).is_err()) {
                     self.shared.tell(Event::OutputBroken);
                 }
             }
@@ -412,7 +332,7 @@ impl ServerOutput {
         };
         let envelope = scanner.finish();
         let mut plan = Plan::default();
-        {
+        let drained = {
             let mut inner = self.shared.lock();
             let now = Instant::now();
             let verdict = inner
@@ -421,10 +341,10 @@ impl ServerOutput {
             if let FromServer::Answers(answered) = verdict {
                 plan.answered.push(answered);
             }
-            if inner.draining && inner.session.is_drained() {
-                inner.draining = false;
-                plan.events.push(Event::Drained);
-            }
+            inner.note_drained()
+        };
+        if drained {
+            self.shared.wake();
         }
         self.after(plan);
     }
@@ -434,91 +354,5 @@ fn mask_into(mask: Option<&mut MessageMask>, bytes: &[u8], out: &mut Vec<u8>) {
     match mask {
         None => out.extend(bytes),
         Some(mask) => mask.write(bytes, out),
-    }
-}
-
-/// What is to be done with some lines.
-#[derive(Default)]
-struct Plan {
-    /// The lines for the client, if they are not just the ones that came.
-    replaced: Option<Vec<u8>>,
-    diverted: Vec<u8>,
-    events: Vec<Event>,
-    answered: Vec<Answered>,
-}
-
-impl Plan {
-    /// The line that starts here does not pass: from now on the others are collected.
-    fn leave_out(&mut self, bytes: &[u8], start: usize) {
-        self.collected(bytes, start);
-    }
-
-    fn collected(&mut self, bytes: &[u8], start: usize) -> &mut Vec<u8> {
-        self.replaced
-            .get_or_insert_with(|| bytes.get(..start).unwrap_or_default().to_vec())
-    }
-
-    fn note(
-        &mut self,
-        verdict: FromServer,
-        bytes: &[u8],
-        (start, end): (usize, usize),
-        generation: u32,
-        inner: &mut Inner,
-    ) {
-        let line = bytes.get(start..end).unwrap_or_default();
-        match verdict {
-            FromServer::Forward => self.pass(line),
-            FromServer::Answers(answered) => {
-                self.pass(line);
-                self.answered.push(answered);
-            }
-            FromServer::Replace(new) => self.collected(bytes, start).extend(new),
-            FromServer::Drop => self.leave_out(bytes, start),
-            FromServer::Ours(Ours::Handshake) => {
-                self.leave_out(bytes, start);
-                let judgement = inner.session.judge_handshake(line);
-                self.events.push(Event::HandshakeDone {
-                    generation,
-                    judgement,
-                });
-            }
-            FromServer::Ours(Ours::Replay) => {
-                self.leave_out(bytes, start);
-                if inner.session.is_replayed(generation) {
-                    self.events.push(Event::Replayed { generation });
-                }
-            }
-        }
-    }
-
-    fn pass(&mut self, line: &[u8]) {
-        if let Some(lines) = &mut self.replaced {
-            lines.extend(line);
-        }
-    }
-}
-
-enum Line {
-    Message(Envelope),
-    Divert,
-    Blank,
-}
-
-/// Whether a line can be an MCP message. A line that begins like a message is believed by its
-/// structure; one that may be a log line (`[INFO] …`, `{x}`) has to be JSON in full.
-fn judge(line: &[u8]) -> Line {
-    let envelope = Scanner::scan(line);
-    let sure = matches!(line, [b'{', b'"', ..]);
-    match envelope.shape {
-        Shape::Blank => Line::Blank,
-        Shape::Other => Line::Divert,
-        _ if std::str::from_utf8(line).is_err() => Line::Divert,
-        Shape::Object | Shape::Array
-            if !sure && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err() =>
-        {
-            Line::Divert
-        }
-        Shape::Object | Shape::Array => Line::Message(envelope),
     }
 }

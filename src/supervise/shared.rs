@@ -9,10 +9,10 @@ use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use crate::error::Result;
 use crate::mask::Masker;
+use crate::secret::ServerName;
 use crate::session::Session;
 use crate::session::answer::Trouble;
 use crate::supervise::Prepared;
@@ -25,6 +25,9 @@ pub(super) enum Gate {
     Open(Arc<File>),
     /// Nowhere for the moment: a server is being started, or one takes over from another.
     Held,
+    /// Answers and cancellations to this server, for which the last requests are waited for; the
+    /// rest nowhere for the moment.
+    Draining(Arc<File>),
     /// Requests are answered with this; the rest is dropped.
     Answer { trouble: Trouble, stub: bool },
     /// Nothing is taken any more.
@@ -43,7 +46,10 @@ pub(super) enum Event {
     /// The client closed our stdout.
     OutputBroken,
     /// The steps before a launch are done.
-    Prepared(Result<Box<Prepared>>),
+    Prepared {
+        attempt: u32,
+        result: Result<Box<Prepared>>,
+    },
     /// A new server answered the handshake; an error says why it cannot take over.
     HandshakeDone {
         generation: u32,
@@ -61,6 +67,10 @@ pub(super) enum Event {
     Asked(super::control::Request),
     /// The last request in flight was answered.
     Drained,
+    /// A new server has got what it had to get before anything else.
+    Resent { generation: u32 },
+    /// The last lines of a session were written.
+    Flushed,
 }
 
 #[derive(Debug)]
@@ -81,6 +91,19 @@ pub(super) struct Inner {
     events: VecDeque<Event>,
 }
 
+impl Inner {
+    /// Tells, once, that what was waited for before a new server takes over has come: every request
+    /// is answered, and no line is on its way.
+    pub(super) fn note_drained(&mut self) -> bool {
+        let drained = self.draining && !self.writing && self.session.is_drained();
+        if drained {
+            self.draining = false;
+            self.events.push_back(Event::Drained);
+        }
+        drained
+    }
+}
+
 /// The client's stdout.
 #[derive(Debug)]
 pub(super) struct Output(File);
@@ -94,6 +117,7 @@ impl Output {
 #[derive(Debug)]
 pub(super) struct Shared {
     inner: Mutex<Inner>,
+    pub server: ServerName,
     /// Told when the gate moves.
     pub gate_moved: Condvar,
     output: Mutex<Output>,
@@ -102,8 +126,9 @@ pub(super) struct Shared {
 
 impl Shared {
     /// `wake` is the writing end of a pipe that the main thread polls.
-    pub(super) fn new(wake: File) -> io::Result<Self> {
+    pub(super) fn new(server: ServerName, wake: File) -> io::Result<Self> {
         Ok(Self {
+            server,
             inner: Mutex::new(Inner {
                 session: Session::default(),
                 gate: Gate::Held,
@@ -170,13 +195,15 @@ impl Shared {
         }
     }
 
-    /// Waits until the client's relay is between two lines, so that no line is torn by a change of
-    /// the gate. Returns whether it got there in time.
-    pub(super) fn wait_for_line_end(&self, limit: Duration) -> bool {
-        let inner = self.lock();
-        let waited = self
-            .gate_moved
-            .wait_timeout_while(inner, limit, |inner| inner.writing);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    /// The client's relay has written what it took.
+    pub(super) fn written(&self) {
+        let drained = {
+            let mut inner = self.lock();
+            inner.writing = false;
+            inner.note_drained()
+        };
+        if drained {
+            self.wake();
+        }
     }
 }

@@ -14,6 +14,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Watch {
     #[cfg(target_os = "linux")]
     inotify: Option<nix::sys::inotify::Inotify>,
+    /// The directories that the kernel watches: device and inode, because one may be replaced.
+    #[cfg(target_os = "linux")]
+    dirs: Vec<Option<(u64, u64)>>,
     files: Vec<PathBuf>,
     seen: Vec<Option<Trace>>,
 }
@@ -25,12 +28,33 @@ impl Watch {
     pub(super) fn new(files: Vec<PathBuf>) -> Self {
         let mut watch = Self {
             #[cfg(target_os = "linux")]
-            inotify: inotify(&files),
+            inotify: None,
+            #[cfg(target_os = "linux")]
+            dirs: Vec::new(),
             seen: Vec::new(),
             files,
         };
+        watch.begin();
         watch.seen = watch.look();
         watch
+    }
+
+    /// Asks the kernel to tell, unless it does. A directory that was moved away or made anew has to
+    /// be asked for again.
+    fn begin(&mut self) {
+        #[cfg(target_os = "linux")]
+        {
+            use std::os::unix::fs::MetadataExt as _;
+            let identity = |file: &PathBuf| {
+                let meta = std::fs::metadata(file.parent()?).ok()?;
+                Some((meta.dev(), meta.ino()))
+            };
+            let dirs: Vec<_> = self.files.iter().map(identity).collect();
+            if self.inotify.is_none() || self.dirs != dirs {
+                self.inotify = inotify(&self.files);
+                self.dirs = dirs;
+            }
+        }
     }
 
     /// What to poll, if the kernel tells.
@@ -56,6 +80,7 @@ impl Watch {
             // What happened does not matter, only that something did.
             drop(inotify.read_events());
         }
+        self.begin();
         let now = self.look();
         let changed = now != self.seen;
         self.seen = now;

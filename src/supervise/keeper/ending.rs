@@ -1,19 +1,20 @@
 //! Servers that end: by themselves, because the client left, because the grant is gone.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 use serde_json::json;
 
 use super::{
-    ABORT_AFTER, CRASH_WINDOW, CRASHES_MAX, Candidate, FIRST_WORD_LIMIT, Keeper, OUTPUT_PATIENCE,
-    SETTLE,
+    ABORT_AFTER, CRASH_WINDOW, CRASHES_MAX, Candidate, FIRST_WORD_LIMIT, Keeper, QUIET,
+    QUIET_LIMIT, SETTLE,
 };
 use crate::error::{Code, Error};
 use crate::policy::{Renew, Restart};
 use crate::session::answer::Trouble;
 use crate::supervise::generation::Generation;
-use crate::supervise::shared::Gate;
+use crate::supervise::shared::{Event, Gate};
 use crate::supervise::shutdown::Reason;
 use crate::supervise::{Fact, Status, control};
 use crate::sys::tree;
@@ -76,6 +77,10 @@ impl Keeper {
         let now = Instant::now();
         self.restart_at = None;
         self.drop_candidate(Reason::Revoked);
+        self.renew_again = false;
+        let requests: Vec<_> = self.later_requests.drain(..).collect();
+        self.renew_requests.extend(requests);
+        self.answer_renewals(&refused(&error));
         if let Some(mut server) = self.current.take() {
             server.end(Reason::Revoked, now);
             self.leaving.push(*server);
@@ -94,32 +99,51 @@ impl Keeper {
         }
         match self.pipeline.standing() {
             Err(error) if ends_what_runs(error.code) => {
-                let settling = error.code == Code::PolicyNotFound
-                    && self.trouble.is_none()
-                    && self.check_at.is_none();
-                if settling {
-                    self.check_at = Some(now + SETTLE);
-                } else if self.trouble.as_ref().map(|trouble| trouble.code) != Some(error.code) {
+                let runs = self.current.is_some() || self.candidate.is_some();
+                if error.code == Code::PolicyNotFound && runs {
+                    let since = *self.missing_since.get_or_insert(now);
+                    if now < since + SETTLE {
+                        self.check_at = Some(since + SETTLE);
+                        return;
+                    }
+                }
+                if runs || self.trouble.as_ref().map(|trouble| trouble.code) != Some(error.code) {
                     self.revoke(error);
                 }
             }
             // Not fit for a new start; what runs keeps what it was granted.
-            Err(_) => {}
-            Ok(()) if self.trouble.is_some() && self.restart_at.is_none() => {
-                self.shared.set_gate(Gate::Held);
-                self.start("grant");
-            }
+            Err(_) => self.missing_since = None,
             Ok(()) => {
-                let outdated = self.current.as_ref().is_some_and(|server| {
-                    server.rules.renew != Renew::Manual
-                        && self.pipeline.is_outdated(&server.injected)
-                });
-                if outdated {
-                    self.start("rotate");
-                }
+                self.missing_since = None;
+                self.check_values(now);
             }
         }
         self.answer_checks(now);
+    }
+
+    /// The server may run: does it, and with the current values?
+    fn check_values(&mut self, now: Instant) {
+        if self.candidate.is_some() {
+            self.renew_again = true;
+        } else if self.current.is_none() {
+            if self.trouble.is_some() && self.restart_at.is_none() {
+                self.shared.set_gate(Gate::Held);
+                self.start("grant");
+            }
+        } else if self.current.as_ref().is_some_and(|server| {
+            server.rules.renew != Renew::Manual && self.pipeline.is_outdated(&server.injected)
+        }) {
+            match self.settled_at() {
+                Some(at) if at > now => self.check_at = Some(at),
+                _ => self.start("rotate"),
+            }
+        }
+    }
+
+    /// When the next renewal may begin. The first one after a while begins at once.
+    fn settled_at(&self) -> Option<Instant> {
+        let (changed, renewed) = (self.changed_at?, self.renewed_at?);
+        (changed < renewed + QUIET_LIMIT).then(|| (changed + QUIET).min(renewed + QUIET_LIMIT))
     }
 
     /// Answers who asked for a check, once nothing unwanted is alive.
@@ -161,28 +185,23 @@ impl Keeper {
 
     /// Servers that were ended and are gone: written down and forgotten.
     pub(in crate::supervise) fn bury(&mut self, now: Instant) {
+        let (patience, hurry) = self.patience();
         let (over, leaving): (Vec<_>, Vec<_>) = self
             .leaving
             .drain(..)
-            .partition(|server| server.is_over(now, OUTPUT_PATIENCE));
+            .partition(|server| server.is_over(now, patience, hurry));
         self.leaving = leaving;
         if over.is_empty() {
             return;
         }
-        for mut server in over {
-            server.reap_guard();
+        for server in over {
+            self.shared.lock().held.remove(&server.number);
             self.record_exit(&server);
             self.last_status = server.status.or(self.last_status);
+            server.reap_guard();
         }
         self.remask(&[]);
         self.answer_checks(now);
-        if matches!(self.candidate, Some(Candidate::Waiting { .. }))
-            && self.current.is_none()
-            && let Some(Candidate::Waiting { prepared, .. }) = self.candidate.take()
-        {
-            self.candidate = Some(Candidate::Preparing);
-            self.launch(*prepared);
-        }
     }
 
     pub(in crate::supervise) fn record_exit(&self, server: &Generation) {
@@ -201,20 +220,20 @@ impl Keeper {
 
     /// The current server ended by itself.
     pub(in crate::supervise) fn current_ended(&mut self, now: Instant) {
-        if !self
+        let (patience, hurry) = self.patience();
+        let Some(server) = self
             .current
-            .as_ref()
-            .is_some_and(|server| server.is_over(now, OUTPUT_PATIENCE))
-        {
-            return;
-        }
-        let Some(mut server) = self.current.take() else {
+            .take_if(|server| server.is_over(now, patience, hurry))
+        else {
             return;
         };
-        server.reap_guard();
         self.record_exit(&server);
         let status = server.status.unwrap_or(Status::Exited(0));
         self.last_status = Some(status);
+        let (number, restart) = (server.number, server.rules.restart);
+        let established = self.shared.lock().session.is_established();
+        let error = crashed(&self.options.server, &server, status, established);
+        server.reap_guard();
         if self.ending.is_some() {
             return;
         }
@@ -222,24 +241,44 @@ impl Keeper {
             && ends_what_runs(error.code)
         {
             // It was killed from outside, because we were stopped when the policy was revoked.
+            return self.revoke(error);
+        }
+        if self.candidate.is_some() {
+            // The next one is on its way.
+            tracing::info!(number, "the server ended while it was renewed");
             return self.suspend(error);
         }
-        let established = self.shared.lock().session.is_established();
-        let error = crashed(&self.options.server, &server, status, established);
         let trouble = Trouble::new(&self.options.server, &error);
         let lines = self.shared.lock().session.fail_pending(&trouble);
-        let is_final = status == Status::Exited(0) || server.rules.restart == Restart::Never;
+        let is_final = status == Status::Exited(0) || restart == Restart::Never;
         // A client whose first request is still on its way shall hear why there is no server.
         let is_awaited = !established && lines.is_empty();
         self.shared.lock().outbox.extend(lines);
         if (is_final && !is_awaited) || self.on_terminal {
-            self.shared.flush();
-            self.code = Some(status.code());
-            return;
+            return self.end_with(trouble, status.code());
         }
         if is_final || !self.spoke {
             self.exit_at = Some(now + FIRST_WORD_LIMIT);
         }
+        self.crashed_by_itself(error, now, established);
+    }
+
+    /// The session ends with its server; the client is told, in the time that it takes to read.
+    fn end_with(&mut self, trouble: Trouble, code: u8) {
+        // What comes in until then is answered, too.
+        self.shared.set_gate(Gate::Answer {
+            trouble,
+            stub: false,
+        });
+        self.code_after_flush = Some(code);
+        let shared = Arc::clone(&self.shared);
+        std::thread::spawn(move || {
+            shared.flush();
+            shared.tell(Event::Flushed);
+        });
+    }
+
+    fn crashed_by_itself(&mut self, mut error: Error, now: Instant, established: bool) {
         self.crashes.push_back(now);
         while self
             .crashes
@@ -249,9 +288,15 @@ impl Keeper {
             self.crashes.pop_front();
         }
         let often = self.crashes.len();
+        if often >= CRASHES_MAX {
+            error = error.cause(format!(
+                "it ended {often} times within a minute, so it is not started again by itself"
+            ));
+            error = error.hint(format!("`mcpwrap renew {}`", self.options.server));
+        }
         self.suspend(error);
         // A server that never came up will not do so by itself; one that crashes on is left alone.
-        if established && often <= CRASHES_MAX {
+        if established && often < CRASHES_MAX {
             let pause =
                 Duration::from_millis(100) * 2_u32.pow(u32::try_from(often).unwrap_or(8) - 1);
             self.restart_at = Some(now + pause);
@@ -284,6 +329,11 @@ impl Keeper {
         }
         Some(code)
     }
+}
+
+/// What is answered to who asked for a renewal that did not happen.
+pub(super) fn refused(error: &Error) -> serde_json::Value {
+    json!({"v": control::VERSION, "ok": false, "code": error.code.name(), "error": error.line()})
 }
 
 /// Which answers about a policy end a server that runs. Others only forbid a new start.

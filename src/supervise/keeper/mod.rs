@@ -7,6 +7,8 @@
 
 mod ending;
 mod renewal;
+mod status;
+mod takeover;
 
 use std::collections::VecDeque;
 use std::os::unix::net::UnixStream;
@@ -15,7 +17,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use serde_json::{Value, json};
 
 use super::control::{self, Request, Socket, Verb};
 use super::generation::Generation;
@@ -24,7 +25,7 @@ use super::shutdown::Reason;
 use super::{Fact, Options, Pipeline, Prepared, Status};
 use crate::error::Error;
 use crate::mask::Masker;
-use crate::sys::{signal, tree};
+use crate::sys::signal;
 
 /// The client gets an answer before its own patience ends (15 s is the shortest that was seen).
 const PREPARE_LIMIT: Duration = Duration::from_millis(7_500);
@@ -38,11 +39,19 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 const FIRST_WORD_LIMIT: Duration = Duration::from_millis(500);
 /// How long the output of an ended server is waited for, if something else holds its pipe.
 const OUTPUT_PATIENCE: Duration = Duration::from_millis(500);
-/// More crashes than this within a minute suspend the session.
+/// So many crashes within a minute suspend the session.
 const CRASHES_MAX: usize = 5;
 const CRASH_WINDOW: Duration = Duration::from_mins(1);
 /// A policy file that is gone may be in the middle of being replaced by an editor.
 const SETTLE: Duration = Duration::from_millis(150);
+/// After a renewal the next one waits until nothing has changed for so long …
+const QUIET: Duration = Duration::from_millis(500);
+/// … but no longer than this after the last one: a storm of rotations causes two renewals.
+const QUIET_LIMIT: Duration = Duration::from_secs(5);
+/// How long a session may take to end once we were signalled.
+const HURRY: Duration = Duration::from_millis(100);
+/// How often a client that does not read is looked after, when only its last lines are left.
+const SLOW_CLIENT_LOOK: Duration = Duration::from_millis(50);
 
 /// A server that is to take over.
 #[derive(Debug)]
@@ -81,8 +90,17 @@ pub(super) struct Keeper {
     /// Why the candidate is wanted, and since when.
     cause: (&'static str, Instant),
     leaving: Vec<Generation>,
-    /// A renewal was asked for while one was running.
+    /// Counts the preparations: the result of one that was given up is not wanted.
+    attempt: u32,
+    /// Something changed while a renewal was running.
     renew_again: bool,
+    /// When a watched file changed last, and when the last renewal began.
+    changed_at: Option<Instant>,
+    renewed_at: Option<Instant>,
+    /// Since when there is no policy, as far as that is known.
+    missing_since: Option<Instant>,
+    /// The exit code, when the last lines are written.
+    code_after_flush: Option<u8>,
     renewals: u32,
     counter: u32,
     trouble: Option<Error>,
@@ -97,6 +115,8 @@ pub(super) struct Keeper {
     last_status: Option<Status>,
     code: Option<u8>,
     renew_requests: Vec<Request>,
+    /// Came while a renewal was running, which may have begun with the old value.
+    later_requests: Vec<Request>,
     check_requests: Vec<(Request, Instant)>,
     since: jiff::Timestamp,
     _socket: Option<Socket>,
@@ -123,7 +143,12 @@ impl Keeper {
             candidate: None,
             cause: ("start", Instant::now()),
             leaving: Vec::new(),
+            attempt: 0,
             renew_again: false,
+            changed_at: None,
+            renewed_at: None,
+            missing_since: None,
+            code_after_flush: None,
             renewals: 0,
             counter: 0,
             trouble: None,
@@ -138,6 +163,7 @@ impl Keeper {
             last_status: None,
             code: None,
             renew_requests: Vec::new(),
+            later_requests: Vec::new(),
             check_requests: Vec::new(),
             since: jiff::Timestamp::now(),
             _socket: socket,
@@ -190,9 +216,13 @@ impl Keeper {
                     self.abort_at = Some(Instant::now() + ABORT_AFTER);
                 }
                 self.exit_at = self.exit_at.map(|_| Instant::now());
+                self.forget_renewal();
             }
             Event::ClientGone | Event::OutputBroken => self.client_left(),
-            Event::Prepared(result) => self.on_prepared(result),
+            Event::Prepared { attempt, result } if attempt == self.attempt => {
+                self.on_prepared(result);
+            }
+            Event::Prepared { .. } => {}
             Event::HandshakeDone {
                 generation,
                 judgement,
@@ -219,7 +249,12 @@ impl Keeper {
                 }
             }
             Event::Drained => self.take_over_if_ready(),
-            Event::Changed => self.check_at = Some(Instant::now()),
+            Event::Changed => {
+                self.changed_at = Some(Instant::now());
+                self.check_at = self.changed_at;
+            }
+            Event::Resent { generation } => self.open_to(generation),
+            Event::Flushed => self.code = self.code.or(self.code_after_flush),
             Event::Asked(request) => self.on_asked(request),
         }
     }
@@ -259,8 +294,12 @@ impl Keeper {
                 self.check();
             }
             Verb::Renew => {
-                self.renew_requests.push(request);
-                self.start("renew");
+                if self.candidate.is_some() {
+                    self.later_requests.push(request);
+                } else {
+                    self.renew_requests.push(request);
+                    self.start("renew");
+                }
             }
         }
     }
@@ -269,6 +308,7 @@ impl Keeper {
     pub(in crate::supervise) fn on_time(&mut self, now: Instant) -> Option<Instant> {
         self.bury(now);
         self.current_ended(now);
+        self.launch_waiting();
         self.candidate_due(now);
         let due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
         if due(&mut self.abort_at) && self.current.is_none() {
@@ -278,7 +318,7 @@ impl Keeper {
         if due(&mut self.exit_at) {
             self.code = Some(self.last_status.map_or(0, Status::code));
         }
-        if due(&mut self.restart_at) {
+        if due(&mut self.restart_at) && self.current.is_none() {
             self.shared.set_gate(Gate::Held);
             self.start("crash");
         }
@@ -293,16 +333,15 @@ impl Keeper {
         let patience = self
             .generations()
             .filter_map(|server| server.ended_at.filter(|_| server.gone))
-            .map(|at| at + OUTPUT_PATIENCE);
+            .map(|at| (at + self.patience().0).max(now + SLOW_CLIENT_LOOK));
         let candidate = match &self.candidate {
             Some(Candidate::Preparing) if self.current.is_none() && self.trouble.is_none() => {
                 Some(self.cause.1 + PREPARE_LIMIT)
             }
-            Some(
-                Candidate::Probation { deadline, .. }
-                | Candidate::Ready { deadline, .. }
-                | Candidate::Waiting { deadline, .. },
-            ) => Some(*deadline),
+            Some(Candidate::Probation { deadline, .. } | Candidate::Ready { deadline, .. }) => {
+                Some(*deadline)
+            }
+            Some(Candidate::Waiting { deadline, .. }) if self.current.is_some() => Some(*deadline),
             _ => None,
         };
         [
@@ -319,6 +358,14 @@ impl Keeper {
         .min()
     }
 
+    /// How long the output of an ended server is waited for, and whether not even for a slow client.
+    pub(in crate::supervise) fn patience(&self) -> (Duration, bool) {
+        match self.ending {
+            Some(Reason::Signal(_)) => (HURRY, true),
+            _ => (OUTPUT_PATIENCE, false),
+        }
+    }
+
     /// What is masked: the values of every server that is alive, and of one that is to be.
     pub(in crate::supervise) fn remask(&self, more: &[(String, crate::secret::Secret)]) {
         let values: Vec<_> = self
@@ -331,54 +378,5 @@ impl Keeper {
         let mut inner = self.shared.lock();
         inner.masker = masker;
         inner.masker_version += 1;
-    }
-
-    /// What `mcpwrap ps` shows; docs/control.md has the shape.
-    pub(in crate::supervise) fn status(&self) -> Value {
-        let inner = self.shared.lock();
-        let client = inner.session.client().clone();
-        let era = inner.session.era();
-        drop(inner);
-        let state = match (&self.current, &self.candidate, &self.trouble) {
-            _ if self.ending.is_some() => "ending",
-            (Some(_), Some(_), _) => "renewing",
-            (Some(_), None, _) => "running",
-            (None, Some(_), _) => "starting",
-            (None, None, _) => "suspended",
-        };
-        let server = self.current.as_ref();
-        let secrets: Vec<Value> = server
-            .map(|server| {
-                let injected = server.injected.iter();
-                injected
-                    .map(|one| {
-                        json!({
-                            "name": one.name.as_str(), "variable": one.variable,
-                            "fingerprint": one.fingerprint.to_string(),
-                        })
-                    })
-                    .collect()
-            })
-            .unwrap_or_default();
-        let tree: Vec<i32> = server
-            .map(|server| {
-                tree::descendants(server.guard_pid())
-                    .iter()
-                    .map(|pid| pid.as_raw())
-                    .collect()
-            })
-            .unwrap_or_default();
-        json!({
-            "v": control::VERSION, "ok": true,
-            "server": self.options.server.as_str(), "supervisor": std::process::id(),
-            "state": state,
-            "pid": server.map(|server| server.pid), "tree": tree,
-            "client": {"name": client.name, "version": client.version},
-            "era": era.map(|era| format!("{era:?}").to_lowercase()),
-            "since": self.since.to_string(),
-            "policy": server.map(|server| server.digest.clone()),
-            "secrets": secrets, "renewals": self.renewals,
-            "code": self.trouble.as_ref().map(|error| error.code.name()),
-        })
     }
 }

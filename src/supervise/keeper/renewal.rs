@@ -1,11 +1,11 @@
 //! A new server on its way behind the session: prepared, launched, tried, put in place.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::ending::crashed;
+use super::ending::{crashed, refused};
 use super::{Candidate, DRAIN_LIMIT, HANDSHAKE_LIMIT, Keeper, OUTPUT_PATIENCE, PREPARE_LIMIT};
 use crate::error::{Code, Error, Result};
 use crate::launch::{self, Command};
@@ -13,20 +13,31 @@ use crate::policy::Renew;
 use crate::supervise::generation::Generation;
 use crate::supervise::shared::{Event, Gate};
 use crate::supervise::shutdown::Reason;
-use crate::supervise::{Fact, Prepared, control};
+use crate::supervise::{Fact, Prepared};
 
 impl Keeper {
     /// Begins to prepare a server; the result comes as an event.
     pub(in crate::supervise) fn start(&mut self, cause: &'static str) {
-        if self.candidate.is_some() || self.ending.is_some() {
-            self.renew_again |= self.current.is_some();
+        if self.ending.is_some() {
+            return;
+        }
+        if self.candidate.is_some() {
+            self.renew_again = true;
             return;
         }
         self.candidate = Some(Candidate::Preparing);
         self.cause = (cause, Instant::now());
         self.restart_at = None;
+        if self.current.is_some() {
+            self.renewed_at = Some(Instant::now());
+        }
+        self.attempt += 1;
+        let attempt = self.attempt;
         let (pipeline, shared) = (Arc::clone(&self.pipeline), Arc::clone(&self.shared));
-        let prepare = move || shared.tell(Event::Prepared(pipeline.prepare().map(Box::new)));
+        let prepare = move || {
+            let result = pipeline.prepare().map(Box::new);
+            shared.tell(Event::Prepared { attempt, result });
+        };
         if let Err(error) = std::thread::Builder::new()
             .name("prepare".to_owned())
             .spawn(prepare)
@@ -91,6 +102,7 @@ impl Keeper {
             pid: server.pid,
         });
         self.remask(prepared.env.values());
+        self.shared.lock().session.nominate(number);
         match Generation::new(number, server, prepared, &self.shared, &self.pipeline) {
             Ok(generation) => self.on_launched(Box::new(generation)),
             Err(error) => {
@@ -111,7 +123,7 @@ impl Keeper {
         let now = Instant::now();
         let handshake = self.shared.lock().session.handshake(server.number);
         if let Some(line) = handshake {
-            server.write(&line);
+            server.write(line, &self.shared);
             self.candidate = Some(Candidate::Probation {
                 server,
                 deadline: now + HANDSHAKE_LIMIT,
@@ -153,7 +165,7 @@ impl Keeper {
             return self.candidate_failed(error);
         }
         let lines = self.shared.lock().session.after_handshake(generation);
-        server.write(&lines);
+        server.write(lines, &self.shared);
         if self.shared.lock().session.is_replayed(generation) {
             self.on_replayed(generation);
         }
@@ -170,92 +182,11 @@ impl Keeper {
         }
     }
 
-    /// Holds the client's lines and waits for the last answers.
-    pub(in crate::supervise) fn drain(&mut self) {
-        self.shared.set_gate(Gate::Held);
-        self.shared.wait_for_line_end(Duration::from_millis(100));
-        let drained = {
-            let mut inner = self.shared.lock();
-            inner.draining = !inner.session.is_drained();
-            !inner.draining
-        };
-        if drained {
-            self.take_over_if_ready();
-        }
-    }
-
-    pub(in crate::supervise) fn take_over_if_ready(&mut self) {
-        match &self.candidate {
-            Some(Candidate::Ready { .. }) => self.take_over(),
-            Some(Candidate::Waiting { .. }) => self.stop_first(),
-            _ => {}
-        }
-    }
-
-    /// Ends the current server; the candidate is launched when it is gone.
-    pub(in crate::supervise) fn stop_first(&mut self) {
-        if let Some(mut old) = self.current.take() {
-            old.end(Reason::Renewed, Instant::now());
-            self.leaving.push(*old);
-        }
-    }
-
-    /// Puts the candidate behind the session.
-    pub(in crate::supervise) fn take_over(&mut self) {
-        let Some(Candidate::Ready { mut server, .. }) = self.candidate.take() else {
-            return;
-        };
-        let now = Instant::now();
-        let to_server = {
-            let mut inner = self.shared.lock();
-            inner.draining = false;
-            let held = inner.held.remove(&server.number).unwrap_or_default();
-            let takeover = inner
-                .session
-                .take_over(server.number, &self.options.server, now);
-            inner.outbox.extend(takeover.to_client);
-            inner.outbox.extend(held);
-            takeover.to_server
-        };
-        server.write(&to_server);
-        if let Some(stdin) = &server.stdin {
-            self.shared.set_gate(Gate::Open(Arc::clone(stdin)));
-        }
-        self.flush();
-        let (cause, since) = self.cause;
-        if cause != "start" {
-            self.renewals += 1;
-            let generation = server.number;
-            self.pipeline.record(&Fact::Renewed {
-                generation,
-                took: since.elapsed(),
-                cause,
-            });
-        }
-        self.trouble = None;
-        if self.client_gone {
-            self.ending.get_or_insert(Reason::EndOfInput);
-            self.shared.set_gate(Gate::Closed);
-            server.end(Reason::EndOfInput, now);
-        }
-        if let Some(mut old) = self.current.replace(server) {
-            old.end(Reason::Renewed, now);
-            self.leaving.push(*old);
-        }
-        self.answer_renewals(&json!({"v": control::VERSION, "ok": true}));
-        if std::mem::take(&mut self.renew_again) {
-            self.check_at = Some(now);
-        }
-    }
-
     /// The candidate is given up; the current server, if there is one, stays.
     pub(in crate::supervise) fn candidate_failed(&mut self, error: Error) {
         self.drop_candidate(Reason::Renewed);
         let (cause, _) = self.cause;
-        let reply = json!({
-            "v": control::VERSION, "ok": false, "code": error.code.name(), "error": error.line(),
-        });
-        self.answer_renewals(&reply);
+        self.answer_renewals(&refused(&error));
         if let Some(stdin) = self
             .current
             .as_ref()
@@ -270,6 +201,7 @@ impl Keeper {
         } else {
             self.suspend(error);
         }
+        self.renew_again(Instant::now());
     }
 
     pub(in crate::supervise) fn drop_candidate(&mut self, reason: Reason) {
@@ -311,7 +243,7 @@ impl Keeper {
             Some(Candidate::Probation { server, deadline }) => {
                 if let Some(status) = server
                     .status
-                    .filter(|_| server.is_over(now, OUTPUT_PATIENCE))
+                    .filter(|_| server.is_over(now, OUTPUT_PATIENCE, false))
                 {
                     crashed(name, server, status, false)
                 } else if now > *deadline {

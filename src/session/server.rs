@@ -1,0 +1,122 @@
+//! What the lines of servers tell: which requests are answered, what the server asks the client.
+//!
+//! *Always* judged by who says it: the server that has the session, the one that stands for election,
+//! or one that has lost it, of which nothing counts any more.
+
+use std::time::Instant;
+
+use super::envelope::{Envelope, Id};
+use super::fields::{self, Fields};
+use super::{Answered, FromServer, Session, Standing, replace};
+
+impl Session {
+    /// Takes note of a line of a server.
+    pub fn from_server(
+        &mut self,
+        generation: u32,
+        envelope: &Envelope,
+        line: Option<&[u8]>,
+        now: Instant,
+    ) -> FromServer {
+        let standing = self.standing(generation);
+        if standing == Standing::Gone {
+            return FromServer::Drop;
+        }
+        if let Some(id) = envelope.answer() {
+            return self.server_answer(generation, id, line, now);
+        }
+        if let Some((id, _)) = envelope.request() {
+            return self.server_request(generation, id, envelope.id_at, line);
+        }
+        match envelope.notification() {
+            Some("notifications/subscriptions/acknowledged") if standing == Standing::Current => {
+                let id = line
+                    .map(Fields::read)
+                    .and_then(|fields| fields.subscription);
+                if id.is_some_and(|id| self.acknowledged_again.remove(&id)) {
+                    return FromServer::Drop;
+                }
+            }
+            Some("notifications/cancelled") => return self.server_cancelled(generation, line),
+            _ => {}
+        }
+        FromServer::Forward
+    }
+
+    fn server_answer(
+        &mut self,
+        generation: u32,
+        id: &Id,
+        line: Option<&[u8]>,
+        now: Instant,
+    ) -> FromServer {
+        if self.ours.get(id).is_some_and(|(of, _)| *of == generation)
+            && let Some((_, ours)) = self.ours.remove(id)
+        {
+            return FromServer::Ours(ours);
+        }
+        if self.standing(generation) == Standing::Candidate {
+            // It was asked nothing but by us.
+            return FromServer::Drop;
+        }
+        let Some(pending) = self.pending.remove(id) else {
+            return FromServer::Forward;
+        };
+        self.listens.remove(id);
+        let outcome = line.map(fields::Outcome::read).unwrap_or_default();
+        match pending.method.as_str() {
+            "initialize" => self.initialize_result = outcome.result,
+            // An error here sends a client of both eras back to `initialize`.
+            "server/discover" if outcome.error.is_some() => {
+                self.era = None;
+                self.meta = None;
+            }
+            _ => self.modern_answered |= outcome.error.is_none(),
+        }
+        FromServer::Answers(Answered {
+            id: id.clone(),
+            took: now.saturating_duration_since(pending.since),
+            method: pending.method,
+            tool: pending.tool,
+            error: outcome.error,
+            tool_error: outcome.tool_error,
+        })
+    }
+
+    fn server_request(
+        &mut self,
+        generation: u32,
+        id: &Id,
+        id_at: usize,
+        line: Option<&[u8]>,
+    ) -> FromServer {
+        // A line that is too long to be kept has gone by as it was.
+        let Some(line) = line.filter(|_| generation > 1) else {
+            self.asked.insert(id.clone(), (generation, id.clone()));
+            return FromServer::Forward;
+        };
+        self.counter += 1;
+        let shown = Id::text(&format!("mcpwrap-{generation}-{}", self.counter));
+        let replaced = replace(line, id_at, id, &shown);
+        self.asked.insert(shown, (generation, id.clone()));
+        FromServer::Replace(replaced)
+    }
+
+    /// The server no longer waits for the client: the client knows its request by our id.
+    fn server_cancelled(&mut self, generation: u32, line: Option<&[u8]>) -> FromServer {
+        let found = line.and_then(|line| Some((line, fields::request_id(line)?)));
+        let Some((line, (at, id))) = found else {
+            return FromServer::Forward;
+        };
+        let shown = self
+            .asked
+            .extract_if(|_, (of, written)| *of == generation && *written == id)
+            .map(|(shown, _)| shown)
+            .next();
+        match shown {
+            Some(shown) if shown != id => FromServer::Replace(replace(line, at, &id, &shown)),
+            None if generation > 1 => FromServer::Drop,
+            _ => FromServer::Forward,
+        }
+    }
+}

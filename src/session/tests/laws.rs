@@ -1,0 +1,234 @@
+//! The law of a session: every request of the client gets exactly one answer, whatever happens to
+//! the servers behind it, and no server is asked for an effect twice.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::{ProptestConfig, Strategy, any, prop_oneof, proptest};
+use serde_json::{Value, json};
+
+use super::{Talk, messages, trouble, welcome};
+use crate::session::{FromClient, FromServer};
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+enum Step {
+    /// The client asks something that may be repeated, or not.
+    Ask {
+        repeatable: bool,
+    },
+    /// The server that has the session answers the n-th request that it has.
+    Answer(usize),
+    /// A server that lost the session answers something late.
+    LateAnswer(usize),
+    /// The server asks the client; all of them count from 0.
+    ServerAsks,
+    /// The client answers the n-th question that it saw.
+    ClientAnswers(usize),
+    BringUp,
+    TakeOver,
+    GiveUp,
+    Crash,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        5 => any::<bool>().prop_map(|repeatable| Step::Ask { repeatable }),
+        4 => (0_usize..8).prop_map(Step::Answer),
+        2 => (0_usize..8).prop_map(Step::LateAnswer),
+        1 => proptest::strategy::Just(Step::ServerAsks),
+        1 => (0_usize..8).prop_map(Step::ClientAnswers),
+        2 => proptest::strategy::Just(Step::BringUp),
+        2 => proptest::strategy::Just(Step::TakeOver),
+        1 => proptest::strategy::Just(Step::GiveUp),
+        1 => proptest::strategy::Just(Step::Crash),
+    ]
+}
+
+struct World {
+    talk: Talk,
+    current: u32,
+    candidate: Option<u32>,
+    last: u32,
+    next_id: u64,
+    next_question: u64,
+    /// What each server was asked and has not answered.
+    at_server: BTreeMap<u32, Vec<u64>>,
+    /// How often each request was answered to the client.
+    answers: BTreeMap<u64, u32>,
+    /// How often a server was asked for each request that must not be repeated.
+    effects: BTreeMap<u64, u32>,
+    /// Questions that the client saw, with their server and what it wrote.
+    questions: Vec<(Value, u32, u64)>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            talk: Talk::legacy(),
+            current: 1,
+            candidate: None,
+            last: 1,
+            next_id: 1,
+            next_question: 0,
+            at_server: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            effects: BTreeMap::new(),
+            questions: Vec::new(),
+        }
+    }
+
+    fn to_client(&mut self, lines: &[Value]) {
+        for message in lines {
+            if let Some(id) = message["id"]
+                .as_u64()
+                .filter(|_| message.get("method").is_none())
+            {
+                *self.answers.entry(id).or_default() += 1;
+            }
+        }
+    }
+
+    fn answers(&mut self, server: u32, n: usize) {
+        let asked = self.at_server.entry(server).or_default();
+        if asked.is_empty() {
+            return;
+        }
+        let id = asked.remove(n % asked.len());
+        match self.talk.answer(server, &json!(id), &json!({})) {
+            FromServer::Answers(_) | FromServer::Forward => {
+                *self.answers.entry(id).or_default() += 1;
+            }
+            FromServer::Drop => {}
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn take(&mut self, step: &Step) {
+        match step {
+            Step::Ask { repeatable } => {
+                let id = self.next_id;
+                self.next_id += 1;
+                let method = if *repeatable {
+                    "tools/list"
+                } else {
+                    "tools/call"
+                };
+                self.talk.ask(id, method, &json!({"name": "t"}));
+                self.at_server.entry(self.current).or_default().push(id);
+                self.answers.insert(id, 0);
+                if !repeatable {
+                    *self.effects.entry(id).or_default() += 1;
+                }
+            }
+            Step::Answer(n) => self.answers(self.current, *n),
+            Step::LateAnswer(n) => {
+                let servers = self.at_server.keys().copied();
+                let others: Vec<u32> = servers.filter(|server| *server < self.current).collect();
+                for server in others {
+                    self.answers(server, *n);
+                }
+            }
+            Step::ServerAsks => self.server_asks(),
+            Step::ClientAnswers(n) => self.client_answers(*n),
+            Step::BringUp if self.candidate.is_none() => {
+                self.last += 1;
+                self.talk.bring_up(self.last, &welcome());
+                self.candidate = Some(self.last);
+            }
+            Step::TakeOver => {
+                let Some(server) = self.candidate.take() else {
+                    return;
+                };
+                let (to_server, to_client) = self.talk.take_over(server);
+                self.current = server;
+                self.to_client(&to_client);
+                for request in &to_server {
+                    let id = request["id"].as_u64().unwrap();
+                    if request["method"] == "tools/call" {
+                        *self.effects.entry(id).or_default() += 1;
+                    }
+                    self.at_server.entry(server).or_default().push(id);
+                }
+            }
+            Step::GiveUp => {
+                if let Some(server) = self.candidate.take() {
+                    self.talk.0.abandon(server);
+                    // What it asked was kept from the client.
+                    self.questions.retain(|(_, of, _)| *of != server);
+                }
+            }
+            Step::Crash => {
+                self.at_server.remove(&self.current);
+                let lines = messages(&self.talk.0.fail_pending(&trouble()));
+                self.to_client(&lines);
+            }
+            Step::BringUp => {}
+        }
+    }
+
+    fn server_asks(&mut self) {
+        // A server counts its questions from 0; that of a candidate is seen when it takes over.
+        let question = self.next_question % 3;
+        self.next_question += 1;
+        let server = self.candidate.unwrap_or(self.current);
+        let open = |(_, of, written): &(Value, u32, u64)| *of == server && *written == question;
+        if self.questions.iter().any(open) {
+            return;
+        }
+        let request = json!({"jsonrpc": "2.0", "id": question, "method": "roots/list"});
+        let shown = match self.talk.server(server, &request) {
+            FromServer::Forward => json!(question),
+            FromServer::Replace(line) => messages(&line)[0]["id"].clone(),
+            other => panic!("{other:?}"),
+        };
+        assert!(
+            self.questions.iter().all(|(seen, ..)| *seen != shown),
+            "{shown} means two questions"
+        );
+        self.questions.push((shown, server, question));
+    }
+
+    fn client_answers(&mut self, n: usize) {
+        let seen = |(_, of, _): &(Value, u32, u64)| *of <= self.current;
+        let places: Vec<_> = (0..self.questions.len())
+            .filter(|at| seen(&self.questions[*at]))
+            .collect();
+        if places.is_empty() {
+            return;
+        }
+        let (shown, server, written) = self.questions.remove(places[n % places.len()]);
+        let answer = json!({"jsonrpc": "2.0", "id": shown, "result": {}});
+        match self.talk.client(&answer) {
+            FromClient::Forward => assert_eq!(shown, json!(written)),
+            FromClient::Replace(line) => {
+                assert_eq!(server, self.current, "answered to the wrong server");
+                assert_eq!(messages(&line)[0]["id"], json!(written));
+            }
+            // Of a server that lost the session, or that crashed.
+            FromClient::Drop => {}
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_request_gets_one_answer_and_no_effect_is_asked_for_twice(
+        steps in proptest::collection::vec(step(), 0..60)
+    ) {
+        let mut world = World::new();
+        for step in &steps {
+            world.take(step);
+        }
+        // At the end the server answers all it has.
+        while world.at_server.get(&world.current).is_some_and(|asked| !asked.is_empty()) {
+            world.take(&Step::Answer(0));
+        }
+        for (id, answers) in &world.answers {
+            assert_eq!(*answers, 1, "request {id} was answered {answers} times");
+        }
+        assert!(world.effects.values().all(|count| *count == 1));
+        assert!(world.talk.0.is_drained());
+    }
+}

@@ -1,0 +1,112 @@
+//! A server's stderr on its way to ours, masked, and the last lines of it for a message.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::shared::{Event, Shared};
+use crate::mask::TextMask;
+use crate::policy::{Limits, Stream};
+use crate::sys::fds::{self, Standard};
+
+const CHUNK_BYTES: usize = 16 << 10;
+/// What is kept of the last lines of stderr, for the message about a crash.
+const TAIL_LINES: usize = 5;
+const TAIL_LINE_CHARS: usize = 300;
+
+/// The last lines of a server's stderr, masked.
+#[derive(Debug, Default)]
+pub(super) struct Tail(Mutex<VecDeque<String>>);
+
+impl Tail {
+    fn note(&self, text: &[u8]) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in String::from_utf8_lossy(text)
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+        {
+            if lines.len() == TAIL_LINES {
+                lines.pop_front();
+            }
+            lines.push_back(line.chars().take(TAIL_LINE_CHARS).collect());
+        }
+    }
+
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
+    }
+}
+
+/// Our stderr, with a server's text masked on its way.
+#[derive(Debug)]
+pub(super) struct Diagnostics {
+    mask: Option<TextMask>,
+    version: u64,
+    shared: Arc<Shared>,
+    tail: Arc<Tail>,
+    out: Vec<u8>,
+}
+
+impl Diagnostics {
+    pub(super) fn new(shared: &Arc<Shared>, limits: &Limits, tail: &Arc<Tail>) -> Self {
+        let (masker, version) = {
+            let inner = shared.lock();
+            (Arc::clone(&inner.masker), inner.masker_version)
+        };
+        let mask = limits
+            .mask
+            .contains(&Stream::Stderr)
+            .then(|| TextMask::new(masker));
+        Self {
+            mask,
+            version,
+            shared: Arc::clone(shared),
+            tail: Arc::clone(tail),
+            out: Vec::new(),
+        }
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8], end: bool) {
+        self.out.clear();
+        match &mut self.mask {
+            None => self.out.extend(bytes),
+            Some(mask) => {
+                let inner = self.shared.lock();
+                if inner.masker_version != self.version {
+                    self.version = inner.masker_version;
+                    mask.set_masker(Arc::clone(&inner.masker));
+                }
+                drop(inner);
+                mask.write(bytes, &mut self.out);
+                if end {
+                    mask.flush(&mut self.out);
+                }
+            }
+        }
+        self.tail.note(&self.out);
+        // A client that closed our stderr does not want to know.
+        if let Ok(mut stderr) = fds::standard(Standard::Error) {
+            drop(stderr.write_all(&self.out));
+        }
+    }
+}
+
+/// The thread of a server's stderr.
+pub(super) fn relay_stderr(mut from: File, generation: u32, mut to: Diagnostics) {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        match from.read(&mut chunk) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => break,
+            Ok(count) => to.write(chunk.get(..count).unwrap_or_default(), false),
+        }
+    }
+    to.write(b"", true);
+    to.shared.tell(Event::StreamEnded { generation });
+}

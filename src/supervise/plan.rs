@@ -1,0 +1,91 @@
+//! What becomes of some lines of a server's stdout: which pass, which go elsewhere, who is told.
+
+use super::shared::{Event, Inner};
+use crate::session::envelope::{Envelope, Scanner, Shape};
+use crate::session::{Answered, FromServer, Ours};
+
+/// What is to be done with some lines.
+#[derive(Default)]
+pub(super) struct Plan {
+    /// The lines for the client, if they are not just the ones that came.
+    pub replaced: Option<Vec<u8>>,
+    pub diverted: Vec<u8>,
+    pub events: Vec<Event>,
+    pub answered: Vec<Answered>,
+}
+
+impl Plan {
+    /// The line that starts here does not pass: from now on the others are collected.
+    pub(super) fn leave_out(&mut self, bytes: &[u8], start: usize) {
+        self.collected(bytes, start);
+    }
+
+    fn collected(&mut self, bytes: &[u8], start: usize) -> &mut Vec<u8> {
+        self.replaced
+            .get_or_insert_with(|| bytes.get(..start).unwrap_or_default().to_vec())
+    }
+
+    pub(super) fn note(
+        &mut self,
+        verdict: FromServer,
+        bytes: &[u8],
+        (start, end): (usize, usize),
+        generation: u32,
+        inner: &mut Inner,
+    ) {
+        let line = bytes.get(start..end).unwrap_or_default();
+        match verdict {
+            FromServer::Forward => self.pass(line),
+            FromServer::Answers(answered) => {
+                self.pass(line);
+                self.answered.push(answered);
+            }
+            FromServer::Replace(new) => self.collected(bytes, start).extend(new),
+            FromServer::Drop => self.leave_out(bytes, start),
+            FromServer::Ours(Ours::Handshake) => {
+                self.leave_out(bytes, start);
+                let judgement = inner.session.judge_handshake(line);
+                self.events.push(Event::HandshakeDone {
+                    generation,
+                    judgement,
+                });
+            }
+            FromServer::Ours(Ours::Replay) => {
+                self.leave_out(bytes, start);
+                if inner.session.is_replayed(generation) {
+                    self.events.push(Event::Replayed { generation });
+                }
+            }
+        }
+    }
+
+    fn pass(&mut self, line: &[u8]) {
+        if let Some(lines) = &mut self.replaced {
+            lines.extend(line);
+        }
+    }
+}
+
+pub(super) enum Line {
+    Message(Envelope),
+    Divert,
+    Blank,
+}
+
+/// Whether a line can be an MCP message. A line that begins like a message is believed by its
+/// structure; one that may be a log line (`[INFO] …`, `{x}`) has to be JSON in full.
+pub(super) fn judge(line: &[u8]) -> Line {
+    let envelope = Scanner::scan(line);
+    let sure = matches!(line, [b'{', b'"', ..]);
+    match envelope.shape {
+        Shape::Blank => Line::Blank,
+        Shape::Other => Line::Divert,
+        _ if std::str::from_utf8(line).is_err() => Line::Divert,
+        Shape::Object | Shape::Array
+            if !sure && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err() =>
+        {
+            Line::Divert
+        }
+        Shape::Object | Shape::Array => Line::Message(envelope),
+    }
+}
