@@ -31,6 +31,8 @@ mod pin;
 mod policy;
 mod process;
 mod refusals;
+mod renew;
+mod revoke;
 mod secrets;
 mod stores;
 mod streams;

@@ -15,6 +15,8 @@
     reason = "a program for tests, which may fail loudly"
 )]
 
+#[path = "fake_moods.rs"]
+mod moods;
 #[path = "fake_tools.rs"]
 mod tools;
 
@@ -36,6 +38,7 @@ struct Session {
     early_notice: bool,
     crash_after: Option<u32>,
     instructions: Option<String>,
+    moods: moods::Moods,
 }
 
 fn main() {
@@ -45,7 +48,7 @@ fn main() {
         act(&mut session, name, value);
     }
     ready();
-    serve(&session);
+    serve(&mut session);
     let ending = ENDING.lock().unwrap().clone();
     let (name, value) = ending.split_once('=').unwrap_or((&ending, ""));
     act(&mut session, name, value);
@@ -105,6 +108,9 @@ fn act(session: &mut Session, name: &str, value: &str) {
         "echo" => echo(),
         "era" => value.clone_into(&mut session.era),
         "mute" => session.mute = true,
+        "when-bad" => value.clone_into(&mut session.moods.when_bad),
+        "asks" => session.moods.asks = true,
+        "bind" => moods::bind(value.parse().unwrap()),
         "early-notice" => session.early_notice = true,
         "instructions" => session.instructions = Some(value.to_owned()),
         "slow" => std::thread::sleep(Duration::from_millis(value.parse().unwrap())),
@@ -117,7 +123,7 @@ fn act(session: &mut Session, name: &str, value: &str) {
 }
 
 /// Answers messages until the end of stdin.
-fn serve(session: &Session) {
+fn serve(session: &mut Session) {
     let mut calls = 0;
     let mut era = session.era.clone();
     for line in std::io::stdin().lock().lines() {
@@ -131,6 +137,11 @@ fn serve(session: &Session) {
             Err(error) => panic!("stdin: {error}"),
         };
         let method = message["method"].as_str().unwrap_or_default();
+        let change: fn(&mut Value) = match session.moods.take(&message) {
+            moods::Left::All => |_| (),
+            moods::Left::Nothing => continue,
+            moods::Left::Changed(change) => change,
+        };
         if session.mute || message["id"].is_null() || method.is_empty() {
             write(2, format!("fake-server: heard {message}\n").as_bytes());
             continue;
@@ -155,6 +166,7 @@ fn serve(session: &Session) {
             reply["result"]["ttlMs"] = json!(0);
             reply["result"]["cacheScope"] = json!("private");
         }
+        change(&mut reply);
         say(&reply);
     }
 }

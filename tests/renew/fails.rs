@@ -1,0 +1,137 @@
+//! A new server that does not come up: the old one stays, and the user is told.
+
+use nix::sys::signal::{Signal, kill};
+use serde_json::json;
+
+use super::{NEW, OLD, rotate, started, until_it_has, until_logged};
+use crate::harness::{Test, process};
+
+const BAD: &str = "bad-Tz5mV9xC3kQ7hN1rW8";
+
+// Cases 51 and 53.
+#[test]
+fn a_server_that_cannot_stand_in_does_not() {
+    for (mode, told) in [
+        ("exit", "exited with code 3"),
+        ("error", "it answered the handshake with error -32603"),
+        ("version", "it speaks protocol version"),
+        ("capabilities", "it lost the capability"),
+    ] {
+        let test = Test::new();
+        let mut run = started(&test, &[&format!("when-bad={mode}")], "");
+        let old = run.server(1);
+        rotate(&test, BAD);
+        until_logged(&test, "renew", "failed", 1);
+        run.heard(told);
+        assert_eq!(run.peek("TOKEN"), OLD.as_bytes(), "{mode}");
+        assert!(process::alive(old));
+        // A good value afterwards is taken.
+        rotate(&test, NEW);
+        until_it_has(&mut run, NEW);
+        run.finish();
+    }
+}
+
+// Case 52: "new child hangs in initialize: 30 s abort, old kept".
+#[test]
+fn a_server_that_hangs_in_the_handshake_is_given_up() {
+    let test = Test::new();
+    let mut run = started(&test, &["when-bad=mute"], "");
+    rotate(&test, BAD);
+    let new = run.server(2);
+    assert_eq!(run.peek("TOKEN"), OLD.as_bytes());
+    process::wait_for_end(new, std::time::Duration::from_secs(40));
+    run.heard("no answer to the handshake within 30 s");
+    assert_eq!(run.peek("TOKEN"), OLD.as_bytes());
+    run.finish();
+}
+
+// Case 61: "client disconnects in the middle of a rotation: both trees dead".
+#[test]
+fn a_client_that_leaves_in_the_middle_leaves_nothing() {
+    let test = Test::new();
+    let mut run = started(&test, &["when-bad=mute", "ignore=term,eof"], "");
+    rotate(&test, BAD);
+    let (old, new) = (run.server(1), run.server(2));
+    run.close();
+    run.end_within(std::time::Duration::from_millis(1800));
+    assert!(!process::alive(old) && !process::alive(new));
+}
+
+#[test]
+fn a_client_that_leaves_with_a_request_on_hold_leaves_nothing() {
+    let test = Test::new();
+    let mut run = started(&test, &["ignore=term,eof"], "");
+    run.ask(
+        "tools/call",
+        &json!({"name": "wait", "arguments": {"ms": 60_000}}),
+    );
+    rotate(&test, NEW);
+    run.server(2);
+    run.ask("tools/list", &json!({}));
+    run.close();
+    run.end_within(std::time::Duration::from_secs(3));
+}
+
+// Case 62, at each step of a renewal.
+#[test]
+fn nothing_survives_a_supervisor_that_is_killed_in_the_middle() {
+    for step in ["asked", "preparing", "handshake", "draining", "replaced"] {
+        let test = Test::new();
+        let mut run = started(
+            &test,
+            &["when-bad=mute", "ignore=term,hup,int,eof", "daemon"],
+            "",
+        );
+        match step {
+            "asked" => rotate(&test, NEW),
+            "preparing" => {
+                rotate(&test, NEW);
+                run.peek("TOKEN");
+            }
+            "handshake" => {
+                rotate(&test, BAD);
+                run.server(2);
+            }
+            "draining" => {
+                run.ask(
+                    "tools/call",
+                    &json!({"name": "wait", "arguments": {"ms": 60_000}}),
+                );
+                rotate(&test, NEW);
+                run.server(2);
+                run.heard_times("notifications/initialized", 2);
+            }
+            _ => {
+                rotate(&test, NEW);
+                until_it_has(&mut run, NEW);
+            }
+        }
+        run.signal(Signal::SIGKILL);
+        let left = process::wait_for_none(&test.dir, std::time::Duration::from_secs(2));
+        assert!(left.is_empty(), "{step}: {left:#?}");
+    }
+}
+
+#[test]
+fn a_candidate_whose_guard_is_killed_changes_nothing() {
+    let test = Test::new();
+    let mut run = started(&test, &["when-bad=mute", "child"], "");
+    rotate(&test, BAD);
+    let new = run.server(2);
+    let stat = std::fs::read_to_string(format!("/proc/{new}/stat")).unwrap();
+    let parent: i32 = stat
+        .rsplit(") ")
+        .next()
+        .unwrap()
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
+    kill(nix::unistd::Pid::from_raw(parent), Signal::SIGKILL).unwrap();
+    until_logged(&test, "renew", "failed", 1);
+    assert!(!process::alive(new));
+    assert_eq!(run.peek("TOKEN"), OLD.as_bytes());
+    run.finish();
+}

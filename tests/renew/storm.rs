@@ -1,0 +1,118 @@
+//! Many rotations, much load.
+
+use std::collections::VecDeque;
+
+use serde_json::json;
+
+use super::{NEW, OLD, rotate, started, until_it_has};
+use crate::harness::Test;
+
+/// Processes of this test that ended and were not collected, and the open descriptors.
+fn left_in(pid: nix::unistd::Pid) -> (usize, usize) {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let zombies = children
+        .unwrap_or_default()
+        .split_whitespace()
+        .filter(|child| {
+            std::fs::read_to_string(format!("/proc/{child}/stat"))
+                .is_ok_and(|stat| stat.contains(") Z "))
+        })
+        .count();
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
+    (zombies, open)
+}
+
+// "A storm: 4 callers, 5 rotations, at least 2,000 calls: 0 failed."
+#[test]
+fn a_storm_of_calls_and_rotations_loses_none() {
+    let test = Test::new();
+    let mut run = started(&test, &[], "");
+    let values: Vec<String> = (0..5).map(|n| format!("{NEW}-{n}")).collect();
+    let (mut open, mut calls, mut answered) = (VecDeque::new(), 0_u32, 0_u32);
+    let mut rotations = Vec::new();
+    while calls < 2_000 || rotations.len() < values.len() {
+        while open.len() < 4 {
+            calls += 1;
+            let arguments = json!({"text": calls.to_string()});
+            let id = run.ask(
+                "tools/call",
+                &json!({"name": "echo", "arguments": arguments}),
+            );
+            open.push_back((id, calls.to_string()));
+        }
+        let (id, text) = open.pop_front().unwrap();
+        let answer = run.answer(id);
+        assert_eq!(answer["result"]["content"][0]["text"], text, "{answer}");
+        answered += 1;
+        if answered.is_multiple_of(400) && rotations.len() < values.len() {
+            let value = &values[rotations.len()];
+            test.hide(value);
+            let mut command = test.command(test.program());
+            let mut cli = test.start(command.args(["secret", "rotate", "t/token", "--from-stdin"]));
+            cli.send_raw(value.as_bytes());
+            cli.close();
+            rotations.push(cli);
+        }
+    }
+    for (id, text) in open {
+        assert_eq!(run.answer(id)["result"]["content"][0]["text"], text);
+    }
+    for rotation in rotations {
+        assert_eq!(rotation.end().code, 0);
+    }
+    let last = run.peek("TOKEN");
+    assert!(last.starts_with(b"new-") || last == OLD.as_bytes());
+    until_it_has_one_of(&mut run);
+    run.finish();
+}
+
+fn until_it_has_one_of(run: &mut crate::harness::Run<'_>) {
+    let deadline = std::time::Instant::now() + crate::harness::DEADLINE;
+    while !run.peek("TOKEN").starts_with(b"new-") {
+        assert!(std::time::Instant::now() < deadline);
+    }
+}
+
+// "100 rotations in a second: at most 2 renewals."
+#[test]
+fn a_hundred_rotations_cause_two_renewals() {
+    let test = Test::new();
+    let mut run = started(&test, &[], "");
+    for n in 0..100 {
+        rotate(&test, &format!("{NEW}-{n:03}"));
+    }
+    until_it_has(&mut run, &format!("{NEW}-099"));
+    run.finish();
+    let renewals = test
+        .events()
+        .iter()
+        .filter(|event| *event == "renew")
+        .count();
+    assert!(renewals <= 2, "{renewals} renewals");
+}
+
+#[test]
+fn many_renewals_leave_nothing_behind() {
+    let test = Test::new();
+    let mut run = started(&test, &[], "");
+    test.ok(&["renew", "fake"]);
+    let (_, before) = left_in(run.pid());
+    for _ in 0..15 {
+        test.ok(&["renew", "fake"]);
+    }
+    run.peek("TOKEN");
+    // The last server that was replaced may still be on its way out.
+    let deadline = std::time::Instant::now() + crate::harness::DEADLINE;
+    loop {
+        let (zombies, open) = left_in(run.pid());
+        if zombies == 0 && open <= before + 3 {
+            break;
+        }
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{zombies} zombies, {open} descriptors after {before}"
+        );
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+    }
+    run.finish();
+}

@@ -1,0 +1,203 @@
+//! The kill switch.
+
+mod files;
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::harness::{Run, Test, process};
+use crate::renew::{NEW, OLD, rotate, started, until_it_has};
+
+/// npx → sh → node, a daemon, all of them deaf.
+const STUBBORN: &[&str] = &["ignore=term,hup,int,eof", "child", "daemon"];
+
+/// The error that a request gets, and how long that took.
+fn refused(run: &mut Run<'_>, code: &str) -> String {
+    let answer = run.request("tools/list", &json!({}));
+    let error = &answer["error"];
+    assert_eq!(error["code"], -32603, "{answer}");
+    assert_eq!(error["data"]["mcpwrap"]["code"], code, "{answer}");
+    error["message"].as_str().unwrap().to_owned()
+}
+
+// Case 66.
+#[test]
+fn revoke_ends_the_tree_and_keeps_the_session() {
+    let test = Test::new();
+    let mut run = started(&test, STUBBORN, "");
+    let server = run.server(1);
+    let call = run.ask(
+        "tools/call",
+        &json!({"name": "wait", "arguments": {"ms": 60_000}}),
+    );
+    let ended = test.ok(&["revoke", "fake", "--reason", "left the project"]);
+    assert!(ended.text().contains("ended by its supervisor"), "{ended}");
+    let failed = run.answer(call);
+    assert_eq!(failed["error"]["data"]["mcpwrap"]["outcome"], "unknown");
+    assert!(!process::alive(server));
+    let left = process::of_test(&test.dir);
+    assert!(
+        left.iter().all(|(_, line)| !line.contains("fake-server")),
+        "{left:#?}"
+    );
+    assert_eq!(run.request("ping", &json!({}))["result"], json!({}));
+    let text = refused(&mut run, "revoked");
+    assert!(
+        text.contains("mcpwrap grant fake") && text.contains("left the project"),
+        "{text}"
+    );
+
+    let mut other = test.run("fake");
+    assert_eq!(
+        other.initialize()["error"]["data"]["mcpwrap"]["code"],
+        "revoked"
+    );
+    other.finish();
+
+    // Case 71: "running supervisor serves again only after new approval".
+    test.ok(&["grant", "fake", "--yes"]);
+    run.server(2);
+    until_it_has(&mut run, OLD);
+    run.finish();
+}
+
+#[test]
+fn the_file_alone_is_enough_and_the_client_hears_at_once() {
+    let test = Test::new();
+    let mut run = started(&test, STUBBORN, "");
+    let server = run.server(1);
+    let call = run.ask(
+        "tools/call",
+        &json!({"name": "wait", "arguments": {"ms": 60_000}}),
+    );
+    let grant = test.root().join("state/grants/fake.toml");
+    let begun = Instant::now();
+    std::fs::remove_file(&grant).unwrap();
+    let failed = run.answer(call);
+    let told = begun.elapsed();
+    assert_eq!(failed["error"]["data"]["mcpwrap"]["code"], "not-granted");
+    process::wait_for_end(server, Duration::from_secs(1));
+    let dead = begun.elapsed();
+    // The promise is 50 ms and 1 s on an idle machine; tests run on busy ones.
+    assert!(told < Duration::from_millis(500), "told after {told:?}");
+    assert!(dead < Duration::from_secs(1), "dead after {dead:?}");
+    run.finish();
+}
+
+// Case 67.
+#[test]
+fn a_start_that_is_revoked_in_the_middle_does_not_happen() {
+    for when in ["at once", "started", "asked"] {
+        let test = Test::new();
+        test.secret("t/token", OLD);
+        let slot = crate::harness::slot("TOKEN", "t/token");
+        test.serve("fake", &["child", "slow=60000"], &slot);
+        let mut run = test.run("fake");
+        if when == "asked" {
+            run.ask(
+                "initialize",
+                &json!({"protocolVersion": "2025-11-25",
+                "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}),
+            );
+        }
+        if when != "at once" {
+            while !process::of_test(&test.dir)
+                .iter()
+                .any(|(_, l)| l.contains("slow="))
+            {
+                std::thread::park_timeout(Duration::from_millis(2));
+            }
+        }
+        test.ok(&["revoke", "fake"]);
+        assert_eq!(refused_after(&mut run, when), "revoked");
+        let left = process::of_test(&test.dir);
+        assert!(
+            left.iter().all(|(_, line)| !line.contains("fake-server")),
+            "{when}: {left:#?}"
+        );
+        run.finish();
+    }
+}
+
+fn refused_after(run: &mut Run<'_>, when: &str) -> String {
+    let answer = if when == "asked" {
+        run.answer(1)
+    } else {
+        run.initialize()
+    };
+    let code = &answer["error"]["data"]["mcpwrap"]["code"];
+    code.as_str()
+        .unwrap_or_else(|| panic!("{answer}"))
+        .to_owned()
+}
+
+// Case 68.
+#[test]
+fn a_renewal_that_is_revoked_in_the_middle_leaves_neither_server() {
+    let test = Test::new();
+    let acts = [STUBBORN, &["when-bad=mute"]].concat();
+    let mut run = started(&test, &acts, "");
+    rotate(&test, "bad-Tz5mV9xC3kQ7hN1rW8");
+    let (old, new) = (run.server(1), run.server(2));
+    test.ok(&["revoke", "fake"]);
+    assert!(!process::alive(old) && !process::alive(new));
+    refused(&mut run, "revoked");
+    run.finish();
+}
+
+#[test]
+fn a_grant_that_is_withdrawn_before_the_server_is_up_counts() {
+    let test = Test::new();
+    let mut run = started(&test, &["when-bad=mute"], "");
+    test.ok(&["revoke", "fake"]);
+    rotate(&test, "bad-Tz5mV9xC3kQ7hN1rW8");
+    test.ok(&["grant", "fake", "--yes"]);
+    let new = run.server(2);
+    test.ok(&["revoke", "fake"]);
+    process::wait_for_end(new, Duration::from_secs(1));
+    refused(&mut run, "revoked");
+    // And the way back is open.
+    rotate(&test, NEW);
+    test.ok(&["grant", "fake", "--yes"]);
+    until_it_has(&mut run, NEW);
+    run.finish();
+}
+
+#[test]
+fn a_client_that_does_not_read_does_not_save_the_server() {
+    let test = Test::new();
+    let mut run = started(&test, STUBBORN, "");
+    let server = run.server(1);
+    // Answers that nobody takes: the pipe of the client, the relay and the server's own are full.
+    for _ in 0..64 {
+        let arguments = json!({"stream": "stdout", "hex": "20".repeat(200_000)});
+        run.send(&json!({"jsonrpc": "2.0", "id": "x", "method": "tools/call",
+            "params": {"name": "say", "arguments": arguments}}));
+    }
+    test.ok(&["revoke", "fake"]);
+    assert!(!process::alive(server));
+    run.finish();
+}
+
+// Case 70; the promise is for 200 servers, and this machine is shared.
+#[test]
+fn revoke_all_ends_fifty_servers_within_three_seconds() {
+    let test = Test::new();
+    test.serve("fake", &[], "");
+    let mut runs: Vec<_> = (0..50).map(|_| test.run("fake")).collect();
+    for run in &mut runs {
+        run.initialize();
+    }
+    let begun = Instant::now();
+    test.ok(&["revoke", "--all"]);
+    let took = begun.elapsed();
+    for run in &mut runs {
+        assert!(!process::alive(run.server(1)));
+        refused(run, "revoked");
+    }
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    for run in runs {
+        run.finish();
+    }
+}

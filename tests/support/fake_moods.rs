@@ -1,0 +1,97 @@
+//! What the fake server does of its own accord: it asks the client, it keeps a subscription open,
+//! and it behaves differently with a credential (`TOKEN`) that has the word `bad` in it.
+
+use serde_json::{Value, json};
+
+#[derive(Debug, Default)]
+pub(crate) struct Moods {
+    /// What goes wrong with a bad credential: exit, error, mute, version, capabilities.
+    pub(crate) when_bad: String,
+    /// Asks for the roots as soon as the client is ready.
+    pub(crate) asks: bool,
+    /// The call that waits for the client's answer.
+    asking: Option<Value>,
+    questions: u64,
+}
+
+/// What is left to do with a message.
+pub(crate) enum Left {
+    All,
+    Nothing,
+    /// It is answered like any other, and then changed.
+    Changed(fn(&mut Value)),
+}
+
+impl Moods {
+    pub(crate) fn take(&mut self, message: &Value) -> Left {
+        match message["method"].as_str().unwrap_or_default() {
+            "initialize" | "server/discover" if is_bad() => return self.go_bad(message),
+            "notifications/initialized" if self.asks => self.ask(),
+            "tools/call" if message["params"]["name"] == "ask" => {
+                self.asking = Some(message["id"].clone());
+                self.ask();
+                return Left::Nothing;
+            }
+            "subscriptions/listen" => {
+                let meta = json!({"io.modelcontextprotocol/subscriptionId": message["id"]});
+                super::say(
+                    &json!({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged",
+                    "params": {"_meta": meta}}),
+                );
+                super::write(2, format!("fake-server: heard {message}\n").as_bytes());
+                return Left::Nothing;
+            }
+            "" => {
+                if let Some(id) = self.asking.take() {
+                    let result = json!({"content": [{"type": "text", "text": "answered"}]});
+                    super::say(&json!({"jsonrpc": "2.0", "id": id, "result": result}));
+                }
+            }
+            _ => {}
+        }
+        Left::All
+    }
+
+    fn ask(&mut self) {
+        let question = json!({"jsonrpc": "2.0", "id": self.questions, "method": "roots/list"});
+        self.questions += 1;
+        super::say(&question);
+    }
+
+    fn go_bad(&self, message: &Value) -> Left {
+        match self.when_bad.as_str() {
+            "exit" => {
+                super::write(2, b"fake-server: this credential is no good\n");
+                std::process::exit(3);
+            }
+            "error" => {
+                let error = json!({"code": -32603, "message": "this credential is no good"});
+                super::say(&json!({"jsonrpc": "2.0", "id": message["id"], "error": error}));
+                Left::Nothing
+            }
+            "mute" => Left::Nothing,
+            "version" => Left::Changed(|reply| {
+                reply["result"]["protocolVersion"] = json!("2024-11-05");
+            }),
+            "capabilities" => Left::Changed(|reply| {
+                reply["result"]["capabilities"] = json!({"tools": {}});
+            }),
+            _ => Left::All,
+        }
+    }
+}
+
+fn is_bad() -> bool {
+    std::env::var("TOKEN").is_ok_and(|token| token.contains("bad"))
+}
+
+/// Takes a port for itself, as a server with a web page does.
+pub(crate) fn bind(port: u16) {
+    match std::net::TcpListener::bind(("127.0.0.1", port)) {
+        Ok(listener) => drop(Box::leak(Box::new(listener))),
+        Err(_) => {
+            super::write(2, b"fake-server: the port is in use\n");
+            std::process::exit(5);
+        }
+    }
+}
