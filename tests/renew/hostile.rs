@@ -39,7 +39,7 @@ fn half_a_long_line_of_a_dead_server_does_not_spoil_the_next() {
         "{{\"jsonrpc\":\"2.0\",\"method\":\"x\",\"params\":\"{}",
         "y".repeat(2 << 20)
     );
-    let hex: String = half.bytes().map(|b| format!("{b:02x}")).collect();
+    let hex = mcpwrap::secret::hex(half.as_bytes());
     run.call("say", &json!({"stream": "stdout", "hex": ""}));
     run.ask(
         "tools/call",

@@ -87,11 +87,9 @@ fn is_bad() -> bool {
 
 /// Takes a port for itself, as a server with a web page does.
 pub(crate) fn bind(port: u16) {
-    match std::net::TcpListener::bind(("127.0.0.1", port)) {
-        Ok(listener) => drop(Box::leak(Box::new(listener))),
-        Err(_) => {
-            super::write(2, b"fake-server: the port is in use\n");
-            std::process::exit(5);
-        }
-    }
+    let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", port)) else {
+        super::write(2, b"fake-server: the port is in use\n");
+        std::process::exit(5);
+    };
+    Box::leak(Box::new(listener));
 }
