@@ -77,7 +77,7 @@ impl World {
         }
     }
 
-    fn to_client(&mut self, lines: &[Value]) {
+    fn deliver(&mut self, lines: &[Value]) {
         for message in lines {
             if let Some(id) = message["id"]
                 .as_u64()
@@ -141,7 +141,7 @@ impl World {
                 };
                 let (to_server, to_client) = self.talk.take_over(server);
                 self.current = server;
-                self.to_client(&to_client);
+                self.deliver(&to_client);
                 for request in &to_server {
                     let id = request["id"].as_u64().unwrap();
                     if request["method"] == "tools/call" {
@@ -160,7 +160,7 @@ impl World {
             Step::Crash => {
                 self.at_server.remove(&self.current);
                 let lines = messages(&self.talk.0.fail_pending(&trouble()));
-                self.to_client(&lines);
+                self.deliver(&lines);
             }
             Step::BringUp => {}
         }

@@ -33,7 +33,7 @@ fn line(message: &Value) -> Vec<u8> {
     format!("{message}\n").into_bytes()
 }
 
-fn id(value: Value) -> Id {
+fn id(value: &Value) -> Id {
     Id::new(value.to_string().as_bytes())
 }
 

@@ -237,7 +237,7 @@ fn ids_of_any_kind_are_kept_apart() {
     for (n, written) in [json!(1), json!("1"), json!(1.5)].iter().enumerate() {
         let request = json!({"jsonrpc": "2.0", "id": written, "method": "tools/call", "params": {"name": n.to_string()}});
         talk.client(&request);
-        assert!(talk.0.is_open(&id(written.clone())));
+        assert!(talk.0.is_open(&id(written)));
     }
     let FromServer::Answers(answered) = talk.answer(1, &json!("1"), &json!({})) else {
         panic!("no answer");

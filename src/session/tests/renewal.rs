@@ -179,7 +179,7 @@ fn a_server_that_differs_does_not_stand_in() {
                     .as_object_mut()
                     .unwrap()
                     .remove("logging"),
-            )
+            );
         },
         "logging",
     );
