@@ -78,10 +78,26 @@ fn until_it_has_one_of(run: &mut crate::harness::Run<'_>) {
 fn a_hundred_rotations_cause_two_renewals() {
     let test = Test::new();
     let mut run = started(&test, &[], "");
+    rotate(&test, NEW);
+    let index = test.root().join("state/secrets.toml");
+    let text = std::fs::read_to_string(&index).unwrap();
+    let mark = "fingerprint = \"";
+    let at = text.find(mark).unwrap() + mark.len();
     for n in 0..100 {
-        rotate(&test, &format!("{NEW}-{n:03}"));
+        // As `secret rotate` does it, but faster than a hundred programs start.
+        let mut other = text.clone();
+        if n < 99 {
+            other.replace_range(at..at + 4, &format!("{:04x}", n + 7));
+        }
+        let beside = index.with_extension("new");
+        std::fs::write(&beside, other).unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&beside, private).unwrap();
+        std::fs::rename(&beside, &index).unwrap();
     }
-    until_it_has(&mut run, &format!("{NEW}-099"));
+    until_it_has(&mut run, NEW);
+    // Longer than a renewal waits for the end of a storm.
+    run.call("wait", &json!({"ms": 1500}));
     run.finish();
     let renewals = test
         .events()
