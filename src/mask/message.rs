@@ -166,10 +166,8 @@ impl MessageMask {
             matcher.scan(body, View::Gate, &mut self.hits)
         };
         let escapes = unusual_escape(matcher, body).is_some();
-        let pending = !self.literal.is_empty()
-            || !self.text.is_empty()
-            || !self.line.scalar.is_empty()
-            || self.line.escaped;
+        let pending =
+            !self.literal.is_empty() || !self.text.is_empty() || !self.line.scalar.is_empty();
         let last = body
             .last_chunk::<ESCAPE_BYTES_CUT>()
             .map_or(body, |last| last);
@@ -238,7 +236,7 @@ impl MessageMask {
                 Place::Literal(role) => {
                     let mut escaped = self.line.escaped;
                     let end = close(rest, &mut escaped);
-                    if !self.line.escaped && self.is_calm(rest, at, &survey, &end) {
+                    if self.is_calm(rest, at, &survey, &end) {
                         at += self.line.quiet_literal(rest, &end);
                         continue;
                     }
