@@ -105,7 +105,7 @@ impl KeySource {
             Self::Passphrase(path) => {
                 let key = kernel_key::get(&description(path))?.ok_or_else(|| {
                     Error::new(Code::VaultLocked, "the vault file is locked")
-                        .cause("its passphrase was not entered since the machine started")
+                        .cause("its passphrase was not entered since `mcpwrap lock` or the start of the machine")
                         .hint("`mcpwrap unlock` asks for it")
                 })?;
                 parse_identity(key.expose()).ok_or_else(|| {
