@@ -102,7 +102,7 @@ pub fn start_time(pid: Pid) -> Option<u64> {
 #[cfg(target_os = "macos")]
 fn children(pid: Pid) -> Vec<Pid> {
     let mut buffer = [0 as nix::libc::pid_t; 1024];
-    let bytes = i32::try_from(std::mem::size_of_val(&buffer)).unwrap_or(0);
+    let bytes = i32::try_from(size_of_val(&buffer)).unwrap_or(0);
     #[expect(unsafe_code, reason = "proc_listchildpids has no safe wrapper")]
     // SAFETY: the buffer is as long as it is said to be.
     let count =
@@ -132,7 +132,7 @@ pub fn start_time(pid: Pid) -> Option<u64> {
 #[cfg(target_os = "macos")]
 fn bsd_info(pid: Pid) -> Option<nix::libc::proc_bsdinfo> {
     let mut info = std::mem::MaybeUninit::<nix::libc::proc_bsdinfo>::zeroed();
-    let size = i32::try_from(std::mem::size_of::<nix::libc::proc_bsdinfo>()).ok()?;
+    let size = i32::try_from(size_of::<nix::libc::proc_bsdinfo>()).ok()?;
     let flavor = nix::libc::PROC_PIDTBSDINFO;
     #[expect(unsafe_code, reason = "proc_pidinfo has no safe wrapper")]
     // SAFETY: the buffer is as long as it is said to be.
