@@ -3,6 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
+#[expect(unused_imports, reason = "a macro of the property tests")]
 mod laws;
 
 fuzz_target!(|data: &[u8]| laws::check(data));
