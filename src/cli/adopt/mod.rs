@@ -9,6 +9,8 @@ mod carry_out;
 mod comments;
 mod git;
 mod journal;
+#[cfg(test)]
+mod laws_tests;
 mod leftovers;
 mod lift;
 #[cfg(test)]
