@@ -1,6 +1,13 @@
 //! The laws of adopting as properties: for any servers, in any of the three formats, in any style.
 //!
 //! Outside of the changed entries no byte differs; no secret is left; undo gives the old bytes.
+#![expect(
+    clippy::format_push_string,
+    clippy::struct_excessive_bools,
+    clippy::needless_for_each,
+    clippy::semicolon_if_nothing_returned,
+    reason = "texts are put together line by line"
+)]
 
 use std::path::PathBuf;
 
