@@ -5,6 +5,7 @@
 
 pub mod fds;
 pub mod harden;
+pub mod memory;
 pub mod signal;
 pub mod spawn;
 pub mod tree;

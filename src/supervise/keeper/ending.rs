@@ -252,7 +252,7 @@ impl Keeper {
         let lines = self.shared.lock().session.fail_pending(&trouble);
         let is_final = status == Status::Exited(0) || restart == Restart::Never;
         // A client whose first request is still on its way shall hear why there is no server.
-        let is_awaited = !established && lines.is_empty();
+        let is_awaited = !established && lines.is_empty() && !self.input_ended;
         self.shared.lock().outbox.extend(lines);
         if (is_final && !is_awaited) || self.on_terminal {
             return self.end_with(trouble, status.code());

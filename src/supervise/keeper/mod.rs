@@ -110,6 +110,8 @@ pub(super) struct Keeper {
     exit_at: Option<Instant>,
     check_at: Option<Instant>,
     spoke: bool,
+    /// The client has closed our stdin; what it said before may still be held.
+    input_ended: bool,
     client_gone: bool,
     ending: Option<Reason>,
     last_status: Option<Status>,
@@ -158,6 +160,7 @@ impl Keeper {
             exit_at: None,
             check_at: None,
             spoke: false,
+            input_ended: false,
             client_gone: false,
             ending: None,
             last_status: None,
@@ -212,6 +215,7 @@ impl Keeper {
                 self.exit_at = None;
             }
             Event::InputEnded => {
+                self.input_ended = true;
                 if self.current.is_none() && matches!(self.candidate, Some(Candidate::Preparing)) {
                     self.abort_at = Some(Instant::now() + ABORT_AFTER);
                 }
