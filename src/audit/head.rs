@@ -98,7 +98,8 @@ fn as_noted(dir: &Path, note: &Note) -> Option<Found> {
 fn look_at(segment: &Segment, found: &mut Found) -> Result<(), Problem> {
     let file = files::open_append(&segment.path)?;
     let mut end = tail(&file)?;
-    if !end.torn.is_empty() {
+    // A file that logrotate is copying at this moment ends in half a line too: that one is its own.
+    if !end.torn.is_empty() && segment.name.ends_with(".jsonl") {
         found.notes.push(mend(&file, segment, &end)?);
         end = tail(&file)?;
     }

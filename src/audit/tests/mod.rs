@@ -136,6 +136,21 @@ fn logrotates_two_habits_lose_nothing() {
     }
 }
 
+/// logrotate copies, and a writer looks at the files meanwhile.
+#[test]
+fn a_copy_that_is_being_made_is_not_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log(dir.path());
+    log.append(&[entry(), entry()]).unwrap();
+    let path = only_segment(dir.path());
+    let bytes = std::fs::read(&path).unwrap();
+    let copy = path.with_extension("jsonl.1");
+    files::replace(&copy, &bytes[..bytes.len() - 10]).unwrap();
+    std::fs::remove_file(dir.path().join("head")).unwrap();
+    log.append(&[entry()]).unwrap();
+    assert_eq!(std::fs::read(copy).unwrap().len(), bytes.len() - 10);
+}
+
 #[test]
 fn a_log_that_lost_records_goes_on_and_says_so() {
     #[track_caller]
