@@ -263,7 +263,7 @@ fn a_profile_changes_what_the_server_gets() {
     };
     assert_eq!(value(&[]), TOKEN.as_bytes());
     assert_eq!(value(&["--profile", "prod"]), other.as_bytes());
-    let ended = test.run_with("fake", &["--profile", "tset"]).finish();
+    let ended = test.run_with("fake", &["--profile", "tset"]).refused();
     assert_eq!(ended.code, 125);
     assert!(ended.stderr.contains("error[profile-not-found]"), "{ended}");
 }
@@ -283,7 +283,7 @@ fn a_secret_of_one_profile_never_enters_a_run_of_another() {
     ];
     assert_eq!(test.feed(&args, TOKEN.as_bytes()).code, 0);
     test.serve("fake", &[], &slot("TOKEN", "test/token"));
-    let ended = test.run("fake").finish();
+    let ended = test.run("fake").refused();
     assert!(
         ended.stderr.contains("error[secret-wrong-profile]"),
         "{ended}"
@@ -314,7 +314,7 @@ fn a_program_is_never_found_in_the_working_directory() {
         let mut command = test.command(test.program());
         let ended = test
             .start(command.args(["run", "fake"]).current_dir(&project))
-            .finish();
+            .refused();
         assert_eq!(ended.code, 127, "{path}: {ended}");
         assert!(!ended.stderr.contains("planted\n"), "{path}: {ended}");
     }

@@ -133,7 +133,7 @@ fn each_way_in_which_a_program_does_not_start_has_its_message() {
     ];
     for (program, code, name) in cases {
         test.policy("fake", &[&program], "");
-        let ended = test.run("fake").finish();
+        let ended = test.run("fake").refused();
         assert_eq!(ended.code, code, "{program}\n{ended}");
         assert!(
             ended.stderr.contains(&format!("error[{name}]")),
@@ -153,7 +153,7 @@ fn each_way_in_which_a_program_does_not_start_has_its_message() {
 fn a_working_directory_that_is_gone_is_named() {
     let test = Test::new();
     test.serve("fake", &[], "cwd = \"/no/such/directory\"\n");
-    let ended = test.run("fake").finish();
+    let ended = test.run("fake").refused();
     assert_eq!(ended.code, 125, "{ended}");
     assert!(ended.stderr.contains("/no/such/directory"), "{ended}");
 }
@@ -170,7 +170,9 @@ fn a_script_without_an_interpreter_is_run_by_the_shell_as_elsewhere() {
         &[&path.display().to_string()],
         "session.restart = \"never\"\n",
     );
-    let ended = test.run("fake").finish();
+    let run = test.run("fake");
+    run.heard("by the shell");
+    let ended = run.finish();
     assert_eq!(ended.code, 3, "{ended}");
     assert!(ended.stderr.contains("by the shell"), "{ended}");
 }

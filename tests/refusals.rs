@@ -13,7 +13,7 @@ use crate::harness::{Test, fake_server, policy_text};
 /// The start is refused with this code, on stderr, in the answer to the client, and by the exit.
 #[track_caller]
 fn refused(test: &Test, code: &str) {
-    let ended = test.run("fake").finish();
+    let ended = test.run("fake").refused();
     assert_eq!(ended.code, 125, "{code}: {ended}");
     assert!(
         ended.stderr.contains(&format!("error[{code}]")),
@@ -73,7 +73,7 @@ fn a_policy_that_is_no_private_plain_file_is_refused() {
     for (name, broken) in breaks {
         let test = granted();
         broken(&test.root().join("policies/fake.toml"));
-        let ended = test.run("fake").finish();
+        let ended = test.run("fake").refused();
         assert_eq!(ended.code, 125, "{name}: {ended}");
         assert!(
             ended.stderr.contains("error[policy-not-private]"),
@@ -123,7 +123,7 @@ fn a_policy_that_says_nothing_clear_is_refused() {
         let test = granted();
         let path = test.root().join("policies/fake.toml");
         std::fs::write(&path, text).unwrap();
-        let ended = test.run("fake").finish();
+        let ended = test.run("fake").refused();
         assert_eq!(ended.code, 125, "{name}: {ended}");
         assert!(
             ended.stderr.contains("error[policy-invalid]"),
@@ -142,7 +142,7 @@ fn a_policy_of_two_gigabytes_is_refused_without_reading_it() {
     let path = test.root().join("policies/fake.toml");
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.set_len(2 << 30).unwrap();
-    let ended = test.run("fake").finish();
+    let ended = test.run("fake").refused();
     assert_eq!(ended.code, 125, "{ended}");
     file.set_len(0).unwrap();
 }
@@ -178,7 +178,7 @@ fn a_grant_of_another_policy_does_not_fit() {
     test.policy("other", &["/bin/true"], "");
     let grants = test.root().join("state/grants");
     std::fs::copy(grants.join("other.toml"), grants.join("fake.toml")).unwrap();
-    let ended = test.run("fake").finish();
+    let ended = test.run("fake").refused();
     assert_eq!(ended.code, 125, "{ended}");
     let told = ["error[policy-changed]", "error[grant-broken]"];
     assert!(
@@ -219,7 +219,7 @@ fn another_command_is_refused_and_no_secret_is_touched() {
     ];
     for other in others {
         let args = [&["--"], *other].concat();
-        let ended = test.run_with("fake", &args).finish();
+        let ended = test.run_with("fake", &args).refused();
         assert_eq!(ended.code, 125, "{other:?}: {ended}");
         assert!(
             ended.stderr.contains("error[command-not-allowed]"),

@@ -28,11 +28,15 @@ fn comparable(ended: &Ended) -> Vec<u8> {
 fn same(acts: &[&str], talk: impl Fn(&mut Run<'_>) -> Value) {
     let test = Test::new();
     test.secret("test/token", TOKEN);
-    test.serve("fake", acts, &raw());
-    let mut bare = test.bare(acts);
+    // A client that is gone before the start is none: the server says when it is up.
+    let acts = [&["err=up"], acts].concat();
+    test.serve("fake", &acts, &raw());
+    let mut bare = test.bare(&acts);
+    bare.heard("up\n");
     let seen_bare = talk(&mut bare);
     let bare = bare.finish();
     let mut through = test.run("fake");
+    through.heard("up\n");
     let seen_through = talk(&mut through);
     let through = through.finish();
     assert_eq!(seen_bare, seen_through, "{acts:?}");

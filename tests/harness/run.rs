@@ -257,6 +257,13 @@ impl<'a> Run<'a> {
         self.end()
     }
 
+    /// A client that waits until mcpwrap says why it does not start the server, and goes. One that
+    /// goes at once may be gone before: then there is nobody to be told.
+    pub(crate) fn refused(self) -> Ended {
+        self.heard("mcpwrap: error[");
+        self.finish()
+    }
+
     /// Waits for the end, with stdin as it is.
     pub(crate) fn end(self) -> Ended {
         self.end_within(DEADLINE)
