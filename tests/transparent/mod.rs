@@ -5,6 +5,7 @@
 //! stderr, the end. The policy injects a secret, so masking is at work in every session.
 
 mod clients;
+mod renewed;
 mod servers;
 
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
     python py.py CLIENT PLAN
 
 CLIENT is `py-1`, `py-2` or `py-2-auto`. PLAN is JSON: {command, args, env?, cwd?, steps}; a step
-is a method without parameters, or [method, params].
+is a method without parameters, [method, params], or ["!", program].
 """
 
 import asyncio
@@ -79,6 +79,12 @@ async def main(kind, plan):
                 session = await connect(stack, kind, server, errlog, seen)
                 for step in plan["steps"]:
                     method, params = step if isinstance(step, list) else (step, {})
+                    if method == "!":
+                        # No method: a program that runs while the session goes on.
+                        process = await asyncio.create_subprocess_exec(params, stdout=sys.stderr)
+                        code = await process.wait()
+                        seen["steps"].append({"method": method, "result": {"code": code}})
+                        continue
                     try:
                         result = plain(await do(session, method, params))
                         seen["steps"].append({"method": method, "result": result})

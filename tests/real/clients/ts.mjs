@@ -3,8 +3,10 @@
 //   node ts.mjs NODE_MODULES CLIENT PLAN
 //
 // CLIENT is `ts-1`, `ts-2`, or `ts-2-auto` (which starts the server twice). PLAN is JSON:
-// {command, args, env?, cwd?, steps}; a step is a method without parameters, or [method, params].
+// {command, args, env?, cwd?, steps}; a step is a method without parameters,
+// [method, params], or ["!", program].
 
+import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
 
 // What the SDK says to the console is not what the client saw.
@@ -45,6 +47,8 @@ const calls = {
   "prompts/list": () => client.listPrompts(),
   "prompts/get": (params) => client.getPrompt(params),
   ping: () => client.ping(),
+  // No method: a program that runs while the session goes on.
+  "!": (program) => new Promise((done) => spawn(program).on("exit", (code) => done({ code }))),
 };
 
 try {
