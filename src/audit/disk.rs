@@ -62,6 +62,13 @@ impl Segment {
             packing,
         })
     }
+
+    /// Whether it has the name that we write to, and not one that a tool gave to its copy.
+    pub fn is_current(&self) -> bool {
+        self.path
+            .extension()
+            .is_some_and(|ending| ending == "jsonl")
+    }
 }
 
 /// The segments in the directory, in the order of their names.

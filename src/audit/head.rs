@@ -99,7 +99,7 @@ fn look_at(segment: &Segment, found: &mut Found) -> Result<(), Problem> {
     let file = files::open_append(&segment.path)?;
     let mut end = tail(&file)?;
     // A file that logrotate is copying at this moment ends in half a line too: that one is its own.
-    if !end.torn.is_empty() && segment.name.ends_with(".jsonl") {
+    if !end.torn.is_empty() && segment.is_current() {
         found.notes.push(mend(&file, segment, &end)?);
         end = tail(&file)?;
     }
