@@ -295,9 +295,12 @@ impl Pipeline for Launch {
         let nobody = ClientName::default();
         let launched = self.state().records.is_some();
         let entry = match fact {
-            Fact::Aborted => self
-                .entry(Event::Refuse, Outcome::Refused, &nobody)
-                .reason("aborted"),
+            Fact::Aborted => {
+                let what = format!("server `{}` not started: the client left", self.server);
+                print::note(&what);
+                self.entry(Event::Refuse, Outcome::Refused, &nobody)
+                    .reason("aborted")
+            }
             Fact::Launched { generation, pid } => {
                 let detail = Detail {
                     generation: Some(*generation),

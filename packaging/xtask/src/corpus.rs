@@ -76,7 +76,7 @@ pub fn run() -> Result<(), String> {
         all.false_alarms += score.false_alarms;
     }
     println!("{}", all.line("all"));
-    let mut build = crate::shell::cargo(&["build", "--quiet", "--bin", "mcpwrap"]);
+    let mut build = crate::shell::cargo("build --quiet --bin mcpwrap");
     crate::shell::step("build", &mut build)?;
     laws::check(dir, &labels)?;
     if all.precision() < MARK || all.recall() < MARK {

@@ -23,7 +23,7 @@ use super::generation::Generation;
 use super::shared::{Event, Gate, Shared};
 use super::shutdown::Reason;
 use super::{Fact, Options, Pipeline, Prepared, Status};
-use crate::error::Error;
+use crate::error::{EXIT_REFUSED, Error};
 use crate::mask::Masker;
 use crate::sys::signal;
 
@@ -317,7 +317,7 @@ impl Keeper {
         let due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
         if due(&mut self.abort_at) && self.current.is_none() {
             self.pipeline.record(&Fact::Aborted);
-            self.code = Some(0);
+            self.code = Some(EXIT_REFUSED);
         }
         if due(&mut self.exit_at) {
             self.code = Some(self.last_status.map_or(0, Status::code));
