@@ -23,6 +23,8 @@ use mcpwrap::store::{self, Item, Prompt};
 use mcpwrap::{files, grant, policy};
 
 const MCPWRAP: &str = env!("CARGO_BIN_EXE_mcpwrap");
+/// A line that is a message.
+const HELLO: &str = r#"{"jsonrpc":"2.0","method":"hello"}"#;
 const STARTS: usize = 100;
 const ROUND_TRIPS: usize = 20_000;
 const BULK_BYTES: usize = 512 << 20;
@@ -111,7 +113,7 @@ impl Bench {
                 .unwrap();
         }
         let server = bench.server.display().to_string();
-        bench.policy("true", &["/bin/true"], 1, "");
+        bench.policy("hello", &["/bin/echo", HELLO], 1, "");
         bench.policy("echo", &[&server], 10, "");
         let bytes = BULK_BYTES.to_string();
         bench.policy("bulk", &[&server, &bytes], 10, "");
@@ -161,24 +163,30 @@ impl Bench {
     fn start_up(&self) {
         let launch = |mut command: Command| {
             let began = Instant::now();
-            command
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .status()
+            let mut child = piped(&mut command);
+            let mut byte = [0];
+            child
+                .stdout
+                .as_mut()
+                .unwrap()
+                .read_exact(&mut byte)
                 .unwrap();
-            began.elapsed()
+            let first = began.elapsed();
+            drop(child.stdin.take());
+            child.wait().unwrap();
+            first
         };
         let mut c = Vec::new();
         let mut ours = Vec::new();
         for _ in 0..STARTS {
             let mut bare = Command::new(&self.launcher);
-            bare.arg("/bin/true");
+            bare.args(["/bin/echo", HELLO]);
             c.push(launch(bare));
-            ours.push(launch(self.wrapped("true")));
+            ours.push(launch(self.wrapped("hello")));
         }
         let (c, ours) = (median(&mut c), median(&mut ours));
         println!(
-            "start-up and end of /bin/true, one secret from the vault file, median of {STARTS}"
+            "start to the first byte of /bin/echo, one secret from the vault file, median of {STARTS}"
         );
         println!("  C fork+exec      {:>9.3} ms", ms(c));
         println!(
@@ -295,6 +303,8 @@ impl Bench {
                 .unwrap();
             children.push(child);
         }
+        // A moment after a launch its pages are given back.
+        std::thread::sleep(Duration::from_secs(3));
         let of = |child: &Child| {
             let guard = guard_of(child.id());
             (

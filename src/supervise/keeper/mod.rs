@@ -25,7 +25,7 @@ use super::shutdown::Reason;
 use super::{Fact, Options, Pipeline, Prepared, Status};
 use crate::error::{EXIT_REFUSED, Error};
 use crate::mask::Masker;
-use crate::sys::signal;
+use crate::sys::{memory, signal};
 
 /// The client gets an answer before its own patience ends (15 s is the shortest that was seen).
 const PREPARE_LIMIT: Duration = Duration::from_millis(7_500);
@@ -35,6 +35,8 @@ const ABORT_AFTER: Duration = Duration::from_millis(300);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
 /// How long requests in flight may take before a new server takes over.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// How long after a launch its pages are given back: not in the way of the first answers.
+const TRIM_AFTER: Duration = Duration::from_secs(2);
 /// A client that has not said a word when its server ends gets this long to say one.
 const FIRST_WORD_LIMIT: Duration = Duration::from_millis(500);
 /// How long the output of an ended server is waited for, if something else holds its pipe.
@@ -109,6 +111,8 @@ pub(super) struct Keeper {
     abort_at: Option<Instant>,
     exit_at: Option<Instant>,
     check_at: Option<Instant>,
+    /// What a launch needed of this program is not needed for a while.
+    trim_at: Option<Instant>,
     spoke: bool,
     /// The client has closed our stdin; what it said before may still be held.
     input_ended: bool,
@@ -159,6 +163,7 @@ impl Keeper {
             abort_at: None,
             exit_at: None,
             check_at: None,
+            trim_at: None,
             spoke: false,
             input_ended: false,
             client_gone: false,
@@ -326,6 +331,9 @@ impl Keeper {
             self.shared.set_gate(Gate::Held);
             self.start("crash");
         }
+        if due(&mut self.trim_at) {
+            memory::drop_code_pages();
+        }
         if due(&mut self.check_at) {
             self.check();
         }
@@ -353,6 +361,7 @@ impl Keeper {
             self.exit_at,
             self.restart_at,
             self.check_at,
+            self.trim_at,
             candidate,
         ]
         .into_iter()

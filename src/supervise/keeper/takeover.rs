@@ -5,11 +5,10 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::{Candidate, Keeper};
+use super::{Candidate, Keeper, TRIM_AFTER};
 use crate::supervise::shared::Gate;
 use crate::supervise::shutdown::Reason;
 use crate::supervise::{Fact, control};
-use crate::sys::memory;
 
 impl Keeper {
     /// Holds the client's requests and waits for the last answers.
@@ -77,8 +76,7 @@ impl Keeper {
         let (number, ready) = (server.number, server.write(to_server, &self.shared));
         self.restart_at = None;
         let (cause, since) = self.cause;
-        // What a launch needed is not needed for a while.
-        memory::drop_code_pages();
+        self.trim_at = Some(now + TRIM_AFTER);
         if cause != "start" {
             self.renewals += 1;
             let generation = server.number;
