@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -30,13 +31,19 @@ pub(crate) struct Desktop<'a> {
     pub(crate) run: PathBuf,
     bus: Child,
     keyring: RefCell<Option<Child>>,
+    /// Only one keyring of the suite is busy at a time: two cores are few for a dozen of them.
+    turn: Option<MutexGuard<'static, ()>>,
 }
+
+static TURN: Mutex<()> = Mutex::new(());
 
 impl<'a> Desktop<'a> {
     /// A bus and an unlocked keyring; `None`, loudly, if this machine has none. `keychain` is what
     /// `MCPWRAP_TEST_REQUIRE` calls it.
     pub(crate) fn start(test: &'a Test) -> Option<Self> {
-        let desktop = Self::without_keyring(test, &test.dir.join("run"), &[])?;
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut desktop = Self::without_keyring(test, &test.dir.join("run"), &[])?;
+        desktop.turn = Some(turn);
         desktop.start_keyring();
         Some(desktop)
     }
@@ -75,6 +82,7 @@ impl<'a> Desktop<'a> {
             run: run.to_path_buf(),
             bus,
             keyring: RefCell::new(None),
+            turn: None,
         })
     }
 
@@ -192,6 +200,7 @@ impl Drop for Desktop<'_> {
         drop(self.bus.kill());
         drop(self.bus.wait());
         self.end_all();
+        drop(self.turn.take());
     }
 }
 

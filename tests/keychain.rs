@@ -40,7 +40,8 @@ fn grant(test: &Test) {
 /// Starts that server, as a client does.
 fn started(test: &Test) {
     let mut run = test.run("github");
-    assert!(run.initialize().get("result").is_some());
+    let answer = run.initialize();
+    assert!(answer.get("result").is_some(), "{answer}");
     assert_eq!(run.finish().code, 0);
 }
 
