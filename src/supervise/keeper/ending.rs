@@ -260,6 +260,13 @@ impl Keeper {
         if is_final || !self.spoke {
             self.exit_at = Some(now + FIRST_WORD_LIMIT);
         }
+        if is_final {
+            // Its own end: nothing is said on stderr, only to a request that may still come.
+            let stub = self.pipeline.has_stub();
+            self.shared.set_gate(Gate::Answer { trouble, stub });
+            self.trouble = Some(error);
+            return;
+        }
         self.crashed_by_itself(error, now, established);
     }
 
