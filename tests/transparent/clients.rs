@@ -34,6 +34,9 @@ impl Client {
         set: &[(String, String)],
     ) -> Value {
         let mut plan = json!({"command": command[0], "args": command[1..], "steps": server.steps});
+        if let Some(roots) = &server.roots {
+            plan["roots"] = roots.clone();
+        }
         if !set.is_empty() {
             plan["env"] = set.iter().map(|(n, v)| (n.clone(), json!(v))).collect();
         }

@@ -15,15 +15,17 @@ pub(crate) struct Server {
     pub(crate) set: Vec<(String, String)>,
     /// Methods with parameters, for the SDK drivers.
     pub(crate) steps: Value,
+    /// What the client says its roots are, if it has any.
+    pub(crate) roots: Option<Value>,
     data: PathBuf,
 }
 
 /// What must be installed for a server.
 pub(crate) fn needs(name: &str) -> &'static str {
     match name {
-        "everything" | "memory" | "filesystem" => "npm",
         "time" | "git" => "pypi",
-        _ => "nothing",
+        "fake" => "nothing",
+        _ => "npm",
     }
 }
 
@@ -32,15 +34,27 @@ impl Server {
         let data = test.dir.join("data");
         let path = data.display().to_string();
         let (name, command, steps) = match name {
-            "everything" => ("everything", npm("everything", &[]), everything()),
-            "memory" => ("memory", npm("memory", &[]), memory()),
-            "filesystem" => ("filesystem", npm("filesystem", &[&path]), filesystem(&path)),
+            "everything" => ("everything", reference("everything", &[]), everything()),
+            "memory" => ("memory", reference("memory", &[]), memory()),
+            "filesystem" => (
+                "filesystem",
+                reference("filesystem", &[&path]),
+                filesystem(&path),
+            ),
             "time" => (
                 "time",
                 pypi("time", &["--local-timezone=Europe/Zurich"]),
                 time(),
             ),
             "git" => ("git", pypi("git", &[]), git(&path)),
+            _ if name != "fake" => {
+                let vendor = VENDORS.iter().find(|vendor| vendor.name == name).unwrap();
+                (
+                    vendor.name,
+                    npm(vendor.script, vendor.arguments),
+                    json!(["tools/list"]),
+                )
+            }
             _ => (
                 "fake",
                 vec![fake_server().display().to_string(), "early-notice".into()],
@@ -51,16 +65,21 @@ impl Server {
             "MEMORY_FILE_PATH".to_owned(),
             format!("{path}/memory.jsonl"),
         );
-        let set = if name == "memory" {
-            vec![file]
-        } else {
-            Vec::new()
+        let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let set = match name {
+            "memory" => vec![file],
+            // It starts without a token, and not without a team.
+            "slack" => vec![pair(("SLACK_TEAM_ID", "T00000000"))],
+            // Nobody shall be told that tests run.
+            "figma" => vec![pair(("DO_NOT_TRACK", "1"))],
+            _ => Vec::new(),
         };
         Self {
             name,
             command,
             set,
             steps,
+            roots: None,
             data,
         }
     }
@@ -133,12 +152,79 @@ impl Server {
     }
 }
 
-fn npm(name: &str, arguments: &[&str]) -> Vec<String> {
+/// A vendor's own server, which starts and lists its tools without the network.
+struct Vendor {
+    name: &'static str,
+    /// The variable in which it takes its credential.
+    variable: &'static str,
+    script: &'static str,
+    arguments: &'static [&'static str],
+}
+
+const fn vendor(name: &'static str, variable: &'static str, script: &'static str) -> Vendor {
+    Vendor {
+        name,
+        variable,
+        script,
+        arguments: &[],
+    }
+}
+
+const VENDORS: &[Vendor] = &[
+    vendor(
+        "brave",
+        "BRAVE_API_KEY",
+        "@brave/brave-search-mcp-server/dist/index.js",
+    ),
+    vendor(
+        "context7",
+        "CONTEXT7_API_KEY",
+        "@upstash/context7-mcp/dist/index.js",
+    ),
+    vendor("exa", "EXA_API_KEY", "exa-mcp-server/dist/stdio.cjs"),
+    Vendor {
+        arguments: &["--stdio"],
+        ..vendor("figma", "FIGMA_API_KEY", "figma-developer-mcp/dist/bin.js")
+    },
+    vendor(
+        "firecrawl",
+        "FIRECRAWL_API_KEY",
+        "firecrawl-mcp/dist/index.js",
+    ),
+    vendor(
+        "notion",
+        "NOTION_TOKEN",
+        "@notionhq/notion-mcp-server/bin/cli.mjs",
+    ),
+    // It needs none, and gets one all the same.
+    vendor("playwright", "PLAYWRIGHT_TOKEN", "@playwright/mcp/cli.js"),
+    vendor(
+        "slack",
+        "SLACK_BOT_TOKEN",
+        "@modelcontextprotocol/server-slack/dist/index.js",
+    ),
+    vendor("tavily", "TAVILY_API_KEY", "tavily-mcp/build/index.js"),
+];
+
+/// The variable in which a server takes a credential.
+pub(crate) fn variable(name: &str) -> &'static str {
+    let vendor = VENDORS.iter().find(|vendor| vendor.name == name);
+    vendor.map_or("TEST_TOKEN", |vendor| vendor.variable)
+}
+
+fn reference(name: &str, arguments: &[&str]) -> Vec<String> {
+    npm(
+        &format!("@modelcontextprotocol/server-{name}/dist/index.js"),
+        arguments,
+    )
+}
+
+fn npm(script: &str, arguments: &[&str]) -> Vec<String> {
     let search = std::env::var_os("PATH").unwrap_or_default();
     let mut nodes = std::env::split_paths(&search).map(|dir| dir.join("node"));
     let node = nodes.find(|path| path.is_file()).unwrap_or("node".into());
-    let package = format!("npm/node_modules/@modelcontextprotocol/server-{name}/dist/index.js");
-    let script = cache(&package).display().to_string();
+    let script = cache(&format!("npm/node_modules/{script}"));
+    let script = script.display().to_string();
     let rest = arguments.iter().map(|argument| (*argument).to_owned());
     [node.display().to_string(), script]
         .into_iter()

@@ -2,8 +2,9 @@
 
     python py.py CLIENT PLAN
 
-CLIENT is `py-1`, `py-2` or `py-2-auto`. PLAN is JSON: {command, args, env?, cwd?, steps}; a step
-is a method without parameters, [method, params], or ["!", program].
+CLIENT is `py-1`, `py-2` or `py-2-auto`. PLAN is JSON: {command, args, env?, cwd?, roots?, steps}; a
+step is a method without parameters, [method, params], or ["!", program]. With `roots` the client
+says that it has them, and notes what the server tells it.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from contextlib import AsyncExitStack
 
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.types import ListRootsResult
 
 
 def plain(model):
@@ -44,21 +46,43 @@ async def do(session, method, params):
             return await session.list_prompts()
         case "prompts/get":
             return await session.get_prompt(params["name"], params.get("arguments"))
+        case "resources/subscribe":
+            return await session.subscribe_resource(params["uri"])
+        case "logging/setLevel":
+            return await session.set_logging_level(params["level"])
         case "ping":
             return await session.send_ping()
     raise ValueError(method)
 
 
-async def connect(stack, kind, server, errlog, seen):
+def handlers(roots, seen):
+    """What a client is to its server, as both majors take it."""
+    if roots is None:
+        return {}
+    seen["notices"] = []
+
+    async def list_roots(_context):
+        return ListRootsResult.model_validate({"roots": roots})
+
+    async def note(message):
+        model = getattr(message, "root", message)
+        if getattr(model, "method", None):
+            seen["notices"].append(plain(model))
+
+    return {"list_roots_callback": list_roots, "message_handler": note}
+
+
+async def connect(stack, kind, server, roots, errlog, seen):
     if kind == "py-1":
         streams = await stack.enter_async_context(stdio_client(server, errlog))
-        session = await stack.enter_async_context(ClientSession(*streams))
+        session = ClientSession(*streams, **handlers(roots, seen))
+        session = await stack.enter_async_context(session)
         seen["server"] = plain(await session.initialize())
         return session
     from mcp.client.client import Client
 
     mode = "auto" if kind == "py-2-auto" else "legacy"
-    client = Client(stdio_client(server, errlog), mode=mode)
+    client = Client(stdio_client(server, errlog), mode=mode, **handlers(roots, seen))
     await stack.enter_async_context(client)
     seen["server"] = {
         "protocol": client.protocol_version,
@@ -76,7 +100,7 @@ async def main(kind, plan):
     with tempfile.TemporaryFile("w+", errors="backslashreplace") as errlog:
         try:
             async with AsyncExitStack() as stack:
-                session = await connect(stack, kind, server, errlog, seen)
+                session = await connect(stack, kind, server, plan.get("roots"), errlog, seen)
                 for step in plan["steps"]:
                     method, params = step if isinstance(step, list) else (step, {})
                     if method == "!":

@@ -3,8 +3,8 @@
 //   node ts.mjs NODE_MODULES CLIENT PLAN
 //
 // CLIENT is `ts-1`, `ts-2`, or `ts-2-auto` (which starts the server twice). PLAN is JSON:
-// {command, args, env?, cwd?, steps}; a step is a method without parameters,
-// [method, params], or ["!", program].
+// {command, args, env?, cwd?, roots?, steps}; a step is a method without parameters,
+// [method, params], or ["!", program]. With `roots` the client says that it has them.
 
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
@@ -24,17 +24,21 @@ const { StdioClientTransport } = load(
 const seen = { steps: [], notices: [], stderr: "", errors: [] };
 const failure = (error) => ({ code: error.code, message: error.message, data: error.data });
 
-const { command, args, env, cwd } = plan;
+const { command, args, env, cwd, roots } = plan;
 const transport = new StdioClientTransport({ command, args, env, cwd, stderr: "pipe" });
 transport.stderr.on("data", (data) => (seen.stderr += data));
 const client = new Client(
   { name: "transparent", version: "1.0.0" },
-  { capabilities: {}, versionNegotiation: { mode: kind === "ts-2-auto" ? "auto" : "legacy" } },
+  { capabilities: roots ? { roots: {} } : {}, versionNegotiation: { mode: kind === "ts-2-auto" ? "auto" : "legacy" } },
 );
 let closed;
 const closing = new Promise((resolve) => (closed = resolve));
 client.onclose = () => closed("closed");
 client.onerror = (error) => seen.errors.push(error.message);
+if (roots) {
+  const asked = old ? load("@modelcontextprotocol/sdk/types.js").ListRootsRequestSchema : "roots/list";
+  client.setRequestHandler(asked, async () => ({ roots }));
+}
 client.fallbackNotificationHandler = async (notice) => void seen.notices.push(notice);
 
 // What the SDK calls each method.
@@ -46,6 +50,8 @@ const calls = {
   "resources/read": (params) => client.readResource(params),
   "prompts/list": () => client.listPrompts(),
   "prompts/get": (params) => client.getPrompt(params),
+  "resources/subscribe": (params) => client.subscribeResource(params),
+  "logging/setLevel": (params) => client.setLoggingLevel(params.level),
   ping: () => client.ping(),
   // No method: a program that runs while the session goes on.
   "!": (program) => new Promise((done) => spawn(program).on("exit", (code) => done({ code }))),

@@ -2,18 +2,74 @@
 //!
 //!     rmcp-client CLIENT PLAN
 //!
-//! CLIENT is `rmcp` or `rmcp-auto`. PLAN is JSON: {command, args, env?, cwd?, steps}; a step is a
-//! method without parameters, or [method, params]. Unlike the other SDKs, this one hands its whole
-//! environment on to the server.
+//! CLIENT is `rmcp` or `rmcp-auto`. PLAN is JSON: {command, args, env?, cwd?, roots?, steps}; a step
+//! is a method without parameters, [method, params], or ["!", program]. With `roots` the client says
+//! that it has them, and notes what the server tells it. Unlike the other SDKs, this one hands its
+//! whole environment on to the server.
 
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 
-use rmcp::model::{ClientRequest, ProtocolVersion};
-use rmcp::service::{ClientLifecycleMode, serve_client_with_lifecycle};
+use rmcp::model::{
+    ClientConfig, ClientRequest, ListRootsResult, LoggingMessageNotificationParam, ProtocolVersion,
+    ResourceUpdatedNotificationParam,
+};
+use rmcp::service::{
+    ClientLifecycleMode, NotificationContext, RequestContext, RoleClient,
+    serve_client_with_lifecycle,
+};
 use rmcp::transport::TokioChildProcess;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
+
+/// What a client is to its server.
+struct Handler {
+    /// A list, or nothing if it has none.
+    roots: Value,
+    notices: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Handler {
+    fn note(&self, method: &str, params: &impl serde::Serialize) {
+        let notice = json!({"method": method, "params": params});
+        self.notices.lock().expect("sound").push(notice);
+    }
+}
+
+impl rmcp::ClientHandler for Handler {
+    fn get_info(&self) -> ClientConfig {
+        let mut info = ClientConfig::default();
+        if self.roots.is_array() {
+            info.capabilities.roots = Some(Default::default());
+        }
+        info
+    }
+
+    async fn list_roots(
+        &self,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ListRootsResult, rmcp::ErrorData> {
+        let roots = serde_json::from_value(self.roots.clone()).unwrap_or_default();
+        Ok(ListRootsResult::new(roots))
+    }
+
+    async fn on_logging_message(
+        &self,
+        params: LoggingMessageNotificationParam,
+        _: NotificationContext<RoleClient>,
+    ) {
+        self.note("notifications/message", &params);
+    }
+
+    async fn on_resource_updated(
+        &self,
+        params: ResourceUpdatedNotificationParam,
+        _: NotificationContext<RoleClient>,
+    ) {
+        self.note("notifications/resources/updated", &params);
+    }
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -46,7 +102,9 @@ async fn main() {
     });
 
     let mut seen = json!({"steps": []});
-    match serve_client_with_lifecycle((), transport, lifecycle).await {
+    let notices = Arc::default();
+    let handler = Handler { roots: plan["roots"].clone(), notices: Arc::clone(&notices) };
+    match serve_client_with_lifecycle(handler, transport, lifecycle).await {
         Ok(client) => {
             seen["server"] = json!(client.peer_info());
             for step in plan["steps"].as_array().into_iter().flatten() {
@@ -56,6 +114,9 @@ async fn main() {
             seen["close"] = json!(client.cancel().await.is_ok());
         }
         Err(error) => seen["connect"] = json!(error.to_string()),
+    }
+    if plan["roots"].is_array() {
+        seen["notices"] = json!(*notices.lock().expect("sound"));
     }
     seen["stderr"] = json!(heard.await.unwrap_or_default());
     println!("{seen}");
@@ -67,6 +128,12 @@ fn version(text: &str) -> ProtocolVersion {
 
 async fn take(client: &rmcp::Peer<rmcp::RoleClient>, step: &Value) -> Value {
     let method = step.as_str().or(step[0].as_str()).expect("a method");
+    if method == "!" {
+        // No method: a program that runs while the session goes on.
+        let program = step[1].as_str().expect("a program");
+        let ended = Command::new(program).stdout(Stdio::null()).stdin(Stdio::null()).status().await;
+        return json!({"method": method, "result": {"code": ended.expect("it runs").code()}});
+    }
     let request = match step.get(1) {
         Some(params) => json!({"method": method, "params": params}),
         None => json!({"method": method}),
