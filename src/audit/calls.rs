@@ -2,14 +2,15 @@
 //!
 //! *Never* blocks who writes: when the queue is full the record is counted and dropped, and the
 //! count is written down as soon as there is room. *Always* one sync for all that came within a
-//! tenth of a second. A disk that is full for a while loses nothing until the queue is full.
+//! tenth of a second, and one wake-up: a relay that wakes this thread for each message pays for it.
+//! A disk that is full for a while loses nothing until the queue is full.
 
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -34,6 +35,8 @@ const IDLE_WAIT: Duration = Duration::from_secs(10);
 /// Writes records behind the caller's back. One per supervisor.
 pub struct CallLog {
     sender: Option<SyncSender<Box<Entry>>>,
+    /// Dropped to say that nothing more comes.
+    going: Option<SyncSender<()>>,
     done: Receiver<()>,
     shared: Arc<Shared>,
 }
@@ -64,11 +67,13 @@ impl CallLog {
 
     fn with_queue(log: Log, records: usize) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(records);
+        let (going, ending) = sync_channel(0);
         let (finished, done) = sync_channel(1);
         let shared = Arc::new(Shared::default());
         let writer = Writer {
             log,
             receiver,
+            ending,
             shared: Arc::clone(&shared),
             noted: 0,
             kept_up: None,
@@ -81,6 +86,7 @@ impl CallLog {
             })?;
         Ok(Self {
             sender: Some(sender),
+            going: Some(going),
             done,
             shared,
         })
@@ -112,7 +118,7 @@ impl CallLog {
     /// is in the log.
     pub fn finish(mut self, wait: Duration) -> bool {
         self.shared.ending.store(true, Ordering::Relaxed);
-        drop(self.sender.take());
+        drop((self.sender.take(), self.going.take()));
         // The thread never sends: that its end of the channel is gone is the message.
         let ended = self.done.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected);
         ended && self.error().is_none() && self.dropped() == 0
@@ -122,6 +128,8 @@ impl CallLog {
 struct Writer {
     log: Log,
     receiver: Receiver<Box<Entry>>,
+    /// Nothing ever comes out of it; that its other end is gone is the message.
+    ending: Receiver<()>,
     shared: Arc<Shared>,
     /// How many dropped records the log knows of.
     noted: u64,
@@ -145,12 +153,20 @@ impl Writer {
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            let open = self.fill(&mut batch);
-            while !self.write(&mut batch) {
-                if !open || self.shared.ending.load(Ordering::Relaxed) {
-                    return;
+            // Others come meanwhile, and wake nobody.
+            let open = self.ending.recv_timeout(BATCH_WAIT) == Err(RecvTimeoutError::Timeout);
+            loop {
+                let room = BATCH_RECORDS - batch.len();
+                batch.extend(self.receiver.try_iter().take(room).map(|entry| *entry));
+                if batch.is_empty() {
+                    break;
                 }
-                std::thread::sleep(RETRY_WAIT);
+                while !self.write(&mut batch) {
+                    if !open || self.shared.ending.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    std::thread::sleep(RETRY_WAIT);
+                }
             }
         }
         self.write(&mut batch);
@@ -173,22 +189,6 @@ impl Writer {
         if let Err(error) = life::keep_up(&self.log) {
             tracing::warn!("{}", error.line());
         }
-    }
-
-    /// Takes what comes within the time of a batch. False if nothing can come any more.
-    fn fill(&self, batch: &mut Vec<Entry>) -> bool {
-        let end = Instant::now() + BATCH_WAIT;
-        while batch.len() < BATCH_RECORDS {
-            match self
-                .receiver
-                .recv_timeout(end.saturating_duration_since(Instant::now()))
-            {
-                Ok(entry) => batch.push(*entry),
-                Err(RecvTimeoutError::Timeout) => return true,
-                Err(RecvTimeoutError::Disconnected) => return false,
-            }
-        }
-        true
     }
 
     /// Writes the batch and empties it; keeps it if it could not be written.
@@ -228,6 +228,8 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::super::disk::segments;
     use super::super::record::Record;
     use super::*;

@@ -83,7 +83,8 @@ impl Input {
                 Ok(count) => break count,
             }
         };
-        self.buffer.extend(self.chunk.iter().take(count));
+        self.buffer
+            .extend_from_slice(self.chunk.get(..count).unwrap_or_default());
         if count == 0 {
             self.ended = true;
             self.shared.tell(Event::InputEnded);
