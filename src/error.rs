@@ -186,6 +186,15 @@ impl Error {
         self
     }
 
+    /// [`Self::hint`], if there is one.
+    #[must_use]
+    pub fn hint_if(self, hint: Option<&str>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+
     /// The exit code of `mcpwrap run` when this error kept the server from starting.
     pub const fn run_exit(&self) -> u8 {
         match self.code {

@@ -78,6 +78,20 @@ pub fn io_text(error: &io::Error) -> String {
     )
 }
 
+/// What to do about an I/O error that is a limit of this process.
+pub fn io_hint(error: &io::Error) -> Option<&'static str> {
+    use nix::errno::Errno;
+    match Errno::from_raw(error.raw_os_error()?) {
+        Errno::EMFILE | Errno::ENFILE => {
+            Some("raise the limit of open files: `ulimit -n 64` is enough")
+        }
+        Errno::EAGAIN | Errno::ENOMEM => {
+            Some("raise the limits of processes and memory (`ulimit -u`, `ulimit -v`)")
+        }
+        _ => None,
+    }
+}
+
 /// Reads a whole file that only its owner may change. The owner is this user, or root.
 pub fn read_private(path: &Path) -> Result<Vec<u8>, Problem> {
     read_private_up_to(path, FILE_BYTES_MAX)

@@ -117,6 +117,7 @@ fn failed(command: &Command<'_>, what: &str, error: &io::Error) -> Error {
         format!("server `{}` not started: {what}", command.server),
     )
     .cause(crate::files::io_text(error))
+    .hint_if(crate::files::io_hint(error))
 }
 
 fn start_guard(

@@ -7,7 +7,7 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{TOKEN, Test, process, slot};
+use crate::harness::{Run, TOKEN, Test, process, slot};
 
 pub(crate) fn chmod(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
@@ -160,14 +160,112 @@ fn a_home_that_cannot_be_used_is_named() {
 #[test]
 fn few_descriptors_are_enough() {
     let test = granted();
-    let mut command = test.command("/bin/sh");
-    command
-        .args(["-c", "ulimit -n 32; exec \"$0\" run fake"])
-        .arg(test.program());
-    let mut run = test.start(&mut command);
+    let mut run = under(&test, "ulimit -n 32");
     run.initialize();
     assert_eq!(run.call("echo", &json!({"text": "here"})), "here");
     assert_eq!(run.finish().code, 0);
+}
+
+#[test]
+fn a_limit_that_is_too_low_is_told_and_nothing_starts() {
+    for (limit, code, hint) in [
+        (
+            "ulimit -n 16",
+            "launch-failed",
+            "hint: raise the limit of open files",
+        ),
+        ("ulimit -f 0", "audit-unwritable", "file too large"),
+    ] {
+        let test = granted();
+        let ended = under(&test, limit).refused();
+        assert_eq!(ended.code, 125, "{limit}: {ended}");
+        let code = format!("error[{code}]");
+        assert!(ended.stderr.contains(&code), "{limit}: {ended}");
+        assert!(ended.stderr.contains(hint), "{limit}: {ended}");
+        assert!(
+            !ended.stderr.contains("fake-server: ready"),
+            "{limit}: {ended}"
+        );
+    }
+}
+
+/// `run fake` after something that the shell does first.
+fn under<'a>(test: &'a Test, first: &str) -> Run<'a> {
+    let mut command = test.command("/bin/sh");
+    command
+        .args(["-c", &format!("{first}; exec \"$0\" run fake")])
+        .arg(test.program());
+    test.start(&mut command)
+}
+
+#[test]
+fn a_system_without_proc_or_without_a_writable_disk_is_told() {
+    if !nix::unistd::geteuid().is_root() {
+        return crate::harness::skip("root", "only root can take mounts away");
+    }
+    for (mounts, said) in [
+        ("umount -l /proc", "Is /proc mounted?"),
+        (
+            "mount --bind \"$MCPWRAP_HOME\" \"$MCPWRAP_HOME\" && mount -o remount,ro,bind \"$MCPWRAP_HOME\"",
+            "read-only file system",
+        ),
+    ] {
+        let test = granted();
+        let mut command = test.command("/usr/bin/unshare");
+        command
+            .args(["--mount", "/bin/sh", "-c"])
+            .arg(format!("{mounts} && exec \"$0\" run fake"))
+            .arg(test.program());
+        let ended = test.start(&mut command).refused();
+        assert_eq!(ended.code, 125, "{mounts}: {ended}");
+        assert!(ended.stderr.contains(said), "{mounts}: {ended}");
+        assert!(
+            !ended.stderr.contains("fake-server: ready"),
+            "{mounts}: {ended}"
+        );
+    }
+}
+
+#[test]
+fn the_home_of_another_user_is_not_used() {
+    if !nix::unistd::geteuid().is_root() {
+        return crate::harness::skip("root", "only root can give a directory away");
+    }
+    let test = Test::new();
+    test.unset("MCPWRAP_HOME");
+    let nobody = Some(nix::unistd::Uid::from_raw(65_534));
+    nix::unistd::chown(&test.home, nobody, None).unwrap();
+    let ended = test.run("fake").refused();
+    assert_eq!(ended.code, 125, "{ended}");
+    assert!(ended.stderr.contains("error[home-unusable]"), "{ended}");
+    assert!(ended.stderr.contains("without `sudo`"), "{ended}");
+    let left: Vec<_> = std::fs::read_dir(&test.home).unwrap().collect();
+    assert!(left.is_empty(), "nothing was written: {left:?}");
+}
+
+#[test]
+fn a_runtime_directory_that_vanishes_ends_no_session_and_saves_none() {
+    let test = granted();
+    let mut run = test.run("fake");
+    run.initialize();
+    std::fs::remove_dir_all(test.root().join("run")).unwrap();
+    assert_eq!(run.call("echo", &json!({"text": "here"})), "here");
+    let mut other = test.run("fake");
+    other.initialize();
+    assert_eq!(other.finish().code, 0);
+    let revoked = test.cli(&["revoke", "fake"]);
+    // The session has no socket any more: it sees the grant go, and its process is found.
+    assert_eq!(revoked.code, 0, "{revoked}");
+    let answer = run.request(
+        "tools/call",
+        &json!({"name": "echo", "arguments": {"text": "x"}}),
+    );
+    assert_eq!(
+        answer.pointer("/error/data/mcpwrap/code"),
+        Some(&json!("revoked")),
+        "{answer}"
+    );
+    run.finish();
 }
 
 #[test]

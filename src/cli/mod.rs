@@ -103,6 +103,7 @@ impl Context {
 
 /// Parses the arguments, does what they say, and returns the exit code.
 pub fn main() -> ExitCode {
+    crate::sys::signal::survive_file_limit();
     let code = match Cli::try_parse() {
         Ok(cli) => dispatch(cli.verb).unwrap_or_else(|error| {
             print::error(&error);

@@ -161,6 +161,7 @@ pub fn supervise(options: Options) -> Result<u8> {
             format!("server `{server}` not started: no supervisor for it"),
         )
         .cause(crate::files::io_text(&error))
+        .hint_if(crate::files::io_hint(&error))
     })
 }
 

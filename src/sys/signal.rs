@@ -70,6 +70,12 @@ pub fn collect(signals: &[Signal]) -> io::Result<File> {
     Ok(File::from(reader))
 }
 
+/// A file that grows over the limit of this process is an error of its writer, not the end of it.
+pub fn survive_file_limit() {
+    let ignored = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    super::ignore(set_action(Signal::SIGXFSZ, &ignored));
+}
+
 /// The state that a new program expects: nothing blocked, nothing ignored.
 pub fn reset() {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
