@@ -260,17 +260,6 @@ fn a_client_that_goes_before_its_first_byte_starts_nothing_for_long() {
 }
 
 #[test]
-fn a_stopped_supervisor_does_not_save_its_server_from_revoke() {
-    let test = Test::new();
-    let (run, server) = started(&test, STUBBORN);
-    run.signal(Signal::SIGSTOP);
-    test.ok(&["revoke", "fake"]);
-    process::wait_for_end(server, AFTER_SIGNAL);
-    kill(run.pid(), Signal::SIGCONT).ok();
-    drop(run);
-}
-
-#[test]
 fn two_sessions_of_one_server_do_not_touch_each_other() {
     let test = Test::new();
     let (one, first) = started(&test, &[]);

@@ -3,6 +3,7 @@
 //! A supervisor that does not answer (stopped, hung) does not keep its servers: their processes are
 //! killed from here. A socket that nobody listens on is a left-over and is removed.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -12,12 +13,14 @@ use serde_json::Value;
 use super::control::{self, Verb};
 use crate::dirs::Dirs;
 use crate::secret::ServerName;
-use crate::sys::tree;
+use crate::sys::tree::{self, Process};
 
 /// How long a supervisor may take to tell what it runs.
 const STATUS_LIMIT: Duration = Duration::from_millis(300);
 /// How long a supervisor may take to end its servers before they are killed from outside.
 const CHECK_LIMIT: Duration = Duration::from_millis(700);
+/// How long the last process may take to be gone after its supervisor said so.
+const GONE_LIMIT: Duration = Duration::from_millis(500);
 /// How long a kill from outside may take.
 const KILL_LIMIT: Duration = Duration::from_secs(2);
 /// How long a renewal may take: the handshake and the drain have limits of their own.
@@ -28,7 +31,7 @@ const RENEW_LIMIT: Duration = Duration::from_mins(1);
 pub struct Running {
     pub server: ServerName,
     pub pid: i32,
-    started: u64,
+    process: Process,
     socket: PathBuf,
 }
 
@@ -80,11 +83,11 @@ fn known(socket: PathBuf) -> Option<Running> {
         drop(std::fs::remove_file(&socket));
         return None;
     }
-    let started = tree::start_time(Pid::from_raw(pid))?;
+    let process = Process::of(Pid::from_raw(pid))?;
     Some(Running {
         server,
         pid,
-        started,
+        process,
         socket,
     })
 }
@@ -121,7 +124,7 @@ impl Running {
                 .as_ref()
                 .and_then(|status| number(status.get("pid")?)),
             answers: status.is_some(),
-            below: tree::descendants(Pid::from_raw(self.pid)),
+            below: tree::seen_below(self.process),
             running: self,
         }
     }
@@ -133,29 +136,25 @@ pub struct Seen {
     pub running: Running,
     pid: Option<i32>,
     answers: bool,
-    below: Vec<Pid>,
+    below: BTreeSet<Process>,
 }
 
 impl Seen {
     /// Ends its servers, whose grant is gone by now, and sees them dead.
     pub fn end(mut self) -> Ended {
         let began = Instant::now();
-        let supervisor = Pid::from_raw(self.running.pid);
-        self.below.extend(tree::descendants(supervisor));
+        let supervisor = self.running.process;
+        self.below.extend(tree::seen_below(supervisor));
         let answered = self.answers
             && control::ask(&self.running.socket, Verb::Check, CHECK_LIMIT)
                 .is_ok_and(|answer| answer.get("running") == Some(&Value::Bool(false)));
-        let mut manner = Manner::Asked;
-        if !answered {
-            manner = Manner::Killed;
-            self.below.extend(tree::descendants(supervisor));
-            tree::kill_foreign(supervisor, self.running.started, KILL_LIMIT);
-        }
-        self.below.sort_unstable();
-        self.below.dedup();
-        if !tree::all_gone(&self.below, Duration::from_millis(500)) {
-            manner = Manner::Survived;
-        }
+        let manner = if answered && tree::all_gone(&self.below, GONE_LIMIT) {
+            Manner::Asked
+        } else if tree::kill_foreign(supervisor, &mut self.below, KILL_LIMIT) {
+            Manner::Killed
+        } else {
+            Manner::Survived
+        };
         Ended {
             running: self.running,
             pid: self.pid,

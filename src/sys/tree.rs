@@ -95,7 +95,7 @@ fn stat_field(pid: Pid, index: usize) -> Option<String> {
 
 /// When the process started, in the kernel's own unit: tells a pid that was used again.
 #[cfg(target_os = "linux")]
-pub fn start_time(pid: Pid) -> Option<u64> {
+fn start_time(pid: Pid) -> Option<u64> {
     stat_field(pid, 19)?.parse().ok()
 }
 
@@ -125,7 +125,7 @@ pub fn parent_of(pid: Pid) -> Option<Pid> {
 
 /// When the process started, in the kernel's own unit: tells a pid that was used again.
 #[cfg(target_os = "macos")]
-pub fn start_time(pid: Pid) -> Option<u64> {
+fn start_time(pid: Pid) -> Option<u64> {
     bsd_info(pid).map(|info| info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec)
 }
 
@@ -146,8 +146,47 @@ fn bsd_info(pid: Pid) -> Option<nix::libc::proc_bsdinfo> {
     (got == size).then(|| unsafe { info.assume_init() })
 }
 
+/// A process that was seen, told from another one that gets its pid later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Process {
+    pid: Pid,
+    started: u64,
+}
+
+impl Process {
+    /// `None` if there is none of this pid.
+    pub fn of(pid: Pid) -> Option<Self> {
+        let started = start_time(pid)?;
+        Some(Self { pid, started })
+    }
+
+    fn is(self) -> bool {
+        start_time(self.pid) == Some(self.started)
+    }
+
+    /// Whether it has not ended.
+    pub fn is_alive(self) -> bool {
+        self.is() && !is_zombie(self.pid)
+    }
+}
+
+/// [`descendants`], to be recognised later.
+pub fn seen_below(root: Process) -> BTreeSet<Process> {
+    let below = if root.is() {
+        descendants(root.pid)
+    } else {
+        Vec::new()
+    };
+    below.into_iter().filter_map(Process::of).collect()
+}
+
 /// Sends a signal to a process if it still has this parent.
 fn signal_child(pid: Pid, parent: Option<Pid>, signal: Signal) {
+    signal_if(pid, || parent.is_none() || parent_of(pid) == parent, signal);
+}
+
+/// Sends a signal to a process if, once it is certain which one is meant, this holds.
+fn signal_if(pid: Pid, holds: impl Fn() -> bool, signal: Signal) {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
@@ -155,7 +194,7 @@ fn signal_child(pid: Pid, parent: Option<Pid>, signal: Signal) {
             return;
         };
         if let Ok(fd) = pidfd_open(raw, PidfdFlags::empty()) {
-            if parent.is_none() || parent_of(pid) == parent {
+            if holds() {
                 let signal = rustix::process::Signal::from_named_raw(signal as i32);
                 if let Some(signal) = signal {
                     super::ignore(pidfd_send_signal(fd, signal));
@@ -165,7 +204,7 @@ fn signal_child(pid: Pid, parent: Option<Pid>, signal: Signal) {
         }
     }
     // Kernels before 5.3, and macOS.
-    if parent.is_none() || parent_of(pid) == parent {
+    if holds() {
         super::ignore(nix::sys::signal::kill(pid, signal));
     }
 }
@@ -220,36 +259,35 @@ pub fn kill_own_descendants(
     }
 }
 
-/// Kills a process that is not ours with everything below it: its supervisor may be stopped or
-/// hung. `start` tells that the pid is still the same process. Returns whether all of it is gone.
-pub fn kill_foreign(root: Pid, start: u64, limit: Duration) -> bool {
+/// Kills everything below a supervisor that is not ours: it may be stopped or hung. `known` was seen
+/// there before; what has lost its parent meanwhile is killed, too. Returns whether all of it is gone.
+pub fn kill_foreign(supervisor: Process, known: &mut BTreeSet<Process>, limit: Duration) -> bool {
     let deadline = Instant::now() + limit;
-    loop {
-        if start_time(root) != Some(start) || is_zombie(root) {
-            return true;
-        }
-        let below = descendants(root);
-        for pid in &below {
-            signal_child(*pid, parent_of(*pid), Signal::SIGKILL);
-        }
-        let alive = below
+    // A list that is read while processes end can lack one that lives, so one is not enough.
+    let mut clean = 0;
+    while clean < 2 {
+        known.extend(seen_below(supervisor));
+        let alive: Vec<_> = known
             .iter()
-            .any(|pid| start_time(*pid).is_some() && !is_zombie(*pid));
-        if !alive {
-            return true;
+            .filter(|process| process.is_alive())
+            .copied()
+            .collect();
+        clean = if alive.is_empty() { clean + 1 } else { 0 };
+        for process in alive {
+            signal_if(process.pid, || process.is(), Signal::SIGKILL);
         }
         if Instant::now() > deadline {
             return false;
         }
         std::thread::sleep(Duration::from_millis(1));
     }
+    true
 }
 
 /// Waits until all of these are dead (or only zombies), up to the limit. Returns whether they are.
-pub fn all_gone(pids: &[Pid], limit: Duration) -> bool {
+pub fn all_gone(seen: &BTreeSet<Process>, limit: Duration) -> bool {
     let deadline = Instant::now() + limit;
-    let alive = |pid: &Pid| start_time(*pid).is_some() && !is_zombie(*pid);
-    while pids.iter().any(alive) {
+    while seen.iter().any(|process| process.is_alive()) {
         if Instant::now() > deadline {
             return false;
         }

