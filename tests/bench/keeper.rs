@@ -22,6 +22,13 @@ use mcpwrap::{files, grant, policy};
 const MCPWRAP: &str = env!("CARGO_BIN_EXE_mcpwrap");
 const RENEWALS: usize = 10;
 const REVOCATIONS: usize = 20;
+/// Servers that run at once.
+const MANY: usize = 200;
+
+/// Answers the handshake, and reads on.
+const SMALL: &str = r#"while read -r line; do case "$line" in *'"initialize"'*)
+echo '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}}';;
+esac; done"#;
 
 /// Answers the handshake and nothing else; deaf to signals and to the end of stdin, with a child
 /// and a process in a session of its own.
@@ -38,6 +45,7 @@ fn main() {
     let bench = Bench::new(&dir.path().join("home"), &dir.path().join("key"));
     bench.renewals();
     bench.revocations();
+    bench.many();
 }
 
 struct Bench {
@@ -208,6 +216,26 @@ impl Bench {
             ms(at(&mut dead, 50)),
             ms(at(&mut dead, 100))
         );
+    }
+}
+
+impl Bench {
+    /// `revoke --all`, as the user types it.
+    fn many(&self) {
+        self.policy("small", &["/bin/sh", "-c", SMALL]);
+        let sessions: Vec<_> = (0..MANY).map(|_| self.session("small")).collect();
+        let trees: Vec<_> = sessions.iter().map(|one| below(one.child.id())).collect();
+        let began = Instant::now();
+        let status = self
+            .command(&["revoke", "--all"])
+            .stdout(Stdio::null())
+            .status();
+        let took = began.elapsed();
+        assert!(status.unwrap().success(), "something survived");
+        assert!(!trees.iter().flatten().any(|pid| alive(*pid)));
+        println!("revoke --all with {MANY} servers that run");
+        println!("  all dead             {:>9.3} ms   (limit 3000)", ms(took));
+        sessions.into_iter().for_each(Session::end);
     }
 }
 

@@ -65,8 +65,11 @@ impl Tracer {
 
     /// What a process does now: takes note of a stop, returns the step that it means.
     fn look(&mut self, pid: Pid) -> Option<Step> {
-        // Only stops: its end is for its parent.
-        let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::__WALL;
+        let mut flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::__WALL;
+        if pid != self.supervisor {
+            // Its parent can collect it only when we have. The supervisor's parent is this program.
+            flags |= WaitPidFlag::WEXITED;
+        }
         let event = match waitid(Id::Pid(pid), flags) {
             Ok(WaitStatus::PtraceEvent(_, signal, 0)) => {
                 ptrace::cont(pid, signal).ok();
@@ -130,6 +133,9 @@ impl Tracer {
             for pid in self.started.clone() {
                 self.look(pid);
             }
+        }
+        for pid in self.started.clone() {
+            self.look(pid);
         }
     }
 }

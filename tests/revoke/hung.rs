@@ -55,7 +55,9 @@ fn all_of_some_stopped_supervisors_are_overruled_and_the_others_obey() {
     let test = Test::new();
     test.serve("fake", STUBBORN, "");
     let mut runs: Vec<_> = (0..4).map(|_| test.run("fake")).collect();
-    runs.iter_mut().for_each(|run| drop(run.initialize()));
+    for run in &mut runs {
+        run.initialize();
+    }
     for run in &runs[..2] {
         run.signal(Signal::SIGSTOP);
     }

@@ -56,7 +56,16 @@ pub fn install() -> Done<Found> {
     found.note("npm", npm());
     found.note("pypi", pypi());
     found.note("rmcp", rmcp());
+    found.note("root", root_user());
     Ok(found)
+}
+
+/// Some tests mount a file system of their own, or stop a process between its steps.
+fn root_user() -> Done {
+    match output(Command::new("id").arg("-u")).as_deref() {
+        Some("0") => Ok(()),
+        _ => Err("only root may mount and trace".to_owned()),
+    }
 }
 
 fn debian() -> Done {
