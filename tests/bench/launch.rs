@@ -16,11 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mcpwrap::config::{Config, StoreKind};
-use mcpwrap::dirs::Dirs;
-use mcpwrap::secret::{Secret, SecretName, ServerName};
-use mcpwrap::store::{self, Item, Prompt};
-use mcpwrap::{files, grant, policy};
+mod support;
 
 const MCPWRAP: &str = env!("CARGO_BIN_EXE_mcpwrap");
 /// A line that is a message.
@@ -86,70 +82,28 @@ impl Bench {
             server: compile("server", SERVER),
             home: home.join("home"),
         };
-        let dirs = Dirs::under(&bench.home);
-        let key_file = home.join("key");
-        let config = Config {
-            store: StoreKind::File,
-            key_file: Some(key_file.display().to_string()),
-            ..Config::default()
-        };
-        files::ensure_dir(&bench.home).unwrap();
-        store::prepare_key_file(&dirs, &key_file).unwrap();
-        config.save(&dirs).unwrap();
-        store::create_vault(&dirs, &config).unwrap();
-        let store = store::open(&dirs, &config, Prompt::Never).unwrap();
-        store::keys_or_create(&*store).unwrap();
-        for number in 0..10 {
-            let value =
-                Secret::new(format!("ghp_{number}0123456789\"abcdefghijklmnop{number}").into());
-            let name = SecretName::new(&format!("bench/{number}")).unwrap();
-            store
-                .put(
-                    &name,
-                    &Item {
-                        value,
-                        profile: None,
-                        expires: None,
-                    },
-                )
-                .unwrap();
-        }
+        let values = (0..10).map(|n| format!("ghp_{n}0123456789\"abcdefghijklmnop{n}"));
+        support::vault_home(&bench.home, &home.join("key"), values);
         let server = bench.server.display().to_string();
-        bench.policy("hello", &["/bin/echo", HELLO], 1, "");
-        bench.policy("echo", &[&server], 10, "");
+        support::granted(&bench.home, "hello", &["/bin/echo", HELLO], 1, "");
+        support::granted(&bench.home, "echo", &[&server], 10, "");
         let bytes = BULK_BYTES.to_string();
-        bench.policy("bulk", &[&server, &bytes], 10, "");
-        bench.policy("plain", &[&server, &bytes], 10, "[limits]\nmask = []\n");
-        bench.policy(
+        support::granted(&bench.home, "bulk", &[&server, &bytes], 10, "");
+        support::granted(
+            &bench.home,
+            "plain",
+            &[&server, &bytes],
+            10,
+            "[limits]\nmask = []\n",
+        );
+        support::granted(
+            &bench.home,
             "raw",
             &[&server, &bytes],
             10,
             "[limits]\nmask = []\nstdout = \"raw\"\n",
         );
         bench
-    }
-
-    fn policy(&self, name: &str, command: &[&str], secrets: usize, more: &str) {
-        let dirs = Dirs::under(&self.home);
-        let server = ServerName::new(name).unwrap();
-        let mut text = format!("version = 1\ncommand = {command:?}\n{more}");
-        for number in 0..secrets {
-            let number = number.to_string();
-            let pieces = [
-                "[secrets.S",
-                &number,
-                "]\nfrom = \"secret:bench/",
-                &number,
-                "\"\n",
-            ];
-            text.extend(pieces);
-        }
-        files::replace(&policy::load::path(&dirs, &server), text.as_bytes()).unwrap();
-        let config = Config::load(&dirs).unwrap();
-        let store = store::open(&dirs, &config, Prompt::Never).unwrap();
-        let keys = store::keys(&*store).unwrap();
-        let policy = policy::load(&dirs, &server, None).unwrap();
-        grant::grant(&dirs, &policy, &keys, grant::By::Yes).unwrap();
     }
 
     fn wrapped(&self, server: &str) -> Command {

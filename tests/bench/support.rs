@@ -1,0 +1,58 @@
+//! A throw-away home with a vault file, made as `mcpwrap init`, `secret set` and `grant` make it.
+
+use std::path::Path;
+
+use mcpwrap::config::{Config, StoreKind};
+use mcpwrap::dirs::Dirs;
+use mcpwrap::secret::{Secret, SecretName, ServerName};
+use mcpwrap::store::{self, Item, Prompt};
+use mcpwrap::{files, grant, policy};
+
+/// Makes the home; `values` become the secrets `bench/0`, `bench/1`, …
+pub(crate) fn vault_home(root: &Path, key_file: &Path, values: impl Iterator<Item = String>) {
+    let dirs = Dirs::under(root);
+    let config = Config {
+        store: StoreKind::File,
+        key_file: Some(key_file.display().to_string()),
+        ..Config::default()
+    };
+    files::ensure_dir(root).unwrap();
+    store::prepare_key_file(&dirs, key_file).unwrap();
+    config.save(&dirs).unwrap();
+    store::create_vault(&dirs, &config).unwrap();
+    let store = store::open(&dirs, &config, Prompt::Never).unwrap();
+    store::keys_or_create(&*store).unwrap();
+    for (number, value) in values.enumerate() {
+        let name = SecretName::new(&format!("bench/{number}")).unwrap();
+        let item = Item {
+            value: Secret::new(value.into()),
+            profile: None,
+            expires: None,
+        };
+        store.put(&name, &item).unwrap();
+    }
+}
+
+/// Writes a policy for this command with so many of the secrets, and grants it.
+pub(crate) fn granted(root: &Path, name: &str, command: &[&str], secrets: usize, more: &str) {
+    let dirs = Dirs::under(root);
+    let server = ServerName::new(name).unwrap();
+    let mut text = format!("version = 1\ncommand = {command:?}\n{more}");
+    for number in 0..secrets {
+        let number = number.to_string();
+        let pieces = [
+            "[secrets.S",
+            &number,
+            "]\nfrom = \"secret:bench/",
+            &number,
+            "\"\n",
+        ];
+        text.extend(pieces);
+    }
+    files::replace(&policy::load::path(&dirs, &server), text.as_bytes()).unwrap();
+    let config = Config::load(&dirs).unwrap();
+    let store = store::open(&dirs, &config, Prompt::Never).unwrap();
+    let keys = store::keys(&*store).unwrap();
+    let policy = policy::load(&dirs, &server, None).unwrap();
+    grant::grant(&dirs, &policy, &keys, grant::By::Yes).unwrap();
+}
