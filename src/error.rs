@@ -138,6 +138,8 @@ codes! {
     ClientConfigChanged = "client-config-changed",
     /// The server ended.
     ServerExited = "server-exited",
+    /// The server put a secret where it cannot be masked.
+    SecretInId = "secret-in-id",
     /// A running supervisor cannot be reached, or does not answer.
     SupervisorUnreachable = "supervisor-unreachable",
     /// A process outlived the command that should have ended it.

@@ -31,8 +31,8 @@ pub(super) struct Literal {
     /// How many decoded bytes a mask that was written already stands for.
     covered: usize,
     hits: Vec<Hit>,
-    /// Whether a secret was left in it.
-    pub(super) left: bool,
+    /// Whether a secret was found in it, and it is an id.
+    pub(super) in_id: bool,
 }
 
 impl Literal {
@@ -72,10 +72,7 @@ impl Literal {
         };
         let mut from = 0;
         for span in spans(&self.hits, self.covered, until) {
-            if role == Role::Id {
-                self.left = true;
-                continue;
-            }
+            self.in_id |= role == Role::Id;
             let clear = decoded.raw_end(from)..decoded.raw_start(span.start);
             out.extend_from_slice(raw.get(clear).unwrap_or_default());
             if let Some(hit) = span.hit {

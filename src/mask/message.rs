@@ -1,9 +1,9 @@
 //! Masks messages: the server's stdout, one JSON value a line.
 //!
 //! *Always* masks inside string literals only, keys too, so valid JSON stays valid; numbers, key
-//! order, spacing and untouched literals keep their bytes. *Never* changes the `id` of a message:
-//! `secrets_in_ids` tells the caller of one that holds a secret. A line is lexed, not parsed: from
-//! the first token on that no JSON has, the rest of the line is masked as text. Lines in which
+//! order, spacing and untouched literals keep their bytes. A masked `id` of a message no longer
+//! fits its request: `secrets_in_ids` tells the caller, who ends that server. A line is lexed, not
+//! parsed: from the first token on that no JSON has, the rest of the line is masked as text. Lines in which
 //! nothing is found are not even lexed. Memory is bounded by the longest form, not by the line.
 
 use std::fmt;
@@ -133,7 +133,7 @@ impl MessageMask {
         self.ink.masked
     }
 
-    /// How many ids of messages held a secret, and were let through with it.
+    /// How many ids of messages held a secret, so that nobody can tell any more what they are of.
     pub fn secrets_in_ids(&self) -> u64 {
         self.secrets_in_ids
     }
@@ -282,7 +282,7 @@ impl MessageMask {
     }
 
     fn count_id(&mut self) {
-        if self.line.place != Place::Literal(Role::Id) && std::mem::take(&mut self.literal.left) {
+        if self.line.place != Place::Literal(Role::Id) && std::mem::take(&mut self.literal.in_id) {
             self.secrets_in_ids += 1;
         }
     }

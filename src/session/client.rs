@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::envelope::{Envelope, Id};
+use super::envelope::{Envelope, Id, Shape};
 use super::fields::{self, Fields};
 use super::{Era, FromClient, PENDING_MAX, Pending, REPEATABLE, Session, replace};
 
@@ -24,9 +24,10 @@ impl Session {
         if let Some(method) = envelope.notification() {
             return self.client_notification(method, line);
         }
-        match envelope.answer() {
-            Some(id) => self.client_answer(id, envelope.id_at, line),
-            None => FromClient::Forward,
+        match (envelope.answer(), envelope.shape, line) {
+            (Some(id), ..) => self.client_answer(id, envelope.id_at, line),
+            (None, Shape::Array, Some(line)) => self.client_batch(line, now),
+            _ => FromClient::Forward,
         }
     }
 

@@ -7,6 +7,7 @@
 //! told to stand in for the old one, and what must be answered when there is none.
 
 pub mod answer;
+mod batch;
 mod client;
 pub mod envelope;
 pub mod fields;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use self::answer::Trouble;
-use self::envelope::{Envelope, Id};
+use self::envelope::{Envelope, Id, Shape};
 use self::fields::Fields;
 use crate::secret::ServerName;
 
@@ -65,6 +66,11 @@ pub enum FromServer {
     Answers(Answered),
     /// Send this instead.
     Replace(Vec<u8>),
+    /// It has several messages. Send this instead, if anything; it answers these requests.
+    Batch {
+        line: Option<Vec<u8>>,
+        answered: Vec<Answered>,
+    },
     /// It is an answer to us.
     Ours(Ours),
     Drop,
@@ -161,6 +167,7 @@ pub struct Session {
     ours: HashMap<Id, (u32, Ours)>,
     /// Subscriptions whose second acknowledgement is ours.
     acknowledged_again: BTreeSet<Id>,
+    batch_was_seen: bool,
     counter: u64,
 }
 
@@ -186,6 +193,7 @@ impl Default for Session {
             asked: HashMap::new(),
             ours: HashMap::new(),
             acknowledged_again: BTreeSet::new(),
+            batch_was_seen: false,
             counter: 0,
         }
     }
@@ -236,6 +244,14 @@ impl Session {
         self.candidate_result = None;
     }
 
+    /// Whether the client knows a request of the server by another id than the server: then its
+    /// answer has to be changed.
+    pub fn rewrites_answers(&self) -> bool {
+        self.asked
+            .iter()
+            .any(|(shown, (_, written))| shown != written)
+    }
+
     /// Whether the client waits for an answer to this request.
     pub fn is_open(&self, id: &Id) -> bool {
         self.pending.contains_key(id)
@@ -258,6 +274,11 @@ impl Session {
         open
     }
 
+    /// Forgets what servers have asked: an id of theirs must not be written again.
+    pub fn forget_asked(&mut self) {
+        self.asked.clear();
+    }
+
     /// Tells the client that servers before this one no longer wait for its answers.
     fn cancel_asked(&mut self, generation: u32) -> Vec<u8> {
         let mut stale: Vec<_> = self
@@ -277,6 +298,9 @@ impl Session {
         trouble: &Trouble,
         stub: bool,
     ) -> Option<Vec<u8>> {
+        if let (Shape::Array, Some(line)) = (envelope.shape, line) {
+            return self.batch_suspended(line, trouble, stub);
+        }
         if envelope.notification() == Some("notifications/initialized") {
             // The next server has to be told, too.
             self.initialized = line.map(<[u8]>::to_vec);

@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use super::envelope::{Envelope, Id};
+use super::envelope::{Envelope, Id, Shape};
 use super::fields::{self, Fields};
 use super::{Answered, FromServer, Session, Standing, replace};
 
@@ -27,6 +27,9 @@ impl Session {
         }
         if let Some((id, _)) = envelope.request() {
             return self.server_request(generation, id, envelope.id_at, line);
+        }
+        if let (Shape::Array, Some(line)) = (envelope.shape, line) {
+            return self.server_batch(generation, line, now);
         }
         match envelope.notification() {
             Some("notifications/subscriptions/acknowledged") if standing == Standing::Current => {

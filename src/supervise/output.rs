@@ -34,6 +34,8 @@ pub(super) struct ServerOutput {
     rule: StdoutRule,
     mask: Option<MessageMask>,
     version: u64,
+    /// So many ids with a secret were told of.
+    in_ids: u64,
     diverted: Diagnostics,
     /// Where answered requests are written down, if they are.
     calls: Option<Arc<dyn Pipeline>>,
@@ -77,6 +79,7 @@ impl ServerOutput {
                 .contains(&Stream::Stdout)
                 .then(|| MessageMask::new(masker)),
             version,
+            in_ids: 0,
             diverted: Diagnostics::new(shared, limits, tail),
             calls: limits.log_calls.then(|| Arc::clone(pipeline)),
             partial: Vec::new(),
@@ -232,6 +235,11 @@ impl ServerOutput {
     }
 
     fn after(&mut self, plan: Plan) {
+        let in_ids = self.mask.as_ref().map_or(0, MessageMask::secrets_in_ids);
+        if std::mem::replace(&mut self.in_ids, in_ids) < in_ids {
+            let generation = self.generation;
+            self.shared.tell(Event::SecretInId { generation });
+        }
         if !plan.diverted.is_empty() {
             self.diverted.write(&plan.diverted, false);
         }

@@ -41,6 +41,16 @@ impl Plan {
                 self.answered.push(answered);
             }
             FromServer::Replace(new) => self.collected(bytes, start).extend(new),
+            FromServer::Batch {
+                line: new,
+                answered,
+            } => {
+                match new {
+                    None => self.pass(line),
+                    Some(new) => self.collected(bytes, start).extend(new),
+                }
+                self.answered.extend(answered);
+            }
             FromServer::Drop => self.leave_out(bytes, start),
             FromServer::Ours(Ours::Handshake) => {
                 self.leave_out(bytes, start);

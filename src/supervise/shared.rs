@@ -61,6 +61,8 @@ pub(super) enum Event {
     OutputEnded { generation: u32 },
     /// A stream of a server ended, and all of it was passed on.
     StreamEnded { generation: u32 },
+    /// A server put a secret in the id of a message, which was masked and so fits no request.
+    SecretInId { generation: u32 },
     /// Something that was watched has changed, or may have.
     Changed,
     /// Somebody asks through the control socket.

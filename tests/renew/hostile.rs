@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{NEW, rotate, started, until_it_has};
+use super::{NEW, OLD, rotate, started, until_it_has, until_logged};
 use crate::harness::Test;
 
 #[test]
@@ -76,5 +76,85 @@ fn many_requests_are_repeated_behind_the_supervisors_back() {
     run.server(2);
     let last = run.ask("tools/list", &json!({}));
     assert!(run.answer(last).get("result").is_some());
+    run.finish();
+}
+
+#[test]
+fn a_long_answer_to_a_server_after_a_renewal_gets_its_id_back() {
+    let test = Test::new();
+    let mut run = started(&test, &["asks"], "");
+    run.message();
+    test.ok(&["renew", "fake"]);
+    // The second server asks the same, and the client knows its question by another id.
+    let question = loop {
+        let message = run.message();
+        if message["method"] == "roots/list" {
+            break message;
+        }
+    };
+    assert_ne!(question["id"], 0);
+    let root = json!({"uri": "file:///x", "name": "n".repeat(3 << 20)});
+    // Its id comes last, as some clients write it.
+    run.send_raw(
+        format!(
+            "{{\"jsonrpc\":\"2.0\",\"result\":{{\"roots\":[{root}]}},\"id\":{}}}\n",
+            question["id"]
+        )
+        .as_bytes(),
+    );
+    run.heard("\"id\":0,\"jsonrpc\":\"2.0\",\"result\":{\"roots\"");
+    assert_eq!(run.call("echo", &json!({"text": "on"})), "on");
+    run.finish();
+}
+
+// Case 41: "secret in an id".
+#[test]
+fn a_server_that_puts_its_secret_in_an_id_is_ended() {
+    let test = Test::new();
+    let mut run = started(&test, &[], "");
+    let server = run.server(1);
+    let question = json!({"jsonrpc": "2.0", "id": format!("x-{OLD}"), "method": "roots/list"});
+    let hex = mcpwrap::secret::hex(format!("{question}\n").as_bytes());
+    let call = run.ask("tools/call", &json!({"name": "ask"}));
+    assert_eq!(run.message()["method"], "roots/list");
+    run.ask(
+        "tools/call",
+        &json!({"name": "say", "arguments": {"stream": "stdout", "hex": hex}}),
+    );
+    let failed = run.answer(call);
+    let data = &failed["error"]["data"]["mcpwrap"];
+    assert_eq!(data["code"], "secret-in-id", "{failed}");
+    let id = run.others[0]["id"].as_str().unwrap();
+    assert!(id.starts_with("x-[secret t/token"), "{id}");
+    crate::harness::process::wait_for_end(server, crate::harness::DEADLINE);
+    until_logged(&test, "suspend", "ok", 1);
+    let suspended = test.audit();
+    let suspended = suspended.iter().find(|r| r["event"] == "suspend").unwrap();
+    assert_eq!(suspended["reason"], "secret-in-id");
+    // No change of a file brings it back, a person does.
+    test.ok(&["grant", "fake", "--yes"]);
+    let refused = run.request("tools/list", &json!({}));
+    assert_eq!(refused["error"]["data"]["mcpwrap"]["code"], "secret-in-id");
+    test.ok(&["renew", "fake"]);
+    assert_eq!(run.peek("TOKEN"), OLD.as_bytes());
+    let ended = run.finish();
+    crate::messages::message(&test, "secret-in-id", &ended);
+}
+
+// The new server may have read it in a file of the old one.
+#[test]
+fn a_value_that_was_rotated_away_is_masked_for_the_rest_of_the_session() {
+    let test = Test::new();
+    let mut run = started(&test, &[], "");
+    rotate(&test, NEW);
+    until_it_has(&mut run, NEW);
+    super::until_no_process_has(&test, OLD);
+    until_logged(&test, "exit", "ok", 1);
+    let line = json!({"jsonrpc": "2.0", "method": "x", "params": {"was": OLD, "is": NEW}});
+    let hex = mcpwrap::secret::hex(format!("{line}\n").as_bytes());
+    run.call("say", &json!({"stream": "stdout", "hex": hex}));
+    let said = run.others.iter().find(|m| m["method"] == "x").unwrap();
+    let text = said["params"].to_string();
+    assert_eq!(text.matches("[secret t/token").count(), 2, "{text}");
     run.finish();
 }

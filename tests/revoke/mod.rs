@@ -63,6 +63,33 @@ fn revoke_ends_the_tree_and_keeps_the_session() {
     run.finish();
 }
 
+// Case 31, as far as the requests in a batch are concerned.
+#[test]
+fn each_request_of_a_batch_is_told_that_its_server_is_gone() {
+    let test = Test::new();
+    let mut run = started(&test, STUBBORN, "");
+    let wait = |id: &str| {
+        json!({"jsonrpc": "2.0", "id": id, "method": "tools/call",
+            "params": {"name": "wait", "arguments": {"ms": 60_000}}})
+    };
+    // The fake server has no batches: it says nothing to this one, and a real one might as well not.
+    run.send(&json!([wait("one"), wait("two")]));
+    assert!(run.request("ping", &json!({})).get("result").is_some());
+    test.ok(&["revoke", "fake"]);
+    for id in ["one", "two"] {
+        let failed = run.message();
+        assert_eq!(failed["id"], id, "{failed}");
+        let data = &failed["error"]["data"]["mcpwrap"];
+        assert_eq!(data["code"], "revoked");
+        assert_eq!(data["outcome"], "unknown");
+    }
+    run.send(&json!([wait("three"), {"jsonrpc": "2.0", "id": 4, "method": "ping"}]));
+    let answers = run.message();
+    assert_eq!(answers[0]["error"]["data"]["mcpwrap"]["code"], "revoked");
+    assert_eq!(answers[1], json!({"jsonrpc": "2.0", "id": 4, "result": {}}));
+    run.finish();
+}
+
 #[test]
 fn the_file_alone_is_enough_and_the_client_hears_at_once() {
     let test = Test::new();

@@ -1,5 +1,6 @@
 //! The session as a table: lines in, verdicts out. A server is a name here, a process nowhere.
 
+mod batch;
 mod envelope;
 mod era;
 mod laws;

@@ -32,9 +32,6 @@ impl Keeper {
             return;
         }
         self.end_all(Reason::EndOfInput);
-        if self.current.is_none() && self.ending.is_none() {
-            self.ending = Some(Reason::EndOfInput);
-        }
     }
 
     pub(in crate::supervise) fn end_all(&mut self, reason: Reason) {
@@ -48,6 +45,10 @@ impl Keeper {
         }
     }
 
+    fn answer_with(&self, trouble: Trouble, stub: bool) {
+        self.shared.set_gate(Gate::Answer { trouble, stub });
+    }
+
     /// From now on requests are answered with this error, until a server can run again.
     pub(in crate::supervise) fn suspend(&mut self, error: Error) {
         let trouble = Trouble::new(&self.options.server, &error);
@@ -57,10 +58,7 @@ impl Keeper {
             let lines = inner.session.fail_pending(&trouble);
             inner.outbox.extend(lines);
         }
-        self.shared.set_gate(Gate::Answer {
-            trouble,
-            stub: self.pipeline.has_stub(),
-        });
+        self.answer_with(trouble, self.pipeline.has_stub());
         self.flush();
         self.pipeline.record(&Fact::Suspended(&error));
         if self.on_terminal {
@@ -126,7 +124,9 @@ impl Keeper {
         if self.candidate.is_some() {
             self.renew_again = true;
         } else if self.current.is_none() {
-            if self.trouble.is_some() && self.restart_at.is_none() {
+            // One that gave a secret away comes back when it is asked for.
+            let comes_back = |error: &Error| error.code != Code::SecretInId;
+            if self.trouble.as_ref().is_some_and(comes_back) && self.restart_at.is_none() {
                 self.shared.set_gate(Gate::Held);
                 self.start("grant");
             }
@@ -198,6 +198,7 @@ impl Keeper {
             self.shared.lock().held.remove(&server.number);
             self.record_exit(&server);
             self.last_status = server.status.or(self.last_status);
+            self.retire(&server);
             server.reap_guard();
         }
         self.remask(&[]);
@@ -233,6 +234,7 @@ impl Keeper {
         let (number, restart) = (server.number, server.rules.restart);
         let established = self.shared.lock().session.is_established();
         let error = crashed(&self.options.server, &server, status, established);
+        self.retire(&server);
         server.reap_guard();
         if self.ending.is_some() {
             return;
@@ -262,8 +264,7 @@ impl Keeper {
         }
         if is_final {
             // Its own end: nothing is said on stderr, only to a request that may still come.
-            let stub = self.pipeline.has_stub();
-            self.shared.set_gate(Gate::Answer { trouble, stub });
+            self.answer_with(trouble, self.pipeline.has_stub());
             self.trouble = Some(error);
             return;
         }
@@ -273,10 +274,7 @@ impl Keeper {
     /// The session ends with its server; the client is told, in the time that it takes to read.
     fn end_with(&mut self, trouble: Trouble, code: u8) {
         // What comes in until then is answered, too.
-        self.shared.set_gate(Gate::Answer {
-            trouble,
-            stub: false,
-        });
+        self.answer_with(trouble, false);
         self.code_after_flush = Some(code);
         let shared = Arc::clone(&self.shared);
         std::thread::spawn(move || {

@@ -6,6 +6,7 @@
 //! looked at again right before each launch, and every change of the files is looked at.
 
 mod ending;
+mod masked;
 mod renewal;
 mod status;
 mod takeover;
@@ -24,7 +25,7 @@ use super::shared::{Event, Gate, Shared};
 use super::shutdown::Reason;
 use super::{Fact, Options, Pipeline, Prepared, Status};
 use crate::error::{EXIT_REFUSED, Error};
-use crate::mask::Masker;
+use crate::secret::Secret;
 use crate::sys::{memory, signal};
 
 /// The client gets an answer before its own patience ends (15 s is the shortest that was seen).
@@ -92,6 +93,8 @@ pub(super) struct Keeper {
     /// Why the candidate is wanted, and since when.
     cause: (&'static str, Instant),
     leaving: Vec<Generation>,
+    /// Values of servers that are gone, the latest last.
+    retired: VecDeque<(String, Secret)>,
     /// Counts the preparations: the result of one that was given up is not wanted.
     attempt: u32,
     /// Something changed while a renewal was running.
@@ -149,6 +152,7 @@ impl Keeper {
             candidate: None,
             cause: ("start", Instant::now()),
             leaving: Vec::new(),
+            retired: VecDeque::new(),
             attempt: 0,
             renew_again: false,
             changed_at: None,
@@ -263,6 +267,7 @@ impl Keeper {
                 self.check_at = self.changed_at;
             }
             Event::Resent { generation } => self.open_to(generation),
+            Event::SecretInId { generation } => self.betrayed(generation),
             Event::Flushed => self.code = self.code.or(self.code_after_flush),
             Event::Asked(request) => self.on_asked(request),
         }
@@ -377,19 +382,5 @@ impl Keeper {
             Some(Reason::Signal(_)) => (HURRY, true),
             _ => (OUTPUT_PATIENCE, false),
         }
-    }
-
-    /// What is masked: the values of every server that is alive, and of one that is to be.
-    pub(in crate::supervise) fn remask(&self, more: &[(String, crate::secret::Secret)]) {
-        let values: Vec<_> = self
-            .generations()
-            .flat_map(|server| &server.values)
-            .chain(more)
-            .map(|(name, value)| (name.clone(), value))
-            .collect();
-        let masker = Arc::new(Masker::new(&values));
-        let mut inner = self.shared.lock();
-        inner.masker = masker;
-        inner.masker_version += 1;
     }
 }

@@ -1,0 +1,122 @@
+//! Batches: one line with several messages, as revisions of the protocol before 2025-06-18 have it.
+//!
+//! *Always* judged message by message, as if each had come on a line of its own. A batch in which
+//! nothing is to be changed passes as it came.
+
+use std::time::Instant;
+
+use serde_json::value::RawValue;
+
+use super::answer::Trouble;
+use super::envelope::{Scanner, Shape};
+use super::{FromClient, FromServer, Session};
+
+impl Session {
+    /// Takes note of a batch of the client.
+    pub(super) fn client_batch(&mut self, line: &[u8], now: Instant) -> FromClient {
+        self.warn_of_batches();
+        let mut batch = Rebuilt::default();
+        for message in messages(line) {
+            match self.from_client(&Scanner::scan(&message), Some(&message), now) {
+                FromClient::Forward => batch.keep(message),
+                FromClient::Replace(new) => batch.change(Some(new)),
+                FromClient::Drop => batch.change(None),
+            }
+        }
+        match batch.end() {
+            None => FromClient::Forward,
+            Some(line) if line.is_empty() => FromClient::Drop,
+            Some(line) => FromClient::Replace(line),
+        }
+    }
+
+    /// Takes note of a batch of a server.
+    pub(super) fn server_batch(
+        &mut self,
+        generation: u32,
+        line: &[u8],
+        now: Instant,
+    ) -> FromServer {
+        self.warn_of_batches();
+        let mut batch = Rebuilt::default();
+        let mut answered = Vec::new();
+        for message in messages(line) {
+            match self.from_server(generation, &Scanner::scan(&message), Some(&message), now) {
+                FromServer::Forward => batch.keep(message),
+                FromServer::Answers(one) => {
+                    answered.push(one);
+                    batch.keep(message);
+                }
+                FromServer::Replace(new) => batch.change(Some(new)),
+                // What we ask is asked one by one, and so it is answered.
+                FromServer::Drop | FromServer::Ours(_) | FromServer::Batch { .. } => {
+                    batch.change(None);
+                }
+            }
+        }
+        let line = batch.end();
+        FromServer::Batch { line, answered }
+    }
+
+    /// The answers to a batch while no server runs, as one batch.
+    pub(super) fn batch_suspended(
+        &mut self,
+        line: &[u8],
+        trouble: &Trouble,
+        stub: bool,
+    ) -> Option<Vec<u8>> {
+        let mut batch = Rebuilt::default();
+        for message in messages(line) {
+            let envelope = Scanner::scan(&message);
+            batch.change(self.answer_suspended(&envelope, Some(&message), trouble, stub));
+        }
+        batch.end().filter(|line| !line.is_empty())
+    }
+
+    fn warn_of_batches(&mut self) {
+        if !std::mem::replace(&mut self.batch_was_seen, true) {
+            tracing::warn!("a batch: MCP has none since 2025-06-18, and most programs fail on one");
+        }
+    }
+}
+
+/// The messages of a batch, each as a line of its own. A batch in a batch is none.
+fn messages(line: &[u8]) -> Vec<Vec<u8>> {
+    let parts: Vec<&RawValue> = serde_json::from_slice(line).unwrap_or_default();
+    let lines = parts
+        .into_iter()
+        .map(|part| [part.get().as_bytes(), b"\n"].concat());
+    lines
+        .filter(|line| Scanner::scan(line).shape != Shape::Array)
+        .collect()
+}
+
+/// A batch with some of its messages changed.
+#[derive(Default)]
+struct Rebuilt {
+    messages: Vec<Vec<u8>>,
+    is_changed: bool,
+}
+
+impl Rebuilt {
+    fn keep(&mut self, message: Vec<u8>) {
+        self.messages.push(message);
+    }
+
+    fn change(&mut self, message: Option<Vec<u8>>) {
+        self.is_changed = true;
+        self.messages.extend(message);
+    }
+
+    /// What to send instead, if it is something else; empty for nothing at all.
+    fn end(self) -> Option<Vec<u8>> {
+        if !self.is_changed {
+            return None;
+        }
+        if self.messages.is_empty() {
+            return Some(Vec::new());
+        }
+        let parts: Vec<_> = self.messages.iter().map(|line| line.trim_ascii()).collect();
+        Some([b"[", parts.join(&b',').as_slice(), b"]\n"].concat())
+    }
+}
