@@ -102,6 +102,11 @@ impl Dirs {
         &self.home
     }
 
+    /// The findings of `mcpwrap check` that the user accepts, with reasons.
+    pub fn check_list(&self) -> PathBuf {
+        self.config.join("check.toml")
+    }
+
     /// `config.toml`: the store and the defaults.
     pub fn config_file(&self) -> PathBuf {
         self.config.join("config.toml")
@@ -210,6 +215,11 @@ pub fn pager() -> Option<(Vec<String>, bool)> {
         .collect();
     let wanted = words.first().is_some_and(|program| program != "cat");
     wanted.then(|| (words, variable("LESS").is_some()))
+}
+
+/// Whether the user wants no colours: `NO_COLOR`, or a terminal that has none.
+pub fn no_colour() -> bool {
+    variable("NO_COLOR").is_some() || variable("TERM").is_none_or(|term| term == "dumb")
 }
 
 /// Whether a file to be executed under that name is found, as the shell would look for it.

@@ -33,6 +33,7 @@ pub mod supervise;
 pub mod shipped;
 pub mod client;
 pub mod detect;
+pub mod check;
 
 // ── verbs
 pub mod cli;

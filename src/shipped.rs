@@ -79,6 +79,9 @@ pub struct Probe {
     pub headers: Vec<String>,
     /// The header of the answer that lists what the secret may do.
     pub scopes: Option<String>,
+    /// The scopes that the server asks for, by its documentation. Others are more than it needs.
+    #[serde(default)]
+    pub enough: Vec<String>,
     /// The header of the answer that says when it ends.
     pub expires: Option<String>,
     /// Whether the address was seen in the provider's documentation or a public verifier.

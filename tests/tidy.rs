@@ -12,7 +12,8 @@ const HEAD_LINES_MAX: usize = 10;
 
 /// Where a value may become bytes.
 const EXPOSES: &[&str] = &[
-    "cli/adopt/undo.rs", // puts values back where the user had them
+    "cli/adopt/undo.rs",    // puts values back where the user had them
+    "cli/check/service.rs", // sends a value to its own service, when the user says so
     "launch.rs",
     "mask/forms.rs",
     "resolve.rs",

@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod ask;
+pub mod check;
 pub mod completions;
 pub mod drill;
 mod diagnostics;
@@ -49,6 +50,8 @@ pub struct Cli {
 enum Verb {
     /// Take the secrets out of the clients' files and start their servers through mcpwrap
     Adopt(adopt::Args),
+    /// Look for what is not safe, on this machine or in a repository: the ten checks
+    Check(check::Args),
     /// Start a server with its secrets, and relay its stdio
     Run(run::Args),
     /// Store, list, rotate and remove secrets
@@ -133,6 +136,7 @@ fn is_help(error: &clap::Error) -> bool {
 fn dispatch(verb: Verb) -> Result<u8> {
     match verb {
         Verb::Adopt(args) => adopt::run(&args, &Context::new()?),
+        Verb::Check(args) => check::run(&args, &Context::new()?),
         Verb::Run(args) => Ok(launch(args)),
         Verb::Secret(args) => changing(|cx| secret::run(args, cx)),
         Verb::Policy(args) => policy::run(args),

@@ -64,11 +64,20 @@ impl Verdict {
 
 /// The tokens in any text that are known by their shape alone, as they stand.
 pub fn known_tokens(text: &str) -> Vec<&str> {
+    let spans = known_spans(text).into_iter();
+    spans.filter_map(|(range, _)| text.get(range)).collect()
+}
+
+/// Where they stand, and what each is.
+pub fn known_spans(text: &str) -> Vec<(Range<usize>, &'static str)> {
     let known = shapes::find(text)
         .into_iter()
-        .filter_map(|known| text.get(known.range));
+        .map(|known| (known.range, known.name));
     known
-        .filter(|token| !placeholder::is_placeholder(token))
+        .filter(|(range, _)| {
+            let token = text.get(range.clone()).unwrap_or_default();
+            !placeholder::is_placeholder(token)
+        })
         .collect()
 }
 

@@ -60,19 +60,28 @@ pub struct Ended {
 
 /// Every supervisor of this user, sorted by server and pid.
 pub fn all(dirs: &Dirs) -> Vec<Running> {
+    find(dirs, true)
+}
+
+/// The same, for those who change nothing: a left-over socket stays.
+pub fn look(dirs: &Dirs) -> Vec<Running> {
+    find(dirs, false)
+}
+
+fn find(dirs: &Dirs, tidy: bool) -> Vec<Running> {
     let mut running: Vec<Running> = dirs
         .runtimes()
         .iter()
         .filter_map(|dir| std::fs::read_dir(dir).ok())
         .flat_map(Iterator::flatten)
-        .filter_map(|entry| known(entry.path()))
+        .filter_map(|entry| known(entry.path(), tidy))
         .collect();
     running.sort_by(|a, b| (&a.server, a.pid).cmp(&(&b.server, b.pid)));
     running
 }
 
-/// A socket's supervisor, if it is alive; a left-over is removed.
-fn known(socket: PathBuf) -> Option<Running> {
+/// A socket's supervisor, if it is alive; a left-over is removed, if that is wanted.
+fn known(socket: PathBuf, tidy: bool) -> Option<Running> {
     let name = socket.file_name()?.to_str()?;
     let (server, pid) = name.strip_suffix(".sock")?.rsplit_once('.')?;
     let server = ServerName::new(server).ok()?;
@@ -80,7 +89,9 @@ fn known(socket: PathBuf) -> Option<Running> {
     let refused = std::os::unix::net::UnixStream::connect(&socket)
         .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
     if refused {
-        drop(std::fs::remove_file(&socket));
+        if tidy {
+            drop(std::fs::remove_file(&socket));
+        }
         return None;
     }
     let process = Process::of(Pid::from_raw(pid))?;
@@ -93,6 +104,11 @@ fn known(socket: PathBuf) -> Option<Running> {
 }
 
 impl Running {
+    /// Where it listens.
+    pub fn socket(&self) -> &std::path::Path {
+        &self.socket
+    }
+
     /// What the supervisor says of itself; `None` if it does not answer.
     pub fn status(&self) -> Option<Value> {
         control::ask(&self.socket, Verb::Status, STATUS_LIMIT).ok()

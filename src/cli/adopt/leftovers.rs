@@ -37,10 +37,37 @@ const TYPED: &[&str] = &[
 /// The files that hold a copy of one of the values, or an old version of a client's file with any
 /// known token.
 pub(super) fn find(cx: &Context, found: &[Found], cuts: &[Cut]) -> Vec<PathBuf> {
-    let home = cx.dirs.home();
-    let mut candidates: Vec<(PathBuf, bool)> = Vec::new();
-    for file in found {
-        candidates.extend(beside(&file.target).into_iter().map(|path| (path, true)));
+    let targets: Vec<&Path> = found.iter().map(|file| file.target.as_path()).collect();
+    let mut left: Vec<PathBuf> = candidates(cx.dirs.home(), &targets)
+        .into_iter()
+        .filter(|one| holds(&one.path, cuts, one.any_token))
+        .map(|one| one.path)
+        .collect();
+    left.sort();
+    left.dedup();
+    left
+}
+
+/// A file in which a copy may be.
+#[derive(Debug)]
+pub(in crate::cli) struct Candidate {
+    pub(in crate::cli) path: PathBuf,
+    /// It is an old version of a client's file, so that any known token in it is a leftover.
+    pub(in crate::cli) any_token: bool,
+    /// Typed commands are in it, and other things.
+    pub(in crate::cli) typed: bool,
+}
+
+/// Where to look, whether it is there or not.
+pub(in crate::cli) fn candidates(home: &Path, targets: &[&Path]) -> Vec<Candidate> {
+    let mut candidates: Vec<Candidate> = Vec::new();
+    let candidate = |path, any_token| Candidate {
+        path,
+        any_token,
+        typed: false,
+    };
+    for target in targets {
+        candidates.extend(beside(target).into_iter().map(|path| candidate(path, true)));
     }
     for dir in HISTORIES {
         let mut files = Vec::new();
@@ -48,18 +75,14 @@ pub(super) fn find(cx: &Context, found: &[Found], cuts: &[Cut]) -> Vec<PathBuf> 
         candidates.extend(
             files
                 .into_iter()
-                .map(|path| (path, dir.starts_with(".claude"))),
+                .map(|path| candidate(path, dir.starts_with(".claude"))),
         );
     }
-    candidates.extend(TYPED.iter().map(|name| (home.join(name), false)));
-    let mut left: Vec<PathBuf> = candidates
-        .into_iter()
-        .filter(|(path, any_token)| holds(path, cuts, *any_token))
-        .map(|(path, _)| path)
-        .collect();
-    left.sort();
-    left.dedup();
-    left
+    candidates.extend(TYPED.iter().map(|name| Candidate {
+        typed: true,
+        ..candidate(home.join(name), false)
+    }));
+    candidates
 }
 
 /// Files in the same directory whose name is the file's with something before or after it.

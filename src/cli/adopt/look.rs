@@ -16,31 +16,35 @@ use crate::files::io_text;
 
 /// A client's file that is there.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(in crate::cli) struct Found {
     /// None for a file that the user named and no client is known to read.
-    pub(super) client: Option<&'static Client>,
+    pub(in crate::cli) client: Option<&'static Client>,
     /// As it was found.
-    pub(super) path: PathBuf,
+    pub(in crate::cli) path: PathBuf,
     /// Behind all symlinks: what is replaced.
-    pub(super) target: PathBuf,
-    pub(super) bytes: Vec<u8>,
+    pub(in crate::cli) target: PathBuf,
+    pub(in crate::cli) bytes: Vec<u8>,
     /// The file, or why it is not touched.
-    pub(super) document: Result<Document, String>,
+    pub(in crate::cli) document: Result<Document, String>,
     /// Git tracks it, and the user did not name it.
-    pub(super) tracked: bool,
+    pub(in crate::cli) tracked: bool,
 }
 
 /// Every file that the selectors allow, and how many places were looked at.
-pub(super) struct Looked {
-    pub(super) found: Vec<Found>,
-    pub(super) places: usize,
+pub(in crate::cli) struct Looked {
+    pub(in crate::cli) found: Vec<Found>,
+    pub(in crate::cli) places: usize,
 }
 
 /// Looks for the files.
 ///
 /// # Errors
 /// `usage` for a client that is not known; `file-unusable` for a named file that cannot be read.
-pub(super) fn look(cx: &Context, clients: &[String], configs: &[PathBuf]) -> Result<Looked> {
+pub(in crate::cli) fn look(
+    cx: &Context,
+    clients: &[String],
+    configs: &[PathBuf],
+) -> Result<Looked> {
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let base = Base::new(cx.dirs.home(), &here, dirs::client_directory);
     let known = base.all();

@@ -11,12 +11,12 @@ mod git;
 mod journal;
 #[cfg(test)]
 mod laws_tests;
-mod leftovers;
+pub(in crate::cli) mod leftovers;
 mod lift;
 #[cfg(test)]
 mod lift_tests;
 mod lifted;
-mod look;
+pub(in crate::cli) mod look;
 mod names;
 mod pieces;
 mod plan;

@@ -181,7 +181,8 @@ fn text(report: &Report) {
     }
 }
 
-fn sentence(found: &Break, told: bool) -> String {
+/// One break in words.
+pub(in crate::cli) fn sentence(found: &Break, told: bool) -> String {
     let which = if found.first == found.last {
         format!("record {}", found.first)
     } else {

@@ -1,0 +1,333 @@
+//! One file that was looked at, taken apart: its servers, what each starts, and its values, judged.
+//!
+//! *Always* keeps the text, also of a file that cannot be understood, so that known tokens are found
+//! in it nevertheless. A file of variables (`.env`) is one without servers.
+
+use std::ops::Range;
+
+use super::finding::{Place, quoted};
+use crate::client::entry::{Entry, entries};
+use crate::client::table::Client;
+use crate::client::tree::Document;
+use crate::detect::{self, Slot, Verdict};
+use crate::package::{self, Launch};
+use crate::shipped::{self, Shipped};
+
+/// One file.
+#[derive(Debug)]
+pub struct ConfigFile {
+    /// The path as users write it.
+    pub shown: String,
+    pub client: Option<&'static Client>,
+    /// The text as it was read; empty if it could not be.
+    pub text: String,
+    /// What it holds, or why that is not known.
+    pub document: Result<Document, String>,
+    /// Whether it is sure that an MCP client reads this file: then not to understand it matters.
+    pub certain: bool,
+    pub servers: Vec<Server>,
+    pub values: Vec<Value>,
+}
+
+/// One server of a file.
+#[derive(Debug)]
+pub struct Server {
+    pub entry: Entry,
+    /// What it starts; nothing for a remote server, and for `mcpwrap run NAME` alone.
+    pub launch: Option<Launch>,
+    pub shipped: Option<&'static Shipped>,
+    /// Where the entry begins.
+    pub start: usize,
+}
+
+/// One value of a server, or of a file of variables.
+#[derive(Debug)]
+pub struct Value {
+    /// Its server, by index.
+    pub server: Option<usize>,
+    pub kind: Kind,
+    /// The variable, header or field; the flag before an argument; may be empty.
+    pub name: String,
+    pub text: String,
+    pub span: Range<usize>,
+    pub verdict: Verdict,
+}
+
+/// Where a value stands in its entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Argument,
+    Env,
+    Header,
+    Url,
+    Setting,
+}
+
+impl ConfigFile {
+    /// A client's file.
+    pub fn new(
+        shown: String,
+        client: Option<&'static Client>,
+        certain: bool,
+        bytes: Vec<u8>,
+    ) -> Self {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let name = shown.rsplit('/').next().unwrap_or_default().to_owned();
+        let document = Document::read_any(&name, bytes).map_err(|refused| refused.to_string());
+        let mut file = Self {
+            shown,
+            client,
+            text,
+            document,
+            certain,
+            servers: Vec::new(),
+            values: Vec::new(),
+        };
+        if let Ok(document) = &file.document {
+            for entry in entries(document) {
+                let start = document.find(&entry.path).map_or(0, |node| node.span.start);
+                file.servers.push(Server::new(entry, start));
+            }
+        }
+        for (n, server) in file.servers.iter().enumerate() {
+            file.values.extend(values(n, &server.entry));
+        }
+        file
+    }
+
+    /// A file that could not be read.
+    pub fn unread(shown: String, client: Option<&'static Client>, why: String) -> Self {
+        Self {
+            shown,
+            client,
+            text: String::new(),
+            document: Err(why),
+            certain: true,
+            servers: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+
+    /// A file of variables: lines of `NAME=value`.
+    pub fn of_variables(shown: String, text: String) -> Self {
+        let mut values = Vec::new();
+        let mut at = 0;
+        for line in text.split_inclusive('\n') {
+            values.extend(variable(line, at));
+            at += line.len();
+        }
+        let document = Document::read_any("none.json", b"{}".to_vec());
+        Self {
+            shown,
+            client: None,
+            text,
+            document: document.map_err(|refused| refused.to_string()),
+            certain: true,
+            servers: Vec::new(),
+            values,
+        }
+    }
+
+    /// The place of a byte.
+    pub fn place(&self, at: usize) -> Place {
+        let before = self.text.get(..at).unwrap_or_default();
+        let start = before.rfind('\n').map_or(0, |n| n + 1);
+        Place {
+            file: self.shown.clone(),
+            line: 1 + memchr::memchr_iter(b'\n', before.as_bytes()).count(),
+            column: 1 + before.get(start..).unwrap_or_default().chars().count(),
+        }
+    }
+
+    /// The place of a part of a value: exact, unless it is written with escapes.
+    pub fn place_of(&self, value: &Value, range: &Range<usize>) -> Place {
+        let part = value.text.get(range.clone()).unwrap_or_default();
+        let raw = self.text.get(value.span.clone()).unwrap_or_default();
+        let inner = raw.find(part).unwrap_or(0);
+        self.place(value.span.start + inner)
+    }
+
+    /// The name of a value's server.
+    pub fn server_of(&self, value: &Value) -> Option<&Server> {
+        self.servers.get(value.server?)
+    }
+
+    /// The command that takes over this file.
+    pub fn adopt(&self) -> String {
+        format!("mcpwrap adopt --config {}", quoted(&self.shown))
+    }
+
+    /// The command that takes over one server of this file, also one without a secret.
+    pub fn adopt_server(&self, name: &str) -> String {
+        format!("{} --server {}", self.adopt(), quoted(name))
+    }
+}
+
+impl Server {
+    fn new(entry: Entry, start: usize) -> Self {
+        let words: Vec<String> = entry.words.iter().map(|word| word.text.clone()).collect();
+        let own = match &entry.wrapped {
+            None => Some(words.as_slice()).filter(|words| !words.is_empty()),
+            Some(_) => words
+                .iter()
+                .position(|word| word == "--")
+                .and_then(|at| words.get(at + 1..))
+                .filter(|words| !words.is_empty()),
+        };
+        let launch = own.map(package::parse);
+        let host = entry.url.as_ref().and_then(|url| host(&url.text));
+        let shipped = launch
+            .as_ref()
+            .and_then(|launch| shipped::of_package(launch.package.as_deref()?))
+            .or_else(|| shipped::of_host(host?));
+        Self {
+            entry,
+            launch,
+            shipped,
+            start,
+        }
+    }
+
+    /// The address, if it is a remote server.
+    pub fn url(&self) -> Option<&str> {
+        let url = self.entry.url.as_ref()?;
+        self.entry.words.is_empty().then_some(url.text.as_str())
+    }
+
+    /// Where the word stands that names the package; the program, if none does.
+    pub fn spec_at(&self) -> usize {
+        let words = &self.entry.words;
+        let spec = self.launch.as_ref().and_then(|l| l.spec.as_deref());
+        let named = spec.and_then(|spec| words.iter().find(|word| word.text.contains(spec)));
+        named
+            .or_else(|| words.first())
+            .map_or(self.start, |word| word.span.start)
+    }
+}
+
+/// The host of an address.
+pub fn host(address: &str) -> Option<&str> {
+    let (_, rest) = address.split_once("://")?;
+    let authority = rest.split(['/', '?', '#', '\\']).next()?;
+    let host = authority.rsplit('@').next()?;
+    if host.starts_with('[') {
+        return host.split_inclusive(']').next();
+    }
+    host.split(':').next().filter(|host| !host.is_empty())
+}
+
+fn values(server: usize, entry: &Entry) -> Vec<Value> {
+    let judged = detect::entry(entry);
+    judged
+        .into_iter()
+        .map(|judged| {
+            let before = judged
+                .index
+                .checked_sub(1)
+                .and_then(|n| entry.words.get(n))
+                .map_or("", |word| word.text.as_str());
+            let (kind, name) = match judged.slot {
+                Slot::Command | Slot::Argument => (Kind::Argument, flag(before)),
+                Slot::Env(name) => (Kind::Env, name),
+                Slot::Header(name) => (Kind::Header, name),
+                Slot::Url => (Kind::Url, ""),
+                Slot::Setting(name) => (Kind::Setting, name),
+            };
+            Value {
+                server: Some(server),
+                kind,
+                name: name.to_owned(),
+                text: judged.word.text.clone(),
+                span: judged.word.span.clone(),
+                verdict: judged.verdict,
+            }
+        })
+        .collect()
+}
+
+fn flag(before: &str) -> &str {
+    if before.starts_with('-') && !before.contains('=') {
+        before
+    } else {
+        ""
+    }
+}
+
+/// The value of a line of a file of variables that begins at `at`.
+fn variable(line: &str, at: usize) -> Option<Value> {
+    let trimmed = line.trim();
+    let body = trimmed.strip_prefix("export ").unwrap_or(trimmed);
+    let (name, value) = body.split_once('=').filter(|_| !body.starts_with('#'))?;
+    let value = value.trim();
+    let inner = ['"', '\''].iter().find_map(|quote| {
+        let inner = value.strip_prefix(*quote)?;
+        inner.strip_suffix(*quote)
+    });
+    let text = inner.unwrap_or(value);
+    let start = at + line.find(text).unwrap_or(0);
+    let name = name.trim();
+    Some(Value {
+        server: None,
+        kind: Kind::Env,
+        name: name.to_owned(),
+        text: text.to_owned(),
+        span: start..start + text.len(),
+        verdict: detect::value(Slot::Env(name), text),
+    })
+}
+
+/// What a value is called, for the user.
+pub(super) fn label(value: &Value, part: &str) -> String {
+    match value.kind {
+        Kind::Env => format!("`{}`", value.name),
+        Kind::Header => format!("the header `{}`", value.name),
+        Kind::Setting => format!("the field `{}`", value.name),
+        Kind::Url if part.is_empty() => "a part of the address".to_owned(),
+        Kind::Url => format!("`{part}` in the address"),
+        Kind::Argument if !value.name.is_empty() => format!("the argument `{}`", value.name),
+        Kind::Argument if !part.is_empty() => format!("the argument `{part}`"),
+        Kind::Argument => "an argument".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_addresses() {
+        for (address, expected) in [
+            ("https://a.example/mcp", Some("a.example")),
+            ("https://u:p@a.example:8443?x", Some("a.example")),
+            ("http://[::1]:80/x", Some("[::1]")),
+            ("https:///x", None),
+            ("a.example", None),
+        ] {
+            assert_eq!(host(address), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_variables() {
+        let text = "# TOKEN=x\nexport API_TOKEN=\"tok_hB3xKw8sVd1mPf6yRj4nTc2g7q9Z\"\nPORT=80\n";
+        let file = ConfigFile::of_variables(".env".to_owned(), text.to_owned());
+        let secret: Vec<_> = file
+            .values
+            .iter()
+            .filter(|value| !value.verdict.secrets().is_empty())
+            .collect();
+        assert_eq!(secret.len(), 1);
+        assert_eq!(secret[0].name, "API_TOKEN");
+        let place = file.place_of(secret[0], &secret[0].verdict.secrets()[0].range);
+        assert_eq!((place.line, place.column), (2, 19));
+    }
+
+    #[test]
+    fn columns_are_characters() {
+        let text = "{\"mcpServers\": {\"é\": {\"command\": \"npx\"}}}";
+        let file = ConfigFile::new("m.json".to_owned(), None, true, text.as_bytes().to_vec());
+        let at = text.find("{\"command").unwrap();
+        assert_eq!(file.place(at).column, 22);
+        assert_eq!(file.servers[0].start, at);
+    }
+}

@@ -1,0 +1,225 @@
+//! One thing that is not as it should be: where, what, why it matters, and what mends it.
+//!
+//! *Never* holds a secret: a value is masked when the finding is made, and `what` is made of names.
+//! *Always* has a fingerprint that stays the same when lines move, so that a code scanner can follow
+//! a finding through the history of a file.
+
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::secret::hex;
+
+/// How bad it is. The order is that of `--fail-on`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+impl Severity {
+    /// The word in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// Where it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The path as users write it: with `~`, or from the directory that was looked at.
+    pub file: String,
+    /// From 1; 0 if it is about the whole file, or about something that is not there.
+    pub line: usize,
+    /// Characters from 1; 0 as above.
+    pub column: usize,
+}
+
+impl Place {
+    /// A whole file, or a file that should be there.
+    pub fn whole(file: impl Into<String>) -> Self {
+        Self {
+            file: file.into(),
+            line: 0,
+            column: 0,
+        }
+    }
+
+    /// A line of a file.
+    pub fn line(file: impl Into<String>, line: usize) -> Self {
+        Self {
+            file: file.into(),
+            line,
+            column: usize::from(line > 0),
+        }
+    }
+}
+
+/// What mends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mend {
+    /// One command, as it is typed.
+    Run(String),
+    /// One act, where no command can do it.
+    Act(String),
+}
+
+impl Mend {
+    /// What to do, in words or as a command.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Run(text) | Self::Act(text) => text,
+        }
+    }
+
+    /// The command, if it is one.
+    pub fn command(&self) -> Option<&str> {
+        match self {
+            Self::Run(text) => Some(text),
+            Self::Act(_) => None,
+        }
+    }
+}
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// `mcp01` … `mcp10`, or one of [`super::OTHER_RULES`].
+    pub check: &'static str,
+    pub severity: Severity,
+    pub place: Place,
+    /// The entry or the policy.
+    pub server: Option<String>,
+    /// The value as it may be shown: at most its last four characters.
+    pub value: Option<String>,
+    /// What is the matter, in one line.
+    pub what: String,
+    /// Why it matters, in one sentence.
+    pub why: &'static str,
+    pub mend: Mend,
+}
+
+impl Finding {
+    /// A finding about a place.
+    pub fn new(
+        (check, severity): (&'static str, Severity),
+        place: Place,
+        what: impl Into<String>,
+        why: &'static str,
+        mend: Mend,
+    ) -> Self {
+        Self {
+            check,
+            severity,
+            place,
+            server: None,
+            value: None,
+            what: what.into(),
+            why,
+            mend,
+        }
+    }
+
+    /// Says which server it is about.
+    #[must_use]
+    pub fn of(mut self, server: impl Into<String>) -> Self {
+        self.server = Some(server.into());
+        self
+    }
+
+    /// Shows the value, masked.
+    #[must_use]
+    pub fn shows(mut self, secret: &str) -> Self {
+        self.value = Some(masked(secret));
+        self
+    }
+
+    /// The same for the same fact, wherever its line moves. Not made of the value.
+    pub fn fingerprint(&self) -> String {
+        let server = self.server.as_deref().unwrap_or_default();
+        let parts = [self.check, &self.place.file, server, &self.what];
+        let digest = Sha256::digest(parts.join("\u{1f}").as_bytes());
+        hex(digest.get(..16).unwrap_or_default())
+    }
+}
+
+/// A secret as it may be shown: its last four characters, and those only of a long one.
+pub fn masked(secret: &str) -> String {
+    match secret.char_indices().rev().nth(3) {
+        Some((at, _)) if secret.len() >= 16 => {
+            format!("[secret …{}]", secret.get(at..).unwrap_or_default())
+        }
+        _ => "[secret]".to_owned(),
+    }
+}
+
+/// A path as a shell takes it. A `~/` at its start stays outside of the quotes.
+pub fn quoted(path: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=~".contains(c);
+    let (head, rest) = match path.strip_prefix("~/") {
+        Some(rest) => ("~/", rest),
+        None => ("", path),
+    };
+    let safe = rest.chars().all(plain) && !rest.starts_with(['~', '-']) && !path.is_empty();
+    if safe {
+        return path.to_owned();
+    }
+    let rest = if head.is_empty() && rest.starts_with('-') {
+        format!("./{rest}")
+    } else {
+        rest.to_owned()
+    };
+    format!("{head}'{}'", rest.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_most_four_characters_of_a_long_value() {
+        assert_eq!(masked("tok_0123456789abcdef"), "[secret …cdef]");
+        assert_eq!(masked("short"), "[secret]");
+        assert_eq!(masked("ééééééééééééééééé"), "[secret …éééé]");
+    }
+
+    #[test]
+    fn paths_as_a_shell_takes_them() {
+        for (path, expected) in [
+            ("~/.cursor/mcp.json", "~/.cursor/mcp.json"),
+            ("a b/c.json", "'a b/c.json'"),
+            (
+                "~/.config/Code - Insiders/x",
+                "~/'.config/Code - Insiders/x'",
+            ),
+            ("it's", r"'it'\''s'"),
+            ("-x.json", "'./-x.json'"),
+            ("$(id).json", "'$(id).json'"),
+        ] {
+            assert_eq!(quoted(path), expected);
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_stays_when_lines_move() {
+        let at = |line| {
+            let mend = Mend::Act("x".to_owned());
+            Finding::new(
+                ("mcp01", Severity::Critical),
+                Place::line("a", line),
+                "w",
+                "y",
+                mend,
+            )
+        };
+        assert_eq!(at(1).fingerprint(), at(9).fingerprint());
+        assert_ne!(at(1).fingerprint(), at(1).of("s").fingerprint());
+    }
+}

@@ -1,0 +1,68 @@
+//! The report for programs. `docs/checks.md` describes the shape; a golden file keeps it.
+
+use serde_json::{Value, json};
+
+use super::finding::Finding;
+use super::{Line, Report};
+
+/// Grows when a field changes its meaning or goes away; new fields may come at any time.
+const VERSION: u32 = 1;
+
+/// The whole report.
+pub fn json(report: &Report) -> Value {
+    let ignored = report.ignored.iter().map(|ignored| {
+        let mut value = finding(&ignored.finding);
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("reason".to_owned(), ignored.reason.as_str().into());
+            fields.insert("inline".to_owned(), ignored.inline.into());
+        }
+        value
+    });
+    json!({
+        "version": VERSION,
+        "looked_at": if report.machine { "machine" } else { "files" },
+        "files": report.files,
+        "servers": report.servers,
+        "checks": report.lines.iter().map(line).collect::<Vec<_>>(),
+        "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
+        "ignored": ignored.collect::<Vec<_>>(),
+    })
+}
+
+fn line(line: &Line) -> Value {
+    let state = match (line.skipped, line.found) {
+        (Some(_), _) => "not-looked-at",
+        (None, 0) => "ok",
+        (None, _) => "findings",
+    };
+    json!({
+        "id": line.check.id,
+        "title": line.check.title,
+        "severity": line.check.severity,
+        "state": state,
+        "looked_at": line.looked,
+        "noun": line.check.noun,
+        "findings": line.found,
+        "ignored": line.ignored,
+        "why_not": line.skipped,
+    })
+}
+
+fn finding(finding: &Finding) -> Value {
+    let place = &finding.place;
+    let number = |n: usize| (n > 0).then_some(n);
+    json!({
+        "check": finding.check,
+        "severity": finding.severity,
+        "file": place.file,
+        "line": number(place.line),
+        "column": number(place.column),
+        "server": finding.server,
+        "value": finding.value,
+        "what": finding.what,
+        "why": finding.why,
+        "mend": finding.mend.text(),
+        "command": finding.mend.command(),
+        "fingerprint": finding.fingerprint(),
+    })
+}

@@ -1,0 +1,111 @@
+//! Check 1: plaintext secrets in client configs, and what is left of them.
+
+use super::file::{ConfigFile, Value, label};
+use super::finding::{Finding, Mend, Place, Severity, quoted};
+use super::{Scene, Sheet};
+use crate::detect;
+
+pub(super) const ABOUT: &str = "\
+**Looks for** values in the files of MCP clients that are secrets: by the shape that a provider gave them (`ghp_…`), by
+what their variable, flag or header promises, or by how random they are. In `env`, arguments, headers, addresses,
+connection strings, JSON in variables, client settings, commented-out entries, and the file that `envFile` names. On a
+machine also what is left of them: backups beside the files, the clients' and editors' own histories, shell histories.
+
+**Why:** such a file is read by every program that you run, and goes into backups, synchronised folders, screen shares
+and git. Who has the value needs nothing else.
+
+**Mend:** `mcpwrap adopt` moves the values into the keychain and changes the entries. Then make new values at the
+providers, because the old ones lay open; `mcpwrap secret rotate NAME` stores them. In an entry with an address there
+is no program to start with the value: put the client's own reference (`${env:NAME}`, `${input:NAME}`) in its place.
+
+**Known misses:** passwords that are plain words; secrets in files of other kinds that name no client (scripts, notes,
+Markdown); old versions in git's history; what a file's encoding hides.
+";
+
+const WHY: &str = "every program that you run can read it, and it goes into backups, sync and git";
+
+pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
+    for file in &scene.files {
+        sheet.looked(file.values.len());
+        for value in &file.values {
+            for part in value.verdict.secrets() {
+                let secret = value.text.get(part.range.clone()).unwrap_or_default();
+                let what = format!(
+                    "{} is in plain text ({})",
+                    label(value, &part.name),
+                    part.why
+                );
+                let place = file.place_of(value, &part.range);
+                let mut found = Finding::new(
+                    ("mcp01", Severity::Critical),
+                    place,
+                    what,
+                    WHY,
+                    mend(file, value),
+                )
+                .shows(secret);
+                if let Some(server) = file.server_of(value) {
+                    found = found.of(&server.entry.name);
+                }
+                sheet.add(found);
+            }
+        }
+        strays(file, sheet);
+    }
+    for left in scene.machine.iter().flat_map(|machine| &machine.leftovers) {
+        let mend = if left.is_copy {
+            Mend::Run(format!("rm {}", quoted(&left.shown)))
+        } else {
+            Mend::Act("delete the line from the history, and rotate the secret".to_owned())
+        };
+        let mut found = Finding::new(
+            ("mcp01", Severity::Critical),
+            Place::line(left.shown.clone(), left.line),
+            "a copy of a secret is left in a file that no client reads",
+            WHY,
+            mend,
+        );
+        found.value = Some(left.value.clone());
+        sheet.add(found);
+    }
+}
+
+fn mend(file: &ConfigFile, value: &Value) -> Mend {
+    let Some(server) = file.server_of(value) else {
+        return Mend::Run(format!("mcpwrap secret import {}", quoted(&file.shown)));
+    };
+    if server.url().is_none() && !server.entry.words.is_empty() {
+        return Mend::Run(file.adopt());
+    }
+    Mend::Act(if file.client.is_none_or(|client| client.fills_in) {
+        "put the client's reference to a variable in its place (`${env:NAME}`), and rotate it"
+            .to_owned()
+    } else {
+        "take it out: start the server through `mcp-remote` with a policy, and rotate it".to_owned()
+    })
+}
+
+/// Known tokens outside of every entry: in comments, in other settings, in a file that is broken.
+fn strays(file: &ConfigFile, sheet: &mut Sheet) {
+    for (range, name) in detect::known_spans(&file.text) {
+        let inside = |value: &&Value| {
+            value.span.start < range.end
+                && range.start < value.span.end
+                && !value.verdict.secrets().is_empty()
+        };
+        if file.values.iter().any(|value| inside(&value)) {
+            continue;
+        }
+        let secret = file.text.get(range.clone()).unwrap_or_default();
+        sheet.add(
+            Finding::new(
+                ("mcp01", Severity::Critical),
+                file.place(range.start),
+                format!("in plain text outside of the servers: {name}"),
+                WHY,
+                Mend::Act("delete it there, and rotate it at its provider".to_owned()),
+            )
+            .shows(secret),
+        );
+    }
+}

@@ -1,0 +1,315 @@
+//! Check 2: permissions that are broader than the server needs.
+
+use super::file::{ConfigFile, Kind, Server, Value, label};
+use super::finding::{Finding, Mend, Place, Severity};
+use super::scene::{Machine, Said};
+use super::{Scene, Sheet};
+use crate::detect::names::{Promise, promise};
+use crate::package;
+use crate::policy::template;
+use crate::shipped::{self, Shipped};
+
+pub(super) const ABOUT: &str = "\
+**Looks for** a secret that another service issued than the one the server's package talks to (as `policies/` in the
+source knows them), or any secret for a package that needs none; secrets among the arguments; a whole environment
+handed on (`docker --env-file`, a login shell, names of secrets in `env.pass`, `env_vars`, `env_keys`); containers with
+the machine's own powers (`--privileged`, the docker socket, `/` as a volume, the host's network or processes), `deno -A`, and a
+file server for `/` or the whole home. With `--verify` also scopes of a token that the server does not ask for.
+
+**Why:** what a server holds, it can lose: to a bad release, to a prompt in a web page, to its own error messages. Every
+user of the machine sees arguments with `ps`.
+
+**Mend:** `mcpwrap adopt` gives each server only its own secrets and an empty environment otherwise; `mcpwrap policy
+edit SERVER` takes out what is not needed; make narrow tokens at the provider.
+
+**Known misses:** servers that no shipped policy knows; scopes of services that do not tell them (most fine-grained
+tokens); what a server can do with files and network, which no policy of mcpwrap limits.
+";
+
+const SEEN: &str =
+    "every user of the machine sees arguments with `ps`, and crash reports keep them";
+const MORE: &str = "what a server holds it can lose, so it should hold only what it needs";
+
+/// Words of a container's command line that give it the machine, and what each gives.
+const POWERS: &[(&str, &str)] = &[
+    ("--privileged", "all powers of the machine's administrator"),
+    ("--pid=host", "the machine's processes"),
+    ("--network=host", "the machine's network"),
+    ("--net=host", "the machine's network"),
+    ("--cap-add=ALL", "all powers of the machine's administrator"),
+    (
+        "--cap-add=SYS_ADMIN",
+        "most powers of the machine's administrator",
+    ),
+];
+
+/// Servers of files, whose arguments are the directories that they may touch.
+const FILE_SERVERS: &[&str] = &["@modelcontextprotocol/server-filesystem", "mcp/filesystem"];
+
+pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
+    for file in &scene.files {
+        sheet.looked(file.servers.len());
+        for server in &file.servers {
+            powers(file, server, sheet);
+            handed_on(file, server, sheet);
+        }
+        for value in &file.values {
+            secrets(file, value, sheet);
+        }
+    }
+    if let Some(machine) = &scene.machine {
+        policies(machine, sheet);
+    }
+    for answer in &scene.answers {
+        let Said::Good { wide, .. } = &answer.said else {
+            continue;
+        };
+        if !wide.is_empty() {
+            sheet.add(
+                Finding::new(
+                    ("mcp02", Severity::Critical),
+                    answer.place.clone(),
+                    format!(
+                        "{} says that `{}` may also do what the server does not ask for: {}",
+                        answer.host,
+                        answer.secret,
+                        wide.join(", ")
+                    ),
+                    MORE,
+                    Mend::Act(format!(
+                        "make a narrower one at the provider, then `mcpwrap secret rotate {}`",
+                        answer.secret
+                    )),
+                )
+                .of(&answer.server),
+            );
+        }
+    }
+}
+
+/// A secret where it does not belong: in an argument, or with a server that does not need it.
+fn secrets(file: &ConfigFile, value: &Value, sheet: &mut Sheet) {
+    let Some(server) = file.server_of(value) else {
+        return;
+    };
+    for part in value.verdict.secrets() {
+        let secret = value.text.get(part.range.clone()).unwrap_or_default();
+        let place = file.place_of(value, &part.range);
+        let name = &server.entry.name;
+        let rule = ("mcp02", Severity::Critical);
+        if value.kind == Kind::Argument {
+            let what = format!(
+                "a secret is in {}, where `ps` shows it",
+                label(value, &part.name)
+            );
+            let mend = Mend::Run(file.adopt());
+            sheet.add(
+                Finding::new(rule, place.clone(), what, SEEN, mend)
+                    .of(name)
+                    .shows(secret),
+            );
+        }
+        let slot = if part.name.is_empty() {
+            &value.name
+        } else {
+            &part.name
+        };
+        if let Some(what) = server.shipped.and_then(|own| foreign(own, slot, secret)) {
+            let what = format!("{}: {what}", label(value, &part.name));
+            let mend = Mend::Act("take it out of the entry, and rotate it".to_owned());
+            sheet.add(
+                Finding::new(rule, place, what, MORE, mend)
+                    .of(name)
+                    .shows(secret),
+            );
+        }
+    }
+}
+
+/// Why a secret is not this package's, if that is sure.
+fn foreign(own: &Shipped, slot: &str, secret: &str) -> Option<String> {
+    let title = &own.title;
+    if own.secrets.is_empty() && own.packages.iter().any(|name| name.contains("server-")) {
+        return Some("the package needs no secret".to_owned());
+    }
+    let known = |shipped: &Shipped| {
+        shipped.secrets.contains_key(slot)
+            || shipped.by_flag(slot).is_some()
+            || shipped.secrets.values().any(|one| {
+                let looks = |look: &String| look.len() >= 3 && secret.starts_with(look.as_str());
+                one.looks.iter().any(looks)
+            })
+    };
+    if known(own) || own.secrets.is_empty() {
+        return None;
+    }
+    // The variable says who issued it; a shape alone may be shared by several services.
+    let other = shipped::all()
+        .iter()
+        .find(|other| other.id != own.id && other.secrets.contains_key(slot))?;
+    Some(format!(
+        "it is a secret for {}, and {title} does not need it",
+        other.title
+    ))
+}
+
+/// Containers and runtimes with the machine's own powers, and file servers for everything.
+fn powers(file: &ConfigFile, server: &Server, sheet: &mut Sheet) {
+    let words = &server.entry.words;
+    let mut add = |at: usize, what: String| {
+        let mend = Mend::Act("take it out, or name only what the server needs".to_owned());
+        let rule = ("mcp02", Severity::Critical);
+        sheet.add(Finding::new(rule, file.place(at), what, MORE, mend).of(&server.entry.name));
+    };
+    let Some(launch) = &server.launch else {
+        return;
+    };
+    let containers = launch.registry == package::Registry::Image;
+    let deno = launch.launcher.starts_with("deno");
+    for (n, word) in words.iter().enumerate() {
+        let text = word.text.as_str();
+        let next = words.get(n + 1).map_or("", |next| next.text.as_str());
+        let joined = format!("{text}={next}");
+        let power = POWERS
+            .iter()
+            .find(|(flag, _)| text == *flag || joined == *flag)
+            .filter(|_| containers);
+        if let Some((flag, gives)) = power {
+            add(
+                word.span.start,
+                format!("`{flag}` gives the container {gives}"),
+            );
+        }
+        let volume = match text {
+            "-v" | "--volume" => next,
+            _ => text.strip_prefix("--volume=").unwrap_or_default(),
+        };
+        if containers && (volume.starts_with("/:") || volume.contains("docker.sock")) {
+            let what = "the container gets the whole machine through a volume".to_owned();
+            add(word.span.start, what);
+        }
+        if deno && matches!(text, "-A" | "--allow-all") {
+            add(
+                word.span.start,
+                format!("`{text}` lets the program do everything"),
+            );
+        }
+    }
+    let package = launch.package.as_deref().unwrap_or_default();
+    if FILE_SERVERS.contains(&package) {
+        for word in words.iter().skip(1) {
+            let text = word.text.trim_end_matches('/');
+            let everything = word.text == "/"
+                || matches!(
+                    text,
+                    "~" | "$HOME" | "${HOME}" | "/home" | "/Users" | "/root"
+                )
+                || is_home(text);
+            if everything {
+                add(
+                    word.span.start,
+                    format!("the server may read and change all of `{}`", word.text),
+                );
+            }
+        }
+    }
+}
+
+/// `/home/NAME` or `/Users/NAME`.
+fn is_home(path: &str) -> bool {
+    let rest = path
+        .strip_prefix("/home/")
+        .or_else(|| path.strip_prefix("/Users/"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
+}
+
+/// A whole environment, or secrets of the client's own, handed on.
+fn handed_on(file: &ConfigFile, server: &Server, sheet: &mut Sheet) {
+    let entry = &server.entry;
+    let words = &entry.words;
+    let mut add = |at: usize, what: String| {
+        let rule = ("mcp02", Severity::Critical);
+        let mend = Mend::Run(file.adopt_server(&entry.name));
+        sheet.add(Finding::new(rule, file.place(at), what, MORE, mend).of(&entry.name));
+    };
+    let first = words
+        .first()
+        .map_or("", |word| word.text.rsplit('/').next().unwrap_or(""));
+    if matches!(first, "bash" | "zsh" | "sh" | "fish")
+        && let Some(word) = words.get(1)
+        && word.text.starts_with('-')
+        && (word.text == "--login" || !word.text.starts_with("--") && word.text.contains('l'))
+    {
+        add(
+            word.span.start,
+            "a login shell gives the server everything that your profile sets".to_owned(),
+        );
+    }
+    for word in words
+        .iter()
+        .filter(|word| word.text.starts_with("--env-file"))
+    {
+        add(
+            word.span.start,
+            "the server gets every variable of a file".to_owned(),
+        );
+    }
+    for name in entry.pass.iter().filter(|name| is_secret_name(name)) {
+        add(
+            server.start,
+            format!("the client hands on its own `{name}`"),
+        );
+    }
+}
+
+fn is_secret_name(name: &str) -> bool {
+    matches!(promise(name), Promise::Token | Promise::Password)
+}
+
+fn policies(machine: &Machine, sheet: &mut Sheet) {
+    for (file, policy) in machine.read_policies() {
+        sheet.looked(1);
+        let server = file.server.as_str();
+        let edit = || Mend::Run(format!("mcpwrap policy edit {server}"));
+        let launch = package::parse(&policy.command);
+        let own = launch.package.as_deref().and_then(shipped::of_package);
+        for (variable, slot) in &policy.secrets {
+            let Some(what) = own.and_then(|own| foreign(own, variable, "")) else {
+                continue;
+            };
+            let place = Place::line(file.shown.clone(), slot.line);
+            let what = format!("`{variable}`: {what}");
+            sheet.add(
+                Finding::new(("mcp02", Severity::Critical), place, what, MORE, edit()).of(server),
+            );
+        }
+        let place = Place::line(file.shown.clone(), policy.command_line);
+        let in_command = policy
+            .command
+            .iter()
+            .any(|word| template::secrets(word).count() > 0);
+        if policy.argv_secrets && in_command {
+            // The user said so in the policy and granted it: worth a look, no alarm.
+            let what = "its policy puts a secret among the arguments, where `ps` shows it";
+            let finding = Finding::new(
+                ("mcp02", Severity::Medium),
+                place.clone(),
+                what,
+                SEEN,
+                edit(),
+            );
+            sheet.add(finding.of(server));
+        }
+        for name in policy.env.pass.iter().filter(|name| is_secret_name(name)) {
+            let what = format!("its policy hands on `{name}` from the client's environment");
+            let finding = Finding::new(
+                ("mcp02", Severity::Critical),
+                place.clone(),
+                what,
+                MORE,
+                edit(),
+            );
+            sheet.add(finding.of(server));
+        }
+    }
+}

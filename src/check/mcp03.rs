@@ -1,0 +1,85 @@
+//! Check 3: the audit log, and the servers that are not under it.
+
+use super::finding::{Finding, Mend, Place, Severity};
+use super::scene::AuditState;
+use super::{Scene, Sheet};
+use crate::detect::Verdict;
+
+pub(super) const ABOUT: &str = "\
+**Looks at** the audit log: is it there, can it be read, is every record as it was written; and at the servers of the
+clients' files that do not start through mcpwrap, so that nothing they are given or do is written down. Only on a
+machine: a repository has no audit log. The links of the chain are tested without the store; the seals, and the end
+of the log, need the store's key: `--verify` tests them, as `mcpwrap log verify` does.
+
+**Why:** after an incident the first questions are which server had the secret, when, and what it called. They can only be
+answered from a record that was made before, and only if nobody could change it.
+
+**Mend:** `mcpwrap adopt` puts servers under it. A log that is not whole is looked at with `mcpwrap log verify`.
+
+**Known misses:** remote servers (entries with an address) start no process and are in no log here; whoever runs as
+you can delete the whole log, which `--verify` sees and a plain `check` does not.
+";
+
+const WHY: &str = "what no record shows cannot be answered after an incident";
+
+pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
+    let Some(machine) = &scene.machine else {
+        sheet.skip("a machine's question: `mcpwrap check` without a path");
+        return;
+    };
+    let place = || Place::whole(machine.audit.shown.clone());
+    let rule = ("mcp03", Severity::High);
+    let verify = || Mend::Run("mcpwrap log verify".to_owned());
+    match &machine.audit.state {
+        AuditState::Absent => {
+            let servers = scene.files.iter().any(|file| !file.servers.is_empty());
+            if servers || !machine.policies.is_empty() {
+                let what = "there is no audit log: nothing was ever written down";
+                let mend = Mend::Run("mcpwrap init".to_owned());
+                sheet.add(Finding::new(rule, place(), what, WHY, mend));
+            }
+        }
+        AuditState::Unreadable(why) => {
+            let what = format!("the audit log cannot be read: {why}");
+            sheet.add(Finding::new(rule, place(), what, WHY, verify()));
+        }
+        AuditState::Read { breaks, .. } => {
+            for (file, what) in breaks {
+                let place = Place::whole(if file.is_empty() {
+                    machine.audit.shown.clone()
+                } else {
+                    format!("{}/{file}", machine.audit.shown)
+                });
+                sheet.add(Finding::new(rule, place, what.clone(), WHY, verify()));
+            }
+        }
+    }
+    for file in &scene.files {
+        sheet.looked(file.servers.len());
+        for (n, server) in file.servers.iter().enumerate() {
+            let entry = &server.entry;
+            if entry.wrapped.is_some() || entry.words.is_empty() {
+                continue;
+            }
+            let own = file.values.iter().filter(|value| value.server == Some(n));
+            let secret = own
+                .into_iter()
+                .any(|value| matches!(value.verdict, Verdict::Secret(_)));
+            let severity = if secret {
+                Severity::High
+            } else {
+                Severity::Medium
+            };
+            let mend = Mend::Run(file.adopt_server(&entry.name));
+            let what = "it does not start through mcpwrap, so nothing it is given is written down";
+            let finding = Finding::new(
+                ("mcp03", severity),
+                file.place(server.start),
+                what,
+                WHY,
+                mend,
+            );
+            sheet.add(finding.of(&entry.name));
+        }
+    }
+}

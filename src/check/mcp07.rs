@@ -1,0 +1,160 @@
+//! Check 7: masking that is off, flags that print tokens, logs that hold a secret.
+
+use super::finding::{Finding, Mend, Place, Severity, quoted};
+use super::scene::Machine;
+use super::{Kind, Scene, Sheet};
+use crate::package;
+use crate::policy::Stream;
+
+pub(super) const ABOUT: &str = "\
+**Looks for** policies that turn masking off for a stream; flags and variables that make programs print requests with
+their headers (`DEBUG=*`, `NODE_DEBUG=http`, `mcp-remote --debug`, `SSLKEYLOGFILE`, `…_LOG=debug` of the known SDKs); and, on a machine,
+secrets in the logs of the clients that keep them: Claude Desktop (`~/Library/Logs/Claude`, `~/.config/Claude/logs`), Claude Code
+(`~/.cache/claude-cli-nodejs`), Cursor and VS Code (`logs` beside their settings). In logs it looks for tokens of a known
+shape and for the values that it found in files; with `--verify` also for every stored secret.
+
+**Why:** clients write what a server says on stderr into plain files that nobody deletes, and a bug report carries them away.
+
+**Mend:** `mcpwrap policy edit SERVER` puts `mask` back to its default; take the debug flag out; delete the log file, and rotate
+what was in it.
+
+**Known misses:** logs of other clients, and of the servers themselves; compressed logs; values that a log has in another
+spelling.
+";
+
+const WHY: &str =
+    "clients keep what a server prints in plain files, and bug reports carry them away";
+const RULE: (&str, Severity) = ("mcp07", Severity::High);
+
+/// Variables that make a program print what it sends: the name, words of the value (none: any).
+const NOISY: &[(&str, &[&str])] = &[
+    ("DEBUG", &["*", "express:*", "axios*", "mcp*", "http*"]),
+    (
+        "NODE_DEBUG",
+        &["http", "https", "tls", "net", "request", "undici", "fetch"],
+    ),
+    ("SSLKEYLOGFILE", &[]),
+    ("HTTPX_LOG_LEVEL", &["debug", "trace"]),
+    ("OPENAI_LOG", &["debug"]),
+    ("ANTHROPIC_LOG", &["debug"]),
+    ("STRIPE_LOG", &["debug"]),
+    ("MCP_VERY_VERBOSE", &["true", "1", "yes"]),
+    ("GRPC_TRACE", &["all", "http"]),
+    ("BOTOCORE_DEBUG", &[]),
+    ("GH_DEBUG", &["api"]),
+    ("GIT_TRACE_CURL", &[]),
+    ("GIT_CURL_VERBOSE", &[]),
+];
+
+/// Packages whose `--debug` prints or keeps credentials.
+const DEBUG_PRINTS: &[&str] = &["mcp-remote", "supergateway", "mcp-proxy"];
+
+pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
+    let act = || Mend::Act("take it out: it is for a search that is over".to_owned());
+    for file in &scene.files {
+        sheet.looked(file.servers.len());
+        for value in file.values.iter().filter(|value| value.kind == Kind::Env) {
+            if let Some(what) = noisy(&value.name, &value.text) {
+                let mut found = Finding::new(RULE, file.place(value.span.start), what, WHY, act());
+                found.server = file
+                    .server_of(value)
+                    .map(|server| server.entry.name.clone());
+                sheet.add(found);
+            }
+        }
+        for server in &file.servers {
+            let Some(launch) = &server.launch else {
+                continue;
+            };
+            let words = server.entry.words.iter();
+            let flag = words.into_iter().find(|word| word.text == "--debug");
+            if let (true, Some(word)) = (prints(launch), flag) {
+                let what = "`--debug` makes it print or keep what it sends";
+                let found = Finding::new(RULE, file.place(word.span.start), what, WHY, act());
+                sheet.add(found.of(&server.entry.name));
+            }
+            for (name, value) in &launch.env {
+                if let Some(what) = noisy(name, value) {
+                    let found = Finding::new(RULE, file.place(server.start), what, WHY, act());
+                    sheet.add(found.of(&server.entry.name));
+                }
+            }
+        }
+    }
+    if let Some(machine) = &scene.machine {
+        policies(machine, sheet);
+        logs(machine, sheet);
+    }
+}
+
+fn prints(launch: &package::Launch) -> bool {
+    let package = launch.package.as_deref().unwrap_or_default();
+    DEBUG_PRINTS.contains(&package)
+}
+
+fn noisy(name: &str, value: &str) -> Option<String> {
+    let (name, words) = NOISY.iter().find(|(known, _)| *known == name)?;
+    let value = value.trim().to_ascii_lowercase();
+    let off = matches!(value.as_str(), "" | "0" | "false" | "no" | "off");
+    let fits = words.is_empty()
+        || value
+            .split([',', ' '])
+            .any(|part| words.contains(&part.trim()));
+    (fits && !off).then(|| format!("`{name}` makes it print or keep what it sends"))
+}
+
+fn policies(machine: &Machine, sheet: &mut Sheet) {
+    for (file, policy) in machine.read_policies() {
+        sheet.looked(1);
+        let server = file.server.as_str();
+        let mend = || Mend::Run(format!("mcpwrap policy edit {server}"));
+        let place = || Place::line(file.shown.clone(), policy.command_line);
+        for (stream, name) in [(Stream::Stdout, "stdout"), (Stream::Stderr, "stderr")] {
+            if !policy.limits.mask.contains(&stream) {
+                let what = format!("its policy turns masking off on {name}");
+                sheet.add(Finding::new(RULE, place(), what, WHY, mend()).of(server));
+            }
+        }
+        let launch = package::parse(&policy.command);
+        if prints(&launch) && policy.command.iter().any(|word| word == "--debug") {
+            let what = "`--debug` makes it print or keep what it sends";
+            sheet.add(Finding::new(RULE, place(), what, WHY, mend()).of(server));
+        }
+        for (name, value) in &policy.env.set {
+            if let Some(what) = noisy(name, value) {
+                sheet.add(Finding::new(RULE, place(), what, WHY, mend()).of(server));
+            }
+        }
+    }
+}
+
+fn logs(machine: &Machine, sheet: &mut Sheet) {
+    for line in &machine.logged {
+        let mend = Mend::Run(format!("rm {}", quoted(&line.shown)));
+        let place = Place::line(line.shown.clone(), line.line);
+        let what = "a client's log holds a secret: delete it, and rotate the secret";
+        let mut found = Finding::new(RULE, place, what, WHY, mend);
+        found.value = Some(line.value.clone());
+        sheet.add(found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::noisy;
+
+    #[test]
+    fn what_prints_tokens() {
+        for (name, value, expected) in [
+            ("DEBUG", "*", true),
+            ("DEBUG", "app:db", false),
+            ("DEBUG", "false", false),
+            ("NODE_DEBUG", "fs,http", true),
+            ("NODE_DEBUG", "fs", false),
+            ("SSLKEYLOGFILE", "/tmp/keys", true),
+            ("LOG_LEVEL", "debug", false),
+        ] {
+            assert_eq!(noisy(name, value).is_some(), expected, "{name}={value}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The report as a person reads it: the ten checks on ten lines, then the findings, the worst first.
+//!
+//! *Always* fits on a screen when it goes to one; what does not fit is counted. Colours only on a
+//! terminal, and not with `NO_COLOR`.
+
+use std::io::IsTerminal as _;
+
+use crate::check::{Finding, Line, Report, Severity};
+use crate::cli::print;
+use crate::dirs;
+use crate::error::printable;
+
+/// So many groups of findings fit on a screen, beside the table.
+const GROUPS_MAX: usize = 6;
+/// So many names of servers stand in one line.
+const NAMES_MAX: usize = 4;
+
+/// Prints it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "asks only whether it is a terminal"
+)]
+pub(super) fn report(report: &Report, all: bool) {
+    let terminal = std::io::stdout().is_terminal();
+    let paint = Paint(terminal && !dirs::no_colour());
+    print::line(&looked(report));
+    print::line("");
+    for line in &report.lines {
+        print::line(&row(line, paint));
+    }
+    let groups = groups(&report.findings);
+    let shown = if terminal && !all {
+        GROUPS_MAX
+    } else {
+        groups.len()
+    };
+    for group in groups.iter().take(shown) {
+        print::line("");
+        for text in lines(group, paint) {
+            print::line(&text);
+        }
+    }
+    let hidden: usize = groups.iter().skip(shown).map(Vec::len).sum();
+    if hidden > 0 {
+        print::line(&format!(
+            "\nand {hidden} more: `mcpwrap check --all` shows them"
+        ));
+    }
+    print::line("");
+    print::line(&total(report, paint));
+}
+
+/// A colour, or none.
+#[derive(Clone, Copy)]
+struct Paint(bool);
+
+impl Paint {
+    fn with(self, code: &str, text: &str) -> String {
+        if self.0 {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn severity(self, severity: Severity, text: &str) -> String {
+        match severity {
+            Severity::Critical => self.with("1;31", text),
+            Severity::High => self.with("31", text),
+            Severity::Medium => self.with("33", text),
+            Severity::Low => self.with("2", text),
+        }
+    }
+}
+
+fn looked(report: &Report) -> String {
+    let what = if report.machine {
+        "this machine"
+    } else {
+        "the files"
+    };
+    format!(
+        "looked at {what}: {}, {}",
+        count(report.files, "file"),
+        count(report.servers, "server")
+    )
+}
+
+fn count(number: usize, noun: &str) -> String {
+    let noun = if number == 1 {
+        noun.strip_suffix('s').unwrap_or(noun).to_owned()
+    } else {
+        format!("{}s", noun.strip_suffix('s').unwrap_or(noun))
+    };
+    format!("{number} {noun}")
+}
+
+fn row(line: &Line, paint: Paint) -> String {
+    let check = line.check;
+    let score = match (line.skipped, line.found) {
+        (Some(why), _) => paint.with("2", &format!("not looked at: {why}")),
+        (None, 0) => {
+            let text = format!("ok, {} looked at", count(line.looked, check.noun));
+            paint.with("32", &text)
+        }
+        (None, found) => {
+            let text = format!(
+                "{} in {}",
+                count(found, "findings"),
+                count(line.looked, check.noun)
+            );
+            paint.severity(check.severity, &text)
+        }
+    };
+    let ignored = if line.ignored > 0 {
+        format!(", {} ignored", line.ignored)
+    } else {
+        String::new()
+    };
+    format!("{}  {:<44} {score}{ignored}", check.id, check.title)
+}
+
+/// Findings that differ only in their server and place.
+fn groups(findings: &[Finding]) -> Vec<Vec<&Finding>> {
+    let mut groups: Vec<Vec<&Finding>> = Vec::new();
+    for finding in findings {
+        let same = |group: &&mut Vec<&Finding>| {
+            group.first().is_some_and(|first| {
+                first.check == finding.check
+                    && first.severity == finding.severity
+                    && first.place.file == finding.place.file
+                    && first.what == finding.what
+            })
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(finding),
+            None => groups.push(vec![finding]),
+        }
+    }
+    groups
+}
+
+fn lines(group: &[&Finding], paint: Paint) -> Vec<String> {
+    let Some(first) = group.first() else {
+        return Vec::new();
+    };
+    let place = match (first.place.line, first.place.column) {
+        (0, _) => first.place.file.clone(),
+        (line, 0) => format!("{}:{line}", first.place.file),
+        (line, column) => format!("{}:{line}:{column}", first.place.file),
+    };
+    let servers: Vec<&str> = group
+        .iter()
+        .filter_map(|finding| finding.server.as_deref())
+        .collect();
+    let mut names = servers
+        .iter()
+        .take(NAMES_MAX)
+        .map(|name| printable(name))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if servers.len() > NAMES_MAX {
+        names = format!("{names} and {} more", servers.len() - NAMES_MAX);
+    }
+    let about = if names.is_empty() {
+        String::new()
+    } else {
+        format!("{names}: ")
+    };
+    let value = first
+        .value
+        .as_ref()
+        .map_or_else(String::new, |value| format!(" {}", printable(value)));
+    let head = format!("{} {}", first.severity.name(), first.check);
+    vec![
+        format!(
+            "{} {}",
+            paint.severity(first.severity, &head),
+            printable(&place)
+        ),
+        format!("    {about}{}{value}", printable(&first.what)),
+        format!("    {}", printable(first.why)),
+        format!(
+            "    {} {}",
+            paint.with("36", "->"),
+            printable(first.mend.text())
+        ),
+    ]
+}
+
+fn total(report: &Report, paint: Paint) -> String {
+    let done = report.lines.iter().filter(|line| line.skipped.is_none());
+    let good = done.clone().filter(|line| line.found == 0).count();
+    let score = format!("{good} of {} checks are clean", done.count());
+    if report.findings.is_empty() {
+        return paint.with("32", &score);
+    }
+    let levels = [
+        Severity::Critical,
+        Severity::High,
+        Severity::Medium,
+        Severity::Low,
+    ];
+    let counts = levels.iter().filter_map(|severity| {
+        let own = report.findings.iter();
+        let count = own.filter(|finding| finding.severity == *severity).count();
+        (count > 0).then(|| format!("{count} {}", severity.name()))
+    });
+    let all = count(report.findings.len(), "findings");
+    format!("{score}; {all}: {}", counts.collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,310 @@
+//! The configuration files below a directory, found by name first and by content second.
+//!
+//! Walks as ripgrep does (`.gitignore` is obeyed, several threads), but into hidden directories,
+//! where clients keep their files. *Always* also looks at the root's own places of clients, ignored
+//! by git or not. *Never* follows symlinks, and never silent about what cannot be read.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
+
+use ignore::{DirEntry, WalkBuilder, WalkState};
+use memchr::memmem;
+
+use super::machine::why;
+use crate::check::{ConfigFile, Scene};
+use crate::client::table::{CLIENTS, Client};
+
+/// A file of an unknown name is looked into up to this size (bytes).
+const SNIFF_BYTES_MAX: u64 = 1 << 20;
+/// No client's file is larger (bytes).
+const BYTES_MAX: u64 = 16 << 20;
+
+/// Names of files that no client reads, and of which repositories are full.
+const OTHERS: &[&str] = &[
+    "package.json",
+    "package-lock.json",
+    "tsconfig.json",
+    "composer.json",
+    "project.json",
+    "angular.json",
+    "pnpm-lock.yaml",
+    "Cargo.toml",
+    "pyproject.toml",
+    "action.yml",
+];
+
+/// What a file of any name has in it if it holds servers.
+const KEYS: &[&str] = &[
+    "mcpServers",
+    "mcp_servers",
+    "context_servers",
+    "mcp.servers",
+];
+
+/// Reads the files below the paths, and the files named, into the scene.
+pub(super) fn files(paths: &[PathBuf], configs: &[PathBuf], scene: &mut Scene) {
+    let mut found: BTreeMap<PathBuf, ConfigFile> = BTreeMap::new();
+    let dirs: Vec<&PathBuf> = paths.iter().filter(|path| path.is_dir()).collect();
+    let named = paths.iter().filter(|path| !path.is_dir()).chain(configs);
+    for path in named {
+        found.insert(path.clone(), read(path, true));
+    }
+    for file in walk(&dirs) {
+        found.insert(PathBuf::from(&file.shown), file);
+    }
+    for dir in &dirs {
+        for path in places_of(dir) {
+            let key = PathBuf::from(shown(&path));
+            if !found.contains_key(&key) && path.is_file() {
+                found.insert(key, read(&path, true));
+            }
+        }
+    }
+    for file in found.into_values() {
+        let dir = Path::new(&file.shown).parent().unwrap_or(Path::new(""));
+        let root = dirs.first().map(|dir| dir.as_path());
+        let variables = variables(&file, dir, root, shown);
+        scene.files.push(file);
+        scene.files.extend(variables);
+    }
+}
+
+fn walk(dirs: &[&PathBuf]) -> Vec<ConfigFile> {
+    let Some((first, rest)) = dirs.split_first() else {
+        return Vec::new();
+    };
+    let mut builder = WalkBuilder::new(first);
+    for dir in rest {
+        builder.add(dir);
+    }
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(8);
+    builder
+        .hidden(false)
+        .threads(threads)
+        .filter_entry(|entry| entry.file_name() != ".git");
+    let all = Mutex::new(Vec::new());
+    let add = |file: ConfigFile| {
+        let mut all = all
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        all.push(file);
+    };
+    builder.build_parallel().run(|| {
+        Box::new(|entry| {
+            match entry {
+                Ok(entry) => look(&entry).into_iter().for_each(add),
+                Err(error) => add(refused(&error)),
+            }
+            WalkState::Continue
+        })
+    });
+    all.into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// What cannot be walked into.
+fn refused(error: &ignore::Error) -> ConfigFile {
+    let mut at = error;
+    let mut path = PathBuf::new();
+    loop {
+        at = match at {
+            ignore::Error::WithPath { path: own, err } => {
+                path.clone_from(own);
+                err
+            }
+            ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => err,
+            other => {
+                let why = match other {
+                    ignore::Error::Io(error) => why(error),
+                    other => other.to_string(),
+                };
+                return ConfigFile::unread(shown(&path), None, why);
+            }
+        };
+    }
+}
+
+/// A file of the walk, if it is a client's.
+fn look(entry: &DirEntry) -> Option<ConfigFile> {
+    if !entry.file_type()?.is_file() {
+        return None;
+    }
+    let name = entry.file_name();
+    let bytes = name.as_encoded_bytes();
+    if !is_data(bytes) {
+        return None;
+    }
+    let path = entry.path();
+    let known = is_client_name(name);
+    let client = known.then(|| client_of(path)).flatten();
+    if client.is_some() || is_mcp(bytes) {
+        let file = read(path, client.is_some() || known);
+        // A file without servers that no client reads tells nothing, unless it cannot be read.
+        let empty = file.document.is_ok() && file.servers.is_empty();
+        return (!empty || client.is_some()).then_some(file);
+    }
+    if OTHERS.iter().any(|other| name == OsStr::new(other)) {
+        return None;
+    }
+    let bytes = sniff(path)?;
+    let file = ConfigFile::new(shown(path), None, false, bytes);
+    (file.document.is_err() || !file.servers.is_empty()).then_some(file)
+}
+
+/// Whether the ending is one of a format that clients use.
+fn is_data(name: &[u8]) -> bool {
+    let ends = [
+        b".json".as_slice(),
+        b".toml",
+        b".yaml",
+        b".yml",
+        b".jsonc",
+        b".json5",
+        b".code-workspace",
+    ];
+    ends.iter().any(|end| name.ends_with(end))
+}
+
+fn is_mcp(name: &[u8]) -> bool {
+    name.windows(3)
+        .any(|three| three.eq_ignore_ascii_case(b"mcp"))
+}
+
+/// The bytes of a file of an unknown name, if they hold servers.
+fn sniff(path: &Path) -> Option<Vec<u8>> {
+    let mut file = File::open(path).ok()?;
+    let mut bytes = Vec::with_capacity(16 << 10);
+    file.by_ref()
+        .take(SNIFF_BYTES_MAX)
+        .read_to_end(&mut bytes)
+        .ok()?;
+    let found = KEYS
+        .iter()
+        .any(|key| memmem::find(&bytes, key.as_bytes()).is_some());
+    found.then_some(bytes)
+}
+
+/// Reads a file that is a client's.
+fn read(path: &Path, certain: bool) -> ConfigFile {
+    let unread = |why: String| ConfigFile::unread(shown(path), client_of(path), why);
+    let meta = match path.metadata() {
+        Ok(meta) if !meta.is_file() => return unread("it is no plain file".to_owned()),
+        Ok(meta) => meta,
+        Err(error) => return unread(why(&error)),
+    };
+    if meta.len() > BYTES_MAX {
+        return unread("it is larger than 16 MiB".to_owned());
+    }
+    match std::fs::read(path) {
+        Ok(bytes) => ConfigFile::new(shown(path), client_of(path), certain, bytes),
+        Err(error) => unread(why(&error)),
+    }
+}
+
+/// The client that reads a file of a project at such a place.
+fn client_of(path: &Path) -> Option<&'static Client> {
+    CLIENTS.iter().find(|client| {
+        client.places.iter().any(|place| {
+            let project = !place.path.starts_with(['~', '$', '/', '%']);
+            project && ends_with(path, place.path)
+        })
+    })
+}
+
+/// Whether some client has a file of that name, so that its place is worth a look.
+fn is_client_name(name: &OsStr) -> bool {
+    static NAMES: OnceLock<Vec<&'static str>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| {
+        let places = CLIENTS.iter().flat_map(|client| client.places);
+        let mut names: Vec<_> = places
+            .filter_map(|place| place.path.rsplit('/').next())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    });
+    let name = Path::new(name);
+    names.iter().any(|pattern| ends_with(name, pattern))
+}
+
+/// Whether a path ends as a place does, with `*` for a part of a name.
+fn ends_with(path: &Path, place: &str) -> bool {
+    let mut names = path.components().rev();
+    place.rsplit('/').all(|pattern| {
+        let name = names.next().map(|name| name.as_os_str().as_encoded_bytes());
+        name.is_some_and(|name| match pattern.split_once('*') {
+            None => name == pattern.as_bytes(),
+            Some((before, after)) => {
+                name.len() >= before.len() + after.len()
+                    && name.starts_with(before.as_bytes())
+                    && name.ends_with(after.as_bytes())
+            }
+        })
+    })
+}
+
+/// The places of clients in a project whose root is this directory.
+fn places_of(root: &Path) -> Vec<PathBuf> {
+    let places = CLIENTS.iter().flat_map(|client| client.places);
+    places
+        .filter(|place| !place.path.starts_with(['~', '$', '/', '%']) && !place.path.contains('*'))
+        .map(|place| root.join(place.path))
+        .collect()
+}
+
+/// The files of variables that a file's servers read (`envFile`), if they are there.
+pub(super) fn variables(
+    file: &ConfigFile,
+    dir: &Path,
+    root: Option<&Path>,
+    shown: impl Fn(&Path) -> String,
+) -> Vec<ConfigFile> {
+    let Ok(document) = &file.document else {
+        return Vec::new();
+    };
+    let named = file.servers.iter().filter_map(|server| {
+        let name = document.find(&server.entry.path)?.get("envFile")?.text()?;
+        let below = ["${workspaceFolder}/", "${workspaceRoot}/"];
+        let path = match below.iter().find_map(|head| name.strip_prefix(head)) {
+            Some(rest) => root.or_else(|| dir.parent()).unwrap_or(dir).join(rest),
+            None if name.contains("${") => return None,
+            None => dir.join(name),
+        };
+        let text = std::fs::read_to_string(&path).ok()?;
+        Some(ConfigFile::of_variables(shown(&path), text))
+    });
+    named.collect()
+}
+
+/// A path as the user would write it: what was typed, without `./`.
+pub(super) fn shown(path: &Path) -> String {
+    let path = path.strip_prefix(".").unwrap_or(path);
+    path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_file_it_is() {
+        for (path, expected) in [
+            ("a/.vscode/mcp.json", Some("vscode")),
+            (".mcp.json", Some("claude-code")),
+            ("x/.codex/config.toml", Some("codex")),
+            ("x/config.toml", None),
+            ("x/a.code-workspace", Some("vscode")),
+            ("settings.json", None),
+            (".continue/mcpServers/a.yaml", Some("continue")),
+        ] {
+            let client = client_of(Path::new(path)).map(|client| client.id);
+            assert_eq!(client, expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Findings that a person accepts: inline, and in the list beside the files.
+
+use serde_json::Value;
+
+use super::report;
+use crate::harness::Test;
+
+fn write(test: &Test, path: &str, text: &str) {
+    let path = test.dir.join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+fn list<'a>(report: &'a Value, key: &str) -> Vec<(&'a str, &'a str)> {
+    let all = report[key].as_array().unwrap().iter();
+    let one = |finding: &'a Value| {
+        let server = finding["server"].as_str().unwrap_or_default();
+        (finding["check"].as_str().unwrap(), server)
+    };
+    all.map(one).collect()
+}
+
+#[test]
+fn a_comment_ignores_a_line_or_an_entry_if_it_says_why() {
+    let test = Test::new();
+    write(
+        &test,
+        "repo/.vscode/mcp.json",
+        r#"{
+  "servers": {
+    // mcpwrap-ignore mcp09: a demo that nobody runs with secrets
+    "entry": {
+      "command": "npx", "args": ["-y", "server"]
+    },
+    "line": {
+      "command": "npx", "args": ["-y", "server"] // mcpwrap-ignore mcp09: same
+    },
+    // mcpwrap-ignore mcp09
+    "no-reason": { "command": "npx", "args": ["-y", "server"] },
+    // mcpwrap-ignore mcp05: another check
+    "other": { "command": "npx", "args": ["-y", "server"] }
+  }
+}"#,
+    );
+    write(
+        &test,
+        "repo/.codex/config.toml",
+        "# mcpwrap-ignore mcp09, mcp05: pinned by the image\n[mcp_servers.toml]\ncommand = \"npx\"\nargs = [\"server\"]\n",
+    );
+    write(
+        &test,
+        "repo/librechat.yaml",
+        "mcpServers:\n  # mcpwrap-ignore mcp09: pinned by the image\n  yaml:\n    command: npx\n    args: [server]\n",
+    );
+    let (report, ended) = report(&test, &["check", "repo"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert_eq!(
+        list(&report, "findings"),
+        [("mcp09", "no-reason"), ("mcp09", "other"), ("ignore", "")]
+    );
+    let mut ignored = list(&report, "ignored");
+    ignored.sort_unstable();
+    assert_eq!(
+        ignored,
+        [
+            ("mcp09", "entry"),
+            ("mcp09", "line"),
+            ("mcp09", "toml"),
+            ("mcp09", "yaml")
+        ]
+    );
+    let reasons: Vec<_> = report["ignored"].as_array().unwrap().iter().collect();
+    assert!(
+        reasons
+            .iter()
+            .all(|one| !one["reason"].as_str().unwrap().is_empty())
+    );
+}
+
+#[test]
+fn the_list_ignores_by_file_and_server_if_it_says_why() {
+    let test = Test::new();
+    let config = r#"{"mcpServers": {"a": {"command": "npx", "args": ["x"]}, "b": {"command": "npx", "args": ["x"]}}}"#;
+    write(&test, "repo/.mcp.json", config);
+    write(&test, "repo/docs/demo/.mcp.json", config);
+    write(&test, "repo/broken/.cursor/mcp.json", "{");
+    write(
+        &test,
+        "repo/.mcpwrap-check.toml",
+        r#"
+[[ignore]]
+check = "mcp09"
+file = "docs/"
+reason = "examples"
+
+[[ignore]]
+check = "mcp09"
+server = "b"
+reason = "looked at on 2026-11-02"
+
+[[ignore]]
+check = "unread"
+file = "/broken/"
+reason = "a template"
+
+[[ignore]]
+check = "mcp09"
+server = "a"
+"#,
+    );
+    let (report, _) = report(&test, &["check", "repo"]);
+    assert_eq!(list(&report, "findings"), [("mcp09", "a"), ("ignore", "")]);
+    assert_eq!(report["findings"][1]["line"], 17);
+    assert_eq!(report["ignored"].as_array().unwrap().len(), 4);
+    let sarif = test.cli(&["check", "repo", "--sarif"]).json();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    let suppressed: Vec<_> = results
+        .iter()
+        .filter(|r| !r["suppressions"].is_null())
+        .collect();
+    assert_eq!(suppressed.len(), 4);
+    assert_eq!(suppressed[0]["suppressions"][0]["kind"], "external");
+}
+
+#[test]
+fn the_user_has_a_list_for_the_machine() {
+    let test = Test::new();
+    write(
+        &test,
+        "home/.cursor/mcp.json",
+        r#"{"mcpServers": {"a": {"command": "npx", "args": ["x"]}}}"#,
+    );
+    write(
+        &test,
+        "home/mcpwrap/check.toml",
+        "[[ignore]]\ncheck = [\"mcp03\", \"mcp09\", \"mcp10\"]\nfile = \"~/.cursor/\"\nserver = \"a\"\nreason = \"on purpose\"\n",
+    );
+    let (report, ended) = report(&test, &["check"]);
+    assert_eq!(report["ignored"].as_array().unwrap().len(), 3, "{ended}");
+    assert_eq!(list(&report, "findings"), [("mcp03", "")], "{ended}");
+}

@@ -1,0 +1,146 @@
+//! A machine: running supervisors, a store that is not there, files that cannot be read.
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::report;
+use crate::harness::{TOKEN, Test, slot};
+
+fn of<'a>(report: &'a Value, check: &str) -> Vec<&'a Value> {
+    let all = report["findings"].as_array().unwrap().iter();
+    all.filter(|finding| finding["check"] == check).collect()
+}
+
+fn whats(findings: &[&Value]) -> String {
+    let all = findings.iter();
+    let all: Vec<_> = all
+        .map(|finding| finding["what"].as_str().unwrap())
+        .collect();
+    all.join("\n")
+}
+
+/// "`check` works on a machine with no policies, no store and no network, changes nothing."
+#[test]
+fn an_empty_machine_is_clean() {
+    let test = Test::new();
+    let (report, ended) = report(&test, &["check"]);
+    assert_eq!(ended.code, 0, "{ended}");
+    assert_eq!(report["findings"], serde_json::json!([]), "{ended}");
+    assert_eq!(ended.stderr, "");
+}
+
+/// The keychain is configured, and there is no bus: nobody asks for it.
+#[test]
+fn no_keychain_is_needed() {
+    let test = Test::new();
+    test.write_policy("github", "version = 1\ncommand = [\"server\"]\n");
+    std::fs::write(test.root().join("config.toml"), "store = \"keychain\"\n").unwrap();
+    let (_, ended) = report(&test, &["check"]);
+    assert_eq!(ended.stderr, "");
+    let ended = test.cli(&["status"]);
+    assert!(ended.text().contains("keychain-absent"), "{ended}");
+}
+
+#[test]
+fn a_rotated_value_that_still_runs_is_told() {
+    let test = Test::new();
+    test.secret("one/token", TOKEN);
+    let rest = format!(
+        "{}\n[session]\nrenew = \"manual\"\n",
+        slot("TOKEN", "one/token")
+    );
+    test.serve("one", &[], &rest);
+    let mut run = test.run("one");
+    run.initialize();
+    let (before, _) = report(&test, &["check"]);
+    assert_eq!(whats(&of(&before, "mcp04")), "");
+    let new = TOKEN.chars().rev().collect::<String>();
+    test.hide(&new);
+    let line = format!("{new}\n");
+    let ended = test.feed(
+        &["secret", "rotate", "one/token", "--from-stdin"],
+        line.as_bytes(),
+    );
+    assert_eq!(ended.code, 0, "{ended}");
+    let (after, ended) = report(&test, &["check"]);
+    let found = of(&after, "mcp04");
+    assert!(
+        whats(&found).contains("holds an old value of `one/token`"),
+        "{ended}"
+    );
+    assert_eq!(found[0]["command"], "mcpwrap renew one");
+    run.finish();
+}
+
+#[test]
+fn a_supervisor_that_does_not_answer_is_told() {
+    let test = Test::new();
+    test.serve("one", &[], "");
+    let mut run = test.run("one");
+    run.initialize();
+    let (before, _) = report(&test, &["check"]);
+    assert!(!whats(&of(&before, "mcp10")).contains("does not answer"));
+    run.signal(Signal::SIGSTOP);
+    let (after, ended) = report(&test, &["check"]);
+    assert!(
+        whats(&of(&after, "mcp10")).contains("does not answer"),
+        "{ended}"
+    );
+    run.signal(Signal::SIGCONT);
+    run.finish();
+}
+
+#[test]
+fn what_cannot_be_read_is_a_finding() {
+    let test = Test::new();
+    test.write_policy("bad", "version = 1\ncomand = [\"x\"]\n");
+    std::fs::create_dir_all(test.home.join(".cursor/mcp.json")).unwrap();
+    std::fs::create_dir_all(test.home.join(".codex")).unwrap();
+    std::fs::write(test.home.join(".codex/config.toml"), "[mcp_servers\n").unwrap();
+    std::fs::create_dir_all(test.root().join("state")).unwrap();
+    std::fs::write(test.root().join("state/secrets.toml"), "x").unwrap();
+    let (found, ended) = report(&test, &["check"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    let found = of(&found, "unread");
+    let files: Vec<_> = found
+        .iter()
+        .map(|one| one["file"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        files,
+        [
+            "~/.codex/config.toml",
+            "~/.cursor/mcp.json",
+            "~/mcpwrap/policies/bad.toml",
+            "~/mcpwrap/state/secrets.toml",
+        ],
+        "{ended}"
+    );
+    assert!(found.iter().all(|one| one["severity"] == "high"));
+}
+
+#[test]
+fn copies_and_histories_are_leftovers() {
+    let test = Test::new();
+    let token = "ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq";
+    let config = |value: &str| {
+        format!(r#"{{"mcpServers": {{"x": {{"command": "s", "env": {{"TOKEN": "{value}"}}}}}}}}"#)
+    };
+    std::fs::create_dir_all(test.home.join(".cursor")).unwrap();
+    std::fs::write(test.home.join(".cursor/mcp.json"), config("${env:TOKEN}")).unwrap();
+    std::fs::write(test.home.join(".cursor/mcp.json.bak"), config(token)).unwrap();
+    let typed = format!("ls\nclaude mcp add x --env TOKEN={token} -- s\n");
+    std::fs::write(test.home.join(".bash_history"), typed).unwrap();
+    let (found, ended) = report(&test, &["check"]);
+    let found = of(&found, "mcp01");
+    let places: Vec<_> = found
+        .iter()
+        .map(|one| (one["file"].as_str().unwrap(), one["line"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(
+        places,
+        [("~/.bash_history", 2), ("~/.cursor/mcp.json.bak", 1)],
+        "{ended}"
+    );
+    assert_eq!(found[1]["command"], "rm ~/.cursor/mcp.json.bak");
+}
