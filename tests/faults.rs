@@ -271,11 +271,8 @@ fn a_runtime_directory_that_vanishes_ends_no_session_and_saves_none() {
 #[test]
 fn a_client_that_closes_our_stdout_ends_the_session() {
     let test = granted();
-    let mut command = test.command("/bin/sh");
     // The reader takes one line and goes away; the writer stays.
-    let script = "exec 9>&2; \"$0\" run fake | head -n 1 >&9";
-    command.args(["-c", script]).arg(test.program());
-    let mut run = test.start(&mut command);
+    let mut run = test.shell("exec 9>&2; \"$0\" run fake | head -n 1 >&9");
     run.ask("ping", &json!({}));
     run.ask("ping", &json!({}));
     for _ in 0..200 {
@@ -287,11 +284,7 @@ fn a_client_that_closes_our_stdout_ends_the_session() {
 #[test]
 fn a_closed_stderr_does_not_stop_a_session() {
     let test = granted();
-    let mut command = test.command("/bin/sh");
-    command
-        .args(["-c", "exec \"$0\" run fake 2>&-"])
-        .arg(test.program());
-    let mut run = test.start(&mut command);
+    let mut run = test.shell("exec \"$0\" run fake 2>&-");
     run.initialize();
     assert_eq!(run.call("echo", &json!({"text": "here"})), "here");
     assert_eq!(run.finish().code, 0);

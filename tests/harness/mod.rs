@@ -203,6 +203,12 @@ impl Test {
         )
     }
 
+    /// Starts a script of the shell; `"$0"` is the program under test.
+    pub(crate) fn shell(&self, script: &str) -> Run<'_> {
+        let mut command = self.command("/bin/sh");
+        self.start(command.args(["-c", script]).arg(self.program()))
+    }
+
     /// Starts the fake server with no mcpwrap around it.
     pub(crate) fn bare(&self, acts: &[&str]) -> Run<'_> {
         self.start(self.command(fake_server()).args(acts))
@@ -315,6 +321,16 @@ pub(crate) fn policy_text(command: &[&str], rest: &str) -> String {
 /// The table of one secret in the environment.
 pub(crate) fn slot(variable: &str, name: &str) -> String {
     format!("[secrets.{variable}]\nfrom = \"secret:{name}\"\n")
+}
+
+/// Waits until this holds; `what` is said when it does not come to that.
+#[track_caller]
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + DEADLINE;
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "not in time: {what}");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
 }
 
 /// Says loudly that a test did not run, or fails where the machine was meant to have what it needs.

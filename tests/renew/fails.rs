@@ -3,7 +3,7 @@
 use nix::sys::signal::{Signal, kill};
 use serde_json::json;
 
-use super::{NEW, OLD, rotate, started, until_it_has, until_logged};
+use super::{NEW, OLD, endless_call, rotate, started, until_it_has, until_logged};
 #[cfg(target_os = "linux")]
 use crate::harness::skip;
 #[cfg(target_os = "linux")]
@@ -66,10 +66,7 @@ fn a_client_that_leaves_in_the_middle_leaves_nothing() {
 fn a_client_that_leaves_with_a_request_on_hold_leaves_nothing() {
     let test = Test::new();
     let mut run = started(&test, &["ignore=term,eof"], "");
-    run.ask(
-        "tools/call",
-        &json!({"name": "wait", "arguments": {"ms": 60_000}}),
-    );
+    endless_call(&mut run);
     rotate(&test, NEW);
     run.server(2);
     run.ask("tools/list", &json!({}));
@@ -98,10 +95,7 @@ fn nothing_survives_a_supervisor_that_is_killed_in_the_middle() {
                 run.server(2);
             }
             "draining" => {
-                run.ask(
-                    "tools/call",
-                    &json!({"name": "wait", "arguments": {"ms": 60_000}}),
-                );
+                endless_call(&mut run);
                 rotate(&test, NEW);
                 run.server(2);
                 run.heard_times("notifications/initialized", 2);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{NEW, OLD, rotate, started, until_it_has, until_logged};
+use super::{NEW, OLD, endless_call, rotate, started, until_it_has, until_logged};
 use crate::harness::Test;
 
 #[test]
@@ -62,10 +62,7 @@ fn many_requests_are_repeated_behind_the_supervisors_back() {
     let test = Test::new();
     let mut run = started(&test, &[], "");
     // More than is written at once.
-    run.ask(
-        "tools/call",
-        &json!({"name": "wait", "arguments": {"ms": 60_000}}),
-    );
+    endless_call(&mut run);
     for n in 0..1000 {
         run.ask(
             "resources/read",

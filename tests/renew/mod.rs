@@ -6,11 +6,9 @@ mod hostile;
 mod state;
 mod storm;
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
-use crate::harness::{DEADLINE, Run, Test, process, slot};
+use crate::harness::{Run, Test, process, slot, until};
 
 pub(crate) const OLD: &str = "old-Kq3vX8sT5wZ1pL6mB9";
 pub(crate) const NEW: &str = "new-Hj7cR2nY4dF0gA8uE5";
@@ -36,44 +34,39 @@ pub(crate) fn rotate(test: &Test, value: &str) {
 
 /// Waits until the server behind the session has this value.
 pub(crate) fn until_it_has(run: &mut Run<'_>, value: &str) {
-    let deadline = Instant::now() + DEADLINE;
-    while run.peek("TOKEN") != value.as_bytes() {
-        assert!(Instant::now() < deadline, "the new value does not arrive");
-    }
+    until("the new value", || run.peek("TOKEN") == value.as_bytes());
 }
 
 /// Waits until the audit log has so many records of this event.
 pub(crate) fn until_logged(test: &Test, event: &str, outcome: &str, count: usize) {
-    let deadline = Instant::now() + DEADLINE;
-    let found = || {
+    until(&format!("{event} {outcome} in the log"), || {
         let records = test.audit();
         let wanted = |r: &&Value| r["event"] == event && r["outcome"] == outcome;
-        records.iter().filter(wanted).count()
-    };
-    while found() < count {
-        assert!(
-            Instant::now() < deadline,
-            "no {event} {outcome}: {:#?}",
-            test.audit()
-        );
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
+        records.iter().filter(wanted).count() >= count
+    });
 }
 
 /// Waits until no process of the test has this value in its environment.
 fn until_no_process_has(test: &Test, value: &str) {
-    let deadline = Instant::now() + DEADLINE;
     let has = |pid: nix::unistd::Pid| {
         let bytes = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         memchr::memmem::find(&bytes, value.as_bytes()).is_some()
     };
-    while process::of_test(&test.dir).iter().any(|(pid, _)| has(*pid)) {
-        assert!(
-            Instant::now() < deadline,
-            "a process still has the old value"
-        );
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
+    until("the old value is in no process", || {
+        !process::of_test(&test.dir).iter().any(|(pid, _)| has(*pid))
+    });
+}
+
+/// A call that is not answered before its server is gone.
+pub(crate) fn endless_call(run: &mut Run<'_>) -> u64 {
+    let wait = json!({"name": "wait", "arguments": {"ms": 600_000}});
+    run.ask("tools/call", &wait)
+}
+
+/// The act of a server that needs a port, one that is free now.
+fn needs_a_port() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("bind={}", listener.local_addr().unwrap().port())
 }
 
 // Case 47.
@@ -136,10 +129,7 @@ fn a_thousand_requests_in_flight_are_answered() {
 fn a_call_that_outlives_the_drain_fails_and_its_outcome_is_unknown() {
     let test = Test::new();
     let mut run = started(&test, &[], "");
-    let call = run.ask(
-        "tools/call",
-        &json!({"name": "wait", "arguments": {"ms": 600_000}}),
-    );
+    let call = endless_call(&mut run);
     rotate(&test, NEW);
     run.server(2);
     let later = run.ask("tools/list", &json!({}));
@@ -199,12 +189,7 @@ fn a_rotation_during_the_start_is_not_forgotten() {
 #[test]
 fn a_server_that_needs_a_port_is_stopped_first() {
     let test = Test::new();
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let act = format!("bind={port}");
+    let act = needs_a_port();
     let mut run = started(&test, &[&act], "[session]\nrenew = \"stop-first\"");
     let first = run.server(1);
     let before = run.ask(
@@ -221,12 +206,7 @@ fn a_server_that_needs_a_port_is_stopped_first() {
 #[test]
 fn a_server_that_needs_a_port_and_may_overlap_is_kept_and_the_user_told() {
     let test = Test::new();
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let act = format!("bind={port}");
+    let act = needs_a_port();
     let mut run = started(&test, &[&act], "");
     rotate(&test, NEW);
     run.heard("the port is in use");

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde_json::json;
 
 use super::{NEW, OLD, rotate, started, until_it_has};
-use crate::harness::Test;
+use crate::harness::{Test, until};
 
 /// Processes of this test that ended and were not collected, and the open descriptors.
 fn left_in(pid: nix::unistd::Pid) -> (usize, usize) {
@@ -62,15 +62,10 @@ fn a_storm_of_calls_and_rotations_loses_none() {
     }
     let last = run.peek("TOKEN");
     assert!(last.starts_with(b"new-") || last == OLD.as_bytes());
-    until_it_has_one_of(&mut run);
+    until("one of the values", || {
+        run.peek("TOKEN").starts_with(b"new-")
+    });
     run.finish();
-}
-
-fn until_it_has_one_of(run: &mut crate::harness::Run<'_>) {
-    let deadline = std::time::Instant::now() + crate::harness::DEADLINE;
-    while !run.peek("TOKEN").starts_with(b"new-") {
-        assert!(std::time::Instant::now() < deadline);
-    }
 }
 
 // "100 rotations in a second: at most 2 renewals."
@@ -131,22 +126,15 @@ fn two_hundred_renewals_leave_nothing_behind() {
     };
     // The last server that was replaced may still be on its way out.
     let settled = |run: &crate::harness::Run<'_>, open_max: usize| {
-        let deadline = std::time::Instant::now() + crate::harness::DEADLINE;
-        loop {
+        until(&format!("no zombie, {open_max} descriptors"), || {
             let (zombies, open) = left_in(run.pid());
             let others = crate::harness::process::of_test(&test.dir);
             let servers = others
                 .iter()
                 .filter(|(_, line)| line.contains("fake-server"));
-            if zombies == 0 && open <= open_max && servers.count() == 1 {
-                return open;
-            }
-            assert!(
-                std::time::Instant::now() < deadline,
-                "{zombies} zombies, {open} descriptors and not {open_max}"
-            );
-            std::thread::park_timeout(std::time::Duration::from_millis(20));
-        }
+            zombies == 0 && open <= open_max && servers.count() == 1
+        });
+        left_in(run.pid()).1
     };
     // As many as there are values that are masked on.
     for n in 0..20 {

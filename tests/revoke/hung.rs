@@ -3,32 +3,19 @@
 use std::fs::File;
 
 use nix::sys::signal::{Signal, kill};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{STUBBORN, refused};
-use crate::harness::{Run, Test, process};
+use super::{STUBBORN, no_server_is_alive, refused};
+use crate::harness::{Run, Test, process, until};
 use crate::renew::started;
 
 const KILLED: &str = "killed, because its supervisor did not answer,";
 
-/// Nothing of any server of the test is alive.
-fn no_server_is_alive(test: &Test) {
-    let left = process::of_test(&test.dir);
-    let servers = left.iter().filter(|(_, line)| line.contains("fake-server"));
-    assert_eq!(servers.count(), 0, "{left:#?}");
-}
-
-/// What `ps` says of the one supervisor.
-fn state(test: &Test) -> Value {
-    test.ok(&["ps", "--json"]).json()["servers"][0]["state"].clone()
-}
-
-/// Waits until the supervisor has stopped for good, in the eyes of others.
+/// Waits until `ps` says this of the one supervisor.
 fn until_it_is(test: &Test, wanted: &str) {
-    let deadline = std::time::Instant::now() + crate::harness::DEADLINE;
-    while state(test) != wanted {
-        assert!(std::time::Instant::now() < deadline, "{}", state(test));
-    }
+    until(wanted, || {
+        test.ok(&["ps", "--json"]).json()["servers"][0]["state"] == wanted
+    });
 }
 
 // Case 14.

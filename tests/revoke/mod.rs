@@ -3,15 +3,20 @@
 mod files;
 mod hung;
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 
-use crate::harness::{Run, Test, process};
-use crate::renew::{NEW, OLD, rotate, started, until_it_has};
+use crate::harness::{DEADLINE, Run, Test, process, until};
+use crate::renew::{NEW, OLD, endless_call, rotate, started, until_it_has};
 
 /// npx → sh → node, a daemon, all of them deaf.
 const STUBBORN: &[&str] = &["ignore=term,hup,int,eof", "child", "daemon"];
+
+/// Nothing of any server of the test is alive.
+fn no_server_is_alive(test: &Test) {
+    let left = process::of_test(&test.dir);
+    let servers = left.iter().filter(|(_, line)| line.contains("fake-server"));
+    assert_eq!(servers.count(), 0, "{left:#?}");
+}
 
 /// The error that a request gets, and how long that took.
 fn refused(run: &mut Run<'_>, code: &str) -> String {
@@ -28,20 +33,13 @@ fn revoke_ends_the_tree_and_keeps_the_session() {
     let test = Test::new();
     let mut run = started(&test, STUBBORN, "");
     let server = run.server(1);
-    let call = run.ask(
-        "tools/call",
-        &json!({"name": "wait", "arguments": {"ms": 60_000}}),
-    );
+    let call = endless_call(&mut run);
     let ended = test.ok(&["revoke", "fake", "--reason", "left the project"]);
     assert!(ended.text().contains("ended by its supervisor"), "{ended}");
     let failed = run.answer(call);
     assert_eq!(failed["error"]["data"]["mcpwrap"]["outcome"], "unknown");
     assert!(!process::alive(server));
-    let left = process::of_test(&test.dir);
-    assert!(
-        left.iter().all(|(_, line)| !line.contains("fake-server")),
-        "{left:#?}"
-    );
+    no_server_is_alive(&test);
     assert_eq!(run.request("ping", &json!({}))["result"], json!({}));
     let text = refused(&mut run, "revoked");
     assert!(
@@ -95,21 +93,13 @@ fn the_file_alone_is_enough_and_the_client_hears_at_once() {
     let test = Test::new();
     let mut run = started(&test, STUBBORN, "");
     let server = run.server(1);
-    let call = run.ask(
-        "tools/call",
-        &json!({"name": "wait", "arguments": {"ms": 60_000}}),
-    );
+    let call = endless_call(&mut run);
     let grant = test.root().join("state/grants/fake.toml");
-    let begun = Instant::now();
     std::fs::remove_file(&grant).unwrap();
+    // How soon: 50 ms and 1 s are promised on an idle machine, and `cargo bench` measures them.
     let failed = run.answer(call);
-    let told = begun.elapsed();
     assert_eq!(failed["error"]["data"]["mcpwrap"]["code"], "not-granted");
-    process::wait_for_end(server, Duration::from_secs(1));
-    let dead = begun.elapsed();
-    // The promise is 50 ms and 1 s on an idle machine; tests run on busy ones.
-    assert!(told < Duration::from_millis(500), "told after {told:?}");
-    assert!(dead < Duration::from_secs(1), "dead after {dead:?}");
+    process::wait_for_end(server, DEADLINE);
     run.finish();
 }
 
@@ -130,20 +120,14 @@ fn a_start_that_is_revoked_in_the_middle_does_not_happen() {
             );
         }
         if when != "at once" {
-            while !process::of_test(&test.dir)
-                .iter()
-                .any(|(_, l)| l.contains("slow="))
-            {
-                std::thread::park_timeout(Duration::from_millis(2));
-            }
+            until("the server begins", || {
+                let all = process::of_test(&test.dir);
+                all.iter().any(|(_, line)| line.contains("slow="))
+            });
         }
         test.ok(&["revoke", "fake"]);
         assert_eq!(refused_after(&mut run, when), "revoked");
-        let left = process::of_test(&test.dir);
-        assert!(
-            left.iter().all(|(_, line)| !line.contains("fake-server")),
-            "{when}: {left:#?}"
-        );
+        no_server_is_alive(&test);
         run.finish();
     }
 }
@@ -183,7 +167,7 @@ fn a_grant_that_is_withdrawn_before_the_server_is_up_counts() {
     test.ok(&["grant", "fake", "--yes"]);
     let new = run.server(2);
     test.ok(&["revoke", "fake"]);
-    process::wait_for_end(new, Duration::from_secs(1));
+    process::wait_for_end(new, DEADLINE);
     refused(&mut run, "revoked");
     // And the way back is open.
     rotate(&test, NEW);

@@ -162,47 +162,47 @@ pairs! {
     inspector = Client::Inspector;
 }
 
-#[test]
-fn a_real_server_sees_the_same_six_variables() {
+/// What `everything` says of its environment: bare, and through a policy with this in it.
+fn environments(client: Client, token: bool) -> Option<[String; 2]> {
     if !is_there("npm") {
-        return skip("npm", "`cargo xtask deps` installs what it needs");
+        skip("npm", "`cargo xtask deps` installs what it needs");
+        return None;
     }
     let test = six_variables();
     let mut server = Server::new(&test, "everything");
     server.steps = json!([["tools/call", {"name": "get-env", "arguments": {}}]]);
     let command: Vec<_> = server.command.iter().map(String::as_str).collect();
-    test.policy("everything", &command, "");
-    let client = Client::TypeScript("ts-1");
-    let bare = client.observe(&test, &server, &server.command, &[]);
+    let mut rest = String::new();
+    if token {
+        test.secret("test/token", TOKEN);
+        rest = slot("TEST_TOKEN", "test/token");
+    }
+    test.policy("everything", &command, &rest);
     let program = test.program().display().to_string();
     let wrapped = [program, "run".to_owned(), "everything".to_owned()];
-    let through = client.observe(&test, &server, &wrapped, &[]);
-    let variables = |seen: &Value| -> Value {
-        let text = seen["steps"][0]["result"]["content"][0]["text"]
-            .as_str()
-            .unwrap();
-        serde_json::from_str(text).unwrap()
+    let text = |seen: &Value| {
+        let text = &seen["steps"][0]["result"]["content"][0]["text"];
+        text.as_str().unwrap().to_owned()
     };
-    assert!(variables(&bare)["HOME"].is_string());
-    assert_same(&variables(&bare), &variables(&through), "environment");
+    let bare = client.observe(&test, &server, &server.command, &[]);
+    let through = client.observe(&test, &server, &wrapped, &[]);
+    Some([text(&bare), text(&through)])
+}
+
+#[test]
+fn a_real_server_sees_the_same_six_variables() {
+    let Some(seen) = environments(Client::TypeScript("ts-1"), false) else {
+        return;
+    };
+    let [bare, through] = seen.map(|text| serde_json::from_str::<Value>(&text).unwrap());
+    assert!(bare["HOME"].is_string());
+    assert_same(&bare, &through, "environment");
 }
 
 #[test]
 fn a_real_server_has_the_token_and_the_client_sees_its_name() {
-    if !is_there("npm") {
-        return skip("npm", "`cargo xtask deps` installs what it needs");
-    }
-    let test = six_variables();
-    let mut server = Server::new(&test, "everything");
-    server.steps = json!([["tools/call", {"name": "get-env", "arguments": {}}]]);
-    let command: Vec<_> = server.command.iter().map(String::as_str).collect();
-    test.secret("test/token", TOKEN);
-    test.policy("everything", &command, &slot("TEST_TOKEN", "test/token"));
-    let program = test.program().display().to_string();
-    let wrapped = [program, "run".to_owned(), "everything".to_owned()];
-    let seen = Client::TypeScript("ts-2").observe(&test, &server, &wrapped, &[]);
-    let text = seen["steps"][0]["result"]["content"][0]["text"]
-        .as_str()
-        .unwrap();
-    assert!(text.contains("\"TEST_TOKEN\": \"[secret "), "{text}");
+    let Some([_, through]) = environments(Client::TypeScript("ts-2"), true) else {
+        return;
+    };
+    assert!(through.contains("\"TEST_TOKEN\": \"[secret "), "{through}");
 }
