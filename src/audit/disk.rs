@@ -31,6 +31,8 @@ const NOTE_BYTES: usize = 256;
 pub enum Packing {
     Plain,
     Zstd,
+    /// By logrotate, with `compress`.
+    Gzip,
     /// By another program, in a way that we do not read.
     Foreign,
 }
@@ -52,7 +54,8 @@ impl Segment {
         let rest = rest.strip_prefix("jsonl")?;
         let packing = match rest.rsplit('.').next().unwrap_or_default() {
             "zst" => Packing::Zstd,
-            "gz" | "xz" | "bz2" | "lz4" => Packing::Foreign,
+            "gz" => Packing::Gzip,
+            "xz" | "bz2" | "lz4" => Packing::Foreign,
             _ => Packing::Plain,
         };
         Some(Self {
@@ -234,7 +237,8 @@ mod tests {
         }
         assert_eq!(packing("2026-11-23.jsonl-20261124"), Some(Packing::Plain));
         assert_eq!(packing("2026-11-23.10.jsonl.zst"), Some(Packing::Zstd));
-        assert_eq!(packing("2026-11-23.jsonl.2.gz"), Some(Packing::Foreign));
+        assert_eq!(packing("2026-11-23.jsonl.2.gz"), Some(Packing::Gzip));
+        assert_eq!(packing("2026-11-23.jsonl.2.xz"), Some(Packing::Foreign));
         for other in [
             "head",
             ".lock",

@@ -164,6 +164,9 @@ pub struct Detail {
     /// launch, renew: the server's process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
+    /// launch: when the kernel started that process, in its own unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started: Option<u64>,
     /// launch, renew: which server of this session it is, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u32>,
@@ -221,6 +224,17 @@ pub struct Detail {
     /// log: the hash of the record with the last sequence number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
+}
+
+impl Detail {
+    /// About a server of a session.
+    pub fn of_process(generation: u32, pid: i32) -> Self {
+        Self {
+            generation: Some(generation),
+            pid: u32::try_from(pid).ok(),
+            ..Self::default()
+        }
+    }
 }
 
 /// One thing that happened, before it has a place in the chain.

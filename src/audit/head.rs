@@ -11,6 +11,7 @@ use std::path::Path;
 
 use super::disk::{Note, Packing, Segment, Tail, last_seq, segments, tail};
 use super::event::{Detail, Entry, Event, Outcome};
+use super::read;
 use super::record::{Hash, LINE_BYTES_MAX, Record, link};
 use crate::files::{self, Problem};
 
@@ -166,6 +167,9 @@ fn compare(dir: &Path, note: &Note, found: &mut Found) -> Result<(), Problem> {
         found
             .notes
             .push(broken("edited", &note.file, noted.seq, noted.seq));
+    } else if let Some(head) = compressed(dir, noted)? {
+        found.head = head;
+        found.file = None;
     } else {
         found
             .notes
@@ -174,6 +178,20 @@ fn compare(dir: &Path, note: &Note, found: &mut Found) -> Result<(), Problem> {
         found.head = noted;
     }
     Ok(())
+}
+
+/// The end of the log in what logrotate has just compressed, if the noted record is there.
+fn compressed(dir: &Path, noted: Head) -> Result<Option<Head>, Problem> {
+    for segment in segments(dir)? {
+        // A file that cannot be unpacked is a finding of `verify`, and no reason to stop a launch.
+        if segment.packing == Packing::Gzip
+            && let Ok(end) = read::end(&segment, noted)
+            && end.holds
+        {
+            return Ok(Some(end.last));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the records after the noted one lead from it to the end of the segment.

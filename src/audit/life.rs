@@ -7,7 +7,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -20,7 +19,7 @@ use super::event::{Detail, Entry, Event, Outcome};
 use super::head::{self, Head};
 use super::log::Log;
 use super::read;
-use super::record::{Hash, link};
+use super::record::link;
 use crate::config::Audit;
 use crate::error::Error;
 use crate::files::{self, Problem};
@@ -147,7 +146,7 @@ fn remove_due(log: &Log, today: Date) -> Result<usize, Problem> {
         return Ok(0);
     };
     let first = link(&read::first_line(first)?).map(|(seq, _)| seq);
-    let end = last_record(last)?;
+    let end = read::end(last, Head::default())?.last;
     let detail = Detail {
         file: Some(last.name.clone()),
         first,
@@ -164,24 +163,6 @@ fn remove_due(log: &Log, today: Date) -> Result<usize, Problem> {
         files::remove(&segment.path)?;
     }
     Ok(due.len())
-}
-
-/// The last record of a segment, packed or not.
-fn last_record(segment: &Segment) -> Result<Head, Problem> {
-    let mut head = Head::default();
-    read::lines(read::open(segment)?, |piece| {
-        let lines = piece.strip_suffix(b"\n").unwrap_or(piece);
-        let start = memchr::memrchr(b'\n', lines).map_or(0, |at| at + 1);
-        let line = lines.get(start..).unwrap_or_default();
-        if let Some((seq, _)) = link(line) {
-            head = Head {
-                seq,
-                hash: Hash::of_line(line),
-            };
-        }
-        ControlFlow::Continue(())
-    })?;
-    Ok(head)
 }
 
 /// The segment that is written to.

@@ -10,6 +10,7 @@ use std::path::Path;
 use jiff::civil::Date;
 
 use super::disk::{self, Packing, Segment};
+use super::head::Head;
 use super::record::{Hash, LINE_BYTES_MAX, link};
 use crate::files::{self, Problem};
 
@@ -84,7 +85,7 @@ pub fn first_line(segment: &Segment) -> Result<Vec<u8>, Problem> {
     match open(segment)?.take(limit).read_to_end(&mut bytes) {
         Ok(_) => {}
         // A damaged packed segment: what could be read counts, the reader says the rest.
-        Err(_) if segment.packing == Packing::Zstd => {}
+        Err(_) if matches!(segment.packing, Packing::Zstd | Packing::Gzip) => {}
         Err(error) => return Err(error.into()),
     }
     if let Some(end) = memchr::memchr(b'\n', &bytes) {
@@ -98,8 +99,35 @@ pub fn open(segment: &Segment) -> Result<Box<dyn Read>, Problem> {
     let file = files::open_private(&segment.path)?;
     match segment.packing {
         Packing::Zstd => Ok(Box::new(zstd::Decoder::new(file)?)),
+        Packing::Gzip => Ok(Box::new(flate2::read::MultiGzDecoder::new(file))),
         Packing::Plain | Packing::Foreign => Ok(Box::new(file)),
     }
+}
+
+/// The end of a segment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct End {
+    pub last: Head,
+    /// Whether the record that was looked for is in it.
+    pub holds: bool,
+}
+
+/// The last record of a segment, packed or not, and whether this one is in it.
+pub fn end(segment: &Segment, wanted: Head) -> Result<End, Problem> {
+    let mut end = End::default();
+    lines(open(segment)?, |piece| {
+        for line in piece.split(|byte| *byte == b'\n') {
+            if let Some((seq, _)) = link(line) {
+                end.last = Head {
+                    seq,
+                    hash: Hash::of_line(line),
+                };
+                end.holds |= end.last == wanted;
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(end)
 }
 
 /// Gives `each` the whole lines of a stream, many at a time, and returns what follows the last

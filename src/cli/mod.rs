@@ -135,7 +135,7 @@ fn is_help(error: &clap::Error) -> bool {
 
 fn dispatch(verb: Verb) -> Result<u8> {
     match verb {
-        Verb::Adopt(args) => adopt::run(&args, &Context::new()?),
+        Verb::Adopt(args) => changing(|cx| adopt::run(&args, cx)),
         Verb::Check(args) => check::run(&args, &Context::new()?),
         Verb::Run(args) => Ok(launch(args)),
         Verb::Secret(args) => changing(|cx| secret::run(args, cx)),
@@ -149,7 +149,7 @@ fn dispatch(verb: Verb) -> Result<u8> {
         Verb::Status(args) => status::run(&args, &Context::new()?),
         Verb::Unlock(args) => unlock::run(&args, &Context::new()?),
         Verb::Lock(args) => lock::run(&args, &Context::new()?),
-        Verb::Pin(args) => pin::run(&args, &Context::new()?),
+        Verb::Pin(args) => changing(|cx| pin::run(&args, cx)),
         Verb::Completions(args) => completions::run(&args),
         Verb::Log(args) => log::run(&args, &Context::new()?),
         Verb::Man(args) => man::run(&args),

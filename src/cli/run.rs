@@ -303,9 +303,8 @@ impl Pipeline for Launch {
             }
             Fact::Launched { generation, pid } => {
                 let detail = Detail {
-                    generation: Some(*generation),
-                    pid: u32::try_from(*pid).ok(),
-                    ..Detail::default()
+                    started: tree::started(*pid),
+                    ..Detail::of_process(*generation, *pid)
                 };
                 self.entry(Event::Launch, Outcome::Ok, &nobody)
                     .detail(detail)
@@ -332,12 +331,10 @@ impl Pipeline for Launch {
                     Status::Died(signal) => (None, Some(*signal)),
                 };
                 let detail = Detail {
-                    generation: Some(*generation),
-                    pid: u32::try_from(*pid).ok(),
                     code,
                     signal,
                     duration_ms: u64::try_from(ran.as_millis()).ok(),
-                    ..Detail::default()
+                    ..Detail::of_process(*generation, *pid)
                 };
                 self.entry(Event::Exit, Outcome::Ok, client).detail(detail)
             }

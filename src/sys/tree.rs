@@ -170,6 +170,12 @@ impl Process {
     }
 }
 
+/// When the kernel started a process that lives, in its own unit since the machine started.
+pub fn started(pid: i32) -> Option<u64> {
+    let process = Process::of(Pid::from_raw(pid))?;
+    process.is_alive().then_some(process.started)
+}
+
 /// [`descendants`], to be recognised later.
 pub fn seen_below(root: Process) -> BTreeSet<Process> {
     let below = if root.is() {

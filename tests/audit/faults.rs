@@ -123,6 +123,7 @@ fn a_full_disk_refuses_and_is_mended() {
         return skip("root", "a small file system can only be mounted as root");
     }
     let unmount = Unmount(audit.clone());
+    test.serve("fake", &[], "");
     let mut refused = None;
     for _ in 0..200 {
         let ended = test.cli(&["revoke", "github", "--reason", &"x".repeat(250)]);
@@ -132,12 +133,17 @@ fn a_full_disk_refuses_and_is_mended() {
         }
     }
     let refused = refused.expect("the disk is full at some time");
+    // Not the shortest record has room.
+    while test.cli(&["revoke", "github"]).stderr.is_empty() {}
     assert!(refused.stderr.contains("no space left"), "{refused}");
     // No launch either: the same log stands before it.
-    let secret = "grant";
-    let ended = test.cli(&[secret, "github", "--yes"]);
+    let ended = test.cli(&["grant", "github", "--yes"]);
     assert_eq!(ended.code, 2, "{ended}");
     assert!(ended.stderr.contains("error[audit-unwritable]"), "{ended}");
+    let ended = test.run("fake").refused();
+    assert_eq!(ended.code, 125, "{ended}");
+    assert!(ended.stderr.contains("error[audit-unwritable]"), "{ended}");
+    assert!(!ended.stderr.contains("fake-server: ready"), "{ended}");
     let before = count(&test, "revoke");
     assert!(mount(&["-o", "remount,size=256k", audit.to_str().unwrap()]));
     test.ok(&["revoke", "github"]);
@@ -160,7 +166,7 @@ fn logrotate_loses_nothing() {
     if !Path::new("/usr/sbin/logrotate").exists() {
         return skip("syslog", "`logrotate` is not installed");
     }
-    for habit in ["copytruncate", "create"] {
+    for habit in ["copytruncate", "create", "create\n compress"] {
         let test = revocable();
         for _ in 0..3 {
             test.ok(&["revoke", "github"]);
@@ -184,6 +190,21 @@ fn logrotate_loses_nothing() {
         let shown = whole(&test);
         assert!(shown.text().contains(" in 4 files"), "{habit}: {shown}");
     }
+}
+
+#[test]
+fn what_is_packed_in_another_way_is_named() {
+    let test = revocable();
+    test.ok(&["revoke", "github"]);
+    let name = "2026-01-01.jsonl.2.xz";
+    std::fs::write(dir(&test).join(name), "packed").unwrap();
+    let ended = test.cli(&["log"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    let said = format!("`{name}` was not read: another program packed it");
+    assert!(ended.stderr.contains(&said), "{ended}");
+    let ended = test.cli(&["log", "verify"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert!(ended.text().contains("unreadable: ") && ended.text().contains(name));
 }
 
 #[test]
@@ -214,6 +235,35 @@ fn what_a_hand_changed_is_named_by_number_and_kind() {
     case(|lines| drop(lines.remove(1)), "removed: record 2,");
     case(|lines| lines.swap(1, 2), "reordered: record 2,");
     case(|lines| lines.truncate(3), "truncated: records 4 to 5");
+}
+
+/// Takes the last record away, and the note that would tell of it.
+pub(crate) fn cut_the_last_record(test: &Test) {
+    let path = segment(test);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let kept = text.lines().count() - 1;
+    let kept: String = text.split_inclusive('\n').take(kept).collect();
+    std::fs::write(&path, kept).unwrap();
+    std::fs::remove_file(dir(test).join("head")).unwrap();
+}
+
+#[test]
+fn a_cut_behind_adopt_is_found() {
+    let test = Test::new();
+    test.init();
+    let token = "ghp_Zk3vX8sT5wZ1pL6mB9Hj7cR2nY4dF01n0Ypd";
+    test.hide(token);
+    let config = test.dir.join("servers.json");
+    let entry = serde_json::json!({"command": "server", "env": {"GITHUB_TOKEN": token}});
+    let servers = serde_json::json!({"mcpServers": {"github": entry}});
+    std::fs::write(&config, servers.to_string()).unwrap();
+    test.set("PATH", format!("{}:/usr/bin:/bin", test.dir.display()));
+    test.ok(&["adopt", "--yes", "--config", config.to_str().unwrap()]);
+    assert_eq!(count(&test, "adopt"), 1);
+    cut_the_last_record(&test);
+    let ended = test.cli(&["log", "verify"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert!(ended.text().contains("truncated: record"), "{ended}");
 }
 
 /// The note beside the log is no protection against who edits it too: the store's head is.

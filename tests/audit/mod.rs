@@ -1,7 +1,7 @@
 //! The audit log: what stands in it, what it answers, what happens to it when things break.
 
 mod export;
-mod faults;
+pub(crate) mod faults;
 mod questions;
 mod samples;
 mod sinks;
@@ -46,6 +46,7 @@ fn the_document_has_every_event_and_field() {
     let full = Detail {
         program: Some(String::new()),
         pid: Some(1),
+        started: Some(1),
         generation: Some(1),
         to: Some(String::new()),
         code: Some(1),

@@ -138,9 +138,10 @@ fn an_old_value_still_in_use_is_seen() {
         fingerprint: Some(print(value)),
     };
     let server = ServerName::new("db").unwrap();
-    let entry = |event, run: &RunId, pid| {
+    let entry = |event, run: &RunId, (pid, started)| {
         let detail = Detail {
             pid,
+            started,
             generation: Some(1),
             ..Detail::default()
         };
@@ -151,12 +152,19 @@ fn an_old_value_still_in_use_is_seen() {
     };
     let (old, new) = (RunId::random().unwrap(), RunId::random().unwrap());
     // This very process stands for the server: it is alive.
-    let pid = Some(std::process::id());
+    let own = i32::try_from(std::process::id()).unwrap();
+    let started = mcpwrap::sys::tree::started(own);
+    let pid = (Some(std::process::id()), started);
+    // A server of long ago that had the number of this process, and whose end nobody wrote down.
+    let lost = RunId::random().unwrap();
+    let other = (pid.0, started.map(|started| started - 1));
     log.append(&[
-        entry(Event::Inject, &old, None).secret(secret("value-one")),
+        entry(Event::Inject, &lost, (None, None)).secret(secret("value-one")),
+        entry(Event::Launch, &lost, other),
+        entry(Event::Inject, &old, (None, None)).secret(secret("value-one")),
         entry(Event::Launch, &old, pid),
         Entry::new(Event::SecretRotate, Outcome::Ok).secret(secret("value-two")),
-        entry(Event::Inject, &new, None).secret(secret("value-two")),
+        entry(Event::Inject, &new, (None, None)).secret(secret("value-two")),
         entry(Event::Launch, &new, pid),
     ])
     .unwrap();
@@ -170,6 +178,7 @@ fn an_old_value_still_in_use_is_seen() {
             == true
     };
     assert_eq!((is_old(&old), is_old(&new)), (true, false));
+    assert_eq!(holders.len(), 2, "{holders:#?}");
     log.append(&[entry(Event::Exit, &old, pid)]).unwrap();
     assert_eq!(answer()["now"].as_array().unwrap().len(), 1);
 }

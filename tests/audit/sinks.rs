@@ -6,6 +6,71 @@ use std::time::Instant;
 
 use crate::harness::{DEADLINE, Test, skip};
 
+/// Runs in a mount namespace of its own, whose `/run` is empty: the journal of this machine is not
+/// touched. The last line is what the journal has of mcpwrap.
+const WITH_JOURNAL: &str = r#"
+mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal /run/log/journal || exit 77
+/usr/lib/systemd/systemd-journald >/dev/null 2>&1 & journald=$!
+tries=0
+until [ -S /run/systemd/journal/socket ]; do
+  tries=$((tries + 1)); [ $tries -lt 300 ] || exit 77
+  sleep 0.1
+done
+"$0" revoke github --reason 'a test' || exit 3
+tries=0
+until journalctl -D /run/log/journal -o json MCPWRAP_EVENT=revoke 2>/dev/null | grep MCPWRAP; do
+  tries=$((tries + 1)); [ $tries -lt 300 ] || exit 4
+  sleep 0.1
+done
+kill $journald; wait $journald
+exit 0
+"#;
+
+#[test]
+fn the_journal_takes_records_as_fields() {
+    let installed = Path::new("/usr/lib/systemd/systemd-journald").exists();
+    if !(installed && nix::unistd::geteuid().is_root()) {
+        return skip("journald", "only root can start `systemd-journald`");
+    }
+    let test = Test::new();
+    test.init();
+    forward_to(&test, "forward = [\"journald\"]");
+    let mut command = test.command("/usr/bin/unshare");
+    command
+        .args(["--mount", "/bin/sh", "-c", WITH_JOURNAL])
+        .arg(test.program());
+    let ended = test.start(&mut command).finish();
+    if ended.code == 77 {
+        return skip("journald", "`systemd-journald` does not start here");
+    }
+    assert_eq!(ended.code, 0, "{ended}");
+    let entry: serde_json::Value =
+        serde_json::from_str(ended.text().lines().last().unwrap()).unwrap();
+    let written = test.ok(&["log", "--json", "--event", "revoke"]).stdout;
+    let written = String::from_utf8(written).unwrap();
+    assert_eq!(entry["MCPWRAP_RECORD"], written.trim());
+    let record: serde_json::Value = serde_json::from_str(&written).unwrap();
+    for (field, value) in [
+        ("MCPWRAP_SERVER", "github"),
+        ("MCPWRAP_OUTCOME", "ok"),
+        ("MCPWRAP_SEQ", &record["seq"].to_string()),
+        ("SYSLOG_IDENTIFIER", "mcpwrap"),
+        ("MESSAGE", "mcpwrap: revoke github ok"),
+        ("PRIORITY", "6"),
+        ("_TRANSPORT", "journal"),
+    ] {
+        assert_eq!(entry[field], value, "{field}");
+    }
+}
+
+/// Writes a policy that can be revoked, and where copies of records go.
+fn forward_to(test: &Test, settings: &str) {
+    let path = test.root().join("config.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{text}\n[audit]\n{settings}\n")).unwrap();
+    test.write_policy("github", "version = 1\ncommand = [\"true\"]\n");
+}
+
 /// Waits until a file has this text.
 fn wait_for(path: &Path, text: &str) -> String {
     let begin = Instant::now();
@@ -52,19 +117,11 @@ fn rsyslog_takes_records_as_rfc_5424() {
         std::thread::yield_now();
     }
     test.init();
-    let path = test.root().join("config.toml");
-    let mut settings = std::fs::read_to_string(&path).unwrap();
     let socket = socket.display();
-    let section = format!(
-        "
-[audit]
-forward = [\"syslog\"]
-syslog = \"{socket}\"
-"
+    forward_to(
+        &test,
+        &format!("forward = [\"syslog\"]\nsyslog = \"{socket}\""),
     );
-    settings.push_str(&section);
-    std::fs::write(&path, settings).unwrap();
-    test.write_policy("github", "version = 1\ncommand = [\"true\"]\n");
     test.ok(&["revoke", "github", "--reason", "a test"]);
     let received = wait_for(&output, "|revoke|");
     rsyslog.kill().unwrap();

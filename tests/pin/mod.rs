@@ -181,6 +181,17 @@ fn an_installed_server_starts_as_its_command_would_and_offline() {
 
 /// Issue: unpinned is refused by default with the command that pins it.
 #[test]
+fn a_cut_of_the_log_behind_pin_is_found() {
+    let Some(npm) = Npm::new() else { return };
+    npm.policy(&["npx", "-y", "@s/server@1.0.0"]);
+    npm.test.ok(&["pin", "s", "--yes"]);
+    crate::audit::faults::cut_the_last_record(&npm.test);
+    let ended = npm.test.cli(&["log", "verify"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert!(ended.text().contains("truncated: record"), "{ended}");
+}
+
+#[test]
 fn a_floating_version_starts_only_after_pin() {
     let Some(npm) = Npm::new() else { return };
     npm.publish("1.1.0", &json!({}));

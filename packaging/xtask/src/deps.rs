@@ -18,6 +18,7 @@ const DEBIAN: &[(&str, &str)] = &[
     ("git", "git"),
     ("rsyslog", "rsyslogd"),
     ("logrotate", "logrotate"),
+    ("systemd", "journalctl"),
 ];
 
 /// What is there for tests: words for `MCPWRAP_TEST_REQUIRE`, and what is not, with the reason.
@@ -57,7 +58,17 @@ pub fn install() -> Done<Found> {
     found.note("pypi", pypi());
     found.note("rmcp", rmcp());
     found.note("root", root_user());
+    found.note("syslog", program("/usr/sbin/rsyslogd"));
+    let journald = program("/usr/lib/systemd/systemd-journald");
+    found.note("journald", journald.and_then(|()| root_user()));
     Ok(found)
+}
+
+fn program(path: &str) -> Done {
+    match Path::new(path).exists() {
+        true => Ok(()),
+        false => Err(format!("no `{path}`")),
+    }
 }
 
 /// Some tests mount a file system of their own, or stop a process between its steps.

@@ -17,6 +17,7 @@ use crate::audit::{Event, Outcome, Record};
 use crate::error::{EXIT_NO, Result};
 use crate::secret::{Fingerprint, SecretName};
 use crate::store::Index;
+use crate::sys::tree;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -42,6 +43,9 @@ struct Holder {
     old: bool,
     /// The server's process.
     pid: Option<u32>,
+    /// When the kernel started it.
+    #[serde(skip)]
+    started: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -122,6 +126,7 @@ fn hold(holders: &mut BTreeMap<Key, Holder>, record: &Record) {
             .map(ToString::to_string),
         old: false,
         pid: None,
+        started: None,
     };
     holders.insert(key(record), holder);
 }
@@ -148,13 +153,14 @@ fn follow_runs(holders: &mut BTreeMap<Key, Holder>, cx: &Context) -> Result<()> 
                 _ => {
                     if let (Some(holder), Some(pid)) = (holders.get_mut(&key), record.detail.pid) {
                         holder.pid = Some(pid);
+                        holder.started = record.detail.started;
                     }
                 }
             }
             ControlFlow::Continue(())
         })?;
     }
-    holders.retain(|_, holder| holder.pid.is_none_or(is_alive));
+    holders.retain(|_, holder| holder.pid.is_none_or(|pid| is_alive(pid, holder.started)));
     Ok(())
 }
 
@@ -166,11 +172,10 @@ fn key(record: &Record) -> Key {
     )
 }
 
-fn is_alive(pid: u32) -> bool {
-    let Ok(pid) = i32::try_from(pid) else {
-        return false;
-    };
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) != Err(nix::errno::Errno::ESRCH)
+/// Whether this process lives, and not another one that got its number.
+fn is_alive(pid: u32, started: Option<u64>) -> bool {
+    let found = i32::try_from(pid).ok().and_then(tree::started);
+    found.is_some_and(|found| started.is_none_or(|started| started == found))
 }
 
 fn show(answer: &Answer) {
