@@ -20,6 +20,8 @@ use crate::client::table::{CLIENTS, Client};
 
 /// A file of an unknown name is looked into up to this size (bytes).
 const SNIFF_BYTES_MAX: u64 = 1 << 20;
+/// One read of a file of an unknown name (bytes).
+const BUFFER_BYTES: usize = 32 << 10;
 /// No client's file is larger (bytes).
 const BYTES_MAX: u64 = 16 << 20;
 
@@ -96,9 +98,11 @@ fn walk(dirs: &[&PathBuf]) -> Vec<ConfigFile> {
         all.push(file);
     };
     builder.build_parallel().run(|| {
-        Box::new(|entry| {
+        let mut buffer = vec![0; BUFFER_BYTES];
+        let add = &add;
+        Box::new(move |entry| {
             match entry {
-                Ok(entry) => look(&entry).into_iter().for_each(add),
+                Ok(entry) => look(&entry, &mut buffer).into_iter().for_each(add),
                 Err(error) => add(refused(&error)),
             }
             WalkState::Continue
@@ -131,7 +135,7 @@ fn refused(error: &ignore::Error) -> ConfigFile {
 }
 
 /// A file of the walk, if it is a client's.
-fn look(entry: &DirEntry) -> Option<ConfigFile> {
+fn look(entry: &DirEntry, buffer: &mut [u8]) -> Option<ConfigFile> {
     if !entry.file_type()?.is_file() {
         return None;
     }
@@ -152,7 +156,7 @@ fn look(entry: &DirEntry) -> Option<ConfigFile> {
     if OTHERS.iter().any(|other| name == OsStr::new(other)) {
         return None;
     }
-    let bytes = sniff(path)?;
+    let bytes = sniff(path, buffer)?;
     let file = ConfigFile::new(shown(path), None, false, bytes);
     (file.document.is_err() || !file.servers.is_empty()).then_some(file)
 }
@@ -176,18 +180,22 @@ fn is_mcp(name: &[u8]) -> bool {
         .any(|three| three.eq_ignore_ascii_case(b"mcp"))
 }
 
-/// The bytes of a file of an unknown name, if they hold servers.
-fn sniff(path: &Path) -> Option<Vec<u8>> {
+/// The bytes of a file of an unknown name, if they hold servers. Most files are smaller than the
+/// buffer, and one read is enough for them.
+fn sniff(path: &Path, buffer: &mut [u8]) -> Option<Vec<u8>> {
     let mut file = File::open(path).ok()?;
-    let mut bytes = Vec::with_capacity(16 << 10);
-    file.by_ref()
-        .take(SNIFF_BYTES_MAX)
-        .read_to_end(&mut bytes)
-        .ok()?;
+    let count = file.read(buffer).ok()?;
+    let first = buffer.get(..count)?;
+    let mut more = Vec::new();
+    if count == buffer.len() {
+        more.extend_from_slice(first);
+        file.take(SNIFF_BYTES_MAX).read_to_end(&mut more).ok()?;
+    }
+    let bytes = if more.is_empty() { first } else { &more };
     let found = KEYS
         .iter()
-        .any(|key| memmem::find(&bytes, key.as_bytes()).is_some());
-    found.then_some(bytes)
+        .any(|key| memmem::find(bytes, key.as_bytes()).is_some());
+    found.then(|| bytes.to_vec())
 }
 
 /// Reads a file that is a client's.
@@ -229,8 +237,20 @@ fn is_client_name(name: &OsStr) -> bool {
         names.dedup();
         names
     });
-    let name = Path::new(name);
-    names.iter().any(|pattern| ends_with(name, pattern))
+    let name = name.as_encoded_bytes();
+    names.iter().any(|pattern| fits(pattern, name))
+}
+
+/// Whether a name is as a pattern says, with `*` for a part of it.
+fn fits(pattern: &str, name: &[u8]) -> bool {
+    match pattern.split_once('*') {
+        None => name == pattern.as_bytes(),
+        Some((before, after)) => {
+            name.len() >= before.len() + after.len()
+                && name.starts_with(before.as_bytes())
+                && name.ends_with(after.as_bytes())
+        }
+    }
 }
 
 /// Whether a path ends as a place does, with `*` for a part of a name.
@@ -238,14 +258,7 @@ fn ends_with(path: &Path, place: &str) -> bool {
     let mut names = path.components().rev();
     place.rsplit('/').all(|pattern| {
         let name = names.next().map(|name| name.as_os_str().as_encoded_bytes());
-        name.is_some_and(|name| match pattern.split_once('*') {
-            None => name == pattern.as_bytes(),
-            Some((before, after)) => {
-                name.len() >= before.len() + after.len()
-                    && name.starts_with(before.as_bytes())
-                    && name.ends_with(after.as_bytes())
-            }
-        })
+        name.is_some_and(|name| fits(pattern, name))
     })
 }
 
