@@ -5,6 +5,7 @@
 //! `DIR/labels.jsonl` says of each value what it is, `DIR/files/` holds the configurations. Detection
 //! is measured value by value; labels marked ambiguous are left out. `laws` does the rest.
 
+mod checks;
 mod laws;
 
 use std::collections::BTreeMap;
@@ -76,6 +77,8 @@ pub fn run() -> Result<(), String> {
         all.false_alarms += score.false_alarms;
     }
     println!("{}", all.line("all"));
+    println!("{}", all.line("mcp01"));
+    checks::agree(dir, &labels, show)?;
     let mut build = crate::shell::cargo("build --quiet --bin mcpwrap");
     crate::shell::step("build", &mut build)?;
     laws::check(dir, &labels)?;
