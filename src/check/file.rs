@@ -218,12 +218,19 @@ pub fn host(address: &str) -> Option<&str> {
 
 fn values(server: usize, entry: &Entry) -> Vec<Value> {
     let judged = detect::entry(entry);
+    // The command line comes first, so an index is also the place of its word.
+    let secret: Vec<bool> = judged
+        .iter()
+        .map(|one| !one.verdict.secrets().is_empty())
+        .collect();
     judged
         .into_iter()
         .map(|judged| {
-            let before = judged
-                .index
-                .checked_sub(1)
+            let before = judged.index.checked_sub(1).filter(|n| {
+                // `-pPASSWORD` is no flag, and what begins like one has no flag before it.
+                secret.get(*n) == Some(&false) && !judged.word.text.starts_with('-')
+            });
+            let before = before
                 .and_then(|n| entry.words.get(n))
                 .map_or("", |word| word.text.as_str());
             let (kind, name) = match judged.slot {

@@ -12,7 +12,7 @@ use crate::shipped::{self, Shipped};
 pub(super) const ABOUT: &str = "\
 **Looks for** a secret that another service issued than the one the server's package talks to (as `policies/` in the
 source knows them), or any secret for a package that needs none; secrets among the arguments; a whole environment
-handed on (`docker --env-file`, a login shell, names of secrets in `env.pass`, `env_vars`, `env_keys`); containers with
+handed on (`docker --env-file`, a login shell, names of secrets in a policy's `env.pass`); containers with
 the machine's own powers (`--privileged`, the docker socket, `/` as a volume, the host's network or processes), `deno -A`, and a
 file server for `/` or the whole home. With `--verify` also scopes of a token that the server does not ask for.
 
@@ -252,12 +252,6 @@ fn handed_on(file: &ConfigFile, server: &Server, sheet: &mut Sheet) {
         add(
             word.span.start,
             "the server gets every variable of a file".to_owned(),
-        );
-    }
-    for name in entry.pass.iter().filter(|name| is_secret_name(name)) {
-        add(
-            server.start,
-            format!("the client hands on its own `{name}`"),
         );
     }
 }

@@ -176,6 +176,7 @@ pub fn run(scene: &Scene, accepted: &Ignores) -> Report {
         report.findings.extend(left);
         report.ignored.extend(ignored);
     }
+    mask(scene, &mut report);
     let order = |finding: &Finding| {
         (
             std::cmp::Reverse(finding.severity),
@@ -185,6 +186,30 @@ pub fn run(scene: &Scene, accepted: &Ignores) -> Report {
     };
     report.findings.sort_by_key(order);
     report
+}
+
+/// What a finding says is made of names. Where a name holds a secret nevertheless (the address of a
+/// package, say), it is masked.
+fn mask(scene: &Scene, report: &mut Report) {
+    let values = scene.files.iter().flat_map(|file| &file.values);
+    let secrets = values.flat_map(|value| {
+        let parts = value.verdict.secrets().iter();
+        parts.filter_map(|part| value.text.get(part.range.clone()))
+    });
+    let mut secrets: Vec<&str> = secrets.filter(|secret| secret.len() >= 6).collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.dedup();
+    let ignored = report.ignored.iter_mut().map(|one| &mut one.finding);
+    for finding in report.findings.iter_mut().chain(ignored) {
+        let texts = Some(&mut finding.what).into_iter();
+        for text in texts.chain(&mut finding.server) {
+            for secret in &secrets {
+                if text.contains(secret) {
+                    *text = text.replace(secret, "[secret]");
+                }
+            }
+        }
+    }
 }
 
 fn unread(file: &ConfigFile) -> Option<Finding> {

@@ -28,8 +28,8 @@ const ENDINGS: &[&str] = &[
 fn main() {
     let dir = tempfile::tempdir().unwrap();
     let repo = dir.path().join("repo");
-    for n in 0..FILES {
-        write(&repo, n);
+    for (n, ending) in ENDINGS.iter().cycle().take(FILES).enumerate() {
+        write(&repo, n, ending);
     }
     for n in 0..CONFIGS {
         config(&repo, n);
@@ -89,7 +89,7 @@ fn run(program: &Path, dir: &Path, arguments: &[&str]) {
 }
 
 /// A file of another program, in one of 5,000 directories.
-fn write(repo: &Path, n: usize) {
+fn write(repo: &Path, n: usize, ending: &str) {
     let dir = repo.join(format!(
         "pkg{}/src{}/mod{}",
         n % 50,
@@ -99,7 +99,6 @@ fn write(repo: &Path, n: usize) {
     if n < 5_000 {
         std::fs::create_dir_all(&dir).unwrap();
     }
-    let ending = ENDINGS.get(n % ENDINGS.len()).unwrap();
     let text = format!(
         "{{\"name\": \"file {n}\", \"items\": [{}]}}\n",
         "1, ".repeat(n % 200)

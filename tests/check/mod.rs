@@ -7,6 +7,7 @@
 mod formats;
 mod ignores;
 mod machine;
+mod service;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
