@@ -97,7 +97,7 @@ fn one(scene: &Scene, file: &ConfigFile, value: &Value, sheet: &mut Sheet) {
         Mend::Act(act.to_owned())
     };
     let needed = matches!(promise(&value.name), Promise::Token | Promise::Password);
-    if value.verdict == Verdict::Placeholder {
+    if value.verdict == Verdict::Placeholder && needed {
         let what = format!(
             "{} is a placeholder: the server starts without its credential",
             label(value, "")

@@ -4,6 +4,7 @@
 //! A case is a folder below `tests/golden/check`: `repo/` is a directory that is looked into, `home/`
 //! a user's home; `findings.txt` is what its check says.
 
+mod ci;
 mod formats;
 mod ignores;
 mod machine;

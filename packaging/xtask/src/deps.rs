@@ -139,7 +139,7 @@ pub fn npm() -> Done {
 /// Servers and clients of the Python package index: an environment for each major of the SDK.
 pub fn pypi() -> Done {
     let python = python().ok_or("no `python3` of 3.10 or newer")?;
-    for name in ["mcp-1", "mcp-2", "uv", "audit"] {
+    for name in ["mcp-1", "mcp-2", "uv", "audit", "pre-commit"] {
         let lock = root().join(format!("tests/real/pypi/{name}.txt"));
         let target = cache().join("pypi").join(name);
         once(&target, &lock, || {

@@ -51,9 +51,11 @@ const KEYS: &[&str] = &[
 pub(super) fn files(paths: &[PathBuf], configs: &[PathBuf], scene: &mut Scene) {
     let mut found: BTreeMap<PathBuf, ConfigFile> = BTreeMap::new();
     let dirs: Vec<&PathBuf> = paths.iter().filter(|path| path.is_dir()).collect();
-    let named = paths.iter().filter(|path| !path.is_dir()).chain(configs);
-    for path in named {
-        found.insert(path.clone(), read(path, true));
+    for path in paths.iter().filter(|path| !path.is_dir()) {
+        found.insert(PathBuf::from(shown(path)), read(path, is_likely(path)));
+    }
+    for path in configs {
+        found.insert(PathBuf::from(shown(path)), read(path, true));
     }
     for file in walk(&dirs) {
         found.insert(PathBuf::from(&file.shown), file);
@@ -73,6 +75,14 @@ pub(super) fn files(paths: &[PathBuf], configs: &[PathBuf], scene: &mut Scene) {
         scene.files.push(file);
         scene.files.extend(variables);
     }
+}
+
+/// Whether a client is likely to read a file that the user names.
+fn is_likely(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    is_mcp(name.as_encoded_bytes())
+        || client_of(path).is_some()
+        || sniff(path, &mut vec![0; BUFFER_BYTES]).is_some()
 }
 
 fn walk(dirs: &[&PathBuf]) -> Vec<ConfigFile> {

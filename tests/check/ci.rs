@@ -1,0 +1,190 @@
+//! The GitHub Action and the pre-commit hook, with the real binary on a fixture.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use mcpwrap::client::tree::{Document, Format, Node};
+
+use super::{case, copy};
+use crate::harness::golden;
+use crate::harness::{Ended, Test, skip};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn yaml(path: &str) -> Document {
+    let bytes = std::fs::read(root().join(path)).unwrap();
+    Document::read(Format::Yaml, bytes).unwrap()
+}
+
+fn text<'a>(node: &'a Node, key: &str) -> &'a str {
+    node.get(key).and_then(Node::text).unwrap_or_default()
+}
+
+/// Runs the steps of the action as a runner does: `bash` with the step's environment.
+fn action(test: &Test, inputs: &[(&str, &str)]) -> Ended {
+    let action = yaml("packaging/github-action/action.yml");
+    let steps = action.root.get("runs").unwrap().get("steps").unwrap();
+    let mut last = None;
+    for step in steps.list() {
+        assert_eq!(text(step, "shell"), "bash");
+        let script = test.dir.join("step.sh");
+        std::fs::write(&script, text(step, "run")).unwrap();
+        let mut command = test.command("/bin/bash");
+        command.args(["--noprofile", "--norc", "-eo", "pipefail"]);
+        command.arg(&script);
+        command.env("PATH", format!("{}:/usr/bin:/bin", test.dir.display()));
+        command.env("RUNNER_TEMP", test.dir.join("temp"));
+        for file in ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_PATH"] {
+            command.env(file, test.dir.join(file));
+        }
+        for member in step.get("env").unwrap().map() {
+            let value = member.node.text().unwrap();
+            command.env(&member.key, filled(&action, value, inputs));
+        }
+        let run = test.start(&mut command);
+        let ended = run.end();
+        if ended.code != 0 {
+            return ended;
+        }
+        last = Some(ended);
+    }
+    last.unwrap()
+}
+
+/// A value with its expression replaced, as a runner does.
+fn filled(action: &Document, value: &str, inputs: &[(&str, &str)]) -> String {
+    let Some(name) = value.strip_prefix("${{ inputs.") else {
+        return value.replace("${{ github.action_path }}", "/nonexistent");
+    };
+    let name = name.strip_suffix(" }}").unwrap();
+    let given = inputs.iter().find(|(input, _)| *input == name);
+    given.map_or_else(
+        || {
+            let input = action.root.get("inputs").unwrap().get(name).unwrap();
+            text(input, "default").to_owned()
+        },
+        |(_, value)| (*value).to_owned(),
+    )
+}
+
+#[test]
+fn the_action_fails_on_findings_and_leaves_sarif() {
+    let (test, _) = case("mcp09/bad");
+    std::fs::create_dir(test.dir.join("temp")).unwrap();
+    let ended = action(&test, &[("path", "repo")]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert!(
+        ended.text().contains("high mcp09 repo/.mcp.json"),
+        "{ended}"
+    );
+    let output = std::fs::read_to_string(test.dir.join("GITHUB_OUTPUT")).unwrap();
+    let sarif = output.strip_prefix("sarif=").unwrap().trim_end();
+    let sarif: serde_json::Value = serde_json::from_slice(&std::fs::read(sarif).unwrap()).unwrap();
+    assert!(!sarif["runs"][0]["results"].as_array().unwrap().is_empty());
+    let summary = std::fs::read_to_string(test.dir.join("GITHUB_STEP_SUMMARY")).unwrap();
+    assert!(summary.contains("findings"), "{summary}");
+    let ended = action(&test, &[("path", "repo"), ("fail-on", "never")]);
+    assert_eq!(ended.code, 0, "{ended}");
+    // A path that would be an option, or a command.
+    let ended = action(&test, &[("path", "$(touch hacked); --verify")]);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(!test.dir.join("hacked").exists());
+}
+
+#[test]
+fn the_action_passes_a_clean_repository() {
+    let (test, _) = case("mcp09/ok");
+    std::fs::create_dir(test.dir.join("temp")).unwrap();
+    let ended = action(&test, &[("path", "repo")]);
+    assert_eq!(ended.code, 0, "{ended}");
+}
+
+/// What pre-commit would start for these files.
+#[test]
+fn the_hook_runs_on_the_files_it_is_given() {
+    let hooks = yaml(".pre-commit-hooks.yaml");
+    let hook = hooks.root.list().first().unwrap();
+    let mut words: Vec<&str> = text(hook, "entry").split(' ').collect();
+    assert_eq!(words.remove(0), "mcpwrap");
+    words.extend(
+        hook.get("args")
+            .unwrap()
+            .list()
+            .iter()
+            .filter_map(Node::text),
+    );
+    let (test, _) = case("mcp09/bad");
+    std::fs::write(test.dir.join("repo/package.json"), "{ broken").unwrap();
+    let run = |files: &[&str]| test.cli(&[&words[..], files].concat());
+    let ended = run(&["repo/.mcp.json", "repo/librechat.yaml"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert!(ended.text().contains("repo/librechat.yaml"), "{ended}");
+    let ended = run(&["repo/package.json"]);
+    assert_eq!(ended.code, 0, "a file that no client reads: {ended}");
+}
+
+/// pre-commit itself, on a repository with the hook and one with a finding.
+#[test]
+fn pre_commit_runs_the_hook() {
+    let pre_commit = root().join(".cache/pypi/pre-commit/bin/pre-commit");
+    if !pre_commit.exists() {
+        return skip(
+            "pypi",
+            "there is no pre-commit in `.cache`: `cargo xtask deps` installs it",
+        );
+    }
+    let test = Test::new();
+    test.set(
+        "PATH",
+        format!("{}:/usr/local/bin:/usr/bin:/bin", test.dir.display()),
+    );
+    test.set("PRE_COMMIT_HOME", test.dir.join("cache"));
+    test.set("GIT_CONFIG_NOSYSTEM", "1");
+    let git = |dir: &PathBuf, args: &[&str]| {
+        let mut command = test.command("/usr/bin/git");
+        command.args(["-c", "user.name=t", "-c", "user.email=t@example.com"]);
+        let ended = test.start(command.args(args).current_dir(dir)).end();
+        assert_eq!(ended.code, 0, "{ended}");
+        ended.text().trim().to_owned()
+    };
+    let hooks = test.dir.join("hooks");
+    std::fs::create_dir(&hooks).unwrap();
+    std::fs::copy(
+        root().join(".pre-commit-hooks.yaml"),
+        hooks.join(".pre-commit-hooks.yaml"),
+    )
+    .unwrap();
+    git(&hooks, &["init", "-q"]);
+    git(&hooks, &["add", "-A"]);
+    git(&hooks, &["commit", "-qm", "hooks"]);
+    let commit = git(&hooks, &["rev-parse", "HEAD"]);
+    let repo = test.dir.join("repo");
+    copy(&golden::path("check/mcp09/bad/repo"), &repo);
+    let config = format!(
+        "repos:\n  - repo: {}\n    rev: {commit}\n    hooks:\n      - id: mcpwrap-check\n",
+        hooks.display()
+    );
+    std::fs::write(repo.join(".pre-commit-config.yaml"), config).unwrap();
+    git(&repo, &["init", "-q"]);
+    git(&repo, &["add", "-A"]);
+    let run = || {
+        let mut command: Command = test.command(&pre_commit);
+        command.args(["run", "--all-files"]).current_dir(&repo);
+        test.start(&mut command).end()
+    };
+    let ended = run();
+    assert_eq!(ended.code, 1, "{ended}");
+    assert!(ended.text().contains("high mcp09 .mcp.json"), "{ended}");
+    std::fs::remove_dir_all(repo.join("deep")).unwrap();
+    std::fs::remove_file(repo.join("librechat.yaml")).unwrap();
+    std::fs::copy(
+        golden::path("check/mcp09/ok/repo/.mcp.json"),
+        repo.join(".mcp.json"),
+    )
+    .unwrap();
+    git(&repo, &["add", "-A"]);
+    let ended = run();
+    assert_eq!(ended.code, 0, "{ended}");
+}
