@@ -16,6 +16,7 @@ mod audit;
 mod adopt;
 mod adopt_faults;
 mod adopt_undo;
+mod control;
 mod check;
 mod docs;
 mod edit;
