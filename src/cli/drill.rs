@@ -3,7 +3,7 @@
 //! *Always* the real path: a policy, a grant, `mcpwrap run`, `revoke`; but in a throw-away directory
 //! with a vault and a made-up secret of its own, so no real grant and no real secret is touched. The
 //! default server ignores every polite signal and leaves a daemon behind. What came of it is kept,
-//! because `mcpwrap status` tells when the kill switch was last seen to work.
+//! because `mcpwrap check` tells when the kill switch was last seen to work.
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -37,6 +37,8 @@ sleep 0.1
 printf '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"ready"}}\n'
 stay
 "#;
+/// What an answer of the suspended session has in it.
+const REVOKED: &str = "\"revoked\"";
 /// How long the server may take to be there.
 const READY_LIMIT: Duration = Duration::from_secs(10);
 /// How long an answer of the suspended session may take before the drill fails.
@@ -144,11 +146,19 @@ fn drill(args: &Args, cx: &Context, home: &Path) -> Result<Drill> {
     let began = Instant::now();
     let since = |at: Instant| u64::try_from(at.duration_since(began).as_millis()).ok();
     grant::revoke(&scene, &server, Some("drill"))?;
-    session.say(r#"{"jsonrpc":"2.0","id":"drill","method":"tools/list"}"#);
+    session.ask("drill", "tools/list");
     let ended = seen.end();
     let dead_at = Instant::now();
-    let told = session.answer_to("drill");
-    session.say(r#"{"jsonrpc":"2.0","id":"alive","method":"ping"}"#);
+    let mut told = session.answer_to("drill");
+    if told
+        .as_ref()
+        .is_some_and(|(_, line)| !line.contains(REVOKED))
+    {
+        // The server was quick enough to answer before it was ended: the next one is for nobody.
+        session.ask("again", "tools/list");
+        told = session.answer_to("again");
+    }
+    session.ask("alive", "ping");
     let alive = session.answer_to("alive");
     session.end();
     let start_refused = Session::start(home, cx.dirs.home())?.refused();
@@ -159,7 +169,7 @@ fn drill(args: &Args, cx: &Context, home: &Path) -> Result<Drill> {
         ok: false,
         server: args.server.as_ref().map(ToString::to_string),
         first_error_ms: told
-            .filter(|(_, line)| line.contains("\"revoked\""))
+            .filter(|(_, line)| line.contains(REVOKED))
             .and_then(|(at, _)| since(at)),
         dead_ms: dead.then(|| since(dead_at)).flatten(),
         processes: ended.processes,
@@ -264,7 +274,8 @@ impl Session {
         Ok(Self { child, lines })
     }
 
-    fn say(&mut self, line: &str) {
+    fn ask(&mut self, id: &str, method: &str) {
+        let line = format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"{method}"}}"#);
         if let Some(stdin) = &mut self.child.stdin {
             // A session that is gone is found by the answer that does not come.
             drop(writeln!(stdin, "{line}").and_then(|()| stdin.flush()));
