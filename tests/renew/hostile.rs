@@ -1,9 +1,35 @@
 //! Lines and servers at the edges of a renewal.
 
+use nix::sys::signal::{Signal, kill};
 use serde_json::json;
 
-use super::{NEW, OLD, endless_call, rotate, started, until_it_has, until_logged};
-use crate::harness::Test;
+use super::{
+    NEW, OLD, endless_call, rotate, started, until_it_has, until_logged, until_no_process_has,
+};
+use crate::harness::{Test, process};
+
+// Case 74: a machine that sleeps stops every process, and nothing is told while it does.
+#[test]
+fn a_session_that_was_asleep_is_renewed_once() {
+    let test = Test::new();
+    let mut run = started(&test, &[], "");
+    let session = process::of_test(&test.dir);
+    assert!(session.len() >= 3, "supervisor, guard, server: {session:?}");
+    for (pid, _) in &session {
+        kill(*pid, Signal::SIGSTOP).unwrap();
+    }
+    rotate(&test, "between-Lw4tB8nQ2xK7");
+    rotate(&test, NEW);
+    for (pid, _) in &session {
+        kill(*pid, Signal::SIGCONT).unwrap();
+    }
+    until_it_has(&mut run, NEW);
+    until_no_process_has(&test, OLD);
+    assert_eq!(run.finish().code, 0);
+    let renewals = test.audit();
+    let renewals: Vec<_> = renewals.iter().filter(|r| r["event"] == "renew").collect();
+    assert_eq!(renewals.len(), 1, "{renewals:#?}");
+}
 
 #[test]
 fn a_long_line_is_not_torn_by_a_renewal() {
