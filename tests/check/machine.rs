@@ -120,6 +120,39 @@ fn what_cannot_be_read_is_a_finding() {
 }
 
 #[test]
+fn what_is_no_plain_file_is_told_and_never_waited_for() {
+    let test = Test::new();
+    let repo = test.dir.join("repo");
+    std::fs::create_dir_all(repo.join(".cursor")).unwrap();
+    std::fs::create_dir_all(repo.join(".vscode")).unwrap();
+    let mode = nix::sys::stat::Mode::from_bits_truncate(0o600);
+    nix::unistd::mkfifo(&repo.join(".cursor/mcp.json"), mode).unwrap();
+    nix::unistd::mkfifo(&repo.join("other.json"), mode).unwrap();
+    nix::unistd::mkfifo(&test.dir.join("named.json"), mode).unwrap();
+    nix::unistd::mkfifo(&repo.join(".mcpwrap-check.toml"), mode).unwrap();
+    let target = test.dir.join("real.json");
+    let config = r#"{"servers": {"x": {"command": "npx", "args": ["x"]}}}"#;
+    std::fs::write(&target, config).unwrap();
+    std::os::unix::fs::symlink(&target, repo.join(".vscode/mcp.json")).unwrap();
+    std::os::unix::fs::symlink("/nonexistent", repo.join(".mcp.json")).unwrap();
+    let (found, ended) = report(&test, &["check", "repo", "named.json"]);
+    let files: Vec<_> = of(&found, "unread")
+        .into_iter()
+        .map(|one| one["file"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        files,
+        ["named.json", "repo/.cursor/mcp.json", "repo/.mcp.json"],
+        "{ended}"
+    );
+    assert_eq!(of(&found, "mcp09")[0]["file"], "repo/.vscode/mcp.json");
+    assert!(
+        whats(&of(&found, "ignore")).contains("no plain file"),
+        "{ended}"
+    );
+}
+
+#[test]
 fn copies_and_histories_are_leftovers() {
     let test = Test::new();
     let token = "ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq";

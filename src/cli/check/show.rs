@@ -79,6 +79,9 @@ fn looked(report: &Report) -> String {
     } else {
         "the files"
     };
+    if report.files == 0 {
+        return format!("looked at {what}: no MCP client's file is there");
+    }
     format!(
         "looked at {what}: {}, {}",
         count(report.files, "file"),
