@@ -195,15 +195,18 @@ impl Pipeline for Launch {
         package::check_pinned(&policy, &config)?;
         // Before the values: one that is changed in between is noticed.
         self.note_index();
-        let store = store::open(&self.dirs, &config, Prompt::Never)?;
-        let batch = store.get_all(&resolve::names(&policy))?;
+        let (installed, batch) = package::entry_while(&policy, &self.dirs, || {
+            let store = store::open(&self.dirs, &config, Prompt::Never)?;
+            store.get_all(&resolve::names(&policy))
+        });
+        let batch = batch?;
         let keys = batch.keys()?;
         grant.verify(&keys)?;
         self.state().keys = Some(keys.clone());
         let mut inherited = launch::inherited(&policy.env.pass);
         let mut directory = policy.cwd.as_deref().map(|cwd| self.dirs.expand(cwd));
         let (mut program, mut policy) = (None, policy);
-        if let Some(installed) = package::entry(&policy, &self.dirs)? {
+        if let Some(installed) = installed? {
             program = installed.program();
             directory = installed.directory(directory);
             policy = installed.stand_in(policy, &mut inherited);

@@ -87,7 +87,7 @@ pub enum Depth {
 ///
 /// # Errors
 /// `package-changed`, `package-absent`.
-pub fn entry(policy: &Policy, dirs: &Dirs) -> Result<Option<ResolvedCommand>> {
+fn entry(policy: &Policy, dirs: &Dirs) -> Result<Option<ResolvedCommand>> {
     let Some(package) = &policy.package else {
         return Ok(None);
     };
@@ -97,6 +97,23 @@ pub fn entry(policy: &Policy, dirs: &Dirs) -> Result<Option<ResolvedCommand>> {
         package,
         &place(dirs, package),
     )))
+}
+
+/// The same, while something else is done: large packages and slow stores are waited for together.
+pub fn entry_while<T>(
+    policy: &Policy,
+    dirs: &Dirs,
+    other: impl FnOnce() -> T,
+) -> (Result<Option<ResolvedCommand>>, T) {
+    if policy.package.is_none() {
+        return (Ok(None), other());
+    }
+    std::thread::scope(|scope| {
+        let check = scope.spawn(|| entry(policy, dirs));
+        let done = other();
+        let entry = check.join().expect("looking at a package does not panic");
+        (entry, done)
+    })
 }
 
 /// Whether the installation of a policy is what was pinned. A policy without one is fine.
@@ -136,10 +153,13 @@ fn place(dirs: &Dirs, package: &Package) -> PathBuf {
 fn moved(place: &Path, package: &Package) -> Option<String> {
     let name = list_name(&package.files);
     let list = files::read_private_up_to(&place.join(&name), LOCK_BYTES_MAX).unwrap_or_default();
-    if hex(&Sha256::digest(&list)) != package.files {
-        return Some(name);
-    }
-    manifest::first_moved(place, &list)
+    // The list is as large as the package has files; both take their time at once.
+    std::thread::scope(|scope| {
+        let digest = scope.spawn(|| hex(&Sha256::digest(&list)));
+        let moved = manifest::first_moved(place, &list);
+        let digest = digest.join().expect("a digest does not panic");
+        moved.or((digest != package.files).then_some(name))
+    })
 }
 
 /// Compares the contents of the lock, the tree and the interpreter.

@@ -33,7 +33,7 @@ mod uv_lock;
 use std::fmt;
 
 pub use install::{Changes, Report, Wish, install, latest, prune};
-pub use installed::{Depth, ResolvedCommand, entry, verify};
+pub use installed::{Depth, ResolvedCommand, entry_while, verify};
 pub use parse::parse;
 pub use pinned::check_pinned;
 pub use transport::{Transport, transport};
