@@ -5,13 +5,14 @@
 //! line in the table below; all of them are read and checked by a test. Facts that nobody has
 //! confirmed say so (`verified = false`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::policy::Renew;
-use crate::secret::SecretName;
+use crate::policy::draft::Draft;
+use crate::policy::{Delivery, Renew};
+use crate::secret::{SecretName, SecretRef};
 
 /// The version of the format of these files.
 const VERSION: u32 = 1;
@@ -27,6 +28,9 @@ pub struct Shipped {
     pub title: String,
     /// Packages of npm and PyPI, images, and programs, without a version.
     pub packages: Vec<String>,
+    /// How it is usually started; empty if the file is about several servers.
+    #[serde(default)]
+    pub command: Vec<String>,
     /// Hosts of the remote form of the server.
     #[serde(default)]
     pub remotes: Vec<String>,
@@ -60,6 +64,9 @@ pub struct Slot {
     pub name: SecretName,
     /// How a value begins.
     pub looks: Vec<String>,
+    /// What the file's comments say of it.
+    #[serde(skip)]
+    pub advice: Vec<String>,
     /// Arguments that carry the same value: `--api-key X`, `--api-key=X`, `API_KEY=X`.
     #[serde(default)]
     pub flags: Vec<String>,
@@ -105,30 +112,64 @@ files! {
 }
 
 /// All of them.
-pub fn all() -> &'static [Shipped] {
-    static ALL: OnceLock<Vec<Shipped>> = OnceLock::new();
-    ALL.get_or_init(|| {
-        FILES
-            .iter()
-            .map(|(id, text)| read(id, text).expect("a test reads every shipped policy"))
-            .filter(|shipped| shipped.version == VERSION)
-            .collect()
-    })
+pub fn all() -> impl Iterator<Item = &'static Shipped> {
+    (0..FILES.len()).filter_map(nth)
+}
+
+/// One of them, read when it is asked for: most runs need one or two.
+fn nth(n: usize) -> Option<&'static Shipped> {
+    static READ: [OnceLock<Shipped>; FILES.len()] = [const { OnceLock::new() }; FILES.len()];
+    let (id, text) = FILES.get(n)?;
+    let shipped = READ
+        .get(n)?
+        .get_or_init(|| read(id, text).expect("a test reads every shipped policy"));
+    (shipped.version == VERSION).then_some(shipped)
 }
 
 fn read(id: &'static str, text: &str) -> Result<Shipped, toml::de::Error> {
-    Ok(Shipped {
-        id,
-        ..toml::from_str(text)?
-    })
+    let mut shipped: Shipped = toml::from_str(text)?;
+    shipped.id = id;
+    for (variable, slot) in &mut shipped.secrets {
+        let head = format!("[secrets.{variable}]");
+        let lines = text.lines().skip_while(|line| *line != head).skip(1);
+        let comments = lines.map_while(|line| line.strip_prefix("# "));
+        slot.advice = comments.map(str::to_owned).collect();
+    }
+    Ok(shipped)
+}
+
+/// The file of that name.
+pub fn of_id(id: &str) -> Option<&'static Shipped> {
+    nth(FILES.iter().position(|(known, _)| *known == id)?)
+}
+
+/// The names of the files that say how their server is started.
+pub fn startable() -> impl Iterator<Item = &'static str> {
+    all()
+        .filter(|shipped| !shipped.command.is_empty())
+        .map(|shipped| shipped.id)
 }
 
 /// What is known of a package, an image, or a program of that name.
 pub fn of_package(package: &str) -> Option<&'static Shipped> {
     let package = package.strip_prefix("docker.io/").unwrap_or(package);
-    all()
-        .iter()
-        .find(|shipped| shipped.packages.iter().any(|known| known == package))
+    nth(*packages().get(package)?)
+}
+
+/// Which file is about which package, taken from their lines: to read all files takes far longer.
+fn packages() -> &'static HashMap<&'static str, usize> {
+    static PACKAGES: OnceLock<HashMap<&'static str, usize>> = OnceLock::new();
+    PACKAGES.get_or_init(|| {
+        let mut packages = HashMap::new();
+        for (n, (_, text)) in FILES.iter().enumerate() {
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix("packages = ["));
+            let names = line.unwrap_or_default().split('"').skip(1).step_by(2);
+            packages.extend(names.map(|name| (name, n)));
+        }
+        packages
+    })
 }
 
 /// What is known of a remote server at that host.
@@ -137,12 +178,81 @@ pub fn of_host(host: &str) -> Option<&'static Shipped> {
         Some(end) => host.ends_with(end),
         None => host == pattern,
     };
-    all()
-        .iter()
-        .find(|shipped| shipped.remotes.iter().any(fits))
+    all().find(|shipped| shipped.remotes.iter().any(fits))
 }
 
 impl Shipped {
+    /// Puts what is known into a policy that is about to be written: comments, how it is renewed, and
+    /// what its secrets are like. Secrets themselves are the caller's matter.
+    pub fn describe(&self, draft: &mut Draft) {
+        draft.renew = self.renew;
+        if !self.hosts.is_empty() {
+            let hosts = self.hosts.iter().map(|host| match host.as_str() {
+                "*" => "any host",
+                host => host,
+            });
+            let hosts: Vec<_> = hosts.collect();
+            draft
+                .facts
+                .push(format!("It talks to {}.", hosts.join(", ")));
+        }
+        let offline = match self.offline_start {
+            OfflineStart::Measured => "It starts without network.",
+            OfflineStart::Expected => "It should start without network; not measured.",
+            OfflineStart::No => "It does not start without network.",
+            OfflineStart::Unknown => "Whether it starts without network is not known.",
+        };
+        draft.facts.push(offline.to_owned());
+        if let Some(probe) = &self.probe {
+            let mut words = probe.request.split(' ').skip(1);
+            let address = words.next().unwrap_or_default();
+            let fact = format!(
+                "Whether `{}` is alive can be asked at {address}",
+                probe.secret
+            );
+            let seen = if probe.verified {
+                "."
+            } else {
+                "; not verified."
+            };
+            draft.facts.push(fact + seen);
+        }
+        for (variable, slot) in self
+            .secrets
+            .iter()
+            .filter(|(name, _)| draft.secrets.contains_key(*name))
+        {
+            let mut advice = slot.advice.clone();
+            advice.retain(|line| !line.starts_with("How a value begins"));
+            if !slot.looks.is_empty() {
+                advice.push(format!("A value begins with {}.", slot.looks.join(" or ")));
+            }
+            advice.extend(
+                slot.rotate
+                    .iter()
+                    .map(|url| format!("New ones are made at {url}")),
+            );
+            draft.advice.insert(variable.clone(), advice);
+        }
+    }
+
+    /// Its secrets as slots of a new policy. Where there are several, nobody has to have all of them.
+    pub fn slots(&self, draft: &mut Draft) {
+        let several = self.secrets.len() > 1;
+        for (variable, slot) in &self.secrets {
+            if draft.set.contains_key(variable) || draft.pass.contains(variable) {
+                continue;
+            }
+            let from = SecretRef::to(slot.name.clone());
+            draft
+                .secrets
+                .insert(variable.clone(), (from, Delivery::Env));
+            if several {
+                draft.optional.insert(variable.clone());
+            }
+        }
+    }
+
     /// The variable and slot for a value that an argument carries.
     pub fn by_flag(&self, flag: &str) -> Option<(&str, &Slot)> {
         let slot = self
@@ -178,11 +288,17 @@ mod tests {
                 "{id}"
             );
             for package in &shipped.packages {
+                assert_eq!(of_package(package).map(|known| known.id), Some(*id));
                 assert!(
                     packages.insert(package.clone()),
                     "{id}: {package} is in two files"
                 );
             }
+            let main = package_of(&shipped.command);
+            assert!(
+                shipped.command.is_empty() || shipped.packages.contains(&main),
+                "{id}: {main}"
+            );
             assert!(
                 shipped.secrets.keys().all(|name| is_variable_name(name)),
                 "{id}"
@@ -203,6 +319,45 @@ mod tests {
                     "{id}"
                 );
             }
+        }
+    }
+
+    /// The package that a command starts.
+    fn package_of(command: &[String]) -> String {
+        crate::package::parse(command).package.unwrap_or_default()
+    }
+
+    #[test]
+    fn a_policy_starts_from_what_is_known() {
+        let github = of_id("github").unwrap();
+        let mut draft = Draft {
+            command: github.command.clone(),
+            ..Draft::default()
+        };
+        github.slots(&mut draft);
+        github.describe(&mut draft);
+        let text = draft.text(&crate::secret::ServerName::new("github").unwrap());
+        for line in [
+            "# It talks to api.github.com, github.com, *.githubusercontent.com, api.githubcopilot.com.",
+            "[secrets.GITHUB_PERSONAL_ACCESS_TOKEN]",
+            "# A fine-grained token for single repositories is enough for most work.",
+            "# A value begins with ghp_ or github_pat_ or gho_.",
+            "# New ones are made at https://github.com/settings/tokens",
+            "from = \"secret:github/token\"",
+        ] {
+            assert!(text.lines().any(|known| known == line), "{line}\n{text}");
+        }
+        for shipped in all().filter(|shipped| !shipped.command.is_empty()) {
+            let mut draft = Draft {
+                command: shipped.command.clone(),
+                ..Draft::default()
+            };
+            shipped.slots(&mut draft);
+            shipped.describe(&mut draft);
+            let server = crate::secret::ServerName::new(shipped.id).unwrap();
+            let dirs = crate::dirs::Dirs::under(std::path::Path::new("/nowhere"));
+            let policy = draft.check(&dirs, &server);
+            assert!(policy.is_ok(), "{}: {policy:?}", shipped.id);
         }
     }
 

@@ -144,9 +144,8 @@ fn foreign(own: &Shipped, slot: &str, secret: &str) -> Option<String> {
         return None;
     }
     // The variable says who issued it; a shape alone may be shared by several services.
-    let other = shipped::all()
-        .iter()
-        .find(|other| other.id != own.id && other.secrets.contains_key(slot))?;
+    let other =
+        shipped::all().find(|other| other.id != own.id && other.secrets.contains_key(slot))?;
     Some(format!(
         "it is a secret for {}, and {title} does not need it",
         other.title

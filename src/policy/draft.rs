@@ -3,10 +3,10 @@
 //! *Never* holds a value of a secret. *Always* gives text that `load` accepts, or an error before
 //! anything is written. Knows nothing of grants: what is written is not yet approved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 
-use super::schema::{Delivery, Unpinned};
+use super::schema::{Delivery, Renew, Unpinned};
 use super::{Policy, load};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -24,7 +24,14 @@ pub struct Draft {
     pub set: BTreeMap<String, String>,
     /// By the variable.
     pub secrets: BTreeMap<String, (SecretRef, Delivery)>,
+    /// Variables without which the server starts, too.
+    pub optional: BTreeSet<String>,
+    pub renew: Renew,
     pub unpinned: Unpinned,
+    /// What is known of the server, for whoever reads the file.
+    pub facts: Vec<String>,
+    /// The same of a secret, by the variable.
+    pub advice: BTreeMap<String, Vec<String>>,
 }
 
 impl Draft {
@@ -32,9 +39,10 @@ impl Draft {
     pub fn text(&self, server: &ServerName) -> String {
         let mut text = format!(
             "# What the MCP server `{server}` may have and run. No secret is in this file.\n\
-             # `mcpwrap policy schema` describes all fields; after a change: `mcpwrap grant {server}`.\n\
-             version = 1\n"
+             # `mcpwrap policy schema` describes all fields; after a change: `mcpwrap grant {server}`.\n"
         );
+        text.extend(self.facts.iter().map(|fact| comment(fact)));
+        text.push_str("version = 1\n");
         let mut line = |line: &str| {
             text.push_str(line);
             text.push('\n');
@@ -64,15 +72,24 @@ impl Draft {
         }
         for (variable, (from, to)) in &self.secrets {
             line(&format!("\n[secrets.{variable}]"));
+            for advice in self.advice.get(variable).into_iter().flatten() {
+                line(comment(advice).trim_end());
+            }
             line(&format!("from = \"{from}\""));
             if *to == Delivery::File {
                 line("to = \"file\"");
             }
+            if self.optional.contains(variable) {
+                line("optional = true");
+            }
+        }
+        match self.renew {
+            Renew::Overlap => {}
+            Renew::StopFirst => line("\n[session]\nrenew = \"stop-first\""),
+            Renew::Manual => line("\n[session]\nrenew = \"manual\""),
         }
         if self.unpinned == Unpinned::Allow {
-            line("\n[limits]");
-            line("# The version of the package can change under this policy.");
-            line("unpinned = \"allow\"");
+            text.push_str(UNPINNED);
         }
         text
     }
@@ -101,6 +118,16 @@ impl Draft {
         }
         Ok(policy)
     }
+}
+
+/// What a policy says whose package may be another one tomorrow.
+const UNPINNED: &str = "\n[limits]\n# The version of the package can change under this policy.\n\
+                        unpinned = \"allow\"\n";
+
+/// A text of ours without the permission to start whatever version is there. What its user wrote
+/// stays.
+pub fn without_unpinned(text: &str) -> String {
+    text.replacen(UNPINNED, "", 1)
 }
 
 /// # Errors
@@ -135,6 +162,12 @@ fn unwritten(dirs: &Dirs, server: &ServerName, problem: Problem) -> Error {
     let path = dirs.tilde(&load::path(dirs, server));
     let what = format!("policy of server `{server}` not written");
     problem.explain(Code::FileUnusable, what, &path)
+}
+
+/// One line of a comment, whatever is in the text.
+fn comment(text: &str) -> String {
+    let plain: String = text.chars().filter(|c| !c.is_control()).collect();
+    format!("# {}\n", plain.trim())
 }
 
 fn string(text: &str) -> String {
@@ -173,7 +206,11 @@ mod tests {
                     Delivery::Env,
                 ),
             )]),
+            optional: BTreeSet::from(["TOKEN".to_owned()]),
+            renew: Renew::StopFirst,
             unpinned: Unpinned::Allow,
+            facts: vec![odd.clone()],
+            advice: BTreeMap::from([("TOKEN".to_owned(), vec![odd.clone()])]),
         };
         let written = draft.write(&dirs, &server).unwrap();
         let read = load(&dirs, &server, None).unwrap();
@@ -181,6 +218,10 @@ mod tests {
         assert_eq!((&read.command, &read.env.set), (&draft.command, &draft.set));
         assert_eq!(read.description, Some(odd));
         assert_eq!(read.limits.unpinned, Unpinned::Allow);
+        assert_eq!(read.session.renew, Renew::StopFirst);
+        assert!(read.secrets["TOKEN"].optional);
+        let pinned = load::parse_text(&without_unpinned(&read.text)).unwrap();
+        assert_eq!(pinned.limits.unpinned, Unpinned::Refuse);
         assert_eq!(
             draft.write(&dirs, &server).unwrap_err().code,
             Code::PolicyExists

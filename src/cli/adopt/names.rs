@@ -242,7 +242,7 @@ fn draft(entry: &str, lifted: &Lifted, secrets: &[(String, SecretName, String)])
         )
     };
     let pinned = package::parse(&lifted.command).pin.holds();
-    Draft {
+    let mut draft = Draft {
         description: Some(
             title
                 .unwrap_or(entry)
@@ -253,7 +253,6 @@ fn draft(entry: &str, lifted: &Lifted, secrets: &[(String, SecretName, String)])
         ),
         command: lifted.command.clone(),
         argv_secrets: lifted.argv_secrets,
-        cwd: None,
         pass: lifted.pass.clone(),
         set: lifted.set.clone(),
         secrets: secrets.iter().map(slot).collect(),
@@ -262,7 +261,12 @@ fn draft(entry: &str, lifted: &Lifted, secrets: &[(String, SecretName, String)])
         } else {
             Unpinned::Allow
         },
+        ..Draft::default()
+    };
+    if let Some(shipped) = lifted.shipped {
+        shipped.describe(&mut draft);
     }
+    draft
 }
 
 /// Whether two policies allow the same. A package that was pinned since is no difference.

@@ -1,14 +1,16 @@
-//! `mcpwrap policy new`: writes a policy file with comments.
+//! `mcpwrap policy new`: writes a policy file with comments, from what is known of the server.
 //!
 //! *Never* replaces a file, and *never* writes what looks like a secret into one.
 
 use super::pasted;
 use crate::cli::{Context, print};
 use crate::error::{Code, Error, Result};
+use crate::package;
 use crate::policy::draft::{self, Draft};
 use crate::policy::schema::Delivery;
 use crate::policy::template;
 use crate::secret::{SecretRef, ServerName};
+use crate::shipped::{self, Shipped};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -32,17 +34,20 @@ pub struct Args {
     /// Show the file, write nothing
     #[arg(long)]
     dry_run: bool,
-    /// The program and its arguments
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    /// Start from what is known of this server, whatever its policy is called
+    #[arg(long, value_name = "KNOWN")]
+    from: Option<String>,
+    /// The program and its arguments; without them, those of the known server
+    #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
 
 pub fn run(args: Args, cx: &Context) -> Result<u8> {
     let server = args.server;
     refuse_secrets(&args.env, &args.command)?;
-    let draft = Draft {
+    let known = known(&server, args.from.as_deref(), &args.command)?;
+    let mut draft = Draft {
         description: args.description,
-        argv_secrets: false,
         command: args.command,
         cwd: args.cwd,
         pass: args.pass,
@@ -54,6 +59,16 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
             .collect(),
         ..Draft::default()
     };
+    if let Some(known) = known {
+        if draft.command.is_empty() {
+            draft.command.clone_from(&known.command);
+        }
+        draft.description.get_or_insert_with(|| known.title.clone());
+        if draft.secrets.is_empty() {
+            known.slots(&mut draft);
+        }
+        known.describe(&mut draft);
+    }
     if args.dry_run {
         let policy = draft.check(&cx.dirs, &server)?;
         draft::must_be_new(&cx.dirs, &server)?;
@@ -66,6 +81,43 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
         "`mcpwrap grant {server}` shows it and asks; before that it does not start"
     ));
     Ok(0)
+}
+
+/// What is known of a server: by the name that is given, by its package, or by its own name.
+///
+/// # Errors
+/// `usage` if there is no command, and none is known.
+fn known(
+    server: &ServerName,
+    from: Option<&str>,
+    command: &[String],
+) -> Result<Option<&'static Shipped>> {
+    let id = from.unwrap_or(server.as_str());
+    let by_id = shipped::of_id(id);
+    if from.is_none() && !command.is_empty() {
+        let package = package::parse(command).package;
+        return Ok(package.as_deref().and_then(shipped::of_package));
+    }
+    if by_id.is_some_and(|known| !command.is_empty() || !known.command.is_empty()) {
+        return Ok(by_id);
+    }
+    let what = format!("policy of server `{server}` not written");
+    let error = Error::new(Code::Usage, what);
+    let names: Vec<_> = shipped::startable().collect();
+    let error = match by_id {
+        Some(known) => error.cause(format!(
+            "`{id}` is about several servers ({}), and no command is given",
+            known.title
+        )),
+        None if from.is_some() => error.cause(format!("nothing is known of `{id}`")),
+        None => error.cause(format!(
+            "no command is given, and nothing is known of `{id}`"
+        )),
+    };
+    Err(error.hint(format!(
+        "`mcpwrap policy new {server} -- COMMAND` takes any command; known without one: {}",
+        names.join(", ")
+    )))
 }
 
 /// # Errors
