@@ -77,12 +77,13 @@ fn case(id: &str, dir: &Path) {
     let by_client = ["--client", id];
     let selector = if own.is_some() { by_client } else { named };
     let adopt = |more: &[&str]| test.cli(&[&["adopt", "--yes"], &selector[..], more].concat());
+    let no_pin = &["--no-pin"];
 
     let name = format!(
         "clients/{id}/{}",
         dir.file_name().unwrap().to_str().unwrap()
     );
-    let ended = adopt(&[]);
+    let ended = adopt(no_pin);
     let said = format!("exit code {}\n{}{}", ended.code, ended.text(), ended.stderr);
     golden::check(&format!("{name}/said.txt"), &stable(&test, &said));
     let adopted = std::fs::read(&file).unwrap();
@@ -102,7 +103,7 @@ fn case(id: &str, dir: &Path) {
     );
 
     // adopt(adopt(x)) == adopt(x)
-    adopt(&[]);
+    adopt(no_pin);
     assert_eq!(
         std::fs::read(&file).unwrap(),
         adopted,

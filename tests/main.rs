@@ -14,6 +14,7 @@ mod harness;
 
 mod audit;
 mod adopt;
+mod adopt_copies;
 mod adopt_faults;
 mod adopt_undo;
 mod control;

@@ -57,7 +57,7 @@ fn entry(file: &ConfigFile, server: &Server, launch: &Launch, sheet: &mut Sheet)
     let place = file.place(server.spec_at());
     let mend = match &server.entry.wrapped {
         Some(policy) => format!("mcpwrap pin {policy}"),
-        None => format!("{} --pin", file.adopt_server(name)),
+        None => file.adopt_server(name),
     };
     let mend = match launch.obstacle {
         Some(obstacle) => Mend::Act(format!("write an exact version ({obstacle}: `pin` cannot)")),
@@ -93,10 +93,7 @@ fn policies(machine: &Machine, sheet: &mut Sheet) {
         if policy.package.is_some() {
             if let Err(error) = &file.installed {
                 let causes = error.causes.first().and_then(|cause| cause.lines().next());
-                // It is written for a start; nothing was started here.
-                let what = error.what.split_once(" not started: ");
-                let what = what.map_or(error.what.as_str(), |(_, what)| what);
-                let what = format!("{what}: {}", causes.unwrap_or_default());
+                let what = format!("{}: {}", error.what, causes.unwrap_or_default());
                 let rule = ("mcp09", Severity::High);
                 let why = "what is installed is what runs with the server's secrets";
                 sheet.add(Finding::new(rule, place, what, why, mend()).of(server));

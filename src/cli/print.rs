@@ -11,6 +11,9 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write as _};
 use std::ops::ControlFlow;
 use std::process::Child;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use comfy_table::{Table, presets};
 use nix::sys::signal::Signal;
@@ -21,11 +24,13 @@ use crate::sys::{signal, spawn};
 
 /// One line of an answer, on stdout.
 pub fn line(text: &str) {
+    let _hidden = hide();
     drop(writeln!(io::stdout(), "{text}"));
 }
 
 /// An answer of several lines, or machine-readable text, as it is, on stdout.
 pub fn text(text: &str) {
+    let _hidden = hide();
     drop(io::stdout().write_all(text.as_bytes()));
 }
 
@@ -51,17 +56,96 @@ pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
 
 /// Something the user should know but not act on, on stderr.
 pub fn note(text: &str) {
+    let _hidden = hide();
     eprintln!("mcpwrap: {}", printable(text));
 }
 
 /// Something the user can act on, on stderr.
 pub fn warning(text: &str) {
+    let _hidden = hide();
     eprintln!("mcpwrap: warning: {}", printable(text));
 }
 
 /// An error in its lines, on stderr.
 pub fn error(error: &Error) {
+    let _hidden = hide();
     eprint!("{error}");
+}
+
+/// The bar that stands on the last line of the terminal, if there is one.
+static BAR: Mutex<Option<String>> = Mutex::new(None);
+
+/// Takes the bar off the screen while something else is written; the next tick brings it back.
+fn hide() -> MutexGuard<'static, Option<String>> {
+    let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner);
+    if bar.is_some() {
+        eprint!("{CLEAR}");
+    }
+    bar
+}
+
+/// To the start of the line, and nothing on it.
+const CLEAR: &str = "\r\u{1b}[2K";
+
+/// How far long work has come: a bar on a terminal, a line a step elsewhere. On stderr.
+#[derive(Debug)]
+pub struct Progress {
+    steps: usize,
+    done: usize,
+    /// Draws the bar anew, so that it is seen that something happens. Ends when this is dropped.
+    ticks: Option<Sender<()>>,
+}
+
+impl Progress {
+    /// Work of so many steps.
+    pub fn new(steps: usize) -> Self {
+        let drawn = steps > 0 && io::stderr().is_terminal();
+        Self {
+            steps,
+            done: 0,
+            ticks: drawn.then(ticks).flatten(),
+        }
+    }
+
+    /// The next step begins.
+    pub fn next(&mut self, what: &str) {
+        let (at, steps) = (self.done + 1, self.steps);
+        if self.ticks.is_none() {
+            note(&format!("[{at}/{steps}] {what}"));
+        } else {
+            const WIDTH: usize = 20;
+            let full = WIDTH * self.done / steps.max(1);
+            let bar = format!("{}{}", "#".repeat(full), ".".repeat(WIDTH - full));
+            *hide() = Some(format!("[{bar}] {at}/{steps} {}", printable(what)));
+        }
+        self.done += 1;
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.ticks.take().is_some() {
+            *hide() = None;
+        }
+    }
+}
+
+/// Draws what stands in `BAR` a few times a second, until the sender is gone.
+fn ticks() -> Option<Sender<()>> {
+    let (sender, end) = channel();
+    let draw = move || {
+        let mut shown = (String::new(), Instant::now());
+        while end.recv_timeout(Duration::from_millis(200)) == Err(RecvTimeoutError::Timeout) {
+            let bar = hide();
+            let Some(text) = bar.as_ref() else { continue };
+            if shown.0 != *text {
+                shown = (text.clone(), Instant::now());
+            }
+            eprint!("{CLEAR}{text} {} s", shown.1.elapsed().as_secs());
+        }
+    };
+    let thread = std::thread::Builder::new().spawn(draw);
+    thread.is_ok().then_some(sender)
 }
 
 /// A long answer on stdout, a line at a time. A reader that is gone ends it without an error.

@@ -59,13 +59,46 @@ pub struct Word {
 
 /// All entries of a file, in its order.
 pub fn entries(document: &Document) -> Vec<Entry> {
-    find::entries(document)
-        .into_iter()
-        .filter_map(|(name, path)| {
-            let node = document.find(&path)?;
-            Some(entry(name, path.clone(), node))
-        })
-        .collect()
+    let places = places(document).into_iter();
+    places.map(Spot::read).collect()
+}
+
+/// Where all entries of a file stand, in its order.
+pub fn places(document: &Document) -> Vec<Spot<'_>> {
+    let spot = |(name, path): (String, Vec<Step>)| {
+        let node = document.find(&path)?;
+        Some(Spot { name, path, node })
+    };
+    let found = find::entries(document).into_iter();
+    found.filter_map(spot).collect()
+}
+
+/// Where one entry stands.
+#[derive(Clone, Debug)]
+pub struct Spot<'a> {
+    /// The client's name for it.
+    pub name: String,
+    /// From the root of the file.
+    pub path: Vec<Step>,
+    pub node: &'a Node,
+}
+
+impl Spot<'_> {
+    /// The entry there.
+    pub fn read(self) -> Entry {
+        entry(self.name, self.path, self.node)
+    }
+
+    /// Whether a command stands in it that could be ours.
+    pub fn may_be_wrapped(&self) -> bool {
+        let ours = |node: &Node| node.text().is_some_and(|text| text.contains("mcpwrap"));
+        let within = |node: &Node| {
+            ours(node)
+                || node.list().iter().any(ours)
+                || node.map().iter().any(|member| ours(&member.node))
+        };
+        self.node.map().iter().any(|member| within(&member.node))
+    }
 }
 
 fn key(name: &str) -> Step {

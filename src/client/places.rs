@@ -2,9 +2,11 @@
 //!
 //! Looks at directories, for `*`; reads no file. *Never* leaves the directories that a place names.
 
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::table::{CLIENTS, Client, Os};
+use super::table::{CLIENTS, Client, Os, Place};
 
 /// Where to look.
 #[derive(Clone, Debug)]
@@ -38,17 +40,8 @@ impl Base {
 
     /// Every path at which one client may have a file on this system, whether it is there or not.
     pub fn paths(&self, client: &Client) -> Vec<PathBuf> {
-        let here = if cfg!(target_os = "macos") {
-            Os::Mac
-        } else {
-            Os::Linux
-        };
         let mut paths = Vec::new();
-        for place in client
-            .places
-            .iter()
-            .filter(|place| place.os == Os::Any || place.os == here)
-        {
+        for place in client.places.iter().filter(|place| is_here(place)) {
             for path in self.expand(place.path) {
                 if !paths.contains(&path) {
                     paths.push(path);
@@ -61,14 +54,43 @@ impl Base {
     /// Every path of every client, with the client; a path that several read comes once.
     pub fn all(&self) -> Vec<(&'static Client, PathBuf)> {
         let mut all: Vec<(&'static Client, PathBuf)> = Vec::new();
+        let mut known = HashSet::new();
         for client in CLIENTS {
             for path in self.paths(client) {
-                if !all.iter().any(|(_, known)| *known == path) {
+                if known.insert(path.clone()) {
                     all.push((client, path));
                 }
             }
         }
         all
+    }
+
+    /// The clients that read files of these names, by the path; the first one of each path.
+    pub fn clients_of(&self, names: &HashSet<&OsStr>) -> HashMap<PathBuf, &'static Client> {
+        let may_be = |place: &&Place| {
+            let last = place.path.rsplit('/').next().unwrap_or_default();
+            let open = last.contains('*') || place.path.starts_with('$');
+            is_here(place) && (open || names.contains(OsStr::new(last)))
+        };
+        let mut clients = HashMap::new();
+        for client in CLIENTS {
+            for place in client.places.iter().filter(may_be) {
+                for path in self.expand(place.path) {
+                    clients.entry(path).or_insert(client);
+                }
+            }
+        }
+        clients
+    }
+
+    /// Whether this path is where only older versions of the client kept its servers.
+    pub fn is_old(&self, client: &Client, path: &Path) -> bool {
+        let old = client
+            .places
+            .iter()
+            .filter(|place| place.old && is_here(place));
+        old.flat_map(|place| self.expand(place.path))
+            .any(|place| place == path)
     }
 
     fn expand(&self, place: &str) -> Vec<PathBuf> {
@@ -89,19 +111,39 @@ impl Base {
             return paths;
         }
         if let Some(rest) = place.strip_prefix("~/") {
-            return glob(&self.home, rest);
+            return expanded(&self.home, rest);
         }
         if let Some(rest) = place.strip_prefix('/') {
-            return glob(Path::new("/"), rest);
+            return expanded(Path::new("/"), rest);
         }
         self.projects
             .iter()
-            .flat_map(|project| glob(project, place))
+            .flat_map(|project| expanded(project, place))
             .collect()
     }
 }
 
-/// The paths that a pattern stands for: itself, or, with `*`, those that are there.
+/// Whether a place is on this system.
+fn is_here(place: &Place) -> bool {
+    let here = if cfg!(target_os = "macos") {
+        Os::Mac
+    } else {
+        Os::Linux
+    };
+    place.os == Os::Any || place.os == here
+}
+
+/// The paths that a pattern stands for: itself, or, with `*`, those that are there. A pattern that
+/// fits nothing stands for itself, too, so that it can be told where was looked.
+fn expanded(base: &Path, pattern: &str) -> Vec<PathBuf> {
+    let found = glob(base, pattern);
+    if found.is_empty() {
+        vec![base.join(pattern)]
+    } else {
+        found
+    }
+}
+
 fn glob(base: &Path, pattern: &str) -> Vec<PathBuf> {
     let Some(star) = pattern.split('/').position(|part| part.contains('*')) else {
         return vec![base.join(pattern)];
@@ -134,6 +176,7 @@ fn glob(base: &Path, pattern: &str) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::table::client;
 
     #[test]
     fn places_become_paths() {
@@ -157,5 +200,12 @@ mod tests {
             assert!(all.contains(&path), "{}", path.display());
         }
         assert!(!all.contains(&home.path().join("src/.mcp.json")));
+        let cline = client("cline").unwrap();
+        for (path, old) in [
+            ("Documents/Cline/MCP/cline_mcp_settings.json", true),
+            (".cline/mcp.json", false),
+        ] {
+            assert_eq!(base.is_old(cline, &home.path().join(path)), old, "{path}");
+        }
     }
 }

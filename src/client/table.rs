@@ -2,8 +2,9 @@
 //!
 //! One entry a client, one line a place. `~` is the home directory, `$NAME` a variable of the client
 //! or the directory before `|`, `*` any one name. Places without either are in a project: the
-//! working directory and those above it, to the root of the repository. The shape of a file is told
-//! by its content, so that a client that changes its keys does not go unseen.
+//! working directory and those above it, to the root of the repository. `old` places are those of
+//! older versions. The shape of a file is told by its content, so that a client that changes its
+//! keys does not go unseen.
 
 /// The system that a place is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum Os {
 pub struct Place {
     pub os: Os,
     pub path: &'static str,
+    /// The client keeps its servers elsewhere today; a file here was left by an older version.
+    pub old: bool,
 }
 
 /// What the user does so that a client sees a change.
@@ -46,23 +49,29 @@ pub struct Client {
     pub places: &'static [Place],
 }
 
+const fn at(os: Os, path: &'static str, old: bool) -> Place {
+    Place { os, path, old }
+}
 const fn any(path: &'static str) -> Place {
-    Place { os: Os::Any, path }
+    at(Os::Any, path, false)
 }
 const fn linux(path: &'static str) -> Place {
-    Place {
-        os: Os::Linux,
-        path,
-    }
+    at(Os::Linux, path, false)
 }
 const fn mac(path: &'static str) -> Place {
-    Place { os: Os::Mac, path }
+    at(Os::Mac, path, false)
 }
 const fn win(path: &'static str) -> Place {
-    Place {
-        os: Os::Windows,
-        path,
-    }
+    at(Os::Windows, path, false)
+}
+const fn old(path: &'static str) -> Place {
+    at(Os::Any, path, true)
+}
+const fn old_linux(path: &'static str) -> Place {
+    at(Os::Linux, path, true)
+}
+const fn old_mac(path: &'static str) -> Place {
+    at(Os::Mac, path, true)
 }
 
 macro_rules! clients {
@@ -112,10 +121,10 @@ clients! {
         any "~/.config/zed/settings.json", win r"%APPDATA%\Zed\settings.json", any ".zed/settings.json"]
     "cline" "Cline" "2026-11" Nothing true [
         any "$CLINE_DATA_DIR|~/.cline/data/settings/cline_mcp_settings.json", any "~/.cline/mcp.json",
-        linux "~/.config/*/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
-        mac "~/Library/Application Support/*/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
+        old_linux "~/.config/*/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
+        old_mac "~/Library/Application Support/*/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
         win r"%APPDATA%\*\User\globalStorage\saoudrizwan.claude-dev\settings\cline_mcp_settings.json",
-        any "~/Documents/Cline/MCP/cline_mcp_settings.json"]
+        old "~/Documents/Cline/MCP/cline_mcp_settings.json"]
     "codex" "Codex" "2026-11" Restart false [
         any "$CODEX_HOME|~/.codex/config.toml", any "~/.codex/*.config.toml", any ".codex/config.toml",
         any "~/.codex/plugins/*/.mcp.json", linux "/etc/codex/config.toml",
@@ -124,8 +133,8 @@ clients! {
         any "~/.gemini/settings.json", any ".gemini/settings.json",
         any "~/.gemini/extensions/*/gemini-extension.json"]
     "antigravity" "Antigravity" "2026-11" Restart false [
-        any "~/.gemini/config/mcp_config.json", any "~/.gemini/antigravity/mcp_config.json",
-        any "~/.gemini/antigravity-cli/mcp_config.json", any ".agents/mcp_config.json", any ".agent/mcp_config.json"]
+        any "~/.gemini/config/mcp_config.json", old "~/.gemini/antigravity/mcp_config.json",
+        old "~/.gemini/antigravity-cli/mcp_config.json", any ".agents/mcp_config.json", old ".agent/mcp_config.json"]
     "copilot-cli" "GitHub Copilot CLI" "2026-11" Nothing true [
         any "$COPILOT_HOME|~/.copilot/mcp-config.json", any ".github/mcp.json"]
     "opencode" "opencode" "2026-11" Restart true [
@@ -136,16 +145,16 @@ clients! {
         mac "/Library/Application Support/opencode/opencode.json", win r"%ProgramData%\opencode\opencode.json"]
     "kilo" "Kilo Code" "2026-11" Restart true [
         any "~/.config/kilo/kilo.json", any "~/.config/kilo/kilo.jsonc", any "kilo.json", any "kilo.jsonc",
-        any ".kilo/kilo.json", any ".kilo/kilo.jsonc", any ".kilocode/mcp.json",
-        any "~/.kilocode/cli/global/settings/mcp_settings.json",
-        linux "~/.config/*/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json",
-        mac "~/Library/Application Support/*/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json"]
+        any ".kilo/kilo.json", any ".kilo/kilo.jsonc", old ".kilocode/mcp.json",
+        old "~/.kilocode/cli/global/settings/mcp_settings.json",
+        old_linux "~/.config/*/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json",
+        old_mac "~/Library/Application Support/*/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json"]
     "goose" "Goose" "2026-11" Restart false [
         any "~/.config/goose/config.yaml", win r"%APPDATA%\Block\goose\config\config.yaml"]
     "continue" "Continue" "2026-11" Nothing true [
-        any "~/.continue/config.yaml", any "~/.continue/config.json", any ".continue/mcpServers/*.yaml",
+        any "~/.continue/config.yaml", old "~/.continue/config.json", any ".continue/mcpServers/*.yaml",
         any ".continue/mcpServers/*.json", any "~/.continue/mcpServers/*.yaml"]
-    "lm-studio" "LM Studio" "2026-11" Nothing false [any "~/.lmstudio/mcp.json", any "~/.cache/lm-studio/mcp.json"]
+    "lm-studio" "LM Studio" "2026-11" Nothing false [any "~/.lmstudio/mcp.json", old "~/.cache/lm-studio/mcp.json"]
     "kiro" "Kiro" "2026-11" Nothing true [
         any "~/.kiro/settings/mcp.json", any ".kiro/settings/mcp.json", any "~/.kiro/agents/*.json",
         any ".kiro/agents/*.json", any "~/.kiro/powers/installed/*/mcp.json"]
@@ -162,7 +171,7 @@ clients! {
         any ".amp/settings.jsonc", win r"%APPDATA%\amp\settings.json"]
     "factory" "Factory droid" "2026-11" Restart true [
         any "~/.factory/mcp.json", any ".factory/mcp.json",
-        mac "~/Library/Application Support/Factory Bridge/mcp.json"]
+        old_mac "~/Library/Application Support/Factory Bridge/mcp.json"]
     "warp" "Warp" "2026-11" Nothing false [any "~/.warp/.mcp.json", any ".warp/.mcp.json"]
     "trae" "Trae" "2026-11" Restart false [
         mac "~/Library/Application Support/Trae/User/mcp.json", linux "~/.config/Trae/User/mcp.json",
@@ -170,9 +179,9 @@ clients! {
         any ".trae/mcp.json"]
     // The second tier: the same writers serve.
     "roo" "Roo Code" "2026-11" Nothing true [
-        any ".roo/mcp.json",
-        linux "~/.config/*/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json",
-        mac "~/Library/Application Support/*/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json"]
+        old ".roo/mcp.json",
+        old_linux "~/.config/*/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json",
+        old_mac "~/Library/Application Support/*/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json"]
     "qoder" "Qoder" "2026-11" Restart false [
         any "~/.qoder/mcp.json", any "~/.qoder.json", win r"%APPDATA%\Qoder\SharedClientCache\mcp.json"]
     "kimi" "Kimi" "2026-11" Restart false [any "~/.kimi/mcp.json"]

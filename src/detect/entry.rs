@@ -1,8 +1,11 @@
 //! All values of one entry of a client's file, judged where they stand.
 
-use crate::client::entry::{Entry, Word};
+use std::collections::HashMap;
 
-use super::{Slot, Verdict, arguments, value};
+use crate::client::entry::{Entry, Word};
+use crate::client::tree::Node;
+
+use super::{LENGTH_MIN, Slot, Verdict, arguments, has_secret, value};
 
 /// One value of an entry, with what it is.
 #[derive(Clone, Debug)]
@@ -54,4 +57,76 @@ pub fn entry<'a>(entry: &'a Entry) -> Vec<Judged<'a>> {
         verdict: value(Slot::Url, &word.text),
     }));
     judged
+}
+
+/// A first look at entries as they stand in their files. The same servers stand in the files of many
+/// clients, so that what was looked at is known.
+#[derive(Debug, Default)]
+pub struct FirstLook<'a> {
+    /// Whether a text holds a secret, behind such a name.
+    known: HashMap<(&'a str, &'a str), bool>,
+}
+
+impl<'a> FirstLook<'a> {
+    /// *Always* yes if [`entry`] would find a secret in the entry: it sees every text in it, also those
+    /// that a client does not hand on.
+    pub fn may_hold_secret(&mut self, node: &'a Node) -> bool {
+        let members = node.map().iter();
+        members
+            .into_iter()
+            .any(|one| self.member(&one.key, &one.node))
+    }
+
+    fn member(&mut self, name: &'a str, node: &'a Node) -> bool {
+        match node.text() {
+            Some(text) if is_nameless(name) => self.word("", text) || self.holds(name, text),
+            Some(text) => self.holds(name, text),
+            None => node.is_map() && self.may_hold_secret(node) || self.list(name, node.list()),
+        }
+    }
+
+    /// Each word of a list, behind the one before it.
+    fn list(&mut self, name: &'a str, words: &'a [Node]) -> bool {
+        let is_words = matches!(name, "args" | "command" | "cmd");
+        let mut before = "";
+        words.iter().any(|word| {
+            let Some(text) = word.text() else {
+                before = "";
+                return self.may_hold_secret(word) || self.list(name, word.list());
+            };
+            let flag = before.starts_with('-') && !before.contains('=') && !text.starts_with('-');
+            let flag = if flag {
+                before.trim_start_matches('-')
+            } else {
+                ""
+            };
+            // Behind and in `-p` stands a password, with some programs.
+            let password = before == "-p" && text.len() >= LENGTH_MIN
+                || text.starts_with("-p") && text.len() > LENGTH_MIN;
+            before = text;
+            password || self.word(flag, text) || !is_words && self.holds(name, text)
+        })
+    }
+
+    /// A word of a command line, which may be a command line of its own.
+    fn word(&mut self, flag: &'a str, text: &'a str) -> bool {
+        self.holds(flag, text)
+            || text.contains(' ') && matches!(super::words(text), Verdict::Secret(_))
+    }
+
+    fn holds(&mut self, name: &'a str, text: &'a str) -> bool {
+        text.len() >= LENGTH_MIN
+            && *self
+                .known
+                .entry((name, text))
+                .or_insert_with(|| has_secret(name, text))
+    }
+}
+
+/// Keys that say nothing about what stands behind them.
+fn is_nameless(name: &str) -> bool {
+    matches!(
+        name,
+        "command" | "cmd" | "path" | "url" | "serverUrl" | "httpUrl" | "uri"
+    )
 }

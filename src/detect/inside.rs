@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use jsonc_parser::ast::Value;
 use jsonc_parser::common::Ranged as _;
+use memchr::memmem;
 
 use super::names::{Promise, promise};
 
@@ -33,6 +34,10 @@ pub(super) enum Kind {
 
 /// The parts of a text. Empty if it has none: then it is one value.
 pub(super) fn parts(text: &str) -> Vec<Part> {
+    // Each kind of part stands behind one of these.
+    if !text.bytes().any(|b| b"=: {[".contains(&b)) {
+        return Vec::new();
+    }
     let mut found = Vec::new();
     collect(text, 0, &mut found, 0);
     found
@@ -56,7 +61,7 @@ fn collect(text: &str, at: usize, found: &mut Vec<Part>, depth: u8) {
         named(&name, text, range, at, found, depth);
         return;
     }
-    if text.contains("://") {
+    if memmem::find(text.as_bytes(), b"://").is_some() {
         url(text, at, found);
     } else if text.matches('=').count() >= 2 && text.contains([';', ' ', '&']) {
         pairs(text, 0, at, found);
@@ -98,7 +103,11 @@ fn scheme(text: &str) -> Option<(String, Range<usize>)> {
     const WORDS: &[&str] = &[
         "bearer ", "basic ", "token ", "apikey ", "api-key ", "bot ", "key ", "digest ",
     ];
-    let head = text.get(..text.len().min(8))?.to_ascii_lowercase();
+    let head = text.get(..text.len().min(8))?;
+    if !head.contains(' ') {
+        return None;
+    }
+    let head = head.to_ascii_lowercase();
     let word = WORDS.iter().find(|word| head.starts_with(**word))?;
     let rest = text.get(word.len()..)?;
     let start = word.len() + (rest.len() - rest.trim_start().len());
@@ -118,10 +127,12 @@ fn header(text: &str) -> Option<(String, Range<usize>)> {
             .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     let start = colon + 1 + (rest.len() - rest.trim_start().len());
     let end = text.trim_end().len();
+    if !is_name || start >= end || rest.starts_with("//") {
+        return None;
+    }
     let known = matches!(promise(name), Promise::Token | Promise::Password)
         || name.to_ascii_lowercase().starts_with("x-");
-    (is_name && known && !rest.starts_with("//") && start < end)
-        .then(|| (name.to_owned(), start..end))
+    known.then(|| (name.to_owned(), start..end))
 }
 
 /// `NAME=value`, `--flag=value`, `--env.NAME=value`.
@@ -142,6 +153,9 @@ fn assignment(text: &str) -> Option<(String, Range<usize>)> {
             .bytes()
             .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
         && plain.contains('_');
+    if !is_name {
+        return None;
+    }
     let means = name.starts_with('-')
         || upper
         || matches!(promise(plain), Promise::Token | Promise::Password);
@@ -152,7 +166,7 @@ fn assignment(text: &str) -> Option<(String, Range<usize>)> {
                 || !rest.contains(char::is_whitespace)
                 || upper && !rest.contains('='));
     let some = !rest.is_empty() && !rest.starts_with('=');
-    (is_name && means && one && some).then(|| (plain.to_owned(), equal + 1..text.len()))
+    (means && one && some).then(|| (plain.to_owned(), equal + 1..text.len()))
 }
 
 /// `Server=…;Password=…`, `host=… password=…`, `a=1&b=2`.

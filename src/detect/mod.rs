@@ -15,9 +15,10 @@ mod shapes;
 
 use std::ops::Range;
 
+use memchr::memmem;
 use names::{Promise, promise};
 
-pub use entry::{Judged, entry};
+pub use entry::{FirstLook, Judged, entry};
 pub use random::is_uuid;
 
 /// Where a value stands in an entry, and what it is called there.
@@ -161,7 +162,7 @@ fn is_database(text: &str) -> bool {
     name == "sshpass"
         || ["mysql", "mariadb", "mongo", "jdbc", "redis-cli"]
             .iter()
-            .any(|word| text.contains(word))
+            .any(|word| memmem::find(text.as_bytes(), word.as_bytes()).is_some())
 }
 
 /// `-pPASSWORD` in one word.
@@ -193,31 +194,53 @@ fn whole(name: &str, text: &str) -> Verdict {
     if text.trim().is_empty() {
         return Verdict::Nothing;
     }
-    let mut found = Vec::new();
-    let mut best = Verdict::Nothing;
     let parts = inside::parts(text);
-    for inner in &parts {
+    let found = secrets(name, text, &parts);
+    if !found.is_empty() {
+        return Verdict::Secret(found);
+    }
+    if reference::holds(text) {
+        return Verdict::Reference;
+    }
+    let best = best_of(name, text, &parts);
+    if parts.is_empty() || (best == Verdict::Nothing && !is_structured(text, &parts)) {
+        return stronger(best, harmless(promise(name), text));
+    }
+    best
+}
+
+/// Whether a value of `LENGTH_MIN` or more has a secret part: the same answer as that of `whole`, and
+/// much cheaper where there is none, as in most values.
+fn has_secret(name: &str, text: &str) -> bool {
+    !secrets(name, text, &inside::parts(text)).is_empty()
+}
+
+/// No secret is shorter (bytes).
+const LENGTH_MIN: usize = 4;
+
+/// The secret parts of a value, from left to right.
+fn secrets(name: &str, text: &str, parts: &[inside::Part]) -> Vec<Part> {
+    let mut found: Vec<Part> = Vec::new();
+    let tokens = shapes::find(text);
+    for inner in parts {
         let value = text.get(inner.range.clone()).unwrap_or_default();
         let promised = promise_of(name, inner);
-        match judge(promised, value, text, inner.kind) {
-            Verdict::Secret(why) => found.extend(why.into_iter().map(|known| Part {
-                range: known.range.start + inner.range.start..known.range.end + inner.range.start,
-                name: inner.name.clone(),
-                why: known.why,
-            })),
-            verdict => best = stronger(best, verdict),
-        }
+        let known = judge(promised, value, text, inner.kind, shapes::find(value));
+        found.extend(known.into_iter().map(|known| Part {
+            range: known.range.start + inner.range.start..known.range.end + inner.range.start,
+            name: inner.name.clone(),
+            why: known.why,
+        }));
     }
-    let structured = parts.iter().any(|part| part.kind != inside::Kind::Named)
-        || text.contains("://")
-        || text.trim_start().starts_with(['{', '[']);
-    if parts.is_empty() || (found.is_empty() && best == Verdict::Nothing && !structured) {
-        match judge(promise(name), text, text, inside::Kind::Named) {
-            Verdict::Secret(known) => found.extend(known),
-            verdict => best = stronger(best, verdict),
-        }
+    let alone = parts.is_empty()
+        || found.is_empty()
+            && !is_structured(text, parts)
+            && best_of(name, text, parts) == Verdict::Nothing;
+    if alone {
+        let known = tokens.clone();
+        found.extend(judge(promise(name), text, text, inside::Kind::Named, known));
     }
-    for known in shapes::find(text) {
+    for known in tokens {
         let covered = found.iter().any(|part: &Part| {
             part.range.start < known.range.end && known.range.start < part.range.end
         });
@@ -227,14 +250,22 @@ fn whole(name: &str, text: &str) -> Verdict {
         }
     }
     found.sort_by_key(|part| part.range.start);
-    if !found.is_empty() {
-        return Verdict::Secret(found);
-    }
-    if reference::holds(text) {
-        Verdict::Reference
-    } else {
-        best
-    }
+    found
+}
+
+/// Whether the parts are all that a value is.
+fn is_structured(text: &str, parts: &[inside::Part]) -> bool {
+    parts.iter().any(|part| part.kind != inside::Kind::Named)
+        || text.contains("://")
+        || text.trim_start().starts_with(['{', '['])
+}
+
+/// What the parts of a value are, if none is a secret.
+fn best_of(name: &str, text: &str, parts: &[inside::Part]) -> Verdict {
+    parts.iter().fold(Verdict::Nothing, |best, inner| {
+        let value = text.get(inner.range.clone()).unwrap_or_default();
+        stronger(best, harmless(promise_of(name, inner), value))
+    })
 }
 
 /// A part is promised what its own name says, or what the whole is called if it says nothing.
@@ -259,53 +290,70 @@ fn stronger(a: Verdict, b: Verdict) -> Verdict {
     if rank(&b) > rank(&a) { b } else { a }
 }
 
-/// Judges a text that is one value.
-fn judge(promised: Promise, text: &str, context: &str, kind: inside::Kind) -> Verdict {
-    let secret = |why| Verdict::Secret(vec![part(0..text.len(), "", why)]);
+/// What a text is that is one value and no secret.
+fn harmless(promised: Promise, text: &str) -> Verdict {
     if text.is_empty() {
-        return Verdict::Nothing;
+        Verdict::Nothing
+    } else if reference::holds(text) {
+        Verdict::Reference
+    } else if placeholder::is_placeholder(text)
+        && (promised != Promise::Other || !shapes::find(text).is_empty())
+    {
+        Verdict::Placeholder
+    } else {
+        Verdict::Nothing
     }
-    if reference::holds(text) {
-        return Verdict::Reference;
+}
+
+/// The secret parts of a text that is one value. What costs most is asked last.
+fn judge(
+    promised: Promise,
+    text: &str,
+    context: &str,
+    kind: inside::Kind,
+    known: Vec<shapes::Known>,
+) -> Vec<Part> {
+    let found = looks(promised, text, context, kind, known);
+    if found.is_empty() || reference::holds(text) || placeholder::is_placeholder(text) {
+        return Vec::new();
     }
-    let known = shapes::find(text);
-    if placeholder::is_placeholder(text) {
-        return if known.is_empty() && promised == Promise::Other {
-            Verdict::Nothing
-        } else {
-            Verdict::Placeholder
-        };
-    }
+    found
+}
+
+/// What looks like a secret in a text that is one value; `known` are the tokens in it.
+fn looks(
+    promised: Promise,
+    text: &str,
+    context: &str,
+    kind: inside::Kind,
+    known: Vec<shapes::Known>,
+) -> Vec<Part> {
     if let [first] = known.as_slice() {
         // A token that is the whole value, or all of it but a little punctuation.
         let all = first.range.len() + 4 >= text.len() && !text.contains(char::is_whitespace);
-        return Verdict::Secret(vec![part(
-            if all {
-                0..text.len()
-            } else {
-                first.range.clone()
-            },
-            "",
-            first.name,
-        )]);
+        let range = if all {
+            0..text.len()
+        } else {
+            first.range.clone()
+        };
+        return vec![part(range, "", first.name)];
     }
     if !known.is_empty() {
-        return Verdict::Secret(
-            known
-                .into_iter()
-                .map(|k| part(k.range, "", k.name))
-                .collect(),
-        );
+        return known
+            .into_iter()
+            .map(|k| part(k.range, "", k.name))
+            .collect();
     }
-    match (promised, kind) {
-        (Promise::Password, inside::Kind::Userinfo) if is_default(text, context) => {
-            Verdict::Nothing
-        }
-        (Promise::Password, _) if is_password(text) => secret("password"),
-        (Promise::Token, _) if random::is_machine_made(text) => secret("named as a secret"),
-        (Promise::Unknown, _) if random::is_random(text) => secret("random text"),
-        _ => Verdict::Nothing,
-    }
+    let why = match (promised, kind) {
+        (Promise::Password, inside::Kind::Userinfo) if is_default(text, context) => None,
+        (Promise::Password, _) if is_password(text) => Some("password"),
+        (Promise::Token, _) if random::is_machine_made(text) => Some("named as a secret"),
+        (Promise::Unknown, _) if random::is_random(text) => Some("random text"),
+        _ => None,
+    };
+    why.map(|why| part(0..text.len(), "", why))
+        .into_iter()
+        .collect()
 }
 
 fn is_password(text: &str) -> bool {

@@ -3,6 +3,8 @@
 //! *Always* judges by the words of a name, however they are joined, and by the last one first:
 //! `TOKEN_LIMIT` is a limit, `SESSION_DRIVER` a driver. Pure; the lists below are the whole of it.
 
+use std::sync::OnceLock;
+
 /// What kind of value a name promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Promise {
@@ -226,54 +228,78 @@ const EMPTY: &[&str] = &[
     "header",
 ];
 
+/// What one word says where it ends a name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Password,
+    Key,
+    Token,
+    Other,
+}
+
+/// The tables above, by the first byte of a word.
+fn meaning(word: &str) -> Option<Word> {
+    static WORDS: OnceLock<[Vec<(&'static str, Word)>; 128]> = OnceLock::new();
+    let words = WORDS.get_or_init(|| {
+        let tables: [(&[&'static str], Word); 4] = [
+            (PASSWORD, Word::Password),
+            (&["key", "keys"], Word::Key),
+            (TOKEN, Word::Token),
+            (OTHER, Word::Other),
+        ];
+        let mut by_first = [const { Vec::new() }; 128];
+        for (table, meaning) in tables {
+            for word in table {
+                let first = word.bytes().next().map_or(0, usize::from);
+                if let Some(list) = by_first.get_mut(first) {
+                    list.push((*word, meaning));
+                }
+            }
+        }
+        by_first
+    });
+    let first = word.bytes().next().map(usize::from)?;
+    let found = words.get(first)?.iter().find(|(known, _)| *known == word);
+    found.map(|(_, meaning)| *meaning)
+}
+
 /// What the name of a variable, flag, header or JSON key promises.
 pub fn promise(name: &str) -> Promise {
-    let words = words(name);
+    if name.is_empty() {
+        return Promise::Unknown;
+    }
+    let words = joined(name);
     // `PWD` is the working directory, and so is `OLDPWD`.
-    if matches!(words.as_slice(), [only] if only == "pwd" || only == "oldpwd") {
+    if matches!(words.as_str(), "pwd" | "oldpwd") {
         return Promise::Other;
     }
-    let mut rest = words.as_slice();
-    while let [before @ .., last] = rest {
+    let mut rest = words.as_str();
+    while let Some((before, last)) = rest.rsplit_once(' ') {
         let number = last.bytes().all(|b| b.is_ascii_digit());
-        if before.is_empty() || !(number || EMPTY.contains(&last.as_str())) {
+        if !(number || EMPTY.contains(&last)) {
             break;
         }
         rest = before;
     }
-    let Some((last, before)) = rest.split_last() else {
+    if rest.is_empty() {
         return Promise::Unknown;
-    };
-    let last = last.as_str();
-    let previous = before.last().map_or("", String::as_str);
-    if PASSWORD.contains(&last) {
-        return Promise::Password;
     }
-    if last == "key" || last == "keys" {
-        return if KEY_OTHER.contains(&previous) {
-            Promise::Other
-        } else {
-            Promise::Token
-        };
+    let (before, last) = rest.rsplit_once(' ').unwrap_or(("", rest));
+    let previous = before.rsplit(' ').next().unwrap_or_default();
+    match meaning(last) {
+        Some(Word::Password) => Promise::Password,
+        Some(Word::Key) if KEY_OTHER.contains(&previous) => Promise::Other,
+        Some(Word::Token) if previous == "public" => Promise::Other,
+        Some(Word::Key | Word::Token) => Promise::Token,
+        Some(Word::Other) => Promise::Other,
+        // `SECRET_ACCESS_KEY_FOR_X`, `TOKEN_OF_BOT`, `APIKEY2`: a strong word anywhere.
+        None if rest.split(' ').any(is_strong) || glued(last) => Promise::Token,
+        None => Promise::Unknown,
     }
-    if TOKEN.contains(&last) {
-        return if previous == "public" {
-            Promise::Other
-        } else {
-            Promise::Token
-        };
-    }
-    if OTHER.contains(&last) {
-        return Promise::Other;
-    }
-    // `SECRET_ACCESS_KEY_FOR_X`, `TOKEN_OF_BOT`, `APIKEY2`: a strong word anywhere.
-    let strong =
-        |word: &String| ["password", "passwd", "secret", "apikey"].contains(&word.as_str());
-    if rest.iter().any(strong) || glued(last) {
-        Promise::Token
-    } else {
-        Promise::Unknown
-    }
+}
+
+fn is_strong(word: &str) -> bool {
+    matches!(word, "password" | "passwd" | "secret" | "apikey")
 }
 
 /// Names whose words are not parted: `MYAPIKEY`, `GITHUBTOKEN`, `dbpassword`.
@@ -288,20 +314,53 @@ fn glued(word: &str) -> bool {
 
 /// The words of a name, in lower case: parted by `_`, `-`, `.`, blanks, and by `camelCase`.
 pub fn words(name: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut word = String::new();
-    let mut previous = ' ';
+    let joined = joined(name);
+    joined
+        .split(' ')
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The same with one blank between two words.
+pub(super) fn joined(name: &str) -> String {
+    let mut words = Vec::with_capacity(name.len() * 2);
+    let (mut previous, mut parted) = (b' ', false);
+    if !name.is_ascii() {
+        return joined_chars(name);
+    }
+    for byte in name.bytes() {
+        let hump = byte.is_ascii_uppercase() && previous.is_ascii_lowercase();
+        let letter = byte.is_ascii_alphanumeric();
+        parted |= !letter || hump;
+        if letter {
+            if parted && !words.is_empty() {
+                words.push(b' ');
+            }
+            parted = false;
+            words.push(byte.to_ascii_lowercase());
+        }
+        previous = byte;
+    }
+    String::from_utf8(words).unwrap_or_default()
+}
+
+fn joined_chars(name: &str) -> String {
+    let mut words = String::with_capacity(name.len() + 8);
+    let (mut previous, mut parted) = (' ', false);
     for c in name.chars() {
         let hump = c.is_uppercase() && previous.is_lowercase();
-        if !c.is_alphanumeric() || hump {
-            words.extend((!word.is_empty()).then(|| std::mem::take(&mut word)));
-        }
-        if c.is_alphanumeric() {
-            word.extend(c.to_lowercase());
+        let letter = c.is_alphanumeric();
+        parted |= !letter || hump;
+        if letter {
+            if parted && !words.is_empty() {
+                words.push(' ');
+            }
+            parted = false;
+            words.extend(c.to_lowercase());
         }
         previous = c;
     }
-    words.extend((!word.is_empty()).then_some(word));
     words
 }
 

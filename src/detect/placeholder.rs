@@ -256,30 +256,35 @@ fn foreign(text: &str) -> bool {
 }
 
 fn worded(text: &str, lower: &str) -> bool {
-    let words = names::words(text);
-    let counts = |word: &&String| WORDS.contains(&word.as_str());
-    let long = words
-        .iter()
-        .filter(counts)
-        .any(|word| !SHORT.contains(&word.as_str()));
-    let two = words.iter().filter(counts).count() >= 2;
+    if lower.starts_with("your") {
+        return true;
+    }
+    let words = names::joined(text);
+    let mut placeholders = words.split(' ').filter(|word| WORDS.contains(word));
+    // One that is long, or two of any length.
+    if let Some(first) = placeholders.next()
+        && (!SHORT.contains(&first) || placeholders.next().is_some())
+    {
+        return true;
+    }
     // Letters only, and they name the thing itself: `my-secret-token`, `vncpassword`.
     let letters = lower
         .chars()
         .all(|c| c.is_ascii_alphabetic() || " _-.".contains(c));
-    let itself = [
-        "password",
-        "passwd",
-        "token",
-        "apikey",
-        "secret",
-        "placeholder",
-    ]
-    .iter()
-    .any(|noun| lower.contains(noun))
-        || words.iter().any(|word| word == "key");
-    let mine = words.first().is_some_and(|word| word == "my") && words.len() > 1;
-    long || two || (letters && itself) || (mine && letters) || lower.starts_with("your")
+    let itself = || {
+        [
+            "password",
+            "passwd",
+            "token",
+            "apikey",
+            "secret",
+            "placeholder",
+        ]
+        .iter()
+        .any(|noun| lower.contains(noun))
+            || words.split(' ').any(|word| word == "key")
+    };
+    letters && (words.starts_with("my ") || itself())
 }
 
 #[cfg(test)]

@@ -23,6 +23,9 @@ pub(super) fn entropy(text: &str) -> f64 {
 
 /// Whether a text could be a key or token where one belongs: `x-api-key: …`.
 pub(super) fn is_machine_made(text: &str) -> bool {
+    if text.len() < 8 {
+        return false;
+    }
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
     let cases = text.bytes().skip(1).any(|b| b.is_ascii_uppercase())
@@ -30,8 +33,7 @@ pub(super) fn is_machine_made(text: &str) -> bool {
     let special = text
         .bytes()
         .any(|b| b.is_ascii_punctuation() && !b"_-.".contains(&b));
-    text.len() >= 8
-        && !is_plain(text)
+    !is_plain(text)
         && letters + digits > 0
         && letters > 0
         && !text.contains(char::is_whitespace)
@@ -45,15 +47,16 @@ pub(super) fn is_machine_made(text: &str) -> bool {
 /// Whether a text is random enough to be a secret in a place that does not say: letters of both
 /// cases and digits, evenly spread, and none of the looks of a hash, a path, a name.
 pub(super) fn is_random(text: &str) -> bool {
+    if !(22..=512).contains(&text.len()) {
+        return false;
+    }
     let has = |test: fn(&u8) -> bool| text.as_bytes().iter().filter(|b| test(b)).count();
     let upper = has(u8::is_ascii_uppercase);
     let lower = has(u8::is_ascii_lowercase);
     let digits = has(u8::is_ascii_digit);
     let body = text.trim_end_matches('=');
-    (22..=512).contains(&text.len())
-        && body
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"+/_-".contains(&b))
+    body.bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"+/_-".contains(&b))
         && body.matches('/').count() <= 2
         && !text.starts_with(['/', '-'])
         && !is_uuid(text)

@@ -89,12 +89,19 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     }
     let mut found = Vec::new();
     let mut at = 0;
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        if let Some(length) = notation(rest).or_else(|| variable(rest)) {
-            found.push(at..at + length);
-            at += length;
-        } else {
-            at += rest.chars().next().map_or(1, char::len_utf8);
+    // Each notation begins with one of these.
+    while let Some(next) = text
+        .get(at..)
+        .and_then(|rest| rest.find(['$', '{', '%', '`']))
+    {
+        at += next;
+        let rest = text.get(at..).unwrap_or_default();
+        match notation(rest).or_else(|| variable(rest)) {
+            Some(length) => {
+                found.push(at..at + length);
+                at += length;
+            }
+            None => at += 1,
         }
     }
     found

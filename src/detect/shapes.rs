@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use aho_corasick::AhoCorasick;
+use memchr::{memchr_iter, memmem};
 
 /// Which bytes may follow a prefix.
 #[derive(Clone, Copy, Debug)]
@@ -149,24 +149,17 @@ pub(super) struct Known {
     pub name: &'static str,
 }
 
+/// No token is shorter (bytes).
+const SHORTEST: usize = 20;
+
 /// All known tokens in a text, from left to right, none overlapping.
 pub(super) fn find(text: &str) -> Vec<Known> {
-    static PREFIXES: OnceLock<AhoCorasick> = OnceLock::new();
-    let prefixes = PREFIXES.get_or_init(|| {
-        AhoCorasick::builder()
-            .build(SHAPES.iter().map(|shape| shape.prefix))
-            .expect("the prefixes are few and short")
-    });
+    if text.len() < SHORTEST {
+        return Vec::new();
+    }
     let mut found: Vec<Known> = Vec::new();
-    for hit in prefixes.find_overlapping_iter(text) {
-        let Some(shape) = SHAPES.get(hit.pattern().as_usize()) else {
-            continue;
-        };
-        let before = text.as_bytes().get(..hit.start()).and_then(<[u8]>::last);
-        if before.is_some_and(|&b| b.is_ascii_alphanumeric() || b == b'_') {
-            continue;
-        }
-        let rest = text.get(hit.end()..).unwrap_or_default();
+    for (start, shape) in prefixes(text) {
+        let rest = text.get(start + shape.prefix.len()..).unwrap_or_default();
         let body = rest.bytes().take_while(|&b| fits(shape.body, b)).count();
         let body = trimmed(rest, body);
         if body < shape.min || !plausible(shape, rest.get(..body).unwrap_or_default()) {
@@ -175,18 +168,42 @@ pub(super) fn find(text: &str) -> Vec<Known> {
         merge(
             &mut found,
             Known {
-                range: hit.start()..hit.end() + body,
+                range: start..start + shape.prefix.len() + body,
                 name: shape.name,
             },
         );
     }
-    if let Some(known) = private_key(text) {
-        merge(&mut found, known);
-    }
-    if let Some(known) = telegram(text) {
-        merge(&mut found, known);
-    }
+    let others = [private_key(text), telegram(text)];
+    others
+        .into_iter()
+        .flatten()
+        .for_each(|known| merge(&mut found, known));
     found.sort_by_key(|known| known.range.start);
+    found
+}
+
+/// Where a prefix stands that begins a word, in the order of their ends.
+fn prefixes(text: &str) -> Vec<(usize, &'static Shape)> {
+    static BY_FIRST: OnceLock<[Vec<&'static Shape>; 128]> = OnceLock::new();
+    let by_first = BY_FIRST.get_or_init(|| {
+        let begins = |byte: usize, shape: &&Shape| {
+            shape.prefix.bytes().next().map(usize::from) == Some(byte)
+        };
+        std::array::from_fn(|byte| SHAPES.iter().filter(|shape| begins(byte, shape)).collect())
+    });
+    let mut found = Vec::new();
+    let mut inside = false;
+    for (start, &byte) in text.as_bytes().iter().enumerate() {
+        let begins = !std::mem::replace(&mut inside, byte.is_ascii_alphanumeric() || byte == b'_');
+        let shapes = by_first.get(usize::from(byte)).filter(|_| begins);
+        for shape in shapes.into_iter().flatten() {
+            let rest = text.as_bytes().get(start..).unwrap_or_default();
+            if rest.starts_with(shape.prefix.as_bytes()) {
+                found.push((start, *shape));
+            }
+        }
+    }
+    found.sort_by_key(|(start, shape)| start + shape.prefix.len());
     found
 }
 
@@ -230,7 +247,7 @@ fn plausible(shape: &Shape, body: &str) -> bool {
 }
 
 fn private_key(text: &str) -> Option<Known> {
-    let start = text.find("-----BEGIN ")?;
+    let start = memmem::find(text.as_bytes(), b"-----BEGIN ")?;
     let head = text.get(start..)?.get(11..)?.split("-----").next()?;
     if !head.ends_with("PRIVATE KEY") && !head.ends_with("PRIVATE KEY BLOCK") {
         return None;
@@ -250,7 +267,11 @@ fn private_key(text: &str) -> Option<Known> {
 
 /// A Telegram bot token: digits, a colon, `AA` and 33 more.
 fn telegram(text: &str) -> Option<Known> {
-    let colon = text.find(":AA")?;
+    let token = |colon: &usize| {
+        text.get(colon + 1..)
+            .is_some_and(|rest| rest.starts_with("AA"))
+    };
+    let colon = memchr_iter(b':', text.as_bytes()).find(token)?;
     let head = text.get(..colon)?;
     let digits = head.bytes().rev().take_while(u8::is_ascii_digit).count();
     let tail = text.get(colon + 1..)?;
@@ -276,6 +297,12 @@ mod tests {
     }
 
     const GITHUB: &str = "ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8";
+
+    #[test]
+    fn the_shortest_token() {
+        let lengths = SHAPES.iter().map(|shape| shape.prefix.len() + shape.min);
+        assert_eq!(lengths.min(), Some(SHORTEST));
+    }
 
     #[test]
     fn known_tokens_anywhere() {

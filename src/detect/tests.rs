@@ -143,3 +143,80 @@ fn arguments_with_their_flags() {
     );
     line(&["node", "--import", "file:///x/y.mjs"], &[]);
 }
+
+/// Values of all kinds, and pieces that make others of them.
+const VALUES: &[&str] = &[
+    "ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8",
+    "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw",
+    "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----",
+    "b1946ac9-2492-4d23-8c7a-1f0e5d3c2b1a",
+    "aB3dE5fG7hI9jK1lM3nO5pQ7",
+    "hunt3rTwo!",
+    "postgres://u:s3cretPw9@db.example.org/x",
+    "Bearer f3a1c0de55aa4bbc9ddd",
+    "YOUR_API_KEY",
+    "${env:X}",
+    "-ps3cretPw9",
+    "-p",
+    "--api-key",
+    "mysql",
+    "info",
+    "/home/user/x",
+    "",
+    "=",
+    ": ",
+    "{\"a\":\"",
+];
+
+const NAMES: &[&str] = &[
+    "API_KEY",
+    "DB_PASS",
+    "URL",
+    "X",
+    "command",
+    "args",
+    "env",
+    "headers",
+    "settings",
+    "auth",
+    "url",
+    "path",
+    "requestOptions",
+    "bearer_token",
+];
+
+proptest::proptest! {
+    /// The first look never misses what the second one would find.
+    #[test]
+    fn the_first_look_sees_every_secret(
+        fields in proptest::collection::vec((0..NAMES.len(), 0..4_u8, proptest::collection::vec((0..VALUES.len(), 0..VALUES.len(), 0..NAMES.len()), 1..4)), 1..6),
+    ) {
+        use crate::client::entry::entries;
+        use crate::client::tree::{Document, Format};
+
+        let mut server = serde_json::Map::new();
+        for (name, shape, values) in fields {
+            let text = |(a, b, _): &(usize, usize, usize)| {
+                serde_json::Value::from(if a % 2 == 0 { VALUES[*a].to_owned() } else { format!("{}{}", VALUES[*a], VALUES[*b]) })
+            };
+            let list = || values.iter().map(text).collect::<serde_json::Value>();
+            let map = |of: &dyn Fn(&(usize, usize, usize)) -> serde_json::Value| {
+                values.iter().map(|one| (NAMES[one.2].to_owned(), of(one))).collect::<serde_json::Map<_, _>>()
+            };
+            let value = match shape {
+                0 => text(&values[0]),
+                1 => list(),
+                2 => map(&text).into(),
+                _ => map(&|_| list()).into(),
+            };
+            server.insert(NAMES[name].to_owned(), value);
+        }
+        let file = serde_json::json!({ "mcpServers": { "x": server } }).to_string();
+        let document = Document::read(Format::Json, file.clone().into_bytes()).unwrap();
+        for found in entries(&document) {
+            let secret = entry(&found).iter().any(|value| !value.verdict.secrets().is_empty());
+            let node = document.find(&found.path).unwrap();
+            proptest::prop_assert!(!secret || FirstLook::default().may_hold_secret(node), "{file}");
+        }
+    }
+}

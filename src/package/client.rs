@@ -1,15 +1,18 @@
 //! The ecosystems' own clients: npm, uv, docker. They resolve, download and install; we do not.
 //!
 //! The one place besides `sys` that starts programs. *Always* in a directory of our own, so that no
-//! project file of the user's current directory is read. *Never* passes on an address with a
-//! password in it: registries are often written that way.
+//! project file of the user's current directory is read, and in bounded time. *Never* passes on an
+//! address with a password in it: registries are often written that way.
 
 use std::ffi::OsStr;
+use std::ops::ControlFlow;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
+use crate::sys::bounded::{self, From};
 
 /// Variables that would change what a client does or where; the user's registry settings stay.
 const REMOVED: &[&str] = &[
@@ -34,6 +37,47 @@ const REMOVED: &[&str] = &[
     "npm_config_dry_run",
 ];
 
+/// How long one call may take: large installations over slow lines are not cut off.
+const LIMIT: Duration = Duration::from_mins(20);
+/// How long a question to a registry may take that can be done without.
+const HURRY_LIMIT: Duration = Duration::from_secs(90);
+
+/// Settings with which clients say at once that there is no network.
+const HURRIED: &[(&str, &str)] = &[
+    ("npm_config_fetch_retries", "0"),
+    ("npm_config_fetch_timeout", "10000"),
+    ("UV_HTTP_RETRIES", "0"),
+    ("UV_HTTP_TIMEOUT", "10"),
+    ("PIP_RETRIES", "0"),
+    ("PIP_TIMEOUT", "10"),
+];
+
+/// What clients say when a registry cannot be reached.
+const UNREACHABLE: &[&str] = &[
+    "ENOTFOUND",
+    "EAI_AGAIN",
+    "ECONNREFUSED",
+    "ECONNRESET",
+    "ETIMEDOUT",
+    "ENETUNREACH",
+    "EHOSTUNREACH",
+    "ERR_SOCKET_TIMEOUT",
+    "dns error",
+    "error sending request",
+    "Failed to fetch",
+    "NewConnectionError",
+    "ConnectTimeoutError",
+    TOO_LONG,
+];
+
+const TOO_LONG: &str = "it did not answer in time";
+
+/// Whether a client failed because there is no network, or no registry there.
+pub fn is_unreachable(error: &Error) -> bool {
+    let said = |cause: &String| UNREACHABLE.iter().any(|word| cause.contains(word));
+    error.causes.iter().any(said)
+}
+
 /// How many lines of what a client said are repeated.
 const LINES_MAX: usize = 6;
 
@@ -44,6 +88,7 @@ pub(super) struct Call<'a> {
     args: Vec<&'a OsStr>,
     env: Vec<(&'a str, &'a OsStr)>,
     dir: &'a Path,
+    limit: Duration,
 }
 
 impl<'a> Call<'a> {
@@ -53,7 +98,21 @@ impl<'a> Call<'a> {
             args: Vec::new(),
             env: Vec::new(),
             dir,
+            limit: LIMIT,
         }
+    }
+
+    /// Gives up a registry that does not answer at once.
+    #[must_use]
+    pub(super) fn hurry(mut self, hurry: bool) -> Self {
+        if hurry {
+            self.limit = HURRY_LIMIT;
+            let hurried = HURRIED
+                .iter()
+                .map(|(name, value)| (*name, OsStr::new(*value)));
+            self.env.extend(hurried);
+        }
+        self
     }
 
     #[must_use]
@@ -84,23 +143,28 @@ impl<'a> Call<'a> {
             reason = "package managers are started here only"
         )]
         let mut command = Command::new(self.program);
-        command
-            .args(&self.args)
-            .current_dir(self.dir)
-            .stdin(Stdio::null());
+        command.args(&self.args).current_dir(self.dir);
         for removed in REMOVED {
             command.env_remove(removed);
         }
         command.envs(self.env);
-        let output = command.output().map_err(|error| {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let ended = bounded::run(&mut command, self.limit, &mut |from, piece| {
+            match from {
+                From::Stdout => out.extend_from_slice(piece),
+                From::Stderr => err.extend_from_slice(piece),
+            }
+            ControlFlow::Continue(())
+        });
+        let ended = ended.map_err(|error| {
             let failed = |what: String| Error::new(Code::PackageFailed, what);
             if error.kind() == std::io::ErrorKind::NotFound {
                 return failed(format!("there is no program `{name}`")).hint(install_hint(&name));
             }
             failed(format!("`{name}` was not started")).cause(io_text(&error))
         })?;
-        if output.status.success() {
-            return Ok(output.stdout);
+        if ended.is_some_and(|status| status.success()) {
+            return Ok(out);
         }
         let verb: Vec<_> = self
             .args
@@ -108,14 +172,13 @@ impl<'a> Call<'a> {
             .take(2)
             .map(|arg| arg.to_string_lossy())
             .collect();
-        let said = if output.stderr.is_empty() {
-            &output.stdout
-        } else {
-            &output.stderr
-        };
         let what = format!("`{name} {}` did not succeed", verb.join(" "));
-        Err(Error::new(Code::PackageFailed, what)
-            .cause(worth_repeating(&String::from_utf8_lossy(said))))
+        let failed = Error::new(Code::PackageFailed, what);
+        if ended.is_none() {
+            return Err(failed.cause(format!("{TOO_LONG}: {} s", self.limit.as_secs())));
+        }
+        let said = if err.is_empty() { &out } else { &err };
+        Err(failed.cause(worth_repeating(&String::from_utf8_lossy(said))))
     }
 }
 
@@ -142,10 +205,14 @@ fn worth_repeating(said: &str) -> String {
         .filter(|line| !line.trim().is_empty() && !noise.iter().any(|n| line.starts_with(n)))
         .map(without_password)
         .collect();
-    let from = lines.len().saturating_sub(LINES_MAX);
+    // npm begins with what it is about, and goes on with all it knows; others end with it.
+    let from = lines
+        .iter()
+        .position(|line| line.starts_with("npm error code "))
+        .unwrap_or(lines.len().saturating_sub(LINES_MAX));
     match lines.get(from..) {
         Some([]) | None => "it said nothing".to_owned(),
-        Some(last) => last.join("\n"),
+        Some(rest) => rest.get(..LINES_MAX).unwrap_or(rest).join("\n"),
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Wish<'a> {
     pub scripts: bool,
     /// What the policy has now.
     pub known: Option<&'a Package>,
+    /// Whether a registry that does not answer at once is given up: there is a way without it.
+    pub hurry: bool,
 }
 
 /// What the user should see before agreeing.

@@ -58,11 +58,9 @@ pub(super) fn build(staging: &Path, wish: &Wish<'_>) -> Result<Built> {
         .chain(registry.as_deref())
         .chain(before.as_deref())
         .collect();
-    let npm = |args: &[&str]| {
-        let args: Vec<_> = args.iter().chain(&common).copied().collect();
-        Call::new("npm", &root).args(&args).output()
-    };
-    npm(&["install", "--package-lock-only", "--ignore-scripts"])?;
+    let npm = |args: &'static [&'static str]| Call::new("npm", &root).args(args).args(&common);
+    let resolve = npm(&["install", "--package-lock-only", "--ignore-scripts"]);
+    resolve.hurry(wish.hurry).output()?;
     let lock = read(&root.join("package-lock.json"), server)?;
     let locked = locked(&lock).map_err(|cause| failed(server).cause(cause))?;
     let entries: Value = serde_json::from_str(&lock).unwrap_or_default();
@@ -75,7 +73,8 @@ pub(super) fn build(staging: &Path, wish: &Wish<'_>) -> Result<Built> {
         &["ci"]
     } else {
         &["ci", "--ignore-scripts"]
-    })?;
+    })
+    .output()?;
 
     let (files, bytes) = measure(&root);
     let report = Report {

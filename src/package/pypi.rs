@@ -114,7 +114,10 @@ fn resolve(staging: &Path, wish: &Wish<'_>, python: &Python) -> Result<String> {
             .into_iter()
             .flat_map(|day| ["--exclude-newer", day]),
     );
-    Call::new("uv", staging).args(&args).output()?;
+    Call::new("uv", staging)
+        .args(&args)
+        .hurry(wish.hurry)
+        .output()?;
     read(&staging.join("uv.lock"), wish.server)
 }
 

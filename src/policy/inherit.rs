@@ -206,7 +206,8 @@ const NEVER: &[(&str, &[&str])] = &[
 
 /// Why a name is never inherited, if it is not.
 pub fn never(name: &str) -> Option<&'static str> {
-    let fits = |pattern: &&str| matches(&pattern.to_ascii_uppercase(), &name.to_ascii_uppercase());
+    let name = name.to_ascii_uppercase();
+    let fits = |pattern: &&str| matches(pattern, &name);
     NEVER
         .iter()
         .find(|(_, names)| names.iter().any(fits))

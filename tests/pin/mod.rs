@@ -1,5 +1,6 @@
 //! `mcpwrap pin` and the start of what it installed, against a registry of this machine.
 
+mod adopting;
 mod attacks;
 mod faults;
 mod images;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use self::registry::Registry;
-use crate::harness::{TOKEN, Test, policy_text, skip};
+use crate::harness::{Test, policy_text, skip};
 use crate::messages::message;
 
 /// npm with a registry of this machine, and a server in it.
@@ -310,43 +311,6 @@ fn a_changed_local_program_is_refused() {
         "{ended}"
     );
     assert!(!test.home.join("planted").exists());
-}
-
-/// Issue: `adopt` pins as part of adopting, and falls back, said clearly, when npm is absent.
-#[test]
-fn adopting_pins_and_says_when_it_cannot() {
-    let Some(npm) = Npm::new() else { return };
-    npm.test.hide(TOKEN);
-    let config = |name: &str| {
-        let path = npm.test.home.join(format!("{name}.json"));
-        let entry = json!({
-            "command": "npx", "args": ["-y", "@s/server"], "env": { "API_TOKEN": TOKEN },
-        });
-        let text = json!({ "mcpServers": { name: entry } }).to_string();
-        std::fs::write(&path, text).unwrap();
-        path.display().to_string()
-    };
-    let first = config("s");
-    let ended = npm
-        .test
-        .ok(&["adopt", "--config", &first, "--pin", "--yes"]);
-    assert!(ended.stderr.contains("[1/1] pinning server `s`"), "{ended}");
-    assert!(npm.text().contains("[package]"));
-    assert_eq!(npm.start().0, "real");
-
-    npm.test.set("PATH", "/nowhere");
-    let second = config("t");
-    let ended = npm
-        .test
-        .cli(&["adopt", "--config", &second, "--pin", "--yes"]);
-    assert_eq!(ended.code, 1, "{ended}");
-    for part in [
-        "there is no program `npm`",
-        "adopted and not pinned",
-        "`mcpwrap pin t`",
-    ] {
-        assert!(ended.stderr.contains(part), "{part}\n{ended}");
-    }
 }
 
 /// The messages of this verb, and of what it installed.

@@ -20,6 +20,7 @@ use super::names::Names;
 use super::plan::{Plan, Wanted, plan};
 use crate::client::regions::regions;
 use crate::client::tree::{Document, Format, quoted};
+use crate::detect::FirstLook;
 use crate::dirs::Dirs;
 use crate::store::Index;
 
@@ -186,15 +187,15 @@ fn yaml(servers: &[Server], style: Style) -> String {
 }
 
 fn planned(document: Document, bytes: Vec<u8>, path: &std::path::Path) -> (Plan, Found) {
-    let found = Found {
-        client: None,
-        path: path.to_path_buf(),
-        target: path.to_path_buf(),
+    let mut found = [Found::new(
+        None,
+        path,
+        path.to_path_buf(),
         bytes,
-        document: Ok(document),
-        tracked: false,
-    };
-    let found = [found];
+        Ok(document),
+    )];
+    let closer = found[0].closer(&mut FirstLook::default());
+    found[0].closer = closer;
     let home = PathBuf::from("/nonexistent");
     let mut names = Names::new(&Dirs::under(&home), &Index::default(), None);
     let plan = plan(&found, &Wanted::default(), &mut names, "/opt/mcpwrap");

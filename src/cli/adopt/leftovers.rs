@@ -1,29 +1,80 @@
-//! Copies of secrets that adopting does not reach: clients' backups, `*.bak`, editor history, shell
-//! history.
+//! Copies of secrets that adopting does not reach: `*.bak`, clients' backups, places of older
+//! versions, editor history, shell history.
 //!
 //! Looks, and changes nothing: the user decides about files that are not mcpwrap's. *Never* shows
-//! what was found, only where.
+//! what was found, only where, and what to do with it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::look::Found;
 use super::pieces::Cut;
-use crate::cli::Context;
+use crate::client::entry::entries;
 use crate::detect;
 
 /// Larger files are not looked into (bytes).
 const BYTES_MAX: u64 = 4 << 20;
+/// All files together (bytes): editors keep much.
+const ALL_BYTES_MAX: u64 = 256 << 20;
 /// No directory of an editor's history is followed further (files).
 const FILES_MAX: usize = 2_000;
 
-/// Directories, below the home, where editors and clients keep old texts.
-const HISTORIES: &[&str] = &[
-    ".claude/backups",
+/// What a leftover is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::cli) enum Kind {
+    /// Beside a client's file.
+    Beside,
+    /// A client made it.
+    Backup,
+    /// A client's file of an older version.
+    OldPlace,
+    Editor,
+    Typed,
+}
+
+impl Kind {
+    /// What it is, and what to do.
+    pub(super) const fn advice(self) -> &'static str {
+        match self {
+            Self::Beside => "a copy with a secret in it: delete the file",
+            Self::Backup => {
+                "a backup of the client, with a secret in it: delete the file; later ones have no secret"
+            }
+            Self::OldPlace => {
+                "only older versions of the client read this file: delete it if none is in use"
+            }
+            Self::Editor => {
+                "an old version in the editor's history, with a secret in it: delete the file, or clear \
+                 the local history in the editor"
+            }
+            Self::Typed => {
+                "a command with a secret in it was typed: delete its line, when no shell is open that \
+                 would write it again"
+            }
+        }
+    }
+}
+
+/// Directories, below the home, where clients keep old texts.
+const BACKUPS: &[&str] = &[".claude/backups", ".claude/file-history"];
+
+/// Directories, below the home, where editors do.
+const EDITORS: &[&str] = &[
     ".config/Code/User/History",
+    ".config/Code - Insiders/User/History",
     ".config/Cursor/User/History",
     ".config/VSCodium/User/History",
+    ".config/Windsurf/User/History",
+    ".config/Trae/User/History",
+    ".config/Antigravity/User/History",
+    ".vscode-server/data/User/History",
+    ".cursor-server/data/User/History",
+    ".local/state/nvim/swap",
+    ".local/state/nvim/undo",
+    ".vim/undo",
     "Library/Application Support/Code/User/History",
     "Library/Application Support/Cursor/User/History",
+    "Library/Application Support/Windsurf/User/History",
 ];
 
 /// Files, below the home, in which typed commands stay.
@@ -32,91 +83,114 @@ const TYPED: &[&str] = &[
     ".zsh_history",
     ".local/share/fish/fish_history",
     ".node_repl_history",
+    ".python_history",
+    ".local/share/powershell/PSReadLine/ConsoleHost_history.txt",
 ];
 
-/// The files that hold a copy of one of the values, or an old version of a client's file with any
-/// known token.
-pub(super) fn find(cx: &Context, found: &[Found], cuts: &[Cut]) -> Vec<PathBuf> {
-    let targets: Vec<&Path> = found.iter().map(|file| file.target.as_path()).collect();
-    let mut left: Vec<PathBuf> = candidates(cx.dirs.home(), &targets)
-        .into_iter()
-        .filter(|one| holds(&one.path, cuts, one.any_token))
-        .map(|one| one.path)
-        .collect();
-    left.sort();
-    left.dedup();
-    left
-}
+/// What stands behind a name, or in it, when a program or a person put a copy aside.
+const MARKS: &[&str] = &[
+    ".bak",
+    ".old",
+    ".orig",
+    ".backup",
+    "~",
+    ".save",
+    ".corrupted",
+    " copy",
+    ".swp",
+    ".tmp",
+];
 
 /// A file in which a copy may be.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::cli) struct Candidate {
     pub(in crate::cli) path: PathBuf,
-    /// It is an old version of a client's file, so that any known token in it is a leftover.
-    pub(in crate::cli) any_token: bool,
-    /// Typed commands are in it, and other things.
-    pub(in crate::cli) typed: bool,
+    pub(in crate::cli) kind: Kind,
+}
+
+impl Candidate {
+    /// Whether it is an old version of a client's file, so that any known token in it is a leftover.
+    pub(in crate::cli) fn any_token(&self) -> bool {
+        matches!(self.kind, Kind::Beside | Kind::Backup)
+    }
 }
 
 /// Where to look, whether it is there or not.
 pub(in crate::cli) fn candidates(home: &Path, targets: &[&Path]) -> Vec<Candidate> {
     let mut candidates: Vec<Candidate> = Vec::new();
-    let candidate = |path, any_token| Candidate {
-        path,
-        any_token,
-        typed: false,
+    let mut add = |paths: Vec<PathBuf>, kind| {
+        let one = |path| Candidate { path, kind };
+        candidates.extend(paths.into_iter().map(one));
     };
+    let mut directories = BTreeMap::new();
     for target in targets {
-        candidates.extend(beside(target).into_iter().map(|path| candidate(path, true)));
+        add(beside(target, &mut directories), Kind::Beside);
     }
-    for dir in HISTORIES {
-        let mut files = Vec::new();
-        walk(&home.join(dir), &mut files, 3);
-        candidates.extend(
-            files
-                .into_iter()
-                .map(|path| candidate(path, dir.starts_with(".claude"))),
-        );
+    for (list, kind) in [(BACKUPS, Kind::Backup), (EDITORS, Kind::Editor)] {
+        for dir in list {
+            let mut files = Vec::new();
+            walk(&home.join(dir), &mut files, 3);
+            add(files, kind);
+        }
     }
-    candidates.extend(TYPED.iter().map(|name| Candidate {
-        typed: true,
-        ..candidate(home.join(name), false)
-    }));
+    add(
+        TYPED.iter().map(|name| home.join(name)).collect(),
+        Kind::Typed,
+    );
     candidates
 }
 
+/// The files that hold a copy of one of the values, or an old version of a client's file with any
+/// known token; and the places of older versions that still have servers.
+pub(super) fn find(home: &Path, found: &[Found], cuts: &[Cut]) -> BTreeSet<Candidate> {
+    let targets: Vec<&Path> = found.iter().map(|file| file.target.as_path()).collect();
+    let mut budget = ALL_BYTES_MAX;
+    let mut left: BTreeSet<_> = candidates(home, &targets)
+        .into_iter()
+        .filter(|one| holds(&one.path, cuts, one.any_token(), &mut budget))
+        .collect();
+    let has_servers = |file: &&Found| {
+        let document = file.document.as_ref();
+        file.old && document.is_ok_and(|document| !entries(document).is_empty())
+    };
+    left.extend(found.iter().filter(has_servers).map(|file| Candidate {
+        path: file.path.clone(),
+        kind: Kind::OldPlace,
+    }));
+    left
+}
+
 /// Files in the same directory whose name is the file's with something before or after it.
-fn beside(target: &Path) -> Vec<PathBuf> {
-    let name = target
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let stem = target
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+fn beside(target: &Path, known: &mut BTreeMap<PathBuf, Vec<String>>) -> Vec<PathBuf> {
+    let text =
+        |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let (name, stem) = (text(target.file_name()), text(target.file_stem()));
     let dir = target.parent().unwrap_or(Path::new("/"));
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| {
-            let other = entry.file_name().to_string_lossy().into_owned();
-            let backup = [
-                ".bak",
-                ".old",
-                ".orig",
-                ".backup",
-                "~",
-                ".save",
-                ".corrupted",
-                " copy",
-            ];
-            let old = other.starts_with(&stem) && backup.iter().any(|mark| other.contains(mark));
-            other != name && (old || other.contains(&format!("{name}.")))
-        })
-        .map(|entry| entry.path())
+    let names = known.entry(dir.to_path_buf()).or_insert_with(|| names(dir));
+    let inside = format!("{name}.");
+    let backup = |other: &String| {
+        let marked = other.contains(stem.as_str()) && MARKS.iter().any(|mark| other.contains(mark));
+        *other != name && (marked || other.contains(&inside))
+    };
+    names
+        .iter()
+        .filter(|other| backup(other))
+        .map(|other| dir.join(other))
         .collect()
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    // `mcp.json` is no copy of anything; `mcp.json.1`, `mcp copy.json` and `config.1` may be.
+    let plain = |name: &String| {
+        let known = [".json", ".jsonc", ".toml", ".yaml", ".yml"];
+        let stem = known.iter().find_map(|ending| name.strip_suffix(ending));
+        stem.is_some_and(|stem| {
+            !stem.trim_start_matches('.').contains('.') && !MARKS.iter().any(|m| name.contains(m))
+        })
+    };
+    names.filter(|name| !plain(name)).collect()
 }
 
 fn walk(dir: &Path, files: &mut Vec<PathBuf>, depth: u8) {
@@ -132,15 +206,17 @@ fn walk(dir: &Path, files: &mut Vec<PathBuf>, depth: u8) {
     }
 }
 
-fn holds(path: &Path, cuts: &[Cut], any_token: bool) -> bool {
-    let small = path
-        .metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.len() <= BYTES_MAX);
-    let Some(bytes) = small.then(|| std::fs::read(path).ok()).flatten() else {
+fn holds(path: &Path, cuts: &[Cut], any_token: bool, budget: &mut u64) -> bool {
+    let size = path.metadata().ok().filter(std::fs::Metadata::is_file);
+    let size = size.map_or(u64::MAX, |meta| meta.len());
+    if size > BYTES_MAX || size > *budget {
+        return false;
+    }
+    *budget -= size;
+    let Ok(bytes) = std::fs::read(path) else {
         return false;
     };
-    let long = cuts.iter().filter(|cut| cut.text.len() >= 8);
-    long.clone()
-        .any(|cut| memchr::memmem::find(&bytes, cut.text.as_bytes()).is_some())
+    let mut long = cuts.iter().filter(|cut| cut.text.len() >= 8);
+    long.any(|cut| memchr::memmem::find(&bytes, cut.text.as_bytes()).is_some())
         || any_token && !detect::known_tokens(&String::from_utf8_lossy(&bytes)).is_empty()
 }

@@ -8,6 +8,7 @@
 mod carry_out;
 mod comments;
 mod git;
+mod history;
 mod journal;
 #[cfg(test)]
 mod laws_tests;
@@ -22,6 +23,7 @@ mod pieces;
 mod plan;
 mod restore;
 mod show;
+mod summary;
 mod swap;
 mod undo;
 
@@ -29,7 +31,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
 
-use self::look::{Found, Looked};
+use self::look::Looked;
 use self::names::Names;
 use self::pieces::Cut;
 use self::plan::{Plan, Wanted};
@@ -64,9 +66,9 @@ pub struct Args {
     /// Ask nothing; for scripts that set up machines
     #[arg(long)]
     yes: bool,
-    /// Also install what the servers start, and pin it
+    /// Leave what the servers start as it is: do not install and pin it
     #[arg(long, conflicts_with = "undo")]
-    pin: bool,
+    no_pin: bool,
     /// Put entries back as they were
     #[arg(long)]
     undo: bool,
@@ -89,27 +91,14 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         opened = Some((store, keys));
     }
     if args.dry_run {
-        print::line(&format!(
-            "looked at {} places, found {} files",
-            first.looked.places,
-            first.looked.found.len()
-        ));
-        for file in &first.looked.found {
-            print::line(&format!("  {}", cx.dirs.tilde(&file.path)));
-        }
+        show::places(cx, &first.looked);
     }
     first.show(cx);
     let Some((store, keys)) = opened else {
-        first.leftovers(cx, &first.cuts());
+        first.copies(cx, &[]);
         return Ok(first.answer());
     };
-    let question = format!(
-        "\nsecrets to store: {}; policies to write and grant: {}; files to change: {}. do it?",
-        first.names.secrets.len(),
-        first.names.policies.len(),
-        first.plan.files.len()
-    );
-    if !args.yes && !ask::confirm(&question)? {
+    if !args.yes && !ask::confirm(&first.question(args.no_pin))? {
         print::line("nothing was changed");
         return Ok(EXIT_NO);
     }
@@ -136,13 +125,10 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         &round.plan,
         &round.names,
     )?;
-    let answer = round.summary(cx, &done);
-    if !args.pin {
-        return Ok(answer);
+    if !args.no_pin {
+        pin::adopted(cx, &config, &round.servers(&done), by)?;
     }
-    let adopted = round.servers(&done);
-    let left = pin::adopted(cx, &config, &adopted, by)?;
-    Ok(if left > 0 { EXIT_NO } else { answer })
+    Ok(round.summary(cx, &done))
 }
 
 /// One look and the plan that follows from it.
@@ -184,6 +170,21 @@ impl Round {
         }
     }
 
+    fn question(&self, no_pin: bool) -> String {
+        let policies = self.names.policies.iter().map(|new| &new.policy);
+        let packages = policies.filter(|policy| !no_pin && pin::is_wanted(policy));
+        let pins = match packages.count() {
+            0 => String::new(),
+            count => format!("; packages to install and pin: {count}"),
+        };
+        format!(
+            "\nsecrets to store: {}; policies to write and grant: {}; files to change: {}{pins}. do it?",
+            self.names.secrets.len(),
+            self.names.policies.len(),
+            self.plan.files.len()
+        )
+    }
+
     /// Whether this is what the user agreed to: nothing else, at most less of it.
     fn fits(&self, shown: &Self, by: By) -> bool {
         let texts = |round: &Self| -> Vec<(PathBuf, Vec<u8>)> {
@@ -223,56 +224,6 @@ impl Round {
         changed
             .flat_map(|file| file.entries.iter().map(|entry| entry.server.clone()))
             .collect()
-    }
-
-    fn leftovers(&self, cx: &Context, cuts: &[Cut]) {
-        for path in leftovers::find(cx, &self.looked.found, cuts) {
-            print::warning(&format!(
-                "a copy is left in {}: delete the file, or take the secret out of it",
-                cx.dirs.tilde(&path)
-            ));
-        }
-    }
-
-    /// What the user has to know and to do now.
-    fn summary(&self, cx: &Context, done: &[usize]) -> u8 {
-        let changed: Vec<&Found> = done
-            .iter()
-            .filter_map(|n| self.looked.found.get(*n))
-            .collect();
-        show::after(&changed);
-        let floating = self
-            .names
-            .policies
-            .iter()
-            .filter(|new| new.policy.limits.unpinned == crate::policy::Unpinned::Allow);
-        for new in floating {
-            print::note(&format!(
-                "server `{}` starts whatever version is there today; its policy allows that, and \
-                 `mcpwrap pin {}` ends it",
-                new.server, new.server
-            ));
-        }
-        print::line("rotate these secrets at their providers, because they lay in plain text:");
-        let own = |secret: &&names::NewSecret| !secret.known && secret.why != names::FOR_UNDO;
-        for secret in self.names.secrets.iter().filter(own) {
-            let place = secret
-                .rotate
-                .as_deref()
-                .map_or_else(String::new, |url| format!(" at {url}"));
-            print::line(&format!(
-                "  {}: make a new one{place}, then `mcpwrap secret rotate {}`",
-                secret.name, secret.name
-            ));
-        }
-        self.leftovers(cx, &self.cuts());
-        show::left(cx, &self.looked.found, &self.plan);
-        print::line("to put everything back: `mcpwrap adopt --undo`");
-        if done.len() < self.plan.files.len() {
-            EXIT_NO
-        } else {
-            self.answer()
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! text is read again, every other entry means what it meant, and undoing gives the old bytes.
 
 use super::comments;
+use super::history::Sought;
 use super::lift;
 use super::lifted::Lifted;
 use super::look::Found;
@@ -12,7 +13,7 @@ use super::names::Names;
 use super::pieces::{Cut, Piece, cut};
 use super::{swap, undo};
 use crate::client::edit::{self, Change, Splice};
-use crate::client::entry::{Entry, entries};
+use crate::client::entry::{Entry, entries, places};
 use crate::client::regions::regions;
 use crate::client::tree::{Document, Step, line_of};
 use crate::detect::{self, Slot, Verdict};
@@ -23,6 +24,8 @@ use crate::secret::ServerName;
 pub(super) struct Plan {
     pub(super) files: Vec<FilePlan>,
     pub(super) left: Vec<Left>,
+    /// The values in files that git tracks and that stay as they are, by the file's number.
+    pub(super) tracked: Vec<(usize, Sought)>,
     /// Entries that run through mcpwrap already.
     pub(super) adopted: usize,
     /// Entries without a secret, which stay as they are.
@@ -68,8 +71,8 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    fn takes(&self, entry: &Entry) -> bool {
-        self.servers.is_empty() || self.servers.contains(&entry.name)
+    fn takes(&self, name: &String) -> bool {
+        self.servers.is_empty() || self.servers.contains(name)
     }
 }
 
@@ -119,10 +122,17 @@ struct Changed {
 impl Job<'_> {
     fn plan(&self, wanted: &Wanted, names: &mut Names, plan: &mut Plan) {
         let mut changed = Vec::new();
-        for entry in entries(self.document)
-            .into_iter()
-            .filter(|entry| wanted.takes(entry))
-        {
+        let spots = places(self.document).into_iter();
+        for (spot, closer) in spots.zip(&self.file.closer) {
+            if !wanted.takes(&spot.name) {
+                continue;
+            }
+            // Most entries are left as they are.
+            if !closer && wanted.servers.is_empty() {
+                plan.without += 1;
+                continue;
+            }
+            let entry = spot.read();
             if entry.wrapped.is_some() {
                 plan.adopted += 1;
                 continue;
@@ -132,6 +142,10 @@ impl Job<'_> {
             if !secret && (wanted.servers.is_empty() || entry.words.is_empty()) {
                 plan.without += 1;
                 continue;
+            }
+            if self.file.tracked {
+                let values = values(&entry, &judged).into_iter();
+                plan.tracked.extend(values.map(|one| (self.n, one)));
             }
             let mut leave = |reason: String| {
                 plan.left.push(Left {
@@ -159,7 +173,7 @@ impl Job<'_> {
             let fills_in = self.file.client.is_none_or(|client| client.fills_in);
             match lift::lift(&entry, &judged, fills_in) {
                 Err(reason) => leave(reason),
-                Ok(lifted) => match self.change(&entry, lifted, names) {
+                Ok(lifted) => match self.change(&entry, &judged, lifted, names) {
                     Ok(one) => changed.push(one),
                     Err(reason) => leave(reason),
                 },
@@ -168,7 +182,13 @@ impl Job<'_> {
         self.whole(changed, plan);
     }
 
-    fn change(&self, entry: &Entry, lifted: Lifted, names: &mut Names) -> Result<Changed, String> {
+    fn change(
+        &self,
+        entry: &Entry,
+        judged: &[detect::Judged<'_>],
+        lifted: Lifted,
+        names: &mut Names,
+    ) -> Result<Changed, String> {
         let planned = names.policy(&entry.name, &lifted)?;
         let change = Change {
             program: self.program.to_owned(),
@@ -182,7 +202,7 @@ impl Job<'_> {
         };
         let mut splices = edit::splices(self.document, entry, &change).map_err(str::to_owned)?;
         let mut cuts = planned.cuts;
-        self.as_written(entry, &planned.server, &mut cuts, names);
+        self.as_written(entry, judged, &planned.server, &mut cuts, names);
         splices.extend(comments::named(self.document, entry, &splices, &cuts));
         Ok(Changed {
             entry: entry.clone(),
@@ -198,12 +218,13 @@ impl Job<'_> {
     fn as_written(
         &self,
         entry: &Entry,
+        judged: &[detect::Judged<'_>],
         server: &ServerName,
         cuts: &mut Vec<Cut>,
         names: &mut Names,
     ) {
         let mut extra = Vec::new();
-        for value in detect::entry(entry)
+        for value in judged
             .iter()
             .filter(|value| !value.verdict.secrets().is_empty())
         {
@@ -330,6 +351,19 @@ impl Job<'_> {
             cuts,
         })
     }
+}
+
+/// The secret values of an entry, by its name.
+fn values(entry: &Entry, judged: &[detect::Judged<'_>]) -> Vec<Sought> {
+    let parts = judged.iter().flat_map(|value| {
+        let parts = value.verdict.secrets().iter();
+        parts.filter_map(|part| value.word.text.get(part.range.clone()))
+    });
+    let sought = parts.map(|text| Sought {
+        name: format!("a secret of `{}`", entry.name),
+        text: text.to_owned(),
+    });
+    sought.collect()
 }
 
 /// Why an entry that the client does not start itself stays as it is, and what can be done today.

@@ -5,7 +5,7 @@
 
 use similar::{ChangeTag, TextDiff};
 
-use super::look::Found;
+use super::look::{Found, Looked};
 use super::names::Names;
 use super::pieces::{Cut, masked};
 use super::plan::Plan;
@@ -62,6 +62,33 @@ pub(super) fn plan(cx: &Context, found: &[Found], plan: &Plan, names: &Names) {
     }
 }
 
+/// Where was looked: the files that are there, then the places with nothing, client by client.
+pub(super) fn places(cx: &Context, looked: &Looked) {
+    print::line(&format!(
+        "looked at {} places, found {} files",
+        looked.found.len() + looked.absent.len(),
+        looked.found.len()
+    ));
+    for file in &looked.found {
+        let client = file
+            .client
+            .map_or_else(String::new, |client| format!(" ({})", client.name));
+        print::line(&format!("  {}{client}", cx.dirs.tilde(&file.path)));
+    }
+    let mut rest = looked.absent.as_slice();
+    if !rest.is_empty() {
+        print::line("nothing is in");
+    }
+    while let Some((client, _)) = rest.first() {
+        let same = rest.iter().take_while(|(other, _)| other.id == client.id);
+        let (own, more) = rest.split_at(same.count());
+        let paths: Vec<_> = own.iter().map(|(_, path)| cx.dirs.tilde(path)).collect();
+        print::line(&format!("  {}: {}", client.name, paths.join(", ")));
+        rest = more;
+    }
+    print::line("");
+}
+
 /// What could not be taken over.
 pub(super) fn left(cx: &Context, found: &[Found], plan: &Plan) {
     for left in &plan.left {
@@ -84,7 +111,8 @@ pub(super) fn diff(cx: &Context, file: &Found, new: &str, cuts: &[Cut]) {
     print::line(&format!("{}{client}", cx.dirs.tilde(&file.path)));
     let Ok(document) = &file.document else { return };
     let (old, new) = (masked(&document.text, cuts), masked(new, cuts));
-    let diff = TextDiff::from_lines(&old, &new);
+    let (old, new) = changed(&old, &new);
+    let diff = TextDiff::from_lines(old, new);
     for group in diff.grouped_ops(CONTEXT) {
         for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
             let sign = match change.tag() {
@@ -103,6 +131,34 @@ pub(super) fn diff(cx: &Context, file: &Found, new: &str, cuts: &[Cut]) {
             ));
         }
     }
+}
+
+/// Two texts without the lines that they begin and end with alike, but for some around the change.
+fn changed<'a>(old: &'a str, new: &'a str) -> (&'a str, &'a str) {
+    let alike = |(a, b): &(&str, &str)| a == b;
+    let lines = |text: &'a str| text.split_inclusive('\n');
+    let first = lines(old).zip(lines(new)).take_while(alike).map(|(a, _)| a);
+    let first: Vec<&str> = first.collect();
+    let kept = first.len().saturating_sub(CONTEXT);
+    let start = first.iter().take(kept).map(|line| line.len()).sum();
+    let (old, new) = (
+        old.get(start..).unwrap_or_default(),
+        new.get(start..).unwrap_or_default(),
+    );
+    // At least the context stays in front of what is alike at the end.
+    let most = [old, new].map(|text| lines(text).count().saturating_sub(CONTEXT));
+    let most = most.into_iter().min().unwrap_or_default();
+    let last = old
+        .split_inclusive('\n')
+        .rev()
+        .zip(new.split_inclusive('\n').rev());
+    let last: Vec<&str> = last.take_while(alike).take(most).map(|(a, _)| a).collect();
+    let dropped = last.len().saturating_sub(CONTEXT);
+    let end: usize = last.iter().take(dropped).map(|line| line.len()).sum();
+    (
+        old.get(..old.len() - end).unwrap_or_default(),
+        new.get(..new.len() - end).unwrap_or_default(),
+    )
 }
 
 /// What the user does so that the clients see the change.

@@ -49,9 +49,9 @@ pub(super) fn look(cx: &Context, targets: &[PathBuf], opened: Option<&Opened>, s
         if seen.contains(&one.path) {
             continue;
         }
-        let any = if one.typed {
+        let any = if one.kind == leftovers::Kind::Typed {
             Tokens::BesideMcp
-        } else if one.any_token {
+        } else if one.any_token() {
             Tokens::All
         } else {
             Tokens::None
@@ -62,7 +62,7 @@ pub(super) fn look(cx: &Context, targets: &[PathBuf], opened: Option<&Opened>, s
             shown: cx.dirs.tilde(&one.path),
             line,
             value,
-            is_copy: !one.typed,
+            is_copy: one.kind != leftovers::Kind::Typed,
         }));
         seen.push(one.path);
     }

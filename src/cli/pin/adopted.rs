@@ -1,65 +1,69 @@
 //! Pinning as the last part of `mcpwrap adopt`: what was adopted is installed and pinned, server by
-//! server. *Never* undoes an adoption: what cannot be pinned starts as its policy allows, and that
-//! is said.
+//! server.
+//!
+//! *Never* undoes an adoption: what cannot be pinned starts as its policy allows, and that is said.
+//! *Never* waits for a registry that does not answer more than once.
 
 use std::collections::BTreeSet;
 
-use super::{Args, Context, print};
+use super::{Args, Consent, Context, print};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::grant::By;
 use crate::package::{self, Pin, Registry};
 use crate::policy::{self, Policy, Unpinned};
 use crate::secret::ServerName;
 
-/// Pins the servers that can be; returns how many of these were not pinned.
+/// Pins the servers that can be.
 pub fn adopted(
     cx: &Context,
     config: &Config,
     servers: &BTreeSet<ServerName>,
     by: By,
-) -> Result<usize> {
+) -> Result<()> {
     let mut wanted = Vec::new();
     for server in servers {
         let policy = policy::load(&cx.dirs, server, None)?;
-        if policy.package.is_none() && is_package(&policy) {
+        if is_wanted(&policy) {
             wanted.push(policy);
         }
     }
-    let args = Args {
-        server: Vec::new(),
-        to: None,
-        before: None,
-        allow_scripts: false,
-        outdated: false,
-        prune: false,
-        json: false,
-        yes: by == By::Yes,
-    };
-    let (mut keys, mut left) = (None, 0);
-    for (n, policy) in wanted.iter().enumerate() {
-        print::note(&format!(
-            "[{}/{}] pinning server `{}`",
-            n + 1,
-            wanted.len(),
-            policy.server
-        ));
-        if let Err(error) = super::pin(&args, cx, config, policy, &mut keys) {
+    let args = Args::for_adopt();
+    let mut keys = None;
+    let mut silent: Vec<Registry> = Vec::new();
+    let mut progress = print::Progress::new(wanted.len());
+    for policy in &wanted {
+        let registry = package::parse(&policy.command).registry;
+        progress.next(&format!("pinning server `{}`", policy.server));
+        if silent.contains(&registry) {
+            print::note(&fallback(policy));
+            continue;
+        }
+        if let Err(error) = super::pin(&args, cx, config, policy, Consent::Given(by), &mut keys) {
+            if error.code != Code::PackageFailed && error.code != Code::PackageChanged {
+                return Err(error);
+            }
             print::error(&error);
             print::note(&fallback(policy));
-            left += 1;
+            if package::is_unreachable(&error) {
+                silent.push(registry);
+            }
         }
     }
-    Ok(left)
+    Ok(())
 }
 
-fn is_package(policy: &Policy) -> bool {
+/// Whether `adopt` installs what a policy starts.
+pub fn is_wanted(policy: &Policy) -> bool {
     let launch = package::parse(&policy.command);
     let installable = matches!(
         launch.registry,
         Registry::Npm | Registry::Pypi | Registry::Image
     );
-    installable && launch.obstacle.is_none() && launch.pin != Pin::Digest
+    policy.package.is_none()
+        && installable
+        && launch.obstacle.is_none()
+        && launch.pin != Pin::Digest
 }
 
 /// What happens at the next start instead.

@@ -16,10 +16,10 @@ use crate::error::{Code, Error, Result};
 use crate::files;
 use crate::grant::{self, By};
 use crate::package::{self, Depth, Report, Wish};
-use crate::policy::{self, Package, Policy, Tier};
+use crate::policy::{self, Package, Policy, Tier, draft};
 use crate::secret::{Keys, ServerName};
 
-pub use self::adopted::adopted;
+pub use self::adopted::{adopted, is_wanted};
 
 #[expect(
     clippy::struct_excessive_bools,
@@ -75,9 +75,37 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     }
     let mut keys = None;
     for policy in &policies {
-        pin(args, cx, &config, policy, &mut keys)?;
+        let consent = if args.yes { Consent::Yes } else { Consent::Ask };
+        pin(args, cx, &config, policy, consent, &mut keys)?;
     }
     Ok(0)
+}
+
+/// How the user agrees to what was installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Consent {
+    /// It is shown, and they are asked.
+    Ask,
+    /// `--yes`: it is shown.
+    Yes,
+    /// They agreed to it as a part of `adopt`.
+    Given(By),
+}
+
+impl Args {
+    /// Nothing but the server.
+    const fn for_adopt() -> Self {
+        Self {
+            server: Vec::new(),
+            to: None,
+            before: None,
+            allow_scripts: false,
+            outdated: false,
+            prune: false,
+            json: false,
+            yes: false,
+        }
+    }
 }
 
 /// Pins one server; says so if there is nothing to do.
@@ -86,17 +114,12 @@ fn pin(
     cx: &Context,
     config: &Config,
     policy: &Policy,
+    consent: Consent,
     keys: &mut Option<Keys>,
 ) -> Result<()> {
     let server = &policy.server;
     if policy.tier == Tier::Managed {
-        let what = format!("server `{server}` not pinned: its policy is managed");
-        return Err(Error::new(Code::PackageFailed, what)
-            .cause(format!(
-                "`{}` belongs to the administrator",
-                policy.path.display()
-            ))
-            .hint("pin a policy of the same name as a user, and copy its `[package]` table"));
+        return Err(managed(policy));
     }
     let known = policy.package.as_ref();
     let anew = args.to.is_some() || args.before.is_some() || args.allow_scripts;
@@ -118,7 +141,10 @@ fn pin(
         .map(|known| known.version.as_str())
         .filter(|version| !version.is_empty());
     let before = args.before.map(|day| day.to_string());
-    print::note(&format!("installing what server `{server}` starts…"));
+    let given = matches!(consent, Consent::Given(_));
+    if !given {
+        print::note(&format!("installing what server `{server}` starts…"));
+    }
     let (package, report) = package::install(
         &cx.dirs,
         &Wish {
@@ -129,29 +155,60 @@ fn pin(
             scripts: args.allow_scripts
                 || (known.is_some_and(|known| known.scripts) && args.to.is_none()),
             known,
+            hurry: given,
         },
     )?;
     if known == Some(&package) {
         print::line(&format!("installed: {server}, {package}"));
         return Ok(());
     }
-    let text = package.written(&policy.text);
+    // What adopt allowed for the case that nothing can be pinned ends with the pin.
+    let text = if given {
+        package.written(&draft::without_unpinned(&policy.text))
+    } else {
+        package.written(&policy.text)
+    };
     let next = policy::load::check(&cx.dirs, server, &text)?;
     let shown = report::text(&package, &report, known);
-    agree(args, cx, &next, &shown)?;
+    agree(consent, cx, &next, &shown)?;
     record(&cx.dirs, &next, &package, keys)?;
     write(&cx.dirs, policy, &next)?;
-    let by = if args.yes { By::Yes } else { By::Terminal };
+    let by = match consent {
+        Consent::Ask => By::Terminal,
+        Consent::Yes => By::Yes,
+        Consent::Given(by) => by,
+    };
     granting::approve(&cx.dirs, &next, keys, by)?;
     print::line(&format!("pinned: {server}, {package}"));
+    if given && !report.scripts.is_empty() {
+        print::note(&format!(
+            "server `{server}`: install scripts were not run; if it needs them: \
+             `mcpwrap pin {server} --allow-scripts`"
+        ));
+    }
     Ok(())
 }
 
+fn managed(policy: &Policy) -> Error {
+    let what = format!(
+        "server `{}` not pinned: its policy is managed",
+        policy.server
+    );
+    let path = policy.path.display();
+    Error::new(Code::PackageFailed, what)
+        .cause(format!("`{path}` belongs to the administrator"))
+        .hint("pin a policy of the same name as a user, and copy its `[package]` table")
+}
+
 /// Shows what is new and asks; with `--yes` it is shown, too.
-fn agree(args: &Args, cx: &Context, next: &Policy, shown: &str) -> Result<()> {
-    if args.yes {
-        print::text(shown);
-        return Ok(());
+fn agree(consent: Consent, cx: &Context, next: &Policy, shown: &str) -> Result<()> {
+    match consent {
+        Consent::Ask => {}
+        Consent::Yes => {
+            print::text(shown);
+            return Ok(());
+        }
+        Consent::Given(_) => return Ok(()),
     }
     let question = format!("{shown}{}", granting::question(&cx.dirs, next));
     let asked = ask::type_name(&question, next.server.as_str());

@@ -131,7 +131,7 @@ fn said(output: &Output) -> String {
 fn one(home: &Home, labels: &[&Value], count: &mut Count) -> Result<(), String> {
     count.files += 1;
     let original = home.read();
-    let answer = home.adopt(&[])?;
+    let answer = home.adopt(&["--no-pin"])?;
     let report = said(&answer);
     let adopted = home.read();
     let name = home
@@ -156,7 +156,7 @@ fn one(home: &Home, labels: &[&Value], count: &mut Count) -> Result<(), String> 
     for label in labels {
         secrets(&old, label, &adopted, &report, count)?;
     }
-    home.adopt(&[])?;
+    home.adopt(&["--no-pin"])?;
     if home.read() != adopted {
         return Err("adopting twice is not adopting once".to_owned());
     }

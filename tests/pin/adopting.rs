@@ -1,0 +1,156 @@
+//! Pinning as a part of `mcpwrap adopt`: what can be is installed, and nothing stands in the way of
+//! adopting.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::Npm;
+use crate::harness::{Ended, TOKEN};
+
+/// A client's file with these servers, and adopting it.
+struct Case {
+    npm: Npm,
+    file: PathBuf,
+    before: String,
+}
+
+impl Case {
+    /// None if there is no npm; that was said then.
+    fn new(servers: &[(&str, &str)]) -> Option<Self> {
+        let npm = Npm::new()?;
+        npm.test.hide(TOKEN);
+        let entry = |(name, package): &(&str, &str)| {
+            let env = json!({ "API_TOKEN": TOKEN });
+            let entry = json!({ "command": "npx", "args": ["-y", package], "env": env });
+            ((*name).to_owned(), entry)
+        };
+        let all: serde_json::Map<String, Value> = servers.iter().map(entry).collect();
+        let before = json!({ "mcpServers": all }).to_string();
+        let file = npm.test.home.join("client.json");
+        std::fs::write(&file, &before).unwrap();
+        Some(Self { npm, file, before })
+    }
+
+    fn adopt(&self, more: &[&str]) -> Ended {
+        let file = self.file.display().to_string();
+        let fixed = ["adopt", "--yes", "--config", &file];
+        self.npm.test.ok(&[&fixed[..], more].concat())
+    }
+
+    fn policy(&self, name: &str) -> String {
+        let path = self.npm.test.root().join(format!("policies/{name}.toml"));
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    /// Puts everything back, byte for byte.
+    fn undo(self) {
+        self.npm.test.ok(&["adopt", "--undo", "--yes"]);
+        assert_eq!(std::fs::read_to_string(&self.file).unwrap(), self.before);
+        std::fs::remove_file(&self.file).unwrap();
+    }
+}
+
+/// Issue: "`adopt` pins as part of adopting (progress bar), and falls back, said clearly".
+#[test]
+fn what_can_be_pinned_is_and_the_rest_is_adopted_all_the_same() {
+    let Some(case) = Case::new(&[("s", "@s/server"), ("t", "@s/absent")]) else {
+        return;
+    };
+    let ended = case.adopt(&[]);
+    for part in [
+        "[1/2] pinning server `s`",
+        "[2/2] pinning server `t`",
+        "server `t` is adopted and not pinned: it starts whatever version is there on that day",
+        "`mcpwrap pin t` tries again",
+    ] {
+        assert!(ended.stderr.contains(part), "{part}\n{ended}");
+    }
+    assert!(
+        ended.text().contains("pinned: s, @s/server 1.0.0 of npm"),
+        "{ended}"
+    );
+    // The permission to start any version ends with the pin.
+    let (s, t) = (case.policy("s"), case.policy("t"));
+    assert!(s.contains("[package]") && !s.contains("unpinned"), "{s}");
+    assert!(
+        !t.contains("[package]") && t.contains("unpinned = \"allow\""),
+        "{t}"
+    );
+    let pinned = case.npm.test.events();
+    assert_eq!(pinned.iter().filter(|event| *event == "pin").count(), 1);
+    assert_eq!(case.npm.start().0, "real");
+    case.undo();
+}
+
+#[test]
+fn a_registry_that_does_not_answer_is_asked_once() {
+    let Some(case) = Case::new(&[("s", "@s/server@1.0.0"), ("t", "@s/other")]) else {
+        return;
+    };
+    case.npm.registry.close();
+    let ended = case.adopt(&[]);
+    assert_eq!(
+        ended.stderr.matches("error[package-failed]").count(),
+        1,
+        "{ended}"
+    );
+    assert_eq!(
+        ended.stderr.matches("adopted and not pinned").count(),
+        2,
+        "{ended}"
+    );
+    assert!(
+        ended
+            .stderr
+            .contains("it starts in its exact version, through its launcher"),
+        "{ended}"
+    );
+    case.undo();
+}
+
+#[test]
+fn without_npm_and_without_pins() {
+    let Some(case) = Case::new(&[("s", "@s/server")]) else {
+        return;
+    };
+    let ended = case.adopt(&["--no-pin"]);
+    assert!(!ended.stderr.contains("pinning"), "{ended}");
+    assert!(ended.stderr.contains("`mcpwrap pin s` ends it"), "{ended}");
+    case.npm.test.ok(&["adopt", "--undo", "--yes"]);
+    case.npm.test.set("PATH", "/nowhere");
+    let ended = case.adopt(&[]);
+    for part in [
+        "there is no program `npm`",
+        "adopted and not pinned",
+        "`mcpwrap pin s`",
+    ] {
+        assert!(ended.stderr.contains(part), "{part}\n{ended}");
+    }
+    case.undo();
+}
+
+/// At a terminal there is one question for all of it.
+#[test]
+fn one_question_covers_the_pins() {
+    let Some(case) = Case::new(&[("s", "@s/server")]) else {
+        return;
+    };
+    let file = case.file.display().to_string();
+    let mut terminal = case.npm.test.terminal(&["adopt", "--config", &file]);
+    terminal
+        .expect("packages to install and pin: 1. do it? [y/n] ")
+        .enter("y");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 0, "{shown}");
+    assert!(
+        shown.contains("pinned: s, @s/server 1.0.0 of npm"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("] 1/1 pinning server `s`") || !shown.contains("[1/1]"),
+        "{shown}"
+    );
+    assert_eq!(case.npm.start().0, "real");
+    case.undo();
+}
