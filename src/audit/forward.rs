@@ -159,6 +159,7 @@ pub fn undelivered(dir: &Path) -> Vec<(&'static str, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::User;
     use super::super::{Entry, Event, Hash};
     use super::*;
 
@@ -166,7 +167,16 @@ mod tests {
         let entry = Entry::new(Event::Refuse, Outcome::Refused)
             .server(&crate::secret::ServerName::new("github").unwrap());
         let time = "2026-11-23T14:03:00Z".parse().unwrap();
-        let record = Record::new(&entry, 7, time, 1000, Hash::START);
+        let record = Record::new(
+            &entry,
+            7,
+            time,
+            &User {
+                id: 1000,
+                name: None,
+            },
+            Hash::START,
+        );
         let (line, _) = record.line(None).unwrap();
         Written { record, line }
     }

@@ -18,7 +18,7 @@ use super::disk::{self, Note, segment_name};
 use super::event::Entry;
 use super::forward::{Written, forward};
 use super::head::{self, Found, Head};
-use super::record::{Key, Record};
+use super::record::{Key, Record, User};
 use crate::config::{Audit, Config};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error};
@@ -37,7 +37,7 @@ pub struct Log {
     /// The directory as people write it.
     shown: String,
     key: Option<Key>,
-    uid: u32,
+    user: User,
     settings: Audit,
 }
 
@@ -63,7 +63,7 @@ impl Log {
             dir,
             shown,
             key,
-            uid: nix::unistd::geteuid().as_raw(),
+            user: User::own(),
             settings: Audit::default(),
         };
         files::ensure_dir(&log.dir).map_err(|problem| log.unwritable(problem))?;
@@ -194,7 +194,7 @@ impl Log {
         };
         for entry in found.notes.iter().chain(entries) {
             let Head { seq, hash } = batch.head;
-            let record = Record::new(entry, seq + 1, now, self.uid, hash);
+            let record = Record::new(entry, seq + 1, now, &self.user, hash);
             let (line, hash) = record.line(self.key.as_ref())?;
             batch.bytes.extend_from_slice(&line);
             batch.bytes.push(b'\n');

@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use super::event::{Client, Detail, Entry, Event, Outcome, RunId, SecretUse};
 use super::text::{OneLine, cut};
 use crate::secret::{Keys, ProfileName, ServerName, hex};
+use crate::sys::user;
 
 /// The version of the format, the field `v`.
 pub const VERSION: u32 = 1;
@@ -144,6 +145,9 @@ pub struct Record {
     pub client: Option<Client>,
     /// The user who ran mcpwrap.
     pub uid: u32,
+    /// Their name, where the machine's own list has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretUse>,
     pub outcome: Outcome,
@@ -156,6 +160,23 @@ pub struct Record {
     pub mac: Option<Hash>,
 }
 
+/// Who writes records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct User {
+    pub id: u32,
+    pub name: Option<String>,
+}
+
+impl User {
+    /// The user of this process.
+    pub fn own() -> Self {
+        Self {
+            id: user::id(),
+            name: user::name(),
+        }
+    }
+}
+
 fn is_empty(detail: &Detail) -> bool {
     *detail == Detail::default()
 }
@@ -166,7 +187,7 @@ fn micros<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok
 
 impl Record {
     /// Gives an entry its place in the chain.
-    pub fn new(entry: &Entry, seq: u64, time: Timestamp, uid: u32, prev: Hash) -> Self {
+    pub fn new(entry: &Entry, seq: u64, time: Timestamp, user: &User, prev: Hash) -> Self {
         let entry = cut(entry.clone());
         Self {
             v: VERSION,
@@ -178,7 +199,8 @@ impl Record {
             policy: entry.policy,
             profile: entry.profile,
             client: entry.client,
-            uid,
+            uid: user.id,
+            user: user.name.clone(),
             secret: entry.secret,
             outcome: entry.outcome,
             reason: entry.reason,
@@ -281,7 +303,16 @@ mod tests {
 
     fn record(entry: &Entry) -> Record {
         let time = "2026-11-23T14:03:00Z".parse().unwrap();
-        Record::new(entry, 7, time, 1000, Hash::START)
+        Record::new(
+            entry,
+            7,
+            time,
+            &User {
+                id: 1000,
+                name: None,
+            },
+            Hash::START,
+        )
     }
 
     #[test]

@@ -2,13 +2,16 @@
 
 use super::file::{ConfigFile, Value, label};
 use super::finding::{Finding, Mend, Place, Severity, quoted};
+use super::scene::Machine;
 use super::{Scene, Sheet};
-use crate::detect;
+use crate::client::tree::line_of;
+use crate::detect::{self, Slot, Verdict};
+use crate::policy::template;
 
 pub(super) const ABOUT: &str = "\
 **Looks for** values in the files of MCP clients that are secrets: by the shape that a provider gave them (`ghp_…`), by
 what their variable, flag or header promises, or by how random they are. In `env`, arguments, headers, addresses,
-connection strings, JSON in variables, client settings, commented-out entries, and the file that `envFile` names. On a
+connection strings, JSON in variables, client settings, commented-out entries, and the file that `envFile` names; and in policies. On a
 machine also what is left of them: backups beside the files, the clients' and editors' own histories, shell histories.
 
 **Why:** such a file is read by every program that you run, and goes into backups, synchronised folders, screen shares
@@ -52,6 +55,9 @@ pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
         }
         strays(file, sheet);
     }
+    if let Some(machine) = &scene.machine {
+        policies(machine, sheet);
+    }
     for left in scene.machine.iter().flat_map(|machine| &machine.leftovers) {
         let mend = if left.is_copy {
             Mend::Run(format!("rm {}", quoted(&left.shown)))
@@ -67,6 +73,47 @@ pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
         );
         found.value = Some(left.value.clone());
         sheet.add(found);
+    }
+}
+
+/// A policy is meant to hold references only.
+fn policies(machine: &Machine, sheet: &mut Sheet) {
+    for (file, policy) in machine.read_policies() {
+        let mut words: Vec<(&str, Verdict)> = policy
+            .command
+            .iter()
+            .map(String::as_str)
+            .zip(detect::arguments(&policy.command))
+            .collect();
+        words.extend(policy.env.set.iter().map(|(name, value)| {
+            let verdict = detect::value(Slot::Env(name), value);
+            (value.as_str(), verdict)
+        }));
+        sheet.looked(words.len());
+        for (text, verdict) in words {
+            for part in verdict.secrets() {
+                let secret = text.get(part.range.clone()).unwrap_or_default();
+                if template::secrets(secret).count() > 0 {
+                    continue;
+                }
+                let line = policy
+                    .text
+                    .find(secret)
+                    .map_or(0, |at| line_of(&policy.text, at));
+                let mend = format!("mcpwrap policy edit {}", file.server);
+                sheet.add(
+                    Finding::new(
+                        ("mcp01", Severity::Critical),
+                        Place::line(file.shown.clone(), line),
+                        format!("its policy has a secret in plain text ({})", part.why),
+                        "policies hold references, so that they can be shared; this one holds a value",
+                        Mend::Run(mend),
+                    )
+                    .of(file.server.as_str())
+                    .shows(secret),
+                );
+            }
+        }
     }
 }
 

@@ -93,7 +93,10 @@ fn policies(machine: &Machine, sheet: &mut Sheet) {
         if policy.package.is_some() {
             if let Err(error) = &file.installed {
                 let causes = error.causes.first().and_then(|cause| cause.lines().next());
-                let what = format!("{}: {}", error.what, causes.unwrap_or_default());
+                // It is written for a start; nothing was started here.
+                let what = error.what.split_once(" not started: ");
+                let what = what.map_or(error.what.as_str(), |(_, what)| what);
+                let what = format!("{what}: {}", causes.unwrap_or_default());
                 let rule = ("mcp09", Severity::High);
                 let why = "what is installed is what runs with the server's secrets";
                 sheet.add(Finding::new(rule, place, what, why, mend()).of(server));

@@ -103,7 +103,7 @@ fn end(seen: Vec<Seen>) -> bool {
                     format!("server `{server}` is revoked, but not all of it is dead"),
                 )
                 .cause(format!(
-                    "a process below pid {supervisor} outlived SIGKILL for 2 s"
+                    "a process below pid {supervisor} outlived SIGKILL for 10 s"
                 ))
                 .hint(format!(
                     "`kill -9 {supervisor}`; if that does not help, it hangs in the kernel"

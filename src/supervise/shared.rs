@@ -177,6 +177,19 @@ impl Shared {
         self.gate_moved.notify_all();
     }
 
+    /// Answers every request that is open, and from now on each that comes, with this. In one step:
+    /// what came in between would be sent to a server that is gone. Returns whether one was open.
+    pub(super) fn fail(&self, trouble: Trouble, stub: bool) -> bool {
+        let mut inner = self.lock();
+        inner.draining = false;
+        let lines = inner.session.fail_pending(&trouble);
+        inner.outbox.extend(&lines);
+        inner.gate = Gate::Answer { trouble, stub };
+        drop(inner);
+        self.gate_moved.notify_all();
+        !lines.is_empty()
+    }
+
     /// Writes what was posted. The order is that of posting.
     pub(super) fn flush(&self) {
         let mut output = self.output();

@@ -10,6 +10,7 @@ pub mod memory;
 pub mod signal;
 pub mod spawn;
 pub mod tree;
+pub mod user;
 
 /// For a result that changes nothing whether it is good or bad; the caller says why.
 pub fn ignore<T>(_result: T) {}

@@ -265,12 +265,27 @@ pub fn kill_own_descendants(
     }
 }
 
+/// Pauses that grow: two hundred who look at once must not keep the processors from those who end.
+struct Pause(Duration);
+
+impl Pause {
+    const fn new() -> Self {
+        Self(Duration::from_millis(1))
+    }
+
+    fn wait(&mut self) {
+        std::thread::sleep(self.0);
+        self.0 = (self.0 * 2).min(Duration::from_millis(20));
+    }
+}
+
 /// Kills everything below a supervisor that is not ours: it may be stopped or hung. `known` was seen
 /// there before; what has lost its parent meanwhile is killed, too. Returns whether all of it is gone.
 pub fn kill_foreign(supervisor: Process, known: &mut BTreeSet<Process>, limit: Duration) -> bool {
     let deadline = Instant::now() + limit;
     // A list that is read while processes end can lack one that lives, so one is not enough.
     let mut clean = 0;
+    let mut pause = Pause::new();
     while clean < 2 {
         known.extend(seen_below(supervisor));
         let alive: Vec<_> = known
@@ -285,7 +300,7 @@ pub fn kill_foreign(supervisor: Process, known: &mut BTreeSet<Process>, limit: D
         if Instant::now() > deadline {
             return false;
         }
-        std::thread::sleep(Duration::from_millis(1));
+        pause.wait();
     }
     true
 }
@@ -293,11 +308,12 @@ pub fn kill_foreign(supervisor: Process, known: &mut BTreeSet<Process>, limit: D
 /// Waits until all of these are dead (or only zombies), up to the limit. Returns whether they are.
 pub fn all_gone(seen: &BTreeSet<Process>, limit: Duration) -> bool {
     let deadline = Instant::now() + limit;
+    let mut pause = Pause::new();
     while seen.iter().any(|process| process.is_alive()) {
         if Instant::now() > deadline {
             return false;
         }
-        std::thread::sleep(Duration::from_millis(2));
+        pause.wait();
     }
     true
 }

@@ -6,7 +6,7 @@ mod questions;
 mod samples;
 mod sinks;
 
-use mcpwrap::audit::record::Key;
+use mcpwrap::audit::record::{Key, User};
 use mcpwrap::audit::{Detail, Event, Hash, Log, Record};
 
 use crate::harness::{Test, golden};
@@ -23,8 +23,12 @@ fn write_samples(test: &Test) {
 #[test]
 fn each_event_has_its_line() {
     let time = "2026-11-23T14:03:05.123456Z".parse().unwrap();
+    let user = User {
+        id: 1000,
+        name: Some("ana".to_owned()),
+    };
     for event in Event::ALL {
-        let record = Record::new(&samples::sample(*event), 42, time, 1000, Hash::START);
+        let record = Record::new(&samples::sample(*event), 42, time, &user, Hash::START);
         let (line, _) = record.line(Some(&Key::new(&samples::keys()))).unwrap();
         let text = String::from_utf8(line).unwrap() + "\n";
         golden::check(&format!("audit/{event}.jsonl"), &text);
@@ -72,7 +76,7 @@ fn the_document_has_every_event_and_field() {
         assert!(row(&format!("detail.{name}")), "detail.{name}");
     }
     for name in [
-        "v", "seq", "time", "event", "server", "run", "policy", "profile", "client", "uid",
+        "v", "seq", "time", "event", "server", "run", "policy", "profile", "client", "uid", "user",
         "secret", "outcome", "reason", "detail", "prev", "mac",
     ] {
         assert!(row(name), "{name}");

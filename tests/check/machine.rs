@@ -120,6 +120,103 @@ fn what_cannot_be_read_is_a_finding() {
 }
 
 #[test]
+fn what_is_no_plain_file_is_told_and_never_waited_for() {
+    let test = Test::new();
+    let repo = test.dir.join("repo");
+    std::fs::create_dir_all(repo.join(".cursor")).unwrap();
+    std::fs::create_dir_all(repo.join(".vscode")).unwrap();
+    let mode = nix::sys::stat::Mode::from_bits_truncate(0o600);
+    nix::unistd::mkfifo(&repo.join(".cursor/mcp.json"), mode).unwrap();
+    nix::unistd::mkfifo(&repo.join("other.json"), mode).unwrap();
+    nix::unistd::mkfifo(&test.dir.join("named.json"), mode).unwrap();
+    nix::unistd::mkfifo(&repo.join(".mcpwrap-check.toml"), mode).unwrap();
+    let target = test.dir.join("real.json");
+    let config = r#"{"servers": {"x": {"command": "npx", "args": ["x"]}}}"#;
+    std::fs::write(&target, config).unwrap();
+    std::os::unix::fs::symlink(&target, repo.join(".vscode/mcp.json")).unwrap();
+    std::os::unix::fs::symlink("/nonexistent", repo.join(".mcp.json")).unwrap();
+    let (found, ended) = report(&test, &["check", "repo", "named.json"]);
+    let files: Vec<_> = of(&found, "unread")
+        .into_iter()
+        .map(|one| one["file"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        files,
+        ["named.json", "repo/.cursor/mcp.json", "repo/.mcp.json"],
+        "{ended}"
+    );
+    assert_eq!(of(&found, "mcp09")[0]["file"], "repo/.vscode/mcp.json");
+    assert!(
+        whats(&of(&found, "ignore")).contains("no plain file"),
+        "{ended}"
+    );
+}
+
+/// "Changes nothing": other verbs remove the socket of a supervisor that is gone.
+#[test]
+fn a_left_over_socket_stays() {
+    let test = Test::new();
+    test.write_policy("one", "version = 1\ncommand = [\"server\"]\n");
+    let dir = test.root().join("run");
+    std::fs::create_dir_all(&dir).unwrap();
+    let socket = dir.join("one.4711.sock");
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    report(&test, &["check"]);
+    assert!(socket.exists());
+    test.ok(&["ps"]);
+    assert!(!socket.exists());
+}
+
+#[test]
+fn a_pinned_program_that_changed_is_told() {
+    let test = Test::new();
+    let program = test.dir.join("program");
+    std::fs::write(&program, "#!/bin/sh\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, mode).unwrap();
+    test.policy("one", &[program.to_str().unwrap()], "");
+    test.ok(&["pin", "one", "--yes"]);
+    let (before, ended) = report(&test, &["check"]);
+    assert_eq!(whats(&of(&before, "mcp09")), "", "{ended}");
+    std::fs::write(&program, "#!/bin/sh\n# changed\n").unwrap();
+    let (after, ended) = report(&test, &["check"]);
+    let what = whats(&of(&after, "mcp09"));
+    assert!(
+        what.starts_with("what is installed is not what was pinned"),
+        "{ended}"
+    );
+}
+
+#[test]
+fn a_policy_with_a_value_in_it_is_told() {
+    let test = Test::new();
+    let token = "ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq";
+    let text = format!(
+        "version = 1\ncommand = [\"server\", \"--x={{secret.A}}\"]\nargv_secrets = true\n\n[env]\nset = {{ TOKEN = \"{token}\" }}\n\n{}",
+        slot("A", "a")
+    );
+    test.write_policy("one", &text);
+    let (found, ended) = report(&test, &["check"]);
+    let found = of(&found, "mcp01");
+    assert_eq!(found.len(), 1, "{ended}");
+    assert_eq!(
+        (&found[0]["line"], &found[0]["server"]),
+        (&6.into(), &"one".into())
+    );
+}
+
+#[test]
+fn one_command_for_all_servers_of_a_file() {
+    let test = Test::new();
+    std::fs::create_dir_all(test.home.join(".cursor")).unwrap();
+    let config = r#"{"mcpServers": {"a": {"command": "x"}, "b c": {"command": "x"}}}"#;
+    std::fs::write(test.home.join(".cursor/mcp.json"), config).unwrap();
+    let ended = test.cli(&["check"]);
+    let command = "mcpwrap adopt --config ~/.cursor/mcp.json --server a --server 'b c'\n";
+    assert!(ended.text().contains(command), "{ended}");
+}
+
+#[test]
 fn copies_and_histories_are_leftovers() {
     let test = Test::new();
     let token = "ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq";

@@ -50,6 +50,32 @@ fn a_server_that_hangs_in_the_handshake_is_given_up() {
     run.finish();
 }
 
+#[test]
+fn a_secret_that_is_gone_or_expired_keeps_the_old_server() {
+    let expire: &[&str] = &[
+        "secret",
+        "rotate",
+        "t/token",
+        "--expires",
+        "2020-01-01",
+        "--from-stdin",
+    ];
+    let remove: &[&str] = &["secret", "rm", "t/token", "--yes"];
+    for (change, code) in [(expire, "secret-expired"), (remove, "secret-not-found")] {
+        let test = Test::new();
+        test.hide(NEW);
+        let mut run = started(&test, &[], "[session]\nrenew = \"manual\"");
+        let changed = test.feed(change, NEW.as_bytes());
+        assert_eq!(changed.code, 0, "{changed}");
+        let renewed = test.cli(&["renew", "fake"]);
+        assert_ne!(renewed.code, 0, "{renewed}");
+        until_logged(&test, "renew", "failed", 1);
+        run.heard(&format!("[{code}]"));
+        assert_eq!(run.peek("TOKEN"), OLD.as_bytes(), "{code}");
+        run.finish();
+    }
+}
+
 // Case 61: "client disconnects in the middle of a rotation: both trees dead".
 #[test]
 fn a_client_that_leaves_in_the_middle_leaves_nothing() {

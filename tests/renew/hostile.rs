@@ -1,9 +1,35 @@
 //! Lines and servers at the edges of a renewal.
 
+use nix::sys::signal::{Signal, kill};
 use serde_json::json;
 
-use super::{NEW, OLD, endless_call, rotate, started, until_it_has, until_logged};
-use crate::harness::Test;
+use super::{
+    NEW, OLD, endless_call, rotate, started, until_it_has, until_logged, until_no_process_has,
+};
+use crate::harness::{Test, process};
+
+// Case 74: a machine that sleeps stops every process, and nothing is told while it does.
+#[test]
+fn a_session_that_was_asleep_is_renewed_once() {
+    let test = Test::new();
+    let mut run = started(&test, &[], "");
+    let session = process::of_test(&test.dir);
+    assert!(session.len() >= 2, "supervisor and server: {session:?}");
+    for (pid, _) in &session {
+        kill(*pid, Signal::SIGSTOP).unwrap();
+    }
+    rotate(&test, "between-Lw4tB8nQ2xK7");
+    rotate(&test, NEW);
+    for (pid, _) in &session {
+        kill(*pid, Signal::SIGCONT).unwrap();
+    }
+    until_it_has(&mut run, NEW);
+    until_no_process_has(&test, OLD);
+    assert_eq!(run.finish().code, 0);
+    let renewals = test.audit();
+    let renewals: Vec<_> = renewals.iter().filter(|r| r["event"] == "renew").collect();
+    assert_eq!(renewals.len(), 1, "{renewals:#?}");
+}
 
 #[test]
 fn a_long_line_is_not_torn_by_a_renewal() {
@@ -123,7 +149,7 @@ fn a_server_that_puts_its_secret_in_an_id_is_ended() {
     assert_eq!(data["code"], "secret-in-id", "{failed}");
     let id = run.others[0]["id"].as_str().unwrap();
     assert!(id.starts_with("x-[secret t/token"), "{id}");
-    crate::harness::process::wait_for_end(server, crate::harness::DEADLINE);
+    process::wait_for_end(server, crate::harness::DEADLINE);
     until_logged(&test, "suspend", "ok", 1);
     let suspended = test.audit();
     let suspended = suspended.iter().find(|r| r["event"] == "suspend").unwrap();
@@ -145,7 +171,7 @@ fn a_value_that_was_rotated_away_is_masked_for_the_rest_of_the_session() {
     let mut run = started(&test, &[], "");
     rotate(&test, NEW);
     until_it_has(&mut run, NEW);
-    super::until_no_process_has(&test, OLD);
+    until_no_process_has(&test, OLD);
     until_logged(&test, "exit", "ok", 1);
     let line = json!({"jsonrpc": "2.0", "method": "x", "params": {"was": OLD, "is": NEW}});
     let hex = mcpwrap::secret::hex(format!("{line}\n").as_bytes());

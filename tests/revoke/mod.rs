@@ -89,6 +89,25 @@ fn each_request_of_a_batch_is_told_that_its_server_is_gone() {
 }
 
 #[test]
+fn every_request_around_a_revocation_is_answered() {
+    let test = Test::new();
+    test.serve("fake", &[], "");
+    for _ in 0..10 {
+        test.ok(&["grant", "fake", "--yes"]);
+        let mut run = test.run("fake");
+        run.initialize();
+        let echo = json!({"name": "echo", "arguments": {"text": "x"}});
+        let before: Vec<_> = (0..50).map(|_| run.ask("tools/call", &echo)).collect();
+        std::fs::remove_file(test.root().join("state/grants/fake.toml")).unwrap();
+        let after: Vec<_> = (0..500).map(|_| run.ask("tools/call", &echo)).collect();
+        for id in before.into_iter().chain(after) {
+            run.answer(id);
+        }
+        run.finish();
+    }
+}
+
+#[test]
 fn the_file_alone_is_enough_and_the_client_hears_at_once() {
     let test = Test::new();
     let mut run = started(&test, STUBBORN, "");

@@ -19,6 +19,7 @@ pub const COLUMNS: &[&str] = &[
     "client_pid",
     "client_exe",
     "uid",
+    "user",
     "secret",
     "variable",
     "fingerprint",
@@ -53,6 +54,7 @@ pub fn line(record: &Record) -> String {
         text(client.pid.as_ref()),
         text(client.exe.as_ref()),
         record.uid.to_string(),
+        text(record.user.as_ref()),
         text(secret.map(|secret| &secret.name)),
         text(secret.and_then(|secret| secret.variable.as_ref())),
         text(secret.and_then(|secret| secret.fingerprint.as_ref())),
@@ -86,6 +88,7 @@ fn cell(text: &str) -> String {
 mod tests {
     use super::super::super::{Client, Entry, Event, Hash, Outcome};
     use super::*;
+    use crate::audit::record::User;
 
     #[test]
     fn cells_are_quoted_and_no_formula() {
@@ -98,10 +101,19 @@ mod tests {
         };
         let entry = Entry::new(Event::Call, Outcome::Ok).client(&client);
         let time = "2026-11-23T14:03:00Z".parse().unwrap();
-        let line = line(&Record::new(&entry, 7, time, 1000, Hash::START));
+        let line = line(&Record::new(
+            &entry,
+            7,
+            time,
+            &User {
+                id: 1000,
+                name: None,
+            },
+            Hash::START,
+        ));
         assert_eq!(
             line,
-            "7,2026-11-23T14:03:00.000000Z,call,,,,,\"'@evil,\"\"\",,,,1000,,,,ok,,,,,{}"
+            "7,2026-11-23T14:03:00.000000Z,call,,,,,\"'@evil,\"\"\",,,,1000,,,,,ok,,,,,{}"
         );
     }
 }

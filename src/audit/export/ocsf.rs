@@ -221,7 +221,14 @@ fn own(record: &Record, host: &str) -> Class {
 
 /// Who asked: the user, and the client's process.
 fn actor(record: &Record) -> Value {
-    let mut actor = object(json!({ "user": { "uid": record.uid.to_string() } }));
+    let mut user = object(json!({ "uid": record.uid.to_string() }));
+    user.extend(
+        record
+            .user
+            .iter()
+            .map(|name| ("name".to_owned(), json!(name))),
+    );
+    let mut actor = object(json!({ "user": user }));
     if let Some(client) = &record.client {
         let exe = client.exe.as_deref();
         let name = client

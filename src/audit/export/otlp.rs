@@ -49,6 +49,7 @@ fn attributes(record: &Record) -> Vec<Value> {
     all.number("mcpwrap.seq", Some(record.seq));
     all.text("mcpwrap.outcome", Some(&record.outcome));
     all.text("user.id", Some(&record.uid));
+    all.text("user.name", record.user.as_ref());
     all.text("mcpwrap.server", record.server.as_ref());
     all.text("mcpwrap.run", record.run.as_ref());
     all.text("mcpwrap.policy", record.policy.as_ref());

@@ -145,6 +145,9 @@ fn roots(paths: &[PathBuf], configs: &[PathBuf]) -> Vec<PathBuf> {
 
 /// Reads a list of accepted findings, if it is there.
 fn list(ignores: &mut Ignores, path: &Path, shown: &str, root: &str) {
+    if path.exists() && !path.is_file() {
+        return ignores.unread(shown, "it is no plain file");
+    }
     match std::fs::read_to_string(path) {
         Ok(text) => ignores.add(shown, root, &text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

@@ -79,6 +79,9 @@ fn looked(report: &Report) -> String {
     } else {
         "the files"
     };
+    if report.files == 0 {
+        return format!("looked at {what}: no MCP client's file is there");
+    }
     format!(
         "looked at {what}: {}, {}",
         count(report.files, "file"),
@@ -180,12 +183,24 @@ fn lines(group: &[&Finding], paint: Paint) -> Vec<String> {
         ),
         format!("    {about}{}{value}", printable(&first.what)),
         format!("    {}", printable(first.why)),
-        format!(
-            "    {} {}",
-            paint.with("36", "->"),
-            printable(first.mend.text())
-        ),
+        format!("    {} {}", paint.with("36", "->"), printable(&mend(group))),
     ]
+}
+
+/// What mends all of a group: one command for all servers of a file, if that is what it takes.
+fn mend(group: &[&Finding]) -> String {
+    let first = group.first().map_or("", |finding| finding.mend.text());
+    let Some((head, _)) = first.split_once(" --server ") else {
+        return first.to_owned();
+    };
+    let mut all = first.to_owned();
+    for finding in group.iter().skip(1) {
+        let server = finding.mend.text().strip_prefix(head);
+        if let Some(server) = server.filter(|server| !server.ends_with(" --pin")) {
+            all.push_str(server);
+        }
+    }
+    all
 }
 
 fn total(report: &Report, paint: Paint) -> String {

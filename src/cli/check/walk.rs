@@ -2,7 +2,8 @@
 //!
 //! Walks as ripgrep does (`.gitignore` is obeyed, several threads), but into hidden directories,
 //! where clients keep their files. *Always* also looks at the root's own places of clients, ignored
-//! by git or not. *Never* follows symlinks, and never silent about what cannot be read.
+//! by git or not. *Never* follows a symlink but one that stands at a client's place, and never silent
+//! about what cannot be read there.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -63,7 +64,8 @@ pub(super) fn files(paths: &[PathBuf], configs: &[PathBuf], scene: &mut Scene) {
     for dir in &dirs {
         for path in places_of(dir) {
             let key = PathBuf::from(shown(&path));
-            if !found.contains_key(&key) && path.is_file() {
+            let there = path.symlink_metadata().is_ok_and(|meta| !meta.is_dir());
+            if there && !found.contains_key(&key) {
                 found.insert(key, read(&path, true));
             }
         }
@@ -82,7 +84,7 @@ fn is_likely(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
     is_mcp(name.as_encoded_bytes())
         || client_of(path).is_some()
-        || sniff(path, &mut vec![0; BUFFER_BYTES]).is_some()
+        || path.is_file() && sniff(path, &mut vec![0; BUFFER_BYTES]).is_some()
 }
 
 fn walk(dirs: &[&PathBuf]) -> Vec<ConfigFile> {
@@ -146,17 +148,19 @@ fn refused(error: &ignore::Error) -> ConfigFile {
 
 /// A file of the walk, if it is a client's.
 fn look(entry: &DirEntry, buffer: &mut [u8]) -> Option<ConfigFile> {
-    if !entry.file_type()?.is_file() {
-        return None;
-    }
+    let kind = entry.file_type()?;
     let name = entry.file_name();
     let bytes = name.as_encoded_bytes();
-    if !is_data(bytes) {
+    if kind.is_dir() || !is_data(bytes) {
         return None;
     }
     let path = entry.path();
     let known = is_client_name(name);
     let client = known.then(|| client_of(path)).flatten();
+    if !kind.is_file() {
+        // A client follows a symlink at its place, and what else is there cannot be read.
+        return client.map(|_| read(path, true));
+    }
     if client.is_some() || is_mcp(bytes) {
         let file = read(path, client.is_some() || known);
         // A file without servers that no client reads tells nothing, unless it cannot be read.
@@ -299,7 +303,9 @@ pub(super) fn variables(
             None if name.contains("${") => return None,
             None => dir.join(name),
         };
-        let text = std::fs::read_to_string(&path).ok()?;
+        let text = path
+            .is_file()
+            .then(|| std::fs::read_to_string(&path).ok())??;
         Some(ConfigFile::of_variables(shown(&path), text))
     });
     named.collect()

@@ -45,20 +45,10 @@ impl Keeper {
         }
     }
 
-    fn answer_with(&self, trouble: Trouble, stub: bool) {
-        self.shared.set_gate(Gate::Answer { trouble, stub });
-    }
-
     /// From now on requests are answered with this error, until a server can run again.
     pub(in crate::supervise) fn suspend(&mut self, error: Error) {
         let trouble = Trouble::new(&self.options.server, &error);
-        {
-            let mut inner = self.shared.lock();
-            inner.draining = false;
-            let lines = inner.session.fail_pending(&trouble);
-            inner.outbox.extend(lines);
-        }
-        self.answer_with(trouble, self.pipeline.has_stub());
+        self.shared.fail(trouble, self.pipeline.has_stub());
         self.flush();
         self.pipeline.record(&Fact::Suspended(&error));
         if self.on_terminal {
@@ -251,11 +241,10 @@ impl Keeper {
             return self.suspend(error);
         }
         let trouble = Trouble::new(&self.options.server, &error);
-        let lines = self.shared.lock().session.fail_pending(&trouble);
+        let was_open = self.shared.fail(trouble.clone(), self.pipeline.has_stub());
         let is_final = status == Status::Exited(0) || restart == Restart::Never;
         // A client whose first request is still on its way shall hear why there is no server.
-        let is_awaited = !established && lines.is_empty() && !self.input_ended;
-        self.shared.lock().outbox.extend(lines);
+        let is_awaited = !established && !was_open && !self.input_ended;
         if (is_final && !is_awaited) || self.on_terminal {
             return self.end_with(trouble, status.code());
         }
@@ -264,7 +253,6 @@ impl Keeper {
         }
         if is_final {
             // Its own end: nothing is said on stderr, only to a request that may still come.
-            self.answer_with(trouble, self.pipeline.has_stub());
             self.trouble = Some(error);
             return;
         }
@@ -274,7 +262,7 @@ impl Keeper {
     /// The session ends with its server; the client is told, in the time that it takes to read.
     fn end_with(&mut self, trouble: Trouble, code: u8) {
         // What comes in until then is answered, too.
-        self.answer_with(trouble, false);
+        self.shared.fail(trouble, false);
         self.code_after_flush = Some(code);
         let shared = Arc::clone(&self.shared);
         std::thread::spawn(move || {

@@ -70,9 +70,10 @@ impl Keeper {
                 .take_over(server.number, &self.options.server, now);
             inner.outbox.extend(takeover.to_client);
             inner.outbox.extend(held);
+            // In the same step: what comes now is for the new server.
+            inner.gate = Gate::Held;
             takeover.to_server
         };
-        self.shared.set_gate(Gate::Held);
         let (number, ready) = (server.number, server.write(to_server, &self.shared));
         self.restart_at = None;
         let (cause, since) = self.cause;

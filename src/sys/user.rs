@@ -1,0 +1,46 @@
+//! The user of this process, by the name that the machine has for the number.
+
+use nix::unistd::geteuid;
+
+/// The effective user.
+pub fn id() -> u32 {
+    geteuid().as_raw()
+}
+
+/// Their name; `None` if this machine's own list does not have it. A static program cannot ask the
+/// directory services that `getpwuid` asks.
+#[cfg(target_os = "linux")]
+pub fn name() -> Option<String> {
+    name_in(&std::fs::read_to_string("/etc/passwd").ok()?, id())
+}
+
+/// Their name.
+#[cfg(target_os = "macos")]
+pub fn name() -> Option<String> {
+    let user = nix::unistd::User::from_uid(geteuid()).ok()??;
+    Some(user.name)
+}
+
+#[cfg(target_os = "linux")]
+fn name_in(list: &str, id: u32) -> Option<String> {
+    let named = |line: &str| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        (number.parse() == Ok(id) && !name.is_empty()).then(|| name.to_owned())
+    };
+    list.lines().find_map(named)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_by_its_number() {
+        let list =
+            "root:x:0:0:root:/root:/bin/sh\n+@netgroup\nbroken\nana:x:1000:100::/home/ana:\n";
+        assert_eq!(name_in(list, 0).as_deref(), Some("root"));
+        assert_eq!(name_in(list, 1000).as_deref(), Some("ana"));
+        assert_eq!(name_in(list, 100), None);
+    }
+}
