@@ -262,6 +262,17 @@ fn new_records_are_followed() {
     write_samples(&test);
     let next = run.message();
     assert!(next["seq"].as_u64() > first["seq"].as_u64(), "{next}");
+    // As logrotate does it.
+    let dir = test.root().join("state/audit");
+    for entry in std::fs::read_dir(&dir).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        if name.ends_with(".jsonl") {
+            std::fs::rename(entry.path(), dir.join(format!("{name}.1"))).unwrap();
+        }
+    }
+    write_samples(&test);
+    let third = run.message();
+    assert!(third["seq"].as_u64() > next["seq"].as_u64(), "{third}");
     run.signal(nix::sys::signal::Signal::SIGTERM);
     run.end();
 }
