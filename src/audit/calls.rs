@@ -1,14 +1,14 @@
 //! Records that must not slow the relay: a bounded queue, and a thread that writes it down.
 //!
-//! *Never* blocks who writes: when the queue is full the record is counted and dropped, and the
-//! count is written down as soon as there is room. *Always* one sync for all that came within a
+//! *Never* blocks who writes: when the queue is full a call is counted and dropped, and the count
+//! is written down as soon as there is room. What is no call (an exit, a renewal) is *never* dropped. *Always* one sync for all that came within a
 //! tenth of a second, and one wake-up: a relay that wakes this thread for each message pays for it.
 //! A disk that is full for a while loses nothing until the queue is full.
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use super::life;
 use super::log::Log;
 use crate::error::Error;
 
-/// How many records may wait: a second and a half of the fastest session we promise to follow.
+/// How many calls may wait: a second and a half of the fastest session we promise to follow.
 const QUEUE_RECORDS: usize = 16_384;
 /// How many records one write takes (a second of them is some 4 MB).
 const BATCH_RECORDS: usize = 2048;
@@ -34,7 +34,8 @@ const IDLE_WAIT: Duration = Duration::from_secs(10);
 
 /// Writes records behind the caller's back. One per supervisor.
 pub struct CallLog {
-    sender: Option<SyncSender<Box<Entry>>>,
+    sender: Option<Sender<Box<Entry>>>,
+    room: usize,
     /// Dropped to say that nothing more comes.
     going: Option<SyncSender<()>>,
     done: Receiver<()>,
@@ -44,6 +45,7 @@ pub struct CallLog {
 #[derive(Debug, Default)]
 struct Shared {
     dropped: AtomicU64,
+    waiting: AtomicUsize,
     ending: AtomicBool,
     error: Mutex<Option<Error>>,
 }
@@ -66,7 +68,7 @@ impl CallLog {
     }
 
     fn with_queue(log: Log, records: usize) -> io::Result<Self> {
-        let (sender, receiver) = sync_channel(records);
+        let (sender, receiver) = channel();
         let (going, ending) = sync_channel(0);
         let (finished, done) = sync_channel(1);
         let shared = Arc::new(Shared::default());
@@ -86,6 +88,7 @@ impl CallLog {
             })?;
         Ok(Self {
             sender: Some(sender),
+            room: records,
             going: Some(going),
             done,
             shared,
@@ -95,11 +98,13 @@ impl CallLog {
     /// Hands a record over. Its time is now.
     pub fn write(&self, mut entry: Entry) {
         entry.at.get_or_insert_with(Timestamp::now);
-        let sent = self
-            .sender
-            .as_ref()
-            .map(|sender| sender.try_send(Box::new(entry)));
-        if let Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None = sent {
+        let waiting = &self.shared.waiting;
+        let has_room = entry.event != Event::Call || waiting.load(Ordering::Relaxed) < self.room;
+        let sender = self.sender.as_ref().filter(|_| has_room);
+        // Before it is sent: who takes it must not find that nothing waits.
+        waiting.fetch_add(1, Ordering::Relaxed);
+        if sender.is_none_or(|sender| sender.send(Box::new(entry)).is_err()) {
+            waiting.fetch_sub(1, Ordering::Relaxed);
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -146,7 +151,10 @@ impl Writer {
         let mut batch = Vec::new();
         loop {
             match self.receiver.recv_timeout(self.idle()) {
-                Ok(first) => batch.push(*first),
+                Ok(first) => {
+                    self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+                    batch.push(*first);
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     self.keep_up();
                     continue;
@@ -156,8 +164,10 @@ impl Writer {
             // Others come meanwhile, and wake nobody.
             let open = self.ending.recv_timeout(BATCH_WAIT) == Err(RecvTimeoutError::Timeout);
             loop {
-                let room = BATCH_RECORDS - batch.len();
+                let (room, before) = (BATCH_RECORDS - batch.len(), batch.len());
                 batch.extend(self.receiver.try_iter().take(room).map(|entry| *entry));
+                let taken = batch.len() - before;
+                self.shared.waiting.fetch_sub(taken, Ordering::Relaxed);
                 if batch.is_empty() {
                     break;
                 }
@@ -282,6 +292,8 @@ mod tests {
         let begin = Instant::now();
         (0..5000).for_each(|id| calls.write(call(id)));
         assert!(begin.elapsed() < Duration::from_secs(1), "it never waits");
+        // The end of the server is no call.
+        calls.write(Entry::new(Event::Exit, Outcome::Ok));
         drop(lock);
         let dropped = calls.dropped();
         assert!(dropped > 0);
@@ -289,6 +301,7 @@ mod tests {
         let records = records(&log);
         let told: u64 = records.iter().filter_map(|r| r.detail.records).sum();
         assert_eq!(told, dropped);
+        assert!(records.iter().any(|record| record.event == Event::Exit));
         assert_eq!(
             records.iter().filter(|r| r.event == Event::Call).count() as u64,
             5000 - told

@@ -265,9 +265,9 @@ fn new_records_are_followed() {
     // As logrotate does it.
     let dir = test.root().join("state/audit");
     for entry in std::fs::read_dir(&dir).unwrap().map(Result::unwrap) {
-        let name = entry.file_name().into_string().unwrap();
-        if name.ends_with(".jsonl") {
-            std::fs::rename(entry.path(), dir.join(format!("{name}.1"))).unwrap();
+        let path = entry.path();
+        if path.extension().is_some_and(|kind| kind == "jsonl") {
+            std::fs::rename(&path, path.with_extension("jsonl.1")).unwrap();
         }
     }
     write_samples(&test);
