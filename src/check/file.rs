@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::finding::{Place, quoted};
+use super::finding::{Place, quoted, word};
 use crate::client::entry::{Entry, entries};
 use crate::client::table::Client;
 use crate::client::tree::Document;
@@ -108,6 +108,14 @@ impl ConfigFile {
         }
     }
 
+    /// A copy of a client's file that no client reads: only tokens are looked for.
+    pub fn remains(shown: String, text: String) -> Self {
+        Self {
+            values: Vec::new(),
+            ..Self::of_variables(shown, text)
+        }
+    }
+
     /// A file of variables: lines of `NAME=value`.
     pub fn of_variables(shown: String, text: String) -> Self {
         let mut values = Vec::new();
@@ -159,7 +167,9 @@ impl ConfigFile {
 
     /// The command that takes over one server of this file, also one without a secret.
     pub fn adopt_server(&self, name: &str) -> String {
-        format!("{} --server {}", self.adopt(), quoted(name))
+        // What begins like an option has to stand behind the `=`.
+        let sign = if name.starts_with('-') { '=' } else { ' ' };
+        format!("{} --server{sign}{}", self.adopt(), word(name))
     }
 }
 

@@ -162,21 +162,20 @@ pub fn masked(secret: &str) -> String {
 
 /// A path as a shell takes it. A `~/` at its start stays outside of the quotes.
 pub fn quoted(path: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=~".contains(c);
-    let (head, rest) = match path.strip_prefix("~/") {
-        Some(rest) => ("~/", rest),
-        None => ("", path),
-    };
-    let safe = rest.chars().all(plain) && !rest.starts_with(['~', '-']) && !path.is_empty();
-    if safe {
-        return path.to_owned();
+    match path.strip_prefix("~/") {
+        Some(rest) => format!("~/{}", word(rest)),
+        None if path.starts_with('-') => word(&format!("./{path}")),
+        None => word(path),
     }
-    let rest = if head.is_empty() && rest.starts_with('-') {
-        format!("./{rest}")
-    } else {
-        rest.to_owned()
-    };
-    format!("{head}'{}'", rest.replace('\'', r"'\''"))
+}
+
+/// A word as a shell takes it.
+pub(super) fn word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=~".contains(c);
+    if text.chars().all(plain) && !text.is_empty() && !text.starts_with('~') {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -200,7 +199,8 @@ mod tests {
                 "~/'.config/Code - Insiders/x'",
             ),
             ("it's", r"'it'\''s'"),
-            ("-x.json", "'./-x.json'"),
+            ("-x.json", "./-x.json"),
+            ("~x", "'~x'"),
             ("$(id).json", "'$(id).json'"),
         ] {
             assert_eq!(quoted(path), expected);

@@ -18,7 +18,8 @@ shape and for the values that it found in files; with `--verify` also for every 
 **Mend:** `mcpwrap policy edit SERVER` puts `mask` back to its default; take the debug flag out; delete the log file, and rotate
 what was in it.
 
-**Known misses:** logs of other clients, and of the servers themselves; compressed logs; values that a log has in another
+**Known misses:** logs of other clients, and of the servers themselves; compressed logs; more than the newest 500 files, 256 MiB of
+them, and the end of each; values that a log has in another
 spelling.
 ";
 

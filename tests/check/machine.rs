@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use super::report;
+use super::{report, report_while_running};
 use crate::harness::{TOKEN, Test, slot};
 
 fn of<'a>(report: &'a Value, check: &str) -> Vec<&'a Value> {
@@ -52,7 +52,7 @@ fn a_rotated_value_that_still_runs_is_told() {
     test.serve("one", &[], &rest);
     let mut run = test.run("one");
     run.initialize();
-    let (before, _) = report(&test, &["check"]);
+    let (before, _) = report_while_running(&test, &["check"]);
     assert_eq!(whats(&of(&before, "mcp04")), "");
     let new = TOKEN.chars().rev().collect::<String>();
     test.hide(&new);
@@ -62,7 +62,7 @@ fn a_rotated_value_that_still_runs_is_told() {
         line.as_bytes(),
     );
     assert_eq!(ended.code, 0, "{ended}");
-    let (after, ended) = report(&test, &["check"]);
+    let (after, ended) = report_while_running(&test, &["check"]);
     let found = of(&after, "mcp04");
     assert!(
         whats(&found).contains("holds an old value of `one/token`"),
@@ -78,10 +78,10 @@ fn a_supervisor_that_does_not_answer_is_told() {
     test.serve("one", &[], "");
     let mut run = test.run("one");
     run.initialize();
-    let (before, _) = report(&test, &["check"]);
+    let (before, _) = report_while_running(&test, &["check"]);
     assert!(!whats(&of(&before, "mcp10")).contains("does not answer"));
     run.signal(Signal::SIGSTOP);
-    let (after, ended) = report(&test, &["check"]);
+    let (after, ended) = report_while_running(&test, &["check"]);
     assert!(
         whats(&of(&after, "mcp10")).contains("does not answer"),
         "{ended}"
@@ -203,6 +203,25 @@ fn a_policy_with_a_value_in_it_is_told() {
         (&found[0]["line"], &found[0]["server"]),
         (&6.into(), &"one".into())
     );
+}
+
+#[test]
+fn copies_in_a_repository_are_looked_into() {
+    let test = Test::new();
+    let token = "ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq";
+    let repo = test.dir.join("repo");
+    std::fs::create_dir(&repo).unwrap();
+    let text = format!("{{\n\"TOKEN\": \"{token}\"}}");
+    for name in [".mcp.json.bak", "mcp.json~", "other.json.bak", "mcp.md"] {
+        std::fs::write(repo.join(name), &text).unwrap();
+    }
+    std::fs::write(repo.join("mcp.json.example"), "{\"TOKEN\": \"YOUR_TOKEN\"}").unwrap();
+    let (found, ended) = report(&test, &["check", "repo"]);
+    let files: Vec<_> = of(&found, "mcp01")
+        .into_iter()
+        .map(|one| one["file"].as_str().unwrap())
+        .collect();
+    assert_eq!(files, ["repo/.mcp.json.bak", "repo/mcp.json~"], "{ended}");
 }
 
 #[test]

@@ -21,6 +21,8 @@ use crate::detect;
 const BYTES_MAX: u64 = 16 << 20;
 /// More log files are not looked into; the newest come first.
 const FILES_MAX: usize = 500;
+/// Nor more bytes in all of them.
+const ALL_BYTES_MAX: u64 = 256 << 20;
 /// A value that is shorter is found everywhere (bytes).
 const VALUE_BYTES_MIN: usize = 8;
 
@@ -75,6 +77,11 @@ pub(super) fn look(cx: &Context, targets: &[PathBuf], opened: Option<&Opened>, s
         std::cmp::Reverse(changed)
     });
     logs.truncate(FILES_MAX);
+    let mut bytes = 0;
+    logs.retain(|path| {
+        bytes += path.metadata().map_or(0, |meta| meta.len().min(BYTES_MAX));
+        bytes <= ALL_BYTES_MAX
+    });
     let Some(machine) = &mut scene.machine else {
         return;
     };

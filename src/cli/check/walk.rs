@@ -18,6 +18,7 @@ use memchr::memmem;
 use super::machine::why;
 use crate::check::{ConfigFile, Scene};
 use crate::client::table::{CLIENTS, Client};
+use crate::detect;
 
 /// A file of an unknown name is looked into up to this size (bytes).
 const SNIFF_BYTES_MAX: u64 = 1 << 20;
@@ -40,6 +41,20 @@ const OTHERS: &[&str] = &[
     "action.yml",
 ];
 
+/// Endings of copies.
+const COPIES: &[&str] = &[
+    ".bak",
+    ".backup",
+    ".old",
+    ".orig",
+    ".save",
+    "~",
+    ".example",
+    ".sample",
+    ".template",
+    ".dist",
+];
+
 /// What a file of any name has in it if it holds servers.
 const KEYS: &[&str] = &[
     "mcpServers",
@@ -53,7 +68,10 @@ pub(super) fn files(paths: &[PathBuf], configs: &[PathBuf], scene: &mut Scene) {
     let mut found: BTreeMap<PathBuf, ConfigFile> = BTreeMap::new();
     let dirs: Vec<&PathBuf> = paths.iter().filter(|path| path.is_dir()).collect();
     for path in paths.iter().filter(|path| !path.is_dir()) {
-        found.insert(PathBuf::from(shown(path)), read(path, is_likely(path)));
+        let mut file = read(path, is_likely(path));
+        // Whoever names a file wants to know if it could not be read at all.
+        file.certain |= file.text.is_empty();
+        found.insert(PathBuf::from(shown(path)), file);
     }
     for path in configs {
         found.insert(PathBuf::from(shown(path)), read(path, true));
@@ -151,10 +169,13 @@ fn look(entry: &DirEntry, buffer: &mut [u8]) -> Option<ConfigFile> {
     let kind = entry.file_type()?;
     let name = entry.file_name();
     let bytes = name.as_encoded_bytes();
-    if kind.is_dir() || !is_data(bytes) {
+    if kind.is_dir() {
         return None;
     }
     let path = entry.path();
+    if !is_data(bytes) {
+        return kind.is_file().then(|| remains(path, name)).flatten();
+    }
     let known = is_client_name(name);
     let client = known.then(|| client_of(path)).flatten();
     if !kind.is_file() {
@@ -173,6 +194,20 @@ fn look(entry: &DirEntry, buffer: &mut [u8]) -> Option<ConfigFile> {
     let bytes = sniff(path, buffer)?;
     let file = ConfigFile::new(shown(path), None, false, bytes);
     (file.document.is_err() || !file.servers.is_empty()).then_some(file)
+}
+
+/// A copy of a client's file (`.mcp.json.bak`, `mcp.json.example`), if a token is in it.
+fn remains(path: &Path, name: &OsStr) -> Option<ConfigFile> {
+    let name = name.as_encoded_bytes();
+    let own = COPIES
+        .iter()
+        .find_map(|end| name.strip_suffix(end.as_bytes()))?;
+    if !is_data(own) || !is_mcp(own) || path.metadata().ok()?.len() > SNIFF_BYTES_MAX {
+        return None;
+    }
+    let text = String::from_utf8(std::fs::read(path).ok()?).ok()?;
+    let found = !detect::known_tokens(&text).is_empty();
+    found.then(|| ConfigFile::remains(shown(path), text))
 }
 
 /// Whether the ending is one of a format that clients use.
@@ -214,7 +249,10 @@ fn sniff(path: &Path, buffer: &mut [u8]) -> Option<Vec<u8>> {
 
 /// Reads a file that is a client's.
 fn read(path: &Path, certain: bool) -> ConfigFile {
-    let unread = |why: String| ConfigFile::unread(shown(path), client_of(path), why);
+    let unread = |why: String| ConfigFile {
+        certain,
+        ..ConfigFile::unread(shown(path), client_of(path), why)
+    };
     let meta = match path.metadata() {
         Ok(meta) if !meta.is_file() => return unread("it is no plain file".to_owned()),
         Ok(meta) => meta,
