@@ -233,4 +233,16 @@ fn revoke_all_ends_two_hundred_servers() {
     for run in runs {
         run.finish();
     }
+    // All of them wrote at once, and so did `revoke`.
+    assert!(
+        !ended.stderr.contains("the audit log does not say so"),
+        "{ended}"
+    );
+    let events = test.events();
+    let count = |event: &str| events.iter().filter(|found| *found == event).count();
+    assert_eq!(
+        (count("suspend"), count("exit"), count("revoke")),
+        (200, 200, 1)
+    );
+    test.ok(&["log", "verify"]);
 }
