@@ -181,6 +181,14 @@ fn an_old_value_still_in_use_is_seen() {
     assert_eq!(holders.len(), 2, "{holders:#?}");
     log.append(&[entry(Event::Exit, &old, pid)]).unwrap();
     assert_eq!(answer()["now"].as_array().unwrap().len(), 1);
+    // A start that is on its way counts, and one that came to nothing does not.
+    let third = RunId::random().unwrap();
+    let begun = entry(Event::Inject, &third, (None, None)).secret(secret("value-two"));
+    let suspended = entry(Event::Suspend, &third, (None, None));
+    log.append(&[suspended.clone(), begun]).unwrap();
+    assert_eq!(answer()["now"].as_array().unwrap().len(), 2);
+    log.append(&[suspended]).unwrap();
+    assert_eq!(answer()["now"].as_array().unwrap().len(), 1);
 }
 
 #[test]

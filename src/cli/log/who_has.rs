@@ -46,6 +46,9 @@ struct Holder {
     /// When the kernel started it.
     #[serde(skip)]
     started: Option<u64>,
+    /// The record that says that it gets the secret.
+    #[serde(skip)]
+    seq: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -127,6 +130,7 @@ fn hold(holders: &mut BTreeMap<Key, Holder>, record: &Record) {
         old: false,
         pid: None,
         started: None,
+        seq: record.seq,
     };
     holders.insert(key(record), holder);
 }
@@ -136,7 +140,13 @@ fn follow_runs(holders: &mut BTreeMap<Key, Holder>, cx: &Context) -> Result<()> 
     let Some(since) = holders.values().map(|holder| holder.since).min() else {
         return Ok(());
     };
-    for event in [Event::Launch, Event::Exit, Event::Refuse] {
+    for event in [
+        Event::Launch,
+        Event::Exit,
+        Event::Refuse,
+        Event::Renew,
+        Event::Suspend,
+    ] {
         let filter = Filter {
             since: Some(since),
             event: Some(event),
@@ -146,16 +156,16 @@ fn follow_runs(holders: &mut BTreeMap<Key, Holder>, cx: &Context) -> Result<()> 
             let key = key(&record);
             match event {
                 Event::Exit => drop(holders.remove(&key)),
-                // A start that came to nothing.
-                Event::Refuse => {
-                    holders.retain(|(run, _), holder| *run != key.0 || holder.pid.is_some());
-                }
-                _ => {
+                Event::Launch => {
                     if let (Some(holder), Some(pid)) = (holders.get_mut(&key), record.detail.pid) {
                         holder.pid = Some(pid);
                         holder.started = record.detail.started;
                     }
                 }
+                // A start that came to nothing.
+                _ => holders.retain(|(run, _), holder| {
+                    *run != key.0 || holder.pid.is_some() || holder.seq > record.seq
+                }),
             }
             ControlFlow::Continue(())
         })?;
