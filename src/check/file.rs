@@ -27,6 +27,8 @@ pub struct ConfigFile {
     pub certain: bool,
     pub servers: Vec<Server>,
     pub values: Vec<Value>,
+    /// Where each line begins.
+    lines: Vec<usize>,
 }
 
 /// One server of a file.
@@ -74,6 +76,7 @@ impl ConfigFile {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let name = shown.rsplit('/').next().unwrap_or_default().to_owned();
         let document = Document::read_any(&name, bytes).map_err(|refused| refused.to_string());
+        let lines = lines(&text);
         let mut file = Self {
             shown,
             client,
@@ -82,6 +85,7 @@ impl ConfigFile {
             certain,
             servers: Vec::new(),
             values: Vec::new(),
+            lines,
         };
         if let Ok(document) = &file.document {
             for entry in entries(document) {
@@ -105,6 +109,7 @@ impl ConfigFile {
             certain: true,
             servers: Vec::new(),
             values: Vec::new(),
+            lines: Vec::new(),
         }
     }
 
@@ -125,6 +130,7 @@ impl ConfigFile {
             at += line.len();
         }
         let document = Document::read_any("none.json", b"{}".to_vec());
+        let lines = lines(&text);
         Self {
             shown,
             client: None,
@@ -133,17 +139,19 @@ impl ConfigFile {
             certain: true,
             servers: Vec::new(),
             values,
+            lines,
         }
     }
 
     /// The place of a byte.
     pub fn place(&self, at: usize) -> Place {
-        let before = self.text.get(..at).unwrap_or_default();
-        let start = before.rfind('\n').map_or(0, |n| n + 1);
+        let line = self.lines.partition_point(|start| *start <= at);
+        let start = line.checked_sub(1).and_then(|n| self.lines.get(n));
+        let before = self.text.get(start.copied().unwrap_or(0)..at);
         Place {
             file: self.shown.clone(),
-            line: 1 + memchr::memchr_iter(b'\n', before.as_bytes()).count(),
-            column: 1 + before.get(start..).unwrap_or_default().chars().count(),
+            line: line.max(1),
+            column: 1 + before.unwrap_or_default().chars().count(),
         }
     }
 
@@ -213,6 +221,12 @@ impl Server {
             .or_else(|| words.first())
             .map_or(self.start, |word| word.span.start)
     }
+}
+
+/// Where the lines of a text begin.
+fn lines(text: &str) -> Vec<usize> {
+    let ends = memchr::memchr_iter(b'\n', text.as_bytes());
+    std::iter::once(0).chain(ends.map(|at| at + 1)).collect()
 }
 
 /// The host of an address.

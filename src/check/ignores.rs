@@ -4,6 +4,7 @@
 //! entry; or `[[ignore]]` in `.mcpwrap-check.toml`. *Never* without a reason: such an ignore ignores
 //! nothing and is reported. *Always* shown as ignored, never gone.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
@@ -123,12 +124,14 @@ impl Ignores {
     pub(super) fn apply(&self, scene: &Scene, all: Vec<Finding>) -> (Vec<Finding>, Vec<Ignored>) {
         let mut left = Vec::new();
         let mut ignored = Vec::new();
+        let inline: BTreeMap<&str, Vec<Comment>> = scene
+            .files
+            .iter()
+            .map(|file| (file.shown.as_str(), comments(file)))
+            .collect();
         for finding in all {
-            let file = scene
-                .files
-                .iter()
-                .find(|file| file.shown == finding.place.file);
-            let inline = file.and_then(|file| inline_reason(file, &finding));
+            let comments = inline.get(finding.place.file.as_str());
+            let inline = comments.and_then(|comments| reason(comments, &finding));
             let listed = || self.rules.iter().find(|rule| rule.fits(&finding));
             match inline {
                 Some(reason) => ignored.push(Ignored {
@@ -201,16 +204,16 @@ struct Comment {
     reason: String,
 }
 
-/// The reason, if a comment of the file ignores the finding.
-fn inline_reason(file: &ConfigFile, finding: &Finding) -> Option<String> {
-    comments(file)
-        .into_iter()
+/// The reason, if a comment of its file ignores the finding.
+fn reason(comments: &[Comment], finding: &Finding) -> Option<String> {
+    comments
+        .iter()
         .filter(|comment| problem(&comment.checks, &comment.reason).is_none())
         .find(|comment| {
             comment.lines.contains(&finding.place.line)
                 && comment.checks.iter().any(|check| check == finding.check)
         })
-        .map(|comment| comment.reason)
+        .map(|comment| comment.reason.clone())
 }
 
 /// What is wrong with the comments of a file.

@@ -43,6 +43,9 @@ const POWERS: &[(&str, &str)] = &[
     ),
 ];
 
+/// The shipped policy of the servers that need no secret at all.
+const REFERENCE: &str = "reference";
+
 /// Servers of files, whose arguments are the directories that they may touch.
 const FILE_SERVERS: &[&str] = &["@modelcontextprotocol/server-filesystem", "mcp/filesystem"];
 
@@ -76,10 +79,12 @@ pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
                         wide.join(", ")
                     ),
                     MORE,
-                    Mend::Act(format!(
-                        "make a narrower one at the provider, then `mcpwrap secret rotate {}`",
-                        answer.secret
-                    )),
+                    Mend::Act(if answer.stored {
+                        let rotate = format!("`mcpwrap secret rotate {}`", answer.secret);
+                        format!("make a narrower one at the provider, then {rotate}")
+                    } else {
+                        "make a narrower one at the provider, and withdraw this one".to_owned()
+                    }),
                 )
                 .of(&answer.server),
             );
@@ -129,7 +134,7 @@ fn secrets(file: &ConfigFile, value: &Value, sheet: &mut Sheet) {
 /// Why a secret is not this package's, if that is sure.
 fn foreign(own: &Shipped, slot: &str, secret: &str) -> Option<String> {
     let title = &own.title;
-    if own.secrets.is_empty() && own.packages.iter().any(|name| name.contains("server-")) {
+    if own.id == REFERENCE {
         return Some("the package needs no secret".to_owned());
     }
     let known = |shipped: &Shipped| {

@@ -35,7 +35,7 @@ pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
             let servers = scene.files.iter().any(|file| !file.servers.is_empty());
             if servers || !machine.policies.is_empty() {
                 let what = "there is no audit log: nothing was ever written down";
-                let mend = Mend::Run("mcpwrap init".to_owned());
+                let mend = Mend::Run("mcpwrap adopt".to_owned());
                 sheet.add(Finding::new(rule, place(), what, WHY, mend));
             }
         }
@@ -43,7 +43,7 @@ pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
             let what = format!("the audit log cannot be read: {why}");
             sheet.add(Finding::new(rule, place(), what, WHY, verify()));
         }
-        AuditState::Read { breaks, .. } => {
+        AuditState::Read(breaks) => {
             for (file, what) in breaks {
                 let place = Place::whole(if file.is_empty() {
                     machine.audit.shown.clone()

@@ -63,7 +63,11 @@ pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
             Said::Unclear(_) => Severity::Low,
             _ => Severity::Medium,
         };
-        let mend = Mend::Run(format!("mcpwrap secret rotate {}", answer.secret));
+        let mend = if answer.stored {
+            Mend::Run(format!("mcpwrap secret rotate {}", answer.secret))
+        } else {
+            Mend::Act("make a new one at the provider".to_owned())
+        };
         let found = Finding::new(("mcp08", severity), answer.place.clone(), what, WHY, mend);
         sheet.add(found.of(&answer.server));
     }

@@ -9,7 +9,7 @@ mod finding;
 mod ignores;
 mod json;
 mod mcp01;
-pub mod mcp02;
+mod mcp02;
 mod mcp03;
 mod mcp04;
 pub mod mcp05;
@@ -21,6 +21,8 @@ mod mcp10;
 mod sarif;
 mod scene;
 
+use aho_corasick::{AhoCorasick, MatchKind};
+
 pub use file::{ConfigFile, Kind, Server, Value, host};
 pub use finding::{Finding, Mend, Place, Severity, masked, quoted};
 pub use ignores::{Ignored, Ignores, LIST};
@@ -29,6 +31,9 @@ pub use sarif::sarif;
 pub use scene::{
     Answer, AuditLog, AuditState, LastDrill, Leftover, Machine, PolicyFile, Said, Scene, Supervisor,
 };
+
+/// Nothing that is said is longer (characters).
+const TEXT_CHARS_MAX: usize = 300;
 
 /// One of the ten.
 #[derive(Clone, Copy, Debug)]
@@ -176,7 +181,7 @@ pub fn run(scene: &Scene, accepted: &Ignores) -> Report {
         report.findings.extend(left);
         report.ignored.extend(ignored);
     }
-    mask(scene, &mut report);
+    tidy(scene, &mut report);
     let order = |finding: &Finding| {
         (
             std::cmp::Reverse(finding.severity),
@@ -189,24 +194,34 @@ pub fn run(scene: &Scene, accepted: &Ignores) -> Report {
 }
 
 /// What a finding says is made of names. Where a name holds a secret nevertheless (the address of a
-/// package, say), it is masked.
-fn mask(scene: &Scene, report: &mut Report) {
+/// package, say), it is masked; and it is made short.
+fn tidy(scene: &Scene, report: &mut Report) {
     let values = scene.files.iter().flat_map(|file| &file.values);
     let secrets = values.flat_map(|value| {
         let parts = value.verdict.secrets().iter();
         parts.filter_map(|part| value.text.get(part.range.clone()))
     });
-    let mut secrets: Vec<&str> = secrets.filter(|secret| secret.len() >= 6).collect();
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    secrets.dedup();
+    let secrets: Vec<&str> = secrets.filter(|secret| secret.len() >= 6).collect();
+    let finder = AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostLongest)
+        .build(&secrets)
+        .ok();
+    let masks = vec!["[secret]"; secrets.len()];
     let ignored = report.ignored.iter_mut().map(|one| &mut one.finding);
     for finding in report.findings.iter_mut().chain(ignored) {
-        let texts = Some(&mut finding.what).into_iter();
-        for text in texts.chain(&mut finding.server) {
-            for secret in &secrets {
-                if text.contains(secret) {
-                    *text = text.replace(secret, "[secret]");
-                }
+        for text in Some(&mut finding.what)
+            .into_iter()
+            .chain(&mut finding.server)
+        {
+            if let Some(finder) = finder
+                .as_ref()
+                .filter(|finder| finder.is_match(text.as_str()))
+            {
+                *text = finder.replace_all(text, &masks);
+            }
+            if let Some((end, _)) = text.char_indices().nth(TEXT_CHARS_MAX) {
+                text.truncate(end);
+                text.push('…');
             }
         }
     }

@@ -8,7 +8,6 @@ use jiff::civil::Date;
 
 use super::file::ConfigFile;
 use crate::error::Error;
-use crate::grant::Standing;
 use crate::policy::Policy;
 use crate::secret::{Fingerprint, ServerName};
 use crate::store::Index;
@@ -42,8 +41,6 @@ pub struct Machine {
     pub leftovers: Vec<Leftover>,
     /// Lines of clients' logs with a secret in them.
     pub logged: Vec<Leftover>,
-    /// How many log files were looked into.
-    pub logs: usize,
 }
 
 /// One policy.
@@ -52,7 +49,6 @@ pub struct PolicyFile {
     pub server: ServerName,
     pub shown: String,
     pub policy: Result<Policy, Error>,
-    pub standing: Option<Standing>,
     /// The policy again, with each of its profiles.
     pub profiles: Vec<Policy>,
     /// Whether what is installed is what was pinned.
@@ -70,11 +66,8 @@ pub struct AuditLog {
 pub enum AuditState {
     Absent,
     Unreadable(String),
-    /// How many records there are, and what is not as it was written: the file and what.
-    Read {
-        records: u64,
-        breaks: Vec<(String, String)>,
-    },
+    /// What is not as it was written: the file, and what it is.
+    Read(Vec<(String, String)>),
 }
 
 /// One running supervisor.
@@ -112,6 +105,8 @@ pub struct Answer {
     pub server: String,
     /// What is asked about: the name of a secret, or where it stands.
     pub secret: String,
+    /// Whether the store keeps it under that name.
+    pub stored: bool,
     pub host: String,
     pub said: Said,
 }

@@ -141,6 +141,34 @@ fn a_service_is_asked_after_the_user_and_its_answer_is_told() {
     );
 }
 
+/// A secret in a file of a repository, of a user who has no store at all.
+#[test]
+fn a_secret_in_a_file_is_asked_about_as_well() {
+    let test = Test::new();
+    let seen = service(&test, GOOD);
+    let config = format!(
+        r#"{{"mcpServers": {{
+            "github": {{"command": "npx", "args": ["@modelcontextprotocol/server-github"], "env": {{"GITHUB_PERSONAL_ACCESS_TOKEN": "{TOKEN}"}}}},
+            "unknown": {{"command": "npx", "args": ["some-server"], "env": {{"API_TOKEN": "{TOKEN}x"}}}}
+        }}}}"#
+    );
+    std::fs::write(test.dir.join("mcp.json"), config).unwrap();
+    let mut terminal = test.terminal(&["check", "mcp.json", "--verify", "--all"]);
+    terminal
+        .expect("GITHUB_PERSONAL_ACCESS_TOKEN in mcp.json")
+        .expect("send them?")
+        .enter("yes");
+    let screen = terminal.end().1;
+    assert!(screen.contains("admin:org"), "{screen}");
+    let requests = seen.requests.lock().unwrap();
+    assert_eq!(
+        requests.len(),
+        1,
+        "a secret of no known service goes nowhere"
+    );
+    assert!(!requests[0].contains(&format!("{TOKEN}x")));
+}
+
 #[test]
 fn nothing_is_sent_without_a_yes() {
     let test = machine();

@@ -86,7 +86,6 @@ pub(super) fn look(cx: &Context, targets: &[PathBuf], opened: Option<&Opened>, s
         return;
     };
     machine.leftovers = left;
-    machine.logs = logs.len();
     for path in logs {
         let found = wanted.find(&path, Tokens::All).into_iter().next();
         machine.logged.extend(found.map(|(line, value)| Leftover {

@@ -17,7 +17,6 @@ use crate::cli::drill::{self, Drill};
 use crate::cli::{Context, log};
 use crate::error::Result;
 use crate::files::io_text;
-use crate::grant;
 use crate::package::{self, Depth};
 use crate::policy::{self, load};
 use crate::store::Index;
@@ -72,7 +71,6 @@ pub(super) fn look(cx: &Context, opened: Option<&Opened>) -> Machine {
         drill_shown: dirs.tilde(&drill_file),
         leftovers: Vec::new(),
         logged: Vec::new(),
-        logs: 0,
     }
 }
 
@@ -91,10 +89,6 @@ fn policies(cx: &Context) -> Vec<PolicyFile> {
             });
             PolicyFile {
                 shown: dirs.tilde(&path),
-                standing: policy
-                    .as_ref()
-                    .ok()
-                    .map(|policy| grant::standing(dirs, policy)),
                 profiles: profiles.collect(),
                 installed: policy
                     .as_ref()
@@ -124,10 +118,7 @@ fn audit(cx: &Context, opened: Option<&Opened>) -> AuditLog {
                         format!("the log itself tells of a break at record {first}"),
                     )
                 }));
-                AuditState::Read {
-                    records: report.records,
-                    breaks,
-                }
+                AuditState::Read(breaks)
             }
             Err(problem) => {
                 let what = "the audit log is not read";

@@ -3,6 +3,7 @@
 //! *Always* fits on a screen when it goes to one; what does not fit is counted. Colours only on a
 //! terminal, and not with `NO_COLOR`.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 
 use crate::check::{Finding, Line, Report, Severity};
@@ -126,16 +127,17 @@ fn row(line: &Line, paint: Paint) -> String {
 /// Findings that differ only in their server and place.
 fn groups(findings: &[Finding]) -> Vec<Vec<&Finding>> {
     let mut groups: Vec<Vec<&Finding>> = Vec::new();
+    let mut known = BTreeMap::new();
     for finding in findings {
-        let same = |group: &&mut Vec<&Finding>| {
-            group.first().is_some_and(|first| {
-                first.check == finding.check
-                    && first.severity == finding.severity
-                    && first.place.file == finding.place.file
-                    && first.what == finding.what
-            })
-        };
-        match groups.iter_mut().find(same) {
+        let place = finding.place.file.as_str();
+        let key = (
+            finding.check,
+            finding.severity,
+            place,
+            finding.what.as_str(),
+        );
+        let group = *known.entry(key).or_insert(groups.len());
+        match groups.get_mut(group) {
             Some(group) => group.push(finding),
             None => groups.push(vec![finding]),
         }

@@ -95,6 +95,7 @@ pub(super) struct Wish {
     server: String,
     /// What the user calls it.
     secret: String,
+    stored: bool,
     pub(super) value: Secret,
 }
 
@@ -140,6 +141,7 @@ pub(super) fn ask(opened: Option<&Opened>, scene: &mut Scene) -> Result<()> {
             place: wish.place,
             server: wish.server,
             secret: wish.secret,
+            stored: wish.stored,
             said,
         });
     }
@@ -171,6 +173,7 @@ fn stored(opened: Option<&Opened>, scene: &Scene) -> Vec<Wish> {
             place: Place::line(file.shown.clone(), slot.line),
             server: file.server.to_string(),
             secret: name.to_string(),
+            stored: true,
             value: value.clone(),
         }));
     }
@@ -190,6 +193,7 @@ fn wish(file: &ConfigFile, value: &Value) -> Option<Wish> {
         place: file.place_of(value, &part.range),
         server: server.entry.name.clone(),
         secret: format!("{} in {}", value.name.trim_start_matches('-'), file.shown),
+        stored: false,
         value: Secret::new(text.as_bytes().to_vec()),
     })
 }

@@ -16,7 +16,7 @@ use ignore::{DirEntry, WalkBuilder, WalkState};
 use memchr::memmem;
 
 use super::machine::why;
-use crate::check::{ConfigFile, Scene};
+use crate::check::{ConfigFile, LIST, Scene};
 use crate::client::table::{CLIENTS, Client};
 use crate::detect;
 
@@ -169,14 +169,14 @@ fn look(entry: &DirEntry, buffer: &mut [u8]) -> Option<ConfigFile> {
     let kind = entry.file_type()?;
     let name = entry.file_name();
     let bytes = name.as_encoded_bytes();
-    if kind.is_dir() {
+    if kind.is_dir() || name == OsStr::new(LIST) {
         return None;
     }
     let path = entry.path();
     if !is_data(bytes) {
         return kind.is_file().then(|| remains(path, name)).flatten();
     }
-    let known = is_client_name(name);
+    let known = is_client_name(path);
     let client = known.then(|| client_of(path)).flatten();
     if !kind.is_file() {
         // A client follows a symlink at its place, and what else is there cannot be read.
@@ -249,9 +249,10 @@ fn sniff(path: &Path, buffer: &mut [u8]) -> Option<Vec<u8>> {
 
 /// Reads a file that is a client's.
 fn read(path: &Path, certain: bool) -> ConfigFile {
-    let unread = |why: String| ConfigFile {
-        certain,
-        ..ConfigFile::unread(shown(path), client_of(path), why)
+    let unread = |why: String| {
+        let mut file = ConfigFile::unread(shown(path), client_of(path), why);
+        file.certain = certain;
+        file
     };
     let meta = match path.metadata() {
         Ok(meta) if !meta.is_file() => return unread("it is no plain file".to_owned()),
@@ -277,20 +278,31 @@ fn client_of(path: &Path) -> Option<&'static Client> {
     })
 }
 
-/// Whether some client has a file of that name, so that its place is worth a look.
-fn is_client_name(name: &OsStr) -> bool {
-    static NAMES: OnceLock<Vec<&'static str>> = OnceLock::new();
-    let names = NAMES.get_or_init(|| {
+/// Whether some client has a file of that name, or takes every file in that directory, so that the
+/// place is worth a look.
+fn is_client_name(path: &Path) -> bool {
+    static NAMES: OnceLock<(Vec<&'static str>, Vec<&'static str>)> = OnceLock::new();
+    let (names, dirs) = NAMES.get_or_init(|| {
         let places = CLIENTS.iter().flat_map(|client| client.places);
-        let mut names: Vec<_> = places
-            .filter_map(|place| place.path.rsplit('/').next())
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+        let mut known = (Vec::new(), Vec::new());
+        for place in places {
+            let mut parts = place.path.rsplit('/');
+            match (parts.next(), parts.next()) {
+                (Some("*.json" | "*.yaml"), Some(dir)) => known.1.push(dir),
+                (Some(name), _) => known.0.push(name),
+                (None, _) => {}
+            }
+        }
+        for list in [&mut known.0, &mut known.1] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        known
     });
-    let name = name.as_encoded_bytes();
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    let dir = || path.parent().and_then(Path::file_name);
     names.iter().any(|pattern| fits(pattern, name))
+        || dirs.iter().any(|known| dir() == Some(OsStr::new(known)))
 }
 
 /// Whether a name is as a pattern says, with `*` for a part of it.
