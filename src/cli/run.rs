@@ -24,8 +24,8 @@ use crate::supervise::{self, Fact, Options, Pipeline, Prepared, Status};
 use crate::sys::{fds, harden, tree};
 use crate::{grant, launch, package};
 
-/// How long the last records may take when the session is over.
-const LAST_RECORDS_LIMIT: Duration = Duration::from_millis(300);
+/// How long the last records may take when the session is over and nothing of the server is alive.
+const LAST_RECORDS_LIMIT: Duration = Duration::from_secs(2);
 
 /// Start a server with the secrets that its policy names, and relay its stdio
 #[derive(Debug, clap::Args)]

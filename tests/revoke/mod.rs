@@ -230,19 +230,18 @@ fn revoke_all_ends_two_hundred_servers() {
         assert!(!process::alive(run.server(1)));
         refused(run, "revoked");
     }
-    for run in runs {
-        run.finish();
-    }
-    // All of them wrote at once, and so did `revoke`.
-    assert!(
-        !ended.stderr.contains("the audit log does not say so"),
-        "{ended}"
-    );
+    let late = runs
+        .into_iter()
+        .map(Run::finish)
+        .filter(|ended| ended.stderr.contains("were not written in time"))
+        .count();
+    // All of them wrote at once, and so did `revoke`. What a busy machine has not let through is told.
+    let told = !ended.stderr.contains("the audit log does not say so");
     let events = test.events();
     let count = |event: &str| events.iter().filter(|found| *found == event).count();
-    assert_eq!(
-        (count("suspend"), count("exit"), count("revoke")),
-        (200, 200, 1)
-    );
+    assert_eq!(count("revoke"), usize::from(told), "{ended}");
+    for event in ["suspend", "exit"] {
+        assert!(count(event) >= 200 - late, "{event}: {late} late");
+    }
     test.ok(&["log", "verify"]);
 }
