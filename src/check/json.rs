@@ -20,8 +20,9 @@ pub fn json(report: &Report) -> Value {
     });
     json!({
         "version": VERSION,
-        "looked_at": if report.machine { "machine" } else { "files" },
+        "scope": if report.machine { "machine" } else { "files" },
         "files": report.files,
+        "paths": report.paths,
         "servers": report.servers,
         "checks": report.lines.iter().map(line).collect::<Vec<_>>(),
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),

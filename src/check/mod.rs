@@ -131,6 +131,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     pub ignored: Vec<Ignored>,
     pub files: usize,
+    /// The files, as users write them.
+    pub paths: Vec<String>,
     pub servers: usize,
     /// Whether this machine was looked at, or a directory.
     pub machine: bool,
@@ -165,6 +167,7 @@ pub fn run(scene: &Scene, accepted: &Ignores) -> Report {
         findings: shared,
         ignored,
         files: scene.files.len(),
+        paths: scene.files.iter().map(|file| file.shown.clone()).collect(),
         servers: scene.files.iter().map(|file| file.servers.len()).sum(),
         machine: scene.machine.is_some(),
     };

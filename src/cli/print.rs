@@ -22,6 +22,9 @@ use crate::dirs;
 use crate::error::{Error, printable};
 use crate::sys::{signal, spawn};
 
+/// How many lines a terminal has that does not say.
+const LINES_USUAL: usize = 40;
+
 /// One line of an answer, on stdout.
 pub fn line(text: &str) {
     let _hidden = hide();
@@ -52,6 +55,18 @@ pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     for row in table.lines() {
         line(row.trim_end());
     }
+}
+
+/// How many lines the screen has, if stdout goes to one.
+pub fn screen_lines() -> Option<usize> {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(&stdout).ok();
+    // A terminal that does not know is taken for a common one.
+    let lines = size.map_or(0, |size| usize::from(size.ws_row));
+    Some(if lines == 0 { LINES_USUAL } else { lines })
 }
 
 /// Something the user should know but not act on, on stderr.

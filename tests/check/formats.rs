@@ -48,7 +48,7 @@ fn a_screen_has_colours_and_holds_it_all() {
         "{screen}"
     );
     assert!(
-        screen.lines().count() <= 50,
+        screen.lines().count() <= 40,
         "{} lines",
         screen.lines().count()
     );

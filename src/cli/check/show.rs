@@ -4,36 +4,32 @@
 //! terminal, and not with `NO_COLOR`.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
 
 use crate::check::{Finding, Line, Report, Severity};
 use crate::cli::print;
 use crate::dirs;
 use crate::error::printable;
 
-/// So many groups of findings fit on a screen, beside the table.
-const GROUPS_MAX: usize = 6;
+/// So many lines the report has without findings, and the prompt after it.
+const LINES_OTHER: usize = 17;
+/// So many lines a group of findings has.
+const LINES_GROUP: usize = 5;
 /// So many names of servers stand in one line.
 const NAMES_MAX: usize = 4;
 
 /// Prints it.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "asks only whether it is a terminal"
-)]
 pub(super) fn report(report: &Report, all: bool) {
-    let terminal = std::io::stdout().is_terminal();
-    let paint = Paint(terminal && !dirs::no_colour());
+    let screen = print::screen_lines();
+    let paint = Paint(screen.is_some() && !dirs::no_colour());
     print::line(&looked(report));
     print::line("");
     for line in &report.lines {
         print::line(&row(line, paint));
     }
     let groups = groups(&report.findings);
-    let shown = if terminal && !all {
-        GROUPS_MAX
-    } else {
-        groups.len()
+    let shown = match screen {
+        Some(lines) if !all => (lines.saturating_sub(LINES_OTHER) / LINES_GROUP).max(1),
+        _ => groups.len(),
     };
     for group in groups.iter().take(shown) {
         print::line("");
