@@ -11,8 +11,8 @@ use crate::harness::{Run, TOKEN, Test, fake_server, process, slot};
 
 /// Real clients kill mcpwrap 0.5 s after SIGINT and 2 s after the end of stdin; these limits are
 /// longer, because a test machine may be busy, and far shorter than a server that stays for ever.
-const AFTER_SIGNAL: Duration = Duration::from_secs(2);
-const AFTER_EOF: Duration = Duration::from_secs(5);
+const AFTER_SIGNAL: Duration = Duration::from_secs(10);
+const AFTER_EOF: Duration = Duration::from_secs(10);
 
 /// A server that ignores everything that can be ignored, and has processes that do the same.
 const STUBBORN: &[&str] = &["ignore=term,int,hup,quit,eof", "child"];
