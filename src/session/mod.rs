@@ -142,6 +142,8 @@ pub struct Session {
     client: ClientName,
     /// The server whose lines go to the client, counted from 1.
     generation: u32,
+    /// That server, when it has lost the session and no other has it yet.
+    lost: Option<u32>,
     /// The server that may take over.
     candidate: Option<u32>,
     told: Told,
@@ -177,6 +179,7 @@ impl Default for Session {
             era: None,
             client: ClientName::default(),
             generation: 1,
+            lost: None,
             candidate: None,
             told: Told::default(),
             candidate_result: None,
@@ -228,7 +231,7 @@ impl Session {
 
     /// What a server is to the session now.
     pub fn standing(&self, generation: u32) -> Standing {
-        if generation == self.generation {
+        if generation == self.generation && self.lost != Some(generation) {
             Standing::Current
         } else if self.candidate == Some(generation) {
             Standing::Candidate
@@ -257,8 +260,10 @@ impl Session {
         self.pending.contains_key(id)
     }
 
-    /// Answers to everything that is open, when the server is gone for good or for now.
+    /// Answers to everything that is open, when the server is gone for good or for now. What it may
+    /// still say is dropped: the client would have two answers to one request.
     pub fn fail_pending(&mut self, trouble: &Trouble) -> Vec<u8> {
+        self.lost = Some(self.generation);
         let mut lines = self.cancel_asked(self.generation + 1);
         for (id, _) in self.take_pending() {
             lines.extend(answer::error(&id, trouble, answer::Fate::Unknown));

@@ -175,6 +175,7 @@ impl Session {
             }
         }
         self.generation = generation;
+        self.lost = None;
         self.candidate = None;
         takeover.to_client.extend(self.lists_changed());
         if std::mem::take(&mut self.stand_in_answered) {

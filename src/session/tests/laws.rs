@@ -47,6 +47,8 @@ fn step() -> impl Strategy<Value = Step> {
 struct World {
     talk: Talk,
     current: u32,
+    /// The current server lost the session, and no other has it yet.
+    down: bool,
     candidate: Option<u32>,
     last: u32,
     next_id: u64,
@@ -66,6 +68,7 @@ impl World {
         Self {
             talk: Talk::legacy(),
             current: 1,
+            down: false,
             candidate: None,
             last: 1,
             next_id: 1,
@@ -101,11 +104,16 @@ impl World {
             FromServer::Drop => {}
             other => panic!("{other:?}"),
         }
+        assert!(self.answers[&id] <= 1, "request {id} was answered twice");
     }
 
     fn take(&mut self, step: &Step) {
         match step {
             Step::Ask { repeatable } => {
+                if self.down {
+                    // Answered by the keeper, not by the session.
+                    return;
+                }
                 let id = self.next_id;
                 self.next_id += 1;
                 let method = if *repeatable {
@@ -141,6 +149,7 @@ impl World {
                 };
                 let (to_server, to_client) = self.talk.take_over(server);
                 self.current = server;
+                self.down = false;
                 self.deliver(&to_client);
                 for request in &to_server {
                     let id = request["id"].as_u64().unwrap();
@@ -158,7 +167,8 @@ impl World {
                 }
             }
             Step::Crash => {
-                self.at_server.remove(&self.current);
+                // What it had said before may still come.
+                self.down = true;
                 let lines = messages(&self.talk.0.fail_pending(&trouble()));
                 self.deliver(&lines);
             }
@@ -172,7 +182,7 @@ impl World {
         self.next_question += 1;
         let server = self.candidate.unwrap_or(self.current);
         let open = |(_, of, written): &(Value, u32, u64)| *of == server && *written == question;
-        if self.questions.iter().any(open) {
+        if self.questions.iter().any(open) || self.down && self.candidate.is_none() {
             return;
         }
         let request = json!({"jsonrpc": "2.0", "id": question, "method": "roots/list"});

@@ -171,6 +171,24 @@ fn what_is_open_fails_in_the_order_in_which_it_was_asked() {
 }
 
 #[test]
+fn a_late_answer_to_what_failed_is_dropped() {
+    let mut talk = Talk::legacy();
+    talk.ask(1, "tools/call", &json!({"name": "t"}));
+    assert_eq!(messages(&talk.0.fail_pending(&trouble())).len(), 1);
+    assert!(matches!(
+        talk.server(1, &answers(&json!(1))),
+        FromServer::Drop
+    ));
+    talk.bring_up(2, &super::welcome());
+    talk.take_over(2);
+    talk.ask(2, "tools/call", &json!({"name": "t"}));
+    assert!(!matches!(
+        talk.server(2, &answers(&json!(2))),
+        FromServer::Drop
+    ));
+}
+
+#[test]
 fn a_crash_takes_nothing_from_a_candidate() {
     let mut talk = Talk::legacy();
     talk.bring_up(2, &super::welcome());
