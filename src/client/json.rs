@@ -1,7 +1,7 @@
 //! JSON with comments and trailing commas, read into the tree.
 //!
-//! *Never* takes more than that: single quotes or missing commas mean that the client would not
-//! read the file either, so it is refused as broken.
+//! *Never* takes more than that: missing commas mean that the client would not read the file either,
+//! so it is refused as broken; single quotes and keys without quotes are JSON5, and refused as that.
 
 use std::collections::HashSet;
 
@@ -27,9 +27,15 @@ const OPTIONS: ParseOptions = ParseOptions {
 /// Reads a text. An empty file has no servers, and is a map without members.
 pub(super) fn parse(text: &str) -> Result<Node, Refused> {
     let parsed = jsonc_parser::parse_to_ast(text, &CollectOptions::default(), &OPTIONS).map_err(
-        |error| Refused::Broken {
-            format: Format::Json,
-            line: line_of(text, error.range().start),
+        |error| {
+            let line = line_of(text, error.range().start);
+            if is_json5(text) {
+                return Refused::Json5 { line };
+            }
+            Refused::Broken {
+                format: Format::Json,
+                line,
+            }
         },
     )?;
     match parsed.value {
@@ -39,6 +45,21 @@ pub(super) fn parse(text: &str) -> Result<Node, Refused> {
             value: Value::Map(Vec::new()),
         }),
     }
+}
+
+/// Whether it is valid, only not as JSON: some clients read more than that.
+fn is_json5(text: &str) -> bool {
+    let options = ParseOptions {
+        allow_loose_object_property_names: true,
+        allow_single_quoted_strings: true,
+        allow_hexadecimal_numbers: true,
+        allow_unary_plus_numbers: true,
+        allow_bare_decimal_point_numbers: true,
+        allow_non_finite_numbers: true,
+        allow_extended_string_escapes: true,
+        ..OPTIONS
+    };
+    jsonc_parser::parse_to_ast(text, &CollectOptions::default(), &options).is_ok()
 }
 
 fn node(text: &str, value: ast::Value<'_>) -> Result<Node, Refused> {
@@ -102,8 +123,6 @@ mod tests {
         for (bad, line) in [
             ("{", 1),
             ("{\n\"a\" 1}", 2),
-            ("{'a': 1}", 1),
-            ("{a: 1}", 1),
             ("{} {}", 1),
             ("{\"a\":1 \"b\":2}", 1),
         ] {
@@ -114,6 +133,13 @@ mod tests {
                     line
                 },
                 "{bad}"
+            );
+        }
+        for (other, line) in [("{'a': 1}", 1), ("{\n// c\na: 1}", 3), ("{\"a\": 'b'}", 1)] {
+            assert_eq!(
+                parse(other).unwrap_err(),
+                Refused::Json5 { line },
+                "{other}"
             );
         }
         assert_eq!(

@@ -72,6 +72,11 @@ pub enum Refused {
         format: Format,
         line: usize,
     },
+    /// Single quotes, keys without quotes and the like: some clients read them, and no edit is sure
+    /// to be read again by all.
+    Json5 {
+        line: usize,
+    },
     /// An anchor, an alias or a second document: a change in one place would be one in all.
     Shared {
         line: usize,
@@ -89,6 +94,12 @@ impl fmt::Display for Refused {
             Self::NotUtf8 => f.write_str("it is not UTF-8"),
             Self::TooLarge => f.write_str("it is larger than 16 MiB"),
             Self::Broken { format, line } => write!(f, "it is not valid {format}: line {line}"),
+            Self::Json5 { line } => {
+                write!(
+                    f,
+                    "it is JSON5, which is not edited: line {line}; write it as JSON, which its client reads, too"
+                )
+            }
             Self::Shared { line } => {
                 write!(
                     f,
