@@ -153,13 +153,10 @@ fn place(dirs: &Dirs, package: &Package) -> PathBuf {
 fn moved(place: &Path, package: &Package) -> Option<String> {
     let name = list_name(&package.files);
     let list = files::read_private_up_to(&place.join(&name), LOCK_BYTES_MAX).unwrap_or_default();
-    // The list is as large as the package has files; both take their time at once.
-    std::thread::scope(|scope| {
-        let digest = scope.spawn(|| hex(&Sha256::digest(&list)));
-        let moved = manifest::first_moved(place, &list);
-        let digest = digest.join().expect("a digest does not panic");
-        moved.or((digest != package.files).then_some(name))
-    })
+    if hex(&Sha256::digest(&list)) != package.files {
+        return Some(name);
+    }
+    manifest::first_moved(place, &list)
 }
 
 /// Compares the contents of the lock, the tree and the interpreter.

@@ -18,7 +18,7 @@ const HEAD: &[u8] = b"states 2\n";
 /// The numbers of one state, eight bytes each.
 const STATE_BYTES: usize = 7 * 8;
 /// So many files are worth a thread: one takes about a microsecond.
-const SHARE_MIN: usize = 512;
+const SHARE_MIN: usize = 1024;
 /// More threads only wait for each other's directories.
 const THREADS_MAX: usize = 4;
 

@@ -5,8 +5,6 @@
 //! is floating, and what is no launcher at all is a local program. Windows spellings (`npx.cmd`,
 //! `cmd /c`) are understood, since configs travel. `parse` is pure; only `install` changes something.
 
-#[cfg(test)]
-mod corpus_tests;
 mod client;
 mod image;
 mod install;
@@ -19,6 +17,8 @@ mod parse;
 #[cfg(test)]
 mod parse_tests;
 mod pinned;
+mod pip;
+mod provenance;
 mod pypi;
 mod shell;
 mod spec;

@@ -1,4 +1,4 @@
-//! Python packages: uvx, uv tool run, pipx run.
+//! Python packages: uvx, uv tool run, pipx run. Without uv, `pip` does the same.
 //!
 //! uv resolves with the user's registry settings, for the one Python that will run it, and writes
 //! `uv.lock` with hashes; `uv sync --frozen` installs exactly that into an environment of its own.
@@ -13,8 +13,8 @@ use super::client::Call;
 use super::install::{Built, Report, Wish, failed};
 use super::npm::{measure, read, write};
 use super::spec::spec;
-use super::uv_lock::{locked, normal, published};
-use super::{Registry, tree};
+use super::uv_lock::{index, locked, normal, published};
+use super::{Registry, local, pip, provenance, tree};
 use crate::error::Result;
 use crate::policy::Package;
 use crate::policy::package::Source;
@@ -47,11 +47,16 @@ pub(super) fn build(staging: &Path, wish: &Wish<'_>) -> Result<Built> {
         .package
         .clone()
         .ok_or_else(|| failed(server).cause("it names no package"))?;
-    let python = python(staging, wish)?;
-    write_project(staging, wish, &name, &python.version)?;
-    let lock = resolve(staging, wish, &python)?;
+    let (python, lock, root) = if local::find("uv").is_some() {
+        let python = python(staging, wish)?;
+        write_project(staging, wish, &name, &python.version)?;
+        let lock = resolve(staging, wish, &python)?;
+        let root = sync(staging, wish, &python)?;
+        (python, lock, root)
+    } else {
+        pip::build(staging, wish, &name)?
+    };
     let locked = locked(&lock).map_err(|cause| failed(server).cause(cause))?;
-    let root = sync(staging, wish, &python)?;
 
     let key = normal(&name);
     let found = locked
@@ -63,6 +68,7 @@ pub(super) fn build(staging: &Path, wish: &Wish<'_>) -> Result<Built> {
     let (files, bytes) = measure(&root);
     let report = Report {
         published: published(&lock, &key),
+        attested: provenance::attested(staging, &python.path, &index(&lock, &key), &key, integrity),
         latest: latest(staging, &name, &python.path, server).ok(),
         packages: locked.len(),
         files,
@@ -156,11 +162,11 @@ fn sync(staging: &Path, wish: &Wish<'_>, python: &Python) -> Result<PathBuf> {
     Ok(root)
 }
 
-struct Python {
+pub(super) struct Python {
     /// Major and minor.
     version: String,
     /// The program itself, not a script of a version manager.
-    path: String,
+    pub(super) path: String,
 }
 
 fn python(dir: &Path, wish: &Wish<'_>) -> Result<Python> {
@@ -183,18 +189,33 @@ fn python(dir: &Path, wish: &Wish<'_>) -> Result<Python> {
         },
     };
     let found = String::from_utf8_lossy(&found).trim().to_owned();
-    let answer = Call::new(&found, dir).args(&["-I", "-c", WHO]).output()?;
+    who(dir, &found, wish.server)
+}
+
+/// Which Python stands behind a name or a path.
+pub(super) fn who(dir: &Path, found: &str, server: &ServerName) -> Result<Python> {
+    let answer = Call::new(found, dir).args(&["-I", "-c", WHO]).output()?;
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let mut lines = answer.lines().map(str::to_owned);
     match (lines.next(), lines.next()) {
         (Some(version), Some(path)) if path.starts_with('/') => Ok(Python { version, path }),
-        _ => Err(failed(wish.server).cause(format!("`{found}` does not say which Python it is"))),
+        _ => Err(failed(server).cause(format!("`{found}` does not say which Python it is"))),
     }
 }
 
 /// The project of which the package, and what is wanted beside it, are the dependencies. Its
 /// `[tool.uv]` table ends uv's search for settings in the directories above.
 fn write_project(dir: &Path, wish: &Wish<'_>, name: &str, python: &str) -> Result<()> {
+    let list = toml::Value::from(requirements(wish, name)?);
+    let text = format!(
+        "[project]\nname = \"mcpwrap-pin\"\nversion = \"0\"\nrequires-python = \"=={python}.*\"\n\
+         dependencies = {list}\n\n[tool.uv]\npackage = false\n"
+    );
+    write(&dir.join("pyproject.toml"), text.as_bytes(), wish.server)
+}
+
+/// The package, and what is wanted beside it, as Python's clients write that.
+pub(super) fn requirements(wish: &Wish<'_>, name: &str) -> Result<Vec<String>> {
     let text = wish.launch.spec.as_deref().unwrap_or(name);
     // `name[extra]` is kept, whatever stands behind it.
     let named = text
@@ -215,16 +236,14 @@ fn write_project(dir: &Path, wish: &Wish<'_>, name: &str, python: &str) -> Resul
         }
         all.push(other.replacen('@', "==", 1).replace("==latest", ""));
     }
-    let list = toml::Value::from(all);
-    let text = format!(
-        "[project]\nname = \"mcpwrap-pin\"\nversion = \"0\"\nrequires-python = \"=={python}.*\"\n\
-         dependencies = {list}\n\n[tool.uv]\npackage = false\n"
-    );
-    write(&dir.join("pyproject.toml"), text.as_bytes(), wish.server)
+    Ok(all)
 }
 
 /// The version that uv would take today.
 pub(super) fn latest(dir: &Path, name: &str, python: &str, server: &ServerName) -> Result<String> {
+    if local::find("uv").is_none() {
+        return pip::latest(dir, name, python);
+    }
     let wanted = dir.join("wanted.in");
     write(&wanted, name.as_bytes(), server)?;
     let wanted = wanted.display().to_string();

@@ -1,9 +1,13 @@
 //! What a `uv.lock` says: the packages, their versions, and the hashes of their archives.
 
 use super::install::Locked;
+use super::pip;
 
 /// The packages of a `uv.lock`: the archive is the wheel for every platform, or else the source.
 pub(super) fn locked(text: &str) -> Result<Locked, String> {
+    if let Some(locked) = pip::locked(text) {
+        return Ok(locked);
+    }
     let value: toml::Table = text
         .parse()
         .map_err(|_| "the lock file is no TOML".to_owned())?;
@@ -85,6 +89,21 @@ pub(super) fn published(lock: &str, name: &str) -> Option<String> {
             .take(10)
             .collect(),
     )
+}
+
+/// The registry that a package comes from. pip does not say, and asks this one unless it is told.
+pub(super) fn index(lock: &str, name: &str) -> String {
+    const USUAL: &str = "https://pypi.org/simple";
+    let Ok(value) = lock.parse::<toml::Table>() else {
+        return USUAL.to_owned();
+    };
+    let all = value.get("package").and_then(toml::Value::as_array);
+    let package = all
+        .into_iter()
+        .flatten()
+        .find(|p| p.get("name").and_then(toml::Value::as_str) == Some(name));
+    let registry = package.and_then(|p| p.get("source")?.get("registry")?.as_str());
+    registry.unwrap_or(USUAL).to_owned()
 }
 
 /// A name as registries compare it.

@@ -2,6 +2,7 @@
 
 mod adopting;
 mod attacks;
+mod corpus;
 mod faults;
 mod images;
 mod python;

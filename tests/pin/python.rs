@@ -81,6 +81,145 @@ fn an_installed_python_server_starts_offline_and_runs_no_planted_code() {
     changed_modules_are_refused(&test);
 }
 
+/// Where uv is absent, `venv` and pip do the same.
+#[test]
+fn without_uv_pip_installs_what_it_locked() {
+    let test = Test::new();
+    if !(has("venv") && has("pip")) {
+        return skip("pip", "there is no Python with venv and pip");
+    }
+    test.init();
+    let registry = Registry::start();
+    registry.wheel(&test.home, "timer", "1.0", &SERVER.replace("COPY", "real"));
+    registry.attest("timer");
+    // The search path of this test: a Python, and no uv.
+    let bin = test.dir.join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let python = which("python3");
+    std::os::unix::fs::symlink(&python, bin.join("python3")).unwrap();
+    test.set("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+    test.set("PIP_INDEX_URL", format!("{}/simple", registry.url));
+    test.set("PIP_NO_CACHE_DIR", "1");
+    let mark = test.home.join("planted-ran");
+    let cwd = hostile(&test, &mark);
+    let index = format!("{}/simple", registry.url);
+    let command = [
+        "uvx",
+        "--default-index",
+        &index,
+        "timer@1.0",
+        "--zone",
+        "a b",
+    ];
+    test.write_policy("s", &policy_text(&command, ""));
+    let pin = |more: &[&str]| {
+        let mut pin = test.command(test.program());
+        let args = [&["pin", "s", "--yes"], more].concat();
+        test.start(pin.args(args).current_dir(&cwd)).finish()
+    };
+    let pinned = pin(&[]);
+    assert_eq!(pinned.code, 0, "{pinned}");
+    let place = || {
+        let root = test.root().join("data/packages");
+        let mut all = std::fs::read_dir(root)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        all.find(|path| path.is_dir()).unwrap()
+    };
+    let first = place();
+    let lock = std::fs::read_to_string(first.join("lock")).unwrap();
+    assert!(
+        lock.contains("timer==1.0 --hash=sha256:") && lock.contains("# timer-1.0-py3-none-any.whl"),
+        "{lock}"
+    );
+    let script = std::fs::read_to_string(first.join("tree/bin/timer")).unwrap();
+    assert!(script.starts_with("#!/bin/sh\n"), "{script}");
+
+    // The same packages give the same tree, in whatever directory they were put together.
+    test.write_policy("s", &policy_text(&command, ""));
+    std::fs::rename(&first, test.dir.join("away")).unwrap();
+    let again = pin(&[]);
+    assert_eq!((again.code, place()), (0, first), "{again}");
+
+    // Another archive of the same version is refused.
+    registry.wheel(&test.home, "timer", "1.0", &SERVER.replace("COPY", "other"));
+    let changed = pin(&["--to", "1.0"]);
+    assert_eq!(changed.code, 2, "{changed}");
+    assert!(
+        changed.stderr.contains("error[package-changed]"),
+        "{changed}"
+    );
+    registry.close();
+
+    starts_in(&test, &cwd);
+    assert!(!mark.exists());
+
+    // What only uv can do is said.
+    let before = pin(&["--before", "2026-01-01"]);
+    assert!(before.stderr.contains("`--before` needs uv"), "{before}");
+}
+
+/// Whether Python has a module.
+fn has(module: &str) -> bool {
+    let mut python = std::process::Command::new("/usr/bin/env");
+    let args = ["python3", "-I", "-c", &format!("import {module}")];
+    let quiet = python.args(args).stderr(std::process::Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
+
+/// The installed server starts in a hostile directory.
+fn starts_in(test: &Test, cwd: &Path) {
+    test.set("PYTHONPATH", cwd);
+    let mut run = test.command(test.program());
+    let mut run = test.start(run.args(["run", "s"]).current_dir(cwd));
+    let answer = run.initialize();
+    assert_eq!(answer["result"]["serverInfo"]["name"], "real", "{answer}");
+    let facts = run.request("tools/list", &json!({}))["result"]["facts"].clone();
+    assert_eq!(facts["args"], json!(["--zone", "a b"]));
+    assert_eq!(run.finish().code, 0);
+}
+
+/// A program of the machine that runs the tests, behind all links and scripts of version managers.
+fn which(name: &str) -> PathBuf {
+    let code = "import os,sys;print(os.path.realpath(sys.executable))";
+    let mut python = std::process::Command::new(name);
+    let output = python.args(["-I", "-c", code]).output().unwrap();
+    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+}
+
+/// The registry's word on where an archive was built is shown.
+#[test]
+fn provenance_is_shown_where_the_registry_has_it() {
+    let Some(bin) = uv() else { return };
+    let test = Test::new();
+    test.init();
+    let registry = Registry::start();
+    registry.wheel(&test.home, "timer", "1.0", &SERVER.replace("COPY", "real"));
+    registry.wheel(&test.home, "other", "1.0", &SERVER.replace("COPY", "real"));
+    registry.attest("timer");
+    test.set(
+        "PATH",
+        format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()),
+    );
+    test.set("UV_DEFAULT_INDEX", format!("{}/simple", registry.url));
+    test.set("UV_CACHE_DIR", test.home.join("uv-cache"));
+    test.set("UV_PYTHON", bin.join("python"));
+    for (package, said) in [
+        (
+            "timer",
+            "provenance the registry has a signed statement of it",
+        ),
+        ("other", "provenance not stated"),
+    ] {
+        test.write_policy(
+            package,
+            &policy_text(&["uvx", &format!("{package}@1.0")], ""),
+        );
+        let pinned = test.ok(&["pin", package, "--yes"]);
+        assert!(pinned.text().contains(said), "{pinned}");
+    }
+}
+
 /// A changed module is refused, and so is one that only has its byte code changed.
 fn changed_modules_are_refused(test: &Test) {
     let root = test.root().join("data/packages");

@@ -28,6 +28,8 @@ struct State {
     npm: BTreeMap<String, Vec<(String, Version)>>,
     /// Project → file → bytes.
     wheels: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
+    /// Projects whose files have a signed statement of where they were built.
+    attested: Vec<String>,
     asked: Vec<String>,
     /// Archives are held back while this is set.
     held: bool,
@@ -115,6 +117,16 @@ impl Registry {
             .insert(file, bytes);
     }
 
+    /// From now on the registry has a signed statement for the files of a project.
+    pub(super) fn attest(&self, project: &str) {
+        self.state
+            .0
+            .lock()
+            .unwrap()
+            .attested
+            .push(project.to_owned());
+    }
+
     /// Keeps archives back until `release`.
     pub(super) fn hold(&self) {
         self.state.0.lock().unwrap().held = true;
@@ -191,7 +203,10 @@ fn answer(stream: &TcpStream, shared: &(Mutex<State>, Condvar), base: &str) {
             return;
         }
         let mut header = String::new();
+        let mut json = false;
         while reader.read_line(&mut header).is_ok_and(|count| count > 2) {
+            let lower = header.to_ascii_lowercase();
+            json |= lower.starts_with("accept:") && lower.contains("simple.v1+json");
             header.clear();
         }
         let path = request
@@ -206,7 +221,11 @@ fn answer(stream: &TcpStream, shared: &(Mutex<State>, Condvar), base: &str) {
         while state.held && (path.contains("/-/") || path.contains("/files/")) {
             state = shared.1.wait(state).unwrap();
         }
-        let body = body(&state, &path, base);
+        let project = path.strip_prefix("/simple/").filter(|_| json);
+        let body = match project {
+            Some(project) => files(&state, project.trim_matches('/'), base),
+            None => body(&state, &path, base),
+        };
         drop(state);
         let (status, kind, body) = match body {
             Some((kind, body)) => ("200 OK", kind, body),
@@ -225,6 +244,26 @@ fn answer(stream: &TcpStream, shared: &(Mutex<State>, Condvar), base: &str) {
             return;
         }
     }
+}
+
+/// The files of a project as JSON (PEP 691, 740).
+fn files(state: &State, project: &str, base: &str) -> Option<(&'static str, Vec<u8>)> {
+    let attested = state.attested.iter().any(|known| known == project);
+    let wheels = state.wheels.get(&project.replace('-', "_"))?.iter();
+    let files = wheels.map(|(file, bytes)| {
+        let provenance = attested.then(|| format!("{base}/provenance/{file}"));
+        json!({
+            "filename": file, "url": format!("{base}/files/{file}"), "provenance": provenance,
+            "hashes": { "sha256": hex(&Sha256::digest(bytes)) },
+        })
+    });
+    let page = json!({
+        "meta": { "api-version": "1.3" }, "name": project, "files": files.collect::<Vec<_>>(),
+    });
+    Some((
+        "application/vnd.pypi.simple.v1+json",
+        page.to_string().into_bytes(),
+    ))
 }
 
 fn body(state: &State, path: &str, base: &str) -> Option<(&'static str, Vec<u8>)> {

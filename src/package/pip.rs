@@ -1,0 +1,309 @@
+//! Python packages where uv is absent: the same by `venv` and pip.
+//!
+//! pip resolves for the one Python that will run it, and says which archives it would take; these,
+//! with their SHA-256, are the lock, and pip installs exactly them into an environment of its own
+//! (`--require-hashes --no-deps`). *Never* builds from source unless the user allowed scripts. What
+//! pip and `venv` write of the place and the moment is taken out, so that the same packages give the
+//! same tree.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::client::Call;
+use super::install::{Locked, Wish, failed};
+use super::npm::{read, write};
+use super::pypi::{Python, requirements, who};
+use super::{local, tree};
+use crate::error::{Error, Result};
+use crate::files::io_text;
+use crate::secret::ServerName;
+
+/// The first line of a lock file of ours.
+const HEAD: &str = "# mcpwrap pip lock 1";
+
+/// Options of uvx that say where packages come from, and what pip calls them.
+const PASSED: &[(&str, &str)] = &[
+    ("--default-index", "--index-url"),
+    ("-i", "--index-url"),
+    ("--index-url", "--index-url"),
+    ("--index", "--extra-index-url"),
+    ("--extra-index-url", "--extra-index-url"),
+    ("-f", "--find-links"),
+    ("--find-links", "--find-links"),
+];
+
+/// Options of uvx that change what is taken, in a way that pip does not have.
+const UV_ONLY: &[&str] = &["--exclude-newer", "--resolution", "--prerelease"];
+
+/// How a script begins that finds its interpreter beside itself, wherever that is.
+const RELOCATABLE: &str = "#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/'python' \"$0\" \"$@\"\n' '''\n";
+
+/// The lock, and the environment that has what it says.
+pub(super) fn build(
+    staging: &Path,
+    wish: &Wish<'_>,
+    name: &str,
+) -> Result<(Python, String, PathBuf)> {
+    let server = wish.server;
+    let needs_uv = wish.before.map(|_| "--before").or_else(|| {
+        let options = wish.launch.options.iter().map(|(name, _)| name.as_str());
+        options.into_iter().find(|name| UV_ONLY.contains(name))
+    });
+    if let Some(option) = needs_uv {
+        return Err(without_uv(server).cause(format!("`{option}` needs uv, which is not there")));
+    }
+    let pip = Pip::find(staging, wish)?;
+    let root = staging.join("tree");
+    let place = root.display().to_string();
+    Call::new(&pip.python.path, staging)
+        .args(&["-I", "-m", "venv", "--without-pip", &place])
+        .output()?;
+    let lock = pip.resolve(staging, wish, name)?;
+    let list = staging.join("lock.txt");
+    write(&list, lock.as_bytes(), server)?;
+    let list = list.display().to_string();
+    let mut args = vec!["install", "--no-deps", "--require-hashes", "--no-compile"];
+    args.extend(["--no-warn-script-location", "-r", &list]);
+    let more = indexes(wish);
+    args.extend(more.iter().map(String::as_str));
+    pip.run(staging, wish, &args)?;
+    settle(&root, staging).map_err(|error| failed(server).cause(io_text(&error)))?;
+    let below = format!("{}/", staging.display());
+    let lib = root.join("lib").display().to_string();
+    let mut compile = vec!["-I", "-m", "compileall", "-q", "-s", &below];
+    compile.extend(["--invalidation-mode", "unchecked-hash", &lib]);
+    // A file that this Python does not understand is no reason to give up: it may never be loaded.
+    drop(Call::new(&pip.python.path, staging).args(&compile).output());
+    Ok((pip.python, lock, root))
+}
+
+/// The version that pip would take today.
+pub(super) fn latest(dir: &Path, name: &str, python: &str) -> Result<String> {
+    let python = if python.is_empty() { "python3" } else { python };
+    let report = Call::new(python, dir)
+        .args(&["-I", "-m", "pip", "install", "--dry-run", "--quiet"])
+        .args(&["--ignore-installed", "--no-deps", "--report", "-", name])
+        .output()?;
+    let report: Value = serde_json::from_slice(&report).unwrap_or_default();
+    let version = report.pointer("/install/0/metadata/version");
+    Ok(version
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned())
+}
+
+/// The packages of a lock of ours; none if it is uv's.
+pub(super) fn locked(text: &str) -> Option<Locked> {
+    let mut locked = Locked::new();
+    for line in text
+        .strip_prefix(HEAD)?
+        .lines()
+        .filter(|line| !line.is_empty())
+    {
+        let (name, rest) = line.split_once("==")?;
+        let (version, rest) = rest.split_once(" --hash=")?;
+        let (hash, file) = rest.split_once(" # ")?;
+        let versions = locked.entry(name.to_owned()).or_default();
+        versions.insert(version.to_owned(), format!("{file} {hash}"));
+    }
+    Some(locked)
+}
+
+fn without_uv(server: &ServerName) -> Error {
+    failed(server).hint("install uv: `pipx install uv`, or see its own instructions")
+}
+
+fn indexes(wish: &Wish<'_>) -> Vec<String> {
+    let known = wish.launch.options.iter().filter_map(|(name, value)| {
+        let (_, pip) = PASSED.iter().find(|(known, _)| known == name)?;
+        Some(format!("{pip}={}", value.as_deref()?))
+    });
+    known.collect()
+}
+
+/// A pip that works on another Python's environment.
+struct Pip {
+    python: Python,
+    /// The Python that has pip: the same one, or that of an environment made for it.
+    own: PathBuf,
+}
+
+impl Pip {
+    fn find(staging: &Path, wish: &Wish<'_>) -> Result<Self> {
+        let wanted = wish.launch.option(&["-p", "--python"]);
+        let program = match wanted {
+            Some(path) if path.contains('/') => path.to_owned(),
+            Some(version) => format!("python{}", version.trim_start_matches("python")),
+            None => "python3".to_owned(),
+        };
+        if local::find(&program).is_none() {
+            return Err(without_uv(wish.server)
+                .cause(format!("there is neither `uv` nor a `{program}` with pip")));
+        }
+        let python = who(staging, &program, wish.server)?;
+        let has_pip = |path: &str| {
+            let asked = Call::new(path, staging).args(&["-I", "-m", "pip", "--version"]);
+            asked.output().is_ok()
+        };
+        if has_pip(&python.path) {
+            let own = PathBuf::from(&python.path);
+            return Ok(Self { python, own });
+        }
+        // Python brings a pip for new environments, unless the system took it out.
+        let helper = staging.join("helper");
+        let place = helper.display().to_string();
+        Call::new(&python.path, staging)
+            .args(&["-I", "-m", "venv", &place])
+            .output()
+            .map_err(|error| {
+                let cause = format!("there is no `uv`, and `{program}` has no pip");
+                let causes = error.causes.into_iter();
+                causes.fold(without_uv(wish.server).cause(cause), Error::cause)
+            })?;
+        let own = helper.join("bin/python");
+        Ok(Self { python, own })
+    }
+
+    fn run(&self, staging: &Path, wish: &Wish<'_>, args: &[&str]) -> Result<()> {
+        let target = staging.join("tree/bin/python").display().to_string();
+        let mut all = vec!["-I", "-m", "pip", "--python", &target];
+        all.extend(args);
+        all.extend(["--quiet", "--no-input", "--disable-pip-version-check"]);
+        if !wish.scripts {
+            all.extend(["--only-binary", ":all:"]);
+        }
+        let call = Call::new(&self.own, staging).args(&all);
+        call.hurry(wish.hurry).output().map(drop)
+    }
+
+    /// What pip would install, as a list with hashes.
+    fn resolve(&self, staging: &Path, wish: &Wish<'_>, name: &str) -> Result<String> {
+        let report = staging.join("report.json");
+        let place = report.display().to_string();
+        let wanted = requirements(wish, name)?;
+        let more = indexes(wish);
+        let mut args = vec![
+            "install",
+            "--dry-run",
+            "--ignore-installed",
+            "--report",
+            &place,
+        ];
+        args.extend(more.iter().map(String::as_str));
+        args.extend(wanted.iter().map(String::as_str));
+        self.run(staging, wish, &args)?;
+        let report: Value = serde_json::from_str(&read(&report, wish.server)?).unwrap_or_default();
+        list(&report).map_err(|cause| failed(wish.server).cause(cause))
+    }
+}
+
+/// The lock of a report.
+fn list(report: &Value) -> std::result::Result<String, String> {
+    let installs = report.get("install").and_then(Value::as_array);
+    let mut lines = Vec::new();
+    for one in installs.into_iter().flatten() {
+        let text = |path: &str| {
+            one.pointer(path)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let (name, version) = (text("/metadata/name"), text("/metadata/version"));
+        let hash = text("/download_info/archive_info/hashes/sha256");
+        let url = text("/download_info/url");
+        let file = url.split(['?', '#']).next().unwrap_or_default();
+        let file = file.rsplit('/').next().unwrap_or_default();
+        if [name, version, hash, file].contains(&"") || one.get("is_direct") == Some(&true.into()) {
+            return Err(format!(
+                "`{name}` comes from no registry: pip has no hash of it"
+            ));
+        }
+        let name = super::uv_lock::normal(name);
+        lines.push(format!("{name}=={version} --hash=sha256:{hash} # {file}"));
+    }
+    lines.sort();
+    let mut lock = format!("{HEAD}\n");
+    for line in lines {
+        writeln!(lock, "{line}").map_err(|error| error.to_string())?;
+    }
+    Ok(lock)
+}
+
+/// Takes out of an environment what is of this directory and this moment.
+fn settle(root: &Path, staging: &Path) -> std::io::Result<()> {
+    let here = staging.display().to_string();
+    for (path, kind) in tree::entries(root)? {
+        let full = root.join(&path);
+        if kind != tree::Kind::File {
+            continue;
+        }
+        let name = path.to_string_lossy();
+        if name == "pyvenv.cfg" {
+            let text = fs::read_to_string(&full)?;
+            keep_lines(&full, &text, |line| !line.starts_with("command "))?;
+        } else if name.starts_with("bin/") {
+            let Ok(text) = fs::read_to_string(&full) else {
+                continue;
+            };
+            if name.to_lowercase().contains("activate") {
+                fs::remove_file(&full)?;
+            } else if let Some((first, rest)) = text.split_once('\n')
+                && first.starts_with("#!")
+                && first.contains(&here)
+            {
+                rewrite(&full, &format!("{RELOCATABLE}{rest}"))?;
+            }
+        } else if name.ends_with(".dist-info/RECORD") {
+            // The scripts were rewritten, so their hashes there are of no use.
+            let text = fs::read_to_string(&full)?;
+            keep_lines(&full, &text, |line| !line.starts_with("../../../bin/"))?;
+        }
+    }
+    Ok(())
+}
+
+fn keep_lines(path: &Path, text: &str, keep: impl Fn(&&str) -> bool) -> std::io::Result<()> {
+    let kept: String = text.split_inclusive('\n').filter(keep).collect();
+    rewrite(path, &kept)
+}
+
+/// In place, with its mode.
+fn rewrite(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_becomes_a_lock() {
+        let report = serde_json::json!({"install": [
+            {"metadata": {"name": "Zope_X", "version": "2"}, "is_direct": false, "download_info":
+                {"url": "https://r/zope_x-2-py3-none-any.whl", "archive_info": {"hashes": {"sha256": "bb"}}}},
+            {"metadata": {"name": "a", "version": "1.0"}, "download_info":
+                {"url": "https://r/a-1.0.whl#x", "archive_info": {"hashes": {"sha256": "aa"}}}},
+        ]});
+        let lock = list(&report).unwrap();
+        assert_eq!(
+            lock,
+            "# mcpwrap pip lock 1\na==1.0 --hash=sha256:aa # a-1.0.whl\n\
+             zope-x==2 --hash=sha256:bb # zope_x-2-py3-none-any.whl\n"
+        );
+        let locked = locked(&lock).unwrap();
+        assert_eq!(locked["a"]["1.0"], "a-1.0.whl sha256:aa");
+        assert_eq!(locked.len(), 2);
+        assert!(super::locked("version = 1\n").is_none());
+        let direct = serde_json::json!({"install": [{"metadata": {"name": "a", "version": "1"},
+            "is_direct": true, "download_info": {"url": "https://r/a.whl",
+            "archive_info": {"hashes": {"sha256": "aa"}}}}]});
+        assert!(list(&direct).is_err());
+    }
+}

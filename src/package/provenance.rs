@@ -1,0 +1,40 @@
+//! Whether a Python registry has a signed statement of where an archive was built (PEP 740).
+//!
+//! Asked of the registry's own list of files, by the Python that will run the package: it has the
+//! user's proxies and certificates. *Never* with a password, and never a reason to fail.
+
+use std::path::Path;
+
+use super::client::Call;
+
+/// Prints whether the file is attested, if the registry says that of any of its files.
+const ASK: &str = "import json,sys,urllib.request as u\n\
+    kind='application/vnd.pypi.simple.v1+json'\n\
+    q=u.Request(sys.argv[1],headers={'Accept':kind})\n\
+    files=json.load(u.urlopen(q,timeout=8))['files']\n\
+    if any('provenance' in f for f in files):\n\
+    \x20print(any(f.get('provenance') for f in files if f['filename']==sys.argv[2]))\n";
+
+/// Asks a registry; `integrity` begins with the name of the archive. None if it does not say.
+pub(super) fn attested(
+    dir: &Path,
+    python: &str,
+    index: &str,
+    name: &str,
+    integrity: &str,
+) -> Option<bool> {
+    let file = integrity.split(' ').next()?;
+    let address = format!("{}/{name}/", index.trim_end_matches('/'));
+    let plain = address.starts_with("http") && !address.contains('@');
+    if !plain {
+        return None;
+    }
+    let args = ["-I", "-c", ASK, &address, file];
+    let asked = Call::new(python, dir).args(&args).hurry(true);
+    let answer = asked.output().ok()?;
+    match String::from_utf8_lossy(&answer).trim() {
+        "True" => Some(true),
+        "False" => Some(false),
+        _ => None,
+    }
+}
