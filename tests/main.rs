@@ -16,6 +16,7 @@ mod audit;
 mod adopt;
 mod adopt_copies;
 mod adopt_faults;
+mod adopt_files;
 mod adopt_undo;
 mod control;
 mod check;

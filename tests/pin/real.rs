@@ -2,6 +2,8 @@
 //!
 //! Runs only when `MCPWRAP_TEST_REQUIRE` has the word `registry`: it downloads some hundred MiB.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,6 +12,9 @@ use crate::harness::{Test, policy_text, skip};
 
 /// Registries and busy machines are slow.
 const DOWNLOAD_LIMIT: Duration = Duration::from_mins(5);
+
+/// How many servers are looked at together.
+const TOGETHER: usize = 3;
 
 /// Variables and their values.
 type Pairs = &'static [(&'static str, &'static str)];
@@ -91,8 +96,8 @@ const SERVERS: &[(&str, &[&str], Pairs)] = &[
     ),
 ];
 
-/// Issue: the ten most used npm servers and five PyPI servers, installed and started; tools/list is
-/// equal to the bare launcher's.
+/// Issue: the ten most used npm servers and five PyPI servers, installed, started, renewed; tools/list
+/// is equal to the bare launcher's.
 #[test]
 fn real_servers_have_the_same_tools_as_with_their_launcher() {
     if !std::env::var("MCPWRAP_TEST_REQUIRE")
@@ -105,24 +110,35 @@ fn real_servers_have_the_same_tools_as_with_their_launcher() {
         );
     }
     let wanted = std::env::var("MCPWRAP_TEST_SERVERS").unwrap_or_default();
-    let mut failed = Vec::new();
-    for (name, command, env) in SERVERS
+    let chosen: Vec<_> = SERVERS
         .iter()
         .filter(|(name, ..)| wanted.is_empty() || wanted.contains(name))
-    {
-        let result = std::panic::catch_unwind(|| same_tools(name, command, env));
-        if let Err(panic) = result {
-            let text = panic.downcast_ref::<String>().cloned();
-            let fixed = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or(fixed).unwrap_or_default();
-            failed.push(format!("{name}: {text}"));
+        .collect();
+    let failed = Mutex::new(Vec::new());
+    let next = AtomicUsize::new(0);
+    // A few at the same time: most of it is waiting for the network.
+    std::thread::scope(|scope| {
+        for _ in 0..TOGETHER {
+            scope.spawn(|| {
+                while let Some((name, command, env)) =
+                    chosen.get(next.fetch_add(1, Ordering::Relaxed))
+                {
+                    let result = std::panic::catch_unwind(|| same_tools(name, command, env));
+                    let Err(panic) = result else { continue };
+                    let text = panic.downcast_ref::<String>().cloned();
+                    let fixed = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                    let text = text.or(fixed).unwrap_or_default();
+                    failed.lock().unwrap().push(format!("{name}: {text}"));
+                }
+            });
         }
-    }
+    });
+    let failed = failed.into_inner().unwrap();
     assert!(
         failed.is_empty(),
         "{} of {}:\n{}",
         failed.len(),
-        SERVERS.len(),
+        chosen.len(),
         failed.join("\n")
     );
 }
@@ -160,6 +176,17 @@ fn same_tools(name: &str, command: &[&str], env: &[(&str, &str)]) {
     let answer = run.initialize();
     assert!(answer.get("result").is_some(), "{answer}");
     let tools = tools(&run.request("tools/list", &json!({})));
+    // A new server behind the same session has the same tools.
+    test.ok(&["renew", name]);
+    let renewed = self::tools(&run.request("tools/list", &json!({})));
+    assert!(
+        renewed == tools,
+        "other tools after a renewal: {}",
+        difference(&renewed, &tools)
+    );
+    let launches = test.events().into_iter().filter(|event| event == "launch");
+    // Each is written down before it happens, and after.
+    assert_eq!(launches.count(), 4);
     run.finish();
 
     let launcher = || {
@@ -176,7 +203,20 @@ fn same_tools(name: &str, command: &[&str], env: &[(&str, &str)]) {
     let expected = self::tools(&bare.request("tools/list", &json!({})));
     bare.finish();
     assert!(!expected.is_empty(), "the launcher shows no tools");
-    assert_eq!(tools, expected);
+    assert!(
+        tools == expected,
+        "other tools than bare: {}",
+        difference(&tools, &expected)
+    );
+}
+
+/// The names of the tools that differ.
+fn difference(one: &[(String, Value)], other: &[(String, Value)]) -> String {
+    let lacks = |tool: &&(String, Value), list: &[(String, Value)]| !list.contains(tool);
+    let ours = one.iter().filter(|tool| lacks(tool, other));
+    let theirs = other.iter().filter(|tool| lacks(tool, one));
+    let names: Vec<_> = ours.chain(theirs).map(|(name, _)| name.as_str()).collect();
+    format!("{} and {}: {}", one.len(), other.len(), names.join(", "))
 }
 
 /// The tools by name, with what they take.
@@ -185,8 +225,26 @@ fn tools(answer: &Value) -> Vec<(String, Value)> {
         .as_array()
         .cloned()
         .unwrap_or_default();
-    let one = |tool: &Value| (tool["name"].to_string(), tool["inputSchema"].clone());
+    let one = |tool: &Value| (tool["name"].to_string(), ordered(&tool["inputSchema"]));
     let mut all: Vec<_> = tools.iter().map(one).collect();
     all.sort_by(|(a, _), (b, _)| a.cmp(b));
     all
+}
+
+/// A value with each list in a text sorted: some servers print Python sets, which have another order
+/// in each process.
+fn ordered(value: &Value) -> Value {
+    match value {
+        Value::String(text) => {
+            let mut parts: Vec<_> = text.split(',').collect();
+            parts.sort_unstable();
+            parts.join(",").into()
+        }
+        Value::Array(list) => list.iter().map(ordered).collect(),
+        Value::Object(map) => {
+            let pairs = map.iter().map(|(key, value)| (key.clone(), ordered(value)));
+            Value::Object(pairs.collect())
+        }
+        other => other.clone(),
+    }
 }

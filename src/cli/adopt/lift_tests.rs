@@ -102,6 +102,48 @@ fn connection_strings_and_names_that_load_code() {
     assert_eq!(lifted.pass, ["A"]);
 }
 
+/// Every way in which the issue says that a secret stands in an entry.
+#[test]
+fn secrets_in_every_place() {
+    let args = |args: &str| format!(r#"{{"command": "npx", "args": [{args}]}}"#);
+    case(
+        &args(&format!(r#""s", "--api-key={KEY}""#)),
+        &["npx", "s", "--api-key={secret.API_KEY}"],
+        &[("API_KEY", KEY)],
+    );
+    case(
+        &args(r#""mysql-mcp", "-ps3cretPw9""#),
+        &["npx", "mysql-mcp", "-p{secret.PASSWORD}"],
+        &[("PASSWORD", "s3cretPw9")],
+    );
+    case(
+        &args(&format!(r#""supergateway", "--env.API_TOKEN={KEY}""#)),
+        &["npx", "supergateway", "--env.API_TOKEN={secret.API_TOKEN}"],
+        &[("API_TOKEN", KEY)],
+    );
+    case(
+        &args(&format!(
+            r#""mcp-remote", "https://mcp.example.org/sse?apiKey={KEY}&v=1", "--header", "Authorization: Bearer x{KEY}""#
+        )),
+        &[
+            "npx",
+            "mcp-remote",
+            "https://mcp.example.org/sse?apiKey={secret.API_KEY}&v=1",
+            "--header",
+            "Authorization: Bearer {secret.AUTHORIZATION}",
+        ],
+        &[("API_KEY", KEY), ("AUTHORIZATION", &format!("x{KEY}"))],
+    );
+    let entry = format!(
+        r#"{{"command": "npx", "args": ["@notionhq/notion-mcp-server"], "env": {{"OPENAPI_MCP_HEADERS":
+        "{{\"Authorization\": \"Bearer {KEY}\", \"Notion-Version\": \"2022-06-28\"}}"}}}}"#
+    );
+    let lifted = lifted(&entry).unwrap();
+    let headers = lifted.set["OPENAPI_MCP_HEADERS"].as_str();
+    let expected = r#"{"Authorization": "Bearer {secret.OPENAPI_MCP_HEADERS_AUTHORIZATION}", "Notion-Version": "2022-06-28"}"#;
+    assert_eq!(headers, expected);
+}
+
 #[test]
 fn what_cannot_be_taken_over() {
     for (entry, word) in [
