@@ -124,12 +124,17 @@ fn mend(file: &ConfigFile, value: &Value) -> Mend {
     if server.url().is_none() && !server.entry.words.is_empty() {
         return Mend::Run(file.adopt());
     }
-    Mend::Act(if file.client.is_none_or(|client| client.fills_in) {
-        "put the client's reference to a variable in its place (`${env:NAME}`), and rotate it"
-            .to_owned()
-    } else {
-        "take it out: start the server through `mcp-remote` with a policy, and rotate it".to_owned()
-    })
+    let fills_in = file.client.is_none_or(|client| client.fills_in);
+    let act = match server.url() {
+        Some(_) if fills_in => {
+            "put the client's reference to a variable in its place (`${env:NAME}`), and rotate it"
+        }
+        Some(_) => {
+            "take it out: start the server through `mcp-remote` with a policy, and rotate it"
+        }
+        None => "take it out, give it to the client in another way if there is one, and rotate it",
+    };
+    Mend::Act(act.to_owned())
 }
 
 /// Known tokens outside of every entry: in comments, in other settings, in a file that is broken.

@@ -23,7 +23,7 @@ exact version, or the digest of an image (`name@sha256:…`).
 
 const WHY: &str = "the next release runs with the server's secrets the moment it is published";
 const LOCK: &str =
-    "its dependencies are resolved anew at each start, and `npx` takes what lies in the directory";
+    "its dependencies are resolved anew at each start, and a copy in the directory may run instead";
 
 pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
     for file in &scene.files {

@@ -8,6 +8,8 @@ mod file;
 mod finding;
 mod ignores;
 mod json;
+#[cfg(test)]
+mod laws_tests;
 mod mcp01;
 mod mcp02;
 mod mcp03;
@@ -22,6 +24,8 @@ mod sarif;
 mod scene;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+
+use crate::detect;
 
 pub use file::{ConfigFile, Kind, Server, Value, host};
 pub use finding::{Finding, Mend, Place, Severity, masked, quoted};
@@ -199,33 +203,46 @@ pub fn run(scene: &Scene, accepted: &Ignores) -> Report {
 /// What a finding says is made of names. Where a name holds a secret nevertheless (the address of a
 /// package, say), it is masked; and it is made short.
 fn tidy(scene: &Scene, report: &mut Report) {
-    let values = scene.files.iter().flat_map(|file| &file.values);
-    let secrets = values.flat_map(|value| {
-        let parts = value.verdict.secrets().iter();
-        parts.filter_map(|part| value.text.get(part.range.clone()))
-    });
-    let secrets: Vec<&str> = secrets.filter(|secret| secret.len() >= 6).collect();
+    let mut secrets: Vec<&str> = Vec::new();
+    for file in &scene.files {
+        secrets.extend(detect::known_tokens(&file.text));
+        for value in &file.values {
+            let parts = value.verdict.secrets().iter();
+            secrets.extend(parts.filter_map(|part| value.text.get(part.range.clone())));
+        }
+    }
+    secrets.retain(|secret| secret.len() >= 6);
     let finder = AhoCorasick::builder()
         .match_kind(MatchKind::LeftmostLongest)
         .build(&secrets)
         .ok();
     let masks = vec!["[secret]"; secrets.len()];
+    let mask = |text: &mut String| {
+        if let Some(finder) = finder
+            .as_ref()
+            .filter(|finder| finder.is_match(text.as_str()))
+        {
+            *text = finder.replace_all(text, &masks);
+        }
+    };
+    let shorten = |text: &mut String| {
+        if let Some((end, _)) = text.char_indices().nth(TEXT_CHARS_MAX) {
+            text.truncate(end);
+            text.push('…');
+        }
+    };
+    for ignored in &mut report.ignored {
+        mask(&mut ignored.reason);
+    }
     let ignored = report.ignored.iter_mut().map(|one| &mut one.finding);
     for finding in report.findings.iter_mut().chain(ignored) {
-        for text in Some(&mut finding.what)
-            .into_iter()
-            .chain(&mut finding.server)
-        {
-            if let Some(finder) = finder
-                .as_ref()
-                .filter(|finder| finder.is_match(text.as_str()))
-            {
-                *text = finder.replace_all(text, &masks);
-            }
-            if let Some((end, _)) = text.char_indices().nth(TEXT_CHARS_MAX) {
-                text.truncate(end);
-                text.push('…');
-            }
+        let (Mend::Run(mend) | Mend::Act(mend)) = &mut finding.mend;
+        mask(mend);
+        let said = [Some(&mut finding.what), finding.server.as_mut()];
+        for text in said.into_iter().flatten() {
+            // Masked first: half a secret would not be found.
+            mask(text);
+            shorten(text);
         }
     }
 }

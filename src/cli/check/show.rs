@@ -194,9 +194,7 @@ fn mend(group: &[&Finding]) -> String {
     let mut all = first.to_owned();
     for finding in group.iter().skip(1) {
         let server = finding.mend.text().strip_prefix(head);
-        if let Some(server) = server.filter(|server| !server.ends_with(" --pin")) {
-            all.push_str(server);
-        }
+        all.push_str(server.unwrap_or_default());
     }
     all
 }
