@@ -25,7 +25,7 @@ pub(super) struct PolicyFile {
     /// the secret of that variable, and needs `argv_secrets = true`.
     pub(super) command: Vec<String>,
     /// Allows `{secret.NAME}` in `command`. Every user of the machine can see arguments with `ps`,
-    /// so use it only for a server that takes its secret in no other way.
+    /// so use it only for a server that takes its secret in no other way; `mcpwrap check` reports it.
     #[serde(default)]
     pub(super) argv_secrets: bool,
     /// The working directory: an absolute path, or one that starts with `~/`. Without it, the
@@ -181,7 +181,7 @@ pub enum Unpinned {
     /// It does not start.
     #[default]
     Refuse,
-    /// It starts, and `mcpwrap policy lint` says so.
+    /// It starts, and `mcpwrap policy lint` and `mcpwrap check` say so.
     Allow,
 }
 

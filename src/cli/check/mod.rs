@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long)]
     verify: bool,
     /// Show every finding, also if they do not fit on a screen
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["json", "sarif"])]
     all: bool,
     /// A JSON object, as `docs/checks.md` describes it
     #[arg(long, conflicts_with = "sarif")]
