@@ -5,6 +5,7 @@
 
 mod left;
 mod machine;
+mod place;
 mod service;
 mod show;
 mod verify;

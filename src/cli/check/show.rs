@@ -202,7 +202,13 @@ fn mend(group: &[&Finding]) -> String {
 fn total(report: &Report, paint: Paint) -> String {
     let done = report.lines.iter().filter(|line| line.skipped.is_none());
     let good = done.clone().filter(|line| line.found == 0).count();
-    let score = format!("{good} of {} checks are clean", done.count());
+    let unread = report.findings.iter().filter(|one| one.check == "unread");
+    let unread = match unread.count() {
+        0 => String::new(),
+        1 => ", but one file could not be read".to_owned(),
+        number => format!(", but {number} files could not be read"),
+    };
+    let score = format!("{good} of {} checks are clean{unread}", done.count());
     if report.findings.is_empty() {
         return paint.with("32", &score);
     }

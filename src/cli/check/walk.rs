@@ -8,16 +8,16 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 
 use ignore::{DirEntry, WalkBuilder, WalkState};
 use memchr::memmem;
 
 use super::machine::why;
+use super::place::{client_of, is_client_name, places_of};
 use crate::check::{ConfigFile, LIST, Scene};
-use crate::client::table::{CLIENTS, Client};
 use crate::detect;
 
 /// A file of an unknown name is looked into up to this size (bytes).
@@ -102,7 +102,7 @@ fn is_likely(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
     is_mcp(name.as_encoded_bytes())
         || client_of(path).is_some()
-        || path.is_file() && sniff(path, &mut vec![0; BUFFER_BYTES]).is_some()
+        || path.is_file() && matches!(sniff(path, &mut vec![0; BUFFER_BYTES]), Ok(Some(_)))
 }
 
 fn walk(dirs: &[&PathBuf]) -> Vec<ConfigFile> {
@@ -191,7 +191,14 @@ fn look(entry: &DirEntry, buffer: &mut [u8]) -> Option<ConfigFile> {
     if OTHERS.iter().any(|other| name == OsStr::new(other)) {
         return None;
     }
-    let bytes = sniff(path, buffer)?;
+    let bytes = match sniff(path, buffer) {
+        Ok(found) => found?,
+        Err(error) => {
+            let mut file = ConfigFile::unread(shown(path), None, why(&error));
+            file.certain = false;
+            return Some(file);
+        }
+    };
     let file = ConfigFile::new(shown(path), None, false, bytes);
     (file.document.is_err() || !file.servers.is_empty()).then_some(file)
 }
@@ -231,20 +238,20 @@ fn is_mcp(name: &[u8]) -> bool {
 
 /// The bytes of a file of an unknown name, if they hold servers. Most files are smaller than the
 /// buffer, and one read is enough for them.
-fn sniff(path: &Path, buffer: &mut [u8]) -> Option<Vec<u8>> {
-    let mut file = File::open(path).ok()?;
-    let count = file.read(buffer).ok()?;
-    let first = buffer.get(..count)?;
+fn sniff(path: &Path, buffer: &mut [u8]) -> io::Result<Option<Vec<u8>>> {
+    let mut file = File::open(path)?;
+    let count = file.read(buffer)?;
+    let first = buffer.get(..count).unwrap_or_default();
     let mut more = Vec::new();
     if count == buffer.len() {
         more.extend_from_slice(first);
-        file.take(SNIFF_BYTES_MAX).read_to_end(&mut more).ok()?;
+        file.take(SNIFF_BYTES_MAX).read_to_end(&mut more)?;
     }
     let bytes = if more.is_empty() { first } else { &more };
     let found = KEYS
         .iter()
         .any(|key| memmem::find(bytes, key.as_bytes()).is_some());
-    found.then(|| bytes.to_vec())
+    Ok(found.then(|| bytes.to_vec()))
 }
 
 /// Reads a file that is a client's.
@@ -268,73 +275,6 @@ fn read(path: &Path, certain: bool) -> ConfigFile {
     }
 }
 
-/// The client that reads a file of a project at such a place.
-fn client_of(path: &Path) -> Option<&'static Client> {
-    CLIENTS.iter().find(|client| {
-        client.places.iter().any(|place| {
-            let project = !place.path.starts_with(['~', '$', '/', '%']);
-            project && ends_with(path, place.path)
-        })
-    })
-}
-
-/// Whether some client has a file of that name, or takes every file in that directory, so that the
-/// place is worth a look.
-fn is_client_name(path: &Path) -> bool {
-    static NAMES: OnceLock<(Vec<&'static str>, Vec<&'static str>)> = OnceLock::new();
-    let (names, dirs) = NAMES.get_or_init(|| {
-        let places = CLIENTS.iter().flat_map(|client| client.places);
-        let mut known = (Vec::new(), Vec::new());
-        for place in places {
-            let mut parts = place.path.rsplit('/');
-            match (parts.next(), parts.next()) {
-                (Some("*.json" | "*.yaml"), Some(dir)) => known.1.push(dir),
-                (Some(name), _) => known.0.push(name),
-                (None, _) => {}
-            }
-        }
-        for list in [&mut known.0, &mut known.1] {
-            list.sort_unstable();
-            list.dedup();
-        }
-        known
-    });
-    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    let dir = || path.parent().and_then(Path::file_name);
-    names.iter().any(|pattern| fits(pattern, name))
-        || dirs.iter().any(|known| dir() == Some(OsStr::new(known)))
-}
-
-/// Whether a name is as a pattern says, with `*` for a part of it.
-fn fits(pattern: &str, name: &[u8]) -> bool {
-    match pattern.split_once('*') {
-        None => name == pattern.as_bytes(),
-        Some((before, after)) => {
-            name.len() >= before.len() + after.len()
-                && name.starts_with(before.as_bytes())
-                && name.ends_with(after.as_bytes())
-        }
-    }
-}
-
-/// Whether a path ends as a place does, with `*` for a part of a name.
-fn ends_with(path: &Path, place: &str) -> bool {
-    let mut names = path.components().rev();
-    place.rsplit('/').all(|pattern| {
-        let name = names.next().map(|name| name.as_os_str().as_encoded_bytes());
-        name.is_some_and(|name| fits(pattern, name))
-    })
-}
-
-/// The places of clients in a project whose root is this directory.
-fn places_of(root: &Path) -> Vec<PathBuf> {
-    let places = CLIENTS.iter().flat_map(|client| client.places);
-    places
-        .filter(|place| !place.path.starts_with(['~', '$', '/', '%']) && !place.path.contains('*'))
-        .map(|place| root.join(place.path))
-        .collect()
-}
-
 /// The files of variables that a file's servers read (`envFile`), if they are there.
 pub(super) fn variables(
     file: &ConfigFile,
@@ -353,10 +293,15 @@ pub(super) fn variables(
             None if name.contains("${") => return None,
             None => dir.join(name),
         };
-        let text = path
-            .is_file()
-            .then(|| std::fs::read_to_string(&path).ok())??;
-        Some(ConfigFile::of_variables(shown(&path), text))
+        if !path.exists() {
+            return None;
+        }
+        let text = path.is_file().then(|| std::fs::read_to_string(&path));
+        Some(match text {
+            Some(Ok(text)) => ConfigFile::of_variables(shown(&path), text),
+            Some(Err(error)) => ConfigFile::unread(shown(&path), None, why(&error)),
+            None => ConfigFile::unread(shown(&path), None, "it is no plain file".to_owned()),
+        })
     });
     named.collect()
 }
@@ -365,25 +310,4 @@ pub(super) fn variables(
 pub(super) fn shown(path: &Path) -> String {
     let path = path.strip_prefix(".").unwrap_or(path);
     path.display().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whose_file_it_is() {
-        for (path, expected) in [
-            ("a/.vscode/mcp.json", Some("vscode")),
-            (".mcp.json", Some("claude-code")),
-            ("x/.codex/config.toml", Some("codex")),
-            ("x/config.toml", None),
-            ("x/a.code-workspace", Some("vscode")),
-            ("settings.json", None),
-            (".continue/mcpServers/a.yaml", Some("continue")),
-        ] {
-            let client = client_of(Path::new(path)).map(|client| client.id);
-            assert_eq!(client, expected, "{path}");
-        }
-    }
 }
