@@ -64,7 +64,6 @@ const UNREACHABLE: &[&str] = &[
     "ERR_SOCKET_TIMEOUT",
     "dns error",
     "error sending request",
-    "Failed to fetch",
     "NewConnectionError",
     "ConnectTimeoutError",
     TOO_LONG,

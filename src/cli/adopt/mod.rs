@@ -126,7 +126,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         &round.names,
     )?;
     if !args.no_pin {
-        pin::adopted(cx, &config, &round.servers(&done), by)?;
+        pin::adopted(cx, &config, &round.servers(&done), by, &keys)?;
     }
     Ok(round.summary(cx, &done))
 }

@@ -12,7 +12,7 @@ use crate::error::{Code, Result};
 use crate::grant::By;
 use crate::package::{self, Pin, Registry};
 use crate::policy::{self, Policy, Unpinned};
-use crate::secret::ServerName;
+use crate::secret::{Keys, ServerName};
 
 /// Pins the servers that can be.
 pub fn adopted(
@@ -20,6 +20,7 @@ pub fn adopted(
     config: &Config,
     servers: &BTreeSet<ServerName>,
     by: By,
+    keys: &Keys,
 ) -> Result<()> {
     let mut wanted = Vec::new();
     for server in servers {
@@ -29,7 +30,8 @@ pub fn adopted(
         }
     }
     let args = Args::for_adopt();
-    let mut keys = None;
+    // The store is open already: nobody is asked for a passphrase while the bar is drawn.
+    let mut keys = Some(keys.clone());
     let mut silent: Vec<Registry> = Vec::new();
     let mut progress = print::Progress::new(wanted.len());
     for policy in &wanted {

@@ -176,13 +176,14 @@ fn all(
     count: &mut Count,
 ) -> Result<(), String> {
     let names: Vec<String> = entries(old).into_iter().map(|entry| entry.name).collect();
-    let selectors: Vec<&str> = names
+    let mut selectors: Vec<&str> = names
         .iter()
         .flat_map(|name| ["--server", name.as_str()])
         .collect();
     if names.is_empty() || names.iter().any(|name| name.starts_with('-')) {
         return Ok(());
     }
+    selectors.push("--no-pin");
     home.adopt(&selectors)?;
     let new = Document::read_any(name, home.read())
         .map_err(|refused| format!("all adopted: {refused}"))?;
