@@ -73,9 +73,10 @@ pub fn install() -> Done<Found> {
 }
 
 fn program(path: &str) -> Done {
-    match Path::new(path).exists() {
-        true => Ok(()),
-        false => Err(format!("no `{path}`")),
+    if Path::new(path).exists() {
+        Ok(())
+    } else {
+        Err(format!("no `{path}`"))
     }
 }
 
