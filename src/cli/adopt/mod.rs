@@ -7,6 +7,7 @@
 
 mod carry_out;
 mod comments;
+mod diff;
 mod git;
 mod history;
 mod journal;

@@ -12,7 +12,7 @@ use super::look::{self, Found};
 use super::pieces::{Cut, Piece, escape};
 use super::plan::EntryPlan;
 use super::restore::{Job, jobs};
-use super::{Args, show, swap};
+use super::{Args, diff, swap};
 use crate::audit::{Detail, Entry as AuditEntry, Event, Log, Outcome};
 use crate::cli::{Context, ask, print};
 use crate::client::edit::{self, Splice};
@@ -130,7 +130,7 @@ fn show_plan(cx: &Context, found: &[Found], jobs: &[Job], values: &BTreeMap<Secr
             continue;
         };
         let new = edit::apply(&document.text, &job.splices);
-        show::diff(cx, file, new.as_deref().unwrap_or_default(), &cuts);
+        diff::show(cx, file, new.as_deref().unwrap_or_default(), &cuts);
     }
 }
 
