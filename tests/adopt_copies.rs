@@ -19,7 +19,7 @@ fn put(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
-/// Issue: "Leftovers: `*.bak`, clients' backups, old locations, editor history: listed with what to do."
+/// Leftovers: `*.bak`, clients' backups, old locations, editor history: listed with what to do.
 #[test]
 fn leftovers_are_listed_with_what_to_do() {
     let test = Test::new();
@@ -90,7 +90,7 @@ fn leftovers_are_listed_with_what_to_do() {
     }
 }
 
-/// Issue: "`adopt --dry-run` prints where it looked and what it found."
+/// `adopt --dry-run` prints where it looked and what it found.
 #[test]
 fn a_dry_run_says_where_it_looked() {
     let test = Test::new();
@@ -161,7 +161,7 @@ impl<'a> Repository<'a> {
     }
 }
 
-/// Issue: "a secret that lay in plaintext, or in git, should be [rotated]".
+/// A secret that lay in plaintext, or in git, should be [rotated].
 #[test]
 fn a_secret_in_git_is_found_and_named() {
     let test = Test::new();

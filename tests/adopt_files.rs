@@ -73,7 +73,7 @@ fn names_of_all_kinds() {
     }
 }
 
-/// Issue: "58 KB `~/.claude.json`".
+/// 58 KB `~/.claude.json`
 #[test]
 fn a_large_file_with_much_else_in_it() {
     let mut projects = String::new();

@@ -1,6 +1,6 @@
 //! How long a server takes to its first answer: installed by `mcpwrap pin`, by its launcher, bare.
 //!
-//! Issue: through `mcpwrap run` at most 0.6 of warm `npx -y pkg@exact`, and at most 1.05 of
+//! Budgets: through `mcpwrap run` at most 0.6 of warm `npx -y pkg@exact`, and at most 1.05 of
 //! `node entry.js`; the same for uvx. Needs npm and uv (in `PATH`, or in `.cache` from
 //! `cargo xtask deps`) and their registries once. Ratios of medians, taken in turns, so that a busy
 //! machine slows all alike.

@@ -51,7 +51,7 @@ impl Case {
     }
 }
 
-/// Issue: "`adopt` pins as part of adopting (progress bar), and falls back, said clearly".
+/// `adopt` pins as part of adopting (progress bar), and falls back, said clearly
 #[test]
 fn what_can_be_pinned_is_and_the_rest_is_adopted_all_the_same() {
     let Some(case) = Case::new(&[("s", "@s/server"), ("t", "@s/absent")]) else {

@@ -128,7 +128,7 @@ fn a_package_planted_above_the_installation_stops_the_start() {
     assert!(!mark.exists());
 }
 
-/// Issue: a changed tree, lock or interpreter is refused with `package-changed`.
+/// A changed tree, lock or interpreter is refused with `package-changed`.
 #[test]
 fn a_changed_file_is_refused_with_both_hashes() {
     let Some(npm) = Npm::new() else { return };
@@ -206,7 +206,7 @@ fn restore_mode(path: &Path, program: bool) {
     super::mode(path, mode);
 }
 
-/// Issue: a registry that serves another tarball for the same version.
+/// A registry that serves another tarball for the same version.
 #[test]
 fn another_archive_of_the_same_version_is_refused() {
     let Some(npm) = Npm::new() else { return };
@@ -234,7 +234,7 @@ fn another_archive_of_the_same_version_is_refused() {
     assert_eq!(npm.start().0, "real");
 }
 
-/// Issue: a registry that serves another tarball than it says.
+/// A registry that serves another tarball than it says.
 #[test]
 fn an_archive_that_is_not_what_the_registry_says_is_refused() {
     let Some(npm) = Npm::new() else { return };

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Npm;
 
-/// Issue: kill -9 during install: no half install is ever used.
+/// Kill -9 during install: no half install is ever used.
 #[test]
 fn a_killed_installation_leaves_nothing_in_use() {
     let Some(npm) = Npm::new() else { return };
@@ -31,7 +31,7 @@ fn a_killed_installation_leaves_nothing_in_use() {
     npm.installed();
 }
 
-/// Issue: two pins at once.
+/// Two pins at once.
 #[test]
 fn two_at_once_do_not_disturb_each_other() {
     let Some(npm) = Npm::new() else { return };

@@ -19,7 +19,7 @@ fn docker(test: &Test, digest: &str) {
     test.set("PATH", format!("{}:/usr/bin:/bin", bin.display()));
 }
 
-/// Issue: the digest is resolved and written; `-e NAME=value` becomes `-e NAME`.
+/// The digest is resolved and written; `-e NAME=value` becomes `-e NAME`.
 #[test]
 fn an_image_is_started_by_its_digest_and_with_no_value_in_its_arguments() {
     let test = Test::new();

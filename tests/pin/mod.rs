@@ -134,7 +134,7 @@ fn mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Issue: arguments and working directory as the original command line would have had.
+/// Arguments and working directory as the original command line would have had.
 #[test]
 fn an_installed_server_starts_as_its_command_would_and_offline() {
     let Some(npm) = Npm::new() else { return };
@@ -181,7 +181,7 @@ fn an_installed_server_starts_as_its_command_would_and_offline() {
     assert!(again.text().contains("pinned already"), "{again}");
 }
 
-/// Issue: unpinned is refused by default with the command that pins it.
+/// Unpinned is refused by default with the command that pins it.
 #[test]
 fn a_cut_of_the_log_behind_pin_is_found() {
     let Some(npm) = Npm::new() else { return };
@@ -217,7 +217,7 @@ fn a_floating_version_starts_only_after_pin() {
     );
 }
 
-/// Issue: a newer version is a new pin: what changes is shown, and a grant is asked for.
+/// A newer version is a new pin: what changes is shown, and a grant is asked for.
 #[test]
 fn a_newer_version_is_shown_and_asked_for() {
     let Some(npm) = Npm::new() else { return };
@@ -266,7 +266,7 @@ fn a_newer_version_is_shown_and_asked_for() {
     assert_eq!(npm.start().1, "2.0.0");
 }
 
-/// Issue: install scripts run only if the user allows it, and that is under the grant.
+/// Install scripts run only if the user allows it, and that is under the grant.
 #[test]
 fn install_scripts_run_only_when_allowed() {
     let Some(npm) = Npm::new() else { return };
@@ -283,7 +283,7 @@ fn install_scripts_run_only_when_allowed() {
     assert!(npm.text().contains("scripts = true"));
 }
 
-/// Issue: local programs are pinned by the hash of the executable and its script.
+/// Local programs are pinned by the hash of the executable and its script.
 #[test]
 fn a_changed_local_program_is_refused() {
     let test = Test::new();

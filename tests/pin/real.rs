@@ -96,7 +96,7 @@ const SERVERS: &[(&str, &[&str], Pairs)] = &[
     ),
 ];
 
-/// Issue: the ten most used npm servers and five PyPI servers, installed, started, renewed; tools/list
+/// The ten most used npm servers and five PyPI servers, installed, started, renewed; tools/list
 /// is equal to the bare launcher's.
 #[test]
 fn real_servers_have_the_same_tools_as_with_their_launcher() {

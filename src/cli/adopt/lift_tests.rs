@@ -102,7 +102,7 @@ fn connection_strings_and_names_that_load_code() {
     assert_eq!(lifted.pass, ["A"]);
 }
 
-/// Every way in which the issue says that a secret stands in an entry.
+/// Every way in which a secret stands in an entry.
 #[test]
 fn secrets_in_every_place() {
     let args = |args: &str| format!(r#"{{"command": "npx", "args": [{args}]}}"#);
