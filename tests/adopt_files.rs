@@ -57,6 +57,36 @@ fn other_marks_line_ends_and_blanks() {
 }
 
 #[test]
+fn the_secret_of_a_neighbour_that_stays_is_never_said() {
+    const KEPT: &str = "q7Rt2LmX9vKp4WzN8sDf6HjB3cYg";
+    let entries = [
+        format!(r#""a": {{"command": "/opt/a", "env": {{"API_TOKEN": "{TOKEN}"}}}}"#),
+        format!(
+            r#""b": {{"url": "https://b.example", "headers": {{"Authorization": "Bearer {KEPT}"}}}}"#
+        ),
+        r#""c": {"command": "/opt/c"}"#.to_owned(),
+    ];
+    for separator in [",\n", ", "] {
+        let test = Test::new();
+        test.init();
+        test.hide(TOKEN);
+        test.hide(KEPT);
+        let file = test.home.join("mcp.json");
+        let text = format!("{{\"mcpServers\": {{\n{}\n}}}}\n", entries.join(separator));
+        std::fs::write(&file, &text).unwrap();
+        let shown = file.display().to_string();
+        let planned = test.cli(&["adopt", "--dry-run", "--config", &shown]);
+        assert!(planned.text().contains("[secret …3cYg]"), "{planned}");
+        let done = test.cli(&["adopt", "--yes", "--config", &shown]);
+        assert_eq!(done.code, 1, "{done}");
+        let back = test.ok(&["adopt", "--undo", "--yes"]);
+        assert!(back.text().contains("[secret …3cYg]"), "{back}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+        std::fs::remove_file(&file).unwrap();
+    }
+}
+
+#[test]
 fn names_of_all_kinds() {
     for name in [
         "🚀 server",

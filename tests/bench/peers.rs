@@ -109,6 +109,8 @@ fn row(name: &str, home: &Path, make: &dyn Fn() -> Command, bare: Option<Duratio
     let mut session = start();
     let mut trips: Vec<Duration> = (0..ROUND_TRIPS).map(|_| session.ask()).collect();
     trips.sort_unstable();
+    // Some give pages back a moment after their start.
+    std::thread::sleep(Duration::from_secs(3));
     let resident = resident_below(session.child.id());
     session.end();
     println!(

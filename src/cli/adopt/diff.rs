@@ -12,7 +12,7 @@ use super::pieces::{Cut, escape, masked};
 use crate::check;
 use crate::cli::{Context, print};
 use crate::client::entry::places;
-use crate::client::tree::Document;
+use crate::client::tree::{Document, Step};
 use crate::detect;
 use crate::error::printable;
 
@@ -25,23 +25,33 @@ const AROUND_BYTES: usize = 100;
 /// A shorter value stands in too many words by chance (bytes).
 const VALUE_BYTES_MIN: usize = 4;
 
-pub(super) fn show(cx: &Context, file: &Found, new: &str, cuts: &[Cut]) {
+/// `changed` are the entries that the new text changes: their secrets are in `cuts`.
+pub(super) fn show(cx: &Context, file: &Found, new: &str, cuts: &[Cut], changed: &[&[Step]]) {
     let client = file
         .client
         .map_or_else(String::new, |client| format!(" ({})", client.name));
     print::line(&format!("{}{client}", cx.dirs.tilde(&file.path)));
     if let Ok(document) = &file.document {
-        for line in lines(document, new, cuts) {
+        let staying = staying(document, &file.closer, changed);
+        for line in lines(&document.text, new, cuts, &staying) {
             print::line(&format!("  {line}"));
         }
     }
 }
 
 /// The lines with their sign.
-fn lines(document: &Document, new: &str, cuts: &[Cut]) -> Vec<String> {
-    let staying = staying(document);
-    let hidden = |text: &str| hidden(&masked(text, cuts), &staying);
-    let (old, new) = (hidden(&document.text), hidden(new));
+fn lines(old: &str, new: &str, cuts: &[Cut], staying: &[String]) -> Vec<String> {
+    // A key in PEM has more than one line; other tokens are looked for in the lines that are shown.
+    let tall = old.contains("-----BEGIN");
+    let hidden = |text: &str| {
+        let text = masked(text, cuts);
+        match (staying, tall) {
+            ([], false) => text,
+            (_, false) => without(&text, staying, Vec::new()),
+            (_, true) => without(&text, staying, tokens(&text)),
+        }
+    };
+    let (old, new) = (hidden(old), hidden(new));
     let (old, new) = changed(&old, &new);
     let (old_change, new_change) = changed_bytes(old, new);
     let diff = TextDiff::from_lines(old, new);
@@ -62,15 +72,17 @@ fn lines(document: &Document, new: &str, cuts: &[Cut]) -> Vec<String> {
         let start: usize = text.split_inclusive('\n').take(number).map(str::len).sum();
         let line = change.value().trim_end_matches(['\n', '\r']);
         let line = shortened(line, start, within).replace('\t', "  ");
+        let line = without(&line, &[], tokens(&line));
         lines.push(format!("{sign} {}", printable(&line)));
     }
     lines
 }
 
-/// The secrets of all entries, those that are left as they are too.
-fn staying(document: &Document) -> Vec<String> {
+/// The secrets of the entries that are left as they are.
+fn staying(document: &Document, closer: &[bool], changed: &[&[Step]]) -> Vec<String> {
     let mut values = Vec::new();
-    for spot in places(document) {
+    let spots = places(document).into_iter().zip(closer);
+    for (spot, _) in spots.filter(|(spot, closer)| **closer && !changed.contains(&&*spot.path)) {
         let entry = spot.read();
         for judged in detect::entry(&entry) {
             for part in judged.verdict.secrets() {
@@ -84,12 +96,14 @@ fn staying(document: &Document) -> Vec<String> {
     values
 }
 
-/// The text with marks for these values, and for every token that its shape gives away.
-fn hidden(text: &str, values: &[String]) -> String {
-    let mut found: Vec<Range<usize>> = detect::known_spans(text)
-        .into_iter()
-        .map(|(range, _)| range)
-        .collect();
+/// Every token that its shape gives away.
+fn tokens(text: &str) -> Vec<Range<usize>> {
+    let known = detect::known_spans(text).into_iter();
+    known.map(|(range, _)| range).collect()
+}
+
+/// The text with marks for these values and places.
+fn without(text: &str, values: &[String], mut found: Vec<Range<usize>>) -> String {
     for value in values {
         let places = text.match_indices(value.as_str());
         found.extend(places.map(|(at, value)| at..at + value.len()));
@@ -192,7 +206,8 @@ mod tests {
             text: "tok_Zx81QwPl03NbVc77".to_owned(),
         }];
         let old = document(&file(r#""KEY": "tok_Zx81QwPl03NbVc77""#));
-        lines(&old, &file(""), &cuts).join("\n")
+        let staying = staying(&old, &[true, true, false], &[]);
+        lines(&old.text, &file(""), &cuts, &staying).join("\n")
     }
 
     #[test]
@@ -215,7 +230,7 @@ mod tests {
     #[test]
     fn tokens_anywhere_are_hidden_by_their_shape() {
         let text = "// was ghp_x7Kq2mV9pL4nR8sT1wZ5yB3cD6fG0hJ2kM4N before";
-        let shown = hidden(text, &[]);
+        let shown = without(text, &[], tokens(text));
         assert!(!shown.contains("x7Kq2mV9"), "{shown}");
         assert!(shown.starts_with("// was [secret"), "{shown}");
     }

@@ -18,7 +18,8 @@ pub(super) fn plan(cx: &Context, found: &[Found], plan: &Plan, names: &Names) {
         let Some(at) = found.get(file.found) else {
             continue;
         };
-        diff::show(cx, at, &file.text, &file.cuts);
+        let changed: Vec<_> = file.entries.iter().map(|entry| &*entry.path).collect();
+        diff::show(cx, at, &file.text, &file.cuts, &changed);
         for entry in &file.entries {
             for note in &entry.notes {
                 print::line(&format!(

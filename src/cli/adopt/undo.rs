@@ -130,7 +130,7 @@ fn show_plan(cx: &Context, found: &[Found], jobs: &[Job], values: &BTreeMap<Secr
             continue;
         };
         let new = edit::apply(&document.text, &job.splices);
-        diff::show(cx, file, new.as_deref().unwrap_or_default(), &cuts);
+        diff::show(cx, file, new.as_deref().unwrap_or_default(), &cuts, &[]);
     }
 }
 
