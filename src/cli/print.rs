@@ -37,6 +37,25 @@ pub fn text(text: &str) {
     drop(io::stdout().write_all(text.as_bytes()));
 }
 
+/// Lines that go out together: a plan of a thousand lines is not a thousand writes.
+#[derive(Debug, Default)]
+pub struct Lines(String);
+
+impl Lines {
+    pub fn line(&mut self, text: &str) {
+        self.0.push_str(text);
+        self.0.push('\n');
+    }
+
+    pub fn text(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+
+    pub fn print(self) {
+        text(&self.0);
+    }
+}
+
 /// JSON for scripts, on stdout.
 pub fn json(value: &serde_json::Value) {
     line(&format!("{value:#}"));

@@ -26,15 +26,22 @@ const AROUND_BYTES: usize = 100;
 const VALUE_BYTES_MIN: usize = 4;
 
 /// `changed` are the entries that the new text changes: their secrets are in `cuts`.
-pub(super) fn show(cx: &Context, file: &Found, new: &str, cuts: &[Cut], changed: &[&[Step]]) {
+pub(super) fn show(
+    out: &mut print::Lines,
+    cx: &Context,
+    file: &Found,
+    new: &str,
+    cuts: &[Cut],
+    changed: &[&[Step]],
+) {
     let client = file
         .client
         .map_or_else(String::new, |client| format!(" ({})", client.name));
-    print::line(&format!("{}{client}", cx.dirs.tilde(&file.path)));
+    out.line(&format!("{}{client}", cx.dirs.tilde(&file.path)));
     if let Ok(document) = &file.document {
         let staying = staying(document, &file.closer, changed);
         for line in lines(&document.text, new, cuts, &staying) {
-            print::line(&format!("  {line}"));
+            out.line(&format!("  {line}"));
         }
     }
 }

@@ -14,22 +14,23 @@ use crate::error::printable;
 
 /// The whole plan.
 pub(super) fn plan(cx: &Context, found: &[Found], plan: &Plan, names: &Names) {
+    let mut out = print::Lines::default();
     for file in &plan.files {
         let Some(at) = found.get(file.found) else {
             continue;
         };
         let changed: Vec<_> = file.entries.iter().map(|entry| &*entry.path).collect();
-        diff::show(cx, at, &file.text, &file.cuts, &changed);
+        diff::show(&mut out, cx, at, &file.text, &file.cuts, &changed);
         for entry in &file.entries {
             for note in &entry.notes {
-                print::line(&format!(
+                out.line(&format!(
                     "  note: {}: {}",
                     printable(&entry.name),
                     printable(note)
                 ));
             }
         }
-        print::line("");
+        out.line("");
     }
     for secret in &names.secrets {
         let known = if secret.known {
@@ -37,7 +38,7 @@ pub(super) fn plan(cx: &Context, found: &[Found], plan: &Plan, names: &Names) {
         } else {
             ""
         };
-        print::line(&format!(
+        out.line(&format!(
             "secret `{}`: {} ({}){known}",
             secret.name,
             printable(&secret.place),
@@ -50,17 +51,19 @@ pub(super) fn plan(cx: &Context, found: &[Found], plan: &Plan, names: &Names) {
         } else {
             ""
         };
-        print::line(&format!("\npolicy `{}`{known}:", policy.server));
-        print::text(&picture::text(&cx.dirs, &policy.policy));
+        out.line(&format!("\npolicy `{}`{known}:", policy.server));
+        out.text(&picture::text(&cx.dirs, &policy.policy));
     }
     if !plan.left.is_empty() {
-        print::line("");
+        out.line("");
     }
+    out.print();
 }
 
 /// Where was looked: the files that are there, then the places with nothing, client by client.
 pub(super) fn places(cx: &Context, looked: &Looked) {
-    print::line(&format!(
+    let mut out = print::Lines::default();
+    out.line(&format!(
         "looked at {} places, found {} files",
         looked.found.len() + looked.absent.len(),
         looked.found.len()
@@ -69,20 +72,21 @@ pub(super) fn places(cx: &Context, looked: &Looked) {
         let client = file
             .client
             .map_or_else(String::new, |client| format!(" ({})", client.name));
-        print::line(&format!("  {}{client}", cx.dirs.tilde(&file.path)));
+        out.line(&format!("  {}{client}", cx.dirs.tilde(&file.path)));
     }
     let mut rest = looked.absent.as_slice();
     if !rest.is_empty() {
-        print::line("nothing is in");
+        out.line("nothing is in");
     }
     while let Some((client, _)) = rest.first() {
         let same = rest.iter().take_while(|(other, _)| other.id == client.id);
         let (own, more) = rest.split_at(same.count());
         let paths: Vec<_> = own.iter().map(|(_, path)| cx.dirs.tilde(path)).collect();
-        print::line(&format!("  {}: {}", client.name, paths.join(", ")));
+        out.line(&format!("  {}: {}", client.name, paths.join(", ")));
         rest = more;
     }
-    print::line("");
+    out.line("");
+    out.print();
 }
 
 /// What could not be taken over.

@@ -122,6 +122,7 @@ fn show_plan(cx: &Context, found: &[Found], jobs: &[Job], values: &BTreeMap<Secr
         text: text.clone(),
     };
     let cuts: Vec<Cut> = values.iter().map(cut).collect();
+    let mut out = print::Lines::default();
     for job in jobs {
         let Some(file) = found.get(job.found) else {
             continue;
@@ -130,8 +131,16 @@ fn show_plan(cx: &Context, found: &[Found], jobs: &[Job], values: &BTreeMap<Secr
             continue;
         };
         let new = edit::apply(&document.text, &job.splices);
-        diff::show(cx, file, new.as_deref().unwrap_or_default(), &cuts, &[]);
+        diff::show(
+            &mut out,
+            cx,
+            file,
+            new.as_deref().unwrap_or_default(),
+            &cuts,
+            &[],
+        );
     }
+    out.print();
 }
 
 fn put_back(cx: &Context, file: &Found, job: &Job, log: &Log, by: &str) -> Result<bool> {
