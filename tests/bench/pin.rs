@@ -38,18 +38,20 @@ fn main() {
     let pypi = ["uvx", "mcp-server-time@2026.10.19"];
     let results = [bench.compare("npm", &npm), bench.compare("pypi", &pypi)];
     println!(
-        "{:<6} {:>9} {:>9} {:>9}  {:>11} {:>8}",
-        "", "mcpwrap", "launcher", "bare", "of launcher", "of bare"
+        "{:<6} {:>9} {:>9} {:>9} {:>9}  {:>11} {:>8} {:>15}",
+        "", "mcpwrap", "launcher", "bare", "by a sh", "of launcher", "of bare", "(the sh of bare)"
     );
     let mut slow = false;
-    for (name, [ours, launcher, bare]) in ["npm", "pypi"].iter().zip(results) {
+    for (name, [ours, launcher, bare, forked]) in ["npm", "pypi"].iter().zip(results) {
         let ms = |time: Duration| time.as_micros() as f64 / 1000.0;
         let (of_launcher, of_bare) = (ms(ours) / ms(launcher), ms(ours) / ms(bare));
         println!(
-            "{name:<6} {:>6.1} ms {:>6.1} ms {:>6.1} ms  {of_launcher:>11.2} {of_bare:>8.3}",
+            "{name:<6} {:>6.1} ms {:>6.1} ms {:>6.1} ms {:>6.1} ms  {of_launcher:>11.2} {of_bare:>8.3} {:>15.3}",
             ms(ours),
             ms(launcher),
-            ms(bare)
+            ms(bare),
+            ms(forked),
+            ms(forked) / ms(bare)
         );
         slow |= of_launcher > LAUNCHER_MAX || of_bare > BARE_MAX;
     }
@@ -98,18 +100,21 @@ impl Bench {
         self.mcpwrap(&["init", "--store", "file", "--key-file", &key]);
     }
 
-    /// Medians of: through mcpwrap, by the launcher, the installed entry point by itself.
-    fn compare(&self, name: &str, command: &[&str]) -> [Duration; 3] {
+    /// Medians of: through mcpwrap, by the launcher, the installed entry point by itself, and the same
+    /// as the child of a shell that stays, which is the least that any launcher does that stays.
+    fn compare(&self, name: &str, command: &[&str]) -> [Duration; 4] {
         self.mcpwrap(&[&["policy", "new", name, "--"][..], command].concat());
         self.mcpwrap(&["pin", name, "--yes"]);
         let bare = self.installed(name, command);
         let first = |words: &[String]| self.first_answer(words);
         let ours = [env!("CARGO_BIN_EXE_mcpwrap"), "run", name].map(str::to_owned);
         let launcher: Vec<_> = command.iter().map(|word| (*word).to_owned()).collect();
-        let mut times = [const { Vec::new() }; 3];
+        let stays = ["/bin/sh", "-c", "\"$@\"; exit", "sh"].map(str::to_owned);
+        let forked = [&stays[..], &bare[..]].concat();
+        let mut times = [const { Vec::new() }; 4];
         for round in 0..=ROUNDS {
-            let now = [first(&ours), first(&launcher), first(&bare)];
-            // The first one warms the caches of all three.
+            let now = [&ours[..], &launcher, &bare, &forked].map(first);
+            // The first one warms the caches of all.
             if round > 0 {
                 times
                     .iter_mut()
