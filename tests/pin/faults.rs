@@ -4,6 +4,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 
 use super::Npm;
+use crate::harness::{DEADLINE, process};
 
 /// Kill -9 during install: no half install is ever used.
 #[test]
@@ -21,6 +22,9 @@ fn a_killed_installation_leaves_nothing_in_use() {
     pin.signal(Signal::SIGKILL);
     assert_eq!(pin.end().signal, Some(9));
     npm.registry.release();
+    // npm outlives whoever started it, and goes on for a moment in the directory that it was given.
+    let left = process::wait_for_none(&npm.test.dir, DEADLINE);
+    assert!(left.is_empty(), "{left:?}");
     assert_eq!(npm.text(), before);
     let is_install = |path: &std::path::PathBuf| path.file_name().unwrap().len() == 64;
     assert!(!npm.installations().iter().any(is_install));
