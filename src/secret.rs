@@ -79,6 +79,12 @@ pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
+/// What may be shown of a secret: its last four characters, and those only of a long one.
+pub fn tail(secret: &str) -> Option<&str> {
+    let (at, _) = secret.char_indices().rev().nth(3)?;
+    secret.get(at..).filter(|_| secret.len() >= 16)
+}
+
 /// Bytes as lower-case hex digits.
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";

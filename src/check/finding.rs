@@ -7,7 +7,7 @@
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::secret::hex;
+use crate::secret::{hex, tail};
 
 /// How bad it is. The order is that of `--fail-on`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -150,14 +150,9 @@ impl Finding {
     }
 }
 
-/// A secret as it may be shown: its last four characters, and those only of a long one.
+/// A secret as it may be shown.
 pub fn masked(secret: &str) -> String {
-    match secret.char_indices().rev().nth(3) {
-        Some((at, _)) if secret.len() >= 16 => {
-            format!("[secret …{}]", secret.get(at..).unwrap_or_default())
-        }
-        _ => "[secret]".to_owned(),
-    }
+    tail(secret).map_or_else(|| "[secret]".to_owned(), |tail| format!("[secret …{tail}]"))
 }
 
 /// A path as a shell takes it. A `~/` at its start stays outside of the quotes.

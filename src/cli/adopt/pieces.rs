@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::client::tree::quoted;
-use crate::secret::SecretName;
+use crate::secret::{SecretName, tail};
 
 /// One piece of a text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,12 +75,7 @@ pub(super) fn masked(text: &str, cuts: &[Cut]) -> String {
             .iter()
             .find(|cut| cut.name == *name)
             .map_or("", |cut| cut.text.as_str());
-        let tail: String = match value.char_indices().rev().nth(3) {
-            Some((at, _)) if value.len() >= 16 => {
-                format!(" …{}", value.get(at..).unwrap_or_default())
-            }
-            _ => String::new(),
-        };
+        let tail = tail(value).map_or_else(String::new, |tail| format!(" …{tail}"));
         format!("[secret {name}{tail}]")
     };
     cut(text, cuts)
