@@ -76,7 +76,7 @@ fn lines(old: &str, new: &str, cuts: &[Cut], staying: &[String]) -> Vec<String> 
         };
         let number = change.old_index().filter(|_| sign != '+');
         let number = number.or(change.new_index()).unwrap_or_default();
-        let start: usize = text.split_inclusive('\n').take(number).map(str::len).sum();
+        let start = || text.split_inclusive('\n').take(number).map(str::len).sum();
         let line = change.value().trim_end_matches(['\n', '\r']);
         let line = shortened(line, start, within).replace('\t', "  ");
         let line = without(&line, &[], tokens(&line));
@@ -139,11 +139,12 @@ fn changed_bytes(old: &str, new: &str) -> (Range<usize>, Range<usize>) {
     (front..old.len() - back, front..new.len() - back)
 }
 
-/// A line that begins at this byte; of a long one what is around the change.
-fn shortened(line: &str, start: usize, change: &Range<usize>) -> String {
+/// A line, and of a long one, which begins at `start`, what is around the change.
+fn shortened(line: &str, start: impl FnOnce() -> usize, change: &Range<usize>) -> String {
     if line.len() <= LINE_BYTES_MAX {
         return line.to_owned();
     }
+    let start = start();
     let from = change.start.saturating_sub(start + AROUND_BYTES);
     let to = (change.end + AROUND_BYTES).saturating_sub(start);
     let from = line.floor_char_boundary(from.min(line.len()));
