@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mcpwrap::config::{Config, StoreKind};
 use mcpwrap::dirs::Dirs;
+use mcpwrap::grant;
 use mcpwrap::secret::ServerName;
-use mcpwrap::store::{self, Prompt};
-use mcpwrap::{files, grant, policy};
+
+mod support;
 
 const MCPWRAP: &str = env!("CARGO_BIN_EXE_mcpwrap");
 const RENEWALS: usize = 10;
@@ -61,40 +61,15 @@ struct Session {
 
 impl Bench {
     fn new(home: &Path, key_file: &Path) -> Self {
-        let dirs = Dirs::under(home);
-        let config = Config {
-            store: StoreKind::File,
-            key_file: Some(key_file.display().to_string()),
-            ..Config::default()
-        };
-        files::ensure_dir(home).unwrap();
-        store::prepare_key_file(&dirs, key_file).unwrap();
-        config.save(&dirs).unwrap();
-        store::create_vault(&dirs, &config).unwrap();
-        let store = store::open(&dirs, &config, Prompt::Never).unwrap();
-        store::keys_or_create(&*store).unwrap();
+        support::vault_home(home, key_file, std::iter::empty());
         Self {
-            dirs,
+            dirs: Dirs::under(home),
             home: home.to_owned(),
         }
     }
 
     fn policy(&self, name: &str, command: &[&str]) {
-        let server = ServerName::new(name).unwrap();
-        let text = format!(
-            "version = 1\ncommand = {}\n",
-            serde_json::to_string(command).unwrap()
-        );
-        files::replace(&policy::load::path(&self.dirs, &server), text.as_bytes()).unwrap();
-        self.grant(&server);
-    }
-
-    fn grant(&self, server: &ServerName) {
-        let config = Config::load(&self.dirs).unwrap();
-        let store = store::open(&self.dirs, &config, Prompt::Never).unwrap();
-        let keys = store::keys(&*store).unwrap();
-        let policy = policy::load(&self.dirs, server, None).unwrap();
-        grant::grant(&self.dirs, &policy, &keys, grant::By::Yes).unwrap();
+        support::granted(&self.home, name, command, 0, "");
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -203,7 +178,7 @@ impl Bench {
             }
             dead.push(began.elapsed());
             session.end();
-            self.grant(&server);
+            support::grant(&self.home, &server);
         }
         println!("revocation of a stubborn tree with a call in flight, {REVOCATIONS} times");
         println!(

@@ -6,7 +6,7 @@ use mcpwrap::config::{Config, StoreKind};
 use mcpwrap::dirs::Dirs;
 use mcpwrap::secret::{Secret, SecretName, ServerName};
 use mcpwrap::store::{self, Item, Prompt};
-use mcpwrap::{files, grant, policy};
+use mcpwrap::{files, policy};
 
 /// Makes the home; `values` become the secrets `bench/0`, `bench/1`, …
 pub(crate) fn vault_home(root: &Path, key_file: &Path, values: impl Iterator<Item = String>) {
@@ -50,9 +50,15 @@ pub(crate) fn granted(root: &Path, name: &str, command: &[&str], secrets: usize,
         text.extend(pieces);
     }
     files::replace(&policy::load::path(&dirs, &server), text.as_bytes()).unwrap();
+    grant(root, &server);
+}
+
+/// Grants the policy as it is.
+pub(crate) fn grant(root: &Path, server: &ServerName) {
+    let dirs = Dirs::under(root);
     let config = Config::load(&dirs).unwrap();
     let store = store::open(&dirs, &config, Prompt::Never).unwrap();
     let keys = store::keys(&*store).unwrap();
-    let policy = policy::load(&dirs, &server, None).unwrap();
-    grant::grant(&dirs, &policy, &keys, grant::By::Yes).unwrap();
+    let policy = policy::load(&dirs, server, None).unwrap();
+    mcpwrap::grant::grant(&dirs, &policy, &keys, mcpwrap::grant::By::Yes).unwrap();
 }
