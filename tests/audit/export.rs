@@ -8,7 +8,7 @@ use mcpwrap::audit::Event;
 use serde_json::Value;
 
 use super::write_samples;
-use crate::harness::{Test, skip};
+use crate::harness::{Test, skip, until};
 
 /// The Python environment with the receiver's and the schema's packages.
 fn python() -> Option<PathBuf> {
@@ -35,8 +35,9 @@ fn tool(python: &Path, what: &str) -> Command {
     command
 }
 
+/// A receiver of OpenTelemetry logs, with a collector in front of it or without.
 struct Receiver {
-    child: Child,
+    children: Vec<Child>,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
     port: u16,
 }
@@ -46,7 +47,45 @@ impl Receiver {
         let mut child = tool(python, "receive").spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let port = lines.next().unwrap().unwrap().parse().unwrap();
-        Self { child, lines, port }
+        Self {
+            children: vec![child],
+            lines,
+            port,
+        }
+    }
+
+    /// The collector of the `rotel` package, which passes what it takes on to a receiver.
+    fn behind_collector(test: &Test, python: &Path) -> Self {
+        let mut receiver = Self::start(python);
+        let agent = Command::new(python)
+            .args([
+                "-c",
+                "from rotel.agent import Agent; print(Agent.agent_path)",
+            ])
+            .output()
+            .unwrap();
+        let at = |port| format!("127.0.0.1:{port}");
+        let (http, grpc) = (free_port(), free_port());
+        let child = Command::new(String::from_utf8(agent.stdout).unwrap().trim())
+            .args(["start", "--exporter", "otlp"])
+            .args(["--otlp-exporter-protocol", "http"])
+            .args([
+                "--otlp-exporter-endpoint",
+                &format!("http://{}", at(receiver.port)),
+            ])
+            .args(["--otlp-http-endpoint", &at(http)])
+            .args(["--otlp-grpc-endpoint", &at(grpc)])
+            .arg("--pid-file")
+            .arg(test.root().join("collector.pid"))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        receiver.children.push(child);
+        receiver.port = http;
+        until("the collector listens", || {
+            std::net::TcpStream::connect(("127.0.0.1", http)).is_ok()
+        });
+        receiver
     }
 
     fn next(&mut self) -> Value {
@@ -58,22 +97,28 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        for child in &mut self.children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 }
 
-#[test]
-fn an_otlp_receiver_takes_every_record() {
-    let Some(python) = python() else { return };
-    let test = Test::new();
-    write_samples(&test);
-    let mut receiver = Receiver::start(&python);
+/// A port that was just given back.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Exports the samples, and sees that every one of them arrives whole.
+fn takes_every_record(test: &Test, mut receiver: Receiver, content_type: &str) {
     let endpoint = format!("http://localhost:{}", receiver.port);
     test.ok(&["log", "export", "--format", "otlp", "--endpoint", &endpoint]);
     for event in Event::ALL {
         let log = receiver.next();
+        assert_eq!(log["content_type"], content_type);
         assert_eq!(log["event"], format!("mcpwrap.{event}"));
+        assert_eq!(log["service"], "mcpwrap");
         let record: Value = serde_json::from_str(log["body"].as_str().unwrap()).unwrap();
         assert_eq!(record["event"], event.name());
         if *event == Event::Call {
@@ -85,6 +130,24 @@ fn an_otlp_receiver_takes_every_record() {
             assert_eq!(attributes["mcpwrap.duration_ms"], 120);
         }
     }
+}
+
+#[test]
+fn an_otlp_receiver_takes_every_record() {
+    let Some(python) = python() else { return };
+    let test = Test::new();
+    write_samples(&test);
+    takes_every_record(&test, Receiver::start(&python), "application/json");
+}
+
+/// A collector writes protobuf of its own when it passes the records on: what arrives, it has understood.
+#[test]
+fn an_otlp_collector_passes_every_record_on() {
+    let Some(python) = python() else { return };
+    let test = Test::new();
+    write_samples(&test);
+    let receiver = Receiver::behind_collector(&test, &python);
+    takes_every_record(&test, receiver, "application/x-protobuf");
 }
 
 #[test]
@@ -108,12 +171,7 @@ fn records_go_to_this_machine_only() {
 fn a_collector_that_is_not_there_is_said() {
     let test = Test::new();
     write_samples(&test);
-    // A port that was just given back.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     let endpoint = format!("http://127.0.0.1:{port}");
     let mut ended = test.cli(&["log", "export", "--format", "otlp", "--endpoint", &endpoint]);
     assert_eq!(ended.code, 2, "{ended}");

@@ -1,9 +1,11 @@
 """What the tests of `mcpwrap log export` talk to.
 
-`receive`: an OTLP receiver on this machine. Prints its port, then for each request the log records as the
-protocol's own messages have them. `validate`: reads OCSF events and prints what their schema says against them.
+`receive`: an OTLP receiver on this machine, for JSON and for protobuf. Prints its port, then for each request the
+log records as the protocol's own messages have them. `validate`: reads OCSF events and prints what their schema says
+against them.
 """
 
+import gzip
 import http.server
 import json
 import sys
@@ -19,21 +21,32 @@ def receive():
     class Receiver(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["content-length"]))
+            if self.headers["content-encoding"] == "gzip":
+                body = gzip.decompress(body)
+            content_type = self.headers["content-type"]
             status = 200
             try:
                 assert self.path == "/v1/logs", self.path
-                assert self.headers["content-type"] == "application/json"
-                request = json_format.Parse(body, ExportLogsServiceRequest())
+                if content_type == "application/json":
+                    request = json_format.Parse(body, ExportLogsServiceRequest())
+                else:
+                    request = ExportLogsServiceRequest.FromString(body)
                 for resource in request.resource_logs:
+                    service = named(resource.resource.attributes)["service.name"]
+                    of = {"content_type": content_type, "service": service}
                     for scope in resource.scope_logs:
                         for log in scope.log_records:
-                            print(json.dumps(shown(log)), flush=True)
+                            print(json.dumps(of | shown(log)), flush=True)
             except Exception as problem:
                 status = 400
                 print(json.dumps({"problem": str(problem)}), flush=True)
-            answer = json_format.MessageToJson(ExportLogsServiceResponse()).encode()
+            answer = ExportLogsServiceResponse()
+            if content_type == "application/json":
+                answer = json_format.MessageToJson(answer).encode()
+            else:
+                answer = answer.SerializeToString()
             self.send_response(status)
-            self.send_header("content-type", "application/json")
+            self.send_header("content-type", content_type)
             self.send_header("content-length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)
@@ -41,16 +54,19 @@ def receive():
         def log_message(self, *_):
             pass
 
-    def shown(log):
-        def plain(value):
-            return getattr(value, value.WhichOneof("value"))
+    def plain(value):
+        return getattr(value, value.WhichOneof("value"))
 
+    def named(attributes):
+        return {one.key: plain(one.value) for one in attributes}
+
+    def shown(log):
         return {
             "event": log.event_name,
             "time": log.time_unix_nano,
             "severity": log.severity_number,
             "body": plain(log.body),
-            "attributes": {one.key: plain(one.value) for one in log.attributes},
+            "attributes": named(log.attributes),
         }
 
     server = http.server.HTTPServer(("127.0.0.1", 0), Receiver)
