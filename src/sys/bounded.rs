@@ -1,7 +1,8 @@
 //! A program that is started for what it says, and ended when that takes too long.
 //!
 //! *Always* without a terminal on stdin. What it says is handed on as it comes, so that a long answer
-//! needs no memory. *Always* ended with everything below it, and reaped.
+//! needs no memory. *Always* ended with everything below it, and reaped; a program whose reader was
+//! killed ends too, on Linux.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
+use super::spawn;
 use super::tree::{self, Process};
 
 /// Where a piece was written to.
@@ -47,7 +49,7 @@ pub fn run(
     each: &mut dyn FnMut(From, &[u8]) -> ControlFlow<()>,
 ) -> io::Result<Option<ExitStatus>> {
     let deadline = Instant::now() + limit;
-    let mut child = command
+    let mut child = spawn::bound_to_parent(command)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

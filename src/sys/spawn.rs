@@ -246,10 +246,7 @@ fn become_server(plan: &Plan, streams: &[OwnedFd; 3]) -> Failed {
     super::signal::reset();
     // Its own session: no controlling terminal, and a group that the guard can address.
     super::ignore(nix::unistd::setsid());
-    #[cfg(target_os = "linux")]
-    super::ignore(nix::sys::prctl::set_pdeathsig(
-        nix::sys::signal::Signal::SIGKILL,
-    ));
+    die_with_parent();
     // The streams are above 2 and close-on-exec; their copies at 0 to 2 are not.
     let [input, output, error] = streams;
     super::ignore(nix::unistd::dup2_stdin(input.as_fd()));
@@ -273,6 +270,34 @@ fn become_server(plan: &Plan, streams: &[OwnedFd; 3]) -> Failed {
         step: Step::Execute,
         errno: errno as i32,
     }
+}
+
+/// The kernel kills this process when the thread that started it ends. macOS has no such thing.
+fn die_with_parent() {
+    #[cfg(target_os = "linux")]
+    super::ignore(nix::sys::prctl::set_pdeathsig(
+        nix::sys::signal::Signal::SIGKILL,
+    ));
+}
+
+/// Lets a program end with the thread that starts it, however that ends. On macOS it goes on.
+#[expect(
+    unsafe_code,
+    reason = "what runs between fork and exec must not allocate"
+)]
+pub fn bound_to_parent(command: &mut Command) -> &mut Command {
+    let parent = nix::unistd::getpid();
+    let bind = move || {
+        die_with_parent();
+        // The parent may have ended just before: then nobody is told any more.
+        if nix::unistd::getppid() == parent {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    };
+    // SAFETY: two system calls and nothing else: no allocation, no lock.
+    unsafe { std::os::unix::process::CommandExt::pre_exec(command, bind) }
 }
 
 fn execute(program: &CStr, arguments: &[CString], environment: &[CString]) -> Errno {
