@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 
 use super::diagnostics::{Diagnostics, Tail, relay_stderr};
 use super::output::ServerOutput;
-use super::shared::{Event, Shared};
+use super::shared::{Event, Shared, aside};
 use super::shutdown::{self, Reason, Step};
 use super::{Pipeline, Status};
 use crate::guard::{self, REPORT_BYTES, Report};
@@ -127,7 +127,8 @@ impl Generation {
             return true;
         }
         let (stdin, shared, generation) = (Arc::clone(stdin), Arc::clone(shared), self.number);
-        std::thread::spawn(move || {
+        let bytes = Arc::new(bytes);
+        aside(move || {
             drop((&*stdin).write_all(&bytes));
             shared.tell(Event::Resent { generation });
         });
@@ -223,7 +224,8 @@ impl Generation {
     /// Collects the guard's own process, which ends right after its last word.
     pub(super) fn reap_guard(mut self) {
         if !matches!(self.guard.try_wait(), Ok(Some(_))) {
-            std::thread::spawn(move || drop(self.guard.wait()));
+            // Without a thread a zombie stays until we end.
+            drop(std::thread::Builder::new().spawn(move || drop(self.guard.wait())));
         }
     }
 

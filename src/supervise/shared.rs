@@ -222,3 +222,11 @@ impl Shared {
         }
     }
 }
+
+/// Does something that may wait for a client or a server, behind the caller's back. If this process
+/// gets no thread for it, it is done here: late, but done.
+pub(super) fn aside(work: impl FnOnce() + Clone + Send + 'static) {
+    if std::thread::Builder::new().spawn(work.clone()).is_err() {
+        work();
+    }
+}

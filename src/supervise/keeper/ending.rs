@@ -14,7 +14,7 @@ use crate::error::{Code, Error};
 use crate::policy::{Renew, Restart};
 use crate::session::answer::Trouble;
 use crate::supervise::generation::Generation;
-use crate::supervise::shared::{Event, Gate};
+use crate::supervise::shared::{Event, Gate, aside};
 use crate::supervise::shutdown::Reason;
 use crate::supervise::{Fact, Status, control};
 use crate::sys::tree;
@@ -265,7 +265,7 @@ impl Keeper {
         self.shared.fail(trouble, false);
         self.code_after_flush = Some(code);
         let shared = Arc::clone(&self.shared);
-        std::thread::spawn(move || {
+        aside(move || {
             shared.flush();
             shared.tell(Event::Flushed);
         });

@@ -21,7 +21,7 @@ use nix::sys::signal::Signal;
 
 use super::control::{self, Request, Socket, Verb};
 use super::generation::Generation;
-use super::shared::{Event, Gate, Shared};
+use super::shared::{Event, Gate, Shared, aside};
 use super::shutdown::Reason;
 use super::{Fact, Options, Pipeline, Prepared, Status};
 use crate::error::{EXIT_REFUSED, Error};
@@ -294,7 +294,7 @@ impl Keeper {
     /// Writes what was posted, without waiting for a client that does not read.
     pub(in crate::supervise) fn flush(&self) {
         let shared = Arc::clone(&self.shared);
-        std::thread::spawn(move || shared.flush());
+        aside(move || shared.flush());
     }
 
     pub(in crate::supervise) fn on_asked(&mut self, request: Request) {
