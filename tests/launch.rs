@@ -51,6 +51,18 @@ fn the_server_inherits_no_descriptors_and_no_signal_state() {
     assert_eq!(listed, 4, "{text}");
 }
 
+/// Growing the table of descriptors stops a server with threads for ten milliseconds.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_server_has_room_for_the_files_of_its_start() {
+    let test = Test::new();
+    let (run, server) = started(&test, &[]);
+    let status = std::fs::read_to_string(format!("/proc/{server}/status")).unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("FDSize:"));
+    assert!(size.unwrap().trim().parse::<u32>().unwrap() >= 256);
+    run.finish();
+}
+
 #[test]
 fn the_supervisor_shows_itself_to_no_other_process_of_the_user() {
     let test = Test::new();

@@ -6,7 +6,13 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, 
 use std::os::unix::net::UnixStream;
 
 use nix::cmsg_space;
+#[cfg(target_os = "linux")]
+use nix::fcntl::FcntlArg;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+
+/// What a client with a hundred files open would have given to its server by chance.
+#[cfg(target_os = "linux")]
+const ROOM: RawFd = 256;
 
 /// Marks every descriptor above stderr as close-on-exec: what the client left open in us does not
 /// reach the server.
@@ -40,6 +46,16 @@ pub fn close_inherited_on_exec() {
 fn set_cloexec(fd: RawFd) {
     // SAFETY: F_SETFD on a number that is not open fails with EBADF and does nothing.
     unsafe { nix::libc::fcntl(fd, nix::libc::F_SETFD, nix::libc::FD_CLOEXEC) };
+}
+
+/// Makes the table of descriptors of this process as large as a server may come to need at its start.
+/// Linux keeps its size through `execve`, and lets whoever has threads wait ten milliseconds when it
+/// grows: node opens its 64th file in the middle of its start. An error leaves it as it is.
+pub fn make_room() {
+    #[cfg(target_os = "linux")]
+    if let Ok(last) = nix::fcntl::fcntl(io::stdin(), FcntlArg::F_DUPFD_CLOEXEC(ROOM - 1)) {
+        super::ignore(nix::unistd::close(last));
+    }
 }
 
 /// A pipe: (read end, write end), both close-on-exec.

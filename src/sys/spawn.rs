@@ -252,6 +252,7 @@ fn become_server(plan: &Plan, streams: &[OwnedFd; 3]) -> Failed {
     super::ignore(nix::unistd::dup2_stdin(input.as_fd()));
     super::ignore(nix::unistd::dup2_stdout(output.as_fd()));
     super::ignore(nix::unistd::dup2_stderr(error.as_fd()));
+    super::fds::make_room();
     if let Err(errno) = nix::unistd::chdir(plan.directory.as_c_str()) {
         return Failed {
             step: Step::Directory,
