@@ -1,0 +1,224 @@
+//! `mcpwrap run`: what a client's config calls.
+//!
+//! The pipeline of a launch, one step a line (see [`Pipeline::prepare`]); `records` is what is written
+//! down of it. *Always* the record before the launch. The session itself is kept by `supervise`.
+
+mod records;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use self::records::Records;
+use super::Context;
+use crate::audit::RunId;
+use crate::config::Config;
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::policy::{self, OnFailure, Policy};
+use crate::resolve::{self, Injected};
+use crate::secret::{Fingerprint, ProfileName, SecretName, ServerName};
+use crate::session::{Answered, ClientName};
+use crate::store::{self, Index, Prompt};
+use crate::supervise::{self, Fact, Options, Pipeline, Prepared};
+use crate::sys::{fds, harden};
+use crate::{grant, launch, package};
+
+/// Start a server with the secrets that its policy names, and relay its stdio
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The server's policy
+    server: ServerName,
+    /// The profile of the policy: dev, prod, …
+    #[arg(long)]
+    profile: Option<ProfileName>,
+    /// The command; if it is given, it has to be the one that the policy allows
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// Runs the server; the exit code is the server's own, or says why there was none.
+pub fn run(args: Args, cx: &Context) -> Result<u8> {
+    harden::harden();
+    fds::close_inherited_on_exec();
+    let dirs = cx.dirs.clone();
+    let watched = vec![
+        grant::path(&dirs, &args.server),
+        policy::load::path(&dirs, &args.server),
+        dirs.secrets_index(),
+    ];
+    let runtime = dirs.runtime().to_path_buf();
+    let server = args.server.clone();
+    let launch = Arc::new(Launch::new(args, dirs)?);
+    let pipeline: Arc<dyn Pipeline> = Arc::<Launch>::clone(&launch);
+    let options = Options {
+        server,
+        pipeline,
+        watched,
+        runtime: Some(runtime),
+    };
+    let code = supervise::supervise(options);
+    launch.records.finish();
+    code
+}
+
+/// One `mcpwrap run`, which may launch several servers.
+struct Launch {
+    dirs: Dirs,
+    server: ServerName,
+    profile: Option<ProfileName>,
+    command: Vec<OsString>,
+    run: RunId,
+    records: Records,
+    stub: AtomicBool,
+    launches: AtomicU32,
+    /// The fingerprints in the index when the last launch was prepared. A store that another program
+    /// changed has other values than the index says; that is no reason to renew again and again.
+    seen: Mutex<BTreeMap<SecretName, Fingerprint>>,
+}
+
+impl Launch {
+    fn new(args: Args, dirs: Dirs) -> Result<Self> {
+        let run = RunId::random().map_err(|error| {
+            Error::new(
+                Code::LaunchFailed,
+                format!("server `{}` not started", args.server),
+            )
+            .cause(crate::files::io_text(&error))
+        })?;
+        let records = Records::new(&dirs, &args.server, args.profile.as_ref(), &run);
+        Ok(Self {
+            dirs,
+            run,
+            records,
+            server: args.server,
+            profile: args.profile,
+            command: args.command,
+            stub: AtomicBool::new(false),
+            launches: AtomicU32::new(0),
+            seen: Mutex::default(),
+        })
+    }
+
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<SecretName, Fingerprint>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn load(&self) -> Result<Policy> {
+        policy::load(&self.dirs, &self.server, self.profile.as_ref())
+    }
+
+    fn note_index(&self) {
+        let index = Index::load(&self.dirs).unwrap_or_default();
+        let entries = index.secrets.into_iter();
+        *self.seen() = entries
+            .map(|(name, entry)| (name, entry.fingerprint))
+            .collect();
+    }
+
+    /// Where values go that the server wants as files.
+    fn files_dir(&self) -> PathBuf {
+        let number = self.launches.fetch_add(1, Ordering::Relaxed);
+        self.dirs
+            .runtime()
+            .join(format!("files-{}-{number}", self.run))
+    }
+}
+
+impl Pipeline for Launch {
+    fn prepare(&self) -> Result<Prepared> {
+        let policy = self.load()?;
+        self.stub.store(
+            policy.session.on_failure == OnFailure::Stub,
+            Ordering::Relaxed,
+        );
+        self.records.set_policy(&policy.digest);
+        let grant = grant::find(&self.dirs, &policy)?;
+        policy.check_command(&self.command)?;
+        let config = Config::load(&self.dirs)?;
+        package::check_pinned(&policy, &config)?;
+        // Before the values: one that is changed in between is noticed.
+        self.note_index();
+        let (installed, batch) = package::entry_while(&policy, &self.dirs, || {
+            let store = store::open(&self.dirs, &config, Prompt::Never)?;
+            store.get_all(&resolve::names(&policy))
+        });
+        let batch = batch?;
+        let keys = batch.keys()?;
+        grant.verify(&keys)?;
+        self.records.set_keys(&keys);
+        let mut inherited = launch::inherited(&policy.env.pass);
+        let mut directory = policy.cwd.as_deref().map(|cwd| self.dirs.expand(cwd));
+        let (mut program, mut policy) = (None, policy);
+        if let Some(installed) = installed? {
+            program = installed.program();
+            directory = installed.directory(directory);
+            policy = installed.stand_in(policy, &mut inherited);
+        }
+        let env = resolve::resolve(&policy, inherited, batch, &keys, &self.files_dir())?;
+        Ok(Prepared {
+            policy,
+            env,
+            program,
+            directory,
+        })
+    }
+
+    fn standing(&self) -> Result<()> {
+        let path = policy::load::path(&self.dirs, &self.server);
+        if path
+            .metadata()
+            .is_ok_and(|meta| meta.is_file() && meta.len() == 0)
+        {
+            // An emptied policy allows nothing: the same as one that was removed. Like that one, it
+            // may be in the middle of being written by an editor.
+            return Err(Error::new(
+                Code::PolicyNotFound,
+                format!("server `{}` not started: its policy is empty", self.server),
+            )
+            .cause(format!("`{}` has no content", self.dirs.tilde(&path)))
+            .hint(format!(
+                "restore the policy, then `mcpwrap grant {}`",
+                self.server
+            )));
+        }
+        let policy = self.load()?;
+        let _grant = grant::find(&self.dirs, &policy)?;
+        policy.check_command(&self.command)
+    }
+
+    fn is_outdated(&self, injected: &[Injected]) -> bool {
+        let seen = self.seen();
+        Index::load(&self.dirs).is_ok_and(|index| {
+            injected.iter().any(|one| {
+                index.secrets.get(&one.name).is_some_and(|entry| {
+                    entry.fingerprint != one.fingerprint
+                        && seen.get(&one.name) != Some(&entry.fingerprint)
+                })
+            })
+        })
+    }
+
+    fn has_stub(&self) -> bool {
+        self.stub.load(Ordering::Relaxed)
+    }
+
+    fn record_launch(
+        &self,
+        prepared: &Prepared,
+        generation: u32,
+        client: &ClientName,
+    ) -> Result<()> {
+        self.records.launch(prepared, generation, client)
+    }
+
+    fn record(&self, fact: &Fact<'_>) {
+        self.records.fact(fact);
+    }
+
+    fn call(&self, answered: Answered) {
+        self.records.call(answered);
+    }
+}

@@ -1,0 +1,260 @@
+//! What one `mcpwrap run` writes into the audit log.
+//!
+//! *Always* the record of a launch before the launch: that one is waited for, and refuses it if it
+//! cannot be written. All others are written behind the session's back by one thread.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::audit::{CallLog, Client, Detail, Entry, Event, Log, Outcome, RunId, SecretUse};
+use crate::cli::print;
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::policy::{self, Delivery};
+use crate::secret::{Keys, ProfileName, ServerName};
+use crate::session::{Answered, ClientName};
+use crate::supervise::{Fact, Prepared, Status};
+use crate::sys::tree;
+
+/// How long the last records may take when the session is over and nothing of the server is alive.
+const LAST_RECORDS_LIMIT: Duration = Duration::from_secs(2);
+
+/// The records of one run, which may launch several servers.
+pub(super) struct Records {
+    dirs: Dirs,
+    server: ServerName,
+    profile: Option<ProfileName>,
+    run: RunId,
+    parent: Client,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    keys: Option<Keys>,
+    /// The digest of the policy.
+    digest: Option<String>,
+    log: Option<CallLog>,
+}
+
+impl Records {
+    pub(super) fn new(
+        dirs: &Dirs,
+        server: &ServerName,
+        profile: Option<&ProfileName>,
+        run: &RunId,
+    ) -> Self {
+        Self {
+            dirs: dirs.clone(),
+            server: server.clone(),
+            profile: profile.cloned(),
+            run: run.clone(),
+            parent: parent(),
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The policy that what follows happens under.
+    pub(super) fn set_policy(&self, digest: &str) {
+        self.state().digest = Some(digest.to_owned());
+    }
+
+    /// What records are sealed with.
+    pub(super) fn set_keys(&self, keys: &Keys) {
+        self.state().keys = Some(keys.clone());
+    }
+
+    /// An entry of this run.
+    fn entry(&self, event: Event, outcome: Outcome, client: &ClientName) -> Entry {
+        let client = Client {
+            name: client.name.clone(),
+            version: client.version.clone(),
+            ..self.parent.clone()
+        };
+        let mut entry = Entry::new(event, outcome)
+            .server(&self.server)
+            .run(&self.run)
+            .profile(self.profile.as_ref())
+            .client(&client);
+        entry.policy.clone_from(&self.state().digest);
+        entry
+    }
+
+    /// Writes an entry down behind the session's back: nothing waits for it.
+    fn write(&self, entry: Entry) {
+        let mut state = self.state();
+        if state.log.is_none() {
+            let log = Log::open(&self.dirs, state.keys.as_ref());
+            let log = log.and_then(|log| {
+                CallLog::start(log).map_err(|error| {
+                    Error::new(Code::AuditUnwritable, "no thread for the audit log")
+                        .cause(crate::files::io_text(&error))
+                })
+            });
+            match log {
+                Ok(log) => state.log = Some(log),
+                Err(error) => return print::error(&error),
+            }
+        }
+        if let Some(log) = &state.log {
+            log.write(entry);
+        }
+    }
+
+    /// Writes what is left, in the time that there is.
+    pub(super) fn finish(&self) {
+        if let Some(log) = self.state().log.take()
+            && !log.finish(LAST_RECORDS_LIMIT)
+        {
+            print::warning("the last records of the audit log were not written in time");
+        }
+    }
+
+    /// Writes the launch down, and each secret that is injected; returns when that is on the disk.
+    ///
+    /// # Errors
+    /// `audit-unwritable`: it must not happen.
+    pub(super) fn launch(
+        &self,
+        prepared: &Prepared,
+        generation: u32,
+        client: &ClientName,
+    ) -> Result<()> {
+        let entry = |event| self.entry(event, Outcome::Intent, client);
+        let detail = Detail {
+            program: prepared.policy.command.first().cloned(),
+            package: prepared.policy.package.as_ref().map(policy::Package::label),
+            generation: Some(generation),
+            ..Detail::default()
+        };
+        let mut entries = vec![entry(Event::Launch).detail(detail)];
+        for one in prepared.env.injected() {
+            let to = match one.to {
+                Delivery::Env => "env",
+                Delivery::File => "file",
+            };
+            let detail = Detail {
+                to: Some(to.to_owned()),
+                generation: Some(generation),
+                ..Detail::default()
+            };
+            let secret = SecretUse {
+                name: one.name.clone(),
+                variable: Some(one.variable.clone()),
+                fingerprint: Some(one.fingerprint.clone()),
+            };
+            entries.push(entry(Event::Inject).secret(secret).detail(detail));
+        }
+        let keys = self.state().keys.clone();
+        Log::open(&self.dirs, keys.as_ref())?.append(&entries)
+    }
+
+    /// Writes a fact down, and tells the user what they should know of it.
+    pub(super) fn fact(&self, fact: &Fact<'_>) {
+        let nobody = ClientName::default();
+        let launched = self.state().log.is_some();
+        let entry = match fact {
+            Fact::Aborted => {
+                let what = format!("server `{}` not started: the client left", self.server);
+                print::note(&what);
+                self.entry(Event::Refuse, Outcome::Refused, &nobody)
+                    .reason("aborted")
+            }
+            Fact::Launched { generation, pid } => {
+                let detail = Detail {
+                    started: tree::started(*pid),
+                    ..Detail::of_process(*generation, *pid)
+                };
+                self.entry(Event::Launch, Outcome::Ok, &nobody)
+                    .detail(detail)
+            }
+            Fact::Suspended(error) => {
+                print::error(error);
+                let (event, outcome) = if launched {
+                    (Event::Suspend, Outcome::Ok)
+                } else {
+                    (Event::Refuse, Outcome::Refused)
+                };
+                self.entry(event, outcome, &nobody)
+                    .reason(error.code.name())
+            }
+            Fact::Exited {
+                generation,
+                pid,
+                status,
+                ran,
+                client,
+            } => {
+                let (code, signal) = match status {
+                    Status::Exited(code) => (Some(*code), None),
+                    Status::Died(signal) => (None, Some(*signal)),
+                };
+                let detail = Detail {
+                    code,
+                    signal,
+                    duration_ms: u64::try_from(ran.as_millis()).ok(),
+                    ..Detail::of_process(*generation, *pid)
+                };
+                self.entry(Event::Exit, Outcome::Ok, client).detail(detail)
+            }
+            Fact::Renewed {
+                generation,
+                took,
+                cause,
+            } => {
+                let detail = Detail {
+                    generation: Some(*generation),
+                    duration_ms: u64::try_from(took.as_millis()).ok(),
+                    ..Detail::default()
+                };
+                self.entry(Event::Renew, Outcome::Ok, &nobody)
+                    .reason(cause)
+                    .detail(detail)
+            }
+            Fact::NotRenewed { error, cause: _ } => {
+                print::error(error);
+                self.entry(Event::Renew, Outcome::Failed, &nobody)
+                    .reason(error.code.name())
+            }
+        };
+        self.write(entry);
+    }
+
+    /// Writes an answered request down, without delay for the caller.
+    pub(super) fn call(&self, answered: Answered) {
+        const WRITTEN_DOWN: &[&str] = &["tools/call", "resources/read", "prompts/get"];
+        if !WRITTEN_DOWN.contains(&answered.method.as_str()) {
+            return;
+        }
+        let failed = answered.error.is_some() || answered.tool_error;
+        let outcome = if failed { Outcome::Failed } else { Outcome::Ok };
+        let reason = answered.tool_error.then_some("tool-error");
+        let detail = Detail {
+            id: Some(answered.id.as_str().to_owned()),
+            method: Some(answered.method),
+            tool: answered.tool,
+            error: answered.error,
+            duration_ms: u64::try_from(answered.took.as_millis()).ok(),
+            ..Detail::default()
+        };
+        let mut entry = self
+            .entry(Event::Call, outcome, &ClientName::default())
+            .detail(detail);
+        entry.reason = reason.map(str::to_owned);
+        self.write(entry);
+    }
+}
+
+/// The process that started us: the MCP client, or something between.
+fn parent() -> Client {
+    let pid = nix::unistd::getppid();
+    Client {
+        pid: u32::try_from(pid.as_raw()).ok(),
+        exe: tree::executable(pid).map(|path| path.display().to_string()),
+        ..Client::default()
+    }
+}
