@@ -1,9 +1,10 @@
 //! Records that must not slow the relay: a bounded queue, and a thread that writes it down.
 //!
-//! *Never* blocks who writes: when the queue is full a call is counted and dropped, and the count
-//! is written down as soon as there is room. What is no call (an exit, a renewal) is *never* dropped. *Always* one sync for all that came within a
-//! tenth of a second, and one wake-up: a relay that wakes this thread for each message pays for it.
-//! A disk that is full for a while loses nothing until the queue is full.
+//! *Never* blocks who writes: when the queue is full a call is counted and dropped, and the count is
+//! written down as soon as there is room. What is no call (an exit, a renewal) is *never* dropped.
+//! *Always* one sync for all that came within a tenth of a second, and one wake-up: a relay that wakes
+//! this thread for each message pays for it, and a record is made here, not there. A disk that is full
+//! for a while loses nothing until the queue is full.
 
 use std::fmt;
 use std::io;
@@ -32,9 +33,12 @@ const RETRY_WAIT: Duration = Duration::from_secs(1);
 /// How long a session must be quiet before it packs and removes old segments, once a day.
 const IDLE_WAIT: Duration = Duration::from_secs(10);
 
+/// An entry that is yet to be made.
+type Made = Box<dyn FnOnce() -> Entry + Send>;
+
 /// Writes records behind the caller's back. One per supervisor.
 pub struct CallLog {
-    sender: Option<Sender<Box<Entry>>>,
+    sender: Option<Sender<Made>>,
     room: usize,
     /// Dropped to say that nothing more comes.
     going: Option<SyncSender<()>>,
@@ -95,15 +99,33 @@ impl CallLog {
         })
     }
 
-    /// Hands a record over. Its time is now.
+    /// Hands a record over that is no call: it is never dropped. Its time is now.
     pub fn write(&self, mut entry: Entry) {
         entry.at.get_or_insert_with(Timestamp::now);
+        self.send(Box::new(|| entry));
+    }
+
+    /// Hands a call over, or counts it if there is no room. Its time is now, and its record is made
+    /// later: the relay's next message does not wait for it.
+    pub fn call(&self, make: impl FnOnce() -> Entry + Send + 'static) {
+        if self.shared.waiting.load(Ordering::Relaxed) >= self.room {
+            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let now = Timestamp::now();
+        self.send(Box::new(move || {
+            let mut entry = make();
+            entry.at.get_or_insert(now);
+            entry
+        }));
+    }
+
+    fn send(&self, made: Made) {
         let waiting = &self.shared.waiting;
-        let has_room = entry.event != Event::Call || waiting.load(Ordering::Relaxed) < self.room;
-        let sender = self.sender.as_ref().filter(|_| has_room);
         // Before it is sent: who takes it must not find that nothing waits.
         waiting.fetch_add(1, Ordering::Relaxed);
-        if sender.is_none_or(|sender| sender.send(Box::new(entry)).is_err()) {
+        let sender = self.sender.as_ref();
+        if sender.is_none_or(|sender| sender.send(made).is_err()) {
             waiting.fetch_sub(1, Ordering::Relaxed);
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -132,7 +154,7 @@ impl CallLog {
 
 struct Writer {
     log: Log,
-    receiver: Receiver<Box<Entry>>,
+    receiver: Receiver<Made>,
     /// Nothing ever comes out of it; that its other end is gone is the message.
     ending: Receiver<()>,
     shared: Arc<Shared>,
@@ -153,7 +175,7 @@ impl Writer {
             match self.receiver.recv_timeout(self.idle()) {
                 Ok(first) => {
                     self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
-                    batch.push(*first);
+                    batch.push(first());
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     self.keep_up();
@@ -165,7 +187,7 @@ impl Writer {
             let open = self.ending.recv_timeout(BATCH_WAIT) == Err(RecvTimeoutError::Timeout);
             loop {
                 let (room, before) = (BATCH_RECORDS - batch.len(), batch.len());
-                batch.extend(self.receiver.try_iter().take(room).map(|entry| *entry));
+                batch.extend(self.receiver.try_iter().take(room).map(|made| made()));
                 let taken = batch.len() - before;
                 self.shared.waiting.fetch_sub(taken, Ordering::Relaxed);
                 if batch.is_empty() {
@@ -270,7 +292,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let log = log(&dir);
         let calls = CallLog::start(log.clone()).unwrap();
-        (0..10_000).for_each(|id| calls.write(call(id)));
+        (0..10_000).for_each(|id| calls.call(move || call(id)));
         assert!(calls.finish(Duration::from_secs(20)));
         let ids: Vec<_> = records(&log)
             .into_iter()
@@ -290,7 +312,7 @@ mod tests {
         let lock = super::super::disk::lock(log.dir()).unwrap();
         let calls = CallLog::with_queue(log.clone(), 10).unwrap();
         let begin = Instant::now();
-        (0..5000).for_each(|id| calls.write(call(id)));
+        (0..5000).for_each(|id| calls.call(move || call(id)));
         assert!(begin.elapsed() < Duration::from_secs(1), "it never waits");
         // The end of the server is no call.
         calls.write(Entry::new(Event::Exit, Outcome::Ok));

@@ -275,7 +275,7 @@ fn calls() {
             std::hint::spin_loop();
         }
         let before = Instant::now();
-        calls.write(one);
+        calls.call(move || one);
         spent += before.elapsed();
     }
     let dropped = calls.dropped();
@@ -292,7 +292,7 @@ fn calls() {
         .collect();
     let count = burst.len() as u64;
     for one in burst {
-        calls.write(one);
+        calls.call(move || one);
     }
     let dropped = calls.dropped();
     assert_eq!(calls.finish(Duration::from_mins(1)), dropped == 0);

@@ -3,7 +3,7 @@
 //! *Always* the record of a launch before the launch: that one is waited for, and refuses it if it
 //! cannot be written. All others are written behind the session's back by one thread.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::audit::{CallLog, Client, Detail, Entry, Event, Log, Outcome, RunId, SecretUse};
@@ -23,17 +23,13 @@ const LAST_RECORDS_LIMIT: Duration = Duration::from_secs(2);
 pub(super) struct Records {
     dirs: Dirs,
     server: ServerName,
-    profile: Option<ProfileName>,
-    run: RunId,
-    parent: Client,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     keys: Option<Keys>,
-    /// The digest of the policy.
-    digest: Option<String>,
+    /// What all entries have in common.
+    common: Arc<Entry>,
     log: Option<CallLog>,
 }
 
@@ -44,13 +40,19 @@ impl Records {
         profile: Option<&ProfileName>,
         run: &RunId,
     ) -> Self {
+        let common = Entry::new(Event::Launch, Outcome::Intent)
+            .server(server)
+            .run(run)
+            .profile(profile)
+            .client(&parent());
         Self {
             dirs: dirs.clone(),
             server: server.clone(),
-            profile: profile.cloned(),
-            run: run.clone(),
-            parent: parent(),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                keys: None,
+                common: Arc::new(common),
+                log: None,
+            }),
         }
     }
 
@@ -60,7 +62,7 @@ impl Records {
 
     /// The policy that what follows happens under.
     pub(super) fn set_policy(&self, digest: &str) {
-        self.state().digest = Some(digest.to_owned());
+        Arc::make_mut(&mut self.state().common).policy = Some(digest.to_owned());
     }
 
     /// What records are sealed with.
@@ -70,23 +72,25 @@ impl Records {
 
     /// An entry of this run.
     fn entry(&self, event: Event, outcome: Outcome, client: &ClientName) -> Entry {
-        let client = Client {
-            name: client.name.clone(),
-            version: client.version.clone(),
-            ..self.parent.clone()
+        let mut entry = Entry {
+            event,
+            outcome,
+            ..Entry::clone(&self.state().common)
         };
-        let mut entry = Entry::new(event, outcome)
-            .server(&self.server)
-            .run(&self.run)
-            .profile(self.profile.as_ref())
-            .client(&client);
-        entry.policy.clone_from(&self.state().digest);
+        if let Some(own) = &mut entry.client {
+            own.name.clone_from(&client.name);
+            own.version.clone_from(&client.version);
+        }
         entry
     }
 
     /// Writes an entry down behind the session's back: nothing waits for it.
     fn write(&self, entry: Entry) {
-        let mut state = self.state();
+        self.with_log(&mut self.state(), |log| log.write(entry));
+    }
+
+    /// The log, opened when it is needed first: the keys are known then.
+    fn with_log(&self, state: &mut State, act: impl FnOnce(&CallLog)) {
         if state.log.is_none() {
             let log = Log::open(&self.dirs, state.keys.as_ref());
             let log = log.and_then(|log| {
@@ -101,7 +105,7 @@ impl Records {
             }
         }
         if let Some(log) = &state.log {
-            log.write(entry);
+            act(log);
         }
     }
 
@@ -230,22 +234,28 @@ impl Records {
         if !WRITTEN_DOWN.contains(&answered.method.as_str()) {
             return;
         }
-        let failed = answered.error.is_some() || answered.tool_error;
-        let outcome = if failed { Outcome::Failed } else { Outcome::Ok };
-        let reason = answered.tool_error.then_some("tool-error");
-        let detail = Detail {
+        let mut state = self.state();
+        let common = Arc::clone(&state.common);
+        self.with_log(&mut state, |log| log.call(move || made(&common, answered)));
+    }
+}
+
+/// The entry of an answered request.
+fn made(common: &Entry, answered: Answered) -> Entry {
+    let failed = answered.error.is_some() || answered.tool_error;
+    Entry {
+        event: Event::Call,
+        outcome: if failed { Outcome::Failed } else { Outcome::Ok },
+        reason: answered.tool_error.then(|| "tool-error".to_owned()),
+        detail: Detail {
             id: Some(answered.id.as_str().to_owned()),
             method: Some(answered.method),
             tool: answered.tool,
             error: answered.error,
             duration_ms: u64::try_from(answered.took.as_millis()).ok(),
             ..Detail::default()
-        };
-        let mut entry = self
-            .entry(Event::Call, outcome, &ClientName::default())
-            .detail(detail);
-        entry.reason = reason.map(str::to_owned);
-        self.write(entry);
+        },
+        ..common.clone()
     }
 }
 
