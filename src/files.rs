@@ -103,7 +103,9 @@ pub fn read_private_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Proble
 }
 
 fn read_up_to(file: File, bytes_max: u64) -> Result<Vec<u8>, Problem> {
-    let mut bytes = Vec::new();
+    let size = file.metadata()?.len().min(bytes_max);
+    // One more than there is: the end of the file is found without growing.
+    let mut bytes = Vec::with_capacity(usize::try_from(size + 1).unwrap_or_default());
     file.take(bytes_max + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
         return Err(Problem::TooLarge {
@@ -147,45 +149,32 @@ fn check_managed(path: &Path, meta: &std::fs::Metadata) -> Result<(), Problem> {
 
 /// Opens a file that only its owner may change, for reading.
 pub fn open_private(path: &Path) -> Result<File, Problem> {
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let file = match OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits())
-        .open(path)
-    {
-        // ELOOP is Linux's and macOS's answer to O_NOFOLLOW on a symlink.
-        Err(error) if error.raw_os_error() == Some(nix::libc::ELOOP) => {
-            return Err(not_a_file(path, "a symlink"));
-        }
-        other => other?,
-    };
-    let meta = file.metadata()?;
-    if !meta.is_file() {
-        return Err(not_a_file(path, "a directory, FIFO or device"));
-    }
-    check_private(path, &meta)?;
-    Ok(file)
+    open_checked(path, OpenOptions::new().read(true))
 }
 
 /// Opens a file of our own for reading and appending; makes it (0600) if it is not there.
 pub fn open_append(path: &Path) -> Result<File, Problem> {
-    open_own(path, OpenOptions::new().read(true).append(true))
+    open_checked(
+        path,
+        OpenOptions::new().read(true).append(true).create(true),
+    )
+}
+
+/// [`open_append`] for one that is there.
+pub fn open_append_only(path: &Path) -> Result<File, Problem> {
+    open_checked(path, OpenOptions::new().read(true).append(true))
 }
 
 /// Opens a file of our own for writing in place; makes it (0600) if it is not there.
 pub fn open_write(path: &Path) -> Result<File, Problem> {
-    open_own(path, OpenOptions::new().read(true).write(true))
+    open_checked(path, OpenOptions::new().read(true).write(true).create(true))
 }
 
-fn open_own(path: &Path, options: &mut OpenOptions) -> Result<File, Problem> {
+fn open_checked(path: &Path, options: &mut OpenOptions) -> Result<File, Problem> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let file = match options
-        .create(true)
-        .mode(0o600)
-        .custom_flags(flags.bits())
-        .open(path)
-    {
+    let file = match options.mode(0o600).custom_flags(flags.bits()).open(path) {
         Err(error) => match error.raw_os_error() {
+            // The answer of Linux and macOS to O_NOFOLLOW on a symlink.
             Some(nix::libc::ELOOP) => return Err(not_a_file(path, "a symlink")),
             Some(nix::libc::EISDIR | nix::libc::ENXIO) => {
                 return Err(not_a_file(path, "a directory, FIFO or device"));
@@ -380,10 +369,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         replace(&file, &[b'x'; 100]).unwrap();
-        assert!(matches!(
-            read_private_up_to(&file, 99),
-            Err(Problem::TooLarge { .. })
-        ));
+        let found = read_private_up_to(&file, 99);
+        assert!(matches!(found, Err(Problem::TooLarge { .. })));
         assert!(read_private_up_to(&file, 100).is_ok());
     }
 

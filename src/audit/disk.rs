@@ -217,7 +217,11 @@ impl Note {
         bytes.resize(NOTE_BYTES.max(bytes.len() + 1) - 1, b' ');
         bytes.push(b'\n');
         file.write_all_at(&bytes, 0)?;
-        Ok(file.set_len(bytes.len() as u64)?)
+        // Also a size that stays the same would be a change for the file system to write down.
+        if file.metadata()?.len() != bytes.len() as u64 {
+            file.set_len(bytes.len() as u64)?;
+        }
+        Ok(())
     }
 }
 

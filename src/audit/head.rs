@@ -46,6 +46,8 @@ impl std::str::FromStr for Head {
 pub struct Found {
     /// The segment that holds the last record, if there is one.
     pub file: Option<String>,
+    /// That segment for reading and appending, if it was open at the end.
+    pub open: Option<File>,
     pub head: Head,
     /// What has to be written down about the log before anything else.
     pub notes: Vec<Entry>,
@@ -74,7 +76,7 @@ pub fn find(dir: &Path) -> Result<Found, Problem> {
 
 /// The usual case: the segment ends exactly as the note says.
 fn as_noted(dir: &Path, note: &Note) -> Option<Found> {
-    let file = files::open_private(&dir.join(&note.file)).ok()?;
+    let file = files::open_append_only(&dir.join(&note.file)).ok()?;
     let Tail {
         line: Some(line),
         size,
@@ -90,6 +92,7 @@ fn as_noted(dir: &Path, note: &Note) -> Option<Found> {
     };
     fits.then(|| Found {
         file: Some(note.file.clone()),
+        open: Some(file),
         head,
         notes: Vec::new(),
     })

@@ -134,9 +134,9 @@ impl Log {
 
     /// What was written; `None` if the segment was taken away meanwhile.
     fn append_locked(&self, entries: &[Entry]) -> Result<Option<Vec<Written>>, Problem> {
-        let found = head::find(&self.dir)?;
+        let mut found = head::find(&self.dir)?;
         let now = Timestamp::now();
-        let (name, file, size) = self.segment(&found, now.to_zoned(TimeZone::UTC).date())?;
+        let (name, file, size) = self.segment(&mut found, now.to_zoned(TimeZone::UTC).date())?;
         let Batch {
             bytes,
             head,
@@ -168,14 +168,17 @@ impl Log {
     }
 
     /// The segment to write to: the one that holds the head if it is today's and not full.
-    fn segment(&self, found: &Found, today: Date) -> Result<(String, File, u64), Problem> {
+    fn segment(&self, found: &mut Found, today: Date) -> Result<(String, File, u64), Problem> {
         let mut part = 1;
         loop {
             let name = segment_name(today, part);
-            let file = files::open_append(&self.dir.join(&name))?;
+            let holds_head = found.file.as_deref() == Some(name.as_str());
+            let file = match found.open.take_if(|_| holds_head) {
+                Some(file) => file,
+                None => files::open_append(&self.dir.join(&name))?,
+            };
             let size = file.metadata()?.len();
             let packed = self.dir.join(format!("{name}.zst"));
-            let holds_head = found.file.as_deref() == Some(name.as_str());
             let empty = size == 0 && !packed.exists();
             if empty || (holds_head && size < SEGMENT_BYTES_MAX) {
                 return Ok((name, file, size));
