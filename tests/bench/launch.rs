@@ -176,17 +176,25 @@ impl Bench {
             child.wait().unwrap();
             median(&mut times)
         };
-        let mut times = [const { Vec::new() }; 3];
+        let mut times = [const { Vec::new() }; 4];
         for _ in 0..SESSIONS {
-            let mut cats = Command::new("sh");
-            cats.arg("-c")
-                .arg(format!("cat | {} | cat", self.server.display()));
-            let commands = [Command::new(&self.server), cats, self.wrapped("echo")];
+            let cats = |before: &str| {
+                let mut cats = Command::new("sh");
+                let pipeline = format!("cat | {before} {} | cat", self.server.display());
+                cats.arg("-c").arg(pipeline);
+                cats
+            };
+            let commands = [
+                Command::new(&self.server),
+                cats(""),
+                cats("setsid"),
+                self.wrapped("echo"),
+            ];
             for (times, command) in times.iter_mut().zip(commands) {
                 times.push(measure(command));
             }
         }
-        let [bare, cats, ours] = times.each_mut().map(|times| median(times));
+        let [bare, cats, apart, ours] = times.each_mut().map(|times| median(times));
         println!(
             "round trip of 200 bytes, ten secrets masked, median of {SESSIONS} sessions of {ROUND_TRIPS}"
         );
@@ -197,10 +205,16 @@ impl Bench {
             us(cats) / us(bare)
         );
         println!(
-            "  mcpwrap run      {:>9.1} µs   {:.2}; {:.2} of the cats (limit 1.00)",
+            "  … own session    {:>9.1} µs   {:.2}",
+            us(apart),
+            us(apart) / us(bare)
+        );
+        println!(
+            "  mcpwrap run      {:>9.1} µs   {:.2}; {:.2} of the cats (limit 1.00), {:.2} of those with the server in a session of its own",
             us(ours),
             us(ours) / us(bare),
-            us(ours) / us(cats)
+            us(ours) / us(cats),
+            us(ours) / us(apart)
         );
     }
 
