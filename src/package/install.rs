@@ -58,6 +58,16 @@ pub struct Report {
     pub limit: Option<&'static str>,
 }
 
+impl Report {
+    /// Of an installation that is the same but for the times of its files.
+    pub fn of_times() -> Self {
+        Self {
+            limit: Some("the times of its files moved, and not a byte of them changed"),
+            ..Self::default()
+        }
+    }
+}
+
 /// What is different from the installation that the policy has now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
@@ -191,12 +201,8 @@ fn put(root: &Path, staging: &Staging, package: Package, lock: &[u8]) -> std::io
         fs::rename(&target, &place)?;
         files::sync_dir(root)?;
     }
-    let write = |name: &str, bytes: &[u8]| {
-        files::replace(&place.join(name), bytes)
-            .map_err(|problem| std::io::Error::other(problem.to_string()))
-    };
     if fs::read(place.join(LOCK)).ok().as_deref() != Some(lock) {
-        write(LOCK, lock)?;
+        write(&place.join(LOCK), lock)?;
     }
     let interpreter = Path::new(&package.interpreter);
     let absolute = if package.interpreter.is_empty() {
@@ -204,9 +210,7 @@ fn put(root: &Path, staging: &Staging, package: Package, lock: &[u8]) -> std::io
     } else {
         &[interpreter][..]
     };
-    let list = manifest::make(&place, absolute, &[LOCK, "tree"])?;
-    let files = hex(&Sha256::digest(&list));
-    write(&list_name(&files), &list)?;
+    let files = write_list(&place, absolute, true)?;
     let lock = hex(&Sha256::digest(lock));
     Ok(Package {
         lock,
@@ -215,6 +219,25 @@ fn put(root: &Path, staging: &Staging, package: Package, lock: &[u8]) -> std::io
         files,
         ..package
     })
+}
+
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    files::replace(path, bytes).map_err(|problem| std::io::Error::other(problem.to_string()))
+}
+
+/// Writes the list of the states of these files, and of the lock and the tree if there is one; returns
+/// its digest.
+pub(super) fn write_list(
+    place: &Path,
+    absolute: &[&Path],
+    with_tree: bool,
+) -> std::io::Result<String> {
+    let below: &[&str] = if with_tree { &[LOCK, "tree"] } else { &[] };
+    files::ensure_dir(place).map_err(|problem| std::io::Error::other(problem.to_string()))?;
+    let list = manifest::make(place, absolute, below)?;
+    let files = hex(&Sha256::digest(&list));
+    write(&place.join(list_name(&files)), &list)?;
+    Ok(files)
 }
 
 fn writable(dir: &Path, yes: bool) -> std::io::Result<()> {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::install::{LOCK, LOCK_BYTES_MAX, list_name};
+use super::install::{LOCK, LOCK_BYTES_MAX, directory, list_name};
 use super::{Launch, image, local, manifest, parse, strays, tree};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -146,11 +146,11 @@ pub fn verify(policy: &Policy, dirs: &Dirs, depth: Depth) -> Result<()> {
 }
 
 fn place(dirs: &Dirs, package: &Package) -> PathBuf {
-    dirs.packages().join(&package.tree)
+    directory(&dirs.packages(), package)
 }
 
 /// What moved, or cannot be told.
-fn moved(place: &Path, package: &Package) -> Option<String> {
+pub(super) fn moved(place: &Path, package: &Package) -> Option<String> {
     let name = list_name(&package.files);
     let list = files::read_private_up_to(&place.join(&name), LOCK_BYTES_MAX).unwrap_or_default();
     if hex(&Sha256::digest(&list)) != package.files {

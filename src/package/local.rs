@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::install::{Report, Wish, failed, list_name};
-use super::{manifest, tree};
+use super::install::{Report, Wish, failed, write_list};
+use super::tree;
 use crate::dirs;
 use crate::error::{Code, Error, Result};
-use crate::files::{self, io_text};
+use crate::files::io_text;
 use crate::policy::Package;
 use crate::policy::package::Source;
 use crate::secret::hex;
@@ -43,10 +43,8 @@ pub(super) fn pin(root: &Path, wish: &Wish<'_>) -> Result<(Package, Report)> {
     let mut all = vec![program.as_path()];
     all.extend(script.as_deref());
     let tree = contents(script.as_deref()).map_err(|error| unreadable(&program, error))?;
-    let list = manifest::make(root, &all, &[]).map_err(|error| unreadable(root, error))?;
-    let files = hex(&Sha256::digest(&list));
-    let place = root.join(&tree).join(list_name(&files));
-    files::replace(&place, &list).map_err(|problem| failed(server).cause(problem))?;
+    let files =
+        write_list(&root.join(&tree), &all, false).map_err(|error| unreadable(root, error))?;
     let package = Package {
         name: name.to_owned(),
         interpreter: program.display().to_string(),

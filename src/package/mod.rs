@@ -5,6 +5,7 @@
 //! is floating, and what is no launcher at all is a local program. Windows spellings (`npx.cmd`,
 //! `cmd /c`) are understood, since configs travel. `parse` is pure; only `install` changes something.
 
+mod again;
 mod client;
 mod image;
 mod install;
@@ -32,6 +33,7 @@ mod uv_lock;
 
 use std::fmt;
 
+pub use again::seen_again;
 pub use client::is_unreachable;
 pub use install::{Changes, Report, Wish, install, latest, prune};
 pub use installed::{Depth, ResolvedCommand, entry_while, verify};

@@ -284,6 +284,32 @@ fn install_scripts_run_only_when_allowed() {
 }
 
 /// Local programs are pinned by the hash of the executable and its script.
+/// A hard link, a restored backup: the bytes are the same, and comparing them at each start is slow.
+#[test]
+fn times_that_moved_are_pinned_again_without_a_registry() {
+    let Some(npm) = Npm::new() else { return };
+    npm.policy(&["npx", "-y", "@s/server@1.0.0"]);
+    npm.test.ok(&["pin", "s", "--yes"]);
+    npm.registry.close();
+    let (before, files) = (npm.text(), |text: &str| {
+        let line = text.lines().find(|line| line.starts_with("files = "));
+        line.unwrap().to_owned()
+    });
+    let lock = npm.installed().join("tree/package-lock.json");
+    std::fs::hard_link(&lock, npm.test.home.join("link")).unwrap();
+    assert_eq!(npm.start().0, "real");
+
+    let said = npm.test.ok(&["pin", "s", "--yes"]).stdout;
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.contains("the times of its files moved"), "{said}");
+    let after = npm.text();
+    assert_ne!(files(&after), files(&before));
+    assert_eq!(after.replace(&files(&after), &files(&before)), before);
+    assert_eq!(npm.start().0, "real");
+    let said = npm.test.ok(&["pin", "s", "--yes"]).stdout;
+    assert!(String::from_utf8_lossy(&said).contains("pinned already"));
+}
+
 #[test]
 fn a_changed_local_program_is_refused() {
     let test = Test::new();

@@ -124,7 +124,12 @@ fn pin(
     let known = policy.package.as_ref();
     let anew = args.to.is_some() || args.before.is_some() || args.allow_scripts;
     let intact = package::verify(policy, &cx.dirs, Depth::Full).is_ok();
-    if let Some(known) = known.filter(|_| !anew && intact) {
+    let again = if anew || !intact {
+        None
+    } else {
+        package::seen_again(policy, &cx.dirs)?
+    };
+    if let Some(known) = known.filter(|_| !anew && intact && again.is_none()) {
         print::line(&format!("pinned already: {server}, {known}"));
         print::note(&format!(
             "`mcpwrap pin {server} --to latest` takes a newer version"
@@ -136,28 +141,11 @@ fn pin(
         Some(keys) => keys,
         None => keys.insert(granting::open_keys(&cx.dirs, config)?),
     };
-    // What is pinned is installed again in the same version, unless another is asked for.
-    let same = known
-        .map(|known| known.version.as_str())
-        .filter(|version| !version.is_empty());
-    let before = args.before.map(|day| day.to_string());
     let given = matches!(consent, Consent::Given(_));
-    if !given {
-        print::note(&format!("installing what server `{server}` starts…"));
-    }
-    let (package, report) = package::install(
-        &cx.dirs,
-        &Wish {
-            server,
-            launch: &package::parse(&policy.command),
-            to: args.to.as_deref().or(same),
-            before: before.as_deref(),
-            scripts: args.allow_scripts
-                || (known.is_some_and(|known| known.scripts) && args.to.is_none()),
-            known,
-            hurry: given,
-        },
-    )?;
+    let (package, report) = match again {
+        Some(package) => (package, Report::of_times()),
+        None => install(args, cx, policy, given)?,
+    };
     if known == Some(&package) {
         print::line(&format!("installed: {server}, {package}"));
         return Ok(());
@@ -187,6 +175,30 @@ fn pin(
         ));
     }
     Ok(())
+}
+
+/// Installs what a policy's command starts.
+fn install(args: &Args, cx: &Context, policy: &Policy, given: bool) -> Result<(Package, Report)> {
+    let (server, known) = (&policy.server, policy.package.as_ref());
+    if !given {
+        print::note(&format!("installing what server `{server}` starts…"));
+    }
+    // What is pinned is installed again in the same version, unless another is asked for.
+    let same = known
+        .map(|known| known.version.as_str())
+        .filter(|version| !version.is_empty());
+    let before = args.before.map(|day| day.to_string());
+    let wish = Wish {
+        server,
+        launch: &package::parse(&policy.command),
+        to: args.to.as_deref().or(same),
+        before: before.as_deref(),
+        scripts: args.allow_scripts
+            || (known.is_some_and(|known| known.scripts) && args.to.is_none()),
+        known,
+        hurry: given,
+    };
+    package::install(&cx.dirs, &wish)
 }
 
 fn managed(policy: &Policy) -> Error {
