@@ -1,12 +1,14 @@
 //! An installation whose files' times moved and whose bytes did not: a hard link, a restored backup.
 //!
 //! It starts as before, but its bytes are compared each time. A new list of states ends that; it is in
-//! the policy, so it is granted as everything there is. *Never* asks a registry.
+//! the policy, so it is granted as everything there is. What was made writable is read-only again.
+//! *Never* asks a registry.
 
 use std::path::Path;
 
 use super::install::{directory, failed, turn, write_list};
 use super::installed::{self, Depth, verify};
+use super::tree;
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::files::io_text;
@@ -33,8 +35,12 @@ pub fn seen_again(policy: &Policy, dirs: &Dirs) -> Result<Option<Package>> {
         .filter(|path| !path.is_empty())
         .map(Path::new)
         .collect();
-    let files = write_list(&directory(&dirs.packages(), package), &absolute, !local)
-        .map_err(|error| failed(&policy.server).cause(io_text(&error)))?;
+    let place = directory(&dirs.packages(), package);
+    let cannot = |error| failed(&policy.server).cause(io_text(&error));
+    if !local {
+        tree::freeze(&place.join("tree")).map_err(cannot)?;
+    }
+    let files = write_list(&place, &absolute, !local).map_err(cannot)?;
     // After the list: what was written in between has another state by now.
     verify(policy, dirs, Depth::Full)?;
     Ok(Some(Package {

@@ -100,13 +100,12 @@ pub(super) fn freeze(root: &Path) -> io::Result<()> {
         .chain([(PathBuf::new(), Kind::Dir)])
     {
         let full = root.join(path);
-        let runs =
-            kind == Kind::Dir || fs::symlink_metadata(&full)?.permissions().mode() & 0o111 != 0;
-        if kind != Kind::Link {
-            fs::set_permissions(
-                &full,
-                Permissions::from_mode(if runs { 0o555 } else { 0o444 }),
-            )?;
+        let now = fs::symlink_metadata(&full)?.permissions().mode() & 0o7777;
+        let runs = kind == Kind::Dir || now & 0o111 != 0;
+        let frozen = if runs { 0o555 } else { 0o444 };
+        // What is frozen already keeps its times.
+        if kind != Kind::Link && now != frozen {
+            fs::set_permissions(&full, Permissions::from_mode(frozen))?;
         }
     }
     Ok(())

@@ -297,11 +297,14 @@ fn times_that_moved_are_pinned_again_without_a_registry() {
     });
     let lock = npm.installed().join("tree/package-lock.json");
     std::fs::hard_link(&lock, npm.test.home.join("link")).unwrap();
+    mode(&lock, 0o644);
     assert_eq!(npm.start().0, "real");
 
     let said = npm.test.ok(&["pin", "s", "--yes"]).stdout;
     let said = String::from_utf8(said).unwrap();
     assert!(said.contains("the times of its files moved"), "{said}");
+    let now = std::fs::metadata(&lock).unwrap().permissions().mode();
+    assert_eq!(now & 0o777, 0o444);
     let after = npm.text();
     assert_ne!(files(&after), files(&before));
     assert_eq!(after.replace(&files(&after), &files(&before)), before);
