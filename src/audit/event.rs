@@ -9,6 +9,7 @@ use std::io;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Code, Error};
 use crate::files;
 use crate::secret::{Fingerprint, ProfileName, SecretName, ServerName};
 
@@ -40,11 +41,13 @@ macro_rules! words {
         }
 
         impl std::str::FromStr for $type {
-            type Err = String;
-            fn from_str(text: &str) -> Result<Self, String> {
+            type Err = Error;
+            fn from_str(text: &str) -> Result<Self, Error> {
                 Self::ALL.iter().copied().find(|word| word.name() == text).ok_or_else(|| {
                     let names: Vec<_> = Self::ALL.iter().map(|word| word.name()).collect();
-                    format!("known are {}", names.join(", "))
+                    Error::new(Code::Usage, "a word that the audit log does not have")
+                        .cause(format!("it has {}", names.join(", ")))
+                        .hint("`mcpwrap help log` shows what can be asked")
                 })
             }
         }
@@ -337,7 +340,8 @@ mod tests {
             );
             assert!(event.meaning().ends_with('.'));
         }
-        assert!("launc".parse::<Event>().unwrap_err().contains("launch"));
+        let error = "launc".parse::<Event>().unwrap_err();
+        assert!(error.to_string().contains("launch"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::disk::{Note, Packing, Segment, Tail, last_seq, segments, tail};
 use super::event::{Detail, Entry, Event, Outcome};
 use super::read;
 use super::record::{Hash, LINE_BYTES_MAX, Record, link};
+use crate::error::{Code, Error};
 use crate::files::{self, Problem};
 
 /// The last record: its number, and the hash that covers it and everything before it.
@@ -29,14 +30,19 @@ impl fmt::Display for Head {
 }
 
 impl std::str::FromStr for Head {
-    type Err = &'static str;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let rule = "a head is NUMBER:HASH, as `mcpwrap log head` prints it";
-        let (seq, hash) = text.trim().split_once(':').ok_or(rule)?;
-        let seq = seq.parse().map_err(|_| rule)?;
-        Ok(Self {
-            seq,
-            hash: Hash::from_hex(hash.as_bytes()).ok_or(rule)?,
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let read = || {
+            let (seq, hash) = text.trim().split_once(':')?;
+            Some(Self {
+                seq: seq.parse().ok()?,
+                hash: Hash::from_hex(hash.as_bytes())?,
+            })
+        };
+        read().ok_or_else(|| {
+            Error::new(Code::Usage, "that is no head of the audit log")
+                .cause("a head is NUMBER:HASH, the hash as 32 hexadecimal digits")
+                .hint("`mcpwrap log head` prints the one of now")
         })
     }
 }

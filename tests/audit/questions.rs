@@ -336,3 +336,27 @@ fn a_launch_that_never_started_is_shown_as_such() {
     let shown = test.ok(&["log"]);
     assert!(shown.text().contains("never started: `github`"), "{shown}");
 }
+
+/// What a question cannot mean is told with what it can, and without repeating it.
+#[test]
+fn a_question_that_makes_no_sense_says_what_would() {
+    let test = Test::new();
+    test.init();
+    for (args, part) in [
+        (&["log", "--since", "hunter2"][..], "`24h`"),
+        (&["log", "calls", "--at", "25:99"], "`14:03`"),
+        (&["log", "--event", "hunter2"], "it has launch, inject"),
+        (&["log", "verify", "--head", "1:hunter2"], "NUMBER:HASH"),
+        (
+            &["pin", "s", "--before", "2025-99-01"],
+            "`--before 2026-01-31`",
+        ),
+    ] {
+        let ended = test.cli(args);
+        assert_eq!(ended.code, 2, "{ended}");
+        assert_eq!(ended.stderr.lines().count(), 3, "{ended}");
+        assert!(ended.stderr.contains("error[usage]"), "{ended}");
+        assert!(ended.stderr.contains(part), "{ended}");
+        assert!(!ended.stderr.contains("hunter2"), "{ended}");
+    }
+}

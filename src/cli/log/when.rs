@@ -6,6 +6,8 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _, Zoned};
 
+use crate::error::{Code, Error};
+
 const RULE: &str = "write how long ago (`90s`, `30m`, `24h`, `7d`, `2w`), a day (`2026-11-23`), a time \
     of today (`14:03`), or both (`2026-11-23 14:03`, with `Z` at the end for UTC)";
 
@@ -25,9 +27,13 @@ impl When {
 }
 
 impl std::str::FromStr for When {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        parse(text.trim(), &Zoned::now()).ok_or_else(|| RULE.to_owned())
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self, Error> {
+        parse(text.trim(), &Zoned::now()).ok_or_else(|| {
+            Error::new(Code::Usage, "that is no time")
+                .cause("neither a moment nor a length of time was found in it")
+                .hint(RULE)
+        })
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long, value_name = "VERSION")]
     to: Option<String>,
     /// Take only packages that were published before this day
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     before: Option<jiff::civil::Date>,
     /// Let the packages run their install scripts, and build from source
     #[arg(long)]
@@ -51,6 +51,14 @@ pub struct Args {
     /// Ask nothing; for scripts that set up machines
     #[arg(long, conflicts_with_all = ["outdated", "prune"])]
     yes: bool,
+}
+
+fn day(text: &str) -> Result<jiff::civil::Date> {
+    text.parse().map_err(|_| {
+        Error::new(Code::Usage, "`--before` is not a day")
+            .cause("a day of the calendar is written as year, month and day")
+            .hint("write it like this: `--before 2026-01-31`")
+    })
 }
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
