@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{OLD, started};
-use crate::harness::{Test, until};
+use crate::harness::Test;
 
 fn crash(run: &mut crate::harness::Run<'_>) -> serde_json::Value {
     let call = json!({"name": "do", "arguments": {"act": "exit=7"}});
@@ -130,43 +130,5 @@ fn a_stub_tells_the_agent_what_is_wrong_until_the_server_comes() {
     assert_eq!(changed["method"], "notifications/tools/list_changed");
     run.heard("notifications/initialized");
     assert_eq!(run.call("echo", &json!({"text": "now"})), "now");
-    run.finish();
-}
-
-/// Threads of ours are for what may have to wait; one that cannot be had is no reason to fall silent.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_supervisor_that_gets_no_thread_answers_all_the_same() {
-    let test = Test::new();
-    // The stack of a thread that ended is not kept for the next.
-    test.set("GLIBC_TUNABLES", "glibc.pthread.stack_cache_size=0");
-    let mut run = started(&test, &[], "");
-    let pid = run.pid().to_string();
-    let limit = |bytes: &str| {
-        let mut command = std::process::Command::new("prlimit");
-        command.args(["--pid", &pid, &format!("--as={bytes}:unlimited")]);
-        assert!(command.status().unwrap().success());
-    };
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:"));
-    let size: u64 = size
-        .unwrap()
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .unwrap();
-    // No room for the stack of a thread, also when those of the server that crashes are gone.
-    limit(&((size - (4 << 10)) << 10).to_string());
-    let error = crash(&mut run);
-    let text = error["error"]["message"].as_str().unwrap();
-    assert!(text.contains("exited with code 7"), "{text}");
-    until("the next server is tried", || {
-        let error = run.request("tools/list", &json!({}));
-        let text = error["error"]["message"].as_str().unwrap();
-        text.contains("no thread")
-    });
-    limit("unlimited");
-    test.ok(&["renew", "fake"]);
-    assert_eq!(run.peek("TOKEN"), OLD.as_bytes());
     run.finish();
 }
