@@ -9,31 +9,47 @@
 //! A test keeps that, and the other rules of `docs/architecture.md`.
 
 // ── ground: knows nothing of servers, policies or clients
-pub mod error;
-pub mod secret;
-pub mod dirs;
-pub mod files;
-pub mod config;
-pub mod sys;
+pub(crate) mod error;
+pub(crate) mod secret;
+pub(crate) mod dirs;
+pub(crate) mod files;
+pub(crate) mod config;
+pub(crate) mod sys;
 
-// ── the data path of `mcpwrap run`, in order
-pub mod policy;
-pub mod package;
-pub mod store;
-pub mod grant;
-pub mod resolve;
-pub mod guard;
-pub mod launch;
-pub mod mask;
-pub mod session;
-pub mod audit;
-pub mod supervise;
+// ── what may run
+pub(crate) mod policy;
+pub(crate) mod package;
+pub(crate) mod store;
+pub(crate) mod audit;
+pub(crate) mod grant;
 
-// ── known things
-pub mod shipped;
-pub mod client;
-pub mod detect;
-pub mod check;
+// ── how it runs
+pub(crate) mod launch;
+pub(crate) mod mask;
+pub(crate) mod session;
+pub(crate) mod supervise;
+pub(crate) mod drill;
 
-// ── verbs
-pub mod cli;
+// ── what is known
+pub(crate) mod catalog;
+pub(crate) mod client;
+pub(crate) mod detect;
+pub(crate) mod check;
+pub(crate) mod scan;
+pub(crate) mod probe;
+
+// ── acts: what changes something and is recorded; no terminal
+pub(crate) mod ops;
+pub(crate) mod adopt;
+
+// ── faces
+pub(crate) mod cli;
+
+#[doc(hidden)]
+pub mod testing;
+
+pub use self::cli::main;
+pub use self::launch::guard::main as guard;
+
+/// The first argument of this program when it is started as the guard of a server.
+pub use self::sys::spawn::GUARD;

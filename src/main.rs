@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Not a verb: the supervisor starts this program again as the guard of a server.
+    // Not a command: the supervisor starts this program again as the guard of a server.
     if std::env::args_os()
         .nth(1)
-        .is_some_and(|first| first == mcpwrap::sys::spawn::GUARD)
+        .is_some_and(|first| first == mcpwrap::GUARD)
     {
-        return mcpwrap::guard::main();
+        return mcpwrap::guard();
     }
-    mcpwrap::cli::main()
+    mcpwrap::main()
 }

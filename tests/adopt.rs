@@ -6,7 +6,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use mcpwrap::client::table::{CLIENTS, Os, client};
+use mcpwrap::testing::client::{CLIENTS, Os, client};
 
 use crate::harness::Test;
 use crate::harness::golden::{self, stable};

@@ -217,13 +217,13 @@ fn what_is_no_file_is_not_waited_for() {
     std::fs::create_dir(home(".tome/mcp_config.json")).unwrap();
     let ended = test.cli(&["adopt", "--dry-run"]);
     for path in [".cursor/mcp.json", ".tome/mcp_config.json"] {
-        let line = format!("~/{path}: not looked into: it is no plain file");
+        let line = format!("~/{path}: skipped: not a regular file");
         assert!(ended.stderr.contains(&line), "{path} {ended}");
     }
     assert!(
         ended
             .stderr
-            .contains("~/.pi/agent/mcp.json: not looked into"),
+            .contains("~/.pi/agent/mcp.json: skipped: cannot read"),
         "{ended}"
     );
     assert!(!ended.stderr.contains("kimi"), "{ended}");

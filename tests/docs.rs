@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
-use mcpwrap::error::Code;
-use mcpwrap::policy::inherit;
-use mcpwrap::policy::schema::json_schema;
+use mcpwrap::testing::error::Code;
+use mcpwrap::testing::policy;
+use mcpwrap::testing::policy::json_schema;
 use serde_json::Value;
 
 use crate::harness::Test;
@@ -51,7 +51,11 @@ fn the_reference_of_errors_is_in_step() {
 #[test]
 fn every_verb_says_what_it_does() {
     let test = Test::new();
-    visit(&test, &mcpwrap::cli::Cli::command(), &mut Vec::new());
+    visit(
+        &test,
+        &mcpwrap::testing::cli::Cli::command(),
+        &mut Vec::new(),
+    );
 }
 
 fn visit(test: &Test, command: &clap::Command, path: &mut Vec<String>) {
@@ -146,17 +150,17 @@ fn policy_reference() -> String {
     write!(
         text,
         "\n**Base list:** {}.\n",
-        list(&mut inherit::base_names())
+        list(&mut policy::base_names())
     )
     .unwrap();
     write!(
         text,
         "\n**Network list:** {}.\n",
-        list(&mut inherit::network_names())
+        list(&mut policy::network_names())
     )
     .unwrap();
     text.push_str("\n**Never inherited**, whatever `pass` says:\n\n");
-    for (why, names) in inherit::never_groups() {
+    for (why, names) in policy::never_groups() {
         writeln!(text, "- {why}: {}", list(&mut names.iter().copied())).unwrap();
     }
     text

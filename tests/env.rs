@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 
-use mcpwrap::secret::hex;
+use mcpwrap::testing::secret::hex;
 use serde_json::json;
 
 use crate::harness::{Run, TOKEN, Test, slot};

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use mcpwrap::mask::{MessageMask, TextMask, spellings};
-use mcpwrap::secret::Secret;
+use mcpwrap::testing::mask::{MessageMask, TextMask, spellings};
+use mcpwrap::testing::secret::Secret;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 use proptest::prop_assert_eq;
 use proptest::sample::Index;

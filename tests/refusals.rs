@@ -194,7 +194,7 @@ fn a_forged_grant_is_refused() {
     let grant = test.root().join("state/grants/fake.toml");
     let digest = |path: &Path| {
         use sha2::Digest as _;
-        mcpwrap::secret::hex(&sha2::Sha256::digest(std::fs::read(path).unwrap()))
+        mcpwrap::testing::secret::hex(&sha2::Sha256::digest(std::fs::read(path).unwrap()))
     };
     let before = digest(&path);
     let text = std::fs::read_to_string(&path).unwrap();

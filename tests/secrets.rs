@@ -158,7 +158,7 @@ fn an_agent_may_not_store_values_and_leaves_a_trace() {
     assert!(
         ended
             .stderr
-            .contains("error[yes-refused]: `--from-stdin` not accepted"),
+            .contains("error[yes-refused]: `--from-stdin` refused"),
         "{ended}"
     );
     let record = &test.audit()[0];

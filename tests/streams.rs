@@ -1,7 +1,7 @@
 //! Every byte, bare and through mcpwrap: what a client can observe of a server is the same.
 //! Cases of masking are in `mask.rs`; here nothing is masked, and nothing may change.
 
-use mcpwrap::secret::hex;
+use mcpwrap::testing::secret::hex;
 use serde_json::{Value, json};
 
 use crate::harness::{Ended, Run, TOKEN, Test, slot};

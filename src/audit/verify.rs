@@ -1,10 +1,9 @@
 //! Whether the log is what was written: each link, each seal, both ends.
 //!
-//! *Always* one pass in bounded memory, over packed segments too; it names the first bad record and
-//! the kind of change. Three things are compared: the chain itself, the note of the head beside the
-//! segments, and the heads that are kept elsewhere (in the store, in the user's hands). What was
-//! cut off after the last head that is kept elsewhere cannot be seen by anybody who has only the
-//! log and may have had the note edited too.
+//! One pass in bounded memory, over packed segments too; it names the first bad record and the kind of
+//! change. Three things are compared: the chain, the note of the head beside the segments, and the
+//! heads kept elsewhere (in the store, by the user). What was cut off after the last of these cannot be
+//! seen by anyone who has only the log, since the note may have been edited too.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -71,6 +70,28 @@ pub struct Break {
     pub file: String,
     /// The line in that file, from 1.
     pub line: u64,
+}
+
+impl Break {
+    /// One sentence for the user; `told` if a record of the log itself reports it.
+    pub fn describe(&self, told: bool) -> String {
+        let which = if self.first == self.last {
+            format!("record {}", self.first)
+        } else {
+            format!("records {} to {}", self.first, self.last)
+        };
+        let place = match (self.file.as_str(), self.line) {
+            ("", _) => String::new(),
+            (file, 0) => format!(", {file}"),
+            (file, line) => format!(", {file}:{line}"),
+        };
+        let known = if told {
+            ", already reported in the log"
+        } else {
+            ""
+        };
+        format!("{}: {which}{place}{known}", self.kind)
+    }
 }
 
 /// What a pass over the log found.

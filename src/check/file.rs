@@ -6,12 +6,12 @@
 use std::ops::Range;
 
 use super::finding::{Place, quoted, word};
+use crate::catalog::{self, Shipped};
 use crate::client::entry::{Entry, entries};
 use crate::client::table::Client;
 use crate::client::tree::Document;
 use crate::detect::{self, Slot, Verdict};
 use crate::package::{self, Launch};
-use crate::shipped::{self, Shipped};
 
 /// One file.
 #[derive(Debug)]
@@ -196,8 +196,8 @@ impl Server {
         let host = entry.url.as_ref().and_then(|url| host(&url.text));
         let shipped = launch
             .as_ref()
-            .and_then(|launch| shipped::of_package(launch.package.as_deref()?))
-            .or_else(|| shipped::of_host(host?));
+            .and_then(|launch| catalog::of_package(launch.package.as_deref()?))
+            .or_else(|| catalog::of_host(host?));
         Self {
             entry,
             launch,

@@ -4,10 +4,10 @@ use super::file::{ConfigFile, Kind, Server, Value, label};
 use super::finding::{Finding, Mend, Place, Severity};
 use super::scene::{Machine, Said};
 use super::{Scene, Sheet};
+use crate::catalog::{self, Shipped};
 use crate::detect::names::{Promise, promise};
 use crate::package;
 use crate::policy::template;
-use crate::shipped::{self, Shipped};
 
 pub(super) const ABOUT: &str = "\
 **Looks for** a secret that another service issued than the one the server's package talks to (as `policies/` in the
@@ -150,7 +150,7 @@ fn foreign(own: &Shipped, slot: &str, secret: &str) -> Option<String> {
     }
     // The variable says who issued it; a shape alone may be shared by several services.
     let other =
-        shipped::all().find(|other| other.id != own.id && other.secrets.contains_key(slot))?;
+        catalog::all().find(|other| other.id != own.id && other.secrets.contains_key(slot))?;
     Some(format!(
         "it is a secret for {}, and {title} does not need it",
         other.title
@@ -270,7 +270,7 @@ fn policies(machine: &Machine, sheet: &mut Sheet) {
         let server = file.server.as_str();
         let edit = || Mend::Run(format!("mcpwrap policy edit {server}"));
         let launch = package::parse(&policy.command);
-        let own = launch.package.as_deref().and_then(shipped::of_package);
+        let own = launch.package.as_deref().and_then(catalog::of_package);
         for (variable, slot) in &policy.secrets {
             let Some(what) = own.and_then(|own| foreign(own, variable, "")) else {
                 continue;

@@ -27,8 +27,8 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::detect;
 
-pub use file::{ConfigFile, Kind, Server, Value, host};
-pub use finding::{Finding, Mend, Place, Severity, masked, quoted};
+pub use file::{ConfigFile, Kind, Server, Value};
+pub use finding::{Finding, Mend, Place, Severity, masked};
 pub use ignores::{Ignored, Ignores, LIST};
 pub use json::json;
 pub use sarif::sarif;

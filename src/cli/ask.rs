@@ -5,16 +5,16 @@
 //! not a wall: see `docs/threat-model.md`.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::config::Config;
-use crate::dirs;
 use crate::error::{Code, Error, Result, printable};
 use crate::files::io_text;
 use crate::secret::Secret;
 
+/// A value from stdin may have this many bytes.
+const VALUE_BYTES_MAX: usize = 1 << 20;
 /// What is typed may have this many bytes.
 const ANSWER_BYTES_MAX: u64 = 1024;
 
@@ -57,31 +57,60 @@ pub fn confirm(text: &str) -> Result<bool> {
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
-/// Whether `--yes` may stand for an answer. It is for scripts that set up machines; an AI agent
-/// that approves of what it wrote itself is what the question is there to stop.
+/// The passphrase of a vault file that exists, or from a script.
 ///
 /// # Errors
-/// `yes-refused`.
-pub fn yes_allowed(config: &Config) -> Result<()> {
-    let refused = |cause: String| {
-        Error::new(
-            Code::YesRefused,
-            "`--yes` not accepted: nothing was changed",
-        )
-        .cause(cause)
-    };
-    if config.managed.forbid_yes {
-        return Err(refused(format!("`{}` forbids it", dirs::MANAGED_CONFIG))
-            .hint("run it in a terminal without `--yes`"));
+/// As [`hidden`] and [`stdin`].
+pub fn passphrase(from_stdin: bool) -> Result<Secret> {
+    if from_stdin {
+        return stdin();
     }
-    match dirs::agent_variable() {
-        Some(name) if !config.agents.allow_yes => Err(refused(format!(
-            "an AI agent runs this command: `{name}` is set"
-        ))
-        .hint("run it yourself, in a terminal without `--yes`")
-        .hint("or allow it: `allow_yes = true` in `[agents]` of config.toml")),
-        _ => Ok(()),
+    hidden("passphrase of the vault file (not shown): ")
+}
+
+/// A new passphrase, typed twice.
+///
+/// # Errors
+/// `secret-weak`; `declined` if the two differ; as [`passphrase`].
+pub fn new_passphrase(from_stdin: bool) -> Result<Secret> {
+    let again = "run `mcpwrap init --store file` to try again";
+    let first = passphrase(from_stdin)?;
+    if first.is_weak() {
+        return Err(Error::new(Code::SecretWeak, "no vault file created")
+            .cause("the passphrase has fewer than 8 bytes, or only digits")
+            .hint(again));
     }
+    if !from_stdin && first != hidden("once more: ")? {
+        return Err(Error::new(Code::Declined, "no vault file created")
+            .cause("the two passphrases differ")
+            .hint(again));
+    }
+    Ok(first)
+}
+
+/// A value that a script gives on stdin. One newline at the very end is no part of it.
+///
+/// # Errors
+/// `file-unusable`; `secret-unusable` if it is larger than 1 MiB.
+pub fn stdin() -> Result<Secret> {
+    // As large as it can get, so that it never grows, which would leave a copy in memory.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(VALUE_BYTES_MAX + 2));
+    let limit = u64::try_from(VALUE_BYTES_MAX + 2).unwrap_or(u64::MAX);
+    io::stdin()
+        .lock()
+        .take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(|error| {
+            Error::new(Code::FileUnusable, "cannot read the value from stdin")
+                .cause(io_text(&error))
+        })?;
+    let value = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    if value.len() > VALUE_BYTES_MAX {
+        return Err(
+            Error::new(Code::SecretUnusable, "the value was not stored").cause("larger than 1 MiB")
+        );
+    }
+    Ok(Secret::new(value.to_vec()))
 }
 
 fn answer(question: &str) -> Result<String> {
@@ -92,7 +121,7 @@ fn answer(question: &str) -> Result<String> {
         .write_all(question.join("\n").as_bytes())
         .map_err(unusable)?;
     let mut line = String::new();
-    let mut reader = BufReader::new(io::Read::take(terminal, ANSWER_BYTES_MAX));
+    let mut reader = BufReader::new(terminal.take(ANSWER_BYTES_MAX));
     reader.read_line(&mut line).map_err(unusable)?;
     Ok(line.trim().to_owned())
 }

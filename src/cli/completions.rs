@@ -4,7 +4,6 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::{Cli, print};
-use crate::error::Result;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -12,9 +11,9 @@ pub struct Args {
     shell: Shell,
 }
 
-pub fn run(args: &Args) -> Result<u8> {
+pub fn run(args: &Args) -> u8 {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "mcpwrap", &mut script);
     print::text(&String::from_utf8_lossy(&script));
-    Ok(0)
+    0
 }

@@ -29,7 +29,8 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use crate::dirs::Dirs;
-use crate::error::{EXIT_ERROR, Result};
+use crate::error::{Code, EXIT_ERROR, Result};
+use crate::ops;
 
 /// A credential-injecting process launcher for MCP servers.
 #[derive(Debug, Parser)]
@@ -142,7 +143,7 @@ fn dispatch(verb: Verb) -> Result<u8> {
         Verb::Policy(args) => policy::run(args),
         Verb::Grant(args) => changing(|cx| grant::run(&args, cx)),
         Verb::Revoke(args) => changing(|cx| revoke::run(&args, cx)),
-        Verb::Ps(args) => ps::run(&args, &Context::new()?),
+        Verb::Ps(args) => Ok(ps::run(&args, &Context::new()?)),
         Verb::Renew(args) => renew::run(&args, &Context::new()?),
         Verb::Drill(args) => drill::run(&args, &Context::new()?),
         Verb::Init(args) => init::run(&args, &Context::new()?),
@@ -150,17 +151,21 @@ fn dispatch(verb: Verb) -> Result<u8> {
         Verb::Unlock(args) => unlock::run(&args, &Context::new()?),
         Verb::Lock(args) => lock::run(&args, &Context::new()?),
         Verb::Pin(args) => changing(|cx| pin::run(&args, cx)),
-        Verb::Completions(args) => completions::run(&args),
+        Verb::Completions(args) => Ok(completions::run(&args)),
         Verb::Log(args) => log::run(&args, &Context::new()?),
         Verb::Man(args) => man::run(&args),
     }
 }
 
-/// A verb that writes audit records: afterwards the store keeps the head of the log.
+/// A command that writes audit records: afterwards the store keeps the head of the log. A store that
+/// is locked or gone is no news here: the command has said so if it matters.
 fn changing(verb: impl FnOnce(&Context) -> Result<u8>) -> Result<u8> {
     let cx = Context::new()?;
     let code = verb(&cx)?;
-    log::head::keep(&cx);
+    match ops::head::keep(&cx.dirs) {
+        Err(error) if error.code == Code::AuditBroken => print::error(&error),
+        Err(_) | Ok(()) => {}
+    }
     Ok(code)
 }
 

@@ -1,21 +1,14 @@
 //! `mcpwrap revoke`: withdraws the approval of policies and ends their servers. The kill switch, so
 //! it asks nothing.
-//!
-//! *Always* withdraws first, then ends what runs and sees it dead, then writes the record. *Never* needs the store or a readable
-//! policy: a locked keychain must not keep a server running.
-
-use std::collections::BTreeSet;
 
 use super::{Context, print};
-use crate::audit::{Detail, Entry, Event, Log, Outcome};
-use crate::config::Config;
-use crate::dirs::{self, Dirs};
+use crate::dirs::Dirs;
 use crate::error::{Code, EXIT_NO, Error, Result};
-use crate::grant;
+use crate::ops::actor::Actor;
+use crate::ops::revoke;
 use crate::policy;
-use crate::secret::{SecretName, ServerName};
-use crate::store::{self, Prompt};
-use crate::supervise::running::{self, Manner, Seen};
+use crate::secret::ServerName;
+use crate::supervise::running::{Ended, Manner};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -34,18 +27,16 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
-    let running = running::all(&cx.dirs);
-    let known: BTreeSet<_> = policy::names(&cx.dirs)
-        .into_iter()
-        .chain(grant::names(&cx.dirs))
-        .chain(running.iter().map(|one| one.server.clone()))
-        .collect();
+    let found = revoke::revocable(&cx.dirs);
     let servers = if args.all {
-        known.iter().cloned().collect()
+        found.servers.iter().cloned().collect()
     } else {
         args.server.clone()
     };
-    if let Some(unknown) = servers.iter().find(|server| !known.contains(server)) {
+    if let Some(unknown) = servers
+        .iter()
+        .find(|server| !found.servers.contains(server))
+    {
         // Says what is missing, and the nearest name.
         policy::load(&cx.dirs, unknown, None)?;
     }
@@ -54,21 +45,17 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     }
     if args.dry_run {
         for server in &servers {
-            let count = running.iter().filter(|one| one.server == *server).count();
+            let running = found.running.iter();
+            let count = running.filter(|one| one.server == *server).count();
             print::line(&format!("would revoke: {server} ({count} running)"));
         }
         return Ok(0);
     }
-    let wanted = running
-        .into_iter()
-        .filter(|one| servers.contains(&one.server));
-    let seen = running::look_all(wanted.collect());
-    for server in &servers {
-        grant::revoke(&cx.dirs, server, args.reason.as_deref())?;
-        print::line(&format!("revoked: {server}"));
-    }
-    let survived = end(seen);
-    if let Err(error) = record(&cx.dirs, &servers, args.reason.as_deref()) {
+    let reason = args.reason.as_deref();
+    let mut withdrawn = |server: &ServerName| print::line(&format!("revoked: {server}"));
+    let ended = revoke::revoke(&cx.dirs, &servers, found.running, reason, &mut withdrawn)?;
+    let survived = report(&ended);
+    if let Err(error) = revoke::record(&cx.dirs, &servers, Actor::unasked(), reason) {
         print::error(&error);
         print::warning("the servers are revoked, but the audit log does not say so");
     }
@@ -76,10 +63,10 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     Ok(if survived { EXIT_NO } else { 0 })
 }
 
-/// Ends what runs and says how; `true` if something survived.
-fn end(seen: Vec<Seen>) -> bool {
+/// Says how each server was ended; `true` if something survived.
+fn report(all: &[Ended]) -> bool {
     let mut survived = false;
-    for ended in running::end_all(seen) {
+    for ended in all {
         let (server, supervisor) = (&ended.running.server, ended.running.pid);
         let ms = ended.took.as_millis();
         let what = match (ended.pid, ended.processes) {
@@ -114,32 +101,9 @@ fn end(seen: Vec<Seen>) -> bool {
     survived
 }
 
-fn record(dirs: &Dirs, servers: &[ServerName], reason: Option<&str>) -> Result<()> {
-    let config = Config::load(dirs);
-    let store = config.and_then(|config| store::open(dirs, &config, Prompt::Never));
-    let keys = store.and_then(|store| store::keys(&*store)).ok();
-    let detail = Detail {
-        agent: dirs::agent_variable().map(str::to_owned),
-        note: reason.map(str::to_owned),
-        ..Detail::default()
-    };
-    let entry = |server| {
-        Entry::new(Event::Revoke, Outcome::Ok)
-            .server(server)
-            .detail(detail.clone())
-    };
-    let entries: Vec<_> = servers.iter().map(entry).collect();
-    Log::open(dirs, keys.as_ref())?.append(&entries)
-}
-
-/// A server that had a secret may have copied it: only its provider can make it worthless.
+/// Only a secret's provider can make worthless what a server may have copied.
 fn remind(dirs: &Dirs, servers: &[ServerName]) {
-    let secrets = |server| policy::load(dirs, server, None).map(|policy| policy.secrets);
-    let names: BTreeSet<SecretName> = servers
-        .iter()
-        .filter_map(|server| secrets(server).ok())
-        .flat_map(|secrets| secrets.into_values().map(|slot| slot.from.name().clone()))
-        .collect();
+    let names = revoke::secrets(dirs, servers);
     if !names.is_empty() {
         let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
         print::note(&format!(

@@ -1,9 +1,8 @@
 //! `mcpwrap unlock`: the vault file's passphrase, once after each start of the machine.
 
-use super::{Context, ask, print, secret};
+use super::{Context, ask, print};
 use crate::config::{Config, StoreKind};
 use crate::error::{Code, Error, Result};
-use crate::secret::Secret;
 use crate::store::{self, KeySource};
 
 #[derive(Debug, clap::Args)]
@@ -31,16 +30,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::line("unlocked already");
         return Ok(0);
     }
-    store::unlock(&cx.dirs, &passphrase(args.from_stdin)?)?;
+    store::unlock(&cx.dirs, &ask::passphrase(args.from_stdin)?)?;
     print::line("unlocked until `mcpwrap lock` or the next start of the machine");
     Ok(0)
-}
-
-/// The passphrase of a vault that exists, or from a script.
-pub(super) fn passphrase(from_stdin: bool) -> Result<Secret> {
-    if from_stdin {
-        secret::from_stdin()
-    } else {
-        ask::hidden("passphrase of the vault file (not shown): ")
-    }
 }

@@ -278,3 +278,12 @@ pub fn line_of(text: &str, at: usize) -> usize {
 pub fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
+
+/// A text as it stands between the quotes of a string literal.
+pub fn escaped(text: &str) -> String {
+    let literal = quoted(text);
+    literal
+        .get(1..literal.len() - 1)
+        .unwrap_or_default()
+        .to_owned()
+}

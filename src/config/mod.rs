@@ -4,9 +4,9 @@
 //! silence. *Never* holds a secret, and never repeats a value from the file in an error, because
 //! people paste values where they do not belong. An absent file means the defaults.
 
-mod audit;
+pub mod audit;
 
-pub use audit::{Audit, Bytes, Days, Sink};
+pub use audit::{Audit, Sink};
 
 use std::fmt;
 use std::os::unix::fs::MetadataExt as _;

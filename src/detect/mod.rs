@@ -19,7 +19,6 @@ use memchr::memmem;
 use names::{Promise, promise};
 
 pub use entry::{FirstLook, Judged, entry};
-pub use random::is_uuid;
 
 /// Where a value stands in an entry, and what it is called there.
 #[derive(Clone, Copy, Debug)]

@@ -36,7 +36,7 @@ use std::fmt;
 pub use again::seen_again;
 pub use client::is_unreachable;
 pub use install::{Changes, Report, Wish, install, latest, prune};
-pub use installed::{Depth, ResolvedCommand, entry_while, verify};
+pub use installed::{Depth, entry_while, verify};
 pub use parse::parse;
 pub use pinned::check_pinned;
 pub use transport::{Transport, transport};

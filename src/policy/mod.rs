@@ -9,6 +9,7 @@ pub mod inherit;
 pub mod load;
 pub mod package;
 pub mod schema;
+pub mod summary;
 pub mod template;
 mod check;
 mod command;

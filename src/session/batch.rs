@@ -17,7 +17,7 @@ impl Session {
         self.warn_of_batches();
         let mut batch = Rebuilt::default();
         for message in messages(line) {
-            match self.from_client(&Scanner::scan(&message), Some(&message), now) {
+            match self.client_line(&Scanner::scan(&message), Some(&message), now) {
                 FromClient::Forward => batch.keep(message),
                 FromClient::Replace(new) => batch.change(Some(new)),
                 FromClient::Drop => batch.change(None),
@@ -41,7 +41,7 @@ impl Session {
         let mut batch = Rebuilt::default();
         let mut answered = Vec::new();
         for message in messages(line) {
-            match self.from_server(generation, &Scanner::scan(&message), Some(&message), now) {
+            match self.server_line(generation, &Scanner::scan(&message), Some(&message), now) {
                 FromServer::Forward => batch.keep(message),
                 FromServer::Answers(one) => {
                     answered.push(one);

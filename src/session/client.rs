@@ -11,7 +11,7 @@ use super::{Era, FromClient, PENDING_MAX, Pending, REPEATABLE, Session, replace}
 
 impl Session {
     /// Takes note of a line of the client. `line` is `None` if it was too long to be kept.
-    pub fn from_client(
+    pub fn client_line(
         &mut self,
         envelope: &Envelope,
         line: Option<&[u8]>,

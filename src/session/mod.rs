@@ -211,10 +211,6 @@ impl Session {
         &self.client
     }
 
-    pub const fn generation(&self) -> u32 {
-        self.generation
-    }
-
     /// Whether every request is answered but those that stay open by design.
     pub fn is_drained(&self) -> bool {
         self.pending.keys().all(|id| self.listens.contains_key(id))

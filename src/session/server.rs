@@ -11,7 +11,7 @@ use super::{Answered, FromServer, Session, Standing, replace};
 
 impl Session {
     /// Takes note of a line of a server.
-    pub fn from_server(
+    pub fn server_line(
         &mut self,
         generation: u32,
         envelope: &Envelope,

@@ -18,7 +18,7 @@ mod vault;
 mod vault_key;
 
 pub use file::create_vault;
-pub use index::{Entry, Index};
+pub use index::Index;
 pub use vault_key::{KeySource, lock, prepare_key_file, prepare_passphrase, unlock};
 
 use std::fmt;
@@ -133,20 +133,20 @@ impl fmt::Debug for dyn Store {
 
 /// One kind of store, and how to reach it.
 #[derive(Debug)]
-pub struct Kind {
+pub struct StoreBackend {
     pub kind: StoreKind,
     open: fn(&Dirs, &Config, Prompt) -> Result<Box<dyn Store>>,
     probe: fn(&Dirs, &Config) -> Result<()>,
 }
 
 /// Every store. Adding one is one line here and one file.
-pub const STORES: &[Kind] = &[
-    Kind {
+pub const STORES: &[StoreBackend] = &[
+    StoreBackend {
         kind: StoreKind::Keychain,
         open: keychain::open,
         probe: keychain::probe,
     },
-    Kind {
+    StoreBackend {
         kind: StoreKind::File,
         open: file::open,
         probe: file::probe,
@@ -163,7 +163,7 @@ pub fn probe(dirs: &Dirs, config: &Config) -> Result<()> {
     (kind_of(config).probe)(dirs, config)
 }
 
-fn kind_of(config: &Config) -> &'static Kind {
+fn kind_of(config: &Config) -> &'static StoreBackend {
     let mut all = STORES.iter();
     all.find(|kind| kind.kind == config.store)
         .expect("every kind of store is in the table")

@@ -16,10 +16,10 @@ use super::output::ServerOutput;
 use super::shared::{Event, Shared, aside};
 use super::shutdown::{self, Reason, Step};
 use super::{Pipeline, Status};
-use crate::guard::{self, REPORT_BYTES, Report};
-use crate::launch::Server;
+use crate::launch::guard::{self, REPORT_BYTES, Report};
+use crate::launch::resolve::Injected;
+use crate::launch::start::Server;
 use crate::policy::{Limits, SessionRules};
-use crate::resolve::Injected;
 use crate::secret::Secret;
 
 /// The pipe of a server that has just begun takes so much at once (bytes).
@@ -37,7 +37,7 @@ pub(super) struct Generation {
     /// What is masked because of it.
     pub values: Vec<(String, Secret)>,
     /// Files with a secret, removed when this is dropped.
-    _env: crate::resolve::ServerEnv,
+    _env: crate::launch::resolve::ServerEnv,
     pub tail: Arc<Tail>,
     /// Its stdin, until it has to end.
     pub stdin: Option<Arc<File>>,

@@ -312,7 +312,7 @@ impl Input {
             );
             if arrived {
                 // It has gone by: what the session would change of it can no longer be changed.
-                let _ = inner.session.from_client(&envelope, None, Instant::now());
+                let _ = inner.session.client_line(&envelope, None, Instant::now());
             } else if let Some((id, _)) = envelope.request() {
                 let trouble = match &inner.gate {
                     Gate::Answer { trouble, .. } => trouble.clone(),
@@ -373,7 +373,7 @@ fn note(
     for (start, end, envelope) in envelopes {
         let line = lines.get(start..end).unwrap_or_default();
         match (
-            session.from_client(&envelope, Some(line), now),
+            session.client_line(&envelope, Some(line), now),
             &mut replaced,
         ) {
             (FromClient::Forward, None) => {}

@@ -34,8 +34,8 @@ use self::keeper::Keeper;
 use self::shared::{Event, Gate, Shared};
 use self::watch::Watch;
 use crate::error::{Error, Result};
+use crate::launch::resolve::{Injected, ServerEnv};
 use crate::policy::Policy;
-use crate::resolve::{Injected, ServerEnv};
 use crate::secret::ServerName;
 use crate::session::{Answered, ClientName};
 use crate::sys::fds::{self, Standard};
@@ -103,10 +103,7 @@ pub enum Fact<'a> {
         cause: &'static str,
     },
     /// A new server did not come up.
-    NotRenewed {
-        error: &'a Error,
-        cause: &'static str,
-    },
+    NotRenewed { error: &'a Error },
 }
 
 /// The steps around a launch. They know policies, stores and the audit log; this module does not.

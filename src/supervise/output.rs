@@ -200,7 +200,7 @@ impl ServerOutput {
                         let verdict =
                             inner
                                 .session
-                                .from_server(self.generation, &envelope, Some(line), now);
+                                .server_line(self.generation, &envelope, Some(line), now);
                         plan.note(verdict, bytes, (start, end), self.generation, &mut inner);
                     }
                 }
@@ -346,7 +346,7 @@ impl ServerOutput {
             let now = Instant::now();
             let verdict = inner
                 .session
-                .from_server(self.generation, &envelope, None, now);
+                .server_line(self.generation, &envelope, None, now);
             if let FromServer::Answers(answered) = verdict {
                 plan.answered.push(answered);
             }

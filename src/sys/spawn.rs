@@ -312,14 +312,6 @@ pub fn new_session() {
     super::ignore(nix::unistd::setsid());
 }
 
-/// Gives the three standard streams of this process away, so that no pipe stays open through it.
-pub fn detach_streams() {
-    if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
-        super::ignore(nix::unistd::dup2_stdout(null.as_fd()));
-        super::ignore(nix::unistd::dup2_stderr(null.as_fd()));
-    }
-}
-
 /// A path as a C string. A NUL cannot be in a path that exists.
 pub fn c_string(bytes: &[u8]) -> io::Result<CString> {
     CString::new(bytes).map_err(|_| io::ErrorKind::InvalidInput.into())

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use mcpwrap::audit::Event;
+use mcpwrap::testing::audit::Event;
 use serde_json::Value;
 
 use super::write_samples;

@@ -299,7 +299,7 @@ fn a_log_that_was_deleted_is_missed() {
 
 #[test]
 fn a_hundred_thousand_records_are_read_in_bounded_memory() {
-    use mcpwrap::audit::{Entry, Event, Log, Outcome};
+    use mcpwrap::testing::audit::{Entry, Event, Log, Outcome};
     let test = revocable();
     write_samples(&test);
     let log = Log::at(dir(&test), String::new(), None).unwrap();

@@ -6,8 +6,8 @@ mod questions;
 mod samples;
 mod sinks;
 
-use mcpwrap::audit::record::{Key, User};
-use mcpwrap::audit::{Detail, Event, Hash, Log, Record};
+use mcpwrap::testing::audit::{Detail, Event, Hash, Log, Record};
+use mcpwrap::testing::audit::{Key, User};
 
 use crate::harness::{Test, golden};
 

@@ -67,13 +67,16 @@ fn the_table_is_for_people() {
         text.contains("github/token as GITHUB_PERSONAL_ACCESS_TOKEN"),
         "{text}"
     );
-    assert_eq!(text.lines().count(), 1 + mcpwrap::audit::Event::ALL.len());
+    assert_eq!(
+        text.lines().count(),
+        1 + mcpwrap::testing::audit::Event::ALL.len()
+    );
 }
 
 /// Hostile case 88: names with control characters.
 #[test]
 fn no_text_from_outside_steers_the_terminal() {
-    use mcpwrap::audit::{Client, Entry, Event, Log, Outcome};
+    use mcpwrap::testing::audit::{Client, Entry, Event, Log, Outcome};
     let test = Test::new();
     let log = Log::at(test.root().join("state/audit"), String::new(), None).unwrap();
     let client = Client {
@@ -127,8 +130,8 @@ fn which_secrets_were_used_and_who_has_them() {
 /// A server that was started with a value and still runs has it, also after a rotation.
 #[test]
 fn an_old_value_still_in_use_is_seen() {
-    use mcpwrap::audit::{Detail, Entry, Event, Log, Outcome, RunId, SecretUse};
-    use mcpwrap::secret::{Secret, ServerName};
+    use mcpwrap::testing::audit::{Detail, Entry, Event, Log, Outcome, RunId, SecretUse};
+    use mcpwrap::testing::secret::{Secret, ServerName};
     let test = Test::new();
     let log = Log::at(test.root().join("state/audit"), String::new(), None).unwrap();
     let print = |value: &str| super::samples::keys().fingerprint(&Secret::new(value.into()));
@@ -153,7 +156,7 @@ fn an_old_value_still_in_use_is_seen() {
     let (old, new) = (RunId::random().unwrap(), RunId::random().unwrap());
     // This very process stands for the server: it is alive.
     let own = i32::try_from(std::process::id()).unwrap();
-    let started = mcpwrap::sys::tree::started(own);
+    let started = mcpwrap::testing::sys::started(own);
     let pid = (Some(std::process::id()), started);
     // A server of long ago that had the number of this process, and whose end nobody wrote down.
     let lost = RunId::random().unwrap();
@@ -193,7 +196,7 @@ fn an_old_value_still_in_use_is_seen() {
 
 #[test]
 fn which_server_made_the_call_at_a_time() {
-    use mcpwrap::audit::{Detail, Entry, Event, Log, Outcome};
+    use mcpwrap::testing::audit::{Detail, Entry, Event, Log, Outcome};
     let test = Test::new();
     test.set("TZ", "Etc/GMT-2");
     let log = Log::at(test.root().join("state/audit"), String::new(), None).unwrap();
@@ -315,7 +318,7 @@ fn on_a_terminal_a_pager_shows_the_table() {
 /// Hostile case 89: killed between the record and the start.
 #[test]
 fn a_launch_that_never_started_is_shown_as_such() {
-    use mcpwrap::audit::{Entry, Event, Log, Outcome, RunId};
+    use mcpwrap::testing::audit::{Entry, Event, Log, Outcome, RunId};
     let test = Test::new();
     let log = Log::at(test.root().join("state/audit"), String::new(), None).unwrap();
     let entry = |outcome, run: &RunId| {

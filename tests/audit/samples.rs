@@ -1,7 +1,7 @@
 //! One record of each event, as the verbs and the supervisor write them.
 
-use mcpwrap::audit::{Client, Detail, Entry, Event, Outcome, RunId, SecretUse};
-use mcpwrap::secret::{Keys, Secret, ServerName};
+use mcpwrap::testing::audit::{Client, Detail, Entry, Event, Outcome, RunId, SecretUse};
+use mcpwrap::testing::secret::{Keys, Secret, ServerName};
 
 /// The keys that the golden lines are sealed with.
 pub(crate) fn keys() -> Keys {

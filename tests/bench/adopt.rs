@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mcpwrap::client::tree::Document;
+use mcpwrap::testing::client::Document;
 
 const FILES: usize = 50;
 const SERVERS: usize = 10;

@@ -22,11 +22,13 @@ use std::time::{Duration, Instant};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
-use mcpwrap::audit::query::{Filter, scan};
-use mcpwrap::audit::record::Key;
-use mcpwrap::audit::verify::verify;
-use mcpwrap::audit::{CallLog, Client, Detail, Entry, Event, Log, Outcome, RunId, SecretUse, disk};
-use mcpwrap::secret::{Keys, Secret};
+use mcpwrap::testing::audit::Key;
+use mcpwrap::testing::audit::verify;
+use mcpwrap::testing::audit::{
+    CallLog, Client, Detail, Entry, Event, Log, Outcome, RunId, SecretUse, disk,
+};
+use mcpwrap::testing::audit::{Filter, scan};
+use mcpwrap::testing::secret::{Keys, Secret};
 use nix::sys::resource::{UsageWho, getrusage};
 
 const DAYS: i64 = 10;

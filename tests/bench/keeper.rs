@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mcpwrap::dirs::Dirs;
-use mcpwrap::grant;
-use mcpwrap::secret::ServerName;
+use mcpwrap::testing::dirs::Dirs;
+use mcpwrap::testing::grant;
+use mcpwrap::testing::secret::ServerName;
 
 mod support;
 

@@ -18,10 +18,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use mcpwrap::config::{Config, StoreKind};
-use mcpwrap::dirs::Dirs;
-use mcpwrap::secret::{Secret, SecretName};
-use mcpwrap::store::{self, Item, Prompt};
+use mcpwrap::testing::config::{Config, StoreKind};
+use mcpwrap::testing::dirs::Dirs;
+use mcpwrap::testing::secret::{Secret, SecretName};
+use mcpwrap::testing::store::{self, Item, Prompt};
 
 const ROUNDS: usize = 300;
 /// Set in the second run of this program, which is inside the session.
@@ -182,7 +182,7 @@ impl Raw {
         let path = path.split(',').next().unwrap();
         let mut socket = UnixStream::connect(path).unwrap();
         let uid = nix::unistd::geteuid().to_string();
-        let uid = mcpwrap::secret::hex(uid.as_bytes());
+        let uid = mcpwrap::testing::secret::hex(uid.as_bytes());
         write!(socket, "\0AUTH EXTERNAL {uid}\r\n").unwrap();
         let mut answer = [0; 256];
         let count = socket.read(&mut answer).unwrap();

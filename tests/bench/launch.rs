@@ -222,7 +222,7 @@ impl Bench {
         let measure = |mut command: Command| {
             let mut child = piped(&mut command);
             let mut stdout = child.stdout.take().unwrap();
-            mcpwrap::sys::fds::enlarge_pipe(stdout.as_fd());
+            mcpwrap::testing::sys::enlarge_pipe(stdout.as_fd());
             let mut buffer = vec![0; 1 << 16];
             let mut total = stdout.read(&mut buffer).unwrap();
             let began = Instant::now();

@@ -13,8 +13,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use mcpwrap::mask::{Masker, MessageMask, TextMask};
-use mcpwrap::secret::Secret;
+use mcpwrap::testing::mask::{Masker, MessageMask, TextMask};
+use mcpwrap::testing::secret::Secret;
 
 const PIECE_BYTES: usize = 64 * 1024;
 const TOTAL_BYTES: usize = 16 * 1024 * 1024;

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use mcpwrap::config::{Config, StoreKind};
-use mcpwrap::dirs::Dirs;
-use mcpwrap::secret::{Secret, SecretName, ServerName};
-use mcpwrap::store::{self, Item, Prompt};
-use mcpwrap::{files, policy};
+use mcpwrap::testing::config::{Config, StoreKind};
+use mcpwrap::testing::dirs::Dirs;
+use mcpwrap::testing::secret::{Secret, SecretName, ServerName};
+use mcpwrap::testing::store::{self, Item, Prompt};
+use mcpwrap::testing::{files, policy};
 
 /// Makes the home; `values` become the secrets `bench/0`, `bench/1`, …
 pub(crate) fn vault_home(root: &Path, key_file: &Path, values: impl Iterator<Item = String>) {
@@ -60,5 +60,6 @@ pub(crate) fn grant(root: &Path, server: &ServerName) {
     let store = store::open(&dirs, &config, Prompt::Never).unwrap();
     let keys = store::keys(&*store).unwrap();
     let policy = policy::load(&dirs, server, None).unwrap();
-    mcpwrap::grant::grant(&dirs, &policy, &keys, mcpwrap::grant::By::Yes).unwrap();
+    mcpwrap::testing::grant::grant(&dirs, &policy, &keys, mcpwrap::testing::grant::By::Yes)
+        .unwrap();
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mcpwrap::client::tree::{Document, Format, Node};
+use mcpwrap::testing::client::{Document, Format, Node};
 
 use super::{case, copy};
 use crate::harness::golden;

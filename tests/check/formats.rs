@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use mcpwrap::check::{CHECKS, OTHER_RULES};
+use mcpwrap::testing::check::{CHECKS, OTHER_RULES};
 use serde_json::{Value, json};
 
 use super::{case, report};

@@ -15,7 +15,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use clap::Parser as _;
-use mcpwrap::check::CHECKS;
+use mcpwrap::testing::check::CHECKS;
 use serde_json::Value;
 
 use crate::harness::golden;
@@ -156,7 +156,7 @@ fn commands_exist(report: &Value) {
         }
         let command = text(finding, "command");
         if command.starts_with("mcpwrap ") {
-            let parsed = mcpwrap::cli::Cli::try_parse_from(words(command));
+            let parsed = mcpwrap::testing::cli::Cli::try_parse_from(words(command));
             assert!(parsed.is_ok(), "{command}: {:?}", parsed.err());
         } else {
             assert!(
@@ -217,7 +217,7 @@ fn every_value_in_a_report_is_masked() {
         let mut secrets = vec!["Xk9wQ2mZ7pLr".to_owned()];
         for path in state(&dir).into_keys() {
             let text = std::fs::read_to_string(path).unwrap_or_default();
-            let tokens = mcpwrap::detect::known_tokens(&text).into_iter();
+            let tokens = mcpwrap::testing::detect::known_tokens(&text).into_iter();
             secrets.extend(tokens.map(str::to_owned));
         }
         for format in ["--json", "--sarif", "--all"] {

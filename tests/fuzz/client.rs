@@ -4,11 +4,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mcpwrap::client::edit::{Change, NewWord, Splice, apply, splices};
-use mcpwrap::client::entry::entries;
-use mcpwrap::client::regions::regions;
-use mcpwrap::client::tree::{Document, Format};
-use mcpwrap::detect;
+use mcpwrap::testing::client::{Change, NewWord, Splice, apply, splices};
+use mcpwrap::testing::client::entries;
+use mcpwrap::testing::client::regions;
+use mcpwrap::testing::client::{Document, Format};
+use mcpwrap::testing::detect;
 
 fuzz_target!(|data: &[u8]| {
     let Some((first, rest)) = data.split_first() else { return };

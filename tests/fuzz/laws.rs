@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use mcpwrap::mask::{Masker, MessageMask, TextMask, spellings};
-use mcpwrap::secret::Secret;
+use mcpwrap::testing::mask::{Masker, MessageMask, TextMask, spellings};
+use mcpwrap::testing::secret::Secret;
 
 /// Secrets, a text in which they or pieces of them stand, and where the text is cut.
 #[derive(Clone, Debug)]

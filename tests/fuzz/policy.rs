@@ -5,10 +5,10 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use mcpwrap::dirs::Dirs;
-use mcpwrap::error::Code;
-use mcpwrap::policy::load;
-use mcpwrap::secret::ServerName;
+use mcpwrap::testing::dirs::Dirs;
+use mcpwrap::testing::error::Code;
+use mcpwrap::testing::policy::load;
+use mcpwrap::testing::secret::ServerName;
 
 fuzz_target!(|text: &str| {
     let dirs = Dirs::under(Path::new("/nowhere"));

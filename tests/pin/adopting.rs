@@ -61,8 +61,8 @@ fn what_can_be_pinned_is_and_the_rest_is_adopted_all_the_same() {
     for part in [
         "[1/2] pinning server `s`",
         "[2/2] pinning server `t`",
-        "server `t` is adopted and not pinned: it starts whatever version is there on that day",
-        "`mcpwrap pin t` tries again",
+        "server `t` is adopted but not pinned: it starts whatever version is current on that day",
+        "run `mcpwrap pin t` to try again",
     ] {
         assert!(ended.stderr.contains(part), "{part}\n{ended}");
     }
@@ -96,7 +96,7 @@ fn a_registry_that_does_not_answer_is_asked_once() {
         "{ended}"
     );
     assert_eq!(
-        ended.stderr.matches("adopted and not pinned").count(),
+        ended.stderr.matches("adopted but not pinned").count(),
         2,
         "{ended}"
     );
@@ -122,7 +122,7 @@ fn without_npm_and_without_pins() {
     let ended = case.adopt(&[]);
     for part in [
         "there is no program `npm`",
-        "adopted and not pinned",
+        "adopted but not pinned",
         "`mcpwrap pin s`",
     ] {
         assert!(ended.stderr.contains(part), "{part}\n{ended}");

@@ -11,9 +11,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mcpwrap::client::entry::{Entry, entries};
-use mcpwrap::client::tree::{Document, Step};
-use mcpwrap::package::{Transport, parse, transport};
+use mcpwrap::testing::client::{Document, Step};
+use mcpwrap::testing::client::{Entry, entries};
+use mcpwrap::testing::package::{Transport, parse, transport};
 use serde_json::Value;
 
 use crate::harness::skip;

@@ -178,7 +178,7 @@ fn an_installed_server_starts_as_its_command_would_and_offline() {
     assert_eq!(launch["detail"]["package"], "@s/server 1.0.0");
 
     let again = npm.test.ok(&["pin", "s", "--yes"]);
-    assert!(again.text().contains("pinned already"), "{again}");
+    assert!(again.text().contains("already pinned"), "{again}");
 }
 
 /// Unpinned is refused by default with the command that pins it.
@@ -310,7 +310,7 @@ fn times_that_moved_are_pinned_again_without_a_registry() {
     assert_eq!(after.replace(&files(&after), &files(&before)), before);
     assert_eq!(npm.start().0, "real");
     let said = npm.test.ok(&["pin", "s", "--yes"]).stdout;
-    assert!(String::from_utf8_lossy(&said).contains("pinned already"));
+    assert!(String::from_utf8_lossy(&said).contains("already pinned"));
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn what_a_server_said_before_its_end_reaches_a_slow_client() {
         "{{\"jsonrpc\":\"2.0\",\"method\":\"x\",\"params\":\"{}\"}}\n",
         "y".repeat(900)
     );
-    let hex = mcpwrap::secret::hex(line.repeat(120).as_bytes());
+    let hex = mcpwrap::testing::secret::hex(line.repeat(120).as_bytes());
     let say = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
         "params": {"name": "say", "arguments": {"stream": "stdout", "hex": hex}}});
     let end = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call",

@@ -65,7 +65,7 @@ fn half_a_long_line_of_a_dead_server_does_not_spoil_the_next() {
         "{{\"jsonrpc\":\"2.0\",\"method\":\"x\",\"params\":\"{}",
         "y".repeat(2 << 20)
     );
-    let hex = mcpwrap::secret::hex(half.as_bytes());
+    let hex = mcpwrap::testing::secret::hex(half.as_bytes());
     run.call("say", &json!({"stream": "stdout", "hex": ""}));
     run.ask(
         "tools/call",
@@ -137,7 +137,7 @@ fn a_server_that_puts_its_secret_in_an_id_is_ended() {
     let mut run = started(&test, &[], "");
     let server = run.server(1);
     let question = json!({"jsonrpc": "2.0", "id": format!("x-{OLD}"), "method": "roots/list"});
-    let hex = mcpwrap::secret::hex(format!("{question}\n").as_bytes());
+    let hex = mcpwrap::testing::secret::hex(format!("{question}\n").as_bytes());
     let call = run.ask("tools/call", &json!({"name": "ask"}));
     assert_eq!(run.message()["method"], "roots/list");
     run.ask(
@@ -174,7 +174,7 @@ fn a_value_that_was_rotated_away_is_masked_for_the_rest_of_the_session() {
     until_no_process_has(&test, OLD);
     until_logged(&test, "exit", "ok", 1);
     let line = json!({"jsonrpc": "2.0", "method": "x", "params": {"was": OLD, "is": NEW}});
-    let hex = mcpwrap::secret::hex(format!("{line}\n").as_bytes());
+    let hex = mcpwrap::testing::secret::hex(format!("{line}\n").as_bytes());
     run.call("say", &json!({"stream": "stdout", "hex": hex}));
     let said = run.others.iter().find(|m| m["method"] == "x").unwrap();
     let text = said["params"].to_string();

@@ -114,7 +114,7 @@ fn a_modern_session_is_probed_and_listens_on() {
     let peek = json!({"name": "peek", "arguments": {"name": "TOKEN"}});
     run.send(&modern(3, "tools/call", &peek));
     let backwards: Vec<u8> = NEW.bytes().rev().collect();
-    let digits = mcpwrap::secret::hex(&backwards);
+    let digits = mcpwrap::testing::secret::hex(&backwards);
     assert_eq!(run.answer(3)["result"]["content"][0]["text"], digits);
     // The second acknowledgement was ours.
     assert!(run.others.is_empty(), "{:?}", run.others);

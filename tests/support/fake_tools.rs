@@ -178,7 +178,7 @@ fn descriptors() -> Vec<String> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    mcpwrap::secret::hex(bytes)
+    mcpwrap::testing::secret::hex(bytes)
 }
 
 pub(crate) fn unhex(text: &str) -> Vec<u8> {

@@ -16,11 +16,11 @@ use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use mcpwrap::config::Config;
-use mcpwrap::dirs::Dirs;
-use mcpwrap::error::{Code, Error, Result};
-use mcpwrap::secret::{Secret, SecretName};
-use mcpwrap::store::{self, Item, Prompt, Store};
+use mcpwrap::testing::config::Config;
+use mcpwrap::testing::dirs::Dirs;
+use mcpwrap::testing::error::{Code, Error, Result};
+use mcpwrap::testing::secret::{Secret, SecretName};
+use mcpwrap::testing::store::{self, Item, Prompt, Store};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

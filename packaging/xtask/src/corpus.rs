@@ -11,9 +11,9 @@ mod laws;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mcpwrap::client::entry::{self, Entry};
-use mcpwrap::client::tree::Document;
-use mcpwrap::detect::{self, Slot, Verdict};
+use mcpwrap::testing::client::Document;
+use mcpwrap::testing::client::{Entry, Program, entries};
+use mcpwrap::testing::detect::{self, Slot, Verdict};
 use serde_json::Value;
 
 /// The mark: both precision and recall.
@@ -174,7 +174,7 @@ fn covers(parts: &[detect::Part], value: &Value) -> bool {
 fn read(path: &Path) -> Option<(Document, Vec<Entry>)> {
     let name = path.file_name()?.to_string_lossy().into_owned();
     let document = Document::read_any(&name, std::fs::read(path).ok()?).ok()?;
-    let entries = entry::entries(&document);
+    let entries = entries(&document);
     Some((document, entries))
 }
 
@@ -183,7 +183,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 }
 
 fn stands_at(entry: &Entry, at: &[Value]) -> bool {
-    use mcpwrap::client::tree::Step;
+    use mcpwrap::testing::client::Step;
     let mut keys: Vec<&str> = entry
         .path
         .iter()
@@ -214,7 +214,7 @@ fn find_value<'a>(entry: &'a Entry, slot: &str, key: &str) -> Option<&'a str> {
 }
 
 fn is_at(judged: &detect::Judged<'_>, entry: &Entry, slot: &str, key: &str) -> bool {
-    let array = matches!(entry.program, entry::Program::Array(_));
+    let array = matches!(entry.program, Program::Array(_));
     match judged.slot {
         Slot::Command | Slot::Argument if slot == "command" => {
             let index = key.parse().unwrap_or(0);

@@ -6,7 +6,8 @@ use super::{entry, key, log};
 use crate::audit::query::{Filter, scan};
 use crate::audit::verify::{Kind, Report, verify};
 use crate::audit::{Head, Log, anchor, disk, life};
-use crate::config::{Audit, Bytes, Days};
+use crate::config::Audit;
+use crate::config::audit::{Bytes, Days};
 
 /// Three days of the log, three records each; the last is today's.
 fn three_days() -> (tempfile::TempDir, Log) {

@@ -7,14 +7,14 @@ use std::ops::Range;
 
 use similar::{ChangeTag, TextDiff};
 
-use super::look::Found;
-use super::pieces::{Cut, escape, masked};
+use crate::adopt::redact::{Cut, masked};
 use crate::check;
 use crate::cli::{Context, print};
 use crate::client::entry::places;
-use crate::client::tree::{Document, Step};
+use crate::client::tree::{Document, Step, escaped};
 use crate::detect;
 use crate::error::printable;
+use crate::scan::clients::ClientFile;
 
 /// How many unchanged lines stand around a change.
 const CONTEXT: usize = 1;
@@ -29,7 +29,7 @@ const VALUE_BYTES_MIN: usize = 4;
 pub(super) fn show(
     out: &mut print::Lines,
     cx: &Context,
-    file: &Found,
+    file: &ClientFile,
     new: &str,
     cuts: &[Cut],
     changed: &[&[Step]],
@@ -95,7 +95,7 @@ fn staying(document: &Document, closer: &[bool], changed: &[&[Step]]) -> Vec<Str
             for part in judged.verdict.secrets() {
                 let value = judged.word.text.get(part.range.clone()).unwrap_or_default();
                 if value.len() >= VALUE_BYTES_MIN {
-                    values.extend([value.to_owned(), escape(value)]);
+                    values.extend([value.to_owned(), escaped(value)]);
                 }
             }
         }

@@ -4,16 +4,66 @@
 //! *Never* shows more of a secret than its last four characters, and those only of a long one.
 
 use super::diff;
-use super::look::{Found, Looked};
-use super::names::Names;
-use super::plan::Plan;
-use crate::cli::policy::picture;
+use crate::adopt::apply::AdoptStep;
+use crate::adopt::names::Names;
+use crate::adopt::plan::AdoptPlan;
+use crate::adopt::round::Round;
 use crate::cli::{Context, print};
 use crate::client::table::After;
+use crate::config::StoreKind;
 use crate::error::printable;
+use crate::ops::embedded_secrets;
+use crate::policy::summary;
+use crate::scan::clients::{ClientFile, ClientFiles};
 
-/// The whole plan.
-pub(super) fn plan(cx: &Context, found: &[Found], plan: &Plan, names: &Names) {
+/// The whole plan, and what stays as it is.
+pub(super) fn round(cx: &Context, round: &Round) {
+    plan(cx, &round.files.found, &round.plan, &round.names);
+    left(cx, &round.files.found, &round.plan);
+    if round.plan.files.is_empty() {
+        print::line(&format!(
+            "nothing to adopt ({} already adopted, {} without secrets)",
+            round.plan.adopted, round.plan.without
+        ));
+    }
+}
+
+/// Each step of carrying the plan out.
+pub(super) fn step(cx: &Context, step: &AdoptStep<'_>) {
+    match step {
+        AdoptStep::Storing(number, kind) => {
+            let place = match kind {
+                StoreKind::Keychain => "keychain",
+                StoreKind::File => "vault file",
+            };
+            let secrets = if *number == 1 { "secret" } else { "secrets" };
+            print::note(&format!("storing {number} {secrets} in the {place}"));
+        }
+        AdoptStep::Weak(name) => print::warning(&format!(
+            "`{name}` is too short to be masked, or only digits: choose a longer one when you rotate it"
+        )),
+        AdoptStep::Adopted {
+            number,
+            count,
+            file,
+            plan,
+        } => {
+            let names: Vec<_> = plan
+                .entries
+                .iter()
+                .map(|entry| entry.name.as_str())
+                .collect();
+            print::line(&format!(
+                "[{number}/{count}] adopted in {}: {}",
+                cx.dirs.tilde(&file.path),
+                printable(&names.join(", "))
+            ));
+        }
+        AdoptStep::Failed(error) => print::error(error),
+    }
+}
+
+fn plan(cx: &Context, found: &[ClientFile], plan: &AdoptPlan, names: &Names) {
     let mut out = print::Lines::default();
     for file in &plan.files {
         let Some(at) = found.get(file.found) else {
@@ -52,7 +102,8 @@ pub(super) fn plan(cx: &Context, found: &[Found], plan: &Plan, names: &Names) {
             ""
         };
         out.line(&format!("\npolicy `{}`{known}:", policy.server));
-        out.text(&picture::text(&cx.dirs, &policy.policy));
+        let notes = &embedded_secrets::warnings;
+        out.text(&summary::text(&cx.dirs, &policy.policy, notes));
     }
     if !plan.left.is_empty() {
         out.line("");
@@ -61,7 +112,7 @@ pub(super) fn plan(cx: &Context, found: &[Found], plan: &Plan, names: &Names) {
 }
 
 /// Where was looked: the files that are there, then the places with nothing, client by client.
-pub(super) fn places(cx: &Context, looked: &Looked) {
+pub(super) fn places(cx: &Context, looked: &ClientFiles) {
     let mut out = print::Lines::default();
     out.line(&format!(
         "looked at {} places, found {} files",
@@ -90,7 +141,7 @@ pub(super) fn places(cx: &Context, looked: &Looked) {
 }
 
 /// What could not be taken over.
-pub(super) fn left(cx: &Context, found: &[Found], plan: &Plan) {
+pub(super) fn left(cx: &Context, found: &[ClientFile], plan: &AdoptPlan) {
     for left in &plan.left {
         let Some(file) = found.get(left.found) else {
             continue;
@@ -104,7 +155,7 @@ pub(super) fn left(cx: &Context, found: &[Found], plan: &Plan) {
 }
 
 /// What the user does so that the clients see the change.
-pub(super) fn after(found: &[&Found]) {
+pub(super) fn after(found: &[&ClientFile]) {
     let mut seen: Vec<&str> = Vec::new();
     for client in found.iter().filter_map(|file| file.client) {
         if seen.contains(&client.id) {

@@ -3,13 +3,8 @@
 //! *Always* read only. *Never* touches an item of the keychain, or the network, without `--verify`,
 //! which asks first. Gathers what is there (`machine`, `walk`), lets `check` judge it, shows it.
 
-mod left;
-mod machine;
-mod place;
-mod service;
 mod show;
 mod verify;
-mod walk;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +14,9 @@ use super::{Context, print};
 use crate::check::{self, Ignores, LIST, Scene, Severity};
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::files::io_text;
+use crate::scan::path::shown;
+use crate::scan::stored::{self, StoredSecrets};
+use crate::scan::{copies, machine, repository};
 
 #[expect(
     clippy::struct_excessive_bools,
@@ -78,7 +76,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             &cx.dirs.tilde(&cx.dirs.check_list()),
             "",
         );
-        targets = machine::files(cx, &args.client, &mut scene)?;
+        targets = machine::files(&cx.dirs, &args.client, &mut scene)?;
     } else {
         for path in args.path.iter().chain(&args.config) {
             path.symlink_metadata().map_err(|error| {
@@ -91,23 +89,22 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         }
         for root in roots(&args.path, &args.config) {
             let path = root.join(LIST);
-            list(
-                &mut ignores,
-                &path,
-                &walk::shown(&path),
-                &walk::shown(&root),
-            );
+            list(&mut ignores, &path, &shown(&path), &shown(&root));
         }
-        walk::files(&args.path, &args.config, &mut scene);
+        repository::files(&args.path, &args.config, &mut scene);
     }
-    let opened = if args.verify { verify::open(cx)? } else { None };
+    let stored: Option<StoredSecrets> = if args.verify {
+        stored::open(&cx.dirs)?
+    } else {
+        None
+    };
     if on_machine {
-        scene.machine = Some(machine::look(cx, opened.as_ref()));
-        left::look(cx, &targets, opened.as_ref(), &mut scene);
+        scene.machine = Some(machine::facts(&cx.dirs, stored.as_ref()));
+        copies::find(&cx.dirs, &targets, stored.as_ref(), &mut scene);
     }
     if args.verify {
-        verify::copies(opened.as_ref(), &mut scene);
-        verify::ask(opened.as_ref(), &mut scene)?;
+        stored::copies(stored.as_ref(), &mut scene);
+        verify::ask(stored.as_ref(), &mut scene)?;
     }
     let report = check::run(&scene, &ignores);
     if args.json {

@@ -164,7 +164,7 @@ fn text(report: &Report) {
         ));
     }
     for found in &report.breaks {
-        print::line(&sentence(found, report.told.contains(&found.first)));
+        print::line(&found.describe(report.told.contains(&found.first)));
     }
     if report.breaks_more > 0 {
         print::line(&format!("and {} more", report.breaks_more));
@@ -179,24 +179,4 @@ fn text(report: &Report) {
     if report.breaks.is_empty() && report.told.is_empty() {
         print::line("every record is as it was written");
     }
-}
-
-/// One break in words.
-pub(in crate::cli) fn sentence(found: &Break, told: bool) -> String {
-    let which = if found.first == found.last {
-        format!("record {}", found.first)
-    } else {
-        format!("records {} to {}", found.first, found.last)
-    };
-    let place = match (found.file.as_str(), found.line) {
-        ("", _) => String::new(),
-        (file, 0) => format!(", {file}"),
-        (file, line) => format!(", {file}:{line}"),
-    };
-    let known = if told {
-        " (the log says so itself)"
-    } else {
-        ""
-    };
-    format!("{}: {which}{place}{known}", found.kind)
 }

@@ -128,11 +128,6 @@ fn exactness(text: &str) -> SignedDuration {
     })
 }
 
-/// A length as people write it: `7d`, for settings and flags.
-pub fn duration(text: &str) -> Result<SignedDuration, String> {
-    relative(text.trim()).ok_or_else(|| "write a number and a unit: `400d`, `24h`".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,8 @@
 //! What `mcpwrap pin` says about an installation before it asks.
 
-use super::{Package, Report};
 use crate::error::printable;
-use crate::package::Changes;
+use crate::package::{Changes, Report};
+use crate::policy::Package;
 
 /// At most this many names of a list are shown.
 const NAMES_MAX: usize = 12;

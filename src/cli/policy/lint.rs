@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::picture;
 use crate::cli::{Context, print};
-use crate::error::{EXIT_NO, Result};
-use crate::policy::{self, Policy};
+use crate::error::{Code, EXIT_NO, Result};
+use crate::ops::embedded_secrets;
+use crate::policy::{self, Policy, summary};
 use crate::secret::ServerName;
 
 #[derive(Debug, clap::Args)]
@@ -17,13 +17,19 @@ pub struct Args {
     json: bool,
 }
 
-/// The exit code is 1 if a policy is not valid; notes do not count.
+/// The exit code is 1 if a policy is not valid; notes do not count. A server without a policy is an
+/// error.
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
-    let one = |server: &ServerName| (server.clone(), policy::load(&cx.dirs, server, None));
-    let policies: Vec<_> = match args.server.as_slice() {
-        [] => policy::list(&cx.dirs),
-        servers => servers.iter().map(one).collect(),
-    };
+    let mut policies = Vec::new();
+    for server in &args.server {
+        match policy::load(&cx.dirs, server, None) {
+            Err(error) if error.code == Code::PolicyNotFound => return Err(error),
+            policy => policies.push((server.clone(), policy)),
+        }
+    }
+    if args.server.is_empty() {
+        policies = policy::list(&cx.dirs);
+    }
     if args.json {
         print::json(
             &policies
@@ -48,7 +54,7 @@ fn show(server: &ServerName, policy: &Result<Policy>) {
         Err(error) => print::error(error),
         Ok(policy) => {
             print::line(&format!("{server}: valid"));
-            for warning in picture::warnings(policy) {
+            for warning in warnings(policy) {
                 print::warning(&format!("{server}: {warning}"));
             }
         }
@@ -59,6 +65,13 @@ fn value(server: &ServerName, policy: &Result<Policy>) -> serde_json::Value {
     let error = policy.as_ref().err().map(|error| {
         json!({"code": error.code.name(), "what": error.what, "causes": error.causes, "hints": error.hints})
     });
-    let notes = policy.as_ref().map(picture::warnings).unwrap_or_default();
+    let notes = policy.as_ref().map(warnings).unwrap_or_default();
     json!({"server": server, "error": error, "notes": notes})
+}
+
+/// What deserves a second look.
+fn warnings(policy: &Policy) -> Vec<String> {
+    let mut all = embedded_secrets::warnings(policy);
+    all.extend(summary::warnings(policy));
+    all
 }

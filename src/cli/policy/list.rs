@@ -6,7 +6,7 @@ use crate::cli::{Context, print};
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::grant;
-use crate::policy::{self, Policy};
+use crate::policy::{self, Policy, summary};
 use crate::secret::ServerName;
 
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
                     server.to_string(),
                     grant::standing(&cx.dirs, policy).name().to_owned(),
                     policy.secrets.keys().cloned().collect::<Vec<_>>().join(" "),
-                    short(&super::picture::command(policy)),
+                    short(&summary::command(policy)),
                 ],
                 Err(error) => vec![
                     server.to_string(),

@@ -4,8 +4,6 @@ pub mod edit;
 pub mod lint;
 pub mod list;
 pub mod new;
-pub mod pasted;
-pub mod picture;
 pub mod schema;
 pub mod show;
 

@@ -2,15 +2,15 @@
 //!
 //! *Never* replaces a file, and *never* writes what looks like a secret into one.
 
-use super::pasted;
+use crate::catalog::{self, Shipped};
 use crate::cli::{Context, print};
 use crate::error::{Code, Error, Result};
+use crate::ops::embedded_secrets;
 use crate::package;
 use crate::policy::draft::{self, Draft};
 use crate::policy::schema::Delivery;
 use crate::policy::template;
 use crate::secret::{SecretRef, ServerName};
-use crate::shipped::{self, Shipped};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -93,17 +93,17 @@ fn known(
     command: &[String],
 ) -> Result<Option<&'static Shipped>> {
     let id = from.unwrap_or(server.as_str());
-    let by_id = shipped::of_id(id);
+    let by_id = catalog::of_id(id);
     if from.is_none() && !command.is_empty() {
         let package = package::parse(command).package;
-        return Ok(package.as_deref().and_then(shipped::of_package));
+        return Ok(package.as_deref().and_then(catalog::of_package));
     }
     if by_id.is_some_and(|known| !command.is_empty() || !known.command.is_empty()) {
         return Ok(by_id);
     }
     let what = format!("policy of server `{server}` not written");
     let error = Error::new(Code::Usage, what);
-    let names: Vec<_> = shipped::startable().collect();
+    let names: Vec<_> = catalog::startable().collect();
     let error = match by_id {
         Some(known) => error.cause(format!(
             "`{id}` is about several servers ({}), and no command is given",
@@ -129,7 +129,7 @@ fn refuse_secrets(env: &[(String, String)], command: &[String]) -> Result<()> {
     };
     if let Some((name, _)) = env
         .iter()
-        .find(|(name, value)| pasted::looks_secret(name, value))
+        .find(|(name, value)| embedded_secrets::looks_secret(name, value))
     {
         return Err(
             refused(format!("the value of `--env {name}`")).hint(format!(
@@ -137,7 +137,7 @@ fn refuse_secrets(env: &[(String, String)], command: &[String]) -> Result<()> {
             )),
         );
     }
-    match pasted::arguments(command).first() {
+    match embedded_secrets::arguments(command).first() {
         Some(place) => Err(refused(place.clone()).hint(
             "pass it in a variable: `mcpwrap secret set NAME` stores it, then \
              `--secret VARIABLE=secret:NAME`",

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::picture;
 use crate::cli::{Context, print};
 use crate::error::Result;
 use crate::grant;
-use crate::policy::{self, Policy};
+use crate::ops::embedded_secrets;
+use crate::policy::{self, Policy, summary};
 use crate::secret::{ProfileName, ServerName};
 
 #[derive(Debug, clap::Args)]
@@ -28,7 +28,11 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::json(&value(&policy, standing));
     } else {
         print::line(&format!("{}: {}", policy.server, standing.name()));
-        print::text(&picture::text(&cx.dirs, &policy));
+        print::text(&summary::text(
+            &cx.dirs,
+            &policy,
+            &embedded_secrets::warnings,
+        ));
     }
     Ok(0)
 }

@@ -17,14 +17,15 @@ use crate::audit::RunId;
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
+use crate::launch::resolve::{self, Injected};
+use crate::launch::start;
 use crate::policy::{self, OnFailure, Policy};
-use crate::resolve::{self, Injected};
 use crate::secret::{Fingerprint, ProfileName, SecretName, ServerName};
 use crate::session::{Answered, ClientName};
 use crate::store::{self, Index, Prompt};
 use crate::supervise::{self, Fact, Options, Pipeline, Prepared};
 use crate::sys::{fds, harden};
-use crate::{grant, launch, package};
+use crate::{grant, package};
 
 /// Start a server with the secrets that its policy names, and relay its stdio
 #[derive(Debug, clap::Args)]
@@ -149,7 +150,7 @@ impl Pipeline for Launch {
         let keys = batch.keys()?;
         grant.verify(&keys)?;
         self.records.set_keys(&keys);
-        let mut inherited = launch::inherited(&policy.env.pass);
+        let mut inherited = start::inherited(&policy.env.pass);
         let mut directory = policy.cwd.as_deref().map(|cwd| self.dirs.expand(cwd));
         let (mut program, mut policy) = (None, policy);
         if let Some(installed) = installed? {

@@ -219,7 +219,7 @@ impl Records {
                     .reason(cause)
                     .detail(detail)
             }
-            Fact::NotRenewed { error, cause: _ } => {
+            Fact::NotRenewed { error } => {
                 print::error(error);
                 self.entry(Event::Renew, Outcome::Failed, &nobody)
                     .reason(error.code.name())

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::keep::{self, Change};
 use crate::audit::Event;
 use crate::cli::{Context, ask, print};
 use crate::config::Config;
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::files::io_text;
+use crate::ops::secrets::{self, SecretChange};
 use crate::secret::{ProfileName, Secret, SecretName};
 use crate::store::{self, Index, Item, Prompt};
 
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         .iter()
         .map(|(name, _)| (Event::SecretSet, name.clone()))
         .collect();
-    let by = keep::approval(&cx.dirs, &config, args.yes.then_some("--yes"), &wanted)?;
+    let actor = secrets::actor(&cx.dirs, &config, args.yes.then_some("--yes"), &wanted)?;
     if !taken.is_empty() {
         let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
         if !args.yes && !ask::confirm(&question(cx, &shown, &taken)?)? {
@@ -72,7 +72,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
                 Err(error) => return Err(error),
             };
             let profile = args.profile.clone().or(kept);
-            changes.push(Change {
+            changes.push(SecretChange {
                 event: Event::SecretSet,
                 name,
                 item: Item {
@@ -82,7 +82,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
                 },
             });
         }
-        let prints = keep::keep(&cx.dirs, &*store, by, &changes)?;
+        let prints = secrets::record_and_store(&cx.dirs, &*store, actor, &changes)?;
         for (change, print) in changes.iter().zip(prints) {
             print::line(&format!("stored: {} (fingerprint {print})", change.name));
         }

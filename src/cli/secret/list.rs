@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::keep;
+use super::today;
 use crate::cli::{Context, print};
 use crate::error::Result;
 use crate::secret::{Fingerprint, ProfileName, SecretName};
@@ -32,7 +32,7 @@ struct Row<'a> {
 
 pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let index = Index::load(&cx.dirs)?;
-    let today = keep::today();
+    let today = today();
     let rows: Vec<_> = index
         .secrets
         .iter()

@@ -1,12 +1,11 @@
 //! `mcpwrap secret …`: the secrets of this user, by name.
 //!
-//! *Never* prints a value, takes one as an argument, or says how long one is. What a verb did is
-//! shown as name and fingerprint.
+//! Invariant: no value is printed or taken as an argument, nor its length. What a command did is shown
+//! as name and fingerprint.
 
 mod import;
-pub(super) mod keep;
 mod list;
-mod relocate;
+mod move_all;
 mod rm;
 mod set;
 
@@ -14,7 +13,7 @@ use clap::Subcommand;
 
 use super::Context;
 use crate::error::Result;
-use crate::secret::Secret;
+use crate::secret::ServerName;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -35,7 +34,23 @@ enum Verb {
     /// Store the values of a `.env` or JSON file
     Import(import::Args),
     /// Move all secrets to the other store, and use that from now on
-    Move(relocate::Args),
+    Move(move_all::Args),
+}
+
+/// "server `a`" or "servers `a`, `b`".
+fn servers(servers: &[ServerName]) -> String {
+    let names: Vec<_> = servers.iter().map(|server| format!("`{server}`")).collect();
+    let noun = if names.len() == 1 {
+        "server"
+    } else {
+        "servers"
+    };
+    format!("{noun} {}", names.join(", "))
+}
+
+/// Today where the user is: expiry dates are days.
+fn today() -> jiff::civil::Date {
+    jiff::Zoned::now().date()
 }
 
 pub fn run(args: Args, cx: &Context) -> Result<u8> {
@@ -45,11 +60,6 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
         Verb::List(args) => list::run(&args, cx),
         Verb::Rm(args) => rm::run(&args, cx),
         Verb::Import(args) => import::run(&args, cx),
-        Verb::Move(args) => relocate::run(&args, cx),
+        Verb::Move(args) => move_all::run(&args, cx),
     }
-}
-
-/// A value from stdin, for the other verbs that take one.
-pub(super) fn from_stdin() -> Result<Secret> {
-    keep::value("", true)
 }

@@ -6,12 +6,13 @@
 
 use jiff::civil::Date;
 
-use super::keep::{self, Change};
+use super::{servers, today};
 use crate::audit::Event;
-use crate::cli::{Context, print};
+use crate::cli::{Context, ask, print};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
-use crate::grant::By;
+use crate::ops::actor::Actor;
+use crate::ops::secrets::{self, SecretChange};
 use crate::secret::{ProfileName, Secret, SecretName};
 use crate::store::{self, Item, Prompt, Store};
 
@@ -23,7 +24,7 @@ pub(super) struct SetArgs {
     #[arg(long)]
     profile: Option<ProfileName>,
     #[command(flatten)]
-    value: Value,
+    value: InputOptions,
 }
 
 #[derive(Debug, clap::Args)]
@@ -31,11 +32,11 @@ pub(super) struct RotateArgs {
     #[arg(required = true)]
     name: Vec<SecretName>,
     #[command(flatten)]
-    value: Value,
+    value: InputOptions,
 }
 
 #[derive(Debug, clap::Args)]
-struct Value {
+struct InputOptions {
     /// The last day of the value, as in `2027-06-30`
     #[arg(long, value_name = "DATE")]
     expires: Option<Date>,
@@ -48,7 +49,7 @@ struct Value {
 }
 
 pub(super) fn set(args: SetArgs, cx: &Context) -> Result<u8> {
-    let work = Work::begin(
+    let work = StoreContext::begin(
         cx,
         Event::SecretSet,
         std::slice::from_ref(&args.name),
@@ -82,7 +83,7 @@ pub(super) fn rotate(args: &RotateArgs, cx: &Context) -> Result<u8> {
                 .hint("run `mcpwrap secret rotate NAME --from-stdin` for each"),
         );
     }
-    let work = Work::begin(cx, Event::SecretRotate, &args.name, &args.value)?;
+    let work = StoreContext::begin(cx, Event::SecretRotate, &args.name, &args.value)?;
     for name in &args.name {
         let old = work.store.get(name)?;
         let value = work.value(name)?;
@@ -103,47 +104,60 @@ pub(super) fn rotate(args: &RotateArgs, cx: &Context) -> Result<u8> {
                 expires,
             },
         )?;
-        let users = keep::users(&cx.dirs, name);
+        let users = secrets::users(&cx.dirs, name);
         if !users.is_empty() {
-            print::note(&format!("it is used by {}", keep::servers(&users)));
+            print::note(&format!("it is used by {}", servers(&users)));
         }
     }
     Ok(0)
 }
 
 /// What both verbs do around the question.
-struct Work<'a> {
+struct StoreContext<'a> {
     cx: &'a Context,
     event: Event,
-    args: &'a Value,
-    by: By,
+    args: &'a InputOptions,
+    actor: Actor,
     store: Box<dyn Store>,
 }
 
-impl<'a> Work<'a> {
+impl<'a> StoreContext<'a> {
     /// Opens the store before anything is asked: nobody types a value that cannot be kept.
-    fn begin(cx: &'a Context, event: Event, names: &[SecretName], args: &'a Value) -> Result<Self> {
+    fn begin(
+        cx: &'a Context,
+        event: Event,
+        names: &[SecretName],
+        args: &'a InputOptions,
+    ) -> Result<Self> {
         let config = Config::load(&cx.dirs)?;
         let wanted: Vec<_> = names.iter().map(|name| (event, name.clone())).collect();
         let flag = args.from_stdin.then_some("--from-stdin");
-        let by = keep::approval(&cx.dirs, &config, flag, &wanted)?;
+        let actor = secrets::actor(&cx.dirs, &config, flag, &wanted)?;
         let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
-        if args.expires.is_some_and(|date| date < keep::today()) {
+        if args.expires.is_some_and(|date| date < today()) {
             print::warning("that expiry date has passed: no server will start with it");
         }
         Ok(Self {
             cx,
             event,
             args,
-            by,
+            actor,
             store,
         })
     }
 
     fn value(&self, name: &SecretName) -> Result<Secret> {
-        let question = format!("value of `{name}` (not shown): ");
-        let value = keep::value(&question, self.args.from_stdin)?;
-        keep::check(name, &value, self.args.allow_weak)?;
+        let value = if self.args.from_stdin {
+            ask::stdin()?
+        } else {
+            ask::hidden(&format!("value of `{name}` (not shown): "))?
+        };
+        secrets::check(name, &value, self.args.allow_weak)?;
+        if value.has_nul() {
+            print::warning(&format!(
+                "the value of `{name}` has a NUL byte: only a secret with `to = \"file\"` can use it"
+            ));
+        }
         Ok(value)
     }
 
@@ -152,12 +166,12 @@ impl<'a> Work<'a> {
             .profile
             .as_ref()
             .map_or_else(String::new, |p| format!(", profile {p}"));
-        let change = Change {
+        let change = SecretChange {
             event: self.event,
             name: name.clone(),
             item,
         };
-        let prints = keep::keep(&self.cx.dirs, &*self.store, self.by, &[change])?;
+        let prints = secrets::record_and_store(&self.cx.dirs, &*self.store, self.actor, &[change])?;
         let done = if self.event == Event::SecretRotate {
             "rotated"
         } else {

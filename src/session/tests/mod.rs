@@ -54,14 +54,14 @@ impl Talk {
     fn client(&mut self, message: &Value) -> FromClient {
         let line = line(message);
         let envelope = Scanner::scan(&line);
-        self.0.from_client(&envelope, Some(&line), Instant::now())
+        self.0.client_line(&envelope, Some(&line), Instant::now())
     }
 
     fn server(&mut self, generation: u32, message: &Value) -> FromServer {
         let line = line(message);
         let envelope = Scanner::scan(&line);
         self.0
-            .from_server(generation, &envelope, Some(&line), Instant::now())
+            .server_line(generation, &envelope, Some(&line), Instant::now())
     }
 
     fn ask(&mut self, id: u64, method: &str, params: &Value) {

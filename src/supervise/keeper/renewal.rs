@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::ending::{crashed, refused};
 use super::{Candidate, DRAIN_LIMIT, HANDSHAKE_LIMIT, Keeper, OUTPUT_PATIENCE, PREPARE_LIMIT};
 use crate::error::{Code, Error, Result};
-use crate::launch::{self, Command};
+use crate::launch::start::{self, Command};
 use crate::policy::Renew;
 use crate::supervise::generation::Generation;
 use crate::supervise::shared::{Event, Gate};
@@ -85,7 +85,7 @@ impl Keeper {
             .and_then(|()| self.pipeline.record_launch(&prepared, number, &client))
             .and_then(|()| self.pipeline.standing())
             .and_then(|()| {
-                launch::launch(
+                start::launch(
                     &Command {
                         server: &self.options.server,
                         arguments: prepared.env.arguments(),
@@ -187,7 +187,6 @@ impl Keeper {
     /// The candidate is given up; the current server, if there is one, stays.
     pub(in crate::supervise) fn candidate_failed(&mut self, error: Error) {
         self.drop_candidate(Reason::Renewed);
-        let (cause, _) = self.cause;
         self.answer_renewals(&refused(&error));
         if let Some(stdin) = self
             .current
@@ -196,10 +195,7 @@ impl Keeper {
         {
             self.shared.lock().draining = false;
             self.shared.set_gate(Gate::Open(stdin));
-            self.pipeline.record(&Fact::NotRenewed {
-                error: &error,
-                cause,
-            });
+            self.pipeline.record(&Fact::NotRenewed { error: &error });
         } else {
             self.suspend(error);
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mcpwrap::check::{self, CHECKS, ConfigFile, Ignores, Scene, mcp05, mcp09};
+use mcpwrap::testing::check::{self, CHECKS, ConfigFile, Ignores, Scene, mcp05, mcp09};
 use serde_json::Value;
 
 use super::{ratio, stands_at, text};

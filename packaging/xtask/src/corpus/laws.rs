@@ -7,9 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use mcpwrap::client::entry::{Entry, entries};
-use mcpwrap::client::regions::regions;
-use mcpwrap::client::tree::Document;
+use mcpwrap::testing::client::Document;
+use mcpwrap::testing::client::regions;
+use mcpwrap::testing::client::{Entry, entries};
 use serde_json::Value;
 
 use super::{find_value, stands_at, text};

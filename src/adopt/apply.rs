@@ -1,0 +1,216 @@
+//! Carries a plan out: secrets, policies, grants, journal, record, file, in this order.
+//!
+//! Invariants: a secret is stored and read back before its plaintext goes. A file stays as it was when
+//! a step before it fails. One file that fails does not stop the others.
+
+use std::collections::BTreeSet;
+
+use super::journal::{self, JournalLine, JournalRecord};
+use super::names::{Names, NewSecret};
+use super::plan::{AdoptPlan, FilePlan};
+use super::redact::RedactedPiece;
+use super::replace;
+use super::round::Round;
+use crate::audit::{Detail, Entry, Event, Log, Outcome};
+use crate::config::StoreKind;
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::grant;
+use crate::ops::actor::Actor;
+use crate::ops::approve::approve;
+use crate::ops::secrets::{SecretChange, record_and_store};
+use crate::policy::draft;
+use crate::scan::clients::ClientFile;
+use crate::secret::{Keys, Secret, SecretName};
+use crate::store::{Item, Store};
+
+/// What is being done, for whoever watches.
+#[derive(Debug)]
+pub enum AdoptStep<'a> {
+    /// So many secrets go into the store.
+    Storing(usize, StoreKind),
+    /// A stored secret cannot be masked.
+    Weak(&'a SecretName),
+    /// The `number`th of `count` files was changed.
+    Adopted {
+        number: usize,
+        count: usize,
+        file: &'a ClientFile,
+        plan: &'a FilePlan,
+    },
+    /// A file was not changed.
+    Failed(Error),
+}
+
+/// Carries a plan out, and returns which files were changed.
+///
+/// # Errors
+/// A file is not writable, or a secret or policy cannot be stored: nothing was changed in any file.
+pub fn apply(
+    dirs: &Dirs,
+    store: &dyn Store,
+    keys: &Keys,
+    actor: Actor,
+    round: &Round,
+    step: &mut dyn FnMut(AdoptStep<'_>),
+) -> Result<Vec<usize>> {
+    let plan = &round.plan;
+    for file in &plan.files {
+        let Some(ClientFile { target, .. }) = round.files.found.get(file.found) else {
+            continue;
+        };
+        replace::writable(target)
+            .map_err(|failed| replace::not_written(&dirs.tilde(target), &failed))?;
+    }
+    secrets(dirs, store, actor, &round.names, step)?;
+    policies(dirs, keys, actor, &round.names)?;
+    let log = Log::open(dirs, Some(keys))?;
+    let mut done = Vec::new();
+    for (n, file) in plan.files.iter().enumerate() {
+        let Some(at) = round.files.found.get(file.found) else {
+            continue;
+        };
+        match rewrite(dirs, at, file, &log, actor) {
+            Ok(()) => {
+                done.push(file.found);
+                step(AdoptStep::Adopted {
+                    number: n + 1,
+                    count: plan.files.len(),
+                    file: at,
+                    plan: file,
+                });
+            }
+            Err(error) => step(AdoptStep::Failed(error)),
+        }
+    }
+    Ok(done)
+}
+
+fn secrets(
+    dirs: &Dirs,
+    store: &dyn Store,
+    actor: Actor,
+    names: &Names,
+    step: &mut dyn FnMut(AdoptStep<'_>),
+) -> Result<()> {
+    let value = |text: &str| Secret::new(text.as_bytes().to_vec());
+    let new = names.secrets.iter().filter(|secret| !secret.known);
+    let changes: Vec<SecretChange> = new
+        .map(|secret: &NewSecret| SecretChange {
+            event: Event::SecretSet,
+            name: secret.name.clone(),
+            item: Item {
+                value: value(&secret.text),
+                profile: None,
+                expires: None,
+            },
+        })
+        .collect();
+    if !changes.is_empty() {
+        step(AdoptStep::Storing(changes.len(), store.kind()));
+        record_and_store(dirs, store, actor, &changes)?;
+    }
+    for secret in &names.secrets {
+        if store.get(&secret.name)?.value != value(&secret.text) {
+            return Err(Error::new(Code::KeychainFailed, "nothing was adopted")
+                .cause(format!(
+                    "the store gives another value for `{}` than was put into it",
+                    secret.name
+                ))
+                .hint("`mcpwrap status` says which store it is and whether it works"));
+        }
+        if value(&secret.text).is_weak() {
+            step(AdoptStep::Weak(&secret.name));
+        }
+    }
+    Ok(())
+}
+
+fn policies(dirs: &Dirs, keys: &Keys, actor: Actor, names: &Names) -> Result<()> {
+    for new in &names.policies {
+        if new.known {
+            let policy = crate::policy::load(dirs, &new.server, None)?;
+            if grant::find(dirs, &policy).is_err() {
+                approve(dirs, &policy, keys, actor)?;
+            }
+            continue;
+        }
+        draft::must_be_new(dirs, &new.server)?;
+        draft::replace(dirs, &new.server, new.policy.text.as_bytes())?;
+        let policy = crate::policy::load(dirs, &new.server, None)?;
+        approve(dirs, &policy, keys, actor)?;
+    }
+    Ok(())
+}
+
+fn rewrite(dirs: &Dirs, at: &ClientFile, file: &FilePlan, log: &Log, actor: Actor) -> Result<()> {
+    let mut lines = Vec::new();
+    for entry in &file.entries {
+        lines.push(JournalLine::Adopted(JournalRecord {
+            id: journal::new_id()?,
+            at: jiff::Timestamp::now(),
+            file: at.target.clone(),
+            client: at.client.map(|client| client.id.to_owned()),
+            entry: entry.name.clone(),
+            server: entry.server.clone(),
+            path: entry.path.clone(),
+            before: entry.before.clone(),
+            after: entry.after.clone(),
+        }));
+    }
+    journal::append(dirs, &lines)?;
+    let records = |outcome: Outcome| -> Vec<Entry> {
+        file.entries
+            .iter()
+            .map(|entry| {
+                let detail = Detail {
+                    file: Some(at.path.display().to_string()),
+                    ..actor.detail()
+                };
+                Entry::new(Event::Adopt, outcome)
+                    .server(&entry.server)
+                    .detail(detail)
+            })
+            .collect()
+    };
+    log.append(&records(Outcome::Ok))?;
+    if let Err(failed) = replace::replace(&at.target, &at.bytes, file.text.as_bytes()) {
+        let error = replace::not_written(&dirs.tilde(&at.path), &failed);
+        let failed: Vec<Entry> = records(Outcome::Failed)
+            .into_iter()
+            .map(|entry| entry.reason(error.code.name()))
+            .collect();
+        log.append(&failed)?;
+        let undone: Vec<JournalLine> = lines
+            .into_iter()
+            .filter_map(|line| match line {
+                JournalLine::Adopted(record) => Some(JournalLine::Undone {
+                    id: record.id,
+                    at: jiff::Timestamp::now(),
+                }),
+                JournalLine::Undone { .. } => None,
+            })
+            .collect();
+        journal::append(dirs, &undone)?;
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// The secrets that the plan's files name.
+pub(super) fn named(plan: &AdoptPlan) -> BTreeSet<SecretName> {
+    let cuts = plan
+        .files
+        .iter()
+        .flat_map(|file| file.cuts.iter().map(|cut| cut.name.clone()));
+    let pieces = plan
+        .files
+        .iter()
+        .flat_map(|file| &file.entries)
+        .flat_map(|entry| entry.before.iter().flatten());
+    let pieces = pieces.filter_map(|piece| match piece {
+        RedactedPiece::Secret(name) | RedactedPiece::Escaped(name) => Some(name.clone()),
+        RedactedPiece::Text(_) => None,
+    });
+    cuts.chain(pieces).collect()
+}

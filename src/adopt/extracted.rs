@@ -1,0 +1,73 @@
+//! An entry that was taken apart, and the small rules about its words.
+
+use std::collections::BTreeMap;
+
+use crate::catalog::Shipped;
+use crate::client::edit::NewWord;
+use crate::detect::{self, Part};
+
+/// An entry, taken apart.
+#[derive(Debug)]
+pub struct Extracted {
+    /// The policy's command.
+    pub(super) command: Vec<String>,
+    /// For each word of the entry, what stands in the client's file after it.
+    pub(super) words: Vec<NewWord>,
+    pub(super) values: Vec<ExtractedSecret>,
+    pub(super) pass: Vec<String>,
+    pub(super) set: BTreeMap<String, String>,
+    pub(super) drop_env: Vec<String>,
+    pub(super) argv_secrets: bool,
+    pub(super) shipped: Option<&'static Shipped>,
+    /// What the user should know of it.
+    pub(super) notes: Vec<String>,
+}
+
+/// One secret of an entry.
+#[derive(Clone, Debug)]
+pub struct ExtractedSecret {
+    /// The variable of the policy's `[secrets]`.
+    pub(super) variable: String,
+    pub(super) text: String,
+    pub(super) why: &'static str,
+    /// Where it stood, for the user.
+    pub(super) place: String,
+}
+
+pub(super) fn is_whole(parts: &[Part], text: &str) -> bool {
+    matches!(parts, [part] if part.range == (0..text.len()))
+}
+
+/// References that a client replaces in arguments. `$X` without braces is left to shells.
+pub(super) fn is_filled_in(text: &str) -> bool {
+    ["${", "{env:", "{file:"]
+        .iter()
+        .any(|open| text.contains(open))
+}
+
+/// A name as that of a variable: `--api-key` is `API_KEY`.
+pub(super) fn variable_of(name: &str) -> String {
+    let words = detect::names::words(name.strip_prefix("env.").unwrap_or(name));
+    let joined = words.join("_").to_ascii_uppercase();
+    let plain: String = joined
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .take(100)
+        .collect();
+    let plain = plain.trim_start_matches(|c: char| c.is_ascii_digit());
+    if plain.is_empty() {
+        "SECRET".to_owned()
+    } else {
+        plain.to_owned()
+    }
+}
+
+/// A word that is no secret, short enough for a line.
+pub(super) fn shown(text: &str) -> String {
+    let short: String = text.chars().take(60).collect();
+    if short.len() < text.len() {
+        format!("{short}…")
+    } else {
+        short
+    }
+}

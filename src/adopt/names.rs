@@ -1,0 +1,337 @@
+//! Names for what is new: policies, secrets. The same value gets one name, the same policy too.
+//!
+//! *Never* takes a name that stands for something else already, in the plan, in the store's index or
+//! among the policies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::extracted::Extracted;
+use super::redact::Cut;
+use crate::dirs::Dirs;
+use crate::policy::draft::Draft;
+use crate::policy::schema::Delivery;
+use crate::policy::{self, Policy, Unpinned};
+use crate::secret::{Fingerprint, Keys, Secret, SecretName, SecretRef, ServerName};
+use crate::store::Index;
+use crate::{catalog, package};
+
+/// Why a text is stored that no policy names.
+pub const FOR_UNDO: &str = "kept for undo";
+
+/// One secret of the plan.
+#[derive(Debug)]
+pub struct NewSecret {
+    pub name: SecretName,
+    pub text: String,
+    /// How it was recognised, and where it stood.
+    pub why: &'static str,
+    pub place: String,
+    /// Where a new one is made, if that is known.
+    pub rotate: Option<String>,
+    /// The store has it already, with that value.
+    pub known: bool,
+}
+
+/// One policy of the plan.
+#[derive(Debug)]
+pub struct NewPolicy {
+    pub server: ServerName,
+    pub policy: Policy,
+    /// There is such a policy already, and it says the same.
+    pub known: bool,
+}
+
+/// A policy for one entry, and the values that it takes out.
+#[derive(Debug)]
+pub struct Planned {
+    pub server: ServerName,
+    pub cuts: Vec<Cut>,
+}
+
+/// The names that are in use, and those that were given.
+#[derive(Debug)]
+pub struct Names {
+    dirs: Dirs,
+    /// Without them (in a dry run) a name that is taken counts as that of the same value.
+    keys: Option<Keys>,
+    stored: BTreeMap<SecretName, Fingerprint>,
+    existing: BTreeSet<ServerName>,
+    pub secrets: Vec<NewSecret>,
+    pub policies: Vec<NewPolicy>,
+}
+
+impl Names {
+    pub fn new(dirs: &Dirs, index: &Index, keys: Option<Keys>) -> Self {
+        let stored = index
+            .secrets
+            .iter()
+            .map(|(name, entry)| (name.clone(), entry.fingerprint.clone()));
+        Self {
+            dirs: dirs.clone(),
+            keys,
+            stored: stored.collect(),
+            existing: policy::names(dirs),
+            secrets: Vec::new(),
+            policies: Vec::new(),
+        }
+    }
+
+    /// A policy for an entry: one that says the same already, or a new one.
+    pub fn policy(&mut self, entry: &str, extracted: &Extracted) -> Result<Planned, String> {
+        let base = plain(entry);
+        let (secrets, mut added) = self.name_values(&base, extracted);
+        let mut n = 1;
+        let server = loop {
+            let name = if n == 1 {
+                base.clone()
+            } else {
+                format!("{base}-{n}")
+            };
+            let server = ServerName::new(&name).map_err(|_| "no name for its policy".to_owned())?;
+            let draft = draft(entry, extracted, &secrets);
+            let policy = draft.check(&self.dirs, &server).map_err(|error| {
+                format!("its policy would not be valid: {}", error.causes.join(": "))
+            })?;
+            if self
+                .policies
+                .iter()
+                .any(|known| known.server == server && same(&known.policy, &policy))
+            {
+                break server;
+            }
+            let planned = self.policies.iter().any(|known| known.server == server);
+            let existing = self.existing.contains(&server);
+            let known = existing
+                && policy::load(&self.dirs, &server, None).is_ok_and(|old| same(&old, &policy));
+            if !planned && (!existing || known) {
+                self.policies.push(NewPolicy {
+                    server: server.clone(),
+                    policy,
+                    known,
+                });
+                break server;
+            }
+            n += 1;
+        };
+        self.secrets.append(&mut added);
+        let cuts = secrets
+            .iter()
+            .map(|(_, name, text)| Cut {
+                name: name.clone(),
+                text: text.clone(),
+            })
+            .collect();
+        Ok(Planned { server, cuts })
+    }
+
+    /// A name for a piece of text that only undo needs.
+    pub fn as_written(&mut self, server: &ServerName, text: &str) -> Cut {
+        let name = self.name(&[], &format!("{server}/as-written"), text);
+        if !self.secrets.iter().any(|secret| secret.name == name) {
+            let known = self.stored.contains_key(&name);
+            let place = "in a comment, or written in an unusual way".to_owned();
+            let (text, rotate) = (text.to_owned(), None);
+            self.secrets.push(NewSecret {
+                name: name.clone(),
+                text,
+                why: FOR_UNDO,
+                place,
+                rotate,
+                known,
+            });
+        }
+        Cut {
+            name,
+            text: text.to_owned(),
+        }
+    }
+
+    /// The policies that the plan still needs after some changes were left out of it.
+    pub fn keep_only(&mut self, servers: &BTreeSet<ServerName>, names: &BTreeSet<SecretName>) {
+        self.policies
+            .retain(|policy| servers.contains(&policy.server));
+        self.secrets.retain(|secret| names.contains(&secret.name));
+    }
+
+    fn is_free(&self, name: &SecretName) -> bool {
+        self.keys.is_none() || !self.stored.contains_key(name)
+    }
+
+    fn name_values(
+        &self,
+        base: &str,
+        extracted: &Extracted,
+    ) -> (Vec<(String, SecretName, String)>, Vec<NewSecret>) {
+        let mut secrets = Vec::new();
+        let mut added: Vec<NewSecret> = Vec::new();
+        for value in &extracted.values {
+            let slot = extracted
+                .shipped
+                .and_then(|shipped: &catalog::Shipped| shipped.secrets.get(&value.variable));
+            let wish =
+                slot.map_or_else(|| wish(base, &value.variable), |slot| slot.name.to_string());
+            let name = self.name(&added, &wish, &value.text);
+            let planned = self
+                .secrets
+                .iter()
+                .chain(&added)
+                .any(|secret| secret.name == name);
+            if !planned {
+                added.push(NewSecret {
+                    name: name.clone(),
+                    text: value.text.clone(),
+                    why: value.why,
+                    place: format!("{base}: {}", value.place),
+                    rotate: slot.and_then(|slot| slot.rotate.clone()),
+                    known: self.stored.contains_key(&name),
+                });
+            }
+            secrets.push((value.variable.clone(), name, value.text.clone()));
+        }
+        (secrets, added)
+    }
+
+    /// The name of a value: the one it has, or the first that is free.
+    fn name(&self, added: &[NewSecret], wish: &str, text: &str) -> SecretName {
+        let planned = || self.secrets.iter().chain(added);
+        if let Some(secret) = planned().find(|secret| secret.text == text) {
+            return secret.name.clone();
+        }
+        let print = self
+            .keys
+            .as_ref()
+            .map(|keys| keys.fingerprint(&Secret::new(text.as_bytes().to_vec())));
+        let stored = self
+            .stored
+            .iter()
+            .find(|(_, known)| Some(*known) == print.as_ref());
+        if let Some((name, _)) = stored {
+            return name.clone();
+        }
+        let mut n = 1;
+        loop {
+            let text = if n == 1 {
+                wish.to_owned()
+            } else {
+                format!("{wish}-{n}")
+            };
+            match SecretName::new(&text) {
+                Ok(name) if self.is_free(&name) && !planned().any(|s| s.name == name) => {
+                    return name;
+                }
+                Ok(_) => n += 1,
+                Err(_) => {
+                    return SecretName::new(&format!("adopted/{n}"))
+                        .expect("a plain name is valid");
+                }
+            }
+        }
+    }
+}
+
+fn draft(entry: &str, extracted: &Extracted, secrets: &[(String, SecretName, String)]) -> Draft {
+    let title = extracted.shipped.map(|shipped| shipped.title.as_str());
+    let slot = |(variable, name, _): &(String, SecretName, String)| {
+        (
+            variable.clone(),
+            (SecretRef::to(name.clone()), Delivery::Env),
+        )
+    };
+    let pinned = package::parse(&extracted.command).pin.holds();
+    let mut draft = Draft {
+        description: Some(
+            title
+                .unwrap_or(entry)
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(80)
+                .collect(),
+        ),
+        command: extracted.command.clone(),
+        argv_secrets: extracted.argv_secrets,
+        pass: extracted.pass.clone(),
+        set: extracted.set.clone(),
+        secrets: secrets.iter().map(slot).collect(),
+        unpinned: if pinned {
+            Unpinned::Refuse
+        } else {
+            Unpinned::Allow
+        },
+        ..Draft::default()
+    };
+    if let Some(shipped) = extracted.shipped {
+        shipped.describe(&mut draft);
+    }
+    draft
+}
+
+/// Whether two policies allow the same. A package that was pinned since is no difference.
+fn same(a: &Policy, b: &Policy) -> bool {
+    let secrets = |policy: &Policy| {
+        policy
+            .secrets
+            .iter()
+            .map(|(name, slot)| (name.clone(), slot.from.clone()))
+            .collect::<Vec<_>>()
+    };
+    a.command == b.command
+        && a.argv_secrets == b.argv_secrets
+        && a.env == b.env
+        && secrets(a) == secrets(b)
+}
+
+/// A client's name for a server as a file name.
+fn plain(name: &str) -> String {
+    let lower = name.to_lowercase();
+    let mapped: String = lower
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    let trimmed = mapped.trim_matches(['-', '_', '.']);
+    let short: String = trimmed.chars().take(48).collect();
+    if short.is_empty() {
+        "server".to_owned()
+    } else {
+        short
+    }
+}
+
+/// `github/personal-access-token` for `GITHUB_PERSONAL_ACCESS_TOKEN` of `github`.
+fn wish(base: &str, variable: &str) -> String {
+    let lower = variable.to_ascii_lowercase().replace('_', "-");
+    let part = lower
+        .strip_prefix(base)
+        .filter(|rest| rest.is_empty() || rest.starts_with('-'));
+    let rest = part.unwrap_or(&lower).trim_matches('-');
+    format!("{base}/{}", if rest.is_empty() { "secret" } else { rest })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_and_secrets() {
+        for (name, expected) in [
+            ("GitHub", "github"),
+            ("@21st-dev/magic", "21st-dev-magic"),
+            ("🚀", "server"),
+            ("my server", "my-server"),
+            ("..", "server"),
+            ("ünï", "n"),
+        ] {
+            assert_eq!(plain(name), expected);
+            assert!(ServerName::new(&plain(name)).is_ok(), "{name}");
+        }
+        assert_eq!(wish("github", "GITHUB_TOKEN"), "github/token");
+        assert_eq!(wish("x", "API_KEY"), "x/api-key");
+        assert_eq!(wish("a", "API_KEY"), "a/api-key");
+        assert_eq!(wish("api-key", "API_KEY"), "api-key/secret");
+    }
+}

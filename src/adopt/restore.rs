@@ -1,0 +1,222 @@
+//! Which bytes of which file an undo puts where.
+//!
+//! *Always* looks for the entry where adopt left it, then anywhere. *Always* judges an entry by what
+//! it means before it replaces it: what its user changed since is not lost.
+
+use std::collections::BTreeMap;
+
+use super::journal::JournalRecord;
+use super::redact::{Cut, RedactedPiece, fill};
+use crate::client::edit::{self, Splice};
+use crate::client::entry::{Entry, entries};
+use crate::client::regions::regions;
+use crate::client::tree::{Document, Format, Step};
+use crate::scan::clients::ClientFile;
+use crate::secret::SecretName;
+
+/// One file with the records that are undone in it.
+pub struct RestoreJob {
+    pub found: usize,
+    pub splices: Vec<Splice>,
+    pub records: Vec<JournalRecord>,
+}
+
+/// Which bytes go where, file by file, and what cannot be put back.
+pub fn jobs(
+    found: &[ClientFile],
+    records: Vec<JournalRecord>,
+    values: &BTreeMap<SecretName, String>,
+) -> (Vec<RestoreJob>, Vec<(JournalRecord, String)>) {
+    let mut jobs: Vec<RestoreJob> = Vec::new();
+    let mut left = Vec::new();
+    let mut taken: Vec<(usize, Vec<Step>)> = Vec::new();
+    // The newest first: an entry that was adopted twice is put back as it was the last time.
+    for record in records.into_iter().rev() {
+        let Some((n, document, entry)) = place(found, &record, &taken) else {
+            left.push((
+                record,
+                "no file has it as adopt wrote it: it was put back or removed already".to_owned(),
+            ));
+            continue;
+        };
+        taken.push((n, entry.path.clone()));
+        match splices(document, &entry, &record, values) {
+            Ok(splices) => {
+                if let Some(job) = jobs.iter_mut().find(|job| job.found == n) {
+                    job.splices.extend(splices);
+                    job.records.push(record);
+                } else {
+                    jobs.push(RestoreJob {
+                        found: n,
+                        splices,
+                        records: vec![record],
+                    });
+                }
+            }
+            Err(reason) => left.push((record, reason)),
+        }
+    }
+    (jobs, left)
+}
+
+/// Where the entry of a record stands now: its own file and path first, then anywhere.
+fn place<'a>(
+    found: &'a [ClientFile],
+    record: &JournalRecord,
+    taken: &[(usize, Vec<Step>)],
+) -> Option<(usize, &'a Document, Entry)> {
+    let mut best: Option<(u8, usize, &Document, Entry)> = None;
+    for (n, file) in found.iter().enumerate() {
+        let Ok(document) = &file.document else {
+            continue;
+        };
+        for entry in entries(document) {
+            let runs = entry.wrapped.as_deref() == Some(record.server.as_str());
+            if !runs || taken.contains(&(n, entry.path.clone())) {
+                continue;
+            }
+            let own_file = file.target == record.file || file.path == record.file;
+            let rank = match (
+                own_file,
+                entry.path == record.path,
+                entry.name == record.entry,
+            ) {
+                (true, true, _) => 0,
+                (true, _, true) => 1,
+                (true, _, _) => 2,
+                (_, _, true) => 3,
+                _ => 4,
+            };
+            if best.as_ref().is_none_or(|(known, ..)| rank < *known) {
+                best = Some((rank, n, document, entry));
+            }
+        }
+    }
+    best.map(|(_, n, document, entry)| (n, document, entry))
+}
+
+/// What undo would make of a text that was just planned, given each entry's path and its pieces
+/// before. None if the regions do not fit.
+pub(super) fn on_paper<'a>(
+    document: &Document,
+    entries: impl Iterator<Item = (&'a [Step], &'a [Vec<RedactedPiece>])>,
+    cuts: &[Cut],
+) -> Option<String> {
+    let value = |name: &SecretName| {
+        cuts.iter()
+            .find(|cut| cut.name == *name)
+            .map(|cut| cut.text.clone())
+    };
+    let mut splices = Vec::new();
+    for (path, before) in entries {
+        let regions = regions(document, path);
+        if regions.len() != before.len() {
+            return None;
+        }
+        for (range, pieces) in regions.into_iter().zip(before) {
+            splices.push(Splice {
+                range,
+                text: fill(pieces, &value)?,
+            });
+        }
+    }
+    edit::apply(&document.text, &splices)
+}
+
+fn splices(
+    document: &Document,
+    entry: &Entry,
+    record: &JournalRecord,
+    values: &BTreeMap<SecretName, String>,
+) -> Result<Vec<Splice>, String> {
+    let value = |name: &SecretName| values.get(name).cloned();
+    let gone = || "a secret of it is not in the store any more".to_owned();
+    let texts = |pieces: &[Vec<RedactedPiece>]| {
+        pieces
+            .iter()
+            .map(|piece| fill(piece, &value))
+            .collect::<Option<Vec<_>>>()
+    };
+    let before = texts(&record.before).ok_or_else(gone)?;
+    let after = texts(&record.after).ok_or_else(gone)?;
+    let now = regions(document, &entry.path);
+    let with = |texts: &[String]| -> Vec<Splice> {
+        now.iter()
+            .zip(texts)
+            .map(|(range, text)| Splice {
+                range: range.clone(),
+                text: text.clone(),
+            })
+            .collect()
+    };
+    if now.len() == before.len() {
+        let unchanged = now
+            .iter()
+            .map(|range| document.at(range))
+            .eq(after.iter().map(String::as_str));
+        let means_the_same = || {
+            let text = edit::apply(&document.text, &with(&after))?;
+            let old = Document::read(document.format, text.clone().into_bytes()).ok()?;
+            let (old_node, node) = (old.find(&entry.path)?, document.find(&entry.path)?);
+            Some(node.same(&document.text, old_node, &text))
+        };
+        if unchanged || means_the_same() == Some(true) {
+            return Ok(with(&before));
+        }
+    }
+    members(document, entry, &before, &after).ok_or_else(|| {
+        "it was changed since it was adopted; change its command back by hand".to_owned()
+    })
+}
+
+/// Only the members that adopt changed, for an entry that its user changed as well.
+fn members(
+    document: &Document,
+    entry: &Entry,
+    before: &[String],
+    after: &[String],
+) -> Option<Vec<Splice>> {
+    let ([before], [after]) = (before, after) else {
+        return None;
+    };
+    if document.format != Format::Json {
+        return None;
+    }
+    let before = Document::read(Format::Json, before.clone().into_bytes()).ok()?;
+    let after = Document::read(Format::Json, after.clone().into_bytes()).ok()?;
+    let now = document.find(&entry.path)?;
+    let mut splices = Vec::new();
+    for (n, member) in now.map().iter().enumerate() {
+        let old = before.root.get(&member.key);
+        let Some(ours) = after.root.get(&member.key) else {
+            continue;
+        };
+        if old.is_some_and(|old| old.same(&before.text, ours, &after.text)) {
+            continue;
+        }
+        let splice = if let Some(old) = old {
+            Splice {
+                range: member.node.span.clone(),
+                text: before.at(&old.span).to_owned(),
+            }
+        } else {
+            // A member that adopt added goes, with the comma before it.
+            let start = now.map().get(n.checked_sub(1)?)?.node.span.end;
+            Splice {
+                range: start..member.node.span.end,
+                text: String::new(),
+            }
+        };
+        splices.push(splice);
+    }
+    // What adopt changed must be there to be put back.
+    let all = before.root.map().iter().all(|member| {
+        now.get(&member.key).is_some() || {
+            after
+                .root
+                .get(&member.key)
+                .is_some_and(|ours| member.node.same(&before.text, ours, &after.text))
+        }
+    });
+    all.then_some(splices)
+}

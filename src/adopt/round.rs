@@ -1,0 +1,114 @@
+//! One look at the files, and the plan that follows from it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::apply;
+use super::names::Names;
+use super::plan::{self, AdoptPlan, EntryFilter};
+use super::redact::Cut;
+use crate::dirs::Dirs;
+use crate::error::Result;
+use crate::ops::actor::Actor;
+use crate::scan::clients::{self, ClientFile, ClientFiles};
+use crate::scan::history::SearchedSecret;
+use crate::secret::{Keys, ServerName};
+use crate::store::Index;
+
+/// Which files and entries the user asked for; all of them without a selector.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Ids of clients.
+    pub clients: Vec<String>,
+    /// Files, whatever client reads them.
+    pub configs: Vec<PathBuf>,
+    /// Names of entries.
+    pub servers: Vec<String>,
+}
+
+/// The files as they were read, and what would be done with them.
+#[derive(Debug)]
+pub struct Round {
+    pub files: ClientFiles,
+    pub plan: AdoptPlan,
+    pub names: Names,
+}
+
+impl Round {
+    /// Reads the files and plans. `program` is the absolute path of mcpwrap. Without `keys`, a name
+    /// that is taken counts as that of the same value.
+    ///
+    /// # Errors
+    /// Those of [`clients::scan`] and of the index.
+    pub fn new(
+        dirs: &Dirs,
+        selection: &Selection,
+        keys: Option<Keys>,
+        program: &str,
+    ) -> Result<Self> {
+        let files = clients::scan(dirs, &selection.clients, &selection.configs)?;
+        let mut names = Names::new(dirs, &Index::load(dirs)?, keys);
+        let filter = EntryFilter {
+            servers: selection.servers.clone(),
+        };
+        let plan = plan::plan(&files.found, &filter, &mut names, program);
+        let servers = plan
+            .files
+            .iter()
+            .flat_map(|file| file.entries.iter().map(|entry| entry.server.clone()))
+            .collect();
+        names.keep_only(&servers, &apply::named(&plan));
+        Ok(Self { files, plan, names })
+    }
+
+    /// Whether this is what the user agreed to: nothing else, at most less of it.
+    pub fn is_covered_by(&self, shown: &Self, actor: Actor) -> bool {
+        let texts = |round: &Self| -> Vec<(PathBuf, Vec<u8>)> {
+            let file = |plan: &plan::FilePlan| {
+                let found = round.files.found.get(plan.found)?;
+                Some((found.target.clone(), found.bytes.clone()))
+            };
+            round.plan.files.iter().filter_map(file).collect()
+        };
+        let agreed = texts(shown);
+        !actor.is_asked() || texts(self).iter().all(|file| agreed.contains(file))
+    }
+
+    /// Whether something that was asked for is not done.
+    pub fn leaves_something(&self) -> bool {
+        self.plan.left.iter().any(|left| left.counts)
+    }
+
+    /// All values that are taken out.
+    pub fn cuts(&self) -> impl Iterator<Item = &Cut> {
+        self.plan.files.iter().flat_map(|file| &file.cuts)
+    }
+
+    /// The servers of the files that were changed.
+    pub fn servers(&self, done: &[usize]) -> BTreeSet<ServerName> {
+        let files = self.plan.files.iter();
+        let changed = files.filter(|file| done.contains(&file.found));
+        changed
+            .flat_map(|file| file.entries.iter().map(|entry| entry.server.clone()))
+            .collect()
+    }
+
+    /// The files that were changed.
+    pub fn changed(&self, done: &[usize]) -> Vec<&ClientFile> {
+        done.iter()
+            .filter_map(|n| self.files.found.get(*n))
+            .collect()
+    }
+
+    /// The values that stand in a file, or stood there.
+    pub fn searched(&self, n: usize) -> Vec<SearchedSecret> {
+        let files = self.plan.files.iter().filter(|file| file.found == n);
+        let cuts = files.flat_map(|file| &file.cuts).map(|cut| SearchedSecret {
+            name: format!("`{}`", cut.name),
+            text: cut.text.clone(),
+        });
+        let tracked = self.plan.tracked.iter().filter(|(found, _)| *found == n);
+        cuts.chain(tracked.map(|(_, secret)| secret.clone()))
+            .collect()
+    }
+}

@@ -1,0 +1,305 @@
+//! `mcpwrap drill`: proves the kill switch on this machine, on a throw-away server.
+//!
+//! *Always* the real path: a policy, a grant, `mcpwrap run`, `revoke`; but in a throw-away directory
+//! with a vault and a made-up secret of its own, so no real grant and no real secret is touched. The
+//! default server ignores every polite signal and leaves a daemon behind. What came of it is kept,
+//! because `mcpwrap check` tells when the kill switch was last seen to work.
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, StoreKind};
+use crate::dirs::{self, Dirs};
+use crate::error::{Code, EXIT_REFUSED, Error, Result};
+use crate::files;
+use crate::grant::{self, By};
+use crate::policy;
+use crate::secret::{Secret, ServerName};
+use crate::store::{self, Item, Prompt};
+use crate::supervise::running::{self, Manner, Running};
+use crate::sys::spawn;
+
+/// A tree that does not want to end: a shell that ignores signals, a child that does too, and a
+/// daemon in a session of its own. It says a line when all of it is there.
+const STUBBORN: &str = r#"
+trap '' TERM INT HUP
+stay() { while :; do sleep 60; done; }
+stay &
+( (command -v setsid >/dev/null && exec setsid sh -c "trap '' TERM INT HUP; while :; do sleep 60; done" || stay) & )
+sleep 0.1
+printf '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"ready"}}\n'
+stay
+"#;
+/// What an answer of the suspended session has in it.
+const REVOKED: &str = "\"revoked\"";
+/// How long the server may take to be there.
+const READY_LIMIT: Duration = Duration::from_secs(10);
+/// How long an answer of the suspended session may take before the drill fails.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+/// What is promised: the tree is dead within a second.
+const DEAD_LIMIT: Duration = Duration::from_secs(1);
+
+/// What a drill found. Kept in `drill.json` of the state directory.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Drill {
+    pub time: String,
+    pub ok: bool,
+    pub server: Option<String>,
+    /// From the revocation to the error that the client sees (milliseconds).
+    pub first_error_ms: Option<u64>,
+    /// From the revocation to the death of the last process (milliseconds).
+    pub dead_ms: Option<u64>,
+    pub processes: usize,
+    /// The client's session answered a `ping` afterwards.
+    pub session_kept: bool,
+    /// A new start was refused.
+    pub start_refused: bool,
+}
+
+/// Where the last result is kept.
+pub fn result_file(dirs: &Dirs) -> PathBuf {
+    dirs.state().join("drill.json")
+}
+
+/// Runs a drill with the command of `server`, or with a stubborn shell of its own, and keeps the
+/// result.
+///
+/// # Errors
+/// `still-running` if the drill could not be carried out or its result not be kept.
+pub fn run(dirs: &Dirs, server: Option<&ServerName>) -> Result<Drill> {
+    let home = dirs.runtime().join(format!("drill-{}", random()?));
+    let scene = DrillHome(home.clone());
+    let drill = drill(dirs, server, &home);
+    drop(scene);
+    let drill = drill?;
+    let text = serde_json::to_string(&drill).unwrap_or_default();
+    files::replace(&result_file(dirs), text.as_bytes())
+        .map_err(|problem| failed("its result is not kept").cause(problem))?;
+    Ok(drill)
+}
+
+pub fn failed(what: &str) -> Error {
+    Error::new(Code::StillRunning, format!("drill: {what}"))
+}
+
+fn random() -> Result<String> {
+    files::random_hex().map_err(|error| failed("not begun").cause(files::io_text(&error)))
+}
+
+/// The throw-away directory; gone when dropped.
+struct DrillHome(PathBuf);
+
+impl Drop for DrillHome {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+fn drill(dirs: &Dirs, wanted: Option<&ServerName>, home: &Path) -> Result<Drill> {
+    let scene = Dirs::under(home);
+    let server = ServerName::new("drill")?;
+    set_up(dirs, wanted, &scene, &server)?;
+    let mut session = DrillClient::start(home, dirs.home())?;
+    let running = session.wait_until_ready(&scene, wanted.is_none())?;
+
+    let seen = running.look();
+    let began = Instant::now();
+    let since = |at: Instant| u64::try_from(at.duration_since(began).as_millis()).ok();
+    grant::revoke(&scene, &server, Some("drill"))?;
+    session.ask("drill", "tools/list");
+    let ended = seen.end();
+    let dead_at = Instant::now();
+    let mut told = session.answer_to("drill");
+    if told
+        .as_ref()
+        .is_some_and(|(_, line)| !line.contains(REVOKED))
+    {
+        // The server was quick enough to answer before it was ended: the next one is for nobody.
+        session.ask("again", "tools/list");
+        told = session.answer_to("again");
+    }
+    session.ask("alive", "ping");
+    let alive = session.answer_to("alive");
+    session.end();
+    let start_refused = DrillClient::start(home, dirs.home())?.refused();
+
+    let dead = ended.manner == Manner::Asked;
+    let mut drill = Drill {
+        time: jiff::Timestamp::now().to_string(),
+        ok: false,
+        server: wanted.map(ToString::to_string),
+        first_error_ms: told
+            .filter(|(_, line)| line.contains(REVOKED))
+            .and_then(|(at, _)| since(at)),
+        dead_ms: dead.then(|| since(dead_at)).flatten(),
+        processes: ended.processes,
+        session_kept: alive.is_some_and(|(_, line)| line.contains("\"result\"")),
+        start_refused,
+    };
+    drill.ok = drill.first_error_ms.is_some()
+        && drill
+            .dead_ms
+            .is_some_and(|ms| u128::from(ms) < DEAD_LIMIT.as_millis())
+        && drill.session_kept
+        && drill.start_refused;
+    Ok(drill)
+}
+
+/// A vault with a made-up secret, a policy, a grant: as a user would have them.
+fn set_up(
+    dirs: &Dirs,
+    wanted: Option<&ServerName>,
+    scene: &Dirs,
+    server: &ServerName,
+) -> Result<()> {
+    let key_file = scene.state().join("key");
+    let config = Config {
+        store: StoreKind::File,
+        key_file: Some(key_file.display().to_string()),
+        ..Config::default()
+    };
+    store::prepare_key_file(scene, &key_file)?;
+    config.save(scene)?;
+    store::create_vault(scene, &config)?;
+    let store = store::open(scene, &config, Prompt::Never)?;
+    let keys = store::keys_or_create(&*store)?;
+    let text = match wanted {
+        None => policy_text(
+            &["/bin/sh".to_owned(), "-c".to_owned(), STUBBORN.to_owned()],
+            &["DRILL_SECRET"],
+        ),
+        Some(name) => {
+            let real = policy::load(dirs, name, None)?;
+            let variables: Vec<&str> = real.secrets.keys().map(String::as_str).collect();
+            let mut command = real.command.clone();
+            for argument in &mut command {
+                for variable in &variables {
+                    *argument = argument.replace(&format!("{{secret.{variable}}}"), "made-up");
+                }
+            }
+            policy_text(&command, &variables)
+        }
+    };
+    files::replace(&policy::load::path(scene, server), text.as_bytes())
+        .map_err(|problem| failed("no throw-away policy").cause(problem))?;
+    let policy = policy::load(scene, server, None)?;
+    for slot in policy.secrets.values() {
+        let item = Item {
+            value: Secret::new(format!("made-up-{}", random()?).into_bytes()),
+            profile: None,
+            expires: None,
+        };
+        store.put(slot.from.name(), &item)?;
+    }
+    grant::grant(scene, &policy, &keys, By::Yes)
+}
+
+fn policy_text(command: &[String], variables: &[&str]) -> String {
+    let mut text = format!(
+        "version = 1\ncommand = {}\n[limits]\nunpinned = \"allow\"\n",
+        toml::Value::from(command.to_vec())
+    );
+    for variable in variables {
+        let secret = format!("\n[secrets.{variable}]\nfrom = \"secret:drill/{variable}\"\n");
+        text.push_str(&secret);
+    }
+    text
+}
+
+/// A client's end of one `mcpwrap run drill`.
+struct DrillClient {
+    child: Child,
+    lines: Receiver<(Instant, String)>,
+}
+
+impl DrillClient {
+    fn start(home: &Path, user_home: &Path) -> Result<Self> {
+        let arguments = [OsStr::new("run"), OsStr::new("drill")];
+        let path = dirs::search_path().unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+        let environment = [
+            (dirs::MCPWRAP_HOME, home.as_os_str()),
+            ("HOME", user_home.as_os_str()),
+            ("PATH", &path),
+        ];
+        let mut child = spawn::own(&arguments, &environment)
+            .map_err(|error| failed("not begun").cause(files::io_text(&error)))?;
+        let (sender, lines) = channel();
+        if let Some(stdout) = child.stdout.take() {
+            std::thread::spawn(move || {
+                for line in BufReader::new(stdout)
+                    .lines()
+                    .map_while(std::io::Result::ok)
+                {
+                    if sender.send((Instant::now(), line)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        Ok(Self { child, lines })
+    }
+
+    fn ask(&mut self, id: &str, method: &str) {
+        let line = format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"{method}"}}"#);
+        if let Some(stdin) = &mut self.child.stdin {
+            // A session that is gone is found by the answer that does not come.
+            drop(writeln!(stdin, "{line}").and_then(|()| stdin.flush()));
+        }
+    }
+
+    /// Waits for the server's tree, and finds its supervisor.
+    fn wait_until_ready(&mut self, scene: &Dirs, says_so: bool) -> Result<Running> {
+        let deadline = Instant::now() + READY_LIMIT;
+        let ready = !says_so || self.wait_for("\"ready\"", READY_LIMIT).is_some();
+        while ready && Instant::now() < deadline {
+            let running = running::all(scene).into_iter().next();
+            if let Some(running) = running
+                && running
+                    .status()
+                    .is_some_and(|status| status.get("state").is_some_and(|s| s == "running"))
+            {
+                return Ok(running);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.end();
+        Err(failed("the throw-away server did not start")
+            .cause(format!(
+                "no running server within {} s",
+                READY_LIMIT.as_secs()
+            ))
+            .hint("`mcpwrap drill` without a server uses a plain shell"))
+    }
+
+    fn answer_to(&self, id: &str) -> Option<(Instant, String)> {
+        self.wait_for(&format!("\"id\":\"{id}\""), ANSWER_LIMIT)
+    }
+
+    fn wait_for(&self, text: &str, limit: Duration) -> Option<(Instant, String)> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let (at, line) = self.lines.recv_timeout(left).ok()?;
+            if line.contains(text) {
+                return Some((at, line));
+            }
+        }
+    }
+
+    /// Leaves as a client does; the supervisor ends by itself.
+    fn end(&mut self) -> Option<i32> {
+        drop(self.child.stdin.take());
+        self.child.wait().ok()?.code()
+    }
+
+    /// Whether this start was refused, as it has to be after the revocation.
+    fn refused(mut self) -> bool {
+        self.end() == Some(i32::from(EXIT_REFUSED))
+    }
+}

@@ -1,0 +1,284 @@
+//! Starts a server: environment and command in, a process with its pipes out.
+//!
+//! *Always* starts from an empty environment and adds: what the policy lets through, what it sets,
+//! the secrets. *Never* from ours by taking away. This and `dirs` are the only modules that read the
+//! environment. Between us and the server stands a guard (see `guard`), so the server's
+//! whole tree ends even if we are killed.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::error::{Code, Error, Result};
+use crate::launch::resolve::ServerEnv;
+use crate::policy::inherit;
+use crate::secret::ServerName;
+use crate::sys::spawn::{Plan, Step};
+use crate::sys::{fds, spawn};
+
+/// The guard answers within milliseconds; this is for a machine that is out of memory.
+const START_LIMIT: Duration = Duration::from_secs(5);
+
+/// A server that was started, with the ends of its pipes.
+#[derive(Debug)]
+pub struct Server {
+    pub guard: Child,
+    /// The socket to the guard: signal numbers go there, reports come from there.
+    pub control: UnixStream,
+    pub pid: i32,
+    pub stdin: File,
+    pub stdout: File,
+    pub stderr: File,
+}
+
+/// What the client's environment gives to a server under these rules.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where the server's environment comes from"
+)]
+pub fn inherited(pass: &[String]) -> Vec<(OsString, OsString)> {
+    inherit::inherited(std::env::vars_os(), pass)
+}
+
+/// What is started: the program as a path, and where.
+pub struct Command<'a> {
+    pub server: &'a ServerName,
+    /// argv, the program's name first.
+    pub arguments: &'a [Zeroizing<Vec<u8>>],
+    /// Where the program is, if that was found out before (a pinned package).
+    pub program: Option<PathBuf>,
+    pub directory: Option<PathBuf>,
+}
+
+impl fmt::Debug for Command<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Finds the program, starts a guard, and lets the guard start the server.
+///
+/// # Errors
+/// `program-not-found`, `program-not-executable`, `launch-failed`.
+pub fn launch(command: &Command<'_>, env: &ServerEnv) -> Result<Server> {
+    let path = env.path();
+    let directory = match &command.directory {
+        Some(directory) => directory.clone(),
+        None => std::env::current_dir().map_err(|error| {
+            failed(
+                command,
+                "the client's working directory cannot be used",
+                &error,
+            )
+        })?,
+    };
+    let program = match &command.program {
+        Some(program) => program.clone(),
+        None => find(command, path.as_deref(), &directory)?,
+    };
+    let plan = plan(command, env, &program, &directory)?;
+    let pipes = || fds::pipe().map_err(|error| failed(command, "no pipe to it", &error));
+    let (server_in, stdin) = pipes()?;
+    let (stdout, server_out) = pipes()?;
+    let (stderr, server_err) = pipes()?;
+    fds::enlarge_pipe(stdout.as_fd());
+    fds::enlarge_pipe(stdin.as_fd());
+    let streams = [server_in, server_out, server_err];
+    let (guard, control) = start_guard(&plan, &streams, env)
+        .map_err(|error| failed(command, "its guard process cannot be started", &error))?;
+    drop(streams);
+    drop(plan);
+    let pid = started(command, &program, &control)?;
+    Ok(Server {
+        guard,
+        control,
+        pid,
+        stdin: stdin.into(),
+        stdout: stdout.into(),
+        stderr: stderr.into(),
+    })
+}
+
+fn failed(command: &Command<'_>, what: &str, error: &io::Error) -> Error {
+    Error::new(
+        Code::LaunchFailed,
+        format!("server `{}` not started: {what}", command.server),
+    )
+    .cause(crate::files::io_text(error))
+    .hint_if(crate::files::io_hint(error))
+}
+
+fn start_guard(
+    plan: &Plan,
+    streams: &[OwnedFd; 3],
+    env: &ServerEnv,
+) -> io::Result<(Child, UnixStream)> {
+    let (ours, theirs) = spawn::socket_pair()?;
+    let guard = spawn::guard(theirs.into())?;
+    let bytes = Zeroizing::new(plan.encode());
+    fds::send_with_fds(&ours, &bytes, streams.each_ref().map(OwnedFd::as_fd))?;
+    let mut files = Vec::new();
+    for file in env.files() {
+        files.extend(file.as_os_str().as_bytes());
+        files.push(0);
+    }
+    (&ours).write_all(&u32::try_from(files.len()).unwrap_or(0).to_le_bytes())?;
+    (&ours).write_all(&files)?;
+    Ok((guard, ours))
+}
+
+fn plan(command: &Command<'_>, env: &ServerEnv, program: &Path, directory: &Path) -> Result<Plan> {
+    let unusable = |error: io::Error| failed(command, "its command holds a NUL byte", &error);
+    let mut environment = Vec::with_capacity(env.variables().len());
+    for (name, value) in env.variables() {
+        let mut text = Vec::with_capacity(name.len() + 1 + value.len());
+        text.extend(name.as_bytes());
+        text.push(b'=');
+        text.extend(value.iter());
+        environment
+            .push(CString::new(text).map_err(|_| unusable(io::ErrorKind::InvalidInput.into()))?);
+    }
+    let arguments: io::Result<Vec<_>> = command
+        .arguments
+        .iter()
+        .map(|argument| spawn::c_string(argument))
+        .collect();
+    Ok(Plan {
+        program: spawn::c_path(program).map_err(unusable)?,
+        directory: spawn::c_path(directory).map_err(unusable)?,
+        arguments: arguments.map_err(unusable)?,
+        environment,
+    })
+}
+
+/// Looks for the program as `execvp` does, in the server's own PATH. Entries that are not absolute
+/// are passed over: they would let the working directory choose the program.
+fn find(command: &Command<'_>, path: Option<&OsStr>, directory: &Path) -> Result<PathBuf> {
+    let name = OsString::from_vec(
+        command
+            .arguments
+            .first()
+            .map(|a| a.to_vec())
+            .unwrap_or_default(),
+    );
+    let shown = name.display();
+    let not_found = |cause: String| {
+        Error::new(
+            Code::ProgramNotFound,
+            format!(
+                "server `{}` not started: no program `{shown}`",
+                command.server
+            ),
+        )
+        .cause(cause)
+        .hint(format!(
+            "write the full path in `command`; `command -v {shown}` prints it"
+        ))
+    };
+    if name.as_bytes().contains(&b'/') {
+        let program = directory.join(&name);
+        return match std::fs::metadata(&program) {
+            Err(error) => Err(not_found(format!(
+                "`{shown}`: {}",
+                crate::files::io_text(&error)
+            ))),
+            Ok(_) => Ok(program),
+        };
+    }
+    let path = path.unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"));
+    let mut found_but = None;
+    for dir in std::env::split_paths(path).filter(|dir| dir.is_absolute()) {
+        let program = dir.join(&name);
+        match std::fs::metadata(&program) {
+            Ok(meta) if meta.is_file() && meta.permissions().mode() & 0o111 != 0 => {
+                return Ok(program);
+            }
+            Ok(meta) if meta.is_file() => found_but = Some(program),
+            _ => {}
+        }
+    }
+    Err(match found_but {
+        Some(program) => not_executable(command, &program, "no one may execute it"),
+        None => not_found(format!("its PATH is `{}`", path.display())),
+    })
+}
+
+fn not_executable(command: &Command<'_>, program: &Path, why: &str) -> Error {
+    let shown = program.display();
+    Error::new(
+        Code::ProgramNotExecutable,
+        format!(
+            "server `{}` not started: `{shown}` cannot be executed",
+            command.server
+        ),
+    )
+    .cause(why)
+    .hint(format!(
+        "`ls -l {shown}` shows its mode; `chmod +x` lets you execute it"
+    ))
+}
+
+/// Waits for the guard to say that the server runs, or why not.
+fn started(command: &Command<'_>, program: &Path, mut control: &UnixStream) -> Result<i32> {
+    use crate::launch::guard::{REPORT_BYTES, Report};
+    let no_guard = |error: io::Error| failed(command, "its guard process ended", &error);
+    control
+        .set_read_timeout(Some(START_LIMIT))
+        .map_err(no_guard)?;
+    let mut bytes = [0; REPORT_BYTES];
+    control.read_exact(&mut bytes).map_err(no_guard)?;
+    control.set_read_timeout(None).map_err(no_guard)?;
+    let failed_start = match Report::decode(bytes) {
+        Some(Report::Started { pid }) => return Ok(pid),
+        Some(Report::Failed(failed_start)) => failed_start,
+        _ => return Err(no_guard(io::ErrorKind::InvalidData.into())),
+    };
+    let error = io::Error::from_raw_os_error(failed_start.errno);
+    Err(match (failed_start.step, failed_start.errno) {
+        (Step::Directory, _) => match &command.directory {
+            Some(directory) => {
+                let shown = directory.display();
+                let what = format!("its working directory `{shown}` cannot be entered");
+                failed(command, &what, &error)
+                    .hint("change `cwd` in the policy, then grant it again")
+            }
+            None => failed(
+                command,
+                "the client's working directory cannot be entered",
+                &error,
+            ),
+        },
+        (Step::Execute, nix::libc::ENOENT) => Error::new(
+            Code::ProgramNotFound,
+            format!(
+                "server `{}` not started: the interpreter of `{}` does not exist",
+                command.server,
+                program.display()
+            ),
+        )
+        .cause("its first line names a program that is not there")
+        .hint(format!("`head -1 {}` shows it", program.display())),
+        (
+            Step::Execute,
+            nix::libc::EACCES | nix::libc::ENOEXEC | nix::libc::ETXTBSY | nix::libc::EPERM,
+        ) => not_executable(command, program, &crate::files::io_text(&error)),
+        (Step::Execute, nix::libc::E2BIG) => failed(
+            command,
+            "its arguments and environment are larger than the kernel takes",
+            &error,
+        ),
+        _ => failed(command, "the kernel refused", &error),
+    })
+}

@@ -1,0 +1,114 @@
+//! Who does something that is recorded, and how their consent was given.
+
+use crate::audit::{Detail, Entry, Log};
+use crate::config::Config;
+use crate::dirs::{self, Dirs};
+use crate::error::{Code, Error, Result};
+use crate::grant::By;
+use crate::secret::Keys;
+use crate::store::{self, Prompt};
+
+/// Who does something: the consent that was given, and the agent that runs the command, if one does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Actor {
+    consent: Option<By>,
+    agent: Option<&'static str>,
+}
+
+impl Actor {
+    /// Someone who consented at the terminal, or by a flag.
+    pub fn consenting(by: By) -> Self {
+        Self {
+            consent: Some(by),
+            agent: dirs::agent_variable(),
+        }
+    }
+
+    /// Someone who does what needs no consent.
+    pub fn unasked() -> Self {
+        Self {
+            consent: None,
+            agent: dirs::agent_variable(),
+        }
+    }
+
+    /// How consent was given. An act that needs none counts as one at the terminal.
+    pub fn by(&self) -> By {
+        self.consent.unwrap_or(By::Terminal)
+    }
+
+    /// Whether the question is asked at the terminal.
+    pub fn is_asked(&self) -> bool {
+        self.by() == By::Terminal
+    }
+
+    /// What an audit record says about who did it.
+    pub fn detail(&self) -> Detail {
+        Detail {
+            by: self.consent.map(|by| by.name().to_owned()),
+            agent: self.agent.map(str::to_owned),
+            ..Detail::default()
+        }
+    }
+}
+
+/// Who does an act whose question `flag` answers, such as `--yes`. A refused flag is recorded, also
+/// while the store is locked: `records` makes the entries, to which the refusal's code is added.
+///
+/// # Errors
+/// `yes-refused`; `audit-unwritable`.
+pub fn actor(
+    dirs: &Dirs,
+    config: &Config,
+    flag: Option<&str>,
+    records: impl FnOnce(&Actor) -> Vec<Entry>,
+) -> Result<Actor> {
+    let Some(flag) = flag else {
+        return Ok(Actor::consenting(By::Terminal));
+    };
+    let actor = Actor::consenting(By::Yes);
+    let Err(refusal) = flag_allowed(config, flag) else {
+        return Ok(actor);
+    };
+    let code = refusal.code.name();
+    let entries: Vec<_> = records(&actor)
+        .into_iter()
+        .map(|entry| entry.reason(code))
+        .collect();
+    let keys = keys_if_open(dirs, config);
+    Log::open(dirs, keys.as_ref())?.append(&entries)?;
+    Err(refusal)
+}
+
+/// Whether a flag may stand for an answer. It is for scripts that set up machines; an AI agent that
+/// approves what it wrote itself is what the question is there to stop.
+///
+/// # Errors
+/// `yes-refused`.
+fn flag_allowed(config: &Config, flag: &str) -> Result<()> {
+    let refused = |cause: String| {
+        Error::new(
+            Code::YesRefused,
+            format!("`{flag}` refused: nothing was changed"),
+        )
+        .cause(cause)
+    };
+    if config.managed.forbid_yes {
+        return Err(refused(format!("`{}` forbids it", dirs::MANAGED_CONFIG))
+            .hint(format!("run it in a terminal without `{flag}`")));
+    }
+    match dirs::agent_variable() {
+        Some(name) if !config.agents.allow_yes => {
+            Err(refused(format!("run by an AI agent: `{name}` is set"))
+                .hint(format!("run it yourself, in a terminal without `{flag}`"))
+                .hint("or allow it: `allow_yes = true` in `[agents]` of config.toml"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The keys if the store can be used without asking, for records that are written anyway.
+pub fn keys_if_open(dirs: &Dirs, config: &Config) -> Option<Keys> {
+    let store = store::open(dirs, config, Prompt::Never).ok()?;
+    store::keys(&*store).ok()
+}

@@ -1,0 +1,113 @@
+//! Approves policies in their current form: the record first, then the sealed grant.
+
+use similar::TextDiff;
+
+use super::actor::Actor;
+use super::embedded_secrets;
+use crate::audit::{Entry, Event, Log, Outcome};
+use crate::config::Config;
+use crate::dirs::Dirs;
+use crate::error::Result;
+use crate::grant::{self, State};
+use crate::policy::{Policy, Tier, summary};
+use crate::secret::Keys;
+use crate::store::{self, Prompt};
+
+/// What became of one policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approval {
+    Granted,
+    /// A managed policy, which needs no grant.
+    Managed,
+}
+
+/// Approves policies one by one. `agree` gets the policy and the question with all that it allows,
+/// and is not called where a flag gave the consent; `done` hears of each policy.
+///
+/// # Errors
+/// Those of `agree`, of the store, and of [`approve`].
+pub fn grant(
+    dirs: &Dirs,
+    config: &Config,
+    policies: &[Policy],
+    actor: Actor,
+    agree: &mut dyn FnMut(&Policy, &str) -> Result<()>,
+    done: &mut dyn FnMut(&Policy, Approval),
+) -> Result<()> {
+    let mut keys = None;
+    for policy in policies {
+        if policy.tier == Tier::Managed && grant::find(dirs, policy).is_ok() {
+            done(policy, Approval::Managed);
+            continue;
+        }
+        if actor.is_asked() {
+            agree(policy, &question(dirs, policy))?;
+        }
+        let keys = match &keys {
+            Some(keys) => keys,
+            None => keys.insert(open_keys(dirs, config)?),
+        };
+        approve(dirs, policy, keys, actor)?;
+        done(policy, Approval::Granted);
+    }
+    Ok(())
+}
+
+/// Writes the record and the grant.
+///
+/// # Errors
+/// `audit-unwritable`, and those of [`grant::grant`].
+pub fn approve(dirs: &Dirs, policy: &Policy, keys: &Keys, actor: Actor) -> Result<()> {
+    let entry = record(policy, Outcome::Ok, actor);
+    Log::open(dirs, Some(keys))?.append(&[entry])?;
+    grant::grant(dirs, policy, keys, actor.by())
+}
+
+/// The records of a grant that was refused.
+pub fn refusals(policies: &[Policy], actor: &Actor) -> Vec<Entry> {
+    let refusal = |policy| record(policy, Outcome::Refused, *actor);
+    policies.iter().map(refusal).collect()
+}
+
+fn record(policy: &Policy, outcome: Outcome, actor: Actor) -> Entry {
+    Entry::new(Event::Grant, outcome)
+        .server(&policy.server)
+        .policy(&policy.digest)
+        .detail(actor.detail())
+}
+
+/// The keys that seal grants; made at the first use of the store.
+///
+/// # Errors
+/// Those of the store.
+pub fn open_keys(dirs: &Dirs, config: &Config) -> Result<Keys> {
+    store::keys_or_create(&*store::open(dirs, config, Prompt::Allowed)?)
+}
+
+/// All that the user approves, and what is new in it.
+pub fn question(dirs: &Dirs, policy: &Policy) -> String {
+    let server = &policy.server;
+    let facts = summary::text(dirs, policy, &embedded_secrets::warnings);
+    // A grant that cannot be read is what a new one replaces.
+    let record = grant::record(dirs, server).ok().flatten();
+    let revoked = record
+        .as_ref()
+        .filter(|record| record.state == State::Revoked);
+    let revoked = revoked.map_or_else(String::new, |record| {
+        let reason = record
+            .reason
+            .as_deref()
+            .map_or_else(String::new, |r| format!(": {r}"));
+        format!("it was revoked on {}{reason}\n", grant::day(record.at))
+    });
+    let changes = match record.and_then(|record| record.policy) {
+        None => "not granted before\n".to_owned(),
+        Some(old) if old == policy.text => "nothing changed since the last grant\n".to_owned(),
+        Some(old) => {
+            let diff = TextDiff::from_lines(&old, &policy.text);
+            let diff = diff.unified_diff().header("as granted", "now").to_string();
+            format!("changed since the last grant:\n{diff}")
+        }
+    };
+    format!("server `{server}` may have and run:\n{facts}{revoked}{changes}")
+}

@@ -1,0 +1,263 @@
+//! Pins what a policy's command starts: installs it, and puts it under the grant.
+//!
+//! Invariants: what was installed, and what is different from before, is agreed to before the policy
+//! names it. The installation is complete by then, and the policy is replaced as one file.
+
+use super::actor::Actor;
+use super::approve;
+use crate::audit::{Detail, Entry, Event, Log, Outcome};
+use crate::config::Config;
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::files;
+use crate::grant;
+use crate::package::{self, Depth, Pin, Registry, Report, Wish};
+use crate::policy::{self, Package, Policy, Tier, Unpinned, draft};
+use crate::secret::Keys;
+
+/// What to take.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PinOptions<'a> {
+    /// A version, `latest`, or the digest or tag of an image.
+    pub to: Option<&'a str>,
+    /// Only packages that were published before this day.
+    pub before: Option<jiff::civil::Date>,
+    pub allow_scripts: bool,
+    /// A part of adopting: the user agreed to it there, and a silent registry is asked once.
+    pub adopting: bool,
+}
+
+/// What was installed, and the policy that would name it.
+#[derive(Clone, Copy, Debug)]
+pub struct Installation<'a> {
+    pub next: &'a Policy,
+    pub package: &'a Package,
+    pub report: &'a Report,
+    /// What was pinned before.
+    pub before: Option<&'a Package>,
+}
+
+/// How the user is told and asked.
+pub struct PinDialog<'a> {
+    /// The installation begins.
+    pub begin: &'a mut dyn FnMut(&Policy),
+    /// An error if the user does not agree. Not called while adopting.
+    pub agree: &'a mut dyn FnMut(&Installation<'_>) -> Result<()>,
+}
+
+impl std::fmt::Debug for PinDialog<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PinDialog")
+    }
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Pinned {
+    /// It was pinned, and is intact.
+    Already(Package),
+    /// It was pinned, and was installed again.
+    Repaired(Package),
+    New {
+        package: Package,
+        /// The package has install scripts, which were not run.
+        scripts_skipped: bool,
+    },
+}
+
+/// Pins one server. `keys` are opened at the first use.
+///
+/// # Errors
+/// `package-failed`, `package-changed`, `policy-changed`; those of the store, the log, and the dialog.
+pub fn pin(
+    dirs: &Dirs,
+    config: &Config,
+    policy: &Policy,
+    options: PinOptions<'_>,
+    actor: Actor,
+    keys: &mut Option<Keys>,
+    dialog: &mut PinDialog<'_>,
+) -> Result<Pinned> {
+    let server = &policy.server;
+    if policy.tier == Tier::Managed {
+        return Err(managed(policy));
+    }
+    let known = policy.package.as_ref();
+    let is_other = options.to.is_some() || options.before.is_some() || options.allow_scripts;
+    let intact = package::verify(policy, dirs, Depth::Full).is_ok();
+    let again = if is_other || !intact {
+        None
+    } else {
+        package::seen_again(policy, dirs)?
+    };
+    if let Some(known) = known.filter(|_| !is_other && intact && again.is_none()) {
+        return Ok(Pinned::Already(known.clone()));
+    }
+    // A store that does not open is found out before anything is downloaded.
+    let keys = match keys {
+        Some(keys) => keys,
+        None => keys.insert(approve::open_keys(dirs, config)?),
+    };
+    let (package, report) = if let Some(package) = again {
+        (package, Report::of_times())
+    } else {
+        (dialog.begin)(policy);
+        install(dirs, policy, options)?
+    };
+    if known == Some(&package) {
+        return Ok(Pinned::Repaired(package));
+    }
+    // What adopt allowed for the case that nothing can be pinned ends with the pin.
+    let text = if options.adopting {
+        package.written(&draft::without_unpinned(&policy.text))
+    } else {
+        package.written(&policy.text)
+    };
+    let next = policy::load::check(dirs, server, &text)?;
+    if !options.adopting {
+        (dialog.agree)(&Installation {
+            next: &next,
+            package: &package,
+            report: &report,
+            before: known,
+        })?;
+    }
+    record(dirs, &next, &package, keys, actor)?;
+    write(dirs, policy, &next)?;
+    approve::approve(dirs, &next, keys, actor)?;
+    Ok(Pinned::New {
+        package,
+        scripts_skipped: !report.scripts.is_empty(),
+    })
+}
+
+/// Installs what a policy's command starts.
+fn install(dirs: &Dirs, policy: &Policy, options: PinOptions<'_>) -> Result<(Package, Report)> {
+    let (server, known) = (&policy.server, policy.package.as_ref());
+    // What is pinned is installed again in the same version, unless another is asked for.
+    let same = known
+        .map(|known| known.version.as_str())
+        .filter(|version| !version.is_empty());
+    let before = options.before.map(|day| day.to_string());
+    let wish = Wish {
+        server,
+        launch: &package::parse(&policy.command),
+        to: options.to.or(same),
+        before: before.as_deref(),
+        scripts: options.allow_scripts
+            || (known.is_some_and(|known| known.scripts) && options.to.is_none()),
+        known,
+        hurry: options.adopting,
+    };
+    package::install(dirs, &wish)
+}
+
+/// Whether `adopt` installs what a policy starts.
+pub fn is_wanted(policy: &Policy) -> bool {
+    let launch = package::parse(&policy.command);
+    let installable = matches!(
+        launch.registry,
+        Registry::Npm | Registry::Pypi | Registry::Image
+    );
+    policy.package.is_none()
+        && installable
+        && launch.obstacle.is_none()
+        && launch.pin != Pin::Digest
+}
+
+/// How a server that is not pinned starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unpinnable {
+    ExactVersion,
+    AnyVersion,
+    NotAtAll,
+}
+
+impl Unpinnable {
+    /// For a policy without a pin.
+    pub fn of(policy: &Policy) -> Self {
+        match (
+            package::parse(&policy.command).pin.holds(),
+            policy.limits.unpinned,
+        ) {
+            (true, _) => Self::ExactVersion,
+            (false, Unpinned::Allow) => Self::AnyVersion,
+            (false, Unpinned::Refuse) => Self::NotAtAll,
+        }
+    }
+}
+
+fn managed(policy: &Policy) -> Error {
+    let what = format!(
+        "server `{}` not pinned: its policy is managed",
+        policy.server
+    );
+    let path = policy.path.display();
+    Error::new(Code::PackageFailed, what)
+        .cause(format!("`{path}` belongs to the administrator"))
+        .hint("pin a policy of the same name as a user, and copy its `[package]` table")
+}
+
+fn record(dirs: &Dirs, next: &Policy, package: &Package, keys: &Keys, actor: Actor) -> Result<()> {
+    let detail = Detail {
+        package: Some(package.label()),
+        by: None,
+        ..actor.detail()
+    };
+    let entry = Entry::new(Event::Pin, Outcome::Ok)
+        .server(&next.server)
+        .policy(&next.digest)
+        .detail(detail);
+    Log::open(dirs, Some(keys))?.append(&[entry])
+}
+
+/// Replaces the policy, unless somebody else changed it while the user was asked.
+fn write(dirs: &Dirs, before: &Policy, next: &Policy) -> Result<()> {
+    let server = &next.server;
+    let now = policy::load(dirs, server, None)?;
+    if now.digest != before.digest {
+        let what = format!("server `{server}` not pinned: its policy was changed meanwhile");
+        return Err(Error::new(Code::PolicyChanged, what)
+            .cause(format!(
+                "`{}` is not what it was when `pin` began",
+                dirs.tilde(&next.path)
+            ))
+            .hint(format!("`mcpwrap pin {server}` again")));
+    }
+    files::replace(&next.path, next.text.as_bytes()).map_err(|problem| {
+        Error::new(
+            Code::FileUnusable,
+            format!("policy of server `{server}` not written"),
+        )
+        .cause(problem)
+    })
+}
+
+/// Removes the installations that no policy uses. Returns their names, and how many are in use.
+///
+/// # Errors
+/// `policy-invalid` and the like: a policy that cannot be read may need any of them.
+pub fn prune(dirs: &Dirs) -> Result<(Vec<String>, usize)> {
+    let mut used = Vec::new();
+    for (server, policy) in policy::list(dirs) {
+        // A policy that cannot be read may need any of them.
+        let policy = policy.map_err(|error| {
+            let fix = format!("mend the policy of server `{server}` first: `mcpwrap policy lint`");
+            Error {
+                what: format!("nothing removed: {}", error.what),
+                ..error
+            }
+            .hint(fix)
+        })?;
+        used.extend(policy.package);
+        // What was granted last can come back with `grant`, and a running server may use it.
+        let granted = grant::record(dirs, &server)
+            .ok()
+            .flatten()
+            .and_then(|record| record.policy);
+        let granted = granted.and_then(|text| policy::load::check(dirs, &server, &text).ok());
+        used.extend(granted.and_then(|policy| policy.package));
+    }
+    let removed = package::prune(dirs, &used)?;
+    Ok((removed, used.len()))
+}

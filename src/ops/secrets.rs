@@ -1,0 +1,229 @@
+//! What changes secrets: storing, removing, moving to another store.
+//!
+//! Invariant: the audit record is written before the store is changed. When the change then fails, a
+//! second record says so.
+
+use super::actor::{self, Actor, keys_if_open};
+use crate::audit::{Entry, Event, Log, Outcome, SecretUse};
+use crate::config::Config;
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::policy;
+use crate::secret::{Fingerprint, Secret, SecretName, ServerName};
+use crate::store::{self, Index, Item, Store};
+
+/// One secret that is to be stored.
+#[derive(Debug)]
+pub struct SecretChange {
+    pub event: Event,
+    pub name: SecretName,
+    pub item: Item,
+}
+
+/// Who stores, removes or moves these secrets.
+///
+/// # Errors
+/// `yes-refused`, which is recorded.
+pub fn actor(
+    dirs: &Dirs,
+    config: &Config,
+    flag: Option<&str>,
+    wanted: &[(Event, SecretName)],
+) -> Result<Actor> {
+    actor::actor(dirs, config, flag, |actor| {
+        wanted
+            .iter()
+            .map(|(event, name)| entry(*event, Outcome::Refused, name, None, *actor))
+            .collect()
+    })
+}
+
+/// Whether a value can be a secret at all.
+///
+/// # Errors
+/// `secret-weak`.
+pub fn check(name: &SecretName, value: &Secret, allow_weak: bool) -> Result<()> {
+    let refused =
+        |cause: &str| Error::new(Code::SecretWeak, format!("`{name}` was not stored")).cause(cause);
+    if value.is_empty() {
+        return Err(refused("the value is empty"));
+    }
+    if value.is_weak() && !allow_weak {
+        return Err(refused(
+            "the value has fewer than 8 bytes or only digits: masking it would corrupt unrelated \
+             text that holds the same characters",
+        )
+        .hint("to store it anyway, add `--allow-weak`"));
+    }
+    Ok(())
+}
+
+/// Writes the records, stores the secrets and notes them in the index. Returns a fingerprint for
+/// each change. When the store fails, a second record says which were not stored.
+///
+/// # Errors
+/// Those of the store and of the audit log.
+pub fn record_and_store(
+    dirs: &Dirs,
+    store: &dyn Store,
+    actor: Actor,
+    changes: &[SecretChange],
+) -> Result<Vec<Fingerprint>> {
+    let keys = store::keys_or_create(store)?;
+    let prints: Vec<_> = changes
+        .iter()
+        .map(|c| keys.fingerprint(&c.item.value))
+        .collect();
+    let log = Log::open(dirs, Some(&keys))?;
+    let entries: Vec<_> = changes
+        .iter()
+        .zip(&prints)
+        .map(|(change, print)| {
+            entry(change.event, Outcome::Ok, &change.name, Some(print), actor)
+                .profile(change.item.profile.as_ref())
+        })
+        .collect();
+    log.append(&entries)?;
+    let mut done = 0;
+    let mut answer = Ok(());
+    for change in changes {
+        answer = store.put(&change.name, &change.item);
+        if answer.is_err() {
+            break;
+        }
+        done += 1;
+    }
+    Index::update(dirs, |index| {
+        for (change, print) in changes.iter().zip(&prints).take(done) {
+            let Item {
+                profile, expires, ..
+            } = &change.item;
+            index.note(&change.name, print.clone(), profile.clone(), *expires);
+        }
+    })?;
+    if let Err(error) = answer {
+        let failed: Vec<_> = changes
+            .iter()
+            .skip(done)
+            .map(|change| {
+                entry(change.event, Outcome::Failed, &change.name, None, actor)
+                    .reason(error.code.name())
+            })
+            .collect();
+        log.append(&failed)?;
+        return Err(error);
+    }
+    Ok(prints)
+}
+
+/// A record about one secret.
+pub fn entry(
+    event: Event,
+    outcome: Outcome,
+    name: &SecretName,
+    fingerprint: Option<&Fingerprint>,
+    actor: Actor,
+) -> Entry {
+    let secret = SecretUse {
+        name: name.clone(),
+        variable: None,
+        fingerprint: fingerprint.cloned(),
+    };
+    Entry::new(event, outcome)
+        .secret(secret)
+        .detail(actor.detail())
+}
+
+/// Removes a secret: the record, the item, the line of the index.
+///
+/// # Errors
+/// `secret-not-found` if neither the store nor the index has it, those of the store and the log.
+pub fn remove(
+    dirs: &Dirs,
+    config: &Config,
+    store: &dyn Store,
+    actor: Actor,
+    name: &SecretName,
+) -> Result<()> {
+    let old = Index::load(dirs)?.secrets.remove(name);
+    let exists = match store.get(name) {
+        Err(error) if error.code == Code::SecretNotFound => {
+            if old.is_none() {
+                return Err(error);
+            }
+            false
+        }
+        // Doubles are removed together, and an item that cannot be read can still be removed.
+        _ => true,
+    };
+    let keys = keys_if_open(dirs, config);
+    let log = Log::open(dirs, keys.as_ref())?;
+    let print = old.as_ref().map(|entry| &entry.fingerprint);
+    log.append(&[entry(Event::SecretRm, Outcome::Ok, name, print, actor)])?;
+    if exists && let Err(error) = store.remove(name) {
+        let failed = entry(Event::SecretRm, Outcome::Failed, name, None, actor);
+        log.append(&[failed.reason(error.code.name())])?;
+        return Err(error);
+    }
+    Index::update(dirs, |index| drop(index.secrets.remove(name)))
+}
+
+/// Moves all secrets, with the master key, to the store that `next` names, and saves `next`.
+///
+/// Every secret is read back from the new store before one is removed from the old one, and
+/// `config.toml` names the new store in between: whenever this is interrupted, every secret is in the
+/// store that is in use.
+///
+/// # Errors
+/// Those of the stores, of the audit log and of the configuration file.
+pub fn move_all(
+    dirs: &Dirs,
+    old: &dyn Store,
+    new: &dyn Store,
+    next: &Config,
+    names: &[SecretName],
+    actor: Actor,
+) -> Result<()> {
+    if let Some(master) = old.master()? {
+        new.set_master(&master)?;
+    }
+    let keys = store::keys_or_create(new)?;
+    let moved = |name| entry(Event::SecretSet, Outcome::Ok, name, None, actor).reason("moved");
+    Log::open(dirs, Some(&keys))?.append(&names.iter().map(moved).collect::<Vec<_>>())?;
+    copy(old, new, names)?;
+    next.save(dirs)?;
+    for name in names {
+        old.remove(name)?;
+    }
+    // Running supervisors look again.
+    Index::update(dirs, |_| ())
+}
+
+fn copy(old: &dyn Store, new: &dyn Store, names: &[SecretName]) -> Result<()> {
+    for (name, item) in names.iter().zip(old.get_all(names)?.items) {
+        let item = item?;
+        new.put(name, &item)?;
+        if new.get(name)? != item {
+            return Err(
+                Error::new(Code::KeychainFailed, format!("cannot move `{name}`"))
+                    .cause("the new store returns another value than was stored")
+                    .hint("the secrets are still in the old store, which stays in use"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The servers whose policies name a secret, in any profile.
+pub fn users(dirs: &Dirs, name: &SecretName) -> Vec<ServerName> {
+    let quoted = [format!("\"secret:{name}\""), format!("'secret:{name}'")];
+    policy::list(dirs)
+        .into_iter()
+        .filter(|(_, policy)| {
+            policy
+                .as_ref()
+                .is_ok_and(|policy| quoted.iter().any(|q| policy.text.contains(q)))
+        })
+        .map(|(server, _)| server)
+        .collect()
+}

@@ -1,0 +1,159 @@
+//! A policy as people read it: what `policy show` prints and what `grant` asks about.
+//!
+//! *Always* shows the command untruncated, with quotes where an argument would read as two.
+
+use super::schema::Delivery;
+use super::{Policy, SessionRules, StdoutRule, Stream, Unpinned, load};
+use crate::dirs::Dirs;
+use crate::error::printable;
+
+/// A name and a fact.
+type Line = (&'static str, String);
+
+/// What the caller knows besides of a policy, in words.
+pub type Notes<'a> = &'a dyn Fn(&Policy) -> Vec<String>;
+
+/// All that a policy allows, in lines of a name and a fact, with more `notes` of the caller's.
+/// Profiles are shown as far as they differ, for a grant covers them, too.
+pub fn text(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> String {
+    let base = lines(dirs, policy, notes);
+    let mut text: String = base.iter().map(shown).collect();
+    let profiles = if policy.profile.is_none() {
+        policy.profiles.as_slice()
+    } else {
+        &[]
+    };
+    for profile in profiles {
+        let merged = load::with_profile(dirs, policy, profile)
+            .expect("a checked policy has the profiles that it names");
+        let differs = |line: &Line| !base.contains(line);
+        text.push_str(&shown(&(
+            "profile",
+            format!("{profile}, for `--profile {profile}`:"),
+        )));
+        text.extend(
+            lines(dirs, &merged, notes)
+                .iter()
+                .filter(|line| differs(line))
+                .map(shown),
+        );
+    }
+    text
+}
+
+fn shown((name, fact): &Line) -> String {
+    format!("  {name:<10} {}\n", printable(fact))
+}
+
+fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> Vec<Line> {
+    let mut lines = vec![("policy", dirs.tilde(&policy.path))];
+    if let Some(description) = &policy.description {
+        lines.push(("about", description.clone()));
+    }
+    lines.push(("command", command(policy)));
+    if let Some(package) = &policy.package {
+        lines.push(("pinned", package.to_string()));
+    }
+    if let Some(cwd) = &policy.cwd {
+        lines.push(("directory", cwd.clone()));
+    }
+    for (variable, slot) in &policy.secrets {
+        let how = match slot.to {
+            Delivery::Env => "",
+            Delivery::File => ", as a file",
+        };
+        let optional = if slot.optional {
+            ", if there is one"
+        } else {
+            ""
+        };
+        lines.push((
+            "secret",
+            format!("{variable} = {}{how}{optional}", slot.from),
+        ));
+    }
+    for (name, value) in &policy.env.set {
+        lines.push(("sets", format!("{name} = {value}")));
+    }
+    if !policy.env.pass.is_empty() {
+        lines.push(("passes", policy.env.pass.join(", ")));
+    }
+    let rules = policy.session;
+    if rules != SessionRules::default() {
+        let words = [
+            word(rules.renew),
+            word(rules.restart),
+            word(rules.on_failure),
+        ];
+        lines.push(("session", words.join(", ")));
+    }
+    let notes = notes(policy).into_iter().chain(warnings(policy));
+    lines.extend(notes.map(|note| ("note", note)));
+    lines
+}
+
+/// What widens the policy beyond the usual.
+pub fn warnings(policy: &Policy) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if policy.argv_secrets {
+        warnings.push("a secret may be an argument, where `ps` shows it to every user".to_owned());
+    }
+    if policy.limits.unpinned == Unpinned::Allow {
+        warnings.push("the version of the package may change without another grant".to_owned());
+    }
+    for (stream, name) in [(Stream::Stdout, "stdout"), (Stream::Stderr, "stderr")] {
+        if !policy.limits.mask.contains(&stream) {
+            warnings.push(format!("secrets are not masked in {name}"));
+        }
+    }
+    if policy.limits.stdout == StdoutRule::Raw {
+        warnings.push("stdout may hold lines that are no MCP messages".to_owned());
+    }
+    if !policy.limits.log_calls {
+        warnings.push("tool calls are not written to the audit log".to_owned());
+    }
+    warnings
+}
+
+/// The command with its arguments as a shell would take them.
+pub fn command(policy: &Policy) -> String {
+    policy
+        .command
+        .iter()
+        .map(|arg| quoted(arg))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The word of a choice in the policy file.
+fn word(choice: impl serde::Serialize) -> String {
+    let word = serde_json::to_value(choice).unwrap_or_default();
+    word.as_str().unwrap_or_default().to_owned()
+}
+
+fn quoted(arg: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,+%{}".contains(c);
+    if !arg.is_empty() && arg.chars().all(plain) {
+        return arg.to_owned();
+    }
+    format!("'{}'", arg.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_told_apart() {
+        for (arg, expected) in [
+            ("-y", "-y"),
+            ("@scope/pkg@1.2.3", "@scope/pkg@1.2.3"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("it's", "'it'\\''s'"),
+            ("$HOME", "'$HOME'"),
+        ] {
+            assert_eq!(quoted(arg), expected);
+        }
+    }
+}

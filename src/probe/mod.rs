@@ -1,0 +1,146 @@
+//! Asks a provider whether a credential is good.
+//!
+//! Invariants: a secret goes only to a host that the catalog names for its server, over TLS. What a
+//! provider does not tell stays unknown. Whether anything is sent is decided by the caller, who gets
+//! the list first.
+
+mod service;
+
+use crate::catalog::{self, Probe, Shipped};
+use crate::check::{Answer, ConfigFile, Kind, Place, Scene, Server, Value};
+use crate::error::Result;
+use crate::package;
+use crate::scan::stored::StoredSecrets;
+use crate::secret::Secret;
+
+pub use self::service::Address;
+
+/// One question to a provider: is this value good.
+#[derive(Debug)]
+pub struct ProbeRequest {
+    pub shipped: &'static Shipped,
+    pub probe: &'static Probe,
+    /// What the user calls the secret.
+    pub secret: String,
+    place: Place,
+    server: String,
+    stored: bool,
+    value: Secret,
+}
+
+/// What can be asked, and what cannot: the secret and the reason.
+#[derive(Debug, Default)]
+pub struct ProbePlan {
+    pub requests: Vec<(Address, ProbeRequest)>,
+    pub refused: Vec<(String, String)>,
+}
+
+/// The questions about the secrets in the files and in the store. Sends nothing.
+pub fn plan(stored: Option<&StoredSecrets>, scene: &Scene) -> ProbePlan {
+    let mut requests = of_policies(stored, scene);
+    for file in &scene.files {
+        requests.extend(file.values.iter().filter_map(|value| of_value(file, value)));
+    }
+    requests.sort_by(|a, b| (a.shipped.id, &a.secret).cmp(&(b.shipped.id, &b.secret)));
+    requests.dedup_by(|a, b| a.shipped.id == b.shipped.id && a.value == b.value);
+    let mut plan = ProbePlan::default();
+    for request in requests {
+        match service::address(request.shipped, request.probe) {
+            Ok(address) => plan.requests.push((address, request)),
+            Err(why) => plan.refused.push((request.secret, why)),
+        }
+    }
+    plan
+}
+
+/// Asks the providers.
+///
+/// # Errors
+/// `file-unusable` if the machine has no certificates of authorities.
+pub fn ask(plan: ProbePlan) -> Result<Vec<Answer>> {
+    let services = service::Services::new()?;
+    let answer = |(address, request): (Address, ProbeRequest)| Answer {
+        said: services.ask(&address, request.probe, &request.value),
+        host: address.host,
+        place: request.place,
+        server: request.server,
+        secret: request.secret,
+        stored: request.stored,
+    };
+    Ok(plan.requests.into_iter().map(answer).collect())
+}
+
+/// The stored secrets of policies whose package is known.
+fn of_policies(stored: Option<&StoredSecrets>, scene: &Scene) -> Vec<ProbeRequest> {
+    let (Some(stored), Some(machine)) = (stored, &scene.machine) else {
+        return Vec::new();
+    };
+    let mut requests = Vec::new();
+    for (file, policy) in machine.read_policies() {
+        let launch = package::parse(&policy.command);
+        let Some(shipped) = launch.package.as_deref().and_then(catalog::of_package) else {
+            continue;
+        };
+        let Some(probe) = probe(shipped) else {
+            continue;
+        };
+        let Some(slot) = policy.secrets.get(&probe.secret) else {
+            continue;
+        };
+        let name = slot.from.name();
+        let value = stored.secrets.iter().find(|(known, _)| known == name);
+        requests.extend(value.map(|(_, value)| ProbeRequest {
+            shipped,
+            probe,
+            place: Place::line(file.shown.clone(), slot.line),
+            server: file.server.to_string(),
+            secret: name.to_string(),
+            stored: true,
+            value: value.clone(),
+        }));
+    }
+    requests
+}
+
+/// A value of a file that is the secret of its server's service.
+fn of_value(file: &ConfigFile, value: &Value) -> Option<ProbeRequest> {
+    let server = file.server_of(value)?;
+    let shipped = server.shipped?;
+    let probe = probe(shipped)?;
+    let part = value.verdict.secrets().first()?;
+    let text = value.text.get(part.range.clone())?;
+    belongs(server, shipped, probe, value, text).then(|| ProbeRequest {
+        shipped,
+        probe,
+        place: file.place_of(value, &part.range),
+        server: server.entry.name.clone(),
+        secret: format!("{} in {}", value.name.trim_start_matches('-'), file.shown),
+        stored: false,
+        value: Secret::new(text.as_bytes().to_vec()),
+    })
+}
+
+/// Whether a value stands where this server takes the secret of the probe.
+fn belongs(server: &Server, shipped: &Shipped, probe: &Probe, value: &Value, text: &str) -> bool {
+    let Some(slot) = shipped.secrets.get(&probe.secret) else {
+        return false;
+    };
+    match value.kind {
+        Kind::Env => value.name == probe.secret,
+        Kind::Argument => slot.flags.contains(&value.name),
+        // The remote form of the server takes the same token.
+        Kind::Header => {
+            server.url().is_some()
+                && slot
+                    .looks
+                    .iter()
+                    .any(|look| text.starts_with(look.as_str()))
+        }
+        Kind::Url | Kind::Setting => false,
+    }
+}
+
+/// The question of a service, if somebody confirmed that it is the right one.
+fn probe(shipped: &'static Shipped) -> Option<&'static Probe> {
+    shipped.probe.as_ref().filter(|probe| probe.verified)
+}

@@ -1,0 +1,243 @@
+//! One question to one service: is this secret good.
+//!
+//! *Always* HTTPS, with the machine's own authorities, to a host that the shipped policy names.
+//! *Never* follows a redirect: the next host may be another's. A proxy only passes the encrypted
+//! bytes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::civil::Date;
+use ureq::Agent;
+use ureq::http::{HeaderMap, Method, Request, Uri};
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use zeroize::Zeroize as _;
+
+use crate::catalog::{Probe, Shipped};
+use crate::check::Said;
+use crate::error::{Code, Error, Result};
+use crate::files::io_text;
+use crate::secret::Secret;
+
+/// How long a service may take.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// How much of an answer is read (bytes).
+const BODY_BYTES_MAX: u64 = 64 << 10;
+
+/// Where a question goes.
+#[derive(Debug)]
+pub struct Address {
+    method: Method,
+    uri: Uri,
+    body: String,
+    pub(super) host: String,
+}
+
+impl Address {
+    /// For the user.
+    pub fn shown(&self) -> String {
+        format!("{} {}", self.method, self.uri)
+    }
+}
+
+/// The address of a question, if a secret of that service may go there.
+pub fn address(shipped: &Shipped, probe: &Probe) -> Result<Address, String> {
+    let mut words = probe.request.splitn(3, ' ');
+    let method = match words.next() {
+        Some("GET") => Method::GET,
+        Some("POST") => Method::POST,
+        _ => return Err("its method is neither GET nor POST".to_owned()),
+    };
+    let uri: Uri = words
+        .next()
+        .and_then(|text| text.parse().ok())
+        .ok_or("its address is none")?;
+    let host = uri.host().unwrap_or_default().to_owned();
+    if uri.scheme_str() != Some("https") {
+        return Err("its address is not `https:`".to_owned());
+    }
+    if !shipped.hosts.iter().any(|known| is_host(known, &host)) {
+        return Err(format!("`{host}` is no host of {}", shipped.title));
+    }
+    Ok(Address {
+        method,
+        uri,
+        body: words.next().unwrap_or_default().to_owned(),
+        host,
+    })
+}
+
+/// Whether a host fits a name of the shipped policy. `*` alone, any host, fits none.
+fn is_host(known: &str, host: &str) -> bool {
+    match known.strip_prefix("*.") {
+        Some(end) => host
+            .strip_suffix(end)
+            .is_some_and(|head| head.ends_with('.') && head.len() > 1),
+        None => known == host,
+    }
+}
+
+/// The way to the services.
+pub struct Services(Agent);
+
+impl Services {
+    /// # Errors
+    /// `file-unusable` if the machine has no certificates of authorities.
+    pub fn new() -> Result<Self> {
+        let found = rustls_native_certs::load_native_certs();
+        let roots: Vec<Certificate<'static>> = found
+            .certs
+            .iter()
+            .map(|cert| Certificate::from_der(cert).to_owned())
+            .collect();
+        if roots.is_empty() {
+            let what = "no service was asked: this machine has no certificates of authorities";
+            return Err(Error::new(Code::FileUnusable, what)
+                .hint("install them (`ca-certificates`), or name them with `SSL_CERT_FILE`"));
+        }
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .root_certs(RootCerts::new_with_certs(&roots))
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .build();
+        let config = Agent::config_builder()
+            .https_only(true)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .http_status_as_error(false)
+            .timeout_global(Some(ANSWER_LIMIT))
+            .user_agent(concat!("mcpwrap/", env!("CARGO_PKG_VERSION")))
+            .tls_config(tls)
+            .build();
+        Ok(Self(config.new_agent()))
+    }
+
+    /// Asks one question.
+    pub fn ask(&self, address: &Address, probe: &Probe, value: &Secret) -> Said {
+        let unclear = |why: &str| Said::Unclear(why.to_owned());
+        let Ok(value) = std::str::from_utf8(value.expose()) else {
+            return unclear("the value is no text");
+        };
+        let mut request = Request::builder()
+            .method(address.method.clone())
+            .uri(address.uri.clone());
+        for header in &probe.headers {
+            let Some((name, text)) = header.split_once(':') else {
+                continue;
+            };
+            let mut text = text.trim().replace("{secret}", value);
+            request = request.header(name.trim(), text.as_str());
+            text.zeroize();
+        }
+        if address.body.starts_with('{') {
+            request = request.header("content-type", "application/json");
+        }
+        let Ok(request) = request.body(address.body.as_str()) else {
+            return unclear("the value cannot stand in a header");
+        };
+        let sent = if address.method == Method::GET {
+            self.0.run(request.map(|_| ()))
+        } else {
+            self.0.run(request)
+        };
+        let mut answer = match sent {
+            Ok(answer) => answer,
+            Err(ureq::Error::Io(error)) => return Said::Unclear(io_text(&error)),
+            Err(error) => return Said::Unclear(error.to_string()),
+        };
+        let status = answer.status().as_u16();
+        let headers = answer.headers().clone();
+        let body = answer.body_mut().with_config().limit(BODY_BYTES_MAX);
+        let body = body.read_to_string().unwrap_or_default();
+        read(probe, status, &headers, &body)
+    }
+}
+
+/// What an answer tells.
+fn read(probe: &Probe, status: u16, headers: &HeaderMap, body: &str) -> Said {
+    // Slack says 200 and `"ok": false`.
+    let refused = serde_json::from_str::<serde_json::Value>(body)
+        .is_ok_and(|body| body.get("ok") == Some(&serde_json::Value::Bool(false)));
+    let header = |name: &Option<String>| {
+        let value = headers.get(name.as_deref()?)?;
+        value.to_str().ok().map(str::to_owned)
+    };
+    match status {
+        200..=299 if refused => Said::Refused(status),
+        200..=299 => {
+            let scopes = header(&probe.scopes).unwrap_or_default();
+            let given = scopes
+                .split(',')
+                .map(str::trim)
+                .filter(|scope| !scope.is_empty());
+            let wide = given
+                .filter(|scope| {
+                    !probe.enough.is_empty() && !probe.enough.iter().any(|one| one == scope)
+                })
+                .map(str::to_owned)
+                .collect();
+            let ends = header(&probe.expires).and_then(|text| text.get(..10)?.parse::<Date>().ok());
+            Said::Good { wide, ends }
+        }
+        401 => Said::Refused(status),
+        _ => Said::Unclear(format!("it answered {status}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog;
+
+    #[test]
+    fn every_shipped_question_goes_to_a_host_of_its_own() {
+        for shipped in catalog::all() {
+            let Some(probe) = shipped.probe.as_ref().filter(|probe| probe.verified) else {
+                continue;
+            };
+            address(shipped, probe).unwrap_or_else(|why| panic!("{}: {why}", shipped.id));
+        }
+    }
+
+    #[test]
+    fn no_other_host_and_no_plain_http() {
+        let github = catalog::of_package("@modelcontextprotocol/server-github").unwrap();
+        let probe = |request: &str| Probe {
+            request: request.to_owned(),
+            ..github.probe.clone().unwrap()
+        };
+        for (request, fine) in [
+            ("GET https://api.github.com/user", true),
+            ("GET http://api.github.com/user", false),
+            ("GET https://api.github.com.evil.example/user", false),
+            ("GET https://evil.example/?api.github.com", false),
+            ("GET https://api.github.com@evil.example/user", false),
+            ("DELETE https://api.github.com/user", false),
+        ] {
+            assert_eq!(address(github, &probe(request)).is_ok(), fine, "{request}");
+        }
+        assert!(is_host("*.a.example", "x.a.example") && !is_host("*.a.example", "a.example"));
+        assert!(!is_host("*", "evil.example") && !is_host("*.a.example", "xa.example"));
+    }
+
+    #[test]
+    fn what_answers_tell() {
+        let github = catalog::of_package("@modelcontextprotocol/server-github").unwrap();
+        let probe = github.probe.clone().unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("x-oauth-scopes", "repo, admin:org".parse().unwrap());
+        let expires = "github-authentication-token-expiration";
+        headers.insert(expires, "2027-01-31 10:00:00 UTC".parse().unwrap());
+        let Said::Good { wide, ends } = read(&probe, 200, &headers, "{}") else {
+            panic!()
+        };
+        assert_eq!(wide, ["admin:org"]);
+        assert_eq!(ends, Some(jiff::civil::date(2027, 1, 31)));
+        assert_eq!(read(&probe, 401, &headers, ""), Said::Refused(401));
+        assert_eq!(
+            read(&probe, 200, &headers, "{\"ok\":false}"),
+            Said::Refused(200)
+        );
+        assert!(matches!(read(&probe, 302, &headers, ""), Said::Unclear(_)));
+    }
+}

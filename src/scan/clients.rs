@@ -1,0 +1,258 @@
+//! Which files there are: every place of every client, or the files that the user names.
+//!
+//! *Always* reads a file once, and judges those bytes. *Never* takes a file that cannot be read for
+//! an empty one. Files that git tracks are found, and left alone unless they are named.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::git;
+use super::path::{NOT_REGULAR, unreadable};
+use crate::client::entry::{Spot, places};
+use crate::client::places::Base;
+use crate::client::table::{CLIENTS, Client, client};
+use crate::client::tree::Document;
+use crate::detect::FirstLook;
+use crate::dirs::{self, Dirs};
+use crate::error::{Code, Error, Result};
+use crate::files::io_text;
+
+/// A client's file that is there.
+#[derive(Debug)]
+pub struct ClientFile {
+    /// None for a file that the user named and no client is known to read.
+    pub client: Option<&'static Client>,
+    /// As it was found.
+    pub path: PathBuf,
+    /// Behind all symlinks: what is replaced.
+    pub target: PathBuf,
+    pub bytes: Vec<u8>,
+    /// The file, or why it is not touched.
+    pub document: Result<Document, String>,
+    /// Git tracks it, and the user did not name it.
+    pub tracked: bool,
+    /// Only older versions of the client kept their servers there.
+    pub old: bool,
+    /// For each entry, whether it may hold a secret, or run through mcpwrap.
+    pub closer: Vec<bool>,
+}
+
+/// Every file that the selectors allow.
+#[derive(Debug, Default)]
+pub struct ClientFiles {
+    pub found: Vec<ClientFile>,
+    /// Where was looked and nothing was.
+    pub absent: Vec<(&'static Client, PathBuf)>,
+}
+
+/// Looks for the files.
+///
+/// # Errors
+/// `usage` for a client that is not known; `file-unusable` for a named file that cannot be read.
+pub fn scan(dirs: &Dirs, clients: &[String], configs: &[PathBuf]) -> Result<ClientFiles> {
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let base = Base::new(dirs.home(), &here, dirs::client_directory);
+    for id in clients {
+        client(id).ok_or_else(|| unknown(id))?;
+    }
+    let names = configs.iter().filter_map(|path| path.file_name()).collect();
+    let known = base.clients_of(&names);
+    let mut targets: Vec<ScanTarget> = Vec::new();
+    for path in configs {
+        let path = here.join(path);
+        targets.push(ScanTarget {
+            client: known.get(&path).copied(),
+            path,
+            named: true,
+        });
+    }
+    if configs.is_empty() || !clients.is_empty() {
+        let wanted =
+            |client: &Client| clients.iter().any(|id| id == client.id) || clients.is_empty();
+        let places = base.all().into_iter();
+        targets.extend(
+            places
+                .filter(|(client, _)| wanted(client))
+                .map(|(client, path)| ScanTarget {
+                    client: Some(client),
+                    path,
+                    named: false,
+                }),
+        );
+    }
+    let mut files = ClientFiles::default();
+    let mut seen = HashSet::new();
+    for (target, read) in targets.iter().zip(read_all(&targets)) {
+        let found = match (read, target.client) {
+            (Ok(mut found), client) => {
+                found.old = client.is_some_and(|client| base.is_old(client, &target.path));
+                found
+            }
+            (Err(error), _) if target.named => {
+                let what = format!("cannot read `{}`", dirs.tilde(&target.path));
+                return Err(Error::new(Code::FileUnusable, what).cause(io_text(&error)));
+            }
+            (Err(error), Some(client)) if is_absent(&error) => {
+                files.absent.push((client, target.path.clone()));
+                continue;
+            }
+            (Err(error), client) => {
+                let why = unreadable(&error);
+                ClientFile::refused(client, &target.path, target.path.clone(), why)
+            }
+        };
+        // Two clients that share a file through symlinks have one file.
+        if seen.insert(found.target.clone()) {
+            files.found.push(found);
+        }
+    }
+    Ok(files)
+}
+
+/// A path to look at.
+struct ScanTarget {
+    client: Option<&'static Client>,
+    path: PathBuf,
+    /// By the user, who may name a file that git tracks.
+    named: bool,
+}
+
+/// So many paths are worth a thread.
+const SHARE_MIN: usize = 16;
+
+/// Reads them, several at the same time.
+fn read_all(targets: &[ScanTarget]) -> Vec<io::Result<ClientFile>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = targets.len().div_ceil(threads.min(4)).max(SHARE_MIN);
+    std::thread::scope(|scope| {
+        let mut shares = targets.chunks(share);
+        let own = shares.next().unwrap_or_default();
+        let others: Vec<_> = shares
+            .map(|share| scope.spawn(|| read_some(share)))
+            .collect();
+        let mut read = read_some(own);
+        for other in others {
+            read.extend(other.join().expect("reading files does not panic"));
+        }
+        read
+    })
+}
+
+fn read_some(targets: &[ScanTarget]) -> Vec<io::Result<ClientFile>> {
+    let mut directories = Directories::default();
+    let read = |target: &ScanTarget| {
+        let (real, is_file) = directories.target(&target.path)?;
+        if is_file {
+            return read_file(target, real);
+        }
+        let why = NOT_REGULAR.to_owned();
+        Ok(ClientFile::refused(target.client, &target.path, real, why))
+    };
+    let mut found: Vec<_> = targets.iter().map(read).collect();
+    let mut look = FirstLook::default();
+    let closer: Vec<Vec<bool>> = found
+        .iter()
+        .map(|found| {
+            found
+                .as_ref()
+                .map_or_else(|_| Vec::new(), |found| found.closer(&mut look))
+        })
+        .collect();
+    for (found, closer) in found.iter_mut().zip(closer) {
+        if let Ok(found) = found {
+            found.closer = closer;
+        }
+    }
+    found
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+fn unknown(id: &str) -> Error {
+    let distance = |client: &&Client| strsim::damerau_levenshtein(client.id, id);
+    let near = CLIENTS
+        .iter()
+        .min_by_key(distance)
+        .map_or("", |client| client.id);
+    let all: Vec<_> = CLIENTS.iter().map(|client| client.id).collect();
+    Error::new(Code::Usage, format!("no client `{id}` is known"))
+        .cause(format!("known are {}", all.join(", ")))
+        .hint(format!(
+            "did you mean `{near}`? any file is taken with `--config FILE`"
+        ))
+}
+
+/// Directories, and what is behind their symlinks. Many files are in few directories, so these are
+/// asked for once.
+#[derive(Default)]
+struct Directories(HashMap<PathBuf, PathBuf>);
+
+impl Directories {
+    /// What is behind all symlinks, and whether it is a plain file.
+    fn target(&mut self, path: &Path) -> io::Result<(PathBuf, bool)> {
+        let meta = path.symlink_metadata()?;
+        let (Some(dir), Some(name), false) = (path.parent(), path.file_name(), meta.is_symlink())
+        else {
+            let target = path.canonicalize()?;
+            let is_file = target.metadata()?.is_file();
+            return Ok((target, is_file));
+        };
+        if let Some(real) = self.0.get(dir) {
+            return Ok((real.join(name), meta.is_file()));
+        }
+        let real = dir.canonicalize()?;
+        let target = real.join(name);
+        self.0.insert(dir.to_path_buf(), real);
+        Ok((target, meta.is_file()))
+    }
+}
+
+impl ClientFile {
+    pub fn new(
+        client: Option<&'static Client>,
+        path: &Path,
+        target: PathBuf,
+        bytes: Vec<u8>,
+        document: Result<Document, String>,
+    ) -> Self {
+        Self {
+            client,
+            path: path.to_path_buf(),
+            target,
+            bytes,
+            document,
+            tracked: false,
+            old: false,
+            closer: Vec::new(),
+        }
+    }
+
+    /// A file that is there and is not looked into.
+    fn refused(client: Option<&'static Client>, path: &Path, target: PathBuf, why: String) -> Self {
+        Self::new(client, path, target, Vec::new(), Err(why))
+    }
+
+    /// For each entry, whether it has to be looked at closely.
+    pub fn closer<'a>(&'a self, look: &mut FirstLook<'a>) -> Vec<bool> {
+        let Ok(document) = &self.document else {
+            return Vec::new();
+        };
+        let closer = |spot: Spot<'a>| look.may_hold_secret(spot.node) || spot.may_be_wrapped();
+        places(document).into_iter().map(closer).collect()
+    }
+}
+
+fn read_file(target: &ScanTarget, real: PathBuf) -> io::Result<ClientFile> {
+    let bytes = std::fs::read(&real)?;
+    let name = real.file_name().unwrap_or_default().to_string_lossy();
+    let document = Document::read_any(&name, bytes.clone()).map_err(|refused| refused.to_string());
+    let mut found = ClientFile::new(target.client, &target.path, real, bytes, document);
+    found.tracked = !target.named && git::tracks(&found.target);
+    Ok(found)
+}

@@ -1,0 +1,167 @@
+//! What this user's machine has: the clients' files, policies, secrets by name, the audit log,
+//! running supervisors. Reads only; touches no item of the keychain.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::clients;
+use super::repository;
+use super::stored::StoredSecrets;
+use crate::audit::record::Key;
+use crate::audit::verify::{Break, verify};
+use crate::check::{
+    AuditLog, AuditState, ConfigFile, LastDrill, Machine, PolicyFile, Scene, Supervisor,
+};
+use crate::dirs::Dirs;
+use crate::drill::{self, Drill};
+use crate::error::Result;
+use crate::package::{self, Depth};
+use crate::policy::{self, load};
+use crate::store::Index;
+use crate::supervise::running::{self, Running};
+
+/// Reads the clients' files into the scene, and returns where they are.
+///
+/// # Errors
+/// `usage` for a client that is not known.
+pub fn files(dirs: &Dirs, names: &[String], scene: &mut Scene) -> Result<Vec<PathBuf>> {
+    let files = clients::scan(dirs, names, &[])?;
+    let mut targets = Vec::new();
+    for found in files.found {
+        let shown = dirs.tilde(&found.path);
+        let file = match &found.document {
+            Err(why) if found.bytes.is_empty() => {
+                ConfigFile::unread(shown, found.client, why.clone())
+            }
+            _ => ConfigFile::new(shown, found.client, true, found.bytes),
+        };
+        let dir = found.target.parent().map(PathBuf::from);
+        let shown_of = |path: &std::path::Path| dirs.tilde(path);
+        let variables = repository::variables(&file, &dir.unwrap_or_default(), None, shown_of);
+        scene.files.push(file);
+        scene.files.extend(variables);
+        targets.push(found.target);
+    }
+    Ok(targets)
+}
+
+/// Everything else.
+pub fn facts(dirs: &Dirs, stored: Option<&StoredSecrets>) -> Machine {
+    let drill_file = drill::result_file(dirs);
+    let drill = std::fs::read(&drill_file)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Drill>(&bytes).ok())
+        .and_then(|drill| {
+            Some(LastDrill {
+                time: drill.time.parse().ok()?,
+                ok: drill.ok,
+            })
+        });
+    Machine {
+        policies: policies(dirs),
+        index: Index::load(dirs),
+        index_shown: dirs.tilde(&dirs.secrets_index()),
+        audit: audit(dirs, stored),
+        supervisors: supervisors(dirs),
+        drill,
+        drill_shown: dirs.tilde(&drill_file),
+        leftovers: Vec::new(),
+        logged: Vec::new(),
+    }
+}
+
+fn policies(dirs: &Dirs) -> Vec<PolicyFile> {
+    policy::list(dirs)
+        .into_iter()
+        .map(|(server, policy)| {
+            let path = match &policy {
+                Ok(policy) => policy.path.clone(),
+                Err(_) => load::path(dirs, &server),
+            };
+            let profiles = policy.iter().flat_map(|policy| {
+                let with = |name| load::with_profile(dirs, policy, name).ok();
+                policy.profiles.iter().filter_map(with)
+            });
+            PolicyFile {
+                shown: dirs.tilde(&path),
+                profiles: profiles.collect(),
+                installed: policy
+                    .as_ref()
+                    .map_or(Ok(()), |policy| package::verify(policy, dirs, Depth::Full)),
+                server,
+                policy,
+            }
+        })
+        .collect()
+}
+
+fn audit(dirs: &Dirs, stored: Option<&StoredSecrets>) -> AuditLog {
+    let dir = dirs.audit();
+    let key = stored.map(|stored| Key::new(&stored.keys));
+    let anchors: Vec<_> = stored.and_then(|stored| stored.head).into_iter().collect();
+    let state = if dir.exists() || !anchors.is_empty() {
+        match verify(&dir, key.as_ref(), &anchors) {
+            Ok(report) if report.records == 0 && report.breaks.is_empty() => AuditState::Absent,
+            Ok(report) => {
+                let one = |found: &Break| (found.file.clone(), found.describe(false));
+                let mut breaks: Vec<_> = report.breaks.iter().map(one).collect();
+                let told = report.told.iter();
+                let told = told.filter(|first| !report.breaks.iter().any(|b| b.first == **first));
+                breaks.extend(told.map(|first| {
+                    (
+                        String::new(),
+                        format!("the log itself tells of a break at record {first}"),
+                    )
+                }));
+                AuditState::Read(breaks)
+            }
+            Err(problem) => {
+                let what = "the audit log is not read";
+                let error =
+                    problem.explain(crate::error::Code::FileUnusable, what, &dirs.tilde(&dir));
+                AuditState::Unreadable(error.causes.join("; "))
+            }
+        }
+    } else {
+        AuditState::Absent
+    };
+    AuditLog {
+        shown: dirs.tilde(&dir),
+        state,
+    }
+}
+
+fn supervisors(dirs: &Dirs) -> Vec<Supervisor> {
+    let running = running::look(dirs);
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = running
+            .iter()
+            .map(|one| scope.spawn(|| supervisor(dirs, one)))
+            .collect();
+        asked
+            .into_iter()
+            .filter_map(|answer| answer.join().ok())
+            .collect()
+    })
+}
+
+fn supervisor(dirs: &Dirs, one: &Running) -> Supervisor {
+    let text = |secret: &Value, field: &str| {
+        let field = secret.get(field).and_then(Value::as_str);
+        field.unwrap_or_default().to_owned()
+    };
+    let holds = one.status().map(|status| {
+        let secrets = status.get("secrets").and_then(Value::as_array);
+        let secrets = secrets.into_iter().flatten();
+        secrets
+            .map(|secret| (text(secret, "name"), text(secret, "fingerprint")))
+            .collect()
+    });
+    Supervisor {
+        server: one.server.clone(),
+        pid: one.pid,
+        socket: dirs.tilde(one.socket()),
+        holds,
+    }
+}

@@ -1,0 +1,224 @@
+//! Copies of secrets that adopting does not reach: `*.bak`, clients' backups, places of older
+//! versions, editor history, shell history.
+//!
+//! Looks, and changes nothing: the user decides about files that are not mcpwrap's. *Never* shows
+//! what was found, only where, and what to do with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::clients::ClientFile;
+use crate::client::entry::entries;
+use crate::detect;
+
+/// Larger files are not looked into (bytes).
+const BYTES_MAX: u64 = 4 << 20;
+/// All files together (bytes): editors keep much.
+const ALL_BYTES_MAX: u64 = 256 << 20;
+/// No directory of an editor's history is followed further (files).
+const FILES_MAX: usize = 2_000;
+
+/// What a remaining copy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ResidueKind {
+    /// Beside a client's file.
+    Beside,
+    /// A client made it.
+    Backup,
+    /// A client's file of an older version.
+    OldPlace,
+    Editor,
+    Typed,
+}
+
+impl ResidueKind {
+    /// What it is, and what to do.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Beside => "a copy with a secret in it: delete the file",
+            Self::Backup => {
+                "a backup of the client, with a secret in it: delete the file; later ones have no secret"
+            }
+            Self::OldPlace => {
+                "only older versions of the client read this file: delete it if none is in use"
+            }
+            Self::Editor => {
+                "an old version in the editor's history, with a secret in it: delete the file, or clear \
+                 the local history in the editor"
+            }
+            Self::Typed => {
+                "a command with a secret in it was typed: delete its line, when no shell is open that \
+                 would write it again"
+            }
+        }
+    }
+}
+
+/// Directories, below the home, where clients keep old texts.
+const BACKUPS: &[&str] = &[".claude/backups", ".claude/file-history"];
+
+/// Directories, below the home, where editors do.
+const EDITORS: &[&str] = &[
+    ".config/Code/User/History",
+    ".config/Code - Insiders/User/History",
+    ".config/Cursor/User/History",
+    ".config/VSCodium/User/History",
+    ".config/Windsurf/User/History",
+    ".config/Trae/User/History",
+    ".config/Antigravity/User/History",
+    ".vscode-server/data/User/History",
+    ".cursor-server/data/User/History",
+    ".local/state/nvim/swap",
+    ".local/state/nvim/undo",
+    ".vim/undo",
+    "Library/Application Support/Code/User/History",
+    "Library/Application Support/Cursor/User/History",
+    "Library/Application Support/Windsurf/User/History",
+];
+
+/// Files, below the home, in which typed commands stay.
+const TYPED: &[&str] = &[
+    ".bash_history",
+    ".zsh_history",
+    ".local/share/fish/fish_history",
+    ".node_repl_history",
+    ".python_history",
+    ".local/share/powershell/PSReadLine/ConsoleHost_history.txt",
+];
+
+/// What stands behind a name, or in it, when a program or a person put a copy aside.
+const MARKS: &[&str] = &[
+    ".bak",
+    ".old",
+    ".orig",
+    ".backup",
+    "~",
+    ".save",
+    ".corrupted",
+    " copy",
+    ".swp",
+    ".tmp",
+];
+
+/// A file in which a copy may be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ResidueFile {
+    pub path: PathBuf,
+    pub kind: ResidueKind,
+}
+
+impl ResidueFile {
+    /// Whether it is an old version of a client's file, so that any known token in it is a leftover.
+    pub fn any_token(&self) -> bool {
+        matches!(self.kind, ResidueKind::Beside | ResidueKind::Backup)
+    }
+}
+
+/// Where to look, whether it is there or not.
+pub fn candidates(home: &Path, targets: &[&Path]) -> Vec<ResidueFile> {
+    let mut candidates: Vec<ResidueFile> = Vec::new();
+    let mut add = |paths: Vec<PathBuf>, kind| {
+        let one = |path| ResidueFile { path, kind };
+        candidates.extend(paths.into_iter().map(one));
+    };
+    let mut directories = BTreeMap::new();
+    for target in targets {
+        add(beside(target, &mut directories), ResidueKind::Beside);
+    }
+    for (list, kind) in [
+        (BACKUPS, ResidueKind::Backup),
+        (EDITORS, ResidueKind::Editor),
+    ] {
+        for dir in list {
+            let mut files = Vec::new();
+            walk(&home.join(dir), &mut files, 3);
+            add(files, kind);
+        }
+    }
+    add(
+        TYPED.iter().map(|name| home.join(name)).collect(),
+        ResidueKind::Typed,
+    );
+    candidates
+}
+
+/// The files that hold a copy of one of the values, or an old version of a client's file with any
+/// known token; and the places of older versions that still have servers.
+pub fn find(home: &Path, found: &[ClientFile], values: &[&str]) -> BTreeSet<ResidueFile> {
+    let targets: Vec<&Path> = found.iter().map(|file| file.target.as_path()).collect();
+    let mut budget = ALL_BYTES_MAX;
+    let mut left: BTreeSet<_> = candidates(home, &targets)
+        .into_iter()
+        .filter(|one| holds(&one.path, values, one.any_token(), &mut budget))
+        .collect();
+    let has_servers = |file: &&ClientFile| {
+        let document = file.document.as_ref();
+        file.old && document.is_ok_and(|document| !entries(document).is_empty())
+    };
+    left.extend(found.iter().filter(has_servers).map(|file| ResidueFile {
+        path: file.path.clone(),
+        kind: ResidueKind::OldPlace,
+    }));
+    left
+}
+
+/// Files in the same directory whose name is the file's with something before or after it.
+fn beside(target: &Path, known: &mut BTreeMap<PathBuf, Vec<String>>) -> Vec<PathBuf> {
+    let text =
+        |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let (name, stem) = (text(target.file_name()), text(target.file_stem()));
+    let dir = target.parent().unwrap_or(Path::new("/"));
+    let names = known.entry(dir.to_path_buf()).or_insert_with(|| names(dir));
+    let inside = format!("{name}.");
+    let backup = |other: &String| {
+        let marked = other.contains(stem.as_str()) && MARKS.iter().any(|mark| other.contains(mark));
+        *other != name && (marked || other.contains(&inside))
+    };
+    names
+        .iter()
+        .filter(|other| backup(other))
+        .map(|other| dir.join(other))
+        .collect()
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    // `mcp.json` is no copy of anything; `mcp.json.1`, `mcp copy.json` and `config.1` may be.
+    let plain = |name: &String| {
+        let known = [".json", ".jsonc", ".toml", ".yaml", ".yml"];
+        let stem = known.iter().find_map(|ending| name.strip_suffix(ending));
+        stem.is_some_and(|stem| {
+            !stem.trim_start_matches('.').contains('.') && !MARKS.iter().any(|m| name.contains(m))
+        })
+    };
+    names.filter(|name| !plain(name)).collect()
+}
+
+fn walk(dir: &Path, files: &mut Vec<PathBuf>, depth: u8) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let Ok(kind) = entry.file_type() else {
+            continue;
+        };
+        if kind.is_dir() && depth > 0 {
+            walk(&entry.path(), files, depth - 1);
+        } else if kind.is_file() && files.len() < FILES_MAX {
+            files.push(entry.path());
+        }
+    }
+}
+
+fn holds(path: &Path, values: &[&str], any_token: bool, budget: &mut u64) -> bool {
+    let size = path.metadata().ok().filter(std::fs::Metadata::is_file);
+    let size = size.map_or(u64::MAX, |meta| meta.len());
+    if size > BYTES_MAX || size > *budget {
+        return false;
+    }
+    *budget -= size;
+    let Ok(bytes) = std::fs::read(path) else {
+        return false;
+    };
+    let mut long = values.iter().filter(|value| value.len() >= 8);
+    long.any(|value| memchr::memmem::find(&bytes, value.as_bytes()).is_some())
+        || any_token && !detect::known_tokens(&String::from_utf8_lossy(&bytes)).is_empty()
+}

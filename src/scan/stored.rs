@@ -1,0 +1,82 @@
+//! The stored secrets, for `check --verify`: read once, looked for in files, never shown.
+
+use aho_corasick::AhoCorasick;
+use zeroize::Zeroizing;
+
+use crate::audit::{Head, anchor};
+use crate::check::Scene;
+use crate::config::Config;
+use crate::dirs::Dirs;
+use crate::error::{Code, Result};
+use crate::mask;
+use crate::secret::{Keys, Secret, SecretName};
+use crate::store::{self, Index, Prompt, Store};
+
+/// The store, opened because the user said `--verify`.
+pub struct StoredSecrets {
+    pub keys: Keys,
+    /// The head of the audit log that the store keeps.
+    pub head: Option<Head>,
+    /// Every stored secret.
+    pub secrets: Vec<(SecretName, Secret)>,
+}
+
+/// Opens the store. Nothing if there is none yet: what stands in files can be asked about all the
+/// same.
+pub fn open(dirs: &Dirs) -> Result<Option<StoredSecrets>> {
+    let config = Config::load(dirs)?;
+    let index = Index::load(dirs)?;
+    if index.secrets.is_empty() && !dirs.audit().exists() {
+        return Ok(None);
+    }
+    let opened = store::open(dirs, &config, Prompt::Allowed)
+        .and_then(|store| Ok((store::keys(&*store)?, store)));
+    match opened {
+        Ok((keys, store)) => Ok(Some(StoredSecrets {
+            head: anchor::kept(&*store)?,
+            secrets: read(&*store, &index)?,
+            keys,
+        })),
+        Err(error) if matches!(error.code, Code::NotSetUp | Code::VaultAbsent) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What is stored. What the store has lost is no question here: `check` 8 tells.
+fn read(store: &dyn Store, index: &Index) -> Result<Vec<(SecretName, Secret)>> {
+    let names: Vec<SecretName> = index.secrets.keys().cloned().collect();
+    let batch = store.get_all(&names)?;
+    let items = names.into_iter().zip(batch.items);
+    Ok(items
+        .filter_map(|(name, item)| Some((name, item.ok()?.value)))
+        .collect())
+}
+
+impl StoredSecrets {
+    /// The spellings of every stored secret, with its name.
+    pub fn spellings(&self) -> Vec<(Zeroizing<Vec<u8>>, &SecretName)> {
+        let mut all = Vec::new();
+        for (name, secret) in &self.secrets {
+            all.extend(mask::spellings(secret).into_iter().map(|form| (form, name)));
+        }
+        all
+    }
+}
+
+/// Finds stored secrets in the files that were looked at.
+pub fn copies(stored: Option<&StoredSecrets>, scene: &mut Scene) {
+    let Some(stored) = stored else { return };
+    let spellings = stored.spellings();
+    let Ok(finder) = AhoCorasick::new(spellings.iter().map(|(form, _)| form.as_slice())) else {
+        return;
+    };
+    for file in &scene.files {
+        for hit in finder.find_iter(&file.text) {
+            if let Some((_, name)) = spellings.get(hit.pattern().as_usize()) {
+                scene
+                    .copies
+                    .push((file.place(hit.start()), name.to_string()));
+            }
+        }
+    }
+}

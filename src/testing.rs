@@ -1,0 +1,67 @@
+//! What the tests, benchmarks, fuzz targets and `cargo xtask` use of this crate. Not an interface for
+//! anybody else: it only lets the compiler see which code nobody uses.
+
+pub mod error {
+    pub use crate::error::{Code, Error, Result};
+}
+pub mod secret {
+    pub use crate::secret::{Keys, Secret, SecretName, ServerName, hex};
+}
+pub mod dirs {
+    pub use crate::dirs::Dirs;
+}
+pub mod files {
+    pub use crate::files::{ensure_dir, replace};
+}
+pub mod config {
+    pub use crate::config::{Config, StoreKind};
+}
+pub mod sys {
+    pub use crate::sys::fds::enlarge_pipe;
+    pub use crate::sys::tree::started;
+}
+pub mod policy {
+    pub use crate::policy::inherit::{base_names, network_names, never_groups};
+    pub use crate::policy::load;
+    pub use crate::policy::load::{check, path};
+    pub use crate::policy::schema::json_schema;
+}
+pub mod package {
+    pub use crate::package::{Transport, parse, transport};
+}
+pub mod store {
+    pub use crate::store::{
+        Item, Prompt, Store, create_vault, keys, keys_or_create, open, prepare_key_file,
+    };
+}
+pub mod audit {
+    pub use crate::audit::disk;
+    pub use crate::audit::query::{Filter, scan};
+    pub use crate::audit::record::{Key, User};
+    pub use crate::audit::verify::verify;
+    pub use crate::audit::{
+        CallLog, Client, Detail, Entry, Event, Hash, Log, Outcome, Record, RunId, SecretUse,
+    };
+}
+pub mod grant {
+    pub use crate::grant::{By, grant, revoke};
+}
+pub mod mask {
+    pub use crate::mask::{Masker, MessageMask, TextMask, spellings};
+}
+pub mod client {
+    pub use crate::client::edit::{Change, NewWord, Splice, apply, splices};
+    pub use crate::client::entry::{Entry, Program, entries};
+    pub use crate::client::regions::regions;
+    pub use crate::client::table::{CLIENTS, Os, client};
+    pub use crate::client::tree::{Document, Format, Node, Step};
+}
+pub mod detect {
+    pub use crate::detect::{Judged, Part, Slot, Verdict, arguments, entry, known_tokens, value};
+}
+pub mod check {
+    pub use crate::check::{CHECKS, ConfigFile, Ignores, OTHER_RULES, Scene, mcp05, mcp09, run};
+}
+pub mod cli {
+    pub use crate::cli::Cli;
+}
