@@ -50,11 +50,12 @@ pub mod mask {
     pub use crate::mask::{Masker, MessageMask, TextMask, spellings};
 }
 pub mod client {
+    pub use crate::client::document::Document;
     pub use crate::client::edit::{Change, NewWord, Splice, apply, splices};
     pub use crate::client::entry::{Entry, Program, entries};
     pub use crate::client::regions::regions;
     pub use crate::client::table::{CLIENTS, Os, client};
-    pub use crate::client::tree::{Document, Format, Node, Step};
+    pub use crate::client::tree::{Format, Node, Step};
 }
 pub mod detect {
     pub use crate::detect::{Judged, Part, Slot, Verdict, arguments, entry, known_tokens, value};

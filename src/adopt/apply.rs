@@ -3,12 +3,9 @@
 //! Invariants: a secret is stored and read back before its plaintext goes. A file stays as it was when
 //! a step before it fails. One file that fails does not stop the others.
 
-use std::collections::BTreeSet;
-
 use super::journal::{self, JournalLine, JournalRecord};
 use super::names::{Names, NewSecret};
-use super::plan::{AdoptPlan, FilePlan};
-use super::redact::RedactedPiece;
+use super::plan::FilePlan;
 use super::replace;
 use super::round::Round;
 use crate::audit::{Detail, Entry, Event, Log, Outcome};
@@ -195,22 +192,4 @@ fn rewrite(dirs: &Dirs, at: &ClientFile, file: &FilePlan, log: &Log, actor: Acto
         return Err(error);
     }
     Ok(())
-}
-
-/// The secrets that the plan's files name.
-pub(super) fn named(plan: &AdoptPlan) -> BTreeSet<SecretName> {
-    let cuts = plan
-        .files
-        .iter()
-        .flat_map(|file| file.cuts.iter().map(|cut| cut.name.clone()));
-    let pieces = plan
-        .files
-        .iter()
-        .flat_map(|file| &file.entries)
-        .flat_map(|entry| entry.before.iter().flatten());
-    let pieces = pieces.filter_map(|piece| match piece {
-        RedactedPiece::Secret(name) | RedactedPiece::Escaped(name) => Some(name.clone()),
-        RedactedPiece::Text(_) => None,
-    });
-    cuts.chain(pieces).collect()
 }

@@ -5,10 +5,11 @@
 use std::ops::Range;
 
 use super::redact::Cut;
+use crate::client::document::Document;
 use crate::client::edit::Splice;
 use crate::client::entry::Entry;
 use crate::client::regions::regions;
-use crate::client::tree::{Document, Node};
+use crate::client::tree::Node;
 
 /// The values that stand in comments of an entry, where nothing reads them: their names stand there
 /// from now on.

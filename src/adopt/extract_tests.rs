@@ -2,8 +2,9 @@
 
 use super::extract::extract;
 use super::extracted::Extracted;
+use crate::client::document::Document;
 use crate::client::entry::entries;
-use crate::client::tree::{Document, Format};
+use crate::client::tree::Format;
 use crate::detect;
 
 fn extracted(entry: &str) -> Result<Extracted, String> {

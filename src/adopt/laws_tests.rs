@@ -17,8 +17,9 @@ use proptest::prelude::{
 
 use super::names::Names;
 use super::plan::{AdoptPlan, EntryFilter, plan};
+use crate::client::document::Document;
 use crate::client::regions::regions;
-use crate::client::tree::{Document, Format, quoted};
+use crate::client::tree::{Format, quoted};
 use crate::detect::FirstLook;
 use crate::dirs::Dirs;
 use crate::scan::clients::ClientFile;

@@ -4,20 +4,23 @@
 //! Reads, and changes nothing. *Always* proves each change on paper before it is offered: the new
 //! text is read again, every other entry means what it meant, and undoing gives the old bytes.
 
+use std::collections::BTreeSet;
+
 use super::comments;
 use super::extract;
 use super::extracted::Extracted;
 use super::names::Names;
 use super::redact::{Cut, RedactedPiece, cut};
 use super::{remote, replace, restore};
+use crate::client::document::Document;
 use crate::client::edit::{self, Change, Splice};
 use crate::client::entry::{Entry, entries, places};
 use crate::client::regions::regions;
-use crate::client::tree::{Document, Step, line_of};
+use crate::client::tree::{Step, line_of};
 use crate::detect;
 use crate::scan::clients::ClientFile;
 use crate::scan::history::SearchedSecret;
-use crate::secret::ServerName;
+use crate::secret::{SecretName, ServerName};
 
 /// Everything that would be done.
 #[derive(Debug, Default)]
@@ -30,6 +33,26 @@ pub struct AdoptPlan {
     pub adopted: usize,
     /// Entries without a secret, which stay as they are.
     pub without: usize,
+}
+
+impl AdoptPlan {
+    /// The secrets that the files name.
+    pub fn secrets(&self) -> BTreeSet<SecretName> {
+        let cuts = self
+            .files
+            .iter()
+            .flat_map(|file| file.cuts.iter().map(|cut| cut.name.clone()));
+        let pieces = self
+            .files
+            .iter()
+            .flat_map(|file| &file.entries)
+            .flat_map(|entry| entry.before.iter().flatten());
+        let pieces = pieces.filter_map(|piece| match piece {
+            RedactedPiece::Secret(name) | RedactedPiece::Escaped(name) => Some(name.clone()),
+            RedactedPiece::Text(_) => None,
+        });
+        cuts.chain(pieces).collect()
+    }
 }
 
 /// What happens to one file.

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use super::journal::JournalRecord;
 use super::redact::{Cut, RedactedPiece, fill};
+use crate::client::document::Document;
 use crate::client::edit::{self, Splice};
 use crate::client::entry::{Entry, entries};
 use crate::client::regions::regions;
-use crate::client::tree::{Document, Format, Step};
+use crate::client::tree::{Format, Step};
 use crate::scan::clients::ClientFile;
 use crate::secret::SecretName;
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::apply;
 use super::names::Names;
 use super::plan::{self, AdoptPlan, EntryFilter};
 use super::redact::Cut;
@@ -57,7 +56,7 @@ impl Round {
             .iter()
             .flat_map(|file| file.entries.iter().map(|entry| entry.server.clone()))
             .collect();
-        names.keep_only(&servers, &apply::named(&plan));
+        names.keep_only(&servers, &plan.secrets());
         Ok(Self { files, plan, names })
     }
 

@@ -15,8 +15,9 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
 use super::disk::{self, Packing, Segment};
+use super::end;
 use super::event::{Detail, Entry, Event, Outcome};
-use super::head::{self, Head};
+use super::head::Head;
 use super::log::Log;
 use super::read;
 use super::record::link;
@@ -168,5 +169,5 @@ fn remove_due(log: &Log, today: Date) -> Result<usize, Problem> {
 /// The segment that is written to.
 fn head_file(dir: &Path) -> Result<Option<String>, Problem> {
     let _lock = disk::lock(dir)?;
-    Ok(head::find(dir)?.file)
+    Ok(end::find(dir)?.file)
 }

@@ -15,9 +15,10 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::disk::{self, Note, segment_name};
+use super::end::{self, LogEnd};
 use super::event::Entry;
 use super::forward::{Written, forward};
-use super::head::{self, Found, Head};
+use super::head::Head;
 use super::record::{Key, Record, User};
 use crate::config::{Audit, Config};
 use crate::dirs::Dirs;
@@ -125,7 +126,7 @@ impl Log {
     pub fn head(&self) -> Result<Head, Error> {
         let find = || {
             let _lock = disk::lock(&self.dir)?;
-            head::find(&self.dir)
+            end::find(&self.dir)
         };
         find()
             .map(|found| found.head)
@@ -134,7 +135,7 @@ impl Log {
 
     /// What was written; `None` if the segment was taken away meanwhile.
     fn append_locked(&self, entries: &[Entry]) -> Result<Option<Vec<Written>>, Problem> {
-        let mut found = head::find(&self.dir)?;
+        let mut found = end::find(&self.dir)?;
         let now = Timestamp::now();
         let (name, file, size) = self.segment(&mut found, now.to_zoned(TimeZone::UTC).date())?;
         let Batch {
@@ -168,7 +169,7 @@ impl Log {
     }
 
     /// The segment to write to: the one that holds the head if it is today's and not full.
-    fn segment(&self, found: &mut Found, today: Date) -> Result<(String, File, u64), Problem> {
+    fn segment(&self, found: &mut LogEnd, today: Date) -> Result<(String, File, u64), Problem> {
         let mut part = 1;
         loop {
             let name = segment_name(today, part);
@@ -188,7 +189,7 @@ impl Log {
     }
 
     /// The lines of what the log has to say about itself, then of the entries.
-    fn batch(&self, found: &Found, entries: &[Entry], now: Timestamp) -> io::Result<Batch> {
+    fn batch(&self, found: &LogEnd, entries: &[Entry], now: Timestamp) -> io::Result<Batch> {
         let bytes = Vec::with_capacity(512 * entries.len());
         let mut batch = Batch {
             bytes,

@@ -9,6 +9,7 @@
 pub mod anchor;
 pub mod calls;
 pub mod disk;
+pub mod end;
 pub mod event;
 pub mod export;
 pub mod forward;

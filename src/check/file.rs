@@ -7,9 +7,9 @@ use std::ops::Range;
 
 use super::finding::{Place, quoted, word};
 use crate::catalog::{self, Shipped};
+use crate::client::document::Document;
 use crate::client::entry::{Entry, entries};
 use crate::client::table::Client;
-use crate::client::tree::Document;
 use crate::detect::{self, Slot, Verdict};
 use crate::package::{self, Launch};
 

@@ -14,8 +14,9 @@ use serde::Deserialize;
 use super::file::ConfigFile;
 use super::finding::{Finding, Mend, Place, Severity};
 use super::{CHECKS, OTHER_RULES, Scene};
+use crate::client::document::Document;
 use crate::client::regions::regions;
-use crate::client::tree::{Document, Node, line_of};
+use crate::client::tree::{Node, line_of};
 
 const MARK: &str = "mcpwrap-ignore";
 const WHY: &str = "a finding that is ignored without a reason is ignored for ever";

@@ -6,8 +6,9 @@
 
 use std::ops::Range;
 
+use super::document::Document;
 use super::entry::{Entry, Program};
-use super::tree::{Document, Format, Member, Node, Step, quoted};
+use super::tree::{Format, Member, Node, Step, quoted};
 
 /// One replacement.
 #[derive(Clone, Debug, PartialEq, Eq)]

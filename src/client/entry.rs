@@ -6,8 +6,9 @@
 
 use std::ops::Range;
 
+use super::document::Document;
 use super::find;
-use super::tree::{Document, Node, Step};
+use super::tree::{Node, Step};
 
 /// One server of a file.
 #[derive(Clone, Debug)]

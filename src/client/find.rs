@@ -4,7 +4,8 @@
 //! the entries), and users name any file with `--config`. So the keys are looked for, at any place
 //! that a known client uses; the table of clients only says which files to look at.
 
-use super::tree::{Document, Node, Step};
+use super::document::Document;
+use super::tree::{Node, Step};
 
 /// Keys that hold servers wherever they stand.
 const ALWAYS: &[&str] = &[

@@ -14,4 +14,5 @@ pub mod regions;
 pub mod table;
 mod toml;
 pub mod tree;
+pub mod document;
 mod yaml;

@@ -5,7 +5,8 @@
 
 use std::ops::Range;
 
-use super::tree::{Document, Format, Node, Step};
+use super::document::Document;
+use super::tree::{Format, Node, Step};
 
 /// The pieces of the file that hold an entry, in order.
 pub fn regions(document: &Document, path: &[Step]) -> Vec<Range<usize>> {

@@ -192,7 +192,8 @@ proptest::proptest! {
         fields in proptest::collection::vec((0..NAMES.len(), 0..4_u8, proptest::collection::vec((0..VALUES.len(), 0..VALUES.len(), 0..NAMES.len()), 1..4)), 1..6),
     ) {
         use crate::client::entry::entries;
-        use crate::client::tree::{Document, Format};
+        use crate::client::document::Document;
+use crate::client::tree::Format;
 
         let mut server = serde_json::Map::new();
         for (name, shape, values) in fields {

@@ -3,16 +3,22 @@
 //! *Never* takes a file that cannot be read for one that is not there. Old files that another
 //! version wrote are refused, not guessed at.
 
+use std::path::PathBuf;
+
 use hmac::{Hmac, Mac as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::path;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
 use crate::secret::{Keys, ServerName};
+
+/// Where the grant of a server is kept. Supervisors watch this file.
+pub fn path(dirs: &Dirs, server: &ServerName) -> PathBuf {
+    dirs.grants().join(format!("{server}.toml"))
+}
 
 /// How the user agreed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]

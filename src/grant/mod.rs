@@ -9,8 +9,6 @@
 
 mod file;
 
-use std::path::PathBuf;
-
 use hmac::Mac as _;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -22,7 +20,7 @@ use crate::error::{Code, Error, Result};
 use crate::policy::{Policy, Tier};
 use crate::secret::{Keys, ServerName, hex};
 
-pub use self::file::{By, State};
+pub use self::file::{By, State, path};
 
 /// A grant that fits the policy. Its seal still has to be verified.
 #[must_use]
@@ -49,11 +47,6 @@ pub struct Record {
     pub reason: Option<String>,
     /// The policy as it was granted last, if it was ever granted.
     pub policy: Option<String>,
-}
-
-/// Where the grant of a server is kept. Supervisors watch this file.
-pub fn path(dirs: &Dirs, server: &ServerName) -> PathBuf {
-    dirs.grants().join(format!("{server}.toml"))
 }
 
 /// Finds the grant of a policy as it stands. Touches no store.

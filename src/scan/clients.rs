@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use super::git;
 use super::path::{NOT_REGULAR, unreadable};
+use crate::client::document::Document;
 use crate::client::entry::{Spot, places};
 use crate::client::places::Base;
 use crate::client::table::{CLIENTS, Client, client};
-use crate::client::tree::Document;
 use crate::detect::FirstLook;
 use crate::dirs::{self, Dirs};
 use crate::error::{Code, Error, Result};

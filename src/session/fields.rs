@@ -6,8 +6,14 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::ClientName;
 use super::envelope::Id;
+
+/// Who the client says it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientName {
+    pub name: Option<String>,
+    pub version: Option<String>,
+}
 
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CLIENT: &str = "io.modelcontextprotocol/clientInfo";

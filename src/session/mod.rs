@@ -21,6 +21,7 @@ use serde_json::Value;
 
 use self::answer::Trouble;
 use self::envelope::{Envelope, Id, Shape};
+pub use self::fields::ClientName;
 use self::fields::Fields;
 use crate::secret::ServerName;
 
@@ -126,13 +127,6 @@ struct Told {
     initialized: bool,
     set_level: Option<Vec<u8>>,
     subscriptions: BTreeMap<String, Vec<u8>>,
-}
-
-/// Who the client says it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ClientName {
-    pub name: Option<String>,
-    pub version: Option<String>,
 }
 
 /// See the module.

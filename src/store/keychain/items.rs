@@ -12,8 +12,9 @@ use dbus::arg::{RefArg, Variant};
 use dbus::{Message, Path};
 
 use super::bus::{Answer, Bus, Fault, add_match, call};
-use super::{Item, Trouble};
+use super::error::KeychainError;
 use crate::secret::{ProfileName, Secret};
+use crate::store::Item;
 
 /// How long a prompt of the keychain may stay open (seconds).
 pub(super) const PROMPT_S: u64 = 60;
@@ -146,7 +147,7 @@ impl Link {
     }
 
     /// Reads unlocked items, in order.
-    pub(super) fn read(&self, paths: &[Path<'static>]) -> Result<Vec<Item>, Trouble> {
+    pub(super) fn read(&self, paths: &[Path<'static>]) -> Result<Vec<Item>, KeychainError> {
         if paths.is_empty() {
             return Ok(Vec::new());
         }
@@ -169,7 +170,7 @@ impl Link {
             .zip(answers)
             .map(|(path, answer)| {
                 let attributes = attributes(&answer?)?;
-                let (.., value, _) = values.remove(path).ok_or(Trouble::Locked)?;
+                let (.., value, _) = values.remove(path).ok_or(KeychainError::Locked)?;
                 item(Secret::new(value), &attributes)
             })
             .collect()
@@ -182,7 +183,7 @@ impl Link {
         name: &str,
         label: &str,
         item: &Item,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), KeychainError> {
         let mut properties: HashMap<&str, Variant<Box<dyn RefArg>>> = HashMap::new();
         properties.insert(
             "org.freedesktop.Secret.Item.Label",
@@ -201,7 +202,7 @@ impl Link {
             Err(Fault::Refused(name, _))
                 if name.ends_with(".NoSuchObject") || name.contains(".Error.Unknown") =>
             {
-                return Err(Trouble::NoCollection);
+                return Err(KeychainError::NoCollection);
             }
             other => other?,
         };
@@ -219,7 +220,7 @@ impl Link {
         service: &str,
         name: &str,
         item: &Item,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), KeychainError> {
         let value = call(SECRETS, path, ITEM_API, "SetSecret")
             .append1(sealed(self.session()?, &item.value));
         let rest = call(SECRETS, path, PROPERTIES, "Set").append3(
@@ -233,7 +234,7 @@ impl Link {
         Ok(())
     }
 
-    pub(super) fn delete(&self, paths: &[Path<'static>]) -> Result<(), Trouble> {
+    pub(super) fn delete(&self, paths: &[Path<'static>]) -> Result<(), KeychainError> {
         let questions = paths
             .iter()
             .map(|path| call(SECRETS, path, ITEM_API, "Delete"));
@@ -247,7 +248,7 @@ impl Link {
     }
 
     /// Asks the keychain to unlock these objects; it may ask the user.
-    pub(super) fn unlock(&self, paths: &[Path<'static>]) -> Result<(), Trouble> {
+    pub(super) fn unlock(&self, paths: &[Path<'static>]) -> Result<(), KeychainError> {
         let question = call(SECRETS, ROOT, SERVICE_API, "Unlock").append1(paths.to_vec());
         let (_, prompt) = self
             .ask_one(question)?
@@ -257,7 +258,7 @@ impl Link {
     }
 
     /// Shows a prompt of the keychain and waits for the user.
-    fn prompt(&self, path: &Path<'static>) -> Result<(), Trouble> {
+    fn prompt(&self, path: &Path<'static>) -> Result<(), KeychainError> {
         if &**path == NONE {
             return Ok(());
         }
@@ -269,11 +270,11 @@ impl Link {
         let limit = Duration::from_secs(PROMPT_S);
         let Some(signal) = self.bus.signal(path, "Completed", limit)? else {
             self.bus.tell(call(SECRETS, path, PROMPT_API, "Dismiss"));
-            return Err(Trouble::Unanswered);
+            return Err(KeychainError::Unanswered);
         };
         match signal.get1::<bool>() {
             Some(false) => Ok(()),
-            _ => Err(Trouble::Dismissed),
+            _ => Err(KeychainError::Dismissed),
         }
     }
 }
@@ -322,10 +323,10 @@ fn attributes(answer: &Message) -> Result<HashMap<String, String>, Fault> {
 }
 
 /// An attribute that cannot be understood is not dropped: it could be the one that restricts.
-fn item(value: Secret, attributes: &HashMap<String, String>) -> Result<Item, Trouble> {
+fn item(value: Secret, attributes: &HashMap<String, String>) -> Result<Item, KeychainError> {
     let odd = |key: &str| {
         let fact = format!("the attribute `{key}` of the item is not one that mcpwrap wrote");
-        Trouble::Malformed(fact)
+        KeychainError::Malformed(fact)
     };
     let profile = attributes.get("profile").map(|text| ProfileName::new(text));
     let expires = attributes.get("expires").map(|text| text.parse());

@@ -8,11 +8,13 @@
 
 mod bus;
 mod items;
+mod error;
 
 use std::cell::RefCell;
 use std::time::Duration;
 
 use self::bus::{Bus, Fault};
+use self::error::KeychainError;
 use self::items::{Found, Link};
 use super::{ANSWER_MS, Batch, Item, Prompt, Store, missing, text_of};
 use crate::config::{Config, StoreKind};
@@ -33,28 +35,6 @@ struct Keychain {
     prompt: Prompt,
 }
 
-/// What stands in the way, before it becomes a message.
-#[derive(Debug)]
-enum Trouble {
-    Fault(Fault),
-    Locked,
-    Dismissed,
-    /// Nobody answered the prompt.
-    Unanswered,
-    NoCollection,
-    Ambiguous(String, usize),
-    Malformed(String),
-}
-
-impl From<Fault> for Trouble {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Refused(name, _) if name.ends_with(".IsLocked") => Self::Locked,
-            other => Self::Fault(other),
-        }
-    }
-}
-
 /// Connects. The first question is asked later.
 pub(super) fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
     let link = connect(Duration::from_millis(ANSWER_MS)).map_err(|fault| explain(fault.into()))?;
@@ -69,8 +49,8 @@ pub(super) fn probe(_: &Dirs, _: &Config) -> Result<()> {
     let link = connect(Duration::from_millis(ANSWER_MS)).map_err(|fault| explain(fault.into()))?;
     match link.default_is_locked() {
         Ok(Some(false)) => Ok(()),
-        Ok(Some(true)) => Err(explain(Trouble::Locked)),
-        Ok(None) => Err(explain(Trouble::NoCollection)),
+        Ok(Some(true)) => Err(explain(KeychainError::Locked)),
+        Ok(None) => Err(explain(KeychainError::NoCollection)),
         Err(fault) => Err(explain(fault.into())),
     }
 }
@@ -81,12 +61,12 @@ fn connect(budget: Duration) -> Result<Link, Fault> {
 
 impl Keychain {
     /// Does the work; when the keychain program went away in the middle, once more from the start.
-    fn run<T>(&self, work: impl Fn(&Link) -> Result<T, Trouble>) -> Result<T> {
+    fn run<T>(&self, work: impl Fn(&Link) -> Result<T, KeychainError>) -> Result<T> {
         let first = work(&self.link.borrow());
         let answer = match first {
-            Err(Trouble::Fault(Fault::Gone(_))) => {
+            Err(KeychainError::Fault(Fault::Gone(_))) => {
                 let left = self.link.borrow().left();
-                connect(left).map_err(Trouble::from).and_then(|link| {
+                connect(left).map_err(KeychainError::from).and_then(|link| {
                     let answer = work(&link);
                     *self.link.borrow_mut() = link;
                     answer
@@ -98,15 +78,15 @@ impl Keychain {
     }
 
     /// Unlocks what was found locked, if the user may be asked. Says whether to look again.
-    fn unlock(&self, link: &Link, locked: &[dbus::Path<'static>]) -> Result<(), Trouble> {
+    fn unlock(&self, link: &Link, locked: &[dbus::Path<'static>]) -> Result<(), KeychainError> {
         match self.prompt {
-            Prompt::Never => Err(Trouble::Locked),
+            Prompt::Never => Err(KeychainError::Locked),
             Prompt::Allowed => link.unlock(locked),
         }
     }
 
     /// The one item of a name, unlocked; `None` if there is none.
-    fn find(&self, link: &Link, service: &str, name: &str) -> Result<Option<Found>, Trouble> {
+    fn find(&self, link: &Link, service: &str, name: &str) -> Result<Option<Found>, KeychainError> {
         let mut found = link.search(&[(service, name)])?;
         let Some(one) = found.pop().filter(|one| !one.is_empty()) else {
             return match link.default_is_locked()? {
@@ -134,14 +114,14 @@ impl Keychain {
             let paths = found.map(|one| one.unlocked).unwrap_or_default();
             match paths.as_slice() {
                 [] => match link.create(service, name, label, item) {
-                    Err(Trouble::Locked) => {
+                    Err(KeychainError::Locked) => {
                         self.unlock(link, &[items::default_collection()])?;
                         link.create(service, name, label, item)
                     }
                     other => other,
                 },
                 [path] => link.replace(path, service, name, item),
-                several => Err(Trouble::Ambiguous(name.to_owned(), several.len())),
+                several => Err(KeychainError::Ambiguous(name.to_owned(), several.len())),
             }
         })
     }
@@ -169,7 +149,7 @@ impl Keychain {
                 .map(|((_, name), paths)| match paths.len() {
                     0 => Ok(None),
                     1 => Ok(values.next()),
-                    n => Err(explain(Trouble::Ambiguous((*name).to_owned(), n))),
+                    n => Err(explain(KeychainError::Ambiguous((*name).to_owned(), n))),
                 })
                 .collect())
         })
@@ -264,43 +244,43 @@ impl Store for Keychain {
 }
 
 /// One message for each thing that can be in the way.
-fn explain(trouble: Trouble) -> Error {
+fn explain(trouble: KeychainError) -> Error {
     let what = "the keychain cannot be used";
     let vault = "without a desktop use the vault file: `mcpwrap init --store file`";
     match trouble {
-        Trouble::Locked => Error::new(Code::KeychainLocked, "the keychain is locked")
+        KeychainError::Locked => Error::new(Code::KeychainLocked, "the keychain is locked")
             .cause("the login keyring is locked, and nobody is asked to unlock it here")
             .hint("log in on the desktop once, or with gnome-keyring: `gnome-keyring-daemon --replace --unlock`"),
-        Trouble::Dismissed => Error::new(Code::KeychainDenied, "the keychain stays locked")
+        KeychainError::Dismissed => Error::new(Code::KeychainDenied, "the keychain stays locked")
             .cause("its prompt was dismissed, or there is no display to show it on")
             .hint("log in on the desktop once, or with gnome-keyring: `gnome-keyring-daemon --replace --unlock`"),
-        Trouble::Unanswered => Error::new(Code::KeychainTimeout, "the keychain stays locked")
+        KeychainError::Unanswered => Error::new(Code::KeychainTimeout, "the keychain stays locked")
             .cause(format!("its prompt was not answered within {} s", items::PROMPT_S))
             .hint("run the command again, and answer the prompt that the desktop shows"),
-        Trouble::NoCollection => Error::new(Code::KeychainAbsent, what)
+        KeychainError::NoCollection => Error::new(Code::KeychainAbsent, what)
             .cause("it has no default collection to keep a secret in")
             .hint("log in on the desktop once, or make one in Seahorse (\"Passwords and Keys\")")
             .hint(vault),
-        Trouble::Ambiguous(name, n) => {
+        KeychainError::Ambiguous(name, n) => {
             Error::new(Code::SecretAmbiguous, format!("`secret:{name}` is not unique"))
                 .cause(format!("the keychain has {n} items with `service=mcpwrap` and that name"))
                 .hint(format!(
                     "delete the wrong one in Seahorse, or all: `mcpwrap secret rm {name}`"
                 ))
         }
-        Trouble::Malformed(fact) => Error::new(Code::KeychainFailed, what)
+        KeychainError::Malformed(fact) => Error::new(Code::KeychainFailed, what)
             .cause(fact)
             .hint("delete the item in Seahorse, and store it anew: `mcpwrap secret set NAME`"),
-        Trouble::Fault(Fault::Absent(fact)) => {
+        KeychainError::Fault(Fault::Absent(fact)) => {
             Error::new(Code::KeychainAbsent, what).cause(fact).hint(vault)
         }
-        Trouble::Fault(Fault::Hanging(who)) => Error::new(Code::KeychainTimeout, what)
+        KeychainError::Fault(Fault::Hanging(who)) => Error::new(Code::KeychainTimeout, what)
             .cause(format!("{who} did not answer within {} s", ANSWER_MS / 1000))
             .hint("`busctl --user status org.freedesktop.secrets` names the program that hangs"),
-        Trouble::Fault(Fault::Gone(fact)) => Error::new(Code::KeychainFailed, what)
+        KeychainError::Fault(Fault::Gone(fact)) => Error::new(Code::KeychainFailed, what)
             .cause(format!("{fact}, and so did the one that took its place"))
             .hint("run the command again; `mcpwrap status` says whether the keychain is there"),
-        Trouble::Fault(Fault::Refused(name, text)) => {
+        KeychainError::Fault(Fault::Refused(name, text)) => {
             let denied = name.ends_with(".AccessDenied");
             let code = if denied { Code::KeychainDenied } else { Code::KeychainFailed };
             Error::new(code, what).cause(format!("it answered `{name}`: {text}"))

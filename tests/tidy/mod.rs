@@ -1,7 +1,11 @@
 //! The rules of `docs/architecture.md` that a machine can keep.
 
+mod source;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use self::source::Source;
 use clap::CommandFactory as _;
 use mcpwrap::testing::error::Code;
 
@@ -68,34 +72,93 @@ fn none(what: &str, found: &[String]) {
     assert!(found.is_empty(), "{what}:\n{}", found.join("\n"));
 }
 
+/// The modules of the crate, in the order of `src/lib.rs`.
+fn order() -> Vec<String> {
+    let lib = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let name = |line: &str| {
+        let line = line.strip_prefix("pub(crate) mod ")?;
+        Some(line.strip_suffix(';')?.to_owned())
+    };
+    lib.lines().filter_map(name).collect()
+}
+
 /// "A module may use only modules declared above it in `src/lib.rs`."
 #[test]
 fn a_module_uses_only_what_is_declared_above_it() {
-    let lib = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
-    let name = |line: &str| Some(line.strip_prefix("pub mod ")?.strip_suffix(';')?.to_owned());
-    let order: Vec<String> = lib.lines().filter_map(name).collect();
+    let source = Source::read(&files("src", "rs"));
+    let order = order();
+    assert!(order.len() > 20, "{order:?}");
     let floor = |module: &str| order.iter().position(|name| name == module);
     let mut found = Vec::new();
-    for (file, text) in files("src", "rs") {
-        let own = file.split(['/', '.']).next().unwrap();
+    for file in &source.files {
+        let own = file.module.first().map_or("", String::as_str);
         let Some(own_floor) = floor(own) else {
             continue;
         };
-        for (n, line) in code(&text) {
-            for used in line.split("crate::").skip(1) {
-                let used = used
-                    .split(|c: char| !c.is_alphanumeric() && c != '_')
-                    .next()
-                    .unwrap();
-                if floor(used).is_some_and(|floor| floor > own_floor) {
-                    found.push(format!(
-                        "src/{file}:{n}: `{own}` uses `{used}`, which is above it"
-                    ));
-                }
+        let handed_on = file.handed_on.values().map(|path| (path, &0));
+        let named = file.named.iter().map(|(path, line)| (path, line));
+        for (path, line) in named.chain(handed_on) {
+            let used = path.first().map_or("", String::as_str);
+            if floor(used).is_some_and(|floor| floor > own_floor) {
+                let name = &file.name;
+                found.push(format!(
+                    "src/{name}:{line}: `{own}` uses `{used}`, which is declared below it"
+                ));
             }
         }
     }
-    none("modules that use a higher one", &found);
+    none("modules that use one declared below them", &found);
+}
+
+/// Files that use each other are one file in two pieces.
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    let source = Source::read(&files("src", "rs"));
+    let edges = source.edges();
+    let reaches = |from: &str| {
+        let mut open = vec![from];
+        let mut seen = BTreeSet::new();
+        while let Some(file) = open.pop() {
+            for next in edges.get(file).into_iter().flat_map(BTreeMap::keys) {
+                if seen.insert(*next) {
+                    open.push(next);
+                }
+            }
+        }
+        seen
+    };
+    let mut found = Vec::new();
+    for (file, used) in &edges {
+        for (other, line) in used {
+            if reaches(other).contains(file) {
+                found.push(format!(
+                    "src/{file}:{line} uses src/{other}, which leads back"
+                ));
+            }
+        }
+    }
+    none("circles of files", &found);
+}
+
+/// One name, one thing.
+#[test]
+fn a_type_name_stands_for_one_type() {
+    let source = Source::read(&files("src", "rs"));
+    let mut all: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for file in &source.files {
+        for (name, line) in &file.types {
+            let place = format!("src/{}:{line}", file.name);
+            all.entry(name).or_default().push(place);
+        }
+    }
+    // The arguments of a command are `Args` in the file of that command.
+    all.remove("Args");
+    let found: Vec<_> = all
+        .iter()
+        .filter(|(_, places)| places.len() > 1)
+        .map(|(name, places)| format!("`{name}`: {}", places.join(", ")))
+        .collect();
+    none("type names that stand for several types", &found);
 }
 
 #[test]

@@ -1,0 +1,208 @@
+//! Where the chain goes on: the last record, found without reading the log, and mended.
+//!
+//! *Always* runs under the lock. A torn last line (a full disk, a power cut) is cut off, or gets
+//! its newline if only that is missing. A log that does not hold what the note of the head says it
+//! held is *never* silently continued: the next record says what is wrong, and from where.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use super::disk::{Note, Packing, Segment, Tail, last_seq, segments, tail};
+use super::event::{Detail, Entry, Event, Outcome};
+use super::head::Head;
+use super::read;
+use super::record::{Hash, LINE_BYTES_MAX, Record, link};
+use crate::files::{self, Problem};
+
+/// What was found at the end of the log.
+#[derive(Debug, Default)]
+pub struct LogEnd {
+    /// The segment that holds the last record, if there is one.
+    pub file: Option<String>,
+    /// That segment for reading and appending, if it was open at the end.
+    pub open: Option<File>,
+    pub head: Head,
+    /// What has to be written down about the log before anything else.
+    pub notes: Vec<Entry>,
+}
+
+/// Finds the head, mends a torn line, and compares with the note.
+pub fn find(dir: &Path) -> Result<LogEnd, Problem> {
+    let note = Note::read(dir);
+    if let Some(note) = &note
+        && let Some(found) = as_noted(dir, note)
+    {
+        return Ok(found);
+    }
+    let mut found = LogEnd::default();
+    for segment in segments(dir)?
+        .iter()
+        .filter(|segment| segment.packing == Packing::Plain)
+    {
+        look_at(segment, &mut found)?;
+    }
+    if let Some(note) = note {
+        compare(dir, &note, &mut found)?;
+    }
+    Ok(found)
+}
+
+/// The usual case: the segment ends exactly as the note says.
+fn as_noted(dir: &Path, note: &Note) -> Option<LogEnd> {
+    let file = files::open_append_only(&dir.join(&note.file)).ok()?;
+    let Tail {
+        line: Some(line),
+        size,
+        ..
+    } = tail(&file).ok()?
+    else {
+        return None;
+    };
+    let fits = size == note.size && Hash::of_line(&line) == note.hash;
+    let head = Head {
+        seq: note.seq,
+        hash: note.hash,
+    };
+    fits.then(|| LogEnd {
+        file: Some(note.file.clone()),
+        open: Some(file),
+        head,
+        notes: Vec::new(),
+    })
+}
+
+/// Mends the end of one segment, and takes its last record if none has a higher number.
+fn look_at(segment: &Segment, found: &mut LogEnd) -> Result<(), Problem> {
+    let file = files::open_append(&segment.path)?;
+    let mut end = tail(&file)?;
+    // A file that logrotate is copying at this moment ends in half a line too: that one is its own.
+    if !end.torn.is_empty() && segment.is_current() {
+        found.notes.push(mend(&file, segment, &end)?);
+        end = tail(&file)?;
+    }
+    let Some(line) = end.line else { return Ok(()) };
+    let (seq, readable) = match link(&line) {
+        Some((seq, _)) => (seq, true),
+        // A damaged line has a number too.
+        None => (last_seq(&file)? + 1, false),
+    };
+    if seq >= found.head.seq {
+        found.file = Some(segment.name.clone());
+        found.head = Head {
+            seq,
+            hash: Hash::of_line(&line),
+        };
+    }
+    if !readable {
+        found.notes.push(broken("edited", &segment.name, seq, seq));
+    }
+    Ok(())
+}
+
+/// Cuts half a line off, or ends a whole one that lacks only its newline.
+fn mend(mut file: &File, segment: &Segment, end: &Tail) -> Result<Entry, Problem> {
+    let whole = Record::read(&end.torn).is_some();
+    if whole {
+        file.write_all(b"\n")?;
+    } else {
+        file.set_len(end.complete)?;
+    }
+    file.sync_all()?;
+    Ok(Entry::new(Event::Log, Outcome::Ok)
+        .reason("repaired")
+        .detail(Detail {
+            file: Some(segment.name.clone()),
+            bytes: (!whole).then_some(end.torn.len() as u64),
+            ..Detail::default()
+        }))
+}
+
+/// Whether the log still holds what the note says, and if not, a record that says so.
+fn compare(dir: &Path, note: &Note, found: &mut LogEnd) -> Result<(), Problem> {
+    let (seen, noted) = (
+        found.head,
+        Head {
+            seq: note.seq,
+            hash: note.hash,
+        },
+    );
+    if seen == noted {
+        return Ok(());
+    }
+    if seen.seq > noted.seq {
+        // Records that were synced, and the note not: a crash. Anything else was changed.
+        if !follows(dir, note, found.file.as_deref())? {
+            found
+                .notes
+                .push(broken("edited", &note.file, noted.seq, seen.seq));
+        }
+        return Ok(());
+    }
+    if seen.seq == noted.seq {
+        found.notes.retain(|entry| entry.outcome != Outcome::Failed);
+        found
+            .notes
+            .push(broken("edited", &note.file, noted.seq, noted.seq));
+    } else if let Some(head) = compressed(dir, noted)? {
+        found.head = head;
+        found.file = None;
+    } else {
+        found
+            .notes
+            .push(broken("truncated", &note.file, seen.seq + 1, noted.seq));
+        // The chain goes on from what it was, so that the gap stays visible.
+        found.head = noted;
+    }
+    Ok(())
+}
+
+/// The end of the log in what logrotate has just compressed, if the noted record is there.
+fn compressed(dir: &Path, noted: Head) -> Result<Option<Head>, Problem> {
+    for segment in segments(dir)? {
+        // A file that cannot be unpacked is a finding of `verify`, and no reason to stop a launch.
+        if segment.packing == Packing::Gzip
+            && let Ok(end) = read::end(&segment, noted)
+            && end.holds
+        {
+            return Ok(Some(end.last));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the records after the noted one lead from it to the end of the segment.
+fn follows(dir: &Path, note: &Note, name: Option<&str>) -> Result<bool, Problem> {
+    let Some(name) = name else { return Ok(false) };
+    let file = files::open_private(&dir.join(name))?;
+    let mut hash = note.hash;
+    let mut reader = BufReader::new(file);
+    if name == note.file {
+        reader.seek(SeekFrom::Start(note.size))?;
+    }
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let limit = LINE_BYTES_MAX as u64 + 1;
+        if reader.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
+            return Ok(true);
+        }
+        let record = line.strip_suffix(b"\n").unwrap_or(&line);
+        if link(record).is_none_or(|(_, prev)| prev != hash) {
+            return Ok(false);
+        }
+        hash = Hash::of_line(record);
+    }
+}
+
+fn broken(kind: &str, file: &str, first: u64, last: u64) -> Entry {
+    let detail = Detail {
+        file: Some(file.to_owned()),
+        first: Some(first),
+        last: Some(last),
+        ..Detail::default()
+    };
+    Entry::new(Event::Log, Outcome::Failed)
+        .reason(kind)
+        .detail(detail)
+}

@@ -1,0 +1,88 @@
+//! A client's file, read.
+//!
+//! Invariants: the text is kept as it was read; an edit is a list of splices into it, so what is not
+//! named by a splice cannot change. A file that is broken, that names a key twice or that is not UTF-8
+//! is refused with the line, and never taken for empty.
+
+use std::ops::Range;
+
+use super::tree::{Format, Node, Refused, Step, line_of};
+use super::{json, toml, yaml};
+
+/// A file that was read and understood.
+#[derive(Debug)]
+pub struct Document {
+    pub format: Format,
+    pub text: String,
+    pub root: Node,
+}
+
+/// No client's file is larger (bytes).
+const BYTES_MAX: usize = 16 << 20;
+
+impl Document {
+    /// Reads a file of a known format.
+    pub fn read(format: Format, bytes: Vec<u8>) -> Result<Self, Refused> {
+        if bytes.starts_with(&[0xff, 0xfe])
+            || bytes.starts_with(&[0xfe, 0xff])
+            || bytes.contains(&0)
+        {
+            return Err(Refused::Utf16);
+        }
+        if bytes.len() > BYTES_MAX {
+            return Err(Refused::TooLarge);
+        }
+        let text = String::from_utf8(bytes).map_err(|_| Refused::NotUtf8)?;
+        let skip = if text.starts_with('\u{feff}') { 3 } else { 0 };
+        let body = text.get(skip..).unwrap_or_default();
+        let mut root = match format {
+            Format::Json => json::parse(body)?,
+            Format::Toml => toml::parse(body)?,
+            Format::Yaml => yaml::parse(body)?,
+        };
+        if skip > 0 {
+            root.shift(skip);
+        }
+        Ok(Self { format, text, root })
+    }
+
+    /// Reads a file whose format is told by its name, or else by what it holds.
+    pub fn read_any(name: &str, bytes: Vec<u8>) -> Result<Self, Refused> {
+        let lower = name.to_ascii_lowercase();
+        let ends = |ends: &[&str]| ends.iter().any(|end| lower.ends_with(end));
+        if ends(&[".toml"]) {
+            return Self::read(Format::Toml, bytes);
+        }
+        if ends(&[".yaml", ".yml"]) {
+            return Self::read(Format::Yaml, bytes);
+        }
+        if ends(&[".json", ".jsonc", ".json5", ".code-workspace"]) {
+            return Self::read(Format::Json, bytes);
+        }
+        let first = bytes
+            .iter()
+            .find(|b| !b.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(b));
+        if matches!(first, Some(b'{' | b'/')) {
+            return Self::read(Format::Json, bytes);
+        }
+        Self::read(Format::Toml, bytes.clone()).or_else(|_| Self::read(Format::Yaml, bytes))
+    }
+
+    /// The text in a span.
+    pub fn at(&self, span: &Range<usize>) -> &str {
+        self.text.get(span.clone()).unwrap_or_default()
+    }
+
+    /// The value at the end of a path.
+    pub fn find(&self, path: &[Step]) -> Option<&Node> {
+        path.iter().try_fold(&self.root, |node, step| match step {
+            Step::Key(key) => node.get(key),
+            Step::Index(index) => node.list().get(*index),
+        })
+    }
+
+    /// The number of the line that a byte stands in, from 1.
+    pub fn line(&self, at: usize) -> usize {
+        line_of(&self.text, at)
+    }
+}

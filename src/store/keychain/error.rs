@@ -1,0 +1,25 @@
+//! What stands in the way of a question to the keychain.
+
+use super::bus::Fault;
+
+/// What stands in the way, before it becomes a message.
+#[derive(Debug)]
+pub(super) enum KeychainError {
+    Fault(Fault),
+    Locked,
+    Dismissed,
+    /// Nobody answered the prompt.
+    Unanswered,
+    NoCollection,
+    Ambiguous(String, usize),
+    Malformed(String),
+}
+
+impl From<Fault> for KeychainError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Refused(name, _) if name.ends_with(".IsLocked") => Self::Locked,
+            other => Self::Fault(other),
+        }
+    }
+}
