@@ -10,6 +10,8 @@
 
 // ── ground: knows nothing of servers, policies or clients
 pub mod error;
+pub mod suggest;
+pub mod serde_words;
 pub mod secret;
 pub mod dirs;
 pub mod files;
