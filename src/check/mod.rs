@@ -10,18 +10,19 @@ mod ignores;
 mod json;
 #[cfg(test)]
 mod laws_tests;
-mod mcp01;
-mod mcp02;
-mod mcp03;
-mod mcp04;
-pub mod mcp05;
-mod mcp06;
-mod mcp07;
-mod mcp08;
-pub mod mcp09;
-mod mcp10;
 mod sarif;
 mod scene;
+
+mod plaintext_secret;
+mod excess_permission;
+mod audit_log;
+mod secret_rotation;
+pub mod insecure_transport;
+mod shared_environment;
+mod secret_leak;
+mod expired_credential;
+pub mod unpinned_server;
+mod kill_switch;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
@@ -55,26 +56,26 @@ pub struct Check {
 }
 
 macro_rules! checks {
-    ($($module:ident $severity:ident $title:literal $noun:literal)+) => {
+    ($($module:ident $id:literal $severity:ident $title:literal $noun:literal)+) => {
         /// All of them, in the order of the checklist.
         pub const CHECKS: &[Check] = &[$(Check {
-            id: stringify!($module), severity: Severity::$severity, title: $title, noun: $noun,
+            id: $id, severity: Severity::$severity, title: $title, noun: $noun,
             about: $module::ABOUT, run: $module::run,
         }),+];
     };
 }
 
 checks! {
-    mcp01 Critical "no secret in a config file" "values"
-    mcp02 Critical "each server has minimal permission" "servers"
-    mcp03 High "audit log is there and whole" "servers"
-    mcp04 High "secrets live in one place and are rotated" "secrets"
-    mcp05 Critical "transport is encrypted" "servers"
-    mcp06 High "environments share no secret" "secrets"
-    mcp07 High "output and logs show no secret" "servers"
-    mcp08 Medium "secrets are there and not expired" "secrets"
-    mcp09 High "servers are pinned" "servers"
-    mcp10 High "the kill switch works" "servers"
+    plaintext_secret "mcp01" Critical "no secret in a config file" "values"
+    excess_permission "mcp02" Critical "each server has minimal permission" "servers"
+    audit_log "mcp03" High "audit log is there and whole" "servers"
+    secret_rotation "mcp04" High "secrets live in one place and are rotated" "secrets"
+    insecure_transport "mcp05" Critical "transport is encrypted" "servers"
+    shared_environment "mcp06" High "environments share no secret" "secrets"
+    secret_leak "mcp07" High "output and logs show no secret" "servers"
+    expired_credential "mcp08" Medium "secrets are there and not expired" "secrets"
+    unpinned_server "mcp09" High "servers are pinned" "servers"
+    kill_switch "mcp10" High "the kill switch works" "servers"
 }
 
 /// What is reported besides the ten: the id, its severity, what it means.

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mcpwrap::check::{self, CHECKS, ConfigFile, Ignores, Scene, mcp05, mcp09};
+use mcpwrap::check::{
+    self, CHECKS, ConfigFile, Ignores, Scene, insecure_transport, unpinned_server,
+};
 use serde_json::Value;
 
 use super::{ratio, stands_at, text};
@@ -64,9 +66,14 @@ pub fn agree(dir: &Path, labels: &[Value], show: bool) -> Result<(), String> {
             println!("{name}: no entry `{}`", text(label, "server"));
             continue;
         };
-        let pin = mcp09::pin(server).map_or("n/a", |pin| pin.label());
+        let pin = unpinned_server::pin(server).map_or("n/a", |pin| pin.label());
         pins.add(pin, label, "pin", show);
-        ways.add(mcp05::way(server).label(), label, "transport", show);
+        ways.add(
+            insecure_transport::way(server).label(),
+            label,
+            "transport",
+            show,
+        );
     }
     println!("{}", pins.line("mcp09 pin"));
     println!("{}", ways.line("mcp05 way"));
