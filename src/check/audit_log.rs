@@ -1,8 +1,8 @@
 //! Check 3: the audit log, and the servers that are not under it.
 
-use super::finding::{Finding, Mend, Place, Severity};
-use super::scene::AuditState;
-use super::{Scene, Sheet};
+use super::facts::AuditState;
+use super::finding::{Finding, Location, Mend, Severity};
+use super::{CheckResults, Facts};
 use crate::detect::Verdict;
 
 pub(super) const ABOUT: &str = "\
@@ -22,40 +22,40 @@ you can delete the whole log, which `--verify` sees and a plain `check` does not
 
 const WHY: &str = "what no record shows cannot be answered after an incident";
 
-pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
-    let Some(machine) = &scene.machine else {
-        sheet.skip("a machine's question: `mcpwrap check` without a path");
+pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
+    let Some(machine) = &facts.machine else {
+        results.skip("a machine's question: `mcpwrap check` without a path");
         return;
     };
-    let place = || Place::whole(machine.audit.shown.clone());
+    let place = || Location::whole(machine.audit.shown.clone());
     let rule = ("mcp03", Severity::High);
     let verify = || Mend::Run("mcpwrap log verify".to_owned());
     match &machine.audit.state {
         AuditState::Absent => {
-            let servers = scene.files.iter().any(|file| !file.servers.is_empty());
+            let servers = facts.files.iter().any(|file| !file.servers.is_empty());
             if servers || !machine.policies.is_empty() {
                 let what = "there is no audit log: nothing was ever written down";
                 let mend = Mend::Run("mcpwrap adopt".to_owned());
-                sheet.add(Finding::new(rule, place(), what, WHY, mend));
+                results.add(Finding::new(rule, place(), what, WHY, mend));
             }
         }
         AuditState::Unreadable(why) => {
             let what = format!("the audit log cannot be read: {why}");
-            sheet.add(Finding::new(rule, place(), what, WHY, verify()));
+            results.add(Finding::new(rule, place(), what, WHY, verify()));
         }
         AuditState::Read(breaks) => {
             for (file, what) in breaks {
-                let place = Place::whole(if file.is_empty() {
+                let place = Location::whole(if file.is_empty() {
                     machine.audit.shown.clone()
                 } else {
                     format!("{}/{file}", machine.audit.shown)
                 });
-                sheet.add(Finding::new(rule, place, what.clone(), WHY, verify()));
+                results.add(Finding::new(rule, place, what.clone(), WHY, verify()));
             }
         }
     }
-    for file in &scene.files {
-        sheet.looked(file.servers.len());
+    for file in &facts.files {
+        results.looked(file.servers.len());
         for (n, server) in file.servers.iter().enumerate() {
             let entry = &server.entry;
             if entry.wrapped.is_some() || entry.words.is_empty() {
@@ -79,7 +79,7 @@ pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
                 WHY,
                 mend,
             );
-            sheet.add(finding.of(&entry.name));
+            results.add(finding.of(&entry.name));
         }
     }
 }

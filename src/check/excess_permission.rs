@@ -1,9 +1,9 @@
 //! Check 2: permissions that are broader than the server needs.
 
-use super::file::{ConfigFile, Kind, Server, Value, label};
-use super::finding::{Finding, Mend, Place, Severity};
-use super::scene::{Machine, Said};
-use super::{Scene, Sheet};
+use super::facts::{Machine, ProbeResult};
+use super::file::{CheckedServer, ConfigFile, ConfigValue, FieldKind, label};
+use super::finding::{Finding, Location, Mend, Severity};
+use super::{CheckResults, Facts};
 use crate::detect::names::{Promise, promise};
 use crate::package;
 use crate::policy::template;
@@ -49,51 +49,51 @@ const REFERENCE: &str = "reference";
 /// Servers of files, whose arguments are the directories that they may touch.
 const FILE_SERVERS: &[&str] = &["@modelcontextprotocol/server-filesystem", "mcp/filesystem"];
 
-pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
-    for file in &scene.files {
-        sheet.looked(file.servers.len());
+pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
+    for file in &facts.files {
+        results.looked(file.servers.len());
         for server in &file.servers {
-            powers(file, server, sheet);
-            handed_on(file, server, sheet);
+            powers(file, server, results);
+            handed_on(file, server, results);
         }
         for value in &file.values {
-            secrets(file, value, sheet);
+            secrets(file, value, results);
         }
     }
-    if let Some(machine) = &scene.machine {
-        policies(machine, sheet);
+    if let Some(machine) = &facts.machine {
+        policies(machine, results);
     }
-    for answer in &scene.answers {
-        let Said::Good { wide, .. } = &answer.said else {
+    for record in &facts.probes {
+        let ProbeResult::Good { wide, .. } = &record.said else {
             continue;
         };
         if !wide.is_empty() {
-            sheet.add(
+            results.add(
                 Finding::new(
                     ("mcp02", Severity::Critical),
-                    answer.place.clone(),
+                    record.place.clone(),
                     format!(
                         "{} says that `{}` may also do what the server does not ask for: {}",
-                        answer.host,
-                        answer.secret,
+                        record.host,
+                        record.secret,
                         wide.join(", ")
                     ),
                     MORE,
-                    Mend::Act(if answer.stored {
-                        let rotate = format!("`mcpwrap secret rotate {}`", answer.secret);
+                    Mend::Act(if record.stored {
+                        let rotate = format!("`mcpwrap secret rotate {}`", record.secret);
                         format!("make a narrower one at the provider, then {rotate}")
                     } else {
                         "make a narrower one at the provider, and withdraw this one".to_owned()
                     }),
                 )
-                .of(&answer.server),
+                .of(&record.server),
             );
         }
     }
 }
 
 /// A secret where it does not belong: in an argument, or with a server that does not need it.
-fn secrets(file: &ConfigFile, value: &Value, sheet: &mut Sheet) {
+fn secrets(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
     let Some(server) = file.server_of(value) else {
         return;
     };
@@ -102,13 +102,13 @@ fn secrets(file: &ConfigFile, value: &Value, sheet: &mut Sheet) {
         let place = file.place_of(value, &part.range);
         let name = &server.entry.name;
         let rule = ("mcp02", Severity::Critical);
-        if value.kind == Kind::Argument {
+        if value.kind == FieldKind::Argument {
             let what = format!(
                 "a secret is in {}, where `ps` shows it",
                 label(value, &part.name)
             );
             let mend = Mend::Run(file.adopt());
-            sheet.add(
+            results.add(
                 Finding::new(rule, place.clone(), what, SEEN, mend)
                     .of(name)
                     .shows(secret),
@@ -122,7 +122,7 @@ fn secrets(file: &ConfigFile, value: &Value, sheet: &mut Sheet) {
         if let Some(what) = server.shipped.and_then(|own| foreign(own, slot, secret)) {
             let what = format!("{}: {what}", label(value, &part.name));
             let mend = Mend::Act("take it out of the entry, and rotate it".to_owned());
-            sheet.add(
+            results.add(
                 Finding::new(rule, place, what, MORE, mend)
                     .of(name)
                     .shows(secret),
@@ -158,12 +158,12 @@ fn foreign(own: &Shipped, slot: &str, secret: &str) -> Option<String> {
 }
 
 /// Containers and runtimes with the machine's own powers, and file servers for everything.
-fn powers(file: &ConfigFile, server: &Server, sheet: &mut Sheet) {
+fn powers(file: &ConfigFile, server: &CheckedServer, results: &mut CheckResults) {
     let words = &server.entry.words;
     let mut add = |at: usize, what: String| {
         let mend = Mend::Act("take it out, or name only what the server needs".to_owned());
         let rule = ("mcp02", Severity::Critical);
-        sheet.add(Finding::new(rule, file.place(at), what, MORE, mend).of(&server.entry.name));
+        results.add(Finding::new(rule, file.place(at), what, MORE, mend).of(&server.entry.name));
     };
     let Some(launch) = &server.launch else {
         return;
@@ -228,13 +228,13 @@ fn is_home(path: &str) -> bool {
 }
 
 /// A whole environment, or secrets of the client's own, handed on.
-fn handed_on(file: &ConfigFile, server: &Server, sheet: &mut Sheet) {
+fn handed_on(file: &ConfigFile, server: &CheckedServer, results: &mut CheckResults) {
     let entry = &server.entry;
     let words = &entry.words;
     let mut add = |at: usize, what: String| {
         let rule = ("mcp02", Severity::Critical);
         let mend = Mend::Run(file.adopt_server(&entry.name));
-        sheet.add(Finding::new(rule, file.place(at), what, MORE, mend).of(&entry.name));
+        results.add(Finding::new(rule, file.place(at), what, MORE, mend).of(&entry.name));
     };
     let first = words
         .first()
@@ -264,9 +264,9 @@ fn is_secret_name(name: &str) -> bool {
     matches!(promise(name), Promise::Token | Promise::Password)
 }
 
-fn policies(machine: &Machine, sheet: &mut Sheet) {
+fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
-        sheet.looked(1);
+        results.looked(1);
         let server = file.server.as_str();
         let edit = || Mend::Run(format!("mcpwrap policy edit {server}"));
         let launch = package::parse(&policy.command);
@@ -275,13 +275,13 @@ fn policies(machine: &Machine, sheet: &mut Sheet) {
             let Some(what) = own.and_then(|own| foreign(own, variable, "")) else {
                 continue;
             };
-            let place = Place::line(file.shown.clone(), slot.line);
+            let place = Location::line(file.shown.clone(), slot.line);
             let what = format!("`{variable}`: {what}");
-            sheet.add(
+            results.add(
                 Finding::new(("mcp02", Severity::Critical), place, what, MORE, edit()).of(server),
             );
         }
-        let place = Place::line(file.shown.clone(), policy.command_line);
+        let place = Location::line(file.shown.clone(), policy.command_line);
         let in_command = policy
             .command
             .iter()
@@ -296,7 +296,7 @@ fn policies(machine: &Machine, sheet: &mut Sheet) {
                 SEEN,
                 edit(),
             );
-            sheet.add(finding.of(server));
+            results.add(finding.of(server));
         }
         for name in policy.env.pass.iter().filter(|name| is_secret_name(name)) {
             let what = format!("its policy hands on `{name}` from the client's environment");
@@ -307,7 +307,7 @@ fn policies(machine: &Machine, sheet: &mut Sheet) {
                 MORE,
                 edit(),
             );
-            sheet.add(finding.of(server));
+            results.add(finding.of(server));
         }
     }
 }

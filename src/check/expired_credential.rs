@@ -5,10 +5,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 
-use super::file::{ConfigFile, Kind, Value, label};
-use super::finding::{Finding, Mend, Place, Severity};
-use super::scene::{Machine, Said};
-use super::{Scene, Sheet};
+use super::facts::{Machine, ProbeResult};
+use super::file::{ConfigFile, ConfigValue, FieldKind, label};
+use super::finding::{Finding, Location, Mend, Severity};
+use super::{CheckResults, Facts};
 use crate::detect::Verdict;
 use crate::detect::names::{Promise, promise};
 
@@ -32,62 +32,62 @@ no shipped policy knows how to ask.
 const WHY: &str = "the server fails in the middle of work, with an error that nobody understands";
 const RULE: (&str, Severity) = ("mcp08", Severity::Medium);
 
-pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
-    for file in &scene.files {
+pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
+    for file in &facts.files {
         for value in &file.values {
-            one(scene, file, value, sheet);
+            one(facts, file, value, results);
         }
     }
-    if let Some(machine) = &scene.machine {
-        stored(scene, machine, sheet);
+    if let Some(machine) = &facts.machine {
+        stored(facts, machine, results);
     }
-    for answer in &scene.answers {
-        sheet.looked(1);
-        let what = match &answer.said {
-            Said::Refused(status) => {
-                format!("{} refuses `{}` ({status})", answer.host, answer.secret)
+    for record in &facts.probes {
+        results.looked(1);
+        let what = match &record.said {
+            ProbeResult::Refused(status) => {
+                format!("{} refuses `{}` ({status})", record.host, record.secret)
             }
-            Said::Good {
+            ProbeResult::Good {
                 ends: Some(ends), ..
-            } => match state(scene.today, *ends) {
-                Some(words) => format!("{} says that `{}` {words}", answer.host, answer.secret),
+            } => match state(facts.today, *ends) {
+                Some(words) => format!("{} says that `{}` {words}", record.host, record.secret),
                 None => continue,
             },
-            Said::Unclear(why) => format!(
+            ProbeResult::Unclear(why) => format!(
                 "{} did not tell whether `{}` is good: {why}",
-                answer.host, answer.secret
+                record.host, record.secret
             ),
-            Said::Good { .. } => continue,
+            ProbeResult::Good { .. } => continue,
         };
-        let severity = match answer.said {
-            Said::Unclear(_) => Severity::Low,
+        let severity = match record.said {
+            ProbeResult::Unclear(_) => Severity::Low,
             _ => Severity::Medium,
         };
-        let mend = if answer.stored {
-            Mend::Run(format!("mcpwrap secret rotate {}", answer.secret))
+        let mend = if record.stored {
+            Mend::Run(format!("mcpwrap secret rotate {}", record.secret))
         } else {
             Mend::Act("make a new one at the provider".to_owned())
         };
-        let found = Finding::new(("mcp08", severity), answer.place.clone(), what, WHY, mend);
-        sheet.add(found.of(&answer.server));
+        let found = Finding::new(("mcp08", severity), record.place.clone(), what, WHY, mend);
+        results.add(found.of(&record.server));
     }
 }
 
-fn one(scene: &Scene, file: &ConfigFile, value: &Value, sheet: &mut Sheet) {
+fn one(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
     let server = file
         .server_of(value)
         .map(|server| server.entry.name.clone());
-    let mut add = |place: Place, what: String, mend: Mend, secret: Option<&str>| {
+    let mut add = |place: Location, what: String, mend: Mend, secret: Option<&str>| {
         let mut found = Finding::new(RULE, place, what, WHY, mend);
         found.server.clone_from(&server);
-        sheet.add(match secret {
+        results.add(match secret {
             Some(secret) => found.shows(secret),
             None => found,
         });
     };
     for part in value.verdict.secrets() {
         let secret = value.text.get(part.range.clone()).unwrap_or_default();
-        let Some(words) = ends(secret).and_then(|ends| state(scene.today, ends)) else {
+        let Some(words) = ends(secret).and_then(|ends| state(facts.today, ends)) else {
             continue;
         };
         let what = format!("{} {words}", label(value, &part.name));
@@ -107,28 +107,28 @@ fn one(scene: &Scene, file: &ConfigFile, value: &Value, sheet: &mut Sheet) {
             label(value, "")
         );
         add(place, what, mend(), None);
-    } else if needed && value.kind == Kind::Env && value.text.trim().is_empty() {
+    } else if needed && value.kind == FieldKind::Env && value.text.trim().is_empty() {
         let what = format!(
             "{} is empty: the server starts without its credential",
             label(value, "")
         );
         add(place, what, mend(), None);
     }
-    sheet.looked(value.verdict.secrets().len());
+    results.looked(value.verdict.secrets().len());
 }
 
-fn stored(scene: &Scene, machine: &Machine, sheet: &mut Sheet) {
+fn stored(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
     let Ok(index) = &machine.index else {
         return;
     };
-    sheet.looked(index.secrets.len());
+    results.looked(index.secrets.len());
     for (name, entry) in &index.secrets {
-        let Some(words) = entry.expires.and_then(|ends| state(scene.today, ends)) else {
+        let Some(words) = entry.expires.and_then(|ends| state(facts.today, ends)) else {
             continue;
         };
         let mend = Mend::Run(format!("mcpwrap secret rotate {name}"));
-        let place = Place::whole(machine.index_shown.clone());
-        sheet.add(Finding::new(
+        let place = Location::whole(machine.index_shown.clone());
+        results.add(Finding::new(
             RULE,
             place,
             format!("`{name}` {words}"),
@@ -148,8 +148,8 @@ fn stored(scene: &Scene, machine: &Machine, sheet: &mut Sheet) {
                 format!("`{variable}` has no value in the store: the server does not start")
             };
             let mend = Mend::Run(format!("mcpwrap secret set {name}"));
-            let place = Place::line(file.shown.clone(), slot.line);
-            sheet.add(Finding::new(RULE, place, what, WHY, mend).of(file.server.as_str()));
+            let place = Location::line(file.shown.clone(), slot.line);
+            results.add(Finding::new(RULE, place, what, WHY, mend).of(file.server.as_str()));
         }
     }
 }

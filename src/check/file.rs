@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::finding::{Place, quoted, word};
+use super::finding::{Location, quoted, word};
 use crate::client::entry::{Entry, entries};
 use crate::client::table::Client;
 use crate::client::tree::Document;
@@ -25,15 +25,15 @@ pub struct ConfigFile {
     pub document: Result<Document, String>,
     /// Whether it is sure that an MCP client reads this file: then not to understand it matters.
     pub certain: bool,
-    pub servers: Vec<Server>,
-    pub values: Vec<Value>,
+    pub servers: Vec<CheckedServer>,
+    pub values: Vec<ConfigValue>,
     /// Where each line begins.
     lines: Vec<usize>,
 }
 
 /// One server of a file.
 #[derive(Debug)]
-pub struct Server {
+pub struct CheckedServer {
     pub entry: Entry,
     /// What it starts; nothing for a remote server, and for `mcpwrap run NAME` alone.
     pub launch: Option<Launch>,
@@ -44,10 +44,10 @@ pub struct Server {
 
 /// One value of a server, or of a file of variables.
 #[derive(Debug)]
-pub struct Value {
+pub struct ConfigValue {
     /// Its server, by index.
     pub server: Option<usize>,
-    pub kind: Kind,
+    pub kind: FieldKind,
     /// The variable, header or field; the flag before an argument; may be empty.
     pub name: String,
     pub text: String,
@@ -57,7 +57,7 @@ pub struct Value {
 
 /// Where a value stands in its entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FieldKind {
     Argument,
     Env,
     Header,
@@ -90,7 +90,7 @@ impl ConfigFile {
         if let Ok(document) = &file.document {
             for entry in entries(document) {
                 let start = document.find(&entry.path).map_or(0, |node| node.span.start);
-                file.servers.push(Server::new(entry, start));
+                file.servers.push(CheckedServer::new(entry, start));
             }
         }
         for (n, server) in file.servers.iter().enumerate() {
@@ -144,11 +144,11 @@ impl ConfigFile {
     }
 
     /// The place of a byte.
-    pub fn place(&self, at: usize) -> Place {
+    pub fn place(&self, at: usize) -> Location {
         let line = self.lines.partition_point(|start| *start <= at);
         let start = line.checked_sub(1).and_then(|n| self.lines.get(n));
         let before = self.text.get(start.copied().unwrap_or(0)..at);
-        Place {
+        Location {
             file: self.shown.clone(),
             line: line.max(1),
             column: 1 + before.unwrap_or_default().chars().count(),
@@ -156,7 +156,7 @@ impl ConfigFile {
     }
 
     /// The place of a part of a value: exact, unless it is written with escapes.
-    pub fn place_of(&self, value: &Value, range: &Range<usize>) -> Place {
+    pub fn place_of(&self, value: &ConfigValue, range: &Range<usize>) -> Location {
         let part = value.text.get(range.clone()).unwrap_or_default();
         let raw = self.text.get(value.span.clone()).unwrap_or_default();
         let inner = raw.find(part).unwrap_or(0);
@@ -164,7 +164,7 @@ impl ConfigFile {
     }
 
     /// The name of a value's server.
-    pub fn server_of(&self, value: &Value) -> Option<&Server> {
+    pub fn server_of(&self, value: &ConfigValue) -> Option<&CheckedServer> {
         self.servers.get(value.server?)
     }
 
@@ -181,7 +181,7 @@ impl ConfigFile {
     }
 }
 
-impl Server {
+impl CheckedServer {
     fn new(entry: Entry, start: usize) -> Self {
         let words: Vec<String> = entry.words.iter().map(|word| word.text.clone()).collect();
         let own = match &entry.wrapped {
@@ -240,7 +240,7 @@ pub fn host(address: &str) -> Option<&str> {
     host.split(':').next().filter(|host| !host.is_empty())
 }
 
-fn values(server: usize, entry: &Entry) -> Vec<Value> {
+fn values(server: usize, entry: &Entry) -> Vec<ConfigValue> {
     let judged = detect::entry(entry);
     // The command line comes first, so an index is also the place of its word.
     let secret: Vec<bool> = judged
@@ -258,13 +258,13 @@ fn values(server: usize, entry: &Entry) -> Vec<Value> {
                 .and_then(|n| entry.words.get(n))
                 .map_or("", |word| word.text.as_str());
             let (kind, name) = match judged.slot {
-                Slot::Command | Slot::Argument => (Kind::Argument, flag(before)),
-                Slot::Env(name) => (Kind::Env, name),
-                Slot::Header(name) => (Kind::Header, name),
-                Slot::Url => (Kind::Url, ""),
-                Slot::Setting(name) => (Kind::Setting, name),
+                Slot::Command | Slot::Argument => (FieldKind::Argument, flag(before)),
+                Slot::Env(name) => (FieldKind::Env, name),
+                Slot::Header(name) => (FieldKind::Header, name),
+                Slot::Url => (FieldKind::Url, ""),
+                Slot::Setting(name) => (FieldKind::Setting, name),
             };
-            Value {
+            ConfigValue {
                 server: Some(server),
                 kind,
                 name: name.to_owned(),
@@ -285,7 +285,7 @@ fn flag(before: &str) -> &str {
 }
 
 /// The value of a line of a file of variables that begins at `at`.
-fn variable(line: &str, at: usize) -> Option<Value> {
+fn variable(line: &str, at: usize) -> Option<ConfigValue> {
     let trimmed = line.trim();
     let body = trimmed.strip_prefix("export ").unwrap_or(trimmed);
     let (name, value) = body.split_once('=').filter(|_| !body.starts_with('#'))?;
@@ -297,9 +297,9 @@ fn variable(line: &str, at: usize) -> Option<Value> {
     let text = inner.unwrap_or(value);
     let start = at + line.find(text).unwrap_or(0);
     let name = name.trim();
-    Some(Value {
+    Some(ConfigValue {
         server: None,
-        kind: Kind::Env,
+        kind: FieldKind::Env,
         name: name.to_owned(),
         text: text.to_owned(),
         span: start..start + text.len(),
@@ -308,16 +308,16 @@ fn variable(line: &str, at: usize) -> Option<Value> {
 }
 
 /// What a value is called, for the user.
-pub(super) fn label(value: &Value, part: &str) -> String {
+pub(super) fn label(value: &ConfigValue, part: &str) -> String {
     match value.kind {
-        Kind::Env => format!("`{}`", value.name),
-        Kind::Header => format!("the header `{}`", value.name),
-        Kind::Setting => format!("the field `{}`", value.name),
-        Kind::Url if part.is_empty() => "a part of the address".to_owned(),
-        Kind::Url => format!("`{part}` in the address"),
-        Kind::Argument if !value.name.is_empty() => format!("the argument `{}`", value.name),
-        Kind::Argument if !part.is_empty() => format!("the argument `{part}`"),
-        Kind::Argument => "an argument".to_owned(),
+        FieldKind::Env => format!("`{}`", value.name),
+        FieldKind::Header => format!("the header `{}`", value.name),
+        FieldKind::Setting => format!("the field `{}`", value.name),
+        FieldKind::Url if part.is_empty() => "a part of the address".to_owned(),
+        FieldKind::Url => format!("`{part}` in the address"),
+        FieldKind::Argument if !value.name.is_empty() => format!("the argument `{}`", value.name),
+        FieldKind::Argument if !part.is_empty() => format!("the argument `{part}`"),
+        FieldKind::Argument => "an argument".to_owned(),
     }
 }
 

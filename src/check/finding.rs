@@ -33,7 +33,7 @@ impl Severity {
 
 /// Where it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Location {
     /// The path as users write it: with `~`, or from the directory that was looked at.
     pub file: String,
     /// From 1; 0 if it is about the whole file, or about something that is not there.
@@ -42,7 +42,7 @@ pub struct Place {
     pub column: usize,
 }
 
-impl Place {
+impl Location {
     /// A whole file, or a file that should be there.
     pub fn whole(file: impl Into<String>) -> Self {
         Self {
@@ -94,7 +94,7 @@ pub struct Finding {
     /// `mcp01` … `mcp10`, or one of [`super::OTHER_RULES`].
     pub check: &'static str,
     pub severity: Severity,
-    pub place: Place,
+    pub place: Location,
     /// The entry or the policy.
     pub server: Option<String>,
     /// The value as it may be shown: at most its last four characters.
@@ -110,7 +110,7 @@ impl Finding {
     /// A finding about a place.
     pub fn new(
         (check, severity): (&'static str, Severity),
-        place: Place,
+        place: Location,
         what: impl Into<String>,
         why: &'static str,
         mend: Mend,
@@ -208,7 +208,7 @@ mod tests {
             let mend = Mend::Act("x".to_owned());
             Finding::new(
                 ("mcp01", Severity::Critical),
-                Place::line("a", line),
+                Location::line("a", line),
                 "w",
                 "y",
                 mend,

@@ -12,8 +12,8 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use serde::Deserialize;
 
 use super::file::ConfigFile;
-use super::finding::{Finding, Mend, Place, Severity};
-use super::{CHECKS, OTHER_RULES, Scene};
+use super::finding::{Finding, Location, Mend, Severity};
+use super::{Facts, OTHER_RULES, RULES};
 use crate::client::regions::regions;
 use crate::client::tree::{Document, Node, line_of};
 
@@ -32,12 +32,12 @@ pub struct Ignored {
 /// The list beside the files, and what is wrong with it.
 #[derive(Debug, Default)]
 pub struct Ignores {
-    rules: Vec<Rule>,
+    rules: Vec<IgnoreRule>,
     faults: Vec<Finding>,
 }
 
 #[derive(Debug)]
-struct Rule {
+struct IgnoreRule {
     checks: Vec<String>,
     files: Option<Gitignore>,
     /// The list's directory.
@@ -48,14 +48,14 @@ struct Rule {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct List {
+struct IgnoreList {
     #[serde(default)]
-    ignore: Vec<toml::Spanned<Item>>,
+    ignore: Vec<toml::Spanned<IgnoreItem>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Item {
+struct IgnoreItem {
     check: OneOrMore,
     file: Option<String>,
     server: Option<String>,
@@ -76,12 +76,12 @@ pub const LIST: &str = ".mcpwrap-check.toml";
 impl Ignores {
     /// Takes a list in. `shown` is its path; the patterns in it begin at `root`.
     pub fn add(&mut self, shown: &str, root: &str, text: &str) {
-        let list: List = match toml::from_str(text) {
+        let list: IgnoreList = match toml::from_str(text) {
             Ok(list) => list,
             Err(error) => {
                 let line = error.span().map_or(0, |span| line_of(text, span.start));
                 let what = format!("the list is not understood: {}", error.message());
-                self.faults.push(fault(Place::line(shown, line), what));
+                self.faults.push(fault(Location::line(shown, line), what));
                 return;
             }
         };
@@ -97,10 +97,11 @@ impl Ignores {
                 matches!(files, Some(None)).then(|| "its `file` is no pattern".to_owned())
             });
             if let Some(problem) = problem {
-                self.faults.push(fault(Place::line(shown, line), problem));
+                self.faults
+                    .push(fault(Location::line(shown, line), problem));
                 continue;
             }
-            self.rules.push(Rule {
+            self.rules.push(IgnoreRule {
                 checks,
                 files: files.flatten(),
                 root: root.to_owned(),
@@ -113,7 +114,7 @@ impl Ignores {
     /// Says that a list could not be read.
     pub fn unread(&mut self, shown: &str, why: &str) {
         let what = format!("the list is not read: {why}");
-        self.faults.push(fault(Place::whole(shown), what));
+        self.faults.push(fault(Location::whole(shown), what));
     }
 
     pub(super) fn faults(&self) -> &[Finding] {
@@ -121,10 +122,10 @@ impl Ignores {
     }
 
     /// Splits findings into those that are left and those that are ignored.
-    pub(super) fn apply(&self, scene: &Scene, all: Vec<Finding>) -> (Vec<Finding>, Vec<Ignored>) {
+    pub(super) fn apply(&self, facts: &Facts, all: Vec<Finding>) -> (Vec<Finding>, Vec<Ignored>) {
         let mut left = Vec::new();
         let mut ignored = Vec::new();
-        let inline: BTreeMap<&str, Vec<Comment>> = scene
+        let inline: BTreeMap<&str, Vec<Comment>> = facts
             .files
             .iter()
             .map(|file| (file.shown.as_str(), comments(file)))
@@ -153,7 +154,7 @@ impl Ignores {
     }
 }
 
-impl Rule {
+impl IgnoreRule {
     fn fits(&self, finding: &Finding) -> bool {
         let file = self.files.as_ref().is_none_or(|files| {
             let path = Path::new(&finding.place.file);
@@ -176,7 +177,7 @@ fn patterns(root: &str, pattern: &str) -> Option<Gitignore> {
     builder.build().ok().filter(|built| built.num_ignores() > 0)
 }
 
-fn fault(place: Place, what: String) -> Finding {
+fn fault(place: Location, what: String) -> Finding {
     let mend = "write the check and the reason: `mcpwrap-ignore mcp09: reason`";
     let rule = ("ignore", Severity::Medium);
     Finding::new(rule, place, what, WHY, Mend::Act(mend.to_owned()))
@@ -184,7 +185,7 @@ fn fault(place: Place, what: String) -> Finding {
 
 fn problem(checks: &[String], reason: &str) -> Option<String> {
     let known = |id: &String| {
-        CHECKS.iter().any(|check| check.id == id) || OTHER_RULES.iter().any(|(rule, ..)| rule == id)
+        RULES.iter().any(|check| check.id == id) || OTHER_RULES.iter().any(|(rule, ..)| rule == id)
     };
     match checks.iter().find(|id| !known(id)) {
         Some(unknown) => Some(format!("no check `{unknown}` is known")),
@@ -364,7 +365,13 @@ mod tests {
         );
         let finding = |file: &str| {
             let mend = Mend::Act(String::new());
-            Finding::new(("mcp09", Severity::High), Place::whole(file), "", "", mend)
+            Finding::new(
+                ("mcp09", Severity::High),
+                Location::whole(file),
+                "",
+                "",
+                mend,
+            )
         };
         let rule = &ignores.rules[0];
         assert!(rule.fits(&finding("repo/docs/a/.mcp.json")));

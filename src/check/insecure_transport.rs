@@ -1,9 +1,9 @@
 //! Check 5: addresses that are not encrypted, and TLS checks that are turned off.
 
-use super::file::{ConfigFile, Kind, Server, Value, host};
-use super::finding::{Finding, Mend, Place, Severity};
-use super::scene::Machine;
-use super::{Scene, Sheet};
+use super::facts::Machine;
+use super::file::{CheckedServer, ConfigFile, ConfigValue, FieldKind, host};
+use super::finding::{Finding, Location, Mend, Severity};
+use super::{CheckResults, Facts};
 use crate::package::{self, Transport, transport};
 
 pub(super) const ABOUT: &str = "\
@@ -94,30 +94,30 @@ const PARAMETERS: &[&str] = &[
     "usessl=false",
 ];
 
-pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
-    for file in &scene.files {
-        sheet.looked(file.servers.len());
+pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
+    for file in &facts.files {
+        results.looked(file.servers.len());
         for server in &file.servers {
             for (name, value) in set_on_the_way(server) {
                 if is_off(name, value) {
                     let place = file.place(server.start);
-                    sheet.add(
+                    results.add(
                         off(&format!("`{name}={value}`"), place, edit()).of(&server.entry.name),
                     );
                 }
             }
         }
         for value in &file.values {
-            one(file, value, sheet);
+            one(file, value, results);
         }
     }
-    if let Some(machine) = &scene.machine {
-        policies(machine, sheet);
+    if let Some(machine) = &facts.machine {
+        policies(machine, results);
     }
 }
 
 /// How a server of a file is reached: what the labels of a corpus call its transport.
-pub fn way(server: &Server) -> Transport {
+pub fn way(server: &CheckedServer) -> Transport {
     server.url().map_or(Transport::Stdio, transport)
 }
 
@@ -126,17 +126,17 @@ fn edit() -> Mend {
 }
 
 /// Variables that the command line itself sets: `env X=Y npx …`.
-fn set_on_the_way(server: &Server) -> impl Iterator<Item = (&str, &str)> {
+fn set_on_the_way(server: &CheckedServer) -> impl Iterator<Item = (&str, &str)> {
     let env = server.launch.iter().flat_map(|launch| &launch.env);
     env.map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
-fn one(file: &ConfigFile, value: &Value, sheet: &mut Sheet) {
+fn one(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
     let name = file
         .server_of(value)
         .map_or("", |server| server.entry.name.as_str());
     let mut add = |finding: Finding| {
-        sheet.add(if name.is_empty() {
+        results.add(if name.is_empty() {
             finding
         } else {
             finding.of(name)
@@ -150,11 +150,11 @@ fn one(file: &ConfigFile, value: &Value, sheet: &mut Sheet) {
         }
     }
     match value.kind {
-        Kind::Env | Kind::Setting if is_off(&value.name, &value.text) => {
+        FieldKind::Env | FieldKind::Setting if is_off(&value.name, &value.text) => {
             let shown = format!("`{}={}`", value.name, value.text);
             add(off(&shown, file.place(value.span.start), edit()));
         }
-        Kind::Argument if is_switch(&value.text) => {
+        FieldKind::Argument if is_switch(&value.text) => {
             add(off(
                 &format!("`{}`", value.text),
                 file.place(value.span.start),
@@ -172,14 +172,14 @@ fn one(file: &ConfigFile, value: &Value, sheet: &mut Sheet) {
     }
 }
 
-fn open(address: &str, place: Place, mend: Mend) -> Finding {
+fn open(address: &str, place: Location, mend: Mend) -> Finding {
     let scheme = address.split("://").next().unwrap_or_default();
     let host = host(address).unwrap_or_default();
     let what = format!("`{scheme}://{host}` is another machine, and not encrypted");
     Finding::new(RULE, place, what, WHY, mend)
 }
 
-fn off(switch: &str, place: Place, mend: Mend) -> Finding {
+fn off(switch: &str, place: Location, mend: Mend) -> Finding {
     let what = format!("{switch} turns encryption, or its checks, off");
     Finding::new(RULE, place, what, WHY, mend)
 }
@@ -236,10 +236,10 @@ fn parameter(text: &str) -> Option<&'static str> {
     found.filter(|_| remote).copied()
 }
 
-fn policies(machine: &Machine, sheet: &mut Sheet) {
+fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
-        sheet.looked(1);
-        let place = || Place::line(file.shown.clone(), policy.command_line);
+        results.looked(1);
+        let place = || Location::line(file.shown.clone(), policy.command_line);
         let mend = || Mend::Run(format!("mcpwrap policy edit {}", file.server));
         let launch = package::parse(&policy.command);
         let set = policy.env.set.iter();
@@ -247,20 +247,20 @@ fn policies(machine: &Machine, sheet: &mut Sheet) {
         for (name, value) in set {
             if is_off(name, value) {
                 let shown = format!("`{name}={value}`");
-                sheet.add(off(&shown, place(), mend()).of(file.server.as_str()));
+                results.add(off(&shown, place(), mend()).of(file.server.as_str()));
             }
             if !name.to_ascii_lowercase().ends_with("_proxy") {
                 for (_, address) in plain(value) {
-                    sheet.add(open(address, place(), mend()).of(file.server.as_str()));
+                    results.add(open(address, place(), mend()).of(file.server.as_str()));
                 }
             }
         }
         for word in &policy.command {
             for (_, address) in plain(word) {
-                sheet.add(open(address, place(), mend()).of(file.server.as_str()));
+                results.add(open(address, place(), mend()).of(file.server.as_str()));
             }
             if is_switch(word) {
-                sheet.add(off(&format!("`{word}`"), place(), mend()).of(file.server.as_str()));
+                results.add(off(&format!("`{word}`"), place(), mend()).of(file.server.as_str()));
             }
         }
     }

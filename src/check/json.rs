@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::finding::Finding;
-use super::{Line, Report};
+use super::{CheckReport, CheckResult};
 
 /// Grows when a field changes its meaning or goes away; new fields may come at any time.
 const VERSION: u32 = 1;
 
 /// The whole report.
-pub fn json(report: &Report) -> Value {
+pub fn json(report: &CheckReport) -> Value {
     let ignored = report.ignored.iter().map(|ignored| {
         let mut value = finding(&ignored.finding);
         if let Some(fields) = value.as_object_mut() {
@@ -30,7 +30,7 @@ pub fn json(report: &Report) -> Value {
     })
 }
 
-fn line(line: &Line) -> Value {
+fn line(line: &CheckResult) -> Value {
     let state = match (line.skipped, line.found) {
         (Some(_), _) => "not-looked-at",
         (None, 0) => "ok",

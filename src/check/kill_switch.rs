@@ -1,7 +1,7 @@
 //! Check 10: whether `revoke` would work.
 
-use super::finding::{Finding, Mend, Place, Severity};
-use super::{Scene, Sheet};
+use super::finding::{Finding, Location, Mend, Severity};
+use super::{CheckResults, Facts};
 use crate::detect::Verdict;
 
 /// A drill that is older (days) says little about today.
@@ -24,13 +24,13 @@ revoking here does not withdraw a token there.
 
 const RULE: (&str, Severity) = ("mcp10", Severity::High);
 
-pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
-    let Some(machine) = &scene.machine else {
-        sheet.skip("a machine's question: `mcpwrap check` without a path");
+pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
+    let Some(machine) = &facts.machine else {
+        results.skip("a machine's question: `mcpwrap check` without a path");
         return;
     };
-    for file in &scene.files {
-        sheet.looked(file.servers.len());
+    for file in &facts.files {
+        results.looked(file.servers.len());
         for (n, server) in file.servers.iter().enumerate() {
             let entry = &server.entry;
             if entry.wrapped.is_some() {
@@ -51,21 +51,21 @@ pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
                 let what = "it starts without mcpwrap, so revoking does not end it";
                 let mend = Mend::Run(file.adopt_server(&entry.name));
                 let found = Finding::new(("mcp10", severity), place, what, why, mend);
-                sheet.add(found.of(&entry.name));
+                results.add(found.of(&entry.name));
             } else if secret {
                 let what = "the client holds its credential, so revoking does not take it away";
                 let act =
                     "put a reference there, and withdraw the value at the provider if need be";
                 let found = Finding::new(RULE, place, what, why, Mend::Act(act.to_owned()));
-                sheet.add(found.of(&entry.name));
+                results.add(found.of(&entry.name));
             }
         }
     }
     for supervisor in machine.supervisors.iter().filter(|one| one.holds.is_none()) {
-        sheet.add(
+        results.add(
             Finding::new(
                 RULE,
-                Place::whole(supervisor.socket.clone()),
+                Location::whole(supervisor.socket.clone()),
                 format!("the supervisor {} does not answer", supervisor.pid),
                 "it will not end its server by itself; `revoke` has to kill it from outside",
                 Mend::Run(format!("mcpwrap revoke {}", supervisor.server)),
@@ -73,11 +73,11 @@ pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
             .of(supervisor.server.as_str()),
         );
     }
-    drill(scene, sheet);
+    drill(facts, results);
 }
 
-fn drill(scene: &Scene, sheet: &mut Sheet) {
-    let Some(machine) = &scene.machine else {
+fn drill(facts: &Facts, results: &mut CheckResults) {
+    let Some(machine) = &facts.machine else {
         return;
     };
     if machine.policies.is_empty() && machine.drill.is_none() {
@@ -95,7 +95,7 @@ fn drill(scene: &Scene, sheet: &mut Sheet) {
         ),
         Some(drill) => {
             let day = drill.time.to_zoned(jiff::tz::TimeZone::system()).date();
-            let old = i64::from((scene.today - day).get_days()) > DRILL_DAYS_MAX;
+            let old = i64::from((facts.today - day).get_days()) > DRILL_DAYS_MAX;
             if !old {
                 return;
             }
@@ -105,7 +105,7 @@ fn drill(scene: &Scene, sheet: &mut Sheet) {
             )
         }
     };
-    let place = Place::whole(machine.drill_shown.clone());
+    let place = Location::whole(machine.drill_shown.clone());
     let mend = Mend::Run("mcpwrap drill".to_owned());
-    sheet.add(Finding::new(("mcp10", severity), place, what, why, mend));
+    results.add(Finding::new(("mcp10", severity), place, what, why, mend));
 }

@@ -3,7 +3,7 @@
 
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 
-use super::{ConfigFile, Ignores, Scene, json, run, sarif};
+use super::{ConfigFile, Facts, Ignores, json, run, sarif};
 
 const TOKEN: &str = "ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq";
 
@@ -48,14 +48,14 @@ proptest! {
         }
         let lines = text.lines().count() + 1;
         let file = ConfigFile::new(name.to_owned(), None, true, text.into_bytes());
-        let scene = Scene {
+        let facts = Facts {
             files: vec![file],
             machine: None,
             today: jiff::civil::date(2026, 11, 23),
-            answers: Vec::new(),
+            probes: Vec::new(),
             copies: Vec::new(),
         };
-        let report = run(&scene, &Ignores::default());
+        let report = run(&facts, &Ignores::default());
         for finding in &report.findings {
             prop_assert!(finding.place.line <= lines);
         }

@@ -1,7 +1,7 @@
 //! The ten checks: what the field asks of a machine with MCP servers, each answered with evidence.
 //!
 //! One file a check, with its own page of documentation in it (`docs/checks.md` is made from them),
-//! one line in [`CHECKS`]. *Always* pure: the scene was gathered before, and nothing is changed.
+//! one line in [`RULES`]. *Always* pure: the facts were gathered before, and nothing is changed.
 //! *Never* silent about what could not be read: that is a finding, too.
 
 mod file;
@@ -11,7 +11,7 @@ mod json;
 #[cfg(test)]
 mod laws_tests;
 mod sarif;
-mod scene;
+mod facts;
 
 mod plaintext_secret;
 mod excess_permission;
@@ -28,21 +28,22 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::detect;
 
-pub use file::{ConfigFile, Kind, Server, Value, host};
-pub use finding::{Finding, Mend, Place, Severity, masked, quoted};
+pub use facts::{
+    AuditLog, AuditState, Facts, LastDrill, Leftover, LoadedPolicy, Machine, ProbeRecord,
+    ProbeResult, SupervisorState,
+};
+pub use file::{CheckedServer, ConfigFile, ConfigValue, FieldKind, host};
+pub use finding::{Finding, Location, Mend, Severity, masked, quoted};
 pub use ignores::{Ignored, Ignores, LIST};
 pub use json::json;
 pub use sarif::sarif;
-pub use scene::{
-    Answer, AuditLog, AuditState, LastDrill, Leftover, Machine, PolicyFile, Said, Scene, Supervisor,
-};
 
 /// Nothing that is said is longer (characters).
 const TEXT_CHARS_MAX: usize = 300;
 
 /// One of the ten.
 #[derive(Clone, Copy, Debug)]
-pub struct Check {
+pub struct Rule {
     /// Stable: `mcp01`.
     pub id: &'static str,
     pub severity: Severity,
@@ -52,13 +53,13 @@ pub struct Check {
     pub noun: &'static str,
     /// Its page of documentation.
     pub about: &'static str,
-    run: fn(&Scene, &mut Sheet),
+    run: fn(&Facts, &mut CheckResults),
 }
 
 macro_rules! checks {
     ($($module:ident $id:literal $severity:ident $title:literal $noun:literal)+) => {
         /// All of them, in the order of the checklist.
-        pub const CHECKS: &[Check] = &[$(Check {
+        pub const RULES: &[Rule] = &[$(Rule {
             id: $id, severity: Severity::$severity, title: $title, noun: $noun,
             about: $module::ABOUT, run: $module::run,
         }),+];
@@ -94,13 +95,13 @@ pub const OTHER_RULES: &[(&str, Severity, &str)] = &[
 
 /// What one check found.
 #[derive(Debug, Default)]
-pub struct Sheet {
+pub struct CheckResults {
     looked: usize,
     skipped: Option<&'static str>,
     findings: Vec<Finding>,
 }
 
-impl Sheet {
+impl CheckResults {
     /// Counts what was looked at.
     fn looked(&mut self, count: usize) {
         self.looked += count;
@@ -118,8 +119,8 @@ impl Sheet {
 
 /// One check's line in the report.
 #[derive(Debug)]
-pub struct Line {
-    pub check: &'static Check,
+pub struct CheckResult {
+    pub check: &'static Rule,
     /// How many of its things were looked at.
     pub looked: usize,
     pub found: usize,
@@ -130,8 +131,8 @@ pub struct Line {
 
 /// All that was found.
 #[derive(Debug)]
-pub struct Report {
-    pub lines: Vec<Line>,
+pub struct CheckReport {
+    pub lines: Vec<CheckResult>,
     /// The worst first.
     pub findings: Vec<Finding>,
     pub ignored: Vec<Ignored>,
@@ -143,7 +144,7 @@ pub struct Report {
     pub machine: bool,
 }
 
-impl Report {
+impl CheckReport {
     /// Whether anything found is at least that bad.
     pub fn fails(&self, at: Severity) -> bool {
         self.findings.iter().any(|finding| finding.severity >= at)
@@ -151,45 +152,45 @@ impl Report {
 }
 
 /// Does all checks.
-pub fn run(scene: &Scene, accepted: &Ignores) -> Report {
-    let sheets: Vec<Sheet> = CHECKS
+pub fn run(facts: &Facts, accepted: &Ignores) -> CheckReport {
+    let sheets: Vec<CheckResults> = RULES
         .iter()
         .map(|check| {
-            let mut sheet = Sheet::default();
-            (check.run)(scene, &mut sheet);
-            sheet
+            let mut results = CheckResults::default();
+            (check.run)(facts, &mut results);
+            results
         })
         .collect();
-    let mut unreadable: Vec<Finding> = scene.files.iter().filter_map(unread).collect();
-    unreadable.extend(policies_unread(scene));
-    let (mut shared, ignored) = accepted.apply(scene, unreadable);
+    let mut unreadable: Vec<Finding> = facts.files.iter().filter_map(unread).collect();
+    unreadable.extend(policies_unread(facts));
+    let (mut shared, ignored) = accepted.apply(facts, unreadable);
     shared.extend(accepted.faults().iter().cloned());
-    for file in &scene.files {
+    for file in &facts.files {
         shared.extend(ignores::inline_faults(file));
     }
-    let mut report = Report {
+    let mut report = CheckReport {
         lines: Vec::new(),
         findings: shared,
         ignored,
-        files: scene.files.len(),
-        paths: scene.files.iter().map(|file| file.shown.clone()).collect(),
-        servers: scene.files.iter().map(|file| file.servers.len()).sum(),
-        machine: scene.machine.is_some(),
+        files: facts.files.len(),
+        paths: facts.files.iter().map(|file| file.shown.clone()).collect(),
+        servers: facts.files.iter().map(|file| file.servers.len()).sum(),
+        machine: facts.machine.is_some(),
     };
-    for (check, sheet) in CHECKS.iter().zip(sheets) {
-        let all = sheet.findings.len();
-        let (left, ignored) = accepted.apply(scene, sheet.findings);
-        report.lines.push(Line {
+    for (check, results) in RULES.iter().zip(sheets) {
+        let all = results.findings.len();
+        let (left, ignored) = accepted.apply(facts, results.findings);
+        report.lines.push(CheckResult {
             check,
-            looked: sheet.looked,
+            looked: results.looked,
             found: left.len(),
             ignored: all - left.len(),
-            skipped: sheet.skipped,
+            skipped: results.skipped,
         });
         report.findings.extend(left);
         report.ignored.extend(ignored);
     }
-    tidy(scene, &mut report);
+    tidy(facts, &mut report);
     let order = |finding: &Finding| {
         (
             std::cmp::Reverse(finding.severity),
@@ -203,9 +204,9 @@ pub fn run(scene: &Scene, accepted: &Ignores) -> Report {
 
 /// What a finding says is made of names. Where a name holds a secret nevertheless (the address of a
 /// package, say), it is masked; and it is made short.
-fn tidy(scene: &Scene, report: &mut Report) {
+fn tidy(facts: &Facts, report: &mut CheckReport) {
     let mut secrets: Vec<&str> = Vec::new();
-    for file in &scene.files {
+    for file in &facts.files {
         secrets.extend(detect::known_tokens(&file.text));
         for value in &file.values {
             let parts = value.verdict.secrets().iter();
@@ -261,15 +262,15 @@ fn unread(file: &ConfigFile) -> Option<Finding> {
     });
     Some(Finding::new(
         ("unread", severity),
-        Place::line(file.shown.clone(), line.unwrap_or(0)),
+        Location::line(file.shown.clone(), line.unwrap_or(0)),
         format!("not looked into: {why}"),
         "what cannot be read cannot be checked, and a client may read it differently",
         Mend::Act("mend the file, then check again".to_owned()),
     ))
 }
 
-fn policies_unread(scene: &Scene) -> Vec<Finding> {
-    let Some(machine) = &scene.machine else {
+fn policies_unread(facts: &Facts) -> Vec<Finding> {
+    let Some(machine) = &facts.machine else {
         return Vec::new();
     };
     let fault = |place: &str, error: &crate::error::Error| {
@@ -277,7 +278,7 @@ fn policies_unread(scene: &Scene) -> Vec<Finding> {
         let why = error.causes.first().map_or("", String::as_str);
         Finding::new(
             ("unread", Severity::High),
-            Place::whole(place),
+            Location::whole(place),
             format!("{}: {}", error.what, why.lines().next().unwrap_or_default()),
             "what cannot be read cannot be checked, and a server with it does not start",
             Mend::Act(mend.to_owned()),

@@ -1,9 +1,9 @@
 //! Check 1: plaintext secrets in client configs, and what is left of them.
 
-use super::file::{ConfigFile, Value, label};
-use super::finding::{Finding, Mend, Place, Severity, quoted};
-use super::scene::Machine;
-use super::{Scene, Sheet};
+use super::facts::Machine;
+use super::file::{ConfigFile, ConfigValue, label};
+use super::finding::{Finding, Location, Mend, Severity, quoted};
+use super::{CheckResults, Facts};
 use crate::client::tree::line_of;
 use crate::detect::{self, Slot, Verdict};
 use crate::policy::template;
@@ -27,9 +27,9 @@ Markdown); old versions in git's history; what a file's encoding hides.
 
 const WHY: &str = "every program that you run can read it, and it goes into backups, sync and git";
 
-pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
-    for file in &scene.files {
-        sheet.looked(file.values.len());
+pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
+    for file in &facts.files {
+        results.looked(file.values.len());
         for value in &file.values {
             for part in value.verdict.secrets() {
                 let secret = value.text.get(part.range.clone()).unwrap_or_default();
@@ -50,15 +50,15 @@ pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
                 if let Some(server) = file.server_of(value) {
                     found = found.of(&server.entry.name);
                 }
-                sheet.add(found);
+                results.add(found);
             }
         }
-        strays(file, sheet);
+        strays(file, results);
     }
-    if let Some(machine) = &scene.machine {
-        policies(machine, sheet);
+    if let Some(machine) = &facts.machine {
+        policies(machine, results);
     }
-    for left in scene.machine.iter().flat_map(|machine| &machine.leftovers) {
+    for left in facts.machine.iter().flat_map(|machine| &machine.leftovers) {
         let mend = if left.is_copy {
             Mend::Run(format!("rm {}", quoted(&left.shown)))
         } else {
@@ -66,18 +66,18 @@ pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
         };
         let mut found = Finding::new(
             ("mcp01", Severity::Critical),
-            Place::line(left.shown.clone(), left.line),
+            Location::line(left.shown.clone(), left.line),
             "a copy of a secret is left in a file that no client reads",
             WHY,
             mend,
         );
         found.value = Some(left.value.clone());
-        sheet.add(found);
+        results.add(found);
     }
 }
 
 /// A policy is meant to hold references only.
-fn policies(machine: &Machine, sheet: &mut Sheet) {
+fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
         let mut words: Vec<(&str, Verdict)> = policy
             .command
@@ -89,7 +89,7 @@ fn policies(machine: &Machine, sheet: &mut Sheet) {
             let verdict = detect::value(Slot::Env(name), value);
             (value.as_str(), verdict)
         }));
-        sheet.looked(words.len());
+        results.looked(words.len());
         for (text, verdict) in words {
             for part in verdict.secrets() {
                 let secret = text.get(part.range.clone()).unwrap_or_default();
@@ -101,10 +101,10 @@ fn policies(machine: &Machine, sheet: &mut Sheet) {
                     .find(secret)
                     .map_or(0, |at| line_of(&policy.text, at));
                 let mend = format!("mcpwrap policy edit {}", file.server);
-                sheet.add(
+                results.add(
                     Finding::new(
                         ("mcp01", Severity::Critical),
-                        Place::line(file.shown.clone(), line),
+                        Location::line(file.shown.clone(), line),
                         format!("its policy has a secret in plain text ({})", part.why),
                         "policies hold references, so that they can be shared; this one holds a value",
                         Mend::Run(mend),
@@ -117,7 +117,7 @@ fn policies(machine: &Machine, sheet: &mut Sheet) {
     }
 }
 
-fn mend(file: &ConfigFile, value: &Value) -> Mend {
+fn mend(file: &ConfigFile, value: &ConfigValue) -> Mend {
     let Some(server) = file.server_of(value) else {
         return Mend::Run(format!("mcpwrap secret import {}", quoted(&file.shown)));
     };
@@ -138,9 +138,9 @@ fn mend(file: &ConfigFile, value: &Value) -> Mend {
 }
 
 /// Known tokens outside of every entry: in comments, in other settings, in a file that is broken.
-fn strays(file: &ConfigFile, sheet: &mut Sheet) {
+fn strays(file: &ConfigFile, results: &mut CheckResults) {
     for (range, name) in detect::known_spans(&file.text) {
-        let inside = |value: &&Value| {
+        let inside = |value: &&ConfigValue| {
             value.span.start < range.end
                 && range.start < value.span.end
                 && !value.verdict.secrets().is_empty()
@@ -149,7 +149,7 @@ fn strays(file: &ConfigFile, sheet: &mut Sheet) {
             continue;
         }
         let secret = file.text.get(range.clone()).unwrap_or_default();
-        sheet.add(
+        results.add(
             Finding::new(
                 ("mcp01", Severity::Critical),
                 file.place(range.start),

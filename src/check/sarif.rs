@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::finding::{Finding, Severity};
-use super::{CHECKS, Ignored, OTHER_RULES, Report};
+use super::{CheckReport, Ignored, OTHER_RULES, RULES};
 
 /// What the ten checks answer to. The whole page of a check is in its `help`.
 const HELP: &str = "https://owasp.org/www-project-mcp-top-10/";
 
 /// The whole report.
-pub fn sarif(report: &Report) -> Value {
-    let mut rules: Vec<Value> = CHECKS
+pub fn sarif(report: &CheckReport) -> Value {
+    let mut rules: Vec<Value> = RULES
         .iter()
         .map(|check| rule(check.id, check.severity, check.title, check.about))
         .collect();
@@ -97,7 +97,7 @@ const fn score(severity: Severity) -> &'static str {
 }
 
 fn result(finding: &Finding, seen: &mut BTreeMap<String, u32>) -> Value {
-    let ids = CHECKS.iter().map(|check| check.id);
+    let ids = RULES.iter().map(|check| check.id);
     let index = ids
         .chain(OTHER_RULES.iter().map(|(id, ..)| *id))
         .position(|id| id == finding.check);

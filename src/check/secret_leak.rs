@@ -1,8 +1,8 @@
 //! Check 7: masking that is off, flags that print tokens, logs that hold a secret.
 
-use super::finding::{Finding, Mend, Place, Severity, quoted};
-use super::scene::Machine;
-use super::{Kind, Scene, Sheet};
+use super::facts::Machine;
+use super::finding::{Finding, Location, Mend, Severity, quoted};
+use super::{CheckResults, Facts, FieldKind};
 use crate::package;
 use crate::policy::Stream;
 
@@ -50,17 +50,21 @@ const NOISY: &[(&str, &[&str])] = &[
 /// Packages whose `--debug` prints or keeps credentials.
 const DEBUG_PRINTS: &[&str] = &["mcp-remote", "supergateway", "mcp-proxy"];
 
-pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
+pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     let act = || Mend::Act("take it out: it is for a search that is over".to_owned());
-    for file in &scene.files {
-        sheet.looked(file.servers.len());
-        for value in file.values.iter().filter(|value| value.kind == Kind::Env) {
+    for file in &facts.files {
+        results.looked(file.servers.len());
+        for value in file
+            .values
+            .iter()
+            .filter(|value| value.kind == FieldKind::Env)
+        {
             if let Some(what) = noisy(&value.name, &value.text) {
                 let mut found = Finding::new(RULE, file.place(value.span.start), what, WHY, act());
                 found.server = file
                     .server_of(value)
                     .map(|server| server.entry.name.clone());
-                sheet.add(found);
+                results.add(found);
             }
         }
         for server in &file.servers {
@@ -72,19 +76,19 @@ pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
             if let (true, Some(word)) = (prints(launch), flag) {
                 let what = "`--debug` makes it print or keep what it sends";
                 let found = Finding::new(RULE, file.place(word.span.start), what, WHY, act());
-                sheet.add(found.of(&server.entry.name));
+                results.add(found.of(&server.entry.name));
             }
             for (name, value) in &launch.env {
                 if let Some(what) = noisy(name, value) {
                     let found = Finding::new(RULE, file.place(server.start), what, WHY, act());
-                    sheet.add(found.of(&server.entry.name));
+                    results.add(found.of(&server.entry.name));
                 }
             }
         }
     }
-    if let Some(machine) = &scene.machine {
-        policies(machine, sheet);
-        logs(machine, sheet);
+    if let Some(machine) = &facts.machine {
+        policies(machine, results);
+        logs(machine, results);
     }
 }
 
@@ -104,39 +108,39 @@ fn noisy(name: &str, value: &str) -> Option<String> {
     (fits && !off).then(|| format!("`{name}` makes it print or keep what it sends"))
 }
 
-fn policies(machine: &Machine, sheet: &mut Sheet) {
+fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
-        sheet.looked(1);
+        results.looked(1);
         let server = file.server.as_str();
         let mend = || Mend::Run(format!("mcpwrap policy edit {server}"));
-        let place = || Place::line(file.shown.clone(), policy.command_line);
+        let place = || Location::line(file.shown.clone(), policy.command_line);
         for (stream, name) in [(Stream::Stdout, "stdout"), (Stream::Stderr, "stderr")] {
             if !policy.limits.mask.contains(&stream) {
                 let what = format!("its policy turns masking off on {name}");
-                sheet.add(Finding::new(RULE, place(), what, WHY, mend()).of(server));
+                results.add(Finding::new(RULE, place(), what, WHY, mend()).of(server));
             }
         }
         let launch = package::parse(&policy.command);
         if prints(&launch) && policy.command.iter().any(|word| word == "--debug") {
             let what = "`--debug` makes it print or keep what it sends";
-            sheet.add(Finding::new(RULE, place(), what, WHY, mend()).of(server));
+            results.add(Finding::new(RULE, place(), what, WHY, mend()).of(server));
         }
         for (name, value) in &policy.env.set {
             if let Some(what) = noisy(name, value) {
-                sheet.add(Finding::new(RULE, place(), what, WHY, mend()).of(server));
+                results.add(Finding::new(RULE, place(), what, WHY, mend()).of(server));
             }
         }
     }
 }
 
-fn logs(machine: &Machine, sheet: &mut Sheet) {
+fn logs(machine: &Machine, results: &mut CheckResults) {
     for line in &machine.logged {
         let mend = Mend::Run(format!("rm {}", quoted(&line.shown)));
-        let place = Place::line(line.shown.clone(), line.line);
+        let place = Location::line(line.shown.clone(), line.line);
         let what = "a client's log holds a secret: delete it, and rotate the secret";
         let mut found = Finding::new(RULE, place, what, WHY, mend);
         found.value = Some(line.value.clone());
-        sheet.add(found);
+        results.add(found);
     }
 }
 

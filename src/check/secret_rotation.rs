@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 
+use super::facts::Machine;
 use super::file::label;
-use super::finding::{Finding, Mend, Place, Severity, quoted};
-use super::scene::Machine;
-use super::{Scene, Sheet};
+use super::finding::{Finding, Location, Mend, Severity, quoted};
+use super::{CheckResults, Facts};
 
 /// After so many days without a new value a secret is old.
 const AGE_DAYS_MAX: i32 = 180;
@@ -26,14 +26,14 @@ in running servers too; `mcpwrap renew SERVER` brings the stored value to one se
 without `--verify` a stored secret that also stands in a file, because the store is not read.
 ";
 
-pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
-    copies(scene, sheet);
-    let Some(machine) = &scene.machine else {
+pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
+    copies(facts, results);
+    let Some(machine) = &facts.machine else {
         return;
     };
-    ages(scene, machine, sheet);
-    for (place, name) in &scene.copies {
-        sheet.add(Finding::new(
+    ages(facts, machine, results);
+    for (place, name) in &facts.copies {
+        results.add(Finding::new(
             ("mcp04", Severity::High),
             place.clone(),
             format!("the stored secret `{name}` stands here, too"),
@@ -47,10 +47,10 @@ pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
             if current.is_none_or(|current| current.to_string() == *held) {
                 continue;
             }
-            sheet.add(
+            results.add(
                 Finding::new(
                     ("mcp04", Severity::High),
-                    Place::whole(supervisor.socket.clone()),
+                    Location::whole(supervisor.socket.clone()),
                     format!(
                         "the running server (supervisor {}) holds an old value of `{name}`",
                         supervisor.pid
@@ -66,16 +66,16 @@ pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
 
 /// One place of a value.
 struct Occurrence {
-    place: Place,
+    place: Location,
     server: Option<String>,
     label: String,
     mend: Mend,
 }
 
 /// The same value, twice or more.
-fn copies(scene: &Scene, sheet: &mut Sheet) {
+fn copies(facts: &Facts, results: &mut CheckResults) {
     let mut places: BTreeMap<&str, Vec<Occurrence>> = BTreeMap::new();
-    for file in &scene.files {
+    for file in &facts.files {
         for value in &file.values {
             let server = file.server_of(value);
             for part in value.verdict.secrets() {
@@ -89,7 +89,7 @@ fn copies(scene: &Scene, sheet: &mut Sheet) {
             }
         }
     }
-    sheet.looked(places.len());
+    results.looked(places.len());
     for (secret, all) in places {
         let mut rest = all.into_iter();
         let Some(first) = rest.next() else { continue };
@@ -102,25 +102,25 @@ fn copies(scene: &Scene, sheet: &mut Sheet) {
             let rule = ("mcp04", Severity::High);
             let mut found = Finding::new(rule, copy.place, what, why, copy.mend).shows(secret);
             found.server = copy.server;
-            sheet.add(found);
+            results.add(found);
         }
     }
 }
 
-fn ages(scene: &Scene, machine: &Machine, sheet: &mut Sheet) {
+fn ages(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
     let Ok(index) = &machine.index else {
         return;
     };
-    sheet.looked(index.secrets.len());
+    results.looked(index.secrets.len());
     for (name, entry) in &index.secrets {
         let changed = entry.changed.to_zoned(TimeZone::system()).date();
-        let days = (scene.today - changed).get_days();
+        let days = (facts.today - changed).get_days();
         if days <= AGE_DAYS_MAX {
             continue;
         }
-        sheet.add(Finding::new(
+        results.add(Finding::new(
             ("mcp04", Severity::Medium),
-            Place::whole(machine.index_shown.clone()),
+            Location::whole(machine.index_shown.clone()),
             format!("`{name}` was last changed on {changed}, more than {AGE_DAYS_MAX} days ago"),
             "the longer a value lives, the more places have seen it",
             Mend::Run(format!("mcpwrap secret rotate {name}")),

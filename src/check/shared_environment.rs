@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::facts::Machine;
 use super::file::label;
-use super::finding::{Finding, Mend, Place, Severity};
-use super::scene::Machine;
-use super::{Scene, Sheet};
+use super::finding::{Finding, Location, Mend, Severity};
+use super::{CheckResults, Facts};
 
 pub(super) const ABOUT: &str = "\
 **Looks for** the same value in places whose names say that they are of different environments (a path, a server or a
@@ -74,9 +74,9 @@ fn stage(text: &str) -> Option<Stage> {
         .map(|(_, stage)| *stage)
 }
 
-pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
-    let mut seen: BTreeMap<&str, (Stage, Place)> = BTreeMap::new();
-    for file in &scene.files {
+pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
+    let mut seen: BTreeMap<&str, (Stage, Location)> = BTreeMap::new();
+    for file in &facts.files {
         for value in &file.values {
             let server = file
                 .server_of(value)
@@ -85,7 +85,7 @@ pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
                 .or_else(|| stage(server.unwrap_or_default()))
                 .or_else(|| stage(&file.shown));
             for part in value.verdict.secrets() {
-                sheet.looked(1);
+                results.looked(1);
                 let (Some(here), Some(secret)) = (here, value.text.get(part.range.clone())) else {
                     continue;
                 };
@@ -95,7 +95,7 @@ pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
                     let mut found =
                         Finding::new(RULE, place.clone(), what, WHY, mend).shows(secret);
                     found.server = server.map(str::to_owned);
-                    sheet.add(found);
+                    results.add(found);
                 };
                 let label = label(value, &part.name);
                 let live = secret.contains("k_live_");
@@ -120,18 +120,18 @@ pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
             }
         }
     }
-    if let Some(machine) = &scene.machine {
-        stored(machine, sheet);
-        profiles(machine, sheet);
+    if let Some(machine) = &facts.machine {
+        stored(machine, results);
+        profiles(machine, results);
     }
 }
 
 /// Equal fingerprints in the index.
-fn stored(machine: &Machine, sheet: &mut Sheet) {
+fn stored(machine: &Machine, results: &mut CheckResults) {
     let Ok(index) = &machine.index else {
         return;
     };
-    sheet.looked(index.secrets.len());
+    results.looked(index.secrets.len());
     let mut seen = BTreeMap::new();
     for (name, entry) in &index.secrets {
         let own = (
@@ -157,14 +157,14 @@ fn stored(machine: &Machine, sheet: &mut Sheet) {
             of(&own.1),
             of(profile)
         );
-        let place = Place::whole(machine.index_shown.clone());
+        let place = Location::whole(machine.index_shown.clone());
         let mend = Mend::Run(format!("mcpwrap secret rotate {name}"));
-        sheet.add(Finding::new(RULE, place, what, WHY, mend));
+        results.add(Finding::new(RULE, place, what, WHY, mend));
     }
 }
 
 /// Two profiles of a policy that take the same secret.
-fn profiles(machine: &Machine, sheet: &mut Sheet) {
+fn profiles(machine: &Machine, results: &mut CheckResults) {
     for (file, _) in machine.read_policies() {
         let mut seen: BTreeMap<(&str, &str), &str> = BTreeMap::new();
         for policy in &file.profiles {
@@ -180,9 +180,9 @@ fn profiles(machine: &Machine, sheet: &mut Sheet) {
                 let what = format!(
                     "profiles `{other}` and `{profile}` both take `{secret}` for `{variable}`"
                 );
-                let place = Place::line(file.shown.clone(), slot.line);
+                let place = Location::line(file.shown.clone(), slot.line);
                 let mend = Mend::Run(format!("mcpwrap policy edit {}", file.server));
-                sheet.add(Finding::new(RULE, place, what, WHY, mend).of(file.server.as_str()));
+                results.add(Finding::new(RULE, place, what, WHY, mend).of(file.server.as_str()));
             }
         }
     }

@@ -1,9 +1,9 @@
 //! Check 9: servers that run whatever is there today.
 
-use super::file::{ConfigFile, Server};
-use super::finding::{Finding, Mend, Place, Severity};
-use super::scene::Machine;
-use super::{Scene, Sheet};
+use super::facts::Machine;
+use super::file::{CheckedServer, ConfigFile};
+use super::finding::{Finding, Location, Mend, Severity};
+use super::{CheckResults, Facts};
 use crate::package::{self, Launch, Pin};
 
 pub(super) const ABOUT: &str = "\
@@ -25,31 +25,31 @@ const WHY: &str = "the next release runs with the server's secrets the moment it
 const LOCK: &str =
     "its dependencies are resolved anew at each start, and a copy in the directory may run instead";
 
-pub(super) fn run(scene: &Scene, sheet: &mut Sheet) {
-    for file in &scene.files {
+pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
+    for file in &facts.files {
         for server in &file.servers {
             let Some(launch) = &server.launch else {
                 continue;
             };
             // What a policy starts is looked at there.
-            if server.entry.wrapped.is_some() && scene.machine.is_some() {
+            if server.entry.wrapped.is_some() && facts.machine.is_some() {
                 continue;
             }
-            sheet.looked(1);
-            entry(file, server, launch, sheet);
+            results.looked(1);
+            entry(file, server, launch, results);
         }
     }
-    if let Some(machine) = &scene.machine {
-        policies(machine, sheet);
+    if let Some(machine) = &facts.machine {
+        policies(machine, results);
     }
 }
 
 /// How firmly a server of a file says what it runs; nothing if it starts no program.
-pub fn pin(server: &Server) -> Option<Pin> {
+pub fn pin(server: &CheckedServer) -> Option<Pin> {
     server.launch.as_ref().map(|launch| launch.pin)
 }
 
-fn entry(file: &ConfigFile, server: &Server, launch: &Launch, sheet: &mut Sheet) {
+fn entry(file: &ConfigFile, server: &CheckedServer, launch: &Launch, results: &mut CheckResults) {
     let Some((severity, what, why)) = judge(launch) else {
         return;
     };
@@ -63,7 +63,7 @@ fn entry(file: &ConfigFile, server: &Server, launch: &Launch, sheet: &mut Sheet)
         Some(obstacle) => Mend::Act(format!("write an exact version ({obstacle}: `pin` cannot)")),
         None => Mend::Run(mend),
     };
-    sheet.add(Finding::new(("mcp09", severity), place, what, why, mend).of(name));
+    results.add(Finding::new(("mcp09", severity), place, what, why, mend).of(name));
 }
 
 /// What is wrong with a launch, if anything is.
@@ -84,11 +84,11 @@ fn judge(launch: &Launch) -> Option<(Severity, String, &'static str)> {
     Some((Severity::High, format!("`{spec}` {what}"), WHY))
 }
 
-fn policies(machine: &Machine, sheet: &mut Sheet) {
+fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
-        sheet.looked(1);
+        results.looked(1);
         let server = file.server.as_str();
-        let place = Place::line(file.shown.clone(), policy.command_line);
+        let place = Location::line(file.shown.clone(), policy.command_line);
         let mend = || Mend::Run(format!("mcpwrap pin {server}"));
         if policy.package.is_some() {
             if let Err(error) = &file.installed {
@@ -99,7 +99,7 @@ fn policies(machine: &Machine, sheet: &mut Sheet) {
                 let what = format!("{what}: {}", causes.unwrap_or_default());
                 let rule = ("mcp09", Severity::High);
                 let why = "what is installed is what runs with the server's secrets";
-                sheet.add(Finding::new(rule, place, what, why, mend()).of(server));
+                results.add(Finding::new(rule, place, what, why, mend()).of(server));
             }
             continue;
         }
@@ -111,6 +111,6 @@ fn policies(machine: &Machine, sheet: &mut Sheet) {
             Some(_) => Mend::Run(format!("mcpwrap policy edit {server}")),
             None => mend(),
         };
-        sheet.add(Finding::new(("mcp09", severity), place, what, why, mend).of(server));
+        results.add(Finding::new(("mcp09", severity), place, what, why, mend).of(server));
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use mcpwrap::check::{CHECKS, OTHER_RULES};
+use mcpwrap::check::{OTHER_RULES, RULES};
 use serde_json::{Value, json};
 
 use super::{case, report};
@@ -67,7 +67,7 @@ fn sarif_is_valid_by_its_schema() {
     compiler.enable_format_assertions();
     compiler.add_resource("sarif.json", schema).unwrap();
     let index = compiler.compile("sarif.json", &mut schemas).unwrap();
-    for check in CHECKS {
+    for check in RULES {
         for kind in ["bad", "ok"] {
             let (test, args) = case(&format!("{}/{kind}", check.id));
             let ended = test.cli(&[&args[..], &["--sarif"]].concat());
@@ -89,7 +89,7 @@ fn sarif_is_valid_by_its_schema() {
 fn upload_takes(sarif: &Value) {
     let run = &sarif["runs"][0];
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
-    assert_eq!(rules.len(), CHECKS.len() + OTHER_RULES.len());
+    assert_eq!(rules.len(), RULES.len() + OTHER_RULES.len());
     for rule in rules {
         let score: f64 = rule["properties"]["security-severity"]
             .as_str()
@@ -123,7 +123,7 @@ fn upload_takes(sarif: &Value) {
 #[test]
 fn the_page_of_the_checks_is_in_step() {
     let mut text = include_str!("../docs/checks-head.md").to_owned();
-    for check in CHECKS {
+    for check in RULES {
         for part in ["**Looks ", "**Why:** ", "**Mend:** ", "**Known misses:** "] {
             assert!(check.about.contains(part), "{}: no {part}", check.id);
         }

@@ -15,7 +15,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use clap::Parser as _;
-use mcpwrap::check::CHECKS;
+use mcpwrap::check::RULES;
 use serde_json::Value;
 
 use crate::harness::golden;
@@ -199,7 +199,7 @@ fn golden_case(check: &str, kind: &str) {
 
 #[test]
 fn each_check_finds_what_is_bad_and_leaves_what_is_good() {
-    for check in CHECKS {
+    for check in RULES {
         golden_case(check.id, "bad");
         golden_case(check.id, "ok");
     }
@@ -207,7 +207,7 @@ fn each_check_finds_what_is_bad_and_leaves_what_is_good() {
 
 #[test]
 fn every_value_in_a_report_is_masked() {
-    for check in CHECKS {
+    for check in RULES {
         let (test, args) = case(&format!("{}/bad", check.id));
         let dir = if args.len() > 1 {
             test.dir.join("repo")

@@ -12,7 +12,7 @@ use aho_corasick::AhoCorasick;
 use zeroize::Zeroizing;
 
 use super::verify::Opened;
-use crate::check::{Leftover, Scene, masked};
+use crate::check::{Facts, Leftover, masked};
 use crate::cli::Context;
 use crate::cli::adopt::leftovers;
 use crate::detect;
@@ -41,9 +41,9 @@ const LOGS: &[(&str, bool)] = &[
 ];
 
 /// Looks, and adds what is found to the machine's facts.
-pub(super) fn look(cx: &Context, targets: &[PathBuf], opened: Option<&Opened>, scene: &mut Scene) {
+pub(super) fn look(cx: &Context, targets: &[PathBuf], opened: Option<&Opened>, facts: &mut Facts) {
     let home = cx.dirs.home();
-    let wanted = Wanted::new(scene, opened);
+    let wanted = Wanted::new(facts, opened);
     let targets: Vec<&Path> = targets.iter().map(PathBuf::as_path).collect();
     let mut left = Vec::new();
     let mut seen: Vec<PathBuf> = Vec::new();
@@ -82,7 +82,7 @@ pub(super) fn look(cx: &Context, targets: &[PathBuf], opened: Option<&Opened>, s
         bytes += path.metadata().map_or(0, |meta| meta.len().min(BYTES_MAX));
         bytes <= ALL_BYTES_MAX
     });
-    let Some(machine) = &mut scene.machine else {
+    let Some(machine) = &mut facts.machine else {
         return;
     };
     machine.leftovers = left;
@@ -114,9 +114,9 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn new(scene: &Scene, opened: Option<&Opened>) -> Self {
+    fn new(facts: &Facts, opened: Option<&Opened>) -> Self {
         let mut forms: Vec<(Zeroizing<Vec<u8>>, String)> = Vec::new();
-        for file in &scene.files {
+        for file in &facts.files {
             for value in &file.values {
                 let parts = value.verdict.secrets().iter();
                 let parts = parts.filter_map(|part| value.text.get(part.range.clone()));

@@ -10,7 +10,7 @@ use super::walk;
 use crate::audit::record::Key;
 use crate::audit::verify::{Break, verify};
 use crate::check::{
-    AuditLog, AuditState, ConfigFile, LastDrill, Machine, PolicyFile, Scene, Supervisor,
+    AuditLog, AuditState, ConfigFile, Facts, LastDrill, LoadedPolicy, Machine, SupervisorState,
 };
 use crate::cli::adopt::look;
 use crate::cli::drill::{self, Drill};
@@ -22,11 +22,11 @@ use crate::policy::{self, load};
 use crate::store::Index;
 use crate::supervise::running::{self, Running};
 
-/// Reads the clients' files into the scene, and returns where they are.
+/// Reads the clients' files into the facts, and returns where they are.
 ///
 /// # Errors
 /// `usage` for a client that is not known.
-pub(super) fn files(cx: &Context, clients: &[String], scene: &mut Scene) -> Result<Vec<PathBuf>> {
+pub(super) fn files(cx: &Context, clients: &[String], facts: &mut Facts) -> Result<Vec<PathBuf>> {
     let looked = look::look(cx, clients, &[])?;
     let mut targets = Vec::new();
     for found in looked.found {
@@ -41,8 +41,8 @@ pub(super) fn files(cx: &Context, clients: &[String], scene: &mut Scene) -> Resu
         let dir = found.target.parent().map(PathBuf::from);
         let shown_of = |path: &std::path::Path| cx.dirs.tilde(path);
         let variables = walk::variables(&file, &dir.unwrap_or_default(), None, shown_of);
-        scene.files.push(file);
-        scene.files.extend(variables);
+        facts.files.push(file);
+        facts.files.extend(variables);
         targets.push(found.target);
     }
     Ok(targets)
@@ -74,7 +74,7 @@ pub(super) fn look(cx: &Context, opened: Option<&Opened>) -> Machine {
     }
 }
 
-fn policies(cx: &Context) -> Vec<PolicyFile> {
+fn policies(cx: &Context) -> Vec<LoadedPolicy> {
     let dirs = &cx.dirs;
     policy::list(dirs)
         .into_iter()
@@ -87,7 +87,7 @@ fn policies(cx: &Context) -> Vec<PolicyFile> {
                 let with = |name| load::with_profile(dirs, policy, name).ok();
                 policy.profiles.iter().filter_map(with)
             });
-            PolicyFile {
+            LoadedPolicy {
                 shown: dirs.tilde(&path),
                 profiles: profiles.collect(),
                 installed: policy
@@ -136,7 +136,7 @@ fn audit(cx: &Context, opened: Option<&Opened>) -> AuditLog {
     }
 }
 
-fn supervisors(cx: &Context) -> Vec<Supervisor> {
+fn supervisors(cx: &Context) -> Vec<SupervisorState> {
     let running = running::look(&cx.dirs);
     std::thread::scope(|scope| {
         let asked: Vec<_> = running
@@ -150,7 +150,7 @@ fn supervisors(cx: &Context) -> Vec<Supervisor> {
     })
 }
 
-fn supervisor(cx: &Context, one: &Running) -> Supervisor {
+fn supervisor(cx: &Context, one: &Running) -> SupervisorState {
     let text = |secret: &Value, field: &str| {
         let field = secret.get(field).and_then(Value::as_str);
         field.unwrap_or_default().to_owned()
@@ -162,7 +162,7 @@ fn supervisor(cx: &Context, one: &Running) -> Supervisor {
             .map(|secret| (text(secret, "name"), text(secret, "fingerprint")))
             .collect()
     });
-    Supervisor {
+    SupervisorState {
         server: one.server.clone(),
         pid: one.pid,
         socket: cx.dirs.tilde(one.socket()),

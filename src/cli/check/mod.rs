@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::{Context, print};
-use crate::check::{self, Ignores, LIST, Scene, Severity};
+use crate::check::{self, Facts, Ignores, LIST, Severity};
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::files::io_text;
 
@@ -63,11 +63,11 @@ enum FailOn {
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let on_machine = args.path.is_empty() && args.config.is_empty();
     let mut ignores = Ignores::default();
-    let mut scene = Scene {
+    let mut facts = Facts {
         files: Vec::new(),
         machine: None,
         today: jiff::Zoned::now().date(),
-        answers: Vec::new(),
+        probes: Vec::new(),
         copies: Vec::new(),
     };
     let mut targets = Vec::new();
@@ -78,7 +78,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             &cx.dirs.tilde(&cx.dirs.check_list()),
             "",
         );
-        targets = machine::files(cx, &args.client, &mut scene)?;
+        targets = machine::files(cx, &args.client, &mut facts)?;
     } else {
         for path in args.path.iter().chain(&args.config) {
             path.symlink_metadata().map_err(|error| {
@@ -98,18 +98,18 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
                 &walk::shown(&root),
             );
         }
-        walk::files(&args.path, &args.config, &mut scene);
+        walk::files(&args.path, &args.config, &mut facts);
     }
     let opened = if args.verify { verify::open(cx)? } else { None };
     if on_machine {
-        scene.machine = Some(machine::look(cx, opened.as_ref()));
-        left::look(cx, &targets, opened.as_ref(), &mut scene);
+        facts.machine = Some(machine::look(cx, opened.as_ref()));
+        left::look(cx, &targets, opened.as_ref(), &mut facts);
     }
     if args.verify {
-        verify::copies(opened.as_ref(), &mut scene);
-        verify::ask(opened.as_ref(), &mut scene)?;
+        verify::copies(opened.as_ref(), &mut facts);
+        verify::ask(opened.as_ref(), &mut facts)?;
     }
-    let report = check::run(&scene, &ignores);
+    let report = check::run(&facts, &ignores);
     if args.json {
         print::json(&check::json(&report));
     } else if args.sarif {

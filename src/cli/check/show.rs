@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::{Finding, Line, Report, Severity};
+use crate::check::{CheckReport, CheckResult, Finding, Severity};
 use crate::cli::print;
 use crate::dirs;
 use crate::error::printable;
@@ -18,7 +18,7 @@ const LINES_GROUP: usize = 5;
 const NAMES_MAX: usize = 4;
 
 /// Prints it.
-pub(super) fn report(report: &Report, all: bool) {
+pub(super) fn report(report: &CheckReport, all: bool) {
     let screen = print::screen_lines();
     let paint = Paint(screen.is_some() && !dirs::no_colour());
     print::line(&looked(report));
@@ -70,7 +70,7 @@ impl Paint {
     }
 }
 
-fn looked(report: &Report) -> String {
+fn looked(report: &CheckReport) -> String {
     let what = if report.machine {
         "this machine"
     } else {
@@ -95,7 +95,7 @@ fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}")
 }
 
-fn row(line: &Line, paint: Paint) -> String {
+fn row(line: &CheckResult, paint: Paint) -> String {
     let check = line.check;
     let score = match (line.skipped, line.found) {
         (Some(why), _) => paint.with("2", &format!("not looked at: {why}")),
@@ -199,7 +199,7 @@ fn mend(group: &[&Finding]) -> String {
     all
 }
 
-fn total(report: &Report, paint: Paint) -> String {
+fn total(report: &CheckReport, paint: Paint) -> String {
     let done = report.lines.iter().filter(|line| line.skipped.is_none());
     let good = done.clone().filter(|line| line.found == 0).count();
     let unread = report.findings.iter().filter(|one| one.check == "unread");

@@ -8,7 +8,9 @@ use zeroize::Zeroizing;
 
 use super::service;
 use crate::audit::{Head, anchor};
-use crate::check::{Answer, ConfigFile, Kind, Place, Scene, Server, Value};
+use crate::check::{
+    CheckedServer, ConfigFile, ConfigValue, Facts, FieldKind, Location, ProbeRecord,
+};
 use crate::cli::{Context, ask as question, print};
 use crate::config::Config;
 use crate::error::{Code, Result};
@@ -70,16 +72,16 @@ impl Opened {
 }
 
 /// Finds stored secrets in the files that were looked at.
-pub(super) fn copies(opened: Option<&Opened>, scene: &mut Scene) {
+pub(super) fn copies(opened: Option<&Opened>, facts: &mut Facts) {
     let Some(opened) = opened else { return };
     let spellings = opened.spellings();
     let Ok(finder) = AhoCorasick::new(spellings.iter().map(|(form, _)| form.as_slice())) else {
         return;
     };
-    for file in &scene.files {
+    for file in &facts.files {
         for hit in finder.find_iter(&file.text) {
             if let Some((_, name)) = spellings.get(hit.pattern().as_usize()) {
-                scene
+                facts
                     .copies
                     .push((file.place(hit.start()), name.to_string()));
             }
@@ -91,7 +93,7 @@ pub(super) fn copies(opened: Option<&Opened>, scene: &mut Scene) {
 pub(super) struct Wish {
     pub(super) shipped: &'static Shipped,
     pub(super) probe: &'static Probe,
-    place: Place,
+    place: Location,
     server: String,
     /// What the user calls it.
     secret: String,
@@ -103,9 +105,9 @@ pub(super) struct Wish {
 ///
 /// # Errors
 /// `no-terminal`.
-pub(super) fn ask(opened: Option<&Opened>, scene: &mut Scene) -> Result<()> {
-    let mut wishes = stored(opened, scene);
-    for file in &scene.files {
+pub(super) fn ask(opened: Option<&Opened>, facts: &mut Facts) -> Result<()> {
+    let mut wishes = stored(opened, facts);
+    for file in &facts.files {
         wishes.extend(file.values.iter().filter_map(|value| wish(file, value)));
     }
     wishes.sort_by(|a, b| (a.shipped.id, &a.secret).cmp(&(b.shipped.id, &b.secret)));
@@ -136,7 +138,7 @@ pub(super) fn ask(opened: Option<&Opened>, scene: &mut Scene) -> Result<()> {
     let services = service::Services::new()?;
     for (address, wish) in allowed {
         let said = services.ask(&address, &wish);
-        scene.answers.push(Answer {
+        facts.probes.push(ProbeRecord {
             host: address.host.clone(),
             place: wish.place,
             server: wish.server,
@@ -149,8 +151,8 @@ pub(super) fn ask(opened: Option<&Opened>, scene: &mut Scene) -> Result<()> {
 }
 
 /// The stored secrets of policies whose package is known.
-fn stored(opened: Option<&Opened>, scene: &Scene) -> Vec<Wish> {
-    let (Some(opened), Some(machine)) = (opened, &scene.machine) else {
+fn stored(opened: Option<&Opened>, facts: &Facts) -> Vec<Wish> {
+    let (Some(opened), Some(machine)) = (opened, &facts.machine) else {
         return Vec::new();
     };
     let mut wishes = Vec::new();
@@ -170,7 +172,7 @@ fn stored(opened: Option<&Opened>, scene: &Scene) -> Vec<Wish> {
         wishes.extend(value.map(|(_, value)| Wish {
             shipped,
             probe,
-            place: Place::line(file.shown.clone(), slot.line),
+            place: Location::line(file.shown.clone(), slot.line),
             server: file.server.to_string(),
             secret: name.to_string(),
             stored: true,
@@ -181,7 +183,7 @@ fn stored(opened: Option<&Opened>, scene: &Scene) -> Vec<Wish> {
 }
 
 /// A value of a file that is the secret of its server's service.
-fn wish(file: &ConfigFile, value: &Value) -> Option<Wish> {
+fn wish(file: &ConfigFile, value: &ConfigValue) -> Option<Wish> {
     let server = file.server_of(value)?;
     let shipped = server.shipped?;
     let probe = probe(shipped)?;
@@ -199,22 +201,28 @@ fn wish(file: &ConfigFile, value: &Value) -> Option<Wish> {
 }
 
 /// Whether a value stands where this server takes the secret of the probe.
-fn belongs(server: &Server, shipped: &Shipped, probe: &Probe, value: &Value, text: &str) -> bool {
+fn belongs(
+    server: &CheckedServer,
+    shipped: &Shipped,
+    probe: &Probe,
+    value: &ConfigValue,
+    text: &str,
+) -> bool {
     let Some(slot) = shipped.secrets.get(&probe.secret) else {
         return false;
     };
     match value.kind {
-        Kind::Env => value.name == probe.secret,
-        Kind::Argument => slot.flags.contains(&value.name),
+        FieldKind::Env => value.name == probe.secret,
+        FieldKind::Argument => slot.flags.contains(&value.name),
         // The remote form of the server takes the same token.
-        Kind::Header => {
+        FieldKind::Header => {
             server.url().is_some()
                 && slot
                     .looks
                     .iter()
                     .any(|look| text.starts_with(look.as_str()))
         }
-        Kind::Url | Kind::Setting => false,
+        FieldKind::Url | FieldKind::Setting => false,
     }
 }
 

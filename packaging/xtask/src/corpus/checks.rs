@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mcpwrap::check::{
-    self, CHECKS, ConfigFile, Ignores, Scene, insecure_transport, unpinned_server,
+    self, ConfigFile, Facts, Ignores, RULES, insecure_transport, unpinned_server,
 };
 use serde_json::Value;
 
@@ -77,15 +77,15 @@ pub fn agree(dir: &Path, labels: &[Value], show: bool) -> Result<(), String> {
     }
     println!("{}", pins.line("mcp09 pin"));
     println!("{}", ways.line("mcp05 way"));
-    let scene = Scene {
+    let facts = Facts {
         files: files.into_values().collect(),
         machine: None,
         today: jiff::Zoned::now().date(),
-        answers: Vec::new(),
+        probes: Vec::new(),
         copies: Vec::new(),
     };
-    let report = check::run(&scene, &Ignores::default());
-    for check in CHECKS {
+    let report = check::run(&facts, &Ignores::default());
+    for check in RULES {
         let found = report.findings.iter().filter(|one| one.check == check.id);
         println!("{}      {} findings", check.id, found.count());
     }

@@ -14,26 +14,26 @@ use crate::store::Index;
 
 /// What was looked at.
 #[derive(Debug)]
-pub struct Scene {
+pub struct Facts {
     pub files: Vec<ConfigFile>,
     /// Nothing if a directory was looked at, and not this machine.
     pub machine: Option<Machine>,
     pub today: Date,
     /// What services answered; empty without `--verify`.
-    pub answers: Vec<Answer>,
+    pub probes: Vec<ProbeRecord>,
     /// Where stored secrets stand in files, and their names; empty without `--verify`.
-    pub copies: Vec<(super::Place, String)>,
+    pub copies: Vec<(super::Location, String)>,
 }
 
 /// What is known of this user's machine besides the clients' files.
 #[derive(Debug)]
 pub struct Machine {
-    pub policies: Vec<PolicyFile>,
+    pub policies: Vec<LoadedPolicy>,
     pub index: Result<Index, Error>,
     /// The path of the index, for places.
     pub index_shown: String,
     pub audit: AuditLog,
-    pub supervisors: Vec<Supervisor>,
+    pub supervisors: Vec<SupervisorState>,
     pub drill: Option<LastDrill>,
     /// Where the result of a drill is kept, for places.
     pub drill_shown: String,
@@ -45,7 +45,7 @@ pub struct Machine {
 
 /// One policy.
 #[derive(Debug)]
-pub struct PolicyFile {
+pub struct LoadedPolicy {
     pub server: ServerName,
     pub shown: String,
     pub policy: Result<Policy, Error>,
@@ -72,7 +72,7 @@ pub enum AuditState {
 
 /// One running supervisor.
 #[derive(Debug)]
-pub struct Supervisor {
+pub struct SupervisorState {
     pub server: ServerName,
     pub pid: i32,
     pub socket: String,
@@ -100,19 +100,19 @@ pub struct Leftover {
 
 /// What a service said about a secret.
 #[derive(Clone, Debug)]
-pub struct Answer {
-    pub place: super::Place,
+pub struct ProbeRecord {
+    pub place: super::Location,
     pub server: String,
     /// What is asked about: the name of a secret, or where it stands.
     pub secret: String,
     /// Whether the store keeps it under that name.
     pub stored: bool,
     pub host: String,
-    pub said: Said,
+    pub said: ProbeResult,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum ProbeResult {
     /// It is good; with what it may do and when it ends, where the service tells.
     Good {
         /// More than the server asks for.
@@ -127,7 +127,7 @@ pub enum Said {
 
 impl Machine {
     /// The policies that could be read.
-    pub fn read_policies(&self) -> impl Iterator<Item = (&PolicyFile, &Policy)> {
+    pub fn read_policies(&self) -> impl Iterator<Item = (&LoadedPolicy, &Policy)> {
         self.policies
             .iter()
             .filter_map(|file| Some((file, file.policy.as_ref().ok()?)))
