@@ -1,8 +1,8 @@
 //! Check 3: the audit log, and the servers that are not under it.
 
-use super::facts::AuditState;
+use super::facts::{AuditState, Facts};
 use super::finding::{Finding, Location, Mend, Severity};
-use super::{CheckResults, Facts};
+use super::results::CheckResults;
 use crate::detect::Verdict;
 
 pub(super) const ABOUT: &str = "\

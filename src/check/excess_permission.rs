@@ -1,9 +1,9 @@
 //! Check 2: permissions that are broader than the server needs.
 
-use super::facts::{Machine, ProbeResult};
+use super::facts::{Facts, Machine, ProbeResult};
 use super::file::{CheckedServer, ConfigFile, ConfigValue, FieldKind, label};
 use super::finding::{Finding, Location, Mend, Severity};
-use super::{CheckResults, Facts};
+use super::results::CheckResults;
 use crate::detect::names::{Promise, promise};
 use crate::package;
 use crate::policy::template;

@@ -5,10 +5,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 
-use super::facts::{Machine, ProbeResult};
+use super::facts::{Facts, Machine, ProbeResult};
 use super::file::{ConfigFile, ConfigValue, FieldKind, label};
 use super::finding::{Finding, Location, Mend, Severity};
-use super::{CheckResults, Facts};
+use super::results::CheckResults;
 use crate::detect::Verdict;
 use crate::detect::names::{Promise, promise};
 

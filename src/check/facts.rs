@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::file::ConfigFile;
+use super::finding::Location;
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::secret::{Fingerprint, ServerName};
@@ -22,7 +23,7 @@ pub struct Facts {
     /// What services answered; empty without `--verify`.
     pub probes: Vec<ProbeRecord>,
     /// Where stored secrets stand in files, and their names; empty without `--verify`.
-    pub copies: Vec<(super::Location, String)>,
+    pub copies: Vec<(Location, String)>,
 }
 
 /// What is known of this user's machine besides the clients' files.
@@ -101,7 +102,7 @@ pub struct Leftover {
 /// What a service said about a secret.
 #[derive(Clone, Debug)]
 pub struct ProbeRecord {
-    pub place: super::Location,
+    pub place: Location,
     pub server: String,
     /// What is asked about: the name of a secret, or where it stands.
     pub secret: String,

@@ -11,9 +11,10 @@ use std::path::Path;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use serde::Deserialize;
 
+use super::facts::Facts;
 use super::file::ConfigFile;
 use super::finding::{Finding, Location, Mend, Severity};
-use super::{Facts, OTHER_RULES, RULES};
+use super::rules::{OTHER_RULES, RULES};
 use crate::client::regions::regions;
 use crate::client::tree::{Document, Node, line_of};
 

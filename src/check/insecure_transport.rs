@@ -1,9 +1,9 @@
 //! Check 5: addresses that are not encrypted, and TLS checks that are turned off.
 
-use super::facts::Machine;
+use super::facts::{Facts, Machine};
 use super::file::{CheckedServer, ConfigFile, ConfigValue, FieldKind, host};
 use super::finding::{Finding, Location, Mend, Severity};
-use super::{CheckResults, Facts};
+use super::results::CheckResults;
 use crate::package::{self, Transport, transport};
 
 pub(super) const ABOUT: &str = "\

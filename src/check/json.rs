@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::finding::Finding;
-use super::{CheckReport, CheckResult};
+use super::report::{CheckReport, CheckSummary};
 
 /// Grows when a field changes its meaning or goes away; new fields may come at any time.
 const VERSION: u32 = 1;
@@ -24,28 +24,28 @@ pub fn json(report: &CheckReport) -> Value {
         "files": report.files,
         "paths": report.paths,
         "servers": report.servers,
-        "checks": report.lines.iter().map(line).collect::<Vec<_>>(),
+        "checks": report.checks.iter().map(check).collect::<Vec<_>>(),
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
         "ignored": ignored.collect::<Vec<_>>(),
     })
 }
 
-fn line(line: &CheckResult) -> Value {
-    let state = match (line.skipped, line.found) {
+fn check(check: &CheckSummary) -> Value {
+    let state = match (check.skipped, check.found) {
         (Some(_), _) => "not-looked-at",
         (None, 0) => "ok",
         (None, _) => "findings",
     };
     json!({
-        "id": line.check.id,
-        "title": line.check.title,
-        "severity": line.check.severity,
+        "id": check.rule.id,
+        "title": check.rule.title,
+        "severity": check.rule.severity,
         "state": state,
-        "looked_at": line.looked,
-        "noun": line.check.noun,
-        "findings": line.found,
-        "ignored": line.ignored,
-        "why_not": line.skipped,
+        "looked_at": check.looked,
+        "noun": check.rule.noun,
+        "findings": check.found,
+        "ignored": check.ignored,
+        "why_not": check.skipped,
     })
 }
 

@@ -1,7 +1,8 @@
 //! Check 10: whether `revoke` would work.
 
+use super::facts::Facts;
 use super::finding::{Finding, Location, Mend, Severity};
-use super::{CheckResults, Facts};
+use super::results::CheckResults;
 use crate::detect::Verdict;
 
 /// A drill that is older (days) says little about today.

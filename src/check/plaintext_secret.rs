@@ -1,9 +1,9 @@
 //! Check 1: plaintext secrets in client configs, and what is left of them.
 
-use super::facts::Machine;
+use super::facts::{Facts, Machine};
 use super::file::{ConfigFile, ConfigValue, label};
 use super::finding::{Finding, Location, Mend, Severity, quoted};
-use super::{CheckResults, Facts};
+use super::results::CheckResults;
 use crate::client::tree::line_of;
 use crate::detect::{self, Slot, Verdict};
 use crate::policy::template;

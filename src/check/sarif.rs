@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::finding::{Finding, Severity};
-use super::{CheckReport, Ignored, OTHER_RULES, RULES};
+use super::ignores::Ignored;
+use super::report::CheckReport;
+use super::rules::{OTHER_RULES, RULES};
 
 /// What the ten checks answer to. The whole page of a check is in its `help`.
 const HELP: &str = "https://owasp.org/www-project-mcp-top-10/";

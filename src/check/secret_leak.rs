@@ -1,8 +1,9 @@
 //! Check 7: masking that is off, flags that print tokens, logs that hold a secret.
 
-use super::facts::Machine;
+use super::facts::{Facts, Machine};
+use super::file::FieldKind;
 use super::finding::{Finding, Location, Mend, Severity, quoted};
-use super::{CheckResults, Facts, FieldKind};
+use super::results::CheckResults;
 use crate::package;
 use crate::policy::Stream;
 

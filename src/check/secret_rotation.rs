@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 
-use super::facts::Machine;
+use super::facts::{Facts, Machine};
 use super::file::label;
 use super::finding::{Finding, Location, Mend, Severity, quoted};
-use super::{CheckResults, Facts};
+use super::results::CheckResults;
 
 /// After so many days without a new value a secret is old.
 const AGE_DAYS_MAX: i32 = 180;

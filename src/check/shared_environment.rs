@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::Machine;
+use super::facts::{Facts, Machine};
 use super::file::label;
 use super::finding::{Finding, Location, Mend, Severity};
-use super::{CheckResults, Facts};
+use super::results::CheckResults;
 
 pub(super) const ABOUT: &str = "\
 **Looks for** the same value in places whose names say that they are of different environments (a path, a server or a

@@ -1,9 +1,9 @@
 //! Check 9: servers that run whatever is there today.
 
-use super::facts::Machine;
+use super::facts::{Facts, Machine};
 use super::file::{CheckedServer, ConfigFile};
 use super::finding::{Finding, Location, Mend, Severity};
-use super::{CheckResults, Facts};
+use super::results::CheckResults;
 use crate::package::{self, Launch, Pin};
 
 pub(super) const ABOUT: &str = "\

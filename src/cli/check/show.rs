@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::{CheckReport, CheckResult, Finding, Severity};
+use crate::check::{CheckReport, CheckSummary, Finding, Severity};
 use crate::cli::print;
 use crate::dirs;
 use crate::error::printable;
@@ -23,8 +23,8 @@ pub(super) fn report(report: &CheckReport, all: bool) {
     let paint = Paint(screen.is_some() && !dirs::no_colour());
     print::line(&looked(report));
     print::line("");
-    for line in &report.lines {
-        print::line(&row(line, paint));
+    for check in &report.checks {
+        print::line(&row(check, paint));
     }
     let groups = groups(&report.findings);
     let shown = match screen {
@@ -95,29 +95,29 @@ fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}")
 }
 
-fn row(line: &CheckResult, paint: Paint) -> String {
-    let check = line.check;
-    let score = match (line.skipped, line.found) {
+fn row(check: &CheckSummary, paint: Paint) -> String {
+    let rule = check.rule;
+    let score = match (check.skipped, check.found) {
         (Some(why), _) => paint.with("2", &format!("not looked at: {why}")),
         (None, 0) => {
-            let text = format!("ok, {} looked at", count(line.looked, check.noun));
+            let text = format!("ok, {} looked at", count(check.looked, rule.noun));
             paint.with("32", &text)
         }
         (None, found) => {
             let text = format!(
                 "{} in {}",
                 count(found, "findings"),
-                count(line.looked, check.noun)
+                count(check.looked, rule.noun)
             );
-            paint.severity(check.severity, &text)
+            paint.severity(rule.severity, &text)
         }
     };
-    let ignored = if line.ignored > 0 {
-        format!(", {} ignored", line.ignored)
+    let ignored = if check.ignored > 0 {
+        format!(", {} ignored", check.ignored)
     } else {
         String::new()
     };
-    format!("{}  {:<44} {score}{ignored}", check.id, check.title)
+    format!("{}  {:<44} {score}{ignored}", rule.id, rule.title)
 }
 
 /// Findings that differ only in their server and place.
@@ -200,8 +200,8 @@ fn mend(group: &[&Finding]) -> String {
 }
 
 fn total(report: &CheckReport, paint: Paint) -> String {
-    let done = report.lines.iter().filter(|line| line.skipped.is_none());
-    let good = done.clone().filter(|line| line.found == 0).count();
+    let done = report.checks.iter().filter(|check| check.skipped.is_none());
+    let good = done.clone().filter(|check| check.found == 0).count();
     let unread = report.findings.iter().filter(|one| one.check == "unread");
     let unread = match unread.count() {
         0 => String::new(),

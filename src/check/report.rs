@@ -1,0 +1,191 @@
+//! All rules on the facts, and what they say.
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::facts::Facts;
+use super::file::ConfigFile;
+use super::finding::{Finding, Location, Mend, Severity};
+use super::ignores::{self, Ignored, Ignores};
+use super::results::CheckResults;
+use super::rules::{RULES, Rule};
+use crate::detect;
+
+/// Nothing that is said is longer (characters).
+const TEXT_CHARS_MAX: usize = 300;
+
+/// How one rule came out.
+#[derive(Debug)]
+pub struct CheckSummary {
+    pub rule: &'static Rule,
+    /// How many of its things were looked at.
+    pub looked: usize,
+    pub found: usize,
+    pub ignored: usize,
+    /// Why it was not done.
+    pub skipped: Option<&'static str>,
+}
+
+/// All that was found.
+#[derive(Debug)]
+pub struct CheckReport {
+    pub checks: Vec<CheckSummary>,
+    /// The worst first.
+    pub findings: Vec<Finding>,
+    pub ignored: Vec<Ignored>,
+    pub files: usize,
+    /// The files, as users write them.
+    pub paths: Vec<String>,
+    pub servers: usize,
+    /// Whether this machine was looked at, or a directory.
+    pub machine: bool,
+}
+
+impl CheckReport {
+    /// Whether anything found is at least that bad.
+    pub fn fails(&self, at: Severity) -> bool {
+        self.findings.iter().any(|finding| finding.severity >= at)
+    }
+}
+
+/// Does all checks.
+pub fn run(facts: &Facts, accepted: &Ignores) -> CheckReport {
+    let sheets: Vec<CheckResults> = RULES
+        .iter()
+        .map(|check| {
+            let mut results = CheckResults::default();
+            (check.run)(facts, &mut results);
+            results
+        })
+        .collect();
+    let mut unreadable: Vec<Finding> = facts.files.iter().filter_map(unread).collect();
+    unreadable.extend(policies_unread(facts));
+    let (mut shared, ignored) = accepted.apply(facts, unreadable);
+    shared.extend(accepted.faults().iter().cloned());
+    for file in &facts.files {
+        shared.extend(ignores::inline_faults(file));
+    }
+    let mut report = CheckReport {
+        checks: Vec::new(),
+        findings: shared,
+        ignored,
+        files: facts.files.len(),
+        paths: facts.files.iter().map(|file| file.shown.clone()).collect(),
+        servers: facts.files.iter().map(|file| file.servers.len()).sum(),
+        machine: facts.machine.is_some(),
+    };
+    for (check, results) in RULES.iter().zip(sheets) {
+        let all = results.findings.len();
+        let (left, ignored) = accepted.apply(facts, results.findings);
+        report.checks.push(CheckSummary {
+            rule: check,
+            looked: results.looked,
+            found: left.len(),
+            ignored: all - left.len(),
+            skipped: results.skipped,
+        });
+        report.findings.extend(left);
+        report.ignored.extend(ignored);
+    }
+    tidy(facts, &mut report);
+    let order = |finding: &Finding| {
+        (
+            std::cmp::Reverse(finding.severity),
+            finding.check,
+            finding.place.clone(),
+        )
+    };
+    report.findings.sort_by_key(order);
+    report
+}
+
+/// What a finding says is made of names. Where a name holds a secret nevertheless (the address of a
+/// package, say), it is masked; and it is made short.
+fn tidy(facts: &Facts, report: &mut CheckReport) {
+    let mut secrets: Vec<&str> = Vec::new();
+    for file in &facts.files {
+        secrets.extend(detect::known_tokens(&file.text));
+        for value in &file.values {
+            let parts = value.verdict.secrets().iter();
+            secrets.extend(parts.filter_map(|part| value.text.get(part.range.clone())));
+        }
+    }
+    secrets.retain(|secret| secret.len() >= 6);
+    let finder = AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostLongest)
+        .build(&secrets)
+        .ok();
+    let masks = vec!["[secret]"; secrets.len()];
+    let mask = |text: &mut String| {
+        if let Some(finder) = finder
+            .as_ref()
+            .filter(|finder| finder.is_match(text.as_str()))
+        {
+            *text = finder.replace_all(text, &masks);
+        }
+    };
+    let shorten = |text: &mut String| {
+        if let Some((end, _)) = text.char_indices().nth(TEXT_CHARS_MAX) {
+            text.truncate(end);
+            text.push('…');
+        }
+    };
+    for ignored in &mut report.ignored {
+        mask(&mut ignored.reason);
+    }
+    let ignored = report.ignored.iter_mut().map(|one| &mut one.finding);
+    for finding in report.findings.iter_mut().chain(ignored) {
+        let (Mend::Run(mend) | Mend::Act(mend)) = &mut finding.mend;
+        mask(mend);
+        let said = [Some(&mut finding.what), finding.server.as_mut()];
+        for text in said.into_iter().flatten() {
+            // Masked first: half a secret would not be found.
+            mask(text);
+            shorten(text);
+        }
+    }
+}
+
+fn unread(file: &ConfigFile) -> Option<Finding> {
+    let why = file.document.as_ref().err()?;
+    let severity = if file.certain {
+        Severity::High
+    } else {
+        Severity::Low
+    };
+    let line = why.split("line ").nth(1).map(|rest| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().unwrap_or(0)
+    });
+    Some(Finding::new(
+        ("unread", severity),
+        Location::line(file.shown.clone(), line.unwrap_or(0)),
+        format!("not looked into: {why}"),
+        "what cannot be read cannot be checked, and a client may read it differently",
+        Mend::Act("mend the file, then check again".to_owned()),
+    ))
+}
+
+fn policies_unread(facts: &Facts) -> Vec<Finding> {
+    let Some(machine) = &facts.machine else {
+        return Vec::new();
+    };
+    let fault = |place: &str, error: &crate::error::Error| {
+        let mend = error.hints.first().map_or("mend the file", String::as_str);
+        let why = error.causes.first().map_or("", String::as_str);
+        Finding::new(
+            ("unread", Severity::High),
+            Location::whole(place),
+            format!("{}: {}", error.what, why.lines().next().unwrap_or_default()),
+            "what cannot be read cannot be checked, and a server with it does not start",
+            Mend::Act(mend.to_owned()),
+        )
+    };
+    let policies = machine.policies.iter().filter_map(|file| {
+        let error = file.policy.as_ref().err()?;
+        Some(fault(&file.shown, error).of(file.server.as_str()))
+    });
+    let index = machine.index.as_ref().err();
+    policies
+        .chain(index.map(|error| fault(&machine.index_shown, error)))
+        .collect()
+}
