@@ -5,6 +5,8 @@ use super::finding::{Finding, Location, Mend, Severity};
 use super::results::CheckResults;
 use crate::detect::Verdict;
 
+pub(super) const NAME: &str = "audit-log";
+
 pub(super) const ABOUT: &str = "\
 **Looks at** the audit log: is it there, can it be read, is every record as it was written; and at the servers of the
 clients' files that do not start through mcpwrap, so that nothing they are given or do is written down. Only on a
@@ -28,7 +30,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         return;
     };
     let place = || Location::whole(machine.audit.shown.clone());
-    let rule = ("mcp03", Severity::High);
+    let rule = (NAME, Severity::High);
     let verify = || Mend::Run("mcpwrap log verify".to_owned());
     match &machine.audit.state {
         AuditState::Absent => {
@@ -72,13 +74,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             };
             let mend = Mend::Run(file.adopt_server(&entry.name));
             let what = "it does not start through mcpwrap, so nothing it is given is written down";
-            let finding = Finding::new(
-                ("mcp03", severity),
-                file.place(server.start),
-                what,
-                WHY,
-                mend,
-            );
+            let finding = Finding::new((NAME, severity), file.place(server.start), what, WHY, mend);
             results.add(finding.of(&entry.name));
         }
     }

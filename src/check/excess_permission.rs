@@ -9,6 +9,8 @@ use crate::package;
 use crate::policy::template;
 use crate::shipped::{self, Shipped};
 
+pub(super) const NAME: &str = "excess-permission";
+
 pub(super) const ABOUT: &str = "\
 **Looks for** a secret that another service issued than the one the server's package talks to (as `policies/` in the
 source knows them), or any secret for a package that needs none; secrets among the arguments; a whole environment
@@ -70,7 +72,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         if !wide.is_empty() {
             results.add(
                 Finding::new(
-                    ("mcp02", Severity::Critical),
+                    (NAME, Severity::Critical),
                     record.place.clone(),
                     format!(
                         "{} says that `{}` may also do what the server does not ask for: {}",
@@ -101,7 +103,7 @@ fn secrets(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
         let secret = value.text.get(part.range.clone()).unwrap_or_default();
         let place = file.place_of(value, &part.range);
         let name = &server.entry.name;
-        let rule = ("mcp02", Severity::Critical);
+        let rule = (NAME, Severity::Critical);
         if value.kind == FieldKind::Argument {
             let what = format!(
                 "a secret is in {}, where `ps` shows it",
@@ -162,7 +164,7 @@ fn powers(file: &ConfigFile, server: &CheckedServer, results: &mut CheckResults)
     let words = &server.entry.words;
     let mut add = |at: usize, what: String| {
         let mend = Mend::Act("take it out, or name only what the server needs".to_owned());
-        let rule = ("mcp02", Severity::Critical);
+        let rule = (NAME, Severity::Critical);
         results.add(Finding::new(rule, file.place(at), what, MORE, mend).of(&server.entry.name));
     };
     let Some(launch) = &server.launch else {
@@ -232,7 +234,7 @@ fn handed_on(file: &ConfigFile, server: &CheckedServer, results: &mut CheckResul
     let entry = &server.entry;
     let words = &entry.words;
     let mut add = |at: usize, what: String| {
-        let rule = ("mcp02", Severity::Critical);
+        let rule = (NAME, Severity::Critical);
         let mend = Mend::Run(file.adopt_server(&entry.name));
         results.add(Finding::new(rule, file.place(at), what, MORE, mend).of(&entry.name));
     };
@@ -278,7 +280,7 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
             let place = Location::line(file.shown.clone(), slot.line);
             let what = format!("`{variable}`: {what}");
             results.add(
-                Finding::new(("mcp02", Severity::Critical), place, what, MORE, edit()).of(server),
+                Finding::new((NAME, Severity::Critical), place, what, MORE, edit()).of(server),
             );
         }
         let place = Location::line(file.shown.clone(), policy.command_line);
@@ -289,19 +291,13 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
         if policy.argv_secrets && in_command {
             // The user said so in the policy and granted it: worth a look, no alarm.
             let what = "its policy puts a secret among the arguments, where `ps` shows it";
-            let finding = Finding::new(
-                ("mcp02", Severity::Medium),
-                place.clone(),
-                what,
-                SEEN,
-                edit(),
-            );
+            let finding = Finding::new((NAME, Severity::Medium), place.clone(), what, SEEN, edit());
             results.add(finding.of(server));
         }
         for name in policy.env.pass.iter().filter(|name| is_secret_name(name)) {
             let what = format!("its policy hands on `{name}` from the client's environment");
             let finding = Finding::new(
-                ("mcp02", Severity::Critical),
+                (NAME, Severity::Critical),
                 place.clone(),
                 what,
                 MORE,

@@ -15,6 +15,8 @@ use crate::detect::names::{Promise, promise};
 /// So many days before its end a secret is worth a word.
 const SOON_DAYS: i32 = 14;
 
+pub(super) const NAME: &str = "expired-credential";
+
 pub(super) const ABOUT: &str = "\
 **Looks for** tokens that say when they end (the `exp` of a JWT) and did, or will within 14 days; the dates given with
 `mcpwrap secret set NAME --expires DATE`; secrets that a policy names and the store does not have; servers of a file whose
@@ -30,7 +32,7 @@ no shipped policy knows how to ask.
 ";
 
 const WHY: &str = "the server fails in the middle of work, with an error that nobody understands";
-const RULE: (&str, Severity) = ("mcp08", Severity::Medium);
+const RULE: (&str, Severity) = (NAME, Severity::Medium);
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     for file in &facts.files {
@@ -68,7 +70,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         } else {
             Mend::Act("make a new one at the provider".to_owned())
         };
-        let found = Finding::new(("mcp08", severity), record.place.clone(), what, WHY, mend);
+        let found = Finding::new((NAME, severity), record.place.clone(), what, WHY, mend);
         results.add(found.of(&record.server));
     }
 }

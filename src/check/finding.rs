@@ -91,7 +91,7 @@ impl Mend {
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// `mcp01` … `mcp10`, or one of [`super::OTHER_RULES`].
+    /// The name of the rule.
     pub check: &'static str,
     pub severity: Severity,
     pub place: Location,
@@ -207,7 +207,7 @@ mod tests {
         let at = |line| {
             let mend = Mend::Act("x".to_owned());
             Finding::new(
-                ("mcp01", Severity::Critical),
+                ("plaintext-secret", Severity::Critical),
                 Location::line("a", line),
                 "w",
                 "y",

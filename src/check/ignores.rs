@@ -1,6 +1,6 @@
 //! Findings that a person has looked at and accepts, each with the reason.
 //!
-//! A comment `mcpwrap-ignore mcp09: reason` on the line, or alone on the line above it or above an
+//! A comment `mcpwrap-ignore unpinned-server: reason` on the line, or alone on the line above it or above an
 //! entry; or `[[ignore]]` in `.mcpwrap-check.toml`. *Never* without a reason: such an ignore ignores
 //! nothing and is reported. *Always* shown as ignored, never gone.
 
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::facts::Facts;
 use super::file::ConfigFile;
 use super::finding::{Finding, Location, Mend, Severity};
-use super::rules::{OTHER_RULES, RULES};
+use super::rules::{INVALID_IGNORE, OTHER_RULES, RULES};
 use crate::client::regions::regions;
 use crate::client::tree::{Document, Node, line_of};
 
@@ -179,14 +179,15 @@ fn patterns(root: &str, pattern: &str) -> Option<Gitignore> {
 }
 
 fn fault(place: Location, what: String) -> Finding {
-    let mend = "write the check and the reason: `mcpwrap-ignore mcp09: reason`";
-    let rule = ("ignore", Severity::Medium);
+    let mend = "write the check and the reason: `mcpwrap-ignore unpinned-server: reason`";
+    let rule = (INVALID_IGNORE, Severity::Medium);
     Finding::new(rule, place, what, WHY, Mend::Act(mend.to_owned()))
 }
 
 fn problem(checks: &[String], reason: &str) -> Option<String> {
     let known = |id: &String| {
-        RULES.iter().any(|check| check.id == id) || OTHER_RULES.iter().any(|(rule, ..)| rule == id)
+        RULES.iter().any(|check| check.name == id)
+            || OTHER_RULES.iter().any(|(rule, ..)| rule == id)
     };
     match checks.iter().find(|id| !known(id)) {
         Some(unknown) => Some(format!("no check `{unknown}` is known")),
@@ -326,7 +327,7 @@ mod tests {
 
     #[test]
     fn comments_and_what_they_are_about() {
-        let json = "{\n  \"mcpServers\": {\n    // mcpwrap-ignore mcp09: a demo\n    \"x\": {\n      \"command\": \"npx\", \"args\": [\"x\"] // mcpwrap-ignore mcp05: same line\n    }\n  }\n}\n";
+        let json = "{\n  \"mcpServers\": {\n    // mcpwrap-ignore unpinned-server: a demo\n    \"x\": {\n      \"command\": \"npx\", \"args\": [\"x\"] // mcpwrap-ignore insecure-transport: same line\n    }\n  }\n}\n";
         assert_eq!(
             reasons("a.json", json),
             [
@@ -334,12 +335,11 @@ mod tests {
                 (5..=5, "same line".to_owned())
             ]
         );
-        let toml = "# mcpwrap-ignore mcp09: why\n[mcp_servers.x]\ncommand = \"npx\"\nargs = [\"x\"]\n\n[mcp_servers.y]\ncommand = \"npx\"\n";
+        let toml = "# mcpwrap-ignore unpinned-server: why\n[mcp_servers.x]\ncommand = \"npx\"\nargs = [\"x\"]\n\n[mcp_servers.y]\ncommand = \"npx\"\n";
         assert_eq!(reasons("a.toml", toml), [(2..=4, "why".to_owned())]);
-        let yaml =
-            "mcpServers:\n  # mcpwrap-ignore mcp09: why\n  x:\n    command: npx\n    args: [x]\n";
+        let yaml = "mcpServers:\n  # mcpwrap-ignore unpinned-server: why\n  x:\n    command: npx\n    args: [x]\n";
         assert_eq!(reasons("a.yaml", yaml), [(3..=5, "why".to_owned())]);
-        let value = "{\"mcpServers\": {\"x\": {\"command\": \"x\", \"args\": [\"// mcpwrap-ignore mcp09: no\"]}}}";
+        let value = "{\"mcpServers\": {\"x\": {\"command\": \"x\", \"args\": [\"// mcpwrap-ignore unpinned-server: no\"]}}}";
         assert_eq!(reasons("a.json", value), []);
     }
 
@@ -349,9 +349,13 @@ mod tests {
         ignores.add(
             "repo/.mcpwrap-check.toml",
             "repo",
-            "[[ignore]]\ncheck = \"mcp09\"\n[[ignore]]\ncheck = \"mcp99\"\nreason = \"x\"\n",
+            "[[ignore]]\ncheck = \"unpinned-server\"\n[[ignore]]\ncheck = \"no-such-rule\"\nreason = \"x\"\n",
         );
-        ignores.add("x", "", "[[ignore]]\ncheck = \"mcp09\"\nreasn = \"x\"\n");
+        ignores.add(
+            "x",
+            "",
+            "[[ignore]]\ncheck = \"unpinned-server\"\nreasn = \"x\"\n",
+        );
         assert_eq!((ignores.rules.len(), ignores.faults.len()), (0, 3));
         assert_eq!(ignores.faults[1].place.line, 3);
     }
@@ -362,12 +366,12 @@ mod tests {
         ignores.add(
             "repo/.mcpwrap-check.toml",
             "repo",
-            "[[ignore]]\ncheck = [\"mcp09\", \"mcp05\"]\nfile = \"docs/\"\nreason = \"examples\"\n",
+            "[[ignore]]\ncheck = [\"unpinned-server\", \"insecure-transport\"]\nfile = \"docs/\"\nreason = \"examples\"\n",
         );
         let finding = |file: &str| {
             let mend = Mend::Act(String::new());
             Finding::new(
-                ("mcp09", Severity::High),
+                ("unpinned-server", Severity::High),
                 Location::whole(file),
                 "",
                 "",

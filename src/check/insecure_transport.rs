@@ -6,6 +6,8 @@ use super::finding::{Finding, Location, Mend, Severity};
 use super::results::CheckResults;
 use crate::package::{self, Transport, transport};
 
+pub(super) const NAME: &str = "insecure-transport";
+
 pub(super) const ABOUT: &str = "\
 **Looks for** `http://` and `ws://` to another machine: the address of a server, the address behind a bridge such as
 `mcp-remote`, addresses in arguments and variables; and for switches that turn the check of certificates off:
@@ -24,7 +26,7 @@ are only `localhost`, loopback addresses and `host.docker.internal`: a name such
 
 const WHY: &str =
     "whoever is on the way reads the credential, and can answer in the server's place";
-const RULE: (&str, Severity) = ("mcp05", Severity::Critical);
+const RULE: (&str, Severity) = (NAME, Severity::Critical);
 
 /// Arguments that turn the check of certificates off.
 const ARGUMENTS: &[&str] = &[

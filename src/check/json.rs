@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::finding::Finding;
 use super::report::{CheckReport, CheckSummary};
+use super::rules::{Rule, rule};
 
 /// Grows when a field changes its meaning or goes away; new fields may come at any time.
 const VERSION: u32 = 1;
@@ -37,7 +38,8 @@ fn check(check: &CheckSummary) -> Value {
         (None, _) => "findings",
     };
     json!({
-        "id": check.rule.id,
+        "id": check.rule.name,
+        "tags": check.rule.tags(),
         "title": check.rule.title,
         "severity": check.rule.severity,
         "state": state,
@@ -54,6 +56,7 @@ fn finding(finding: &Finding) -> Value {
     let number = |n: usize| (n > 0).then_some(n);
     json!({
         "check": finding.check,
+        "tags": rule(finding.check).map(Rule::tags).unwrap_or_default(),
         "severity": finding.severity,
         "file": place.file,
         "line": number(place.line),

@@ -8,6 +8,8 @@ use crate::detect::Verdict;
 /// A drill that is older (days) says little about today.
 const DRILL_DAYS_MAX: i64 = 90;
 
+pub(super) const NAME: &str = "kill-switch";
+
 pub(super) const ABOUT: &str = "\
 **Looks at** whatever would keep `mcpwrap revoke` from ending a server: entries that start it without mcpwrap, remote entries
 that hold their own credential, running supervisors that do not answer; and at the last `mcpwrap drill`, which proves the kill switch
@@ -23,7 +25,7 @@ does not answer.
 revoking here does not withdraw a token there.
 ";
 
-const RULE: (&str, Severity) = ("mcp10", Severity::High);
+const RULE: (&str, Severity) = (NAME, Severity::High);
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     let Some(machine) = &facts.machine else {
@@ -51,7 +53,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 };
                 let what = "it starts without mcpwrap, so revoking does not end it";
                 let mend = Mend::Run(file.adopt_server(&entry.name));
-                let found = Finding::new(("mcp10", severity), place, what, why, mend);
+                let found = Finding::new((NAME, severity), place, what, why, mend);
                 results.add(found.of(&entry.name));
             } else if secret {
                 let what = "the client holds its credential, so revoking does not take it away";
@@ -108,5 +110,5 @@ fn drill(facts: &Facts, results: &mut CheckResults) {
     };
     let place = Location::whole(machine.drill_shown.clone());
     let mend = Mend::Run("mcpwrap drill".to_owned());
-    results.add(Finding::new(("mcp10", severity), place, what, why, mend));
+    results.add(Finding::new((NAME, severity), place, what, why, mend));
 }

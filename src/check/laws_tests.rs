@@ -10,11 +10,11 @@ const TOKEN: &str = "ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq";
 const FILES: &[(&str, &str)] = &[
     (
         "a.json",
-        "{\n // mcpwrap-ignore mcp09: é why\n \"mcpServers\": {\"x é\": {\"command\": \"npx\", \"args\": [\"-y\", \"s@TOKEN\", \"--key=TOKEN\", \"http://u:TOKEN@a.example/\"],\n \"env\": {\"T\": \"TOKEN\", \"DEBUG\": \"*\"}}, \"TOKEN\": {\"url\": \"ws://b.example?k=TOKEN\"}}} // TOKEN\n",
+        "{\n // mcpwrap-ignore unpinned-server: é why\n \"mcpServers\": {\"x é\": {\"command\": \"npx\", \"args\": [\"-y\", \"s@TOKEN\", \"--key=TOKEN\", \"http://u:TOKEN@a.example/\"],\n \"env\": {\"T\": \"TOKEN\", \"DEBUG\": \"*\"}}, \"TOKEN\": {\"url\": \"ws://b.example?k=TOKEN\"}}} // TOKEN\n",
     ),
     (
         "a.toml",
-        "# mcpwrap-ignore mcp01\n[mcp_servers.\"x\"]\ncommand = \"docker\"\nargs = [\"run\", \"-e\", \"T=TOKEN\", \"i:TOKEN\"]\nenv = { T = \"é TOKEN\" }\n",
+        "# mcpwrap-ignore plaintext-secret\n[mcp_servers.\"x\"]\ncommand = \"docker\"\nargs = [\"run\", \"-e\", \"T=TOKEN\", \"i:TOKEN\"]\nenv = { T = \"é TOKEN\" }\n",
     ),
     (
         "a.yaml",

@@ -36,5 +36,5 @@ pub use finding::{Finding, Location, Mend, Severity, masked, quoted};
 pub use ignores::{Ignored, Ignores, LIST};
 pub use json::json;
 pub use report::{CheckReport, CheckSummary, run};
-pub use rules::{OTHER_RULES, RULES, Rule};
+pub use rules::{INVALID_IGNORE, OTHER_RULES, RULES, Rule, UNREADABLE_FILE, rule};
 pub use sarif::sarif;

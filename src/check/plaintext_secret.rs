@@ -8,6 +8,8 @@ use crate::client::tree::line_of;
 use crate::detect::{self, Slot, Verdict};
 use crate::policy::template;
 
+pub(super) const NAME: &str = "plaintext-secret";
+
 pub(super) const ABOUT: &str = "\
 **Looks for** values in the files of MCP clients that are secrets: by the shape that a provider gave them (`ghp_…`), by
 what their variable, flag or header promises, or by how random they are. In `env`, arguments, headers, addresses,
@@ -40,7 +42,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 );
                 let place = file.place_of(value, &part.range);
                 let mut found = Finding::new(
-                    ("mcp01", Severity::Critical),
+                    (NAME, Severity::Critical),
                     place,
                     what,
                     WHY,
@@ -65,7 +67,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             Mend::Act("delete the line from the history, and rotate the secret".to_owned())
         };
         let mut found = Finding::new(
-            ("mcp01", Severity::Critical),
+            (NAME, Severity::Critical),
             Location::line(left.shown.clone(), left.line),
             "a copy of a secret is left in a file that no client reads",
             WHY,
@@ -103,7 +105,7 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
                 let mend = format!("mcpwrap policy edit {}", file.server);
                 results.add(
                     Finding::new(
-                        ("mcp01", Severity::Critical),
+                        (NAME, Severity::Critical),
                         Location::line(file.shown.clone(), line),
                         format!("its policy has a secret in plain text ({})", part.why),
                         "policies hold references, so that they can be shared; this one holds a value",
@@ -151,7 +153,7 @@ fn strays(file: &ConfigFile, results: &mut CheckResults) {
         let secret = file.text.get(range.clone()).unwrap_or_default();
         results.add(
             Finding::new(
-                ("mcp01", Severity::Critical),
+                (NAME, Severity::Critical),
                 file.place(range.start),
                 format!("in plain text outside of the servers: {name}"),
                 WHY,

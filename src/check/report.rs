@@ -7,7 +7,7 @@ use super::file::ConfigFile;
 use super::finding::{Finding, Location, Mend, Severity};
 use super::ignores::{self, Ignored, Ignores};
 use super::results::CheckResults;
-use super::rules::{RULES, Rule};
+use super::rules::{RULES, Rule, UNREADABLE_FILE};
 use crate::detect;
 
 /// Nothing that is said is longer (characters).
@@ -88,8 +88,10 @@ pub fn run(facts: &Facts, accepted: &Ignores) -> CheckReport {
     }
     tidy(facts, &mut report);
     let order = |finding: &Finding| {
+        let rule = RULES.iter().position(|rule| rule.name == finding.check);
         (
             std::cmp::Reverse(finding.severity),
+            rule.unwrap_or(RULES.len()),
             finding.check,
             finding.place.clone(),
         )
@@ -157,7 +159,7 @@ fn unread(file: &ConfigFile) -> Option<Finding> {
         digits.parse().unwrap_or(0)
     });
     Some(Finding::new(
-        ("unread", severity),
+        (UNREADABLE_FILE, severity),
         Location::line(file.shown.clone(), line.unwrap_or(0)),
         format!("not looked into: {why}"),
         "what cannot be read cannot be checked, and a client may read it differently",
@@ -173,7 +175,7 @@ fn policies_unread(facts: &Facts) -> Vec<Finding> {
         let mend = error.hints.first().map_or("mend the file", String::as_str);
         let why = error.causes.first().map_or("", String::as_str);
         Finding::new(
-            ("unread", Severity::High),
+            (UNREADABLE_FILE, Severity::High),
             Location::whole(place),
             format!("{}: {}", error.what, why.lines().next().unwrap_or_default()),
             "what cannot be read cannot be checked, and a server with it does not start",

@@ -1,4 +1,7 @@
-//! The rules, by name.
+//! The rules, by name: one line each, in the order of the report.
+//!
+//! A rule is a file of this folder with its `NAME`, its page of documentation and its function. It
+//! needs a `bad` and an `ok` case in `tests/golden/check/<name>`; a test asks for them.
 
 use super::facts::Facts;
 use super::finding::Severity;
@@ -8,54 +11,104 @@ use super::{
     plaintext_secret, secret_leak, secret_rotation, shared_environment, unpinned_server,
 };
 
-/// One of the ten.
+/// One rule.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// Stable: `mcp01`.
-    pub id: &'static str,
+    /// Stable: reports, ignores and SARIF say it.
+    pub name: &'static str,
+    /// Its number in the checklist.
+    pub number: u8,
+    /// The risk of the OWASP MCP Top 10 that it is about, where one fits.
+    pub owasp: Option<&'static str>,
+    /// Of its worst finding.
     pub severity: Severity,
-    /// What is as it should be if nothing is found.
+    /// What holds if nothing is found.
     pub title: &'static str,
-    /// What it counts: servers, values, records.
+    /// What it counts, such as servers.
     pub noun: &'static str,
     /// Its page of documentation.
     pub about: &'static str,
     pub(super) run: fn(&Facts, &mut CheckResults),
 }
 
-macro_rules! checks {
-    ($($module:ident $id:literal $severity:ident $title:literal $noun:literal)+) => {
-        /// All of them, in the order of the checklist.
+impl Rule {
+    /// The words by which reports are filtered: `check-1`, `OWASP-MCP01:2025`.
+    pub fn tags(&self) -> Vec<String> {
+        let owasp = self.owasp.map(|id| format!("OWASP-{id}"));
+        let number = format!("check-{}", self.number);
+        std::iter::once(number).chain(owasp).collect()
+    }
+}
+
+macro_rules! rules {
+    ($($module:ident, $number:literal, $owasp:expr, $severity:ident, $title:literal, $noun:literal;)+) => {
+        /// All rules.
         pub const RULES: &[Rule] = &[$(Rule {
-            id: $id, severity: Severity::$severity, title: $title, noun: $noun,
-            about: $module::ABOUT, run: $module::run,
+            name: $module::NAME, number: $number, owasp: $owasp, severity: Severity::$severity,
+            title: $title, noun: $noun, about: $module::ABOUT, run: $module::run,
         }),+];
     };
 }
 
-checks! {
-    plaintext_secret "mcp01" Critical "no secret in a config file" "values"
-    excess_permission "mcp02" Critical "each server has minimal permission" "servers"
-    audit_log "mcp03" High "audit log is there and whole" "servers"
-    secret_rotation "mcp04" High "secrets live in one place and are rotated" "secrets"
-    insecure_transport "mcp05" Critical "transport is encrypted" "servers"
-    shared_environment "mcp06" High "environments share no secret" "secrets"
-    secret_leak "mcp07" High "output and logs show no secret" "servers"
-    expired_credential "mcp08" Medium "secrets are there and not expired" "secrets"
-    unpinned_server "mcp09" High "servers are pinned" "servers"
-    kill_switch "mcp10" High "the kill switch works" "servers"
+// Why two rules have no OWASP id is in docs/decisions.md.
+rules! {
+    plaintext_secret, 1, Some("MCP01:2025"), Critical, "no secret in a config file", "values";
+    excess_permission, 2, Some("MCP02:2025"), Critical, "each server has minimal permission", "servers";
+    audit_log, 3, Some("MCP08:2025"), High, "audit log is there and whole", "servers";
+    secret_rotation, 4, Some("MCP01:2025"), High, "secrets live in one place and are rotated", "secrets";
+    insecure_transport, 5, Some("MCP07:2025"), Critical, "transport is encrypted", "servers";
+    shared_environment, 6, Some("MCP07:2025"), High, "environments share no secret", "secrets";
+    secret_leak, 7, Some("MCP01:2025"), High, "output and logs show no secret", "servers";
+    expired_credential, 8, None, Medium, "secrets are there and not expired", "secrets";
+    unpinned_server, 9, Some("MCP04:2025"), High, "servers are pinned", "servers";
+    kill_switch, 10, None, High, "the kill switch works", "servers";
 }
 
-/// What is reported besides the ten: the id, its severity, what it means.
+/// The rule that a finding names.
+pub fn rule(name: &str) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| rule.name == name)
+}
+
+/// A file that could not be read.
+pub const UNREADABLE_FILE: &str = "unreadable-file";
+/// An ignore that has no effect.
+pub const INVALID_IGNORE: &str = "invalid-ignore";
+
+/// What is reported beside the rules: the name, its severity, what it means.
 pub const OTHER_RULES: &[(&str, Severity, &str)] = &[
     (
-        "unread",
+        UNREADABLE_FILE,
         Severity::High,
         "a file could not be read, so nothing is known of it",
     ),
     (
-        "ignore",
+        INVALID_IGNORE,
         Severity::Medium,
         "an ignore without a reason, or one that cannot be understood, ignores nothing",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_rule_has_a_file_and_a_name_of_its_own() {
+        let names: BTreeSet<_> = RULES.iter().map(|rule| rule.name).collect();
+        let numbers: BTreeSet<_> = RULES.iter().map(|rule| rule.number).collect();
+        assert_eq!((names.len(), numbers.len()), (RULES.len(), RULES.len()));
+        for rule in RULES {
+            let file = format!("src/check/{}.rs", rule.name.replace('-', "_"));
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+            assert!(file.is_file(), "{} is not there", file.display());
+            let owasp = rule.owasp.unwrap_or("MCP00:2025");
+            assert!(
+                owasp.starts_with("MCP") && owasp.ends_with(":2025"),
+                "{owasp}"
+            );
+        }
+    }
+}

@@ -19,10 +19,10 @@ const HELP: &str = "https://owasp.org/www-project-mcp-top-10/";
 pub fn sarif(report: &CheckReport) -> Value {
     let mut rules: Vec<Value> = RULES
         .iter()
-        .map(|check| rule(check.id, check.severity, check.title, check.about))
+        .map(|one| rule(one.name, one.severity, one.title, one.about, one.tags()))
         .collect();
     let others = OTHER_RULES.iter();
-    rules.extend(others.map(|(id, severity, about)| rule(id, *severity, about, about)));
+    rules.extend(others.map(|(id, severity, about)| rule(id, *severity, about, about, Vec::new())));
     let mut seen = BTreeMap::new();
     let mut results: Vec<Value> = report
         .findings
@@ -58,7 +58,12 @@ pub fn sarif(report: &CheckReport) -> Value {
     })
 }
 
-fn rule(id: &str, severity: Severity, title: &str, about: &str) -> Value {
+fn rule(id: &str, severity: Severity, title: &str, about: &str, own: Vec<String>) -> Value {
+    let tags: Vec<String> = ["security", "mcp", "secrets"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(own)
+        .collect();
     json!({
         "id": id,
         "name": title,
@@ -70,7 +75,7 @@ fn rule(id: &str, severity: Severity, title: &str, about: &str) -> Value {
         "properties": {
             "security-severity": score(severity),
             "precision": "high",
-            "tags": ["security", "mcp", "secrets"],
+            "tags": tags,
         },
     })
 }
@@ -99,7 +104,7 @@ const fn score(severity: Severity) -> &'static str {
 }
 
 fn result(finding: &Finding, seen: &mut BTreeMap<String, u32>) -> Value {
-    let ids = RULES.iter().map(|check| check.id);
+    let ids = RULES.iter().map(|check| check.name);
     let index = ids
         .chain(OTHER_RULES.iter().map(|(id, ..)| *id))
         .position(|id| id == finding.check);

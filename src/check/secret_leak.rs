@@ -7,6 +7,8 @@ use super::results::CheckResults;
 use crate::package;
 use crate::policy::Stream;
 
+pub(super) const NAME: &str = "secret-leak";
+
 pub(super) const ABOUT: &str = "\
 **Looks for** policies that turn masking off for a stream; flags and variables that make programs print requests with
 their headers (`DEBUG=*`, `NODE_DEBUG=http`, `mcp-remote --debug`, `SSLKEYLOGFILE`, `…_LOG=debug` of the known SDKs); and, on a machine,
@@ -26,7 +28,7 @@ spelling.
 
 const WHY: &str =
     "clients keep what a server prints in plain files, and bug reports carry them away";
-const RULE: (&str, Severity) = ("mcp07", Severity::High);
+const RULE: (&str, Severity) = (NAME, Severity::High);
 
 /// Variables that make a program print what it sends: the name, words of the value (none: any).
 const NOISY: &[(&str, &[&str])] = &[

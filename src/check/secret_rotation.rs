@@ -12,6 +12,8 @@ use super::results::CheckResults;
 /// After so many days without a new value a secret is old.
 const AGE_DAYS_MAX: i32 = 180;
 
+pub(super) const NAME: &str = "secret-rotation";
+
 pub(super) const ABOUT: &str = "\
 **Looks for** the same value in more than one place outside of the store; stored secrets whose value is older than 180
 days; running servers that still hold a value that was rotated since.
@@ -34,7 +36,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     ages(facts, machine, results);
     for (place, name) in &facts.copies {
         results.add(Finding::new(
-            ("mcp04", Severity::High),
+            (NAME, Severity::High),
             place.clone(),
             format!("the stored secret `{name}` stands here, too"),
             "when it is rotated, one of the places is forgotten",
@@ -49,7 +51,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             }
             results.add(
                 Finding::new(
-                    ("mcp04", Severity::High),
+                    (NAME, Severity::High),
                     Location::whole(supervisor.socket.clone()),
                     format!(
                         "the running server (supervisor {}) holds an old value of `{name}`",
@@ -99,7 +101,7 @@ fn copies(facts: &Facts, results: &mut CheckResults) {
                 copy.label, first.place.file
             );
             let why = "when it is rotated, one of the places is forgotten";
-            let rule = ("mcp04", Severity::High);
+            let rule = (NAME, Severity::High);
             let mut found = Finding::new(rule, copy.place, what, why, copy.mend).shows(secret);
             found.server = copy.server;
             results.add(found);
@@ -119,7 +121,7 @@ fn ages(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
             continue;
         }
         results.add(Finding::new(
-            ("mcp04", Severity::Medium),
+            (NAME, Severity::Medium),
             Location::whole(machine.index_shown.clone()),
             format!("`{name}` was last changed on {changed}, more than {AGE_DAYS_MAX} days ago"),
             "the longer a value lives, the more places have seen it",

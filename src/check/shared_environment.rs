@@ -7,6 +7,8 @@ use super::file::label;
 use super::finding::{Finding, Location, Mend, Severity};
 use super::results::CheckResults;
 
+pub(super) const NAME: &str = "shared-environment";
+
 pub(super) const ABOUT: &str = "\
 **Looks for** the same value in places whose names say that they are of different environments (a path, a server or a
 variable with `dev`, `test`, `staging`, `prod` and the like in it); stored secrets of two profiles, or of two such names, with the same
@@ -22,7 +24,7 @@ secret of one profile to a run of another.
 ";
 
 const WHY: &str = "a leak on a development machine is then a leak of production";
-const RULE: (&str, Severity) = ("mcp06", Severity::High);
+const RULE: (&str, Severity) = (NAME, Severity::High);
 
 /// An environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

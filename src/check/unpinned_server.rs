@@ -6,6 +6,8 @@ use super::finding::{Finding, Location, Mend, Severity};
 use super::results::CheckResults;
 use crate::package::{self, Launch, Pin};
 
+pub(super) const NAME: &str = "unpinned-server";
+
 pub(super) const ABOUT: &str = "\
 **Looks for** command lines that do not say which code runs: `npx`, `bunx`, `pnpm dlx`, `yarn dlx`, `uvx`, `pipx run`, `deno run`, `go run`,
 `dnx`, container images; without a version, with `@latest`, a range or a tag, from a branch (`git+…`) or an address. An exact
@@ -63,7 +65,7 @@ fn entry(file: &ConfigFile, server: &CheckedServer, launch: &Launch, results: &m
         Some(obstacle) => Mend::Act(format!("write an exact version ({obstacle}: `pin` cannot)")),
         None => Mend::Run(mend),
     };
-    results.add(Finding::new(("mcp09", severity), place, what, why, mend).of(name));
+    results.add(Finding::new((NAME, severity), place, what, why, mend).of(name));
 }
 
 /// What is wrong with a launch, if anything is.
@@ -97,7 +99,7 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
                 let what = error.what.split_once(" not started: ");
                 let what = what.map_or(error.what.as_str(), |(_, what)| what);
                 let what = format!("{what}: {}", causes.unwrap_or_default());
-                let rule = ("mcp09", Severity::High);
+                let rule = (NAME, Severity::High);
                 let why = "what is installed is what runs with the server's secrets";
                 results.add(Finding::new(rule, place, what, why, mend()).of(server));
             }
@@ -111,6 +113,6 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
             Some(_) => Mend::Run(format!("mcpwrap policy edit {server}")),
             None => mend(),
         };
-        results.add(Finding::new(("mcp09", severity), place, what, why, mend).of(server));
+        results.add(Finding::new((NAME, severity), place, what, why, mend).of(server));
     }
 }

@@ -12,7 +12,7 @@ use crate::harness::golden::{self, check_file};
 
 #[test]
 fn the_json_is_as_documented() {
-    let (test, args) = case("mcp01/bad");
+    let (test, args) = case("plaintext-secret/bad");
     let (report, _) = report(&test, &args);
     golden::check("check/report.json", &format!("{report:#}\n"));
     let documented = include_str!("../docs/checks-tail.md");
@@ -28,13 +28,13 @@ fn the_json_is_as_documented() {
 
 #[test]
 fn the_table_is_what_a_person_reads() {
-    let (test, args) = case("mcp01/bad");
+    let (test, args) = case("plaintext-secret/bad");
     golden::check("check/table.txt", test.cli(&args).text());
 }
 
 #[test]
 fn a_screen_has_colours_and_holds_it_all() {
-    let (test, args) = case("mcp05/bad");
+    let (test, args) = case("insecure-transport/bad");
     test.set("TERM", "xterm");
     let shown = |test: &Test, args: &[&str]| {
         let mut terminal = test.terminal(args);
@@ -69,11 +69,11 @@ fn sarif_is_valid_by_its_schema() {
     let index = compiler.compile("sarif.json", &mut schemas).unwrap();
     for check in RULES {
         for kind in ["bad", "ok"] {
-            let (test, args) = case(&format!("{}/{kind}", check.id));
+            let (test, args) = case(&format!("{}/{kind}", check.name));
             let ended = test.cli(&[&args[..], &["--sarif"]].concat());
             let sarif: Value = serde_json::from_str(ended.text()).unwrap();
             if let Err(error) = schemas.validate(&sarif, index) {
-                panic!("{} {kind}: {error:#}", check.id);
+                panic!("{} {kind}: {error:#}", check.name);
             }
             upload_takes(&sarif);
         }
@@ -99,6 +99,15 @@ fn upload_takes(sarif: &Value) {
         assert!((0.0..=10.0).contains(&score));
         assert!(rule["helpUri"].as_str().unwrap().starts_with("https://"));
         assert!(!rule["help"]["markdown"].as_str().unwrap().is_empty());
+        let tags = rule["properties"]["tags"].as_array().unwrap();
+        assert!(
+            tags.contains(&"security".into()),
+            "code scanning shows no severity without it"
+        );
+        let known = mcpwrap::check::rule(rule["id"].as_str().unwrap());
+        for tag in known.iter().flat_map(|rule| rule.tags()) {
+            assert!(tags.contains(&tag.into()), "{tags:?}");
+        }
     }
     let mut seen = std::collections::BTreeSet::new();
     for result in run["results"].as_array().unwrap() {
@@ -125,9 +134,9 @@ fn the_page_of_the_checks_is_in_step() {
     let mut text = include_str!("../docs/checks-head.md").to_owned();
     for check in RULES {
         for part in ["**Looks ", "**Why:** ", "**Mend:** ", "**Known misses:** "] {
-            assert!(check.about.contains(part), "{}: no {part}", check.id);
+            assert!(check.about.contains(part), "{}: no {part}", check.name);
         }
-        let (id, title) = (check.id, check.title);
+        let (id, title) = (check.name, check.title);
         let severity = check.severity.name();
         write!(
             text,

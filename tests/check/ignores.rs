@@ -28,16 +28,16 @@ fn a_comment_ignores_a_line_or_an_entry_if_it_says_why() {
         "repo/.vscode/mcp.json",
         r#"{
   "servers": {
-    // mcpwrap-ignore mcp09: a demo that nobody runs with secrets
+    // mcpwrap-ignore unpinned-server: a demo that nobody runs with secrets
     "entry": {
       "command": "npx", "args": ["-y", "server"]
     },
     "line": {
-      "command": "npx", "args": ["-y", "server"] // mcpwrap-ignore mcp09: same
+      "command": "npx", "args": ["-y", "server"] // mcpwrap-ignore unpinned-server: same
     },
-    // mcpwrap-ignore mcp09
+    // mcpwrap-ignore unpinned-server
     "no-reason": { "command": "npx", "args": ["-y", "server"] },
-    // mcpwrap-ignore mcp05: another check
+    // mcpwrap-ignore insecure-transport: another check
     "other": { "command": "npx", "args": ["-y", "server"] }
   }
 }"#,
@@ -45,28 +45,32 @@ fn a_comment_ignores_a_line_or_an_entry_if_it_says_why() {
     write(
         &test,
         "repo/.codex/config.toml",
-        "# mcpwrap-ignore mcp09, mcp05: pinned by the image\n[mcp_servers.toml]\ncommand = \"npx\"\nargs = [\"server\"]\n",
+        "# mcpwrap-ignore unpinned-server, insecure-transport: pinned by the image\n[mcp_servers.toml]\ncommand = \"npx\"\nargs = [\"server\"]\n",
     );
     write(
         &test,
         "repo/librechat.yaml",
-        "mcpServers:\n  # mcpwrap-ignore mcp09: pinned by the image\n  yaml:\n    command: npx\n    args: [server]\n",
+        "mcpServers:\n  # mcpwrap-ignore unpinned-server: pinned by the image\n  yaml:\n    command: npx\n    args: [server]\n",
     );
     let (report, ended) = report(&test, &["check", "repo"]);
     assert_eq!(ended.code, 1, "{ended}");
     assert_eq!(
         list(&report, "findings"),
-        [("mcp09", "no-reason"), ("mcp09", "other"), ("ignore", "")]
+        [
+            ("unpinned-server", "no-reason"),
+            ("unpinned-server", "other"),
+            ("invalid-ignore", "")
+        ]
     );
     let mut ignored = list(&report, "ignored");
     ignored.sort_unstable();
     assert_eq!(
         ignored,
         [
-            ("mcp09", "entry"),
-            ("mcp09", "line"),
-            ("mcp09", "toml"),
-            ("mcp09", "yaml")
+            ("unpinned-server", "entry"),
+            ("unpinned-server", "line"),
+            ("unpinned-server", "toml"),
+            ("unpinned-server", "yaml")
         ]
     );
     let reasons: Vec<_> = report["ignored"].as_array().unwrap().iter().collect();
@@ -89,27 +93,30 @@ fn the_list_ignores_by_file_and_server_if_it_says_why() {
         "repo/.mcpwrap-check.toml",
         r#"
 [[ignore]]
-check = "mcp09"
+check = "unpinned-server"
 file = "docs/"
 reason = "examples"
 
 [[ignore]]
-check = "mcp09"
+check = "unpinned-server"
 server = "b"
 reason = "looked at on 2026-11-02"
 
 [[ignore]]
-check = "unread"
+check = "unreadable-file"
 file = "/broken/"
 reason = "a template"
 
 [[ignore]]
-check = "mcp09"
+check = "unpinned-server"
 server = "a"
 "#,
     );
     let (report, _) = report(&test, &["check", "repo"]);
-    assert_eq!(list(&report, "findings"), [("mcp09", "a"), ("ignore", "")]);
+    assert_eq!(
+        list(&report, "findings"),
+        [("unpinned-server", "a"), ("invalid-ignore", "")]
+    );
     assert_eq!(report["findings"][1]["line"], 17);
     assert_eq!(report["ignored"].as_array().unwrap().len(), 4);
     let sarif = test.cli(&["check", "repo", "--sarif"]).json();
@@ -133,9 +140,9 @@ fn the_user_has_a_list_for_the_machine() {
     write(
         &test,
         "home/mcpwrap/check.toml",
-        "[[ignore]]\ncheck = [\"mcp03\", \"mcp09\", \"mcp10\"]\nfile = \"~/.cursor/\"\nserver = \"a\"\nreason = \"on purpose\"\n",
+        "[[ignore]]\ncheck = [\"audit-log\", \"unpinned-server\", \"kill-switch\"]\nfile = \"~/.cursor/\"\nserver = \"a\"\nreason = \"on purpose\"\n",
     );
     let (report, ended) = report(&test, &["check"]);
     assert_eq!(report["ignored"].as_array().unwrap().len(), 3, "{ended}");
-    assert_eq!(list(&report, "findings"), [("mcp03", "")], "{ended}");
+    assert_eq!(list(&report, "findings"), [("audit-log", "")], "{ended}");
 }

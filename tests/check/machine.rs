@@ -53,7 +53,7 @@ fn a_rotated_value_that_still_runs_is_told() {
     let mut run = test.run("one");
     run.initialize();
     let (before, _) = report_while_running(&test, &["check"]);
-    assert_eq!(whats(&of(&before, "mcp04")), "");
+    assert_eq!(whats(&of(&before, "secret-rotation")), "");
     let new = TOKEN.chars().rev().collect::<String>();
     test.hide(&new);
     let line = format!("{new}\n");
@@ -63,7 +63,7 @@ fn a_rotated_value_that_still_runs_is_told() {
     );
     assert_eq!(ended.code, 0, "{ended}");
     let (after, ended) = report_while_running(&test, &["check"]);
-    let found = of(&after, "mcp04");
+    let found = of(&after, "secret-rotation");
     assert!(
         whats(&found).contains("holds an old value of `one/token`"),
         "{ended}"
@@ -79,11 +79,11 @@ fn a_supervisor_that_does_not_answer_is_told() {
     let mut run = test.run("one");
     run.initialize();
     let (before, _) = report_while_running(&test, &["check"]);
-    assert!(!whats(&of(&before, "mcp10")).contains("does not answer"));
+    assert!(!whats(&of(&before, "kill-switch")).contains("does not answer"));
     run.signal(Signal::SIGSTOP);
     let (after, ended) = report_while_running(&test, &["check"]);
     assert!(
-        whats(&of(&after, "mcp10")).contains("does not answer"),
+        whats(&of(&after, "kill-switch")).contains("does not answer"),
         "{ended}"
     );
     run.signal(Signal::SIGCONT);
@@ -101,7 +101,7 @@ fn what_cannot_be_read_is_a_finding() {
     std::fs::write(test.root().join("state/secrets.toml"), "x").unwrap();
     let (found, ended) = report(&test, &["check"]);
     assert_eq!(ended.code, 1, "{ended}");
-    let found = of(&found, "unread");
+    let found = of(&found, "unreadable-file");
     let files: Vec<_> = found
         .iter()
         .map(|one| one["file"].as_str().unwrap())
@@ -136,7 +136,7 @@ fn what_is_no_plain_file_is_told_and_never_waited_for() {
     std::os::unix::fs::symlink(&target, repo.join(".vscode/mcp.json")).unwrap();
     std::os::unix::fs::symlink("/nonexistent", repo.join(".mcp.json")).unwrap();
     let (found, ended) = report(&test, &["check", "repo", "named.json"]);
-    let files: Vec<_> = of(&found, "unread")
+    let files: Vec<_> = of(&found, "unreadable-file")
         .into_iter()
         .map(|one| one["file"].as_str().unwrap())
         .collect();
@@ -145,9 +145,12 @@ fn what_is_no_plain_file_is_told_and_never_waited_for() {
         ["named.json", "repo/.cursor/mcp.json", "repo/.mcp.json"],
         "{ended}"
     );
-    assert_eq!(of(&found, "mcp09")[0]["file"], "repo/.vscode/mcp.json");
+    assert_eq!(
+        of(&found, "unpinned-server")[0]["file"],
+        "repo/.vscode/mcp.json"
+    );
     assert!(
-        whats(&of(&found, "ignore")).contains("no plain file"),
+        whats(&of(&found, "invalid-ignore")).contains("no plain file"),
         "{ended}"
     );
 }
@@ -177,10 +180,10 @@ fn a_pinned_program_that_changed_is_told() {
     test.policy("one", &[program.to_str().unwrap()], "");
     test.ok(&["pin", "one", "--yes"]);
     let (before, ended) = report(&test, &["check"]);
-    assert_eq!(whats(&of(&before, "mcp09")), "", "{ended}");
+    assert_eq!(whats(&of(&before, "unpinned-server")), "", "{ended}");
     std::fs::write(&program, "#!/bin/sh\n# changed\n").unwrap();
     let (after, ended) = report(&test, &["check"]);
-    let what = whats(&of(&after, "mcp09"));
+    let what = whats(&of(&after, "unpinned-server"));
     assert!(
         what.starts_with("what is installed is not what was pinned"),
         "{ended}"
@@ -197,7 +200,7 @@ fn a_policy_with_a_value_in_it_is_told() {
     );
     test.write_policy("one", &text);
     let (found, ended) = report(&test, &["check"]);
-    let found = of(&found, "mcp01");
+    let found = of(&found, "plaintext-secret");
     assert_eq!(found.len(), 1, "{ended}");
     assert_eq!(
         (&found[0]["line"], &found[0]["server"]),
@@ -217,7 +220,7 @@ fn copies_in_a_repository_are_looked_into() {
     }
     std::fs::write(repo.join("mcp.json.example"), "{\"TOKEN\": \"YOUR_TOKEN\"}").unwrap();
     let (found, ended) = report(&test, &["check", "repo"]);
-    let files: Vec<_> = of(&found, "mcp01")
+    let files: Vec<_> = of(&found, "plaintext-secret")
         .into_iter()
         .map(|one| one["file"].as_str().unwrap())
         .collect();
@@ -248,7 +251,7 @@ fn copies_and_histories_are_leftovers() {
     let typed = format!("ls\nclaude mcp add x --env TOKEN={token} -- s\n");
     std::fs::write(test.home.join(".bash_history"), typed).unwrap();
     let (found, ended) = report(&test, &["check"]);
-    let found = of(&found, "mcp01");
+    let found = of(&found, "plaintext-secret");
     let places: Vec<_> = found
         .iter()
         .map(|one| (one["file"].as_str().unwrap(), one["line"].as_u64().unwrap()))

@@ -171,7 +171,7 @@ fn commands_exist(report: &Value) {
 fn golden_case(check: &str, kind: &str) {
     let name = format!("{check}/{kind}");
     let (test, args) = case(&name);
-    if kind == "ok" && check == "mcp03" {
+    if kind == "ok" && check == "audit-log" {
         // A log that is whole is made by a launch.
         test.serve("fake", &[], "");
         let mut run = test.run("fake");
@@ -200,15 +200,15 @@ fn golden_case(check: &str, kind: &str) {
 #[test]
 fn each_check_finds_what_is_bad_and_leaves_what_is_good() {
     for check in RULES {
-        golden_case(check.id, "bad");
-        golden_case(check.id, "ok");
+        golden_case(check.name, "bad");
+        golden_case(check.name, "ok");
     }
 }
 
 #[test]
 fn every_value_in_a_report_is_masked() {
     for check in RULES {
-        let (test, args) = case(&format!("{}/bad", check.id));
+        let (test, args) = case(&format!("{}/bad", check.name));
         let dir = if args.len() > 1 {
             test.dir.join("repo")
         } else {
@@ -225,7 +225,7 @@ fn every_value_in_a_report_is_masked() {
             for secret in &secrets {
                 let said = format!("{}{}", ended.text(), ended.stderr);
                 let middle = &secret[4..secret.len() - 4];
-                assert!(!said.contains(middle), "{} {format}: a secret", check.id);
+                assert!(!said.contains(middle), "{} {format}: a secret", check.name);
             }
         }
     }
@@ -234,7 +234,7 @@ fn every_value_in_a_report_is_masked() {
 /// "Exit 0 clean, 1 findings at or above `--fail-on` (default high), 2 could not look."
 #[test]
 fn the_exit_code_says_how_bad_it_is() {
-    let (test, _) = case("mcp08/bad");
+    let (test, _) = case("expired-credential/bad");
     std::fs::write(
         test.dir.join("mcp.json"),
         r#"{"mcpServers": {"x": {"command": "server", "env": {"BRAVE_API_KEY": ""}}}}"#,

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::{CheckReport, CheckSummary, Finding, Severity};
+use crate::check::{CheckReport, CheckSummary, Finding, RULES, Severity, UNREADABLE_FILE};
 use crate::cli::print;
 use crate::dirs;
 use crate::error::printable;
 
 /// So many lines the report has without findings, and the prompt after it.
-const LINES_OTHER: usize = 17;
+const LINES_OTHER: usize = RULES.len() + 7;
 /// So many lines a group of findings has.
 const LINES_GROUP: usize = 5;
 /// So many names of servers stand in one line.
@@ -117,7 +117,7 @@ fn row(check: &CheckSummary, paint: Paint) -> String {
     } else {
         String::new()
     };
-    format!("{}  {:<44} {score}{ignored}", rule.id, rule.title)
+    format!("{:<18}  {:<44} {score}{ignored}", rule.name, rule.title)
 }
 
 /// Findings that differ only in their server and place.
@@ -202,7 +202,10 @@ fn mend(group: &[&Finding]) -> String {
 fn total(report: &CheckReport, paint: Paint) -> String {
     let done = report.checks.iter().filter(|check| check.skipped.is_none());
     let good = done.clone().filter(|check| check.found == 0).count();
-    let unread = report.findings.iter().filter(|one| one.check == "unread");
+    let unread = report
+        .findings
+        .iter()
+        .filter(|one| one.check == UNREADABLE_FILE);
     let unread = match unread.count() {
         0 => String::new(),
         1 => ", but one file could not be read".to_owned(),

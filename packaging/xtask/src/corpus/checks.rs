@@ -75,8 +75,8 @@ pub fn agree(dir: &Path, labels: &[Value], show: bool) -> Result<(), String> {
             show,
         );
     }
-    println!("{}", pins.line("mcp09 pin"));
-    println!("{}", ways.line("mcp05 way"));
+    println!("{}", pins.line("pin"));
+    println!("{}", ways.line("transport"));
     let facts = Facts {
         files: files.into_values().collect(),
         machine: None,
@@ -86,8 +86,8 @@ pub fn agree(dir: &Path, labels: &[Value], show: bool) -> Result<(), String> {
     };
     let report = check::run(&facts, &Ignores::default());
     for check in RULES {
-        let found = report.findings.iter().filter(|one| one.check == check.id);
-        println!("{}      {} findings", check.id, found.count());
+        let found = report.findings.iter().filter(|one| one.check == check.name);
+        println!("{:18} {} findings", check.name, found.count());
     }
     let low = [&pins, &ways]
         .iter()
