@@ -1,7 +1,7 @@
 //! Check 3: the audit log, and the servers that are not under it.
 
 use super::facts::{AuditState, Facts};
-use super::finding::{Finding, Location, Mend, Severity};
+use super::finding::{Finding, Fix, Location, Severity};
 use super::results::CheckResults;
 use crate::detect::Verdict;
 
@@ -16,7 +16,7 @@ of the log, need the store's key: `--verify` tests them, as `mcpwrap log verify`
 **Why:** after an incident the first questions are which server had the secret, when, and what it called. They can only be
 answered from a record that was made before, and only if nobody could change it.
 
-**Mend:** `mcpwrap adopt` puts servers under it. A log that is not whole is looked at with `mcpwrap log verify`.
+**Remediation:** `mcpwrap adopt` puts servers under it. A log that is not whole is looked at with `mcpwrap log verify`.
 
 **Known misses:** remote servers (entries with an address) start no process and are in no log here; whoever runs as
 you can delete the whole log, which `--verify` sees and a plain `check` does not.
@@ -31,14 +31,14 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     };
     let place = || Location::whole(machine.audit.shown.clone());
     let rule = (NAME, Severity::High);
-    let verify = || Mend::Run("mcpwrap log verify".to_owned());
+    let verify = || Fix::Run("mcpwrap log verify".to_owned());
     match &machine.audit.state {
         AuditState::Absent => {
             let servers = facts.files.iter().any(|file| !file.servers.is_empty());
             if servers || !machine.policies.is_empty() {
                 let what = "there is no audit log: nothing was ever written down";
-                let mend = Mend::Run("mcpwrap adopt".to_owned());
-                results.add(Finding::new(rule, place(), what, WHY, mend));
+                let fix = Fix::Run("mcpwrap adopt".to_owned());
+                results.add(Finding::new(rule, place(), what, WHY, fix));
             }
         }
         AuditState::Unreadable(why) => {
@@ -72,9 +72,9 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             } else {
                 Severity::Medium
             };
-            let mend = Mend::Run(file.adopt_server(&entry.name));
+            let fix = Fix::Run(file.adopt_server(&entry.name));
             let what = "it does not start through mcpwrap, so nothing it is given is written down";
-            let finding = Finding::new((NAME, severity), file.place(server.start), what, WHY, mend);
+            let finding = Finding::new((NAME, severity), file.place(server.start), what, WHY, fix);
             results.add(finding.of(&entry.name));
         }
     }

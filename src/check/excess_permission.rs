@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, Machine, ProbeResult};
 use super::file::{CheckedServer, ConfigFile, ConfigValue, FieldKind, label};
-use super::finding::{Finding, Location, Mend, Severity};
+use super::finding::{Finding, Fix, Location, Severity};
 use super::results::CheckResults;
 use crate::detect::names::{Promise, promise};
 use crate::package;
@@ -21,7 +21,7 @@ file server for `/` or the whole home. With `--verify` also scopes of a token th
 **Why:** what a server holds, it can lose: to a bad release, to a prompt in a web page, to its own error messages. Every
 user of the machine sees arguments with `ps`.
 
-**Mend:** `mcpwrap adopt` gives each server only its own secrets and an empty environment otherwise; `mcpwrap policy
+**Remediation:** `mcpwrap adopt` gives each server only its own secrets and an empty environment otherwise; `mcpwrap policy
 edit SERVER` takes out what is not needed; make narrow tokens at the provider.
 
 **Known misses:** servers that no shipped policy knows; scopes of services that do not tell them (most fine-grained
@@ -81,7 +81,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                         wide.join(", ")
                     ),
                     MORE,
-                    Mend::Act(if record.stored {
+                    Fix::Act(if record.stored {
                         let rotate = format!("`mcpwrap secret rotate {}`", record.secret);
                         format!("make a narrower one at the provider, then {rotate}")
                     } else {
@@ -109,9 +109,9 @@ fn secrets(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
                 "a secret is in {}, where `ps` shows it",
                 label(value, &part.name)
             );
-            let mend = Mend::Run(file.adopt());
+            let fix = Fix::Run(file.adopt());
             results.add(
-                Finding::new(rule, place.clone(), what, SEEN, mend)
+                Finding::new(rule, place.clone(), what, SEEN, fix)
                     .of(name)
                     .shows(secret),
             );
@@ -123,9 +123,9 @@ fn secrets(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
         };
         if let Some(what) = server.shipped.and_then(|own| foreign(own, slot, secret)) {
             let what = format!("{}: {what}", label(value, &part.name));
-            let mend = Mend::Act("take it out of the entry, and rotate it".to_owned());
+            let fix = Fix::Act("take it out of the entry, and rotate it".to_owned());
             results.add(
-                Finding::new(rule, place, what, MORE, mend)
+                Finding::new(rule, place, what, MORE, fix)
                     .of(name)
                     .shows(secret),
             );
@@ -163,9 +163,9 @@ fn foreign(own: &Shipped, slot: &str, secret: &str) -> Option<String> {
 fn powers(file: &ConfigFile, server: &CheckedServer, results: &mut CheckResults) {
     let words = &server.entry.words;
     let mut add = |at: usize, what: String| {
-        let mend = Mend::Act("take it out, or name only what the server needs".to_owned());
+        let fix = Fix::Act("take it out, or name only what the server needs".to_owned());
         let rule = (NAME, Severity::Critical);
-        results.add(Finding::new(rule, file.place(at), what, MORE, mend).of(&server.entry.name));
+        results.add(Finding::new(rule, file.place(at), what, MORE, fix).of(&server.entry.name));
     };
     let Some(launch) = &server.launch else {
         return;
@@ -235,8 +235,8 @@ fn handed_on(file: &ConfigFile, server: &CheckedServer, results: &mut CheckResul
     let words = &entry.words;
     let mut add = |at: usize, what: String| {
         let rule = (NAME, Severity::Critical);
-        let mend = Mend::Run(file.adopt_server(&entry.name));
-        results.add(Finding::new(rule, file.place(at), what, MORE, mend).of(&entry.name));
+        let fix = Fix::Run(file.adopt_server(&entry.name));
+        results.add(Finding::new(rule, file.place(at), what, MORE, fix).of(&entry.name));
     };
     let first = words
         .first()
@@ -270,7 +270,7 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
         results.looked(1);
         let server = file.server.as_str();
-        let edit = || Mend::Run(format!("mcpwrap policy edit {server}"));
+        let edit = || Fix::Run(format!("mcpwrap policy edit {server}"));
         let launch = package::parse(&policy.command);
         let own = launch.package.as_deref().and_then(shipped::of_package);
         for (variable, slot) in &policy.secrets {

@@ -7,7 +7,7 @@ use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 
 use super::facts::{Facts, Machine, ProbeResult};
 use super::file::{ConfigFile, ConfigValue, FieldKind, label};
-use super::finding::{Finding, Location, Mend, Severity};
+use super::finding::{Finding, Fix, Location, Severity};
 use super::results::CheckResults;
 use crate::detect::Verdict;
 use crate::detect::names::{Promise, promise};
@@ -25,7 +25,7 @@ credential is empty or a placeholder (`YOUR_API_KEY`). With `--verify` what the 
 **Why:** an expired credential ends an agent's work in the middle, with an error that nobody understands. A server that starts
 without its credential looks alive and does nothing, or asks for it in the wrong place.
 
-**Mend:** `mcpwrap secret rotate NAME` stores the new value, and running servers get it without a restart of the client.
+**Remediation:** `mcpwrap secret rotate NAME` stores the new value, and running servers get it without a restart of the client.
 
 **Known misses:** tokens that do not say when they end and have no date; variables that a client fills in itself; services that
 no shipped policy knows how to ask.
@@ -65,12 +65,12 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             ProbeResult::Unclear(_) => Severity::Low,
             _ => Severity::Medium,
         };
-        let mend = if record.stored {
-            Mend::Run(format!("mcpwrap secret rotate {}", record.secret))
+        let fix = if record.stored {
+            Fix::Run(format!("mcpwrap secret rotate {}", record.secret))
         } else {
-            Mend::Act("make a new one at the provider".to_owned())
+            Fix::Act("make a new one at the provider".to_owned())
         };
-        let found = Finding::new((NAME, severity), record.place.clone(), what, WHY, mend);
+        let found = Finding::new((NAME, severity), record.place.clone(), what, WHY, fix);
         results.add(found.of(&record.server));
     }
 }
@@ -79,8 +79,8 @@ fn one(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &mut Chec
     let server = file
         .server_of(value)
         .map(|server| server.entry.name.clone());
-    let mut add = |place: Location, what: String, mend: Mend, secret: Option<&str>| {
-        let mut found = Finding::new(RULE, place, what, WHY, mend);
+    let mut add = |place: Location, what: String, fix: Fix, secret: Option<&str>| {
+        let mut found = Finding::new(RULE, place, what, WHY, fix);
         found.server.clone_from(&server);
         results.add(match secret {
             Some(secret) => found.shows(secret),
@@ -93,14 +93,14 @@ fn one(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &mut Chec
             continue;
         };
         let what = format!("{} {words}", label(value, &part.name));
-        let mend = Mend::Act("make a new one at the provider".to_owned());
-        add(file.place_of(value, &part.range), what, mend, Some(secret));
+        let fix = Fix::Act("make a new one at the provider".to_owned());
+        add(file.place_of(value, &part.range), what, fix, Some(secret));
     }
     let place = file.place(value.span.start);
-    let mend = || {
+    let fix = || {
         let act =
             "put the client's reference to a variable there, or give it a policy with the secret";
-        Mend::Act(act.to_owned())
+        Fix::Act(act.to_owned())
     };
     let needed = matches!(promise(&value.name), Promise::Token | Promise::Password);
     if value.verdict == Verdict::Placeholder && needed {
@@ -108,13 +108,13 @@ fn one(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &mut Chec
             "{} is a placeholder: the server starts without its credential",
             label(value, "")
         );
-        add(place, what, mend(), None);
+        add(place, what, fix(), None);
     } else if needed && value.kind == FieldKind::Env && value.text.trim().is_empty() {
         let what = format!(
             "{} is empty: the server starts without its credential",
             label(value, "")
         );
-        add(place, what, mend(), None);
+        add(place, what, fix(), None);
     }
     results.looked(value.verdict.secrets().len());
 }
@@ -128,14 +128,14 @@ fn stored(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
         let Some(words) = entry.expires.and_then(|ends| state(facts.today, ends)) else {
             continue;
         };
-        let mend = Mend::Run(format!("mcpwrap secret rotate {name}"));
+        let fix = Fix::Run(format!("mcpwrap secret rotate {name}"));
         let place = Location::whole(machine.index_shown.clone());
         results.add(Finding::new(
             RULE,
             place,
             format!("`{name}` {words}"),
             WHY,
-            mend,
+            fix,
         ));
     }
     for (file, policy) in machine.read_policies() {
@@ -149,9 +149,9 @@ fn stored(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
             } else {
                 format!("`{variable}` has no value in the store: the server does not start")
             };
-            let mend = Mend::Run(format!("mcpwrap secret set {name}"));
+            let fix = Fix::Run(format!("mcpwrap secret set {name}"));
             let place = Location::line(file.shown.clone(), slot.line);
-            results.add(Finding::new(RULE, place, what, WHY, mend).of(file.server.as_str()));
+            results.add(Finding::new(RULE, place, what, WHY, fix).of(file.server.as_str()));
         }
     }
 }

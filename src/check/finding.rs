@@ -1,4 +1,4 @@
-//! One thing that is not as it should be: where, what, why it matters, and what mends it.
+//! One thing that is not as it should be: where, what, why it matters, and what fixes it.
 //!
 //! *Never* holds a secret: a value is masked when the finding is made, and `what` is made of names.
 //! *Always* has a fingerprint that stays the same when lines move, so that a code scanner can follow
@@ -62,16 +62,16 @@ impl Location {
     }
 }
 
-/// What mends it.
+/// What fixes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mend {
+pub enum Fix {
     /// One command, as it is typed.
     Run(String),
     /// One act, where no command can do it.
     Act(String),
 }
 
-impl Mend {
+impl Fix {
     /// What to do, in words or as a command.
     pub fn text(&self) -> &str {
         match self {
@@ -103,7 +103,7 @@ pub struct Finding {
     pub what: String,
     /// Why it matters, in one sentence.
     pub why: &'static str,
-    pub mend: Mend,
+    pub fix: Fix,
 }
 
 impl Finding {
@@ -113,7 +113,7 @@ impl Finding {
         place: Location,
         what: impl Into<String>,
         why: &'static str,
-        mend: Mend,
+        fix: Fix,
     ) -> Self {
         Self {
             check,
@@ -123,7 +123,7 @@ impl Finding {
             value: None,
             what: what.into(),
             why,
-            mend,
+            fix,
         }
     }
 
@@ -205,13 +205,13 @@ mod tests {
     #[test]
     fn a_fingerprint_stays_when_lines_move() {
         let at = |line| {
-            let mend = Mend::Act("x".to_owned());
+            let fix = Fix::Act("x".to_owned());
             Finding::new(
                 ("plaintext-secret", Severity::Critical),
                 Location::line("a", line),
                 "w",
                 "y",
-                mend,
+                fix,
             )
         };
         assert_eq!(at(1).fingerprint(), at(9).fingerprint());

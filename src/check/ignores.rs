@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::facts::Facts;
 use super::file::ConfigFile;
-use super::finding::{Finding, Location, Mend, Severity};
+use super::finding::{Finding, Fix, Location, Severity};
 use super::rules::{INVALID_IGNORE, OTHER_RULES, RULES};
 use crate::client::regions::regions;
 use crate::client::tree::{Document, Node, line_of};
@@ -179,9 +179,9 @@ fn patterns(root: &str, pattern: &str) -> Option<Gitignore> {
 }
 
 fn fault(place: Location, what: String) -> Finding {
-    let mend = "write the check and the reason: `mcpwrap-ignore unpinned-server: reason`";
+    let fix = "write the check and the reason: `mcpwrap-ignore unpinned-server: reason`";
     let rule = (INVALID_IGNORE, Severity::Medium);
-    Finding::new(rule, place, what, WHY, Mend::Act(mend.to_owned()))
+    Finding::new(rule, place, what, WHY, Fix::Act(fix.to_owned()))
 }
 
 fn problem(checks: &[String], reason: &str) -> Option<String> {
@@ -369,13 +369,13 @@ mod tests {
             "[[ignore]]\ncheck = [\"unpinned-server\", \"insecure-transport\"]\nfile = \"docs/\"\nreason = \"examples\"\n",
         );
         let finding = |file: &str| {
-            let mend = Mend::Act(String::new());
+            let fix = Fix::Act(String::new());
             Finding::new(
                 ("unpinned-server", Severity::High),
                 Location::whole(file),
                 "",
                 "",
-                mend,
+                fix,
             )
         };
         let rule = &ignores.rules[0];

@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, Machine};
 use super::file::{CheckedServer, ConfigFile, ConfigValue, FieldKind, host};
-use super::finding::{Finding, Location, Mend, Severity};
+use super::finding::{Finding, Fix, Location, Severity};
 use super::results::CheckResults;
 use crate::package::{self, Transport, transport};
 
@@ -17,7 +17,7 @@ clients' files and in policies.
 **Why:** whoever is on the way (the café, the company's proxy, the next machine in a container network) reads the token, and can
 answer in the server's place. Without the check of certificates `https://` is no better.
 
-**Mend:** write `https://` or `wss://`. For a certificate of your own authority, `NODE_EXTRA_CA_CERTS` or `SSL_CERT_FILE` name it, and
+**Remediation:** write `https://` or `wss://`. For a certificate of your own authority, `NODE_EXTRA_CA_CERTS` or `SSL_CERT_FILE` name it, and
 the check stays on.
 
 **Known misses:** addresses that are put together from references; what a server opens by itself; weak ciphers. Local
@@ -123,8 +123,8 @@ pub fn way(server: &CheckedServer) -> Transport {
     server.url().map_or(Transport::Stdio, transport)
 }
 
-fn edit() -> Mend {
-    Mend::Act("write `https://` or `wss://`, and leave the check of certificates on".to_owned())
+fn edit() -> Fix {
+    Fix::Act("write `https://` or `wss://`, and leave the check of certificates on".to_owned())
 }
 
 /// Variables that the command line itself sets: `env X=Y npx …`.
@@ -174,16 +174,16 @@ fn one(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
     }
 }
 
-fn open(address: &str, place: Location, mend: Mend) -> Finding {
+fn open(address: &str, place: Location, fix: Fix) -> Finding {
     let scheme = address.split("://").next().unwrap_or_default();
     let host = host(address).unwrap_or_default();
     let what = format!("`{scheme}://{host}` is another machine, and not encrypted");
-    Finding::new(RULE, place, what, WHY, mend)
+    Finding::new(RULE, place, what, WHY, fix)
 }
 
-fn off(switch: &str, place: Location, mend: Mend) -> Finding {
+fn off(switch: &str, place: Location, fix: Fix) -> Finding {
     let what = format!("{switch} turns encryption, or its checks, off");
-    Finding::new(RULE, place, what, WHY, mend)
+    Finding::new(RULE, place, what, WHY, fix)
 }
 
 /// The addresses in a text that leave the machine unencrypted, and where they begin.
@@ -242,27 +242,27 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
         results.looked(1);
         let place = || Location::line(file.shown.clone(), policy.command_line);
-        let mend = || Mend::Run(format!("mcpwrap policy edit {}", file.server));
+        let fix = || Fix::Run(format!("mcpwrap policy edit {}", file.server));
         let launch = package::parse(&policy.command);
         let set = policy.env.set.iter();
         let set = set.chain(launch.env.iter().map(|(name, value)| (name, value)));
         for (name, value) in set {
             if is_off(name, value) {
                 let shown = format!("`{name}={value}`");
-                results.add(off(&shown, place(), mend()).of(file.server.as_str()));
+                results.add(off(&shown, place(), fix()).of(file.server.as_str()));
             }
             if !name.to_ascii_lowercase().ends_with("_proxy") {
                 for (_, address) in plain(value) {
-                    results.add(open(address, place(), mend()).of(file.server.as_str()));
+                    results.add(open(address, place(), fix()).of(file.server.as_str()));
                 }
             }
         }
         for word in &policy.command {
             for (_, address) in plain(word) {
-                results.add(open(address, place(), mend()).of(file.server.as_str()));
+                results.add(open(address, place(), fix()).of(file.server.as_str()));
             }
             if is_switch(word) {
-                results.add(off(&format!("`{word}`"), place(), mend()).of(file.server.as_str()));
+                results.add(off(&format!("`{word}`"), place(), fix()).of(file.server.as_str()));
             }
         }
     }

@@ -65,8 +65,8 @@ fn finding(finding: &Finding) -> Value {
         "value": finding.value,
         "what": finding.what,
         "why": finding.why,
-        "mend": finding.mend.text(),
-        "command": finding.mend.command(),
+        "fix": finding.fix.text(),
+        "command": finding.fix.command(),
         "fingerprint": finding.fingerprint(),
     })
 }

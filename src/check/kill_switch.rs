@@ -1,7 +1,7 @@
 //! Check 10: whether `revoke` would work.
 
 use super::facts::Facts;
-use super::finding::{Finding, Location, Mend, Severity};
+use super::finding::{Finding, Fix, Location, Severity};
 use super::results::CheckResults;
 use crate::detect::Verdict;
 
@@ -18,7 +18,7 @@ on this machine. Only on a machine.
 **Why:** a kill switch that was never tried is a hope. When a token leaks, the question is how many seconds until
 nothing uses it any more.
 
-**Mend:** `mcpwrap adopt` for the entries, `mcpwrap drill` for the proof. `mcpwrap revoke` itself overrules a supervisor that
+**Remediation:** `mcpwrap adopt` for the entries, `mcpwrap drill` for the proof. `mcpwrap revoke` itself overrules a supervisor that
 does not answer.
 
 **Known misses:** copies of a server that something else than a client's file starts; what a provider still accepts:
@@ -52,14 +52,14 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                     Severity::Medium
                 };
                 let what = "it starts without mcpwrap, so revoking does not end it";
-                let mend = Mend::Run(file.adopt_server(&entry.name));
-                let found = Finding::new((NAME, severity), place, what, why, mend);
+                let fix = Fix::Run(file.adopt_server(&entry.name));
+                let found = Finding::new((NAME, severity), place, what, why, fix);
                 results.add(found.of(&entry.name));
             } else if secret {
                 let what = "the client holds its credential, so revoking does not take it away";
                 let act =
                     "put a reference there, and withdraw the value at the provider if need be";
-                let found = Finding::new(RULE, place, what, why, Mend::Act(act.to_owned()));
+                let found = Finding::new(RULE, place, what, why, Fix::Act(act.to_owned()));
                 results.add(found.of(&entry.name));
             }
         }
@@ -71,7 +71,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 Location::whole(supervisor.socket.clone()),
                 format!("the supervisor {} does not answer", supervisor.pid),
                 "it will not end its server by itself; `revoke` has to kill it from outside",
-                Mend::Run(format!("mcpwrap revoke {}", supervisor.server)),
+                Fix::Run(format!("mcpwrap revoke {}", supervisor.server)),
             )
             .of(supervisor.server.as_str()),
         );
@@ -109,6 +109,6 @@ fn drill(facts: &Facts, results: &mut CheckResults) {
         }
     };
     let place = Location::whole(machine.drill_shown.clone());
-    let mend = Mend::Run("mcpwrap drill".to_owned());
-    results.add(Finding::new((NAME, severity), place, what, why, mend));
+    let fix = Fix::Run("mcpwrap drill".to_owned());
+    results.add(Finding::new((NAME, severity), place, what, why, fix));
 }

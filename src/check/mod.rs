@@ -32,7 +32,7 @@ pub use facts::{
     ProbeResult, SupervisorState,
 };
 pub use file::{CheckedServer, ConfigFile, ConfigValue, FieldKind, host};
-pub use finding::{Finding, Location, Mend, Severity, masked, quoted};
+pub use finding::{Finding, Fix, Location, Severity, masked, quoted};
 pub use ignores::{Ignored, Ignores, LIST};
 pub use json::json;
 pub use report::{CheckReport, CheckSummary, run};

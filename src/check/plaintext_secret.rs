@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, Machine};
 use super::file::{ConfigFile, ConfigValue, label};
-use super::finding::{Finding, Location, Mend, Severity, quoted};
+use super::finding::{Finding, Fix, Location, Severity, quoted};
 use super::results::CheckResults;
 use crate::client::tree::line_of;
 use crate::detect::{self, Slot, Verdict};
@@ -19,7 +19,7 @@ machine also what is left of them: backups beside the files, the clients' and ed
 **Why:** such a file is read by every program that you run, and goes into backups, synchronised folders, screen shares
 and git. Who has the value needs nothing else.
 
-**Mend:** `mcpwrap adopt` moves the values into the keychain and changes the entries. Then make new values at the
+**Remediation:** `mcpwrap adopt` moves the values into the keychain and changes the entries. Then make new values at the
 providers, because the old ones lay open; `mcpwrap secret rotate NAME` stores them. In an entry with an address there
 is no program to start with the value: put the client's own reference (`${env:NAME}`, `${input:NAME}`) in its place.
 
@@ -46,7 +46,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                     place,
                     what,
                     WHY,
-                    mend(file, value),
+                    fix(file, value),
                 )
                 .shows(secret);
                 if let Some(server) = file.server_of(value) {
@@ -61,17 +61,17 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         policies(machine, results);
     }
     for left in facts.machine.iter().flat_map(|machine| &machine.leftovers) {
-        let mend = if left.is_copy {
-            Mend::Run(format!("rm {}", quoted(&left.shown)))
+        let fix = if left.is_copy {
+            Fix::Run(format!("rm {}", quoted(&left.shown)))
         } else {
-            Mend::Act("delete the line from the history, and rotate the secret".to_owned())
+            Fix::Act("delete the line from the history, and rotate the secret".to_owned())
         };
         let mut found = Finding::new(
             (NAME, Severity::Critical),
             Location::line(left.shown.clone(), left.line),
             "a copy of a secret is left in a file that no client reads",
             WHY,
-            mend,
+            fix,
         );
         found.value = Some(left.value.clone());
         results.add(found);
@@ -102,14 +102,14 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
                     .text
                     .find(secret)
                     .map_or(0, |at| line_of(&policy.text, at));
-                let mend = format!("mcpwrap policy edit {}", file.server);
+                let fix = format!("mcpwrap policy edit {}", file.server);
                 results.add(
                     Finding::new(
                         (NAME, Severity::Critical),
                         Location::line(file.shown.clone(), line),
                         format!("its policy has a secret in plain text ({})", part.why),
                         "policies hold references, so that they can be shared; this one holds a value",
-                        Mend::Run(mend),
+                        Fix::Run(fix),
                     )
                     .of(file.server.as_str())
                     .shows(secret),
@@ -119,12 +119,12 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
     }
 }
 
-fn mend(file: &ConfigFile, value: &ConfigValue) -> Mend {
+fn fix(file: &ConfigFile, value: &ConfigValue) -> Fix {
     let Some(server) = file.server_of(value) else {
-        return Mend::Run(format!("mcpwrap secret import {}", quoted(&file.shown)));
+        return Fix::Run(format!("mcpwrap secret import {}", quoted(&file.shown)));
     };
     if server.url().is_none() && !server.entry.words.is_empty() {
-        return Mend::Run(file.adopt());
+        return Fix::Run(file.adopt());
     }
     let fills_in = file.client.is_none_or(|client| client.fills_in);
     let act = match server.url() {
@@ -136,7 +136,7 @@ fn mend(file: &ConfigFile, value: &ConfigValue) -> Mend {
         }
         None => "take it out, give it to the client in another way if there is one, and rotate it",
     };
-    Mend::Act(act.to_owned())
+    Fix::Act(act.to_owned())
 }
 
 /// Known tokens outside of every entry: in comments, in other settings, in a file that is broken.
@@ -157,7 +157,7 @@ fn strays(file: &ConfigFile, results: &mut CheckResults) {
                 file.place(range.start),
                 format!("in plain text outside of the servers: {name}"),
                 WHY,
-                Mend::Act("delete it there, and rotate it at its provider".to_owned()),
+                Fix::Act("delete it there, and rotate it at its provider".to_owned()),
             )
             .shows(secret),
         );

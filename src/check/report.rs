@@ -4,7 +4,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::facts::Facts;
 use super::file::ConfigFile;
-use super::finding::{Finding, Location, Mend, Severity};
+use super::finding::{Finding, Fix, Location, Severity};
 use super::ignores::{self, Ignored, Ignores};
 use super::results::CheckResults;
 use super::rules::{RULES, Rule, UNREADABLE_FILE};
@@ -136,8 +136,8 @@ fn tidy(facts: &Facts, report: &mut CheckReport) {
     }
     let ignored = report.ignored.iter_mut().map(|one| &mut one.finding);
     for finding in report.findings.iter_mut().chain(ignored) {
-        let (Mend::Run(mend) | Mend::Act(mend)) = &mut finding.mend;
-        mask(mend);
+        let (Fix::Run(fix) | Fix::Act(fix)) = &mut finding.fix;
+        mask(fix);
         let said = [Some(&mut finding.what), finding.server.as_mut()];
         for text in said.into_iter().flatten() {
             // Masked first: half a secret would not be found.
@@ -163,7 +163,7 @@ fn unread(file: &ConfigFile) -> Option<Finding> {
         Location::line(file.shown.clone(), line.unwrap_or(0)),
         format!("not looked into: {why}"),
         "what cannot be read cannot be checked, and a client may read it differently",
-        Mend::Act("mend the file, then check again".to_owned()),
+        Fix::Act("fix the file, then check again".to_owned()),
     ))
 }
 
@@ -172,14 +172,14 @@ fn policies_unread(facts: &Facts) -> Vec<Finding> {
         return Vec::new();
     };
     let fault = |place: &str, error: &crate::error::Error| {
-        let mend = error.hints.first().map_or("mend the file", String::as_str);
+        let fix = error.hints.first().map_or("fix the file", String::as_str);
         let why = error.causes.first().map_or("", String::as_str);
         Finding::new(
             (UNREADABLE_FILE, Severity::High),
             Location::whole(place),
             format!("{}: {}", error.what, why.lines().next().unwrap_or_default()),
             "what cannot be read cannot be checked, and a server with it does not start",
-            Mend::Act(mend.to_owned()),
+            Fix::Act(fix.to_owned()),
         )
     };
     let policies = machine.policies.iter().filter_map(|file| {

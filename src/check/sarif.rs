@@ -117,10 +117,10 @@ fn result(finding: &Finding, seen: &mut BTreeMap<String, u32>) -> Value {
         .as_ref()
         .map_or_else(String::new, |value| format!(" {value}"));
     let text = format!(
-        "{server}{}{value}. {}. To mend it: {}",
+        "{server}{}{value}. {}. To fix it: {}",
         finding.what,
         capital(finding.why),
-        finding.mend.text()
+        finding.fix.text()
     );
     // A whole file is shown at its first line.
     let region = json!({

@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, Machine};
 use super::file::FieldKind;
-use super::finding::{Finding, Location, Mend, Severity, quoted};
+use super::finding::{Finding, Fix, Location, Severity, quoted};
 use super::results::CheckResults;
 use crate::package;
 use crate::policy::Stream;
@@ -18,7 +18,7 @@ shape and for the values that it found in files; with `--verify` also for every 
 
 **Why:** clients write what a server says on stderr into plain files that nobody deletes, and a bug report carries them away.
 
-**Mend:** `mcpwrap policy edit SERVER` puts `mask` back to its default; take the debug flag out; delete the log file, and rotate
+**Remediation:** `mcpwrap policy edit SERVER` puts `mask` back to its default; take the debug flag out; delete the log file, and rotate
 what was in it.
 
 **Known misses:** logs of other clients, and of the servers themselves; compressed logs; more than the newest 500 files, 256 MiB of
@@ -54,7 +54,7 @@ const NOISY: &[(&str, &[&str])] = &[
 const DEBUG_PRINTS: &[&str] = &["mcp-remote", "supergateway", "mcp-proxy"];
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
-    let act = || Mend::Act("take it out: it is for a search that is over".to_owned());
+    let act = || Fix::Act("take it out: it is for a search that is over".to_owned());
     for file in &facts.files {
         results.looked(file.servers.len());
         for value in file
@@ -115,22 +115,22 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
         results.looked(1);
         let server = file.server.as_str();
-        let mend = || Mend::Run(format!("mcpwrap policy edit {server}"));
+        let fix = || Fix::Run(format!("mcpwrap policy edit {server}"));
         let place = || Location::line(file.shown.clone(), policy.command_line);
         for (stream, name) in [(Stream::Stdout, "stdout"), (Stream::Stderr, "stderr")] {
             if !policy.limits.mask.contains(&stream) {
                 let what = format!("its policy turns masking off on {name}");
-                results.add(Finding::new(RULE, place(), what, WHY, mend()).of(server));
+                results.add(Finding::new(RULE, place(), what, WHY, fix()).of(server));
             }
         }
         let launch = package::parse(&policy.command);
         if prints(&launch) && policy.command.iter().any(|word| word == "--debug") {
             let what = "`--debug` makes it print or keep what it sends";
-            results.add(Finding::new(RULE, place(), what, WHY, mend()).of(server));
+            results.add(Finding::new(RULE, place(), what, WHY, fix()).of(server));
         }
         for (name, value) in &policy.env.set {
             if let Some(what) = noisy(name, value) {
-                results.add(Finding::new(RULE, place(), what, WHY, mend()).of(server));
+                results.add(Finding::new(RULE, place(), what, WHY, fix()).of(server));
             }
         }
     }
@@ -138,10 +138,10 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
 
 fn logs(machine: &Machine, results: &mut CheckResults) {
     for line in &machine.logged {
-        let mend = Mend::Run(format!("rm {}", quoted(&line.shown)));
+        let fix = Fix::Run(format!("rm {}", quoted(&line.shown)));
         let place = Location::line(line.shown.clone(), line.line);
         let what = "a client's log holds a secret: delete it, and rotate the secret";
-        let mut found = Finding::new(RULE, place, what, WHY, mend);
+        let mut found = Finding::new(RULE, place, what, WHY, fix);
         found.value = Some(line.value.clone());
         results.add(found);
     }

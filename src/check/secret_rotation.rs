@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::facts::{Facts, Machine};
 use super::file::label;
-use super::finding::{Finding, Location, Mend, Severity, quoted};
+use super::finding::{Finding, Fix, Location, Severity, quoted};
 use super::results::CheckResults;
 
 /// After so many days without a new value a secret is old.
@@ -21,7 +21,7 @@ days; running servers that still hold a value that was rotated since.
 **Why:** a secret that stands in five files is rotated in four of them. An old value that is still in use is the reason
 why nobody dares to withdraw it.
 
-**Mend:** `mcpwrap adopt` makes one secret of equal values. `mcpwrap secret rotate NAME` replaces a value everywhere at once,
+**Remediation:** `mcpwrap adopt` makes one secret of equal values. `mcpwrap secret rotate NAME` replaces a value everywhere at once,
 in running servers too; `mcpwrap renew SERVER` brings the stored value to one server.
 
 **Known misses:** equal values that are written in different ways; how old a value in a file is (a file does not say);
@@ -40,7 +40,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             place.clone(),
             format!("the stored secret `{name}` stands here, too"),
             "when it is rotated, one of the places is forgotten",
-            Mend::Run(format!("mcpwrap adopt --config {}", quoted(&place.file))),
+            Fix::Run(format!("mcpwrap adopt --config {}", quoted(&place.file))),
         ));
     }
     for supervisor in &machine.supervisors {
@@ -58,7 +58,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                         supervisor.pid
                     ),
                     "the old value cannot be withdrawn while a server works with it",
-                    Mend::Run(format!("mcpwrap renew {}", supervisor.server)),
+                    Fix::Run(format!("mcpwrap renew {}", supervisor.server)),
                 )
                 .of(supervisor.server.as_str()),
             );
@@ -71,7 +71,7 @@ struct Occurrence {
     place: Location,
     server: Option<String>,
     label: String,
-    mend: Mend,
+    fix: Fix,
 }
 
 /// The same value, twice or more.
@@ -86,7 +86,7 @@ fn copies(facts: &Facts, results: &mut CheckResults) {
                     place: file.place_of(value, &part.range),
                     server: server.map(|server| server.entry.name.clone()),
                     label: label(value, &part.name),
-                    mend: Mend::Run(file.adopt()),
+                    fix: Fix::Run(file.adopt()),
                 });
             }
         }
@@ -102,7 +102,7 @@ fn copies(facts: &Facts, results: &mut CheckResults) {
             );
             let why = "when it is rotated, one of the places is forgotten";
             let rule = (NAME, Severity::High);
-            let mut found = Finding::new(rule, copy.place, what, why, copy.mend).shows(secret);
+            let mut found = Finding::new(rule, copy.place, what, why, copy.fix).shows(secret);
             found.server = copy.server;
             results.add(found);
         }
@@ -125,7 +125,7 @@ fn ages(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
             Location::whole(machine.index_shown.clone()),
             format!("`{name}` was last changed on {changed}, more than {AGE_DAYS_MAX} days ago"),
             "the longer a value lives, the more places have seen it",
-            Mend::Run(format!("mcpwrap secret rotate {name}")),
+            Fix::Run(format!("mcpwrap secret rotate {name}")),
         ));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::facts::{Facts, Machine};
 use super::file::label;
-use super::finding::{Finding, Location, Mend, Severity};
+use super::finding::{Finding, Fix, Location, Severity};
 use super::results::CheckResults;
 
 pub(super) const NAME: &str = "shared-environment";
@@ -17,7 +17,7 @@ development.
 
 **Why:** development machines are where values leak. If production has the same one, that leak is an incident there.
 
-**Mend:** make a value of its own for each environment: `mcpwrap secret set NAME --profile prod`. mcpwrap never gives a
+**Remediation:** make a value of its own for each environment: `mcpwrap secret set NAME --profile prod`. mcpwrap never gives a
 secret of one profile to a run of another.
 
 **Known misses:** environments whose names do not say what they are; equal accounts behind different values.
@@ -93,9 +93,8 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 };
                 let place = file.place_of(value, &part.range);
                 let mut add = |what: String| {
-                    let mend = Mend::Run(file.adopt());
-                    let mut found =
-                        Finding::new(RULE, place.clone(), what, WHY, mend).shows(secret);
+                    let fix = Fix::Run(file.adopt());
+                    let mut found = Finding::new(RULE, place.clone(), what, WHY, fix).shows(secret);
                     found.server = server.map(str::to_owned);
                     results.add(found);
                 };
@@ -160,8 +159,8 @@ fn stored(machine: &Machine, results: &mut CheckResults) {
             of(profile)
         );
         let place = Location::whole(machine.index_shown.clone());
-        let mend = Mend::Run(format!("mcpwrap secret rotate {name}"));
-        results.add(Finding::new(RULE, place, what, WHY, mend));
+        let fix = Fix::Run(format!("mcpwrap secret rotate {name}"));
+        results.add(Finding::new(RULE, place, what, WHY, fix));
     }
 }
 
@@ -183,8 +182,8 @@ fn profiles(machine: &Machine, results: &mut CheckResults) {
                     "profiles `{other}` and `{profile}` both take `{secret}` for `{variable}`"
                 );
                 let place = Location::line(file.shown.clone(), slot.line);
-                let mend = Mend::Run(format!("mcpwrap policy edit {}", file.server));
-                results.add(Finding::new(RULE, place, what, WHY, mend).of(file.server.as_str()));
+                let fix = Fix::Run(format!("mcpwrap policy edit {}", file.server));
+                results.add(Finding::new(RULE, place, what, WHY, fix).of(file.server.as_str()));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, Machine};
 use super::file::{CheckedServer, ConfigFile};
-use super::finding::{Finding, Location, Mend, Severity};
+use super::finding::{Finding, Fix, Location, Severity};
 use super::results::CheckResults;
 use crate::package::{self, Launch, Pin};
 
@@ -17,7 +17,7 @@ what is installed what was pinned (every file is hashed).
 **Why:** the next release of a package runs with the server's secrets the moment it is published. That is how one bad
 version of one maintainer reaches every machine.
 
-**Mend:** `mcpwrap pin SERVER` installs one version with its locked dependencies, and starts only that. Without mcpwrap, write an
+**Remediation:** `mcpwrap pin SERVER` installs one version with its locked dependencies, and starts only that. Without mcpwrap, write an
 exact version, or the digest of an image (`name@sha256:…`).
 
 **Known misses:** what a program of this machine loads by itself; scripts that start other things than they seem to.
@@ -57,15 +57,15 @@ fn entry(file: &ConfigFile, server: &CheckedServer, launch: &Launch, results: &m
     };
     let name = &server.entry.name;
     let place = file.place(server.spec_at());
-    let mend = match &server.entry.wrapped {
+    let fix = match &server.entry.wrapped {
         Some(policy) => format!("mcpwrap pin {policy}"),
         None => file.adopt_server(name),
     };
-    let mend = match launch.obstacle {
-        Some(obstacle) => Mend::Act(format!("write an exact version ({obstacle}: `pin` cannot)")),
-        None => Mend::Run(mend),
+    let fix = match launch.obstacle {
+        Some(obstacle) => Fix::Act(format!("write an exact version ({obstacle}: `pin` cannot)")),
+        None => Fix::Run(fix),
     };
-    results.add(Finding::new((NAME, severity), place, what, why, mend).of(name));
+    results.add(Finding::new((NAME, severity), place, what, why, fix).of(name));
 }
 
 /// What is wrong with a launch, if anything is.
@@ -91,7 +91,7 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
         results.looked(1);
         let server = file.server.as_str();
         let place = Location::line(file.shown.clone(), policy.command_line);
-        let mend = || Mend::Run(format!("mcpwrap pin {server}"));
+        let fix = || Fix::Run(format!("mcpwrap pin {server}"));
         if policy.package.is_some() {
             if let Err(error) = &file.installed {
                 let causes = error.causes.first().and_then(|cause| cause.lines().next());
@@ -101,7 +101,7 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
                 let what = format!("{what}: {}", causes.unwrap_or_default());
                 let rule = (NAME, Severity::High);
                 let why = "what is installed is what runs with the server's secrets";
-                results.add(Finding::new(rule, place, what, why, mend()).of(server));
+                results.add(Finding::new(rule, place, what, why, fix()).of(server));
             }
             continue;
         }
@@ -109,10 +109,10 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
         let Some((severity, what, why)) = judge(&launch) else {
             continue;
         };
-        let mend = match launch.obstacle {
-            Some(_) => Mend::Run(format!("mcpwrap policy edit {server}")),
-            None => mend(),
+        let fix = match launch.obstacle {
+            Some(_) => Fix::Run(format!("mcpwrap policy edit {server}")),
+            None => fix(),
         };
-        results.add(Finding::new((NAME, severity), place, what, why, mend).of(server));
+        results.add(Finding::new((NAME, severity), place, what, why, fix).of(server));
     }
 }

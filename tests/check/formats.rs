@@ -133,7 +133,12 @@ fn upload_takes(sarif: &Value) {
 fn the_page_of_the_checks_is_in_step() {
     let mut text = include_str!("../docs/checks-head.md").to_owned();
     for check in RULES {
-        for part in ["**Looks ", "**Why:** ", "**Mend:** ", "**Known misses:** "] {
+        for part in [
+            "**Looks ",
+            "**Why:** ",
+            "**Remediation:** ",
+            "**Known misses:** ",
+        ] {
             assert!(check.about.contains(part), "{}: no {part}", check.name);
         }
         let (id, title) = (check.name, check.title);

@@ -121,7 +121,7 @@ fn shown(finding: &Value) -> String {
         head.join(" "),
         text(finding, "what"),
         text(finding, "why"),
-        text(finding, "mend")
+        text(finding, "fix")
     )
 }
 
@@ -139,7 +139,7 @@ fn words(command: &str) -> Vec<String> {
     words
 }
 
-/// "The one command that mends it": it has to exist, with these arguments.
+/// "The one command that fixes it": it has to exist, with these arguments.
 #[track_caller]
 fn commands_exist(report: &Value) {
     for finding in report["findings"].as_array().unwrap() {
@@ -149,7 +149,7 @@ fn commands_exist(report: &Value) {
             "file",
             "what",
             "why",
-            "mend",
+            "fix",
             "fingerprint",
         ] {
             assert!(!text(finding, key).is_empty(), "no {key}: {finding:#}");

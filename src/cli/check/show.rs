@@ -181,19 +181,19 @@ fn lines(group: &[&Finding], paint: Paint) -> Vec<String> {
         ),
         format!("    {about}{}{value}", printable(&first.what)),
         format!("    {}", printable(first.why)),
-        format!("    {} {}", paint.with("36", "->"), printable(&mend(group))),
+        format!("    {} {}", paint.with("36", "->"), printable(&fix(group))),
     ]
 }
 
-/// What mends all of a group: one command for all servers of a file, if that is what it takes.
-fn mend(group: &[&Finding]) -> String {
-    let first = group.first().map_or("", |finding| finding.mend.text());
+/// What fixes all of a group: one command for all servers of a file, if that is what it takes.
+fn fix(group: &[&Finding]) -> String {
+    let first = group.first().map_or("", |finding| finding.fix.text());
     let Some((head, _)) = first.split_once(" --server ") else {
         return first.to_owned();
     };
     let mut all = first.to_owned();
     for finding in group.iter().skip(1) {
-        let server = finding.mend.text().strip_prefix(head);
+        let server = finding.fix.text().strip_prefix(head);
         all.push_str(server.unwrap_or_default());
     }
     all
