@@ -29,7 +29,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         results.skip("a machine's question: `mcpwrap check` without a path");
         return;
     };
-    let place = || Location::whole(machine.audit.shown.clone());
+    let location = || Location::whole(machine.audit.shown.clone());
     let rule = (NAME, Severity::High);
     let verify = || Fix::Run("mcpwrap log verify".to_owned());
     match &machine.audit.state {
@@ -38,21 +38,21 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             if servers || !machine.policies.is_empty() {
                 let what = "there is no audit log: nothing was ever written down";
                 let fix = Fix::Run("mcpwrap adopt".to_owned());
-                results.add(Finding::new(rule, place(), what, WHY, fix));
+                results.add(Finding::new(rule, location(), what, WHY, fix));
             }
         }
         AuditState::Unreadable(why) => {
             let what = format!("the audit log cannot be read: {why}");
-            results.add(Finding::new(rule, place(), what, WHY, verify()));
+            results.add(Finding::new(rule, location(), what, WHY, verify()));
         }
         AuditState::Read(breaks) => {
             for (file, what) in breaks {
-                let place = Location::whole(if file.is_empty() {
+                let location = Location::whole(if file.is_empty() {
                     machine.audit.shown.clone()
                 } else {
                     format!("{}/{file}", machine.audit.shown)
                 });
-                results.add(Finding::new(rule, place, what.clone(), WHY, verify()));
+                results.add(Finding::new(rule, location, what.clone(), WHY, verify()));
             }
         }
     }
@@ -74,7 +74,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             };
             let fix = Fix::Run(file.adopt_server(&entry.name));
             let what = "it does not start through mcpwrap, so nothing it is given is written down";
-            let finding = Finding::new((NAME, severity), file.place(server.start), what, WHY, fix);
+            let finding = Finding::new((NAME, severity), file.location(server.start), what, WHY, fix);
             results.add(finding.of(&entry.name));
         }
     }

@@ -73,7 +73,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             results.add(
                 Finding::new(
                     (NAME, Severity::Critical),
-                    record.place.clone(),
+                    record.location.clone(),
                     format!(
                         "{} says that `{}` may also do what the server does not ask for: {}",
                         record.host,
@@ -101,7 +101,7 @@ fn secrets(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
     };
     for part in value.verdict.secrets() {
         let secret = value.text.get(part.range.clone()).unwrap_or_default();
-        let place = file.place_of(value, &part.range);
+        let location = file.location_of(value, &part.range);
         let name = &server.entry.name;
         let rule = (NAME, Severity::Critical);
         if value.kind == FieldKind::Argument {
@@ -111,7 +111,7 @@ fn secrets(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
             );
             let fix = Fix::Run(file.adopt());
             results.add(
-                Finding::new(rule, place.clone(), what, SEEN, fix)
+                Finding::new(rule, location.clone(), what, SEEN, fix)
                     .of(name)
                     .shows(secret),
             );
@@ -125,7 +125,7 @@ fn secrets(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
             let what = format!("{}: {what}", label(value, &part.name));
             let fix = Fix::Act("take it out of the entry, and rotate it".to_owned());
             results.add(
-                Finding::new(rule, place, what, MORE, fix)
+                Finding::new(rule, location, what, MORE, fix)
                     .of(name)
                     .shows(secret),
             );
@@ -165,7 +165,7 @@ fn powers(file: &ConfigFile, server: &CheckedServer, results: &mut CheckResults)
     let mut add = |at: usize, what: String| {
         let fix = Fix::Act("take it out, or name only what the server needs".to_owned());
         let rule = (NAME, Severity::Critical);
-        results.add(Finding::new(rule, file.place(at), what, MORE, fix).of(&server.entry.name));
+        results.add(Finding::new(rule, file.location(at), what, MORE, fix).of(&server.entry.name));
     };
     let Some(launch) = &server.launch else {
         return;
@@ -236,7 +236,7 @@ fn handed_on(file: &ConfigFile, server: &CheckedServer, results: &mut CheckResul
     let mut add = |at: usize, what: String| {
         let rule = (NAME, Severity::Critical);
         let fix = Fix::Run(file.adopt_server(&entry.name));
-        results.add(Finding::new(rule, file.place(at), what, MORE, fix).of(&entry.name));
+        results.add(Finding::new(rule, file.location(at), what, MORE, fix).of(&entry.name));
     };
     let first = words
         .first()
@@ -277,13 +277,13 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
             let Some(what) = own.and_then(|own| foreign(own, variable, "")) else {
                 continue;
             };
-            let place = Location::line(file.shown.clone(), slot.line);
+            let location = Location::line(file.shown.clone(), slot.line);
             let what = format!("`{variable}`: {what}");
             results.add(
-                Finding::new((NAME, Severity::Critical), place, what, MORE, edit()).of(server),
+                Finding::new((NAME, Severity::Critical), location, what, MORE, edit()).of(server),
             );
         }
-        let place = Location::line(file.shown.clone(), policy.command_line);
+        let location = Location::line(file.shown.clone(), policy.command_line);
         let in_command = policy
             .command
             .iter()
@@ -291,14 +291,14 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
         if policy.argv_secrets && in_command {
             // The user said so in the policy and granted it: worth a look, no alarm.
             let what = "its policy puts a secret among the arguments, where `ps` shows it";
-            let finding = Finding::new((NAME, Severity::Medium), place.clone(), what, SEEN, edit());
+            let finding = Finding::new((NAME, Severity::Medium), location.clone(), what, SEEN, edit());
             results.add(finding.of(server));
         }
         for name in policy.env.pass.iter().filter(|name| is_secret_name(name)) {
             let what = format!("its policy hands on `{name}` from the client's environment");
             let finding = Finding::new(
                 (NAME, Severity::Critical),
-                place.clone(),
+                location.clone(),
                 what,
                 MORE,
                 edit(),

@@ -23,7 +23,7 @@ pub(super) const ABOUT: &str = "\
 credential is empty or a placeholder (`YOUR_API_KEY`). With `--verify` what the service itself says: refused, or good until a day.
 
 **Why:** an expired credential ends an agent's work in the middle, with an error that nobody understands. A server that starts
-without its credential looks alive and does nothing, or asks for it in the wrong place.
+without its credential looks alive and does nothing, or asks for it in the wrong location.
 
 **Remediation:** `mcpwrap secret rotate NAME` stores the new value, and running servers get it without a restart of the client.
 
@@ -70,7 +70,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         } else {
             Fix::Act("make a new one at the provider".to_owned())
         };
-        let found = Finding::new((NAME, severity), record.place.clone(), what, WHY, fix);
+        let found = Finding::new((NAME, severity), record.location.clone(), what, WHY, fix);
         results.add(found.of(&record.server));
     }
 }
@@ -79,8 +79,8 @@ fn one(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &mut Chec
     let server = file
         .server_of(value)
         .map(|server| server.entry.name.clone());
-    let mut add = |place: Location, what: String, fix: Fix, secret: Option<&str>| {
-        let mut found = Finding::new(RULE, place, what, WHY, fix);
+    let mut add = |location: Location, what: String, fix: Fix, secret: Option<&str>| {
+        let mut found = Finding::new(RULE, location, what, WHY, fix);
         found.server.clone_from(&server);
         results.add(match secret {
             Some(secret) => found.shows(secret),
@@ -94,9 +94,9 @@ fn one(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &mut Chec
         };
         let what = format!("{} {words}", label(value, &part.name));
         let fix = Fix::Act("make a new one at the provider".to_owned());
-        add(file.place_of(value, &part.range), what, fix, Some(secret));
+        add(file.location_of(value, &part.range), what, fix, Some(secret));
     }
-    let place = file.place(value.span.start);
+    let location = file.location(value.span.start);
     let fix = || {
         let act =
             "put the client's reference to a variable there, or give it a policy with the secret";
@@ -108,13 +108,13 @@ fn one(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &mut Chec
             "{} is a placeholder: the server starts without its credential",
             label(value, "")
         );
-        add(place, what, fix(), None);
+        add(location, what, fix(), None);
     } else if needed && value.kind == FieldKind::Env && value.text.trim().is_empty() {
         let what = format!(
             "{} is empty: the server starts without its credential",
             label(value, "")
         );
-        add(place, what, fix(), None);
+        add(location, what, fix(), None);
     }
     results.looked(value.verdict.secrets().len());
 }
@@ -129,10 +129,10 @@ fn stored(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
             continue;
         };
         let fix = Fix::Run(format!("mcpwrap secret rotate {name}"));
-        let place = Location::whole(machine.index_shown.clone());
+        let location = Location::whole(machine.index_shown.clone());
         results.add(Finding::new(
             RULE,
-            place,
+            location,
             format!("`{name}` {words}"),
             WHY,
             fix,
@@ -150,8 +150,8 @@ fn stored(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
                 format!("`{variable}` has no value in the store: the server does not start")
             };
             let fix = Fix::Run(format!("mcpwrap secret set {name}"));
-            let place = Location::line(file.shown.clone(), slot.line);
-            results.add(Finding::new(RULE, place, what, WHY, fix).of(file.server.as_str()));
+            let location = Location::line(file.shown.clone(), slot.line);
+            results.add(Finding::new(RULE, location, what, WHY, fix).of(file.server.as_str()));
         }
     }
 }

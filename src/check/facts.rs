@@ -102,7 +102,7 @@ pub struct Leftover {
 /// What a service said about a secret.
 #[derive(Clone, Debug)]
 pub struct ProbeRecord {
-    pub place: Location,
+    pub location: Location,
     pub server: String,
     /// What is asked about: the name of a secret, or where it stands.
     pub secret: String,

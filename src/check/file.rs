@@ -144,7 +144,7 @@ impl ConfigFile {
     }
 
     /// The place of a byte.
-    pub fn place(&self, at: usize) -> Location {
+    pub fn location(&self, at: usize) -> Location {
         let line = self.lines.partition_point(|start| *start <= at);
         let start = line.checked_sub(1).and_then(|n| self.lines.get(n));
         let before = self.text.get(start.copied().unwrap_or(0)..at);
@@ -156,11 +156,11 @@ impl ConfigFile {
     }
 
     /// The place of a part of a value: exact, unless it is written with escapes.
-    pub fn place_of(&self, value: &ConfigValue, range: &Range<usize>) -> Location {
+    pub fn location_of(&self, value: &ConfigValue, range: &Range<usize>) -> Location {
         let part = value.text.get(range.clone()).unwrap_or_default();
         let raw = self.text.get(value.span.clone()).unwrap_or_default();
         let inner = raw.find(part).unwrap_or(0);
-        self.place(value.span.start + inner)
+        self.location(value.span.start + inner)
     }
 
     /// The name of a value's server.
@@ -349,8 +349,8 @@ mod tests {
             .collect();
         assert_eq!(secret.len(), 1);
         assert_eq!(secret[0].name, "API_TOKEN");
-        let place = file.place_of(secret[0], &secret[0].verdict.secrets()[0].range);
-        assert_eq!((place.line, place.column), (2, 19));
+        let location = file.location_of(secret[0], &secret[0].verdict.secrets()[0].range);
+        assert_eq!((location.line, location.column), (2, 19));
     }
 
     #[test]
@@ -358,7 +358,7 @@ mod tests {
         let text = "{\"mcpServers\": {\"é\": {\"command\": \"npx\"}}}";
         let file = ConfigFile::new("m.json".to_owned(), None, true, text.as_bytes().to_vec());
         let at = text.find("{\"command").unwrap();
-        assert_eq!(file.place(at).column, 22);
+        assert_eq!(file.location(at).column, 22);
         assert_eq!(file.servers[0].start, at);
     }
 }

@@ -94,7 +94,7 @@ pub struct Finding {
     /// The name of the rule.
     pub check: &'static str,
     pub severity: Severity,
-    pub place: Location,
+    pub location: Location,
     /// The entry or the policy.
     pub server: Option<String>,
     /// The value as it may be shown: at most its last four characters.
@@ -107,10 +107,10 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding about a place.
+    /// A finding about a location.
     pub fn new(
         (check, severity): (&'static str, Severity),
-        place: Location,
+        location: Location,
         what: impl Into<String>,
         why: &'static str,
         fix: Fix,
@@ -118,7 +118,7 @@ impl Finding {
         Self {
             check,
             severity,
-            place,
+            location,
             server: None,
             value: None,
             what: what.into(),
@@ -144,7 +144,7 @@ impl Finding {
     /// The same for the same fact, wherever its line moves. Not made of the value.
     pub fn fingerprint(&self) -> String {
         let server = self.server.as_deref().unwrap_or_default();
-        let parts = [self.check, &self.place.file, server, &self.what];
+        let parts = [self.check, &self.location.file, server, &self.what];
         let digest = Sha256::digest(parts.join("\u{1f}").as_bytes());
         hex(digest.get(..16).unwrap_or_default())
     }

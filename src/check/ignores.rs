@@ -132,7 +132,7 @@ impl Ignores {
             .map(|file| (file.shown.as_str(), comments(file)))
             .collect();
         for finding in all {
-            let comments = inline.get(finding.place.file.as_str());
+            let comments = inline.get(finding.location.file.as_str());
             let inline = comments.and_then(|comments| reason(comments, &finding));
             let listed = || self.rules.iter().find(|rule| rule.fits(&finding));
             match inline {
@@ -158,7 +158,7 @@ impl Ignores {
 impl IgnoreRule {
     fn fits(&self, finding: &Finding) -> bool {
         let file = self.files.as_ref().is_none_or(|files| {
-            let path = Path::new(&finding.place.file);
+            let path = Path::new(&finding.location.file);
             // A path outside of the list's directory is none of its business.
             path.starts_with(&self.root)
                 && !path.starts_with("..")
@@ -178,10 +178,10 @@ fn patterns(root: &str, pattern: &str) -> Option<Gitignore> {
     builder.build().ok().filter(|built| built.num_ignores() > 0)
 }
 
-fn fault(place: Location, what: String) -> Finding {
+fn fault(location: Location, what: String) -> Finding {
     let fix = "write the check and the reason: `mcpwrap-ignore unpinned-server: reason`";
     let rule = (INVALID_IGNORE, Severity::Medium);
-    Finding::new(rule, place, what, WHY, Fix::Act(fix.to_owned()))
+    Finding::new(rule, location, what, WHY, Fix::Act(fix.to_owned()))
 }
 
 fn problem(checks: &[String], reason: &str) -> Option<String> {
@@ -213,7 +213,7 @@ fn reason(comments: &[Comment], finding: &Finding) -> Option<String> {
         .iter()
         .filter(|comment| problem(&comment.checks, &comment.reason).is_none())
         .find(|comment| {
-            comment.lines.contains(&finding.place.line)
+            comment.lines.contains(&finding.location.line)
                 && comment.checks.iter().any(|check| check == finding.check)
         })
         .map(|comment| comment.reason.clone())
@@ -223,7 +223,7 @@ fn reason(comments: &[Comment], finding: &Finding) -> Option<String> {
 pub(super) fn inline_faults(file: &ConfigFile) -> Vec<Finding> {
     let faults = comments(file).into_iter().filter_map(|comment| {
         let problem = problem(&comment.checks, &comment.reason)?;
-        Some(fault(file.place(comment.at), problem))
+        Some(fault(file.location(comment.at), problem))
     });
     faults.collect()
 }
@@ -357,7 +357,7 @@ mod tests {
             "[[ignore]]\ncheck = \"unpinned-server\"\nreasn = \"x\"\n",
         );
         assert_eq!((ignores.rules.len(), ignores.faults.len()), (0, 3));
-        assert_eq!(ignores.faults[1].place.line, 3);
+        assert_eq!(ignores.faults[1].location.line, 3);
     }
 
     #[test]

@@ -102,9 +102,9 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         for server in &file.servers {
             for (name, value) in set_on_the_way(server) {
                 if is_off(name, value) {
-                    let place = file.place(server.start);
+                    let location = file.location(server.start);
                     results.add(
-                        off(&format!("`{name}={value}`"), place, edit()).of(&server.entry.name),
+                        off(&format!("`{name}={value}`"), location, edit()).of(&server.entry.name),
                     );
                 }
             }
@@ -147,19 +147,19 @@ fn one(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
     let is_proxy = value.name.to_ascii_lowercase().ends_with("_proxy");
     if !is_proxy {
         for (at, address) in plain(&value.text) {
-            let place = file.place_of(value, &(at..at + address.len()));
-            add(open(address, place, edit()));
+            let location = file.location_of(value, &(at..at + address.len()));
+            add(open(address, location, edit()));
         }
     }
     match value.kind {
         FieldKind::Env | FieldKind::Setting if is_off(&value.name, &value.text) => {
             let shown = format!("`{}={}`", value.name, value.text);
-            add(off(&shown, file.place(value.span.start), edit()));
+            add(off(&shown, file.location(value.span.start), edit()));
         }
         FieldKind::Argument if is_switch(&value.text) => {
             add(off(
                 &format!("`{}`", value.text),
-                file.place(value.span.start),
+                file.location(value.span.start),
                 edit(),
             ));
         }
@@ -168,22 +168,22 @@ fn one(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
     if let Some(parameter) = parameter(&value.text) {
         add(off(
             &format!("`{parameter}`"),
-            file.place(value.span.start),
+            file.location(value.span.start),
             edit(),
         ));
     }
 }
 
-fn open(address: &str, place: Location, fix: Fix) -> Finding {
+fn open(address: &str, location: Location, fix: Fix) -> Finding {
     let scheme = address.split("://").next().unwrap_or_default();
     let host = host(address).unwrap_or_default();
     let what = format!("`{scheme}://{host}` is another machine, and not encrypted");
-    Finding::new(RULE, place, what, WHY, fix)
+    Finding::new(RULE, location, what, WHY, fix)
 }
 
-fn off(switch: &str, place: Location, fix: Fix) -> Finding {
+fn off(switch: &str, location: Location, fix: Fix) -> Finding {
     let what = format!("{switch} turns encryption, or its checks, off");
-    Finding::new(RULE, place, what, WHY, fix)
+    Finding::new(RULE, location, what, WHY, fix)
 }
 
 /// The addresses in a text that leave the machine unencrypted, and where they begin.
@@ -241,7 +241,7 @@ fn parameter(text: &str) -> Option<&'static str> {
 fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
         results.looked(1);
-        let place = || Location::line(file.shown.clone(), policy.command_line);
+        let location = || Location::line(file.shown.clone(), policy.command_line);
         let fix = || Fix::Run(format!("mcpwrap policy edit {}", file.server));
         let launch = package::parse(&policy.command);
         let set = policy.env.set.iter();
@@ -249,20 +249,20 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
         for (name, value) in set {
             if is_off(name, value) {
                 let shown = format!("`{name}={value}`");
-                results.add(off(&shown, place(), fix()).of(file.server.as_str()));
+                results.add(off(&shown, location(), fix()).of(file.server.as_str()));
             }
             if !name.to_ascii_lowercase().ends_with("_proxy") {
                 for (_, address) in plain(value) {
-                    results.add(open(address, place(), fix()).of(file.server.as_str()));
+                    results.add(open(address, location(), fix()).of(file.server.as_str()));
                 }
             }
         }
         for word in &policy.command {
             for (_, address) in plain(word) {
-                results.add(open(address, place(), fix()).of(file.server.as_str()));
+                results.add(open(address, location(), fix()).of(file.server.as_str()));
             }
             if is_switch(word) {
-                results.add(off(&format!("`{word}`"), place(), fix()).of(file.server.as_str()));
+                results.add(off(&format!("`{word}`"), location(), fix()).of(file.server.as_str()));
             }
         }
     }

@@ -52,15 +52,15 @@ fn check(check: &CheckSummary) -> Value {
 }
 
 fn finding(finding: &Finding) -> Value {
-    let place = &finding.place;
+    let location = &finding.location;
     let number = |n: usize| (n > 0).then_some(n);
     json!({
         "check": finding.check,
         "tags": rule(finding.check).map(Rule::tags).unwrap_or_default(),
         "severity": finding.severity,
-        "file": place.file,
-        "line": number(place.line),
-        "column": number(place.column),
+        "file": location.file,
+        "line": number(location.line),
+        "column": number(location.column),
         "server": finding.server,
         "value": finding.value,
         "what": finding.what,

@@ -43,7 +43,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             let secret = own
                 .into_iter()
                 .any(|value| matches!(value.verdict, Verdict::Secret(_)));
-            let place = file.place(server.start);
+            let location = file.location(server.start);
             let why = "`mcpwrap revoke --all` does not reach it";
             if !entry.words.is_empty() {
                 let severity = if secret {
@@ -53,13 +53,13 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 };
                 let what = "it starts without mcpwrap, so revoking does not end it";
                 let fix = Fix::Run(file.adopt_server(&entry.name));
-                let found = Finding::new((NAME, severity), place, what, why, fix);
+                let found = Finding::new((NAME, severity), location, what, why, fix);
                 results.add(found.of(&entry.name));
             } else if secret {
                 let what = "the client holds its credential, so revoking does not take it away";
                 let act =
                     "put a reference there, and withdraw the value at the provider if need be";
-                let found = Finding::new(RULE, place, what, why, Fix::Act(act.to_owned()));
+                let found = Finding::new(RULE, location, what, why, Fix::Act(act.to_owned()));
                 results.add(found.of(&entry.name));
             }
         }
@@ -108,7 +108,7 @@ fn drill(facts: &Facts, results: &mut CheckResults) {
             )
         }
     };
-    let place = Location::whole(machine.drill_shown.clone());
+    let location = Location::whole(machine.drill_shown.clone());
     let fix = Fix::Run("mcpwrap drill".to_owned());
-    results.add(Finding::new((NAME, severity), place, what, why, fix));
+    results.add(Finding::new((NAME, severity), location, what, why, fix));
 }

@@ -57,7 +57,7 @@ proptest! {
         };
         let report = run(&facts, &Ignores::default());
         for finding in &report.findings {
-            prop_assert!(finding.place.line <= lines);
+            prop_assert!(finding.location.line <= lines);
         }
         let said = format!("{}{}", json(&report), sarif(&report));
         // What damage made of a token may be no token any more; what is one is never said.

@@ -21,7 +21,7 @@ and git. Who has the value needs nothing else.
 
 **Remediation:** `mcpwrap adopt` moves the values into the keychain and changes the entries. Then make new values at the
 providers, because the old ones lay open; `mcpwrap secret rotate NAME` stores them. In an entry with an address there
-is no program to start with the value: put the client's own reference (`${env:NAME}`, `${input:NAME}`) in its place.
+is no program to start with the value: put the client's own reference (`${env:NAME}`, `${input:NAME}`) in its location.
 
 **Known misses:** passwords that are plain words; secrets in files of other kinds that name no client (scripts, notes,
 Markdown); old versions in git's history; what a file's encoding hides.
@@ -40,10 +40,10 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                     label(value, &part.name),
                     part.why
                 );
-                let place = file.place_of(value, &part.range);
+                let location = file.location_of(value, &part.range);
                 let mut found = Finding::new(
                     (NAME, Severity::Critical),
-                    place,
+                    location,
                     what,
                     WHY,
                     fix(file, value),
@@ -154,7 +154,7 @@ fn strays(file: &ConfigFile, results: &mut CheckResults) {
         results.add(
             Finding::new(
                 (NAME, Severity::Critical),
-                file.place(range.start),
+                file.location(range.start),
                 format!("in plain text outside of the servers: {name}"),
                 WHY,
                 Fix::Act("delete it there, and rotate it at its provider".to_owned()),

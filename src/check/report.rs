@@ -93,7 +93,7 @@ pub fn run(facts: &Facts, accepted: &Ignores) -> CheckReport {
             std::cmp::Reverse(finding.severity),
             rule.unwrap_or(RULES.len()),
             finding.check,
-            finding.place.clone(),
+            finding.location.clone(),
         )
     };
     report.findings.sort_by_key(order);
@@ -171,12 +171,12 @@ fn policies_unread(facts: &Facts) -> Vec<Finding> {
     let Some(machine) = &facts.machine else {
         return Vec::new();
     };
-    let fault = |place: &str, error: &crate::error::Error| {
+    let fault = |location: &str, error: &crate::error::Error| {
         let fix = error.hints.first().map_or("fix the file", String::as_str);
         let why = error.causes.first().map_or("", String::as_str);
         Finding::new(
             (UNREADABLE_FILE, Severity::High),
-            Location::whole(place),
+            Location::whole(location),
             format!("{}: {}", error.what, why.lines().next().unwrap_or_default()),
             "what cannot be read cannot be checked, and a server with it does not start",
             Fix::Act(fix.to_owned()),

@@ -124,8 +124,8 @@ fn result(finding: &Finding, seen: &mut BTreeMap<String, u32>) -> Value {
     );
     // A whole file is shown at its first line.
     let region = json!({
-        "startLine": finding.place.line.max(1),
-        "startColumn": finding.place.column.max(1),
+        "startLine": finding.location.line.max(1),
+        "startColumn": finding.location.column.max(1),
     });
     let fingerprint = finding.fingerprint();
     let count = seen.entry(fingerprint.clone()).or_default();
@@ -137,7 +137,7 @@ fn result(finding: &Finding, seen: &mut BTreeMap<String, u32>) -> Value {
         "level": level(finding.severity),
         "message": {"text": crate::error::printable(&text)},
         "locations": [{"physicalLocation": {
-            "artifactLocation": {"uri": uri(&finding.place.file)},
+            "artifactLocation": {"uri": uri(&finding.location.file)},
             "region": region,
         }}],
         "partialFingerprints": {

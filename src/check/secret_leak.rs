@@ -63,7 +63,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             .filter(|value| value.kind == FieldKind::Env)
         {
             if let Some(what) = noisy(&value.name, &value.text) {
-                let mut found = Finding::new(RULE, file.place(value.span.start), what, WHY, act());
+                let mut found = Finding::new(RULE, file.location(value.span.start), what, WHY, act());
                 found.server = file
                     .server_of(value)
                     .map(|server| server.entry.name.clone());
@@ -78,12 +78,12 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             let flag = words.into_iter().find(|word| word.text == "--debug");
             if let (true, Some(word)) = (prints(launch), flag) {
                 let what = "`--debug` makes it print or keep what it sends";
-                let found = Finding::new(RULE, file.place(word.span.start), what, WHY, act());
+                let found = Finding::new(RULE, file.location(word.span.start), what, WHY, act());
                 results.add(found.of(&server.entry.name));
             }
             for (name, value) in &launch.env {
                 if let Some(what) = noisy(name, value) {
-                    let found = Finding::new(RULE, file.place(server.start), what, WHY, act());
+                    let found = Finding::new(RULE, file.location(server.start), what, WHY, act());
                     results.add(found.of(&server.entry.name));
                 }
             }
@@ -116,21 +116,21 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
         results.looked(1);
         let server = file.server.as_str();
         let fix = || Fix::Run(format!("mcpwrap policy edit {server}"));
-        let place = || Location::line(file.shown.clone(), policy.command_line);
+        let location = || Location::line(file.shown.clone(), policy.command_line);
         for (stream, name) in [(Stream::Stdout, "stdout"), (Stream::Stderr, "stderr")] {
             if !policy.limits.mask.contains(&stream) {
                 let what = format!("its policy turns masking off on {name}");
-                results.add(Finding::new(RULE, place(), what, WHY, fix()).of(server));
+                results.add(Finding::new(RULE, location(), what, WHY, fix()).of(server));
             }
         }
         let launch = package::parse(&policy.command);
         if prints(&launch) && policy.command.iter().any(|word| word == "--debug") {
             let what = "`--debug` makes it print or keep what it sends";
-            results.add(Finding::new(RULE, place(), what, WHY, fix()).of(server));
+            results.add(Finding::new(RULE, location(), what, WHY, fix()).of(server));
         }
         for (name, value) in &policy.env.set {
             if let Some(what) = noisy(name, value) {
-                results.add(Finding::new(RULE, place(), what, WHY, fix()).of(server));
+                results.add(Finding::new(RULE, location(), what, WHY, fix()).of(server));
             }
         }
     }
@@ -139,9 +139,9 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
 fn logs(machine: &Machine, results: &mut CheckResults) {
     for line in &machine.logged {
         let fix = Fix::Run(format!("rm {}", quoted(&line.shown)));
-        let place = Location::line(line.shown.clone(), line.line);
+        let location = Location::line(line.shown.clone(), line.line);
         let what = "a client's log holds a secret: delete it, and rotate the secret";
-        let mut found = Finding::new(RULE, place, what, WHY, fix);
+        let mut found = Finding::new(RULE, location, what, WHY, fix);
         found.value = Some(line.value.clone());
         results.add(found);
     }

@@ -1,4 +1,4 @@
-//! Check 4: secrets in more than one place, their age, and servers that hold an old value.
+//! Check 4: secrets in more than one location, their age, and servers that hold an old value.
 
 use std::collections::BTreeMap;
 
@@ -34,13 +34,13 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         return;
     };
     ages(facts, machine, results);
-    for (place, name) in &facts.copies {
+    for (location, name) in &facts.copies {
         results.add(Finding::new(
             (NAME, Severity::High),
-            place.clone(),
+            location.clone(),
             format!("the stored secret `{name}` stands here, too"),
             "when it is rotated, one of the places is forgotten",
-            Fix::Run(format!("mcpwrap adopt --config {}", quoted(&place.file))),
+            Fix::Run(format!("mcpwrap adopt --config {}", quoted(&location.file))),
         ));
     }
     for supervisor in &machine.supervisors {
@@ -68,7 +68,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
 
 /// One place of a value.
 struct Occurrence {
-    place: Location,
+    location: Location,
     server: Option<String>,
     label: String,
     fix: Fix,
@@ -83,7 +83,7 @@ fn copies(facts: &Facts, results: &mut CheckResults) {
             for part in value.verdict.secrets() {
                 let secret = value.text.get(part.range.clone()).unwrap_or_default();
                 places.entry(secret).or_default().push(Occurrence {
-                    place: file.place_of(value, &part.range),
+                    location: file.location_of(value, &part.range),
                     server: server.map(|server| server.entry.name.clone()),
                     label: label(value, &part.name),
                     fix: Fix::Run(file.adopt()),
@@ -98,11 +98,11 @@ fn copies(facts: &Facts, results: &mut CheckResults) {
         for copy in rest {
             let what = format!(
                 "{} has the same value as one in {}",
-                copy.label, first.place.file
+                copy.label, first.location.file
             );
             let why = "when it is rotated, one of the places is forgotten";
             let rule = (NAME, Severity::High);
-            let mut found = Finding::new(rule, copy.place, what, why, copy.fix).shows(secret);
+            let mut found = Finding::new(rule, copy.location, what, why, copy.fix).shows(secret);
             found.server = copy.server;
             results.add(found);
         }

@@ -91,10 +91,10 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 let (Some(here), Some(secret)) = (here, value.text.get(part.range.clone())) else {
                     continue;
                 };
-                let place = file.place_of(value, &part.range);
+                let location = file.location_of(value, &part.range);
                 let mut add = |what: String| {
                     let fix = Fix::Run(file.adopt());
-                    let mut found = Finding::new(RULE, place.clone(), what, WHY, fix).shows(secret);
+                    let mut found = Finding::new(RULE, location.clone(), what, WHY, fix).shows(secret);
                     found.server = server.map(str::to_owned);
                     results.add(found);
                 };
@@ -115,7 +115,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                     )),
                     Some(_) => {}
                     None => {
-                        seen.insert(secret, (here, place.clone()));
+                        seen.insert(secret, (here, location.clone()));
                     }
                 }
             }
@@ -158,9 +158,9 @@ fn stored(machine: &Machine, results: &mut CheckResults) {
             of(&own.1),
             of(profile)
         );
-        let place = Location::whole(machine.index_shown.clone());
+        let location = Location::whole(machine.index_shown.clone());
         let fix = Fix::Run(format!("mcpwrap secret rotate {name}"));
-        results.add(Finding::new(RULE, place, what, WHY, fix));
+        results.add(Finding::new(RULE, location, what, WHY, fix));
     }
 }
 
@@ -181,9 +181,9 @@ fn profiles(machine: &Machine, results: &mut CheckResults) {
                 let what = format!(
                     "profiles `{other}` and `{profile}` both take `{secret}` for `{variable}`"
                 );
-                let place = Location::line(file.shown.clone(), slot.line);
+                let location = Location::line(file.shown.clone(), slot.line);
                 let fix = Fix::Run(format!("mcpwrap policy edit {}", file.server));
-                results.add(Finding::new(RULE, place, what, WHY, fix).of(file.server.as_str()));
+                results.add(Finding::new(RULE, location, what, WHY, fix).of(file.server.as_str()));
             }
         }
     }

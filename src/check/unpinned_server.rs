@@ -56,7 +56,7 @@ fn entry(file: &ConfigFile, server: &CheckedServer, launch: &Launch, results: &m
         return;
     };
     let name = &server.entry.name;
-    let place = file.place(server.spec_at());
+    let location = file.location(server.spec_at());
     let fix = match &server.entry.wrapped {
         Some(policy) => format!("mcpwrap pin {policy}"),
         None => file.adopt_server(name),
@@ -65,7 +65,7 @@ fn entry(file: &ConfigFile, server: &CheckedServer, launch: &Launch, results: &m
         Some(obstacle) => Fix::Act(format!("write an exact version ({obstacle}: `pin` cannot)")),
         None => Fix::Run(fix),
     };
-    results.add(Finding::new((NAME, severity), place, what, why, fix).of(name));
+    results.add(Finding::new((NAME, severity), location, what, why, fix).of(name));
 }
 
 /// What is wrong with a launch, if anything is.
@@ -90,7 +90,7 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
         results.looked(1);
         let server = file.server.as_str();
-        let place = Location::line(file.shown.clone(), policy.command_line);
+        let location = Location::line(file.shown.clone(), policy.command_line);
         let fix = || Fix::Run(format!("mcpwrap pin {server}"));
         if policy.package.is_some() {
             if let Err(error) = &file.installed {
@@ -101,7 +101,7 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
                 let what = format!("{what}: {}", causes.unwrap_or_default());
                 let rule = (NAME, Severity::High);
                 let why = "what is installed is what runs with the server's secrets";
-                results.add(Finding::new(rule, place, what, why, fix()).of(server));
+                results.add(Finding::new(rule, location, what, why, fix()).of(server));
             }
             continue;
         }
@@ -113,6 +113,6 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
             Some(_) => Fix::Run(format!("mcpwrap policy edit {server}")),
             None => fix(),
         };
-        results.add(Finding::new((NAME, severity), place, what, why, fix).of(server));
+        results.add(Finding::new((NAME, severity), location, what, why, fix).of(server));
     }
 }

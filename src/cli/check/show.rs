@@ -125,7 +125,7 @@ fn groups(findings: &[Finding]) -> Vec<Vec<&Finding>> {
     let mut groups: Vec<Vec<&Finding>> = Vec::new();
     let mut known = BTreeMap::new();
     for finding in findings {
-        let place = finding.place.file.as_str();
+        let place = finding.location.file.as_str();
         let key = (
             finding.check,
             finding.severity,
@@ -145,10 +145,10 @@ fn lines(group: &[&Finding], paint: Paint) -> Vec<String> {
     let Some(first) = group.first() else {
         return Vec::new();
     };
-    let place = match (first.place.line, first.place.column) {
-        (0, _) => first.place.file.clone(),
-        (line, 0) => format!("{}:{line}", first.place.file),
-        (line, column) => format!("{}:{line}:{column}", first.place.file),
+    let place = match (first.location.line, first.location.column) {
+        (0, _) => first.location.file.clone(),
+        (line, 0) => format!("{}:{line}", first.location.file),
+        (line, column) => format!("{}:{line}:{column}", first.location.file),
     };
     let servers: Vec<&str> = group
         .iter()

@@ -83,7 +83,7 @@ pub(super) fn copies(opened: Option<&Opened>, facts: &mut Facts) {
             if let Some((_, name)) = spellings.get(hit.pattern().as_usize()) {
                 facts
                     .copies
-                    .push((file.place(hit.start()), name.to_string()));
+                    .push((file.location(hit.start()), name.to_string()));
             }
         }
     }
@@ -93,7 +93,7 @@ pub(super) fn copies(opened: Option<&Opened>, facts: &mut Facts) {
 pub(super) struct Wish {
     pub(super) shipped: &'static Shipped,
     pub(super) probe: &'static Probe,
-    place: Location,
+    location: Location,
     server: String,
     /// What the user calls it.
     secret: String,
@@ -140,7 +140,7 @@ pub(super) fn ask(opened: Option<&Opened>, facts: &mut Facts) -> Result<()> {
         let said = services.ask(&address, &wish);
         facts.probes.push(ProbeRecord {
             host: address.host.clone(),
-            place: wish.place,
+            location: wish.location,
             server: wish.server,
             secret: wish.secret,
             stored: wish.stored,
@@ -172,7 +172,7 @@ fn stored(opened: Option<&Opened>, facts: &Facts) -> Vec<Wish> {
         wishes.extend(value.map(|(_, value)| Wish {
             shipped,
             probe,
-            place: Location::line(file.shown.clone(), slot.line),
+            location: Location::line(file.shown.clone(), slot.line),
             server: file.server.to_string(),
             secret: name.to_string(),
             stored: true,
@@ -192,7 +192,7 @@ fn wish(file: &ConfigFile, value: &ConfigValue) -> Option<Wish> {
     belongs(server, shipped, probe, value, text).then(|| Wish {
         shipped,
         probe,
-        place: file.place_of(value, &part.range),
+        location: file.location_of(value, &part.range),
         server: server.entry.name.clone(),
         secret: format!("{} in {}", value.name.trim_start_matches('-'), file.shown),
         stored: false,
