@@ -57,7 +57,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         }
     }
     for file in &facts.files {
-        results.looked(file.servers.len());
+        results.count(file.servers.len());
         for (n, server) in file.servers.iter().enumerate() {
             let entry = &server.entry;
             if entry.wrapped.is_some() || entry.words.is_empty() {
@@ -74,7 +74,13 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             };
             let fix = Fix::Run(file.adopt_server(&entry.name));
             let what = "it does not start through mcpwrap, so nothing it is given is written down";
-            let finding = Finding::new((NAME, severity), file.location(server.start), what, WHY, fix);
+            let finding = Finding::new(
+                (NAME, severity),
+                file.location(server.start),
+                what,
+                WHY,
+                fix,
+            );
             results.add(finding.of(&entry.name));
         }
     }

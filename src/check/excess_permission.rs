@@ -53,7 +53,7 @@ const FILE_SERVERS: &[&str] = &["@modelcontextprotocol/server-filesystem", "mcp/
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     for file in &facts.files {
-        results.looked(file.servers.len());
+        results.count(file.servers.len());
         for server in &file.servers {
             powers(file, server, results);
             handed_on(file, server, results);
@@ -268,7 +268,7 @@ fn is_secret_name(name: &str) -> bool {
 
 fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
-        results.looked(1);
+        results.count(1);
         let server = file.server.as_str();
         let edit = || Fix::Run(format!("mcpwrap policy edit {server}"));
         let launch = package::parse(&policy.command);
@@ -291,7 +291,13 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
         if policy.argv_secrets && in_command {
             // The user said so in the policy and granted it: worth a look, no alarm.
             let what = "its policy puts a secret among the arguments, where `ps` shows it";
-            let finding = Finding::new((NAME, Severity::Medium), location.clone(), what, SEEN, edit());
+            let finding = Finding::new(
+                (NAME, Severity::Medium),
+                location.clone(),
+                what,
+                SEEN,
+                edit(),
+            );
             results.add(finding.of(server));
         }
         for name in policy.env.pass.iter().filter(|name| is_secret_name(name)) {

@@ -44,7 +44,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         stored(facts, machine, results);
     }
     for record in &facts.probes {
-        results.looked(1);
+        results.count(1);
         let what = match &record.said {
             ProbeResult::Refused(status) => {
                 format!("{} refuses `{}` ({status})", record.host, record.secret)
@@ -94,7 +94,12 @@ fn one(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &mut Chec
         };
         let what = format!("{} {words}", label(value, &part.name));
         let fix = Fix::Act("make a new one at the provider".to_owned());
-        add(file.location_of(value, &part.range), what, fix, Some(secret));
+        add(
+            file.location_of(value, &part.range),
+            what,
+            fix,
+            Some(secret),
+        );
     }
     let location = file.location(value.span.start);
     let fix = || {
@@ -116,14 +121,14 @@ fn one(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &mut Chec
         );
         add(location, what, fix(), None);
     }
-    results.looked(value.verdict.secrets().len());
+    results.count(value.verdict.secrets().len());
 }
 
 fn stored(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
     let Ok(index) = &machine.index else {
         return;
     };
-    results.looked(index.secrets.len());
+    results.count(index.secrets.len());
     for (name, entry) in &index.secrets {
         let Some(words) = entry.expires.and_then(|ends| state(facts.today, ends)) else {
             continue;

@@ -98,7 +98,7 @@ const PARAMETERS: &[&str] = &[
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     for file in &facts.files {
-        results.looked(file.servers.len());
+        results.count(file.servers.len());
         for server in &file.servers {
             for (name, value) in set_on_the_way(server) {
                 if is_off(name, value) {
@@ -240,7 +240,7 @@ fn parameter(text: &str) -> Option<&'static str> {
 
 fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
-        results.looked(1);
+        results.count(1);
         let location = || Location::line(file.shown.clone(), policy.command_line);
         let fix = || Fix::Run(format!("mcpwrap policy edit {}", file.server));
         let launch = package::parse(&policy.command);

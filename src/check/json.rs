@@ -32,8 +32,8 @@ pub fn json(report: &CheckReport) -> Value {
 }
 
 fn check(check: &CheckSummary) -> Value {
-    let state = match (check.skipped, check.found) {
-        (Some(_), _) => "not-looked-at",
+    let status = match (check.skipped, check.found) {
+        (Some(_), _) => "skipped",
         (None, 0) => "ok",
         (None, _) => "findings",
     };
@@ -42,12 +42,12 @@ fn check(check: &CheckSummary) -> Value {
         "tags": check.rule.tags(),
         "title": check.rule.title,
         "severity": check.rule.severity,
-        "state": state,
-        "looked_at": check.looked,
+        "status": status,
+        "checked": check.checked,
         "noun": check.rule.noun,
         "findings": check.found,
         "ignored": check.ignored,
-        "why_not": check.skipped,
+        "skip_reason": check.skipped,
     })
 }
 

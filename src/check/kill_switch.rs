@@ -33,7 +33,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         return;
     };
     for file in &facts.files {
-        results.looked(file.servers.len());
+        results.count(file.servers.len());
         for (n, server) in file.servers.iter().enumerate() {
             let entry = &server.entry;
             if entry.wrapped.is_some() {

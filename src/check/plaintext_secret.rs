@@ -31,7 +31,7 @@ const WHY: &str = "every program that you run can read it, and it goes into back
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     for file in &facts.files {
-        results.looked(file.values.len());
+        results.count(file.values.len());
         for value in &file.values {
             for part in value.verdict.secrets() {
                 let secret = value.text.get(part.range.clone()).unwrap_or_default();
@@ -91,7 +91,7 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
             let verdict = detect::value(Slot::Env(name), value);
             (value.as_str(), verdict)
         }));
-        results.looked(words.len());
+        results.count(words.len());
         for (text, verdict) in words {
             for part in verdict.secrets() {
                 let secret = text.get(part.range.clone()).unwrap_or_default();

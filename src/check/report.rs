@@ -18,7 +18,7 @@ const TEXT_CHARS_MAX: usize = 300;
 pub struct CheckSummary {
     pub rule: &'static Rule,
     /// How many of its things were looked at.
-    pub looked: usize,
+    pub checked: usize,
     pub found: usize,
     pub ignored: usize,
     /// Why it was not done.
@@ -49,11 +49,11 @@ impl CheckReport {
 
 /// Does all checks.
 pub fn run(facts: &Facts, accepted: &Ignores) -> CheckReport {
-    let sheets: Vec<CheckResults> = RULES
+    let all: Vec<CheckResults> = RULES
         .iter()
-        .map(|check| {
+        .map(|rule| {
             let mut results = CheckResults::default();
-            (check.run)(facts, &mut results);
+            (rule.run)(facts, &mut results);
             results
         })
         .collect();
@@ -73,14 +73,14 @@ pub fn run(facts: &Facts, accepted: &Ignores) -> CheckReport {
         servers: facts.files.iter().map(|file| file.servers.len()).sum(),
         machine: facts.machine.is_some(),
     };
-    for (check, results) in RULES.iter().zip(sheets) {
-        let all = results.findings.len();
+    for (rule, results) in RULES.iter().zip(all) {
+        let found = results.findings.len();
         let (left, ignored) = accepted.apply(facts, results.findings);
         report.checks.push(CheckSummary {
-            rule: check,
-            looked: results.looked,
+            rule,
+            checked: results.checked,
             found: left.len(),
-            ignored: all - left.len(),
+            ignored: found - left.len(),
             skipped: results.skipped,
         });
         report.findings.extend(left);

@@ -5,15 +5,15 @@ use super::finding::Finding;
 /// What one check found.
 #[derive(Debug, Default)]
 pub(super) struct CheckResults {
-    pub(super) looked: usize,
+    pub(super) checked: usize,
     pub(super) skipped: Option<&'static str>,
     pub(super) findings: Vec<Finding>,
 }
 
 impl CheckResults {
     /// Counts what was looked at.
-    pub(super) fn looked(&mut self, count: usize) {
-        self.looked += count;
+    pub(super) fn count(&mut self, count: usize) {
+        self.checked += count;
     }
 
     /// Says why nothing was looked at.

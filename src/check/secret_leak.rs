@@ -56,14 +56,15 @@ const DEBUG_PRINTS: &[&str] = &["mcp-remote", "supergateway", "mcp-proxy"];
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     let act = || Fix::Act("take it out: it is for a search that is over".to_owned());
     for file in &facts.files {
-        results.looked(file.servers.len());
+        results.count(file.servers.len());
         for value in file
             .values
             .iter()
             .filter(|value| value.kind == FieldKind::Env)
         {
             if let Some(what) = noisy(&value.name, &value.text) {
-                let mut found = Finding::new(RULE, file.location(value.span.start), what, WHY, act());
+                let mut found =
+                    Finding::new(RULE, file.location(value.span.start), what, WHY, act());
                 found.server = file
                     .server_of(value)
                     .map(|server| server.entry.name.clone());
@@ -113,7 +114,7 @@ fn noisy(name: &str, value: &str) -> Option<String> {
 
 fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
-        results.looked(1);
+        results.count(1);
         let server = file.server.as_str();
         let fix = || Fix::Run(format!("mcpwrap policy edit {server}"));
         let location = || Location::line(file.shown.clone(), policy.command_line);

@@ -91,7 +91,7 @@ fn copies(facts: &Facts, results: &mut CheckResults) {
             }
         }
     }
-    results.looked(places.len());
+    results.count(places.len());
     for (secret, all) in places {
         let mut rest = all.into_iter();
         let Some(first) = rest.next() else { continue };
@@ -113,7 +113,7 @@ fn ages(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
     let Ok(index) = &machine.index else {
         return;
     };
-    results.looked(index.secrets.len());
+    results.count(index.secrets.len());
     for (name, entry) in &index.secrets {
         let changed = entry.changed.to_zoned(TimeZone::system()).date();
         let days = (facts.today - changed).get_days();

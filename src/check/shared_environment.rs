@@ -87,14 +87,15 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 .or_else(|| stage(server.unwrap_or_default()))
                 .or_else(|| stage(&file.shown));
             for part in value.verdict.secrets() {
-                results.looked(1);
+                results.count(1);
                 let (Some(here), Some(secret)) = (here, value.text.get(part.range.clone())) else {
                     continue;
                 };
                 let location = file.location_of(value, &part.range);
                 let mut add = |what: String| {
                     let fix = Fix::Run(file.adopt());
-                    let mut found = Finding::new(RULE, location.clone(), what, WHY, fix).shows(secret);
+                    let mut found =
+                        Finding::new(RULE, location.clone(), what, WHY, fix).shows(secret);
                     found.server = server.map(str::to_owned);
                     results.add(found);
                 };
@@ -132,7 +133,7 @@ fn stored(machine: &Machine, results: &mut CheckResults) {
     let Ok(index) = &machine.index else {
         return;
     };
-    results.looked(index.secrets.len());
+    results.count(index.secrets.len());
     let mut seen = BTreeMap::new();
     for (name, entry) in &index.secrets {
         let own = (

@@ -37,7 +37,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             if server.entry.wrapped.is_some() && facts.machine.is_some() {
                 continue;
             }
-            results.looked(1);
+            results.count(1);
             entry(file, server, launch, results);
         }
     }
@@ -88,7 +88,7 @@ fn judge(launch: &Launch) -> Option<(Severity, String, &'static str)> {
 
 fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
-        results.looked(1);
+        results.count(1);
         let server = file.server.as_str();
         let location = Location::line(file.shown.clone(), policy.command_line);
         let fix = || Fix::Run(format!("mcpwrap pin {server}"));

@@ -191,7 +191,7 @@ fn golden_case(check: &str, kind: &str) {
     let line = line.clone().find(|line| line["id"] == check).unwrap();
     assert_eq!(line["findings"].as_u64().unwrap(), own.len() as u64);
     if kind == "ok" {
-        assert_eq!(line["state"], "ok", "{ended}");
+        assert_eq!(line["status"], "ok", "{ended}");
     } else {
         assert!(!own.is_empty(), "{ended}");
     }

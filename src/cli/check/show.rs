@@ -100,14 +100,14 @@ fn row(check: &CheckSummary, paint: Paint) -> String {
     let score = match (check.skipped, check.found) {
         (Some(why), _) => paint.with("2", &format!("not looked at: {why}")),
         (None, 0) => {
-            let text = format!("ok, {} looked at", count(check.looked, rule.noun));
+            let text = format!("ok, {} looked at", count(check.checked, rule.noun));
             paint.with("32", &text)
         }
         (None, found) => {
             let text = format!(
                 "{} in {}",
                 count(found, "findings"),
-                count(check.looked, rule.noun)
+                count(check.checked, rule.noun)
             );
             paint.severity(rule.severity, &text)
         }
