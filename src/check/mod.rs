@@ -4,6 +4,7 @@
 //! one line in [`RULES`]. *Always* pure: the facts were gathered before, and nothing is changed.
 //! *Never* silent about what could not be read: that is a finding, too.
 
+mod comments;
 mod facts;
 mod file;
 mod finding;
