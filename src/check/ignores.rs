@@ -14,8 +14,9 @@ use super::comments::{Comment, comments};
 use super::facts::Facts;
 use super::file::ConfigFile;
 use super::finding::{Finding, Fix, Location, Severity};
-use super::rules::{INVALID_IGNORE, OTHER_RULES, RULES};
+use super::rules::{INVALID_IGNORE, names, new_name};
 use crate::client::tree::line_of;
+use crate::suggest::nearest;
 
 const WHY: &str = "a finding that is ignored without a reason is ignored for ever";
 
@@ -28,11 +29,20 @@ pub struct Ignored {
     pub inline: bool,
 }
 
+/// A name that an ignore still has from before the rules had names.
+#[derive(Clone, Debug)]
+pub(super) struct OldName {
+    pub(super) old: String,
+    pub(super) new: &'static str,
+    pub(super) location: Location,
+}
+
 /// The list beside the files, and what is wrong with it.
 #[derive(Debug, Default)]
 pub struct Ignores {
     rules: Vec<IgnoreRule>,
     faults: Vec<Finding>,
+    old_names: Vec<OldName>,
 }
 
 #[derive(Debug)]
@@ -100,6 +110,8 @@ impl Ignores {
                     .push(fault(Location::line(shown, line), problem));
                 continue;
             }
+            self.old_names
+                .extend(old_names(&checks, &Location::line(shown, line)));
             self.rules.push(IgnoreRule {
                 checks,
                 files: files.flatten(),
@@ -114,6 +126,11 @@ impl Ignores {
     pub fn unread(&mut self, shown: &str, why: &str) {
         let what = format!("the list is not read: {why}");
         self.faults.push(fault(Location::whole(shown), what));
+    }
+
+    /// The old names in the lists.
+    pub(super) fn old_names(&self) -> &[OldName] {
+        &self.old_names
     }
 
     pub(super) fn faults(&self) -> &[Finding] {
@@ -166,7 +183,7 @@ impl IgnoreRule {
             .server
             .as_ref()
             .is_none_or(|server| finding.server.as_ref() == Some(server));
-        file && server && self.checks.iter().any(|check| check == finding.check)
+        file && server && covers(&self.checks, finding)
     }
 }
 
@@ -182,13 +199,29 @@ fn fault(location: Location, what: String) -> Finding {
     Finding::new(rule, location, what, WHY, Fix::Act(fix.to_owned()))
 }
 
+/// Whether an ignore of these checks is about the finding.
+fn covers(checks: &[String], finding: &Finding) -> bool {
+    let is = |check: &String| check == finding.check || new_name(check) == Some(finding.check);
+    checks.iter().any(is)
+}
+
+fn old_names(checks: &[String], location: &Location) -> impl Iterator<Item = OldName> {
+    checks.iter().filter_map(|check| {
+        Some(OldName {
+            old: check.clone(),
+            new: new_name(check)?,
+            location: location.clone(),
+        })
+    })
+}
+
 fn problem(checks: &[String], reason: &str) -> Option<String> {
-    let known = |id: &String| {
-        RULES.iter().any(|check| check.name == id)
-            || OTHER_RULES.iter().any(|(rule, ..)| rule == id)
-    };
-    match checks.iter().find(|id| !known(id)) {
-        Some(unknown) => Some(format!("no check `{unknown}` is known")),
+    let known = |check: &String| names().any(|name| name == check) || new_name(check).is_some();
+    match checks.iter().find(|check| !known(check)) {
+        Some(unknown) => Some(match nearest(unknown, names()) {
+            Some(near) => format!("unknown check `{unknown}`; did you mean `{near}`?"),
+            None => format!("unknown check `{unknown}`"),
+        }),
         None if checks.is_empty() => Some("it names no check".to_owned()),
         None if reason.trim().is_empty() => {
             Some("it gives no reason, so it ignores nothing".to_owned())
@@ -203,10 +236,20 @@ fn reason(comments: &[Comment], finding: &Finding) -> Option<String> {
         .iter()
         .filter(|comment| problem(&comment.checks, &comment.reason).is_none())
         .find(|comment| {
-            comment.lines.contains(&finding.location.line)
-                && comment.checks.iter().any(|check| check == finding.check)
+            comment.lines.contains(&finding.location.line) && covers(&comment.checks, finding)
         })
         .map(|comment| comment.reason.clone())
+}
+
+/// The old names in the comments of a file.
+pub(super) fn inline_old_names(file: &ConfigFile) -> Vec<OldName> {
+    let comments = comments(file).into_iter();
+    comments
+        .flat_map(|comment| {
+            let location = file.location(comment.at);
+            old_names(&comment.checks, &location).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// What is wrong with the comments of a file.

@@ -1,11 +1,13 @@
 //! All rules on the facts, and what they say.
 
+use std::collections::BTreeMap;
+
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::facts::Facts;
 use super::file::ConfigFile;
 use super::finding::{Finding, Fix, Location, Severity};
-use super::ignores::{self, Ignored, Ignores};
+use super::ignores::{self, Ignored, Ignores, OldName};
 use super::results::CheckResults;
 use super::rules::{RULES, Rule, UNREADABLE_FILE};
 use crate::detect;
@@ -32,6 +34,8 @@ pub struct CheckReport {
     /// The worst first.
     pub findings: Vec<Finding>,
     pub ignored: Vec<Ignored>,
+    /// What the user can change about the ignores, though they work.
+    pub notes: Vec<String>,
     pub files: usize,
     /// The files, as users write them.
     pub paths: Vec<String>,
@@ -68,6 +72,7 @@ pub fn run(facts: &Facts, accepted: &Ignores) -> CheckReport {
         checks: Vec::new(),
         findings: shared,
         ignored,
+        notes: notes(facts, accepted),
         files: facts.files.len(),
         paths: facts.files.iter().map(|file| file.shown.clone()).collect(),
         servers: facts.files.iter().map(|file| file.servers.len()).sum(),
@@ -98,6 +103,23 @@ pub fn run(facts: &Facts, accepted: &Ignores) -> CheckReport {
     };
     report.findings.sort_by_key(order);
     report
+}
+
+/// One sentence for each old name that ignores still have, with the first location.
+fn notes(facts: &Facts, accepted: &Ignores) -> Vec<String> {
+    let mut seen = BTreeMap::new();
+    let inline = facts.files.iter().flat_map(ignores::inline_old_names);
+    for name in accepted.old_names().iter().cloned().chain(inline) {
+        seen.entry(name.old.clone()).or_insert(name);
+    }
+    let sentence = |name: OldName| {
+        let Location { file, line, .. } = name.location;
+        format!(
+            "the check `{}` is now called `{}` ({file}:{line})",
+            name.old, name.new
+        )
+    };
+    seen.into_values().map(sentence).collect()
 }
 
 /// What a finding says is made of names. Where a name holds a secret nevertheless (the address of a

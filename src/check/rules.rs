@@ -88,6 +88,36 @@ pub const OTHER_RULES: &[(&str, Severity, &str)] = &[
     ),
 ];
 
+/// What ignores could say before the rules had names. Complete: a new rule has no entry.
+const OLD_NAMES: &[(&str, &str)] = &[
+    ("mcp01", plaintext_secret::NAME),
+    ("mcp02", excess_permission::NAME),
+    ("mcp03", audit_log::NAME),
+    ("mcp04", secret_rotation::NAME),
+    ("mcp05", insecure_transport::NAME),
+    ("mcp06", shared_environment::NAME),
+    ("mcp07", secret_leak::NAME),
+    ("mcp08", expired_credential::NAME),
+    ("mcp09", unpinned_server::NAME),
+    ("mcp10", kill_switch::NAME),
+    ("unread", UNREADABLE_FILE),
+    ("ignore", INVALID_IGNORE),
+];
+
+/// All names that a finding can have.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let others = OTHER_RULES.iter().map(|(name, ..)| *name);
+    RULES.iter().map(|rule| rule.name).chain(others)
+}
+
+/// The name that replaced an old one.
+pub(super) fn new_name(old: &str) -> Option<&'static str> {
+    OLD_NAMES
+        .iter()
+        .find(|(known, _)| *known == old)
+        .map(|(_, name)| *name)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -146,3 +146,68 @@ fn the_user_has_a_list_for_the_machine() {
     assert_eq!(report["ignored"].as_array().unwrap().len(), 3, "{ended}");
     assert_eq!(list(&report, "findings"), [("audit-log", "")], "{ended}");
 }
+
+/// Before the rules had names, their ids were `mcp01` to `mcp10`, `unread` and `ignore`.
+#[test]
+fn old_names_work_and_each_is_noted_once() {
+    let test = Test::new();
+    write(
+        &test,
+        "repo/.vscode/mcp.json",
+        r#"{
+  "servers": {
+    // mcpwrap-ignore mcp09: a demo
+    "a": { "command": "npx", "args": ["-y", "server"] },
+    // mcpwrap-ignore mcp09: a demo
+    "b": { "command": "npx", "args": ["-y", "server"] }
+  }
+}"#,
+    );
+    write(&test, "repo/.cursor/mcp.json", "{");
+    write(
+        &test,
+        "repo/.mcpwrap-check.toml",
+        "[[ignore]]\ncheck = [\"unread\", \"plaintext-secret\"]\nreason = \"a template\"\n",
+    );
+    let (report, ended) = report(&test, &["check", "repo"]);
+    assert_eq!(list(&report, "findings"), [], "{ended}");
+    assert_eq!(
+        list(&report, "ignored"),
+        [
+            ("unreadable-file", ""),
+            ("unpinned-server", "a"),
+            ("unpinned-server", "b")
+        ]
+    );
+    assert_eq!(
+        ended.stderr.lines().collect::<Vec<_>>(),
+        [
+            "mcpwrap: the check `mcp09` is now called `unpinned-server` (repo/.vscode/mcp.json:3)",
+            "mcpwrap: the check `unread` is now called `unreadable-file` (repo/.mcpwrap-check.toml:1)",
+        ]
+    );
+}
+
+#[test]
+fn an_unknown_name_ignores_nothing_and_the_nearest_is_suggested() {
+    let test = Test::new();
+    write(
+        &test,
+        "repo/.codex/config.toml",
+        "# mcpwrap-ignore unpined-server: typed in a hurry\n[mcp_servers.x]\ncommand = \"npx\"\nargs = [\"server\"]\n",
+    );
+    write(
+        &test,
+        "repo/.mcpwrap-check.toml",
+        "[[ignore]]\ncheck = \"mcp11\"\nreason = \"there is none\"\n",
+    );
+    let (report, ended) = report(&test, &["check", "repo"]);
+    let findings = report["findings"].as_array().unwrap().iter();
+    let whats: Vec<_> = findings.map(|one| one["what"].as_str().unwrap()).collect();
+    assert!(
+        whats.contains(&"unknown check `unpined-server`; did you mean `unpinned-server`?"),
+        "{ended}"
+    );
+    assert!(whats.contains(&"unknown check `mcp11`"), "{ended}");
+    assert!(report["ignored"].as_array().unwrap().is_empty(), "{ended}");
+}

@@ -110,6 +110,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         verify::ask(opened.as_ref(), &mut facts)?;
     }
     let report = check::run(&facts, &ignores);
+    for note in &report.notes {
+        print::note(note);
+    }
     if args.json {
         print::json(&check::json(&report));
     } else if args.sarif {
