@@ -1,4 +1,4 @@
-//! Check 3: the audit log, and the servers that are not under it.
+//! The audit log, and the servers that are not in it.
 
 use super::facts::{AuditState, Facts};
 use super::finding::{Finding, Fix, Location, Severity};
@@ -8,25 +8,26 @@ use crate::detect::Verdict;
 pub(super) const NAME: &str = "audit-log";
 
 pub(super) const ABOUT: &str = "\
-**Looks at** the audit log: is it there, can it be read, is every record as it was written; and at the servers of the
-clients' files that do not start through mcpwrap, so that nothing they are given or do is written down. Only on a
-machine: a repository has no audit log. The links of the chain are tested without the store; the seals, and the end
-of the log, need the store's key: `--verify` tests them, as `mcpwrap log verify` does.
+**Detects** a missing, unreadable or damaged audit log, and servers in client configs that do not
+start through mcpwrap, because nothing they receive or do is logged. Repositories have no audit log
+and are skipped. The hash chain is verified without the store. The seals (HMAC) and the end of the
+log need the store's key: `--verify` verifies them, like `mcpwrap log verify`.
 
-**Why:** after an incident the first questions are which server had the secret, when, and what it called. They can only be
-answered from a record that was made before, and only if nobody could change it.
+**Why:** after an incident the first questions are which server had the secret, when, and what it
+called. Only a log that existed before, and that nobody could alter, answers them.
 
-**Remediation:** `mcpwrap adopt` puts servers under it. A log that is not whole is looked at with `mcpwrap log verify`.
+**Remediation:** `mcpwrap adopt` puts servers behind mcpwrap. For a damaged log, run `mcpwrap log
+verify`.
 
-**Known misses:** remote servers (entries with an address) start no process and are in no log here; whoever runs as
-you can delete the whole log, which `--verify` sees and a plain `check` does not.
+**Limitations:** remote servers (entries with a URL) start no process and are not in the log. Any
+program running as you can delete the whole log; `--verify` detects that, a plain `check` does not.
 ";
 
-const WHY: &str = "what no record shows cannot be answered after an incident";
+const WHY: &str = "what is not logged cannot be investigated after an incident";
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     let Some(machine) = &facts.machine else {
-        results.skip("a machine's question: `mcpwrap check` without a path");
+        results.skip("machine-only; run `mcpwrap check` without a path");
         return;
     };
     let location = || Location::whole(machine.audit.shown.clone());
@@ -36,7 +37,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         AuditState::Absent => {
             let servers = facts.files.iter().any(|file| !file.servers.is_empty());
             if servers || !machine.policies.is_empty() {
-                let what = "there is no audit log: nothing was ever written down";
+                let what = "no audit log: nothing was ever logged";
                 let fix = Fix::Run("mcpwrap adopt".to_owned());
                 results.add(Finding::new(rule, location(), what, WHY, fix));
             }
@@ -73,7 +74,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 Severity::Medium
             };
             let fix = Fix::Run(file.adopt_server(&entry.name));
-            let what = "it does not start through mcpwrap, so nothing it is given is written down";
+            let what = "not started through mcpwrap, so nothing it receives is logged";
             let finding = Finding::new(
                 (NAME, severity),
                 file.location(server.start),

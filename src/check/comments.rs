@@ -1,4 +1,4 @@
-//! Comments that ignore a finding: `mcpwrap-ignore NAME: reason`, and the lines that they are about.
+//! Reads `mcpwrap-ignore` comments, and finds the lines that each is about.
 
 use std::ops::RangeInclusive;
 
@@ -59,7 +59,7 @@ fn comment(file: &ConfigFile, document: &Document, at: usize) -> Option<Comment>
     })
 }
 
-/// What a comment alone on its line is about: the next line of code, or the entry that begins there.
+/// The lines of a comment that is alone on its line: the next line of code, or the entry there.
 fn below(file: &ConfigFile, document: &Document, own: usize) -> RangeInclusive<usize> {
     let is_code = |line: &&str| {
         let line = line.trim_start();
@@ -79,7 +79,7 @@ fn below(file: &ConfigFile, document: &Document, own: usize) -> RangeInclusive<u
         let first = regions.first()?;
         let last = regions.last()?;
         let start = document.line(first.start);
-        // The name of an entry may stand on the line above its value.
+        // The name of an entry may be on the line above its value.
         (start == next || start == next + 1 && is_key_only(file, next))
             .then(|| document.line(last.end))
     });

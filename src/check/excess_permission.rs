@@ -1,4 +1,4 @@
-//! Check 2: permissions that are broader than the server needs.
+//! Permissions that a server does not need.
 
 use super::facts::{Facts, Machine, ProbeResult};
 use super::file::{CheckedServer, ConfigFile, ConfigValue, FieldKind, label};
@@ -12,51 +12,55 @@ use crate::shipped::{self, Shipped};
 pub(super) const NAME: &str = "excess-permission";
 
 pub(super) const ABOUT: &str = "\
-**Looks for** a secret that another service issued than the one the server's package talks to (as `policies/` in the
-source knows them), or any secret for a package that needs none; secrets among the arguments; a whole environment
-handed on (`docker --env-file`, a login shell, names of secrets in a policy's `env.pass`); containers with
-the machine's own powers (`--privileged`, the docker socket, `/` as a volume, the host's network or processes), `deno -A`, and a
-file server for `/` or the whole home. With `--verify` also scopes of a token that the server does not ask for.
+**Detects** permissions that a server does not need:
 
-**Why:** what a server holds, it can lose: to a bad release, to a prompt in a web page, to its own error messages. Every
-user of the machine sees arguments with `ps`.
+- a secret of another service than the one its package talks to, or any secret for a package that
+  needs none (the packages are those of `policies/` in the source);
+- secrets in arguments;
+- whole environments passed through (`docker --env-file`, a login shell, secret variables in a
+  policy's `env.pass`);
+- containers with privileges on the host (`--privileged`, the docker socket, `/` as a volume, the
+  host's network or processes) and `deno -A`;
+- a file server for `/` or a whole home directory;
+- with `--verify`, token scopes that the server does not need.
 
-**Remediation:** `mcpwrap adopt` gives each server only its own secrets and an empty environment otherwise; `mcpwrap policy
-edit SERVER` takes out what is not needed; make narrow tokens at the provider.
+**Why:** a server can leak what it holds: through a bad release, a prompt injection, or its own
+error messages. All local users can see arguments with `ps`.
 
-**Known misses:** servers that no shipped policy knows; scopes of services that do not tell them (most fine-grained
-tokens); what a server can do with files and network, which no policy of mcpwrap limits.
+**Remediation:** `mcpwrap adopt` gives each server its own secrets in an otherwise empty
+environment. Remove what is not needed with `mcpwrap policy edit SERVER`. Create narrower tokens at
+the provider.
+
+**Limitations:** servers without a policy in `policies/` are not known; many services do not report
+the scopes of a token (most fine-grained ones). What a server does with files and network is not
+limited by mcpwrap, and not checked.
 ";
 
-const SEEN: &str =
-    "every user of the machine sees arguments with `ps`, and crash reports keep them";
-const MORE: &str = "what a server holds it can lose, so it should hold only what it needs";
+const SEEN: &str = "all local users can see arguments with `ps`, and crash reports include them";
+const MORE: &str = "a server can leak what it holds; give it the minimum";
 
-/// Words of a container's command line that give it the machine, and what each gives.
-const POWERS: &[(&str, &str)] = &[
-    ("--privileged", "all powers of the machine's administrator"),
-    ("--pid=host", "the machine's processes"),
-    ("--network=host", "the machine's network"),
-    ("--net=host", "the machine's network"),
-    ("--cap-add=ALL", "all powers of the machine's administrator"),
-    (
-        "--cap-add=SYS_ADMIN",
-        "most powers of the machine's administrator",
-    ),
+/// Options that give a container access to the host, and which.
+const HOST_ACCESS: &[(&str, &str)] = &[
+    ("--privileged", "root privileges on the host"),
+    ("--pid=host", "access to the host's processes"),
+    ("--network=host", "access to the host network"),
+    ("--net=host", "access to the host network"),
+    ("--cap-add=ALL", "root privileges on the host"),
+    ("--cap-add=SYS_ADMIN", "most root privileges on the host"),
 ];
 
-/// The shipped policy of the servers that need no secret at all.
+/// The catalog entry of the servers that need no secret.
 const REFERENCE: &str = "reference";
 
-/// Servers of files, whose arguments are the directories that they may touch.
+/// File servers, whose arguments are the directories that they may use.
 const FILE_SERVERS: &[&str] = &["@modelcontextprotocol/server-filesystem", "mcp/filesystem"];
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     for file in &facts.files {
         results.count(file.servers.len());
         for server in &file.servers {
-            powers(file, server, results);
-            handed_on(file, server, results);
+            host_access(file, server, results);
+            passed_through(file, server, results);
         }
         for value in &file.values {
             secrets(file, value, results);
@@ -75,7 +79,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                     (NAME, Severity::Critical),
                     record.location.clone(),
                     format!(
-                        "{} says that `{}` may also do what the server does not ask for: {}",
+                        "{} says `{}` has scopes that the server does not need: {}",
                         record.host,
                         record.secret,
                         wide.join(", ")
@@ -83,9 +87,9 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                     MORE,
                     Fix::Act(if record.stored {
                         let rotate = format!("`mcpwrap secret rotate {}`", record.secret);
-                        format!("make a narrower one at the provider, then {rotate}")
+                        format!("create a narrower one at the provider, then run {rotate}")
                     } else {
-                        "make a narrower one at the provider, and withdraw this one".to_owned()
+                        "create a narrower one at the provider, then revoke this one".to_owned()
                     }),
                 )
                 .of(&record.server),
@@ -94,7 +98,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     }
 }
 
-/// A secret where it does not belong: in an argument, or with a server that does not need it.
+/// A secret in an argument, or with a server that does not need it.
 fn secrets(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
     let Some(server) = file.server_of(value) else {
         return;
@@ -122,8 +126,8 @@ fn secrets(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
             &part.name
         };
         if let Some(what) = server.shipped.and_then(|own| foreign(own, slot, secret)) {
-            let what = format!("{}: {what}", label(value, &part.name));
-            let fix = Fix::Act("take it out of the entry, and rotate it".to_owned());
+            let what = format!("{} {what}", label(value, &part.name));
+            let fix = Fix::Act("remove it from the entry, then rotate it".to_owned());
             results.add(
                 Finding::new(rule, location, what, MORE, fix)
                     .of(name)
@@ -133,11 +137,11 @@ fn secrets(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
     }
 }
 
-/// Why a secret is not this package's, if that is sure.
+/// Why a secret certainly is not for this package.
 fn foreign(own: &Shipped, slot: &str, secret: &str) -> Option<String> {
     let title = &own.title;
     if own.id == REFERENCE {
-        return Some("the package needs no secret".to_owned());
+        return Some("is a secret, but the package needs none".to_owned());
     }
     let known = |shipped: &Shipped| {
         shipped.secrets.contains_key(slot)
@@ -150,20 +154,20 @@ fn foreign(own: &Shipped, slot: &str, secret: &str) -> Option<String> {
     if known(own) || own.secrets.is_empty() {
         return None;
     }
-    // The variable says who issued it; a shape alone may be shared by several services.
+    // The variable names the issuer; a token format can be that of several services.
     let other =
         shipped::all().find(|other| other.id != own.id && other.secrets.contains_key(slot))?;
     Some(format!(
-        "it is a secret for {}, and {title} does not need it",
+        "is a secret for {}, but the server is for {title}",
         other.title
     ))
 }
 
-/// Containers and runtimes with the machine's own powers, and file servers for everything.
-fn powers(file: &ConfigFile, server: &CheckedServer, results: &mut CheckResults) {
+/// Containers and runtimes with access to the host, and file servers for everything.
+fn host_access(file: &ConfigFile, server: &CheckedServer, results: &mut CheckResults) {
     let words = &server.entry.words;
     let mut add = |at: usize, what: String| {
-        let fix = Fix::Act("take it out, or name only what the server needs".to_owned());
+        let fix = Fix::Act("remove it, or narrow it to what the server needs".to_owned());
         let rule = (NAME, Severity::Critical);
         results.add(Finding::new(rule, file.location(at), what, MORE, fix).of(&server.entry.name));
     };
@@ -176,7 +180,7 @@ fn powers(file: &ConfigFile, server: &CheckedServer, results: &mut CheckResults)
         let text = word.text.as_str();
         let next = words.get(n + 1).map_or("", |next| next.text.as_str());
         let joined = format!("{text}={next}");
-        let power = POWERS
+        let power = HOST_ACCESS
             .iter()
             .find(|(flag, _)| text == *flag || joined == *flag)
             .filter(|_| containers);
@@ -191,14 +195,15 @@ fn powers(file: &ConfigFile, server: &CheckedServer, results: &mut CheckResults)
             _ => text.strip_prefix("--volume=").unwrap_or_default(),
         };
         if containers && (volume.starts_with("/:") || volume.contains("docker.sock")) {
-            let what = "the container gets the whole machine through a volume".to_owned();
-            add(word.span.start, what);
+            let what = if volume.starts_with("/:") {
+                "a volume mounts the host root"
+            } else {
+                "a volume mounts the docker socket, which controls the host"
+            };
+            add(word.span.start, what.to_owned());
         }
         if deno && matches!(text, "-A" | "--allow-all") {
-            add(
-                word.span.start,
-                format!("`{text}` lets the program do everything"),
-            );
+            add(word.span.start, format!("`{text}` grants all permissions"));
         }
     }
     let package = launch.package.as_deref().unwrap_or_default();
@@ -214,7 +219,7 @@ fn powers(file: &ConfigFile, server: &CheckedServer, results: &mut CheckResults)
             if everything {
                 add(
                     word.span.start,
-                    format!("the server may read and change all of `{}`", word.text),
+                    format!("the server can read and change all of `{}`", word.text),
                 );
             }
         }
@@ -229,8 +234,8 @@ fn is_home(path: &str) -> bool {
     rest.is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
 }
 
-/// A whole environment, or secrets of the client's own, handed on.
-fn handed_on(file: &ConfigFile, server: &CheckedServer, results: &mut CheckResults) {
+/// Whole environments that are passed through.
+fn passed_through(file: &ConfigFile, server: &CheckedServer, results: &mut CheckResults) {
     let entry = &server.entry;
     let words = &entry.words;
     let mut add = |at: usize, what: String| {
@@ -248,7 +253,7 @@ fn handed_on(file: &ConfigFile, server: &CheckedServer, results: &mut CheckResul
     {
         add(
             word.span.start,
-            "a login shell gives the server everything that your profile sets".to_owned(),
+            "a login shell gives the server all variables of your shell profile".to_owned(),
         );
     }
     for word in words
@@ -257,7 +262,7 @@ fn handed_on(file: &ConfigFile, server: &CheckedServer, results: &mut CheckResul
     {
         add(
             word.span.start,
-            "the server gets every variable of a file".to_owned(),
+            "the server gets all variables of an env file".to_owned(),
         );
     }
 }
@@ -278,7 +283,7 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
                 continue;
             };
             let location = Location::line(file.shown.clone(), slot.line);
-            let what = format!("`{variable}`: {what}");
+            let what = format!("`{variable}` {what}");
             results.add(
                 Finding::new((NAME, Severity::Critical), location, what, MORE, edit()).of(server),
             );
@@ -289,8 +294,8 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
             .iter()
             .any(|word| template::secrets(word).count() > 0);
         if policy.argv_secrets && in_command {
-            // The user said so in the policy and granted it: worth a look, no alarm.
-            let what = "its policy puts a secret among the arguments, where `ps` shows it";
+            // The user granted this policy, so it is not critical.
+            let what = "the policy puts a secret into an argument, where `ps` shows it";
             let finding = Finding::new(
                 (NAME, Severity::Medium),
                 location.clone(),
@@ -301,7 +306,7 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
             results.add(finding.of(server));
         }
         for name in policy.env.pass.iter().filter(|name| is_secret_name(name)) {
-            let what = format!("its policy hands on `{name}` from the client's environment");
+            let what = format!("the policy inherits `{name}` from the client's environment");
             let finding = Finding::new(
                 (NAME, Severity::Critical),
                 location.clone(),

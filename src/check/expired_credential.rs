@@ -1,4 +1,4 @@
-//! Check 8: secrets that are expired, will be soon, or are not there.
+//! Secrets that have expired, expire soon, or are missing.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,26 +12,29 @@ use super::results::CheckResults;
 use crate::detect::Verdict;
 use crate::detect::names::{Promise, promise};
 
-/// So many days before its end a secret is worth a word.
+/// An expiry is reported this many days before.
 const SOON_DAYS: i32 = 14;
 
 pub(super) const NAME: &str = "expired-credential";
 
 pub(super) const ABOUT: &str = "\
-**Looks for** tokens that say when they end (the `exp` of a JWT) and did, or will within 14 days; the dates given with
-`mcpwrap secret set NAME --expires DATE`; secrets that a policy names and the store does not have; servers of a file whose
-credential is empty or a placeholder (`YOUR_API_KEY`). With `--verify` what the service itself says: refused, or good until a day.
+**Detects** tokens that name their own expiry (the `exp` of a JWT) and have expired, or will within
+14 days; expiry dates given with `mcpwrap secret set NAME --expires DATE`; secrets that a policy
+names but the store does not have; and entries whose credential is empty or a placeholder
+(`YOUR_API_KEY`). With `--verify`, also what the service says: rejected, or valid until a date.
 
-**Why:** an expired credential ends an agent's work in the middle, with an error that nobody understands. A server that starts
-without its credential looks alive and does nothing, or asks for it in the wrong location.
+**Why:** an expired credential stops an agent in the middle of its work, with an error that is hard
+to diagnose. A server that starts without its credential looks healthy and does nothing.
 
-**Remediation:** `mcpwrap secret rotate NAME` stores the new value, and running servers get it without a restart of the client.
+**Remediation:** `mcpwrap secret rotate NAME` stores the new value. Running servers get it without a
+restart of the client.
 
-**Known misses:** tokens that do not say when they end and have no date; variables that a client fills in itself; services that
-no shipped policy knows how to ask.
+**Limitations:** not detected are tokens without an expiry date, variables that a client fills in by
+itself, and services for which `policies/` has no request to ask.
 ";
 
-const WHY: &str = "the server fails in the middle of work, with an error that nobody understands";
+const WHY: &str =
+    "the server fails in the middle of its work, with an error that is hard to diagnose";
 const RULE: (&str, Severity) = (NAME, Severity::Medium);
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
@@ -47,16 +50,19 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         results.count(1);
         let what = match &record.said {
             ProbeResult::Refused(status) => {
-                format!("{} refuses `{}` ({status})", record.host, record.secret)
+                format!(
+                    "{} rejects `{}` (HTTP {status})",
+                    record.host, record.secret
+                )
             }
             ProbeResult::Good {
                 ends: Some(ends), ..
             } => match state(facts.today, *ends) {
-                Some(words) => format!("{} says that `{}` {words}", record.host, record.secret),
+                Some(words) => format!("{} says `{}` {words}", record.host, record.secret),
                 None => continue,
             },
             ProbeResult::Unclear(why) => format!(
-                "{} did not tell whether `{}` is good: {why}",
+                "{} did not say whether `{}` is valid: {why}",
                 record.host, record.secret
             ),
             ProbeResult::Good { .. } => continue,
@@ -68,7 +74,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         let fix = if record.stored {
             Fix::Run(format!("mcpwrap secret rotate {}", record.secret))
         } else {
-            Fix::Act("make a new one at the provider".to_owned())
+            Fix::Act("create a new one at the provider".to_owned())
         };
         let found = Finding::new((NAME, severity), record.location.clone(), what, WHY, fix);
         results.add(found.of(&record.server));
@@ -93,7 +99,7 @@ fn one(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &mut Chec
             continue;
         };
         let what = format!("{} {words}", label(value, &part.name));
-        let fix = Fix::Act("make a new one at the provider".to_owned());
+        let fix = Fix::Act("create a new one at the provider".to_owned());
         add(
             file.location_of(value, &part.range),
             what,
@@ -103,8 +109,7 @@ fn one(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &mut Chec
     }
     let location = file.location(value.span.start);
     let fix = || {
-        let act =
-            "put the client's reference to a variable there, or give it a policy with the secret";
+        let act = "use a client reference (`${env:NAME}`), or a policy with the secret";
         Fix::Act(act.to_owned())
     };
     let needed = matches!(promise(&value.name), Promise::Token | Promise::Password);
@@ -152,7 +157,7 @@ fn stored(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
             let what = if slot.optional {
                 format!("`{variable}` has no value in the store: the server starts without it")
             } else {
-                format!("`{variable}` has no value in the store: the server does not start")
+                format!("`{variable}` has no value in the store: the server cannot start")
             };
             let fix = Fix::Run(format!("mcpwrap secret set {name}"));
             let location = Location::line(file.shown.clone(), slot.line);
@@ -161,7 +166,7 @@ fn stored(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
     }
 }
 
-/// The day on which a token says that it ends, if it is a JWT.
+/// The expiry date of a token, if it is a JWT.
 pub(super) fn ends(token: &str) -> Option<Date> {
     let start = token.find("eyJ")?;
     let mut parts = token.get(start..)?.split('.');
@@ -174,7 +179,7 @@ pub(super) fn ends(token: &str) -> Option<Date> {
     Some(at.to_zoned(TimeZone::system()).date())
 }
 
-/// Whether a day has passed or is near, in words.
+/// "expired on" or "expires on", if the date has passed or is near.
 fn state(today: Date, ends: Date) -> Option<String> {
     if ends < today {
         return Some(format!("expired on {ends}"));

@@ -1,7 +1,7 @@
-//! All that the checks look at, gathered beforehand.
+//! Everything that the rules judge, gathered by the caller.
 //!
-//! *Always* facts, no judgements: whoever gathers them (`cli::check`) reads files, the index of the
-//! secrets, sockets; the checks only compare. *Never* holds a secret of the store.
+//! Plain facts without judgement: files, the index of secrets, the state of supervisors. Holds no
+//! value of the store.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -13,34 +13,34 @@ use crate::policy::Policy;
 use crate::secret::{Fingerprint, ServerName};
 use crate::store::Index;
 
-/// What was looked at.
+/// All facts.
 #[derive(Debug)]
 pub struct Facts {
     pub files: Vec<ConfigFile>,
-    /// Nothing if a directory was looked at, and not this machine.
+    /// Absent when paths are checked instead of this machine.
     pub machine: Option<Machine>,
     pub today: Date,
-    /// What services answered; empty without `--verify`.
+    /// Answers of services; empty without `--verify`.
     pub probes: Vec<ProbeRecord>,
-    /// Where stored secrets stand in files, and their names; empty without `--verify`.
+    /// Locations of stored secrets in files, with their names; empty without `--verify`.
     pub copies: Vec<(Location, String)>,
 }
 
-/// What is known of this user's machine besides the clients' files.
+/// Facts about this user's machine besides client configs.
 #[derive(Debug)]
 pub struct Machine {
     pub policies: Vec<LoadedPolicy>,
     pub index: Result<Index, Error>,
-    /// The path of the index, for places.
+    /// The path of the index, for locations.
     pub index_shown: String,
     pub audit: AuditLog,
     pub supervisors: Vec<SupervisorState>,
     pub drill: Option<LastDrill>,
-    /// Where the result of a drill is kept, for places.
+    /// The path of the result of a drill, for locations.
     pub drill_shown: String,
-    /// Copies of secrets in files that nobody reads any more.
+    /// Copies of secrets in files that no client reads.
     pub leftovers: Vec<Leftover>,
-    /// Lines of clients' logs with a secret in them.
+    /// Lines of client logs that contain a secret.
     pub logged: Vec<Leftover>,
 }
 
@@ -52,7 +52,7 @@ pub struct LoadedPolicy {
     pub policy: Result<Policy, Error>,
     /// The policy again, with each of its profiles.
     pub profiles: Vec<Policy>,
-    /// Whether what is installed is what was pinned.
+    /// Whether the installed package equals the pin.
     pub installed: Result<(), Error>,
 }
 
@@ -67,7 +67,7 @@ pub struct AuditLog {
 pub enum AuditState {
     Absent,
     Unreadable(String),
-    /// What is not as it was written: the file, and what it is.
+    /// The damage: each with its file and a description.
     Read(Vec<(String, String)>),
 }
 
@@ -77,25 +77,25 @@ pub struct SupervisorState {
     pub server: ServerName,
     pub pid: i32,
     pub socket: String,
-    /// The secrets that its server holds, by name; nothing if it does not answer.
+    /// Name and fingerprint of the secrets that its server holds; `None` if it does not answer.
     pub holds: Option<Vec<(String, String)>>,
 }
 
-/// The last time that the kill switch was tried.
+/// The last drill.
 #[derive(Debug)]
 pub struct LastDrill {
     pub time: Timestamp,
     pub ok: bool,
 }
 
-/// A place where a secret lies around.
+/// A remaining copy of a secret.
 #[derive(Debug)]
 pub struct Leftover {
     pub shown: String,
     pub line: usize,
     /// The value, masked.
     pub value: String,
-    /// A copy of a client's file, and not a history of typed lines.
+    /// A copy of a client config, as opposed to a shell history.
     pub is_copy: bool,
 }
 
@@ -104,9 +104,9 @@ pub struct Leftover {
 pub struct ProbeRecord {
     pub location: Location,
     pub server: String,
-    /// What is asked about: the name of a secret, or where it stands.
+    /// The name of the secret, or its location in a file.
     pub secret: String,
-    /// Whether the store keeps it under that name.
+    /// Whether the store has a secret of that name.
     pub stored: bool,
     pub host: String,
     pub said: ProbeResult,
@@ -114,15 +114,15 @@ pub struct ProbeRecord {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeResult {
-    /// It is good; with what it may do and when it ends, where the service tells.
+    /// Valid; with scopes and expiry date, where the service reports them.
     Good {
-        /// More than the server asks for.
+        /// Scopes that the server does not need.
         wide: Vec<String>,
         ends: Option<Date>,
     },
-    /// It is refused.
+    /// Rejected, with this HTTP status.
     Refused(u16),
-    /// No answer that tells.
+    /// No usable answer, and why.
     Unclear(String),
 }
 

@@ -1,7 +1,7 @@
-//! One file that was looked at, taken apart: its servers, what each starts, and its values, judged.
+//! One configuration file: its servers, the command of each, and its values with a verdict.
 //!
-//! *Always* keeps the text, also of a file that cannot be understood, so that known tokens are found
-//! in it nevertheless. A file of variables (`.env`) is one without servers.
+//! The text is kept even if it cannot be parsed, because known tokens are searched for in any text.
+//! A file of variables (`.env`) is a file without servers.
 
 use std::ops::Range;
 
@@ -19,11 +19,11 @@ pub struct ConfigFile {
     /// The path as users write it.
     pub shown: String,
     pub client: Option<&'static Client>,
-    /// The text as it was read; empty if it could not be.
+    /// The text; empty if the file could not be read.
     pub text: String,
-    /// What it holds, or why that is not known.
+    /// The parsed file, or why it cannot be read or parsed.
     pub document: Result<Document, String>,
-    /// Whether it is sure that an MCP client reads this file: then not to understand it matters.
+    /// Whether a client certainly reads this file, so that a parse error matters.
     pub certain: bool,
     pub servers: Vec<CheckedServer>,
     pub values: Vec<ConfigValue>,
@@ -35,7 +35,7 @@ pub struct ConfigFile {
 #[derive(Debug)]
 pub struct CheckedServer {
     pub entry: Entry,
-    /// What it starts; nothing for a remote server, and for `mcpwrap run NAME` alone.
+    /// Its command; `None` for a remote server and for `mcpwrap run NAME` alone.
     pub launch: Option<Launch>,
     pub shipped: Option<&'static Shipped>,
     /// Where the entry begins.
@@ -55,7 +55,7 @@ pub struct ConfigValue {
     pub verdict: Verdict,
 }
 
-/// Where a value stands in its entry.
+/// In which part of its entry a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldKind {
     Argument,
@@ -66,7 +66,7 @@ pub enum FieldKind {
 }
 
 impl ConfigFile {
-    /// A client's file.
+    /// A client config.
     pub fn new(
         shown: String,
         client: Option<&'static Client>,
@@ -113,7 +113,7 @@ impl ConfigFile {
         }
     }
 
-    /// A copy of a client's file that no client reads: only tokens are looked for.
+    /// A copy of a client config that no client reads: searched for known tokens only.
     pub fn remains(shown: String, text: String) -> Self {
         Self {
             values: Vec::new(),
@@ -143,7 +143,7 @@ impl ConfigFile {
         }
     }
 
-    /// The place of a byte.
+    /// The location of a byte.
     pub fn location(&self, at: usize) -> Location {
         let line = self.lines.partition_point(|start| *start <= at);
         let start = line.checked_sub(1).and_then(|n| self.lines.get(n));
@@ -155,7 +155,7 @@ impl ConfigFile {
         }
     }
 
-    /// The place of a part of a value: exact, unless it is written with escapes.
+    /// The location of a part of a value: exact, unless the value has escapes.
     pub fn location_of(&self, value: &ConfigValue, range: &Range<usize>) -> Location {
         let part = value.text.get(range.clone()).unwrap_or_default();
         let raw = self.text.get(value.span.clone()).unwrap_or_default();
@@ -168,14 +168,14 @@ impl ConfigFile {
         self.servers.get(value.server?)
     }
 
-    /// The command that takes over this file.
+    /// The command that adopts this file.
     pub fn adopt(&self) -> String {
         format!("mcpwrap adopt --config {}", quoted(&self.shown))
     }
 
-    /// The command that takes over one server of this file, also one without a secret.
+    /// The command that adopts one server of this file, even one without a secret.
     pub fn adopt_server(&self, name: &str) -> String {
-        // What begins like an option has to stand behind the `=`.
+        // A name that begins with `-` needs the `=`, or it would be an option.
         let sign = if name.starts_with('-') { '=' } else { ' ' };
         format!("{} --server{sign}{}", self.adopt(), word(name))
     }
@@ -206,13 +206,13 @@ impl CheckedServer {
         }
     }
 
-    /// The address, if it is a remote server.
+    /// The URL of a remote server.
     pub fn url(&self) -> Option<&str> {
         let url = self.entry.url.as_ref()?;
         self.entry.words.is_empty().then_some(url.text.as_str())
     }
 
-    /// Where the word stands that names the package; the program, if none does.
+    /// The position of the word that names the package, else of the program.
     pub fn spec_at(&self) -> usize {
         let words = &self.entry.words;
         let spec = self.launch.as_ref().and_then(|l| l.spec.as_deref());
@@ -229,7 +229,7 @@ fn lines(text: &str) -> Vec<usize> {
     std::iter::once(0).chain(ends.map(|at| at + 1)).collect()
 }
 
-/// The host of an address.
+/// The host of a URL.
 pub fn host(address: &str) -> Option<&str> {
     let (_, rest) = address.split_once("://")?;
     let authority = rest.split(['/', '?', '#', '\\']).next()?;
@@ -242,7 +242,7 @@ pub fn host(address: &str) -> Option<&str> {
 
 fn values(server: usize, entry: &Entry) -> Vec<ConfigValue> {
     let judged = detect::entry(entry);
-    // The command line comes first, so an index is also the place of its word.
+    // The command line comes first, so an index is also the position of its word.
     let secret: Vec<bool> = judged
         .iter()
         .map(|one| !one.verdict.secrets().is_empty())
@@ -251,7 +251,7 @@ fn values(server: usize, entry: &Entry) -> Vec<ConfigValue> {
         .into_iter()
         .map(|judged| {
             let before = judged.index.checked_sub(1).filter(|n| {
-                // `-pPASSWORD` is no flag, and what begins like one has no flag before it.
+                // `-pPASSWORD` is not a flag, and what begins with `-` has no flag before it.
                 secret.get(*n) == Some(&false) && !judged.word.text.starts_with('-')
             });
             let before = before
@@ -307,14 +307,14 @@ fn variable(line: &str, at: usize) -> Option<ConfigValue> {
     })
 }
 
-/// What a value is called, for the user.
+/// The name of a value, for the user.
 pub(super) fn label(value: &ConfigValue, part: &str) -> String {
     match value.kind {
         FieldKind::Env => format!("`{}`", value.name),
         FieldKind::Header => format!("the header `{}`", value.name),
         FieldKind::Setting => format!("the field `{}`", value.name),
-        FieldKind::Url if part.is_empty() => "a part of the address".to_owned(),
-        FieldKind::Url => format!("`{part}` in the address"),
+        FieldKind::Url if part.is_empty() => "part of the URL".to_owned(),
+        FieldKind::Url => format!("`{part}` in the URL"),
         FieldKind::Argument if !value.name.is_empty() => format!("the argument `{}`", value.name),
         FieldKind::Argument if !part.is_empty() => format!("the argument `{part}`"),
         FieldKind::Argument => "an argument".to_owned(),

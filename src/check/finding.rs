@@ -1,15 +1,14 @@
-//! One thing that is not as it should be: where, what, why it matters, and what fixes it.
+//! A finding: what is wrong, where, why it matters, and the fix.
 //!
-//! *Never* holds a secret: a value is masked when the finding is made, and `what` is made of names.
-//! *Always* has a fingerprint that stays the same when lines move, so that a code scanner can follow
-//! a finding through the history of a file.
+//! Holds no secret: values are masked when a finding is made, and `what` consists of names. Its
+//! fingerprint does not depend on the line, so that a code scanner can follow it through history.
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::secret::{hex, tail};
 
-/// How bad it is. The order is that of `--fail-on`.
+/// How severe it is. The order is that of `--fail-on`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
@@ -31,19 +30,19 @@ impl Severity {
     }
 }
 
-/// Where it is.
+/// Where a finding is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
-    /// The path as users write it: with `~`, or from the directory that was looked at.
+    /// The path as users write it: with `~`, or relative to the checked directory.
     pub file: String,
-    /// From 1; 0 if it is about the whole file, or about something that is not there.
+    /// From 1; 0 for a whole file, or a missing one.
     pub line: usize,
     /// Characters from 1; 0 as above.
     pub column: usize,
 }
 
 impl Location {
-    /// A whole file, or a file that should be there.
+    /// A whole file, or a missing one.
     pub fn whole(file: impl Into<String>) -> Self {
         Self {
             file: file.into(),
@@ -62,12 +61,12 @@ impl Location {
     }
 }
 
-/// What fixes it.
+/// What resolves a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fix {
-    /// One command, as it is typed.
+    /// One command, as typed.
     Run(String),
-    /// One act, where no command can do it.
+    /// One act, where no command does it.
     Act(String),
 }
 
@@ -99,7 +98,7 @@ pub struct Finding {
     pub server: Option<String>,
     /// The value as it may be shown: at most its last four characters.
     pub value: Option<String>,
-    /// What is the matter, in one line.
+    /// What is wrong, in one line.
     pub what: String,
     /// Why it matters, in one sentence.
     pub why: &'static str,
@@ -107,7 +106,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding about a location.
+    /// A finding at a location.
     pub fn new(
         (check, severity): (&'static str, Severity),
         location: Location,
@@ -127,7 +126,7 @@ impl Finding {
         }
     }
 
-    /// Says which server it is about.
+    /// Names the server.
     #[must_use]
     pub fn of(mut self, server: impl Into<String>) -> Self {
         self.server = Some(server.into());
@@ -141,7 +140,7 @@ impl Finding {
         self
     }
 
-    /// The same for the same fact, wherever its line moves. Not made of the value.
+    /// Stays the same when the line moves. Does not depend on the value.
     pub fn fingerprint(&self) -> String {
         let server = self.server.as_deref().unwrap_or_default();
         let parts = [self.check, &self.location.file, server, &self.what];
@@ -150,12 +149,12 @@ impl Finding {
     }
 }
 
-/// A secret as it may be shown.
+/// A secret, masked.
 pub fn masked(secret: &str) -> String {
     tail(secret).map_or_else(|| "[secret]".to_owned(), |tail| format!("[secret …{tail}]"))
 }
 
-/// A path as a shell takes it. A `~/` at its start stays outside of the quotes.
+/// A path, quoted for a shell. A leading `~/` stays outside the quotes.
 pub fn quoted(path: &str) -> String {
     match path.strip_prefix("~/") {
         Some(rest) => format!("~/{}", word(rest)),
@@ -164,7 +163,7 @@ pub fn quoted(path: &str) -> String {
     }
 }
 
-/// A word as a shell takes it.
+/// A word, quoted for a shell.
 pub(super) fn word(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=~".contains(c);
     if text.chars().all(plain) && !text.is_empty() && !text.starts_with('~') {

@@ -1,8 +1,8 @@
-//! Findings that a person has looked at and accepts, each with the reason.
+//! Findings that a person accepts, each with a reason.
 //!
-//! A comment `mcpwrap-ignore unpinned-server: reason` on the line, or alone on the line above it or above an
-//! entry; or `[[ignore]]` in `.mcpwrap-check.toml`. *Never* without a reason: such an ignore ignores
-//! nothing and is reported. *Always* shown as ignored, never gone.
+//! Either a comment (`mcpwrap-ignore unpinned-server: reason`) or an `[[ignore]]` of the list
+//! `.mcpwrap-check.toml`. Without a reason an ignore has no effect and is a finding itself; ignored
+//! findings stay in the report.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,18 +18,18 @@ use super::rules::{INVALID_IGNORE, names, new_name};
 use crate::client::tree::line_of;
 use crate::suggest::nearest;
 
-const WHY: &str = "a finding that is ignored without a reason is ignored for ever";
+const WHY: &str = "without a valid name and a reason, the ignore has no effect";
 
 /// A finding that is ignored.
 #[derive(Debug)]
 pub struct Ignored {
     pub finding: Finding,
     pub reason: String,
-    /// In a comment of the file itself, and not in the list beside it.
+    /// In a comment of the file, not in the list.
     pub inline: bool,
 }
 
-/// A name that an ignore still has from before the rules had names.
+/// A name in an ignore from before the rules had names.
 #[derive(Clone, Debug)]
 pub(super) struct OldName {
     pub(super) old: String,
@@ -37,7 +37,7 @@ pub(super) struct OldName {
     pub(super) location: Location,
 }
 
-/// The list beside the files, and what is wrong with it.
+/// The lists, with their errors.
 #[derive(Debug, Default)]
 pub struct Ignores {
     rules: Vec<IgnoreRule>,
@@ -49,7 +49,7 @@ pub struct Ignores {
 struct IgnoreRule {
     checks: Vec<String>,
     files: Option<Gitignore>,
-    /// The list's directory.
+    /// The directory of the list.
     root: String,
     server: Option<String>,
     reason: String,
@@ -79,17 +79,17 @@ enum OneOrMore {
     More(Vec<String>),
 }
 
-/// The name of the list, at the root of what is looked at.
+/// The name of the list, at the root of the checked directory.
 pub const LIST: &str = ".mcpwrap-check.toml";
 
 impl Ignores {
-    /// Takes a list in. `shown` is its path; the patterns in it begin at `root`.
+    /// Reads a list. `shown` is its path; its patterns are relative to `root`.
     pub fn add(&mut self, shown: &str, root: &str, text: &str) {
         let list: IgnoreList = match toml::from_str(text) {
             Ok(list) => list,
             Err(error) => {
                 let line = error.span().map_or(0, |span| line_of(text, span.start));
-                let what = format!("the list is not understood: {}", error.message());
+                let what = format!("invalid list: {}", error.message());
                 self.faults.push(fault(Location::line(shown, line), what));
                 return;
             }
@@ -103,7 +103,7 @@ impl Ignores {
             };
             let files = item.file.as_deref().map(|pattern| patterns(root, pattern));
             let problem = problem(&checks, &item.reason).or_else(|| {
-                matches!(files, Some(None)).then(|| "its `file` is no pattern".to_owned())
+                matches!(files, Some(None)).then(|| "invalid pattern in `file`".to_owned())
             });
             if let Some(problem) = problem {
                 self.faults
@@ -122,9 +122,9 @@ impl Ignores {
         }
     }
 
-    /// Says that a list could not be read.
+    /// Notes that a list could not be read.
     pub fn unread(&mut self, shown: &str, why: &str) {
-        let what = format!("the list is not read: {why}");
+        let what = format!("cannot read the list: {why}");
         self.faults.push(fault(Location::whole(shown), what));
     }
 
@@ -137,7 +137,7 @@ impl Ignores {
         &self.faults
     }
 
-    /// Splits findings into those that are left and those that are ignored.
+    /// Splits findings into remaining and ignored ones.
     pub(super) fn apply(&self, facts: &Facts, all: Vec<Finding>) -> (Vec<Finding>, Vec<Ignored>) {
         let mut left = Vec::new();
         let mut ignored = Vec::new();
@@ -174,7 +174,7 @@ impl IgnoreRule {
     fn fits(&self, finding: &Finding) -> bool {
         let file = self.files.as_ref().is_none_or(|files| {
             let path = Path::new(&finding.location.file);
-            // A path outside of the list's directory is none of its business.
+            // The list has no say outside its directory.
             path.starts_with(&self.root)
                 && !path.starts_with("..")
                 && files.matched_path_or_any_parents(path, false).is_ignore()
@@ -194,7 +194,7 @@ fn patterns(root: &str, pattern: &str) -> Option<Gitignore> {
 }
 
 fn fault(location: Location, what: String) -> Finding {
-    let fix = "write the check and the reason: `mcpwrap-ignore unpinned-server: reason`";
+    let fix = "name the check and give a reason, e.g. `mcpwrap-ignore unpinned-server: a demo`";
     let rule = (INVALID_IGNORE, Severity::Medium);
     Finding::new(rule, location, what, WHY, Fix::Act(fix.to_owned()))
 }
@@ -222,10 +222,8 @@ fn problem(checks: &[String], reason: &str) -> Option<String> {
             Some(near) => format!("unknown check `{unknown}`; did you mean `{near}`?"),
             None => format!("unknown check `{unknown}`"),
         }),
-        None if checks.is_empty() => Some("it names no check".to_owned()),
-        None if reason.trim().is_empty() => {
-            Some("it gives no reason, so it ignores nothing".to_owned())
-        }
+        None if checks.is_empty() => Some("the ignore names no check".to_owned()),
+        None if reason.trim().is_empty() => Some("the ignore gives no reason".to_owned()),
         None => None,
     }
 }
@@ -252,7 +250,7 @@ pub(super) fn inline_old_names(file: &ConfigFile) -> Vec<OldName> {
         .collect()
 }
 
-/// What is wrong with the comments of a file.
+/// Invalid ignore comments of a file.
 pub(super) fn inline_faults(file: &ConfigFile) -> Vec<Finding> {
     let faults = comments(file).into_iter().filter_map(|comment| {
         let problem = problem(&comment.checks, &comment.reason)?;

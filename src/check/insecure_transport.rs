@@ -1,4 +1,4 @@
-//! Check 5: addresses that are not encrypted, and TLS checks that are turned off.
+//! Unencrypted URLs, and disabled TLS checks.
 
 use super::facts::{Facts, Machine};
 use super::file::{CheckedServer, ConfigFile, ConfigValue, FieldKind, host};
@@ -9,26 +9,27 @@ use crate::package::{self, Transport, transport};
 pub(super) const NAME: &str = "insecure-transport";
 
 pub(super) const ABOUT: &str = "\
-**Looks for** `http://` and `ws://` to another machine: the address of a server, the address behind a bridge such as
-`mcp-remote`, addresses in arguments and variables; and for switches that turn the check of certificates off:
-`NODE_TLS_REJECT_UNAUTHORIZED=0`, `--insecure`, `…_SSL_VERIFY=false`, `…SKIP_TLS_VERIFY=true`, `sslmode=disable` and their kin. In the
-clients' files and in policies.
+**Detects** `http://` and `ws://` to remote hosts: the URL of a server, the URL behind a bridge such
+as `mcp-remote`, URLs in arguments and variables. Also switches that disable certificate checks:
+`NODE_TLS_REJECT_UNAUTHORIZED=0`, `--insecure`, `…_SSL_VERIFY=false`, `…SKIP_TLS_VERIFY=true`,
+`sslmode=disable` and similar ones. Client configs and policies are checked.
 
-**Why:** whoever is on the way (the café, the company's proxy, the next machine in a container network) reads the token, and can
-answer in the server's place. Without the check of certificates `https://` is no better.
+**Why:** anyone on the network path (public Wi-Fi, a company proxy, the next host in a container
+network) can read the token and answer as the server. Without certificate checks, `https://` is no
+better.
 
-**Remediation:** write `https://` or `wss://`. For a certificate of your own authority, `NODE_EXTRA_CA_CERTS` or `SSL_CERT_FILE` name it, and
-the check stays on.
+**Remediation:** use `https://` or `wss://`. For certificates of a private authority, name it with
+`NODE_EXTRA_CA_CERTS` or `SSL_CERT_FILE` and keep the checks on.
 
-**Known misses:** addresses that are put together from references; what a server opens by itself; weak ciphers. Local
-are only `localhost`, loopback addresses and `host.docker.internal`: a name such as `http://ollama:11434` is another machine.
+**Limitations:** not checked are URLs assembled from references, connections that a server opens by
+itself, and weak ciphers. Only `localhost`, loopback addresses and `host.docker.internal` count as
+local: a name such as `http://ollama:11434` is a remote host.
 ";
 
-const WHY: &str =
-    "whoever is on the way reads the credential, and can answer in the server's place";
+const WHY: &str = "anyone on the network path can read the credential and answer as the server";
 const RULE: (&str, Severity) = (NAME, Severity::Critical);
 
-/// Arguments that turn the check of certificates off.
+/// Arguments that disable certificate checks.
 const ARGUMENTS: &[&str] = &[
     "--insecure",
     "--allow-http",
@@ -51,7 +52,7 @@ const ARGUMENTS: &[&str] = &[
     "--ignore-https-errors",
 ];
 
-/// How the names of variables end that turn it off by "yes".
+/// Endings of variables that disable checks by a "yes".
 const BY_YES: &[&str] = &[
     "SKIP_TLS_VERIFY",
     "SKIP_SSL_VERIFY",
@@ -69,7 +70,7 @@ const BY_YES: &[&str] = &[
     "DISABLE_TLS_VERIFICATION",
 ];
 
-/// How the names end that turn it off by "no".
+/// Endings of variables that disable checks by a "no".
 const BY_NO: &[&str] = &[
     "NODE_TLS_REJECT_UNAUTHORIZED",
     "REJECT_UNAUTHORIZED",
@@ -83,7 +84,7 @@ const BY_NO: &[&str] = &[
     "SSL_VERIFICATION",
 ];
 
-/// Parts of a connection string that turn it off.
+/// Parameters of a connection string that disable checks.
 const PARAMETERS: &[&str] = &[
     "sslmode=disable",
     "sslmode=allow",
@@ -100,7 +101,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     for file in &facts.files {
         results.count(file.servers.len());
         for server in &file.servers {
-            for (name, value) in set_on_the_way(server) {
+            for (name, value) in set_by_command(server) {
                 if is_off(name, value) {
                     let location = file.location(server.start);
                     results.add(
@@ -118,17 +119,17 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     }
 }
 
-/// How a server of a file is reached: what the labels of a corpus call its transport.
+/// The transport of a server, as the labels of the corpus call it.
 pub fn way(server: &CheckedServer) -> Transport {
     server.url().map_or(Transport::Stdio, transport)
 }
 
 fn edit() -> Fix {
-    Fix::Act("write `https://` or `wss://`, and leave the check of certificates on".to_owned())
+    Fix::Act("use `https://` or `wss://`, and keep TLS checks on".to_owned())
 }
 
-/// Variables that the command line itself sets: `env X=Y npx …`.
-fn set_on_the_way(server: &CheckedServer) -> impl Iterator<Item = (&str, &str)> {
+/// Variables set by the command itself: `env X=Y npx …`.
+fn set_by_command(server: &CheckedServer) -> impl Iterator<Item = (&str, &str)> {
     let env = server.launch.iter().flat_map(|launch| &launch.env);
     env.map(|(name, value)| (name.as_str(), value.as_str()))
 }
@@ -177,16 +178,16 @@ fn one(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
 fn open(address: &str, location: Location, fix: Fix) -> Finding {
     let scheme = address.split("://").next().unwrap_or_default();
     let host = host(address).unwrap_or_default();
-    let what = format!("`{scheme}://{host}` is another machine, and not encrypted");
+    let what = format!("`{scheme}://{host}` is remote and unencrypted");
     Finding::new(RULE, location, what, WHY, fix)
 }
 
 fn off(switch: &str, location: Location, fix: Fix) -> Finding {
-    let what = format!("{switch} turns encryption, or its checks, off");
+    let what = format!("{switch} disables TLS or its checks");
     Finding::new(RULE, location, what, WHY, fix)
 }
 
-/// The addresses in a text that leave the machine unencrypted, and where they begin.
+/// Unencrypted remote URLs in a text, each with its position.
 fn plain(text: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     for scheme in ["http://", "ws://"] {
@@ -225,7 +226,7 @@ fn is_off(name: &str, value: &str) -> bool {
     no && BY_NO.iter().any(|end| name.ends_with(end))
 }
 
-/// A parameter of a connection to another machine.
+/// A parameter that disables checks, in the URL of a remote host.
 fn parameter(text: &str) -> Option<&'static str> {
     let lower = text.to_ascii_lowercase();
     let remote = text.contains("://") && transport(text) == Transport::Plain;

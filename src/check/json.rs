@@ -1,4 +1,4 @@
-//! The report for programs. `docs/checks.md` describes the shape; a golden file keeps it.
+//! The report as JSON, as docs/checks.md describes it.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::finding::Finding;
 use super::report::{CheckReport, CheckSummary};
 use super::rules::{Rule, rule};
 
-/// Grows when a field changes its meaning or goes away; new fields may come at any time.
+/// Grows when a field changes its meaning or is removed; new fields do not count.
 const VERSION: u32 = 1;
 
 /// The whole report.

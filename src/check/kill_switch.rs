@@ -1,35 +1,36 @@
-//! Check 10: whether `revoke` would work.
+//! Whether `revoke` would work.
 
 use super::facts::Facts;
 use super::finding::{Finding, Fix, Location, Severity};
 use super::results::CheckResults;
 use crate::detect::Verdict;
 
-/// A drill that is older (days) says little about today.
+/// An older drill (days) proves little.
 const DRILL_DAYS_MAX: i64 = 90;
 
 pub(super) const NAME: &str = "kill-switch";
 
 pub(super) const ABOUT: &str = "\
-**Looks at** whatever would keep `mcpwrap revoke` from ending a server: entries that start it without mcpwrap, remote entries
-that hold their own credential, running supervisors that do not answer; and at the last `mcpwrap drill`, which proves the kill switch
-on this machine. Only on a machine.
+**Detects** what would keep `mcpwrap revoke` from stopping a server: entries that start it without
+mcpwrap, remote entries that hold their own credential, and running supervisors that do not answer.
+Also a `mcpwrap drill` that failed, is older than 90 days, or was never run: a drill tests the kill
+switch on this machine. Repositories have no kill switch and are skipped.
 
-**Why:** a kill switch that was never tried is a hope. When a token leaks, the question is how many seconds until
-nothing uses it any more.
+**Why:** when a token leaks, what counts is the number of seconds until nothing uses it. An untested
+kill switch may fail.
 
-**Remediation:** `mcpwrap adopt` for the entries, `mcpwrap drill` for the proof. `mcpwrap revoke` itself overrules a supervisor that
-does not answer.
+**Remediation:** run `mcpwrap adopt` for the entries and `mcpwrap drill` for the test. `mcpwrap
+revoke` also stops the server of a supervisor that does not answer.
 
-**Known misses:** copies of a server that something else than a client's file starts; what a provider still accepts:
-revoking here does not withdraw a token there.
+**Limitations:** copies of a server that were not started from a client config are not known.
+`revoke` does not revoke the token at its provider.
 ";
 
 const RULE: (&str, Severity) = (NAME, Severity::High);
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     let Some(machine) = &facts.machine else {
-        results.skip("a machine's question: `mcpwrap check` without a path");
+        results.skip("machine-only; run `mcpwrap check` without a path");
         return;
     };
     for file in &facts.files {
@@ -44,21 +45,20 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 .into_iter()
                 .any(|value| matches!(value.verdict, Verdict::Secret(_)));
             let location = file.location(server.start);
-            let why = "`mcpwrap revoke --all` does not reach it";
+            let why = "even `mcpwrap revoke --all` does not reach it";
             if !entry.words.is_empty() {
                 let severity = if secret {
                     Severity::High
                 } else {
                     Severity::Medium
                 };
-                let what = "it starts without mcpwrap, so revoking does not end it";
+                let what = "not started through mcpwrap, so `revoke` cannot stop it";
                 let fix = Fix::Run(file.adopt_server(&entry.name));
                 let found = Finding::new((NAME, severity), location, what, why, fix);
                 results.add(found.of(&entry.name));
             } else if secret {
-                let what = "the client holds its credential, so revoking does not take it away";
-                let act =
-                    "put a reference there, and withdraw the value at the provider if need be";
+                let what = "the client config holds the credential, so `revoke` cannot remove it";
+                let act = "replace it with a client reference; to cut access, revoke the value at the provider";
                 let found = Finding::new(RULE, location, what, why, Fix::Act(act.to_owned()));
                 results.add(found.of(&entry.name));
             }
@@ -69,8 +69,8 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             Finding::new(
                 RULE,
                 Location::whole(supervisor.socket.clone()),
-                format!("the supervisor {} does not answer", supervisor.pid),
-                "it will not end its server by itself; `revoke` has to kill it from outside",
+                format!("supervisor {} does not answer", supervisor.pid),
+                "it will not stop its server when asked; `revoke` has to kill it from outside",
                 Fix::Run(format!("mcpwrap revoke {}", supervisor.server)),
             )
             .of(supervisor.server.as_str()),
@@ -86,11 +86,11 @@ fn drill(facts: &Facts, results: &mut CheckResults) {
     if machine.policies.is_empty() && machine.drill.is_none() {
         return;
     }
-    let why = "a kill switch that was never tried is a hope";
+    let why = "an untested kill switch may fail";
     let (severity, what) = match &machine.drill {
         None => (
             Severity::Medium,
-            "the kill switch was never tried here".to_owned(),
+            "the kill switch was never tested here".to_owned(),
         ),
         Some(drill) if !drill.ok => (
             Severity::High,
@@ -104,7 +104,7 @@ fn drill(facts: &Facts, results: &mut CheckResults) {
             }
             (
                 Severity::Low,
-                format!("the kill switch was last tried on {day}"),
+                format!("the kill switch was last tested on {day}"),
             )
         }
     };

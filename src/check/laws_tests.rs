@@ -1,5 +1,5 @@
-//! Laws of every report, on files that somebody cut, joined and damaged: no panic, no secret in what is
-//! said, places that are in the file.
+//! Properties of each report, on damaged files: no panic, no secret in the output, locations inside
+//! the file.
 
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 
@@ -60,7 +60,7 @@ proptest! {
             prop_assert!(finding.location.line <= lines);
         }
         let said = format!("{}{}", json(&report), sarif(&report));
-        // What damage made of a token may be no token any more; what is one is never said.
+        // A damaged token may no longer be one; whatever is a token must not be in the output.
         prop_assert_eq!(crate::detect::known_tokens(&said), Vec::<&str>::new());
     }
 }

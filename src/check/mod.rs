@@ -1,8 +1,8 @@
-//! The ten checks: what the field asks of a machine with MCP servers, each answered with evidence.
+//! Judges the MCP set-up of a machine or a repository: one rule per file, one table of rules.
 //!
-//! One file a check, with its own page of documentation in it (`docs/checks.md` is made from them),
-//! one line in [`RULES`]. *Always* pure: the facts were gathered before, and nothing is changed.
-//! *Never* silent about what could not be read: that is a finding, too.
+//! Invariants: nothing here reads a file, a clock or the network; `Facts` were gathered before, and
+//! the rules only compare them. Whatever could not be read becomes a finding. No finding holds a
+//! secret. docs/checks.md is generated from the rules.
 
 mod comments;
 mod facts;

@@ -1,4 +1,4 @@
-//! Check 1: plaintext secrets in client configs, and what is left of them.
+//! Plaintext secrets in client configs and policies, and remaining copies of them.
 
 use super::facts::{Facts, Machine};
 use super::file::{ConfigFile, ConfigValue, label};
@@ -11,23 +11,26 @@ use crate::policy::template;
 pub(super) const NAME: &str = "plaintext-secret";
 
 pub(super) const ABOUT: &str = "\
-**Looks for** values in the files of MCP clients that are secrets: by the shape that a provider gave them (`ghp_…`), by
-what their variable, flag or header promises, or by how random they are. In `env`, arguments, headers, addresses,
-connection strings, JSON in variables, client settings, commented-out entries, and the file that `envFile` names; and in policies. On a
-machine also what is left of them: backups beside the files, the clients' and editors' own histories, shell histories.
+**Detects** secrets in client configs and in policies. A value counts as a secret because of its
+token format (`ghp_…`), because of the name of its variable, flag or header, or because it looks
+random. Covered are `env`, arguments, headers, URLs, connection strings, JSON inside variables,
+client settings, commented-out entries and files named by `envFile`. On a machine, remaining copies
+count too: backups beside the configs, histories of clients and editors, and shell histories.
 
-**Why:** such a file is read by every program that you run, and goes into backups, synchronised folders, screen shares
-and git. Who has the value needs nothing else.
+**Why:** any program you run can read these files, and they end up in backups, synced folders,
+screen shares and git. A leaked value needs nothing else to be used.
 
-**Remediation:** `mcpwrap adopt` moves the values into the keychain and changes the entries. Then make new values at the
-providers, because the old ones lay open; `mcpwrap secret rotate NAME` stores them. In an entry with an address there
-is no program to start with the value: put the client's own reference (`${env:NAME}`, `${input:NAME}`) in its location.
+**Remediation:** `mcpwrap adopt` moves the values into the store and changes the entries. The old
+values were exposed: create new ones at the providers, and store them with `mcpwrap secret rotate
+NAME`. A remote entry that a client reads by itself needs a client reference instead (`${env:NAME}`,
+`${input:NAME}`).
 
-**Known misses:** passwords that are plain words; secrets in files of other kinds that name no client (scripts, notes,
-Markdown); old versions in git's history; what a file's encoding hides.
+**Limitations:** not detected are passwords that are ordinary words, secrets in files that name no
+client (scripts, notes, Markdown), old versions in git history, and values hidden by an encoding.
 ";
 
-const WHY: &str = "every program that you run can read it, and it goes into backups, sync and git";
+const WHY: &str =
+    "any program you run can read it, and it ends up in backups, synced folders and git";
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     for file in &facts.files {
@@ -36,7 +39,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             for part in value.verdict.secrets() {
                 let secret = value.text.get(part.range.clone()).unwrap_or_default();
                 let what = format!(
-                    "{} is in plain text ({})",
+                    "{} is in plaintext ({})",
                     label(value, &part.name),
                     part.why
                 );
@@ -55,7 +58,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 results.add(found);
             }
         }
-        strays(file, results);
+        outside_entries(file, results);
     }
     if let Some(machine) = &facts.machine {
         policies(machine, results);
@@ -64,12 +67,12 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         let fix = if left.is_copy {
             Fix::Run(format!("rm {}", quoted(&left.shown)))
         } else {
-            Fix::Act("delete the line from the history, and rotate the secret".to_owned())
+            Fix::Act("delete the line from the history, then rotate the secret".to_owned())
         };
         let mut found = Finding::new(
             (NAME, Severity::Critical),
             Location::line(left.shown.clone(), left.line),
-            "a copy of a secret is left in a file that no client reads",
+            "a copy of a secret remains in a file that no client reads",
             WHY,
             fix,
         );
@@ -78,7 +81,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     }
 }
 
-/// A policy is meant to hold references only.
+/// Policies should hold references only.
 fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
         let mut words: Vec<(&str, Verdict)> = policy
@@ -107,8 +110,8 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
                     Finding::new(
                         (NAME, Severity::Critical),
                         Location::line(file.shown.clone(), line),
-                        format!("its policy has a secret in plain text ({})", part.why),
-                        "policies hold references, so that they can be shared; this one holds a value",
+                        format!("the policy has a secret in plaintext ({})", part.why),
+                        "policies can be shared because they hold references; this one holds a value",
                         Fix::Run(fix),
                     )
                     .of(file.server.as_str())
@@ -128,19 +131,15 @@ fn fix(file: &ConfigFile, value: &ConfigValue) -> Fix {
     }
     let fills_in = file.client.is_none_or(|client| client.fills_in);
     let act = match server.url() {
-        Some(_) if fills_in => {
-            "put the client's reference to a variable in its place (`${env:NAME}`), and rotate it"
-        }
-        Some(_) => {
-            "take it out: start the server through `mcp-remote` with a policy, and rotate it"
-        }
-        None => "take it out, give it to the client in another way if there is one, and rotate it",
+        Some(_) if fills_in => "replace it with a client reference (`${env:NAME}`), then rotate it",
+        Some(_) => "remove it, start the server through `mcp-remote` with a policy, then rotate it",
+        None => "remove it, pass it to the client another way if there is one, then rotate it",
     };
     Fix::Act(act.to_owned())
 }
 
-/// Known tokens outside of every entry: in comments, in other settings, in a file that is broken.
-fn strays(file: &ConfigFile, results: &mut CheckResults) {
+/// Known tokens outside the entries: in comments, other settings, or a broken file.
+fn outside_entries(file: &ConfigFile, results: &mut CheckResults) {
     for (range, name) in detect::known_spans(&file.text) {
         let inside = |value: &&ConfigValue| {
             value.span.start < range.end
@@ -155,9 +154,9 @@ fn strays(file: &ConfigFile, results: &mut CheckResults) {
             Finding::new(
                 (NAME, Severity::Critical),
                 file.location(range.start),
-                format!("in plain text outside of the servers: {name}"),
+                format!("plaintext outside the server entries: {name}"),
                 WHY,
-                Fix::Act("delete it there, and rotate it at its provider".to_owned()),
+                Fix::Act("delete it, then rotate it at its provider".to_owned()),
             )
             .shows(secret),
         );

@@ -1,4 +1,4 @@
-//! All rules on the facts, and what they say.
+//! Runs all rules, sorts out what is ignored, and masks what findings say.
 
 use std::collections::BTreeMap;
 
@@ -12,46 +12,46 @@ use super::results::CheckResults;
 use super::rules::{RULES, Rule, UNREADABLE_FILE};
 use crate::detect;
 
-/// Nothing that is said is longer (characters).
+/// No text of a finding is longer (characters).
 const TEXT_CHARS_MAX: usize = 300;
 
-/// How one rule came out.
+/// The outcome of one rule.
 #[derive(Debug)]
 pub struct CheckSummary {
     pub rule: &'static Rule,
-    /// How many of its things were looked at.
+    /// How many items were checked.
     pub checked: usize,
     pub found: usize,
     pub ignored: usize,
-    /// Why it was not done.
+    /// Why it was skipped.
     pub skipped: Option<&'static str>,
 }
 
-/// All that was found.
+/// Everything that was found.
 #[derive(Debug)]
 pub struct CheckReport {
     pub checks: Vec<CheckSummary>,
     /// The worst first.
     pub findings: Vec<Finding>,
     pub ignored: Vec<Ignored>,
-    /// What the user can change about the ignores, though they work.
+    /// Ignores that work but should be changed.
     pub notes: Vec<String>,
     pub files: usize,
     /// The files, as users write them.
     pub paths: Vec<String>,
     pub servers: usize,
-    /// Whether this machine was looked at, or a directory.
+    /// Whether this machine was checked, as opposed to paths.
     pub machine: bool,
 }
 
 impl CheckReport {
-    /// Whether anything found is at least that bad.
+    /// Whether any finding is at least that severe.
     pub fn fails(&self, at: Severity) -> bool {
         self.findings.iter().any(|finding| finding.severity >= at)
     }
 }
 
-/// Does all checks.
+/// Runs all rules.
 pub fn run(facts: &Facts, accepted: &Ignores) -> CheckReport {
     let all: Vec<CheckResults> = RULES
         .iter()
@@ -122,8 +122,8 @@ fn notes(facts: &Facts, accepted: &Ignores) -> Vec<String> {
     seen.into_values().map(sentence).collect()
 }
 
-/// What a finding says is made of names. Where a name holds a secret nevertheless (the address of a
-/// package, say), it is masked; and it is made short.
+/// Masks secrets in the texts of findings, and shortens them. The texts consist of names, but a name
+/// can contain a secret, e.g. the URL of a package.
 fn tidy(facts: &Facts, report: &mut CheckReport) {
     let mut secrets: Vec<&str> = Vec::new();
     for file in &facts.files {
@@ -162,7 +162,7 @@ fn tidy(facts: &Facts, report: &mut CheckReport) {
         mask(fix);
         let said = [Some(&mut finding.what), finding.server.as_mut()];
         for text in said.into_iter().flatten() {
-            // Masked first: half a secret would not be found.
+            // Masked before it is shortened: half a secret would not be found.
             mask(text);
             shorten(text);
         }
@@ -183,9 +183,9 @@ fn unread(file: &ConfigFile) -> Option<Finding> {
     Some(Finding::new(
         (UNREADABLE_FILE, severity),
         Location::line(file.shown.clone(), line.unwrap_or(0)),
-        format!("not looked into: {why}"),
-        "what cannot be read cannot be checked, and a client may read it differently",
-        Fix::Act("fix the file, then check again".to_owned()),
+        format!("cannot check: {why}"),
+        "a client may still read this file, and nothing in it was checked",
+        Fix::Act("fix the file and check again".to_owned()),
     ))
 }
 
@@ -200,7 +200,7 @@ fn policies_unread(facts: &Facts) -> Vec<Finding> {
             (UNREADABLE_FILE, Severity::High),
             Location::whole(location),
             format!("{}: {}", error.what, why.lines().next().unwrap_or_default()),
-            "what cannot be read cannot be checked, and a server with it does not start",
+            "it cannot be checked, and a server that needs it does not start",
             Fix::Act(fix.to_owned()),
         )
     };

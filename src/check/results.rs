@@ -1,8 +1,8 @@
-//! What one rule finds.
+//! What one rule collects while it looks at the facts.
 
 use super::finding::Finding;
 
-/// What one check found.
+/// What one rule found.
 #[derive(Debug, Default)]
 pub(super) struct CheckResults {
     pub(super) checked: usize,
@@ -11,12 +11,12 @@ pub(super) struct CheckResults {
 }
 
 impl CheckResults {
-    /// Counts what was looked at.
+    /// Counts checked items.
     pub(super) fn count(&mut self, count: usize) {
         self.checked += count;
     }
 
-    /// Says why nothing was looked at.
+    /// Notes why nothing was checked.
     pub(super) fn skip(&mut self, why: &'static str) {
         self.skipped = Some(why);
     }

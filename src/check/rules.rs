@@ -1,7 +1,8 @@
-//! The rules, by name: one line each, in the order of the report.
+//! The table of rules, in the order of the report.
 //!
-//! A rule is a file of this folder with its `NAME`, its page of documentation and its function. It
-//! needs a `bad` and an `ok` case in `tests/golden/check/<name>`; a test asks for them.
+//! A rule is a file of this folder with its `NAME`, its documentation (`ABOUT`) and its function
+//! `run`, plus one line in the table. A test asks for a `bad` and an `ok` case of each in
+//! `tests/golden/check/<name>`.
 
 use super::facts::Facts;
 use super::finding::Severity;
@@ -14,25 +15,25 @@ use super::{
 /// One rule.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// Stable: reports, ignores and SARIF say it.
+    /// Stable: used in reports, SARIF and ignores.
     pub name: &'static str,
-    /// Its number in the checklist.
+    /// Its number in the list of checks.
     pub number: u8,
-    /// The risk of the OWASP MCP Top 10 that it is about, where one fits.
+    /// The risk of the OWASP MCP Top 10 that it detects, if one fits.
     pub owasp: Option<&'static str>,
-    /// Of its worst finding.
+    /// Of its worst possible finding.
     pub severity: Severity,
     /// What holds if nothing is found.
     pub title: &'static str,
-    /// What it counts, such as servers.
+    /// What it counts, e.g. servers.
     pub noun: &'static str,
-    /// Its page of documentation.
+    /// Its section of docs/checks.md.
     pub about: &'static str,
     pub(super) run: fn(&Facts, &mut CheckResults),
 }
 
 impl Rule {
-    /// The words by which reports are filtered: `check-1`, `OWASP-MCP01:2025`.
+    /// For filters: `check-1`, `OWASP-MCP01:2025`.
     pub fn tags(&self) -> Vec<String> {
         let owasp = self.owasp.map(|id| format!("OWASP-{id}"));
         let number = format!("check-{}", self.number);
@@ -52,14 +53,14 @@ macro_rules! rules {
 
 // Why two rules have no OWASP id is in docs/decisions.md.
 rules! {
-    plaintext_secret, 1, Some("MCP01:2025"), Critical, "no secret in a config file", "values";
-    excess_permission, 2, Some("MCP02:2025"), Critical, "each server has minimal permission", "servers";
-    audit_log, 3, Some("MCP08:2025"), High, "audit log is there and whole", "servers";
-    secret_rotation, 4, Some("MCP01:2025"), High, "secrets live in one place and are rotated", "secrets";
+    plaintext_secret, 1, Some("MCP01:2025"), Critical, "no secrets in config files", "values";
+    excess_permission, 2, Some("MCP02:2025"), Critical, "servers have least privilege", "servers";
+    audit_log, 3, Some("MCP08:2025"), High, "audit log exists and is intact", "servers";
+    secret_rotation, 4, Some("MCP01:2025"), High, "secrets are stored once and rotated", "secrets";
     insecure_transport, 5, Some("MCP07:2025"), Critical, "transport is encrypted", "servers";
-    shared_environment, 6, Some("MCP07:2025"), High, "environments share no secret", "secrets";
-    secret_leak, 7, Some("MCP01:2025"), High, "output and logs show no secret", "servers";
-    expired_credential, 8, None, Medium, "secrets are there and not expired", "secrets";
+    shared_environment, 6, Some("MCP07:2025"), High, "environments do not share secrets", "secrets";
+    secret_leak, 7, Some("MCP01:2025"), High, "output and logs contain no secrets", "servers";
+    expired_credential, 8, None, Medium, "secrets exist and have not expired", "secrets";
     unpinned_server, 9, Some("MCP04:2025"), High, "servers are pinned", "servers";
     kill_switch, 10, None, High, "the kill switch works", "servers";
 }
@@ -74,21 +75,21 @@ pub const UNREADABLE_FILE: &str = "unreadable-file";
 /// An ignore that has no effect.
 pub const INVALID_IGNORE: &str = "invalid-ignore";
 
-/// What is reported beside the rules: the name, its severity, what it means.
+/// Findings about the check itself: name, severity, meaning.
 pub const OTHER_RULES: &[(&str, Severity, &str)] = &[
     (
         UNREADABLE_FILE,
         Severity::High,
-        "a file could not be read, so nothing is known of it",
+        "a file cannot be read, so it was not checked",
     ),
     (
         INVALID_IGNORE,
         Severity::Medium,
-        "an ignore without a reason, or one that cannot be understood, ignores nothing",
+        "an ignore without a reason, or an invalid one, has no effect",
     ),
 ];
 
-/// What ignores could say before the rules had names. Complete: a new rule has no entry.
+/// Ids from before the rules had names, still accepted in ignores. New rules are not added.
 const OLD_NAMES: &[(&str, &str)] = &[
     ("mcp01", plaintext_secret::NAME),
     ("mcp02", excess_permission::NAME),

@@ -1,7 +1,7 @@
 //! The report as SARIF 2.1.0, for code scanning.
 //!
-//! *Always* valid by the schema, which a test asks, and with what an upload needs: a place for each
-//! result, relative to the directory that was looked at, and fingerprints that survive moved lines.
+//! A test validates it against the schema. Beyond that, an upload needs a location for each result,
+//! relative to the checked directory, and fingerprints that survive moved lines.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::ignores::Ignored;
 use super::report::CheckReport;
 use super::rules::{OTHER_RULES, RULES};
 
-/// What the ten checks answer to. The whole page of a check is in its `help`.
+/// A page about the risks. The documentation of a rule is in its `help`.
 const HELP: &str = "https://owasp.org/www-project-mcp-top-10/";
 
 /// The whole report.
@@ -80,7 +80,7 @@ fn rule(id: &str, severity: Severity, title: &str, about: &str, own: Vec<String>
     })
 }
 
-/// Markdown without its marks.
+/// Markdown without markup.
 fn plain(about: &str) -> String {
     about.replace("**", "").replace('`', "'")
 }
@@ -117,12 +117,12 @@ fn result(finding: &Finding, seen: &mut BTreeMap<String, u32>) -> Value {
         .as_ref()
         .map_or_else(String::new, |value| format!(" {value}"));
     let text = format!(
-        "{server}{}{value}. {}. To fix it: {}",
+        "{server}{}{value}. {}. Fix: {}",
         finding.what,
         capital(finding.why),
         finding.fix.text()
     );
-    // A whole file is shown at its first line.
+    // A finding about a whole file is at its first line.
     let region = json!({
         "startLine": finding.location.line.max(1),
         "startColumn": finding.location.column.max(1),

@@ -1,4 +1,4 @@
-//! Check 7: masking that is off, flags that print tokens, logs that hold a secret.
+//! Masking that is off, flags that log tokens, and logs that contain a secret.
 
 use super::facts::{Facts, Machine};
 use super::file::FieldKind;
@@ -10,27 +10,29 @@ use crate::policy::Stream;
 pub(super) const NAME: &str = "secret-leak";
 
 pub(super) const ABOUT: &str = "\
-**Looks for** policies that turn masking off for a stream; flags and variables that make programs print requests with
-their headers (`DEBUG=*`, `NODE_DEBUG=http`, `mcp-remote --debug`, `SSLKEYLOGFILE`, `…_LOG=debug` of the known SDKs); and, on a machine,
-secrets in the logs of the clients that keep them: Claude Desktop (`~/Library/Logs/Claude`, `~/.config/Claude/logs`), Claude Code
-(`~/.cache/claude-cli-nodejs`), Cursor and VS Code (`logs` beside their settings). In logs it looks for tokens of a known
-shape and for the values that it found in files; with `--verify` also for every stored secret.
+**Detects** policies that turn masking off for a stream, and flags and variables that make programs
+log requests with their headers (`DEBUG=*`, `NODE_DEBUG=http`, `mcp-remote --debug`,
+`SSLKEYLOGFILE`, `…_LOG=debug` of known SDKs). On a machine, also secrets in the logs of clients:
+Claude Desktop (`~/Library/Logs/Claude`, `~/.config/Claude/logs`), Claude Code
+(`~/.cache/claude-cli-nodejs`), Cursor and VS Code (`logs` beside their settings). Logs are searched
+for known token formats and for the secrets in client configs; with `--verify`, also for each stored
+secret.
 
-**Why:** clients write what a server says on stderr into plain files that nobody deletes, and a bug report carries them away.
+**Why:** clients save a server's stderr in log files that stay for a long time and end up in bug
+reports.
 
-**Remediation:** `mcpwrap policy edit SERVER` puts `mask` back to its default; take the debug flag out; delete the log file, and rotate
-what was in it.
+**Remediation:** reset `mask` to its default with `mcpwrap policy edit SERVER`. Remove the debug
+flag. Delete the log file, and rotate the secrets that were in it.
 
-**Known misses:** logs of other clients, and of the servers themselves; compressed logs; more than the newest 500 files, 256 MiB of
-them, and the end of each; values that a log has in another
-spelling.
+**Limitations:** not searched are the logs of other clients and of the servers themselves,
+compressed logs, all but the newest 500 files and 256 MiB, and all but the last 16 MiB of a file.
+Values in another encoding are not found.
 ";
 
-const WHY: &str =
-    "clients keep what a server prints in plain files, and bug reports carry them away";
+const WHY: &str = "clients save server output in log files, which end up in bug reports";
 const RULE: (&str, Severity) = (NAME, Severity::High);
 
-/// Variables that make a program print what it sends: the name, words of the value (none: any).
+/// Variables that make a program log what it sends: name, and words of the value (none: any).
 const NOISY: &[(&str, &[&str])] = &[
     ("DEBUG", &["*", "express:*", "axios*", "mcp*", "http*"]),
     (
@@ -50,11 +52,11 @@ const NOISY: &[(&str, &[&str])] = &[
     ("GIT_CURL_VERBOSE", &[]),
 ];
 
-/// Packages whose `--debug` prints or keeps credentials.
+/// Packages whose `--debug` logs credentials.
 const DEBUG_PRINTS: &[&str] = &["mcp-remote", "supergateway", "mcp-proxy"];
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
-    let act = || Fix::Act("take it out: it is for a search that is over".to_owned());
+    let act = || Fix::Act("remove it; it is for debugging only".to_owned());
     for file in &facts.files {
         results.count(file.servers.len());
         for value in file
@@ -78,7 +80,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             let words = server.entry.words.iter();
             let flag = words.into_iter().find(|word| word.text == "--debug");
             if let (true, Some(word)) = (prints(launch), flag) {
-                let what = "`--debug` makes it print or keep what it sends";
+                let what = "`--debug` makes the server log what it sends";
                 let found = Finding::new(RULE, file.location(word.span.start), what, WHY, act());
                 results.add(found.of(&server.entry.name));
             }
@@ -109,7 +111,7 @@ fn noisy(name: &str, value: &str) -> Option<String> {
         || value
             .split([',', ' '])
             .any(|part| words.contains(&part.trim()));
-    (fits && !off).then(|| format!("`{name}` makes it print or keep what it sends"))
+    (fits && !off).then(|| format!("`{name}` makes the server log what it sends"))
 }
 
 fn policies(machine: &Machine, results: &mut CheckResults) {
@@ -120,13 +122,13 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
         let location = || Location::line(file.shown.clone(), policy.command_line);
         for (stream, name) in [(Stream::Stdout, "stdout"), (Stream::Stderr, "stderr")] {
             if !policy.limits.mask.contains(&stream) {
-                let what = format!("its policy turns masking off on {name}");
+                let what = format!("the policy turns masking off for {name}");
                 results.add(Finding::new(RULE, location(), what, WHY, fix()).of(server));
             }
         }
         let launch = package::parse(&policy.command);
         if prints(&launch) && policy.command.iter().any(|word| word == "--debug") {
-            let what = "`--debug` makes it print or keep what it sends";
+            let what = "`--debug` makes the server log what it sends";
             results.add(Finding::new(RULE, location(), what, WHY, fix()).of(server));
         }
         for (name, value) in &policy.env.set {
@@ -141,7 +143,7 @@ fn logs(machine: &Machine, results: &mut CheckResults) {
     for line in &machine.logged {
         let fix = Fix::Run(format!("rm {}", quoted(&line.shown)));
         let location = Location::line(line.shown.clone(), line.line);
-        let what = "a client's log holds a secret: delete it, and rotate the secret";
+        let what = "a client log contains a secret: delete the log, then rotate the secret";
         let mut found = Finding::new(RULE, location, what, WHY, fix);
         found.value = Some(line.value.clone());
         results.add(found);

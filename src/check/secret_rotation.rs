@@ -1,4 +1,4 @@
-//! Check 4: secrets in more than one location, their age, and servers that hold an old value.
+//! Copies of secrets, their age, and running servers with an outdated value.
 
 use std::collections::BTreeMap;
 
@@ -9,23 +9,25 @@ use super::file::label;
 use super::finding::{Finding, Fix, Location, Severity, quoted};
 use super::results::CheckResults;
 
-/// After so many days without a new value a secret is old.
+/// A value is old after this many days.
 const AGE_DAYS_MAX: i32 = 180;
 
 pub(super) const NAME: &str = "secret-rotation";
 
 pub(super) const ABOUT: &str = "\
-**Looks for** the same value in more than one place outside of the store; stored secrets whose value is older than 180
-days; running servers that still hold a value that was rotated since.
+**Detects** the same value in several places outside the store, stored secrets whose value is older
+than 180 days, and running servers that still hold a value that was rotated in the meantime.
 
-**Why:** a secret that stands in five files is rotated in four of them. An old value that is still in use is the reason
-why nobody dares to withdraw it.
+**Why:** a secret that is in five files gets rotated in four of them. An old value that is still in
+use cannot be revoked.
 
-**Remediation:** `mcpwrap adopt` makes one secret of equal values. `mcpwrap secret rotate NAME` replaces a value everywhere at once,
-in running servers too; `mcpwrap renew SERVER` brings the stored value to one server.
+**Remediation:** `mcpwrap adopt` makes one secret of equal values. `mcpwrap secret rotate NAME`
+replaces a value everywhere, in running servers too. `mcpwrap renew SERVER` gives one server the
+stored value.
 
-**Known misses:** equal values that are written in different ways; how old a value in a file is (a file does not say);
-without `--verify` a stored secret that also stands in a file, because the store is not read.
+**Limitations:** equal values in different encodings are not recognised, and the age of a value in a
+file is unknown. Stored secrets that are also in a file are found with `--verify` only, because the
+store is not read without it.
 ";
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
@@ -38,8 +40,8 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         results.add(Finding::new(
             (NAME, Severity::High),
             location.clone(),
-            format!("the stored secret `{name}` stands here, too"),
-            "when it is rotated, one of the places is forgotten",
+            format!("the stored secret `{name}` is also in this file"),
+            "at the next rotation one of the copies is missed",
             Fix::Run(format!("mcpwrap adopt --config {}", quoted(&location.file))),
         ));
     }
@@ -54,10 +56,10 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                     (NAME, Severity::High),
                     Location::whole(supervisor.socket.clone()),
                     format!(
-                        "the running server (supervisor {}) holds an old value of `{name}`",
+                        "the running server (supervisor {}) holds an outdated value of `{name}`",
                         supervisor.pid
                     ),
-                    "the old value cannot be withdrawn while a server works with it",
+                    "the old value cannot be revoked while a server uses it",
                     Fix::Run(format!("mcpwrap renew {}", supervisor.server)),
                 )
                 .of(supervisor.server.as_str()),
@@ -66,7 +68,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     }
 }
 
-/// One place of a value.
+/// One location of a value.
 struct Occurrence {
     location: Location,
     server: Option<String>,
@@ -74,7 +76,7 @@ struct Occurrence {
     fix: Fix,
 }
 
-/// The same value, twice or more.
+/// Equal values in several locations.
 fn copies(facts: &Facts, results: &mut CheckResults) {
     let mut places: BTreeMap<&str, Vec<Occurrence>> = BTreeMap::new();
     for file in &facts.files {
@@ -97,10 +99,10 @@ fn copies(facts: &Facts, results: &mut CheckResults) {
         let Some(first) = rest.next() else { continue };
         for copy in rest {
             let what = format!(
-                "{} has the same value as one in {}",
+                "{} has the same value as a secret in {}",
                 copy.label, first.location.file
             );
-            let why = "when it is rotated, one of the places is forgotten";
+            let why = "at the next rotation one of the copies is missed";
             let rule = (NAME, Severity::High);
             let mut found = Finding::new(rule, copy.location, what, why, copy.fix).shows(secret);
             found.server = copy.server;
@@ -124,7 +126,7 @@ fn ages(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
             (NAME, Severity::Medium),
             Location::whole(machine.index_shown.clone()),
             format!("`{name}` was last changed on {changed}, more than {AGE_DAYS_MAX} days ago"),
-            "the longer a value lives, the more places have seen it",
+            "the older a value is, the more copies may exist",
             Fix::Run(format!("mcpwrap secret rotate {name}")),
         ));
     }

@@ -1,4 +1,4 @@
-//! Check 6: one secret for two environments.
+//! One secret in two environments.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +10,22 @@ use super::results::CheckResults;
 pub(super) const NAME: &str = "shared-environment";
 
 pub(super) const ABOUT: &str = "\
-**Looks for** the same value in places whose names say that they are of different environments (a path, a server or a
-variable with `dev`, `test`, `staging`, `prod` and the like in it); stored secrets of two profiles, or of two such names, with the same
-fingerprint; policies in which two profiles take the same secret; a live key (`sk_live_…`) where the name says
-development.
+**Detects** one secret in two environments. The environment comes from `dev`, `test`, `staging`,
+`prod` and similar words in the path, server name or variable name. Findings are equal values of two
+environments; stored secrets of two profiles or environments with the same fingerprint; policies in
+which two profiles use the same secret; and a live key (`sk_live_…`) in a development environment.
 
-**Why:** development machines are where values leak. If production has the same one, that leak is an incident there.
+**Why:** values leak from development machines first. If production has the same value, that leak is
+an incident in production.
 
-**Remediation:** make a value of its own for each environment: `mcpwrap secret set NAME --profile prod`. mcpwrap never gives a
-secret of one profile to a run of another.
+**Remediation:** create a separate value for each environment: `mcpwrap secret set NAME --profile
+prod`. mcpwrap never gives a secret of one profile to a run with another.
 
-**Known misses:** environments whose names do not say what they are; equal accounts behind different values.
+**Limitations:** environments whose names do not say what they are, and two credentials of the same
+account, are not recognised.
 ";
 
-const WHY: &str = "a leak on a development machine is then a leak of production";
+const WHY: &str = "a leak on a development machine also leaks production";
 const RULE: (&str, Severity) = (NAME, Severity::High);
 
 /// An environment.
@@ -64,7 +66,7 @@ impl Stage {
     }
 }
 
-/// What the words of a name or path say; the last one that says something.
+/// The environment in a name or path; the last word decides.
 fn stage(text: &str) -> Option<Stage> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
     words
@@ -103,13 +105,13 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 let live = secret.contains("k_live_");
                 if live && here != Stage::Production {
                     add(format!(
-                        "{label} is a live key, and its place is of {}",
+                        "{label} is a live key, but it is used in {}",
                         here.name()
                     ));
                 }
                 match seen.get(secret) {
                     Some((other, first)) if *other != here => add(format!(
-                        "{label} of {} is the value of {} in {}",
+                        "{label} ({}) has the same value as a {} secret in {}",
                         here.name(),
                         other.name(),
                         first.file
@@ -128,7 +130,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     }
 }
 
-/// Equal fingerprints in the index.
+/// Stored secrets with equal fingerprints.
 fn stored(machine: &Machine, results: &mut CheckResults) {
     let Ok(index) = &machine.index else {
         return;
@@ -155,7 +157,7 @@ fn stored(machine: &Machine, results: &mut CheckResults) {
             })
         };
         let what = format!(
-            "`{name}` ({}) and `{other}` ({}) are the same value",
+            "`{name}` ({}) and `{other}` ({}) have the same value",
             of(&own.1),
             of(profile)
         );
@@ -165,7 +167,7 @@ fn stored(machine: &Machine, results: &mut CheckResults) {
     }
 }
 
-/// Two profiles of a policy that take the same secret.
+/// Two profiles of a policy that use the same secret.
 fn profiles(machine: &Machine, results: &mut CheckResults) {
     for (file, _) in machine.read_policies() {
         let mut seen: BTreeMap<(&str, &str), &str> = BTreeMap::new();
@@ -180,7 +182,7 @@ fn profiles(machine: &Machine, results: &mut CheckResults) {
                     continue;
                 };
                 let what = format!(
-                    "profiles `{other}` and `{profile}` both take `{secret}` for `{variable}`"
+                    "profiles `{other}` and `{profile}` both use `{secret}` for `{variable}`"
                 );
                 let location = Location::line(file.shown.clone(), slot.line);
                 let fix = Fix::Run(format!("mcpwrap policy edit {}", file.server));

@@ -1,4 +1,4 @@
-//! Check 9: servers that run whatever is there today.
+//! Servers whose command does not fix which code runs.
 
 use super::facts::{Facts, Machine};
 use super::file::{CheckedServer, ConfigFile};
@@ -9,23 +9,23 @@ use crate::package::{self, Launch, Pin};
 pub(super) const NAME: &str = "unpinned-server";
 
 pub(super) const ABOUT: &str = "\
-**Looks for** command lines that do not say which code runs: `npx`, `bunx`, `pnpm dlx`, `yarn dlx`, `uvx`, `pipx run`, `deno run`, `go run`,
-`dnx`, container images; without a version, with `@latest`, a range or a tag, from a branch (`git+…`) or an address. An exact
-version without a lock is reported as low: its dependencies are resolved anew at each start. For policies also: is
-what is installed what was pinned (every file is hashed).
+**Detects** commands that do not fix which code runs: no version, `@latest`, a range, a tag, a
+branch (`git+…`) or a URL. Checked are `npx`, `bunx`, `pnpm dlx`, `yarn dlx`, `uvx`, `pipx run`,
+`deno run`, `go run`, `dnx` and container images. An exact version without a lock is a low finding,
+because its dependencies are resolved again at each start. For pinned policies, every installed file
+is compared with the pin.
 
-**Why:** the next release of a package runs with the server's secrets the moment it is published. That is how one bad
-version of one maintainer reaches every machine.
+**Why:** the next release of a package runs with the server's secrets as soon as it is published.
+One bad version of one maintainer reaches every machine that way.
 
-**Remediation:** `mcpwrap pin SERVER` installs one version with its locked dependencies, and starts only that. Without mcpwrap, write an
-exact version, or the digest of an image (`name@sha256:…`).
+**Remediation:** `mcpwrap pin SERVER` installs one version with locked dependencies, and only that
+version starts. Without mcpwrap, use an exact version, or the digest of an image (`name@sha256:…`).
 
-**Known misses:** what a program of this machine loads by itself; scripts that start other things than they seem to.
+**Limitations:** not checked is what a local program downloads by itself, and what a script starts.
 ";
 
-const WHY: &str = "the next release runs with the server's secrets the moment it is published";
-const LOCK: &str =
-    "its dependencies are resolved anew at each start, and a copy in the directory may run instead";
+const WHY: &str = "the next release runs with the server's secrets as soon as it is published";
+const LOCK: &str = "dependencies are resolved again at each start, and a copy in the working directory may run instead";
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     for file in &facts.files {
@@ -33,7 +33,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             let Some(launch) = &server.launch else {
                 continue;
             };
-            // What a policy starts is looked at there.
+            // On a machine, the policy is checked instead.
             if server.entry.wrapped.is_some() && facts.machine.is_some() {
                 continue;
             }
@@ -46,7 +46,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     }
 }
 
-/// How firmly a server of a file says what it runs; nothing if it starts no program.
+/// How firmly a server fixes which code runs; `None` if it has no command.
 pub fn pin(server: &CheckedServer) -> Option<Pin> {
     server.launch.as_ref().map(|launch| launch.pin)
 }
@@ -62,7 +62,9 @@ fn entry(file: &ConfigFile, server: &CheckedServer, launch: &Launch, results: &m
         None => file.adopt_server(name),
     };
     let fix = match launch.obstacle {
-        Some(obstacle) => Fix::Act(format!("write an exact version ({obstacle}: `pin` cannot)")),
+        Some(obstacle) => Fix::Act(format!(
+            "use an exact version (`mcpwrap pin` cannot pin it: {obstacle})"
+        )),
         None => Fix::Run(fix),
     };
     results.add(Finding::new((NAME, severity), location, what, why, fix).of(name));
@@ -75,13 +77,13 @@ fn judge(launch: &Launch) -> Option<(Severity, String, &'static str)> {
     let what = match launch.pin {
         Pin::Local | Pin::Digest => return None,
         Pin::Exact => {
-            let what = format!("`{spec}` is one version, but without a lock");
+            let what = format!("`{spec}` is an exact version, but its dependencies are not locked");
             return Some((Severity::Low, what, LOCK));
         }
-        Pin::Latest | Pin::ImageLatest => "is whatever is the latest today",
-        Pin::Range => "is whatever fits the range today",
-        Pin::ImageTag => "is whatever has the tag today",
-        Pin::Floating => "is in whatever version is there today",
+        Pin::Latest | Pin::ImageLatest => "always runs the latest version",
+        Pin::Range => "allows a range of versions",
+        Pin::ImageTag => "uses a mutable tag",
+        Pin::Floating => "has no fixed version",
     };
     Some((Severity::High, format!("`{spec}` {what}"), WHY))
 }
@@ -95,7 +97,7 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
         if policy.package.is_some() {
             if let Err(error) = &file.installed {
                 let causes = error.causes.first().and_then(|cause| cause.lines().next());
-                // It is written for a start; nothing was started here.
+                // The message is about a start, but nothing was started here.
                 let what = error.what.split_once(" not started: ");
                 let what = what.map_or(error.what.as_str(), |(_, what)| what);
                 let what = format!("{what}: {}", causes.unwrap_or_default());

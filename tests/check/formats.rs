@@ -1,4 +1,4 @@
-//! What scripts read: the JSON, SARIF by its schema, the page of documentation, the table.
+//! The formats of the report: JSON, SARIF, the table; and the generated page of documentation.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -33,12 +33,12 @@ fn the_table_is_what_a_person_reads() {
 }
 
 #[test]
-fn a_screen_has_colours_and_holds_it_all() {
+fn a_report_on_a_terminal_has_colours_and_fits() {
     let (test, args) = case("insecure-transport/bad");
     test.set("TERM", "xterm");
     let shown = |test: &Test, args: &[&str]| {
         let mut terminal = test.terminal(args);
-        terminal.expect("checks are clean");
+        terminal.expect("checks passed");
         terminal.end().1
     };
     let screen = shown(&test, &args);
@@ -58,7 +58,7 @@ fn a_screen_has_colours_and_holds_it_all() {
     assert!(!all.contains("shows them"), "{all}");
 }
 
-/// The schema is that of OASIS, as its repository has it.
+/// The schema comes from the OASIS repository.
 #[test]
 fn sarif_is_valid_by_its_schema() {
     let schema: Value = serde_json::from_str(include_str!("../support/sarif-2.1.0.json")).unwrap();
@@ -81,7 +81,7 @@ fn sarif_is_valid_by_its_schema() {
     let wrong = json!({"version": "2.1.0", "runs": [{"tool": {}}]});
     assert!(
         schemas.validate(&wrong, index).is_err(),
-        "the test sees what is wrong"
+        "the schema rejects an invalid file"
     );
 }
 
@@ -132,23 +132,26 @@ fn upload_takes(sarif: &Value) {
 #[test]
 fn the_page_of_the_checks_is_in_step() {
     let mut text = include_str!("../docs/checks-head.md").to_owned();
-    for check in RULES {
-        for part in [
-            "**Looks ",
-            "**Why:** ",
-            "**Remediation:** ",
-            "**Known misses:** ",
-        ] {
-            assert!(check.about.contains(part), "{}: no {part}", check.name);
-        }
-        let (id, title) = (check.name, check.title);
-        let severity = check.severity.name();
-        write!(
+    for rule in RULES {
+        let (name, title, severity) = (rule.name, rule.title, rule.severity.name());
+        let tags = rule.tags().join("`, `");
+        writeln!(
             text,
-            "\n## {id}\n\n*{title}; {severity}*\n\n{}",
-            check.about
+            "| [`{name}`](#{name}) | `{tags}` | {severity} | {title} |"
         )
         .unwrap();
+    }
+    for rule in RULES {
+        let parts = [
+            "**Detects** ",
+            "**Why:** ",
+            "**Remediation:** ",
+            "**Limitations:** ",
+        ];
+        for part in parts {
+            assert!(rule.about.contains(part), "{}: no {part}", rule.name);
+        }
+        write!(text, "\n## {}\n\n{}", rule.name, rule.about).unwrap();
     }
     text.push_str(include_str!("../docs/checks-tail.md"));
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/checks.md");

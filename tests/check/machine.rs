@@ -1,4 +1,4 @@
-//! A machine: running supervisors, a store that is not there, files that cannot be read.
+//! A machine: running supervisors, a missing store, unreadable files.
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -29,7 +29,7 @@ fn an_empty_machine_is_clean() {
     assert_eq!(ended.stderr, "");
 }
 
-/// The keychain is configured, and there is no bus: nobody asks for it.
+/// The keychain is configured, but there is no bus: `check` must not need it.
 #[test]
 fn no_keychain_is_needed() {
     let test = Test::new();
@@ -42,7 +42,7 @@ fn no_keychain_is_needed() {
 }
 
 #[test]
-fn a_rotated_value_that_still_runs_is_told() {
+fn a_server_with_an_outdated_value_is_reported() {
     let test = Test::new();
     test.secret("one/token", TOKEN);
     let rest = format!(
@@ -65,7 +65,7 @@ fn a_rotated_value_that_still_runs_is_told() {
     let (after, ended) = report_while_running(&test, &["check"]);
     let found = of(&after, "secret-rotation");
     assert!(
-        whats(&found).contains("holds an old value of `one/token`"),
+        whats(&found).contains("holds an outdated value of `one/token`"),
         "{ended}"
     );
     assert_eq!(found[0]["command"], "mcpwrap renew one");
@@ -73,7 +73,7 @@ fn a_rotated_value_that_still_runs_is_told() {
 }
 
 #[test]
-fn a_supervisor_that_does_not_answer_is_told() {
+fn a_supervisor_that_does_not_answer_is_reported() {
     let test = Test::new();
     test.serve("one", &[], "");
     let mut run = test.run("one");
@@ -120,7 +120,7 @@ fn what_cannot_be_read_is_a_finding() {
 }
 
 #[test]
-fn what_is_no_plain_file_is_told_and_never_waited_for() {
+fn what_is_not_a_regular_file_is_reported_without_blocking() {
     let test = Test::new();
     let repo = test.dir.join("repo");
     std::fs::create_dir_all(repo.join(".cursor")).unwrap();
@@ -155,7 +155,7 @@ fn what_is_no_plain_file_is_told_and_never_waited_for() {
     );
 }
 
-/// "Changes nothing": other verbs remove the socket of a supervisor that is gone.
+/// "Changes nothing": other commands remove the socket of an exited supervisor.
 #[test]
 fn a_left_over_socket_stays() {
     let test = Test::new();
@@ -171,7 +171,7 @@ fn a_left_over_socket_stays() {
 }
 
 #[test]
-fn a_pinned_program_that_changed_is_told() {
+fn a_pinned_program_that_changed_is_reported() {
     let test = Test::new();
     let program = test.dir.join("program");
     std::fs::write(&program, "#!/bin/sh\n").unwrap();
@@ -191,7 +191,7 @@ fn a_pinned_program_that_changed_is_told() {
 }
 
 #[test]
-fn a_policy_with_a_value_in_it_is_told() {
+fn a_policy_with_a_plaintext_secret_is_reported() {
     let test = Test::new();
     let token = "ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq";
     let text = format!(
@@ -209,7 +209,7 @@ fn a_policy_with_a_value_in_it_is_told() {
 }
 
 #[test]
-fn copies_in_a_repository_are_looked_into() {
+fn copies_in_a_repository_are_searched() {
     let test = Test::new();
     let token = "ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq";
     let repo = test.dir.join("repo");
@@ -239,7 +239,7 @@ fn one_command_for_all_servers_of_a_file() {
 }
 
 #[test]
-fn copies_and_histories_are_leftovers() {
+fn copies_and_histories_are_searched() {
     let test = Test::new();
     let token = "ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq";
     let config = |value: &str| {

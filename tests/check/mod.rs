@@ -1,8 +1,8 @@
-//! `mcpwrap check`: a `bad` and an `ok` case for each check, what every finding must have, and that
-//! nothing is changed.
+//! `mcpwrap check`: a `bad` and an `ok` case for each rule, the fields of findings, and that nothing is
+//! changed.
 //!
-//! A case is a folder below `tests/golden/check`: `repo/` is a directory that is looked into, `home/`
-//! a user's home; `findings.txt` is what its check says.
+//! A case is a folder in `tests/golden/check`: either `repo/`, a directory to check, or `home/`, the
+//! home of a user. `findings.txt` has the findings of its rule.
 
 mod ci;
 mod formats;
@@ -37,7 +37,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A test with the files of a case, and the arguments that look at them.
+/// A test with the files of a case, and the arguments that check them.
 fn case(name: &str) -> (Test, Vec<&'static str>) {
     let test = Test::new();
     test.unset("MCPWRAP_HOME");
@@ -51,7 +51,7 @@ fn case(name: &str) -> (Test, Vec<&'static str>) {
     }
 }
 
-/// Everything below a directory: kind and mode, times, contents.
+/// Everything below a directory: modes, times, contents.
 fn state(dir: &Path) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     let mut open = vec![dir.to_path_buf()];
@@ -72,7 +72,7 @@ fn state(dir: &Path) -> BTreeMap<String, String> {
     all
 }
 
-/// Runs it with `--json`, and sees that nothing was changed.
+/// The report with `--json`; fails if anything was changed.
 #[track_caller]
 fn report(test: &Test, args: &[&str]) -> (Value, Ended) {
     let before = state(&test.dir);
@@ -81,7 +81,7 @@ fn report(test: &Test, args: &[&str]) -> (Value, Ended) {
     answer
 }
 
-/// The same beside a supervisor, which changes files by itself.
+/// The same while a supervisor runs, which changes files by itself.
 #[track_caller]
 fn report_while_running(test: &Test, args: &[&str]) -> (Value, Ended) {
     let ended = test.cli(&[args, &["--json"]].concat());
@@ -125,7 +125,7 @@ fn shown(finding: &Value) -> String {
     )
 }
 
-/// Words of a command, as a shell reads them: single quotes only, which is what we write.
+/// Words of a command, as a shell reads them. Handles single quotes only, which findings use.
 fn words(command: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;
@@ -139,7 +139,7 @@ fn words(command: &str) -> Vec<String> {
     words
 }
 
-/// "The one command that fixes it": it has to exist, with these arguments.
+/// "The one command that resolves it": it must exist, with these arguments.
 #[track_caller]
 fn commands_exist(report: &Value) {
     for finding in report["findings"].as_array().unwrap() {
@@ -172,7 +172,7 @@ fn golden_case(check: &str, kind: &str) {
     let name = format!("{check}/{kind}");
     let (test, args) = case(&name);
     if kind == "ok" && check == "audit-log" {
-        // A log that is whole is made by a launch.
+        // A launch makes an intact log.
         test.serve("fake", &[], "");
         let mut run = test.run("fake");
         run.initialize();
@@ -198,10 +198,19 @@ fn golden_case(check: &str, kind: &str) {
 }
 
 #[test]
-fn each_check_finds_what_is_bad_and_leaves_what_is_good() {
-    for check in RULES {
-        golden_case(check.name, "bad");
-        golden_case(check.name, "ok");
+fn each_rule_finds_the_bad_case_and_passes_the_ok_case() {
+    for rule in RULES {
+        golden_case(rule.name, "bad");
+        golden_case(rule.name, "ok");
+    }
+    for entry in std::fs::read_dir(golden::path("check")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let known = mcpwrap::check::rule(&name).is_some();
+        assert!(
+            known || entry.path().is_file(),
+            "no rule has the cases `{name}`"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
-//! The report as a person reads it: the ten checks on ten lines, then the findings, the worst first.
+//! The report for a person: one line per check, then the findings, worst first.
 //!
-//! *Always* fits on a screen when it goes to one; what does not fit is counted. Colours only on a
-//! terminal, and not with `NO_COLOR`.
+//! On a terminal it fits on one screen, and what does not fit is counted. Colours are used on a
+//! terminal only, and not with `NO_COLOR`.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,18 @@ use crate::cli::print;
 use crate::dirs;
 use crate::error::printable;
 
-/// So many lines the report has without findings, and the prompt after it.
+/// Lines of the report without findings, and of the prompt after it.
 const LINES_OTHER: usize = RULES.len() + 7;
-/// So many lines a group of findings has.
+/// Lines of a group of findings.
 const LINES_GROUP: usize = 5;
-/// So many names of servers stand in one line.
+/// Names of servers in one line.
 const NAMES_MAX: usize = 4;
 
 /// Prints it.
 pub(super) fn report(report: &CheckReport, all: bool) {
     let screen = print::screen_lines();
     let paint = Paint(screen.is_some() && !dirs::no_colour());
-    print::line(&looked(report));
+    print::line(&scope(report));
     print::line("");
     for check in &report.checks {
         print::line(&row(check, paint));
@@ -70,17 +70,17 @@ impl Paint {
     }
 }
 
-fn looked(report: &CheckReport) -> String {
+fn scope(report: &CheckReport) -> String {
     let what = if report.machine {
         "this machine"
     } else {
-        "the files"
+        "the given paths"
     };
     if report.files == 0 {
-        return format!("looked at {what}: no MCP client's file is there");
+        return format!("checked {what}: no client config found");
     }
     format!(
-        "looked at {what}: {}, {}",
+        "checked {what}: {}, {}",
         count(report.files, "file"),
         count(report.servers, "server")
     )
@@ -98,9 +98,9 @@ fn count(number: usize, noun: &str) -> String {
 fn row(check: &CheckSummary, paint: Paint) -> String {
     let rule = check.rule;
     let score = match (check.skipped, check.found) {
-        (Some(why), _) => paint.with("2", &format!("not looked at: {why}")),
+        (Some(why), _) => paint.with("2", &format!("skipped: {why}")),
         (None, 0) => {
-            let text = format!("ok, {} looked at", count(check.checked, rule.noun));
+            let text = format!("ok, {} checked", count(check.checked, rule.noun));
             paint.with("32", &text)
         }
         (None, found) => {
@@ -117,10 +117,21 @@ fn row(check: &CheckSummary, paint: Paint) -> String {
     } else {
         String::new()
     };
-    format!("{:<18}  {:<44} {score}{ignored}", rule.name, rule.title)
+    let (names, titles) = widths();
+    format!(
+        "{:<names$}  {:<titles$}  {score}{ignored}",
+        rule.name, rule.title
+    )
 }
 
-/// Findings that differ only in their server and place.
+/// How wide the columns of the names and the titles are.
+fn widths() -> (usize, usize) {
+    let name = RULES.iter().map(|rule| rule.name.len()).max();
+    let title = RULES.iter().map(|rule| rule.title.len()).max();
+    (name.unwrap_or(0), title.unwrap_or(0))
+}
+
+/// Findings that differ only in their server and location in a file.
 fn groups(findings: &[Finding]) -> Vec<Vec<&Finding>> {
     let mut groups: Vec<Vec<&Finding>> = Vec::new();
     let mut known = BTreeMap::new();
@@ -185,7 +196,7 @@ fn lines(group: &[&Finding], paint: Paint) -> Vec<String> {
     ]
 }
 
-/// What fixes all of a group: one command for all servers of a file, if that is what it takes.
+/// The fix for a group: one command for all its servers where possible.
 fn fix(group: &[&Finding]) -> String {
     let first = group.first().map_or("", |finding| finding.fix.text());
     let Some((head, _)) = first.split_once(" --server ") else {
@@ -208,10 +219,9 @@ fn total(report: &CheckReport, paint: Paint) -> String {
         .filter(|one| one.check == UNREADABLE_FILE);
     let unread = match unread.count() {
         0 => String::new(),
-        1 => ", but one file could not be read".to_owned(),
-        number => format!(", but {number} files could not be read"),
+        number => format!("; {} could not be read", count(number, "files")),
     };
-    let score = format!("{good} of {} checks are clean{unread}", done.count());
+    let score = format!("{good} of {} checks passed{unread}", done.count());
     if report.findings.is_empty() {
         return paint.with("32", &score);
     }
