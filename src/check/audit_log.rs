@@ -82,7 +82,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 WHY,
                 fix,
             );
-            results.add(finding.of(&entry.name));
+            results.add(finding.for_server(&entry.name));
         }
     }
 }

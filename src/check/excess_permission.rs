@@ -70,7 +70,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         policies(machine, results);
     }
     for record in &facts.probes {
-        let ProbeResult::Good { wide, .. } = &record.said else {
+        let ProbeResult::Good { wide, .. } = &record.result else {
             continue;
         };
         if !wide.is_empty() {
@@ -92,7 +92,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                         "create a narrower one at the provider, then revoke this one".to_owned()
                     }),
                 )
-                .of(&record.server),
+                .for_server(&record.server),
             );
         }
     }
@@ -116,8 +116,8 @@ fn secrets(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
             let fix = Fix::Run(file.adopt());
             results.add(
                 Finding::new(rule, location.clone(), what, SEEN, fix)
-                    .of(name)
-                    .shows(secret),
+                    .for_server(name)
+                    .with_value(secret),
             );
         }
         let slot = if part.name.is_empty() {
@@ -130,8 +130,8 @@ fn secrets(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
             let fix = Fix::Act("remove it from the entry, then rotate it".to_owned());
             results.add(
                 Finding::new(rule, location, what, MORE, fix)
-                    .of(name)
-                    .shows(secret),
+                    .for_server(name)
+                    .with_value(secret),
             );
         }
     }
@@ -169,7 +169,9 @@ fn host_access(file: &ConfigFile, server: &CheckedServer, results: &mut CheckRes
     let mut add = |at: usize, what: String| {
         let fix = Fix::Act("remove it, or narrow it to what the server needs".to_owned());
         let rule = (NAME, Severity::Critical);
-        results.add(Finding::new(rule, file.location(at), what, MORE, fix).of(&server.entry.name));
+        results.add(
+            Finding::new(rule, file.location(at), what, MORE, fix).for_server(&server.entry.name),
+        );
     };
     let Some(launch) = &server.launch else {
         return;
@@ -241,7 +243,7 @@ fn passed_through(file: &ConfigFile, server: &CheckedServer, results: &mut Check
     let mut add = |at: usize, what: String| {
         let rule = (NAME, Severity::Critical);
         let fix = Fix::Run(file.adopt_server(&entry.name));
-        results.add(Finding::new(rule, file.location(at), what, MORE, fix).of(&entry.name));
+        results.add(Finding::new(rule, file.location(at), what, MORE, fix).for_server(&entry.name));
     };
     let first = words
         .first()
@@ -285,7 +287,8 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
             let location = Location::line(file.shown.clone(), slot.line);
             let what = format!("`{variable}` {what}");
             results.add(
-                Finding::new((NAME, Severity::Critical), location, what, MORE, edit()).of(server),
+                Finding::new((NAME, Severity::Critical), location, what, MORE, edit())
+                    .for_server(server),
             );
         }
         let location = Location::line(file.shown.clone(), policy.command_line);
@@ -303,7 +306,7 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
                 SEEN,
                 edit(),
             );
-            results.add(finding.of(server));
+            results.add(finding.for_server(server));
         }
         for name in policy.env.pass.iter().filter(|name| is_secret_name(name)) {
             let what = format!("the policy inherits `{name}` from the client's environment");
@@ -314,7 +317,7 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
                 MORE,
                 edit(),
             );
-            results.add(finding.of(server));
+            results.add(finding.for_server(server));
         }
     }
 }

@@ -40,7 +40,7 @@ const RULE: (&str, Severity) = (NAME, Severity::Medium);
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     for file in &facts.files {
         for value in &file.values {
-            one(facts, file, value, results);
+            check_value(facts, file, value, results);
         }
     }
     if let Some(machine) = &facts.machine {
@@ -48,7 +48,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     }
     for record in &facts.probes {
         results.count(1);
-        let what = match &record.said {
+        let what = match &record.result {
             ProbeResult::Refused(status) => {
                 format!(
                     "{} rejects `{}` (HTTP {status})",
@@ -57,7 +57,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             }
             ProbeResult::Good {
                 ends: Some(ends), ..
-            } => match state(facts.today, *ends) {
+            } => match expiry_text(facts.today, *ends) {
                 Some(words) => format!("{} says `{}` {words}", record.host, record.secret),
                 None => continue,
             },
@@ -67,7 +67,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             ),
             ProbeResult::Good { .. } => continue,
         };
-        let severity = match record.said {
+        let severity = match record.result {
             ProbeResult::Unclear(_) => Severity::Low,
             _ => Severity::Medium,
         };
@@ -77,11 +77,11 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             Fix::Act("create a new one at the provider".to_owned())
         };
         let found = Finding::new((NAME, severity), record.location.clone(), what, WHY, fix);
-        results.add(found.of(&record.server));
+        results.add(found.for_server(&record.server));
     }
 }
 
-fn one(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
+fn check_value(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
     let server = file
         .server_of(value)
         .map(|server| server.entry.name.clone());
@@ -89,13 +89,13 @@ fn one(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &mut Chec
         let mut found = Finding::new(RULE, location, what, WHY, fix);
         found.server.clone_from(&server);
         results.add(match secret {
-            Some(secret) => found.shows(secret),
+            Some(secret) => found.with_value(secret),
             None => found,
         });
     };
     for part in value.verdict.secrets() {
         let secret = value.text.get(part.range.clone()).unwrap_or_default();
-        let Some(words) = ends(secret).and_then(|ends| state(facts.today, ends)) else {
+        let Some(words) = expiry(secret).and_then(|ends| expiry_text(facts.today, ends)) else {
             continue;
         };
         let what = format!("{} {words}", label(value, &part.name));
@@ -135,7 +135,10 @@ fn stored(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
     };
     results.count(index.secrets.len());
     for (name, entry) in &index.secrets {
-        let Some(words) = entry.expires.and_then(|ends| state(facts.today, ends)) else {
+        let Some(words) = entry
+            .expires
+            .and_then(|ends| expiry_text(facts.today, ends))
+        else {
             continue;
         };
         let fix = Fix::Run(format!("mcpwrap secret rotate {name}"));
@@ -161,13 +164,14 @@ fn stored(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
             };
             let fix = Fix::Run(format!("mcpwrap secret set {name}"));
             let location = Location::line(file.shown.clone(), slot.line);
-            results.add(Finding::new(RULE, location, what, WHY, fix).of(file.server.as_str()));
+            results
+                .add(Finding::new(RULE, location, what, WHY, fix).for_server(file.server.as_str()));
         }
     }
 }
 
 /// The expiry date of a token, if it is a JWT.
-pub(super) fn ends(token: &str) -> Option<Date> {
+pub(super) fn expiry(token: &str) -> Option<Date> {
     let start = token.find("eyJ")?;
     let mut parts = token.get(start..)?.split('.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
@@ -180,7 +184,7 @@ pub(super) fn ends(token: &str) -> Option<Date> {
 }
 
 /// "expired on" or "expires on", if the date has passed or is near.
-fn state(today: Date, ends: Date) -> Option<String> {
+fn expiry_text(today: Date, ends: Date) -> Option<String> {
     if ends < today {
         return Some(format!("expired on {ends}"));
     }
@@ -200,12 +204,12 @@ mod tests {
                 URL_SAFE_NO_PAD.encode(claims)
             )
         };
-        let day = ends(&token(r#"{"exp": 1600000000}"#)).unwrap();
-        assert!(day.year() == 2020 && state(day, day).unwrap().starts_with("expires"));
-        assert_eq!(ends(&token(r#"{"iat": 1}"#)), None);
-        assert_eq!(ends("eyJ.x"), None);
+        let day = expiry(&token(r#"{"exp": 1600000000}"#)).unwrap();
+        assert!(day.year() == 2020 && expiry_text(day, day).unwrap().starts_with("expires"));
+        assert_eq!(expiry(&token(r#"{"iat": 1}"#)), None);
+        assert_eq!(expiry("eyJ.x"), None);
         let later = day.checked_add(15.days()).unwrap();
-        assert_eq!(state(day, later), None);
-        assert!(state(later, day).unwrap().starts_with("expired"));
+        assert_eq!(expiry_text(day, later), None);
+        assert!(expiry_text(later, day).unwrap().starts_with("expired"));
     }
 }

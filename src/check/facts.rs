@@ -109,7 +109,7 @@ pub struct ProbeRecord {
     /// Whether the store has a secret of that name.
     pub stored: bool,
     pub host: String,
-    pub said: ProbeResult,
+    pub result: ProbeResult,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

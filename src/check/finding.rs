@@ -128,14 +128,14 @@ impl Finding {
 
     /// Names the server.
     #[must_use]
-    pub fn of(mut self, server: impl Into<String>) -> Self {
+    pub fn for_server(mut self, server: impl Into<String>) -> Self {
         self.server = Some(server.into());
         self
     }
 
     /// Shows the value, masked.
     #[must_use]
-    pub fn shows(mut self, secret: &str) -> Self {
+    pub fn with_value(mut self, secret: &str) -> Self {
         self.value = Some(masked(secret));
         self
     }
@@ -214,6 +214,6 @@ mod tests {
             )
         };
         assert_eq!(at(1).fingerprint(), at(9).fingerprint());
-        assert_ne!(at(1).fingerprint(), at(1).of("s").fingerprint());
+        assert_ne!(at(1).fingerprint(), at(1).for_server("s").fingerprint());
     }
 }

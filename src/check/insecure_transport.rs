@@ -102,16 +102,17 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         results.count(file.servers.len());
         for server in &file.servers {
             for (name, value) in set_by_command(server) {
-                if is_off(name, value) {
+                if variable_disables_tls(name, value) {
                     let location = file.location(server.start);
                     results.add(
-                        off(&format!("`{name}={value}`"), location, edit()).of(&server.entry.name),
+                        disabled(&format!("`{name}={value}`"), location, edit())
+                            .for_server(&server.entry.name),
                     );
                 }
             }
         }
         for value in &file.values {
-            one(file, value, results);
+            check_value(file, value, results);
         }
     }
     if let Some(machine) = &facts.machine {
@@ -120,7 +121,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
 }
 
 /// The transport of a server, as the labels of the corpus call it.
-pub fn way(server: &CheckedServer) -> Transport {
+pub fn transport_of(server: &CheckedServer) -> Transport {
     server.url().map_or(Transport::Stdio, transport)
 }
 
@@ -134,7 +135,7 @@ fn set_by_command(server: &CheckedServer) -> impl Iterator<Item = (&str, &str)> 
     env.map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
-fn one(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
+fn check_value(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
     let name = file
         .server_of(value)
         .map_or("", |server| server.entry.name.as_str());
@@ -142,23 +143,23 @@ fn one(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
         results.add(if name.is_empty() {
             finding
         } else {
-            finding.of(name)
+            finding.for_server(name)
         });
     };
     let is_proxy = value.name.to_ascii_lowercase().ends_with("_proxy");
     if !is_proxy {
-        for (at, address) in plain(&value.text) {
+        for (at, address) in unencrypted_urls(&value.text) {
             let location = file.location_of(value, &(at..at + address.len()));
-            add(open(address, location, edit()));
+            add(unencrypted(address, location, edit()));
         }
     }
     match value.kind {
-        FieldKind::Env | FieldKind::Setting if is_off(&value.name, &value.text) => {
+        FieldKind::Env | FieldKind::Setting if variable_disables_tls(&value.name, &value.text) => {
             let shown = format!("`{}={}`", value.name, value.text);
-            add(off(&shown, file.location(value.span.start), edit()));
+            add(disabled(&shown, file.location(value.span.start), edit()));
         }
-        FieldKind::Argument if is_switch(&value.text) => {
-            add(off(
+        FieldKind::Argument if argument_disables_tls(&value.text) => {
+            add(disabled(
                 &format!("`{}`", value.text),
                 file.location(value.span.start),
                 edit(),
@@ -166,8 +167,8 @@ fn one(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
         }
         _ => {}
     }
-    if let Some(parameter) = parameter(&value.text) {
-        add(off(
+    if let Some(parameter) = disabling_parameter(&value.text) {
+        add(disabled(
             &format!("`{parameter}`"),
             file.location(value.span.start),
             edit(),
@@ -175,20 +176,20 @@ fn one(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
     }
 }
 
-fn open(address: &str, location: Location, fix: Fix) -> Finding {
+fn unencrypted(address: &str, location: Location, fix: Fix) -> Finding {
     let scheme = address.split("://").next().unwrap_or_default();
     let host = host(address).unwrap_or_default();
     let what = format!("`{scheme}://{host}` is remote and unencrypted");
     Finding::new(RULE, location, what, WHY, fix)
 }
 
-fn off(switch: &str, location: Location, fix: Fix) -> Finding {
+fn disabled(switch: &str, location: Location, fix: Fix) -> Finding {
     let what = format!("{switch} disables TLS or its checks");
     Finding::new(RULE, location, what, WHY, fix)
 }
 
 /// Unencrypted remote URLs in a text, each with its position.
-fn plain(text: &str) -> Vec<(usize, &str)> {
+fn unencrypted_urls(text: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     for scheme in ["http://", "ws://"] {
         for (at, _) in text.match_indices(scheme) {
@@ -210,12 +211,12 @@ fn plain(text: &str) -> Vec<(usize, &str)> {
     found
 }
 
-fn is_switch(word: &str) -> bool {
+fn argument_disables_tls(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
     ARGUMENTS.contains(&word.strip_suffix("=true").unwrap_or(&word))
 }
 
-fn is_off(name: &str, value: &str) -> bool {
+fn variable_disables_tls(name: &str, value: &str) -> bool {
     let name = name.to_ascii_uppercase().replace('-', "_");
     let value = value.trim().to_ascii_lowercase();
     let yes = matches!(value.as_str(), "1" | "true" | "yes" | "on");
@@ -227,7 +228,7 @@ fn is_off(name: &str, value: &str) -> bool {
 }
 
 /// A parameter that disables checks, in the URL of a remote host.
-fn parameter(text: &str) -> Option<&'static str> {
+fn disabling_parameter(text: &str) -> Option<&'static str> {
     let lower = text.to_ascii_lowercase();
     let remote = text.contains("://") && transport(text) == Transport::Plain;
     let fits = |parameter: &&&str| {
@@ -248,22 +249,28 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
         let set = policy.env.set.iter();
         let set = set.chain(launch.env.iter().map(|(name, value)| (name, value)));
         for (name, value) in set {
-            if is_off(name, value) {
+            if variable_disables_tls(name, value) {
                 let shown = format!("`{name}={value}`");
-                results.add(off(&shown, location(), fix()).of(file.server.as_str()));
+                results.add(disabled(&shown, location(), fix()).for_server(file.server.as_str()));
             }
             if !name.to_ascii_lowercase().ends_with("_proxy") {
-                for (_, address) in plain(value) {
-                    results.add(open(address, location(), fix()).of(file.server.as_str()));
+                for (_, address) in unencrypted_urls(value) {
+                    results.add(
+                        unencrypted(address, location(), fix()).for_server(file.server.as_str()),
+                    );
                 }
             }
         }
         for word in &policy.command {
-            for (_, address) in plain(word) {
-                results.add(open(address, location(), fix()).of(file.server.as_str()));
+            for (_, address) in unencrypted_urls(word) {
+                results
+                    .add(unencrypted(address, location(), fix()).for_server(file.server.as_str()));
             }
-            if is_switch(word) {
-                results.add(off(&format!("`{word}`"), location(), fix()).of(file.server.as_str()));
+            if argument_disables_tls(word) {
+                results.add(
+                    disabled(&format!("`{word}`"), location(), fix())
+                        .for_server(file.server.as_str()),
+                );
             }
         }
     }
@@ -289,7 +296,7 @@ mod tests {
             ("http://host.docker.internal:80", vec![]),
             ("xhttp://a.example", vec![]),
         ] {
-            let found: Vec<_> = plain(text)
+            let found: Vec<_> = unencrypted_urls(text)
                 .into_iter()
                 .map(|(_, address)| address)
                 .collect();
@@ -308,15 +315,24 @@ mod tests {
             ("npm_config_strict_ssl", "false", true),
             ("VERIFY", "false", false),
         ] {
-            assert_eq!(is_off(name, value), expected, "{name}={value}");
+            assert_eq!(
+                variable_disables_tls(name, value),
+                expected,
+                "{name}={value}"
+            );
         }
         assert!(
-            is_switch("--insecure") && is_switch("--Allow-HTTP=true") && !is_switch("--secure")
+            argument_disables_tls("--insecure")
+                && argument_disables_tls("--Allow-HTTP=true")
+                && !argument_disables_tls("--secure")
         );
         assert_eq!(
-            parameter("postgres://u@db.example/x?sslmode=disable"),
+            disabling_parameter("postgres://u@db.example/x?sslmode=disable"),
             Some("sslmode=disable")
         );
-        assert_eq!(parameter("postgres://u@localhost/x?sslmode=disable"), None);
+        assert_eq!(
+            disabling_parameter("postgres://u@localhost/x?sslmode=disable"),
+            None
+        );
     }
 }

@@ -55,12 +55,12 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 let what = "not started through mcpwrap, so `revoke` cannot stop it";
                 let fix = Fix::Run(file.adopt_server(&entry.name));
                 let found = Finding::new((NAME, severity), location, what, why, fix);
-                results.add(found.of(&entry.name));
+                results.add(found.for_server(&entry.name));
             } else if secret {
                 let what = "the client config holds the credential, so `revoke` cannot remove it";
                 let act = "replace it with a client reference; to cut access, revoke the value at the provider";
                 let found = Finding::new(RULE, location, what, why, Fix::Act(act.to_owned()));
-                results.add(found.of(&entry.name));
+                results.add(found.for_server(&entry.name));
             }
         }
     }
@@ -73,7 +73,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 "it will not stop its server when asked; `revoke` has to kill it from outside",
                 Fix::Run(format!("mcpwrap revoke {}", supervisor.server)),
             )
-            .of(supervisor.server.as_str()),
+            .for_server(supervisor.server.as_str()),
         );
     }
     drill(facts, results);

@@ -51,9 +51,9 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                     WHY,
                     fix(file, value),
                 )
-                .shows(secret);
+                .with_value(secret);
                 if let Some(server) = file.server_of(value) {
-                    found = found.of(&server.entry.name);
+                    found = found.for_server(&server.entry.name);
                 }
                 results.add(found);
             }
@@ -114,8 +114,8 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
                         "policies can be shared because they hold references; this one holds a value",
                         Fix::Run(fix),
                     )
-                    .of(file.server.as_str())
-                    .shows(secret),
+                    .for_server(file.server.as_str())
+                    .with_value(secret),
                 );
             }
         }
@@ -158,7 +158,7 @@ fn outside_entries(file: &ConfigFile, results: &mut CheckResults) {
                 WHY,
                 Fix::Act("delete it, then rotate it at its provider".to_owned()),
             )
-            .shows(secret),
+            .with_value(secret),
         );
     }
 }

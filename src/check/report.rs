@@ -61,8 +61,8 @@ pub fn run(facts: &Facts, accepted: &Ignores) -> CheckReport {
             results
         })
         .collect();
-    let mut unreadable: Vec<Finding> = facts.files.iter().filter_map(unread).collect();
-    unreadable.extend(policies_unread(facts));
+    let mut unreadable: Vec<Finding> = facts.files.iter().filter_map(unreadable_file).collect();
+    unreadable.extend(unreadable_policies(facts));
     let (mut shared, ignored) = accepted.apply(facts, unreadable);
     shared.extend(accepted.faults().iter().cloned());
     for file in &facts.files {
@@ -91,7 +91,7 @@ pub fn run(facts: &Facts, accepted: &Ignores) -> CheckReport {
         report.findings.extend(left);
         report.ignored.extend(ignored);
     }
-    tidy(facts, &mut report);
+    mask_texts(facts, &mut report);
     let order = |finding: &Finding| {
         let rule = RULES.iter().position(|rule| rule.name == finding.check);
         (
@@ -124,7 +124,7 @@ fn notes(facts: &Facts, accepted: &Ignores) -> Vec<String> {
 
 /// Masks secrets in the texts of findings, and shortens them. The texts consist of names, but a name
 /// can contain a secret, e.g. the URL of a package.
-fn tidy(facts: &Facts, report: &mut CheckReport) {
+fn mask_texts(facts: &Facts, report: &mut CheckReport) {
     let mut secrets: Vec<&str> = Vec::new();
     for file in &facts.files {
         secrets.extend(detect::known_tokens(&file.text));
@@ -169,7 +169,7 @@ fn tidy(facts: &Facts, report: &mut CheckReport) {
     }
 }
 
-fn unread(file: &ConfigFile) -> Option<Finding> {
+fn unreadable_file(file: &ConfigFile) -> Option<Finding> {
     let why = file.document.as_ref().err()?;
     let severity = if file.certain {
         Severity::High
@@ -189,7 +189,7 @@ fn unread(file: &ConfigFile) -> Option<Finding> {
     ))
 }
 
-fn policies_unread(facts: &Facts) -> Vec<Finding> {
+fn unreadable_policies(facts: &Facts) -> Vec<Finding> {
     let Some(machine) = &facts.machine else {
         return Vec::new();
     };
@@ -206,7 +206,7 @@ fn policies_unread(facts: &Facts) -> Vec<Finding> {
     };
     let policies = machine.policies.iter().filter_map(|file| {
         let error = file.policy.as_ref().err()?;
-        Some(fault(&file.shown, error).of(file.server.as_str()))
+        Some(fault(&file.shown, error).for_server(file.server.as_str()))
     });
     let index = machine.index.as_ref().err();
     policies

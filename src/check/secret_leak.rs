@@ -33,7 +33,7 @@ const WHY: &str = "clients save server output in log files, which end up in bug 
 const RULE: (&str, Severity) = (NAME, Severity::High);
 
 /// Variables that make a program log what it sends: name, and words of the value (none: any).
-const NOISY: &[(&str, &[&str])] = &[
+const LOGGING_VARIABLES: &[(&str, &[&str])] = &[
     ("DEBUG", &["*", "express:*", "axios*", "mcp*", "http*"]),
     (
         "NODE_DEBUG",
@@ -53,7 +53,7 @@ const NOISY: &[(&str, &[&str])] = &[
 ];
 
 /// Packages whose `--debug` logs credentials.
-const DEBUG_PRINTS: &[&str] = &["mcp-remote", "supergateway", "mcp-proxy"];
+const DEBUG_LOGS_CREDENTIALS: &[&str] = &["mcp-remote", "supergateway", "mcp-proxy"];
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     let act = || Fix::Act("remove it; it is for debugging only".to_owned());
@@ -64,7 +64,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             .iter()
             .filter(|value| value.kind == FieldKind::Env)
         {
-            if let Some(what) = noisy(&value.name, &value.text) {
+            if let Some(what) = logs_requests(&value.name, &value.text) {
                 let mut found =
                     Finding::new(RULE, file.location(value.span.start), what, WHY, act());
                 found.server = file
@@ -79,15 +79,15 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             };
             let words = server.entry.words.iter();
             let flag = words.into_iter().find(|word| word.text == "--debug");
-            if let (true, Some(word)) = (prints(launch), flag) {
+            if let (true, Some(word)) = (debug_logs_credentials(launch), flag) {
                 let what = "`--debug` makes the server log what it sends";
                 let found = Finding::new(RULE, file.location(word.span.start), what, WHY, act());
-                results.add(found.of(&server.entry.name));
+                results.add(found.for_server(&server.entry.name));
             }
             for (name, value) in &launch.env {
-                if let Some(what) = noisy(name, value) {
+                if let Some(what) = logs_requests(name, value) {
                     let found = Finding::new(RULE, file.location(server.start), what, WHY, act());
-                    results.add(found.of(&server.entry.name));
+                    results.add(found.for_server(&server.entry.name));
                 }
             }
         }
@@ -98,13 +98,13 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     }
 }
 
-fn prints(launch: &package::Launch) -> bool {
+fn debug_logs_credentials(launch: &package::Launch) -> bool {
     let package = launch.package.as_deref().unwrap_or_default();
-    DEBUG_PRINTS.contains(&package)
+    DEBUG_LOGS_CREDENTIALS.contains(&package)
 }
 
-fn noisy(name: &str, value: &str) -> Option<String> {
-    let (name, words) = NOISY.iter().find(|(known, _)| *known == name)?;
+fn logs_requests(name: &str, value: &str) -> Option<String> {
+    let (name, words) = LOGGING_VARIABLES.iter().find(|(known, _)| *known == name)?;
     let value = value.trim().to_ascii_lowercase();
     let off = matches!(value.as_str(), "" | "0" | "false" | "no" | "off");
     let fits = words.is_empty()
@@ -123,17 +123,17 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
         for (stream, name) in [(Stream::Stdout, "stdout"), (Stream::Stderr, "stderr")] {
             if !policy.limits.mask.contains(&stream) {
                 let what = format!("the policy turns masking off for {name}");
-                results.add(Finding::new(RULE, location(), what, WHY, fix()).of(server));
+                results.add(Finding::new(RULE, location(), what, WHY, fix()).for_server(server));
             }
         }
         let launch = package::parse(&policy.command);
-        if prints(&launch) && policy.command.iter().any(|word| word == "--debug") {
+        if debug_logs_credentials(&launch) && policy.command.iter().any(|word| word == "--debug") {
             let what = "`--debug` makes the server log what it sends";
-            results.add(Finding::new(RULE, location(), what, WHY, fix()).of(server));
+            results.add(Finding::new(RULE, location(), what, WHY, fix()).for_server(server));
         }
         for (name, value) in &policy.env.set {
-            if let Some(what) = noisy(name, value) {
-                results.add(Finding::new(RULE, location(), what, WHY, fix()).of(server));
+            if let Some(what) = logs_requests(name, value) {
+                results.add(Finding::new(RULE, location(), what, WHY, fix()).for_server(server));
             }
         }
     }
@@ -152,10 +152,10 @@ fn logs(machine: &Machine, results: &mut CheckResults) {
 
 #[cfg(test)]
 mod tests {
-    use super::noisy;
+    use super::logs_requests;
 
     #[test]
-    fn what_prints_tokens() {
+    fn variables_that_log_requests() {
         for (name, value, expected) in [
             ("DEBUG", "*", true),
             ("DEBUG", "app:db", false),
@@ -165,7 +165,11 @@ mod tests {
             ("SSLKEYLOGFILE", "/tmp/keys", true),
             ("LOG_LEVEL", "debug", false),
         ] {
-            assert_eq!(noisy(name, value).is_some(), expected, "{name}={value}");
+            assert_eq!(
+                logs_requests(name, value).is_some(),
+                expected,
+                "{name}={value}"
+            );
         }
     }
 }

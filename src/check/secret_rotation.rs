@@ -62,7 +62,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                     "the old value cannot be revoked while a server uses it",
                     Fix::Run(format!("mcpwrap renew {}", supervisor.server)),
                 )
-                .of(supervisor.server.as_str()),
+                .for_server(supervisor.server.as_str()),
             );
         }
     }
@@ -104,7 +104,8 @@ fn copies(facts: &Facts, results: &mut CheckResults) {
             );
             let why = "at the next rotation one of the copies is missed";
             let rule = (NAME, Severity::High);
-            let mut found = Finding::new(rule, copy.location, what, why, copy.fix).shows(secret);
+            let mut found =
+                Finding::new(rule, copy.location, what, why, copy.fix).with_value(secret);
             found.server = copy.server;
             results.add(found);
         }

@@ -97,7 +97,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 let mut add = |what: String| {
                     let fix = Fix::Run(file.adopt());
                     let mut found =
-                        Finding::new(RULE, location.clone(), what, WHY, fix).shows(secret);
+                        Finding::new(RULE, location.clone(), what, WHY, fix).with_value(secret);
                     found.server = server.map(str::to_owned);
                     results.add(found);
                 };
@@ -186,7 +186,9 @@ fn profiles(machine: &Machine, results: &mut CheckResults) {
                 );
                 let location = Location::line(file.shown.clone(), slot.line);
                 let fix = Fix::Run(format!("mcpwrap policy edit {}", file.server));
-                results.add(Finding::new(RULE, location, what, WHY, fix).of(file.server.as_str()));
+                results.add(
+                    Finding::new(RULE, location, what, WHY, fix).for_server(file.server.as_str()),
+                );
             }
         }
     }

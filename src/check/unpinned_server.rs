@@ -67,7 +67,7 @@ fn entry(file: &ConfigFile, server: &CheckedServer, launch: &Launch, results: &m
         )),
         None => Fix::Run(fix),
     };
-    results.add(Finding::new((NAME, severity), location, what, why, fix).of(name));
+    results.add(Finding::new((NAME, severity), location, what, why, fix).for_server(name));
 }
 
 /// What is wrong with a launch, if anything is.
@@ -103,7 +103,7 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
                 let what = format!("{what}: {}", causes.unwrap_or_default());
                 let rule = (NAME, Severity::High);
                 let why = "what is installed is what runs with the server's secrets";
-                results.add(Finding::new(rule, location, what, why, fix()).of(server));
+                results.add(Finding::new(rule, location, what, why, fix()).for_server(server));
             }
             continue;
         }
@@ -115,6 +115,6 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
             Some(_) => Fix::Run(format!("mcpwrap policy edit {server}")),
             None => fix(),
         };
-        results.add(Finding::new((NAME, severity), location, what, why, fix).of(server));
+        results.add(Finding::new((NAME, severity), location, what, why, fix).for_server(server));
     }
 }

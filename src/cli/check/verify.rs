@@ -137,14 +137,14 @@ pub(super) fn ask(opened: Option<&Opened>, facts: &mut Facts) -> Result<()> {
     }
     let services = service::Services::new()?;
     for (address, wish) in allowed {
-        let said = services.ask(&address, &wish);
+        let result = services.ask(&address, &wish);
         facts.probes.push(ProbeRecord {
             host: address.host.clone(),
             location: wish.location,
             server: wish.server,
             secret: wish.secret,
             stored: wish.stored,
-            said,
+            result,
         });
     }
     Ok(())

@@ -69,7 +69,7 @@ pub fn agree(dir: &Path, labels: &[Value], show: bool) -> Result<(), String> {
         let pin = unpinned_server::pin(server).map_or("n/a", |pin| pin.label());
         pins.add(pin, label, "pin", show);
         ways.add(
-            insecure_transport::way(server).label(),
+            insecure_transport::transport_of(server).label(),
             label,
             "transport",
             show,
