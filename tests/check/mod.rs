@@ -42,6 +42,11 @@ fn case(name: &str) -> (Test, Vec<&'static str>) {
     let test = Test::new();
     test.unset("MCPWRAP_HOME");
     let dir = golden::path("check").join(name);
+    assert!(
+        dir.join("home").is_dir() || dir.join("repo").is_dir(),
+        "a rule needs this case: make `repo/` or `home/` in {}",
+        dir.display()
+    );
     if dir.join("home").is_dir() {
         copy(&dir.join("home"), &test.home);
         (test, vec!["check"])
