@@ -18,7 +18,7 @@ use super::rules::{INVALID_IGNORE, names, new_name};
 use crate::client::tree::line_of;
 use crate::suggest::nearest;
 
-const WHY: &str = "without a valid name and a reason, the ignore has no effect";
+const WHY: &str = "an ignore that is invalid or has no reason has no effect";
 
 /// A finding that is ignored.
 #[derive(Debug)]
