@@ -10,6 +10,8 @@
 
 // ── ground: knows nothing of servers, policies or clients
 pub(crate) mod error;
+pub(crate) mod suggest;
+pub(crate) mod serde_words;
 pub(crate) mod secret;
 pub(crate) mod dirs;
 pub(crate) mod files;

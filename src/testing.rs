@@ -61,7 +61,10 @@ pub mod detect {
     pub use crate::detect::{Judged, Part, Slot, Verdict, arguments, entry, known_tokens, value};
 }
 pub mod check {
-    pub use crate::check::{CHECKS, ConfigFile, Ignores, OTHER_RULES, Scene, mcp05, mcp09, run};
+    pub use crate::check::{
+        ConfigFile, Facts, Ignores, OTHER_RULES, RULES, insecure_transport, rule, run,
+        unpinned_server,
+    };
 }
 pub mod cli {
     pub use crate::cli::Cli;

@@ -1,11 +1,11 @@
-//! One file that was looked at, taken apart: its servers, what each starts, and its values, judged.
+//! One configuration file: its servers, the command of each, and its values with a verdict.
 //!
-//! *Always* keeps the text, also of a file that cannot be understood, so that known tokens are found
-//! in it nevertheless. A file of variables (`.env`) is one without servers.
+//! The text is kept even if it cannot be parsed, because known tokens are searched for in any text.
+//! A file of variables (`.env`) is a file without servers.
 
 use std::ops::Range;
 
-use super::finding::{Place, quoted, word};
+use super::finding::{Location, quoted, word};
 use crate::catalog::{self, Shipped};
 use crate::client::document::Document;
 use crate::client::entry::{Entry, entries};
@@ -19,23 +19,23 @@ pub struct ConfigFile {
     /// The path as users write it.
     pub shown: String,
     pub client: Option<&'static Client>,
-    /// The text as it was read; empty if it could not be.
+    /// The text; empty if the file could not be read.
     pub text: String,
-    /// What it holds, or why that is not known.
+    /// The parsed file, or why it cannot be read or parsed.
     pub document: Result<Document, String>,
-    /// Whether it is sure that an MCP client reads this file: then not to understand it matters.
+    /// Whether a client certainly reads this file, so that a parse error matters.
     pub certain: bool,
-    pub servers: Vec<Server>,
-    pub values: Vec<Value>,
+    pub servers: Vec<CheckedServer>,
+    pub values: Vec<ConfigValue>,
     /// Where each line begins.
     lines: Vec<usize>,
 }
 
 /// One server of a file.
 #[derive(Debug)]
-pub struct Server {
+pub struct CheckedServer {
     pub entry: Entry,
-    /// What it starts; nothing for a remote server, and for `mcpwrap run NAME` alone.
+    /// Its command; `None` for a remote server and for `mcpwrap run NAME` alone.
     pub launch: Option<Launch>,
     pub shipped: Option<&'static Shipped>,
     /// Where the entry begins.
@@ -44,10 +44,10 @@ pub struct Server {
 
 /// One value of a server, or of a file of variables.
 #[derive(Debug)]
-pub struct Value {
+pub struct ConfigValue {
     /// Its server, by index.
     pub server: Option<usize>,
-    pub kind: Kind,
+    pub kind: FieldKind,
     /// The variable, header or field; the flag before an argument; may be empty.
     pub name: String,
     pub text: String,
@@ -55,9 +55,9 @@ pub struct Value {
     pub verdict: Verdict,
 }
 
-/// Where a value stands in its entry.
+/// In which part of its entry a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FieldKind {
     Argument,
     Env,
     Header,
@@ -66,7 +66,7 @@ pub enum Kind {
 }
 
 impl ConfigFile {
-    /// A client's file.
+    /// A client config.
     pub fn new(
         shown: String,
         client: Option<&'static Client>,
@@ -90,7 +90,7 @@ impl ConfigFile {
         if let Ok(document) = &file.document {
             for entry in entries(document) {
                 let start = document.find(&entry.path).map_or(0, |node| node.span.start);
-                file.servers.push(Server::new(entry, start));
+                file.servers.push(CheckedServer::new(entry, start));
             }
         }
         for (n, server) in file.servers.iter().enumerate() {
@@ -113,7 +113,7 @@ impl ConfigFile {
         }
     }
 
-    /// A copy of a client's file that no client reads: only tokens are looked for.
+    /// A copy of a client config that no client reads: searched for known tokens only.
     pub fn remains(shown: String, text: String) -> Self {
         Self {
             values: Vec::new(),
@@ -143,45 +143,45 @@ impl ConfigFile {
         }
     }
 
-    /// The place of a byte.
-    pub fn place(&self, at: usize) -> Place {
+    /// The location of a byte.
+    pub fn location(&self, at: usize) -> Location {
         let line = self.lines.partition_point(|start| *start <= at);
         let start = line.checked_sub(1).and_then(|n| self.lines.get(n));
         let before = self.text.get(start.copied().unwrap_or(0)..at);
-        Place {
+        Location {
             file: self.shown.clone(),
             line: line.max(1),
             column: 1 + before.unwrap_or_default().chars().count(),
         }
     }
 
-    /// The place of a part of a value: exact, unless it is written with escapes.
-    pub fn place_of(&self, value: &Value, range: &Range<usize>) -> Place {
+    /// The location of a part of a value: exact, unless the value has escapes.
+    pub fn location_of(&self, value: &ConfigValue, range: &Range<usize>) -> Location {
         let part = value.text.get(range.clone()).unwrap_or_default();
         let raw = self.text.get(value.span.clone()).unwrap_or_default();
         let inner = raw.find(part).unwrap_or(0);
-        self.place(value.span.start + inner)
+        self.location(value.span.start + inner)
     }
 
     /// The name of a value's server.
-    pub fn server_of(&self, value: &Value) -> Option<&Server> {
+    pub fn server_of(&self, value: &ConfigValue) -> Option<&CheckedServer> {
         self.servers.get(value.server?)
     }
 
-    /// The command that takes over this file.
+    /// The command that adopts this file.
     pub fn adopt(&self) -> String {
         format!("mcpwrap adopt --config {}", quoted(&self.shown))
     }
 
-    /// The command that takes over one server of this file, also one without a secret.
+    /// The command that adopts one server of this file, even one without a secret.
     pub fn adopt_server(&self, name: &str) -> String {
-        // What begins like an option has to stand behind the `=`.
+        // A name that begins with `-` needs the `=`, or it would be an option.
         let sign = if name.starts_with('-') { '=' } else { ' ' };
         format!("{} --server{sign}{}", self.adopt(), word(name))
     }
 }
 
-impl Server {
+impl CheckedServer {
     fn new(entry: Entry, start: usize) -> Self {
         let words: Vec<String> = entry.words.iter().map(|word| word.text.clone()).collect();
         let own = match &entry.wrapped {
@@ -206,13 +206,13 @@ impl Server {
         }
     }
 
-    /// The address, if it is a remote server.
+    /// The URL of a remote server.
     pub fn url(&self) -> Option<&str> {
         let url = self.entry.url.as_ref()?;
         self.entry.words.is_empty().then_some(url.text.as_str())
     }
 
-    /// Where the word stands that names the package; the program, if none does.
+    /// The position of the word that names the package, else of the program.
     pub fn spec_at(&self) -> usize {
         let words = &self.entry.words;
         let spec = self.launch.as_ref().and_then(|l| l.spec.as_deref());
@@ -229,7 +229,7 @@ fn lines(text: &str) -> Vec<usize> {
     std::iter::once(0).chain(ends.map(|at| at + 1)).collect()
 }
 
-/// The host of an address.
+/// The host of a URL.
 pub fn host(address: &str) -> Option<&str> {
     let (_, rest) = address.split_once("://")?;
     let authority = rest.split(['/', '?', '#', '\\']).next()?;
@@ -240,9 +240,9 @@ pub fn host(address: &str) -> Option<&str> {
     host.split(':').next().filter(|host| !host.is_empty())
 }
 
-fn values(server: usize, entry: &Entry) -> Vec<Value> {
+fn values(server: usize, entry: &Entry) -> Vec<ConfigValue> {
     let judged = detect::entry(entry);
-    // The command line comes first, so an index is also the place of its word.
+    // The command line comes first, so an index is also the position of its word.
     let secret: Vec<bool> = judged
         .iter()
         .map(|one| !one.verdict.secrets().is_empty())
@@ -251,20 +251,20 @@ fn values(server: usize, entry: &Entry) -> Vec<Value> {
         .into_iter()
         .map(|judged| {
             let before = judged.index.checked_sub(1).filter(|n| {
-                // `-pPASSWORD` is no flag, and what begins like one has no flag before it.
+                // `-pPASSWORD` is not a flag, and what begins with `-` has no flag before it.
                 secret.get(*n) == Some(&false) && !judged.word.text.starts_with('-')
             });
             let before = before
                 .and_then(|n| entry.words.get(n))
                 .map_or("", |word| word.text.as_str());
             let (kind, name) = match judged.slot {
-                Slot::Command | Slot::Argument => (Kind::Argument, flag(before)),
-                Slot::Env(name) => (Kind::Env, name),
-                Slot::Header(name) => (Kind::Header, name),
-                Slot::Url => (Kind::Url, ""),
-                Slot::Setting(name) => (Kind::Setting, name),
+                Slot::Command | Slot::Argument => (FieldKind::Argument, flag(before)),
+                Slot::Env(name) => (FieldKind::Env, name),
+                Slot::Header(name) => (FieldKind::Header, name),
+                Slot::Url => (FieldKind::Url, ""),
+                Slot::Setting(name) => (FieldKind::Setting, name),
             };
-            Value {
+            ConfigValue {
                 server: Some(server),
                 kind,
                 name: name.to_owned(),
@@ -285,7 +285,7 @@ fn flag(before: &str) -> &str {
 }
 
 /// The value of a line of a file of variables that begins at `at`.
-fn variable(line: &str, at: usize) -> Option<Value> {
+fn variable(line: &str, at: usize) -> Option<ConfigValue> {
     let trimmed = line.trim();
     let body = trimmed.strip_prefix("export ").unwrap_or(trimmed);
     let (name, value) = body.split_once('=').filter(|_| !body.starts_with('#'))?;
@@ -297,9 +297,9 @@ fn variable(line: &str, at: usize) -> Option<Value> {
     let text = inner.unwrap_or(value);
     let start = at + line.find(text).unwrap_or(0);
     let name = name.trim();
-    Some(Value {
+    Some(ConfigValue {
         server: None,
-        kind: Kind::Env,
+        kind: FieldKind::Env,
         name: name.to_owned(),
         text: text.to_owned(),
         span: start..start + text.len(),
@@ -307,17 +307,17 @@ fn variable(line: &str, at: usize) -> Option<Value> {
     })
 }
 
-/// What a value is called, for the user.
-pub(super) fn label(value: &Value, part: &str) -> String {
+/// The name of a value, for the user.
+pub(super) fn label(value: &ConfigValue, part: &str) -> String {
     match value.kind {
-        Kind::Env => format!("`{}`", value.name),
-        Kind::Header => format!("the header `{}`", value.name),
-        Kind::Setting => format!("the field `{}`", value.name),
-        Kind::Url if part.is_empty() => "a part of the address".to_owned(),
-        Kind::Url => format!("`{part}` in the address"),
-        Kind::Argument if !value.name.is_empty() => format!("the argument `{}`", value.name),
-        Kind::Argument if !part.is_empty() => format!("the argument `{part}`"),
-        Kind::Argument => "an argument".to_owned(),
+        FieldKind::Env => format!("`{}`", value.name),
+        FieldKind::Header => format!("the header `{}`", value.name),
+        FieldKind::Setting => format!("the field `{}`", value.name),
+        FieldKind::Url if part.is_empty() => "part of the URL".to_owned(),
+        FieldKind::Url => format!("`{part}` in the URL"),
+        FieldKind::Argument if !value.name.is_empty() => format!("the argument `{}`", value.name),
+        FieldKind::Argument if !part.is_empty() => format!("the argument `{part}`"),
+        FieldKind::Argument => "an argument".to_owned(),
     }
 }
 
@@ -349,8 +349,8 @@ mod tests {
             .collect();
         assert_eq!(secret.len(), 1);
         assert_eq!(secret[0].name, "API_TOKEN");
-        let place = file.place_of(secret[0], &secret[0].verdict.secrets()[0].range);
-        assert_eq!((place.line, place.column), (2, 19));
+        let location = file.location_of(secret[0], &secret[0].verdict.secrets()[0].range);
+        assert_eq!((location.line, location.column), (2, 19));
     }
 
     #[test]
@@ -358,7 +358,7 @@ mod tests {
         let text = "{\"mcpServers\": {\"é\": {\"command\": \"npx\"}}}";
         let file = ConfigFile::new("m.json".to_owned(), None, true, text.as_bytes().to_vec());
         let at = text.find("{\"command").unwrap();
-        assert_eq!(file.place(at).column, 22);
+        assert_eq!(file.location(at).column, 22);
         assert_eq!(file.servers[0].start, at);
     }
 }

@@ -1,15 +1,14 @@
-//! One thing that is not as it should be: where, what, why it matters, and what mends it.
+//! A finding: what is wrong, where, why it matters, and the fix.
 //!
-//! *Never* holds a secret: a value is masked when the finding is made, and `what` is made of names.
-//! *Always* has a fingerprint that stays the same when lines move, so that a code scanner can follow
-//! a finding through the history of a file.
+//! Holds no secret: values are masked when a finding is made, and `what` consists of names. Its
+//! fingerprint does not depend on the line, so that a code scanner can follow it through history.
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::secret::{hex, tail};
 
-/// How bad it is. The order is that of `--fail-on`.
+/// How severe it is. The order is that of `--fail-on`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
@@ -31,19 +30,19 @@ impl Severity {
     }
 }
 
-/// Where it is.
+/// Where a finding is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The path as users write it: with `~`, or from the directory that was looked at.
+pub struct Location {
+    /// The path as users write it: with `~`, or relative to the checked directory.
     pub file: String,
-    /// From 1; 0 if it is about the whole file, or about something that is not there.
+    /// From 1; 0 for a whole file, or a missing one.
     pub line: usize,
     /// Characters from 1; 0 as above.
     pub column: usize,
 }
 
-impl Place {
-    /// A whole file, or a file that should be there.
+impl Location {
+    /// A whole file, or a missing one.
     pub fn whole(file: impl Into<String>) -> Self {
         Self {
             file: file.into(),
@@ -62,16 +61,16 @@ impl Place {
     }
 }
 
-/// What mends it.
+/// What resolves a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mend {
-    /// One command, as it is typed.
+pub enum Fix {
+    /// One command, as typed.
     Run(String),
-    /// One act, where no command can do it.
+    /// One act, where no command does it.
     Act(String),
 }
 
-impl Mend {
+impl Fix {
     /// What to do, in words or as a command.
     pub fn text(&self) -> &str {
         match self {
@@ -91,71 +90,71 @@ impl Mend {
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// `mcp01` … `mcp10`, or one of [`super::OTHER_RULES`].
+    /// The name of the rule.
     pub check: &'static str,
     pub severity: Severity,
-    pub place: Place,
+    pub location: Location,
     /// The entry or the policy.
     pub server: Option<String>,
     /// The value as it may be shown: at most its last four characters.
     pub value: Option<String>,
-    /// What is the matter, in one line.
+    /// What is wrong, in one line.
     pub what: String,
     /// Why it matters, in one sentence.
     pub why: &'static str,
-    pub mend: Mend,
+    pub fix: Fix,
 }
 
 impl Finding {
-    /// A finding about a place.
+    /// A finding at a location.
     pub fn new(
         (check, severity): (&'static str, Severity),
-        place: Place,
+        location: Location,
         what: impl Into<String>,
         why: &'static str,
-        mend: Mend,
+        fix: Fix,
     ) -> Self {
         Self {
             check,
             severity,
-            place,
+            location,
             server: None,
             value: None,
             what: what.into(),
             why,
-            mend,
+            fix,
         }
     }
 
-    /// Says which server it is about.
+    /// Names the server.
     #[must_use]
-    pub fn of(mut self, server: impl Into<String>) -> Self {
+    pub fn for_server(mut self, server: impl Into<String>) -> Self {
         self.server = Some(server.into());
         self
     }
 
     /// Shows the value, masked.
     #[must_use]
-    pub fn shows(mut self, secret: &str) -> Self {
+    pub fn with_value(mut self, secret: &str) -> Self {
         self.value = Some(masked(secret));
         self
     }
 
-    /// The same for the same fact, wherever its line moves. Not made of the value.
+    /// Stays the same when the line moves. Does not depend on the value.
     pub fn fingerprint(&self) -> String {
         let server = self.server.as_deref().unwrap_or_default();
-        let parts = [self.check, &self.place.file, server, &self.what];
+        let parts = [self.check, &self.location.file, server, &self.what];
         let digest = Sha256::digest(parts.join("\u{1f}").as_bytes());
         hex(digest.get(..16).unwrap_or_default())
     }
 }
 
-/// A secret as it may be shown.
+/// A secret, masked.
 pub fn masked(secret: &str) -> String {
     tail(secret).map_or_else(|| "[secret]".to_owned(), |tail| format!("[secret …{tail}]"))
 }
 
-/// A path as a shell takes it. A `~/` at its start stays outside of the quotes.
+/// A path, quoted for a shell. A leading `~/` stays outside the quotes.
 pub fn quoted(path: &str) -> String {
     match path.strip_prefix("~/") {
         Some(rest) => format!("~/{}", word(rest)),
@@ -164,7 +163,7 @@ pub fn quoted(path: &str) -> String {
     }
 }
 
-/// A word as a shell takes it.
+/// A word, quoted for a shell.
 pub(super) fn word(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=~".contains(c);
     if text.chars().all(plain) && !text.is_empty() && !text.starts_with('~') {
@@ -205,16 +204,16 @@ mod tests {
     #[test]
     fn a_fingerprint_stays_when_lines_move() {
         let at = |line| {
-            let mend = Mend::Act("x".to_owned());
+            let fix = Fix::Act("x".to_owned());
             Finding::new(
-                ("mcp01", Severity::Critical),
-                Place::line("a", line),
+                ("plaintext-secret", Severity::Critical),
+                Location::line("a", line),
                 "w",
                 "y",
-                mend,
+                fix,
             )
         };
         assert_eq!(at(1).fingerprint(), at(9).fingerprint());
-        assert_ne!(at(1).fingerprint(), at(1).of("s").fingerprint());
+        assert_ne!(at(1).fingerprint(), at(1).for_server("s").fingerprint());
     }
 }

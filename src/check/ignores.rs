@@ -1,47 +1,55 @@
-//! Findings that a person has looked at and accepts, each with the reason.
+//! Findings that a person accepts, each with a reason.
 //!
-//! A comment `mcpwrap-ignore mcp09: reason` on the line, or alone on the line above it or above an
-//! entry; or `[[ignore]]` in `.mcpwrap-check.toml`. *Never* without a reason: such an ignore ignores
-//! nothing and is reported. *Always* shown as ignored, never gone.
+//! Either a comment (`mcpwrap-ignore unpinned-server: reason`) or an `[[ignore]]` of the list
+//! `.mcpwrap-check.toml`. Without a reason an ignore has no effect and is a finding itself; ignored
+//! findings stay in the report.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::path::Path;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use serde::Deserialize;
 
+use super::comments::{Comment, comments};
+use super::facts::Facts;
 use super::file::ConfigFile;
-use super::finding::{Finding, Mend, Place, Severity};
-use super::{CHECKS, OTHER_RULES, Scene};
-use crate::client::document::Document;
-use crate::client::regions::regions;
-use crate::client::tree::{Node, line_of};
+use super::finding::{Finding, Fix, Location, Severity};
+use super::rules::{INVALID_IGNORE, names, new_name};
+use crate::client::tree::line_of;
+use crate::suggest::nearest;
 
-const MARK: &str = "mcpwrap-ignore";
-const WHY: &str = "a finding that is ignored without a reason is ignored for ever";
+const WHY: &str = "an ignore that is invalid or has no reason has no effect";
 
 /// A finding that is ignored.
 #[derive(Debug)]
 pub struct Ignored {
     pub finding: Finding,
     pub reason: String,
-    /// In a comment of the file itself, and not in the list beside it.
+    /// In a comment of the file, not in the list.
     pub inline: bool,
 }
 
-/// The list beside the files, and what is wrong with it.
+/// A name in an ignore from before the rules had names.
+#[derive(Clone, Debug)]
+pub(super) struct OldName {
+    pub(super) old: String,
+    pub(super) new: &'static str,
+    pub(super) location: Location,
+}
+
+/// The lists, with their errors.
 #[derive(Debug, Default)]
 pub struct Ignores {
-    rules: Vec<Rule>,
+    rules: Vec<IgnoreRule>,
     faults: Vec<Finding>,
+    old_names: Vec<OldName>,
 }
 
 #[derive(Debug)]
-struct Rule {
+struct IgnoreRule {
     checks: Vec<String>,
     files: Option<Gitignore>,
-    /// The list's directory.
+    /// The directory of the list.
     root: String,
     server: Option<String>,
     reason: String,
@@ -49,14 +57,14 @@ struct Rule {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct List {
+struct IgnoreList {
     #[serde(default)]
-    ignore: Vec<toml::Spanned<Item>>,
+    ignore: Vec<toml::Spanned<IgnoreItem>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Item {
+struct IgnoreItem {
     check: OneOrMore,
     file: Option<String>,
     server: Option<String>,
@@ -71,18 +79,18 @@ enum OneOrMore {
     More(Vec<String>),
 }
 
-/// The name of the list, at the root of what is looked at.
+/// The name of the list, at the root of the checked directory.
 pub const LIST: &str = ".mcpwrap-check.toml";
 
 impl Ignores {
-    /// Takes a list in. `shown` is its path; the patterns in it begin at `root`.
+    /// Reads a list. `shown` is its path; its patterns are relative to `root`.
     pub fn add(&mut self, shown: &str, root: &str, text: &str) {
-        let list: List = match toml::from_str(text) {
+        let list: IgnoreList = match toml::from_str(text) {
             Ok(list) => list,
             Err(error) => {
                 let line = error.span().map_or(0, |span| line_of(text, span.start));
-                let what = format!("the list is not understood: {}", error.message());
-                self.faults.push(fault(Place::line(shown, line), what));
+                let what = format!("invalid list: {}", error.message());
+                self.faults.push(fault(Location::line(shown, line), what));
                 return;
             }
         };
@@ -95,13 +103,16 @@ impl Ignores {
             };
             let files = item.file.as_deref().map(|pattern| patterns(root, pattern));
             let problem = problem(&checks, &item.reason).or_else(|| {
-                matches!(files, Some(None)).then(|| "its `file` is no pattern".to_owned())
+                matches!(files, Some(None)).then(|| "invalid pattern in `file`".to_owned())
             });
             if let Some(problem) = problem {
-                self.faults.push(fault(Place::line(shown, line), problem));
+                self.faults
+                    .push(fault(Location::line(shown, line), problem));
                 continue;
             }
-            self.rules.push(Rule {
+            self.old_names
+                .extend(old_names(&checks, &Location::line(shown, line)));
+            self.rules.push(IgnoreRule {
                 checks,
                 files: files.flatten(),
                 root: root.to_owned(),
@@ -111,27 +122,32 @@ impl Ignores {
         }
     }
 
-    /// Says that a list could not be read.
+    /// Notes that a list could not be read.
     pub fn unread(&mut self, shown: &str, why: &str) {
-        let what = format!("the list is not read: {why}");
-        self.faults.push(fault(Place::whole(shown), what));
+        let what = format!("cannot read the list: {why}");
+        self.faults.push(fault(Location::whole(shown), what));
+    }
+
+    /// The old names in the lists.
+    pub(super) fn old_names(&self) -> &[OldName] {
+        &self.old_names
     }
 
     pub(super) fn faults(&self) -> &[Finding] {
         &self.faults
     }
 
-    /// Splits findings into those that are left and those that are ignored.
-    pub(super) fn apply(&self, scene: &Scene, all: Vec<Finding>) -> (Vec<Finding>, Vec<Ignored>) {
+    /// Splits findings into remaining and ignored ones.
+    pub(super) fn apply(&self, facts: &Facts, all: Vec<Finding>) -> (Vec<Finding>, Vec<Ignored>) {
         let mut left = Vec::new();
         let mut ignored = Vec::new();
-        let inline: BTreeMap<&str, Vec<Comment>> = scene
+        let inline: BTreeMap<&str, Vec<Comment>> = facts
             .files
             .iter()
             .map(|file| (file.shown.as_str(), comments(file)))
             .collect();
         for finding in all {
-            let comments = inline.get(finding.place.file.as_str());
+            let comments = inline.get(finding.location.file.as_str());
             let inline = comments.and_then(|comments| reason(comments, &finding));
             let listed = || self.rules.iter().find(|rule| rule.fits(&finding));
             match inline {
@@ -154,11 +170,11 @@ impl Ignores {
     }
 }
 
-impl Rule {
+impl IgnoreRule {
     fn fits(&self, finding: &Finding) -> bool {
         let file = self.files.as_ref().is_none_or(|files| {
-            let path = Path::new(&finding.place.file);
-            // A path outside of the list's directory is none of its business.
+            let path = Path::new(&finding.location.file);
+            // The list has no say outside its directory.
             path.starts_with(&self.root)
                 && !path.starts_with("..")
                 && files.matched_path_or_any_parents(path, false).is_ignore()
@@ -167,7 +183,7 @@ impl Rule {
             .server
             .as_ref()
             .is_none_or(|server| finding.server.as_ref() == Some(server));
-        file && server && self.checks.iter().any(|check| check == finding.check)
+        file && server && covers(&self.checks, finding)
     }
 }
 
@@ -177,32 +193,39 @@ fn patterns(root: &str, pattern: &str) -> Option<Gitignore> {
     builder.build().ok().filter(|built| built.num_ignores() > 0)
 }
 
-fn fault(place: Place, what: String) -> Finding {
-    let mend = "write the check and the reason: `mcpwrap-ignore mcp09: reason`";
-    let rule = ("ignore", Severity::Medium);
-    Finding::new(rule, place, what, WHY, Mend::Act(mend.to_owned()))
+fn fault(location: Location, what: String) -> Finding {
+    let fix = "name the check and give a reason, e.g. `mcpwrap-ignore unpinned-server: a demo`";
+    let rule = (INVALID_IGNORE, Severity::Medium);
+    Finding::new(rule, location, what, WHY, Fix::Act(fix.to_owned()))
+}
+
+/// Whether an ignore of these checks is about the finding.
+fn covers(checks: &[String], finding: &Finding) -> bool {
+    let is = |check: &String| check == finding.check || new_name(check) == Some(finding.check);
+    checks.iter().any(is)
+}
+
+fn old_names(checks: &[String], location: &Location) -> impl Iterator<Item = OldName> {
+    checks.iter().filter_map(|check| {
+        Some(OldName {
+            old: check.clone(),
+            new: new_name(check)?,
+            location: location.clone(),
+        })
+    })
 }
 
 fn problem(checks: &[String], reason: &str) -> Option<String> {
-    let known = |id: &String| {
-        CHECKS.iter().any(|check| check.id == id) || OTHER_RULES.iter().any(|(rule, ..)| rule == id)
-    };
-    match checks.iter().find(|id| !known(id)) {
-        Some(unknown) => Some(format!("no check `{unknown}` is known")),
-        None if checks.is_empty() => Some("it names no check".to_owned()),
-        None if reason.trim().is_empty() => {
-            Some("it gives no reason, so it ignores nothing".to_owned())
-        }
+    let known = |check: &String| names().any(|name| name == check) || new_name(check).is_some();
+    match checks.iter().find(|check| !known(check)) {
+        Some(unknown) => Some(match nearest(unknown, names()) {
+            Some(near) => format!("unknown check `{unknown}`; did you mean `{near}`?"),
+            None => format!("unknown check `{unknown}`"),
+        }),
+        None if checks.is_empty() => Some("the ignore names no check".to_owned()),
+        None if reason.trim().is_empty() => Some("the ignore gives no reason".to_owned()),
         None => None,
     }
-}
-
-/// One comment that ignores something.
-struct Comment {
-    at: usize,
-    lines: RangeInclusive<usize>,
-    checks: Vec<String>,
-    reason: String,
 }
 
 /// The reason, if a comment of its file ignores the finding.
@@ -211,136 +234,34 @@ fn reason(comments: &[Comment], finding: &Finding) -> Option<String> {
         .iter()
         .filter(|comment| problem(&comment.checks, &comment.reason).is_none())
         .find(|comment| {
-            comment.lines.contains(&finding.place.line)
-                && comment.checks.iter().any(|check| check == finding.check)
+            comment.lines.contains(&finding.location.line) && covers(&comment.checks, finding)
         })
         .map(|comment| comment.reason.clone())
 }
 
-/// What is wrong with the comments of a file.
-pub(super) fn inline_faults(file: &ConfigFile) -> Vec<Finding> {
-    let faults = comments(file).into_iter().filter_map(|comment| {
-        let problem = problem(&comment.checks, &comment.reason)?;
-        Some(fault(file.place(comment.at), problem))
-    });
-    faults.collect()
-}
-
-fn comments(file: &ConfigFile) -> Vec<Comment> {
-    let text = file.text.as_str();
-    let Ok(document) = &file.document else {
-        return Vec::new();
-    };
-    let marks = text.match_indices(MARK).map(|(at, _)| at);
-    marks
-        .filter(|at| !file.values.iter().any(|value| value.span.contains(at)))
-        .filter(|at| !is_value(&document.root, *at))
-        .filter_map(|at| comment(file, document, at))
+/// The old names in the comments of a file.
+pub(super) fn inline_old_names(file: &ConfigFile) -> Vec<OldName> {
+    let comments = comments(file).into_iter();
+    comments
+        .flat_map(|comment| {
+            let location = file.location(comment.at);
+            old_names(&comment.checks, &location).collect::<Vec<_>>()
+        })
         .collect()
 }
 
-fn comment(file: &ConfigFile, document: &Document, at: usize) -> Option<Comment> {
-    let text = file.text.as_str();
-    let start = text.get(..at)?.rfind('\n').map_or(0, |n| n + 1);
-    let before = text.get(start..at)?;
-    let open = ["//", "#", "/*"];
-    let opens = open.iter().filter_map(|open| before.find(open)).min()?;
-    let code = before.get(..opens)?;
-    let rest = text.get(at + MARK.len()..)?.lines().next()?;
-    let rest = rest.trim_end().trim_end_matches("*/");
-    let (ids, reason) = rest.split_once(':').unwrap_or((rest, ""));
-    let checks = ids
-        .split([',', ' '])
-        .filter(|id| !id.is_empty())
-        .map(str::to_owned)
-        .collect();
-    let own = line_of(text, at);
-    let lines = if code.trim().is_empty() {
-        below(file, document, own)
-    } else {
-        own..=own
-    };
-    Some(Comment {
-        at,
-        lines,
-        checks,
-        reason: reason.trim().to_owned(),
-    })
-}
-
-/// What a comment alone on its line is about: the next line of code, or the entry that begins there.
-fn below(file: &ConfigFile, document: &Document, own: usize) -> RangeInclusive<usize> {
-    let is_code = |line: &&str| {
-        let line = line.trim_start();
-        !line.is_empty()
-            && !line.starts_with("//")
-            && !line.starts_with(['#', '*'])
-            && !line.starts_with("/*")
-    };
-    let skipped = file
-        .text
-        .lines()
-        .skip(own)
-        .take_while(|line| !is_code(line));
-    let next = own + 1 + skipped.count();
-    let entry = file.servers.iter().find_map(|server| {
-        let regions = regions(document, &server.entry.path);
-        let first = regions.first()?;
-        let last = regions.last()?;
-        let start = document.line(first.start);
-        // The name of an entry may stand on the line above its value.
-        (start == next || start == next + 1 && is_key_only(file, next))
-            .then(|| document.line(last.end))
+/// Invalid ignore comments of a file.
+pub(super) fn inline_faults(file: &ConfigFile) -> Vec<Finding> {
+    let faults = comments(file).into_iter().filter_map(|comment| {
+        let problem = problem(&comment.checks, &comment.reason)?;
+        Some(fault(file.location(comment.at), problem))
     });
-    next..=entry.unwrap_or(next)
-}
-
-/// `name:` alone on a line, as in YAML.
-fn is_key_only(file: &ConfigFile, line: usize) -> bool {
-    let text = file.text.lines().nth(line - 1).unwrap_or_default();
-    text.trim_end().ends_with(':')
-}
-
-fn is_value(node: &Node, at: usize) -> bool {
-    let inside = node
-        .map()
-        .iter()
-        .any(|member| member.key_span.contains(&at) || is_value(&member.node, at))
-        || node.list().iter().any(|item| is_value(item, at));
-    let leaf = node.map().is_empty() && node.list().is_empty() && node.text().is_some();
-    inside || leaf && node.span.contains(&at)
+    faults.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn reasons(name: &str, text: &str) -> Vec<(RangeInclusive<usize>, String)> {
-        let file = ConfigFile::new(name.to_owned(), None, true, text.as_bytes().to_vec());
-        comments(&file)
-            .into_iter()
-            .map(|comment| (comment.lines, comment.reason))
-            .collect()
-    }
-
-    #[test]
-    fn comments_and_what_they_are_about() {
-        let json = "{\n  \"mcpServers\": {\n    // mcpwrap-ignore mcp09: a demo\n    \"x\": {\n      \"command\": \"npx\", \"args\": [\"x\"] // mcpwrap-ignore mcp05: same line\n    }\n  }\n}\n";
-        assert_eq!(
-            reasons("a.json", json),
-            [
-                (4..=6, "a demo".to_owned()),
-                (5..=5, "same line".to_owned())
-            ]
-        );
-        let toml = "# mcpwrap-ignore mcp09: why\n[mcp_servers.x]\ncommand = \"npx\"\nargs = [\"x\"]\n\n[mcp_servers.y]\ncommand = \"npx\"\n";
-        assert_eq!(reasons("a.toml", toml), [(2..=4, "why".to_owned())]);
-        let yaml =
-            "mcpServers:\n  # mcpwrap-ignore mcp09: why\n  x:\n    command: npx\n    args: [x]\n";
-        assert_eq!(reasons("a.yaml", yaml), [(3..=5, "why".to_owned())]);
-        let value = "{\"mcpServers\": {\"x\": {\"command\": \"x\", \"args\": [\"// mcpwrap-ignore mcp09: no\"]}}}";
-        assert_eq!(reasons("a.json", value), []);
-    }
 
     #[test]
     fn a_list_without_reason_ignores_nothing() {
@@ -348,11 +269,15 @@ mod tests {
         ignores.add(
             "repo/.mcpwrap-check.toml",
             "repo",
-            "[[ignore]]\ncheck = \"mcp09\"\n[[ignore]]\ncheck = \"mcp99\"\nreason = \"x\"\n",
+            "[[ignore]]\ncheck = \"unpinned-server\"\n[[ignore]]\ncheck = \"no-such-rule\"\nreason = \"x\"\n",
         );
-        ignores.add("x", "", "[[ignore]]\ncheck = \"mcp09\"\nreasn = \"x\"\n");
+        ignores.add(
+            "x",
+            "",
+            "[[ignore]]\ncheck = \"unpinned-server\"\nreasn = \"x\"\n",
+        );
         assert_eq!((ignores.rules.len(), ignores.faults.len()), (0, 3));
-        assert_eq!(ignores.faults[1].place.line, 3);
+        assert_eq!(ignores.faults[1].location.line, 3);
     }
 
     #[test]
@@ -361,11 +286,17 @@ mod tests {
         ignores.add(
             "repo/.mcpwrap-check.toml",
             "repo",
-            "[[ignore]]\ncheck = [\"mcp09\", \"mcp05\"]\nfile = \"docs/\"\nreason = \"examples\"\n",
+            "[[ignore]]\ncheck = [\"unpinned-server\", \"insecure-transport\"]\nfile = \"docs/\"\nreason = \"examples\"\n",
         );
         let finding = |file: &str| {
-            let mend = Mend::Act(String::new());
-            Finding::new(("mcp09", Severity::High), Place::whole(file), "", "", mend)
+            let fix = Fix::Act(String::new());
+            Finding::new(
+                ("unpinned-server", Severity::High),
+                Location::whole(file),
+                "",
+                "",
+                fix,
+            )
         };
         let rule = &ignores.rules[0];
         assert!(rule.fits(&finding("repo/docs/a/.mcp.json")));

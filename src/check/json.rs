@@ -1,15 +1,16 @@
-//! The report for programs. `docs/checks.md` describes the shape; a golden file keeps it.
+//! The report as JSON, as docs/checks.md describes it.
 
 use serde_json::{Value, json};
 
 use super::finding::Finding;
-use super::{Line, Report};
+use super::report::{CheckReport, CheckSummary};
+use super::rules::{Rule, rule};
 
-/// Grows when a field changes its meaning or goes away; new fields may come at any time.
+/// Grows when a field changes its meaning or is removed; new fields do not count.
 const VERSION: u32 = 1;
 
 /// The whole report.
-pub fn json(report: &Report) -> Value {
+pub fn json(report: &CheckReport) -> Value {
     let ignored = report.ignored.iter().map(|ignored| {
         let mut value = finding(&ignored.finding);
         if let Some(fields) = value.as_object_mut() {
@@ -24,46 +25,48 @@ pub fn json(report: &Report) -> Value {
         "files": report.files,
         "paths": report.paths,
         "servers": report.servers,
-        "checks": report.lines.iter().map(line).collect::<Vec<_>>(),
+        "checks": report.checks.iter().map(check).collect::<Vec<_>>(),
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
         "ignored": ignored.collect::<Vec<_>>(),
     })
 }
 
-fn line(line: &Line) -> Value {
-    let state = match (line.skipped, line.found) {
-        (Some(_), _) => "not-looked-at",
+fn check(check: &CheckSummary) -> Value {
+    let status = match (check.skipped, check.found) {
+        (Some(_), _) => "skipped",
         (None, 0) => "ok",
         (None, _) => "findings",
     };
     json!({
-        "id": line.check.id,
-        "title": line.check.title,
-        "severity": line.check.severity,
-        "state": state,
-        "looked_at": line.looked,
-        "noun": line.check.noun,
-        "findings": line.found,
-        "ignored": line.ignored,
-        "why_not": line.skipped,
+        "id": check.rule.name,
+        "tags": check.rule.tags(),
+        "title": check.rule.title,
+        "severity": check.rule.severity,
+        "status": status,
+        "checked": check.checked,
+        "noun": check.rule.noun,
+        "findings": check.found,
+        "ignored": check.ignored,
+        "skip_reason": check.skipped,
     })
 }
 
 fn finding(finding: &Finding) -> Value {
-    let place = &finding.place;
+    let location = &finding.location;
     let number = |n: usize| (n > 0).then_some(n);
     json!({
         "check": finding.check,
+        "tags": rule(finding.check).map(Rule::tags).unwrap_or_default(),
         "severity": finding.severity,
-        "file": place.file,
-        "line": number(place.line),
-        "column": number(place.column),
+        "file": location.file,
+        "line": number(location.line),
+        "column": number(location.column),
         "server": finding.server,
         "value": finding.value,
         "what": finding.what,
         "why": finding.why,
-        "mend": finding.mend.text(),
-        "command": finding.mend.command(),
+        "fix": finding.fix.text(),
+        "command": finding.fix.command(),
         "fingerprint": finding.fingerprint(),
     })
 }

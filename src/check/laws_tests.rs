@@ -1,20 +1,20 @@
-//! Laws of every report, on files that somebody cut, joined and damaged: no panic, no secret in what is
-//! said, places that are in the file.
+//! Properties of each report, on damaged files: no panic, no secret in the output, locations inside
+//! the file.
 
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 
-use super::{ConfigFile, Ignores, Scene, json, run, sarif};
+use super::{ConfigFile, Facts, Ignores, json, run, sarif};
 
 const TOKEN: &str = "ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq";
 
 const FILES: &[(&str, &str)] = &[
     (
         "a.json",
-        "{\n // mcpwrap-ignore mcp09: é why\n \"mcpServers\": {\"x é\": {\"command\": \"npx\", \"args\": [\"-y\", \"s@TOKEN\", \"--key=TOKEN\", \"http://u:TOKEN@a.example/\"],\n \"env\": {\"T\": \"TOKEN\", \"DEBUG\": \"*\"}}, \"TOKEN\": {\"url\": \"ws://b.example?k=TOKEN\"}}} // TOKEN\n",
+        "{\n // mcpwrap-ignore unpinned-server: é why\n \"mcpServers\": {\"x é\": {\"command\": \"npx\", \"args\": [\"-y\", \"s@TOKEN\", \"--key=TOKEN\", \"http://u:TOKEN@a.example/\"],\n \"env\": {\"T\": \"TOKEN\", \"DEBUG\": \"*\"}}, \"TOKEN\": {\"url\": \"ws://b.example?k=TOKEN\"}}} // TOKEN\n",
     ),
     (
         "a.toml",
-        "# mcpwrap-ignore mcp01\n[mcp_servers.\"x\"]\ncommand = \"docker\"\nargs = [\"run\", \"-e\", \"T=TOKEN\", \"i:TOKEN\"]\nenv = { T = \"é TOKEN\" }\n",
+        "# mcpwrap-ignore plaintext-secret\n[mcp_servers.\"x\"]\ncommand = \"docker\"\nargs = [\"run\", \"-e\", \"T=TOKEN\", \"i:TOKEN\"]\nenv = { T = \"é TOKEN\" }\n",
     ),
     (
         "a.yaml",
@@ -48,19 +48,19 @@ proptest! {
         }
         let lines = text.lines().count() + 1;
         let file = ConfigFile::new(name.to_owned(), None, true, text.into_bytes());
-        let scene = Scene {
+        let facts = Facts {
             files: vec![file],
             machine: None,
             today: jiff::civil::date(2026, 11, 23),
-            answers: Vec::new(),
+            probes: Vec::new(),
             copies: Vec::new(),
         };
-        let report = run(&scene, &Ignores::default());
+        let report = run(&facts, &Ignores::default());
         for finding in &report.findings {
-            prop_assert!(finding.place.line <= lines);
+            prop_assert!(finding.location.line <= lines);
         }
         let said = format!("{}{}", json(&report), sarif(&report));
-        // What damage made of a token may be no token any more; what is one is never said.
+        // A damaged token may no longer be one; whatever is a token must not be in the output.
         prop_assert_eq!(crate::detect::known_tokens(&said), Vec::<&str>::new());
     }
 }

@@ -1,26 +1,28 @@
 //! The report as SARIF 2.1.0, for code scanning.
 //!
-//! *Always* valid by the schema, which a test asks, and with what an upload needs: a place for each
-//! result, relative to the directory that was looked at, and fingerprints that survive moved lines.
+//! A test validates it against the schema. Beyond that, an upload needs a location for each result,
+//! relative to the checked directory, and fingerprints that survive moved lines.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use super::finding::{Finding, Severity};
-use super::{CHECKS, Ignored, OTHER_RULES, Report};
+use super::ignores::Ignored;
+use super::report::CheckReport;
+use super::rules::{OTHER_RULES, RULES};
 
-/// What the ten checks answer to. The whole page of a check is in its `help`.
+/// A page about the risks. The documentation of a rule is in its `help`.
 const HELP: &str = "https://owasp.org/www-project-mcp-top-10/";
 
 /// The whole report.
-pub fn sarif(report: &Report) -> Value {
-    let mut rules: Vec<Value> = CHECKS
+pub fn sarif(report: &CheckReport) -> Value {
+    let mut rules: Vec<Value> = RULES
         .iter()
-        .map(|check| rule(check.id, check.severity, check.title, check.about))
+        .map(|one| rule(one.name, one.severity, one.title, one.about, one.tags()))
         .collect();
     let others = OTHER_RULES.iter();
-    rules.extend(others.map(|(id, severity, about)| rule(id, *severity, about, about)));
+    rules.extend(others.map(|(id, severity, about)| rule(id, *severity, about, about, Vec::new())));
     let mut seen = BTreeMap::new();
     let mut results: Vec<Value> = report
         .findings
@@ -56,7 +58,12 @@ pub fn sarif(report: &Report) -> Value {
     })
 }
 
-fn rule(id: &str, severity: Severity, title: &str, about: &str) -> Value {
+fn rule(id: &str, severity: Severity, title: &str, about: &str, own: Vec<String>) -> Value {
+    let tags: Vec<String> = ["security", "mcp", "secrets"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(own)
+        .collect();
     json!({
         "id": id,
         "name": title,
@@ -68,12 +75,12 @@ fn rule(id: &str, severity: Severity, title: &str, about: &str) -> Value {
         "properties": {
             "security-severity": score(severity),
             "precision": "high",
-            "tags": ["security", "mcp", "secrets"],
+            "tags": tags,
         },
     })
 }
 
-/// Markdown without its marks.
+/// Markdown without markup.
 fn plain(about: &str) -> String {
     about.replace("**", "").replace('`', "'")
 }
@@ -97,7 +104,7 @@ const fn score(severity: Severity) -> &'static str {
 }
 
 fn result(finding: &Finding, seen: &mut BTreeMap<String, u32>) -> Value {
-    let ids = CHECKS.iter().map(|check| check.id);
+    let ids = RULES.iter().map(|check| check.name);
     let index = ids
         .chain(OTHER_RULES.iter().map(|(id, ..)| *id))
         .position(|id| id == finding.check);
@@ -110,15 +117,15 @@ fn result(finding: &Finding, seen: &mut BTreeMap<String, u32>) -> Value {
         .as_ref()
         .map_or_else(String::new, |value| format!(" {value}"));
     let text = format!(
-        "{server}{}{value}. {}. To mend it: {}",
+        "{server}{}{value}. {}. Fix: {}",
         finding.what,
         capital(finding.why),
-        finding.mend.text()
+        finding.fix.text()
     );
-    // A whole file is shown at its first line.
+    // A finding about a whole file is at its first line.
     let region = json!({
-        "startLine": finding.place.line.max(1),
-        "startColumn": finding.place.column.max(1),
+        "startLine": finding.location.line.max(1),
+        "startColumn": finding.location.column.max(1),
     });
     let fingerprint = finding.fingerprint();
     let count = seen.entry(fingerprint.clone()).or_default();
@@ -130,7 +137,7 @@ fn result(finding: &Finding, seen: &mut BTreeMap<String, u32>) -> Value {
         "level": level(finding.severity),
         "message": {"text": crate::error::printable(&text)},
         "locations": [{"physicalLocation": {
-            "artifactLocation": {"uri": uri(&finding.place.file)},
+            "artifactLocation": {"uri": uri(&finding.location.file)},
             "region": region,
         }}],
         "partialFingerprints": {

@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::dirs::{Dirs, MANAGED_CONFIG};
 use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
+use crate::serde_words::Refusal;
+use crate::suggest::nearest;
 
 /// Which store keeps the secrets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -174,26 +176,22 @@ fn invalid(shown: &str, text: &str, message: &str, span: Option<std::ops::Range<
     let line = before.matches('\n').count() + 1;
     let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
     let place = format!("{shown}:{line}:{column}");
-    // The parser's words name fields in backticks; what it says of values may repeat them.
-    let names: Vec<_> = message.split('`').skip(1).step_by(2).collect();
     let error = Error::new(Code::ConfigInvalid, format!("`{shown}` is not valid"));
-    if let (true, [unknown, known @ ..]) = (message.starts_with("unknown field"), &*names) {
-        let error = error.cause(format!("{place}: unknown field `{unknown}`"));
-        let near = known
-            .iter()
-            .map(|name| (strsim::damerau_levenshtein(unknown, name), name))
-            .filter(|(distance, _)| *distance <= 3)
-            .min();
-        return match near {
-            Some((_, name)) => error.hint(format!("did you mean `{name}`?")),
-            None => error.hint(format!("known here: {}", known.join(", "))),
-        };
+    let at = |fact: &str| error.clone().cause(format!("{place}: {fact}"));
+    match Refusal::read(message) {
+        Refusal::UnknownField { field, known } => {
+            let error = at(&format!("unknown field `{field}`"));
+            match nearest(&field, known.iter().map(String::as_str)) {
+                Some(name) => error.hint(format!("did you mean `{name}`?")),
+                None => error.hint(format!("known here: {}", known.join(", "))),
+            }
+        }
+        Refusal::UnknownWord { known } => at(&format!("expected `{}`", known.join("` or `"))),
+        Refusal::MissingField { field } => at(&format!("no field `{field}`")),
+        Refusal::WrongKind { found: _, wanted } => at(&format!("expected {wanted}")),
+        Refusal::Other { expected: Some(it) } => at(&format!("expected {it}")),
+        Refusal::Other { expected: None } => at("this is not TOML"),
     }
-    let reason = match message.find("expected") {
-        Some(at) => message.get(at..).unwrap_or_default(),
-        None => "this is not TOML",
-    };
-    error.cause(format!("{place}: {reason}"))
 }
 
 #[cfg(test)]
@@ -260,7 +258,7 @@ mod tests {
         );
         case(
             "[agents]\nallow_yes = \"ghp_0123456789\"",
-            "expected a boolean",
+            "expected `true` or `false`",
         );
         case("store = ", "config.toml:1:9");
         case("[audit]\nretain = \"soon\"", "expected a number of days");

@@ -1,12 +1,14 @@
 //! What the TOML parser and serde found wrong, in words that people can use.
 //!
-//! *Never* passes on a message that quotes a value: serde's do (`invalid type: string "…"`), so they
-//! are taken apart and said anew. The parser's own messages are fixed texts.
+//! Invariant: no message quotes a value. serde's do, so `serde_words` reads the facts out of them;
+//! the parser's own messages are fixed texts.
 
 use toml::de::{DeTable, DeValue};
 
-use super::source::{Source, nearest};
+use super::source::Source;
 use crate::error::Error;
+use crate::serde_words::{Kind, Refusal};
+use crate::suggest::nearest;
 
 /// Where a field belongs that people put elsewhere.
 const HOMES: &[(&str, &[&str])] = &[
@@ -47,59 +49,42 @@ pub(super) fn syntax(source: &Source<'_>, error: &toml::de::Error) -> Error {
 
 /// An error of the fields, with the table that was parsed.
 pub(super) fn fields(source: &Source<'_>, table: &DeTable<'_>, error: &toml::de::Error) -> Error {
-    let message = error.message();
     let span = error.span().unwrap_or(0..0);
     let name = path_at(table, span.start).unwrap_or_else(|| "a field".to_owned());
-    let known = |list: &str| -> Vec<String> {
-        list.split('`')
-            .skip(1)
-            .step_by(2)
-            .map(str::to_owned)
-            .collect()
-    };
-    if let Some(rest) = message.strip_prefix("unknown field `") {
-        let (field, list) = rest.split_once('`').unwrap_or((rest, ""));
-        return unknown_field(source, span, field, &known(list));
-    }
-    if let Some(rest) = message.strip_prefix("unknown variant `") {
-        let list = known(rest.rsplit_once(", expected ").map_or("", |(_, list)| list));
-        let options = list
-            .iter()
-            .map(|word| format!("`{word}`"))
-            .collect::<Vec<_>>()
-            .join(", ");
-        return source
+    match Refusal::read(error.message()) {
+        Refusal::UnknownField { field, known } => unknown_field(source, span, &field, &known),
+        Refusal::UnknownWord { known } => source
             .fault(&format!("an unknown value of {name}"), span)
-            .hint(format!("it can be {options}"));
-    }
-    if let Some(field) = message
-        .strip_prefix("missing field `")
-        .and_then(|m| m.split('`').next())
-    {
-        let what = format!("no field `{field}`");
-        // The span of the whole file says nothing.
-        let fault = if span.start == 0 {
-            source.fault_in_file(&what, &format!("`{}` needs it", source.shown))
-        } else {
-            source.fault(&what, span)
-        };
-        return fault.hint(format!("add {}", example(field)));
-    }
-    if let Some(rest) = message.strip_prefix("invalid type: ") {
-        let found = plain(rest.split([' ', ',']).next().unwrap_or_default());
-        let wanted = rest
-            .rsplit_once(", expected ")
-            .map_or("", |(_, wanted)| wanted);
-        let fault = source.fault(&format!("{name} is {found}, not {},", plain(wanted)), span);
-        if wanted.starts_with("struct SecretTable") {
-            return fault.hint(
+            .hint(format!("it can be {}", in_backticks(&known))),
+        Refusal::MissingField { field } => {
+            let what = format!("no field `{field}`");
+            // The span of the whole file says nothing.
+            let fault = if span.start == 0 {
+                source.fault_in_file(&what, &format!("`{}` needs it", source.shown))
+            } else {
+                source.fault(&what, span)
+            };
+            fault.hint(format!("add {}", example(&field)))
+        }
+        Refusal::WrongKind { found, wanted } => {
+            let fault = source.fault(&format!("{name} is {found}, not {wanted},"), span);
+            if wanted != Kind::Struct("SecretTable".to_owned()) {
+                return fault;
+            }
+            fault.hint(
                 "write a table `[secrets.VARIABLE]` with `from = \"secret:NAME\"`, and store the \
                  value with `mcpwrap secret set NAME`",
-            );
+            )
         }
-        return fault;
+        Refusal::Other { expected: _ } => {
+            source.fault(&format!("an impossible value of {name}"), span)
+        }
     }
-    source.fault(&format!("an impossible value of {name}"), span)
+}
+
+fn in_backticks(names: &[String]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
 }
 
 fn unknown_field(
@@ -109,17 +94,15 @@ fn unknown_field(
     known: &[String],
 ) -> Error {
     let fault = source.fault(&format!("unknown field `{}`", short(field)), span);
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
     if let Some((home, _)) = HOMES.iter().find(|(_, fields)| fields.contains(&field)) {
         return fault.hint(format!("`{field}` belongs to {home}"));
     }
-    if let Some(near) = nearest(field, &known) {
+    if let Some(near) = nearest(field, known.iter().map(String::as_str)) {
         return fault.hint(format!(
             "did you mean `{near}`? `mcpwrap policy schema` lists all fields"
         ));
     }
-    let list: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
-    fault.hint(format!("known there: {}", list.join(", ")))
+    fault.hint(format!("known there: {}", in_backticks(known)))
 }
 
 fn short(field: &str) -> String {
@@ -135,20 +118,6 @@ fn example(field: &str) -> &'static str {
         "version" => "`version = 1` as the first line",
         "command" => "`command = [\"PROGRAM\", \"ARGUMENT\"]`",
         _ => "`from = \"secret:NAME\"`",
-    }
-}
-
-/// serde's word for a kind of value, as TOML says it.
-fn plain(kind: &str) -> &'static str {
-    match kind {
-        "string" | "a string" => "a string",
-        "integer" | "u32" => "a number",
-        "boolean" | "a boolean" => "`true` or `false`",
-        "floating" => "a fraction",
-        "sequence" | "a sequence" => "a list",
-        "map" | "a map" => "a table",
-        kind if kind.starts_with("struct") => "a table",
-        _ => "another kind of value",
     }
 }
 

@@ -19,6 +19,7 @@ use crate::dirs::{Dirs, MANAGED_POLICIES};
 use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
 use crate::secret::{ProfileName, ServerName, hex};
+use crate::suggest::nearest;
 
 /// Reads and checks the policy of a server, with one profile merged in.
 ///
@@ -229,8 +230,8 @@ fn not_found(dirs: &Dirs, server: &ServerName) -> Error {
         dirs.tilde(&path(dirs, server))
     ));
     let names = names(dirs);
-    let known: Vec<&str> = names.iter().map(ServerName::as_str).collect();
-    match super::source::nearest(server.as_str(), &known) {
+    let known = names.iter().map(ServerName::as_str);
+    match nearest(server.as_str(), known) {
         Some(near) => error.hint(format!(
             "did you mean `{near}`? `mcpwrap policy list` shows all"
         )),

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::error::{Code, Error};
 use crate::secret::{SecretRef, ServerName};
+use crate::suggest::nearest;
 
 /// A policy file as text, for messages about it.
 #[derive(Clone, Copy, Debug)]
@@ -215,17 +216,9 @@ fn is_plain_value(word: &str) -> bool {
 }
 
 fn is_harmless(inner: &str) -> bool {
-    inner.is_empty() || SecretRef::new(inner).is_ok() || nearest(inner, WORDS).is_some()
-}
-
-/// The known word that a word was probably meant to be.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    known
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), *candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    inner.is_empty()
+        || SecretRef::new(inner).is_ok()
+        || nearest(inner, WORDS.iter().copied()).is_some()
 }
 
 #[cfg(test)]
@@ -305,12 +298,5 @@ mod tests {
                 assert!(source.fault("x", at..at + 1).causes[0].starts_with("x.toml:"));
             }
         }
-    }
-
-    #[test]
-    fn the_nearest_word() {
-        assert_eq!(nearest("secert", &["secrets", "session"]), Some("secrets"));
-        assert_eq!(nearest("form", &["from", "to", "optional"]), Some("from"));
-        assert_eq!(nearest("hunter2", &["from", "to", "optional"]), None);
     }
 }

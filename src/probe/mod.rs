@@ -7,7 +7,9 @@
 mod service;
 
 use crate::catalog::{self, Probe, Shipped};
-use crate::check::{Answer, ConfigFile, Kind, Place, Scene, Server, Value};
+use crate::check::{
+    CheckedServer, ConfigFile, ConfigValue, Facts, FieldKind, Location, ProbeRecord,
+};
 use crate::error::Result;
 use crate::package;
 use crate::scan::stored::StoredSecrets;
@@ -22,7 +24,7 @@ pub struct ProbeRequest {
     pub probe: &'static Probe,
     /// What the user calls the secret.
     pub secret: String,
-    place: Place,
+    location: Location,
     server: String,
     stored: bool,
     value: Secret,
@@ -36,9 +38,9 @@ pub struct ProbePlan {
 }
 
 /// The questions about the secrets in the files and in the store. Sends nothing.
-pub fn plan(stored: Option<&StoredSecrets>, scene: &Scene) -> ProbePlan {
-    let mut requests = of_policies(stored, scene);
-    for file in &scene.files {
+pub fn plan(stored: Option<&StoredSecrets>, facts: &Facts) -> ProbePlan {
+    let mut requests = of_policies(stored, facts);
+    for file in &facts.files {
         requests.extend(file.values.iter().filter_map(|value| of_value(file, value)));
     }
     requests.sort_by(|a, b| (a.shipped.id, &a.secret).cmp(&(b.shipped.id, &b.secret)));
@@ -57,12 +59,12 @@ pub fn plan(stored: Option<&StoredSecrets>, scene: &Scene) -> ProbePlan {
 ///
 /// # Errors
 /// `file-unusable` if the machine has no certificates of authorities.
-pub fn ask(plan: ProbePlan) -> Result<Vec<Answer>> {
+pub fn ask(plan: ProbePlan) -> Result<Vec<ProbeRecord>> {
     let services = service::Services::new()?;
-    let answer = |(address, request): (Address, ProbeRequest)| Answer {
-        said: services.ask(&address, request.probe, &request.value),
+    let answer = |(address, request): (Address, ProbeRequest)| ProbeRecord {
+        result: services.ask(&address, request.probe, &request.value),
         host: address.host,
-        place: request.place,
+        location: request.location,
         server: request.server,
         secret: request.secret,
         stored: request.stored,
@@ -71,8 +73,8 @@ pub fn ask(plan: ProbePlan) -> Result<Vec<Answer>> {
 }
 
 /// The stored secrets of policies whose package is known.
-fn of_policies(stored: Option<&StoredSecrets>, scene: &Scene) -> Vec<ProbeRequest> {
-    let (Some(stored), Some(machine)) = (stored, &scene.machine) else {
+fn of_policies(stored: Option<&StoredSecrets>, facts: &Facts) -> Vec<ProbeRequest> {
+    let (Some(stored), Some(machine)) = (stored, &facts.machine) else {
         return Vec::new();
     };
     let mut requests = Vec::new();
@@ -92,7 +94,7 @@ fn of_policies(stored: Option<&StoredSecrets>, scene: &Scene) -> Vec<ProbeReques
         requests.extend(value.map(|(_, value)| ProbeRequest {
             shipped,
             probe,
-            place: Place::line(file.shown.clone(), slot.line),
+            location: Location::line(file.shown.clone(), slot.line),
             server: file.server.to_string(),
             secret: name.to_string(),
             stored: true,
@@ -103,7 +105,7 @@ fn of_policies(stored: Option<&StoredSecrets>, scene: &Scene) -> Vec<ProbeReques
 }
 
 /// A value of a file that is the secret of its server's service.
-fn of_value(file: &ConfigFile, value: &Value) -> Option<ProbeRequest> {
+fn of_value(file: &ConfigFile, value: &ConfigValue) -> Option<ProbeRequest> {
     let server = file.server_of(value)?;
     let shipped = server.shipped?;
     let probe = probe(shipped)?;
@@ -112,7 +114,7 @@ fn of_value(file: &ConfigFile, value: &Value) -> Option<ProbeRequest> {
     belongs(server, shipped, probe, value, text).then(|| ProbeRequest {
         shipped,
         probe,
-        place: file.place_of(value, &part.range),
+        location: file.location_of(value, &part.range),
         server: server.entry.name.clone(),
         secret: format!("{} in {}", value.name.trim_start_matches('-'), file.shown),
         stored: false,
@@ -121,22 +123,28 @@ fn of_value(file: &ConfigFile, value: &Value) -> Option<ProbeRequest> {
 }
 
 /// Whether a value stands where this server takes the secret of the probe.
-fn belongs(server: &Server, shipped: &Shipped, probe: &Probe, value: &Value, text: &str) -> bool {
+fn belongs(
+    server: &CheckedServer,
+    shipped: &Shipped,
+    probe: &Probe,
+    value: &ConfigValue,
+    text: &str,
+) -> bool {
     let Some(slot) = shipped.secrets.get(&probe.secret) else {
         return false;
     };
     match value.kind {
-        Kind::Env => value.name == probe.secret,
-        Kind::Argument => slot.flags.contains(&value.name),
+        FieldKind::Env => value.name == probe.secret,
+        FieldKind::Argument => slot.flags.contains(&value.name),
         // The remote form of the server takes the same token.
-        Kind::Header => {
+        FieldKind::Header => {
             server.url().is_some()
                 && slot
                     .looks
                     .iter()
                     .any(|look| text.starts_with(look.as_str()))
         }
-        Kind::Url | Kind::Setting => false,
+        FieldKind::Url | FieldKind::Setting => false,
     }
 }
 

@@ -14,7 +14,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use zeroize::Zeroize as _;
 
 use crate::catalog::{Probe, Shipped};
-use crate::check::Said;
+use crate::check::ProbeResult;
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
 use crate::secret::Secret;
@@ -113,8 +113,8 @@ impl Services {
     }
 
     /// Asks one question.
-    pub fn ask(&self, address: &Address, probe: &Probe, value: &Secret) -> Said {
-        let unclear = |why: &str| Said::Unclear(why.to_owned());
+    pub fn ask(&self, address: &Address, probe: &Probe, value: &Secret) -> ProbeResult {
+        let unclear = |why: &str| ProbeResult::Unclear(why.to_owned());
         let Ok(value) = std::str::from_utf8(value.expose()) else {
             return unclear("the value is no text");
         };
@@ -142,8 +142,8 @@ impl Services {
         };
         let mut answer = match sent {
             Ok(answer) => answer,
-            Err(ureq::Error::Io(error)) => return Said::Unclear(io_text(&error)),
-            Err(error) => return Said::Unclear(error.to_string()),
+            Err(ureq::Error::Io(error)) => return ProbeResult::Unclear(io_text(&error)),
+            Err(error) => return ProbeResult::Unclear(error.to_string()),
         };
         let status = answer.status().as_u16();
         let headers = answer.headers().clone();
@@ -154,7 +154,7 @@ impl Services {
 }
 
 /// What an answer tells.
-fn read(probe: &Probe, status: u16, headers: &HeaderMap, body: &str) -> Said {
+fn read(probe: &Probe, status: u16, headers: &HeaderMap, body: &str) -> ProbeResult {
     // Slack says 200 and `"ok": false`.
     let refused = serde_json::from_str::<serde_json::Value>(body)
         .is_ok_and(|body| body.get("ok") == Some(&serde_json::Value::Bool(false)));
@@ -163,7 +163,7 @@ fn read(probe: &Probe, status: u16, headers: &HeaderMap, body: &str) -> Said {
         value.to_str().ok().map(str::to_owned)
     };
     match status {
-        200..=299 if refused => Said::Refused(status),
+        200..=299 if refused => ProbeResult::Refused(status),
         200..=299 => {
             let scopes = header(&probe.scopes).unwrap_or_default();
             let given = scopes
@@ -177,10 +177,10 @@ fn read(probe: &Probe, status: u16, headers: &HeaderMap, body: &str) -> Said {
                 .map(str::to_owned)
                 .collect();
             let ends = header(&probe.expires).and_then(|text| text.get(..10)?.parse::<Date>().ok());
-            Said::Good { wide, ends }
+            ProbeResult::Good { wide, ends }
         }
-        401 => Said::Refused(status),
-        _ => Said::Unclear(format!("it answered {status}")),
+        401 => ProbeResult::Refused(status),
+        _ => ProbeResult::Unclear(format!("it answered {status}")),
     }
 }
 
@@ -228,16 +228,19 @@ mod tests {
         headers.insert("x-oauth-scopes", "repo, admin:org".parse().unwrap());
         let expires = "github-authentication-token-expiration";
         headers.insert(expires, "2027-01-31 10:00:00 UTC".parse().unwrap());
-        let Said::Good { wide, ends } = read(&probe, 200, &headers, "{}") else {
+        let ProbeResult::Good { wide, ends } = read(&probe, 200, &headers, "{}") else {
             panic!()
         };
         assert_eq!(wide, ["admin:org"]);
         assert_eq!(ends, Some(jiff::civil::date(2027, 1, 31)));
-        assert_eq!(read(&probe, 401, &headers, ""), Said::Refused(401));
+        assert_eq!(read(&probe, 401, &headers, ""), ProbeResult::Refused(401));
         assert_eq!(
             read(&probe, 200, &headers, "{\"ok\":false}"),
-            Said::Refused(200)
+            ProbeResult::Refused(200)
         );
-        assert!(matches!(read(&probe, 302, &headers, ""), Said::Unclear(_)));
+        assert!(matches!(
+            read(&probe, 302, &headers, ""),
+            ProbeResult::Unclear(_)
+        ));
     }
 }

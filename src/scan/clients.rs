@@ -17,6 +17,7 @@ use crate::detect::FirstLook;
 use crate::dirs::{self, Dirs};
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
+use crate::suggest::nearest;
 
 /// A client's file that is there.
 #[derive(Debug)]
@@ -175,17 +176,13 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 fn unknown(id: &str) -> Error {
-    let distance = |client: &&Client| strsim::damerau_levenshtein(client.id, id);
-    let near = CLIENTS
-        .iter()
-        .min_by_key(distance)
-        .map_or("", |client| client.id);
     let all: Vec<_> = CLIENTS.iter().map(|client| client.id).collect();
     Error::new(Code::Usage, format!("no client `{id}` is known"))
         .cause(format!("known are {}", all.join(", ")))
-        .hint(format!(
-            "did you mean `{near}`? any file is taken with `--config FILE`"
-        ))
+        .hint(match nearest(id, CLIENTS.iter().map(|client| client.id)) {
+            Some(near) => format!("did you mean `{near}`? any file is taken with `--config FILE`"),
+            None => "any file is taken with `--config FILE`".to_owned(),
+        })
 }
 
 /// Directories, and what is behind their symlinks. Many files are in few directories, so these are

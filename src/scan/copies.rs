@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::residue::{self, ResidueKind};
 use super::stored::StoredSecrets;
-use crate::check::{Leftover, Scene, masked};
+use crate::check::{Facts, Leftover, masked};
 use crate::detect;
 use crate::dirs::Dirs;
 
@@ -41,9 +41,9 @@ const LOGS: &[(&str, bool)] = &[
 ];
 
 /// Looks, and adds what is found to the machine's facts.
-pub fn find(dirs: &Dirs, targets: &[PathBuf], stored: Option<&StoredSecrets>, scene: &mut Scene) {
+pub fn find(dirs: &Dirs, targets: &[PathBuf], stored: Option<&StoredSecrets>, facts: &mut Facts) {
     let home = dirs.home();
-    let wanted = SearchTerms::new(scene, stored);
+    let wanted = SearchTerms::new(facts, stored);
     let targets: Vec<&Path> = targets.iter().map(PathBuf::as_path).collect();
     let mut left = Vec::new();
     let mut seen: Vec<PathBuf> = Vec::new();
@@ -82,7 +82,7 @@ pub fn find(dirs: &Dirs, targets: &[PathBuf], stored: Option<&StoredSecrets>, sc
         bytes += path.metadata().map_or(0, |meta| meta.len().min(BYTES_MAX));
         bytes <= ALL_BYTES_MAX
     });
-    let Some(machine) = &mut scene.machine else {
+    let Some(machine) = &mut facts.machine else {
         return;
     };
     machine.leftovers = left;
@@ -114,9 +114,9 @@ struct SearchTerms {
 }
 
 impl SearchTerms {
-    fn new(scene: &Scene, stored: Option<&StoredSecrets>) -> Self {
+    fn new(facts: &Facts, stored: Option<&StoredSecrets>) -> Self {
         let mut forms: Vec<(Zeroizing<Vec<u8>>, String)> = Vec::new();
-        for file in &scene.files {
+        for file in &facts.files {
             for value in &file.values {
                 let parts = value.verdict.secrets().iter();
                 let parts = parts.filter_map(|part| value.text.get(part.range.clone()));

@@ -11,7 +11,7 @@ use super::stored::StoredSecrets;
 use crate::audit::record::Key;
 use crate::audit::verify::{Break, verify};
 use crate::check::{
-    AuditLog, AuditState, ConfigFile, LastDrill, Machine, PolicyFile, Scene, Supervisor,
+    AuditLog, AuditState, ConfigFile, Facts, LastDrill, LoadedPolicy, Machine, SupervisorState,
 };
 use crate::dirs::Dirs;
 use crate::drill::{self, Drill};
@@ -21,11 +21,11 @@ use crate::policy::{self, load};
 use crate::store::Index;
 use crate::supervise::running::{self, Running};
 
-/// Reads the clients' files into the scene, and returns where they are.
+/// Reads the clients' files into the facts, and returns where they are.
 ///
 /// # Errors
 /// `usage` for a client that is not known.
-pub fn files(dirs: &Dirs, names: &[String], scene: &mut Scene) -> Result<Vec<PathBuf>> {
+pub fn files(dirs: &Dirs, names: &[String], facts: &mut Facts) -> Result<Vec<PathBuf>> {
     let files = clients::scan(dirs, names, &[])?;
     let mut targets = Vec::new();
     for found in files.found {
@@ -39,8 +39,8 @@ pub fn files(dirs: &Dirs, names: &[String], scene: &mut Scene) -> Result<Vec<Pat
         let dir = found.target.parent().map(PathBuf::from);
         let shown_of = |path: &std::path::Path| dirs.tilde(path);
         let variables = repository::variables(&file, &dir.unwrap_or_default(), None, shown_of);
-        scene.files.push(file);
-        scene.files.extend(variables);
+        facts.files.push(file);
+        facts.files.extend(variables);
         targets.push(found.target);
     }
     Ok(targets)
@@ -71,7 +71,7 @@ pub fn facts(dirs: &Dirs, stored: Option<&StoredSecrets>) -> Machine {
     }
 }
 
-fn policies(dirs: &Dirs) -> Vec<PolicyFile> {
+fn policies(dirs: &Dirs) -> Vec<LoadedPolicy> {
     policy::list(dirs)
         .into_iter()
         .map(|(server, policy)| {
@@ -83,7 +83,7 @@ fn policies(dirs: &Dirs) -> Vec<PolicyFile> {
                 let with = |name| load::with_profile(dirs, policy, name).ok();
                 policy.profiles.iter().filter_map(with)
             });
-            PolicyFile {
+            LoadedPolicy {
                 shown: dirs.tilde(&path),
                 profiles: profiles.collect(),
                 installed: policy
@@ -132,7 +132,7 @@ fn audit(dirs: &Dirs, stored: Option<&StoredSecrets>) -> AuditLog {
     }
 }
 
-fn supervisors(dirs: &Dirs) -> Vec<Supervisor> {
+fn supervisors(dirs: &Dirs) -> Vec<SupervisorState> {
     let running = running::look(dirs);
     std::thread::scope(|scope| {
         let asked: Vec<_> = running
@@ -146,7 +146,7 @@ fn supervisors(dirs: &Dirs) -> Vec<Supervisor> {
     })
 }
 
-fn supervisor(dirs: &Dirs, one: &Running) -> Supervisor {
+fn supervisor(dirs: &Dirs, one: &Running) -> SupervisorState {
     let text = |secret: &Value, field: &str| {
         let field = secret.get(field).and_then(Value::as_str);
         field.unwrap_or_default().to_owned()
@@ -158,7 +158,7 @@ fn supervisor(dirs: &Dirs, one: &Running) -> Supervisor {
             .map(|secret| (text(secret, "name"), text(secret, "fingerprint")))
             .collect()
     });
-    Supervisor {
+    SupervisorState {
         server: one.server.clone(),
         pid: one.pid,
         socket: dirs.tilde(one.socket()),

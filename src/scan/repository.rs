@@ -17,7 +17,7 @@ use memchr::memmem;
 
 use super::path::{NOT_REGULAR, shown, unreadable};
 use super::project::{client_of, is_client_name, places_of};
-use crate::check::{ConfigFile, LIST, Scene};
+use crate::check::{ConfigFile, Facts, LIST};
 use crate::detect;
 
 /// A file of an unknown name is looked into up to this size (bytes).
@@ -63,8 +63,8 @@ const KEYS: &[&str] = &[
     "mcp.servers",
 ];
 
-/// Reads the files below the paths, and the files named, into the scene.
-pub fn files(paths: &[PathBuf], configs: &[PathBuf], scene: &mut Scene) {
+/// Reads the files below the paths, and the files named, into the facts.
+pub fn files(paths: &[PathBuf], configs: &[PathBuf], facts: &mut Facts) {
     let mut found: BTreeMap<PathBuf, ConfigFile> = BTreeMap::new();
     let dirs: Vec<&PathBuf> = paths.iter().filter(|path| path.is_dir()).collect();
     for path in paths.iter().filter(|path| !path.is_dir()) {
@@ -92,8 +92,8 @@ pub fn files(paths: &[PathBuf], configs: &[PathBuf], scene: &mut Scene) {
         let dir = Path::new(&file.shown).parent().unwrap_or(Path::new(""));
         let root = dirs.first().map(|dir| dir.as_path());
         let variables = variables(&file, dir, root, shown);
-        scene.files.push(file);
-        scene.files.extend(variables);
+        facts.files.push(file);
+        facts.files.extend(variables);
     }
 }
 

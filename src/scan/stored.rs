@@ -4,7 +4,7 @@ use aho_corasick::AhoCorasick;
 use zeroize::Zeroizing;
 
 use crate::audit::{Head, anchor};
-use crate::check::Scene;
+use crate::check::Facts;
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Result};
@@ -64,18 +64,18 @@ impl StoredSecrets {
 }
 
 /// Finds stored secrets in the files that were looked at.
-pub fn copies(stored: Option<&StoredSecrets>, scene: &mut Scene) {
+pub fn copies(stored: Option<&StoredSecrets>, facts: &mut Facts) {
     let Some(stored) = stored else { return };
     let spellings = stored.spellings();
     let Ok(finder) = AhoCorasick::new(spellings.iter().map(|(form, _)| form.as_slice())) else {
         return;
     };
-    for file in &scene.files {
+    for file in &facts.files {
         for hit in finder.find_iter(&file.text) {
             if let Some((_, name)) = spellings.get(hit.pattern().as_usize()) {
-                scene
+                facts
                     .copies
-                    .push((file.place(hit.start()), name.to_string()));
+                    .push((file.location(hit.start()), name.to_string()));
             }
         }
     }

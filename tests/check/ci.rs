@@ -71,12 +71,12 @@ fn filled(action: &Document, value: &str, inputs: &[(&str, &str)]) -> String {
 
 #[test]
 fn the_action_fails_on_findings_and_leaves_sarif() {
-    let (test, _) = case("mcp09/bad");
+    let (test, _) = case("unpinned-server/bad");
     std::fs::create_dir(test.dir.join("temp")).unwrap();
     let ended = action(&test, &[("path", "repo")]);
     assert_eq!(ended.code, 1, "{ended}");
     assert!(
-        ended.text().contains("high mcp09 repo/.mcp.json"),
+        ended.text().contains("high unpinned-server repo/.mcp.json"),
         "{ended}"
     );
     let output = std::fs::read_to_string(test.dir.join("GITHUB_OUTPUT")).unwrap();
@@ -95,7 +95,7 @@ fn the_action_fails_on_findings_and_leaves_sarif() {
 
 #[test]
 fn the_action_passes_a_clean_repository() {
-    let (test, _) = case("mcp09/ok");
+    let (test, _) = case("unpinned-server/ok");
     std::fs::create_dir(test.dir.join("temp")).unwrap();
     let ended = action(&test, &[("path", "repo")]);
     assert_eq!(ended.code, 0, "{ended}");
@@ -115,7 +115,7 @@ fn the_hook_runs_on_the_files_it_is_given() {
             .iter()
             .filter_map(Node::text),
     );
-    let (test, _) = case("mcp09/bad");
+    let (test, _) = case("unpinned-server/bad");
     std::fs::write(test.dir.join("repo/package.json"), "{ broken").unwrap();
     let run = |files: &[&str]| test.cli(&[&words[..], files].concat());
     let ended = run(&["repo/.mcp.json", "repo/librechat.yaml"]);
@@ -161,7 +161,7 @@ fn pre_commit_runs_the_hook() {
     git(&hooks, &["commit", "-qm", "hooks"]);
     let commit = git(&hooks, &["rev-parse", "HEAD"]);
     let repo = test.dir.join("repo");
-    copy(&golden::path("check/mcp09/bad/repo"), &repo);
+    copy(&golden::path("check/unpinned-server/bad/repo"), &repo);
     let config = format!(
         "repos:\n  - repo: {}\n    rev: {commit}\n    hooks:\n      - id: mcpwrap-check\n",
         hooks.display()
@@ -176,11 +176,14 @@ fn pre_commit_runs_the_hook() {
     };
     let ended = run();
     assert_eq!(ended.code, 1, "{ended}");
-    assert!(ended.text().contains("high mcp09 .mcp.json"), "{ended}");
+    assert!(
+        ended.text().contains("high unpinned-server .mcp.json"),
+        "{ended}"
+    );
     std::fs::remove_dir_all(repo.join("deep")).unwrap();
     std::fs::remove_file(repo.join("librechat.yaml")).unwrap();
     std::fs::copy(
-        golden::path("check/mcp09/ok/repo/.mcp.json"),
+        golden::path("check/unpinned-server/ok/repo/.mcp.json"),
         repo.join(".mcp.json"),
     )
     .unwrap();

@@ -1,4 +1,4 @@
-//! A machine: running supervisors, a store that is not there, files that cannot be read.
+//! A machine: running supervisors, a missing store, unreadable files.
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -29,7 +29,7 @@ fn an_empty_machine_is_clean() {
     assert_eq!(ended.stderr, "");
 }
 
-/// The keychain is configured, and there is no bus: nobody asks for it.
+/// The keychain is configured, but there is no bus: `check` must not need it.
 #[test]
 fn no_keychain_is_needed() {
     let test = Test::new();
@@ -42,7 +42,7 @@ fn no_keychain_is_needed() {
 }
 
 #[test]
-fn a_rotated_value_that_still_runs_is_told() {
+fn a_server_with_an_outdated_value_is_reported() {
     let test = Test::new();
     test.secret("one/token", TOKEN);
     let rest = format!(
@@ -53,7 +53,7 @@ fn a_rotated_value_that_still_runs_is_told() {
     let mut run = test.run("one");
     run.initialize();
     let (before, _) = report_while_running(&test, &["check"]);
-    assert_eq!(whats(&of(&before, "mcp04")), "");
+    assert_eq!(whats(&of(&before, "secret-rotation")), "");
     let new = TOKEN.chars().rev().collect::<String>();
     test.hide(&new);
     let line = format!("{new}\n");
@@ -63,9 +63,9 @@ fn a_rotated_value_that_still_runs_is_told() {
     );
     assert_eq!(ended.code, 0, "{ended}");
     let (after, ended) = report_while_running(&test, &["check"]);
-    let found = of(&after, "mcp04");
+    let found = of(&after, "secret-rotation");
     assert!(
-        whats(&found).contains("holds an old value of `one/token`"),
+        whats(&found).contains("holds an outdated value of `one/token`"),
         "{ended}"
     );
     assert_eq!(found[0]["command"], "mcpwrap renew one");
@@ -73,17 +73,17 @@ fn a_rotated_value_that_still_runs_is_told() {
 }
 
 #[test]
-fn a_supervisor_that_does_not_answer_is_told() {
+fn a_supervisor_that_does_not_answer_is_reported() {
     let test = Test::new();
     test.serve("one", &[], "");
     let mut run = test.run("one");
     run.initialize();
     let (before, _) = report_while_running(&test, &["check"]);
-    assert!(!whats(&of(&before, "mcp10")).contains("does not answer"));
+    assert!(!whats(&of(&before, "kill-switch")).contains("does not answer"));
     run.signal(Signal::SIGSTOP);
     let (after, ended) = report_while_running(&test, &["check"]);
     assert!(
-        whats(&of(&after, "mcp10")).contains("does not answer"),
+        whats(&of(&after, "kill-switch")).contains("does not answer"),
         "{ended}"
     );
     run.signal(Signal::SIGCONT);
@@ -101,7 +101,7 @@ fn what_cannot_be_read_is_a_finding() {
     std::fs::write(test.root().join("state/secrets.toml"), "x").unwrap();
     let (found, ended) = report(&test, &["check"]);
     assert_eq!(ended.code, 1, "{ended}");
-    let found = of(&found, "unread");
+    let found = of(&found, "unreadable-file");
     let files: Vec<_> = found
         .iter()
         .map(|one| one["file"].as_str().unwrap())
@@ -120,7 +120,7 @@ fn what_cannot_be_read_is_a_finding() {
 }
 
 #[test]
-fn what_is_no_plain_file_is_told_and_never_waited_for() {
+fn what_is_not_a_regular_file_is_reported_without_blocking() {
     let test = Test::new();
     let repo = test.dir.join("repo");
     std::fs::create_dir_all(repo.join(".cursor")).unwrap();
@@ -136,7 +136,7 @@ fn what_is_no_plain_file_is_told_and_never_waited_for() {
     std::os::unix::fs::symlink(&target, repo.join(".vscode/mcp.json")).unwrap();
     std::os::unix::fs::symlink("/nonexistent", repo.join(".mcp.json")).unwrap();
     let (found, ended) = report(&test, &["check", "repo", "named.json"]);
-    let files: Vec<_> = of(&found, "unread")
+    let files: Vec<_> = of(&found, "unreadable-file")
         .into_iter()
         .map(|one| one["file"].as_str().unwrap())
         .collect();
@@ -145,14 +145,17 @@ fn what_is_no_plain_file_is_told_and_never_waited_for() {
         ["named.json", "repo/.cursor/mcp.json", "repo/.mcp.json"],
         "{ended}"
     );
-    assert_eq!(of(&found, "mcp09")[0]["file"], "repo/.vscode/mcp.json");
+    assert_eq!(
+        of(&found, "unpinned-server")[0]["file"],
+        "repo/.vscode/mcp.json"
+    );
     assert!(
-        whats(&of(&found, "ignore")).contains("no plain file"),
+        whats(&of(&found, "invalid-ignore")).contains("no plain file"),
         "{ended}"
     );
 }
 
-/// "Changes nothing": other verbs remove the socket of a supervisor that is gone.
+/// "Changes nothing": other commands remove the socket of an exited supervisor.
 #[test]
 fn a_left_over_socket_stays() {
     let test = Test::new();
@@ -168,7 +171,7 @@ fn a_left_over_socket_stays() {
 }
 
 #[test]
-fn a_pinned_program_that_changed_is_told() {
+fn a_pinned_program_that_changed_is_reported() {
     let test = Test::new();
     let program = test.dir.join("program");
     std::fs::write(&program, "#!/bin/sh\n").unwrap();
@@ -177,10 +180,10 @@ fn a_pinned_program_that_changed_is_told() {
     test.policy("one", &[program.to_str().unwrap()], "");
     test.ok(&["pin", "one", "--yes"]);
     let (before, ended) = report(&test, &["check"]);
-    assert_eq!(whats(&of(&before, "mcp09")), "", "{ended}");
+    assert_eq!(whats(&of(&before, "unpinned-server")), "", "{ended}");
     std::fs::write(&program, "#!/bin/sh\n# changed\n").unwrap();
     let (after, ended) = report(&test, &["check"]);
-    let what = whats(&of(&after, "mcp09"));
+    let what = whats(&of(&after, "unpinned-server"));
     assert!(
         what.starts_with("what is installed is not what was pinned"),
         "{ended}"
@@ -188,7 +191,7 @@ fn a_pinned_program_that_changed_is_told() {
 }
 
 #[test]
-fn a_policy_with_a_value_in_it_is_told() {
+fn a_policy_with_a_plaintext_secret_is_reported() {
     let test = Test::new();
     let token = "ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq";
     let text = format!(
@@ -197,7 +200,7 @@ fn a_policy_with_a_value_in_it_is_told() {
     );
     test.write_policy("one", &text);
     let (found, ended) = report(&test, &["check"]);
-    let found = of(&found, "mcp01");
+    let found = of(&found, "plaintext-secret");
     assert_eq!(found.len(), 1, "{ended}");
     assert_eq!(
         (&found[0]["line"], &found[0]["server"]),
@@ -206,7 +209,7 @@ fn a_policy_with_a_value_in_it_is_told() {
 }
 
 #[test]
-fn copies_in_a_repository_are_looked_into() {
+fn copies_in_a_repository_are_searched() {
     let test = Test::new();
     let token = "ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq";
     let repo = test.dir.join("repo");
@@ -217,7 +220,7 @@ fn copies_in_a_repository_are_looked_into() {
     }
     std::fs::write(repo.join("mcp.json.example"), "{\"TOKEN\": \"YOUR_TOKEN\"}").unwrap();
     let (found, ended) = report(&test, &["check", "repo"]);
-    let files: Vec<_> = of(&found, "mcp01")
+    let files: Vec<_> = of(&found, "plaintext-secret")
         .into_iter()
         .map(|one| one["file"].as_str().unwrap())
         .collect();
@@ -236,7 +239,7 @@ fn one_command_for_all_servers_of_a_file() {
 }
 
 #[test]
-fn copies_and_histories_are_leftovers() {
+fn copies_and_histories_are_searched() {
     let test = Test::new();
     let token = "ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq";
     let config = |value: &str| {
@@ -248,7 +251,7 @@ fn copies_and_histories_are_leftovers() {
     let typed = format!("ls\nclaude mcp add x --env TOKEN={token} -- s\n");
     std::fs::write(test.home.join(".bash_history"), typed).unwrap();
     let (found, ended) = report(&test, &["check"]);
-    let found = of(&found, "mcp01");
+    let found = of(&found, "plaintext-secret");
     let places: Vec<_> = found
         .iter()
         .map(|one| (one["file"].as_str().unwrap(), one["line"].as_u64().unwrap()))

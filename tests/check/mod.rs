@@ -1,8 +1,8 @@
-//! `mcpwrap check`: a `bad` and an `ok` case for each check, what every finding must have, and that
-//! nothing is changed.
+//! `mcpwrap check`: a `bad` and an `ok` case for each rule, the fields of findings, and that nothing is
+//! changed.
 //!
-//! A case is a folder below `tests/golden/check`: `repo/` is a directory that is looked into, `home/`
-//! a user's home; `findings.txt` is what its check says.
+//! A case is a folder in `tests/golden/check`: either `repo/`, a directory to check, or `home/`, the
+//! home of a user. `findings.txt` has the findings of its rule.
 
 mod ci;
 mod formats;
@@ -15,7 +15,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use clap::Parser as _;
-use mcpwrap::testing::check::CHECKS;
+use mcpwrap::testing::check::RULES;
 use serde_json::Value;
 
 use crate::harness::golden;
@@ -37,11 +37,16 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A test with the files of a case, and the arguments that look at them.
+/// A test with the files of a case, and the arguments that check them.
 fn case(name: &str) -> (Test, Vec<&'static str>) {
     let test = Test::new();
     test.unset("MCPWRAP_HOME");
     let dir = golden::path("check").join(name);
+    assert!(
+        dir.join("home").is_dir() || dir.join("repo").is_dir(),
+        "a rule needs this case: make `repo/` or `home/` in {}",
+        dir.display()
+    );
     if dir.join("home").is_dir() {
         copy(&dir.join("home"), &test.home);
         (test, vec!["check"])
@@ -51,7 +56,7 @@ fn case(name: &str) -> (Test, Vec<&'static str>) {
     }
 }
 
-/// Everything below a directory: kind and mode, times, contents.
+/// Everything below a directory: modes, times, contents.
 fn state(dir: &Path) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     let mut open = vec![dir.to_path_buf()];
@@ -72,7 +77,7 @@ fn state(dir: &Path) -> BTreeMap<String, String> {
     all
 }
 
-/// Runs it with `--json`, and sees that nothing was changed.
+/// The report with `--json`; fails if anything was changed.
 #[track_caller]
 fn report(test: &Test, args: &[&str]) -> (Value, Ended) {
     let before = state(&test.dir);
@@ -81,7 +86,7 @@ fn report(test: &Test, args: &[&str]) -> (Value, Ended) {
     answer
 }
 
-/// The same beside a supervisor, which changes files by itself.
+/// The same while a supervisor runs, which changes files by itself.
 #[track_caller]
 fn report_while_running(test: &Test, args: &[&str]) -> (Value, Ended) {
     let ended = test.cli(&[args, &["--json"]].concat());
@@ -121,11 +126,11 @@ fn shown(finding: &Value) -> String {
         head.join(" "),
         text(finding, "what"),
         text(finding, "why"),
-        text(finding, "mend")
+        text(finding, "fix")
     )
 }
 
-/// Words of a command, as a shell reads them: single quotes only, which is what we write.
+/// Words of a command, as a shell reads them. Handles single quotes only, which findings use.
 fn words(command: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;
@@ -139,7 +144,7 @@ fn words(command: &str) -> Vec<String> {
     words
 }
 
-/// "The one command that mends it": it has to exist, with these arguments.
+/// "The one command that resolves it": it must exist, with these arguments.
 #[track_caller]
 fn commands_exist(report: &Value) {
     for finding in report["findings"].as_array().unwrap() {
@@ -149,7 +154,7 @@ fn commands_exist(report: &Value) {
             "file",
             "what",
             "why",
-            "mend",
+            "fix",
             "fingerprint",
         ] {
             assert!(!text(finding, key).is_empty(), "no {key}: {finding:#}");
@@ -171,8 +176,8 @@ fn commands_exist(report: &Value) {
 fn golden_case(check: &str, kind: &str) {
     let name = format!("{check}/{kind}");
     let (test, args) = case(&name);
-    if kind == "ok" && check == "mcp03" {
-        // A log that is whole is made by a launch.
+    if kind == "ok" && check == "audit-log" {
+        // A launch makes an intact log.
         test.serve("fake", &[], "");
         let mut run = test.run("fake");
         run.initialize();
@@ -191,24 +196,33 @@ fn golden_case(check: &str, kind: &str) {
     let line = line.clone().find(|line| line["id"] == check).unwrap();
     assert_eq!(line["findings"].as_u64().unwrap(), own.len() as u64);
     if kind == "ok" {
-        assert_eq!(line["state"], "ok", "{ended}");
+        assert_eq!(line["status"], "ok", "{ended}");
     } else {
         assert!(!own.is_empty(), "{ended}");
     }
 }
 
 #[test]
-fn each_check_finds_what_is_bad_and_leaves_what_is_good() {
-    for check in CHECKS {
-        golden_case(check.id, "bad");
-        golden_case(check.id, "ok");
+fn each_rule_finds_the_bad_case_and_passes_the_ok_case() {
+    for rule in RULES {
+        golden_case(rule.name, "bad");
+        golden_case(rule.name, "ok");
+    }
+    for entry in std::fs::read_dir(golden::path("check")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let known = mcpwrap::testing::check::rule(&name).is_some();
+        assert!(
+            known || entry.path().is_file(),
+            "no rule has the cases `{name}`"
+        );
     }
 }
 
 #[test]
 fn every_value_in_a_report_is_masked() {
-    for check in CHECKS {
-        let (test, args) = case(&format!("{}/bad", check.id));
+    for check in RULES {
+        let (test, args) = case(&format!("{}/bad", check.name));
         let dir = if args.len() > 1 {
             test.dir.join("repo")
         } else {
@@ -225,7 +239,7 @@ fn every_value_in_a_report_is_masked() {
             for secret in &secrets {
                 let said = format!("{}{}", ended.text(), ended.stderr);
                 let middle = &secret[4..secret.len() - 4];
-                assert!(!said.contains(middle), "{} {format}: a secret", check.id);
+                assert!(!said.contains(middle), "{} {format}: a secret", check.name);
             }
         }
     }
@@ -234,7 +248,7 @@ fn every_value_in_a_report_is_masked() {
 /// "Exit 0 clean, 1 findings at or above `--fail-on` (default high), 2 could not look."
 #[test]
 fn the_exit_code_says_how_bad_it_is() {
-    let (test, _) = case("mcp08/bad");
+    let (test, _) = case("expired-credential/bad");
     std::fs::write(
         test.dir.join("mcp.json"),
         r#"{"mcpServers": {"x": {"command": "server", "env": {"BRAVE_API_KEY": ""}}}}"#,

@@ -1,7 +1,7 @@
-//! `--verify` against a service of our own, over real TLS: what is sent, to whom, and what is not.
+//! `--verify` against a test service, over real TLS: what is sent, and to whom.
 //!
-//! The service stands behind a proxy, as in a company: it takes any host that is asked for, with
-//! certificates of an authority that only this test trusts.
+//! The service is behind a proxy, as in a company: it answers for any host, with a certificate of an
+//! authority that only this test trusts.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -16,14 +16,14 @@ use crate::messages::message;
 
 const HOST: &str = "api.github.com";
 
-/// What the service saw: the hosts that were asked for, the requests that arrived.
+/// The hosts that were requested from the proxy, and the requests that arrived.
 #[derive(Clone, Default)]
 struct Seen {
     hosts: Arc<Mutex<Vec<String>>>,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
-/// A service that answers everything with these lines, and the file with its authority.
+/// A service that gives this answer to everything. The test trusts its authority.
 fn service(test: &Test, answer: &'static str) -> Seen {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -119,7 +119,7 @@ fn verify(test: &Test, answer: &str) -> String {
 const GOOD: &str = "HTTP/1.1 200 OK\r\nx-oauth-scopes: repo, admin:org\r\ngithub-authentication-token-expiration: 2020-02-29 10:00:00 UTC\r\ncontent-length: 2\r\n\r\n{}";
 
 #[test]
-fn a_service_is_asked_after_the_user_and_its_answer_is_told() {
+fn a_service_is_asked_after_confirmation_and_its_answer_is_reported() {
     let test = machine();
     let seen = service(&test, GOOD);
     let screen = verify(&test, "y");
@@ -132,11 +132,11 @@ fn a_service_is_asked_after_the_user_and_its_answer_is_told() {
     let header = format!("authorization: bearer {}", TOKEN.to_lowercase());
     assert!(request.to_lowercase().contains(&header));
     assert!(
-        screen.contains("what the server does not ask for: admin:org"),
+        screen.contains("has scopes that the server does not need: admin:org"),
         "{screen}"
     );
     assert!(
-        screen.contains("says that `github/token` expired on 2020-02-29"),
+        screen.contains("says `github/token` expired on 2020-02-29"),
         "{screen}"
     );
 }
@@ -190,7 +190,7 @@ fn a_refused_secret_and_a_redirect() {
     );
     let screen = verify(&test, "y");
     assert!(
-        screen.contains(&format!("{HOST} refuses `github/token` (401)")),
+        screen.contains(&format!("{HOST} rejects `github/token` (HTTP 401)")),
         "{screen}"
     );
     assert_eq!(refused.requests.lock().unwrap().len(), 1);
@@ -207,19 +207,19 @@ fn a_refused_secret_and_a_redirect() {
     );
 }
 
-/// Somebody on the way, with a certificate that the machine does not trust.
+/// Someone on the network path, with a certificate that the machine does not trust.
 #[test]
 fn an_unknown_authority_gets_nothing() {
     let test = machine();
     let seen = service(&test, GOOD);
     let proxy = test.dir.join("authority.pem");
-    // The authority of another service takes the place of the one that is spoken to.
+    // The machine trusts the authority of another service instead.
     let other = Test::new();
     drop(service(&other, GOOD));
     std::fs::copy(other.dir.join("authority.pem"), proxy).unwrap();
     let screen = verify(&test, "y");
     assert!(
-        screen.contains("did not tell whether `github/token` is good"),
+        screen.contains("did not say whether `github/token` is valid"),
         "{screen}"
     );
     assert_eq!(seen.requests.lock().unwrap().len(), 0, "nothing arrived");
@@ -228,7 +228,7 @@ fn an_unknown_authority_gets_nothing() {
 #[test]
 fn a_stored_secret_in_a_file_or_a_log_is_found() {
     let test = machine();
-    // Outside of the home: the end of the test looks for secrets there.
+    // Outside the home, where the harness searches for secrets at the end of the test.
     let place = test.dir.join("elsewhere");
     std::fs::create_dir_all(place.join("logs")).unwrap();
     let config = format!(r#"{{"mcpServers": {{"x": {{"command": "s", "args": ["{TOKEN}"]}}}}}}"#);
@@ -242,9 +242,12 @@ fn a_stored_secret_in_a_file_or_a_log_is_found() {
     std::os::unix::fs::symlink(place.join("mcp.json"), link).unwrap();
     let screen = verify(&test, "n");
     assert!(
-        screen.contains("the stored secret `github/token` stands here, too"),
+        screen.contains("the stored secret `github/token` is also in this file"),
         "{screen}"
     );
     assert!(screen.contains("mcp.log:2:1"), "{screen}");
-    assert!(screen.contains("a client's log holds a secret"), "{screen}");
+    assert!(
+        screen.contains("a client log contains a secret"),
+        "{screen}"
+    );
 }

@@ -77,7 +77,7 @@ pub fn run() -> Result<(), String> {
         all.false_alarms += score.false_alarms;
     }
     println!("{}", all.line("all"));
-    println!("{}", all.line("mcp01"));
+    println!("{}", all.line("plaintext-secret"));
     checks::agree(dir, &labels, show)?;
     let mut build = crate::shell::cargo("build --quiet --bin mcpwrap");
     crate::shell::step("build", &mut build)?;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::{Context, print};
-use crate::check::{self, Ignores, LIST, Scene, Severity};
+use crate::check::{self, Facts, Ignores, LIST, Severity};
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::files::io_text;
 use crate::scan::path::shown;
@@ -61,11 +61,11 @@ enum FailOn {
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let on_machine = args.path.is_empty() && args.config.is_empty();
     let mut ignores = Ignores::default();
-    let mut scene = Scene {
+    let mut facts = Facts {
         files: Vec::new(),
         machine: None,
         today: jiff::Zoned::now().date(),
-        answers: Vec::new(),
+        probes: Vec::new(),
         copies: Vec::new(),
     };
     let mut targets = Vec::new();
@@ -76,7 +76,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             &cx.dirs.tilde(&cx.dirs.check_list()),
             "",
         );
-        targets = machine::files(&cx.dirs, &args.client, &mut scene)?;
+        targets = machine::files(&cx.dirs, &args.client, &mut facts)?;
     } else {
         for path in args.path.iter().chain(&args.config) {
             path.symlink_metadata().map_err(|error| {
@@ -91,7 +91,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             let path = root.join(LIST);
             list(&mut ignores, &path, &shown(&path), &shown(&root));
         }
-        repository::files(&args.path, &args.config, &mut scene);
+        repository::files(&args.path, &args.config, &mut facts);
     }
     let stored: Option<StoredSecrets> = if args.verify {
         stored::open(&cx.dirs)?
@@ -99,20 +99,23 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         None
     };
     if on_machine {
-        scene.machine = Some(machine::facts(&cx.dirs, stored.as_ref()));
-        copies::find(&cx.dirs, &targets, stored.as_ref(), &mut scene);
+        facts.machine = Some(machine::facts(&cx.dirs, stored.as_ref()));
+        copies::find(&cx.dirs, &targets, stored.as_ref(), &mut facts);
     }
     if args.verify {
-        stored::copies(stored.as_ref(), &mut scene);
-        verify::ask(stored.as_ref(), &mut scene)?;
+        stored::copies(stored.as_ref(), &mut facts);
+        verify::ask(stored.as_ref(), &mut facts)?;
     }
-    let report = check::run(&scene, &ignores);
+    let report = check::run(&facts, &ignores);
     if args.json {
         print::json(&check::json(&report));
     } else if args.sarif {
         print::json(&check::sarif(&report));
     } else {
         show::report(&report, args.all);
+    }
+    for note in &report.notes {
+        print::note(note);
     }
     let fails = match args.fail_on {
         FailOn::Critical => report.fails(Severity::Critical),

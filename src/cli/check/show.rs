@@ -1,30 +1,30 @@
-//! The report as a person reads it: the ten checks on ten lines, then the findings, the worst first.
+//! The report for a person: one line per check, then the findings, worst first.
 //!
-//! *Always* fits on a screen when it goes to one; what does not fit is counted. Colours only on a
-//! terminal, and not with `NO_COLOR`.
+//! On a terminal it fits on one screen, and what does not fit is counted. Colours are used on a
+//! terminal only, and not with `NO_COLOR`.
 
 use std::collections::BTreeMap;
 
-use crate::check::{Finding, Line, Report, Severity};
+use crate::check::{CheckReport, CheckSummary, Finding, RULES, Severity, UNREADABLE_FILE};
 use crate::cli::print;
 use crate::dirs;
 use crate::error::printable;
 
-/// So many lines the report has without findings, and the prompt after it.
-const LINES_OTHER: usize = 17;
-/// So many lines a group of findings has.
+/// Lines of the report without findings, and of the prompt after it.
+const LINES_OTHER: usize = RULES.len() + 7;
+/// Lines of a group of findings.
 const LINES_GROUP: usize = 5;
-/// So many names of servers stand in one line.
+/// Names of servers in one line.
 const NAMES_MAX: usize = 4;
 
 /// Prints it.
-pub(super) fn report(report: &Report, all: bool) {
+pub(super) fn report(report: &CheckReport, all: bool) {
     let screen = print::screen_lines();
     let paint = Paint(screen.is_some() && !dirs::no_colour());
-    print::line(&looked(report));
+    print::line(&scope(report));
     print::line("");
-    for line in &report.lines {
-        print::line(&row(line, paint));
+    for check in &report.checks {
+        print::line(&row(check, paint));
     }
     let groups = groups(&report.findings);
     let shown = match screen {
@@ -70,17 +70,17 @@ impl Paint {
     }
 }
 
-fn looked(report: &Report) -> String {
+fn scope(report: &CheckReport) -> String {
     let what = if report.machine {
         "this machine"
     } else {
-        "the files"
+        "the given paths"
     };
     if report.files == 0 {
-        return format!("looked at {what}: no MCP client's file is there");
+        return format!("checked {what}: no client config found");
     }
     format!(
-        "looked at {what}: {}, {}",
+        "checked {what}: {}, {}",
         count(report.files, "file"),
         count(report.servers, "server")
     )
@@ -95,37 +95,48 @@ fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}")
 }
 
-fn row(line: &Line, paint: Paint) -> String {
-    let check = line.check;
-    let score = match (line.skipped, line.found) {
-        (Some(why), _) => paint.with("2", &format!("not looked at: {why}")),
+fn row(check: &CheckSummary, paint: Paint) -> String {
+    let rule = check.rule;
+    let score = match (check.skipped, check.found) {
+        (Some(why), _) => paint.with("2", &format!("skipped: {why}")),
         (None, 0) => {
-            let text = format!("ok, {} looked at", count(line.looked, check.noun));
+            let text = format!("ok, {} checked", count(check.checked, rule.noun));
             paint.with("32", &text)
         }
         (None, found) => {
             let text = format!(
                 "{} in {}",
                 count(found, "findings"),
-                count(line.looked, check.noun)
+                count(check.checked, rule.noun)
             );
-            paint.severity(check.severity, &text)
+            paint.severity(rule.severity, &text)
         }
     };
-    let ignored = if line.ignored > 0 {
-        format!(", {} ignored", line.ignored)
+    let ignored = if check.ignored > 0 {
+        format!(", {} ignored", check.ignored)
     } else {
         String::new()
     };
-    format!("{}  {:<44} {score}{ignored}", check.id, check.title)
+    let (names, titles) = widths();
+    format!(
+        "{:<names$}  {:<titles$}  {score}{ignored}",
+        rule.name, rule.title
+    )
 }
 
-/// Findings that differ only in their server and place.
+/// How wide the columns of the names and the titles are.
+fn widths() -> (usize, usize) {
+    let name = RULES.iter().map(|rule| rule.name.len()).max();
+    let title = RULES.iter().map(|rule| rule.title.len()).max();
+    (name.unwrap_or(0), title.unwrap_or(0))
+}
+
+/// Findings that differ only in their server and location in a file.
 fn groups(findings: &[Finding]) -> Vec<Vec<&Finding>> {
     let mut groups: Vec<Vec<&Finding>> = Vec::new();
     let mut known = BTreeMap::new();
     for finding in findings {
-        let place = finding.place.file.as_str();
+        let place = finding.location.file.as_str();
         let key = (
             finding.check,
             finding.severity,
@@ -145,10 +156,10 @@ fn lines(group: &[&Finding], paint: Paint) -> Vec<String> {
     let Some(first) = group.first() else {
         return Vec::new();
     };
-    let place = match (first.place.line, first.place.column) {
-        (0, _) => first.place.file.clone(),
-        (line, 0) => format!("{}:{line}", first.place.file),
-        (line, column) => format!("{}:{line}:{column}", first.place.file),
+    let place = match (first.location.line, first.location.column) {
+        (0, _) => first.location.file.clone(),
+        (line, 0) => format!("{}:{line}", first.location.file),
+        (line, column) => format!("{}:{line}:{column}", first.location.file),
     };
     let servers: Vec<&str> = group
         .iter()
@@ -181,34 +192,36 @@ fn lines(group: &[&Finding], paint: Paint) -> Vec<String> {
         ),
         format!("    {about}{}{value}", printable(&first.what)),
         format!("    {}", printable(first.why)),
-        format!("    {} {}", paint.with("36", "->"), printable(&mend(group))),
+        format!("    {} {}", paint.with("36", "->"), printable(&fix(group))),
     ]
 }
 
-/// What mends all of a group: one command for all servers of a file, if that is what it takes.
-fn mend(group: &[&Finding]) -> String {
-    let first = group.first().map_or("", |finding| finding.mend.text());
+/// The fix for a group: one command for all its servers where possible.
+fn fix(group: &[&Finding]) -> String {
+    let first = group.first().map_or("", |finding| finding.fix.text());
     let Some((head, _)) = first.split_once(" --server ") else {
         return first.to_owned();
     };
     let mut all = first.to_owned();
     for finding in group.iter().skip(1) {
-        let server = finding.mend.text().strip_prefix(head);
+        let server = finding.fix.text().strip_prefix(head);
         all.push_str(server.unwrap_or_default());
     }
     all
 }
 
-fn total(report: &Report, paint: Paint) -> String {
-    let done = report.lines.iter().filter(|line| line.skipped.is_none());
-    let good = done.clone().filter(|line| line.found == 0).count();
-    let unread = report.findings.iter().filter(|one| one.check == "unread");
+fn total(report: &CheckReport, paint: Paint) -> String {
+    let done = report.checks.iter().filter(|check| check.skipped.is_none());
+    let good = done.clone().filter(|check| check.found == 0).count();
+    let unread = report
+        .findings
+        .iter()
+        .filter(|one| one.check == UNREADABLE_FILE);
     let unread = match unread.count() {
         0 => String::new(),
-        1 => ", but one file could not be read".to_owned(),
-        number => format!(", but {number} files could not be read"),
+        number => format!("; {} could not be read", count(number, "files")),
     };
-    let score = format!("{good} of {} checks are clean{unread}", done.count());
+    let score = format!("{good} of {} checks passed{unread}", done.count());
     if report.findings.is_empty() {
         return paint.with("32", &score);
     }

@@ -1,6 +1,6 @@
 //! `check --verify`: shows which secret goes to which host, asks, and lets the providers be asked.
 
-use crate::check::Scene;
+use crate::check::Facts;
 use crate::cli::{ask as question, print};
 use crate::error::Result;
 use crate::probe;
@@ -10,8 +10,8 @@ use crate::scan::stored::StoredSecrets;
 ///
 /// # Errors
 /// `no-terminal`, and those of [`probe::ask`].
-pub(super) fn ask(stored: Option<&StoredSecrets>, scene: &mut Scene) -> Result<()> {
-    let plan = probe::plan(stored, scene);
+pub(super) fn ask(stored: Option<&StoredSecrets>, facts: &mut Facts) -> Result<()> {
+    let plan = probe::plan(stored, facts);
     for (secret, why) in &plan.refused {
         print::warning(&format!("`{secret}` is not asked about: {why}"));
     }
@@ -30,6 +30,6 @@ pub(super) fn ask(stored: Option<&StoredSecrets>, scene: &mut Scene) -> Result<(
         print::note("nothing was sent");
         return Ok(());
     }
-    scene.answers = probe::ask(plan)?;
+    facts.probes = probe::ask(plan)?;
     Ok(())
 }

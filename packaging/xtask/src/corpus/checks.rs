@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mcpwrap::testing::check::{self, CHECKS, ConfigFile, Ignores, Scene, mcp05, mcp09};
+use mcpwrap::testing::check::{
+    self, ConfigFile, Facts, Ignores, RULES, insecure_transport, unpinned_server,
+};
 use serde_json::Value;
 
 use super::{ratio, stands_at, text};
@@ -64,23 +66,28 @@ pub fn agree(dir: &Path, labels: &[Value], show: bool) -> Result<(), String> {
             println!("{name}: no entry `{}`", text(label, "server"));
             continue;
         };
-        let pin = mcp09::pin(server).map_or("n/a", |pin| pin.label());
+        let pin = unpinned_server::pin(server).map_or("n/a", |pin| pin.label());
         pins.add(pin, label, "pin", show);
-        ways.add(mcp05::way(server).label(), label, "transport", show);
+        ways.add(
+            insecure_transport::transport_of(server).label(),
+            label,
+            "transport",
+            show,
+        );
     }
-    println!("{}", pins.line("mcp09 pin"));
-    println!("{}", ways.line("mcp05 way"));
-    let scene = Scene {
+    println!("{}", pins.line("pin"));
+    println!("{}", ways.line("transport"));
+    let facts = Facts {
         files: files.into_values().collect(),
         machine: None,
         today: jiff::Zoned::now().date(),
-        answers: Vec::new(),
+        probes: Vec::new(),
         copies: Vec::new(),
     };
-    let report = check::run(&scene, &Ignores::default());
-    for check in CHECKS {
-        let found = report.findings.iter().filter(|one| one.check == check.id);
-        println!("{}      {} findings", check.id, found.count());
+    let report = check::run(&facts, &Ignores::default());
+    for check in RULES {
+        let found = report.findings.iter().filter(|one| one.check == check.name);
+        println!("{:18} {} findings", check.name, found.count());
     }
     let low = [&pins, &ways]
         .iter()

@@ -1,0 +1,88 @@
+//! The audit log, and the servers that are not in it.
+
+use super::facts::{AuditState, Facts};
+use super::finding::{Finding, Fix, Location, Severity};
+use super::results::CheckResults;
+use crate::detect::Verdict;
+
+pub(super) const NAME: &str = "audit-log";
+
+pub(super) const ABOUT: &str = "\
+**Detects** a missing, unreadable or damaged audit log, and servers in client configs that do not
+start through mcpwrap, because nothing they receive or do is logged. Repositories have no audit log
+and are skipped. The hash chain is verified without the store. The seals (HMAC) and the end of the
+log need the store's key: `--verify` verifies them, like `mcpwrap log verify`.
+
+**Why:** after an incident the first questions are which server had the secret, when, and what it
+called. Only a log that existed before, and that nobody could alter, answers them.
+
+**Remediation:** `mcpwrap adopt` puts servers behind mcpwrap. For a damaged log, run `mcpwrap log
+verify`.
+
+**Limitations:** remote servers (entries with a URL) start no process and are not in the log. Any
+program running as you can delete the whole log; `--verify` detects that, a plain `check` does not.
+";
+
+const WHY: &str = "what is not logged cannot be investigated after an incident";
+
+pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
+    let Some(machine) = &facts.machine else {
+        results.skip("machine-only; run `mcpwrap check` without a path");
+        return;
+    };
+    let location = || Location::whole(machine.audit.shown.clone());
+    let rule = (NAME, Severity::High);
+    let verify = || Fix::Run("mcpwrap log verify".to_owned());
+    match &machine.audit.state {
+        AuditState::Absent => {
+            let servers = facts.files.iter().any(|file| !file.servers.is_empty());
+            if servers || !machine.policies.is_empty() {
+                let what = "no audit log: nothing was ever logged";
+                let fix = Fix::Run("mcpwrap adopt".to_owned());
+                results.add(Finding::new(rule, location(), what, WHY, fix));
+            }
+        }
+        AuditState::Unreadable(why) => {
+            let what = format!("the audit log cannot be read: {why}");
+            results.add(Finding::new(rule, location(), what, WHY, verify()));
+        }
+        AuditState::Read(breaks) => {
+            for (file, what) in breaks {
+                let location = Location::whole(if file.is_empty() {
+                    machine.audit.shown.clone()
+                } else {
+                    format!("{}/{file}", machine.audit.shown)
+                });
+                results.add(Finding::new(rule, location, what.clone(), WHY, verify()));
+            }
+        }
+    }
+    for file in &facts.files {
+        results.count(file.servers.len());
+        for (n, server) in file.servers.iter().enumerate() {
+            let entry = &server.entry;
+            if entry.wrapped.is_some() || entry.words.is_empty() {
+                continue;
+            }
+            let own = file.values.iter().filter(|value| value.server == Some(n));
+            let secret = own
+                .into_iter()
+                .any(|value| matches!(value.verdict, Verdict::Secret(_)));
+            let severity = if secret {
+                Severity::High
+            } else {
+                Severity::Medium
+            };
+            let fix = Fix::Run(file.adopt_server(&entry.name));
+            let what = "not started through mcpwrap, so nothing it receives is logged";
+            let finding = Finding::new(
+                (NAME, severity),
+                file.location(server.start),
+                what,
+                WHY,
+                fix,
+            );
+            results.add(finding.for_server(&entry.name));
+        }
+    }
+}

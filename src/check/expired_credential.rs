@@ -1,0 +1,215 @@
+//! Secrets that have expired, expire soon, or are missing.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
+
+use super::facts::{Facts, Machine, ProbeResult};
+use super::file::{ConfigFile, ConfigValue, FieldKind, label};
+use super::finding::{Finding, Fix, Location, Severity};
+use super::results::CheckResults;
+use crate::detect::Verdict;
+use crate::detect::names::{Promise, promise};
+
+/// An expiry is reported this many days before.
+const SOON_DAYS: i32 = 14;
+
+pub(super) const NAME: &str = "expired-credential";
+
+pub(super) const ABOUT: &str = "\
+**Detects** tokens that name their own expiry (the `exp` of a JWT) and have expired, or will within
+14 days; expiry dates given with `mcpwrap secret set NAME --expires DATE`; secrets that a policy
+names but the store does not have; and entries whose credential is empty or a placeholder
+(`YOUR_API_KEY`). With `--verify`, also what the service says: rejected, or valid until a date.
+
+**Why:** an expired credential stops an agent in the middle of its work, with an error that is hard
+to diagnose. A server that starts without its credential looks healthy and does nothing.
+
+**Remediation:** `mcpwrap secret rotate NAME` stores the new value. Running servers get it without a
+restart of the client.
+
+**Limitations:** not detected are tokens without an expiry date, variables that a client fills in by
+itself, and services for which `policies/` has no request to ask.
+";
+
+const WHY: &str =
+    "the server fails in the middle of its work, with an error that is hard to diagnose";
+const RULE: (&str, Severity) = (NAME, Severity::Medium);
+
+pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
+    for file in &facts.files {
+        for value in &file.values {
+            check_value(facts, file, value, results);
+        }
+    }
+    if let Some(machine) = &facts.machine {
+        stored(facts, machine, results);
+    }
+    for record in &facts.probes {
+        results.count(1);
+        let what = match &record.result {
+            ProbeResult::Refused(status) => {
+                format!(
+                    "{} rejects `{}` (HTTP {status})",
+                    record.host, record.secret
+                )
+            }
+            ProbeResult::Good {
+                ends: Some(ends), ..
+            } => match expiry_text(facts.today, *ends) {
+                Some(words) => format!("{} says `{}` {words}", record.host, record.secret),
+                None => continue,
+            },
+            ProbeResult::Unclear(why) => format!(
+                "{} did not say whether `{}` is valid: {why}",
+                record.host, record.secret
+            ),
+            ProbeResult::Good { .. } => continue,
+        };
+        let severity = match record.result {
+            ProbeResult::Unclear(_) => Severity::Low,
+            _ => Severity::Medium,
+        };
+        let fix = if record.stored {
+            Fix::Run(format!("mcpwrap secret rotate {}", record.secret))
+        } else {
+            Fix::Act("create a new one at the provider".to_owned())
+        };
+        let found = Finding::new((NAME, severity), record.location.clone(), what, WHY, fix);
+        results.add(found.for_server(&record.server));
+    }
+}
+
+fn check_value(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
+    let server = file
+        .server_of(value)
+        .map(|server| server.entry.name.clone());
+    let mut add = |location: Location, what: String, fix: Fix, secret: Option<&str>| {
+        let mut found = Finding::new(RULE, location, what, WHY, fix);
+        found.server.clone_from(&server);
+        results.add(match secret {
+            Some(secret) => found.with_value(secret),
+            None => found,
+        });
+    };
+    for part in value.verdict.secrets() {
+        let secret = value.text.get(part.range.clone()).unwrap_or_default();
+        let Some(words) = expiry(secret).and_then(|ends| expiry_text(facts.today, ends)) else {
+            continue;
+        };
+        let what = format!("{} {words}", label(value, &part.name));
+        let fix = Fix::Act("create a new one at the provider".to_owned());
+        add(
+            file.location_of(value, &part.range),
+            what,
+            fix,
+            Some(secret),
+        );
+    }
+    let location = file.location(value.span.start);
+    let fix = || {
+        let act = "use a client reference (`${env:NAME}`), or a policy with the secret";
+        Fix::Act(act.to_owned())
+    };
+    let needed = matches!(promise(&value.name), Promise::Token | Promise::Password);
+    if value.verdict == Verdict::Placeholder && needed {
+        let what = format!(
+            "{} is a placeholder: the server starts without its credential",
+            label(value, "")
+        );
+        add(location, what, fix(), None);
+    } else if needed && value.kind == FieldKind::Env && value.text.trim().is_empty() {
+        let what = format!(
+            "{} is empty: the server starts without its credential",
+            label(value, "")
+        );
+        add(location, what, fix(), None);
+    }
+    results.count(value.verdict.secrets().len());
+}
+
+fn stored(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
+    let Ok(index) = &machine.index else {
+        return;
+    };
+    results.count(index.secrets.len());
+    for (name, entry) in &index.secrets {
+        let Some(words) = entry
+            .expires
+            .and_then(|ends| expiry_text(facts.today, ends))
+        else {
+            continue;
+        };
+        let fix = Fix::Run(format!("mcpwrap secret rotate {name}"));
+        let location = Location::whole(machine.index_shown.clone());
+        results.add(Finding::new(
+            RULE,
+            location,
+            format!("`{name}` {words}"),
+            WHY,
+            fix,
+        ));
+    }
+    for (file, policy) in machine.read_policies() {
+        for (variable, slot) in &policy.secrets {
+            let name = slot.from.name();
+            if index.secrets.contains_key(name) {
+                continue;
+            }
+            let what = if slot.optional {
+                format!("`{variable}` has no value in the store: the server starts without it")
+            } else {
+                format!("`{variable}` has no value in the store: the server cannot start")
+            };
+            let fix = Fix::Run(format!("mcpwrap secret set {name}"));
+            let location = Location::line(file.shown.clone(), slot.line);
+            results
+                .add(Finding::new(RULE, location, what, WHY, fix).for_server(file.server.as_str()));
+        }
+    }
+}
+
+/// The expiry date of a token, if it is a JWT.
+pub(super) fn expiry(token: &str) -> Option<Date> {
+    let start = token.find("eyJ")?;
+    let mut parts = token.get(start..)?.split('.');
+    let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
+    let bytes = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+    let seconds = claims.get("exp")?.as_f64()?;
+    #[expect(clippy::cast_possible_truncation, reason = "a date, not a measure")]
+    let at = Timestamp::from_second(seconds as i64).ok()?;
+    Some(at.to_zoned(TimeZone::system()).date())
+}
+
+/// "expired on" or "expires on", if the date has passed or is near.
+fn expiry_text(today: Date, ends: Date) -> Option<String> {
+    if ends < today {
+        return Some(format!("expired on {ends}"));
+    }
+    let soon = today.checked_add(SOON_DAYS.days()).ok()?;
+    (ends <= soon).then(|| format!("expires on {ends}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_jwt() {
+        let token = |claims: &str| {
+            format!(
+                "Bearer eyJhbGciOiJIUzI1NiJ9.{}.c2ln",
+                URL_SAFE_NO_PAD.encode(claims)
+            )
+        };
+        let day = expiry(&token(r#"{"exp": 1600000000}"#)).unwrap();
+        assert!(day.year() == 2020 && expiry_text(day, day).unwrap().starts_with("expires"));
+        assert_eq!(expiry(&token(r#"{"iat": 1}"#)), None);
+        assert_eq!(expiry("eyJ.x"), None);
+        let later = day.checked_add(15.days()).unwrap();
+        assert_eq!(expiry_text(day, later), None);
+        assert!(expiry_text(later, day).unwrap().starts_with("expired"));
+    }
+}

@@ -1,0 +1,146 @@
+//! Everything that the rules judge, gathered by the caller.
+//!
+//! Plain facts without judgement: files, the index of secrets, the state of supervisors. Holds no
+//! value of the store.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::file::ConfigFile;
+use super::finding::Location;
+use crate::error::Error;
+use crate::policy::Policy;
+use crate::secret::{Fingerprint, ServerName};
+use crate::store::Index;
+
+/// All facts.
+#[derive(Debug)]
+pub struct Facts {
+    pub files: Vec<ConfigFile>,
+    /// Absent when paths are checked instead of this machine.
+    pub machine: Option<Machine>,
+    pub today: Date,
+    /// Answers of services; empty without `--verify`.
+    pub probes: Vec<ProbeRecord>,
+    /// Locations of stored secrets in files, with their names; empty without `--verify`.
+    pub copies: Vec<(Location, String)>,
+}
+
+/// Facts about this user's machine besides client configs.
+#[derive(Debug)]
+pub struct Machine {
+    pub policies: Vec<LoadedPolicy>,
+    pub index: Result<Index, Error>,
+    /// The path of the index, for locations.
+    pub index_shown: String,
+    pub audit: AuditLog,
+    pub supervisors: Vec<SupervisorState>,
+    pub drill: Option<LastDrill>,
+    /// The path of the result of a drill, for locations.
+    pub drill_shown: String,
+    /// Copies of secrets in files that no client reads.
+    pub leftovers: Vec<Leftover>,
+    /// Lines of client logs that contain a secret.
+    pub logged: Vec<Leftover>,
+}
+
+/// One policy.
+#[derive(Debug)]
+pub struct LoadedPolicy {
+    pub server: ServerName,
+    pub shown: String,
+    pub policy: Result<Policy, Error>,
+    /// The policy again, with each of its profiles.
+    pub profiles: Vec<Policy>,
+    /// Whether the installed package equals the pin.
+    pub installed: Result<(), Error>,
+}
+
+/// The audit log.
+#[derive(Debug)]
+pub struct AuditLog {
+    pub shown: String,
+    pub state: AuditState,
+}
+
+#[derive(Debug)]
+pub enum AuditState {
+    Absent,
+    Unreadable(String),
+    /// The damage: each with its file and a description.
+    Read(Vec<(String, String)>),
+}
+
+/// One running supervisor.
+#[derive(Debug)]
+pub struct SupervisorState {
+    pub server: ServerName,
+    pub pid: i32,
+    pub socket: String,
+    /// Name and fingerprint of the secrets that its server holds; `None` if it does not answer.
+    pub holds: Option<Vec<(String, String)>>,
+}
+
+/// The last drill.
+#[derive(Debug)]
+pub struct LastDrill {
+    pub time: Timestamp,
+    pub ok: bool,
+}
+
+/// A remaining copy of a secret.
+#[derive(Debug)]
+pub struct Leftover {
+    pub shown: String,
+    pub line: usize,
+    /// The value, masked.
+    pub value: String,
+    /// A copy of a client config, as opposed to a shell history.
+    pub is_copy: bool,
+}
+
+/// What a service said about a secret.
+#[derive(Clone, Debug)]
+pub struct ProbeRecord {
+    pub location: Location,
+    pub server: String,
+    /// The name of the secret, or its location in a file.
+    pub secret: String,
+    /// Whether the store has a secret of that name.
+    pub stored: bool,
+    pub host: String,
+    pub result: ProbeResult,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeResult {
+    /// Valid; with scopes and expiry date, where the service reports them.
+    Good {
+        /// Scopes that the server does not need.
+        wide: Vec<String>,
+        ends: Option<Date>,
+    },
+    /// Rejected, with this HTTP status.
+    Refused(u16),
+    /// No usable answer, and why.
+    Unclear(String),
+}
+
+impl Machine {
+    /// The policies that could be read.
+    pub fn read_policies(&self) -> impl Iterator<Item = (&LoadedPolicy, &Policy)> {
+        self.policies
+            .iter()
+            .filter_map(|file| Some((file, file.policy.as_ref().ok()?)))
+    }
+
+    /// The fingerprint of a stored secret.
+    pub fn fingerprint(&self, name: &str) -> Option<&Fingerprint> {
+        let index = self.index.as_ref().ok()?;
+        let entry = index
+            .secrets
+            .iter()
+            .find(|(known, _)| known.as_str() == name);
+        entry.map(|(_, entry)| &entry.fingerprint)
+    }
+}

@@ -1,0 +1,164 @@
+//! Plaintext secrets in client configs and policies, and remaining copies of them.
+
+use super::facts::{Facts, Machine};
+use super::file::{ConfigFile, ConfigValue, label};
+use super::finding::{Finding, Fix, Location, Severity, quoted};
+use super::results::CheckResults;
+use crate::client::tree::line_of;
+use crate::detect::{self, Slot, Verdict};
+use crate::policy::template;
+
+pub(super) const NAME: &str = "plaintext-secret";
+
+pub(super) const ABOUT: &str = "\
+**Detects** secrets in client configs and in policies. A value counts as a secret because of its
+token format (`ghp_…`), because of the name of its variable, flag or header, or because it looks
+random. Covered are `env`, arguments, headers, URLs, connection strings, JSON inside variables,
+client settings, commented-out entries and files named by `envFile`. On a machine, remaining copies
+count too: backups beside the configs, histories of clients and editors, and shell histories.
+
+**Why:** any program you run can read these files, and they end up in backups, synced folders,
+screen shares and git. A leaked value needs nothing else to be used.
+
+**Remediation:** `mcpwrap adopt` moves the values into the store and changes the entries. The old
+values were exposed: create new ones at the providers, and store them with `mcpwrap secret rotate
+NAME`. A remote entry that a client reads by itself needs a client reference instead (`${env:NAME}`,
+`${input:NAME}`).
+
+**Limitations:** not detected are passwords that are ordinary words, secrets in files that name no
+client (scripts, notes, Markdown), old versions in git history, and values hidden by an encoding.
+";
+
+const WHY: &str =
+    "any program you run can read it, and it ends up in backups, synced folders and git";
+
+pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
+    for file in &facts.files {
+        results.count(file.values.len());
+        for value in &file.values {
+            for part in value.verdict.secrets() {
+                let secret = value.text.get(part.range.clone()).unwrap_or_default();
+                let what = format!(
+                    "{} is in plaintext ({})",
+                    label(value, &part.name),
+                    part.why
+                );
+                let location = file.location_of(value, &part.range);
+                let mut found = Finding::new(
+                    (NAME, Severity::Critical),
+                    location,
+                    what,
+                    WHY,
+                    fix(file, value),
+                )
+                .with_value(secret);
+                if let Some(server) = file.server_of(value) {
+                    found = found.for_server(&server.entry.name);
+                }
+                results.add(found);
+            }
+        }
+        outside_entries(file, results);
+    }
+    if let Some(machine) = &facts.machine {
+        policies(machine, results);
+    }
+    for left in facts.machine.iter().flat_map(|machine| &machine.leftovers) {
+        let fix = if left.is_copy {
+            Fix::Run(format!("rm {}", quoted(&left.shown)))
+        } else {
+            Fix::Act("delete the line from the history, then rotate the secret".to_owned())
+        };
+        let mut found = Finding::new(
+            (NAME, Severity::Critical),
+            Location::line(left.shown.clone(), left.line),
+            "a copy of a secret remains in a file that no client reads",
+            WHY,
+            fix,
+        );
+        found.value = Some(left.value.clone());
+        results.add(found);
+    }
+}
+
+/// Policies should hold references only.
+fn policies(machine: &Machine, results: &mut CheckResults) {
+    for (file, policy) in machine.read_policies() {
+        let mut words: Vec<(&str, Verdict)> = policy
+            .command
+            .iter()
+            .map(String::as_str)
+            .zip(detect::arguments(&policy.command))
+            .collect();
+        words.extend(policy.env.set.iter().map(|(name, value)| {
+            let verdict = detect::value(Slot::Env(name), value);
+            (value.as_str(), verdict)
+        }));
+        results.count(words.len());
+        for (text, verdict) in words {
+            for part in verdict.secrets() {
+                let secret = text.get(part.range.clone()).unwrap_or_default();
+                if template::secrets(secret).count() > 0 {
+                    continue;
+                }
+                let line = policy
+                    .text
+                    .find(secret)
+                    .map_or(0, |at| line_of(&policy.text, at));
+                let fix = format!("mcpwrap policy edit {}", file.server);
+                results.add(
+                    Finding::new(
+                        (NAME, Severity::Critical),
+                        Location::line(file.shown.clone(), line),
+                        format!("the policy has a secret in plaintext ({})", part.why),
+                        "policies can be shared because they hold references; this one holds a value",
+                        Fix::Run(fix),
+                    )
+                    .for_server(file.server.as_str())
+                    .with_value(secret),
+                );
+            }
+        }
+    }
+}
+
+fn fix(file: &ConfigFile, value: &ConfigValue) -> Fix {
+    let Some(server) = file.server_of(value) else {
+        return Fix::Run(format!("mcpwrap secret import {}", quoted(&file.shown)));
+    };
+    if server.url().is_none() && !server.entry.words.is_empty() {
+        return Fix::Run(file.adopt());
+    }
+    let fills_in = file.client.is_none_or(|client| client.fills_in);
+    let act = match server.url() {
+        Some(_) if fills_in => "replace it with a client reference (`${env:NAME}`), then rotate it",
+        Some(_) => "remove it, start the server through `mcp-remote` with a policy, then rotate it",
+        None => "remove it, pass it to the client another way if there is one, then rotate it",
+    };
+    Fix::Act(act.to_owned())
+}
+
+/// Known tokens outside the entries: in comments, other settings, or a broken file.
+fn outside_entries(file: &ConfigFile, results: &mut CheckResults) {
+    for (range, name) in detect::known_spans(&file.text) {
+        let inside = |value: &&ConfigValue| {
+            value.span.start < range.end
+                && range.start < value.span.end
+                && !value.verdict.secrets().is_empty()
+        };
+        if file.values.iter().any(|value| inside(&value)) {
+            continue;
+        }
+        let secret = file.text.get(range.clone()).unwrap_or_default();
+        results.add(
+            Finding::new(
+                (NAME, Severity::Critical),
+                file.location(range.start),
+                format!("plaintext outside the server entries: {name}"),
+                WHY,
+                Fix::Act("delete it, then rotate it at its provider".to_owned()),
+            )
+            .with_value(secret),
+        );
+    }
+}

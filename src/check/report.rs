@@ -1,0 +1,215 @@
+//! Runs all rules, sorts out what is ignored, and masks what findings say.
+
+use std::collections::BTreeMap;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::facts::Facts;
+use super::file::ConfigFile;
+use super::finding::{Finding, Fix, Location, Severity};
+use super::ignores::{self, Ignored, Ignores, OldName};
+use super::results::CheckResults;
+use super::rules::{RULES, Rule, UNREADABLE_FILE};
+use crate::detect;
+
+/// No text of a finding is longer (characters).
+const TEXT_CHARS_MAX: usize = 300;
+
+/// The outcome of one rule.
+#[derive(Debug)]
+pub struct CheckSummary {
+    pub rule: &'static Rule,
+    /// How many items were checked.
+    pub checked: usize,
+    pub found: usize,
+    pub ignored: usize,
+    /// Why it was skipped.
+    pub skipped: Option<&'static str>,
+}
+
+/// Everything that was found.
+#[derive(Debug)]
+pub struct CheckReport {
+    pub checks: Vec<CheckSummary>,
+    /// The worst first.
+    pub findings: Vec<Finding>,
+    pub ignored: Vec<Ignored>,
+    /// Ignores that work but should be changed.
+    pub notes: Vec<String>,
+    pub files: usize,
+    /// The files, as users write them.
+    pub paths: Vec<String>,
+    pub servers: usize,
+    /// Whether this machine was checked, as opposed to paths.
+    pub machine: bool,
+}
+
+impl CheckReport {
+    /// Whether any finding is at least that severe.
+    pub fn fails(&self, at: Severity) -> bool {
+        self.findings.iter().any(|finding| finding.severity >= at)
+    }
+}
+
+/// Runs all rules.
+pub fn run(facts: &Facts, accepted: &Ignores) -> CheckReport {
+    let all: Vec<CheckResults> = RULES
+        .iter()
+        .map(|rule| {
+            let mut results = CheckResults::default();
+            (rule.run)(facts, &mut results);
+            results
+        })
+        .collect();
+    let mut unreadable: Vec<Finding> = facts.files.iter().filter_map(unreadable_file).collect();
+    unreadable.extend(unreadable_policies(facts));
+    let (mut shared, ignored) = accepted.apply(facts, unreadable);
+    shared.extend(accepted.faults().iter().cloned());
+    for file in &facts.files {
+        shared.extend(ignores::inline_faults(file));
+    }
+    let mut report = CheckReport {
+        checks: Vec::new(),
+        findings: shared,
+        ignored,
+        notes: notes(facts, accepted),
+        files: facts.files.len(),
+        paths: facts.files.iter().map(|file| file.shown.clone()).collect(),
+        servers: facts.files.iter().map(|file| file.servers.len()).sum(),
+        machine: facts.machine.is_some(),
+    };
+    for (rule, results) in RULES.iter().zip(all) {
+        let found = results.findings.len();
+        let (left, ignored) = accepted.apply(facts, results.findings);
+        report.checks.push(CheckSummary {
+            rule,
+            checked: results.checked,
+            found: left.len(),
+            ignored: found - left.len(),
+            skipped: results.skipped,
+        });
+        report.findings.extend(left);
+        report.ignored.extend(ignored);
+    }
+    mask_texts(facts, &mut report);
+    let order = |finding: &Finding| {
+        let rule = RULES.iter().position(|rule| rule.name == finding.check);
+        (
+            std::cmp::Reverse(finding.severity),
+            rule.unwrap_or(RULES.len()),
+            finding.check,
+            finding.location.clone(),
+        )
+    };
+    report.findings.sort_by_key(order);
+    report
+}
+
+/// One sentence for each old name that ignores still have, with the first location.
+fn notes(facts: &Facts, accepted: &Ignores) -> Vec<String> {
+    let mut seen = BTreeMap::new();
+    let inline = facts.files.iter().flat_map(ignores::inline_old_names);
+    for name in accepted.old_names().iter().cloned().chain(inline) {
+        seen.entry(name.old.clone()).or_insert(name);
+    }
+    let sentence = |name: OldName| {
+        let Location { file, line, .. } = name.location;
+        format!(
+            "the check `{}` is now called `{}` ({file}:{line})",
+            name.old, name.new
+        )
+    };
+    seen.into_values().map(sentence).collect()
+}
+
+/// Masks secrets in the texts of findings, and shortens them. The texts consist of names, but a name
+/// can contain a secret, e.g. the URL of a package.
+fn mask_texts(facts: &Facts, report: &mut CheckReport) {
+    let mut secrets: Vec<&str> = Vec::new();
+    for file in &facts.files {
+        secrets.extend(detect::known_tokens(&file.text));
+        for value in &file.values {
+            let parts = value.verdict.secrets().iter();
+            secrets.extend(parts.filter_map(|part| value.text.get(part.range.clone())));
+        }
+    }
+    secrets.retain(|secret| secret.len() >= 6);
+    let finder = AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostLongest)
+        .build(&secrets)
+        .ok();
+    let masks = vec!["[secret]"; secrets.len()];
+    let mask = |text: &mut String| {
+        if let Some(finder) = finder
+            .as_ref()
+            .filter(|finder| finder.is_match(text.as_str()))
+        {
+            *text = finder.replace_all(text, &masks);
+        }
+    };
+    let shorten = |text: &mut String| {
+        if let Some((end, _)) = text.char_indices().nth(TEXT_CHARS_MAX) {
+            text.truncate(end);
+            text.push('…');
+        }
+    };
+    for ignored in &mut report.ignored {
+        mask(&mut ignored.reason);
+    }
+    let ignored = report.ignored.iter_mut().map(|one| &mut one.finding);
+    for finding in report.findings.iter_mut().chain(ignored) {
+        let (Fix::Run(fix) | Fix::Act(fix)) = &mut finding.fix;
+        mask(fix);
+        let said = [Some(&mut finding.what), finding.server.as_mut()];
+        for text in said.into_iter().flatten() {
+            // Masked before it is shortened: half a secret would not be found.
+            mask(text);
+            shorten(text);
+        }
+    }
+}
+
+fn unreadable_file(file: &ConfigFile) -> Option<Finding> {
+    let why = file.document.as_ref().err()?;
+    let severity = if file.certain {
+        Severity::High
+    } else {
+        Severity::Low
+    };
+    let line = why.split("line ").nth(1).map(|rest| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().unwrap_or(0)
+    });
+    Some(Finding::new(
+        (UNREADABLE_FILE, severity),
+        Location::line(file.shown.clone(), line.unwrap_or(0)),
+        format!("cannot check: {why}"),
+        "a client may still read this file, and nothing in it was checked",
+        Fix::Act("fix the file and check again".to_owned()),
+    ))
+}
+
+fn unreadable_policies(facts: &Facts) -> Vec<Finding> {
+    let Some(machine) = &facts.machine else {
+        return Vec::new();
+    };
+    let fault = |location: &str, error: &crate::error::Error| {
+        let fix = error.hints.first().map_or("fix the file", String::as_str);
+        let why = error.causes.first().map_or("", String::as_str);
+        Finding::new(
+            (UNREADABLE_FILE, Severity::High),
+            Location::whole(location),
+            format!("{}: {}", error.what, why.lines().next().unwrap_or_default()),
+            "it cannot be checked, and a server that needs it does not start",
+            Fix::Act(fix.to_owned()),
+        )
+    };
+    let policies = machine.policies.iter().filter_map(|file| {
+        let error = file.policy.as_ref().err()?;
+        Some(fault(&file.shown, error).for_server(file.server.as_str()))
+    });
+    let index = machine.index.as_ref().err();
+    policies
+        .chain(index.map(|error| fault(&machine.index_shown, error)))
+        .collect()
+}

@@ -1,0 +1,120 @@
+//! Servers whose command does not fix which code runs.
+
+use super::facts::{Facts, Machine};
+use super::file::{CheckedServer, ConfigFile};
+use super::finding::{Finding, Fix, Location, Severity};
+use super::results::CheckResults;
+use crate::package::{self, Launch, Pin};
+
+pub(super) const NAME: &str = "unpinned-server";
+
+pub(super) const ABOUT: &str = "\
+**Detects** commands that do not fix which code runs: no version, `@latest`, a range, a tag, a
+branch (`git+…`) or a URL. Checked are `npx`, `bunx`, `pnpm dlx`, `yarn dlx`, `uvx`, `pipx run`,
+`deno run`, `go run`, `dnx` and container images. An exact version without a lock is a low finding,
+because its dependencies are resolved again at each start. For pinned policies, every installed file
+is compared with the pin.
+
+**Why:** the next release of a package runs with the server's secrets as soon as it is published.
+One bad version of one maintainer reaches every machine that way.
+
+**Remediation:** `mcpwrap pin SERVER` installs one version with locked dependencies, and only that
+version starts. Without mcpwrap, use an exact version, or the digest of an image (`name@sha256:…`).
+
+**Limitations:** not checked is what a local program downloads by itself, and what a script starts.
+";
+
+const WHY: &str = "the next release runs with the server's secrets as soon as it is published";
+const LOCK: &str = "dependencies are resolved again at each start, and a copy in the working directory may run instead";
+
+pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
+    for file in &facts.files {
+        for server in &file.servers {
+            let Some(launch) = &server.launch else {
+                continue;
+            };
+            // On a machine, the policy is checked instead.
+            if server.entry.wrapped.is_some() && facts.machine.is_some() {
+                continue;
+            }
+            results.count(1);
+            entry(file, server, launch, results);
+        }
+    }
+    if let Some(machine) = &facts.machine {
+        policies(machine, results);
+    }
+}
+
+/// How firmly a server fixes which code runs; `None` if it has no command.
+pub fn pin(server: &CheckedServer) -> Option<Pin> {
+    server.launch.as_ref().map(|launch| launch.pin)
+}
+
+fn entry(file: &ConfigFile, server: &CheckedServer, launch: &Launch, results: &mut CheckResults) {
+    let Some((severity, what, why)) = judge(launch) else {
+        return;
+    };
+    let name = &server.entry.name;
+    let location = file.location(server.spec_at());
+    let fix = match &server.entry.wrapped {
+        Some(policy) => format!("mcpwrap pin {policy}"),
+        None => file.adopt_server(name),
+    };
+    let fix = match launch.obstacle {
+        Some(obstacle) => Fix::Act(format!(
+            "use an exact version (`mcpwrap pin` cannot pin it: {obstacle})"
+        )),
+        None => Fix::Run(fix),
+    };
+    results.add(Finding::new((NAME, severity), location, what, why, fix).for_server(name));
+}
+
+/// What is wrong with a launch, if anything is.
+fn judge(launch: &Launch) -> Option<(Severity, String, &'static str)> {
+    let spec = launch.spec.as_deref().unwrap_or(&launch.launcher);
+    let spec = crate::error::printable(spec);
+    let what = match launch.pin {
+        Pin::Local | Pin::Digest => return None,
+        Pin::Exact => {
+            let what = format!("`{spec}` is an exact version, but its dependencies are not locked");
+            return Some((Severity::Low, what, LOCK));
+        }
+        Pin::Latest | Pin::ImageLatest => "always runs the latest version",
+        Pin::Range => "allows a range of versions",
+        Pin::ImageTag => "uses a mutable tag",
+        Pin::Floating => "has no fixed version",
+    };
+    Some((Severity::High, format!("`{spec}` {what}"), WHY))
+}
+
+fn policies(machine: &Machine, results: &mut CheckResults) {
+    for (file, policy) in machine.read_policies() {
+        results.count(1);
+        let server = file.server.as_str();
+        let location = Location::line(file.shown.clone(), policy.command_line);
+        let fix = || Fix::Run(format!("mcpwrap pin {server}"));
+        if policy.package.is_some() {
+            if let Err(error) = &file.installed {
+                let causes = error.causes.first().and_then(|cause| cause.lines().next());
+                // The message is about a start, but nothing was started here.
+                let what = error.what.split_once(" not started: ");
+                let what = what.map_or(error.what.as_str(), |(_, what)| what);
+                let what = format!("{what}: {}", causes.unwrap_or_default());
+                let rule = (NAME, Severity::High);
+                let why = "what is installed is what runs with the server's secrets";
+                results.add(Finding::new(rule, location, what, why, fix()).for_server(server));
+            }
+            continue;
+        }
+        let launch = package::parse(&policy.command);
+        let Some((severity, what, why)) = judge(&launch) else {
+            continue;
+        };
+        let fix = match launch.obstacle {
+            Some(_) => Fix::Run(format!("mcpwrap policy edit {server}")),
+            None => fix(),
+        };
+        results.add(Finding::new((NAME, severity), location, what, why, fix).for_server(server));
+    }
+}
