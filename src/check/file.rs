@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::finding::{Place, quoted, word};
 use crate::client::entry::{Entry, entries};
 use crate::client::table::Client;
-use crate::client::tree::Document;
+use crate::client::tree::{Document, Refused};
 use crate::detect::{self, Slot, Verdict};
 use crate::package::{self, Launch};
 use crate::shipped::{self, Shipped};
@@ -22,13 +22,30 @@ pub struct ConfigFile {
     /// The text as it was read; empty if it could not be.
     pub text: String,
     /// What it holds, or why that is not known.
-    pub document: Result<Document, String>,
+    pub document: Result<Document, Unread>,
     /// Whether it is sure that an MCP client reads this file: then not to understand it matters.
     pub certain: bool,
     pub servers: Vec<Server>,
     pub values: Vec<Value>,
     /// Where each line begins.
     lines: Vec<usize>,
+}
+
+/// Why it is not known what a file holds.
+#[derive(Debug)]
+pub struct Unread {
+    pub why: String,
+    /// The line that it is about, if there is one.
+    pub line: Option<usize>,
+}
+
+impl From<Refused> for Unread {
+    fn from(refused: Refused) -> Self {
+        Self {
+            why: refused.to_string(),
+            line: refused.line(),
+        }
+    }
 }
 
 /// One server of a file.
@@ -75,7 +92,7 @@ impl ConfigFile {
     ) -> Self {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let name = shown.rsplit('/').next().unwrap_or_default().to_owned();
-        let document = Document::read_any(&name, bytes).map_err(|refused| refused.to_string());
+        let document = Document::read_any(&name, bytes).map_err(Unread::from);
         let lines = lines(&text);
         let mut file = Self {
             shown,
@@ -105,7 +122,7 @@ impl ConfigFile {
             shown,
             client,
             text: String::new(),
-            document: Err(why),
+            document: Err(Unread { why, line: None }),
             certain: true,
             servers: Vec::new(),
             values: Vec::new(),
@@ -135,7 +152,7 @@ impl ConfigFile {
             shown,
             client: None,
             text,
-            document: document.map_err(|refused| refused.to_string()),
+            document: document.map_err(Unread::from),
             certain: true,
             servers: Vec::new(),
             values,

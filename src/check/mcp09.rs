@@ -92,11 +92,9 @@ fn policies(machine: &Machine, sheet: &mut Sheet) {
         let mend = || Mend::Run(format!("mcpwrap pin {server}"));
         if policy.package.is_some() {
             if let Err(error) = &file.installed {
-                let causes = error.causes.first().and_then(|cause| cause.lines().next());
-                // It is written for a start; nothing was started here.
-                let what = error.what.split_once(" not started: ");
-                let what = what.map_or(error.what.as_str(), |(_, what)| what);
-                let what = format!("{what}: {}", causes.unwrap_or_default());
+                let cause = error.causes.first().map_or("", |cause| &cause.fact);
+                // Without the error's context: it is written for a start, and nothing was started.
+                let what = format!("{}: {cause}", error.what);
                 let rule = ("mcp09", Severity::High);
                 let why = "what is installed is what runs with the server's secrets";
                 sheet.add(Finding::new(rule, place, what, why, mend()).of(server));

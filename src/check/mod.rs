@@ -248,20 +248,16 @@ fn tidy(scene: &Scene, report: &mut Report) {
 }
 
 fn unread(file: &ConfigFile) -> Option<Finding> {
-    let why = file.document.as_ref().err()?;
+    let unread = file.document.as_ref().err()?;
     let severity = if file.certain {
         Severity::High
     } else {
         Severity::Low
     };
-    let line = why.split("line ").nth(1).map(|rest| {
-        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().unwrap_or(0)
-    });
     Some(Finding::new(
         ("unread", severity),
-        Place::line(file.shown.clone(), line.unwrap_or(0)),
-        format!("not looked into: {why}"),
+        Place::line(file.shown.clone(), unread.line.unwrap_or(0)),
+        format!("not looked into: {}", unread.why),
         "what cannot be read cannot be checked, and a client may read it differently",
         Mend::Act("mend the file, then check again".to_owned()),
     ))
@@ -273,11 +269,11 @@ fn policies_unread(scene: &Scene) -> Vec<Finding> {
     };
     let fault = |place: &str, error: &crate::error::Error| {
         let mend = error.hints.first().map_or("mend the file", String::as_str);
-        let why = error.causes.first().map_or("", String::as_str);
+        let why = error.causes.first().map_or("", |cause| &cause.fact);
         Finding::new(
             ("unread", Severity::High),
             Place::whole(place),
-            format!("{}: {}", error.what, why.lines().next().unwrap_or_default()),
+            format!("{}: {why}", error.headline()),
             "what cannot be read cannot be checked, and a server with it does not start",
             Mend::Act(mend.to_owned()),
         )

@@ -57,28 +57,28 @@ pub fn confirm(text: &str) -> Result<bool> {
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
-/// Whether `--yes` may stand for an answer. It is for scripts that set up machines; an AI agent
+/// Whether a flag (`--yes`, `--from-stdin`) may stand for an answer. It is for scripts that set up machines; an AI agent
 /// that approves of what it wrote itself is what the question is there to stop.
 ///
 /// # Errors
 /// `yes-refused`.
-pub fn yes_allowed(config: &Config) -> Result<()> {
+pub fn yes_allowed(config: &Config, flag: &str) -> Result<()> {
     let refused = |cause: String| {
         Error::new(
             Code::YesRefused,
-            "`--yes` not accepted: nothing was changed",
+            format!("`{flag}` not accepted: nothing was changed"),
         )
         .cause(cause)
     };
     if config.managed.forbid_yes {
         return Err(refused(format!("`{}` forbids it", dirs::MANAGED_CONFIG))
-            .hint("run it in a terminal without `--yes`"));
+            .hint(format!("run it in a terminal without `{flag}`")));
     }
     match dirs::agent_variable() {
         Some(name) if !config.agents.allow_yes => Err(refused(format!(
             "an AI agent runs this command: `{name}` is set"
         ))
-        .hint("run it yourself, in a terminal without `--yes`")
+        .hint(format!("run it yourself, in a terminal without `{flag}`"))
         .hint("or allow it: `allow_yes = true` in `[agents]` of config.toml")),
         _ => Ok(()),
     }

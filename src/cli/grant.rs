@@ -31,7 +31,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let load = |server| policy::load(&cx.dirs, server, None);
     let policies = args.server.iter().map(load).collect::<Result<Vec<_>>>()?;
     if args.yes
-        && let Err(error) = ask::yes_allowed(&config)
+        && let Err(error) = ask::yes_allowed(&config, "--yes")
     {
         record_refusal(&cx.dirs, &config, &policies, &error)?;
         return Err(error);

@@ -103,7 +103,7 @@ pub(in crate::cli) fn look(
                 continue;
             }
             (Err(error), client) => {
-                let why = format!("not looked into: it cannot be read: {}", io_text(&error));
+                let why = format!("it cannot be read: {}", io_text(&error));
                 Found::refused(client, &wish.path, wish.path.clone(), why)
             }
         };
@@ -151,7 +151,7 @@ fn read_some(wishes: &[Wish]) -> Vec<io::Result<Found>> {
         if is_file {
             return read_file(wish, target);
         }
-        let why = "not looked into: it is no plain file".to_owned();
+        let why = "it is no plain file".to_owned();
         Ok(Found::refused(wish.client, &wish.path, target, why))
     };
     let mut found: Vec<_> = wishes.iter().map(read).collect();
@@ -252,8 +252,7 @@ impl Found {
 fn read_file(wish: &Wish, target: PathBuf) -> io::Result<Found> {
     let bytes = std::fs::read(&target)?;
     let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let document = Document::read_any(&name, bytes.clone())
-        .map_err(|refused| format!("not looked into: {refused}"));
+    let document = Document::read_any(&name, bytes.clone()).map_err(|refused| refused.to_string());
     let mut found = Found::new(wish.client, &wish.path, target, bytes, document);
     found.tracked = !wish.named && git::tracks(&found.target);
     Ok(found)

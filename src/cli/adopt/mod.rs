@@ -233,7 +233,7 @@ fn approval(args: &Args, cx: &Context, config: &Config, event: Event) -> Result<
     if !args.yes {
         return Ok(By::Terminal);
     }
-    let Err(refusal) = ask::yes_allowed(config) else {
+    let Err(refusal) = ask::yes_allowed(config, "--yes") else {
         return Ok(By::Yes);
     };
     let keys = store::open(&cx.dirs, config, Prompt::Never)

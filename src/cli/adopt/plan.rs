@@ -86,7 +86,7 @@ pub(super) fn plan(found: &[Found], wanted: &Wanted, names: &mut Names, program:
                 plan.left.push(Left {
                     found: n,
                     entry: None,
-                    reason: reason.clone(),
+                    reason: format!("not looked into: {reason}"),
                     counts: true,
                 });
                 continue;

@@ -33,8 +33,7 @@ pub(super) fn files(cx: &Context, clients: &[String], scene: &mut Scene) -> Resu
         let shown = cx.dirs.tilde(&found.path);
         let file = match &found.document {
             Err(why) if found.bytes.is_empty() => {
-                let why = why.trim_start_matches("not looked into: ").to_owned();
-                ConfigFile::unread(shown, found.client, why)
+                ConfigFile::unread(shown, found.client, why.clone())
             }
             _ => ConfigFile::new(shown, found.client, true, found.bytes),
         };
@@ -120,12 +119,7 @@ fn audit(cx: &Context, opened: Option<&Opened>) -> AuditLog {
                 }));
                 AuditState::Read(breaks)
             }
-            Err(problem) => {
-                let what = "the audit log is not read";
-                let error =
-                    problem.explain(crate::error::Code::FileUnusable, what, &cx.dirs.tilde(&dir));
-                AuditState::Unreadable(error.causes.join("; "))
-            }
+            Err(problem) => AuditState::Unreadable(format!("`{}`: {problem}", cx.dirs.tilde(&dir))),
         }
     } else {
         AuditState::Absent

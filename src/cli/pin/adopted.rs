@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::{Args, Consent, Context, print};
 use crate::config::Config;
-use crate::error::{Code, Result};
+use crate::error::{CauseKind, Code, Result};
 use crate::grant::By;
 use crate::package::{self, Pin, Registry};
 use crate::policy::{self, Policy, Unpinned};
@@ -47,7 +47,7 @@ pub fn adopted(
             }
             print::error(&error);
             print::note(&fallback(policy));
-            if package::is_unreachable(&error) {
+            if error.is(CauseKind::Unreachable) {
                 silent.push(registry);
             }
         }

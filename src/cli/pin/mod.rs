@@ -76,7 +76,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let load = |server| policy::load(&cx.dirs, server, None);
     let policies = args.server.iter().map(load).collect::<Result<Vec<_>>>()?;
     if args.yes
-        && let Err(error) = ask::yes_allowed(&config)
+        && let Err(error) = ask::yes_allowed(&config, "--yes")
     {
         granting::record_refusal(&cx.dirs, &config, &policies, &error)?;
         return Err(error);
@@ -279,11 +279,7 @@ fn prune(dirs: &Dirs) -> Result<u8> {
         // A policy that cannot be read may need any of them.
         let policy = policy.map_err(|error| {
             let fix = format!("mend the policy of server `{server}` first: `mcpwrap policy lint`");
-            Error {
-                what: format!("nothing removed: {}", error.what),
-                ..error
-            }
-            .hint(fix)
+            error.context("nothing removed").hint(fix)
         })?;
         used.extend(policy.package);
         // What was granted last can come back with `grant`, and a running server may use it.

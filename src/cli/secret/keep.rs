@@ -41,12 +41,9 @@ pub(super) fn approval(
     let Some(flag) = flag else {
         return Ok(By::Terminal);
     };
-    let Err(mut refusal) = ask::yes_allowed(config) else {
+    let Err(refusal) = ask::yes_allowed(config, flag) else {
         return Ok(By::Yes);
     };
-    for text in std::iter::once(&mut refusal.what).chain(&mut refusal.hints) {
-        *text = text.replace("--yes", flag);
-    }
     // Whoever tried leaves a trace, also while the store is locked.
     let keys = store::open(dirs, config, Prompt::Never).and_then(|store| store::keys(&*store));
     let entries: Vec<_> = wanted
