@@ -15,13 +15,12 @@ use crate::audit::{Detail, Entry, Event, Log, Outcome};
 use crate::cli::grant::approve;
 use crate::cli::secret::keep::{Change, keep};
 use crate::cli::{Context, print};
-use crate::config::StoreKind;
 use crate::dirs;
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::grant::{self, By};
 use crate::policy::draft;
 use crate::secret::{Keys, Secret};
-use crate::store::{Item, Store};
+use crate::store::{self, Item, Store};
 
 /// Which files were changed.
 pub(super) fn carry_out(
@@ -86,20 +85,18 @@ fn secrets(cx: &Context, store: &dyn Store, by: By, names: &Names) -> Result<()>
         .collect();
     if !changes.is_empty() {
         print::note(&format!(
-            "storing {} in the {}",
+            "storing {} in {}",
             count(changes.len(), "secret"),
-            place(store)
+            store.kind().noun()
         ));
         keep(&cx.dirs, store, by, &changes)?;
     }
     for secret in &names.secrets {
         if store.get(&secret.name)?.value != value(&secret.text) {
-            return Err(Error::new(Code::KeychainFailed, "nothing was adopted")
-                .cause(format!(
-                    "the store gives another value for `{}` than was put into it",
-                    secret.name
-                ))
-                .hint("`mcpwrap status` says which store it is and whether it works"));
+            return Err(
+                store::unfaithful(store.kind(), &secret.name, "nothing was adopted")
+                    .hint("`mcpwrap status` says which store it is and whether it works"),
+            );
         }
         if value(&secret.text).is_weak() {
             print::warning(&format!(
@@ -109,13 +106,6 @@ fn secrets(cx: &Context, store: &dyn Store, by: By, names: &Names) -> Result<()>
         }
     }
     Ok(())
-}
-
-fn place(store: &dyn Store) -> &'static str {
-    match store.kind() {
-        StoreKind::Keychain => "keychain",
-        StoreKind::File => "vault file",
-    }
 }
 
 /// "1 secret", "2 secrets".

@@ -35,7 +35,7 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
                     server.to_string(),
                     grant::standing(&cx.dirs, policy).name().to_owned(),
                     policy.secrets.keys().cloned().collect::<Vec<_>>().join(" "),
-                    short(&super::picture::command(policy)),
+                    short(&super::picture::command(&policy.command)),
                 ],
                 Err(error) => vec![
                     server.to_string(),

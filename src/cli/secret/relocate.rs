@@ -85,8 +85,7 @@ fn copy(old: &dyn Store, new: &dyn Store, names: &[SecretName]) -> Result<()> {
         new.put(name, &item)?;
         if new.get(name)? != item {
             return Err(
-                Error::new(Code::KeychainFailed, format!("`{name}` was not moved"))
-                    .cause("the new store gives back something else than was put there")
+                store::unfaithful(new.kind(), name, format!("`{name}` was not moved"))
                     .hint("the secrets are still in the old store, which stays in use"),
             );
         }
