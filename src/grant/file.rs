@@ -3,7 +3,7 @@
 //! *Never* takes a file that cannot be read for one that is not there. Old files that another
 //! version wrote are refused, not guessed at.
 
-use hmac::{Hmac, Mac as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
