@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
 
 fn table(rows: &[Row<'_>]) -> String {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["NAME", "PROFILE", "CHANGED", "EXPIRES", "FINGERPRINT"]);
     for row in rows {
         let expires = match (row.expires, row.expired) {
