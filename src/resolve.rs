@@ -198,7 +198,7 @@ fn value(
     check_profile(policy, name, &item)?;
     if item
         .expires
-        .is_some_and(|date| date < jiff::Zoned::now().date())
+        .is_some_and(|date| date < jiff::ZonedDateTime::now().date())
     {
         let date = item
             .expires

@@ -113,7 +113,7 @@ fn ages(scene: &Scene, machine: &Machine, sheet: &mut Sheet) {
     };
     sheet.looked(index.secrets.len());
     for (name, entry) in &index.secrets {
-        let changed = entry.changed.to_zoned(TimeZone::system()).date();
+        let changed = entry.changed.to_zoned_datetime(TimeZone::system()).date();
         let days = (scene.today - changed).get_days();
         if days <= AGE_DAYS_MAX {
             continue;

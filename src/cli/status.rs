@@ -60,7 +60,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let dirs = &cx.dirs;
     let config = Config::load(dirs)?;
     let index = Index::load(dirs)?;
-    let today = jiff::Zoned::now().date();
+    let today = jiff::ZonedDateTime::now().date();
     let expired = index
         .secrets
         .iter()

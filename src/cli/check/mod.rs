@@ -66,7 +66,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let mut scene = Scene {
         files: Vec::new(),
         machine: None,
-        today: jiff::Zoned::now().date(),
+        today: jiff::ZonedDateTime::now().date(),
         answers: Vec::new(),
         copies: Vec::new(),
     };

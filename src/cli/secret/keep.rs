@@ -211,5 +211,5 @@ pub(super) fn servers(servers: &[ServerName]) -> String {
 
 /// Today where the user is: expiry dates are days.
 pub(super) fn today() -> jiff::civil::Date {
-    jiff::Zoned::now().date()
+    jiff::ZonedDateTime::now().date()
 }

@@ -73,7 +73,7 @@ pub fn agree(dir: &Path, labels: &[Value], show: bool) -> Result<(), String> {
     let scene = Scene {
         files: files.into_values().collect(),
         machine: None,
-        today: jiff::Zoned::now().date(),
+        today: jiff::ZonedDateTime::now().date(),
         answers: Vec::new(),
         copies: Vec::new(),
     };
