@@ -116,12 +116,3 @@ pub(super) fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
-
-pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .map(|c| u8::try_from(c.to_digit(16)?).ok())
-        .collect();
-    let pair = |pair: &[u8]| Some(pair.first()? << 4 | pair.get(1)?);
-    digits?.chunks(2).map(pair).collect()
-}

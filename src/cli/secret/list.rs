@@ -68,7 +68,10 @@ fn table(rows: &[Row<'_>]) -> String {
             (Some(date), false) => date.to_string(),
             (Some(date), true) => format!("{date} (passed)"),
         };
-        let changed = row.changed.to_zoned_datetime(jiff::tz::TimeZone::system()).date();
+        let changed = row
+            .changed
+            .to_zoned_datetime(jiff::tz::TimeZone::system())
+            .date();
         table.add_row([
             row.name.to_string(),
             row.profile
