@@ -23,7 +23,7 @@ fn doc(name: &str) -> PathBuf {
 #[test]
 fn every_dependency_has_its_reason() {
     let read = |name: &str| {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
         std::fs::read_to_string(path).unwrap()
     };
     let decisions = read("docs/decisions.md");
