@@ -7,7 +7,8 @@
 
 use std::fmt;
 
-use hmac::{Hmac, Mac as _};
+pub use base16ct::lower::encode_string as hex;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -83,16 +84,6 @@ pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
 pub fn tail(secret: &str) -> Option<&str> {
     let (at, _) = secret.char_indices().rev().nth(3)?;
     secret.get(at..).filter(|_| secret.len() >= 16)
-}
-
-/// Bytes as lower-case hex digits.
-pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |n: u8| char::from(DIGITS.get(usize::from(n & 15)).copied().unwrap_or(b'0'));
-    bytes
-        .iter()
-        .flat_map(|b| [digit(b >> 4), digit(*b)])
-        .collect()
 }
 
 /// The keys that mcpwrap derives from the one master key in the store.

@@ -19,6 +19,32 @@ fn doc(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// "Every direct dependency has a line in docs/decisions.md."
+#[test]
+fn every_dependency_has_its_reason() {
+    let read = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        std::fs::read_to_string(path).unwrap()
+    };
+    let decisions = read("docs/decisions.md");
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    let mut tables: Vec<&toml::Table> = ["dependencies", "dev-dependencies"]
+        .iter()
+        .map(|name| manifest[*name].as_table().unwrap())
+        .collect();
+    for (_, target) in manifest["target"].as_table().unwrap() {
+        tables.push(target["dependencies"].as_table().unwrap());
+    }
+    let names = tables.iter().flat_map(|table| table.keys());
+    let missing: Vec<_> = names
+        .filter(|name| !decisions.contains(&format!("`{name}`")))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "no line in docs/decisions.md: {missing:?}"
+    );
+}
+
 #[test]
 fn the_reference_of_policies_is_in_step() {
     check_file(&doc("policy.md"), &policy_reference());

@@ -32,6 +32,8 @@ fn vault(test: &Test) -> std::path::PathBuf {
 fn refused(ended: &Ended, code: &str) {
     assert_eq!(ended.code, 2, "{ended}");
     assert!(ended.stderr.contains(&format!("error[{code}]")), "{ended}");
+    // The store is a file here.
+    assert!(!ended.stderr.contains("keychain"), "{ended}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::round::Round;
 use crate::audit::{Detail, Entry, Event, Log, Outcome};
 use crate::config::StoreKind;
 use crate::dirs::Dirs;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::grant;
 use crate::ops::actor::Actor;
 use crate::ops::approve::approve;
@@ -19,7 +19,7 @@ use crate::ops::secrets::{SecretChange, record_and_store};
 use crate::policy::draft;
 use crate::scan::clients::ClientFile;
 use crate::secret::{Keys, Secret, SecretName};
-use crate::store::{Item, Store};
+use crate::store::{self, Item, Store};
 
 /// What is being done, for whoever watches.
 #[derive(Debug)]
@@ -109,12 +109,10 @@ fn secrets(
     }
     for secret in &names.secrets {
         if store.get(&secret.name)?.value != value(&secret.text) {
-            return Err(Error::new(Code::KeychainFailed, "nothing was adopted")
-                .cause(format!(
-                    "the store gives another value for `{}` than was put into it",
-                    secret.name
-                ))
-                .hint("`mcpwrap status` says which store it is and whether it works"));
+            return Err(
+                store::unfaithful(store.kind(), &secret.name, "nothing was adopted")
+                    .hint("run `mcpwrap status` to see which store it is and whether it works"),
+            );
         }
         if value(&secret.text).is_weak() {
             step(AdoptStep::Weak(&secret.name));

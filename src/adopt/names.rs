@@ -89,9 +89,9 @@ impl Names {
             };
             let server = ServerName::new(&name).map_err(|_| "no name for its policy".to_owned())?;
             let draft = draft(entry, extracted, &secrets);
-            let policy = draft.check(&self.dirs, &server).map_err(|error| {
-                format!("its policy would not be valid: {}", error.causes.join(": "))
-            })?;
+            let policy = draft
+                .check(&self.dirs, &server)
+                .map_err(|error| format!("its policy would not be valid: {}", error.reasons()))?;
             if self
                 .policies
                 .iter()

@@ -40,7 +40,7 @@ pub struct Done {
 /// # Errors
 /// `audit-unwritable`, with what was in the way. Nothing is lost then.
 pub fn keep_up(log: &Log) -> Result<Done, Error> {
-    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let today = Timestamp::now().to_zoned_datetime(TimeZone::UTC).date();
     let run = || -> Result<Done, Problem> {
         let _turn = files::lock(&log.dir().join(".life"))?;
         let removed = remove_due(log, today)?;

@@ -137,7 +137,8 @@ impl Log {
     fn append_locked(&self, entries: &[Entry]) -> Result<Option<Vec<Written>>, Problem> {
         let mut found = end::find(&self.dir)?;
         let now = Timestamp::now();
-        let (name, file, size) = self.segment(&mut found, now.to_zoned(TimeZone::UTC).date())?;
+        let (name, file, size) =
+            self.segment(&mut found, now.to_zoned_datetime(TimeZone::UTC).date())?;
         let Batch {
             bytes,
             head,

@@ -82,7 +82,7 @@ impl Filter {
     }
 
     fn days(&self) -> (Option<Date>, Option<Date>) {
-        let day = |time: Timestamp| time.to_zoned(TimeZone::UTC).date();
+        let day = |time: Timestamp| time.to_zoned_datetime(TimeZone::UTC).date();
         (self.since.map(day), self.until.map(day))
     }
 }

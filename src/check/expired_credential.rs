@@ -180,7 +180,7 @@ pub(super) fn expiry(token: &str) -> Option<Date> {
     let seconds = claims.get("exp")?.as_f64()?;
     #[expect(clippy::cast_possible_truncation, reason = "a date, not a measure")]
     let at = Timestamp::from_second(seconds as i64).ok()?;
-    Some(at.to_zoned(TimeZone::system()).date())
+    Some(at.to_zoned_datetime(TimeZone::system()).date())
 }
 
 /// "expired on" or "expires on", if the date has passed or is near.

@@ -10,6 +10,7 @@ use crate::catalog::{self, Shipped};
 use crate::client::document::Document;
 use crate::client::entry::{Entry, entries};
 use crate::client::table::Client;
+use crate::client::tree::Refused;
 use crate::detect::{self, Slot, Verdict};
 use crate::package::{self, Launch};
 
@@ -22,13 +23,30 @@ pub struct ConfigFile {
     /// The text; empty if the file could not be read.
     pub text: String,
     /// The parsed file, or why it cannot be read or parsed.
-    pub document: Result<Document, String>,
+    pub document: Result<Document, Unread>,
     /// Whether a client certainly reads this file, so that a parse error matters.
     pub certain: bool,
     pub servers: Vec<CheckedServer>,
     pub values: Vec<ConfigValue>,
     /// Where each line begins.
     lines: Vec<usize>,
+}
+
+/// Why it is not known what a file holds.
+#[derive(Debug)]
+pub struct Unread {
+    pub why: String,
+    /// The line that it is about, if there is one.
+    pub line: Option<usize>,
+}
+
+impl From<Refused> for Unread {
+    fn from(refused: Refused) -> Self {
+        Self {
+            why: refused.to_string(),
+            line: refused.line(),
+        }
+    }
 }
 
 /// One server of a file.
@@ -75,7 +93,7 @@ impl ConfigFile {
     ) -> Self {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let name = shown.rsplit('/').next().unwrap_or_default().to_owned();
-        let document = Document::read_any(&name, bytes).map_err(|refused| refused.to_string());
+        let document = Document::read_any(&name, bytes).map_err(Unread::from);
         let lines = lines(&text);
         let mut file = Self {
             shown,
@@ -105,7 +123,7 @@ impl ConfigFile {
             shown,
             client,
             text: String::new(),
-            document: Err(why),
+            document: Err(Unread { why, line: None }),
             certain: true,
             servers: Vec::new(),
             values: Vec::new(),
@@ -135,7 +153,7 @@ impl ConfigFile {
             shown,
             client: None,
             text,
-            document: document.map_err(|refused| refused.to_string()),
+            document: document.map_err(Unread::from),
             certain: true,
             servers: Vec::new(),
             values,

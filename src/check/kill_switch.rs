@@ -97,7 +97,10 @@ fn drill(facts: &Facts, results: &mut CheckResults) {
             "the last drill failed: the kill switch did not work".to_owned(),
         ),
         Some(drill) => {
-            let day = drill.time.to_zoned(jiff::tz::TimeZone::system()).date();
+            let day = drill
+                .time
+                .to_zoned_datetime(jiff::tz::TimeZone::system())
+                .date();
             let old = i64::from((facts.today - day).get_days()) > DRILL_DAYS_MAX;
             if !old {
                 return;

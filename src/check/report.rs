@@ -170,20 +170,16 @@ fn mask_texts(facts: &Facts, report: &mut CheckReport) {
 }
 
 fn unreadable_file(file: &ConfigFile) -> Option<Finding> {
-    let why = file.document.as_ref().err()?;
+    let unread = file.document.as_ref().err()?;
     let severity = if file.certain {
         Severity::High
     } else {
         Severity::Low
     };
-    let line = why.split("line ").nth(1).map(|rest| {
-        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().unwrap_or(0)
-    });
     Some(Finding::new(
         (UNREADABLE_FILE, severity),
-        Location::line(file.shown.clone(), line.unwrap_or(0)),
-        format!("cannot check: {why}"),
+        Location::line(file.shown.clone(), unread.line.unwrap_or(0)),
+        format!("cannot check: {}", unread.why),
         "a client may still read this file, and nothing in it was checked",
         Fix::Act("fix the file and check again".to_owned()),
     ))
@@ -195,11 +191,11 @@ fn unreadable_policies(facts: &Facts) -> Vec<Finding> {
     };
     let fault = |location: &str, error: &crate::error::Error| {
         let fix = error.hints.first().map_or("fix the file", String::as_str);
-        let why = error.causes.first().map_or("", String::as_str);
+        let why = error.causes.first().map_or("", |cause| &cause.fact);
         Finding::new(
             (UNREADABLE_FILE, Severity::High),
             Location::whole(location),
-            format!("{}: {}", error.what, why.lines().next().unwrap_or_default()),
+            format!("{}: {why}", error.headline()),
             "it cannot be checked, and a server that needs it does not start",
             Fix::Act(fix.to_owned()),
         )

@@ -118,7 +118,7 @@ fn ages(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
     };
     results.count(index.secrets.len());
     for (name, entry) in &index.secrets {
-        let changed = entry.changed.to_zoned(TimeZone::system()).date();
+        let changed = entry.changed.to_zoned_datetime(TimeZone::system()).date();
         let days = (facts.today - changed).get_days();
         if days <= AGE_DAYS_MAX {
             continue;

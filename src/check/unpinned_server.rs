@@ -96,11 +96,9 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
         let fix = || Fix::Run(format!("mcpwrap pin {server}"));
         if policy.package.is_some() {
             if let Err(error) = &file.installed {
-                let causes = error.causes.first().and_then(|cause| cause.lines().next());
-                // The message is about a start, but nothing was started here.
-                let what = error.what.split_once(" not started: ");
-                let what = what.map_or(error.what.as_str(), |(_, what)| what);
-                let what = format!("{what}: {}", causes.unwrap_or_default());
+                let cause = error.causes.first().map_or("", |cause| &cause.fact);
+                // Without the error's context: it is written for a start, and nothing was started.
+                let what = format!("{}: {cause}", error.what);
                 let rule = (NAME, Severity::High);
                 let why = "what is installed is what runs with the server's secrets";
                 results.add(Finding::new(rule, location, what, why, fix()).for_server(server));

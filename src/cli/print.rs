@@ -64,7 +64,7 @@ pub fn json(value: &serde_json::Value) {
 /// Rows under a head, with no lines drawn, on stdout.
 pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(head);
+    table.load_style(presets::NOTHING).set_header(head);
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell)));
     }

@@ -66,7 +66,7 @@ fn row(status: &Value) -> Vec<String> {
     let list = |pointer: &str| status.pointer(pointer).and_then(Value::as_array);
     let since: Option<jiff::Timestamp> = text("/since").parse().ok();
     let since = since.map_or("-".to_owned(), |at| {
-        at.to_zoned(jiff::tz::TimeZone::system())
+        at.to_zoned_datetime(jiff::tz::TimeZone::system())
             .strftime("%Y-%m-%d %H:%M:%S")
             .to_string()
     });

@@ -45,7 +45,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
                             one.server, one.pid
                         ),
                     )
-                    .cause(why.trim_start_matches("mcpwrap: "))
+                    .cause(why)
                     .hint("`mcpwrap ps` shows which server it has now"),
                 );
             }

@@ -60,7 +60,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let dirs = &cx.dirs;
     let config = Config::load(dirs)?;
     let index = Index::load(dirs)?;
-    let today = jiff::Zoned::now().date();
+    let today = jiff::ZonedDateTime::now().date();
     let expired = index
         .secrets
         .iter()
@@ -98,7 +98,7 @@ fn store_status(dirs: &Dirs, config: &Config) -> StoreStatus {
         error: problem.as_ref().map(|error| error.code.name()),
         cause: problem
             .as_ref()
-            .and_then(|error| error.causes.first().cloned()),
+            .and_then(|error| error.causes.first().map(ToString::to_string)),
         hint: problem
             .as_ref()
             .and_then(|error| error.hints.first().cloned()),

@@ -6,6 +6,8 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use globset::Glob;
+
 use super::table::{CLIENTS, Client, Os, Place};
 
 /// Where to look.
@@ -154,15 +156,15 @@ fn glob(base: &Path, pattern: &str) -> Vec<PathBuf> {
     let (Some(part), rest) = (tail.first(), tail.get(1..).unwrap_or_default().join("/")) else {
         return Vec::new();
     };
-    let (before, after) = part.split_once('*').unwrap_or((part, ""));
+    let Ok(fits) = Glob::new(part).map(|glob| glob.compile_matcher()) else {
+        return Vec::new();
+    };
     let mut names: Vec<String> = std::fs::read_dir(&dir)
         .into_iter()
         .flatten()
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| {
-            name.starts_with(before) && name.ends_with(after) && name.len() >= part.len()
-        })
+        .filter(|name| fits.is_match(name))
         .collect();
     names.sort();
     let found = names.into_iter().map(|name| dir.join(name));

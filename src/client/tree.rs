@@ -73,6 +73,19 @@ pub enum Refused {
     },
 }
 
+impl Refused {
+    /// The line that it is about, counted from 1.
+    pub const fn line(&self) -> Option<usize> {
+        match self {
+            Self::Utf16 | Self::NotUtf8 | Self::TooLarge => None,
+            Self::Broken { line, .. }
+            | Self::Json5 { line }
+            | Self::Shared { line }
+            | Self::Duplicate { line } => Some(*line),
+        }
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

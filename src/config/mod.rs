@@ -39,6 +39,14 @@ impl StoreKind {
             Self::File => "file",
         }
     }
+
+    /// What messages call it.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Keychain => "the keychain",
+            Self::File => "the vault file",
+        }
+    }
 }
 
 impl fmt::Display for StoreKind {

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use hmac::{Hmac, Mac as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -121,13 +121,4 @@ fn unusable(dirs: &Dirs, server: &ServerName, problem: Problem) -> Error {
 pub(super) fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_second(now.as_second()).unwrap_or(now)
-}
-
-pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .map(|c| u8::try_from(c.to_digit(16)?).ok())
-        .collect();
-    let pair = |pair: &[u8]| Some(pair.first()? << 4 | pair.get(1)?);
-    digits?.chunks(2).map(pair).collect()
 }

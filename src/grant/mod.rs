@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use self::file::{GrantFile, broken, now, read, sealing, unhex, write};
+use self::file::{GrantFile, broken, now, read, sealing, write};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::policy::{Policy, Tier};
@@ -122,7 +122,7 @@ impl Grant {
         else {
             return Ok(());
         };
-        let found = unhex(seal).unwrap_or_default();
+        let found = base16ct::mixed::decode_vec(seal).unwrap_or_default();
         let mac = sealing(keys, &self.server, digest, *at, *by);
         mac.verify_slice(&found).map_err(|_| {
             let server = &self.server;

@@ -174,10 +174,7 @@ pub fn resolve(
 }
 
 fn refused(policy: &Policy, code: Code, why: &str) -> Error {
-    Error::new(
-        code,
-        format!("server `{}` not started: {why}", policy.server),
-    )
+    Error::new(code, why).not_started(&policy.server)
 }
 
 /// The value for one variable; `None` if it is optional and absent.
@@ -190,22 +187,18 @@ fn value(
     let name = slot.from.name();
     let item = match item {
         Err(error) if error.code == Code::SecretNotFound && slot.optional => return Ok(None),
-        Err(mut error) => {
-            error.what = format!(
-                "server `{}` not started: `{variable}` has no value",
-                policy.server
-            );
-            if let Some(cause) = error.causes.first_mut() {
-                *cause = format!("{cause} (asked for by {})", policy.place(slot.line));
-            }
-            return Err(error);
+        Err(error) => {
+            let what = format!("`{variable}` has no value");
+            return Err(refused(policy, error.code, &what)
+                .caused_by(error)
+                .asked_by(policy.place(slot.line)));
         }
         Ok(item) => item,
     };
     check_profile(policy, name, &item)?;
     if item
         .expires
-        .is_some_and(|date| date < jiff::Zoned::now().date())
+        .is_some_and(|date| date < jiff::ZonedDateTime::now().date())
     {
         let date = item
             .expires
@@ -228,10 +221,8 @@ fn value(
             Code::SecretNotFound,
             &format!("`{variable}` has no value"),
         )
-        .cause(format!(
-            "`{name}` is empty (asked for by {})",
-            policy.place(slot.line)
-        ))
+        .cause(format!("`{name}` is empty"))
+        .asked_by(policy.place(slot.line))
         .hint(format!(
             "`mcpwrap secret rotate {name}` asks for a new value"
         ))),

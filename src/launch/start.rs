@@ -112,12 +112,10 @@ pub fn launch(command: &Command<'_>, env: &ServerEnv) -> Result<Server> {
 }
 
 fn failed(command: &Command<'_>, what: &str, error: &io::Error) -> Error {
-    Error::new(
-        Code::LaunchFailed,
-        format!("server `{}` not started: {what}", command.server),
-    )
-    .cause(crate::files::io_text(error))
-    .hint_if(crate::files::io_hint(error))
+    Error::new(Code::LaunchFailed, what)
+        .not_started(&command.server)
+        .cause(crate::files::io_text(error))
+        .hint_if(crate::files::io_hint(error))
 }
 
 fn start_guard(
@@ -175,17 +173,12 @@ fn find(command: &Command<'_>, path: Option<&OsStr>, directory: &Path) -> Result
     );
     let shown = name.display();
     let not_found = |cause: String| {
-        Error::new(
-            Code::ProgramNotFound,
-            format!(
-                "server `{}` not started: no program `{shown}`",
-                command.server
-            ),
-        )
-        .cause(cause)
-        .hint(format!(
-            "write the full path in `command`; `command -v {shown}` prints it"
-        ))
+        Error::new(Code::ProgramNotFound, format!("no program `{shown}`"))
+            .not_started(&command.server)
+            .cause(cause)
+            .hint(format!(
+                "write the full path in `command`; `command -v {shown}` prints it"
+            ))
     };
     if name.as_bytes().contains(&b'/') {
         let program = directory.join(&name);
@@ -219,11 +212,9 @@ fn not_executable(command: &Command<'_>, program: &Path, why: &str) -> Error {
     let shown = program.display();
     Error::new(
         Code::ProgramNotExecutable,
-        format!(
-            "server `{}` not started: `{shown}` cannot be executed",
-            command.server
-        ),
+        format!("`{shown}` cannot be executed"),
     )
+    .not_started(&command.server)
     .cause(why)
     .hint(format!(
         "`ls -l {shown}` shows its mode; `chmod +x` lets you execute it"
@@ -262,12 +253,9 @@ fn started(command: &Command<'_>, program: &Path, mut control: &UnixStream) -> R
         },
         (Step::Execute, nix::libc::ENOENT) => Error::new(
             Code::ProgramNotFound,
-            format!(
-                "server `{}` not started: the interpreter of `{}` does not exist",
-                command.server,
-                program.display()
-            ),
+            format!("the interpreter of `{}` does not exist", program.display()),
         )
+        .not_started(&command.server)
         .cause("its first line names a program that is not there")
         .hint(format!("`head -1 {}` shows it", program.display())),
         (

@@ -158,8 +158,7 @@ fn spell(value: &[u8], rare: bool, forms: &mut Vec<Form>) {
         add(base64(value, offset, &STANDARD_NO_PAD));
         add(base64(value, offset, &URL_SAFE_NO_PAD));
     }
-    add(hex(value, b"0123456789abcdef"));
-    add(hex(value, b"0123456789ABCDEF"));
+    hex(value).into_iter().for_each(add);
 }
 
 /// The lines that are worth masking: long enough, and not the frame of a key file.

@@ -192,13 +192,13 @@ pub(super) fn base64(
     Zeroizing::new(text.as_bytes().get(first..end).unwrap_or_default().to_vec())
 }
 
-pub(super) fn hex(value: &[u8], digits: &[u8; 16]) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(
-        value
-            .iter()
-            .flat_map(|b| [digit(digits, b >> 4), digit(digits, *b)])
-            .collect(),
-    )
+/// In lower-case digits, and in upper-case ones.
+pub(super) fn hex(value: &[u8]) -> [Zeroizing<Vec<u8>>; 2] {
+    let room = || Zeroizing::new(vec![0; base16ct::encoded_len(value)]);
+    let (mut lower, mut upper) = (room(), room());
+    base16ct::lower::encode(value, &mut lower).expect("there is room for two digits a byte");
+    base16ct::upper::encode(value, &mut upper).expect("there is room for two digits a byte");
+    [lower, upper]
 }
 
 fn digit(digits: &[u8; 16], nibble: u8) -> u8 {

@@ -242,12 +242,8 @@ pub fn prune(dirs: &Dirs) -> Result<(Vec<String>, usize)> {
     for (server, policy) in policy::list(dirs) {
         // A policy that cannot be read may need any of them.
         let policy = policy.map_err(|error| {
-            let fix = format!("mend the policy of server `{server}` first: `mcpwrap policy lint`");
-            Error {
-                what: format!("nothing removed: {}", error.what),
-                ..error
-            }
-            .hint(fix)
+            let fix = format!("run `mcpwrap policy lint {server}` and fix it first");
+            error.context("nothing removed").hint(fix)
         })?;
         used.extend(policy.package);
         // What was granted last can come back with `grant`, and a running server may use it.

@@ -205,8 +205,7 @@ fn copy(old: &dyn Store, new: &dyn Store, names: &[SecretName]) -> Result<()> {
         new.put(name, &item)?;
         if new.get(name)? != item {
             return Err(
-                Error::new(Code::KeychainFailed, format!("cannot move `{name}`"))
-                    .cause("the new store returns another value than was stored")
+                store::unfaithful(new.kind(), name, format!("cannot move `{name}`"))
                     .hint("the secrets are still in the old store, which stays in use"),
             );
         }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{CauseKind, Code, Error, Result};
 use crate::files::io_text;
 use crate::sys::bounded::{self, From};
 
@@ -66,16 +66,7 @@ const UNREACHABLE: &[&str] = &[
     "error sending request",
     "NewConnectionError",
     "ConnectTimeoutError",
-    TOO_LONG,
 ];
-
-const TOO_LONG: &str = "it did not answer in time";
-
-/// Whether a client failed because there is no network, or no registry there.
-pub fn is_unreachable(error: &Error) -> bool {
-    let said = |cause: &String| UNREACHABLE.iter().any(|word| cause.contains(word));
-    error.causes.iter().any(said)
-}
 
 /// How many lines of what a client said are repeated.
 const LINES_MAX: usize = 6;
@@ -174,10 +165,18 @@ impl<'a> Call<'a> {
         let what = format!("`{name} {}` did not succeed", verb.join(" "));
         let failed = Error::new(Code::PackageFailed, what);
         if ended.is_none() {
-            return Err(failed.cause(format!("{TOO_LONG}: {} s", self.limit.as_secs())));
+            let late = format!("it did not answer in time: {} s", self.limit.as_secs());
+            return Err(failed.cause_of(CauseKind::Unreachable, late));
         }
         let said = if err.is_empty() { &out } else { &err };
-        Err(failed.cause(worth_repeating(&String::from_utf8_lossy(said))))
+        let said = worth_repeating(&String::from_utf8_lossy(said));
+        let unreachable = UNREACHABLE.iter().any(|word| said.contains(word));
+        let kind = if unreachable {
+            CauseKind::Unreachable
+        } else {
+            CauseKind::Fact
+        };
+        Err(failed.cause_of(kind, said))
     }
 }
 

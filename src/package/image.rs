@@ -80,24 +80,19 @@ fn ask(dir: &Path, wish: &Wish<'_>, image: &str) -> Result<String> {
     if let Some(digest) = second.as_ref().ok().and_then(|answer| of_copies(answer)) {
         return Ok(digest);
     }
-    let causes = first
-        .err()
-        .or(second.err())
-        .map(|error| error.causes)
-        .unwrap_or_default();
+    let said = first.err().or(second.err());
+    let said = said.filter(|error| !error.causes.is_empty());
     let error = Error::new(
         Code::PackageFailed,
         format!(
             "server `{}` not pinned: the digest of `{image}` is not known",
             wish.server
         ),
-    )
-    .cause(
-        causes
-            .first()
-            .cloned()
-            .unwrap_or_else(|| "neither the registry nor the engine told it".to_owned()),
     );
+    let error = match said {
+        Some(said) => error.because(said),
+        None => error.cause("neither the registry nor the engine told it"),
+    };
     Err(error.hint(format!(
         "`mcpwrap pin {} --to sha256:…` takes a digest that you know",
         wish.server

@@ -214,8 +214,9 @@ fn compare(
     };
     Err(Error::new(
         Code::PackageChanged,
-        format!("server `{server}` not started: what is installed is not what was pinned"),
+        "what is installed is not what was pinned",
     )
+    .not_started(server)
     .cause(format!(
         "{noun} changed: `{}`\npinned {pinned}\n{found}",
         path.display()
@@ -227,13 +228,16 @@ fn compare(
 }
 
 fn absent(server: &ServerName, package: &Package) -> Error {
-    let what = format!("server `{server}` not started: its pinned package is not installed here");
-    Error::new(Code::PackageAbsent, what)
-        .cause(format!(
-            "`{}` {} was pinned on another machine, or removed",
-            package.name, package.version
-        ))
-        .hint(format!("`mcpwrap pin {server}` installs it"))
+    Error::new(
+        Code::PackageAbsent,
+        "its pinned package is not installed here",
+    )
+    .not_started(server)
+    .cause(format!(
+        "`{}` {} was pinned on another machine, or removed",
+        package.name, package.version
+    ))
+    .hint(format!("`mcpwrap pin {server}` installs it"))
 }
 
 /// The command line that starts the installed package as the launcher would have.

@@ -34,7 +34,6 @@ mod uv_lock;
 use std::fmt;
 
 pub use again::seen_again;
-pub use client::is_unreachable;
 pub use install::{Changes, Report, Wish, install, latest, prune};
 pub use installed::{Depth, entry_while, verify};
 pub use parse::parse;

@@ -24,14 +24,16 @@ pub fn check_pinned(policy: &Policy, config: &Config) -> Result<()> {
     }
     let server = &policy.server;
     let what = match &launch.package {
-        Some(package) => format!("server `{server}` not started: `{package}` is not pinned"),
-        None => format!("server `{server}` not started: it is not pinned what it runs"),
+        Some(package) => format!("`{package}` is not pinned"),
+        None => "it is not pinned what it runs".to_owned(),
     };
-    let error = Error::new(Code::Unpinned, what).cause(format!(
-        "{} starts {}",
-        policy.place(policy.command_line),
-        described(&launch)
-    ));
+    let error = Error::new(Code::Unpinned, what)
+        .not_started(server)
+        .cause(format!(
+            "{} starts {}",
+            policy.place(policy.command_line),
+            described(&launch)
+        ));
     let allow = "to start it nevertheless, set `unpinned = \"allow\"` under `[limits]`";
     Err(match (launch.obstacle, forbidden) {
         (None, _) => error.hint(format!(

@@ -160,8 +160,7 @@ impl Pip {
             .output()
             .map_err(|error| {
                 let cause = format!("there is no `uv`, and `{program}` has no pip");
-                let causes = error.causes.into_iter();
-                causes.fold(without_uv(wish.server).cause(cause), Error::cause)
+                without_uv(wish.server).cause(cause).because(error)
             })?;
         let own = helper.join("bin/python");
         Ok(Self { python, own })

@@ -50,10 +50,9 @@ pub(super) fn none_above(dir: &Path, home: &Path, server: &ServerName) -> Result
                 {
                     return Err(Error::new(
                         Code::PackageChanged,
-                        format!(
-                            "server `{server}` not started: it would load a package from outside"
-                        ),
+                        "it would load a package from outside",
                     )
+                    .not_started(server)
                     .cause(format!(
                         "`{name}` is not installed with it, and node would find `{}`",
                         stray.display()

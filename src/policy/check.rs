@@ -55,7 +55,7 @@ impl Document<'_> {
             let path = ["profile", name.as_str()];
             let profile = ProfileName::new(name).map_err(|error| {
                 let fault = self.fault("a name that is no profile name", &path, Part::Key);
-                fault.cause(error.causes.join("; "))
+                fault.because(error)
             })?;
             let parts = self.add(&base, env, secrets, &path)?;
             self.check_parts(&parts, file, &path)?;
@@ -147,8 +147,7 @@ impl Document<'_> {
         let path = join(&strs(path), &["from"]);
         let from = SecretRef::new(&table.from).map_err(|error| {
             let what = format!("`from` of `{name}` is no secret reference");
-            let mut fault = self.fault_at(&what, &path, Part::Value);
-            fault.causes.extend(error.causes);
+            let fault = self.fault_at(&what, &path, Part::Value).because(error);
             fault.hint("write `secret:NAME`, and store the value with `mcpwrap secret set NAME`")
         })?;
         let line = self.line(&strs(&path));

@@ -28,16 +28,13 @@ impl Policy {
         if same == self.command.len() && same == asked.len() {
             return Ok(());
         }
-        let what = format!(
-            "server `{}` not started: the client asked for another program",
-            self.server
-        );
         let what = if same == 0 {
-            what
+            "the client asked for another program"
         } else {
-            what.replace("another program", "another command")
+            "the client asked for another command"
         };
         Err(Error::new(Code::CommandNotAllowed, what)
+            .not_started(&self.server)
             .cause(format!(
                 "{} allows `{}`; got `{}`",
                 self.place(self.command_line),

@@ -5,33 +5,11 @@
 
 use toml::de::{DeTable, DeValue};
 
+use super::schema::home_of;
 use super::source::Source;
 use crate::error::Error;
 use crate::serde_words::{Kind, Refusal};
 use crate::suggest::nearest;
-
-/// Where a field belongs that people put elsewhere.
-const HOMES: &[(&str, &[&str])] = &[
-    (
-        "the top of the file",
-        &["version", "description", "command", "argv_secrets", "cwd"],
-    ),
-    ("`[env]`", &["pass", "set"]),
-    ("`[secrets.VARIABLE]`", &["from", "to", "optional"]),
-    ("`[session]`", &["renew", "restart", "on_failure"]),
-    ("`[limits]`", &["unpinned", "mask", "stdout", "log_calls"]),
-    (
-        "`[package]`",
-        &[
-            "registry",
-            "integrity",
-            "interpreter",
-            "entry",
-            "lock",
-            "tree",
-        ],
-    ),
-];
 
 /// An error of the parser, before there is a table.
 pub(super) fn syntax(source: &Source<'_>, error: &toml::de::Error) -> Error {
@@ -94,7 +72,7 @@ fn unknown_field(
     known: &[String],
 ) -> Error {
     let fault = source.fault(&format!("unknown field `{}`", short(field)), span);
-    if let Some((home, _)) = HOMES.iter().find(|(_, fields)| fields.contains(&field)) {
+    if let Some(home) = home_of(field) {
         return fault.hint(format!("`{field}` belongs to {home}"));
     }
     if let Some(near) = nearest(field, known.iter().map(String::as_str)) {

@@ -165,16 +165,35 @@ impl Package {
 }
 
 /// As people read it: `@s/server 1.2.3 of npm, its install scripts were run`.
+/// As a grant shows it. A new field does not compile until it is shown, or named as not shown.
 impl fmt::Display for Package {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let registry = match self.registry {
+        let Self {
+            registry,
+            // In the label.
+            name: _,
+            version: _,
+            // How the installed package is started: `pin` works it out from the command, and a
+            // change of it by hand stands in the difference that the grant shows.
+            interpreter: _,
+            flags: _,
+            entry: _,
+            scripts,
+            // Digests, which no person can judge.
+            integrity: _,
+            lock: _,
+            tree: _,
+            program: _,
+            files: _,
+        } = self;
+        let registry = match registry {
             Source::Npm => "of npm",
             Source::Pypi => "of PyPI",
             Source::Image => "as an image",
             Source::Local => "of this machine, by its content",
         };
         write!(f, "{} {registry}", self.label())?;
-        f.write_str(if self.scripts {
+        f.write_str(if *scripts {
             ", its install scripts were run"
         } else {
             ""

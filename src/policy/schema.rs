@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::package::Package;
 
@@ -209,4 +210,100 @@ pub enum StdoutRule {
 /// The JSON Schema of a policy file, for editors.
 pub fn json_schema() -> schemars::Schema {
     schemars::schema_for!(PolicyFile)
+}
+
+/// The table that a field belongs to, as messages name it; the outermost if there are several.
+/// Fields that are tables themselves are not looked for.
+pub(super) fn home_of(field: &str) -> Option<String> {
+    let homes = homes();
+    let (home, _) = homes.into_iter().find(|(_, name)| name == field)?;
+    Some(home)
+}
+
+/// Each field with the table it belongs to, from the schema, outer tables first.
+fn homes() -> Vec<(String, String)> {
+    let schema = json_schema().to_value();
+    let (mut outer, mut inner) = (Vec::new(), Vec::new());
+    for (name, field) in properties(&schema) {
+        let Some((table, is_map)) = table_of(&schema, field) else {
+            outer.push(("the top of the file".to_owned(), name.clone()));
+            continue;
+        };
+        let home = match name.as_str() {
+            "secrets" => "`[secrets.VARIABLE]`".to_owned(),
+            "package" => "`[package]`, which `mcpwrap pin` writes".to_owned(),
+            name if is_map => format!("`[{name}.NAME]`"),
+            name => format!("`[{name}]`"),
+        };
+        for (name, field) in properties(table) {
+            if table_of(&schema, field).is_none() {
+                inner.push((home.clone(), name.clone()));
+            }
+        }
+    }
+    outer.append(&mut inner);
+    outer
+}
+
+fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties.into_iter().flatten()
+}
+
+/// The table that a field holds, or a map of, if it holds one; and whether it is a map.
+fn table_of<'a>(schema: &'a Value, field: &'a Value) -> Option<(&'a Value, bool)> {
+    let own = |value: &'a Value| {
+        let target = value.get("$ref")?.as_str()?.strip_prefix("#/$defs/")?;
+        let table = schema.get("$defs")?.get(target)?;
+        table.get("properties").map(|_| table)
+    };
+    if let Some(map) = field.get("additionalProperties") {
+        return own(map).map(|table| (table, true));
+    }
+    let choices = field.get("anyOf").and_then(Value::as_array);
+    let mut choices = choices.into_iter().flatten().chain([field]);
+    choices.find_map(own).map(|table| (table, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serde_words::Refusal;
+
+    #[test]
+    fn every_field_is_known_where_the_hints_send_it() {
+        let homes = homes();
+        assert!(homes.len() > 20, "{homes:?}");
+        for (home, field) in homes {
+            let table = match home.strip_prefix('`') {
+                None => String::new(),
+                Some(rest) => rest.split('`').next().unwrap().to_owned(),
+            };
+            // A value that no field takes, so that the field is what is judged.
+            let text = format!("{table}\n{field} = 1979-05-27\n");
+            let error = toml::from_str::<PolicyFile>(&text).unwrap_err();
+            let refusal = Refusal::read(error.message());
+            assert!(
+                !matches!(refusal, Refusal::UnknownField { .. }),
+                "{home} {field}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_outermost_table_is_the_home() {
+        for (field, home) in [
+            ("version", Some("the top of the file")),
+            ("cwd", Some("the top of the file")),
+            ("pass", Some("`[env]`")),
+            ("from", Some("`[secrets.VARIABLE]`")),
+            ("renew", Some("`[session]`")),
+            ("log_calls", Some("`[limits]`")),
+            ("tree", Some("`[package]`, which `mcpwrap pin` writes")),
+            ("env", None),
+            ("secert", None),
+        ] {
+            assert_eq!(home_of(field).as_deref(), home, "{field}");
+        }
+    }
 }

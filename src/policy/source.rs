@@ -295,7 +295,11 @@ mod tests {
                 text,
             };
             for at in 0..=text.len() + 1 {
-                assert!(source.fault("x", at..at + 1).causes[0].starts_with("x.toml:"));
+                assert!(
+                    source.fault("x", at..at + 1).causes[0]
+                        .fact
+                        .starts_with("x.toml:")
+                );
             }
         }
     }

@@ -3,7 +3,7 @@
 //! *Always* shows the command untruncated, with quotes where an argument would read as two.
 
 use super::schema::Delivery;
-use super::{Policy, SessionRules, StdoutRule, Stream, Unpinned, load};
+use super::{EnvRules, Limits, Policy, SessionRules, Slot, StdoutRule, Stream, Unpinned, load};
 use crate::dirs::Dirs;
 use crate::error::printable;
 
@@ -45,46 +45,74 @@ fn shown((name, fact): &Line) -> String {
     format!("  {name:<10} {}\n", printable(fact))
 }
 
+/// Every struct is taken apart without `..`, here and in [`limits`]: a new field does not compile
+/// until it is shown, or named as not shown, with the reason.
 fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> Vec<Line> {
-    let mut lines = vec![("policy", dirs.tilde(&policy.path))];
-    if let Some(description) = &policy.description {
+    let Policy {
+        // The heading above the lines names the server.
+        server: _,
+        // Its path says whose policy it is.
+        tier: _,
+        path,
+        // The text as a whole, of which these lines are the meaning.
+        digest: _,
+        text: _,
+        description,
+        command: words,
+        // With the limits.
+        argv_secrets: _,
+        cwd,
+        env: EnvRules { pass, set },
+        secrets,
+        // `text` shows each profile below its own heading.
+        profile: _,
+        profiles: _,
+        session,
+        // Below, as warnings.
+        limits: _,
+        package,
+        // A place in the file, for messages.
+        command_line: _,
+    } = policy;
+    let mut lines = vec![("policy", dirs.tilde(path))];
+    if let Some(description) = description {
         lines.push(("about", description.clone()));
     }
-    lines.push(("command", command(policy)));
-    if let Some(package) = &policy.package {
+    lines.push(("command", command(words)));
+    if let Some(package) = package {
         lines.push(("pinned", package.to_string()));
     }
-    if let Some(cwd) = &policy.cwd {
+    if let Some(cwd) = cwd {
         lines.push(("directory", cwd.clone()));
     }
-    for (variable, slot) in &policy.secrets {
-        let how = match slot.to {
+    for (variable, slot) in secrets {
+        let Slot {
+            from,
+            to,
+            optional,
+            // A place in the file, for messages.
+            line: _,
+        } = slot;
+        let how = match to {
             Delivery::Env => "",
             Delivery::File => ", as a file",
         };
-        let optional = if slot.optional {
-            ", if there is one"
-        } else {
-            ""
-        };
-        lines.push((
-            "secret",
-            format!("{variable} = {}{how}{optional}", slot.from),
-        ));
+        let optional = if *optional { ", if there is one" } else { "" };
+        lines.push(("secret", format!("{variable} = {from}{how}{optional}")));
     }
-    for (name, value) in &policy.env.set {
+    for (name, value) in set {
         lines.push(("sets", format!("{name} = {value}")));
     }
-    if !policy.env.pass.is_empty() {
-        lines.push(("passes", policy.env.pass.join(", ")));
+    if !pass.is_empty() {
+        lines.push(("passes", pass.join(", ")));
     }
-    let rules = policy.session;
-    if rules != SessionRules::default() {
-        let words = [
-            word(rules.renew),
-            word(rules.restart),
-            word(rules.on_failure),
-        ];
+    if *session != SessionRules::default() {
+        let SessionRules {
+            renew,
+            restart,
+            on_failure,
+        } = *session;
+        let words = [word(renew), word(restart), word(on_failure)];
         lines.push(("session", words.join(", ")));
     }
     let notes = notes(policy).into_iter().chain(warnings(policy));
@@ -98,27 +126,39 @@ pub fn warnings(policy: &Policy) -> Vec<String> {
     if policy.argv_secrets {
         warnings.push("a secret may be an argument, where `ps` shows it to every user".to_owned());
     }
-    if policy.limits.unpinned == Unpinned::Allow {
+    warnings.extend(limits(&policy.limits));
+    warnings
+}
+
+/// The limits that were loosened.
+fn limits(limits: &Limits) -> Vec<String> {
+    let Limits {
+        unpinned,
+        mask,
+        stdout,
+        log_calls,
+    } = limits;
+    let mut warnings = Vec::new();
+    if *unpinned == Unpinned::Allow {
         warnings.push("the version of the package may change without another grant".to_owned());
     }
     for (stream, name) in [(Stream::Stdout, "stdout"), (Stream::Stderr, "stderr")] {
-        if !policy.limits.mask.contains(&stream) {
+        if !mask.contains(&stream) {
             warnings.push(format!("secrets are not masked in {name}"));
         }
     }
-    if policy.limits.stdout == StdoutRule::Raw {
+    if *stdout == StdoutRule::Raw {
         warnings.push("stdout may hold lines that are no MCP messages".to_owned());
     }
-    if !policy.limits.log_calls {
+    if !log_calls {
         warnings.push("tool calls are not written to the audit log".to_owned());
     }
     warnings
 }
 
 /// The command with its arguments as a shell would take them.
-pub fn command(policy: &Policy) -> String {
-    policy
-        .command
+pub fn command(words: &[String]) -> String {
+    words
         .iter()
         .map(|arg| quoted(arg))
         .collect::<Vec<_>>()

@@ -177,8 +177,8 @@ fn is_absent(error: &io::Error) -> bool {
 
 fn unknown(id: &str) -> Error {
     let all: Vec<_> = CLIENTS.iter().map(|client| client.id).collect();
-    Error::new(Code::Usage, format!("no client `{id}` is known"))
-        .cause(format!("known are {}", all.join(", ")))
+    Error::new(Code::Usage, format!("unknown client `{id}`"))
+        .cause(format!("known clients: {}", all.join(", ")))
         .hint(match nearest(id, CLIENTS.iter().map(|client| client.id)) {
             Some(near) => format!("did you mean `{near}`? any file is taken with `--config FILE`"),
             None => "any file is taken with `--config FILE`".to_owned(),

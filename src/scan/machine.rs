@@ -116,12 +116,7 @@ fn audit(dirs: &Dirs, stored: Option<&StoredSecrets>) -> AuditLog {
                 }));
                 AuditState::Read(breaks)
             }
-            Err(problem) => {
-                let what = "the audit log is not read";
-                let error =
-                    problem.explain(crate::error::Code::FileUnusable, what, &dirs.tilde(&dir));
-                AuditState::Unreadable(error.causes.join("; "))
-            }
+            Err(problem) => AuditState::Unreadable(format!("`{}`: {problem}", dirs.tilde(&dir))),
         }
     } else {
         AuditState::Absent

@@ -2,70 +2,66 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::LazyLock;
+
+use globset::{GlobBuilder, GlobSet};
 
 use crate::client::table::{CLIENTS, Client};
 
 /// The client that reads a file of a project at such a place.
-pub fn client_of(path: &Path) -> Option<&'static Client> {
-    CLIENTS.iter().find(|client| {
-        client.places.iter().any(|place| {
-            let project = !place.path.starts_with(['~', '$', '/', '%']);
-            project && ends_with(path, place.path)
-        })
-    })
+pub(super) fn client_of(path: &Path) -> Option<&'static Client> {
+    static PLACES: LazyLock<(GlobSet, Vec<&'static Client>)> = LazyLock::new(|| {
+        let places = CLIENTS
+            .iter()
+            .flat_map(|client| client.places.iter().map(move |place| (client, place.path)));
+        let (owners, patterns): (Vec<_>, Vec<_>) = places
+            .filter(|(_, place)| !place.starts_with(['~', '$', '/', '%']))
+            .map(|(client, place)| (client, format!("**/{place}")))
+            .unzip();
+        (set(&patterns), owners)
+    });
+    let (set, owners) = &*PLACES;
+    set.matches(path)
+        .first()
+        .and_then(|first| owners.get(*first).copied())
 }
 
 /// Whether some client has a file of that name, or takes every file in that directory, so that the
 /// place is worth a look.
-pub fn is_client_name(path: &Path) -> bool {
-    static NAMES: OnceLock<(Vec<&'static str>, Vec<&'static str>)> = OnceLock::new();
-    let (names, dirs) = NAMES.get_or_init(|| {
+pub(super) fn is_client_name(path: &Path) -> bool {
+    static NAMES: LazyLock<(GlobSet, Vec<&'static str>)> = LazyLock::new(|| {
         let places = CLIENTS.iter().flat_map(|client| client.places);
-        let mut known = (Vec::new(), Vec::new());
-        for place in places {
+        let (mut names, mut dirs) = (Vec::new(), Vec::new());
+        for place in places.filter(|place| !place.path.starts_with('%')) {
             let mut parts = place.path.rsplit('/');
             match (parts.next(), parts.next()) {
-                (Some("*.json" | "*.yaml"), Some(dir)) => known.1.push(dir),
-                (Some(name), _) => known.0.push(name),
+                (Some("*.json" | "*.yaml"), Some(dir)) => dirs.push(dir),
+                (Some(name), _) => names.push(name),
                 (None, _) => {}
             }
         }
-        for list in [&mut known.0, &mut known.1] {
+        for list in [&mut names, &mut dirs] {
             list.sort_unstable();
             list.dedup();
         }
-        known
+        (set(&names), dirs)
     });
-    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    let (names, dirs) = &*NAMES;
     let dir = || path.parent().and_then(Path::file_name);
-    names.iter().any(|pattern| fits(pattern, name))
+    path.file_name().is_some_and(|name| names.is_match(name))
         || dirs.iter().any(|known| dir() == Some(OsStr::new(known)))
 }
 
-/// Whether a name is as a pattern says, with `*` for a part of it.
-fn fits(pattern: &str, name: &[u8]) -> bool {
-    match pattern.split_once('*') {
-        None => name == pattern.as_bytes(),
-        Some((before, after)) => {
-            name.len() >= before.len() + after.len()
-                && name.starts_with(before.as_bytes())
-                && name.ends_with(after.as_bytes())
-        }
-    }
-}
-
-/// Whether a path ends as a place does, with `*` for a part of a name.
-fn ends_with(path: &Path, place: &str) -> bool {
-    let mut names = path.components().rev();
-    place.rsplit('/').all(|pattern| {
-        let name = names.next().map(|name| name.as_os_str().as_encoded_bytes());
-        name.is_some_and(|name| fits(pattern, name))
-    })
+/// The patterns of the table, where `*` is a part of a name.
+fn set<P: AsRef<str>>(patterns: &[P]) -> GlobSet {
+    let patterns = patterns.iter().map(AsRef::as_ref);
+    let globs = patterns.map(|pattern| GlobBuilder::new(pattern).literal_separator(true).build());
+    let globs = globs.map(|glob| glob.expect("the places of the table are patterns"));
+    GlobSet::new(globs).expect("the places of the table fit into a set")
 }
 
 /// The places of clients in a project whose root is this directory.
-pub fn places_of(root: &Path) -> Vec<PathBuf> {
+pub(super) fn places_of(root: &Path) -> Vec<PathBuf> {
     let places = CLIENTS.iter().flat_map(|client| client.places);
     places
         .filter(|place| !place.path.starts_with(['~', '$', '/', '%']) && !place.path.contains('*'))

@@ -19,7 +19,6 @@ use crate::secret::{Secret, SecretName};
 
 /// Larger vaults are refused (bytes): a thousand secrets of 64 KiB.
 const VAULT_BYTES_MAX: u64 = 96 << 20;
-const PLACE: &str = "the vault file";
 
 /// The opened vault file.
 struct FileStore {
@@ -144,7 +143,7 @@ impl FileStore {
         let sealed = content
             .secrets
             .get(name)
-            .ok_or_else(|| missing(name, PLACE))?;
+            .ok_or_else(|| missing(name, StoreKind::File))?;
         sealed.item().ok_or_else(|| self.damaged())
     }
 
@@ -181,7 +180,7 @@ impl Store for FileStore {
                 .secrets
                 .remove(name)
                 .map(drop)
-                .ok_or_else(|| missing(name, PLACE))
+                .ok_or_else(|| missing(name, StoreKind::File))
         })
     }
 

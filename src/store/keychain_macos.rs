@@ -20,7 +20,6 @@ use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::secret::{ProfileName, Secret, SecretName};
 
-const PLACE: &str = "the keychain";
 const SERVICE: &str = "mcpwrap";
 const ATTRIBUTES: &str = "mcpwrap-attributes";
 const MASTER_SERVICE: &str = "mcpwrap-internal";
@@ -128,7 +127,7 @@ impl Store for Keychain {
     fn get(&self, name: &SecretName) -> Result<Item> {
         let value = self
             .read(SERVICE, name.as_str())?
-            .ok_or_else(|| missing(name, PLACE))?;
+            .ok_or_else(|| missing(name, StoreKind::Keychain))?;
         let attributes = match self.read(ATTRIBUTES, name.as_str())? {
             None => Attributes::default(),
             // One that cannot be understood is not dropped: it could be the one that restricts.
@@ -169,7 +168,7 @@ impl Store for Keychain {
         if was_there {
             Ok(())
         } else {
-            Err(missing(name, PLACE))
+            Err(missing(name, StoreKind::Keychain))
         }
     }
 

@@ -207,14 +207,49 @@ fn text_of(kept: &Secret) -> String {
     String::from_utf8_lossy(kept.expose()).into_owned()
 }
 
-/// `place` as in "the keychain".
-fn missing(name: &SecretName, place: &str) -> Error {
+/// A store that gave back something else than was put into it, so `what` was not done.
+pub fn unfaithful(kind: StoreKind, name: &SecretName, what: impl Into<String>) -> Error {
+    let code = match kind {
+        StoreKind::Keychain => Code::KeychainFailed,
+        StoreKind::File => Code::VaultBroken,
+    };
+    Error::new(code, what).cause(format!(
+        "{} gives another value for `{name}` than was put into it",
+        kind.noun()
+    ))
+}
+
+fn missing(name: &SecretName, kind: StoreKind) -> Error {
     Error::new(
         Code::SecretNotFound,
         format!("`secret:{name}` has no value"),
     )
-    .cause(format!("{place} has no `{name}`"))
+    .cause(format!("{} has no `{name}`", kind.noun()))
     .hint(format!(
         "`mcpwrap secret set {name}` asks for the value and stores it"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_the_store_that_it_is_about() {
+        let name = SecretName::new("github/token").unwrap();
+        for store in STORES {
+            let noun = store.kind.noun();
+            for error in [
+                unfaithful(store.kind, &name, "nothing was adopted"),
+                missing(&name, store.kind),
+            ] {
+                let text = error.to_string();
+                assert!(text.contains(noun), "{text}");
+                let other = STORES.iter().filter(|other| other.kind != store.kind);
+                for other in other {
+                    assert!(!text.contains(other.kind.noun()), "{text}");
+                }
+            }
+        }
+    }
 }

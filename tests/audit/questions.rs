@@ -214,7 +214,7 @@ fn which_server_made_the_call_at_a_time() {
         entry
     };
     let day = jiff::Timestamp::now()
-        .to_zoned(jiff::tz::TimeZone::UTC)
+        .to_zoned_datetime(jiff::tz::TimeZone::UTC)
         .date();
     let at = |time: &str| format!("{day}T{time}Z");
     log.append(&[

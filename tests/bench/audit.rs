@@ -96,7 +96,7 @@ fn build(home: &Path, records: usize) {
     let log = log(home);
     let run = RunId::random().unwrap();
     let now = Timestamp::now();
-    let today = now.to_zoned(TimeZone::UTC).date();
+    let today = now.to_zoned_datetime(TimeZone::UTC).date();
     let a_day = records / usize::try_from(DAYS).unwrap();
     for day in (0..DAYS).rev() {
         let at = now.checked_sub((day * 24).hours()).unwrap();
@@ -182,7 +182,7 @@ fn questions(home: &Path) {
     let today = Timestamp::now()
         .checked_sub(24.hours())
         .unwrap()
-        .to_zoned(TimeZone::UTC)
+        .to_zoned_datetime(TimeZone::UTC)
         .date();
     let recent: Vec<_> = disk::segments(&home.join("state/audit")).unwrap();
     let recent: Vec<_> = recent

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::cli::{Context, print};
 use crate::config::Config;
-use crate::error::{Code, Result};
+use crate::error::{CauseKind, Code, Result};
 use crate::ops::actor::Actor;
 use crate::ops::pin::{self, PinDialog, PinOptions, Pinned, Unpinnable};
 use crate::package::{self, Registry};
@@ -61,7 +61,7 @@ pub(super) fn adopted(
             Err(error) if matches!(error.code, Code::PackageFailed | Code::PackageChanged) => {
                 print::error(&error);
                 print::note(&fallback(policy));
-                if package::is_unreachable(&error) {
+                if error.is(CauseKind::Unreachable) {
                     silent.push(registry);
                 }
             }

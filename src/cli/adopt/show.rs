@@ -10,7 +10,6 @@ use crate::adopt::plan::AdoptPlan;
 use crate::adopt::round::Round;
 use crate::cli::{Context, print};
 use crate::client::table::After;
-use crate::config::StoreKind;
 use crate::error::printable;
 use crate::ops::embedded_secrets;
 use crate::policy::summary;
@@ -32,12 +31,8 @@ pub(super) fn round(cx: &Context, round: &Round) {
 pub(super) fn step(cx: &Context, step: &AdoptStep<'_>) {
     match step {
         AdoptStep::Storing(number, kind) => {
-            let place = match kind {
-                StoreKind::Keychain => "keychain",
-                StoreKind::File => "vault file",
-            };
             let secrets = if *number == 1 { "secret" } else { "secrets" };
-            print::note(&format!("storing {number} {secrets} in the {place}"));
+            print::note(&format!("storing {number} {secrets} in {}", kind.noun()));
         }
         AdoptStep::Weak(name) => print::warning(&format!(
             "`{name}` is too short to be masked, or only digits: choose a longer one when you rotate it"

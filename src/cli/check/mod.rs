@@ -64,7 +64,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let mut facts = Facts {
         files: Vec::new(),
         machine: None,
-        today: jiff::Zoned::now().date(),
+        today: jiff::ZonedDateTime::now().date(),
         probes: Vec::new(),
         copies: Vec::new(),
     };

@@ -41,7 +41,7 @@ fn line(time: &str, event: &str, server: &str, run: &str, outcome: &str, what: &
 
 /// A time in the user's zone, to the second.
 pub fn local(time: Timestamp, zone: &TimeZone) -> String {
-    time.to_zoned(zone.clone())
+    time.to_zoned_datetime(zone.clone())
         .strftime("%Y-%m-%d %H:%M:%S")
         .to_string()
 }

@@ -4,7 +4,7 @@
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, ToSpan as _, Zoned};
+use jiff::{SignedDuration, Timestamp, ToSpan as _, ZonedDateTime};
 
 use crate::error::{Code, Error};
 
@@ -29,7 +29,7 @@ impl When {
 impl std::str::FromStr for When {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self, Error> {
-        parse(text.trim(), &Zoned::now()).ok_or_else(|| {
+        parse(text.trim(), &ZonedDateTime::now()).ok_or_else(|| {
             Error::new(Code::Usage, "that is no time")
                 .cause("neither a moment nor a length of time was found in it")
                 .hint(RULE)
@@ -37,7 +37,7 @@ impl std::str::FromStr for When {
     }
 }
 
-fn parse(text: &str, now: &Zoned) -> Option<When> {
+fn parse(text: &str, now: &ZonedDateTime) -> Option<When> {
     let second = SignedDuration::from_secs(1);
     if text == "now" {
         return Some(When {
@@ -77,13 +77,13 @@ fn parse(text: &str, now: &Zoned) -> Option<When> {
             Ok(moment) => moment,
             Err(_) => today.to_datetime(text.parse::<Time>().ok()?),
         };
-        let time = moment.to_zoned(zone).ok()?.timestamp();
+        let time = moment.to_zoned_datetime(zone).ok()?.timestamp();
         return Some(When {
             time,
             span: exactness(text),
         });
     }
-    let begin = date?.to_zoned(zone).ok()?;
+    let begin = date?.to_zoned_datetime(zone).ok()?;
     let end = begin.checked_add(1.day()).ok()?;
     Some(When {
         time: begin.timestamp(),
@@ -135,13 +135,13 @@ mod tests {
     #[test]
     fn points_in_time() {
         #[track_caller]
-        fn case(now: &Zoned, text: &str, expected: &str, seconds: i64) {
+        fn case(now: &ZonedDateTime, text: &str, expected: &str, seconds: i64) {
             let when = parse(text, now).unwrap_or_else(|| panic!("{text}"));
             assert_eq!(when.time.to_string(), expected, "{text}");
             assert_eq!(when.span.as_secs(), seconds, "{text}");
         }
         // Two hours before UTC, so that a mistake shows.
-        let now: Zoned = "2026-11-23T15:30:00+02:00[Etc/GMT-2]".parse().unwrap();
+        let now: ZonedDateTime = "2026-11-23T15:30:00+02:00[Etc/GMT-2]".parse().unwrap();
         case(&now, "24h", "2026-11-22T13:30:00Z", 1);
         case(&now, "1h30m", "2026-11-23T12:00:00Z", 1);
         case(&now, "7d ago", "2026-11-16T13:30:00Z", 1);

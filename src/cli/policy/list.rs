@@ -35,13 +35,13 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
                     server.to_string(),
                     grant::standing(&cx.dirs, policy).name().to_owned(),
                     policy.secrets.keys().cloned().collect::<Vec<_>>().join(" "),
-                    short(&summary::command(policy)),
+                    short(&summary::command(&policy.command)),
                 ],
                 Err(error) => vec![
                     server.to_string(),
                     "invalid".to_owned(),
                     String::new(),
-                    format!("{} [{}]", error.what, error.code),
+                    format!("{} [{}]", error.headline(), error.code),
                 ],
             }),
         );
@@ -67,7 +67,7 @@ fn value(dirs: &Dirs, server: &ServerName, policy: &Result<Policy>) -> Value {
             "path": null,
             "description": null,
             "secrets": {},
-            "error": {"code": error.code.name(), "what": error.what, "causes": error.causes, "hints": error.hints},
+            "error": {"code": error.code.name(), "what": error.headline(), "causes": error.causes, "hints": error.hints},
         }),
     }
 }

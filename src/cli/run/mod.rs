@@ -175,15 +175,13 @@ impl Pipeline for Launch {
         {
             // An emptied policy allows nothing: the same as one that was removed. Like that one, it
             // may be in the middle of being written by an editor.
-            return Err(Error::new(
-                Code::PolicyNotFound,
-                format!("server `{}` not started: its policy is empty", self.server),
-            )
-            .cause(format!("`{}` has no content", self.dirs.tilde(&path)))
-            .hint(format!(
-                "restore the policy, then `mcpwrap grant {}`",
-                self.server
-            )));
+            return Err(Error::new(Code::PolicyNotFound, "its policy is empty")
+                .not_started(&self.server)
+                .cause(format!("`{}` has no content", self.dirs.tilde(&path)))
+                .hint(format!(
+                    "restore the policy, then `mcpwrap grant {}`",
+                    self.server
+                )));
         }
         let policy = self.load()?;
         let _grant = grant::find(&self.dirs, &policy)?;

@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
 
 fn table(rows: &[Row<'_>]) -> String {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["NAME", "PROFILE", "CHANGED", "EXPIRES", "FINGERPRINT"]);
     for row in rows {
         let expires = match (row.expires, row.expired) {
@@ -68,7 +68,10 @@ fn table(rows: &[Row<'_>]) -> String {
             (Some(date), false) => date.to_string(),
             (Some(date), true) => format!("{date} (passed)"),
         };
-        let changed = row.changed.to_zoned(jiff::tz::TimeZone::system()).date();
+        let changed = row
+            .changed
+            .to_zoned_datetime(jiff::tz::TimeZone::system())
+            .date();
         table.add_row([
             row.name.to_string(),
             row.profile

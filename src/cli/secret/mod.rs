@@ -50,7 +50,7 @@ fn servers(servers: &[ServerName]) -> String {
 
 /// Today where the user is: expiry dates are days.
 fn today() -> jiff::civil::Date {
-    jiff::Zoned::now().date()
+    jiff::ZonedDateTime::now().date()
 }
 
 pub fn run(args: Args, cx: &Context) -> Result<u8> {

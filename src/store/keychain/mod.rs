@@ -22,7 +22,6 @@ use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::secret::{Secret, SecretName};
 
-const PLACE: &str = "the keychain";
 const SERVICE: &str = "mcpwrap";
 /// The master key has a service of its own, so that it is no secret among the others.
 const MASTER_SERVICE: &str = "mcpwrap-internal";
@@ -167,7 +166,7 @@ impl Store for Keychain {
             .pop()
             .transpose()?
             .flatten()
-            .ok_or_else(|| missing(name, PLACE))
+            .ok_or_else(|| missing(name, StoreKind::Keychain))
     }
 
     fn put(&self, name: &SecretName, item: &Item) -> Result<()> {
@@ -179,7 +178,7 @@ impl Store for Keychain {
             let found = self.find(link, SERVICE, name.as_str())?;
             found.map(|one| link.delete(&one.unlocked)).transpose()
         })?;
-        removed.ok_or_else(|| missing(name, PLACE))
+        removed.ok_or_else(|| missing(name, StoreKind::Keychain))
     }
 
     fn names(&self) -> Result<Vec<SecretName>> {
@@ -237,7 +236,7 @@ impl Store for Keychain {
         let master = items.next().transpose()?.flatten().map(|item| item.value);
         let items = items
             .zip(names)
-            .map(|(item, name)| item?.ok_or_else(|| missing(name, PLACE)))
+            .map(|(item, name)| item?.ok_or_else(|| missing(name, StoreKind::Keychain)))
             .collect();
         Ok(Batch { master, items })
     }

@@ -326,7 +326,7 @@ impl Keeper {
 
 /// What is answered to who asked for a renewal that did not happen.
 pub(super) fn refused(error: &Error) -> serde_json::Value {
-    json!({"v": control::VERSION, "ok": false, "code": error.code.name(), "error": error.line()})
+    json!({"v": control::VERSION, "ok": false, "code": error.code.name(), "error": error.text()})
 }
 
 /// Which answers about a policy end a server that runs. Others only forbid a new start.

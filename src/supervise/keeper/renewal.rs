@@ -42,14 +42,9 @@ impl Keeper {
             .name("prepare".to_owned())
             .spawn(prepare)
         {
-            let error = Error::new(
-                Code::LaunchFailed,
-                format!(
-                    "server `{}` not started: no thread for it",
-                    self.options.server
-                ),
-            )
-            .cause(crate::files::io_text(&error));
+            let error = Error::new(Code::LaunchFailed, "no thread for it")
+                .not_started(&self.options.server)
+                .cause(crate::files::io_text(&error));
             self.candidate_failed(error);
         }
     }
@@ -108,14 +103,9 @@ impl Keeper {
         match Generation::new(number, server, prepared, &self.shared, &self.pipeline) {
             Ok(generation) => self.on_launched(Box::new(generation)),
             Err(error) => {
-                let error = Error::new(
-                    Code::LaunchFailed,
-                    format!(
-                        "server `{}` not started: no threads for it",
-                        self.options.server
-                    ),
-                )
-                .cause(crate::files::io_text(&error));
+                let error = Error::new(Code::LaunchFailed, "no threads for it")
+                    .not_started(&self.options.server)
+                    .cause(crate::files::io_text(&error));
                 self.candidate_failed(error);
             }
         }
@@ -228,12 +218,10 @@ impl Keeper {
             Some(Candidate::Preparing) => {
                 let late = now > self.cause.1 + PREPARE_LIMIT;
                 if late && self.current.is_none() && self.trouble.is_none() {
-                    let error = Error::new(
-                        Code::StartTimeout,
-                        format!("server `{name}` not started: its secrets did not come in time"),
-                    )
-                    .cause("the store has not answered, and the client does not wait longer")
-                    .hint("`mcpwrap status` shows whether the store works");
+                    let error = Error::new(Code::StartTimeout, "its secrets did not come in time")
+                        .not_started(name)
+                        .cause("the store has not answered, and the client does not wait longer")
+                        .hint("`mcpwrap status` shows whether the store works");
                     self.suspend(error);
                 }
                 return;

@@ -80,7 +80,7 @@ pub fn agree(dir: &Path, labels: &[Value], show: bool) -> Result<(), String> {
     let facts = Facts {
         files: files.into_values().collect(),
         machine: None,
-        today: jiff::Zoned::now().date(),
+        today: jiff::ZonedDateTime::now().date(),
         probes: Vec::new(),
         copies: Vec::new(),
     };

@@ -1,0 +1,325 @@
+//! What mcpwrap says when it does not do something: what, why, what to do.
+//!
+//! Invariants: an error holds no secret, no piece of one, no length. The module that knows the facts
+//! writes the message, and nobody reads or rewrites its words: who needs a fact takes it from a
+//! field, who knows more adds it (`context`, `caused_by`). `cli::print` is the only one that shows it.
+
+mod code;
+
+use std::fmt;
+
+pub use self::code::Code;
+
+/// A result whose error can be shown to the user as it is.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Exit code: mcpwrap refused or failed before the server started (as `env`, `timeout`, `docker run`).
+pub const EXIT_REFUSED: u8 = 125;
+/// Exit code: the program was found but cannot be executed (as the shell).
+pub const EXIT_NOT_EXECUTABLE: u8 = 126;
+/// Exit code: the program was not found (as the shell).
+pub const EXIT_NOT_FOUND: u8 = 127;
+/// Exit code of the other verbs: a "no" answer, or findings.
+pub const EXIT_NO: u8 = 1;
+/// Exit code of the other verbs: an error.
+pub const EXIT_ERROR: u8 = 2;
+
+/// What a reason is about, where callers act on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CauseKind {
+    /// Nothing that a caller could act on.
+    #[default]
+    Fact,
+    /// There is no network, or nobody answers there: another time it may work.
+    Unreachable,
+}
+
+/// One reason: a fact, and what helps to find what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    pub kind: CauseKind,
+    /// One line.
+    pub fact: String,
+    /// Lines that are shown below it: of a file, with a mark, or what was expected and found.
+    pub excerpt: Option<String>,
+    /// Where it was asked for, as in `github.toml:9`.
+    pub asked_by: Option<String>,
+}
+
+/// The lines as they are shown, the fact first.
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.fact)?;
+        if let Some(place) = &self.asked_by {
+            write!(f, " (asked for by {place})")?;
+        }
+        match &self.excerpt {
+            Some(lines) => write!(f, "\n{lines}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// In JSON a cause is its text.
+impl serde::Serialize for Cause {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One error, ready to be shown: `what` did not happen, `causes` say why, `hints` what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    pub code: Code,
+    /// What was not done because of `what`, as in "server `github` not started".
+    pub context: Option<String>,
+    pub what: String,
+    pub causes: Vec<Cause>,
+    pub hints: Vec<String>,
+}
+
+impl Error {
+    /// `what`: lower case, no full stop, names the server or file that was not served.
+    pub fn new(code: Code, what: impl Into<String>) -> Self {
+        Self {
+            code,
+            context: None,
+            what: what.into(),
+            causes: Vec::new(),
+            hints: Vec::new(),
+        }
+    }
+
+    /// Says what was not done because of this error. Said again by a caller further out, the outer
+    /// one is shown.
+    #[must_use]
+    pub fn context(mut self, not_done: impl Into<String>) -> Self {
+        self.context = Some(not_done.into());
+        self
+    }
+
+    /// [`Self::context`] of a start.
+    #[must_use]
+    pub fn not_started(self, server: &impl fmt::Display) -> Self {
+        self.context(format!("server `{server}` not started"))
+    }
+
+    /// Adds one link of the chain of reasons. What follows the first line is its excerpt.
+    #[must_use]
+    pub fn cause(self, cause: impl fmt::Display) -> Self {
+        self.cause_of(CauseKind::Fact, cause)
+    }
+
+    /// [`Self::cause`] with its kind.
+    #[must_use]
+    pub fn cause_of(mut self, kind: CauseKind, cause: impl fmt::Display) -> Self {
+        let text = cause.to_string();
+        let (fact, excerpt) = match text.split_once('\n') {
+            Some((fact, lines)) => (fact.to_owned(), Some(lines.to_owned())),
+            None => (text, None),
+        };
+        self.causes.push(Cause {
+            kind,
+            fact,
+            excerpt,
+            asked_by: None,
+        });
+        self
+    }
+
+    /// Takes over the reasons of an error whose own words say nothing here.
+    #[must_use]
+    pub fn because(mut self, error: Self) -> Self {
+        self.causes.extend(error.causes);
+        self
+    }
+
+    /// [`Self::because`], with what that error says to do.
+    #[must_use]
+    pub fn caused_by(mut self, mut error: Self) -> Self {
+        self.hints.append(&mut error.hints);
+        self.because(error)
+    }
+
+    /// Notes with the first reason where that which is not there was asked for.
+    #[must_use]
+    pub fn asked_by(mut self, place: String) -> Self {
+        if let Some(cause) = self.causes.first_mut() {
+            cause.asked_by = Some(place);
+        }
+        self
+    }
+
+    /// The first line of the message: what was not done, and what came in the way.
+    pub fn headline(&self) -> String {
+        match &self.context {
+            Some(context) => format!("{context}: {}", self.what),
+            None => self.what.clone(),
+        }
+    }
+
+    /// Whether one of the reasons is of this kind.
+    pub fn is(&self, kind: CauseKind) -> bool {
+        self.causes.iter().any(|cause| cause.kind == kind)
+    }
+
+    /// The reasons in one line, without excerpts.
+    pub fn reasons(&self) -> String {
+        let facts: Vec<_> = self.causes.iter().map(|cause| &*cause.fact).collect();
+        facts.join("; ")
+    }
+
+    /// Adds one thing to do. At most two are worth having.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// [`Self::hint`], if there is one.
+    #[must_use]
+    pub fn hint_if(self, hint: Option<&str>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+
+    /// The exit code of `mcpwrap run` when this error kept the server from starting.
+    pub const fn run_exit(&self) -> u8 {
+        match self.code {
+            Code::ProgramNotFound => EXIT_NOT_FOUND,
+            Code::ProgramNotExecutable => EXIT_NOT_EXECUTABLE,
+            _ => EXIT_REFUSED,
+        }
+    }
+
+    /// The whole message in one line, for a JSON-RPC error: what, why, what to do.
+    pub fn line(&self) -> String {
+        format!("mcpwrap: {}", self.text())
+    }
+
+    /// [`Self::line`] without the name of the program.
+    pub fn text(&self) -> String {
+        let mut line = format!("{} [{}]", self.headline(), self.code);
+        for cause in &self.causes {
+            line.push_str(": ");
+            line.push_str(&cause.fact);
+            if let Some(place) = &cause.asked_by {
+                line.push_str(&format!(" (asked for by {place})"));
+            }
+        }
+        for hint in &self.hints {
+            line.push_str("; ");
+            line.push_str(hint);
+        }
+        line
+    }
+}
+
+/// The message in its lines, each with the prefix, because a client's log mixes them with others.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "mcpwrap: error[{}]: {}",
+            self.code,
+            printable(&self.headline())
+        )?;
+        for cause in &self.causes {
+            for (n, line) in cause.to_string().lines().enumerate() {
+                let head = if n == 0 { "cause: " } else { "       " };
+                writeln!(f, "mcpwrap: {head}{}", printable(line))?;
+            }
+        }
+        for hint in &self.hints {
+            writeln!(f, "mcpwrap: hint: {}", printable(hint))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Text from outside without control characters, so that it cannot steer a terminal or forge a
+/// line, and without invisible ones that make a text read other than it is.
+pub fn printable(text: &str) -> String {
+    let misleads = |c| {
+        matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.chars()
+        .map(|c| {
+            if c.is_control() || misleads(c) {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_has_the_prefix() {
+        let error = Error::new(Code::PolicyInvalid, "unknown field `secert`")
+            .cause("~/p.toml:7:1\n7 | secert\n  | ^^^^^^")
+            .hint("did you mean `secret`?");
+        let text = error.to_string();
+        assert_eq!(text.lines().count(), 5);
+        assert!(text.lines().all(|line| line.starts_with("mcpwrap: ")));
+    }
+
+    #[test]
+    fn who_knows_more_adds_it_and_the_facts_stay_apart() {
+        let inner = Error::new(Code::SecretNotFound, "`secret:a` has no value")
+            .cause("the vault file has no `a`\nexcerpt")
+            .hint("store it");
+        let error = Error::new(inner.code, "`A` has no value")
+            .caused_by(inner)
+            .asked_by("github.toml:9".to_owned())
+            .not_started(&"github");
+        assert_eq!(error.what, "`A` has no value");
+        assert_eq!(error.reasons(), "the vault file has no `a`");
+        assert_eq!(
+            error.line(),
+            "mcpwrap: server `github` not started: `A` has no value [secret-not-found]: \
+             the vault file has no `a` (asked for by github.toml:9); store it"
+        );
+        assert_eq!(
+            serde_json::to_value(&error.causes).unwrap(),
+            serde_json::json!(["the vault file has no `a` (asked for by github.toml:9)\nexcerpt"])
+        );
+        assert!(!error.is(CauseKind::Unreachable));
+        let late = Error::new(Code::PackageFailed, "x").cause_of(CauseKind::Unreachable, "late");
+        assert!(error.clone().because(late).is(CauseKind::Unreachable));
+        assert_eq!(
+            error.context("session ended").headline(),
+            "session ended: `A` has no value"
+        );
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        let text = Error::new(Code::Usage, "a\u{1b}[31m\rb").to_string();
+        assert!(!text.contains('\u{1b}') && !text.contains('\r'));
+        assert_eq!(printable("a\u{202e}b\u{200b}é"), "a\u{fffd}b\u{fffd}é");
+    }
+
+    #[test]
+    fn names_are_unique_and_kebab_case() {
+        let mut names: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
+        names.sort_unstable();
+        let before = names.len();
+        names.dedup();
+        assert_eq!(before, names.len());
+        assert!(
+            names
+                .iter()
+                .all(|n| n.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+        );
+    }
+}
