@@ -6,8 +6,9 @@
 
 use std::path::Path;
 
-use super::install::{directory, failed, turn, write_list};
+use super::directory::{directory, lock, write_list};
 use super::installed::{self, Depth, verify};
+use super::request::failed;
 use super::tree;
 use crate::dirs::Dirs;
 use crate::error::Result;
@@ -27,7 +28,7 @@ pub fn seen_again(policy: &Policy, dirs: &Dirs) -> Result<Option<Package>> {
     let Some(package) = policy.package.as_ref().filter(moved) else {
         return Ok(None);
     };
-    let _turn = turn(&dirs.packages(), &policy.server)?;
+    let _turn = lock(&dirs.packages(), &policy.server)?;
     let local = package.registry == Source::Local;
     let script = if local { package.entry.as_str() } else { "" };
     let absolute: Vec<_> = [package.interpreter.as_str(), script]

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::client::Call;
-use super::install::{Report, Wish, failed};
+use super::request::{Report, Wish, failed};
 use super::{Launch, Pin, local};
 use crate::error::{Code, Error, Result};
 use crate::policy::Package;

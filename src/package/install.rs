@@ -5,89 +5,21 @@
 //! a lock: after a crash there is either nothing or all of it. *Never* runs a package's install
 //! scripts unless it is told to, and *never* takes another archive for a version it knows.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Launch, Registry, image, local, manifest, npm, pypi, tree, uv_lock};
+use super::directory::{LOCK, LOCK_BYTES_MAX, directory, lock, write, write_list};
+use super::request::{Built, Changes, Locked, Report, Wish, failed};
+use super::{Registry, image, local, npm, pypi, tree, uv_lock};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, io_text};
 use crate::policy::Package;
 use crate::policy::package::Source;
 use crate::secret::{ServerName, hex};
-
-/// What is to be pinned.
-#[derive(Clone, Copy, Debug)]
-pub struct Wish<'a> {
-    pub server: &'a ServerName,
-    pub launch: &'a Launch,
-    /// The version, if not the one of the command.
-    pub to: Option<&'a str>,
-    /// Only packages published before this day, `2025-09-30`.
-    pub before: Option<&'a str>,
-    /// Whether install scripts may run.
-    pub scripts: bool,
-    /// What the policy has now.
-    pub known: Option<&'a Package>,
-    /// Whether a registry that does not answer at once is given up: there is a way without it.
-    pub hurry: bool,
-}
-
-/// What the user should see before agreeing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// When this version was published.
-    pub published: Option<String>,
-    pub maintainers: Vec<String>,
-    /// Whether the registry has a signed statement of where it was built.
-    pub attested: Option<bool>,
-    /// What the registry calls the latest version.
-    pub latest: Option<String>,
-    /// Packages that have install scripts.
-    pub scripts: Vec<String>,
-    pub packages: usize,
-    pub files: usize,
-    pub bytes: u64,
-    pub changes: Changes,
-    /// Whether only packages of before some day were taken.
-    pub dated: bool,
-    /// What this pin does not cover, if there is something to say.
-    pub limit: Option<&'static str>,
-}
-
-impl Report {
-    /// Of an installation that is the same but for the times of its files.
-    pub fn of_times() -> Self {
-        Self {
-            limit: Some("the times of its files moved, and not a byte of them changed"),
-            ..Self::default()
-        }
-    }
-}
-
-/// What is different from the installation that the policy has now.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    pub added: Vec<String>,
-    pub removed: Vec<String>,
-    /// Name, version before, version now.
-    pub changed: Vec<(String, String, String)>,
-}
-
-/// The packages of a lock file: name → version → what the registry says about the archive.
-pub(super) type Locked = BTreeMap<String, BTreeMap<String, String>>;
-
-/// What a client has put into a directory.
-#[derive(Debug)]
-pub(super) struct Built {
-    pub package: Package,
-    pub report: Report,
-    pub lock: Vec<u8>,
-    pub locked: Locked,
-}
 
 /// Pins what a launch starts, and puts it into the package store.
 ///
@@ -104,7 +36,7 @@ pub fn install(dirs: &Dirs, wish: &Wish<'_>) -> Result<(Package, Report)> {
     let root = dirs.packages();
     let unusable = |problem: files::Problem| failed(wish.server).cause(problem);
     files::ensure_dir(&root).map_err(unusable)?;
-    let _turn = turn(&root, wish.server)?;
+    let _turn = lock(&root, wish.server)?;
     clear(&root);
     let staging = Staging::new(&root, wish.server)?;
     let built = match wish.launch.registry {
@@ -128,20 +60,6 @@ pub fn install(dirs: &Dirs, wish: &Wish<'_>) -> Result<(Package, Report)> {
     let package = put(&root, &staging, built.package, &built.lock)
         .map_err(|error| failed(wish.server).cause(io_text(&error)))?;
     Ok((package, report))
-}
-
-pub(super) fn failed(server: &ServerName) -> Error {
-    Error::new(Code::PackageFailed, format!("server `{server}` not pinned"))
-}
-
-/// One installation at a time: two would fight over the same names.
-pub(super) fn turn(root: &Path, server: &ServerName) -> Result<File> {
-    files::lock(&root.join(".lock")).map_err(|problem| failed(server).cause(problem))
-}
-
-/// Where a package is installed.
-pub(super) fn directory(root: &Path, package: &Package) -> PathBuf {
-    root.join(&package.tree)
 }
 
 /// Removes what interrupted installations left behind.
@@ -221,40 +139,12 @@ fn put(root: &Path, staging: &Staging, package: Package, lock: &[u8]) -> std::io
     })
 }
 
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    files::replace(path, bytes).map_err(|problem| std::io::Error::other(problem.to_string()))
-}
-
-/// Writes the list of the states of these files, and of the lock and the tree if there is one; returns
-/// its digest.
-pub(super) fn write_list(
-    place: &Path,
-    absolute: &[&Path],
-    with_tree: bool,
-) -> std::io::Result<String> {
-    let below: &[&str] = if with_tree { &[LOCK, "tree"] } else { &[] };
-    files::ensure_dir(place).map_err(|problem| std::io::Error::other(problem.to_string()))?;
-    let list = manifest::make(place, absolute, below)?;
-    let files = hex(&Sha256::digest(&list));
-    write(&place.join(list_name(&files)), &list)?;
-    Ok(files)
-}
-
 fn writable(dir: &Path, yes: bool) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(
         dir,
         fs::Permissions::from_mode(if yes { 0o755 } else { 0o555 }),
     )
-}
-
-/// The lock file beside a tree.
-pub(super) const LOCK: &str = "lock";
-
-/// The list of file states is named after itself, since two policies may start the same tree with
-/// different interpreters.
-pub(super) fn list_name(files: &str) -> String {
-    format!("states-{}", files.get(..16).unwrap_or(files))
 }
 
 /// The packages of an installation's lock file.
@@ -267,9 +157,6 @@ fn locked(dir: &Path, source: Source) -> Option<Locked> {
         Source::Image | Source::Local => None,
     }
 }
-
-/// Lock files of large servers have some hundred KiB.
-pub(super) const LOCK_BYTES_MAX: u64 = 32 << 20;
 
 /// A version that is known must have the archive that is known: registries promise that, and who
 /// breaks the promise is an attacker, or a mirror that must be looked at.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::install::{LOCK, LOCK_BYTES_MAX, directory, list_name};
+use super::directory::{LOCK, LOCK_BYTES_MAX, directory, list_name};
 use super::{Launch, image, local, manifest, parse, strays, tree};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};

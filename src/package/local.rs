@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::install::{Report, Wish, failed, write_list};
+use super::directory::write_list;
+use super::request::{Report, Wish, failed};
 use super::tree;
 use crate::dirs;
 use crate::error::{Code, Error, Result};

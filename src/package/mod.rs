@@ -7,6 +7,7 @@
 
 mod again;
 mod client;
+mod directory;
 mod image;
 mod install;
 mod installed;
@@ -19,8 +20,11 @@ mod parse;
 mod parse_tests;
 mod pinned;
 mod pip;
+mod pip_lock;
 mod provenance;
 mod pypi;
+mod python;
+mod request;
 mod shell;
 mod spec;
 #[cfg(test)]
@@ -34,10 +38,11 @@ mod uv_lock;
 use std::fmt;
 
 pub use again::seen_again;
-pub use install::{Changes, Report, Wish, install, latest, prune};
+pub use install::{install, latest, prune};
 pub use installed::{Depth, entry_while, verify};
 pub use parse::parse;
 pub use pinned::check_pinned;
+pub use request::{Changes, Report, Wish};
 pub use transport::{Transport, transport};
 
 /// Where a package comes from.

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::client::Call;
-use super::install::{Wish, failed};
-use super::npm::read;
+use super::request::read;
+use super::request::{Wish, failed};
 use crate::error::Result;
 use crate::secret::ServerName;
 
@@ -113,7 +113,7 @@ pub(super) fn interpreter(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::package::npm::write;
+    use crate::package::request::write;
 
     #[test]
     fn the_program_that_npx_would_start() {

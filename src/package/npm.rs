@@ -5,21 +5,18 @@
 //! the user asked for scripts; *never* with settings of a project, since the directory is ours.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::Registry;
 use super::client::Call;
-use super::install::{Built, Changes, Locked, Report, Wish, failed};
 use super::node::{interpreter, program};
+use super::request::{Built, Changes, Locked, Report, Wish, failed, measure, read, write};
 use super::spec::spec;
-use super::{Registry, tree};
 use crate::error::Result;
-use crate::files::io_text;
 use crate::policy::Package;
 use crate::policy::package::Source;
-use crate::secret::ServerName;
 
 /// Settings a user may have that would change where or what npm installs.
 const ALWAYS: &[&str] = &[
@@ -130,15 +127,6 @@ fn write_manifest(root: &Path, wish: &Wish<'_>, name: &str, wanted: &str) -> Res
     write(&root.join("package.json"), text.as_bytes(), wish.server)
 }
 
-pub(super) fn write(path: &Path, bytes: &[u8], server: &ServerName) -> Result<()> {
-    crate::files::replace(path, bytes).map_err(|problem| failed(server).cause(problem))
-}
-
-pub(super) fn read(path: &Path, server: &ServerName) -> Result<String> {
-    fs::read_to_string(path)
-        .map_err(|error| failed(server).cause(format!("`{}`: {}", path.display(), io_text(&error))))
-}
-
 /// The packages of a `package-lock.json`.
 pub(super) fn locked(text: &str) -> std::result::Result<Locked, String> {
     let value: Value =
@@ -224,17 +212,6 @@ pub(super) fn latest(dir: &Path, name: &str) -> Result<String> {
         .args(&["view", name, "version"])
         .output()?;
     Ok(String::from_utf8_lossy(&answer).trim().to_owned())
-}
-
-/// Files and bytes of a tree.
-pub(super) fn measure(root: &Path) -> (usize, u64) {
-    let files: Vec<_> = tree::entries(root).unwrap_or_default();
-    let size = |path: &PathBuf| fs::symlink_metadata(root.join(path)).map_or(0, |meta| meta.len());
-    let files: Vec<_> = files
-        .iter()
-        .filter(|(_, kind)| *kind == tree::Kind::File)
-        .collect();
-    (files.len(), files.iter().map(|(path, _)| size(path)).sum())
 }
 
 #[cfg(test)]

@@ -13,16 +13,14 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::client::Call;
-use super::install::{Locked, Wish, failed};
-use super::npm::{read, write};
-use super::pypi::{Python, requirements, who};
+use super::pip_lock::HEAD;
+use super::python::{Python, requirements, who};
+use super::request::{Wish, failed};
+use super::request::{read, write};
 use super::{local, tree};
 use crate::error::{Error, Result};
 use crate::files::io_text;
 use crate::secret::ServerName;
-
-/// The first line of a lock file of ours.
-const HEAD: &str = "# mcpwrap pip lock 1";
 
 /// Options of uvx that say where packages come from, and what pip calls them.
 const PASSED: &[(&str, &str)] = &[
@@ -93,23 +91,6 @@ pub(super) fn latest(dir: &Path, name: &str, python: &str) -> Result<String> {
         .and_then(Value::as_str)
         .unwrap_or_default()
         .to_owned())
-}
-
-/// The packages of a lock of ours; none if it is uv's.
-pub(super) fn locked(text: &str) -> Option<Locked> {
-    let mut locked = Locked::new();
-    for line in text
-        .strip_prefix(HEAD)?
-        .lines()
-        .filter(|line| !line.is_empty())
-    {
-        let (name, rest) = line.split_once("==")?;
-        let (version, rest) = rest.split_once(" --hash=")?;
-        let (hash, file) = rest.split_once(" # ")?;
-        let versions = locked.entry(name.to_owned()).or_default();
-        versions.insert(version.to_owned(), format!("{file} {hash}"));
-    }
-    Some(locked)
 }
 
 fn without_uv(server: &ServerName) -> Error {
@@ -280,6 +261,7 @@ fn rewrite(path: &Path, text: &str) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pip_lock;
     use super::*;
 
     #[test]
@@ -296,10 +278,10 @@ mod tests {
             "# mcpwrap pip lock 1\na==1.0 --hash=sha256:aa # a-1.0.whl\n\
              zope-x==2 --hash=sha256:bb # zope_x-2-py3-none-any.whl\n"
         );
-        let locked = locked(&lock).unwrap();
+        let locked = pip_lock::locked(&lock).unwrap();
         assert_eq!(locked["a"]["1.0"], "a-1.0.whl sha256:aa");
         assert_eq!(locked.len(), 2);
-        assert!(super::locked("version = 1\n").is_none());
+        assert!(pip_lock::locked("version = 1\n").is_none());
         let direct = serde_json::json!({"install": [{"metadata": {"name": "a", "version": "1"},
             "is_direct": true, "download_info": {"url": "https://r/a.whl",
             "archive_info": {"hashes": {"sha256": "aa"}}}}]});

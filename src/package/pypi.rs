@@ -10,11 +10,11 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::client::Call;
-use super::install::{Built, Report, Wish, failed};
-use super::npm::{measure, read, write};
-use super::spec::spec;
+use super::python::{Python, requirements, who};
+use super::request::{Built, Report, Wish, failed};
+use super::request::{measure, read, write};
 use super::uv_lock::{index, locked, normal, published};
-use super::{Registry, local, pip, provenance, tree};
+use super::{local, pip, provenance, tree};
 use crate::error::Result;
 use crate::policy::Package;
 use crate::policy::package::Source;
@@ -36,10 +36,6 @@ const PASSED: &[&str] = &[
     "--exclude-newer",
     "--allow-insecure-host",
 ];
-
-/// Prints the version and the real path of an interpreter, whatever stands in its place.
-const WHO: &str = "import os,sys;print('%d.%d'%sys.version_info[:2]);\
-                   print(os.path.realpath(getattr(sys,'_base_executable',sys.executable)))";
 
 pub(super) fn build(staging: &Path, wish: &Wish<'_>) -> Result<Built> {
     let (launch, server) = (wish.launch, wish.server);
@@ -162,13 +158,6 @@ fn sync(staging: &Path, wish: &Wish<'_>, python: &Python) -> Result<PathBuf> {
     Ok(root)
 }
 
-pub(super) struct Python {
-    /// Major and minor.
-    version: String,
-    /// The program itself, not a script of a version manager.
-    pub(super) path: String,
-}
-
 fn python(dir: &Path, wish: &Wish<'_>) -> Result<Python> {
     let wanted = wish.launch.option(&["-p", "--python"]);
     let args: Vec<&str> = ["python", "find", "--no-project"]
@@ -192,17 +181,6 @@ fn python(dir: &Path, wish: &Wish<'_>) -> Result<Python> {
     who(dir, &found, wish.server)
 }
 
-/// Which Python stands behind a name or a path.
-pub(super) fn who(dir: &Path, found: &str, server: &ServerName) -> Result<Python> {
-    let answer = Call::new(found, dir).args(&["-I", "-c", WHO]).output()?;
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let mut lines = answer.lines().map(str::to_owned);
-    match (lines.next(), lines.next()) {
-        (Some(version), Some(path)) if path.starts_with('/') => Ok(Python { version, path }),
-        _ => Err(failed(server).cause(format!("`{found}` does not say which Python it is"))),
-    }
-}
-
 /// The project of which the package, and what is wanted beside it, are the dependencies. Its
 /// `[tool.uv]` table ends uv's search for settings in the directories above.
 fn write_project(dir: &Path, wish: &Wish<'_>, name: &str, python: &str) -> Result<()> {
@@ -212,31 +190,6 @@ fn write_project(dir: &Path, wish: &Wish<'_>, name: &str, python: &str) -> Resul
          dependencies = {list}\n\n[tool.uv]\npackage = false\n"
     );
     write(&dir.join("pyproject.toml"), text.as_bytes(), wish.server)
-}
-
-/// The package, and what is wanted beside it, as Python's clients write that.
-pub(super) fn requirements(wish: &Wish<'_>, name: &str) -> Result<Vec<String>> {
-    let text = wish.launch.spec.as_deref().unwrap_or(name);
-    // `name[extra]` is kept, whatever stands behind it.
-    let named = text
-        .split(['@', '=', '<', '>', '~', '!', ' ', ';'])
-        .next()
-        .unwrap_or(name);
-    let exact = |version: &str| format!("{named}=={version}");
-    let main = match (wish.to, &wish.launch.version) {
-        (Some(version), _) => exact(version),
-        (None, Some(version)) => exact(version),
-        (None, None) if text.contains('@') => named.to_owned(),
-        (None, None) => text.to_owned(),
-    };
-    let mut all = vec![main];
-    for other in &wish.launch.with {
-        if spec(Registry::Pypi, other).obstacle.is_some() {
-            return Err(failed(wish.server).cause(format!("`{other}` comes from no registry")));
-        }
-        all.push(other.replacen('@', "==", 1).replace("==latest", ""));
-    }
-    Ok(all)
 }
 
 /// The version that uv would take today.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::npm::read;
+use super::request::read;
 use crate::error::{Code, Error, Result};
 use crate::secret::ServerName;
 

@@ -1,11 +1,11 @@
 //! What a `uv.lock` says: the packages, their versions, and the hashes of their archives.
 
-use super::install::Locked;
-use super::pip;
+use super::pip_lock;
+use super::request::Locked;
 
 /// The packages of a `uv.lock`: the archive is the wheel for every platform, or else the source.
 pub(super) fn locked(text: &str) -> Result<Locked, String> {
-    if let Some(locked) = pip::locked(text) {
+    if let Some(locked) = pip_lock::locked(text) {
         return Ok(locked);
     }
     let value: toml::Table = text

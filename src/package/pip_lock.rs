@@ -1,0 +1,23 @@
+//! The lock file that mcpwrap writes where pip stands in for uv.
+
+use super::request::Locked;
+
+/// The first line of a lock file of ours.
+pub const HEAD: &str = "# mcpwrap pip lock 1";
+
+/// The packages of a lock of ours; none if it is uv's.
+pub fn locked(text: &str) -> Option<Locked> {
+    let mut locked = Locked::new();
+    for line in text
+        .strip_prefix(HEAD)?
+        .lines()
+        .filter(|line| !line.is_empty())
+    {
+        let (name, rest) = line.split_once("==")?;
+        let (version, rest) = rest.split_once(" --hash=")?;
+        let (hash, file) = rest.split_once(" # ")?;
+        let versions = locked.entry(name.to_owned()).or_default();
+        versions.insert(version.to_owned(), format!("{file} {hash}"));
+    }
+    Some(locked)
+}
