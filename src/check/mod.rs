@@ -273,7 +273,7 @@ fn policies_unread(scene: &Scene) -> Vec<Finding> {
         Finding::new(
             ("unread", Severity::High),
             Place::whole(place),
-            format!("{}: {why}", error.headline()),
+            format!("{}: {why}", error.what),
             "what cannot be read cannot be checked, and a server with it does not start",
             Mend::Act(mend.to_owned()),
         )
