@@ -53,7 +53,7 @@ impl Dirs {
         let own = absolute(variable(MCPWRAP_HOME)).map(|own| (own, MCPWRAP_HOME));
         let Some((base, name)) = own.clone().or_else(|| home.clone()) else {
             return Err(
-                Error::new(Code::HomeUnusable, "no directory for mcpwrap's files")
+                Error::new(Code::HomeUnusable, "cannot determine mcpwrap's directories")
                     .cause("`HOME` is not set to an absolute path, and neither is `MCPWRAP_HOME`")
                     .hint("set `HOME`, as your login shell does"),
             );
@@ -279,12 +279,12 @@ fn check_owner(base: &Path, name: &str) -> Result<()> {
     match owner(base) {
         Some(uid) if uid != me => Err(Error::new(
             Code::HomeUnusable,
-            format!("`{}` not used: it belongs to another user", base.display()),
+            format!("cannot use `{}`", base.display()),
         )
         .cause(format!(
-            "`{name}` names a directory of user {uid}, and this is user {me}"
+            "`{name}` names a directory owned by user {uid}, running as user {me}"
         ))
-        .hint("run mcpwrap as the user whose secrets it shall use, without `sudo`")),
+        .hint("run mcpwrap as the user who owns the secrets, without `sudo`")),
         _ => Ok(()),
     }
 }

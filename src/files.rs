@@ -37,10 +37,10 @@ pub enum Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing => f.write_str("it does not exist"),
+            Self::Missing => f.write_str("does not exist"),
             Self::NotPrivate { fact, mend: _ } => f.write_str(fact),
             Self::TooLarge { bytes, bytes_max } => {
-                write!(f, "it has {bytes} bytes, and at most {bytes_max} are read")
+                write!(f, "{bytes} bytes, more than the limit of {bytes_max}")
             }
             Self::Io(error) => write!(f, "{}", io_text(error)),
         }
@@ -193,7 +193,7 @@ fn open_checked(path: &Path, options: &mut OpenOptions) -> Result<File, Problem>
 
 fn not_a_file(path: &Path, kind: &str) -> Problem {
     Problem::NotPrivate {
-        fact: format!("it is {kind}, and a plain file belongs there"),
+        fact: format!("expected a regular file, found {kind}"),
         mend: format!("put the file itself at `{}`", path.display()),
     }
 }
@@ -204,17 +204,17 @@ fn check_private(path: &Path, meta: &std::fs::Metadata) -> Result<(), Problem> {
     let shown = path.display();
     if meta.uid() != me && meta.uid() != 0 {
         return Err(Problem::NotPrivate {
-            fact: format!("its owner is user {}, and this is user {me}", meta.uid()),
-            mend: format!("`sudo chown {me} {shown}`, then read it before trusting it"),
+            fact: format!("owned by user {}, running as user {me}", meta.uid()),
+            mend: format!("`sudo chown {me} {shown}`, then review its contents"),
         });
     }
     if meta.mode() & 0o022 != 0 {
         return Err(Problem::NotPrivate {
             fact: format!(
-                "other users can change it: its mode is {:04o}",
+                "writable by other users (mode {:04o})",
                 meta.mode() & 0o7777
             ),
-            mend: format!("`chmod go-w {shown}`, then read it before trusting it"),
+            mend: format!("`chmod go-w {shown}`, then review its contents"),
         });
     }
     Ok(())
@@ -234,7 +234,7 @@ pub fn check_dir(path: &Path) -> Result<(), Problem> {
     let meta = std::fs::metadata(path)?;
     if !meta.is_dir() {
         return Err(Problem::NotPrivate {
-            fact: "it is not a directory".to_owned(),
+            fact: "not a directory".to_owned(),
             mend: format!("move `{}` away", path.display()),
         });
     }

@@ -175,17 +175,17 @@ macro_rules! name_type {
 name_type!(
     /// The name of a server's policy: a plain file name.
     ServerName, "server", is_plain_name,
-    "allowed are letters, digits, `-`, `_` and `.`; it starts with a letter or digit and has at most 64 characters"
+    "use letters, digits, `-`, `_` and `.`; it starts with a letter or digit and has at most 64 characters"
 );
 name_type!(
     /// The name of a profile: dev, prod, …
     ProfileName, "profile", is_plain_name,
-    "allowed are letters, digits, `-`, `_` and `.`; it starts with a letter or digit and has at most 64 characters"
+    "use letters, digits, `-`, `_` and `.`; it starts with a letter or digit and has at most 64 characters"
 );
 name_type!(
     /// The name of a secret in the store: plain names joined by `/`, as in `github/token`.
     SecretName, "secret", is_path_name,
-    "allowed are letters, digits, `-`, `_` and `.`, in parts joined by `/`, 200 characters at most"
+    "use letters, digits, `-`, `_` and `.`, in parts joined by `/`, 200 characters at most"
 );
 
 fn is_plain_name(text: &str) -> bool {

@@ -270,7 +270,7 @@ fn a_home_of_another_user_is_not_used() {
     ] {
         let ended = test.cli(verb);
         assert!(ended.stderr.contains("error[home-unusable]"), "{ended}");
-        assert!(ended.stderr.contains("directory of user 4711"), "{ended}");
+        assert!(ended.stderr.contains("owned by user 4711"), "{ended}");
     }
     test.set("HOME", "relative");
     let ended = test.cli(&["policy", "list"]);

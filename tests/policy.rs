@@ -97,9 +97,9 @@ fn a_policy_that_others_could_have_changed_is_not_used() {
     test.ok(&["policy", "show", "github"]);
 
     mode(&path, 0o666);
-    refused("policy-not-private", "its mode is 0666");
+    refused("policy-not-private", "mode 0666");
     mode(&path, 0o620);
-    refused("policy-not-private", "its mode is 0620");
+    refused("policy-not-private", "mode 0620");
     mode(&path, 0o600);
     for dir in [path.parent().unwrap().to_owned(), test.root()] {
         mode(&dir, 0o777);
@@ -125,7 +125,7 @@ fn a_policy_that_others_could_have_changed_is_not_used() {
 
     std::fs::write(&path, format!("{POLICY}#{}", "x".repeat(1 << 20))).unwrap();
     mode(&path, 0o600);
-    refused("policy-invalid", "at most 1048576 are read");
+    refused("policy-invalid", "more than the limit of 1048576");
     // 2 GB without a block on the disk.
     std::fs::File::options()
         .write(true)
@@ -133,7 +133,7 @@ fn a_policy_that_others_could_have_changed_is_not_used() {
         .unwrap()
         .set_len(2 << 30)
         .unwrap();
-    refused("policy-invalid", "at most 1048576 are read");
+    refused("policy-invalid", "more than the limit of 1048576");
     // The builder reads all that a test leaves.
     std::fs::remove_file(&path).unwrap();
 }
@@ -151,7 +151,7 @@ fn a_policy_of_another_user_is_not_used() {
         ended.stderr.contains("error[policy-not-private]"),
         "{ended}"
     );
-    assert!(ended.stderr.contains("its owner is user 4711"), "{ended}");
+    assert!(ended.stderr.contains("owned by user 4711"), "{ended}");
 }
 
 #[test]

@@ -195,7 +195,7 @@ fn unreadable_policies(facts: &Facts) -> Vec<Finding> {
         Finding::new(
             (UNREADABLE_FILE, Severity::High),
             Location::whole(location),
-            format!("{}: {why}", error.headline()),
+            format!("{}: {why}", error.what),
             "it cannot be checked, and a server that needs it does not start",
             Fix::Act(fix.to_owned()),
         )

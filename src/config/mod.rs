@@ -110,9 +110,9 @@ impl Config {
         if managed.metadata().is_ok_and(|meta| meta.uid() != 0) {
             return Err(Error::new(
                 Code::FileNotPrivate,
-                format!("`{}` not used", managed.display()),
+                format!("cannot use `{}`", managed.display()),
             )
-            .cause("it holds the administrator's settings, and its owner is not root")
+            .cause("it holds the administrator's settings and is not owned by root")
             .hint(format!("`sudo chown root {}`", managed.display())));
         }
         Ok(config)
@@ -132,7 +132,7 @@ impl Config {
     pub fn save(&self, dirs: &Dirs) -> Result<()> {
         let path = dirs.config_file();
         let shown = dirs.tilde(&path);
-        let what = || format!("`{shown}` not written");
+        let what = || format!("cannot write `{shown}`");
         let old = match files::read_private(&path) {
             Ok(bytes) => bytes,
             Err(Problem::Missing) => Vec::new(),
@@ -166,13 +166,13 @@ fn parse_file<T: Default + serde::de::DeserializeOwned>(dirs: &Dirs, path: &Path
         Err(problem) => {
             return Err(problem.explain(
                 Code::ConfigInvalid,
-                format!("`{shown}` not used"),
+                format!("cannot use `{shown}`"),
                 &shown,
             ));
         }
     };
     let text = String::from_utf8(bytes).map_err(|_| {
-        Error::new(Code::ConfigInvalid, format!("`{shown}` is not valid")).cause("it is not UTF-8")
+        Error::new(Code::ConfigInvalid, format!("`{shown}` is not valid")).cause("not UTF-8")
     })?;
     toml::from_str(&text).map_err(|error| invalid(&shown, &text, error.message(), error.span()))
 }
@@ -198,7 +198,7 @@ fn invalid(shown: &str, text: &str, message: &str, span: Option<std::ops::Range<
         Refusal::MissingField { field } => at(&format!("no field `{field}`")),
         Refusal::WrongKind { found: _, wanted } => at(&format!("expected {wanted}")),
         Refusal::Other { expected: Some(it) } => at(&format!("expected {it}")),
-        Refusal::Other { expected: None } => at("this is not TOML"),
+        Refusal::Other { expected: None } => at("not TOML"),
     }
 }
 

@@ -33,7 +33,7 @@ codes! {
     NameInvalid = "name-invalid",
     /// There is no home directory, or it belongs to another user.
     HomeUnusable = "home-unusable",
-    /// A file or directory of mcpwrap's own can be changed by others, belongs to another user, or is not a plain file.
+    /// A file or directory of mcpwrap's own can be changed by others, belongs to another user, or is not a regular file.
     FileNotPrivate = "file-not-private",
     /// A file of mcpwrap's own cannot be read, written or understood.
     FileUnusable = "file-unusable",
@@ -43,7 +43,7 @@ codes! {
     PolicyNotFound = "policy-not-found",
     /// The policy is not valid TOML, has an unknown field, or contradicts itself.
     PolicyInvalid = "policy-invalid",
-    /// The policy can be changed by others, belongs to another user, or is not a plain file.
+    /// The policy can be changed by others, belongs to another user, or is not a regular file.
     PolicyNotPrivate = "policy-not-private",
     /// A policy of that name exists already.
     PolicyExists = "policy-exists",
@@ -53,7 +53,7 @@ codes! {
     PolicyChanged = "policy-changed",
     /// The policy was revoked.
     Revoked = "revoked",
-    /// The grant was not made by this user's mcpwrap: its seal does not fit.
+    /// The grant was not made by this user's mcpwrap: its seal does not match.
     GrantBroken = "grant-broken",
     /// The client asked for another command than the policy allows.
     CommandNotAllowed = "command-not-allowed",

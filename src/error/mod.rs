@@ -60,18 +60,11 @@ impl fmt::Display for Cause {
     }
 }
 
-/// In JSON a cause is its text.
-impl serde::Serialize for Cause {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
 /// One error, ready to be shown: `what` did not happen, `causes` say why, `hints` what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     pub code: Code,
-    /// What was not done because of `what`, as in "server `github` not started".
+    /// What was not done because of `what`, as in "cannot start server `github`".
     pub context: Option<String>,
     pub what: String,
     pub causes: Vec<Cause>,
@@ -101,7 +94,7 @@ impl Error {
     /// [`Self::context`] of a start.
     #[must_use]
     pub fn not_started(self, server: &impl fmt::Display) -> Self {
-        self.context(format!("server `{server}` not started"))
+        self.context(format!("cannot start server `{server}`"))
     }
 
     /// Adds one link of the chain of reasons. What follows the first line is its excerpt.
@@ -150,12 +143,16 @@ impl Error {
         self
     }
 
-    /// The first line of the message: what was not done, and what came in the way.
-    pub fn headline(&self) -> String {
-        match &self.context {
-            Some(context) => format!("{context}: {}", self.what),
-            None => self.what.clone(),
-        }
+    /// The first line of the message: what was not done.
+    pub fn headline(&self) -> &str {
+        self.context.as_ref().unwrap_or(&self.what)
+    }
+
+    /// The lines below it: `what`, if it is the reason for what was not done, and the causes.
+    pub fn chain(&self) -> Vec<String> {
+        let reason = self.context.as_ref().map(|_| self.what.clone());
+        let causes = self.causes.iter().map(ToString::to_string);
+        reason.into_iter().chain(causes).collect()
     }
 
     /// Whether one of the reasons is of this kind.
@@ -202,12 +199,9 @@ impl Error {
     /// [`Self::line`] without the name of the program.
     pub fn text(&self) -> String {
         let mut line = format!("{} [{}]", self.headline(), self.code);
-        for cause in &self.causes {
+        for cause in self.chain() {
             line.push_str(": ");
-            line.push_str(&cause.fact);
-            if let Some(place) = &cause.asked_by {
-                line.push_str(&format!(" (asked for by {place})"));
-            }
+            line.push_str(cause.lines().next().unwrap_or_default());
         }
         for hint in &self.hints {
             line.push_str("; ");
@@ -224,10 +218,10 @@ impl fmt::Display for Error {
             f,
             "mcpwrap: error[{}]: {}",
             self.code,
-            printable(&self.headline())
+            printable(self.headline())
         )?;
-        for cause in &self.causes {
-            for (n, line) in cause.to_string().lines().enumerate() {
+        for cause in self.chain() {
+            for (n, line) in cause.lines().enumerate() {
                 let head = if n == 0 { "cause: " } else { "       " };
                 writeln!(f, "mcpwrap: {head}{}", printable(line))?;
             }
@@ -286,20 +280,20 @@ mod tests {
         assert_eq!(error.reasons(), "the vault file has no `a`");
         assert_eq!(
             error.line(),
-            "mcpwrap: server `github` not started: `A` has no value [secret-not-found]: \
+            "mcpwrap: cannot start server `github` [secret-not-found]: `A` has no value: \
              the vault file has no `a` (asked for by github.toml:9); store it"
         );
         assert_eq!(
-            serde_json::to_value(&error.causes).unwrap(),
-            serde_json::json!(["the vault file has no `a` (asked for by github.toml:9)\nexcerpt"])
+            error.chain(),
+            [
+                "`A` has no value",
+                "the vault file has no `a` (asked for by github.toml:9)\nexcerpt"
+            ]
         );
         assert!(!error.is(CauseKind::Unreachable));
         let late = Error::new(Code::PackageFailed, "x").cause_of(CauseKind::Unreachable, "late");
         assert!(error.clone().because(late).is(CauseKind::Unreachable));
-        assert_eq!(
-            error.context("session ended").headline(),
-            "session ended: `A` has no value"
-        );
+        assert_eq!(error.context("session ended").headline(), "session ended");
     }
 
     #[test]

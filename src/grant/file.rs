@@ -113,7 +113,7 @@ pub(super) fn broken(dirs: &Dirs, server: &ServerName, cause: &str) -> Error {
 }
 
 fn unusable(dirs: &Dirs, server: &ServerName, problem: Problem) -> Error {
-    let what = format!("grant of server `{server}` not used");
+    let what = format!("cannot use the grant of server `{server}`");
     problem.explain(Code::FileUnusable, what, &dirs.tilde(&path(dirs, server)))
 }
 

@@ -69,8 +69,10 @@ pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
             Code::NotGranted,
             format!("policy of server `{server}` not granted"),
         )
-        .cause("you have not approved of this policy yet")
-        .hint(format!("`mcpwrap grant {server}` shows it and asks")));
+        .cause("you have not approved this policy yet")
+        .hint(format!(
+            "run `mcpwrap grant {server}` to review and approve it"
+        )));
     };
     if file.state == State::Revoked {
         return Err(revoked(server, &file));
@@ -87,12 +89,12 @@ pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
             format!("policy of server `{server}` changed since it was granted"),
         )
         .cause(format!(
-            "{} is not what was granted on {}",
+            "{} was modified after the grant of {}",
             dirs.tilde(&policy.path),
             day(file.at)
         ))
         .hint(format!(
-            "`mcpwrap grant {server}` shows what changed and asks"
+            "run `mcpwrap grant {server}` to see what changed and approve it"
         )));
     }
     let sealed = Sealed {
@@ -128,11 +130,11 @@ impl Grant {
             let server = &self.server;
             Error::new(
                 Code::GrantBroken,
-                format!("grant of server `{server}` not accepted"),
+                format!("cannot accept the grant of server `{server}`"),
             )
-            .cause("its seal was not made with the key in your store")
+            .cause("its seal does not match the key in your store")
             .hint(format!(
-                "`mcpwrap grant {server}` shows the policy and asks; if you changed neither the \
+                "run `mcpwrap grant {server}` to review and approve the policy; if you changed neither the \
                      store nor the machine, find out who wrote the grant"
             ))
         })

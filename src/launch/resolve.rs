@@ -209,9 +209,9 @@ fn value(
             Code::SecretExpired,
             &format!("`{name}` has expired"),
         )
-        .cause(format!("its last day was {date}"))
+        .cause(format!("expired after {date}"))
         .hint(format!(
-            "make a new one at the provider, then `mcpwrap secret rotate {name}`"
+            "create a new one with the provider, then `mcpwrap secret rotate {name}`"
         )));
     }
     match (item.value.is_empty(), slot.optional) {
@@ -248,7 +248,7 @@ fn check_profile(policy: &Policy, name: &SecretName, item: &Item) -> Result<()> 
             &format!("`{name}` is not for this profile"),
         )
         .cause(format!(
-            "the secret is of profile `{of}`, and this run has profile `{this}`"
+            "the secret belongs to profile `{of}`; this run uses profile `{this}`"
         ))
         .hint(format!(
             "`mcpwrap run {} --profile {of}`, or store another value for this profile",

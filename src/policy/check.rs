@@ -86,11 +86,11 @@ impl Document<'_> {
         let cwd = file.cwd.as_deref().unwrap_or("/");
         if !(cwd.starts_with('/') || cwd.starts_with("~/") || cwd == "~") || cwd.contains('\0') {
             return Err(self
-                .fault("a relative path in `cwd`", &["cwd"], Part::Value)
+                .fault("`cwd` is relative", &["cwd"], Part::Value)
                 .hint("write an absolute path, or one that starts with `~/`"));
         }
         if let Some((field, why)) = file.package.as_ref().and_then(Package::fault) {
-            let what = format!("an impossible value of `package.{field}`");
+            let what = format!("invalid value for `package.{field}`");
             return Err(self
                 .fault(&what, &["package", field], Part::Value)
                 .cause(why)
@@ -112,7 +112,7 @@ impl Document<'_> {
             let path = join(prefix, &["env", "pass", &n.to_string()]);
             let at = |what: &str| self.fault_at(what, &path, Part::Value);
             if !template::is_variable_name(name) {
-                return Err(at("something that is no variable name in `env.pass`")
+                return Err(at("invalid variable name in `env.pass`")
                     .hint("`pass` holds names of variables; values go into `env.set`"));
             }
             if let Some(why) = inherit::never(name) {
@@ -146,7 +146,7 @@ impl Document<'_> {
     fn slot(&self, name: &str, table: &SecretTable, path: &[String]) -> Result<Slot> {
         let path = join(&strs(path), &["from"]);
         let from = SecretRef::new(&table.from).map_err(|error| {
-            let what = format!("`from` of `{name}` is no secret reference");
+            let what = format!("`from` of `{name}` is not a secret reference");
             let fault = self.fault_at(&what, &path, Part::Value).because(error);
             fault.hint("write `secret:NAME`, and store the value with `mcpwrap secret set NAME`")
         })?;
@@ -163,7 +163,7 @@ impl Document<'_> {
         if template::is_variable_name(name) {
             return Ok(());
         }
-        let what = format!("something that is no variable name in `{table}`");
+        let what = format!("invalid variable name in `{table}`");
         Err(self
             .fault_at(&what, path, Part::Key)
             .cause("a variable name has letters, digits and `_`, and starts with no digit"))
@@ -179,7 +179,7 @@ impl Document<'_> {
                     &path,
                     Part::Key,
                 )
-                .hint("a variable has one source: take the other out")
+                .hint("a variable has one source: remove the other")
             };
             if parts.env.set.contains_key(name) {
                 return Err(twice("env.set"));
@@ -197,7 +197,7 @@ impl Document<'_> {
                         &path,
                         Part::Key,
                     )
-                    .hint("a variable has one source: take the other out"));
+                    .hint("a variable has one source: remove the other"));
             }
             self.check_template(value, parts, &path)?;
         }

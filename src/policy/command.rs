@@ -29,9 +29,9 @@ impl Policy {
             return Ok(());
         }
         let what = if same == 0 {
-            "the client asked for another program"
+            "the client's program differs from the policy"
         } else {
-            "the client asked for another command"
+            "the client's command differs from the policy"
         };
         Err(Error::new(Code::CommandNotAllowed, what)
             .not_started(&self.server)
@@ -42,8 +42,8 @@ impl Policy {
                 shown(asked, same),
             ))
             .hint(format!(
-                "if you changed it, update `command` with `mcpwrap policy edit {}`; if not, see who \
-                 edited the client's config",
+                "if you changed it, update `command` with `mcpwrap policy edit {}`; otherwise find out who \
+                 edited the client config",
                 self.server,
             )))
     }

@@ -143,7 +143,7 @@ fn exists(dirs: &Dirs, server: &ServerName) -> Error {
     let path = dirs.tilde(&load::path(dirs, server));
     Error::new(
         Code::PolicyExists,
-        format!("policy of server `{server}` not written"),
+        format!("cannot write policy `{server}`"),
     )
     .cause(format!("`{path}` exists"))
     .hint(format!("`mcpwrap policy edit {server}` changes it"))
@@ -160,7 +160,7 @@ pub fn replace(dirs: &Dirs, server: &ServerName, bytes: &[u8]) -> Result<()> {
 
 fn unwritten(dirs: &Dirs, server: &ServerName, problem: Problem) -> Error {
     let path = dirs.tilde(&load::path(dirs, server));
-    let what = format!("policy of server `{server}` not written");
+    let what = format!("cannot write policy `{server}`");
     problem.explain(Code::FileUnusable, what, &path)
 }
 

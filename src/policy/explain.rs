@@ -32,7 +32,7 @@ pub(super) fn fields(source: &Source<'_>, table: &DeTable<'_>, error: &toml::de:
     match Refusal::read(error.message()) {
         Refusal::UnknownField { field, known } => unknown_field(source, span, &field, &known),
         Refusal::UnknownWord { known } => source
-            .fault(&format!("an unknown value of {name}"), span)
+            .fault(&format!("unknown value for {name}"), span)
             .hint(format!("it can be {}", in_backticks(&known))),
         Refusal::MissingField { field } => {
             let what = format!("no field `{field}`");
@@ -54,9 +54,7 @@ pub(super) fn fields(source: &Source<'_>, table: &DeTable<'_>, error: &toml::de:
                  value with `mcpwrap secret set NAME`",
             )
         }
-        Refusal::Other { expected: _ } => {
-            source.fault(&format!("an impossible value of {name}"), span)
-        }
+        Refusal::Other { expected: _ } => source.fault(&format!("invalid value for {name}"), span),
     }
 }
 

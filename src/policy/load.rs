@@ -158,7 +158,7 @@ fn parse(
     if text.trim().is_empty() {
         return Err(
             invalid("nothing", &format!("`{}` is empty", origin.shown)).hint(format!(
-                "`mcpwrap policy edit {server}` opens it; remove the file if there shall be none"
+                "`mcpwrap policy edit {server}` opens it; remove the file to have no policy"
             )),
         );
     }
@@ -206,15 +206,15 @@ fn parse(
 fn no_profile(server: &ServerName, name: &ProfileName, known: &[ProfileName]) -> Error {
     let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
     let has = if known.is_empty() {
-        "none".to_owned()
+        "the policy has no profiles".to_owned()
     } else {
-        known.join(", ")
+        format!("its profiles: {}", known.join(", "))
     };
     Error::new(
         Code::ProfileNotFound,
         format!("no profile `{name}` in the policy of server `{server}`"),
     )
-    .cause(format!("its profiles: {has}"))
+    .cause(has)
     .hint(format!(
         "add `[profile.{name}.secrets.VARIABLE]` with `mcpwrap policy edit {server}`"
     ))
@@ -251,13 +251,13 @@ fn unusable(origin: &Origin<'_>, problem: &Problem) -> Error {
     match problem {
         Problem::NotPrivate { fact, mend } => Error::new(
             Code::PolicyNotPrivate,
-            format!("policy of server `{server}` not used: others could have changed it"),
+            format!("cannot use policy `{server}`"),
         )
         .cause(format!("{shown}: {fact}"))
         .hint(mend),
         Problem::Missing | Problem::TooLarge { .. } | Problem::Io(_) => Error::new(
             Code::PolicyInvalid,
-            format!("policy of server `{server}` not used: it cannot be read"),
+            format!("cannot read policy `{server}`"),
         )
         .cause(format!("{shown}: {problem}")),
     }

@@ -68,7 +68,7 @@ impl FileStore {
         files::lock(&self.path.with_extension("lock")).map_err(|problem| {
             problem.explain(
                 Code::FileUnusable,
-                "the vault file was not changed",
+                "cannot change the vault file",
                 &self.shown,
             )
         })
@@ -86,12 +86,10 @@ impl FileStore {
                 |problem| match problem {
                     Problem::Missing => Error::new(Code::VaultAbsent, "there is no vault file yet")
                         .cause(format!("`{}` does not exist", self.shown))
-                        .hint("`mcpwrap init --store file` makes one"),
-                    other => other.explain(
-                        Code::VaultBroken,
-                        "the vault file cannot be opened",
-                        &self.shown,
-                    ),
+                        .hint("run `mcpwrap init --store file` to create it"),
+                    other => {
+                        other.explain(Code::VaultBroken, "cannot open the vault file", &self.shown)
+                    }
                 },
             )?;
         vault_key::decrypt(&self.identity, &sealed)
@@ -103,7 +101,7 @@ impl FileStore {
     }
 
     fn damaged(&self) -> Error {
-        Error::new(Code::VaultBroken, "the vault file cannot be opened")
+        Error::new(Code::VaultBroken, "cannot open the vault file")
             .cause(format!(
                 "`{}` was written by another version of mcpwrap",
                 self.shown
@@ -118,7 +116,7 @@ impl FileStore {
         files::replace(&self.path, &sealed).map_err(|problem| {
             problem.explain(
                 Code::FileUnusable,
-                "the vault file was not changed",
+                "cannot change the vault file",
                 &self.shown,
             )
         })

@@ -54,9 +54,9 @@ pub(super) fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store
 
 /// Whether there is a login keychain. Touches no item.
 pub(super) fn probe(_: &Dirs, _: &Config) -> Result<()> {
-    SecKeychain::default().map(drop).map_err(|error| {
-        Error::new(Code::KeychainAbsent, "the keychain cannot be used").cause(error)
-    })
+    SecKeychain::default()
+        .map(drop)
+        .map_err(|error| Error::new(Code::KeychainAbsent, "cannot use the keychain").cause(error))
 }
 
 impl Keychain {
@@ -83,12 +83,11 @@ impl Keychain {
         });
         match receiver.recv_timeout(Duration::from_millis(limit_ms)) {
             Ok(answer) => answer.map_err(|refusal| explain(&refusal)),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(Error::new(
-                Code::KeychainTimeout,
-                "the keychain cannot be used",
-            )
-            .cause(format!("it did not answer within {} s", limit_ms / 1000))
-            .hint("run the command again, and answer the dialog that macOS shows")),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                Err(Error::new(Code::KeychainTimeout, "cannot use the keychain")
+                    .cause(format!("it did not answer within {} s", limit_ms / 1000))
+                    .hint("run the command again, and answer the dialog that macOS shows"))
+            }
         }
     }
 
@@ -132,7 +131,7 @@ impl Store for Keychain {
             None => Attributes::default(),
             // One that cannot be understood is not dropped: it could be the one that restricts.
             Some(text) => serde_json::from_slice(text.expose()).map_err(|_| {
-                Error::new(Code::KeychainFailed, "the keychain cannot be used").cause(format!(
+                Error::new(Code::KeychainFailed, "cannot use the keychain").cause(format!(
                     "the item `{name}` of the service `{ATTRIBUTES}` is not one that mcpwrap wrote"
                 ))
             })?,
@@ -206,7 +205,7 @@ impl Store for Keychain {
 }
 
 fn explain(refusal: &Refusal) -> Error {
-    let what = "the keychain cannot be used";
+    let what = "cannot use the keychain";
     let status = match refusal {
         Refusal::PlatformFailure(inner) | Refusal::NoStorageAccess(inner) => inner
             .downcast_ref::<security_framework::base::Error>()

@@ -188,7 +188,8 @@ pub fn keys_or_create(store: &dyn Store) -> Result<Keys> {
     }
     let mut bytes = vec![0_u8; 32];
     getrandom::fill(&mut bytes).map_err(|error| {
-        Error::new(Code::FileUnusable, "no key made").cause(format!("no random bytes: {error}"))
+        Error::new(Code::FileUnusable, "cannot create key")
+            .cause(format!("no random bytes: {error}"))
     })?;
     let master = Secret::new(bytes);
     store.set_master(&master)?;
@@ -199,7 +200,7 @@ pub fn keys_or_create(store: &dyn Store) -> Result<Keys> {
 fn not_set_up() -> Error {
     Error::new(Code::NotSetUp, "mcpwrap is not set up for this user")
         .cause("the store has no master key, which seals grants and the audit log")
-        .hint("`mcpwrap init` makes one")
+        .hint("run `mcpwrap init` to create it")
 }
 
 /// What was kept as text and is no secret.
@@ -214,7 +215,7 @@ pub fn unfaithful(kind: StoreKind, name: &SecretName, what: impl Into<String>) -
         StoreKind::File => Code::VaultBroken,
     };
     Error::new(code, what).cause(format!(
-        "{} gives another value for `{name}` than was put into it",
+        "{} returns a different value for `{name}` than was stored",
         kind.noun()
     ))
 }
@@ -225,9 +226,7 @@ fn missing(name: &SecretName, kind: StoreKind) -> Error {
         format!("`secret:{name}` has no value"),
     )
     .cause(format!("{} has no `{name}`", kind.noun()))
-    .hint(format!(
-        "`mcpwrap secret set {name}` asks for the value and stores it"
-    ))
+    .hint(format!("run `mcpwrap secret set {name}` to store it"))
 }
 
 #[cfg(test)]

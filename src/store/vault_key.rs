@@ -105,7 +105,7 @@ impl KeySource {
             Self::Passphrase(path) => {
                 let key = kernel_key::get(&description(path))?.ok_or_else(|| {
                     Error::new(Code::VaultLocked, "the vault file is locked")
-                        .cause("its passphrase was not entered since `mcpwrap lock` or the start of the machine")
+                        .cause("its passphrase was not entered since `mcpwrap lock` or the last reboot")
                         .hint("`mcpwrap unlock` asks for it")
                 })?;
                 parse_identity(key.expose()).ok_or_else(|| {
@@ -151,7 +151,7 @@ pub fn prepare_key_file(dirs: &Dirs, path: &Path) -> Result<bool> {
         identity.to_string().expose_secret()
     ));
     files::replace(path, text.as_bytes()).map_err(|problem| {
-        problem.explain(Code::FileUnusable, "the key file was not written", &shown)
+        problem.explain(Code::FileUnusable, "cannot write the key file", &shown)
     })?;
     Ok(true)
 }
@@ -181,7 +181,7 @@ pub fn prepare_passphrase(dirs: &Dirs, passphrase: &Secret) -> Result<()> {
     files::replace(&path, &sealed).map_err(|problem| {
         problem.explain(
             Code::FileUnusable,
-            "the vault's identity was not written",
+            "cannot write the vault's identity",
             &shown,
         )
     })
@@ -251,17 +251,17 @@ pub(super) fn decrypt(
 pub(super) fn broken(shown: &str, error: &DecryptError) -> Error {
     let fact = match error {
         DecryptError::NoMatchingKeys => "it was encrypted for another key",
-        DecryptError::ExcessiveWork { .. } => "its passphrase asks for more work than is allowed",
+        DecryptError::ExcessiveWork { .. } => "its scrypt work factor exceeds the limit",
         DecryptError::UnknownFormat | DecryptError::InvalidHeader => "it is not a vault of mcpwrap",
         _ => "it is damaged",
     };
-    Error::new(Code::VaultBroken, "the vault file cannot be opened")
+    Error::new(Code::VaultBroken, "cannot open the vault file")
         .cause(format!("`{shown}`: {fact}"))
         .hint("put the file and its key back from a backup")
 }
 
 fn read_identity(path: &Path, shown: &str, forbidden: u32) -> Result<Identity> {
-    let what = "the vault file cannot be opened";
+    let what = "cannot open the vault file";
     let explain = |problem: Problem| {
         let hint = "put the key file back from where it is kept";
         match problem {

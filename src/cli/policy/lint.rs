@@ -63,7 +63,7 @@ fn show(server: &ServerName, policy: &Result<Policy>) {
 
 fn value(server: &ServerName, policy: &Result<Policy>) -> serde_json::Value {
     let error = policy.as_ref().err().map(|error| {
-        json!({"code": error.code.name(), "what": error.headline(), "causes": error.causes, "hints": error.hints})
+        json!({"code": error.code.name(), "what": error.headline(), "causes": error.chain(), "hints": error.hints})
     });
     let notes = policy.as_ref().map(warnings).unwrap_or_default();
     json!({"server": server, "error": error, "notes": notes})

@@ -67,7 +67,7 @@ fn value(dirs: &Dirs, server: &ServerName, policy: &Result<Policy>) -> Value {
             "path": null,
             "description": null,
             "secrets": {},
-            "error": {"code": error.code.name(), "what": error.headline(), "causes": error.causes, "hints": error.hints},
+            "error": {"code": error.code.name(), "what": error.headline(), "causes": error.chain(), "hints": error.hints},
         }),
     }
 }

@@ -85,7 +85,7 @@ impl Launch {
         let run = RunId::random().map_err(|error| {
             Error::new(
                 Code::LaunchFailed,
-                format!("server `{}` not started", args.server),
+                format!("cannot start server `{}`", args.server),
             )
             .cause(crate::files::io_text(&error))
         })?;

@@ -163,7 +163,10 @@ impl Records {
         let launched = self.state().log.is_some();
         let entry = match fact {
             Fact::Aborted => {
-                let what = format!("server `{}` not started: the client left", self.server);
+                let what = format!(
+                    "cannot start server `{}`: the client disconnected",
+                    self.server
+                );
                 print::note(&what);
                 self.entry(Event::Refuse, Outcome::Refused, &nobody)
                     .reason("aborted")

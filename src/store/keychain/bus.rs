@@ -241,7 +241,7 @@ fn understand(mut message: Message) -> Answer {
         }
         // The bus says so for a service that ended before it answered.
         (_, "NoReply" | "Disconnected" | "NoSession") => {
-            Fault::Gone("the keychain program ended while it was asked".to_owned())
+            Fault::Gone("the keychain service exited during the request".to_owned())
         }
         _ => Fault::Refused(name.to_owned(), text),
     })

@@ -244,21 +244,21 @@ impl Store for Keychain {
 
 /// One message for each thing that can be in the way.
 fn explain(trouble: KeychainError) -> Error {
-    let what = "the keychain cannot be used";
+    let what = "cannot use the keychain";
     let vault = "without a desktop use the vault file: `mcpwrap init --store file`";
     match trouble {
         KeychainError::Locked => Error::new(Code::KeychainLocked, "the keychain is locked")
-            .cause("the login keyring is locked, and nobody is asked to unlock it here")
+            .cause("the login keyring is locked, and prompting is disabled here")
             .hint("log in on the desktop once, or with gnome-keyring: `gnome-keyring-daemon --replace --unlock`"),
-        KeychainError::Dismissed => Error::new(Code::KeychainDenied, "the keychain stays locked")
-            .cause("its prompt was dismissed, or there is no display to show it on")
+        KeychainError::Dismissed => Error::new(Code::KeychainDenied, "the keychain was not unlocked")
+            .cause("its prompt was dismissed, or there is no display")
             .hint("log in on the desktop once, or with gnome-keyring: `gnome-keyring-daemon --replace --unlock`"),
-        KeychainError::Unanswered => Error::new(Code::KeychainTimeout, "the keychain stays locked")
+        KeychainError::Unanswered => Error::new(Code::KeychainTimeout, "the keychain was not unlocked")
             .cause(format!("its prompt was not answered within {} s", items::PROMPT_S))
             .hint("run the command again, and answer the prompt that the desktop shows"),
         KeychainError::NoCollection => Error::new(Code::KeychainAbsent, what)
             .cause("it has no default collection to keep a secret in")
-            .hint("log in on the desktop once, or make one in Seahorse (\"Passwords and Keys\")")
+            .hint("log in on the desktop once, or create one in Seahorse")
             .hint(vault),
         KeychainError::Ambiguous(name, n) => {
             Error::new(Code::SecretAmbiguous, format!("`secret:{name}` is not unique"))
@@ -269,7 +269,7 @@ fn explain(trouble: KeychainError) -> Error {
         }
         KeychainError::Malformed(fact) => Error::new(Code::KeychainFailed, what)
             .cause(fact)
-            .hint("delete the item in Seahorse, and store it anew: `mcpwrap secret set NAME`"),
+            .hint("delete the item in Seahorse, and store it again: `mcpwrap secret set NAME`"),
         KeychainError::Fault(Fault::Absent(fact)) => {
             Error::new(Code::KeychainAbsent, what).cause(fact).hint(vault)
         }
@@ -277,8 +277,8 @@ fn explain(trouble: KeychainError) -> Error {
             .cause(format!("{who} did not answer within {} s", ANSWER_MS / 1000))
             .hint("`busctl --user status org.freedesktop.secrets` names the program that hangs"),
         KeychainError::Fault(Fault::Gone(fact)) => Error::new(Code::KeychainFailed, what)
-            .cause(format!("{fact}, and so did the one that took its place"))
-            .hint("run the command again; `mcpwrap status` says whether the keychain is there"),
+            .cause(format!("{fact}, again after a reconnect"))
+            .hint("run the command again, then `mcpwrap status` to see whether the keychain works"),
         KeychainError::Fault(Fault::Refused(name, text)) => {
             let denied = name.ends_with(".AccessDenied");
             let code = if denied { Code::KeychainDenied } else { Code::KeychainFailed };
