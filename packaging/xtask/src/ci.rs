@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::deps::{self, Install};
 use crate::shell::{Done, Outcome, cargo, output, root, step, which};
-use crate::{corpus, demo};
+use crate::{corpus, demo, mac_check};
 
 pub fn run(install: Install) -> Done {
     let start = Instant::now();
@@ -26,6 +26,7 @@ pub fn run(install: Install) -> Done {
         "benchmarks build",
         &mut cargo("bench --quiet --locked --no-run --profile dev"),
     )?;
+    not_run.note("macOS type check", mac_check(install)?);
     not_run.note("fuzzing", fuzz()?);
     let found = deps::install(install)?;
     print!("{found}{not_run}");
@@ -71,6 +72,15 @@ fn deny() -> Done<Outcome> {
     }
     let check = "deny --offline check bans licenses sources";
     step("cargo deny", &mut cargo(check)).map(|()| Outcome::Passed)
+}
+
+/// Downloads what the check needs only if the caller asked for installations.
+fn mac_check(install: Install) -> Done<Outcome> {
+    if install == Install::CacheOnly && !mac_check::is_prepared() {
+        let reason = "not prepared (`cargo xtask mac-check` once, or pass --install)";
+        return Ok(Outcome::NotRun(reason.to_owned()));
+    }
+    mac_check::run()
 }
 
 /// Ten seconds of each fuzz target. Their saved inputs run as tests everywhere.

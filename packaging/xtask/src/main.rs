@@ -9,6 +9,7 @@ mod corpus;
 mod demo;
 mod deps;
 mod dist;
+mod mac_check;
 mod session;
 mod shell;
 
@@ -65,6 +66,13 @@ const VERBS: &[Verb] = &[
             about: "print each value that was judged differently from its label",
         }],
         run: |args| corpus::run(args.operand(), args.has("--misses")).map(passed),
+    },
+    Verb {
+        name: "mac-check",
+        operand: None,
+        about: "type-check the macOS code on Linux",
+        flags: &[],
+        run: |_| mac_check::run(),
     },
     Verb {
         name: "dist",
