@@ -98,12 +98,13 @@ fn root_user() -> Done {
     }
 }
 
+/// On the search path, or among the system's programs, which not every user has there.
+fn is_available(program: &str) -> bool {
+    which(program).is_some() || Path::new("/usr/sbin").join(program).exists()
+}
+
 fn debian(install: Install) -> Done {
-    let missing = || {
-        DEBIAN
-            .iter()
-            .filter(|(_, program)| which(program).is_none())
-    };
+    let missing = || DEBIAN.iter().filter(|(_, program)| !is_available(program));
     let names: Vec<_> = missing().map(|(package, _)| *package).collect();
     if names.is_empty() {
         return Ok(());
