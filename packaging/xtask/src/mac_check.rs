@@ -97,7 +97,7 @@ impl Rust {
     }
 }
 
-/// The type check of all targets that are part of the program.
+/// The type check of the program, its tests and benchmarks, and this tool.
 fn check(rust: &Rust) -> Done<Command> {
     let bin = tools().join("bin");
     let mut path = OsString::from(&bin);
@@ -108,7 +108,13 @@ fn check(rust: &Rust) -> Done<Command> {
     let mut command = Command::new(bin.join("cargo-zigbuild"));
     command
         .args([
-            "check", "--quiet", "--locked", "--lib", "--bins", "--target", TARGET,
+            "check",
+            "--quiet",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--target",
+            TARGET,
         ])
         .env("PATH", path)
         .env("XDG_CACHE_HOME", dir().join("cache"))
