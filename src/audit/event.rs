@@ -57,21 +57,21 @@ macro_rules! words {
 words! {
     /// What happened. `docs/audit.md` describes each.
     Event {
-        /// A server is about to be started (`intent`, synced before it is), or was started (`ok`).
+        /// A server is about to start (`intent`, synced before the start), or was started (`ok`).
         Launch = "launch",
-        /// A secret is put into the environment of the server that is about to be started.
+        /// A secret is put into the environment of the server that is about to start.
         Inject = "inject",
         /// A start was refused; `reason` is the error code.
         Refuse = "refuse",
-        /// A server ended, by itself or because it was ended.
+        /// A server exited, by itself or because mcpwrap ended it.
         Exit = "exit",
         /// The client's session was kept while no server runs; `reason` is the error code.
         Suspend = "suspend",
-        /// A new server was put behind a live session; `reason` says what asked for it.
+        /// A server was restarted behind a live session; `reason` says what asked for it.
         Renew = "renew",
-        /// A policy was approved as it stands.
+        /// A policy was approved in its current form.
         Grant = "grant",
-        /// The approval of a policy was withdrawn.
+        /// The approval of a policy was revoked.
         Revoke = "revoke",
         /// A secret was stored under a new name.
         SecretSet = "secret-set",
@@ -79,9 +79,9 @@ words! {
         SecretRotate = "secret-rotate",
         /// A secret was removed from the store.
         SecretRm = "secret-rm",
-        /// An entry of a client's configuration was taken over.
+        /// A server entry of a client config was adopted.
         Adopt = "adopt",
-        /// An entry of a client's configuration was put back as it was.
+        /// A server entry of a client config was restored.
         Undo = "undo",
         /// A server's package was resolved, locked and installed.
         Pin = "pin",

@@ -1,14 +1,17 @@
-//! Everything that must pass, in the order in which it fails fastest; the tests come last, so that
-//! their result lines end the output.
+//! Everything that must pass, fastest failures first. The tests come last, so that their result
+//! lines end the output, with one list of what could not run.
 
+use std::fmt;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::shell::{Done, cargo, output, root, step, which};
-use crate::{demo, deps};
+use crate::deps::{self, Install};
+use crate::shell::{Done, Outcome, cargo, output, root, step, which};
+use crate::{corpus, demo, mac_check};
 
-pub fn run() -> Done {
+pub fn run(install: Install) -> Done {
     let start = Instant::now();
+    let mut not_run = NotRun::default();
     step("format", &mut cargo("fmt --all --check"))?;
     let clippy = "clippy --quiet --locked --workspace --all-targets -- -D warnings";
     step("clippy", &mut cargo(clippy))?;
@@ -17,44 +20,76 @@ pub fn run() -> Done {
         "documentation",
         cargo(doc).env("RUSTDOCFLAGS", "-D warnings"),
     )?;
-    deny()?;
+    not_run.note("cargo deny", deny()?);
     // Not optimised: whether they build is the question here, `cargo bench` measures.
     step(
         "benchmarks build",
         &mut cargo("bench --quiet --locked --no-run --profile dev"),
     )?;
-    fuzz()?;
-    let found = deps::install()?;
-    println!("{found}");
+    not_run.note("macOS type check", mac_check(install)?);
+    not_run.note("fuzzing", fuzz()?);
+    let found = deps::install(install)?;
+    print!("{found}{not_run}");
+    corpus::run(None, false)?;
     demo::run()?;
     let words = found.words.join(",");
     println!("── tests; these needs are met, so a skip for one of them is a failure: {words}");
     let mut tests = cargo("test --locked --workspace");
     let result = step("tests", tests.env("MCPWRAP_TEST_REQUIRE", words));
-    println!("{found}");
+    print!("{found}{not_run}");
     println!("── ci: {} s in all", start.elapsed().as_secs());
     result
 }
 
+/// The steps that this machine cannot run, with the reason.
+#[derive(Default)]
+struct NotRun(Vec<(&'static str, String)>);
+
+impl NotRun {
+    fn note(&mut self, name: &'static str, outcome: Outcome) {
+        if let Outcome::NotRun(reason) = outcome {
+            println!("── {name}: NOT RUN: {reason}");
+            self.0.push((name, reason));
+        }
+    }
+}
+
+impl fmt::Display for NotRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, reason) in &self.0 {
+            writeln!(f, "NOT RUN {name}: {reason}")?;
+        }
+        Ok(())
+    }
+}
+
 /// Licences, duplicates, sources. Advisories need a copy of a database that some machines cannot
 /// fetch, so they are not asked for here.
-fn deny() -> Done {
+fn deny() -> Done<Outcome> {
     if which("cargo-deny").is_none() {
-        println!("── cargo deny: NOT RUN, `cargo install --locked cargo-deny` brings it");
-        return Ok(());
+        let reason = "no `cargo-deny` (`cargo install --locked cargo-deny`)";
+        return Ok(Outcome::NotRun(reason.to_owned()));
     }
-    step(
-        "cargo deny",
-        &mut cargo("deny --offline check bans licenses sources"),
-    )
+    let check = "deny --offline check bans licenses sources";
+    step("cargo deny", &mut cargo(check)).map(|()| Outcome::Passed)
+}
+
+/// Downloads what the check needs only if the caller asked for installations.
+fn mac_check(install: Install) -> Done<Outcome> {
+    if install == Install::CacheOnly && !mac_check::is_prepared() {
+        let reason = "not prepared (`cargo xtask mac-check` once, or pass --install)";
+        return Ok(Outcome::NotRun(reason.to_owned()));
+    }
+    mac_check::run()
 }
 
 /// Ten seconds of each fuzz target. Their saved inputs run as tests everywhere.
-fn fuzz() -> Done {
+fn fuzz() -> Done<Outcome> {
     let nightly = output(Command::new("rustc").args(["+nightly", "--version"]));
     if which("cargo-fuzz").is_none() || nightly.is_none() {
-        println!("── fuzzing: NOT RUN, it needs `cargo install --locked cargo-fuzz` and a nightly");
-        return Ok(());
+        let reason =
+            "no `cargo-fuzz` (`cargo install --locked cargo-fuzz`) or no nightly toolchain";
+        return Ok(Outcome::NotRun(reason.to_owned()));
     }
     let dir = root().join("tests/fuzz");
     let list = "+nightly fuzz list --fuzz-dir .";
@@ -67,10 +102,10 @@ fn fuzz() -> Done {
             cargo_of_user(&words).current_dir(&dir),
         )?;
     }
-    Ok(())
+    Ok(Outcome::Passed)
 }
 
-/// The `cargo` that takes `+nightly`: not the one that started us, which is of one toolchain.
+/// The `cargo` that accepts `+nightly`. The one that started us belongs to one toolchain.
 fn cargo_of_user(line: &str) -> Command {
     let mut command = Command::new("cargo");
     command
@@ -85,7 +120,7 @@ pub fn fix() -> Done {
     step("clippy", &mut cargo(clippy))?;
     let mut tests = cargo("test");
     step(
-        "tests, which write their expectations anew",
+        "tests, which rewrite their expectations",
         tests.env("MCPWRAP_TEST_BLESS", "1"),
     )?;
     if let Some(changed) = output(Command::new("git").args(["status", "--short"])) {

@@ -1,7 +1,5 @@
 //! How well secrets are recognised in real configurations, and whether adopting them is lossless.
 //!
-//!     cargo xtask corpus DIR [--misses]
-//!
 //! `DIR/labels.jsonl` says of each value what it is, `DIR/files/` holds the configurations. Detection
 //! is measured value by value; labels marked ambiguous are left out. `laws` does the rest.
 
@@ -9,14 +7,16 @@ mod checks;
 mod laws;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mcpwrap::testing::client::Document;
 use mcpwrap::testing::client::{Entry, Program, entries};
 use mcpwrap::testing::detect::{self, Slot, Verdict};
 use serde_json::Value;
 
-/// The mark: both precision and recall.
+use crate::shell::root;
+
+/// Least precision, and least recall.
 const MARK: f64 = 0.97;
 
 #[derive(Default)]
@@ -55,13 +55,12 @@ fn ratio(part: u32, whole: u32) -> f64 {
     }
 }
 
-pub fn run() -> Result<(), String> {
-    let mut arguments = std::env::args().skip(2);
-    let dir = arguments
-        .next()
-        .ok_or("usage: cargo xtask corpus DIR [--misses]")?;
-    let show = arguments.next().as_deref() == Some("--misses");
-    let dir = Path::new(&dir);
+/// The sample in the repository.
+const SAMPLE: &str = "tests/corpus";
+
+pub fn run(dir: Option<&str>, show: bool) -> Result<(), String> {
+    let dir = dir.map_or_else(|| root().join(SAMPLE), PathBuf::from);
+    let dir = dir.as_path();
     let labels = std::fs::read_to_string(dir.join("labels.jsonl"))
         .map_err(|error| format!("{}/labels.jsonl: {error}", dir.display()))?;
     let labels: Vec<Value> = labels

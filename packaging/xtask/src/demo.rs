@@ -1,7 +1,7 @@
-//! The main job from start to end, with a made-up token, in a throw-away home: store it, write and
+//! The main job from start to end, with a dummy token, in a temporary home: store it, write and
 //! grant a policy, start a real server, see the token masked, read the audit log, revoke.
 //!
-//! *Never* ends well if the token was shown anywhere.
+//! Fails if the token was shown anywhere.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::deps;
 use crate::session::{Home, Session};
 use crate::shell::{Done, cache, cargo, output, step, target, which};
 
-/// Looks like a token, is none.
+/// Looks like a token, and opens nothing.
 const TOKEN: &str = "demo_9fK2mQx7Lw4vRt8ZbN3cYp6H";
 
 /// A server, and the tool call whose answer would show the token.
@@ -41,7 +41,7 @@ pub fn run() -> Done {
     demo.show(&["revoke", "demo", "--reason", "end of the demo"], b"")?;
     demo.refusal()?;
     demo.show(&["log", "--event", "refuse"], b"")?;
-    println!("\nThe demo is over: the token was never shown, and nothing is left of it.");
+    println!("\nThe demo is over: the token was never shown, and the temporary home is removed.");
     Ok(())
 }
 

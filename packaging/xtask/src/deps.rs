@@ -1,7 +1,7 @@
 //! What the tests need besides Rust: real keychains, real servers, real clients.
 //!
-//! *Always* exact versions from the lock files under `tests/real`, into `.cache`. *Never* fails
-//! because something cannot be had: it says what is missing, and those tests are skipped loudly.
+//! Installs exact versions from the lock files under `tests/real` into `.cache`; system packages
+//! only if told to. A missing need is no failure: it is listed, and its tests are skipped loudly.
 
 use std::fmt;
 use std::fs;
@@ -10,7 +10,7 @@ use std::process::Command;
 
 use crate::shell::{Done, cache, cargo, output, root, step, which};
 
-/// Debian packages, each with a program by which to see whether it is there.
+/// Debian packages, each with a program that shows whether it is installed.
 const DEBIAN: &[(&str, &str)] = &[
     ("gnome-keyring", "gnome-keyring-daemon"),
     ("dbus", "dbus-daemon"),
@@ -21,7 +21,16 @@ const DEBIAN: &[(&str, &str)] = &[
     ("systemd", "journalctl"),
 ];
 
-/// What is there for tests: words for `MCPWRAP_TEST_REQUIRE`, and what is not, with the reason.
+/// What may be installed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Install {
+    /// Packages of npm and PyPI, into `.cache`.
+    CacheOnly,
+    /// Also system packages.
+    System,
+}
+
+/// The needs that are met, as words for `MCPWRAP_TEST_REQUIRE`, and the missing ones with the reason.
 #[derive(Default)]
 pub struct Found {
     pub words: Vec<&'static str>,
@@ -39,30 +48,31 @@ impl Found {
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "for the tests there is: {}", self.words.join(", "))?;
+        writeln!(
+            f,
+            "── needs of the tests that are met: {}",
+            self.words.join(", ")
+        )?;
         for (word, reason) in &self.missing {
-            write!(
-                f,
-                "\nMISSING {word}: {reason}; the tests that need it are skipped"
-            )?;
+            writeln!(f, "MISSING {word}: {reason}; its tests are skipped")?;
         }
         Ok(())
     }
 }
 
-pub fn install() -> Done<Found> {
+pub fn install(install: Install) -> Done<Found> {
     fs::create_dir_all(cache()).map_err(|error| format!("{}: {error}", cache().display()))?;
     let mut found = Found::default();
-    found.note("keychain", debian());
+    found.note("keychain", debian(install));
     found.note("npm", npm());
     found.note("pypi", pypi());
     found.note("rmcp", rmcp());
     for word in ["git", "pip"] {
-        let there = match word {
+        let exists = match word {
             "git" => which("git").is_some(),
             _ => output(Command::new("python3").args(["-I", "-c", "import pip, venv"])).is_some(),
         };
-        found.note(word, there.then_some(()).ok_or(format!("no `{word}`")));
+        found.note(word, exists.then_some(()).ok_or(format!("no `{word}`")));
     }
     found.note("registry", registries());
     found.note("root", root_user());
@@ -88,33 +98,47 @@ fn root_user() -> Done {
     }
 }
 
-fn debian() -> Done {
-    let absent = || {
-        DEBIAN
-            .iter()
-            .filter(|(_, program)| which(program).is_none())
-    };
-    let names: Vec<_> = absent().map(|(package, _)| *package).collect();
+/// On the search path, or among the system's programs, which not every user has there.
+fn is_available(program: &str) -> bool {
+    which(program).is_some() || Path::new("/usr/sbin").join(program).exists()
+}
+
+fn debian(install: Install) -> Done {
+    let missing = || DEBIAN.iter().filter(|(_, program)| !is_available(program));
+    let names: Vec<_> = missing().map(|(package, _)| *package).collect();
     if names.is_empty() {
         return Ok(());
     }
-    if which("apt-get").is_none() || output(Command::new("id").arg("-u")).as_deref() != Some("0") {
+    if which("apt-get").is_none() {
+        return Err(format!("no `apt-get`; install {} by hand", names.join(" ")));
+    }
+    if install == Install::CacheOnly {
         return Err(format!(
-            "install {} (`apt-get install` as root)",
+            "pass --install, or run `apt-get install {}` as root",
+            names.join(" ")
+        ));
+    }
+    let is_root = root_user().is_ok();
+    if !is_root && output(Command::new("sudo").args(["-n", "true"])).is_none() {
+        return Err(format!(
+            "only root may run `apt-get install {}`",
             names.join(" ")
         ));
     }
     let apt = |args: &[&str]| {
-        let mut command = Command::new("apt-get");
+        let mut command = Command::new(if is_root { "env" } else { "sudo" });
+        if !is_root {
+            command.args(["-n", "env"]);
+        }
         command
+            .args(["DEBIAN_FRONTEND=noninteractive", "apt-get"])
             .args(["-q", "-y", "--no-install-recommends"])
             .args(args);
-        command.env("DEBIAN_FRONTEND", "noninteractive");
         command
     };
     step("apt-get update", &mut apt(&["update"]))?;
     step("apt-get install", apt(&["install"]).args(&names))?;
-    match absent().next() {
+    match missing().next() {
         Some((package, program)) => Err(format!("`{package}` has no `{program}`")),
         None => Ok(()),
     }
@@ -147,27 +171,28 @@ pub fn npm() -> Done {
 
 /// Servers and clients of the Python package index: an environment for each major of the SDK.
 pub fn pypi() -> Done {
-    let python = python().ok_or("no `python3` of 3.10 or newer")?;
     for name in ["mcp-1", "mcp-2", "uv", "audit", "pre-commit"] {
-        let lock = root().join(format!("tests/real/pypi/{name}.txt"));
-        let target = cache().join("pypi").join(name);
-        once(&target, &lock, || {
-            step(
-                &format!("python -m venv {name}"),
-                venv(&python).arg(&target),
-            )?;
-            let mut pip = Command::new(target.join("bin/pip"));
-            pip.args([
-                "install",
-                "--quiet",
-                "--require-hashes",
-                "--only-binary=:all:",
-                "-r",
-            ]);
-            step(&format!("pip install {name}"), pip.arg(&lock))
-        })?;
+        environment(name, &cache().join("pypi").join(name))?;
     }
     Ok(())
+}
+
+/// A Python environment with what the lock file of this name lists.
+pub fn environment(name: &str, target: &Path) -> Done {
+    let python = python().ok_or("no `python3` of 3.10 or newer")?;
+    let lock = root().join(format!("tests/real/pypi/{name}.txt"));
+    once(target, &lock, || {
+        step(&format!("python -m venv {name}"), venv(&python).arg(target))?;
+        let mut pip = Command::new(target.join("bin/pip"));
+        pip.args([
+            "install",
+            "--quiet",
+            "--require-hashes",
+            "--only-binary=:all:",
+            "-r",
+        ]);
+        step(&format!("pip install {name}"), pip.arg(&lock))
+    })
 }
 
 fn python() -> Option<PathBuf> {
@@ -224,16 +249,26 @@ fn rmcp() -> Done {
     step("cargo build rmcp-client", &mut command)
 }
 
-/// Does the work unless it was done for this very lock file.
+/// Does the work unless it was done for the same content of the lock file.
 fn once(target: &Path, lock: &Path, work: impl Fn() -> Done) -> Done {
-    let mark = target.join("installed-from");
-    let wanted = fs::read(lock).map_err(|error| format!("{}: {error}", lock.display()))?;
-    if fs::read(&mark).is_ok_and(|found| found == wanted) {
+    if is_installed(target, lock) {
         return Ok(());
     }
+    let mark = target.join("installed-from");
+    let wanted = fs::read(lock).map_err(|error| format!("{}: {error}", lock.display()))?;
     fs::create_dir_all(target).map_err(|error| format!("{}: {error}", target.display()))?;
     work()?;
     fs::write(&mark, wanted).map_err(|error| format!("{}: {error}", mark.display()))
+}
+
+fn is_installed(target: &Path, lock: &Path) -> bool {
+    let mark = fs::read(target.join("installed-from"));
+    mark.is_ok_and(|found| fs::read(lock).is_ok_and(|wanted| found == wanted))
+}
+
+/// Whether `environment` has nothing left to do.
+pub fn has_environment(name: &str, target: &Path) -> bool {
+    is_installed(target, &root().join(format!("tests/real/pypi/{name}.txt")))
 }
 
 fn copy(from: &Path, to: &Path) -> Done {

@@ -45,7 +45,9 @@ pub fn run() -> Done {
 
 fn debian(dist: &Path) -> Done {
     if which("cargo-deb").is_none() {
-        println!("── Debian package: NOT MADE, `cargo install --locked cargo-deb` brings the tool");
+        println!(
+            "── Debian package: NOT BUILT: no `cargo-deb` (`cargo install --locked cargo-deb`)"
+        );
         return Ok(());
     }
     let mut command = cargo("deb --locked --no-build --output");
@@ -67,7 +69,7 @@ fn is_dynamic(program: &Path) -> Done<bool> {
     // The table of program headers of a 64-bit ELF file: its place, the size and count of entries.
     let table = (number(32, 8), number(54, 2), number(56, 2));
     let (Some(start), Some(size), Some(count)) = table else {
-        return Err(format!("{} is no ELF file", program.display()));
+        return Err(format!("{} is not an ELF file", program.display()));
     };
     Ok((0..count).any(|n| number(start + n * size, 4) == Some(3)))
 }

@@ -1,40 +1,121 @@
-//! The one command of the project.
-//!
-//!     cargo xtask ci      everything that must pass, as CI runs it
-//!     cargo xtask fix     format, mend what clippy can, update the expectations of tests
-//!     cargo xtask demo    the main job from start to end, in a throw-away home
-//!     cargo xtask corpus DIR  how well secrets are found in real configurations, and put back
-//!     cargo xtask dist    the release build, the Debian package, completions, manual pages
-//!     cargo xtask deps    install what the tests need, and say what is missing
+//! The one command of the project: `cargo xtask VERB`.
 //!
 //! Starts other programs and prints what they say. Nothing of it is in the shipped program.
+//! Exit codes: 0 passed, 1 failed, 2 wrong usage, 3 cannot run on this machine.
 
+mod args;
 mod ci;
 mod corpus;
 mod demo;
 mod deps;
 mod dist;
+mod mac_check;
 mod session;
 mod shell;
 
 use std::process::ExitCode;
 
+use args::{Args, Flag, Verb};
+use shell::{Done, Outcome};
+
+const INSTALL: Flag = Flag {
+    name: "--install",
+    about: "also install missing system packages, with apt-get as root or through sudo",
+};
+
+const VERBS: &[Verb] = &[
+    Verb {
+        name: "ci",
+        operand: None,
+        about: "run everything that must pass, as CI runs it",
+        flags: &[INSTALL],
+        run: |args| ci::run(args.install()).map(passed),
+    },
+    Verb {
+        name: "fix",
+        operand: None,
+        about: "format, apply clippy's suggestions, update generated documents and golden files",
+        flags: &[],
+        run: |_| ci::fix().map(passed),
+    },
+    Verb {
+        name: "demo",
+        operand: None,
+        about: "build mcpwrap and show the main job from start to end, in a temporary home",
+        flags: &[],
+        run: |_| demo::run().map(passed),
+    },
+    Verb {
+        name: "deps",
+        operand: None,
+        about: "install into .cache what the tests need, and list what is missing",
+        flags: &[INSTALL],
+        run: |args| {
+            deps::install(args.install()).map(|found| {
+                println!("{found}");
+                Outcome::Passed
+            })
+        },
+    },
+    Verb {
+        name: "corpus",
+        operand: Some("DIR"),
+        about: "measure detection and adoption on labelled configs [default DIR: tests/corpus]",
+        flags: &[Flag {
+            name: "--misses",
+            about: "print each value that was judged differently from its label",
+        }],
+        run: |args| corpus::run(args.operand(), args.has("--misses")).map(passed),
+    },
+    Verb {
+        name: "mac-check",
+        operand: None,
+        about: "type-check the macOS code on Linux",
+        flags: &[],
+        run: |_| mac_check::run(),
+    },
+    Verb {
+        name: "dist",
+        operand: None,
+        about: "make the release build, the Debian package, completions and manual pages",
+        flags: &[],
+        run: |_| dist::run().map(passed),
+    },
+];
+
+fn passed((): ()) -> Outcome {
+    Outcome::Passed
+}
+
 fn main() -> ExitCode {
-    let word = std::env::args().nth(1).unwrap_or_default();
-    let done = match word.as_str() {
-        "ci" => ci::run(),
-        "fix" => ci::fix(),
-        "corpus" => corpus::run(),
-        "demo" => demo::run(),
-        "dist" => dist::run(),
-        "deps" => deps::install().map(|found| println!("{found}")),
-        _ => Err("usage: cargo xtask ci|fix|corpus DIR|demo|dist|deps".to_owned()),
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if matches!(
+        words.first().map(String::as_str),
+        Some("-h" | "--help" | "help")
+    ) {
+        print!("{}", args::usage(VERBS));
+        return ExitCode::SUCCESS;
+    }
+    let (verb, args) = match args::parse(VERBS, &words) {
+        Ok(parsed) => parsed,
+        Err(problem) => {
+            eprint!("xtask: {problem}\n\n{}", args::usage(VERBS));
+            return ExitCode::from(2);
+        }
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(verb, &args) {
+        Ok(Outcome::Passed) => ExitCode::SUCCESS,
+        Ok(Outcome::NotRun(reason)) => {
+            eprintln!("xtask: {} NOT RUN: {reason}", verb.name);
+            ExitCode::from(3)
+        }
         Err(problem) => {
             eprintln!("xtask: {problem}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(verb: &Verb, args: &Args) -> Done<Outcome> {
+    (verb.run)(args)
 }

@@ -1,4 +1,4 @@
-//! A small MCP client, and the throw-away home that the demo works in.
+//! A small MCP client, and the temporary home of the demo.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::shell::Done;
 
-/// A home directory that is gone afterwards.
+/// A home directory that is removed when dropped.
 pub struct Home(pub PathBuf);
 
 impl Home {

@@ -6,6 +6,12 @@ use std::time::Instant;
 
 pub type Done<T = ()> = Result<T, String>;
 
+/// How a piece of work ended that some machines cannot do.
+pub enum Outcome {
+    Passed,
+    NotRun(String),
+}
+
 /// The top of the project.
 pub fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

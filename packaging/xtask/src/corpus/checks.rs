@@ -1,5 +1,5 @@
-//! What `mcpwrap check` takes a server of the corpus for, against the labels: how firmly it is pinned,
-//! how it is reached. And how much it finds in all, check by check.
+//! How `mcpwrap check` classifies a server of the corpus, against the labels: its pin and its
+//! transport. And the number of findings of each check.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{ratio, stands_at, text};
 
-/// The mark for both.
+/// Least agreement, for both.
 const MARK: f64 = 0.99;
 
 #[derive(Default)]

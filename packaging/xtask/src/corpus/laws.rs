@@ -1,8 +1,8 @@
-//! The laws of adopting, on every file of the corpus, with the real binary in a throw-away home.
+//! The laws of adopting, on every file of the corpus, with the real binary in a temporary home.
 //!
 //! Outside of the changed entries no byte differs; undo restores every byte; no labelled secret of a
 //! stdio entry is left in an adopted file; those of remote entries are all reported; a broken file is
-//! refused and stays as it is; adopting twice changes nothing the second time.
+//! refused and unchanged; adopting twice changes nothing the second time.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -53,7 +53,7 @@ pub fn check(dir: &Path, labels: &[Value]) -> Result<(), String> {
         }
     }
     println!(
-        "laws       with every entry that can be: {} entries adopted and put back",
+        "laws       with every entry that can be: {} entries adopted and restored",
         count.all_entries
     );
     println!(
