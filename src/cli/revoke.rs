@@ -15,7 +15,7 @@ use crate::grant;
 use crate::policy;
 use crate::secret::{SecretName, ServerName};
 use crate::store::{self, Prompt};
-use crate::supervise::running::{self, Manner, Seen};
+use crate::supervise::running::{self, Seen, StopMethod};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -87,15 +87,15 @@ fn end(seen: Vec<Seen>) -> bool {
             (None, 0) => "no server ran".to_owned(),
             (None, count) => format!("{count} processes"),
         };
-        let how = match ended.manner {
-            Manner::Asked => "ended by its supervisor",
-            Manner::Killed => "killed, because its supervisor did not answer,",
-            Manner::Survived => "STILL RUNNING",
+        let how = match ended.method {
+            StopMethod::Asked => "ended by its supervisor",
+            StopMethod::Killed => "killed, because its supervisor did not answer,",
+            StopMethod::Survived => "STILL RUNNING",
         };
         print::line(&format!(
             "{server} (supervisor {supervisor}): {what}: {how} after {ms} ms"
         ));
-        if ended.manner == Manner::Survived {
+        if ended.method == StopMethod::Survived {
             survived = true;
             print::error(
                 &Error::new(

@@ -31,7 +31,7 @@ const ASK_LIMIT: Duration = Duration::from_secs(2);
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verb {
+pub enum ControlVerb {
     /// Tell what runs.
     Status,
     /// Look at the grant now; answer when nothing of an unwanted server is alive.
@@ -43,13 +43,13 @@ pub enum Verb {
 #[derive(Debug, Serialize, Deserialize)]
 struct Ask {
     v: u32,
-    verb: Verb,
+    verb: ControlVerb,
 }
 
 /// A request with the way to answer it.
 #[derive(Debug)]
 pub(super) struct Request {
-    pub verb: Verb,
+    pub verb: ControlVerb,
     reply: Sender<Value>,
 }
 
@@ -115,7 +115,7 @@ fn serve(mut stream: &UnixStream, shared: &Arc<Shared>) -> std::io::Result<()> {
     let answer = match serde_json::from_str::<Ask>(&line) {
         Ok(ask) if ask.v == VERSION => {
             let (reply, answer): (_, Receiver<Value>) = channel();
-            shared.tell(Event::Asked(Request {
+            shared.post_event(Event::Asked(Request {
                 verb: ask.verb,
                 reply,
             }));
@@ -148,7 +148,7 @@ fn peer_uid(stream: &UnixStream) -> Option<nix::unistd::Uid> {
 ///
 /// # Errors
 /// Of the socket: nobody listens, or no answer came in time.
-pub fn ask(path: &Path, verb: Verb, limit: Duration) -> std::io::Result<Value> {
+pub fn ask(path: &Path, verb: ControlVerb, limit: Duration) -> std::io::Result<Value> {
     let mut stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(limit))?;

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
-use super::diagnostics::{Diagnostics, Tail, relay_stderr};
+use super::diagnostics::{Diagnostics, StderrTail, relay_stderr};
 use super::output::ServerOutput;
-use super::shared::{Event, Shared, aside};
-use super::shutdown::{self, Reason, Step};
-use super::{Pipeline, Status};
+use super::shared::{Event, Shared, spawn_detached};
+use super::shutdown::{self, Reason, ShutdownStep};
+use super::{Pipeline, ServerExit};
 use crate::guard::{self, REPORT_BYTES, Report};
 use crate::launch::Server;
 use crate::policy::{Limits, SessionRules};
@@ -38,11 +38,11 @@ pub(super) struct Generation {
     pub values: Vec<(String, Secret)>,
     /// Files with a secret, removed when this is dropped.
     _env: crate::resolve::ServerEnv,
-    pub tail: Arc<Tail>,
+    pub tail: Arc<StderrTail>,
     /// Its stdin, until it has to end.
     pub stdin: Option<Arc<File>>,
     /// How it ended, once it has.
-    pub status: Option<Status>,
+    pub status: Option<ServerExit>,
     pub ended_at: Option<Instant>,
     /// Nothing of it is alive.
     pub gone: bool,
@@ -53,7 +53,7 @@ pub(super) struct Generation {
     pub reason: Option<Reason>,
     guard: Child,
     control: UnixStream,
-    ladder: VecDeque<(Instant, Step)>,
+    ladder: VecDeque<(Instant, ShutdownStep)>,
     report: Vec<u8>,
 }
 
@@ -66,7 +66,7 @@ impl Generation {
         shared: &Arc<Shared>,
         pipeline: &Arc<dyn Pipeline>,
     ) -> io::Result<Self> {
-        let tail = Arc::new(Tail::default());
+        let tail = Arc::new(StderrTail::default());
         let limits: &Limits = &prepared.policy.limits;
         let output = ServerOutput::new(shared, number, limits, &tail, pipeline);
         let busy = output.busy();
@@ -128,9 +128,9 @@ impl Generation {
         }
         let (stdin, shared, generation) = (Arc::clone(stdin), Arc::clone(shared), self.number);
         let bytes = Arc::new(bytes);
-        aside(move || {
+        spawn_detached(move || {
             drop((&*stdin).write_all(&bytes));
-            shared.tell(Event::Resent { generation });
+            shared.post_event(Event::Resent { generation });
         });
         false
     }
@@ -151,11 +151,11 @@ impl Generation {
         }
         self.ladder = steps.collect();
         self.reason = Some(reason);
-        self.climb(now);
+        self.advance(now);
     }
 
     /// Does the steps that are due; returns when the next one is.
-    pub(super) fn climb(&mut self, now: Instant) -> Option<Instant> {
+    pub(super) fn advance(&mut self, now: Instant) -> Option<Instant> {
         while let Some((at, step)) = self.ladder.front().copied() {
             if self.gone {
                 return None;
@@ -165,8 +165,8 @@ impl Generation {
             }
             self.ladder.pop_front();
             self.order(match step {
-                Step::Signal(signal) => u8::try_from(signal as i32).unwrap_or(guard::KILL),
-                Step::Kill => guard::KILL,
+                ShutdownStep::Signal(signal) => u8::try_from(signal as i32).unwrap_or(guard::KILL),
+                ShutdownStep::Kill => guard::KILL,
             });
         }
         None
@@ -189,7 +189,7 @@ impl Generation {
                 Ok(0) => return self.gone,
                 Ok(count) => {
                     self.report.extend(bytes.iter().take(count));
-                    self.understand();
+                    self.decode_report();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
@@ -198,26 +198,26 @@ impl Generation {
         }
     }
 
-    fn understand(&mut self) {
+    fn decode_report(&mut self) {
         while let Some((&report, rest)) = self.report.split_first_chunk::<REPORT_BYTES>() {
             self.report = rest.to_vec();
             match Report::decode(report) {
-                Some(Report::Exited { code }) => self.note_end(Status::Exited(code)),
-                Some(Report::Died { signal }) => self.note_end(Status::Died(signal)),
+                Some(Report::Exited { code }) => self.note_end(ServerExit::Exited(code)),
+                Some(Report::Died { signal }) => self.note_end(ServerExit::Died(signal)),
                 Some(Report::Gone) => self.gone = true,
                 _ => {}
             }
         }
     }
 
-    fn note_end(&mut self, status: Status) {
+    fn note_end(&mut self, status: ServerExit) {
         self.status.get_or_insert(status);
         self.ended_at.get_or_insert_with(Instant::now);
     }
 
     /// The guard was killed: the server is killed by the kernel (Linux) or by us.
     pub(super) fn guard_died(&mut self) {
-        self.note_end(Status::Died(nix::libc::SIGKILL));
+        self.note_end(ServerExit::Died(nix::libc::SIGKILL));
         self.gone = true;
     }
 

@@ -54,7 +54,7 @@ pub(super) fn relay(mut stdin: File, shared: &Arc<Shared>) {
     if matches!(input.wait_for_gate(&mut stdin), Gate::Closed) {
         return;
     }
-    shared.tell(Event::ClientGone);
+    shared.post_event(Event::ClientGone);
 }
 
 struct Input {
@@ -65,13 +65,13 @@ struct Input {
     ended: bool,
     spoke: bool,
     /// Inside a line that is passed on in pieces.
-    long: Option<Long>,
+    long: Option<LongLine>,
     /// So much of the buffer waits for the next server; the rest was not looked at.
     sorted_bytes: usize,
 }
 
 /// A line that is passed on in pieces.
-struct Long {
+struct LongLine {
     scanner: Scanner,
     /// The server that got the first piece; `None` if nobody did.
     to: Option<Arc<File>>,
@@ -90,10 +90,10 @@ impl Input {
             .extend_from_slice(self.chunk.get(..count).unwrap_or_default());
         if count == 0 {
             self.ended = true;
-            self.shared.tell(Event::InputEnded);
+            self.shared.post_event(Event::InputEnded);
         } else if !self.spoke {
             self.spoke = true;
-            self.shared.tell(Event::ClientSpoke);
+            self.shared.post_event(Event::ClientSpoke);
         }
     }
 
@@ -203,7 +203,7 @@ impl Input {
         } else if found.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) && !room {
             // The client is gone, and its last words do not fit: nobody waits for an answer.
             self.ended = true;
-            self.shared.tell(Event::InputEnded);
+            self.shared.post_event(Event::InputEnded);
         }
     }
 
@@ -280,7 +280,7 @@ impl Input {
             }
         };
         self.sorted_bytes = 0;
-        self.long = Some(Long {
+        self.long = Some(LongLine {
             scanner: Scanner::default(),
             to,
         });

@@ -12,10 +12,10 @@ mod generation;
 mod input;
 mod keeper;
 mod output;
-mod plan;
 pub mod running;
 mod shared;
 mod shutdown;
+mod triage;
 mod utf8;
 mod watch;
 
@@ -53,13 +53,13 @@ pub struct Prepared {
 
 /// How a server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub enum ServerExit {
     Exited(i32),
     /// Of this signal.
     Died(i32),
 }
 
-impl Status {
+impl ServerExit {
     /// The exit code that says so, as the shell has it.
     pub fn code(self) -> u8 {
         match self {
@@ -69,7 +69,7 @@ impl Status {
     }
 }
 
-impl fmt::Display for Status {
+impl fmt::Display for ServerExit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exited(code) => write!(f, "exited with code {code}"),
@@ -93,7 +93,7 @@ pub enum Fact<'a> {
     Exited {
         generation: u32,
         pid: i32,
-        status: Status,
+        status: ServerExit,
         ran: Duration,
         client: &'a ClientName,
     },

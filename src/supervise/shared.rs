@@ -1,7 +1,7 @@
 //! What the threads of a supervisor share: the session, the gate to the server, the way to the
 //! client.
 //!
-//! Two locks, *always* taken in this order: the client's stream (`Output`), then `Inner`. `Inner` is
+//! Two locks, *always* taken in this order: the client's stream (`ClientStdout`), then `Inner`. `Inner` is
 //! *never* held while something is written, so a client that does not read blocks nobody but the one
 //! who writes to it. The main thread *never* writes to the client itself: it posts.
 
@@ -108,9 +108,9 @@ impl Inner {
 
 /// The client's stdout.
 #[derive(Debug)]
-pub(super) struct Output(File);
+pub(super) struct ClientStdout(File);
 
-impl Output {
+impl ClientStdout {
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all(bytes)
     }
@@ -122,7 +122,7 @@ pub(super) struct Shared {
     pub server: ServerName,
     /// Told when the gate moves.
     pub gate_moved: Condvar,
-    output: Mutex<Output>,
+    output: Mutex<ClientStdout>,
     wake: File,
 }
 
@@ -143,7 +143,7 @@ impl Shared {
                 events: VecDeque::new(),
             }),
             gate_moved: Condvar::new(),
-            output: Mutex::new(Output(fds::standard(Standard::Output)?)),
+            output: Mutex::new(ClientStdout(fds::standard(Standard::Output)?)),
             wake,
         })
     }
@@ -153,12 +153,12 @@ impl Shared {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn output(&self) -> MutexGuard<'_, Output> {
+    pub(super) fn output(&self) -> MutexGuard<'_, ClientStdout> {
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells the main thread.
-    pub(super) fn tell(&self, event: Event) {
+    pub(super) fn post_event(&self, event: Event) {
         self.lock().events.push_back(event);
         self.wake();
     }
@@ -197,14 +197,14 @@ impl Shared {
     }
 
     /// [`Self::flush`] for one who has the stream already.
-    pub(super) fn flush_into(&self, output: &mut Output) {
+    pub(super) fn flush_into(&self, output: &mut ClientStdout) {
         loop {
             let lines = std::mem::take(&mut self.lock().outbox);
             if lines.is_empty() {
                 return;
             }
             if output.write(&lines).is_err() {
-                self.tell(Event::OutputBroken);
+                self.post_event(Event::OutputBroken);
                 return;
             }
         }
@@ -225,7 +225,7 @@ impl Shared {
 
 /// Does something that may wait for a client or a server, behind the caller's back. If this process
 /// gets no thread for it, it is done here: late, but done.
-pub(super) fn aside(work: impl FnOnce() + Clone + Send + 'static) {
+pub(super) fn spawn_detached(work: impl FnOnce() + Clone + Send + 'static) {
     if std::thread::Builder::new().spawn(work.clone()).is_err() {
         work();
     }

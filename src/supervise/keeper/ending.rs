@@ -14,9 +14,9 @@ use crate::error::{Code, Error};
 use crate::policy::{Renew, Restart};
 use crate::session::answer::Trouble;
 use crate::supervise::generation::Generation;
-use crate::supervise::shared::{Event, Gate, aside};
+use crate::supervise::shared::{Event, Gate, spawn_detached};
 use crate::supervise::shutdown::Reason;
-use crate::supervise::{Fact, Status, control};
+use crate::supervise::{Fact, ServerExit, control};
 use crate::sys::tree;
 
 impl Keeper {
@@ -52,7 +52,7 @@ impl Keeper {
         self.flush();
         self.pipeline.record(&Fact::Suspended(&error));
         if self.on_terminal {
-            self.code = Some(self.last_status.map_or(error.run_exit(), Status::code));
+            self.code = Some(self.last_status.map_or(error.run_exit(), ServerExit::code));
         }
         self.trouble = Some(error);
         if self.client_gone {
@@ -174,8 +174,8 @@ impl Keeper {
     }
 
     /// Servers that were ended and are gone: written down and forgotten.
-    pub(in crate::supervise) fn bury(&mut self, now: Instant) {
-        let (patience, hurry) = self.patience();
+    pub(in crate::supervise) fn reap_stopped(&mut self, now: Instant) {
+        let (patience, hurry) = self.drain_timeout();
         let (over, leaving): (Vec<_>, Vec<_>) = self
             .leaving
             .drain(..)
@@ -188,10 +188,10 @@ impl Keeper {
             self.shared.lock().held.remove(&server.number);
             self.record_exit(&server);
             self.last_status = server.status.or(self.last_status);
-            self.retire(&server);
+            self.keep_masking(&server);
             server.reap_guard();
         }
-        self.remask(&[]);
+        self.update_masker(&[]);
         self.answer_checks(now);
     }
 
@@ -200,7 +200,7 @@ impl Keeper {
         self.pipeline.record(&Fact::Exited {
             generation: server.number,
             pid: server.pid,
-            status: server.status.unwrap_or(Status::Exited(0)),
+            status: server.status.unwrap_or(ServerExit::Exited(0)),
             ran: server
                 .ended_at
                 .unwrap_or(server.started)
@@ -211,7 +211,7 @@ impl Keeper {
 
     /// The current server ended by itself.
     pub(in crate::supervise) fn current_ended(&mut self, now: Instant) {
-        let (patience, hurry) = self.patience();
+        let (patience, hurry) = self.drain_timeout();
         let Some(server) = self
             .current
             .take_if(|server| server.is_over(now, patience, hurry))
@@ -219,12 +219,12 @@ impl Keeper {
             return;
         };
         self.record_exit(&server);
-        let status = server.status.unwrap_or(Status::Exited(0));
+        let status = server.status.unwrap_or(ServerExit::Exited(0));
         self.last_status = Some(status);
         let (number, restart) = (server.number, server.rules.restart);
         let established = self.shared.lock().session.is_established();
         let error = crashed(&self.options.server, &server, status, established);
-        self.retire(&server);
+        self.keep_masking(&server);
         server.reap_guard();
         if self.ending.is_some() {
             return;
@@ -242,7 +242,7 @@ impl Keeper {
         }
         let trouble = Trouble::new(&self.options.server, &error);
         let was_open = self.shared.fail(trouble.clone(), self.pipeline.has_stub());
-        let is_final = status == Status::Exited(0) || restart == Restart::Never;
+        let is_final = status == ServerExit::Exited(0) || restart == Restart::Never;
         // A client whose first request is still on its way shall hear why there is no server.
         let is_awaited = !established && !was_open && !self.input_ended;
         if (is_final && !is_awaited) || self.on_terminal {
@@ -265,9 +265,9 @@ impl Keeper {
         self.shared.fail(trouble, false);
         self.code_after_flush = Some(code);
         let shared = Arc::clone(&self.shared);
-        aside(move || {
+        spawn_detached(move || {
             shared.flush();
-            shared.tell(Event::Flushed);
+            shared.post_event(Event::Flushed);
         });
     }
 
@@ -305,7 +305,9 @@ impl Keeper {
         self.code = match (self.last_status, refused, self.ending) {
             (Some(status), _, _) => Some(status.code()),
             (None, Some(code), _) => Some(code),
-            (None, None, Some(Reason::Signal(signal))) => Some(Status::Died(signal as i32).code()),
+            (None, None, Some(Reason::Signal(signal))) => {
+                Some(ServerExit::Died(signal as i32).code())
+            }
             (None, None, _) => Some(0),
         };
     }
@@ -317,7 +319,7 @@ impl Keeper {
         if self.generations().next().is_some() {
             // Something decided to exit with a server still there: it ends first.
             self.end_all(Reason::Revoked);
-            self.bury(now);
+            self.reap_stopped(now);
             return None;
         }
         Some(code)
@@ -341,7 +343,7 @@ const fn ends_what_runs(code: Code) -> bool {
 pub(super) fn crashed(
     name: &crate::secret::ServerName,
     server: &Generation,
-    status: Status,
+    status: ServerExit,
     established: bool,
 ) -> Error {
     let when = if established {

@@ -16,7 +16,7 @@ const RETIRED_MAX: usize = 16;
 impl Keeper {
     /// What is masked: the values of every server that is alive, of one that is to be, and of those
     /// that were.
-    pub(in crate::supervise) fn remask(&self, more: &[(String, Secret)]) {
+    pub(in crate::supervise) fn update_masker(&self, more: &[(String, Secret)]) {
         let values: Vec<_> = self
             .generations()
             .flat_map(|server| &server.values)
@@ -31,7 +31,7 @@ impl Keeper {
     }
 
     /// Remembers what a server had that is gone.
-    pub(in crate::supervise) fn retire(&mut self, server: &Generation) {
+    pub(in crate::supervise) fn keep_masking(&mut self, server: &Generation) {
         for (name, value) in &server.values {
             self.retired.retain(|(_, known)| known != value);
             self.retired.push_back((name.clone(), value.clone()));
@@ -43,7 +43,7 @@ impl Keeper {
 
     /// A server put a secret in the id of a message. It was masked like everything, but nobody can
     /// tell any more which request it is of, so there is no way to go on with that server.
-    pub(in crate::supervise) fn betrayed(&mut self, generation: u32) {
+    pub(in crate::supervise) fn on_secret_in_id(&mut self, generation: u32) {
         let name = &self.options.server;
         let error = Error::new(
             Code::SecretInId,

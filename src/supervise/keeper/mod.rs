@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::control::{self, Request, Socket, Verb};
+use super::control::{self, ControlVerb, Request, Socket};
 use super::generation::Generation;
-use super::shared::{Event, Gate, Shared, aside};
+use super::shared::{Event, Gate, Shared, spawn_detached};
 use super::shutdown::Reason;
-use super::{Fact, Options, Pipeline, Prepared, Status};
+use super::{Fact, Options, Pipeline, Prepared, ServerExit};
 use crate::error::{EXIT_REFUSED, Error};
 use crate::secret::Secret;
 use crate::sys::{memory, signal};
@@ -121,7 +121,7 @@ pub(super) struct Keeper {
     input_ended: bool,
     client_gone: bool,
     ending: Option<Reason>,
-    last_status: Option<Status>,
+    last_status: Option<ServerExit>,
     code: Option<u8>,
     renew_requests: Vec<Request>,
     /// Came while a renewal was running, which may have begun with the old value.
@@ -267,7 +267,7 @@ impl Keeper {
                 self.check_at = self.changed_at;
             }
             Event::Resent { generation } => self.open_to(generation),
-            Event::SecretInId { generation } => self.betrayed(generation),
+            Event::SecretInId { generation } => self.on_secret_in_id(generation),
             Event::Flushed => self.code = self.code.or(self.code_after_flush),
             Event::Asked(request) => self.on_asked(request),
         }
@@ -285,7 +285,7 @@ impl Keeper {
             if self.last_status.is_none() && self.trouble.is_none() {
                 self.pipeline.record(&Fact::Aborted);
             }
-            self.code = Some(Status::Died(signal as i32).code());
+            self.code = Some(ServerExit::Died(signal as i32).code());
             return;
         }
         self.end_all(Reason::Signal(signal));
@@ -294,20 +294,20 @@ impl Keeper {
     /// Writes what was posted, without waiting for a client that does not read.
     pub(in crate::supervise) fn flush(&self) {
         let shared = Arc::clone(&self.shared);
-        aside(move || shared.flush());
+        spawn_detached(move || shared.flush());
     }
 
     pub(in crate::supervise) fn on_asked(&mut self, request: Request) {
         match request.verb {
-            Verb::Status => {
+            ControlVerb::Status => {
                 let status = self.status();
                 request.answer(status);
             }
-            Verb::Check => {
+            ControlVerb::Check => {
                 self.check_requests.push((request, Instant::now()));
                 self.check();
             }
-            Verb::Renew => {
+            ControlVerb::Renew => {
                 if self.candidate.is_some() {
                     self.later_requests.push(request);
                 } else {
@@ -320,7 +320,7 @@ impl Keeper {
 
     /// Does what is due, and returns when something is due next.
     pub(in crate::supervise) fn on_time(&mut self, now: Instant) -> Option<Instant> {
-        self.bury(now);
+        self.reap_stopped(now);
         self.current_ended(now);
         self.launch_waiting();
         self.candidate_due(now);
@@ -330,7 +330,7 @@ impl Keeper {
             self.code = Some(EXIT_REFUSED);
         }
         if due(&mut self.exit_at) {
-            self.code = Some(self.last_status.map_or(0, Status::code));
+            self.code = Some(self.last_status.map_or(0, ServerExit::code));
         }
         if due(&mut self.restart_at) && self.current.is_none() {
             self.shared.set_gate(Gate::Held);
@@ -345,12 +345,12 @@ impl Keeper {
         self.finish_if_over();
         let ladders: Vec<_> = self
             .generations_mut()
-            .filter_map(|server| server.climb(now))
+            .filter_map(|server| server.advance(now))
             .collect();
         let patience = self
             .generations()
             .filter_map(|server| server.ended_at.filter(|_| server.gone))
-            .map(|at| (at + self.patience().0).max(now + SLOW_CLIENT_LOOK));
+            .map(|at| (at + self.drain_timeout().0).max(now + SLOW_CLIENT_LOOK));
         let candidate = match &self.candidate {
             Some(Candidate::Preparing) if self.current.is_none() && self.trouble.is_none() => {
                 Some(self.cause.1 + PREPARE_LIMIT)
@@ -377,7 +377,7 @@ impl Keeper {
     }
 
     /// How long the output of an ended server is waited for, and whether not even for a slow client.
-    pub(in crate::supervise) fn patience(&self) -> (Duration, bool) {
+    pub(in crate::supervise) fn drain_timeout(&self) -> (Duration, bool) {
         match self.ending {
             Some(Reason::Signal(_)) => (HURRY, true),
             _ => (OUTPUT_PATIENCE, false),

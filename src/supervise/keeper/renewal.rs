@@ -36,7 +36,7 @@ impl Keeper {
         let (pipeline, shared) = (Arc::clone(&self.pipeline), Arc::clone(&self.shared));
         let prepare = move || {
             let result = pipeline.prepare().map(Box::new);
-            shared.tell(Event::Prepared { attempt, result });
+            shared.post_event(Event::Prepared { attempt, result });
         };
         if let Err(error) = std::thread::Builder::new()
             .name("prepare".to_owned())
@@ -103,7 +103,7 @@ impl Keeper {
             generation: number,
             pid: server.pid,
         });
-        self.remask(prepared.env.values());
+        self.update_masker(prepared.env.values());
         self.shared.lock().session.nominate(number);
         match Generation::new(number, server, prepared, &self.shared, &self.pipeline) {
             Ok(generation) => self.on_launched(Box::new(generation)),
