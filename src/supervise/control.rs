@@ -11,53 +11,26 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::request::{ControlVerb, Request, VERSION};
 use super::shared::{Event, Shared};
 use crate::files;
 use crate::secret::ServerName;
 
-/// The version of the protocol.
-pub const VERSION: u32 = 1;
 /// Requests are short (bytes).
 const REQUEST_BYTES_MAX: u64 = 4096;
 /// How long a peer may take to ask.
 const ASK_LIMIT: Duration = Duration::from_secs(2);
 
-/// What can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ControlVerb {
-    /// Tell what runs.
-    Status,
-    /// Look at the grant now; answer when nothing of an unwanted server is alive.
-    Check,
-    /// Put a new server behind the session; answer when that is done.
-    Renew,
-}
-
 #[derive(Debug, Serialize, Deserialize)]
 struct Ask {
     v: u32,
     verb: ControlVerb,
-}
-
-/// A request with the way to answer it.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub verb: ControlVerb,
-    reply: Sender<Value>,
-}
-
-impl Request {
-    /// Answers; the peer may be gone.
-    pub(super) fn answer(self, reply: Value) {
-        drop(self.reply.send(reply));
-    }
 }
 
 /// The socket of this supervisor; removed when dropped.

@@ -13,9 +13,9 @@ use nix::unistd::Pid;
 
 use super::diagnostics::{Diagnostics, StderrTail, relay_stderr};
 use super::output::ServerOutput;
+use super::pipeline::{Pipeline, Prepared, ServerExit};
 use super::shared::{Event, Shared, spawn_detached};
 use super::shutdown::{self, Reason, ShutdownStep};
-use super::{Pipeline, ServerExit};
 use crate::guard::{self, REPORT_BYTES, Report};
 use crate::launch::Server;
 use crate::policy::{Limits, SessionRules};
@@ -62,7 +62,7 @@ impl Generation {
     pub(super) fn new(
         number: u32,
         server: Server,
-        prepared: super::Prepared,
+        prepared: Prepared,
         shared: &Arc<Shared>,
         pipeline: &Arc<dyn Pipeline>,
     ) -> io::Result<Self> {

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
-use super::Pipeline;
 use super::diagnostics::{Diagnostics, StderrTail};
 use super::input::LINE_BYTES_MAX;
+use super::pipeline::Pipeline;
 use super::shared::{ClientStdout, Event, Inner, Shared};
 use super::triage::{LineBatch, LineRoute, triage};
 use super::utf8::Repair;

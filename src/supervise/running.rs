@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::control::{self, ControlVerb};
+use super::control;
+use super::request::ControlVerb;
 use crate::dirs::Dirs;
 use crate::secret::ServerName;
 use crate::sys::tree::{self, Process};

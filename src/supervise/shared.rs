@@ -15,7 +15,8 @@ use crate::mask::Masker;
 use crate::secret::ServerName;
 use crate::session::Session;
 use crate::session::answer::Trouble;
-use crate::supervise::Prepared;
+use crate::supervise::pipeline::Prepared;
+use crate::supervise::request::Request;
 use crate::sys::fds::{self, Standard};
 
 /// Where the client's lines go.
@@ -66,7 +67,7 @@ pub(super) enum Event {
     /// Something that was watched has changed, or may have.
     Changed,
     /// Somebody asks through the control socket.
-    Asked(super::control::Request),
+    Asked(Request),
     /// The last request in flight was answered.
     Drained,
     /// A new server has got what it had to get before anything else.

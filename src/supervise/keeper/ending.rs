@@ -16,7 +16,7 @@ use crate::session::answer::Trouble;
 use crate::supervise::generation::Generation;
 use crate::supervise::shared::{Event, Gate, spawn_detached};
 use crate::supervise::shutdown::Reason;
-use crate::supervise::{Fact, ServerExit, control};
+use crate::supervise::{Fact, ServerExit, request};
 use crate::sys::tree;
 
 impl Keeper {
@@ -149,7 +149,7 @@ impl Keeper {
         for (request, since) in self.check_requests.drain(..) {
             let ms = u64::try_from(now.saturating_duration_since(since).as_millis()).unwrap_or(0);
             request
-                .answer(json!({"v": control::VERSION, "ok": true, "running": running, "ms": ms}));
+                .answer(json!({"v": request::VERSION, "ok": true, "running": running, "ms": ms}));
         }
     }
 
@@ -328,7 +328,7 @@ impl Keeper {
 
 /// What is answered to who asked for a renewal that did not happen.
 pub(super) fn refused(error: &Error) -> serde_json::Value {
-    json!({"v": control::VERSION, "ok": false, "code": error.code.name(), "error": error.line()})
+    json!({"v": request::VERSION, "ok": false, "code": error.code.name(), "error": error.line()})
 }
 
 /// Which answers about a policy end a server that runs. Others only forbid a new start.

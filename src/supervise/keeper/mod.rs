@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::control::{self, ControlVerb, Request, Socket};
+use super::control::{self, Socket};
 use super::generation::Generation;
+use super::request::{ControlVerb, Request};
 use super::shared::{Event, Gate, Shared, spawn_detached};
 use super::shutdown::Reason;
 use super::{Fact, Options, Pipeline, Prepared, ServerExit};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Keeper;
-use crate::supervise::control;
+use crate::supervise::request;
 use crate::sys::tree;
 
 impl Keeper {
@@ -43,7 +43,7 @@ impl Keeper {
             })
             .unwrap_or_default();
         json!({
-            "v": control::VERSION, "ok": true,
+            "v": request::VERSION, "ok": true,
             "server": self.options.server.as_str(), "supervisor": std::process::id(),
             "state": state,
             "pid": server.map(|server| server.pid), "tree": tree,

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Candidate, Keeper, TRIM_AFTER};
 use crate::supervise::shared::Gate;
 use crate::supervise::shutdown::Reason;
-use crate::supervise::{Fact, control};
+use crate::supervise::{Fact, request};
 
 impl Keeper {
     /// Holds the client's requests and waits for the last answers.
@@ -101,7 +101,7 @@ impl Keeper {
             self.open_to(number);
         }
         self.flush();
-        self.answer_renewals(&json!({"v": control::VERSION, "ok": true}));
+        self.answer_renewals(&json!({"v": request::VERSION, "ok": true}));
         self.renew_again(now);
     }
 
