@@ -1,9 +1,9 @@
-//! The control socket: how other verbs of this user ask a running supervisor for something.
+//! The control socket: how other commands of this user ask a running supervisor for something.
 //!
-//! One request a connection, one JSON line each way; docs/control.md is the contract. *Always*
-//! checks that the peer is the same user, although the socket (0600) is in a directory (0700) that
-//! nobody else can enter. *Never* carries a secret. It asks for nothing that the files do not allow:
-//! `revoke` makes the supervisor look at the grant, it does not withdraw one.
+//! One request per connection, one JSON line each way; docs/control.md is the contract. Invariants:
+//! the peer is the same user, which is checked although the socket (0600) is in a directory (0700)
+//! that nobody else can enter; no secret is carried; nothing is asked for that the files do not
+//! allow: `revoke` makes the supervisor look at the grant, it does not withdraw one.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::AsFd as _;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::request::{ControlVerb, Request, VERSION};
-use super::shared::{Event, Shared};
+use super::shared::{Notice, Shared};
 use crate::files;
 use crate::secret::ServerName;
 
@@ -88,7 +88,7 @@ fn serve(mut stream: &UnixStream, shared: &Arc<Shared>) -> std::io::Result<()> {
     let answer = match serde_json::from_str::<Ask>(&line) {
         Ok(ask) if ask.v == VERSION => {
             let (reply, answer): (_, Receiver<Value>) = channel();
-            shared.post_event(Event::Asked(Request {
+            shared.post(Notice::Asked(Request {
                 verb: ask.verb,
                 reply,
             }));

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::shared::{Event, Shared};
+use super::shared::Shared;
+use super::state::KeeperEvent;
 use crate::mask::TextMask;
 use crate::policy::{Limits, Stream};
 use crate::sys::fds::{self, Standard};
@@ -108,5 +109,6 @@ pub(super) fn relay_stderr(mut from: File, generation: u32, mut to: Diagnostics)
         }
     }
     to.write(b"", true);
-    to.shared.post_event(Event::StreamEnded { generation });
+    to.shared
+        .post_event(KeeperEvent::StreamEnded { generation });
 }

@@ -1,22 +1,22 @@
 //! Keeps a server running behind the client's session.
 //!
-//! The main thread waits in one `poll` for a closed set of events; one thread reads the client, two
-//! read each server. *Always* ends everything it started, whichever way it ends itself: below every
-//! server is a guard. *Never* exits while the client's session can be kept: when there is no server,
-//! requests are answered with an error that says why. stdout belongs to the session; what the user
-//! should know goes through [`Pipeline`]. Servers are started by the main thread only.
+//! The main thread waits in one `poll` for what happens, tells the driver, and waits again; one
+//! thread reads the client, two read each server. Invariants: everything that is started is ended,
+//! however this process ends: below every server is a guard. The client's session is kept while it
+//! can be: without a server, requests are answered with an error that says why. stdout belongs to
+//! the session; what the user should know goes through [`Pipeline`].
 
 pub mod control;
 mod diagnostics;
+mod driver;
 mod generation;
 mod input;
-mod keeper;
 mod output;
 mod pipeline;
 mod request;
 pub mod running;
 mod shared;
-mod shutdown;
+mod state;
 mod triage;
 mod utf8;
 mod watch;
@@ -30,9 +30,10 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
-use self::keeper::Keeper;
+use self::driver::Driver;
 pub use self::pipeline::{Fact, Options, Pipeline, Prepared, ServerExit};
-use self::shared::{Event, Gate, Shared};
+use self::shared::{Gate, Shared};
+use self::state::KeeperEvent;
 use self::watch::Watch;
 use crate::error::{Error, Result};
 use crate::sys::fds::{self, Standard};
@@ -64,7 +65,9 @@ fn run(options: Options) -> io::Result<u8> {
     let (woken, wake) = fds::pipe()?;
     signal::nonblocking(&woken)?;
     signal::nonblocking(&wake)?;
-    let shared = Arc::new(Shared::new(options.server.clone(), File::from(wake))?);
+    let stdout = fds::standard(Standard::Output)?;
+    let shared = Shared::new(options.server.clone(), stdout, File::from(wake));
+    let shared = Arc::new(shared);
     let stdin = fds::standard(Standard::Input)?;
     let on_terminal = io::stdin().is_terminal();
     let for_input = Arc::clone(&shared);
@@ -77,10 +80,10 @@ fn run(options: Options) -> io::Result<u8> {
         signals,
         woken: File::from(woken),
         watch,
-        keeper: Keeper::new(options, Arc::clone(&shared), on_terminal),
+        driver: Driver::new(options, Arc::clone(&shared), on_terminal),
         shared,
     };
-    supervisor.keeper.start("start");
+    supervisor.driver.tell(KeeperEvent::Start);
     let code = supervisor.watch();
     supervisor.shared.set_gate(Gate::Closed);
     Ok(code)
@@ -90,7 +93,7 @@ struct Supervisor {
     signals: File,
     woken: File,
     watch: Watch,
-    keeper: Keeper,
+    driver: Driver,
     shared: Arc<Shared>,
 }
 
@@ -99,26 +102,26 @@ impl Supervisor {
     fn watch(&mut self) -> u8 {
         let mut looked = Instant::now();
         loop {
-            while let Some(event) = self.shared.take_event() {
-                self.keeper.on_event(event);
+            // Whether the kernel tells of changes may change, so that is asked each time.
+            if let Some(interval) = self.watch.interval()
+                && looked.elapsed() >= interval
+            {
+                looked = Instant::now();
+                self.look_for_changes();
             }
-            self.keeper.listen_to_guards();
-            let now = Instant::now();
-            // Whether the kernel tells may change, so that is asked each time.
-            let next_look = self.watch.interval().map(|interval| looked + interval);
-            if next_look.is_some_and(|at| at <= now) {
-                looked = now;
-                if self.watch.changed() {
-                    self.keeper.on_event(Event::Changed);
-                }
-            }
-            let next_look = self.watch.interval().map(|interval| looked + interval);
-            let due = self.keeper.on_time(now);
-            if let Some(code) = self.keeper.finished() {
+            let due = self.driver.turn();
+            if let Some(code) = self.driver.exit_code() {
                 return code;
             }
+            let next_look = self.watch.interval().map(|interval| looked + interval);
             let timeout = due.into_iter().chain(next_look).min();
             self.wait(timeout.map(|at| at.saturating_duration_since(Instant::now())));
+        }
+    }
+
+    fn look_for_changes(&mut self) {
+        if self.watch.changed() {
+            self.driver.tell(KeeperEvent::Changed);
         }
     }
 
@@ -136,7 +139,7 @@ impl Supervisor {
             ];
             let watched = self.watch.fd();
             polled.extend(watched.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-            for control in self.keeper.controls() {
+            for control in self.driver.controls() {
                 polled.push(PollFd::new(control.as_fd(), PollFlags::POLLIN));
             }
             if poll(&mut polled, timeout).is_ok() {
@@ -155,12 +158,12 @@ impl Supervisor {
             let count = self.signals.read(&mut bytes).unwrap_or(0);
             for byte in bytes.iter().take(count) {
                 if let Ok(signal) = Signal::try_from(i32::from(*byte)) {
-                    self.keeper.on_signal(signal);
+                    self.driver.tell(KeeperEvent::Signalled(signal));
                 }
             }
         }
-        if changed && self.watch.changed() {
-            self.keeper.on_event(Event::Changed);
+        if changed {
+            self.look_for_changes();
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Relays a server's stdout to the client, and its stderr to ours.
+//! Relays a server's stdout to the client, and its stderr to ours, masked.
 //!
-//! *Always* masks. On stdout only lines that can be MCP messages pass (one byte that is not UTF-8
-//! kills some clients); others go to stderr, blank lines nowhere. Complete lines pass at once; a line
+//! Invariants: on stdout only lines that can be MCP messages pass (one byte that is not UTF-8 kills
+//! some clients); others go to stderr, blank lines nowhere. Complete lines pass at once; a line
 //! longer than [`LINE_BYTES_MAX`] passes in pieces, so memory stays bounded. Lines of a server that
 //! has not taken over yet are kept; lines of one that was replaced are dropped.
 
@@ -14,7 +14,8 @@ use std::time::Instant;
 use super::diagnostics::{Diagnostics, StderrTail};
 use super::input::LINE_BYTES_MAX;
 use super::pipeline::Pipeline;
-use super::shared::{ClientStdout, Event, Inner, Shared};
+use super::shared::{ClientStdout, Inner, Shared};
+use super::state::KeeperEvent;
 use super::triage::{LineBatch, LineRoute, triage};
 use super::utf8::Repair;
 use crate::mask::MessageMask;
@@ -146,8 +147,8 @@ impl ServerOutput {
             self.diverted.write(&rest, true);
         }
         let generation = self.generation;
-        shared.post_event(Event::OutputEnded { generation });
-        shared.post_event(Event::StreamEnded { generation });
+        shared.post_event(KeeperEvent::OutputEnded { generation });
+        shared.post_event(KeeperEvent::StreamEnded { generation });
     }
 
     /// New bytes: complete lines go on, the rest is kept.
@@ -238,7 +239,8 @@ impl ServerOutput {
         let in_ids = self.mask.as_ref().map_or(0, MessageMask::secrets_in_ids);
         if std::mem::replace(&mut self.in_ids, in_ids) < in_ids {
             let generation = self.generation;
-            self.shared.post_event(Event::SecretInId { generation });
+            self.shared
+                .post_event(KeeperEvent::SecretInId { generation });
         }
         if !batch.diverted.is_empty() {
             self.diverted.write(&batch.diverted, false);
@@ -276,7 +278,7 @@ impl ServerOutput {
             done = output.write(&self.out);
         }
         if done.is_err() {
-            self.shared.post_event(Event::OutputBroken);
+            self.shared.post_event(KeeperEvent::ClientGone);
         }
     }
 
@@ -287,7 +289,7 @@ impl ServerOutput {
         }
         let shared = Arc::clone(&self.shared);
         if shared.output().write(&self.out).is_err() {
-            shared.post_event(Event::OutputBroken);
+            shared.post_event(KeeperEvent::ClientGone);
         }
     }
 
@@ -333,7 +335,7 @@ impl ServerOutput {
                 mask_into(self.mask.as_mut(), &piece, &mut self.out);
                 // A line that was begun is ended, also when its server has lost the session.
                 if output.is_some_and(|output| output.write(&self.out).is_err()) {
-                    self.shared.post_event(Event::OutputBroken);
+                    self.shared.post_event(KeeperEvent::ClientGone);
                 }
             }
         }

@@ -54,20 +54,20 @@ impl fmt::Display for ServerExit {
 }
 
 /// What happened to a session, for the audit log and the user.
-#[derive(Debug)]
-pub enum Fact<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
     /// mcpwrap ended before it started a server, because the client left or a signal came.
     Aborted,
     /// A server was started; the record of its launch came before.
     Launched { generation: u32, pid: i32 },
     /// The session has no server now.
-    Suspended(&'a Error),
+    Suspended(Error),
     Exited {
         generation: u32,
         pid: i32,
         status: ServerExit,
         ran: Duration,
-        client: &'a ClientName,
+        client: ClientName,
     },
     Renewed {
         generation: u32,
@@ -75,10 +75,7 @@ pub enum Fact<'a> {
         cause: &'static str,
     },
     /// A new server did not come up.
-    NotRenewed {
-        error: &'a Error,
-        cause: &'static str,
-    },
+    NotRenewed { error: Error, cause: &'static str },
 }
 
 /// The steps around a launch. They know policies, stores and the audit log; this module does not.
@@ -99,7 +96,7 @@ pub trait Pipeline: Send + Sync {
         client: &ClientName,
     ) -> Result<()>;
     /// Writes a fact down, and tells the user what they should know of it.
-    fn record(&self, fact: &Fact<'_>);
+    fn record(&self, fact: &Fact);
     /// Writes an answered request down, without delay for the caller.
     fn call(&self, answered: Answered);
 }

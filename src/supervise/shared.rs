@@ -1,9 +1,9 @@
 //! What the threads of a supervisor share: the session, the gate to the server, the way to the
 //! client.
 //!
-//! Two locks, *always* taken in this order: the client's stream (`ClientStdout`), then `Inner`. `Inner` is
-//! *never* held while something is written, so a client that does not read blocks nobody but the one
-//! who writes to it. The main thread *never* writes to the client itself: it posts.
+//! Invariants: two locks, taken in this order: the client's stream (`ClientStdout`), then `Inner`.
+//! `Inner` is not held while something is written, so a client that does not read blocks only the
+//! thread that writes to it. The main thread does not write to the client itself: it posts.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
@@ -17,7 +17,7 @@ use crate::session::Session;
 use crate::session::answer::Trouble;
 use crate::supervise::pipeline::Prepared;
 use crate::supervise::request::Request;
-use crate::sys::fds::{self, Standard};
+use crate::supervise::state::KeeperEvent;
 
 /// Where the client's lines go.
 #[derive(Clone, Debug)]
@@ -35,45 +35,17 @@ pub(super) enum Gate {
     Closed,
 }
 
-/// What a thread tells the main one. The list is closed.
+/// What a thread tells the main one.
 #[derive(Debug)]
-pub(super) enum Event {
-    /// The first line of the client has come.
-    ClientSpoke,
-    /// The client closed our stdin, and all it said was passed on.
-    ClientGone,
-    /// The client closed our stdin; what it said before may still be held.
-    InputEnded,
-    /// The client closed our stdout.
-    OutputBroken,
+pub(super) enum Notice {
+    Event(KeeperEvent),
     /// The steps before a launch are done.
     Prepared {
         attempt: u32,
         result: Result<Box<Prepared>>,
     },
-    /// A new server answered the handshake; an error says why it cannot take over.
-    HandshakeDone {
-        generation: u32,
-        judgement: std::result::Result<(), String>,
-    },
-    /// A new server has answered all that was replayed to it.
-    Replayed { generation: u32 },
-    /// The stdout of a server ended: it answers nobody any more.
-    OutputEnded { generation: u32 },
-    /// A stream of a server ended, and all of it was passed on.
-    StreamEnded { generation: u32 },
-    /// A server put a secret in the id of a message, which was masked and so fits no request.
-    SecretInId { generation: u32 },
-    /// Something that was watched has changed, or may have.
-    Changed,
-    /// Somebody asks through the control socket.
+    /// Another command asks through the control socket.
     Asked(Request),
-    /// The last request in flight was answered.
-    Drained,
-    /// A new server has got what it had to get before anything else.
-    Resent { generation: u32 },
-    /// The last lines of a session were written.
-    Flushed,
 }
 
 #[derive(Debug)]
@@ -91,7 +63,7 @@ pub(super) struct Inner {
     pub masker_version: u64,
     /// Somebody waits for the last answer.
     pub draining: bool,
-    events: VecDeque<Event>,
+    notices: VecDeque<Notice>,
 }
 
 impl Inner {
@@ -101,7 +73,7 @@ impl Inner {
         let drained = self.draining && !self.writing && self.session.is_drained();
         if drained {
             self.draining = false;
-            self.events.push_back(Event::Drained);
+            self.notices.push_back(Notice::Event(KeeperEvent::Drained));
         }
         drained
     }
@@ -129,8 +101,8 @@ pub(super) struct Shared {
 
 impl Shared {
     /// `wake` is the writing end of a pipe that the main thread polls.
-    pub(super) fn new(server: ServerName, wake: File) -> io::Result<Self> {
-        Ok(Self {
+    pub(super) fn new(server: ServerName, stdout: File, wake: File) -> Self {
+        Self {
             server,
             inner: Mutex::new(Inner {
                 session: Session::default(),
@@ -141,12 +113,12 @@ impl Shared {
                 masker: Arc::new(Masker::new(&[])),
                 masker_version: 0,
                 draining: false,
-                events: VecDeque::new(),
+                notices: VecDeque::new(),
             }),
             gate_moved: Condvar::new(),
-            output: Mutex::new(ClientStdout(fds::standard(Standard::Output)?)),
+            output: Mutex::new(ClientStdout(stdout)),
             wake,
-        })
+        }
     }
 
     /// A thread that panicked leaves the lock poisoned; the state itself is sound between calls.
@@ -159,9 +131,13 @@ impl Shared {
     }
 
     /// Tells the main thread.
-    pub(super) fn post_event(&self, event: Event) {
-        self.lock().events.push_back(event);
+    pub(super) fn post(&self, notice: Notice) {
+        self.lock().notices.push_back(notice);
         self.wake();
+    }
+
+    pub(super) fn post_event(&self, event: KeeperEvent) {
+        self.post(Notice::Event(event));
     }
 
     pub(super) fn wake(&self) {
@@ -169,8 +145,8 @@ impl Shared {
         drop((&self.wake).write(&[1]));
     }
 
-    pub(super) fn take_event(&self) -> Option<Event> {
-        self.lock().events.pop_front()
+    pub(super) fn take_notice(&self) -> Option<Notice> {
+        self.lock().notices.pop_front()
     }
 
     pub(super) fn set_gate(&self, gate: Gate) {
@@ -178,17 +154,25 @@ impl Shared {
         self.gate_moved.notify_all();
     }
 
+    /// Lets the client's lines through; nobody waits for the last answers any more.
+    pub(super) fn open_gate(&self, server: Arc<File>) {
+        let mut inner = self.lock();
+        inner.draining = false;
+        inner.gate = Gate::Open(server);
+        drop(inner);
+        self.gate_moved.notify_all();
+    }
+
     /// Answers every request that is open, and from now on each that comes, with this. In one step:
-    /// what came in between would be sent to a server that is gone. Returns whether one was open.
-    pub(super) fn fail(&self, trouble: Trouble, stub: bool) -> bool {
+    /// what came in between would be sent to a server that is gone.
+    pub(super) fn fail(&self, trouble: Trouble, stub: bool) {
         let mut inner = self.lock();
         inner.draining = false;
         let lines = inner.session.fail_pending(&trouble);
-        inner.outbox.extend(&lines);
+        inner.outbox.extend(lines);
         inner.gate = Gate::Answer { trouble, stub };
         drop(inner);
         self.gate_moved.notify_all();
-        !lines.is_empty()
     }
 
     /// Writes what was posted. The order is that of posting.
@@ -205,7 +189,7 @@ impl Shared {
                 return;
             }
             if output.write(&lines).is_err() {
-                self.post_event(Event::OutputBroken);
+                self.post_event(KeeperEvent::ClientGone);
                 return;
             }
         }

@@ -1,6 +1,7 @@
 //! What becomes of some lines of a server's stdout: which pass, which go elsewhere, who is told.
 
-use super::shared::{Event, Inner};
+use super::shared::Inner;
+use super::state::KeeperEvent;
 use crate::session::envelope::{Envelope, Scanner, Shape};
 use crate::session::{Answered, FromServer, Ours};
 
@@ -10,7 +11,7 @@ pub(super) struct LineBatch {
     /// The lines for the client, if they are not just the ones that came.
     pub replaced: Option<Vec<u8>>,
     pub diverted: Vec<u8>,
-    pub events: Vec<Event>,
+    pub events: Vec<KeeperEvent>,
     pub answered: Vec<Answered>,
 }
 
@@ -55,7 +56,7 @@ impl LineBatch {
             FromServer::Ours(Ours::Handshake) => {
                 self.leave_out(bytes, start);
                 let judgement = inner.session.judge_handshake(line);
-                self.events.push(Event::HandshakeDone {
+                self.events.push(KeeperEvent::HandshakeDone {
                     generation,
                     judgement,
                 });
@@ -63,7 +64,7 @@ impl LineBatch {
             FromServer::Ours(Ours::Replay) => {
                 self.leave_out(bytes, start);
                 if inner.session.is_replayed(generation) {
-                    self.events.push(Event::Replayed { generation });
+                    self.events.push(KeeperEvent::Replayed { generation });
                 }
             }
         }

@@ -158,7 +158,7 @@ impl Records {
     }
 
     /// Writes a fact down, and tells the user what they should know of it.
-    pub(super) fn fact(&self, fact: &Fact<'_>) {
+    pub(super) fn fact(&self, fact: &Fact) {
         let nobody = ClientName::default();
         let launched = self.state().log.is_some();
         let entry = match fact {

@@ -23,7 +23,7 @@ pub(super) enum Reason {
 
 /// One act of the ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ShutdownStep {
+pub(in crate::supervise) enum ShutdownStep {
     Signal(Signal),
     /// Everything, now.
     Kill,
