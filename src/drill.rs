@@ -22,7 +22,7 @@ use crate::grant::{self, By};
 use crate::policy;
 use crate::secret::{Secret, ServerName};
 use crate::store::{self, Item, Prompt};
-use crate::supervise::running::{self, Manner, Running};
+use crate::supervise::running::{self, Running, StopMethod};
 use crate::sys::spawn;
 
 /// A tree that does not want to end: a shell that ignores signals, a child that does too, and a
@@ -129,7 +129,7 @@ fn drill(dirs: &Dirs, wanted: Option<&ServerName>, home: &Path) -> Result<Drill>
     session.end();
     let start_refused = DrillClient::start(home, dirs.home())?.refused();
 
-    let dead = ended.manner == Manner::Asked;
+    let dead = ended.method == StopMethod::Asked;
     let mut drill = Drill {
         time: jiff::Timestamp::now().to_string(),
         ok: false,

@@ -8,7 +8,7 @@ use crate::ops::actor::Actor;
 use crate::ops::revoke;
 use crate::policy;
 use crate::secret::ServerName;
-use crate::supervise::running::{Ended, Manner};
+use crate::supervise::running::{Ended, StopMethod};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -74,15 +74,15 @@ fn report(all: &[Ended]) -> bool {
             (None, 0) => "no server ran".to_owned(),
             (None, count) => format!("{count} processes"),
         };
-        let how = match ended.manner {
-            Manner::Asked => "ended by its supervisor",
-            Manner::Killed => "killed, because its supervisor did not answer,",
-            Manner::Survived => "STILL RUNNING",
+        let how = match ended.method {
+            StopMethod::Asked => "ended by its supervisor",
+            StopMethod::Killed => "killed, because its supervisor did not answer,",
+            StopMethod::Survived => "STILL RUNNING",
         };
         print::line(&format!(
             "{server} (supervisor {supervisor}): {what}: {how} after {ms} ms"
         ));
-        if ended.manner == Manner::Survived {
+        if ended.method == StopMethod::Survived {
             survived = true;
             print::error(
                 &Error::new(

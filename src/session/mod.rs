@@ -210,6 +210,11 @@ impl Session {
         self.pending.keys().all(|id| self.listens.contains_key(id))
     }
 
+    /// Whether the client waits for an answer to anything.
+    pub fn has_open_requests(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// Whether the client has what it needs to work: from now on a server can be replaced.
     pub const fn is_established(&self) -> bool {
         match self.era {

@@ -1,9 +1,9 @@
-//! The control socket: how other verbs of this user ask a running supervisor for something.
+//! The control socket: how other commands of this user ask a running supervisor for something.
 //!
-//! One request a connection, one JSON line each way; docs/control.md is the contract. *Always*
-//! checks that the peer is the same user, although the socket (0600) is in a directory (0700) that
-//! nobody else can enter. *Never* carries a secret. It asks for nothing that the files do not allow:
-//! `revoke` makes the supervisor look at the grant, it does not withdraw one.
+//! One request per connection, one JSON line each way; docs/control.md is the contract. Invariants:
+//! the peer is the same user, which is checked although the socket (0600) is in a directory (0700)
+//! that nobody else can enter; no secret is carried; nothing is asked for that the files do not
+//! allow: `revoke` makes the supervisor look at the grant, it does not withdraw one.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::AsFd as _;
@@ -11,53 +11,26 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::shared::{Event, Shared};
+use super::request::{ControlVerb, Request, VERSION};
+use super::shared::{Notice, Shared};
 use crate::files;
 use crate::secret::ServerName;
 
-/// The version of the protocol.
-pub const VERSION: u32 = 1;
 /// Requests are short (bytes).
 const REQUEST_BYTES_MAX: u64 = 4096;
 /// How long a peer may take to ask.
 const ASK_LIMIT: Duration = Duration::from_secs(2);
 
-/// What can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verb {
-    /// Tell what runs.
-    Status,
-    /// Look at the grant now; answer when nothing of an unwanted server is alive.
-    Check,
-    /// Put a new server behind the session; answer when that is done.
-    Renew,
-}
-
 #[derive(Debug, Serialize, Deserialize)]
 struct Ask {
     v: u32,
-    verb: Verb,
-}
-
-/// A request with the way to answer it.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub verb: Verb,
-    reply: Sender<Value>,
-}
-
-impl Request {
-    /// Answers; the peer may be gone.
-    pub(super) fn answer(self, reply: Value) {
-        drop(self.reply.send(reply));
-    }
+    verb: ControlVerb,
 }
 
 /// The socket of this supervisor; removed when dropped.
@@ -115,7 +88,7 @@ fn serve(mut stream: &UnixStream, shared: &Arc<Shared>) -> std::io::Result<()> {
     let answer = match serde_json::from_str::<Ask>(&line) {
         Ok(ask) if ask.v == VERSION => {
             let (reply, answer): (_, Receiver<Value>) = channel();
-            shared.tell(Event::Asked(Request {
+            shared.post(Notice::Asked(Request {
                 verb: ask.verb,
                 reply,
             }));
@@ -148,7 +121,7 @@ fn peer_uid(stream: &UnixStream) -> Option<nix::unistd::Uid> {
 ///
 /// # Errors
 /// Of the socket: nobody listens, or no answer came in time.
-pub fn ask(path: &Path, verb: Verb, limit: Duration) -> std::io::Result<Value> {
+pub fn ask(path: &Path, verb: ControlVerb, limit: Duration) -> std::io::Result<Value> {
     let mut stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(limit))?;

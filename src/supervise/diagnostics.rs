@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::shared::{Event, Shared};
+use super::shared::Shared;
+use super::state::KeeperEvent;
 use crate::mask::TextMask;
 use crate::policy::{Limits, Stream};
 use crate::sys::fds::{self, Standard};
@@ -17,9 +18,9 @@ const TAIL_LINE_CHARS: usize = 300;
 
 /// The last lines of a server's stderr, masked.
 #[derive(Debug, Default)]
-pub(super) struct Tail(Mutex<VecDeque<String>>);
+pub(super) struct StderrTail(Mutex<VecDeque<String>>);
 
-impl Tail {
+impl StderrTail {
     fn note(&self, text: &[u8]) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for line in String::from_utf8_lossy(text)
@@ -49,12 +50,12 @@ pub(super) struct Diagnostics {
     mask: Option<TextMask>,
     version: u64,
     shared: Arc<Shared>,
-    tail: Arc<Tail>,
+    tail: Arc<StderrTail>,
     out: Vec<u8>,
 }
 
 impl Diagnostics {
-    pub(super) fn new(shared: &Arc<Shared>, limits: &Limits, tail: &Arc<Tail>) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, limits: &Limits, tail: &Arc<StderrTail>) -> Self {
         let (masker, version) = {
             let inner = shared.lock();
             (Arc::clone(&inner.masker), inner.masker_version)
@@ -108,5 +109,6 @@ pub(super) fn relay_stderr(mut from: File, generation: u32, mut to: Diagnostics)
         }
     }
     to.write(b"", true);
-    to.shared.tell(Event::StreamEnded { generation });
+    to.shared
+        .post_event(KeeperEvent::StreamEnded { generation });
 }

@@ -1,25 +1,24 @@
 //! One server behind the session, from its launch to the end of its last process.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use super::diagnostics::{Diagnostics, Tail, relay_stderr};
+use super::diagnostics::{Diagnostics, StderrTail, relay_stderr};
 use super::output::ServerOutput;
-use super::shared::{Event, Shared, aside};
-use super::shutdown::{self, Reason, Step};
-use super::{Pipeline, Status};
+use super::pipeline::{Pipeline, Prepared, ServerExit};
+use super::shared::{Shared, spawn_detached};
+use super::state::{KeeperEvent, ShutdownStep};
 use crate::launch::guard::{self, REPORT_BYTES, Report};
 use crate::launch::resolve::Injected;
 use crate::launch::start::Server;
-use crate::policy::{Limits, SessionRules};
+use crate::policy::Limits;
 use crate::secret::Secret;
 
 /// The pipe of a server that has just begun takes so much at once (bytes).
@@ -30,30 +29,21 @@ const AT_ONCE_BYTES_MAX: usize = 32 << 10;
 pub(super) struct Generation {
     pub number: u32,
     pub pid: i32,
-    pub started: Instant,
     pub injected: Vec<Injected>,
     pub digest: String,
-    pub rules: SessionRules,
     /// What is masked because of it.
     pub values: Vec<(String, Secret)>,
     /// Files with a secret, removed when this is dropped.
     _env: crate::launch::resolve::ServerEnv,
-    pub tail: Arc<Tail>,
+    pub tail: Arc<StderrTail>,
     /// Its stdin, until it has to end.
     pub stdin: Option<Arc<File>>,
-    /// How it ended, once it has.
-    pub status: Option<Status>,
-    pub ended_at: Option<Instant>,
     /// Nothing of it is alive.
     pub gone: bool,
-    /// Of its two streams, how many are still relayed.
-    pub streams: u8,
     /// Something of its stdout was read that the client has not got yet.
     busy: Arc<AtomicBool>,
-    pub reason: Option<Reason>,
     guard: Child,
     control: UnixStream,
-    ladder: VecDeque<(Instant, Step)>,
     report: Vec<u8>,
 }
 
@@ -62,11 +52,11 @@ impl Generation {
     pub(super) fn new(
         number: u32,
         server: Server,
-        prepared: super::Prepared,
+        prepared: Prepared,
         shared: &Arc<Shared>,
         pipeline: &Arc<dyn Pipeline>,
     ) -> io::Result<Self> {
-        let tail = Arc::new(Tail::default());
+        let tail = Arc::new(StderrTail::default());
         let limits: &Limits = &prepared.policy.limits;
         let output = ServerOutput::new(shared, number, limits, &tail, pipeline);
         let busy = output.busy();
@@ -86,23 +76,16 @@ impl Generation {
         Ok(Self {
             number,
             pid,
-            started: Instant::now(),
             injected: prepared.env.injected().to_vec(),
             digest: prepared.policy.digest,
-            rules: prepared.policy.session,
             values: prepared.env.values().to_vec(),
             _env: prepared.env,
             tail,
             stdin: Some(Arc::new(stdin)),
-            status: None,
-            ended_at: None,
             gone: false,
-            streams: 2,
             busy,
-            reason: None,
             guard,
             control,
-            ladder: VecDeque::new(),
             report: Vec::new(),
         })
     }
@@ -128,53 +111,24 @@ impl Generation {
         }
         let (stdin, shared, generation) = (Arc::clone(stdin), Arc::clone(shared), self.number);
         let bytes = Arc::new(bytes);
-        aside(move || {
+        spawn_detached(move || {
             drop((&*stdin).write_all(&bytes));
-            shared.tell(Event::Resent { generation });
+            shared.post_event(KeeperEvent::Resent { generation });
         });
         false
     }
 
-    /// Begins to end it. A more urgent reason replaces a milder one.
-    pub(super) fn end(&mut self, reason: Reason, now: Instant) {
-        self.stdin = None;
-        let steps = shutdown::ladder(reason)
-            .into_iter()
-            .map(|(after, step)| (now + after, step));
-        if let Some((last, _)) = self.ladder.back() {
-            let sooner = shutdown::ladder(reason)
-                .last()
-                .map(|(after, _)| now + *after);
-            if self.reason.is_some() && sooner >= Some(*last) {
-                return;
-            }
+    /// Makes it end. A step that cannot be sent is for a guard that is gone, and so is the server.
+    pub(super) fn stop(&self, step: ShutdownStep) {
+        match step {
+            ShutdownStep::Signal(signal) => self.forward(signal),
+            ShutdownStep::Kill => self.order(guard::KILL),
         }
-        self.ladder = steps.collect();
-        self.reason = Some(reason);
-        self.climb(now);
-    }
-
-    /// Does the steps that are due; returns when the next one is.
-    pub(super) fn climb(&mut self, now: Instant) -> Option<Instant> {
-        while let Some((at, step)) = self.ladder.front().copied() {
-            if self.gone {
-                return None;
-            }
-            if at > now {
-                return Some(at);
-            }
-            self.ladder.pop_front();
-            self.order(match step {
-                Step::Signal(signal) => u8::try_from(signal as i32).unwrap_or(guard::KILL),
-                Step::Kill => guard::KILL,
-            });
-        }
-        None
     }
 
     /// Hands a signal on, without any intent to end.
-    pub(super) fn forward(&self, signal: u8) {
-        self.order(signal);
+    pub(super) fn forward(&self, signal: Signal) {
+        self.order(u8::try_from(signal as i32).unwrap_or(guard::KILL));
     }
 
     fn order(&self, byte: u8) {
@@ -182,14 +136,14 @@ impl Generation {
     }
 
     /// Reads what the guard says. Returns `false` when the guard is gone without a last word.
-    pub(super) fn listen(&mut self) -> bool {
+    pub(super) fn listen(&mut self, events: &mut Vec<KeeperEvent>) -> bool {
         let mut bytes = [0; 64];
         loop {
             match self.control.read(&mut bytes) {
                 Ok(0) => return self.gone,
                 Ok(count) => {
                     self.report.extend(bytes.iter().take(count));
-                    self.understand();
+                    self.decode_report(events);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
@@ -198,27 +152,35 @@ impl Generation {
         }
     }
 
-    fn understand(&mut self) {
+    fn decode_report(&mut self, events: &mut Vec<KeeperEvent>) {
+        let generation = self.number;
+        let exited = |exit| KeeperEvent::Exited { generation, exit };
         while let Some((&report, rest)) = self.report.split_first_chunk::<REPORT_BYTES>() {
             self.report = rest.to_vec();
             match Report::decode(report) {
-                Some(Report::Exited { code }) => self.note_end(Status::Exited(code)),
-                Some(Report::Died { signal }) => self.note_end(Status::Died(signal)),
-                Some(Report::Gone) => self.gone = true,
+                Some(Report::Exited { code }) => events.push(exited(ServerExit::Exited(code))),
+                Some(Report::Died { signal }) => events.push(exited(ServerExit::Died(signal))),
+                Some(Report::Gone) => {
+                    self.gone = true;
+                    events.push(KeeperEvent::Gone { generation });
+                }
                 _ => {}
             }
         }
     }
 
-    fn note_end(&mut self, status: Status) {
-        self.status.get_or_insert(status);
-        self.ended_at.get_or_insert_with(Instant::now);
+    /// The guard was killed: the server is killed by the kernel (Linux) or by us.
+    pub(super) fn guard_died(&mut self, events: &mut Vec<KeeperEvent>) {
+        let generation = self.number;
+        let exit = ServerExit::Died(nix::libc::SIGKILL);
+        self.gone = true;
+        events.push(KeeperEvent::Exited { generation, exit });
+        events.push(KeeperEvent::Gone { generation });
     }
 
-    /// The guard was killed: the server is killed by the kernel (Linux) or by us.
-    pub(super) fn guard_died(&mut self) {
-        self.note_end(Status::Died(nix::libc::SIGKILL));
-        self.gone = true;
+    /// Whether something of its stdout was read that the client has not got yet.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed)
     }
 
     /// Collects the guard's own process, which ends right after its last word.
@@ -227,16 +189,5 @@ impl Generation {
             // Without a thread a zombie stays until we end.
             drop(std::thread::Builder::new().spawn(move || drop(self.guard.wait())));
         }
-    }
-
-    /// Whether it ended and all it said was passed on. After `patience` what it may still say is not
-    /// waited for any more: a process outside its tree may hold the pipe. What was read is waited
-    /// for as long as the client takes, unless we are in a hurry ourselves.
-    pub(super) fn is_over(&self, now: Instant, patience: Duration, hurry: bool) -> bool {
-        let Some(ended_at) = self.ended_at.filter(|_| self.gone) else {
-            return false;
-        };
-        let late = now.saturating_duration_since(ended_at) > patience;
-        self.streams == 0 || late && (hurry || !self.busy.load(Ordering::Relaxed))
     }
 }

@@ -1,8 +1,8 @@
 //! Relays the client's lines to the server.
 //!
-//! *Always* reads from the first millisecond, also while no server is there yet: the end of stdin is
-//! the only way some clients take their leave. Bytes pass unchanged and in order, with the pipe's own
-//! back-pressure; a complete line is never held back but by the gate. A line longer than
+//! Invariants: the client is read from the first millisecond, also while there is no server: the end
+//! of stdin is the only way some clients disconnect. Bytes pass unchanged and in order, with the
+//! pipe's own back-pressure; only the gate holds a complete line back. A line longer than
 //! [`LINE_BYTES_MAX`] is passed on in pieces, all of them to the server that got the first.
 
 use std::fs::File;
@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::shared::{Event, Gate, Shared};
+use super::shared::{Gate, Shared};
+use super::state::KeeperEvent;
 use crate::session::answer::{self, Fate};
 use crate::session::envelope::{Envelope, Scanner};
 use crate::session::{FromClient, Session};
@@ -54,7 +55,7 @@ pub(super) fn relay(mut stdin: File, shared: &Arc<Shared>) {
     if matches!(input.wait_for_gate(&mut stdin), Gate::Closed) {
         return;
     }
-    shared.tell(Event::ClientGone);
+    shared.post_event(KeeperEvent::ClientGone);
 }
 
 struct Input {
@@ -65,13 +66,13 @@ struct Input {
     ended: bool,
     spoke: bool,
     /// Inside a line that is passed on in pieces.
-    long: Option<Long>,
+    long: Option<LongLine>,
     /// So much of the buffer waits for the next server; the rest was not looked at.
     sorted_bytes: usize,
 }
 
 /// A line that is passed on in pieces.
-struct Long {
+struct LongLine {
     scanner: Scanner,
     /// The server that got the first piece; `None` if nobody did.
     to: Option<Arc<File>>,
@@ -90,10 +91,10 @@ impl Input {
             .extend_from_slice(self.chunk.get(..count).unwrap_or_default());
         if count == 0 {
             self.ended = true;
-            self.shared.tell(Event::InputEnded);
+            self.shared.post_event(KeeperEvent::InputEnded);
         } else if !self.spoke {
             self.spoke = true;
-            self.shared.tell(Event::ClientSpoke);
+            self.shared.post_event(KeeperEvent::ClientSpoke);
         }
     }
 
@@ -203,7 +204,7 @@ impl Input {
         } else if found.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) && !room {
             // The client is gone, and its last words do not fit: nobody waits for an answer.
             self.ended = true;
-            self.shared.tell(Event::InputEnded);
+            self.shared.post_event(KeeperEvent::InputEnded);
         }
     }
 
@@ -280,7 +281,7 @@ impl Input {
             }
         };
         self.sorted_bytes = 0;
-        self.long = Some(Long {
+        self.long = Some(LongLine {
             scanner: Scanner::default(),
             to,
         });

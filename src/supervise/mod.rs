@@ -1,150 +1,43 @@
 //! Keeps a server running behind the client's session.
 //!
-//! The main thread waits in one `poll` for a closed set of events; one thread reads the client, two
-//! read each server. *Always* ends everything it started, whichever way it ends itself: below every
-//! server is a guard. *Never* exits while the client's session can be kept: when there is no server,
-//! requests are answered with an error that says why. stdout belongs to the session; what the user
-//! should know goes through [`Pipeline`]. Servers are started by the main thread only.
+//! The main thread waits in one `poll` for what happens, tells the driver, and waits again; one
+//! thread reads the client, two read each server. Invariants: everything that is started is ended,
+//! however this process ends: below every server is a guard. The client's session is kept while it
+//! can be: without a server, requests are answered with an error that says why. stdout belongs to
+//! the session; what the user should know goes through [`Pipeline`].
 
 pub mod control;
 mod diagnostics;
+mod driver;
 mod generation;
 mod input;
-mod keeper;
 mod output;
-mod plan;
+mod pipeline;
+mod request;
 pub mod running;
 mod shared;
-mod shutdown;
+mod state;
+mod triage;
 mod utf8;
 mod watch;
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
-use self::keeper::Keeper;
-use self::shared::{Event, Gate, Shared};
+use self::driver::Driver;
+pub use self::pipeline::{Fact, Options, Pipeline, Prepared, ServerExit};
+use self::shared::{Gate, Shared};
+use self::state::KeeperEvent;
 use self::watch::Watch;
 use crate::error::{Error, Result};
-use crate::launch::resolve::{Injected, ServerEnv};
-use crate::policy::Policy;
-use crate::secret::ServerName;
-use crate::session::{Answered, ClientName};
 use crate::sys::fds::{self, Standard};
 use crate::sys::{signal, tree};
-
-/// Everything that a launch needs.
-#[derive(Debug)]
-pub struct Prepared {
-    pub policy: Policy,
-    pub env: ServerEnv,
-    /// The program, where a pinned package knows it.
-    pub program: Option<PathBuf>,
-    pub directory: Option<PathBuf>,
-}
-
-/// How a server ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    Exited(i32),
-    /// Of this signal.
-    Died(i32),
-}
-
-impl Status {
-    /// The exit code that says so, as the shell has it.
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Exited(code) => u8::try_from(code & 0xff).unwrap_or(1),
-            Self::Died(signal) => u8::try_from(128 + (signal & 0x7f)).unwrap_or(1),
-        }
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exited(code) => write!(f, "exited with code {code}"),
-            Self::Died(number) => match Signal::try_from(*number) {
-                Ok(signal) => write!(f, "was killed by {}", signal.as_str()),
-                Err(_) => write!(f, "was killed by signal {number}"),
-            },
-        }
-    }
-}
-
-/// What happened to a session, for the audit log and the user.
-#[derive(Debug)]
-pub enum Fact<'a> {
-    /// mcpwrap ended before it started a server, because the client left or a signal came.
-    Aborted,
-    /// A server was started; the record of its launch came before.
-    Launched { generation: u32, pid: i32 },
-    /// The session has no server now.
-    Suspended(&'a Error),
-    Exited {
-        generation: u32,
-        pid: i32,
-        status: Status,
-        ran: Duration,
-        client: &'a ClientName,
-    },
-    Renewed {
-        generation: u32,
-        took: Duration,
-        cause: &'static str,
-    },
-    /// A new server did not come up.
-    NotRenewed { error: &'a Error },
-}
-
-/// The steps around a launch. They know policies, stores and the audit log; this module does not.
-pub trait Pipeline: Send + Sync {
-    /// load → granted → command → pinned → resolve. May take its time: runs in a thread of its own.
-    fn prepare(&self) -> Result<Prepared>;
-    /// Whether a server may run, by the files alone.
-    fn standing(&self) -> Result<()>;
-    /// Whether a secret that was injected has another value now, by the index alone.
-    fn is_outdated(&self, injected: &[Injected]) -> bool;
-    /// Whether the stand-in server answers when there is none.
-    fn has_stub(&self) -> bool;
-    /// Writes the launch down. No record, no launch.
-    fn record_launch(
-        &self,
-        prepared: &Prepared,
-        generation: u32,
-        client: &ClientName,
-    ) -> Result<()>;
-    /// Writes a fact down, and tells the user what they should know of it.
-    fn record(&self, fact: &Fact<'_>);
-    /// Writes an answered request down, without delay for the caller.
-    fn call(&self, answered: Answered);
-}
-
-impl fmt::Debug for dyn Pipeline {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pipeline")
-    }
-}
-
-/// What a supervisor is started with.
-#[derive(Debug)]
-pub struct Options {
-    pub server: ServerName,
-    pub pipeline: Arc<dyn Pipeline>,
-    /// Files whose change matters: the grant, the policy, the index of the secrets.
-    pub watched: Vec<PathBuf>,
-    /// Where the control socket goes.
-    pub runtime: Option<PathBuf>,
-}
 
 /// Runs until the client or the server is gone; returns the exit code.
 ///
@@ -170,7 +63,9 @@ fn run(options: Options) -> io::Result<u8> {
     let (woken, wake) = fds::pipe()?;
     signal::nonblocking(&woken)?;
     signal::nonblocking(&wake)?;
-    let shared = Arc::new(Shared::new(options.server.clone(), File::from(wake))?);
+    let stdout = fds::standard(Standard::Output)?;
+    let shared = Shared::new(options.server.clone(), stdout, File::from(wake));
+    let shared = Arc::new(shared);
     let stdin = fds::standard(Standard::Input)?;
     let on_terminal = io::stdin().is_terminal();
     let for_input = Arc::clone(&shared);
@@ -183,10 +78,10 @@ fn run(options: Options) -> io::Result<u8> {
         signals,
         woken: File::from(woken),
         watch,
-        keeper: Keeper::new(options, Arc::clone(&shared), on_terminal),
+        driver: Driver::new(options, Arc::clone(&shared), on_terminal),
         shared,
     };
-    supervisor.keeper.start("start");
+    supervisor.driver.tell(KeeperEvent::Start);
     let code = supervisor.watch();
     supervisor.shared.set_gate(Gate::Closed);
     Ok(code)
@@ -196,7 +91,7 @@ struct Supervisor {
     signals: File,
     woken: File,
     watch: Watch,
-    keeper: Keeper,
+    driver: Driver,
     shared: Arc<Shared>,
 }
 
@@ -205,26 +100,26 @@ impl Supervisor {
     fn watch(&mut self) -> u8 {
         let mut looked = Instant::now();
         loop {
-            while let Some(event) = self.shared.take_event() {
-                self.keeper.on_event(event);
+            // Whether the kernel tells of changes may change, so that is asked each time.
+            if let Some(interval) = self.watch.interval()
+                && looked.elapsed() >= interval
+            {
+                looked = Instant::now();
+                self.look_for_changes();
             }
-            self.keeper.listen_to_guards();
-            let now = Instant::now();
-            // Whether the kernel tells may change, so that is asked each time.
-            let next_look = self.watch.interval().map(|interval| looked + interval);
-            if next_look.is_some_and(|at| at <= now) {
-                looked = now;
-                if self.watch.changed() {
-                    self.keeper.on_event(Event::Changed);
-                }
-            }
-            let next_look = self.watch.interval().map(|interval| looked + interval);
-            let due = self.keeper.on_time(now);
-            if let Some(code) = self.keeper.finished() {
+            let due = self.driver.turn();
+            if let Some(code) = self.driver.exit_code() {
                 return code;
             }
+            let next_look = self.watch.interval().map(|interval| looked + interval);
             let timeout = due.into_iter().chain(next_look).min();
             self.wait(timeout.map(|at| at.saturating_duration_since(Instant::now())));
+        }
+    }
+
+    fn look_for_changes(&mut self) {
+        if self.watch.changed() {
+            self.driver.tell(KeeperEvent::Changed);
         }
     }
 
@@ -242,7 +137,7 @@ impl Supervisor {
             ];
             let watched = self.watch.fd();
             polled.extend(watched.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-            for control in self.keeper.controls() {
+            for control in self.driver.controls() {
                 polled.push(PollFd::new(control.as_fd(), PollFlags::POLLIN));
             }
             if poll(&mut polled, timeout).is_ok() {
@@ -261,12 +156,12 @@ impl Supervisor {
             let count = self.signals.read(&mut bytes).unwrap_or(0);
             for byte in bytes.iter().take(count) {
                 if let Ok(signal) = Signal::try_from(i32::from(*byte)) {
-                    self.keeper.on_signal(signal);
+                    self.driver.tell(KeeperEvent::Signalled(signal));
                 }
             }
         }
-        if changed && self.watch.changed() {
-            self.keeper.on_event(Event::Changed);
+        if changed {
+            self.look_for_changes();
         }
     }
 }

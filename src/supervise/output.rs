@@ -1,7 +1,7 @@
-//! Relays a server's stdout to the client, and its stderr to ours.
+//! Relays a server's stdout to the client, and its stderr to ours, masked.
 //!
-//! *Always* masks. On stdout only lines that can be MCP messages pass (one byte that is not UTF-8
-//! kills some clients); others go to stderr, blank lines nowhere. Complete lines pass at once; a line
+//! Invariants: on stdout only lines that can be MCP messages pass (one byte that is not UTF-8 kills
+//! some clients); others go to stderr, blank lines nowhere. Complete lines pass at once; a line
 //! longer than [`LINE_BYTES_MAX`] passes in pieces, so memory stays bounded. Lines of a server that
 //! has not taken over yet are kept; lines of one that was replaced are dropped.
 
@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
-use super::Pipeline;
-use super::diagnostics::{Diagnostics, Tail};
+use super::diagnostics::{Diagnostics, StderrTail};
 use super::input::LINE_BYTES_MAX;
-use super::plan::{Line, Plan, judge};
-use super::shared::{Event, Inner, Output, Shared};
+use super::pipeline::Pipeline;
+use super::shared::{ClientStdout, Inner, Shared};
+use super::state::KeeperEvent;
+use super::triage::{LineBatch, LineRoute, triage};
 use super::utf8::Repair;
 use crate::mask::MessageMask;
 use crate::policy::{Limits, StdoutRule, Stream};
@@ -48,7 +49,7 @@ pub(super) struct ServerOutput {
 }
 
 /// How a line that is too long to be kept goes on.
-enum Long {
+enum LongLineMode {
     ToClient {
         scanner: Scanner,
         repair: Repair,
@@ -63,7 +64,7 @@ impl ServerOutput {
         shared: &Arc<Shared>,
         generation: u32,
         limits: &Limits,
-        tail: &Arc<Tail>,
+        tail: &Arc<StderrTail>,
         pipeline: &Arc<dyn Pipeline>,
     ) -> Self {
         let (masker, version) = {
@@ -98,7 +99,7 @@ impl ServerOutput {
     pub(super) fn relay(mut self, mut from: File) {
         let mut chunk = vec![0; CHUNK_BYTES];
         let shared = Arc::clone(&self.shared);
-        let mut long: Option<(Long, Option<MutexGuard<'_, Output>>)> = None;
+        let mut long: Option<(LongLineMode, Option<MutexGuard<'_, ClientStdout>>)> = None;
         loop {
             self.busy.store(false, Ordering::Relaxed);
             let count = match from.read(&mut chunk) {
@@ -127,7 +128,7 @@ impl ServerOutput {
                 long = Some(self.begin_long(&shared));
             }
         }
-        if let Some((line @ Long::ToClient { .. }, Some(mut output))) = long.take() {
+        if let Some((line @ LongLineMode::ToClient { .. }, Some(mut output))) = long.take() {
             // The client has got half a line. What comes next must not become a part of it.
             self.out.clear();
             if let Some(mask) = &mut self.mask {
@@ -146,8 +147,8 @@ impl ServerOutput {
             self.diverted.write(&rest, true);
         }
         let generation = self.generation;
-        shared.tell(Event::OutputEnded { generation });
-        shared.tell(Event::StreamEnded { generation });
+        shared.post_event(KeeperEvent::OutputEnded { generation });
+        shared.post_event(KeeperEvent::StreamEnded { generation });
     }
 
     /// New bytes: complete lines go on, the rest is kept.
@@ -180,10 +181,10 @@ impl ServerOutput {
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', bytes).map(|at| at + 1) {
             let line = bytes.get(start..end).unwrap_or_default();
-            verdicts.push((start, end, judge(line)));
+            verdicts.push((start, end, triage(line)));
             start = end;
         }
-        let mut plan = Plan::default();
+        let mut batch = LineBatch::default();
         let ours = {
             let mut inner = shared.lock();
             let standing = inner.session.standing(self.generation);
@@ -191,17 +192,17 @@ impl ServerOutput {
             for (start, end, envelope) in verdicts {
                 let line = bytes.get(start..end).unwrap_or_default();
                 match envelope {
-                    Line::Blank => plan.leave_out(bytes, start),
-                    Line::Divert => {
-                        plan.leave_out(bytes, start);
-                        plan.diverted.extend(line);
+                    LineRoute::Blank => batch.leave_out(bytes, start),
+                    LineRoute::Divert => {
+                        batch.leave_out(bytes, start);
+                        batch.diverted.extend(line);
                     }
-                    Line::Message(envelope) => {
+                    LineRoute::Message(envelope) => {
                         let verdict =
                             inner
                                 .session
                                 .server_line(self.generation, &envelope, Some(line), now);
-                        plan.note(verdict, bytes, (start, end), self.generation, &mut inner);
+                        batch.note(verdict, bytes, (start, end), self.generation, &mut inner);
                     }
                 }
             }
@@ -209,7 +210,7 @@ impl ServerOutput {
                 shared.wake();
             }
             self.refresh_mask(&inner);
-            let clean = plan.replaced.as_deref().unwrap_or(bytes);
+            let clean = batch.replaced.as_deref().unwrap_or(bytes);
             match standing {
                 Standing::Candidate => {
                     self.out.clear();
@@ -227,27 +228,28 @@ impl ServerOutput {
         };
         if ours {
             shared.flush_into(&mut output);
-            let lines = plan.replaced.take();
+            let lines = batch.replaced.take();
             self.write_lines(&mut output, lines.as_deref().unwrap_or(bytes));
         }
         drop(output);
-        self.after(plan);
+        self.after(batch);
     }
 
-    fn after(&mut self, plan: Plan) {
+    fn after(&mut self, batch: LineBatch) {
         let in_ids = self.mask.as_ref().map_or(0, MessageMask::secrets_in_ids);
         if std::mem::replace(&mut self.in_ids, in_ids) < in_ids {
             let generation = self.generation;
-            self.shared.tell(Event::SecretInId { generation });
+            self.shared
+                .post_event(KeeperEvent::SecretInId { generation });
         }
-        if !plan.diverted.is_empty() {
-            self.diverted.write(&plan.diverted, false);
+        if !batch.diverted.is_empty() {
+            self.diverted.write(&batch.diverted, false);
         }
-        for event in plan.events {
-            self.shared.tell(event);
+        for event in batch.events {
+            self.shared.post_event(event);
         }
         if let Some(calls) = &self.calls {
-            for answered in plan.answered {
+            for answered in batch.answered {
                 calls.call(answered);
             }
         }
@@ -263,7 +265,7 @@ impl ServerOutput {
     }
 
     /// Writes lines masked; what holds no secret is written as it came, without a copy.
-    fn write_lines(&mut self, output: &mut Output, lines: &[u8]) {
+    fn write_lines(&mut self, output: &mut ClientStdout, lines: &[u8]) {
         let clean = match &mut self.mask {
             None => lines.len(),
             Some(mask) => mask.pass(lines),
@@ -276,7 +278,7 @@ impl ServerOutput {
             done = output.write(&self.out);
         }
         if done.is_err() {
-            self.shared.tell(Event::OutputBroken);
+            self.shared.post_event(KeeperEvent::ClientGone);
         }
     }
 
@@ -287,26 +289,29 @@ impl ServerOutput {
         }
         let shared = Arc::clone(&self.shared);
         if shared.output().write(&self.out).is_err() {
-            shared.tell(Event::OutputBroken);
+            shared.post_event(KeeperEvent::ClientGone);
         }
     }
 
     /// A line that is longer than what is kept begins to go on in pieces. The client's stream stays
     /// ours until its end, so that nothing comes in between.
-    fn begin_long<'a>(&mut self, shared: &'a Shared) -> (Long, Option<MutexGuard<'a, Output>>) {
+    fn begin_long<'a>(
+        &mut self,
+        shared: &'a Shared,
+    ) -> (LongLineMode, Option<MutexGuard<'a, ClientStdout>>) {
         let head = std::mem::take(&mut self.partial);
         let mut scanner = Scanner::default();
         scanner.feed(&head);
         if !scanner.may_be_object() {
             self.diverted.write(&head, false);
-            return (Long::Diverted, None);
+            return (LongLineMode::Diverted, None);
         }
         let mut output = shared.output();
         if shared.lock().session.standing(self.generation) != Standing::Current {
-            return (Long::Dropped, None);
+            return (LongLineMode::Dropped, None);
         }
         shared.flush_into(&mut output);
-        let mut line = Long::ToClient {
+        let mut line = LongLineMode::ToClient {
             scanner: Scanner::default(),
             repair: Repair::default(),
         };
@@ -314,25 +319,30 @@ impl ServerOutput {
         (line, Some(output))
     }
 
-    fn long_piece(&mut self, line: &mut Long, piece: &[u8], output: Option<&mut Output>) {
+    fn long_piece(
+        &mut self,
+        line: &mut LongLineMode,
+        piece: &[u8],
+        output: Option<&mut ClientStdout>,
+    ) {
         match line {
-            Long::Dropped => {}
-            Long::Diverted => self.diverted.write(piece, false),
-            Long::ToClient { scanner, repair } => {
+            LongLineMode::Dropped => {}
+            LongLineMode::Diverted => self.diverted.write(piece, false),
+            LongLineMode::ToClient { scanner, repair } => {
                 scanner.feed(piece);
                 let piece = repair.repair(piece);
                 self.out.clear();
                 mask_into(self.mask.as_mut(), &piece, &mut self.out);
                 // A line that was begun is ended, also when its server has lost the session.
                 if output.is_some_and(|output| output.write(&self.out).is_err()) {
-                    self.shared.tell(Event::OutputBroken);
+                    self.shared.post_event(KeeperEvent::ClientGone);
                 }
             }
         }
     }
 
-    fn long_end(&mut self, line: Long) {
-        let Long::ToClient {
+    fn long_end(&mut self, line: LongLineMode) {
+        let LongLineMode::ToClient {
             mut scanner,
             repair: _,
         } = line
@@ -340,7 +350,7 @@ impl ServerOutput {
             return;
         };
         let envelope = scanner.finish();
-        let mut plan = Plan::default();
+        let mut batch = LineBatch::default();
         let drained = {
             let mut inner = self.shared.lock();
             let now = Instant::now();
@@ -348,14 +358,14 @@ impl ServerOutput {
                 .session
                 .server_line(self.generation, &envelope, None, now);
             if let FromServer::Answers(answered) = verdict {
-                plan.answered.push(answered);
+                batch.answered.push(answered);
             }
             inner.note_drained()
         };
         if drained {
             self.shared.wake();
         }
-        self.after(plan);
+        self.after(batch);
     }
 }
 

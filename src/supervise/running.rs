@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::control::{self, Verb};
+use super::control;
+use super::request::ControlVerb;
 use crate::dirs::Dirs;
 use crate::secret::ServerName;
 use crate::sys::tree::{self, Process};
@@ -38,7 +39,7 @@ pub struct Running {
 
 /// How the servers of one supervisor were ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
+pub enum StopMethod {
     /// The supervisor did it.
     Asked,
     /// The supervisor did not answer; its processes were killed.
@@ -55,7 +56,7 @@ pub struct Ended {
     pub pid: Option<i32>,
     /// How many processes its tree had.
     pub processes: usize,
-    pub manner: Manner,
+    pub method: StopMethod,
     pub took: Duration,
 }
 
@@ -112,7 +113,7 @@ impl Running {
 
     /// What the supervisor says of itself; `None` if it does not answer.
     pub fn status(&self) -> Option<Value> {
-        control::ask(&self.socket, Verb::Status, STATUS_LIMIT).ok()
+        control::ask(&self.socket, ControlVerb::Status, STATUS_LIMIT).ok()
     }
 
     /// Puts a new server behind the session.
@@ -120,7 +121,7 @@ impl Running {
     /// # Errors
     /// The supervisor's own words, or that it does not answer.
     pub fn renew(&self) -> Result<(), String> {
-        let answer = control::ask(&self.socket, Verb::Renew, RENEW_LIMIT)
+        let answer = control::ask(&self.socket, ControlVerb::Renew, RENEW_LIMIT)
             .map_err(|error| format!("it does not answer: {}", crate::files::io_text(&error)))?;
         if answer.get("ok") == Some(&Value::Bool(true)) {
             return Ok(());
@@ -163,20 +164,20 @@ impl Seen {
         let supervisor = self.running.process;
         self.below.extend(tree::seen_below(supervisor));
         let answered = self.answers
-            && control::ask(&self.running.socket, Verb::Check, CHECK_LIMIT)
+            && control::ask(&self.running.socket, ControlVerb::Check, CHECK_LIMIT)
                 .is_ok_and(|answer| answer.get("running") == Some(&Value::Bool(false)));
-        let manner = if answered && tree::all_gone(&self.below, GONE_LIMIT) {
-            Manner::Asked
+        let method = if answered && tree::all_gone(&self.below, GONE_LIMIT) {
+            StopMethod::Asked
         } else if tree::kill_foreign(supervisor, &mut self.below, KILL_LIMIT) {
-            Manner::Killed
+            StopMethod::Killed
         } else {
-            Manner::Survived
+            StopMethod::Survived
         };
         Ended {
             running: self.running,
             pid: self.pid,
             processes: self.below.len(),
-            manner,
+            method,
             took: began.elapsed(),
         }
     }

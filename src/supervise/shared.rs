@@ -1,9 +1,9 @@
 //! What the threads of a supervisor share: the session, the gate to the server, the way to the
 //! client.
 //!
-//! Two locks, *always* taken in this order: the client's stream (`Output`), then `Inner`. `Inner` is
-//! *never* held while something is written, so a client that does not read blocks nobody but the one
-//! who writes to it. The main thread *never* writes to the client itself: it posts.
+//! Invariants: two locks, taken in this order: the client's stream (`ClientStdout`), then `Inner`.
+//! `Inner` is not held while something is written, so a client that does not read blocks only the
+//! thread that writes to it. The main thread does not write to the client itself: it posts.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
@@ -15,8 +15,9 @@ use crate::mask::Masker;
 use crate::secret::ServerName;
 use crate::session::Session;
 use crate::session::answer::Trouble;
-use crate::supervise::Prepared;
-use crate::sys::fds::{self, Standard};
+use crate::supervise::pipeline::Prepared;
+use crate::supervise::request::Request;
+use crate::supervise::state::KeeperEvent;
 
 /// Where the client's lines go.
 #[derive(Clone, Debug)]
@@ -34,45 +35,17 @@ pub(super) enum Gate {
     Closed,
 }
 
-/// What a thread tells the main one. The list is closed.
+/// What a thread tells the main one.
 #[derive(Debug)]
-pub(super) enum Event {
-    /// The first line of the client has come.
-    ClientSpoke,
-    /// The client closed our stdin, and all it said was passed on.
-    ClientGone,
-    /// The client closed our stdin; what it said before may still be held.
-    InputEnded,
-    /// The client closed our stdout.
-    OutputBroken,
+pub(super) enum Notice {
+    Event(KeeperEvent),
     /// The steps before a launch are done.
     Prepared {
         attempt: u32,
         result: Result<Box<Prepared>>,
     },
-    /// A new server answered the handshake; an error says why it cannot take over.
-    HandshakeDone {
-        generation: u32,
-        judgement: std::result::Result<(), String>,
-    },
-    /// A new server has answered all that was replayed to it.
-    Replayed { generation: u32 },
-    /// The stdout of a server ended: it answers nobody any more.
-    OutputEnded { generation: u32 },
-    /// A stream of a server ended, and all of it was passed on.
-    StreamEnded { generation: u32 },
-    /// A server put a secret in the id of a message, which was masked and so fits no request.
-    SecretInId { generation: u32 },
-    /// Something that was watched has changed, or may have.
-    Changed,
-    /// Somebody asks through the control socket.
-    Asked(super::control::Request),
-    /// The last request in flight was answered.
-    Drained,
-    /// A new server has got what it had to get before anything else.
-    Resent { generation: u32 },
-    /// The last lines of a session were written.
-    Flushed,
+    /// Another command asks through the control socket.
+    Asked(Request),
 }
 
 #[derive(Debug)]
@@ -90,7 +63,7 @@ pub(super) struct Inner {
     pub masker_version: u64,
     /// Somebody waits for the last answer.
     pub draining: bool,
-    events: VecDeque<Event>,
+    notices: VecDeque<Notice>,
 }
 
 impl Inner {
@@ -100,7 +73,7 @@ impl Inner {
         let drained = self.draining && !self.writing && self.session.is_drained();
         if drained {
             self.draining = false;
-            self.events.push_back(Event::Drained);
+            self.notices.push_back(Notice::Event(KeeperEvent::Drained));
         }
         drained
     }
@@ -108,9 +81,9 @@ impl Inner {
 
 /// The client's stdout.
 #[derive(Debug)]
-pub(super) struct Output(File);
+pub(super) struct ClientStdout(File);
 
-impl Output {
+impl ClientStdout {
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all(bytes)
     }
@@ -122,14 +95,14 @@ pub(super) struct Shared {
     pub server: ServerName,
     /// Told when the gate moves.
     pub gate_moved: Condvar,
-    output: Mutex<Output>,
+    output: Mutex<ClientStdout>,
     wake: File,
 }
 
 impl Shared {
     /// `wake` is the writing end of a pipe that the main thread polls.
-    pub(super) fn new(server: ServerName, wake: File) -> io::Result<Self> {
-        Ok(Self {
+    pub(super) fn new(server: ServerName, stdout: File, wake: File) -> Self {
+        Self {
             server,
             inner: Mutex::new(Inner {
                 session: Session::default(),
@@ -140,12 +113,12 @@ impl Shared {
                 masker: Arc::new(Masker::new(&[])),
                 masker_version: 0,
                 draining: false,
-                events: VecDeque::new(),
+                notices: VecDeque::new(),
             }),
             gate_moved: Condvar::new(),
-            output: Mutex::new(Output(fds::standard(Standard::Output)?)),
+            output: Mutex::new(ClientStdout(stdout)),
             wake,
-        })
+        }
     }
 
     /// A thread that panicked leaves the lock poisoned; the state itself is sound between calls.
@@ -153,14 +126,18 @@ impl Shared {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn output(&self) -> MutexGuard<'_, Output> {
+    pub(super) fn output(&self) -> MutexGuard<'_, ClientStdout> {
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells the main thread.
-    pub(super) fn tell(&self, event: Event) {
-        self.lock().events.push_back(event);
+    pub(super) fn post(&self, notice: Notice) {
+        self.lock().notices.push_back(notice);
         self.wake();
+    }
+
+    pub(super) fn post_event(&self, event: KeeperEvent) {
+        self.post(Notice::Event(event));
     }
 
     pub(super) fn wake(&self) {
@@ -168,8 +145,8 @@ impl Shared {
         drop((&self.wake).write(&[1]));
     }
 
-    pub(super) fn take_event(&self) -> Option<Event> {
-        self.lock().events.pop_front()
+    pub(super) fn take_notice(&self) -> Option<Notice> {
+        self.lock().notices.pop_front()
     }
 
     pub(super) fn set_gate(&self, gate: Gate) {
@@ -177,17 +154,25 @@ impl Shared {
         self.gate_moved.notify_all();
     }
 
+    /// Lets the client's lines through; nobody waits for the last answers any more.
+    pub(super) fn open_gate(&self, server: Arc<File>) {
+        let mut inner = self.lock();
+        inner.draining = false;
+        inner.gate = Gate::Open(server);
+        drop(inner);
+        self.gate_moved.notify_all();
+    }
+
     /// Answers every request that is open, and from now on each that comes, with this. In one step:
-    /// what came in between would be sent to a server that is gone. Returns whether one was open.
-    pub(super) fn fail(&self, trouble: Trouble, stub: bool) -> bool {
+    /// what came in between would be sent to a server that is gone.
+    pub(super) fn fail(&self, trouble: Trouble, stub: bool) {
         let mut inner = self.lock();
         inner.draining = false;
         let lines = inner.session.fail_pending(&trouble);
-        inner.outbox.extend(&lines);
+        inner.outbox.extend(lines);
         inner.gate = Gate::Answer { trouble, stub };
         drop(inner);
         self.gate_moved.notify_all();
-        !lines.is_empty()
     }
 
     /// Writes what was posted. The order is that of posting.
@@ -197,14 +182,14 @@ impl Shared {
     }
 
     /// [`Self::flush`] for one who has the stream already.
-    pub(super) fn flush_into(&self, output: &mut Output) {
+    pub(super) fn flush_into(&self, output: &mut ClientStdout) {
         loop {
             let lines = std::mem::take(&mut self.lock().outbox);
             if lines.is_empty() {
                 return;
             }
             if output.write(&lines).is_err() {
-                self.tell(Event::OutputBroken);
+                self.post_event(KeeperEvent::ClientGone);
                 return;
             }
         }
@@ -225,7 +210,7 @@ impl Shared {
 
 /// Does something that may wait for a client or a server, behind the caller's back. If this process
 /// gets no thread for it, it is done here: late, but done.
-pub(super) fn aside(work: impl FnOnce() + Clone + Send + 'static) {
+pub(super) fn spawn_detached(work: impl FnOnce() + Clone + Send + 'static) {
     if std::thread::Builder::new().spawn(work.clone()).is_err() {
         work();
     }

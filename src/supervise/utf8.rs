@@ -1,7 +1,7 @@
 //! UTF-8 in pieces, for lines that are too long to be looked at before they go on.
 //!
-//! *Always* keeps valid text as it is; a byte that is no UTF-8 becomes `?`, because it would kill
-//! clients, and inside a string it leaves the JSON valid.
+//! Valid text stays as it is; a byte that is not UTF-8 becomes `?`, because it would kill clients,
+//! and inside a string it leaves the JSON valid.
 
 use std::borrow::Cow;
 

@@ -213,7 +213,7 @@ impl Pipeline for Launch {
         self.records.launch(prepared, generation, client)
     }
 
-    fn record(&self, fact: &Fact<'_>) {
+    fn record(&self, fact: &Fact) {
         self.records.fact(fact);
     }
 

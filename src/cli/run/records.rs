@@ -13,7 +13,7 @@ use crate::error::{Code, Error, Result};
 use crate::policy::{self, Delivery};
 use crate::secret::{Keys, ProfileName, ServerName};
 use crate::session::{Answered, ClientName};
-use crate::supervise::{Fact, Prepared, Status};
+use crate::supervise::{Fact, Prepared, ServerExit};
 use crate::sys::tree;
 
 /// How long the last records may take when the session is over and nothing of the server is alive.
@@ -158,7 +158,7 @@ impl Records {
     }
 
     /// Writes a fact down, and tells the user what they should know of it.
-    pub(super) fn fact(&self, fact: &Fact<'_>) {
+    pub(super) fn fact(&self, fact: &Fact) {
         let nobody = ClientName::default();
         let launched = self.state().log.is_some();
         let entry = match fact {
@@ -197,8 +197,8 @@ impl Records {
                 client,
             } => {
                 let (code, signal) = match status {
-                    Status::Exited(code) => (Some(*code), None),
-                    Status::Died(signal) => (None, Some(*signal)),
+                    ServerExit::Exited(code) => (Some(*code), None),
+                    ServerExit::Died(signal) => (None, Some(*signal)),
                 };
                 let detail = Detail {
                     code,

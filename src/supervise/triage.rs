@@ -1,20 +1,21 @@
 //! What becomes of some lines of a server's stdout: which pass, which go elsewhere, who is told.
 
-use super::shared::{Event, Inner};
+use super::shared::Inner;
+use super::state::KeeperEvent;
 use crate::session::envelope::{Envelope, Scanner, Shape};
 use crate::session::{Answered, FromServer, Ours};
 
 /// What is to be done with some lines.
 #[derive(Default)]
-pub(super) struct Plan {
+pub(super) struct LineBatch {
     /// The lines for the client, if they are not just the ones that came.
     pub replaced: Option<Vec<u8>>,
     pub diverted: Vec<u8>,
-    pub events: Vec<Event>,
+    pub events: Vec<KeeperEvent>,
     pub answered: Vec<Answered>,
 }
 
-impl Plan {
+impl LineBatch {
     /// The line that starts here does not pass: from now on the others are collected.
     pub(super) fn leave_out(&mut self, bytes: &[u8], start: usize) {
         self.collected(bytes, start);
@@ -55,7 +56,7 @@ impl Plan {
             FromServer::Ours(Ours::Handshake) => {
                 self.leave_out(bytes, start);
                 let judgement = inner.session.judge_handshake(line);
-                self.events.push(Event::HandshakeDone {
+                self.events.push(KeeperEvent::HandshakeDone {
                     generation,
                     judgement,
                 });
@@ -63,7 +64,7 @@ impl Plan {
             FromServer::Ours(Ours::Replay) => {
                 self.leave_out(bytes, start);
                 if inner.session.is_replayed(generation) {
-                    self.events.push(Event::Replayed { generation });
+                    self.events.push(KeeperEvent::Replayed { generation });
                 }
             }
         }
@@ -76,7 +77,7 @@ impl Plan {
     }
 }
 
-pub(super) enum Line {
+pub(super) enum LineRoute {
     Message(Envelope),
     Divert,
     Blank,
@@ -84,18 +85,18 @@ pub(super) enum Line {
 
 /// Whether a line can be an MCP message. A line that begins like a message is believed by its
 /// structure; one that may be a log line (`[INFO] …`, `{x}`) has to be JSON in full.
-pub(super) fn judge(line: &[u8]) -> Line {
+pub(super) fn triage(line: &[u8]) -> LineRoute {
     let envelope = Scanner::scan(line);
     let sure = matches!(line, [b'{', b'"', ..]);
     match envelope.shape {
-        Shape::Blank => Line::Blank,
-        Shape::Other => Line::Divert,
-        _ if std::str::from_utf8(line).is_err() => Line::Divert,
+        Shape::Blank => LineRoute::Blank,
+        Shape::Other => LineRoute::Divert,
+        _ if std::str::from_utf8(line).is_err() => LineRoute::Divert,
         Shape::Object | Shape::Array
             if !sure && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err() =>
         {
-            Line::Divert
+            LineRoute::Divert
         }
-        Shape::Object | Shape::Array => Line::Message(envelope),
+        Shape::Object | Shape::Array => LineRoute::Message(envelope),
     }
 }

@@ -23,40 +23,40 @@ pub(super) enum Reason {
 
 /// One act of the ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(in crate::supervise) enum ShutdownStep {
     Signal(Signal),
     /// Everything, now.
     Kill,
 }
 
 /// What to do, and how long after the beginning.
-pub(super) fn ladder(reason: Reason) -> Vec<(Duration, Step)> {
+pub(super) fn ladder(reason: Reason) -> Vec<(Duration, ShutdownStep)> {
     let at = Duration::from_millis;
     match reason {
         Reason::EndOfInput => {
             vec![
-                (at(1200), Step::Signal(Signal::SIGTERM)),
-                (at(1500), Step::Kill),
+                (at(1200), ShutdownStep::Signal(Signal::SIGTERM)),
+                (at(1500), ShutdownStep::Kill),
             ]
         }
         Reason::Signal(Signal::SIGTERM) => {
             vec![
-                (at(0), Step::Signal(Signal::SIGTERM)),
-                (at(250), Step::Kill),
+                (at(0), ShutdownStep::Signal(Signal::SIGTERM)),
+                (at(250), ShutdownStep::Kill),
             ]
         }
         Reason::Signal(signal) => vec![
-            (at(0), Step::Signal(signal)),
-            (at(150), Step::Signal(Signal::SIGTERM)),
-            (at(250), Step::Kill),
+            (at(0), ShutdownStep::Signal(signal)),
+            (at(150), ShutdownStep::Signal(Signal::SIGTERM)),
+            (at(250), ShutdownStep::Kill),
         ],
         Reason::Renewed => {
             vec![
-                (at(1000), Step::Signal(Signal::SIGTERM)),
-                (at(2000), Step::Kill),
+                (at(1000), ShutdownStep::Signal(Signal::SIGTERM)),
+                (at(2000), ShutdownStep::Kill),
             ]
         }
-        Reason::Revoked => vec![(at(0), Step::Kill)],
+        Reason::Revoked => vec![(at(0), ShutdownStep::Kill)],
     }
 }
 
@@ -70,7 +70,7 @@ mod tests {
             let steps = ladder(reason);
             assert!(steps.is_sorted_by_key(|(at, _)| *at));
             let (at, step) = *steps.last().unwrap();
-            assert_eq!(step, Step::Kill);
+            assert_eq!(step, ShutdownStep::Kill);
             assert!(at < Duration::from_millis(budget_ms), "{reason:?}");
         };
         case(Reason::EndOfInput, 1800);
@@ -82,6 +82,9 @@ mod tests {
     #[test]
     fn the_signal_that_came_is_the_first_that_goes() {
         let (at, step) = ladder(Reason::Signal(Signal::SIGHUP))[0];
-        assert_eq!((at, step), (Duration::ZERO, Step::Signal(Signal::SIGHUP)));
+        assert_eq!(
+            (at, step),
+            (Duration::ZERO, ShutdownStep::Signal(Signal::SIGHUP))
+        );
     }
 }

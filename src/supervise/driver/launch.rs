@@ -1,0 +1,85 @@
+//! A new server, from the preparation to the last line of its handshake.
+
+use std::sync::Arc;
+
+use super::Driver;
+use crate::error::{Code, Error, Result};
+use crate::launch::start::{self, Command};
+use crate::supervise::generation::Generation;
+use crate::supervise::pipeline::Fact;
+use crate::supervise::shared::Notice;
+use crate::supervise::state::{Handshake, KeeperEvent};
+
+impl Driver {
+    /// Begins to prepare a server; the result comes later, but for one that cannot begin.
+    pub(super) fn prepare(&self, attempt: u32) -> Option<KeeperEvent> {
+        let (pipeline, shared) = (Arc::clone(&self.pipeline), Arc::clone(&self.shared));
+        let prepare = move || {
+            let result = pipeline.prepare().map(Box::new);
+            shared.post(Notice::Prepared { attempt, result });
+        };
+        let begun = std::thread::Builder::new()
+            .name("prepare".to_owned())
+            .spawn(prepare);
+        let result = Err(self.not_started("no thread for it", &begun.err()?));
+        Some(KeeperEvent::Prepared { attempt, result })
+    }
+
+    fn not_started(&self, why: &str, error: &std::io::Error) -> Error {
+        Error::new(Code::LaunchFailed, why)
+            .not_started(&self.server)
+            .cause(crate::files::io_text(error))
+    }
+
+    pub(super) fn record_launch(&self, attempt: u32, generation: u32) -> Result<()> {
+        let prepared = self.prepared.get(&attempt);
+        let prepared = prepared.ok_or_else(|| self.nothing_prepared())?;
+        let client = self.shared.lock().session.client().clone();
+        self.pipeline.record_launch(prepared, generation, &client)
+    }
+
+    fn nothing_prepared(&self) -> Error {
+        self.not_started("nothing is prepared", &std::io::ErrorKind::NotFound.into())
+    }
+
+    /// Starts a server and begins the handshake.
+    pub(super) fn launch(&mut self, attempt: u32, generation: u32) -> Result<Handshake> {
+        let prepared = self.prepared.remove(&attempt);
+        let prepared = prepared.ok_or_else(|| self.nothing_prepared())?;
+        let server = start::launch(
+            &Command {
+                server: &self.server,
+                arguments: prepared.env.arguments(),
+                program: prepared.program.clone(),
+                directory: prepared.directory.clone(),
+            },
+            &prepared.env,
+        )?;
+        self.pipeline.record(&Fact::Launched {
+            generation,
+            pid: server.pid,
+        });
+        self.update_masker(prepared.env.values());
+        self.shared.lock().session.nominate(generation);
+        let server = Generation::new(generation, server, *prepared, &self.shared, &self.pipeline)
+            .map_err(|error| self.not_started("no threads for it", &error))?;
+        let handshake = self.shared.lock().session.handshake(generation);
+        let sent = match handshake {
+            Some(line) => {
+                server.write(line, &self.shared);
+                Handshake::Sent
+            }
+            None => Handshake::NotNeeded,
+        };
+        self.generations.push(server);
+        Ok(sent)
+    }
+
+    /// Sends what follows the handshake; returns whether there is nothing to wait for.
+    pub(super) fn replay(&self, generation: u32) -> Option<KeeperEvent> {
+        let lines = self.shared.lock().session.after_handshake(generation);
+        self.generation(generation)?.write(lines, &self.shared);
+        let is_replayed = self.shared.lock().session.is_replayed(generation);
+        is_replayed.then_some(KeeperEvent::Replayed { generation })
+    }
+}

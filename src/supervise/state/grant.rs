@@ -1,0 +1,171 @@
+//! What the files say: may a server run, has it the current values, and what if not.
+
+use std::time::Instant;
+
+use super::candidate::{Candidate, Cause};
+use super::event::{Action, ControlReply, StandIn};
+use super::shutdown::Reason;
+use super::timers::Timer;
+use super::{ClientInput, KeeperState, QUIET, QUIET_LIMIT, SETTLE, words};
+use crate::error::{Code, Error, Result};
+use crate::policy::Renew;
+use crate::supervise::pipeline::{Fact, ServerExit};
+
+/// Which answers about a policy end a server that runs. Others only forbid a new start.
+pub(super) const fn ends_what_runs(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Revoked | Code::NotGranted | Code::PolicyNotFound | Code::GrantBroken
+    )
+}
+
+impl KeeperState {
+    /// Asks what the files say now; of its values only if a renewal might come of it.
+    pub(super) fn look_at_files(&mut self) {
+        if !self.is_keeping() {
+            return;
+        }
+        let current = self.servers.current.as_ref();
+        let generation = current
+            .filter(|server| {
+                self.servers.candidate.is_none() && server.rules.renew != Renew::Manual
+            })
+            .map(|server| server.number);
+        self.act(Action::LookAtFiles { generation });
+    }
+
+    pub(super) fn files_seen(&mut self, now: Instant, grant: Result<()>, outdated: Option<u32>) {
+        if !self.is_keeping() {
+            return;
+        }
+        match grant {
+            Err(error) if ends_what_runs(error.code) => {
+                let runs = self.servers.current.is_some() || self.servers.candidate.is_some();
+                if error.code == Code::PolicyNotFound && runs {
+                    let since = *self.changes.missing_since.get_or_insert(now);
+                    if now < since + SETTLE {
+                        self.timers.set(Timer::Check, since + SETTLE);
+                        return;
+                    }
+                }
+                if runs || self.trouble() != Some(error.code) {
+                    self.revoke(now, error);
+                } else {
+                    self.kill_leaving(now);
+                }
+            }
+            // Not fit for a new start; what runs keeps what it was granted.
+            Err(_) => self.changes.missing_since = None,
+            Ok(()) => {
+                self.changes.missing_since = None;
+                self.may_run(now, outdated);
+            }
+        }
+        for check in &mut self.requests.check {
+            check.is_looked = true;
+        }
+        self.answer_checks(now);
+    }
+
+    /// The server may run: does it, and with the current values?
+    fn may_run(&mut self, now: Instant, outdated: Option<u32>) {
+        if self.servers.candidate.is_some() {
+            self.changes.renew_again = true;
+        } else if let Some(current) = self.current() {
+            if outdated == Some(current) {
+                match self.settled_at() {
+                    Some(at) if at > now => self.timers.set(Timer::Check, at),
+                    _ => self.start(now, Cause::Rotate),
+                }
+            }
+        } else if self.trouble().is_some_and(|code| code != Code::SecretInId)
+            && !self.timers.is_set(Timer::Restart)
+        {
+            // One that gave a secret away comes back when it is asked for.
+            self.act(Action::HoldGate);
+            self.start(now, Cause::Grant);
+        }
+    }
+
+    /// When the next renewal may begin. The first one after a while begins at once.
+    fn settled_at(&self) -> Option<Instant> {
+        let (changed, renewed) = (self.changes.changed_at?, self.changes.renewed_at?);
+        (changed < renewed + QUIET_LIMIT).then(|| (changed + QUIET).min(renewed + QUIET_LIMIT))
+    }
+
+    /// Answers who asked for a check, once nothing unwanted is alive.
+    pub(super) fn answer_checks(&mut self, now: Instant) {
+        let mut leaving = self.servers.leaving.iter();
+        if leaving.any(|server| server.reason() == Some(Reason::Revoked)) {
+            return;
+        }
+        let checks = std::mem::take(&mut self.requests.check);
+        let (looked, open) = checks.into_iter().partition(|check| check.is_looked);
+        self.requests.check = looked;
+        self.answer_all_checks(now);
+        self.requests.check = open;
+    }
+
+    pub(super) fn answer_all_checks(&mut self, now: Instant) {
+        let running = self.servers.current.is_some();
+        for check in std::mem::take(&mut self.requests.check) {
+            let took = now.saturating_duration_since(check.since);
+            self.reply(check.request, ControlReply::Checked { running, took });
+        }
+    }
+
+    /// The grant is gone: everything that runs is killed, the session stays.
+    pub(super) fn revoke(&mut self, now: Instant, error: Error) {
+        self.timers.cancel(Timer::Restart);
+        self.changes.renew_again = false;
+        self.drop_candidate(now, Reason::Revoked);
+        let current = self.servers.current.take();
+        self.servers.leaving.extend(current);
+        self.kill_leaving(now);
+        self.requests.renew.append(&mut self.requests.later);
+        self.answer_renewals(&ControlReply::NotRenewed(error.clone()));
+        self.suspend(now, error);
+    }
+
+    /// What is being ended has no time left to do so.
+    fn kill_leaving(&mut self, now: Instant) {
+        for server in &mut self.servers.leaving {
+            server.stop(Reason::Revoked, now, &mut self.timers, &mut self.actions);
+        }
+    }
+
+    /// From now on requests are answered with this error, until a server can run again.
+    pub(super) fn suspend(&mut self, now: Instant, error: Error) {
+        self.answer_all(error.clone());
+        self.act(Action::Record(Fact::Suspended(error.clone())));
+        let code = self.last_exit.map_or(error.run_exit(), ServerExit::code);
+        self.trouble = Some(error);
+        if self.on_terminal {
+            self.decide(now, code);
+        } else if self.client_input == ClientInput::Gone {
+            self.end_all(now, Reason::EndOfInput);
+        }
+    }
+
+    /// Answers what is open, and from now on what comes, with this error or by the stand-in.
+    pub(super) fn answer_all(&mut self, error: Error) {
+        self.act(Action::AnswerAll {
+            error,
+            stand_in: StandIn::Allowed,
+        });
+        self.act(Action::Flush);
+    }
+
+    /// A server put a secret in the id of a message. It was masked like everything, but nobody can
+    /// tell any more which request it is of, so there is no way to go on with that server.
+    pub(super) fn secret_in_id(&mut self, now: Instant, generation: u32) {
+        let error = words::secret_in_id(&self.server);
+        let candidate = self.servers.candidate.as_ref().and_then(Candidate::server);
+        if candidate.is_some_and(|server| server.number == generation) {
+            self.candidate_failed(now, error);
+        } else if self.current() == Some(generation) {
+            self.act(Action::ForgetQuestions);
+            self.revoke(now, error);
+        }
+    }
+}

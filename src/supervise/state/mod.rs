@@ -1,0 +1,393 @@
+//! The keeper: decides which server is behind the session. Pure: events and times in, actions out.
+//!
+//! Invariants: at most one server has the session (`current`) and at most one is a candidate for it,
+//! any number is being ended (`leaving`). A candidate that does not come up is ended and the current
+//! server stays. No launch without a record, and none after the grant is gone: the grant is checked
+//! before the record and again before the launch. After [`Action::Exit`] nothing happens. Actions
+//! that are questions are answered before anything else is told.
+
+mod candidate;
+mod ending;
+mod event;
+mod grant;
+mod server;
+mod shutdown;
+mod takeover;
+mod timers;
+mod words;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use self::candidate::{Candidate, Cause};
+pub(super) use self::event::{Action, ControlReply, Handshake, KeeperEvent, ServerEnd, StandIn};
+use self::server::TrackedServer;
+use self::shutdown::Reason;
+pub(super) use self::shutdown::ShutdownStep;
+use self::timers::{Timer, Timers};
+use super::pipeline::{Fact, ServerExit};
+use super::request::ControlVerb;
+use crate::error::{Code, EXIT_REFUSED, Error};
+use crate::secret::ServerName;
+
+/// The client gets an answer before its own patience ends (15 s is the shortest that was seen).
+const PREPARE_LIMIT: Duration = Duration::from_millis(7_500);
+/// How long a client that left may be waited for with a launch in preparation.
+const ABORT_AFTER: Duration = Duration::from_millis(300);
+/// How long a new server may take to answer the handshake.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
+/// How long requests in flight may take before a new server takes over.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// How long after a launch its pages are given back: not in the way of the first answers.
+const TRIM_AFTER: Duration = Duration::from_secs(2);
+/// A client that has not said a word when its server ends gets this long to say one.
+const FIRST_WORD_LIMIT: Duration = Duration::from_millis(500);
+/// How long the output of an ended server is waited for, if something else holds its pipe.
+const OUTPUT_PATIENCE: Duration = Duration::from_millis(500);
+/// The same, once we were signalled.
+const HURRY: Duration = Duration::from_millis(100);
+/// How often a client that does not read is looked after, when only its last lines are left.
+const SLOW_CLIENT_LOOK: Duration = Duration::from_millis(50);
+/// So many crashes within a minute suspend the session.
+const CRASHES_MAX: usize = 5;
+const CRASH_WINDOW: Duration = Duration::from_mins(1);
+/// A policy file that is gone may be in the middle of being replaced by an editor.
+const SETTLE: Duration = Duration::from_millis(150);
+/// After a renewal the next one waits until nothing has changed for so long …
+const QUIET: Duration = Duration::from_millis(500);
+/// … but no longer than this after the last one: a storm of rotations causes two renewals.
+const QUIET_LIMIT: Duration = Duration::from_secs(5);
+
+/// What becomes of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// It is kept, with a server or without.
+    Keeping,
+    /// It ended with its server, and the client is told so.
+    Flushing {
+        code: u8,
+    },
+    /// Its servers are ended. The exit code may be decided.
+    Ending {
+        reason: Reason,
+        code: Option<u8>,
+    },
+    Over,
+}
+
+/// How much of the client is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum ClientInput {
+    Open,
+    /// It closed our stdin; what it said before may still be held.
+    Ended,
+    Gone,
+}
+
+/// The servers that are alive, or whose end is not yet written down.
+#[derive(Debug, Default)]
+struct Servers {
+    current: Option<TrackedServer>,
+    candidate: Option<Candidate>,
+    leaving: Vec<TrackedServer>,
+}
+
+impl Servers {
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut TrackedServer> {
+        let candidate = self.candidate.as_mut().and_then(Candidate::server_mut);
+        self.current
+            .iter_mut()
+            .chain(candidate)
+            .chain(&mut self.leaving)
+    }
+
+    fn find(&mut self, generation: u32) -> Option<&mut TrackedServer> {
+        self.iter_mut().find(|server| server.number == generation)
+    }
+}
+
+/// Requests of other commands that are not answered yet.
+#[derive(Debug, Default)]
+struct OpenRequests {
+    renew: Vec<u32>,
+    /// Came while a renewal was running, which may have begun with the old value.
+    later: Vec<u32>,
+    check: Vec<OpenCheck>,
+}
+
+#[derive(Debug)]
+struct OpenCheck {
+    request: u32,
+    since: Instant,
+    /// The files were looked at since it was asked.
+    is_looked: bool,
+}
+
+/// What is known of changes of the watched files.
+#[derive(Debug, Default)]
+struct FileChanges {
+    /// The last one.
+    changed_at: Option<Instant>,
+    /// When the last renewal began.
+    renewed_at: Option<Instant>,
+    /// Since when there is no policy, as far as that is known.
+    missing_since: Option<Instant>,
+    /// Something changed while a renewal was running.
+    renew_again: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct KeeperState {
+    server: ServerName,
+    on_terminal: bool,
+    phase: Phase,
+    client_input: ClientInput,
+    /// The client has said something.
+    client_spoke: bool,
+    servers: Servers,
+    timers: Timers,
+    requests: OpenRequests,
+    changes: FileChanges,
+    /// Counts the preparations: the result of one that was given up is not wanted.
+    attempts: u32,
+    generations: u32,
+    renewals: u32,
+    /// Why there is no server.
+    trouble: Option<Error>,
+    last_exit: Option<ServerExit>,
+    crashes: VecDeque<Instant>,
+    /// What this step wants done.
+    actions: Vec<Action>,
+}
+
+impl KeeperState {
+    pub(super) fn new(server: ServerName, on_terminal: bool) -> Self {
+        Self {
+            server,
+            on_terminal,
+            phase: Phase::Keeping,
+            client_input: ClientInput::Open,
+            client_spoke: false,
+            servers: Servers::default(),
+            timers: Timers::default(),
+            requests: OpenRequests::default(),
+            changes: FileChanges::default(),
+            attempts: 0,
+            generations: 0,
+            renewals: 0,
+            trouble: None,
+            last_exit: None,
+            crashes: VecDeque::new(),
+            actions: Vec::new(),
+        }
+    }
+
+    /// Takes note of what happened, and tells what to do.
+    pub(super) fn step(&mut self, now: Instant, event: KeeperEvent) -> Vec<Action> {
+        if self.phase == Phase::Over {
+            return Vec::new();
+        }
+        self.take(now, event);
+        self.reap_stopped(now);
+        self.ask_for_ends();
+        self.launch_waiting();
+        self.finish_if_over(now);
+        std::mem::take(&mut self.actions)
+    }
+
+    /// When the next [`KeeperEvent::Tick`] is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// What `mcpwrap ps` shows as the state.
+    pub(super) const fn name(&self) -> &'static str {
+        match (self.phase, &self.servers.current, &self.servers.candidate) {
+            (Phase::Ending { .. } | Phase::Over, _, _) => "ending",
+            (_, Some(_), Some(_)) => "renewing",
+            (_, Some(_), None) => "running",
+            (_, None, Some(_)) => "starting",
+            (_, None, None) => "suspended",
+        }
+    }
+
+    /// The server that has the session.
+    pub(super) fn current(&self) -> Option<u32> {
+        self.servers.current.as_ref().map(|server| server.number)
+    }
+
+    /// Why the session has no server.
+    pub(super) fn trouble(&self) -> Option<Code> {
+        self.trouble.as_ref().map(|error| error.code)
+    }
+
+    /// How often a new server was put behind the session.
+    pub(super) const fn renewals(&self) -> u32 {
+        self.renewals
+    }
+
+    fn take(&mut self, now: Instant, event: KeeperEvent) {
+        match event {
+            KeeperEvent::Start => self.start(now, Cause::Start),
+            KeeperEvent::Tick => {
+                while let Some(timer) = self.timers.take_due(now) {
+                    self.due(now, timer);
+                }
+            }
+            KeeperEvent::ClientSpoke => {
+                self.client_spoke = true;
+                self.timers.cancel(Timer::FirstWord);
+            }
+            KeeperEvent::InputEnded => self.input_ended(now),
+            KeeperEvent::ClientGone => self.client_left(now),
+            KeeperEvent::Signalled(signal) => self.signalled(now, signal),
+            KeeperEvent::Changed => {
+                self.changes.changed_at = Some(now);
+                self.timers.set(Timer::Check, now);
+            }
+            KeeperEvent::Asked { request, verb } => self.asked(now, request, verb),
+            KeeperEvent::Flushed => {
+                if let Phase::Flushing { code } = self.phase {
+                    self.decide(now, code);
+                }
+            }
+            KeeperEvent::GrantChecked { generation, result } => {
+                self.grant_checked(now, generation, result);
+            }
+            KeeperEvent::FilesSeen { grant, outdated } => self.files_seen(now, grant, outdated),
+            event => self.take_of_server(now, event),
+        }
+    }
+
+    /// The events of one server or candidate.
+    fn take_of_server(&mut self, now: Instant, event: KeeperEvent) {
+        match event {
+            KeeperEvent::Prepared { attempt, result } => self.prepared(now, attempt, result),
+            KeeperEvent::LaunchRecorded { generation, result } => {
+                self.launch_recorded(now, generation, result);
+            }
+            KeeperEvent::Launched { generation, result } => self.launched(now, generation, result),
+            KeeperEvent::HandshakeDone {
+                generation,
+                judgement,
+            } => self.handshake_done(now, generation, judgement),
+            KeeperEvent::Replayed { generation } => self.replayed(now, generation),
+            KeeperEvent::Drained => self.drained(now),
+            KeeperEvent::Resent { generation } => self.open_to(generation),
+            KeeperEvent::SecretInId { generation } => self.secret_in_id(now, generation),
+            // Most close it by their end; one that lives on has to end, too.
+            KeeperEvent::OutputEnded { generation } => {
+                self.stop(now, generation, Reason::EndOfInput);
+            }
+            KeeperEvent::StreamEnded { generation } => {
+                if let Some(server) = self.servers.find(generation) {
+                    server.stream_ended();
+                }
+            }
+            KeeperEvent::Exited { generation, exit } => {
+                if let Some(server) = self.servers.find(generation) {
+                    server.exited(exit, now);
+                }
+            }
+            KeeperEvent::Gone { generation } => {
+                let patience = self.output_patience();
+                if let Some(server) = self.servers.find(generation) {
+                    server.all_gone(patience, now, &mut self.timers);
+                }
+            }
+            KeeperEvent::OutputSeen {
+                generation,
+                is_busy,
+            } => self.output_seen(now, generation, is_busy),
+            KeeperEvent::EndExplained { generation, end } => {
+                self.end_explained(now, generation, &end);
+            }
+            KeeperEvent::Start
+            | KeeperEvent::Tick
+            | KeeperEvent::ClientSpoke
+            | KeeperEvent::InputEnded
+            | KeeperEvent::ClientGone
+            | KeeperEvent::Signalled(_)
+            | KeeperEvent::Changed
+            | KeeperEvent::Asked { .. }
+            | KeeperEvent::Flushed
+            | KeeperEvent::GrantChecked { .. }
+            | KeeperEvent::FilesSeen { .. } => {}
+        }
+    }
+
+    fn due(&mut self, now: Instant, timer: Timer) {
+        match timer {
+            Timer::Ladder(generation) => {
+                if let Some(server) = self.servers.find(generation) {
+                    server.advance(now, &mut self.timers, &mut self.actions);
+                }
+            }
+            Timer::Output(generation) if self.is_hurried() => self.give_up_output(generation),
+            Timer::Output(generation) => self.act(Action::LookAtOutput { generation }),
+            Timer::Candidate => self.candidate_due(now),
+            Timer::Abort if self.servers.current.is_none() => {
+                self.act(Action::Record(Fact::Aborted));
+                self.decide(now, EXIT_REFUSED);
+            }
+            Timer::FirstWord => self.decide(now, self.last_exit.map_or(0, ServerExit::code)),
+            Timer::Restart if self.servers.current.is_none() => {
+                self.act(Action::HoldGate);
+                self.start(now, Cause::Crash);
+            }
+            Timer::Abort | Timer::Restart => {}
+            Timer::Trim => self.act(Action::Trim),
+            Timer::Check => self.look_at_files(),
+        }
+    }
+
+    fn asked(&mut self, now: Instant, request: u32, verb: ControlVerb) {
+        match verb {
+            ControlVerb::Status => self.reply(request, ControlReply::Status),
+            ControlVerb::Check => {
+                self.requests.check.push(OpenCheck {
+                    request,
+                    since: now,
+                    is_looked: false,
+                });
+                self.look_at_files();
+            }
+            ControlVerb::Renew if self.servers.candidate.is_some() => {
+                self.requests.later.push(request);
+            }
+            ControlVerb::Renew => {
+                self.requests.renew.push(request);
+                self.start(now, Cause::Renew);
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    fn reply(&mut self, request: u32, reply: ControlReply) {
+        self.act(Action::Reply { request, reply });
+    }
+
+    /// Answers who asked for a renewal.
+    fn answer_renewals(&mut self, reply: &ControlReply) {
+        for request in std::mem::take(&mut self.requests.renew) {
+            self.reply(request, reply.clone());
+        }
+    }
+
+    fn stop(&mut self, now: Instant, generation: u32, reason: Reason) {
+        if let Some(server) = self.servers.find(generation) {
+            server.stop(reason, now, &mut self.timers, &mut self.actions);
+        }
+    }
+
+    fn is_keeping(&self) -> bool {
+        self.phase == Phase::Keeping
+    }
+}
+
+#[cfg(test)]
+mod tests;

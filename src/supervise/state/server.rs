@@ -1,0 +1,147 @@
+//! What the keeper knows of one server, and how it makes it end.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::event::Action;
+use super::shutdown::{self, Reason, ShutdownStep};
+use super::timers::{Timer, Timers};
+use crate::policy::SessionRules;
+use crate::supervise::pipeline::ServerExit;
+
+/// One server, from its launch to the end of its last process.
+#[derive(Debug)]
+pub(super) struct TrackedServer {
+    pub number: u32,
+    pub rules: SessionRules,
+    started: Instant,
+    /// How its own process ended, and when.
+    exit: Option<(ServerExit, Instant)>,
+    /// Nothing of it is alive.
+    gone: bool,
+    /// Of its two streams, how many are still relayed.
+    streams: u8,
+    /// What it may still say is not waited for.
+    output_given_up: bool,
+    /// Why it has to end, once it has.
+    reason: Option<Reason>,
+    kill_at: Option<Instant>,
+    ladder: VecDeque<(Instant, ShutdownStep)>,
+    /// It was asked how it ended.
+    is_explained: bool,
+}
+
+impl TrackedServer {
+    pub(super) const fn new(number: u32, rules: SessionRules, now: Instant) -> Self {
+        Self {
+            number,
+            rules,
+            started: now,
+            exit: None,
+            gone: false,
+            streams: 2,
+            output_given_up: false,
+            reason: None,
+            kill_at: None,
+            ladder: VecDeque::new(),
+            is_explained: false,
+        }
+    }
+
+    /// Whether it has to end, and so has no stdin any more.
+    pub(super) const fn reason(&self) -> Option<Reason> {
+        self.reason
+    }
+
+    pub(super) fn exit(&self) -> Option<ServerExit> {
+        self.exit.map(|(exit, _)| exit)
+    }
+
+    pub(super) fn ran(&self) -> Duration {
+        let ended_at = self.exit.map_or(self.started, |(_, at)| at);
+        ended_at.saturating_duration_since(self.started)
+    }
+
+    /// Whether it ended and all it said was passed on.
+    pub(super) const fn is_over(&self) -> bool {
+        self.exit.is_some() && self.gone && (self.streams == 0 || self.output_given_up)
+    }
+
+    /// Returns `true` the first time.
+    pub(super) const fn ask_for_explanation(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_explained, true)
+    }
+
+    /// Begins to end it. A more urgent reason replaces a milder one.
+    pub(super) fn stop(
+        &mut self,
+        reason: Reason,
+        now: Instant,
+        timers: &mut Timers,
+        actions: &mut Vec<Action>,
+    ) {
+        let steps = shutdown::ladder(reason);
+        let kill_at = steps.last().map(|(after, _)| now + *after);
+        if self.reason.is_none() {
+            let generation = self.number;
+            actions.push(Action::CloseStdin { generation });
+        } else if kill_at >= self.kill_at {
+            return;
+        }
+        self.reason = Some(reason);
+        self.kill_at = kill_at;
+        self.ladder = steps
+            .into_iter()
+            .map(|(after, step)| (now + after, step))
+            .collect();
+        self.advance(now, timers, actions);
+    }
+
+    /// Takes the steps that are due, and sets the timer of the next one.
+    pub(super) fn advance(&mut self, now: Instant, timers: &mut Timers, actions: &mut Vec<Action>) {
+        let generation = self.number;
+        timers.cancel(Timer::Ladder(generation));
+        while let Some((at, step)) = self.ladder.front().copied().filter(|_| !self.gone) {
+            if at > now {
+                timers.set(Timer::Ladder(generation), at);
+                return;
+            }
+            self.ladder.pop_front();
+            actions.push(Action::Stop { generation, step });
+        }
+    }
+
+    /// One of its streams was passed on to its end.
+    pub(super) const fn stream_ended(&mut self) {
+        self.streams = self.streams.saturating_sub(1);
+    }
+
+    pub(super) fn exited(&mut self, exit: ServerExit, now: Instant) {
+        self.exit.get_or_insert((exit, now));
+    }
+
+    /// None of its processes is alive; `patience` is for what they said.
+    pub(super) fn all_gone(&mut self, patience: Duration, now: Instant, timers: &mut Timers) {
+        self.gone = true;
+        timers.cancel(Timer::Ladder(self.number));
+        self.exited(ServerExit::Exited(0), now);
+        self.wait_for_output(patience, timers);
+    }
+
+    /// Sets how long the output is waited for, counted from the end.
+    pub(super) fn wait_for_output(&self, patience: Duration, timers: &mut Timers) {
+        if let Some((_, ended_at)) = self.exit.filter(|_| self.gone) {
+            timers.set(Timer::Output(self.number), ended_at + patience);
+        }
+    }
+
+    pub(super) const fn give_up_output(&mut self) {
+        self.output_given_up = true;
+    }
+
+    /// Cancels what was set for it: it is over.
+    pub(super) fn forget(&self, timers: &mut Timers) {
+        timers.cancel(Timer::Ladder(self.number));
+        timers.cancel(Timer::Output(self.number));
+    }
+}

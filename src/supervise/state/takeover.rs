@@ -1,0 +1,135 @@
+//! The moment in which one server takes over from another.
+
+use std::time::Instant;
+
+use super::candidate::{Candidate, CandidateStage, Cause};
+use super::event::{Action, ControlReply};
+use super::shutdown::Reason;
+use super::timers::Timer;
+use super::{ClientInput, KeeperState, TRIM_AFTER};
+use crate::supervise::pipeline::Fact;
+
+impl KeeperState {
+    /// Holds the client's requests and waits for the last answers.
+    pub(super) fn drain(&mut self) {
+        let current = self.servers.current.as_ref();
+        let generation = current
+            .filter(|server| server.reason().is_none())
+            .map(|server| server.number);
+        self.act(Action::Drain { generation });
+    }
+
+    /// Nothing is waited for any more.
+    pub(super) fn drained(&mut self, now: Instant) {
+        match self.servers.candidate.as_ref().map(|one| &one.stage) {
+            Some(CandidateStage::Ready(_)) => self.take_over(now),
+            Some(CandidateStage::Waiting(_)) => self.stop_first(now),
+            _ => {}
+        }
+    }
+
+    /// Ends the current server; the candidate is launched when it is gone.
+    fn stop_first(&mut self, now: Instant) {
+        if let Some(mut old) = self.servers.current.take() {
+            self.act(Action::HoldGate);
+            old.stop(Reason::Renewed, now, &mut self.timers, &mut self.actions);
+            self.servers.leaving.push(old);
+        }
+    }
+
+    /// Launches what waited for the old server to be gone.
+    pub(super) fn launch_waiting(&mut self) {
+        let is_free = self.servers.current.is_none() && self.servers.leaving.is_empty();
+        let stage = self.servers.candidate.as_ref().map(|one| &one.stage);
+        if let Some(CandidateStage::Waiting(rules)) = stage
+            && is_free
+        {
+            let rules = *rules;
+            self.launch(rules);
+        }
+    }
+
+    /// Puts the candidate behind the session; not one that has to end, whose exit will be told.
+    pub(super) fn take_over(&mut self, now: Instant) {
+        let Some(Candidate {
+            cause,
+            since,
+            stage: CandidateStage::Ready(mut server),
+            attempt: _,
+        }) = self.servers.candidate.take_if(
+            |one| matches!(&one.stage, CandidateStage::Ready(server) if server.reason().is_none()),
+        )
+        else {
+            return;
+        };
+        let generation = server.number;
+        self.act(Action::TakeOver { generation });
+        self.timers.cancel(Timer::Candidate);
+        self.timers.cancel(Timer::Restart);
+        self.timers.set(Timer::Trim, now + TRIM_AFTER);
+        if cause != Cause::Start {
+            self.renewals += 1;
+            self.act(Action::Record(Fact::Renewed {
+                generation,
+                took: now.saturating_duration_since(since),
+                cause: cause.name(),
+            }));
+        }
+        self.trouble = None;
+        if self.client_input == ClientInput::Gone {
+            self.begin_ending(Reason::EndOfInput);
+            server.stop(Reason::EndOfInput, now, &mut self.timers, &mut self.actions);
+        }
+        if let Some(mut old) = self.servers.current.replace(server) {
+            old.stop(Reason::Renewed, now, &mut self.timers, &mut self.actions);
+            self.servers.leaving.push(old);
+        }
+        self.act(Action::Flush);
+        self.answer_renewals(&ControlReply::Renewed);
+        self.renew_again(now);
+    }
+
+    /// Lets the client's lines through to this server, if it has the session and does not lose it.
+    pub(super) fn open_to(&mut self, generation: u32) {
+        let losing = self
+            .servers
+            .candidate
+            .as_ref()
+            .is_some_and(Candidate::is_next);
+        let current = self.servers.current.as_ref();
+        if current.is_some_and(|server| {
+            !losing && server.number == generation && server.reason().is_none()
+        }) {
+            self.act(Action::OpenGate { generation });
+        }
+    }
+
+    /// What came while the renewal was running.
+    pub(super) fn renew_again(&mut self, now: Instant) {
+        if !self.requests.later.is_empty() {
+            self.changes.renew_again = false;
+            self.requests.renew.append(&mut self.requests.later);
+            self.start(now, Cause::Renew);
+        } else if std::mem::take(&mut self.changes.renew_again) {
+            self.timers.set(Timer::Check, now);
+        }
+    }
+
+    /// The client is about to leave: a renewal in progress is for nobody.
+    pub(super) fn forget_renewal(&mut self, now: Instant) {
+        let Some(candidate) = &self.servers.candidate else {
+            return;
+        };
+        if candidate.cause == Cause::Start {
+            return;
+        }
+        if let Some(generation) = self.current() {
+            self.drop_candidate(now, Reason::Revoked);
+            self.open_to(generation);
+            self.requests.renew.append(&mut self.requests.later);
+            self.answer_renewals(&ControlReply::Ended);
+        } else if !candidate.is_preparing() {
+            self.client_left(now);
+        }
+    }
+}

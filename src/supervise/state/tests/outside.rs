@@ -1,0 +1,130 @@
+//! What happens outside of the keeper: the client, other commands, servers, time.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::process::ModelProcess;
+use super::world::{ModelGate, ModelWorld, error};
+use crate::error::Code;
+use crate::policy::{Renew, SessionRules};
+use crate::supervise::pipeline::ServerExit;
+use crate::supervise::request::ControlVerb;
+use crate::supervise::state::{Handshake, KeeperEvent};
+
+impl ModelWorld {
+    pub(super) fn started(rules: SessionRules) -> Self {
+        let mut world = Self::new(false);
+        world.rules = rules;
+        world.tell(KeeperEvent::Start);
+        world.tell(KeeperEvent::ClientSpoke);
+        world.prepare(true);
+        world.resend();
+        assert_eq!(world.gate, ModelGate::Open(1));
+        world.handshake = Handshake::Sent;
+        world
+    }
+
+    /// The first preparation that is under way ends.
+    pub(super) fn prepare(&mut self, is_good: bool) {
+        let Some(attempt) = self.preparing.pop_first() else {
+            return;
+        };
+        let result = match self.refusal {
+            Some(code) => Err(error(code)),
+            None if is_good => Ok(self.rules),
+            None => Err(error(Code::SecretNotFound)),
+        };
+        if result.is_ok() {
+            self.prepared.insert(attempt);
+        }
+        self.tell(KeeperEvent::Prepared { attempt, result });
+    }
+
+    pub(super) fn resend(&mut self) {
+        if !self.resending.is_empty() {
+            let generation = self.resending.remove(0);
+            self.tell(KeeperEvent::Resent { generation });
+        }
+    }
+
+    pub(super) fn ask(&mut self, verb: ControlVerb) -> u32 {
+        let request = u32::try_from(self.replies.len()).unwrap() + 1;
+        if self.exit.is_none() {
+            self.replies.insert(request, 0);
+        }
+        self.tell(KeeperEvent::Asked { request, verb });
+        request
+    }
+
+    /// The client asks something.
+    pub(super) fn client_asks(&mut self) -> u32 {
+        let request = u32::try_from(self.answers.len()).unwrap() + 1;
+        self.answers.insert(request, 0);
+        match self.gate {
+            ModelGate::Open(_) => drop(self.pending.insert(request)),
+            ModelGate::Answering => self.answer(BTreeSet::from([request])),
+            _ => drop(self.waiting.insert(request)),
+        }
+        request
+    }
+
+    /// Everything that the server with the session was asked is answered, if it can.
+    pub(super) fn server_answers(&mut self) {
+        let lives = |one: &ModelProcess| !one.is_exited;
+        if self
+            .holder
+            .and_then(|number| self.processes.get(&number))
+            .is_some_and(lives)
+            && self.gate != ModelGate::Answering
+        {
+            let all = std::mem::take(&mut self.pending);
+            self.answer(all);
+        }
+    }
+
+    pub(super) fn drain(&mut self) {
+        if self.is_drain_awaited && self.pending.is_empty() {
+            self.is_drain_awaited = false;
+            self.tell(KeeperEvent::Drained);
+        }
+    }
+
+    /// The server's own process ends.
+    pub(super) fn exit(&mut self, generation: u32, exit: ServerExit) {
+        if let Some(process) = self.processes.get_mut(&generation)
+            && !std::mem::replace(&mut process.is_exited, true)
+        {
+            self.tell(KeeperEvent::Exited { generation, exit });
+        }
+    }
+
+    /// The rest of its tree ends.
+    pub(super) fn vanish(&mut self, generation: u32) {
+        self.exit(generation, ServerExit::Died(9));
+        if let Some(process) = self.processes.get_mut(&generation)
+            && !std::mem::replace(&mut process.is_gone, true)
+        {
+            self.tell(KeeperEvent::Gone { generation });
+        }
+    }
+
+    /// A server ends by itself, and all it said is passed on.
+    pub(super) fn crash(&mut self, generation: u32, exit: ServerExit) {
+        self.exit(generation, exit);
+        self.vanish(generation);
+        self.tell(KeeperEvent::StreamEnded { generation });
+        self.tell(KeeperEvent::StreamEnded { generation });
+    }
+
+    pub(super) fn wait(&mut self, time: Duration) {
+        self.now += time;
+        self.tell(KeeperEvent::Tick);
+    }
+
+    pub(super) fn stop_first() -> SessionRules {
+        SessionRules {
+            renew: Renew::StopFirst,
+            ..SessionRules::default()
+        }
+    }
+}

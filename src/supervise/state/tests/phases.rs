@@ -1,0 +1,181 @@
+//! A revocation, a client that leaves and a signal, each in every phase of a session.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::world::{ModelGate, ModelWorld};
+use crate::error::{Code, EXIT_REFUSED};
+use crate::policy::SessionRules;
+use crate::supervise::pipeline::{Fact, ServerExit};
+use crate::supervise::request::ControlVerb;
+use crate::supervise::state::KeeperEvent;
+
+/// A session in each of its phases, with the exit code if the client leaves now.
+fn phases() -> Vec<(&'static str, ModelWorld, u8)> {
+    let rules = SessionRules::default();
+    let mut preparing = ModelWorld::new(false);
+    preparing.tell(KeeperEvent::Start);
+    let mut renewing = ModelWorld::started(rules);
+    renewing.rotate();
+    let mut probation = ModelWorld::started(rules);
+    probation.rotate();
+    probation.prepare(true);
+    let mut crashed = ModelWorld::started(rules);
+    crashed.crash(1, ServerExit::Exited(7));
+    let mut restarting = ModelWorld::started(rules);
+    restarting.crash(1, ServerExit::Exited(7));
+    restarting.wait(Duration::from_millis(100));
+    restarting.prepare(true);
+    let mut replaced = ModelWorld::renewed_until_drain(rules);
+    replaced.server_answers();
+    replaced.drain();
+    replaced.resend();
+    let mut stopping = ModelWorld::renewed_until_drain(ModelWorld::stop_first());
+    stopping.server_answers();
+    stopping.drain();
+    let killed = 128 + 9;
+    vec![
+        ("preparing", preparing, EXIT_REFUSED),
+        ("running", ModelWorld::started(rules), killed),
+        ("renewing", renewing, killed),
+        ("probation", probation, killed),
+        ("draining", ModelWorld::renewed_until_drain(rules), killed),
+        (
+            "waiting",
+            ModelWorld::renewed_until_drain(ModelWorld::stop_first()),
+            killed,
+        ),
+        ("stopping", stopping, killed),
+        ("replaced", replaced, killed),
+        ("crashed", crashed, 7),
+        ("restarting", restarting, killed),
+    ]
+}
+
+#[test]
+fn a_revocation_kills_what_runs_and_keeps_the_session() {
+    for (phase, mut world, _) in phases() {
+        let request = world.client_asks();
+        let renewal = world.ask(ControlVerb::Renew);
+        world.files_say(Some(Code::Revoked));
+        let alive = |one: &&super::process::ModelProcess| !one.is_gone && !one.is_killed;
+        assert_eq!(
+            world.processes.values().find(alive).map(|_| ()),
+            None,
+            "{phase}"
+        );
+        assert_eq!(world.gate, ModelGate::Answering, "{phase}");
+        assert_eq!(
+            (world.answers[&request], world.replies[&renewal]),
+            (1, 1),
+            "{phase}"
+        );
+        assert_eq!(world.suspensions().last(), Some(&Code::Revoked), "{phase}");
+        let launched = world.processes.len();
+        world.refusal = None;
+        world.prepare(true);
+        world.comes_to_rest();
+        assert_eq!(
+            world.processes.len(),
+            launched,
+            "{phase}: launched after the revocation"
+        );
+        world.files_say(None);
+        world.prepare(true);
+        assert_eq!(
+            world.processes.len(),
+            launched + 1,
+            "{phase}: granted again"
+        );
+    }
+}
+
+#[test]
+fn a_client_that_leaves_leaves_nothing() {
+    for (phase, mut world, code) in phases() {
+        world.client_leaves();
+        world.comes_to_rest();
+        assert_eq!(world.exit, Some(code), "{phase}");
+    }
+}
+
+#[test]
+fn a_client_that_leaves_before_there_is_a_server_is_waited_for_a_moment() {
+    let mut world = ModelWorld::new(false);
+    world.tell(KeeperEvent::Start);
+    world.client_leaves();
+    world.wait(Duration::from_millis(299));
+    assert_eq!(world.exit, None);
+    world.wait(Duration::from_millis(1));
+    assert_eq!(
+        (world.exit, &world.facts[..]),
+        (Some(EXIT_REFUSED), &[Fact::Aborted][..])
+    );
+
+    // A server that is ready by then gets what the client has said.
+    let mut world = ModelWorld::new(false);
+    world.tell(KeeperEvent::Start);
+    world.client_leaves();
+    world.prepare(true);
+    assert_eq!(
+        (world.gate, world.keeper.name()),
+        (ModelGate::Closed, "ending")
+    );
+    assert!(!world.processes[&1].has_stdin);
+    world.crash(1, ServerExit::Exited(0));
+    assert_eq!(world.exit, Some(0));
+}
+
+#[test]
+fn a_signal_ends_the_tree_within_its_budget() {
+    for (phase, mut world, _) in phases() {
+        world.tell(KeeperEvent::Signalled(Signal::SIGTERM));
+        world.wait(Duration::from_millis(250));
+        let alive = |one: &super::process::ModelProcess| !one.is_gone && !one.is_killed;
+        assert!(!world.processes.values().any(alive), "{phase}");
+        let numbers: Vec<_> = world.processes.keys().copied().collect();
+        for number in numbers {
+            world.vanish(number);
+        }
+        world.wait(Duration::from_millis(100));
+        assert!(
+            world.exit.is_some(),
+            "{phase}: the last output is not waited for"
+        );
+    }
+}
+
+#[test]
+fn a_policy_that_is_missing_for_a_moment_is_being_saved() {
+    let mut world = ModelWorld::started(SessionRules::default());
+    world.files_say(Some(Code::PolicyNotFound));
+    world.wait(Duration::from_millis(149));
+    assert!(!world.processes[&1].is_killed);
+    world.files_say(None);
+    world.wait(Duration::from_secs(1));
+    assert!(!world.processes[&1].is_killed);
+    world.files_say(Some(Code::PolicyNotFound));
+    world.wait(Duration::from_millis(150));
+    assert!(world.processes[&1].is_killed);
+}
+
+#[test]
+fn a_policy_that_was_changed_ends_nothing_and_starts_nothing() {
+    let mut world = ModelWorld::started(SessionRules::default());
+    world.is_rotated = true;
+    world.files_say(Some(Code::PolicyChanged));
+    assert!(world.preparing.is_empty() && world.processes[&1].has_stdin);
+}
+
+#[test]
+fn a_server_that_gave_a_secret_away_comes_back_only_when_it_is_asked_for() {
+    let mut world = ModelWorld::started(SessionRules::default());
+    world.tell(KeeperEvent::SecretInId { generation: 1 });
+    assert!(world.processes[&1].is_killed);
+    world.crash(1, ServerExit::Died(9));
+    world.files_say(None);
+    assert!(world.preparing.is_empty());
+    world.ask(ControlVerb::Renew);
+    assert_eq!(world.preparing.len(), 1);
+}
