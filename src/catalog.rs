@@ -20,7 +20,7 @@ const VERSION: u32 = 1;
 /// One file of `policies/`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Shipped {
+pub struct KnownServer {
     version: u32,
     /// Its file name without `.toml`.
     #[serde(skip)]
@@ -40,7 +40,7 @@ pub struct Shipped {
     pub renew: Renew,
     /// By the variable in which the server expects the value.
     #[serde(default)]
-    pub secrets: BTreeMap<String, Slot>,
+    pub secrets: BTreeMap<String, KnownSecret>,
     pub probe: Option<Probe>,
 }
 
@@ -59,7 +59,7 @@ pub enum OfflineStart {
 /// One secret that the server takes.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Slot {
+pub struct KnownSecret {
     /// What it is called in the store.
     pub name: SecretName,
     /// How a value begins.
@@ -112,13 +112,13 @@ files! {
 }
 
 /// All of them.
-pub fn all() -> impl Iterator<Item = &'static Shipped> {
+pub fn all() -> impl Iterator<Item = &'static KnownServer> {
     (0..FILES.len()).filter_map(nth)
 }
 
 /// One of them, read when it is asked for: most runs need one or two.
-fn nth(n: usize) -> Option<&'static Shipped> {
-    static READ: [OnceLock<Shipped>; FILES.len()] = [const { OnceLock::new() }; FILES.len()];
+fn nth(n: usize) -> Option<&'static KnownServer> {
+    static READ: [OnceLock<KnownServer>; FILES.len()] = [const { OnceLock::new() }; FILES.len()];
     let (id, text) = FILES.get(n)?;
     let shipped = READ
         .get(n)?
@@ -126,8 +126,8 @@ fn nth(n: usize) -> Option<&'static Shipped> {
     (shipped.version == VERSION).then_some(shipped)
 }
 
-fn read(id: &'static str, text: &str) -> Result<Shipped, toml::de::Error> {
-    let mut shipped: Shipped = toml::from_str(text)?;
+fn read(id: &'static str, text: &str) -> Result<KnownServer, toml::de::Error> {
+    let mut shipped: KnownServer = toml::from_str(text)?;
     shipped.id = id;
     for (variable, slot) in &mut shipped.secrets {
         let head = format!("[secrets.{variable}]");
@@ -139,7 +139,7 @@ fn read(id: &'static str, text: &str) -> Result<Shipped, toml::de::Error> {
 }
 
 /// The file of that name.
-pub fn of_id(id: &str) -> Option<&'static Shipped> {
+pub fn of_id(id: &str) -> Option<&'static KnownServer> {
     nth(FILES.iter().position(|(known, _)| *known == id)?)
 }
 
@@ -151,7 +151,7 @@ pub fn startable() -> impl Iterator<Item = &'static str> {
 }
 
 /// What is known of a package, an image, or a program of that name.
-pub fn of_package(package: &str) -> Option<&'static Shipped> {
+pub fn of_package(package: &str) -> Option<&'static KnownServer> {
     let package = package.strip_prefix("docker.io/").unwrap_or(package);
     nth(*packages().get(package)?)
 }
@@ -173,7 +173,7 @@ fn packages() -> &'static HashMap<&'static str, usize> {
 }
 
 /// What is known of a remote server at that host.
-pub fn of_host(host: &str) -> Option<&'static Shipped> {
+pub fn of_host(host: &str) -> Option<&'static KnownServer> {
     let fits = |pattern: &String| match pattern.strip_prefix('*') {
         Some(end) => host.ends_with(end),
         None => host == pattern,
@@ -181,7 +181,7 @@ pub fn of_host(host: &str) -> Option<&'static Shipped> {
     all().find(|shipped| shipped.remotes.iter().any(fits))
 }
 
-impl Shipped {
+impl KnownServer {
     /// Puts what is known into a policy that is about to be written: comments, how it is renewed, and
     /// what its secrets are like. Secrets themselves are the caller's matter.
     pub fn describe(&self, draft: &mut Draft) {
@@ -254,7 +254,7 @@ impl Shipped {
     }
 
     /// The variable and slot for a value that an argument carries.
-    pub fn by_flag(&self, flag: &str) -> Option<(&str, &Slot)> {
+    pub fn by_flag(&self, flag: &str) -> Option<(&str, &KnownSecret)> {
         let slot = self
             .secrets
             .iter()

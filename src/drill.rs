@@ -21,7 +21,7 @@ use crate::files;
 use crate::grant::{self, By};
 use crate::policy;
 use crate::secret::{Secret, ServerName};
-use crate::store::{self, Item, Prompt};
+use crate::store::{self, Prompt, SecretItem};
 use crate::supervise::running::{self, Running, StopMethod};
 use crate::sys::spawn;
 
@@ -190,7 +190,7 @@ fn set_up(
         .map_err(|problem| failed("no throw-away policy").cause(problem))?;
     let policy = policy::load(scene, server, None)?;
     for slot in policy.secrets.values() {
-        let item = Item {
+        let item = SecretItem {
             value: Secret::new(format!("made-up-{}", random()?).into_bytes()),
             profile: None,
             expires: None,

@@ -21,8 +21,8 @@ pub enum Refusal {
         field: String,
     },
     WrongKind {
-        found: Kind,
-        wanted: Kind,
+        found: RefusalKind,
+        wanted: RefusalKind,
     },
     /// Anything else: a number out of range, a type's own rule, a mistake in the TOML.
     Other {
@@ -33,7 +33,7 @@ pub enum Refusal {
 
 /// A kind of value, in TOML's words when shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum RefusalKind {
     String,
     Number,
     Boolean,
@@ -45,7 +45,7 @@ pub enum Kind {
     Other,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for RefusalKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::String => "a string",
@@ -109,17 +109,17 @@ fn quoted(list: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-fn kind(word: &str) -> Kind {
+fn kind(word: &str) -> RefusalKind {
     match word {
-        "string" | "a string" => Kind::String,
-        "integer" | "u8" | "u16" | "u32" | "u64" | "i32" | "i64" | "usize" => Kind::Number,
-        "boolean" | "a boolean" => Kind::Boolean,
-        "floating" => Kind::Fraction,
-        "sequence" | "a sequence" => Kind::List,
-        "map" | "a map" => Kind::Map,
+        "string" | "a string" => RefusalKind::String,
+        "integer" | "u8" | "u16" | "u32" | "u64" | "i32" | "i64" | "usize" => RefusalKind::Number,
+        "boolean" | "a boolean" => RefusalKind::Boolean,
+        "floating" => RefusalKind::Fraction,
+        "sequence" | "a sequence" => RefusalKind::List,
+        "map" | "a map" => RefusalKind::Map,
         _ => match word.strip_prefix("struct ") {
-            Some(name) => Kind::Struct(name.to_owned()),
-            None => Kind::Other,
+            Some(name) => RefusalKind::Struct(name.to_owned()),
+            None => RefusalKind::Other,
         },
     }
 }
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn the_kinds_of_serde_are_understood() {
         #[track_caller]
-        fn case(line: &str, found: &Kind, wanted: &Kind) {
+        fn case(line: &str, found: &RefusalKind, wanted: &RefusalKind) {
             let text = if line.starts_with("name") {
                 line.to_owned()
             } else {
@@ -256,21 +256,21 @@ mod tests {
             };
             assert_eq!((&f, &w), (found, wanted), "{line}");
         }
-        case("name = 1", &Kind::Number, &Kind::String);
-        case("name = true", &Kind::Boolean, &Kind::String);
-        case("name = 1.5", &Kind::Fraction, &Kind::String);
-        case("name = [\"x\"]", &Kind::List, &Kind::String);
-        case("name = {}", &Kind::Map, &Kind::String);
+        case("name = 1", &RefusalKind::Number, &RefusalKind::String);
+        case("name = true", &RefusalKind::Boolean, &RefusalKind::String);
+        case("name = 1.5", &RefusalKind::Fraction, &RefusalKind::String);
+        case("name = [\"x\"]", &RefusalKind::List, &RefusalKind::String);
+        case("name = {}", &RefusalKind::Map, &RefusalKind::String);
         case(
             "count = \"hunter2, expected u32\"",
-            &Kind::String,
-            &Kind::Number,
+            &RefusalKind::String,
+            &RefusalKind::Number,
         );
-        case("on = \"yes\"", &Kind::String, &Kind::Boolean);
-        case("list = \"x\"", &Kind::String, &Kind::List);
-        case("map = \"x\"", &Kind::String, &Kind::Map);
-        let inner = Kind::Struct("Inner".to_owned());
-        case("inner = \"x\"", &Kind::String, &inner);
+        case("on = \"yes\"", &RefusalKind::String, &RefusalKind::Boolean);
+        case("list = \"x\"", &RefusalKind::String, &RefusalKind::List);
+        case("map = \"x\"", &RefusalKind::String, &RefusalKind::Map);
+        let inner = RefusalKind::Struct("Inner".to_owned());
+        case("inner = \"x\"", &RefusalKind::String, &inner);
     }
 
     #[test]

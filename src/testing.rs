@@ -31,16 +31,17 @@ pub mod package {
 }
 pub mod store {
     pub use crate::store::{
-        Item, Prompt, Store, create_vault, keys, keys_or_create, open, prepare_key_file,
+        Prompt, SecretItem, Store, create_vault, keys, keys_or_create, open, prepare_key_file,
     };
 }
 pub mod audit {
     pub use crate::audit::disk;
     pub use crate::audit::query::{Filter, scan};
-    pub use crate::audit::record::{Key, User};
+    pub use crate::audit::record::{ChainKey, User};
     pub use crate::audit::verify::verify;
     pub use crate::audit::{
-        CallLog, Client, Detail, Entry, Event, Hash, Log, Outcome, Record, RunId, SecretUse,
+        CallLog, ClientIdentity, Detail, Event, Hash, Log, NewRecord, Outcome, Record, RunId,
+        SecretUse,
     };
 }
 pub mod grant {
@@ -52,13 +53,15 @@ pub mod mask {
 pub mod client {
     pub use crate::client::document::Document;
     pub use crate::client::edit::{Change, NewWord, Splice, apply, splices};
-    pub use crate::client::entry::{Entry, Program, entries};
+    pub use crate::client::entry::{Program, ServerEntry, entries};
     pub use crate::client::regions::regions;
     pub use crate::client::table::{CLIENTS, Os, client};
-    pub use crate::client::tree::{Format, Node, Step};
+    pub use crate::client::tree::{FileFormat, Node, PathStep};
 }
 pub mod detect {
-    pub use crate::detect::{Judged, Part, Slot, Verdict, arguments, entry, known_tokens, value};
+    pub use crate::detect::{
+        Judged, SecretPart, ValueSite, Verdict, arguments, entry, known_tokens, value,
+    };
 }
 pub mod check {
     pub use crate::check::{

@@ -8,7 +8,7 @@ use super::names::{Names, NewSecret};
 use super::plan::FilePlan;
 use super::replace;
 use super::round::Round;
-use crate::audit::{Detail, Entry, Event, Log, Outcome};
+use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
 use crate::config::StoreKind;
 use crate::dirs::Dirs;
 use crate::error::{Error, Result};
@@ -19,7 +19,7 @@ use crate::ops::secrets::{SecretChange, record_and_store};
 use crate::policy::draft;
 use crate::scan::clients::ClientFile;
 use crate::secret::{Keys, Secret, SecretName};
-use crate::store::{self, Item, Store};
+use crate::store::{self, SecretItem, Store};
 
 /// What is being done, for whoever watches.
 #[derive(Debug)]
@@ -96,7 +96,7 @@ fn secrets(
         .map(|secret: &NewSecret| SecretChange {
             event: Event::SecretSet,
             name: secret.name.clone(),
-            item: Item {
+            item: SecretItem {
                 value: value(&secret.text),
                 profile: None,
                 expires: None,
@@ -154,7 +154,7 @@ fn rewrite(dirs: &Dirs, at: &ClientFile, file: &FilePlan, log: &Log, actor: Acto
         }));
     }
     journal::append(dirs, &lines)?;
-    let records = |outcome: Outcome| -> Vec<Entry> {
+    let records = |outcome: Outcome| -> Vec<NewRecord> {
         file.entries
             .iter()
             .map(|entry| {
@@ -162,7 +162,7 @@ fn rewrite(dirs: &Dirs, at: &ClientFile, file: &FilePlan, log: &Log, actor: Acto
                     file: Some(at.path.display().to_string()),
                     ..actor.detail()
                 };
-                Entry::new(Event::Adopt, outcome)
+                NewRecord::new(Event::Adopt, outcome)
                     .server(&entry.server)
                     .detail(detail)
             })
@@ -171,7 +171,7 @@ fn rewrite(dirs: &Dirs, at: &ClientFile, file: &FilePlan, log: &Log, actor: Acto
     log.append(&records(Outcome::Ok))?;
     if let Err(failed) = replace::replace(&at.target, &at.bytes, file.text.as_bytes()) {
         let error = replace::not_written(&dirs.tilde(&at.path), &failed);
-        let failed: Vec<Entry> = records(Outcome::Failed)
+        let failed: Vec<NewRecord> = records(Outcome::Failed)
             .into_iter()
             .map(|entry| entry.reason(error.code.name()))
             .collect();

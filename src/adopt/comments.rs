@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::redact::Cut;
 use crate::client::document::Document;
 use crate::client::edit::Splice;
-use crate::client::entry::Entry;
+use crate::client::entry::ServerEntry;
 use crate::client::regions::regions;
 use crate::client::tree::Node;
 
@@ -15,7 +15,7 @@ use crate::client::tree::Node;
 /// from now on.
 pub(super) fn named(
     document: &Document,
-    entry: &Entry,
+    entry: &ServerEntry,
     splices: &[Splice],
     cuts: &[Cut],
 ) -> Vec<Splice> {

@@ -11,8 +11,8 @@ use super::extracted::{Extracted, ExtractedSecret, is_filled_in, is_whole, shown
 
 use crate::catalog;
 use crate::client::edit::NewWord;
-use crate::client::entry::{Entry, Program};
-use crate::detect::{self, Judged, Part, Slot, Verdict};
+use crate::client::entry::{Program, ServerEntry};
+use crate::detect::{self, Judged, SecretPart, ValueSite, Verdict};
 use crate::package;
 use crate::policy::inherit;
 use crate::policy::template::is_variable_name;
@@ -26,7 +26,7 @@ pub(super) fn holds_secret(judged: &[Judged<'_>]) -> bool {
 
 /// Takes an entry apart, or says why that cannot be done.
 pub(super) fn extract(
-    entry: &Entry,
+    entry: &ServerEntry,
     judged: &[Judged<'_>],
     fills_in: bool,
 ) -> Result<Extracted, String> {
@@ -68,7 +68,7 @@ pub(super) fn extract(
 }
 
 /// The words of a command that is one text, as in `"command": "npx -y server"`.
-fn whole_line(entry: &Entry) -> Result<Option<Vec<String>>, String> {
+fn whole_line(entry: &ServerEntry) -> Result<Option<Vec<String>>, String> {
     let (Program::Text(_), Some(first)) = (&entry.program, entry.words.first()) else {
         return Ok(None);
     };
@@ -100,7 +100,7 @@ struct Extractor {
 impl Extractor {
     fn environment(&mut self, judged: &[Judged<'_>]) -> Result<(), String> {
         for value in judged {
-            let Slot::Env(name) = value.slot else {
+            let ValueSite::Env(name) = value.slot else {
                 continue;
             };
             if !is_variable_name(name) {
@@ -150,14 +150,14 @@ impl Extractor {
 
     fn arguments(
         &mut self,
-        entry: &Entry,
+        entry: &ServerEntry,
         judged: &[Judged<'_>],
         whole_line: Option<&[String]>,
         fills_in: bool,
     ) -> Result<(), String> {
         let words: Vec<&Judged<'_>> = judged
             .iter()
-            .filter(|value| matches!(value.slot, Slot::Command | Slot::Argument))
+            .filter(|value| matches!(value.slot, ValueSite::Command | ValueSite::Argument))
             .collect();
         if let Some(word) = words
             .iter()
@@ -255,7 +255,7 @@ impl Extractor {
         known.map_or_else(|| variable_of(flag), |(variable, _)| variable.to_owned())
     }
 
-    fn word(&mut self, before: &str, text: &str, parts: &[Part]) -> NewWord {
+    fn word(&mut self, before: &str, text: &str, parts: &[SecretPart]) -> NewWord {
         let Some(first) = parts.first() else {
             return NewWord::Keep;
         };
@@ -308,12 +308,12 @@ impl Extractor {
     }
 
     /// It becomes `-e NAME`: docker takes the value from its own environment.
-    fn docker(&mut self, text: &str, parts: &[Part], at: usize, variable: &str) -> NewWord {
+    fn docker(&mut self, text: &str, parts: &[SecretPart], at: usize, variable: &str) -> NewWord {
         let place = format!("argument `-e {variable}`");
         let value = text.get(at..).unwrap_or_default();
-        let moved: Vec<Part> = parts
+        let moved: Vec<SecretPart> = parts
             .iter()
-            .map(|part| Part {
+            .map(|part| SecretPart {
                 range: part.range.start.saturating_sub(at)..part.range.end.saturating_sub(at),
                 ..part.clone()
             })
@@ -330,7 +330,13 @@ impl Extractor {
     }
 
     /// The text with a place for each secret part.
-    fn template(&mut self, text: &str, parts: &[Part], owner: Option<&str>, place: &str) -> String {
+    fn template(
+        &mut self,
+        text: &str,
+        parts: &[SecretPart],
+        owner: Option<&str>,
+        place: &str,
+    ) -> String {
         let mut out = String::new();
         let mut at = 0;
         for part in parts {

@@ -4,12 +4,12 @@ use super::extract::extract;
 use super::extracted::Extracted;
 use crate::client::document::Document;
 use crate::client::entry::entries;
-use crate::client::tree::Format;
+use crate::client::tree::FileFormat;
 use crate::detect;
 
 fn extracted(entry: &str) -> Result<Extracted, String> {
     let text = format!("{{\"mcpServers\": {{\"x\": {entry}}}}}");
-    let document = Document::read(Format::Json, text.into_bytes()).unwrap();
+    let document = Document::read(FileFormat::Json, text.into_bytes()).unwrap();
     let entry = entries(&document).remove(0);
     let judged = detect::entry(&entry);
     extract(&entry, &judged, true)

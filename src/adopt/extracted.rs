@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::Shipped;
+use crate::catalog::KnownServer;
 use crate::client::edit::NewWord;
-use crate::detect::{self, Part};
+use crate::detect::{self, SecretPart};
 
 /// An entry, taken apart.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Extracted {
     pub(super) set: BTreeMap<String, String>,
     pub(super) drop_env: Vec<String>,
     pub(super) argv_secrets: bool,
-    pub(super) shipped: Option<&'static Shipped>,
+    pub(super) shipped: Option<&'static KnownServer>,
     /// What the user should know of it.
     pub(super) notes: Vec<String>,
 }
@@ -34,7 +34,7 @@ pub struct ExtractedSecret {
     pub(super) place: String,
 }
 
-pub(super) fn is_whole(parts: &[Part], text: &str) -> bool {
+pub(super) fn is_whole(parts: &[SecretPart], text: &str) -> bool {
     matches!(parts, [part] if part.range == (0..text.len()))
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::redact::RedactedPiece;
-use crate::client::tree::Step;
+use crate::client::tree::PathStep;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
@@ -40,7 +40,7 @@ pub struct JournalRecord {
     pub entry: String,
     /// The policy that it runs now.
     pub server: ServerName,
-    pub path: Vec<Step>,
+    pub path: Vec<PathStep>,
     /// The pieces of the file that held the entry, and what is there now.
     pub before: Vec<Vec<RedactedPiece>>,
     pub after: Vec<Vec<RedactedPiece>>,

@@ -15,11 +15,12 @@ use proptest::prelude::{
     Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest,
 };
 
+use super::builder::build;
 use super::names::Names;
-use super::plan::{AdoptPlan, EntryFilter, plan};
+use super::plan::{AdoptPlan, EntryFilter};
 use crate::client::document::Document;
 use crate::client::regions::regions;
-use crate::client::tree::{Format, quoted};
+use crate::client::tree::{FileFormat, quoted};
 use crate::detect::FirstLook;
 use crate::dirs::Dirs;
 use crate::scan::clients::ClientFile;
@@ -95,11 +96,11 @@ fn variables(server: &ModelServer) -> Vec<(String, String)> {
     server.env.iter().enumerate().map(named).collect()
 }
 
-fn write(format: Format, servers: &[ModelServer], style: Style) -> Vec<u8> {
+fn write(format: FileFormat, servers: &[ModelServer], style: Style) -> Vec<u8> {
     let mut text = match format {
-        Format::Json => json(servers, style),
-        Format::Toml => toml(servers, style),
-        Format::Yaml => yaml(servers, style),
+        FileFormat::Json => json(servers, style),
+        FileFormat::Toml => toml(servers, style),
+        FileFormat::Yaml => yaml(servers, style),
     };
     if !style.final_newline {
         text.truncate(text.trim_end().len());
@@ -199,7 +200,7 @@ fn planned(document: Document, bytes: Vec<u8>, path: &std::path::Path) -> (Adopt
     found[0].closer = closer;
     let home = PathBuf::from("/nonexistent");
     let mut names = Names::new(&Dirs::under(&home), &Index::default(), None);
-    let plan = plan(&found, &EntryFilter::default(), &mut names, "/opt/mcpwrap");
+    let plan = build(&found, &EntryFilter::default(), &mut names, "/opt/mcpwrap");
     let [found] = found;
     (plan, found)
 }
@@ -209,7 +210,7 @@ proptest! {
     fn nothing_else_changes_and_no_secret_is_left(
         servers in prop::collection::vec(server(), 1..5),
         style in style(),
-        format in prop_oneof![Just(Format::Json), Just(Format::Toml), Just(Format::Yaml)],
+        format in prop_oneof![Just(FileFormat::Json), Just(FileFormat::Toml), Just(FileFormat::Yaml)],
     ) {
         let mut seen = std::collections::BTreeSet::new();
         let servers: Vec<ModelServer> = servers.into_iter().filter(|server| seen.insert(server.name.clone())).collect();

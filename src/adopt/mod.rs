@@ -14,6 +14,7 @@ mod remote;
 mod replace;
 pub mod restore;
 pub mod plan;
+mod builder;
 pub mod round;
 pub mod apply;
 pub mod undo;

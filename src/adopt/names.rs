@@ -167,7 +167,7 @@ impl Names {
         for value in &extracted.values {
             let slot = extracted
                 .shipped
-                .and_then(|shipped: &catalog::Shipped| shipped.secrets.get(&value.variable));
+                .and_then(|shipped: &catalog::KnownServer| shipped.secrets.get(&value.variable));
             let wish =
                 slot.map_or_else(|| wish(base, &value.variable), |slot| slot.name.to_string());
             let name = self.name(&added, &wish, &value.text);

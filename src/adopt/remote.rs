@@ -1,16 +1,16 @@
 //! Entries that mcpwrap cannot start: why they stay as they are, and what can be done.
 
-use crate::client::entry::Entry;
-use crate::detect::{Judged, Slot, Verdict};
+use crate::client::entry::ServerEntry;
+use crate::detect::{Judged, ValueSite, Verdict};
 
 /// Why an entry that the client does not start itself stays as it is, and what can be done today.
-pub(super) fn reason(entry: &Entry, judged: &[Judged<'_>]) -> Option<String> {
-    let secret = |slot: fn(&Slot<'_>) -> bool| {
+pub(super) fn reason(entry: &ServerEntry, judged: &[Judged<'_>]) -> Option<String> {
+    let secret = |slot: fn(&ValueSite<'_>) -> bool| {
         judged
             .iter()
             .any(|value| slot(&value.slot) && matches!(value.verdict, Verdict::Secret(_)))
     };
-    if secret(|slot| matches!(slot, Slot::Setting(_))) {
+    if secret(|slot| matches!(slot, ValueSite::Setting(_))) {
         return Some(
             "its secret is in a setting of the client, which starts the server itself: let the setting refer to a \
              variable of your environment if the client can, or add the server with a `command` and adopt that"
@@ -20,7 +20,7 @@ pub(super) fn reason(entry: &Entry, judged: &[Judged<'_>]) -> Option<String> {
     if !entry.words.is_empty() {
         return None;
     }
-    let place = if secret(|slot| matches!(slot, Slot::Header(_))) {
+    let place = if secret(|slot| matches!(slot, ValueSite::Header(_))) {
         "a header"
     } else {
         "its address"

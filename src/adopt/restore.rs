@@ -9,9 +9,9 @@ use super::journal::JournalRecord;
 use super::redact::{Cut, RedactedPiece, fill};
 use crate::client::document::Document;
 use crate::client::edit::{self, Splice};
-use crate::client::entry::{Entry, entries};
+use crate::client::entry::{ServerEntry, entries};
 use crate::client::regions::regions;
-use crate::client::tree::{Format, Step};
+use crate::client::tree::{FileFormat, PathStep};
 use crate::scan::clients::ClientFile;
 use crate::secret::SecretName;
 
@@ -30,7 +30,7 @@ pub fn jobs(
 ) -> (Vec<RestoreJob>, Vec<(JournalRecord, String)>) {
     let mut jobs: Vec<RestoreJob> = Vec::new();
     let mut left = Vec::new();
-    let mut taken: Vec<(usize, Vec<Step>)> = Vec::new();
+    let mut taken: Vec<(usize, Vec<PathStep>)> = Vec::new();
     // The newest first: an entry that was adopted twice is put back as it was the last time.
     for record in records.into_iter().rev() {
         let Some((n, document, entry)) = place(found, &record, &taken) else {
@@ -64,9 +64,9 @@ pub fn jobs(
 fn place<'a>(
     found: &'a [ClientFile],
     record: &JournalRecord,
-    taken: &[(usize, Vec<Step>)],
-) -> Option<(usize, &'a Document, Entry)> {
-    let mut best: Option<(u8, usize, &Document, Entry)> = None;
+    taken: &[(usize, Vec<PathStep>)],
+) -> Option<(usize, &'a Document, ServerEntry)> {
+    let mut best: Option<(u8, usize, &Document, ServerEntry)> = None;
     for (n, file) in found.iter().enumerate() {
         let Ok(document) = &file.document else {
             continue;
@@ -100,7 +100,7 @@ fn place<'a>(
 /// before. None if the regions do not fit.
 pub(super) fn on_paper<'a>(
     document: &Document,
-    entries: impl Iterator<Item = (&'a [Step], &'a [Vec<RedactedPiece>])>,
+    entries: impl Iterator<Item = (&'a [PathStep], &'a [Vec<RedactedPiece>])>,
     cuts: &[Cut],
 ) -> Option<String> {
     let value = |name: &SecretName| {
@@ -126,7 +126,7 @@ pub(super) fn on_paper<'a>(
 
 fn splices(
     document: &Document,
-    entry: &Entry,
+    entry: &ServerEntry,
     record: &JournalRecord,
     values: &BTreeMap<SecretName, String>,
 ) -> Result<Vec<Splice>, String> {
@@ -173,18 +173,18 @@ fn splices(
 /// Only the members that adopt changed, for an entry that its user changed as well.
 fn members(
     document: &Document,
-    entry: &Entry,
+    entry: &ServerEntry,
     before: &[String],
     after: &[String],
 ) -> Option<Vec<Splice>> {
     let ([before], [after]) = (before, after) else {
         return None;
     };
-    if document.format != Format::Json {
+    if document.format != FileFormat::Json {
         return None;
     }
-    let before = Document::read(Format::Json, before.clone().into_bytes()).ok()?;
-    let after = Document::read(Format::Json, after.clone().into_bytes()).ok()?;
+    let before = Document::read(FileFormat::Json, before.clone().into_bytes()).ok()?;
+    let after = Document::read(FileFormat::Json, after.clone().into_bytes()).ok()?;
     let now = document.find(&entry.path)?;
     let mut splices = Vec::new();
     for (n, member) in now.map().iter().enumerate() {

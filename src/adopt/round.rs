@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::builder;
 use super::names::Names;
-use super::plan::{self, AdoptPlan, EntryFilter};
+use super::plan::{AdoptPlan, EntryFilter, FilePlan};
 use super::redact::Cut;
 use crate::dirs::Dirs;
 use crate::error::Result;
@@ -50,7 +51,7 @@ impl Round {
         let filter = EntryFilter {
             servers: selection.servers.clone(),
         };
-        let plan = plan::plan(&files.found, &filter, &mut names, program);
+        let plan = builder::build(&files.found, &filter, &mut names, program);
         let servers = plan
             .files
             .iter()
@@ -63,7 +64,7 @@ impl Round {
     /// Whether this is what the user agreed to: nothing else, at most less of it.
     pub fn is_covered_by(&self, shown: &Self, actor: Actor) -> bool {
         let texts = |round: &Self| -> Vec<(PathBuf, Vec<u8>)> {
-            let file = |plan: &plan::FilePlan| {
+            let file = |plan: &FilePlan| {
                 let found = round.files.found.get(plan.found)?;
                 Some((found.target.clone(), found.bytes.clone()))
             };

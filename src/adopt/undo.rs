@@ -11,7 +11,7 @@ use super::redact::RedactedPiece;
 use super::replace;
 use super::restore::RestoreJob;
 use super::round::Selection;
-use crate::audit::{Detail, Entry, Event, Log, Outcome};
+use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
 use crate::client::edit;
 use crate::dirs::Dirs;
 use crate::error::{Error, Result};
@@ -65,7 +65,7 @@ pub fn put_back(
             file: Some(file.path.display().to_string()),
             ..actor.detail()
         };
-        Entry::new(Event::Undo, outcome)
+        NewRecord::new(Event::Undo, outcome)
             .server(&record.server)
             .detail(detail)
     };

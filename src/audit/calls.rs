@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::event::{Detail, Entry, Event, Outcome};
+use super::event::{Detail, Event, NewRecord, Outcome};
 use super::life;
 use super::log::Log;
 use crate::error::Error;
@@ -34,7 +34,7 @@ const RETRY_WAIT: Duration = Duration::from_secs(1);
 const IDLE_WAIT: Duration = Duration::from_secs(10);
 
 /// An entry that is yet to be made.
-type Made = Box<dyn FnOnce() -> Entry + Send>;
+type Made = Box<dyn FnOnce() -> NewRecord + Send>;
 
 /// Writes records behind the caller's back. One per supervisor.
 pub struct CallLog {
@@ -43,11 +43,11 @@ pub struct CallLog {
     /// Dropped to say that nothing more comes.
     going: Option<SyncSender<()>>,
     done: Receiver<()>,
-    shared: Arc<Shared>,
+    shared: Arc<QueueShared>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct QueueShared {
     dropped: AtomicU64,
     waiting: AtomicUsize,
     ending: AtomicBool,
@@ -75,8 +75,8 @@ impl CallLog {
         let (sender, receiver) = channel();
         let (going, ending) = sync_channel(0);
         let (finished, done) = sync_channel(1);
-        let shared = Arc::new(Shared::default());
-        let writer = Writer {
+        let shared = Arc::new(QueueShared::default());
+        let writer = QueueWriter {
             log,
             receiver,
             ending,
@@ -100,14 +100,14 @@ impl CallLog {
     }
 
     /// Hands a record over that is no call: it is never dropped. Its time is now.
-    pub fn write(&self, mut entry: Entry) {
+    pub fn write(&self, mut entry: NewRecord) {
         entry.at.get_or_insert_with(Timestamp::now);
         self.send(Box::new(|| entry));
     }
 
     /// Hands a call over, or counts it if there is no room. Its time is now, and its record is made
     /// later: the relay's next message does not wait for it.
-    pub fn call(&self, make: impl FnOnce() -> Entry + Send + 'static) {
+    pub fn call(&self, make: impl FnOnce() -> NewRecord + Send + 'static) {
         if self.shared.waiting.load(Ordering::Relaxed) >= self.room {
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
             return;
@@ -152,12 +152,12 @@ impl CallLog {
     }
 }
 
-struct Writer {
+struct QueueWriter {
     log: Log,
     receiver: Receiver<Made>,
     /// Nothing ever comes out of it; that its other end is gone is the message.
     ending: Receiver<()>,
-    shared: Arc<Shared>,
+    shared: Arc<QueueShared>,
     /// How many dropped records the log knows of.
     noted: u64,
     /// The day on which segments were packed and removed last.
@@ -168,7 +168,7 @@ fn today() -> Date {
     Timestamp::now().to_zoned_datetime(TimeZone::UTC).date()
 }
 
-impl Writer {
+impl QueueWriter {
     fn run(mut self) {
         let mut batch = Vec::new();
         loop {
@@ -224,7 +224,7 @@ impl Writer {
     }
 
     /// Writes the batch and empties it; keeps it if it could not be written.
-    fn write(&mut self, batch: &mut Vec<Entry>) -> bool {
+    fn write(&mut self, batch: &mut Vec<NewRecord>) -> bool {
         let dropped = self.shared.dropped.load(Ordering::Relaxed);
         let told = dropped > self.noted;
         if told {
@@ -232,7 +232,7 @@ impl Writer {
                 records: Some(dropped - self.noted),
                 ..Detail::default()
             };
-            let mut entry = Entry::new(Event::Log, Outcome::Failed)
+            let mut entry = NewRecord::new(Event::Log, Outcome::Failed)
                 .reason("dropped")
                 .detail(detail);
             if let Some(like) = batch.first() {
@@ -266,12 +266,12 @@ mod tests {
     use super::super::record::Record;
     use super::*;
 
-    fn call(id: u32) -> Entry {
+    fn call(id: u32) -> NewRecord {
         let detail = Detail {
             id: Some(id.to_string()),
             ..Detail::default()
         };
-        Entry::new(Event::Call, Outcome::Ok).detail(detail)
+        NewRecord::new(Event::Call, Outcome::Ok).detail(detail)
     }
 
     fn records(log: &Log) -> Vec<Record> {
@@ -315,7 +315,7 @@ mod tests {
         (0..5000).for_each(|id| calls.call(move || call(id)));
         assert!(begin.elapsed() < Duration::from_secs(1), "it never waits");
         // The end of the server is no call.
-        calls.write(Entry::new(Event::Exit, Outcome::Ok));
+        calls.write(NewRecord::new(Event::Exit, Outcome::Ok));
         drop(lock);
         let dropped = calls.dropped();
         assert!(dropped > 0);

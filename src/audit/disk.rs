@@ -100,7 +100,7 @@ pub fn segment_name(day: Date, part: u32) -> String {
 
 /// The end of a file.
 #[derive(Debug, Default)]
-pub struct Tail {
+pub struct SegmentTail {
     /// The last complete line, without its newline.
     pub line: Option<Vec<u8>>,
     /// What follows it: half a line.
@@ -111,7 +111,7 @@ pub struct Tail {
 }
 
 /// Reads the end of a file: a little first, since most lines are short.
-pub fn tail(file: &File) -> Result<Tail, Problem> {
+pub fn tail(file: &File) -> Result<SegmentTail, Problem> {
     for bytes_max in [TAIL_BYTES_FIRST, TAIL_BYTES] {
         if let Some(tail) = tail_within(file, bytes_max)? {
             return Ok(tail);
@@ -123,16 +123,16 @@ pub fn tail(file: &File) -> Result<Tail, Problem> {
 }
 
 /// `None` if the last line starts further back.
-fn tail_within(file: &File, bytes_max: u64) -> Result<Option<Tail>, Problem> {
+fn tail_within(file: &File, bytes_max: u64) -> Result<Option<SegmentTail>, Problem> {
     let size = file.metadata()?.len();
     let start = size.saturating_sub(bytes_max);
     let mut bytes = vec![0; usize::try_from(size - start).unwrap_or_default()];
     file.read_exact_at(&mut bytes, start)?;
     let Some(end) = memchr::memrchr(b'\n', &bytes) else {
-        return Ok((start == 0).then(|| Tail {
+        return Ok((start == 0).then(|| SegmentTail {
             torn: bytes,
             size,
-            ..Tail::default()
+            ..SegmentTail::default()
         }));
     };
     let (lines, torn) = bytes.split_at(end);
@@ -141,7 +141,7 @@ fn tail_within(file: &File, bytes_max: u64) -> Result<Option<Tail>, Problem> {
         None if start == 0 => 0,
         None => return Ok(None),
     };
-    Ok(Some(Tail {
+    Ok(Some(SegmentTail {
         line: Some(lines.get(first..).unwrap_or_default().to_vec()),
         torn: torn.get(1..).unwrap_or_default().to_vec(),
         complete: start + end as u64 + 1,

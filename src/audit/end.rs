@@ -8,8 +8,8 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-use super::disk::{Note, Packing, Segment, Tail, last_seq, segments, tail};
-use super::event::{Detail, Entry, Event, Outcome};
+use super::disk::{Note, Packing, Segment, SegmentTail, last_seq, segments, tail};
+use super::event::{Detail, Event, NewRecord, Outcome};
 use super::head::Head;
 use super::read;
 use super::record::{Hash, LINE_BYTES_MAX, Record, link};
@@ -24,7 +24,7 @@ pub struct LogEnd {
     pub open: Option<File>,
     pub head: Head,
     /// What has to be written down about the log before anything else.
-    pub notes: Vec<Entry>,
+    pub notes: Vec<NewRecord>,
 }
 
 /// Finds the head, mends a torn line, and compares with the note.
@@ -51,7 +51,7 @@ pub fn find(dir: &Path) -> Result<LogEnd, Problem> {
 /// The usual case: the segment ends exactly as the note says.
 fn as_noted(dir: &Path, note: &Note) -> Option<LogEnd> {
     let file = files::open_append_only(&dir.join(&note.file)).ok()?;
-    let Tail {
+    let SegmentTail {
         line: Some(line),
         size,
         ..
@@ -101,7 +101,7 @@ fn look_at(segment: &Segment, found: &mut LogEnd) -> Result<(), Problem> {
 }
 
 /// Cuts half a line off, or ends a whole one that lacks only its newline.
-fn mend(mut file: &File, segment: &Segment, end: &Tail) -> Result<Entry, Problem> {
+fn mend(mut file: &File, segment: &Segment, end: &SegmentTail) -> Result<NewRecord, Problem> {
     let whole = Record::read(&end.torn).is_some();
     if whole {
         file.write_all(b"\n")?;
@@ -109,7 +109,7 @@ fn mend(mut file: &File, segment: &Segment, end: &Tail) -> Result<Entry, Problem
         file.set_len(end.complete)?;
     }
     file.sync_all()?;
-    Ok(Entry::new(Event::Log, Outcome::Ok)
+    Ok(NewRecord::new(Event::Log, Outcome::Ok)
         .reason("repaired")
         .detail(Detail {
             file: Some(segment.name.clone()),
@@ -195,14 +195,14 @@ fn follows(dir: &Path, note: &Note, name: Option<&str>) -> Result<bool, Problem>
     }
 }
 
-fn broken(kind: &str, file: &str, first: u64, last: u64) -> Entry {
+fn broken(kind: &str, file: &str, first: u64, last: u64) -> NewRecord {
     let detail = Detail {
         file: Some(file.to_owned()),
         first: Some(first),
         last: Some(last),
         ..Detail::default()
     };
-    Entry::new(Event::Log, Outcome::Failed)
+    NewRecord::new(Event::Log, Outcome::Failed)
         .reason(kind)
         .detail(detail)
 }

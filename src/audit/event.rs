@@ -132,7 +132,7 @@ impl fmt::Display for RunId {
 /// Who asked: the MCP client, or the process that called a verb.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Client {
+pub struct ClientIdentity {
     /// As it calls itself in `initialize`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -242,7 +242,7 @@ impl Detail {
 
 /// One thing that happened, before it has a place in the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct NewRecord {
     /// When it happened, if that is not when it is written.
     pub at: Option<Timestamp>,
     pub event: Event,
@@ -252,14 +252,14 @@ pub struct Entry {
     /// The digest of the policy.
     pub policy: Option<String>,
     pub profile: Option<ProfileName>,
-    pub client: Option<Client>,
+    pub client: Option<ClientIdentity>,
     pub secret: Option<SecretUse>,
     /// An error code, or a fixed word.
     pub reason: Option<String>,
     pub detail: Detail,
 }
 
-impl Entry {
+impl NewRecord {
     pub fn new(event: Event, outcome: Outcome) -> Self {
         Self {
             at: None,
@@ -301,7 +301,7 @@ impl Entry {
     }
 
     #[must_use]
-    pub fn client(mut self, client: &Client) -> Self {
+    pub fn client(mut self, client: &ClientIdentity) -> Self {
         self.client = Some(client.clone());
         self
     }

@@ -160,11 +160,11 @@ pub fn undelivered(dir: &Path) -> Vec<(&'static str, u64)> {
 #[cfg(test)]
 mod tests {
     use super::super::record::User;
-    use super::super::{Entry, Event, Hash};
+    use super::super::{Event, Hash, NewRecord};
     use super::*;
 
     fn written() -> Written {
-        let entry = Entry::new(Event::Refuse, Outcome::Refused)
+        let entry = NewRecord::new(Event::Refuse, Outcome::Refused)
             .server(&crate::secret::ServerName::new("github").unwrap());
         let time = "2026-11-23T14:03:00Z".parse().unwrap();
         let record = Record::new(

@@ -16,7 +16,7 @@ use jiff::{Timestamp, ToSpan as _};
 
 use super::disk::{self, Packing, Segment};
 use super::end;
-use super::event::{Detail, Entry, Event, Outcome};
+use super::event::{Detail, Event, NewRecord, Outcome};
 use super::head::Head;
 use super::log::Log;
 use super::read;
@@ -156,7 +156,7 @@ fn remove_due(log: &Log, today: Date) -> Result<usize, Problem> {
         hash: Some(end.hash.to_string()),
         ..Detail::default()
     };
-    let entry = Entry::new(Event::Log, Outcome::Ok)
+    let entry = NewRecord::new(Event::Log, Outcome::Ok)
         .reason("pruned")
         .detail(detail);
     log.append_or(&[entry])?;

@@ -16,10 +16,10 @@ use jiff::tz::TimeZone;
 
 use super::disk::{self, Note, segment_name};
 use super::end::{self, LogEnd};
-use super::event::Entry;
+use super::event::NewRecord;
 use super::forward::{Written, forward};
 use super::head::Head;
-use super::record::{Key, Record, User};
+use super::record::{ChainKey, Record, User};
 use crate::config::{Audit, Config};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error};
@@ -37,7 +37,7 @@ pub struct Log {
     dir: PathBuf,
     /// The directory as people write it.
     shown: String,
-    key: Option<Key>,
+    key: Option<ChainKey>,
     user: User,
     settings: Audit,
 }
@@ -49,7 +49,11 @@ impl Log {
     /// # Errors
     /// `audit-unwritable` if the directory is not ours alone.
     pub fn open(dirs: &Dirs, keys: Option<&Keys>) -> Result<Self, Error> {
-        let mut log = Self::at(dirs.audit(), dirs.tilde(&dirs.audit()), keys.map(Key::new))?;
+        let mut log = Self::at(
+            dirs.audit(),
+            dirs.tilde(&dirs.audit()),
+            keys.map(ChainKey::new),
+        )?;
         // A configuration that is broken must not keep a revocation from being written down; a
         // launch has read it before and was refused.
         if let Ok(config) = Config::load(dirs) {
@@ -59,7 +63,7 @@ impl Log {
     }
 
     /// [`Self::open`] in another directory.
-    pub fn at(dir: PathBuf, shown: String, key: Option<Key>) -> Result<Self, Error> {
+    pub fn at(dir: PathBuf, shown: String, key: Option<ChainKey>) -> Result<Self, Error> {
         let log = Self {
             dir,
             shown,
@@ -97,7 +101,7 @@ impl Log {
     ///
     /// # Errors
     /// `audit-unwritable`: what the entries describe must not happen.
-    pub fn append(&self, entries: &[Entry]) -> Result<(), Error> {
+    pub fn append(&self, entries: &[NewRecord]) -> Result<(), Error> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -106,7 +110,7 @@ impl Log {
     }
 
     /// [`Self::append`] with the bare reason of a failure.
-    pub(super) fn append_or(&self, entries: &[Entry]) -> Result<(), Problem> {
+    pub(super) fn append_or(&self, entries: &[NewRecord]) -> Result<(), Problem> {
         let lock = disk::lock(&self.dir)?;
         for _ in 0..TRIES {
             if let Some(written) = self.append_locked(entries)? {
@@ -134,12 +138,12 @@ impl Log {
     }
 
     /// What was written; `None` if the segment was taken away meanwhile.
-    fn append_locked(&self, entries: &[Entry]) -> Result<Option<Vec<Written>>, Problem> {
+    fn append_locked(&self, entries: &[NewRecord]) -> Result<Option<Vec<Written>>, Problem> {
         let mut found = end::find(&self.dir)?;
         let now = Timestamp::now();
         let (name, file, size) =
             self.segment(&mut found, now.to_zoned_datetime(TimeZone::UTC).date())?;
-        let Batch {
+        let RecordBatch {
             bytes,
             head,
             written,
@@ -190,9 +194,14 @@ impl Log {
     }
 
     /// The lines of what the log has to say about itself, then of the entries.
-    fn batch(&self, found: &LogEnd, entries: &[Entry], now: Timestamp) -> io::Result<Batch> {
+    fn batch(
+        &self,
+        found: &LogEnd,
+        entries: &[NewRecord],
+        now: Timestamp,
+    ) -> io::Result<RecordBatch> {
         let bytes = Vec::with_capacity(512 * entries.len());
-        let mut batch = Batch {
+        let mut batch = RecordBatch {
             bytes,
             head: found.head,
             written: Vec::new(),
@@ -227,7 +236,7 @@ impl Log {
 }
 
 /// What one call writes.
-struct Batch {
+struct RecordBatch {
     bytes: Vec<u8>,
     head: Head,
     /// Only kept if somebody gets a copy.

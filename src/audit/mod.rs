@@ -7,6 +7,7 @@
 //! delete files, and `verify` says so. Nothing here prints, and nothing here opens a store.
 
 pub mod anchor;
+pub mod breaks;
 pub mod calls;
 pub mod disk;
 pub mod end;
@@ -26,7 +27,7 @@ pub mod verify;
 mod tests;
 
 pub use calls::CallLog;
-pub use event::{Client, Detail, Entry, Event, Outcome, RunId, SecretUse};
+pub use event::{ClientIdentity, Detail, Event, NewRecord, Outcome, RunId, SecretUse};
 pub use head::Head;
 pub use log::Log;
 pub use record::{Hash, Record};

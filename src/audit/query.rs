@@ -149,7 +149,7 @@ fn scan_all(
 ) -> Result<Skipped, Problem> {
     let (since, until) = filter.days();
     let Segments { ordered, foreign } = read::segments_between(dir, since, until)?;
-    let mut scan = Scan::new(filter, each);
+    let mut scan = SegmentScan::new(filter, each);
     for segment in &ordered {
         if scan.stopped {
             break;
@@ -166,7 +166,7 @@ fn scan_all(
 }
 
 /// The records that match in one stream of lines.
-struct Scan<'a> {
+struct SegmentScan<'a> {
     filter: &'a Filter,
     finder: Option<Finder<'static>>,
     since: String,
@@ -176,7 +176,7 @@ struct Scan<'a> {
     skipped: Skipped,
 }
 
-impl<'a> Scan<'a> {
+impl<'a> SegmentScan<'a> {
     fn new(filter: &'a Filter, each: &'a mut dyn FnMut(&[u8], Record) -> ControlFlow<()>) -> Self {
         let finder = filter
             .needle()

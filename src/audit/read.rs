@@ -106,15 +106,15 @@ pub fn open(segment: &Segment) -> Result<Box<dyn Read>, Problem> {
 
 /// The end of a segment.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct End {
+pub struct SegmentEnd {
     pub last: Head,
     /// Whether the record that was looked for is in it.
     pub holds: bool,
 }
 
 /// The last record of a segment, packed or not, and whether this one is in it.
-pub fn end(segment: &Segment, wanted: Head) -> Result<End, Problem> {
-    let mut end = End::default();
+pub fn end(segment: &Segment, wanted: Head) -> Result<SegmentEnd, Problem> {
+    let mut end = SegmentEnd::default();
     lines(open(segment)?, |piece| {
         for line in piece.split(|byte| *byte == b'\n') {
             if let Some((seq, _)) = link(line) {

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::event::{Client, Detail, Entry, Event, Outcome, RunId, SecretUse};
+use super::event::{ClientIdentity, Detail, Event, NewRecord, Outcome, RunId, SecretUse};
 use super::text::{OneLine, cut};
 use crate::secret::{Keys, ProfileName, ServerName, hex};
 use crate::sys::user;
@@ -92,9 +92,9 @@ impl<'de> Deserialize<'de> for Hash {
 
 /// The key of the chain, ready for use.
 #[derive(Clone)]
-pub struct Key(Hmac<Sha256>);
+pub struct ChainKey(Hmac<Sha256>);
 
-impl Key {
+impl ChainKey {
     pub fn new(keys: &Keys) -> Self {
         Self(Hmac::new_from_slice(&*keys.audit).expect("HMAC takes a key of any length"))
     }
@@ -106,7 +106,7 @@ impl Key {
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for ChainKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key(…)")
     }
@@ -131,7 +131,7 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<ProfileName>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub client: Option<Client>,
+    pub client: Option<ClientIdentity>,
     /// The user who ran mcpwrap.
     pub uid: u32,
     /// Their name, where the machine's own list has it.
@@ -176,7 +176,7 @@ fn micros<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok
 
 impl Record {
     /// Gives an entry its place in the chain.
-    pub fn new(entry: &Entry, seq: u64, time: Timestamp, user: &User, prev: Hash) -> Self {
+    pub fn new(entry: &NewRecord, seq: u64, time: Timestamp, user: &User, prev: Hash) -> Self {
         let entry = cut(entry.clone());
         Self {
             v: VERSION,
@@ -200,7 +200,7 @@ impl Record {
     }
 
     /// The line, without its newline, sealed if there is a key; and its hash.
-    pub fn line(&self, key: Option<&Key>) -> io::Result<(Vec<u8>, Hash)> {
+    pub fn line(&self, key: Option<&ChainKey>) -> io::Result<(Vec<u8>, Hash)> {
         let mut line = Vec::with_capacity(512);
         let mut serializer = serde_json::Serializer::with_formatter(&mut line, OneLine);
         self.serialize(&mut serializer)?;
@@ -233,7 +233,7 @@ pub enum Seal {
 }
 
 /// The hash of a line and what its seal says, in one pass over its bytes.
-pub fn check_line(line: &[u8], key: Option<&Key>) -> (Hash, Seal) {
+pub fn check_line(line: &[u8], key: Option<&ChainKey>) -> (Hash, Seal) {
     let Some((body, mac)) = split_mac(line) else {
         return (Hash::of_line(line), Seal::None);
     };
@@ -286,11 +286,11 @@ mod tests {
     use super::*;
     use crate::secret::Secret;
 
-    fn key(seed: &str) -> Key {
-        Key::new(&Keys::from_master(&Secret::new(seed.into())))
+    fn key(seed: &str) -> ChainKey {
+        ChainKey::new(&Keys::from_master(&Secret::new(seed.into())))
     }
 
-    fn record(entry: &Entry) -> Record {
+    fn record(entry: &NewRecord) -> Record {
         let time = "2026-11-23T14:03:00Z".parse().unwrap();
         Record::new(
             entry,
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn the_line_has_its_fields_in_order() {
         let server = ServerName::new("github").unwrap();
-        let entry = Entry::new(Event::Refuse, Outcome::Refused)
+        let entry = NewRecord::new(Event::Refuse, Outcome::Refused)
             .server(&server)
             .reason("revoked");
         let (line, _) = record(&entry).line(None).unwrap();
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_line_reads_back_and_its_seal_fits_only_its_key() {
-        let (line, hash) = record(&Entry::new(Event::Exit, Outcome::Ok))
+        let (line, hash) = record(&NewRecord::new(Event::Exit, Outcome::Ok))
             .line(Some(&key("a")))
             .unwrap();
         assert_eq!(check_line(&line, Some(&key("a"))), (hash, Seal::Fits));
@@ -340,11 +340,11 @@ mod tests {
     #[test]
     fn texts_from_outside_steer_nothing() {
         let name = "a\n\u{1b}[2J\u{9b}\u{202e}\u{2028}\u{7f}\"\\é\u{e0041}";
-        let client = Client {
+        let client = ClientIdentity {
             name: Some(name.to_owned()),
-            ..Client::default()
+            ..ClientIdentity::default()
         };
-        let (line, _) = record(&Entry::new(Event::Call, Outcome::Ok).client(&client))
+        let (line, _) = record(&NewRecord::new(Event::Call, Outcome::Ok).client(&client))
             .line(None)
             .unwrap();
         let text = std::str::from_utf8(&line).unwrap();
@@ -362,7 +362,7 @@ mod tests {
             tool: Some("é".repeat(5000)),
             ..Detail::default()
         };
-        let (line, _) = record(&Entry::new(Event::Call, Outcome::Ok).detail(detail))
+        let (line, _) = record(&NewRecord::new(Event::Call, Outcome::Ok).detail(detail))
             .line(None)
             .unwrap();
         assert!(line.len() < 1024);

@@ -4,13 +4,13 @@ use std::io;
 
 use serde::Serialize;
 
-use super::event::Entry;
+use super::event::NewRecord;
 
 /// Texts from outside are cut to this (characters).
 const TEXT_CHARS_MAX: usize = 256;
 
 /// Texts that come from outside, at a length that keeps a line short.
-pub fn cut(mut entry: Entry) -> Entry {
+pub fn cut(mut entry: NewRecord) -> NewRecord {
     let clip = |text: &mut Option<String>, chars_max: usize| {
         if let Some(text) = text
             && let Some((end, _)) = text.char_indices().nth(chars_max)

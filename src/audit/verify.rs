@@ -5,98 +5,25 @@
 //! heads kept elsewhere (in the store, by the user). What was cut off after the last of these cannot be
 //! seen by anyone who has only the log, since the note may have been edited too.
 
-use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use memchr::memmem::Finder;
 
+use super::breaks::{Break, BreakKind};
 use super::disk::{Note, Packing, Segment};
 use super::event::Event;
 use super::head::Head;
 use super::read::{self, Segments};
-use super::record::{Hash, Key, Record, Seal, check_line, is_sealed, link};
+use super::record::{ChainKey, Hash, Record, Seal, check_line, is_sealed, link};
 use crate::files::Problem;
 
 /// How many breaks are kept; the rest is counted.
 const BREAKS_MAX: usize = 16;
 
-/// The kind of a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A record is not as it was written.
-    Edited,
-    /// Records between two others are gone.
-    Removed,
-    /// Records stand in another order than they were written in.
-    Reordered,
-    /// A record that was not written by mcpwrap, or a second copy of one.
-    Added,
-    /// Records at the end, or at the beginning, are gone.
-    Truncated,
-    /// Half a record.
-    Torn,
-    /// A segment that cannot be read.
-    Unreadable,
-}
-
-impl Kind {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Edited => "edited",
-            Self::Removed => "removed",
-            Self::Reordered => "reordered",
-            Self::Added => "added",
-            Self::Truncated => "truncated",
-            Self::Torn => "torn",
-            Self::Unreadable => "unreadable",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// One change that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Break {
-    pub kind: Kind,
-    /// The first and last number it is about.
-    pub first: u64,
-    pub last: u64,
-    pub file: String,
-    /// The line in that file, from 1.
-    pub line: u64,
-}
-
-impl Break {
-    /// One sentence for the user; `told` if a record of the log itself reports it.
-    pub fn describe(&self, told: bool) -> String {
-        let which = if self.first == self.last {
-            format!("record {}", self.first)
-        } else {
-            format!("records {} to {}", self.first, self.last)
-        };
-        let place = match (self.file.as_str(), self.line) {
-            ("", _) => String::new(),
-            (file, 0) => format!(", {file}"),
-            (file, line) => format!(", {file}:{line}"),
-        };
-        let known = if told {
-            ", already reported in the log"
-        } else {
-            ""
-        };
-        format!("{}: {which}{place}{known}", self.kind)
-    }
-}
-
 /// What a pass over the log found.
 #[derive(Clone, Debug, Default)]
-pub struct Report {
+pub struct VerifyReport {
     pub records: u64,
     pub bytes: u64,
     pub files: u64,
@@ -120,7 +47,11 @@ pub struct Report {
 ///
 /// # Errors
 /// If the directory cannot be read.
-pub fn verify(dir: &Path, key: Option<&Key>, anchors: &[Head]) -> Result<Report, Problem> {
+pub fn verify(
+    dir: &Path,
+    key: Option<&ChainKey>,
+    anchors: &[Head],
+) -> Result<VerifyReport, Problem> {
     // Read before the segments: a writer may go on meanwhile.
     let note = Note::read(dir);
     let segments = match read::segments(dir) {
@@ -131,7 +62,7 @@ pub fn verify(dir: &Path, key: Option<&Key>, anchors: &[Head]) -> Result<Report,
     let mut pass = Pass {
         key,
         anchors,
-        report: Report::default(),
+        report: VerifyReport::default(),
         before: Head::default(),
         begin: None,
         pruned: None,
@@ -149,16 +80,16 @@ pub fn verify(dir: &Path, key: Option<&Key>, anchors: &[Head]) -> Result<Report,
         pass.segment(segment, n + 1 == last);
     }
     for segment in segments.foreign {
-        pass.tell(Kind::Unreadable, (0, 0), &segment.name, 0);
+        pass.tell(BreakKind::Unreadable, (0, 0), &segment.name, 0);
     }
     pass.ends();
     Ok(pass.report)
 }
 
 struct Pass<'a> {
-    key: Option<&'a Key>,
+    key: Option<&'a ChainKey>,
     anchors: &'a [Head],
-    report: Report,
+    report: VerifyReport,
     before: Head,
     /// What the first record of all says came before it.
     begin: Option<Head>,
@@ -200,11 +131,16 @@ impl Pass<'_> {
         self.report.files += 1;
         let next = self.before.seq + 1;
         match result {
-            Err(_) => self.tell(Kind::Unreadable, (next, next), &segment.name, number + 1),
+            Err(_) => self.tell(
+                BreakKind::Unreadable,
+                (next, next),
+                &segment.name,
+                number + 1,
+            ),
             Ok(torn) if torn.is_empty() => {}
             // Half a line at the very end may be one that is being written now.
             Ok(_) if last && segment.packing == Packing::Plain && growing(segment) => {}
-            Ok(_) => self.tell(Kind::Torn, (next, next), &segment.name, number + 1),
+            Ok(_) => self.tell(BreakKind::Torn, (next, next), &segment.name, number + 1),
         }
     }
 
@@ -212,7 +148,7 @@ impl Pass<'_> {
         let (hash, seal) = check_line(line, self.key);
         let Some((seq, prev)) = link(line) else {
             let next = self.before.seq + 1;
-            self.tell(Kind::Edited, (next, next), file, number);
+            self.tell(BreakKind::Edited, (next, next), file, number);
             self.before = Head { seq: next, hash };
             return;
         };
@@ -247,28 +183,28 @@ impl Pass<'_> {
                 hash: prev,
             });
             if seal == Seal::Broken {
-                self.tell(Kind::Edited, (seq, seq), file, number);
+                self.tell(BreakKind::Edited, (seq, seq), file, number);
             }
             return;
         }
         if seal == Seal::Broken {
-            self.tell(Kind::Edited, (seq, seq), file, number);
+            self.tell(BreakKind::Edited, (seq, seq), file, number);
         } else if seq == before.seq + 1 && prev != before.hash {
             // A seal that fits says that this one is as it was written: the one before is not.
             if seal == Seal::Fits || !self.last_sealed {
                 self.tell(
-                    Kind::Edited,
+                    BreakKind::Edited,
                     (before.seq, before.seq),
                     file,
                     number.saturating_sub(1),
                 );
             } else {
-                self.tell(Kind::Edited, (seq, seq), file, number);
+                self.tell(BreakKind::Edited, (seq, seq), file, number);
             }
         } else if seq > before.seq + 1 {
-            self.tell(Kind::Removed, (before.seq + 1, seq - 1), file, number);
+            self.tell(BreakKind::Removed, (before.seq + 1, seq - 1), file, number);
         } else if seq == before.seq {
-            self.tell(Kind::Added, (seq, seq), file, number);
+            self.tell(BreakKind::Added, (seq, seq), file, number);
         } else if seq < before.seq {
             self.late(seq, file, number);
         }
@@ -278,14 +214,14 @@ impl Pass<'_> {
     fn late(&mut self, seq: u64, file: &str, number: u64) {
         let covers = |found: &Break| (found.first..=found.last).contains(&seq);
         for found in &mut self.report.breaks {
-            if found.kind == Kind::Removed && covers(found) {
-                found.kind = Kind::Reordered;
+            if found.kind == BreakKind::Removed && covers(found) {
+                found.kind = BreakKind::Reordered;
             }
-            if found.kind == Kind::Reordered && covers(found) {
+            if found.kind == BreakKind::Reordered && covers(found) {
                 return;
             }
         }
-        self.tell(Kind::Added, (seq, seq), file, number);
+        self.tell(BreakKind::Added, (seq, seq), file, number);
     }
 
     fn meet(&mut self, head: Head) {
@@ -329,10 +265,10 @@ impl Pass<'_> {
             if self.pruned == Some(begin) {
                 self.report.pruned = Some(begin.seq);
             } else {
-                self.first(Kind::Truncated, (1, begin.seq));
+                self.first(BreakKind::Truncated, (1, begin.seq));
             }
         } else if self.begin.is_some() && begin.hash != Hash::START {
-            self.first(Kind::Edited, (1, 1));
+            self.first(BreakKind::Edited, (1, 1));
         }
         let anchors: Vec<_> = self
             .anchors
@@ -349,15 +285,20 @@ impl Pass<'_> {
                 continue;
             }
             if anchor.seq > self.before.seq {
-                self.tell(Kind::Truncated, (self.before.seq + 1, anchor.seq), "", 0);
+                self.tell(
+                    BreakKind::Truncated,
+                    (self.before.seq + 1, anchor.seq),
+                    "",
+                    0,
+                );
             } else if self.report.breaks.is_empty() {
                 // The chain is whole and leads elsewhere: it was written again from some record on.
-                self.tell(Kind::Edited, (anchor.seq, anchor.seq), "", 0);
+                self.tell(BreakKind::Edited, (anchor.seq, anchor.seq), "", 0);
             }
         }
     }
 
-    fn first(&mut self, kind: Kind, (first, last): (u64, u64)) {
+    fn first(&mut self, kind: BreakKind, (first, last): (u64, u64)) {
         let found = Break {
             kind,
             first,
@@ -368,7 +309,7 @@ impl Pass<'_> {
         self.report.breaks.insert(0, found);
     }
 
-    fn tell(&mut self, kind: Kind, (first, last): (u64, u64), file: &str, line: u64) {
+    fn tell(&mut self, kind: BreakKind, (first, last): (u64, u64), file: &str, line: u64) {
         if self.report.breaks.len() == BREAKS_MAX {
             self.report.breaks_more += 1;
             return;

@@ -4,7 +4,7 @@ use super::facts::{Facts, Machine, ProbeResult};
 use super::file::{CheckedServer, ConfigFile, ConfigValue, FieldKind, label};
 use super::finding::{Finding, Fix, Location, Severity};
 use super::results::CheckResults;
-use crate::catalog::{self, Shipped};
+use crate::catalog::{self, KnownServer};
 use crate::detect::names::{Promise, promise};
 use crate::package;
 use crate::policy::template;
@@ -138,12 +138,12 @@ fn secrets(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
 }
 
 /// Why a secret certainly is not for this package.
-fn foreign(own: &Shipped, slot: &str, secret: &str) -> Option<String> {
+fn foreign(own: &KnownServer, slot: &str, secret: &str) -> Option<String> {
     let title = &own.title;
     if own.id == REFERENCE {
         return Some("is a secret, but the package needs none".to_owned());
     }
-    let known = |shipped: &Shipped| {
+    let known = |shipped: &KnownServer| {
         shipped.secrets.contains_key(slot)
             || shipped.by_flag(slot).is_some()
             || shipped.secrets.values().any(|one| {

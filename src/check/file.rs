@@ -6,20 +6,20 @@
 use std::ops::Range;
 
 use super::finding::{Location, quoted, word};
-use crate::catalog::{self, Shipped};
+use crate::catalog::{self, KnownServer};
 use crate::client::document::Document;
-use crate::client::entry::{Entry, entries};
-use crate::client::table::Client;
+use crate::client::entry::{ServerEntry, entries};
+use crate::client::table::KnownClient;
 use crate::client::tree::Refused;
-use crate::detect::{self, Slot, Verdict};
-use crate::package::{self, Launch};
+use crate::detect::{self, ValueSite, Verdict};
+use crate::package::{self, ParsedCommand};
 
 /// One file.
 #[derive(Debug)]
 pub struct ConfigFile {
     /// The path as users write it.
     pub shown: String,
-    pub client: Option<&'static Client>,
+    pub client: Option<&'static KnownClient>,
     /// The text; empty if the file could not be read.
     pub text: String,
     /// The parsed file, or why it cannot be read or parsed.
@@ -52,10 +52,10 @@ impl From<Refused> for Unread {
 /// One server of a file.
 #[derive(Debug)]
 pub struct CheckedServer {
-    pub entry: Entry,
+    pub entry: ServerEntry,
     /// Its command; `None` for a remote server and for `mcpwrap run NAME` alone.
-    pub launch: Option<Launch>,
-    pub shipped: Option<&'static Shipped>,
+    pub launch: Option<ParsedCommand>,
+    pub shipped: Option<&'static KnownServer>,
     /// Where the entry begins.
     pub start: usize,
 }
@@ -87,7 +87,7 @@ impl ConfigFile {
     /// A client config.
     pub fn new(
         shown: String,
-        client: Option<&'static Client>,
+        client: Option<&'static KnownClient>,
         certain: bool,
         bytes: Vec<u8>,
     ) -> Self {
@@ -118,7 +118,7 @@ impl ConfigFile {
     }
 
     /// A file that could not be read.
-    pub fn unread(shown: String, client: Option<&'static Client>, why: String) -> Self {
+    pub fn unread(shown: String, client: Option<&'static KnownClient>, why: String) -> Self {
         Self {
             shown,
             client,
@@ -200,7 +200,7 @@ impl ConfigFile {
 }
 
 impl CheckedServer {
-    fn new(entry: Entry, start: usize) -> Self {
+    fn new(entry: ServerEntry, start: usize) -> Self {
         let words: Vec<String> = entry.words.iter().map(|word| word.text.clone()).collect();
         let own = match &entry.wrapped {
             None => Some(words.as_slice()).filter(|words| !words.is_empty()),
@@ -258,7 +258,7 @@ pub fn host(address: &str) -> Option<&str> {
     host.split(':').next().filter(|host| !host.is_empty())
 }
 
-fn values(server: usize, entry: &Entry) -> Vec<ConfigValue> {
+fn values(server: usize, entry: &ServerEntry) -> Vec<ConfigValue> {
     let judged = detect::entry(entry);
     // The command line comes first, so an index is also the position of its word.
     let secret: Vec<bool> = judged
@@ -276,11 +276,11 @@ fn values(server: usize, entry: &Entry) -> Vec<ConfigValue> {
                 .and_then(|n| entry.words.get(n))
                 .map_or("", |word| word.text.as_str());
             let (kind, name) = match judged.slot {
-                Slot::Command | Slot::Argument => (FieldKind::Argument, flag(before)),
-                Slot::Env(name) => (FieldKind::Env, name),
-                Slot::Header(name) => (FieldKind::Header, name),
-                Slot::Url => (FieldKind::Url, ""),
-                Slot::Setting(name) => (FieldKind::Setting, name),
+                ValueSite::Command | ValueSite::Argument => (FieldKind::Argument, flag(before)),
+                ValueSite::Env(name) => (FieldKind::Env, name),
+                ValueSite::Header(name) => (FieldKind::Header, name),
+                ValueSite::Url => (FieldKind::Url, ""),
+                ValueSite::Setting(name) => (FieldKind::Setting, name),
             };
             ConfigValue {
                 server: Some(server),
@@ -321,7 +321,7 @@ fn variable(line: &str, at: usize) -> Option<ConfigValue> {
         name: name.to_owned(),
         text: text.to_owned(),
         span: start..start + text.len(),
-        verdict: detect::value(Slot::Env(name), text),
+        verdict: detect::value(ValueSite::Env(name), text),
     })
 }
 

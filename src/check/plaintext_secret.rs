@@ -5,7 +5,7 @@ use super::file::{ConfigFile, ConfigValue, label};
 use super::finding::{Finding, Fix, Location, Severity, quoted};
 use super::results::CheckResults;
 use crate::client::tree::line_of;
-use crate::detect::{self, Slot, Verdict};
+use crate::detect::{self, ValueSite, Verdict};
 use crate::policy::template;
 
 pub(super) const NAME: &str = "plaintext-secret";
@@ -91,7 +91,7 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
             .zip(detect::arguments(&policy.command))
             .collect();
         words.extend(policy.env.set.iter().map(|(name, value)| {
-            let verdict = detect::value(Slot::Env(name), value);
+            let verdict = detect::value(ValueSite::Env(name), value);
             (value.as_str(), verdict)
         }));
         results.count(words.len());

@@ -98,7 +98,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     }
 }
 
-fn debug_logs_credentials(launch: &package::Launch) -> bool {
+fn debug_logs_credentials(launch: &package::ParsedCommand) -> bool {
     let package = launch.package.as_deref().unwrap_or_default();
     DEBUG_LOGS_CREDENTIALS.contains(&package)
 }

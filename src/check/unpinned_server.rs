@@ -4,7 +4,7 @@ use super::facts::{Facts, Machine};
 use super::file::{CheckedServer, ConfigFile};
 use super::finding::{Finding, Fix, Location, Severity};
 use super::results::CheckResults;
-use crate::package::{self, Launch, Pin};
+use crate::package::{self, ParsedCommand, Pin};
 
 pub(super) const NAME: &str = "unpinned-server";
 
@@ -51,7 +51,12 @@ pub fn pin(server: &CheckedServer) -> Option<Pin> {
     server.launch.as_ref().map(|launch| launch.pin)
 }
 
-fn entry(file: &ConfigFile, server: &CheckedServer, launch: &Launch, results: &mut CheckResults) {
+fn entry(
+    file: &ConfigFile,
+    server: &CheckedServer,
+    launch: &ParsedCommand,
+    results: &mut CheckResults,
+) {
     let Some((severity, what, why)) = judge(launch) else {
         return;
     };
@@ -71,7 +76,7 @@ fn entry(file: &ConfigFile, server: &CheckedServer, launch: &Launch, results: &m
 }
 
 /// What is wrong with a launch, if anything is.
-fn judge(launch: &Launch) -> Option<(Severity, String, &'static str)> {
+fn judge(launch: &ParsedCommand) -> Option<(Severity, String, &'static str)> {
     let spec = launch.spec.as_deref().unwrap_or(&launch.launcher);
     let spec = crate::error::printable(spec);
     let what = match launch.pin {

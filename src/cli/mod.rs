@@ -43,12 +43,12 @@ use crate::ops;
 #[command(arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
-    verb: Verb,
+    verb: CliCommand,
 }
 
 /// One variant a verb; the arguments and the work are in the verb's own file.
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum CliCommand {
     /// Take the secrets out of the clients' files and start their servers through mcpwrap
     Adopt(adopt::Args),
     /// Look for what is not safe, on this machine or in a repository: the ten checks
@@ -134,26 +134,26 @@ fn is_help(error: &clap::Error) -> bool {
     !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
 }
 
-fn dispatch(verb: Verb) -> Result<u8> {
+fn dispatch(verb: CliCommand) -> Result<u8> {
     match verb {
-        Verb::Adopt(args) => changing(|cx| adopt::run(&args, cx)),
-        Verb::Check(args) => check::run(&args, &Context::new()?),
-        Verb::Run(args) => Ok(launch(args)),
-        Verb::Secret(args) => changing(|cx| secret::run(args, cx)),
-        Verb::Policy(args) => policy::run(args),
-        Verb::Grant(args) => changing(|cx| grant::run(&args, cx)),
-        Verb::Revoke(args) => changing(|cx| revoke::run(&args, cx)),
-        Verb::Ps(args) => Ok(ps::run(&args, &Context::new()?)),
-        Verb::Renew(args) => renew::run(&args, &Context::new()?),
-        Verb::Drill(args) => drill::run(&args, &Context::new()?),
-        Verb::Init(args) => init::run(&args, &Context::new()?),
-        Verb::Status(args) => status::run(&args, &Context::new()?),
-        Verb::Unlock(args) => unlock::run(&args, &Context::new()?),
-        Verb::Lock(args) => lock::run(&args, &Context::new()?),
-        Verb::Pin(args) => changing(|cx| pin::run(&args, cx)),
-        Verb::Completions(args) => Ok(completions::run(&args)),
-        Verb::Log(args) => log::run(&args, &Context::new()?),
-        Verb::Man(args) => man::run(&args),
+        CliCommand::Adopt(args) => changing(|cx| adopt::run(&args, cx)),
+        CliCommand::Check(args) => check::run(&args, &Context::new()?),
+        CliCommand::Run(args) => Ok(launch(args)),
+        CliCommand::Secret(args) => changing(|cx| secret::run(args, cx)),
+        CliCommand::Policy(args) => policy::run(args),
+        CliCommand::Grant(args) => changing(|cx| grant::run(&args, cx)),
+        CliCommand::Revoke(args) => changing(|cx| revoke::run(&args, cx)),
+        CliCommand::Ps(args) => Ok(ps::run(&args, &Context::new()?)),
+        CliCommand::Renew(args) => renew::run(&args, &Context::new()?),
+        CliCommand::Drill(args) => drill::run(&args, &Context::new()?),
+        CliCommand::Init(args) => init::run(&args, &Context::new()?),
+        CliCommand::Status(args) => status::run(&args, &Context::new()?),
+        CliCommand::Unlock(args) => unlock::run(&args, &Context::new()?),
+        CliCommand::Lock(args) => lock::run(&args, &Context::new()?),
+        CliCommand::Pin(args) => changing(|cx| pin::run(&args, cx)),
+        CliCommand::Completions(args) => Ok(completions::run(&args)),
+        CliCommand::Log(args) => log::run(&args, &Context::new()?),
+        CliCommand::Man(args) => man::run(&args),
     }
 }
 

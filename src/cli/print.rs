@@ -184,7 +184,7 @@ fn ticks() -> Option<Sender<()>> {
 
 /// A long answer on stdout, a line at a time. A reader that is gone ends it without an error.
 #[derive(Debug)]
-pub struct Output {
+pub struct PagedOutput {
     to: BufWriter<To>,
     /// While a pager is there, Ctrl-C is its business: the signal is taken and not obeyed.
     _interrupts: Option<File>,
@@ -196,7 +196,7 @@ enum To {
     Pager(Child),
 }
 
-impl Output {
+impl PagedOutput {
     /// For other programs, or short.
     pub fn new() -> Self {
         Self::to(To::Stdout(io::stdout().lock()), None)
@@ -248,7 +248,7 @@ impl Output {
     }
 }
 
-impl Drop for Output {
+impl Drop for PagedOutput {
     fn drop(&mut self) {
         // Whether somebody reads the last lines makes no difference any more.
         drop(self.to.flush());
@@ -278,7 +278,7 @@ impl io::Write for To {
     }
 }
 
-impl Default for Output {
+impl Default for PagedOutput {
     fn default() -> Self {
         Self::new()
     }

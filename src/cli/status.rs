@@ -18,7 +18,7 @@ pub struct Args {
 
 /// What is shown; `docs/secrets.md` describes the JSON.
 #[derive(Serialize)]
-struct Status {
+struct StatusOutput {
     version: &'static str,
     config: String,
     config_exists: bool,
@@ -65,7 +65,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         .secrets
         .iter()
         .filter(|(_, one)| one.expires.is_some_and(|d| d < today));
-    let status = Status {
+    let status = StatusOutput {
         version: env!("CARGO_PKG_VERSION"),
         config: dirs.tilde(&dirs.config_file()),
         config_exists: dirs.config_file().exists(),
@@ -123,7 +123,7 @@ fn policies(dirs: &Dirs) -> Vec<PolicyStatus> {
         .collect()
 }
 
-fn text(status: &Status, config: &Config) -> String {
+fn text(status: &StatusOutput, config: &Config) -> String {
     let mut lines = vec![("mcpwrap", status.version.to_owned())];
     let absent = if status.config_exists {
         ""

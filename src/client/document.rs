@@ -6,13 +6,13 @@
 
 use std::ops::Range;
 
-use super::tree::{Format, Node, Refused, Step, line_of};
+use super::tree::{FileFormat, Node, PathStep, Refused, line_of};
 use super::{json, toml, yaml};
 
 /// A file that was read and understood.
 #[derive(Debug)]
 pub struct Document {
-    pub format: Format,
+    pub format: FileFormat,
     pub text: String,
     pub root: Node,
 }
@@ -22,7 +22,7 @@ const BYTES_MAX: usize = 16 << 20;
 
 impl Document {
     /// Reads a file of a known format.
-    pub fn read(format: Format, bytes: Vec<u8>) -> Result<Self, Refused> {
+    pub fn read(format: FileFormat, bytes: Vec<u8>) -> Result<Self, Refused> {
         if bytes.starts_with(&[0xff, 0xfe])
             || bytes.starts_with(&[0xfe, 0xff])
             || bytes.contains(&0)
@@ -36,9 +36,9 @@ impl Document {
         let skip = if text.starts_with('\u{feff}') { 3 } else { 0 };
         let body = text.get(skip..).unwrap_or_default();
         let mut root = match format {
-            Format::Json => json::parse(body)?,
-            Format::Toml => toml::parse(body)?,
-            Format::Yaml => yaml::parse(body)?,
+            FileFormat::Json => json::parse(body)?,
+            FileFormat::Toml => toml::parse(body)?,
+            FileFormat::Yaml => yaml::parse(body)?,
         };
         if skip > 0 {
             root.shift(skip);
@@ -51,21 +51,21 @@ impl Document {
         let lower = name.to_ascii_lowercase();
         let ends = |ends: &[&str]| ends.iter().any(|end| lower.ends_with(end));
         if ends(&[".toml"]) {
-            return Self::read(Format::Toml, bytes);
+            return Self::read(FileFormat::Toml, bytes);
         }
         if ends(&[".yaml", ".yml"]) {
-            return Self::read(Format::Yaml, bytes);
+            return Self::read(FileFormat::Yaml, bytes);
         }
         if ends(&[".json", ".jsonc", ".json5", ".code-workspace"]) {
-            return Self::read(Format::Json, bytes);
+            return Self::read(FileFormat::Json, bytes);
         }
         let first = bytes
             .iter()
             .find(|b| !b.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(b));
         if matches!(first, Some(b'{' | b'/')) {
-            return Self::read(Format::Json, bytes);
+            return Self::read(FileFormat::Json, bytes);
         }
-        Self::read(Format::Toml, bytes.clone()).or_else(|_| Self::read(Format::Yaml, bytes))
+        Self::read(FileFormat::Toml, bytes.clone()).or_else(|_| Self::read(FileFormat::Yaml, bytes))
     }
 
     /// The text in a span.
@@ -74,10 +74,10 @@ impl Document {
     }
 
     /// The value at the end of a path.
-    pub fn find(&self, path: &[Step]) -> Option<&Node> {
+    pub fn find(&self, path: &[PathStep]) -> Option<&Node> {
         path.iter().try_fold(&self.root, |node, step| match step {
-            Step::Key(key) => node.get(key),
-            Step::Index(index) => node.list().get(*index),
+            PathStep::Key(key) => node.get(key),
+            PathStep::Index(index) => node.list().get(*index),
         })
     }
 

@@ -7,8 +7,8 @@
 use std::ops::Range;
 
 use super::document::Document;
-use super::entry::{Entry, Program};
-use super::tree::{Format, Member, Node, Step, quoted};
+use super::entry::{Program, ServerEntry};
+use super::tree::{FileFormat, Member, Node, PathStep, quoted};
 
 /// One replacement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub enum NewWord {
 /// The splices that make the change, or why the entry's layout does not allow it.
 pub fn splices(
     document: &Document,
-    entry: &Entry,
+    entry: &ServerEntry,
     change: &Change,
 ) -> Result<Vec<Splice>, &'static str> {
     let node = document
@@ -84,8 +84,8 @@ pub fn splices(
             .and_then(|(_, head)| walk(node, head))
             .ok_or("its `env` cannot be read")?;
         let env = path.last().and_then(|step| match step {
-            Step::Key(key) => parent.map().iter().find(|member| member.key == *key),
-            Step::Index(_) => None,
+            PathStep::Key(key) => parent.map().iter().find(|member| member.key == *key),
+            PathStep::Index(_) => None,
         });
         drop_members(
             document,
@@ -97,14 +97,14 @@ pub fn splices(
     Ok(splices)
 }
 
-fn walk<'a>(node: &'a Node, path: &[Step]) -> Option<&'a Node> {
+fn walk<'a>(node: &'a Node, path: &[PathStep]) -> Option<&'a Node> {
     path.iter().try_fold(node, |node, step| match step {
-        Step::Key(key) => node.get(key),
-        Step::Index(index) => node.list().get(*index),
+        PathStep::Key(key) => node.get(key),
+        PathStep::Index(index) => node.list().get(*index),
     })
 }
 
-fn new_texts(change: Option<&NewWord>, word: Option<&super::entry::Word>) -> Vec<String> {
+fn new_texts(change: Option<&NewWord>, word: Option<&super::entry::SpannedText>) -> Vec<String> {
     match change {
         Some(NewWord::Replace(texts)) => texts.clone(),
         Some(NewWord::Drop) => Vec::new(),
@@ -216,11 +216,11 @@ fn separator(document: &Document, list: &Node, items: &[Node]) -> String {
 fn insert_args(
     document: &Document,
     node: &Node,
-    program: &[Step],
+    program: &[PathStep],
     words: &[String],
     splices: &mut Vec<Splice>,
 ) -> Result<(), &'static str> {
-    let (Some(Step::Key(key)), Some(parent)) = (
+    let (Some(PathStep::Key(key)), Some(parent)) = (
         program.last(),
         program.split_last().and_then(|(_, head)| walk(node, head)),
     ) else {
@@ -244,12 +244,14 @@ fn insert_args(
     let newline = newline(document);
     let at = member.node.span.end;
     let text = match document.format {
-        Format::Json if own_line => format!(",{newline}{head}\"args\": [{list}]"),
-        Format::Json => format!(", \"args\": [{list}]"),
-        Format::Toml if is_inline(document, parent) => format!(", args = [{list}]"),
-        Format::Toml => format!("{newline}{head}args = [{list}]"),
-        Format::Yaml if document.at(&parent.span).starts_with('{') => format!(", args: [{list}]"),
-        Format::Yaml => {
+        FileFormat::Json if own_line => format!(",{newline}{head}\"args\": [{list}]"),
+        FileFormat::Json => format!(", \"args\": [{list}]"),
+        FileFormat::Toml if is_inline(document, parent) => format!(", args = [{list}]"),
+        FileFormat::Toml => format!("{newline}{head}args = [{list}]"),
+        FileFormat::Yaml if document.at(&parent.span).starts_with('{') => {
+            format!(", args: [{list}]")
+        }
+        FileFormat::Yaml => {
             let indent: String = head
                 .chars()
                 .map(|c| if c == '\t' { '\t' } else { ' ' })
@@ -272,7 +274,7 @@ fn is_inline(document: &Document, map: &Node) -> bool {
 fn drop_members(document: &Document, owner: &Member, names: &[String], splices: &mut Vec<Splice>) {
     let members = owner.node.map();
     let dropped = |member: &Member| names.contains(&member.key);
-    if document.format == Format::Toml && !is_inline(document, &owner.node) {
+    if document.format == FileFormat::Toml && !is_inline(document, &owner.node) {
         for member in members.iter().filter(|member| dropped(member)) {
             let start = member.key_span.start - line_head(document, member.key_span.start).len();
             let rest = document
@@ -288,7 +290,7 @@ fn drop_members(document: &Document, owner: &Member, names: &[String], splices: 
         return;
     }
     if members.iter().all(dropped) {
-        let block = document.format == Format::Yaml && !is_inline(document, &owner.node);
+        let block = document.format == FileFormat::Yaml && !is_inline(document, &owner.node);
         splices.push(if block {
             Splice {
                 range: owner.key_span.end..owner.node.span.end,

@@ -8,27 +8,27 @@ use std::ops::Range;
 
 use super::document::Document;
 use super::find;
-use super::tree::{Node, Step};
+use super::tree::{Node, PathStep};
 
 /// One server of a file.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct ServerEntry {
     /// The client's name for it.
     pub name: String,
     /// From the root of the file.
-    pub path: Vec<Step>,
+    pub path: Vec<PathStep>,
     /// The program and its arguments, as they stand. Empty if the server is remote.
-    pub words: Vec<Word>,
+    pub words: Vec<SpannedText>,
     /// The value of `command`.
     pub program: Program,
     /// The list of arguments, from the entry, if there is one.
-    pub args: Option<Vec<Step>>,
-    pub env_path: Option<Vec<Step>>,
-    pub env: Vec<Word>,
-    pub headers: Vec<Word>,
-    pub url: Option<Word>,
+    pub args: Option<Vec<PathStep>>,
+    pub env_path: Option<Vec<PathStep>>,
+    pub env: Vec<SpannedText>,
+    pub headers: Vec<SpannedText>,
+    pub url: Option<SpannedText>,
     /// Fields that the client hands on in its own way.
-    pub settings: Vec<Word>,
+    pub settings: Vec<SpannedText>,
     pub cwd: Option<String>,
     /// The policy that it runs already.
     pub wrapped: Option<String>,
@@ -42,16 +42,16 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Program {
     /// `command: "npx"`; a whole command line if it has blanks.
-    Text(Vec<Step>),
+    Text(Vec<PathStep>),
     /// `command: ["npx", "-y", …]`.
-    Array(Vec<Step>),
+    Array(Vec<PathStep>),
     /// None: the server is remote, or an extension of the client.
     None,
 }
 
 /// A text of an entry, and where it stands.
 #[derive(Clone, Debug)]
-pub struct Word {
+pub struct SpannedText {
     /// The key that it stands under; empty for an argument.
     pub name: String,
     pub text: String,
@@ -59,14 +59,14 @@ pub struct Word {
 }
 
 /// All entries of a file, in its order.
-pub fn entries(document: &Document) -> Vec<Entry> {
+pub fn entries(document: &Document) -> Vec<ServerEntry> {
     let places = places(document).into_iter();
     places.map(Spot::read).collect()
 }
 
 /// Where all entries of a file stand, in its order.
 pub fn places(document: &Document) -> Vec<Spot<'_>> {
-    let spot = |(name, path): (String, Vec<Step>)| {
+    let spot = |(name, path): (String, Vec<PathStep>)| {
         let node = document.find(&path)?;
         Some(Spot { name, path, node })
     };
@@ -80,13 +80,13 @@ pub struct Spot<'a> {
     /// The client's name for it.
     pub name: String,
     /// From the root of the file.
-    pub path: Vec<Step>,
+    pub path: Vec<PathStep>,
     pub node: &'a Node,
 }
 
 impl Spot<'_> {
     /// The entry there.
-    pub fn read(self) -> Entry {
+    pub fn read(self) -> ServerEntry {
         entry(self.name, self.path, self.node)
     }
 
@@ -102,18 +102,18 @@ impl Spot<'_> {
     }
 }
 
-fn key(name: &str) -> Step {
-    Step::Key(name.to_owned())
+fn key(name: &str) -> PathStep {
+    PathStep::Key(name.to_owned())
 }
 
-fn entry(name: String, path: Vec<Step>, node: &Node) -> Entry {
+fn entry(name: String, path: Vec<PathStep>, node: &Node) -> ServerEntry {
     let first = |names: &[&str]| {
         names
             .iter()
             .find_map(|name| Some((*name, node.get(name)?)))
             .map(|(name, node)| (key(name), node))
     };
-    let mut entry = Entry {
+    let mut entry = ServerEntry {
         name,
         path,
         words: Vec::new(),
@@ -166,7 +166,7 @@ fn entry(name: String, path: Vec<Step>, node: &Node) -> Entry {
     entry
 }
 
-fn program(entry: &mut Entry, step: Step, command: &Node, node: &Node) {
+fn program(entry: &mut ServerEntry, step: PathStep, command: &Node, node: &Node) {
     let list = |node: &Node| {
         node.list()
             .iter()
@@ -202,23 +202,23 @@ fn program(entry: &mut Entry, step: Step, command: &Node, node: &Node) {
     }
 }
 
-fn word(name: &str, node: &Node) -> Option<Word> {
+fn word(name: &str, node: &Node) -> Option<SpannedText> {
     let text = node.text()?.to_owned();
-    Some(Word {
+    Some(SpannedText {
         name: name.to_owned(),
         text,
         span: node.span.clone(),
     })
 }
 
-fn words(node: &Node) -> Vec<Word> {
+fn words(node: &Node) -> Vec<SpannedText> {
     node.map()
         .iter()
         .filter_map(|member| word(&member.key, &member.node))
         .collect()
 }
 
-fn deep(name: &str, node: &Node, found: &mut Vec<Word>) {
+fn deep(name: &str, node: &Node, found: &mut Vec<SpannedText>) {
     found.extend(word(name, node));
     for member in node.map() {
         deep(&member.key, &member.node, found);
@@ -240,7 +240,7 @@ fn names(node: &Node) -> Vec<String> {
 }
 
 /// The policy that a command line runs: `…/mcpwrap run NAME`.
-pub fn wrapped(words: &[Word]) -> Option<String> {
+pub fn wrapped(words: &[SpannedText]) -> Option<String> {
     let mut words = words.iter().map(|word| word.text.as_str());
     let program = words.next()?;
     let is_ours = program
@@ -255,59 +255,59 @@ pub fn wrapped(words: &[Word]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::tree::Format;
+    use crate::client::tree::FileFormat;
 
-    fn read(format: Format, text: &str) -> Vec<Entry> {
+    fn read(format: FileFormat, text: &str) -> Vec<ServerEntry> {
         entries(&Document::read(format, text.as_bytes().to_vec()).unwrap())
     }
 
-    const SHAPES: &[(Format, &str)] = &[
+    const SHAPES: &[(FileFormat, &str)] = &[
         (
-            Format::Json,
+            FileFormat::Json,
             r#"{"mcpServers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}}"#,
         ),
         (
-            Format::Json,
+            FileFormat::Json,
             r#"{"servers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}, "inputs": []}"#,
         ),
         (
-            Format::Json,
+            FileFormat::Json,
             r#"{"mcp": {"x": {"type": "local", "command": ["npx", "-y"], "environment": {"A": "b"}}}}"#,
         ),
         (
-            Format::Json,
+            FileFormat::Json,
             r#"{"context_servers": {"x": {"command": {"path": "npx", "args": ["-y"], "env": {"A": "b"}}}}}"#,
         ),
         (
-            Format::Json,
+            FileFormat::Json,
             r#"{"projects": {"/p": {"mcpServers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}}}}"#,
         ),
         (
-            Format::Json,
+            FileFormat::Json,
             r#"{"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}"#,
         ),
         (
-            Format::Json,
+            FileFormat::Json,
             r#"{"amp.mcpServers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}}"#,
         ),
         (
-            Format::Json,
+            FileFormat::Json,
             r#"{"mcp": {"servers": {"x": {"command": "npx", "args": ["-y"], "env": {"A": "b"}}}}}"#,
         ),
         (
-            Format::Toml,
+            FileFormat::Toml,
             "[mcp_servers.x]\ncommand = \"npx\"\nargs = [\"-y\"]\nenv = { A = \"b\" }\n",
         ),
         (
-            Format::Toml,
+            FileFormat::Toml,
             "[[mcp_servers]]\nname = \"x\"\ncommand = \"npx\"\nargs = [\"-y\"]\nenv.A = \"b\"\n",
         ),
         (
-            Format::Yaml,
+            FileFormat::Yaml,
             "extensions:\n  x:\n    cmd: npx\n    args: [-y]\n    envs: {A: b}\n  y:\n    type: builtin\n",
         ),
         (
-            Format::Yaml,
+            FileFormat::Yaml,
             "mcpServers:\n  - name: x\n    command: npx\n    args:\n      - -y\n    env:\n      A: b\n",
         ),
     ];
@@ -344,7 +344,7 @@ mod tests {
     #[test]
     fn what_is_adopted_already() {
         let found = read(
-            Format::Json,
+            FileFormat::Json,
             r#"{"mcpServers": {"x": {"command": "/opt/mcpwrap", "args": ["run", "gh", "--", "npx"]}}}"#,
         );
         assert_eq!(found[0].wrapped.as_deref(), Some("gh"));

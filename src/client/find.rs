@@ -5,7 +5,7 @@
 //! that a known client uses; the table of clients only says which files to look at.
 
 use super::document::Document;
-use super::tree::{Node, Step};
+use super::tree::{Node, PathStep};
 
 /// Keys that hold servers wherever they stand.
 const ALWAYS: &[&str] = &[
@@ -26,26 +26,26 @@ const PERHAPS: &[&str] = &["servers", "mcp", "extensions"];
 const DEPTH_MAX: usize = 5;
 
 /// The paths of all entries of a file, in its order.
-pub(super) fn entries(document: &Document) -> Vec<(String, Vec<Step>)> {
+pub(super) fn entries(document: &Document) -> Vec<(String, Vec<PathStep>)> {
     let mut found = Vec::new();
     walk(&document.root, &mut Vec::new(), &mut found);
     if found.is_empty() && !document.root.map().is_empty() {
         let members = document.root.map().iter();
         if members.clone().all(|member| looks_like_entry(&member.node)) {
             found.extend(
-                members.map(|member| (member.key.clone(), vec![Step::Key(member.key.clone())])),
+                members.map(|member| (member.key.clone(), vec![PathStep::Key(member.key.clone())])),
             );
         }
     }
     found
 }
 
-fn walk(node: &Node, path: &mut Vec<Step>, found: &mut Vec<(String, Vec<Step>)>) {
+fn walk(node: &Node, path: &mut Vec<PathStep>, found: &mut Vec<(String, Vec<PathStep>)>) {
     if path.len() >= DEPTH_MAX {
         return;
     }
     for member in node.map() {
-        path.push(Step::Key(member.key.clone()));
+        path.push(PathStep::Key(member.key.clone()));
         let key = member.key.as_str();
         let perhaps = PERHAPS.contains(&key)
             && member
@@ -62,11 +62,16 @@ fn walk(node: &Node, path: &mut Vec<Step>, found: &mut Vec<(String, Vec<Step>)>)
     }
 }
 
-fn collect(node: &Node, path: &[Step], found: &mut Vec<(String, Vec<Step>)>, only_entries: bool) {
-    let step = |step: Step| path.iter().cloned().chain(Some(step)).collect::<Vec<_>>();
+fn collect(
+    node: &Node,
+    path: &[PathStep],
+    found: &mut Vec<(String, Vec<PathStep>)>,
+    only_entries: bool,
+) {
+    let step = |step: PathStep| path.iter().cloned().chain(Some(step)).collect::<Vec<_>>();
     for member in node.map() {
         if member.node.is_map() && (!only_entries || looks_like_entry(&member.node)) {
-            found.push((member.key.clone(), step(Step::Key(member.key.clone()))));
+            found.push((member.key.clone(), step(PathStep::Key(member.key.clone()))));
         }
     }
     for (index, item) in node.list().iter().enumerate() {
@@ -75,7 +80,7 @@ fn collect(node: &Node, path: &[Step], found: &mut Vec<(String, Vec<Step>)>, onl
             .and_then(Node::text)
             .map_or_else(|| index.to_string(), str::to_owned);
         if item.is_map() {
-            found.push((name, step(Step::Index(index))));
+            found.push((name, step(PathStep::Index(index))));
         }
     }
 }

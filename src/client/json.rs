@@ -9,7 +9,7 @@ use jsonc_parser::ast;
 use jsonc_parser::common::Ranged as _;
 use jsonc_parser::{CollectOptions, ParseOptions};
 
-use super::tree::{Format, Member, Node, Refused, Value, line_of};
+use super::tree::{FileFormat, Member, Node, Refused, TreeValue, line_of};
 
 const OPTIONS: ParseOptions = ParseOptions {
     allow_comments: true,
@@ -33,7 +33,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Refused> {
                 return Refused::Json5 { line };
             }
             Refused::Broken {
-                format: Format::Json,
+                format: FileFormat::Json,
                 line,
             }
         },
@@ -42,7 +42,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Refused> {
         Some(value) => node(text, value),
         None => Ok(Node {
             span: 0..0,
-            value: Value::Map(Vec::new()),
+            value: TreeValue::Map(Vec::new()),
         }),
     }
 }
@@ -65,17 +65,17 @@ fn is_json5(text: &str) -> bool {
 fn node(text: &str, value: ast::Value<'_>) -> Result<Node, Refused> {
     let range = value.range();
     let value = match value {
-        ast::Value::StringLit(string) => Value::Text(string.value.into_owned()),
+        ast::Value::StringLit(string) => TreeValue::Text(string.value.into_owned()),
         ast::Value::Array(array) => {
             let nodes = array
                 .elements
                 .into_iter()
                 .map(|element| node(text, element));
-            Value::List(nodes.collect::<Result<_, _>>()?)
+            TreeValue::List(nodes.collect::<Result<_, _>>()?)
         }
-        ast::Value::Object(object) => Value::Map(members(text, object)?),
+        ast::Value::Object(object) => TreeValue::Map(members(text, object)?),
         ast::Value::NumberLit(_) | ast::Value::BooleanLit(_) | ast::Value::NullKeyword(_) => {
-            Value::Other
+            TreeValue::Other
         }
     };
     Ok(Node {
@@ -129,7 +129,7 @@ mod tests {
             assert_eq!(
                 parse(bad).unwrap_err(),
                 Refused::Broken {
-                    format: Format::Json,
+                    format: FileFormat::Json,
                     line
                 },
                 "{bad}"

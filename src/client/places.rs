@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use globset::Glob;
 
-use super::table::{CLIENTS, Client, Os, Place};
+use super::table::{CLIENTS, ConfigLocation, KnownClient, Os};
 
 /// Where to look.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl Base {
     }
 
     /// Every path at which one client may have a file on this system, whether it is there or not.
-    pub fn paths(&self, client: &Client) -> Vec<PathBuf> {
+    pub fn paths(&self, client: &KnownClient) -> Vec<PathBuf> {
         let mut paths = Vec::new();
         for place in client.places.iter().filter(|place| is_here(place)) {
             for path in self.expand(place.path) {
@@ -54,8 +54,8 @@ impl Base {
     }
 
     /// Every path of every client, with the client; a path that several read comes once.
-    pub fn all(&self) -> Vec<(&'static Client, PathBuf)> {
-        let mut all: Vec<(&'static Client, PathBuf)> = Vec::new();
+    pub fn all(&self) -> Vec<(&'static KnownClient, PathBuf)> {
+        let mut all: Vec<(&'static KnownClient, PathBuf)> = Vec::new();
         let mut known = HashSet::new();
         for client in CLIENTS {
             for path in self.paths(client) {
@@ -68,8 +68,8 @@ impl Base {
     }
 
     /// The clients that read files of these names, by the path; the first one of each path.
-    pub fn clients_of(&self, names: &HashSet<&OsStr>) -> HashMap<PathBuf, &'static Client> {
-        let may_be = |place: &&Place| {
+    pub fn clients_of(&self, names: &HashSet<&OsStr>) -> HashMap<PathBuf, &'static KnownClient> {
+        let may_be = |place: &&ConfigLocation| {
             let last = place.path.rsplit('/').next().unwrap_or_default();
             let open = last.contains('*') || place.path.starts_with('$');
             is_here(place) && (open || names.contains(OsStr::new(last)))
@@ -86,7 +86,7 @@ impl Base {
     }
 
     /// Whether this path is where only older versions of the client kept its servers.
-    pub fn is_old(&self, client: &Client, path: &Path) -> bool {
+    pub fn is_old(&self, client: &KnownClient, path: &Path) -> bool {
         let old = client
             .places
             .iter()
@@ -126,7 +126,7 @@ impl Base {
 }
 
 /// Whether a place is on this system.
-fn is_here(place: &Place) -> bool {
+fn is_here(place: &ConfigLocation) -> bool {
     let here = if cfg!(target_os = "macos") {
         Os::Mac
     } else {

@@ -6,15 +6,15 @@
 use std::ops::Range;
 
 use super::document::Document;
-use super::tree::{Format, Node, Step};
+use super::tree::{FileFormat, Node, PathStep};
 
 /// The pieces of the file that hold an entry, in order.
-pub fn regions(document: &Document, path: &[Step]) -> Vec<Range<usize>> {
+pub fn regions(document: &Document, path: &[PathStep]) -> Vec<Range<usize>> {
     let Some(node) = document.find(path) else {
         return Vec::new();
     };
     let inline = document.at(&node.span).starts_with('{');
-    if document.format != Format::Toml || inline {
+    if document.format != FileFormat::Toml || inline {
         return vec![node.span.clone()];
     }
     let mut lines = Vec::new();
@@ -37,13 +37,13 @@ pub fn regions(document: &Document, path: &[Step]) -> Vec<Range<usize>> {
 fn collect(
     document: &Document,
     node: &Node,
-    at: &mut Vec<Step>,
-    entry: &[Step],
+    at: &mut Vec<PathStep>,
+    entry: &[PathStep],
     lines: &mut Vec<(Range<usize>, bool)>,
 ) {
     let own = at.starts_with(entry);
     for member in node.map() {
-        at.push(Step::Key(member.key.clone()));
+        at.push(PathStep::Key(member.key.clone()));
         visit(
             document,
             &member.node,
@@ -67,8 +67,8 @@ fn visit(
     document: &Document,
     node: &Node,
     key: usize,
-    at: &mut Vec<Step>,
-    entry: &[Step],
+    at: &mut Vec<PathStep>,
+    entry: &[PathStep],
     lines: &mut Vec<(Range<usize>, bool)>,
 ) {
     let own = at.starts_with(entry);
@@ -80,7 +80,7 @@ fn visit(
         collect(document, node, at, entry, lines);
     } else if text.starts_with("[[") && node.list().iter().all(Node::is_map) {
         for (index, item) in node.list().iter().enumerate() {
-            at.push(Step::Index(index));
+            at.push(PathStep::Index(index));
             lines.push((item.span.clone(), at.starts_with(entry)));
             collect(document, item, at, entry, lines);
             at.pop();
@@ -100,10 +100,10 @@ mod tests {
     use super::*;
 
     fn pieces(text: &str, path: &[&str]) -> Vec<String> {
-        let document = Document::read(Format::Toml, text.as_bytes().to_vec()).unwrap();
+        let document = Document::read(FileFormat::Toml, text.as_bytes().to_vec()).unwrap();
         let path: Vec<_> = path
             .iter()
-            .map(|key| Step::Key((*key).to_owned()))
+            .map(|key| PathStep::Key((*key).to_owned()))
             .collect();
         regions(&document, &path)
             .into_iter()

@@ -18,7 +18,7 @@ pub enum Os {
 
 /// One place where a client's file may be.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct ConfigLocation {
     pub os: Os,
     pub path: &'static str,
     /// The client keeps its servers elsewhere today; a file here was left by an older version.
@@ -38,7 +38,7 @@ pub enum After {
 
 /// One MCP client.
 #[derive(Clone, Copy, Debug)]
-pub struct Client {
+pub struct KnownClient {
     pub id: &'static str,
     pub name: &'static str,
     /// When the places were last compared with the client's own source or documentation.
@@ -46,38 +46,38 @@ pub struct Client {
     pub after: After,
     /// Whether it fills in `${…}` and the like before it starts a server.
     pub fills_in: bool,
-    pub places: &'static [Place],
+    pub places: &'static [ConfigLocation],
 }
 
-const fn at(os: Os, path: &'static str, old: bool) -> Place {
-    Place { os, path, old }
+const fn at(os: Os, path: &'static str, old: bool) -> ConfigLocation {
+    ConfigLocation { os, path, old }
 }
-const fn any(path: &'static str) -> Place {
+const fn any(path: &'static str) -> ConfigLocation {
     at(Os::Any, path, false)
 }
-const fn linux(path: &'static str) -> Place {
+const fn linux(path: &'static str) -> ConfigLocation {
     at(Os::Linux, path, false)
 }
-const fn mac(path: &'static str) -> Place {
+const fn mac(path: &'static str) -> ConfigLocation {
     at(Os::Mac, path, false)
 }
-const fn win(path: &'static str) -> Place {
+const fn win(path: &'static str) -> ConfigLocation {
     at(Os::Windows, path, false)
 }
-const fn old(path: &'static str) -> Place {
+const fn old(path: &'static str) -> ConfigLocation {
     at(Os::Any, path, true)
 }
-const fn old_linux(path: &'static str) -> Place {
+const fn old_linux(path: &'static str) -> ConfigLocation {
     at(Os::Linux, path, true)
 }
-const fn old_mac(path: &'static str) -> Place {
+const fn old_mac(path: &'static str) -> ConfigLocation {
     at(Os::Mac, path, true)
 }
 
 macro_rules! clients {
     ($($id:literal $name:literal $verified:literal $after:ident $fills:literal [$($os:ident $path:literal),+ $(,)?])+) => {
         /// Every client that is known.
-        pub const CLIENTS: &[Client] = &[$(Client {
+        pub const CLIENTS: &[KnownClient] = &[$(KnownClient {
             id: $id, name: $name, verified: $verified, after: After::$after, fills_in: $fills,
             places: &[$($os($path)),+],
         }),+];
@@ -206,7 +206,7 @@ clients! {
 }
 
 /// The client of that id.
-pub fn client(id: &str) -> Option<&'static Client> {
+pub fn client(id: &str) -> Option<&'static KnownClient> {
     CLIENTS.iter().find(|client| client.id == id)
 }
 

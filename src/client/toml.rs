@@ -5,17 +5,17 @@
 
 use ::toml::de::{DeTable, DeValue};
 
-use super::tree::{Format, Member, Node, Refused, Value, line_of};
+use super::tree::{FileFormat, Member, Node, Refused, TreeValue, line_of};
 
 /// Reads a text.
 pub(super) fn parse(text: &str) -> Result<Node, Refused> {
     let table = DeTable::parse(text).map_err(|error| Refused::Broken {
-        format: Format::Toml,
+        format: FileFormat::Toml,
         line: line_of(text, error.span().map_or(0, |span| span.start)),
     })?;
     Ok(Node {
         span: 0..text.len(),
-        value: Value::Map(members(table.get_ref())),
+        value: TreeValue::Map(members(table.get_ref())),
     })
 }
 
@@ -35,10 +35,10 @@ fn members(table: &DeTable<'_>) -> Vec<Member> {
     members
 }
 
-fn node(value: &DeValue<'_>) -> Value {
+fn node(value: &DeValue<'_>) -> TreeValue {
     match value {
-        DeValue::String(text) => Value::Text(text.to_string()),
-        DeValue::Array(array) => Value::List(
+        DeValue::String(text) => TreeValue::Text(text.to_string()),
+        DeValue::Array(array) => TreeValue::List(
             array
                 .iter()
                 .map(|item| Node {
@@ -47,8 +47,8 @@ fn node(value: &DeValue<'_>) -> Value {
                 })
                 .collect(),
         ),
-        DeValue::Table(table) => Value::Map(members(table)),
-        _ => Value::Other,
+        DeValue::Table(table) => TreeValue::Map(members(table)),
+        _ => TreeValue::Other,
     }
 }
 

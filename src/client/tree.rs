@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum FileFormat {
     /// JSON, with comments and trailing commas wherever the client takes them.
     Json,
     Toml,
@@ -16,11 +16,11 @@ pub enum Format {
 #[derive(Clone, Debug)]
 pub struct Node {
     pub span: Range<usize>,
-    pub value: Value,
+    pub value: TreeValue,
 }
 
 #[derive(Clone, Debug)]
-pub enum Value {
+pub enum TreeValue {
     Text(String),
     /// A number, a boolean, null, a date.
     Other,
@@ -40,7 +40,7 @@ pub struct Member {
 /// One step from the root of a file to a value.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(untagged)]
-pub enum Step {
+pub enum PathStep {
     Key(String),
     Index(usize),
 }
@@ -55,7 +55,7 @@ pub enum Refused {
     /// It is not valid; the line is counted from 1. The parser's own words are left out, because
     /// they may repeat the text.
     Broken {
-        format: Format,
+        format: FileFormat,
         line: usize,
     },
     /// Single quotes, keys without quotes and the like: some clients read them, and no edit is sure
@@ -115,7 +115,7 @@ impl fmt::Display for Refused {
     }
 }
 
-impl fmt::Display for Format {
+impl fmt::Display for FileFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Json => "JSON",
@@ -128,27 +128,27 @@ impl fmt::Display for Format {
 impl Node {
     pub fn text(&self) -> Option<&str> {
         match &self.value {
-            Value::Text(text) => Some(text),
+            TreeValue::Text(text) => Some(text),
             _ => None,
         }
     }
 
     pub fn list(&self) -> &[Self] {
         match &self.value {
-            Value::List(list) => list,
+            TreeValue::List(list) => list,
             _ => &[],
         }
     }
 
     pub fn map(&self) -> &[Member] {
         match &self.value {
-            Value::Map(map) => map,
+            TreeValue::Map(map) => map,
             _ => &[],
         }
     }
 
     pub fn is_map(&self) -> bool {
-        matches!(self.value, Value::Map(_))
+        matches!(self.value, TreeValue::Map(_))
     }
 
     pub fn get(&self, key: &str) -> Option<&Self> {
@@ -161,18 +161,18 @@ impl Node {
     /// Whether two values mean the same, however they are written.
     pub fn same(&self, text: &str, other: &Self, other_text: &str) -> bool {
         match (&self.value, &other.value) {
-            (Value::Text(a), Value::Text(b)) => a == b,
-            (Value::List(a), Value::List(b)) => {
+            (TreeValue::Text(a), TreeValue::Text(b)) => a == b,
+            (TreeValue::List(a), TreeValue::List(b)) => {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(text, b, other_text))
             }
-            (Value::Map(a), Value::Map(b)) => {
+            (TreeValue::Map(a), TreeValue::Map(b)) => {
                 a.len() == b.len()
                     && a.iter().all(|member| {
                         let twin = b.iter().find(|twin| twin.key == member.key);
                         twin.is_some_and(|twin| member.node.same(text, &twin.node, other_text))
                     })
             }
-            (Value::Other, Value::Other) => {
+            (TreeValue::Other, TreeValue::Other) => {
                 text.get(self.span.clone()) == other_text.get(other.span.clone())
             }
             _ => false,
@@ -183,14 +183,14 @@ impl Node {
     pub fn shift(&mut self, by: usize) {
         self.span = self.span.start + by..self.span.end + by;
         match &mut self.value {
-            Value::List(list) => list.iter_mut().for_each(|node| node.shift(by)),
-            Value::Map(map) => {
+            TreeValue::List(list) => list.iter_mut().for_each(|node| node.shift(by)),
+            TreeValue::Map(map) => {
                 for member in map {
                     member.key_span = member.key_span.start + by..member.key_span.end + by;
                     member.node.shift(by);
                 }
             }
-            Value::Text(_) | Value::Other => {}
+            TreeValue::Text(_) | TreeValue::Other => {}
         }
     }
 }

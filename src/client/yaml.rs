@@ -5,7 +5,7 @@
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::tree::{Format, Member, Node, Refused, Value, line_of};
+use super::tree::{FileFormat, Member, Node, Refused, TreeValue, line_of};
 
 /// Deeper than this no client nests.
 const DEPTH_MAX: usize = 64;
@@ -29,7 +29,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Refused> {
     }
     Ok(root.unwrap_or(Node {
         span: 0..0,
-        value: Value::Map(Vec::new()),
+        value: TreeValue::Map(Vec::new()),
     }))
 }
 
@@ -55,11 +55,11 @@ impl<'a> Reader<'a> {
         match self.events.next() {
             Some(Ok(next)) => Ok(next),
             Some(Err(error)) => Err(Refused::Broken {
-                format: Format::Yaml,
+                format: FileFormat::Yaml,
                 line: error.marker().line(),
             }),
             None => Err(Refused::Broken {
-                format: Format::Yaml,
+                format: FileFormat::Yaml,
                 line: line_of(self.text, self.text.len()),
             }),
         }
@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
 
     fn broken(&self, span: &Span) -> Refused {
         Refused::Broken {
-            format: Format::Yaml,
+            format: FileFormat::Yaml,
             line: line_of(self.text, self.byte(span.start.index())),
         }
     }
@@ -91,9 +91,9 @@ impl<'a> Reader<'a> {
                 let end = start + raw.trim_end().len();
                 let plain = style == ScalarStyle::Plain && is_other(&value);
                 let value = if plain || tag.is_some() {
-                    Value::Other
+                    TreeValue::Other
                 } else {
-                    Value::Text(value.into_owned())
+                    TreeValue::Text(value.into_owned())
                 };
                 Ok(Node {
                     span: start..end,
@@ -130,7 +130,7 @@ impl<'a> Reader<'a> {
                 };
                 return Ok(Node {
                     span: first..end,
-                    value: Value::List(list),
+                    value: TreeValue::List(list),
                 });
             }
             list.push(self.node(event, &span, depth + 1)?);
@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
                     };
                     return Ok(Node {
                         span: first..end,
-                        value: Value::Map(map),
+                        value: TreeValue::Map(map),
                     });
                 }
                 Event::Scalar(ref key, _, 0, _) => key.to_string(),

@@ -2,31 +2,31 @@
 
 use std::collections::HashMap;
 
-use crate::client::entry::{Entry, Word};
+use crate::client::entry::{ServerEntry, SpannedText};
 use crate::client::tree::Node;
 
-use super::{LENGTH_MIN, Slot, Verdict, arguments, has_secret, value};
+use super::{LENGTH_MIN, ValueSite, Verdict, arguments, has_secret, value};
 
 /// One value of an entry, with what it is.
 #[derive(Clone, Debug)]
 pub struct Judged<'a> {
-    pub slot: Slot<'a>,
+    pub slot: ValueSite<'a>,
     /// Its place among the words of the command line; 0 elsewhere.
     pub index: usize,
-    pub word: &'a Word,
+    pub word: &'a SpannedText,
     pub verdict: Verdict,
 }
 
 /// Judges an entry. The command line comes first, then env, headers, address, settings.
-pub fn entry<'a>(entry: &'a Entry) -> Vec<Judged<'a>> {
+pub fn entry<'a>(entry: &'a ServerEntry) -> Vec<Judged<'a>> {
     let texts: Vec<&str> = entry.words.iter().map(|word| word.text.as_str()).collect();
     let words = entry.words.iter().zip(arguments(&texts)).enumerate();
     let mut judged: Vec<Judged<'a>> = words
         .map(|(index, (word, verdict))| {
             let slot = if index == 0 {
-                Slot::Command
+                ValueSite::Command
             } else {
-                Slot::Argument
+                ValueSite::Argument
             };
             Judged {
                 slot,
@@ -36,7 +36,7 @@ pub fn entry<'a>(entry: &'a Entry) -> Vec<Judged<'a>> {
             }
         })
         .collect();
-    let mut named = |words: &'a [Word], slot: fn(&'a str) -> Slot<'a>| {
+    let mut named = |words: &'a [SpannedText], slot: fn(&'a str) -> ValueSite<'a>| {
         judged.extend(words.iter().map(|word| {
             let slot = slot(&word.name);
             Judged {
@@ -47,14 +47,14 @@ pub fn entry<'a>(entry: &'a Entry) -> Vec<Judged<'a>> {
             }
         }));
     };
-    named(&entry.env, Slot::Env);
-    named(&entry.headers, Slot::Header);
-    named(&entry.settings, Slot::Setting);
+    named(&entry.env, ValueSite::Env);
+    named(&entry.headers, ValueSite::Header);
+    named(&entry.settings, ValueSite::Setting);
     judged.extend(entry.url.iter().map(|word| Judged {
-        slot: Slot::Url,
+        slot: ValueSite::Url,
         index: 0,
         word,
-        verdict: value(Slot::Url, &word.text),
+        verdict: value(ValueSite::Url, &word.text),
     }));
     judged
 }

@@ -14,16 +14,16 @@ use super::names::{Promise, promise};
 
 /// One part of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct ValuePart {
     pub range: Range<usize>,
     /// What it is called where it stands: a flag, a key, a header; `password` in a URL.
     pub name: String,
-    pub kind: Kind,
+    pub kind: PartContext,
 }
 
 /// Where a part stands, as far as that changes what it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum PartContext {
     /// Behind a name.
     Named,
     /// Before the `@` of a URL.
@@ -33,7 +33,7 @@ pub(super) enum Kind {
 }
 
 /// The parts of a text. Empty if it has none: then it is one value.
-pub(super) fn parts(text: &str) -> Vec<Part> {
+pub(super) fn parts(text: &str) -> Vec<ValuePart> {
     // Each kind of part stands behind one of these.
     if !text.bytes().any(|b| b"=: {[".contains(&b)) {
         return Vec::new();
@@ -46,7 +46,7 @@ pub(super) fn parts(text: &str) -> Vec<Part> {
 /// Deeper than this nobody nests values in values.
 const DEPTH_MAX: u8 = 6;
 
-fn collect(text: &str, at: usize, found: &mut Vec<Part>, depth: u8) {
+fn collect(text: &str, at: usize, found: &mut Vec<ValuePart>, depth: u8) {
     if depth > DEPTH_MAX {
         return;
     }
@@ -69,7 +69,14 @@ fn collect(text: &str, at: usize, found: &mut Vec<Part>, depth: u8) {
 }
 
 /// A named part, or the parts inside it.
-fn named(name: &str, text: &str, range: Range<usize>, at: usize, found: &mut Vec<Part>, depth: u8) {
+fn named(
+    name: &str,
+    text: &str,
+    range: Range<usize>,
+    at: usize,
+    found: &mut Vec<ValuePart>,
+    depth: u8,
+) {
     let range = unquoted(text, range);
     let before = found.len();
     collect(
@@ -80,10 +87,10 @@ fn named(name: &str, text: &str, range: Range<usize>, at: usize, found: &mut Vec
     );
     if found.len() == before {
         let range = at + range.start..at + range.end;
-        found.push(Part {
+        found.push(ValuePart {
             range,
             name: name.to_owned(),
-            kind: Kind::Named,
+            kind: PartContext::Named,
         });
     }
 }
@@ -170,7 +177,7 @@ fn assignment(text: &str) -> Option<(String, Range<usize>)> {
 }
 
 /// `Server=…;Password=…`, `host=… password=…`, `a=1&b=2`.
-fn pairs(text: &str, from: usize, at: usize, found: &mut Vec<Part>) {
+fn pairs(text: &str, from: usize, at: usize, found: &mut Vec<ValuePart>) {
     let mut start = from;
     let rest = text.get(from..).unwrap_or_default();
     for pair in rest.split_inclusive([';', '&', ' ', '#', '?']) {
@@ -180,10 +187,10 @@ fn pairs(text: &str, from: usize, at: usize, found: &mut Vec<Part>) {
         {
             let range = unquoted(text, start + name.len() + 1..start + body.len());
             let range = at + range.start..at + range.end;
-            found.push(Part {
+            found.push(ValuePart {
                 range,
                 name: name.trim().to_owned(),
-                kind: Kind::Named,
+                kind: PartContext::Named,
             });
         }
         start += pair.len();
@@ -191,7 +198,7 @@ fn pairs(text: &str, from: usize, at: usize, found: &mut Vec<Part>) {
 }
 
 /// The user part, the path and the query of each URL in a text.
-fn url(text: &str, at: usize, found: &mut Vec<Part>) {
+fn url(text: &str, at: usize, found: &mut Vec<ValuePart>) {
     let mut from = 0;
     while let Some(colon) = text
         .get(from..)
@@ -215,10 +222,10 @@ fn url(text: &str, at: usize, found: &mut Vec<Part>) {
                     ("password", start + colon + 1..start + sign)
                 });
             let range = at + range.start..at + range.end;
-            found.push(Part {
+            found.push(ValuePart {
                 range,
                 name: name.to_owned(),
-                kind: Kind::Userinfo,
+                kind: PartContext::Userinfo,
             });
         }
         let tail = text.get(host_end..end).unwrap_or_default();
@@ -227,10 +234,10 @@ fn url(text: &str, at: usize, found: &mut Vec<Part>) {
         for piece in tail.get(..path).unwrap_or_default().split('/') {
             if piece.len() >= 22 {
                 let range = at + offset..at + offset + piece.len();
-                found.push(Part {
+                found.push(ValuePart {
                     range,
                     name: String::new(),
-                    kind: Kind::Segment,
+                    kind: PartContext::Segment,
                 });
             }
             offset += piece.len() + 1;
@@ -265,7 +272,7 @@ fn authority(whole: &str) -> usize {
 }
 
 /// The strings of a JSON text, each under its key. False if it is no JSON.
-fn json(text: &str, at: usize, found: &mut Vec<Part>, depth: u8) -> bool {
+fn json(text: &str, at: usize, found: &mut Vec<ValuePart>, depth: u8) -> bool {
     let Ok(parsed) = jsonc_parser::parse_to_ast(
         text,
         &jsonc_parser::CollectOptions::default(),
@@ -280,7 +287,14 @@ fn json(text: &str, at: usize, found: &mut Vec<Part>, depth: u8) -> bool {
     true
 }
 
-fn strings(name: &str, value: &Value<'_>, text: &str, at: usize, found: &mut Vec<Part>, depth: u8) {
+fn strings(
+    name: &str,
+    value: &Value<'_>,
+    text: &str,
+    at: usize,
+    found: &mut Vec<ValuePart>,
+    depth: u8,
+) {
     match value {
         Value::StringLit(_) => {
             let range = value.range();

@@ -22,7 +22,7 @@ pub use entry::{FirstLook, Judged, entry};
 
 /// Where a value stands in an entry, and what it is called there.
 #[derive(Clone, Copy, Debug)]
-pub enum Slot<'a> {
+pub enum ValueSite<'a> {
     Command,
     Argument,
     Env(&'a str),
@@ -36,7 +36,7 @@ pub enum Slot<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Its secret parts, from left to right.
-    Secret(Vec<Part>),
+    Secret(Vec<SecretPart>),
     Placeholder,
     Reference,
     Nothing,
@@ -44,7 +44,7 @@ pub enum Verdict {
 
 /// A secret part of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct SecretPart {
     pub range: Range<usize>,
     /// What it is called where it stands (a flag, a key, a header); may be empty.
     pub name: String,
@@ -54,7 +54,7 @@ pub struct Part {
 
 impl Verdict {
     /// The secret parts, if it is a secret.
-    pub fn secrets(&self) -> &[Part] {
+    pub fn secrets(&self) -> &[SecretPart] {
         match self {
             Self::Secret(parts) => parts,
             _ => &[],
@@ -82,11 +82,15 @@ pub fn known_spans(text: &str) -> Vec<(Range<usize>, &'static str)> {
 }
 
 /// Judges one value.
-pub fn value(slot: Slot<'_>, text: &str) -> Verdict {
+pub fn value(slot: ValueSite<'_>, text: &str) -> Verdict {
     match slot {
-        Slot::Env(name) | Slot::Header(name) | Slot::Setting(name) => whole(name, text),
-        Slot::Url => whole("", text),
-        Slot::Command | Slot::Argument => arguments(&[text]).pop().unwrap_or(Verdict::Nothing),
+        ValueSite::Env(name) | ValueSite::Header(name) | ValueSite::Setting(name) => {
+            whole(name, text)
+        }
+        ValueSite::Url => whole("", text),
+        ValueSite::Command | ValueSite::Argument => {
+            arguments(&[text]).pop().unwrap_or(Verdict::Nothing)
+        }
     }
 }
 
@@ -141,7 +145,7 @@ fn words(text: &str) -> Verdict {
     for (word, verdict) in words.iter().zip(arguments(&words)) {
         reference |= verdict == Verdict::Reference;
         if let Verdict::Secret(parts) = verdict {
-            found.extend(parts.into_iter().map(|part| Part {
+            found.extend(parts.into_iter().map(|part| SecretPart {
                 range: part.range.start + at..part.range.end + at,
                 ..part
             }));
@@ -180,8 +184,8 @@ fn glued(text: &str) -> Option<Verdict> {
     })
 }
 
-fn part(range: Range<usize>, name: &str, why: &'static str) -> Part {
-    Part {
+fn part(range: Range<usize>, name: &str, why: &'static str) -> SecretPart {
+    SecretPart {
         range,
         name: name.to_owned(),
         why,
@@ -218,14 +222,14 @@ fn has_secret(name: &str, text: &str) -> bool {
 const LENGTH_MIN: usize = 4;
 
 /// The secret parts of a value, from left to right.
-fn secrets(name: &str, text: &str, parts: &[inside::Part]) -> Vec<Part> {
-    let mut found: Vec<Part> = Vec::new();
+fn secrets(name: &str, text: &str, parts: &[inside::ValuePart]) -> Vec<SecretPart> {
+    let mut found: Vec<SecretPart> = Vec::new();
     let tokens = shapes::find(text);
     for inner in parts {
         let value = text.get(inner.range.clone()).unwrap_or_default();
         let promised = promise_of(name, inner);
         let known = judge(promised, value, text, inner.kind, shapes::find(value));
-        found.extend(known.into_iter().map(|known| Part {
+        found.extend(known.into_iter().map(|known| SecretPart {
             range: known.range.start + inner.range.start..known.range.end + inner.range.start,
             name: inner.name.clone(),
             why: known.why,
@@ -237,10 +241,16 @@ fn secrets(name: &str, text: &str, parts: &[inside::Part]) -> Vec<Part> {
             && best_of(name, text, parts) == Verdict::Nothing;
     if alone {
         let known = tokens.clone();
-        found.extend(judge(promise(name), text, text, inside::Kind::Named, known));
+        found.extend(judge(
+            promise(name),
+            text,
+            text,
+            inside::PartContext::Named,
+            known,
+        ));
     }
     for known in tokens {
-        let covered = found.iter().any(|part: &Part| {
+        let covered = found.iter().any(|part: &SecretPart| {
             part.range.start < known.range.end && known.range.start < part.range.end
         });
         let value = text.get(known.range.clone()).unwrap_or_default();
@@ -253,14 +263,16 @@ fn secrets(name: &str, text: &str, parts: &[inside::Part]) -> Vec<Part> {
 }
 
 /// Whether the parts are all that a value is.
-fn is_structured(text: &str, parts: &[inside::Part]) -> bool {
-    parts.iter().any(|part| part.kind != inside::Kind::Named)
+fn is_structured(text: &str, parts: &[inside::ValuePart]) -> bool {
+    parts
+        .iter()
+        .any(|part| part.kind != inside::PartContext::Named)
         || text.contains("://")
         || text.trim_start().starts_with(['{', '['])
 }
 
 /// What the parts of a value are, if none is a secret.
-fn best_of(name: &str, text: &str, parts: &[inside::Part]) -> Verdict {
+fn best_of(name: &str, text: &str, parts: &[inside::ValuePart]) -> Verdict {
     parts.iter().fold(Verdict::Nothing, |best, inner| {
         let value = text.get(inner.range.clone()).unwrap_or_default();
         stronger(best, harmless(promise_of(name, inner), value))
@@ -268,11 +280,11 @@ fn best_of(name: &str, text: &str, parts: &[inside::Part]) -> Verdict {
 }
 
 /// A part is promised what its own name says, or what the whole is called if it says nothing.
-fn promise_of(outer: &str, inner: &inside::Part) -> Promise {
+fn promise_of(outer: &str, inner: &inside::ValuePart) -> Promise {
     match inner.kind {
-        inside::Kind::Userinfo if inner.name == "password" => Promise::Password,
-        inside::Kind::Userinfo | inside::Kind::Segment => Promise::Unknown,
-        inside::Kind::Named => match promise(&inner.name) {
+        inside::PartContext::Userinfo if inner.name == "password" => Promise::Password,
+        inside::PartContext::Userinfo | inside::PartContext::Segment => Promise::Unknown,
+        inside::PartContext::Named => match promise(&inner.name) {
             Promise::Unknown => promise(outer),
             promised => promised,
         },
@@ -309,9 +321,9 @@ fn judge(
     promised: Promise,
     text: &str,
     context: &str,
-    kind: inside::Kind,
+    kind: inside::PartContext,
     known: Vec<shapes::Known>,
-) -> Vec<Part> {
+) -> Vec<SecretPart> {
     let found = looks(promised, text, context, kind, known);
     if found.is_empty() || reference::holds(text) || placeholder::is_placeholder(text) {
         return Vec::new();
@@ -324,9 +336,9 @@ fn looks(
     promised: Promise,
     text: &str,
     context: &str,
-    kind: inside::Kind,
+    kind: inside::PartContext,
     known: Vec<shapes::Known>,
-) -> Vec<Part> {
+) -> Vec<SecretPart> {
     if let [first] = known.as_slice() {
         // A token that is the whole value, or all of it but a little punctuation.
         let all = first.range.len() + 4 >= text.len() && !text.contains(char::is_whitespace);
@@ -344,7 +356,7 @@ fn looks(
             .collect();
     }
     let why = match (promised, kind) {
-        (Promise::Password, inside::Kind::Userinfo) if is_default(text, context) => None,
+        (Promise::Password, inside::PartContext::Userinfo) if is_default(text, context) => None,
         (Promise::Password, _) if is_password(text) => Some("password"),
         (Promise::Token, _) if random::is_machine_made(text) => Some("named as a secret"),
         (Promise::Unknown, _) if random::is_random(text) => Some("random text"),

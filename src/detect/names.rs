@@ -230,7 +230,7 @@ const EMPTY: &[&str] = &[
 
 /// What one word says where it ends a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Word {
+enum NameWord {
     Password,
     Key,
     Token,
@@ -238,14 +238,14 @@ enum Word {
 }
 
 /// The tables above, by the first byte of a word.
-fn meaning(word: &str) -> Option<Word> {
-    static WORDS: OnceLock<[Vec<(&'static str, Word)>; 128]> = OnceLock::new();
+fn meaning(word: &str) -> Option<NameWord> {
+    static WORDS: OnceLock<[Vec<(&'static str, NameWord)>; 128]> = OnceLock::new();
     let words = WORDS.get_or_init(|| {
-        let tables: [(&[&'static str], Word); 4] = [
-            (PASSWORD, Word::Password),
-            (&["key", "keys"], Word::Key),
-            (TOKEN, Word::Token),
-            (OTHER, Word::Other),
+        let tables: [(&[&'static str], NameWord); 4] = [
+            (PASSWORD, NameWord::Password),
+            (&["key", "keys"], NameWord::Key),
+            (TOKEN, NameWord::Token),
+            (OTHER, NameWord::Other),
         ];
         let mut by_first = [const { Vec::new() }; 128];
         for (table, meaning) in tables {
@@ -287,11 +287,11 @@ pub fn promise(name: &str) -> Promise {
     let (before, last) = rest.rsplit_once(' ').unwrap_or(("", rest));
     let previous = before.rsplit(' ').next().unwrap_or_default();
     match meaning(last) {
-        Some(Word::Password) => Promise::Password,
-        Some(Word::Key) if KEY_OTHER.contains(&previous) => Promise::Other,
-        Some(Word::Token) if previous == "public" => Promise::Other,
-        Some(Word::Key | Word::Token) => Promise::Token,
-        Some(Word::Other) => Promise::Other,
+        Some(NameWord::Password) => Promise::Password,
+        Some(NameWord::Key) if KEY_OTHER.contains(&previous) => Promise::Other,
+        Some(NameWord::Token) if previous == "public" => Promise::Other,
+        Some(NameWord::Key | NameWord::Token) => Promise::Token,
+        Some(NameWord::Other) => Promise::Other,
         // `SECRET_ACCESS_KEY_FOR_X`, `TOKEN_OF_BOT`, `APIKEY2`: a strong word anywhere.
         None if rest.split(' ').any(is_strong) || glued(last) => Promise::Token,
         None => Promise::Unknown,

@@ -21,7 +21,7 @@ enum Body {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Shape {
+struct TokenFormat {
     prefix: &'static str,
     body: Body,
     /// How many bytes follow the prefix at least.
@@ -29,8 +29,8 @@ struct Shape {
     name: &'static str,
 }
 
-const fn shape(prefix: &'static str, body: Body, min: usize, name: &'static str) -> Shape {
-    Shape {
+const fn shape(prefix: &'static str, body: Body, min: usize, name: &'static str) -> TokenFormat {
+    TokenFormat {
         prefix,
         body,
         min,
@@ -38,7 +38,7 @@ const fn shape(prefix: &'static str, body: Body, min: usize, name: &'static str)
     }
 }
 
-const SHAPES: &[Shape] = &[
+const SHAPES: &[TokenFormat] = &[
     shape("ghp_", Body::Alnum, 36, "GitHub token"),
     shape("gho_", Body::Alnum, 36, "GitHub OAuth token"),
     shape("ghu_", Body::Alnum, 36, "GitHub user token"),
@@ -183,10 +183,10 @@ pub(super) fn find(text: &str) -> Vec<Known> {
 }
 
 /// Where a prefix stands that begins a word, in the order of their ends.
-fn prefixes(text: &str) -> Vec<(usize, &'static Shape)> {
-    static BY_FIRST: OnceLock<[Vec<&'static Shape>; 128]> = OnceLock::new();
+fn prefixes(text: &str) -> Vec<(usize, &'static TokenFormat)> {
+    static BY_FIRST: OnceLock<[Vec<&'static TokenFormat>; 128]> = OnceLock::new();
     let by_first = BY_FIRST.get_or_init(|| {
-        let begins = |byte: usize, shape: &&Shape| {
+        let begins = |byte: usize, shape: &&TokenFormat| {
             shape.prefix.bytes().next().map(usize::from) == Some(byte)
         };
         std::array::from_fn(|byte| SHAPES.iter().filter(|shape| begins(byte, shape)).collect())
@@ -233,7 +233,7 @@ fn trimmed(rest: &str, body: usize) -> usize {
 }
 
 /// Words are no token: a body has digits, or letters of both cases, unless it is very long.
-fn plausible(shape: &Shape, body: &str) -> bool {
+fn plausible(shape: &TokenFormat, body: &str) -> bool {
     if shape.name.starts_with("never") {
         return false;
     }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[track_caller]
-fn case(slot: Slot<'_>, text: &str, expected: &[&str]) {
+fn case(slot: ValueSite<'_>, text: &str, expected: &[&str]) {
     let verdict = value(slot, text);
     let found: Vec<_> = verdict
         .secrets()
@@ -16,42 +16,42 @@ fn case(slot: Slot<'_>, text: &str, expected: &[&str]) {
 #[test]
 fn environment() {
     case(
-        Slot::Env("EXA_API_KEY"),
+        ValueSite::Env("EXA_API_KEY"),
         "b1946ac9-2492-4d23-8c7a-1f0e5d3c2b1a",
         &["b1946ac9-2492-4d23-8c7a-1f0e5d3c2b1a"],
     );
     case(
-        Slot::Env("NOTION_DB_ID"),
+        ValueSite::Env("NOTION_DB_ID"),
         "b1946ac924924d238c7a1f0e5d3c2b1a",
         &[],
     );
     case(
-        Slot::Env("DB_PASSWORD"),
+        ValueSite::Env("DB_PASSWORD"),
         "correct horse",
         &["correct horse"],
     );
-    case(Slot::Env("DB_PASSWORD"), "YOUR_PASSWORD", &[]);
-    case(Slot::Env("VNC_PASSWORD"), "youvncpassword", &[]);
+    case(ValueSite::Env("DB_PASSWORD"), "YOUR_PASSWORD", &[]);
+    case(ValueSite::Env("VNC_PASSWORD"), "youvncpassword", &[]);
     case(
-        Slot::Env("DATABASE_URL"),
+        ValueSite::Env("DATABASE_URL"),
         "postgres://u:s3cretPw9@db.example.org/x",
         &["s3cretPw9"],
     );
     case(
-        Slot::Env("DATABASE_URL"),
+        ValueSite::Env("DATABASE_URL"),
         "postgres://postgres:postgres@localhost:5432/x",
         &[],
     );
     case(
-        Slot::Env("GOOGLE_APPLICATION_CREDENTIALS"),
+        ValueSite::Env("GOOGLE_APPLICATION_CREDENTIALS"),
         "/home/u/key.json",
         &[],
     );
-    case(Slot::Env("SESSION_DRIVER"), "file", &[]);
-    case(Slot::Env("API_KEY"), "${API_KEY}", &[]);
-    case(Slot::Env("API_KEY"), "여기에 키를 입력하세요", &[]);
+    case(ValueSite::Env("SESSION_DRIVER"), "file", &[]);
+    case(ValueSite::Env("API_KEY"), "${API_KEY}", &[]);
+    case(ValueSite::Env("API_KEY"), "여기에 키를 입력하세요", &[]);
     case(
-        Slot::Env("OPENAPI_MCP_HEADERS"),
+        ValueSite::Env("OPENAPI_MCP_HEADERS"),
         r#"{"Authorization": "Bearer ntn_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9T0u1V2w3", "Notion-Version": "2022-06-28"}"#,
         &["ntn_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9T0u1V2w3"],
     );
@@ -60,18 +60,18 @@ fn environment() {
 #[test]
 fn headers_and_urls() {
     case(
-        Slot::Header("Authorization"),
+        ValueSite::Header("Authorization"),
         "Bearer a1b2c3d4e5f6a7b8c9d0",
         &["a1b2c3d4e5f6a7b8c9d0"],
     );
-    case(Slot::Header("Content-Type"), "application/json", &[]);
-    case(Slot::Header("Authorization"), "Bearer ${TOKEN}", &[]);
+    case(ValueSite::Header("Content-Type"), "application/json", &[]);
+    case(ValueSite::Header("Authorization"), "Bearer ${TOKEN}", &[]);
     case(
-        Slot::Url,
+        ValueSite::Url,
         "https://h.example/mcp?exaApiKey=b1946ac9-2492-4d23-8c7a-1f0e5d3c2b1a&x=1",
         &["b1946ac9-2492-4d23-8c7a-1f0e5d3c2b1a"],
     );
-    case(Slot::Url, "http://localhost:3000/sse", &[]);
+    case(ValueSite::Url, "http://localhost:3000/sse", &[]);
 }
 
 #[track_caller]
@@ -193,7 +193,7 @@ proptest::proptest! {
     ) {
         use crate::client::entry::entries;
         use crate::client::document::Document;
-use crate::client::tree::Format;
+use crate::client::tree::FileFormat;
 
         let mut server = serde_json::Map::new();
         for (name, shape, values) in fields {
@@ -213,7 +213,7 @@ use crate::client::tree::Format;
             server.insert(NAMES[name].to_owned(), value);
         }
         let file = serde_json::json!({ "mcpServers": { "x": server } }).to_string();
-        let document = Document::read(Format::Json, file.clone().into_bytes()).unwrap();
+        let document = Document::read(FileFormat::Json, file.clone().into_bytes()).unwrap();
         for found in entries(&document) {
             let secret = entry(&found).iter().any(|value| !value.verdict.secrets().is_empty());
             let node = document.find(&found.path).unwrap();

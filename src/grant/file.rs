@@ -43,7 +43,7 @@ impl By {
 /// What the file says about its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum GrantState {
     Granted,
     Revoked,
 }
@@ -53,7 +53,7 @@ pub enum State {
 #[serde(deny_unknown_fields)]
 pub(super) struct GrantFile {
     pub(super) version: u32,
-    pub(super) state: State,
+    pub(super) state: GrantState,
     /// The SHA-256 of the policy that was granted, in hex.
     pub(super) digest: Option<String>,
     pub(super) at: Timestamp,

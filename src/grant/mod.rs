@@ -20,7 +20,7 @@ use crate::error::{Code, Error, Result};
 use crate::policy::{Policy, Tier};
 use crate::secret::{Keys, ServerName, hex};
 
-pub use self::file::{By, State, path};
+pub use self::file::{By, GrantState, path};
 
 /// A grant that fits the policy. Its seal still has to be verified.
 #[must_use]
@@ -28,11 +28,11 @@ pub use self::file::{By, State, path};
 pub struct Grant {
     server: ServerName,
     /// None for a managed policy, which needs no seal.
-    sealed: Option<Sealed>,
+    sealed: Option<GrantSeal>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Sealed {
+struct GrantSeal {
     digest: String,
     at: Timestamp,
     by: By,
@@ -41,8 +41,8 @@ struct Sealed {
 
 /// What is known of earlier grants, to show to the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    pub state: State,
+pub struct GrantHistory {
+    pub state: GrantState,
     pub at: Timestamp,
     pub reason: Option<String>,
     /// The policy as it was granted last, if it was ever granted.
@@ -74,7 +74,7 @@ pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
             "run `mcpwrap grant {server}` to review and approve it"
         )));
     };
-    if file.state == State::Revoked {
+    if file.state == GrantState::Revoked {
         return Err(revoked(server, &file));
     }
     if managed {
@@ -97,7 +97,7 @@ pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
             "run `mcpwrap grant {server}` to see what changed and approve it"
         )));
     }
-    let sealed = Sealed {
+    let sealed = GrantSeal {
         digest,
         at: file.at,
         by,
@@ -115,7 +115,7 @@ impl Grant {
     /// # Errors
     /// `grant-broken`.
     pub fn verify(&self, keys: &Keys) -> Result<()> {
-        let Some(Sealed {
+        let Some(GrantSeal {
             digest,
             at,
             by,
@@ -155,7 +155,7 @@ pub fn grant(dirs: &Dirs, policy: &Policy, keys: &Keys, by: By) -> Result<()> {
         &policy.server,
         &GrantFile {
             version: 1,
-            state: State::Granted,
+            state: GrantState::Granted,
             digest: Some(policy.digest.clone()),
             at,
             by: Some(by),
@@ -178,7 +178,7 @@ pub fn revoke(dirs: &Dirs, server: &ServerName, reason: Option<&str>) -> Result<
         server,
         &GrantFile {
             version: 1,
-            state: State::Revoked,
+            state: GrantState::Revoked,
             digest: None,
             at: now(),
             by: None,
@@ -193,8 +193,8 @@ pub fn revoke(dirs: &Dirs, server: &ServerName, reason: Option<&str>) -> Result<
 ///
 /// # Errors
 /// `grant-broken`, `file-not-private`.
-pub fn record(dirs: &Dirs, server: &ServerName) -> Result<Option<Record>> {
-    let record = |file: GrantFile| Record {
+pub fn record(dirs: &Dirs, server: &ServerName) -> Result<Option<GrantHistory>> {
+    let record = |file: GrantFile| GrantHistory {
         state: file.state,
         at: file.at,
         reason: file.reason,
@@ -211,7 +211,7 @@ pub fn record(dirs: &Dirs, server: &ServerName) -> Result<Option<Record>> {
 /// How a policy stands with its grant, in one word. Touches no store, so a seal is not looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Standing {
+pub enum GrantStatus {
     Granted,
     /// Changed after it was granted.
     Changed,
@@ -223,7 +223,7 @@ pub enum Standing {
     Broken,
 }
 
-impl Standing {
+impl GrantStatus {
     /// The word that users see.
     pub const fn name(self) -> &'static str {
         match self {
@@ -238,14 +238,14 @@ impl Standing {
 }
 
 /// How a policy stands with its grant.
-pub fn standing(dirs: &Dirs, policy: &Policy) -> Standing {
+pub fn standing(dirs: &Dirs, policy: &Policy) -> GrantStatus {
     match find(dirs, policy).map_err(|error| error.code) {
-        Ok(_) if policy.tier == Tier::Managed => Standing::Managed,
-        Ok(_) => Standing::Granted,
-        Err(Code::PolicyChanged) => Standing::Changed,
-        Err(Code::Revoked) => Standing::Revoked,
-        Err(Code::NotGranted) => Standing::NotGranted,
-        Err(_) => Standing::Broken,
+        Ok(_) if policy.tier == Tier::Managed => GrantStatus::Managed,
+        Ok(_) => GrantStatus::Granted,
+        Err(Code::PolicyChanged) => GrantStatus::Changed,
+        Err(Code::Revoked) => GrantStatus::Revoked,
+        Err(Code::NotGranted) => GrantStatus::NotGranted,
+        Err(_) => GrantStatus::Broken,
     }
 }
 

@@ -30,11 +30,11 @@ const KILL_LIMIT: Duration = Duration::from_secs(5);
 
 /// What the guard says, each six bytes on the wire: tag, number, step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Report {
+pub enum GuardMessage {
     Started {
         pid: i32,
     },
-    Failed(spawn::Failed),
+    Failed(spawn::SpawnError),
     /// The server ended by itself with this code.
     Exited {
         code: i32,
@@ -50,7 +50,7 @@ pub enum Report {
 /// The length of a report (bytes).
 pub const REPORT_BYTES: usize = 6;
 
-impl Report {
+impl GuardMessage {
     fn encode(self) -> [u8; REPORT_BYTES] {
         let (tag, number, step) = match self {
             Self::Started { pid } => (1, pid, 0),
@@ -69,8 +69,8 @@ impl Report {
         let number = i32::from_le_bytes([a, b, c, d]);
         Some(match tag {
             1 => Self::Started { pid: number },
-            2 => Self::Failed(spawn::Failed {
-                step: spawn::Step::from_byte(step),
+            2 => Self::Failed(spawn::SpawnError {
+                step: spawn::SpawnStep::from_byte(step),
                 errno: number,
             }),
             3 => Self::Exited { code: number },
@@ -101,7 +101,7 @@ fn guard() -> io::Result<()> {
     let control = UnixStream::from(OwnedFd::from(fds::standard(fds::Standard::Input)?));
     let (bytes, streams) = fds::receive_with_fds(&control)?;
     let files = read_files(&control)?;
-    let plan = spawn::Plan::decode(bytes).ok_or(io::ErrorKind::InvalidData)?;
+    let plan = spawn::ExecSpec::decode(bytes).ok_or(io::ErrorKind::InvalidData)?;
     let started = spawn::server(&plan, streams);
     drop(plan);
     let mut guard = Guard {
@@ -113,11 +113,11 @@ fn guard() -> io::Result<()> {
     match started {
         Ok(pid) => {
             guard.server = Some(pid);
-            guard.report(Report::Started { pid: pid.as_raw() });
+            guard.report(GuardMessage::Started { pid: pid.as_raw() });
             guard.watch(signals)
         }
         Err(failed) => {
-            guard.report(Report::Failed(failed));
+            guard.report(GuardMessage::Failed(failed));
             Ok(())
         }
     }
@@ -159,7 +159,7 @@ impl Guard {
     fn watch(&mut self, mut signals: std::fs::File) -> io::Result<()> {
         loop {
             if self.reap_and_see_the_end() {
-                self.report(Report::Gone);
+                self.report(GuardMessage::Gone);
                 return Ok(());
             }
             let timeout = match self.ended_at {
@@ -252,9 +252,9 @@ impl Guard {
             return false;
         }
         match status {
-            WaitStatus::Exited(_, code) => self.report(Report::Exited { code }),
+            WaitStatus::Exited(_, code) => self.report(GuardMessage::Exited { code }),
             WaitStatus::Signaled(_, signal, _) => {
-                self.report(Report::Died {
+                self.report(GuardMessage::Died {
                     signal: signal as i32,
                 });
             }
@@ -265,7 +265,7 @@ impl Guard {
     }
 
     /// Tells the supervisor. If it is gone, the socket tells us so at the next poll.
-    fn report(&self, report: Report) {
+    fn report(&self, report: GuardMessage) {
         drop((&self.control).write_all(&report.encode()));
         debug_assert!(self.control.as_raw_fd() > 2);
     }
@@ -277,19 +277,19 @@ mod tests {
 
     #[test]
     fn reports_survive_the_wire() {
-        let failed = spawn::Failed {
-            step: spawn::Step::Execute,
+        let failed = spawn::SpawnError {
+            step: spawn::SpawnStep::Execute,
             errno: 13,
         };
         for report in [
-            Report::Started { pid: 123_456 },
-            Report::Failed(failed),
-            Report::Exited { code: 255 },
-            Report::Died { signal: 9 },
-            Report::Gone,
+            GuardMessage::Started { pid: 123_456 },
+            GuardMessage::Failed(failed),
+            GuardMessage::Exited { code: 255 },
+            GuardMessage::Died { signal: 9 },
+            GuardMessage::Gone,
         ] {
-            assert_eq!(Report::decode(report.encode()), Some(report));
+            assert_eq!(GuardMessage::decode(report.encode()), Some(report));
         }
-        assert_eq!(Report::decode([0; REPORT_BYTES]), None);
+        assert_eq!(GuardMessage::decode([0; REPORT_BYTES]), None);
     }
 }

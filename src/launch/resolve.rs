@@ -15,9 +15,9 @@ use zeroize::Zeroizing;
 use crate::error::{Code, Error, Result};
 use crate::files;
 use crate::policy::template::{self, Piece};
-use crate::policy::{Delivery, Policy, Slot};
+use crate::policy::{Delivery, Policy, SecretBinding};
 use crate::secret::{Fingerprint, Keys, Secret, SecretName};
-use crate::store::{Batch, Item};
+use crate::store::{SecretBatch, SecretItem};
 
 /// A secret that the server gets, for the audit log and `ps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ pub fn names(policy: &Policy) -> Vec<SecretName> {
 pub fn resolve(
     policy: &Policy,
     inherited: Vec<(OsString, OsString)>,
-    batch: Batch,
+    batch: SecretBatch,
     keys: &Keys,
     files_dir: &Path,
 ) -> Result<ServerEnv> {
@@ -181,8 +181,8 @@ fn refused(policy: &Policy, code: Code, why: &str) -> Error {
 fn value(
     policy: &Policy,
     variable: &str,
-    slot: &Slot,
-    item: Result<Item>,
+    slot: &SecretBinding,
+    item: Result<SecretItem>,
 ) -> Result<Option<Secret>> {
     let name = slot.from.name();
     let item = match item {
@@ -231,7 +231,7 @@ fn value(
 }
 
 /// A secret of one profile never enters a run of another.
-fn check_profile(policy: &Policy, name: &SecretName, item: &Item) -> Result<()> {
+fn check_profile(policy: &Policy, name: &SecretName, item: &SecretItem) -> Result<()> {
     if item.profile.is_some() && item.profile != policy.profile {
         let of = item
             .profile

@@ -23,7 +23,7 @@ use crate::error::{Code, Error, Result};
 use crate::launch::resolve::ServerEnv;
 use crate::policy::inherit;
 use crate::secret::ServerName;
-use crate::sys::spawn::{Plan, Step};
+use crate::sys::spawn::{ExecSpec, SpawnStep};
 use crate::sys::{fds, spawn};
 
 /// The guard answers within milliseconds; this is for a machine that is out of memory.
@@ -31,7 +31,7 @@ const START_LIMIT: Duration = Duration::from_secs(5);
 
 /// A server that was started, with the ends of its pipes.
 #[derive(Debug)]
-pub struct Server {
+pub struct StartedServer {
     pub guard: Child,
     /// The socket to the guard: signal numbers go there, reports come from there.
     pub control: UnixStream,
@@ -51,7 +51,7 @@ pub fn inherited(pass: &[String]) -> Vec<(OsString, OsString)> {
 }
 
 /// What is started: the program as a path, and where.
-pub struct Command<'a> {
+pub struct ExecCommand<'a> {
     pub server: &'a ServerName,
     /// argv, the program's name first.
     pub arguments: &'a [Zeroizing<Vec<u8>>],
@@ -60,7 +60,7 @@ pub struct Command<'a> {
     pub directory: Option<PathBuf>,
 }
 
-impl fmt::Debug for Command<'_> {
+impl fmt::Debug for ExecCommand<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Command")
             .field("server", &self.server)
@@ -72,7 +72,7 @@ impl fmt::Debug for Command<'_> {
 ///
 /// # Errors
 /// `program-not-found`, `program-not-executable`, `launch-failed`.
-pub fn launch(command: &Command<'_>, env: &ServerEnv) -> Result<Server> {
+pub fn launch(command: &ExecCommand<'_>, env: &ServerEnv) -> Result<StartedServer> {
     let path = env.path();
     let directory = match &command.directory {
         Some(directory) => directory.clone(),
@@ -101,7 +101,7 @@ pub fn launch(command: &Command<'_>, env: &ServerEnv) -> Result<Server> {
     drop(streams);
     drop(plan);
     let pid = started(command, &program, &control)?;
-    Ok(Server {
+    Ok(StartedServer {
         guard,
         control,
         pid,
@@ -111,7 +111,7 @@ pub fn launch(command: &Command<'_>, env: &ServerEnv) -> Result<Server> {
     })
 }
 
-fn failed(command: &Command<'_>, what: &str, error: &io::Error) -> Error {
+fn failed(command: &ExecCommand<'_>, what: &str, error: &io::Error) -> Error {
     Error::new(Code::LaunchFailed, what)
         .not_started(&command.server)
         .cause(crate::files::io_text(error))
@@ -119,7 +119,7 @@ fn failed(command: &Command<'_>, what: &str, error: &io::Error) -> Error {
 }
 
 fn start_guard(
-    plan: &Plan,
+    plan: &ExecSpec,
     streams: &[OwnedFd; 3],
     env: &ServerEnv,
 ) -> io::Result<(Child, UnixStream)> {
@@ -137,7 +137,12 @@ fn start_guard(
     Ok((guard, ours))
 }
 
-fn plan(command: &Command<'_>, env: &ServerEnv, program: &Path, directory: &Path) -> Result<Plan> {
+fn plan(
+    command: &ExecCommand<'_>,
+    env: &ServerEnv,
+    program: &Path,
+    directory: &Path,
+) -> Result<ExecSpec> {
     let unusable = |error: io::Error| failed(command, "its command holds a NUL byte", &error);
     let mut environment = Vec::with_capacity(env.variables().len());
     for (name, value) in env.variables() {
@@ -153,7 +158,7 @@ fn plan(command: &Command<'_>, env: &ServerEnv, program: &Path, directory: &Path
         .iter()
         .map(|argument| spawn::c_string(argument))
         .collect();
-    Ok(Plan {
+    Ok(ExecSpec {
         program: spawn::c_path(program).map_err(unusable)?,
         directory: spawn::c_path(directory).map_err(unusable)?,
         arguments: arguments.map_err(unusable)?,
@@ -163,7 +168,7 @@ fn plan(command: &Command<'_>, env: &ServerEnv, program: &Path, directory: &Path
 
 /// Looks for the program as `execvp` does, in the server's own PATH. Entries that are not absolute
 /// are passed over: they would let the working directory choose the program.
-fn find(command: &Command<'_>, path: Option<&OsStr>, directory: &Path) -> Result<PathBuf> {
+fn find(command: &ExecCommand<'_>, path: Option<&OsStr>, directory: &Path) -> Result<PathBuf> {
     let name = OsString::from_vec(
         command
             .arguments
@@ -208,7 +213,7 @@ fn find(command: &Command<'_>, path: Option<&OsStr>, directory: &Path) -> Result
     })
 }
 
-fn not_executable(command: &Command<'_>, program: &Path, why: &str) -> Error {
+fn not_executable(command: &ExecCommand<'_>, program: &Path, why: &str) -> Error {
     let shown = program.display();
     Error::new(
         Code::ProgramNotExecutable,
@@ -222,8 +227,8 @@ fn not_executable(command: &Command<'_>, program: &Path, why: &str) -> Error {
 }
 
 /// Waits for the guard to say that the server runs, or why not.
-fn started(command: &Command<'_>, program: &Path, mut control: &UnixStream) -> Result<i32> {
-    use crate::launch::guard::{REPORT_BYTES, Report};
+fn started(command: &ExecCommand<'_>, program: &Path, mut control: &UnixStream) -> Result<i32> {
+    use crate::launch::guard::{GuardMessage, REPORT_BYTES};
     let no_guard = |error: io::Error| failed(command, "its guard process ended", &error);
     control
         .set_read_timeout(Some(START_LIMIT))
@@ -231,14 +236,14 @@ fn started(command: &Command<'_>, program: &Path, mut control: &UnixStream) -> R
     let mut bytes = [0; REPORT_BYTES];
     control.read_exact(&mut bytes).map_err(no_guard)?;
     control.set_read_timeout(None).map_err(no_guard)?;
-    let failed_start = match Report::decode(bytes) {
-        Some(Report::Started { pid }) => return Ok(pid),
-        Some(Report::Failed(failed_start)) => failed_start,
+    let failed_start = match GuardMessage::decode(bytes) {
+        Some(GuardMessage::Started { pid }) => return Ok(pid),
+        Some(GuardMessage::Failed(failed_start)) => failed_start,
         _ => return Err(no_guard(io::ErrorKind::InvalidData.into())),
     };
     let error = io::Error::from_raw_os_error(failed_start.errno);
     Err(match (failed_start.step, failed_start.errno) {
-        (Step::Directory, _) => match &command.directory {
+        (SpawnStep::Directory, _) => match &command.directory {
             Some(directory) => {
                 let shown = directory.display();
                 let what = format!("its working directory `{shown}` cannot be entered");
@@ -251,7 +256,7 @@ fn started(command: &Command<'_>, program: &Path, mut control: &UnixStream) -> R
                 &error,
             ),
         },
-        (Step::Execute, nix::libc::ENOENT) => Error::new(
+        (SpawnStep::Execute, nix::libc::ENOENT) => Error::new(
             Code::ProgramNotFound,
             format!("the interpreter of `{}` does not exist", program.display()),
         )
@@ -259,10 +264,10 @@ fn started(command: &Command<'_>, program: &Path, mut control: &UnixStream) -> R
         .cause("its first line names a program that is not there")
         .hint(format!("`head -1 {}` shows it", program.display())),
         (
-            Step::Execute,
+            SpawnStep::Execute,
             nix::libc::EACCES | nix::libc::ENOEXEC | nix::libc::ETXTBSY | nix::libc::EPERM,
         ) => not_executable(command, program, &crate::files::io_text(&error)),
-        (Step::Execute, nix::libc::E2BIG) => failed(
+        (SpawnStep::Execute, nix::libc::E2BIG) => failed(
             command,
             "its arguments and environment are larger than the kernel takes",
             &error,

@@ -4,7 +4,7 @@
 //! the first token that no JSON has. *Never* counts brackets against each other or looks at the
 //! order of tokens: masking in literals is right whatever stands around them.
 
-use super::literal::{End, Role, close, spells};
+use super::literal::{LiteralEnd, Role, close, spells};
 
 /// Where a long token stops being looked at as a whole.
 pub(super) const SCALAR_BYTES_MAX: usize = 64;
@@ -17,9 +17,9 @@ const KEY_BYTES_MAX: usize = 13;
 
 /// What is known of the line so far.
 #[derive(Default)]
-pub(super) struct Line {
+pub(super) struct LexState {
     pub(super) begun: bool,
-    pub(super) place: Place,
+    pub(super) place: LexPosition,
     depth: usize,
     /// Whether the line is an array of messages.
     batch: bool,
@@ -33,7 +33,7 @@ pub(super) struct Line {
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum LexPosition {
     #[default]
     Between,
     Scalar,
@@ -44,7 +44,7 @@ pub(super) enum Place {
     Text,
 }
 
-impl Line {
+impl LexState {
     pub(super) fn reset(&mut self) {
         let key = std::mem::take(&mut self.key);
         *self = Self {
@@ -61,20 +61,20 @@ impl Line {
         while at < body.len() {
             let rest = body.get(at..).unwrap_or_default();
             match self.place {
-                Place::Between => at += self.between(rest),
-                Place::Scalar => {
+                LexPosition::Between => at += self.between(rest),
+                LexPosition::Scalar => {
                     let Some(end) = rest.iter().position(|b| ends_scalar(*b)) else {
                         return at;
                     };
                     let token = rest.get(..end).unwrap_or_default();
                     at += self.whole_scalar(token).unwrap_or(end);
                 }
-                Place::LongNumber => return at,
-                Place::Literal(_) => {
+                LexPosition::LongNumber => return at,
+                LexPosition::Literal(_) => {
                     let end = close(rest, &mut self.escaped);
                     at += self.quiet_literal(rest, &end);
                 }
-                Place::Text => return body.len(),
+                LexPosition::Text => return body.len(),
             }
         }
         at
@@ -98,11 +98,11 @@ impl Line {
                 }
                 b',' | b':' => self.punctuation = byte,
                 b'"' => {
-                    self.place = Place::Literal(self.role());
+                    self.place = LexPosition::Literal(self.role());
                     return at + 1;
                 }
                 _ => {
-                    self.place = Place::Scalar;
+                    self.place = LexPosition::Scalar;
                     return at;
                 }
             }
@@ -133,13 +133,13 @@ impl Line {
     }
 
     /// Steps over a literal that holds nothing, and returns how far that was.
-    pub(super) fn quiet_literal(&mut self, rest: &[u8], end: &End) -> usize {
+    pub(super) fn quiet_literal(&mut self, rest: &[u8], end: &LiteralEnd) -> usize {
         let (end, place, step) = match *end {
-            End::Close(end) => (end, Place::Between, end + 1),
-            End::Broken(end) => (end, Place::Text, end),
-            End::Open => (rest.len(), self.place, rest.len()),
+            LiteralEnd::Close(end) => (end, LexPosition::Between, end + 1),
+            LiteralEnd::Broken(end) => (end, LexPosition::Text, end),
+            LiteralEnd::Open => (rest.len(), self.place, rest.len()),
         };
-        if let Place::Literal(role) = self.place {
+        if let LexPosition::Literal(role) = self.place {
             self.note_key(role, rest.get(..end).unwrap_or_default());
         }
         self.place = place;
@@ -161,9 +161,9 @@ impl Line {
             _ => Some(0),
         };
         self.place = if wrong.is_some() {
-            Place::Text
+            LexPosition::Text
         } else {
-            Place::Between
+            LexPosition::Between
         };
         wrong
     }

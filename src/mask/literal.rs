@@ -316,7 +316,7 @@ pub(super) fn spells(raw: &[u8], text: &str) -> bool {
 }
 
 /// Where a literal ends in a piece of it.
-pub(super) enum End {
+pub(super) enum LiteralEnd {
     Close(usize),
     /// At a backslash that begins no escape.
     Broken(usize),
@@ -325,20 +325,20 @@ pub(super) enum End {
 
 /// Finds the closing quote, or what is no escape. `escaped` says whether the byte before the piece
 /// was a backslash that begins an escape, and is set to the same for the next piece.
-pub(super) fn close(piece: &[u8], escaped: &mut bool) -> End {
+pub(super) fn close(piece: &[u8], escaped: &mut bool) -> LiteralEnd {
     let mut at = usize::from(std::mem::take(escaped));
     while let Some(found) = memchr2(b'"', b'\\', piece.get(at..).unwrap_or_default()) {
         at += found;
         if piece.get(at) == Some(&b'"') {
-            return End::Close(at);
+            return LiteralEnd::Close(at);
         }
         match piece.get(at + 1) {
             None => *escaped = true,
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {}
             Some(b'u') if piece.iter().skip(at + 2).take(4).all(u8::is_ascii_hexdigit) => {}
-            Some(_) => return End::Broken(at),
+            Some(_) => return LiteralEnd::Broken(at),
         }
         at += 2;
     }
-    End::Open
+    LiteralEnd::Open
 }

@@ -17,7 +17,7 @@ use super::needle::{Hit, Needle, View};
 const STRIDE_MAX: usize = 24;
 
 /// A gram that stands in a needle.
-struct Place {
+struct GramOffset {
     gram: u64,
     needle: usize,
     offset: usize,
@@ -27,7 +27,7 @@ struct Place {
 pub(super) struct Matcher {
     needles: Vec<Needle>,
     /// Sorted by gram.
-    places: Vec<Place>,
+    places: Vec<GramOffset>,
     /// One bit per hash of a gram in `places`.
     filter: Vec<u64>,
     filter_shift: u32,
@@ -70,7 +70,7 @@ impl Matcher {
         for (needle, bytes) in self.needles.iter().map(|needle| &needle.bytes).enumerate() {
             for (offset, window) in bytes.windows(self.gram_bytes).take(self.stride).enumerate() {
                 if let Some(gram) = self.gram(window) {
-                    self.places.push(Place {
+                    self.places.push(GramOffset {
                         gram,
                         needle,
                         offset,

@@ -12,12 +12,12 @@ use std::sync::Arc;
 use memchr::memchr;
 
 use super::Masker;
-use super::line::{Line, MARK, Place, SCALAR_BYTES_MAX, ends_scalar, in_number};
-use super::literal::{End, Literal, Role, close};
+use super::line::{LexPosition, LexState, MARK, SCALAR_BYTES_MAX, ends_scalar, in_number};
+use super::literal::{Literal, LiteralEnd, Role, close};
 use super::mark::{GROWTH_BYTES_MAX, Ink};
 use super::needle::{Hit, View};
 use super::suspect::{Suspect, unusual_escape};
-use super::text::{PIECE_BYTES, Stream};
+use super::text::{PIECE_BYTES, UndecidedTail};
 
 /// The longest beginning of an escape that is not a whole one.
 const ESCAPE_BYTES_CUT: usize = 5;
@@ -26,9 +26,9 @@ const ESCAPE_BYTES_CUT: usize = 5;
 pub struct MessageMask {
     masker: Arc<Masker>,
     next: Option<Arc<Masker>>,
-    line: Line,
+    line: LexState,
     literal: Literal,
-    text: Stream,
+    text: UndecidedTail,
     ink: Ink,
     hits: Vec<Hit>,
     secrets_in_ids: u64,
@@ -48,9 +48,9 @@ impl MessageMask {
         Self {
             masker,
             next: None,
-            line: Line::default(),
+            line: LexState::default(),
             literal: Literal::default(),
-            text: Stream::default(),
+            text: UndecidedTail::default(),
             ink: Ink::new(GROWTH_BYTES_MAX),
             hits: Vec::new(),
             secrets_in_ids: 0,
@@ -179,8 +179,8 @@ impl MessageMask {
     }
 
     /// Whether the literal that goes on here ends here too, and holds nothing on the way.
-    fn is_calm(&self, rest: &[u8], at: usize, survey: &Survey, end: &End) -> bool {
-        let (End::Close(length) | End::Broken(length)) = *end else {
+    fn is_calm(&self, rest: &[u8], at: usize, survey: &Survey, end: &LiteralEnd) -> bool {
+        let (LiteralEnd::Close(length) | LiteralEnd::Broken(length)) = *end else {
             return survey.quiet;
         };
         let piece = rest.get(..length).unwrap_or_default();
@@ -210,15 +210,15 @@ impl MessageMask {
         while at < body.len() {
             let rest = body.get(at..).unwrap_or_default();
             match self.line.place {
-                Place::Between => at += self.line.between(rest),
-                Place::Scalar | Place::LongNumber => {
+                LexPosition::Between => at += self.line.between(rest),
+                LexPosition::Scalar | LexPosition::LongNumber => {
                     let end = at
                         + rest
                             .iter()
                             .position(|b| ends_scalar(*b))
                             .unwrap_or(rest.len());
                     let token = body.get(at..end).unwrap_or_default();
-                    if self.line.place == Place::Scalar
+                    if self.line.place == LexPosition::Scalar
                         && self.line.scalar.is_empty()
                         && end < body.len()
                     {
@@ -233,7 +233,7 @@ impl MessageMask {
                         at = end;
                     }
                 }
-                Place::Literal(role) => {
+                LexPosition::Literal(role) => {
                     let mut escaped = self.line.escaped;
                     let end = close(rest, &mut escaped);
                     if self.is_calm(rest, at, &survey, &end) {
@@ -245,7 +245,7 @@ impl MessageMask {
                     at += self.loud_literal(rest, role, &end, out);
                     copied = at;
                 }
-                Place::Text => {
+                LexPosition::Text => {
                     out.extend_from_slice(body.get(copied..at).unwrap_or_default());
                     self.text
                         .push(&self.masker, rest, false, &mut self.ink, out);
@@ -259,10 +259,16 @@ impl MessageMask {
 
     /// Takes the literal up to its end in `rest`, and returns how much that was. The closing quote
     /// is left to `between` as the end of the literal.
-    fn loud_literal(&mut self, rest: &[u8], role: Role, end: &End, out: &mut Vec<u8>) -> usize {
+    fn loud_literal(
+        &mut self,
+        rest: &[u8],
+        role: Role,
+        end: &LiteralEnd,
+        out: &mut Vec<u8>,
+    ) -> usize {
         let (end, closed) = match *end {
-            End::Close(end) => (end, true),
-            End::Broken(_) | End::Open => (rest.len(), false),
+            LiteralEnd::Close(end) => (end, true),
+            LiteralEnd::Broken(_) | LiteralEnd::Open => (rest.len(), false),
         };
         let piece = rest.get(..end).unwrap_or_default();
         self.line.note_key(role, piece);
@@ -270,19 +276,21 @@ impl MessageMask {
             .literal
             .push(&self.masker, piece, (role, closed), &mut self.ink, out);
         if let Some(wrong) = wrong {
-            self.line.place = Place::Text;
+            self.line.place = LexPosition::Text;
             self.text
                 .push(&self.masker, &wrong, false, &mut self.ink, out);
         } else if closed {
-            self.line.place = Place::Between;
+            self.line.place = LexPosition::Between;
             out.push(b'"');
         }
         self.count_id();
-        end + usize::from(closed && self.line.place == Place::Between)
+        end + usize::from(closed && self.line.place == LexPosition::Between)
     }
 
     fn count_id(&mut self) {
-        if self.line.place != Place::Literal(Role::Id) && std::mem::take(&mut self.literal.in_id) {
+        if self.line.place != LexPosition::Literal(Role::Id)
+            && std::mem::take(&mut self.literal.in_id)
+        {
             self.secrets_in_ids += 1;
         }
     }
@@ -290,7 +298,7 @@ impl MessageMask {
     /// Takes a piece of a token that is cut. `whole`: this is its end.
     fn cut_scalar(&mut self, token: &[u8], whole: bool, out: &mut Vec<u8>) {
         let mut token = token;
-        if self.line.place == Place::Scalar {
+        if self.line.place == LexPosition::Scalar {
             self.line.scalar.extend_from_slice(token);
             if !whole && self.line.scalar.len() <= SCALAR_BYTES_MAX + MARK.len() {
                 return;
@@ -302,7 +310,7 @@ impl MessageMask {
             self.text
                 .push(&self.masker, rest, false, &mut self.ink, out);
             if wrong.is_none() && !whole {
-                self.line.place = Place::LongNumber;
+                self.line.place = LexPosition::LongNumber;
             }
             return;
         }
@@ -313,17 +321,17 @@ impl MessageMask {
         out.extend_from_slice(token.get(..digits).unwrap_or_default());
         token = token.get(digits..).unwrap_or_default();
         if !token.is_empty() {
-            self.line.place = Place::Text;
+            self.line.place = LexPosition::Text;
             self.text
                 .push(&self.masker, token, false, &mut self.ink, out);
         } else if whole {
-            self.line.place = Place::Between;
+            self.line.place = LexPosition::Between;
         }
     }
 
     fn end_line(&mut self, out: &mut Vec<u8>) {
         match self.line.place {
-            Place::Literal(role) => {
+            LexPosition::Literal(role) => {
                 let how = (role, true);
                 let wrong = self
                     .literal
@@ -336,8 +344,8 @@ impl MessageMask {
                     out,
                 );
             }
-            Place::Scalar => self.cut_scalar(b"", true, out),
-            Place::Between | Place::LongNumber | Place::Text => {}
+            LexPosition::Scalar => self.cut_scalar(b"", true, out),
+            LexPosition::Between | LexPosition::LongNumber | LexPosition::Text => {}
         }
         self.text.push(&self.masker, b"", true, &mut self.ink, out);
         self.line.reset();

@@ -6,7 +6,7 @@
 use zeroize::Zeroizing;
 
 /// How a JSON writer spells a string, where writers differ.
-pub(super) struct Writer {
+pub(super) struct JsonDialect {
     /// ASCII characters that it writes as `\u00XX`, besides control characters.
     ascii: &'static [u8],
     slash: bool,
@@ -14,7 +14,7 @@ pub(super) struct Writer {
     upper: bool,
 }
 
-pub(super) const MINIMAL: Writer = Writer {
+pub(super) const MINIMAL: JsonDialect = JsonDialect {
     ascii: b"",
     slash: false,
     wide: false,
@@ -22,44 +22,44 @@ pub(super) const MINIMAL: Writer = Writer {
 };
 
 /// The first is `JSON.stringify` and `serde_json`; below, what differs from it.
-pub(super) const WRITERS: &[Writer] = &[
+pub(super) const WRITERS: &[JsonDialect] = &[
     MINIMAL,
     // Control characters in upper case: Jackson.
-    Writer {
+    JsonDialect {
         upper: true,
         ..MINIMAL
     },
     // Python's `json`, Ruby's `ascii_only`; the same in upper case.
-    Writer {
+    JsonDialect {
         wide: true,
         ..MINIMAL
     },
-    Writer {
+    JsonDialect {
         wide: true,
         upper: true,
         ..MINIMAL
     },
     // PHP, with and without JSON_UNESCAPED_UNICODE.
-    Writer {
+    JsonDialect {
         slash: true,
         wide: true,
         ..MINIMAL
     },
-    Writer {
+    JsonDialect {
         slash: true,
         ..MINIMAL
     },
     // Go's `encoding/json` and Rails; Gson.
-    Writer {
+    JsonDialect {
         ascii: b"<>&",
         ..MINIMAL
     },
-    Writer {
+    JsonDialect {
         ascii: b"<>&='",
         ..MINIMAL
     },
     // .NET's System.Text.Json.
-    Writer {
+    JsonDialect {
         ascii: b"\"&'+<>`\x7f",
         wide: true,
         upper: true,
@@ -83,7 +83,7 @@ pub(super) const PERCENT: &[(&[u8], &[u8])] = &[
 ];
 
 /// The value as it stands between the quotes of a JSON string.
-pub(super) fn json(value: &[u8], writer: &Writer) -> Zeroizing<Vec<u8>> {
+pub(super) fn json(value: &[u8], writer: &JsonDialect) -> Zeroizing<Vec<u8>> {
     let mut out = Zeroizing::new(Vec::with_capacity(value.len() * 2));
     let mut rest = value;
     while let Some((&first, after)) = rest.split_first() {
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn case(value: &str, writer: &Writer, expected: &str) {
+    fn case(value: &str, writer: &JsonDialect, expected: &str) {
         assert_eq!(
             json(value.as_bytes(), writer).as_slice(),
             expected.as_bytes()
@@ -236,14 +236,14 @@ mod tests {
 
     #[test]
     fn the_others_escape_more() {
-        let wide = Writer {
+        let wide = JsonDialect {
             wide: true,
             ..MINIMAL
         };
         case("é€😀", &wide, "\\u00e9\\u20ac\\ud83d\\ude00");
         case(
             "é\u{1b}",
-            &Writer {
+            &JsonDialect {
                 upper: true,
                 ..wide
             },
@@ -251,7 +251,7 @@ mod tests {
         );
         case(
             "a/b",
-            &Writer {
+            &JsonDialect {
                 slash: true,
                 ..MINIMAL
             },
@@ -259,7 +259,7 @@ mod tests {
         );
         case(
             "<a>&",
-            &Writer {
+            &JsonDialect {
                 ascii: b"<>&",
                 ..MINIMAL
             },
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_characters_stay() {
-        let wide = Writer {
+        let wide = JsonDialect {
             wide: true,
             ..MINIMAL
         };

@@ -22,7 +22,7 @@ pub struct TextMask {
     masker: Arc<Masker>,
     next: Option<Arc<Masker>>,
     at_line_start: bool,
-    stream: Stream,
+    stream: UndecidedTail,
     ink: Ink,
 }
 
@@ -32,7 +32,7 @@ impl TextMask {
             masker,
             next: None,
             at_line_start: true,
-            stream: Stream::default(),
+            stream: UndecidedTail::default(),
             ink: Ink::new(usize::MAX),
         }
     }
@@ -116,14 +116,14 @@ impl fmt::Debug for TextMask {
 
 /// The end of a stream that is not decided yet.
 #[derive(Default)]
-pub(super) struct Stream {
+pub(super) struct UndecidedTail {
     held: Vec<u8>,
     /// How many of the held bytes a mask that was written already stands for.
     covered: usize,
     hits: Vec<Hit>,
 }
 
-impl Stream {
+impl UndecidedTail {
     pub(super) fn is_empty(&self) -> bool {
         self.held.is_empty()
     }
@@ -177,7 +177,7 @@ impl Stream {
     }
 }
 
-impl Drop for Stream {
+impl Drop for UndecidedTail {
     fn drop(&mut self) {
         self.held.zeroize();
     }

@@ -1,6 +1,6 @@
 //! Who does something that is recorded, and how their consent was given.
 
-use crate::audit::{Detail, Entry, Log};
+use crate::audit::{Detail, Log, NewRecord};
 use crate::config::Config;
 use crate::dirs::{self, Dirs};
 use crate::error::{Code, Error, Result};
@@ -61,7 +61,7 @@ pub fn actor(
     dirs: &Dirs,
     config: &Config,
     flag: Option<&str>,
-    records: impl FnOnce(&Actor) -> Vec<Entry>,
+    records: impl FnOnce(&Actor) -> Vec<NewRecord>,
 ) -> Result<Actor> {
     let Some(flag) = flag else {
         return Ok(Actor::consenting(By::Terminal));

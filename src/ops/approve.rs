@@ -4,11 +4,11 @@ use similar::TextDiff;
 
 use super::actor::Actor;
 use super::embedded_secrets;
-use crate::audit::{Entry, Event, Log, Outcome};
+use crate::audit::{Event, Log, NewRecord, Outcome};
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::Result;
-use crate::grant::{self, State};
+use crate::grant::{self, GrantState};
 use crate::policy::{Policy, Tier, summary};
 use crate::secret::Keys;
 use crate::store::{self, Prompt};
@@ -64,13 +64,13 @@ pub fn approve(dirs: &Dirs, policy: &Policy, keys: &Keys, actor: Actor) -> Resul
 }
 
 /// The records of a grant that was refused.
-pub fn refusals(policies: &[Policy], actor: &Actor) -> Vec<Entry> {
+pub fn refusals(policies: &[Policy], actor: &Actor) -> Vec<NewRecord> {
     let refusal = |policy| record(policy, Outcome::Refused, *actor);
     policies.iter().map(refusal).collect()
 }
 
-fn record(policy: &Policy, outcome: Outcome, actor: Actor) -> Entry {
-    Entry::new(Event::Grant, outcome)
+fn record(policy: &Policy, outcome: Outcome, actor: Actor) -> NewRecord {
+    NewRecord::new(Event::Grant, outcome)
         .server(&policy.server)
         .policy(&policy.digest)
         .detail(actor.detail())
@@ -92,7 +92,7 @@ pub fn question(dirs: &Dirs, policy: &Policy) -> String {
     let record = grant::record(dirs, server).ok().flatten();
     let revoked = record
         .as_ref()
-        .filter(|record| record.state == State::Revoked);
+        .filter(|record| record.state == GrantState::Revoked);
     let revoked = revoked.map_or_else(String::new, |record| {
         let reason = record
             .reason

@@ -3,7 +3,7 @@
 //! *Never* repeats a value: it says where it stands. It only warns of files that are there, since
 //! a guess must not keep a server from starting.
 
-use crate::detect::{self, Slot, Verdict};
+use crate::detect::{self, ValueSite, Verdict};
 use crate::policy::{Policy, template};
 
 /// Where a policy has values that look like secrets.
@@ -25,7 +25,10 @@ pub fn warnings(policy: &Policy) -> Vec<String> {
 /// Whether the value of a variable looks like a secret.
 pub fn looks_secret(name: &str, value: &str) -> bool {
     template::secrets(value).next().is_none()
-        && matches!(detect::value(Slot::Env(name), value), Verdict::Secret(_))
+        && matches!(
+            detect::value(ValueSite::Env(name), value),
+            Verdict::Secret(_)
+        )
 }
 
 /// The arguments of a command that look like secrets, by their number.

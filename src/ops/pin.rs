@@ -5,13 +5,13 @@
 
 use super::actor::Actor;
 use super::approve;
-use crate::audit::{Detail, Entry, Event, Log, Outcome};
+use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files;
 use crate::grant;
-use crate::package::{self, Depth, Pin, Registry, Report, Wish};
+use crate::package::{self, Depth, Pin, PinReport, PinRequest, Registry};
 use crate::policy::{self, Package, Policy, Tier, Unpinned, draft};
 use crate::secret::Keys;
 
@@ -32,7 +32,7 @@ pub struct PinOptions<'a> {
 pub struct Installation<'a> {
     pub next: &'a Policy,
     pub package: &'a Package,
-    pub report: &'a Report,
+    pub report: &'a PinReport,
     /// What was pinned before.
     pub before: Option<&'a Package>,
 }
@@ -99,7 +99,7 @@ pub fn pin(
         None => keys.insert(approve::open_keys(dirs, config)?),
     };
     let (package, report) = if let Some(package) = again {
-        (package, Report::of_times())
+        (package, PinReport::of_times())
     } else {
         (dialog.begin)(policy);
         install(dirs, policy, options)?
@@ -132,14 +132,14 @@ pub fn pin(
 }
 
 /// Installs what a policy's command starts.
-fn install(dirs: &Dirs, policy: &Policy, options: PinOptions<'_>) -> Result<(Package, Report)> {
+fn install(dirs: &Dirs, policy: &Policy, options: PinOptions<'_>) -> Result<(Package, PinReport)> {
     let (server, known) = (&policy.server, policy.package.as_ref());
     // What is pinned is installed again in the same version, unless another is asked for.
     let same = known
         .map(|known| known.version.as_str())
         .filter(|version| !version.is_empty());
     let before = options.before.map(|day| day.to_string());
-    let wish = Wish {
+    let wish = PinRequest {
         server,
         launch: &package::parse(&policy.command),
         to: options.to.or(same),
@@ -204,7 +204,7 @@ fn record(dirs: &Dirs, next: &Policy, package: &Package, keys: &Keys, actor: Act
         by: None,
         ..actor.detail()
     };
-    let entry = Entry::new(Event::Pin, Outcome::Ok)
+    let entry = NewRecord::new(Event::Pin, Outcome::Ok)
         .server(&next.server)
         .policy(&next.digest)
         .detail(detail);

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::actor::{Actor, keys_if_open};
-use crate::audit::{Detail, Entry, Event, Log, Outcome};
+use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::Result;
@@ -74,7 +74,7 @@ pub fn record(
         ..actor.detail()
     };
     let entry = |server| {
-        Entry::new(Event::Revoke, Outcome::Ok)
+        NewRecord::new(Event::Revoke, Outcome::Ok)
             .server(server)
             .detail(detail.clone())
     };

@@ -4,20 +4,20 @@
 //! second record says so.
 
 use super::actor::{self, Actor, keys_if_open};
-use crate::audit::{Entry, Event, Log, Outcome, SecretUse};
+use crate::audit::{Event, Log, NewRecord, Outcome, SecretUse};
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::policy;
 use crate::secret::{Fingerprint, Secret, SecretName, ServerName};
-use crate::store::{self, Index, Item, Store};
+use crate::store::{self, Index, SecretItem, Store};
 
 /// One secret that is to be stored.
 #[derive(Debug)]
 pub struct SecretChange {
     pub event: Event,
     pub name: SecretName,
-    pub item: Item,
+    pub item: SecretItem,
 }
 
 /// Who stores, removes or moves these secrets.
@@ -95,7 +95,7 @@ pub fn record_and_store(
     }
     Index::update(dirs, |index| {
         for (change, print) in changes.iter().zip(&prints).take(done) {
-            let Item {
+            let SecretItem {
                 profile, expires, ..
             } = &change.item;
             index.note(&change.name, print.clone(), profile.clone(), *expires);
@@ -123,13 +123,13 @@ pub fn entry(
     name: &SecretName,
     fingerprint: Option<&Fingerprint>,
     actor: Actor,
-) -> Entry {
+) -> NewRecord {
     let secret = SecretUse {
         name: name.clone(),
         variable: None,
         fingerprint: fingerprint.cloned(),
     };
-    Entry::new(event, outcome)
+    NewRecord::new(event, outcome)
         .secret(secret)
         .detail(actor.detail())
 }

@@ -13,7 +13,7 @@ use super::tree;
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::files::io_text;
-use crate::policy::package::Source;
+use crate::policy::package::PackageSource;
 use crate::policy::{Package, Policy};
 
 /// The package of a policy with the states of today; none if they are those of the policy.
@@ -22,14 +22,14 @@ use crate::policy::{Package, Policy};
 /// `package-changed`, `package-absent`; `package-failed`: the list cannot be written.
 pub fn seen_again(policy: &Policy, dirs: &Dirs) -> Result<Option<Package>> {
     let moved = |package: &&Package| {
-        package.registry != Source::Image
+        package.registry != PackageSource::Image
             && installed::moved(&directory(&dirs.packages(), package), package).is_some()
     };
     let Some(package) = policy.package.as_ref().filter(moved) else {
         return Ok(None);
     };
     let _turn = lock(&dirs.packages(), &policy.server)?;
-    let local = package.registry == Source::Local;
+    let local = package.registry == PackageSource::Local;
     let script = if local { package.entry.as_str() } else { "" };
     let absolute: Vec<_> = [package.interpreter.as_str(), script]
         .into_iter()

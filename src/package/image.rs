@@ -9,13 +9,13 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::client::Call;
-use super::request::{Report, Wish, failed};
-use super::{Launch, Pin, local};
+use super::request::{PinReport, PinRequest, failed};
+use super::{ParsedCommand, Pin, local};
 use crate::error::{Code, Error, Result};
 use crate::policy::Package;
-use crate::policy::package::Source;
+use crate::policy::package::PackageSource;
 
-pub(super) fn pin(dir: &Path, wish: &Wish<'_>) -> Result<(Package, Report)> {
+pub(super) fn pin(dir: &Path, wish: &PinRequest<'_>) -> Result<(Package, PinReport)> {
     let (launch, server) = (wish.launch, wish.server);
     let name = launch
         .package
@@ -32,21 +32,21 @@ pub(super) fn pin(dir: &Path, wish: &Wish<'_>) -> Result<(Package, Report)> {
     let package = Package {
         name,
         version: digest,
-        ..Package::bare(Source::Image)
+        ..Package::bare(PackageSource::Image)
     };
     let limit =
         Some("the engine checks the digest when it starts the image, and pulls it if it is absent");
     Ok((
         package,
-        Report {
+        PinReport {
             limit,
-            ..Report::default()
+            ..PinReport::default()
         },
     ))
 }
 
 /// The digest of an image: of the registry, or else of the engine's own copy.
-fn ask(dir: &Path, wish: &Wish<'_>, image: &str) -> Result<String> {
+fn ask(dir: &Path, wish: &PinRequest<'_>, image: &str) -> Result<String> {
     let words = &wish.launch.words;
     let program = words
         .first()
@@ -117,7 +117,7 @@ fn is_digest(text: &str) -> Option<String> {
 }
 
 /// The command line with the image by digest and no value in it, and the variables for its client.
-pub(super) fn command(launch: &Launch, image: &str) -> (Vec<String>, Vec<(String, String)>) {
+pub(super) fn command(launch: &ParsedCommand, image: &str) -> (Vec<String>, Vec<(String, String)>) {
     let mut words = Vec::new();
     let mut env = Vec::new();
     // The image stands before the server's own arguments, and only options stand before it.

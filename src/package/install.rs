@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::directory::{LOCK, LOCK_BYTES_MAX, directory, lock, write, write_list};
-use super::request::{Built, Changes, Locked, Report, Wish, failed};
+use super::request::{Built, LockedPackages, PackageChanges, PinReport, PinRequest, failed};
 use super::{Registry, image, local, npm, pypi, tree, uv_lock};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, io_text};
 use crate::policy::Package;
-use crate::policy::package::Source;
+use crate::policy::package::PackageSource;
 use crate::secret::{ServerName, hex};
 
 /// Pins what a launch starts, and puts it into the package store.
@@ -26,7 +26,7 @@ use crate::secret::{ServerName, hex};
 /// # Errors
 /// `package-failed`: it cannot be installed, or a client did not succeed; `package-changed`: the
 /// registry serves another archive for a version that is pinned already.
-pub fn install(dirs: &Dirs, wish: &Wish<'_>) -> Result<(Package, Report)> {
+pub fn install(dirs: &Dirs, wish: &PinRequest<'_>) -> Result<(Package, PinReport)> {
     if let Some(obstacle) = wish.launch.obstacle {
         let edit = format!("`mcpwrap policy edit {}`", wish.server);
         return Err(failed(wish.server).cause(obstacle).hint(format!(
@@ -148,19 +148,23 @@ fn writable(dir: &Path, yes: bool) -> std::io::Result<()> {
 }
 
 /// The packages of an installation's lock file.
-fn locked(dir: &Path, source: Source) -> Option<Locked> {
+fn locked(dir: &Path, source: PackageSource) -> Option<LockedPackages> {
     let text =
         String::from_utf8(files::read_private_up_to(&dir.join(LOCK), LOCK_BYTES_MAX).ok()?).ok()?;
     match source {
-        Source::Npm => npm::locked(&text).ok(),
-        Source::Pypi => uv_lock::locked(&text).ok(),
-        Source::Image | Source::Local => None,
+        PackageSource::Npm => npm::locked(&text).ok(),
+        PackageSource::Pypi => uv_lock::locked(&text).ok(),
+        PackageSource::Image | PackageSource::Local => None,
     }
 }
 
 /// A version that is known must have the archive that is known: registries promise that, and who
 /// breaks the promise is an attacker, or a mirror that must be looked at.
-fn same_archives(wish: &Wish<'_>, built: &Built, before: Option<&Locked>) -> Result<()> {
+fn same_archives(
+    wish: &PinRequest<'_>,
+    built: &Built,
+    before: Option<&LockedPackages>,
+) -> Result<()> {
     let mut pairs = Vec::new();
     if let Some(known) = wish
         .known
@@ -207,17 +211,17 @@ fn same_archives(wish: &Wish<'_>, built: &Built, before: Option<&Locked>) -> Res
     )))
 }
 
-fn changes(before: Option<&Locked>, now: &Locked) -> Changes {
+fn changes(before: Option<&LockedPackages>, now: &LockedPackages) -> PackageChanges {
     let Some(before) = before else {
-        return Changes::default();
+        return PackageChanges::default();
     };
-    let versions = |locked: &Locked, name: &str| {
+    let versions = |locked: &LockedPackages, name: &str| {
         locked
             .get(name)
             .map(|v| v.keys().cloned().collect::<Vec<_>>().join(", "))
             .unwrap_or_default()
     };
-    let mut changes = Changes::default();
+    let mut changes = PackageChanges::default();
     for name in before.keys().chain(now.keys()).collect::<BTreeSet<_>>() {
         let (old, new) = (versions(before, name), versions(now, name));
         match (old.is_empty(), new.is_empty()) {
@@ -240,12 +244,12 @@ pub fn latest(dirs: &Dirs, server: &ServerName, package: &Package) -> Result<Opt
     files::ensure_dir(&root).map_err(|problem| failed(server).cause(problem))?;
     let staging = Staging::new(&root, server)?;
     match package.registry {
-        Source::Npm => npm::latest(&staging.0, &package.name).map(Some),
-        Source::Pypi => {
+        PackageSource::Npm => npm::latest(&staging.0, &package.name).map(Some),
+        PackageSource::Pypi => {
             let python = &package.interpreter;
             pypi::latest(&staging.0, &package.name, python, server).map(Some)
         }
-        Source::Image | Source::Local => Ok(None),
+        PackageSource::Image | PackageSource::Local => Ok(None),
     }
 }
 

@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::directory::{LOCK, LOCK_BYTES_MAX, directory, list_name};
-use super::{Launch, image, local, manifest, parse, strays, tree};
+use super::{ParsedCommand, image, local, manifest, parse, strays, tree};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, io_text};
-use crate::policy::package::Source;
+use crate::policy::package::PackageSource;
 use crate::policy::{Package, Policy};
 use crate::secret::{ServerName, hex};
 
@@ -125,11 +125,11 @@ pub fn verify(policy: &Policy, dirs: &Dirs, depth: Depth) -> Result<()> {
         return Ok(());
     };
     let server = &policy.server;
-    if package.registry == Source::Image {
+    if package.registry == PackageSource::Image {
         return Ok(());
     }
     let place = place(dirs, package);
-    if package.registry != Source::Local && !place.join("tree").is_dir() {
+    if package.registry != PackageSource::Local && !place.join("tree").is_dir() {
         return Err(absent(server, package));
     }
     let moved = match depth {
@@ -139,7 +139,7 @@ pub fn verify(policy: &Policy, dirs: &Dirs, depth: Depth) -> Result<()> {
     if moved.is_some() {
         contents(server, package, &place)?;
     }
-    if package.registry == Source::Npm {
+    if package.registry == PackageSource::Npm {
         strays::none_above(&place, dirs.home(), server)?;
     }
     Ok(())
@@ -173,7 +173,7 @@ fn contents(server: &ServerName, package: &Package, place: &Path) -> Result<()> 
         &package.program,
         tree::file_digest,
     )?;
-    if package.registry == Source::Local {
+    if package.registry == PackageSource::Local {
         let script = Some(PathBuf::from(&package.entry)).filter(|_| !package.entry.is_empty());
         let digest = |_: &Path| local::contents(script.as_deref());
         return compare(
@@ -241,13 +241,13 @@ fn absent(server: &ServerName, package: &Package) -> Error {
 }
 
 /// The command line that starts the installed package as the launcher would have.
-fn command(launch: &Launch, package: &Package, place: &Path) -> ResolvedCommand {
+fn command(launch: &ParsedCommand, package: &Package, place: &Path) -> ResolvedCommand {
     let tree = place.join("tree");
     let text = |path: PathBuf| path.to_string_lossy().into_owned();
     let entry = text(tree.join(&package.entry));
     let own = || package.flags.iter().cloned().chain([entry.clone()]);
     let mut words: Vec<String> = match package.registry {
-        _ if package.registry == Source::Image => {
+        _ if package.registry == PackageSource::Image => {
             let image = format!("{}@{}", package.name, package.version);
             let (words, mut env) = image::command(launch, &image);
             env.splice(0..0, launch.env.iter().cloned());
@@ -257,29 +257,33 @@ fn command(launch: &Launch, package: &Package, place: &Path) -> ResolvedCommand 
                 ..ResolvedCommand::default()
             };
         }
-        Source::Local => {
+        PackageSource::Local => {
             let program = [package.interpreter.clone()].into_iter();
             program
                 .chain(launch.words.iter().skip(1).cloned())
                 .collect()
         }
-        Source::Npm | Source::Pypi | Source::Image if package.interpreter.is_empty() => vec![entry],
+        PackageSource::Npm | PackageSource::Pypi | PackageSource::Image
+            if package.interpreter.is_empty() =>
+        {
+            vec![entry]
+        }
         // The environment is found by the path of its own `python`, a link to the interpreter.
-        Source::Pypi => [text(tree.join("bin/python"))]
+        PackageSource::Pypi => [text(tree.join("bin/python"))]
             .into_iter()
             .chain(own())
             .collect(),
-        Source::Npm | Source::Image => [package.interpreter.clone()]
+        PackageSource::Npm | PackageSource::Image => [package.interpreter.clone()]
             .into_iter()
             .chain(own())
             .collect(),
     };
     let path_first = match package.registry {
-        Source::Npm => Some(tree.join("node_modules/.bin")),
-        Source::Pypi => Some(tree.join("bin")),
-        Source::Image | Source::Local => None,
+        PackageSource::Npm => Some(tree.join("node_modules/.bin")),
+        PackageSource::Pypi => Some(tree.join("bin")),
+        PackageSource::Image | PackageSource::Local => None,
     };
-    if package.registry != Source::Local {
+    if package.registry != PackageSource::Local {
         words.extend(launch.args.iter().cloned());
     }
     let cwd = launch.option(&["--directory"]).map(PathBuf::from);

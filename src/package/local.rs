@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::directory::write_list;
-use super::request::{Report, Wish, failed};
+use super::request::{PinReport, PinRequest, failed};
 use super::tree;
 use crate::dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
 use crate::policy::Package;
-use crate::policy::package::Source;
+use crate::policy::package::PackageSource;
 use crate::secret::hex;
 
-pub(super) fn pin(root: &Path, wish: &Wish<'_>) -> Result<(Package, Report)> {
+pub(super) fn pin(root: &Path, wish: &PinRequest<'_>) -> Result<(Package, PinReport)> {
     let server = wish.server;
     let words = &wish.launch.words;
     let name = words.first().map(String::as_str).unwrap_or_default();
@@ -56,7 +56,7 @@ pub(super) fn pin(root: &Path, wish: &Wish<'_>) -> Result<(Package, Report)> {
         tree,
         program: digest,
         files,
-        ..Package::bare(Source::Local)
+        ..Package::bare(PackageSource::Local)
     };
     let bytes = all
         .iter()
@@ -66,11 +66,11 @@ pub(super) fn pin(root: &Path, wish: &Wish<'_>) -> Result<(Package, Report)> {
     let limit = Some("files that the program loads from elsewhere are not covered");
     Ok((
         package,
-        Report {
+        PinReport {
             files: all.len(),
             bytes,
             limit,
-            ..Report::default()
+            ..PinReport::default()
         },
     ))
 }

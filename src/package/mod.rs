@@ -42,7 +42,7 @@ pub use install::{install, latest, prune};
 pub use installed::{Depth, entry_while, verify};
 pub use parse::parse;
 pub use pinned::check_pinned;
-pub use request::{Changes, Report, Wish};
+pub use request::{PackageChanges, PinReport, PinRequest};
 pub use transport::{Transport, transport};
 
 /// Where a package comes from.
@@ -132,7 +132,7 @@ impl fmt::Display for Pin {
 
 /// What a command line starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Launch {
+pub struct ParsedCommand {
     /// `npx`, `uv tool run`, or the name of a local program.
     pub launcher: String,
     pub registry: Registry,
@@ -159,7 +159,7 @@ pub struct Launch {
     pub obstacle: Option<&'static str>,
 }
 
-impl Launch {
+impl ParsedCommand {
     /// The value of the first of these options of the launcher.
     pub fn option(&self, names: &[&str]) -> Option<&str> {
         let found = self

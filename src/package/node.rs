@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::client::Call;
 use super::request::read;
-use super::request::{Wish, failed};
+use super::request::{PinRequest, failed};
 use crate::error::Result;
 use crate::secret::ServerName;
 
@@ -66,7 +66,7 @@ pub(super) fn program(
 pub(super) fn interpreter(
     root: &Path,
     entry: &Path,
-    wish: &Wish<'_>,
+    wish: &PinRequest<'_>,
 ) -> Result<(String, Vec<String>)> {
     let server = wish.server;
     let mut head = [0; 256];

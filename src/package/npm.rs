@@ -12,11 +12,13 @@ use serde_json::{Map, Value, json};
 use super::Registry;
 use super::client::Call;
 use super::node::{interpreter, program};
-use super::request::{Built, Changes, Locked, Report, Wish, failed, measure, read, write};
+use super::request::{
+    Built, LockedPackages, PackageChanges, PinReport, PinRequest, failed, measure, read, write,
+};
 use super::spec::spec;
 use crate::error::Result;
 use crate::policy::Package;
-use crate::policy::package::Source;
+use crate::policy::package::PackageSource;
 
 /// Settings a user may have that would change where or what npm installs.
 const ALWAYS: &[&str] = &[
@@ -33,7 +35,7 @@ const ALWAYS: &[&str] = &[
     "--dry-run=false",
 ];
 
-pub(super) fn build(staging: &Path, wish: &Wish<'_>) -> Result<Built> {
+pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
     let (launch, server) = (wish.launch, wish.server);
     let root = staging.join("tree");
     let name = launch
@@ -74,7 +76,7 @@ pub(super) fn build(staging: &Path, wish: &Wish<'_>) -> Result<Built> {
     .output()?;
 
     let (files, bytes) = measure(&root);
-    let report = Report {
+    let report = PinReport {
         scripts: with_scripts(&entries),
         packages: locked.values().map(BTreeMap::len).sum(),
         files,
@@ -91,7 +93,7 @@ pub(super) fn build(staging: &Path, wish: &Wish<'_>) -> Result<Built> {
         flags,
         entry: entry.to_string_lossy().into_owned(),
         scripts: wish.scripts,
-        ..Package::bare(Source::Npm)
+        ..Package::bare(PackageSource::Npm)
     };
     Ok(Built {
         package,
@@ -111,7 +113,7 @@ fn main_package(lock: &Value, name: &str) -> (String, String) {
 }
 
 /// The project of which the package, and what is wanted beside it, are the dependencies.
-fn write_manifest(root: &Path, wish: &Wish<'_>, name: &str, wanted: &str) -> Result<()> {
+fn write_manifest(root: &Path, wish: &PinRequest<'_>, name: &str, wanted: &str) -> Result<()> {
     let mut dependencies = Map::from_iter([(name.to_owned(), json!(wanted))]);
     for text in &wish.launch.with {
         let other = spec(Registry::Npm, text);
@@ -128,12 +130,12 @@ fn write_manifest(root: &Path, wish: &Wish<'_>, name: &str, wanted: &str) -> Res
 }
 
 /// The packages of a `package-lock.json`.
-pub(super) fn locked(text: &str) -> std::result::Result<Locked, String> {
+pub(super) fn locked(text: &str) -> std::result::Result<LockedPackages, String> {
     let value: Value =
         serde_json::from_str(text).map_err(|_| "the lock file is no JSON".to_owned())?;
     let packages = value.get("packages").and_then(Value::as_object);
     let packages = packages.ok_or("the lock file has no `packages`")?;
-    let mut locked = Locked::new();
+    let mut locked = LockedPackages::new();
     for (path, entry) in packages.iter().filter(|(path, _)| !path.is_empty()) {
         let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
         let flag = |key: &str| entry.get(key).and_then(Value::as_bool).unwrap_or_default();
@@ -173,7 +175,7 @@ fn with_scripts(lock: &Value) -> Vec<String> {
 }
 
 /// What the registry tells about one version. Registries that tell nothing are fine.
-fn registry_facts(root: &Path, what: &str, common: &[&str]) -> Report {
+fn registry_facts(root: &Path, what: &str, common: &[&str]) -> PinReport {
     let args: Vec<_> = ["view", what, "--json"]
         .iter()
         .chain(common)
@@ -196,13 +198,13 @@ fn registry_facts(root: &Path, what: &str, common: &[&str]) -> Report {
             .or(one.get("name").and_then(Value::as_str))
             .map(str::to_owned)
     };
-    Report {
+    PinReport {
         published: text(&["time", version]).map(|time| time.chars().take(10).collect()),
         maintainers: people.iter().filter_map(person).collect(),
         attested: at(&["dist"]).map(|dist| dist.get("attestations").is_some()),
         latest: text(&["dist-tags", "latest"]),
-        changes: Changes::default(),
-        ..Report::default()
+        changes: PackageChanges::default(),
+        ..PinReport::default()
     }
 }
 

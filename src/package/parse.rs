@@ -5,7 +5,7 @@
 
 use super::spec::{Spec, spec};
 use super::table::{Flags, LAUNCHERS, Launcher, WRAPPERS, Wrapper};
-use super::{Launch, Pin, Registry, shell};
+use super::{ParsedCommand, Pin, Registry, shell};
 
 const SCRIPT: &str = "a shell script starts it";
 const NO_PACKAGE: &str = "it names no package";
@@ -22,7 +22,7 @@ const OBSTACLES: &[(&str, &str)] = &[
 ];
 
 /// What a command line starts. An empty one starts nothing, as a local program of no name.
-pub fn parse(command: &[String]) -> Launch {
+pub fn parse(command: &[String]) -> ParsedCommand {
     let mut words = command.to_vec();
     let mut env = Vec::new();
     // Some configs hold a whole command line where the program belongs.
@@ -38,7 +38,7 @@ pub fn parse(command: &[String]) -> Launch {
             match shell::plain(script) {
                 Some(plain) => words = plain,
                 None => {
-                    return Launch {
+                    return ParsedCommand {
                         env,
                         ..search(script)
                     };
@@ -51,7 +51,7 @@ pub fn parse(command: &[String]) -> Launch {
         }
     }
     let found = launcher(&words).map(|(launcher, parts)| from_parts(launcher, &words, parts));
-    Launch {
+    ParsedCommand {
         env,
         ..found.unwrap_or_else(|| local(&words))
     }
@@ -180,7 +180,7 @@ fn unwrap_table(wrapper: &Wrapper, words: &[String]) -> Option<Vec<String>> {
 }
 
 /// What a script that cannot be taken apart seems to start: the first launcher in it.
-fn search(script: &str) -> Launch {
+fn search(script: &str) -> ParsedCommand {
     let commands = shell::commands(script);
     let suffixes = commands
         .iter()
@@ -193,7 +193,7 @@ fn search(script: &str) -> Launch {
             } else {
                 Pin::Floating
             };
-            return Launch {
+            return ParsedCommand {
                 pin,
                 obstacle: Some(SCRIPT),
                 ..found
@@ -204,17 +204,17 @@ fn search(script: &str) -> Launch {
         .into_iter()
         .flat_map(|command| command.words)
         .collect();
-    Launch {
+    ParsedCommand {
         obstacle: Some(SCRIPT),
         ..local(&words)
     }
 }
 
-fn local(words: &[String]) -> Launch {
+fn local(words: &[String]) -> ParsedCommand {
     let (first, args) = words
         .split_first()
         .map_or(("", &[][..]), |(a, b)| (a.as_str(), b));
-    Launch {
+    ParsedCommand {
         launcher: program(first),
         registry: Registry::Local,
         pin: Pin::Local,
@@ -233,7 +233,7 @@ fn local(words: &[String]) -> Launch {
 
 /// The arguments of a launcher, sorted.
 #[derive(Debug, Default)]
-struct Parts {
+struct LauncherArgs {
     options: Vec<(String, Option<String>)>,
     packages: Vec<String>,
     with: Vec<String>,
@@ -241,7 +241,7 @@ struct Parts {
     positional: Vec<String>,
 }
 
-fn launcher(words: &[String]) -> Option<(&'static Launcher, Parts)> {
+fn launcher(words: &[String]) -> Option<(&'static Launcher, LauncherArgs)> {
     let name = program(words.first()?);
     let same = |launcher: &&Launcher| launcher.words.first() == Some(&name.as_str());
     LAUNCHERS
@@ -251,8 +251,8 @@ fn launcher(words: &[String]) -> Option<(&'static Launcher, Parts)> {
 }
 
 /// Sorts the arguments; nothing if the launcher's further words are not there.
-fn sort(launcher: &Launcher, words: &[String]) -> Option<Parts> {
-    let mut parts = Parts::default();
+fn sort(launcher: &Launcher, words: &[String]) -> Option<LauncherArgs> {
+    let mut parts = LauncherArgs::default();
     let mut expected = launcher.words.iter().skip(1);
     let mut expect = expected.next();
     let mut rest = words.iter().skip(1).peekable();
@@ -284,7 +284,7 @@ fn sort(launcher: &Launcher, words: &[String]) -> Option<Parts> {
 }
 
 /// Takes one flag; whether it took the next argument too.
-fn flag(launcher: &Launcher, word: &str, next: Option<&str>, parts: &mut Parts) -> bool {
+fn flag(launcher: &Launcher, word: &str, next: Option<&str>, parts: &mut LauncherArgs) -> bool {
     let (mut name, mut value) = match word.split_once('=') {
         Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
         None => (word.to_owned(), None),
@@ -336,7 +336,7 @@ fn takes_next(launcher: &Launcher, name: &str, next: Option<&str>) -> bool {
     }
 }
 
-fn from_parts(launcher: &Launcher, words: &[String], mut parts: Parts) -> Launch {
+fn from_parts(launcher: &Launcher, words: &[String], mut parts: LauncherArgs) -> ParsedCommand {
     let mut args = std::mem::take(&mut parts.positional).into_iter();
     let mut specs = parts.packages.into_iter();
     let (text, entry) = match specs.next() {
@@ -380,7 +380,7 @@ fn from_parts(launcher: &Launcher, words: &[String], mut parts: Parts) -> Launch
     } else {
         parts.options.iter().find_map(hinders)
     };
-    Launch {
+    ParsedCommand {
         launcher: launcher.words.join(" "),
         registry: main.registry,
         pin: others.fold(main.pin, Pin::min),

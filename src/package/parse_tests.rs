@@ -1,8 +1,8 @@
 //! Command lines as people write them, and what they start.
 
-use super::{Launch, Registry, parse};
+use super::{ParsedCommand, Registry, parse};
 
-fn launch(line: &str) -> Launch {
+fn launch(line: &str) -> ParsedCommand {
     let words: Vec<_> = line.split(' ').map(|word| word.replace('·', " ")).collect();
     parse(&words)
 }

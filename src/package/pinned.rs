@@ -3,7 +3,7 @@
 //! *Always* no for what this module does not understand of a launcher. An exact version is enough to
 //! start: the launcher then still resolves its dependencies, and `mcpwrap pin` is what ends that.
 
-use super::{Launch, Pin, Registry, parse};
+use super::{ParsedCommand, Pin, Registry, parse};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::policy::{Policy, Unpinned};
@@ -49,7 +49,7 @@ pub fn check_pinned(policy: &Policy, config: &Config) -> Result<()> {
 }
 
 /// What a launch starts, in words.
-fn described(launch: &Launch) -> String {
+fn described(launch: &ParsedCommand) -> String {
     let Some(spec) = &launch.spec else {
         return format!("`{}` with no version", launch.launcher);
     };

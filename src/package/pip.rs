@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::client::Call;
 use super::pip_lock::HEAD;
 use super::python::{Python, requirements, who};
-use super::request::{Wish, failed};
+use super::request::{PinRequest, failed};
 use super::request::{read, write};
 use super::{local, tree};
 use crate::error::{Error, Result};
@@ -42,7 +42,7 @@ const RELOCATABLE: &str = "#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"
 /// The lock, and the environment that has what it says.
 pub(super) fn build(
     staging: &Path,
-    wish: &Wish<'_>,
+    wish: &PinRequest<'_>,
     name: &str,
 ) -> Result<(Python, String, PathBuf)> {
     let server = wish.server;
@@ -97,7 +97,7 @@ fn without_uv(server: &ServerName) -> Error {
     failed(server).hint("install uv: `pipx install uv`, or see its own instructions")
 }
 
-fn indexes(wish: &Wish<'_>) -> Vec<String> {
+fn indexes(wish: &PinRequest<'_>) -> Vec<String> {
     let known = wish.launch.options.iter().filter_map(|(name, value)| {
         let (_, pip) = PASSED.iter().find(|(known, _)| known == name)?;
         Some(format!("{pip}={}", value.as_deref()?))
@@ -113,7 +113,7 @@ struct Pip {
 }
 
 impl Pip {
-    fn find(staging: &Path, wish: &Wish<'_>) -> Result<Self> {
+    fn find(staging: &Path, wish: &PinRequest<'_>) -> Result<Self> {
         let wanted = wish.launch.option(&["-p", "--python"]);
         let program = match wanted {
             Some(path) if path.contains('/') => path.to_owned(),
@@ -147,7 +147,7 @@ impl Pip {
         Ok(Self { python, own })
     }
 
-    fn run(&self, staging: &Path, wish: &Wish<'_>, args: &[&str]) -> Result<()> {
+    fn run(&self, staging: &Path, wish: &PinRequest<'_>, args: &[&str]) -> Result<()> {
         let target = staging.join("tree/bin/python").display().to_string();
         let mut all = vec!["-I", "-m", "pip", "--python", &target];
         all.extend(args);
@@ -160,7 +160,7 @@ impl Pip {
     }
 
     /// What pip would install, as a list with hashes.
-    fn resolve(&self, staging: &Path, wish: &Wish<'_>, name: &str) -> Result<String> {
+    fn resolve(&self, staging: &Path, wish: &PinRequest<'_>, name: &str) -> Result<String> {
         let report = staging.join("report.json");
         let place = report.display().to_string();
         let wanted = requirements(wish, name)?;
@@ -216,7 +216,7 @@ fn settle(root: &Path, staging: &Path) -> std::io::Result<()> {
     let here = staging.display().to_string();
     for (path, kind) in tree::entries(root)? {
         let full = root.join(&path);
-        if kind != tree::Kind::File {
+        if kind != tree::NodeKind::File {
             continue;
         }
         let name = path.to_string_lossy();

@@ -1,13 +1,13 @@
 //! The lock file that mcpwrap writes where pip stands in for uv.
 
-use super::request::Locked;
+use super::request::LockedPackages;
 
 /// The first line of a lock file of ours.
 pub const HEAD: &str = "# mcpwrap pip lock 1";
 
 /// The packages of a lock of ours; none if it is uv's.
-pub fn locked(text: &str) -> Option<Locked> {
-    let mut locked = Locked::new();
+pub fn locked(text: &str) -> Option<LockedPackages> {
+    let mut locked = LockedPackages::new();
     for line in text
         .strip_prefix(HEAD)?
         .lines()

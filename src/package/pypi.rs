@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 
 use super::client::Call;
 use super::python::{Python, requirements, who};
-use super::request::{Built, Report, Wish, failed};
+use super::request::{Built, PinReport, PinRequest, failed};
 use super::request::{measure, read, write};
 use super::uv_lock::{index, locked, normal, published};
 use super::{local, pip, provenance, tree};
 use crate::error::Result;
 use crate::policy::Package;
-use crate::policy::package::Source;
+use crate::policy::package::PackageSource;
 use crate::secret::ServerName;
 
 /// Options of uvx that say where packages come from and which are taken.
@@ -37,7 +37,7 @@ const PASSED: &[&str] = &[
     "--allow-insecure-host",
 ];
 
-pub(super) fn build(staging: &Path, wish: &Wish<'_>) -> Result<Built> {
+pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
     let (launch, server) = (wish.launch, wish.server);
     let name = launch
         .package
@@ -62,7 +62,7 @@ pub(super) fn build(staging: &Path, wish: &Wish<'_>) -> Result<Built> {
         return Err(failed(server).cause(format!("the lock file has no `{name}`")));
     };
     let (files, bytes) = measure(&root);
-    let report = Report {
+    let report = PinReport {
         published: published(&lock, &key),
         attested: provenance::attested(staging, &python.path, &index(&lock, &key), &key, integrity),
         latest: latest(staging, &name, &python.path, server).ok(),
@@ -70,7 +70,7 @@ pub(super) fn build(staging: &Path, wish: &Wish<'_>) -> Result<Built> {
         files,
         bytes,
         limit: Some("the Python it runs on is checked by its program file, not by its library"),
-        ..Report::default()
+        ..PinReport::default()
     };
     let entry = format!("bin/{}", launch.entry.as_deref().unwrap_or(&name));
     let interpreted = is_python(&root, &entry, wish)?;
@@ -90,7 +90,7 @@ pub(super) fn build(staging: &Path, wish: &Wish<'_>) -> Result<Built> {
         },
         entry,
         scripts: wish.scripts,
-        ..Package::bare(Source::Pypi)
+        ..Package::bare(PackageSource::Pypi)
     };
     Ok(Built {
         package,
@@ -101,7 +101,7 @@ pub(super) fn build(staging: &Path, wish: &Wish<'_>) -> Result<Built> {
 }
 
 /// Lets uv resolve, and returns its lock file.
-fn resolve(staging: &Path, wish: &Wish<'_>, python: &Python) -> Result<String> {
+fn resolve(staging: &Path, wish: &PinRequest<'_>, python: &Python) -> Result<String> {
     let mut args = vec!["lock", "--python", &python.path];
     for (option, value) in &wish.launch.options {
         if let Some(value) = value
@@ -124,7 +124,7 @@ fn resolve(staging: &Path, wish: &Wish<'_>, python: &Python) -> Result<String> {
 }
 
 /// Installs what the lock says into `tree`.
-fn sync(staging: &Path, wish: &Wish<'_>, python: &Python) -> Result<PathBuf> {
+fn sync(staging: &Path, wish: &PinRequest<'_>, python: &Python) -> Result<PathBuf> {
     let root = staging.join("tree");
     let place = root.display().to_string();
     let venv = [
@@ -158,7 +158,7 @@ fn sync(staging: &Path, wish: &Wish<'_>, python: &Python) -> Result<PathBuf> {
     Ok(root)
 }
 
-fn python(dir: &Path, wish: &Wish<'_>) -> Result<Python> {
+fn python(dir: &Path, wish: &PinRequest<'_>) -> Result<Python> {
     let wanted = wish.launch.option(&["-p", "--python"]);
     let args: Vec<&str> = ["python", "find", "--no-project"]
         .into_iter()
@@ -183,7 +183,7 @@ fn python(dir: &Path, wish: &Wish<'_>) -> Result<Python> {
 
 /// The project of which the package, and what is wanted beside it, are the dependencies. Its
 /// `[tool.uv]` table ends uv's search for settings in the directories above.
-fn write_project(dir: &Path, wish: &Wish<'_>, name: &str, python: &str) -> Result<()> {
+fn write_project(dir: &Path, wish: &PinRequest<'_>, name: &str, python: &str) -> Result<()> {
     let list = toml::Value::from(requirements(wish, name)?);
     let text = format!(
         "[project]\nname = \"mcpwrap-pin\"\nversion = \"0\"\nrequires-python = \"=={python}.*\"\n\
@@ -212,7 +212,7 @@ pub(super) fn latest(dir: &Path, name: &str, python: &str, server: &ServerName) 
 }
 
 /// Whether a program of the environment is a Python script.
-fn is_python(root: &Path, entry: &str, wish: &Wish<'_>) -> Result<bool> {
+fn is_python(root: &Path, entry: &str, wish: &PinRequest<'_>) -> Result<bool> {
     let mut head = Vec::new();
     let file = fs::File::open(root.join(entry));
     let read = file.and_then(|file| file.take(256).read_to_end(&mut head));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Registry;
 use super::client::Call;
-use super::request::{Wish, failed};
+use super::request::{PinRequest, failed};
 use super::spec::spec;
 use crate::error::Result;
 use crate::secret::ServerName;
@@ -33,7 +33,7 @@ pub fn who(dir: &Path, found: &str, server: &ServerName) -> Result<Python> {
 }
 
 /// The package, and what is wanted beside it, as Python's clients write that.
-pub fn requirements(wish: &Wish<'_>, name: &str) -> Result<Vec<String>> {
+pub fn requirements(wish: &PinRequest<'_>, name: &str) -> Result<Vec<String>> {
     let text = wish.launch.spec.as_deref().unwrap_or(name);
     // `name[extra]` is kept, whatever stands behind it.
     let named = text

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Launch, tree};
+use super::{ParsedCommand, tree};
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
 use crate::policy::Package;
@@ -12,9 +12,9 @@ use crate::secret::ServerName;
 
 /// What is to be pinned.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish<'a> {
+pub struct PinRequest<'a> {
     pub server: &'a ServerName,
-    pub launch: &'a Launch,
+    pub launch: &'a ParsedCommand,
     /// The version, if not the one of the command.
     pub to: Option<&'a str>,
     /// Only packages published before this day, `2025-09-30`.
@@ -29,7 +29,7 @@ pub struct Wish<'a> {
 
 /// What the user should see before agreeing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct PinReport {
     /// When this version was published.
     pub published: Option<String>,
     pub maintainers: Vec<String>,
@@ -42,14 +42,14 @@ pub struct Report {
     pub packages: usize,
     pub files: usize,
     pub bytes: u64,
-    pub changes: Changes,
+    pub changes: PackageChanges,
     /// Whether only packages of before some day were taken.
     pub dated: bool,
     /// What this pin does not cover, if there is something to say.
     pub limit: Option<&'static str>,
 }
 
-impl Report {
+impl PinReport {
     /// Of an installation that is the same but for the times of its files.
     pub fn of_times() -> Self {
         Self {
@@ -61,7 +61,7 @@ impl Report {
 
 /// What is different from the installation that the policy has now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
+pub struct PackageChanges {
     pub added: Vec<String>,
     pub removed: Vec<String>,
     /// Name, version before, version now.
@@ -69,15 +69,15 @@ pub struct Changes {
 }
 
 /// The packages of a lock file: name → version → what the registry says about the archive.
-pub type Locked = BTreeMap<String, BTreeMap<String, String>>;
+pub type LockedPackages = BTreeMap<String, BTreeMap<String, String>>;
 
 /// What a client has put into a directory.
 #[derive(Debug)]
 pub struct Built {
     pub package: Package,
-    pub report: Report,
+    pub report: PinReport,
     pub lock: Vec<u8>,
-    pub locked: Locked,
+    pub locked: LockedPackages,
 }
 
 /// The error of a server that is not pinned, to which a cause is added.
@@ -102,7 +102,7 @@ pub fn measure(root: &Path) -> (usize, u64) {
     let size = |path: &PathBuf| fs::symlink_metadata(root.join(path)).map_or(0, |meta| meta.len());
     let files: Vec<_> = files
         .iter()
-        .filter(|(_, kind)| *kind == tree::Kind::File)
+        .filter(|(_, kind)| *kind == tree::NodeKind::File)
         .collect();
     (files.len(), files.iter().map(|(path, _)| size(path)).sum())
 }

@@ -14,16 +14,16 @@ pub(super) fn plain(script: &str) -> Option<Vec<String>> {
 
 /// One command of a script.
 #[derive(Debug, Default)]
-pub(super) struct Command {
+pub(super) struct ShellCommand {
     pub words: Vec<String>,
     /// Whether a shell would put something else in the place of some of it.
     pub expands: bool,
 }
 
 /// The commands of a script, wherever they stand in it. Keywords (`if`, `do`) are words here.
-pub(super) fn commands(script: &str) -> Vec<Command> {
+pub(super) fn commands(script: &str) -> Vec<ShellCommand> {
     let mut all = Vec::new();
-    let mut command = Command::default();
+    let mut command = ShellCommand::default();
     let mut word: Option<String> = None;
     let mut chars = script.chars().peekable();
     while let Some(c) = chars.next() {
@@ -62,7 +62,7 @@ pub(super) fn commands(script: &str) -> Vec<Command> {
     all
 }
 
-fn push(all: &mut Vec<Command>, command: Command) {
+fn push(all: &mut Vec<ShellCommand>, command: ShellCommand) {
     if !command.words.is_empty() {
         all.push(command);
     }

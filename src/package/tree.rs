@@ -15,14 +15,14 @@ use crate::secret::hex;
 
 /// What a name in a tree stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     Dir,
     File,
     Link,
 }
 
 /// Everything below a directory, in the order of the names, relative to it.
-pub(super) fn entries(root: &Path) -> io::Result<Vec<(PathBuf, Kind)>> {
+pub(super) fn entries(root: &Path) -> io::Result<Vec<(PathBuf, NodeKind)>> {
     let mut found = Vec::new();
     let mut left = vec![PathBuf::new()];
     while let Some(dir) = left.pop() {
@@ -32,11 +32,11 @@ pub(super) fn entries(root: &Path) -> io::Result<Vec<(PathBuf, Kind)>> {
             let kind = entry.file_type()?;
             let kind = if kind.is_dir() {
                 left.push(path.clone());
-                Kind::Dir
+                NodeKind::Dir
             } else if kind.is_symlink() {
-                Kind::Link
+                NodeKind::Link
             } else if kind.is_file() {
-                Kind::File
+                NodeKind::File
             } else {
                 return Err(io::Error::other(format!("`{}` is no file", path.display())));
             };
@@ -53,15 +53,15 @@ pub(super) fn digest(root: &Path) -> io::Result<String> {
     for (path, kind) in entries(root)? {
         let full = root.join(&path);
         let content = match kind {
-            Kind::Dir => "dir".to_owned(),
-            Kind::Link => {
+            NodeKind::Dir => "dir".to_owned(),
+            NodeKind::Link => {
                 let target = fs::read_link(&full)?;
                 format!(
                     "link {}",
                     hex(&Sha256::digest(target.as_os_str().as_bytes()))
                 )
             }
-            Kind::File => {
+            NodeKind::File => {
                 let runs = fs::symlink_metadata(&full)?.permissions().mode() & 0o111 != 0;
                 format!(
                     "{} {}",
@@ -97,14 +97,14 @@ pub(super) fn freeze(root: &Path) -> io::Result<()> {
     for (path, kind) in entries(root)?
         .into_iter()
         .rev()
-        .chain([(PathBuf::new(), Kind::Dir)])
+        .chain([(PathBuf::new(), NodeKind::Dir)])
     {
         let full = root.join(path);
         let now = fs::symlink_metadata(&full)?.permissions().mode() & 0o7777;
-        let runs = kind == Kind::Dir || now & 0o111 != 0;
+        let runs = kind == NodeKind::Dir || now & 0o111 != 0;
         let frozen = if runs { 0o555 } else { 0o444 };
         // What is frozen already keeps its times.
-        if kind != Kind::Link && now != frozen {
+        if kind != NodeKind::Link && now != frozen {
             fs::set_permissions(&full, Permissions::from_mode(frozen))?;
         }
     }

@@ -1,17 +1,17 @@
 //! What a `uv.lock` says: the packages, their versions, and the hashes of their archives.
 
 use super::pip_lock;
-use super::request::Locked;
+use super::request::LockedPackages;
 
 /// The packages of a `uv.lock`: the archive is the wheel for every platform, or else the source.
-pub(super) fn locked(text: &str) -> Result<Locked, String> {
+pub(super) fn locked(text: &str) -> Result<LockedPackages, String> {
     if let Some(locked) = pip_lock::locked(text) {
         return Ok(locked);
     }
     let value: toml::Table = text
         .parse()
         .map_err(|_| "the lock file is no TOML".to_owned())?;
-    let mut locked = Locked::new();
+    let mut locked = LockedPackages::new();
     for package in value
         .get("package")
         .and_then(toml::Value::as_array)

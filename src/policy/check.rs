@@ -11,50 +11,50 @@ use toml::de::{DeTable, DeValue};
 
 use super::package::Package;
 use super::schema::{Delivery, EnvTable, PolicyFile, ProfileTable, SecretTable};
-use super::source::Source;
-use super::{EnvRules, Slot, inherit, template};
+use super::source::PolicySource;
+use super::{EnvRules, SecretBinding, inherit, template};
 use crate::error::{Error, Result};
 use crate::secret::{ProfileName, SecretRef};
 
 /// A parsed file with the places of its fields.
 #[derive(Debug)]
-pub(super) struct Document<'a> {
-    pub(super) source: Source<'a>,
+pub(super) struct PolicyDocument<'a> {
+    pub(super) source: PolicySource<'a>,
     pub(super) table: Spanned<DeTable<'a>>,
 }
 
 /// Which part of a field an error points at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+enum FieldPart {
     Key,
     Value,
 }
 
 /// The parts of a policy that a profile can change.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Parts {
+pub(super) struct Overridable {
     pub(super) env: EnvRules,
-    pub(super) secrets: BTreeMap<String, Slot>,
+    pub(super) secrets: BTreeMap<String, SecretBinding>,
 }
 
 /// The checked environment and secrets, without a profile and with each.
 #[derive(Debug)]
 pub(super) struct Checked {
-    pub(super) base: Parts,
-    pub(super) profiles: BTreeMap<ProfileName, Parts>,
+    pub(super) base: Overridable,
+    pub(super) profiles: BTreeMap<ProfileName, Overridable>,
 }
 
-impl Document<'_> {
+impl PolicyDocument<'_> {
     /// Judges the whole file.
     pub(super) fn check(&self, file: &PolicyFile) -> Result<Checked> {
         self.check_head(file)?;
-        let base = self.add(&Parts::default(), &file.env, &file.secrets, &[])?;
+        let base = self.add(&Overridable::default(), &file.env, &file.secrets, &[])?;
         self.check_parts(&base, file, &[])?;
         let mut profiles = BTreeMap::new();
         for (name, ProfileTable { env, secrets }) in &file.profile {
             let path = ["profile", name.as_str()];
             let profile = ProfileName::new(name).map_err(|error| {
-                let fault = self.fault("a name that is no profile name", &path, Part::Key);
+                let fault = self.fault("a name that is no profile name", &path, FieldPart::Key);
                 fault.because(error)
             })?;
             let parts = self.add(&base, env, secrets, &path)?;
@@ -66,33 +66,37 @@ impl Document<'_> {
 
     /// The line of a field's name in the file.
     pub(super) fn line(&self, path: &[&str]) -> usize {
-        self.source.line(self.span(path, Part::Key).start)
+        self.source.line(self.span(path, FieldPart::Key).start)
     }
 
     fn check_head(&self, file: &PolicyFile) -> Result<()> {
         if file.version != 1 {
             return Err(self
-                .fault("an unknown `version`", &["version"], Part::Value)
+                .fault("an unknown `version`", &["version"], FieldPart::Value)
                 .hint("this mcpwrap knows `version = 1`; a newer one may know more"));
         }
         if file.command.first().is_none_or(String::is_empty) {
             return Err(self
-                .fault("no program in `command`", &["command"], Part::Value)
+                .fault("no program in `command`", &["command"], FieldPart::Value)
                 .hint("write the program and its arguments: `command = [\"npx\", \"-y\", …]`"));
         }
         if file.command.iter().any(|arg| arg.contains('\0')) {
-            return Err(self.fault("a NUL character in `command`", &["command"], Part::Value));
+            return Err(self.fault(
+                "a NUL character in `command`",
+                &["command"],
+                FieldPart::Value,
+            ));
         }
         let cwd = file.cwd.as_deref().unwrap_or("/");
         if !(cwd.starts_with('/') || cwd.starts_with("~/") || cwd == "~") || cwd.contains('\0') {
             return Err(self
-                .fault("`cwd` is relative", &["cwd"], Part::Value)
+                .fault("`cwd` is relative", &["cwd"], FieldPart::Value)
                 .hint("write an absolute path, or one that starts with `~/`"));
         }
         if let Some((field, why)) = file.package.as_ref().and_then(Package::fault) {
             let what = format!("invalid value for `package.{field}`");
             return Err(self
-                .fault(&what, &["package", field], Part::Value)
+                .fault(&what, &["package", field], FieldPart::Value)
                 .cause(why)
                 .hint("`mcpwrap pin SERVER` writes this table; take it out to start without it"));
         }
@@ -102,15 +106,15 @@ impl Document<'_> {
     /// Takes one pair of `env` and `secrets` tables on top of what is there.
     fn add(
         &self,
-        base: &Parts,
+        base: &Overridable,
         env: &EnvTable,
         secrets: &BTreeMap<String, SecretTable>,
         prefix: &[&str],
-    ) -> Result<Parts> {
+    ) -> Result<Overridable> {
         let mut parts = base.clone();
         for (n, name) in env.pass.iter().enumerate() {
             let path = join(prefix, &["env", "pass", &n.to_string()]);
-            let at = |what: &str| self.fault_at(what, &path, Part::Value);
+            let at = |what: &str| self.fault_at(what, &path, FieldPart::Value);
             if !template::is_variable_name(name) {
                 return Err(at("invalid variable name in `env.pass`")
                     .hint("`pass` holds names of variables; values go into `env.set`"));
@@ -129,7 +133,7 @@ impl Document<'_> {
             self.check_variable(name, "env.set", &path)?;
             if value.contains('\0') {
                 let what = format!("a NUL character in `env.set.{name}`");
-                return Err(self.fault_at(&what, &path, Part::Value));
+                return Err(self.fault_at(&what, &path, FieldPart::Value));
             }
             parts.env.set.insert(name.clone(), value.clone());
         }
@@ -143,15 +147,15 @@ impl Document<'_> {
         Ok(parts)
     }
 
-    fn slot(&self, name: &str, table: &SecretTable, path: &[String]) -> Result<Slot> {
+    fn slot(&self, name: &str, table: &SecretTable, path: &[String]) -> Result<SecretBinding> {
         let path = join(&strs(path), &["from"]);
         let from = SecretRef::new(&table.from).map_err(|error| {
             let what = format!("`from` of `{name}` is not a secret reference");
-            let fault = self.fault_at(&what, &path, Part::Value).because(error);
+            let fault = self.fault_at(&what, &path, FieldPart::Value).because(error);
             fault.hint("write `secret:NAME`, and store the value with `mcpwrap secret set NAME`")
         })?;
         let line = self.line(&strs(&path));
-        Ok(Slot {
+        Ok(SecretBinding {
             from,
             to: table.to,
             optional: table.optional,
@@ -165,19 +169,19 @@ impl Document<'_> {
         }
         let what = format!("invalid variable name in `{table}`");
         Err(self
-            .fault_at(&what, path, Part::Key)
+            .fault_at(&what, path, FieldPart::Key)
             .cause("a variable name has letters, digits and `_`, and starts with no digit"))
     }
 
     /// Judges what the tables mean together, for the base or one profile.
-    fn check_parts(&self, parts: &Parts, file: &PolicyFile, prefix: &[&str]) -> Result<()> {
+    fn check_parts(&self, parts: &Overridable, file: &PolicyFile, prefix: &[&str]) -> Result<()> {
         for name in parts.secrets.keys() {
             let path = self.where_set(prefix, &["secrets", name]);
             let twice = |other: &str| {
                 self.fault_at(
                     &format!("`{name}` in `{other}` and in `secrets`"),
                     &path,
-                    Part::Key,
+                    FieldPart::Key,
                 )
                 .hint("a variable has one source: remove the other")
             };
@@ -195,7 +199,7 @@ impl Document<'_> {
                     .fault_at(
                         &format!("`{name}` in `env.pass` and in `env.set`"),
                         &path,
-                        Part::Key,
+                        FieldPart::Key,
                     )
                     .hint("a variable has one source: remove the other"));
             }
@@ -208,14 +212,14 @@ impl Document<'_> {
                 continue;
             }
             if n == 0 {
-                return Err(self.fault_at("a secret as the program", &path, Part::Value));
+                return Err(self.fault_at("a secret as the program", &path, FieldPart::Value));
             }
             if !file.argv_secrets {
                 return Err(self
                     .fault_at(
                         "a secret in `command` without `argv_secrets = true`",
                         &path,
-                        Part::Value,
+                        FieldPart::Value,
                     )
                     .cause(
                         "every user of this machine can see the arguments of a program with `ps`",
@@ -226,18 +230,18 @@ impl Document<'_> {
         Ok(())
     }
 
-    fn check_template(&self, text: &str, parts: &Parts, path: &[String]) -> Result<()> {
+    fn check_template(&self, text: &str, parts: &Overridable, path: &[String]) -> Result<()> {
         if template::parse(text).is_err() {
             return Err(self
                 .fault_at(
                     "a place for a secret that is not complete",
                     path,
-                    Part::Value,
+                    FieldPart::Value,
                 )
                 .hint("write `{secret.NAME}`, with the variable's name as in `[secrets.NAME]`"));
         }
         for name in template::secrets(text) {
-            let at = |what: &str| self.fault_at(what, path, Part::Value);
+            let at = |what: &str| self.fault_at(what, path, FieldPart::Value);
             match parts.secrets.get(name) {
                 None => {
                     return Err(
@@ -267,17 +271,17 @@ impl Document<'_> {
         }
     }
 
-    fn fault(&self, what: &str, path: &[&str], part: Part) -> Error {
+    fn fault(&self, what: &str, path: &[&str], part: FieldPart) -> Error {
         self.source.fault(what, self.span(path, part))
     }
 
-    fn fault_at(&self, what: &str, path: &[String], part: Part) -> Error {
+    fn fault_at(&self, what: &str, path: &[String], part: FieldPart) -> Error {
         self.fault(what, &strs(path), part)
     }
 
-    fn span(&self, path: &[&str], part: Part) -> Range<usize> {
+    fn span(&self, path: &[&str], part: FieldPart) -> Range<usize> {
         let (key, value) = self.find(path).unwrap_or((0..0, 0..0));
-        if part == Part::Key { key } else { value }
+        if part == FieldPart::Key { key } else { value }
     }
 
     /// Where the name and the value of a field are. An element of a list has no name.

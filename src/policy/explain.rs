@@ -6,13 +6,13 @@
 use toml::de::{DeTable, DeValue};
 
 use super::schema::home_of;
-use super::source::Source;
+use super::source::PolicySource;
 use crate::error::Error;
-use crate::serde_words::{Kind, Refusal};
+use crate::serde_words::{Refusal, RefusalKind};
 use crate::suggest::nearest;
 
 /// An error of the parser, before there is a table.
-pub(super) fn syntax(source: &Source<'_>, error: &toml::de::Error) -> Error {
+pub(super) fn syntax(source: &PolicySource<'_>, error: &toml::de::Error) -> Error {
     let span = error.span().unwrap_or(0..0);
     let message = error
         .message()
@@ -26,7 +26,11 @@ pub(super) fn syntax(source: &Source<'_>, error: &toml::de::Error) -> Error {
 }
 
 /// An error of the fields, with the table that was parsed.
-pub(super) fn fields(source: &Source<'_>, table: &DeTable<'_>, error: &toml::de::Error) -> Error {
+pub(super) fn fields(
+    source: &PolicySource<'_>,
+    table: &DeTable<'_>,
+    error: &toml::de::Error,
+) -> Error {
     let span = error.span().unwrap_or(0..0);
     let name = path_at(table, span.start).unwrap_or_else(|| "a field".to_owned());
     match Refusal::read(error.message()) {
@@ -46,7 +50,7 @@ pub(super) fn fields(source: &Source<'_>, table: &DeTable<'_>, error: &toml::de:
         }
         Refusal::WrongKind { found, wanted } => {
             let fault = source.fault(&format!("{name} is {found}, not {wanted},"), span);
-            if wanted != Kind::Struct("SecretTable".to_owned()) {
+            if wanted != RefusalKind::Struct("SecretTable".to_owned()) {
                 return fault;
             }
             fault.hint(
@@ -64,7 +68,7 @@ fn in_backticks(names: &[String]) -> String {
 }
 
 fn unknown_field(
-    source: &Source<'_>,
+    source: &PolicySource<'_>,
     span: std::ops::Range<usize>,
     field: &str,
     known: &[String],

@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// What a value of a base or network name must be like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rule {
+enum ValueRule {
     Any,
     /// An absolute path.
     Absolute,
@@ -32,40 +32,40 @@ enum Rule {
 
 /// Names that a server gets if the client has them. A `*` at the end stands for any rest.
 /// Source: what the MCP SDKs and sudo keep, and what npx, uvx and docker were seen to need.
-const BASE: &[(&str, Rule)] = &[
-    ("HOME", Rule::Absolute),
-    ("USER", Rule::Any),
-    ("LOGNAME", Rule::Any),
-    ("SHELL", Rule::Absolute),
-    ("PATH", Rule::SearchPath),
-    ("TMPDIR", Rule::Absolute),
-    ("LANG", Rule::Plain),
-    ("LANGUAGE", Rule::Plain),
-    ("LC_*", Rule::Plain),
-    ("TZ", Rule::Zone),
-    ("TERM", Rule::Plain),
-    ("XDG_CACHE_HOME", Rule::Absolute),
-    ("XDG_CONFIG_HOME", Rule::Absolute),
-    ("XDG_DATA_HOME", Rule::Absolute),
-    ("XDG_STATE_HOME", Rule::Absolute),
+const BASE: &[(&str, ValueRule)] = &[
+    ("HOME", ValueRule::Absolute),
+    ("USER", ValueRule::Any),
+    ("LOGNAME", ValueRule::Any),
+    ("SHELL", ValueRule::Absolute),
+    ("PATH", ValueRule::SearchPath),
+    ("TMPDIR", ValueRule::Absolute),
+    ("LANG", ValueRule::Plain),
+    ("LANGUAGE", ValueRule::Plain),
+    ("LC_*", ValueRule::Plain),
+    ("TZ", ValueRule::Zone),
+    ("TERM", ValueRule::Plain),
+    ("XDG_CACHE_HOME", ValueRule::Absolute),
+    ("XDG_CONFIG_HOME", ValueRule::Absolute),
+    ("XDG_DATA_HOME", ValueRule::Absolute),
+    ("XDG_STATE_HOME", ValueRule::Absolute),
 ];
 
 /// The road to the network in places where it is not direct. Source: curl's manual for the proxy
 /// variables (upper and lower case), OpenSSL, Node, requests and curl for the authorities.
-const NETWORK: &[(&str, Rule)] = &[
-    ("HTTP_PROXY", Rule::Proxy),
-    ("HTTPS_PROXY", Rule::Proxy),
-    ("ALL_PROXY", Rule::Proxy),
-    ("NO_PROXY", Rule::Any),
-    ("http_proxy", Rule::Proxy),
-    ("https_proxy", Rule::Proxy),
-    ("all_proxy", Rule::Proxy),
-    ("no_proxy", Rule::Any),
-    ("SSL_CERT_FILE", Rule::Authorities),
-    ("SSL_CERT_DIR", Rule::Authorities),
-    ("NODE_EXTRA_CA_CERTS", Rule::Authorities),
-    ("REQUESTS_CA_BUNDLE", Rule::Authorities),
-    ("CURL_CA_BUNDLE", Rule::Authorities),
+const NETWORK: &[(&str, ValueRule)] = &[
+    ("HTTP_PROXY", ValueRule::Proxy),
+    ("HTTPS_PROXY", ValueRule::Proxy),
+    ("ALL_PROXY", ValueRule::Proxy),
+    ("NO_PROXY", ValueRule::Any),
+    ("http_proxy", ValueRule::Proxy),
+    ("https_proxy", ValueRule::Proxy),
+    ("all_proxy", ValueRule::Proxy),
+    ("no_proxy", ValueRule::Any),
+    ("SSL_CERT_FILE", ValueRule::Authorities),
+    ("SSL_CERT_DIR", ValueRule::Authorities),
+    ("NODE_EXTRA_CA_CERTS", ValueRule::Authorities),
+    ("REQUESTS_CA_BUNDLE", ValueRule::Authorities),
+    ("CURL_CA_BUNDLE", ValueRule::Authorities),
 ];
 
 /// Names that are never inherited, in groups with the reason. Letter case does not count, since npm
@@ -254,7 +254,7 @@ fn inherited_if(
             .chain(NETWORK)
             .find(|(pattern, _)| matches(pattern, text));
         let value = match listed {
-            Some((_, Rule::SearchPath)) => search_path(&value)?,
+            Some((_, ValueRule::SearchPath)) => search_path(&value)?,
             _ if pass.iter().any(|name| name == text) => value,
             Some((_, rule)) if fits(*rule, &value, &trusted) => value,
             _ => return None,
@@ -271,15 +271,15 @@ fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-fn fits(rule: Rule, value: &OsStr, trusted: impl Fn(&Path) -> bool) -> bool {
+fn fits(rule: ValueRule, value: &OsStr, trusted: impl Fn(&Path) -> bool) -> bool {
     let bytes = value.as_bytes();
     match rule {
-        Rule::Any => true,
-        Rule::Absolute | Rule::SearchPath => bytes.starts_with(b"/"),
-        Rule::Plain => !bytes.iter().any(|b| b"/%".contains(b)),
-        Rule::Zone => value.to_str().is_some_and(is_zone),
-        Rule::Proxy => value.to_str().is_some_and(is_open_proxy),
-        Rule::Authorities => bytes.starts_with(b"/") && trusted(Path::new(value)),
+        ValueRule::Any => true,
+        ValueRule::Absolute | ValueRule::SearchPath => bytes.starts_with(b"/"),
+        ValueRule::Plain => !bytes.iter().any(|b| b"/%".contains(b)),
+        ValueRule::Zone => value.to_str().is_some_and(is_zone),
+        ValueRule::Proxy => value.to_str().is_some_and(is_open_proxy),
+        ValueRule::Authorities => bytes.starts_with(b"/") && trusted(Path::new(value)),
     }
 }
 

@@ -11,9 +11,9 @@ use serde::Deserialize as _;
 use sha2::{Digest as _, Sha256};
 use toml::de::DeTable;
 
-use super::check::Document;
+use super::check::PolicyDocument;
 use super::schema::PolicyFile;
-use super::source::Source;
+use super::source::PolicySource;
 use super::{Policy, Tier, explain};
 use crate::dirs::{Dirs, MANAGED_POLICIES};
 use crate::error::{Code, Error, Result};
@@ -136,7 +136,7 @@ fn parse(
 ) -> Result<Policy> {
     let server = origin.server;
     let invalid = |what: &str, cause: &str| {
-        let source = Source {
+        let source = PolicySource {
             server,
             shown: &origin.shown,
             text: "",
@@ -162,7 +162,7 @@ fn parse(
             )),
         );
     }
-    let source = Source {
+    let source = PolicySource {
         server,
         shown: &origin.shown,
         text,
@@ -170,7 +170,7 @@ fn parse(
     let table = DeTable::parse(text).map_err(|error| explain::syntax(&source, &error))?;
     let file = PolicyFile::deserialize(toml::Deserializer::from(table.clone()))
         .map_err(|error| explain::fields(&source, table.get_ref(), &error))?;
-    let document = Document { source, table };
+    let document = PolicyDocument { source, table };
     let checked = document.check(&file)?;
     let profiles: Vec<_> = checked.profiles.keys().cloned().collect();
     let parts = match profile {

@@ -57,7 +57,7 @@ pub struct Policy {
     pub cwd: Option<String>,
     pub env: EnvRules,
     /// By the variable.
-    pub secrets: BTreeMap<String, Slot>,
+    pub secrets: BTreeMap<String, SecretBinding>,
     /// The profile that was merged in.
     pub profile: Option<ProfileName>,
     /// The profiles that the file has.
@@ -80,7 +80,7 @@ pub struct EnvRules {
 
 /// Where one variable's value comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Slot {
+pub struct SecretBinding {
     pub from: SecretRef,
     pub to: Delivery,
     pub optional: bool,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// Where a pinned package comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Source {
+pub enum PackageSource {
     /// npm, or a mirror of it.
     Npm,
     /// `PyPI`, or a mirror of it.
@@ -30,7 +30,7 @@ pub enum Source {
 #[serde(deny_unknown_fields)]
 pub struct Package {
     /// Where it comes from.
-    pub registry: Source,
+    pub registry: PackageSource,
     /// Its name there.
     pub name: String,
     /// The exact version; for an image its digest.
@@ -66,7 +66,7 @@ pub struct Package {
 
 impl Package {
     /// A table with nothing in it but where the package comes from.
-    pub fn bare(registry: Source) -> Self {
+    pub fn bare(registry: PackageSource) -> Self {
         Self {
             registry,
             name: String::new(),
@@ -94,8 +94,8 @@ impl Package {
                 .components()
                 .all(|c| matches!(c, Component::Normal(_)))
         };
-        let installed = matches!(self.registry, Source::Npm | Source::Pypi);
-        let image = self.registry == Source::Image;
+        let installed = matches!(self.registry, PackageSource::Npm | PackageSource::Pypi);
+        let image = self.registry == PackageSource::Image;
         let checks = [
             ("name", !self.name.is_empty(), "it is empty"),
             (
@@ -187,10 +187,10 @@ impl fmt::Display for Package {
             files: _,
         } = self;
         let registry = match registry {
-            Source::Npm => "of npm",
-            Source::Pypi => "of PyPI",
-            Source::Image => "as an image",
-            Source::Local => "of this machine, by its content",
+            PackageSource::Npm => "of npm",
+            PackageSource::Pypi => "of PyPI",
+            PackageSource::Image => "as an image",
+            PackageSource::Local => "of this machine, by its content",
         };
         write!(f, "{} {registry}", self.label())?;
         f.write_str(if *scripts {
@@ -232,7 +232,7 @@ mod tests {
 
     fn package() -> Package {
         Package {
-            registry: Source::Npm,
+            registry: PackageSource::Npm,
             name: "@s/server".to_owned(),
             version: "1.2.3".to_owned(),
             integrity: "sha512-x".to_owned(),

@@ -11,7 +11,7 @@ use crate::suggest::nearest;
 
 /// A policy file as text, for messages about it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Source<'a> {
+pub(super) struct PolicySource<'a> {
     pub(super) server: &'a ServerName,
     /// The path as people write it.
     pub(super) shown: &'a str,
@@ -40,7 +40,7 @@ const WORDS: &[&str] = &[
 /// A line of the file is shown up to this many characters around the caret.
 const SHOWN_CHARS_MAX: usize = 160;
 
-impl Source<'_> {
+impl PolicySource<'_> {
     /// An error about a place in the file.
     pub(super) fn fault(&self, what: &str, span: Range<usize>) -> Error {
         self.fault_in_file(what, &self.picture(span))
@@ -289,7 +289,7 @@ mod tests {
             "\"\\",
         ] {
             let server = ServerName::new("x").unwrap();
-            let source = Source {
+            let source = PolicySource {
                 server: &server,
                 shown: "x.toml",
                 text,

@@ -3,12 +3,14 @@
 //! *Always* shows the command untruncated, with quotes where an argument would read as two.
 
 use super::schema::Delivery;
-use super::{EnvRules, Limits, Policy, SessionRules, Slot, StdoutRule, Stream, Unpinned, load};
+use super::{
+    EnvRules, Limits, Policy, SecretBinding, SessionRules, StdoutRule, Stream, Unpinned, load,
+};
 use crate::dirs::Dirs;
 use crate::error::printable;
 
 /// A name and a fact.
-type Line = (&'static str, String);
+type SummaryRow = (&'static str, String);
 
 /// What the caller knows besides of a policy, in words.
 pub type Notes<'a> = &'a dyn Fn(&Policy) -> Vec<String>;
@@ -26,7 +28,7 @@ pub fn text(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> String {
     for profile in profiles {
         let merged = load::with_profile(dirs, policy, profile)
             .expect("a checked policy has the profiles that it names");
-        let differs = |line: &Line| !base.contains(line);
+        let differs = |line: &SummaryRow| !base.contains(line);
         text.push_str(&shown(&(
             "profile",
             format!("{profile}, for `--profile {profile}`:"),
@@ -41,13 +43,13 @@ pub fn text(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> String {
     text
 }
 
-fn shown((name, fact): &Line) -> String {
+fn shown((name, fact): &SummaryRow) -> String {
     format!("  {name:<10} {}\n", printable(fact))
 }
 
 /// Every struct is taken apart without `..`, here and in [`limits`]: a new field does not compile
 /// until it is shown, or named as not shown, with the reason.
-fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> Vec<Line> {
+fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> Vec<SummaryRow> {
     let Policy {
         // The heading above the lines names the server.
         server: _,
@@ -86,7 +88,7 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> Vec<Line> {
         lines.push(("directory", cwd.clone()));
     }
     for (variable, slot) in secrets {
-        let Slot {
+        let SecretBinding {
             from,
             to,
             optional,

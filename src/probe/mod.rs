@@ -6,7 +6,7 @@
 
 mod service;
 
-use crate::catalog::{self, Probe, Shipped};
+use crate::catalog::{self, KnownServer, Probe};
 use crate::check::{
     CheckedServer, ConfigFile, ConfigValue, Facts, FieldKind, Location, ProbeRecord,
 };
@@ -20,7 +20,7 @@ pub use self::service::Address;
 /// One question to a provider: is this value good.
 #[derive(Debug)]
 pub struct ProbeRequest {
-    pub shipped: &'static Shipped,
+    pub shipped: &'static KnownServer,
     pub probe: &'static Probe,
     /// What the user calls the secret.
     pub secret: String,
@@ -125,7 +125,7 @@ fn of_value(file: &ConfigFile, value: &ConfigValue) -> Option<ProbeRequest> {
 /// Whether a value stands where this server takes the secret of the probe.
 fn belongs(
     server: &CheckedServer,
-    shipped: &Shipped,
+    shipped: &KnownServer,
     probe: &Probe,
     value: &ConfigValue,
     text: &str,
@@ -149,6 +149,6 @@ fn belongs(
 }
 
 /// The question of a service, if somebody confirmed that it is the right one.
-fn probe(shipped: &'static Shipped) -> Option<&'static Probe> {
+fn probe(shipped: &'static KnownServer) -> Option<&'static Probe> {
     shipped.probe.as_ref().filter(|probe| probe.verified)
 }

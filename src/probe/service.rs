@@ -13,7 +13,7 @@ use ureq::http::{HeaderMap, Method, Request, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use zeroize::Zeroize as _;
 
-use crate::catalog::{Probe, Shipped};
+use crate::catalog::{KnownServer, Probe};
 use crate::check::ProbeResult;
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
@@ -41,7 +41,7 @@ impl Address {
 }
 
 /// The address of a question, if a secret of that service may go there.
-pub fn address(shipped: &Shipped, probe: &Probe) -> Result<Address, String> {
+pub fn address(shipped: &KnownServer, probe: &Probe) -> Result<Address, String> {
     let mut words = probe.request.splitn(3, ' ');
     let method = match words.next() {
         Some("GET") => Method::GET,

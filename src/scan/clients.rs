@@ -12,7 +12,7 @@ use super::path::{NOT_REGULAR, unreadable};
 use crate::client::document::Document;
 use crate::client::entry::{Spot, places};
 use crate::client::places::Base;
-use crate::client::table::{CLIENTS, Client, client};
+use crate::client::table::{CLIENTS, KnownClient, client};
 use crate::detect::FirstLook;
 use crate::dirs::{self, Dirs};
 use crate::error::{Code, Error, Result};
@@ -23,7 +23,7 @@ use crate::suggest::nearest;
 #[derive(Debug)]
 pub struct ClientFile {
     /// None for a file that the user named and no client is known to read.
-    pub client: Option<&'static Client>,
+    pub client: Option<&'static KnownClient>,
     /// As it was found.
     pub path: PathBuf,
     /// Behind all symlinks: what is replaced.
@@ -44,7 +44,7 @@ pub struct ClientFile {
 pub struct ClientFiles {
     pub found: Vec<ClientFile>,
     /// Where was looked and nothing was.
-    pub absent: Vec<(&'static Client, PathBuf)>,
+    pub absent: Vec<(&'static KnownClient, PathBuf)>,
 }
 
 /// Looks for the files.
@@ -70,7 +70,7 @@ pub fn scan(dirs: &Dirs, clients: &[String], configs: &[PathBuf]) -> Result<Clie
     }
     if configs.is_empty() || !clients.is_empty() {
         let wanted =
-            |client: &Client| clients.iter().any(|id| id == client.id) || clients.is_empty();
+            |client: &KnownClient| clients.iter().any(|id| id == client.id) || clients.is_empty();
         let places = base.all().into_iter();
         targets.extend(
             places
@@ -113,7 +113,7 @@ pub fn scan(dirs: &Dirs, clients: &[String], configs: &[PathBuf]) -> Result<Clie
 
 /// A path to look at.
 struct ScanTarget {
-    client: Option<&'static Client>,
+    client: Option<&'static KnownClient>,
     path: PathBuf,
     /// By the user, who may name a file that git tracks.
     named: bool,
@@ -212,7 +212,7 @@ impl Directories {
 
 impl ClientFile {
     pub fn new(
-        client: Option<&'static Client>,
+        client: Option<&'static KnownClient>,
         path: &Path,
         target: PathBuf,
         bytes: Vec<u8>,
@@ -231,7 +231,12 @@ impl ClientFile {
     }
 
     /// A file that is there and is not looked into.
-    fn refused(client: Option<&'static Client>, path: &Path, target: PathBuf, why: String) -> Self {
+    fn refused(
+        client: Option<&'static KnownClient>,
+        path: &Path,
+        target: PathBuf,
+        why: String,
+    ) -> Self {
         Self::new(client, path, target, Vec::new(), Err(why))
     }
 

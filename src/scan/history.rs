@@ -75,7 +75,7 @@ pub struct SearchedSecret {
 
 /// Looks for the values in all that was ever committed of a file, in any branch.
 pub fn search(file: &Path, sought: &[SearchedSecret], home: &Path) -> History {
-    let mut scan = Scan::default();
+    let mut scan = GitLogScan::default();
     // Short ones stand in many places by chance.
     for one in sought.iter().filter(|one| one.text.len() >= 8) {
         let forms = forms(&one.text).into_iter();
@@ -154,7 +154,7 @@ fn forms(text: &str) -> Vec<Vec<u8>> {
 
 /// Reads what git says, line by line.
 #[derive(Default)]
-struct Scan {
+struct GitLogScan {
     /// Each spelling of each value, with what it is called.
     forms: Vec<(String, Vec<u8>)>,
     line: Vec<u8>,
@@ -168,7 +168,7 @@ struct Scan {
 /// Longer lines are looked at in pieces (bytes).
 const LINE_MAX: usize = 1 << 20;
 
-impl Scan {
+impl GitLogScan {
     fn take(&mut self, piece: &[u8]) {
         for part in piece.split_inclusive(|b| *b == b'\n') {
             self.line.extend_from_slice(part);
@@ -202,12 +202,12 @@ mod tests {
     #[test]
     fn commits_are_counted_once_and_the_oldest_is_named() {
         let value = "q9Kx2LmP7vRt4WzB8nYc";
-        let mut scan = Scan {
+        let mut scan = GitLogScan {
             forms: vec![
                 ("a/key".to_owned(), value.into()),
                 ("b".to_owned(), b"none".to_vec()),
             ],
-            ..Scan::default()
+            ..GitLogScan::default()
         };
         let log = format!(
             "\0c3 of 2026-03-01\n\n-a: {value}\n+a: x\n\0b2 of 2026-02-01\n+b: 1\n\

@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::clients;
 use super::repository;
 use super::stored::StoredSecrets;
-use crate::audit::record::Key;
-use crate::audit::verify::{Break, verify};
+use crate::audit::breaks::Break;
+use crate::audit::record::ChainKey;
+use crate::audit::verify::verify;
 use crate::check::{
     AuditLog, AuditState, ConfigFile, Facts, LastDrill, LoadedPolicy, Machine, SupervisorState,
 };
@@ -98,7 +99,7 @@ fn policies(dirs: &Dirs) -> Vec<LoadedPolicy> {
 
 fn audit(dirs: &Dirs, stored: Option<&StoredSecrets>) -> AuditLog {
     let dir = dirs.audit();
-    let key = stored.map(|stored| Key::new(&stored.keys));
+    let key = stored.map(|stored| ChainKey::new(&stored.keys));
     let anchors: Vec<_> = stored.and_then(|stored| stored.head).into_iter().collect();
     let state = if dir.exists() || !anchors.is_empty() {
         match verify(&dir, key.as_ref(), &anchors) {

@@ -6,11 +6,11 @@ use std::sync::LazyLock;
 
 use globset::{GlobBuilder, GlobSet};
 
-use crate::client::table::{CLIENTS, Client};
+use crate::client::table::{CLIENTS, KnownClient};
 
 /// The client that reads a file of a project at such a place.
-pub(super) fn client_of(path: &Path) -> Option<&'static Client> {
-    static PLACES: LazyLock<(GlobSet, Vec<&'static Client>)> = LazyLock::new(|| {
+pub(super) fn client_of(path: &Path) -> Option<&'static KnownClient> {
+    static PLACES: LazyLock<(GlobSet, Vec<&'static KnownClient>)> = LazyLock::new(|| {
         let places = CLIENTS
             .iter()
             .flat_map(|client| client.places.iter().map(move |place| (client, place.path)));

@@ -17,7 +17,7 @@ pub const STATUS_TOOL: &str = "mcpwrap_status";
 
 /// Why requests are answered by us, in the words that the client's user sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct Unavailable {
     pub code: String,
     pub server: ServerName,
     /// One line: what, why, what to do.
@@ -25,7 +25,7 @@ pub struct Trouble {
     pub hint: Option<String>,
 }
 
-impl Trouble {
+impl Unavailable {
     pub fn new(server: &ServerName, error: &Error) -> Self {
         Self {
             code: error.code.name().to_owned(),
@@ -56,7 +56,7 @@ fn raw(id: &Id) -> Value {
 }
 
 /// The answer to a request that no server will answer.
-pub fn error(id: &Id, trouble: &Trouble, fate: Fate) -> Vec<u8> {
+pub fn error(id: &Id, trouble: &Unavailable, fate: Fate) -> Vec<u8> {
     let mut data = serde_json::Map::new();
     data.insert("code".to_owned(), json!(trouble.code));
     data.insert("server".to_owned(), json!(trouble.server.as_str()));
@@ -110,7 +110,7 @@ pub fn changed_for(method: &str, subscription: &Id) -> Vec<u8> {
 
 /// What the stand-in server answers, for `on_failure = "stub"`: it says what is wrong through the
 /// one way that every agent reads. `None` for methods that it does not know.
-pub fn stub(id: &Id, method: &str, params: &Value, trouble: &Trouble) -> Option<Vec<u8>> {
+pub fn stub(id: &Id, method: &str, params: &Value, trouble: &Unavailable) -> Option<Vec<u8>> {
     let info = json!({"name": "mcpwrap", "version": env!("CARGO_PKG_VERSION")});
     let capabilities = json!({"tools": {"listChanged": true}});
     let result = match method {
@@ -148,14 +148,14 @@ mod tests {
     use super::*;
     use crate::error::Code;
 
-    fn trouble() -> Trouble {
+    fn trouble() -> Unavailable {
         let error = Error::new(
             Code::Revoked,
             "server `x` not started: its policy was revoked",
         )
         .cause("revoked today")
         .hint("`mcpwrap grant x`");
-        Trouble::new(&ServerName::new("x").unwrap(), &error)
+        Unavailable::new(&ServerName::new("x").unwrap(), &error)
     }
 
     #[test]

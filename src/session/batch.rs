@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use serde_json::value::RawValue;
 
-use super::answer::Trouble;
-use super::envelope::{Scanner, Shape};
+use super::answer::Unavailable;
+use super::envelope::{LineKind, Scanner};
 use super::{FromClient, FromServer, Session};
 
 impl Session {
@@ -62,7 +62,7 @@ impl Session {
     pub(super) fn batch_suspended(
         &mut self,
         line: &[u8],
-        trouble: &Trouble,
+        trouble: &Unavailable,
         stub: bool,
     ) -> Option<Vec<u8>> {
         let mut batch = Rebuilt::default();
@@ -87,7 +87,7 @@ fn messages(line: &[u8]) -> Vec<Vec<u8>> {
         .into_iter()
         .map(|part| [part.get().as_bytes(), b"\n"].concat());
     lines
-        .filter(|line| Scanner::scan(line).shape != Shape::Array)
+        .filter(|line| Scanner::scan(line).shape != LineKind::Array)
         .collect()
 }
 

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::envelope::{Envelope, Id, Shape};
+use super::envelope::{Envelope, Id, LineKind};
 use super::fields::{self, Fields};
-use super::{Era, FromClient, PENDING_MAX, Pending, REPEATABLE, Session, replace};
+use super::{Era, FromClient, PENDING_MAX, PendingRequest, REPEATABLE, Session, replace};
 
 impl Session {
     /// Takes note of a line of the client. `line` is `None` if it was too long to be kept.
@@ -26,7 +26,7 @@ impl Session {
         }
         match (envelope.answer(), envelope.shape, line) {
             (Some(id), ..) => self.client_answer(id, envelope.id_at, line),
-            (None, Shape::Array, Some(line)) => self.client_batch(line, now),
+            (None, LineKind::Array, Some(line)) => self.client_batch(line, now),
             _ => FromClient::Forward,
         }
     }
@@ -68,7 +68,7 @@ impl Session {
                 None
             };
             self.counter += 1;
-            let pending = Pending {
+            let pending = PendingRequest {
                 order: self.counter,
                 method: method.to_owned(),
                 tool: fields.name,

@@ -12,7 +12,7 @@ const TOKEN_BYTES_MAX: usize = 512;
 
 /// What kind of line it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum LineKind {
     /// One JSON object, closed.
     Object,
     /// One JSON array, closed: a batch, as protocol revisions before 2025-06-18 had it.
@@ -54,7 +54,7 @@ impl Id {
 /// What the outside of a line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
-    pub shape: Shape,
+    pub shape: LineKind,
     /// `None` if there is no id, or it is `null`.
     pub id: Option<Id>,
     /// Where the id stands in the line (bytes).
@@ -81,7 +81,7 @@ impl Envelope {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum ScanState {
     /// Before the first byte that counts.
     Before,
     /// In an object's top level, where a key or its end comes.
@@ -107,7 +107,7 @@ enum Place {
 )]
 #[derive(Clone, Debug)]
 pub struct Scanner {
-    place: Place,
+    place: ScanState,
     depth: u32,
     in_string: bool,
     escaped: bool,
@@ -128,7 +128,7 @@ pub struct Scanner {
 impl Default for Scanner {
     fn default() -> Self {
         Self {
-            place: Place::Before,
+            place: ScanState::Before,
             depth: 0,
             in_string: false,
             escaped: false,
@@ -157,7 +157,7 @@ impl Scanner {
 
     /// Whether the line, as far as it is known, can still be a JSON object.
     pub fn may_be_object(&self) -> bool {
-        !self.array && !matches!(self.place, Place::Before | Place::Broken)
+        !self.array && !matches!(self.place, ScanState::Before | ScanState::Broken)
     }
 
     /// Takes the next bytes of the line.
@@ -180,10 +180,10 @@ impl Scanner {
     pub fn finish(&mut self) -> Envelope {
         let line = std::mem::take(self);
         let shape = match line.place {
-            Place::After if line.array => Shape::Array,
-            Place::After => Shape::Object,
-            Place::Before => Shape::Blank,
-            _ => Shape::Other,
+            ScanState::After if line.array => LineKind::Array,
+            ScanState::After => LineKind::Object,
+            ScanState::Before => LineKind::Blank,
+            _ => LineKind::Other,
         };
         Envelope {
             shape,
@@ -214,7 +214,7 @@ impl Scanner {
             }
         };
         self.capture(bytes.get(..used).unwrap_or_default());
-        if !self.in_string && self.place == Place::Colon {
+        if !self.in_string && self.place == ScanState::Colon {
             self.key = std::mem::take(&mut self.token);
             self.capturing = false;
         }
@@ -233,48 +233,48 @@ impl Scanner {
             return;
         }
         match self.place {
-            Place::Inside | Place::Array => self.nested(byte),
-            Place::Before => self.start(byte),
-            Place::Key => match byte {
+            ScanState::Inside | ScanState::Array => self.nested(byte),
+            ScanState::Before => self.start(byte),
+            ScanState::Key => match byte {
                 b'"' => {
                     self.begin_string();
                     self.token.clear();
                     self.token.push(byte);
                     self.capturing = true;
-                    self.place = Place::Colon;
+                    self.place = ScanState::Colon;
                 }
-                b'}' => self.place = Place::After,
+                b'}' => self.place = ScanState::After,
                 b',' => {}
-                _ => self.place = Place::Broken,
+                _ => self.place = ScanState::Broken,
             },
-            Place::Colon => {
+            ScanState::Colon => {
                 self.place = if byte == b':' {
-                    Place::Value
+                    ScanState::Value
                 } else {
-                    Place::Broken
+                    ScanState::Broken
                 };
             }
-            Place::Value => {
+            ScanState::Value => {
                 self.value_at = self.at;
                 self.token.clear();
                 self.capturing = matches!(self.key.as_slice(), br#""id""# | br#""method""#);
-                self.place = Place::Inside;
+                self.place = ScanState::Inside;
                 self.nested(byte);
             }
-            Place::After => self.place = Place::Broken,
-            Place::Broken => {}
+            ScanState::After => self.place = ScanState::Broken,
+            ScanState::Broken => {}
         }
     }
 
     fn start(&mut self, byte: u8) {
         self.place = match byte {
-            b'{' => Place::Key,
+            b'{' => ScanState::Key,
             b'[' => {
                 self.array = true;
                 self.depth = 1;
-                Place::Array
+                ScanState::Array
             }
-            _ => Place::Broken,
+            _ => ScanState::Broken,
         };
     }
 
@@ -292,17 +292,17 @@ impl Scanner {
                 self.depth -= 1;
                 self.capture(&[byte]);
                 if self.array && self.depth == 0 {
-                    self.place = Place::After;
+                    self.place = ScanState::After;
                 }
             }
             b'}' => {
                 self.end_value();
-                self.place = Place::After;
+                self.place = ScanState::After;
             }
-            b']' => self.place = Place::Broken,
+            b']' => self.place = ScanState::Broken,
             b',' if self.depth == 0 => {
                 self.end_value();
-                self.place = Place::Key;
+                self.place = ScanState::Key;
             }
             _ => self.capture(&[byte]),
         }

@@ -30,7 +30,7 @@ pub struct Fields {
 }
 
 #[derive(Deserialize)]
-struct Line<'a> {
+struct RpcLine<'a> {
     #[serde(borrow, default)]
     params: Option<&'a RawValue>,
 }
@@ -60,7 +60,7 @@ struct Subscription<'a> {
 impl Fields {
     /// Reads a line. What is not there, or not what it should be, is absent.
     pub fn read(line: &[u8]) -> Self {
-        let params = serde_json::from_slice::<Line<'_>>(line)
+        let params = serde_json::from_slice::<RpcLine<'_>>(line)
             .ok()
             .and_then(|line| line.params);
         let Some(params) = params else {
@@ -95,7 +95,7 @@ impl Fields {
 
 /// Where `params.requestId` stands in a line, and what it is.
 pub fn request_id(line: &[u8]) -> Option<(usize, Id)> {
-    let params = serde_json::from_slice::<Line<'_>>(line).ok()?.params?;
+    let params = serde_json::from_slice::<RpcLine<'_>>(line).ok()?.params?;
     let raw = serde_json::from_str::<Params<'_>>(params.get())
         .ok()?
         .request_id?
@@ -151,7 +151,7 @@ pub struct Outcome {
 }
 
 #[derive(Deserialize)]
-struct Answer<'a> {
+struct RpcResponse<'a> {
     #[serde(borrow, default)]
     result: Option<&'a RawValue>,
     #[serde(default)]
@@ -181,7 +181,7 @@ struct HandshakeResult {
 impl Outcome {
     /// Reads an answer's line.
     pub fn read(line: &[u8]) -> Self {
-        let Ok(answer) = serde_json::from_slice::<Answer<'_>>(line) else {
+        let Ok(answer) = serde_json::from_slice::<RpcResponse<'_>>(line) else {
             return Self::default();
         };
         let text = answer.result.map(RawValue::get).unwrap_or_default();

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use self::answer::Trouble;
-use self::envelope::{Envelope, Id, Shape};
+use self::answer::Unavailable;
+use self::envelope::{Envelope, Id, LineKind};
 pub use self::fields::ClientName;
 use self::fields::Fields;
 use crate::secret::ServerName;
@@ -100,7 +100,7 @@ pub enum Ours {
 }
 
 #[derive(Debug)]
-struct Pending {
+struct PendingRequest {
     /// The requests of a session are in this order.
     order: u64,
     method: String,
@@ -112,7 +112,7 @@ struct Pending {
 
 /// What a server is to the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum SessionRole {
     /// Its lines go to the client.
     Current,
     /// It may take over.
@@ -156,7 +156,7 @@ pub struct Session {
     meta: Option<Value>,
     /// A server has answered a request without an error.
     modern_answered: bool,
-    pending: HashMap<Id, Pending>,
+    pending: HashMap<Id, PendingRequest>,
     /// Requests of the server that the client has not answered: what the client sees → generation
     /// and what the server wrote.
     asked: HashMap<Id, (u32, Id)>,
@@ -225,13 +225,13 @@ impl Session {
     }
 
     /// What a server is to the session now.
-    pub fn standing(&self, generation: u32) -> Standing {
+    pub fn standing(&self, generation: u32) -> SessionRole {
         if generation == self.generation && self.lost != Some(generation) {
-            Standing::Current
+            SessionRole::Current
         } else if self.candidate == Some(generation) {
-            Standing::Candidate
+            SessionRole::Candidate
         } else {
-            Standing::Gone
+            SessionRole::Gone
         }
     }
 
@@ -257,7 +257,7 @@ impl Session {
 
     /// Answers to everything that is open, when the server is gone for good or for now. What it may
     /// still say is dropped: the client would have two answers to one request.
-    pub fn fail_pending(&mut self, trouble: &Trouble) -> Vec<u8> {
+    pub fn fail_pending(&mut self, trouble: &Unavailable) -> Vec<u8> {
         self.lost = Some(self.generation);
         let mut lines = self.cancel_asked(self.generation + 1);
         for (id, _) in self.take_pending() {
@@ -268,7 +268,7 @@ impl Session {
     }
 
     /// What is open, in the order in which it was asked.
-    fn take_pending(&mut self) -> Vec<(Id, Pending)> {
+    fn take_pending(&mut self) -> Vec<(Id, PendingRequest)> {
         let mut open: Vec<_> = self.pending.drain().collect();
         open.sort_by_key(|(_, pending)| pending.order);
         open
@@ -295,10 +295,10 @@ impl Session {
         &mut self,
         envelope: &Envelope,
         line: Option<&[u8]>,
-        trouble: &Trouble,
+        trouble: &Unavailable,
         stub: bool,
     ) -> Option<Vec<u8>> {
-        if let (Shape::Array, Some(line)) = (envelope.shape, line) {
+        if let (LineKind::Array, Some(line)) = (envelope.shape, line) {
             return self.batch_suspended(line, trouble, stub);
         }
         if envelope.notification() == Some("notifications/initialized") {
@@ -338,8 +338,8 @@ impl Session {
     }
 
     /// The trouble of a request that was in flight when its server was renewed.
-    pub fn renewed(server: &ServerName) -> Trouble {
-        Trouble {
+    pub fn renewed(server: &ServerName) -> Unavailable {
+        Unavailable {
             code: "renewed".to_owned(),
             server: server.clone(),
             text: format!(

@@ -5,9 +5,9 @@
 
 use std::time::Instant;
 
-use super::envelope::{Envelope, Id, Shape};
+use super::envelope::{Envelope, Id, LineKind};
 use super::fields::{self, Fields};
-use super::{Answered, FromServer, Session, Standing, replace};
+use super::{Answered, FromServer, Session, SessionRole, replace};
 
 impl Session {
     /// Takes note of a line of a server.
@@ -19,7 +19,7 @@ impl Session {
         now: Instant,
     ) -> FromServer {
         let standing = self.standing(generation);
-        if standing == Standing::Gone {
+        if standing == SessionRole::Gone {
             return FromServer::Drop;
         }
         if let Some(id) = envelope.answer() {
@@ -28,11 +28,13 @@ impl Session {
         if let Some((id, _)) = envelope.request() {
             return self.server_request(generation, id, envelope.id_at, line);
         }
-        if let (Shape::Array, Some(line)) = (envelope.shape, line) {
+        if let (LineKind::Array, Some(line)) = (envelope.shape, line) {
             return self.server_batch(generation, line, now);
         }
         match envelope.notification() {
-            Some("notifications/subscriptions/acknowledged") if standing == Standing::Current => {
+            Some("notifications/subscriptions/acknowledged")
+                if standing == SessionRole::Current =>
+            {
                 let id = line
                     .map(Fields::read)
                     .and_then(|fields| fields.subscription);
@@ -58,7 +60,7 @@ impl Session {
         {
             return FromServer::Ours(ours);
         }
-        if self.standing(generation) == Standing::Candidate {
+        if self.standing(generation) == SessionRole::Candidate {
             // It was asked nothing but by us.
             return FromServer::Drop;
         }

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use super::vault::{Content, Sealed, Value};
+use super::vault::{Base64Value, Content, VaultItem};
 use super::vault_key::{self, KeySource};
-use super::{Batch, Item, Prompt, Store, missing, text_of};
+use super::{Prompt, SecretBatch, SecretItem, Store, missing, text_of};
 use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -137,7 +137,7 @@ impl FileStore {
         Ok(())
     }
 
-    fn item(&self, content: &Content<'_>, name: &SecretName) -> Result<Item> {
+    fn item(&self, content: &Content<'_>, name: &SecretName) -> Result<SecretItem> {
         let sealed = content
             .secrets
             .get(name)
@@ -158,16 +158,16 @@ impl Store for FileStore {
         StoreKind::File
     }
 
-    fn get(&self, name: &SecretName) -> Result<Item> {
+    fn get(&self, name: &SecretName) -> Result<SecretItem> {
         self.read(|content| self.item(&content, name))
     }
 
-    fn put(&self, name: &SecretName, item: &Item) -> Result<()> {
-        let value = Value::new(&item.value);
+    fn put(&self, name: &SecretName, item: &SecretItem) -> Result<()> {
+        let value = Base64Value::new(&item.value);
         self.change(value.size(), |content| {
             content
                 .secrets
-                .insert(name.clone(), Sealed::new(value, item));
+                .insert(name.clone(), VaultItem::new(value, item));
             Ok(())
         })
     }
@@ -191,7 +191,7 @@ impl Store for FileStore {
     }
 
     fn set_master(&self, master: &Secret) -> Result<()> {
-        let value = Value::new(master);
+        let value = Base64Value::new(master);
         self.change(value.size(), |content| {
             content.master = Some(value);
             Ok(())
@@ -200,23 +200,23 @@ impl Store for FileStore {
 
     fn audit_head(&self) -> Result<Option<String>> {
         self.read(|content| {
-            let kept = content.audit_head.as_ref().and_then(Value::secret);
+            let kept = content.audit_head.as_ref().and_then(Base64Value::secret);
             Ok(kept.as_ref().map(text_of))
         })
     }
 
     fn set_audit_head(&self, head: &str) -> Result<()> {
-        let value = Value::new(&Secret::new(head.into()));
+        let value = Base64Value::new(&Secret::new(head.into()));
         self.change(value.size(), |content| {
             content.audit_head = Some(value);
             Ok(())
         })
     }
 
-    fn get_all(&self, names: &[SecretName]) -> Result<Batch> {
+    fn get_all(&self, names: &[SecretName]) -> Result<SecretBatch> {
         self.read(|content| {
             let items = names.iter().map(|name| self.item(&content, name)).collect();
-            Ok(Batch {
+            Ok(SecretBatch {
                 master: self.master_of(&content)?,
                 items,
             })
@@ -240,8 +240,8 @@ mod tests {
         (dirs, config)
     }
 
-    fn item(value: &[u8]) -> Item {
-        Item {
+    fn item(value: &[u8]) -> SecretItem {
+        SecretItem {
             value: Secret::new(value.to_vec()),
             profile: None,
             expires: None,

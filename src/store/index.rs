@@ -24,12 +24,12 @@ pub struct Index {
     /// Grows with every change of the store.
     pub generation: u64,
     #[serde(default)]
-    pub secrets: BTreeMap<SecretName, Entry>,
+    pub secrets: BTreeMap<SecretName, IndexRow>,
 }
 
 /// What is known of one secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct IndexRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<ProfileName>,
     pub created: Timestamp,
@@ -109,7 +109,7 @@ impl Index {
             .unwrap_or_else(|_| Timestamp::now());
         let created = self.secrets.get(name).map_or(now, |old| old.created);
         let generation = self.generation;
-        let entry = Entry {
+        let entry = IndexRow {
             profile,
             created,
             changed: now,

@@ -14,7 +14,7 @@ use keyring::{Entry, Error as Refusal};
 use security_framework::os::macos::keychain::SecKeychain;
 use serde::{Deserialize, Serialize};
 
-use super::{ANSWER_MS, Item, Prompt, Store, missing, text_of};
+use super::{ANSWER_MS, Prompt, SecretItem, Store, missing, text_of};
 use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -34,14 +34,14 @@ const AUTH_FAILED: i32 = -25_293;
 const INTERACTION_NOT_ALLOWED: i32 = -25_308;
 
 /// The login keychain of this user.
-struct Keychain {
+struct MacKeychainStore {
     prompt: Prompt,
 }
 
 /// What belongs to a secret besides its value.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Attributes {
+struct ItemAttributes {
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<ProfileName>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,7 +49,7 @@ struct Attributes {
 }
 
 pub(super) fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
-    Ok(Box::new(Keychain { prompt }))
+    Ok(Box::new(MacKeychainStore { prompt }))
 }
 
 /// Whether there is a login keychain. Touches no item.
@@ -59,7 +59,7 @@ pub(super) fn probe(_: &Dirs, _: &Config) -> Result<()> {
         .map_err(|error| Error::new(Code::KeychainAbsent, "cannot use the keychain").cause(error))
 }
 
-impl Keychain {
+impl MacKeychainStore {
     /// Does the work on a thread of its own and waits as long as is allowed.
     fn run<T: Send + 'static>(
         &self,
@@ -118,17 +118,17 @@ impl Keychain {
     }
 }
 
-impl Store for Keychain {
+impl Store for MacKeychainStore {
     fn kind(&self) -> StoreKind {
         StoreKind::Keychain
     }
 
-    fn get(&self, name: &SecretName) -> Result<Item> {
+    fn get(&self, name: &SecretName) -> Result<SecretItem> {
         let value = self
             .read(SERVICE, name.as_str())?
             .ok_or_else(|| missing(name, StoreKind::Keychain))?;
         let attributes = match self.read(ATTRIBUTES, name.as_str())? {
-            None => Attributes::default(),
+            None => ItemAttributes::default(),
             // One that cannot be understood is not dropped: it could be the one that restricts.
             Some(text) => serde_json::from_slice(text.expose()).map_err(|_| {
                 Error::new(Code::KeychainFailed, "cannot use the keychain").cause(format!(
@@ -136,15 +136,15 @@ impl Store for Keychain {
                 ))
             })?,
         };
-        Ok(Item {
+        Ok(SecretItem {
             value,
             profile: attributes.profile,
             expires: attributes.expires,
         })
     }
 
-    fn put(&self, name: &SecretName, item: &Item) -> Result<()> {
-        let attributes = Attributes {
+    fn put(&self, name: &SecretName, item: &SecretItem) -> Result<()> {
+        let attributes = ItemAttributes {
             profile: item.profile.clone(),
             expires: item.expires,
         };

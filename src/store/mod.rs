@@ -36,7 +36,7 @@ pub const ANSWER_MS: u64 = 6_000;
 
 /// One secret with what belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
+pub struct SecretItem {
     pub value: Secret,
     /// The only profile whose runs may have it; without one, every run may.
     pub profile: Option<ProfileName>,
@@ -54,14 +54,14 @@ pub enum Prompt {
 
 /// The master key and several secrets, read in one go.
 #[derive(Debug)]
-pub struct Batch {
+pub struct SecretBatch {
     pub master: Option<Secret>,
     /// In the order of the names asked for. An error is about that one secret: it is missing, or
     /// there are two.
-    pub items: Vec<Result<Item>>,
+    pub items: Vec<Result<SecretItem>>,
 }
 
-impl Batch {
+impl SecretBatch {
     /// The keys derived from the master key.
     pub fn keys(&self) -> Result<Keys> {
         self.master
@@ -82,10 +82,10 @@ pub trait Store: Send {
 
     /// # Errors
     /// `secret-not-found`, `secret-ambiguous`, or what is wrong with the store.
-    fn get(&self, name: &SecretName) -> Result<Item>;
+    fn get(&self, name: &SecretName) -> Result<SecretItem>;
 
     /// Adds a secret, or replaces its value and all that belongs to it.
-    fn put(&self, name: &SecretName, item: &Item) -> Result<()>;
+    fn put(&self, name: &SecretName, item: &SecretItem) -> Result<()>;
 
     /// Removes a secret, and every double of it.
     ///
@@ -108,7 +108,7 @@ pub trait Store: Send {
     fn set_audit_head(&self, head: &str) -> Result<()>;
 
     /// The master key and these secrets, with as few questions to the store as it allows.
-    fn get_all(&self, names: &[SecretName]) -> Result<Batch> {
+    fn get_all(&self, names: &[SecretName]) -> Result<SecretBatch> {
         let master = self.master()?;
         let mut items = Vec::with_capacity(names.len());
         for name in names {
@@ -121,7 +121,7 @@ pub trait Store: Send {
                 answer => answer,
             });
         }
-        Ok(Batch { master, items })
+        Ok(SecretBatch { master, items })
     }
 }
 

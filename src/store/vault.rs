@@ -13,7 +13,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::Item;
+use super::SecretItem;
 use crate::secret::{ProfileName, Secret, SecretName};
 
 const VERSION: u32 = 1;
@@ -23,17 +23,17 @@ const VERSION: u32 = 1;
 pub(super) struct Content<'a> {
     version: u32,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub(super) master: Option<Value<'a>>,
+    pub(super) master: Option<Base64Value<'a>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub(super) audit_head: Option<Value<'a>>,
+    pub(super) audit_head: Option<Base64Value<'a>>,
     #[serde(borrow)]
-    pub(super) secrets: BTreeMap<SecretName, Sealed<'a>>,
+    pub(super) secrets: BTreeMap<SecretName, VaultItem<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct Sealed<'a> {
+pub(super) struct VaultItem<'a> {
     #[serde(borrow)]
-    value: Value<'a>,
+    value: Base64Value<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<ProfileName>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,9 +43,9 @@ pub(super) struct Sealed<'a> {
 /// A value in base64, wiped when it is our own copy.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Value<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(super) struct Base64Value<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl Value<'_> {
+impl Base64Value<'_> {
     pub(super) fn new(secret: &Secret) -> Self {
         Self(Cow::Owned(STANDARD.encode(secret.expose())))
     }
@@ -88,8 +88,8 @@ impl<'a> Content<'a> {
     }
 }
 
-impl<'a> Sealed<'a> {
-    pub(super) fn new(value: Value<'a>, item: &Item) -> Self {
+impl<'a> VaultItem<'a> {
+    pub(super) fn new(value: Base64Value<'a>, item: &SecretItem) -> Self {
         Self {
             value,
             profile: item.profile.clone(),
@@ -97,9 +97,9 @@ impl<'a> Sealed<'a> {
         }
     }
 
-    pub(super) fn item(&self) -> Option<Item> {
+    pub(super) fn item(&self) -> Option<SecretItem> {
         let value = self.value.secret()?;
-        Some(Item {
+        Some(SecretItem {
             value,
             profile: self.profile.clone(),
             expires: self.expires,
@@ -107,7 +107,7 @@ impl<'a> Sealed<'a> {
     }
 }
 
-impl Drop for Value<'_> {
+impl Drop for Base64Value<'_> {
     fn drop(&mut self) {
         if let Cow::Owned(text) = &mut self.0 {
             text.zeroize();

@@ -15,9 +15,9 @@ use super::output::ServerOutput;
 use super::pipeline::{Pipeline, Prepared, ServerExit};
 use super::shared::{Shared, spawn_detached};
 use super::state::{KeeperEvent, ShutdownStep};
-use crate::launch::guard::{self, REPORT_BYTES, Report};
+use crate::launch::guard::{self, GuardMessage, REPORT_BYTES};
 use crate::launch::resolve::Injected;
-use crate::launch::start::Server;
+use crate::launch::start::StartedServer;
 use crate::policy::Limits;
 use crate::secret::Secret;
 
@@ -51,7 +51,7 @@ impl Generation {
     /// Takes a launched server over and starts to relay its streams.
     pub(super) fn new(
         number: u32,
-        server: Server,
+        server: StartedServer,
         prepared: Prepared,
         shared: &Arc<Shared>,
         pipeline: &Arc<dyn Pipeline>,
@@ -61,7 +61,7 @@ impl Generation {
         let output = ServerOutput::new(shared, number, limits, &tail, pipeline);
         let busy = output.busy();
         let diagnostics = Diagnostics::new(shared, limits, &tail);
-        let Server {
+        let StartedServer {
             guard,
             control,
             pid,
@@ -157,10 +157,14 @@ impl Generation {
         let exited = |exit| KeeperEvent::Exited { generation, exit };
         while let Some((&report, rest)) = self.report.split_first_chunk::<REPORT_BYTES>() {
             self.report = rest.to_vec();
-            match Report::decode(report) {
-                Some(Report::Exited { code }) => events.push(exited(ServerExit::Exited(code))),
-                Some(Report::Died { signal }) => events.push(exited(ServerExit::Died(signal))),
-                Some(Report::Gone) => {
+            match GuardMessage::decode(report) {
+                Some(GuardMessage::Exited { code }) => {
+                    events.push(exited(ServerExit::Exited(code)));
+                }
+                Some(GuardMessage::Died { signal }) => {
+                    events.push(exited(ServerExit::Died(signal)));
+                }
+                Some(GuardMessage::Gone) => {
                     self.gone = true;
                     events.push(KeeperEvent::Gone { generation });
                 }

@@ -21,7 +21,7 @@ use super::utf8::Repair;
 use crate::mask::MessageMask;
 use crate::policy::{Limits, StdoutRule, Stream};
 use crate::session::envelope::Scanner;
-use crate::session::{FromServer, Standing};
+use crate::session::{FromServer, SessionRole};
 
 /// A large answer needs fewer wake-ups of three processes this way; a short one touches one page.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -212,7 +212,7 @@ impl ServerOutput {
             self.refresh_mask(&inner);
             let clean = batch.replaced.as_deref().unwrap_or(bytes);
             match standing {
-                Standing::Candidate => {
+                SessionRole::Candidate => {
                     self.out.clear();
                     mask_into(self.mask.as_mut(), clean, &mut self.out);
                     let held = inner.held.entry(self.generation).or_default();
@@ -222,8 +222,8 @@ impl ServerOutput {
                     }
                     false
                 }
-                Standing::Gone => false,
-                Standing::Current => true,
+                SessionRole::Gone => false,
+                SessionRole::Current => true,
             }
         };
         if ours {
@@ -307,7 +307,7 @@ impl ServerOutput {
             return (LongLineMode::Diverted, None);
         }
         let mut output = shared.output();
-        if shared.lock().session.standing(self.generation) != Standing::Current {
+        if shared.lock().session.standing(self.generation) != SessionRole::Current {
             return (LongLineMode::Dropped, None);
         }
         shared.flush_into(&mut output);

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::mask::Masker;
 use crate::secret::ServerName;
 use crate::session::Session;
-use crate::session::answer::Trouble;
+use crate::session::answer::Unavailable;
 use crate::supervise::pipeline::Prepared;
 use crate::supervise::request::Request;
 use crate::supervise::state::KeeperEvent;
@@ -30,7 +30,7 @@ pub(super) enum Gate {
     /// rest nowhere for the moment.
     Draining(Arc<File>),
     /// Requests are answered with this; the rest is dropped.
-    Answer { trouble: Trouble, stub: bool },
+    Answer { trouble: Unavailable, stub: bool },
     /// Nothing is taken any more.
     Closed,
 }
@@ -165,7 +165,7 @@ impl Shared {
 
     /// Answers every request that is open, and from now on each that comes, with this. In one step:
     /// what came in between would be sent to a server that is gone.
-    pub(super) fn fail(&self, trouble: Trouble, stub: bool) {
+    pub(super) fn fail(&self, trouble: Unavailable, stub: bool) {
         let mut inner = self.lock();
         inner.draining = false;
         let lines = inner.session.fail_pending(&trouble);

@@ -2,7 +2,7 @@
 
 use super::shared::Inner;
 use super::state::KeeperEvent;
-use crate::session::envelope::{Envelope, Scanner, Shape};
+use crate::session::envelope::{Envelope, LineKind, Scanner};
 use crate::session::{Answered, FromServer, Ours};
 
 /// What is to be done with some lines.
@@ -89,14 +89,14 @@ pub(super) fn triage(line: &[u8]) -> LineRoute {
     let envelope = Scanner::scan(line);
     let sure = matches!(line, [b'{', b'"', ..]);
     match envelope.shape {
-        Shape::Blank => LineRoute::Blank,
-        Shape::Other => LineRoute::Divert,
+        LineKind::Blank => LineRoute::Blank,
+        LineKind::Other => LineRoute::Divert,
         _ if std::str::from_utf8(line).is_err() => LineRoute::Divert,
-        Shape::Object | Shape::Array
+        LineKind::Object | LineKind::Array
             if !sure && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err() =>
         {
             LineRoute::Divert
         }
-        Shape::Object | Shape::Array => LineRoute::Message(envelope),
+        LineKind::Object | LineKind::Array => LineRoute::Message(envelope),
     }
 }

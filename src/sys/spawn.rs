@@ -23,14 +23,14 @@ use zeroize::Zeroize as _;
 pub const GUARD: &str = "__guard";
 
 /// Everything that `execve` needs. The caller has resolved `program` to a path.
-pub struct Plan {
+pub struct ExecSpec {
     pub program: CString,
     pub arguments: Vec<CString>,
     pub environment: Vec<CString>,
     pub directory: CString,
 }
 
-impl fmt::Debug for Plan {
+impl fmt::Debug for ExecSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Plan")
             .field("program", &self.program)
@@ -38,7 +38,7 @@ impl fmt::Debug for Plan {
     }
 }
 
-impl Plan {
+impl ExecSpec {
     /// All strings with their NUL, counted: program, directory, arguments, environment.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -79,7 +79,7 @@ impl Plan {
     }
 }
 
-impl Drop for Plan {
+impl Drop for ExecSpec {
     fn drop(&mut self) {
         for string in self.arguments.drain(..).chain(self.environment.drain(..)) {
             string.into_bytes_with_nul().zeroize();
@@ -161,20 +161,20 @@ pub fn pager(words: &[String], environment: &[(&str, &str)]) -> io::Result<Child
 
 /// Which step of a start failed, with the kernel's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failed {
-    pub step: Step,
+pub struct SpawnError {
+    pub step: SpawnStep,
     pub errno: i32,
 }
 
 /// The steps of a start that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum SpawnStep {
     Fork,
     Directory,
     Execute,
 }
 
-impl Step {
+impl SpawnStep {
     pub const fn to_byte(self) -> u8 {
         match self {
             Self::Fork => 0,
@@ -193,13 +193,13 @@ impl Step {
 }
 
 /// Starts the server. Only a process with a single thread may call this: the guard.
-pub fn server(plan: &Plan, streams: [OwnedFd; 3]) -> Result<Pid, Failed> {
-    let fork_failed = |errno: Errno| Failed {
-        step: Step::Fork,
+pub fn server(plan: &ExecSpec, streams: [OwnedFd; 3]) -> Result<Pid, SpawnError> {
+    let fork_failed = |errno: Errno| SpawnError {
+        step: SpawnStep::Fork,
         errno: errno as i32,
     };
-    let (reader, writer) = super::fds::pipe().map_err(|error| Failed {
-        step: Step::Fork,
+    let (reader, writer) = super::fds::pipe().map_err(|error| SpawnError {
+        step: SpawnStep::Fork,
         errno: error.raw_os_error().unwrap_or(0),
     })?;
     match fork().map_err(fork_failed)? {
@@ -218,8 +218,8 @@ pub fn server(plan: &Plan, streams: [OwnedFd; 3]) -> Result<Pid, Failed> {
             }
             let [step, errno @ ..] = report;
             super::ignore(nix::sys::wait::waitpid(child, None));
-            Err(Failed {
-                step: Step::from_byte(step),
+            Err(SpawnError {
+                step: SpawnStep::from_byte(step),
                 errno: i32::from_le_bytes(errno),
             })
         }
@@ -242,7 +242,7 @@ fn exit_now() -> ! {
 }
 
 /// In the child: everything up to `execve`, which returns only if it fails.
-fn become_server(plan: &Plan, streams: &[OwnedFd; 3]) -> Failed {
+fn become_server(plan: &ExecSpec, streams: &[OwnedFd; 3]) -> SpawnError {
     super::signal::reset();
     // Its own session: no controlling terminal, and a group that the guard can address.
     super::ignore(nix::unistd::setsid());
@@ -254,8 +254,8 @@ fn become_server(plan: &Plan, streams: &[OwnedFd; 3]) -> Failed {
     super::ignore(nix::unistd::dup2_stderr(error.as_fd()));
     super::fds::make_room();
     if let Err(errno) = nix::unistd::chdir(plan.directory.as_c_str()) {
-        return Failed {
-            step: Step::Directory,
+        return SpawnError {
+            step: SpawnStep::Directory,
             errno: errno as i32,
         };
     }
@@ -267,8 +267,8 @@ fn become_server(plan: &Plan, streams: &[OwnedFd; 3]) -> Failed {
         arguments.extend(plan.arguments.iter().skip(1).cloned());
         errno = execute(&shell, &arguments, &plan.environment);
     }
-    Failed {
-        step: Step::Execute,
+    SpawnError {
+        step: SpawnStep::Execute,
         errno: errno as i32,
     }
 }
@@ -334,17 +334,17 @@ mod tests {
     #[test]
     fn a_plan_survives_the_wire() {
         let text = |text: &str| CString::new(text).unwrap();
-        let plan = Plan {
+        let plan = ExecSpec {
             program: text("/bin/x"),
             directory: text("/"),
             arguments: vec![text("x"), text(""), text("a b\nc")],
             environment: vec![text("A=1"), text("B=")],
         };
-        let back = Plan::decode(plan.encode()).unwrap();
+        let back = ExecSpec::decode(plan.encode()).unwrap();
         assert_eq!(back.program, plan.program);
         assert_eq!(back.directory, plan.directory);
         assert_eq!(back.arguments, plan.arguments);
         assert_eq!(back.environment, plan.environment);
-        assert!(Plan::decode(vec![1, 2, 3]).is_none());
+        assert!(ExecSpec::decode(vec![1, 2, 3]).is_none());
     }
 }

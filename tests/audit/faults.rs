@@ -299,11 +299,11 @@ fn a_log_that_was_deleted_is_missed() {
 
 #[test]
 fn a_hundred_thousand_records_are_read_in_bounded_memory() {
-    use mcpwrap::testing::audit::{Entry, Event, Log, Outcome};
+    use mcpwrap::testing::audit::{Event, Log, NewRecord, Outcome};
     let test = revocable();
     write_samples(&test);
     let log = Log::at(dir(&test), String::new(), None).unwrap();
-    let entry = Entry::new(Event::Call, Outcome::Ok).server(&"github".parse().unwrap());
+    let entry = NewRecord::new(Event::Call, Outcome::Ok).server(&"github".parse().unwrap());
     let batch = vec![entry; 2000];
     for _ in 0..50 {
         log.append(&batch).unwrap();

@@ -6,8 +6,8 @@ mod questions;
 mod samples;
 mod sinks;
 
+use mcpwrap::testing::audit::{ChainKey, User};
 use mcpwrap::testing::audit::{Detail, Event, Hash, Log, Record};
-use mcpwrap::testing::audit::{Key, User};
 
 use crate::harness::{Test, golden};
 
@@ -29,7 +29,7 @@ fn each_event_has_its_line() {
     };
     for event in Event::ALL {
         let record = Record::new(&samples::sample(*event), 42, time, &user, Hash::START);
-        let (line, _) = record.line(Some(&Key::new(&samples::keys()))).unwrap();
+        let (line, _) = record.line(Some(&ChainKey::new(&samples::keys()))).unwrap();
         let text = String::from_utf8(line).unwrap() + "\n";
         golden::check(&format!("audit/{event}.jsonl"), &text);
     }

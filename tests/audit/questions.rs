@@ -76,14 +76,14 @@ fn the_table_is_for_people() {
 /// Hostile case 88: names with control characters.
 #[test]
 fn no_text_from_outside_steers_the_terminal() {
-    use mcpwrap::testing::audit::{Client, Entry, Event, Log, Outcome};
+    use mcpwrap::testing::audit::{ClientIdentity, Event, Log, NewRecord, Outcome};
     let test = Test::new();
     let log = Log::at(test.root().join("state/audit"), String::new(), None).unwrap();
-    let client = Client {
+    let client = ClientIdentity {
         name: Some("a\u{1b}[2J\n{\"v\":1}\u{9b}\u{202e}".to_owned()),
-        ..Client::default()
+        ..ClientIdentity::default()
     };
-    log.append(&[Entry::new(Event::Call, Outcome::Ok).client(&client)])
+    log.append(&[NewRecord::new(Event::Call, Outcome::Ok).client(&client)])
         .unwrap();
     for args in [
         &["log"][..],
@@ -130,7 +130,7 @@ fn which_secrets_were_used_and_who_has_them() {
 /// A server that was started with a value and still runs has it, also after a rotation.
 #[test]
 fn an_old_value_still_in_use_is_seen() {
-    use mcpwrap::testing::audit::{Detail, Entry, Event, Log, Outcome, RunId, SecretUse};
+    use mcpwrap::testing::audit::{Detail, Event, Log, NewRecord, Outcome, RunId, SecretUse};
     use mcpwrap::testing::secret::{Secret, ServerName};
     let test = Test::new();
     let log = Log::at(test.root().join("state/audit"), String::new(), None).unwrap();
@@ -148,7 +148,7 @@ fn an_old_value_still_in_use_is_seen() {
             generation: Some(1),
             ..Detail::default()
         };
-        Entry::new(event, Outcome::Ok)
+        NewRecord::new(event, Outcome::Ok)
             .server(&server)
             .run(run)
             .detail(detail)
@@ -166,7 +166,7 @@ fn an_old_value_still_in_use_is_seen() {
         entry(Event::Launch, &lost, other),
         entry(Event::Inject, &old, (None, None)).secret(secret("value-one")),
         entry(Event::Launch, &old, pid),
-        Entry::new(Event::SecretRotate, Outcome::Ok).secret(secret("value-two")),
+        NewRecord::new(Event::SecretRotate, Outcome::Ok).secret(secret("value-two")),
         entry(Event::Inject, &new, (None, None)).secret(secret("value-two")),
         entry(Event::Launch, &new, pid),
     ])
@@ -196,7 +196,7 @@ fn an_old_value_still_in_use_is_seen() {
 
 #[test]
 fn which_server_made_the_call_at_a_time() {
-    use mcpwrap::testing::audit::{Detail, Entry, Event, Log, Outcome};
+    use mcpwrap::testing::audit::{Detail, Event, Log, NewRecord, Outcome};
     let test = Test::new();
     test.set("TZ", "Etc/GMT-2");
     let log = Log::at(test.root().join("state/audit"), String::new(), None).unwrap();
@@ -207,7 +207,7 @@ fn which_server_made_the_call_at_a_time() {
             duration_ms: Some(duration_ms),
             ..Detail::default()
         };
-        let mut entry = Entry::new(Event::Call, Outcome::Ok)
+        let mut entry = NewRecord::new(Event::Call, Outcome::Ok)
             .server(&server.parse().unwrap())
             .detail(detail);
         entry.at = Some(answered.parse().unwrap());
@@ -318,11 +318,11 @@ fn on_a_terminal_a_pager_shows_the_table() {
 /// Hostile case 89: killed between the record and the start.
 #[test]
 fn a_launch_that_never_started_is_shown_as_such() {
-    use mcpwrap::testing::audit::{Entry, Event, Log, Outcome, RunId};
+    use mcpwrap::testing::audit::{Event, Log, NewRecord, Outcome, RunId};
     let test = Test::new();
     let log = Log::at(test.root().join("state/audit"), String::new(), None).unwrap();
     let entry = |outcome, run: &RunId| {
-        let mut entry = Entry::new(Event::Launch, outcome)
+        let mut entry = NewRecord::new(Event::Launch, outcome)
             .server(&"github".parse().unwrap())
             .run(run);
         entry.at = Some("2026-01-01T00:00:00Z".parse().unwrap());

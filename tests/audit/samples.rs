@@ -1,6 +1,8 @@
 //! One record of each event, as the verbs and the supervisor write them.
 
-use mcpwrap::testing::audit::{Client, Detail, Entry, Event, Outcome, RunId, SecretUse};
+use mcpwrap::testing::audit::{
+    ClientIdentity, Detail, Event, NewRecord, Outcome, RunId, SecretUse,
+};
 use mcpwrap::testing::secret::{Keys, Secret, ServerName};
 
 /// The keys that the golden lines are sealed with.
@@ -12,8 +14,8 @@ fn run() -> RunId {
     serde_json::from_str("\"00f1e2d3c4b5a697\"").unwrap()
 }
 
-fn client() -> Client {
-    Client {
+fn client() -> ClientIdentity {
+    ClientIdentity {
         name: Some("claude-code".to_owned()),
         version: Some("2.1.0".to_owned()),
         pid: Some(4711),
@@ -34,16 +36,16 @@ fn text(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn of_run(event: Event, outcome: Outcome) -> Entry {
-    Entry::new(event, outcome)
+fn of_run(event: Event, outcome: Outcome) -> NewRecord {
+    NewRecord::new(event, outcome)
         .server(&server())
         .run(&run())
         .policy(&"5e".repeat(32))
         .client(&client())
 }
 
-fn by_user(event: Event) -> Entry {
-    Entry::new(event, Outcome::Ok).detail(Detail {
+fn by_user(event: Event) -> NewRecord {
+    NewRecord::new(event, Outcome::Ok).detail(Detail {
         by: text("terminal"),
         ..Detail::default()
     })
@@ -54,7 +56,7 @@ fn server() -> ServerName {
 }
 
 /// An entry of this event; the match keeps the list complete.
-pub(crate) fn sample(event: Event) -> Entry {
+pub(crate) fn sample(event: Event) -> NewRecord {
     let none = Detail::default;
     match event {
         Event::Launch => of_run(event, Outcome::Intent).detail(Detail {
@@ -95,11 +97,11 @@ pub(crate) fn sample(event: Event) -> Entry {
     }
 }
 
-fn sample_of_a_verb(event: Event) -> Entry {
+fn sample_of_a_verb(event: Event) -> NewRecord {
     let none = Detail::default;
     match event {
         Event::Grant => by_user(event).server(&server()).policy(&"5e".repeat(32)),
-        Event::Revoke => Entry::new(event, Outcome::Ok)
+        Event::Revoke => NewRecord::new(event, Outcome::Ok)
             .server(&server())
             .detail(Detail {
                 note: text("laptop lost"),
@@ -109,24 +111,24 @@ fn sample_of_a_verb(event: Event) -> Entry {
         Event::SecretSet | Event::SecretRotate | Event::SecretRm => {
             by_user(event).secret(secret(None))
         }
-        Event::Adopt | Event::Undo => Entry::new(event, Outcome::Ok)
+        Event::Adopt | Event::Undo => NewRecord::new(event, Outcome::Ok)
             .server(&server())
-            .client(&Client {
+            .client(&ClientIdentity {
                 name: text("cursor"),
-                ..Client::default()
+                ..ClientIdentity::default()
             })
             .detail(Detail {
                 file: text("~/.cursor/mcp.json"),
                 by: text("yes"),
                 ..none()
             }),
-        Event::Pin => Entry::new(event, Outcome::Ok)
+        Event::Pin => NewRecord::new(event, Outcome::Ok)
             .server(&server())
             .detail(Detail {
                 package: text("npm:@modelcontextprotocol/server-github@2025.4.8"),
                 ..none()
             }),
-        Event::Log => Entry::new(event, Outcome::Ok)
+        Event::Log => NewRecord::new(event, Outcome::Ok)
             .reason("repaired")
             .detail(Detail {
                 file: text("2026-11-22.jsonl"),

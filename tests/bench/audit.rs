@@ -22,10 +22,10 @@ use std::time::{Duration, Instant};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
-use mcpwrap::testing::audit::Key;
+use mcpwrap::testing::audit::ChainKey;
 use mcpwrap::testing::audit::verify;
 use mcpwrap::testing::audit::{
-    CallLog, Client, Detail, Entry, Event, Log, Outcome, RunId, SecretUse, disk,
+    CallLog, ClientIdentity, Detail, Event, Log, NewRecord, Outcome, RunId, SecretUse, disk,
 };
 use mcpwrap::testing::audit::{Filter, scan};
 use mcpwrap::testing::secret::{Keys, Secret};
@@ -40,8 +40,8 @@ fn records() -> usize {
     wanted.map_or(1_000_000, |number| number.parse().unwrap())
 }
 
-fn key() -> Key {
-    Key::new(&Keys::from_master(&Secret::new(
+fn key() -> ChainKey {
+    ChainKey::new(&Keys::from_master(&Secret::new(
         b"the key of the benchmark".to_vec(),
     )))
 }
@@ -50,8 +50,8 @@ fn log(home: &Path) -> Log {
     Log::at(home.join("state/audit"), String::new(), Some(key())).unwrap()
 }
 
-fn client() -> Client {
-    Client {
+fn client() -> ClientIdentity {
+    ClientIdentity {
         name: Some("claude-code".to_owned()),
         version: Some("2.1.0".to_owned()),
         pid: Some(4711),
@@ -60,7 +60,7 @@ fn client() -> Client {
 }
 
 /// Mostly calls; every hundredth record is an injection, every thousandth one of the rare secret.
-fn entry(n: usize, run: &RunId, at: Timestamp) -> Entry {
+fn entry(n: usize, run: &RunId, at: Timestamp) -> NewRecord {
     let server = format!("server-{}", n % 20).parse().unwrap();
     let mut entry = if n.is_multiple_of(100) {
         let name = if n.is_multiple_of(1000) {
@@ -68,7 +68,7 @@ fn entry(n: usize, run: &RunId, at: Timestamp) -> Entry {
         } else {
             "usual/token"
         };
-        Entry::new(Event::Inject, Outcome::Intent).secret(SecretUse {
+        NewRecord::new(Event::Inject, Outcome::Intent).secret(SecretUse {
             name: name.parse().unwrap(),
             variable: Some("TOKEN".to_owned()),
             fingerprint: None,
@@ -81,7 +81,7 @@ fn entry(n: usize, run: &RunId, at: Timestamp) -> Entry {
             duration_ms: Some(n as u64 % 900),
             ..Detail::default()
         };
-        Entry::new(Event::Call, Outcome::Ok).detail(detail)
+        NewRecord::new(Event::Call, Outcome::Ok).detail(detail)
     };
     entry.at = Some(at);
     entry

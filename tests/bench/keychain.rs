@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use mcpwrap::testing::config::{Config, StoreKind};
 use mcpwrap::testing::dirs::Dirs;
 use mcpwrap::testing::secret::{Secret, SecretName};
-use mcpwrap::testing::store::{self, Item, Prompt};
+use mcpwrap::testing::store::{self, Prompt, SecretItem};
 
 const ROUNDS: usize = 300;
 /// Set in the second run of this program, which is inside the session.
@@ -63,7 +63,7 @@ fn measure(home: &Path) {
     let open = || store::open(&dirs, &config, Prompt::Never).unwrap();
     let store = open();
     store::keys_or_create(&*store).unwrap();
-    let item = Item {
+    let item = SecretItem {
         value: Secret::new(b"ghp_0123456789abcdefghijklmnop".to_vec()),
         profile: None,
         expires: None,

@@ -5,7 +5,7 @@ use std::path::Path;
 use mcpwrap::testing::config::{Config, StoreKind};
 use mcpwrap::testing::dirs::Dirs;
 use mcpwrap::testing::secret::{Secret, SecretName, ServerName};
-use mcpwrap::testing::store::{self, Item, Prompt};
+use mcpwrap::testing::store::{self, Prompt, SecretItem};
 use mcpwrap::testing::{files, policy};
 
 /// Makes the home; `values` become the secrets `bench/0`, `bench/1`, …
@@ -24,7 +24,7 @@ pub(crate) fn vault_home(root: &Path, key_file: &Path, values: impl Iterator<Ite
     store::keys_or_create(&*store).unwrap();
     for (number, value) in values.enumerate() {
         let name = SecretName::new(&format!("bench/{number}")).unwrap();
-        let item = Item {
+        let item = SecretItem {
             value: Secret::new(value.into()),
             profile: None,
             expires: None,

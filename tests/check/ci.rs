@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mcpwrap::testing::client::{Document, Format, Node};
+use mcpwrap::testing::client::{Document, FileFormat, Node};
 
 use super::{case, copy};
 use crate::harness::golden;
@@ -15,7 +15,7 @@ fn root() -> &'static Path {
 
 fn yaml(path: &str) -> Document {
     let bytes = std::fs::read(root().join(path)).unwrap();
-    Document::read(Format::Yaml, bytes).unwrap()
+    Document::read(FileFormat::Yaml, bytes).unwrap()
 }
 
 fn text<'a>(node: &'a Node, key: &str) -> &'a str {

@@ -11,8 +11,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mcpwrap::testing::client::{Document, Step};
-use mcpwrap::testing::client::{Entry, entries};
+use mcpwrap::testing::client::{Document, PathStep};
+use mcpwrap::testing::client::{ServerEntry, entries};
 use mcpwrap::testing::package::{Transport, parse, transport};
 use serde_json::Value;
 
@@ -28,20 +28,20 @@ fn corpus() -> Option<PathBuf> {
 }
 
 /// The entries of a file, in whatever format; none of a broken one.
-fn read(path: &Path) -> Option<Vec<Entry>> {
+fn read(path: &Path) -> Option<Vec<ServerEntry>> {
     let name = path.file_name()?.to_string_lossy().into_owned();
     let document = Document::read_any(&name, std::fs::read(path).ok()?).ok()?;
     Some(entries(&document))
 }
 
 /// Whether an entry stands where a label says: the keys above it.
-fn stands_at(entry: &Entry, keys: &[Value]) -> bool {
+fn stands_at(entry: &ServerEntry, keys: &[Value]) -> bool {
     let own = entry.path.iter().filter_map(|step| match step {
-        Step::Key(key) => Some(key.as_str()),
-        Step::Index(_) => None,
+        PathStep::Key(key) => Some(key.as_str()),
+        PathStep::Index(_) => None,
     });
     let mut own: Vec<&str> = own.collect();
-    if matches!(entry.path.last(), Some(Step::Key(_))) {
+    if matches!(entry.path.last(), Some(PathStep::Key(_))) {
         own.pop();
     }
     let keys: Vec<_> = keys.iter().filter_map(Value::as_str).collect();

@@ -20,7 +20,7 @@ use mcpwrap::testing::config::Config;
 use mcpwrap::testing::dirs::Dirs;
 use mcpwrap::testing::error::{Code, Error, Result};
 use mcpwrap::testing::secret::{Secret, SecretName};
-use mcpwrap::testing::store::{self, Item, Prompt, Store};
+use mcpwrap::testing::store::{self, Prompt, SecretItem, Store};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -84,8 +84,8 @@ fn act(words: &[&str]) -> Result<()> {
     }
 }
 
-fn item(value: &[u8]) -> Item {
-    Item {
+fn item(value: &[u8]) -> SecretItem {
+    SecretItem {
         value: Secret::new(value.to_vec()),
         profile: None,
         expires: None,
@@ -115,7 +115,7 @@ fn contract(store: &dyn Store) -> Result<()> {
     }
 
     // A second secret, replacing, and what belongs to a secret.
-    let full = Item {
+    let full = SecretItem {
         profile: Some("prod".parse().unwrap()),
         expires: Some("2027-02-28".parse().unwrap()),
         ..item(b"another value")

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use mcpwrap::testing::client::Document;
-use mcpwrap::testing::client::{Entry, Program, entries};
-use mcpwrap::testing::detect::{self, Slot, Verdict};
+use mcpwrap::testing::client::{Program, ServerEntry, entries};
+use mcpwrap::testing::detect::{self, ValueSite, Verdict};
 use serde_json::Value;
 
 use crate::shell::root;
@@ -89,7 +89,7 @@ pub fn run(dir: Option<&str>, show: bool) -> Result<(), String> {
 
 fn detection(dir: &Path, labels: &[Value], show: bool) -> Result<BTreeMap<String, Score>, String> {
     let mut scores: BTreeMap<String, Score> = BTreeMap::new();
-    let mut files: BTreeMap<String, Option<(Document, Vec<Entry>)>> = BTreeMap::new();
+    let mut files: BTreeMap<String, Option<(Document, Vec<ServerEntry>)>> = BTreeMap::new();
     for label in labels {
         let file = text(label, "file");
         if !files.contains_key(file) {
@@ -156,7 +156,7 @@ fn detection(dir: &Path, labels: &[Value], show: bool) -> Result<BTreeMap<String
     Ok(scores)
 }
 
-fn covers(parts: &[detect::Part], value: &Value) -> bool {
+fn covers(parts: &[detect::SecretPart], value: &Value) -> bool {
     let edge = |n: usize| {
         value["span"][n]
             .as_u64()
@@ -170,7 +170,7 @@ fn covers(parts: &[detect::Part], value: &Value) -> bool {
         .any(|part| part.range.start <= start + 1 && part.range.end + 1 >= end)
 }
 
-fn read(path: &Path) -> Option<(Document, Vec<Entry>)> {
+fn read(path: &Path) -> Option<(Document, Vec<ServerEntry>)> {
     let name = path.file_name()?.to_string_lossy().into_owned();
     let document = Document::read_any(&name, std::fs::read(path).ok()?).ok()?;
     let entries = entries(&document);
@@ -181,17 +181,17 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_default()
 }
 
-fn stands_at(entry: &Entry, at: &[Value]) -> bool {
-    use mcpwrap::testing::client::Step;
+fn stands_at(entry: &ServerEntry, at: &[Value]) -> bool {
+    use mcpwrap::testing::client::PathStep;
     let mut keys: Vec<&str> = entry
         .path
         .iter()
         .filter_map(|step| match step {
-            Step::Key(key) => Some(key.as_str()),
-            Step::Index(_) => None,
+            PathStep::Key(key) => Some(key.as_str()),
+            PathStep::Index(_) => None,
         })
         .collect();
-    if matches!(entry.path.last(), Some(Step::Key(_))) {
+    if matches!(entry.path.last(), Some(PathStep::Key(_))) {
         keys.pop();
     }
     at.iter().filter_map(Value::as_str).eq(keys.iter().copied())
@@ -204,7 +204,7 @@ fn stands_at(entry: &Entry, at: &[Value]) -> bool {
 }
 
 /// The text of a labelled value.
-fn find_value<'a>(entry: &'a Entry, slot: &str, key: &str) -> Option<&'a str> {
+fn find_value<'a>(entry: &'a ServerEntry, slot: &str, key: &str) -> Option<&'a str> {
     let judged = detect::entry(entry);
     judged
         .iter()
@@ -212,20 +212,22 @@ fn find_value<'a>(entry: &'a Entry, slot: &str, key: &str) -> Option<&'a str> {
         .map(|judged| judged.word.text.as_str())
 }
 
-fn is_at(judged: &detect::Judged<'_>, entry: &Entry, slot: &str, key: &str) -> bool {
+fn is_at(judged: &detect::Judged<'_>, entry: &ServerEntry, slot: &str, key: &str) -> bool {
     let array = matches!(entry.program, Program::Array(_));
     match judged.slot {
-        Slot::Command | Slot::Argument if slot == "command" => {
+        ValueSite::Command | ValueSite::Argument if slot == "command" => {
             let index = key.parse().unwrap_or(0);
             judged.index == index
         }
-        Slot::Argument if slot == "args" => key
+        ValueSite::Argument if slot == "args" => key
             .parse::<usize>()
             .is_ok_and(|index| judged.index == index + usize::from(!array)),
-        Slot::Env(name) => slot == "env" && name == key,
-        Slot::Header(name) => slot == "headers" && name == key,
-        Slot::Url => slot == "url",
-        Slot::Setting(name) => slot == "settings" && key.rsplit(['.', '/']).next() == Some(name),
+        ValueSite::Env(name) => slot == "env" && name == key,
+        ValueSite::Header(name) => slot == "headers" && name == key,
+        ValueSite::Url => slot == "url",
+        ValueSite::Setting(name) => {
+            slot == "settings" && key.rsplit(['.', '/']).next() == Some(name)
+        }
         _ => false,
     }
 }

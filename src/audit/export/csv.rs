@@ -86,7 +86,7 @@ fn cell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Client, Entry, Event, Hash, Outcome};
+    use super::super::super::{ClientIdentity, Event, Hash, NewRecord, Outcome};
     use super::*;
     use crate::audit::record::User;
 
@@ -95,11 +95,11 @@ mod tests {
         assert_eq!(cell("plain"), "plain");
         assert_eq!(cell("a,\"b\"\n"), "\"a,\"\"b\"\"\n\"");
         assert_eq!(cell("=HYPERLINK(1)"), "\"'=HYPERLINK(1)\"");
-        let client = Client {
+        let client = ClientIdentity {
             name: Some("@evil,\"".to_owned()),
-            ..Client::default()
+            ..ClientIdentity::default()
         };
-        let entry = Entry::new(Event::Call, Outcome::Ok).client(&client);
+        let entry = NewRecord::new(Event::Call, Outcome::Ok).client(&client);
         let time = "2026-11-23T14:03:00Z".parse().unwrap();
         let line = line(&Record::new(
             &entry,

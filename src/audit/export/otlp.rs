@@ -45,7 +45,7 @@ fn log(record: &Record, line: &str) -> Value {
 }
 
 fn attributes(record: &Record) -> Vec<Value> {
-    let mut all = Attributes(Vec::with_capacity(24));
+    let mut all = OtlpAttributes(Vec::with_capacity(24));
     all.number("mcpwrap.seq", Some(record.seq));
     all.text("mcpwrap.outcome", Some(&record.outcome));
     all.text("user.id", Some(&record.uid));
@@ -70,7 +70,7 @@ fn attributes(record: &Record) -> Vec<Value> {
     all.0
 }
 
-fn details(record: &Record, all: &mut Attributes) {
+fn details(record: &Record, all: &mut OtlpAttributes) {
     let detail = &record.detail;
     all.text("process.executable.name", detail.program.as_ref());
     all.number("process.pid", detail.pid);
@@ -105,9 +105,9 @@ fn details(record: &Record, all: &mut Attributes) {
 }
 
 /// Attributes as OTLP's JSON has them; what a record does not have is left out.
-struct Attributes(Vec<Value>);
+struct OtlpAttributes(Vec<Value>);
 
-impl Attributes {
+impl OtlpAttributes {
     fn text(&mut self, name: &str, value: Option<&impl ToString>) {
         self.0
             .extend(value.map(|value| text(name, &value.to_string())));

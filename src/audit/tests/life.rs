@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::{entry, key, log};
+use crate::audit::breaks::BreakKind;
 use crate::audit::query::{Filter, scan};
-use crate::audit::verify::{Kind, Report, verify};
+use crate::audit::verify::{VerifyReport, verify};
 use crate::audit::{Head, Log, anchor, disk, life};
 use crate::config::Audit;
 use crate::config::audit::{Bytes, Days};
@@ -34,7 +35,7 @@ fn names(dir: &Path) -> Vec<String> {
         .collect()
 }
 
-fn report(dir: &Path, anchors: &[Head]) -> Report {
+fn report(dir: &Path, anchors: &[Head]) -> VerifyReport {
     verify(dir, Some(&key()), anchors).unwrap()
 }
 
@@ -107,7 +108,7 @@ fn what_retention_removes_is_no_break_and_what_a_hand_removes_is() {
     let cut = report(dir.path(), &[]);
     assert_eq!(
         (cut.breaks[0].kind, cut.breaks[0].last),
-        (Kind::Truncated, 3)
+        (BreakKind::Truncated, 3)
     );
 }
 
@@ -144,7 +145,7 @@ fn a_damaged_packed_segment_is_found() {
     assert!(
         matches!(
             first.kind,
-            Kind::Unreadable | Kind::Edited | Kind::Truncated
+            BreakKind::Unreadable | BreakKind::Edited | BreakKind::Truncated
         ),
         "{first:?}"
     );

@@ -9,22 +9,22 @@ use std::path::PathBuf;
 
 use super::disk;
 use super::log::Log;
-use super::record::{Key, Seal, check_line, link};
-use super::{Entry, Event, Hash, Outcome, Record};
+use super::record::{ChainKey, Seal, check_line, link};
+use super::{Event, Hash, NewRecord, Outcome, Record};
 use crate::error::Code;
 use crate::files;
 use crate::secret::{Keys, Secret};
 
-fn key() -> Key {
-    Key::new(&Keys::from_master(&Secret::new(b"master".to_vec())))
+fn key() -> ChainKey {
+    ChainKey::new(&Keys::from_master(&Secret::new(b"master".to_vec())))
 }
 
 fn log(dir: &std::path::Path) -> Log {
     Log::at(dir.to_owned(), "~/audit".to_owned(), Some(key())).unwrap()
 }
 
-fn entry() -> Entry {
-    Entry::new(Event::Launch, Outcome::Intent)
+fn entry() -> NewRecord {
+    NewRecord::new(Event::Launch, Outcome::Intent)
 }
 
 fn only_segment(dir: &std::path::Path) -> PathBuf {

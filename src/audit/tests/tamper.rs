@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::{entry, key, log, only_segment};
-use crate::audit::verify::{Kind, Report, verify};
-use crate::audit::{Entry, Record};
+use crate::audit::breaks::BreakKind;
+use crate::audit::verify::{VerifyReport, verify};
 use crate::audit::{Event, Head, Log, Outcome, disk};
+use crate::audit::{NewRecord, Record};
 use crate::files;
 
 /// A log of eight records in one segment: the fourth and fifth were written without the key.
@@ -21,12 +22,12 @@ fn written() -> (tempfile::TempDir, Log) {
     (dir, log)
 }
 
-fn report(dir: &Path, anchors: &[Head]) -> Report {
+fn report(dir: &Path, anchors: &[Head]) -> VerifyReport {
     verify(dir, Some(&key()), anchors).unwrap()
 }
 
 #[track_caller]
-fn first(dir: &Path, anchors: &[Head]) -> (Kind, u64, u64) {
+fn first(dir: &Path, anchors: &[Head]) -> (BreakKind, u64, u64) {
     let report = report(dir, anchors);
     let first = report.breaks.first().expect("a break");
     (first.kind, first.first, first.last)
@@ -56,7 +57,7 @@ fn an_untouched_log_is_whole() {
 #[test]
 fn each_kind_of_change_is_named() {
     #[track_caller]
-    fn case(edit: impl FnOnce(&mut Vec<String>), expected: (Kind, u64, u64)) {
+    fn case(edit: impl FnOnce(&mut Vec<String>), expected: (BreakKind, u64, u64)) {
         let (dir, _) = written();
         change(dir.path(), edit);
         assert_eq!(first(dir.path(), &[]), expected);
@@ -64,29 +65,29 @@ fn each_kind_of_change_is_named() {
     let edit =
         |n: usize| move |lines: &mut Vec<String>| lines[n] = lines[n].replace("launch", "refuse");
     for n in 0..8 {
-        case(edit(n), (Kind::Edited, n as u64 + 1, n as u64 + 1));
+        case(edit(n), (BreakKind::Edited, n as u64 + 1, n as u64 + 1));
     }
     let strip_seal = |lines: &mut Vec<String>| {
         let at = lines[1].find(",\"mac\"").unwrap();
         lines[1].truncate(at);
         lines[1].push('}');
     };
-    case(strip_seal, (Kind::Edited, 2, 2));
+    case(strip_seal, (BreakKind::Edited, 2, 2));
     case(
         |lines| lines[2] = "garbage".to_owned(),
-        (Kind::Edited, 3, 3),
+        (BreakKind::Edited, 3, 3),
     );
-    case(|lines| drop(lines.remove(3)), (Kind::Removed, 4, 4));
-    case(|lines| drop(lines.drain(2..6)), (Kind::Removed, 3, 6));
-    case(|lines| lines.swap(3, 4), (Kind::Reordered, 4, 4));
-    case(|lines| lines.swap(1, 6), (Kind::Reordered, 2, 6));
+    case(|lines| drop(lines.remove(3)), (BreakKind::Removed, 4, 4));
+    case(|lines| drop(lines.drain(2..6)), (BreakKind::Removed, 3, 6));
+    case(|lines| lines.swap(3, 4), (BreakKind::Reordered, 4, 4));
+    case(|lines| lines.swap(1, 6), (BreakKind::Reordered, 2, 6));
     case(
         |lines| lines.insert(4, lines[3].clone()),
-        (Kind::Added, 4, 4),
+        (BreakKind::Added, 4, 4),
     );
-    case(|lines| drop(lines.pop()), (Kind::Truncated, 8, 8));
-    case(|lines| lines.truncate(2), (Kind::Truncated, 3, 8));
-    case(|lines| drop(lines.drain(..2)), (Kind::Truncated, 1, 2));
+    case(|lines| drop(lines.pop()), (BreakKind::Truncated, 8, 8));
+    case(|lines| lines.truncate(2), (BreakKind::Truncated, 3, 8));
+    case(|lines| drop(lines.drain(..2)), (BreakKind::Truncated, 1, 2));
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn half_a_line_is_torn() {
     let mut bytes = std::fs::read(&path).unwrap();
     bytes.extend_from_slice(b"{\"v\":1,\"se");
     files::replace(&path, &bytes).unwrap();
-    assert_eq!(first(dir.path(), &[]), (Kind::Torn, 9, 9));
+    assert_eq!(first(dir.path(), &[]), (BreakKind::Torn, 9, 9));
 }
 
 #[test]
@@ -109,13 +110,13 @@ fn a_cut_that_hides_itself_is_found_by_a_head_kept_elsewhere() {
         report(dir.path(), &[]).breaks.is_empty(),
         "nothing else can see it"
     );
-    assert_eq!(first(dir.path(), &[head]), (Kind::Truncated, 7, 8));
+    assert_eq!(first(dir.path(), &[head]), (BreakKind::Truncated, 7, 8));
     // What is written afterwards has the same numbers, but not the same hash.
     for _ in 0..3 {
         log.append(&[entry()]).unwrap();
     }
     assert!(report(dir.path(), &[]).breaks.is_empty());
-    assert_eq!(first(dir.path(), &[head]), (Kind::Edited, 8, 8));
+    assert_eq!(first(dir.path(), &[head]), (BreakKind::Edited, 8, 8));
 }
 
 #[test]
@@ -123,11 +124,12 @@ fn who_has_no_key_cannot_write_the_chain_again() {
     let (dir, _) = written();
     let other = crate::secret::Keys::from_master(&crate::secret::Secret::new(b"guess".to_vec()));
     let forged = tempfile::tempdir().unwrap();
-    let key = crate::audit::record::Key::new(&other);
+    let key = crate::audit::record::ChainKey::new(&other);
     let log = Log::at(forged.path().to_owned(), String::new(), Some(key)).unwrap();
-    log.append(&[Entry::new(Event::Exit, Outcome::Ok)]).unwrap();
+    log.append(&[NewRecord::new(Event::Exit, Outcome::Ok)])
+        .unwrap();
     std::fs::copy(only_segment(forged.path()), only_segment(dir.path())).unwrap();
-    assert_eq!(first(dir.path(), &[]).0, Kind::Edited);
+    assert_eq!(first(dir.path(), &[]).0, BreakKind::Edited);
 }
 
 #[test]
@@ -136,7 +138,7 @@ fn the_log_goes_on_after_a_break_and_still_tells_of_it() {
     change(dir.path(), |lines| lines.truncate(6));
     log.append(&[entry()]).unwrap();
     let found = report(dir.path(), &[]);
-    assert_eq!(first(dir.path(), &[]), (Kind::Removed, 7, 8));
+    assert_eq!(first(dir.path(), &[]), (BreakKind::Removed, 7, 8));
     assert_eq!(found.told, [7]);
     assert_eq!((found.head.seq, found.breaks.len()), (10, 1));
 }

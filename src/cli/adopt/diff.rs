@@ -12,7 +12,7 @@ use crate::check;
 use crate::cli::{Context, print};
 use crate::client::document::Document;
 use crate::client::entry::places;
-use crate::client::tree::{Step, escaped};
+use crate::client::tree::{PathStep, escaped};
 use crate::detect;
 use crate::error::printable;
 use crate::scan::clients::ClientFile;
@@ -33,7 +33,7 @@ pub(super) fn show(
     file: &ClientFile,
     new: &str,
     cuts: &[Cut],
-    changed: &[&[Step]],
+    changed: &[&[PathStep]],
 ) {
     let client = file
         .client
@@ -87,7 +87,7 @@ fn lines(old: &str, new: &str, cuts: &[Cut], staying: &[String]) -> Vec<String> 
 }
 
 /// The secrets of the entries that are left as they are.
-fn staying(document: &Document, closer: &[bool], changed: &[&[Step]]) -> Vec<String> {
+fn staying(document: &Document, closer: &[bool], changed: &[&[PathStep]]) -> Vec<String> {
     let mut values = Vec::new();
     let spots = places(document).into_iter().zip(closer);
     for (spot, _) in spots.filter(|(spot, closer)| **closer && !changed.contains(&&*spot.path)) {
@@ -194,7 +194,7 @@ mod tests {
     const KEPT: &str = "Bearer q7Rt2LmX9vKp4WzN8sDf6HjB3cYg";
 
     fn document(text: &str) -> Document {
-        Document::read(crate::client::tree::Format::Json, text.into()).unwrap()
+        Document::read(crate::client::tree::FileFormat::Json, text.into()).unwrap()
     }
 
     fn shown(separator: &str) -> String {

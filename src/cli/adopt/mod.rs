@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use super::{Context, ask, print};
 use crate::adopt::apply;
 use crate::adopt::round::{Round, Selection};
-use crate::audit::{Entry, Event, Outcome};
+use crate::audit::{Event, NewRecord, Outcome};
 use crate::config::Config;
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::ops::actor::{Actor, actor};
@@ -134,6 +134,6 @@ fn exit_code(round: &Round) -> u8 {
 fn consent(args: &Args, cx: &Context, config: &Config, event: Event) -> Result<Actor> {
     let flag = args.yes.then_some("--yes");
     actor(&cx.dirs, config, flag, |actor| {
-        vec![Entry::new(event, Outcome::Refused).detail(actor.detail())]
+        vec![NewRecord::new(event, Outcome::Refused).detail(actor.detail())]
     })
 }

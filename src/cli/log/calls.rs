@@ -49,9 +49,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     };
     let zone = TimeZone::system();
     let mut out = if args.json {
-        print::Output::new()
+        print::PagedOutput::new()
     } else {
-        print::Output::paged()
+        print::PagedOutput::paged()
     };
     let mut rows = 0_u64;
     let skipped = read(&filter, cx, |line, record| {

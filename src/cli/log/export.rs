@@ -25,14 +25,14 @@ pub struct Args {
     select: Select,
     /// The form
     #[arg(long, value_enum)]
-    format: Format,
+    format: ExportFormat,
     /// The OpenTelemetry collector on this machine, as `http://127.0.0.1:4318`
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+enum ExportFormat {
     /// The records as they stand in the log
     Jsonl,
     /// A table for spreadsheets
@@ -44,7 +44,7 @@ enum Format {
 }
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
-    if args.endpoint.is_some() && args.format != Format::Otlp {
+    if args.endpoint.is_some() && args.format != ExportFormat::Otlp {
         return Err(Error::new(
             Code::Usage,
             "`--endpoint` goes with `--format otlp` only",
@@ -52,23 +52,23 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     }
     let target = args.endpoint.as_deref().map(Collector::new).transpose()?;
     let host = hostname();
-    let mut out = print::Output::new();
+    let mut out = print::PagedOutput::new();
     let mut batch = Vec::new();
     let mut problem = None;
-    if args.format == Format::Csv {
+    if args.format == ExportFormat::Csv {
         // A reader that is gone shows at the first record.
         let _gone = out.line(&csv::heading());
     }
     let skipped = read(&args.select.filter(), cx, |line, record| {
         match args.format {
-            Format::Jsonl => out.bytes(line),
-            Format::Csv => out.line(&csv::line(&record)),
-            Format::Ocsf => out.line(&one_line(&ocsf::event(
+            ExportFormat::Jsonl => out.bytes(line),
+            ExportFormat::Csv => out.line(&csv::line(&record)),
+            ExportFormat::Ocsf => out.line(&one_line(&ocsf::event(
                 &record,
                 &String::from_utf8_lossy(line),
                 &host,
             ))),
-            Format::Otlp => {
+            ExportFormat::Otlp => {
                 batch.push((record, String::from_utf8_lossy(line).into_owned()));
                 if batch.len() < BATCH_RECORDS {
                     return ControlFlow::Continue(());
@@ -90,7 +90,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
 fn send(
     target: Option<&Collector>,
     batch: &mut Vec<(Record, String)>,
-    out: &mut print::Output,
+    out: &mut print::PagedOutput,
     problem: &mut Option<Error>,
 ) -> ControlFlow<()> {
     let body = one_line(&otlp::request(batch));

@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 pub fn run(filter: &Filter, json: bool, cx: &Context) -> Result<u8> {
     let zone = TimeZone::system();
-    let mut out = print::Output::new();
+    let mut out = print::PagedOutput::new();
     let mut filter = filter.clone();
     let mut told = Skipped::default();
     let (mut last, mut seen) = (0, None);

@@ -116,11 +116,11 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
 fn list(filter: &Filter, json: bool, cx: &Context) -> Result<u8> {
     let zone = TimeZone::system();
     let mut out = if json {
-        print::Output::new()
+        print::PagedOutput::new()
     } else {
-        print::Output::paged()
+        print::PagedOutput::paged()
     };
-    let mut pending = Pending::default();
+    let mut pending = UnfinishedLaunches::default();
     let mut rows = 0_u64;
     let skipped = read(filter, cx, |line, record| {
         let written = if json {
@@ -150,9 +150,9 @@ fn list(filter: &Filter, json: bool, cx: &Context) -> Result<u8> {
 /// Launches that were written down and of which nothing was heard again: mcpwrap was ended between
 /// the record and the start.
 #[derive(Debug, Default)]
-struct Pending(BTreeMap<String, Record>);
+struct UnfinishedLaunches(BTreeMap<String, Record>);
 
-impl Pending {
+impl UnfinishedLaunches {
     fn see(&mut self, record: Record) {
         let Some(run) = record.run.as_ref().map(ToString::to_string) else {
             return;
@@ -164,7 +164,7 @@ impl Pending {
         }
     }
 
-    fn tell(&self, out: &mut print::Output, zone: &TimeZone) {
+    fn tell(&self, out: &mut print::PagedOutput, zone: &TimeZone) {
         // One that is being started at this moment is no news.
         let young = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(10);
         for record in self.0.values().filter(|record| record.time < young) {

@@ -124,7 +124,7 @@ fn own(record: &Record) -> Option<String> {
     Some(text)
 }
 
-fn client(client: &crate::audit::Client) -> Option<String> {
+fn client(client: &crate::audit::ClientIdentity) -> Option<String> {
     let exe = client.exe.as_deref().and_then(|exe| exe.rsplit('/').next());
     let name = client.name.as_deref().or(exe)?;
     Some(match &client.version {

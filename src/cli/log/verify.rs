@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use super::{Context, print, unreadable};
-use crate::audit::record::Key;
-use crate::audit::verify::{Break, Kind, Report, verify};
-use crate::audit::{Detail, Entry, Event, Head, Log, Outcome, anchor, forward, life};
+use crate::audit::breaks::{Break, BreakKind};
+use crate::audit::record::ChainKey;
+use crate::audit::verify::{VerifyReport, verify};
+use crate::audit::{Detail, Event, Head, Log, NewRecord, Outcome, anchor, forward, life};
 use crate::config::Config;
 use crate::error::{EXIT_ERROR, EXIT_NO, Result};
 use crate::secret::Keys;
@@ -22,7 +23,7 @@ pub struct Args {
 }
 
 #[derive(Debug, Serialize)]
-struct Answer {
+struct VerifyOutput {
     whole: bool,
     records: u64,
     files: u64,
@@ -31,14 +32,14 @@ struct Answer {
     /// Whether the seals were tested.
     sealed: bool,
     unsealed_records: u64,
-    breaks: Vec<Found>,
+    breaks: Vec<BreakOutput>,
     more_breaks: u64,
     /// The first numbers of breaks that the log itself tells of.
     told: Vec<u64>,
 }
 
 #[derive(Debug, Serialize)]
-struct Found {
+struct BreakOutput {
     kind: &'static str,
     first: u64,
     last: u64,
@@ -60,7 +61,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             None
         }
     };
-    let key = keys.map(Key::new);
+    let key = keys.map(ChainKey::new);
     let report = verify(&cx.dirs.audit(), key.as_ref(), &anchors)
         .map_err(|problem| unreadable(&problem, cx))?;
     if args.json {
@@ -99,10 +100,11 @@ fn open(cx: &Context) -> Result<(Box<dyn Store>, Keys, Option<Head>)> {
 
 /// Writes down a break that the log does not know of yet, packs and removes what is due, and keeps
 /// the head in the store.
-fn settle(report: &Report, store: &dyn Store, keys: &Keys, cx: &Context) -> Result<()> {
+fn settle(report: &VerifyReport, store: &dyn Store, keys: &Keys, cx: &Context) -> Result<()> {
     let log = Log::open(&cx.dirs, Some(keys))?;
     let news = report.breaks.iter().find(|found| {
-        !matches!(found.kind, Kind::Torn | Kind::Unreadable) && !report.told.contains(&found.first)
+        !matches!(found.kind, BreakKind::Torn | BreakKind::Unreadable)
+            && !report.told.contains(&found.first)
     });
     if let Some(found) = news {
         let detail = Detail {
@@ -111,7 +113,7 @@ fn settle(report: &Report, store: &dyn Store, keys: &Keys, cx: &Context) -> Resu
             last: Some(found.last),
             ..Detail::default()
         };
-        let entry = Entry::new(Event::Log, Outcome::Failed)
+        let entry = NewRecord::new(Event::Log, Outcome::Failed)
             .reason(found.kind.name())
             .detail(detail);
         log.append(&[entry])?;
@@ -124,15 +126,15 @@ fn settle(report: &Report, store: &dyn Store, keys: &Keys, cx: &Context) -> Resu
     Ok(())
 }
 
-fn json(report: &Report, sealed: bool) {
-    let found = |found: &Break| Found {
+fn json(report: &VerifyReport, sealed: bool) {
+    let found = |found: &Break| BreakOutput {
         kind: found.kind.name(),
         first: found.first,
         last: found.last,
         file: found.file.clone(),
         line: found.line,
     };
-    let answer = Answer {
+    let answer = VerifyOutput {
         whole: report.breaks.is_empty() && report.told.is_empty(),
         records: report.records,
         files: report.files,
@@ -147,7 +149,7 @@ fn json(report: &Report, sealed: bool) {
     print::line(&serde_json::to_string_pretty(&answer).unwrap_or_default());
 }
 
-fn text(report: &Report) {
+fn text(report: &VerifyReport) {
     print::line(&format!(
         "{} records in {} files, head {}",
         report.records, report.files, report.head

@@ -30,7 +30,7 @@ pub struct Args {
 }
 
 /// A run, and which server of its session.
-type Key = (String, u32);
+type RunKey = (String, u32);
 
 /// A run that got the secret and has not ended.
 #[derive(Clone, Debug, Serialize)]
@@ -52,7 +52,7 @@ struct Holder {
 }
 
 #[derive(Debug, Serialize)]
-struct Answer {
+struct WhoHasOutput {
     secret: SecretName,
     /// The value in the store.
     current: Option<String>,
@@ -95,7 +95,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     for holder in &mut now {
         holder.old = current.is_some() && holder.fingerprint != current;
     }
-    let answer = Answer {
+    let answer = WhoHasOutput {
         secret: args.name.clone(),
         current,
         now,
@@ -111,7 +111,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
 }
 
 /// A server holds the value that it was started with.
-fn hold(holders: &mut BTreeMap<Key, Holder>, record: &Record) {
+fn hold(holders: &mut BTreeMap<RunKey, Holder>, record: &Record) {
     let Some(run) = record.run.as_ref().map(ToString::to_string) else {
         return;
     };
@@ -136,7 +136,7 @@ fn hold(holders: &mut BTreeMap<Key, Holder>, record: &Record) {
 }
 
 /// Drops the runs that ended, and those whose server's process is gone without a record.
-fn follow_runs(holders: &mut BTreeMap<Key, Holder>, cx: &Context) -> Result<()> {
+fn follow_runs(holders: &mut BTreeMap<RunKey, Holder>, cx: &Context) -> Result<()> {
     let Some(since) = holders.values().map(|holder| holder.since).min() else {
         return Ok(());
     };
@@ -174,7 +174,7 @@ fn follow_runs(holders: &mut BTreeMap<Key, Holder>, cx: &Context) -> Result<()> 
     Ok(())
 }
 
-fn key(record: &Record) -> Key {
+fn key(record: &Record) -> RunKey {
     let run = record.run.as_ref().map(ToString::to_string);
     (
         run.unwrap_or_default(),
@@ -188,7 +188,7 @@ fn is_alive(pid: u32, started: Option<u64>) -> bool {
     found.is_some_and(|found| started.is_none_or(|started| started == found))
 }
 
-fn show(answer: &Answer) {
+fn show(answer: &WhoHasOutput) {
     let zone = TimeZone::system();
     if answer.ever.is_empty() {
         print::note(&format!("no server ever got `{}`", answer.secret));

@@ -1,14 +1,14 @@
 //! What `mcpwrap pin` says about an installation before it asks.
 
 use crate::error::printable;
-use crate::package::{Changes, Report};
+use crate::package::{PackageChanges, PinReport};
 use crate::policy::Package;
 
 /// At most this many names of a list are shown.
 const NAMES_MAX: usize = 12;
 
 /// The facts of an installation, in lines.
-pub(super) fn text(package: &Package, report: &Report, before: Option<&Package>) -> String {
+pub(super) fn text(package: &Package, report: &PinReport, before: Option<&Package>) -> String {
     let mut lines = vec![("package", package.to_string())];
     if let Some(before) = before.filter(|before| before.version != package.version) {
         lines.push(("before", before.to_string()));
@@ -71,8 +71,8 @@ pub(super) fn text(package: &Package, report: &Report, before: Option<&Package>)
     lines.into_iter().map(line).collect()
 }
 
-fn changes(changes: &Changes) -> Vec<String> {
-    let Changes {
+fn changes(changes: &PackageChanges) -> Vec<String> {
+    let PackageChanges {
         added,
         removed,
         changed,
@@ -108,20 +108,20 @@ fn short(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::package::Source;
+    use crate::policy::package::PackageSource;
 
     #[test]
     fn the_facts_are_lines_and_harmless_on_a_terminal() {
         let package = Package {
             name: "@s/server".to_owned(),
             version: "1.2.4".to_owned(),
-            ..Package::bare(Source::Npm)
+            ..Package::bare(PackageSource::Npm)
         };
         let before = Package {
             version: "1.2.3".to_owned(),
             ..package.clone()
         };
-        let report = Report {
+        let report = PinReport {
             published: Some("2026-01-02".to_owned()),
             maintainers: vec!["ana\u{1b}[2J".to_owned()],
             latest: Some("2.0.0".to_owned()),
@@ -130,12 +130,12 @@ mod tests {
             packages: 2,
             files: 3,
             bytes: 1,
-            changes: Changes {
+            changes: PackageChanges {
                 added: (0..20).map(|n| format!("p{n} 1.0.0")).collect(),
                 changed: vec![("q".to_owned(), "1".to_owned(), "2".to_owned())],
-                ..Changes::default()
+                ..PackageChanges::default()
             },
-            ..Report::default()
+            ..PinReport::default()
         };
         let text = text(&package, &report, Some(&before));
         for line in [

@@ -13,11 +13,11 @@ use crate::error::Result;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    verb: Verb,
+    verb: PolicyCommand,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Verb {
+enum PolicyCommand {
     /// Write a policy; it works after `mcpwrap grant`
     New(new::Args),
     /// List the policies and how they stand
@@ -34,11 +34,11 @@ enum Verb {
 
 pub fn run(args: Args) -> Result<u8> {
     match args.verb {
-        Verb::New(args) => new::run(args, &Context::new()?),
-        Verb::List(args) => Ok(list::run(&args, &Context::new()?)),
-        Verb::Show(args) => show::run(&args, &Context::new()?),
-        Verb::Edit(args) => edit::run(&args, &Context::new()?),
-        Verb::Lint(args) => lint::run(&args, &Context::new()?),
-        Verb::Schema => Ok(schema::run()),
+        PolicyCommand::New(args) => new::run(args, &Context::new()?),
+        PolicyCommand::List(args) => Ok(list::run(&args, &Context::new()?)),
+        PolicyCommand::Show(args) => show::run(&args, &Context::new()?),
+        PolicyCommand::Edit(args) => edit::run(&args, &Context::new()?),
+        PolicyCommand::Lint(args) => lint::run(&args, &Context::new()?),
+        PolicyCommand::Schema => Ok(schema::run()),
     }
 }

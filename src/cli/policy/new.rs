@@ -2,7 +2,7 @@
 //!
 //! *Never* replaces a file, and *never* writes what looks like a secret into one.
 
-use crate::catalog::{self, Shipped};
+use crate::catalog::{self, KnownServer};
 use crate::cli::{Context, print};
 use crate::error::{Code, Error, Result};
 use crate::ops::embedded_secrets;
@@ -91,7 +91,7 @@ fn known(
     server: &ServerName,
     from: Option<&str>,
     command: &[String],
-) -> Result<Option<&'static Shipped>> {
+) -> Result<Option<&'static KnownServer>> {
     let id = from.unwrap_or(server.as_str());
     let by_id = catalog::of_id(id);
     if from.is_none() && !command.is_empty() {

@@ -37,7 +37,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     Ok(0)
 }
 
-fn value(policy: &Policy, standing: grant::Standing) -> serde_json::Value {
+fn value(policy: &Policy, standing: grant::GrantStatus) -> serde_json::Value {
     json!({
         "server": policy.server,
         "standing": standing,

@@ -52,8 +52,8 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
     ];
     let runtime = dirs.runtime().to_path_buf();
     let server = args.server.clone();
-    let launch = Arc::new(Launch::new(args, dirs)?);
-    let pipeline: Arc<dyn Pipeline> = Arc::<Launch>::clone(&launch);
+    let launch = Arc::new(LaunchPipeline::new(args, dirs)?);
+    let pipeline: Arc<dyn Pipeline> = Arc::<LaunchPipeline>::clone(&launch);
     let options = Options {
         server,
         pipeline,
@@ -66,7 +66,7 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
 }
 
 /// One `mcpwrap run`, which may launch several servers.
-struct Launch {
+struct LaunchPipeline {
     dirs: Dirs,
     server: ServerName,
     profile: Option<ProfileName>,
@@ -80,7 +80,7 @@ struct Launch {
     seen: Mutex<BTreeMap<SecretName, Fingerprint>>,
 }
 
-impl Launch {
+impl LaunchPipeline {
     fn new(args: Args, dirs: Dirs) -> Result<Self> {
         let run = RunId::random().map_err(|error| {
             Error::new(
@@ -128,7 +128,7 @@ impl Launch {
     }
 }
 
-impl Pipeline for Launch {
+impl Pipeline for LaunchPipeline {
     fn prepare(&self) -> Result<Prepared> {
         let policy = self.load()?;
         self.stub.store(

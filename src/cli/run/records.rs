@@ -6,7 +6,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::audit::{CallLog, Client, Detail, Entry, Event, Log, Outcome, RunId, SecretUse};
+use crate::audit::{
+    CallLog, ClientIdentity, Detail, Event, Log, NewRecord, Outcome, RunId, SecretUse,
+};
 use crate::cli::print;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -23,13 +25,13 @@ const LAST_RECORDS_LIMIT: Duration = Duration::from_secs(2);
 pub(super) struct Records {
     dirs: Dirs,
     server: ServerName,
-    state: Mutex<State>,
+    state: Mutex<RecorderState>,
 }
 
-struct State {
+struct RecorderState {
     keys: Option<Keys>,
     /// What all entries have in common.
-    common: Arc<Entry>,
+    common: Arc<NewRecord>,
     log: Option<CallLog>,
 }
 
@@ -40,7 +42,7 @@ impl Records {
         profile: Option<&ProfileName>,
         run: &RunId,
     ) -> Self {
-        let common = Entry::new(Event::Launch, Outcome::Intent)
+        let common = NewRecord::new(Event::Launch, Outcome::Intent)
             .server(server)
             .run(run)
             .profile(profile)
@@ -48,7 +50,7 @@ impl Records {
         Self {
             dirs: dirs.clone(),
             server: server.clone(),
-            state: Mutex::new(State {
+            state: Mutex::new(RecorderState {
                 keys: None,
                 common: Arc::new(common),
                 log: None,
@@ -56,7 +58,7 @@ impl Records {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RecorderState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -71,11 +73,11 @@ impl Records {
     }
 
     /// An entry of this run.
-    fn entry(&self, event: Event, outcome: Outcome, client: &ClientName) -> Entry {
-        let mut entry = Entry {
+    fn entry(&self, event: Event, outcome: Outcome, client: &ClientName) -> NewRecord {
+        let mut entry = NewRecord {
             event,
             outcome,
-            ..Entry::clone(&self.state().common)
+            ..NewRecord::clone(&self.state().common)
         };
         if let Some(own) = &mut entry.client {
             own.name.clone_from(&client.name);
@@ -85,12 +87,12 @@ impl Records {
     }
 
     /// Writes an entry down behind the session's back: nothing waits for it.
-    fn write(&self, entry: Entry) {
+    fn write(&self, entry: NewRecord) {
         self.with_log(&mut self.state(), |log| log.write(entry));
     }
 
     /// The log, opened when it is needed first: the keys are known then.
-    fn with_log(&self, state: &mut State, act: impl FnOnce(&CallLog)) {
+    fn with_log(&self, state: &mut RecorderState, act: impl FnOnce(&CallLog)) {
         if state.log.is_none() {
             let log = Log::open(&self.dirs, state.keys.as_ref());
             let log = log.and_then(|log| {
@@ -244,9 +246,9 @@ impl Records {
 }
 
 /// The entry of an answered request.
-fn made(common: &Entry, answered: Answered) -> Entry {
+fn made(common: &NewRecord, answered: Answered) -> NewRecord {
     let failed = answered.error.is_some() || answered.tool_error;
-    Entry {
+    NewRecord {
         event: Event::Call,
         outcome: if failed { Outcome::Failed } else { Outcome::Ok },
         reason: answered.tool_error.then(|| "tool-error".to_owned()),
@@ -263,11 +265,11 @@ fn made(common: &Entry, answered: Answered) -> Entry {
 }
 
 /// The process that started us: the MCP client, or something between.
-fn parent() -> Client {
+fn parent() -> ClientIdentity {
     let pid = nix::unistd::getppid();
-    Client {
+    ClientIdentity {
         pid: u32::try_from(pid.as_raw()).ok(),
         exe: tree::executable(pid).map(|path| path.display().to_string()),
-        ..Client::default()
+        ..ClientIdentity::default()
     }
 }

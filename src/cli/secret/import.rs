@@ -17,7 +17,7 @@ use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::files::io_text;
 use crate::ops::secrets::{self, SecretChange};
 use crate::secret::{ProfileName, Secret, SecretName};
-use crate::store::{self, Index, Item, Prompt};
+use crate::store::{self, Index, Prompt, SecretItem};
 
 /// Larger files are refused (bytes).
 const FILE_BYTES_MAX: u64 = 8 << 20;
@@ -75,7 +75,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
             changes.push(SecretChange {
                 event: Event::SecretSet,
                 name,
-                item: Item {
+                item: SecretItem {
                     value,
                     profile,
                     expires: None,

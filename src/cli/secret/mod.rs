@@ -18,11 +18,11 @@ use crate::secret::ServerName;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    verb: Verb,
+    verb: SecretCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum SecretCommand {
     /// Ask for a value and store it
     Set(set::SetArgs),
     /// Ask for a new value of secrets that are stored already
@@ -55,11 +55,11 @@ fn today() -> jiff::civil::Date {
 
 pub fn run(args: Args, cx: &Context) -> Result<u8> {
     match args.verb {
-        Verb::Set(args) => set::set(args, cx),
-        Verb::Rotate(args) => set::rotate(&args, cx),
-        Verb::List(args) => list::run(&args, cx),
-        Verb::Rm(args) => rm::run(&args, cx),
-        Verb::Import(args) => import::run(&args, cx),
-        Verb::Move(args) => move_all::run(&args, cx),
+        SecretCommand::Set(args) => set::set(args, cx),
+        SecretCommand::Rotate(args) => set::rotate(&args, cx),
+        SecretCommand::List(args) => list::run(&args, cx),
+        SecretCommand::Rm(args) => rm::run(&args, cx),
+        SecretCommand::Import(args) => import::run(&args, cx),
+        SecretCommand::Move(args) => move_all::run(&args, cx),
     }
 }

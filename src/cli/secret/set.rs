@@ -14,7 +14,7 @@ use crate::error::{Code, Error, Result};
 use crate::ops::actor::Actor;
 use crate::ops::secrets::{self, SecretChange};
 use crate::secret::{ProfileName, Secret, SecretName};
-use crate::store::{self, Item, Prompt, Store};
+use crate::store::{self, Prompt, SecretItem, Store};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SetArgs {
@@ -67,7 +67,7 @@ pub(super) fn set(args: SetArgs, cx: &Context) -> Result<u8> {
     let profile = args.profile.or(old.and_then(|old| old.profile));
     work.keep(
         &args.name,
-        Item {
+        SecretItem {
             value,
             profile,
             expires: args.value.expires,
@@ -98,7 +98,7 @@ pub(super) fn rotate(args: &RotateArgs, cx: &Context) -> Result<u8> {
         let expires = args.value.expires;
         work.keep(
             name,
-            Item {
+            SecretItem {
                 value,
                 profile: old.profile,
                 expires,
@@ -161,7 +161,7 @@ impl<'a> StoreContext<'a> {
         Ok(value)
     }
 
-    fn keep(&self, name: &SecretName, item: Item) -> Result<()> {
+    fn keep(&self, name: &SecretName, item: SecretItem) -> Result<()> {
         let of = item
             .profile
             .as_ref()

@@ -1,9 +1,9 @@
 //! The scanner, in one piece and byte by byte.
 
-use crate::session::envelope::{Id, Scanner, Shape};
+use crate::session::envelope::{Id, LineKind, Scanner};
 
 #[track_caller]
-fn case(line: &str, shape: Shape, id: Option<&str>, method: Option<&str>) {
+fn case(line: &str, shape: LineKind, id: Option<&str>, method: Option<&str>) {
     // In one piece and byte by byte.
     let whole = Scanner::scan(line.as_bytes());
     let mut scanner = Scanner::default();
@@ -21,7 +21,7 @@ fn case(line: &str, shape: Shape, id: Option<&str>, method: Option<&str>) {
 
 #[test]
 fn envelopes() {
-    use Shape::{Array, Blank, Object, Other};
+    use LineKind::{Array, Blank, Object, Other};
     case(
         r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
         Object,
@@ -90,5 +90,5 @@ fn kinds() {
 fn an_endless_token_is_no_id() {
     let line = format!(r#"{{"id":"{}","method":"m"}}"#, "x".repeat(5000));
     let envelope = Scanner::scan(line.as_bytes());
-    assert_eq!((envelope.id, envelope.shape), (None, Shape::Object));
+    assert_eq!((envelope.id, envelope.shape), (None, LineKind::Object));
 }

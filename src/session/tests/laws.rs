@@ -11,7 +11,7 @@ use crate::session::{FromClient, FromServer};
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
-enum Step {
+enum LawStep {
     /// The client asks something that may be repeated, or not.
     Ask {
         repeatable: bool,
@@ -30,17 +30,17 @@ enum Step {
     Crash,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = LawStep> {
     prop_oneof![
-        5 => any::<bool>().prop_map(|repeatable| Step::Ask { repeatable }),
-        4 => (0_usize..8).prop_map(Step::Answer),
-        2 => (0_usize..8).prop_map(Step::LateAnswer),
-        1 => proptest::strategy::Just(Step::ServerAsks),
-        1 => (0_usize..8).prop_map(Step::ClientAnswers),
-        2 => proptest::strategy::Just(Step::BringUp),
-        2 => proptest::strategy::Just(Step::TakeOver),
-        1 => proptest::strategy::Just(Step::GiveUp),
-        1 => proptest::strategy::Just(Step::Crash),
+        5 => any::<bool>().prop_map(|repeatable| LawStep::Ask { repeatable }),
+        4 => (0_usize..8).prop_map(LawStep::Answer),
+        2 => (0_usize..8).prop_map(LawStep::LateAnswer),
+        1 => proptest::strategy::Just(LawStep::ServerAsks),
+        1 => (0_usize..8).prop_map(LawStep::ClientAnswers),
+        2 => proptest::strategy::Just(LawStep::BringUp),
+        2 => proptest::strategy::Just(LawStep::TakeOver),
+        1 => proptest::strategy::Just(LawStep::GiveUp),
+        1 => proptest::strategy::Just(LawStep::Crash),
     ]
 }
 
@@ -107,9 +107,9 @@ impl World {
         assert!(self.answers[&id] <= 1, "request {id} was answered twice");
     }
 
-    fn take(&mut self, step: &Step) {
+    fn take(&mut self, step: &LawStep) {
         match step {
-            Step::Ask { repeatable } => {
+            LawStep::Ask { repeatable } => {
                 if self.down {
                     // Answered by the keeper, not by the session.
                     return;
@@ -128,22 +128,22 @@ impl World {
                     *self.effects.entry(id).or_default() += 1;
                 }
             }
-            Step::Answer(n) => self.answers(self.current, *n),
-            Step::LateAnswer(n) => {
+            LawStep::Answer(n) => self.answers(self.current, *n),
+            LawStep::LateAnswer(n) => {
                 let servers = self.at_server.keys().copied();
                 let others: Vec<u32> = servers.filter(|server| *server < self.current).collect();
                 for server in others {
                     self.answers(server, *n);
                 }
             }
-            Step::ServerAsks => self.server_asks(),
-            Step::ClientAnswers(n) => self.client_answers(*n),
-            Step::BringUp if self.candidate.is_none() => {
+            LawStep::ServerAsks => self.server_asks(),
+            LawStep::ClientAnswers(n) => self.client_answers(*n),
+            LawStep::BringUp if self.candidate.is_none() => {
                 self.last += 1;
                 self.talk.bring_up(self.last, &welcome());
                 self.candidate = Some(self.last);
             }
-            Step::TakeOver => {
+            LawStep::TakeOver => {
                 let Some(server) = self.candidate.take() else {
                     return;
                 };
@@ -159,20 +159,20 @@ impl World {
                     self.at_server.entry(server).or_default().push(id);
                 }
             }
-            Step::GiveUp => {
+            LawStep::GiveUp => {
                 if let Some(server) = self.candidate.take() {
                     self.talk.0.abandon(server);
                     // What it asked was kept from the client.
                     self.questions.retain(|(_, of, _)| *of != server);
                 }
             }
-            Step::Crash => {
+            LawStep::Crash => {
                 // What it had said before may still come.
                 self.down = true;
                 let lines = messages(&self.talk.0.fail_pending(&trouble()));
                 self.deliver(&lines);
             }
-            Step::BringUp => {}
+            LawStep::BringUp => {}
         }
     }
 
@@ -233,7 +233,7 @@ proptest! {
         }
         // At the end the server answers all it has.
         while world.at_server.get(&world.current).is_some_and(|asked| !asked.is_empty()) {
-            world.take(&Step::Answer(0));
+            world.take(&LawStep::Answer(0));
         }
         for (id, answers) in &world.answers {
             assert_eq!(*answers, 1, "request {id} was answered {answers} times");

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::answer::Trouble;
+use super::answer::Unavailable;
 use super::envelope::{Id, Scanner};
 use super::renewal::Takeover;
 use super::{FromClient, FromServer, Session};
@@ -21,8 +21,8 @@ fn name() -> ServerName {
     ServerName::new("x").unwrap()
 }
 
-fn trouble() -> Trouble {
-    Trouble {
+fn trouble() -> Unavailable {
+    Unavailable {
         code: "revoked".to_owned(),
         server: name(),
         text: "mcpwrap: it was revoked".to_owned(),

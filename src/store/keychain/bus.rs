@@ -31,7 +31,7 @@ pub(super) enum Fault {
     Refused(String, String),
 }
 
-pub(super) type Answer = Result<Message, Fault>;
+pub(super) type BusReply = Result<Message, Fault>;
 
 /// A connection to the session bus.
 pub(super) struct Bus {
@@ -110,7 +110,7 @@ impl Bus {
 
     /// Sends every question, then waits for every answer, in order. The outer error means that
     /// there are no answers at all.
-    pub(super) fn ask(&self, questions: Vec<Message>) -> Result<Vec<Answer>, Fault> {
+    pub(super) fn ask(&self, questions: Vec<Message>) -> Result<Vec<BusReply>, Fault> {
         let start = Instant::now();
         let deadline = start + self.left.get();
         let answers = self.exchange(questions, deadline);
@@ -119,7 +119,7 @@ impl Bus {
         answers
     }
 
-    fn exchange(&self, questions: Vec<Message>, deadline: Instant) -> Result<Vec<Answer>, Fault> {
+    fn exchange(&self, questions: Vec<Message>, deadline: Instant) -> Result<Vec<BusReply>, Fault> {
         let hello = if self.greeted.get() {
             None
         } else {
@@ -129,7 +129,7 @@ impl Bus {
         for question in questions {
             serials.push(self.send(question)?);
         }
-        let mut answers: Vec<Option<Answer>> = serials.iter().map(|_| None).collect();
+        let mut answers: Vec<Option<BusReply>> = serials.iter().map(|_| None).collect();
         while answers.iter().any(Option::is_none) {
             let message = self.next(deadline)?;
             let serial = message.get_reply_serial();
@@ -225,7 +225,7 @@ fn lost() -> Fault {
     Fault::Gone("the session bus closed the connection".to_owned())
 }
 
-fn understand(mut message: Message) -> Answer {
+fn understand(mut message: Message) -> BusReply {
     let Err(error) = message.as_result() else {
         return Ok(message);
     };

@@ -11,10 +11,10 @@ use std::time::Duration;
 use dbus::arg::{RefArg, Variant};
 use dbus::{Message, Path};
 
-use super::bus::{Answer, Bus, Fault, add_match, call};
+use super::bus::{Bus, BusReply, Fault, add_match, call};
 use super::error::KeychainError;
 use crate::secret::{ProfileName, Secret};
-use crate::store::Item;
+use crate::store::SecretItem;
 
 /// How long a prompt of the keychain may stay open (seconds).
 pub(super) const PROMPT_S: u64 = 60;
@@ -37,12 +37,12 @@ type OwnedStruct = (Path<'static>, Vec<u8>, Vec<u8>, String);
 
 /// The items that a search found.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct SearchResult {
     pub(super) unlocked: Paths,
     pub(super) locked: Paths,
 }
 
-impl Found {
+impl SearchResult {
     pub(super) const fn is_empty(&self) -> bool {
         self.unlocked.is_empty() && self.locked.is_empty()
     }
@@ -71,7 +71,7 @@ impl Link {
     }
 
     /// Asks all questions at once; the session is opened on the way if it is not open yet.
-    fn ask(&self, mut questions: Vec<Message>) -> Result<Vec<Answer>, Fault> {
+    fn ask(&self, mut questions: Vec<Message>) -> Result<Vec<BusReply>, Fault> {
         let opening = self.session.borrow().is_none();
         if opening {
             let open = call(SECRETS, ROOT, SERVICE_API, "OpenSession");
@@ -90,7 +90,7 @@ impl Link {
         Ok(answers.collect())
     }
 
-    fn ask_one(&self, question: Message) -> Answer {
+    fn ask_one(&self, question: Message) -> BusReply {
         self.ask(vec![question])?
             .pop()
             .expect("there is an answer to each question")
@@ -121,7 +121,7 @@ impl Link {
     }
 
     /// Looks for items by service and name.
-    pub(super) fn search(&self, wanted: &[(&str, &str)]) -> Result<Vec<Found>, Fault> {
+    pub(super) fn search(&self, wanted: &[(&str, &str)]) -> Result<Vec<SearchResult>, Fault> {
         let questions = wanted.iter().map(|(service, name)| {
             search_for(HashMap::from([("service", *service), ("username", *name)]))
         });
@@ -134,7 +134,7 @@ impl Link {
     /// The user names of all items of a service, locked ones too.
     pub(super) fn names(&self, service: &str) -> Result<Vec<String>, Fault> {
         let answer = self.ask_one(search_for(HashMap::from([("service", service)])))?;
-        let Found { unlocked, locked } = found(&answer)?;
+        let SearchResult { unlocked, locked } = found(&answer)?;
         let questions = unlocked
             .iter()
             .chain(&locked)
@@ -147,7 +147,7 @@ impl Link {
     }
 
     /// Reads unlocked items, in order.
-    pub(super) fn read(&self, paths: &[Path<'static>]) -> Result<Vec<Item>, KeychainError> {
+    pub(super) fn read(&self, paths: &[Path<'static>]) -> Result<Vec<SecretItem>, KeychainError> {
         if paths.is_empty() {
             return Ok(Vec::new());
         }
@@ -182,7 +182,7 @@ impl Link {
         service: &str,
         name: &str,
         label: &str,
-        item: &Item,
+        item: &SecretItem,
     ) -> Result<(), KeychainError> {
         let mut properties: HashMap<&str, Variant<Box<dyn RefArg>>> = HashMap::new();
         properties.insert(
@@ -219,7 +219,7 @@ impl Link {
         path: &Path<'static>,
         service: &str,
         name: &str,
-        item: &Item,
+        item: &SecretItem,
     ) -> Result<(), KeychainError> {
         let value = call(SECRETS, path, ITEM_API, "SetSecret")
             .append1(sealed(self.session()?, &item.value));
@@ -298,7 +298,7 @@ fn sealed<'a>(session: Path<'static>, value: &'a Secret) -> Struct<'a> {
     (session, &[], bytes, kind)
 }
 
-fn attributes_of(service: &str, name: &str, item: &Item) -> HashMap<String, String> {
+fn attributes_of(service: &str, name: &str, item: &SecretItem) -> HashMap<String, String> {
     let mut all = HashMap::from([
         ("service".into(), service.into()),
         ("username".into(), name.into()),
@@ -323,25 +323,25 @@ fn attributes(answer: &Message) -> Result<HashMap<String, String>, Fault> {
 }
 
 /// An attribute that cannot be understood is not dropped: it could be the one that restricts.
-fn item(value: Secret, attributes: &HashMap<String, String>) -> Result<Item, KeychainError> {
+fn item(value: Secret, attributes: &HashMap<String, String>) -> Result<SecretItem, KeychainError> {
     let odd = |key: &str| {
         let fact = format!("the attribute `{key}` of the item is not one that mcpwrap wrote");
         KeychainError::Malformed(fact)
     };
     let profile = attributes.get("profile").map(|text| ProfileName::new(text));
     let expires = attributes.get("expires").map(|text| text.parse());
-    Ok(Item {
+    Ok(SecretItem {
         value,
         profile: profile.transpose().map_err(|_| odd("profile"))?,
         expires: expires.transpose().map_err(|_| odd("expires"))?,
     })
 }
 
-fn found(answer: &Message) -> Result<Found, Fault> {
+fn found(answer: &Message) -> Result<SearchResult, Fault> {
     let (unlocked, locked) = answer
         .read2::<Paths, Paths>()
         .map_err(|error| odd("SearchItems", error))?;
-    Ok(Found { unlocked, locked })
+    Ok(SearchResult { unlocked, locked })
 }
 
 fn odd(method: &str, error: dbus::arg::TypeMismatchError) -> Fault {

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use self::bus::{Bus, Fault};
 use self::error::KeychainError;
-use self::items::{Found, Link};
-use super::{ANSWER_MS, Batch, Item, Prompt, Store, missing, text_of};
+use self::items::{Link, SearchResult};
+use super::{ANSWER_MS, Prompt, SecretBatch, SecretItem, Store, missing, text_of};
 use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -29,7 +29,7 @@ const MASTER_NAME: &str = "master-key";
 const HEAD_NAME: &str = "audit-head";
 
 /// The keychain of this session. Connected again when the program behind it was replaced.
-struct Keychain {
+struct SecretServiceStore {
     link: RefCell<Link>,
     prompt: Prompt,
 }
@@ -37,7 +37,7 @@ struct Keychain {
 /// Connects. The first question is asked later.
 pub(super) fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
     let link = connect(Duration::from_millis(ANSWER_MS)).map_err(|fault| explain(fault.into()))?;
-    Ok(Box::new(Keychain {
+    Ok(Box::new(SecretServiceStore {
         link: RefCell::new(link),
         prompt,
     }))
@@ -58,7 +58,7 @@ fn connect(budget: Duration) -> Result<Link, Fault> {
     Bus::connect(&bus::addresses(), budget).map(Link::new)
 }
 
-impl Keychain {
+impl SecretServiceStore {
     /// Does the work; when the keychain program went away in the middle, once more from the start.
     fn run<T>(&self, work: impl Fn(&Link) -> Result<T, KeychainError>) -> Result<T> {
         let first = work(&self.link.borrow());
@@ -85,7 +85,12 @@ impl Keychain {
     }
 
     /// The one item of a name, unlocked; `None` if there is none.
-    fn find(&self, link: &Link, service: &str, name: &str) -> Result<Option<Found>, KeychainError> {
+    fn find(
+        &self,
+        link: &Link,
+        service: &str,
+        name: &str,
+    ) -> Result<Option<SearchResult>, KeychainError> {
         let mut found = link.search(&[(service, name)])?;
         let Some(one) = found.pop().filter(|one| !one.is_empty()) else {
             return match link.default_is_locked()? {
@@ -107,7 +112,7 @@ impl Keychain {
         Ok(link.search(&[(service, name)])?.pop())
     }
 
-    fn write(&self, service: &str, name: &str, label: &str, item: &Item) -> Result<()> {
+    fn write(&self, service: &str, name: &str, label: &str, item: &SecretItem) -> Result<()> {
         self.run(|link| {
             let found = self.find(link, service, name)?;
             let paths = found.map(|one| one.unlocked).unwrap_or_default();
@@ -126,14 +131,16 @@ impl Keychain {
     }
 
     /// Several items by name, in two exchanges. Locked ones are unlocked first, if that is allowed.
-    fn fetch(&self, wanted: &[(&str, &str)]) -> Result<Vec<Result<Option<Item>>>> {
+    fn fetch(&self, wanted: &[(&str, &str)]) -> Result<Vec<Result<Option<SecretItem>>>> {
         self.run(|link| {
             let mut found = link.search(wanted)?;
             let locked: Vec<_> = found.iter().flat_map(|one| one.locked.clone()).collect();
             if !locked.is_empty() {
                 self.unlock(link, &locked)?;
                 found = link.search(wanted)?;
-            } else if found.iter().any(Found::is_empty) && link.default_is_locked()? == Some(true) {
+            } else if found.iter().any(SearchResult::is_empty)
+                && link.default_is_locked()? == Some(true)
+            {
                 self.unlock(link, &[items::default_collection()])?;
                 found = link.search(wanted)?;
             }
@@ -155,12 +162,12 @@ impl Keychain {
     }
 }
 
-impl Store for Keychain {
+impl Store for SecretServiceStore {
     fn kind(&self) -> StoreKind {
         StoreKind::Keychain
     }
 
-    fn get(&self, name: &SecretName) -> Result<Item> {
+    fn get(&self, name: &SecretName) -> Result<SecretItem> {
         let mut items = self.fetch(&[(SERVICE, name.as_str())])?;
         items
             .pop()
@@ -169,7 +176,7 @@ impl Store for Keychain {
             .ok_or_else(|| missing(name, StoreKind::Keychain))
     }
 
-    fn put(&self, name: &SecretName, item: &Item) -> Result<()> {
+    fn put(&self, name: &SecretName, item: &SecretItem) -> Result<()> {
         self.write(SERVICE, name.as_str(), &format!("mcpwrap: {name}"), item)
     }
 
@@ -200,7 +207,7 @@ impl Store for Keychain {
     }
 
     fn set_master(&self, master: &Secret) -> Result<()> {
-        let item = Item {
+        let item = SecretItem {
             value: master.clone(),
             profile: None,
             expires: None,
@@ -220,7 +227,7 @@ impl Store for Keychain {
     }
 
     fn set_audit_head(&self, head: &str) -> Result<()> {
-        let item = Item {
+        let item = SecretItem {
             value: Secret::new(head.into()),
             profile: None,
             expires: None,
@@ -229,7 +236,7 @@ impl Store for Keychain {
         self.write(MASTER_SERVICE, HEAD_NAME, label, &item)
     }
 
-    fn get_all(&self, names: &[SecretName]) -> Result<Batch> {
+    fn get_all(&self, names: &[SecretName]) -> Result<SecretBatch> {
         let mut wanted = vec![(MASTER_SERVICE, MASTER_NAME)];
         wanted.extend(names.iter().map(|name| (SERVICE, name.as_str())));
         let mut items = self.fetch(&wanted)?.into_iter();
@@ -238,7 +245,7 @@ impl Store for Keychain {
             .zip(names)
             .map(|(item, name)| item?.ok_or_else(|| missing(name, StoreKind::Keychain)))
             .collect();
-        Ok(Batch { master, items })
+        Ok(SecretBatch { master, items })
     }
 }
 

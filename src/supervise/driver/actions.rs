@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Driver;
 use crate::error::Error;
-use crate::session::answer::Trouble;
+use crate::session::answer::Unavailable;
 use crate::supervise::pipeline::{Fact, ServerExit};
 use crate::supervise::shared::{Gate, spawn_detached};
 use crate::supervise::state::{Action, KeeperEvent, ServerEnd, StandIn};
@@ -152,7 +152,7 @@ impl Driver {
     }
 
     fn answer_all(&self, error: &Error, stand_in: StandIn) {
-        let trouble = Trouble::new(&self.server, error);
+        let trouble = Unavailable::new(&self.server, error);
         let stub = stand_in == StandIn::Allowed && self.pipeline.has_stub();
         self.shared.fail(trouble, stub);
     }

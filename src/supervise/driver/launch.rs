@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Driver;
 use crate::error::{Code, Error, Result};
-use crate::launch::start::{self, Command};
+use crate::launch::start::{self, ExecCommand};
 use crate::supervise::generation::Generation;
 use crate::supervise::pipeline::Fact;
 use crate::supervise::shared::Notice;
@@ -47,7 +47,7 @@ impl Driver {
         let prepared = self.prepared.remove(&attempt);
         let prepared = prepared.ok_or_else(|| self.nothing_prepared())?;
         let server = start::launch(
-            &Command {
+            &ExecCommand {
                 server: &self.server,
                 arguments: prepared.env.arguments(),
                 program: prepared.program.clone(),

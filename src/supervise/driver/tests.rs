@@ -19,7 +19,7 @@ use crate::policy::load::parse_text;
 use crate::secret::{Keys, Secret, ServerName};
 use crate::session::envelope::Scanner;
 use crate::session::{Answered, ClientName};
-use crate::store::Batch;
+use crate::store::SecretBatch;
 use crate::supervise::pipeline::{Fact, Options, Pipeline, Prepared};
 use crate::supervise::request::{ControlVerb, Request};
 use crate::supervise::shared::{Notice, Shared};
@@ -44,7 +44,7 @@ impl Pipeline for FakePipeline {
     fn prepare(&self) -> Result<Prepared> {
         self.note("prepare");
         let policy = parse_text("version = 1\ncommand = [\"/nowhere/server\"]\n")?;
-        let batch = Batch {
+        let batch = SecretBatch {
             master: None,
             items: Vec::new(),
         };

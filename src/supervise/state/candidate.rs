@@ -13,7 +13,7 @@ use crate::supervise::pipeline::Fact;
 
 /// Why a new server is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
+pub(super) enum StartCause {
     Start,
     /// A server may run again.
     Grant,
@@ -24,7 +24,7 @@ pub(super) enum Cause {
     Renew,
 }
 
-impl Cause {
+impl StartCause {
     /// As the audit log has it.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ impl Cause {
 /// A server that is to take over.
 #[derive(Debug)]
 pub(super) struct Candidate {
-    pub cause: Cause,
+    pub cause: StartCause,
     pub since: Instant,
     /// The number of its preparation.
     pub attempt: u32,
@@ -111,7 +111,7 @@ impl Candidate {
 
 impl KeeperState {
     /// Begins to prepare a server.
-    pub(super) fn start(&mut self, now: Instant, cause: Cause) {
+    pub(super) fn start(&mut self, now: Instant, cause: StartCause) {
         if !self.is_keeping() {
             return;
         }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::candidate::{Candidate, Cause};
+use super::candidate::{Candidate, StartCause};
 use super::event::{Action, ControlReply, StandIn};
 use super::shutdown::Reason;
 use super::timers::Timer;
@@ -75,7 +75,7 @@ impl KeeperState {
             if outdated == Some(current) {
                 match self.settled_at() {
                     Some(at) if at > now => self.timers.set(Timer::Check, at),
-                    _ => self.start(now, Cause::Rotate),
+                    _ => self.start(now, StartCause::Rotate),
                 }
             }
         } else if self.trouble().is_some_and(|code| code != Code::SecretInId)
@@ -83,7 +83,7 @@ impl KeeperState {
         {
             // One that gave a secret away comes back when it is asked for.
             self.act(Action::HoldGate);
-            self.start(now, Cause::Grant);
+            self.start(now, StartCause::Grant);
         }
     }
 

@@ -19,7 +19,7 @@ mod words;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use self::candidate::{Candidate, Cause};
+use self::candidate::{Candidate, StartCause};
 pub(super) use self::event::{Action, ControlReply, Handshake, KeeperEvent, ServerEnd, StandIn};
 use self::server::TrackedServer;
 use self::shutdown::Reason;
@@ -229,7 +229,7 @@ impl KeeperState {
 
     fn take(&mut self, now: Instant, event: KeeperEvent) {
         match event {
-            KeeperEvent::Start => self.start(now, Cause::Start),
+            KeeperEvent::Start => self.start(now, StartCause::Start),
             KeeperEvent::Tick => {
                 while let Some(timer) = self.timers.take_due(now) {
                     self.due(now, timer);
@@ -334,7 +334,7 @@ impl KeeperState {
             Timer::FirstWord => self.decide(now, self.last_exit.map_or(0, ServerExit::code)),
             Timer::Restart if self.servers.current.is_none() => {
                 self.act(Action::HoldGate);
-                self.start(now, Cause::Crash);
+                self.start(now, StartCause::Crash);
             }
             Timer::Abort | Timer::Restart => {}
             Timer::Trim => self.act(Action::Trim),
@@ -358,7 +358,7 @@ impl KeeperState {
             }
             ControlVerb::Renew => {
                 self.requests.renew.push(request);
-                self.start(now, Cause::Renew);
+                self.start(now, StartCause::Renew);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::candidate::{Candidate, CandidateStage, Cause};
+use super::candidate::{Candidate, CandidateStage, StartCause};
 use super::event::{Action, ControlReply};
 use super::shutdown::Reason;
 use super::timers::Timer;
@@ -67,7 +67,7 @@ impl KeeperState {
         self.timers.cancel(Timer::Candidate);
         self.timers.cancel(Timer::Restart);
         self.timers.set(Timer::Trim, now + TRIM_AFTER);
-        if cause != Cause::Start {
+        if cause != StartCause::Start {
             self.renewals += 1;
             self.act(Action::Record(Fact::Renewed {
                 generation,
@@ -109,7 +109,7 @@ impl KeeperState {
         if !self.requests.later.is_empty() {
             self.changes.renew_again = false;
             self.requests.renew.append(&mut self.requests.later);
-            self.start(now, Cause::Renew);
+            self.start(now, StartCause::Renew);
         } else if std::mem::take(&mut self.changes.renew_again) {
             self.timers.set(Timer::Check, now);
         }
@@ -120,7 +120,7 @@ impl KeeperState {
         let Some(candidate) = &self.servers.candidate else {
             return;
         };
-        if candidate.cause == Cause::Start {
+        if candidate.cause == StartCause::Start {
             return;
         }
         if let Some(generation) = self.current() {

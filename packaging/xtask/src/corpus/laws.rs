@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use mcpwrap::testing::client::Document;
 use mcpwrap::testing::client::regions;
-use mcpwrap::testing::client::{Entry, entries};
+use mcpwrap::testing::client::{ServerEntry, entries};
 use serde_json::Value;
 
 use super::{find_value, stands_at, text};
@@ -199,7 +199,7 @@ fn all(
 /// Outside of the entries that changed, both texts are the same bytes. How many changed.
 fn outside(old: &Document, new: &Document) -> Result<u32, String> {
     let now = entries(new);
-    let changed: Vec<Entry> = entries(old)
+    let changed: Vec<ServerEntry> = entries(old)
         .into_iter()
         .filter(|entry| entry.wrapped.is_none())
         .filter(|entry| {

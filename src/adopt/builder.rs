@@ -1,0 +1,323 @@
+//! The plan: for every file, which entries change how, which secrets and policies that needs, and
+//! what cannot be taken over and why.
+//!
+//! Reads, and changes nothing. *Always* proves each change on paper before it is offered: the new
+//! text is read again, every other entry means what it meant, and undoing gives the old bytes.
+
+use super::comments;
+use super::extract;
+use super::extracted::Extracted;
+use super::names::Names;
+use super::plan::{AdoptPlan, EntryFilter, EntryPlan, FilePlan, Left};
+use super::redact::{Cut, RedactedPiece, cut};
+use super::{remote, replace, restore};
+use crate::client::document::Document;
+use crate::client::edit::{self, Change, Splice};
+use crate::client::entry::{ServerEntry, entries, places};
+use crate::client::regions::regions;
+use crate::client::tree::{PathStep, line_of};
+use crate::detect;
+use crate::scan::clients::ClientFile;
+use crate::scan::history::SearchedSecret;
+use crate::secret::ServerName;
+
+/// Makes the plan. `program` is the absolute path of mcpwrap.
+pub fn build(
+    found: &[ClientFile],
+    wanted: &EntryFilter,
+    names: &mut Names,
+    program: &str,
+) -> AdoptPlan {
+    let mut plan = AdoptPlan::default();
+    for (n, file) in found.iter().enumerate() {
+        let document = match &file.document {
+            Ok(document) => document,
+            Err(reason) => {
+                plan.left.push(Left {
+                    found: n,
+                    entry: None,
+                    reason: format!("skipped: {reason}"),
+                    counts: true,
+                });
+                continue;
+            }
+        };
+        let job = PlanBuilder {
+            n,
+            file,
+            document,
+            program,
+        };
+        job.plan(wanted, names, &mut plan);
+    }
+    plan
+}
+
+struct PlanBuilder<'a> {
+    n: usize,
+    file: &'a ClientFile,
+    document: &'a Document,
+    program: &'a str,
+}
+
+/// An entry with its change, before the file as a whole is known to work.
+struct ChangedEntry {
+    entry: ServerEntry,
+    server: ServerName,
+    splices: Vec<Splice>,
+    cuts: Vec<Cut>,
+    notes: Vec<String>,
+}
+
+impl PlanBuilder<'_> {
+    fn plan(&self, wanted: &EntryFilter, names: &mut Names, plan: &mut AdoptPlan) {
+        let mut changed = Vec::new();
+        let spots = places(self.document).into_iter();
+        for (spot, closer) in spots.zip(&self.file.closer) {
+            if !wanted.takes(&spot.name) {
+                continue;
+            }
+            // Most entries are left as they are.
+            if !closer && wanted.servers.is_empty() {
+                plan.without += 1;
+                continue;
+            }
+            let entry = spot.read();
+            if entry.wrapped.is_some() {
+                plan.adopted += 1;
+                continue;
+            }
+            let judged = detect::entry(&entry);
+            let secret = extract::holds_secret(&judged);
+            if !secret && (wanted.servers.is_empty() || entry.words.is_empty()) {
+                plan.without += 1;
+                continue;
+            }
+            if self.file.tracked {
+                let values = values(&entry, &judged).into_iter();
+                plan.tracked.extend(values.map(|one| (self.n, one)));
+            }
+            let mut leave = |reason: String| {
+                plan.left.push(Left {
+                    found: self.n,
+                    entry: Some(entry.name.clone()),
+                    reason,
+                    counts: true,
+                });
+            };
+            if self.file.tracked {
+                leave(format!(
+                    "git tracks the file, and a teammate may not have mcpwrap; name it with `--config {}` to adopt it all the same",
+                    self.file.path.display()
+                ));
+                continue;
+            }
+            if let Err(failed) = replace::writable(&self.file.target) {
+                leave(failed.reason());
+                continue;
+            }
+            if let Some(reason) = remote::reason(&entry, &judged) {
+                leave(reason);
+                continue;
+            }
+            let fills_in = self.file.client.is_none_or(|client| client.fills_in);
+            match extract::extract(&entry, &judged, fills_in) {
+                Err(reason) => leave(reason),
+                Ok(extracted) => match self.change(&entry, &judged, extracted, names) {
+                    Ok(one) => changed.push(one),
+                    Err(reason) => leave(reason),
+                },
+            }
+        }
+        self.whole(changed, plan);
+    }
+
+    fn change(
+        &self,
+        entry: &ServerEntry,
+        judged: &[detect::Judged<'_>],
+        extracted: Extracted,
+        names: &mut Names,
+    ) -> Result<ChangedEntry, String> {
+        let planned = names.policy(&entry.name, &extracted)?;
+        let change = Change {
+            program: self.program.to_owned(),
+            head: vec![
+                "run".to_owned(),
+                planned.server.to_string(),
+                "--".to_owned(),
+            ],
+            words: extracted.words.clone(),
+            drop_env: extracted.drop_env.clone(),
+        };
+        let mut splices = edit::splices(self.document, entry, &change).map_err(str::to_owned)?;
+        let mut cuts = planned.cuts;
+        self.as_written(entry, judged, &planned.server, &mut cuts, names);
+        splices.extend(comments::named(self.document, entry, &splices, &cuts));
+        Ok(ChangedEntry {
+            entry: entry.clone(),
+            server: planned.server,
+            splices,
+            cuts,
+            notes: extracted.notes,
+        })
+    }
+
+    /// What is secret in the entry's text and is none of the values: a value with unusual escapes,
+    /// a token in a comment. Undo needs it, and the journal must not have it.
+    fn as_written(
+        &self,
+        entry: &ServerEntry,
+        judged: &[detect::Judged<'_>],
+        server: &ServerName,
+        cuts: &mut Vec<Cut>,
+        names: &mut Names,
+    ) {
+        let mut extra = Vec::new();
+        for value in judged
+            .iter()
+            .filter(|value| !value.verdict.secrets().is_empty())
+        {
+            let raw = self.document.at(&value.word.span);
+            let cut_out = cut(raw, cuts)
+                .iter()
+                .any(|piece| !matches!(piece, RedactedPiece::Text(_)));
+            if !cut_out {
+                extra.push(raw.trim_matches(['"', '\'']).to_owned());
+            }
+        }
+        for region in regions(self.document, &entry.path) {
+            for piece in cut(self.document.at(&region), cuts) {
+                let RedactedPiece::Text(text) = piece else {
+                    continue;
+                };
+                extra.extend(detect::known_tokens(&text).into_iter().map(str::to_owned));
+            }
+        }
+        for text in extra {
+            if !cuts.iter().any(|cut| cut.text == text) {
+                cuts.push(names.as_written(server, &text));
+            }
+        }
+    }
+
+    /// Puts the changes of a file together and proves them; a change that does not hold is left out.
+    fn whole(&self, mut changed: Vec<ChangedEntry>, plan: &mut AdoptPlan) {
+        while !changed.is_empty() {
+            match self.prove(&changed) {
+                Ok(file) => {
+                    self.still_there(&file, plan);
+                    plan.files.push(file);
+                    return;
+                }
+                Err((n, reason)) => {
+                    let one = changed.remove(n.min(changed.len() - 1));
+                    plan.left.push(Left {
+                        found: self.n,
+                        entry: Some(one.entry.name),
+                        reason: reason.to_owned(),
+                        counts: true,
+                    });
+                }
+            }
+        }
+    }
+
+    /// The same values outside of the entries, which are not touched.
+    fn still_there(&self, file: &FilePlan, plan: &mut AdoptPlan) {
+        for cut in file.cuts.iter().filter(|cut| cut.text.len() >= 8) {
+            for (at, _) in file.text.match_indices(cut.text.as_str()) {
+                let line = line_of(&file.text, at);
+                let reason = format!(
+                    "line {line} has the value of `{}` too, outside of the adopted entries: take it out by hand",
+                    cut.name
+                );
+                plan.left.push(Left {
+                    found: self.n,
+                    entry: None,
+                    reason,
+                    counts: true,
+                });
+            }
+        }
+    }
+
+    fn prove(&self, changed: &[ChangedEntry]) -> Result<FilePlan, (usize, &'static str)> {
+        let splices: Vec<Splice> = changed.iter().flat_map(|one| one.splices.clone()).collect();
+        let text = edit::apply(&self.document.text, &splices).ok_or((0, "its places overlap"))?;
+        let new = Document::read(self.document.format, text.clone().into_bytes())
+            .map_err(|_| (0, "its layout cannot be edited safely"))?;
+        let now = entries(&new);
+        for old in entries(self.document) {
+            let same = new
+                .find(&old.path)
+                .zip(self.document.find(&old.path))
+                .is_some_and(|(new_node, node)| {
+                    node.same(&self.document.text, new_node, &new.text)
+                });
+            match changed.iter().position(|one| one.entry.path == old.path) {
+                None if !same => return Err((0, "changing it would change another entry")),
+                Some(n) => {
+                    let server = changed.get(n).map(|one| one.server.to_string());
+                    let runs = now
+                        .iter()
+                        .find(|entry| entry.path == old.path)
+                        .and_then(|entry| entry.wrapped.clone());
+                    if runs != server {
+                        return Err((n, "its layout cannot be edited safely"));
+                    }
+                }
+                None => {}
+            }
+        }
+        let mut cuts: Vec<Cut> = Vec::new();
+        for cut in changed.iter().flat_map(|one| &one.cuts) {
+            if !cuts.iter().any(|known| known.text == cut.text) {
+                cuts.push(cut.clone());
+            }
+        }
+        let pieces = |document: &Document, path: &[PathStep]| {
+            regions(document, path)
+                .iter()
+                .map(|region| cut(document.at(region), &cuts))
+                .collect::<Vec<_>>()
+        };
+        let entries: Vec<EntryPlan> = changed
+            .iter()
+            .map(|one| EntryPlan {
+                name: one.entry.name.clone(),
+                server: one.server.clone(),
+                path: one.entry.path.clone(),
+                before: pieces(self.document, &one.entry.path),
+                after: pieces(&new, &one.entry.path),
+                notes: one.notes.clone(),
+            })
+            .collect();
+        let pieces = entries
+            .iter()
+            .map(|entry| (entry.path.as_slice(), entry.before.as_slice()));
+        let undone = restore::on_paper(&new, pieces, &cuts);
+        if undone.as_deref() != Some(self.document.text.as_str()) {
+            return Err((0, "it could not be put back byte for byte"));
+        }
+        Ok(FilePlan {
+            found: self.n,
+            text,
+            entries,
+            cuts,
+        })
+    }
+}
+
+/// The secret values of an entry, by its name.
+fn values(entry: &ServerEntry, judged: &[detect::Judged<'_>]) -> Vec<SearchedSecret> {
+    let parts = judged.iter().flat_map(|value| {
+        let parts = value.verdict.secrets().iter();
+        parts.filter_map(|part| value.word.text.get(part.range.clone()))
+    });
+    let sought = parts.map(|text| SearchedSecret {
+        name: format!("a secret of `{}`", entry.name),
+        text: text.to_owned(),
+    });
+    sought.collect()
+}
