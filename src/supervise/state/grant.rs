@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use super::candidate::{Candidate, StartCause};
 use super::event::{Action, ControlReply, StandIn};
+use super::limits::{QUIET, QUIET_LIMIT, SETTLE};
 use super::shutdown::Reason;
+use super::stage::{Candidate, StartCause};
 use super::timers::Timer;
-use super::{ClientInput, KeeperState, QUIET, QUIET_LIMIT, SETTLE, words};
+use super::{ClientInput, KeeperState, words};
 use crate::error::{Code, Error, Result};
 use crate::policy::Renew;
 use crate::supervise::pipeline::{Fact, ServerExit};
