@@ -77,7 +77,7 @@ fn order() -> Vec<String> {
     let lib = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
     let name = |line: &str| {
         let line = line.strip_prefix("pub(crate) mod ")?;
-        Some(line.strip_suffix(';')?.to_owned())
+        Some(line.split_once(';')?.0.to_owned())
     };
     lib.lines().filter_map(name).collect()
 }
