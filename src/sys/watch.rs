@@ -22,7 +22,7 @@ pub struct Watch {
 }
 
 /// What tells two states of a file apart without reading it.
-type Trace = (u64, u64, i64, i64);
+type Trace = (u64, u64, (i64, i64), (i64, i64));
 
 impl Watch {
     pub fn new(files: Vec<PathBuf>) -> Self {
@@ -91,7 +91,11 @@ impl Watch {
         use std::os::unix::fs::MetadataExt as _;
         let trace = |path: &PathBuf| {
             let meta = std::fs::symlink_metadata(path).ok()?;
-            Some((meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()))
+            let (mtime, ctime) = (
+                (meta.mtime(), meta.mtime_nsec()),
+                (meta.ctime(), meta.ctime_nsec()),
+            );
+            Some((meta.ino(), meta.len(), mtime, ctime))
         };
         self.files.iter().map(trace).collect()
     }
@@ -105,6 +109,7 @@ fn inotify(files: &[PathBuf]) -> Option<nix::sys::inotify::Inotify> {
         | AddWatchFlags::IN_MOVED_FROM
         | AddWatchFlags::IN_CLOSE_WRITE
         | AddWatchFlags::IN_MODIFY
+        | AddWatchFlags::IN_ATTRIB
         | AddWatchFlags::IN_CREATE
         | AddWatchFlags::IN_DELETE
         | AddWatchFlags::IN_DELETE_SELF

@@ -24,7 +24,7 @@ pub(super) const SLOW_CLIENT_LOOK: Duration = Duration::from_millis(50);
 pub(super) const CRASHES_MAX: usize = 5;
 pub(super) const CRASH_WINDOW: Duration = Duration::from_mins(1);
 /// A policy file that is gone may be in the middle of being replaced by an editor.
-pub(super) const SETTLE: Duration = Duration::from_millis(150);
+pub(super) const SETTLE: Duration = Duration::from_millis(300);
 /// After a renewal the next one waits until nothing has changed for so long …
 pub(super) const QUIET: Duration = Duration::from_millis(500);
 /// … but no longer than this after the last one: a storm of rotations causes two renewals.
