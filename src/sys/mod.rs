@@ -9,6 +9,7 @@ pub mod files;
 pub mod harden;
 pub mod memory;
 pub mod signal;
+pub mod socket;
 pub mod spawn;
 pub mod tree;
 pub mod user;
