@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::directory::{LOCK, LOCK_BYTES_MAX, directory, list_name};
-use super::{ParsedCommand, image, local, manifest, parse, strays, tree};
+use super::{ParsedCommand, image, local, manifest, parse, shadowing, tree};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, io_text};
@@ -140,7 +140,7 @@ pub fn verify(policy: &Policy, dirs: &Dirs, depth: Depth) -> Result<()> {
         contents(server, package, &place)?;
     }
     if package.registry == PackageSource::Npm {
-        strays::none_above(&place, dirs.home(), server)?;
+        shadowing::none_above(&place, dirs.home(), server)?;
     }
     Ok(())
 }

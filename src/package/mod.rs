@@ -3,9 +3,7 @@
 //!
 //! *Never* guesses in favour of the command: what `parse` does not understand of a package launcher
 //! is floating, and what is no launcher at all is a local program. Windows spellings (`npx.cmd`,
-//! `cmd /c`) are understood, since configs travel. `parse` is pure; only `install` changes something.
 
-mod again;
 mod client;
 mod directory;
 mod image;
@@ -25,11 +23,12 @@ mod provenance;
 mod pypi;
 mod python;
 mod request;
+mod restamp;
+mod shadowing;
 mod shell;
 mod spec;
 #[cfg(test)]
 mod spec_tests;
-mod strays;
 mod table;
 mod transport;
 mod tree;
@@ -37,12 +36,12 @@ mod uv_lock;
 
 use std::fmt;
 
-pub use again::seen_again;
 pub use install::{install, latest, prune};
 pub use installed::{Depth, entry_while, verify};
 pub use parse::parse;
 pub use pinned::check_pinned;
 pub use request::{PackageChanges, PinReport, PinRequest};
+pub use restamp::seen_again;
 pub use transport::{Transport, transport};
 
 /// Where a package comes from.
