@@ -80,7 +80,7 @@ pub fn run(dirs: &Dirs, server: Option<&ServerName>) -> Result<Drill> {
     let drill = drill?;
     let text = serde_json::to_string(&drill).unwrap_or_default();
     files::replace(&result_file(dirs), text.as_bytes())
-        .map_err(|problem| failed("its result is not kept").cause(problem))?;
+        .map_err(|problem| failed("cannot save its result").cause(problem))?;
     Ok(drill)
 }
 
@@ -89,7 +89,7 @@ pub fn failed(what: &str) -> Error {
 }
 
 fn random() -> Result<String> {
-    files::random_hex().map_err(|error| failed("not begun").cause(files::io_text(&error)))
+    files::random_hex().map_err(|error| failed("cannot start").cause(files::io_text(&error)))
 }
 
 /// The throw-away directory; gone when dropped.
@@ -187,7 +187,7 @@ fn set_up(
         }
     };
     files::replace(&policy::load::path(scene, server), text.as_bytes())
-        .map_err(|problem| failed("no throw-away policy").cause(problem))?;
+        .map_err(|problem| failed("cannot write the temporary policy").cause(problem))?;
     let policy = policy::load(scene, server, None)?;
     for slot in policy.secrets.values() {
         let item = SecretItem {
@@ -228,7 +228,7 @@ impl DrillClient {
             ("PATH", &path),
         ];
         let mut child = spawn::own(&arguments, &environment)
-            .map_err(|error| failed("not begun").cause(files::io_text(&error)))?;
+            .map_err(|error| failed("cannot start").cause(files::io_text(&error)))?;
         let (sender, lines) = channel();
         if let Some(stdout) = child.stdout.take() {
             std::thread::spawn(move || {
@@ -269,12 +269,9 @@ impl DrillClient {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.end();
-        Err(failed("the throw-away server did not start")
-            .cause(format!(
-                "no running server within {} s",
-                READY_LIMIT.as_secs()
-            ))
-            .hint("`mcpwrap drill` without a server uses a plain shell"))
+        Err(failed("the test server did not start")
+            .cause(format!("not running after {} s", READY_LIMIT.as_secs()))
+            .hint("run `mcpwrap drill` without a server to test with a plain shell"))
     }
 
     fn answer_to(&self, id: &str) -> Option<(Instant, String)> {

@@ -31,32 +31,28 @@ fn leftovers_are_listed_with_what_to_do() {
         (
             ".cursor/mcp.json.bak",
             config(TOKEN),
-            "a copy with a secret in it: delete the file",
+            "copy with a secret: delete the file",
         ),
-        (
-            ".cursor/.mcp.json.swp",
-            config(TOKEN),
-            "a copy with a secret in it",
-        ),
+        (".cursor/.mcp.json.swp", config(TOKEN), "copy with a secret"),
         (
             ".claude/backups/.claude.json.backup.1",
             config(known),
-            "a backup of the client",
+            "client backup with a secret",
         ),
         (
             ".config/Code/User/History/1a2b/Xy.json",
             config(TOKEN),
-            "the editor's history",
+            "editor history",
         ),
         (
             ".bash_history",
             format!("x --token {TOKEN}\n"),
-            "a command with a secret in it was typed",
+            "shell command with a secret",
         ),
         (
             "Documents/Cline/MCP/cline_mcp_settings.json",
             config("${env:X}"),
-            "only older versions of the client read this file",
+            "read by older versions of the client only",
         ),
     ];
     for (path, text, _) in &leftovers {

@@ -169,7 +169,7 @@ fn read_only_files_and_files_that_git_tracks_are_left() {
     .unwrap();
     let ended = case.test.cli(&["adopt", "--yes"]);
     assert_eq!((ended.code, case.read()), (1, before));
-    assert!(ended.stderr.contains("git tracks the file"), "{ended}");
+    assert!(ended.stderr.contains("tracked by git"), "{ended}");
     let file = case.file.display().to_string();
     case.test.ok(&["adopt", "--yes", "--config", &file]);
     assert!(!case.read().contains(TOKEN));

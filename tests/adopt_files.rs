@@ -141,17 +141,17 @@ fn what_is_refused_is_untouched() {
     let cases: &[(&str, &str, Vec<u8>)] = &[
         (
             "a.json",
-            "it is UTF-16",
+            "UTF-16, but",
             utf16([0xff, 0xfe], u16::to_le_bytes),
         ),
         (
             "a.json",
-            "it is UTF-16",
+            "UTF-16, but",
             utf16([0xfe, 0xff], u16::to_be_bytes),
         ),
         (
             "a.json",
-            "it is not UTF-8",
+            "not UTF-8",
             full.replace("dark", "d\u{e9}rk")
                 .chars()
                 .map(|c| c as u8)
@@ -164,24 +164,24 @@ fn what_is_refused_is_untouched() {
         ),
         (
             "a.json",
-            "it is not valid JSON: line 2",
+            "not valid JSON: line 2",
             full.replace("\"dark\",", "\"dark\"").into(),
         ),
         (
             "a.json",
-            "it is JSON5, which is not edited: line 2",
+            "JSON5, which mcpwrap does not edit: line 2",
             full.replace("\"theme\"", "theme").into(),
         ),
         (
             "a.toml",
-            "it is not valid TOML",
+            "not valid TOML",
             format!("[mcp_servers.x]\ncommand = \"/opt/x\nenv = {{ API_TOKEN = \"{TOKEN}\" }}\n")
                 .into(),
         ),
-        ("a.yaml", "an anchor, an alias", anchored.into()),
+        ("a.yaml", "an anchor, alias", anchored.into()),
         (
             "a.json",
-            "it is larger than 16 MiB",
+            "larger than 16 MiB",
             format!("{full}{}", " ".repeat(16 << 20)).into(),
         ),
     ];

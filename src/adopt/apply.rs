@@ -110,8 +110,8 @@ fn secrets(
     for secret in &names.secrets {
         if store.get(&secret.name)?.value != value(&secret.text) {
             return Err(
-                store::unfaithful(store.kind(), &secret.name, "nothing was adopted")
-                    .hint("run `mcpwrap status` to see which store it is and whether it works"),
+                store::unfaithful(store.kind(), &secret.name, "cannot adopt the entries")
+                    .hint("run `mcpwrap status` to see which store is in use and whether it works"),
             );
         }
         if value(&secret.text).is_weak() {

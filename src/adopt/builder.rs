@@ -107,7 +107,7 @@ impl PlanBuilder<'_> {
             };
             if self.file.tracked {
                 leave(format!(
-                    "git tracks the file, and a teammate may not have mcpwrap; name it with `--config {}` to adopt it all the same",
+                    "tracked by git, teammates may lack mcpwrap; pass `--config {}` to adopt it anyway",
                     self.file.path.display()
                 ));
                 continue;
@@ -229,7 +229,7 @@ impl PlanBuilder<'_> {
             for (at, _) in file.text.match_indices(cut.text.as_str()) {
                 let line = line_of(&file.text, at);
                 let reason = format!(
-                    "line {line} has the value of `{}` too, outside of the adopted entries: take it out by hand",
+                    "line {line}, outside the adopted entries, also has the value of `{}`: remove it by hand",
                     cut.name
                 );
                 plan.left.push(Left {
@@ -244,9 +244,9 @@ impl PlanBuilder<'_> {
 
     fn prove(&self, changed: &[ChangedEntry]) -> Result<FilePlan, (usize, &'static str)> {
         let splices: Vec<Splice> = changed.iter().flat_map(|one| one.splices.clone()).collect();
-        let text = edit::apply(&self.document.text, &splices).ok_or((0, "its places overlap"))?;
+        let text = edit::apply(&self.document.text, &splices).ok_or((0, "its changes overlap"))?;
         let new = Document::read(self.document.format, text.clone().into_bytes())
-            .map_err(|_| (0, "its layout cannot be edited safely"))?;
+            .map_err(|_| (0, "cannot edit its layout safely"))?;
         let now = entries(&new);
         for old in entries(self.document) {
             let same = new
@@ -256,7 +256,7 @@ impl PlanBuilder<'_> {
                     node.same(&self.document.text, new_node, &new.text)
                 });
             match changed.iter().position(|one| one.entry.path == old.path) {
-                None if !same => return Err((0, "changing it would change another entry")),
+                None if !same => return Err((0, "a change to it would change another entry")),
                 Some(n) => {
                     let server = changed.get(n).map(|one| one.server.to_string());
                     let runs = now
@@ -264,7 +264,7 @@ impl PlanBuilder<'_> {
                         .find(|entry| entry.path == old.path)
                         .and_then(|entry| entry.wrapped.clone());
                     if runs != server {
-                        return Err((n, "its layout cannot be edited safely"));
+                        return Err((n, "cannot edit its layout safely"));
                     }
                 }
                 None => {}
@@ -298,7 +298,7 @@ impl PlanBuilder<'_> {
             .map(|entry| (entry.path.as_slice(), entry.before.as_slice()));
         let undone = restore::on_paper(&new, pieces, &cuts);
         if undone.as_deref() != Some(self.document.text.as_str()) {
-            return Err((0, "it could not be put back byte for byte"));
+            return Err((0, "cannot be restored byte for byte"));
         }
         Ok(FilePlan {
             found: self.n,

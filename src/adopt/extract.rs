@@ -31,12 +31,10 @@ pub(super) fn extract(
     fills_in: bool,
 ) -> Result<Extracted, String> {
     if entry.program == Program::None || entry.words.is_empty() {
-        return Err("it starts no program".to_owned());
+        return Err("no program".to_owned());
     }
     if entry.env_file {
-        return Err(
-            "it reads an `envFile`: put those variables into its `env`, then adopt it".to_owned(),
-        );
+        return Err("reads an `envFile`: move its variables into `env`, then adopt it".to_owned());
     }
     let whole_line = whole_line(entry)?;
     let texts: Vec<String> = entry.words.iter().map(|word| word.text.clone()).collect();
@@ -81,7 +79,7 @@ fn whole_line(entry: &ServerEntry) -> Result<Option<Vec<String>>, String> {
         .contains(['"', '\'', '\\', '|', '&', ';', '>', '<', '`'])
     {
         return Err(
-            "its command is a line for a shell: write the program and `args`, then adopt it"
+            "its command is a shell command: split it into the program and `args`, then adopt it"
                 .to_owned(),
         );
     }
@@ -105,7 +103,7 @@ impl Extractor {
             };
             if !is_variable_name(name) {
                 return Err(format!(
-                    "`{name}` in its environment is no name of a variable"
+                    "`{name}` in its environment is not a variable name"
                 ));
             }
             let text = value.word.text.as_str();
@@ -116,14 +114,14 @@ impl Extractor {
                 }
                 Verdict::Secret(parts) => {
                     if text.contains("{secret.") {
-                        return Err(format!("`{name}` in its environment has `{{secret.` in it"));
+                        return Err(format!("`{name}` in its environment contains `{{secret.`"));
                     }
                     let template = self.template(text, parts, Some(name), &format!("env {name}"));
                     self.extracted.set.insert(name.to_owned(), template);
                     self.extracted.drop_env.push(name.to_owned());
                 }
                 Verdict::Reference if inherit::never(name).is_some() => self.extracted.notes.push(format!(
-                    "`{name}` refers to a variable of the client and is not passed on: it makes programs load code"
+                    "`{name}` refers to a variable of the client and is not inherited: it can make programs load code"
                 )),
                 _ if inherit::never(name).is_some() => {
                     self.extracted.set.insert(name.to_owned(), text.to_owned());
@@ -138,7 +136,7 @@ impl Extractor {
         for name in names {
             if !is_variable_name(name) || inherit::never(name).is_some() {
                 return Err(format!(
-                    "the client passes `{name}` on, which a policy does not let through"
+                    "inherits `{name}` from the client, which no policy may inherit"
                 ));
             }
             if !self.extracted.pass.contains(name) {
@@ -164,7 +162,7 @@ impl Extractor {
             .find(|value| fills_in && is_filled_in(&value.word.text))
         {
             return Err(format!(
-                "the client fills in `{}`, and a policy names the exact command: write it out, then adopt it",
+                "the client expands `{}`, but a policy needs the exact command: write the value, then adopt it",
                 shown(&word.word.text)
             ));
         }
@@ -172,10 +170,10 @@ impl Extractor {
             .iter()
             .any(|value| value.word.text.contains("{secret."))
         {
-            return Err("it has `{secret.` among its arguments".to_owned());
+            return Err("an argument contains `{secret.`".to_owned());
         }
         if words.len() != entry.words.len() {
-            return Err("its arguments are not all texts".to_owned());
+            return Err("not all arguments are strings".to_owned());
         }
         let mut dropped_next = false;
         for (n, value) in words.iter().enumerate() {

@@ -153,11 +153,14 @@ fn what_cannot_be_taken_over() {
     for (entry, word) in [
         (
             r#"{"command": "npx", "args": ["${workspaceFolder}/x"]}"#,
-            "fills in",
+            "the client expands",
         ),
         (r#"{"command": "sh -c 'x y'"}"#, "shell"),
         (r#"{"command": "x", "envFile": ".env"}"#, "envFile"),
-        (r#"{"command": "x", "env": {"a b": "c"}}"#, "no name"),
+        (
+            r#"{"command": "x", "env": {"a b": "c"}}"#,
+            "not a variable name",
+        ),
     ] {
         assert!(extracted(entry).unwrap_err().contains(word), "{entry}");
     }

@@ -59,7 +59,7 @@ pub fn append(dirs: &Dirs, lines: &[JournalLine]) -> Result<()> {
     let failed = |problem: Problem| {
         problem.explain(
             Code::FileUnusable,
-            "undo journal not written",
+            "cannot write the undo journal",
             &dirs.tilde(&path),
         )
     };
@@ -106,7 +106,7 @@ pub fn pending(dirs: &Dirs) -> Result<Vec<JournalRecord>> {
         Err(problem) => {
             return Err(problem.explain(
                 Code::FileUnusable,
-                "undo journal not read",
+                "cannot read the undo journal",
                 &dirs.tilde(&path),
             ));
         }
@@ -129,7 +129,10 @@ pub fn pending(dirs: &Dirs) -> Result<Vec<JournalRecord>> {
 /// The error for an id that cannot be made.
 pub fn new_id() -> Result<String> {
     files::random_hex().map_err(|error| {
-        Error::new(Code::FileUnusable, "no id made for the undo journal")
-            .cause(files::io_text(&error))
+        Error::new(
+            Code::FileUnusable,
+            "cannot create an ID for the undo journal",
+        )
+        .cause(files::io_text(&error))
     })
 }

@@ -39,7 +39,7 @@ pub fn lock(dirs: &Dirs) -> Result<File> {
     files::lock(&path).map_err(|problem| {
         problem.explain(
             Code::FileUnusable,
-            "cannot begin to adopt",
+            "cannot start `mcpwrap adopt`",
             &dirs.tilde(&path),
         )
     })
@@ -52,7 +52,7 @@ pub fn lock(dirs: &Dirs) -> Result<File> {
 /// `file-unusable` if the path cannot be told or is not UTF-8.
 pub fn program() -> Result<String> {
     let unusable = |cause: String| {
-        Error::new(Code::FileUnusable, "mcpwrap does not know its own path").cause(cause)
+        Error::new(Code::FileUnusable, "cannot determine the path of mcpwrap").cause(cause)
     };
     let real = std::env::current_exe().map_err(|error| unusable(io_text(&error)))?;
     let same = |path: &PathBuf| {
@@ -67,5 +67,5 @@ pub fn program() -> Result<String> {
     let path = on_path.unwrap_or(real);
     path.into_os_string()
         .into_string()
-        .map_err(|_| unusable("it is not UTF-8".to_owned()))
+        .map_err(|_| unusable("not UTF-8".to_owned()))
 }

@@ -87,11 +87,12 @@ impl Names {
             } else {
                 format!("{base}-{n}")
             };
-            let server = ServerName::new(&name).map_err(|_| "no name for its policy".to_owned())?;
+            let server = ServerName::new(&name)
+                .map_err(|_| "cannot make a policy name from its name".to_owned())?;
             let draft = draft(entry, extracted, &secrets);
             let policy = draft
                 .check(&self.dirs, &server)
-                .map_err(|error| format!("its policy would not be valid: {}", error.reasons()))?;
+                .map_err(|error| format!("its policy would be invalid: {}", error.reasons()))?;
             if self
                 .policies
                 .iter()
@@ -129,7 +130,7 @@ impl Names {
         let name = self.name(&[], &format!("{server}/as-written"), text);
         if !self.secrets.iter().any(|secret| secret.name == name) {
             let known = self.stored.contains_key(&name);
-            let place = "in a comment, or written in an unusual way".to_owned();
+            let place = "in a comment, or in an unusual spelling".to_owned();
             let (text, rotate) = (text.to_owned(), None);
             self.secrets.push(NewSecret {
                 name: name.clone(),

@@ -26,7 +26,7 @@ impl ReplaceError {
     /// The fact, for the user.
     pub(super) fn reason(&self) -> String {
         match self {
-            Self::Changed => "another program saved it since it was read".to_owned(),
+            Self::Changed => "another program wrote it after mcpwrap read it".to_owned(),
             Self::ReadOnly => "the file is read-only".to_owned(),
             Self::Io(error) => files::io_text(error),
         }
@@ -120,9 +120,9 @@ pub(super) fn not_written(shown: &str, failed: &ReplaceError) -> Error {
     let error = |code| Error::new(code, what.clone()).cause(failed.reason());
     match failed {
         ReplaceError::Changed => error(Code::ClientConfigChanged)
-            .hint("nothing was lost; close the client's settings and run `mcpwrap adopt` again"),
+            .hint("close the client's settings and run `mcpwrap adopt` again; nothing was lost"),
         ReplaceError::ReadOnly => error(Code::FileUnusable).hint(format!(
-            "`chmod u+w {shown}`, then run `mcpwrap adopt` again"
+            "run `chmod u+w {shown}`, then `mcpwrap adopt` again"
         )),
         ReplaceError::Io(_) => error(Code::FileUnusable),
     }

@@ -36,7 +36,7 @@ pub fn jobs(
         let Some((n, document, entry)) = place(found, &record, &taken) else {
             left.push((
                 record,
-                "no file has it as adopt wrote it: it was put back or removed already".to_owned(),
+                "not found in any file: already restored or removed".to_owned(),
             ));
             continue;
         };
@@ -131,7 +131,7 @@ fn splices(
     values: &BTreeMap<SecretName, String>,
 ) -> Result<Vec<Splice>, String> {
     let value = |name: &SecretName| values.get(name).cloned();
-    let gone = || "a secret of it is not in the store any more".to_owned();
+    let gone = || "one of its secrets is no longer in the store".to_owned();
     let texts = |pieces: &[Vec<RedactedPiece>]| {
         pieces
             .iter()
@@ -165,9 +165,8 @@ fn splices(
             return Ok(with(&before));
         }
     }
-    members(document, entry, &before, &after).ok_or_else(|| {
-        "it was changed since it was adopted; change its command back by hand".to_owned()
-    })
+    members(document, entry, &before, &after)
+        .ok_or_else(|| "changed since it was adopted; restore its command by hand".to_owned())
 }
 
 /// Only the members that adopt changed, for an entry that its user changed as well.

@@ -44,13 +44,11 @@ pub fn splices(
     entry: &ServerEntry,
     change: &Change,
 ) -> Result<Vec<Splice>, &'static str> {
-    let node = document
-        .find(&entry.path)
-        .ok_or("it is not there any more")?;
+    let node = document.find(&entry.path).ok_or("no longer in the file")?;
     let mut splices = Vec::new();
     match &entry.program {
         Program::Text(path) => {
-            let program = walk(node, path).ok_or("its `command` cannot be read")?;
+            let program = walk(node, path).ok_or("cannot read its `command`")?;
             splices.push(Splice {
                 range: program.span.clone(),
                 text: quoted(&change.program),
@@ -60,19 +58,19 @@ pub fn splices(
             let rest = change.words.get(1..).unwrap_or_default();
             match &entry.args {
                 Some(path) => {
-                    let args = walk(node, path).ok_or("its `args` cannot be read")?;
+                    let args = walk(node, path).ok_or("cannot read its `args`")?;
                     list(document, args, &head, rest, &mut splices)?;
                 }
                 None => insert_args(document, node, path, &head, &mut splices)?,
             }
         }
         Program::Array(path) => {
-            let array = walk(node, path).ok_or("its `command` cannot be read")?;
+            let array = walk(node, path).ok_or("cannot read its `command`")?;
             let mut head = vec![change.program.clone()];
             head.extend(change.head.iter().cloned());
             list(document, array, &head, &change.words, &mut splices)?;
         }
-        Program::None => return Err("it starts no program"),
+        Program::None => return Err("no program"),
     }
     if let Some(path) = entry
         .env_path
@@ -82,14 +80,14 @@ pub fn splices(
         let parent = path
             .split_last()
             .and_then(|(_, head)| walk(node, head))
-            .ok_or("its `env` cannot be read")?;
+            .ok_or("cannot read its `env`")?;
         let env = path.last().and_then(|step| match step {
             PathStep::Key(key) => parent.map().iter().find(|member| member.key == *key),
             PathStep::Index(_) => None,
         });
         drop_members(
             document,
-            env.ok_or("its `env` cannot be read")?,
+            env.ok_or("cannot read its `env`")?,
             &change.drop_env,
             &mut splices,
         );
@@ -124,7 +122,7 @@ fn list(
     let Some(first) = items.first() else {
         let text = document.at(&list.span);
         if !text.starts_with('[') {
-            return Err("its arguments are no list");
+            return Err("its arguments are not a list");
         }
         let inner = head
             .iter()
@@ -138,7 +136,7 @@ fn list(
         return Ok(());
     };
     if items.len() != changes.len() || items.iter().any(|item| item.text().is_none()) {
-        return Err("its arguments are not all texts");
+        return Err("not all arguments are strings");
     }
     let separator = separator(document, list, items);
     let mut texts: Vec<String> = head.iter().map(|word| quoted(word)).collect();
@@ -224,16 +222,16 @@ fn insert_args(
         program.last(),
         program.split_last().and_then(|(_, head)| walk(node, head)),
     ) else {
-        return Err("its `command` cannot be read");
+        return Err("cannot read its `command`");
     };
     if parent.get("args").is_some() {
-        return Err("its `args` are no list");
+        return Err("its `args` are not a list");
     }
     let member = parent
         .map()
         .iter()
         .find(|member| member.key == *key)
-        .ok_or("its `command` cannot be read")?;
+        .ok_or("cannot read its `command`")?;
     let list = words
         .iter()
         .map(|word| quoted(word))

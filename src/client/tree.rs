@@ -89,26 +89,26 @@ impl Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Utf16 => f.write_str("it is UTF-16, and clients read UTF-8"),
-            Self::NotUtf8 => f.write_str("it is not UTF-8"),
-            Self::TooLarge => f.write_str("it is larger than 16 MiB"),
-            Self::Broken { format, line } => write!(f, "it is not valid {format}: line {line}"),
+            Self::Utf16 => f.write_str("UTF-16, but clients read UTF-8"),
+            Self::NotUtf8 => f.write_str("not UTF-8"),
+            Self::TooLarge => f.write_str("larger than 16 MiB"),
+            Self::Broken { format, line } => write!(f, "not valid {format}: line {line}"),
             Self::Json5 { line } => {
                 write!(
                     f,
-                    "it is JSON5, which is not edited: line {line}; write it as JSON, which its client reads, too"
+                    "JSON5, which mcpwrap does not edit: line {line}; use JSON, which the client reads too"
                 )
             }
             Self::Shared { line } => {
                 write!(
                     f,
-                    "line {line} has an anchor, an alias or another document, which are not edited"
+                    "line {line} has an anchor, alias or second document, which mcpwrap does not edit"
                 )
             }
             Self::Duplicate { line } => {
                 write!(
                     f,
-                    "line {line} repeats a key, and programs differ in which one they take"
+                    "line {line} repeats a key, and programs differ in which one they use"
                 )
             }
         }

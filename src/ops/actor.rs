@@ -101,7 +101,7 @@ fn flag_allowed(config: &Config, flag: &str) -> Result<()> {
         Some(name) if !config.agents.allow_yes => {
             Err(refused(format!("run by an AI agent: `{name}` is set"))
                 .hint(format!("run it yourself, in a terminal without `{flag}`"))
-                .hint("or allow it: `allow_yes = true` in `[agents]` of config.toml"))
+                .hint("or set `allow_yes = true` in `[agents]` of config.toml to allow it"))
         }
         _ => Ok(()),
     }

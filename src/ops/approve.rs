@@ -98,7 +98,7 @@ pub fn question(dirs: &Dirs, policy: &Policy) -> String {
             .reason
             .as_deref()
             .map_or_else(String::new, |r| format!(": {r}"));
-        format!("it was revoked on {}{reason}\n", grant::day(record.at))
+        format!("revoked on {}{reason}\n", grant::day(record.at))
     });
     let changes = match record.and_then(|record| record.policy) {
         None => "not granted before\n".to_owned(),

@@ -18,7 +18,7 @@ fn places(policy: &Policy) -> Vec<String> {
 pub fn warnings(policy: &Policy) -> Vec<String> {
     let places = places(policy).into_iter();
     places
-        .map(|place| format!("{place} looks like a secret, and this is a plain file"))
+        .map(|place| format!("{place} looks like a secret, and the policy is stored in plaintext"))
         .collect()
 }
 

@@ -188,14 +188,13 @@ impl Unpinnable {
 }
 
 fn managed(policy: &Policy) -> Error {
-    let what = format!(
-        "server `{}` not pinned: its policy is managed",
-        policy.server
-    );
+    let what = format!("cannot pin server `{}`", policy.server);
     let path = policy.path.display();
     Error::new(Code::PackageFailed, what)
-        .cause(format!("`{path}` belongs to the administrator"))
-        .hint("pin a policy of the same name as a user, and copy its `[package]` table")
+        .cause(format!(
+            "its policy `{path}` is managed by the administrator"
+        ))
+        .hint("pin a policy of the same name as a normal user, and copy its `[package]` table")
 }
 
 fn record(dirs: &Dirs, next: &Policy, package: &Package, keys: &Keys, actor: Actor) -> Result<()> {
@@ -216,18 +215,18 @@ fn write(dirs: &Dirs, before: &Policy, next: &Policy) -> Result<()> {
     let server = &next.server;
     let now = policy::load(dirs, server, None)?;
     if now.digest != before.digest {
-        let what = format!("server `{server}` not pinned: its policy was changed meanwhile");
+        let what = format!("cannot pin server `{server}`");
         return Err(Error::new(Code::PolicyChanged, what)
             .cause(format!(
-                "`{}` is not what it was when `pin` began",
+                "`{}` was changed while `pin` was running",
                 dirs.tilde(&next.path)
             ))
-            .hint(format!("`mcpwrap pin {server}` again")));
+            .hint(format!("run `mcpwrap pin {server}` again")));
     }
     files::replace(&next.path, next.text.as_bytes()).map_err(|problem| {
         Error::new(
             Code::FileUnusable,
-            format!("policy of server `{server}` not written"),
+            format!("cannot write policy `{server}`"),
         )
         .cause(problem)
     })
@@ -243,7 +242,7 @@ pub fn prune(dirs: &Dirs) -> Result<(Vec<String>, usize)> {
         // A policy that cannot be read may need any of them.
         let policy = policy.map_err(|error| {
             let fix = format!("run `mcpwrap policy lint {server}` and fix it first");
-            error.context("nothing removed").hint(fix)
+            error.context("cannot remove unused packages").hint(fix)
         })?;
         used.extend(policy.package);
         // What was granted last can come back with `grant`, and a running server may use it.

@@ -44,7 +44,7 @@ pub fn actor(
 /// `secret-weak`.
 pub fn check(name: &SecretName, value: &Secret, allow_weak: bool) -> Result<()> {
     let refused =
-        |cause: &str| Error::new(Code::SecretWeak, format!("`{name}` was not stored")).cause(cause);
+        |cause: &str| Error::new(Code::SecretWeak, format!("cannot store `{name}`")).cause(cause);
     if value.is_empty() {
         return Err(refused("the value is empty"));
     }

@@ -51,11 +51,14 @@ pub fn init(dirs: &Dirs, kind: Option<StoreKind>, key: &mut NewKey<'_>) -> Resul
     let old = Config::load(dirs)?;
     let kind = kind.unwrap_or(old.store);
     if kind != old.store && !Index::load(dirs)?.secrets.is_empty() {
-        return Err(
-            Error::new(Code::Usage, format!("the store stays `{}`", old.store))
-                .cause("there are secrets in it")
-                .hint(format!("`mcpwrap secret move {kind}` takes them along")),
-        );
+        return Err(Error::new(
+            Code::Usage,
+            format!("cannot change the store from `{}` to `{kind}`", old.store),
+        )
+        .cause("the store contains secrets")
+        .hint(format!(
+            "run `mcpwrap secret move {kind}` to change the store and move them"
+        )));
     }
     for dir in [dirs.policies(), dirs.state().to_path_buf()] {
         let shown = dirs.tilde(&dir);

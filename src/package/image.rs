@@ -1,8 +1,8 @@
-//! Container images: pinned by digest, and started without a value on the command line.
+//! Container images: pinned by digest, and started without values on the command line.
 //!
-//! The digest is asked of the docker or podman that the command names; nothing is pulled here.
-//! `-e NAME=value` becomes `-e NAME`, with the value in the environment of the client, because every
-//! user can see the arguments of a program.
+//! The docker or podman that the command names tells the digest; nothing is pulled here. `-e NAME=value`
+//! becomes `-e NAME`, with the value in the environment of docker, because all users can see the
+//! arguments of a program.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub(super) fn pin(dir: &Path, wish: &PinRequest<'_>) -> Result<(Package, PinRepo
     let name = launch
         .package
         .clone()
-        .ok_or_else(|| failed(server).cause("it names no image"))?;
+        .ok_or_else(|| failed(server).cause("no image named"))?;
     let digest = match (wish.to, launch.pin, &launch.version) {
         (Some(to), ..) if to.starts_with("sha256:") => to.to_owned(),
         (None, Pin::Digest, Some(digest)) => digest.clone(),
@@ -34,8 +34,9 @@ pub(super) fn pin(dir: &Path, wish: &PinRequest<'_>) -> Result<(Package, PinRepo
         version: digest,
         ..Package::bare(PackageSource::Image)
     };
-    let limit =
-        Some("the engine checks the digest when it starts the image, and pulls it if it is absent");
+    let limit = Some(
+        "the container engine checks the digest at each start, and pulls the image if it is missing",
+    );
     Ok((
         package,
         PinReport {
@@ -45,7 +46,7 @@ pub(super) fn pin(dir: &Path, wish: &PinRequest<'_>) -> Result<(Package, PinRepo
     ))
 }
 
-/// The digest of an image: of the registry, or else of the engine's own copy.
+/// The digest of an image: from the registry, or else from the engine's own copy.
 fn ask(dir: &Path, wish: &PinRequest<'_>, image: &str) -> Result<String> {
     let words = &wish.launch.words;
     let program = words
@@ -54,7 +55,7 @@ fn ask(dir: &Path, wish: &PinRequest<'_>, image: &str) -> Result<String> {
         .ok_or_else(|| {
             let name = words.first().map(String::as_str).unwrap_or_default();
             failed(wish.server).cause(format!(
-                "there is no program `{name}` to ask for the image's digest"
+                "program `{name}` not found; it is needed to look up the image's digest"
             ))
         })?;
     let registry = [
@@ -84,17 +85,15 @@ fn ask(dir: &Path, wish: &PinRequest<'_>, image: &str) -> Result<String> {
     let said = said.filter(|error| !error.causes.is_empty());
     let error = Error::new(
         Code::PackageFailed,
-        format!(
-            "server `{}` not pinned: the digest of `{image}` is not known",
-            wish.server
-        ),
-    );
+        format!("cannot pin server `{}`", wish.server),
+    )
+    .cause(format!("unknown digest of `{image}`"));
     let error = match said {
         Some(said) => error.because(said),
-        None => error.cause("neither the registry nor the engine told it"),
+        None => error.cause("neither the registry nor the container engine has it"),
     };
     Err(error.hint(format!(
-        "`mcpwrap pin {} --to sha256:…` takes a digest that you know",
+        "run `mcpwrap pin {} --to sha256:…` to pin a digest that you know",
         wish.server
     )))
 }
@@ -120,7 +119,7 @@ fn is_digest(text: &str) -> Option<String> {
 pub(super) fn command(launch: &ParsedCommand, image: &str) -> (Vec<String>, Vec<(String, String)>) {
     let mut words = Vec::new();
     let mut env = Vec::new();
-    // The image stands before the server's own arguments, and only options stand before it.
+    // The image comes before the server's own arguments, and only options come before the image.
     let options = launch.words.len().saturating_sub(launch.args.len() + 1);
     let mut rest = launch.words.iter().take(options);
     while let Some(word) = rest.next() {
@@ -140,7 +139,7 @@ pub(super) fn command(launch: &ParsedCommand, image: &str) -> (Vec<String>, Vec<
     (words, env)
 }
 
-/// `-e`, `--env`, or `-e` behind options that stand alone, as in `-ie`.
+/// `-e`, `--env`, or `-e` after options without a value, as in `-ie`.
 fn is_env_flag(word: &str) -> bool {
     let letters = word
         .strip_prefix('-')

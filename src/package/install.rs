@@ -1,9 +1,11 @@
-//! Installing what a policy's command starts: resolve, lock, download, freeze, put in its place.
+//! Installs what a policy's command starts: resolve, lock, download, freeze, move into place.
 //!
-//! One directory an installation, named after the digest of its tree: `tree/`, `lock`, and lists of
-//! file states. *Always* built under another name and renamed when it is complete and synced, under
-//! a lock: after a crash there is either nothing or all of it. *Never* runs a package's install
-//! scripts unless it is told to, and *never* takes another archive for a version it knows.
+//! One directory per installation, named after the digest of its tree: `tree/`, `lock`, and lists of
+//! file states.
+//!
+//! Invariants: an installation is built under another name, under a lock, and renamed when it is complete
+//! and synced, so that a crash leaves all of it or nothing. Install scripts run only if requested. A known
+//! version is accepted only with its known archive.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,16 +23,16 @@ use crate::policy::Package;
 use crate::policy::package::PackageSource;
 use crate::secret::{ServerName, hex};
 
-/// Pins what a launch starts, and puts it into the package store.
+/// Installs the package that a command starts, and pins it.
 ///
 /// # Errors
-/// `package-failed`: it cannot be installed, or a client did not succeed; `package-changed`: the
-/// registry serves another archive for a version that is pinned already.
+/// `package-failed`: it cannot be installed, or a client failed; `package-changed`: the registry
+/// serves a different archive for a pinned version.
 pub fn install(dirs: &Dirs, wish: &PinRequest<'_>) -> Result<(Package, PinReport)> {
     if let Some(obstacle) = wish.launch.obstacle {
         let edit = format!("`mcpwrap policy edit {}`", wish.server);
         return Err(failed(wish.server).cause(obstacle).hint(format!(
-            "write a command that names a package and its version, with {edit}"
+            "run {edit} to write a command with a package and its version"
         )));
     }
     let root = dirs.packages();
@@ -45,9 +47,8 @@ pub fn install(dirs: &Dirs, wish: &PinRequest<'_>) -> Result<(Package, PinReport
         Registry::Image => return image::pin(&staging.0, wish),
         Registry::Local => return local::pin(&root, wish),
         Registry::Go | Registry::Nuget | Registry::Jsr | Registry::Url => {
-            return Err(
-                failed(wish.server).cause("only npm, PyPI, images and local programs can be")
-            );
+            return Err(failed(wish.server)
+                .cause("only npm, PyPI, container images and local programs can be pinned"));
         }
     };
     let before = wish
@@ -62,11 +63,11 @@ pub fn install(dirs: &Dirs, wish: &PinRequest<'_>) -> Result<(Package, PinReport
     Ok((package, report))
 }
 
-/// Removes what interrupted installations left behind.
+/// Removes the remains of interrupted installations.
 fn clear(root: &Path) {
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(STAGING) {
-            // What cannot be removed now is tried again the next time.
+            // What cannot be removed now is tried again next time.
             drop(tree::remove(&entry.path()));
         }
     }
@@ -74,7 +75,7 @@ fn clear(root: &Path) {
 
 const STAGING: &str = ".new-";
 
-/// A directory that disappears again unless it was renamed.
+/// A directory that is removed when dropped, unless it was renamed.
 struct Staging(PathBuf);
 
 impl Staging {
@@ -82,14 +83,14 @@ impl Staging {
         let name = files::random_hex().map_err(|error| failed(server).cause(io_text(&error)))?;
         let dir = root.join(format!("{STAGING}{name}"));
         files::ensure_dir(&dir.join("tree")).map_err(|problem| failed(server).cause(problem))?;
-        // Clients report real paths; a link on the way would make ours look foreign.
+        // Clients report real paths, which are compared with this one.
         Ok(Self(fs::canonicalize(&dir).unwrap_or(dir)))
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // After the rename there is nothing to remove; else `clear` tries again.
+        // After the rename there is nothing to remove. On failure `clear` tries again.
         drop(tree::remove(&self.0));
     }
 }
@@ -108,7 +109,7 @@ fn put(root: &Path, staging: &Staging, package: Package, lock: &[u8]) -> std::io
     if !place.exists() || !intact() {
         let target = staging.0.join("done");
         files::ensure_dir(&target).map_err(|problem| std::io::Error::other(problem.to_string()))?;
-        // Renaming a directory needs the right to write to it, since its `..` changes.
+        // Renaming a directory needs write permission on it, since its `..` changes.
         writable(&built, true)?;
         fs::rename(&built, target.join("tree"))?;
         writable(&target.join("tree"), false)?;
@@ -158,8 +159,8 @@ fn locked(dir: &Path, source: PackageSource) -> Option<LockedPackages> {
     }
 }
 
-/// A version that is known must have the archive that is known: registries promise that, and who
-/// breaks the promise is an attacker, or a mirror that must be looked at.
+/// Refuses a different archive for a known version: registries promise not to replace one, so it comes
+/// from an attacker or a broken mirror.
 fn same_archives(
     wish: &PinRequest<'_>,
     built: &Built,
@@ -198,15 +199,14 @@ fn same_archives(
     };
     Err(Error::new(
         Code::PackageChanged,
-        format!(
-            "server `{}` not pinned: the registry serves another archive",
-            wish.server
-        ),
+        format!("cannot pin server `{}`", wish.server),
     )
-    .cause(format!("{name} {version} was {then}\nand is now {now}"))
-    .hint("ask the package's authors; a version is never published twice")
+    .cause(format!(
+        "the registry serves a different archive for {name} {version}\nbefore {then}\nnow    {now}"
+    ))
+    .hint("ask the package's authors why; registries promise not to replace a version")
     .hint(format!(
-        "if they explain it: take `[package]` out with `mcpwrap policy edit {}`",
+        "if the reason is good, run `mcpwrap policy edit {}` to remove `[package]`",
         wish.server
     )))
 }
@@ -234,8 +234,7 @@ fn changes(before: Option<&LockedPackages>, now: &LockedPackages) -> PackageChan
     changes
 }
 
-/// What the registry has today of a package that a policy has pinned; none where there is no such
-/// question.
+/// The latest version of a pinned package in its registry; none for images and local programs.
 ///
 /// # Errors
 /// `package-failed`.
@@ -253,14 +252,14 @@ pub fn latest(dirs: &Dirs, server: &ServerName, package: &Package) -> Result<Opt
     }
 }
 
-/// Removes the installations that none of these packages is.
+/// Removes all installations except those of these packages.
 ///
 /// # Errors
 /// `package-failed`.
 pub fn prune(dirs: &Dirs, used: &[Package]) -> Result<Vec<String>> {
     let root = dirs.packages();
     let failed = |cause: String| {
-        Error::new(Code::PackageFailed, "not all unused packages removed").cause(cause)
+        Error::new(Code::PackageFailed, "cannot remove all unused packages").cause(cause)
     };
     if !root.is_dir() {
         return Ok(Vec::new());

@@ -1,10 +1,11 @@
-//! Python packages where uv is absent: the same by `venv` and pip.
+//! Python packages without uv, by `venv` and pip.
 //!
-//! pip resolves for the one Python that will run it, and says which archives it would take; these,
+//! pip resolves for the Python that will run the package and reports the archives it would take. These,
 //! with their SHA-256, are the lock, and pip installs exactly them into an environment of its own
-//! (`--require-hashes --no-deps`). *Never* builds from source unless the user allowed scripts. What
-//! pip and `venv` write of the place and the moment is taken out, so that the same packages give the
-//! same tree.
+//! (`--require-hashes --no-deps`). Paths and times that pip and `venv` write are removed, so that the same
+//! packages give the same tree.
+//!
+//! Invariant: nothing is built from source unless the user allowed scripts.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -33,13 +34,13 @@ const PASSED: &[(&str, &str)] = &[
     ("--find-links", "--find-links"),
 ];
 
-/// Options of uvx that change what is taken, in a way that pip does not have.
+/// Options of uvx that change what is installed and have no equivalent in pip.
 const UV_ONLY: &[&str] = &["--exclude-newer", "--resolution", "--prerelease"];
 
-/// How a script begins that finds its interpreter beside itself, wherever that is.
+/// The first lines of a script that finds its interpreter beside itself.
 const RELOCATABLE: &str = "#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/'python' \"$0\" \"$@\"\n' '''\n";
 
-/// The lock, and the environment that has what it says.
+/// The lock, and the environment installed from it.
 pub(super) fn build(
     staging: &Path,
     wish: &PinRequest<'_>,
@@ -51,7 +52,9 @@ pub(super) fn build(
         options.into_iter().find(|name| UV_ONLY.contains(name))
     });
     if let Some(option) = needs_uv {
-        return Err(without_uv(server).cause(format!("`{option}` needs uv, which is not there")));
+        return Err(
+            without_uv(server).cause(format!("`{option}` needs `uv`, which is not installed"))
+        );
     }
     let pip = Pip::find(staging, wish)?;
     let root = staging.join("tree");
@@ -73,12 +76,12 @@ pub(super) fn build(
     let lib = root.join("lib").display().to_string();
     let mut compile = vec!["-I", "-m", "compileall", "-q", "-s", &below];
     compile.extend(["--invalidation-mode", "unchecked-hash", &lib]);
-    // A file that this Python does not understand is no reason to give up: it may never be loaded.
+    // A file that this Python cannot compile may never be loaded.
     drop(Call::new(&pip.python.path, staging).args(&compile).output());
     Ok((pip.python, lock, root))
 }
 
-/// The version that pip would take today.
+/// The version that pip would install now.
 pub(super) fn latest(dir: &Path, name: &str, python: &str) -> Result<String> {
     let python = if python.is_empty() { "python3" } else { python };
     let report = Call::new(python, dir)
@@ -94,7 +97,7 @@ pub(super) fn latest(dir: &Path, name: &str, python: &str) -> Result<String> {
 }
 
 fn without_uv(server: &ServerName) -> Error {
-    failed(server).hint("install uv: `pipx install uv`, or see its own instructions")
+    failed(server).hint("install uv, e.g. with `pipx install uv`")
 }
 
 fn indexes(wish: &PinRequest<'_>) -> Vec<String> {
@@ -105,10 +108,10 @@ fn indexes(wish: &PinRequest<'_>) -> Vec<String> {
     known.collect()
 }
 
-/// A pip that works on another Python's environment.
+/// A pip that installs into another Python's environment.
 struct Pip {
     python: Python,
-    /// The Python that has pip: the same one, or that of an environment made for it.
+    /// The Python that has pip: the same one, or one of a helper environment.
     own: PathBuf,
 }
 
@@ -121,8 +124,9 @@ impl Pip {
             None => "python3".to_owned(),
         };
         if local::find(&program).is_none() {
-            return Err(without_uv(wish.server)
-                .cause(format!("there is neither `uv` nor a `{program}` with pip")));
+            return Err(without_uv(wish.server).cause(format!(
+                "neither `uv` nor `{program}` with pip is installed"
+            )));
         }
         let python = who(staging, &program, wish.server)?;
         let has_pip = |path: &str| {
@@ -133,14 +137,14 @@ impl Pip {
             let own = PathBuf::from(&python.path);
             return Ok(Self { python, own });
         }
-        // Python brings a pip for new environments, unless the system took it out.
+        // Python includes pip for new environments, unless the system removed it.
         let helper = staging.join("helper");
         let place = helper.display().to_string();
         Call::new(&python.path, staging)
             .args(&["-I", "-m", "venv", &place])
             .output()
             .map_err(|error| {
-                let cause = format!("there is no `uv`, and `{program}` has no pip");
+                let cause = format!("`uv` is not installed, and `{program}` has no pip");
                 without_uv(wish.server).cause(cause).because(error)
             })?;
         let own = helper.join("bin/python");
@@ -180,7 +184,7 @@ impl Pip {
     }
 }
 
-/// The lock of a report.
+/// The lock file for a report of pip.
 fn list(report: &Value) -> std::result::Result<String, String> {
     let installs = report.get("install").and_then(Value::as_array);
     let mut lines = Vec::new();
@@ -197,7 +201,7 @@ fn list(report: &Value) -> std::result::Result<String, String> {
         let file = file.rsplit('/').next().unwrap_or_default();
         if [name, version, hash, file].contains(&"") || one.get("is_direct") == Some(&true.into()) {
             return Err(format!(
-                "`{name}` comes from no registry: pip has no hash of it"
+                "`{name}` is not from a registry: pip reports no hash"
             ));
         }
         let name = super::uv_lock::normal(name);
@@ -211,7 +215,7 @@ fn list(report: &Value) -> std::result::Result<String, String> {
     Ok(lock)
 }
 
-/// Takes out of an environment what is of this directory and this moment.
+/// Removes paths and times from an environment.
 fn settle(root: &Path, staging: &Path) -> std::io::Result<()> {
     let here = staging.display().to_string();
     for (path, kind) in tree::entries(root)? {
@@ -236,7 +240,7 @@ fn settle(root: &Path, staging: &Path) -> std::io::Result<()> {
                 rewrite(&full, &format!("{RELOCATABLE}{rest}"))?;
             }
         } else if name.ends_with(".dist-info/RECORD") {
-            // The scripts were rewritten, so their hashes there are of no use.
+            // The scripts were rewritten, so their hashes in it no longer match.
             let text = fs::read_to_string(&full)?;
             keep_lines(&full, &text, |line| !line.starts_with("../../../bin/"))?;
         }

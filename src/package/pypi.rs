@@ -1,9 +1,10 @@
-//! Python packages: uvx, uv tool run, pipx run. Without uv, `pip` does the same.
+//! Python packages: uvx, uv tool run, pipx run. Without uv, see `pip`.
 //!
-//! uv resolves with the user's registry settings, for the one Python that will run it, and writes
+//! uv resolves with the user's registry settings, for the Python that will run the package, and writes
 //! `uv.lock` with hashes; `uv sync --frozen` installs exactly that into an environment of its own.
-//! *Never* builds from source unless the user allowed scripts, since a build runs the package's code.
-//! *Always* copies files, so that neither uv's cache nor the installation can change the other.
+//!
+//! Invariants: nothing is built from source unless the user allowed scripts, since a build runs the
+//! package's code; files are copied, so that uv's cache and the installation share none.
 
 use std::fs;
 use std::io::Read as _;
@@ -20,7 +21,7 @@ use crate::policy::Package;
 use crate::policy::package::PackageSource;
 use crate::secret::ServerName;
 
-/// Options of uvx that say where packages come from and which are taken.
+/// Options of uvx that say where packages come from and which are chosen.
 const PASSED: &[&str] = &[
     "--index",
     "--default-index",
@@ -42,7 +43,7 @@ pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
     let name = launch
         .package
         .clone()
-        .ok_or_else(|| failed(server).cause("it names no package"))?;
+        .ok_or_else(|| failed(server).cause("no package named"))?;
     let (python, lock, root) = if local::find("uv").is_some() {
         let python = python(staging, wish)?;
         write_project(staging, wish, &name, &python.version)?;
@@ -69,7 +70,9 @@ pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
         packages: locked.len(),
         files,
         bytes,
-        limit: Some("the Python it runs on is checked by its program file, not by its library"),
+        limit: Some(
+            "of the Python installation only the interpreter is checked, not its standard library",
+        ),
         ..PinReport::default()
     };
     let entry = format!("bin/{}", launch.entry.as_deref().unwrap_or(&name));
@@ -151,7 +154,7 @@ fn sync(staging: &Path, wish: &PinRequest<'_>, python: &Python) -> Result<PathBu
         .args(&args)
         .env("UV_PROJECT_ENVIRONMENT", &root)
         .output()?;
-    // What uv leaves for itself.
+    // Files that uv writes for itself.
     for name in [".lock", ".gitignore", "CACHEDIR.TAG"] {
         drop(fs::remove_file(root.join(name)));
     }
@@ -166,7 +169,7 @@ fn python(dir: &Path, wish: &PinRequest<'_>) -> Result<Python> {
         .collect();
     let found = match Call::new("uv", dir).args(&args).output() {
         Ok(found) => found,
-        // Only uv's own Pythons are missing here: uvx would have fetched it just the same.
+        // Only Pythons that uv manages can be missing here; uvx would download them as well.
         Err(error) => match wanted {
             Some(version) => {
                 Call::new("uv", dir)
@@ -181,8 +184,8 @@ fn python(dir: &Path, wish: &PinRequest<'_>) -> Result<Python> {
     who(dir, &found, wish.server)
 }
 
-/// The project of which the package, and what is wanted beside it, are the dependencies. Its
-/// `[tool.uv]` table ends uv's search for settings in the directories above.
+/// The project whose dependencies are the package and its additional packages. Its `[tool.uv]` table
+/// ends uv's search for settings in the directories above.
 fn write_project(dir: &Path, wish: &PinRequest<'_>, name: &str, python: &str) -> Result<()> {
     let list = toml::Value::from(requirements(wish, name)?);
     let text = format!(
@@ -192,7 +195,7 @@ fn write_project(dir: &Path, wish: &PinRequest<'_>, name: &str, python: &str) ->
     write(&dir.join("pyproject.toml"), text.as_bytes(), wish.server)
 }
 
-/// The version that uv would take today.
+/// The version that uv would install now.
 pub(super) fn latest(dir: &Path, name: &str, python: &str, server: &ServerName) -> Result<String> {
     if local::find("uv").is_none() {
         return pip::latest(dir, name, python);
@@ -230,20 +233,21 @@ fn is_python(root: &Path, entry: &str, wish: &PinRequest<'_>) -> Result<bool> {
             "the package has no program `{}`",
             entry.trim_start_matches("bin/")
         );
-        let others = format!("the installed programs are {}", names.join(", "));
+        let others = format!("installed programs: {}", names.join(", "));
         return Err(failed(wish.server).cause(cause).cause(others));
     }
     let text = String::from_utf8_lossy(&head);
     match text.lines().next() {
         Some(line) if line.starts_with("#!") && text.contains("python") => Ok(true),
         Some(line) if line.starts_with("#!") => {
-            Err(failed(wish.server).cause(format!("`{entry}` is neither Python nor a program")))
+            Err(failed(wish.server)
+                .cause(format!("`{entry}` is neither a Python script nor a binary")))
         }
         _ => Ok(false),
     }
 }
 
-/// No user site, no writing of byte code into the tree, and no directory before the library's.
+/// No user site, no byte code written into the tree, and no directory before the library's.
 fn flags(version: &str) -> Vec<String> {
     let minor = version
         .split('.')

@@ -1,8 +1,8 @@
-//! An installation whose files' times moved and whose bytes did not: a hard link, a restored backup.
+//! Takes a new list of file states for an installation whose file times changed but not its contents,
+//! e.g. after a hard link or a restored backup.
 //!
-//! It starts as before, but its bytes are compared each time. A new list of states ends that; it is in
-//! the policy, so it is granted as everything there is. What was made writable is read-only again.
-//! *Never* asks a registry.
+//! Without a new list it starts as before, but all contents are compared each time. The list is in the
+//! policy and needs a grant. Files that became writable are made read-only. No registry is asked.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::files::io_text;
 use crate::policy::package::PackageSource;
 use crate::policy::{Package, Policy};
 
-/// The package of a policy with the states of today; none if they are those of the policy.
+/// The package of a policy with the current file states; none if they are unchanged.
 ///
 /// # Errors
 /// `package-changed`, `package-absent`; `package-failed`: the list cannot be written.
@@ -42,7 +42,7 @@ pub fn seen_again(policy: &Policy, dirs: &Dirs) -> Result<Option<Package>> {
         tree::freeze(&place.join("tree")).map_err(cannot)?;
     }
     let files = write_list(&place, &absolute, !local).map_err(cannot)?;
-    // After the list: what was written in between has another state by now.
+    // After the list: a file written in between has a different state now.
     verify(policy, dirs, Depth::Full)?;
     Ok(Some(Package {
         files,

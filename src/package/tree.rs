@@ -1,7 +1,7 @@
-//! An installed tree of files: its digest, making it read-only, making it last, removing it.
+//! An installed tree of files: its digest, and how it is made read-only, synced and removed.
 //!
 //! The digest covers names, kinds, the execute bit, contents and link targets; not times, owners or
-//! inodes, so that the same packages give the same digest on every machine. *Never* follows a link.
+//! inodes, so that the same packages give the same digest on every machine. Links are not followed.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _};
@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::secret::hex;
 
-/// What a name in a tree stands for.
+/// The kind of an entry in a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NodeKind {
     Dir,
@@ -21,7 +21,7 @@ pub(super) enum NodeKind {
     Link,
 }
 
-/// Everything below a directory, in the order of the names, relative to it.
+/// Everything below a directory, by relative path, sorted by name.
 pub(super) fn entries(root: &Path) -> io::Result<Vec<(PathBuf, NodeKind)>> {
     let mut found = Vec::new();
     let mut left = vec![PathBuf::new()];
@@ -38,7 +38,10 @@ pub(super) fn entries(root: &Path) -> io::Result<Vec<(PathBuf, NodeKind)>> {
             } else if kind.is_file() {
                 NodeKind::File
             } else {
-                return Err(io::Error::other(format!("`{}` is no file", path.display())));
+                return Err(io::Error::other(format!(
+                    "`{}` is not a regular file",
+                    path.display()
+                )));
             };
             found.push((path, kind));
         }
@@ -70,7 +73,7 @@ pub(super) fn digest(root: &Path) -> io::Result<String> {
                 )
             }
         };
-        // The length keeps a name from passing as the end of another entry.
+        // The length prevents a name from being read as the end of another entry.
         let name = path.as_os_str().as_bytes();
         all.update(format!("{content} {} ", name.len()).as_bytes());
         all.update(name);
@@ -91,9 +94,9 @@ pub(super) fn file_digest(path: &Path) -> io::Result<String> {
     }
 }
 
-/// Takes everybody's right to write away, for all of the tree, its root too.
+/// Removes everyone's write permission from the whole tree, including its root.
 pub(super) fn freeze(root: &Path) -> io::Result<()> {
-    // From the inside out: a directory must be writable while its own entries change.
+    // Innermost first: a directory must be writable while its entries change.
     for (path, kind) in entries(root)?
         .into_iter()
         .rev()
@@ -103,7 +106,7 @@ pub(super) fn freeze(root: &Path) -> io::Result<()> {
         let now = fs::symlink_metadata(&full)?.permissions().mode() & 0o7777;
         let runs = kind == NodeKind::Dir || now & 0o111 != 0;
         let frozen = if runs { 0o555 } else { 0o444 };
-        // What is frozen already keeps its times.
+        // An already frozen file keeps its times.
         if kind != NodeKind::Link && now != frozen {
             fs::set_permissions(&full, Permissions::from_mode(frozen))?;
         }
@@ -111,7 +114,7 @@ pub(super) fn freeze(root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes all of a tree last. One call for the whole file system is far cheaper than one a file.
+/// Syncs a tree to disk. One call for the whole file system is far cheaper than one per file.
 pub(super) fn sync(root: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::fs::syncfs(File::open(root)?)?;
@@ -127,7 +130,7 @@ pub(super) fn sync(root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes a tree, also a read-only one. One that is not there is no error.
+/// Removes a tree, also a read-only one. A missing tree is not an error.
 pub(super) fn remove(root: &Path) -> io::Result<()> {
     match fs::symlink_metadata(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

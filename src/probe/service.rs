@@ -46,18 +46,18 @@ pub fn address(shipped: &KnownServer, probe: &Probe) -> Result<Address, String> 
     let method = match words.next() {
         Some("GET") => Method::GET,
         Some("POST") => Method::POST,
-        _ => return Err("its method is neither GET nor POST".to_owned()),
+        _ => return Err("the method is neither GET nor POST".to_owned()),
     };
     let uri: Uri = words
         .next()
         .and_then(|text| text.parse().ok())
-        .ok_or("its address is none")?;
+        .ok_or("invalid URL")?;
     let host = uri.host().unwrap_or_default().to_owned();
     if uri.scheme_str() != Some("https") {
-        return Err("its address is not `https:`".to_owned());
+        return Err("the URL is not `https:`".to_owned());
     }
     if !shipped.hosts.iter().any(|known| is_host(known, &host)) {
-        return Err(format!("`{host}` is no host of {}", shipped.title));
+        return Err(format!("`{host}` is not a host of {}", shipped.title));
     }
     Ok(Address {
         method,
@@ -91,9 +91,10 @@ impl Services {
             .map(|cert| Certificate::from_der(cert).to_owned())
             .collect();
         if roots.is_empty() {
-            let what = "no service was asked: this machine has no certificates of authorities";
+            let what = "cannot ask any provider";
             return Err(Error::new(Code::FileUnusable, what)
-                .hint("install them (`ca-certificates`), or name them with `SSL_CERT_FILE`"));
+                .cause("no CA certificates found on this machine")
+                .hint("install `ca-certificates`, or set `SSL_CERT_FILE`"));
         }
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
@@ -116,7 +117,7 @@ impl Services {
     pub fn ask(&self, address: &Address, probe: &Probe, value: &Secret) -> ProbeResult {
         let unclear = |why: &str| ProbeResult::Unclear(why.to_owned());
         let Ok(value) = std::str::from_utf8(value.expose()) else {
-            return unclear("the value is no text");
+            return unclear("the value is not UTF-8");
         };
         let mut request = Request::builder()
             .method(address.method.clone())
@@ -133,7 +134,7 @@ impl Services {
             request = request.header("content-type", "application/json");
         }
         let Ok(request) = request.body(address.body.as_str()) else {
-            return unclear("the value cannot stand in a header");
+            return unclear("the value is not valid in a header");
         };
         let sent = if address.method == Method::GET {
             self.0.run(request.map(|_| ()))
@@ -180,7 +181,7 @@ fn read(probe: &Probe, status: u16, headers: &HeaderMap, body: &str) -> ProbeRes
             ProbeResult::Good { wide, ends }
         }
         401 => ProbeResult::Refused(status),
-        _ => ProbeResult::Unclear(format!("it answered {status}")),
+        _ => ProbeResult::Unclear(format!("HTTP status {status}")),
     }
 }
 

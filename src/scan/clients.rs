@@ -180,8 +180,8 @@ fn unknown(id: &str) -> Error {
     Error::new(Code::Usage, format!("unknown client `{id}`"))
         .cause(format!("known clients: {}", all.join(", ")))
         .hint(match nearest(id, CLIENTS.iter().map(|client| client.id)) {
-            Some(near) => format!("did you mean `{near}`? any file is taken with `--config FILE`"),
-            None => "any file is taken with `--config FILE`".to_owned(),
+            Some(near) => format!("did you mean `{near}`? `--config FILE` accepts any file"),
+            None => "use `--config FILE` for any other file".to_owned(),
         })
 }
 

@@ -112,7 +112,7 @@ fn audit(dirs: &Dirs, stored: Option<&StoredSecrets>) -> AuditLog {
                 breaks.extend(told.map(|first| {
                     (
                         String::new(),
-                        format!("the log itself tells of a break at record {first}"),
+                        format!("the log has a record of a break at record {first}"),
                     )
                 }));
                 AuditState::Read(breaks)

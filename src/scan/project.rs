@@ -56,8 +56,8 @@ pub(super) fn is_client_name(path: &Path) -> bool {
 fn set<P: AsRef<str>>(patterns: &[P]) -> GlobSet {
     let patterns = patterns.iter().map(AsRef::as_ref);
     let globs = patterns.map(|pattern| GlobBuilder::new(pattern).literal_separator(true).build());
-    let globs = globs.map(|glob| glob.expect("the places of the table are patterns"));
-    GlobSet::new(globs).expect("the places of the table fit into a set")
+    let globs = globs.map(|glob| glob.expect("the locations in the table are valid patterns"));
+    GlobSet::new(globs).expect("the patterns of the table fit into one set")
 }
 
 /// The places of clients in a project whose root is this directory.

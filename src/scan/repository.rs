@@ -267,7 +267,7 @@ fn read(path: &Path, certain: bool) -> ConfigFile {
         Err(error) => return unread(unreadable(&error)),
     };
     if meta.len() > BYTES_MAX {
-        return unread("it is larger than 16 MiB".to_owned());
+        return unread("larger than 16 MiB".to_owned());
     }
     match std::fs::read(path) {
         Ok(bytes) => ConfigFile::new(shown(path), client_of(path), certain, bytes),

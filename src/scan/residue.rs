@@ -35,20 +35,18 @@ impl ResidueKind {
     /// What it is, and what to do.
     pub const fn advice(self) -> &'static str {
         match self {
-            Self::Beside => "a copy with a secret in it: delete the file",
+            Self::Beside => "copy with a secret: delete the file",
             Self::Backup => {
-                "a backup of the client, with a secret in it: delete the file; later ones have no secret"
+                "client backup with a secret: delete the file; later backups have no secret"
             }
             Self::OldPlace => {
-                "only older versions of the client read this file: delete it if none is in use"
+                "read by older versions of the client only: delete the file if none is in use"
             }
             Self::Editor => {
-                "an old version in the editor's history, with a secret in it: delete the file, or clear \
-                 the local history in the editor"
+                "editor history with a secret: delete the file, or clear the local history in the editor"
             }
             Self::Typed => {
-                "a command with a secret in it was typed: delete its line, when no shell is open that \
-                 would write it again"
+                "shell command with a secret: close the shells that could write it again, then delete its line"
             }
         }
     }

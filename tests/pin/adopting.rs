@@ -121,7 +121,7 @@ fn without_npm_and_without_pins() {
     case.npm.test.set("PATH", "/nowhere");
     let ended = case.adopt(&[]);
     for part in [
-        "there is no program `npm`",
+        "program `npm` not found",
         "adopted but not pinned",
         "`mcpwrap pin s`",
     ] {

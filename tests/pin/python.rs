@@ -156,7 +156,7 @@ fn without_uv_pip_installs_what_it_locked() {
 
     // What only uv can do is said.
     let before = pin(&["--before", "2026-01-01"]);
-    assert!(before.stderr.contains("`--before` needs uv"), "{before}");
+    assert!(before.stderr.contains("`--before` needs `uv`"), "{before}");
 }
 
 /// Whether Python has a module.
