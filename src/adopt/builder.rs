@@ -1,8 +1,8 @@
-//! The plan: for every file, which entries change how, which secrets and policies that needs, and
-//! what cannot be taken over and why.
+//! Makes the plan: for each file which entries change and how, which secrets and policies are needed,
+//! and what cannot be adopted and why.
 //!
-//! Reads, and changes nothing. *Always* proves each change on paper before it is offered: the new
-//! text is read again, every other entry means what it meant, and undoing gives the old bytes.
+//! Invariants: reads only; each change is proved before it is offered: the new text is parsed again, all
+//! other entries keep their meaning, and undo gives the old bytes.
 
 use super::comments;
 use super::extract;
@@ -60,7 +60,7 @@ struct PlanBuilder<'a> {
     program: &'a str,
 }
 
-/// An entry with its change, before the file as a whole is known to work.
+/// An entry with its change, before the file as a whole is proved.
 struct ChangedEntry {
     entry: ServerEntry,
     server: ServerName,
@@ -77,7 +77,7 @@ impl PlanBuilder<'_> {
             if !wanted.takes(&spot.name) {
                 continue;
             }
-            // Most entries are left as they are.
+            // Most entries do not change.
             if !closer && wanted.servers.is_empty() {
                 plan.without += 1;
                 continue;
@@ -163,8 +163,8 @@ impl PlanBuilder<'_> {
         })
     }
 
-    /// What is secret in the entry's text and is none of the values: a value with unusual escapes,
-    /// a token in a comment. Undo needs it, and the journal must not have it.
+    /// Secret text of the entry that is not one of the values: a value with unusual escapes, a token in
+    /// a comment. Undo needs it, and the journal must not contain it.
     fn as_written(
         &self,
         entry: &ServerEntry,
@@ -201,7 +201,7 @@ impl PlanBuilder<'_> {
         }
     }
 
-    /// Puts the changes of a file together and proves them; a change that does not hold is left out.
+    /// Combines the changes of a file and proves them; a change that fails is left out.
     fn whole(&self, mut changed: Vec<ChangedEntry>, plan: &mut AdoptPlan) {
         while !changed.is_empty() {
             match self.prove(&changed) {
@@ -223,7 +223,7 @@ impl PlanBuilder<'_> {
         }
     }
 
-    /// The same values outside of the entries, which are not touched.
+    /// Reports the same values outside the entries, where they stay.
     fn still_there(&self, file: &FilePlan, plan: &mut AdoptPlan) {
         for cut in file.cuts.iter().filter(|cut| cut.text.len() >= 8) {
             for (at, _) in file.text.match_indices(cut.text.as_str()) {

@@ -1,9 +1,9 @@
-//! From one entry to what it becomes: the secrets taken out, the policy that names them, the words
-//! that stay in the client's file.
+//! From one entry to its replacement: the secrets, the policy that names them, and the words that stay
+//! in the client's file.
 //!
-//! Pure. *Always* leaves references and ordinary values where they are. *Never* changes what the
-//! server is started with: the same program, the same arguments, the same variables, or a reason
-//! why not. Which names the secrets get is decided by the caller, who sees all entries.
+//! Invariants: pure; references and ordinary values stay where they are; the server is started with the
+//! same program, arguments and variables, or there is a reason why not. The caller names the secrets,
+//! since it sees all entries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ pub(super) fn holds_secret(judged: &[Judged<'_>]) -> bool {
         .any(|value| matches!(value.verdict, Verdict::Secret(_)))
 }
 
-/// Takes an entry apart, or says why that cannot be done.
+/// Extracts the secrets of an entry, or says why it cannot be adopted.
 pub(super) fn extract(
     entry: &ServerEntry,
     judged: &[Judged<'_>],
@@ -65,7 +65,7 @@ pub(super) fn extract(
     Ok(work.extracted)
 }
 
-/// The words of a command that is one text, as in `"command": "npx -y server"`.
+/// The words of a command that is one string, e.g. `"command": "npx -y server"`.
 fn whole_line(entry: &ServerEntry) -> Result<Option<Vec<String>>, String> {
     let (Program::Text(_), Some(first)) = (&entry.program, entry.words.first()) else {
         return Ok(None);
@@ -90,7 +90,7 @@ fn whole_line(entry: &ServerEntry) -> Result<Option<Vec<String>>, String> {
 
 struct Extractor {
     extracted: Extracted,
-    /// Names of variables that have a meaning already.
+    /// Names of variables that are in use.
     taken: BTreeSet<String>,
     docker: bool,
 }
@@ -235,7 +235,7 @@ impl Extractor {
         NewWord::Replace(texts)
     }
 
-    /// `--api-key X`, where the server is known to take the variable as well.
+    /// Whether `--api-key X` can be dropped, because the server is known to read a variable instead.
     fn drops_flag(&self, flag: &str, next: &Judged<'_>) -> bool {
         let known = self
             .extracted
@@ -293,7 +293,7 @@ impl Extractor {
         NewWord::Replace(vec![self.template(text, parts, owner, &place)])
     }
 
-    /// `docker run -e NAME=value`: where the value begins, and the name.
+    /// `docker run -e NAME=value`: the start of the value, and the name.
     fn docker_variable(&self, before: &str, text: &str) -> Option<(usize, String)> {
         let start = match before {
             "-e" | "--env" => 0,
@@ -305,7 +305,7 @@ impl Extractor {
         (self.docker && free).then(|| (start + name.len() + 1, name.to_owned()))
     }
 
-    /// It becomes `-e NAME`: docker takes the value from its own environment.
+    /// Changes it to `-e NAME`, since docker reads the value from its own environment.
     fn docker(&mut self, text: &str, parts: &[SecretPart], at: usize, variable: &str) -> NewWord {
         let place = format!("argument `-e {variable}`");
         let value = text.get(at..).unwrap_or_default();
@@ -360,7 +360,7 @@ impl Extractor {
         out
     }
 
-    /// Adds a secret under a variable of its own, or finds the one that has the same value.
+    /// Adds a secret under a new variable, or finds the one with the same value.
     fn push(&mut self, variable: &str, text: &str, why: &'static str, place: String) -> String {
         let from_env = place.starts_with("env ") && place.get(4..) == Some(variable);
         let same = |value: &&ExtractedSecret| value.text == text && !from_env;

@@ -1,4 +1,4 @@
-//! What becomes of an entry, as tables of cases.
+//! Entries and what is extracted from them, as tables of cases.
 
 use super::extract::extract;
 use super::extracted::Extracted;
@@ -106,7 +106,7 @@ fn connection_strings_and_names_that_load_code() {
     assert_eq!(extracted.pass, ["A"]);
 }
 
-/// Every way in which a secret stands in an entry.
+/// Every way in which an entry can hold a secret.
 #[test]
 fn secrets_in_every_place() {
     let args = |args: &str| format!(r#"{{"command": "npx", "args": [{args}]}}"#);

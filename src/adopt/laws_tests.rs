@@ -1,6 +1,6 @@
-//! The laws of adopting as properties: for any servers, in any of the three formats, in any style.
+//! Properties of adopting, for any servers in all three formats and in any style.
 //!
-//! Outside of the changed entries no byte differs; no secret is left; undo gives the old bytes.
+//! Outside the changed entries no byte differs; no secret remains; undo gives the old bytes.
 #![expect(
     clippy::format_push_string,
     clippy::struct_excessive_bools,
@@ -74,7 +74,7 @@ fn style() -> impl Strategy<Value = Style> {
     })
 }
 
-/// The words of the command line: a secret stands behind a flag that says so.
+/// The words of the command line: a secret follows a flag whose name promises one.
 fn words(server: &ModelServer) -> Vec<String> {
     let flagged = |(secret, text): &(bool, String)| {
         if *secret {

@@ -1,9 +1,9 @@
-//! Entries that mcpwrap cannot start: why they stay as they are, and what can be done.
+//! Entries that mcpwrap cannot start: why they are skipped, and what can be done.
 
 use crate::client::entry::ServerEntry;
 use crate::detect::{Judged, ValueSite, Verdict};
 
-/// Why an entry that the client does not start itself stays as it is, and what can be done today.
+/// Why an entry without a program of its own is skipped, and what can be done.
 pub(super) fn reason(entry: &ServerEntry, judged: &[Judged<'_>]) -> Option<String> {
     let secret = |slot: fn(&ValueSite<'_>) -> bool| {
         judged

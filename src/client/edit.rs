@@ -1,8 +1,8 @@
-//! Changes to a file: which bytes of an entry are replaced by which.
+//! Changes to a file: which bytes of an entry are replaced, and by what.
 //!
-//! *Always* splices into the text as it was read, and only inside the entry. *Always* keeps the
-//! style that is there: separators, indentation, line ends. Removing a member removes the comments
-//! that stand between it and its neighbour, because people comment out old keys.
+//! Invariants: splices apply to the text as read, and only inside the entry; its style is kept (separators,
+//! indentation, line ends). Removing a member removes the comments between it and its neighbour, because
+//! people comment out old keys.
 
 use std::ops::Range;
 
@@ -17,20 +17,20 @@ pub struct Splice {
     pub text: String,
 }
 
-/// What an entry shall start instead.
+/// What an entry starts after the change.
 #[derive(Clone, Debug)]
 pub struct Change {
     /// The absolute path of mcpwrap.
     pub program: String,
-    /// What stands before the entry's own words: `run NAME --`.
+    /// The words before the entry's own words: `run NAME --`.
     pub head: Vec<String>,
-    /// For each word of the entry: as it is, other words, or none.
+    /// For each word of the entry: keep, replace or drop it.
     pub words: Vec<NewWord>,
-    /// The variables that leave `env`.
+    /// The variables to remove from `env`.
     pub drop_env: Vec<String>,
 }
 
-/// What becomes of a word of the command line.
+/// The change of one word of the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewWord {
     Keep,
@@ -110,7 +110,7 @@ fn new_texts(change: Option<&NewWord>, word: Option<&super::entry::SpannedText>)
     }
 }
 
-/// Puts words before the elements of a list, and changes some of them.
+/// Inserts words before the elements of a list, and changes some of them.
 fn list(
     document: &Document,
     list: &Node,
@@ -173,7 +173,7 @@ fn list(
     Ok(())
 }
 
-/// What stands between two elements of this list.
+/// The separator between two elements of this list.
 fn separator(document: &Document, list: &Node, items: &[Node]) -> String {
     let flow = document.at(&list.span).starts_with('[');
     let between = match items {
@@ -210,7 +210,7 @@ fn separator(document: &Document, list: &Node, items: &[Node]) -> String {
     format!("{}{indent}- ", newline(document))
 }
 
-/// Adds the member `args` behind `command`, in the style of the file.
+/// Adds the member `args` after `command`, in the style of the file.
 fn insert_args(
     document: &Document,
     node: &Node,
@@ -268,7 +268,7 @@ fn is_inline(document: &Document, map: &Node) -> bool {
     document.at(&map.span).starts_with('{')
 }
 
-/// Removes members of a map. The map itself stays, empty if need be.
+/// Removes members of a map. The map itself stays, even if empty.
 fn drop_members(document: &Document, owner: &Member, names: &[String], splices: &mut Vec<Splice>) {
     let members = owner.node.map();
     let dropped = |member: &Member| names.contains(&member.key);
@@ -342,7 +342,7 @@ fn newline(document: &Document) -> &'static str {
     }
 }
 
-/// The text with all splices made. They must not overlap.
+/// The text with all splices applied. They must not overlap.
 pub fn apply(text: &str, splices: &[Splice]) -> Option<String> {
     let mut sorted: Vec<&Splice> = splices.iter().collect();
     sorted.sort_by_key(|splice| (splice.range.start, splice.range.end));

@@ -1,4 +1,4 @@
-//! Keeps the head of the audit log in the store, so that a truncated log shows.
+//! Keeps the head of the audit log in the store, so that truncation is detected.
 
 use crate::audit::{Head, Log, anchor};
 use crate::config::Config;
@@ -6,11 +6,11 @@ use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::store::{self, Prompt};
 
-/// After an act that was recorded: puts the head into the store.
+/// Stores the current head after a recorded act.
 ///
 /// # Errors
-/// `audit-broken` if the log is not what the store knows of; those of the store, which is not asked to
-/// be unlocked.
+/// `audit-broken` if the log does not match the head in the store; those of the store, which is opened
+/// without a prompt.
 pub fn keep(dirs: &Dirs) -> Result<()> {
     let config = Config::load(dirs)?;
     let log = Log::open(dirs, None)?;

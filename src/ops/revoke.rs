@@ -1,8 +1,8 @@
-//! Withdraws the approval of policies and ends their servers.
+//! Revokes the approval of policies and stops their servers.
 //!
-//! Invariants: the grant is withdrawn first, then what runs is ended and seen dead, then the record
-//! is written. Neither the store nor a readable policy is needed: a locked keychain must not keep a
-//! server running.
+//! Invariants: grants are revoked first, then processes are ended and seen to exit, then the record is
+//! written. Neither the store nor a readable policy is needed: a locked keychain must not keep a server
+//! running.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ pub struct Revocable {
     pub running: Vec<Running>,
 }
 
-/// Looks for what can be revoked.
+/// Lists what can be revoked.
 pub fn revocable(dirs: &Dirs) -> Revocable {
     let running = running::all(dirs);
     let servers = policy::names(dirs)
@@ -34,7 +34,7 @@ pub fn revocable(dirs: &Dirs) -> Revocable {
     Revocable { servers, running }
 }
 
-/// Revokes servers. `withdrawn` hears of each grant that is gone; what was ended is returned.
+/// Revokes servers and returns what was ended. `withdrawn` is called for each revoked grant.
 ///
 /// # Errors
 /// A grant cannot be written: `grant-broken`, `file-unusable`.
@@ -82,8 +82,8 @@ pub fn record(
     Log::open(dirs, keys.as_ref())?.append(&entries)
 }
 
-/// The secrets that the servers could use. A server that had one may have copied it: only its
-/// provider can make it worthless.
+/// The secrets that the servers could use. A server may have copied them, so only the provider can
+/// invalidate them.
 pub fn secrets(dirs: &Dirs, servers: &[ServerName]) -> BTreeSet<SecretName> {
     let secrets = |server| policy::load(dirs, server, None).map(|policy| policy.secrets);
     servers

@@ -1,8 +1,7 @@
-//! One question to one service: is this secret good.
+//! One request to one provider: whether a secret is valid.
 //!
-//! *Always* HTTPS, with the machine's own authorities, to a host that the shipped policy names.
-//! *Never* follows a redirect: the next host may be another's. A proxy only passes the encrypted
-//! bytes on.
+//! Invariants: HTTPS with the CA certificates of the machine, to a host that the catalog names; no redirect
+//! is followed, since it may lead to another host. A proxy only passes the encrypted bytes on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +18,12 @@ use crate::error::{Code, Error, Result};
 use crate::files::io_text;
 use crate::secret::Secret;
 
-/// How long a service may take.
+/// The time limit of a request.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
-/// How much of an answer is read (bytes).
+/// The limit of an answer (bytes).
 const BODY_BYTES_MAX: u64 = 64 << 10;
 
-/// Where a question goes.
+/// The target of a request.
 #[derive(Debug)]
 pub struct Address {
     method: Method,
@@ -40,7 +39,7 @@ impl Address {
     }
 }
 
-/// The address of a question, if a secret of that service may go there.
+/// The target of a probe, if the catalog allows the host for this server.
 pub fn address(shipped: &KnownServer, probe: &Probe) -> Result<Address, String> {
     let mut words = probe.request.splitn(3, ' ');
     let method = match words.next() {
@@ -67,7 +66,7 @@ pub fn address(shipped: &KnownServer, probe: &Probe) -> Result<Address, String> 
     })
 }
 
-/// Whether a host fits a name of the shipped policy. `*` alone, any host, fits none.
+/// Whether a host matches a host of the catalog. `*` alone, any host, matches none.
 fn is_host(known: &str, host: &str) -> bool {
     match known.strip_prefix("*.") {
         Some(end) => host
@@ -77,12 +76,12 @@ fn is_host(known: &str, host: &str) -> bool {
     }
 }
 
-/// The way to the services.
+/// The HTTP client for providers.
 pub struct Services(Agent);
 
 impl Services {
     /// # Errors
-    /// `file-unusable` if the machine has no certificates of authorities.
+    /// `file-unusable` if the machine has no CA certificates.
     pub fn new() -> Result<Self> {
         let found = rustls_native_certs::load_native_certs();
         let roots: Vec<Certificate<'static>> = found
@@ -113,7 +112,7 @@ impl Services {
         Ok(Self(config.new_agent()))
     }
 
-    /// Asks one question.
+    /// Sends one request.
     pub fn ask(&self, address: &Address, probe: &Probe, value: &Secret) -> ProbeResult {
         let unclear = |why: &str| ProbeResult::Unclear(why.to_owned());
         let Ok(value) = std::str::from_utf8(value.expose()) else {
@@ -154,9 +153,9 @@ impl Services {
     }
 }
 
-/// What an answer tells.
+/// Interprets an answer.
 fn read(probe: &Probe, status: u16, headers: &HeaderMap, body: &str) -> ProbeResult {
-    // Slack says 200 and `"ok": false`.
+    // Slack answers 200 with `"ok": false`.
     let refused = serde_json::from_str::<serde_json::Value>(body)
         .is_ok_and(|body| body.get("ok") == Some(&serde_json::Value::Bool(false)));
     let header = |name: &Option<String>| {
