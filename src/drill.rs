@@ -74,9 +74,9 @@ pub fn result_file(dirs: &Dirs) -> PathBuf {
 /// `still-running` if the drill cannot run or its result cannot be saved.
 pub fn run(dirs: &Dirs, server: Option<&ServerName>) -> Result<Drill> {
     let home = dirs.runtime().join(format!("drill-{}", random()?));
-    let scene = DrillHome(home.clone());
+    let sandbox = DrillHome(home.clone());
     let drill = drill(dirs, server, &home);
-    drop(scene);
+    drop(sandbox);
     let drill = drill?;
     let text = serde_json::to_string(&drill).unwrap_or_default();
     files::replace(&result_file(dirs), text.as_bytes())
@@ -102,27 +102,27 @@ impl Drop for DrillHome {
 }
 
 fn drill(dirs: &Dirs, wanted: Option<&ServerName>, home: &Path) -> Result<Drill> {
-    let scene = Dirs::under(home);
+    let sandbox = Dirs::under(home);
     let server = ServerName::new("drill")?;
-    set_up(dirs, wanted, &scene, &server)?;
+    set_up(dirs, wanted, &sandbox, &server)?;
     let mut session = DrillClient::start(home, dirs.home())?;
-    let running = session.wait_until_ready(&scene, wanted.is_none())?;
+    let running = session.wait_until_ready(&sandbox, wanted.is_none())?;
 
     let seen = running.look();
     let began = Instant::now();
     let since = |at: Instant| u64::try_from(at.duration_since(began).as_millis()).ok();
-    grant::revoke(&scene, &server, Some("drill"))?;
+    grant::revoke(&sandbox, &server, Some("drill"))?;
     session.ask("drill", "tools/list");
     let ended = seen.end();
     let dead_at = Instant::now();
-    let mut told = session.answer_to("drill");
-    if told
+    let mut answer = session.answer_to("drill");
+    if answer
         .as_ref()
         .is_some_and(|(_, line)| !line.contains(REVOKED))
     {
         // The server answered before it was ended: no server can answer the next request.
         session.ask("again", "tools/list");
-        told = session.answer_to("again");
+        answer = session.answer_to("again");
     }
     session.ask("alive", "ping");
     let alive = session.answer_to("alive");
@@ -134,7 +134,7 @@ fn drill(dirs: &Dirs, wanted: Option<&ServerName>, home: &Path) -> Result<Drill>
         time: jiff::Timestamp::now().to_string(),
         ok: false,
         server: wanted.map(ToString::to_string),
-        first_error_ms: told
+        first_error_ms: answer
             .filter(|(_, line)| line.contains(REVOKED))
             .and_then(|(at, _)| since(at)),
         dead_ms: dead.then(|| since(dead_at)).flatten(),
@@ -155,19 +155,19 @@ fn drill(dirs: &Dirs, wanted: Option<&ServerName>, home: &Path) -> Result<Drill>
 fn set_up(
     dirs: &Dirs,
     wanted: Option<&ServerName>,
-    scene: &Dirs,
+    sandbox: &Dirs,
     server: &ServerName,
 ) -> Result<()> {
-    let key_file = scene.state().join("key");
+    let key_file = sandbox.state().join("key");
     let config = Config {
         store: StoreKind::File,
         key_file: Some(key_file.display().to_string()),
         ..Config::default()
     };
-    store::prepare_key_file(scene, &key_file)?;
-    config.save(scene)?;
-    store::create_vault(scene, &config)?;
-    let store = store::open(scene, &config, Prompt::Never)?;
+    store::prepare_key_file(sandbox, &key_file)?;
+    config.save(sandbox)?;
+    store::create_vault(sandbox, &config)?;
+    let store = store::open(sandbox, &config, Prompt::Never)?;
     let keys = store::keys_or_create(&*store)?;
     let text = match wanted {
         None => policy_text(
@@ -180,24 +180,24 @@ fn set_up(
             let mut command = real.command.clone();
             for argument in &mut command {
                 for variable in &variables {
-                    *argument = argument.replace(&format!("{{secret.{variable}}}"), "made-up");
+                    *argument = argument.replace(&format!("{{secret.{variable}}}"), "dummy");
                 }
             }
             policy_text(&command, &variables)
         }
     };
-    files::replace(&policy::load::path(scene, server), text.as_bytes())
+    files::replace(&policy::load::path(sandbox, server), text.as_bytes())
         .map_err(|problem| failed("cannot write the temporary policy").cause(problem))?;
-    let policy = policy::load(scene, server, None)?;
+    let policy = policy::load(sandbox, server, None)?;
     for slot in policy.secrets.values() {
         let item = SecretItem {
-            value: Secret::new(format!("made-up-{}", random()?).into_bytes()),
+            value: Secret::new(format!("dummy-{}", random()?).into_bytes()),
             profile: None,
             expires: None,
         };
         store.put(slot.from.name(), &item)?;
     }
-    grant::grant(scene, &policy, &keys, By::Yes)
+    grant::grant(sandbox, &policy, &keys, By::Yes)
 }
 
 fn policy_text(command: &[String], variables: &[&str]) -> String {
@@ -254,11 +254,11 @@ impl DrillClient {
     }
 
     /// Waits for the server's process tree, and returns its supervisor.
-    fn wait_until_ready(&mut self, scene: &Dirs, says_so: bool) -> Result<Running> {
+    fn wait_until_ready(&mut self, sandbox: &Dirs, says_so: bool) -> Result<Running> {
         let deadline = Instant::now() + READY_LIMIT;
         let ready = !says_so || self.wait_for("\"ready\"", READY_LIMIT).is_some();
         while ready && Instant::now() < deadline {
-            let running = running::all(scene).into_iter().next();
+            let running = running::all(sandbox).into_iter().next();
             if let Some(running) = running
                 && running
                     .status()

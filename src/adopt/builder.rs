@@ -73,12 +73,12 @@ impl PlanBuilder<'_> {
     fn plan(&self, wanted: &EntryFilter, names: &mut Names, plan: &mut AdoptPlan) {
         let mut changed = Vec::new();
         let spots = places(self.document).into_iter();
-        for (spot, closer) in spots.zip(&self.file.closer) {
+        for (spot, needs_full_scan) in spots.zip(&self.file.needs_full_scan) {
             if !wanted.takes(&spot.name) {
                 continue;
             }
             // Most entries do not change.
-            if !closer && wanted.servers.is_empty() {
+            if !needs_full_scan && wanted.servers.is_empty() {
                 plan.without += 1;
                 continue;
             }
@@ -206,7 +206,7 @@ impl PlanBuilder<'_> {
         while !changed.is_empty() {
             match self.prove(&changed) {
                 Ok(file) => {
-                    self.still_there(&file, plan);
+                    self.report_remaining(&file, plan);
                     plan.files.push(file);
                     return;
                 }
@@ -224,7 +224,7 @@ impl PlanBuilder<'_> {
     }
 
     /// Reports the same values outside the entries, where they stay.
-    fn still_there(&self, file: &FilePlan, plan: &mut AdoptPlan) {
+    fn report_remaining(&self, file: &FilePlan, plan: &mut AdoptPlan) {
         for cut in file.cuts.iter().filter(|cut| cut.text.len() >= 8) {
             for (at, _) in file.text.match_indices(cut.text.as_str()) {
                 let line = line_of(&file.text, at);
@@ -296,7 +296,7 @@ impl PlanBuilder<'_> {
         let pieces = entries
             .iter()
             .map(|entry| (entry.path.as_slice(), entry.before.as_slice()));
-        let undone = restore::on_paper(&new, pieces, &cuts);
+        let undone = restore::after_undo(&new, pieces, &cuts);
         if undone.as_deref() != Some(self.document.text.as_str()) {
             return Err((0, "cannot be restored byte for byte"));
         }

@@ -98,7 +98,7 @@ fn place<'a>(
 
 /// The result of undoing a planned text, given each entry's path and its pieces before. None if the
 /// regions do not match.
-pub(super) fn on_paper<'a>(
+pub(super) fn after_undo<'a>(
     document: &Document,
     entries: impl Iterator<Item = (&'a [PathStep], &'a [Vec<RedactedPiece>])>,
     cuts: &[Cut],

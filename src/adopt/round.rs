@@ -75,7 +75,7 @@ impl Round {
     }
 
     /// Whether something that the user asked for is not done.
-    pub fn leaves_something(&self) -> bool {
+    pub fn is_incomplete(&self) -> bool {
         self.plan.left.iter().any(|left| left.counts)
     }
 

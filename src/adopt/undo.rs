@@ -53,7 +53,7 @@ pub fn files(dirs: &Dirs, records: &[JournalRecord]) -> Result<Vec<ClientFile>> 
 /// # Errors
 /// The audit log or the journal cannot be written. The inner error says that the file was not changed,
 /// which is recorded; it is `None` if the new text could not be built.
-pub fn put_back(
+pub fn restore(
     dirs: &Dirs,
     file: &ClientFile,
     job: &RestoreJob,

@@ -156,7 +156,7 @@ fn glob(base: &Path, pattern: &str) -> Vec<PathBuf> {
     let (Some(part), rest) = (tail.first(), tail.get(1..).unwrap_or_default().join("/")) else {
         return Vec::new();
     };
-    let Ok(fits) = Glob::new(part).map(|glob| glob.compile_matcher()) else {
+    let Ok(matcher) = Glob::new(part).map(|glob| glob.compile_matcher()) else {
         return Vec::new();
     };
     let mut names: Vec<String> = std::fs::read_dir(&dir)
@@ -164,7 +164,7 @@ fn glob(base: &Path, pattern: &str) -> Vec<PathBuf> {
         .flatten()
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| fits.is_match(name))
+        .filter(|name| matcher.is_match(name))
         .collect();
     names.sort();
     let found = names.into_iter().map(|name| dir.join(name));

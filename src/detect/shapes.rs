@@ -160,7 +160,7 @@ pub(super) fn find(text: &str) -> Vec<Known> {
     let mut found: Vec<Known> = Vec::new();
     for (start, shape) in prefixes(text) {
         let rest = text.get(start + shape.prefix.len()..).unwrap_or_default();
-        let body = rest.bytes().take_while(|&b| fits(shape.body, b)).count();
+        let body = rest.bytes().take_while(|&b| allows(shape.body, b)).count();
         let body = trimmed(rest, body);
         if body < shape.min || !plausible(shape, rest.get(..body).unwrap_or_default()) {
             continue;
@@ -217,7 +217,7 @@ fn merge(found: &mut Vec<Known>, new: Known) {
     }
 }
 
-fn fits(body: Body, byte: u8) -> bool {
+fn allows(body: Body, byte: u8) -> bool {
     match body {
         Body::Hex => byte.is_ascii_hexdigit(),
         Body::Alnum => byte.is_ascii_alphanumeric(),
@@ -275,7 +275,7 @@ fn telegram(text: &str) -> Option<Known> {
     let head = text.get(..colon)?;
     let digits = head.bytes().rev().take_while(u8::is_ascii_digit).count();
     let tail = text.get(colon + 1..)?;
-    let body = tail.bytes().take_while(|&b| fits(Body::Word, b)).count();
+    let body = tail.bytes().take_while(|&b| allows(Body::Word, b)).count();
     let range = colon - digits..colon + 1 + body;
     ((8..=11).contains(&digits) && (33..=37).contains(&body)).then_some(Known {
         range,

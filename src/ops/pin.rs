@@ -89,7 +89,7 @@ pub fn pin(
     let again = if is_other || !intact {
         None
     } else {
-        package::seen_again(policy, dirs)?
+        package::restamp(policy, dirs)?
     };
     if let Some(known) = known.filter(|_| !is_other && intact && again.is_none()) {
         return Ok(Pinned::Already(known.clone()));

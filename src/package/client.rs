@@ -168,7 +168,7 @@ impl<'a> Call<'a> {
             return Err(failed.cause_of(CauseKind::Unreachable, late));
         }
         let said = if err.is_empty() { &out } else { &err };
-        let said = worth_repeating(&String::from_utf8_lossy(said));
+        let said = relevant_lines(&String::from_utf8_lossy(said));
         let unreachable = UNREACHABLE.iter().any(|word| said.contains(word));
         let kind = if unreachable {
             CauseKind::Unreachable
@@ -189,7 +189,7 @@ fn install_hint(name: &str) -> &'static str {
 }
 
 /// The lines that explain the failure, without passwords.
-fn worth_repeating(said: &str) -> String {
+fn relevant_lines(said: &str) -> String {
     let noise = [
         "npm error A complete log",
         "npm warn",

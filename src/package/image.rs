@@ -15,18 +15,18 @@ use crate::error::{Code, Error, Result};
 use crate::policy::Package;
 use crate::policy::package::PackageSource;
 
-pub(super) fn pin(dir: &Path, wish: &PinRequest<'_>) -> Result<(Package, PinReport)> {
-    let (launch, server) = (wish.launch, wish.server);
+pub(super) fn pin(dir: &Path, request: &PinRequest<'_>) -> Result<(Package, PinReport)> {
+    let (launch, server) = (request.launch, request.server);
     let name = launch
         .package
         .clone()
         .ok_or_else(|| failed(server).cause("no image named"))?;
-    let digest = match (wish.to, launch.pin, &launch.version) {
+    let digest = match (request.to, launch.pin, &launch.version) {
         (Some(to), ..) if to.starts_with("sha256:") => to.to_owned(),
         (None, Pin::Digest, Some(digest)) => digest.clone(),
         (to, _, version) => {
             let tag = to.or(version.as_deref()).unwrap_or("latest");
-            ask(dir, wish, &format!("{name}:{tag}"))?
+            ask(dir, request, &format!("{name}:{tag}"))?
         }
     };
     let package = Package {
@@ -47,14 +47,14 @@ pub(super) fn pin(dir: &Path, wish: &PinRequest<'_>) -> Result<(Package, PinRepo
 }
 
 /// The digest of an image: from the registry, or else from the engine's own copy.
-fn ask(dir: &Path, wish: &PinRequest<'_>, image: &str) -> Result<String> {
-    let words = &wish.launch.words;
+fn ask(dir: &Path, request: &PinRequest<'_>, image: &str) -> Result<String> {
+    let words = &request.launch.words;
     let program = words
         .first()
         .and_then(|name| local::find(name))
         .ok_or_else(|| {
             let name = words.first().map(String::as_str).unwrap_or_default();
-            failed(wish.server).cause(format!(
+            failed(request.server).cause(format!(
                 "program `{name}` not found; it is needed to look up the image's digest"
             ))
         })?;
@@ -85,7 +85,7 @@ fn ask(dir: &Path, wish: &PinRequest<'_>, image: &str) -> Result<String> {
     let said = said.filter(|error| !error.causes.is_empty());
     let error = Error::new(
         Code::PackageFailed,
-        format!("cannot pin server `{}`", wish.server),
+        format!("cannot pin server `{}`", request.server),
     )
     .cause(format!("unknown digest of `{image}`"));
     let error = match said {
@@ -94,7 +94,7 @@ fn ask(dir: &Path, wish: &PinRequest<'_>, image: &str) -> Result<String> {
     };
     Err(error.hint(format!(
         "run `mcpwrap pin {} --to sha256:…` to pin a digest that you know",
-        wish.server
+        request.server
     )))
 }
 
@@ -111,8 +111,8 @@ fn of_copies(answer: &[u8]) -> Option<String> {
 
 fn is_digest(text: &str) -> Option<String> {
     let hash = text.strip_prefix("sha256:")?;
-    let fits = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
-    fits.then(|| text.to_owned())
+    let is_sha256 = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    is_sha256.then(|| text.to_owned())
 }
 
 /// The command line with the image by digest and no value in it, and the variables for its client.

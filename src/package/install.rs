@@ -28,43 +28,43 @@ use crate::secret::{ServerName, hex};
 /// # Errors
 /// `package-failed`: it cannot be installed, or a client failed; `package-changed`: the registry
 /// serves a different archive for a pinned version.
-pub fn install(dirs: &Dirs, wish: &PinRequest<'_>) -> Result<(Package, PinReport)> {
-    if let Some(obstacle) = wish.launch.obstacle {
-        let edit = format!("`mcpwrap policy edit {}`", wish.server);
-        return Err(failed(wish.server).cause(obstacle).hint(format!(
+pub fn install(dirs: &Dirs, request: &PinRequest<'_>) -> Result<(Package, PinReport)> {
+    if let Some(obstacle) = request.launch.obstacle {
+        let edit = format!("`mcpwrap policy edit {}`", request.server);
+        return Err(failed(request.server).cause(obstacle).hint(format!(
             "run {edit} to write a command with a package and its version"
         )));
     }
     let root = dirs.packages();
-    let unusable = |problem: files::Problem| failed(wish.server).cause(problem);
+    let unusable = |problem: files::Problem| failed(request.server).cause(problem);
     files::ensure_dir(&root).map_err(unusable)?;
-    let _turn = lock(&root, wish.server)?;
-    clear(&root);
-    let staging = Staging::new(&root, wish.server)?;
-    let built = match wish.launch.registry {
-        Registry::Npm => npm::build(&staging.0, wish)?,
-        Registry::Pypi => pypi::build(&staging.0, wish)?,
-        Registry::Image => return image::pin(&staging.0, wish),
-        Registry::Local => return local::pin(&root, wish),
+    let _lock = lock(&root, request.server)?;
+    remove_interrupted(&root);
+    let staging = Staging::new(&root, request.server)?;
+    let built = match request.launch.registry {
+        Registry::Npm => npm::build(&staging.0, request)?,
+        Registry::Pypi => pypi::build(&staging.0, request)?,
+        Registry::Image => return image::pin(&staging.0, request),
+        Registry::Local => return local::pin(&root, request),
         Registry::Go | Registry::Nuget | Registry::Jsr | Registry::Url => {
-            return Err(failed(wish.server)
+            return Err(failed(request.server)
                 .cause("only npm, PyPI, container images and local programs can be pinned"));
         }
     };
-    let before = wish
+    let before = request
         .known
         .and_then(|known| locked(&directory(&root, known), known.registry));
-    same_archives(wish, &built, before.as_ref())?;
+    same_archives(request, &built, before.as_ref())?;
     let mut report = built.report;
-    report.dated = wish.before.is_some();
+    report.dated = request.before.is_some();
     report.changes = changes(before.as_ref(), &built.locked);
-    let package = put(&root, &staging, built.package, &built.lock)
-        .map_err(|error| failed(wish.server).cause(io_text(&error)))?;
+    let package = move_into_place(&root, &staging, built.package, &built.lock)
+        .map_err(|error| failed(request.server).cause(io_text(&error)))?;
     Ok((package, report))
 }
 
 /// Removes the remains of interrupted installations.
-fn clear(root: &Path) {
+fn remove_interrupted(root: &Path) {
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(STAGING) {
             // What cannot be removed now is tried again next time.
@@ -90,13 +90,18 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // After the rename there is nothing to remove. On failure `clear` tries again.
+        // After the rename there is nothing to remove. On failure `remove_interrupted` tries again.
         drop(tree::remove(&self.0));
     }
 }
 
 /// Freezes, digests, syncs and renames; returns the package with its digests.
-fn put(root: &Path, staging: &Staging, package: Package, lock: &[u8]) -> std::io::Result<Package> {
+fn move_into_place(
+    root: &Path,
+    staging: &Staging,
+    package: Package,
+    lock: &[u8],
+) -> std::io::Result<Package> {
     let built = staging.0.join("tree");
     tree::freeze(&built)?;
     let digest = tree::digest(&built)?;
@@ -162,12 +167,12 @@ fn locked(dir: &Path, source: PackageSource) -> Option<LockedPackages> {
 /// Refuses a different archive for a known version: registries promise not to replace one, so it comes
 /// from an attacker or a broken mirror.
 fn same_archives(
-    wish: &PinRequest<'_>,
+    request: &PinRequest<'_>,
     built: &Built,
     before: Option<&LockedPackages>,
 ) -> Result<()> {
     let mut pairs = Vec::new();
-    if let Some(known) = wish
+    if let Some(known) = request
         .known
         .filter(|known| known.registry == built.package.registry)
     {
@@ -199,7 +204,7 @@ fn same_archives(
     };
     Err(Error::new(
         Code::PackageChanged,
-        format!("cannot pin server `{}`", wish.server),
+        format!("cannot pin server `{}`", request.server),
     )
     .cause(format!(
         "the registry serves a different archive for {name} {version}\nbefore {then}\nnow    {now}"
@@ -207,7 +212,7 @@ fn same_archives(
     .hint("ask the package's authors why; registries promise not to replace a version")
     .hint(format!(
         "if the reason is good, run `mcpwrap policy edit {}` to remove `[package]`",
-        wish.server
+        request.server
     )))
 }
 
@@ -264,8 +269,8 @@ pub fn prune(dirs: &Dirs, used: &[Package]) -> Result<Vec<String>> {
     if !root.is_dir() {
         return Ok(Vec::new());
     }
-    let _turn = files::lock(&root.join(".lock")).map_err(|problem| failed(problem.to_string()))?;
-    clear(&root);
+    let _lock = files::lock(&root.join(".lock")).map_err(|problem| failed(problem.to_string()))?;
+    remove_interrupted(&root);
     let mut removed = Vec::new();
     for entry in fs::read_dir(&root).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();

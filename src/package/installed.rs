@@ -52,7 +52,11 @@ impl ResolvedCommand {
 
     /// The policy with this instead of its command, for `resolve` and `launch`. `inherited` is the
     /// environment from the client.
-    pub fn stand_in(self, mut policy: Policy, inherited: &mut Vec<(OsString, OsString)>) -> Policy {
+    pub fn into_policy(
+        self,
+        mut policy: Policy,
+        inherited: &mut Vec<(OsString, OsString)>,
+    ) -> Policy {
         if let Some(first) = &self.path_first {
             let set = policy.env.set.get_mut("PATH");
             let own = inherited.iter_mut().find(|(name, _)| name == "PATH");
@@ -140,7 +144,7 @@ pub fn verify(policy: &Policy, dirs: &Dirs, depth: Depth) -> Result<()> {
         contents(server, package, &place)?;
     }
     if package.registry == PackageSource::Npm {
-        shadowing::none_above(&place, dirs.home(), server)?;
+        shadowing::refuse_above(&place, dirs.home(), server)?;
     }
     Ok(())
 }

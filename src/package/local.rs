@@ -19,11 +19,11 @@ use crate::policy::Package;
 use crate::policy::package::PackageSource;
 use crate::secret::hex;
 
-pub(super) fn pin(root: &Path, wish: &PinRequest<'_>) -> Result<(Package, PinReport)> {
-    let server = wish.server;
-    let words = &wish.launch.words;
+pub(super) fn pin(root: &Path, request: &PinRequest<'_>) -> Result<(Package, PinReport)> {
+    let server = request.server;
+    let words = &request.launch.words;
     let name = words.first().map(String::as_str).unwrap_or_default();
-    if wish.to.is_some() {
+    if request.to.is_some() {
         return Err(
             failed(server).cause(format!("`{name}` is a local program and has no versions"))
         );

@@ -42,7 +42,7 @@ pub use installed::{Depth, entry_while, verify};
 pub use parse::parse;
 pub use pinned::check_pinned;
 pub use request::{PackageChanges, PinReport, PinRequest};
-pub use restamp::seen_again;
+pub use restamp::restamp;
 pub use transport::{Transport, transport};
 
 /// Where a package comes from.

@@ -66,9 +66,9 @@ pub(super) fn program(
 pub(super) fn interpreter(
     root: &Path,
     entry: &Path,
-    wish: &PinRequest<'_>,
+    request: &PinRequest<'_>,
 ) -> Result<(String, Vec<String>)> {
-    let server = wish.server;
+    let server = request.server;
     let mut head = [0; 256];
     let read = fs::File::open(root.join(entry)).and_then(|mut file| file.read(&mut head));
     let head = head.get(..read.unwrap_or_default()).unwrap_or_default();
@@ -89,7 +89,11 @@ pub(super) fn interpreter(
     if program == "env" {
         program = last(words.next().unwrap_or_default());
     }
-    let wants_bun = wish.launch.options.iter().any(|(name, _)| name == "--bun");
+    let wants_bun = request
+        .launch
+        .options
+        .iter()
+        .any(|(name, _)| name == "--bun");
     let flags: Vec<String> = words.map(str::to_owned).collect();
     let (program, print, flags) = match program.as_str() {
         _ if wants_bun => ("bun", ["-e", "console.log(process.execPath)"], Vec::new()),

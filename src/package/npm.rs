@@ -37,20 +37,20 @@ const ALWAYS: &[&str] = &[
     "--dry-run=false",
 ];
 
-pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
-    let (launch, server) = (wish.launch, wish.server);
+pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
+    let (launch, server) = (request.launch, request.server);
     let root = staging.join("tree");
     let name = launch
         .package
         .clone()
         .ok_or_else(|| failed(server).cause("no package named"))?;
-    let wanted = wish.to.or(launch.version.as_deref()).unwrap_or("latest");
-    write_manifest(&root, wish, &name, wanted)?;
+    let wanted = request.to.or(launch.version.as_deref()).unwrap_or("latest");
+    write_manifest(&root, request, &name, wanted)?;
 
     let registry = launch
         .option(&["--registry"])
         .map(|url| format!("--registry={url}"));
-    let before = wish.before.map(|day| format!("--before={day}"));
+    let before = request.before.map(|day| format!("--before={day}"));
     let prefix = format!("--prefix={}", root.display());
     let common: Vec<&str> = ALWAYS
         .iter()
@@ -61,7 +61,7 @@ pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
         .collect();
     let npm = |args: &'static [&'static str]| Call::new("npm", &root).args(args).args(&common);
     let resolve = npm(&["install", "--package-lock-only", "--ignore-scripts"]);
-    resolve.hurry(wish.hurry).output()?;
+    resolve.hurry(request.hurry).output()?;
     let lock = read(&root.join("package-lock.json"), server)?;
     let locked = locked(&lock).map_err(|cause| failed(server).cause(cause))?;
     let entries: Value = serde_json::from_str(&lock).unwrap_or_default();
@@ -70,7 +70,7 @@ pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
         return Err(failed(server).cause(format!("the lock file has no `{name}`")));
     }
     // The same call, with the scripts that the user allowed.
-    npm(if wish.scripts {
+    npm(if request.scripts {
         &["ci"]
     } else {
         &["ci", "--ignore-scripts"]
@@ -86,7 +86,7 @@ pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
         ..registry_facts(&root, &format!("{name}@{version}"), &common)
     };
     let entry = program(&root, &name, launch.entry.as_deref(), server)?;
-    let (interpreter, flags) = interpreter(&root, &entry, wish)?;
+    let (interpreter, flags) = interpreter(&root, &entry, request)?;
     let package = Package {
         name,
         version,
@@ -94,7 +94,7 @@ pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
         interpreter,
         flags,
         entry: entry.to_string_lossy().into_owned(),
-        scripts: wish.scripts,
+        scripts: request.scripts,
         ..Package::bare(PackageSource::Npm)
     };
     Ok(Built {
@@ -115,12 +115,12 @@ fn main_package(lock: &Value, name: &str) -> (String, String) {
 }
 
 /// The project whose dependencies are the package and its additional packages.
-fn write_manifest(root: &Path, wish: &PinRequest<'_>, name: &str, wanted: &str) -> Result<()> {
+fn write_manifest(root: &Path, request: &PinRequest<'_>, name: &str, wanted: &str) -> Result<()> {
     let mut dependencies = Map::from_iter([(name.to_owned(), json!(wanted))]);
-    for text in &wish.launch.with {
+    for text in &request.launch.with {
         let other = spec(Registry::Npm, text);
         let Some(other_name) = other.package.filter(|_| other.obstacle.is_none()) else {
-            return Err(failed(wish.server).cause(format!("`{text}` is not from a registry")));
+            return Err(failed(request.server).cause(format!("`{text}` is not from a registry")));
         };
         dependencies.insert(
             other_name,
@@ -128,7 +128,7 @@ fn write_manifest(root: &Path, wish: &PinRequest<'_>, name: &str, wanted: &str) 
         );
     }
     let text = json!({ "private": true, "dependencies": dependencies }).to_string();
-    write(&root.join("package.json"), text.as_bytes(), wish.server)
+    write(&root.join("package.json"), text.as_bytes(), request.server)
 }
 
 /// The packages of a `package-lock.json`.

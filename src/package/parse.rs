@@ -147,8 +147,9 @@ fn unwrap_env(rest: &[String], env: &mut Vec<(String, String)>) -> Vec<String> {
 /// `NAME=value` in the place of a program.
 fn assignment(word: &str) -> Option<(String, String)> {
     let (name, value) = word.split_once('=')?;
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let is_name = !name.is_empty() && name.chars().all(fits) && !name.starts_with(char::is_numeric);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_name =
+        !name.is_empty() && name.chars().all(allowed) && !name.starts_with(char::is_numeric);
     is_name.then(|| (name.to_owned(), value.to_owned()))
 }
 

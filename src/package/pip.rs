@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::client::Call;
 use super::pip_lock::HEAD;
-use super::python::{Python, requirements, who};
+use super::python::{Python, identify, requirements};
 use super::request::{PinRequest, failed};
 use super::request::{read, write};
 use super::{local, tree};
@@ -43,12 +43,12 @@ const RELOCATABLE: &str = "#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"
 /// The lock, and the environment installed from it.
 pub(super) fn build(
     staging: &Path,
-    wish: &PinRequest<'_>,
+    request: &PinRequest<'_>,
     name: &str,
 ) -> Result<(Python, String, PathBuf)> {
-    let server = wish.server;
-    let needs_uv = wish.before.map(|_| "--before").or_else(|| {
-        let options = wish.launch.options.iter().map(|(name, _)| name.as_str());
+    let server = request.server;
+    let needs_uv = request.before.map(|_| "--before").or_else(|| {
+        let options = request.launch.options.iter().map(|(name, _)| name.as_str());
         options.into_iter().find(|name| UV_ONLY.contains(name))
     });
     if let Some(option) = needs_uv {
@@ -56,22 +56,22 @@ pub(super) fn build(
             without_uv(server).cause(format!("`{option}` needs `uv`, which is not installed"))
         );
     }
-    let pip = Pip::find(staging, wish)?;
+    let pip = Pip::find(staging, request)?;
     let root = staging.join("tree");
     let place = root.display().to_string();
     Call::new(&pip.python.path, staging)
         .args(&["-I", "-m", "venv", "--without-pip", &place])
         .output()?;
-    let lock = pip.resolve(staging, wish, name)?;
+    let lock = pip.resolve(staging, request, name)?;
     let list = staging.join("lock.txt");
     write(&list, lock.as_bytes(), server)?;
     let list = list.display().to_string();
     let mut args = vec!["install", "--no-deps", "--require-hashes", "--no-compile"];
     args.extend(["--no-warn-script-location", "-r", &list]);
-    let more = indexes(wish);
+    let more = indexes(request);
     args.extend(more.iter().map(String::as_str));
-    pip.run(staging, wish, &args)?;
-    settle(&root, staging).map_err(|error| failed(server).cause(io_text(&error)))?;
+    pip.run(staging, request, &args)?;
+    remove_paths(&root, staging).map_err(|error| failed(server).cause(io_text(&error)))?;
     let below = format!("{}/", staging.display());
     let lib = root.join("lib").display().to_string();
     let mut compile = vec!["-I", "-m", "compileall", "-q", "-s", &below];
@@ -100,8 +100,8 @@ fn without_uv(server: &ServerName) -> Error {
     failed(server).hint("install uv, e.g. with `pipx install uv`")
 }
 
-fn indexes(wish: &PinRequest<'_>) -> Vec<String> {
-    let known = wish.launch.options.iter().filter_map(|(name, value)| {
+fn indexes(request: &PinRequest<'_>) -> Vec<String> {
+    let known = request.launch.options.iter().filter_map(|(name, value)| {
         let (_, pip) = PASSED.iter().find(|(known, _)| known == name)?;
         Some(format!("{pip}={}", value.as_deref()?))
     });
@@ -116,19 +116,19 @@ struct Pip {
 }
 
 impl Pip {
-    fn find(staging: &Path, wish: &PinRequest<'_>) -> Result<Self> {
-        let wanted = wish.launch.option(&["-p", "--python"]);
+    fn find(staging: &Path, request: &PinRequest<'_>) -> Result<Self> {
+        let wanted = request.launch.option(&["-p", "--python"]);
         let program = match wanted {
             Some(path) if path.contains('/') => path.to_owned(),
             Some(version) => format!("python{}", version.trim_start_matches("python")),
             None => "python3".to_owned(),
         };
         if local::find(&program).is_none() {
-            return Err(without_uv(wish.server).cause(format!(
+            return Err(without_uv(request.server).cause(format!(
                 "neither `uv` nor `{program}` with pip is installed"
             )));
         }
-        let python = who(staging, &program, wish.server)?;
+        let python = identify(staging, &program, request.server)?;
         let has_pip = |path: &str| {
             let asked = Call::new(path, staging).args(&["-I", "-m", "pip", "--version"]);
             asked.output().is_ok()
@@ -145,30 +145,30 @@ impl Pip {
             .output()
             .map_err(|error| {
                 let cause = format!("`uv` is not installed, and `{program}` has no pip");
-                without_uv(wish.server).cause(cause).because(error)
+                without_uv(request.server).cause(cause).because(error)
             })?;
         let own = helper.join("bin/python");
         Ok(Self { python, own })
     }
 
-    fn run(&self, staging: &Path, wish: &PinRequest<'_>, args: &[&str]) -> Result<()> {
+    fn run(&self, staging: &Path, request: &PinRequest<'_>, args: &[&str]) -> Result<()> {
         let target = staging.join("tree/bin/python").display().to_string();
         let mut all = vec!["-I", "-m", "pip", "--python", &target];
         all.extend(args);
         all.extend(["--quiet", "--no-input", "--disable-pip-version-check"]);
-        if !wish.scripts {
+        if !request.scripts {
             all.extend(["--only-binary", ":all:"]);
         }
         let call = Call::new(&self.own, staging).args(&all);
-        call.hurry(wish.hurry).output().map(drop)
+        call.hurry(request.hurry).output().map(drop)
     }
 
     /// What pip would install, as a list with hashes.
-    fn resolve(&self, staging: &Path, wish: &PinRequest<'_>, name: &str) -> Result<String> {
+    fn resolve(&self, staging: &Path, request: &PinRequest<'_>, name: &str) -> Result<String> {
         let report = staging.join("report.json");
         let place = report.display().to_string();
-        let wanted = requirements(wish, name)?;
-        let more = indexes(wish);
+        let wanted = requirements(request, name)?;
+        let more = indexes(request);
         let mut args = vec![
             "install",
             "--dry-run",
@@ -178,9 +178,10 @@ impl Pip {
         ];
         args.extend(more.iter().map(String::as_str));
         args.extend(wanted.iter().map(String::as_str));
-        self.run(staging, wish, &args)?;
-        let report: Value = serde_json::from_str(&read(&report, wish.server)?).unwrap_or_default();
-        list(&report).map_err(|cause| failed(wish.server).cause(cause))
+        self.run(staging, request, &args)?;
+        let report: Value =
+            serde_json::from_str(&read(&report, request.server)?).unwrap_or_default();
+        list(&report).map_err(|cause| failed(request.server).cause(cause))
     }
 }
 
@@ -216,7 +217,7 @@ fn list(report: &Value) -> std::result::Result<String, String> {
 }
 
 /// Removes paths and times from an environment.
-fn settle(root: &Path, staging: &Path) -> std::io::Result<()> {
+fn remove_paths(root: &Path, staging: &Path) -> std::io::Result<()> {
     let here = staging.display().to_string();
     for (path, kind) in tree::entries(root)? {
         let full = root.join(&path);

@@ -11,7 +11,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::client::Call;
-use super::python::{Python, requirements, who};
+use super::python::{Python, identify, requirements};
 use super::request::{Built, PinReport, PinRequest, failed};
 use super::request::{measure, read, write};
 use super::uv_lock::{index, locked, normal, published};
@@ -38,20 +38,20 @@ const PASSED: &[&str] = &[
     "--allow-insecure-host",
 ];
 
-pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
-    let (launch, server) = (wish.launch, wish.server);
+pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
+    let (launch, server) = (request.launch, request.server);
     let name = launch
         .package
         .clone()
         .ok_or_else(|| failed(server).cause("no package named"))?;
     let (python, lock, root) = if local::find("uv").is_some() {
-        let python = python(staging, wish)?;
-        write_project(staging, wish, &name, &python.version)?;
-        let lock = resolve(staging, wish, &python)?;
-        let root = sync(staging, wish, &python)?;
+        let python = python(staging, request)?;
+        write_project(staging, request, &name, &python.version)?;
+        let lock = resolve(staging, request, &python)?;
+        let root = sync(staging, request, &python)?;
         (python, lock, root)
     } else {
-        pip::build(staging, wish, &name)?
+        pip::build(staging, request, &name)?
     };
     let locked = locked(&lock).map_err(|cause| failed(server).cause(cause))?;
 
@@ -76,7 +76,7 @@ pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
         ..PinReport::default()
     };
     let entry = format!("bin/{}", launch.entry.as_deref().unwrap_or(&name));
-    let interpreted = is_python(&root, &entry, wish)?;
+    let interpreted = is_python(&root, &entry, request)?;
     let package = Package {
         version: version.clone(),
         integrity: integrity.clone(),
@@ -92,7 +92,7 @@ pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
             Vec::new()
         },
         entry,
-        scripts: wish.scripts,
+        scripts: request.scripts,
         ..Package::bare(PackageSource::Pypi)
     };
     Ok(Built {
@@ -104,9 +104,9 @@ pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
 }
 
 /// Lets uv resolve, and returns its lock file.
-fn resolve(staging: &Path, wish: &PinRequest<'_>, python: &Python) -> Result<String> {
+fn resolve(staging: &Path, request: &PinRequest<'_>, python: &Python) -> Result<String> {
     let mut args = vec!["lock", "--python", &python.path];
-    for (option, value) in &wish.launch.options {
+    for (option, value) in &request.launch.options {
         if let Some(value) = value
             .as_deref()
             .filter(|_| PASSED.contains(&option.as_str()))
@@ -115,19 +115,20 @@ fn resolve(staging: &Path, wish: &PinRequest<'_>, python: &Python) -> Result<Str
         }
     }
     args.extend(
-        wish.before
+        request
+            .before
             .into_iter()
             .flat_map(|day| ["--exclude-newer", day]),
     );
     Call::new("uv", staging)
         .args(&args)
-        .hurry(wish.hurry)
+        .hurry(request.hurry)
         .output()?;
-    read(&staging.join("uv.lock"), wish.server)
+    read(&staging.join("uv.lock"), request.server)
 }
 
 /// Installs what the lock says into `tree`.
-fn sync(staging: &Path, wish: &PinRequest<'_>, python: &Python) -> Result<PathBuf> {
+fn sync(staging: &Path, request: &PinRequest<'_>, python: &Python) -> Result<PathBuf> {
     let root = staging.join("tree");
     let place = root.display().to_string();
     let venv = [
@@ -149,7 +150,7 @@ fn sync(staging: &Path, wish: &PinRequest<'_>, python: &Python) -> Result<PathBu
         &python.path,
     ];
     args.extend(["--compile-bytecode", "--link-mode", "copy"]);
-    args.extend((!wish.scripts).then_some("--no-build"));
+    args.extend((!request.scripts).then_some("--no-build"));
     Call::new("uv", staging)
         .args(&args)
         .env("UV_PROJECT_ENVIRONMENT", &root)
@@ -161,8 +162,8 @@ fn sync(staging: &Path, wish: &PinRequest<'_>, python: &Python) -> Result<PathBu
     Ok(root)
 }
 
-fn python(dir: &Path, wish: &PinRequest<'_>) -> Result<Python> {
-    let wanted = wish.launch.option(&["-p", "--python"]);
+fn python(dir: &Path, request: &PinRequest<'_>) -> Result<Python> {
+    let wanted = request.launch.option(&["-p", "--python"]);
     let args: Vec<&str> = ["python", "find", "--no-project"]
         .into_iter()
         .chain(wanted)
@@ -181,18 +182,18 @@ fn python(dir: &Path, wish: &PinRequest<'_>) -> Result<Python> {
         },
     };
     let found = String::from_utf8_lossy(&found).trim().to_owned();
-    who(dir, &found, wish.server)
+    identify(dir, &found, request.server)
 }
 
 /// The project whose dependencies are the package and its additional packages. Its `[tool.uv]` table
 /// ends uv's search for settings in the directories above.
-fn write_project(dir: &Path, wish: &PinRequest<'_>, name: &str, python: &str) -> Result<()> {
-    let list = toml::Value::from(requirements(wish, name)?);
+fn write_project(dir: &Path, request: &PinRequest<'_>, name: &str, python: &str) -> Result<()> {
+    let list = toml::Value::from(requirements(request, name)?);
     let text = format!(
         "[project]\nname = \"mcpwrap-pin\"\nversion = \"0\"\nrequires-python = \"=={python}.*\"\n\
          dependencies = {list}\n\n[tool.uv]\npackage = false\n"
     );
-    write(&dir.join("pyproject.toml"), text.as_bytes(), wish.server)
+    write(&dir.join("pyproject.toml"), text.as_bytes(), request.server)
 }
 
 /// The version that uv would install now.
@@ -215,7 +216,7 @@ pub(super) fn latest(dir: &Path, name: &str, python: &str, server: &ServerName) 
 }
 
 /// Whether a program of the environment is a Python script.
-fn is_python(root: &Path, entry: &str, wish: &PinRequest<'_>) -> Result<bool> {
+fn is_python(root: &Path, entry: &str, request: &PinRequest<'_>) -> Result<bool> {
     let mut head = Vec::new();
     let file = fs::File::open(root.join(entry));
     let read = file.and_then(|file| file.take(256).read_to_end(&mut head));
@@ -234,15 +235,13 @@ fn is_python(root: &Path, entry: &str, wish: &PinRequest<'_>) -> Result<bool> {
             entry.trim_start_matches("bin/")
         );
         let others = format!("installed programs: {}", names.join(", "));
-        return Err(failed(wish.server).cause(cause).cause(others));
+        return Err(failed(request.server).cause(cause).cause(others));
     }
     let text = String::from_utf8_lossy(&head);
     match text.lines().next() {
         Some(line) if line.starts_with("#!") && text.contains("python") => Ok(true),
-        Some(line) if line.starts_with("#!") => {
-            Err(failed(wish.server)
-                .cause(format!("`{entry}` is neither a Python script nor a binary")))
-        }
+        Some(line) if line.starts_with("#!") => Err(failed(request.server)
+            .cause(format!("`{entry}` is neither a Python script nor a binary"))),
         _ => Ok(false),
     }
 }

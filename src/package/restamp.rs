@@ -20,7 +20,7 @@ use crate::policy::{Package, Policy};
 ///
 /// # Errors
 /// `package-changed`, `package-absent`; `package-failed`: the list cannot be written.
-pub fn seen_again(policy: &Policy, dirs: &Dirs) -> Result<Option<Package>> {
+pub fn restamp(policy: &Policy, dirs: &Dirs) -> Result<Option<Package>> {
     let moved = |package: &&Package| {
         package.registry != PackageSource::Image
             && installed::moved(&directory(&dirs.packages(), package), package).is_some()
@@ -28,7 +28,7 @@ pub fn seen_again(policy: &Policy, dirs: &Dirs) -> Result<Option<Package>> {
     let Some(package) = policy.package.as_ref().filter(moved) else {
         return Ok(None);
     };
-    let _turn = lock(&dirs.packages(), &policy.server)?;
+    let _lock = lock(&dirs.packages(), &policy.server)?;
     let local = package.registry == PackageSource::Local;
     let script = if local { package.entry.as_str() } else { "" };
     let absolute: Vec<_> = [package.interpreter.as_str(), script]

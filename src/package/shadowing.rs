@@ -17,7 +17,7 @@ use crate::secret::ServerName;
 ///
 /// # Errors
 /// `package-changed`.
-pub(super) fn none_above(dir: &Path, home: &Path, server: &ServerName) -> Result<()> {
+pub(super) fn refuse_above(dir: &Path, home: &Path, server: &ServerName) -> Result<()> {
     let above = dir.ancestors().map(|dir| dir.join("node_modules"));
     let legacy = [home.join(".node_modules"), home.join(".node_libraries")];
     let present: Vec<_> = above.chain(legacy).filter(|path| path.is_dir()).collect();

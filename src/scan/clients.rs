@@ -36,7 +36,7 @@ pub struct ClientFile {
     /// Whether only older versions of the client read it.
     pub old: bool,
     /// For each entry, whether it may hold a secret or run through mcpwrap.
-    pub closer: Vec<bool>,
+    pub needs_full_scan: Vec<bool>,
 }
 
 /// All files that match the selectors.
@@ -151,18 +151,18 @@ fn read_some(targets: &[ScanTarget]) -> Vec<io::Result<ClientFile>> {
         Ok(ClientFile::refused(target.client, &target.path, real, why))
     };
     let mut found: Vec<_> = targets.iter().map(read).collect();
-    let mut look = FirstLook::default();
-    let closer: Vec<Vec<bool>> = found
+    let mut filter = FirstLook::default();
+    let needs_full_scan: Vec<Vec<bool>> = found
         .iter()
         .map(|found| {
             found
                 .as_ref()
-                .map_or_else(|_| Vec::new(), |found| found.closer(&mut look))
+                .map_or_else(|_| Vec::new(), |found| found.needs_full_scan(&mut filter))
         })
         .collect();
-    for (found, closer) in found.iter_mut().zip(closer) {
+    for (found, needs_full_scan) in found.iter_mut().zip(needs_full_scan) {
         if let Ok(found) = found {
-            found.closer = closer;
+            found.needs_full_scan = needs_full_scan;
         }
     }
     found
@@ -226,7 +226,7 @@ impl ClientFile {
             document,
             tracked: false,
             old: false,
-            closer: Vec::new(),
+            needs_full_scan: Vec::new(),
         }
     }
 
@@ -241,12 +241,13 @@ impl ClientFile {
     }
 
     /// For each entry, whether it needs a full scan.
-    pub fn closer<'a>(&'a self, look: &mut FirstLook<'a>) -> Vec<bool> {
+    pub fn needs_full_scan<'a>(&'a self, filter: &mut FirstLook<'a>) -> Vec<bool> {
         let Ok(document) = &self.document else {
             return Vec::new();
         };
-        let closer = |spot: Spot<'a>| look.may_hold_secret(spot.node) || spot.may_be_wrapped();
-        places(document).into_iter().map(closer).collect()
+        let needs_full_scan =
+            |spot: Spot<'a>| filter.may_hold_secret(spot.node) || spot.may_be_wrapped();
+        places(document).into_iter().map(needs_full_scan).collect()
     }
 }
 

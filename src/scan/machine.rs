@@ -107,9 +107,9 @@ fn audit(dirs: &Dirs, stored: Option<&StoredSecrets>) -> AuditLog {
             Ok(report) => {
                 let one = |found: &Break| (found.file.clone(), found.describe(false));
                 let mut breaks: Vec<_> = report.breaks.iter().map(one).collect();
-                let told = report.told.iter();
-                let told = told.filter(|first| !report.breaks.iter().any(|b| b.first == **first));
-                breaks.extend(told.map(|first| {
+                let noted = report.told.iter();
+                let noted = noted.filter(|first| !report.breaks.iter().any(|b| b.first == **first));
+                breaks.extend(noted.map(|first| {
                     (
                         String::new(),
                         format!("the log has a record of a break at record {first}"),

@@ -131,7 +131,7 @@ fn walk(dirs: &[&PathBuf]) -> Vec<ConfigFile> {
         let add = &add;
         Box::new(move |entry| {
             match entry {
-                Ok(entry) => look(&entry, &mut buffer).into_iter().for_each(add),
+                Ok(entry) => read_entry(&entry, &mut buffer).into_iter().for_each(add),
                 Err(error) => add(refused(&error)),
             }
             WalkState::Continue
@@ -164,7 +164,7 @@ fn refused(error: &ignore::Error) -> ConfigFile {
 }
 
 /// A file of the walk, if it is a client config.
-fn look(entry: &DirEntry, buffer: &mut [u8]) -> Option<ConfigFile> {
+fn read_entry(entry: &DirEntry, buffer: &mut [u8]) -> Option<ConfigFile> {
     let kind = entry.file_type()?;
     let name = entry.file_name();
     let bytes = name.as_encoded_bytes();
