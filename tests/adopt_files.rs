@@ -1,5 +1,5 @@
-//! Files as they are in the wild: other line ends, marks, sizes and names. *Always* either adopted
-//! with every other byte as it was and put back byte for byte, or refused and untouched.
+//! Files as they occur: other line ends, byte order marks, sizes and names. Each is adopted without a
+//! change to any other byte and restored byte for byte, or refused and unchanged.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::symlink;
@@ -28,7 +28,7 @@ fn adopted(what: &str, name: &str, text: &str) {
         !now.contains(TOKEN) && now.contains("\"run\""),
         "{what}: {now}"
     );
-    // What is not of the entry is where it was.
+    // Everything outside the entry is unchanged.
     let same = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
     let entry = before.find("/opt/x").unwrap();
     assert!(same(&before, &now) >= entry, "{what}: {now}");
@@ -57,7 +57,7 @@ fn other_marks_line_ends_and_blanks() {
 }
 
 #[test]
-fn the_secret_of_a_neighbour_that_stays_is_never_said() {
+fn the_secret_of_a_skipped_neighbour_is_not_shown() {
     const KEPT: &str = "q7Rt2LmX9vKp4WzN8sDf6HjB3cYg";
     let entries = [
         format!(r#""a": {{"command": "/opt/a", "env": {{"API_TOKEN": "{TOKEN}"}}}}"#),
@@ -125,7 +125,7 @@ fn a_large_file_with_much_else_in_it() {
     adopted("58 KB", ".claude.json", &text);
 }
 
-/// What cannot be edited safely is refused with the reason, and is as it was.
+/// A file that cannot be edited safely is refused with the reason, and unchanged.
 #[test]
 fn what_is_refused_is_untouched() {
     let test = Test::new();
@@ -199,9 +199,9 @@ fn what_is_refused_is_untouched() {
     }
 }
 
-/// A FIFO is not waited for, and a link that leads nowhere or in a circle is no file.
+/// A FIFO does not block, and a dangling or circular link is not a file.
 #[test]
-fn what_is_no_file_is_not_waited_for() {
+fn what_is_not_a_file_does_not_block() {
     let test = Test::new();
     test.init();
     let home = |path: &str| test.home.join(path);

@@ -30,7 +30,7 @@ fn case(entry: &str, command: &[&str], values: &[(&str, &str)]) {
 const KEY: &str = "a1b2c3d4-e5f6-4789-8abc-def012345678";
 
 #[test]
-fn secrets_leave_and_the_rest_stays() {
+fn secrets_are_extracted_and_the_rest_stays() {
     case(
         &format!(
             r#"{{"command": "npx", "args": ["-y", "exa-mcp-server"], "env": {{"EXA_API_KEY": "{KEY}", "LOG": "x"}}}}"#
@@ -149,7 +149,7 @@ fn secrets_in_every_place() {
 }
 
 #[test]
-fn what_cannot_be_taken_over() {
+fn what_cannot_be_adopted() {
     for (entry, word) in [
         (
             r#"{"command": "npx", "args": ["${workspaceFolder}/x"]}"#,

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_read_is_replaced() {
+    fn only_the_text_that_was_read_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("mcp.json");
         files::replace(&path, b"old").unwrap();

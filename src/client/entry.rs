@@ -313,7 +313,7 @@ mod tests {
     ];
 
     #[test]
-    fn all_shapes() {
+    fn all_forms_of_an_entry() {
         for &(format, text) in SHAPES {
             let found = read(format, text);
             let [entry] = found.as_slice() else {
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_adopted_already() {
+    fn adopted_entries_are_recognized() {
         let found = read(
             FileFormat::Json,
             r#"{"mcpServers": {"x": {"command": "/opt/mcpwrap", "args": ["run", "gh", "--", "npx"]}}}"#,

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_and_what_is_refused() {
+    fn accepted_and_refused_texts() {
         for good in [
             "",
             "{}",
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_those_of_the_text() {
+    fn spans_match_the_text() {
         let text = "{\"é\": \"ü\", \"b\": [true]}";
         let root = parse(text).unwrap();
         assert_eq!(&text[root.get("é").unwrap().span.clone()], "\"ü\"");

@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_not() {
+    fn real_values_are_not_placeholders() {
         for text in [
             "ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8",
             "correct horse battery",

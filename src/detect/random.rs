@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks() {
+    fn kinds_of_texts() {
         for text in [
             "aB3dE5fG7hI9jK1lM3nO5pQ7",
             "Zx8kQ2vN4mR6tY1wE3uI5oP7aS9dF0gH",

@@ -188,7 +188,7 @@ const NAMES: &[&str] = &[
 proptest::proptest! {
     /// The quick filter misses nothing that the full scan would find.
     #[test]
-    fn the_first_look_sees_every_secret(
+    fn the_quick_filter_misses_no_secret(
         fields in proptest::collection::vec((0..NAMES.len(), 0..4_u8, proptest::collection::vec((0..VALUES.len(), 0..VALUES.len(), 0..NAMES.len()), 1..4)), 1..6),
     ) {
         use crate::client::entry::entries;

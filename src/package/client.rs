@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_in_an_address_is_not_repeated() {
+    fn a_password_in_a_url_is_not_shown() {
         for (line, expected) in [
             (
                 "GET https://u:hunter2@r.example/x: 404",
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_says_is_the_cause() {
+    fn the_output_of_a_client_is_the_cause() {
         let dir = tempfile::tempdir().unwrap();
         let failed = Call::new("sh", dir.path())
             .args(&["-c", "echo one >&2; exit 3"])

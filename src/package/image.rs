@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_engines_answer() {
+    fn answers_of_container_engines() {
         let digest = format!("sha256:{}", "a1".repeat(32));
         let manifest = format!(r#"{{"mediaType":"x","digest":"{digest}","size":1}}"#);
         assert_eq!(of_manifest(manifest.as_bytes()), Some(digest.clone()));

@@ -127,7 +127,7 @@ mod tests {
     use crate::files::replace;
 
     #[test]
-    fn whatever_is_done_to_a_file_is_noticed() {
+    fn every_change_of_a_file_is_detected() {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path();
         let program = base.join("program");
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(moved(&fresh()), "");
 
         let list = fresh();
-        // In place, with the same size and the old time put back.
+        // In place, with the same size and the old time restored.
         let before = fs::metadata(&one).unwrap().modified().unwrap();
         let mut file = fs::OpenOptions::new().write(true).open(&one).unwrap();
         io::Write::write_all(&mut file, b"2").unwrap();
@@ -162,14 +162,14 @@ mod tests {
         replace(&base.join("lock"), b"[]").unwrap();
         assert_eq!(moved(&list), "lock");
 
-        // A list that was cut off, or of another version, proves nothing.
+        // A truncated list or one of another version does not match.
         let list = fresh();
         assert!(!moved(&list[..list.len() - 1]).is_empty());
         assert!(!moved(b"").is_empty() && !moved(b"1,2 tree\n").is_empty());
     }
 
     #[test]
-    fn many_files_are_looked_at_together() {
+    fn many_files_are_compared_in_threads() {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path();
         for n in 0..5 * SHARE_MIN {
@@ -179,7 +179,7 @@ mod tests {
         }
         let list = make(base, &[], &["tree"]).unwrap();
         assert_eq!(first_moved(base, &list), None);
-        // In any of the shares.
+        // In the part of any thread.
         for n in [0, 3 * SHARE_MIN, 5 * SHARE_MIN - 1] {
             let list = make(base, &[], &["tree"]).unwrap();
             let name = format!("tree/{}/{n}", n % 7);

@@ -236,7 +236,7 @@ fn wrappers() {
 }
 
 #[test]
-fn what_cannot_be_installed_says_why() {
+fn what_cannot_be_installed_has_a_reason() {
     for (line, obstacle) in [
         ("npx -y s", None),
         ("npx -c node·x", Some("started by a shell script")),
@@ -259,7 +259,7 @@ fn what_cannot_be_installed_says_why() {
 }
 
 #[test]
-fn the_address_of_a_bridge() {
+fn the_url_of_a_bridge() {
     let launch = launch("npx -y mcp-remote@1.2.3 http://10.0.0.1/sse --x");
     assert_eq!(launch.remote(), Some("http://10.0.0.1/sse"));
     assert_eq!(self::launch("npx other http://10.0.0.1").remote(), None);

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_one_plain_command_is_taken_apart() {
+    fn only_a_single_plain_command_is_split() {
         let words = |script| plain(script).map(|words| words.join("|"));
         for (script, expected) in [
             ("npx -y server", Some("npx|-y|server")),

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_that_leave_the_machine_unencrypted() {
+    fn urls_that_are_reached_unencrypted() {
         for (address, expected) in [
             ("https://a.example/mcp", Transport::Encrypted),
             ("HTTPS://A.EXAMPLE", Transport::Encrypted),

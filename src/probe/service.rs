@@ -190,7 +190,7 @@ mod tests {
     use crate::catalog;
 
     #[test]
-    fn every_shipped_question_goes_to_a_host_of_its_own() {
+    fn every_probe_goes_to_a_host_of_its_server() {
         for shipped in catalog::all() {
             let Some(probe) = shipped.probe.as_ref().filter(|probe| probe.verified) else {
                 continue;
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_answers_tell() {
+    fn results_of_answers() {
         let github = catalog::of_package("@modelcontextprotocol/server-github").unwrap();
         let probe = github.probe.clone().unwrap();
         let mut headers = HeaderMap::new();

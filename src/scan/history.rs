@@ -214,7 +214,7 @@ mod tests {
             "\0c3 of 2026-03-01\n\n-a: {value}\n+a: x\n\0b2 of 2026-02-01\n+b: 1\n\
              \0a1 of 2026-01-01\n+a: {value}\n+c: {value}\n"
         );
-        // In pieces, as it comes.
+        // In pieces, as git writes them.
         for piece in log.as_bytes().chunks(7) {
             scan.take(piece);
         }
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_outside_of_repositories_is_not_asked_for() {
+    fn a_file_outside_a_repository_has_no_history() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("mcp.json");
         let sought = SearchedSecret {

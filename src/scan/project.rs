@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whose_file_it_is() {
+    fn the_client_of_a_path() {
         for (path, expected) in [
             ("a/.vscode/mcp.json", Some("vscode")),
             (".mcp.json", Some("claude-code")),

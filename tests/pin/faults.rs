@@ -1,4 +1,4 @@
-//! What goes wrong half-way leaves nothing half.
+//! A failure during installation leaves nothing incomplete.
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -21,7 +21,7 @@ fn a_killed_installation_leaves_nothing_in_use() {
     npm.registry.wait_for(".tgz");
     pin.signal(Signal::SIGKILL);
     assert_eq!(pin.end().signal, Some(9));
-    // npm, which still waits for the registry, ends with whoever started it. macOS does not do that.
+    // npm, which still waits for the registry, is killed with its parent. Not on macOS.
     if cfg!(not(target_os = "linux")) {
         npm.registry.release();
     }
@@ -34,7 +34,7 @@ fn a_killed_installation_leaves_nothing_in_use() {
 
     npm.test.ok(&["pin", "s", "--yes"]);
     assert_eq!(npm.start().0, "real");
-    // What was left behind is gone.
+    // The incomplete installation is gone.
     npm.installed();
 }
 
