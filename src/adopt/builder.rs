@@ -315,9 +315,9 @@ fn values(entry: &ServerEntry, judged: &[detect::Judged<'_>]) -> Vec<SearchedSec
         let parts = value.verdict.secrets().iter();
         parts.filter_map(|part| value.word.text.get(part.range.clone()))
     });
-    let sought = parts.map(|text| SearchedSecret {
+    let searched = parts.map(|text| SearchedSecret {
         name: format!("a secret of `{}`", entry.name),
         text: text.to_owned(),
     });
-    sought.collect()
+    searched.collect()
 }

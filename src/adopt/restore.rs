@@ -188,10 +188,10 @@ fn members(
     let mut splices = Vec::new();
     for (n, member) in now.map().iter().enumerate() {
         let old = before.root.get(&member.key);
-        let Some(ours) = after.root.get(&member.key) else {
+        let Some(adopted) = after.root.get(&member.key) else {
             continue;
         };
-        if old.is_some_and(|old| old.same(&before.text, ours, &after.text)) {
+        if old.is_some_and(|old| old.same(&before.text, adopted, &after.text)) {
             continue;
         }
         let splice = if let Some(old) = old {
@@ -215,7 +215,7 @@ fn members(
             after
                 .root
                 .get(&member.key)
-                .is_some_and(|ours| member.node.same(&before.text, ours, &after.text))
+                .is_some_and(|adopted| member.node.same(&before.text, adopted, &after.text))
         }
     });
     all.then_some(splices)

@@ -92,11 +92,11 @@ impl Spot<'_> {
 
     /// Whether a command in it may start mcpwrap.
     pub fn may_be_wrapped(&self) -> bool {
-        let ours = |node: &Node| node.text().is_some_and(|text| text.contains("mcpwrap"));
+        let is_mcpwrap = |node: &Node| node.text().is_some_and(|text| text.contains("mcpwrap"));
         let within = |node: &Node| {
-            ours(node)
-                || node.list().iter().any(ours)
-                || node.map().iter().any(|member| ours(&member.node))
+            is_mcpwrap(node)
+                || node.list().iter().any(is_mcpwrap)
+                || node.map().iter().any(|member| is_mcpwrap(&member.node))
         };
         self.node.map().iter().any(|member| within(&member.node))
     }

@@ -112,7 +112,7 @@ pub fn arguments<S: AsRef<str>>(arguments: &[S]) -> Vec<Verdict> {
 }
 
 fn argument(before: &str, text: &str, database: bool) -> Verdict {
-    if database && let Some(verdict) = glued(text) {
+    if database && let Some(verdict) = joined_password(text) {
         return verdict;
     }
     let flag = before.starts_with('-') && !before.contains('=') && !text.starts_with('-');
@@ -169,19 +169,13 @@ fn is_database(text: &str) -> bool {
 }
 
 /// `-pPASSWORD` in one word.
-fn glued(text: &str) -> Option<Verdict> {
+fn joined_password(text: &str) -> Option<Verdict> {
     let rest = text.strip_prefix("-p")?;
     let mixed = rest.bytes().any(|b| b.is_ascii_digit())
         && rest.bytes().any(|b| b.is_ascii_alphabetic())
         || rest.bytes().any(|b| b.is_ascii_uppercase());
     let password = rest.len() >= 6 && mixed && !rest.starts_with('=') && !reference::holds(rest);
-    password.then(|| {
-        Verdict::Secret(vec![part(
-            2..text.len(),
-            "password",
-            "password behind `-p`",
-        )])
-    })
+    password.then(|| Verdict::Secret(vec![part(2..text.len(), "password", "password after `-p`")]))
 }
 
 fn part(range: Range<usize>, name: &str, why: &'static str) -> SecretPart {

@@ -55,7 +55,7 @@ const TOKEN: &[&str] = &[
     "webhook",
 ];
 
-/// Words before a final `key` that make it not a secret. After any other word it is one.
+/// Words before a final `key` that make it not a secret. Alone or after any other word it is one.
 const KEY_OTHER: &[&str] = &[
     "public",
     "publishable",
@@ -292,7 +292,7 @@ pub fn promise(name: &str) -> Promise {
         Some(NameWord::Key | NameWord::Token) => Promise::Token,
         Some(NameWord::Other) => Promise::Other,
         // `SECRET_ACCESS_KEY_FOR_X`, `TOKEN_OF_BOT`, `APIKEY2`: a strong word anywhere.
-        None if rest.split(' ').any(is_strong) || glued(last) => Promise::Token,
+        None if rest.split(' ').any(is_strong) || ends_in_strong_word(last) => Promise::Token,
         None => Promise::Unknown,
     }
 }
@@ -302,7 +302,7 @@ fn is_strong(word: &str) -> bool {
 }
 
 /// Names whose words are not separated: `MYAPIKEY`, `GITHUBTOKEN`, `dbpassword`.
-fn glued(word: &str) -> bool {
+fn ends_in_strong_word(word: &str) -> bool {
     word.len() > 6
         && [
             "apikey", "apitoken", "token", "secret", "password", "passwd",

@@ -166,7 +166,7 @@ pub(super) fn is_placeholder(text: &str) -> bool {
     WHOLE.contains(&lower.as_str())
         || bracketed(text)
         || filler(text)
-        || foreign(text)
+        || is_text_for_people(text)
         || worded(text, &lower)
         || lower.ends_with("example")
         || lower.ends_with("examplekey")
@@ -245,7 +245,7 @@ fn counting(text: &str) -> bool {
 }
 
 /// Letters that tokens do not contain (Korean, Chinese, Cyrillic, …), or a sentence.
-fn foreign(text: &str) -> bool {
+fn is_text_for_people(text: &str) -> bool {
     let other = text
         .chars()
         .filter(|c| c.is_alphabetic() && !c.is_ascii())

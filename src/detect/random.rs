@@ -40,7 +40,7 @@ pub(super) fn is_machine_made(text: &str) -> bool {
         && if text.len() < 16 {
             digits >= 2 && entropy(text) > 2.5 || (cases && special)
         } else {
-            (digits > 0 || cases || special || dense(text)) && entropy(text) > 2.8
+            (digits > 0 || cases || special || has_few_vowels(text)) && entropy(text) > 2.8
         }
 }
 
@@ -127,7 +127,7 @@ fn is_email(text: &str) -> bool {
 }
 
 /// Few vowels: words have them, random letters rarely.
-fn dense(text: &str) -> bool {
+fn has_few_vowels(text: &str) -> bool {
     let vowels = text
         .bytes()
         .filter(|b| b"aeiouAEIOU_- ".contains(b))

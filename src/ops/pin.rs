@@ -140,7 +140,7 @@ fn install(dirs: &Dirs, policy: &Policy, options: PinOptions<'_>) -> Result<(Pac
         .map(|known| known.version.as_str())
         .filter(|version| !version.is_empty());
     let before = options.before.map(|day| day.to_string());
-    let wish = PinRequest {
+    let request = PinRequest {
         server,
         launch: &package::parse(&policy.command),
         to: options.to.or(same),
@@ -148,9 +148,9 @@ fn install(dirs: &Dirs, policy: &Policy, options: PinOptions<'_>) -> Result<(Pac
         scripts: options.allow_scripts
             || (known.is_some_and(|known| known.scripts) && options.to.is_none()),
         known,
-        hurry: options.adopting,
+        quick: options.adopting,
     };
-    package::install(dirs, &wish)
+    package::install(dirs, &request)
 }
 
 /// Whether `adopt` installs what a policy starts.

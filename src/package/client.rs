@@ -39,10 +39,10 @@ const REMOVED: &[&str] = &[
 /// The limit of one call, long enough for large installations over slow networks.
 const LIMIT: Duration = Duration::from_mins(20);
 /// The limit of an optional request to a registry.
-const HURRY_LIMIT: Duration = Duration::from_secs(90);
+const QUICK_LIMIT: Duration = Duration::from_secs(90);
 
 /// Settings that make clients fail at once without a network.
-const HURRIED: &[(&str, &str)] = &[
+const QUICK_SETTINGS: &[(&str, &str)] = &[
     ("npm_config_fetch_retries", "0"),
     ("npm_config_fetch_timeout", "10000"),
     ("UV_HTTP_RETRIES", "0"),
@@ -93,13 +93,13 @@ impl<'a> Call<'a> {
 
     /// Uses the short limit and no retries.
     #[must_use]
-    pub(super) fn hurry(mut self, hurry: bool) -> Self {
-        if hurry {
-            self.limit = HURRY_LIMIT;
-            let hurried = HURRIED
+    pub(super) fn quick(mut self, quick: bool) -> Self {
+        if quick {
+            self.limit = QUICK_LIMIT;
+            let settings = QUICK_SETTINGS
                 .iter()
                 .map(|(name, value)| (*name, OsStr::new(*value)));
-            self.env.extend(hurried);
+            self.env.extend(settings);
         }
         self
     }

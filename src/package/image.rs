@@ -128,7 +128,7 @@ pub(super) fn command(launch: &ParsedCommand, image: &str) -> (Vec<String>, Vec<
                 words.push(word.to_owned());
                 words.extend(rest.next().map(|pair| named(pair, &mut env)));
             }
-            _ => match word.strip_prefix("--env=").or_else(|| glued(word)) {
+            _ => match word.strip_prefix("--env=").or_else(|| joined_value(word)) {
                 Some(pair) => words.extend(["-e".to_owned(), named(pair, &mut env)]),
                 None => words.push(word.clone()),
             },
@@ -148,7 +148,7 @@ fn is_env_flag(word: &str) -> bool {
 }
 
 /// `-eNAME=value` without the `-e`.
-fn glued(word: &str) -> Option<&str> {
+fn joined_value(word: &str) -> Option<&str> {
     word.strip_prefix("-e").filter(|rest| rest.contains('='))
 }
 

@@ -61,7 +61,7 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
         .collect();
     let npm = |args: &'static [&'static str]| Call::new("npm", &root).args(args).args(&common);
     let resolve = npm(&["install", "--package-lock-only", "--ignore-scripts"]);
-    resolve.hurry(request.hurry).output()?;
+    resolve.quick(request.quick).output()?;
     let lock = read(&root.join("package-lock.json"), server)?;
     let locked = locked(&lock).map_err(|cause| failed(server).cause(cause))?;
     let entries: Value = serde_json::from_str(&lock).unwrap_or_default();

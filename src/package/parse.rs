@@ -297,9 +297,9 @@ fn flag(launcher: &Launcher, word: &str, next: Option<&str>, parts: &mut Launche
             .iter()
             .position(|c| takes_next(launcher, &format!("-{c}"), next));
         let at = takes.unwrap_or(letters.len() - 1);
-        let glued: String = letters.iter().skip(at + 1).collect();
+        let rest_of_word: String = letters.iter().skip(at + 1).collect();
         name = format!("-{}", letters.get(at).copied().unwrap_or_default());
-        value = Some(glued).filter(|glued| !glued.is_empty());
+        value = Some(rest_of_word).filter(|rest_of_word| !rest_of_word.is_empty());
     }
     let taken = value.is_none() && takes_next(launcher, &name, next);
     if taken {
@@ -368,7 +368,7 @@ fn from_parts(launcher: &Launcher, words: &[String], mut parts: LauncherArgs) ->
         .with
         .iter()
         .map(|text| spec(launcher.registry, text).pin);
-    let hinders = |(option, _): &(String, Option<String>)| {
+    let obstacle_of = |(option, _): &(String, Option<String>)| {
         OBSTACLES
             .iter()
             .find(|(name, _)| name == option)
@@ -376,10 +376,10 @@ fn from_parts(launcher: &Launcher, words: &[String], mut parts: LauncherArgs) ->
     };
     // Docker still runs and reads `--env-file` and `-w` itself.
     let is_image = launcher.registry == Registry::Image;
-    let hindrance = if is_image {
+    let option_obstacle = if is_image {
         None
     } else {
-        parts.options.iter().find_map(hinders)
+        parts.options.iter().find_map(obstacle_of)
     };
     ParsedCommand {
         launcher: launcher.words.join(" "),
@@ -394,6 +394,6 @@ fn from_parts(launcher: &Launcher, words: &[String], mut parts: LauncherArgs) ->
         args: args.collect(),
         env: Vec::new(),
         options: parts.options,
-        obstacle: main.obstacle.or(hindrance),
+        obstacle: main.obstacle.or(option_obstacle),
     }
 }

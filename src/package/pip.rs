@@ -160,7 +160,7 @@ impl Pip {
             all.extend(["--only-binary", ":all:"]);
         }
         let call = Call::new(&self.own, staging).args(&all);
-        call.hurry(request.hurry).output().map(drop)
+        call.quick(request.quick).output().map(drop)
     }
 
     /// What pip would install, as a list with hashes.

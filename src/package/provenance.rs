@@ -30,7 +30,7 @@ pub(super) fn attested(
         return None;
     }
     let args = ["-I", "-c", ASK, &address, file];
-    let asked = Call::new(python, dir).args(&args).hurry(true);
+    let asked = Call::new(python, dir).args(&args).quick(true);
     let answer = asked.output().ok()?;
     match String::from_utf8_lossy(&answer).trim() {
         "True" => Some(true),

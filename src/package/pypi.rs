@@ -122,7 +122,7 @@ fn resolve(staging: &Path, request: &PinRequest<'_>, python: &Python) -> Result<
     );
     Call::new("uv", staging)
         .args(&args)
-        .hurry(request.hurry)
+        .quick(request.quick)
         .output()?;
     read(&staging.join("uv.lock"), request.server)
 }

@@ -24,7 +24,7 @@ pub struct PinRequest<'a> {
     /// The current package of the policy.
     pub known: Option<&'a Package>,
     /// Whether to give up soon on a registry that does not answer.
-    pub hurry: bool,
+    pub quick: bool,
 }
 
 /// What the user should see before approving.

@@ -75,10 +75,10 @@ pub struct SearchedSecret {
 }
 
 /// Searches all commits of a file, in all branches, for the values.
-pub fn search(file: &Path, sought: &[SearchedSecret], home: &Path) -> History {
+pub fn search(file: &Path, searched: &[SearchedSecret], home: &Path) -> History {
     let mut scan = GitLogScan::default();
     // Short values would match by chance.
-    for one in sought.iter().filter(|one| one.text.len() >= 8) {
+    for one in searched.iter().filter(|one| one.text.len() >= 8) {
         let forms = forms(&one.text).into_iter();
         scan.forms
             .extend(forms.map(|form| (one.name.clone(), form)));
@@ -227,10 +227,10 @@ mod tests {
     fn a_file_outside_a_repository_has_no_history() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("mcp.json");
-        let sought = SearchedSecret {
+        let searched = SearchedSecret {
             name: String::new(),
             text: "long-enough-value".to_owned(),
         };
-        assert_eq!(search(&file, &[sought], dir.path()), History::Clean);
+        assert_eq!(search(&file, &[searched], dir.path()), History::Clean);
     }
 }
