@@ -1,9 +1,9 @@
 //! `mcpwrap drill`: tests the kill switch on this machine, with a temporary server.
 //!
-//! Uses the real path (a policy, a grant, `mcpwrap run`, `revoke`) in a temporary directory with a vault
-//! and a dummy secret of its own, so that no real grant or secret is used. The default server ignores
-//! signals and leaves a daemon behind. The result is kept, because `mcpwrap check` reports when the kill
-//! switch was last seen to work.
+//! Uses the real path (a policy, a grant, `mcpwrap run`, `revoke`) in a temporary directory with a
+//! vault and a dummy secret of its own, so that no real grant or secret is used. The default server
+//! ignores signals and leaves a daemon behind. The result is kept, because `mcpwrap check` reports
+//! when the kill switch was last seen to work.
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};

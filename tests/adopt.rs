@@ -1,7 +1,7 @@
 //! Adopting, client by client: golden files, and the properties that hold for each of them.
 //!
-//! A case is a folder below `tests/golden/clients`: `in.json` with `out.json` and `said.txt`, or, for a
-//! refused file, `said.txt` alone. `DIR` in a file is replaced by the test's directory.
+//! A case is a folder below `tests/golden/clients`: `in.json` with `out.json` and `said.txt`, or,
+//! for a refused file, `said.txt` alone. `DIR` in a file is replaced by the test's directory.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! What adopting does not reach: backups, locations of older versions, and histories of editors, shells
-//! and git. They are listed with what to do, stay unchanged, and no value is shown.
+//! What adopting does not reach: backups, locations of older versions, and histories of editors,
+//! shells and git. They are listed with what to do, stay unchanged, and no value is shown.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,8 @@ fn put(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
-/// Remaining copies (`*.bak`, client backups, old locations, editor history) are listed with what to do.
+/// Remaining copies (`*.bak`, client backups, old locations, editor history) are listed with what
+/// to do.
 #[test]
 fn remaining_copies_are_listed_with_what_to_do() {
     let test = Test::new();

@@ -1,5 +1,5 @@
-//! Adopting under difficulties: other writers, killed processes, full disks, unusual files. The file is
-//! old or new, and no secret is lost.
+//! Adopting under difficulties: other writers, killed processes, full disks, unusual files. The
+//! file is old or new, and no secret is lost.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};

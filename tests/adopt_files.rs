@@ -1,5 +1,5 @@
-//! Files as they occur: other line ends, byte order marks, sizes and names. Each is adopted without a
-//! change to any other byte and restored byte for byte, or refused and unchanged.
+//! Files as they occur: other line ends, byte order marks, sizes and names. Each is adopted without
+//! a change to any other byte and restored byte for byte, or refused and unchanged.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::symlink;

@@ -1,7 +1,7 @@
 //! Carries a plan out: secrets, policies, grants, journal, record, file, in this order.
 //!
-//! Invariants: a secret is stored and read back before its plaintext is removed; a file is unchanged if a
-//! step before it fails; a file that fails does not stop the others.
+//! Invariants: a secret is stored and read back before its plaintext is removed; a file is
+//! unchanged if a step before it fails; a file that fails does not stop the others.
 
 use super::journal::{self, JournalLine, JournalRecord};
 use super::names::{Names, NewSecret};

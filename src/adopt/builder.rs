@@ -1,8 +1,8 @@
-//! Makes the plan: for each file which entries change and how, which secrets and policies are needed,
-//! and what cannot be adopted and why.
+//! Makes the plan: for each file which entries change and how, which secrets and policies are
+//! needed, and what cannot be adopted and why.
 //!
-//! Invariants: reads only; each change is proved before it is offered: the new text is parsed again, all
-//! other entries keep their meaning, and undo gives the old bytes.
+//! Invariants: reads only; each change is proved before it is offered: the new text is parsed
+//! again, all other entries keep their meaning, and undo gives the old bytes.
 
 use super::comments;
 use super::extract;
@@ -163,8 +163,8 @@ impl PlanBuilder<'_> {
         })
     }
 
-    /// Secret text of the entry that is not one of the values: a value with unusual escapes, a token in
-    /// a comment. Undo needs it, and the journal must not contain it.
+    /// Secret text of the entry that is not one of the values: a value with unusual escapes, a
+    /// token in a comment. Undo needs it, and the journal must not contain it.
     fn as_written(
         &self,
         entry: &ServerEntry,

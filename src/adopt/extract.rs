@@ -1,9 +1,9 @@
-//! From one entry to its replacement: the secrets, the policy that names them, and the words that stay
-//! in the client's file.
+//! From one entry to its replacement: the secrets, the policy that names them, and the words that
+//! stay in the client's file.
 //!
-//! Invariants: pure; references and ordinary values stay where they are; the server is started with the
-//! same program, arguments and variables, or there is a reason why not. The caller names the secrets,
-//! since it sees all entries.
+//! Invariants: pure; references and ordinary values stay where they are; the server is started with
+//! the same program, arguments and variables, or there is a reason why not. The caller names the
+//! secrets, since it sees all entries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -235,7 +235,8 @@ impl Extractor {
         NewWord::Replace(texts)
     }
 
-    /// Whether `--api-key X` can be dropped, because the server is known to read a variable instead.
+    /// Whether `--api-key X` can be dropped, because the server is known to read a variable
+    /// instead.
     fn drops_flag(&self, flag: &str, next: &Judged<'_>) -> bool {
         let known = self
             .extracted

@@ -38,7 +38,8 @@ pub(super) fn is_whole(parts: &[SecretPart], text: &str) -> bool {
     matches!(parts, [part] if part.range == (0..text.len()))
 }
 
-/// The openings of references that clients expand in arguments. `$X` without braces is shell syntax.
+/// The openings of references that clients expand in arguments. `$X` without braces is shell
+/// syntax.
 pub(super) fn is_filled_in(text: &str) -> bool {
     ["${", "{env:", "{file:"]
         .iter()

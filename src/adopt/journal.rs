@@ -1,8 +1,8 @@
 //! The undo journal: what adopt changed, with references instead of secrets.
 //!
-//! Invariants: append-only; a record is written and synced before the client's file, so that each change
-//! can be undone, and a record of a change that did not happen is harmless, because undo checks the entry
-//! first; the journal holds no secret.
+//! Invariants: append-only; a record is written and synced before the client's file, so that each
+//! change can be undone, and a record of a change that did not happen is harmless, because undo
+//! checks the entry first; the journal holds no secret.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -115,7 +115,8 @@ pub fn pending(dirs: &Dirs) -> Result<Vec<JournalRecord>> {
     for line in bytes.split(|b| *b == b'\n') {
         match serde_json::from_slice(line) {
             Ok(JournalLine::Adopted(record)) => {
-                // An entry that is adopted again was restored in between: an older record is obsolete.
+                // An entry that is adopted again was restored in between: an older record is
+                // obsolete.
                 records.retain(|old| old.file != record.file || old.path != record.path);
                 records.push(record);
             }

@@ -1,8 +1,8 @@
 //! Moves secrets out of client configs, and restores them.
 //!
-//! Invariants: no byte outside the changed entries differs afterwards, and mcpwrap leaves no copy of a
-//! secret. Only what was shown is carried out: the plan is made again under the lock, because another
-//! adopt or a client may have changed the files.
+//! Invariants: no byte outside the changed entries differs afterwards, and mcpwrap leaves no copy
+//! of a secret. Only what was shown is carried out: the plan is made again under the lock, because
+//! another adopt or a client may have changed the files.
 
 mod comments;
 mod extract;
@@ -45,8 +45,8 @@ pub fn lock(dirs: &Dirs) -> Result<File> {
     })
 }
 
-/// The absolute path of mcpwrap, as clients should start it: a link on the search path stays a link, so
-/// that entries still work after an update.
+/// The absolute path of mcpwrap, as clients should start it: a link on the search path stays a
+/// link, so that entries still work after an update.
 ///
 /// # Errors
 /// `file-unusable` if the path is unknown or not UTF-8.

@@ -1,7 +1,7 @@
 //! Names for new policies and secrets. Equal values share one name, and equal policies too.
 //!
-//! Invariant: a name in use for something else (in the plan, in the secret index or among the policies) is
-//! not chosen.
+//! Invariant: a name in use for something else (in the plan, in the secret index or among the
+//! policies) is not chosen.
 
 use std::collections::{BTreeMap, BTreeSet};
 

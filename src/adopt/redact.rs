@@ -1,7 +1,7 @@
 //! A text without its secrets: what may be written to the undo journal and shown to the user.
 //!
-//! Invariants: every occurrence is cut, in each spelling that a client's file allows; filling the values in
-//! gives the text byte for byte.
+//! Invariants: every occurrence is cut, in each spelling that a client's file allows; filling the
+//! values in gives the text byte for byte.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,9 +1,9 @@
 //! Replaces a client's file, if it is unchanged since it was read.
 //!
-//! Invariants: all or nothing. The new text is written beside the file and synced, the file is compared
-//! with what was read, then both are exchanged in one step and the old one is compared again. A client that
-//! wrote the file in between gets its text back. Mode and owner are kept. The path is not resolved again:
-//! the target was resolved when it was read.
+//! Invariants: all or nothing. The new text is written beside the file and synced, the file is
+//! compared with what was read, then both are exchanged in one step and the old one is compared
+//! again. A client that wrote the file in between gets its text back. Mode and owner are kept. The
+//! path is not resolved again: the target was resolved when it was read.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};

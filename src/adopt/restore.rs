@@ -1,7 +1,7 @@
 //! Which bytes of which file an undo restores, and where.
 //!
-//! Invariants: an entry is looked for where adopt left it, then in all files; its meaning is compared
-//! before it is replaced, so that the user's later changes are kept.
+//! Invariants: an entry is looked for where adopt left it, then in all files; its meaning is
+//! compared before it is replaced, so that the user's later changes are kept.
 
 use std::collections::BTreeMap;
 

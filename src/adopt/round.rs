@@ -35,8 +35,8 @@ pub struct Round {
 }
 
 impl Round {
-    /// Reads the files and plans. `program` is the absolute path of mcpwrap. Without `keys`, a secret
-    /// with a used name counts as having the same value.
+    /// Reads the files and plans. `program` is the absolute path of mcpwrap. Without `keys`, a
+    /// secret with a used name counts as having the same value.
     ///
     /// # Errors
     /// Those of [`clients::scan`] and of the index.

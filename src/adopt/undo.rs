@@ -1,8 +1,8 @@
 //! Restores adopted entries byte for byte.
 //!
 //! An entry is recognized by its own bytes: the file may have changed around it, a client may have
-//! reformatted it, the user may have moved it. If the user changed the entry, only the members that adopt
-//! changed are restored. Policies and secrets stay, because another file may use them.
+//! reformatted it, the user may have moved it. If the user changed the entry, only the members that
+//! adopt changed are restored. Policies and secrets stay, because another file may use them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,8 +31,8 @@ pub fn pending(dirs: &Dirs, selection: &Selection) -> Result<Vec<JournalRecord>>
         .collect())
 }
 
-/// The files of the records, then all others: an entry that is no longer in its file may be in any of
-/// them.
+/// The files of the records, then all others: an entry that is no longer in its file may be in any
+/// of them.
 ///
 /// # Errors
 /// As [`clients::scan`].
@@ -51,8 +51,8 @@ pub fn files(dirs: &Dirs, records: &[JournalRecord]) -> Result<Vec<ClientFile>> 
 /// Restores the entries of one file.
 ///
 /// # Errors
-/// The audit log or the journal cannot be written. The inner error says that the file was not changed,
-/// which is recorded; it is `None` if the new text could not be built.
+/// The audit log or the journal cannot be written. The inner error says that the file was not
+/// changed, which is recorded; it is `None` if the new text could not be built.
 pub fn restore(
     dirs: &Dirs,
     file: &ClientFile,

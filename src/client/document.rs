@@ -1,8 +1,8 @@
 //! A parsed client config.
 //!
-//! Invariants: the text is kept as read, and an edit is a list of splices into it, so bytes outside the
-//! splices cannot change. A file that is invalid, repeats a key or is not UTF-8 is refused with the line,
-//! and not treated as empty.
+//! Invariants: the text is kept as read, and an edit is a list of splices into it, so bytes outside
+//! the splices cannot change. A file that is invalid, repeats a key or is not UTF-8 is refused with
+//! the line, and not treated as empty.
 
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
 //! Changes to a file: which bytes of an entry are replaced, and by what.
 //!
-//! Invariants: splices apply to the text as read, and only inside the entry; its style is kept (separators,
-//! indentation, line ends). Removing a member removes the comments between it and its neighbour, because
-//! people comment out old keys.
+//! Invariants: splices apply to the text as read, and only inside the entry; its style is kept
+//! (separators, indentation, line ends). Removing a member removes the comments between it and its
+//! neighbour, because people comment out old keys.
 
 use std::ops::Range;
 

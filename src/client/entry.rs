@@ -1,8 +1,8 @@
 //! One server in a client config, in the form that all other modules use.
 //!
 //! Pure. Clients write `command` as a string, an array, an object or a whole command line; `env` as
-//! `env`, `envs` or `environment`; the URL as `url`, `serverUrl`, `httpUrl` or `uri`. The span of each
-//! piece is kept, so that it can be replaced in place.
+//! `env`, `envs` or `environment`; the URL as `url`, `serverUrl`, `httpUrl` or `uri`. The span of
+//! each piece is kept, so that it can be replaced in place.
 
 use std::ops::Range;
 

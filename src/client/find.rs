@@ -1,8 +1,8 @@
 //! Where the servers are in a file, recognized by content alone.
 //!
-//! The same file name has three formats (`.mcp.json` has `mcpServers`, `servers`, or entries at the top
-//! level), and users name any file with `--config`. So the keys are searched at every location that a known
-//! client uses; the table of clients only says which files to read.
+//! The same file name has three formats (`.mcp.json` has `mcpServers`, `servers`, or entries at the
+//! top level), and users name any file with `--config`. So the keys are searched at every location
+//! that a known client uses; the table of clients only says which files to read.
 
 use super::document::Document;
 use super::tree::{Node, PathStep};

@@ -1,7 +1,7 @@
 //! JSON with comments and trailing commas, read into the tree.
 //!
-//! Nothing else is accepted: a missing comma is refused as invalid, since the client would not read the
-//! file either; single quotes and keys without quotes are refused as JSON5.
+//! Nothing else is accepted: a missing comma is refused as invalid, since the client would not read
+//! the file either; single quotes and keys without quotes are refused as JSON5.
 
 use std::collections::HashSet;
 

@@ -1,8 +1,9 @@
 //! The configuration files of MCP clients: where they are, what they contain, how to change them.
 //!
-//! Invariants: an edit replaces bytes inside one entry and keeps everything else, including comments and
-//! line ends; this module turns texts into texts and writes no file; an unreadable file is refused with a
-//! reason. The meaning of values is in `detect`, permissions are in `policy`.
+//! Invariants: an edit replaces bytes inside one entry and keeps everything else, including
+//! comments and line ends; this module turns texts into texts and writes no file; an unreadable
+//! file is refused with a reason. The meaning of values is in `detect`, permissions are in
+//! `policy`.
 
 pub mod edit;
 pub mod entry;

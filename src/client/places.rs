@@ -1,6 +1,7 @@
 //! The locations of the table as paths on this machine.
 //!
-//! Lists directories to expand `*` and reads no file. Only directories that a location names are listed.
+//! Lists directories to expand `*` and reads no file. Only directories that a location names are
+//! listed.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -53,7 +54,8 @@ impl Base {
         paths
     }
 
-    /// Every path of every client, with the client; a path that several clients read is listed once.
+    /// Every path of every client, with the client; a path that several clients read is listed
+    /// once.
     pub fn all(&self) -> Vec<(&'static KnownClient, PathBuf)> {
         let mut all: Vec<(&'static KnownClient, PathBuf)> = Vec::new();
         let mut known = HashSet::new();

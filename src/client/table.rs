@@ -1,9 +1,10 @@
 //! The known MCP clients: where each keeps its servers, and how it notices a change.
 //!
-//! One entry per client, one line per location. `~` is the home directory, `$NAME` a variable of the client
-//! or the directory before `|`, `*` any one name. Locations without either are in a project: the working
-//! directory and its parents, up to the root of the repository. `old` locations are those of older versions.
-//! The structure of a file is recognized by its content, so that a client may change its keys.
+//! One entry per client, one line per location. `~` is the home directory, `$NAME` a variable of
+//! the client or the directory before `|`, `*` any one name. Locations without either are in a
+//! project: the working directory and its parents, up to the root of the repository. `old`
+//! locations are those of older versions. The structure of a file is recognized by its content, so
+//! that a client may change its keys.
 
 /// The system that a location applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

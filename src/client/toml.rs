@@ -1,7 +1,7 @@
 //! TOML, read into the tree.
 //!
-//! The spans of a table's own lines are kept, since a server in TOML may be spread over several tables
-//! (`[mcp_servers.x]`, `[mcp_servers.x.env]`), on one line, or in dotted keys.
+//! The spans of a table's own lines are kept, since a server in TOML may be spread over several
+//! tables (`[mcp_servers.x]`, `[mcp_servers.x.env]`), on one line, or in dotted keys.
 
 use ::toml::de::{DeTable, DeValue};
 

@@ -67,8 +67,8 @@ pub struct FirstLook<'a> {
 }
 
 impl<'a> FirstLook<'a> {
-    /// Whether the entry needs a full scan: yes whenever [`entry`] would find a secret in it. It judges
-    /// every string, also those that a client does not pass on.
+    /// Whether the entry needs a full scan: yes whenever [`entry`] would find a secret in it. It
+    /// judges every string, also those that a client does not pass on.
     pub fn may_hold_secret(&mut self, node: &'a Node) -> bool {
         let members = node.map().iter();
         members

@@ -1,8 +1,8 @@
 //! The parts of a value that may be secret on their own: the password in a connection string, the
 //! value after `--api-key=`, the token after `Bearer`, the strings of a JSON text.
 //!
-//! Returns spans of the text, so that a part can be cut out and restored byte for byte, and the name of
-//! each part. `detect` judges them.
+//! Returns spans of the text, so that a part can be cut out and restored byte for byte, and the
+//! name of each part. `detect` judges them.
 
 use std::ops::Range;
 
@@ -252,7 +252,8 @@ fn url(text: &str, at: usize, found: &mut Vec<ValuePart>) {
     }
 }
 
-/// The length of the part before the path. A password may contain `/`, `?` or `#` against the rules.
+/// The length of the part before the path. A password may contain `/`, `?` or `#` against the
+/// rules.
 fn authority(whole: &str) -> usize {
     let end = whole.find(['/', '?', '#']).unwrap_or(whole.len());
     let head = whole.get(..end).unwrap_or_default();

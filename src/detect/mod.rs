@@ -1,9 +1,9 @@
 //! Whether a value is a secret, a placeholder, a reference, or none of these.
 //!
-//! Pure and driven by tables: known token formats (`shapes`), what a name promises (`names`), text that
-//! people write until they have a value (`placeholder`), text that a client expands (`reference`), and
-//! randomness (`random`). The answer has spans of the value, so that only the secret part of a connection
-//! string or a flag is replaced. No value is kept.
+//! Pure and driven by tables: known token formats (`shapes`), what a name promises (`names`), text
+//! that people write until they have a value (`placeholder`), text that a client expands
+//! (`reference`), and randomness (`random`). The answer has spans of the value, so that only the
+//! secret part of a connection string or a flag is replaced. No value is kept.
 
 mod entry;
 mod inside;
@@ -206,8 +206,8 @@ fn whole(name: &str, text: &str) -> Verdict {
     best
 }
 
-/// Whether a value of at least `LENGTH_MIN` bytes has a secret part. The answer equals that of `whole`
-/// and is much faster for most values, which have none.
+/// Whether a value of at least `LENGTH_MIN` bytes has a secret part. The answer equals that of
+/// `whole` and is much faster for most values, which have none.
 fn has_secret(name: &str, text: &str) -> bool {
     !secrets(name, text, &inside::parts(text)).is_empty()
 }

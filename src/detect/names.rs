@@ -1,7 +1,7 @@
 //! What a name says about its value: `API_KEY`, `--access-token`, `x-ref-api-key`, `tavilyApiKey`.
 //!
-//! The words of a name are judged, however they are joined, the last one first: `TOKEN_LIMIT` is a limit,
-//! `SESSION_DRIVER` a driver. Pure; the lists below are all it knows.
+//! The words of a name are judged, however they are joined, the last one first: `TOKEN_LIMIT` is a
+//! limit, `SESSION_DRIVER` a driver. Pure; the lists below are all it knows.
 
 use std::sync::OnceLock;
 

@@ -1,7 +1,7 @@
 //! Text that people write until they have a real value.
 //!
-//! Whole words are judged, so that a random token that contains `test` stays a token. The lists have common
-//! phrases of many languages; text in a script that tokens do not use is a placeholder.
+//! Whole words are judged, so that a random token that contains `test` stays a token. The lists
+//! have common phrases of many languages; text in a script that tokens do not use is a placeholder.
 
 use super::names;
 
@@ -95,7 +95,8 @@ const WORDS: &[&str] = &[
     "fill",
     "provide",
     "obtain",
-    // Spanish, Portuguese, French, Italian, German, Dutch, Polish, Turkish, Indonesian, Vietnamese, Swedish, Czech
+    // Spanish, Portuguese, French, Italian, German, Dutch, Polish, Turkish, Indonesian, Vietnamese,
+    // Swedish, Czech
     "tu",
     "su",
     "aqui",
@@ -195,7 +196,8 @@ fn bracketed(text: &str) -> bool {
     paired || angle || (text.len() > 4 && text.starts_with("__") && text.ends_with("__"))
 }
 
-/// `xxxx`, `****`, `....`, `sk-xxxxxxxx`, `ghp_XXXXXXXX`, `00000000`, `sk-1234567890abcdef`, `abcdefgh…`.
+/// `xxxx`, `****`, `....`, `sk-xxxxxxxx`, `ghp_XXXXXXXX`, `00000000`, `sk-1234567890abcdef`,
+/// `abcdefgh…`.
 fn filler(text: &str) -> bool {
     let dots = text.ends_with("...") || text.ends_with('…');
     if dots || text.contains("****") || text.contains("••••") {

@@ -1,7 +1,7 @@
 //! Whether a text looks machine-made: its letters, and how evenly they are distributed.
 //!
-//! Randomness alone does not make a secret: that needs a location for secrets or a known format. Hashes,
-//! UUIDs, paths, versions and words are recognized as such.
+//! Randomness alone does not make a secret: that needs a location for secrets or a known format.
+//! Hashes, UUIDs, paths, versions and words are recognized as such.
 
 /// The Shannon entropy of a text, in bits per byte.
 pub(super) fn entropy(text: &str) -> f64 {

@@ -1,7 +1,8 @@
 //! Text that a client or a shell expands to a value: `${env:X}`, `{env:X}`, `$(…)`, `%X%`, …
 //!
-//! One line per notation. The target of a reference is not read. The table of clients says which client
-//! knows which notation, but all count everywhere, because users copy entries between clients.
+//! One line per notation. The target of a reference is not read. The table of clients says which
+//! client knows which notation, but all count everywhere, because users copy entries between
+//! clients.
 
 use std::ops::Range;
 

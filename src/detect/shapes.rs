@@ -1,8 +1,8 @@
 //! Tokens of a known format: a prefix that the provider chose, and what may follow.
 //!
-//! Only the text is judged, so a token is found anywhere: in an argument, in a JSON text, joined to a flag,
-//! but not inside a longer word. One line per format; sources are the providers' pages and their secret
-//! scanning lists.
+//! Only the text is judged, so a token is found anywhere: in an argument, in a JSON text, joined to
+//! a flag, but not inside a longer word. One line per format; sources are the providers' pages and
+//! their secret scanning lists.
 
 use std::ops::Range;
 use std::sync::OnceLock;

@@ -80,8 +80,8 @@ pub fn actor(
     Err(refusal)
 }
 
-/// Whether a flag may replace the confirmation. It is meant for scripts; an AI agent must not approve
-/// what it wrote itself.
+/// Whether a flag may replace the confirmation. It is meant for scripts; an AI agent must not
+/// approve what it wrote itself.
 ///
 /// # Errors
 /// `yes-refused`.

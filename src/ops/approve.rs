@@ -21,8 +21,8 @@ pub enum Approval {
     Managed,
 }
 
-/// Approves policies one by one. `agree` gets the policy and the question that shows all it allows; it
-/// is not called if a flag gave consent. `done` is called for each policy.
+/// Approves policies one by one. `agree` gets the policy and the question that shows all it allows;
+/// it is not called if a flag gave consent. `done` is called for each policy.
 ///
 /// # Errors
 /// Those of `agree`, of the store, and of [`approve`].

@@ -1,7 +1,8 @@
-//! Values in a policy that look like secrets. They belong into the store, since policies are plaintext.
+//! Values in a policy that look like secrets. They belong in the store, since policies are
+//! plaintext.
 //!
-//! A value is not repeated, only its location. This is a warning, because a guess must not prevent a
-//! start.
+//! A value is not repeated, only its location. This is a warning, because a guess must not prevent
+//! a start.
 
 use crate::detect::{self, ValueSite, Verdict};
 use crate::policy::{Policy, template};

@@ -9,8 +9,8 @@ use crate::store::{self, Prompt};
 /// Stores the current head after a recorded act.
 ///
 /// # Errors
-/// `audit-broken` if the log does not match the head in the store; those of the store, which is opened
-/// without a prompt.
+/// `audit-broken` if the log does not match the head in the store; those of the store, which is
+/// opened without a prompt.
 pub fn keep(dirs: &Dirs) -> Result<()> {
     let config = Config::load(dirs)?;
     let log = Log::open(dirs, None)?;

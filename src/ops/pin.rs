@@ -1,7 +1,7 @@
 //! Pins what a policy's command starts: installs it, and includes it in the grant.
 //!
-//! Invariants: the user approves what was installed, and the differences, before the policy names it. The
-//! installation is complete by then, and the policy is replaced as one file.
+//! Invariants: the user approves what was installed, and the differences, before the policy names
+//! it. The installation is complete by then, and the policy is replaced as one file.
 
 use super::actor::Actor;
 use super::approve;
@@ -23,8 +23,8 @@ pub struct PinOptions<'a> {
     /// Only packages published before this date.
     pub before: Option<jiff::civil::Date>,
     pub allow_scripts: bool,
-    /// Whether it is part of adopting: the user approved it there, and a registry that does not answer
-    /// is asked once.
+    /// Whether it is part of adopting: the user approved it there, and a registry that does not
+    /// answer is asked once.
     pub adopting: bool,
 }
 
@@ -69,7 +69,8 @@ pub enum Pinned {
 /// Pins one server. `keys` are opened at the first use.
 ///
 /// # Errors
-/// `package-failed`, `package-changed`, `policy-changed`; those of the store, the log, and the dialog.
+/// `package-failed`, `package-changed`, `policy-changed`; those of the store, the log, and the
+/// dialog.
 pub fn pin(
     dirs: &Dirs,
     config: &Config,

@@ -1,8 +1,8 @@
 //! Revokes the approval of policies and stops their servers.
 //!
-//! Invariants: grants are revoked first, then processes are ended and seen to exit, then the record is
-//! written. Neither the store nor a readable policy is needed: a locked keychain must not keep a server
-//! running.
+//! Invariants: grants are revoked first, then processes are ended and seen to exit, then the record
+//! is written. Neither the store nor a readable policy is needed: a locked keychain must not keep a
+//! server running.
 
 use std::collections::BTreeSet;
 

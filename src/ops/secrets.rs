@@ -1,7 +1,7 @@
 //! Changes to secrets: storing, removing, moving to another store.
 //!
-//! Invariant: the audit record is written before the store is changed. If the change then fails, a second
-//! record says so.
+//! Invariant: the audit record is written before the store is changed. If the change then fails, a
+//! second record says so.
 
 use super::actor::{self, Actor, keys_if_open};
 use crate::audit::{Event, Log, NewRecord, Outcome, SecretUse};
@@ -58,8 +58,8 @@ pub fn check(name: &SecretName, value: &Secret, allow_weak: bool) -> Result<()> 
     Ok(())
 }
 
-/// Writes the records, stores the secrets and adds them to the index. Returns a fingerprint for each
-/// change. If the store fails, a second record says which were not stored.
+/// Writes the records, stores the secrets and adds them to the index. Returns a fingerprint for
+/// each change. If the store fails, a second record says which were not stored.
 ///
 /// # Errors
 /// Those of the store and of the audit log.
@@ -171,8 +171,8 @@ pub fn remove(
 /// Moves all secrets, with the master key, to the store that `next` names, and saves `next`.
 ///
 /// All secrets are read back from the new store before any is removed from the old one, and
-/// `config.toml` names the new store in between: if this is interrupted, all secrets are in the store
-/// in use.
+/// `config.toml` names the new store in between: if this is interrupted, all secrets are in the
+/// store in use.
 ///
 /// # Errors
 /// Those of the stores, of the audit log and of the configuration file.

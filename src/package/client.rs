@@ -1,7 +1,8 @@
 //! The ecosystems' own clients (npm, uv, docker), which resolve, download and install.
 //!
 //! Invariants: besides `sys` the only place that starts programs; each call runs in a directory of
-//! mcpwrap's, so that no project file is read, and in bounded time; URLs with a password are never shown.
+//! mcpwrap's, so that no project file is read, and in bounded time; URLs with a password are never
+//! shown.
 
 use std::ffi::OsStr;
 use std::ops::ControlFlow;

@@ -1,8 +1,8 @@
 //! Container images: pinned by digest, and started without values on the command line.
 //!
-//! The docker or podman that the command names tells the digest; nothing is pulled here. `-e NAME=value`
-//! becomes `-e NAME`, with the value in the environment of docker, because all users can see the
-//! arguments of a program.
+//! The docker or podman that the command names tells the digest; nothing is pulled here.
+//! `-e NAME=value` becomes `-e NAME`, with the value in the environment of docker, because all
+//! users can see the arguments of a program.
 
 use std::path::Path;
 

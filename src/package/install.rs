@@ -1,11 +1,11 @@
 //! Installs what a policy's command starts: resolve, lock, download, freeze, move into place.
 //!
-//! One directory per installation, named after the digest of its tree: `tree/`, `lock`, and lists of
-//! file states.
+//! One directory per installation, named after the digest of its tree: `tree/`, `lock`, and lists
+//! of file states.
 //!
-//! Invariants: an installation is built under another name, under a lock, and renamed when it is complete
-//! and synced, so that a crash leaves all of it or nothing. Install scripts run only if requested. A known
-//! version is accepted only with its known archive.
+//! Invariants: an installation is built under another name, under a lock, and renamed when it is
+//! complete and synced, so that a crash leaves all of it or nothing. Install scripts run only if
+//! requested. A known version is accepted only with its known archive.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -164,8 +164,8 @@ fn locked(dir: &Path, source: PackageSource) -> Option<LockedPackages> {
     }
 }
 
-/// Refuses a different archive for a known version: registries promise not to replace one, so it comes
-/// from an attacker or a broken mirror.
+/// Refuses a different archive for a known version: registries promise not to replace one, so it
+/// comes from an attacker or a broken mirror.
 fn same_archives(
     request: &PinRequest<'_>,
     built: &Built,

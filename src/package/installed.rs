@@ -1,9 +1,10 @@
-//! Verifies the installed package of a policy against its pin, and builds the command that starts it.
+//! Verifies the installed package of a policy against its pin, and builds the command that starts
+//! it.
 //!
-//! Quick, before each start: the states of all files, against a list whose digest is in the policy; if a
-//! state changed, full. Full, also for `check`: lock, tree and interpreter by content. A difference is
-//! refused, with both hashes. Between verification and start the user's own programs could still replace
-//! a file: see `docs/packages.md`.
+//! Quick, before each start: the states of all files, against a list whose digest is in the policy;
+//! if a state changed, full. Full, also for `check`: lock, tree and interpreter by content. A
+//! difference is refused, with both hashes. Between verification and start the user's own programs
+//! could still replace a file: see `docs/packages.md`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -86,8 +87,8 @@ pub enum Depth {
     Full,
 }
 
-/// What to start for a policy, after a quick verification; none if the policy has no package and its
-/// own command runs.
+/// What to start for a policy, after a quick verification; none if the policy has no package and
+/// its own command runs.
 ///
 /// # Errors
 /// `package-changed`, `package-absent`.

@@ -1,7 +1,7 @@
 //! Local programs: pinned by the hash of the program and of its script.
 //!
-//! Nothing is copied: the files stay where they are, and a changed byte refuses the start. Files that the
-//! program loads later are not covered, and `pin` says so.
+//! Nothing is copied: the files stay where they are, and a changed byte refuses the start. Files
+//! that the program loads later are not covered, and `pin` says so.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,8 +1,9 @@
 //! The states of all installed files, for the check before each start.
 //!
-//! A state is what `lstat` reports: kind and mode, size, inode, modification and change time. No program
-//! of the user can set the change time, so a file with the same state was not written to. The digest of
-//! the list is in the policy, and so under the grant. If the list does not match, contents are compared.
+//! A state is what `lstat` reports: kind and mode, size, inode, modification and change time. No
+//! program of the user can set the change time, so a file with the same state was not written to.
+//! The digest of the list is in the policy, and so under the grant. If the list does not match,
+//! contents are compared.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;

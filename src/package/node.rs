@@ -1,8 +1,8 @@
 //! Which file of an installed npm package is started, and what executes it.
 //!
-//! As npx decides it: by the `bin` of the package and the first line of that file. The interpreter reports
-//! its own real path, because version managers put a script in its place that depends on the current
-//! directory.
+//! As npx decides it: by the `bin` of the package and the first line of that file. The interpreter
+//! reports its own real path, because version managers put a script in its place that depends on
+//! the current directory.
 
 use std::fs;
 use std::io::Read as _;

@@ -1,10 +1,10 @@
 //! npm packages, for npx, bunx, pnpm dlx and yarn dlx.
 //!
-//! npm resolves with the user's registry settings and writes `package-lock.json`; `npm ci` installs what
-//! the lock says and checks each archive against it.
+//! npm resolves with the user's registry settings and writes `package-lock.json`; `npm ci` installs
+//! what the lock says and checks each archive against it.
 //!
-//! Invariants: `--ignore-scripts` unless the user allowed scripts; no settings of a project are read, since
-//! the directory is mcpwrap's.
+//! Invariants: `--ignore-scripts` unless the user allowed scripts; no settings of a project are
+//! read, since the directory is mcpwrap's.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! From the words of a command line to a `ParsedCommand`: removes wrappers, finds the launcher, sorts
-//! its arguments.
+//! From the words of a command line to a `ParsedCommand`: removes wrappers, finds the launcher,
+//! sorts its arguments.
 //!
 //! The launchers are in `table`. Each step removes at least one word, so parsing ends.
 

@@ -7,8 +7,8 @@ fn launch(line: &str) -> ParsedCommand {
     parse(&words)
 }
 
-/// `launcher | pin | package | its program | the server's arguments`, with `-` for none; `·` means a
-/// space within a word.
+/// `launcher | pin | package | its program | the server's arguments`, with `-` for none; `·` means
+/// a space within a word.
 #[track_caller]
 fn case(line: &str, expected: &str) {
     let launch = launch(line);

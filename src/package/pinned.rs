@@ -1,15 +1,16 @@
 //! Whether a policy's command always starts the same version.
 //!
-//! The answer is no for anything that `parse` does not understand of a launcher. An exact version is enough
-//! to start, although the launcher then still resolves its dependencies; `mcpwrap pin` pins those too.
+//! The answer is no for anything that `parse` does not understand of a launcher. An exact version
+//! is enough to start, although the launcher then still resolves its dependencies; `mcpwrap pin`
+//! pins those too.
 
 use super::{ParsedCommand, Pin, Registry, parse};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::policy::{Policy, Unpinned};
 
-/// Refuses a command without a fixed version, unless the policy allows that and the administrator does
-/// not forbid it.
+/// Refuses a command without a fixed version, unless the policy allows that and the administrator
+/// does not forbid it.
 ///
 /// # Errors
 /// `unpinned`.

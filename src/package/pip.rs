@@ -1,9 +1,9 @@
 //! Python packages without uv, by `venv` and pip.
 //!
-//! pip resolves for the Python that will run the package and reports the archives it would take. These,
-//! with their SHA-256, are the lock, and pip installs exactly them into an environment of its own
-//! (`--require-hashes --no-deps`). Paths and times that pip and `venv` write are removed, so that the same
-//! packages give the same tree.
+//! pip resolves for the Python that will run the package and reports the archives it would take.
+//! These, with their SHA-256, are the lock, and pip installs exactly them into an environment of
+//! its own (`--require-hashes --no-deps`). Paths and times that pip and `venv` write are removed,
+//! so that the same packages give the same tree.
 //!
 //! Invariant: nothing is built from source unless the user allowed scripts.
 

@@ -1,7 +1,7 @@
 //! Whether a Python registry has a signed attestation of where an archive was built (PEP 740).
 //!
-//! The Python that will run the package asks the registry's list of files: it has the user's proxies and
-//! certificates. No password is sent, and no answer is not an error.
+//! The Python that will run the package asks the registry's list of files: it has the user's
+//! proxies and certificates. No password is sent, and no answer is not an error.
 
 use std::path::Path;
 

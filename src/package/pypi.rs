@@ -1,7 +1,8 @@
 //! Python packages: uvx, uv tool run, pipx run. Without uv, see `pip`.
 //!
-//! uv resolves with the user's registry settings, for the Python that will run the package, and writes
-//! `uv.lock` with hashes; `uv sync --frozen` installs exactly that into an environment of its own.
+//! uv resolves with the user's registry settings, for the Python that will run the package, and
+//! writes `uv.lock` with hashes; `uv sync --frozen` installs exactly that into an environment of
+//! its own.
 //!
 //! Invariants: nothing is built from source unless the user allowed scripts, since a build runs the
 //! package's code; files are copied, so that uv's cache and the installation share none.
@@ -185,8 +186,8 @@ fn python(dir: &Path, request: &PinRequest<'_>) -> Result<Python> {
     identify(dir, &found, request.server)
 }
 
-/// The project whose dependencies are the package and its additional packages. Its `[tool.uv]` table
-/// ends uv's search for settings in the directories above.
+/// The project whose dependencies are the package and its additional packages. Its `[tool.uv]`
+/// table ends uv's search for settings in the directories above.
 fn write_project(dir: &Path, request: &PinRequest<'_>, name: &str, python: &str) -> Result<()> {
     let list = toml::Value::from(requirements(request, name)?);
     let text = format!(

@@ -1,8 +1,9 @@
-//! Takes a new list of file states for an installation whose file times changed but not its contents,
-//! e.g. after a hard link or a restored backup.
+//! Takes a new list of file states for an installation whose file times changed but not its
+//! contents, e.g. after a hard link or a restored backup.
 //!
-//! Without a new list it starts as before, but all contents are compared each time. The list is in the
-//! policy and needs a grant. Files that became writable are made read-only. No registry is asked.
+//! Without a new list it starts as before, but all contents are compared each time. The list is in
+//! the policy and needs a grant. Files that became writable are made read-only. No registry is
+//! asked.
 
 use std::path::Path;
 

@@ -1,8 +1,8 @@
 //! Refuses packages outside a server's tree that Node.js would load into it.
 //!
 //! Node.js looks for a package in `node_modules` of all directories above the file, and in two old
-//! locations in the home directory. A tree has all required packages, but optional ones may be missing
-//! and could be loaded from there. A `node_modules` without such a package is accepted.
+//! locations in the home directory. A tree has all required packages, but optional ones may be
+//! missing and could be loaded from there. A `node_modules` without such a package is accepted.
 
 use std::path::Path;
 
@@ -12,8 +12,8 @@ use super::request::read;
 use crate::error::{Code, Error, Result};
 use crate::secret::ServerName;
 
-/// Refuses if an optional package that is missing in the tree exists in a directory where Node.js would
-/// find it.
+/// Refuses if an optional package that is missing in the tree exists in a directory where Node.js
+/// would find it.
 ///
 /// # Errors
 /// `package-changed`.

@@ -1,7 +1,7 @@
 //! A small part of shell syntax: enough to see which command a `sh -c` string starts.
 //!
-//! Nothing is expanded: a string with variables, patterns, redirections or several commands is not split,
-//! only searched for launchers.
+//! Nothing is expanded: a string with variables, patterns, redirections or several commands is not
+//! split, only searched for launchers.
 
 /// The words of a string that is one plain command; none if a shell would do more with it.
 pub(super) fn plain(script: &str) -> Option<Vec<String>> {

@@ -1,7 +1,7 @@
 //! One package as a launcher takes it: `@scope/name@1.2.3`, `name[extra]==1`, `image:tag`.
 //!
-//! Only a version number, which registries promise not to reuse, a full commit ID and a digest are exact.
-//! Nothing is fetched.
+//! Only a version number, which registries promise not to reuse, a full commit ID and a digest are
+//! exact. Nothing is fetched.
 
 use super::{Pin, Registry};
 

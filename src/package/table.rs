@@ -1,8 +1,8 @@
 //! The launchers: which words start one, and which of its flags take a value.
 //!
-//! One line per launcher. Sources: `npx-cli.js` of npm 11, `uvx --help` of uv 0.13, `pipx run --help`,
-//! `docker run --help`, `bun x --help`, `pnpm dlx --help`, `deno run --help`, `go help run`. A flag
-//! that is in no list is taken as its launcher takes it.
+//! One line per launcher. Sources: `npx-cli.js` of npm 11, `uvx --help` of uv 0.13,
+//! `pipx run --help`, `docker run --help`, `bun x --help`, `pnpm dlx --help`, `deno run --help`,
+//! `go help run`. A flag that is in no list is taken as its launcher takes it.
 
 use super::Registry;
 

@@ -1,8 +1,8 @@
 //! Asks providers whether credentials are valid.
 //!
 //! Invariants: a secret goes only to a host that the catalog names for its server, over TLS. What a
-//! provider does not report stays unknown. The caller gets the list of requests first and decides whether
-//! any is sent.
+//! provider does not report stays unknown. The caller gets the list of requests first and decides
+//! whether any is sent.
 
 mod service;
 

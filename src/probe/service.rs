@@ -1,7 +1,8 @@
 //! One request to one provider: whether a secret is valid.
 //!
-//! Invariants: HTTPS with the CA certificates of the machine, to a host that the catalog names; no redirect
-//! is followed, since it may lead to another host. A proxy only passes the encrypted bytes on.
+//! Invariants: HTTPS with the CA certificates of the machine, to a host that the catalog names; no
+//! redirect is followed, since it may lead to another host. A proxy only passes the encrypted bytes
+//! on.
 
 use std::sync::Arc;
 use std::time::Duration;

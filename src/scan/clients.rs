@@ -1,7 +1,8 @@
-//! Client configs on this machine: every location of every client, or the files that the user names.
+//! Client configs on this machine: every location of every client, or the files that the user
+//! names.
 //!
-//! Invariants: a file is read once, and those bytes are judged; an unreadable file is not treated as empty;
-//! a file that git tracks is listed, but not changed unless the user names it.
+//! Invariants: a file is read once, and those bytes are judged; an unreadable file is not treated
+//! as empty; a file that git tracks is listed, but not changed unless the user names it.
 
 use std::collections::{HashMap, HashSet};
 use std::io;

@@ -1,7 +1,7 @@
 //! Remaining copies of secrets in files that no client reads: backups, histories, client logs.
 //!
-//! Looks for values of the client configs, for tokens of a known format and, with `--verify`, for every
-//! stored secret. Changes nothing, follows no link, and is limited in files and bytes.
+//! Looks for values of the client configs, for tokens of a known format and, with `--verify`, for
+//! every stored secret. Changes nothing, follows no link, and is limited in files and bytes.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};

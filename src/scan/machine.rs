@@ -1,5 +1,5 @@
-//! Facts about this user's machine: client configs, policies, secret names, the audit log and running
-//! supervisors. Reads only, and accesses no item of the keychain.
+//! Facts about this user's machine: client configs, policies, secret names, the audit log and
+//! running supervisors. Reads only, and accesses no item of the keychain.
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! Gathers facts about this machine or a repository: configuration files, copies of secrets, git
-//! history, policies, the audit log and running supervisors. Reads only; git is the only program that it
-//! starts.
+//! history, policies, the audit log and running supervisors. Reads only; git is the only program
+//! that it starts.
 
 mod git;
 pub mod path;

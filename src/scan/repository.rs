@@ -1,8 +1,9 @@
 //! The configuration files below a directory, found by name first and by content second.
 //!
-//! Walks like ripgrep (obeys `.gitignore`, several threads), but also into hidden directories, where clients
-//! keep their files. The client locations of the root are searched even if git ignores them. Symlinks are
-//! followed only at a client's location, and an unreadable file there is reported.
+//! Walks like ripgrep (obeys `.gitignore`, several threads), but also into hidden directories,
+//! where clients keep their files. The client locations of the root are searched even if git
+//! ignores them. Symlinks are followed only at a client's location, and an unreadable file there is
+//! reported.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -235,8 +236,8 @@ fn is_mcp(name: &[u8]) -> bool {
         .any(|three| three.eq_ignore_ascii_case(b"mcp"))
 }
 
-/// The bytes of a file of an unknown name, if it has servers. Most files are smaller than the buffer
-/// and need one read.
+/// The bytes of a file of an unknown name, if it has servers. Most files are smaller than the
+/// buffer and need one read.
 fn sniff(path: &Path, buffer: &mut [u8]) -> io::Result<Option<Vec<u8>>> {
     let mut file = File::open(path)?;
     let count = file.read(buffer)?;

@@ -1,8 +1,8 @@
 //! Copies of secrets that adopting does not reach: `*.bak`, client backups, locations of older
 //! versions, editor history, shell history.
 //!
-//! Changes nothing: the user decides about files that are not mcpwrap's. What was found is not shown, only
-//! where, and what to do.
+//! Changes nothing: the user decides about files that are not mcpwrap's. What was found is not
+//! shown, only where, and what to do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

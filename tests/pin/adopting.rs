@@ -1,5 +1,5 @@
-//! Pinning as a part of `mcpwrap adopt`: what can be pinned is installed, and a failure does not prevent
-//! adopting.
+//! Pinning as a part of `mcpwrap adopt`: what can be pinned is installed, and a failure does not
+//! prevent adopting.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 //! How often `parse` and `transport` agree with labels that people gave to real configs.
 //!
-//! The labelled configs are not part of the repository but lie beside the checkout. Without them the test
-//! is skipped with a message, unless `MCPWRAP_TEST_REQUIRE` contains the word `corpus`.
+//! The labelled configs are not part of the repository but lie beside the checkout. Without them
+//! the test is skipped with a message, unless `MCPWRAP_TEST_REQUIRE` contains the word `corpus`.
 #![expect(
     clippy::print_stderr,
     clippy::use_debug,

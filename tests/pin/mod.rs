@@ -283,8 +283,8 @@ fn install_scripts_run_only_when_allowed() {
     assert!(npm.text().contains("scripts = true"));
 }
 
-/// After a hard link or a restored backup the bytes are the same, but comparing them at each start is
-/// slow.
+/// After a hard link or a restored backup the bytes are the same, but comparing them at each start
+/// is slow.
 #[test]
 fn changed_times_are_pinned_again_without_a_registry() {
     let Some(npm) = Npm::new() else { return };

@@ -1,6 +1,7 @@
 //! Real servers of the public registries.
 //!
-//! Runs only if `MCPWRAP_TEST_REQUIRE` contains the word `registry`: it downloads several hundred MiB.
+//! Runs only if `MCPWRAP_TEST_REQUIRE` contains the word `registry`: it downloads several hundred
+//! MiB.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,6 +1,7 @@
 //! A local package registry: npm's and Python's protocol, as far as their clients need it.
 //!
-//! Listens on the loopback interface only. Its content can be changed while it runs, as an attacker would.
+//! Listens on the loopback interface only. Its content can be changed while it runs, as an attacker
+//! would.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
