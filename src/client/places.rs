@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use globset::Glob;
 
 use super::table::{CLIENTS, ConfigLocation, KnownClient, Os};
+use crate::sys::ON_MACOS;
 
 /// The directories and variables that locations refer to.
 #[derive(Clone, Debug)]
@@ -129,11 +130,7 @@ impl Base {
 
 /// Whether a location applies to this system.
 fn is_here(place: &ConfigLocation) -> bool {
-    let here = if cfg!(target_os = "macos") {
-        Os::Mac
-    } else {
-        Os::Linux
-    };
+    let here = if ON_MACOS { Os::Mac } else { Os::Linux };
     place.os == Os::Any || place.os == here
 }
 

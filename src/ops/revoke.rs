@@ -1,8 +1,8 @@
 //! Revokes the approval of policies and stops their servers.
 //!
 //! Invariants: grants are revoked first, then processes are ended and seen to exit, then the record
-//! is written. Neither the store nor a readable policy is needed: a locked keychain must not keep a
-//! server running.
+//! is written. A failure in one step, or with one server, does not stop the others. Neither the
+//! store nor a readable policy is needed: a locked keychain must not keep a server running.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::Result;
-use crate::grant;
+use crate::grant::{self, Withdrawal};
 use crate::policy;
 use crate::secret::{SecretName, ServerName};
 use crate::supervise::running::{self, Ended, Running};
@@ -34,26 +34,31 @@ pub fn revocable(dirs: &Dirs) -> Revocable {
     Revocable { servers, running }
 }
 
-/// Revokes servers and returns what was ended. `withdrawn` is called for each revoked grant.
-///
-/// # Errors
-/// A grant cannot be written: `grant-broken`, `file-unusable`.
+/// The result of a revocation.
+#[derive(Debug)]
+pub struct Revocation {
+    /// For each server, how its grant was revoked, or why it was not.
+    pub grants: Vec<(ServerName, Result<Withdrawal>)>,
+    pub ended: Vec<Ended>,
+}
+
+/// Revokes servers. A server whose grant cannot be revoked is ended all the same, with its
+/// supervisor if that would still accept the grant.
 pub fn revoke(
     dirs: &Dirs,
     servers: &[ServerName],
     running: Vec<Running>,
     reason: Option<&str>,
-    withdrawn: &mut dyn FnMut(&ServerName),
-) -> Result<Vec<Ended>> {
+) -> Revocation {
     let wanted = running
         .into_iter()
         .filter(|one| servers.contains(&one.server));
     let seen = running::look_all(wanted.collect());
-    for server in servers {
-        grant::revoke(dirs, server, reason)?;
-        withdrawn(server);
+    let withdraw = |server: &ServerName| (server.clone(), grant::revoke(dirs, server, reason));
+    Revocation {
+        grants: servers.iter().map(withdraw).collect(),
+        ended: running::end_all(seen),
     }
-    Ok(running::end_all(seen))
 }
 
 /// Records the revocation.

@@ -6,7 +6,6 @@
 //! allow: `revoke` makes the supervisor look at the grant, it does not withdraw one.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -21,6 +20,7 @@ use super::request::{ControlVerb, Request, VERSION};
 use super::shared::{Notice, Shared};
 use crate::files;
 use crate::secret::ServerName;
+use crate::sys::user;
 
 /// Requests are short (bytes).
 const REQUEST_BYTES_MAX: u64 = 4096;
@@ -79,7 +79,7 @@ pub(super) fn listen(
 }
 
 fn serve(mut stream: &UnixStream, shared: &Arc<Shared>) -> std::io::Result<()> {
-    if peer_uid(stream) != Some(nix::unistd::geteuid()) {
+    if user::peer(stream) != Some(user::id()) {
         return Ok(());
     }
     stream.set_read_timeout(Some(ASK_LIMIT))?;
@@ -101,20 +101,6 @@ fn serve(mut stream: &UnixStream, shared: &Arc<Shared>) -> std::io::Result<()> {
     let mut text = answer.to_string();
     text.push('\n');
     stream.write_all(text.as_bytes())
-}
-
-#[cfg(target_os = "linux")]
-fn peer_uid(stream: &UnixStream) -> Option<nix::unistd::Uid> {
-    use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-    let peer = getsockopt(&stream.as_fd(), PeerCredentials).ok()?;
-    Some(nix::unistd::Uid::from_raw(peer.uid()))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn peer_uid(stream: &UnixStream) -> Option<nix::unistd::Uid> {
-    nix::unistd::getpeereid(stream.as_fd())
-        .ok()
-        .map(|(uid, _)| uid)
 }
 
 /// Asks a supervisor, and waits for its answer until the limit.
