@@ -25,7 +25,7 @@ pub fn keep(dirs: &Dirs) -> Result<()> {
     anchor::keep(store.as_ref(), &log)
 }
 
-/// The store, the key of the chain, and the head that the store keeps.
+/// Opens the store and returns it with the chain key and the stored head.
 ///
 /// # Errors
 /// Those of the store.
@@ -37,8 +37,8 @@ pub fn open(dirs: &Dirs) -> Result<(Box<dyn Store>, Keys, Option<Head>)> {
     Ok((store, keys, kept))
 }
 
-/// Records a break that the log does not know of yet, packs and removes what is due, and keeps the
-/// head in the store.
+/// Records a break that is not in the log yet, compresses and removes old segments, and stores the
+/// head.
 ///
 /// # Errors
 /// Those of the log and of the store.
@@ -67,7 +67,7 @@ pub fn record_break(
     }
     life::keep_up(&log)?;
     if report.records > 0 || news.is_some() {
-        // The log itself tells of every break now, so this head covers nothing up.
+        // Every break is in the log now, so this head hides none.
         anchor::replace(store, &log)?;
     }
     Ok(())
