@@ -1,9 +1,9 @@
-//! `mcpwrap drill`: proves the kill switch on this machine, on a throw-away server.
+//! `mcpwrap drill`: tests the kill switch on this machine, with a temporary server.
 //!
-//! *Always* the real path: a policy, a grant, `mcpwrap run`, `revoke`; but in a throw-away directory
-//! with a vault and a made-up secret of its own, so no real grant and no real secret is touched. The
-//! default server ignores every polite signal and leaves a daemon behind. What came of it is kept,
-//! because `mcpwrap check` tells when the kill switch was last seen to work.
+//! Uses the real path (a policy, a grant, `mcpwrap run`, `revoke`) in a temporary directory with a
+//! vault and a dummy secret of its own, so that no real grant or secret is used. The default server
+//! ignores signals and leaves a daemon behind. The result is kept, because `mcpwrap check` reports
+//! when the kill switch was last seen to work.
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -25,8 +25,8 @@ use crate::store::{self, Prompt, SecretItem};
 use crate::supervise::running::{self, Running, StopMethod};
 use crate::sys::spawn;
 
-/// A tree that does not want to end: a shell that ignores signals, a child that does too, and a
-/// daemon in a session of its own. It says a line when all of it is there.
+/// A process tree that is hard to end: a shell that ignores signals, a child that does too, and a
+/// daemon in a session of its own. Prints a line when all of it runs.
 const STUBBORN: &str = r#"
 trap '' TERM INT HUP
 stay() { while :; do sleep 60; done; }
@@ -36,16 +36,16 @@ sleep 0.1
 printf '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"ready"}}\n'
 stay
 "#;
-/// What an answer of the suspended session has in it.
+/// A string in each error of the suspended session.
 const REVOKED: &str = "\"revoked\"";
-/// How long the server may take to be there.
+/// The time limit for the server to start.
 const READY_LIMIT: Duration = Duration::from_secs(10);
-/// How long an answer of the suspended session may take before the drill fails.
+/// The time limit for an answer of the suspended session.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
-/// What is promised: the tree is dead within a second.
+/// The documented limit for the whole process tree to exit.
 const DEAD_LIMIT: Duration = Duration::from_secs(1);
 
-/// What a drill found. Kept in `drill.json` of the state directory.
+/// The result of a drill, kept in `drill.json` of the state directory.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Drill {
     pub time: String,
@@ -53,7 +53,7 @@ pub struct Drill {
     pub server: Option<String>,
     /// From the revocation to the error that the client sees (milliseconds).
     pub first_error_ms: Option<u64>,
-    /// From the revocation to the death of the last process (milliseconds).
+    /// From the revocation to the exit of the last process (milliseconds).
     pub dead_ms: Option<u64>,
     pub processes: usize,
     /// The client's session answered a `ping` afterwards.
@@ -62,25 +62,25 @@ pub struct Drill {
     pub start_refused: bool,
 }
 
-/// Where the last result is kept.
+/// The file with the last result.
 pub fn result_file(dirs: &Dirs) -> PathBuf {
     dirs.state().join("drill.json")
 }
 
-/// Runs a drill with the command of `server`, or with a stubborn shell of its own, and keeps the
+/// Runs a drill with the command of `server`, or with a shell that ignores signals, and keeps the
 /// result.
 ///
 /// # Errors
-/// `still-running` if the drill could not be carried out or its result not be kept.
+/// `still-running` if the drill cannot run or its result cannot be saved.
 pub fn run(dirs: &Dirs, server: Option<&ServerName>) -> Result<Drill> {
     let home = dirs.runtime().join(format!("drill-{}", random()?));
-    let scene = DrillHome(home.clone());
+    let sandbox = DrillHome(home.clone());
     let drill = drill(dirs, server, &home);
-    drop(scene);
+    drop(sandbox);
     let drill = drill?;
     let text = serde_json::to_string(&drill).unwrap_or_default();
     files::replace(&result_file(dirs), text.as_bytes())
-        .map_err(|problem| failed("its result is not kept").cause(problem))?;
+        .map_err(|problem| failed("cannot save its result").cause(problem))?;
     Ok(drill)
 }
 
@@ -89,10 +89,10 @@ pub fn failed(what: &str) -> Error {
 }
 
 fn random() -> Result<String> {
-    files::random_hex().map_err(|error| failed("not begun").cause(files::io_text(&error)))
+    files::random_hex().map_err(|error| failed("cannot start").cause(files::io_text(&error)))
 }
 
-/// The throw-away directory; gone when dropped.
+/// The temporary directory, removed when dropped.
 struct DrillHome(PathBuf);
 
 impl Drop for DrillHome {
@@ -102,27 +102,27 @@ impl Drop for DrillHome {
 }
 
 fn drill(dirs: &Dirs, wanted: Option<&ServerName>, home: &Path) -> Result<Drill> {
-    let scene = Dirs::under(home);
+    let sandbox = Dirs::under(home);
     let server = ServerName::new("drill")?;
-    set_up(dirs, wanted, &scene, &server)?;
+    set_up(dirs, wanted, &sandbox, &server)?;
     let mut session = DrillClient::start(home, dirs.home())?;
-    let running = session.wait_until_ready(&scene, wanted.is_none())?;
+    let running = session.wait_until_ready(&sandbox, wanted.is_none())?;
 
     let seen = running.look();
     let began = Instant::now();
     let since = |at: Instant| u64::try_from(at.duration_since(began).as_millis()).ok();
-    grant::revoke(&scene, &server, Some("drill"))?;
+    grant::revoke(&sandbox, &server, Some("drill"))?;
     session.ask("drill", "tools/list");
     let ended = seen.end();
     let dead_at = Instant::now();
-    let mut told = session.answer_to("drill");
-    if told
+    let mut answer = session.answer_to("drill");
+    if answer
         .as_ref()
         .is_some_and(|(_, line)| !line.contains(REVOKED))
     {
-        // The server was quick enough to answer before it was ended: the next one is for nobody.
+        // The server answered before it was ended: no server can answer the next request.
         session.ask("again", "tools/list");
-        told = session.answer_to("again");
+        answer = session.answer_to("again");
     }
     session.ask("alive", "ping");
     let alive = session.answer_to("alive");
@@ -134,7 +134,7 @@ fn drill(dirs: &Dirs, wanted: Option<&ServerName>, home: &Path) -> Result<Drill>
         time: jiff::Timestamp::now().to_string(),
         ok: false,
         server: wanted.map(ToString::to_string),
-        first_error_ms: told
+        first_error_ms: answer
             .filter(|(_, line)| line.contains(REVOKED))
             .and_then(|(at, _)| since(at)),
         dead_ms: dead.then(|| since(dead_at)).flatten(),
@@ -151,23 +151,23 @@ fn drill(dirs: &Dirs, wanted: Option<&ServerName>, home: &Path) -> Result<Drill>
     Ok(drill)
 }
 
-/// A vault with a made-up secret, a policy, a grant: as a user would have them.
+/// Creates a vault with a dummy secret, a policy and a grant, as a user would have them.
 fn set_up(
     dirs: &Dirs,
     wanted: Option<&ServerName>,
-    scene: &Dirs,
+    sandbox: &Dirs,
     server: &ServerName,
 ) -> Result<()> {
-    let key_file = scene.state().join("key");
+    let key_file = sandbox.state().join("key");
     let config = Config {
         store: StoreKind::File,
         key_file: Some(key_file.display().to_string()),
         ..Config::default()
     };
-    store::prepare_key_file(scene, &key_file)?;
-    config.save(scene)?;
-    store::create_vault(scene, &config)?;
-    let store = store::open(scene, &config, Prompt::Never)?;
+    store::prepare_key_file(sandbox, &key_file)?;
+    config.save(sandbox)?;
+    store::create_vault(sandbox, &config)?;
+    let store = store::open(sandbox, &config, Prompt::Never)?;
     let keys = store::keys_or_create(&*store)?;
     let text = match wanted {
         None => policy_text(
@@ -180,24 +180,24 @@ fn set_up(
             let mut command = real.command.clone();
             for argument in &mut command {
                 for variable in &variables {
-                    *argument = argument.replace(&format!("{{secret.{variable}}}"), "made-up");
+                    *argument = argument.replace(&format!("{{secret.{variable}}}"), "dummy");
                 }
             }
             policy_text(&command, &variables)
         }
     };
-    files::replace(&policy::load::path(scene, server), text.as_bytes())
-        .map_err(|problem| failed("no throw-away policy").cause(problem))?;
-    let policy = policy::load(scene, server, None)?;
+    files::replace(&policy::load::path(sandbox, server), text.as_bytes())
+        .map_err(|problem| failed("cannot write the temporary policy").cause(problem))?;
+    let policy = policy::load(sandbox, server, None)?;
     for slot in policy.secrets.values() {
         let item = SecretItem {
-            value: Secret::new(format!("made-up-{}", random()?).into_bytes()),
+            value: Secret::new(format!("dummy-{}", random()?).into_bytes()),
             profile: None,
             expires: None,
         };
         store.put(slot.from.name(), &item)?;
     }
-    grant::grant(scene, &policy, &keys, By::Yes)
+    grant::grant(sandbox, &policy, &keys, By::Yes)
 }
 
 fn policy_text(command: &[String], variables: &[&str]) -> String {
@@ -228,7 +228,7 @@ impl DrillClient {
             ("PATH", &path),
         ];
         let mut child = spawn::own(&arguments, &environment)
-            .map_err(|error| failed("not begun").cause(files::io_text(&error)))?;
+            .map_err(|error| failed("cannot start").cause(files::io_text(&error)))?;
         let (sender, lines) = channel();
         if let Some(stdout) = child.stdout.take() {
             std::thread::spawn(move || {
@@ -248,17 +248,17 @@ impl DrillClient {
     fn ask(&mut self, id: &str, method: &str) {
         let line = format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"{method}"}}"#);
         if let Some(stdin) = &mut self.child.stdin {
-            // A session that is gone is found by the answer that does not come.
+            // A closed session is detected by the missing answer.
             drop(writeln!(stdin, "{line}").and_then(|()| stdin.flush()));
         }
     }
 
-    /// Waits for the server's tree, and finds its supervisor.
-    fn wait_until_ready(&mut self, scene: &Dirs, says_so: bool) -> Result<Running> {
+    /// Waits for the server's process tree, and returns its supervisor.
+    fn wait_until_ready(&mut self, sandbox: &Dirs, says_so: bool) -> Result<Running> {
         let deadline = Instant::now() + READY_LIMIT;
         let ready = !says_so || self.wait_for("\"ready\"", READY_LIMIT).is_some();
         while ready && Instant::now() < deadline {
-            let running = running::all(scene).into_iter().next();
+            let running = running::all(sandbox).into_iter().next();
             if let Some(running) = running
                 && running
                     .status()
@@ -269,12 +269,9 @@ impl DrillClient {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.end();
-        Err(failed("the throw-away server did not start")
-            .cause(format!(
-                "no running server within {} s",
-                READY_LIMIT.as_secs()
-            ))
-            .hint("`mcpwrap drill` without a server uses a plain shell"))
+        Err(failed("the test server did not start")
+            .cause(format!("not running after {} s", READY_LIMIT.as_secs()))
+            .hint("run `mcpwrap drill` without a server to test with a plain shell"))
     }
 
     fn answer_to(&self, id: &str) -> Option<(Instant, String)> {
@@ -292,13 +289,13 @@ impl DrillClient {
         }
     }
 
-    /// Leaves as a client does; the supervisor ends by itself.
+    /// Closes stdin, as a client does; the supervisor then exits.
     fn end(&mut self) -> Option<i32> {
         drop(self.child.stdin.take());
         self.child.wait().ok()?.code()
     }
 
-    /// Whether this start was refused, as it has to be after the revocation.
+    /// Whether this start was refused, which is expected after the revocation.
     fn refused(mut self) -> bool {
         self.end() == Some(i32::from(EXIT_REFUSED))
     }

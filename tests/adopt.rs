@@ -1,7 +1,7 @@
-//! Adopting, client by client: golden files, and the laws that hold for each of them.
+//! Adopting, client by client: golden files, and the properties that hold for each of them.
 //!
-//! A case is a folder below `tests/golden/clients`: `in.json` with `out.json` and `said.txt`, or, for
-//! a file that is refused, `said.txt` alone. `DIR` in a file stands for the test's directory.
+//! A case is a folder below `tests/golden/clients`: `in.json` with `out.json` and `said.txt`, or,
+//! for a refused file, `said.txt` alone. `DIR` in a file is replaced by the test's directory.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ fn list(dir: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Where a client's file goes in a test: the first place of this system that is in the home.
+/// The path of a client config in a test: the first location of this system in the home directory.
 fn place(test: &Test, id: &str, kind: &str) -> Option<PathBuf> {
     let places = client(id)
         .unwrap()
@@ -125,7 +125,7 @@ fn every_client_has_its_folder_and_every_folder_its_client() {
     assert_eq!(folders, ids);
 }
 
-/// The clients from one letter to another, so that they run beside each other.
+/// Tests the clients with these first letters, so that the groups run in parallel.
 fn clients(letters: std::ops::RangeInclusive<char>) {
     for dir in list(&folder("")) {
         let id = dir.file_name().unwrap().to_str().unwrap().to_owned();

@@ -1,5 +1,5 @@
-//! What adopting does not reach: backups, places of older versions, histories of editors, shells and
-//! git. *Always* named with what to do, *never* touched, and no value is shown.
+//! What adopting does not reach: backups, locations of older versions, and histories of editors,
+//! shells and git. They are listed with what to do, stay unchanged, and no value is shown.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -19,9 +19,10 @@ fn put(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
-/// Leftovers: `*.bak`, clients' backups, old locations, editor history: listed with what to do.
+/// Remaining copies (`*.bak`, client backups, old locations, editor history) are listed with what
+/// to do.
 #[test]
-fn leftovers_are_listed_with_what_to_do() {
+fn remaining_copies_are_listed_with_what_to_do() {
     let test = Test::new();
     test.init();
     let home = |path: &str| test.home.join(path);
@@ -31,32 +32,28 @@ fn leftovers_are_listed_with_what_to_do() {
         (
             ".cursor/mcp.json.bak",
             config(TOKEN),
-            "a copy with a secret in it: delete the file",
+            "copy with a secret: delete the file",
         ),
-        (
-            ".cursor/.mcp.json.swp",
-            config(TOKEN),
-            "a copy with a secret in it",
-        ),
+        (".cursor/.mcp.json.swp", config(TOKEN), "copy with a secret"),
         (
             ".claude/backups/.claude.json.backup.1",
             config(known),
-            "a backup of the client",
+            "client backup with a secret",
         ),
         (
             ".config/Code/User/History/1a2b/Xy.json",
             config(TOKEN),
-            "the editor's history",
+            "editor history",
         ),
         (
             ".bash_history",
             format!("x --token {TOKEN}\n"),
-            "a command with a secret in it was typed",
+            "shell command with a secret",
         ),
         (
             "Documents/Cline/MCP/cline_mcp_settings.json",
             config("${env:X}"),
-            "only older versions of the client read this file",
+            "read by older versions of the client only",
         ),
     ];
     for (path, text, _) in &leftovers {
@@ -90,7 +87,7 @@ fn leftovers_are_listed_with_what_to_do() {
     }
 }
 
-/// `adopt --dry-run` prints where it looked and what it found.
+/// `adopt --dry-run` prints the searched locations and what it found.
 #[test]
 fn a_dry_run_says_where_it_looked() {
     let test = Test::new();
@@ -117,7 +114,7 @@ fn a_dry_run_says_where_it_looked() {
     );
 }
 
-/// A repository with one file in it; each text is a commit.
+/// A repository with one file; each text is a commit.
 struct Repository<'a> {
     test: &'a Test,
     root: PathBuf,
@@ -161,7 +158,7 @@ impl<'a> Repository<'a> {
     }
 }
 
-/// A secret that lay in plaintext, or in git, should be [rotated].
+/// A secret that was in plaintext or in git should be rotated.
 #[test]
 fn a_secret_in_git_is_found_and_named() {
     let test = Test::new();
@@ -176,7 +173,7 @@ fn a_secret_in_git_is_found_and_named() {
         let ended = test.cli(&[&["adopt", "--config", &file], more].concat());
         (ended.code, ended.stderr)
     };
-    // What is in the history only is not known to be one of the file's secrets.
+    // A value that is only in the history is not one of the file's known secrets.
     let (code, said) = adopt(&["--dry-run"]);
     assert!(code == 0 && !said.contains("git history"), "{said}");
     put(&repository.file(), &config(TOKEN));
@@ -189,7 +186,7 @@ fn a_secret_in_git_is_found_and_named() {
         code == 0 && expected.iter().all(|part| said.contains(part)),
         "{said}"
     );
-    // A file that stays as it is because git tracks it has its secrets named, too.
+    // The secrets of a file that is skipped because git tracks it are named too.
     repository.commit(&config(TOKEN));
     let mut command = test.command(test.program());
     let run = test.start(
@@ -207,7 +204,7 @@ fn a_secret_in_git_is_found_and_named() {
     std::fs::remove_file(repository.file()).unwrap();
 }
 
-/// A repository's own settings name programs; asking for the history starts none of them.
+/// A repository's settings can name programs; reading its history starts none of them.
 #[test]
 fn a_hostile_repository_runs_nothing() {
     let test = Test::new();

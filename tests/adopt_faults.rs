@@ -1,5 +1,5 @@
-//! Adopting when something is in the way: other writers, dead processes, full disks, odd files.
-//! *Always* the file is old or new, and no secret is lost.
+//! Adopting under difficulties: other writers, killed processes, full disks, unusual files. The
+//! file is old or new, and no secret is lost.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::harness::golden::{self, stable};
 use crate::harness::{TOKEN, Test, fake_server, skip};
 
-/// A home with a store and one client's file in it.
+/// A home directory with a store and one client config.
 struct Case {
     test: Test,
     file: PathBuf,
@@ -34,7 +34,7 @@ impl Case {
         std::fs::write(&self.file, text).unwrap();
     }
 
-    /// The file without the secret: what the checks after every test ask for.
+    /// Removes the secret from the file, as the checks after each test require.
     fn clear(&self) {
         std::fs::write(&self.file, "{}").unwrap();
     }
@@ -160,7 +160,7 @@ fn read_only_files_and_files_that_git_tracks_are_left() {
     assert_eq!((ended.code, case.read()), (1, before.clone()));
     assert!(ended.stderr.contains("read-only"), "{ended}");
     std::fs::set_permissions(&case.file, std::fs::Permissions::from_mode(0o644)).unwrap();
-    // An index of version 4 is not taken apart: a name in it is enough.
+    // An index of version 4 is not parsed: the name in it is enough.
     std::fs::create_dir(case.test.home.join(".git")).unwrap();
     std::fs::write(
         case.test.home.join(".git/index"),
@@ -169,7 +169,7 @@ fn read_only_files_and_files_that_git_tracks_are_left() {
     .unwrap();
     let ended = case.test.cli(&["adopt", "--yes"]);
     assert_eq!((ended.code, case.read()), (1, before));
-    assert!(ended.stderr.contains("git tracks the file"), "{ended}");
+    assert!(ended.stderr.contains("tracked by git"), "{ended}");
     let file = case.file.display().to_string();
     case.test.ok(&["adopt", "--yes", "--config", &file]);
     assert!(!case.read().contains(TOKEN));
@@ -277,7 +277,7 @@ fn killed_at_any_moment() {
             now == plain() || !now.contains(TOKEN),
             "neither old nor new:\n{now}"
         );
-        // Whatever was reached, the next one finishes the work, and undo still works.
+        // The next adopt finishes the work from any state, and undo still works.
         case.test.ok(&["adopt", "--yes"]);
         assert!(!case.read().contains(TOKEN));
         case.test.ok(&["adopt", "--undo", "--yes"]);

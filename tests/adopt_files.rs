@@ -1,5 +1,5 @@
-//! Files as they are in the wild: other line ends, marks, sizes and names. *Always* either adopted
-//! with every other byte as it was and put back byte for byte, or refused and untouched.
+//! Files as they occur: other line ends, byte order marks, sizes and names. Each is adopted without
+//! a change to any other byte and restored byte for byte, or refused and unchanged.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::symlink;
@@ -28,7 +28,7 @@ fn adopted(what: &str, name: &str, text: &str) {
         !now.contains(TOKEN) && now.contains("\"run\""),
         "{what}: {now}"
     );
-    // What is not of the entry is where it was.
+    // Everything outside the entry is unchanged.
     let same = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
     let entry = before.find("/opt/x").unwrap();
     assert!(same(&before, &now) >= entry, "{what}: {now}");
@@ -57,7 +57,7 @@ fn other_marks_line_ends_and_blanks() {
 }
 
 #[test]
-fn the_secret_of_a_neighbour_that_stays_is_never_said() {
+fn the_secret_of_a_skipped_neighbour_is_not_shown() {
     const KEPT: &str = "q7Rt2LmX9vKp4WzN8sDf6HjB3cYg";
     let entries = [
         format!(r#""a": {{"command": "/opt/a", "env": {{"API_TOKEN": "{TOKEN}"}}}}"#),
@@ -125,7 +125,7 @@ fn a_large_file_with_much_else_in_it() {
     adopted("58 KB", ".claude.json", &text);
 }
 
-/// What cannot be edited safely is refused with the reason, and is as it was.
+/// A file that cannot be edited safely is refused with the reason, and unchanged.
 #[test]
 fn what_is_refused_is_untouched() {
     let test = Test::new();
@@ -141,17 +141,17 @@ fn what_is_refused_is_untouched() {
     let cases: &[(&str, &str, Vec<u8>)] = &[
         (
             "a.json",
-            "it is UTF-16",
+            "UTF-16, but",
             utf16([0xff, 0xfe], u16::to_le_bytes),
         ),
         (
             "a.json",
-            "it is UTF-16",
+            "UTF-16, but",
             utf16([0xfe, 0xff], u16::to_be_bytes),
         ),
         (
             "a.json",
-            "it is not UTF-8",
+            "not UTF-8",
             full.replace("dark", "d\u{e9}rk")
                 .chars()
                 .map(|c| c as u8)
@@ -164,24 +164,24 @@ fn what_is_refused_is_untouched() {
         ),
         (
             "a.json",
-            "it is not valid JSON: line 2",
+            "not valid JSON: line 2",
             full.replace("\"dark\",", "\"dark\"").into(),
         ),
         (
             "a.json",
-            "it is JSON5, which is not edited: line 2",
+            "JSON5, which mcpwrap does not edit: line 2",
             full.replace("\"theme\"", "theme").into(),
         ),
         (
             "a.toml",
-            "it is not valid TOML",
+            "not valid TOML",
             format!("[mcp_servers.x]\ncommand = \"/opt/x\nenv = {{ API_TOKEN = \"{TOKEN}\" }}\n")
                 .into(),
         ),
-        ("a.yaml", "an anchor, an alias", anchored.into()),
+        ("a.yaml", "an anchor, alias", anchored.into()),
         (
             "a.json",
-            "it is larger than 16 MiB",
+            "larger than 16 MiB",
             format!("{full}{}", " ".repeat(16 << 20)).into(),
         ),
     ];
@@ -199,9 +199,9 @@ fn what_is_refused_is_untouched() {
     }
 }
 
-/// A FIFO is not waited for, and a link that leads nowhere or in a circle is no file.
+/// A FIFO does not block, and a dangling or circular link is not a file.
 #[test]
-fn what_is_no_file_is_not_waited_for() {
+fn what_is_not_a_file_does_not_block() {
     let test = Test::new();
     test.init();
     let home = |path: &str| test.home.join(path);

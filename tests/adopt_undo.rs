@@ -1,4 +1,4 @@
-//! `adopt --undo`: byte for byte, whatever happened to the file meanwhile.
+//! `adopt --undo`: byte for byte, even if the file was changed in the meantime.
 
 use std::path::PathBuf;
 
@@ -63,10 +63,9 @@ fn after_several_adopts() {
     assert_eq!(read(&file), text().replace("\"theme\": 1", "\"theme\": 2"));
 }
 
-/// "from a client's file that was changed elsewhere meanwhile (the entry's own bytes are what is put
-/// back)"
+/// Undo also works in a file that was changed elsewhere: it restores only the bytes of the entry.
 #[test]
-fn after_the_client_wrote_the_file_anew() {
+fn after_the_client_rewrote_the_file() {
     let (test, file) = case();
     let own = |text: &str| text.replace(" // b", "");
     let value: Value = serde_json::from_str(&own(&read(&file))).unwrap();
@@ -99,12 +98,12 @@ fn after_the_entry_was_moved() {
     assert!(read(&moved).contains(&format!(
         "\"renamed\":{{ \"command\": \"/opt/a\",   \"env\": {{\"API_KEY\": \"{KEY}\"}} }}"
     )));
-    // The other one is nowhere: that is said.
+    // The other one is missing, which is reported.
     assert_eq!(undo(&test, &[]), 1);
 }
 
 #[test]
-fn what_its_user_changed_in_the_entry_stays() {
+fn changes_by_the_user_in_the_entry_are_kept() {
     let (test, file) = case();
     let changed = read(&file).replace("\"env\": {} }", "\"env\": {}, \"disabled\": true }");
     assert_ne!(changed, read(&file));
@@ -119,7 +118,7 @@ fn what_its_user_changed_in_the_entry_stays() {
 }
 
 #[test]
-fn a_secret_that_was_rotated_comes_back_as_it_is_now() {
+fn a_rotated_secret_is_restored_with_its_new_value() {
     let (test, file) = case();
     let new = "0d9e1f2a-7425-40de-944b-e07fc1f90ae7";
     let ended = test.feed(
@@ -129,7 +128,7 @@ fn a_secret_that_was_rotated_comes_back_as_it_is_now() {
     assert_eq!(ended.code, 0, "{ended}");
     assert_eq!(undo(&test, &["--server", "a"]), 0);
     assert!(read(&file).contains(new) && !read(&file).contains(KEY));
-    // One that was removed cannot come back, and the entry stays as it is.
+    // A removed secret cannot be restored, and the entry does not change.
     test.ok(&["revoke", "b"]);
     let ended = test.cli(&["secret", "rm", "b/api-key", "--yes"]);
     assert_eq!(ended.code, 0, "{ended}");

@@ -1,4 +1,4 @@
-//! `policy edit`: the editor gets a copy, and only a valid one replaces the policy.
+//! `policy edit`: the editor gets a copy, and only a valid copy replaces the policy.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -7,7 +7,7 @@ use crate::messages::message;
 
 const POLICY: &str = "version = 1\ncommand = [\"server\"]\n";
 
-/// An editor that puts this line at the end of the file.
+/// An editor that appends this line to the file.
 fn editor(test: &Test, line: &str) -> String {
     let path = test.dir.join("editor");
     std::fs::write(
@@ -16,7 +16,7 @@ fn editor(test: &Test, line: &str) -> String {
     )
     .unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    // With a flag, as people write it.
+    // With a flag, as in real configurations.
     format!("{} --wait", path.display())
 }
 
@@ -30,7 +30,7 @@ fn an_edit_replaces_the_policy_once_it_is_valid() {
     assert_eq!(text(), format!("{POLICY}description = \"one\"\n"));
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 
-    // What is not valid is kept, and the next edit goes on with it.
+    // An invalid edit is kept, and the next edit resumes it.
     let before = text();
     test.set("EDITOR", editor(&test, "[limits"));
     let ended = test.cli(&["policy", "edit", "github"]);
@@ -52,7 +52,7 @@ fn an_edit_replaces_the_policy_once_it_is_valid() {
 }
 
 #[test]
-fn an_edit_does_not_overwrite_a_policy_that_changed_meanwhile() {
+fn an_edit_does_not_overwrite_a_policy_that_changed_in_the_meantime() {
     let test = Test::new();
     let path = test.write_policy("github", POLICY);
     let other = format!(
@@ -72,7 +72,7 @@ fn an_edit_does_not_overwrite_a_policy_that_changed_meanwhile() {
     );
 }
 
-/// An invalid policy is what one wants to edit.
+/// An invalid policy must be editable.
 #[test]
 fn an_invalid_policy_can_be_edited() {
     let test = Test::new();

@@ -1,7 +1,7 @@
 //! Carries a plan out: secrets, policies, grants, journal, record, file, in this order.
 //!
-//! Invariants: a secret is stored and read back before its plaintext goes. A file stays as it was when
-//! a step before it fails. One file that fails does not stop the others.
+//! Invariants: a secret is stored and read back before its plaintext is removed; a file is
+//! unchanged if a step before it fails; a file that fails does not stop the others.
 
 use super::journal::{self, JournalLine, JournalRecord};
 use super::names::{Names, NewSecret};
@@ -21,10 +21,10 @@ use crate::scan::clients::ClientFile;
 use crate::secret::{Keys, Secret, SecretName};
 use crate::store::{self, SecretItem, Store};
 
-/// What is being done, for whoever watches.
+/// Progress, for the user.
 #[derive(Debug)]
 pub enum AdoptStep<'a> {
-    /// So many secrets go into the store.
+    /// This number of secrets goes into the store.
     Storing(usize, StoreKind),
     /// A stored secret cannot be masked.
     Weak(&'a SecretName),
@@ -110,8 +110,8 @@ fn secrets(
     for secret in &names.secrets {
         if store.get(&secret.name)?.value != value(&secret.text) {
             return Err(
-                store::unfaithful(store.kind(), &secret.name, "nothing was adopted")
-                    .hint("run `mcpwrap status` to see which store it is and whether it works"),
+                store::unfaithful(store.kind(), &secret.name, "cannot adopt the entries")
+                    .hint("run `mcpwrap status` to see which store is in use and whether it works"),
             );
         }
         if value(&secret.text).is_weak() {

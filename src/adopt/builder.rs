@@ -1,8 +1,8 @@
-//! The plan: for every file, which entries change how, which secrets and policies that needs, and
-//! what cannot be taken over and why.
+//! Makes the plan: for each file which entries change and how, which secrets and policies are
+//! needed, and what cannot be adopted and why.
 //!
-//! Reads, and changes nothing. *Always* proves each change on paper before it is offered: the new
-//! text is read again, every other entry means what it meant, and undoing gives the old bytes.
+//! Invariants: reads only; each change is proved before it is offered: the new text is parsed
+//! again, all other entries keep their meaning, and undo gives the old bytes.
 
 use super::comments;
 use super::extract;
@@ -60,7 +60,7 @@ struct PlanBuilder<'a> {
     program: &'a str,
 }
 
-/// An entry with its change, before the file as a whole is known to work.
+/// An entry with its change, before the file as a whole is proved.
 struct ChangedEntry {
     entry: ServerEntry,
     server: ServerName,
@@ -73,12 +73,12 @@ impl PlanBuilder<'_> {
     fn plan(&self, wanted: &EntryFilter, names: &mut Names, plan: &mut AdoptPlan) {
         let mut changed = Vec::new();
         let spots = places(self.document).into_iter();
-        for (spot, closer) in spots.zip(&self.file.closer) {
+        for (spot, needs_full_scan) in spots.zip(&self.file.needs_full_scan) {
             if !wanted.takes(&spot.name) {
                 continue;
             }
-            // Most entries are left as they are.
-            if !closer && wanted.servers.is_empty() {
+            // Most entries do not change.
+            if !needs_full_scan && wanted.servers.is_empty() {
                 plan.without += 1;
                 continue;
             }
@@ -107,7 +107,7 @@ impl PlanBuilder<'_> {
             };
             if self.file.tracked {
                 leave(format!(
-                    "git tracks the file, and a teammate may not have mcpwrap; name it with `--config {}` to adopt it all the same",
+                    "tracked by git, teammates may lack mcpwrap; pass `--config {}` to adopt it anyway",
                     self.file.path.display()
                 ));
                 continue;
@@ -163,8 +163,8 @@ impl PlanBuilder<'_> {
         })
     }
 
-    /// What is secret in the entry's text and is none of the values: a value with unusual escapes,
-    /// a token in a comment. Undo needs it, and the journal must not have it.
+    /// Secret text of the entry that is not one of the values: a value with unusual escapes, a
+    /// token in a comment. Undo needs it, and the journal must not contain it.
     fn as_written(
         &self,
         entry: &ServerEntry,
@@ -201,12 +201,12 @@ impl PlanBuilder<'_> {
         }
     }
 
-    /// Puts the changes of a file together and proves them; a change that does not hold is left out.
+    /// Combines the changes of a file and proves them; a change that fails is left out.
     fn whole(&self, mut changed: Vec<ChangedEntry>, plan: &mut AdoptPlan) {
         while !changed.is_empty() {
             match self.prove(&changed) {
                 Ok(file) => {
-                    self.still_there(&file, plan);
+                    self.report_remaining(&file, plan);
                     plan.files.push(file);
                     return;
                 }
@@ -223,13 +223,13 @@ impl PlanBuilder<'_> {
         }
     }
 
-    /// The same values outside of the entries, which are not touched.
-    fn still_there(&self, file: &FilePlan, plan: &mut AdoptPlan) {
+    /// Reports the same values outside the entries, where they stay.
+    fn report_remaining(&self, file: &FilePlan, plan: &mut AdoptPlan) {
         for cut in file.cuts.iter().filter(|cut| cut.text.len() >= 8) {
             for (at, _) in file.text.match_indices(cut.text.as_str()) {
                 let line = line_of(&file.text, at);
                 let reason = format!(
-                    "line {line} has the value of `{}` too, outside of the adopted entries: take it out by hand",
+                    "line {line}, outside the adopted entries, also has the value of `{}`: remove it by hand",
                     cut.name
                 );
                 plan.left.push(Left {
@@ -244,9 +244,9 @@ impl PlanBuilder<'_> {
 
     fn prove(&self, changed: &[ChangedEntry]) -> Result<FilePlan, (usize, &'static str)> {
         let splices: Vec<Splice> = changed.iter().flat_map(|one| one.splices.clone()).collect();
-        let text = edit::apply(&self.document.text, &splices).ok_or((0, "its places overlap"))?;
+        let text = edit::apply(&self.document.text, &splices).ok_or((0, "its changes overlap"))?;
         let new = Document::read(self.document.format, text.clone().into_bytes())
-            .map_err(|_| (0, "its layout cannot be edited safely"))?;
+            .map_err(|_| (0, "cannot edit its layout safely"))?;
         let now = entries(&new);
         for old in entries(self.document) {
             let same = new
@@ -256,7 +256,7 @@ impl PlanBuilder<'_> {
                     node.same(&self.document.text, new_node, &new.text)
                 });
             match changed.iter().position(|one| one.entry.path == old.path) {
-                None if !same => return Err((0, "changing it would change another entry")),
+                None if !same => return Err((0, "a change to it would change another entry")),
                 Some(n) => {
                     let server = changed.get(n).map(|one| one.server.to_string());
                     let runs = now
@@ -264,7 +264,7 @@ impl PlanBuilder<'_> {
                         .find(|entry| entry.path == old.path)
                         .and_then(|entry| entry.wrapped.clone());
                     if runs != server {
-                        return Err((n, "its layout cannot be edited safely"));
+                        return Err((n, "cannot edit its layout safely"));
                     }
                 }
                 None => {}
@@ -296,9 +296,9 @@ impl PlanBuilder<'_> {
         let pieces = entries
             .iter()
             .map(|entry| (entry.path.as_slice(), entry.before.as_slice()));
-        let undone = restore::on_paper(&new, pieces, &cuts);
+        let undone = restore::after_undo(&new, pieces, &cuts);
         if undone.as_deref() != Some(self.document.text.as_str()) {
-            return Err((0, "it could not be put back byte for byte"));
+            return Err((0, "cannot be restored byte for byte"));
         }
         Ok(FilePlan {
             found: self.n,
@@ -315,9 +315,9 @@ fn values(entry: &ServerEntry, judged: &[detect::Judged<'_>]) -> Vec<SearchedSec
         let parts = value.verdict.secrets().iter();
         parts.filter_map(|part| value.word.text.get(part.range.clone()))
     });
-    let sought = parts.map(|text| SearchedSecret {
+    let searched = parts.map(|text| SearchedSecret {
         name: format!("a secret of `{}`", entry.name),
         text: text.to_owned(),
     });
-    sought.collect()
+    searched.collect()
 }

@@ -1,6 +1,6 @@
-//! Secrets in the comments of an entry: people comment out old keys, and copy new ones.
+//! Secrets in the comments of an entry: people comment out old keys and copy new ones.
 //!
-//! *Never* touches a comment outside of the entry that is changed.
+//! Comments outside the changed entry stay unchanged.
 
 use std::ops::Range;
 
@@ -11,8 +11,7 @@ use crate::client::entry::ServerEntry;
 use crate::client::regions::regions;
 use crate::client::tree::Node;
 
-/// The values that stand in comments of an entry, where nothing reads them: their names stand there
-/// from now on.
+/// Replaces the values in comments of an entry by their names, since nothing reads them there.
 pub(super) fn named(
     document: &Document,
     entry: &ServerEntry,
@@ -44,7 +43,7 @@ pub(super) fn named(
     found
 }
 
-/// Where the keys and values of a node stand.
+/// The spans of the keys and values of a node.
 fn literals(node: &Node, spans: &mut Vec<Range<usize>>) {
     for member in node.map() {
         spans.push(member.key_span.clone());

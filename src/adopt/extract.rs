@@ -1,9 +1,9 @@
-//! From one entry to what it becomes: the secrets taken out, the policy that names them, the words
-//! that stay in the client's file.
+//! From one entry to its replacement: the secrets, the policy that names them, and the words that
+//! stay in the client's file.
 //!
-//! Pure. *Always* leaves references and ordinary values where they are. *Never* changes what the
-//! server is started with: the same program, the same arguments, the same variables, or a reason
-//! why not. Which names the secrets get is decided by the caller, who sees all entries.
+//! Invariants: pure; references and ordinary values stay where they are; the server is started with
+//! the same program, arguments and variables, or there is a reason why not. The caller names the
+//! secrets, since it sees all entries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,19 +24,17 @@ pub(super) fn holds_secret(judged: &[Judged<'_>]) -> bool {
         .any(|value| matches!(value.verdict, Verdict::Secret(_)))
 }
 
-/// Takes an entry apart, or says why that cannot be done.
+/// Extracts the secrets of an entry, or says why it cannot be adopted.
 pub(super) fn extract(
     entry: &ServerEntry,
     judged: &[Judged<'_>],
     fills_in: bool,
 ) -> Result<Extracted, String> {
     if entry.program == Program::None || entry.words.is_empty() {
-        return Err("it starts no program".to_owned());
+        return Err("no program".to_owned());
     }
     if entry.env_file {
-        return Err(
-            "it reads an `envFile`: put those variables into its `env`, then adopt it".to_owned(),
-        );
+        return Err("reads an `envFile`: move its variables into `env`, then adopt it".to_owned());
     }
     let whole_line = whole_line(entry)?;
     let texts: Vec<String> = entry.words.iter().map(|word| word.text.clone()).collect();
@@ -67,7 +65,7 @@ pub(super) fn extract(
     Ok(work.extracted)
 }
 
-/// The words of a command that is one text, as in `"command": "npx -y server"`.
+/// The words of a command that is one string, e.g. `"command": "npx -y server"`.
 fn whole_line(entry: &ServerEntry) -> Result<Option<Vec<String>>, String> {
     let (Program::Text(_), Some(first)) = (&entry.program, entry.words.first()) else {
         return Ok(None);
@@ -81,7 +79,7 @@ fn whole_line(entry: &ServerEntry) -> Result<Option<Vec<String>>, String> {
         .contains(['"', '\'', '\\', '|', '&', ';', '>', '<', '`'])
     {
         return Err(
-            "its command is a line for a shell: write the program and `args`, then adopt it"
+            "its command is a shell command: split it into the program and `args`, then adopt it"
                 .to_owned(),
         );
     }
@@ -92,7 +90,7 @@ fn whole_line(entry: &ServerEntry) -> Result<Option<Vec<String>>, String> {
 
 struct Extractor {
     extracted: Extracted,
-    /// Names of variables that have a meaning already.
+    /// Names of variables that are in use.
     taken: BTreeSet<String>,
     docker: bool,
 }
@@ -105,7 +103,7 @@ impl Extractor {
             };
             if !is_variable_name(name) {
                 return Err(format!(
-                    "`{name}` in its environment is no name of a variable"
+                    "`{name}` in its environment is not a variable name"
                 ));
             }
             let text = value.word.text.as_str();
@@ -116,14 +114,14 @@ impl Extractor {
                 }
                 Verdict::Secret(parts) => {
                     if text.contains("{secret.") {
-                        return Err(format!("`{name}` in its environment has `{{secret.` in it"));
+                        return Err(format!("`{name}` in its environment contains `{{secret.`"));
                     }
                     let template = self.template(text, parts, Some(name), &format!("env {name}"));
                     self.extracted.set.insert(name.to_owned(), template);
                     self.extracted.drop_env.push(name.to_owned());
                 }
                 Verdict::Reference if inherit::never(name).is_some() => self.extracted.notes.push(format!(
-                    "`{name}` refers to a variable of the client and is not passed on: it makes programs load code"
+                    "`{name}` refers to a variable of the client and is not inherited: it can make programs load code"
                 )),
                 _ if inherit::never(name).is_some() => {
                     self.extracted.set.insert(name.to_owned(), text.to_owned());
@@ -138,7 +136,7 @@ impl Extractor {
         for name in names {
             if !is_variable_name(name) || inherit::never(name).is_some() {
                 return Err(format!(
-                    "the client passes `{name}` on, which a policy does not let through"
+                    "inherits `{name}` from the client, which no policy may inherit"
                 ));
             }
             if !self.extracted.pass.contains(name) {
@@ -164,7 +162,7 @@ impl Extractor {
             .find(|value| fills_in && is_filled_in(&value.word.text))
         {
             return Err(format!(
-                "the client fills in `{}`, and a policy names the exact command: write it out, then adopt it",
+                "the client expands `{}`, but a policy needs the exact command: write the value, then adopt it",
                 shown(&word.word.text)
             ));
         }
@@ -172,10 +170,10 @@ impl Extractor {
             .iter()
             .any(|value| value.word.text.contains("{secret."))
         {
-            return Err("it has `{secret.` among its arguments".to_owned());
+            return Err("an argument contains `{secret.`".to_owned());
         }
         if words.len() != entry.words.len() {
-            return Err("its arguments are not all texts".to_owned());
+            return Err("not all arguments are strings".to_owned());
         }
         let mut dropped_next = false;
         for (n, value) in words.iter().enumerate() {
@@ -237,7 +235,8 @@ impl Extractor {
         NewWord::Replace(texts)
     }
 
-    /// `--api-key X`, where the server is known to take the variable as well.
+    /// Whether `--api-key X` can be dropped, because the server is known to read a variable
+    /// instead.
     fn drops_flag(&self, flag: &str, next: &Judged<'_>) -> bool {
         let known = self
             .extracted
@@ -295,7 +294,7 @@ impl Extractor {
         NewWord::Replace(vec![self.template(text, parts, owner, &place)])
     }
 
-    /// `docker run -e NAME=value`: where the value begins, and the name.
+    /// `docker run -e NAME=value`: the start of the value, and the name.
     fn docker_variable(&self, before: &str, text: &str) -> Option<(usize, String)> {
         let start = match before {
             "-e" | "--env" => 0,
@@ -307,7 +306,7 @@ impl Extractor {
         (self.docker && free).then(|| (start + name.len() + 1, name.to_owned()))
     }
 
-    /// It becomes `-e NAME`: docker takes the value from its own environment.
+    /// Changes it to `-e NAME`, since docker reads the value from its own environment.
     fn docker(&mut self, text: &str, parts: &[SecretPart], at: usize, variable: &str) -> NewWord {
         let place = format!("argument `-e {variable}`");
         let value = text.get(at..).unwrap_or_default();
@@ -362,7 +361,7 @@ impl Extractor {
         out
     }
 
-    /// Adds a secret under a variable of its own, or finds the one that has the same value.
+    /// Adds a secret under a new variable, or finds the one with the same value.
     fn push(&mut self, variable: &str, text: &str, why: &'static str, place: String) -> String {
         let from_env = place.starts_with("env ") && place.get(4..) == Some(variable);
         let same = |value: &&ExtractedSecret| value.text == text && !from_env;

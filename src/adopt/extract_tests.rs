@@ -1,4 +1,4 @@
-//! What becomes of an entry, as tables of cases.
+//! Entries and what is extracted from them, as tables of cases.
 
 use super::extract::extract;
 use super::extracted::Extracted;
@@ -30,7 +30,7 @@ fn case(entry: &str, command: &[&str], values: &[(&str, &str)]) {
 const KEY: &str = "a1b2c3d4-e5f6-4789-8abc-def012345678";
 
 #[test]
-fn secrets_leave_and_the_rest_stays() {
+fn secrets_are_extracted_and_the_rest_stays() {
     case(
         &format!(
             r#"{{"command": "npx", "args": ["-y", "exa-mcp-server"], "env": {{"EXA_API_KEY": "{KEY}", "LOG": "x"}}}}"#
@@ -106,7 +106,7 @@ fn connection_strings_and_names_that_load_code() {
     assert_eq!(extracted.pass, ["A"]);
 }
 
-/// Every way in which a secret stands in an entry.
+/// Every way in which an entry can hold a secret.
 #[test]
 fn secrets_in_every_place() {
     let args = |args: &str| format!(r#"{{"command": "npx", "args": [{args}]}}"#);
@@ -149,15 +149,18 @@ fn secrets_in_every_place() {
 }
 
 #[test]
-fn what_cannot_be_taken_over() {
+fn what_cannot_be_adopted() {
     for (entry, word) in [
         (
             r#"{"command": "npx", "args": ["${workspaceFolder}/x"]}"#,
-            "fills in",
+            "the client expands",
         ),
         (r#"{"command": "sh -c 'x y'"}"#, "shell"),
         (r#"{"command": "x", "envFile": ".env"}"#, "envFile"),
-        (r#"{"command": "x", "env": {"a b": "c"}}"#, "no name"),
+        (
+            r#"{"command": "x", "env": {"a b": "c"}}"#,
+            "not a variable name",
+        ),
     ] {
         assert!(extracted(entry).unwrap_err().contains(word), "{entry}");
     }

@@ -1,4 +1,4 @@
-//! An entry that was taken apart, and the small rules about its words.
+//! The result of an extraction, and small rules about words of a command line.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use crate::catalog::KnownServer;
 use crate::client::edit::NewWord;
 use crate::detect::{self, SecretPart};
 
-/// An entry, taken apart.
+/// An entry without its secrets.
 #[derive(Debug)]
 pub struct Extracted {
     /// The policy's command.
     pub(super) command: Vec<String>,
-    /// For each word of the entry, what stands in the client's file after it.
+    /// For each word of the entry, its replacement in the client's file.
     pub(super) words: Vec<NewWord>,
     pub(super) values: Vec<ExtractedSecret>,
     pub(super) pass: Vec<String>,
@@ -19,7 +19,7 @@ pub struct Extracted {
     pub(super) drop_env: Vec<String>,
     pub(super) argv_secrets: bool,
     pub(super) shipped: Option<&'static KnownServer>,
-    /// What the user should know of it.
+    /// What the user should know about the change.
     pub(super) notes: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ pub struct ExtractedSecret {
     pub(super) variable: String,
     pub(super) text: String,
     pub(super) why: &'static str,
-    /// Where it stood, for the user.
+    /// Its location in the entry, for the user.
     pub(super) place: String,
 }
 
@@ -38,14 +38,15 @@ pub(super) fn is_whole(parts: &[SecretPart], text: &str) -> bool {
     matches!(parts, [part] if part.range == (0..text.len()))
 }
 
-/// References that a client replaces in arguments. `$X` without braces is left to shells.
+/// The openings of references that clients expand in arguments. `$X` without braces is shell
+/// syntax.
 pub(super) fn is_filled_in(text: &str) -> bool {
     ["${", "{env:", "{file:"]
         .iter()
         .any(|open| text.contains(open))
 }
 
-/// A name as that of a variable: `--api-key` is `API_KEY`.
+/// A variable name made from a name: `API_KEY` from `--api-key`.
 pub(super) fn variable_of(name: &str) -> String {
     let words = detect::names::words(name.strip_prefix("env.").unwrap_or(name));
     let joined = words.join("_").to_ascii_uppercase();
@@ -62,7 +63,7 @@ pub(super) fn variable_of(name: &str) -> String {
     }
 }
 
-/// A word that is no secret, short enough for a line.
+/// A word that is not a secret, shortened to fit a line.
 pub(super) fn shown(text: &str) -> String {
     let short: String = text.chars().take(60).collect();
     if short.len() < text.len() {

@@ -1,8 +1,8 @@
-//! The undo journal: what adopt changed, with references in the place of secrets.
+//! The undo journal: what adopt changed, with references instead of secrets.
 //!
-//! Append-only. *Always* written and synced before the client's file is, so that whatever was
-//! changed can be put back; a record of a change that did not happen does no harm, because undo
-//! looks at the entry first. *Never* holds a secret.
+//! Invariants: append-only; a record is written and synced before the client's file, so that each
+//! change can be undone, and a record of a change that did not happen is harmless, because undo
+//! checks the entry first; the journal holds no secret.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -18,7 +18,7 @@ use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
 use crate::secret::ServerName;
 
-/// The journal may grow to this (bytes).
+/// The largest journal that is read (bytes).
 const BYTES_MAX: u64 = 64 << 20;
 
 /// One line of the journal.
@@ -29,7 +29,7 @@ pub enum JournalLine {
     Undone { id: String, at: jiff::Timestamp },
 }
 
-/// What was done to one entry.
+/// The change of one entry.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct JournalRecord {
     pub id: String,
@@ -38,10 +38,10 @@ pub struct JournalRecord {
     pub client: Option<String>,
     /// The client's name of the entry.
     pub entry: String,
-    /// The policy that it runs now.
+    /// The policy that it runs after the change.
     pub server: ServerName,
     pub path: Vec<PathStep>,
-    /// The pieces of the file that held the entry, and what is there now.
+    /// The pieces of the file that held the entry, and those that replaced them.
     pub before: Vec<Vec<RedactedPiece>>,
     pub after: Vec<Vec<RedactedPiece>>,
 }
@@ -50,7 +50,7 @@ pub fn path(dirs: &Dirs) -> PathBuf {
     dirs.state().join("undo.jsonl")
 }
 
-/// Adds lines, and makes them last.
+/// Adds lines and syncs them.
 ///
 /// # Errors
 /// `file-unusable`, `file-not-private`.
@@ -59,7 +59,7 @@ pub fn append(dirs: &Dirs, lines: &[JournalLine]) -> Result<()> {
     let failed = |problem: Problem| {
         problem.explain(
             Code::FileUnusable,
-            "undo journal not written",
+            "cannot write the undo journal",
             &dirs.tilde(&path),
         )
     };
@@ -82,7 +82,7 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
         .create(true)
         .mode(0o600)
         .open(path)?;
-    // A full disk may have left half a line: it is ended, so that it spoils no other.
+    // A full disk may have left half a line: end it, so that the next line is readable.
     let text = if torn {
         format!("\n{text}")
     } else {
@@ -93,8 +93,8 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
     files::sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 
-/// What was adopted and not undone, the newest last. A line that cannot be read is left out: it was
-/// torn before its change was made.
+/// The adopted entries that were not undone, the newest last. An unreadable line is skipped: it was
+/// truncated before its change was made.
 ///
 /// # Errors
 /// `file-unusable`, `file-not-private`.
@@ -106,7 +106,7 @@ pub fn pending(dirs: &Dirs) -> Result<Vec<JournalRecord>> {
         Err(problem) => {
             return Err(problem.explain(
                 Code::FileUnusable,
-                "undo journal not read",
+                "cannot read the undo journal",
                 &dirs.tilde(&path),
             ));
         }
@@ -115,7 +115,8 @@ pub fn pending(dirs: &Dirs) -> Result<Vec<JournalRecord>> {
     for line in bytes.split(|b| *b == b'\n') {
         match serde_json::from_slice(line) {
             Ok(JournalLine::Adopted(record)) => {
-                // Only an entry that is not adopted is adopted: an older record of it is void.
+                // An entry that is adopted again was restored in between: an older record is
+                // obsolete.
                 records.retain(|old| old.file != record.file || old.path != record.path);
                 records.push(record);
             }
@@ -126,10 +127,16 @@ pub fn pending(dirs: &Dirs) -> Result<Vec<JournalRecord>> {
     Ok(records)
 }
 
-/// The error for an id that cannot be made.
+/// Creates the ID of a record.
+///
+/// # Errors
+/// `file-unusable` without random numbers.
 pub fn new_id() -> Result<String> {
     files::random_hex().map_err(|error| {
-        Error::new(Code::FileUnusable, "no id made for the undo journal")
-            .cause(files::io_text(&error))
+        Error::new(
+            Code::FileUnusable,
+            "cannot create an ID for the undo journal",
+        )
+        .cause(files::io_text(&error))
     })
 }

@@ -1,6 +1,6 @@
-//! The laws of adopting as properties: for any servers, in any of the three formats, in any style.
+//! Properties of adopting, for any servers in all three formats and in any style.
 //!
-//! Outside of the changed entries no byte differs; no secret is left; undo gives the old bytes.
+//! Outside the changed entries no byte differs; no secret remains; undo gives the old bytes.
 #![expect(
     clippy::format_push_string,
     clippy::struct_excessive_bools,
@@ -74,7 +74,7 @@ fn style() -> impl Strategy<Value = Style> {
     })
 }
 
-/// The words of the command line: a secret stands behind a flag that says so.
+/// The words of the command line: a secret follows a flag whose name promises one.
 fn words(server: &ModelServer) -> Vec<String> {
     let flagged = |(secret, text): &(bool, String)| {
         if *secret {
@@ -196,8 +196,8 @@ fn planned(document: Document, bytes: Vec<u8>, path: &std::path::Path) -> (Adopt
         bytes,
         Ok(document),
     )];
-    let closer = found[0].closer(&mut FirstLook::default());
-    found[0].closer = closer;
+    let needs_full_scan = found[0].needs_full_scan(&mut FirstLook::default());
+    found[0].needs_full_scan = needs_full_scan;
     let home = PathBuf::from("/nonexistent");
     let mut names = Names::new(&Dirs::under(&home), &Index::default(), None);
     let plan = build(&found, &EntryFilter::default(), &mut names, "/opt/mcpwrap");
@@ -236,7 +236,7 @@ proptest! {
         };
         prop_assert_eq!(without(old), without(&new));
         let pieces = file.entries.iter().map(|entry| (entry.path.as_slice(), entry.before.as_slice()));
-        let back = super::restore::on_paper(&new, pieces, &file.cuts);
+        let back = super::restore::after_undo(&new, pieces, &file.cuts);
         prop_assert_eq!(back.as_deref(), Some(old.text.as_str()));
     }
 

@@ -1,8 +1,8 @@
-//! Takes secrets out of clients' files, and puts them back.
+//! Moves secrets out of client configs, and restores them.
 //!
-//! Invariants: nothing outside of the changed entries differs afterwards by one byte, and no copy of a
-//! secret is left by mcpwrap. What is carried out is what was shown: a plan is made again when it is
-//! its turn, because another adopt or a client may have been quicker.
+//! Invariants: no byte outside the changed entries differs afterwards, and mcpwrap leaves no copy
+//! of a secret. Only what was shown is carried out: the plan is made again under the lock, because
+//! another adopt or a client may have changed the files.
 
 mod comments;
 mod extract;
@@ -30,7 +30,7 @@ use crate::dirs::{self, Dirs};
 use crate::error::{Code, Error, Result};
 use crate::files::{self, io_text};
 
-/// One adopt at a time: the others wait until this is dropped.
+/// Allows one adopt at a time: others wait until this is dropped.
 ///
 /// # Errors
 /// `file-unusable`, `file-not-private`.
@@ -39,20 +39,20 @@ pub fn lock(dirs: &Dirs) -> Result<File> {
     files::lock(&path).map_err(|problem| {
         problem.explain(
             Code::FileUnusable,
-            "cannot begin to adopt",
+            "cannot start `mcpwrap adopt`",
             &dirs.tilde(&path),
         )
     })
 }
 
-/// Our own absolute path, as clients should start it: a link on the search path stays a link, so that
-/// an update does not leave entries behind.
+/// The absolute path of mcpwrap, as clients should start it: a link on the search path stays a
+/// link, so that entries still work after an update.
 ///
 /// # Errors
-/// `file-unusable` if the path cannot be told or is not UTF-8.
+/// `file-unusable` if the path is unknown or not UTF-8.
 pub fn program() -> Result<String> {
     let unusable = |cause: String| {
-        Error::new(Code::FileUnusable, "mcpwrap does not know its own path").cause(cause)
+        Error::new(Code::FileUnusable, "cannot determine the path of mcpwrap").cause(cause)
     };
     let real = std::env::current_exe().map_err(|error| unusable(io_text(&error)))?;
     let same = |path: &PathBuf| {
@@ -67,5 +67,5 @@ pub fn program() -> Result<String> {
     let path = on_path.unwrap_or(real);
     path.into_os_string()
         .into_string()
-        .map_err(|_| unusable("it is not UTF-8".to_owned()))
+        .map_err(|_| unusable("not UTF-8".to_owned()))
 }

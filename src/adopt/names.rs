@@ -1,7 +1,7 @@
-//! Names for what is new: policies, secrets. The same value gets one name, the same policy too.
+//! Names for new policies and secrets. Equal values share one name, and equal policies too.
 //!
-//! *Never* takes a name that stands for something else already, in the plan, in the store's index or
-//! among the policies.
+//! Invariant: a name in use for something else (in the plan, in the secret index or among the
+//! policies) is not chosen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::secret::{Fingerprint, Keys, Secret, SecretName, SecretRef, ServerName
 use crate::store::Index;
 use crate::{catalog, package};
 
-/// Why a text is stored that no policy names.
+/// The reason for storing a value that no policy names.
 pub const FOR_UNDO: &str = "kept for undo";
 
 /// One secret of the plan.
@@ -23,12 +23,12 @@ pub const FOR_UNDO: &str = "kept for undo";
 pub struct NewSecret {
     pub name: SecretName,
     pub text: String,
-    /// How it was recognised, and where it stood.
+    /// How it was recognized, and where.
     pub why: &'static str,
     pub place: String,
-    /// Where a new one is made, if that is known.
+    /// Where to create a new one, if known.
     pub rotate: Option<String>,
-    /// The store has it already, with that value.
+    /// The store already has it, with that value.
     pub known: bool,
 }
 
@@ -37,22 +37,22 @@ pub struct NewSecret {
 pub struct NewPolicy {
     pub server: ServerName,
     pub policy: Policy,
-    /// There is such a policy already, and it says the same.
+    /// An equal policy exists.
     pub known: bool,
 }
 
-/// A policy for one entry, and the values that it takes out.
+/// A policy for one entry, and the values that are cut out.
 #[derive(Debug)]
 pub struct Planned {
     pub server: ServerName,
     pub cuts: Vec<Cut>,
 }
 
-/// The names that are in use, and those that were given.
+/// The names in use, and the new ones.
 #[derive(Debug)]
 pub struct Names {
     dirs: Dirs,
-    /// Without them (in a dry run) a name that is taken counts as that of the same value.
+    /// Without them (in a dry run) a secret with a used name counts as having the same value.
     keys: Option<Keys>,
     stored: BTreeMap<SecretName, Fingerprint>,
     existing: BTreeSet<ServerName>,
@@ -76,7 +76,7 @@ impl Names {
         }
     }
 
-    /// A policy for an entry: one that says the same already, or a new one.
+    /// A policy for an entry: an equal existing one, or a new one.
     pub fn policy(&mut self, entry: &str, extracted: &Extracted) -> Result<Planned, String> {
         let base = plain(entry);
         let (secrets, mut added) = self.name_values(&base, extracted);
@@ -87,11 +87,12 @@ impl Names {
             } else {
                 format!("{base}-{n}")
             };
-            let server = ServerName::new(&name).map_err(|_| "no name for its policy".to_owned())?;
+            let server = ServerName::new(&name)
+                .map_err(|_| "cannot make a policy name from its name".to_owned())?;
             let draft = draft(entry, extracted, &secrets);
             let policy = draft
                 .check(&self.dirs, &server)
-                .map_err(|error| format!("its policy would not be valid: {}", error.reasons()))?;
+                .map_err(|error| format!("its policy would be invalid: {}", error.reasons()))?;
             if self
                 .policies
                 .iter()
@@ -124,12 +125,12 @@ impl Names {
         Ok(Planned { server, cuts })
     }
 
-    /// A name for a piece of text that only undo needs.
+    /// Names a piece of text that only undo needs.
     pub fn as_written(&mut self, server: &ServerName, text: &str) -> Cut {
         let name = self.name(&[], &format!("{server}/as-written"), text);
         if !self.secrets.iter().any(|secret| secret.name == name) {
             let known = self.stored.contains_key(&name);
-            let place = "in a comment, or written in an unusual way".to_owned();
+            let place = "in a comment, or in an unusual spelling".to_owned();
             let (text, rotate) = (text.to_owned(), None);
             self.secrets.push(NewSecret {
                 name: name.clone(),
@@ -146,7 +147,7 @@ impl Names {
         }
     }
 
-    /// The policies that the plan still needs after some changes were left out of it.
+    /// Keeps only the policies and secrets that the plan needs after some changes were left out.
     pub fn keep_only(&mut self, servers: &BTreeSet<ServerName>, names: &BTreeSet<SecretName>) {
         self.policies
             .retain(|policy| servers.contains(&policy.server));
@@ -191,7 +192,7 @@ impl Names {
         (secrets, added)
     }
 
-    /// The name of a value: the one it has, or the first that is free.
+    /// The name of a value: its existing one, or the first free one.
     fn name(&self, added: &[NewSecret], wish: &str, text: &str) -> SecretName {
         let planned = || self.secrets.iter().chain(added);
         if let Some(secret) = planned().find(|secret| secret.text == text) {
@@ -265,7 +266,7 @@ fn draft(entry: &str, extracted: &Extracted, secrets: &[(String, SecretName, Str
     draft
 }
 
-/// Whether two policies allow the same. A package that was pinned since is no difference.
+/// Whether two policies allow the same. A later pin is not a difference.
 fn same(a: &Policy, b: &Policy) -> bool {
     let secrets = |policy: &Policy| {
         policy

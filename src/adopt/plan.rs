@@ -1,4 +1,4 @@
-//! The plan as data: for every file, which entries change how, and what stays as it is and why.
+//! The plan as data: for each file which entries change and how, and what is skipped and why.
 
 use std::collections::BTreeSet;
 
@@ -7,21 +7,21 @@ use crate::client::tree::PathStep;
 use crate::scan::history::SearchedSecret;
 use crate::secret::{SecretName, ServerName};
 
-/// Everything that would be done.
+/// All planned changes.
 #[derive(Debug, Default)]
 pub struct AdoptPlan {
     pub files: Vec<FilePlan>,
     pub left: Vec<Left>,
-    /// The values in files that git tracks and that stay as they are, by the file's number.
+    /// The values in skipped files that git tracks, by the file's number.
     pub tracked: Vec<(usize, SearchedSecret)>,
-    /// Entries that run through mcpwrap already.
+    /// Entries that are already adopted.
     pub adopted: usize,
-    /// Entries without a secret, which stay as they are.
+    /// Entries without a secret, which do not change.
     pub without: usize,
 }
 
 impl AdoptPlan {
-    /// The secrets that the files name.
+    /// The secrets that the changes need.
     pub fn secrets(&self) -> BTreeSet<SecretName> {
         let cuts = self
             .files
@@ -43,11 +43,11 @@ impl AdoptPlan {
 /// What happens to one file.
 #[derive(Debug)]
 pub struct FilePlan {
-    /// Its place among the files that were found.
+    /// Its number among the files found.
     pub found: usize,
     pub text: String,
     pub entries: Vec<EntryPlan>,
-    /// All values that are cut out of it.
+    /// All values to cut out of it.
     pub cuts: Vec<Cut>,
 }
 
@@ -62,13 +62,13 @@ pub struct EntryPlan {
     pub notes: Vec<String>,
 }
 
-/// A secret that stays where it is, and why; or a file that was not looked into.
+/// A secret that is not moved, and why; or a file that was skipped.
 #[derive(Debug)]
 pub struct Left {
     pub found: usize,
     pub entry: Option<String>,
     pub reason: String,
-    /// Whether it is a failure: something of the user's was asked for and not done.
+    /// Whether it is a failure: something that the user asked for was not done.
     pub counts: bool,
 }
 

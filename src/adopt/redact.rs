@@ -1,7 +1,7 @@
-//! A text with its secrets cut out: what may be written to the undo journal and shown to the user.
+//! A text without its secrets: what may be written to the undo journal and shown to the user.
 //!
-//! *Always* cuts every occurrence, in each way it can be written in a client's file. Putting the
-//! values back gives the text byte for byte.
+//! Invariants: every occurrence is cut, in each spelling that a client's file allows; filling the
+//! values in gives the text byte for byte.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub enum RedactedPiece {
     Escaped(SecretName),
 }
 
-/// A value that is cut out.
+/// A value to cut out.
 #[derive(Clone, Debug)]
 pub struct Cut {
     pub name: SecretName,
@@ -59,7 +59,7 @@ pub fn cut(text: &str, cuts: &[Cut]) -> Vec<RedactedPiece> {
     pieces
 }
 
-/// The text of pieces, with the values put in.
+/// The text of pieces, with the values filled in.
 pub fn fill(
     pieces: &[RedactedPiece],
     value: &dyn Fn(&SecretName) -> Option<String>,
@@ -72,7 +72,7 @@ pub fn fill(
     pieces.iter().map(text).collect()
 }
 
-/// The text with a mark in the place of each secret: its name and at most its last four characters.
+/// The text with a mark instead of each secret: its name and at most its last four characters.
 pub fn masked(text: &str, cuts: &[Cut]) -> String {
     let mark = |name: &SecretName| {
         let value = cuts

@@ -1,9 +1,9 @@
-//! Replaces a client's file, if it is still what was read.
+//! Replaces a client's file, if it is unchanged since it was read.
 //!
-//! *Always* all of it or nothing: the new text is written beside the file and synced, the file is
-//! compared with what was read, then both are exchanged in one step and what came out is compared
-//! again. A client that saved in between gets its file back. Mode and owner stay. *Never* follows
-//! the path anew: the target was resolved when it was read.
+//! Invariants: all or nothing. The new text is written beside the file and synced, the file is
+//! compared with what was read, then both are exchanged in one step and the old one is compared
+//! again. A client that wrote the file in between gets its text back. Mode and owner are kept. The
+//! path is not resolved again: the target was resolved when it was read.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -14,20 +14,20 @@ use crate::error::{Code, Error};
 use crate::files;
 use crate::sys::files::exchange;
 
-/// Why a file was not replaced. It is as it was, or as its client wrote it meanwhile.
+/// Why a file was not replaced. It is unchanged, or as its client wrote it in the meantime.
 #[derive(Debug)]
 pub(super) enum ReplaceError {
-    /// Another program saved it since it was read.
+    /// Another program wrote it after it was read.
     Changed,
     ReadOnly,
     Io(io::Error),
 }
 
 impl ReplaceError {
-    /// The fact, for the user.
+    /// The reason, for the user.
     pub(super) fn reason(&self) -> String {
         match self {
-            Self::Changed => "another program saved it since it was read".to_owned(),
+            Self::Changed => "another program wrote it after mcpwrap read it".to_owned(),
             Self::ReadOnly => "the file is read-only".to_owned(),
             Self::Io(error) => files::io_text(error),
         }
@@ -40,7 +40,7 @@ impl From<io::Error> for ReplaceError {
     }
 }
 
-/// Puts `new` in the place of a file that holds `old`.
+/// Replaces a file that holds `old` by `new`.
 pub(super) fn replace(target: &Path, old: &[u8], new: &[u8]) -> Result<(), ReplaceError> {
     let meta = target.metadata()?;
     if meta.mode() & 0o222 == 0 {
@@ -68,14 +68,14 @@ pub(super) fn replace(target: &Path, old: &[u8], new: &[u8]) -> Result<(), Repla
     if exchange(&beside.0, target)? {
         let came_out = std::fs::read(&beside.0)?;
         if came_out != old {
-            // The client saved between the two looks: its text goes back.
+            // The client wrote the file between the two comparisons: restore its text.
             exchange(&beside.0, target)?;
             return Err(ReplaceError::Changed);
         }
     } else {
         std::fs::rename(&beside.0, target)?;
     }
-    // What came out held secrets: nothing of it stays on the disk under a name.
+    // The old file holds secrets: it is removed.
     drop(beside);
     files::sync_dir(dir)?;
     if std::fs::read(target)? == new {
@@ -85,7 +85,7 @@ pub(super) fn replace(target: &Path, old: &[u8], new: &[u8]) -> Result<(), Repla
     }
 }
 
-/// Whether the file is there and can be opened for writing, before anything else is done.
+/// Whether the file exists and can be opened for writing, checked before any change.
 pub(super) fn writable(target: &Path) -> Result<(), ReplaceError> {
     let meta = target.metadata()?;
     if meta.mode() & 0o222 == 0 {
@@ -98,21 +98,21 @@ pub(super) fn writable(target: &Path) -> Result<(), ReplaceError> {
         .map_err(ReplaceError::Io)
 }
 
-/// Why a client's file was not written, for the user.
+/// The error for a client config that was not written.
 pub(super) fn not_written(shown: &str, failed: &ReplaceError) -> Error {
     let what = format!("cannot write `{shown}`");
     let error = |code| Error::new(code, what.clone()).cause(failed.reason());
     match failed {
         ReplaceError::Changed => error(Code::ClientConfigChanged)
-            .hint("nothing was lost; close the client's settings and run `mcpwrap adopt` again"),
+            .hint("close the client's settings and run `mcpwrap adopt` again; nothing was lost"),
         ReplaceError::ReadOnly => error(Code::FileUnusable).hint(format!(
-            "`chmod u+w {shown}`, then run `mcpwrap adopt` again"
+            "run `chmod u+w {shown}`, then `mcpwrap adopt` again"
         )),
         ReplaceError::Io(_) => error(Code::FileUnusable),
     }
 }
 
-/// The new file until it is in its place; then the old one.
+/// The file beside the target: the new one before the exchange, then the old one.
 struct Beside(PathBuf);
 
 impl Drop for Beside {
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_read_is_replaced() {
+    fn only_the_text_that_was_read_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("mcp.json");
         files::replace(&path, b"old").unwrap();

@@ -1,7 +1,7 @@
-//! Which bytes of which file an undo puts where.
+//! Which bytes of which file an undo restores, and where.
 //!
-//! *Always* looks for the entry where adopt left it, then anywhere. *Always* judges an entry by what
-//! it means before it replaces it: what its user changed since is not lost.
+//! Invariants: an entry is looked for where adopt left it, then in all files; its meaning is
+//! compared before it is replaced, so that the user's later changes are kept.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +15,14 @@ use crate::client::tree::{FileFormat, PathStep};
 use crate::scan::clients::ClientFile;
 use crate::secret::SecretName;
 
-/// One file with the records that are undone in it.
+/// One file with the records to undo in it.
 pub struct RestoreJob {
     pub found: usize,
     pub splices: Vec<Splice>,
     pub records: Vec<JournalRecord>,
 }
 
-/// Which bytes go where, file by file, and what cannot be put back.
+/// What to restore in each file, and the records that cannot be undone.
 pub fn jobs(
     found: &[ClientFile],
     records: Vec<JournalRecord>,
@@ -31,12 +31,12 @@ pub fn jobs(
     let mut jobs: Vec<RestoreJob> = Vec::new();
     let mut left = Vec::new();
     let mut taken: Vec<(usize, Vec<PathStep>)> = Vec::new();
-    // The newest first: an entry that was adopted twice is put back as it was the last time.
+    // The newest first: an entry that was adopted twice is restored to its last state.
     for record in records.into_iter().rev() {
         let Some((n, document, entry)) = place(found, &record, &taken) else {
             left.push((
                 record,
-                "no file has it as adopt wrote it: it was put back or removed already".to_owned(),
+                "not found in any file: already restored or removed".to_owned(),
             ));
             continue;
         };
@@ -60,7 +60,7 @@ pub fn jobs(
     (jobs, left)
 }
 
-/// Where the entry of a record stands now: its own file and path first, then anywhere.
+/// The current location of a record's entry: its own file and path first, then any.
 fn place<'a>(
     found: &'a [ClientFile],
     record: &JournalRecord,
@@ -96,9 +96,9 @@ fn place<'a>(
     best.map(|(_, n, document, entry)| (n, document, entry))
 }
 
-/// What undo would make of a text that was just planned, given each entry's path and its pieces
-/// before. None if the regions do not fit.
-pub(super) fn on_paper<'a>(
+/// The result of undoing a planned text, given each entry's path and its pieces before. None if the
+/// regions do not match.
+pub(super) fn after_undo<'a>(
     document: &Document,
     entries: impl Iterator<Item = (&'a [PathStep], &'a [Vec<RedactedPiece>])>,
     cuts: &[Cut],
@@ -131,7 +131,7 @@ fn splices(
     values: &BTreeMap<SecretName, String>,
 ) -> Result<Vec<Splice>, String> {
     let value = |name: &SecretName| values.get(name).cloned();
-    let gone = || "a secret of it is not in the store any more".to_owned();
+    let gone = || "one of its secrets is no longer in the store".to_owned();
     let texts = |pieces: &[Vec<RedactedPiece>]| {
         pieces
             .iter()
@@ -165,12 +165,11 @@ fn splices(
             return Ok(with(&before));
         }
     }
-    members(document, entry, &before, &after).ok_or_else(|| {
-        "it was changed since it was adopted; change its command back by hand".to_owned()
-    })
+    members(document, entry, &before, &after)
+        .ok_or_else(|| "changed since it was adopted; restore its command by hand".to_owned())
 }
 
-/// Only the members that adopt changed, for an entry that its user changed as well.
+/// Restores only the members that adopt changed, for an entry that the user changed too.
 fn members(
     document: &Document,
     entry: &ServerEntry,
@@ -189,10 +188,10 @@ fn members(
     let mut splices = Vec::new();
     for (n, member) in now.map().iter().enumerate() {
         let old = before.root.get(&member.key);
-        let Some(ours) = after.root.get(&member.key) else {
+        let Some(adopted) = after.root.get(&member.key) else {
             continue;
         };
-        if old.is_some_and(|old| old.same(&before.text, ours, &after.text)) {
+        if old.is_some_and(|old| old.same(&before.text, adopted, &after.text)) {
             continue;
         }
         let splice = if let Some(old) = old {
@@ -201,7 +200,7 @@ fn members(
                 text: before.at(&old.span).to_owned(),
             }
         } else {
-            // A member that adopt added goes, with the comma before it.
+            // A member that adopt added is removed, with the comma before it.
             let start = now.map().get(n.checked_sub(1)?)?.node.span.end;
             Splice {
                 range: start..member.node.span.end,
@@ -210,13 +209,13 @@ fn members(
         };
         splices.push(splice);
     }
-    // What adopt changed must be there to be put back.
+    // A member that adopt changed must still exist to be restored.
     let all = before.root.map().iter().all(|member| {
         now.get(&member.key).is_some() || {
             after
                 .root
                 .get(&member.key)
-                .is_some_and(|ours| member.node.same(&before.text, ours, &after.text))
+                .is_some_and(|adopted| member.node.same(&before.text, adopted, &after.text))
         }
     });
     all.then_some(splices)

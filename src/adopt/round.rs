@@ -1,4 +1,4 @@
-//! One look at the files, and the plan that follows from it.
+//! One reading of the files, and the plan made from it.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -15,18 +15,18 @@ use crate::scan::history::SearchedSecret;
 use crate::secret::{Keys, ServerName};
 use crate::store::Index;
 
-/// Which files and entries the user asked for; all of them without a selector.
+/// Which files and entries the user selected; all without a selector.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// Ids of clients.
+    /// IDs of clients.
     pub clients: Vec<String>,
-    /// Files, whatever client reads them.
+    /// Files, of any client.
     pub configs: Vec<PathBuf>,
     /// Names of entries.
     pub servers: Vec<String>,
 }
 
-/// The files as they were read, and what would be done with them.
+/// The files as read, and their plan.
 #[derive(Debug)]
 pub struct Round {
     pub files: ClientFiles,
@@ -35,8 +35,8 @@ pub struct Round {
 }
 
 impl Round {
-    /// Reads the files and plans. `program` is the absolute path of mcpwrap. Without `keys`, a name
-    /// that is taken counts as that of the same value.
+    /// Reads the files and plans. `program` is the absolute path of mcpwrap. Without `keys`, a
+    /// secret with a used name counts as having the same value.
     ///
     /// # Errors
     /// Those of [`clients::scan`] and of the index.
@@ -61,7 +61,7 @@ impl Round {
         Ok(Self { files, plan, names })
     }
 
-    /// Whether this is what the user agreed to: nothing else, at most less of it.
+    /// Whether these changes, or more, were shown to the user and approved.
     pub fn is_covered_by(&self, shown: &Self, actor: Actor) -> bool {
         let texts = |round: &Self| -> Vec<(PathBuf, Vec<u8>)> {
             let file = |plan: &FilePlan| {
@@ -74,17 +74,17 @@ impl Round {
         !actor.is_asked() || texts(self).iter().all(|file| agreed.contains(file))
     }
 
-    /// Whether something that was asked for is not done.
-    pub fn leaves_something(&self) -> bool {
+    /// Whether something that the user asked for is not done.
+    pub fn is_incomplete(&self) -> bool {
         self.plan.left.iter().any(|left| left.counts)
     }
 
-    /// All values that are taken out.
+    /// All values to cut out.
     pub fn cuts(&self) -> impl Iterator<Item = &Cut> {
         self.plan.files.iter().flat_map(|file| &file.cuts)
     }
 
-    /// The servers of the files that were changed.
+    /// The servers of the changed files.
     pub fn servers(&self, done: &[usize]) -> BTreeSet<ServerName> {
         let files = self.plan.files.iter();
         let changed = files.filter(|file| done.contains(&file.found));
@@ -93,14 +93,14 @@ impl Round {
             .collect()
     }
 
-    /// The files that were changed.
+    /// The changed files.
     pub fn changed(&self, done: &[usize]) -> Vec<&ClientFile> {
         done.iter()
             .filter_map(|n| self.files.found.get(*n))
             .collect()
     }
 
-    /// The values that stand in a file, or stood there.
+    /// The values that are or were in a file.
     pub fn searched(&self, n: usize) -> Vec<SearchedSecret> {
         let files = self.plan.files.iter().filter(|file| file.found == n);
         let cuts = files.flat_map(|file| &file.cuts).map(|cut| SearchedSecret {

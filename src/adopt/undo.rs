@@ -1,8 +1,8 @@
-//! Puts entries back as they were, byte for byte.
+//! Restores adopted entries byte for byte.
 //!
-//! By the entry's own bytes, wherever it stands now: the file may have changed around it, a client may
-//! have reformatted it, the user may have moved it. An entry that says something else than adopt wrote
-//! gets back only what adopt changed. Policies and secrets stay: another file may use them.
+//! An entry is recognized by its own bytes: the file may have changed around it, a client may have
+//! reformatted it, the user may have moved it. If the user changed the entry, only the members that
+//! adopt changed are restored. Policies and secrets stay, because another file may use them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ use crate::scan::clients::{self, ClientFile};
 use crate::secret::SecretName;
 use crate::store::Store;
 
-/// What was adopted, not undone, and is selected; the newest last.
+/// The selected records that were adopted and not undone, the newest last.
 ///
 /// # Errors
 /// Those of the journal.
@@ -31,8 +31,8 @@ pub fn pending(dirs: &Dirs, selection: &Selection) -> Result<Vec<JournalRecord>>
         .collect())
 }
 
-/// The files of the records, and then all others: an entry that is not in its file any more may
-/// stand in any of them.
+/// The files of the records, then all others: an entry that is no longer in its file may be in any
+/// of them.
 ///
 /// # Errors
 /// As [`clients::scan`].
@@ -48,12 +48,12 @@ pub fn files(dirs: &Dirs, records: &[JournalRecord]) -> Result<Vec<ClientFile>> 
     Ok(found)
 }
 
-/// Puts the entries of one file back.
+/// Restores the entries of one file.
 ///
 /// # Errors
-/// The audit log or the journal cannot be written. That the file was not changed is the inner error,
-/// and recorded; it is `None` where its text could not be put together.
-pub fn put_back(
+/// The audit log or the journal cannot be written. The inner error says that the file was not
+/// changed, which is recorded; it is `None` if the new text could not be built.
+pub fn restore(
     dirs: &Dirs,
     file: &ClientFile,
     job: &RestoreJob,
@@ -119,7 +119,7 @@ fn is_selected(selection: &Selection, record: &JournalRecord) -> bool {
     named && (selection.servers.is_empty() || selection.servers.iter().any(server))
 }
 
-/// The values that the records need, as far as the store has them.
+/// The values that the records need and the store has.
 pub fn values(records: &[JournalRecord], store: &dyn Store) -> BTreeMap<SecretName, String> {
     let pieces = records
         .iter()

@@ -1,15 +1,15 @@
-//! A client's file, read.
+//! A parsed client config.
 //!
-//! Invariants: the text is kept as it was read; an edit is a list of splices into it, so what is not
-//! named by a splice cannot change. A file that is broken, that names a key twice or that is not UTF-8
-//! is refused with the line, and never taken for empty.
+//! Invariants: the text is kept as read, and an edit is a list of splices into it, so bytes outside
+//! the splices cannot change. A file that is invalid, repeats a key or is not UTF-8 is refused with
+//! the line, and not treated as empty.
 
 use std::ops::Range;
 
 use super::tree::{FileFormat, Node, PathStep, Refused, line_of};
 use super::{json, toml, yaml};
 
-/// A file that was read and understood.
+/// A file that was read and parsed.
 #[derive(Debug)]
 pub struct Document {
     pub format: FileFormat,
@@ -17,7 +17,7 @@ pub struct Document {
     pub root: Node,
 }
 
-/// No client's file is larger (bytes).
+/// The largest client config that is read (bytes).
 const BYTES_MAX: usize = 16 << 20;
 
 impl Document {
@@ -46,7 +46,7 @@ impl Document {
         Ok(Self { format, text, root })
     }
 
-    /// Reads a file whose format is told by its name, or else by what it holds.
+    /// Reads a file whose format follows from its name, or else from its content.
     pub fn read_any(name: &str, bytes: Vec<u8>) -> Result<Self, Refused> {
         let lower = name.to_ascii_lowercase();
         let ends = |ends: &[&str]| ends.iter().any(|end| lower.ends_with(end));
@@ -68,7 +68,7 @@ impl Document {
         Self::read(FileFormat::Toml, bytes.clone()).or_else(|_| Self::read(FileFormat::Yaml, bytes))
     }
 
-    /// The text in a span.
+    /// The text of a span.
     pub fn at(&self, span: &Range<usize>) -> &str {
         self.text.get(span.clone()).unwrap_or_default()
     }
@@ -81,7 +81,7 @@ impl Document {
         })
     }
 
-    /// The number of the line that a byte stands in, from 1.
+    /// The line number of a byte, from 1.
     pub fn line(&self, at: usize) -> usize {
         line_of(&self.text, at)
     }

@@ -1,8 +1,8 @@
-//! Changes to a file: which bytes of an entry are replaced by which.
+//! Changes to a file: which bytes of an entry are replaced, and by what.
 //!
-//! *Always* splices into the text as it was read, and only inside the entry. *Always* keeps the
-//! style that is there: separators, indentation, line ends. Removing a member removes the comments
-//! that stand between it and its neighbour, because people comment out old keys.
+//! Invariants: splices apply to the text as read, and only inside the entry; its style is kept
+//! (separators, indentation, line ends). Removing a member removes the comments between it and its
+//! neighbour, because people comment out old keys.
 
 use std::ops::Range;
 
@@ -17,20 +17,20 @@ pub struct Splice {
     pub text: String,
 }
 
-/// What an entry shall start instead.
+/// What an entry starts after the change.
 #[derive(Clone, Debug)]
 pub struct Change {
     /// The absolute path of mcpwrap.
     pub program: String,
-    /// What stands before the entry's own words: `run NAME --`.
+    /// The words before the entry's own words: `run NAME --`.
     pub head: Vec<String>,
-    /// For each word of the entry: as it is, other words, or none.
+    /// For each word of the entry: keep, replace or drop it.
     pub words: Vec<NewWord>,
-    /// The variables that leave `env`.
+    /// The variables to remove from `env`.
     pub drop_env: Vec<String>,
 }
 
-/// What becomes of a word of the command line.
+/// The change of one word of the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewWord {
     Keep,
@@ -44,13 +44,11 @@ pub fn splices(
     entry: &ServerEntry,
     change: &Change,
 ) -> Result<Vec<Splice>, &'static str> {
-    let node = document
-        .find(&entry.path)
-        .ok_or("it is not there any more")?;
+    let node = document.find(&entry.path).ok_or("no longer in the file")?;
     let mut splices = Vec::new();
     match &entry.program {
         Program::Text(path) => {
-            let program = walk(node, path).ok_or("its `command` cannot be read")?;
+            let program = walk(node, path).ok_or("cannot read its `command`")?;
             splices.push(Splice {
                 range: program.span.clone(),
                 text: quoted(&change.program),
@@ -60,19 +58,19 @@ pub fn splices(
             let rest = change.words.get(1..).unwrap_or_default();
             match &entry.args {
                 Some(path) => {
-                    let args = walk(node, path).ok_or("its `args` cannot be read")?;
+                    let args = walk(node, path).ok_or("cannot read its `args`")?;
                     list(document, args, &head, rest, &mut splices)?;
                 }
                 None => insert_args(document, node, path, &head, &mut splices)?,
             }
         }
         Program::Array(path) => {
-            let array = walk(node, path).ok_or("its `command` cannot be read")?;
+            let array = walk(node, path).ok_or("cannot read its `command`")?;
             let mut head = vec![change.program.clone()];
             head.extend(change.head.iter().cloned());
             list(document, array, &head, &change.words, &mut splices)?;
         }
-        Program::None => return Err("it starts no program"),
+        Program::None => return Err("no program"),
     }
     if let Some(path) = entry
         .env_path
@@ -82,14 +80,14 @@ pub fn splices(
         let parent = path
             .split_last()
             .and_then(|(_, head)| walk(node, head))
-            .ok_or("its `env` cannot be read")?;
+            .ok_or("cannot read its `env`")?;
         let env = path.last().and_then(|step| match step {
             PathStep::Key(key) => parent.map().iter().find(|member| member.key == *key),
             PathStep::Index(_) => None,
         });
         drop_members(
             document,
-            env.ok_or("its `env` cannot be read")?,
+            env.ok_or("cannot read its `env`")?,
             &change.drop_env,
             &mut splices,
         );
@@ -112,7 +110,7 @@ fn new_texts(change: Option<&NewWord>, word: Option<&super::entry::SpannedText>)
     }
 }
 
-/// Puts words before the elements of a list, and changes some of them.
+/// Inserts words before the elements of a list, and changes some of them.
 fn list(
     document: &Document,
     list: &Node,
@@ -124,7 +122,7 @@ fn list(
     let Some(first) = items.first() else {
         let text = document.at(&list.span);
         if !text.starts_with('[') {
-            return Err("its arguments are no list");
+            return Err("its arguments are not a list");
         }
         let inner = head
             .iter()
@@ -138,7 +136,7 @@ fn list(
         return Ok(());
     };
     if items.len() != changes.len() || items.iter().any(|item| item.text().is_none()) {
-        return Err("its arguments are not all texts");
+        return Err("not all arguments are strings");
     }
     let separator = separator(document, list, items);
     let mut texts: Vec<String> = head.iter().map(|word| quoted(word)).collect();
@@ -175,7 +173,7 @@ fn list(
     Ok(())
 }
 
-/// What stands between two elements of this list.
+/// The separator between two elements of this list.
 fn separator(document: &Document, list: &Node, items: &[Node]) -> String {
     let flow = document.at(&list.span).starts_with('[');
     let between = match items {
@@ -212,7 +210,7 @@ fn separator(document: &Document, list: &Node, items: &[Node]) -> String {
     format!("{}{indent}- ", newline(document))
 }
 
-/// Adds the member `args` behind `command`, in the style of the file.
+/// Adds the member `args` after `command`, in the style of the file.
 fn insert_args(
     document: &Document,
     node: &Node,
@@ -224,16 +222,16 @@ fn insert_args(
         program.last(),
         program.split_last().and_then(|(_, head)| walk(node, head)),
     ) else {
-        return Err("its `command` cannot be read");
+        return Err("cannot read its `command`");
     };
     if parent.get("args").is_some() {
-        return Err("its `args` are no list");
+        return Err("its `args` are not a list");
     }
     let member = parent
         .map()
         .iter()
         .find(|member| member.key == *key)
-        .ok_or("its `command` cannot be read")?;
+        .ok_or("cannot read its `command`")?;
     let list = words
         .iter()
         .map(|word| quoted(word))
@@ -270,7 +268,7 @@ fn is_inline(document: &Document, map: &Node) -> bool {
     document.at(&map.span).starts_with('{')
 }
 
-/// Removes members of a map. The map itself stays, empty if need be.
+/// Removes members of a map. The map itself stays, even if empty.
 fn drop_members(document: &Document, owner: &Member, names: &[String], splices: &mut Vec<Splice>) {
     let members = owner.node.map();
     let dropped = |member: &Member| names.contains(&member.key);
@@ -344,7 +342,7 @@ fn newline(document: &Document) -> &'static str {
     }
 }
 
-/// The text with all splices made. They must not overlap.
+/// The text with all splices applied. They must not overlap.
 pub fn apply(text: &str, splices: &[Splice]) -> Option<String> {
     let mut sorted: Vec<&Splice> = splices.iter().collect();
     sorted.sort_by_key(|splice| (splice.range.start, splice.range.end));

@@ -1,8 +1,8 @@
-//! One server in a client's file, in the one shape that everything else works with.
+//! One server in a client config, in the form that all other modules use.
 //!
-//! Pure. Clients write `command` as a text, an array, an object or a whole command line; `env` as
-//! `env`, `envs` or `environment`; the address as `url`, `serverUrl`, `httpUrl` or `uri`. *Always*
-//! keeps where each piece stands, so that it can be replaced where it stands.
+//! Pure. Clients write `command` as a string, an array, an object or a whole command line; `env` as
+//! `env`, `envs` or `environment`; the URL as `url`, `serverUrl`, `httpUrl` or `uri`. The span of
+//! each piece is kept, so that it can be replaced in place.
 
 use std::ops::Range;
 
@@ -15,33 +15,33 @@ use super::tree::{Node, PathStep};
 pub struct ServerEntry {
     /// The client's name for it.
     pub name: String,
-    /// From the root of the file.
+    /// The path from the root of the file.
     pub path: Vec<PathStep>,
-    /// The program and its arguments, as they stand. Empty if the server is remote.
+    /// The program and its arguments, as written. Empty if the server is remote.
     pub words: Vec<SpannedText>,
-    /// The value of `command`.
+    /// The form of `command`.
     pub program: Program,
-    /// The list of arguments, from the entry, if there is one.
+    /// The path of the argument list within the entry, if there is one.
     pub args: Option<Vec<PathStep>>,
     pub env_path: Option<Vec<PathStep>>,
     pub env: Vec<SpannedText>,
     pub headers: Vec<SpannedText>,
     pub url: Option<SpannedText>,
-    /// Fields that the client hands on in its own way.
+    /// Fields that the client passes on in its own way.
     pub settings: Vec<SpannedText>,
     pub cwd: Option<String>,
-    /// The policy that it runs already.
+    /// The policy that it runs, if adopted.
     pub wrapped: Option<String>,
-    /// Names of variables that the client passes on from its own environment or keyring.
+    /// Names of variables that the client passes through from its own environment or keyring.
     pub pass: Vec<String>,
-    /// A file of variables that the client reads for it.
+    /// Whether the client reads an env file for it.
     pub env_file: bool,
 }
 
 /// How an entry says which program to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Program {
-    /// `command: "npx"`; a whole command line if it has blanks.
+    /// `command: "npx"`; a whole command line if it has spaces.
     Text(Vec<PathStep>),
     /// `command: ["npx", "-y", …]`.
     Array(Vec<PathStep>),
@@ -49,22 +49,22 @@ pub enum Program {
     None,
 }
 
-/// A text of an entry, and where it stands.
+/// A string of an entry, and its span.
 #[derive(Clone, Debug)]
 pub struct SpannedText {
-    /// The key that it stands under; empty for an argument.
+    /// Its key; empty for an argument.
     pub name: String,
     pub text: String,
     pub span: Range<usize>,
 }
 
-/// All entries of a file, in its order.
+/// All entries of a file, in order.
 pub fn entries(document: &Document) -> Vec<ServerEntry> {
     let places = places(document).into_iter();
     places.map(Spot::read).collect()
 }
 
-/// Where all entries of a file stand, in its order.
+/// The locations of all entries of a file, in order.
 pub fn places(document: &Document) -> Vec<Spot<'_>> {
     let spot = |(name, path): (String, Vec<PathStep>)| {
         let node = document.find(&path)?;
@@ -74,7 +74,7 @@ pub fn places(document: &Document) -> Vec<Spot<'_>> {
     found.filter_map(spot).collect()
 }
 
-/// Where one entry stands.
+/// The location of one entry.
 #[derive(Clone, Debug)]
 pub struct Spot<'a> {
     /// The client's name for it.
@@ -85,18 +85,18 @@ pub struct Spot<'a> {
 }
 
 impl Spot<'_> {
-    /// The entry there.
+    /// Reads the entry.
     pub fn read(self) -> ServerEntry {
         entry(self.name, self.path, self.node)
     }
 
-    /// Whether a command stands in it that could be ours.
+    /// Whether a command in it may start mcpwrap.
     pub fn may_be_wrapped(&self) -> bool {
-        let ours = |node: &Node| node.text().is_some_and(|text| text.contains("mcpwrap"));
+        let is_mcpwrap = |node: &Node| node.text().is_some_and(|text| text.contains("mcpwrap"));
         let within = |node: &Node| {
-            ours(node)
-                || node.list().iter().any(ours)
-                || node.map().iter().any(|member| ours(&member.node))
+            is_mcpwrap(node)
+                || node.list().iter().any(is_mcpwrap)
+                || node.map().iter().any(|member| is_mcpwrap(&member.node))
         };
         self.node.map().iter().any(|member| within(&member.node))
     }
@@ -174,7 +174,7 @@ fn program(entry: &mut ServerEntry, step: PathStep, command: &Node, node: &Node)
             .collect::<Vec<_>>()
     };
     let (text, args, path) = if command.is_map() {
-        // The old form of Zed: `command: { path, args, env }`.
+        // The old format of Zed: `command: { path, args, env }`.
         entry.env = command.get("env").map(words).unwrap_or_default();
         entry.env_path = command.get("env").map(|_| vec![step.clone(), key("env")]);
         let args = command
@@ -313,7 +313,7 @@ mod tests {
     ];
 
     #[test]
-    fn all_shapes() {
+    fn all_forms_of_an_entry() {
         for &(format, text) in SHAPES {
             let found = read(format, text);
             let [entry] = found.as_slice() else {
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_adopted_already() {
+    fn adopted_entries_are_recognized() {
         let found = read(
             FileFormat::Json,
             r#"{"mcpServers": {"x": {"command": "/opt/mcpwrap", "args": ["run", "gh", "--", "npx"]}}}"#,

@@ -1,13 +1,13 @@
-//! Where the servers stand in a file, told by content alone.
+//! Where the servers are in a file, recognized by content alone.
 //!
-//! The same file name is three formats (`.mcp.json` has `mcpServers`, `servers`, or nothing around
-//! the entries), and users name any file with `--config`. So the keys are looked for, at any place
-//! that a known client uses; the table of clients only says which files to look at.
+//! The same file name has three formats (`.mcp.json` has `mcpServers`, `servers`, or entries at the
+//! top level), and users name any file with `--config`. So the keys are searched at every location
+//! that a known client uses; the table of clients only says which files to read.
 
 use super::document::Document;
 use super::tree::{Node, PathStep};
 
-/// Keys that hold servers wherever they stand.
+/// Keys that hold servers at any location.
 const ALWAYS: &[&str] = &[
     "mcpServers",
     "mcp_servers",
@@ -19,13 +19,13 @@ const ALWAYS: &[&str] = &[
     "cody.mcpServers",
 ];
 
-/// Keys that hold servers only if what they hold looks like servers.
+/// Keys that hold servers only if their values look like servers.
 const PERHAPS: &[&str] = &["servers", "mcp", "extensions"];
 
-/// `projects.<path>.mcpServers` of `~/.claude.json` is the deepest that is known.
+/// `projects.<path>.mcpServers` of `~/.claude.json` is the deepest known.
 const DEPTH_MAX: usize = 5;
 
-/// The paths of all entries of a file, in its order.
+/// The paths of all entries of a file, in order.
 pub(super) fn entries(document: &Document) -> Vec<(String, Vec<PathStep>)> {
     let mut found = Vec::new();
     walk(&document.root, &mut Vec::new(), &mut found);

@@ -1,7 +1,7 @@
 //! JSON with comments and trailing commas, read into the tree.
 //!
-//! *Never* takes more than that: missing commas mean that the client would not read the file either,
-//! so it is refused as broken; single quotes and keys without quotes are JSON5, and refused as that.
+//! Nothing else is accepted: a missing comma is refused as invalid, since the client would not read
+//! the file either; single quotes and keys without quotes are refused as JSON5.
 
 use std::collections::HashSet;
 
@@ -24,7 +24,7 @@ const OPTIONS: ParseOptions = ParseOptions {
     allow_extended_string_escapes: false,
 };
 
-/// Reads a text. An empty file has no servers, and is a map without members.
+/// Parses a text. An empty file is a map without members.
 pub(super) fn parse(text: &str) -> Result<Node, Refused> {
     let parsed = jsonc_parser::parse_to_ast(text, &CollectOptions::default(), &OPTIONS).map_err(
         |error| {
@@ -47,7 +47,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Refused> {
     }
 }
 
-/// Whether it is valid, only not as JSON: some clients read more than that.
+/// Whether it is valid JSON5, which some clients read.
 fn is_json5(text: &str) -> bool {
     let options = ParseOptions {
         allow_loose_object_property_names: true,
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_and_what_is_refused() {
+    fn accepted_and_refused_texts() {
         for good in [
             "",
             "{}",
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_those_of_the_text() {
+    fn spans_match_the_text() {
         let text = "{\"é\": \"ü\", \"b\": [true]}";
         let root = parse(text).unwrap();
         assert_eq!(&text[root.get("é").unwrap().span.clone()], "\"ü\"");

@@ -1,9 +1,9 @@
-//! The configuration files of MCP clients: where they are, what stands in them, how to change them.
+//! The configuration files of MCP clients: where they are, what they contain, how to change them.
 //!
-//! *Always* edits by replacing bytes inside one entry: everything else stays as it is, comments,
-//! line ends and all. *Never* writes: this module turns texts into texts. A file that cannot be
-//! read is refused with a reason. Absent: what a value means (`detect`), what a server may do
-//! (`policy`).
+//! Invariants: an edit replaces bytes inside one entry and keeps everything else, including
+//! comments and line ends; this module turns texts into texts and writes no file; an unreadable
+//! file is refused with a reason. The meaning of values is in `detect`, permissions are in
+//! `policy`.
 
 pub mod edit;
 pub mod entry;

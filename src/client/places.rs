@@ -1,6 +1,7 @@
-//! The table's places as paths of this machine.
+//! The locations of the table as paths on this machine.
 //!
-//! Looks at directories, for `*`; reads no file. *Never* leaves the directories that a place names.
+//! Lists directories to expand `*` and reads no file. Only directories that a location names are
+//! listed.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -11,18 +12,18 @@ use globset::Glob;
 use super::table::{CLIENTS, ConfigLocation, KnownClient, Os};
 use crate::sys::ON_MACOS;
 
-/// Where to look.
+/// The directories and variables that locations refer to.
 #[derive(Clone, Debug)]
 pub struct Base {
     pub home: PathBuf,
-    /// The working directory and those above it, to the root of the repository.
+    /// The working directory and its parents, up to the root of the repository.
     pub projects: Vec<PathBuf>,
-    /// A client's own variable, such as `CODEX_HOME`.
+    /// The value of a client's own variable, e.g. `CODEX_HOME`.
     pub variable: fn(&str) -> Option<PathBuf>,
 }
 
 impl Base {
-    /// The directories that belong to a project: from here up to the first with a `.git`.
+    /// The directories of a project: from here up to the first with a `.git`.
     pub fn new(home: &Path, here: &Path, variable: fn(&str) -> Option<PathBuf>) -> Self {
         let above = || {
             here.ancestors()
@@ -41,7 +42,7 @@ impl Base {
         }
     }
 
-    /// Every path at which one client may have a file on this system, whether it is there or not.
+    /// Every path at which a client may have a file on this system, existing or not.
     pub fn paths(&self, client: &KnownClient) -> Vec<PathBuf> {
         let mut paths = Vec::new();
         for place in client.places.iter().filter(|place| is_here(place)) {
@@ -54,7 +55,8 @@ impl Base {
         paths
     }
 
-    /// Every path of every client, with the client; a path that several read comes once.
+    /// Every path of every client, with the client; a path that several clients read is listed
+    /// once.
     pub fn all(&self) -> Vec<(&'static KnownClient, PathBuf)> {
         let mut all: Vec<(&'static KnownClient, PathBuf)> = Vec::new();
         let mut known = HashSet::new();
@@ -86,7 +88,7 @@ impl Base {
         clients
     }
 
-    /// Whether this path is where only older versions of the client kept its servers.
+    /// Whether only older versions of the client read this path.
     pub fn is_old(&self, client: &KnownClient, path: &Path) -> bool {
         let old = client
             .places
@@ -103,7 +105,7 @@ impl Base {
         {
             let mut paths = self.expand(default);
             let file = Path::new(default).file_name().unwrap_or_default();
-            // The variable may name the directory or, as with Crush, the file.
+            // The variable may name the directory or, for Crush, the file.
             paths.extend((self.variable)(variable).map(|value| {
                 if value.extension().is_some() {
                     value
@@ -126,14 +128,14 @@ impl Base {
     }
 }
 
-/// Whether a place is on this system.
+/// Whether a location applies to this system.
 fn is_here(place: &ConfigLocation) -> bool {
     let here = if ON_MACOS { Os::Mac } else { Os::Linux };
     place.os == Os::Any || place.os == here
 }
 
-/// The paths that a pattern stands for: itself, or, with `*`, those that are there. A pattern that
-/// fits nothing stands for itself, too, so that it can be told where was looked.
+/// The paths of a pattern: itself, or, with `*`, the existing matches. A pattern without a match is
+/// returned as it is, so that it can be shown as searched.
 fn expanded(base: &Path, pattern: &str) -> Vec<PathBuf> {
     let found = glob(base, pattern);
     if found.is_empty() {
@@ -153,7 +155,7 @@ fn glob(base: &Path, pattern: &str) -> Vec<PathBuf> {
     let (Some(part), rest) = (tail.first(), tail.get(1..).unwrap_or_default().join("/")) else {
         return Vec::new();
     };
-    let Ok(fits) = Glob::new(part).map(|glob| glob.compile_matcher()) else {
+    let Ok(matcher) = Glob::new(part).map(|glob| glob.compile_matcher()) else {
         return Vec::new();
     };
     let mut names: Vec<String> = std::fs::read_dir(&dir)
@@ -161,7 +163,7 @@ fn glob(base: &Path, pattern: &str) -> Vec<PathBuf> {
         .flatten()
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| fits.is_match(name))
+        .filter(|name| matcher.is_match(name))
         .collect();
     names.sort();
     let found = names.into_iter().map(|name| dir.join(name));

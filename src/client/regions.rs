@@ -1,7 +1,7 @@
-//! The bytes that belong to one entry, and nothing else: what undo puts back.
+//! The bytes that belong to one entry, which undo restores.
 //!
 //! In JSON and YAML an entry is one piece of the file. In TOML it may be several tables with others
-//! between them; each piece then begins with a line of the entry's own and ends with its last value.
+//! between them; each piece then starts with a line of the entry and ends with its last value.
 
 use std::ops::Range;
 

@@ -1,37 +1,37 @@
-//! The MCP clients that are known: where each keeps its servers, and what it does after a change.
+//! The known MCP clients: where each keeps its servers, and how it notices a change.
 //!
-//! One entry a client, one line a place. `~` is the home directory, `$NAME` a variable of the client
-//! or the directory before `|`, `*` any one name. Places without either are in a project: the
-//! working directory and those above it, to the root of the repository. `old` places are those of
-//! older versions. The shape of a file is told by its content, so that a client that changes its
-//! keys does not go unseen.
+//! One entry per client, one line per location. `~` is the home directory, `$NAME` a variable of
+//! the client or the directory before `|`, `*` any one name. Locations without either are in a
+//! project: the working directory and its parents, up to the root of the repository. `old`
+//! locations are those of older versions. The structure of a file is recognized by its content, so
+//! that a client may change its keys.
 
-/// The system that a place is on.
+/// The system that a location applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Os {
     Any,
     Linux,
     Mac,
-    /// In the table, so that it is complete; mcpwrap does not run there yet.
+    /// Listed for completeness; mcpwrap does not run there yet.
     Windows,
 }
 
-/// One place where a client's file may be.
+/// One location of a client config.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigLocation {
     pub os: Os,
     pub path: &'static str,
-    /// The client keeps its servers elsewhere today; a file here was left by an older version.
+    /// Whether only older versions of the client read it.
     pub old: bool,
 }
 
-/// What the user does so that a client sees a change.
+/// What the user must do so that a client sees a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
-    /// It reads the file again by itself.
+    /// The client reloads the file automatically.
     Nothing,
     Restart,
-    /// It reads the file again, and asks whether the changed server may start.
+    /// The client reloads the file and asks whether the changed server may start.
     Approve,
     RestartAndApprove,
 }
@@ -41,10 +41,10 @@ pub enum After {
 pub struct KnownClient {
     pub id: &'static str,
     pub name: &'static str,
-    /// When the places were last compared with the client's own source or documentation.
+    /// When the locations were last compared with the client's source or documentation.
     pub verified: &'static str,
     pub after: After,
-    /// Whether it fills in `${…}` and the like before it starts a server.
+    /// Whether it expands `${…}` and similar references before it starts a server.
     pub fills_in: bool,
     pub places: &'static [ConfigLocation],
 }
@@ -76,7 +76,7 @@ const fn old_mac(path: &'static str) -> ConfigLocation {
 
 macro_rules! clients {
     ($($id:literal $name:literal $verified:literal $after:ident $fills:literal [$($os:ident $path:literal),+ $(,)?])+) => {
-        /// Every client that is known.
+        /// Every known client.
         pub const CLIENTS: &[KnownClient] = &[$(KnownClient {
             id: $id, name: $name, verified: $verified, after: After::$after, fills_in: $fills,
             places: &[$($os($path)),+],
@@ -177,7 +177,7 @@ clients! {
         mac "~/Library/Application Support/Trae/User/mcp.json", linux "~/.config/Trae/User/mcp.json",
         mac "~/Library/Application Support/Trae CN/User/mcp.json", win r"%APPDATA%\Trae\User\mcp.json",
         any ".trae/mcp.json"]
-    // The second tier: the same writers serve.
+    // Less common clients, which use the same formats.
     "roo" "Roo Code" "2026-11" Nothing true [
         old ".roo/mcp.json",
         old_linux "~/.config/*/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json",
@@ -205,7 +205,7 @@ clients! {
         any "~/.config/github-copilot/intellij/mcp.json", any "~/.config/github-copilot/xcode/mcp.json"]
 }
 
-/// The client of that id.
+/// The client with this ID.
 pub fn client(id: &str) -> Option<&'static KnownClient> {
     CLIENTS.iter().find(|client| client.id == id)
 }

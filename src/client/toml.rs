@@ -1,13 +1,13 @@
 //! TOML, read into the tree.
 //!
-//! *Always* says where a table's own lines are: a server in TOML may stand in several tables
-//! (`[mcp_servers.x]`, `[mcp_servers.x.env]`), in one line, or in dotted keys.
+//! The spans of a table's own lines are kept, since a server in TOML may be spread over several
+//! tables (`[mcp_servers.x]`, `[mcp_servers.x.env]`), on one line, or in dotted keys.
 
 use ::toml::de::{DeTable, DeValue};
 
 use super::tree::{FileFormat, Member, Node, Refused, TreeValue, line_of};
 
-/// Reads a text.
+/// Parses a text.
 pub(super) fn parse(text: &str) -> Result<Node, Refused> {
     let table = DeTable::parse(text).map_err(|error| Refused::Broken {
         format: FileFormat::Toml,

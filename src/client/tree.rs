@@ -1,18 +1,18 @@
-//! The values of a client's file, each with the bytes it stands in, and why a file is refused.
+//! The values of a client config with their spans, and why a file is refused.
 
 use std::fmt;
 use std::ops::Range;
 
-/// How a file is written.
+/// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileFormat {
-    /// JSON, with comments and trailing commas wherever the client takes them.
+    /// JSON, with comments and trailing commas.
     Json,
     Toml,
     Yaml,
 }
 
-/// A value and the bytes it stands in.
+/// A value and its span.
 #[derive(Clone, Debug)]
 pub struct Node {
     pub span: Range<usize>,
@@ -32,7 +32,7 @@ pub enum TreeValue {
 #[derive(Clone, Debug)]
 pub struct Member {
     pub key: String,
-    /// Where the key itself stands (the first part of a dotted key's last name).
+    /// The span of the key itself (in a dotted key, of the last name).
     pub key_span: Range<usize>,
     pub node: Node,
 }
@@ -45,36 +45,35 @@ pub enum PathStep {
     Index(usize),
 }
 
-/// Why a file is not touched.
+/// Why a file is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// It begins with the mark of UTF-16, or has NUL bytes.
+    /// Starts with the byte order mark of UTF-16, or has NUL bytes.
     Utf16,
     NotUtf8,
     TooLarge,
-    /// It is not valid; the line is counted from 1. The parser's own words are left out, because
-    /// they may repeat the text.
+    /// Not valid. Lines count from 1. The parser's message is dropped, because it may repeat the
+    /// text.
     Broken {
         format: FileFormat,
         line: usize,
     },
-    /// Single quotes, keys without quotes and the like: some clients read them, and no edit is sure
-    /// to be read again by all.
+    /// Single quotes, keys without quotes and the like: only some clients read them.
     Json5 {
         line: usize,
     },
-    /// An anchor, an alias or a second document: a change in one place would be one in all.
+    /// An anchor, an alias or a second document: a change in one place would change others.
     Shared {
         line: usize,
     },
-    /// A key stands twice, and programs differ in which one they take.
+    /// A repeated key; programs differ in which one they use.
     Duplicate {
         line: usize,
     },
 }
 
 impl Refused {
-    /// The line that it is about, counted from 1.
+    /// The line of the problem, from 1.
     pub const fn line(&self) -> Option<usize> {
         match self {
             Self::Utf16 | Self::NotUtf8 | Self::TooLarge => None,
@@ -89,26 +88,26 @@ impl Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Utf16 => f.write_str("it is UTF-16, and clients read UTF-8"),
-            Self::NotUtf8 => f.write_str("it is not UTF-8"),
-            Self::TooLarge => f.write_str("it is larger than 16 MiB"),
-            Self::Broken { format, line } => write!(f, "it is not valid {format}: line {line}"),
+            Self::Utf16 => f.write_str("UTF-16, but clients read UTF-8"),
+            Self::NotUtf8 => f.write_str("not UTF-8"),
+            Self::TooLarge => f.write_str("larger than 16 MiB"),
+            Self::Broken { format, line } => write!(f, "not valid {format}: line {line}"),
             Self::Json5 { line } => {
                 write!(
                     f,
-                    "it is JSON5, which is not edited: line {line}; write it as JSON, which its client reads, too"
+                    "JSON5, which mcpwrap does not edit: line {line}; use JSON, which the client reads too"
                 )
             }
             Self::Shared { line } => {
                 write!(
                     f,
-                    "line {line} has an anchor, an alias or another document, which are not edited"
+                    "line {line} has an anchor, alias or second document, which mcpwrap does not edit"
                 )
             }
             Self::Duplicate { line } => {
                 write!(
                     f,
-                    "line {line} repeats a key, and programs differ in which one they take"
+                    "line {line} repeats a key, and programs differ in which one they use"
                 )
             }
         }
@@ -158,7 +157,7 @@ impl Node {
             .map(|member| &member.node)
     }
 
-    /// Whether two values mean the same, however they are written.
+    /// Whether two values mean the same, in any spelling.
     pub fn same(&self, text: &str, other: &Self, other_text: &str) -> bool {
         match (&self.value, &other.value) {
             (TreeValue::Text(a), TreeValue::Text(b)) => a == b,
@@ -179,7 +178,7 @@ impl Node {
         }
     }
 
-    /// Moves everything by so many bytes, for a text that follows a mark.
+    /// Moves all spans by a number of bytes, for a text after a byte order mark.
     pub fn shift(&mut self, by: usize) {
         self.span = self.span.start + by..self.span.end + by;
         match &mut self.value {
@@ -195,7 +194,7 @@ impl Node {
     }
 }
 
-/// The number of the line that a byte stands in, from 1.
+/// The line number of a byte, from 1.
 pub fn line_of(text: &str, at: usize) -> usize {
     let before = text
         .as_bytes()
@@ -209,7 +208,7 @@ pub fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A text as it stands between the quotes of a string literal.
+/// A text as written between the quotes of a string literal.
 pub fn escaped(text: &str) -> String {
     let literal = quoted(text);
     literal

@@ -1,16 +1,15 @@
-//! YAML, read into the tree.
+//! YAML, read into the tree, one document per file.
 //!
-//! *Never* edits what an anchor or alias shares: a file with one is refused, because a change in one
-//! place would be a change in all. One document a file.
+//! A file with anchors or aliases is refused, because a change in one place would change all uses.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::tree::{FileFormat, Member, Node, Refused, TreeValue, line_of};
 
-/// Deeper than this no client nests.
+/// No client nests deeper.
 const DEPTH_MAX: usize = 64;
 
-/// Reads a text.
+/// Parses a text.
 pub(super) fn parse(text: &str) -> Result<Node, Refused> {
     let mut reader = Reader {
         text,
@@ -35,7 +34,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Refused> {
 
 struct Reader<'a> {
     text: &'a str,
-    /// The byte of each character: the parser counts characters. Empty if they are the same.
+    /// The byte offset of each character, since the parser counts characters. Empty for ASCII.
     offsets: Vec<usize>,
     events: Parser<'a, saphyr_parser::StrInput<'a>>,
 }
@@ -182,7 +181,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether a plain word is a number, a boolean or null.
+/// Whether a plain scalar is a number, a boolean or null.
 fn is_other(text: &str) -> bool {
     matches!(
         text,

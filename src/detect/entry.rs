@@ -1,4 +1,4 @@
-//! All values of one entry of a client's file, judged where they stand.
+//! All values of one entry of a client config, judged by field and content.
 
 use std::collections::HashMap;
 
@@ -7,17 +7,17 @@ use crate::client::tree::Node;
 
 use super::{LENGTH_MIN, ValueSite, Verdict, arguments, has_secret, value};
 
-/// One value of an entry, with what it is.
+/// One value of an entry, with its verdict.
 #[derive(Clone, Debug)]
 pub struct Judged<'a> {
     pub slot: ValueSite<'a>,
-    /// Its place among the words of the command line; 0 elsewhere.
+    /// Its index among the words of the command line; 0 elsewhere.
     pub index: usize,
     pub word: &'a SpannedText,
     pub verdict: Verdict,
 }
 
-/// Judges an entry. The command line comes first, then env, headers, address, settings.
+/// Judges an entry: the command line first, then env, headers, URL, settings.
 pub fn entry<'a>(entry: &'a ServerEntry) -> Vec<Judged<'a>> {
     let texts: Vec<&str> = entry.words.iter().map(|word| word.text.as_str()).collect();
     let words = entry.words.iter().zip(arguments(&texts)).enumerate();
@@ -59,17 +59,16 @@ pub fn entry<'a>(entry: &'a ServerEntry) -> Vec<Judged<'a>> {
     judged
 }
 
-/// A first look at entries as they stand in their files. The same servers stand in the files of many
-/// clients, so that what was looked at is known.
+/// A quick filter for entries. It caches results, since many clients have the same servers.
 #[derive(Debug, Default)]
 pub struct FirstLook<'a> {
-    /// Whether a text holds a secret, behind such a name.
+    /// Whether a text under a name holds a secret.
     known: HashMap<(&'a str, &'a str), bool>,
 }
 
 impl<'a> FirstLook<'a> {
-    /// *Always* yes if [`entry`] would find a secret in the entry: it sees every text in it, also those
-    /// that a client does not hand on.
+    /// Whether the entry needs a full scan: yes whenever [`entry`] would find a secret in it. It
+    /// judges every string, also those that a client does not pass on.
     pub fn may_hold_secret(&mut self, node: &'a Node) -> bool {
         let members = node.map().iter();
         members
@@ -85,7 +84,7 @@ impl<'a> FirstLook<'a> {
         }
     }
 
-    /// Each word of a list, behind the one before it.
+    /// Judges each word of a list, with the one before it.
     fn list(&mut self, name: &'a str, words: &'a [Node]) -> bool {
         let is_words = matches!(name, "args" | "command" | "cmd");
         let mut before = "";
@@ -100,7 +99,7 @@ impl<'a> FirstLook<'a> {
             } else {
                 ""
             };
-            // Behind and in `-p` stands a password, with some programs.
+            // `-p` has a password for some programs.
             let password = before == "-p" && text.len() >= LENGTH_MIN
                 || text.starts_with("-p") && text.len() > LENGTH_MIN;
             before = text;
@@ -108,7 +107,7 @@ impl<'a> FirstLook<'a> {
         })
     }
 
-    /// A word of a command line, which may be a command line of its own.
+    /// Judges a word of a command line, which may itself be a command line.
     fn word(&mut self, flag: &'a str, text: &'a str) -> bool {
         self.holds(flag, text)
             || text.contains(' ') && matches!(super::words(text), Verdict::Secret(_))
@@ -123,7 +122,7 @@ impl<'a> FirstLook<'a> {
     }
 }
 
-/// Keys that say nothing about what stands behind them.
+/// Keys that say nothing about their values.
 fn is_nameless(name: &str) -> bool {
     matches!(
         name,

@@ -1,8 +1,8 @@
 //! The parts of a value that may be secret on their own: the password in a connection string, the
-//! value behind `--api-key=`, the token behind `Bearer`, the strings of a JSON text.
+//! value after `--api-key=`, the token after `Bearer`, the strings of a JSON text.
 //!
-//! *Always* gives spans of the text as it stands, so that a part can be cut out and put back byte
-//! for byte. *Never* judges: it says what a part is called, `detect` says what it is.
+//! Returns spans of the text, so that a part can be cut out and restored byte for byte, and the
+//! name of each part. `detect` judges them.
 
 use std::ops::Range;
 
@@ -16,15 +16,15 @@ use super::names::{Promise, promise};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ValuePart {
     pub range: Range<usize>,
-    /// What it is called where it stands: a flag, a key, a header; `password` in a URL.
+    /// Its name in the text: a flag, a key, a header; `password` in a URL.
     pub name: String,
     pub kind: PartContext,
 }
 
-/// Where a part stands, as far as that changes what it may be.
+/// The context of a part, as far as it matters for the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PartContext {
-    /// Behind a name.
+    /// After a name.
     Named,
     /// Before the `@` of a URL.
     Userinfo,
@@ -32,9 +32,9 @@ pub(super) enum PartContext {
     Segment,
 }
 
-/// The parts of a text. Empty if it has none: then it is one value.
+/// The parts of a text. Empty if the text is one value.
 pub(super) fn parts(text: &str) -> Vec<ValuePart> {
-    // Each kind of part stands behind one of these.
+    // Each kind of part follows one of these.
     if !text.bytes().any(|b| b"=: {[".contains(&b)) {
         return Vec::new();
     }
@@ -43,7 +43,7 @@ pub(super) fn parts(text: &str) -> Vec<ValuePart> {
     found
 }
 
-/// Deeper than this nobody nests values in values.
+/// The deepest nesting of values in values.
 const DEPTH_MAX: u8 = 6;
 
 fn collect(text: &str, at: usize, found: &mut Vec<ValuePart>, depth: u8) {
@@ -68,7 +68,7 @@ fn collect(text: &str, at: usize, found: &mut Vec<ValuePart>, depth: u8) {
     }
 }
 
-/// A named part, or the parts inside it.
+/// Adds a named part, or the parts inside it.
 fn named(
     name: &str,
     text: &str,
@@ -123,7 +123,7 @@ fn scheme(text: &str) -> Option<(String, Range<usize>)> {
         .then(|| ("authorization".to_owned(), start..end))
 }
 
-/// `X-Api-Key: value`, with or without the blank.
+/// `X-Api-Key: value`, with or without the space.
 fn header(text: &str) -> Option<(String, Range<usize>)> {
     let colon = text.find(':')?;
     let name = text.get(..colon)?;
@@ -252,7 +252,8 @@ fn url(text: &str, at: usize, found: &mut Vec<ValuePart>) {
     }
 }
 
-/// How long the part before the path is. A password may hold `/`, `?` or `#` although it should not.
+/// The length of the part before the path. A password may contain `/`, `?` or `#` against the
+/// rules.
 fn authority(whole: &str) -> usize {
     let end = whole.find(['/', '?', '#']).unwrap_or(whole.len());
     let head = whole.get(..end).unwrap_or_default();
@@ -271,7 +272,7 @@ fn authority(whole: &str) -> usize {
     }
 }
 
-/// The strings of a JSON text, each under its key. False if it is no JSON.
+/// The strings of a JSON text, each under its key. False if it is not JSON.
 fn json(text: &str, at: usize, found: &mut Vec<ValuePart>, depth: u8) -> bool {
     let Ok(parsed) = jsonc_parser::parse_to_ast(
         text,

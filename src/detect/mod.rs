@@ -1,9 +1,9 @@
-//! Is this value a secret, a placeholder, a reference, or nothing of the kind.
+//! Whether a value is a secret, a placeholder, a reference, or none of these.
 //!
-//! Pure and driven by tables: known token shapes (`shapes`), what a name promises (`names`), what a
-//! person would put there until they have a value (`placeholder`), what a client replaces
-//! (`reference`), how random a text is (`random`). *Always* answers with spans of the value, so that
-//! only the secret part is taken out of a connection string or a flag. *Never* keeps a value.
+//! Pure and driven by tables: known token formats (`shapes`), what a name promises (`names`), text
+//! that people write until they have a value (`placeholder`), text that a client expands
+//! (`reference`), and randomness (`random`). The answer has spans of the value, so that only the
+//! secret part of a connection string or a flag is replaced. No value is kept.
 
 mod entry;
 mod inside;
@@ -20,7 +20,7 @@ use names::{Promise, promise};
 
 pub use entry::{FirstLook, Judged, entry};
 
-/// Where a value stands in an entry, and what it is called there.
+/// The field of a value in an entry, and its name.
 #[derive(Clone, Copy, Debug)]
 pub enum ValueSite<'a> {
     Command,
@@ -32,7 +32,7 @@ pub enum ValueSite<'a> {
     Setting(&'a str),
 }
 
-/// What a value is.
+/// The verdict about a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Its secret parts, from left to right.
@@ -46,9 +46,9 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretPart {
     pub range: Range<usize>,
-    /// What it is called where it stands (a flag, a key, a header); may be empty.
+    /// Its name (a flag, a key, a header); may be empty.
     pub name: String,
-    /// How it was recognised, for the user.
+    /// How it was recognized, for the user.
     pub why: &'static str,
 }
 
@@ -62,13 +62,13 @@ impl Verdict {
     }
 }
 
-/// The tokens in any text that are known by their shape alone, as they stand.
+/// The tokens of a known format in any text.
 pub fn known_tokens(text: &str) -> Vec<&str> {
     let spans = known_spans(text).into_iter();
     spans.filter_map(|(range, _)| text.get(range)).collect()
 }
 
-/// Where they stand, and what each is.
+/// Their spans, and the name of each format.
 pub fn known_spans(text: &str) -> Vec<(Range<usize>, &'static str)> {
     let known = shapes::find(text)
         .into_iter()
@@ -95,7 +95,7 @@ pub fn value(slot: ValueSite<'_>, text: &str) -> Verdict {
 }
 
 /// Judges the arguments of a command, each with the flag before it. The command itself may come
-/// first: some flags mean something only behind some programs.
+/// first: the meaning of some flags depends on the program.
 pub fn arguments<S: AsRef<str>>(arguments: &[S]) -> Vec<Verdict> {
     let all: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
     let database = all.iter().any(|text| is_database(text));
@@ -112,7 +112,7 @@ pub fn arguments<S: AsRef<str>>(arguments: &[S]) -> Vec<Verdict> {
 }
 
 fn argument(before: &str, text: &str, database: bool) -> Verdict {
-    if database && let Some(verdict) = glued(text) {
+    if database && let Some(verdict) = joined_password(text) {
         return verdict;
     }
     let flag = before.starts_with('-') && !before.contains('=') && !text.starts_with('-');
@@ -169,19 +169,13 @@ fn is_database(text: &str) -> bool {
 }
 
 /// `-pPASSWORD` in one word.
-fn glued(text: &str) -> Option<Verdict> {
+fn joined_password(text: &str) -> Option<Verdict> {
     let rest = text.strip_prefix("-p")?;
     let mixed = rest.bytes().any(|b| b.is_ascii_digit())
         && rest.bytes().any(|b| b.is_ascii_alphabetic())
         || rest.bytes().any(|b| b.is_ascii_uppercase());
     let password = rest.len() >= 6 && mixed && !rest.starts_with('=') && !reference::holds(rest);
-    password.then(|| {
-        Verdict::Secret(vec![part(
-            2..text.len(),
-            "password",
-            "password behind `-p`",
-        )])
-    })
+    password.then(|| Verdict::Secret(vec![part(2..text.len(), "password", "password after `-p`")]))
 }
 
 fn part(range: Range<usize>, name: &str, why: &'static str) -> SecretPart {
@@ -192,7 +186,7 @@ fn part(range: Range<usize>, name: &str, why: &'static str) -> SecretPart {
     }
 }
 
-/// Judges a value by its parts, its name and its looks.
+/// Judges a value by its parts, its name and its content.
 fn whole(name: &str, text: &str) -> Verdict {
     if text.trim().is_empty() {
         return Verdict::Nothing;
@@ -212,13 +206,13 @@ fn whole(name: &str, text: &str) -> Verdict {
     best
 }
 
-/// Whether a value of `LENGTH_MIN` or more has a secret part: the same answer as that of `whole`, and
-/// much cheaper where there is none, as in most values.
+/// Whether a value of at least `LENGTH_MIN` bytes has a secret part. The answer equals that of
+/// `whole` and is much faster for most values, which have none.
 fn has_secret(name: &str, text: &str) -> bool {
     !secrets(name, text, &inside::parts(text)).is_empty()
 }
 
-/// No secret is shorter (bytes).
+/// The length of the shortest secret (bytes).
 const LENGTH_MIN: usize = 4;
 
 /// The secret parts of a value, from left to right.
@@ -262,7 +256,7 @@ fn secrets(name: &str, text: &str, parts: &[inside::ValuePart]) -> Vec<SecretPar
     found
 }
 
-/// Whether the parts are all that a value is.
+/// Whether the parts make up the whole value.
 fn is_structured(text: &str, parts: &[inside::ValuePart]) -> bool {
     parts
         .iter()
@@ -271,7 +265,7 @@ fn is_structured(text: &str, parts: &[inside::ValuePart]) -> bool {
         || text.trim_start().starts_with(['{', '['])
 }
 
-/// What the parts of a value are, if none is a secret.
+/// The verdict about a value without a secret part.
 fn best_of(name: &str, text: &str, parts: &[inside::ValuePart]) -> Verdict {
     parts.iter().fold(Verdict::Nothing, |best, inner| {
         let value = text.get(inner.range.clone()).unwrap_or_default();
@@ -279,7 +273,7 @@ fn best_of(name: &str, text: &str, parts: &[inside::ValuePart]) -> Verdict {
     })
 }
 
-/// A part is promised what its own name says, or what the whole is called if it says nothing.
+/// What the name of a part promises, or else the name of the whole value.
 fn promise_of(outer: &str, inner: &inside::ValuePart) -> Promise {
     match inner.kind {
         inside::PartContext::Userinfo if inner.name == "password" => Promise::Password,
@@ -301,7 +295,7 @@ fn stronger(a: Verdict, b: Verdict) -> Verdict {
     if rank(&b) > rank(&a) { b } else { a }
 }
 
-/// What a text is that is one value and no secret.
+/// The verdict about a text that is one value and not a secret.
 fn harmless(promised: Promise, text: &str) -> Verdict {
     if text.is_empty() {
         Verdict::Nothing
@@ -316,7 +310,7 @@ fn harmless(promised: Promise, text: &str) -> Verdict {
     }
 }
 
-/// The secret parts of a text that is one value. What costs most is asked last.
+/// The secret parts of a text that is one value. The slowest tests come last.
 fn judge(
     promised: Promise,
     text: &str,
@@ -331,7 +325,7 @@ fn judge(
     found
 }
 
-/// What looks like a secret in a text that is one value; `known` are the tokens in it.
+/// The parts that look like a secret in a text that is one value; `known` are the tokens in it.
 fn looks(
     promised: Promise,
     text: &str,
@@ -340,7 +334,7 @@ fn looks(
     known: Vec<shapes::Known>,
 ) -> Vec<SecretPart> {
     if let [first] = known.as_slice() {
-        // A token that is the whole value, or all of it but a little punctuation.
+        // A token that is the whole value, except for some punctuation.
         let all = first.range.len() + 4 >= text.len() && !text.contains(char::is_whitespace);
         let range = if all {
             0..text.len()
@@ -373,7 +367,7 @@ fn is_password(text: &str) -> bool {
         && !(text.contains("://") || text.split_whitespace().count() > 6)
 }
 
-/// `postgres:postgres@localhost`: what everybody knows, on a machine that nobody else reaches.
+/// `postgres:postgres@localhost`: a well-known password on the local machine.
 fn is_default(text: &str, context: &str) -> bool {
     const DEFAULTS: &[&str] = &[
         "postgres", "root", "admin", "guest", "user", "mysql", "neo4j", "default", "test",

@@ -1,7 +1,7 @@
 //! What a name says about its value: `API_KEY`, `--access-token`, `x-ref-api-key`, `tavilyApiKey`.
 //!
-//! *Always* judges by the words of a name, however they are joined, and by the last one first:
-//! `TOKEN_LIMIT` is a limit, `SESSION_DRIVER` a driver. Pure; the lists below are the whole of it.
+//! The words of a name are judged, however they are joined, the last one first: `TOKEN_LIMIT` is a
+//! limit, `SESSION_DRIVER` a driver. Pure; the lists below are all it knows.
 
 use std::sync::OnceLock;
 
@@ -10,9 +10,9 @@ use std::sync::OnceLock;
 pub enum Promise {
     /// A password: any text may be one.
     Password,
-    /// A key or token, made by a machine.
+    /// A machine-made key or token.
     Token,
-    /// Something that is no secret: a path, an address, a number.
+    /// Not a secret: a path, a URL, a number.
     Other,
     /// The name does not say.
     Unknown,
@@ -55,8 +55,7 @@ const TOKEN: &[&str] = &[
     "webhook",
 ];
 
-/// Words that make a `key` a secret when they stand before it. Alone, or behind another word, `key`
-/// at the end of a name is one too; these are not.
+/// Words before a final `key` that make it not a secret. Alone or after any other word it is one.
 const KEY_OTHER: &[&str] = &[
     "public",
     "publishable",
@@ -78,7 +77,7 @@ const KEY_OTHER: &[&str] = &[
     "row",
 ];
 
-/// Last words that say what the value is: not the secret itself.
+/// Last words that say that the value is not the secret itself.
 const OTHER: &[&str] = &[
     "id",
     "ids",
@@ -198,7 +197,7 @@ const OTHER: &[&str] = &[
     "window",
 ];
 
-/// Words that end the name without saying anything: `API_KEY_1`, `TOKEN_PROD`, `KEY_HERE`.
+/// Last words without a meaning: `API_KEY_1`, `TOKEN_PROD`, `KEY_HERE`.
 const EMPTY: &[&str] = &[
     "prod",
     "production",
@@ -228,7 +227,7 @@ const EMPTY: &[&str] = &[
     "header",
 ];
 
-/// What one word says where it ends a name.
+/// The meaning of a word at the end of a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum NameWord {
     Password,
@@ -293,7 +292,7 @@ pub fn promise(name: &str) -> Promise {
         Some(NameWord::Key | NameWord::Token) => Promise::Token,
         Some(NameWord::Other) => Promise::Other,
         // `SECRET_ACCESS_KEY_FOR_X`, `TOKEN_OF_BOT`, `APIKEY2`: a strong word anywhere.
-        None if rest.split(' ').any(is_strong) || glued(last) => Promise::Token,
+        None if rest.split(' ').any(is_strong) || ends_in_strong_word(last) => Promise::Token,
         None => Promise::Unknown,
     }
 }
@@ -302,8 +301,8 @@ fn is_strong(word: &str) -> bool {
     matches!(word, "password" | "passwd" | "secret" | "apikey")
 }
 
-/// Names whose words are not parted: `MYAPIKEY`, `GITHUBTOKEN`, `dbpassword`.
-fn glued(word: &str) -> bool {
+/// Names whose words are not separated: `MYAPIKEY`, `GITHUBTOKEN`, `dbpassword`.
+fn ends_in_strong_word(word: &str) -> bool {
     word.len() > 6
         && [
             "apikey", "apitoken", "token", "secret", "password", "passwd",
@@ -312,7 +311,7 @@ fn glued(word: &str) -> bool {
         .any(|end| word.ends_with(end))
 }
 
-/// The words of a name, in lower case: parted by `_`, `-`, `.`, blanks, and by `camelCase`.
+/// The words of a name, in lower case: separated by `_`, `-`, `.`, spaces, and `camelCase`.
 pub fn words(name: &str) -> Vec<String> {
     let joined = joined(name);
     joined
@@ -322,7 +321,7 @@ pub fn words(name: &str) -> Vec<String> {
         .collect()
 }
 
-/// The same with one blank between two words.
+/// The same, joined by spaces.
 pub(super) fn joined(name: &str) -> String {
     let mut words = Vec::with_capacity(name.len() * 2);
     let (mut previous, mut parted) = (b' ', false);

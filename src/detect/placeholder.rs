@@ -1,12 +1,11 @@
-//! Text that stands where a value belongs until somebody puts one there.
+//! Text that people write until they have a real value.
 //!
-//! *Always* judges whole words, so that a random token that happens to hold `test` stays a token.
-//! Knows the usual sentences in many languages; for scripts that no token is written in, any text
-//! is one for people.
+//! Whole words are judged, so that a random token that contains `test` stays a token. The lists
+//! have common phrases of many languages; text in a script that tokens do not use is a placeholder.
 
 use super::names;
 
-/// A value that is one of these and nothing else.
+/// Values that are placeholders as a whole.
 const WHOLE: &[&str] = &[
     "none",
     "null",
@@ -69,7 +68,7 @@ const WHOLE: &[&str] = &[
     "dev",
 ];
 
-/// A word that no token has among its words.
+/// Words that no token contains as a word.
 const WORDS: &[&str] = &[
     "your",
     "yours",
@@ -96,7 +95,8 @@ const WORDS: &[&str] = &[
     "fill",
     "provide",
     "obtain",
-    // Spanish, Portuguese, French, Italian, German, Dutch, Polish, Turkish, Indonesian, Vietnamese, Swedish, Czech
+    // Spanish, Portuguese, French, Italian, German, Dutch, Polish, Turkish, Indonesian, Vietnamese,
+    // Swedish, Czech
     "tu",
     "su",
     "aqui",
@@ -154,26 +154,26 @@ const WORDS: &[&str] = &[
     "vložte",
 ];
 
-/// Short words of the list above that a password may well hold; they count only beside another.
+/// Short words of the list above that a password may contain; they count only beside another one.
 const SHORT: &[&str] = &[
     "tu", "su", "qui", "uw", "din", "sem", "ihr", "you", "here", "change", "seu", "sua", "tua",
     "tuo", "ici",
 ];
 
-/// Whether the text is no value yet.
+/// Whether the text is a placeholder.
 pub(super) fn is_placeholder(text: &str) -> bool {
     let text = text.trim().trim_matches(['"', '\'', '`']);
     let lower = text.to_lowercase();
     WHOLE.contains(&lower.as_str())
         || bracketed(text)
         || filler(text)
-        || foreign(text)
+        || is_text_for_people(text)
         || worded(text, &lower)
         || lower.ends_with("example")
         || lower.ends_with("examplekey")
 }
 
-/// `<token>`, `[token]`, `{token}`, `__TOKEN__`, `%TOKEN%` without an equal inside.
+/// `<token>`, `[token]`, `{token}`, `__TOKEN__`, `%TOKEN%`, without an equal sign inside.
 fn bracketed(text: &str) -> bool {
     let pairs = [('<', '>'), ('[', ']'), ('{', '}')];
     let paired = pairs.iter().any(|&(open, close)| {
@@ -196,7 +196,8 @@ fn bracketed(text: &str) -> bool {
     paired || angle || (text.len() > 4 && text.starts_with("__") && text.ends_with("__"))
 }
 
-/// `xxxx`, `****`, `....`, `sk-xxxxxxxx`, `ghp_XXXXXXXX`, `00000000`, `sk-1234567890abcdef`, `abcdefgh…`.
+/// `xxxx`, `****`, `....`, `sk-xxxxxxxx`, `ghp_XXXXXXXX`, `00000000`, `sk-1234567890abcdef`,
+/// `abcdefgh…`.
 fn filler(text: &str) -> bool {
     let dots = text.ends_with("...") || text.ends_with('…');
     if dots || text.contains("****") || text.contains("••••") {
@@ -236,7 +237,7 @@ fn longest_run(text: &str) -> usize {
     best
 }
 
-/// `1234567890…`, `abcdef0123456789`: most bytes are one more than the byte before.
+/// `1234567890…`, `abcdef0123456789`: most bytes are the previous byte plus one.
 fn counting(text: &str) -> bool {
     let bytes = text.as_bytes();
     let steps = bytes.windows(2).filter(|pair| {
@@ -245,8 +246,8 @@ fn counting(text: &str) -> bool {
     bytes.len() >= 8 && steps.count() * 10 >= (bytes.len() - 1) * 8
 }
 
-/// Letters that tokens are not made of (Korean, Chinese, Cyrillic, …), or a sentence of words.
-fn foreign(text: &str) -> bool {
+/// Letters that tokens do not contain (Korean, Chinese, Cyrillic, …), or a sentence.
+fn is_text_for_people(text: &str) -> bool {
     let other = text
         .chars()
         .filter(|c| c.is_alphabetic() && !c.is_ascii())
@@ -267,7 +268,7 @@ fn worded(text: &str, lower: &str) -> bool {
     {
         return true;
     }
-    // Letters only, and they name the thing itself: `my-secret-token`, `vncpassword`.
+    // Letters only, which name the value itself: `my-secret-token`, `vncpassword`.
     let letters = lower
         .chars()
         .all(|c| c.is_ascii_alphabetic() || " _-.".contains(c));
@@ -323,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_not() {
+    fn real_values_are_not_placeholders() {
         for text in [
             "ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8",
             "correct horse battery",

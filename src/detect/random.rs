@@ -1,9 +1,9 @@
-//! Whether a text looks made by a machine: its letters, and how evenly they are spread.
+//! Whether a text looks machine-made: its letters, and how evenly they are distributed.
 //!
-//! *Never* says that a text is a secret: that needs a place where secrets stand, or a known shape.
-//! Hashes, UUIDs, paths, versions and words have looks of their own and are told apart.
+//! Randomness alone does not make a secret: that needs a location for secrets or a known format.
+//! Hashes, UUIDs, paths, versions and words are recognized as such.
 
-/// Shannon entropy of a text, in bits a byte.
+/// The Shannon entropy of a text, in bits per byte.
 pub(super) fn entropy(text: &str) -> f64 {
     let mut counts = [0_u32; 256];
     for byte in text.bytes() {
@@ -21,7 +21,7 @@ pub(super) fn entropy(text: &str) -> f64 {
         })
 }
 
-/// Whether a text could be a key or token where one belongs: `x-api-key: …`.
+/// Whether a text could be a key or token in a field for one: `x-api-key: …`.
 pub(super) fn is_machine_made(text: &str) -> bool {
     if text.len() < 8 {
         return false;
@@ -40,12 +40,12 @@ pub(super) fn is_machine_made(text: &str) -> bool {
         && if text.len() < 16 {
             digits >= 2 && entropy(text) > 2.5 || (cases && special)
         } else {
-            (digits > 0 || cases || special || dense(text)) && entropy(text) > 2.8
+            (digits > 0 || cases || special || has_few_vowels(text)) && entropy(text) > 2.8
         }
 }
 
-/// Whether a text is random enough to be a secret in a place that does not say: letters of both
-/// cases and digits, evenly spread, and none of the looks of a hash, a path, a name.
+/// Whether a text is random enough to be a secret in an unknown field: letters of both cases and
+/// digits, evenly distributed, and not like a hash, a path or a name.
 pub(super) fn is_random(text: &str) -> bool {
     if !(22..=512).contains(&text.len()) {
         return false;
@@ -77,7 +77,7 @@ pub fn is_uuid(text: &str) -> bool {
             .all(|part| part.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// A text that says what it is: a path, an address, a number, a switch, a file, a package.
+/// A text of a recognizable kind: a path, a URL, a number, a switch, a file, a package.
 pub(super) fn is_plain(text: &str) -> bool {
     const SWITCHES: &[&str] = &[
         "true", "false", "yes", "no", "on", "off", "enabled", "disabled", "auto", "default",
@@ -126,8 +126,8 @@ fn is_email(text: &str) -> bool {
     })
 }
 
-/// No vowels to speak of: words have them, random letters rarely.
-fn dense(text: &str) -> bool {
+/// Few vowels: words have them, random letters rarely.
+fn has_few_vowels(text: &str) -> bool {
     let vowels = text
         .bytes()
         .filter(|b| b"aeiouAEIOU_- ".contains(b))
@@ -135,7 +135,7 @@ fn dense(text: &str) -> bool {
     vowels * 4 < text.len() && entropy(text) > 3.2
 }
 
-/// How often the kind of letter changes: random texts change all the time, joined words rarely.
+/// How often the kind of letter changes: often in random texts, rarely in joined words.
 fn switches(text: &str) -> usize {
     let kind = |b: u8| match b {
         b'0'..=b'9' => 0,
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks() {
+    fn kinds_of_texts() {
         for text in [
             "aB3dE5fG7hI9jK1lM3nO5pQ7",
             "Zx8kQ2vN4mR6tY1wE3uI5oP7aS9dF0gH",

@@ -1,11 +1,12 @@
-//! Text that a client or a shell replaces by a value: `${env:X}`, `{env:X}`, `$(…)`, `%X%`, …
+//! Text that a client or a shell expands to a value: `${env:X}`, `{env:X}`, `$(…)`, `%X%`, …
 //!
-//! *Never* looks at what it refers to. One line a notation; the table of clients says which client
-//! knows which, but all count everywhere, because users copy entries from one client to another.
+//! One line per notation. The target of a reference is not read. The table of clients says which
+//! client knows which notation, but all count everywhere, because users copy entries between
+//! clients.
 
 use std::ops::Range;
 
-/// A notation: how it opens, how it closes, what may stand inside.
+/// A notation: its opening, its closing, and what it may contain.
 struct Notation {
     open: &'static str,
     close: &'static str,
@@ -60,7 +61,7 @@ const NOTATIONS: &[Notation] = &[
     },
 ];
 
-/// References by what they begin with: the whole value is one.
+/// Prefixes that make the whole value a reference.
 const SCHEMES: &[&str] = &[
     "op://",
     "secret:",
@@ -82,14 +83,14 @@ const SCHEMES: &[&str] = &[
     "input:",
 ];
 
-/// Where the references in a text are.
+/// The spans of the references in a text.
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     if SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
         return std::iter::once(0..text.len()).collect();
     }
     let mut found = Vec::new();
     let mut at = 0;
-    // Each notation begins with one of these.
+    // Each notation starts with one of these.
     while let Some(next) = text
         .get(at..)
         .and_then(|rest| rest.find(['$', '{', '%', '`']))
@@ -107,7 +108,7 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Whether a text holds a reference.
+/// Whether a text contains a reference.
 pub(super) fn holds(text: &str) -> bool {
     text.contains(['$', '{', '%', '`', ':', '.']) && !find(text).is_empty()
 }
@@ -122,7 +123,7 @@ fn notation(rest: &str) -> Option<usize> {
     })
 }
 
-/// `$NAME` in capitals: in lower case it is as likely a part of a password.
+/// `$NAME` in capitals: in lower case it may be part of a password.
 fn variable(rest: &str) -> Option<usize> {
     let name = rest.strip_prefix('$')?;
     let length = name

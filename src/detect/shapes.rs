@@ -1,8 +1,8 @@
-//! Tokens that are known by how they look: a prefix that the provider chose, and what may follow.
+//! Tokens of a known format: a prefix that the provider chose, and what may follow.
 //!
-//! *Always* judges by the text alone, so it finds a token wherever it stands: in an argument, in a
-//! JSON text, glued to a flag. *Never* takes a prefix inside a longer word. One line a shape;
-//! sources are the providers' own pages and the secret scanning lists that they take part in.
+//! Only the text is judged, so a token is found anywhere: in an argument, in a JSON text, joined to
+//! a flag, but not inside a longer word. One line per format; sources are the providers' pages and
+//! their secret scanning lists.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -16,7 +16,7 @@ enum Body {
     Alnum,
     /// Letters, digits, `_` and `-`.
     Word,
-    /// What base64 uses, in both alphabets, and `.`, `:`, `=` between parts.
+    /// Both base64 alphabets, and `.`, `:`, `=` between parts.
     Parts,
 }
 
@@ -24,7 +24,7 @@ enum Body {
 struct TokenFormat {
     prefix: &'static str,
     body: Body,
-    /// How many bytes follow the prefix at least.
+    /// The minimum number of bytes after the prefix.
     min: usize,
     name: &'static str,
 }
@@ -71,8 +71,8 @@ const SHAPES: &[TokenFormat] = &[
     shape("GOCSPX-", Body::Word, 20, "Google OAuth client secret"),
     shape("ya29.", Body::Parts, 20, "Google access token"),
     shape("1//0", Body::Word, 30, "Google refresh token"),
-    shape("AKIA", Body::Alnum, 16, "AWS access key id"),
-    shape("ASIA", Body::Alnum, 16, "AWS session key id"),
+    shape("AKIA", Body::Alnum, 16, "AWS access key ID"),
+    shape("ASIA", Body::Alnum, 16, "AWS session key ID"),
     shape("sbp_", Body::Alnum, 32, "Supabase token"),
     shape("sb_secret_", Body::Word, 20, "Supabase key"),
     shape("ntn_", Body::Alnum, 40, "Notion token"),
@@ -126,7 +126,7 @@ const SHAPES: &[TokenFormat] = &[
     shape("pypi-", Body::Word, 50, "PyPI token"),
     shape("dckr_pat_", Body::Word, 24, "Docker token"),
     shape("hvs.", Body::Word, 24, "Vault token"),
-    shape("ops_", Body::Parts, 100, "1Password service account"),
+    shape("ops_", Body::Parts, 100, "1Password service account token"),
     shape("phc_", Body::Alnum, 40, "PostHog project key"),
     shape("phx_", Body::Alnum, 40, "PostHog key"),
     shape("pk_live_", Body::Alnum, 200, "never: a publishable key"),
@@ -149,10 +149,10 @@ pub(super) struct Known {
     pub name: &'static str,
 }
 
-/// No token is shorter (bytes).
+/// The length of the shortest token (bytes).
 const SHORTEST: usize = 20;
 
-/// All known tokens in a text, from left to right, none overlapping.
+/// All known tokens in a text, from left to right, without overlaps.
 pub(super) fn find(text: &str) -> Vec<Known> {
     if text.len() < SHORTEST {
         return Vec::new();
@@ -160,7 +160,7 @@ pub(super) fn find(text: &str) -> Vec<Known> {
     let mut found: Vec<Known> = Vec::new();
     for (start, shape) in prefixes(text) {
         let rest = text.get(start + shape.prefix.len()..).unwrap_or_default();
-        let body = rest.bytes().take_while(|&b| fits(shape.body, b)).count();
+        let body = rest.bytes().take_while(|&b| allows(shape.body, b)).count();
         let body = trimmed(rest, body);
         if body < shape.min || !plausible(shape, rest.get(..body).unwrap_or_default()) {
             continue;
@@ -182,7 +182,7 @@ pub(super) fn find(text: &str) -> Vec<Known> {
     found
 }
 
-/// Where a prefix stands that begins a word, in the order of their ends.
+/// The prefixes at the start of a word, sorted by their ends.
 fn prefixes(text: &str) -> Vec<(usize, &'static TokenFormat)> {
     static BY_FIRST: OnceLock<[Vec<&'static TokenFormat>; 128]> = OnceLock::new();
     let by_first = BY_FIRST.get_or_init(|| {
@@ -207,7 +207,7 @@ fn prefixes(text: &str) -> Vec<(usize, &'static TokenFormat)> {
     found
 }
 
-/// Of two that overlap, the longer one stays; of two as long, the one with the longer prefix.
+/// Of two that overlap the longer one is kept; of equal length, the one with the longer prefix.
 fn merge(found: &mut Vec<Known>, new: Known) {
     let overlaps = |a: &Range<usize>| a.start < new.range.end && new.range.start < a.end;
     match found.iter_mut().find(|known| overlaps(&known.range)) {
@@ -217,7 +217,7 @@ fn merge(found: &mut Vec<Known>, new: Known) {
     }
 }
 
-fn fits(body: Body, byte: u8) -> bool {
+fn allows(body: Body, byte: u8) -> bool {
     match body {
         Body::Hex => byte.is_ascii_hexdigit(),
         Body::Alnum => byte.is_ascii_alphanumeric(),
@@ -232,7 +232,7 @@ fn trimmed(rest: &str, body: usize) -> usize {
     text.trim_end_matches(['.', ':', '-', '/', '%']).len()
 }
 
-/// Words are no token: a body has digits, or letters of both cases, unless it is very long.
+/// A word is not a token: a body has digits, or letters of both cases, unless it is very long.
 fn plausible(shape: &TokenFormat, body: &str) -> bool {
     if shape.name.starts_with("never") {
         return false;
@@ -275,7 +275,7 @@ fn telegram(text: &str) -> Option<Known> {
     let head = text.get(..colon)?;
     let digits = head.bytes().rev().take_while(u8::is_ascii_digit).count();
     let tail = text.get(colon + 1..)?;
-    let body = tail.bytes().take_while(|&b| fits(Body::Word, b)).count();
+    let body = tail.bytes().take_while(|&b| allows(Body::Word, b)).count();
     let range = colon - digits..colon + 1 + body;
     ((8..=11).contains(&digits) && (33..=37).contains(&body)).then_some(Known {
         range,

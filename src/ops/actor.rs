@@ -1,4 +1,4 @@
-//! Who does something that is recorded, and how their consent was given.
+//! Who performs a recorded act, and how consent was given.
 
 use crate::audit::{Detail, Log, NewRecord};
 use crate::config::Config;
@@ -8,7 +8,7 @@ use crate::grant::By;
 use crate::secret::Keys;
 use crate::store::{self, Prompt};
 
-/// Who does something: the consent that was given, and the agent that runs the command, if one does.
+/// Who performs an act: the consent given, and the AI agent that runs the command, if any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Actor {
     consent: Option<By>,
@@ -24,7 +24,7 @@ impl Actor {
         }
     }
 
-    /// Someone who does what needs no consent.
+    /// Someone whose act needs no consent.
     pub fn unasked() -> Self {
         Self {
             consent: None,
@@ -32,12 +32,12 @@ impl Actor {
         }
     }
 
-    /// How consent was given. An act that needs none counts as one at the terminal.
+    /// How consent was given. An act without consent counts as one at the terminal.
     pub fn by(&self) -> By {
         self.consent.unwrap_or(By::Terminal)
     }
 
-    /// Whether the question is asked at the terminal.
+    /// Whether to ask at the terminal.
     pub fn is_asked(&self) -> bool {
         self.by() == By::Terminal
     }
@@ -52,8 +52,8 @@ impl Actor {
     }
 }
 
-/// Who does an act whose question `flag` answers, such as `--yes`. A refused flag is recorded, also
-/// while the store is locked: `records` makes the entries, to which the refusal's code is added.
+/// The actor of an act that `flag` (e.g. `--yes`) confirms. A refused flag is recorded, even if the
+/// store is locked: `records` makes the entries, to which the refusal's code is added.
 ///
 /// # Errors
 /// `yes-refused`; `audit-unwritable`.
@@ -80,8 +80,8 @@ pub fn actor(
     Err(refusal)
 }
 
-/// Whether a flag may stand for an answer. It is for scripts that set up machines; an AI agent that
-/// approves what it wrote itself is what the question is there to stop.
+/// Whether a flag may replace the confirmation. It is meant for scripts; an AI agent must not
+/// approve what it wrote itself.
 ///
 /// # Errors
 /// `yes-refused`.
@@ -101,13 +101,13 @@ fn flag_allowed(config: &Config, flag: &str) -> Result<()> {
         Some(name) if !config.agents.allow_yes => {
             Err(refused(format!("run by an AI agent: `{name}` is set"))
                 .hint(format!("run it yourself, in a terminal without `{flag}`"))
-                .hint("or allow it: `allow_yes = true` in `[agents]` of config.toml"))
+                .hint("or set `allow_yes = true` in `[agents]` of config.toml to allow it"))
         }
         _ => Ok(()),
     }
 }
 
-/// The keys if the store can be used without asking, for records that are written anyway.
+/// The keys, if the store can be opened without a prompt, for records that are written in any case.
 pub fn keys_if_open(dirs: &Dirs, config: &Config) -> Option<Keys> {
     let store = store::open(dirs, config, Prompt::Never).ok()?;
     store::keys(&*store).ok()

@@ -1,4 +1,4 @@
-//! Approves policies in their current form: the record first, then the sealed grant.
+//! Approves policies in their current form: writes the record first, then the sealed grant.
 
 use similar::TextDiff;
 
@@ -13,7 +13,7 @@ use crate::policy::{Policy, Tier, summary};
 use crate::secret::Keys;
 use crate::store::{self, Prompt};
 
-/// What became of one policy.
+/// The result for one policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Approval {
     Granted,
@@ -21,8 +21,8 @@ pub enum Approval {
     Managed,
 }
 
-/// Approves policies one by one. `agree` gets the policy and the question with all that it allows,
-/// and is not called where a flag gave the consent; `done` hears of each policy.
+/// Approves policies one by one. `agree` gets the policy and the question that shows all it allows;
+/// it is not called if a flag gave consent. `done` is called for each policy.
 ///
 /// # Errors
 /// Those of `agree`, of the store, and of [`approve`].
@@ -76,7 +76,7 @@ fn record(policy: &Policy, outcome: Outcome, actor: Actor) -> NewRecord {
         .detail(actor.detail())
 }
 
-/// The keys that seal grants; made at the first use of the store.
+/// The keys that seal grants, created at the first use of the store.
 ///
 /// # Errors
 /// Those of the store.
@@ -84,11 +84,11 @@ pub fn open_keys(dirs: &Dirs, config: &Config) -> Result<Keys> {
     store::keys_or_create(&*store::open(dirs, config, Prompt::Allowed)?)
 }
 
-/// All that the user approves, and what is new in it.
+/// All that the user approves, and the changes since the last grant.
 pub fn question(dirs: &Dirs, policy: &Policy) -> String {
     let server = &policy.server;
     let facts = summary::text(dirs, policy, &embedded_secrets::warnings);
-    // A grant that cannot be read is what a new one replaces.
+    // An unreadable grant is replaced by the new one.
     let record = grant::record(dirs, server).ok().flatten();
     let revoked = record
         .as_ref()
@@ -98,7 +98,7 @@ pub fn question(dirs: &Dirs, policy: &Policy) -> String {
             .reason
             .as_deref()
             .map_or_else(String::new, |r| format!(": {r}"));
-        format!("it was revoked on {}{reason}\n", grant::day(record.at))
+        format!("revoked on {}{reason}\n", grant::day(record.at))
     });
     let changes = match record.and_then(|record| record.policy) {
         None => "not granted before\n".to_owned(),

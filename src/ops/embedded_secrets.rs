@@ -1,12 +1,13 @@
-//! Values in a policy that look like secrets. A policy is a plain file, so they belong elsewhere.
+//! Values in a policy that look like secrets. They belong in the store, since policies are
+//! plaintext.
 //!
-//! *Never* repeats a value: it says where it stands. It only warns of files that are there, since
-//! a guess must not keep a server from starting.
+//! A value is not repeated, only its location. This is a warning, because a guess must not prevent
+//! a start.
 
 use crate::detect::{self, ValueSite, Verdict};
 use crate::policy::{Policy, template};
 
-/// Where a policy has values that look like secrets.
+/// The locations of values in a policy that look like secrets.
 fn places(policy: &Policy) -> Vec<String> {
     let variables = policy.env.set.iter();
     let variables = variables.filter(|(name, value)| looks_secret(name, value));
@@ -14,11 +15,11 @@ fn places(policy: &Policy) -> Vec<String> {
     variables.chain(arguments(&policy.command)).collect()
 }
 
-/// The same, in words for the user.
+/// Warnings about them, for the user.
 pub fn warnings(policy: &Policy) -> Vec<String> {
     let places = places(policy).into_iter();
     places
-        .map(|place| format!("{place} looks like a secret, and this is a plain file"))
+        .map(|place| format!("{place} looks like a secret, and the policy is stored in plaintext"))
         .collect()
 }
 
@@ -31,7 +32,7 @@ pub fn looks_secret(name: &str, value: &str) -> bool {
         )
 }
 
-/// The arguments of a command that look like secrets, by their number.
+/// The arguments of a command that look like secrets, by number.
 pub fn arguments(command: &[String]) -> Vec<String> {
     let has_place = |arg: &String| template::secrets(arg).next().is_some();
     let plain: Vec<&str> = command

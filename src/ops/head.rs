@@ -1,5 +1,5 @@
-//! The head of the audit log in the store, so that a truncated log shows; and what follows a
-//! verification.
+//! Keeps the head of the audit log in the store, so that truncation is detected, and records the
+//! result of a verification.
 
 use crate::audit::breaks::BreakKind;
 use crate::audit::verify::VerifyReport;
@@ -10,11 +10,11 @@ use crate::error::Result;
 use crate::secret::Keys;
 use crate::store::{self, Prompt, Store};
 
-/// After an act that was recorded: puts the head into the store.
+/// Stores the current head after a recorded act.
 ///
 /// # Errors
-/// `audit-broken` if the log is not what the store knows of; those of the store, which is not asked to
-/// be unlocked.
+/// `audit-broken` if the log does not match the head in the store; those of the store, which is
+/// opened without a prompt.
 pub fn keep(dirs: &Dirs) -> Result<()> {
     let config = Config::load(dirs)?;
     let log = Log::open(dirs, None)?;
@@ -25,7 +25,7 @@ pub fn keep(dirs: &Dirs) -> Result<()> {
     anchor::keep(store.as_ref(), &log)
 }
 
-/// The store, the key of the chain, and the head that the store keeps.
+/// Opens the store and returns it with the chain key and the stored head.
 ///
 /// # Errors
 /// Those of the store.
@@ -37,8 +37,8 @@ pub fn open(dirs: &Dirs) -> Result<(Box<dyn Store>, Keys, Option<Head>)> {
     Ok((store, keys, kept))
 }
 
-/// Records a break that the log does not know of yet, packs and removes what is due, and keeps the
-/// head in the store.
+/// Records a break that is not in the log yet, compresses and removes old segments, and stores the
+/// head.
 ///
 /// # Errors
 /// Those of the log and of the store.
@@ -67,7 +67,7 @@ pub fn record_break(
     }
     life::keep_up(&log)?;
     if report.records > 0 || news.is_some() {
-        // The log itself tells of every break now, so this head covers nothing up.
+        // Every break is in the log now, so this head hides none.
         anchor::replace(store, &log)?;
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! Acts: what changes something and is recorded. Questions come in as closures, results go out as
-//! values: nothing here knows of a terminal.
+//! Acts that change something and are recorded. Questions come in as closures and results go out as
+//! values, without a terminal.
 
 pub mod actor;
 pub mod embedded_secrets;

@@ -1,7 +1,7 @@
-//! Pins what a policy's command starts: installs it, and puts it under the grant.
+//! Pins what a policy's command starts: installs it, and includes it in the grant.
 //!
-//! Invariants: what was installed, and what is different from before, is agreed to before the policy
-//! names it. The installation is complete by then, and the policy is replaced as one file.
+//! Invariants: the user approves what was installed, and the differences, before the policy names
+//! it. The installation is complete by then, and the policy is replaced as one file.
 
 use super::actor::Actor;
 use super::approve;
@@ -15,15 +15,16 @@ use crate::package::{self, Depth, Pin, PinReport, PinRequest, Registry};
 use crate::policy::{self, Package, Policy, Tier, Unpinned, draft};
 use crate::secret::Keys;
 
-/// What to take.
+/// Which version to install, and how.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PinOptions<'a> {
     /// A version, `latest`, or the digest or tag of an image.
     pub to: Option<&'a str>,
-    /// Only packages that were published before this day.
+    /// Only packages published before this date.
     pub before: Option<jiff::civil::Date>,
     pub allow_scripts: bool,
-    /// A part of adopting: the user agreed to it there, and a silent registry is asked once.
+    /// Whether it is part of adopting: the user approved it there, and a registry that does not
+    /// answer is asked once.
     pub adopting: bool,
 }
 
@@ -37,11 +38,11 @@ pub struct Installation<'a> {
     pub before: Option<&'a Package>,
 }
 
-/// How the user is told and asked.
+/// How the user is informed and asked.
 pub struct PinDialog<'a> {
-    /// The installation begins.
+    /// Called when the installation starts.
     pub begin: &'a mut dyn FnMut(&Policy),
-    /// An error if the user does not agree. Not called while adopting.
+    /// Returns an error if the user does not approve. Not called while adopting.
     pub agree: &'a mut dyn FnMut(&Installation<'_>) -> Result<()>,
 }
 
@@ -51,12 +52,12 @@ impl std::fmt::Debug for PinDialog<'_> {
     }
 }
 
-/// What became of it.
+/// The result of pinning one server.
 #[derive(Debug)]
 pub enum Pinned {
-    /// It was pinned, and is intact.
+    /// Already pinned, and intact.
     Already(Package),
-    /// It was pinned, and was installed again.
+    /// Already pinned, and installed again.
     Repaired(Package),
     New {
         package: Package,
@@ -68,7 +69,8 @@ pub enum Pinned {
 /// Pins one server. `keys` are opened at the first use.
 ///
 /// # Errors
-/// `package-failed`, `package-changed`, `policy-changed`; those of the store, the log, and the dialog.
+/// `package-failed`, `package-changed`, `policy-changed`; those of the store, the log, and the
+/// dialog.
 pub fn pin(
     dirs: &Dirs,
     config: &Config,
@@ -88,12 +90,12 @@ pub fn pin(
     let again = if is_other || !intact {
         None
     } else {
-        package::seen_again(policy, dirs)?
+        package::restamp(policy, dirs)?
     };
     if let Some(known) = known.filter(|_| !is_other && intact && again.is_none()) {
         return Ok(Pinned::Already(known.clone()));
     }
-    // A store that does not open is found out before anything is downloaded.
+    // Fail before downloading anything if the store does not open.
     let keys = match keys {
         Some(keys) => keys,
         None => keys.insert(approve::open_keys(dirs, config)?),
@@ -107,7 +109,7 @@ pub fn pin(
     if known == Some(&package) {
         return Ok(Pinned::Repaired(package));
     }
-    // What adopt allowed for the case that nothing can be pinned ends with the pin.
+    // `unpinned = "allow"`, which adopt set in case pinning fails, is no longer needed.
     let text = if options.adopting {
         package.written(&draft::without_unpinned(&policy.text))
     } else {
@@ -134,12 +136,12 @@ pub fn pin(
 /// Installs what a policy's command starts.
 fn install(dirs: &Dirs, policy: &Policy, options: PinOptions<'_>) -> Result<(Package, PinReport)> {
     let (server, known) = (&policy.server, policy.package.as_ref());
-    // What is pinned is installed again in the same version, unless another is asked for.
+    // A pinned package keeps its version, unless another is requested.
     let same = known
         .map(|known| known.version.as_str())
         .filter(|version| !version.is_empty());
     let before = options.before.map(|day| day.to_string());
-    let wish = PinRequest {
+    let request = PinRequest {
         server,
         launch: &package::parse(&policy.command),
         to: options.to.or(same),
@@ -147,9 +149,9 @@ fn install(dirs: &Dirs, policy: &Policy, options: PinOptions<'_>) -> Result<(Pac
         scripts: options.allow_scripts
             || (known.is_some_and(|known| known.scripts) && options.to.is_none()),
         known,
-        hurry: options.adopting,
+        quick: options.adopting,
     };
-    package::install(dirs, &wish)
+    package::install(dirs, &request)
 }
 
 /// Whether `adopt` installs what a policy starts.
@@ -165,7 +167,7 @@ pub fn is_wanted(policy: &Policy) -> bool {
         && launch.pin != Pin::Digest
 }
 
-/// How a server that is not pinned starts.
+/// How an unpinned server starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unpinnable {
     ExactVersion,
@@ -174,7 +176,7 @@ pub enum Unpinnable {
 }
 
 impl Unpinnable {
-    /// For a policy without a pin.
+    /// The value for a policy without a pin.
     pub fn of(policy: &Policy) -> Self {
         match (
             package::parse(&policy.command).pin.holds(),
@@ -188,14 +190,13 @@ impl Unpinnable {
 }
 
 fn managed(policy: &Policy) -> Error {
-    let what = format!(
-        "server `{}` not pinned: its policy is managed",
-        policy.server
-    );
+    let what = format!("cannot pin server `{}`", policy.server);
     let path = policy.path.display();
     Error::new(Code::PackageFailed, what)
-        .cause(format!("`{path}` belongs to the administrator"))
-        .hint("pin a policy of the same name as a user, and copy its `[package]` table")
+        .cause(format!(
+            "its policy `{path}` is managed by the administrator"
+        ))
+        .hint("pin a policy of the same name as a normal user, and copy its `[package]` table")
 }
 
 fn record(dirs: &Dirs, next: &Policy, package: &Package, keys: &Keys, actor: Actor) -> Result<()> {
@@ -211,23 +212,23 @@ fn record(dirs: &Dirs, next: &Policy, package: &Package, keys: &Keys, actor: Act
     Log::open(dirs, Some(keys))?.append(&[entry])
 }
 
-/// Replaces the policy, unless somebody else changed it while the user was asked.
+/// Replaces the policy, unless it was changed while the user was asked.
 fn write(dirs: &Dirs, before: &Policy, next: &Policy) -> Result<()> {
     let server = &next.server;
     let now = policy::load(dirs, server, None)?;
     if now.digest != before.digest {
-        let what = format!("server `{server}` not pinned: its policy was changed meanwhile");
+        let what = format!("cannot pin server `{server}`");
         return Err(Error::new(Code::PolicyChanged, what)
             .cause(format!(
-                "`{}` is not what it was when `pin` began",
+                "`{}` was changed while `pin` was running",
                 dirs.tilde(&next.path)
             ))
-            .hint(format!("`mcpwrap pin {server}` again")));
+            .hint(format!("run `mcpwrap pin {server}` again")));
     }
     files::replace(&next.path, next.text.as_bytes()).map_err(|problem| {
         Error::new(
             Code::FileUnusable,
-            format!("policy of server `{server}` not written"),
+            format!("cannot write policy `{server}`"),
         )
         .cause(problem)
     })
@@ -236,17 +237,17 @@ fn write(dirs: &Dirs, before: &Policy, next: &Policy) -> Result<()> {
 /// Removes the installations that no policy uses. Returns their names, and how many are in use.
 ///
 /// # Errors
-/// `policy-invalid` and the like: a policy that cannot be read may need any of them.
+/// `policy-invalid` and similar codes: an unreadable policy may need any of them.
 pub fn prune(dirs: &Dirs) -> Result<(Vec<String>, usize)> {
     let mut used = Vec::new();
     for (server, policy) in policy::list(dirs) {
-        // A policy that cannot be read may need any of them.
+        // An unreadable policy may need any of them.
         let policy = policy.map_err(|error| {
             let fix = format!("run `mcpwrap policy lint {server}` and fix it first");
-            error.context("nothing removed").hint(fix)
+            error.context("cannot remove unused packages").hint(fix)
         })?;
         used.extend(policy.package);
-        // What was granted last can come back with `grant`, and a running server may use it.
+        // The last granted policy can be restored, and a running server may use its package.
         let granted = grant::record(dirs, &server)
             .ok()
             .flatten()

@@ -1,8 +1,8 @@
-//! Withdraws the approval of policies and ends their servers.
+//! Revokes the approval of policies and stops their servers.
 //!
-//! Invariants: the grant is withdrawn first, then what runs is ended and seen dead, then the record
-//! is written. None of these stops the next one, and a failure with one server spares no other.
-//! Neither the store nor a readable policy is needed: a locked keychain must not keep a server running.
+//! Invariants: grants are revoked first, then processes are ended and seen to exit, then the record
+//! is written. A failure in one step, or with one server, does not stop the others. Neither the
+//! store nor a readable policy is needed: a locked keychain must not keep a server running.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ pub struct Revocable {
     pub running: Vec<Running>,
 }
 
-/// Looks for what can be revoked.
+/// Lists what can be revoked.
 pub fn revocable(dirs: &Dirs) -> Revocable {
     let running = running::all(dirs);
     let servers = policy::names(dirs)
@@ -34,16 +34,16 @@ pub fn revocable(dirs: &Dirs) -> Revocable {
     Revocable { servers, running }
 }
 
-/// What became of a revocation.
+/// The result of a revocation.
 #[derive(Debug)]
 pub struct Revocation {
-    /// For each server, how its grant was withdrawn, or why it is still there.
+    /// For each server, how its grant was revoked, or why it was not.
     pub grants: Vec<(ServerName, Result<Withdrawal>)>,
     pub ended: Vec<Ended>,
 }
 
-/// Revokes servers. A grant that cannot be withdrawn spares no server: what runs is ended all the
-/// same, with its supervisor if that still finds the grant good.
+/// Revokes servers. A server whose grant cannot be revoked is ended all the same, with its
+/// supervisor if that would still accept the grant.
 pub fn revoke(
     dirs: &Dirs,
     servers: &[ServerName],
@@ -87,8 +87,8 @@ pub fn record(
     Log::open(dirs, keys.as_ref())?.append(&entries)
 }
 
-/// The secrets that the servers could use. A server that had one may have copied it: only its
-/// provider can make it worthless.
+/// The secrets that the servers could use. A server may have copied them, so only the provider can
+/// invalidate them.
 pub fn secrets(dirs: &Dirs, servers: &[ServerName]) -> BTreeSet<SecretName> {
     let secrets = |server| policy::load(dirs, server, None).map(|policy| policy.secrets);
     servers

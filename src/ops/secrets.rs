@@ -1,6 +1,6 @@
-//! What changes secrets: storing, removing, moving to another store.
+//! Changes to secrets: storing, removing, moving to another store.
 //!
-//! Invariant: the audit record is written before the store is changed. When the change then fails, a
+//! Invariant: the audit record is written before the store is changed. If the change then fails, a
 //! second record says so.
 
 use super::actor::{self, Actor, keys_if_open};
@@ -12,7 +12,7 @@ use crate::policy;
 use crate::secret::{Fingerprint, Secret, SecretName, ServerName};
 use crate::store::{self, Index, SecretItem, Store};
 
-/// One secret that is to be stored.
+/// One secret to store.
 #[derive(Debug)]
 pub struct SecretChange {
     pub event: Event,
@@ -20,7 +20,7 @@ pub struct SecretChange {
     pub item: SecretItem,
 }
 
-/// Who stores, removes or moves these secrets.
+/// The actor who stores, removes or moves these secrets.
 ///
 /// # Errors
 /// `yes-refused`, which is recorded.
@@ -38,13 +38,13 @@ pub fn actor(
     })
 }
 
-/// Whether a value can be a secret at all.
+/// Refuses a value that cannot be masked.
 ///
 /// # Errors
 /// `secret-weak`.
 pub fn check(name: &SecretName, value: &Secret, allow_weak: bool) -> Result<()> {
     let refused =
-        |cause: &str| Error::new(Code::SecretWeak, format!("`{name}` was not stored")).cause(cause);
+        |cause: &str| Error::new(Code::SecretWeak, format!("cannot store `{name}`")).cause(cause);
     if value.is_empty() {
         return Err(refused("the value is empty"));
     }
@@ -58,8 +58,8 @@ pub fn check(name: &SecretName, value: &Secret, allow_weak: bool) -> Result<()> 
     Ok(())
 }
 
-/// Writes the records, stores the secrets and notes them in the index. Returns a fingerprint for
-/// each change. When the store fails, a second record says which were not stored.
+/// Writes the records, stores the secrets and adds them to the index. Returns a fingerprint for
+/// each change. If the store fails, a second record says which were not stored.
 ///
 /// # Errors
 /// Those of the store and of the audit log.
@@ -134,7 +134,7 @@ pub fn entry(
         .detail(actor.detail())
 }
 
-/// Removes a secret: the record, the item, the line of the index.
+/// Removes a secret: writes the record, then removes the item and the line of the index.
 ///
 /// # Errors
 /// `secret-not-found` if neither the store nor the index has it, those of the store and the log.
@@ -153,7 +153,7 @@ pub fn remove(
             }
             false
         }
-        // Doubles are removed together, and an item that cannot be read can still be removed.
+        // Duplicates are removed together, and an unreadable item can still be removed.
         _ => true,
     };
     let keys = keys_if_open(dirs, config);
@@ -170,9 +170,9 @@ pub fn remove(
 
 /// Moves all secrets, with the master key, to the store that `next` names, and saves `next`.
 ///
-/// Every secret is read back from the new store before one is removed from the old one, and
-/// `config.toml` names the new store in between: whenever this is interrupted, every secret is in the
-/// store that is in use.
+/// All secrets are read back from the new store before any is removed from the old one, and
+/// `config.toml` names the new store in between: if this is interrupted, all secrets are in the
+/// store in use.
 ///
 /// # Errors
 /// Those of the stores, of the audit log and of the configuration file.
@@ -195,7 +195,7 @@ pub fn move_all(
     for name in names {
         old.remove(name)?;
     }
-    // Running supervisors look again.
+    // Running supervisors read the index again.
     Index::update(dirs, |_| ())
 }
 

@@ -1,6 +1,6 @@
-//! Sets a store up: its key, its file, the configuration that names it.
+//! Sets up a store: its key, its file, and the configuration that names it.
 //!
-//! Invariant: no other store is chosen than the one that was asked for.
+//! Invariant: only the requested store is used, without a fallback.
 
 use std::fmt;
 use std::path::Path;
@@ -16,21 +16,21 @@ use crate::store::{self, Index, KeySource, Prompt};
 #[derive(Debug)]
 pub struct SetUp {
     pub kind: StoreKind,
-    /// It had its master key before.
+    /// Whether it already had a master key.
     pub known: bool,
-    /// The key of the vault file, where that is the store.
+    /// The key of the vault file, if that is the store.
     pub key: Option<KeySource>,
 }
 
-/// The key of a vault file that is to be created.
+/// The key of a vault file to create.
 pub struct NewKey<'a> {
-    /// The key file, which is created if it is missing. Without one, a passphrase.
+    /// The key file, created if missing. Without one, a passphrase is used.
     pub file: Option<&'a Path>,
-    /// The user said that a script gives the passphrase.
+    /// Whether a script provides the passphrase (`--from-stdin`).
     pub is_piped: bool,
     /// Asks for a new passphrase.
     pub passphrase: &'a mut dyn FnMut() -> Result<Secret>,
-    /// Hears of a key file that was created.
+    /// Called with the path of a key file that was created.
     pub created: &'a mut dyn FnMut(&Path),
 }
 
@@ -51,11 +51,14 @@ pub fn init(dirs: &Dirs, kind: Option<StoreKind>, key: &mut NewKey<'_>) -> Resul
     let old = Config::load(dirs)?;
     let kind = kind.unwrap_or(old.store);
     if kind != old.store && !Index::load(dirs)?.secrets.is_empty() {
-        return Err(
-            Error::new(Code::Usage, format!("the store stays `{}`", old.store))
-                .cause("there are secrets in it")
-                .hint(format!("`mcpwrap secret move {kind}` takes them along")),
-        );
+        return Err(Error::new(
+            Code::Usage,
+            format!("cannot change the store from `{}` to `{kind}`", old.store),
+        )
+        .cause("the store contains secrets")
+        .hint(format!(
+            "run `mcpwrap secret move {kind}` to change the store and move them"
+        )));
     }
     for dir in [dirs.policies(), dirs.state().to_path_buf()] {
         let shown = dirs.tilde(&dir);
@@ -71,7 +74,7 @@ pub fn init(dirs: &Dirs, kind: Option<StoreKind>, key: &mut NewKey<'_>) -> Resul
     let store = store::open(dirs, &config, Prompt::Allowed)?;
     let known = store.master()?.is_some();
     store::keys_or_create(&*store)?;
-    // Last: a store that does not work is not named.
+    // Last, so that the configuration never names a store that does not work.
     if config != old || !dirs.config_file().exists() {
         config.save(dirs)?;
     }
@@ -82,7 +85,7 @@ pub fn init(dirs: &Dirs, kind: Option<StoreKind>, key: &mut NewKey<'_>) -> Resul
     Ok(SetUp { kind, known, key })
 }
 
-/// Creates what the store needs, and the configuration that names it, which is not saved yet.
+/// Creates what the store needs, and returns the configuration that names it, not saved yet.
 ///
 /// # Errors
 /// `usage` for a key that the keychain does not need; those of the store.

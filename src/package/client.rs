@@ -1,8 +1,8 @@
-//! The ecosystems' own clients: npm, uv, docker. They resolve, download and install; we do not.
+//! The ecosystems' own clients (npm, uv, docker), which resolve, download and install.
 //!
-//! The one place besides `sys` that starts programs. *Always* in a directory of our own, so that no
-//! project file of the user's current directory is read, and in bounded time. *Never* passes on an
-//! address with a password in it: registries are often written that way.
+//! Invariants: besides `sys` the only place that starts programs; each call runs in a directory of
+//! mcpwrap's, so that no project file is read, and in bounded time; URLs with a password are never
+//! shown.
 
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
@@ -14,7 +14,7 @@ use crate::error::{CauseKind, Code, Error, Result};
 use crate::files::io_text;
 use crate::sys::bounded::{self, From};
 
-/// Variables that would change what a client does or where; the user's registry settings stay.
+/// Variables that would change what a client does or where. The user's registry settings are kept.
 const REMOVED: &[&str] = &[
     "NODE_OPTIONS",
     "NODE_PATH",
@@ -37,13 +37,13 @@ const REMOVED: &[&str] = &[
     "npm_config_dry_run",
 ];
 
-/// How long one call may take: large installations over slow lines are not cut off.
+/// The limit of one call, long enough for large installations over slow networks.
 const LIMIT: Duration = Duration::from_mins(20);
-/// How long a question to a registry may take that can be done without.
-const HURRY_LIMIT: Duration = Duration::from_secs(90);
+/// The limit of an optional request to a registry.
+const QUICK_LIMIT: Duration = Duration::from_secs(90);
 
-/// Settings with which clients say at once that there is no network.
-const HURRIED: &[(&str, &str)] = &[
+/// Settings that make clients fail at once without a network.
+const QUICK_SETTINGS: &[(&str, &str)] = &[
     ("npm_config_fetch_retries", "0"),
     ("npm_config_fetch_timeout", "10000"),
     ("UV_HTTP_RETRIES", "0"),
@@ -52,7 +52,7 @@ const HURRIED: &[(&str, &str)] = &[
     ("PIP_TIMEOUT", "10"),
 ];
 
-/// What clients say when a registry cannot be reached.
+/// Words in clients' messages for an unreachable registry.
 const UNREACHABLE: &[&str] = &[
     "ENOTFOUND",
     "EAI_AGAIN",
@@ -68,7 +68,7 @@ const UNREACHABLE: &[&str] = &[
     "ConnectTimeoutError",
 ];
 
-/// How many lines of what a client said are repeated.
+/// How many lines of a client's output are shown.
 const LINES_MAX: usize = 6;
 
 /// One call of a client.
@@ -92,15 +92,15 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Gives up a registry that does not answer at once.
+    /// Uses the short limit and no retries.
     #[must_use]
-    pub(super) fn hurry(mut self, hurry: bool) -> Self {
-        if hurry {
-            self.limit = HURRY_LIMIT;
-            let hurried = HURRIED
+    pub(super) fn quick(mut self, quick: bool) -> Self {
+        if quick {
+            self.limit = QUICK_LIMIT;
+            let settings = QUICK_SETTINGS
                 .iter()
                 .map(|(name, value)| (*name, OsStr::new(*value)));
-            self.env.extend(hurried);
+            self.env.extend(settings);
         }
         self
     }
@@ -117,10 +117,10 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Runs it to its end and returns what it wrote to stdout.
+    /// Runs it to its end and returns its stdout.
     ///
     /// # Errors
-    /// `package-failed`: it is not there, or it did not succeed.
+    /// `package-failed`: the program is missing, or it failed.
     pub(super) fn output(self) -> Result<Vec<u8>> {
         let name = self
             .program
@@ -149,9 +149,9 @@ impl<'a> Call<'a> {
         let ended = ended.map_err(|error| {
             let failed = |what: String| Error::new(Code::PackageFailed, what);
             if error.kind() == std::io::ErrorKind::NotFound {
-                return failed(format!("there is no program `{name}`")).hint(install_hint(&name));
+                return failed(format!("program `{name}` not found")).hint(install_hint(&name));
             }
-            failed(format!("`{name}` was not started")).cause(io_text(&error))
+            failed(format!("cannot start `{name}`")).cause(io_text(&error))
         })?;
         if ended.is_some_and(|status| status.success()) {
             return Ok(out);
@@ -162,14 +162,14 @@ impl<'a> Call<'a> {
             .take(2)
             .map(|arg| arg.to_string_lossy())
             .collect();
-        let what = format!("`{name} {}` did not succeed", verb.join(" "));
+        let what = format!("`{name} {}` failed", verb.join(" "));
         let failed = Error::new(Code::PackageFailed, what);
         if ended.is_none() {
-            let late = format!("it did not answer in time: {} s", self.limit.as_secs());
+            let late = format!("no answer within {} s", self.limit.as_secs());
             return Err(failed.cause_of(CauseKind::Unreachable, late));
         }
         let said = if err.is_empty() { &out } else { &err };
-        let said = worth_repeating(&String::from_utf8_lossy(said));
+        let said = relevant_lines(&String::from_utf8_lossy(said));
         let unreachable = UNREACHABLE.iter().any(|word| said.contains(word));
         let kind = if unreachable {
             CauseKind::Unreachable
@@ -182,15 +182,15 @@ impl<'a> Call<'a> {
 
 fn install_hint(name: &str) -> &'static str {
     match name {
-        "npm" | "node" => "install Node.js, which brings npm",
-        "uv" => "install uv: `pipx install uv`, or see its own instructions",
-        "bun" => "install bun, or write `npx` instead of `bunx` in the policy's command",
-        _ => "install it, or write an exact version or a digest into the policy's command",
+        "npm" | "node" => "install Node.js, which includes npm",
+        "uv" => "install uv, e.g. with `pipx install uv`",
+        "bun" => "install bun, or replace `bunx` with `npx` in the policy's command",
+        _ => "install it, or use an exact version or digest in the policy's command",
     }
 }
 
-/// The lines that say what went wrong, without passwords.
-fn worth_repeating(said: &str) -> String {
+/// The lines that explain the failure, without passwords.
+fn relevant_lines(said: &str) -> String {
     let noise = [
         "npm error A complete log",
         "npm warn",
@@ -203,13 +203,13 @@ fn worth_repeating(said: &str) -> String {
         .filter(|line| !line.trim().is_empty() && !noise.iter().any(|n| line.starts_with(n)))
         .map(without_password)
         .collect();
-    // npm begins with what it is about, and goes on with all it knows; others end with it.
+    // npm names the problem first and adds details; other clients name it last.
     let from = lines
         .iter()
         .position(|line| line.starts_with("npm error code "))
         .unwrap_or(lines.len().saturating_sub(LINES_MAX));
     match lines.get(from..) {
-        Some([]) | None => "it said nothing".to_owned(),
+        Some([]) | None => "no output".to_owned(),
         Some(rest) => rest.get(..LINES_MAX).unwrap_or(rest).join("\n"),
     }
 }
@@ -236,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_in_an_address_is_not_repeated() {
+    fn a_password_in_a_url_is_not_shown() {
         for (line, expected) in [
             (
                 "GET https://u:hunter2@r.example/x: 404",
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_says_is_the_cause() {
+    fn the_output_of_a_client_is_the_cause() {
         let dir = tempfile::tempdir().unwrap();
         let failed = Call::new("sh", dir.path())
             .args(&["-c", "echo one >&2; exit 3"])

@@ -1,8 +1,8 @@
-//! Container images: pinned by digest, and started without a value on the command line.
+//! Container images: pinned by digest, and started without values on the command line.
 //!
-//! The digest is asked of the docker or podman that the command names; nothing is pulled here.
-//! `-e NAME=value` becomes `-e NAME`, with the value in the environment of the client, because every
-//! user can see the arguments of a program.
+//! The docker or podman that the command names tells the digest; nothing is pulled here.
+//! `-e NAME=value` becomes `-e NAME`, with the value in the environment of docker, because all
+//! users can see the arguments of a program.
 
 use std::path::Path;
 
@@ -15,18 +15,18 @@ use crate::error::{Code, Error, Result};
 use crate::policy::Package;
 use crate::policy::package::PackageSource;
 
-pub(super) fn pin(dir: &Path, wish: &PinRequest<'_>) -> Result<(Package, PinReport)> {
-    let (launch, server) = (wish.launch, wish.server);
+pub(super) fn pin(dir: &Path, request: &PinRequest<'_>) -> Result<(Package, PinReport)> {
+    let (launch, server) = (request.launch, request.server);
     let name = launch
         .package
         .clone()
-        .ok_or_else(|| failed(server).cause("it names no image"))?;
-    let digest = match (wish.to, launch.pin, &launch.version) {
+        .ok_or_else(|| failed(server).cause("no image named"))?;
+    let digest = match (request.to, launch.pin, &launch.version) {
         (Some(to), ..) if to.starts_with("sha256:") => to.to_owned(),
         (None, Pin::Digest, Some(digest)) => digest.clone(),
         (to, _, version) => {
             let tag = to.or(version.as_deref()).unwrap_or("latest");
-            ask(dir, wish, &format!("{name}:{tag}"))?
+            ask(dir, request, &format!("{name}:{tag}"))?
         }
     };
     let package = Package {
@@ -34,8 +34,9 @@ pub(super) fn pin(dir: &Path, wish: &PinRequest<'_>) -> Result<(Package, PinRepo
         version: digest,
         ..Package::bare(PackageSource::Image)
     };
-    let limit =
-        Some("the engine checks the digest when it starts the image, and pulls it if it is absent");
+    let limit = Some(
+        "the container engine checks the digest at each start, and pulls the image if it is missing",
+    );
     Ok((
         package,
         PinReport {
@@ -45,16 +46,16 @@ pub(super) fn pin(dir: &Path, wish: &PinRequest<'_>) -> Result<(Package, PinRepo
     ))
 }
 
-/// The digest of an image: of the registry, or else of the engine's own copy.
-fn ask(dir: &Path, wish: &PinRequest<'_>, image: &str) -> Result<String> {
-    let words = &wish.launch.words;
+/// The digest of an image: from the registry, or else from the engine's own copy.
+fn ask(dir: &Path, request: &PinRequest<'_>, image: &str) -> Result<String> {
+    let words = &request.launch.words;
     let program = words
         .first()
         .and_then(|name| local::find(name))
         .ok_or_else(|| {
             let name = words.first().map(String::as_str).unwrap_or_default();
-            failed(wish.server).cause(format!(
-                "there is no program `{name}` to ask for the image's digest"
+            failed(request.server).cause(format!(
+                "program `{name}` not found; it is needed to look up the image's digest"
             ))
         })?;
     let registry = [
@@ -84,18 +85,16 @@ fn ask(dir: &Path, wish: &PinRequest<'_>, image: &str) -> Result<String> {
     let said = said.filter(|error| !error.causes.is_empty());
     let error = Error::new(
         Code::PackageFailed,
-        format!(
-            "server `{}` not pinned: the digest of `{image}` is not known",
-            wish.server
-        ),
-    );
+        format!("cannot pin server `{}`", request.server),
+    )
+    .cause(format!("unknown digest of `{image}`"));
     let error = match said {
         Some(said) => error.because(said),
-        None => error.cause("neither the registry nor the engine told it"),
+        None => error.cause("neither the registry nor the container engine has it"),
     };
     Err(error.hint(format!(
-        "`mcpwrap pin {} --to sha256:…` takes a digest that you know",
-        wish.server
+        "run `mcpwrap pin {} --to sha256:…` to pin a digest that you know",
+        request.server
     )))
 }
 
@@ -112,15 +111,15 @@ fn of_copies(answer: &[u8]) -> Option<String> {
 
 fn is_digest(text: &str) -> Option<String> {
     let hash = text.strip_prefix("sha256:")?;
-    let fits = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
-    fits.then(|| text.to_owned())
+    let is_sha256 = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    is_sha256.then(|| text.to_owned())
 }
 
 /// The command line with the image by digest and no value in it, and the variables for its client.
 pub(super) fn command(launch: &ParsedCommand, image: &str) -> (Vec<String>, Vec<(String, String)>) {
     let mut words = Vec::new();
     let mut env = Vec::new();
-    // The image stands before the server's own arguments, and only options stand before it.
+    // The image comes before the server's own arguments, and only options come before the image.
     let options = launch.words.len().saturating_sub(launch.args.len() + 1);
     let mut rest = launch.words.iter().take(options);
     while let Some(word) = rest.next() {
@@ -129,7 +128,7 @@ pub(super) fn command(launch: &ParsedCommand, image: &str) -> (Vec<String>, Vec<
                 words.push(word.to_owned());
                 words.extend(rest.next().map(|pair| named(pair, &mut env)));
             }
-            _ => match word.strip_prefix("--env=").or_else(|| glued(word)) {
+            _ => match word.strip_prefix("--env=").or_else(|| joined_value(word)) {
                 Some(pair) => words.extend(["-e".to_owned(), named(pair, &mut env)]),
                 None => words.push(word.clone()),
             },
@@ -140,7 +139,7 @@ pub(super) fn command(launch: &ParsedCommand, image: &str) -> (Vec<String>, Vec<
     (words, env)
 }
 
-/// `-e`, `--env`, or `-e` behind options that stand alone, as in `-ie`.
+/// `-e`, `--env`, or `-e` after options without a value, as in `-ie`.
 fn is_env_flag(word: &str) -> bool {
     let letters = word
         .strip_prefix('-')
@@ -149,7 +148,7 @@ fn is_env_flag(word: &str) -> bool {
 }
 
 /// `-eNAME=value` without the `-e`.
-fn glued(word: &str) -> Option<&str> {
+fn joined_value(word: &str) -> Option<&str> {
     word.strip_prefix("-e").filter(|rest| rest.contains('='))
 }
 
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_engines_answer() {
+    fn answers_of_container_engines() {
         let digest = format!("sha256:{}", "a1".repeat(32));
         let manifest = format!(r#"{{"mediaType":"x","digest":"{digest}","size":1}}"#);
         assert_eq!(of_manifest(manifest.as_bytes()), Some(digest.clone()));

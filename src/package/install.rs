@@ -1,9 +1,11 @@
-//! Installing what a policy's command starts: resolve, lock, download, freeze, put in its place.
+//! Installs what a policy's command starts: resolve, lock, download, freeze, move into place.
 //!
-//! One directory an installation, named after the digest of its tree: `tree/`, `lock`, and lists of
-//! file states. *Always* built under another name and renamed when it is complete and synced, under
-//! a lock: after a crash there is either nothing or all of it. *Never* runs a package's install
-//! scripts unless it is told to, and *never* takes another archive for a version it knows.
+//! One directory per installation, named after the digest of its tree: `tree/`, `lock`, and lists
+//! of file states.
+//!
+//! Invariants: an installation is built under another name, under a lock, and renamed when it is
+//! complete and synced, so that a crash leaves all of it or nothing. Install scripts run only if
+//! requested. A known version is accepted only with its known archive.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,52 +23,51 @@ use crate::policy::Package;
 use crate::policy::package::PackageSource;
 use crate::secret::{ServerName, hex};
 
-/// Pins what a launch starts, and puts it into the package store.
+/// Installs the package that a command starts, and pins it.
 ///
 /// # Errors
-/// `package-failed`: it cannot be installed, or a client did not succeed; `package-changed`: the
-/// registry serves another archive for a version that is pinned already.
-pub fn install(dirs: &Dirs, wish: &PinRequest<'_>) -> Result<(Package, PinReport)> {
-    if let Some(obstacle) = wish.launch.obstacle {
-        let edit = format!("`mcpwrap policy edit {}`", wish.server);
-        return Err(failed(wish.server).cause(obstacle).hint(format!(
-            "write a command that names a package and its version, with {edit}"
+/// `package-failed`: it cannot be installed, or a client failed; `package-changed`: the registry
+/// serves a different archive for a pinned version.
+pub fn install(dirs: &Dirs, request: &PinRequest<'_>) -> Result<(Package, PinReport)> {
+    if let Some(obstacle) = request.launch.obstacle {
+        let edit = format!("`mcpwrap policy edit {}`", request.server);
+        return Err(failed(request.server).cause(obstacle).hint(format!(
+            "run {edit} to write a command with a package and its version"
         )));
     }
     let root = dirs.packages();
-    let unusable = |problem: files::Problem| failed(wish.server).cause(problem);
+    let unusable = |problem: files::Problem| failed(request.server).cause(problem);
     files::ensure_dir(&root).map_err(unusable)?;
-    let _turn = lock(&root, wish.server)?;
-    clear(&root);
-    let staging = Staging::new(&root, wish.server)?;
-    let built = match wish.launch.registry {
-        Registry::Npm => npm::build(&staging.0, wish)?,
-        Registry::Pypi => pypi::build(&staging.0, wish)?,
-        Registry::Image => return image::pin(&staging.0, wish),
-        Registry::Local => return local::pin(&root, wish),
+    let _lock = lock(&root, request.server)?;
+    remove_interrupted(&root);
+    let staging = Staging::new(&root, request.server)?;
+    let built = match request.launch.registry {
+        Registry::Npm => npm::build(&staging.0, request)?,
+        Registry::Pypi => pypi::build(&staging.0, request)?,
+        Registry::Image => return image::pin(&staging.0, request),
+        Registry::Local => return local::pin(&root, request),
         Registry::Go | Registry::Nuget | Registry::Jsr | Registry::Url => {
-            return Err(
-                failed(wish.server).cause("only npm, PyPI, images and local programs can be")
-            );
+            return Err(failed(request.server)
+                .cause("only npm, PyPI, container images and local programs can be pinned"));
         }
     };
-    let before = wish
+    let before = request
         .known
         .and_then(|known| locked(&directory(&root, known), known.registry));
-    same_archives(wish, &built, before.as_ref())?;
+    same_archives(request, &built, before.as_ref())?;
     let mut report = built.report;
-    report.dated = wish.before.is_some();
+    report.dated = request.before.is_some();
     report.changes = changes(before.as_ref(), &built.locked);
-    let package = put(&root, &staging, built.package, &built.lock)
-        .map_err(|error| failed(wish.server).cause(io_text(&error)))?;
+    let package = move_into_place(&root, &staging, built.package, &built.lock)
+        .map_err(|error| failed(request.server).cause(io_text(&error)))?;
     Ok((package, report))
 }
 
-/// Removes what interrupted installations left behind.
-fn clear(root: &Path) {
+/// Removes the remains of interrupted installations.
+fn remove_interrupted(root: &Path) {
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(STAGING) {
-            // What cannot be removed now is tried again the next time.
+            // What cannot be removed now is tried again next time.
             drop(tree::remove(&entry.path()));
         }
     }
@@ -74,7 +75,7 @@ fn clear(root: &Path) {
 
 const STAGING: &str = ".new-";
 
-/// A directory that disappears again unless it was renamed.
+/// A directory that is removed when dropped, unless it was renamed.
 struct Staging(PathBuf);
 
 impl Staging {
@@ -82,20 +83,25 @@ impl Staging {
         let name = files::random_hex().map_err(|error| failed(server).cause(io_text(&error)))?;
         let dir = root.join(format!("{STAGING}{name}"));
         files::ensure_dir(&dir.join("tree")).map_err(|problem| failed(server).cause(problem))?;
-        // Clients report real paths; a link on the way would make ours look foreign.
+        // Clients report real paths, which are compared with this one.
         Ok(Self(fs::canonicalize(&dir).unwrap_or(dir)))
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // After the rename there is nothing to remove; else `clear` tries again.
+        // After the rename there is nothing to remove. On failure `remove_interrupted` tries again.
         drop(tree::remove(&self.0));
     }
 }
 
 /// Freezes, digests, syncs and renames; returns the package with its digests.
-fn put(root: &Path, staging: &Staging, package: Package, lock: &[u8]) -> std::io::Result<Package> {
+fn move_into_place(
+    root: &Path,
+    staging: &Staging,
+    package: Package,
+    lock: &[u8],
+) -> std::io::Result<Package> {
     let built = staging.0.join("tree");
     tree::freeze(&built)?;
     let digest = tree::digest(&built)?;
@@ -108,7 +114,7 @@ fn put(root: &Path, staging: &Staging, package: Package, lock: &[u8]) -> std::io
     if !place.exists() || !intact() {
         let target = staging.0.join("done");
         files::ensure_dir(&target).map_err(|problem| std::io::Error::other(problem.to_string()))?;
-        // Renaming a directory needs the right to write to it, since its `..` changes.
+        // Renaming a directory needs write permission on it, since its `..` changes.
         writable(&built, true)?;
         fs::rename(&built, target.join("tree"))?;
         writable(&target.join("tree"), false)?;
@@ -158,15 +164,15 @@ fn locked(dir: &Path, source: PackageSource) -> Option<LockedPackages> {
     }
 }
 
-/// A version that is known must have the archive that is known: registries promise that, and who
-/// breaks the promise is an attacker, or a mirror that must be looked at.
+/// Refuses a different archive for a known version: registries promise not to replace one, so it
+/// comes from an attacker or a broken mirror.
 fn same_archives(
-    wish: &PinRequest<'_>,
+    request: &PinRequest<'_>,
     built: &Built,
     before: Option<&LockedPackages>,
 ) -> Result<()> {
     let mut pairs = Vec::new();
-    if let Some(known) = wish
+    if let Some(known) = request
         .known
         .filter(|known| known.registry == built.package.registry)
     {
@@ -198,16 +204,15 @@ fn same_archives(
     };
     Err(Error::new(
         Code::PackageChanged,
-        format!(
-            "server `{}` not pinned: the registry serves another archive",
-            wish.server
-        ),
+        format!("cannot pin server `{}`", request.server),
     )
-    .cause(format!("{name} {version} was {then}\nand is now {now}"))
-    .hint("ask the package's authors; a version is never published twice")
+    .cause(format!(
+        "the registry serves a different archive for {name} {version}\nbefore {then}\nnow    {now}"
+    ))
+    .hint("ask the package's authors why; registries promise not to replace a version")
     .hint(format!(
-        "if they explain it: take `[package]` out with `mcpwrap policy edit {}`",
-        wish.server
+        "if the reason is good, run `mcpwrap policy edit {}` to remove `[package]`",
+        request.server
     )))
 }
 
@@ -234,8 +239,7 @@ fn changes(before: Option<&LockedPackages>, now: &LockedPackages) -> PackageChan
     changes
 }
 
-/// What the registry has today of a package that a policy has pinned; none where there is no such
-/// question.
+/// The latest version of a pinned package in its registry; none for images and local programs.
 ///
 /// # Errors
 /// `package-failed`.
@@ -253,20 +257,20 @@ pub fn latest(dirs: &Dirs, server: &ServerName, package: &Package) -> Result<Opt
     }
 }
 
-/// Removes the installations that none of these packages is.
+/// Removes all installations except those of these packages.
 ///
 /// # Errors
 /// `package-failed`.
 pub fn prune(dirs: &Dirs, used: &[Package]) -> Result<Vec<String>> {
     let root = dirs.packages();
     let failed = |cause: String| {
-        Error::new(Code::PackageFailed, "not all unused packages removed").cause(cause)
+        Error::new(Code::PackageFailed, "cannot remove all unused packages").cause(cause)
     };
     if !root.is_dir() {
         return Ok(Vec::new());
     }
-    let _turn = files::lock(&root.join(".lock")).map_err(|problem| failed(problem.to_string()))?;
-    clear(&root);
+    let _lock = files::lock(&root.join(".lock")).map_err(|problem| failed(problem.to_string()))?;
+    remove_interrupted(&root);
     let mut removed = Vec::new();
     for entry in fs::read_dir(&root).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();

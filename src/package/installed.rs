@@ -1,9 +1,10 @@
-//! The installed package of a policy: is it what was pinned, and how it is started.
+//! Verifies the installed package of a policy against its pin, and builds the command that starts
+//! it.
 //!
-//! Two depths. *Quick*, before each start: the states of all files, against a list whose digest is in
-//! the policy; if one moved, *full*. *Full*, there and in `check`: lock, tree and interpreter by
-//! content. *Always* refuses what does not fit, with both hashes. Between the look and the start the
-//! user's own programs could still swap a file: see `docs/packages.md`.
+//! Quick, before each start: the states of all files, against a list whose digest is in the policy;
+//! if a state changed, full. Full, also for `check`: lock, tree and interpreter by content. A
+//! difference is refused, with both hashes. Between verification and start the user's own programs
+//! could still replace a file: see `docs/packages.md`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::directory::{LOCK, LOCK_BYTES_MAX, directory, list_name};
-use super::{ParsedCommand, image, local, manifest, parse, strays, tree};
+use super::{ParsedCommand, image, local, manifest, parse, shadowing, tree};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, io_text};
@@ -19,21 +20,21 @@ use crate::policy::package::PackageSource;
 use crate::policy::{Package, Policy};
 use crate::secret::{ServerName, hex};
 
-/// What is started in the place of a policy's command.
+/// What is started instead of a policy's command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResolvedCommand {
-    /// The program, by an absolute path, and its arguments. These are templates, as in `command`.
+    /// The absolute path of the program, and its arguments. These are templates, as in `command`.
     pub command: Vec<String>,
-    /// Variables that the command line set on its way.
+    /// Variables that the command line sets (`env X=Y`).
     pub env: Vec<(String, String)>,
-    /// The directory that the command line asked for.
+    /// The working directory that the command line sets.
     pub cwd: Option<PathBuf>,
-    /// The package's own programs: goes in front of `PATH`, as the launcher would have done.
+    /// The directory of the package's own programs, added in front of `PATH` as the launcher does.
     pub path_first: Option<PathBuf>,
 }
 
 impl ResolvedCommand {
-    /// The program, if it needs no search.
+    /// The program, if its path is absolute.
     pub fn program(&self) -> Option<PathBuf> {
         self.command
             .first()
@@ -41,7 +42,7 @@ impl ResolvedCommand {
             .filter(|path| path.is_absolute())
     }
 
-    /// Where it starts: the directory of the command line, seen from the policy's.
+    /// The working directory: that of the command line, relative to the policy's.
     pub fn directory(&self, policy: Option<PathBuf>) -> Option<PathBuf> {
         match (&self.cwd, policy) {
             (Some(own), Some(policy)) => Some(policy.join(own)),
@@ -50,9 +51,13 @@ impl ResolvedCommand {
         }
     }
 
-    /// The policy with this in its command's place, for `resolve` and `launch`; `inherited` is the
-    /// environment that the client gives.
-    pub fn stand_in(self, mut policy: Policy, inherited: &mut Vec<(OsString, OsString)>) -> Policy {
+    /// The policy with this instead of its command, for `resolve` and `launch`. `inherited` is the
+    /// environment from the client.
+    pub fn into_policy(
+        self,
+        mut policy: Policy,
+        inherited: &mut Vec<(OsString, OsString)>,
+    ) -> Policy {
         if let Some(first) = &self.path_first {
             let set = policy.env.set.get_mut("PATH");
             let own = inherited.iter_mut().find(|(name, _)| name == "PATH");
@@ -73,17 +78,17 @@ impl ResolvedCommand {
     }
 }
 
-/// How closely an installation is looked at.
+/// How closely an installation is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// The states of the files, and their contents only if one moved.
+    /// The states of the files, and their contents only if a state changed.
     Quick,
     /// The contents.
     Full,
 }
 
-/// What to start for a policy, after a quick look at it; none if the policy has no package and its
-/// own command runs.
+/// What to start for a policy, after a quick verification; none if the policy has no package and
+/// its own command runs.
 ///
 /// # Errors
 /// `package-changed`, `package-absent`.
@@ -99,7 +104,7 @@ fn entry(policy: &Policy, dirs: &Dirs) -> Result<Option<ResolvedCommand>> {
     )))
 }
 
-/// The same, while something else is done: large packages and slow stores are waited for together.
+/// [`entry`] in parallel with `other`, so that large packages and slow stores add up to one wait.
 pub fn entry_while<T>(
     policy: &Policy,
     dirs: &Dirs,
@@ -111,12 +116,12 @@ pub fn entry_while<T>(
     std::thread::scope(|scope| {
         let check = scope.spawn(|| entry(policy, dirs));
         let done = other();
-        let entry = check.join().expect("looking at a package does not panic");
+        let entry = check.join().expect("verifying a package does not panic");
         (entry, done)
     })
 }
 
-/// Whether the installation of a policy is what was pinned. A policy without one is fine.
+/// Verifies that the installation of a policy matches its pin. A policy without a package passes.
 ///
 /// # Errors
 /// `package-changed`, `package-absent`.
@@ -140,7 +145,7 @@ pub fn verify(policy: &Policy, dirs: &Dirs, depth: Depth) -> Result<()> {
         contents(server, package, &place)?;
     }
     if package.registry == PackageSource::Npm {
-        strays::none_above(&place, dirs.home(), server)?;
+        shadowing::refuse_above(&place, dirs.home(), server)?;
     }
     Ok(())
 }
@@ -149,7 +154,7 @@ fn place(dirs: &Dirs, package: &Package) -> PathBuf {
     directory(&dirs.packages(), package)
 }
 
-/// What moved, or cannot be told.
+/// The first file whose state changed or cannot be read.
 pub(super) fn moved(place: &Path, package: &Package) -> Option<String> {
     let name = list_name(&package.files);
     let list = files::read_private_up_to(&place.join(&name), LOCK_BYTES_MAX).unwrap_or_default();
@@ -165,7 +170,7 @@ fn contents(server: &ServerName, package: &Package, place: &Path) -> Result<()> 
         (_, "") => place.join("tree").join(&package.entry),
         (_, path) => PathBuf::from(path),
     };
-    // The interpreter first: an upgrade of node is the usual reason.
+    // The interpreter first: an upgrade of Node.js is the usual reason.
     compare(
         server,
         "the program",
@@ -210,11 +215,11 @@ fn compare(
     let found = match digest(path) {
         Ok(found) if found == pinned => return Ok(()),
         Ok(found) => format!("found  {found}"),
-        Err(error) => format!("found  nothing to read: {}", io_text(&error)),
+        Err(error) => format!("found  nothing readable: {}", io_text(&error)),
     };
     Err(Error::new(
         Code::PackageChanged,
-        "what is installed is not what was pinned",
+        "the installed package differs from the pin",
     )
     .not_started(server)
     .cause(format!(
@@ -222,25 +227,25 @@ fn compare(
         path.display()
     ))
     .hint(format!(
-        "if you upgraded it yourself: `mcpwrap pin {server}` installs it anew and asks"
+        "if you upgraded it yourself, run `mcpwrap pin {server}` to install it again and approve it"
     ))
-    .hint("if not: find out what wrote there before you start it again"))
+    .hint("otherwise find out what modified it before you start it again"))
 }
 
 fn absent(server: &ServerName, package: &Package) -> Error {
     Error::new(
         Code::PackageAbsent,
-        "its pinned package is not installed here",
+        "its pinned package is not installed on this machine",
     )
     .not_started(server)
     .cause(format!(
-        "`{}` {} was pinned on another machine, or removed",
+        "`{}` {} was pinned on another machine, or was removed",
         package.name, package.version
     ))
-    .hint(format!("`mcpwrap pin {server}` installs it"))
+    .hint(format!("run `mcpwrap pin {server}` to install it"))
 }
 
-/// The command line that starts the installed package as the launcher would have.
+/// The command line that starts the installed package as the launcher would.
 fn command(launch: &ParsedCommand, package: &Package, place: &Path) -> ResolvedCommand {
     let tree = place.join("tree");
     let text = |path: PathBuf| path.to_string_lossy().into_owned();

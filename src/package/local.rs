@@ -1,7 +1,7 @@
-//! Programs of this machine: pinned by the hash of the program and of the script it is given.
+//! Local programs: pinned by the hash of the program and of its script.
 //!
-//! Nothing is copied: what is pinned stays where it is, and a changed byte refuses the start. Files
-//! that such a program loads later are not covered, and `pin` says so.
+//! Nothing is copied: the files stay where they are, and a changed byte refuses the start. Files
+//! that the program loads later are not covered, and `pin` says so.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,21 +19,21 @@ use crate::policy::Package;
 use crate::policy::package::PackageSource;
 use crate::secret::hex;
 
-pub(super) fn pin(root: &Path, wish: &PinRequest<'_>) -> Result<(Package, PinReport)> {
-    let server = wish.server;
-    let words = &wish.launch.words;
+pub(super) fn pin(root: &Path, request: &PinRequest<'_>) -> Result<(Package, PinReport)> {
+    let server = request.server;
+    let words = &request.launch.words;
     let name = words.first().map(String::as_str).unwrap_or_default();
-    if wish.to.is_some() {
-        return Err(failed(server).cause(format!(
-            "`{name}` is a program of this machine: it has no version"
-        )));
+    if request.to.is_some() {
+        return Err(
+            failed(server).cause(format!("`{name}` is a local program and has no versions"))
+        );
     }
     let program = find(name).ok_or_else(|| {
         Error::new(
             Code::ProgramNotFound,
-            format!("server `{server}` not pinned: no program `{name}`"),
+            format!("cannot pin server `{server}`"),
         )
-        .cause("it is in no directory of your PATH")
+        .cause(format!("program `{name}` not found on your PATH"))
         .hint("write the full path in `command`")
     })?;
     let script = script(words);
@@ -63,7 +63,7 @@ pub(super) fn pin(root: &Path, wish: &PinRequest<'_>) -> Result<(Package, PinRep
         .filter_map(|path| fs::metadata(path).ok())
         .map(|meta| meta.len())
         .sum();
-    let limit = Some("files that the program loads from elsewhere are not covered");
+    let limit = Some("other files that the program loads are not covered");
     Ok((
         package,
         PinReport {
@@ -75,7 +75,7 @@ pub(super) fn pin(root: &Path, wish: &PinRequest<'_>) -> Result<(Package, PinRep
     ))
 }
 
-/// The digest over the script of a local program; of nothing if it has none.
+/// The digest of the script of a local program; of the empty string without a script.
 pub(super) fn contents(script: Option<&Path>) -> std::io::Result<String> {
     match script {
         Some(path) => tree::file_digest(path),
@@ -83,7 +83,7 @@ pub(super) fn contents(script: Option<&Path>) -> std::io::Result<String> {
     }
 }
 
-/// The program behind a name, as the shell would find it.
+/// The path of a program, found as the shell would.
 pub(super) fn find(name: &str) -> Option<PathBuf> {
     let runs = |path: &PathBuf| {
         fs::metadata(path)

@@ -1,9 +1,9 @@
 //! The states of all installed files, for the check before each start.
 //!
-//! A state is what `lstat` says: kind and mode, size, inode, times of the content and of the inode.
-//! Nothing that runs as the user can set the last one, so a file whose state is the same was not
-//! written to since. *Always* bound by the digest of the list itself, which is in the policy and so
-//! under the grant. A list that does not fit proves nothing bad: then the contents are compared.
+//! A state is what `lstat` reports: kind and mode, size, inode, modification and change time. No
+//! program of the user can set the change time, so a file with the same state was not written to.
+//! The digest of the list is in the policy, and so under the grant. If the list does not match,
+//! contents are compared.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -13,17 +13,17 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use super::tree;
 
-/// What the list begins with; another beginning is one of another version.
+/// The first bytes of a list, which change with its version.
 const HEAD: &[u8] = b"states 2\n";
 /// The numbers of one state, eight bytes each.
 const STATE_BYTES: usize = 7 * 8;
-/// So many files are worth a thread: one takes about a microsecond.
+/// A thread is started for this many files; one file takes about 1 µs.
 const SHARE_MIN: usize = 1024;
-/// More threads only wait for each other's directories.
+/// More threads only wait for each other.
 const THREADS_MAX: usize = 4;
 
-/// Makes the list: the files named by absolute paths, and all of the trees below `base`. For each
-/// the length of its name, the name, and its state.
+/// Makes the list of the files named by absolute paths and all files of the trees below `base`: for
+/// each the length of its name, the name, and its state.
 pub(super) fn make(base: &Path, absolute: &[&Path], below: &[&str]) -> io::Result<Vec<u8>> {
     let mut names: Vec<Vec<u8>> = absolute
         .iter()
@@ -72,12 +72,14 @@ pub(super) fn first_moved(base: &Path, list: &[u8]) -> Option<String> {
         let others: Vec<_> = shares.map(|share| scope.spawn(|| moved(share))).collect();
         let first = moved(own);
         others.into_iter().fold(first, |first, other| {
-            first.or(other.join().expect("looking at files does not panic"))
+            first.or(other
+                .join()
+                .expect("reading the states of files does not panic"))
         })
     })
 }
 
-/// The names and states of a list. None if it is none of ours.
+/// The names and states of a list; none if it is not a valid list.
 fn entries(list: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     let mut rest = list.strip_prefix(HEAD)?;
     let mut entries = Vec::with_capacity(rest.len() / 128);
@@ -92,7 +94,7 @@ fn entries(list: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
 }
 
 fn state(dir: &rustix::fd::OwnedFd, name: &[u8]) -> io::Result<[u8; STATE_BYTES]> {
-    // An interpreter may be named by a link: what counts is the file behind it.
+    // An interpreter may be named by a link: the state is that of the file it leads to.
     let follow = if name.starts_with(b"/") {
         AtFlags::empty()
     } else {
@@ -110,7 +112,7 @@ fn state(dir: &rustix::fd::OwnedFd, name: &[u8]) -> io::Result<[u8; STATE_BYTES]
         i128::from(stat.st_ctime_nsec),
     ];
     for (place, number) in state.chunks_exact_mut(8).zip(numbers) {
-        // Each has 64 bits or fewer, with or without a sign: the lower half is all of it.
+        // Each has at most 64 bits, signed or not: the lower half holds all of it.
         let bytes = number.to_le_bytes();
         place.copy_from_slice(bytes.get(..8).unwrap_or_default());
     }
@@ -126,7 +128,7 @@ mod tests {
     use crate::files::replace;
 
     #[test]
-    fn whatever_is_done_to_a_file_is_noticed() {
+    fn every_change_of_a_file_is_detected() {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path();
         let program = base.join("program");
@@ -141,7 +143,7 @@ mod tests {
         assert_eq!(moved(&fresh()), "");
 
         let list = fresh();
-        // In place, with the same size and the old time put back.
+        // In place, with the same size and the old time restored.
         let before = fs::metadata(&one).unwrap().modified().unwrap();
         let mut file = fs::OpenOptions::new().write(true).open(&one).unwrap();
         io::Write::write_all(&mut file, b"2").unwrap();
@@ -161,14 +163,14 @@ mod tests {
         replace(&base.join("lock"), b"[]").unwrap();
         assert_eq!(moved(&list), "lock");
 
-        // A list that was cut off, or of another version, proves nothing.
+        // A truncated list or one of another version does not match.
         let list = fresh();
         assert!(!moved(&list[..list.len() - 1]).is_empty());
         assert!(!moved(b"").is_empty() && !moved(b"1,2 tree\n").is_empty());
     }
 
     #[test]
-    fn many_files_are_looked_at_together() {
+    fn many_files_are_compared_in_threads() {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path();
         for n in 0..5 * SHARE_MIN {
@@ -178,7 +180,7 @@ mod tests {
         }
         let list = make(base, &[], &["tree"]).unwrap();
         assert_eq!(first_moved(base, &list), None);
-        // In any of the shares.
+        // In the part of any thread.
         for n in [0, 3 * SHARE_MIN, 5 * SHARE_MIN - 1] {
             let list = make(base, &[], &["tree"]).unwrap();
             let name = format!("tree/{}/{n}", n % 7);

@@ -1,11 +1,10 @@
-//! What a command line starts: which package of which registry, in which version, and how firmly;
-//! and how that is installed once, checked at each start, and started.
+//! What a command line starts (registry, package, version, how exactly), and how that package is
+//! installed once, checked at each start, and started.
 //!
-//! *Never* guesses in favour of the command: what `parse` does not understand of a package launcher
-//! is floating, and what is no launcher at all is a local program. Windows spellings (`npx.cmd`,
-//! `cmd /c`) are understood, since configs travel. `parse` is pure; only `install` changes something.
+//! Invariants: a package launcher that `parse` does not fully understand is floating, and any other
+//! program is local. `parse` is pure; only `install` changes something. Windows forms (`npx.cmd`,
+//! `cmd /c`) are understood, since configs travel.
 
-mod again;
 mod client;
 mod directory;
 mod image;
@@ -25,11 +24,12 @@ mod provenance;
 mod pypi;
 mod python;
 mod request;
+mod restamp;
+mod shadowing;
 mod shell;
 mod spec;
 #[cfg(test)]
 mod spec_tests;
-mod strays;
 mod table;
 mod transport;
 mod tree;
@@ -37,18 +37,18 @@ mod uv_lock;
 
 use std::fmt;
 
-pub use again::seen_again;
 pub use install::{install, latest, prune};
 pub use installed::{Depth, entry_while, verify};
 pub use parse::parse;
 pub use pinned::check_pinned;
 pub use request::{PackageChanges, PinReport, PinRequest};
+pub use restamp::restamp;
 pub use transport::{Transport, transport};
 
 /// Where a package comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registry {
-    /// npm and its mirrors, whoever asks: npx, bunx, pnpm, yarn, deno's `npm:`.
+    /// npm and its mirrors: npx, bunx, pnpm, yarn, deno's `npm:`.
     Npm,
     /// `PyPI` and its mirrors: uvx, pipx.
     Pypi,
@@ -60,9 +60,9 @@ pub enum Registry {
     Nuget,
     /// JSR, through deno.
     Jsr,
-    /// An address: deno's `https:` imports, `jbang`.
+    /// A URL: deno's `https:` imports, `jbang`.
     Url,
-    /// No package: a program of this machine.
+    /// No package: a local program.
     Local,
 }
 
@@ -82,12 +82,12 @@ impl Registry {
     }
 }
 
-/// How firmly a command line says which code runs; the weakest of all packages it names.
+/// How exactly a command line says which code runs; the weakest of all packages it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pin {
-    /// No version, a dist-tag, a branch: whatever is there today.
+    /// No version, a dist-tag, a branch: can change at any time.
     Floating,
-    /// `@latest`, in so many words.
+    /// `@latest`, written out.
     Latest,
     /// An image without a tag, or `:latest`.
     ImageLatest,
@@ -99,7 +99,7 @@ pub enum Pin {
     Exact,
     /// An image digest.
     Digest,
-    /// A program, script or directory of this machine.
+    /// A local program, script or directory.
     Local,
 }
 
@@ -118,7 +118,7 @@ impl Pin {
         }
     }
 
-    /// Whether the same command line names the same version tomorrow.
+    /// Whether the same command line always names the same version.
     pub const fn holds(self) -> bool {
         matches!(self, Self::Exact | Self::Digest | Self::Local)
     }
@@ -147,15 +147,15 @@ pub struct ParsedCommand {
     pub with: Vec<String>,
     /// Which of the package's programs, if the command line says so; the path of a local program.
     pub entry: Option<String>,
-    /// The launcher's command line, without what was wrapped around it.
+    /// The launcher's command line, without wrappers.
     pub words: Vec<String>,
-    /// What the server itself gets.
+    /// The arguments of the server itself.
     pub args: Vec<String>,
-    /// Variables set on the way (`env X=Y`).
+    /// Variables that a wrapper sets (`env X=Y`).
     pub env: Vec<(String, String)>,
     /// The launcher's own options, with their values.
     pub options: Vec<(String, Option<String>)>,
-    /// Why it can only be started as it is written, and never be installed beforehand.
+    /// Why it cannot be installed in advance, only started as written.
     pub obstacle: Option<&'static str>,
 }
 
@@ -169,7 +169,7 @@ impl ParsedCommand {
         found.and_then(|(_, value)| value.as_deref())
     }
 
-    /// The address that a bridge (`mcp-remote` and the like) connects to.
+    /// The URL that a bridge (e.g. `mcp-remote`) connects to.
     pub fn remote(&self) -> Option<&str> {
         let bridge = self
             .package

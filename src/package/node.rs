@@ -1,8 +1,8 @@
 //! Which file of an installed npm package is started, and what executes it.
 //!
-//! As npx decides it: by the `bin` of the package, and the first line of that file. *Always* the
-//! interpreter's real path, asked of itself: version managers put scripts in its place that look
-//! into the current directory.
+//! As npx decides it: by the `bin` of the package and the first line of that file. The interpreter
+//! reports its own real path, because version managers put a script in its place that depends on
+//! the current directory.
 
 use std::fs;
 use std::io::Read as _;
@@ -16,8 +16,8 @@ use super::request::{PinRequest, failed};
 use crate::error::Result;
 use crate::secret::ServerName;
 
-/// The file that npx would start: the program that is named, or the package's only one, or the one
-/// that is called as the package.
+/// The file that npx would start: the named program, else the package's only one, else the one with
+/// the package's name.
 pub(super) fn program(
     root: &Path,
     name: &str,
@@ -48,12 +48,12 @@ pub(super) fn program(
             .ok_or_else(|| {
                 let listed: Vec<_> = all.iter().map(|(n, _)| format!("`{n}`")).collect();
                 let which = if listed.is_empty() {
-                    "it has none".to_owned()
+                    "none".to_owned()
                 } else {
                     listed.join(", ")
                 };
                 failed(server).cause(format!(
-                    "`{name}` does not say which of its programs to start: {which}"
+                    "cannot tell which program of `{name}` to start; it has: {which}"
                 ))
             })?,
     };
@@ -62,19 +62,19 @@ pub(super) fn program(
     inside.ok_or_else(|| failed(server).cause(format!("`{name}` has no program `{chosen}`")))
 }
 
-/// What executes the file, by its first line, and that program's own arguments.
+/// The interpreter of a file, by its first line, and its own arguments.
 pub(super) fn interpreter(
     root: &Path,
     entry: &Path,
-    wish: &PinRequest<'_>,
+    request: &PinRequest<'_>,
 ) -> Result<(String, Vec<String>)> {
-    let server = wish.server;
+    let server = request.server;
     let mut head = [0; 256];
     let read = fs::File::open(root.join(entry)).and_then(|mut file| file.read(&mut head));
     let head = head.get(..read.unwrap_or_default()).unwrap_or_default();
     let text = String::from_utf8_lossy(head);
     let Some(line) = text.strip_prefix("#!").and_then(|rest| rest.lines().next()) else {
-        // Scripts without that line are started by a shell, which is no way to run JavaScript.
+        // A shell would start a script without that line, and it cannot run JavaScript.
         let is_script = head
             .iter()
             .all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace());
@@ -89,7 +89,11 @@ pub(super) fn interpreter(
     if program == "env" {
         program = last(words.next().unwrap_or_default());
     }
-    let wants_bun = wish.launch.options.iter().any(|(name, _)| name == "--bun");
+    let wants_bun = request
+        .launch
+        .options
+        .iter()
+        .any(|(name, _)| name == "--bun");
     let flags: Vec<String> = words.map(str::to_owned).collect();
     let (program, print, flags) = match program.as_str() {
         _ if wants_bun => ("bun", ["-e", "console.log(process.execPath)"], Vec::new()),
@@ -100,12 +104,12 @@ pub(super) fn interpreter(
             return Err(failed(server).cause(cause));
         }
     };
-    // Version managers put a script in the interpreter's place that looks into the current
-    // directory: the interpreter itself knows where it really is.
+    // Version managers put a script in the interpreter's place that depends on the current
+    // directory. The interpreter itself reports its real path.
     let answer = Call::new(program, root).args(&print).output()?;
     let path = String::from_utf8_lossy(&answer).trim().to_owned();
     if !path.starts_with('/') {
-        return Err(failed(server).cause(format!("`{program}` does not say where it is")));
+        return Err(failed(server).cause(format!("`{program}` did not report its path")));
     }
     Ok((path, flags))
 }

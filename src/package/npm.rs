@@ -1,8 +1,10 @@
-//! npm packages, whoever would have started them: npx, bunx, pnpm dlx, yarn dlx.
+//! npm packages, for npx, bunx, pnpm dlx and yarn dlx.
 //!
 //! npm resolves with the user's registry settings and writes `package-lock.json`; `npm ci` installs
-//! what the lock says and checks each archive against it. *Never* without `--ignore-scripts` unless
-//! the user asked for scripts; *never* with settings of a project, since the directory is ours.
+//! what the lock says and checks each archive against it.
+//!
+//! Invariants: `--ignore-scripts` unless the user allowed scripts; no settings of a project are
+//! read, since the directory is mcpwrap's.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +22,7 @@ use crate::error::Result;
 use crate::policy::Package;
 use crate::policy::package::PackageSource;
 
-/// Settings a user may have that would change where or what npm installs.
+/// Overrides for user settings that would change where or what npm installs.
 const ALWAYS: &[&str] = &[
     "--no-audit",
     "--no-fund",
@@ -35,20 +37,20 @@ const ALWAYS: &[&str] = &[
     "--dry-run=false",
 ];
 
-pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
-    let (launch, server) = (wish.launch, wish.server);
+pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
+    let (launch, server) = (request.launch, request.server);
     let root = staging.join("tree");
     let name = launch
         .package
         .clone()
-        .ok_or_else(|| failed(server).cause("it names no package"))?;
-    let wanted = wish.to.or(launch.version.as_deref()).unwrap_or("latest");
-    write_manifest(&root, wish, &name, wanted)?;
+        .ok_or_else(|| failed(server).cause("no package named"))?;
+    let wanted = request.to.or(launch.version.as_deref()).unwrap_or("latest");
+    write_manifest(&root, request, &name, wanted)?;
 
     let registry = launch
         .option(&["--registry"])
         .map(|url| format!("--registry={url}"));
-    let before = wish.before.map(|day| format!("--before={day}"));
+    let before = request.before.map(|day| format!("--before={day}"));
     let prefix = format!("--prefix={}", root.display());
     let common: Vec<&str> = ALWAYS
         .iter()
@@ -59,7 +61,7 @@ pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
         .collect();
     let npm = |args: &'static [&'static str]| Call::new("npm", &root).args(args).args(&common);
     let resolve = npm(&["install", "--package-lock-only", "--ignore-scripts"]);
-    resolve.hurry(wish.hurry).output()?;
+    resolve.quick(request.quick).output()?;
     let lock = read(&root.join("package-lock.json"), server)?;
     let locked = locked(&lock).map_err(|cause| failed(server).cause(cause))?;
     let entries: Value = serde_json::from_str(&lock).unwrap_or_default();
@@ -68,7 +70,7 @@ pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
         return Err(failed(server).cause(format!("the lock file has no `{name}`")));
     }
     // The same call, with the scripts that the user allowed.
-    npm(if wish.scripts {
+    npm(if request.scripts {
         &["ci"]
     } else {
         &["ci", "--ignore-scripts"]
@@ -84,7 +86,7 @@ pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
         ..registry_facts(&root, &format!("{name}@{version}"), &common)
     };
     let entry = program(&root, &name, launch.entry.as_deref(), server)?;
-    let (interpreter, flags) = interpreter(&root, &entry, wish)?;
+    let (interpreter, flags) = interpreter(&root, &entry, request)?;
     let package = Package {
         name,
         version,
@@ -92,7 +94,7 @@ pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
         interpreter,
         flags,
         entry: entry.to_string_lossy().into_owned(),
-        scripts: wish.scripts,
+        scripts: request.scripts,
         ..Package::bare(PackageSource::Npm)
     };
     Ok(Built {
@@ -103,7 +105,7 @@ pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
     })
 }
 
-/// Version and archive of the package that was asked for.
+/// Version and archive of the requested package.
 fn main_package(lock: &Value, name: &str) -> (String, String) {
     let packages = lock.get("packages");
     let main = packages.and_then(|all| all.get(format!("node_modules/{name}")));
@@ -112,13 +114,13 @@ fn main_package(lock: &Value, name: &str) -> (String, String) {
     (owned("version"), owned("integrity"))
 }
 
-/// The project of which the package, and what is wanted beside it, are the dependencies.
-fn write_manifest(root: &Path, wish: &PinRequest<'_>, name: &str, wanted: &str) -> Result<()> {
+/// The project whose dependencies are the package and its additional packages.
+fn write_manifest(root: &Path, request: &PinRequest<'_>, name: &str, wanted: &str) -> Result<()> {
     let mut dependencies = Map::from_iter([(name.to_owned(), json!(wanted))]);
-    for text in &wish.launch.with {
+    for text in &request.launch.with {
         let other = spec(Registry::Npm, text);
         let Some(other_name) = other.package.filter(|_| other.obstacle.is_none()) else {
-            return Err(failed(wish.server).cause(format!("`{text}` comes from no registry")));
+            return Err(failed(request.server).cause(format!("`{text}` is not from a registry")));
         };
         dependencies.insert(
             other_name,
@@ -126,13 +128,13 @@ fn write_manifest(root: &Path, wish: &PinRequest<'_>, name: &str, wanted: &str) 
         );
     }
     let text = json!({ "private": true, "dependencies": dependencies }).to_string();
-    write(&root.join("package.json"), text.as_bytes(), wish.server)
+    write(&root.join("package.json"), text.as_bytes(), request.server)
 }
 
 /// The packages of a `package-lock.json`.
 pub(super) fn locked(text: &str) -> std::result::Result<LockedPackages, String> {
     let value: Value =
-        serde_json::from_str(text).map_err(|_| "the lock file is no JSON".to_owned())?;
+        serde_json::from_str(text).map_err(|_| "the lock file is not valid JSON".to_owned())?;
     let packages = value.get("packages").and_then(Value::as_object);
     let packages = packages.ok_or("the lock file has no `packages`")?;
     let mut locked = LockedPackages::new();
@@ -140,7 +142,7 @@ pub(super) fn locked(text: &str) -> std::result::Result<LockedPackages, String> 
         let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
         let flag = |key: &str| entry.get(key).and_then(Value::as_bool).unwrap_or_default();
         let place = path.rsplit("node_modules/").next().unwrap_or(path);
-        // An alias is installed under another name than it has.
+        // An alias is installed under a different name.
         let name = if text("name").is_empty() {
             place
         } else {
@@ -148,7 +150,7 @@ pub(super) fn locked(text: &str) -> std::result::Result<LockedPackages, String> 
         };
         if flag("link") || (text("integrity").is_empty() && !flag("inBundle")) {
             return Err(format!(
-                "`{name}` comes from no registry: the lock has no hash of it"
+                "`{name}` is not from a registry: no hash in the lock file"
             ));
         }
         let versions = locked.entry(name.to_owned()).or_default();
@@ -174,7 +176,7 @@ fn with_scripts(lock: &Value) -> Vec<String> {
     scripted.map(|(path, _)| name(path)).collect()
 }
 
-/// What the registry tells about one version. Registries that tell nothing are fine.
+/// What the registry reports about one version. No answer is not an error.
 fn registry_facts(root: &Path, what: &str, common: &[&str]) -> PinReport {
     let args: Vec<_> = ["view", what, "--json"]
         .iter()
@@ -208,7 +210,7 @@ fn registry_facts(root: &Path, what: &str, common: &[&str]) -> PinReport {
     }
 }
 
-/// What the registry calls the latest version of a package.
+/// The latest version of a package in its registry.
 pub(super) fn latest(dir: &Path, name: &str) -> Result<String> {
     let answer = Call::new("npm", dir)
         .args(&["view", name, "version"])

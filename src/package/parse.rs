@@ -1,27 +1,27 @@
-//! From the words of a command line to a `Launch`: wrappers off, launcher found, arguments sorted.
+//! From the words of a command line to a `ParsedCommand`: removes wrappers, finds the launcher,
+//! sorts its arguments.
 //!
-//! The knowledge is in `table`; here is only how it is applied. *Always* ends: each step takes at
-//! least one word away.
+//! The launchers are in `table`. Each step removes at least one word, so parsing ends.
 
 use super::spec::{Spec, spec};
 use super::table::{Flags, LAUNCHERS, Launcher, WRAPPERS, Wrapper};
 use super::{ParsedCommand, Pin, Registry, shell};
 
-const SCRIPT: &str = "a shell script starts it";
-const NO_PACKAGE: &str = "it names no package";
-const FROM_FILES: &str = "it takes packages from files of this machine";
-const ENV_FILE: &str = "it reads variables from a file";
+const SCRIPT: &str = "started by a shell script";
+const NO_PACKAGE: &str = "no package named";
+const FROM_FILES: &str = "takes packages from local files";
+const ENV_FILE: &str = "reads variables from a file";
 
-/// Options that bring in what no lock of ours would hold.
+/// Options that add what a lock cannot hold.
 const OBSTACLES: &[(&str, &str)] = &[
     ("--with-editable", FROM_FILES),
     ("--with-requirements", FROM_FILES),
-    ("-w", "it runs in workspaces"),
-    ("--workspace", "it runs in workspaces"),
+    ("-w", "runs in workspaces"),
+    ("--workspace", "runs in workspaces"),
     ("--env-file", ENV_FILE),
 ];
 
-/// What a command line starts. An empty one starts nothing, as a local program of no name.
+/// Parses a command line. An empty one is a local program without a name.
 pub fn parse(command: &[String]) -> ParsedCommand {
     let mut words = command.to_vec();
     let mut env = Vec::new();
@@ -57,7 +57,7 @@ pub fn parse(command: &[String]) -> ParsedCommand {
     }
 }
 
-/// The name of a program, as far as it tells what it is.
+/// The name of a program, without directory, extension and case.
 fn program(word: &str) -> String {
     let name = word
         .rsplit(['/', '\\'])
@@ -98,7 +98,7 @@ fn shell_script(words: &[String]) -> Option<&String> {
     rest.get(flag + 1).filter(|_| options_only)
 }
 
-/// Takes one wrapper off the front. Nothing if there is none.
+/// Removes one wrapper from the front; none if there is no wrapper.
 fn unwrap(words: &[String], env: &mut Vec<(String, String)>) -> Option<Vec<String>> {
     let (first, rest) = words.split_first()?;
     if let Some(pair) = assignment(first) {
@@ -144,11 +144,12 @@ fn unwrap_env(rest: &[String], env: &mut Vec<(String, String)>) -> Vec<String> {
     Vec::new()
 }
 
-/// `NAME=value` where a program's name could stand.
+/// `NAME=value` in the place of a program.
 fn assignment(word: &str) -> Option<(String, String)> {
     let (name, value) = word.split_once('=')?;
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let is_name = !name.is_empty() && name.chars().all(fits) && !name.starts_with(char::is_numeric);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_name =
+        !name.is_empty() && name.chars().all(allowed) && !name.starts_with(char::is_numeric);
     is_name.then(|| (name.to_owned(), value.to_owned()))
 }
 
@@ -179,7 +180,7 @@ fn unwrap_table(wrapper: &Wrapper, words: &[String]) -> Option<Vec<String>> {
     Some(rest.get(start..).unwrap_or_default().to_vec())
 }
 
-/// What a script that cannot be taken apart seems to start: the first launcher in it.
+/// What a script that cannot be split seems to start: the first launcher in it.
 fn search(script: &str) -> ParsedCommand {
     let commands = shell::commands(script);
     let suffixes = commands
@@ -250,7 +251,7 @@ fn launcher(words: &[String]) -> Option<(&'static Launcher, LauncherArgs)> {
         .find_map(|launcher| Some((launcher, sort(launcher, words)?)))
 }
 
-/// Sorts the arguments; nothing if the launcher's further words are not there.
+/// Sorts the arguments; none if the launcher's further words are missing.
 fn sort(launcher: &Launcher, words: &[String]) -> Option<LauncherArgs> {
     let mut parts = LauncherArgs::default();
     let mut expected = launcher.words.iter().skip(1);
@@ -273,7 +274,7 @@ fn sort(launcher: &Launcher, words: &[String]) -> Option<LauncherArgs> {
             expect = expected.next();
         } else {
             parts.positional.push(word.clone());
-            // npm itself reads flags behind the package, up to `--`; all others leave them alone.
+            // npm itself reads flags after the package, up to `--`; other launchers pass them on.
             if launcher.words.first() != Some(&"npm") {
                 parts.positional.extend(rest.cloned());
                 break;
@@ -283,7 +284,7 @@ fn sort(launcher: &Launcher, words: &[String]) -> Option<LauncherArgs> {
     expect.is_none().then_some(parts)
 }
 
-/// Takes one flag; whether it took the next argument too.
+/// Reads one flag. Returns whether it used the next argument too.
 fn flag(launcher: &Launcher, word: &str, next: Option<&str>, parts: &mut LauncherArgs) -> bool {
     let (mut name, mut value) = match word.split_once('=') {
         Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
@@ -296,9 +297,9 @@ fn flag(launcher: &Launcher, word: &str, next: Option<&str>, parts: &mut Launche
             .iter()
             .position(|c| takes_next(launcher, &format!("-{c}"), next));
         let at = takes.unwrap_or(letters.len() - 1);
-        let glued: String = letters.iter().skip(at + 1).collect();
+        let rest_of_word: String = letters.iter().skip(at + 1).collect();
         name = format!("-{}", letters.get(at).copied().unwrap_or_default());
-        value = Some(glued).filter(|glued| !glued.is_empty());
+        value = Some(rest_of_word).filter(|rest_of_word| !rest_of_word.is_empty());
     }
     let taken = value.is_none() && takes_next(launcher, &name, next);
     if taken {
@@ -367,18 +368,18 @@ fn from_parts(launcher: &Launcher, words: &[String], mut parts: LauncherArgs) ->
         .with
         .iter()
         .map(|text| spec(launcher.registry, text).pin);
-    let hinders = |(option, _): &(String, Option<String>)| {
+    let obstacle_of = |(option, _): &(String, Option<String>)| {
         OBSTACLES
             .iter()
             .find(|(name, _)| name == option)
             .map(|(_, why)| *why)
     };
-    // Docker reads `--env-file` and `-w` itself, and is not replaced by anything.
+    // Docker still runs and reads `--env-file` and `-w` itself.
     let is_image = launcher.registry == Registry::Image;
-    let hindrance = if is_image {
+    let option_obstacle = if is_image {
         None
     } else {
-        parts.options.iter().find_map(hinders)
+        parts.options.iter().find_map(obstacle_of)
     };
     ParsedCommand {
         launcher: launcher.words.join(" "),
@@ -393,6 +394,6 @@ fn from_parts(launcher: &Launcher, words: &[String], mut parts: LauncherArgs) ->
         args: args.collect(),
         env: Vec::new(),
         options: parts.options,
-        obstacle: main.obstacle.or(hindrance),
+        obstacle: main.obstacle.or(option_obstacle),
     }
 }

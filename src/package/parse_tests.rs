@@ -7,8 +7,8 @@ fn launch(line: &str) -> ParsedCommand {
     parse(&words)
 }
 
-/// `launcher | pin | package | its program | the server's arguments`, with `-` for what is not
-/// there; `·` stands for a space in a word.
+/// `launcher | pin | package | its program | the server's arguments`, with `-` for none; `·` means
+/// a space within a word.
 #[track_caller]
 fn case(line: &str, expected: &str) {
     let launch = launch(line);
@@ -236,20 +236,17 @@ fn wrappers() {
 }
 
 #[test]
-fn what_cannot_be_installed_says_why() {
+fn what_cannot_be_installed_has_a_reason() {
     for (line, obstacle) in [
         ("npx -y s", None),
-        ("npx -c node·x", Some("a shell script starts it")),
-        ("npx", Some("it names no package")),
-        ("bash -c cd·/x;npx·s", Some("a shell script starts it")),
+        ("npx -c node·x", Some("started by a shell script")),
+        ("npx", Some("no package named")),
+        ("bash -c cd·/x;npx·s", Some("started by a shell script")),
         (
             "uvx --with-requirements r.txt s",
-            Some("it takes packages from files of this machine"),
+            Some("takes packages from local files"),
         ),
-        (
-            "uvx --env-file .env s",
-            Some("it reads variables from a file"),
-        ),
+        ("uvx --env-file .env s", Some("reads variables from a file")),
         ("docker run --env-file .env s", None),
     ] {
         assert_eq!(launch(line).obstacle, obstacle, "{line}");
@@ -262,7 +259,7 @@ fn what_cannot_be_installed_says_why() {
 }
 
 #[test]
-fn the_address_of_a_bridge() {
+fn the_url_of_a_bridge() {
     let launch = launch("npx -y mcp-remote@1.2.3 http://10.0.0.1/sse --x");
     assert_eq!(launch.remote(), Some("http://10.0.0.1/sse"));
     assert_eq!(self::launch("npx other http://10.0.0.1").remote(), None);

@@ -1,15 +1,16 @@
-//! Is it sure which code a policy's command starts?
+//! Whether a policy's command always starts the same version.
 //!
-//! *Always* no for what this module does not understand of a launcher. An exact version is enough to
-//! start: the launcher then still resolves its dependencies, and `mcpwrap pin` is what ends that.
+//! The answer is no for anything that `parse` does not understand of a launcher. An exact version
+//! is enough to start, although the launcher then still resolves its dependencies; `mcpwrap pin`
+//! pins those too.
 
 use super::{ParsedCommand, Pin, Registry, parse};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::policy::{Policy, Unpinned};
 
-/// Refuses a command that starts whatever version is there today, unless the policy allows that and
-/// the administrator does not forbid it.
+/// Refuses a command without a fixed version, unless the policy allows that and the administrator
+/// does not forbid it.
 ///
 /// # Errors
 /// `unpinned`.
@@ -25,7 +26,7 @@ pub fn check_pinned(policy: &Policy, config: &Config) -> Result<()> {
     let server = &policy.server;
     let what = match &launch.package {
         Some(package) => format!("`{package}` is not pinned"),
-        None => "it is not pinned what it runs".to_owned(),
+        None => "its command is not pinned".to_owned(),
     };
     let error = Error::new(Code::Unpinned, what)
         .not_started(server)
@@ -34,32 +35,32 @@ pub fn check_pinned(policy: &Policy, config: &Config) -> Result<()> {
             policy.place(policy.command_line),
             described(&launch)
         ));
-    let allow = "to start it nevertheless, set `unpinned = \"allow\"` under `[limits]`";
+    let allow = "to start it anyway, set `unpinned = \"allow\"` under `[limits]`";
     Err(match (launch.obstacle, forbidden) {
         (None, _) => error.hint(format!(
-            "`mcpwrap pin {server}` installs one version and pins it"
+            "run `mcpwrap pin {server}` to install and pin one version"
         )),
         (Some(obstacle), true) => error
-            .cause(format!("it cannot be installed beforehand: {obstacle}"))
-            .hint("the administrator forbids unpinned servers: write an exact version"),
+            .cause(format!("`mcpwrap pin` cannot pin it: {obstacle}"))
+            .hint("use an exact version: the administrator forbids unpinned servers"),
         (Some(obstacle), false) => error
-            .cause(format!("it cannot be installed beforehand: {obstacle}"))
+            .cause(format!("`mcpwrap pin` cannot pin it: {obstacle}"))
             .hint(allow),
     })
 }
 
-/// What a launch starts, in words.
+/// Describes what a command starts.
 fn described(launch: &ParsedCommand) -> String {
     let Some(spec) = &launch.spec else {
-        return format!("`{}` with no version", launch.launcher);
+        return format!("`{}` without a version", launch.launcher);
     };
     let which = match launch.pin {
-        Pin::Latest | Pin::ImageLatest => "whatever is the latest today",
-        Pin::Range => "whatever fits the range today",
-        Pin::ImageTag => "whatever has the tag today",
-        _ if launch.registry == Registry::Image => "an image that can change",
-        _ if !launch.with.is_empty() => "with packages of no exact version",
-        _ => "in whatever version is there today",
+        Pin::Latest | Pin::ImageLatest => "the latest version at each start",
+        Pin::Range => "any version in the range",
+        Pin::ImageTag => "a mutable tag",
+        _ if launch.registry == Registry::Image => "an image without a digest",
+        _ if !launch.with.is_empty() => "with packages that have no exact version",
+        _ => "without a fixed version",
     };
     format!("`{spec}`, {which}")
 }

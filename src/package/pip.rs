@@ -1,10 +1,11 @@
-//! Python packages where uv is absent: the same by `venv` and pip.
+//! Python packages without uv, by `venv` and pip.
 //!
-//! pip resolves for the one Python that will run it, and says which archives it would take; these,
-//! with their SHA-256, are the lock, and pip installs exactly them into an environment of its own
-//! (`--require-hashes --no-deps`). *Never* builds from source unless the user allowed scripts. What
-//! pip and `venv` write of the place and the moment is taken out, so that the same packages give the
-//! same tree.
+//! pip resolves for the Python that will run the package and reports the archives it would take.
+//! These, with their SHA-256, are the lock, and pip installs exactly them into an environment of
+//! its own (`--require-hashes --no-deps`). Paths and times that pip and `venv` write are removed,
+//! so that the same packages give the same tree.
+//!
+//! Invariant: nothing is built from source unless the user allowed scripts.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,7 +15,7 @@ use serde_json::Value;
 
 use super::client::Call;
 use super::pip_lock::HEAD;
-use super::python::{Python, requirements, who};
+use super::python::{Python, identify, requirements};
 use super::request::{PinRequest, failed};
 use super::request::{read, write};
 use super::{local, tree};
@@ -33,52 +34,54 @@ const PASSED: &[(&str, &str)] = &[
     ("--find-links", "--find-links"),
 ];
 
-/// Options of uvx that change what is taken, in a way that pip does not have.
+/// Options of uvx that change what is installed and have no equivalent in pip.
 const UV_ONLY: &[&str] = &["--exclude-newer", "--resolution", "--prerelease"];
 
-/// How a script begins that finds its interpreter beside itself, wherever that is.
+/// The first lines of a script that finds its interpreter beside itself.
 const RELOCATABLE: &str = "#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/'python' \"$0\" \"$@\"\n' '''\n";
 
-/// The lock, and the environment that has what it says.
+/// The lock, and the environment installed from it.
 pub(super) fn build(
     staging: &Path,
-    wish: &PinRequest<'_>,
+    request: &PinRequest<'_>,
     name: &str,
 ) -> Result<(Python, String, PathBuf)> {
-    let server = wish.server;
-    let needs_uv = wish.before.map(|_| "--before").or_else(|| {
-        let options = wish.launch.options.iter().map(|(name, _)| name.as_str());
+    let server = request.server;
+    let needs_uv = request.before.map(|_| "--before").or_else(|| {
+        let options = request.launch.options.iter().map(|(name, _)| name.as_str());
         options.into_iter().find(|name| UV_ONLY.contains(name))
     });
     if let Some(option) = needs_uv {
-        return Err(without_uv(server).cause(format!("`{option}` needs uv, which is not there")));
+        return Err(
+            without_uv(server).cause(format!("`{option}` needs `uv`, which is not installed"))
+        );
     }
-    let pip = Pip::find(staging, wish)?;
+    let pip = Pip::find(staging, request)?;
     let root = staging.join("tree");
     let place = root.display().to_string();
     Call::new(&pip.python.path, staging)
         .args(&["-I", "-m", "venv", "--without-pip", &place])
         .output()?;
-    let lock = pip.resolve(staging, wish, name)?;
+    let lock = pip.resolve(staging, request, name)?;
     let list = staging.join("lock.txt");
     write(&list, lock.as_bytes(), server)?;
     let list = list.display().to_string();
     let mut args = vec!["install", "--no-deps", "--require-hashes", "--no-compile"];
     args.extend(["--no-warn-script-location", "-r", &list]);
-    let more = indexes(wish);
+    let more = indexes(request);
     args.extend(more.iter().map(String::as_str));
-    pip.run(staging, wish, &args)?;
-    settle(&root, staging).map_err(|error| failed(server).cause(io_text(&error)))?;
+    pip.run(staging, request, &args)?;
+    remove_paths(&root, staging).map_err(|error| failed(server).cause(io_text(&error)))?;
     let below = format!("{}/", staging.display());
     let lib = root.join("lib").display().to_string();
     let mut compile = vec!["-I", "-m", "compileall", "-q", "-s", &below];
     compile.extend(["--invalidation-mode", "unchecked-hash", &lib]);
-    // A file that this Python does not understand is no reason to give up: it may never be loaded.
+    // A file that this Python cannot compile may never be loaded.
     drop(Call::new(&pip.python.path, staging).args(&compile).output());
     Ok((pip.python, lock, root))
 }
 
-/// The version that pip would take today.
+/// The version that pip would install now.
 pub(super) fn latest(dir: &Path, name: &str, python: &str) -> Result<String> {
     let python = if python.is_empty() { "python3" } else { python };
     let report = Call::new(python, dir)
@@ -94,37 +97,38 @@ pub(super) fn latest(dir: &Path, name: &str, python: &str) -> Result<String> {
 }
 
 fn without_uv(server: &ServerName) -> Error {
-    failed(server).hint("install uv: `pipx install uv`, or see its own instructions")
+    failed(server).hint("install uv, e.g. with `pipx install uv`")
 }
 
-fn indexes(wish: &PinRequest<'_>) -> Vec<String> {
-    let known = wish.launch.options.iter().filter_map(|(name, value)| {
+fn indexes(request: &PinRequest<'_>) -> Vec<String> {
+    let known = request.launch.options.iter().filter_map(|(name, value)| {
         let (_, pip) = PASSED.iter().find(|(known, _)| known == name)?;
         Some(format!("{pip}={}", value.as_deref()?))
     });
     known.collect()
 }
 
-/// A pip that works on another Python's environment.
+/// A pip that installs into another Python's environment.
 struct Pip {
     python: Python,
-    /// The Python that has pip: the same one, or that of an environment made for it.
+    /// The Python that has pip: the same one, or one of a helper environment.
     own: PathBuf,
 }
 
 impl Pip {
-    fn find(staging: &Path, wish: &PinRequest<'_>) -> Result<Self> {
-        let wanted = wish.launch.option(&["-p", "--python"]);
+    fn find(staging: &Path, request: &PinRequest<'_>) -> Result<Self> {
+        let wanted = request.launch.option(&["-p", "--python"]);
         let program = match wanted {
             Some(path) if path.contains('/') => path.to_owned(),
             Some(version) => format!("python{}", version.trim_start_matches("python")),
             None => "python3".to_owned(),
         };
         if local::find(&program).is_none() {
-            return Err(without_uv(wish.server)
-                .cause(format!("there is neither `uv` nor a `{program}` with pip")));
+            return Err(without_uv(request.server).cause(format!(
+                "neither `uv` nor `{program}` with pip is installed"
+            )));
         }
-        let python = who(staging, &program, wish.server)?;
+        let python = identify(staging, &program, request.server)?;
         let has_pip = |path: &str| {
             let asked = Call::new(path, staging).args(&["-I", "-m", "pip", "--version"]);
             asked.output().is_ok()
@@ -133,38 +137,38 @@ impl Pip {
             let own = PathBuf::from(&python.path);
             return Ok(Self { python, own });
         }
-        // Python brings a pip for new environments, unless the system took it out.
+        // Python includes pip for new environments, unless the system removed it.
         let helper = staging.join("helper");
         let place = helper.display().to_string();
         Call::new(&python.path, staging)
             .args(&["-I", "-m", "venv", &place])
             .output()
             .map_err(|error| {
-                let cause = format!("there is no `uv`, and `{program}` has no pip");
-                without_uv(wish.server).cause(cause).because(error)
+                let cause = format!("`uv` is not installed, and `{program}` has no pip");
+                without_uv(request.server).cause(cause).because(error)
             })?;
         let own = helper.join("bin/python");
         Ok(Self { python, own })
     }
 
-    fn run(&self, staging: &Path, wish: &PinRequest<'_>, args: &[&str]) -> Result<()> {
+    fn run(&self, staging: &Path, request: &PinRequest<'_>, args: &[&str]) -> Result<()> {
         let target = staging.join("tree/bin/python").display().to_string();
         let mut all = vec!["-I", "-m", "pip", "--python", &target];
         all.extend(args);
         all.extend(["--quiet", "--no-input", "--disable-pip-version-check"]);
-        if !wish.scripts {
+        if !request.scripts {
             all.extend(["--only-binary", ":all:"]);
         }
         let call = Call::new(&self.own, staging).args(&all);
-        call.hurry(wish.hurry).output().map(drop)
+        call.quick(request.quick).output().map(drop)
     }
 
     /// What pip would install, as a list with hashes.
-    fn resolve(&self, staging: &Path, wish: &PinRequest<'_>, name: &str) -> Result<String> {
+    fn resolve(&self, staging: &Path, request: &PinRequest<'_>, name: &str) -> Result<String> {
         let report = staging.join("report.json");
         let place = report.display().to_string();
-        let wanted = requirements(wish, name)?;
-        let more = indexes(wish);
+        let wanted = requirements(request, name)?;
+        let more = indexes(request);
         let mut args = vec![
             "install",
             "--dry-run",
@@ -174,13 +178,14 @@ impl Pip {
         ];
         args.extend(more.iter().map(String::as_str));
         args.extend(wanted.iter().map(String::as_str));
-        self.run(staging, wish, &args)?;
-        let report: Value = serde_json::from_str(&read(&report, wish.server)?).unwrap_or_default();
-        list(&report).map_err(|cause| failed(wish.server).cause(cause))
+        self.run(staging, request, &args)?;
+        let report: Value =
+            serde_json::from_str(&read(&report, request.server)?).unwrap_or_default();
+        list(&report).map_err(|cause| failed(request.server).cause(cause))
     }
 }
 
-/// The lock of a report.
+/// The lock file for a report of pip.
 fn list(report: &Value) -> std::result::Result<String, String> {
     let installs = report.get("install").and_then(Value::as_array);
     let mut lines = Vec::new();
@@ -197,7 +202,7 @@ fn list(report: &Value) -> std::result::Result<String, String> {
         let file = file.rsplit('/').next().unwrap_or_default();
         if [name, version, hash, file].contains(&"") || one.get("is_direct") == Some(&true.into()) {
             return Err(format!(
-                "`{name}` comes from no registry: pip has no hash of it"
+                "`{name}` is not from a registry: pip reports no hash"
             ));
         }
         let name = super::uv_lock::normal(name);
@@ -211,8 +216,8 @@ fn list(report: &Value) -> std::result::Result<String, String> {
     Ok(lock)
 }
 
-/// Takes out of an environment what is of this directory and this moment.
-fn settle(root: &Path, staging: &Path) -> std::io::Result<()> {
+/// Removes paths and times from an environment.
+fn remove_paths(root: &Path, staging: &Path) -> std::io::Result<()> {
     let here = staging.display().to_string();
     for (path, kind) in tree::entries(root)? {
         let full = root.join(&path);
@@ -236,7 +241,7 @@ fn settle(root: &Path, staging: &Path) -> std::io::Result<()> {
                 rewrite(&full, &format!("{RELOCATABLE}{rest}"))?;
             }
         } else if name.ends_with(".dist-info/RECORD") {
-            // The scripts were rewritten, so their hashes there are of no use.
+            // The scripts were rewritten, so their hashes in it no longer match.
             let text = fs::read_to_string(&full)?;
             keep_lines(&full, &text, |line| !line.starts_with("../../../bin/"))?;
         }

@@ -1,11 +1,11 @@
-//! The lock file that mcpwrap writes where pip stands in for uv.
+//! The lock file that mcpwrap writes when pip is used instead of uv.
 
 use super::request::LockedPackages;
 
-/// The first line of a lock file of ours.
+/// The first line of such a lock file.
 pub const HEAD: &str = "# mcpwrap pip lock 1";
 
-/// The packages of a lock of ours; none if it is uv's.
+/// The packages of such a lock file; none if it is uv's.
 pub fn locked(text: &str) -> Option<LockedPackages> {
     let mut locked = LockedPackages::new();
     for line in text

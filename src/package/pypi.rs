@@ -1,16 +1,18 @@
-//! Python packages: uvx, uv tool run, pipx run. Without uv, `pip` does the same.
+//! Python packages: uvx, uv tool run, pipx run. Without uv, see `pip`.
 //!
-//! uv resolves with the user's registry settings, for the one Python that will run it, and writes
-//! `uv.lock` with hashes; `uv sync --frozen` installs exactly that into an environment of its own.
-//! *Never* builds from source unless the user allowed scripts, since a build runs the package's code.
-//! *Always* copies files, so that neither uv's cache nor the installation can change the other.
+//! uv resolves with the user's registry settings, for the Python that will run the package, and
+//! writes `uv.lock` with hashes; `uv sync --frozen` installs exactly that into an environment of
+//! its own.
+//!
+//! Invariants: nothing is built from source unless the user allowed scripts, since a build runs the
+//! package's code; files are copied, so that uv's cache and the installation share none.
 
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::client::Call;
-use super::python::{Python, requirements, who};
+use super::python::{Python, identify, requirements};
 use super::request::{Built, PinReport, PinRequest, failed};
 use super::request::{measure, read, write};
 use super::uv_lock::{index, locked, normal, published};
@@ -20,7 +22,7 @@ use crate::policy::Package;
 use crate::policy::package::PackageSource;
 use crate::secret::ServerName;
 
-/// Options of uvx that say where packages come from and which are taken.
+/// Options of uvx that say where packages come from and which are chosen.
 const PASSED: &[&str] = &[
     "--index",
     "--default-index",
@@ -37,20 +39,20 @@ const PASSED: &[&str] = &[
     "--allow-insecure-host",
 ];
 
-pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
-    let (launch, server) = (wish.launch, wish.server);
+pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
+    let (launch, server) = (request.launch, request.server);
     let name = launch
         .package
         .clone()
-        .ok_or_else(|| failed(server).cause("it names no package"))?;
+        .ok_or_else(|| failed(server).cause("no package named"))?;
     let (python, lock, root) = if local::find("uv").is_some() {
-        let python = python(staging, wish)?;
-        write_project(staging, wish, &name, &python.version)?;
-        let lock = resolve(staging, wish, &python)?;
-        let root = sync(staging, wish, &python)?;
+        let python = python(staging, request)?;
+        write_project(staging, request, &name, &python.version)?;
+        let lock = resolve(staging, request, &python)?;
+        let root = sync(staging, request, &python)?;
         (python, lock, root)
     } else {
-        pip::build(staging, wish, &name)?
+        pip::build(staging, request, &name)?
     };
     let locked = locked(&lock).map_err(|cause| failed(server).cause(cause))?;
 
@@ -69,11 +71,13 @@ pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
         packages: locked.len(),
         files,
         bytes,
-        limit: Some("the Python it runs on is checked by its program file, not by its library"),
+        limit: Some(
+            "of the Python installation only the interpreter is checked, not its standard library",
+        ),
         ..PinReport::default()
     };
     let entry = format!("bin/{}", launch.entry.as_deref().unwrap_or(&name));
-    let interpreted = is_python(&root, &entry, wish)?;
+    let interpreted = is_python(&root, &entry, request)?;
     let package = Package {
         version: version.clone(),
         integrity: integrity.clone(),
@@ -89,7 +93,7 @@ pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
             Vec::new()
         },
         entry,
-        scripts: wish.scripts,
+        scripts: request.scripts,
         ..Package::bare(PackageSource::Pypi)
     };
     Ok(Built {
@@ -101,9 +105,9 @@ pub(super) fn build(staging: &Path, wish: &PinRequest<'_>) -> Result<Built> {
 }
 
 /// Lets uv resolve, and returns its lock file.
-fn resolve(staging: &Path, wish: &PinRequest<'_>, python: &Python) -> Result<String> {
+fn resolve(staging: &Path, request: &PinRequest<'_>, python: &Python) -> Result<String> {
     let mut args = vec!["lock", "--python", &python.path];
-    for (option, value) in &wish.launch.options {
+    for (option, value) in &request.launch.options {
         if let Some(value) = value
             .as_deref()
             .filter(|_| PASSED.contains(&option.as_str()))
@@ -112,19 +116,20 @@ fn resolve(staging: &Path, wish: &PinRequest<'_>, python: &Python) -> Result<Str
         }
     }
     args.extend(
-        wish.before
+        request
+            .before
             .into_iter()
             .flat_map(|day| ["--exclude-newer", day]),
     );
     Call::new("uv", staging)
         .args(&args)
-        .hurry(wish.hurry)
+        .quick(request.quick)
         .output()?;
-    read(&staging.join("uv.lock"), wish.server)
+    read(&staging.join("uv.lock"), request.server)
 }
 
 /// Installs what the lock says into `tree`.
-fn sync(staging: &Path, wish: &PinRequest<'_>, python: &Python) -> Result<PathBuf> {
+fn sync(staging: &Path, request: &PinRequest<'_>, python: &Python) -> Result<PathBuf> {
     let root = staging.join("tree");
     let place = root.display().to_string();
     let venv = [
@@ -146,27 +151,27 @@ fn sync(staging: &Path, wish: &PinRequest<'_>, python: &Python) -> Result<PathBu
         &python.path,
     ];
     args.extend(["--compile-bytecode", "--link-mode", "copy"]);
-    args.extend((!wish.scripts).then_some("--no-build"));
+    args.extend((!request.scripts).then_some("--no-build"));
     Call::new("uv", staging)
         .args(&args)
         .env("UV_PROJECT_ENVIRONMENT", &root)
         .output()?;
-    // What uv leaves for itself.
+    // Files that uv writes for itself.
     for name in [".lock", ".gitignore", "CACHEDIR.TAG"] {
         drop(fs::remove_file(root.join(name)));
     }
     Ok(root)
 }
 
-fn python(dir: &Path, wish: &PinRequest<'_>) -> Result<Python> {
-    let wanted = wish.launch.option(&["-p", "--python"]);
+fn python(dir: &Path, request: &PinRequest<'_>) -> Result<Python> {
+    let wanted = request.launch.option(&["-p", "--python"]);
     let args: Vec<&str> = ["python", "find", "--no-project"]
         .into_iter()
         .chain(wanted)
         .collect();
     let found = match Call::new("uv", dir).args(&args).output() {
         Ok(found) => found,
-        // Only uv's own Pythons are missing here: uvx would have fetched it just the same.
+        // Only Pythons that uv manages can be missing here; uvx would download them as well.
         Err(error) => match wanted {
             Some(version) => {
                 Call::new("uv", dir)
@@ -178,21 +183,21 @@ fn python(dir: &Path, wish: &PinRequest<'_>) -> Result<Python> {
         },
     };
     let found = String::from_utf8_lossy(&found).trim().to_owned();
-    who(dir, &found, wish.server)
+    identify(dir, &found, request.server)
 }
 
-/// The project of which the package, and what is wanted beside it, are the dependencies. Its
-/// `[tool.uv]` table ends uv's search for settings in the directories above.
-fn write_project(dir: &Path, wish: &PinRequest<'_>, name: &str, python: &str) -> Result<()> {
-    let list = toml::Value::from(requirements(wish, name)?);
+/// The project whose dependencies are the package and its additional packages. Its `[tool.uv]`
+/// table ends uv's search for settings in the directories above.
+fn write_project(dir: &Path, request: &PinRequest<'_>, name: &str, python: &str) -> Result<()> {
+    let list = toml::Value::from(requirements(request, name)?);
     let text = format!(
         "[project]\nname = \"mcpwrap-pin\"\nversion = \"0\"\nrequires-python = \"=={python}.*\"\n\
          dependencies = {list}\n\n[tool.uv]\npackage = false\n"
     );
-    write(&dir.join("pyproject.toml"), text.as_bytes(), wish.server)
+    write(&dir.join("pyproject.toml"), text.as_bytes(), request.server)
 }
 
-/// The version that uv would take today.
+/// The version that uv would install now.
 pub(super) fn latest(dir: &Path, name: &str, python: &str, server: &ServerName) -> Result<String> {
     if local::find("uv").is_none() {
         return pip::latest(dir, name, python);
@@ -212,7 +217,7 @@ pub(super) fn latest(dir: &Path, name: &str, python: &str, server: &ServerName) 
 }
 
 /// Whether a program of the environment is a Python script.
-fn is_python(root: &Path, entry: &str, wish: &PinRequest<'_>) -> Result<bool> {
+fn is_python(root: &Path, entry: &str, request: &PinRequest<'_>) -> Result<bool> {
     let mut head = Vec::new();
     let file = fs::File::open(root.join(entry));
     let read = file.and_then(|file| file.take(256).read_to_end(&mut head));
@@ -230,20 +235,19 @@ fn is_python(root: &Path, entry: &str, wish: &PinRequest<'_>) -> Result<bool> {
             "the package has no program `{}`",
             entry.trim_start_matches("bin/")
         );
-        let others = format!("the installed programs are {}", names.join(", "));
-        return Err(failed(wish.server).cause(cause).cause(others));
+        let others = format!("installed programs: {}", names.join(", "));
+        return Err(failed(request.server).cause(cause).cause(others));
     }
     let text = String::from_utf8_lossy(&head);
     match text.lines().next() {
         Some(line) if line.starts_with("#!") && text.contains("python") => Ok(true),
-        Some(line) if line.starts_with("#!") => {
-            Err(failed(wish.server).cause(format!("`{entry}` is neither Python nor a program")))
-        }
+        Some(line) if line.starts_with("#!") => Err(failed(request.server)
+            .cause(format!("`{entry}` is neither a Python script nor a binary"))),
         _ => Ok(false),
     }
 }
 
-/// No user site, no writing of byte code into the tree, and no directory before the library's.
+/// No user site, no byte code written into the tree, and no directory before the library's.
 fn flags(version: &str) -> Vec<String> {
     let minor = version
         .split('.')

@@ -1,4 +1,4 @@
-//! Which Python runs a package, and how Python's clients name what is wanted.
+//! Which Python runs a package, and its requirements in the form that pip and uv read.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use super::spec::spec;
 use crate::error::Result;
 use crate::secret::ServerName;
 
-/// Prints the version and the real path of an interpreter, whatever stands in its place.
-const WHO: &str = "import os,sys;print('%d.%d'%sys.version_info[:2]);\
+/// Prints the version and the real path of an interpreter, even if it was started by a wrapper.
+const IDENTIFY: &str = "import os,sys;print('%d.%d'%sys.version_info[:2]);\
                    print(os.path.realpath(getattr(sys,'_base_executable',sys.executable)))";
 
 /// An interpreter.
@@ -21,36 +21,38 @@ pub struct Python {
     pub path: String,
 }
 
-/// Which Python stands behind a name or a path.
-pub fn who(dir: &Path, found: &str, server: &ServerName) -> Result<Python> {
-    let answer = Call::new(found, dir).args(&["-I", "-c", WHO]).output()?;
+/// The Python that a name or a path starts.
+pub fn identify(dir: &Path, found: &str, server: &ServerName) -> Result<Python> {
+    let answer = Call::new(found, dir)
+        .args(&["-I", "-c", IDENTIFY])
+        .output()?;
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let mut lines = answer.lines().map(str::to_owned);
     match (lines.next(), lines.next()) {
         (Some(version), Some(path)) if path.starts_with('/') => Ok(Python { version, path }),
-        _ => Err(failed(server).cause(format!("`{found}` does not say which Python it is"))),
+        _ => Err(failed(server).cause(format!("`{found}` did not report its version and path"))),
     }
 }
 
-/// The package, and what is wanted beside it, as Python's clients write that.
-pub fn requirements(wish: &PinRequest<'_>, name: &str) -> Result<Vec<String>> {
-    let text = wish.launch.spec.as_deref().unwrap_or(name);
-    // `name[extra]` is kept, whatever stands behind it.
+/// The package and its additional packages, as requirements.
+pub fn requirements(request: &PinRequest<'_>, name: &str) -> Result<Vec<String>> {
+    let text = request.launch.spec.as_deref().unwrap_or(name);
+    // `name[extra]` is kept, without its version.
     let named = text
         .split(['@', '=', '<', '>', '~', '!', ' ', ';'])
         .next()
         .unwrap_or(name);
     let exact = |version: &str| format!("{named}=={version}");
-    let main = match (wish.to, &wish.launch.version) {
+    let main = match (request.to, &request.launch.version) {
         (Some(version), _) => exact(version),
         (None, Some(version)) => exact(version),
         (None, None) if text.contains('@') => named.to_owned(),
         (None, None) => text.to_owned(),
     };
     let mut all = vec![main];
-    for other in &wish.launch.with {
+    for other in &request.launch.with {
         if spec(Registry::Pypi, other).obstacle.is_some() {
-            return Err(failed(wish.server).cause(format!("`{other}` comes from no registry")));
+            return Err(failed(request.server).cause(format!("`{other}` is not from a registry")));
         }
         all.push(other.replacen('@', "==", 1).replace("==latest", ""));
     }

@@ -1,4 +1,4 @@
-//! What is to be pinned, and what a client has built for it.
+//! What to pin, and what a client built for it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,32 +10,32 @@ use crate::files::io_text;
 use crate::policy::Package;
 use crate::secret::ServerName;
 
-/// What is to be pinned.
+/// What to pin.
 #[derive(Clone, Copy, Debug)]
 pub struct PinRequest<'a> {
     pub server: &'a ServerName,
     pub launch: &'a ParsedCommand,
-    /// The version, if not the one of the command.
+    /// The version, if not that of the command.
     pub to: Option<&'a str>,
-    /// Only packages published before this day, `2025-09-30`.
+    /// Only packages published before this date, e.g. `2025-09-30`.
     pub before: Option<&'a str>,
     /// Whether install scripts may run.
     pub scripts: bool,
-    /// What the policy has now.
+    /// The current package of the policy.
     pub known: Option<&'a Package>,
-    /// Whether a registry that does not answer at once is given up: there is a way without it.
-    pub hurry: bool,
+    /// Whether to give up soon on a registry that does not answer.
+    pub quick: bool,
 }
 
-/// What the user should see before agreeing.
+/// What the user should see before approving.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PinReport {
     /// When this version was published.
     pub published: Option<String>,
     pub maintainers: Vec<String>,
-    /// Whether the registry has a signed statement of where it was built.
+    /// Whether the registry has a signed attestation of where it was built.
     pub attested: Option<bool>,
-    /// What the registry calls the latest version.
+    /// The latest version according to the registry.
     pub latest: Option<String>,
     /// Packages that have install scripts.
     pub scripts: Vec<String>,
@@ -43,35 +43,35 @@ pub struct PinReport {
     pub files: usize,
     pub bytes: u64,
     pub changes: PackageChanges,
-    /// Whether only packages of before some day were taken.
+    /// Whether only packages published before a date were used.
     pub dated: bool,
-    /// What this pin does not cover, if there is something to say.
+    /// What this pin does not cover, if anything.
     pub limit: Option<&'static str>,
 }
 
 impl PinReport {
-    /// Of an installation that is the same but for the times of its files.
+    /// The report for an installation of which only file times changed.
     pub fn of_times() -> Self {
         Self {
-            limit: Some("the times of its files moved, and not a byte of them changed"),
+            limit: Some("only file times changed; all contents are the same"),
             ..Self::default()
         }
     }
 }
 
-/// What is different from the installation that the policy has now.
+/// Differences from the current installation of the policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackageChanges {
     pub added: Vec<String>,
     pub removed: Vec<String>,
-    /// Name, version before, version now.
+    /// Name, old version, new version.
     pub changed: Vec<(String, String, String)>,
 }
 
-/// The packages of a lock file: name → version → what the registry says about the archive.
+/// The packages of a lock file: name → version → archive and hash.
 pub type LockedPackages = BTreeMap<String, BTreeMap<String, String>>;
 
-/// What a client has put into a directory.
+/// What a client installed into a directory.
 #[derive(Debug)]
 pub struct Built {
     pub package: Package,
@@ -80,9 +80,9 @@ pub struct Built {
     pub locked: LockedPackages,
 }
 
-/// The error of a server that is not pinned, to which a cause is added.
+/// The error of a server that cannot be pinned, without a cause.
 pub fn failed(server: &ServerName) -> Error {
-    Error::new(Code::PackageFailed, format!("server `{server}` not pinned"))
+    Error::new(Code::PackageFailed, format!("cannot pin server `{server}`"))
 }
 
 /// Writes a file for a client.
@@ -96,7 +96,7 @@ pub fn read(path: &Path, server: &ServerName) -> Result<String> {
         .map_err(|error| failed(server).cause(format!("`{}`: {}", path.display(), io_text(&error))))
 }
 
-/// Files and bytes of a tree.
+/// The number of files in a tree and their size (bytes).
 pub fn measure(root: &Path) -> (usize, u64) {
     let files: Vec<_> = tree::entries(root).unwrap_or_default();
     let size = |path: &PathBuf| fs::symlink_metadata(root.join(path)).map_or(0, |meta| meta.len());

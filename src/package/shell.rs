@@ -1,9 +1,9 @@
-//! A little of the shell: enough to see which command a `sh -c` string starts.
+//! A small part of shell syntax: enough to see which command a `sh -c` string starts.
 //!
-//! *Never* expands anything: a string with variables, patterns, redirections or several commands is
-//! not taken apart, only searched for launchers.
+//! Nothing is expanded: a string with variables, patterns, redirections or several commands is not
+//! split, only searched for launchers.
 
-/// The words of a string that is one plain command, or nothing if a shell would do more with it.
+/// The words of a string that is one plain command; none if a shell would do more with it.
 pub(super) fn plain(script: &str) -> Option<Vec<String>> {
     let mut commands = commands(script);
     let only = commands
@@ -16,11 +16,11 @@ pub(super) fn plain(script: &str) -> Option<Vec<String>> {
 #[derive(Debug, Default)]
 pub(super) struct ShellCommand {
     pub words: Vec<String>,
-    /// Whether a shell would put something else in the place of some of it.
+    /// Whether a shell would expand or redirect some of it.
     pub expands: bool,
 }
 
-/// The commands of a script, wherever they stand in it. Keywords (`if`, `do`) are words here.
+/// All commands of a script, also nested ones. Keywords (`if`, `do`) are words here.
 pub(super) fn commands(script: &str) -> Vec<ShellCommand> {
     let mut all = Vec::new();
     let mut command = ShellCommand::default();
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_one_plain_command_is_taken_apart() {
+    fn only_a_single_plain_command_is_split() {
         let words = |script| plain(script).map(|words| words.join("|"));
         for (script, expected) in [
             ("npx -y server", Some("npx|-y|server")),

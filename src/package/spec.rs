@@ -1,11 +1,11 @@
 //! One package as a launcher takes it: `@scope/name@1.2.3`, `name[extra]==1`, `image:tag`.
 //!
-//! *Never* calls something exact that a registry may serve differently tomorrow, except a version
-//! number, which registries promise not to reuse, and a full commit id. Nothing is fetched.
+//! Only a version number, which registries promise not to reuse, a full commit ID and a digest are
+//! exact. Nothing is fetched.
 
 use super::{Pin, Registry};
 
-/// A package as written, taken apart.
+/// The parts of a package as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Spec {
     pub registry: Registry,
@@ -15,9 +15,8 @@ pub(super) struct Spec {
     pub obstacle: Option<&'static str>,
 }
 
-const FROM_GIT: &str =
-    "it comes from a git repository, and only packages of a registry are installed";
-const FROM_URL: &str = "it comes from an address, and only packages of a registry are installed";
+const FROM_GIT: &str = "from a git repository, not from a registry";
+const FROM_URL: &str = "from a URL, not from a registry";
 const NOT_HERE: &str = "only npm, PyPI and container images can be pinned";
 
 pub(super) fn spec(registry: Registry, text: &str) -> Spec {
@@ -56,7 +55,7 @@ fn unnamed(registry: Registry, pin: Pin, obstacle: &'static str) -> Spec {
     }
 }
 
-/// A path of this machine: npm and uv take what looks like one as a directory or an archive.
+/// A local path: npm and uv read it as a directory or an archive.
 fn is_path(text: &str) -> bool {
     let drive = text.as_bytes().get(1) == Some(&b':') && text.contains(['/', '\\']);
     text.starts_with(['.', '/', '~', '\\']) || text.starts_with("file:") || drive
@@ -66,7 +65,7 @@ fn npm(text: &str) -> Spec {
     if is_path(text) {
         return local();
     }
-    // `alias@npm:real@1.2.3` installs the second under the first's name.
+    // `alias@npm:real@1.2.3` installs `real` under the name `alias`.
     let text = text.split_once("@npm:").map_or(text, |(_, real)| real);
     let hosted = [
         "github:",
@@ -141,7 +140,7 @@ fn is_full_version(text: &str) -> bool {
         && !text.contains([' ', '|', '*'])
 }
 
-/// A full commit id cannot be moved; a branch, tag or short id can.
+/// A full commit ID cannot be moved; a branch, tag or short ID can.
 fn commit(id: Option<&str>) -> Pin {
     let full = |id: &str| id.len() == 40 && id.bytes().all(|b| b.is_ascii_hexdigit());
     if id.is_some_and(full) {
@@ -160,7 +159,7 @@ fn python(text: &str) -> Spec {
         .map_or(text, |(_, source)| source)
         .trim();
     if source.starts_with("git+") || source.starts_with("hg+") {
-        // The first `@` may be of `git+ssh://git@host`.
+        // The first `@` may belong to `git+ssh://git@host`.
         let path = source.split_once("://").map_or(source, |(_, path)| path);
         let path = path.split('#').next().unwrap_or_default();
         let id = path.rsplit_once('@').map(|(_, id)| id);
@@ -188,7 +187,7 @@ fn python(text: &str) -> Spec {
     }
 }
 
-/// One version, no pattern (`1.*`) and no second condition (`1,<2`).
+/// One version, not a pattern (`1.*`) and without a second condition (`1,<2`).
 fn is_python_version(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit())
         && text
@@ -214,7 +213,7 @@ fn image(text: &str) -> Spec {
     }
 }
 
-/// The tag is behind the last colon, unless that colon belongs to a port (`host:5000/name`).
+/// The tag follows the last colon, unless that colon belongs to a port (`host:5000/name`).
 fn untagged(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
@@ -233,11 +232,11 @@ fn module(text: &str) -> Spec {
     }
 }
 
-/// What deno and jbang take: an address, `npm:`, `jsr:`, or a file.
+/// What deno and jbang take: a URL, `npm:`, `jsr:`, or a file.
 fn address(text: &str) -> Spec {
     if let Some(rest) = text.strip_prefix("npm:") {
         return Spec {
-            obstacle: Some("deno runs it, not node"),
+            obstacle: Some("run by deno, not by Node.js"),
             ..npm(package_path(rest))
         };
     }

@@ -82,7 +82,7 @@ fn python_specs() {
 }
 
 #[test]
-fn images_modules_and_addresses() {
+fn images_modules_and_urls() {
     let image = |text, pin, package, version| case(Registry::Image, text, pin, package, version);
     image("mcp/github", Pin::ImageLatest, "mcp/github", "");
     image("ghcr.io/g/s:latest", Pin::ImageLatest, "ghcr.io/g/s", "");

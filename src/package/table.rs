@@ -1,30 +1,30 @@
 //! The launchers: which words start one, and which of its flags take a value.
 //!
-//! One line a launcher. Sources: `npx-cli.js` of npm 11, `uvx --help` of uv 0.13, `pipx run --help`,
-//! `docker run --help`, `bun x --help`, `pnpm dlx --help`, `deno run --help`, `go help run`. A flag
-//! that is in no list is taken as its launcher takes it.
+//! One line per launcher. Sources: `npx-cli.js` of npm 11, `uvx --help` of uv 0.13,
+//! `pipx run --help`, `docker run --help`, `bun x --help`, `pnpm dlx --help`, `deno run --help`,
+//! `go help run`. A flag that is in no list is taken as its launcher takes it.
 
 use super::Registry;
 
-/// Which flags of a launcher swallow the next argument.
+/// Which flags of a launcher take the next argument.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Flags {
-    /// These do; all others stand alone.
+    /// These do; others have no value.
     Take(&'static [&'static str]),
-    /// These stand alone; all others take the next argument, unless it is a flag itself.
+    /// These have no value; others take the next argument, unless it is a flag itself.
     Alone(&'static [&'static str]),
 }
 
 #[derive(Debug)]
 pub(super) struct Launcher {
-    /// The words that start it; flags may stand between them.
+    /// The words that start it, possibly with flags between them.
     pub words: &'static [&'static str],
     pub registry: Registry,
     /// Flags that name the package, so that the first argument is only its program.
     pub package: &'static [&'static str],
     /// Flags that name further packages.
     pub with: &'static [&'static str],
-    /// Flags that hand a script to a shell.
+    /// Flags that pass a script to a shell.
     pub shell: &'static [&'static str],
     pub flags: Flags,
 }
@@ -295,7 +295,7 @@ const DENO_TAKE: &[&str] = &[
     "--package",
 ];
 
-/// Programs that start another one and change little: the words, and whether it stands behind `--`.
+/// Programs that start another one and change little: the words, and whether it follows `--`.
 pub(super) struct Wrapper {
     pub words: &'static [&'static str],
     pub after_dashes: bool,
@@ -361,7 +361,7 @@ const fn wrapper(words: &'static [&'static str], take: &'static [&'static str]) 
     }
 }
 
-/// Packages that only pass a remote server on.
+/// Packages that only connect to a remote server.
 pub(super) const BRIDGES: &[&str] = &[
     "mcp-remote",
     "supergateway",

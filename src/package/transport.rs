@@ -1,6 +1,6 @@
-//! Whether an address keeps what is sent to it from the network: a fact about its text alone.
+//! Whether a URL protects what is sent to it from the network, judged by its text alone.
 //!
-//! *Never* takes a name for local because it looks so: only the loopback addresses and `localhost`.
+//! Only the loopback addresses and `localhost` are local; no other name is.
 
 /// How a server is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Transport {
     }
 }
 
-/// How the server behind an address is reached. What is no address at all is taken as plain.
+/// How the server behind a URL is reached. An invalid URL counts as plain.
 pub fn transport(address: &str) -> Transport {
     let lower = address.trim().to_ascii_lowercase();
     let Some((scheme, rest)) = lower.split_once("://") else {
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_that_leave_the_machine_unencrypted() {
+    fn urls_that_are_reached_unencrypted() {
         for (address, expected) in [
             ("https://a.example/mcp", Transport::Encrypted),
             ("HTTPS://A.EXAMPLE", Transport::Encrypted),

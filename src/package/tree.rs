@@ -1,7 +1,7 @@
-//! An installed tree of files: its digest, making it read-only, making it last, removing it.
+//! An installed tree of files: its digest, and how it is made read-only, synced and removed.
 //!
 //! The digest covers names, kinds, the execute bit, contents and link targets; not times, owners or
-//! inodes, so that the same packages give the same digest on every machine. *Never* follows a link.
+//! inodes, so that the same packages give the same digest on every machine. Links are not followed.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _};
@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::secret::hex;
 use crate::sys::files::sync_file_system;
 
-/// What a name in a tree stands for.
+/// The kind of an entry in a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NodeKind {
     Dir,
@@ -22,7 +22,7 @@ pub(super) enum NodeKind {
     Link,
 }
 
-/// Everything below a directory, in the order of the names, relative to it.
+/// Everything below a directory, by relative path, sorted by name.
 pub(super) fn entries(root: &Path) -> io::Result<Vec<(PathBuf, NodeKind)>> {
     let mut found = Vec::new();
     let mut left = vec![PathBuf::new()];
@@ -39,7 +39,10 @@ pub(super) fn entries(root: &Path) -> io::Result<Vec<(PathBuf, NodeKind)>> {
             } else if kind.is_file() {
                 NodeKind::File
             } else {
-                return Err(io::Error::other(format!("`{}` is no file", path.display())));
+                return Err(io::Error::other(format!(
+                    "`{}` is not a regular file",
+                    path.display()
+                )));
             };
             found.push((path, kind));
         }
@@ -71,7 +74,7 @@ pub(super) fn digest(root: &Path) -> io::Result<String> {
                 )
             }
         };
-        // The length keeps a name from passing as the end of another entry.
+        // The length prevents a name from being read as the end of another entry.
         let name = path.as_os_str().as_bytes();
         all.update(format!("{content} {} ", name.len()).as_bytes());
         all.update(name);
@@ -92,9 +95,9 @@ pub(super) fn file_digest(path: &Path) -> io::Result<String> {
     }
 }
 
-/// Takes everybody's right to write away, for all of the tree, its root too.
+/// Removes everyone's write permission from the whole tree, including its root.
 pub(super) fn freeze(root: &Path) -> io::Result<()> {
-    // From the inside out: a directory must be writable while its own entries change.
+    // Innermost first: a directory must be writable while its entries change.
     for (path, kind) in entries(root)?
         .into_iter()
         .rev()
@@ -104,7 +107,7 @@ pub(super) fn freeze(root: &Path) -> io::Result<()> {
         let now = fs::symlink_metadata(&full)?.permissions().mode() & 0o7777;
         let runs = kind == NodeKind::Dir || now & 0o111 != 0;
         let frozen = if runs { 0o555 } else { 0o444 };
-        // What is frozen already keeps its times.
+        // An already frozen file keeps its times.
         if kind != NodeKind::Link && now != frozen {
             fs::set_permissions(&full, Permissions::from_mode(frozen))?;
         }
@@ -112,7 +115,7 @@ pub(super) fn freeze(root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes all of a tree last. One call for the whole file system is far cheaper than one a file.
+/// Syncs a tree to disk. One call for the whole file system is far cheaper than one per file.
 pub(super) fn sync(root: &Path) -> io::Result<()> {
     if sync_file_system(root)? {
         return Ok(());
@@ -125,7 +128,7 @@ pub(super) fn sync(root: &Path) -> io::Result<()> {
     File::open(root)?.sync_all()
 }
 
-/// Removes a tree, also a read-only one. One that is not there is no error.
+/// Removes a tree, also a read-only one. A missing tree is not an error.
 pub(super) fn remove(root: &Path) -> io::Result<()> {
     match fs::symlink_metadata(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -1,16 +1,16 @@
-//! What a `uv.lock` says: the packages, their versions, and the hashes of their archives.
+//! Reads a `uv.lock`: the packages, their versions, and the hashes of their archives.
 
 use super::pip_lock;
 use super::request::LockedPackages;
 
-/// The packages of a `uv.lock`: the archive is the wheel for every platform, or else the source.
+/// The packages of a `uv.lock`, each with the wheel for all platforms, or else the source archive.
 pub(super) fn locked(text: &str) -> Result<LockedPackages, String> {
     if let Some(locked) = pip_lock::locked(text) {
         return Ok(locked);
     }
     let value: toml::Table = text
         .parse()
-        .map_err(|_| "the lock file is no TOML".to_owned())?;
+        .map_err(|_| "the lock file is not valid TOML".to_owned())?;
     let mut locked = LockedPackages::new();
     for package in value
         .get("package")
@@ -31,7 +31,7 @@ pub(super) fn locked(text: &str) -> Result<LockedPackages, String> {
         let archive = archives(package).into_iter().next();
         let archive = archive.ok_or_else(|| {
             format!(
-                "`{}` comes from no registry: the lock has no hash of it",
+                "`{}` is not from a registry: no hash in the lock file",
                 text("name")
             )
         })?;
@@ -91,7 +91,7 @@ pub(super) fn published(lock: &str, name: &str) -> Option<String> {
     )
 }
 
-/// The registry that a package comes from. pip does not say, and asks this one unless it is told.
+/// The registry of a package. pip does not record it and uses PyPI by default.
 pub(super) fn index(lock: &str, name: &str) -> String {
     const USUAL: &str = "https://pypi.org/simple";
     let Ok(value) = lock.parse::<toml::Table>() else {
@@ -106,7 +106,7 @@ pub(super) fn index(lock: &str, name: &str) -> String {
     registry.unwrap_or(USUAL).to_owned()
 }
 
-/// A name as registries compare it.
+/// A normalized name, as registries compare it.
 pub(super) fn normal(name: &str) -> String {
     let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join("-").to_ascii_lowercase()

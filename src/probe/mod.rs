@@ -1,8 +1,8 @@
-//! Asks a provider whether a credential is good.
+//! Asks providers whether credentials are valid.
 //!
 //! Invariants: a secret goes only to a host that the catalog names for its server, over TLS. What a
-//! provider does not tell stays unknown. Whether anything is sent is decided by the caller, who gets
-//! the list first.
+//! provider does not report stays unknown. The caller gets the list of requests first and decides
+//! whether any is sent.
 
 mod service;
 
@@ -17,12 +17,12 @@ use crate::secret::Secret;
 
 pub use self::service::Address;
 
-/// One question to a provider: is this value good.
+/// One request to a provider: whether a value is valid.
 #[derive(Debug)]
 pub struct ProbeRequest {
     pub shipped: &'static KnownServer,
     pub probe: &'static Probe,
-    /// What the user calls the secret.
+    /// The user's name for the secret.
     pub secret: String,
     location: Location,
     server: String,
@@ -30,14 +30,14 @@ pub struct ProbeRequest {
     value: Secret,
 }
 
-/// What can be asked, and what cannot: the secret and the reason.
+/// The possible requests, and what cannot be asked: the secret and the reason.
 #[derive(Debug, Default)]
 pub struct ProbePlan {
     pub requests: Vec<(Address, ProbeRequest)>,
     pub refused: Vec<(String, String)>,
 }
 
-/// The questions about the secrets in the files and in the store. Sends nothing.
+/// Builds the requests about the secrets in the files and in the store. Sends nothing.
 pub fn plan(stored: Option<&StoredSecrets>, facts: &Facts) -> ProbePlan {
     let mut requests = of_policies(stored, facts);
     for file in &facts.files {
@@ -58,7 +58,7 @@ pub fn plan(stored: Option<&StoredSecrets>, facts: &Facts) -> ProbePlan {
 /// Asks the providers.
 ///
 /// # Errors
-/// `file-unusable` if the machine has no certificates of authorities.
+/// `file-unusable` if the machine has no CA certificates.
 pub fn ask(plan: ProbePlan) -> Result<Vec<ProbeRecord>> {
     let services = service::Services::new()?;
     let answer = |(address, request): (Address, ProbeRequest)| ProbeRecord {
@@ -104,7 +104,7 @@ fn of_policies(stored: Option<&StoredSecrets>, facts: &Facts) -> Vec<ProbeReques
     requests
 }
 
-/// A value of a file that is the secret of its server's service.
+/// The request for a value of a file that is the secret of its server.
 fn of_value(file: &ConfigFile, value: &ConfigValue) -> Option<ProbeRequest> {
     let server = file.server_of(value)?;
     let shipped = server.shipped?;
@@ -122,7 +122,7 @@ fn of_value(file: &ConfigFile, value: &ConfigValue) -> Option<ProbeRequest> {
     })
 }
 
-/// Whether a value stands where this server takes the secret of the probe.
+/// Whether a value is in a field where this server expects the secret of the probe.
 fn belongs(
     server: &CheckedServer,
     shipped: &KnownServer,
@@ -136,7 +136,7 @@ fn belongs(
     match value.kind {
         FieldKind::Env => value.name == probe.secret,
         FieldKind::Argument => slot.flags.contains(&value.name),
-        // The remote form of the server takes the same token.
+        // The remote version of the server accepts the same token.
         FieldKind::Header => {
             server.url().is_some()
                 && slot
@@ -148,7 +148,7 @@ fn belongs(
     }
 }
 
-/// The question of a service, if somebody confirmed that it is the right one.
+/// The probe of a server, if it was verified to work.
 fn probe(shipped: &'static KnownServer) -> Option<&'static Probe> {
     shipped.probe.as_ref().filter(|probe| probe.verified)
 }

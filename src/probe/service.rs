@@ -1,8 +1,8 @@
-//! One question to one service: is this secret good.
+//! One request to one provider: whether a secret is valid.
 //!
-//! *Always* HTTPS, with the machine's own authorities, to a host that the shipped policy names.
-//! *Never* follows a redirect: the next host may be another's. A proxy only passes the encrypted
-//! bytes on.
+//! Invariants: HTTPS with the CA certificates of the machine, to a host that the catalog names; no
+//! redirect is followed, since it may lead to another host. A proxy only passes the encrypted bytes
+//! on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +19,12 @@ use crate::error::{Code, Error, Result};
 use crate::files::io_text;
 use crate::secret::Secret;
 
-/// How long a service may take.
+/// The time limit of a request.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
-/// How much of an answer is read (bytes).
+/// The limit of an answer (bytes).
 const BODY_BYTES_MAX: u64 = 64 << 10;
 
-/// Where a question goes.
+/// The target of a request.
 #[derive(Debug)]
 pub struct Address {
     method: Method,
@@ -40,24 +40,24 @@ impl Address {
     }
 }
 
-/// The address of a question, if a secret of that service may go there.
+/// The target of a probe, if the catalog allows the host for this server.
 pub fn address(shipped: &KnownServer, probe: &Probe) -> Result<Address, String> {
     let mut words = probe.request.splitn(3, ' ');
     let method = match words.next() {
         Some("GET") => Method::GET,
         Some("POST") => Method::POST,
-        _ => return Err("its method is neither GET nor POST".to_owned()),
+        _ => return Err("the method is neither GET nor POST".to_owned()),
     };
     let uri: Uri = words
         .next()
         .and_then(|text| text.parse().ok())
-        .ok_or("its address is none")?;
+        .ok_or("invalid URL")?;
     let host = uri.host().unwrap_or_default().to_owned();
     if uri.scheme_str() != Some("https") {
-        return Err("its address is not `https:`".to_owned());
+        return Err("the URL is not `https:`".to_owned());
     }
     if !shipped.hosts.iter().any(|known| is_host(known, &host)) {
-        return Err(format!("`{host}` is no host of {}", shipped.title));
+        return Err(format!("`{host}` is not a host of {}", shipped.title));
     }
     Ok(Address {
         method,
@@ -67,7 +67,7 @@ pub fn address(shipped: &KnownServer, probe: &Probe) -> Result<Address, String> 
     })
 }
 
-/// Whether a host fits a name of the shipped policy. `*` alone, any host, fits none.
+/// Whether a host matches a host of the catalog. `*` alone, any host, matches none.
 fn is_host(known: &str, host: &str) -> bool {
     match known.strip_prefix("*.") {
         Some(end) => host
@@ -77,12 +77,12 @@ fn is_host(known: &str, host: &str) -> bool {
     }
 }
 
-/// The way to the services.
+/// The HTTP client for providers.
 pub struct Services(Agent);
 
 impl Services {
     /// # Errors
-    /// `file-unusable` if the machine has no certificates of authorities.
+    /// `file-unusable` if the machine has no CA certificates.
     pub fn new() -> Result<Self> {
         let found = rustls_native_certs::load_native_certs();
         let roots: Vec<Certificate<'static>> = found
@@ -91,9 +91,10 @@ impl Services {
             .map(|cert| Certificate::from_der(cert).to_owned())
             .collect();
         if roots.is_empty() {
-            let what = "no service was asked: this machine has no certificates of authorities";
+            let what = "cannot ask any provider";
             return Err(Error::new(Code::FileUnusable, what)
-                .hint("install them (`ca-certificates`), or name them with `SSL_CERT_FILE`"));
+                .cause("no CA certificates found on this machine")
+                .hint("install `ca-certificates`, or set `SSL_CERT_FILE`"));
         }
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
@@ -112,11 +113,11 @@ impl Services {
         Ok(Self(config.new_agent()))
     }
 
-    /// Asks one question.
+    /// Sends one request.
     pub fn ask(&self, address: &Address, probe: &Probe, value: &Secret) -> ProbeResult {
         let unclear = |why: &str| ProbeResult::Unclear(why.to_owned());
         let Ok(value) = std::str::from_utf8(value.expose()) else {
-            return unclear("the value is no text");
+            return unclear("the value is not UTF-8");
         };
         let mut request = Request::builder()
             .method(address.method.clone())
@@ -133,7 +134,7 @@ impl Services {
             request = request.header("content-type", "application/json");
         }
         let Ok(request) = request.body(address.body.as_str()) else {
-            return unclear("the value cannot stand in a header");
+            return unclear("the value is not valid in a header");
         };
         let sent = if address.method == Method::GET {
             self.0.run(request.map(|_| ()))
@@ -153,9 +154,9 @@ impl Services {
     }
 }
 
-/// What an answer tells.
+/// Interprets an answer.
 fn read(probe: &Probe, status: u16, headers: &HeaderMap, body: &str) -> ProbeResult {
-    // Slack says 200 and `"ok": false`.
+    // Slack answers 200 with `"ok": false`.
     let refused = serde_json::from_str::<serde_json::Value>(body)
         .is_ok_and(|body| body.get("ok") == Some(&serde_json::Value::Bool(false)));
     let header = |name: &Option<String>| {
@@ -180,7 +181,7 @@ fn read(probe: &Probe, status: u16, headers: &HeaderMap, body: &str) -> ProbeRes
             ProbeResult::Good { wide, ends }
         }
         401 => ProbeResult::Refused(status),
-        _ => ProbeResult::Unclear(format!("it answered {status}")),
+        _ => ProbeResult::Unclear(format!("HTTP status {status}")),
     }
 }
 
@@ -190,7 +191,7 @@ mod tests {
     use crate::catalog;
 
     #[test]
-    fn every_shipped_question_goes_to_a_host_of_its_own() {
+    fn every_probe_goes_to_a_host_of_its_server() {
         for shipped in catalog::all() {
             let Some(probe) = shipped.probe.as_ref().filter(|probe| probe.verified) else {
                 continue;
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_answers_tell() {
+    fn results_of_answers() {
         let github = catalog::of_package("@modelcontextprotocol/server-github").unwrap();
         let probe = github.probe.clone().unwrap();
         let mut headers = HeaderMap::new();

@@ -1,7 +1,8 @@
-//! Which files there are: every place of every client, or the files that the user names.
+//! Client configs on this machine: every location of every client, or the files that the user
+//! names.
 //!
-//! *Always* reads a file once, and judges those bytes. *Never* takes a file that cannot be read for
-//! an empty one. Files that git tracks are found, and left alone unless they are named.
+//! Invariants: a file is read once, and those bytes are judged; an unreadable file is not treated
+//! as empty; a file that git tracks is listed, but not changed unless the user names it.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -19,38 +20,38 @@ use crate::error::{Code, Error, Result};
 use crate::files::io_text;
 use crate::suggest::nearest;
 
-/// A client's file that is there.
+/// An existing client config.
 #[derive(Debug)]
 pub struct ClientFile {
-    /// None for a file that the user named and no client is known to read.
+    /// None for a file that the user named and that no known client reads.
     pub client: Option<&'static KnownClient>,
-    /// As it was found.
+    /// The path as found.
     pub path: PathBuf,
-    /// Behind all symlinks: what is replaced.
+    /// The target of all symlinks, which is replaced.
     pub target: PathBuf,
     pub bytes: Vec<u8>,
-    /// The file, or why it is not touched.
+    /// The parsed file, or why it is skipped.
     pub document: Result<Document, String>,
-    /// Git tracks it, and the user did not name it.
+    /// Whether git tracks it and the user did not name it.
     pub tracked: bool,
-    /// Only older versions of the client kept their servers there.
+    /// Whether only older versions of the client read it.
     pub old: bool,
-    /// For each entry, whether it may hold a secret, or run through mcpwrap.
-    pub closer: Vec<bool>,
+    /// For each entry, whether it may hold a secret or run through mcpwrap.
+    pub needs_full_scan: Vec<bool>,
 }
 
-/// Every file that the selectors allow.
+/// All files that match the selectors.
 #[derive(Debug, Default)]
 pub struct ClientFiles {
     pub found: Vec<ClientFile>,
-    /// Where was looked and nothing was.
+    /// Searched locations without a file.
     pub absent: Vec<(&'static KnownClient, PathBuf)>,
 }
 
-/// Looks for the files.
+/// Searches for the files.
 ///
 /// # Errors
-/// `usage` for a client that is not known; `file-unusable` for a named file that cannot be read.
+/// `usage` for an unknown client; `file-unusable` for a named file that cannot be read.
 pub fn scan(dirs: &Dirs, clients: &[String], configs: &[PathBuf]) -> Result<ClientFiles> {
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let base = Base::new(dirs.home(), &here, dirs::client_directory);
@@ -111,18 +112,18 @@ pub fn scan(dirs: &Dirs, clients: &[String], configs: &[PathBuf]) -> Result<Clie
     Ok(files)
 }
 
-/// A path to look at.
+/// A path to read.
 struct ScanTarget {
     client: Option<&'static KnownClient>,
     path: PathBuf,
-    /// By the user, who may name a file that git tracks.
+    /// Named by the user, who may name a file that git tracks.
     named: bool,
 }
 
-/// So many paths are worth a thread.
+/// A thread is started for this many paths.
 const SHARE_MIN: usize = 16;
 
-/// Reads them, several at the same time.
+/// Reads them in several threads.
 fn read_all(targets: &[ScanTarget]) -> Vec<io::Result<ClientFile>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = targets.len().div_ceil(threads.min(4)).max(SHARE_MIN);
@@ -151,18 +152,18 @@ fn read_some(targets: &[ScanTarget]) -> Vec<io::Result<ClientFile>> {
         Ok(ClientFile::refused(target.client, &target.path, real, why))
     };
     let mut found: Vec<_> = targets.iter().map(read).collect();
-    let mut look = FirstLook::default();
-    let closer: Vec<Vec<bool>> = found
+    let mut filter = FirstLook::default();
+    let needs_full_scan: Vec<Vec<bool>> = found
         .iter()
         .map(|found| {
             found
                 .as_ref()
-                .map_or_else(|_| Vec::new(), |found| found.closer(&mut look))
+                .map_or_else(|_| Vec::new(), |found| found.needs_full_scan(&mut filter))
         })
         .collect();
-    for (found, closer) in found.iter_mut().zip(closer) {
+    for (found, needs_full_scan) in found.iter_mut().zip(needs_full_scan) {
         if let Ok(found) = found {
-            found.closer = closer;
+            found.needs_full_scan = needs_full_scan;
         }
     }
     found
@@ -180,18 +181,18 @@ fn unknown(id: &str) -> Error {
     Error::new(Code::Usage, format!("unknown client `{id}`"))
         .cause(format!("known clients: {}", all.join(", ")))
         .hint(match nearest(id, CLIENTS.iter().map(|client| client.id)) {
-            Some(near) => format!("did you mean `{near}`? any file is taken with `--config FILE`"),
-            None => "any file is taken with `--config FILE`".to_owned(),
+            Some(near) => format!("did you mean `{near}`? `--config FILE` accepts any file"),
+            None => "use `--config FILE` for any other file".to_owned(),
         })
 }
 
-/// Directories, and what is behind their symlinks. Many files are in few directories, so these are
-/// asked for once.
+/// Directories and the targets of their symlinks, each resolved once, since many files share a few
+/// directories.
 #[derive(Default)]
 struct Directories(HashMap<PathBuf, PathBuf>);
 
 impl Directories {
-    /// What is behind all symlinks, and whether it is a plain file.
+    /// The target of all symlinks, and whether it is a regular file.
     fn target(&mut self, path: &Path) -> io::Result<(PathBuf, bool)> {
         let meta = path.symlink_metadata()?;
         let (Some(dir), Some(name), false) = (path.parent(), path.file_name(), meta.is_symlink())
@@ -226,11 +227,11 @@ impl ClientFile {
             document,
             tracked: false,
             old: false,
-            closer: Vec::new(),
+            needs_full_scan: Vec::new(),
         }
     }
 
-    /// A file that is there and is not looked into.
+    /// A file that exists and is skipped.
     fn refused(
         client: Option<&'static KnownClient>,
         path: &Path,
@@ -240,13 +241,14 @@ impl ClientFile {
         Self::new(client, path, target, Vec::new(), Err(why))
     }
 
-    /// For each entry, whether it has to be looked at closely.
-    pub fn closer<'a>(&'a self, look: &mut FirstLook<'a>) -> Vec<bool> {
+    /// For each entry, whether it needs a full scan.
+    pub fn needs_full_scan<'a>(&'a self, filter: &mut FirstLook<'a>) -> Vec<bool> {
         let Ok(document) = &self.document else {
             return Vec::new();
         };
-        let closer = |spot: Spot<'a>| look.may_hold_secret(spot.node) || spot.may_be_wrapped();
-        places(document).into_iter().map(closer).collect()
+        let needs_full_scan =
+            |spot: Spot<'a>| filter.may_hold_secret(spot.node) || spot.may_be_wrapped();
+        places(document).into_iter().map(needs_full_scan).collect()
     }
 }
 

@@ -1,8 +1,7 @@
-//! What is left of secrets in files that nobody reads any more: backups, histories, clients' logs.
+//! Remaining copies of secrets in files that no client reads: backups, histories, client logs.
 //!
-//! Looks for the values that stand in the clients' files, for tokens of a known shape, and, with
-//! `--verify`, for every stored secret. *Never* changes or follows anything; bounded in files and
-//! bytes.
+//! Looks for values of the client configs, for tokens of a known format and, with `--verify`, for
+//! every stored secret. Changes nothing, follows no link, and is limited in files and bytes.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -17,17 +16,17 @@ use crate::check::{Facts, Leftover, masked};
 use crate::detect;
 use crate::dirs::Dirs;
 
-/// Of a larger file only the end is looked into (bytes).
+/// Only the end of a larger file is searched (bytes).
 const BYTES_MAX: u64 = 16 << 20;
-/// More log files are not looked into; the newest come first.
+/// The most log files that are searched, the newest first.
 const FILES_MAX: usize = 500;
-/// Nor more bytes in all of them.
+/// The most bytes that are searched in all of them.
 const ALL_BYTES_MAX: u64 = 256 << 20;
-/// A value that is shorter is found everywhere (bytes).
+/// Shorter values would match by chance (bytes).
 const VALUE_BYTES_MIN: usize = 8;
 
-/// Where clients log, below the home, and whether only files with `mcp` in their path count.
-/// Source: the clients' own code, and their directories as they were seen.
+/// Log directories of clients, below the home directory, and whether only files with `mcp` in their
+/// path count. Source: the clients' code and observed directories.
 const LOGS: &[(&str, bool)] = &[
     ("Library/Logs/Claude", false),
     (".config/Claude/logs", false),
@@ -40,7 +39,7 @@ const LOGS: &[(&str, bool)] = &[
     (".codex/log", false),
 ];
 
-/// Looks, and adds what is found to the machine's facts.
+/// Searches, and adds what it finds to the machine's facts.
 pub fn find(dirs: &Dirs, targets: &[PathBuf], stored: Option<&StoredSecrets>, facts: &mut Facts) {
     let home = dirs.home();
     let wanted = SearchTerms::new(facts, stored);
@@ -58,7 +57,7 @@ pub fn find(dirs: &Dirs, targets: &[PathBuf], stored: Option<&StoredSecrets>, fa
         } else {
             Tokens::None
         };
-        // One finding a file is enough: it is deleted as a whole.
+        // One finding per file is enough: the whole file is to be deleted.
         let found = wanted.find(&one.path, any).into_iter().next();
         left.extend(found.map(|(line, value)| Leftover {
             shown: dirs.tilde(&one.path),
@@ -97,7 +96,7 @@ pub fn find(dirs: &Dirs, targets: &[PathBuf], stored: Option<&StoredSecrets>, fa
     }
 }
 
-/// Which tokens of a known shape count.
+/// Which tokens of a known format count.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tokens {
     All,
@@ -106,10 +105,10 @@ enum Tokens {
     None,
 }
 
-/// What is looked for.
+/// What to search for.
 struct SearchTerms {
     finder: Option<AhoCorasick>,
-    /// How each is shown.
+    /// How each spelling is shown.
     shown: Vec<String>,
 }
 
@@ -140,7 +139,7 @@ impl SearchTerms {
         }
     }
 
-    /// The lines of a file with something wanted, and it, masked.
+    /// The lines of a file with a match, masked.
     fn find(&self, path: &Path, tokens: Tokens) -> Vec<(usize, String)> {
         let Some(bytes) = read(path) else {
             return Vec::new();

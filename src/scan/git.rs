@@ -1,10 +1,10 @@
-//! Whether git tracks a file, told from the repository's index. Starts no program.
+//! Whether git tracks a file, read from the repository's index without starting git.
 //!
-//! *Always* yes in doubt: an index that cannot be understood may name the file.
+//! In doubt the answer is yes: an index that cannot be parsed may contain the file.
 
 use std::path::{Path, PathBuf};
 
-/// Whether the repository around a file has it in its index.
+/// Whether the index of the repository around a file contains it.
 pub fn tracks(path: &Path) -> bool {
     path.ancestors().skip(1).any(|dir| {
         let Some(index) = index_of(dir) else {
@@ -33,7 +33,7 @@ fn index_of(dir: &Path) -> Option<PathBuf> {
     )
 }
 
-/// Whether an index names a path. Versions 2 and 3 have whole paths; version 4 shortens them.
+/// Whether an index contains a path. Versions 2 and 3 have full paths; version 4 shortens them.
 fn names(index: &[u8], path: &[u8]) -> bool {
     let number = |at: usize| {
         let bytes = index.get(at..at + 4)?;

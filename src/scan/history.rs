@@ -1,8 +1,9 @@
-//! Secrets in the git history of a client's file: there they stay, whoever adopts the file.
+//! Secrets in the git history of a client config, where they remain after adopting.
 //!
-//! Asks the git that is installed, and reads what it says in this process: *never* a value among its
-//! arguments. *Always* bounded in time and size. *Never* runs what a repository's settings name
-//! (filters, pagers, signature programs), and asks no network.
+//! Starts the installed git and searches its output in this process.
+//!
+//! Invariants: no value is an argument of git; time and size are bounded; programs named by the
+//! repository's settings (filters, pagers, signature programs) do not run, and no network is used.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -15,11 +16,11 @@ use crate::client::tree::escaped;
 use crate::dirs;
 use crate::sys::bounded::{self, From};
 
-/// One file's history may take this long, and be this large (bytes).
+/// The limits of one file's history: time, and size (bytes).
 const LIMIT: Duration = Duration::from_secs(5);
 const BYTES_MAX: usize = 64 << 20;
 
-/// What must not change what git does, or which repository it takes.
+/// Variables that would change what git does or which repository it uses.
 const SETTINGS: &[&str] = &[
     "core.fsmonitor=false",
     "core.pager=cat",
@@ -47,37 +48,37 @@ const VARIABLES: &[(&str, &str)] = &[
     ("GIT_NO_LAZY_FETCH", "1"),
 ];
 
-/// What a commit's line begins with, which no line of a diff does.
+/// The first byte of a commit line, which no line of a diff starts with.
 const COMMIT: u8 = 0;
 
-/// What was found in one history.
+/// The result of searching one history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum History {
-    /// Commits have some of the values.
+    /// Commits contain some of the values.
     Holds {
-        /// What these are called.
+        /// The names of these values.
         names: BTreeSet<String>,
         commits: usize,
-        /// The oldest of the commits, and its day.
+        /// The oldest of the commits, and its date.
         first: String,
     },
-    /// It was not looked through to its end.
+    /// The search was not completed.
     Unknown,
     Clean,
 }
 
-/// A value, and what it is called.
+/// A value and its name.
 #[derive(Clone, Debug)]
 pub struct SearchedSecret {
     pub name: String,
     pub text: String,
 }
 
-/// Looks for the values in all that was ever committed of a file, in any branch.
-pub fn search(file: &Path, sought: &[SearchedSecret], home: &Path) -> History {
+/// Searches all commits of a file, in all branches, for the values.
+pub fn search(file: &Path, searched: &[SearchedSecret], home: &Path) -> History {
     let mut scan = GitLogScan::default();
-    // Short ones stand in many places by chance.
-    for one in sought.iter().filter(|one| one.text.len() >= 8) {
+    // Short values would match by chance.
+    for one in searched.iter().filter(|one| one.text.len() >= 8) {
         let forms = forms(&one.text).into_iter();
         scan.forms
             .extend(forms.map(|form| (one.name.clone(), form)));
@@ -107,13 +108,13 @@ pub fn search(file: &Path, sought: &[SearchedSecret], home: &Path) -> History {
             commits,
             first: scan.first,
         },
-        // No git, or no repository after all: nothing is known to be there.
+        // No git, or not a repository: nothing is known.
         (0, Ok(Some(_)) | Err(_)) => History::Clean,
         (0, Ok(None)) => History::Unknown,
     }
 }
 
-/// The repository that a file is in.
+/// The repository of a file.
 fn repository(file: &Path) -> Option<PathBuf> {
     let dirs = file.ancestors().skip(1);
     dirs.filter(|dir| dir.join(".git").exists())
@@ -142,7 +143,7 @@ fn git(root: &Path, file: &Path, home: &Path) -> Command {
     bounded::scrubbed("git", &args, &env)
 }
 
-/// A value as it stands in a file, and inside of a string literal.
+/// A value as written in a file, and inside a string literal.
 fn forms(text: &str) -> Vec<Vec<u8>> {
     let escaped = escaped(text);
     let mut forms = vec![text.as_bytes().to_vec()];
@@ -152,10 +153,10 @@ fn forms(text: &str) -> Vec<Vec<u8>> {
     forms
 }
 
-/// Reads what git says, line by line.
+/// Reads the output of git line by line.
 #[derive(Default)]
 struct GitLogScan {
-    /// Each spelling of each value, with what it is called.
+    /// Each spelling of each value, with the value's name.
     forms: Vec<(String, Vec<u8>)>,
     line: Vec<u8>,
     commit: String,
@@ -165,7 +166,7 @@ struct GitLogScan {
     first: String,
 }
 
-/// Longer lines are looked at in pieces (bytes).
+/// Longer lines are searched in pieces (bytes).
 const LINE_MAX: usize = 1 << 20;
 
 impl GitLogScan {
@@ -189,7 +190,7 @@ impl GitLogScan {
         for (name, _) in self.forms.iter().filter(held) {
             self.names.insert(name.clone());
             self.hits += usize::from(!std::mem::replace(&mut self.counted, true));
-            // The newest comes first, so the last one stays.
+            // The newest comes first, so the last one is the oldest.
             self.first.clone_from(&self.commit);
         }
     }
@@ -213,7 +214,7 @@ mod tests {
             "\0c3 of 2026-03-01\n\n-a: {value}\n+a: x\n\0b2 of 2026-02-01\n+b: 1\n\
              \0a1 of 2026-01-01\n+a: {value}\n+c: {value}\n"
         );
-        // In pieces, as it comes.
+        // In pieces, as git writes them.
         for piece in log.as_bytes().chunks(7) {
             scan.take(piece);
         }
@@ -223,13 +224,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_outside_of_repositories_is_not_asked_for() {
+    fn a_file_outside_a_repository_has_no_history() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("mcp.json");
-        let sought = SearchedSecret {
+        let searched = SearchedSecret {
             name: String::new(),
             text: "long-enough-value".to_owned(),
         };
-        assert_eq!(search(&file, &[sought], dir.path()), History::Clean);
+        assert_eq!(search(&file, &[searched], dir.path()), History::Clean);
     }
 }

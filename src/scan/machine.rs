@@ -1,5 +1,5 @@
-//! What this user's machine has: the clients' files, policies, secrets by name, the audit log,
-//! running supervisors. Reads only; touches no item of the keychain.
+//! Facts about this user's machine: client configs, policies, secret names, the audit log and
+//! running supervisors. Reads only, and accesses no item of the keychain.
 
 use std::path::PathBuf;
 
@@ -22,10 +22,10 @@ use crate::policy::{self, load};
 use crate::store::Index;
 use crate::supervise::running::{self, Running};
 
-/// Reads the clients' files into the facts, and returns where they are.
+/// Adds the client configs to the facts, and returns the files.
 ///
 /// # Errors
-/// `usage` for a client that is not known.
+/// `usage` for an unknown client.
 pub fn files(dirs: &Dirs, names: &[String], facts: &mut Facts) -> Result<Vec<PathBuf>> {
     let files = clients::scan(dirs, names, &[])?;
     let mut targets = Vec::new();
@@ -47,7 +47,7 @@ pub fn files(dirs: &Dirs, names: &[String], facts: &mut Facts) -> Result<Vec<Pat
     Ok(targets)
 }
 
-/// Everything else.
+/// Adds everything else.
 pub fn facts(dirs: &Dirs, stored: Option<&StoredSecrets>) -> Machine {
     let drill_file = drill::result_file(dirs);
     let drill = std::fs::read(&drill_file)
@@ -107,12 +107,12 @@ fn audit(dirs: &Dirs, stored: Option<&StoredSecrets>) -> AuditLog {
             Ok(report) => {
                 let one = |found: &Break| (found.file.clone(), found.describe(false));
                 let mut breaks: Vec<_> = report.breaks.iter().map(one).collect();
-                let told = report.told.iter();
-                let told = told.filter(|first| !report.breaks.iter().any(|b| b.first == **first));
-                breaks.extend(told.map(|first| {
+                let noted = report.told.iter();
+                let noted = noted.filter(|first| !report.breaks.iter().any(|b| b.first == **first));
+                breaks.extend(noted.map(|first| {
                     (
                         String::new(),
-                        format!("the log itself tells of a break at record {first}"),
+                        format!("the log has a record of a break at record {first}"),
                     )
                 }));
                 AuditState::Read(breaks)

@@ -1,6 +1,6 @@
-//! Looks for what is on this machine or in a repository: configuration files, copies of secrets, git
-//! history, facts about policies, log and running supervisors. Reads only, and starts no program but
-//! git.
+//! Gathers facts about this machine or a repository: configuration files, copies of secrets, git
+//! history, policies, the audit log and running supervisors. Reads only; git is the only program
+//! that it starts.
 
 mod git;
 pub mod path;

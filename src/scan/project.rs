@@ -1,4 +1,4 @@
-//! Which client has a file of a project at a path: the places of the table, matched from their ends.
+//! Which client reads a project file at a path: the end of the path is matched with the table.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use globset::{GlobBuilder, GlobSet};
 
 use crate::client::table::{CLIENTS, KnownClient};
 
-/// The client that reads a file of a project at such a place.
+/// The client that reads a project file at this path.
 pub(super) fn client_of(path: &Path) -> Option<&'static KnownClient> {
     static PLACES: LazyLock<(GlobSet, Vec<&'static KnownClient>)> = LazyLock::new(|| {
         let places = CLIENTS
@@ -26,8 +26,7 @@ pub(super) fn client_of(path: &Path) -> Option<&'static KnownClient> {
         .and_then(|first| owners.get(*first).copied())
 }
 
-/// Whether some client has a file of that name, or takes every file in that directory, so that the
-/// place is worth a look.
+/// Whether some client reads a file of that name, or all files in that directory.
 pub(super) fn is_client_name(path: &Path) -> bool {
     static NAMES: LazyLock<(GlobSet, Vec<&'static str>)> = LazyLock::new(|| {
         let places = CLIENTS.iter().flat_map(|client| client.places);
@@ -52,15 +51,15 @@ pub(super) fn is_client_name(path: &Path) -> bool {
         || dirs.iter().any(|known| dir() == Some(OsStr::new(known)))
 }
 
-/// The patterns of the table, where `*` is a part of a name.
+/// The patterns of the table, in which `*` matches within a name.
 fn set<P: AsRef<str>>(patterns: &[P]) -> GlobSet {
     let patterns = patterns.iter().map(AsRef::as_ref);
     let globs = patterns.map(|pattern| GlobBuilder::new(pattern).literal_separator(true).build());
-    let globs = globs.map(|glob| glob.expect("the places of the table are patterns"));
-    GlobSet::new(globs).expect("the places of the table fit into a set")
+    let globs = globs.map(|glob| glob.expect("the locations in the table are valid patterns"));
+    GlobSet::new(globs).expect("the patterns of the table fit into one set")
 }
 
-/// The places of clients in a project whose root is this directory.
+/// The client locations in a project whose root is this directory.
 pub(super) fn places_of(root: &Path) -> Vec<PathBuf> {
     let places = CLIENTS.iter().flat_map(|client| client.places);
     places
@@ -74,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whose_file_it_is() {
+    fn the_client_of_a_path() {
         for (path, expected) in [
             ("a/.vscode/mcp.json", Some("vscode")),
             (".mcp.json", Some("claude-code")),

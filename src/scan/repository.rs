@@ -1,9 +1,9 @@
 //! The configuration files below a directory, found by name first and by content second.
 //!
-//! Walks as ripgrep does (`.gitignore` is obeyed, several threads), but into hidden directories,
-//! where clients keep their files. *Always* also looks at the root's own places of clients, ignored
-//! by git or not. *Never* follows a symlink but one that stands at a client's place, and never silent
-//! about what cannot be read there.
+//! Walks like ripgrep (obeys `.gitignore`, several threads), but also into hidden directories,
+//! where clients keep their files. The client locations of the root are searched even if git
+//! ignores them. Symlinks are followed only at a client's location, and an unreadable file there is
+//! reported.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -20,14 +20,14 @@ use super::project::{client_of, is_client_name, places_of};
 use crate::check::{ConfigFile, Facts, LIST};
 use crate::detect;
 
-/// A file of an unknown name is looked into up to this size (bytes).
+/// The largest file of an unknown name that is searched (bytes).
 const SNIFF_BYTES_MAX: u64 = 1 << 20;
-/// One read of a file of an unknown name (bytes).
+/// The size of one read of a file of an unknown name (bytes).
 const BUFFER_BYTES: usize = 32 << 10;
-/// No client's file is larger (bytes).
+/// The largest client config that is read (bytes).
 const BYTES_MAX: u64 = 16 << 20;
 
-/// Names of files that no client reads, and of which repositories are full.
+/// Names of common files that no client reads.
 const OTHERS: &[&str] = &[
     "package.json",
     "package-lock.json",
@@ -41,7 +41,7 @@ const OTHERS: &[&str] = &[
     "action.yml",
 ];
 
-/// Endings of copies.
+/// Name endings of copies.
 const COPIES: &[&str] = &[
     ".bak",
     ".backup",
@@ -55,7 +55,7 @@ const COPIES: &[&str] = &[
     ".dist",
 ];
 
-/// What a file of any name has in it if it holds servers.
+/// Strings that a file with servers contains.
 const KEYS: &[&str] = &[
     "mcpServers",
     "mcp_servers",
@@ -63,13 +63,13 @@ const KEYS: &[&str] = &[
     "mcp.servers",
 ];
 
-/// Reads the files below the paths, and the files named, into the facts.
+/// Adds the files below the paths, and the named files, to the facts.
 pub fn files(paths: &[PathBuf], configs: &[PathBuf], facts: &mut Facts) {
     let mut found: BTreeMap<PathBuf, ConfigFile> = BTreeMap::new();
     let dirs: Vec<&PathBuf> = paths.iter().filter(|path| path.is_dir()).collect();
     for path in paths.iter().filter(|path| !path.is_dir()) {
         let mut file = read(path, is_likely(path));
-        // Whoever names a file wants to know if it could not be read at all.
+        // A file that the user names is reported if it cannot be read.
         file.certain |= file.text.is_empty();
         found.insert(PathBuf::from(shown(path)), file);
     }
@@ -132,7 +132,7 @@ fn walk(dirs: &[&PathBuf]) -> Vec<ConfigFile> {
         let add = &add;
         Box::new(move |entry| {
             match entry {
-                Ok(entry) => look(&entry, &mut buffer).into_iter().for_each(add),
+                Ok(entry) => read_entry(&entry, &mut buffer).into_iter().for_each(add),
                 Err(error) => add(refused(&error)),
             }
             WalkState::Continue
@@ -142,7 +142,7 @@ fn walk(dirs: &[&PathBuf]) -> Vec<ConfigFile> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// What cannot be walked into.
+/// Reports a directory that cannot be read.
 fn refused(error: &ignore::Error) -> ConfigFile {
     let mut at = error;
     let mut path = PathBuf::new();
@@ -164,8 +164,8 @@ fn refused(error: &ignore::Error) -> ConfigFile {
     }
 }
 
-/// A file of the walk, if it is a client's.
-fn look(entry: &DirEntry, buffer: &mut [u8]) -> Option<ConfigFile> {
+/// A file of the walk, if it is a client config.
+fn read_entry(entry: &DirEntry, buffer: &mut [u8]) -> Option<ConfigFile> {
     let kind = entry.file_type()?;
     let name = entry.file_name();
     let bytes = name.as_encoded_bytes();
@@ -179,12 +179,12 @@ fn look(entry: &DirEntry, buffer: &mut [u8]) -> Option<ConfigFile> {
     let known = is_client_name(path);
     let client = known.then(|| client_of(path)).flatten();
     if !kind.is_file() {
-        // A client follows a symlink at its place, and what else is there cannot be read.
+        // A client follows a symlink at its location. Other kinds of files cannot be read.
         return client.map(|_| read(path, true));
     }
     if client.is_some() || is_mcp(bytes) {
         let file = read(path, client.is_some() || known);
-        // A file without servers that no client reads tells nothing, unless it cannot be read.
+        // A file without servers that no client reads is not reported, unless it cannot be read.
         let empty = file.document.is_ok() && file.servers.is_empty();
         return (!empty || client.is_some()).then_some(file);
     }
@@ -203,7 +203,7 @@ fn look(entry: &DirEntry, buffer: &mut [u8]) -> Option<ConfigFile> {
     (file.document.is_err() || !file.servers.is_empty()).then_some(file)
 }
 
-/// A copy of a client's file (`.mcp.json.bak`, `mcp.json.example`), if a token is in it.
+/// A copy of a client config (`.mcp.json.bak`, `mcp.json.example`), if it contains a token.
 fn remains(path: &Path, name: &OsStr) -> Option<ConfigFile> {
     let name = name.as_encoded_bytes();
     let own = COPIES
@@ -217,7 +217,7 @@ fn remains(path: &Path, name: &OsStr) -> Option<ConfigFile> {
     found.then(|| ConfigFile::remains(shown(path), text))
 }
 
-/// Whether the ending is one of a format that clients use.
+/// Whether the extension is that of a format that clients use.
 fn is_data(name: &[u8]) -> bool {
     let ends = [
         b".json".as_slice(),
@@ -236,8 +236,8 @@ fn is_mcp(name: &[u8]) -> bool {
         .any(|three| three.eq_ignore_ascii_case(b"mcp"))
 }
 
-/// The bytes of a file of an unknown name, if they hold servers. Most files are smaller than the
-/// buffer, and one read is enough for them.
+/// The bytes of a file of an unknown name, if it has servers. Most files are smaller than the
+/// buffer and need one read.
 fn sniff(path: &Path, buffer: &mut [u8]) -> io::Result<Option<Vec<u8>>> {
     let mut file = File::open(path)?;
     let count = file.read(buffer)?;
@@ -254,7 +254,7 @@ fn sniff(path: &Path, buffer: &mut [u8]) -> io::Result<Option<Vec<u8>>> {
     Ok(found.then(|| bytes.to_vec()))
 }
 
-/// Reads a file that is a client's.
+/// Reads a client config.
 fn read(path: &Path, certain: bool) -> ConfigFile {
     let unread = |why: String| {
         let mut file = ConfigFile::unread(shown(path), client_of(path), why);
@@ -267,7 +267,7 @@ fn read(path: &Path, certain: bool) -> ConfigFile {
         Err(error) => return unread(unreadable(&error)),
     };
     if meta.len() > BYTES_MAX {
-        return unread("it is larger than 16 MiB".to_owned());
+        return unread("larger than 16 MiB".to_owned());
     }
     match std::fs::read(path) {
         Ok(bytes) => ConfigFile::new(shown(path), client_of(path), certain, bytes),
@@ -275,7 +275,7 @@ fn read(path: &Path, certain: bool) -> ConfigFile {
     }
 }
 
-/// The files of variables that a file's servers read (`envFile`), if they are there.
+/// The existing env files that a file's servers read (`envFile`).
 pub fn variables(
     file: &ConfigFile,
     dir: &Path,

@@ -1,8 +1,8 @@
-//! Copies of secrets that adopting does not reach: `*.bak`, clients' backups, places of older
+//! Copies of secrets that adopting does not reach: `*.bak`, client backups, locations of older
 //! versions, editor history, shell history.
 //!
-//! Looks, and changes nothing: the user decides about files that are not mcpwrap's. *Never* shows
-//! what was found, only where, and what to do with it.
+//! Changes nothing: the user decides about files that are not mcpwrap's. What was found is not
+//! shown, only where, and what to do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,21 +11,21 @@ use super::clients::ClientFile;
 use crate::client::entry::entries;
 use crate::detect;
 
-/// Larger files are not looked into (bytes).
+/// Larger files are not searched (bytes).
 const BYTES_MAX: u64 = 4 << 20;
-/// All files together (bytes): editors keep much.
+/// The limit of all files together (bytes): editor histories are large.
 const ALL_BYTES_MAX: u64 = 256 << 20;
-/// No directory of an editor's history is followed further (files).
+/// The limit for one directory of an editor's history (files).
 const FILES_MAX: usize = 2_000;
 
-/// What a remaining copy is.
+/// The kind of a remaining copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ResidueKind {
-    /// Beside a client's file.
+    /// Beside a client config.
     Beside,
-    /// A client made it.
+    /// Made by a client.
     Backup,
-    /// A client's file of an older version.
+    /// A client config at a location of an older version.
     OldPlace,
     Editor,
     Typed,
@@ -35,29 +35,27 @@ impl ResidueKind {
     /// What it is, and what to do.
     pub const fn advice(self) -> &'static str {
         match self {
-            Self::Beside => "a copy with a secret in it: delete the file",
+            Self::Beside => "copy with a secret: delete the file",
             Self::Backup => {
-                "a backup of the client, with a secret in it: delete the file; later ones have no secret"
+                "client backup with a secret: delete the file; later backups have no secret"
             }
             Self::OldPlace => {
-                "only older versions of the client read this file: delete it if none is in use"
+                "read by older versions of the client only: delete the file if none is in use"
             }
             Self::Editor => {
-                "an old version in the editor's history, with a secret in it: delete the file, or clear \
-                 the local history in the editor"
+                "editor history with a secret: delete the file, or clear the local history in the editor"
             }
             Self::Typed => {
-                "a command with a secret in it was typed: delete its line, when no shell is open that \
-                 would write it again"
+                "shell command with a secret: close the shells that could write it again, then delete its line"
             }
         }
     }
 }
 
-/// Directories, below the home, where clients keep old texts.
+/// Directories, below the home directory, where clients keep old versions.
 const BACKUPS: &[&str] = &[".claude/backups", ".claude/file-history"];
 
-/// Directories, below the home, where editors do.
+/// Directories, below the home directory, where editors keep old versions.
 const EDITORS: &[&str] = &[
     ".config/Code/User/History",
     ".config/Code - Insiders/User/History",
@@ -76,7 +74,7 @@ const EDITORS: &[&str] = &[
     "Library/Application Support/Windsurf/User/History",
 ];
 
-/// Files, below the home, in which typed commands stay.
+/// Shell histories, below the home directory.
 const TYPED: &[&str] = &[
     ".bash_history",
     ".zsh_history",
@@ -86,7 +84,7 @@ const TYPED: &[&str] = &[
     ".local/share/powershell/PSReadLine/ConsoleHost_history.txt",
 ];
 
-/// What stands behind a name, or in it, when a program or a person put a copy aside.
+/// Parts of names that programs and people give to copies.
 const MARKS: &[&str] = &[
     ".bak",
     ".old",
@@ -100,7 +98,7 @@ const MARKS: &[&str] = &[
     ".tmp",
 ];
 
-/// A file in which a copy may be.
+/// A file that may contain a copy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResidueFile {
     pub path: PathBuf,
@@ -108,13 +106,13 @@ pub struct ResidueFile {
 }
 
 impl ResidueFile {
-    /// Whether it is an old version of a client's file, so that any known token in it is a leftover.
+    /// Whether it is an old version of a client config, so that any known token in it counts.
     pub fn any_token(&self) -> bool {
         matches!(self.kind, ResidueKind::Beside | ResidueKind::Backup)
     }
 }
 
-/// Where to look, whether it is there or not.
+/// The paths to search, existing or not.
 pub fn candidates(home: &Path, targets: &[&Path]) -> Vec<ResidueFile> {
     let mut candidates: Vec<ResidueFile> = Vec::new();
     let mut add = |paths: Vec<PathBuf>, kind| {
@@ -142,8 +140,8 @@ pub fn candidates(home: &Path, targets: &[&Path]) -> Vec<ResidueFile> {
     candidates
 }
 
-/// The files that hold a copy of one of the values, or an old version of a client's file with any
-/// known token; and the places of older versions that still have servers.
+/// The files with a copy of one of the values, old versions of client configs with any known token,
+/// and locations of older versions that still have servers.
 pub fn find(home: &Path, found: &[ClientFile], values: &[&str]) -> BTreeSet<ResidueFile> {
     let targets: Vec<&Path> = found.iter().map(|file| file.target.as_path()).collect();
     let mut budget = ALL_BYTES_MAX;
@@ -184,7 +182,7 @@ fn beside(target: &Path, known: &mut BTreeMap<PathBuf, Vec<String>>) -> Vec<Path
 fn names(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    // `mcp.json` is no copy of anything; `mcp.json.1`, `mcp copy.json` and `config.1` may be.
+    // `mcp.json` is not a copy; `mcp.json.1`, `mcp copy.json` and `config.1` may be.
     let plain = |name: &String| {
         let known = [".json", ".jsonc", ".toml", ".yaml", ".yml"];
         let stem = known.iter().find_map(|ending| name.strip_suffix(ending));

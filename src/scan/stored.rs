@@ -1,4 +1,4 @@
-//! The stored secrets, for `check --verify`: read once, looked for in files, never shown.
+//! The stored secrets for `check --verify`: read once, searched for in files, not shown.
 
 use aho_corasick::AhoCorasick;
 use zeroize::Zeroizing;
@@ -12,7 +12,7 @@ use crate::mask;
 use crate::secret::{Keys, Secret, SecretName};
 use crate::store::{self, Index, Prompt, Store};
 
-/// The store, opened because the user said `--verify`.
+/// The store, opened because of `--verify`.
 pub struct StoredSecrets {
     pub keys: Keys,
     /// The head of the audit log that the store keeps.
@@ -21,8 +21,7 @@ pub struct StoredSecrets {
     pub secrets: Vec<(SecretName, Secret)>,
 }
 
-/// Opens the store. Nothing if there is none yet: what stands in files can be asked about all the
-/// same.
+/// Opens the store; none if no store exists yet. Values in files can be verified without it.
 pub fn open(dirs: &Dirs) -> Result<Option<StoredSecrets>> {
     let config = Config::load(dirs)?;
     let index = Index::load(dirs)?;
@@ -42,7 +41,7 @@ pub fn open(dirs: &Dirs) -> Result<Option<StoredSecrets>> {
     }
 }
 
-/// What is stored. What the store has lost is no question here: `check` 8 tells.
+/// All stored secrets. The `expired-credential` check reports those that the store has lost.
 fn read(store: &dyn Store, index: &Index) -> Result<Vec<(SecretName, Secret)>> {
     let names: Vec<SecretName> = index.secrets.keys().cloned().collect();
     let batch = store.get_all(&names)?;
@@ -63,7 +62,7 @@ impl StoredSecrets {
     }
 }
 
-/// Finds stored secrets in the files that were looked at.
+/// Searches the files that were read for stored secrets.
 pub fn copies(stored: Option<&StoredSecrets>, facts: &mut Facts) {
     let Some(stored) = stored else { return };
     let spellings = stored.spellings();

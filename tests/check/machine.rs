@@ -185,7 +185,7 @@ fn a_pinned_program_that_changed_is_reported() {
     let (after, ended) = report(&test, &["check"]);
     let what = whats(&of(&after, "unpinned-server"));
     assert!(
-        what.starts_with("what is installed is not what was pinned"),
+        what.starts_with("the installed package differs from the pin"),
         "{ended}"
     );
 }

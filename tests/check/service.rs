@@ -199,7 +199,7 @@ fn a_refused_secret_and_a_redirect() {
         "HTTP/1.1 302 Found\r\nlocation: https://evil.example/user\r\ncontent-length: 0\r\n\r\n",
     );
     let screen = verify(&test, "y");
-    assert!(screen.contains("it answered 302"), "{screen}");
+    assert!(screen.contains("HTTP status 302"), "{screen}");
     assert_eq!(
         *moved.hosts.lock().unwrap(),
         [format!("{HOST}:443")],

@@ -1,5 +1,5 @@
-//! Pinning as a part of `mcpwrap adopt`: what can be is installed, and nothing stands in the way of
-//! adopting.
+//! Pinning as a part of `mcpwrap adopt`: what can be pinned is installed, and a failure does not
+//! prevent adopting.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Npm;
 use crate::harness::{Ended, TOKEN};
 
-/// A client's file with these servers, and adopting it.
+/// A test with a client config that has these servers.
 struct Case {
     npm: Npm,
     file: PathBuf,
@@ -16,7 +16,7 @@ struct Case {
 }
 
 impl Case {
-    /// None if there is no npm; that was said then.
+    /// None without npm, with a message.
     fn new(servers: &[(&str, &str)]) -> Option<Self> {
         let npm = Npm::new()?;
         npm.test.hide(TOKEN);
@@ -43,7 +43,7 @@ impl Case {
         std::fs::read_to_string(path).unwrap()
     }
 
-    /// Puts everything back, byte for byte.
+    /// Restores everything, byte for byte.
     fn undo(self) {
         self.npm.test.ok(&["adopt", "--undo", "--yes"]);
         assert_eq!(std::fs::read_to_string(&self.file).unwrap(), self.before);
@@ -51,9 +51,9 @@ impl Case {
     }
 }
 
-/// `adopt` pins as part of adopting (progress bar), and falls back, said clearly
+/// `adopt` pins as part of adopting (progress bar), and says so if it cannot.
 #[test]
-fn what_can_be_pinned_is_and_the_rest_is_adopted_all_the_same() {
+fn what_can_be_pinned_is_pinned_and_the_rest_is_adopted() {
     let Some(case) = Case::new(&[("s", "@s/server"), ("t", "@s/absent")]) else {
         return;
     };
@@ -70,7 +70,7 @@ fn what_can_be_pinned_is_and_the_rest_is_adopted_all_the_same() {
         ended.text().contains("pinned: s, @s/server 1.0.0 of npm"),
         "{ended}"
     );
-    // The permission to start any version ends with the pin.
+    // The pin removes the permission to start any version.
     let (s, t) = (case.policy("s"), case.policy("t"));
     assert!(s.contains("[package]") && !s.contains("unpinned"), "{s}");
     assert!(
@@ -121,7 +121,7 @@ fn without_npm_and_without_pins() {
     case.npm.test.set("PATH", "/nowhere");
     let ended = case.adopt(&[]);
     for part in [
-        "there is no program `npm`",
+        "program `npm` not found",
         "adopted but not pinned",
         "`mcpwrap pin s`",
     ] {
@@ -130,7 +130,7 @@ fn without_npm_and_without_pins() {
     case.undo();
 }
 
-/// At a terminal there is one question for all of it.
+/// At a terminal one question covers everything.
 #[test]
 fn one_question_covers_the_pins() {
     let Some(case) = Case::new(&[("s", "@s/server")]) else {

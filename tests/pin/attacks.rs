@@ -1,4 +1,4 @@
-//! Code that was planted somewhere never runs, and files that were changed are not started.
+//! Planted code does not run, and changed files are not started.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Npm, code, writable};
 
-/// A package in a `node_modules` that leaves a mark when it is loaded.
+/// Adds a package to a `node_modules` that leaves a mark when it is loaded.
 fn plant(dir: &Path, name: &str, mark: &Path) {
     let package = dir.join("node_modules").join(name);
     std::fs::create_dir_all(&package).unwrap();
@@ -30,7 +30,7 @@ fn plant(dir: &Path, name: &str, mark: &Path) {
     drop(std::os::unix::fs::symlink(&server, bin.join("server")));
 }
 
-/// A directory below another, both prepared by an attacker.
+/// A directory inside another, both prepared by an attacker.
 fn hostile(npm: &Npm, mark: &Path) -> PathBuf {
     let parent = npm.test.dir.join("repo");
     let cwd = parent.join("sub");
@@ -67,14 +67,14 @@ fn hostile(npm: &Npm, mark: &Path) -> PathBuf {
     cwd
 }
 
-/// Threats C1: `npx -y pkg@exact` runs a copy planted in the working directory.
+/// `npx -y pkg@exact` would run a copy planted in the working directory.
 #[test]
 fn planted_packages_and_settings_never_run() {
     let Some(npm) = Npm::new() else { return };
     let mark = npm.test.home.join("planted-ran");
     let cwd = hostile(&npm, &mark);
     npm.policy(&["npx", "-y", "@s/server@1.0.0"]);
-    // Not while it is pinned there, either.
+    // The same while pinning in that directory.
     let mut pin = npm.test.command(npm.test.program());
     let pinned = npm
         .test
@@ -96,7 +96,7 @@ fn planted_packages_and_settings_never_run() {
     assert_eq!(run.finish().code, 0);
     assert!(!mark.exists());
 
-    // The bare launcher is taken in by the same directory: the trap works.
+    // The launcher itself runs the planted code: the trap works.
     for name in ["NODE_OPTIONS", "NODE_PATH", "npm_config_node_options"] {
         npm.test.unset(name);
     }
@@ -110,7 +110,7 @@ fn planted_packages_and_settings_never_run() {
     assert!(mark.exists());
 }
 
-/// Node looks for packages above the installation and in the home directory, too.
+/// Node.js also looks for packages above the installation and in the home directory.
 #[test]
 fn a_package_planted_above_the_installation_stops_the_start() {
     let Some(npm) = Npm::new() else { return };
@@ -133,7 +133,7 @@ fn a_package_planted_above_the_installation_stops_the_start() {
 fn a_changed_file_is_refused_with_both_hashes() {
     let Some(npm) = Npm::new() else { return };
     npm.policy(&["npx", "-y", "@s/server@1.0.0"]);
-    // An interpreter of our own, to change it.
+    // A separate interpreter, which the test can change.
     let bin = npm.test.home.join("bin");
     std::fs::create_dir(&bin).unwrap();
     let node = bin.join("node");
@@ -169,13 +169,13 @@ fn a_changed_file_is_refused_with_both_hashes() {
         for part in ["pinned ", "found  ", "`mcpwrap pin s`"] {
             assert!(ended.stderr.contains(part), "{part}\n{ended}");
         }
-        // The old bytes make it right again, although the file is not the same any more.
+        // With the old bytes it is accepted again, although the file has a new state.
         std::fs::write(path, &bytes).unwrap();
         restore_mode(path, path == &node);
         assert_eq!(npm.start().0, "real");
     }
 
-    // A file more, and a list of states that was made to fit.
+    // An additional file, and a list of states that matches it.
     let more = server.with_file_name("more.js");
     writable(server.parent().unwrap());
     std::fs::write(&more, "").unwrap();
@@ -185,7 +185,7 @@ fn a_changed_file_is_refused_with_both_hashes() {
     std::fs::write(&states, "").unwrap();
     assert_eq!(npm.start().0, "real");
 
-    // Mended by pinning the same version again, which nobody has to grant anew.
+    // Pinning the same version again fixes it, without a new grant.
     writable(&server);
     std::fs::write(&server, "evil").unwrap();
     assert!(npm.refused().contains("[package-changed]"));
@@ -206,7 +206,7 @@ fn restore_mode(path: &Path, program: bool) {
     super::mode(path, mode);
 }
 
-/// A registry that serves another tarball for the same version.
+/// A registry that serves a different tarball for the same version.
 #[test]
 fn another_archive_of_the_same_version_is_refused() {
     let Some(npm) = Npm::new() else { return };
@@ -215,14 +215,14 @@ fn another_archive_of_the_same_version_is_refused() {
     let before = npm.text();
     let (manifest, code) = Npm::server("1.0.0", "replaced", &json!({}));
 
-    // The registry says so openly.
+    // The registry reports the new hash.
     npm.registry
         .npm(&npm.test.home, &manifest, &[("server.js", &code)]);
     std::fs::remove_dir_all(npm.test.home.join("npm-cache")).unwrap();
     let ended = npm.test.cli(&["pin", "s", "--to", "1.0.0", "--yes"]);
     assert_eq!(ended.code, 2, "{ended}");
     assert!(ended.stderr.contains("error[package-changed]"), "{ended}");
-    // Also when nothing is left of the old installation.
+    // The same if the old installation is gone.
     let place = npm.installed();
     let gone = npm.test.home.join("gone");
     std::fs::rename(&place, &gone).unwrap();
@@ -234,7 +234,7 @@ fn another_archive_of_the_same_version_is_refused() {
     assert_eq!(npm.start().0, "real");
 }
 
-/// A registry that serves another tarball than it says.
+/// A registry that serves a tarball with a different hash than it reports.
 #[test]
 fn an_archive_that_is_not_what_the_registry_says_is_refused() {
     let Some(npm) = Npm::new() else { return };

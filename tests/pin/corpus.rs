@@ -1,7 +1,7 @@
-//! How often `parse` and `transport` agree with people who labelled real configs by hand.
+//! How often `parse` and `transport` agree with labels that people gave to real configs.
 //!
-//! The labelled configs are not part of the repository: they stand beside the checkout. Without
-//! them the test says so and passes, unless `MCPWRAP_TEST_REQUIRE` has the word `corpus`.
+//! The labelled configs are not part of the repository but lie beside the checkout. Without them
+//! the test is skipped with a message, unless `MCPWRAP_TEST_REQUIRE` contains the word `corpus`.
 #![expect(
     clippy::print_stderr,
     clippy::use_debug,
@@ -27,14 +27,14 @@ fn corpus() -> Option<PathBuf> {
         .find(|dir| dir.is_dir())
 }
 
-/// The entries of a file, in whatever format; none of a broken one.
+/// The entries of a file in any format; none of an invalid one.
 fn read(path: &Path) -> Option<Vec<ServerEntry>> {
     let name = path.file_name()?.to_string_lossy().into_owned();
     let document = Document::read_any(&name, std::fs::read(path).ok()?).ok()?;
     Some(entries(&document))
 }
 
-/// Whether an entry stands where a label says: the keys above it.
+/// Whether an entry is under the keys that a label names.
 fn stands_at(entry: &ServerEntry, keys: &[Value]) -> bool {
     let own = entry.path.iter().filter_map(|step| match step {
         PathStep::Key(key) => Some(key.as_str()),

@@ -1,4 +1,4 @@
-//! What goes wrong half-way leaves nothing half.
+//! A failure during installation leaves nothing incomplete.
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -21,7 +21,7 @@ fn a_killed_installation_leaves_nothing_in_use() {
     npm.registry.wait_for(".tgz");
     pin.signal(Signal::SIGKILL);
     assert_eq!(pin.end().signal, Some(9));
-    // npm, which still waits for the registry, ends with whoever started it. macOS does not do that.
+    // npm, which still waits for the registry, is killed with its parent. Not on macOS.
     if cfg!(not(target_os = "linux")) {
         npm.registry.release();
     }
@@ -34,7 +34,7 @@ fn a_killed_installation_leaves_nothing_in_use() {
 
     npm.test.ok(&["pin", "s", "--yes"]);
     assert_eq!(npm.start().0, "real");
-    // What was left behind is gone.
+    // The incomplete installation is gone.
     npm.installed();
 }
 
@@ -62,7 +62,10 @@ fn two_at_once_do_not_disturb_each_other() {
         ended[1]
     );
     for one in ended.iter().filter(|one| one.code != 0) {
-        assert!(one.stderr.contains("was changed meanwhile"), "{one}");
+        assert!(
+            one.stderr.contains("was changed while `pin` was running"),
+            "{one}"
+        );
     }
     assert_eq!(npm.start().0, "real");
     npm.installed();
@@ -75,7 +78,7 @@ fn what_cannot_be_installed_is_said() {
         (&["npx", "-y", "@s/absent@1.0.0"][..], "404"),
         (&["npx", "-y", "@s/server@9.9.9"], "9.9.9"),
         (&["npx", "-y", "owner/repo"], "git repository"),
-        (&["npx", "-y", "-c", "server"], "a shell script starts it"),
+        (&["npx", "-y", "-c", "server"], "started by a shell script"),
         (
             &["npx", "-y", "-p", "@s/server@1.0.0", "absent"],
             "has no program `absent`",
@@ -96,10 +99,7 @@ fn what_cannot_be_installed_is_said() {
     assert!(ended.stderr.contains("error[package-failed]"), "{ended}");
     npm.test.set("PATH", "/nowhere");
     let ended = npm.test.cli(&["pin", "s", "--yes"]);
-    assert!(
-        ended.stderr.contains("there is no program `npm`"),
-        "{ended}"
-    );
+    assert!(ended.stderr.contains("program `npm` not found"), "{ended}");
 }
 
 /// The second package, and the named program of the first.

@@ -1,4 +1,4 @@
-//! Container images. No engine runs here: a program in its place shows what it was given.
+//! Container images, without a container engine: a fake program prints its arguments.
 
 use super::writable;
 use crate::harness::{Test, fake_server, policy_text};
@@ -39,7 +39,9 @@ fn an_image_is_started_by_its_digest_and_with_no_value_in_its_arguments() {
     test.write_policy("s", &policy_text(&command, ""));
     let ended = test.ok(&["pin", "s", "--yes"]);
     assert!(
-        ended.text().contains("the engine checks the digest"),
+        ended
+            .text()
+            .contains("the container engine checks the digest"),
         "{ended}"
     );
     let mut run = test.run("s");
@@ -52,10 +54,13 @@ fn an_image_is_started_by_its_digest_and_with_no_value_in_its_arguments() {
     );
     assert_eq!(heard("value"), "visible to all\n");
 
-    // Without an engine that knows it, the user can.
+    // If the engine does not know the digest, the user can pass it.
     test.write_policy("s", &policy_text(&["podman", "run", "-i", "mcp/s"], ""));
     let ended = test.cli(&["pin", "s", "--yes"]);
-    assert!(ended.stderr.contains("no program `podman`"), "{ended}");
+    assert!(
+        ended.stderr.contains("program `podman` not found"),
+        "{ended}"
+    );
     let other = format!("sha256:{}", "b2".repeat(32));
     test.ok(&["pin", "s", "--to", &other, "--yes"]);
     let text = std::fs::read_to_string(test.root().join("policies/s.toml")).unwrap();

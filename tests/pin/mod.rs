@@ -1,4 +1,4 @@
-//! `mcpwrap pin` and the start of what it installed, against a registry of this machine.
+//! `mcpwrap pin` and the start of what it installed, with a local registry.
 
 mod adopting;
 mod attacks;
@@ -18,14 +18,14 @@ use self::registry::Registry;
 use crate::harness::{Test, policy_text, skip};
 use crate::messages::message;
 
-/// npm with a registry of this machine, and a server in it.
+/// npm with a local registry that has a server.
 struct Npm {
     test: Test,
     registry: Registry,
 }
 
 impl Npm {
-    /// None if there is no npm; that was said then.
+    /// None without npm, with a message.
     fn new() -> Option<Self> {
         let test = Test::new();
         let there = |name: &str| {
@@ -74,7 +74,7 @@ impl Npm {
         std::fs::read_to_string(self.test.root().join("policies/s.toml")).unwrap()
     }
 
-    /// Where the one installation is.
+    /// The directory of the only installation.
     fn installed(&self) -> PathBuf {
         let all = self.installations();
         assert_eq!(all.len(), 1, "{all:?}");
@@ -107,7 +107,7 @@ impl Npm {
         (name, version, facts)
     }
 
-    /// Starts the server, which is refused, and returns what the client is told.
+    /// Starts the server, which is refused, and returns the error that the client gets.
     fn refused(&self) -> String {
         let mut run = self.test.run("s");
         let answer = run.initialize();
@@ -134,7 +134,7 @@ fn mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Arguments and working directory as the original command line would have had.
+/// Arguments and working directory are those of the original command line.
 #[test]
 fn an_installed_server_starts_as_its_command_would_and_offline() {
     let Some(npm) = Npm::new() else { return };
@@ -183,7 +183,7 @@ fn an_installed_server_starts_as_its_command_would_and_offline() {
 
 /// Unpinned is refused by default with the command that pins it.
 #[test]
-fn a_cut_of_the_log_behind_pin_is_found() {
+fn truncation_of_the_log_after_pin_is_detected() {
     let Some(npm) = Npm::new() else { return };
     npm.policy(&["npx", "-y", "@s/server@1.0.0"]);
     npm.test.ok(&["pin", "s", "--yes"]);
@@ -206,7 +206,7 @@ fn a_floating_version_starts_only_after_pin() {
     npm.test.ok(&["pin", "s", "--yes"]);
     assert_eq!(npm.start().1, "1.1.0");
 
-    // A newer version does not come by itself.
+    // A newer version is not installed automatically.
     npm.publish("1.2.0", &json!({}));
     assert_eq!(npm.start().1, "1.1.0");
     let outdated = npm.test.cli(&["pin", "--outdated", "--json"]);
@@ -217,7 +217,7 @@ fn a_floating_version_starts_only_after_pin() {
     );
 }
 
-/// A newer version is a new pin: what changes is shown, and a grant is asked for.
+/// A newer version is a new pin: the changes are shown, and a grant is needed.
 #[test]
 fn a_newer_version_is_shown_and_asked_for() {
     let Some(npm) = Npm::new() else { return };
@@ -259,14 +259,14 @@ fn a_newer_version_is_shown_and_asked_for() {
         ("2.0.0", &json!("helper"))
     );
 
-    // Both are there until they are pruned; what is granted stays.
+    // Both exist until they are pruned; the granted one stays.
     assert_eq!(npm.installations().len(), 2);
     npm.test.ok(&["pin", "--prune"]);
     npm.installed();
     assert_eq!(npm.start().1, "2.0.0");
 }
 
-/// Install scripts run only if the user allows it, and that is under the grant.
+/// Install scripts run only if the user allows it, and the grant covers that.
 #[test]
 fn install_scripts_run_only_when_allowed() {
     let Some(npm) = Npm::new() else { return };
@@ -283,10 +283,10 @@ fn install_scripts_run_only_when_allowed() {
     assert!(npm.text().contains("scripts = true"));
 }
 
-/// Local programs are pinned by the hash of the executable and its script.
-/// A hard link, a restored backup: the bytes are the same, and comparing them at each start is slow.
+/// After a hard link or a restored backup the bytes are the same, but comparing them at each start
+/// is slow.
 #[test]
-fn times_that_moved_are_pinned_again_without_a_registry() {
+fn changed_times_are_pinned_again_without_a_registry() {
     let Some(npm) = Npm::new() else { return };
     npm.policy(&["npx", "-y", "@s/server@1.0.0"]);
     npm.test.ok(&["pin", "s", "--yes"]);
@@ -302,7 +302,7 @@ fn times_that_moved_are_pinned_again_without_a_registry() {
 
     let said = npm.test.ok(&["pin", "s", "--yes"]).stdout;
     let said = String::from_utf8(said).unwrap();
-    assert!(said.contains("the times of its files moved"), "{said}");
+    assert!(said.contains("only file times changed"), "{said}");
     let now = std::fs::metadata(&lock).unwrap().permissions().mode();
     assert_eq!(now & 0o777, 0o444);
     let after = npm.text();
@@ -313,6 +313,7 @@ fn times_that_moved_are_pinned_again_without_a_registry() {
     assert!(String::from_utf8_lossy(&said).contains("already pinned"));
 }
 
+/// Local programs are pinned by the hash of the executable and its script.
 #[test]
 fn a_changed_local_program_is_refused() {
     let test = Test::new();
@@ -343,7 +344,7 @@ fn a_changed_local_program_is_refused() {
     assert!(!test.home.join("planted").exists());
 }
 
-/// The messages of this verb, and of what it installed.
+/// The messages of `pin`, and of starts of what it installed.
 #[test]
 fn messages() {
     let test = Test::new();

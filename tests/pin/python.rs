@@ -1,4 +1,4 @@
-//! Python servers: uv, with a registry of this machine.
+//! Python servers: uv and pip, with a local registry.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ const SERVER: &str = "import json, os, sys\n\
     \x20       else: r = {'tools': [], 'facts': {'args': sys.argv[1:], 'cwd': os.getcwd(), 'path': sys.path}}\n\
     \x20       print(json.dumps({'jsonrpc': '2.0', 'id': m['id'], 'result': r}), flush=True)\n";
 
-/// uv, where `cargo xtask deps` puts it.
+/// The uv that `cargo xtask deps` installed.
 fn uv() -> Option<PathBuf> {
     let bin = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/pypi/uv/bin");
     if bin.join("uv").exists() {
@@ -31,7 +31,7 @@ fn uv() -> Option<PathBuf> {
     None
 }
 
-/// Threats C1: `python -m` and `PYTHONPATH` run planted code; uvx resolves anew at each start.
+/// `python -m` and `PYTHONPATH` would run planted code; uvx would resolve again at each start.
 #[test]
 fn an_installed_python_server_starts_offline_and_runs_no_planted_code() {
     let Some(bin) = uv() else { return };
@@ -81,7 +81,7 @@ fn an_installed_python_server_starts_offline_and_runs_no_planted_code() {
     changed_modules_are_refused(&test);
 }
 
-/// Where uv is absent, `venv` and pip do the same.
+/// Without uv, `venv` and pip do the same.
 #[test]
 fn without_uv_pip_installs_what_it_locked() {
     let test = Test::new();
@@ -92,7 +92,7 @@ fn without_uv_pip_installs_what_it_locked() {
     let registry = Registry::start();
     registry.wheel(&test.home, "timer", "1.0", &SERVER.replace("COPY", "real"));
     registry.attest("timer");
-    // The search path of this test: a Python, and no uv.
+    // The search path of this test has a Python but no uv.
     let bin = test.dir.join("bin");
     std::fs::create_dir(&bin).unwrap();
     let python = which("python3");
@@ -135,7 +135,7 @@ fn without_uv_pip_installs_what_it_locked() {
     let script = std::fs::read_to_string(first.join("tree/bin/timer")).unwrap();
     assert!(script.starts_with("#!/bin/sh\n"), "{script}");
 
-    // The same packages give the same tree, in whatever directory they were put together.
+    // The same packages give the same tree in any directory.
     test.write_policy("s", &policy_text(&command, ""));
     std::fs::rename(&first, test.dir.join("away")).unwrap();
     let again = pin(&[]);
@@ -154,9 +154,9 @@ fn without_uv_pip_installs_what_it_locked() {
     starts_in(&test, &cwd);
     assert!(!mark.exists());
 
-    // What only uv can do is said.
+    // Options that need uv are refused.
     let before = pin(&["--before", "2026-01-01"]);
-    assert!(before.stderr.contains("`--before` needs uv"), "{before}");
+    assert!(before.stderr.contains("`--before` needs `uv`"), "{before}");
 }
 
 /// Whether Python has a module.
@@ -179,7 +179,7 @@ fn starts_in(test: &Test, cwd: &Path) {
     assert_eq!(run.finish().code, 0);
 }
 
-/// A program of the machine that runs the tests, behind all links and scripts of version managers.
+/// The real path of a program, behind links and scripts of version managers.
 fn which(name: &str) -> PathBuf {
     let code = "import os,sys;print(os.path.realpath(sys.executable))";
     let mut python = std::process::Command::new(name);
@@ -187,7 +187,7 @@ fn which(name: &str) -> PathBuf {
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
 }
 
-/// The registry's word on where an archive was built is shown.
+/// The registry's attestation of where an archive was built is shown.
 #[test]
 fn provenance_is_shown_where_the_registry_has_it() {
     let Some(bin) = uv() else { return };

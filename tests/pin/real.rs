@@ -1,6 +1,7 @@
-//! Real servers of the public registries, where the machine may reach them.
+//! Real servers of the public registries.
 //!
-//! Runs only when `MCPWRAP_TEST_REQUIRE` has the word `registry`: it downloads some hundred MiB.
+//! Runs only if `MCPWRAP_TEST_REQUIRE` contains the word `registry`: it downloads several hundred
+//! MiB.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,13 +14,13 @@ use crate::harness::{Test, policy_text, skip};
 /// Registries and busy machines are slow.
 const DOWNLOAD_LIMIT: Duration = Duration::from_mins(5);
 
-/// How many servers are looked at together.
+/// How many servers are tested in parallel.
 const TOGETHER: usize = 3;
 
 /// Variables and their values.
 type Pairs = &'static [(&'static str, &'static str)];
 
-/// The most used ones that start without an account, with arguments they need and a value they ask for.
+/// The most used servers that start without an account, with the arguments and variables they need.
 const SERVERS: &[(&str, &[&str], Pairs)] = &[
     (
         "filesystem",
@@ -79,7 +80,7 @@ const SERVERS: &[(&str, &[&str], Pairs)] = &[
     ("time", &["uvx", "mcp-server-time"], &[]),
     ("git", &["uvx", "mcp-server-git"], &[]),
     ("fetch", &["uvx", "mcp-server-fetch"], &[]),
-    // It does not start with what is published today.
+    // Does not start with the currently published version.
     (
         "sqlite",
         &["uvx", "--exclude-newer", "2025-06-01", "mcp-server-sqlite"],
@@ -116,7 +117,7 @@ fn real_servers_have_the_same_tools_as_with_their_launcher() {
         .collect();
     let failed = Mutex::new(Vec::new());
     let next = AtomicUsize::new(0);
-    // A few at the same time: most of it is waiting for the network.
+    // A few in parallel, since most of the time is spent waiting for the network.
     std::thread::scope(|scope| {
         for _ in 0..TOGETHER {
             scope.spawn(|| {
@@ -185,7 +186,7 @@ fn same_tools(name: &str, command: &[&str], env: &[(&str, &str)]) {
         difference(&renewed, &tools)
     );
     let launches = test.events().into_iter().filter(|event| event == "launch");
-    // Each is written down before it happens, and after.
+    // Each is recorded before and after it happens.
     assert_eq!(launches.count(), 4);
     run.finish();
 
@@ -194,7 +195,7 @@ fn same_tools(name: &str, command: &[&str], env: &[(&str, &str)]) {
         bare.args(&command[1..]);
         test.start(&mut bare)
     };
-    // The launcher downloads at its first start; the client's patience is not what is tested.
+    // The launcher downloads at its first start, which is not what this measures.
     let mut cold = launcher();
     cold.close();
     cold.end_within(DOWNLOAD_LIMIT);
@@ -219,7 +220,7 @@ fn difference(one: &[(String, Value)], other: &[(String, Value)]) -> String {
     format!("{} and {}: {}", one.len(), other.len(), names.join(", "))
 }
 
-/// The tools by name, with what they take.
+/// The tools by name, with their arguments.
 fn tools(answer: &Value) -> Vec<(String, Value)> {
     let tools = answer["result"]["tools"]
         .as_array()
@@ -231,8 +232,8 @@ fn tools(answer: &Value) -> Vec<(String, Value)> {
     all
 }
 
-/// A value with each list in a text sorted: some servers print Python sets, which have another order
-/// in each process.
+/// A value with each list in a text sorted: some servers print Python sets, whose order differs in
+/// each process.
 fn ordered(value: &Value) -> Value {
     match value {
         Value::String(text) => {

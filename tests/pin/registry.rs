@@ -1,6 +1,7 @@
-//! A package registry of this machine: npm's and Python's protocol, as much as their clients need.
+//! A local package registry: npm's and Python's protocol, as far as their clients need it.
 //!
-//! Listens on the loopback only. What it serves can be changed while it runs, as an attacker would.
+//! Listens on the loopback interface only. Its content can be changed while it runs, as an attacker
+//! would.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,7 +20,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 struct Version {
     manifest: Value,
     archive: Vec<u8>,
-    /// What the registry says the archive is, if that is not true.
+    /// The hash that the registry reports, if it is wrong.
     claimed: Option<Vec<u8>>,
 }
 
@@ -28,10 +29,10 @@ struct State {
     npm: BTreeMap<String, Vec<(String, Version)>>,
     /// Project → file → bytes.
     wheels: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
-    /// Projects whose files have a signed statement of where they were built.
+    /// Projects whose files have a signed attestation of where they were built.
     attested: Vec<String>,
     asked: Vec<String>,
-    /// Archives are held back while this is set.
+    /// While set, requests for archives wait.
     held: bool,
     closed: bool,
 }
@@ -59,7 +60,7 @@ impl Registry {
         Self { url, state }
     }
 
-    /// Publishes an npm package with these files, or replaces that version.
+    /// Publishes or replaces a version of an npm package with these files.
     pub(super) fn npm(&self, dir: &Path, manifest: &Value, files: &[(&str, &str)]) {
         let archive = tarball(dir, manifest, files);
         let (name, version) = (text(manifest, "name"), text(manifest, "version"));
@@ -74,7 +75,7 @@ impl Registry {
         versions.push((version, published));
     }
 
-    /// Serves other bytes for a version, and still says they are the old ones.
+    /// Serves different bytes for a version, and still reports the old hash.
     pub(super) fn lie(&self, dir: &Path, manifest: &Value, files: &[(&str, &str)]) {
         let other = tarball(dir, manifest, files);
         let (name, version) = (text(manifest, "name"), text(manifest, "version"));
@@ -117,7 +118,7 @@ impl Registry {
             .insert(file, bytes);
     }
 
-    /// From now on the registry has a signed statement for the files of a project.
+    /// Adds a signed attestation for the files of a project.
     pub(super) fn attest(&self, project: &str) {
         self.state
             .0
@@ -127,7 +128,7 @@ impl Registry {
             .push(project.to_owned());
     }
 
-    /// Keeps archives back until `release`.
+    /// Makes requests for archives wait until `release`.
     pub(super) fn hold(&self) {
         self.state.0.lock().unwrap().held = true;
     }
@@ -137,7 +138,7 @@ impl Registry {
         self.state.1.notify_all();
     }
 
-    /// Waits until a path with this in it was asked for.
+    /// Waits for a request whose path contains this.
     pub(super) fn wait_for(&self, part: &str) {
         let mut state = self.state.0.lock().unwrap();
         while !state.asked.iter().any(|path| path.contains(part)) {
@@ -151,12 +152,12 @@ impl Registry {
         }
     }
 
-    /// What was asked for so far.
+    /// The paths of all requests so far.
     pub(super) fn asked(&self) -> Vec<String> {
         self.state.0.lock().unwrap().asked.clone()
     }
 
-    /// Is not reachable any more.
+    /// Makes the registry unreachable.
     pub(super) fn close(&self) {
         self.state.0.lock().unwrap().closed = true;
         drop(TcpStream::connect(self.url.trim_start_matches("http://")));

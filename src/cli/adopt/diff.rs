@@ -40,7 +40,7 @@ pub(super) fn show(
         .map_or_else(String::new, |client| format!(" ({})", client.name));
     out.line(&format!("{}{client}", cx.dirs.tilde(&file.path)));
     if let Ok(document) = &file.document {
-        let staying = staying(document, &file.closer, changed);
+        let staying = staying(document, &file.needs_full_scan, changed);
         for line in lines(&document.text, new, cuts, &staying) {
             out.line(&format!("  {line}"));
         }

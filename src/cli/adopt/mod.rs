@@ -127,7 +127,7 @@ fn question(round: &Round, no_pin: bool) -> String {
 }
 
 fn exit_code(round: &Round) -> u8 {
-    if round.leaves_something() { EXIT_NO } else { 0 }
+    if round.is_incomplete() { EXIT_NO } else { 0 }
 }
 
 /// Who adopts or restores. A refused `--yes` is recorded.

@@ -101,7 +101,7 @@ fn put_back(
     log: &Log,
     actor: Actor,
 ) -> Result<bool> {
-    if let Err(error) = undo::put_back(&cx.dirs, file, job, log, actor)? {
+    if let Err(error) = undo::restore(&cx.dirs, file, job, log, actor)? {
         if let Some(error) = error {
             print::error(&error);
         }

@@ -156,7 +156,7 @@ impl Pipeline for LaunchPipeline {
         if let Some(installed) = installed? {
             program = installed.program();
             directory = installed.directory(directory);
-            policy = installed.stand_in(policy, &mut inherited);
+            policy = installed.into_policy(policy, &mut inherited);
         }
         let env = resolve::resolve(&policy, inherited, batch, &keys, &self.files_dir())?;
         Ok(Prepared {

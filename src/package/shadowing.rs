@@ -1,8 +1,8 @@
-//! Code that node would load into an installed server from outside of its tree.
+//! Refuses packages outside a server's tree that Node.js would load into it.
 //!
-//! Node looks for a package in `node_modules` of all directories above the file, and in two old
-//! places of the home directory. A tree has all packages it must have, but not those it only takes
-//! if they are there. *Never* complains of a `node_modules` that offers nothing of that kind.
+//! Node.js looks for a package in `node_modules` of all directories above the file, and in two old
+//! locations in the home directory. A tree has all required packages, but optional ones may be
+//! missing and could be loaded from there. A `node_modules` without such a package is accepted.
 
 use std::path::Path;
 
@@ -12,12 +12,12 @@ use super::request::read;
 use crate::error::{Code, Error, Result};
 use crate::secret::ServerName;
 
-/// A package that some package of the tree would take if it were there, and that now could come from
-/// outside: node looks for `node_modules` in all directories above the tree, and in two of the home.
+/// Refuses if an optional package that is missing in the tree exists in a directory where Node.js
+/// would find it.
 ///
 /// # Errors
 /// `package-changed`.
-pub(super) fn none_above(dir: &Path, home: &Path, server: &ServerName) -> Result<()> {
+pub(super) fn refuse_above(dir: &Path, home: &Path, server: &ServerName) -> Result<()> {
     let above = dir.ancestors().map(|dir| dir.join("node_modules"));
     let legacy = [home.join(".node_modules"), home.join(".node_libraries")];
     let present: Vec<_> = above.chain(legacy).filter(|path| path.is_dir()).collect();
@@ -50,14 +50,14 @@ pub(super) fn none_above(dir: &Path, home: &Path, server: &ServerName) -> Result
                 {
                     return Err(Error::new(
                         Code::PackageChanged,
-                        "it would load a package from outside",
+                        "it would load a package from outside its installation",
                     )
                     .not_started(server)
                     .cause(format!(
-                        "`{name}` is not installed with it, and node would find `{}`",
+                        "`{name}` is not installed with it, and Node.js would load `{}`",
                         stray.display()
                     ))
-                    .hint(format!("move `{}` away", stray.display())));
+                    .hint(format!("move `{}` elsewhere", stray.display())));
                 }
             }
         }

@@ -1,8 +1,9 @@
-//! An installation whose files' times moved and whose bytes did not: a hard link, a restored backup.
+//! Takes a new list of file states for an installation whose file times changed but not its
+//! contents, e.g. after a hard link or a restored backup.
 //!
-//! It starts as before, but its bytes are compared each time. A new list of states ends that; it is in
-//! the policy, so it is granted as everything there is. What was made writable is read-only again.
-//! *Never* asks a registry.
+//! Without a new list it starts as before, but all contents are compared each time. The list is in
+//! the policy and needs a grant. Files that became writable are made read-only. No registry is
+//! asked.
 
 use std::path::Path;
 
@@ -16,11 +17,11 @@ use crate::files::io_text;
 use crate::policy::package::PackageSource;
 use crate::policy::{Package, Policy};
 
-/// The package of a policy with the states of today; none if they are those of the policy.
+/// The package of a policy with the current file states; none if they are unchanged.
 ///
 /// # Errors
 /// `package-changed`, `package-absent`; `package-failed`: the list cannot be written.
-pub fn seen_again(policy: &Policy, dirs: &Dirs) -> Result<Option<Package>> {
+pub fn restamp(policy: &Policy, dirs: &Dirs) -> Result<Option<Package>> {
     let moved = |package: &&Package| {
         package.registry != PackageSource::Image
             && installed::moved(&directory(&dirs.packages(), package), package).is_some()
@@ -28,7 +29,7 @@ pub fn seen_again(policy: &Policy, dirs: &Dirs) -> Result<Option<Package>> {
     let Some(package) = policy.package.as_ref().filter(moved) else {
         return Ok(None);
     };
-    let _turn = lock(&dirs.packages(), &policy.server)?;
+    let _lock = lock(&dirs.packages(), &policy.server)?;
     let local = package.registry == PackageSource::Local;
     let script = if local { package.entry.as_str() } else { "" };
     let absolute: Vec<_> = [package.interpreter.as_str(), script]
@@ -42,7 +43,7 @@ pub fn seen_again(policy: &Policy, dirs: &Dirs) -> Result<Option<Package>> {
         tree::freeze(&place.join("tree")).map_err(cannot)?;
     }
     let files = write_list(&place, &absolute, !local).map_err(cannot)?;
-    // After the list: what was written in between has another state by now.
+    // After the list: a file written in between has a different state now.
     verify(policy, dirs, Depth::Full)?;
     Ok(Some(Package {
         files,
