@@ -147,17 +147,23 @@ fn a_signal_ends_the_tree_within_its_budget() {
 }
 
 #[test]
-fn a_policy_that_is_missing_for_a_moment_is_being_saved() {
-    let mut world = ModelWorld::started(SessionRules::default());
-    world.files_say(Some(Code::PolicyNotFound));
-    world.wait(Duration::from_millis(149));
-    assert!(!world.processes[&1].is_killed);
-    world.files_say(None);
-    world.wait(Duration::from_secs(1));
-    assert!(!world.processes[&1].is_killed);
-    world.files_say(Some(Code::PolicyNotFound));
-    world.wait(Duration::from_millis(150));
-    assert!(world.processes[&1].is_killed);
+fn a_file_that_is_missing_or_unreadable_for_a_moment_is_being_saved() {
+    for code in [
+        Code::PolicyNotFound,
+        Code::FileUnusable,
+        Code::FileNotPrivate,
+    ] {
+        let mut world = ModelWorld::started(SessionRules::default());
+        world.files_say(Some(code));
+        world.wait(Duration::from_millis(299));
+        assert!(!world.processes[&1].is_killed, "{code}");
+        world.files_say(None);
+        world.wait(Duration::from_secs(1));
+        assert!(!world.processes[&1].is_killed, "{code}");
+        world.files_say(Some(code));
+        world.wait(Duration::from_millis(300));
+        assert!(world.processes[&1].is_killed, "{code}");
+    }
 }
 
 #[test]
