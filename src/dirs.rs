@@ -233,6 +233,7 @@ pub fn client_directory(name: &str) -> Option<PathBuf> {
 }
 
 /// Where the session bus is, if the environment says so.
+#[cfg(target_os = "linux")]
 pub fn session_bus() -> Option<OsString> {
     variable("DBUS_SESSION_BUS_ADDRESS")
 }
