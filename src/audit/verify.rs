@@ -1,9 +1,9 @@
-//! Whether the log is what was written: each link, each seal, both ends.
+//! Verifies that the log is intact: each link, each seal, and both ends.
 //!
-//! One pass in bounded memory, over packed segments too; it names the first bad record and the kind of
-//! change. Three things are compared: the chain, the note of the head beside the segments, and the
-//! heads kept elsewhere (in the store, by the user). What was cut off after the last of these cannot be
-//! seen by anyone who has only the log, since the note may have been edited too.
+//! One pass in bounded memory, including compressed segments; the report names the first bad record
+//! and the kind of change. Three things are compared: the chain, the head note beside the segments,
+//! and the heads stored externally (in the store, by the user). A truncation after the last external
+//! head cannot be detected if the note was edited as well.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -18,18 +18,18 @@ use super::read::{self, Segments};
 use super::record::{ChainKey, Hash, Record, Seal, check_line, is_sealed, link};
 use crate::files::Problem;
 
-/// How many breaks are kept; the rest is counted.
+/// How many breaks are reported; further ones are only counted.
 const BREAKS_MAX: usize = 16;
 
-/// What a pass over the log found.
+/// The result of a pass over the log.
 #[derive(Clone, Debug, Default)]
 pub struct VerifyReport {
     pub records: u64,
     pub bytes: u64,
     pub files: u64,
-    /// Records with no seal: the store was locked. The next sealed one covers them.
+    /// Records without a seal, because the store was locked. The next sealed record covers them.
     pub unsealed: u64,
-    /// How many of them are at the end, covered by no seal yet.
+    /// How many of them are at the end, not yet covered by a seal.
     pub uncovered: u64,
     /// The number of the first record.
     pub first: u64,
@@ -37,13 +37,13 @@ pub struct VerifyReport {
     /// The first breaks, in the order of the log.
     pub breaks: Vec<Break>,
     pub breaks_more: u64,
-    /// Numbers of records that the log itself says were removed by retention.
+    /// The number of the last record that retention removed, according to the log.
     pub pruned: Option<u64>,
-    /// The first numbers of breaks that the log itself already tells of.
+    /// The first numbers of breaks that the log itself already reports.
     pub told: Vec<u64>,
 }
 
-/// Reads the whole log. `anchors` are heads that were kept elsewhere, each with the place.
+/// Reads the whole log. `anchors` are the heads that were stored externally.
 ///
 /// # Errors
 /// If the directory cannot be read.
@@ -52,10 +52,10 @@ pub fn verify(
     key: Option<&ChainKey>,
     anchors: &[Head],
 ) -> Result<VerifyReport, Problem> {
-    // Read before the segments: a writer may go on meanwhile.
+    // Read before the segments, because a writer may append in the meantime.
     let note = Note::read(dir);
     let segments = match read::segments(dir) {
-        // No log at all: whether there was one, the heads kept elsewhere tell.
+        // No log at all: the external heads show whether there was one.
         Err(Problem::Missing) => Segments::default(),
         other => other?,
     };
@@ -91,9 +91,9 @@ struct Pass<'a> {
     anchors: &'a [Head],
     report: VerifyReport,
     before: Head,
-    /// What the first record of all says came before it.
+    /// The predecessor, according to the very first record.
     begin: Option<Head>,
-    /// What retention removed, by a sealed record.
+    /// The last record that retention removed, according to a sealed record.
     pruned: Option<Head>,
     found: Vec<bool>,
     note: Option<Head>,
@@ -138,7 +138,7 @@ impl Pass<'_> {
                 number + 1,
             ),
             Ok(torn) if torn.is_empty() => {}
-            // Half a line at the very end may be one that is being written now.
+            // An incomplete line at the very end may be one that is being written now.
             Ok(_) if last && segment.packing == Packing::Plain && growing(segment) => {}
             Ok(_) => self.tell(BreakKind::Torn, (next, next), &segment.name, number + 1),
         }
@@ -158,12 +158,12 @@ impl Pass<'_> {
         self.report.unsealed += u64::from(!sealed);
         self.report.uncovered = if sealed { 0 } else { self.report.uncovered + 1 };
         self.last_sealed = seal == Seal::Fits;
-        // After a record that came late, the chain goes on from the highest.
+        // After a misplaced record, the chain continues from the highest number.
         if seq > self.before.seq {
             self.before = Head { seq, hash };
         }
         self.meet(Head { seq, hash });
-        // Only lines about the log itself are read in full.
+        // Only records about the log itself are parsed.
         if self
             .about_log
             .find(line.get(..96).unwrap_or(line))
@@ -173,7 +173,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Whether the record follows the one before.
+    /// Checks that the record follows the one before.
     fn place(&mut self, seq: u64, prev: Hash, seal: Seal, file: &str, number: u64) {
         let before = self.before;
         if self.report.records == 1 && self.report.breaks.is_empty() {
@@ -190,7 +190,7 @@ impl Pass<'_> {
         if seal == Seal::Broken {
             self.tell(BreakKind::Edited, (seq, seq), file, number);
         } else if seq == before.seq + 1 && prev != before.hash {
-            // A seal that fits says that this one is as it was written: the one before is not.
+            // A matching seal proves that this record is intact, so the one before was edited.
             if seal == Seal::Fits || !self.last_sealed {
                 self.tell(
                     BreakKind::Edited,
@@ -210,7 +210,7 @@ impl Pass<'_> {
         }
     }
 
-    /// A number that should have come earlier: what looked removed was moved.
+    /// A number that should have come earlier: the record was not removed but moved.
     fn late(&mut self, seq: u64, file: &str, number: u64) {
         let covers = |found: &Break| (found.first..=found.last).contains(&seq);
         for found in &mut self.report.breaks {
@@ -231,7 +231,7 @@ impl Pass<'_> {
         self.note_found |= self.note == Some(head);
     }
 
-    /// What the log says about itself.
+    /// Evaluates a record about the log itself.
     fn own(&mut self, line: &[u8], seal: Seal) {
         let Some(record) = Record::read(line).filter(|record| record.event == Event::Log) else {
             return;
@@ -242,7 +242,7 @@ impl Pass<'_> {
             detail.last,
             detail.hash.as_deref(),
         ) {
-            // Only with a seal: otherwise who removes the beginning writes this record too.
+            // Only if sealed: otherwise anyone who removes the beginning could add this record.
             (Some("pruned"), Some(seq), Some(hash))
                 if seal != Seal::Broken && record.mac.is_some() =>
             {
@@ -257,7 +257,7 @@ impl Pass<'_> {
         }
     }
 
-    /// The beginning, the end, and the heads that were kept elsewhere.
+    /// Checks the beginning, the end, and the external heads.
     fn ends(&mut self) {
         self.report.head = self.before;
         let begin = self.begin.unwrap_or_default();
@@ -292,7 +292,7 @@ impl Pass<'_> {
                     0,
                 );
             } else if self.report.breaks.is_empty() {
-                // The chain is whole and leads elsewhere: it was written again from some record on.
+                // The chain is intact but ends in another head: it was rewritten from some record on.
                 self.tell(BreakKind::Edited, (anchor.seq, anchor.seq), "", 0);
             }
         }
@@ -327,7 +327,7 @@ impl Pass<'_> {
     }
 }
 
-/// Whether somebody writes to the segment at this moment: they hold the lock.
+/// Whether the segment is being written right now: then another process holds the lock.
 fn growing(segment: &Segment) -> bool {
     let Some(dir) = segment.path.parent() else {
         return false;

@@ -1,4 +1,4 @@
-//! Segments are packed and removed, and the chain is carried over.
+//! Segments are compressed and removed, and the chain stays intact.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::audit::{Head, Log, anchor, disk, life};
 use crate::config::Audit;
 use crate::config::audit::{Bytes, Days};
 
-/// Three days of the log, three records each; the last is today's.
+/// A log of three days, with three records each; the last day is today.
 fn three_days() -> (tempfile::TempDir, Log) {
     let dir = tempfile::tempdir().unwrap();
     let log = log(dir.path());

@@ -1,4 +1,4 @@
-//! The chain on the disk: what damages it, and that nothing is lost without a word.
+//! The chain on disk: damage is detected, and nothing is lost silently.
 
 mod life;
 mod tamper;
@@ -31,7 +31,7 @@ fn only_segment(dir: &std::path::Path) -> PathBuf {
     disk::segments(dir).unwrap().remove(0).path
 }
 
-/// All records in the order of their numbers, after checking the chain and every seal.
+/// All records ordered by number, after verifying the chain and every seal.
 #[track_caller]
 fn records(log: &Log) -> Vec<Record> {
     let mut lines: Vec<Vec<u8>> = Vec::new();
@@ -136,7 +136,7 @@ fn logrotates_two_habits_lose_nothing() {
     }
 }
 
-/// logrotate copies, and a writer looks at the files meanwhile.
+/// logrotate copies the files while a writer reads them.
 #[test]
 fn a_copy_that_is_being_made_is_not_touched() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What `verify` finds, for each kind of change.
+//! `verify` detects each kind of modification.
 
 use std::path::Path;
 
@@ -111,7 +111,7 @@ fn a_cut_that_hides_itself_is_found_by_a_head_kept_elsewhere() {
         "nothing else can see it"
     );
     assert_eq!(first(dir.path(), &[head]), (BreakKind::Truncated, 7, 8));
-    // What is written afterwards has the same numbers, but not the same hash.
+    // Records written afterwards have the same numbers but different hashes.
     for _ in 0..3 {
         log.append(&[entry()]).unwrap();
     }
