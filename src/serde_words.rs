@@ -1,8 +1,9 @@
-//! What serde found wrong in a TOML file, as a value.
+//! Parses serde's error messages about a TOML file.
 //!
-//! serde tells only in English, which quotes values (`invalid type: string "…"`), and people paste
-//! secrets into values. This is the one place that reads those words; nothing of a value leaves it.
-//! A test lets the real crates speak, so that an update with other words is noticed.
+//! serde reports errors as text that quotes values (`invalid type: string "…"`), and values may contain
+//! pasted secrets. A test uses the real crates, so that an update with different messages is noticed.
+//!
+//! Invariants: no other module parses these messages, and no part of a value leaves this module.
 
 use std::fmt;
 
@@ -13,7 +14,7 @@ pub enum Refusal {
         field: String,
         known: Vec<String>,
     },
-    /// A word that is none of the known ones.
+    /// A word that is not one of the known ones.
     UnknownWord {
         known: Vec<String>,
     },
@@ -24,14 +25,14 @@ pub enum Refusal {
         found: RefusalKind,
         wanted: RefusalKind,
     },
-    /// Anything else: a number out of range, a type's own rule, a mistake in the TOML.
+    /// Anything else: a number out of range, the rule of a type, invalid TOML.
     Other {
-        /// What would have been right, if serde or the type says so.
+        /// The expected value, if the message contains it.
         expected: Option<String>,
     },
 }
 
-/// A kind of value, in TOML's words when shown.
+/// A type of value, shown with TOML's names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefusalKind {
     String,
@@ -60,7 +61,7 @@ impl fmt::Display for RefusalKind {
 }
 
 impl Refusal {
-    /// Reads the message of an error of `toml`, which passes on serde's.
+    /// Parses the message of an error of `toml`, which contains serde's.
     pub fn read(message: &str) -> Self {
         let message = message.lines().next().unwrap_or_default();
         let (head, expected) = match message.rsplit_once(", expected ") {
@@ -93,7 +94,7 @@ impl Refusal {
             };
         }
         let expected = match message {
-            // For a word of a list; a table is taken for a variant with fields, which we have none of.
+            // For an enum value. Our enums have no variants with fields, which would be tables.
             "wanted string or table" => Some("a string"),
             _ => expected,
         };
@@ -184,7 +185,7 @@ mod tests {
         }
     }
 
-    /// What the real serde and toml say of a text, read.
+    /// Parses the message of the real serde and toml about a text.
     #[track_caller]
     fn refusal(text: &str) -> Refusal {
         Refusal::read(toml::from_str::<Sample>(text).unwrap_err().message())
