@@ -232,7 +232,7 @@ impl KnownServer {
     }
 
     /// Adds its secrets to a new policy. If there are several, each is optional.
-    pub fn slots(&self, draft: &mut Draft) {
+    pub fn add_secrets(&self, draft: &mut Draft) {
         let several = self.secrets.len() > 1;
         for (variable, slot) in &self.secrets {
             if draft.set.contains_key(variable) || draft.pass.contains(variable) {
@@ -249,7 +249,7 @@ impl KnownServer {
     }
 
     /// The variable and secret for a value in an argument.
-    pub fn by_flag(&self, flag: &str) -> Option<(&str, &KnownSecret)> {
+    pub fn secret_for_flag(&self, flag: &str) -> Option<(&str, &KnownSecret)> {
         let slot = self
             .secrets
             .iter()
@@ -264,7 +264,7 @@ mod tests {
     use crate::policy::template::is_variable_name;
 
     #[test]
-    fn every_file_is_in_the_table_and_says_what_it_must() {
+    fn every_file_is_in_the_table_and_complete() {
         let mut files: Vec<String> =
             std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/policies"))
                 .unwrap()
@@ -329,7 +329,7 @@ mod tests {
             command: github.command.clone(),
             ..Draft::default()
         };
-        github.slots(&mut draft);
+        github.add_secrets(&mut draft);
         github.describe(&mut draft);
         let text = draft.text(&crate::secret::ServerName::new("github").unwrap());
         for line in [
@@ -347,7 +347,7 @@ mod tests {
                 command: shipped.command.clone(),
                 ..Draft::default()
             };
-            shipped.slots(&mut draft);
+            shipped.add_secrets(&mut draft);
             shipped.describe(&mut draft);
             let server = crate::secret::ServerName::new(shipped.id).unwrap();
             let dirs = crate::dirs::Dirs::under(std::path::Path::new("/nowhere"));
@@ -359,7 +359,10 @@ mod tests {
     #[test]
     fn found_by_package_host_and_flag() {
         let stripe = of_package("@stripe/mcp").unwrap();
-        assert_eq!(stripe.by_flag("--api-key").unwrap().0, "STRIPE_SECRET_KEY");
+        assert_eq!(
+            stripe.secret_for_flag("--api-key").unwrap().0,
+            "STRIPE_SECRET_KEY"
+        );
         assert_eq!(of_host("mcp.exa.ai").unwrap().id, "exa");
         assert_eq!(of_host("docs.mcp.cloudflare.com").unwrap().id, "cloudflare");
         assert!(of_package("unknown").is_none());

@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_plain_private_file_is_read() {
+    fn only_a_regular_private_file_is_read() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         assert!(matches!(read_private(&file), Err(Problem::Missing)));

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_phrases_of_serde_are_understood() {
+    fn messages_of_serde_are_parsed() {
         let known = [
             "name", "count", "on", "list", "map", "inner", "word", "two", "day",
         ];
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kinds_of_serde_are_understood() {
+    fn types_of_serde_are_parsed() {
         #[track_caller]
         fn case(line: &str, found: &RefusalKind, wanted: &RefusalKind) {
             let text = if line.starts_with("name") {
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn other_refusals_say_what_was_expected_if_anything() {
+    fn other_refusals_contain_the_expected_value_if_any() {
         let other = |expected: Option<&str>| Refusal::Other {
             expected: expected.map(str::to_owned),
         };

@@ -110,7 +110,7 @@ fn secrets(
     for secret in &names.secrets {
         if store.get(&secret.name)?.value != value(&secret.text) {
             return Err(
-                store::unfaithful(store.kind(), &secret.name, "nothing was adopted")
+                store::value_differs(store.kind(), &secret.name, "nothing was adopted")
                     .hint("run `mcpwrap status` to see which store it is and whether it works"),
             );
         }

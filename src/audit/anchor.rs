@@ -34,7 +34,7 @@ pub fn keep(store: &dyn Store, log: &Log) -> Result<()> {
         return Ok(());
     }
     if let Some(before) = before
-        && holds(log.dir(), before).is_ok_and(|there| !there)
+        && contains(log.dir(), before).is_ok_and(|there| !there)
     {
         return Err(Error::new(Code::AuditBroken, "the audit log was modified")
             .cause(format!(
@@ -52,7 +52,7 @@ pub fn replace(store: &dyn Store, log: &Log) -> Result<()> {
 }
 
 /// Whether the log contains this record. A record that retention has removed counts as contained.
-pub fn holds(dir: &Path, head: Head) -> Result<bool, Problem> {
+pub fn contains(dir: &Path, head: Head) -> Result<bool, Problem> {
     let segments = read::segments(dir)?.ordered;
     let first = |segment| Ok(link(&read::first_line(segment)?).map(|(seq, _)| seq));
     for (n, segment) in segments.iter().enumerate().rev() {

@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_counted_and_the_log_says_so() {
+    fn dropped_calls_are_counted_in_the_log() {
         let dir = tempfile::tempdir().unwrap();
         let log = log(&dir);
         // Nothing can be written while another writer holds the lock.
@@ -320,12 +320,12 @@ mod tests {
         assert!(dropped > 0);
         assert!(!calls.finish(Duration::from_secs(20)));
         let records = records(&log);
-        let told: u64 = records.iter().filter_map(|r| r.detail.records).sum();
-        assert_eq!(told, dropped);
+        let counted: u64 = records.iter().filter_map(|r| r.detail.records).sum();
+        assert_eq!(counted, dropped);
         assert!(records.iter().any(|record| record.event == Event::Exit));
         assert_eq!(
             records.iter().filter(|r| r.event == Event::Call).count() as u64,
-            5000 - told
+            5000 - counted
         );
     }
 }

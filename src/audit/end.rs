@@ -31,7 +31,7 @@ pub struct LogEnd {
 pub fn find(dir: &Path) -> Result<LogEnd, Problem> {
     let note = Note::read(dir);
     if let Some(note) = &note
-        && let Some(found) = as_noted(dir, note)
+        && let Some(found) = matching_note(dir, note)
     {
         return Ok(found);
     }
@@ -40,7 +40,7 @@ pub fn find(dir: &Path) -> Result<LogEnd, Problem> {
         .iter()
         .filter(|segment| segment.packing == Packing::Plain)
     {
-        look_at(segment, &mut found)?;
+        inspect(segment, &mut found)?;
     }
     if let Some(note) = note {
         compare(dir, &note, &mut found)?;
@@ -49,7 +49,7 @@ pub fn find(dir: &Path) -> Result<LogEnd, Problem> {
 }
 
 /// The usual case: the segment ends exactly as the note says.
-fn as_noted(dir: &Path, note: &Note) -> Option<LogEnd> {
+fn matching_note(dir: &Path, note: &Note) -> Option<LogEnd> {
     let file = files::open_append_only(&dir.join(&note.file)).ok()?;
     let SegmentTail {
         line: Some(line),
@@ -73,7 +73,7 @@ fn as_noted(dir: &Path, note: &Note) -> Option<LogEnd> {
 }
 
 /// Repairs the end of one segment, and takes its last record if no other has a higher number.
-fn look_at(segment: &Segment, found: &mut LogEnd) -> Result<(), Problem> {
+fn inspect(segment: &Segment, found: &mut LogEnd) -> Result<(), Problem> {
     let file = files::open_append(&segment.path)?;
     let mut end = tail(&file)?;
     // A copy that logrotate is writing right now may also end in a torn line: leave it alone.
@@ -95,7 +95,9 @@ fn look_at(segment: &Segment, found: &mut LogEnd) -> Result<(), Problem> {
         };
     }
     if !readable {
-        found.notes.push(broken("edited", &segment.name, seq, seq));
+        found
+            .notes
+            .push(break_record("edited", &segment.name, seq, seq));
     }
     Ok(())
 }
@@ -132,10 +134,10 @@ fn compare(dir: &Path, note: &Note, found: &mut LogEnd) -> Result<(), Problem> {
     }
     if seen.seq > noted.seq {
         // After a crash the note may lag behind synced records. Anything else is a modification.
-        if !follows(dir, note, found.file.as_deref())? {
+        if !is_chained(dir, note, found.file.as_deref())? {
             found
                 .notes
-                .push(broken("edited", &note.file, noted.seq, seen.seq));
+                .push(break_record("edited", &note.file, noted.seq, seen.seq));
         }
         return Ok(());
     }
@@ -143,14 +145,17 @@ fn compare(dir: &Path, note: &Note, found: &mut LogEnd) -> Result<(), Problem> {
         found.notes.retain(|entry| entry.outcome != Outcome::Failed);
         found
             .notes
-            .push(broken("edited", &note.file, noted.seq, noted.seq));
+            .push(break_record("edited", &note.file, noted.seq, noted.seq));
     } else if let Some(head) = compressed(dir, noted)? {
         found.head = head;
         found.file = None;
     } else {
-        found
-            .notes
-            .push(broken("truncated", &note.file, seen.seq + 1, noted.seq));
+        found.notes.push(break_record(
+            "truncated",
+            &note.file,
+            seen.seq + 1,
+            noted.seq,
+        ));
         // The chain continues from the noted head, so that the gap stays visible.
         found.head = noted;
     }
@@ -172,7 +177,7 @@ fn compressed(dir: &Path, noted: Head) -> Result<Option<Head>, Problem> {
 }
 
 /// Whether the records after the noted one form a chain up to the end of the segment.
-fn follows(dir: &Path, note: &Note, name: Option<&str>) -> Result<bool, Problem> {
+fn is_chained(dir: &Path, note: &Note, name: Option<&str>) -> Result<bool, Problem> {
     let Some(name) = name else { return Ok(false) };
     let file = files::open_private(&dir.join(name))?;
     let mut hash = note.hash;
@@ -195,7 +200,7 @@ fn follows(dir: &Path, note: &Note, name: Option<&str>) -> Result<bool, Problem>
     }
 }
 
-fn broken(kind: &str, file: &str, first: u64, last: u64) -> NewRecord {
+fn break_record(kind: &str, file: &str, first: u64, last: u64) -> NewRecord {
     let detail = Detail {
         file: Some(file.to_owned()),
         first: Some(first),

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_taken_is_counted_and_nobody_waits() {
+    fn undelivered_copies_are_counted_without_waiting() {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("log");
         forward(dir.path(), &settings(&socket), &[written(), written()]);

@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_reads_back_and_its_seal_fits_only_its_key() {
+    fn a_line_reads_back_and_its_seal_matches_only_its_key() {
         let (line, hash) = record(&NewRecord::new(Event::Exit, Outcome::Ok))
             .line(Some(&key("a")))
             .unwrap();
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_from_outside_steer_nothing() {
+    fn external_texts_cannot_control_a_terminal() {
         let name = "a\n\u{1b}[2J\u{9b}\u{202e}\u{2028}\u{7f}\"\\é\u{e0041}";
         let client = ClientIdentity {
             name: Some(name.to_owned()),
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_lines_are_no_records() {
+    fn damaged_lines_are_not_records() {
         for bad in [
             "",
             "{}",

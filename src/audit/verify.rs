@@ -80,9 +80,9 @@ pub fn verify(
         pass.segment(segment, n + 1 == last);
     }
     for segment in segments.foreign {
-        pass.tell(BreakKind::Unreadable, (0, 0), &segment.name, 0);
+        pass.add_break(BreakKind::Unreadable, (0, 0), &segment.name, 0);
     }
-    pass.ends();
+    pass.check_ends();
     Ok(pass.report)
 }
 
@@ -131,7 +131,7 @@ impl Pass<'_> {
         self.report.files += 1;
         let next = self.before.seq + 1;
         match result {
-            Err(_) => self.tell(
+            Err(_) => self.add_break(
                 BreakKind::Unreadable,
                 (next, next),
                 &segment.name,
@@ -139,8 +139,8 @@ impl Pass<'_> {
             ),
             Ok(torn) if torn.is_empty() => {}
             // An incomplete line at the very end may be one that is being written now.
-            Ok(_) if last && segment.packing == Packing::Plain && growing(segment) => {}
-            Ok(_) => self.tell(BreakKind::Torn, (next, next), &segment.name, number + 1),
+            Ok(_) if last && segment.packing == Packing::Plain && is_being_written(segment) => {}
+            Ok(_) => self.add_break(BreakKind::Torn, (next, next), &segment.name, number + 1),
         }
     }
 
@@ -148,12 +148,12 @@ impl Pass<'_> {
         let (hash, seal) = check_line(line, self.key);
         let Some((seq, prev)) = link(line) else {
             let next = self.before.seq + 1;
-            self.tell(BreakKind::Edited, (next, next), file, number);
+            self.add_break(BreakKind::Edited, (next, next), file, number);
             self.before = Head { seq: next, hash };
             return;
         };
         self.report.records += 1;
-        self.place(seq, prev, seal, file, number);
+        self.check_position(seq, prev, seal, file, number);
         let sealed = is_sealed(line);
         self.report.unsealed += u64::from(!sealed);
         self.report.uncovered = if sealed { 0 } else { self.report.uncovered + 1 };
@@ -162,19 +162,19 @@ impl Pass<'_> {
         if seq > self.before.seq {
             self.before = Head { seq, hash };
         }
-        self.meet(Head { seq, hash });
+        self.match_heads(Head { seq, hash });
         // Only records about the log itself are parsed.
         if self
             .about_log
             .find(line.get(..96).unwrap_or(line))
             .is_some()
         {
-            self.own(line, seal);
+            self.read_log_record(line, seal);
         }
     }
 
     /// Checks that the record follows the one before.
-    fn place(&mut self, seq: u64, prev: Hash, seal: Seal, file: &str, number: u64) {
+    fn check_position(&mut self, seq: u64, prev: Hash, seal: Seal, file: &str, number: u64) {
         let before = self.before;
         if self.report.records == 1 && self.report.breaks.is_empty() {
             self.report.first = seq;
@@ -183,35 +183,35 @@ impl Pass<'_> {
                 hash: prev,
             });
             if seal == Seal::Broken {
-                self.tell(BreakKind::Edited, (seq, seq), file, number);
+                self.add_break(BreakKind::Edited, (seq, seq), file, number);
             }
             return;
         }
         if seal == Seal::Broken {
-            self.tell(BreakKind::Edited, (seq, seq), file, number);
+            self.add_break(BreakKind::Edited, (seq, seq), file, number);
         } else if seq == before.seq + 1 && prev != before.hash {
             // A matching seal proves that this record is intact, so the one before was edited.
             if seal == Seal::Fits || !self.last_sealed {
-                self.tell(
+                self.add_break(
                     BreakKind::Edited,
                     (before.seq, before.seq),
                     file,
                     number.saturating_sub(1),
                 );
             } else {
-                self.tell(BreakKind::Edited, (seq, seq), file, number);
+                self.add_break(BreakKind::Edited, (seq, seq), file, number);
             }
         } else if seq > before.seq + 1 {
-            self.tell(BreakKind::Removed, (before.seq + 1, seq - 1), file, number);
+            self.add_break(BreakKind::Removed, (before.seq + 1, seq - 1), file, number);
         } else if seq == before.seq {
-            self.tell(BreakKind::Added, (seq, seq), file, number);
+            self.add_break(BreakKind::Added, (seq, seq), file, number);
         } else if seq < before.seq {
-            self.late(seq, file, number);
+            self.misplaced(seq, file, number);
         }
     }
 
     /// A number that should have come earlier: the record was not removed but moved.
-    fn late(&mut self, seq: u64, file: &str, number: u64) {
+    fn misplaced(&mut self, seq: u64, file: &str, number: u64) {
         let covers = |found: &Break| (found.first..=found.last).contains(&seq);
         for found in &mut self.report.breaks {
             if found.kind == BreakKind::Removed && covers(found) {
@@ -221,10 +221,10 @@ impl Pass<'_> {
                 return;
             }
         }
-        self.tell(BreakKind::Added, (seq, seq), file, number);
+        self.add_break(BreakKind::Added, (seq, seq), file, number);
     }
 
-    fn meet(&mut self, head: Head) {
+    fn match_heads(&mut self, head: Head) {
         for (anchor, found) in self.anchors.iter().zip(&mut self.found) {
             *found |= *anchor == head;
         }
@@ -232,7 +232,7 @@ impl Pass<'_> {
     }
 
     /// Evaluates a record about the log itself.
-    fn own(&mut self, line: &[u8], seal: Seal) {
+    fn read_log_record(&mut self, line: &[u8], seal: Seal) {
         let Some(record) = Record::read(line).filter(|record| record.event == Event::Log) else {
             return;
         };
@@ -258,17 +258,17 @@ impl Pass<'_> {
     }
 
     /// Checks the beginning, the end, and the external heads.
-    fn ends(&mut self) {
+    fn check_ends(&mut self) {
         self.report.head = self.before;
         let begin = self.begin.unwrap_or_default();
         if begin.seq > 0 {
             if self.pruned == Some(begin) {
                 self.report.pruned = Some(begin.seq);
             } else {
-                self.first(BreakKind::Truncated, (1, begin.seq));
+                self.add_first_break(BreakKind::Truncated, (1, begin.seq));
             }
         } else if self.begin.is_some() && begin.hash != Hash::START {
-            self.first(BreakKind::Edited, (1, 1));
+            self.add_first_break(BreakKind::Edited, (1, 1));
         }
         let anchors: Vec<_> = self
             .anchors
@@ -285,7 +285,7 @@ impl Pass<'_> {
                 continue;
             }
             if anchor.seq > self.before.seq {
-                self.tell(
+                self.add_break(
                     BreakKind::Truncated,
                     (self.before.seq + 1, anchor.seq),
                     "",
@@ -293,12 +293,12 @@ impl Pass<'_> {
                 );
             } else if self.report.breaks.is_empty() {
                 // The chain is intact but ends in another head: it was rewritten from some record on.
-                self.tell(BreakKind::Edited, (anchor.seq, anchor.seq), "", 0);
+                self.add_break(BreakKind::Edited, (anchor.seq, anchor.seq), "", 0);
             }
         }
     }
 
-    fn first(&mut self, kind: BreakKind, (first, last): (u64, u64)) {
+    fn add_first_break(&mut self, kind: BreakKind, (first, last): (u64, u64)) {
         let found = Break {
             kind,
             first,
@@ -309,7 +309,7 @@ impl Pass<'_> {
         self.report.breaks.insert(0, found);
     }
 
-    fn tell(&mut self, kind: BreakKind, (first, last): (u64, u64), file: &str, line: u64) {
+    fn add_break(&mut self, kind: BreakKind, (first, last): (u64, u64), file: &str, line: u64) {
         if self.report.breaks.len() == BREAKS_MAX {
             self.report.breaks_more += 1;
             return;
@@ -328,7 +328,7 @@ impl Pass<'_> {
 }
 
 /// Whether the segment is being written right now: then another process holds the lock.
-fn growing(segment: &Segment) -> bool {
+fn is_being_written(segment: &Segment) -> bool {
     let Some(dir) = segment.path.parent() else {
         return false;
     };

@@ -43,14 +43,14 @@ pub struct Cause {
     /// Lines shown below it: an excerpt of a file with a caret, or expected and found values.
     pub excerpt: Option<String>,
     /// What required it, e.g. `github.toml:9`.
-    pub asked_by: Option<String>,
+    pub required_by: Option<String>,
 }
 
 /// The lines as printed, with the fact first.
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.fact)?;
-        if let Some(place) = &self.asked_by {
+        if let Some(place) = &self.required_by {
             write!(f, " (required by {place})")?;
         }
         match &self.excerpt {
@@ -114,7 +114,7 @@ impl Error {
             kind,
             fact,
             excerpt,
-            asked_by: None,
+            required_by: None,
         });
         self
     }
@@ -135,9 +135,9 @@ impl Error {
 
     /// Adds to the first cause what required the missing item.
     #[must_use]
-    pub fn asked_by(mut self, place: String) -> Self {
+    pub fn required_by(mut self, place: String) -> Self {
         if let Some(cause) = self.causes.first_mut() {
-            cause.asked_by = Some(place);
+            cause.required_by = Some(place);
         }
         self
     }
@@ -267,13 +267,13 @@ mod tests {
     }
 
     #[test]
-    fn who_knows_more_adds_it_and_the_facts_stay_apart() {
+    fn callers_add_context_and_the_facts_stay_separate() {
         let inner = Error::new(Code::SecretNotFound, "`secret:a` has no value")
             .cause("the vault file has no `a`\nexcerpt")
             .hint("store it");
         let error = Error::new(inner.code, "`A` has no value")
             .caused_by(inner)
-            .asked_by("github.toml:9".to_owned())
+            .required_by("github.toml:9".to_owned())
             .not_started(&"github");
         assert_eq!(error.what, "`A` has no value");
         assert_eq!(error.reasons(), "the vault file has no `a`");

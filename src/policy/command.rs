@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_a_secret_is_not_repeated() {
+    fn possible_secrets_are_not_repeated() {
         let shown = |asked: &[&str]| refusal(asked).unwrap();
         assert!(shown(&["node", "./index.js"]).contains("got `node ./index.js`"));
         assert!(shown(&["npx", "-y", "evil-server@2"]).contains("got `npx -y evil-server@2`"));

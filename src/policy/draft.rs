@@ -250,7 +250,7 @@ mod tests {
     proptest::proptest! {
         /// "What parses prints and parses the same."
         #[test]
-        fn any_draft_is_read_as_it_was_meant(
+        fn any_draft_is_parsed_back_unchanged(
             command in proptest::collection::vec("[^{\u{0}]{1,12}", 1..4),
             set in proptest::collection::btree_map("[A-Z]{1,6}", "[^{\u{0}]{0,12}", 0..3),
             description in proptest::option::of(".{0,12}"),
@@ -266,7 +266,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in ".{0,200}", cut in 0..400_usize) {
+        fn no_text_causes_a_panic(text in ".{0,200}", cut in 0..400_usize) {
             let dirs = Dirs::under(std::path::Path::new("/nowhere"));
             let server = ServerName::new("github").unwrap();
             drop(load::check(&dirs, &server, &text));
@@ -280,7 +280,7 @@ mod tests {
 
     /// A value pasted anywhere except into a name is never in a message, wherever the file is truncated.
     #[test]
-    fn a_pasted_value_is_in_no_message() {
+    fn a_pasted_value_is_not_in_a_message() {
         const VALUE: &str = "ghp_0123456789abcdefghijABCDEFGHIJ";
         let dirs = Dirs::under(std::path::Path::new("/nowhere"));
         let server = ServerName::new("github").unwrap();

@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn the_never_list_holds_against_the_policy() {
+    fn the_never_list_overrides_the_policy() {
         for name in [
             "LD_PRELOAD",
             "DYLD_INSERT_LIBRARIES",
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_is_no_text_is_left_out() {
+    fn a_variable_that_is_not_utf8_is_omitted() {
         let name = OsString::from_vec(vec![b'L', b'C', b'_', 0xff]);
         assert!(inherited([(name, "x".into())].into_iter(), &[]).is_empty());
     }

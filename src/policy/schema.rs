@@ -271,7 +271,7 @@ mod tests {
     use crate::serde_words::Refusal;
 
     #[test]
-    fn every_field_is_known_where_the_hints_send_it() {
+    fn every_field_is_valid_in_the_table_of_its_hint() {
         let homes = homes();
         assert!(homes.len() > 20, "{homes:?}");
         for (home, field) in homes {

@@ -43,7 +43,7 @@ const SHOWN_CHARS_MAX: usize = 160;
 impl PolicySource<'_> {
     /// An error at a position in the file.
     pub(super) fn fault(&self, what: &str, span: Range<usize>) -> Error {
-        self.fault_in_file(what, &self.picture(span))
+        self.fault_in_file(what, &self.excerpt(span))
     }
 
     /// An error about the file as a whole.
@@ -58,7 +58,7 @@ impl PolicySource<'_> {
         before.bytes().filter(|b| *b == b'\n').count() + 1
     }
 
-    fn picture(&self, span: Range<usize>) -> String {
+    fn excerpt(&self, span: Range<usize>) -> String {
         let offset = span.start.min(self.text.len());
         let start = self
             .text
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_a_secret_is_hidden() {
+    fn possible_secrets_are_hidden() {
         line("a = \"ghp_x\" # ghp_y", "a", ("a = \"…\" #…", "^"));
         line("a = ghp_x", "ghp_x", ("a = …", "    ^"));
         line("ghp_x", "ghp_x", ("…", "^"));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_secret_is_shown() {
+    fn other_words_are_shown() {
         line(
             "secert = \"secret:github/token\"",
             "secert",
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn any_text_is_tolerated() {
+    fn any_text_is_accepted() {
         for text in [
             "",
             "\"",

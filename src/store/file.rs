@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_and_the_vault_must_fit() {
+    fn the_key_must_match_the_vault() {
         let home = tempfile::tempdir().unwrap();
         let (dirs, config) = vault(home.path());
         let name: SecretName = "a/b".parse().unwrap();

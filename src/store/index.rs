@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_index_is_refused_not_empty() {
+    fn a_damaged_index_is_an_error() {
         let home = tempfile::tempdir().unwrap();
         let dirs = Dirs::under(home.path());
         for text in ["", "x", "version = 2\ngeneration = 1"] {

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_there_until_it_is_removed() {
+    fn a_key_exists_until_it_is_removed() {
         let description = format!("mcpwrap-test:{}", crate::files::random_hex().unwrap());
         assert_eq!(get(&description).unwrap(), None);
         for value in ["one", "two"] {

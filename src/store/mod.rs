@@ -210,7 +210,7 @@ fn text_of(kept: &Secret) -> String {
 }
 
 /// The error when a store returns a different value than was stored. `what`: what was not done.
-pub fn unfaithful(kind: StoreKind, name: &SecretName, what: impl Into<String>) -> Error {
+pub fn value_differs(kind: StoreKind, name: &SecretName, what: impl Into<String>) -> Error {
     let code = match kind {
         StoreKind::Keychain => Code::KeychainFailed,
         StoreKind::File => Code::VaultBroken,
@@ -235,12 +235,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_names_the_store_that_it_is_about() {
+    fn a_message_names_only_its_own_store() {
         let name = SecretName::new("github/token").unwrap();
         for store in STORES {
             let noun = store.kind.noun();
             for error in [
-                unfaithful(store.kind, &name, "nothing was adopted"),
+                value_differs(store.kind, &name, "nothing was adopted"),
                 missing(&name, store.kind),
             ] {
                 let text = error.to_string();

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn only_local_sockets_are_talked_to() {
+    fn only_local_sockets_are_used() {
         for address in [
             "autolaunch:",
             "unixexec:path=/bin/true",
@@ -276,7 +276,7 @@ mod tests {
 
     /// A socket that accepts connections but sends nothing, like a stopped bus.
     #[test]
-    fn a_bus_that_says_nothing_costs_the_budget_and_no_more() {
+    fn waiting_for_a_silent_bus_is_bounded() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bus");
         let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bus_that_hangs_up_is_gone() {
+    fn a_closed_connection_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bus");
         let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
