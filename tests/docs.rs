@@ -1,4 +1,4 @@
-//! Documents that are made from the code. `cargo xtask fix` writes them anew.
+//! Documents that are generated from the code. `cargo xtask fix` updates them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::event::{ClientIdentity, Detail, Event, NewRecord, Outcome, RunId, SecretUse};
-use super::text::{OneLine, cut};
+use super::text::{OneLine, truncate_texts};
 use crate::secret::{Keys, ProfileName, ServerName, hex};
 use crate::sys::user;
 
@@ -39,13 +39,13 @@ impl Hash {
 
     /// The hash of a line without its newline.
     pub fn of_line(line: &[u8]) -> Self {
-        Self::cut(&Sha256::digest(line).into())
+        Self::truncated(&Sha256::digest(line).into())
     }
 
-    fn cut(bytes: &[u8; 32]) -> Self {
-        let mut cut = [0; 16];
-        cut.copy_from_slice(bytes.split_at(16).0);
-        Self(cut)
+    fn truncated(bytes: &[u8; 32]) -> Self {
+        let mut first = [0; 16];
+        first.copy_from_slice(bytes.split_at(16).0);
+        Self(first)
     }
 
     /// Reads 32 lower-case hex digits.
@@ -103,7 +103,7 @@ impl ChainKey {
     fn mac(&self, digest: &[u8]) -> Hash {
         let mut mac = self.0.clone();
         mac.update(digest);
-        Hash::cut(&mac.finalize().into_bytes().into())
+        Hash::truncated(&mac.finalize().into_bytes().into())
     }
 }
 
@@ -178,7 +178,7 @@ fn micros<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok
 impl Record {
     /// Adds the position in the chain to a new record.
     pub fn new(entry: &NewRecord, seq: u64, time: Timestamp, user: &User, prev: Hash) -> Self {
-        let entry = cut(entry.clone());
+        let entry = truncate_texts(entry.clone());
         Self {
             v: VERSION,
             seq,
@@ -250,7 +250,7 @@ pub fn check_line(line: &[u8], key: Option<&ChainKey>) -> (Hash, Seal) {
         }
     });
     state.update(line.get(body.len()..).unwrap_or_default());
-    (Hash::cut(&state.finalize().into()), seal)
+    (Hash::truncated(&state.finalize().into()), seal)
 }
 
 /// Whether a line has a seal, valid or not.

@@ -10,7 +10,7 @@ use super::event::NewRecord;
 const TEXT_CHARS_MAX: usize = 256;
 
 /// Truncates the external texts of a record.
-pub fn cut(mut entry: NewRecord) -> NewRecord {
+pub fn truncate_texts(mut entry: NewRecord) -> NewRecord {
     let clip = |text: &mut Option<String>, chars_max: usize| {
         if let Some(text) = text
             && let Some((end, _)) = text.char_indices().nth(chars_max)

@@ -33,7 +33,7 @@ pub enum PackageSource {
 pub struct Package {
     /// Where the package comes from.
     pub registry: PackageSource,
-    /// The name of the package there.
+    /// The name of the package.
     pub name: String,
     /// The exact version. For an image, its digest.
     pub version: String,

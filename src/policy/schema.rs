@@ -22,8 +22,8 @@ pub(super) struct PolicyFile {
     #[serde(default)]
     pub(super) description: Option<String>,
     /// The program and its arguments. The command in `mcpwrap run SERVER -- COMMAND` must equal it,
-    /// argument by argument, if one is given. `{secret.NAME}` is replaced by the value of that secret,
-    /// and needs `argv_secrets = true`.
+    /// argument by argument, if one is given. `{secret.NAME}` is replaced by the value of
+    /// `[secrets.NAME]`, and needs `argv_secrets = true`.
     pub(super) command: Vec<String>,
     /// Allows `{secret.NAME}` in `command`. Every user of the machine can see arguments with `ps`, so
     /// use it only for a server that accepts its secret in no other way. `mcpwrap check` reports it.
@@ -62,7 +62,7 @@ pub(super) struct EnvTable {
     /// Names of variables that the server inherits from the client's environment.
     pub(super) pass: Vec<String>,
     /// Variables with their values, e.g. `set = { LOG_LEVEL = "info" }`. `{secret.NAME}` in a value is
-    /// replaced by the value of that secret, e.g. in a connection string.
+    /// replaced by the value of `[secrets.NAME]`, e.g. in a connection string.
     pub(super) set: BTreeMap<String, String>,
 }
 
@@ -132,7 +132,7 @@ pub enum Renew {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Restart {
-    /// It is started again after a pause, which grows with each failure.
+    /// It is started again, after a pause that grows each time.
     #[default]
     OnFailure,
     /// The session ends with it.

@@ -34,7 +34,7 @@ fn segment(test: &Test) -> PathBuf {
 }
 
 #[track_caller]
-fn whole(test: &Test) -> Ended {
+fn verify_intact(test: &Test) -> Ended {
     let ended = test.cli(&["log", "verify"]);
     assert_eq!(ended.code, 0, "{ended}");
     ended
@@ -72,7 +72,7 @@ fn ten_processes_lose_and_tear_nothing() {
         }
     }
     assert_eq!(count(&test, "revoke"), 100);
-    whole(&test);
+    verify_intact(&test);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_writer_that_is_killed_leaves_a_readable_log() {
         writer.wait().unwrap();
     }
     test.ok(&["revoke", "github"]);
-    whole(&test);
+    verify_intact(&test);
 }
 
 /// A full disk refuses the launch, and an incomplete record is removed afterwards.
@@ -148,7 +148,7 @@ fn a_full_disk_refuses_the_launch_and_leaves_no_torn_record() {
     assert!(mount(&["-o", "remount,size=256k", audit.to_str().unwrap()]));
     test.ok(&["revoke", "github"]);
     assert_eq!(count(&test, "revoke"), before + 1);
-    whole(&test);
+    verify_intact(&test);
     drop(unmount);
 }
 
@@ -187,7 +187,7 @@ fn logrotate_loses_nothing() {
         }
         test.ok(&["revoke", "github"]);
         assert_eq!(count(&test, "revoke"), 4, "{habit}");
-        let shown = whole(&test);
+        let shown = verify_intact(&test);
         assert!(shown.text().contains(" in 4 files"), "{habit}: {shown}");
     }
 }
