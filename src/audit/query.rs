@@ -96,6 +96,21 @@ pub struct Skipped {
     pub files: Vec<(String, String)>,
 }
 
+/// [`scan`] that treats a missing log as an empty one.
+///
+/// # Errors
+/// See [`scan`].
+pub fn scan_existing(
+    dir: &Path,
+    filter: &Filter,
+    each: impl FnMut(&[u8], Record) -> ControlFlow<()>,
+) -> Result<Skipped, Problem> {
+    match scan(dir, filter, each) {
+        Err(Problem::Missing) => Ok(Skipped::default()),
+        other => other,
+    }
+}
+
 /// Passes the matching records with their lines to `each`, in the order of the log.
 ///
 /// # Errors

@@ -2,10 +2,14 @@
 //!
 //! Invariant: an unreadable file is an error, never a missing one. Files of other versions are refused.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
+use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
@@ -88,6 +92,23 @@ pub(super) fn write(dirs: &Dirs, server: &ServerName, file: &GrantFile) -> Resul
     let text = toml::to_string(file).expect("a grant file has plain fields only");
     files::replace(&path(dirs, server), text.as_bytes())
         .map_err(|problem| unusable(dirs, server, problem))
+}
+
+/// Removes or empties a grant file, valid or not. Returns whether its content is gone.
+pub(super) fn erase(dirs: &Dirs, server: &ServerName) -> bool {
+    let path = path(dirs, server);
+    match std::fs::remove_file(&path) {
+        Ok(()) => return true,
+        Err(error) if error.kind() == ErrorKind::NotFound => return true,
+        Err(_) => {}
+    }
+    // Does not block on a FIFO, and does not empty the target of a symlink.
+    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+    let file = OpenOptions::new()
+        .write(true)
+        .custom_flags(flags)
+        .open(&path);
+    file.and_then(|file| file.set_len(0)).is_ok()
 }
 
 /// The MAC over the sealed message. No part can contain a newline, so no two grants have the same

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use self::file::{GrantFile, broken, now, read, sealing, write};
+use self::file::{GrantFile, broken, erase, now, read, sealing, write};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::policy::{Policy, Tier};
@@ -166,27 +166,38 @@ pub fn grant(dirs: &Dirs, policy: &Policy, keys: &Keys, by: By) -> Result<()> {
     )
 }
 
+/// How a grant was revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// The grant file records the revocation and its reason.
+    Recorded,
+    /// The file could not be written, so it was removed or emptied.
+    Erased,
+}
+
 /// Revokes the grant of a server. Needs neither the store nor a readable policy, and replaces a grant
-/// file that cannot be read.
+/// file that cannot be read. If the file cannot be written, it is removed, which needs no disk space;
+/// if it cannot be removed, it is emptied, which needs no permission for the directory.
 ///
 /// # Errors
-/// `file-unusable`, `file-not-private`.
-pub fn revoke(dirs: &Dirs, server: &ServerName, reason: Option<&str>) -> Result<()> {
+/// `file-unusable`, `file-not-private`: the grant is still there.
+pub fn revoke(dirs: &Dirs, server: &ServerName, reason: Option<&str>) -> Result<Withdrawal> {
     let before = read(dirs, server).ok().flatten();
-    write(
-        dirs,
-        server,
-        &GrantFile {
-            version: 1,
-            state: GrantState::Revoked,
-            digest: None,
-            at: now(),
-            by: None,
-            reason: reason.map(str::to_owned),
-            seal: None,
-            policy: before.and_then(|file| file.policy),
-        },
-    )
+    let file = GrantFile {
+        version: 1,
+        state: GrantState::Revoked,
+        digest: None,
+        at: now(),
+        by: None,
+        reason: reason.map(str::to_owned),
+        seal: None,
+        policy: before.and_then(|file| file.policy),
+    };
+    match write(dirs, server, &file) {
+        Ok(()) => Ok(Withdrawal::Recorded),
+        Err(_) if erase(dirs, server) => Ok(Withdrawal::Erased),
+        Err(error) => Err(error),
+    }
 }
 
 /// The last grant or revocation of a server, or `None` if there was none.

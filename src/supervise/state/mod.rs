@@ -10,53 +10,27 @@ mod candidate;
 mod ending;
 mod event;
 mod grant;
+mod limits;
 mod server;
+mod stage;
 mod shutdown;
 mod takeover;
 mod timers;
 mod words;
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use self::candidate::{Candidate, StartCause};
 pub(super) use self::event::{Action, ControlReply, Handshake, KeeperEvent, ServerEnd, StandIn};
 use self::server::TrackedServer;
 use self::shutdown::Reason;
 pub(super) use self::shutdown::ShutdownStep;
+use self::stage::{Candidate, StartCause};
 use self::timers::{Timer, Timers};
 use super::pipeline::{Fact, ServerExit};
 use super::request::ControlVerb;
 use crate::error::{Code, EXIT_REFUSED, Error};
 use crate::secret::ServerName;
-
-/// The client gets an answer before its own patience ends (15 s is the shortest that was seen).
-const PREPARE_LIMIT: Duration = Duration::from_millis(7_500);
-/// How long a client that left may be waited for with a launch in preparation.
-const ABORT_AFTER: Duration = Duration::from_millis(300);
-/// How long a new server may take to answer the handshake.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
-/// How long requests in flight may take before a new server takes over.
-const DRAIN_LIMIT: Duration = Duration::from_secs(10);
-/// How long after a launch its pages are given back: not in the way of the first answers.
-const TRIM_AFTER: Duration = Duration::from_secs(2);
-/// A client that has not said a word when its server ends gets this long to say one.
-const FIRST_WORD_LIMIT: Duration = Duration::from_millis(500);
-/// How long the output of an ended server is waited for, if something else holds its pipe.
-const OUTPUT_PATIENCE: Duration = Duration::from_millis(500);
-/// The same, once we were signalled.
-const HURRY: Duration = Duration::from_millis(100);
-/// How often a client that does not read is looked after, when only its last lines are left.
-const SLOW_CLIENT_LOOK: Duration = Duration::from_millis(50);
-/// So many crashes within a minute suspend the session.
-const CRASHES_MAX: usize = 5;
-const CRASH_WINDOW: Duration = Duration::from_mins(1);
-/// A policy file that is gone may be in the middle of being replaced by an editor.
-const SETTLE: Duration = Duration::from_millis(150);
-/// After a renewal the next one waits until nothing has changed for so long …
-const QUIET: Duration = Duration::from_millis(500);
-/// … but no longer than this after the last one: a storm of rotations causes two renewals.
-const QUIET_LIMIT: Duration = Duration::from_secs(5);
 
 /// What becomes of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
