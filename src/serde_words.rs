@@ -104,13 +104,13 @@ impl Refusal {
     }
 }
 
-/// The reason in words, without anything of a value.
+/// The reason as text, without any part of a value.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownField { field, .. } => write!(f, "unknown field `{field}`"),
             Self::UnknownWord { known } => write!(f, "expected `{}`", known.join("` or `")),
-            Self::MissingField { field } => write!(f, "no field `{field}`"),
+            Self::MissingField { field } => write!(f, "missing field `{field}`"),
             Self::WrongKind { wanted, .. } => write!(f, "expected {wanted}"),
             Self::Other {
                 expected: Some(expected),
