@@ -1,9 +1,10 @@
-//! What is known of the most used servers: `policies/*.toml`, built into the program.
+//! The catalog of known servers: `policies/*.toml`, built into the program.
 //!
-//! They are no policies of the user: `adopt` and `policy new` start from them, `check --verify` asks
-//! their probes. *Never* consulted at launch. *Always* one commented file a server or family; one
-//! line in the table below; all of them are read and checked by a test. Facts that nobody has
-//! confirmed say so (`verified = false`).
+//! The files are not user policies: `adopt` and `policy new` start from them, and `check --verify` sends
+//! their probes. One commented file per server or family, with one line in the table below; a test
+//! checks all of them. Unconfirmed facts are marked (`verified = false`).
+//!
+//! Invariant: the catalog is not used at launch.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
@@ -22,76 +23,76 @@ const VERSION: u32 = 1;
 #[serde(deny_unknown_fields)]
 pub struct KnownServer {
     version: u32,
-    /// Its file name without `.toml`.
+    /// The file name without `.toml`.
     #[serde(skip)]
     pub id: &'static str,
     pub title: String,
-    /// Packages of npm and PyPI, images, and programs, without a version.
+    /// Packages of npm and PyPI, images and programs, without a version.
     pub packages: Vec<String>,
-    /// How it is usually started; empty if the file is about several servers.
+    /// The usual command; empty if the file describes several servers.
     #[serde(default)]
     pub command: Vec<String>,
     /// Hosts of the remote form of the server.
     #[serde(default)]
     pub remotes: Vec<String>,
-    /// What it talks to; `*` is any host, words are hosts of the user's own.
+    /// Hosts contacted at run time; `*` is any host, and words are the user's own hosts.
     pub hosts: Vec<String>,
     pub offline_start: OfflineStart,
     pub renew: Renew,
-    /// By the variable in which the server expects the value.
+    /// Keyed by the variable in which the server expects the value.
     #[serde(default)]
     pub secrets: BTreeMap<String, KnownSecret>,
     pub probe: Option<Probe>,
 }
 
-/// Whether the server answers its client's first message without network.
+/// Whether the server answers the first message of its client without network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OfflineStart {
-    /// Seen in a run without network.
+    /// Observed in a run without network.
     Measured,
-    /// By its documentation.
+    /// According to its documentation.
     Expected,
     No,
     Unknown,
 }
 
-/// One secret that the server takes.
+/// One secret of the server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnownSecret {
-    /// What it is called in the store.
+    /// Its name in the store.
     pub name: SecretName,
-    /// How a value begins.
+    /// Prefixes of a value.
     pub looks: Vec<String>,
-    /// What the file's comments say of it.
+    /// The comments in the file.
     #[serde(skip)]
     pub advice: Vec<String>,
     /// Arguments that carry the same value: `--api-key X`, `--api-key=X`, `API_KEY=X`.
     #[serde(default)]
     pub flags: Vec<String>,
-    /// Where a new one is made.
+    /// Where to create a new one.
     pub rotate: Option<String>,
 }
 
-/// A question to the provider that changes nothing and tells whether a secret is alive.
+/// A read-only request to the provider that shows whether a secret is valid.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
     /// The variable of the secret.
     pub secret: String,
-    /// Method, address and, for some, the body.
+    /// Method, URL and, for some, the body.
     pub request: String,
-    /// With `{secret}` where the value goes.
+    /// With `{secret}` in place of the value.
     pub headers: Vec<String>,
-    /// The header of the answer that lists what the secret may do.
+    /// The response header that lists what the secret may do.
     pub scopes: Option<String>,
-    /// The scopes that the server asks for, by its documentation. Others are more than it needs.
+    /// The scopes that the server's documentation requires. Other scopes are more than it needs.
     #[serde(default)]
     pub enough: Vec<String>,
-    /// The header of the answer that says when it ends.
+    /// The response header with the expiry date.
     pub expires: Option<String>,
-    /// Whether the address was seen in the provider's documentation or a public verifier.
+    /// Whether the provider's documentation or a public verifier confirms the request.
     pub verified: bool,
 }
 
@@ -111,18 +112,18 @@ files! {
     "stripe" "supabase" "task-master" "tasks" "tavily"
 }
 
-/// All of them.
+/// All known servers.
 pub fn all() -> impl Iterator<Item = &'static KnownServer> {
     (0..FILES.len()).filter_map(nth)
 }
 
-/// One of them, read when it is asked for: most runs need one or two.
+/// One known server, parsed on first use, because most runs need one or two.
 fn nth(n: usize) -> Option<&'static KnownServer> {
     static READ: [OnceLock<KnownServer>; FILES.len()] = [const { OnceLock::new() }; FILES.len()];
     let (id, text) = FILES.get(n)?;
     let shipped = READ
         .get(n)?
-        .get_or_init(|| read(id, text).expect("a test reads every shipped policy"));
+        .get_or_init(|| read(id, text).expect("a test parses every file of the catalog"));
     (shipped.version == VERSION).then_some(shipped)
 }
 
@@ -138,25 +139,25 @@ fn read(id: &'static str, text: &str) -> Result<KnownServer, toml::de::Error> {
     Ok(shipped)
 }
 
-/// The file of that name.
+/// The known server with this file name.
 pub fn of_id(id: &str) -> Option<&'static KnownServer> {
     nth(FILES.iter().position(|(known, _)| *known == id)?)
 }
 
-/// The names of the files that say how their server is started.
+/// The names of the files with a command.
 pub fn startable() -> impl Iterator<Item = &'static str> {
     all()
         .filter(|shipped| !shipped.command.is_empty())
         .map(|shipped| shipped.id)
 }
 
-/// What is known of a package, an image, or a program of that name.
+/// The known server for a package, an image or a program of this name.
 pub fn of_package(package: &str) -> Option<&'static KnownServer> {
     let package = package.strip_prefix("docker.io/").unwrap_or(package);
     nth(*packages().get(package)?)
 }
 
-/// Which file is about which package, taken from their lines: to read all files takes far longer.
+/// Maps packages to files, from the `packages` lines, because parsing all files takes much longer.
 fn packages() -> &'static HashMap<&'static str, usize> {
     static PACKAGES: OnceLock<HashMap<&'static str, usize>> = OnceLock::new();
     PACKAGES.get_or_init(|| {
@@ -172,7 +173,7 @@ fn packages() -> &'static HashMap<&'static str, usize> {
     })
 }
 
-/// What is known of a remote server at that host.
+/// The known server for a remote host.
 pub fn of_host(host: &str) -> Option<&'static KnownServer> {
     let fits = |pattern: &String| match pattern.strip_prefix('*') {
         Some(end) => host.ends_with(end),
@@ -182,8 +183,8 @@ pub fn of_host(host: &str) -> Option<&'static KnownServer> {
 }
 
 impl KnownServer {
-    /// Puts what is known into a policy that is about to be written: comments, how it is renewed, and
-    /// what its secrets are like. Secrets themselves are the caller's matter.
+    /// Adds comments, the `renew` mode and advice about secrets to a new policy. The caller adds the
+    /// secrets.
     pub fn describe(&self, draft: &mut Draft) {
         draft.renew = self.renew;
         if !self.hosts.is_empty() {
@@ -192,29 +193,23 @@ impl KnownServer {
                 host => host,
             });
             let hosts: Vec<_> = hosts.collect();
-            draft
-                .facts
-                .push(format!("It talks to {}.", hosts.join(", ")));
+            draft.facts.push(format!(
+                "Hosts contacted at run time: {}.",
+                hosts.join(", ")
+            ));
         }
         let offline = match self.offline_start {
-            OfflineStart::Measured => "It starts without network.",
-            OfflineStart::Expected => "It should start without network; not measured.",
-            OfflineStart::No => "It does not start without network.",
-            OfflineStart::Unknown => "Whether it starts without network is not known.",
+            OfflineStart::Measured => "Starts without network.",
+            OfflineStart::Expected => "Expected to start without network (untested).",
+            OfflineStart::No => "Does not start without network.",
+            OfflineStart::Unknown => "Unknown whether it starts without network.",
         };
         draft.facts.push(offline.to_owned());
         if let Some(probe) = &self.probe {
             let mut words = probe.request.split(' ').skip(1);
             let address = words.next().unwrap_or_default();
-            let fact = format!(
-                "Whether `{}` is alive can be asked at {address}",
-                probe.secret
-            );
-            let seen = if probe.verified {
-                "."
-            } else {
-                "; not verified."
-            };
+            let fact = format!("Request that tests `{}`: {address}", probe.secret);
+            let seen = if probe.verified { "" } else { " (unconfirmed)" };
             draft.facts.push(fact + seen);
         }
         for (variable, slot) in self
@@ -223,21 +218,21 @@ impl KnownServer {
             .filter(|(name, _)| draft.secrets.contains_key(*name))
         {
             let mut advice = slot.advice.clone();
-            advice.retain(|line| !line.starts_with("How a value begins"));
+            advice.retain(|line| !line.starts_with("Prefixes of a value"));
             if !slot.looks.is_empty() {
-                advice.push(format!("A value begins with {}.", slot.looks.join(" or ")));
+                advice.push(format!("A value starts with {}.", slot.looks.join(" or ")));
             }
             advice.extend(
                 slot.rotate
                     .iter()
-                    .map(|url| format!("New ones are made at {url}")),
+                    .map(|url| format!("Create a new one at {url}")),
             );
             draft.advice.insert(variable.clone(), advice);
         }
     }
 
-    /// Its secrets as slots of a new policy. Where there are several, nobody has to have all of them.
-    pub fn slots(&self, draft: &mut Draft) {
+    /// Adds its secrets to a new policy. If there are several, each is optional.
+    pub fn add_secrets(&self, draft: &mut Draft) {
         let several = self.secrets.len() > 1;
         for (variable, slot) in &self.secrets {
             if draft.set.contains_key(variable) || draft.pass.contains(variable) {
@@ -253,8 +248,8 @@ impl KnownServer {
         }
     }
 
-    /// The variable and slot for a value that an argument carries.
-    pub fn by_flag(&self, flag: &str) -> Option<(&str, &KnownSecret)> {
+    /// The variable and secret for a value in an argument.
+    pub fn secret_for_flag(&self, flag: &str) -> Option<(&str, &KnownSecret)> {
         let slot = self
             .secrets
             .iter()
@@ -269,7 +264,7 @@ mod tests {
     use crate::policy::template::is_variable_name;
 
     #[test]
-    fn every_file_is_in_the_table_and_says_what_it_must() {
+    fn every_file_is_in_the_table_and_complete() {
         let mut files: Vec<String> =
             std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/policies"))
                 .unwrap()
@@ -334,15 +329,15 @@ mod tests {
             command: github.command.clone(),
             ..Draft::default()
         };
-        github.slots(&mut draft);
+        github.add_secrets(&mut draft);
         github.describe(&mut draft);
         let text = draft.text(&crate::secret::ServerName::new("github").unwrap());
         for line in [
-            "# It talks to api.github.com, github.com, *.githubusercontent.com, api.githubcopilot.com.",
+            "# Hosts contacted at run time: api.github.com, github.com, *.githubusercontent.com, api.githubcopilot.com.",
             "[secrets.GITHUB_PERSONAL_ACCESS_TOKEN]",
-            "# A fine-grained token for single repositories is enough for most work.",
-            "# A value begins with ghp_ or github_pat_ or gho_.",
-            "# New ones are made at https://github.com/settings/tokens",
+            "# A fine-grained token for selected repositories is enough for most work.",
+            "# A value starts with ghp_ or github_pat_ or gho_.",
+            "# Create a new one at https://github.com/settings/tokens",
             "from = \"secret:github/token\"",
         ] {
             assert!(text.lines().any(|known| known == line), "{line}\n{text}");
@@ -352,7 +347,7 @@ mod tests {
                 command: shipped.command.clone(),
                 ..Draft::default()
             };
-            shipped.slots(&mut draft);
+            shipped.add_secrets(&mut draft);
             shipped.describe(&mut draft);
             let server = crate::secret::ServerName::new(shipped.id).unwrap();
             let dirs = crate::dirs::Dirs::under(std::path::Path::new("/nowhere"));
@@ -364,7 +359,10 @@ mod tests {
     #[test]
     fn found_by_package_host_and_flag() {
         let stripe = of_package("@stripe/mcp").unwrap();
-        assert_eq!(stripe.by_flag("--api-key").unwrap().0, "STRIPE_SECRET_KEY");
+        assert_eq!(
+            stripe.secret_for_flag("--api-key").unwrap().0,
+            "STRIPE_SECRET_KEY"
+        );
         assert_eq!(of_host("mcp.exa.ai").unwrap().id, "exa");
         assert_eq!(of_host("docs.mcp.cloudflare.com").unwrap().id, "cloudflare");
         assert!(of_package("unknown").is_none());

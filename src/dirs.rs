@@ -1,8 +1,9 @@
-//! Where every file lives, and every environment variable that mcpwrap reads for itself.
+//! The paths of all files, and all environment variables that mcpwrap reads for itself.
 //!
-//! *Always* the XDG directories, on macOS too, or all beneath `$MCPWRAP_HOME`. *Never* creates
-//! anything: the modules that write ask `files` for their directory. `launch.rs` is the only other
-//! module that reads the environment, for what the server inherits.
+//! Paths follow the XDG directories, also on macOS, or are all in `$MCPWRAP_HOME`.
+//!
+//! Invariants: nothing is created here (modules that write use `files`). Only `launch.rs` also reads
+//! the environment, for what the server inherits.
 
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
@@ -10,17 +11,17 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Code, Error, Result};
 
-/// Puts everything (config.toml, policies/, state/, data/, run/) beneath one directory.
+/// Puts everything (config.toml, policies/, state/, data/, run/) in one directory.
 pub const MCPWRAP_HOME: &str = "MCPWRAP_HOME";
 /// The level of the diagnostics in the log directory: error, warn, info, debug or trace.
 pub const MCPWRAP_LOG: &str = "MCPWRAP_LOG";
-/// Policies of the machine's administrator. They win over a user's policy and need no grant.
+/// Policies of the administrator. They take precedence over a user's policy and need no grant.
 pub const MANAGED_POLICIES: &str = "/etc/mcpwrap/policies";
-/// Settings of the machine's administrator.
+/// Settings of the administrator.
 pub const MANAGED_CONFIG: &str = "/etc/mcpwrap/config.toml";
 
-/// Set by AI agents in the commands that they run. Source: seen in the environments of Claude Code,
-/// Gemini CLI, opencode, Codex, Cursor's agent and Copilot.
+/// Set by AI agents in the commands that they run. Source: observed in the environments of Claude
+/// Code, Gemini CLI, opencode, Codex, Cursor's agent and Copilot.
 const AGENT_VARIABLES: &[&str] = &[
     "CLAUDECODE",
     "CLAUDE_CODE_ENTRYPOINT",
@@ -87,7 +88,7 @@ impl Dirs {
         })
     }
 
-    /// Everything beneath one directory, as with `MCPWRAP_HOME`.
+    /// Everything in one directory, as with `MCPWRAP_HOME`.
     pub fn under(own: &Path) -> Self {
         Self {
             home: own.to_path_buf(),
@@ -102,7 +103,7 @@ impl Dirs {
         &self.home
     }
 
-    /// The findings of `mcpwrap check` that the user accepts, with reasons.
+    /// The accepted findings of `mcpwrap check`, with reasons.
     pub fn check_list(&self) -> PathBuf {
         self.config.join("check.toml")
     }
@@ -112,7 +113,7 @@ impl Dirs {
         self.config.join("config.toml")
     }
 
-    /// One policy a server, `SERVER.toml`.
+    /// One policy per server, `SERVER.toml`.
     pub fn policies(&self) -> PathBuf {
         self.config.join("policies")
     }
@@ -127,27 +128,27 @@ impl Dirs {
         self.data.join("vault-identity.age")
     }
 
-    /// Everything that changes by itself.
+    /// Files that mcpwrap changes by itself.
     pub fn state(&self) -> &Path {
         &self.state
     }
 
-    /// The audit log, one file a day.
+    /// The audit log, one file per day.
     pub fn audit(&self) -> PathBuf {
         self.state.join("audit")
     }
 
-    /// One sealed grant a server.
+    /// One sealed grant per server.
     pub fn grants(&self) -> PathBuf {
         self.state.join("grants")
     }
 
-    /// Names, profiles, dates, fingerprints of the secrets: never a value.
+    /// Names, profiles, dates and fingerprints of the secrets, without values.
     pub fn secrets_index(&self) -> PathBuf {
         self.state.join("secrets.toml")
     }
 
-    /// Diagnostics.
+    /// Diagnostic logs.
     pub fn log(&self) -> PathBuf {
         self.state.join("log")
     }
@@ -157,18 +158,18 @@ impl Dirs {
         self.data.join("packages")
     }
 
-    /// Where a supervisor puts its control socket, and everything that dies with the session.
+    /// Where a supervisor creates its control socket and other files of the session.
     pub fn runtime(&self) -> &Path {
         self.runtime.first().map_or(&self.state, PathBuf::as_path)
     }
 
-    /// Every place where a supervisor of this user may have put its socket: clients start us with
-    /// and without `XDG_RUNTIME_DIR`.
+    /// All directories where a supervisor of this user may have created its socket: clients start
+    /// mcpwrap with and without `XDG_RUNTIME_DIR`.
     pub fn runtimes(&self) -> &[PathBuf] {
         &self.runtime
     }
 
-    /// A path as people write it, with `~` for the home directory.
+    /// A path for messages, with `~` for the home directory.
     pub fn tilde(&self, path: &Path) -> String {
         path.strip_prefix(&self.home).map_or_else(
             |_| path.display().to_string(),
@@ -186,7 +187,7 @@ impl Dirs {
     }
 }
 
-/// The variable that shows that an AI agent runs this command, if there is one.
+/// The variable that shows that an AI agent runs this command, if set.
 pub fn agent_variable() -> Option<&'static str> {
     AGENT_VARIABLES
         .iter()
@@ -194,7 +195,7 @@ pub fn agent_variable() -> Option<&'static str> {
         .find(|name| variable(name).is_some())
 }
 
-/// The wish in `MCPWRAP_LOG`.
+/// The value of `MCPWRAP_LOG`.
 pub fn log_level() -> Option<String> {
     variable(MCPWRAP_LOG)?.into_string().ok()
 }
@@ -204,8 +205,8 @@ pub fn editor() -> Option<OsString> {
     variable("VISUAL").or_else(|| variable("EDITOR"))
 }
 
-/// The user's pager with its arguments: `PAGER`, or `less`; none if it is `cat`. And whether `LESS`
-/// says how `less` is wanted.
+/// The user's pager with its arguments (`PAGER`, or `less`; `None` for `cat`), and whether `LESS` is
+/// set.
 pub fn pager() -> Option<(Vec<String>, bool)> {
     let text = variable("PAGER").unwrap_or_else(|| OsString::from("less"));
     let words: Vec<_> = text
@@ -217,29 +218,29 @@ pub fn pager() -> Option<(Vec<String>, bool)> {
     wanted.then(|| (words, variable("LESS").is_some()))
 }
 
-/// Whether the user wants no colours: `NO_COLOR`, or a terminal that has none.
+/// Whether colours are disabled: `NO_COLOR`, or a terminal without colours.
 pub fn no_colour() -> bool {
     variable("NO_COLOR").is_some() || variable("TERM").is_none_or(|term| term == "dumb")
 }
 
-/// Whether a file to be executed under that name is found, as the shell would look for it.
+/// The search path for programs.
 pub fn search_path() -> Option<OsString> {
     variable("PATH")
 }
 
-/// A variable with which a user tells an MCP client to keep its files elsewhere (`CODEX_HOME`).
+/// The directory in a variable that moves the files of an MCP client (e.g. `CODEX_HOME`).
 pub fn client_directory(name: &str) -> Option<PathBuf> {
     absolute(variable(name))
 }
 
-/// Where the session bus is, if the environment says so.
+/// The address of the session bus, if set.
 #[cfg(target_os = "linux")]
 pub fn session_bus() -> Option<OsString> {
     variable("DBUS_SESSION_BUS_ADDRESS")
 }
 
-/// Where sockets of this user's session are: `XDG_RUNTIME_DIR`, then `/run/user/UID`. Clients start
-/// us with six variables, and neither the bus address nor this directory is among them.
+/// The directories of this user's sockets: `XDG_RUNTIME_DIR`, then `/run/user/UID`. Clients start
+/// servers with six variables, which include neither the bus address nor this directory.
 pub fn session_directories() -> Vec<PathBuf> {
     let uid = nix::unistd::geteuid();
     let mut all: Vec<_> = absolute(variable("XDG_RUNTIME_DIR"))
@@ -258,7 +259,7 @@ pub fn credentials_directory() -> Option<PathBuf> {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "this is the one place for our own variables"
+    reason = "only this module reads the variables of mcpwrap"
 )]
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())

@@ -1,9 +1,10 @@
-//! Files that only this user may change: reading, replacing, locking.
+//! Reads, replaces and locks files that only this user may change.
 //!
-//! *Always* looks at the file it has open, never at a path again. *Never* follows a symlink where a
-//! file belongs, *never* opens a FIFO or device, *never* leaves half a file: a replacement is
-//! written beside the old file, synced, renamed, and its directory synced. Errors are `Problem`s
-//! without a code: the caller knows the user's noun.
+//! Errors are `Problem`s without a code, because only the caller knows what the file is for.
+//!
+//! Invariants: checks apply to the open file, never to its path. Symlinks, FIFOs and devices are
+//! refused. A file is replaced atomically: the new one is written beside the old one, synced and
+//! renamed, and the directory is synced.
 
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -15,17 +16,17 @@ use nix::fcntl::OFlag;
 
 use crate::error::{Code, Error};
 
-/// Nothing that mcpwrap reads for itself is larger (bytes).
+/// The maximum size of a file that mcpwrap reads for itself (bytes).
 pub const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// Why a file is not used.
+/// Why a file cannot be used.
 #[derive(Debug)]
 pub enum Problem {
     Missing,
-    /// What is wrong with its kind, owner or mode, and the command that mends it.
+    /// What is wrong with its type, owner or mode, and how to fix it.
     NotPrivate {
         fact: String,
-        mend: String,
+        fix: String,
     },
     TooLarge {
         bytes: u64,
@@ -38,7 +39,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("does not exist"),
-            Self::NotPrivate { fact, mend: _ } => f.write_str(fact),
+            Self::NotPrivate { fact, fix: _ } => f.write_str(fact),
             Self::TooLarge { bytes, bytes_max } => {
                 write!(f, "{bytes} bytes, more than the limit of {bytes_max}")
             }
@@ -48,14 +49,14 @@ impl fmt::Display for Problem {
 }
 
 impl Problem {
-    /// The error for the user: `what` was not done, with `path` as it is shown to people. A file
-    /// that others can change has its own code and the command that mends it.
+    /// The error for the user. `what`: what was not done; `path`: as shown in messages. A file that
+    /// other users can change has its own code and a hint that fixes it.
     pub fn explain(self, code: Code, what: impl Into<String>, path: &str) -> Error {
         let fact = self.to_string();
         match self {
-            Self::NotPrivate { mend, .. } => Error::new(Code::FileNotPrivate, what)
+            Self::NotPrivate { fix, .. } => Error::new(Code::FileNotPrivate, what)
                 .cause(format!("`{path}`: {fact}"))
-                .hint(mend),
+                .hint(fix),
             _ => Error::new(code, what).cause(format!("`{path}`: {fact}")),
         }
     }
@@ -70,7 +71,7 @@ impl From<io::Error> for Problem {
     }
 }
 
-/// An I/O error in words, in lower case as all our messages.
+/// The text of an I/O error in lower case.
 pub fn io_text(error: &io::Error) -> String {
     error.raw_os_error().map_or_else(
         || error.to_string(),
@@ -78,7 +79,7 @@ pub fn io_text(error: &io::Error) -> String {
     )
 }
 
-/// What to do about an I/O error that is a limit of this process.
+/// A hint for an I/O error that is a resource limit of this process.
 pub fn io_hint(error: &io::Error) -> Option<&'static str> {
     use nix::errno::Errno;
     match Errno::from_raw(error.raw_os_error()?) {
@@ -104,7 +105,7 @@ pub fn read_private_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Proble
 
 fn read_up_to(file: File, bytes_max: u64) -> Result<Vec<u8>, Problem> {
     let size = file.metadata()?.len().min(bytes_max);
-    // One more than there is: the end of the file is found without growing.
+    // One byte more than the size, so that the end is found without growing the buffer.
     let mut bytes = Vec::with_capacity(usize::try_from(size + 1).unwrap_or_default());
     file.take(bytes_max + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
@@ -116,8 +117,8 @@ fn read_up_to(file: File, bytes_max: u64) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
-/// Reads a whole file of the administrator's: root owns it and every directory on the way, links
-/// included, and nobody else may change any of them. `Missing` if one of them does not exist.
+/// Reads a whole file of the administrator: only root may own or change the file and all directories
+/// of its path, including symlinks. `Missing` if one of them does not exist.
 pub fn read_managed(path: &Path) -> Result<Vec<u8>, Problem> {
     let dir = parent(path);
     let real = std::fs::canonicalize(&dir)?;
@@ -130,20 +131,20 @@ pub fn read_managed(path: &Path) -> Result<Vec<u8>, Problem> {
 }
 
 fn check_managed(path: &Path, meta: &std::fs::Metadata) -> Result<(), Problem> {
-    // The mode of a symlink means nothing.
+    // The mode of a symlink is meaningless.
     let open = !meta.is_symlink() && meta.mode() & 0o022 != 0;
     if meta.uid() == 0 && !open {
         return Ok(());
     }
     let shown = path.display();
     let fact = format!(
-        "`{shown}` belongs to user {} with mode {:04o}, and only root may change it",
+        "`{shown}` must be writable by root only, but has owner {} and mode {:04o}",
         meta.uid(),
         meta.mode() & 0o7777,
     );
     Err(Problem::NotPrivate {
         fact,
-        mend: format!("ask your administrator for `chown root {shown} && chmod go-w {shown}`"),
+        fix: format!("ask your administrator to run `chown root {shown} && chmod go-w {shown}`"),
     })
 }
 
@@ -152,7 +153,7 @@ pub fn open_private(path: &Path) -> Result<File, Problem> {
     open_checked(path, OpenOptions::new().read(true))
 }
 
-/// Opens a file of our own for reading and appending; makes it (0600) if it is not there.
+/// Opens a file of mcpwrap for reading and appending; creates it (mode 0600) if it does not exist.
 pub fn open_append(path: &Path) -> Result<File, Problem> {
     open_checked(
         path,
@@ -160,12 +161,12 @@ pub fn open_append(path: &Path) -> Result<File, Problem> {
     )
 }
 
-/// [`open_append`] for one that is there.
+/// [`open_append`] for an existing file.
 pub fn open_append_only(path: &Path) -> Result<File, Problem> {
     open_checked(path, OpenOptions::new().read(true).append(true))
 }
 
-/// Opens a file of our own for writing in place; makes it (0600) if it is not there.
+/// Opens a file of mcpwrap for writing in place; creates it (mode 0600) if it does not exist.
 pub fn open_write(path: &Path) -> Result<File, Problem> {
     open_checked(path, OpenOptions::new().read(true).write(true).create(true))
 }
@@ -174,7 +175,7 @@ fn open_checked(path: &Path, options: &mut OpenOptions) -> Result<File, Problem>
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let file = match options.mode(0o600).custom_flags(flags.bits()).open(path) {
         Err(error) => match error.raw_os_error() {
-            // The answer of Linux and macOS to O_NOFOLLOW on a symlink.
+            // What Linux and macOS return for O_NOFOLLOW on a symlink.
             Some(nix::libc::ELOOP) => return Err(not_a_file(path, "a symlink")),
             Some(nix::libc::EISDIR | nix::libc::ENXIO) => {
                 return Err(not_a_file(path, "a directory, FIFO or device"));
@@ -194,18 +195,18 @@ fn open_checked(path: &Path, options: &mut OpenOptions) -> Result<File, Problem>
 fn not_a_file(path: &Path, kind: &str) -> Problem {
     Problem::NotPrivate {
         fact: format!("expected a regular file, found {kind}"),
-        mend: format!("put the file itself at `{}`", path.display()),
+        fix: format!("put a regular file at `{}`", path.display()),
     }
 }
 
-/// Whether only the owner may change what this metadata belongs to, and the owner is us or root.
+/// Checks that the owner is this user or root, and that only the owner may change it.
 fn check_private(path: &Path, meta: &std::fs::Metadata) -> Result<(), Problem> {
     let me = nix::unistd::geteuid().as_raw();
     let shown = path.display();
     if meta.uid() != me && meta.uid() != 0 {
         return Err(Problem::NotPrivate {
             fact: format!("owned by user {}, running as user {me}", meta.uid()),
-            mend: format!("`sudo chown {me} {shown}`, then review its contents"),
+            fix: format!("run `sudo chown {me} {shown}`, then review its contents"),
         });
     }
     if meta.mode() & 0o022 != 0 {
@@ -214,13 +215,13 @@ fn check_private(path: &Path, meta: &std::fs::Metadata) -> Result<(), Problem> {
                 "writable by other users (mode {:04o})",
                 meta.mode() & 0o7777
             ),
-            mend: format!("`chmod go-w {shown}`, then review its contents"),
+            fix: format!("run `chmod go-w {shown}`, then review its contents"),
         });
     }
     Ok(())
 }
 
-/// Makes a directory (0700) with its parents, or checks the one that is there.
+/// Creates a directory (mode 0700) with its parents, or checks an existing one.
 pub fn ensure_dir(path: &Path) -> Result<(), Problem> {
     match DirBuilder::new().recursive(true).mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
@@ -229,19 +230,19 @@ pub fn ensure_dir(path: &Path) -> Result<(), Problem> {
     check_dir(path)
 }
 
-/// Whether only its owner may change a directory.
+/// Checks that only its owner may change a directory.
 pub fn check_dir(path: &Path) -> Result<(), Problem> {
     let meta = std::fs::metadata(path)?;
     if !meta.is_dir() {
         return Err(Problem::NotPrivate {
             fact: "not a directory".to_owned(),
-            mend: format!("move `{}` away", path.display()),
+            fix: format!("move `{}` away", path.display()),
         });
     }
     check_private(path, &meta)
 }
 
-/// Puts a file (0600) in the place of the old one, or a new one there: all of it or nothing.
+/// Replaces or creates a file (mode 0600) atomically.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let dir = parent(path);
     ensure_dir(&dir)?;
@@ -252,20 +253,20 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Puts a new file (0600) there: all of it or nothing, and never in the place of another.
+/// Creates a file (mode 0600) atomically; fails if the name is taken.
 pub fn create(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let dir = parent(path);
     ensure_dir(&dir)?;
     let temporary = Temporary::new(&dir, path)?;
     temporary.write(bytes)?;
-    // Unlike a rename, a link fails if there is something of that name.
+    // Unlike a rename, a link fails if the name is taken.
     std::fs::hard_link(&temporary.0, path)?;
     drop(temporary);
     sync_dir(&dir)?;
     Ok(())
 }
 
-/// Removes a file and makes that last. A file that is not there is no error.
+/// Removes a file and syncs its directory. A missing file is not an error.
 pub fn remove(path: &Path) -> Result<(), Problem> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -274,7 +275,7 @@ pub fn remove(path: &Path) -> Result<(), Problem> {
     }
 }
 
-/// An exclusive lock, held until the file is dropped. Waits for its turn.
+/// Waits for an exclusive lock, which is held until the file is dropped.
 pub fn lock(path: &Path) -> Result<File, Problem> {
     ensure_dir(&parent(path))?;
     let file = OpenOptions::new()
@@ -288,7 +289,7 @@ pub fn lock(path: &Path) -> Result<File, Problem> {
     Ok(file)
 }
 
-/// Makes the entries of a directory last.
+/// Syncs the entries of a directory.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
@@ -300,7 +301,7 @@ fn parent(path: &Path) -> PathBuf {
         .to_path_buf()
 }
 
-/// A name beside the target that is removed again if it was not renamed.
+/// A temporary file beside the target, removed on drop if it was not renamed.
 struct Temporary(PathBuf);
 
 impl Temporary {
@@ -323,7 +324,7 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // After a rename there is nothing to remove.
+        // After a rename there is nothing left to remove.
         drop(std::fs::remove_file(&self.0));
     }
 }
@@ -345,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_plain_private_file_is_read() {
+    fn only_a_regular_private_file_is_read() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         assert!(matches!(read_private(&file), Err(Problem::Missing)));

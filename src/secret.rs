@@ -1,9 +1,9 @@
-//! Secrets and the names of things.
+//! Secrets, and the names of servers, profiles and secrets.
 //!
-//! *Never* shows a value: `Secret` has no `Display`, and its `Debug` prints dots. `Secret::expose`
-//! is called only where a value has to become bytes (launch, mask forms, stores); a test counts the
-//! places. *Always* checks a name once, at the door: past it, a `ServerName` is known to be a file
-//! name and a `SecretName` to be safe in a store, a log and a terminal.
+//! Invariants: a value is never printed: `Secret` has no `Display`, and its `Debug` prints `…`.
+//! `Secret::expose` is called only where a value must become bytes (launch, mask, stores); a test lists
+//! the modules. Names are validated on creation: a `ServerName` is a valid file name, and a
+//! `SecretName` is safe in a store, a log and a terminal.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ use crate::error::{Code, Error, Result};
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// Takes the bytes over. The caller wipes what it copied them from.
+    /// Takes ownership of the bytes. The caller wipes the buffer they were copied from.
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
     }
@@ -30,18 +30,18 @@ impl Secret {
         &self.0
     }
 
-    /// Whether the value is too weak to be masked: shorter than 8 bytes, or digits only. Masking
-    /// such a value would break messages that hold the same digits by chance.
+    /// Whether the value is too weak to be masked: shorter than 8 bytes, or digits only. Masking such
+    /// a value would corrupt messages that contain the same characters by chance.
     pub fn is_weak(&self) -> bool {
         self.0.len() < 8 || self.0.iter().all(u8::is_ascii_digit)
     }
 
-    /// Whether it has a NUL byte, which no environment variable can hold.
+    /// Whether it contains a NUL byte, which an environment variable cannot contain.
     pub fn has_nul(&self) -> bool {
         self.0.contains(&0)
     }
 
-    /// Whether there is no value at all.
+    /// Whether the value is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -54,7 +54,7 @@ impl fmt::Debug for Secret {
 }
 
 /// A short keyed hash that tells two values apart without showing either: the first 48 bits of
-/// HMAC-SHA-256, as 12 hex digits. Without the key nobody can test guesses against it.
+/// HMAC-SHA-256, as 12 hex digits. Guesses cannot be tested against it without the key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(String);
@@ -80,7 +80,7 @@ pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// What may be shown of a secret: its last four characters, and those only of a long one.
+/// The part of a secret that may be shown: its last four characters, if it has at least 16 bytes.
 pub fn tail(secret: &str) -> Option<&str> {
     let (at, _) = secret.char_indices().rev().nth(3)?;
     secret.get(at..).filter(|_| secret.len() >= 16)
@@ -128,7 +128,7 @@ macro_rules! name_type {
 
         impl $type {
             /// # Errors
-            /// `name-invalid` if the text breaks the rule of this kind of name.
+            /// `name-invalid` if the text is not a valid name of this kind.
             pub fn new(text: &str) -> Result<Self> {
                 if $check(text) {
                     return Ok(Self(text.to_owned()));
@@ -175,17 +175,17 @@ macro_rules! name_type {
 name_type!(
     /// The name of a server's policy: a plain file name.
     ServerName, "server", is_plain_name,
-    "use letters, digits, `-`, `_` and `.`; it starts with a letter or digit and has at most 64 characters"
+    "expected letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64 characters"
 );
 name_type!(
     /// The name of a profile: dev, prod, …
     ProfileName, "profile", is_plain_name,
-    "use letters, digits, `-`, `_` and `.`; it starts with a letter or digit and has at most 64 characters"
+    "expected letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64 characters"
 );
 name_type!(
-    /// The name of a secret in the store: plain names joined by `/`, as in `github/token`.
+    /// The name of a secret in the store: plain names joined by `/`, e.g. `github/token`.
     SecretName, "secret", is_path_name,
-    "use letters, digits, `-`, `_` and `.`, in parts joined by `/`, 200 characters at most"
+    "expected letters, digits, `-`, `_` and `.`, in parts joined by `/`, at most 200 characters"
 );
 
 fn is_plain_name(text: &str) -> bool {
@@ -201,7 +201,7 @@ fn is_path_name(text: &str) -> bool {
     text.len() <= 200 && text.split('/').all(is_plain_name)
 }
 
-/// Where a value comes from: `secret:github/token` in the store that `config.toml` names.
+/// A reference to a value, e.g. `secret:github/token`, in the configured store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SecretRef(SecretName);
@@ -218,7 +218,7 @@ impl SecretRef {
     pub fn new(text: &str) -> Result<Self> {
         let name = text.strip_prefix("secret:").ok_or_else(|| {
             Error::new(Code::NameInvalid, "not a secret reference")
-                .cause("a reference starts with `secret:`; a value never stands in a policy")
+                .cause("a reference starts with `secret:`; values do not belong in a policy")
                 .hint("write `secret:NAME`, and store the value with `mcpwrap secret set NAME`")
         })?;
         Ok(Self(SecretName::new(name)?))

@@ -1,8 +1,9 @@
-//! What serde found wrong in a TOML file, as a value.
+//! Parses serde's error messages about a TOML file.
 //!
-//! serde tells only in English, which quotes values (`invalid type: string "…"`), and people paste
-//! secrets into values. This is the one place that reads those words; nothing of a value leaves it.
-//! A test lets the real crates speak, so that an update with other words is noticed.
+//! serde reports errors as text that quotes values (`invalid type: string "…"`), and values may contain
+//! pasted secrets. A test uses the real crates, so that an update with different messages is noticed.
+//!
+//! Invariants: no other module parses these messages, and no part of a value leaves this module.
 
 use std::fmt;
 
@@ -13,7 +14,7 @@ pub enum Refusal {
         field: String,
         known: Vec<String>,
     },
-    /// A word that is none of the known ones.
+    /// A word that is not one of the known ones.
     UnknownWord {
         known: Vec<String>,
     },
@@ -24,14 +25,14 @@ pub enum Refusal {
         found: RefusalKind,
         wanted: RefusalKind,
     },
-    /// Anything else: a number out of range, a type's own rule, a mistake in the TOML.
+    /// Anything else: a number out of range, the rule of a type, invalid TOML.
     Other {
-        /// What would have been right, if serde or the type says so.
+        /// The expected value, if the message contains it.
         expected: Option<String>,
     },
 }
 
-/// A kind of value, in TOML's words when shown.
+/// A type of value, shown with TOML's names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefusalKind {
     String,
@@ -60,7 +61,7 @@ impl fmt::Display for RefusalKind {
 }
 
 impl Refusal {
-    /// Reads the message of an error of `toml`, which passes on serde's.
+    /// Parses the message of an error of `toml`, which contains serde's.
     pub fn read(message: &str) -> Self {
         let message = message.lines().next().unwrap_or_default();
         let (head, expected) = match message.rsplit_once(", expected ") {
@@ -93,7 +94,7 @@ impl Refusal {
             };
         }
         let expected = match message {
-            // For a word of a list; a table is taken for a variant with fields, which we have none of.
+            // For an enum value. Our enums have no variants with fields, which would be tables.
             "wanted string or table" => Some("a string"),
             _ => expected,
         };
@@ -103,13 +104,13 @@ impl Refusal {
     }
 }
 
-/// The reason in words, without anything of a value.
+/// The reason as text, without any part of a value.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownField { field, .. } => write!(f, "unknown field `{field}`"),
             Self::UnknownWord { known } => write!(f, "expected `{}`", known.join("` or `")),
-            Self::MissingField { field } => write!(f, "no field `{field}`"),
+            Self::MissingField { field } => write!(f, "missing field `{field}`"),
             Self::WrongKind { wanted, .. } => write!(f, "expected {wanted}"),
             Self::Other {
                 expected: Some(expected),
@@ -200,7 +201,7 @@ mod tests {
         }
     }
 
-    /// What the real serde and toml say of a text, read.
+    /// Parses the message of the real serde and toml about a text.
     #[track_caller]
     fn refusal(text: &str) -> Refusal {
         Refusal::read(toml::from_str::<Sample>(text).unwrap_err().message())
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_phrases_of_serde_are_understood() {
+    fn messages_of_serde_are_parsed() {
         let known = [
             "name", "count", "on", "list", "map", "inner", "word", "two", "day",
         ];
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kinds_of_serde_are_understood() {
+    fn types_of_serde_are_parsed() {
         #[track_caller]
         fn case(line: &str, found: &RefusalKind, wanted: &RefusalKind) {
             let text = if line.starts_with("name") {
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn other_refusals_say_what_was_expected_if_anything() {
+    fn other_refusals_contain_the_expected_value_if_any() {
         let other = |expected: Option<&str>| Refusal::Other {
             expected: expected.map(str::to_owned),
         };

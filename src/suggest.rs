@@ -1,12 +1,12 @@
-//! The nearest known name, for hints: "did you mean `secret`?".
+//! The nearest known name, for hints such as "did you mean `secret`?".
 //!
-//! One threshold for the whole program, which grows with the length of the name: a far guess is
-//! worse than none.
+//! The whole program uses one threshold, which grows with the length of the name: a bad guess is worse
+//! than none.
 
-/// The known name that a word was probably meant to be.
+/// The known name that was probably meant by a word.
 ///
-/// A third of the name's characters may differ, and one in short names; but never all of them. Two
-/// neighbours in the wrong order count as one difference.
+/// A third of the name's characters may differ, and one in short names, but never all of them. Two
+/// swapped neighbours count as one difference.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()

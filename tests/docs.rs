@@ -1,4 +1,4 @@
-//! Documents that are made from the code. `cargo xtask fix` writes them anew.
+//! Documents that are generated from the code. `cargo xtask fix` updates them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -221,9 +221,9 @@ fn field_reference(field: &str, about: &Value, required: bool, schema: &Value) -
 fn kind(about: &Value, schema: &Value) -> String {
     if !choices(about, schema).is_empty() {
         return if about["type"] == "array" {
-            "list of words"
+            "list of choices"
         } else {
-            "word"
+            "choice"
         }
         .to_owned();
     }
@@ -235,12 +235,12 @@ fn kind(about: &Value, schema: &Value) -> String {
         name => name.as_str(),
     };
     match name.unwrap() {
-        "array" => "list of texts",
+        "array" => "list of strings",
         "boolean" => "`true` or `false`",
         "integer" => "number",
-        "object" if about["additionalProperties"]["type"] == "string" => "table of texts",
+        "object" if about["additionalProperties"]["type"] == "string" => "table of strings",
         "object" => "tables by name",
-        _ => "text",
+        _ => "string",
     }
     .to_owned()
 }

@@ -1,4 +1,4 @@
-//! Grants: what is shown, who may agree, what is written down, and what takes a grant away.
+//! Grants: what is shown, who may approve, what is logged, and what revokes a grant.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -20,7 +20,7 @@ fn standing(test: &Test, server: &str) -> String {
     entry.unwrap()["standing"].as_str().unwrap().to_owned()
 }
 
-/// The text on a screen as it would be in a file, with the times taken out.
+/// The text of a terminal as plain lines, with the times removed.
 fn screen(test: &Test, text: &str) -> String {
     let text = stable(test, text).replace('\r', "");
     let lines = text
@@ -36,7 +36,7 @@ fn screen(test: &Test, text: &str) -> String {
 }
 
 #[test]
-fn a_grant_shows_all_and_asks_for_the_name() {
+fn grant_shows_everything_and_asks_for_the_name() {
     let test = Test::new();
     test.init();
     test.write_policy(
@@ -50,7 +50,7 @@ fn a_grant_shows_all_and_asks_for_the_name() {
     golden::check("grant/first.txt", &screen(&test, &shown));
     assert_eq!(standing(&test, "github"), "granted");
 
-    // Again, with a change: the change is shown.
+    // After a change, the change is shown.
     test.write_policy("github", &POLICY.replace("1.2.3", "1.2.4"));
     assert_eq!(standing(&test, "github"), "changed");
     test.ok(&["revoke", "github", "--reason", "token leaked"]);
@@ -82,7 +82,7 @@ fn another_answer_grants_nothing() {
 }
 
 #[test]
-fn a_pipe_is_no_person() {
+fn a_pipe_cannot_approve() {
     let test = Test::new();
     test.init();
     test.write_policy("github", POLICY);
@@ -99,7 +99,7 @@ fn a_pipe_is_no_person() {
     assert_eq!(standing(&test, "github"), "not-granted");
 }
 
-/// What a policy says must not steer the terminal on which the user decides.
+/// The text of a policy must not control the terminal on which the user decides.
 #[test]
 fn control_characters_are_not_shown() {
     let test = Test::new();
@@ -114,7 +114,7 @@ fn control_characters_are_not_shown() {
 }
 
 #[test]
-fn yes_is_refused_to_agents_and_written_down_either_way() {
+fn yes_is_refused_to_agents_and_always_logged() {
     let test = Test::new();
     test.init();
     test.write_policy("github", POLICY);
@@ -153,7 +153,7 @@ fn yes_is_refused_to_agents_and_written_down_either_way() {
 }
 
 #[test]
-fn no_record_no_grant() {
+fn without_a_record_nothing_is_granted() {
     let test = Test::new();
     test.init();
     test.write_policy("github", POLICY);
@@ -196,12 +196,12 @@ fn revoking_needs_neither_the_store_nor_a_readable_policy() {
         unknown.stderr.contains("did you mean `github`?"),
         "{unknown}"
     );
-    // The policy is gone, the grant is not: it can still be revoked.
+    // The grant can be revoked even if the policy was removed.
     std::fs::remove_file(test.root().join("policies/other.toml")).unwrap();
     test.ok(&["revoke", "other"]);
 }
 
-/// An AI agent may pull the brake.
+/// An AI agent may use the kill switch.
 #[test]
 fn an_agent_may_revoke() {
     let test = Test::new();
@@ -228,7 +228,7 @@ fn several_servers_are_granted_one_by_one() {
         ),
         ("granted", "not-granted")
     );
-    // A bad name stops before anything is asked.
+    // An invalid name is an error before the first question.
     let ended = test.cli(&["grant", "one", "three", "--yes"]);
     assert!(ended.stderr.contains("error[policy-not-found]"), "{ended}");
 }

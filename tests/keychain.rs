@@ -1,5 +1,5 @@
-//! The keychain store against the real gnome-keyring, and everything that can be wrong with it:
-//! each has its own message, within 8 seconds.
+//! The keychain store with the real gnome-keyring, and its failures: each has its own message
+//! within 8 s.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::desktop::{Desktop, probe, probed};
 use crate::harness::{Ended, TOKEN, Test, fake_server, policy_text, slot};
 use crate::messages::message;
 
-/// Whatever is wrong, the answer is there by then.
+/// The time limit of every failure.
 const ANSWER: Duration = Duration::from_secs(8);
 
 /// A desktop on which mcpwrap is set up and `github/token` is stored.
@@ -37,7 +37,7 @@ fn grant(test: &Test) {
     test.ok(&["grant", "github", "--yes"]);
 }
 
-/// Starts that server, as a client does.
+/// Starts that server like a client.
 fn started(test: &Test) {
     let mut run = test.run("github");
     let answer = run.initialize();
@@ -45,7 +45,7 @@ fn started(test: &Test) {
     assert_eq!(run.finish().code, 0);
 }
 
-/// Starts that server where it cannot start.
+/// Starts that server, which must fail.
 fn not_started(test: &Test) -> Ended {
     let mut run = test.run("github");
     assert!(run.initialize().get("error").is_some());
@@ -71,7 +71,7 @@ fn the_contract_of_every_store_holds_for_the_keychain() {
 fn secret_tool_sees_what_mcpwrap_stores_and_mcpwrap_what_it_stores() {
     let test = Test::new();
     let Some(desktop) = set_up(&test) else { return };
-    // Not through the harness: here the value is meant to be printed.
+    // Without the harness, because the value is printed on purpose.
     let lookup = test
         .command("/usr/bin/secret-tool")
         .args(["lookup", "service", "mcpwrap", "username", "github/token"])
@@ -126,7 +126,7 @@ fn a_missing_secret_is_not_a_locked_keychain() {
 }
 
 #[test]
-fn a_locked_keychain_is_said_at_once_and_nobody_is_asked() {
+fn a_locked_keychain_fails_immediately_without_a_prompt() {
     let test = Test::new();
     let Some(desktop) = set_up(&test) else { return };
     grant(&test);
@@ -148,12 +148,12 @@ fn a_locked_keychain_is_said_at_once_and_nobody_is_asked() {
     assert_eq!(status.code, 1, "{status}");
     assert_eq!(status.json()["store"]["error"], "keychain-locked");
     test.ok(&["secret", "list"]);
-    // The way out that the message names.
+    // Follow the hint.
     desktop.replace_keyring();
     test.ok(&["status"]);
 }
 
-/// There is no display here, so gnome-keyring's prompter ends, and that dismisses the prompt.
+/// There is no display here, so gnome-keyring's prompter exits, which dismisses the prompt.
 #[test]
 fn a_dismissed_prompt_is_a_denial() {
     let test = Test::new();
@@ -185,7 +185,7 @@ fn without_a_bus_or_a_keyring_on_it_the_keychain_is_absent() {
         "keychain-absent"
     );
 
-    // A bus that can start nothing.
+    // A bus that cannot start services.
     let config = test.dir.join("bus.conf");
     let text = "<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen>\
                 <auth>EXTERNAL</auth><policy context=\"default\">\
@@ -206,7 +206,7 @@ fn without_a_bus_or_a_keyring_on_it_the_keychain_is_absent() {
 }
 
 #[test]
-fn a_keychain_that_hangs_costs_a_bounded_time() {
+fn waiting_for_a_hanging_keychain_is_bounded() {
     let test = Test::new();
     let Some(desktop) = set_up(&test) else { return };
     grant(&test);
@@ -230,17 +230,17 @@ fn a_keychain_that_hangs_costs_a_bounded_time() {
 }
 
 #[test]
-fn a_keychain_that_dies_in_the_middle_is_asked_again() {
+fn a_keychain_that_exits_during_a_request_is_asked_again() {
     let test = Test::new();
     let Some(desktop) = set_up(&test) else { return };
     let mut run = test.start(probe(&test).args(["again", "github/token"]));
     run.send_raw(b"\n");
     assert_eq!(run.line().unwrap(), b"ok\n");
-    // The bus starts another one, which is locked.
+    // The bus starts a new one, which is locked.
     desktop.kill_keyring();
     run.send_raw(b"\n");
     assert_eq!(run.line().unwrap(), b"keychain-locked\n");
-    // And the user unlocks that.
+    // Then the user unlocks it.
     desktop.start_keyring();
     run.send_raw(b"\n");
     assert_eq!(run.line().unwrap(), b"ok\n");
@@ -274,9 +274,9 @@ fn two_items_of_one_name_are_ambiguous_until_both_are_removed() {
     );
 }
 
-/// Dropping what cannot be understood could drop what restricts the secret.
+/// An invalid attribute could be a restriction, so it must not be ignored.
 #[test]
-fn an_attribute_that_nobody_wrote_is_refused() {
+fn an_invalid_attribute_is_an_error() {
     let test = Test::new();
     let Some(desktop) = set_up(&test) else { return };
     let odd = [
@@ -294,7 +294,7 @@ fn an_attribute_that_nobody_wrote_is_refused() {
     message(&test, "keychain-failed", &ended);
 }
 
-/// Clients start servers with six variables, and the bus's address is not among them.
+/// Clients start servers with six variables, which do not include the address of the bus.
 #[test]
 fn the_bus_is_found_without_its_variable() {
     let test = Test::new();
@@ -305,7 +305,7 @@ fn the_bus_is_found_without_its_variable() {
     test.unset("DBUS_SESSION_BUS_ADDRESS");
     started(&test);
 
-    // And without `XDG_RUNTIME_DIR`: only where nobody is logged in, and the directory can be made.
+    // Also without `XDG_RUNTIME_DIR`, if no user is logged in and the directory can be created.
     let standard = format!("/run/user/{}", nix::unistd::geteuid());
     let standard = Path::new(&standard);
     let free = !standard.exists() && std::fs::create_dir_all(standard).is_ok();

@@ -1,6 +1,6 @@
-//! One message for each error code, as the real binary says it. `tidy` asks for all of them.
+//! One message for each error code, from the real binary. `tidy` checks that none is missing.
 //!
-//! Paths are shortened, times are taken out; the rest is what users read.
+//! Paths are shortened and times are removed; the rest is what users read.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -33,7 +33,7 @@ pub(crate) fn message(test: &Test, code: &str, ended: &Ended) {
     golden::check(&format!("messages/{code}.txt"), &shown);
 }
 
-/// A text without the numbers of processes.
+/// A text without PIDs.
 fn without_pid(line: &str) -> String {
     match line.split_once("(supervisor ") {
         Some((before, after)) => {
@@ -44,7 +44,7 @@ fn without_pid(line: &str) -> String {
     }
 }
 
-/// A line with its dates and times of the day replaced.
+/// A line with dates and times replaced.
 fn without_time(line: &str) -> String {
     let is_time = |word: &str| {
         let word = word.trim_end_matches([',', ':', ';']);
@@ -133,7 +133,7 @@ fn about_grants() {
     test.write_policy("github", POLICY);
     message(&test, "not-granted", &run(&["github"]));
     let ended = test.cli(&["grant", "github"]);
-    // The tests may have a terminal, or may not.
+    // The tests may or may not have a terminal.
     assert_ne!(ended.code, 0);
     test.set("CLAUDECODE", "1");
     message(
@@ -234,7 +234,7 @@ fn about_what_is_started() {
     message(&test, "vault-broken", &refused(&test, &["github"]));
 }
 
-/// A start that is refused, with a client that waits until it is told.
+/// A refused start, with a client that waits for the error.
 fn refused(test: &Test, args: &[&str]) -> Ended {
     let (server, rest) = args.split_first().unwrap();
     let run = test.run_with(server, rest);
@@ -254,7 +254,7 @@ fn about_the_keychain() {
     );
 }
 
-/// As `sudo` with the user's `HOME` does it.
+/// Like `sudo` with the user's `HOME`.
 #[test]
 fn a_home_of_another_user_is_not_used() {
     if !nix::unistd::geteuid().is_root() {
@@ -277,7 +277,7 @@ fn a_home_of_another_user_is_not_used() {
     assert!(ended.stderr.contains("error[home-unusable]"), "{ended}");
 }
 
-/// A program that is a server until a file is there, and then one that ends at once.
+/// A program that is a server until a file exists, and then exits immediately.
 #[test]
 fn about_what_runs() {
     let test = Test::new();

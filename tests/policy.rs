@@ -1,4 +1,4 @@
-//! Policies: what is accepted, what is refused and in which words, and the verbs around them.
+//! Policies: what is accepted, what is refused with which message, and the commands for policies.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ fn every_bad_policy_is_refused_with_its_message() {
                 .all(|line| line.starts_with("mcpwrap: ")),
             "{name}: {ended}"
         );
-        // People paste values where references belong, and messages end in logs.
+        // People paste values where references belong, and messages end up in logs.
         assert!(!ended.stderr.contains(&TOKEN[..8]), "{name}: {ended}");
         golden::check(
             &format!("policy/bad/{name}.txt"),
@@ -107,7 +107,7 @@ fn a_policy_that_others_could_have_changed_is_not_used() {
         mode(&dir, 0o700);
     }
 
-    // Kinds of files: each would hang, or be someone else's.
+    // Other types of files: each would hang or belong to another user.
     let target = test.dir.join("elsewhere.toml");
     std::fs::rename(&path, &target).unwrap();
     symlink(&target, &path).unwrap();
@@ -126,7 +126,7 @@ fn a_policy_that_others_could_have_changed_is_not_used() {
     std::fs::write(&path, format!("{POLICY}#{}", "x".repeat(1 << 20))).unwrap();
     mode(&path, 0o600);
     refused("policy-invalid", "more than the limit of 1048576");
-    // 2 GB without a block on the disk.
+    // 2 GB without a block on disk.
     std::fs::File::options()
         .write(true)
         .open(&path)
@@ -134,7 +134,7 @@ fn a_policy_that_others_could_have_changed_is_not_used() {
         .set_len(2 << 30)
         .unwrap();
     refused("policy-invalid", "more than the limit of 1048576");
-    // The builder reads all that a test leaves.
+    // The test harness reads all files that a test leaves.
     std::fs::remove_file(&path).unwrap();
 }
 
@@ -155,7 +155,7 @@ fn a_policy_of_another_user_is_not_used() {
 }
 
 #[test]
-fn no_policy_is_said_with_the_nearest_name() {
+fn a_missing_policy_suggests_the_nearest_name() {
     let test = Test::new();
     let ended = test.cli(&["policy", "show", "github"]);
     assert_eq!(ended.code, 2);
@@ -170,7 +170,7 @@ fn no_policy_is_said_with_the_nearest_name() {
 }
 
 #[test]
-fn a_new_policy_is_valid_and_never_replaces_one() {
+fn a_new_policy_is_valid_and_does_not_replace_one() {
     let test = Test::new();
     let args = [
         "policy",
@@ -248,7 +248,7 @@ fn the_schema_names_every_field() {
     assert_eq!(schema["additionalProperties"], false);
 }
 
-/// A command whose `/etc` is a directory of the test. None if this machine does not allow that.
+/// A command whose `/etc` is a directory of the test. `None` if this machine does not allow that.
 pub(crate) fn with_etc(test: &Test, args: &[&str]) -> Option<Command> {
     let private = if nix::unistd::geteuid().is_root() {
         "-m"
@@ -279,7 +279,7 @@ pub(crate) fn with_etc(test: &Test, args: &[&str]) -> Option<Command> {
 }
 
 #[test]
-fn a_managed_policy_wins_and_needs_no_grant() {
+fn a_managed_policy_takes_precedence_and_needs_no_grant() {
     let test = Test::new();
     let dir = test.dir.join("etc/mcpwrap/policies");
     std::fs::create_dir_all(&dir).unwrap();
@@ -306,7 +306,7 @@ fn a_managed_policy_wins_and_needs_no_grant() {
     assert_eq!(found[0]["path"], "/etc/mcpwrap/policies/github.toml");
     assert_eq!(found[1]["standing"], "not-granted");
 
-    // A managed tier that others can change is refused loudly, not passed over.
+    // A managed policy that other users can change is an error, not ignored.
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
     let found = list().unwrap();
     assert_eq!(found[0]["error"]["code"], "policy-not-private");

@@ -1,10 +1,10 @@
-//! `mcpwrap secret …`: what is stored, what is refused, what is written down, what is shown.
+//! `mcpwrap secret`: what is stored, refused, logged and shown.
 
 use crate::desktop::{Desktop, probed};
 use crate::harness::{Ended, TOKEN, Test, policy_text, slot};
 use crate::messages::message;
 
-/// The stored value, past everything. Not through the harness, which would see a secret printed.
+/// The stored value, read without the harness, which would report a printed secret.
 fn stored(test: &Test, name: &str) -> Vec<u8> {
     let output = crate::desktop::probe(test)
         .args(["get", name])
@@ -25,7 +25,7 @@ fn refused(ended: &Ended, code: &str) {
 }
 
 #[test]
-fn one_newline_at_the_end_is_no_part_of_the_value_and_nothing_else_is_cut() {
+fn only_one_trailing_newline_is_removed_from_a_value() {
     let test = Test::new();
     test.init();
     for (input, value) in [
@@ -68,7 +68,7 @@ fn a_value_is_typed_without_being_shown() {
 }
 
 #[test]
-fn weak_values_are_refused_unless_they_are_meant() {
+fn weak_values_are_refused_without_the_flag() {
     let test = Test::new();
     test.init();
     let set = |input: &[u8], more: &[&str]| {
@@ -95,7 +95,7 @@ fn weak_values_are_refused_unless_they_are_meant() {
 }
 
 #[test]
-fn setting_again_keeps_the_profile_and_rotating_moves_the_generation() {
+fn setting_keeps_the_profile_and_rotating_increments_the_generation() {
     let test = Test::new();
     test.init();
     let change = |verb: &str, more: &[&str], value: &str| {
@@ -149,7 +149,7 @@ fn setting_again_keeps_the_profile_and_rotating_moves_the_generation() {
 }
 
 #[test]
-fn an_agent_may_not_store_values_and_leaves_a_trace() {
+fn an_agent_may_not_store_values_and_is_logged() {
     let test = Test::new();
     test.init();
     test.set("CLAUDECODE", "1");
@@ -183,7 +183,7 @@ fn an_agent_may_not_store_values_and_leaves_a_trace() {
 }
 
 #[test]
-fn removing_asks_and_says_who_uses_it() {
+fn removing_asks_and_shows_the_servers_that_use_it() {
     let test = Test::new();
     test.secret("github/token", TOKEN);
     test.write_policy(
@@ -209,7 +209,7 @@ fn removing_asks_and_says_who_uses_it() {
 }
 
 #[test]
-fn a_file_is_imported_and_what_is_left_out_is_said() {
+fn a_file_is_imported_and_skipped_entries_are_reported() {
     let test = Test::new();
     test.init();
     let file = test.dir.join(".env");
@@ -269,7 +269,7 @@ fn secrets_move_to_the_keychain_and_back() {
     test.ok(&["secret", "move", "keychain", "--yes"]);
     assert!(test.ok(&["status"]).text().contains("keychain, works"));
     assert_eq!(stored(&test, "prod/token"), TOKEN.as_bytes());
-    // The master key moved along: the seal of the grant still fits.
+    // The master key was moved too: the seal of the grant still matches.
     starts();
     let key = test.home.join("vault.key").display().to_string();
     test.ok(&["secret", "move", "file", "--key-file", &key, "--yes"]);
@@ -282,7 +282,7 @@ fn secrets_move_to_the_keychain_and_back() {
     test.ok(&["log", "verify"]);
 }
 
-/// The audit log is the promise: no record, no change.
+/// Without a record nothing is changed.
 #[test]
 fn without_an_audit_log_nothing_is_stored() {
     let test = Test::new();
@@ -301,7 +301,7 @@ fn without_an_audit_log_nothing_is_stored() {
 }
 
 #[test]
-fn a_damaged_list_or_config_is_refused_not_empty() {
+fn a_damaged_index_or_config_is_an_error() {
     let test = Test::new();
     test.secret("github/token", TOKEN);
     let index = test.root().join("state/secrets.toml");
@@ -312,7 +312,7 @@ fn a_damaged_list_or_config_is_refused_not_empty() {
     refused(&test.cli(&["status"]), "config-invalid");
 }
 
-/// A vault with no master key: no seal can be verified.
+/// Without a master key no seal can be verified.
 #[test]
 fn without_a_master_key_nothing_starts() {
     let test = Test::new();

@@ -110,7 +110,7 @@ fn secrets(
     for secret in &names.secrets {
         if store.get(&secret.name)?.value != value(&secret.text) {
             return Err(
-                store::unfaithful(store.kind(), &secret.name, "cannot adopt the entries")
+                store::value_differs(store.kind(), &secret.name, "cannot adopt the entries")
                     .hint("run `mcpwrap status` to see which store is in use and whether it works"),
             );
         }

@@ -241,7 +241,7 @@ impl Extractor {
         let known = self
             .extracted
             .shipped
-            .and_then(|shipped| shipped.by_flag(flag));
+            .and_then(|shipped| shipped.secret_for_flag(flag));
         let free = known.is_some_and(|(variable, _)| !self.taken.contains(variable));
         flag.starts_with('-') && free && is_whole(next.verdict.secrets(), &next.word.text)
     }
@@ -250,7 +250,7 @@ impl Extractor {
         let known = self
             .extracted
             .shipped
-            .and_then(|shipped| shipped.by_flag(flag));
+            .and_then(|shipped| shipped.secret_for_flag(flag));
         known.map_or_else(|| variable_of(flag), |(variable, _)| variable.to_owned())
     }
 
@@ -269,7 +269,7 @@ impl Extractor {
         let known = self
             .extracted
             .shipped
-            .and_then(|shipped| shipped.by_flag(name));
+            .and_then(|shipped| shipped.secret_for_flag(name));
         if let Some((variable, _)) =
             known.filter(|(variable, _)| all && !self.taken.contains(*variable))
         {

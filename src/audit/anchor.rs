@@ -1,9 +1,9 @@
-//! The head of the log, kept in the store, so that a cut of the log shows.
+//! The head of the log in the store, which reveals that the log was truncated.
 //!
-//! *Always* checks that the head kept before is still in the log before it is replaced: a cut must
-//! not be covered up by the next head. A launch does not write to the store, so what was written
-//! after the last `grant`, `revoke`, `secret` verb or `log verify` can be cut off unseen by who edits
-//! the note beside the log too. Forwarding to syslog or the journal closes that gap.
+//! Invariant: `keep` replaces the stored head only while the log still contains it, so that a new
+//! head cannot hide a truncation. A launch does not write to the store. Records after the last
+//! `grant`, `revoke`, `secret` command or `log verify` can therefore be removed unnoticed by a program
+//! that also edits the head note. Forwarding to syslog or the journal closes that gap.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -16,46 +16,43 @@ use crate::error::{Code, Error, Result};
 use crate::files::Problem;
 use crate::store::Store;
 
-/// The head that the store keeps.
+/// The head in the store.
 ///
 /// # Errors
-/// What is wrong with the store.
+/// The errors of the store.
 pub fn kept(store: &dyn Store) -> Result<Option<Head>> {
     Ok(store.audit_head()?.and_then(|text| text.parse().ok()))
 }
 
-/// Puts the present head into the store.
+/// Stores the current head.
 ///
 /// # Errors
-/// `audit-broken` if the head kept before is not in the log any more; what is wrong with the store.
+/// `audit-broken` if the stored head is no longer in the log; the errors of the store.
 pub fn keep(store: &dyn Store, log: &Log) -> Result<()> {
     let before = kept(store)?;
     if before == Some(log.head()?) {
         return Ok(());
     }
     if let Some(before) = before
-        && holds(log.dir(), before).is_ok_and(|there| !there)
+        && contains(log.dir(), before).is_ok_and(|there| !there)
     {
-        return Err(Error::new(
-            Code::AuditBroken,
-            "the audit log was changed after it was written",
-        )
-        .cause(format!(
-            "record {} is not what the store remembers",
-            before.seq
-        ))
-        .hint("`mcpwrap log verify` says what is missing"));
+        return Err(Error::new(Code::AuditBroken, "the audit log was modified")
+            .cause(format!(
+                "record {} does not match the head in the store",
+                before.seq
+            ))
+            .hint("run `mcpwrap log verify` to see what is missing"));
     }
     store.set_audit_head(&log.head()?.to_string())
 }
 
-/// Puts the present head into the store whatever was there: the log itself tells of the break now.
+/// Stores the current head without a comparison, because the log itself now reports the break.
 pub fn replace(store: &dyn Store, log: &Log) -> Result<()> {
     store.set_audit_head(&log.head()?.to_string())
 }
 
-/// Whether the log has this record. One that retention has removed counts as there.
-pub fn holds(dir: &Path, head: Head) -> Result<bool, Problem> {
+/// Whether the log contains this record. A record that retention has removed counts as contained.
+pub fn contains(dir: &Path, head: Head) -> Result<bool, Problem> {
     let segments = read::segments(dir)?.ordered;
     let first = |segment| Ok(link(&read::first_line(segment)?).map(|(seq, _)| seq));
     for (n, segment) in segments.iter().enumerate().rev() {

@@ -1,21 +1,21 @@
-//! Changes of the log that were found, and what they are called.
+//! Detected modifications of the log, and their names.
 
 use std::fmt;
 
-/// The kind of a change.
+/// The kind of a modification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakKind {
-    /// A record is not as it was written.
+    /// The content of a record was changed.
     Edited,
-    /// Records between two others are gone.
+    /// Records between two others are missing.
     Removed,
-    /// Records stand in another order than they were written in.
+    /// Records are not in the order in which they were written.
     Reordered,
     /// A record that was not written by mcpwrap, or a second copy of one.
     Added,
-    /// Records at the end, or at the beginning, are gone.
+    /// Records at the end or at the beginning are missing.
     Truncated,
-    /// Half a record.
+    /// An incomplete record.
     Torn,
     /// A segment that cannot be read.
     Unreadable,
@@ -41,20 +41,20 @@ impl fmt::Display for BreakKind {
     }
 }
 
-/// One change that was found.
+/// One detected modification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Break {
     pub kind: BreakKind,
-    /// The first and last number it is about.
+    /// The first and last affected record number.
     pub first: u64,
     pub last: u64,
     pub file: String,
-    /// The line in that file, from 1.
+    /// The line in the file, from 1; 0 if unknown.
     pub line: u64,
 }
 
 impl Break {
-    /// One sentence for the user; `told` if a record of the log itself reports it.
+    /// A line for the user. `told`: whether a record of the log already reports it.
     pub fn describe(&self, told: bool) -> String {
         let which = if self.first == self.last {
             format!("record {}", self.first)

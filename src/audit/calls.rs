@@ -1,10 +1,9 @@
-//! Records that must not slow the relay: a bounded queue, and a thread that writes it down.
+//! Logs records without slowing the relay: a bounded queue and a thread that writes it to the log.
 //!
-//! *Never* blocks who writes: when the queue is full a call is counted and dropped, and the count is
-//! written down as soon as there is room. What is no call (an exit, a renewal) is *never* dropped.
-//! *Always* one sync for all that came within a tenth of a second, and one wake-up: a relay that wakes
-//! this thread for each message pays for it, and a record is made here, not there. A disk that is full
-//! for a while loses nothing until the queue is full.
+//! Invariants: callers never block. When the queue is full, calls are dropped and counted, and the
+//! count is logged as soon as there is room; other records (exit, renew) are never dropped. All records
+//! within 100 ms share one sync and one wake-up of the thread, because waking it per message would slow
+//! the relay. While the disk is full, the queue keeps the records.
 
 use std::fmt;
 use std::io;
@@ -22,25 +21,25 @@ use super::life;
 use super::log::Log;
 use crate::error::Error;
 
-/// How many calls may wait: a second and a half of the fastest session we promise to follow.
+/// How many calls may wait: 1.5 s of the fastest session that must be logged completely.
 const QUEUE_RECORDS: usize = 16_384;
-/// How many records one write takes (a second of them is some 4 MB).
+/// How many records one write contains (one second of records is about 4 MB).
 const BATCH_RECORDS: usize = 2048;
-/// How long a record waits for others before it is written.
+/// How long a record waits for further records before it is written.
 const BATCH_WAIT: Duration = Duration::from_millis(100);
-/// How long after a failed write the next is tried.
+/// The time between a failed write and the next attempt.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
-/// How long a session must be quiet before it packs and removes old segments, once a day.
+/// How long a session must be idle before it compresses and removes old segments, once a day.
 const IDLE_WAIT: Duration = Duration::from_secs(10);
 
-/// An entry that is yet to be made.
+/// Builds a record when the thread needs it.
 type Made = Box<dyn FnOnce() -> NewRecord + Send>;
 
-/// Writes records behind the caller's back. One per supervisor.
+/// Writes records in a background thread. One per supervisor.
 pub struct CallLog {
     sender: Option<Sender<Made>>,
     room: usize,
-    /// Dropped to say that nothing more comes.
+    /// Dropped to signal that no more records follow.
     going: Option<SyncSender<()>>,
     done: Receiver<()>,
     shared: Arc<QueueShared>,
@@ -99,14 +98,14 @@ impl CallLog {
         })
     }
 
-    /// Hands a record over that is no call: it is never dropped. Its time is now.
+    /// Queues a record that is not a call; it is never dropped. Its time is now.
     pub fn write(&self, mut entry: NewRecord) {
         entry.at.get_or_insert_with(Timestamp::now);
         self.send(Box::new(|| entry));
     }
 
-    /// Hands a call over, or counts it if there is no room. Its time is now, and its record is made
-    /// later: the relay's next message does not wait for it.
+    /// Queues a call, or counts it if there is no room. Its time is now; the record is built later,
+    /// so that the next message of the relay does not wait for it.
     pub fn call(&self, make: impl FnOnce() -> NewRecord + Send + 'static) {
         if self.shared.waiting.load(Ordering::Relaxed) >= self.room {
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
@@ -122,7 +121,7 @@ impl CallLog {
 
     fn send(&self, made: Made) {
         let waiting = &self.shared.waiting;
-        // Before it is sent: who takes it must not find that nothing waits.
+        // Counted before it is sent, so that the receiver never sees a count of zero.
         waiting.fetch_add(1, Ordering::Relaxed);
         let sender = self.sender.as_ref();
         if sender.is_none_or(|sender| sender.send(made).is_err()) {
@@ -131,22 +130,22 @@ impl CallLog {
         }
     }
 
-    /// How many records were dropped so far.
+    /// The number of records that were dropped so far.
     pub fn dropped(&self) -> u64 {
         self.shared.dropped.load(Ordering::Relaxed)
     }
 
-    /// Why records cannot be written at the moment, if they cannot. Worth a warning.
+    /// Why records currently cannot be written, if so. Worth a warning.
     pub fn error(&self) -> Option<Error> {
         self.shared.error.lock().ok()?.clone()
     }
 
-    /// Writes what waits and ends the thread; after `wait` at the latest. Says whether all of it
-    /// is in the log.
+    /// Writes the queued records and ends the thread, after `wait` at the latest. Returns whether all
+    /// records are in the log.
     pub fn finish(mut self, wait: Duration) -> bool {
         self.shared.ending.store(true, Ordering::Relaxed);
         drop((self.sender.take(), self.going.take()));
-        // The thread never sends: that its end of the channel is gone is the message.
+        // The thread never sends. It drops its end of the channel when it is done.
         let ended = self.done.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected);
         ended && self.error().is_none() && self.dropped() == 0
     }
@@ -155,12 +154,12 @@ impl CallLog {
 struct QueueWriter {
     log: Log,
     receiver: Receiver<Made>,
-    /// Nothing ever comes out of it; that its other end is gone is the message.
+    /// Never carries a message; it is closed when the thread is done.
     ending: Receiver<()>,
     shared: Arc<QueueShared>,
-    /// How many dropped records the log knows of.
+    /// How many dropped records the log already reports.
     noted: u64,
-    /// The day on which segments were packed and removed last.
+    /// The last day on which segments were compressed and removed.
     kept_up: Option<Date>,
 }
 
@@ -183,7 +182,7 @@ impl QueueWriter {
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            // Others come meanwhile, and wake nobody.
+            // More records arrive in the meantime, without a wake-up.
             let open = self.ending.recv_timeout(BATCH_WAIT) == Err(RecvTimeoutError::Timeout);
             loop {
                 let (room, before) = (BATCH_RECORDS - batch.len(), batch.len());
@@ -204,7 +203,7 @@ impl QueueWriter {
         self.write(&mut batch);
     }
 
-    /// How long nothing must come before the log is looked after.
+    /// How long the queue must be idle before old segments are compressed and removed.
     fn idle(&self) -> Duration {
         if self.kept_up == Some(today()) {
             Duration::from_hours(1)
@@ -223,7 +222,7 @@ impl QueueWriter {
         }
     }
 
-    /// Writes the batch and empties it; keeps it if it could not be written.
+    /// Writes the batch and clears it; keeps it if the write failed.
     fn write(&mut self, batch: &mut Vec<NewRecord>) -> bool {
         let dropped = self.shared.dropped.load(Ordering::Relaxed);
         let told = dropped > self.noted;
@@ -305,28 +304,28 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_counted_and_the_log_says_so() {
+    fn dropped_calls_are_counted_in_the_log() {
         let dir = tempfile::tempdir().unwrap();
         let log = log(&dir);
-        // While another writer holds the lock nothing can be written.
+        // Nothing can be written while another writer holds the lock.
         let lock = super::super::disk::lock(log.dir()).unwrap();
         let calls = CallLog::with_queue(log.clone(), 10).unwrap();
         let begin = Instant::now();
         (0..5000).for_each(|id| calls.call(move || call(id)));
         assert!(begin.elapsed() < Duration::from_secs(1), "it never waits");
-        // The end of the server is no call.
+        // An exit is not a call.
         calls.write(NewRecord::new(Event::Exit, Outcome::Ok));
         drop(lock);
         let dropped = calls.dropped();
         assert!(dropped > 0);
         assert!(!calls.finish(Duration::from_secs(20)));
         let records = records(&log);
-        let told: u64 = records.iter().filter_map(|r| r.detail.records).sum();
-        assert_eq!(told, dropped);
+        let counted: u64 = records.iter().filter_map(|r| r.detail.records).sum();
+        assert_eq!(counted, dropped);
         assert!(records.iter().any(|record| record.event == Event::Exit));
         assert_eq!(
             records.iter().filter(|r| r.event == Event::Call).count() as u64,
-            5000 - told
+            5000 - counted
         );
     }
 }

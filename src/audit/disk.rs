@@ -1,9 +1,11 @@
-//! The files of the log: which there are, their last line, the lock, the note of the head.
+//! The files of the log: segments, their last line, the lock, and the head note.
 //!
-//! A *segment* is a file whose name starts with a day: `2026-11-23.jsonl`, `2026-11-23.2.jsonl`
-//! (the day's second), `….zst` (packed), and what logrotate makes of them (`….jsonl.1`). Their order
-//! is the order of their first `seq`, not of their names, because clocks jump. The lock is a file
-//! of its own, so it survives renames. *Never* follows a symlink or waits for a FIFO.
+//! A *segment* is a file whose name starts with a date: `2026-11-23.jsonl`, `2026-11-23.2.jsonl`
+//! (the second of that day), `….zst` (compressed), and the names that logrotate gives (`….jsonl.1`).
+//! Segments are ordered by their first `seq`, not by name, because clocks jump. The lock is a
+//! separate file, so that it survives renames.
+//!
+//! Invariant: symlinks are not followed, and opening a FIFO does not block.
 
 use std::fs::File;
 use std::io;
@@ -17,23 +19,23 @@ use serde::{Deserialize, Serialize};
 use super::record::{Hash, LINE_BYTES_MAX, link};
 use crate::files::{self, Problem};
 
-/// How long a writer waits for the others. A launch has eight seconds in all.
+/// How long a writer waits for the lock. A launch has 8 s in total.
 const LOCK_WAIT: Duration = Duration::from_secs(4);
-/// Two lines that are as long as can be.
+/// Room for two lines of maximum length.
 const TAIL_BYTES: u64 = 2 * LINE_BYTES_MAX as u64;
-/// A few lines as they usually are.
+/// Room for a few lines of usual length.
 const TAIL_BYTES_FIRST: u64 = 4 << 10;
-/// The note of the head is padded to this, so that it is replaced by one write.
+/// The head note is padded to this size, so that one write replaces it.
 const NOTE_BYTES: usize = 256;
 
-/// How a segment is kept.
+/// How a segment is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
     Plain,
     Zstd,
-    /// By logrotate, with `compress`.
+    /// Compressed by logrotate, with `compress`.
     Gzip,
-    /// By another program, in a way that we do not read.
+    /// Compressed by another program, in a format that is not supported.
     Foreign,
 }
 
@@ -66,7 +68,7 @@ impl Segment {
         })
     }
 
-    /// Whether it has the name that we write to, and not one that a tool gave to its copy.
+    /// Whether it has a name that mcpwrap writes to, not one that a tool gave to its copy.
     pub fn is_current(&self) -> bool {
         self.path
             .extension()
@@ -74,7 +76,7 @@ impl Segment {
     }
 }
 
-/// The segments in the directory, in the order of their names.
+/// The segments in the directory, ordered by name.
 pub fn segments(dir: &Path) -> Result<Vec<Segment>, Problem> {
     let mut segments = Vec::new();
     for entry in std::fs::read_dir(dir)? {
@@ -89,7 +91,7 @@ pub fn segments(dir: &Path) -> Result<Vec<Segment>, Problem> {
     Ok(segments)
 }
 
-/// The name of the `part`th segment of a day, from 1.
+/// The name of segment number `part` of a day, counted from 1.
 pub fn segment_name(day: Date, part: u32) -> String {
     if part == 1 {
         format!("{day}.jsonl")
@@ -103,14 +105,14 @@ pub fn segment_name(day: Date, part: u32) -> String {
 pub struct SegmentTail {
     /// The last complete line, without its newline.
     pub line: Option<Vec<u8>>,
-    /// What follows it: half a line.
+    /// The incomplete line after it.
     pub torn: Vec<u8>,
-    /// Where that starts.
+    /// The offset where `torn` starts.
     pub complete: u64,
     pub size: u64,
 }
 
-/// Reads the end of a file: a little first, since most lines are short.
+/// Reads the end of a file: a small part first, since most lines are short.
 pub fn tail(file: &File) -> Result<SegmentTail, Problem> {
     for bytes_max in [TAIL_BYTES_FIRST, TAIL_BYTES] {
         if let Some(tail) = tail_within(file, bytes_max)? {
@@ -118,11 +120,11 @@ pub fn tail(file: &File) -> Result<SegmentTail, Problem> {
         }
     }
     Err(Problem::Io(io::Error::other(
-        "its end is not lines of a log",
+        "the last line is not a log record",
     )))
 }
 
-/// `None` if the last line starts further back.
+/// Returns `None` if the last line is longer than `bytes_max`.
 fn tail_within(file: &File, bytes_max: u64) -> Result<Option<SegmentTail>, Problem> {
     let size = file.metadata()?.len();
     let start = size.saturating_sub(bytes_max);
@@ -149,7 +151,7 @@ fn tail_within(file: &File, bytes_max: u64) -> Result<Option<SegmentTail>, Probl
     }))
 }
 
-/// The highest `seq` in the last lines of a file, for when the very last is damaged.
+/// The highest `seq` in the last lines of a file, for use when the last line is damaged.
 pub fn last_seq(file: &File) -> Result<u64, Problem> {
     let size = file.metadata()?.len();
     let start = size.saturating_sub(16 * TAIL_BYTES);
@@ -162,7 +164,7 @@ pub fn last_seq(file: &File) -> Result<u64, Problem> {
     Ok(seqs.max().unwrap_or_default())
 }
 
-/// Takes the lock of the log, or says after a while that another process keeps it.
+/// Takes the lock of the log. Fails if another process holds it for longer than `LOCK_WAIT`.
 pub fn lock(dir: &Path) -> Result<File, Problem> {
     let path = dir.join(".lock");
     let end = Instant::now() + LOCK_WAIT;
@@ -170,13 +172,13 @@ pub fn lock(dir: &Path) -> Result<File, Problem> {
     loop {
         let file = files::open_append(&path)?;
         match file.try_lock() {
-            // A lock on a file that was removed meanwhile is a lock that nobody else sees.
+            // If the file was removed in the meantime, no other process sees this lock.
             Ok(()) if is_at(&file, &path) => return Ok(file),
             Ok(()) | Err(std::fs::TryLockError::WouldBlock) => {}
             Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
         }
         if Instant::now() > end {
-            let text = "another mcpwrap keeps it locked and does not move on";
+            let text = "another mcpwrap process holds the lock too long";
             return Err(Problem::Io(io::Error::new(io::ErrorKind::TimedOut, text)));
         }
         std::thread::sleep(pause);
@@ -184,7 +186,7 @@ pub fn lock(dir: &Path) -> Result<File, Problem> {
     }
 }
 
-/// Whether the file that is open is still the one at that path.
+/// Whether the open file is still the one at this path.
 pub fn is_at(file: &File, path: &Path) -> bool {
     let (Ok(open), Ok(there)) = (file.metadata(), std::fs::symlink_metadata(path)) else {
         return false;
@@ -192,8 +194,8 @@ pub fn is_at(file: &File, path: &Path) -> bool {
     (open.dev(), open.ino()) == (there.dev(), there.ino())
 }
 
-/// Where the last record is: a note beside the segments, so that a launch reads one line of the log.
-/// *Never* trusted: it is compared with the segment, and a difference is a break.
+/// The position of the last record, in a file beside the segments, so that a launch reads one line of
+/// the log. It is not trusted: it is compared with the segment, and a difference is a break.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     pub file: String,
@@ -203,13 +205,13 @@ pub struct Note {
 }
 
 impl Note {
-    /// The note, if there is one that can be read.
+    /// The note, if it exists and can be read.
     pub fn read(dir: &Path) -> Option<Self> {
         let bytes = files::read_private(&dir.join("head")).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
 
-    /// Replaces the note. It needs no sync: an old one is caught up with.
+    /// Replaces the note. It needs no sync: an outdated note is corrected from the segment.
     pub fn write(&self, dir: &Path) -> Result<(), Problem> {
         let path = dir.join("head");
         let file = files::open_write(&path)?;
@@ -217,7 +219,7 @@ impl Note {
         bytes.resize(NOTE_BYTES.max(bytes.len() + 1) - 1, b' ');
         bytes.push(b'\n');
         file.write_all_at(&bytes, 0)?;
-        // Also a size that stays the same would be a change for the file system to write down.
+        // Setting the same size again would still cost the file system a metadata write.
         if file.metadata()?.len() != bytes.len() as u64 {
             file.set_len(bytes.len() as u64)?;
         }

@@ -1,8 +1,8 @@
-//! Where the chain goes on: the last record, found without reading the log, and mended.
+//! The end of the chain: finds the last record without reading the log, and repairs a torn line.
 //!
-//! *Always* runs under the lock. A torn last line (a full disk, a power cut) is cut off, or gets
-//! its newline if only that is missing. A log that does not hold what the note of the head says it
-//! held is *never* silently continued: the next record says what is wrong, and from where.
+//! Invariants: the caller holds the lock. A torn last line (a full disk, a power cut) is removed, or
+//! gets its newline if only that is missing. If the log differs from the head note, the next record
+//! reports the difference and where it starts.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -18,20 +18,20 @@ use crate::files::{self, Problem};
 /// What was found at the end of the log.
 #[derive(Debug, Default)]
 pub struct LogEnd {
-    /// The segment that holds the last record, if there is one.
+    /// The segment that contains the last record, if any.
     pub file: Option<String>,
-    /// That segment for reading and appending, if it was open at the end.
+    /// That segment, open for reading and appending, if it was opened last.
     pub open: Option<File>,
     pub head: Head,
-    /// What has to be written down about the log before anything else.
+    /// Records about the log itself, to be written before anything else.
     pub notes: Vec<NewRecord>,
 }
 
-/// Finds the head, mends a torn line, and compares with the note.
+/// Finds the head, repairs a torn line, and compares the head with the note.
 pub fn find(dir: &Path) -> Result<LogEnd, Problem> {
     let note = Note::read(dir);
     if let Some(note) = &note
-        && let Some(found) = as_noted(dir, note)
+        && let Some(found) = matching_note(dir, note)
     {
         return Ok(found);
     }
@@ -40,7 +40,7 @@ pub fn find(dir: &Path) -> Result<LogEnd, Problem> {
         .iter()
         .filter(|segment| segment.packing == Packing::Plain)
     {
-        look_at(segment, &mut found)?;
+        inspect(segment, &mut found)?;
     }
     if let Some(note) = note {
         compare(dir, &note, &mut found)?;
@@ -49,7 +49,7 @@ pub fn find(dir: &Path) -> Result<LogEnd, Problem> {
 }
 
 /// The usual case: the segment ends exactly as the note says.
-fn as_noted(dir: &Path, note: &Note) -> Option<LogEnd> {
+fn matching_note(dir: &Path, note: &Note) -> Option<LogEnd> {
     let file = files::open_append_only(&dir.join(&note.file)).ok()?;
     let SegmentTail {
         line: Some(line),
@@ -72,19 +72,19 @@ fn as_noted(dir: &Path, note: &Note) -> Option<LogEnd> {
     })
 }
 
-/// Mends the end of one segment, and takes its last record if none has a higher number.
-fn look_at(segment: &Segment, found: &mut LogEnd) -> Result<(), Problem> {
+/// Repairs the end of one segment, and takes its last record if no other has a higher number.
+fn inspect(segment: &Segment, found: &mut LogEnd) -> Result<(), Problem> {
     let file = files::open_append(&segment.path)?;
     let mut end = tail(&file)?;
-    // A file that logrotate is copying at this moment ends in half a line too: that one is its own.
+    // A copy that logrotate is writing right now may also end in a torn line: leave it alone.
     if !end.torn.is_empty() && segment.is_current() {
-        found.notes.push(mend(&file, segment, &end)?);
+        found.notes.push(repair(&file, segment, &end)?);
         end = tail(&file)?;
     }
     let Some(line) = end.line else { return Ok(()) };
     let (seq, readable) = match link(&line) {
         Some((seq, _)) => (seq, true),
-        // A damaged line has a number too.
+        // A damaged line counts as a record too.
         None => (last_seq(&file)? + 1, false),
     };
     if seq >= found.head.seq {
@@ -95,15 +95,17 @@ fn look_at(segment: &Segment, found: &mut LogEnd) -> Result<(), Problem> {
         };
     }
     if !readable {
-        found.notes.push(broken("edited", &segment.name, seq, seq));
+        found
+            .notes
+            .push(break_record("edited", &segment.name, seq, seq));
     }
     Ok(())
 }
 
-/// Cuts half a line off, or ends a whole one that lacks only its newline.
-fn mend(mut file: &File, segment: &Segment, end: &SegmentTail) -> Result<NewRecord, Problem> {
-    let whole = Record::read(&end.torn).is_some();
-    if whole {
+/// Removes an incomplete line, or adds the newline if only that is missing.
+fn repair(mut file: &File, segment: &Segment, end: &SegmentTail) -> Result<NewRecord, Problem> {
+    let complete = Record::read(&end.torn).is_some();
+    if complete {
         file.write_all(b"\n")?;
     } else {
         file.set_len(end.complete)?;
@@ -113,12 +115,12 @@ fn mend(mut file: &File, segment: &Segment, end: &SegmentTail) -> Result<NewReco
         .reason("repaired")
         .detail(Detail {
             file: Some(segment.name.clone()),
-            bytes: (!whole).then_some(end.torn.len() as u64),
+            bytes: (!complete).then_some(end.torn.len() as u64),
             ..Detail::default()
         }))
 }
 
-/// Whether the log still holds what the note says, and if not, a record that says so.
+/// Compares the log with the note, and adds a record about the difference, if any.
 fn compare(dir: &Path, note: &Note, found: &mut LogEnd) -> Result<(), Problem> {
     let (seen, noted) = (
         found.head,
@@ -131,11 +133,11 @@ fn compare(dir: &Path, note: &Note, found: &mut LogEnd) -> Result<(), Problem> {
         return Ok(());
     }
     if seen.seq > noted.seq {
-        // Records that were synced, and the note not: a crash. Anything else was changed.
-        if !follows(dir, note, found.file.as_deref())? {
+        // After a crash the note may lag behind synced records. Anything else is a modification.
+        if !is_chained(dir, note, found.file.as_deref())? {
             found
                 .notes
-                .push(broken("edited", &note.file, noted.seq, seen.seq));
+                .push(break_record("edited", &note.file, noted.seq, seen.seq));
         }
         return Ok(());
     }
@@ -143,24 +145,27 @@ fn compare(dir: &Path, note: &Note, found: &mut LogEnd) -> Result<(), Problem> {
         found.notes.retain(|entry| entry.outcome != Outcome::Failed);
         found
             .notes
-            .push(broken("edited", &note.file, noted.seq, noted.seq));
+            .push(break_record("edited", &note.file, noted.seq, noted.seq));
     } else if let Some(head) = compressed(dir, noted)? {
         found.head = head;
         found.file = None;
     } else {
-        found
-            .notes
-            .push(broken("truncated", &note.file, seen.seq + 1, noted.seq));
-        // The chain goes on from what it was, so that the gap stays visible.
+        found.notes.push(break_record(
+            "truncated",
+            &note.file,
+            seen.seq + 1,
+            noted.seq,
+        ));
+        // The chain continues from the noted head, so that the gap stays visible.
         found.head = noted;
     }
     Ok(())
 }
 
-/// The end of the log in what logrotate has just compressed, if the noted record is there.
+/// The end of the log in a segment that logrotate has just compressed, if it has the noted record.
 fn compressed(dir: &Path, noted: Head) -> Result<Option<Head>, Problem> {
     for segment in segments(dir)? {
-        // A file that cannot be unpacked is a finding of `verify`, and no reason to stop a launch.
+        // A file that cannot be decompressed is reported by `verify`, but does not stop a launch.
         if segment.packing == Packing::Gzip
             && let Ok(end) = read::end(&segment, noted)
             && end.holds
@@ -171,8 +176,8 @@ fn compressed(dir: &Path, noted: Head) -> Result<Option<Head>, Problem> {
     Ok(None)
 }
 
-/// Whether the records after the noted one lead from it to the end of the segment.
-fn follows(dir: &Path, note: &Note, name: Option<&str>) -> Result<bool, Problem> {
+/// Whether the records after the noted one form a chain up to the end of the segment.
+fn is_chained(dir: &Path, note: &Note, name: Option<&str>) -> Result<bool, Problem> {
     let Some(name) = name else { return Ok(false) };
     let file = files::open_private(&dir.join(name))?;
     let mut hash = note.hash;
@@ -195,7 +200,7 @@ fn follows(dir: &Path, note: &Note, name: Option<&str>) -> Result<bool, Problem>
     }
 }
 
-fn broken(kind: &str, file: &str, first: u64, last: u64) -> NewRecord {
+fn break_record(kind: &str, file: &str, first: u64, last: u64) -> NewRecord {
     let detail = Detail {
         file: Some(file.to_owned()),
         first: Some(first),

@@ -1,7 +1,7 @@
-//! What can be written down: the closed list of events and the fields they have.
+//! The closed list of events and their fields.
 //!
-//! *Never* a field for a value, for arguments or for a result. Texts from outside (a client's name,
-//! a tool's name) are cut to a fixed length; `record` escapes their control characters.
+//! Invariants: there is no field for a value, for arguments or for a result. External texts (names of
+//! clients and tools) are truncated; `record` escapes their control characters.
 
 use std::fmt;
 use std::io;
@@ -20,7 +20,7 @@ macro_rules! words {
         pub enum $type { $($(#[doc = $doc])+ #[serde(rename = $name)] $variant,)+ }
 
         impl $type {
-            /// All of them, in the order of the documentation.
+            /// All events, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// The word in the record.
@@ -28,7 +28,7 @@ macro_rules! words {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// What it means, one sentence.
+            /// Its meaning in one sentence.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => concat!($($doc),+),)+ }
             }
@@ -45,9 +45,9 @@ macro_rules! words {
             fn from_str(text: &str) -> Result<Self, Error> {
                 Self::ALL.iter().copied().find(|word| word.name() == text).ok_or_else(|| {
                     let names: Vec<_> = Self::ALL.iter().map(|word| word.name()).collect();
-                    Error::new(Code::Usage, "a word that the audit log does not have")
-                        .cause(format!("it has {}", names.join(", ")))
-                        .hint("`mcpwrap help log` shows what can be asked")
+                    Error::new(Code::Usage, "unknown event")
+                        .cause(format!("expected one of: {}", names.join(", ")))
+                        .hint("run `mcpwrap help log` to see all filters")
                 })
             }
         }
@@ -93,27 +93,27 @@ words! {
 }
 
 words! {
-    /// How it ended.
+    /// The outcome of an event.
     Outcome {
-        /// It is about to be done; the record was synced before.
+        /// About to be done; the record is synced first.
         Intent = "intent",
-        /// It was done.
+        /// Done.
         Ok = "ok",
-        /// mcpwrap did not allow it.
+        /// Not allowed by mcpwrap.
         Refused = "refused",
-        /// It was tried and did not work.
+        /// Tried without success.
         Failed = "failed",
     }
 }
 
-/// Ties the records of one `mcpwrap run` together: 16 random hex digits.
+/// Identifies the records of one `mcpwrap run`: 16 random hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(String);
 
 impl RunId {
     /// # Errors
-    /// If the kernel gives no random bytes.
+    /// If the kernel returns no random bytes.
     pub fn random() -> io::Result<Self> {
         files::random_hex().map(Self)
     }
@@ -129,11 +129,11 @@ impl fmt::Display for RunId {
     }
 }
 
-/// Who asked: the MCP client, or the process that called a verb.
+/// The MCP client, or the process that ran a command.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientIdentity {
-    /// As it calls itself in `initialize`.
+    /// The name that it gives in `initialize`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,7 +145,7 @@ pub struct ClientIdentity {
     pub exe: Option<String>,
 }
 
-/// Which secret, where it went, and which value it was.
+/// A secret: its name, its variable, and the fingerprint of its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SecretUse {
@@ -157,7 +157,7 @@ pub struct SecretUse {
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// What only some events have. Each field is described in `docs/audit.md`.
+/// Fields that only some events have. `docs/audit.md` describes each of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Detail {
@@ -170,7 +170,7 @@ pub struct Detail {
     /// launch: when the kernel started that process, in its own unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started: Option<u64>,
-    /// launch, renew: which server of this session it is, from 1.
+    /// launch, renew: the number of the server in this session, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u32>,
     /// inject: `env` or `file`.
@@ -188,7 +188,7 @@ pub struct Detail {
     /// grant, revoke, adopt, secret-*: how it was approved, `terminal` or `yes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// grant, revoke, adopt, secret-*: the variable that shows that an AI agent ran the verb.
+    /// grant, revoke, adopt, secret-*: the variable that shows that an AI agent ran the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
     /// revoke: the user's `--reason`.
@@ -215,13 +215,13 @@ pub struct Detail {
     /// log, exit: how many records are missing, were dropped or removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub records: Option<u64>,
-    /// log: how many bytes of a torn record were cut off.
+    /// log: how many bytes of a torn record were removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// log: the first sequence number it is about.
+    /// log: the first affected sequence number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first: Option<u64>,
-    /// log: the last sequence number it is about.
+    /// log: the last affected sequence number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<u64>,
     /// log: the hash of the record with the last sequence number.
@@ -240,10 +240,10 @@ impl Detail {
     }
 }
 
-/// One thing that happened, before it has a place in the chain.
+/// An event before it has a position in the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRecord {
-    /// When it happened, if that is not when it is written.
+    /// When it happened, if earlier than it is written.
     pub at: Option<Timestamp>,
     pub event: Event,
     pub outcome: Outcome,

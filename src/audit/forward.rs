@@ -1,9 +1,8 @@
-//! A copy of each record for the journal or a syslog daemon, sent when the record is on the disk.
+//! Sends a copy of each record to the journal or a syslog daemon, after the record is on disk.
 //!
-//! *Never* waits: a daemon that is gone or slow loses the copy, not the launch, and each lost copy
-//! is counted in the file `undelivered` beside the log. *Always* the whole line, so that what was
-//! received proves what was cut off here. Local sockets only; what leaves the machine is the
-//! daemon's business.
+//! Invariants: sending never waits. If a daemon is missing or slow, the copy is lost, not the launch,
+//! and each lost copy is counted in the file `undelivered` beside the log. The copy is the complete
+//! line, so that it proves a truncation of the log. Only local sockets are used.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -14,11 +13,11 @@ use super::record::Record;
 use crate::config::{Audit, Sink};
 use crate::files::{self, Problem};
 
-/// Where the journal takes records.
+/// The socket of the journal.
 const JOURNAL_SOCKET: &str = "/run/systemd/journal/socket";
 /// The facility `authpriv` of syslog, times eight.
 const AUTHPRIV: u8 = 10 << 3;
-/// The file of the count is begun anew when it is larger (bytes).
+/// The file of counts is started again when it is larger (bytes).
 const COUNT_BYTES_MAX: u64 = 64 << 10;
 
 /// A record as it was written.
@@ -28,7 +27,7 @@ pub struct Written {
     pub line: Vec<u8>,
 }
 
-/// Sends the records to every sink, and counts what was not taken.
+/// Sends the records to every sink, and counts the copies that were not delivered.
 pub fn forward(dir: &Path, settings: &Audit, written: &[Written]) {
     for sink in &settings.forward {
         let socket = match sink {
@@ -37,7 +36,7 @@ pub fn forward(dir: &Path, settings: &Audit, written: &[Written]) {
         };
         let lost = send(*sink, &socket, written);
         if lost > 0 {
-            // If even the count cannot be kept, the record is still in the log.
+            // If the count cannot be stored either, the record is still in the log.
             drop(count(dir, *sink, lost));
         }
     }
@@ -80,7 +79,7 @@ fn syslog_message(one: &Written, host: &str) -> Vec<u8> {
     message
 }
 
-/// The journal's native protocol: a field a line. A record has no newline.
+/// The journal's native protocol: one field per line. A record contains no newline.
 fn journal_entry(one: &Written) -> Vec<u8> {
     let record = &one.record;
     let server = record
@@ -107,7 +106,7 @@ fn journal_entry(one: &Written) -> Vec<u8> {
     entry
 }
 
-/// As syslog counts: 4 is a warning, 6 is information.
+/// The syslog severity: 4 is a warning, 6 is informational.
 const fn severity(outcome: Outcome) -> u8 {
     match outcome {
         Outcome::Intent | Outcome::Ok => 6,
@@ -124,7 +123,7 @@ pub fn hostname() -> String {
     name.filter(plain).unwrap_or_else(|| "-".to_owned())
 }
 
-/// Adds to the count: a line is appended, so nobody waits for anybody.
+/// Adds to the count by appending a line, which needs no lock.
 fn count(dir: &Path, sink: Sink, lost: u64) -> Result<(), Problem> {
     use std::io::Write as _;
     let path = dir.join("undelivered");
@@ -141,7 +140,7 @@ fn count(dir: &Path, sink: Sink, lost: u64) -> Result<(), Problem> {
     Ok(file.write_all(format!("{} {lost}\n", sink.name()).as_bytes())?)
 }
 
-/// How many records each sink did not get.
+/// The number of records that were not delivered to each sink.
 pub fn undelivered(dir: &Path) -> Vec<(&'static str, u64)> {
     let text = fs::read_to_string(dir.join("undelivered")).unwrap_or_default();
     let sum = |sink: Sink| {
@@ -208,12 +207,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_taken_is_counted_and_nobody_waits() {
+    fn undelivered_copies_are_counted_without_waiting() {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("log");
         forward(dir.path(), &settings(&socket), &[written(), written()]);
         assert_eq!(undelivered(dir.path()), [("syslog", 2)]);
-        // A daemon that does not read: its queue fills up, and then copies are lost.
+        // The daemon does not read, so its queue fills up, and then copies are lost.
         let _daemon = UnixDatagram::bind(&socket).unwrap();
         let many: Vec<_> = (0..5000).map(|_| written()).collect();
         let begin = std::time::Instant::now();

@@ -1,4 +1,4 @@
-//! The head of the chain: what stands for the log up to one record.
+//! The head of the chain, which identifies the log up to one record.
 
 use std::fmt;
 
@@ -29,9 +29,9 @@ impl std::str::FromStr for Head {
             })
         };
         read().ok_or_else(|| {
-            Error::new(Code::Usage, "that is no head of the audit log")
-                .cause("a head is NUMBER:HASH, the hash as 32 hexadecimal digits")
-                .hint("`mcpwrap log head` prints the one of now")
+            Error::new(Code::Usage, "invalid head of the audit log")
+                .cause("expected NUMBER:HASH (32 hex digits)")
+                .hint("run `mcpwrap log head` to print the current head")
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Who holds a secret: running servers that have it now, and every server that ever got it.
+//! Who holds a secret: running servers that have it now, and all servers that ever received it.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -15,29 +15,29 @@ use crate::files::Problem;
 use crate::secret::{Fingerprint, SecretName};
 use crate::sys::tree;
 
-/// A run, and which server of its session.
+/// A run, and the number of the server in its session.
 type RunKey = (String, u32);
 
-/// A run that got the secret and has not ended.
+/// A run that received the secret and has not ended.
 #[derive(Clone, Debug, Serialize)]
 pub struct Holder {
     pub server: String,
     pub run: String,
     pub since: Timestamp,
     pub fingerprint: Option<String>,
-    /// Whether the value it has is not the one in the store any more.
+    /// Whether its value is no longer the one in the store.
     pub old: bool,
     /// The server's process.
     pub pid: Option<u32>,
-    /// When the kernel started it.
+    /// When the kernel started that process, in its own unit.
     #[serde(skip)]
     started: Option<u64>,
-    /// The record that says that it gets the secret.
+    /// The number of the record of the injection.
     #[serde(skip)]
     seq: u64,
 }
 
-/// The answer; `docs/audit.md` describes its JSON.
+/// The result; `docs/audit.md` describes its JSON.
 #[derive(Debug, Serialize)]
 pub struct SecretHolders {
     pub secret: SecretName,
@@ -47,11 +47,11 @@ pub struct SecretHolders {
     pub ever: Vec<SecretUsage>,
 }
 
-/// Searches the log in `dir` for the servers that hold a secret or ever did. `listed` is the value that
-/// the index beside the store knows, which may have been set before the log began.
+/// Searches the log in `dir` for the servers that hold a secret or ever did. `listed`: the fingerprint
+/// in the secret index, whose value may have been set before the log began.
 ///
 /// # Errors
-/// The log cannot be read.
+/// If the log cannot be read.
 pub fn who_has(
     dir: &Path,
     name: &SecretName,
@@ -97,7 +97,7 @@ pub fn who_has(
     Ok((answer, skipped))
 }
 
-/// A server holds the value that it was started with.
+/// Adds the server of an injection: it holds the value that it was started with.
 fn track_holder(holders: &mut BTreeMap<RunKey, Holder>, record: &Record) {
     let Some(run) = record.run.as_ref().map(ToString::to_string) else {
         return;
@@ -122,7 +122,7 @@ fn track_holder(holders: &mut BTreeMap<RunKey, Holder>, record: &Record) {
     holders.insert(key(record), holder);
 }
 
-/// Drops the runs that ended, and those whose server's process is gone without a record.
+/// Removes the runs that ended, and those whose process is gone without a record.
 fn follow_runs(holders: &mut BTreeMap<RunKey, Holder>, dir: &Path) -> Result<(), Problem> {
     let Some(since) = holders.values().map(|holder| holder.since).min() else {
         return Ok(());
@@ -149,7 +149,7 @@ fn follow_runs(holders: &mut BTreeMap<RunKey, Holder>, dir: &Path) -> Result<(),
                         holder.started = record.detail.started;
                     }
                 }
-                // A start that came to nothing.
+                // A start that failed.
                 _ => holders.retain(|(run, _), holder| {
                     *run != key.0 || holder.pid.is_some() || holder.seq > record.seq
                 }),
@@ -169,7 +169,7 @@ fn key(record: &Record) -> RunKey {
     )
 }
 
-/// Whether this process lives, and not another one that got its number.
+/// Whether this process is running, and its PID was not reused.
 fn is_alive(pid: u32, started: Option<u64>) -> bool {
     let found = i32::try_from(pid).ok().and_then(tree::started);
     found.is_some_and(|found| started.is_none_or(|started| started == found))

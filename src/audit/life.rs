@@ -1,9 +1,8 @@
-//! The life of the log: segments are packed after a day, and removed when they are too old or too
-//! many.
+//! Retention: compresses segments after a day, and removes them when they are too old or too large.
 //!
-//! *Never* the segment that holds the head. *Always* a sealed record says what is removed, with the
-//! last number and its hash, before it is: so `verify` knows retention from a cut. Nothing here is
-//! in the way of a launch: it runs in the supervisor's own thread, and in `mcpwrap log verify`.
+//! Invariants: the segment with the head is left alone. Before segments are removed, a sealed record
+//! names the last number and its hash, so that `verify` can tell retention from truncation. It never
+//! delays a launch: it runs in a thread of the supervisor, and in `mcpwrap log verify`.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -25,7 +24,7 @@ use crate::config::Audit;
 use crate::error::Error;
 use crate::files::{self, Problem};
 
-/// How well segments are packed. The default of zstd: 300 MB/s, a tenth of the size.
+/// The compression level, the default of zstd: 300 MB/s, 10 % of the size.
 const LEVEL: i32 = 3;
 
 /// What was done.
@@ -35,10 +34,10 @@ pub struct Done {
     pub removed: usize,
 }
 
-/// Packs and removes what is due. Two processes at once do it once.
+/// Compresses and removes what is due. Safe to run in two processes at once.
 ///
 /// # Errors
-/// `audit-unwritable`, with what was in the way. Nothing is lost then.
+/// `audit-unwritable` with the reason. No record is lost in this case.
 pub fn keep_up(log: &Log) -> Result<Done, Error> {
     let today = Timestamp::now().to_zoned_datetime(TimeZone::UTC).date();
     let run = || -> Result<Done, Problem> {
@@ -50,7 +49,7 @@ pub fn keep_up(log: &Log) -> Result<Done, Error> {
     run().map_err(|problem| log.unwritable(problem))
 }
 
-/// Packs the segments of before yesterday: the last day and night stay readable for every tool.
+/// Compresses the segments from before yesterday, so that all tools can read the last two days.
 fn pack_due(dir: &Path, today: Date) -> Result<usize, Problem> {
     let yesterday = today.yesterday().unwrap_or(today);
     let head = head_file(dir)?;
@@ -64,7 +63,7 @@ fn pack_due(dir: &Path, today: Date) -> Result<usize, Problem> {
     Ok(packed)
 }
 
-/// Writes the packed segment beside the plain one, reads it again, and removes the plain one.
+/// Writes the compressed segment beside the original, verifies it, and removes the original.
 fn pack(dir: &Path, segment: &Segment) -> Result<bool, Problem> {
     let source = files::open_private(&segment.path)?;
     let size = source.metadata()?.len();
@@ -72,7 +71,7 @@ fn pack(dir: &Path, segment: &Segment) -> Result<bool, Problem> {
         files::remove(&segment.path)?;
         return Ok(false);
     }
-    // A clock that jumped back, or logrotate, may have used the name before.
+    // The name may be taken, after a clock that jumped back or by logrotate.
     let mut target = dir.join(format!("{}.zst", segment.name));
     for part in 2.. {
         if !target.exists() {
@@ -81,7 +80,7 @@ fn pack(dir: &Path, segment: &Segment) -> Result<bool, Problem> {
         target = dir.join(format!("{}-{part}.zst", segment.name));
     }
     let temporary = dir.join(format!(".{}.zst", segment.name));
-    // Only one process is here: what is there is left over from one that was ended.
+    // Only one process gets here, so an existing file was left by one that was killed.
     files::remove(&temporary)?;
     let file = OpenOptions::new()
         .write(true)
@@ -90,7 +89,7 @@ fn pack(dir: &Path, segment: &Segment) -> Result<bool, Problem> {
         .open(&temporary)?;
     let result = write_packed(&source, &file, size).and_then(|()| {
         if unpacked_size(&temporary)? != size {
-            let text = "the packed segment does not hold what the plain one did";
+            let text = "the compressed segment differs from the original";
             return Err(Problem::Io(std::io::Error::other(text)));
         }
         std::fs::rename(&temporary, &target)?;
@@ -118,7 +117,7 @@ fn unpacked_size(path: &Path) -> Result<u64, Problem> {
     Ok(std::io::copy(&mut decoder, &mut std::io::sink())?)
 }
 
-/// Removes the oldest segments that are too old, or too many.
+/// Removes the oldest segments while they are too old, or the log is too large.
 fn remove_due(log: &Log, today: Date) -> Result<usize, Problem> {
     let dir = log.dir();
     let Audit {
@@ -142,7 +141,7 @@ fn remove_due(log: &Log, today: Date) -> Result<usize, Problem> {
         total = total.saturating_sub(size(&segment));
         due.push(segment);
     }
-    // Without the key the record cannot be sealed, and a removal looks like a cut.
+    // Without the key the record cannot be sealed, and the removal would look like truncation.
     let (Some(first), Some(last), true) = (due.first(), due.last(), log.is_sealed()) else {
         return Ok(0);
     };
@@ -166,7 +165,7 @@ fn remove_due(log: &Log, today: Date) -> Result<usize, Problem> {
     Ok(due.len())
 }
 
-/// The segment that is written to.
+/// The segment that is currently written to.
 fn head_file(dir: &Path) -> Result<Option<String>, Problem> {
     let _lock = disk::lock(dir)?;
     Ok(end::find(dir)?.file)

@@ -1,9 +1,9 @@
-//! The writing side: one lock, one write, one sync, and only then the caller goes on.
+//! Writes to the log: one lock, one write, one sync, and only then the caller continues.
 //!
-//! *Always* all entries of a call or none: a write that came out short is taken back. *Never* a
-//! record that was not synced when `append` returns. The segment is the day of writing in UTC; a
-//! segment that does not hold the head is not written to again, so a clock that jumps back starts
-//! a new part of that day. A writer that waits too long for the lock refuses the launch.
+//! Invariants: `append` writes all records of a call or none (a short write is undone), and they are
+//! synced when it returns. The segment is named after the UTC day of writing. Only the segment with the
+//! head is appended to, so a clock that jumps back starts a new part of that day. A writer that waits
+//! too long for the lock fails, which refuses the launch.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -26,16 +26,16 @@ use crate::error::{Code, Error};
 use crate::files::{self, Problem};
 use crate::secret::Keys;
 
-/// A segment that is larger is not written to again (bytes).
+/// A larger segment is not appended to (bytes).
 pub const SEGMENT_BYTES_MAX: u64 = 64 << 20;
-/// How often an append starts over when logrotate takes the segment away under it.
+/// How often an append is repeated when logrotate moves the segment away.
 const TRIES: u32 = 3;
 
-/// The log of this user, for writing.
+/// The audit log of this user, for writing.
 #[derive(Clone, Debug)]
 pub struct Log {
     dir: PathBuf,
-    /// The directory as people write it.
+    /// The directory as shown in messages.
     shown: String,
     key: Option<ChainKey>,
     user: User,
@@ -43,19 +43,19 @@ pub struct Log {
 }
 
 impl Log {
-    /// Makes the directory if need be. Without keys (the store is locked) records are chained but
+    /// Creates the directory if needed. Without keys (the store is locked), records are chained but
     /// not sealed.
     ///
     /// # Errors
-    /// `audit-unwritable` if the directory is not ours alone.
+    /// `audit-unwritable` if other users can write to the directory.
     pub fn open(dirs: &Dirs, keys: Option<&Keys>) -> Result<Self, Error> {
         let mut log = Self::at(
             dirs.audit(),
             dirs.tilde(&dirs.audit()),
             keys.map(ChainKey::new),
         )?;
-        // A configuration that is broken must not keep a revocation from being written down; a
-        // launch has read it before and was refused.
+        // An invalid configuration must not stop a revocation from being logged. A launch has
+        // read it before and was refused.
         if let Ok(config) = Config::load(dirs) {
             log.settings.clone_from(config.audit());
         }
@@ -75,7 +75,7 @@ impl Log {
         Ok(log)
     }
 
-    /// With another `[audit]` section than that of the configuration.
+    /// Uses another `[audit]` section than the one in the configuration.
     #[must_use]
     pub fn with_settings(mut self, settings: Audit) -> Self {
         self.settings = settings;
@@ -97,10 +97,10 @@ impl Log {
         &self.dir
     }
 
-    /// Writes the entries down, all or none, and returns when they are on the disk.
+    /// Writes the records, all or none, and returns when they are on disk.
     ///
     /// # Errors
-    /// `audit-unwritable`: what the entries describe must not happen.
+    /// `audit-unwritable`: then the logged action must not happen.
     pub fn append(&self, entries: &[NewRecord]) -> Result<(), Error> {
         if entries.is_empty() {
             return Ok(());
@@ -109,7 +109,7 @@ impl Log {
             .map_err(|problem| self.unwritable(problem))
     }
 
-    /// [`Self::append`] with the bare reason of a failure.
+    /// [`Self::append`] that returns only the reason of a failure.
     pub(super) fn append_or(&self, entries: &[NewRecord]) -> Result<(), Problem> {
         let lock = disk::lock(&self.dir)?;
         for _ in 0..TRIES {
@@ -119,11 +119,11 @@ impl Log {
                 return Ok(());
             }
         }
-        let text = "another program changes it while it is written";
+        let text = "another program is modifying the log";
         Err(Problem::Io(io::Error::other(text)))
     }
 
-    /// The last record. Needs no key, and changes nothing but a torn line.
+    /// The last record. Needs no key, and changes nothing except a torn line.
     ///
     /// # Errors
     /// `audit-unwritable` if the log cannot be read or locked.
@@ -137,7 +137,7 @@ impl Log {
             .map_err(|problem| self.unwritable(problem))
     }
 
-    /// What was written; `None` if the segment was taken away meanwhile.
+    /// What was written, or `None` if the segment was moved away in the meantime.
     fn append_locked(&self, entries: &[NewRecord]) -> Result<Option<Vec<Written>>, Problem> {
         let mut found = end::find(&self.dir)?;
         let now = Timestamp::now();
@@ -149,8 +149,8 @@ impl Log {
             written,
         } = self.batch(&found, entries, now)?;
         if let Err(error) = (&file).write_all(&bytes).and_then(|()| file.sync_data()) {
-            // Nothing of a record that is not whole may stay. If even this fails, the next writer
-            // finds the torn line and cuts it off.
+            // No part of an incomplete record may stay. If this fails too, the next writer finds the
+            // torn line and removes it.
             drop(file.set_len(size).and_then(|()| file.sync_data()));
             return Err(error.into());
         }
@@ -168,12 +168,12 @@ impl Log {
             seq: head.seq,
             hash: head.hash,
         };
-        // Only a shortcut: what it says is compared with the segment.
+        // The note is only a shortcut; it is compared with the segment before it is used.
         drop(note.write(&self.dir));
         Ok(Some(written))
     }
 
-    /// The segment to write to: the one that holds the head if it is today's and not full.
+    /// The segment to write to: the one with the head, if it is today's and not full.
     fn segment(&self, found: &mut LogEnd, today: Date) -> Result<(String, File, u64), Problem> {
         let mut part = 1;
         loop {
@@ -193,7 +193,7 @@ impl Log {
         }
     }
 
-    /// The lines of what the log has to say about itself, then of the entries.
+    /// The lines of the records about the log itself, followed by those of `entries`.
     fn batch(
         &self,
         found: &LogEnd,
@@ -221,13 +221,13 @@ impl Log {
     }
 
     pub(super) fn unwritable(&self, problem: Problem) -> Error {
-        let what = format!("the audit log in `{}` cannot be written", self.shown);
+        let what = format!("cannot write the audit log in `{}`", self.shown);
         let hint = match &problem {
-            Problem::NotPrivate { mend, .. } => mend.clone(),
+            Problem::NotPrivate { fix, .. } => fix.clone(),
             Problem::Io(error) if error.kind() == io::ErrorKind::StorageFull => {
-                format!("`df -h {}` shows how full the disk is", self.shown)
+                format!("run `df -h {}` to see how full the disk is", self.shown)
             }
-            _ => "`mcpwrap status` shows where the log is and whether it works".to_owned(),
+            _ => "run `mcpwrap status` to see where the log is and whether it works".to_owned(),
         };
         Error::new(Code::AuditUnwritable, what)
             .cause(problem)
@@ -235,15 +235,15 @@ impl Log {
     }
 }
 
-/// What one call writes.
+/// What one call of `append` writes.
 struct RecordBatch {
     bytes: Vec<u8>,
     head: Head,
-    /// Only kept if somebody gets a copy.
+    /// Only filled if records are forwarded.
     written: Vec<Written>,
 }
 
-/// Whether the file ends with these bytes: logrotate may have emptied it just before they came.
+/// Whether the file ends with these bytes: logrotate may have truncated it just before the write.
 fn ends_with(file: &File, bytes: &[u8]) -> bool {
     let mut there = vec![0; bytes.len()];
     let start = file

@@ -1,10 +1,11 @@
-//! What happened: a log that answers, and that nobody can quietly change.
+//! The audit log: what happened, in a form that reveals changes.
 //!
-//! JSON lines in `state/audit/`, one file a day, each record chained to the one before and sealed
-//! with a key that lives in the store. *Always* written and synced before `append` returns: no
-//! record, no launch. *Never* holds a value, a tool's arguments or a tool's result; it can name a
-//! secret, never hold one. It sees edits, it does not prevent them: who runs as this user can
-//! delete files, and `verify` says so. Nothing here prints, and nothing here opens a store.
+//! JSON lines in `state/audit/`, one file per day. Each record is chained to the one before and
+//! sealed with a key from the store. A program of this user can delete files; `verify` detects that.
+//!
+//! Invariants: a record is on disk before `append` returns (no record, no launch). Records name
+//! secrets, and contain no values, tool arguments or tool results. Nothing here prints or opens a
+//! store.
 
 pub mod anchor;
 pub mod breaks;

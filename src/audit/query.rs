@@ -1,8 +1,8 @@
-//! Questions to the log: which records, from when to when.
+//! Queries of the log by time, server, secret, event, client or run.
 //!
-//! *Always* one pass in bounded memory. Segments of other days are not opened, and of the others
-//! only the lines that hold the rarest word of the question are read as JSON: names are plain, so
-//! they stand in the line as they are.
+//! One pass in bounded memory. Segments of other days are not opened. Only lines that contain the
+//! rarest word of the filter are parsed as JSON; names need no escaping, so they appear in the line
+//! unchanged.
 
 use std::collections::HashSet;
 use std::io;
@@ -21,12 +21,12 @@ use super::record::Record;
 use crate::files::Problem;
 use crate::secret::{SecretName, ServerName};
 
-/// Where a record's time starts: after `{"v":1,"seq":` and the number.
+/// The field of a record's time, which follows `{"v":1,"seq":` and the number.
 const TIME_FIELD: &[u8] = b",\"time\":\"";
 /// `2026-11-23T14:03:00.000000Z`.
 const TIME_BYTES: usize = 27;
 
-/// Which records. An empty filter is all of them.
+/// Which records to return. An empty filter matches all of them.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub since: Option<Timestamp>,
@@ -34,14 +34,14 @@ pub struct Filter {
     pub server: Option<ServerName>,
     pub secret: Option<SecretName>,
     pub event: Option<Event>,
-    /// A client's name, or a part of the path of its executable: all records of its runs.
+    /// A client's name, or a component of its executable's path. Matches all records of its runs.
     pub client: Option<String>,
-    /// The beginning of a run id.
+    /// The beginning of a run ID.
     pub run: Option<String>,
 }
 
 impl Filter {
-    /// What stands in every line that can match, if there is such a thing.
+    /// A text that every matching line contains, if there is one.
     fn needle(&self) -> Option<String> {
         let secret = self
             .secret
@@ -61,7 +61,7 @@ impl Filter {
         secret.or(run).or(server).or(event)
     }
 
-    /// Whether a record is asked for; of the client, see [`scan`].
+    /// Whether a record matches. [`scan`] handles `client`.
     fn matches(&self, record: &Record) -> bool {
         self.since.is_none_or(|since| record.time >= since)
             && self.until.is_none_or(|until| record.time < until)
@@ -87,19 +87,19 @@ impl Filter {
     }
 }
 
-/// What a pass could not read.
+/// What a query could not read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Skipped {
-    /// Lines that are no records.
+    /// The number of lines that are not records.
     pub lines: u64,
-    /// Files that could not be read, with the reason.
+    /// Files that could not be read, with the reasons.
     pub files: Vec<(String, String)>,
 }
 
-/// [`scan`] over a log that may not exist yet: then nothing happened.
+/// [`scan`] that treats a missing log as an empty one.
 ///
 /// # Errors
-/// As [`scan`].
+/// See [`scan`].
 pub fn scan_existing(
     dir: &Path,
     filter: &Filter,
@@ -111,7 +111,7 @@ pub fn scan_existing(
     }
 }
 
-/// Gives `each` the records that match, with their lines, in the order of the log.
+/// Passes the matching records with their lines to `each`, in the order of the log.
 ///
 /// # Errors
 /// If the directory cannot be read.
@@ -123,7 +123,7 @@ pub fn scan(
     let Some(client) = &filter.client else {
         return scan_all(dir, filter, &mut each);
     };
-    // A client says its name after the launch: first its runs, then their records.
+    // A client gives its name after the launch: find its runs first, then their records.
     let mut runs = HashSet::new();
     let everything = Filter {
         since: filter.since,
@@ -175,7 +175,7 @@ fn scan_all(
                 .push((segment.name.clone(), problem.to_string()));
         }
     }
-    let unread = |segment: Segment| (segment.name, "another program packed it".to_owned());
+    let unread = |segment: Segment| (segment.name, "compressed by another program".to_owned());
     scan.skipped.files.extend(foreign.into_iter().map(unread));
     Ok(scan.skipped)
 }
@@ -214,7 +214,7 @@ impl<'a> SegmentScan<'a> {
         Ok(())
     }
 
-    /// Reads to the end of the stream; what follows the last newline is not looked at.
+    /// Reads to the end of the stream; what follows the last newline is ignored.
     fn stream(&mut self, stream: impl io::Read) -> io::Result<()> {
         read::lines(stream, |piece| {
             if self.finder.is_some() {
@@ -226,7 +226,7 @@ impl<'a> SegmentScan<'a> {
         Ok(())
     }
 
-    /// Looks only at lines that hold the needle.
+    /// Examines only lines that contain the needle.
     fn search(&mut self, piece: &[u8]) -> ControlFlow<()> {
         let Some(finder) = self.finder.clone() else {
             return ControlFlow::Continue(());
@@ -273,7 +273,7 @@ impl<'a> SegmentScan<'a> {
     }
 }
 
-/// The time of a line, as it is written: all in UTC, all of one length, so they sort as bytes.
+/// The time of a line as bytes. All times are in UTC and have the same length, so bytes compare.
 fn time_of(line: &[u8]) -> Option<&[u8]> {
     let rest = line.strip_prefix(b"{\"v\":1,\"seq\":")?;
     let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();

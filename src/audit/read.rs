@@ -1,7 +1,7 @@
-//! Reading the segments in the order of the chain, packed or not, a piece at a time.
+//! Reads the segments in the order of the chain, compressed or not, one piece at a time.
 //!
-//! *Always* bounded memory: a piece is whole lines, a megabyte at most. *Never* takes the lock: a
-//! reader sees whole lines, and half a line at the end of the last segment is one being written.
+//! Invariants: memory is bounded, since a piece is at most 1 MiB of complete lines. Readers take no
+//! lock: an incomplete line at the end of the last segment is one that is being written.
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
@@ -21,7 +21,7 @@ const PIECE_BYTES: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub struct Segments {
     pub ordered: Vec<Segment>,
-    /// What another program packed in a way that is not read here.
+    /// Segments in a compression format that is not supported.
     pub foreign: Vec<Segment>,
 }
 
@@ -30,7 +30,7 @@ pub fn segments(dir: &Path) -> Result<Segments, Problem> {
     segments_between(dir, None, None)
 }
 
-/// The segments that can hold records of these days; the others are not opened.
+/// The segments that can contain records of these days; the others are not opened.
 pub fn segments_between(
     dir: &Path,
     since: Option<Date>,
@@ -48,12 +48,12 @@ pub fn segments_between(
             continue;
         }
         match first_line(&segment) {
-            // It was packed or removed while we looked.
+            // It was compressed or removed in the meantime.
             Err(Problem::Missing) => {}
             Err(problem) => return Err(problem),
             Ok(line) if line.is_empty() => {}
             Ok(line) => {
-                // A segment whose first line is damaged stays where its name puts it.
+                // A segment whose first line is damaged is ordered by its name.
                 let seq = link(&line).map_or(before, |(seq, _)| seq);
                 before = seq;
                 keyed.push((seq, Hash::of_line(&line), segment));
@@ -61,8 +61,8 @@ pub fn segments_between(
         }
     }
     keyed.sort_by_key(|(seq, ..)| *seq);
-    // A copy (by logrotate, or packed and not yet removed) starts with the same line: the larger
-    // one is read, and among equals the one that is not packed.
+    // A copy (by logrotate, or compressed and not yet removed) starts with the same line. Read the
+    // one that is not compressed, and of two such copies the larger one.
     keyed.dedup_by(|b, a| {
         let same = (a.0, a.1) == (b.0, b.1);
         if same && rank(&b.2) > rank(&a.2) {
@@ -84,7 +84,7 @@ pub fn first_line(segment: &Segment) -> Result<Vec<u8>, Problem> {
     let limit = LINE_BYTES_MAX.min(8 << 10) as u64;
     match open(segment)?.take(limit).read_to_end(&mut bytes) {
         Ok(_) => {}
-        // A damaged packed segment: what could be read counts, the reader says the rest.
+        // A damaged compressed segment: use what could be read; reading the rest reports the error.
         Err(_) if matches!(segment.packing, Packing::Zstd | Packing::Gzip) => {}
         Err(error) => return Err(error.into()),
     }
@@ -94,7 +94,7 @@ pub fn first_line(segment: &Segment) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
-/// Opens a segment and unpacks it on the way.
+/// Opens a segment for reading, decompressed.
 pub fn open(segment: &Segment) -> Result<Box<dyn Read>, Problem> {
     let file = files::open_private(&segment.path)?;
     match segment.packing {
@@ -108,11 +108,11 @@ pub fn open(segment: &Segment) -> Result<Box<dyn Read>, Problem> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SegmentEnd {
     pub last: Head,
-    /// Whether the record that was looked for is in it.
+    /// Whether the segment contains the wanted record.
     pub holds: bool,
 }
 
-/// The last record of a segment, packed or not, and whether this one is in it.
+/// The last record of a segment, compressed or not, and whether it contains the wanted record.
 pub fn end(segment: &Segment, wanted: Head) -> Result<SegmentEnd, Problem> {
     let mut end = SegmentEnd::default();
     lines(open(segment)?, |piece| {
@@ -130,8 +130,8 @@ pub fn end(segment: &Segment, wanted: Head) -> Result<SegmentEnd, Problem> {
     Ok(end)
 }
 
-/// Gives `each` the whole lines of a stream, many at a time, and returns what follows the last
-/// newline. A line that is longer than a piece comes in parts, which are no records.
+/// Passes the complete lines of a stream to `each`, many at a time, and returns what follows the last
+/// newline. A line that is longer than a piece is split into parts, which are not valid records.
 pub fn lines(
     mut stream: impl Read,
     mut each: impl FnMut(&[u8]) -> ControlFlow<()>,
@@ -156,7 +156,7 @@ pub fn lines(
     }
 }
 
-/// Reads until the room is full or the stream ends.
+/// Reads until the buffer is full or the stream ends.
 fn fill(stream: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while let Some(left) = room.get_mut(filled..).filter(|left| !left.is_empty()) {
@@ -170,8 +170,8 @@ fn fill(stream: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// Whether a segment can hold records of these days. Records are written on the day of their
-/// segment, and a call may have been answered on the evening before.
+/// Whether a segment can contain records of these days. A record is in the segment of the day it was
+/// written, but its call may have been answered the evening before.
 fn may_hold(segment: &Segment, since: Option<Date>, until: Option<Date>) -> bool {
     since.is_none_or(|since| segment.day >= since)
         && until.is_none_or(|until| segment.day <= until.tomorrow().unwrap_or(until))

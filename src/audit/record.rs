@@ -1,10 +1,11 @@
-//! One line of the log: its fields in their fixed order, its hash, its seal.
+//! One line of the log: its fields in a fixed order, its hash, and its seal.
 //!
-//! *Always* ASCII control characters, C1 controls, line separators and direction marks are written
-//! as `\u` escapes, so a line is one line in every terminal. `prev` is the hash of the line before,
-//! without its newline; `mac` seals the record without `mac`. A record written while the store is
-//! locked has no `mac`: the next one that has covers it through `prev`. Hash and seal are cut to
-//! 128 bits, which keeps lines short and is as far from being found by trying as a UUID.
+//! `prev` is the hash of the line before, without its newline; `mac` seals the record without `mac`. A
+//! record that is written while the store is locked has no `mac`: the next sealed record covers it
+//! through `prev`. Hash and seal are truncated to 128 bits, which keeps lines short.
+//!
+//! Invariant: ASCII control characters, C1 controls, line separators and direction marks are written
+//! as `\u` escapes, so that a record is one line in every terminal.
 
 use std::fmt;
 use std::io;
@@ -15,15 +16,15 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::event::{ClientIdentity, Detail, Event, NewRecord, Outcome, RunId, SecretUse};
-use super::text::{OneLine, cut};
+use super::text::{OneLine, truncate_texts};
 use crate::secret::{Keys, ProfileName, ServerName, hex};
 use crate::sys::user;
 
 /// The version of the format, the field `v`.
 pub const VERSION: u32 = 1;
-/// No line is longer (bytes): texts are cut before they are written.
+/// The maximum length of a line (bytes): texts are truncated before they are written.
 pub const LINE_BYTES_MAX: usize = 128 << 10;
-/// What stands between `prev` and the end of a sealed line.
+/// The field after `prev` at the end of a sealed line.
 const MAC_FIELD: &[u8] = b",\"mac\":\"";
 /// The length of that field with its 32 digits, quote and brace.
 const MAC_TAIL: usize = MAC_FIELD.len() + 32 + 2;
@@ -33,18 +34,18 @@ const MAC_TAIL: usize = MAC_FIELD.len() + 32 + 2;
 pub struct Hash([u8; 16]);
 
 impl Hash {
-    /// What stands in `prev` of the very first record.
+    /// `prev` of the very first record.
     pub const START: Self = Self([0; 16]);
 
     /// The hash of a line without its newline.
     pub fn of_line(line: &[u8]) -> Self {
-        Self::cut(&Sha256::digest(line).into())
+        Self::truncated(&Sha256::digest(line).into())
     }
 
-    fn cut(bytes: &[u8; 32]) -> Self {
-        let mut cut = [0; 16];
-        cut.copy_from_slice(bytes.split_at(16).0);
-        Self(cut)
+    fn truncated(bytes: &[u8; 32]) -> Self {
+        let mut first = [0; 16];
+        first.copy_from_slice(bytes.split_at(16).0);
+        Self(first)
     }
 
     /// Reads 32 lower-case hex digits.
@@ -102,7 +103,7 @@ impl ChainKey {
     fn mac(&self, digest: &[u8]) -> Hash {
         let mut mac = self.0.clone();
         mac.update(digest);
-        Hash::cut(&mac.finalize().into_bytes().into())
+        Hash::truncated(&mac.finalize().into_bytes().into())
     }
 }
 
@@ -112,12 +113,12 @@ impl fmt::Debug for ChainKey {
     }
 }
 
-/// One record, as it stands in the log. The order of the fields is the order in the line.
+/// One record of the log. The order of the fields is their order in the line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
     pub v: u32,
-    /// Strictly increasing. Order is by `seq`, not by `time`: clocks jump.
+    /// Strictly increasing. Records are ordered by `seq`, not by `time`, because clocks jump.
     pub seq: u64,
     #[serde(serialize_with = "micros")]
     pub time: Timestamp,
@@ -134,7 +135,7 @@ pub struct Record {
     pub client: Option<ClientIdentity>,
     /// The user who ran mcpwrap.
     pub uid: u32,
-    /// Their name, where the machine's own list has it.
+    /// The name of that user, if the system's user database has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,7 +150,7 @@ pub struct Record {
     pub mac: Option<Hash>,
 }
 
-/// Who writes records.
+/// The user who writes records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
     pub id: u32,
@@ -175,9 +176,9 @@ fn micros<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok
 }
 
 impl Record {
-    /// Gives an entry its place in the chain.
+    /// Adds the position in the chain to a new record.
     pub fn new(entry: &NewRecord, seq: u64, time: Timestamp, user: &User, prev: Hash) -> Self {
-        let entry = cut(entry.clone());
+        let entry = truncate_texts(entry.clone());
         Self {
             v: VERSION,
             seq,
@@ -199,7 +200,7 @@ impl Record {
         }
     }
 
-    /// The line, without its newline, sealed if there is a key; and its hash.
+    /// The line without its newline, sealed if there is a key, and its hash.
     pub fn line(&self, key: Option<&ChainKey>) -> io::Result<(Vec<u8>, Hash)> {
         let mut line = Vec::with_capacity(512);
         let mut serializer = serde_json::Serializer::with_formatter(&mut line, OneLine);
@@ -215,24 +216,24 @@ impl Record {
         Ok((line, hash))
     }
 
-    /// Reads a line without its newline.
+    /// Parses a line without its newline.
     pub fn read(line: &[u8]) -> Option<Self> {
         serde_json::from_slice(line).ok()
     }
 }
 
-/// What the seal of a line says.
+/// The result of verifying the seal of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seal {
-    /// It fits.
+    /// It matches.
     Fits,
-    /// It does not fit: the line was changed after it was written.
+    /// It does not match: the line was modified.
     Broken,
-    /// There is none, or no key to test it with.
+    /// There is no seal, or no key to verify it with.
     None,
 }
 
-/// The hash of a line and what its seal says, in one pass over its bytes.
+/// The hash of a line and the result of verifying its seal, in one pass over its bytes.
 pub fn check_line(line: &[u8], key: Option<&ChainKey>) -> (Hash, Seal) {
     let Some((body, mac)) = split_mac(line) else {
         return (Hash::of_line(line), Seal::None);
@@ -249,22 +250,22 @@ pub fn check_line(line: &[u8], key: Option<&ChainKey>) -> (Hash, Seal) {
         }
     });
     state.update(line.get(body.len()..).unwrap_or_default());
-    (Hash::cut(&state.finalize().into()), seal)
+    (Hash::truncated(&state.finalize().into()), seal)
 }
 
-/// Whether a line has a seal, whatever it says.
+/// Whether a line has a seal, valid or not.
 pub fn is_sealed(line: &[u8]) -> bool {
     split_mac(line).is_some()
 }
 
-/// A sealed line in two: the record without its closing brace, and the seal.
+/// Splits a sealed line into the record without its closing brace, and the seal.
 fn split_mac(line: &[u8]) -> Option<(&[u8], Hash)> {
     let (body, tail) = line.split_at_checked(line.len().checked_sub(MAC_TAIL)?)?;
     let digits = tail.strip_prefix(MAC_FIELD)?.strip_suffix(b"\"}")?;
     Some((body, Hash::from_hex(digits)?))
 }
 
-/// `seq` and `prev` of a line, found by their places, without reading the rest.
+/// `seq` and `prev` of a line, found by position, without parsing the rest.
 pub fn link(line: &[u8]) -> Option<(u64, Hash)> {
     const HEAD: &[u8] = b"{\"v\":1,\"seq\":";
     const PREV: &[u8] = b",\"prev\":\"";
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_reads_back_and_its_seal_fits_only_its_key() {
+    fn a_line_reads_back_and_its_seal_matches_only_its_key() {
         let (line, hash) = record(&NewRecord::new(Event::Exit, Outcome::Ok))
             .line(Some(&key("a")))
             .unwrap();
@@ -338,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_from_outside_steer_nothing() {
+    fn external_texts_cannot_control_a_terminal() {
         let name = "a\n\u{1b}[2J\u{9b}\u{202e}\u{2028}\u{7f}\"\\é\u{e0041}";
         let client = ClientIdentity {
             name: Some(name.to_owned()),
@@ -369,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_lines_are_no_records() {
+    fn damaged_lines_are_not_records() {
         for bad in [
             "",
             "{}",

@@ -1,4 +1,4 @@
-//! Texts from outside in a record: cut to a length, and written so that they steer no terminal.
+//! External texts in records: truncated, and escaped so that they cannot control a terminal.
 
 use std::io;
 
@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use super::event::NewRecord;
 
-/// Texts from outside are cut to this (characters).
+/// External texts are truncated to this length (characters).
 const TEXT_CHARS_MAX: usize = 256;
 
-/// Texts that come from outside, at a length that keeps a line short.
-pub fn cut(mut entry: NewRecord) -> NewRecord {
+/// Truncates the external texts of a record.
+pub fn truncate_texts(mut entry: NewRecord) -> NewRecord {
     let clip = |text: &mut Option<String>, chars_max: usize| {
         if let Some(text) = text
             && let Some((end, _)) = text.char_indices().nth(chars_max)
@@ -48,16 +48,16 @@ pub fn cut(mut entry: NewRecord) -> NewRecord {
     entry
 }
 
-/// A value as JSON in one line that steers no terminal.
+/// A value as one line of JSON that cannot control a terminal.
 pub fn one_line(value: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, OneLine);
-    // Writing to memory does not fail, and our values have text for keys.
+    // Writing to memory does not fail, and the keys of all values are strings.
     drop(value.serialize(&mut serializer));
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// JSON in one line that steers no terminal.
+/// Writes one line of JSON that cannot control a terminal.
 #[derive(Debug)]
 pub struct OneLine;
 
@@ -80,7 +80,7 @@ impl serde_json::ser::Formatter for OneLine {
     }
 }
 
-/// Whether a character can move a cursor, end a line, hide or turn text around.
+/// Whether a character can move the cursor, end a line, or hide or reverse text.
 pub fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
@@ -88,7 +88,7 @@ pub fn steers(c: char) -> bool {
         || matches!(c, '\u{e0000}'..='\u{e007f}')
 }
 
-/// A text from a record, for a terminal.
+/// A text from a record, safe to print on a terminal.
 pub fn shown(text: &str) -> String {
     text.chars()
         .map(|c| if steers(c) { '\u{fffd}' } else { c })

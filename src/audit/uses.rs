@@ -1,4 +1,4 @@
-//! Which secrets were used, by which servers: counted from the records of injections.
+//! Which secrets were used by which servers, counted from the records of injections.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,11 +16,11 @@ pub struct SecretUsage {
     pub times: u64,
     pub first: Timestamp,
     pub last: Timestamp,
-    /// The values it had, as fingerprints.
+    /// The fingerprints of its values.
     pub fingerprints: BTreeSet<String>,
 }
 
-/// The uses of all secrets, by secret and server.
+/// The uses of all secrets, keyed by secret and server.
 #[derive(Debug, Default)]
 pub struct SecretUsages(BTreeMap<(SecretName, Option<ServerName>), SecretUsage>);
 

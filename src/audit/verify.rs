@@ -1,9 +1,9 @@
-//! Whether the log is what was written: each link, each seal, both ends.
+//! Verifies that the log is intact: each link, each seal, and both ends.
 //!
-//! One pass in bounded memory, over packed segments too; it names the first bad record and the kind of
-//! change. Three things are compared: the chain, the note of the head beside the segments, and the
-//! heads kept elsewhere (in the store, by the user). What was cut off after the last of these cannot be
-//! seen by anyone who has only the log, since the note may have been edited too.
+//! One pass in bounded memory, including compressed segments; the report names the first bad record
+//! and the kind of change. Three things are compared: the chain, the head note beside the segments,
+//! and the heads stored externally (in the store, by the user). A truncation after the last external
+//! head cannot be detected if the note was edited as well.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -18,18 +18,18 @@ use super::read::{self, Segments};
 use super::record::{ChainKey, Hash, Record, Seal, check_line, is_sealed, link};
 use crate::files::Problem;
 
-/// How many breaks are kept; the rest is counted.
+/// How many breaks are reported; further ones are only counted.
 const BREAKS_MAX: usize = 16;
 
-/// What a pass over the log found.
+/// The result of a pass over the log.
 #[derive(Clone, Debug, Default)]
 pub struct VerifyReport {
     pub records: u64,
     pub bytes: u64,
     pub files: u64,
-    /// Records with no seal: the store was locked. The next sealed one covers them.
+    /// Records without a seal, because the store was locked. The next sealed record covers them.
     pub unsealed: u64,
-    /// How many of them are at the end, covered by no seal yet.
+    /// How many of them are at the end, not yet covered by a seal.
     pub uncovered: u64,
     /// The number of the first record.
     pub first: u64,
@@ -37,13 +37,13 @@ pub struct VerifyReport {
     /// The first breaks, in the order of the log.
     pub breaks: Vec<Break>,
     pub breaks_more: u64,
-    /// Numbers of records that the log itself says were removed by retention.
+    /// The number of the last record that retention removed, according to the log.
     pub pruned: Option<u64>,
-    /// The first numbers of breaks that the log itself already tells of.
+    /// The first numbers of breaks that the log itself already reports.
     pub told: Vec<u64>,
 }
 
-/// Reads the whole log. `anchors` are heads that were kept elsewhere, each with the place.
+/// Reads the whole log. `anchors` are the heads that were stored externally.
 ///
 /// # Errors
 /// If the directory cannot be read.
@@ -52,10 +52,10 @@ pub fn verify(
     key: Option<&ChainKey>,
     anchors: &[Head],
 ) -> Result<VerifyReport, Problem> {
-    // Read before the segments: a writer may go on meanwhile.
+    // Read before the segments, because a writer may append in the meantime.
     let note = Note::read(dir);
     let segments = match read::segments(dir) {
-        // No log at all: whether there was one, the heads kept elsewhere tell.
+        // No log at all: the external heads show whether there was one.
         Err(Problem::Missing) => Segments::default(),
         other => other?,
     };
@@ -80,9 +80,9 @@ pub fn verify(
         pass.segment(segment, n + 1 == last);
     }
     for segment in segments.foreign {
-        pass.tell(BreakKind::Unreadable, (0, 0), &segment.name, 0);
+        pass.add_break(BreakKind::Unreadable, (0, 0), &segment.name, 0);
     }
-    pass.ends();
+    pass.check_ends();
     Ok(pass.report)
 }
 
@@ -91,9 +91,9 @@ struct Pass<'a> {
     anchors: &'a [Head],
     report: VerifyReport,
     before: Head,
-    /// What the first record of all says came before it.
+    /// The predecessor, according to the very first record.
     begin: Option<Head>,
-    /// What retention removed, by a sealed record.
+    /// The last record that retention removed, according to a sealed record.
     pruned: Option<Head>,
     found: Vec<bool>,
     note: Option<Head>,
@@ -131,16 +131,16 @@ impl Pass<'_> {
         self.report.files += 1;
         let next = self.before.seq + 1;
         match result {
-            Err(_) => self.tell(
+            Err(_) => self.add_break(
                 BreakKind::Unreadable,
                 (next, next),
                 &segment.name,
                 number + 1,
             ),
             Ok(torn) if torn.is_empty() => {}
-            // Half a line at the very end may be one that is being written now.
-            Ok(_) if last && segment.packing == Packing::Plain && growing(segment) => {}
-            Ok(_) => self.tell(BreakKind::Torn, (next, next), &segment.name, number + 1),
+            // An incomplete line at the very end may be one that is being written now.
+            Ok(_) if last && segment.packing == Packing::Plain && is_being_written(segment) => {}
+            Ok(_) => self.add_break(BreakKind::Torn, (next, next), &segment.name, number + 1),
         }
     }
 
@@ -148,33 +148,33 @@ impl Pass<'_> {
         let (hash, seal) = check_line(line, self.key);
         let Some((seq, prev)) = link(line) else {
             let next = self.before.seq + 1;
-            self.tell(BreakKind::Edited, (next, next), file, number);
+            self.add_break(BreakKind::Edited, (next, next), file, number);
             self.before = Head { seq: next, hash };
             return;
         };
         self.report.records += 1;
-        self.place(seq, prev, seal, file, number);
+        self.check_position(seq, prev, seal, file, number);
         let sealed = is_sealed(line);
         self.report.unsealed += u64::from(!sealed);
         self.report.uncovered = if sealed { 0 } else { self.report.uncovered + 1 };
         self.last_sealed = seal == Seal::Fits;
-        // After a record that came late, the chain goes on from the highest.
+        // After a misplaced record, the chain continues from the highest number.
         if seq > self.before.seq {
             self.before = Head { seq, hash };
         }
-        self.meet(Head { seq, hash });
-        // Only lines about the log itself are read in full.
+        self.match_heads(Head { seq, hash });
+        // Only records about the log itself are parsed.
         if self
             .about_log
             .find(line.get(..96).unwrap_or(line))
             .is_some()
         {
-            self.own(line, seal);
+            self.read_log_record(line, seal);
         }
     }
 
-    /// Whether the record follows the one before.
-    fn place(&mut self, seq: u64, prev: Hash, seal: Seal, file: &str, number: u64) {
+    /// Checks that the record follows the one before.
+    fn check_position(&mut self, seq: u64, prev: Hash, seal: Seal, file: &str, number: u64) {
         let before = self.before;
         if self.report.records == 1 && self.report.breaks.is_empty() {
             self.report.first = seq;
@@ -183,35 +183,35 @@ impl Pass<'_> {
                 hash: prev,
             });
             if seal == Seal::Broken {
-                self.tell(BreakKind::Edited, (seq, seq), file, number);
+                self.add_break(BreakKind::Edited, (seq, seq), file, number);
             }
             return;
         }
         if seal == Seal::Broken {
-            self.tell(BreakKind::Edited, (seq, seq), file, number);
+            self.add_break(BreakKind::Edited, (seq, seq), file, number);
         } else if seq == before.seq + 1 && prev != before.hash {
-            // A seal that fits says that this one is as it was written: the one before is not.
+            // A matching seal proves that this record is intact, so the one before was edited.
             if seal == Seal::Fits || !self.last_sealed {
-                self.tell(
+                self.add_break(
                     BreakKind::Edited,
                     (before.seq, before.seq),
                     file,
                     number.saturating_sub(1),
                 );
             } else {
-                self.tell(BreakKind::Edited, (seq, seq), file, number);
+                self.add_break(BreakKind::Edited, (seq, seq), file, number);
             }
         } else if seq > before.seq + 1 {
-            self.tell(BreakKind::Removed, (before.seq + 1, seq - 1), file, number);
+            self.add_break(BreakKind::Removed, (before.seq + 1, seq - 1), file, number);
         } else if seq == before.seq {
-            self.tell(BreakKind::Added, (seq, seq), file, number);
+            self.add_break(BreakKind::Added, (seq, seq), file, number);
         } else if seq < before.seq {
-            self.late(seq, file, number);
+            self.misplaced(seq, file, number);
         }
     }
 
-    /// A number that should have come earlier: what looked removed was moved.
-    fn late(&mut self, seq: u64, file: &str, number: u64) {
+    /// A number that should have come earlier: the record was not removed but moved.
+    fn misplaced(&mut self, seq: u64, file: &str, number: u64) {
         let covers = |found: &Break| (found.first..=found.last).contains(&seq);
         for found in &mut self.report.breaks {
             if found.kind == BreakKind::Removed && covers(found) {
@@ -221,18 +221,18 @@ impl Pass<'_> {
                 return;
             }
         }
-        self.tell(BreakKind::Added, (seq, seq), file, number);
+        self.add_break(BreakKind::Added, (seq, seq), file, number);
     }
 
-    fn meet(&mut self, head: Head) {
+    fn match_heads(&mut self, head: Head) {
         for (anchor, found) in self.anchors.iter().zip(&mut self.found) {
             *found |= *anchor == head;
         }
         self.note_found |= self.note == Some(head);
     }
 
-    /// What the log says about itself.
-    fn own(&mut self, line: &[u8], seal: Seal) {
+    /// Evaluates a record about the log itself.
+    fn read_log_record(&mut self, line: &[u8], seal: Seal) {
         let Some(record) = Record::read(line).filter(|record| record.event == Event::Log) else {
             return;
         };
@@ -242,7 +242,7 @@ impl Pass<'_> {
             detail.last,
             detail.hash.as_deref(),
         ) {
-            // Only with a seal: otherwise who removes the beginning writes this record too.
+            // Only if sealed: otherwise anyone who removes the beginning could add this record.
             (Some("pruned"), Some(seq), Some(hash))
                 if seal != Seal::Broken && record.mac.is_some() =>
             {
@@ -257,18 +257,18 @@ impl Pass<'_> {
         }
     }
 
-    /// The beginning, the end, and the heads that were kept elsewhere.
-    fn ends(&mut self) {
+    /// Checks the beginning, the end, and the external heads.
+    fn check_ends(&mut self) {
         self.report.head = self.before;
         let begin = self.begin.unwrap_or_default();
         if begin.seq > 0 {
             if self.pruned == Some(begin) {
                 self.report.pruned = Some(begin.seq);
             } else {
-                self.first(BreakKind::Truncated, (1, begin.seq));
+                self.add_first_break(BreakKind::Truncated, (1, begin.seq));
             }
         } else if self.begin.is_some() && begin.hash != Hash::START {
-            self.first(BreakKind::Edited, (1, 1));
+            self.add_first_break(BreakKind::Edited, (1, 1));
         }
         let anchors: Vec<_> = self
             .anchors
@@ -285,20 +285,20 @@ impl Pass<'_> {
                 continue;
             }
             if anchor.seq > self.before.seq {
-                self.tell(
+                self.add_break(
                     BreakKind::Truncated,
                     (self.before.seq + 1, anchor.seq),
                     "",
                     0,
                 );
             } else if self.report.breaks.is_empty() {
-                // The chain is whole and leads elsewhere: it was written again from some record on.
-                self.tell(BreakKind::Edited, (anchor.seq, anchor.seq), "", 0);
+                // The chain is intact but ends in another head: it was rewritten from some record on.
+                self.add_break(BreakKind::Edited, (anchor.seq, anchor.seq), "", 0);
             }
         }
     }
 
-    fn first(&mut self, kind: BreakKind, (first, last): (u64, u64)) {
+    fn add_first_break(&mut self, kind: BreakKind, (first, last): (u64, u64)) {
         let found = Break {
             kind,
             first,
@@ -309,7 +309,7 @@ impl Pass<'_> {
         self.report.breaks.insert(0, found);
     }
 
-    fn tell(&mut self, kind: BreakKind, (first, last): (u64, u64), file: &str, line: u64) {
+    fn add_break(&mut self, kind: BreakKind, (first, last): (u64, u64), file: &str, line: u64) {
         if self.report.breaks.len() == BREAKS_MAX {
             self.report.breaks_more += 1;
             return;
@@ -327,8 +327,8 @@ impl Pass<'_> {
     }
 }
 
-/// Whether somebody writes to the segment at this moment: they hold the lock.
-fn growing(segment: &Segment) -> bool {
+/// Whether the segment is being written right now: then another process holds the lock.
+fn is_being_written(segment: &Segment) -> bool {
     let Some(dir) = segment.path.parent() else {
         return false;
     };

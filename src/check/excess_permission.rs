@@ -145,7 +145,7 @@ fn foreign(own: &KnownServer, slot: &str, secret: &str) -> Option<String> {
     }
     let known = |shipped: &KnownServer| {
         shipped.secrets.contains_key(slot)
-            || shipped.by_flag(slot).is_some()
+            || shipped.secret_for_flag(slot).is_some()
             || shipped.secrets.values().any(|one| {
                 let looks = |look: &String| look.len() >= 3 && secret.starts_with(look.as_str());
                 one.looks.iter().any(looks)

@@ -1,19 +1,19 @@
-//! The `[audit]` section: how long the log is kept, and who gets a copy of each record.
+//! The `[audit]` section: how long the log is kept, and where records are forwarded.
 
 use serde::{Deserialize, Serialize};
 
 /// Where syslog daemons listen.
 const SYSLOG_SOCKET: &str = "/dev/log";
 
-/// What becomes of the audit log.
+/// The settings of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Audit {
-    /// Segments that are older are removed: `400d`, `52w`.
+    /// Older segments are removed: `400d`, `52w`.
     pub retain: Days,
     /// When the log is larger, the oldest segments are removed: `512m`, `2g`.
     pub retain_size: Bytes,
-    /// A copy of each record goes here.
+    /// The sinks that get a copy of each record.
     pub forward: Vec<Sink>,
     /// The socket of the syslog daemon.
     pub syslog: String,
@@ -30,11 +30,11 @@ impl Default for Audit {
     }
 }
 
-/// A second place for records.
+/// A destination for copies of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sink {
-    /// The system's journal, by its own protocol.
+    /// The systemd journal, in its native protocol.
     Journald,
     /// A syslog daemon on this machine, RFC 5424.
     Syslog,
@@ -62,10 +62,10 @@ impl TryFrom<String> for Days {
             Some((number, "w")) => number.parse().ok().and_then(|n: u32| n.checked_mul(7)),
             _ => None,
         };
-        // A log that forgets within a day answers nothing.
+        // Less than a day would make the log useless.
         days.filter(|days| (1..=36_500).contains(days))
             .map(Self)
-            .ok_or("expected a number of days or weeks, as `400d` or `52w`")
+            .ok_or("expected a number of days or weeks, e.g. `400d` or `52w`")
     }
 }
 
@@ -97,7 +97,7 @@ impl TryFrom<String> for Bytes {
         bytes
             .filter(|bytes| *bytes > 0)
             .map(Self)
-            .ok_or("expected a size in megabytes or gigabytes, as `512m` or `2g`")
+            .ok_or("expected a size in megabytes or gigabytes, e.g. `512m` or `2g`")
     }
 }
 

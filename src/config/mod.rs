@@ -1,8 +1,9 @@
-//! `config.toml`: which store, and the defaults; and what the machine's administrator forbids.
+//! `config.toml`: the store and defaults of the user, and the restrictions of the administrator.
 //!
-//! *Always* refuses what it does not know: a restriction that is misspelt must not be dropped in
-//! silence. *Never* holds a secret, and never repeats a value from the file in an error, because
-//! people paste values where they do not belong. An absent file means the defaults.
+//! A missing file means the defaults.
+//!
+//! Invariants: unknown fields are refused, because a misspelt restriction must not be ignored. The file
+//! contains no secret, and errors do not repeat values, because people paste secrets by mistake.
 
 pub mod audit;
 
@@ -27,12 +28,12 @@ pub enum StoreKind {
     /// The keychain of the operating system.
     #[default]
     Keychain,
-    /// One encrypted file, for machines with no keychain.
+    /// One encrypted file, for machines without a keychain.
     File,
 }
 
 impl StoreKind {
-    /// The word in `config.toml` and on the command line.
+    /// The name in `config.toml` and on the command line.
     pub const fn id(self) -> &'static str {
         match self {
             Self::Keychain => "keychain",
@@ -40,7 +41,7 @@ impl StoreKind {
         }
     }
 
-    /// What messages call it.
+    /// The name in messages.
     pub const fn noun(self) -> &'static str {
         match self {
             Self::Keychain => "the keychain",
@@ -55,7 +56,7 @@ impl fmt::Display for StoreKind {
     }
 }
 
-/// The user's settings, and the administrator's.
+/// The settings of the user and of the administrator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -66,7 +67,7 @@ pub struct Config {
     pub key_file: Option<String>,
     /// What commands run by an AI agent may do.
     pub agents: Agents,
-    /// How long the audit log is kept, and who gets a copy.
+    /// How long the audit log is kept, and where records are forwarded.
     pub audit: Audit,
     /// Read from `/etc/mcpwrap/config.toml`, never from the user's file.
     #[serde(skip)]
@@ -81,15 +82,15 @@ pub struct Agents {
     pub allow_yes: bool,
 }
 
-/// What the machine's administrator forbids.
+/// The restrictions of the administrator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Managed {
-    /// `--yes` is refused for everybody.
+    /// Refuses `--yes` for all users.
     pub forbid_yes: bool,
-    /// A server whose version floats does not start, whatever its policy says.
+    /// Refuses to start servers without a fixed version, whatever their policies allow.
     pub forbid_unpinned: bool,
-    /// Stands in the place of the user's section.
+    /// Replaces the user's section.
     pub audit: Option<Audit>,
 }
 
@@ -97,8 +98,8 @@ impl Config {
     /// Reads the user's file and the managed one.
     ///
     /// # Errors
-    /// `config-invalid` with the line and the nearest known name; `file-not-private` if others can
-    /// change it, or if the managed file is not root's.
+    /// `config-invalid` with the line and the nearest known name; `file-not-private` if other users
+    /// can change it, or if root does not own the managed file.
     pub fn load(dirs: &Dirs) -> Result<Self> {
         Self::load_from(dirs, Path::new(MANAGED_CONFIG))
     }
@@ -112,23 +113,23 @@ impl Config {
                 Code::FileNotPrivate,
                 format!("cannot use `{}`", managed.display()),
             )
-            .cause("it holds the administrator's settings and is not owned by root")
-            .hint(format!("`sudo chown root {}`", managed.display())));
+            .cause("administrator settings must be owned by root")
+            .hint(format!("run `sudo chown root {}`", managed.display())));
         }
         Ok(config)
     }
 
-    /// What becomes of the audit log: the administrator's word, or else the user's.
+    /// The settings of the audit log: the administrator's, or else the user's.
     pub fn audit(&self) -> &Audit {
         self.managed.audit.as_ref().unwrap_or(&self.audit)
     }
 
-    /// The key file's path, if there is one.
+    /// The path of the key file, if set.
     pub fn key_file(&self, dirs: &Dirs) -> Option<PathBuf> {
         self.key_file.as_deref().map(|text| dirs.expand(text))
     }
 
-    /// Writes `store` and `key_file` into `config.toml`; everything else in it stays as it is.
+    /// Writes `store` and `key_file` to `config.toml`, and leaves the rest unchanged.
     pub fn save(&self, dirs: &Dirs) -> Result<()> {
         let path = dirs.config_file();
         let shown = dirs.tilde(&path);
@@ -193,7 +194,7 @@ fn invalid(shown: &str, text: &str, message: &str, span: Option<std::ops::Range<
     };
     match nearest(&field, known.iter().map(String::as_str)) {
         Some(name) => error.hint(format!("did you mean `{name}`?")),
-        None => error.hint(format!("known here: {}", known.join(", "))),
+        None => error.hint(format!("known fields: {}", known.join(", "))),
     }
 }
 
@@ -254,7 +255,10 @@ mod tests {
             "\n[agents]\nallow_yse = true",
             ":3:1: unknown field `allow_yse`",
         );
-        case("managed = 1", "known here: store, key_file, agents, audit");
+        case(
+            "managed = 1",
+            "known fields: store, key_file, agents, audit",
+        );
         case(
             "store = \"ghp_0123456789\"",
             "expected `keychain` or `file`",

@@ -1,11 +1,11 @@
-//! The closed list of error codes: the same in messages, the audit log, JSON-RPC errors and
-//! `docs/errors.md`, which is made from it.
+//! The closed list of error codes, used in messages, the audit log, JSON-RPC errors and
+//! `docs/errors.md`, which is generated from it.
 
 use std::fmt;
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
-        /// The stable name of an error. The list is closed; `docs/errors.md` is made from it.
+        /// The stable name of an error. `docs/errors.md` is generated from this list.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Code { $($(#[doc = $doc])+ $variant,)+ }
 
@@ -18,7 +18,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// When the error occurs, one sentence.
+            /// When the error occurs, in one sentence.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => concat!($($doc),+),)+ }
             }
@@ -27,15 +27,15 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The command line of mcpwrap itself is wrong.
+    /// The command line of mcpwrap is invalid.
     Usage = "usage",
-    /// A name of a server, a secret or a profile has characters that are not allowed, or is too long.
+    /// The name of a server, a secret or a profile has invalid characters or is too long.
     NameInvalid = "name-invalid",
     /// There is no home directory, or it belongs to another user.
     HomeUnusable = "home-unusable",
-    /// A file or directory of mcpwrap's own can be changed by others, belongs to another user, or is not a regular file.
+    /// A file or directory of mcpwrap can be changed by other users, belongs to another user, or is not a regular file.
     FileNotPrivate = "file-not-private",
-    /// A file of mcpwrap's own cannot be read, written or understood.
+    /// A file of mcpwrap cannot be read, written or parsed.
     FileUnusable = "file-unusable",
     /// `config.toml` is not valid.
     ConfigInvalid = "config-invalid",
@@ -43,7 +43,7 @@ codes! {
     PolicyNotFound = "policy-not-found",
     /// The policy is not valid TOML, has an unknown field, or contradicts itself.
     PolicyInvalid = "policy-invalid",
-    /// The policy can be changed by others, belongs to another user, or is not a regular file.
+    /// The policy can be changed by other users, belongs to another user, or is not a regular file.
     PolicyNotPrivate = "policy-not-private",
     /// A policy of that name exists already.
     PolicyExists = "policy-exists",
@@ -55,11 +55,11 @@ codes! {
     Revoked = "revoked",
     /// The grant was not made by this user's mcpwrap: its seal does not match.
     GrantBroken = "grant-broken",
-    /// The client asked for another command than the policy allows.
+    /// The client's command differs from the command in the policy.
     CommandNotAllowed = "command-not-allowed",
     /// The command starts a package whose version is not pinned.
     Unpinned = "unpinned",
-    /// The installed package, its lock file or its interpreter is not what was pinned.
+    /// The installed package, its lock file or its interpreter differs from the pin.
     PackageChanged = "package-changed",
     /// The pinned package is not installed on this machine.
     PackageAbsent = "package-absent",
@@ -73,7 +73,7 @@ codes! {
     LaunchFailed = "launch-failed",
     /// The policy has no profile of that name.
     ProfileNotFound = "profile-not-found",
-    /// A secret of one profile was asked for in a run of another.
+    /// A run requires a secret that belongs to another profile.
     SecretWrongProfile = "secret-wrong-profile",
     /// The store has no master key yet, which seals grants and the audit log.
     NotSetUp = "not-set-up",
@@ -99,35 +99,35 @@ codes! {
     KeychainFailed = "keychain-failed",
     /// The vault file does not exist yet.
     VaultAbsent = "vault-absent",
-    /// The vault file needs its passphrase first.
+    /// The vault file is locked: its passphrase was not entered.
     VaultLocked = "vault-locked",
-    /// The vault file or its key cannot be read or does not fit.
+    /// The vault file or its key cannot be read, or they do not belong together.
     VaultBroken = "vault-broken",
-    /// Starting needs the answer within eight seconds, and it took longer.
+    /// Preparing the start of the server took longer than eight seconds.
     StartTimeout = "start-timeout",
     /// The audit log cannot be written and synced.
     AuditUnwritable = "audit-unwritable",
-    /// The audit log was changed after it was written.
+    /// The audit log was modified.
     AuditBroken = "audit-broken",
-    /// Another program did not take the records of the audit log.
+    /// The records of the audit log could not be delivered to another program.
     ExportFailed = "export-failed",
-    /// A question needs a terminal, and there is none.
+    /// A confirmation or input needs a terminal, and there is none.
     NoTerminal = "no-terminal",
-    /// `--yes` is not accepted: an AI agent runs this command, or the managed policy forbids it.
+    /// `--yes` is refused: an AI agent runs this command, or the administrator forbids it.
     YesRefused = "yes-refused",
-    /// The answer to a question was no.
+    /// The user answered no.
     Declined = "declined",
-    /// A client's file was saved by another program after it was read, so it was not written.
+    /// Another program changed a client's file after it was read, so it was not written.
     ClientConfigChanged = "client-config-changed",
-    /// The server ended.
+    /// The server exited.
     ServerExited = "server-exited",
-    /// The server put a secret where it cannot be masked.
+    /// The server used a secret as the ID of a message, where it cannot be masked.
     SecretInId = "secret-in-id",
-    /// A running supervisor cannot be reached, or does not answer.
+    /// A running supervisor cannot be reached or does not answer.
     SupervisorUnreachable = "supervisor-unreachable",
     /// A process outlived the command that should have ended it.
     StillRunning = "still-running",
-    /// A new server did not come up, so the old one was kept.
+    /// The new server did not start, so the old one was kept.
     RenewFailed = "renew-failed",
 }
 

@@ -1,8 +1,8 @@
-//! What mcpwrap says when it does not do something: what, why, what to do.
+//! Errors for users: what was not done, why, and what to do.
 //!
-//! Invariants: an error holds no secret, no piece of one, no length. The module that knows the facts
-//! writes the message, and nobody reads or rewrites its words: who needs a fact takes it from a
-//! field, who knows more adds it (`context`, `caused_by`). `cli::print` is the only one that shows it.
+//! Invariants: an error contains no secret, no part of one, and not its length. The module that knows
+//! the facts writes the message, and other modules do not parse or change its text: they read fields,
+//! and add what they know (`context`, `caused_by`). Only `cli::print` prints errors.
 
 mod code;
 
@@ -10,7 +10,7 @@ use std::fmt;
 
 pub use self::code::Code;
 
-/// A result whose error can be shown to the user as it is.
+/// A result whose error can be shown to the user unchanged.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Exit code: mcpwrap refused or failed before the server started (as `env`, `timeout`, `docker run`).
@@ -19,39 +19,39 @@ pub const EXIT_REFUSED: u8 = 125;
 pub const EXIT_NOT_EXECUTABLE: u8 = 126;
 /// Exit code: the program was not found (as the shell).
 pub const EXIT_NOT_FOUND: u8 = 127;
-/// Exit code of the other verbs: a "no" answer, or findings.
+/// Exit code of the other commands: a "no" answer, or findings.
 pub const EXIT_NO: u8 = 1;
-/// Exit code of the other verbs: an error.
+/// Exit code of the other commands: an error.
 pub const EXIT_ERROR: u8 = 2;
 
-/// What a reason is about, where callers act on it.
+/// The kind of a cause, for callers that handle it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CauseKind {
-    /// Nothing that a caller could act on.
+    /// No special handling.
     #[default]
     Fact,
-    /// There is no network, or nobody answers there: another time it may work.
+    /// There is no network, or no answer: a later attempt may succeed.
     Unreachable,
 }
 
-/// One reason: a fact, and what helps to find what it is about.
+/// One cause: a fact, and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
     pub kind: CauseKind,
     /// One line.
     pub fact: String,
-    /// Lines that are shown below it: of a file, with a mark, or what was expected and found.
+    /// Lines shown below it: an excerpt of a file with a caret, or expected and found values.
     pub excerpt: Option<String>,
-    /// Where it was asked for, as in `github.toml:9`.
-    pub asked_by: Option<String>,
+    /// What required it, e.g. `github.toml:9`.
+    pub required_by: Option<String>,
 }
 
-/// The lines as they are shown, the fact first.
+/// The lines as printed, with the fact first.
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.fact)?;
-        if let Some(place) = &self.asked_by {
-            write!(f, " (asked for by {place})")?;
+        if let Some(place) = &self.required_by {
+            write!(f, " (required by {place})")?;
         }
         match &self.excerpt {
             Some(lines) => write!(f, "\n{lines}"),
@@ -60,11 +60,11 @@ impl fmt::Display for Cause {
     }
 }
 
-/// One error, ready to be shown: `what` did not happen, `causes` say why, `hints` what to do.
+/// An error: `what` was not done, the `causes`, and `hints` for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     pub code: Code,
-    /// What was not done because of `what`, as in "cannot start server `github`".
+    /// What was not done because of `what`, e.g. "cannot start server `github`".
     pub context: Option<String>,
     pub what: String,
     pub causes: Vec<Cause>,
@@ -72,7 +72,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// `what`: lower case, no full stop, names the server or file that was not served.
+    /// `what`: lower case, without a full stop, naming the server or file.
     pub fn new(code: Code, what: impl Into<String>) -> Self {
         Self {
             code,
@@ -83,27 +83,26 @@ impl Error {
         }
     }
 
-    /// Says what was not done because of this error. Said again by a caller further out, the outer
-    /// one is shown.
+    /// Sets what was not done because of this error. Replaces an earlier context.
     #[must_use]
     pub fn context(mut self, not_done: impl Into<String>) -> Self {
         self.context = Some(not_done.into());
         self
     }
 
-    /// [`Self::context`] of a start.
+    /// [`Self::context`] for the start of a server.
     #[must_use]
     pub fn not_started(self, server: &impl fmt::Display) -> Self {
         self.context(format!("cannot start server `{server}`"))
     }
 
-    /// Adds one link of the chain of reasons. What follows the first line is its excerpt.
+    /// Adds a cause. Lines after the first become its excerpt.
     #[must_use]
     pub fn cause(self, cause: impl fmt::Display) -> Self {
         self.cause_of(CauseKind::Fact, cause)
     }
 
-    /// [`Self::cause`] with its kind.
+    /// [`Self::cause`] of a given kind.
     #[must_use]
     pub fn cause_of(mut self, kind: CauseKind, cause: impl fmt::Display) -> Self {
         let text = cause.to_string();
@@ -115,65 +114,65 @@ impl Error {
             kind,
             fact,
             excerpt,
-            asked_by: None,
+            required_by: None,
         });
         self
     }
 
-    /// Takes over the reasons of an error whose own words say nothing here.
+    /// Adds the causes of another error, without its `what`.
     #[must_use]
     pub fn because(mut self, error: Self) -> Self {
         self.causes.extend(error.causes);
         self
     }
 
-    /// [`Self::because`], with what that error says to do.
+    /// [`Self::because`], including the hints of that error.
     #[must_use]
     pub fn caused_by(mut self, mut error: Self) -> Self {
         self.hints.append(&mut error.hints);
         self.because(error)
     }
 
-    /// Notes with the first reason where that which is not there was asked for.
+    /// Adds to the first cause what required the missing item.
     #[must_use]
-    pub fn asked_by(mut self, place: String) -> Self {
+    pub fn required_by(mut self, place: String) -> Self {
         if let Some(cause) = self.causes.first_mut() {
-            cause.asked_by = Some(place);
+            cause.required_by = Some(place);
         }
         self
     }
 
-    /// The first line of the message: what was not done.
+    /// The first line of the message.
     pub fn headline(&self) -> &str {
         self.context.as_ref().unwrap_or(&self.what)
     }
 
-    /// The lines below it: `what`, if it is the reason for what was not done, and the causes.
+    /// The cause lines: `what`, if there is a context, and the causes.
     pub fn chain(&self) -> Vec<String> {
         let reason = self.context.as_ref().map(|_| self.what.clone());
         let causes = self.causes.iter().map(ToString::to_string);
         reason.into_iter().chain(causes).collect()
     }
 
-    /// Whether one of the reasons is of this kind.
+    /// Whether a cause has this kind.
     pub fn is(&self, kind: CauseKind) -> bool {
         self.causes.iter().any(|cause| cause.kind == kind)
     }
 
-    /// The reasons in one line, without excerpts.
+    /// The causes in one line, without excerpts.
     pub fn reasons(&self) -> String {
         let facts: Vec<_> = self.causes.iter().map(|cause| &*cause.fact).collect();
         facts.join("; ")
     }
 
-    /// Adds one thing to do. At most two are worth having.
+    /// Adds a hint. Use at most two.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// [`Self::hint`], if there is one.
+    /// [`Self::hint`], if given.
     #[must_use]
     pub fn hint_if(self, hint: Option<&str>) -> Self {
         match hint {
@@ -182,7 +181,7 @@ impl Error {
         }
     }
 
-    /// The exit code of `mcpwrap run` when this error kept the server from starting.
+    /// The exit code of `mcpwrap run` if this error prevented the start.
     pub const fn run_exit(&self) -> u8 {
         match self.code {
             Code::ProgramNotFound => EXIT_NOT_FOUND,
@@ -191,12 +190,12 @@ impl Error {
         }
     }
 
-    /// The whole message in one line, for a JSON-RPC error: what, why, what to do.
+    /// The complete message in one line, for a JSON-RPC error.
     pub fn line(&self) -> String {
         format!("mcpwrap: {}", self.text())
     }
 
-    /// [`Self::line`] without the name of the program.
+    /// [`Self::line`] without the program name.
     pub fn text(&self) -> String {
         let mut line = format!("{} [{}]", self.headline(), self.code);
         for cause in self.chain() {
@@ -211,7 +210,7 @@ impl Error {
     }
 }
 
-/// The message in its lines, each with the prefix, because a client's log mixes them with others.
+/// The lines of the message, each with the prefix, because a client's log mixes them with others.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -235,8 +234,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Text from outside without control characters, so that it cannot steer a terminal or forge a
-/// line, and without invisible ones that make a text read other than it is.
+/// Replaces control characters in external text, so that it cannot control a terminal or forge a
+/// line, and invisible characters that would make it misleading.
 pub fn printable(text: &str) -> String {
     let misleads = |c| {
         matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
@@ -268,26 +267,26 @@ mod tests {
     }
 
     #[test]
-    fn who_knows_more_adds_it_and_the_facts_stay_apart() {
+    fn callers_add_context_and_the_facts_stay_separate() {
         let inner = Error::new(Code::SecretNotFound, "`secret:a` has no value")
             .cause("the vault file has no `a`\nexcerpt")
             .hint("store it");
         let error = Error::new(inner.code, "`A` has no value")
             .caused_by(inner)
-            .asked_by("github.toml:9".to_owned())
+            .required_by("github.toml:9".to_owned())
             .not_started(&"github");
         assert_eq!(error.what, "`A` has no value");
         assert_eq!(error.reasons(), "the vault file has no `a`");
         assert_eq!(
             error.line(),
             "mcpwrap: cannot start server `github` [secret-not-found]: `A` has no value: \
-             the vault file has no `a` (asked for by github.toml:9); store it"
+             the vault file has no `a` (required by github.toml:9); store it"
         );
         assert_eq!(
             error.chain(),
             [
                 "`A` has no value",
-                "the vault file has no `a` (asked for by github.toml:9)\nexcerpt"
+                "the vault file has no `a` (required by github.toml:9)\nexcerpt"
             ]
         );
         assert!(!error.is(CauseKind::Unreachable));

@@ -1,7 +1,6 @@
-//! The grant file of a server: read, written, sealed.
+//! Reads, writes and seals the grant file of a server.
 //!
-//! *Never* takes a file that cannot be read for one that is not there. Old files that another
-//! version wrote are refused, not guessed at.
+//! Invariant: an unreadable file is an error, never a missing one. Files of other versions are refused.
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -19,23 +18,23 @@ use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
 use crate::secret::{Keys, ServerName};
 
-/// Where the grant of a server is kept. Supervisors watch this file.
+/// The path of a server's grant file. Supervisors watch it.
 pub fn path(dirs: &Dirs, server: &ServerName) -> PathBuf {
     dirs.grants().join(format!("{server}.toml"))
 }
 
-/// How the user agreed.
+/// How the user approved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum By {
-    /// By an answer on the terminal.
+    /// By answering on the terminal.
     Terminal,
     /// By `--yes`.
     Yes,
 }
 
 impl By {
-    /// The word in the grant and in the audit log.
+    /// The name in the grant and in the audit log.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Terminal => "terminal",
@@ -44,7 +43,7 @@ impl By {
     }
 }
 
-/// What the file says about its server.
+/// The state in a grant file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GrantState {
@@ -65,7 +64,7 @@ pub(super) struct GrantFile {
     /// Why it was revoked.
     pub(super) reason: Option<String>,
     pub(super) seal: Option<String>,
-    /// The policy that was granted, to show later what changed.
+    /// The text of the granted policy, to show later what changed.
     pub(super) policy: Option<String>,
 }
 
@@ -76,11 +75,15 @@ pub(super) fn read(dirs: &Dirs, server: &ServerName) -> Result<Option<GrantFile>
         Err(Problem::Missing) => return Ok(None),
         Err(problem) => return Err(unusable(dirs, server, problem)),
     };
-    let text = str::from_utf8(&bytes).map_err(|_| broken(dirs, server, "it is not UTF-8"))?;
+    let text = str::from_utf8(&bytes).map_err(|_| broken(dirs, server, "not UTF-8"))?;
     let file: GrantFile =
-        toml::from_str(text).map_err(|_| broken(dirs, server, "it is not a grant file"))?;
+        toml::from_str(text).map_err(|_| broken(dirs, server, "not a grant file"))?;
     if file.version != 1 {
-        return Err(broken(dirs, server, "another version of mcpwrap wrote it"));
+        return Err(broken(
+            dirs,
+            server,
+            "written by another version of mcpwrap",
+        ));
     }
     Ok(Some(file))
 }
@@ -91,7 +94,7 @@ pub(super) fn write(dirs: &Dirs, server: &ServerName, file: &GrantFile) -> Resul
         .map_err(|problem| unusable(dirs, server, problem))
 }
 
-/// Removes or empties a grant file, whatever it holds; says whether nothing of it is left.
+/// Removes or empties a grant file, valid or not. Returns whether its content is gone.
 pub(super) fn erase(dirs: &Dirs, server: &ServerName) -> bool {
     let path = path(dirs, server);
     match std::fs::remove_file(&path) {
@@ -99,7 +102,7 @@ pub(super) fn erase(dirs: &Dirs, server: &ServerName) -> bool {
         Err(error) if error.kind() == ErrorKind::NotFound => return true,
         Err(_) => {}
     }
-    // Never waits for a FIFO, and never empties what a link leads to.
+    // Does not block on a FIFO, and does not empty the target of a symlink.
     let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
     let file = OpenOptions::new()
         .write(true)
@@ -108,8 +111,8 @@ pub(super) fn erase(dirs: &Dirs, server: &ServerName) -> bool {
     file.and_then(|file| file.set_len(0)).is_ok()
 }
 
-/// The message under the seal: each part has a fixed alphabet without newlines, so no two grants
-/// share one.
+/// The MAC over the sealed message. No part can contain a newline, so no two grants have the same
+/// message.
 pub(super) fn sealing(
     keys: &Keys,
     server: &ServerName,
@@ -125,11 +128,11 @@ pub(super) fn sealing(
 pub(super) fn broken(dirs: &Dirs, server: &ServerName, cause: &str) -> Error {
     Error::new(
         Code::GrantBroken,
-        format!("grant of server `{server}` not accepted"),
+        format!("cannot accept the grant of server `{server}`"),
     )
     .cause(format!("{}: {cause}", dirs.tilde(&path(dirs, server))))
     .hint(format!(
-        "`mcpwrap grant {server}` shows the policy and asks again"
+        "run `mcpwrap grant {server}` to review and approve the policy"
     ))
 }
 
@@ -138,7 +141,7 @@ fn unusable(dirs: &Dirs, server: &ServerName, problem: Problem) -> Error {
     problem.explain(Code::FileUnusable, what, &dirs.tilde(&path(dirs, server)))
 }
 
-/// Whole seconds are enough, and stay the same when they are written and read.
+/// The current time in whole seconds, which does not change when it is written and read.
 pub(super) fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_second(now.as_second()).unwrap_or(now)

@@ -1,11 +1,11 @@
-//! The user's approval of one policy as it stands, and its withdrawal.
+//! The user's approval of one policy in its current form, and its revocation.
 //!
-//! One file a server, `grants/SERVER.toml`. A grant names the policy's digest and is sealed with a
-//! key from the store, so that only this user's mcpwrap makes one. *Always* refuses what it cannot
-//! read. Granting needs the store; finding out that something is *not* granted, and revoking, never
-//! do, so that the kill switch works while the store is locked. The seal is made and judged here;
-//! who asks the user is `cli`. An old grant that is put back as a file is valid again: the audit log
-//! shows that, this module cannot.
+//! One file per server, `grants/SERVER.toml`. A grant contains the policy's digest and is sealed with
+//! a key from the store, so that only this user's mcpwrap can create one. An old grant that is
+//! restored as a file is valid again: only the audit log reveals that.
+//!
+//! Invariants: an unreadable grant is refused. Detecting a missing grant and revoking work without the
+//! store, so that the kill switch works while the store is locked.
 
 mod file;
 
@@ -22,12 +22,12 @@ use crate::secret::{Keys, ServerName, hex};
 
 pub use self::file::{By, GrantState, path};
 
-/// A grant that fits the policy. Its seal still has to be verified.
+/// A grant that matches the policy. Its seal is not verified yet.
 #[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     server: ServerName,
-    /// None for a managed policy, which needs no seal.
+    /// `None` for a managed policy, which needs no seal.
     sealed: Option<GrantSeal>,
 }
 
@@ -39,20 +39,20 @@ struct GrantSeal {
     seal: String,
 }
 
-/// What is known of earlier grants, to show to the user.
+/// The previous grant or revocation, to show to the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrantHistory {
     pub state: GrantState,
     pub at: Timestamp,
     pub reason: Option<String>,
-    /// The policy as it was granted last, if it was ever granted.
+    /// The policy that was granted last, if any.
     pub policy: Option<String>,
 }
 
-/// Finds the grant of a policy as it stands. Touches no store.
+/// Finds the grant of a policy in its current form. Does not use the store.
 ///
 /// # Errors
-/// `not-granted`, `revoked`, `policy-changed`; `grant-broken` if the file cannot be understood;
+/// `not-granted`, `revoked`, `policy-changed`; `grant-broken` if the file cannot be parsed;
 /// `file-not-private`.
 pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
     let server = &policy.server;
@@ -67,7 +67,7 @@ pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
         }
         return Err(Error::new(
             Code::NotGranted,
-            format!("policy of server `{server}` not granted"),
+            format!("the policy of server `{server}` is not granted"),
         )
         .cause("you have not approved this policy yet")
         .hint(format!(
@@ -81,12 +81,12 @@ pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
         return Ok(unsealed());
     }
     let (Some(digest), Some(by), Some(seal)) = (file.digest, file.by, file.seal) else {
-        return Err(broken(dirs, server, "it has no `digest`, `by` or `seal`"));
+        return Err(broken(dirs, server, "no `digest`, `by` or `seal`"));
     };
     if digest != policy.digest {
         return Err(Error::new(
             Code::PolicyChanged,
-            format!("policy of server `{server}` changed since it was granted"),
+            format!("the policy of server `{server}` changed since it was granted"),
         )
         .cause(format!(
             "{} was modified after the grant of {}",
@@ -110,7 +110,7 @@ pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
 }
 
 impl Grant {
-    /// Whether this user's mcpwrap made the grant.
+    /// Verifies that this user's mcpwrap made the grant.
     ///
     /// # Errors
     /// `grant-broken`.
@@ -141,7 +141,7 @@ impl Grant {
     }
 }
 
-/// Records that the user approved of a policy as it stands.
+/// Stores the user's approval of a policy in its current form.
 ///
 /// # Errors
 /// `file-unusable`, `file-not-private`.
@@ -166,18 +166,18 @@ pub fn grant(dirs: &Dirs, policy: &Policy, keys: &Keys, by: By) -> Result<()> {
     )
 }
 
-/// How a grant was withdrawn.
+/// How a grant was revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Withdrawal {
-    /// The grant file says that it was revoked, and why.
+    /// The grant file records the revocation and its reason.
     Recorded,
-    /// That could not be written, so the grant file was removed or emptied.
+    /// The file could not be written, so it was removed or emptied.
     Erased,
 }
 
-/// Withdraws whatever was granted to a server. Needs neither the store nor a readable policy, and
-/// replaces a grant file that cannot be read. What cannot be written is removed, which needs no
-/// space; what cannot be removed is emptied, which needs no right to the directory.
+/// Revokes the grant of a server. Needs neither the store nor a readable policy, and replaces a grant
+/// file that cannot be read. If the file cannot be written, it is removed, which needs no disk space;
+/// if it cannot be removed, it is emptied, which needs no permission for the directory.
 ///
 /// # Errors
 /// `file-unusable`, `file-not-private`: the grant is still there.
@@ -200,7 +200,7 @@ pub fn revoke(dirs: &Dirs, server: &ServerName, reason: Option<&str>) -> Result<
     }
 }
 
-/// What is on record for a server. None if it was never granted nor revoked.
+/// The last grant or revocation of a server, or `None` if there was none.
 ///
 /// # Errors
 /// `grant-broken`, `file-not-private`.
@@ -209,7 +209,7 @@ pub fn record(dirs: &Dirs, server: &ServerName) -> Result<Option<GrantHistory>> 
         state: file.state,
         at: file.at,
         reason: file.reason,
-        // The seal covers the digest, and the digest has to cover the text.
+        // The seal covers the digest only, so the text must match the digest.
         policy: file.policy.filter(|text| {
             file.digest
                 .as_ref()
@@ -219,7 +219,7 @@ pub fn record(dirs: &Dirs, server: &ServerName) -> Result<Option<GrantHistory>> 
     Ok(read(dirs, server)?.map(record))
 }
 
-/// How a policy stands with its grant, in one word. Touches no store, so a seal is not looked at.
+/// The status of a policy's grant. Determined without the store, so the seal is not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GrantStatus {
@@ -228,14 +228,14 @@ pub enum GrantStatus {
     Changed,
     Revoked,
     NotGranted,
-    /// The administrator's, which needs no grant.
+    /// A policy of the administrator, which needs no grant.
     Managed,
-    /// There is a grant that cannot be used.
+    /// The grant cannot be used.
     Broken,
 }
 
 impl GrantStatus {
-    /// The word that users see.
+    /// The name that users see.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Granted => "granted",
@@ -248,7 +248,7 @@ impl GrantStatus {
     }
 }
 
-/// How a policy stands with its grant.
+/// The status of a policy's grant.
 pub fn standing(dirs: &Dirs, policy: &Policy) -> GrantStatus {
     match find(dirs, policy).map_err(|error| error.code) {
         Ok(_) if policy.tier == Tier::Managed => GrantStatus::Managed,
@@ -260,7 +260,7 @@ pub fn standing(dirs: &Dirs, policy: &Policy) -> GrantStatus {
     }
 }
 
-/// The servers that have a grant file, good or bad.
+/// The servers that have a grant file, valid or not.
 pub fn names(dirs: &Dirs) -> Vec<ServerName> {
     let entries = std::fs::read_dir(dirs.grants())
         .into_iter()
@@ -279,11 +279,11 @@ fn revoked(server: &ServerName, file: &GrantFile) -> Error {
         .as_deref()
         .map_or_else(String::new, |reason| format!(": {reason}"));
     Error::new(Code::Revoked, format!("server `{server}` is revoked"))
-        .cause(format!("it was revoked on {}{reason}", day(file.at)))
-        .hint(format!("`mcpwrap grant {server}` allows it again"))
+        .cause(format!("revoked on {}{reason}", day(file.at)))
+        .hint(format!("run `mcpwrap grant {server}` to allow it again"))
 }
 
-/// A time as people read it.
+/// A timestamp for messages.
 pub fn day(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }

@@ -191,7 +191,7 @@ fn value(
             let what = format!("`{variable}` has no value");
             return Err(refused(policy, error.code, &what)
                 .caused_by(error)
-                .asked_by(policy.place(slot.line)));
+                .required_by(policy.place(slot.line)));
         }
         Ok(item) => item,
     };
@@ -222,7 +222,7 @@ fn value(
             &format!("`{variable}` has no value"),
         )
         .cause(format!("`{name}` is empty"))
-        .asked_by(policy.place(slot.line))
+        .required_by(policy.place(slot.line))
         .hint(format!(
             "`mcpwrap secret rotate {name}` asks for a new value"
         ))),

@@ -205,7 +205,7 @@ fn copy(old: &dyn Store, new: &dyn Store, names: &[SecretName]) -> Result<()> {
         new.put(name, &item)?;
         if new.get(name)? != item {
             return Err(
-                store::unfaithful(new.kind(), name, format!("cannot move `{name}`"))
+                store::value_differs(new.kind(), name, format!("cannot move `{name}`"))
                     .hint("the secrets are still in the old store, which stays in use"),
             );
         }

@@ -1,7 +1,7 @@
-//! From the file's fields to the checked policy: what they must mean together.
+//! Validates the fields of a policy file against each other.
 //!
-//! *Always* judges every profile, not only the one that is asked for, so that a mistake shows when
-//! it is made and not when it is needed. Each error points at the field.
+//! Every profile is checked, not only the one in use, so that mistakes show early. Each error points
+//! to the field.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,14 +16,14 @@ use super::{EnvRules, SecretBinding, inherit, template};
 use crate::error::{Error, Result};
 use crate::secret::{ProfileName, SecretRef};
 
-/// A parsed file with the places of its fields.
+/// A parsed file with the positions of its fields.
 #[derive(Debug)]
 pub(super) struct PolicyDocument<'a> {
     pub(super) source: PolicySource<'a>,
     pub(super) table: Spanned<DeTable<'a>>,
 }
 
-/// Which part of a field an error points at.
+/// Which part of a field an error points to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FieldPart {
     Key,
@@ -45,7 +45,7 @@ pub(super) struct Checked {
 }
 
 impl PolicyDocument<'_> {
-    /// Judges the whole file.
+    /// Checks the whole file.
     pub(super) fn check(&self, file: &PolicyFile) -> Result<Checked> {
         self.check_head(file)?;
         let base = self.add(&Overridable::default(), &file.env, &file.secrets, &[])?;
@@ -54,7 +54,7 @@ impl PolicyDocument<'_> {
         for (name, ProfileTable { env, secrets }) in &file.profile {
             let path = ["profile", name.as_str()];
             let profile = ProfileName::new(name).map_err(|error| {
-                let fault = self.fault("a name that is no profile name", &path, FieldPart::Key);
+                let fault = self.fault("invalid profile name", &path, FieldPart::Key);
                 fault.because(error)
             })?;
             let parts = self.add(&base, env, secrets, &path)?;
@@ -72,8 +72,8 @@ impl PolicyDocument<'_> {
     fn check_head(&self, file: &PolicyFile) -> Result<()> {
         if file.version != 1 {
             return Err(self
-                .fault("an unknown `version`", &["version"], FieldPart::Value)
-                .hint("this mcpwrap knows `version = 1`; a newer one may know more"));
+                .fault("unknown `version`", &["version"], FieldPart::Value)
+                .hint("write `version = 1`, or install a newer mcpwrap"));
         }
         if file.command.first().is_none_or(String::is_empty) {
             return Err(self
@@ -98,12 +98,12 @@ impl PolicyDocument<'_> {
             return Err(self
                 .fault(&what, &["package", field], FieldPart::Value)
                 .cause(why)
-                .hint("`mcpwrap pin SERVER` writes this table; take it out to start without it"));
+                .hint("run `mcpwrap pin SERVER` to write this table again, or remove it"));
         }
         Ok(())
     }
 
-    /// Takes one pair of `env` and `secrets` tables on top of what is there.
+    /// Adds one pair of `env` and `secrets` tables to `base`.
     fn add(
         &self,
         base: &Overridable,
@@ -117,11 +117,11 @@ impl PolicyDocument<'_> {
             let at = |what: &str| self.fault_at(what, &path, FieldPart::Value);
             if !template::is_variable_name(name) {
                 return Err(at("invalid variable name in `env.pass`")
-                    .hint("`pass` holds names of variables; values go into `env.set`"));
+                    .hint("write variable names in `env.pass`, and values in `env.set`"));
             }
             if let Some(why) = inherit::never(name) {
-                return Err(at(&format!("`{name}` in `env.pass`"))
-                    .cause(format!("it never passes: {why}"))
+                return Err(at(&format!("`{name}` not allowed in `env.pass`"))
+                    .cause(format!("never inherited: {why}"))
                     .hint("if the server needs it, set it by value in `env.set`"));
             }
             if !parts.env.pass.contains(name) {
@@ -170,10 +170,10 @@ impl PolicyDocument<'_> {
         let what = format!("invalid variable name in `{table}`");
         Err(self
             .fault_at(&what, path, FieldPart::Key)
-            .cause("a variable name has letters, digits and `_`, and starts with no digit"))
+            .cause("expected letters, digits and `_`, not starting with a digit"))
     }
 
-    /// Judges what the tables mean together, for the base or one profile.
+    /// Checks the tables against each other, for the base or for one profile.
     fn check_parts(&self, parts: &Overridable, file: &PolicyFile, prefix: &[&str]) -> Result<()> {
         for name in parts.secrets.keys() {
             let path = self.where_set(prefix, &["secrets", name]);
@@ -212,7 +212,7 @@ impl PolicyDocument<'_> {
                 continue;
             }
             if n == 0 {
-                return Err(self.fault_at("a secret as the program", &path, FieldPart::Value));
+                return Err(self.fault_at("a secret used as the program", &path, FieldPart::Value));
             }
             if !file.argv_secrets {
                 return Err(self
@@ -222,9 +222,9 @@ impl PolicyDocument<'_> {
                         FieldPart::Value,
                     )
                     .cause(
-                        "every user of this machine can see the arguments of a program with `ps`",
+                        "every user of this machine can see arguments with `ps`",
                     )
-                    .hint("pass it in a variable if the server can take it so; else allow it"));
+                    .hint("pass it in a variable if the server can read one; otherwise set `argv_secrets = true`"));
             }
         }
         Ok(())
@@ -233,12 +233,8 @@ impl PolicyDocument<'_> {
     fn check_template(&self, text: &str, parts: &Overridable, path: &[String]) -> Result<()> {
         if template::parse(text).is_err() {
             return Err(self
-                .fault_at(
-                    "a place for a secret that is not complete",
-                    path,
-                    FieldPart::Value,
-                )
-                .hint("write `{secret.NAME}`, with the variable's name as in `[secrets.NAME]`"));
+                .fault_at("malformed `{secret.NAME}`", path, FieldPart::Value)
+                .hint("write `{secret.NAME}`, where `[secrets.NAME]` is a table of this policy"));
         }
         for name in template::secrets(text) {
             let at = |what: &str| self.fault_at(what, path, FieldPart::Value);
@@ -253,7 +249,9 @@ impl PolicyDocument<'_> {
                     return Err(at(&format!(
                         "`{{secret.{name}}}` of a secret with `to = \"file\"`"
                     ))
-                    .cause("it stands for the value, and the server gets this one as a file"));
+                    .cause(
+                        "the placeholder stands for the value, but this secret is passed as a file",
+                    ));
                 }
                 Some(_) => {}
             }
@@ -261,7 +259,7 @@ impl PolicyDocument<'_> {
         Ok(())
     }
 
-    /// Where a merged field was written: in the profile, or else in the base.
+    /// The path of a merged field: in the profile if it is there, otherwise in the base.
     fn where_set(&self, prefix: &[&str], path: &[&str]) -> Vec<String> {
         let own = join(prefix, path);
         if self.find(&strs(&own)).is_some() {
@@ -284,7 +282,7 @@ impl PolicyDocument<'_> {
         if part == FieldPart::Key { key } else { value }
     }
 
-    /// Where the name and the value of a field are. An element of a list has no name.
+    /// The positions of a field's name and value. An element of a list has no name.
     fn find(&self, path: &[&str]) -> Option<(Range<usize>, Range<usize>)> {
         let (name, parents) = path.split_last()?;
         let mut table = self.table.get_ref();

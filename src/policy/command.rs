@@ -1,7 +1,7 @@
-//! Is the command that the client asks for the one that the policy allows?
+//! Compares the client's command with the command in the policy.
 //!
-//! *Always* compares argument by argument, byte by byte: no patterns, no base names. *Never* repeats
-//! an argument of the client's that could be a secret: configs are full of `--api-key sk-…`.
+//! Invariants: arguments are compared byte by byte, without patterns or base names. An argument of the
+//! client that could be a secret is not repeated, because configs often contain `--api-key sk-…`.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
@@ -10,10 +10,10 @@ use super::Policy;
 use crate::error::{Code, Error, Result};
 
 impl Policy {
-    /// Nothing asked is fine: the policy's command runs. Else it must equal the policy's.
+    /// Checks the client's command. If it is empty, the policy's command runs; otherwise it must be equal.
     ///
     /// # Errors
-    /// `command-not-allowed`, with the first argument that differs if it can be shown.
+    /// `command-not-allowed`, with the first argument that differs if it is safe to show.
     pub fn check_command(&self, asked: &[OsString]) -> Result<()> {
         if asked.is_empty() {
             return Ok(());
@@ -49,7 +49,7 @@ impl Policy {
     }
 }
 
-/// What was asked for, up to the first argument that must not be shown.
+/// The client's command up to the first argument that must not be shown.
 fn shown(asked: &[OsString], same: usize) -> String {
     let mut parts = Vec::new();
     let mut before = String::new();
@@ -66,8 +66,8 @@ fn shown(asked: &[OsString], same: usize) -> String {
     parts.join(" ")
 }
 
-/// Whether an argument is a path, a package or a flag of the kind that people read, not a value:
-/// its words are short, or letters only, and nothing in it assigns or authenticates.
+/// Whether an argument is clearly a path, a package or a flag, not a value: its words are short or
+/// letters only, and nothing in it assigns a value or authenticates.
 fn is_harmless(text: &str) -> bool {
     let letters = |word: &str| word.len() < 24 && word.bytes().all(|b| b.is_ascii_lowercase());
     let words = || text.split(['/', '.', '-', '@', '_']);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_a_secret_is_not_repeated() {
+    fn possible_secrets_are_not_repeated() {
         let shown = |asked: &[&str]| refusal(asked).unwrap();
         assert!(shown(&["node", "./index.js"]).contains("got `node ./index.js`"));
         assert!(shown(&["npx", "-y", "evil-server@2"]).contains("got `npx -y evil-server@2`"));

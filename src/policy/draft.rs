@@ -1,7 +1,7 @@
-//! A policy that is about to be written: the text of its file, with comments for whoever reads it.
+//! A new policy: the text of its file, with comments for its readers.
 //!
-//! *Never* holds a value of a secret. *Always* gives text that `load` accepts, or an error before
-//! anything is written. Knows nothing of grants: what is written is not yet approved.
+//! Invariants: it contains no secret values. Text that `load` would reject is an error before anything
+//! is written. A new policy is not granted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -13,7 +13,7 @@ use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
 use crate::secret::{SecretRef, ServerName};
 
-/// What a new policy says.
+/// The content of a new policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Draft {
     pub description: Option<String>,
@@ -22,15 +22,15 @@ pub struct Draft {
     pub cwd: Option<String>,
     pub pass: Vec<String>,
     pub set: BTreeMap<String, String>,
-    /// By the variable.
+    /// Keyed by variable.
     pub secrets: BTreeMap<String, (SecretRef, Delivery)>,
-    /// Variables without which the server starts, too.
+    /// Variables of optional secrets.
     pub optional: BTreeSet<String>,
     pub renew: Renew,
     pub unpinned: Unpinned,
-    /// What is known of the server, for whoever reads the file.
+    /// Facts about the server, written as comments.
     pub facts: Vec<String>,
-    /// The same of a secret, by the variable.
+    /// Facts about secrets, written as comments, keyed by variable.
     pub advice: BTreeMap<String, Vec<String>>,
 }
 
@@ -38,8 +38,8 @@ impl Draft {
     /// The text of the policy file.
     pub fn text(&self, server: &ServerName) -> String {
         let mut text = format!(
-            "# What the MCP server `{server}` may have and run. No secret is in this file.\n\
-             # `mcpwrap policy schema` describes all fields; after a change: `mcpwrap grant {server}`.\n"
+            "# What the MCP server `{server}` may have and run. This file holds no secrets.\n\
+             # `mcpwrap policy schema` describes all fields. After a change, run `mcpwrap grant {server}`.\n"
         );
         text.extend(self.facts.iter().map(|fact| comment(fact)));
         text.push_str("version = 1\n");
@@ -52,7 +52,7 @@ impl Draft {
         }
         line(&format!("command = {}", list(&self.command)));
         if self.argv_secrets {
-            line("# Other users of this machine can see the arguments of a program with `ps`.");
+            line("# Other users of this machine can see arguments with `ps`.");
             line("argv_secrets = true");
         }
         if let Some(cwd) = &self.cwd {
@@ -62,7 +62,7 @@ impl Draft {
             line("\n[env]");
         }
         if !self.pass.is_empty() {
-            line("# Let through from the client, besides HOME, PATH and the like.");
+            line("# Inherited from the client, in addition to HOME, PATH and similar.");
             line(&format!("pass = {}", list(&self.pass)));
         }
         if !self.set.is_empty() {
@@ -94,7 +94,7 @@ impl Draft {
         text
     }
 
-    /// The checked policy that the text would be.
+    /// Parses and checks the text.
     ///
     /// # Errors
     /// `policy-invalid`.
@@ -102,7 +102,7 @@ impl Draft {
         load::check(dirs, server, &self.text(server))
     }
 
-    /// Writes the policy file. It is not granted by that.
+    /// Writes the policy file. Does not grant it.
     ///
     /// # Errors
     /// `policy-invalid`; `policy-exists`; `file-not-private`, `file-unusable`.
@@ -120,18 +120,20 @@ impl Draft {
     }
 }
 
-/// What a policy says whose package may be another one tomorrow.
-const UNPINNED: &str = "\n[limits]\n# The version of the package can change under this policy.\n\
+/// The `[limits]` table of a policy whose package has no fixed version.
+const UNPINNED: &str = "\n[limits]\n# The package version can change without a new grant.\n\
                         unpinned = \"allow\"\n";
 
-/// A text of ours without the permission to start whatever version is there. What its user wrote
-/// stays.
+/// Removes the `[limits]` table that [`Draft::text`] wrote for an unpinned package. What the user
+/// wrote stays.
 pub fn without_unpinned(text: &str) -> String {
     text.replacen(UNPINNED, "", 1)
 }
 
+/// Checks that no policy file of this name exists.
+///
 /// # Errors
-/// `policy-exists` if there is a file of that name, whatever is in it.
+/// `policy-exists` if there is one, valid or not.
 pub fn must_be_new(dirs: &Dirs, server: &ServerName) -> Result<()> {
     match load::path(dirs, server).symlink_metadata() {
         Ok(_) => Err(exists(dirs, server)),
@@ -146,10 +148,10 @@ fn exists(dirs: &Dirs, server: &ServerName) -> Error {
         format!("cannot write policy `{server}`"),
     )
     .cause(format!("`{path}` exists"))
-    .hint(format!("`mcpwrap policy edit {server}` changes it"))
+    .hint(format!("run `mcpwrap policy edit {server}` to change it"))
 }
 
-/// Puts a text in the place of the user's policy file.
+/// Replaces the user's policy file.
 ///
 /// # Errors
 /// `file-not-private`, `file-unusable`.
@@ -164,7 +166,7 @@ fn unwritten(dirs: &Dirs, server: &ServerName, problem: Problem) -> Error {
     problem.explain(Code::FileUnusable, what, &path)
 }
 
-/// One line of a comment, whatever is in the text.
+/// One comment line, with control characters removed.
 fn comment(text: &str) -> String {
     let plain: String = text.chars().filter(|c| !c.is_control()).collect();
     format!("# {}\n", plain.trim())
@@ -248,7 +250,7 @@ mod tests {
     proptest::proptest! {
         /// "What parses prints and parses the same."
         #[test]
-        fn any_draft_is_read_as_it_was_meant(
+        fn any_draft_is_parsed_back_unchanged(
             command in proptest::collection::vec("[^{\u{0}]{1,12}", 1..4),
             set in proptest::collection::btree_map("[A-Z]{1,6}", "[^{\u{0}]{0,12}", 0..3),
             description in proptest::option::of(".{0,12}"),
@@ -256,7 +258,7 @@ mod tests {
             let dirs = Dirs::under(std::path::Path::new("/nowhere"));
             let server = ServerName::new("github").unwrap();
             let draft = Draft { description, command, set, ..Draft::default() };
-            // Names of the shell's own (`IFS`, `ENV`) may be set by value.
+            // Variables of the shell (`IFS`, `ENV`) may be set by value.
             let read = draft.check(&dirs, &server).unwrap();
             proptest::prop_assert_eq!(&read.command, &draft.command);
             proptest::prop_assert_eq!(&read.env.set, &draft.set);
@@ -264,7 +266,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in ".{0,200}", cut in 0..400_usize) {
+        fn no_text_causes_a_panic(text in ".{0,200}", cut in 0..400_usize) {
             let dirs = Dirs::under(std::path::Path::new("/nowhere"));
             let server = ServerName::new("github").unwrap();
             drop(load::check(&dirs, &server, &text));
@@ -276,9 +278,9 @@ mod tests {
         }
     }
 
-    /// A value pasted anywhere but into a name is not in the message, however the file is cut off.
+    /// A value pasted anywhere except into a name is never in a message, wherever the file is truncated.
     #[test]
-    fn a_pasted_value_is_in_no_message() {
+    fn a_pasted_value_is_not_in_a_message() {
         const VALUE: &str = "ghp_0123456789abcdefghijABCDEFGHIJ";
         let dirs = Dirs::under(std::path::Path::new("/nowhere"));
         let server = ServerName::new("github").unwrap();
@@ -292,7 +294,7 @@ mod tests {
             for rest in
                 ["", after, "\"", "\n", " = 1\n"].map(|rest| format!("{before}{VALUE}{rest}"))
             {
-                // With an equals sign behind it, it is a name.
+                // If an equals sign follows, it is a name.
                 if rest.ends_with("= 1\n") && !before.ends_with(['"', '\'']) {
                     continue;
                 }

@@ -1,7 +1,7 @@
-//! What the TOML parser and serde found wrong, in words that people can use.
+//! Turns errors of the TOML parser and of serde into messages for users.
 //!
-//! Invariant: no message quotes a value. serde's do, so `serde_words` reads the facts out of them;
-//! the parser's own messages are fixed texts.
+//! Invariant: no message quotes a value. serde's messages do, so `serde_words` extracts the facts from
+//! them; the messages of the parser are fixed texts.
 
 use toml::de::{DeTable, DeValue};
 
@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::serde_words::{Refusal, RefusalKind};
 use crate::suggest::nearest;
 
-/// An error of the parser, before there is a table.
+/// An error of the TOML parser, before there is a table.
 pub(super) fn syntax(source: &PolicySource<'_>, error: &toml::de::Error) -> Error {
     let span = error.span().unwrap_or(0..0);
     let message = error
@@ -20,12 +20,10 @@ pub(super) fn syntax(source: &PolicySource<'_>, error: &toml::de::Error) -> Erro
         .next()
         .unwrap_or_default()
         .replace('\'', "`");
-    source
-        .fault("a mistake", span)
-        .cause(format!("as TOML: {message}"))
+    source.fault("invalid TOML", span).cause(message)
 }
 
-/// An error of the fields, with the table that was parsed.
+/// An error in the fields of a parsed table.
 pub(super) fn fields(
     source: &PolicySource<'_>,
     table: &DeTable<'_>,
@@ -37,12 +35,12 @@ pub(super) fn fields(
         Refusal::UnknownField { field, known } => unknown_field(source, span, &field, &known),
         Refusal::UnknownWord { known } => source
             .fault(&format!("unknown value for {name}"), span)
-            .hint(format!("it can be {}", in_backticks(&known))),
+            .hint(format!("use one of: {}", in_backticks(&known))),
         Refusal::MissingField { field } => {
-            let what = format!("no field `{field}`");
-            // The span of the whole file says nothing.
+            let what = format!("missing field `{field}`");
+            // A span of the whole file is of no use.
             let fault = if span.start == 0 {
-                source.fault_in_file(&what, &format!("`{}` needs it", source.shown))
+                source.fault_in_file(&what, &format!("`{}` has no such field", source.shown))
             } else {
                 source.fault(&what, span)
             };
@@ -79,10 +77,10 @@ fn unknown_field(
     }
     if let Some(near) = nearest(field, known.iter().map(String::as_str)) {
         return fault.hint(format!(
-            "did you mean `{near}`? `mcpwrap policy schema` lists all fields"
+            "did you mean `{near}`? run `mcpwrap policy schema` to see all fields"
         ));
     }
-    fault.hint(format!("known there: {}", in_backticks(known)))
+    fault.hint(format!("known fields: {}", in_backticks(known)))
 }
 
 fn short(field: &str) -> String {

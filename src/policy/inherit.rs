@@ -1,37 +1,37 @@
-//! What a server inherits from the client's environment: tables of names, and the one function.
+//! What a server inherits from the client's environment: tables of names, and one function.
 //!
-//! *Always* adds to nothing: a name that no table and no policy mentions is not inherited. *Never*
-//! inherits a name of the never list, whatever the policy passes; a policy can only set it by value.
-//! Values are checked where a table says so, and a value that fails is left out, not mended; `PATH`
-//! alone is mended, because nothing starts without one. Sources stand beside each group.
+//! Invariants: only names in a table or in the policy are inherited. Names in `NEVER` are not, even if
+//! the policy passes them; a policy can only set them by value. A value that fails its check is
+//! omitted, not corrected, except `PATH`, because nothing starts without one. The source is noted at
+//! each group.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// What a value of a base or network name must be like.
+/// The check of a value in the base list or the network list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ValueRule {
     Any,
     /// An absolute path.
     Absolute,
-    /// No `/` and no `%`: names of locales and terminals that would otherwise be taken for files.
+    /// No `/` and no `%`: otherwise names of locales and terminals could refer to files.
     /// Source: sudo's `env_check`.
     Plain,
-    /// A zone name, or a file of the zone database. Source: sudo's rule for `TZ`.
+    /// The name of a time zone, or a file of the zone database. Source: sudo's rule for `TZ`.
     Zone,
-    /// Absolute directories. Others are taken out: a program would be looked for in the project.
+    /// Absolute directories. Relative ones are removed, because they would refer to the project.
     SearchPath,
-    /// A URL without a user name or password in it, because such a URL is a secret.
+    /// A URL without a user name or password: with one, it would be a secret.
     Proxy,
     /// A file or directory that only root or this user can change: it decides which TLS servers
-    /// are believed.
+    /// are trusted.
     Authorities,
 }
 
-/// Names that a server gets if the client has them. A `*` at the end stands for any rest.
-/// Source: what the MCP SDKs and sudo keep, and what npx, uvx and docker were seen to need.
+/// Names that a server inherits if the client has them. A trailing `*` matches any suffix.
+/// Source: what the MCP SDKs and sudo keep, and what npx, uvx and docker need in tests.
 const BASE: &[(&str, ValueRule)] = &[
     ("HOME", ValueRule::Absolute),
     ("USER", ValueRule::Any),
@@ -50,8 +50,8 @@ const BASE: &[(&str, ValueRule)] = &[
     ("XDG_STATE_HOME", ValueRule::Absolute),
 ];
 
-/// The road to the network in places where it is not direct. Source: curl's manual for the proxy
-/// variables (upper and lower case), OpenSSL, Node, requests and curl for the authorities.
+/// Proxies and certificate authorities. Source: curl's manual for the proxy variables (upper and
+/// lower case); OpenSSL, Node, requests and curl for the authorities.
 const NETWORK: &[(&str, ValueRule)] = &[
     ("HTTP_PROXY", ValueRule::Proxy),
     ("HTTPS_PROXY", ValueRule::Proxy),
@@ -68,12 +68,12 @@ const NETWORK: &[(&str, ValueRule)] = &[
     ("CURL_CA_BUNDLE", ValueRule::Authorities),
 ];
 
-/// Names that are never inherited, in groups with the reason. Letter case does not count, since npm
-/// takes its own in any case.
+/// Names that are never inherited, in groups with the reason. Letter case is ignored, because npm
+/// accepts its variables in any case.
 const NEVER: &[(&str, &[&str])] = &[
     // sudo `env_delete`; glibc `unsecvars.h`; dyld(1).
     (
-        "it makes the loader or the C library use other files",
+        "makes the loader or the C library use other files",
         &[
             "LD_*",
             "_RLD*",
@@ -100,7 +100,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ),
     // sudo `env_delete`; bash(1), zsh(1).
     (
-        "it makes a shell run other code",
+        "makes a shell run other code",
         &[
             "IFS",
             "CDPATH",
@@ -121,7 +121,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ),
     // sudo `env_delete`; node(1), npm config(7), bun and deno manuals.
     (
-        "it makes a JavaScript runtime or its installer load other code",
+        "makes a JavaScript runtime or its installer load other code",
         &[
             "NODE_OPTIONS",
             "NODE_PATH",
@@ -137,12 +137,12 @@ const NEVER: &[(&str, &[&str])] = &[
     ),
     // sudo `env_delete`; python(1), pip and uv manuals.
     (
-        "it makes Python or its installer load other code",
+        "makes Python or its installer load other code",
         &["PYTHON*", "PIP_*", "PIPX_*", "UV_*"],
     ),
     // sudo `env_delete`; perlrun(1), ruby(1), java(1), php(1), lua(1), .NET "startup hooks".
     (
-        "it makes an interpreter load other code",
+        "makes an interpreter load other code",
         &[
             "PERL5*",
             "PERLLIB",
@@ -167,7 +167,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ),
     // sudo `env_delete`; git(1), ssh(1).
     (
-        "it makes git or ssh run other programs",
+        "makes git or ssh run other programs",
         &[
             "GIT_SSH",
             "GIT_SSH_COMMAND",
@@ -181,7 +181,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ),
     // OpenSSL config(5); NSS and OpenSSL key logging.
     (
-        "it weakens or reveals TLS",
+        "weakens TLS or reveals its keys",
         &[
             "OPENSSL_CONF",
             "OPENSSL_MODULES",
@@ -189,9 +189,9 @@ const NEVER: &[(&str, &[&str])] = &[
             "SSLKEYLOGFILE",
         ],
     ),
-    // sudo `env_delete` for Kerberos; the Secret Service is reached through the session bus.
+    // sudo `env_delete` for Kerberos; the session bus gives access to the Secret Service.
     (
-        "it leads to your keychain or to another agent that keeps keys",
+        "gives access to your keychain or to an agent that holds keys",
         &[
             "DBUS_SESSION_BUS_ADDRESS",
             "XDG_RUNTIME_DIR",
@@ -204,7 +204,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Why a name is never inherited, if it is not.
+/// The reason why a name is never inherited, or `None` if it can be.
 pub fn never(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_uppercase();
     let fits = |pattern: &&str| matches(pattern, &name);
@@ -229,8 +229,8 @@ pub const fn never_groups() -> &'static [(&'static str, &'static [&'static str])
     NEVER
 }
 
-/// What of the parent's environment a server inherits: the base list, the network list, and what
-/// the policy passes. Keeps the parent's order.
+/// The variables that a server inherits from the parent: the base list, the network list, and what
+/// the policy passes, in the parent's order.
 pub fn inherited(
     parent: impl Iterator<Item = (OsString, OsString)>,
     pass: &[String],
@@ -245,7 +245,7 @@ fn inherited_if(
 ) -> Vec<(OsString, OsString)> {
     let keep = |(name, value): (OsString, OsString)| {
         let text = name.to_str()?;
-        // An exported shell function, which old shells run when they start. Source: sudo.
+        // An exported shell function, which old shells execute at startup. Source: sudo.
         if value.as_bytes().starts_with(b"()") || never(text).is_some() {
             return None;
         }
@@ -293,7 +293,7 @@ fn is_open_proxy(text: &str) -> bool {
     !text.contains('@') && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// The absolute entries of a search path. None if there is no such entry.
+/// The absolute entries of a search path, or `None` if there is none.
 fn search_path(value: &OsStr) -> Option<OsString> {
     let entries = value.as_bytes().split(|b| *b == b':');
     let absolute: Vec<_> = entries.filter(|entry| entry.starts_with(b"/")).collect();
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn the_never_list_holds_against_the_policy() {
+    fn the_never_list_overrides_the_policy() {
         for name in [
             "LD_PRELOAD",
             "DYLD_INSERT_LIBRARIES",
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_is_no_text_is_left_out() {
+    fn a_variable_that_is_not_utf8_is_omitted() {
         let name = OsString::from_vec(vec![b'L', b'C', b'_', 0xff]);
         assert!(inherited([(name, "x".into())].into_iter(), &[]).is_empty());
     }

@@ -1,7 +1,7 @@
-//! Finds a server's policy, reads it once, and checks it.
+//! Finds a server's policy, reads it once, and checks it. The managed tier comes first.
 //!
-//! The managed tier is looked at first. *Always* judges the bytes that it opened, never the path
-//! again. *Never* takes an unreadable, half-written or foreign policy for an empty one.
+//! Invariants: checks apply to the opened file, never to its path. A policy that is unreadable,
+//! incomplete or of another user is an error, never an empty policy.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -50,7 +50,7 @@ pub fn load(dirs: &Dirs, server: &ServerName, profile: Option<&ProfileName>) -> 
     }
 }
 
-/// Every policy that is there, in the order of the names. A bad one does not hide the others.
+/// All policies, ordered by name. An invalid one does not hide the others.
 pub fn list(dirs: &Dirs) -> Vec<(ServerName, Result<Policy>)> {
     let with_policy = |server: ServerName| {
         let policy = load(dirs, &server, None);
@@ -59,7 +59,7 @@ pub fn list(dirs: &Dirs) -> Vec<(ServerName, Result<Policy>)> {
     names(dirs).into_iter().map(with_policy).collect()
 }
 
-/// The servers that have a policy file, good or bad, in either tier.
+/// The servers that have a policy file, valid or not, in either tier.
 pub fn names(dirs: &Dirs) -> BTreeSet<ServerName> {
     let tiers = [PathBuf::from(MANAGED_POLICIES), dirs.policies()];
     let entries = tiers
@@ -72,12 +72,12 @@ pub fn names(dirs: &Dirs) -> BTreeSet<ServerName> {
         .collect()
 }
 
-/// Where a user's policy is, or would be.
+/// The path of a user's policy, existing or not.
 pub fn path(dirs: &Dirs, server: &ServerName) -> PathBuf {
     dirs.policies().join(file_name(server))
 }
 
-/// Checks a text that is to become the user's policy of a server, without a profile.
+/// Checks the text of a future user policy, without a profile.
 ///
 /// # Errors
 /// `policy-invalid`.
@@ -91,7 +91,7 @@ pub fn check(dirs: &Dirs, server: &ServerName, text: &str) -> Result<Policy> {
     parse(&origin, &path, text.as_bytes(), None)
 }
 
-/// The same policy, from the same bytes, with a profile merged in.
+/// The same policy, parsed from the same text, with a profile merged in.
 ///
 /// # Errors
 /// `profile-not-found`.
@@ -111,17 +111,17 @@ pub fn with_profile(dirs: &Dirs, policy: &Policy, profile: &ProfileName) -> Resu
     parse(&origin, path, text.as_bytes(), Some(profile))
 }
 
-/// What is known of a file before it is read.
+/// What is known about a file before it is read.
 #[derive(Debug)]
 struct Origin<'a> {
     server: &'a ServerName,
     tier: Tier,
-    /// The path as people write it.
+    /// The path as shown in messages.
     shown: String,
 }
 
 fn read_own(path: &Path) -> std::result::Result<Vec<u8>, Problem> {
-    // Who can change the directory can change the policy.
+    // Anyone who can change the directory can change the policy.
     for dir in path.ancestors().skip(1).take(2) {
         files::check_dir(dir)?;
     }
@@ -157,8 +157,8 @@ fn parse(
     })?;
     if text.trim().is_empty() {
         return Err(
-            invalid("nothing", &format!("`{}` is empty", origin.shown)).hint(format!(
-                "`mcpwrap policy edit {server}` opens it; remove the file to have no policy"
+            invalid("no fields", &format!("`{}` is empty", origin.shown)).hint(format!(
+                "run `mcpwrap policy edit {server}` to write it, or remove the file"
             )),
         );
     }
@@ -208,7 +208,7 @@ fn no_profile(server: &ServerName, name: &ProfileName, known: &[ProfileName]) ->
     let has = if known.is_empty() {
         "the policy has no profiles".to_owned()
     } else {
-        format!("its profiles: {}", known.join(", "))
+        format!("known profiles: {}", known.join(", "))
     };
     Error::new(
         Code::ProfileNotFound,
@@ -233,11 +233,11 @@ fn not_found(dirs: &Dirs, server: &ServerName) -> Error {
     let known = names.iter().map(ServerName::as_str);
     match nearest(server.as_str(), known) {
         Some(near) => error.hint(format!(
-            "did you mean `{near}`? `mcpwrap policy list` shows all"
+            "did you mean `{near}`? run `mcpwrap policy list` to see all policies"
         )),
         None => error.hint(format!(
-            "`mcpwrap adopt` writes one from your client's config, `mcpwrap policy new {server}` \
-             from scratch"
+            "run `mcpwrap adopt` to write one from your client's config, or `mcpwrap policy new \
+             {server}` to start from scratch"
         )),
     }
 }
@@ -249,12 +249,12 @@ fn unusable(origin: &Origin<'_>, problem: &Problem) -> Error {
         shown,
     } = origin;
     match problem {
-        Problem::NotPrivate { fact, mend } => Error::new(
+        Problem::NotPrivate { fact, fix } => Error::new(
             Code::PolicyNotPrivate,
             format!("cannot use policy `{server}`"),
         )
         .cause(format!("{shown}: {fact}"))
-        .hint(mend),
+        .hint(fix),
         Problem::Missing | Problem::TooLarge { .. } | Problem::Io(_) => Error::new(
             Code::PolicyInvalid,
             format!("cannot read policy `{server}`"),
@@ -274,7 +274,7 @@ fn server_of(path: &Path) -> Option<ServerName> {
         .flatten()
 }
 
-/// A policy from a text, for tests of other parts.
+/// Parses a policy from a text, for tests of other modules.
 #[cfg(test)]
 pub(crate) fn parse_text(text: &str) -> Result<Policy> {
     let server = ServerName::new("github").expect("a good name");

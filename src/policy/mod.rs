@@ -1,8 +1,8 @@
 //! What one server may have and run.
 //!
-//! A `Policy` has been read from one file that only its owner (or root) can change, has no unknown
-//! field, and does not contradict itself: whoever holds one need not check it again. *Never* holds a
-//! secret, only references. Whether the user approved of it is another question: see `grant`.
+//! Invariants: a `Policy` was read from one file that only its owner (or root) can change, has no
+//! unknown fields, and is consistent, so it need not be checked again. It contains references to
+//! secrets, never a secret. Whether the user approved it is recorded in `grant`.
 
 pub mod draft;
 pub mod inherit;
@@ -29,48 +29,48 @@ pub use self::schema::{
     Delivery, Limits, OnFailure, Renew, Restart, SessionRules, StdoutRule, Stream, Unpinned,
 };
 
-/// Whose policy it is.
+/// Who wrote the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
-    /// The user's own.
+    /// The user.
     User,
-    /// The administrator's, in `/etc/mcpwrap/policies`. It needs no grant.
+    /// The administrator, in `/etc/mcpwrap/policies`. The policy needs no grant.
     Managed,
 }
 
-/// A policy as it stands in its file, with one profile merged in.
+/// A checked policy with one profile merged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     pub server: ServerName,
     pub tier: Tier,
     pub path: PathBuf,
-    /// SHA-256 of the file's bytes, in hex. What a grant approves.
+    /// SHA-256 of the file, in hex. A grant approves this digest.
     pub digest: String,
-    /// The file as it was read.
+    /// The content of the file.
     pub text: String,
     pub description: Option<String>,
     /// Never empty.
     pub command: Vec<String>,
     pub argv_secrets: bool,
-    /// Absolute, or with `~/` at its start.
+    /// Absolute, or starting with `~/`.
     pub cwd: Option<String>,
     pub env: EnvRules,
-    /// By the variable.
+    /// Keyed by variable.
     pub secrets: BTreeMap<String, SecretBinding>,
     /// The profile that was merged in.
     pub profile: Option<ProfileName>,
-    /// The profiles that the file has.
+    /// The profiles in the file.
     pub profiles: Vec<ProfileName>,
     pub session: SessionRules,
     pub limits: Limits,
-    /// What was installed, and is started in the command's place.
+    /// The pinned package that is started instead of `command`.
     pub package: Option<Package>,
     /// The line of `command` in the file, for messages.
     pub command_line: usize,
 }
 
-/// The environment besides the base list.
+/// The environment in addition to the base list and the network list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct EnvRules {
     pub pass: Vec<String>,
@@ -90,7 +90,7 @@ pub struct SecretBinding {
 }
 
 impl Policy {
-    /// The file and the line, as in `github.toml:9`, for messages.
+    /// The file and the line for messages, e.g. `github.toml:9`.
     pub fn place(&self, line: usize) -> String {
         let file = self.path.file_name().unwrap_or_default().to_string_lossy();
         format!("{file}:{line}")

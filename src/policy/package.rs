@@ -1,8 +1,10 @@
 //! The `[package]` table: what `mcpwrap pin` resolved, locked and installed.
 //!
-//! It is part of the policy, so that it is under the grant: who changes what runs changes the
-//! policy. *Always* written as one table of plain values, so that it can be replaced in a text
-//! without touching the rest. What the digests are of, and how they are judged, is in `package`.
+//! The table is part of the policy, so the grant covers it: whoever changes what runs changes the
+//! policy. The `package` module computes and compares the digests.
+//!
+//! Invariant: it is written as one table of plain values, so that it can be replaced in the text of a
+//! policy without changing the rest.
 
 use std::fmt;
 use std::path::{Component, Path};
@@ -20,43 +22,43 @@ pub enum PackageSource {
     Pypi,
     /// A container registry.
     Image,
-    /// A program of this machine.
+    /// A program on this machine.
     Local,
 }
 
-/// What runs in the command's place. `mcpwrap pin SERVER` writes this table; editing it by hand
-/// only makes mcpwrap refuse the server.
+/// The pinned package, which runs instead of `command`. `mcpwrap pin SERVER` writes this table. If
+/// you edit it by hand, mcpwrap refuses to start the server.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Package {
-    /// Where it comes from.
+    /// Where the package comes from.
     pub registry: PackageSource,
-    /// Its name there.
+    /// The name of the package.
     pub name: String,
-    /// The exact version; for an image its digest.
+    /// The exact version. For an image, its digest.
     pub version: String,
-    /// What the registry says about the package's archive, to notice another one of that version.
+    /// The registry's checksum of the archive, to detect another archive of the same version.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub integrity: String,
-    /// The program that executes it: an absolute path. Empty for one that executes itself.
+    /// The absolute path of the program that executes it. Empty if it is executable itself.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub interpreter: String,
     /// The interpreter's own arguments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
-    /// The file that is started: below the installed tree, or an absolute path for a local program.
+    /// The file that is started: a path in the installed tree, or an absolute path for a local program.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub entry: String,
-    /// Whether the install scripts of the packages were run.
+    /// Whether the install scripts of the package and its dependencies were run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub scripts: bool,
     /// SHA-256 of the lock file.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub lock: String,
-    /// SHA-256 over all installed files: their names, kinds and contents.
+    /// SHA-256 of all installed files: their names, types and contents.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tree: String,
-    /// SHA-256 of the interpreter, or of a program that executes itself.
+    /// SHA-256 of the interpreter, or of the program if it is executable itself.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub program: String,
     /// SHA-256 of the list of file states that is compared before each start.
@@ -65,7 +67,7 @@ pub struct Package {
 }
 
 impl Package {
-    /// A table with nothing in it but where the package comes from.
+    /// An empty table with only the registry set.
     pub fn bare(registry: PackageSource) -> Self {
         Self {
             registry,
@@ -83,7 +85,7 @@ impl Package {
         }
     }
 
-    /// What in the table cannot have been written by `mcpwrap pin`.
+    /// The first field that `mcpwrap pin` cannot have written, with the reason.
     pub(super) fn fault(&self) -> Option<(&'static str, &'static str)> {
         let is_hash = |text: &str| {
             let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
@@ -97,16 +99,16 @@ impl Package {
         let installed = matches!(self.registry, PackageSource::Npm | PackageSource::Pypi);
         let image = self.registry == PackageSource::Image;
         let checks = [
-            ("name", !self.name.is_empty(), "it is empty"),
+            ("name", !self.name.is_empty(), "empty"),
             (
                 "version",
                 !self.version.is_empty() || !(installed || image),
-                "it is empty",
+                "empty",
             ),
             (
                 "version",
                 !image || self.version.starts_with("sha256:"),
-                "an image has a digest here",
+                "expected an image digest (`sha256:…`)",
             ),
             (
                 "lock",
@@ -131,12 +133,12 @@ impl Package {
             (
                 "entry",
                 !installed || (!self.entry.is_empty() && below(&self.entry)),
-                "it leaves the tree",
+                "outside the installed tree",
             ),
             (
                 "interpreter",
                 self.interpreter.is_empty() || self.interpreter.starts_with('/'),
-                "it is relative",
+                "not an absolute path",
             ),
         ];
         checks
@@ -151,7 +153,7 @@ impl Package {
         format!("{}{space}{}", self.name, self.version)
     }
 
-    /// A policy's text with this table in the place of the one it has, or at its end.
+    /// The text of a policy with its `[package]` table replaced by this one, or with this one appended.
     pub fn written(&self, text: &str) -> String {
         let table = toml::to_string(self).expect("the table has plain fields only");
         let mut kept = without(text);
@@ -164,8 +166,8 @@ impl Package {
     }
 }
 
-/// As people read it: `@s/server 1.2.3 of npm, its install scripts were run`.
-/// As a grant shows it. A new field does not compile until it is shown, or named as not shown.
+/// The form that a grant shows: `@s/server 1.2.3 from npm, install scripts were run`. A new field does
+/// not compile until it is shown, or ignored by name.
 impl fmt::Display for Package {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -173,13 +175,13 @@ impl fmt::Display for Package {
             // In the label.
             name: _,
             version: _,
-            // How the installed package is started: `pin` works it out from the command, and a
-            // change of it by hand stands in the difference that the grant shows.
+            // How the package is started: `pin` derives it from the command, and the grant shows
+            // manual changes in its diff.
             interpreter: _,
             flags: _,
             entry: _,
             scripts,
-            // Digests, which no person can judge.
+            // Digests, which a person cannot check.
             integrity: _,
             lock: _,
             tree: _,
@@ -187,23 +189,23 @@ impl fmt::Display for Package {
             files: _,
         } = self;
         let registry = match registry {
-            PackageSource::Npm => "of npm",
-            PackageSource::Pypi => "of PyPI",
-            PackageSource::Image => "as an image",
-            PackageSource::Local => "of this machine, by its content",
+            PackageSource::Npm => "from npm",
+            PackageSource::Pypi => "from PyPI",
+            PackageSource::Image => "as a container image",
+            PackageSource::Local => "as a local program, by its content",
         };
         write!(f, "{} {registry}", self.label())?;
         f.write_str(if *scripts {
-            ", its install scripts were run"
+            ", install scripts were run"
         } else {
             ""
         })
     }
 }
 
-const NO_HASH: &str = "it is no SHA-256 in hex";
+const NO_HASH: &str = "not a SHA-256 in hex";
 
-/// A policy's text without its `[package]` table, and without the empty lines before that.
+/// The text of a policy without its `[package]` table and the empty lines before it.
 pub fn without(text: &str) -> String {
     let mut kept = String::new();
     let mut inside = false;

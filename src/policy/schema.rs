@@ -1,7 +1,7 @@
-//! The shape of a policy file: one Rust field a TOML field.
+//! The fields of a policy file: one Rust field per TOML field.
 //!
-//! The doc comments are what users read: `mcpwrap policy schema` and `docs/policy.md` are made from
-//! them. *Never* lets an unknown field pass. What the fields mean together is judged in `check`.
+//! Users read the doc comments: `mcpwrap policy schema` and `docs/policy.md` are generated from them.
+//! Invariant: unknown fields are refused. `check` validates the fields against each other.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::package::Package;
 
-/// What one MCP server may have and run. No secret is ever in a policy, only references to secrets.
+/// What one MCP server may have and run. A policy contains references to secrets, never a secret.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "mcpwrap policy")]
@@ -21,48 +21,48 @@ pub(super) struct PolicyFile {
     /// What the server is for, in your own words.
     #[serde(default)]
     pub(super) description: Option<String>,
-    /// The program and its arguments. `mcpwrap run SERVER -- COMMAND` must equal it, argument by
-    /// argument; with nothing after `--` it is what runs. `{secret.NAME}` stands for the value of
-    /// the secret of that variable, and needs `argv_secrets = true`.
+    /// The program and its arguments. The command in `mcpwrap run SERVER -- COMMAND` must equal it,
+    /// argument by argument, if one is given. `{secret.NAME}` is replaced by the value of
+    /// `[secrets.NAME]`, and needs `argv_secrets = true`.
     pub(super) command: Vec<String>,
-    /// Allows `{secret.NAME}` in `command`. Every user of the machine can see arguments with `ps`,
-    /// so use it only for a server that takes its secret in no other way; `mcpwrap check` reports it.
+    /// Allows `{secret.NAME}` in `command`. Every user of the machine can see arguments with `ps`, so
+    /// use it only for a server that accepts its secret in no other way. `mcpwrap check` reports it.
     #[serde(default)]
     pub(super) argv_secrets: bool,
-    /// The working directory: an absolute path, or one that starts with `~/`. Without it, the
+    /// The working directory: an absolute path, or one that starts with `~/`. By default, the
     /// client's.
     #[serde(default)]
     pub(super) cwd: Option<String>,
-    /// The server's environment. It starts empty; see "Environment" below for what is always let
-    /// through.
+    /// The server's environment. It starts empty; "Environment" below lists what is always
+    /// inherited.
     #[serde(default)]
     pub(super) env: EnvTable,
-    /// One table a secret: `[secrets.VARIABLE]`. The name is that of the environment variable in
+    /// One table per secret: `[secrets.VARIABLE]`, where VARIABLE is the environment variable in
     /// which the server expects the value.
     #[serde(default)]
     pub(super) secrets: BTreeMap<String, SecretTable>,
-    /// Changes for one profile: `[profile.prod]` holds for `mcpwrap run SERVER --profile prod`.
+    /// Changes for one profile: `[profile.prod]` applies to `mcpwrap run SERVER --profile prod`.
     #[serde(default)]
     pub(super) profile: BTreeMap<String, ProfileTable>,
-    /// How the server is kept running.
+    /// How the server is started again, and what the client sees if it cannot be started.
     #[serde(default)]
     pub(super) session: SessionRules,
     /// What the server may not do.
     #[serde(default)]
     pub(super) limits: Limits,
-    /// What `mcpwrap pin` installed, and what is started in the place of `command`.
+    /// What `mcpwrap pin` installed, and what is started instead of `command`.
     #[serde(default)]
     pub(super) package: Option<Package>,
 }
 
-/// The environment besides the base list.
+/// The environment in addition to the base list and the network list.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct EnvTable {
-    /// Names of variables that are let through from the client's environment.
+    /// Names of variables that the server inherits from the client's environment.
     pub(super) pass: Vec<String>,
-    /// Variables with their values, as in `set = { LOG_LEVEL = "info" }`. `{secret.NAME}` in a value
-    /// stands for the value of the secret of that variable, as in a connection string.
+    /// Variables with their values, e.g. `set = { LOG_LEVEL = "info" }`. `{secret.NAME}` in a value is
+    /// replaced by the value of `[secrets.NAME]`, e.g. in a connection string.
     pub(super) set: BTreeMap<String, String>,
 }
 
@@ -75,7 +75,7 @@ pub(super) struct SecretTable {
     /// How the server gets the value.
     #[serde(default)]
     pub(super) to: Delivery,
-    /// The server starts without it when the store has no such secret, or an empty one.
+    /// Whether the server starts without it if the store has no such secret, or an empty one.
     #[serde(default)]
     pub(super) optional: bool,
 }
@@ -84,7 +84,7 @@ pub(super) struct SecretTable {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ProfileTable {
-    /// Names that are let through, besides those of `[env]`; and values that replace those of
+    /// Names that are inherited in addition to those of `[env]`, and values that replace those of
     /// `[env]`, name by name.
     pub(super) env: EnvTable,
     /// Secrets that replace those of `[secrets]`, variable by variable.
@@ -98,41 +98,41 @@ pub enum Delivery {
     /// The variable holds the value.
     #[default]
     Env,
-    /// The variable holds the path of a file (0600) with the value; the file lives as long as the
-    /// server.
+    /// The variable holds the path of a file (mode 0600) with the value, which is removed when the
+    /// server exits.
     File,
 }
 
-/// How the server is kept running.
+/// How the server is started again, and what the client sees if it cannot be started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SessionRules {
-    /// What happens when a secret was rotated while the server runs.
+    /// What happens when a secret is rotated while the server is running.
     pub renew: Renew,
-    /// What happens when the server ends by itself.
+    /// What happens when the server exits by itself.
     pub restart: Restart,
     /// What the client sees when the server cannot be started.
     pub on_failure: OnFailure,
 }
 
-/// What happens when a secret was rotated while the server runs.
+/// What happens when a secret is rotated while the server is running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Renew {
-    /// The new server is started before the old one is ended: no call is lost.
+    /// The new server is started before the old one is stopped, so that no call is lost.
     #[default]
     Overlap,
-    /// The old server is ended first, for servers that hold a port or a lock.
+    /// The old server is stopped first. For servers that hold a port or a lock.
     StopFirst,
     /// Nothing, until `mcpwrap renew SERVER`.
     Manual,
 }
 
-/// What happens when the server ends by itself.
+/// What happens when the server exits by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Restart {
-    /// It is started again, after a pause that grows.
+    /// It is started again, after a pause that grows each time.
     #[default]
     OnFailure,
     /// The session ends with it.
@@ -143,10 +143,10 @@ pub enum Restart {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
-    /// Each request is answered with an error that says why.
+    /// Each request is answered with an error that contains the reason.
     #[default]
     Error,
-    /// A stand-in server with one status tool that an agent can read.
+    /// A substitute server with one status tool, which an agent can call.
     Stub,
 }
 
@@ -156,11 +156,11 @@ pub enum OnFailure {
 pub struct Limits {
     /// Whether a command may start a package without an exact, installed version.
     pub unpinned: Unpinned,
-    /// The streams of the server in which secrets are masked.
+    /// The output streams of the server in which secrets are masked.
     pub mask: Vec<Stream>,
     /// What the server may write to its stdout.
     pub stdout: StdoutRule,
-    /// Whether tool calls are written to the audit log: names and outcomes, never arguments.
+    /// Whether tool calls are logged in the audit log: names and outcomes, never arguments.
     pub log_calls: bool,
 }
 
@@ -182,7 +182,7 @@ pub enum Unpinned {
     /// It does not start.
     #[default]
     Refuse,
-    /// It starts, and `mcpwrap policy lint` and `mcpwrap check` say so.
+    /// It starts, and `mcpwrap policy lint` and `mcpwrap check` report it.
     Allow,
 }
 
@@ -190,7 +190,7 @@ pub enum Unpinned {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stream {
-    /// The MCP messages. Only strings inside of messages are masked.
+    /// The MCP messages. Only strings inside messages are masked.
     Stdout,
     /// What the server logs.
     Stderr,
@@ -200,7 +200,7 @@ pub enum Stream {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StdoutRule {
-    /// Lines that can be MCP messages. Others go to stderr, because they break clients.
+    /// Lines that can be MCP messages. Other lines go to stderr, because they break clients.
     #[default]
     Mcp,
     /// Anything.
@@ -212,8 +212,8 @@ pub fn json_schema() -> schemars::Schema {
     schemars::schema_for!(PolicyFile)
 }
 
-/// The table that a field belongs to, as messages name it; the outermost if there are several.
-/// Fields that are tables themselves are not looked for.
+/// The table that a field belongs to, for messages; the outermost if there are several.
+/// Fields that are tables themselves are skipped.
 pub(super) fn home_of(field: &str) -> Option<String> {
     let homes = homes();
     let (home, _) = homes.into_iter().find(|(_, name)| name == field)?;
@@ -250,7 +250,7 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     properties.into_iter().flatten()
 }
 
-/// The table that a field holds, or a map of, if it holds one; and whether it is a map.
+/// The table that a field contains, alone or in a map, and whether it is a map.
 fn table_of<'a>(schema: &'a Value, field: &'a Value) -> Option<(&'a Value, bool)> {
     let own = |value: &'a Value| {
         let target = value.get("$ref")?.as_str()?.strip_prefix("#/$defs/")?;
@@ -271,7 +271,7 @@ mod tests {
     use crate::serde_words::Refusal;
 
     #[test]
-    fn every_field_is_known_where_the_hints_send_it() {
+    fn every_field_is_valid_in_the_table_of_its_hint() {
         let homes = homes();
         assert!(homes.len() > 20, "{homes:?}");
         for (home, field) in homes {
@@ -279,7 +279,7 @@ mod tests {
                 None => String::new(),
                 Some(rest) => rest.split('`').next().unwrap().to_owned(),
             };
-            // A value that no field takes, so that the field is what is judged.
+            // A value that no field accepts, so that only the field name matters.
             let text = format!("{table}\n{field} = 1979-05-27\n");
             let error = toml::from_str::<PolicyFile>(&text).unwrap_err();
             let refusal = Refusal::read(error.message());

@@ -1,7 +1,7 @@
-//! Points at a place in a policy file: `path:line:col`, the line, and a caret below it.
+//! Error excerpts of a policy file: `path:line:column`, the line, and a caret below it.
 //!
-//! *Never* repeats what could be a pasted secret: strings, bare values and comments are shown as
-//! `…`, but for references (`secret:NAME`) and words that nearly are words of the format.
+//! Invariant: what could be a pasted secret is not repeated. Strings, bare values and comments are
+//! shown as `…`, except references (`secret:NAME`) and words that resemble keywords of the format.
 
 use std::ops::Range;
 
@@ -13,12 +13,12 @@ use crate::suggest::nearest;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PolicySource<'a> {
     pub(super) server: &'a ServerName,
-    /// The path as people write it.
+    /// The path as shown in messages.
     pub(super) shown: &'a str,
     pub(super) text: &'a str,
 }
 
-/// The words that a policy can have as values.
+/// The keywords that a policy can have as values.
 const WORDS: &[&str] = &[
     "overlap",
     "stop-first",
@@ -37,13 +37,13 @@ const WORDS: &[&str] = &[
     "file",
 ];
 
-/// A line of the file is shown up to this many characters around the caret.
+/// At most this many characters of a line are shown around the caret.
 const SHOWN_CHARS_MAX: usize = 160;
 
 impl PolicySource<'_> {
-    /// An error about a place in the file.
+    /// An error at a position in the file.
     pub(super) fn fault(&self, what: &str, span: Range<usize>) -> Error {
-        self.fault_in_file(what, &self.picture(span))
+        self.fault_in_file(what, &self.excerpt(span))
     }
 
     /// An error about the file as a whole.
@@ -58,7 +58,7 @@ impl PolicySource<'_> {
         before.bytes().filter(|b| *b == b'\n').count() + 1
     }
 
-    fn picture(&self, span: Range<usize>) -> String {
+    fn excerpt(&self, span: Range<usize>) -> String {
         let offset = span.start.min(self.text.len());
         let start = self
             .text
@@ -84,7 +84,7 @@ impl PolicySource<'_> {
     }
 }
 
-/// One line with what could be a secret hidden, and the carets for the part of it in `span`.
+/// One line with possible secrets hidden, and the carets below the part in `span`.
 fn shown(text: &str, line: Range<usize>, span: &Range<usize>) -> (String, String) {
     let hidden = hidden(text);
     let mut cells: Vec<(char, bool)> = Vec::new();
@@ -129,7 +129,7 @@ fn shown(text: &str, line: Range<usize>, span: &Range<usize>) -> (String, String
     }
 }
 
-/// The parts of a TOML text that could be secrets. Tolerates any text.
+/// The ranges of a TOML text that could be secrets. Accepts any text.
 fn hidden(text: &str) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let mut at = 0;
@@ -180,8 +180,8 @@ fn hide(ranges: &mut Vec<Range<usize>>, start: usize, end: usize) -> usize {
     end
 }
 
-/// Where the inside of a string starts and ends, and where the string ends. A string that is not
-/// closed ends with its line, or with the file if it may have several lines.
+/// The start and end of a string's content, and the end of the string. An unclosed string ends with
+/// its line, or with the file if it is a multi-line string.
 fn string(text: &str, quote: char) -> (usize, usize, usize) {
     let triple: String = [quote; 3].iter().collect();
     if let Some(inner) = text.strip_prefix(triple.as_str()) {
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_a_secret_is_hidden() {
+    fn possible_secrets_are_hidden() {
         line("a = \"ghp_x\" # ghp_y", "a", ("a = \"…\" #…", "^"));
         line("a = ghp_x", "ghp_x", ("a = …", "    ^"));
         line("ghp_x", "ghp_x", ("…", "^"));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_secret_is_shown() {
+    fn other_words_are_shown() {
         line(
             "secert = \"secret:github/token\"",
             "secert",
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn any_text_is_tolerated() {
+    fn any_text_is_accepted() {
         for text in [
             "",
             "\"",

@@ -1,6 +1,6 @@
-//! A policy as people read it: what `policy show` prints and what `grant` asks about.
+//! The summary of a policy: what `policy show` prints and what `grant` asks to approve.
 //!
-//! *Always* shows the command untruncated, with quotes where an argument would read as two.
+//! Invariant: the command is shown completely, with quotes around arguments that contain spaces.
 
 use super::schema::Delivery;
 use super::{
@@ -12,11 +12,11 @@ use crate::error::printable;
 /// A name and a fact.
 type SummaryRow = (&'static str, String);
 
-/// What the caller knows besides of a policy, in words.
+/// Additional notes of the caller about a policy.
 pub type Notes<'a> = &'a dyn Fn(&Policy) -> Vec<String>;
 
-/// All that a policy allows, in lines of a name and a fact, with more `notes` of the caller's.
-/// Profiles are shown as far as they differ, for a grant covers them, too.
+/// Everything that a policy allows, as lines of a name and a fact, with additional `notes` of the
+/// caller. A grant covers the profiles too, so their differences are shown.
 pub fn text(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> String {
     let base = lines(dirs, policy, notes);
     let mut text: String = base.iter().map(shown).collect();
@@ -47,33 +47,33 @@ fn shown((name, fact): &SummaryRow) -> String {
     format!("  {name:<10} {}\n", printable(fact))
 }
 
-/// Every struct is taken apart without `..`, here and in [`limits`]: a new field does not compile
-/// until it is shown, or named as not shown, with the reason.
+/// Structs are destructured without `..`, here and in [`limits`]: a new field does not compile until
+/// it is shown, or ignored by name with the reason.
 fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> Vec<SummaryRow> {
     let Policy {
         // The heading above the lines names the server.
         server: _,
-        // Its path says whose policy it is.
+        // The path shows whose policy it is.
         tier: _,
         path,
-        // The text as a whole, of which these lines are the meaning.
+        // These lines show the content of the text.
         digest: _,
         text: _,
         description,
         command: words,
-        // With the limits.
+        // Shown by `warnings`.
         argv_secrets: _,
         cwd,
         env: EnvRules { pass, set },
         secrets,
-        // `text` shows each profile below its own heading.
+        // `text` shows each profile under its own heading.
         profile: _,
         profiles: _,
         session,
-        // Below, as warnings.
+        // Shown by `warnings`.
         limits: _,
         package,
-        // A place in the file, for messages.
+        // A line number, for messages.
         command_line: _,
     } = policy;
     let mut lines = vec![("policy", dirs.tilde(path))];
@@ -85,28 +85,28 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> Vec<SummaryRow> {
         lines.push(("pinned", package.to_string()));
     }
     if let Some(cwd) = cwd {
-        lines.push(("directory", cwd.clone()));
+        lines.push(("cwd", cwd.clone()));
     }
     for (variable, slot) in secrets {
         let SecretBinding {
             from,
             to,
             optional,
-            // A place in the file, for messages.
+            // A line number, for messages.
             line: _,
         } = slot;
         let how = match to {
             Delivery::Env => "",
             Delivery::File => ", as a file",
         };
-        let optional = if *optional { ", if there is one" } else { "" };
+        let optional = if *optional { ", optional" } else { "" };
         lines.push(("secret", format!("{variable} = {from}{how}{optional}")));
     }
     for (name, value) in set {
         lines.push(("sets", format!("{name} = {value}")));
     }
     if !pass.is_empty() {
-        lines.push(("passes", pass.join(", ")));
+        lines.push(("inherits", pass.join(", ")));
     }
     if *session != SessionRules::default() {
         let SessionRules {
@@ -122,17 +122,17 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> Vec<SummaryRow> {
     lines
 }
 
-/// What widens the policy beyond the usual.
+/// Warnings about settings that are less strict than the defaults.
 pub fn warnings(policy: &Policy) -> Vec<String> {
     let mut warnings = Vec::new();
     if policy.argv_secrets {
-        warnings.push("a secret may be an argument, where `ps` shows it to every user".to_owned());
+        warnings.push("secrets may be arguments, which `ps` shows to every user".to_owned());
     }
     warnings.extend(limits(&policy.limits));
     warnings
 }
 
-/// The limits that were loosened.
+/// Warnings about limits that are less strict than the defaults.
 fn limits(limits: &Limits) -> Vec<String> {
     let Limits {
         unpinned,
@@ -142,7 +142,7 @@ fn limits(limits: &Limits) -> Vec<String> {
     } = limits;
     let mut warnings = Vec::new();
     if *unpinned == Unpinned::Allow {
-        warnings.push("the version of the package may change without another grant".to_owned());
+        warnings.push("the package version can change without a new grant".to_owned());
     }
     for (stream, name) in [(Stream::Stdout, "stdout"), (Stream::Stderr, "stderr")] {
         if !mask.contains(&stream) {
@@ -150,15 +150,15 @@ fn limits(limits: &Limits) -> Vec<String> {
         }
     }
     if *stdout == StdoutRule::Raw {
-        warnings.push("stdout may hold lines that are no MCP messages".to_owned());
+        warnings.push("stdout may contain lines that are not MCP messages".to_owned());
     }
     if !log_calls {
-        warnings.push("tool calls are not written to the audit log".to_owned());
+        warnings.push("tool calls are not logged".to_owned());
     }
     warnings
 }
 
-/// The command with its arguments as a shell would take them.
+/// The command, quoted as for a shell.
 pub fn command(words: &[String]) -> String {
     words
         .iter()
@@ -167,7 +167,7 @@ pub fn command(words: &[String]) -> String {
         .join(" ")
 }
 
-/// The word of a choice in the policy file.
+/// The keyword of a choice in the policy file.
 fn word(choice: impl serde::Serialize) -> String {
     let word = serde_json::to_value(choice).unwrap_or_default();
     word.as_str().unwrap_or_default().to_owned()

@@ -1,24 +1,24 @@
-//! Texts with places for secrets: `postgres://app:{secret.DB_PASSWORD}@db/app`.
+//! Texts with placeholders for secrets: `postgres://app:{secret.DB_PASSWORD}@db/app`.
 //!
-//! *Always* takes `{secret.NAME}` as a place and any other brace as itself, so JSON in a value needs
-//! no escapes. *Never* sees a value: whoever resolves the secrets puts them in.
+//! Only `{secret.NAME}` is a placeholder. Other braces are literal, so JSON in a value needs no
+//! escapes. This module never sees a value: `resolve` inserts them.
 
 /// One piece of a template, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
-    /// Text that stands for itself.
+    /// Literal text.
     Text(&'a str),
-    /// The place of the secret of this variable.
+    /// The placeholder for the secret of this variable.
     Secret(&'a str),
 }
 
-/// A `{secret.` that is not closed, or with something else than a variable name in it.
+/// A `{secret.` without a closing brace or a valid variable name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
 const OPEN: &str = "{secret.";
 
-/// Takes a text to its pieces. A text without a place is one piece; an empty text is none.
+/// Splits a text into its pieces. A text without placeholders is one piece; an empty text has none.
 pub fn parse(text: &str) -> Result<Vec<Piece<'_>>, Malformed> {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -39,7 +39,7 @@ pub fn parse(text: &str) -> Result<Vec<Piece<'_>>, Malformed> {
     Ok(pieces)
 }
 
-/// The variables of the secrets that a text asks for. None if the text is malformed.
+/// The variables of the secrets that a text refers to; empty if the text is malformed.
 pub fn secrets(text: &str) -> impl Iterator<Item = &str> {
     parse(text)
         .unwrap_or_default()
@@ -50,7 +50,7 @@ pub fn secrets(text: &str) -> impl Iterator<Item = &str> {
         })
 }
 
-/// Whether a text can be the name of an environment variable that shells and programs accept.
+/// Whether a text is a valid name of an environment variable.
 pub fn is_variable_name(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.len() <= 128

@@ -1,8 +1,8 @@
-//! The `file` store: one encrypted file, for machines with no keychain.
+//! The `file` store: one encrypted file, for machines without a keychain.
 //!
-//! *Always* reads and replaces the file as a whole, writing under a lock: a reader sees the old
-//! secrets or the new ones. *Never* puts a secret on the disk in the clear, and leaves no copy of
-//! the decrypted text in memory.
+//! Invariants: the file is replaced atomically and under a lock, so that a reader sees the old secrets
+//! or the new ones. No secret is written in plaintext, and no copy of the decrypted text stays in
+//! memory.
 
 use std::path::PathBuf;
 
@@ -27,7 +27,7 @@ struct FileStore {
     identity: age::x25519::Identity,
 }
 
-/// Opens the vault with the key that is there without asking.
+/// Opens the vault with the key that is available without a prompt.
 pub(super) fn open(dirs: &Dirs, config: &Config, _: Prompt) -> Result<Box<dyn Store>> {
     let source = KeySource::find(dirs, config)?;
     let path = dirs.vault_file();
@@ -39,12 +39,12 @@ pub(super) fn open(dirs: &Dirs, config: &Config, _: Prompt) -> Result<Box<dyn St
     }))
 }
 
-/// Whether the vault is there and its key can be had without asking.
+/// Checks that the vault exists and its key is available without a prompt.
 pub(super) fn probe(dirs: &Dirs, config: &Config) -> Result<()> {
     open(dirs, config, Prompt::Never)?.names().map(drop)
 }
 
-/// Makes an empty vault for the key that is there, unless there is a vault already.
+/// Creates an empty vault for the available key, unless there is a vault already.
 pub fn create_vault(dirs: &Dirs, config: &Config) -> Result<()> {
     let source = KeySource::find(dirs, config)?;
     let path = dirs.vault_file();
@@ -74,7 +74,7 @@ impl FileStore {
         })
     }
 
-    /// Decrypts the vault and hands its content on; the text is wiped afterwards.
+    /// Decrypts the vault and passes its content to `answer`; the text is wiped afterwards.
     fn read<T>(&self, answer: impl FnOnce(Content<'_>) -> Result<T>) -> Result<T> {
         let plain = self.decrypt()?;
         answer(self.parse(&plain)?)
@@ -84,7 +84,7 @@ impl FileStore {
         let sealed =
             files::read_private_up_to(&self.path, VAULT_BYTES_MAX).map_err(
                 |problem| match problem {
-                    Problem::Missing => Error::new(Code::VaultAbsent, "there is no vault file yet")
+                    Problem::Missing => Error::new(Code::VaultAbsent, "cannot open the vault file")
                         .cause(format!("`{}` does not exist", self.shown))
                         .hint("run `mcpwrap init --store file` to create it"),
                     other => {
@@ -106,7 +106,7 @@ impl FileStore {
                 "`{}` was written by another version of mcpwrap",
                 self.shown
             ))
-            .hint("use that version, or put the file back from a backup")
+            .hint("use that version, or restore the file from a backup")
     }
 
     /// `bytes_max`: the text is not longer than this.
@@ -122,7 +122,7 @@ impl FileStore {
         })
     }
 
-    /// Reads, changes and writes the vault under its lock. `bytes_new`: what is added at most.
+    /// Reads, changes and writes the vault under its lock. `bytes_new`: the most that is added.
     fn change(
         &self,
         bytes_new: usize,
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_and_the_vault_must_fit() {
+    fn the_key_must_match_the_vault() {
         let home = tempfile::tempdir().unwrap();
         let (dirs, config) = vault(home.path());
         let name: SecretName = "a/b".parse().unwrap();
@@ -257,7 +257,7 @@ mod tests {
             .unwrap()
             .put(&name, &item(b"value-one"))
             .unwrap();
-        // A second set-up changes nothing.
+        // A second setup changes nothing.
         assert!(!vault_key::prepare_key_file(&dirs, &home.path().join("key")).unwrap());
         create_vault(&dirs, &config).unwrap();
         let store = open(&dirs, &config, Prompt::Never).unwrap();
@@ -360,7 +360,7 @@ mod tests {
         let (dirs, config) = (Dirs::under(home.path()), Config::default());
         let passphrase = Secret::new(b"correct horse".to_vec());
         if vault_key::prepare_passphrase(&dirs, &passphrase).is_err() {
-            return; // A container whose kernel keyring is forbidden: the error is tested elsewhere.
+            return; // A container without access to the kernel keyring: the error is tested elsewhere.
         }
         create_vault(&dirs, &config).unwrap();
         assert!(
@@ -371,7 +371,7 @@ mod tests {
         let locked = open(&dirs, &config, Prompt::Never).unwrap_err();
         assert_eq!(locked.code, Code::VaultLocked);
         let wrong = vault_key::unlock(&dirs, &Secret::new(b"wrong".to_vec())).unwrap_err();
-        assert!(wrong.to_string().contains("not its passphrase"), "{wrong}");
+        assert!(wrong.to_string().contains("wrong passphrase"), "{wrong}");
         vault_key::unlock(&dirs, &passphrase).unwrap();
         assert_eq!(
             open(&dirs, &config, Prompt::Never)

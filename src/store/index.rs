@@ -1,8 +1,10 @@
-//! `secrets.toml`: what is known of each secret without its value.
+//! The secret index, `secrets.toml`: facts about each secret, without its value.
 //!
-//! *Never* holds a value, and a fingerprint only under the user's key. *Always* changed under a lock
-//! and replaced as a whole. Running supervisors watch this file: `generation` grows with every
-//! change, and each entry has the generation at which its value changed.
+//! Supervisors watch this file: `generation` grows with every change, and each row has the generation
+//! at which its value changed.
+//!
+//! Invariants: it contains no values, and fingerprints are keyed with the user's key. It is changed
+//! under a lock and replaced atomically.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +19,7 @@ use crate::secret::{Fingerprint, ProfileName, SecretName};
 
 const VERSION: u32 = 1;
 
-/// Every secret of this user, by name.
+/// All secrets of this user, keyed by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
     version: u32,
@@ -27,7 +29,7 @@ pub struct Index {
     pub secrets: BTreeMap<SecretName, IndexRow>,
 }
 
-/// What is known of one secret.
+/// Facts about one secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexRow {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,11 +55,11 @@ impl Default for Index {
 }
 
 impl Index {
-    /// Reads the index; one that does not exist is empty.
+    /// Reads the index. If it does not exist, it is empty.
     pub fn load(dirs: &Dirs) -> Result<Self> {
         let path = dirs.secrets_index();
         let shown = dirs.tilde(&path);
-        let what = "the list of secrets cannot be read";
+        let what = "cannot read the secret index";
         let bytes = match files::read_private(&path) {
             Ok(bytes) => bytes,
             Err(Problem::Missing) => return Ok(Self::default()),
@@ -66,7 +68,7 @@ impl Index {
         let broken = |why: &str| {
             Error::new(Code::FileUnusable, what)
                 .cause(format!("`{shown}` {why}"))
-                .hint(format!("move it away: the secrets are not in it, and `mcpwrap secret set` begins a new one: `mv {shown} {shown}.bad`"))
+                .hint(format!("run `mv {shown} {shown}.bad`, then `mcpwrap secret set` to start a new index; the values are not in it"))
         };
         let index: Self = toml::from_slice(&bytes).map_err(|_| broken("is damaged"))?;
         if index.version != VERSION {
@@ -75,16 +77,12 @@ impl Index {
         Ok(index)
     }
 
-    /// Changes the index under its lock and counts the generation up.
+    /// Changes the index under its lock and increments the generation.
     pub fn update<T>(dirs: &Dirs, change: impl FnOnce(&mut Self) -> T) -> Result<T> {
         let path = dirs.secrets_index();
         let shown = dirs.tilde(&path);
         let failed = |problem: Problem| {
-            problem.explain(
-                Code::FileUnusable,
-                "the list of secrets cannot be written",
-                &shown,
-            )
+            problem.explain(Code::FileUnusable, "cannot write the secret index", &shown)
         };
         let lock = files::lock(&path.with_extension("lock")).map_err(failed)?;
         let mut index = Self::load(dirs)?;
@@ -96,7 +94,7 @@ impl Index {
         Ok(answer)
     }
 
-    /// Notes that a value was set. To be called inside [`Self::update`].
+    /// Records that a value was set. Call it inside [`Self::update`].
     pub fn note(
         &mut self,
         name: &SecretName,
@@ -175,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_index_is_refused_not_empty() {
+    fn a_damaged_index_is_an_error() {
         let home = tempfile::tempdir().unwrap();
         let dirs = Dirs::under(home.path());
         for text in ["", "x", "version = 2\ngeneration = 1"] {

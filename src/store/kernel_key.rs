@@ -1,9 +1,8 @@
-//! The vault's key in the kernel, between `unlock` and `lock`.
+//! The vault's key in the kernel keyring, between `unlock` and `lock`.
 //!
-//! *Always* in the user keyring, which every process of the user sees, whichever program started it
-//! and whatever session it belongs to. *Never* on a disk: the kernel keeps it in memory until
-//! `lock` or a restart of the machine. Permissions are the user's own, because a process started by
-//! a graphical client does not *possess* the user keyring, in the kernel's sense of the word.
+//! It is in the user keyring, which all processes of the user can access, in any session. The kernel
+//! keeps it in memory, never on disk, until `lock` or reboot. Access is granted to the user, because a
+//! process that a graphical client starts does not "possess" the user keyring in the kernel's sense.
 
 use crate::error::{Code, Error, Result};
 use crate::secret::Secret;
@@ -16,7 +15,7 @@ mod linux {
 
     pub(super) fn put(description: &str, key: &Secret) -> Result<(), KeyError> {
         let user = KeyRing::from_special_id(KeyRingIdentifier::User, true)?;
-        // Permissions can be set only on a key that we possess: it begins in our own keyring.
+        // Permissions can only be set on a key that we possess, so it is added to our keyring first.
         let own = KeyRing::from_special_id(KeyRingIdentifier::Process, true)?;
         let added = own.add_key(description, key.expose())?;
         let all = KeyPermissionsBuilder::builder()
@@ -42,7 +41,7 @@ mod linux {
         match user.search(description) {
             Ok(found) => {
                 user.unlink_key(found)?;
-                // Whoever holds another link to it cannot read it any more either.
+                // After this, other links to the key cannot be used to read it either.
                 found.invalidate().or(Ok(())).map(|()| true)
             }
             Err(KeyError::KeyDoesNotExist | KeyError::KeyRevoked | KeyError::KeyExpired) => {
@@ -72,25 +71,28 @@ mod linux {
     }
 }
 
-/// Puts a key into the user keyring, in the place of an older one.
+/// Stores a key in the user keyring, replacing an older one.
 pub(super) fn put(description: &str, key: &Secret) -> Result<()> {
     linux::put(description, key).map_err(|error| unusable(&error.to_string()))
 }
 
-/// The key, if it is there.
+/// The key, if it exists.
 pub(super) fn get(description: &str) -> Result<Option<Secret>> {
     linux::get(description).map_err(|error| unusable(&error.to_string()))
 }
 
-/// Removes the key; says whether there was one.
+/// Removes the key. Returns whether there was one.
 pub(super) fn remove(description: &str) -> Result<bool> {
     linux::remove(description).map_err(|error| unusable(&error.to_string()))
 }
 
 fn unusable(fact: &str) -> Error {
-    Error::new(Code::VaultLocked, "the vault file stays locked")
-        .cause(format!("the kernel keyring cannot be used here: {}", fact.to_lowercase()))
-        .hint("use a key file in place of the passphrase: `mcpwrap init --store file --key-file FILE`")
+    Error::new(Code::VaultLocked, "cannot unlock the vault file")
+        .cause(format!(
+            "cannot use the kernel keyring: {}",
+            fact.to_lowercase()
+        ))
+        .hint("run `mcpwrap init --store file --key-file FILE` to use a key file instead")
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -98,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_there_until_it_is_removed() {
+    fn a_key_exists_until_it_is_removed() {
         let description = format!("mcpwrap-test:{}", crate::files::random_hex().unwrap());
         assert_eq!(get(&description).unwrap(), None);
         for value in ["one", "two"] {

@@ -1,10 +1,11 @@
 //! The `keychain` store on macOS: the `keyring` crate over the login keychain.
 //!
-//! *Always* one generic password a secret, service `mcpwrap`, account NAME, as Keychain Access and
-//! `security find-generic-password` show it. A generic password has no free attributes, so profile
-//! and expiry date are a second one, of the service `mcpwrap-attributes`. *Always* bounded: macOS
-//! waits for its dialogs without an end, so each question runs on a thread of its own, which is left
-//! behind when the time is over. Type-checked, never run: no macOS machine was at hand.
+//! One generic password per secret, with service `mcpwrap` and account NAME, as Keychain Access and
+//! `security find-generic-password` show it. Generic passwords have no free attributes, so profile and
+//! expiry date are in a second one, with service `mcpwrap-attributes`. Compile-tested only.
+//!
+//! Invariant: waiting is bounded. macOS waits for its dialogs without a limit, so each request runs in
+//! its own thread, which is abandoned after the time limit.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -28,7 +29,7 @@ const HEAD_NAME: &str = "audit-head";
 /// How long a dialog of macOS may stay open (milliseconds).
 const DIALOG_MS: u64 = 60_000;
 
-// Of SecBase.h.
+// From SecBase.h.
 const USER_CANCELED: i32 = -128;
 const AUTH_FAILED: i32 = -25_293;
 const INTERACTION_NOT_ALLOWED: i32 = -25_308;
@@ -38,7 +39,7 @@ struct MacKeychainStore {
     prompt: Prompt,
 }
 
-/// What belongs to a secret besides its value.
+/// The restrictions of a secret.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ItemAttributes {
@@ -52,7 +53,7 @@ pub(super) fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store
     Ok(Box::new(MacKeychainStore { prompt }))
 }
 
-/// Whether there is a login keychain. Touches no item.
+/// Checks that there is a login keychain. Accesses no item.
 pub(super) fn probe(_: &Dirs, _: &Config) -> Result<()> {
     SecKeychain::default()
         .map(drop)
@@ -60,7 +61,7 @@ pub(super) fn probe(_: &Dirs, _: &Config) -> Result<()> {
 }
 
 impl MacKeychainStore {
-    /// Does the work on a thread of its own and waits as long as is allowed.
+    /// Runs `work` in its own thread and waits up to the limit.
     fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
@@ -78,14 +79,17 @@ impl MacKeychainStore {
             };
             let answer = work();
             drop(quiet);
-            // Nobody listens any more when the time was over.
+            // After the time limit nothing receives the answer.
             drop(sender.send(answer));
         });
         match receiver.recv_timeout(Duration::from_millis(limit_ms)) {
             Ok(answer) => answer.map_err(|refusal| explain(&refusal)),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                 Err(Error::new(Code::KeychainTimeout, "cannot use the keychain")
-                    .cause(format!("it did not answer within {} s", limit_ms / 1000))
+                    .cause(format!(
+                        "the keychain did not answer within {} s",
+                        limit_ms / 1000
+                    ))
                     .hint("run the command again, and answer the dialog that macOS shows"))
             }
         }
@@ -105,7 +109,7 @@ impl MacKeychainStore {
         self.run(move || Entry::new(service, &name)?.set_secret(value.expose()))
     }
 
-    /// Says whether there was one.
+    /// Returns whether there was one.
     fn erase(&self, service: &'static str, name: &str) -> Result<bool> {
         let name = name.to_owned();
         self.run(
@@ -129,10 +133,10 @@ impl Store for MacKeychainStore {
             .ok_or_else(|| missing(name, StoreKind::Keychain))?;
         let attributes = match self.read(ATTRIBUTES, name.as_str())? {
             None => ItemAttributes::default(),
-            // One that cannot be understood is not dropped: it could be the one that restricts.
+            // An invalid item is an error, not ignored: it could be a restriction.
             Some(text) => serde_json::from_slice(text.expose()).map_err(|_| {
                 Error::new(Code::KeychainFailed, "cannot use the keychain").cause(format!(
-                    "the item `{name}` of the service `{ATTRIBUTES}` is not one that mcpwrap wrote"
+                    "mcpwrap did not write the item `{name}` of the service `{ATTRIBUTES}`"
                 ))
             })?,
         };
@@ -150,7 +154,7 @@ impl Store for MacKeychainStore {
         };
         let plain = item.profile.is_none() && item.expires.is_none();
         if !plain {
-            // Before the value: a new value is never there without its restriction.
+            // Written before the value, so that a new value never exists without its restrictions.
             let text = serde_json::to_vec(&attributes).expect("attributes are always valid JSON");
             self.write(ATTRIBUTES, name.as_str(), &Secret::new(text))?;
         }
@@ -215,20 +219,20 @@ fn explain(refusal: &Refusal) -> Error {
     match (status, refusal) {
         (Some(INTERACTION_NOT_ALLOWED), _) => {
             Error::new(Code::KeychainLocked, "the keychain is locked")
-                .cause("macOS would have to ask, and nobody is asked here")
-                .hint("unlock it with `security unlock-keychain`")
+                .cause("the login keychain is locked, and prompting is disabled here")
+                .hint("run `security unlock-keychain` to unlock it")
         }
         (Some(USER_CANCELED | AUTH_FAILED), _) => {
-            Error::new(Code::KeychainDenied, "the keychain stays locked")
+            Error::new(Code::KeychainDenied, "the keychain was not unlocked")
                 .cause("its dialog was dismissed, or the password was wrong")
                 .hint("run the command again, and allow `mcpwrap` to use the item")
         }
         (_, Refusal::NoStorageAccess(inner)) => Error::new(Code::KeychainAbsent, what).cause(inner),
         (_, Refusal::NoDefaultStore) => {
-            Error::new(Code::KeychainAbsent, what).cause("there is no login keychain")
+            Error::new(Code::KeychainAbsent, what).cause("no login keychain")
         }
         (_, Refusal::PlatformFailure(inner)) => Error::new(Code::KeychainFailed, what).cause(inner),
-        // The other variants may hold the value itself.
-        _ => Error::new(Code::KeychainFailed, what).cause("the item has a shape nobody wrote"),
+        // The other variants may contain the value itself.
+        _ => Error::new(Code::KeychainFailed, what).cause("unknown item format"),
     }
 }

@@ -1,10 +1,11 @@
-//! What keeps the secrets: the keychain, or one encrypted file.
+//! The stores of secrets: the keychain, or one encrypted file.
 //!
-//! *Always* the one store that `config.toml` names: when it cannot be used, that is an error with
-//! its own code, *never* a silent look into another store. *Always* bounded: a store that hangs
-//! gives an answer after [`ANSWER_MS`] of waiting. *Never* shows a value. Values are bytes: 64 KiB,
-//! `=`, quotes, newlines and bytes that are no text survive. The index beside the store holds names,
-//! dates and fingerprints, so that listing touches no item.
+//! Values are bytes: 64 KiB, `=`, quotes, newlines and bytes that are not UTF-8 are preserved. The
+//! secret index beside the store contains names, dates and fingerprints, so that listing accesses no
+//! item.
+//!
+//! Invariants: only the store that `config.toml` names is used; if it is unusable, that is an error,
+//! without a fallback. A store that hangs fails after [`ANSWER_MS`]. Values are never shown.
 
 mod file;
 mod index;
@@ -30,15 +31,15 @@ use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::secret::{Keys, ProfileName, Secret, SecretName};
 
-/// How long a store may keep us waiting in all, between `open` and the last answer (milliseconds).
-/// Below the 8 s within which a client gets its answer. A prompt has its own limit.
+/// The total time that a store may take, from `open` to the last reply (milliseconds). Less than the
+/// 8 s in which a client gets its response. A prompt has its own limit.
 pub const ANSWER_MS: u64 = 6_000;
 
-/// One secret with what belongs to it.
+/// One secret with its restrictions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretItem {
     pub value: Secret,
-    /// The only profile whose runs may have it; without one, every run may.
+    /// The only profile whose runs may use it; `None`: all runs.
     pub profile: Option<ProfileName>,
     pub expires: Option<Date>,
 }
@@ -46,18 +47,18 @@ pub struct SecretItem {
 /// Whether the keychain may ask the user to unlock it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prompt {
-    /// A locked keychain is an error at once.
+    /// A locked keychain is an immediate error.
     Never,
-    /// The user is there to answer, and has a minute.
+    /// The user can answer a prompt, within a minute.
     Allowed,
 }
 
-/// The master key and several secrets, read in one go.
+/// The master key and several secrets, read in one operation.
 #[derive(Debug)]
 pub struct SecretBatch {
     pub master: Option<Secret>,
-    /// In the order of the names asked for. An error is about that one secret: it is missing, or
-    /// there are two.
+    /// In the order of the requested names. An error concerns one secret: it is missing or not
+    /// unique.
     pub items: Vec<Result<SecretItem>>,
 }
 
@@ -71,23 +72,23 @@ impl SecretBatch {
     }
 }
 
-/// Something that keeps secrets. The same contract for each of them is under test.
+/// A store of secrets. The same contract test runs on each store.
 pub trait Store: Send {
     fn kind(&self) -> StoreKind;
 
-    /// Its word in `config.toml`.
+    /// Its name in `config.toml`.
     fn id(&self) -> &'static str {
         self.kind().id()
     }
 
     /// # Errors
-    /// `secret-not-found`, `secret-ambiguous`, or what is wrong with the store.
+    /// `secret-not-found`, `secret-ambiguous`, or an error of the store.
     fn get(&self, name: &SecretName) -> Result<SecretItem>;
 
-    /// Adds a secret, or replaces its value and all that belongs to it.
+    /// Adds a secret, or replaces its value and restrictions.
     fn put(&self, name: &SecretName, item: &SecretItem) -> Result<()>;
 
-    /// Removes a secret, and every double of it.
+    /// Removes a secret and all its duplicates.
     ///
     /// # Errors
     /// `secret-not-found` if there is none.
@@ -96,18 +97,18 @@ pub trait Store: Send {
     /// The names of all secrets, sorted. The master key is not among them.
     fn names(&self) -> Result<Vec<SecretName>>;
 
-    /// The key from which [`Keys`] are derived; `None` before the first set-up.
+    /// The key from which [`Keys`] are derived; `None` before the first setup.
     fn master(&self) -> Result<Option<Secret>>;
 
     fn set_master(&self, master: &Secret) -> Result<()>;
 
-    /// The last record of the audit log, when it was last written down here: no secret, but a cut
-    /// of the log shows against it.
+    /// The head of the audit log when it was last stored here. Not a secret, but it reveals that the
+    /// log was truncated.
     fn audit_head(&self) -> Result<Option<String>>;
 
     fn set_audit_head(&self, head: &str) -> Result<()>;
 
-    /// The master key and these secrets, with as few questions to the store as it allows.
+    /// The master key and these secrets, with as few requests as the store allows.
     fn get_all(&self, names: &[SecretName]) -> Result<SecretBatch> {
         let master = self.master()?;
         let mut items = Vec::with_capacity(names.len());
@@ -139,7 +140,7 @@ pub struct StoreBackend {
     probe: fn(&Dirs, &Config) -> Result<()>,
 }
 
-/// Every store. Adding one is one line here and one file.
+/// All stores. A new one needs one line here and one file.
 pub const STORES: &[StoreBackend] = &[
     StoreBackend {
         kind: StoreKind::Keychain,
@@ -153,12 +154,12 @@ pub const STORES: &[StoreBackend] = &[
     },
 ];
 
-/// Opens the store that the configuration names.
+/// Opens the configured store.
 pub fn open(dirs: &Dirs, config: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
     (kind_of(config).open)(dirs, config, prompt)
 }
 
-/// Whether that store could be used now without asking anybody, and if not, why. Touches no item.
+/// Checks that the configured store is usable now without a prompt. Accesses no item.
 pub fn probe(dirs: &Dirs, config: &Config) -> Result<()> {
     (kind_of(config).probe)(dirs, config)
 }
@@ -181,19 +182,19 @@ pub fn keys(store: &dyn Store) -> Result<Keys> {
         .ok_or_else(not_set_up)
 }
 
-/// The keys of this user, from a new master key if there is none yet.
+/// The keys of this user. Creates the master key if there is none.
 pub fn keys_or_create(store: &dyn Store) -> Result<Keys> {
     if let Some(master) = store.master()? {
         return Ok(Keys::from_master(&master));
     }
     let mut bytes = vec![0_u8; 32];
     getrandom::fill(&mut bytes).map_err(|error| {
-        Error::new(Code::FileUnusable, "cannot create key")
+        Error::new(Code::FileUnusable, "cannot create a key")
             .cause(format!("no random bytes: {error}"))
     })?;
     let master = Secret::new(bytes);
     store.set_master(&master)?;
-    // Read again: another process may have been first, and its key is the one that counts.
+    // Read again: if another process was faster, its key is the valid one.
     keys(store)
 }
 
@@ -203,13 +204,13 @@ fn not_set_up() -> Error {
         .hint("run `mcpwrap init` to create it")
 }
 
-/// What was kept as text and is no secret.
+/// A stored text that is not a secret.
 fn text_of(kept: &Secret) -> String {
     String::from_utf8_lossy(kept.expose()).into_owned()
 }
 
-/// A store that gave back something else than was put into it, so `what` was not done.
-pub fn unfaithful(kind: StoreKind, name: &SecretName, what: impl Into<String>) -> Error {
+/// The error when a store returns a different value than was stored. `what`: what was not done.
+pub fn value_differs(kind: StoreKind, name: &SecretName, what: impl Into<String>) -> Error {
     let code = match kind {
         StoreKind::Keychain => Code::KeychainFailed,
         StoreKind::File => Code::VaultBroken,
@@ -234,12 +235,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_names_the_store_that_it_is_about() {
+    fn a_message_names_only_its_own_store() {
         let name = SecretName::new("github/token").unwrap();
         for store in STORES {
             let noun = store.kind.noun();
             for error in [
-                unfaithful(store.kind, &name, "nothing was adopted"),
+                value_differs(store.kind, &name, "nothing was adopted"),
                 missing(&name, store.kind),
             ] {
                 let text = error.to_string();

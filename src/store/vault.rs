@@ -1,8 +1,9 @@
-//! The text inside the vault file: JSON, values in base64.
+//! The text inside the vault file: JSON with values in base64.
 //!
-//! *Never* copies a secret out of the decrypted text before it becomes a [`Secret`]: all of it
-//! borrows, and the text is wiped by its owner. Nothing of files, keys or locks is here. The shape is
-//! plain, so that `age -d` and a few lines of any language can rescue the secrets.
+//! The format is simple, so that `age -d` and a few lines of any language can recover the secrets.
+//!
+//! Invariant: no secret is copied from the decrypted text before it becomes a [`Secret`]: everything
+//! borrows from the text, and its owner wipes it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use crate::secret::{ProfileName, Secret, SecretName};
 
 const VERSION: u32 = 1;
 
-/// What is in the vault. Everything borrows from the decrypted text.
+/// The content of the vault. Everything borrows from the decrypted text.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Content<'a> {
     version: u32,
@@ -40,7 +41,7 @@ pub(super) struct VaultItem<'a> {
     expires: Option<Date>,
 }
 
-/// A value in base64, wiped when it is our own copy.
+/// A value in base64, wiped on drop if it is owned.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Base64Value<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -50,7 +51,7 @@ impl Base64Value<'_> {
         Self(Cow::Owned(STANDARD.encode(secret.expose())))
     }
 
-    /// How much room it takes (bytes).
+    /// Its length (bytes).
     pub(super) fn size(&self) -> usize {
         self.0.len()
     }
@@ -73,14 +74,14 @@ impl Default for Content<'_> {
 }
 
 impl<'a> Content<'a> {
-    /// `None` if it is not what this version of mcpwrap writes.
+    /// `None` if this version of mcpwrap did not write it.
     pub(super) fn parse(plain: &'a [u8]) -> Option<Self> {
         let content: Self = serde_json::from_slice(plain).ok()?;
         (content.version == VERSION).then_some(content)
     }
 
-    /// The whole text. `bytes_max`: no more than this, so that it never grows, which would leave a
-    /// copy in memory.
+    /// The complete text. `bytes_max`: its maximum length, so that the buffer never grows, which would
+    /// leave a copy in memory.
     pub(super) fn text(&self, bytes_max: usize) -> Zeroizing<Vec<u8>> {
         let mut plain = Zeroizing::new(Vec::with_capacity(bytes_max));
         serde_json::to_writer(&mut *plain, self).expect("writing to memory does not fail");

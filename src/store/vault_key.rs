@@ -1,8 +1,9 @@
-//! The key of the vault file: where it is, how strong that is, making one, unlocking and locking.
+//! The key of the vault file: its source and strength, creating, unlocking and locking it.
 //!
-//! The vault is encrypted to one X25519 identity. *Always* exactly one of three keeps it: a key
-//! file, a systemd credential, or `vault-identity.age`, which a passphrase (scrypt) opens into the
-//! kernel keyring. *Never* hashes a password during a launch: that is what `unlock` is for.
+//! The vault is encrypted to one X25519 identity. Its source is a key file, a systemd credential, or
+//! `vault-identity.age`, which a passphrase (scrypt) decrypts into the kernel keyring.
+//!
+//! Invariant: a launch never hashes a passphrase; only `unlock` does.
 
 use std::io::{Read as _, Write as _};
 use std::iter;
@@ -23,19 +24,19 @@ use crate::secret::{Secret, hex};
 
 /// The name of the systemd credential that holds the key: `LoadCredentialEncrypted=mcpwrap-key:…`.
 const CREDENTIAL: &str = "mcpwrap-key";
-/// 2^18, about a second: what the `age` program uses too.
+/// 2^18 (about 1 s), as the `age` program uses.
 const SCRYPT_LOG_N: u8 = 18;
-/// Work beyond this is refused: such a file was not made by us (about 16 seconds).
+/// A higher work factor (more than about 16 s) is refused: mcpwrap did not create such a file.
 const SCRYPT_LOG_N_MAX: u8 = 22;
 
-/// Who keeps the key of the vault file.
+/// The source of the vault file's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
     /// `key_file` in `config.toml`.
     KeyFile(PathBuf),
-    /// A file in `$CREDENTIALS_DIRECTORY`, put there by systemd.
+    /// A file that systemd puts into `$CREDENTIALS_DIRECTORY`.
     Credential(PathBuf),
-    /// The identity that a passphrase opens.
+    /// The identity that a passphrase decrypts.
     Passphrase(PathBuf),
 }
 
@@ -59,7 +60,7 @@ impl KeySource {
         Err(absent(dirs))
     }
 
-    /// What keeps the key, in a few words.
+    /// A short description of the source.
     pub fn describe(&self, dirs: &Dirs) -> String {
         match self {
             Self::KeyFile(path) => format!("key file `{}`", dirs.tilde(path)),
@@ -70,15 +71,15 @@ impl KeySource {
         }
     }
 
-    /// How much that protects against, in one sentence.
+    /// How well the source protects the key, in one sentence.
     pub const fn strength(&self) -> &'static str {
         match self {
             Self::KeyFile(_) => {
-                "as strong as the key file is kept: whoever reads it, or a backup of it, together \
-                 with the vault has every secret"
+                "as strong as the protection of the key file: anyone who reads it, or a backup of it, \
+                 together with the vault can read every secret"
             }
             Self::Credential(_) => {
-                "as strong as systemd keeps the credential: encrypted with the host's key or TPM \
+                "as strong as systemd's protection of the credential: encrypted with the host's key or TPM \
                  at rest, readable by this service while it runs"
             }
             Self::Passphrase(_) => {
@@ -88,7 +89,7 @@ impl KeySource {
         }
     }
 
-    /// Whether the key can be had without asking anybody.
+    /// Whether the key is available without a prompt.
     pub fn is_unlocked(&self) -> Result<bool> {
         match self {
             Self::KeyFile(path) | Self::Credential(path) => Ok(path.exists()),
@@ -100,18 +101,20 @@ impl KeySource {
     pub(super) fn identity(&self, dirs: &Dirs) -> Result<Identity> {
         match self {
             Self::KeyFile(path) => read_identity(path, &dirs.tilde(path), 0o077),
-            // systemd shows a credential to the service's user by an ACL, as mode 0440.
+            // systemd gives the service's user access by an ACL, which shows as mode 0440.
             Self::Credential(path) => read_identity(path, &dirs.tilde(path), 0o007),
             Self::Passphrase(path) => {
                 let key = kernel_key::get(&description(path))?.ok_or_else(|| {
                     Error::new(Code::VaultLocked, "the vault file is locked")
-                        .cause("its passphrase was not entered since `mcpwrap lock` or the last reboot")
-                        .hint("`mcpwrap unlock` asks for it")
+                        .cause(
+                            "its passphrase was not entered since `mcpwrap lock` or the last boot",
+                        )
+                        .hint("run `mcpwrap unlock` to enter it")
                 })?;
                 parse_identity(key.expose()).ok_or_else(|| {
                     Error::new(Code::VaultLocked, "the vault file is locked")
-                        .cause("the kernel keyring holds something else in the place of its key")
-                        .hint("`mcpwrap unlock` puts the key there")
+                        .cause("the entry in the kernel keyring is not a vault key")
+                        .hint("run `mcpwrap unlock` to replace it")
                 })
             }
         }
@@ -120,33 +123,30 @@ impl KeySource {
 
 pub(super) fn absent(dirs: &Dirs) -> Error {
     let path = dirs.vault_file();
-    Error::new(Code::VaultAbsent, "there is no vault file yet")
-        .cause(format!(
-            "`{}` does not exist, or nothing that could open it",
-            dirs.tilde(&path)
-        ))
-        .hint("`mcpwrap init --store file` makes one")
+    Error::new(Code::VaultAbsent, "cannot open the vault file")
+        .cause(format!("`{}` or its key does not exist", dirs.tilde(&path)))
+        .hint("run `mcpwrap init --store file` to create it")
 }
 
-/// Uses the key in a key file, or makes a new one there (0600). Says whether it is new.
+/// Uses the key in a key file, or creates the file (mode 0600). Returns whether it is new.
 pub fn prepare_key_file(dirs: &Dirs, path: &Path) -> Result<bool> {
     let shown = dirs.tilde(path);
     if path.symlink_metadata().is_ok() {
         return read_identity(path, &shown, 0o077).map(|_| false);
     }
     if dirs.vault_file().symlink_metadata().is_ok() {
-        // A new key could not open it, and would stand where the right one belongs.
-        return Err(Error::new(Code::VaultBroken, "no key file made")
+        // A new key could not open the vault, and would take the place of the right one.
+        return Err(Error::new(Code::VaultBroken, "cannot create a key file")
             .cause(format!(
                 "`{shown}` does not exist, and the vault file `{}` was encrypted for another key",
                 dirs.tilde(&dirs.vault_file())
             ))
-            .hint("put the key file back from where it is kept"));
+            .hint("restore the key file from a backup"));
     }
     let identity = Identity::generate();
     let public = identity.to_public();
     let text = Zeroizing::new(format!(
-        "# The key of mcpwrap's vault file. Keep it out of backups that hold the vault.\n\
+        "# The key of mcpwrap's vault file. Keep it out of backups that contain the vault.\n\
          # public key: {public}\n{}\n",
         identity.to_string().expose_secret()
     ));
@@ -156,19 +156,19 @@ pub fn prepare_key_file(dirs: &Dirs, path: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Makes the identity that this passphrase opens, and leaves it unlocked.
+/// Creates the identity that this passphrase decrypts, and leaves it unlocked.
 ///
 /// # Errors
-/// `vault-broken` if there is one already: it would make the vault unreadable.
+/// `vault-broken` if there is one already: a new one would make the vault unreadable.
 pub fn prepare_passphrase(dirs: &Dirs, passphrase: &Secret) -> Result<()> {
     let path = dirs.vault_identity();
     let shown = dirs.tilde(&path);
     if path.symlink_metadata().is_ok() {
-        return Err(Error::new(Code::VaultBroken, "no new passphrase set")
+        return Err(Error::new(Code::VaultBroken, "cannot set a new passphrase")
             .cause(format!(
-                "`{shown}` exists already, and the vault file depends on it"
+                "`{shown}` already exists, and the vault file needs it"
             ))
-            .hint("`mcpwrap unlock` asks for the passphrase that it was made with"));
+            .hint("run `mcpwrap unlock` with the passphrase it was created with"));
     }
     let identity = Identity::generate().to_string();
     let mut recipient = age::scrypt::Recipient::new(text_of(passphrase)?);
@@ -181,19 +181,19 @@ pub fn prepare_passphrase(dirs: &Dirs, passphrase: &Secret) -> Result<()> {
     files::replace(&path, &sealed).map_err(|problem| {
         problem.explain(
             Code::FileUnusable,
-            "cannot write the vault's identity",
+            "cannot write the key of the vault file",
             &shown,
         )
     })
 }
 
-/// Opens the identity with the passphrase and puts it into the kernel keyring.
+/// Decrypts the identity with the passphrase and stores it in the kernel keyring.
 pub fn unlock(dirs: &Dirs, passphrase: &Secret) -> Result<()> {
     let path = dirs.vault_identity();
     let shown = dirs.tilde(&path);
     let sealed = files::read_private(&path).map_err(|problem| match problem {
         Problem::Missing => absent(dirs),
-        other => other.explain(Code::VaultBroken, "the vault file stays locked", &shown),
+        other => other.explain(Code::VaultBroken, "cannot unlock the vault file", &shown),
     })?;
     let mut opener = age::scrypt::Identity::new(text_of(passphrase)?);
     opener.set_max_work_factor(SCRYPT_LOG_N_MAX);
@@ -201,9 +201,9 @@ pub fn unlock(dirs: &Dirs, passphrase: &Secret) -> Result<()> {
         DecryptError::NoMatchingKeys
         | DecryptError::DecryptionFailed
         | DecryptError::KeyDecryptionFailed => {
-            Error::new(Code::VaultLocked, "the vault file stays locked")
-                .cause("that is not its passphrase")
-                .hint("`mcpwrap unlock` asks again")
+            Error::new(Code::VaultLocked, "cannot unlock the vault file")
+                .cause("wrong passphrase")
+                .hint("run `mcpwrap unlock` to try again")
         }
         other => broken(&shown, &other),
     })?;
@@ -214,7 +214,7 @@ pub fn unlock(dirs: &Dirs, passphrase: &Secret) -> Result<()> {
     kernel_key::put(&description(&path), &identity)
 }
 
-/// Takes the key out of the kernel keyring. Says whether it was there.
+/// Removes the key from the kernel keyring. Returns whether it was there.
 pub fn lock(dirs: &Dirs) -> Result<bool> {
     kernel_key::remove(&description(&dirs.vault_identity()))
 }
@@ -234,36 +234,36 @@ pub(super) fn encrypt(recipient: &impl age::Recipient, plain: &[u8]) -> Vec<u8> 
     sealed
 }
 
-/// Decrypts with one identity. No copy of the plaintext is left in memory.
+/// Decrypts with one identity. Leaves no copy of the plaintext in memory.
 pub(super) fn decrypt(
     identity: &impl age::Identity,
     sealed: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
     let decryptor = Decryptor::new_buffered(sealed)?;
     let mut reader = decryptor.decrypt(iter::once(identity as &dyn age::Identity))?;
-    // The plaintext is shorter than the file, so that this never grows, which would leave a copy.
+    // The plaintext is shorter than the file, so the buffer never grows, which would leave a copy.
     let mut plain = Zeroizing::new(Vec::with_capacity(sealed.len()));
     reader.read_to_end(&mut plain)?;
     Ok(plain)
 }
 
-/// A file of the vault that cannot be decrypted.
+/// The error for a file of the vault that cannot be decrypted.
 pub(super) fn broken(shown: &str, error: &DecryptError) -> Error {
     let fact = match error {
-        DecryptError::NoMatchingKeys => "it was encrypted for another key",
+        DecryptError::NoMatchingKeys => "encrypted for another key",
         DecryptError::ExcessiveWork { .. } => "its scrypt work factor exceeds the limit",
-        DecryptError::UnknownFormat | DecryptError::InvalidHeader => "it is not a vault of mcpwrap",
-        _ => "it is damaged",
+        DecryptError::UnknownFormat | DecryptError::InvalidHeader => "not a vault file of mcpwrap",
+        _ => "damaged",
     };
     Error::new(Code::VaultBroken, "cannot open the vault file")
         .cause(format!("`{shown}`: {fact}"))
-        .hint("put the file and its key back from a backup")
+        .hint("restore the file and its key from a backup")
 }
 
 fn read_identity(path: &Path, shown: &str, forbidden: u32) -> Result<Identity> {
     let what = "cannot open the vault file";
     let explain = |problem: Problem| {
-        let hint = "put the key file back from where it is kept";
+        let hint = "restore the key file from a backup";
         match problem {
             Problem::Missing => problem.explain(Code::VaultBroken, what, shown).hint(hint),
             other => other.explain(Code::VaultBroken, what, shown),
@@ -278,10 +278,10 @@ fn read_identity(path: &Path, shown: &str, forbidden: u32) -> Result<Identity> {
     if mode & forbidden != 0 {
         return Err(Error::new(Code::FileNotPrivate, what)
             .cause(format!(
-                "`{shown}`: other users can read the key: its mode is {mode:04o}"
+                "`{shown}`: readable by other users (mode {mode:04o})"
             ))
             .hint(format!(
-                "`chmod 600 {shown}`, and consider the key known to them"
+                "run `chmod 600 {shown}`, and assume that they know the key"
             )));
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
@@ -291,13 +291,13 @@ fn read_identity(path: &Path, shown: &str, forbidden: u32) -> Result<Identity> {
     parse_identity(&bytes).ok_or_else(|| {
         Error::new(Code::VaultBroken, what)
             .cause(format!(
-                "`{shown}` holds no key (a line that starts with `AGE-SECRET-KEY-1`)"
+                "`{shown}`: no key found (a line that starts with `AGE-SECRET-KEY-1`)"
             ))
-            .hint("name another file in `key_file`, or a new one with `mcpwrap init`")
+            .hint("set `key_file` to another file, or run `mcpwrap init` to create one")
     })
 }
 
-/// The first line that is neither empty nor a comment, as in the files of `age-keygen`.
+/// Parses the first line that is neither empty nor a comment, as in files of `age-keygen`.
 fn parse_identity(bytes: &[u8]) -> Option<Identity> {
     let text = std::str::from_utf8(bytes).ok()?;
     let line = text
@@ -309,17 +309,15 @@ fn parse_identity(bytes: &[u8]) -> Option<Identity> {
 
 fn text_of(passphrase: &Secret) -> Result<SecretString> {
     let text = std::str::from_utf8(passphrase.expose()).map_err(|_| {
-        Error::new(Code::SecretUnusable, "that passphrase cannot be used").cause("it is not UTF-8")
+        Error::new(Code::SecretUnusable, "cannot use this passphrase").cause("not UTF-8")
     })?;
     if text.is_empty() {
-        return Err(
-            Error::new(Code::SecretWeak, "that passphrase cannot be used").cause("it is empty"),
-        );
+        return Err(Error::new(Code::SecretWeak, "cannot use this passphrase").cause("empty"));
     }
     Ok(SecretString::from(text))
 }
 
-/// The name in the kernel keyring: one for each vault, since tests and users have several.
+/// The name in the kernel keyring, one per vault, because tests and users have several.
 fn description(identity: &Path) -> String {
     let digest = <sha2::Sha256 as sha2::Digest>::digest(identity.as_os_str().as_encoded_bytes());
     format!("mcpwrap:vault:{}", hex(digest.get(..8).unwrap_or_default()))

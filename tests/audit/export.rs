@@ -1,4 +1,4 @@
-//! `mcpwrap log export`, read by what it is made for.
+//! `mcpwrap log export`, read by the programs that it is for.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::write_samples;
 use crate::harness::{Test, skip, until};
 
-/// The Python environment with the receiver's and the schema's packages.
+/// The Python environment with the packages of the receiver and the schema.
 fn python() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join(".cache/pypi/audit/bin/python");
@@ -35,7 +35,7 @@ fn tool(python: &Path, what: &str) -> Command {
     command
 }
 
-/// A receiver of OpenTelemetry logs, with a collector in front of it or without.
+/// A receiver of OpenTelemetry logs, with or without a collector in front of it.
 struct Receiver {
     children: Vec<Child>,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
@@ -54,7 +54,7 @@ impl Receiver {
         }
     }
 
-    /// The collector of the `rotel` package, which passes what it takes on to a receiver.
+    /// The collector of the `rotel` package, which forwards records to a receiver.
     fn behind_collector(test: &Test, python: &Path) -> Self {
         let mut receiver = Self::start(python);
         let agent = Command::new(python)
@@ -104,13 +104,13 @@ impl Drop for Receiver {
     }
 }
 
-/// A port that was just given back.
+/// A free port.
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
-/// Exports the samples, and sees that every one of them arrives whole.
+/// Exports the samples, and checks that each of them arrives unchanged.
 fn takes_every_record(test: &Test, mut receiver: Receiver, content_type: &str) {
     let endpoint = format!("http://localhost:{}", receiver.port);
     test.ok(&["log", "export", "--format", "otlp", "--endpoint", &endpoint]);
@@ -140,7 +140,7 @@ fn an_otlp_receiver_takes_every_record() {
     takes_every_record(&test, Receiver::start(&python), "application/json");
 }
 
-/// A collector writes protobuf of its own when it passes the records on: what arrives, it has understood.
+/// The collector encodes the records again as protobuf, so it has parsed what arrives.
 #[test]
 fn an_otlp_collector_passes_every_record_on() {
     let Some(python) = python() else { return };
@@ -168,7 +168,7 @@ fn records_go_to_this_machine_only() {
 }
 
 #[test]
-fn a_collector_that_is_not_there_is_said() {
+fn a_missing_collector_is_an_error() {
     let test = Test::new();
     write_samples(&test);
     let port = free_port();
@@ -180,7 +180,7 @@ fn a_collector_that_is_not_there_is_said() {
 }
 
 #[test]
-fn ocsf_events_fit_their_schema() {
+fn ocsf_events_match_their_schema() {
     let test = Test::new();
     write_samples(&test);
     let events = test.ok(&["log", "export", "--format", "ocsf"]).stdout;
@@ -196,7 +196,7 @@ fn ocsf_events_fit_their_schema() {
 }
 
 #[test]
-fn csv_has_a_line_for_each_record() {
+fn csv_has_one_line_per_record() {
     let test = Test::new();
     write_samples(&test);
     let text = test

@@ -1,4 +1,4 @@
-//! Things that break: full disks, writers that are killed, logrotate, hands in the files.
+//! Faults: full disks, killed writers, logrotate, manual edits.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,7 @@ fn dir(test: &Test) -> PathBuf {
     test.root().join("state/audit")
 }
 
-/// A test with a policy that can be revoked: one record each time, without the store.
+/// A test with a policy that can be revoked, which writes one record without the store.
 fn revocable() -> Test {
     let test = Test::new();
     test.init();
@@ -22,7 +22,7 @@ fn revocable() -> Test {
     test
 }
 
-/// The plain segment that is written to.
+/// The segment that is currently written to.
 fn segment(test: &Test) -> PathBuf {
     let files = std::fs::read_dir(dir(test))
         .unwrap()
@@ -34,7 +34,7 @@ fn segment(test: &Test) -> PathBuf {
 }
 
 #[track_caller]
-fn whole(test: &Test) -> Ended {
+fn verify_intact(test: &Test) -> Ended {
     let ended = test.cli(&["log", "verify"]);
     assert_eq!(ended.code, 0, "{ended}");
     ended
@@ -55,7 +55,7 @@ fn start(test: &Test, args: &[&str]) -> Child {
     command.spawn().unwrap()
 }
 
-/// Hostile case 87: ten supervisors at once.
+/// Ten supervisors write at once.
 #[test]
 fn ten_processes_lose_and_tear_nothing() {
     let test = revocable();
@@ -72,7 +72,7 @@ fn ten_processes_lose_and_tear_nothing() {
         }
     }
     assert_eq!(count(&test, "revoke"), 100);
-    whole(&test);
+    verify_intact(&test);
 }
 
 #[test]
@@ -81,14 +81,14 @@ fn a_writer_that_is_killed_leaves_a_readable_log() {
     let test = revocable();
     for n in 0..40_u32 {
         let mut writer = start(&test, &["revoke", "github"]);
-        // The record is written just after this line was said.
+        // The record is written just after this line is printed.
         let mut line = String::new();
         BufReader::new(writer.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        // At another moment each time, without a clock.
+        // At a different moment each time, without a clock.
         (0..n * 2000).for_each(|_| std::hint::spin_loop());
-        // It may have ended by itself.
+        // It may have exited by itself.
         let _ended = kill(
             Pid::from_raw(i32::try_from(writer.id()).unwrap()),
             Signal::SIGKILL,
@@ -96,12 +96,12 @@ fn a_writer_that_is_killed_leaves_a_readable_log() {
         writer.wait().unwrap();
     }
     test.ok(&["revoke", "github"]);
-    whole(&test);
+    verify_intact(&test);
 }
 
-/// Hostile case 85: a full disk refuses, and what was half written is gone afterwards.
+/// A full disk refuses the launch, and an incomplete record is removed afterwards.
 #[test]
-fn a_full_disk_refuses_and_is_mended() {
+fn a_full_disk_refuses_the_launch_and_leaves_no_torn_record() {
     let test = revocable();
     let audit = dir(&test);
     let mount = |args: &[&str]| {
@@ -133,10 +133,10 @@ fn a_full_disk_refuses_and_is_mended() {
         }
     }
     let refused = refused.expect("the disk is full at some time");
-    // Not the shortest record has room.
+    // There is no room for even the shortest record.
     while test.cli(&["revoke", "github"]).stderr.is_empty() {}
     assert!(refused.stderr.contains("no space left"), "{refused}");
-    // No launch either: the same log stands before it.
+    // No launch either, because it needs the same log.
     let ended = test.cli(&["grant", "github", "--yes"]);
     assert_eq!(ended.code, 2, "{ended}");
     assert!(ended.stderr.contains("error[audit-unwritable]"), "{ended}");
@@ -148,7 +148,7 @@ fn a_full_disk_refuses_and_is_mended() {
     assert!(mount(&["-o", "remount,size=256k", audit.to_str().unwrap()]));
     test.ok(&["revoke", "github"]);
     assert_eq!(count(&test, "revoke"), before + 1);
-    whole(&test);
+    verify_intact(&test);
     drop(unmount);
 }
 
@@ -160,7 +160,7 @@ impl Drop for Unmount {
     }
 }
 
-/// Hostile case 86: logrotate's two habits, by logrotate itself.
+/// Both modes of logrotate, with logrotate itself.
 #[test]
 fn logrotate_loses_nothing() {
     if !Path::new("/usr/sbin/logrotate").exists() {
@@ -187,20 +187,20 @@ fn logrotate_loses_nothing() {
         }
         test.ok(&["revoke", "github"]);
         assert_eq!(count(&test, "revoke"), 4, "{habit}");
-        let shown = whole(&test);
+        let shown = verify_intact(&test);
         assert!(shown.text().contains(" in 4 files"), "{habit}: {shown}");
     }
 }
 
 #[test]
-fn what_is_packed_in_another_way_is_named() {
+fn an_unsupported_compression_is_reported() {
     let test = revocable();
     test.ok(&["revoke", "github"]);
     let name = "2026-01-01.jsonl.2.xz";
     std::fs::write(dir(&test).join(name), "packed").unwrap();
     let ended = test.cli(&["log"]);
     assert_eq!(ended.code, 1, "{ended}");
-    let said = format!("`{name}` was not read: another program packed it");
+    let said = format!("`{name}` was not read: compressed by another program");
     assert!(ended.stderr.contains(&said), "{ended}");
     let ended = test.cli(&["log", "verify"]);
     assert_eq!(ended.code, 1, "{ended}");
@@ -208,7 +208,7 @@ fn what_is_packed_in_another_way_is_named() {
 }
 
 #[test]
-fn what_a_hand_changed_is_named_by_number_and_kind() {
+fn manual_changes_are_reported_by_number_and_kind() {
     let case = |change: fn(&mut Vec<String>), said: &str| {
         let test = revocable();
         for _ in 0..5 {
@@ -222,7 +222,7 @@ fn what_a_hand_changed_is_named_by_number_and_kind() {
         let ended = test.cli(&["log", "verify"]);
         assert_eq!(ended.code, 1, "{ended}");
         assert!(ended.text().contains(said), "expected {said}: {ended}");
-        // The log goes on, and still tells of it.
+        // The log continues, and still reports it.
         test.ok(&["revoke", "github"]);
         let again = test.cli(&["log", "verify"]);
         assert_eq!(again.code, 1, "{again}");
@@ -237,7 +237,7 @@ fn what_a_hand_changed_is_named_by_number_and_kind() {
     case(|lines| lines.truncate(3), "truncated: records 4 to 5");
 }
 
-/// Takes the last record away, and the note that would tell of it.
+/// Removes the last record, and the note that would reveal it.
 pub(crate) fn cut_the_last_record(test: &Test) {
     let path = segment(test);
     let text = std::fs::read_to_string(&path).unwrap();
@@ -248,7 +248,7 @@ pub(crate) fn cut_the_last_record(test: &Test) {
 }
 
 #[test]
-fn a_cut_behind_adopt_is_found() {
+fn truncation_after_adopt_is_detected() {
     let test = Test::new();
     test.init();
     let token = "ghp_Zk3vX8sT5wZ1pL6mB9Hj7cR2nY4dF01n0Ypd";
@@ -266,9 +266,9 @@ fn a_cut_behind_adopt_is_found() {
     assert!(ended.text().contains("truncated: record"), "{ended}");
 }
 
-/// The note beside the log is no protection against who edits it too: the store's head is.
+/// The head note does not help against a program that edits it too; the head in the store does.
 #[test]
-fn a_cut_is_found_though_the_note_is_gone() {
+fn truncation_is_detected_without_the_note() {
     let test = revocable();
     for _ in 0..5 {
         test.ok(&["revoke", "github"]);
@@ -278,7 +278,7 @@ fn a_cut_is_found_though_the_note_is_gone() {
     let kept: String = text.split_inclusive('\n').take(3).collect();
     std::fs::write(&path, kept).unwrap();
     std::fs::remove_file(dir(&test).join("head")).unwrap();
-    // The next verb would replace the head in the store; it says what is wrong instead.
+    // The next command would replace the head in the store; it reports the truncation instead.
     let ended = test.ok(&["revoke", "github"]);
     message(&test, "audit-broken", &ended);
     let ended = test.cli(&["log", "verify"]);
@@ -287,7 +287,7 @@ fn a_cut_is_found_though_the_note_is_gone() {
 }
 
 #[test]
-fn a_log_that_was_deleted_is_missed() {
+fn a_deleted_log_is_detected() {
     let test = revocable();
     test.ok(&["revoke", "github"]);
     test.ok(&["revoke", "github"]);
@@ -308,7 +308,7 @@ fn a_hundred_thousand_records_are_read_in_bounded_memory() {
     for _ in 0..50 {
         log.append(&batch).unwrap();
     }
-    // 100 MB of address space for everything, the program too; the log alone has 25 MB.
+    // 100 MB of address space in total, including the program; the log alone is 25 MB.
     let limited = |args: &[&str]| {
         let mut command = test.command("/bin/sh");
         let program = test.program();

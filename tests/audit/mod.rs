@@ -1,4 +1,4 @@
-//! The audit log: what stands in it, what it answers, what happens to it when things break.
+//! The audit log: its content, its queries, and its behaviour on faults.
 
 mod export;
 pub(crate) mod faults;
@@ -19,7 +19,7 @@ fn write_samples(test: &Test) {
     }
 }
 
-/// STYLE: one golden line per event. The chain starts anew with each.
+/// One golden line per event. The chain starts again for each.
 #[test]
 fn each_event_has_its_line() {
     let time = "2026-11-23T14:03:05.123456Z".parse().unwrap();
@@ -83,9 +83,9 @@ fn the_document_has_every_event_and_field() {
     }
 }
 
-/// The whole way: a real supervisor writes, the questions answer.
+/// End to end: a real supervisor writes, and the queries read.
 #[test]
-fn a_session_answers_all_three_questions() {
+fn a_session_is_found_by_all_three_queries() {
     use crate::harness::{TOKEN, slot};
     let test = Test::new();
     test.secret("github/token", TOKEN);

@@ -1,4 +1,4 @@
-//! `mcpwrap log` and its questions.
+//! `mcpwrap log` and its queries.
 
 use serde_json::Value;
 
@@ -53,7 +53,7 @@ fn records_are_found_by_what_they_are_about() {
 }
 
 #[test]
-fn the_table_is_for_people() {
+fn the_table_is_readable() {
     let test = Test::new();
     write_samples(&test);
     let shown = test.ok(&["log"]);
@@ -73,9 +73,9 @@ fn the_table_is_for_people() {
     );
 }
 
-/// Hostile case 88: names with control characters.
+/// Names with control characters.
 #[test]
-fn no_text_from_outside_steers_the_terminal() {
+fn external_text_cannot_control_the_terminal() {
     use mcpwrap::testing::audit::{ClientIdentity, Event, Log, NewRecord, Outcome};
     let test = Test::new();
     let log = Log::at(test.root().join("state/audit"), String::new(), None).unwrap();
@@ -127,7 +127,7 @@ fn which_secrets_were_used_and_who_has_them() {
     assert_eq!(test.cli(&["log", "who-has", "github/other"]).code, 1);
 }
 
-/// A server that was started with a value and still runs has it, also after a rotation.
+/// A server that was started with a value still has it after a rotation.
 #[test]
 fn an_old_value_still_in_use_is_seen() {
     use mcpwrap::testing::audit::{Detail, Event, Log, NewRecord, Outcome, RunId, SecretUse};
@@ -154,11 +154,11 @@ fn an_old_value_still_in_use_is_seen() {
             .detail(detail)
     };
     let (old, new) = (RunId::random().unwrap(), RunId::random().unwrap());
-    // This very process stands for the server: it is alive.
+    // The PID of this process, so that the server counts as running.
     let own = i32::try_from(std::process::id()).unwrap();
     let started = mcpwrap::testing::sys::started(own);
     let pid = (Some(std::process::id()), started);
-    // A server of long ago that had the number of this process, and whose end nobody wrote down.
+    // A former server with the PID of this process, whose exit was not logged.
     let lost = RunId::random().unwrap();
     let other = (pid.0, started.map(|started| started - 1));
     log.append(&[
@@ -184,7 +184,7 @@ fn an_old_value_still_in_use_is_seen() {
     assert_eq!(holders.len(), 2, "{holders:#?}");
     log.append(&[entry(Event::Exit, &old, pid)]).unwrap();
     assert_eq!(answer()["now"].as_array().unwrap().len(), 1);
-    // A start that is on its way counts, and one that came to nothing does not.
+    // A start in progress counts, a failed one does not.
     let third = RunId::random().unwrap();
     let begun = entry(Event::Inject, &third, (None, None)).secret(secret("value-two"));
     let suspended = entry(Event::Suspend, &third, (None, None));
@@ -235,7 +235,7 @@ fn which_server_made_the_call_at_a_time() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     use std::io::{BufRead as _, BufReader};
     use std::process::Stdio;
     let test = Test::new();
@@ -273,7 +273,7 @@ fn new_records_are_followed() {
     write_samples(&test);
     let next = run.message();
     assert!(next["seq"].as_u64() > first["seq"].as_u64(), "{next}");
-    // As logrotate does it.
+    // Like logrotate.
     let dir = test.root().join("state/audit");
     for entry in std::fs::read_dir(&dir).unwrap().map(Result::unwrap) {
         let path = entry.path();
@@ -289,7 +289,7 @@ fn new_records_are_followed() {
 }
 
 #[test]
-fn a_head_kept_elsewhere_is_compared() {
+fn an_external_head_is_compared() {
     let test = Test::new();
     test.init();
     write_samples(&test);
@@ -311,11 +311,11 @@ fn on_a_terminal_a_pager_shows_the_table() {
     terminal.expect("PAGED:TIME");
     terminal.expect("create_issue");
     assert_eq!(terminal.end().0, 0);
-    // Not for programs.
+    // Not if the output is a pipe.
     assert!(!test.ok(&["log"]).text().contains("PAGED"));
 }
 
-/// Hostile case 89: killed between the record and the start.
+/// mcpwrap is killed between the record and the start.
 #[test]
 fn a_launch_that_never_started_is_shown_as_such() {
     use mcpwrap::testing::audit::{Event, Log, NewRecord, Outcome, RunId};
@@ -340,15 +340,18 @@ fn a_launch_that_never_started_is_shown_as_such() {
     assert!(shown.text().contains("never started: `github`"), "{shown}");
 }
 
-/// What a question cannot mean is told with what it can, and without repeating it.
+/// The error for an invalid filter says what is accepted, and does not repeat the input.
 #[test]
-fn a_question_that_makes_no_sense_says_what_would() {
+fn the_error_for_an_invalid_filter_says_what_is_accepted() {
     let test = Test::new();
     test.init();
     for (args, part) in [
         (&["log", "--since", "hunter2"][..], "`24h`"),
         (&["log", "calls", "--at", "25:99"], "`14:03`"),
-        (&["log", "--event", "hunter2"], "it has launch, inject"),
+        (
+            &["log", "--event", "hunter2"],
+            "expected one of: launch, inject",
+        ),
         (&["log", "verify", "--head", "1:hunter2"], "NUMBER:HASH"),
         (
             &["pin", "s", "--before", "2025-99-01"],

@@ -1,4 +1,4 @@
-//! One record of each event, as the verbs and the supervisor write them.
+//! One record of each event, as the commands and the supervisor write them.
 
 use mcpwrap::testing::audit::{
     ClientIdentity, Detail, Event, NewRecord, Outcome, RunId, SecretUse,
@@ -55,7 +55,7 @@ fn server() -> ServerName {
     ServerName::new("github").unwrap()
 }
 
-/// An entry of this event; the match keeps the list complete.
+/// A record of this event; the match keeps the list complete.
 pub(crate) fn sample(event: Event) -> NewRecord {
     let none = Detail::default;
     match event {
@@ -93,11 +93,11 @@ pub(crate) fn sample(event: Event) -> NewRecord {
             duration_ms: Some(120),
             ..none()
         }),
-        _ => sample_of_a_verb(event),
+        _ => sample_of_a_command(event),
     }
 }
 
-fn sample_of_a_verb(event: Event) -> NewRecord {
+fn sample_of_a_command(event: Event) -> NewRecord {
     let none = Detail::default;
     match event {
         Event::Grant => by_user(event).server(&server()).policy(&"5e".repeat(32)),

@@ -1,4 +1,4 @@
-//! Copies of records, taken by real daemons.
+//! Copies of records, received by real daemons.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use crate::harness::{DEADLINE, Test, skip};
 
-/// Runs in a mount namespace of its own, whose `/run` is empty: the journal of this machine is not
-/// touched. The last line is what the journal has of mcpwrap.
+/// Runs in its own mount namespace with an empty `/run`, so that the journal of this machine is not
+/// used. The last line is the journal's entry of mcpwrap.
 const WITH_JOURNAL: &str = r#"
 mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal /run/log/journal || exit 77
 /usr/lib/systemd/systemd-journald >/dev/null 2>&1 & journald=$!
@@ -27,7 +27,7 @@ exit 0
 "#;
 
 #[test]
-fn the_journal_takes_records_as_fields() {
+fn the_journal_receives_records_as_fields() {
     let installed = Path::new("/usr/lib/systemd/systemd-journald").exists();
     if !(installed && nix::unistd::geteuid().is_root()) {
         return skip("journald", "only root can start `systemd-journald`");
@@ -63,7 +63,7 @@ fn the_journal_takes_records_as_fields() {
     }
 }
 
-/// Writes a policy that can be revoked, and where copies of records go.
+/// Writes a policy that can be revoked, and the settings of the sinks.
 fn forward_to(test: &Test, settings: &str) {
     let path = test.root().join("config.toml");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -71,7 +71,7 @@ fn forward_to(test: &Test, settings: &str) {
     test.write_policy("github", "version = 1\ncommand = [\"true\"]\n");
 }
 
-/// Waits until a file has this text.
+/// Waits until a file contains this text.
 fn wait_for(path: &Path, text: &str) -> String {
     let begin = Instant::now();
     loop {
@@ -89,7 +89,7 @@ fn wait_for(path: &Path, text: &str) -> String {
 }
 
 #[test]
-fn rsyslog_takes_records_as_rfc_5424() {
+fn rsyslog_receives_records_as_rfc_5424() {
     let daemon = Path::new("/usr/sbin/rsyslogd");
     if !daemon.exists() {
         return skip("syslog", "`rsyslogd` is not installed");
@@ -143,7 +143,7 @@ fn rsyslog_takes_records_as_rfc_5424() {
         "the whole record"
     );
 
-    // The daemon is gone: verbs go on, and what was not taken is counted.
+    // Without the daemon, commands still work, and undelivered copies are counted.
     test.ok(&["revoke", "github"]);
     let shown = test.cli(&["log", "verify"]);
     assert!(

@@ -67,7 +67,7 @@ fn what_can_be_pinned_is_pinned_and_the_rest_is_adopted() {
         assert!(ended.stderr.contains(part), "{part}\n{ended}");
     }
     assert!(
-        ended.text().contains("pinned: s, @s/server 1.0.0 of npm"),
+        ended.text().contains("pinned: s, @s/server 1.0.0 from npm"),
         "{ended}"
     );
     // The pin removes the permission to start any version.
@@ -144,7 +144,7 @@ fn one_question_covers_the_pins() {
     let (code, shown) = terminal.end();
     assert_eq!(code, 0, "{shown}");
     assert!(
-        shown.contains("pinned: s, @s/server 1.0.0 of npm"),
+        shown.contains("pinned: s, @s/server 1.0.0 from npm"),
         "{shown}"
     );
     assert!(

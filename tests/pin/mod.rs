@@ -243,7 +243,7 @@ fn a_newer_version_is_shown_and_asked_for() {
     let (code, shown) = terminal.end();
     assert_eq!(code, 0, "{shown}");
     for part in [
-        "@s/server 2.0.0 of npm",
+        "@s/server 2.0.0 from npm",
         "before     @s/server 1.0.0",
         "published  2026-01-02 by ana",
         "1 added: helper 2.0.0",

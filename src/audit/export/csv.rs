@@ -1,11 +1,11 @@
-//! Records as lines of a table for spreadsheets and databases (RFC 4180).
+//! Records as CSV for spreadsheets and databases (RFC 4180).
 //!
-//! *Never* a cell that a spreadsheet would take for a formula: such a text gets a `'` in front.
+//! Invariant: no cell is interpreted as a formula; such a text gets a leading `'`.
 
 use super::super::record::Record;
 use super::super::text::{one_line, shown};
 
-/// The columns, in their order. Details are JSON in the last one.
+/// The columns in order. The last one contains the details as JSON.
 pub const COLUMNS: &[&str] = &[
     "seq",
     "time",
@@ -31,7 +31,7 @@ pub const COLUMNS: &[&str] = &[
     "detail",
 ];
 
-/// The first line.
+/// The header line.
 pub fn heading() -> String {
     COLUMNS.join(",")
 }
@@ -91,7 +91,7 @@ mod tests {
     use crate::audit::record::User;
 
     #[test]
-    fn cells_are_quoted_and_no_formula() {
+    fn cells_are_quoted_and_not_formulas() {
         assert_eq!(cell("plain"), "plain");
         assert_eq!(cell("a,\"b\"\n"), "\"a,\"\"b\"\"\n\"");
         assert_eq!(cell("=HYPERLINK(1)"), "\"'=HYPERLINK(1)\"");

@@ -1,7 +1,7 @@
-//! Records in the forms that other programs read. Pure: a record in, text out.
+//! Exports records in formats of other programs. Pure: takes a record, returns text.
 //!
-//! *Always* everything that the record has: what a form has no field for stands in the place that
-//! the form has for such things. *Never* more than the record has.
+//! Invariant: an exported record contains exactly what the record contains. What has no field in a
+//! format goes into the format's field for additional data.
 
 pub mod csv;
 pub mod ocsf;

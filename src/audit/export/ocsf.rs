@@ -1,9 +1,9 @@
 //! Records as events of the Open Cybersecurity Schema Framework, version 1.5.0.
 //!
-//! A start or end of a server is *Process Activity* (1007), a call is *API Activity* (6003), what
-//! happens to a secret, a policy or a client's entry is *Entity Management* (3004), a session without
-//! or with a new server and a pinned package are *Application Lifecycle* (6002), and what the log
-//! says of itself is *Event Log Activity* (1008). The record itself is in `raw_data`.
+//! Classes: launch and exit are Process Activity (1007), a call is API Activity (6003), a change of a
+//! secret, a policy or a server entry is Entity Management (3004), suspend, renew and pin are
+//! Application Lifecycle (6002), and records about the log are Event Log Activity (1008). The record
+//! itself is in `raw_data`.
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,7 @@ use super::super::record::Record;
 /// The version of the schema.
 pub const VERSION: &str = "1.5.0";
 
-/// A class, its category, and what happened in its words.
+/// A class, its category, and its name for the activity.
 struct Class {
     uid: u32,
     activity: u32,
@@ -94,7 +94,7 @@ fn class(record: &Record, host: &str) -> Class {
 
 fn process(record: &Record, host: &str, activity: u32) -> Class {
     let detail = &record.detail;
-    // What is about to be started has no number yet.
+    // A process that is about to be started has no PID yet.
     let run = record
         .run
         .as_ref()
@@ -219,7 +219,7 @@ fn own(record: &Record, host: &str) -> Class {
     }
 }
 
-/// Who asked: the user, and the client's process.
+/// The user and the client's process.
 fn actor(record: &Record) -> Value {
     let mut user = object(json!({ "uid": record.uid.to_string() }));
     user.extend(

@@ -1,7 +1,7 @@
 //! Records as OpenTelemetry logs: the JSON of OTLP over HTTP.
 //!
-//! Attribute names are those of the semantic conventions for MCP, generative AI, JSON-RPC and processes
-//! (status: development) where there is one, and `mcpwrap.…` otherwise. The body is the record.
+//! Attribute names follow the semantic conventions for MCP, generative AI, JSON-RPC and processes
+//! (status: development) where one exists; others start with `mcpwrap.`. The body is the record.
 
 use serde_json::{Value, json};
 
@@ -104,7 +104,7 @@ fn details(record: &Record, all: &mut OtlpAttributes) {
     }
 }
 
-/// Attributes as OTLP's JSON has them; what a record does not have is left out.
+/// Attributes in OTLP's JSON form. Fields that a record does not have are omitted.
 struct OtlpAttributes(Vec<Value>);
 
 impl OtlpAttributes {
@@ -113,7 +113,7 @@ impl OtlpAttributes {
             .extend(value.map(|value| text(name, &value.to_string())));
     }
 
-    /// Numbers of 64 bits are written as text.
+    /// 64-bit numbers are written as strings.
     fn number(&mut self, name: &str, value: Option<impl ToString>) {
         let entry = |number: String| json!({ "key": name, "value": { "intValue": number } });
         self.0.extend(value.map(|value| entry(value.to_string())));

@@ -1,4 +1,4 @@
-//! Segments are packed and removed, and the chain is carried over.
+//! Segments are compressed and removed, and the chain stays intact.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::audit::{Head, Log, anchor, disk, life};
 use crate::config::Audit;
 use crate::config::audit::{Bytes, Days};
 
-/// Three days of the log, three records each; the last is today's.
+/// A log of three days, with three records each; the last day is today.
 fn three_days() -> (tempfile::TempDir, Log) {
     let dir = tempfile::tempdir().unwrap();
     let log = log(dir.path());
@@ -47,7 +47,7 @@ fn forever() -> Audit {
 }
 
 #[test]
-fn packed_segments_are_read_as_before() {
+fn compressed_segments_are_read_like_others() {
     let (dir, log) = three_days();
     let log = log.with_settings(forever());
     let head = log.head().unwrap();
@@ -86,7 +86,7 @@ fn packed_segments_are_read_as_before() {
 }
 
 #[test]
-fn what_retention_removes_is_no_break_and_what_a_hand_removes_is() {
+fn only_manual_removal_is_a_break() {
     let (dir, log) = three_days();
     let one_is_left = Audit {
         retain: Days(400),
@@ -113,7 +113,7 @@ fn what_retention_removes_is_no_break_and_what_a_hand_removes_is() {
 }
 
 #[test]
-fn the_size_is_kept_and_the_segment_that_is_written_to_stays() {
+fn the_size_limit_spares_the_current_segment() {
     let (dir, log) = three_days();
     let log = log.with_settings(Audit {
         retain_size: Bytes(1),
@@ -132,7 +132,7 @@ fn without_the_key_nothing_is_removed() {
 }
 
 #[test]
-fn a_damaged_packed_segment_is_found() {
+fn a_damaged_compressed_segment_is_detected() {
     let (dir, log) = three_days();
     let log = log.with_settings(forever());
     life::keep_up(&log).unwrap();
@@ -152,11 +152,11 @@ fn a_damaged_packed_segment_is_found() {
 }
 
 #[test]
-fn a_head_kept_elsewhere_is_looked_up_in_any_segment() {
+fn an_external_head_is_found_in_any_segment() {
     let (dir, log) = three_days();
     let head = log.head().unwrap();
     life::keep_up(&log.with_settings(forever())).unwrap();
-    assert!(anchor::holds(dir.path(), head).unwrap());
-    assert!(!anchor::holds(dir.path(), Head { seq: 2, ..head }).unwrap());
-    assert!(!anchor::holds(dir.path(), Head { seq: 99, ..head }).unwrap());
+    assert!(anchor::contains(dir.path(), head).unwrap());
+    assert!(!anchor::contains(dir.path(), Head { seq: 2, ..head }).unwrap());
+    assert!(!anchor::contains(dir.path(), Head { seq: 99, ..head }).unwrap());
 }

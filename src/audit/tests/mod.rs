@@ -1,4 +1,4 @@
-//! The chain on the disk: what damages it, and that nothing is lost without a word.
+//! The chain on disk: damage is detected, and nothing is lost silently.
 
 mod life;
 mod tamper;
@@ -31,7 +31,7 @@ fn only_segment(dir: &std::path::Path) -> PathBuf {
     disk::segments(dir).unwrap().remove(0).path
 }
 
-/// All records in the order of their numbers, after checking the chain and every seal.
+/// All records ordered by number, after verifying the chain and every seal.
 #[track_caller]
 fn records(log: &Log) -> Vec<Record> {
     let mut lines: Vec<Vec<u8>> = Vec::new();
@@ -87,7 +87,7 @@ fn records_are_chained_over_calls_and_without_a_key() {
 }
 
 #[test]
-fn a_torn_line_is_cut_off_and_the_log_says_so() {
+fn a_torn_line_is_removed_and_logged() {
     let dir = tempfile::tempdir().unwrap();
     let log = log(dir.path());
     log.append(&[entry(), entry()]).unwrap();
@@ -116,7 +116,7 @@ fn a_line_that_lacks_only_its_newline_is_kept() {
 }
 
 #[test]
-fn logrotates_two_habits_lose_nothing() {
+fn both_modes_of_logrotate_lose_nothing() {
     for copy in [false, true] {
         let dir = tempfile::tempdir().unwrap();
         let log = log(dir.path());
@@ -136,7 +136,7 @@ fn logrotates_two_habits_lose_nothing() {
     }
 }
 
-/// logrotate copies, and a writer looks at the files meanwhile.
+/// logrotate copies the files while a writer reads them.
 #[test]
 fn a_copy_that_is_being_made_is_not_touched() {
     let dir = tempfile::tempdir().unwrap();
@@ -152,7 +152,7 @@ fn a_copy_that_is_being_made_is_not_touched() {
 }
 
 #[test]
-fn a_log_that_lost_records_goes_on_and_says_so() {
+fn a_log_that_lost_records_continues_and_reports_it() {
     #[track_caller]
     fn case(damage: impl Fn(&std::path::Path), kind: &str, seqs: &[u64]) {
         let dir = tempfile::tempdir().unwrap();
@@ -201,7 +201,7 @@ fn a_log_that_lost_records_goes_on_and_says_so() {
 }
 
 #[test]
-fn a_note_that_is_old_or_gone_is_caught_up_with() {
+fn an_outdated_or_missing_note_is_corrected() {
     let dir = tempfile::tempdir().unwrap();
     let log = log(dir.path());
     log.append(&[entry()]).unwrap();
@@ -217,7 +217,7 @@ fn a_note_that_is_old_or_gone_is_caught_up_with() {
 }
 
 #[test]
-fn a_clock_that_jumps_back_loses_no_order() {
+fn a_clock_that_jumps_back_keeps_the_order() {
     let dir = tempfile::tempdir().unwrap();
     let log = log(dir.path());
     log.append(&[entry()]).unwrap();
@@ -235,7 +235,7 @@ fn a_clock_that_jumps_back_loses_no_order() {
 }
 
 #[test]
-fn what_is_not_our_file_is_refused() {
+fn files_of_others_are_refused() {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     #[track_caller]
     fn case(put: impl Fn(&std::path::Path), said: &str) {

@@ -1,4 +1,4 @@
-//! What `verify` finds, for each kind of change.
+//! `verify` detects each kind of modification.
 
 use std::path::Path;
 
@@ -43,7 +43,7 @@ fn change(dir: &Path, edit: impl FnOnce(&mut Vec<String>)) {
 }
 
 #[test]
-fn an_untouched_log_is_whole() {
+fn an_untouched_log_is_intact() {
     let (dir, log) = written();
     let report = report(dir.path(), &[log.head().unwrap()]);
     assert!(report.breaks.is_empty(), "{:?}", report.breaks);
@@ -91,7 +91,7 @@ fn each_kind_of_change_is_named() {
 }
 
 #[test]
-fn half_a_line_is_torn() {
+fn an_incomplete_line_is_torn() {
     let (dir, _) = written();
     let path = only_segment(dir.path());
     let mut bytes = std::fs::read(&path).unwrap();
@@ -101,7 +101,7 @@ fn half_a_line_is_torn() {
 }
 
 #[test]
-fn a_cut_that_hides_itself_is_found_by_a_head_kept_elsewhere() {
+fn a_hidden_truncation_is_detected_by_an_external_head() {
     let (dir, log) = written();
     let head = log.head().unwrap();
     change(dir.path(), |lines| lines.truncate(6));
@@ -111,7 +111,7 @@ fn a_cut_that_hides_itself_is_found_by_a_head_kept_elsewhere() {
         "nothing else can see it"
     );
     assert_eq!(first(dir.path(), &[head]), (BreakKind::Truncated, 7, 8));
-    // What is written afterwards has the same numbers, but not the same hash.
+    // Records written afterwards have the same numbers but different hashes.
     for _ in 0..3 {
         log.append(&[entry()]).unwrap();
     }
@@ -120,7 +120,7 @@ fn a_cut_that_hides_itself_is_found_by_a_head_kept_elsewhere() {
 }
 
 #[test]
-fn who_has_no_key_cannot_write_the_chain_again() {
+fn the_chain_cannot_be_rewritten_without_the_key() {
     let (dir, _) = written();
     let other = crate::secret::Keys::from_master(&crate::secret::Secret::new(b"guess".to_vec()));
     let forged = tempfile::tempdir().unwrap();
@@ -133,7 +133,7 @@ fn who_has_no_key_cannot_write_the_chain_again() {
 }
 
 #[test]
-fn the_log_goes_on_after_a_break_and_still_tells_of_it() {
+fn the_log_continues_after_a_break_and_still_reports_it() {
     let (dir, log) = written();
     change(dir.path(), |lines| lines.truncate(6));
     log.append(&[entry()]).unwrap();

@@ -206,7 +206,7 @@ fn unreadable(problem: &Problem, cx: &Context) -> Error {
     let what = format!("the audit log in `{}` cannot be read", cx.dirs.tilde(&dir));
     let error = Error::new(Code::FileUnusable, what).cause(problem);
     match problem {
-        Problem::NotPrivate { mend, .. } => error.hint(mend.clone()),
+        Problem::NotPrivate { fix, .. } => error.hint(fix.clone()),
         _ => error,
     }
 }

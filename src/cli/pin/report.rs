@@ -139,8 +139,8 @@ mod tests {
         };
         let text = text(&package, &report, Some(&before));
         for line in [
-            "package    @s/server 1.2.4 of npm",
-            "before     @s/server 1.2.3 of npm",
+            "package    @s/server 1.2.4 from npm",
+            "before     @s/server 1.2.3 from npm",
             "published  2026-01-02 by ana\u{fffd}[2J",
             "latest     2.0.0",
             "size       2 packages, 3 files, 1 MiB",

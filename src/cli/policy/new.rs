@@ -65,7 +65,7 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
         }
         draft.description.get_or_insert_with(|| known.title.clone());
         if draft.secrets.is_empty() {
-            known.slots(&mut draft);
+            known.add_secrets(&mut draft);
         }
         known.describe(&mut draft);
     }

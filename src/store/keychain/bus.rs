@@ -1,10 +1,9 @@
-//! Questions to the session bus, several at a time, each with an end.
+//! Requests over the session bus, several at a time, with a time limit.
 //!
-//! *Always* sends all questions before it waits for the first answer: a launch waits twice, however
-//! many secrets it needs. *Never* waits longer than its budget, whatever hangs: the bus, or a service
-//! behind it. *Never* starts a bus (`autolaunch:`) or a program (`unixexec:`), and talks to nobody
-//! over a network. The address is handed to libdbus, because mcpwrap does not change its own
-//! environment.
+//! Invariants: all requests are sent before the first reply is awaited, so a launch waits twice for any
+//! number of secrets. Waiting never exceeds the budget, even if the bus or a service hangs. No bus
+//! (`autolaunch:`) or program (`unixexec:`) is started, and only local sockets are used. The address is
+//! passed to libdbus, because mcpwrap does not change its own environment.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -18,16 +17,16 @@ use crate::dirs;
 
 const BUS: &str = "org.freedesktop.DBus";
 
-/// Why there is no answer.
+/// Why there is no reply.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// There is no bus, or nothing on it that keeps secrets.
+    /// There is no bus, or no Secret Service on it.
     Absent(String),
-    /// The budget is used up. Who did not answer.
+    /// The budget is used up, with the name of who did not reply.
     Hanging(&'static str),
-    /// Who was asked went away, or forgot us: asking again from the start may work.
+    /// The service exited or lost the session: a new connection may work.
     Gone(String),
-    /// An answer that says no: the error's name and its text.
+    /// An error reply: its name and its text.
     Refused(String, String),
 }
 
@@ -40,8 +39,8 @@ pub(super) struct Bus {
     left: Cell<Duration>,
 }
 
-/// The addresses at which the session bus may be: what the environment says, or else the socket in
-/// the session's directory, where every current system has it.
+/// The possible addresses of the session bus: the one in the environment, or else the socket in the
+/// session's directory, where all current systems have it.
 pub(super) fn addresses() -> Vec<String> {
     if let Some(address) = dirs::session_bus() {
         return vec![address.to_string_lossy().into_owned()];
@@ -55,7 +54,7 @@ pub(super) fn addresses() -> Vec<String> {
         .collect()
 }
 
-/// A path as an address, with everything escaped that the specification does not let pass.
+/// A path as an address, escaped as the specification requires.
 fn address_of(path: &Path) -> String {
     let mut address = String::from("unix:path=");
     for byte in path.as_os_str().as_encoded_bytes() {
@@ -73,7 +72,7 @@ fn address_of(path: &Path) -> String {
 }
 
 impl Bus {
-    /// Connects to the first address that answers. Nothing is said yet.
+    /// Connects to the first address that answers. Sends nothing yet.
     pub(super) fn connect(addresses: &[String], budget: Duration) -> Result<Self, Fault> {
         let mut fact = "no session bus: `DBUS_SESSION_BUS_ADDRESS` is not set, and there is no \
                         socket `/run/user/UID/bus`"
@@ -96,20 +95,20 @@ impl Bus {
                 }
                 Err(error) => {
                     let why = error.message().unwrap_or("no answer").to_lowercase();
-                    fact = format!("the session bus at `{address}` cannot be reached: {why}");
+                    fact = format!("cannot reach the session bus at `{address}`: {why}");
                 }
             }
         }
         Err(Fault::Absent(fact))
     }
 
-    /// What remains of the budget.
+    /// The remaining budget.
     pub(super) fn left(&self) -> Duration {
         self.left.get()
     }
 
-    /// Sends every question, then waits for every answer, in order. The outer error means that
-    /// there are no answers at all.
+    /// Sends all requests, then waits for all replies, in order. The outer error means that there
+    /// are no replies at all.
     pub(super) fn ask(&self, questions: Vec<Message>) -> Result<Vec<BusReply>, Fault> {
         let start = Instant::now();
         let deadline = start + self.left.get();
@@ -146,9 +145,9 @@ impl Bus {
         Ok(answers.into_iter().flatten().collect())
     }
 
-    /// Sends one question that needs no answer.
+    /// Sends one request that needs no reply.
     pub(super) fn tell(&self, message: Message) {
-        // Best effort: who is not told will find out by itself.
+        // Best effort: the receiver notices by itself otherwise.
         if self.send(message).is_ok() && self.channel.has_messages_to_send() {
             self.channel
                 .read_write(Some(Duration::ZERO))
@@ -156,7 +155,7 @@ impl Bus {
         }
     }
 
-    /// Waits for a signal of this name from this object. `None` when the time is over.
+    /// Waits for a signal of this name from this object. `None` after the time limit.
     pub(super) fn signal(
         &self,
         path: &str,
@@ -199,7 +198,7 @@ impl Bus {
             // libdbus counts whole milliseconds, and zero would spin.
             let left = left.max(Duration::from_millis(1));
             if self.channel.read_write(Some(left)).is_err() && !self.channel.is_connected() {
-                // What came before the end is still to be read.
+                // Messages that arrived before the connection closed must still be read.
                 return self.channel.pop_message().ok_or_else(lost);
             }
         }
@@ -210,13 +209,13 @@ fn hello() -> Message {
     call(BUS, "/org/freedesktop/DBus", BUS, "Hello")
 }
 
-/// A call of one method, still without arguments.
+/// A method call without arguments.
 pub(super) fn call(destination: &str, path: &str, interface: &str, method: &str) -> Message {
     Message::new_method_call(destination, path, interface, method)
         .expect("the names are constants, and paths come from the bus")
 }
 
-/// Asks the bus to pass on a signal.
+/// Subscribes to a signal.
 pub(super) fn add_match(rule: &str) -> Message {
     call(BUS, "/org/freedesktop/DBus", BUS, "AddMatch").append1(rule)
 }
@@ -237,9 +236,9 @@ fn understand(mut message: Message) -> BusReply {
             Fault::Absent("no program on the session bus offers the Secret Service".to_owned())
         }
         (n, _) if n.contains(".DBus.Error.Spawn.") => {
-            Fault::Absent(format!("the keychain program could not be started: {text}"))
+            Fault::Absent(format!("cannot start the keychain program: {text}"))
         }
-        // The bus says so for a service that ended before it answered.
+        // The bus replies this for a service that exited before it replied.
         (_, "NoReply" | "Disconnected" | "NoSession") => {
             Fault::Gone("the keychain service exited during the request".to_owned())
         }
@@ -259,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn only_local_sockets_are_talked_to() {
+    fn only_local_sockets_are_used() {
         for address in [
             "autolaunch:",
             "unixexec:path=/bin/true",
@@ -275,9 +274,9 @@ mod tests {
         assert!(matches!(fault, Fault::Absent(fact) if fact.contains("not set")));
     }
 
-    /// A socket that accepts and says nothing, as a stopped bus does.
+    /// A socket that accepts connections but sends nothing, like a stopped bus.
     #[test]
-    fn a_bus_that_says_nothing_costs_the_budget_and_no_more() {
+    fn waiting_for_a_silent_bus_is_bounded() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bus");
         let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
@@ -290,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bus_that_hangs_up_is_gone() {
+    fn a_closed_connection_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bus");
         let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();

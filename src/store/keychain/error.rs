@@ -1,14 +1,14 @@
-//! What stands in the way of a question to the keychain.
+//! Failures of requests to the keychain.
 
 use super::bus::Fault;
 
-/// What stands in the way, before it becomes a message.
+/// A failure, before it becomes a message.
 #[derive(Debug)]
 pub(super) enum KeychainError {
     Fault(Fault),
     Locked,
     Dismissed,
-    /// Nobody answered the prompt.
+    /// The prompt was not answered.
     Unanswered,
     NoCollection,
     Ambiguous(String, usize),

@@ -1,8 +1,7 @@
 //! The calls of the Secret Service that mcpwrap needs: search, read, create, replace, delete, unlock.
 //!
-//! *Always* opens its session together with the first question. *Never* decides anything: what is
-//! locked, missing or double is reported as it is. The names are those of the freedesktop.org
-//! Secret Service specification 0.2.
+//! The session is opened together with the first request. The caller decides about locked, missing and
+//! duplicate items. The names are those of the freedesktop.org Secret Service specification 0.2.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -27,7 +26,7 @@ const COLLECTION_API: &str = "org.freedesktop.Secret.Collection";
 const ITEM_API: &str = "org.freedesktop.Secret.Item";
 const PROMPT_API: &str = "org.freedesktop.Secret.Prompt";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
-/// The path that stands for "none".
+/// The path that means "none".
 const NONE: &str = "/";
 
 type Paths = Vec<Path<'static>>;
@@ -70,7 +69,7 @@ impl Link {
         self.bus.left()
     }
 
-    /// Asks all questions at once; the session is opened on the way if it is not open yet.
+    /// Sends all requests at once, and opens the session with them if needed.
     fn ask(&self, mut questions: Vec<Message>) -> Result<Vec<BusReply>, Fault> {
         let opening = self.session.borrow().is_none();
         if opening {
@@ -103,7 +102,7 @@ impl Link {
         let session = self.session.borrow();
         session
             .clone()
-            .ok_or_else(|| Fault::Gone("the keychain opened no session".to_owned()))
+            .ok_or_else(|| Fault::Gone("the keychain did not open a session".to_owned()))
     }
 
     /// Whether the default collection is locked; `None` if there is none.
@@ -120,7 +119,7 @@ impl Link {
         }
     }
 
-    /// Looks for items by service and name.
+    /// Searches items by service and name.
     pub(super) fn search(&self, wanted: &[(&str, &str)]) -> Result<Vec<SearchResult>, Fault> {
         let questions = wanted.iter().map(|(service, name)| {
             search_for(HashMap::from([("service", *service), ("username", *name)]))
@@ -131,7 +130,7 @@ impl Link {
             .collect()
     }
 
-    /// The user names of all items of a service, locked ones too.
+    /// The user names of all items of a service, including locked ones.
     pub(super) fn names(&self, service: &str) -> Result<Vec<String>, Fault> {
         let answer = self.ask_one(search_for(HashMap::from([("service", service)])))?;
         let SearchResult { unlocked, locked } = found(&answer)?;
@@ -176,7 +175,7 @@ impl Link {
             .collect()
     }
 
-    /// Makes a new item in the default collection.
+    /// Creates an item in the default collection.
     pub(super) fn create(
         &self,
         service: &str,
@@ -212,8 +211,8 @@ impl Link {
         self.prompt(&prompt)
     }
 
-    /// Puts another value, profile and expiry date into an item. It stays the same item, because a
-    /// second one with other attributes would make the name ambiguous.
+    /// Replaces value, profile and expiry date of an item. It stays the same item, because a second
+    /// one with other attributes would make the name ambiguous.
     pub(super) fn replace(
         &self,
         path: &Path<'static>,
@@ -247,7 +246,7 @@ impl Link {
         Ok(())
     }
 
-    /// Asks the keychain to unlock these objects; it may ask the user.
+    /// Requests the keychain to unlock these objects; it may prompt the user.
     pub(super) fn unlock(&self, paths: &[Path<'static>]) -> Result<(), KeychainError> {
         let question = call(SECRETS, ROOT, SERVICE_API, "Unlock").append1(paths.to_vec());
         let (_, prompt) = self
@@ -322,10 +321,10 @@ fn attributes(answer: &Message) -> Result<HashMap<String, String>, Fault> {
         .map_err(|error| odd("Attributes", error))
 }
 
-/// An attribute that cannot be understood is not dropped: it could be the one that restricts.
+/// An invalid attribute is an error, not ignored: it could be a restriction.
 fn item(value: Secret, attributes: &HashMap<String, String>) -> Result<SecretItem, KeychainError> {
     let odd = |key: &str| {
-        let fact = format!("the attribute `{key}` of the item is not one that mcpwrap wrote");
+        let fact = format!("mcpwrap did not write the attribute `{key}` of the item");
         KeychainError::Malformed(fact)
     };
     let profile = attributes.get("profile").map(|text| ProfileName::new(text));
@@ -347,6 +346,6 @@ fn found(answer: &Message) -> Result<SearchResult, Fault> {
 fn odd(method: &str, error: dbus::arg::TypeMismatchError) -> Fault {
     Fault::Refused(
         method.to_owned(),
-        format!("an answer of another shape: {error}"),
+        format!("unexpected type of reply: {error}"),
     )
 }

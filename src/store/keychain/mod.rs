@@ -1,10 +1,12 @@
 //! The `keychain` store on Linux: the Secret Service (gnome-keyring, `KWallet`, `KeePassXC`).
 //!
-//! *Always* one item a secret, with the attributes `service=mcpwrap` and `username=NAME`, so that
-//! `secret-tool`, Seahorse and the `keyring` libraries see the same items. *Never* unlocks by
-//! itself: it asks the user if it may, and says that it is locked if not. *Never* waits longer than
-//! `ANSWER_MS` (a prompt: a minute). Values go over the bus in the clear, as a plain session: who
-//! may listen there may ask for them too. `docs/decisions.md` says why this is not a ready-made one.
+//! One item per secret, with the attributes `service=mcpwrap` and `username=NAME`, so that
+//! `secret-tool`, Seahorse and the `keyring` libraries see the same items. Values cross the bus
+//! unencrypted (a plain session): whoever can listen there can also request them.
+//! `docs/decisions.md` explains why no existing library is used.
+//!
+//! Invariants: the keychain is unlocked only by the user's answer to a prompt, and only if prompting is
+//! allowed. Waiting never exceeds `ANSWER_MS` (for a prompt, a minute).
 
 mod bus;
 mod items;
@@ -23,18 +25,18 @@ use crate::error::{Code, Error, Result};
 use crate::secret::{Secret, SecretName};
 
 const SERVICE: &str = "mcpwrap";
-/// The master key has a service of its own, so that it is no secret among the others.
+/// The master key has its own service, so that it is not listed among the secrets.
 const MASTER_SERVICE: &str = "mcpwrap-internal";
 const MASTER_NAME: &str = "master-key";
 const HEAD_NAME: &str = "audit-head";
 
-/// The keychain of this session. Connected again when the program behind it was replaced.
+/// The keychain of this session. Reconnects when the keychain program was replaced.
 struct SecretServiceStore {
     link: RefCell<Link>,
     prompt: Prompt,
 }
 
-/// Connects. The first question is asked later.
+/// Connects. The first request is sent later.
 pub(super) fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
     let link = connect(Duration::from_millis(ANSWER_MS)).map_err(|fault| explain(fault.into()))?;
     Ok(Box::new(SecretServiceStore {
@@ -43,7 +45,7 @@ pub(super) fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store
     }))
 }
 
-/// Whether the keychain is there and unlocked. Touches no item.
+/// Checks that the keychain exists and is unlocked. Accesses no item.
 pub(super) fn probe(_: &Dirs, _: &Config) -> Result<()> {
     let link = connect(Duration::from_millis(ANSWER_MS)).map_err(|fault| explain(fault.into()))?;
     match link.default_is_locked() {
@@ -59,7 +61,7 @@ fn connect(budget: Duration) -> Result<Link, Fault> {
 }
 
 impl SecretServiceStore {
-    /// Does the work; when the keychain program went away in the middle, once more from the start.
+    /// Runs `work`, and repeats it once with a new connection if the keychain program exited.
     fn run<T>(&self, work: impl Fn(&Link) -> Result<T, KeychainError>) -> Result<T> {
         let first = work(&self.link.borrow());
         let answer = match first {
@@ -76,7 +78,7 @@ impl SecretServiceStore {
         answer.map_err(explain)
     }
 
-    /// Unlocks what was found locked, if the user may be asked. Says whether to look again.
+    /// Unlocks locked items, if prompting is allowed.
     fn unlock(&self, link: &Link, locked: &[dbus::Path<'static>]) -> Result<(), KeychainError> {
         match self.prompt {
             Prompt::Never => Err(KeychainError::Locked),
@@ -84,7 +86,7 @@ impl SecretServiceStore {
         }
     }
 
-    /// The one item of a name, unlocked; `None` if there is none.
+    /// The unlocked item of a name, or `None` if there is none.
     fn find(
         &self,
         link: &Link,
@@ -94,7 +96,7 @@ impl SecretServiceStore {
         let mut found = link.search(&[(service, name)])?;
         let Some(one) = found.pop().filter(|one| !one.is_empty()) else {
             return match link.default_is_locked()? {
-                // Some keychains do not say what is in them before they are unlocked.
+                // Some keychains do not list their items while they are locked.
                 Some(true) => {
                     self.unlock(link, &[items::default_collection()])?;
                     Ok(link
@@ -130,7 +132,7 @@ impl SecretServiceStore {
         })
     }
 
-    /// Several items by name, in two exchanges. Locked ones are unlocked first, if that is allowed.
+    /// Several items by name, in two round trips. Locked ones are unlocked first, if allowed.
     fn fetch(&self, wanted: &[(&str, &str)]) -> Result<Vec<Result<Option<SecretItem>>>> {
         self.run(|link| {
             let mut found = link.search(wanted)?;
@@ -249,10 +251,10 @@ impl Store for SecretServiceStore {
     }
 }
 
-/// One message for each thing that can be in the way.
+/// The message for each kind of failure.
 fn explain(trouble: KeychainError) -> Error {
     let what = "cannot use the keychain";
-    let vault = "without a desktop use the vault file: `mcpwrap init --store file`";
+    let vault = "without a desktop, run `mcpwrap init --store file` to use the vault file";
     match trouble {
         KeychainError::Locked => Error::new(Code::KeychainLocked, "the keychain is locked")
             .cause("the login keyring is locked, and prompting is disabled here")
@@ -264,32 +266,32 @@ fn explain(trouble: KeychainError) -> Error {
             .cause(format!("its prompt was not answered within {} s", items::PROMPT_S))
             .hint("run the command again, and answer the prompt that the desktop shows"),
         KeychainError::NoCollection => Error::new(Code::KeychainAbsent, what)
-            .cause("it has no default collection to keep a secret in")
+            .cause("no default collection to store secrets in")
             .hint("log in on the desktop once, or create one in Seahorse")
             .hint(vault),
         KeychainError::Ambiguous(name, n) => {
             Error::new(Code::SecretAmbiguous, format!("`secret:{name}` is not unique"))
-                .cause(format!("the keychain has {n} items with `service=mcpwrap` and that name"))
+                .cause(format!("the keychain has {n} items with `service=mcpwrap` and this name"))
                 .hint(format!(
-                    "delete the wrong one in Seahorse, or all: `mcpwrap secret rm {name}`"
+                    "delete the wrong one in Seahorse, or run `mcpwrap secret rm {name}` to delete all"
                 ))
         }
         KeychainError::Malformed(fact) => Error::new(Code::KeychainFailed, what)
             .cause(fact)
-            .hint("delete the item in Seahorse, and store it again: `mcpwrap secret set NAME`"),
+            .hint("delete the item in Seahorse, then run `mcpwrap secret set NAME` to store it again"),
         KeychainError::Fault(Fault::Absent(fact)) => {
             Error::new(Code::KeychainAbsent, what).cause(fact).hint(vault)
         }
         KeychainError::Fault(Fault::Hanging(who)) => Error::new(Code::KeychainTimeout, what)
             .cause(format!("{who} did not answer within {} s", ANSWER_MS / 1000))
-            .hint("`busctl --user status org.freedesktop.secrets` names the program that hangs"),
+            .hint("run `busctl --user status org.freedesktop.secrets` to see which program hangs"),
         KeychainError::Fault(Fault::Gone(fact)) => Error::new(Code::KeychainFailed, what)
             .cause(format!("{fact}, again after a reconnect"))
-            .hint("run the command again, then `mcpwrap status` to see whether the keychain works"),
+            .hint("run the command again; `mcpwrap status` shows whether the keychain works"),
         KeychainError::Fault(Fault::Refused(name, text)) => {
             let denied = name.ends_with(".AccessDenied");
             let code = if denied { Code::KeychainDenied } else { Code::KeychainFailed };
-            Error::new(code, what).cause(format!("it answered `{name}`: {text}"))
+            Error::new(code, what).cause(format!("the keychain answered `{name}`: {text}"))
         }
     }
 }
