@@ -10,14 +10,14 @@ use crate::policy::with_etc;
 const POLICY: &str = "version = 1\ncommand = [\"npx\", \"-y\", \"server@1.2.3\", \"two words\"]\n\
                       [env]\nset = { LOG_LEVEL = \"info\" }\n";
 
-fn standing(test: &Test, server: &str) -> String {
+fn status(test: &Test, server: &str) -> String {
     let list = test.ok(&["policy", "list", "--json"]).json();
     let entry = list
         .as_array()
         .unwrap()
         .iter()
         .find(|entry| entry["server"] == server);
-    entry.unwrap()["standing"].as_str().unwrap().to_owned()
+    entry.unwrap()["status"].as_str().unwrap().to_owned()
 }
 
 /// The text on a screen as it would be in a file, with the times taken out.
@@ -48,18 +48,18 @@ fn a_grant_shows_all_and_asks_for_the_name() {
     let (code, shown) = terminal.end();
     assert_eq!(code, 0, "{shown}");
     golden::check("grant/first.txt", &screen(&test, &shown));
-    assert_eq!(standing(&test, "github"), "granted");
+    assert_eq!(status(&test, "github"), "granted");
 
     // Again, with a change: the change is shown.
     test.write_policy("github", &POLICY.replace("1.2.3", "1.2.4"));
-    assert_eq!(standing(&test, "github"), "changed");
+    assert_eq!(status(&test, "github"), "changed");
     test.ok(&["revoke", "github", "--reason", "token leaked"]);
     let mut terminal = test.terminal(&["grant", "github"]);
     terminal.expect("to agree: ").enter("github");
     let (code, shown) = terminal.end();
     assert_eq!(code, 0, "{shown}");
     golden::check("grant/changed.txt", &screen(&test, &shown));
-    assert_eq!(standing(&test, "github"), "granted");
+    assert_eq!(status(&test, "github"), "granted");
     assert_eq!(test.events(), ["grant", "revoke", "grant"]);
     let records = test.audit();
     assert_eq!(records[0]["detail"]["by"], "terminal");
@@ -78,7 +78,7 @@ fn another_answer_grants_nothing() {
         assert_eq!(code, 2, "{answer}: {shown}");
         assert!(shown.contains("error[declined]"), "{shown}");
     }
-    assert_eq!(standing(&test, "github"), "not-granted");
+    assert_eq!(status(&test, "github"), "not-granted");
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_pipe_is_no_person() {
     let ended = run.end();
     assert_eq!(ended.code, 2, "{ended}");
     message(&test, "no-terminal", &ended);
-    assert_eq!(standing(&test, "github"), "not-granted");
+    assert_eq!(status(&test, "github"), "not-granted");
 }
 
 /// What a policy says must not steer the terminal on which the user decides.
@@ -134,7 +134,7 @@ fn yes_is_refused_to_agents_and_written_down_either_way() {
         );
         test.unset(agent);
     }
-    assert_eq!(standing(&test, "github"), "not-granted");
+    assert_eq!(status(&test, "github"), "not-granted");
 
     test.ok(&["grant", "github", "--yes"]);
     let record = test.audit().pop().unwrap();
@@ -142,7 +142,7 @@ fn yes_is_refused_to_agents_and_written_down_either_way() {
         (&record["outcome"], &record["detail"]["by"]),
         (&"ok".into(), &"yes".into())
     );
-    assert_eq!(standing(&test, "github"), "granted");
+    assert_eq!(status(&test, "github"), "granted");
 
     let config = test.root().join("config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
@@ -162,7 +162,7 @@ fn no_record_no_grant() {
     std::fs::write(&audit, "in the way").unwrap();
     let ended = test.cli(&["grant", "github", "--yes"]);
     assert!(ended.stderr.contains("error[audit-unwritable]"), "{ended}");
-    assert_eq!(standing(&test, "github"), "not-granted");
+    assert_eq!(status(&test, "github"), "not-granted");
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn revoking_needs_neither_the_store_nor_a_readable_policy() {
         ended.text(),
         "would revoke: github (0 running)\nwould revoke: other (0 running)\n"
     );
-    assert_eq!(standing(&test, "github"), "granted");
+    assert_eq!(status(&test, "github"), "granted");
     let ended = test.ok(&["revoke", "--all"]);
     assert_eq!(ended.text(), "revoked: github\nrevoked: other\n");
     assert!(
@@ -186,9 +186,9 @@ fn revoking_needs_neither_the_store_nor_a_readable_policy() {
             .contains("rotate it at its provider, too: `github/token`"),
         "{ended}"
     );
-    assert_eq!(standing(&test, "github"), "revoked");
+    assert_eq!(status(&test, "github"), "revoked");
     test.write_policy("other", "version = 1\ncommand = [\"server\"]\n");
-    assert_eq!(standing(&test, "other"), "revoked");
+    assert_eq!(status(&test, "other"), "revoked");
     assert_eq!(test.events(), ["grant", "grant", "revoke", "revoke"]);
 
     let unknown = test.cli(&["revoke", "gihtub"]);
@@ -222,10 +222,7 @@ fn several_servers_are_granted_one_by_one() {
     terminal.expect("type `two`").expect("agree: ").enter("no");
     assert_eq!(terminal.end().0, 2);
     assert_eq!(
-        (
-            standing(&test, "one").as_str(),
-            standing(&test, "two").as_str()
-        ),
+        (status(&test, "one").as_str(), status(&test, "two").as_str()),
         ("granted", "not-granted")
     );
     // A bad name stops before anything is asked.
@@ -268,5 +265,5 @@ fn the_administrator_can_forbid_yes_to_everybody() {
     let ended = test.start(&mut command).end();
     assert!(ended.stderr.contains("error[yes-refused]"), "{ended}");
     assert!(ended.stderr.contains("/etc/mcpwrap/config.toml"), "{ended}");
-    assert_eq!(standing(&test, "github"), "not-granted");
+    assert_eq!(status(&test, "github"), "not-granted");
 }

@@ -208,7 +208,7 @@ pub fn record(dirs: &Dirs, server: &ServerName) -> Result<Option<GrantHistory>> 
     Ok(read(dirs, server)?.map(record))
 }
 
-/// How a policy stands with its grant, in one word. Touches no store, so a seal is not looked at.
+/// The status of a policy: granted, or why not. in one word. Touches no store, so a seal is not looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GrantStatus {
@@ -237,8 +237,8 @@ impl GrantStatus {
     }
 }
 
-/// How a policy stands with its grant.
-pub fn standing(dirs: &Dirs, policy: &Policy) -> GrantStatus {
+/// The status of a policy: granted, or why not.
+pub fn status(dirs: &Dirs, policy: &Policy) -> GrantStatus {
     match find(dirs, policy).map_err(|error| error.code) {
         Ok(_) if policy.tier == Tier::Managed => GrantStatus::Managed,
         Ok(_) => GrantStatus::Granted,
