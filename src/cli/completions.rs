@@ -7,7 +7,7 @@ use super::{Cli, print};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The shell: bash, elvish, fish, powershell or zsh
+    /// Shell to print the script for
     shell: Shell,
 }
 

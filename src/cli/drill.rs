@@ -7,9 +7,9 @@ use crate::secret::ServerName;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Use the command of this server, with made-up secrets
+    /// Use this server's command with dummy secrets
     server: Option<ServerName>,
-    /// The result as JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

@@ -10,10 +10,10 @@ use crate::secret::ServerName;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The servers whose policies are approved
+    /// Servers to approve
     #[arg(required = true)]
     server: Vec<ServerName>,
-    /// Ask nothing; for scripts that set up machines
+    /// Skip confirmation (for scripts)
     #[arg(long)]
     yes: bool,
 }

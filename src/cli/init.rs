@@ -9,13 +9,13 @@ use crate::ops::setup::{self, NewKey};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where secrets are kept [default: keychain]
+    /// Where to store secrets [default: keychain]
     #[arg(long)]
     store: Option<StoreKind>,
-    /// The key of the vault file; it is made if it is not there. Without one, a passphrase is asked
+    /// Vault key file, created if missing [default: ask for a passphrase]
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// Read the passphrase of the vault file from stdin; for scripts
+    /// Read the passphrase from stdin (for scripts)
     #[arg(long)]
     from_stdin: bool,
 }

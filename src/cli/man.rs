@@ -10,7 +10,7 @@ use crate::files::io_text;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The directory to write the pages to, as `~/.local/share/man/man1`
+    /// Output directory, e.g. `~/.local/share/man/man1`
     dir: PathBuf,
 }
 

@@ -7,6 +7,7 @@ pub mod completions;
 pub mod drill;
 mod diagnostics;
 pub mod grant;
+mod help;
 pub mod init;
 pub mod lock;
 pub mod log;
@@ -32,13 +33,15 @@ use crate::dirs::Dirs;
 use crate::error::{Code, EXIT_ERROR, Result};
 use crate::ops;
 
-/// A credential-injecting process launcher for MCP servers.
+/// Run MCP servers without keeping API keys in config files
 #[derive(Debug, Parser)]
 #[command(
     name = "mcpwrap",
     version,
     max_term_width = 100,
-    subcommand_required = true
+    subcommand_required = true,
+    help_template = help::TEMPLATE,
+    after_help = help::EXAMPLES
 )]
 #[command(arg_required_else_help = true)]
 pub struct Cli {
@@ -49,41 +52,41 @@ pub struct Cli {
 /// One variant a verb; the arguments and the work are in the verb's own file.
 #[derive(Debug, Subcommand)]
 enum CliCommand {
-    /// Take the secrets out of the clients' files and start their servers through mcpwrap
+    /// Choose the secret store and create its keys
+    Init(init::Args),
+    /// Move secrets out of client configs
     Adopt(adopt::Args),
-    /// Look for what is not safe, on this machine or in a repository: the ten checks
+    /// Audit MCP configuration on this machine or in a repo
     Check(check::Args),
-    /// Start a server with its secrets, and relay its stdio
-    Run(run::Args),
+    /// Show paths and whether the store works
+    Status(status::Args),
     /// Store, list, rotate and remove secrets
     Secret(secret::Args),
-    /// Write, look at and check policies
-    Policy(policy::Args),
-    /// Approve of policies as they stand
-    Grant(grant::Args),
-    /// Withdraw the approval of policies: their servers do not start any more
-    Revoke(revoke::Args),
-    /// Show what runs at this moment
-    Ps(ps::Args),
-    /// Put a new server behind the live sessions of a policy
-    Renew(renew::Args),
-    /// Prove on this machine that revoking ends a server
-    Drill(drill::Args),
-    /// Set up mcpwrap: choose the store, make its keys
-    Init(init::Args),
-    /// Show where everything is and whether it works
-    Status(status::Args),
-    /// Enter the vault file's passphrase, once after each start of the machine
+    /// Unlock the vault file until lock or reboot
     Unlock(unlock::Args),
     /// Forget the vault file's key
     Lock(lock::Args),
-    /// Install what a policy's command starts, and start only that from then on
+    /// Create, show, edit and validate policies
+    Policy(policy::Args),
+    /// Approve policies in their current form
+    Grant(grant::Args),
+    /// Install and lock the package a policy runs
     Pin(pin::Args),
-    /// Print the completion script for a shell
-    Completions(completions::Args),
-    /// Show what was launched, injected, refused, called and granted
+    /// Run a server with its secrets, for client configs
+    Run(run::Args),
+    /// List running servers
+    Ps(ps::Args),
+    /// Restart a server without dropping its sessions
+    Renew(renew::Args),
+    /// Revoke approval and stop the servers
+    Revoke(revoke::Args),
+    /// Test the kill switch on this machine
+    Drill(drill::Args),
+    /// Query, verify and export the audit log
     Log(Box<log::Args>),
-    /// Write the manual pages to a directory
+    /// Print a shell completion script
+    Completions(completions::Args),
+    /// Write manual pages to a directory
     Man(man::Args),
 }
 

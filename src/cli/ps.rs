@@ -8,7 +8,7 @@ use crate::sys::tree;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// All that the supervisors tell, as JSON
+    /// Print JSON with all supervisor details
     #[arg(long)]
     json: bool,
 }

@@ -8,6 +8,7 @@ use crate::supervise::running::{self, Running};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Server to restart
     server: ServerName,
 }
 

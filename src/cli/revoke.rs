@@ -12,16 +12,16 @@ use crate::supervise::running::{Ended, StopMethod};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The servers whose policies are not approved any more
+    /// Servers to revoke
     #[arg(required_unless_present = "all")]
     server: Vec<ServerName>,
-    /// Every server that has a policy or a grant
+    /// Revoke every server with a policy or a grant
     #[arg(long, conflicts_with = "server")]
     all: bool,
-    /// Why; it is shown to whoever tries to start the server
+    /// Reason, shown when someone tries to start the server
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Show which servers would be revoked, change nothing
+    /// Show what would change, without changing anything
     #[arg(long)]
     dry_run: bool,
 }

@@ -11,7 +11,7 @@ use crate::{grant, policy};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A JSON object, as `docs/secrets.md` describes it
+    /// Print JSON (see docs/secrets.md)
     #[arg(long)]
     json: bool,
 }

@@ -7,7 +7,7 @@ use crate::store::{self, KeySource};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Read the passphrase from stdin, without the newline at its end; for scripts
+    /// Read the passphrase from stdin (for scripts)
     #[arg(long)]
     from_stdin: bool,
 }

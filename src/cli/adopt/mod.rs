@@ -25,25 +25,25 @@ use crate::{adopt, ops};
 )]
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only the files of this client; may be given more than once
+    /// Limit to this client's configs (repeatable)
     #[arg(long, value_name = "ID")]
     client: Vec<String>,
-    /// This file, whatever client reads it; also one that git tracks
+    /// Use this file, even if git tracks it (repeatable)
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
-    /// Only entries of this name, also those without a secret
+    /// Limit to entries with this name, with or without secrets (repeatable)
     #[arg(long, value_name = "NAME")]
     server: Vec<String>,
-    /// Show what would be done and where it was looked, change nothing
+    /// Show the plan and the locations searched, without changing anything
     #[arg(long)]
     dry_run: bool,
-    /// Ask nothing; for scripts that set up machines
+    /// Skip confirmation (for scripts)
     #[arg(long)]
     yes: bool,
-    /// Leave what the servers start as it is: do not install and pin it
+    /// Do not install and pin packages
     #[arg(long, conflicts_with = "undo")]
     no_pin: bool,
-    /// Put entries back as they were
+    /// Restore adopted entries
     #[arg(long)]
     undo: bool,
 }

@@ -24,27 +24,27 @@ use crate::scan::{copies, machine, repository};
 )]
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Directories and files to look into, such as a repository; without any, this machine
+    /// Files or directories to check [default: this machine]
     path: Vec<PathBuf>,
-    /// This file, as a client's file, whatever its name; may be given more than once
+    /// Treat this file as a client config (repeatable)
     #[arg(long, value_name = "FILE", conflicts_with = "client")]
     config: Vec<PathBuf>,
-    /// On this machine, only the files of this client; may be given more than once
+    /// Limit a machine check to this client (repeatable)
     #[arg(long, value_name = "ID", conflicts_with = "path")]
     client: Vec<String>,
-    /// Exit with 1 from this severity on
+    /// Exit 1 if a finding has at least this severity
     #[arg(long, value_name = "LEVEL", default_value = "high")]
     fail_on: FailOn,
-    /// Ask the services whether secrets are good, after asking you; open the store for it
+    /// Ask providers whether secrets are valid (asks first, opens the store)
     #[arg(long)]
     verify: bool,
-    /// Show every finding, also if they do not fit on a screen
-    #[arg(long, conflicts_with_all = ["json", "sarif"])]
-    all: bool,
-    /// A JSON object, as `docs/checks.md` describes it
+    /// Show all findings, even beyond one screen
+    #[arg(long, alias = "all", conflicts_with_all = ["json", "sarif"])]
+    no_limit: bool,
+    /// Print JSON (see docs/checks.md)
     #[arg(long, conflicts_with = "sarif")]
     json: bool,
-    /// SARIF 2.1.0, for code scanning
+    /// Print SARIF 2.1.0, for code scanning
     #[arg(long)]
     sarif: bool,
 }
@@ -112,7 +112,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     } else if args.sarif {
         print::json(&check::sarif(&report));
     } else {
-        show::report(&report, args.all);
+        show::report(&report, args.no_limit);
     }
     for note in &report.notes {
         print::note(note);

@@ -18,7 +18,7 @@ const LINES_GROUP: usize = 5;
 const NAMES_MAX: usize = 4;
 
 /// Prints it.
-pub(super) fn report(report: &CheckReport, all: bool) {
+pub(super) fn report(report: &CheckReport, no_limit: bool) {
     let screen = print::screen_lines();
     let paint = Paint(screen.is_some() && !dirs::no_colour());
     print::line(&scope(report));
@@ -28,7 +28,7 @@ pub(super) fn report(report: &CheckReport, all: bool) {
     }
     let groups = groups(&report.findings);
     let shown = match screen {
-        Some(lines) if !all => (lines.saturating_sub(LINES_OTHER) / LINES_GROUP).max(1),
+        Some(lines) if !no_limit => (lines.saturating_sub(LINES_OTHER) / LINES_GROUP).max(1),
         _ => groups.len(),
     };
     for group in groups.iter().take(shown) {
@@ -40,7 +40,7 @@ pub(super) fn report(report: &CheckReport, all: bool) {
     let hidden: usize = groups.iter().skip(shown).map(Vec::len).sum();
     if hidden > 0 {
         print::line(&format!(
-            "\nand {hidden} more: `mcpwrap check --all` shows them"
+            "\nand {hidden} more; run `mcpwrap check --no-limit` to see all"
         ));
     }
     print::line("");

@@ -13,25 +13,25 @@ use crate::secret::ServerName;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Calls that ran at this time: `14:03`, `14:03:05`, `2026-11-23 14:03`, `10m`
+    /// Calls in progress at this time, e.g. `10m`, `14:03`, `14:03:05`
     #[arg(long, value_name = "TIME", conflicts_with_all = ["since", "until"])]
     at: Option<when::When>,
-    /// Calls answered from this time on
+    /// Records since this time, e.g. `24h`, `2026-11-23`, `14:03`
     #[arg(long, value_name = "TIME")]
     since: Option<when::When>,
-    /// Calls answered up to this time
+    /// Records until this time
     #[arg(long, value_name = "TIME")]
     until: Option<when::When>,
-    /// Calls to this server
+    /// Records of this server
     #[arg(long, value_name = "SERVER")]
     server: Option<ServerName>,
-    /// Calls of this tool
+    /// Records of this tool
     #[arg(long, value_name = "TOOL")]
     tool: Option<String>,
-    /// Calls of this client
+    /// Records of this client (its name, or a name in its program's path)
     #[arg(long, value_name = "CLIENT")]
     client: Option<String>,
-    /// Print the records as they stand in the log, one JSON object a line
+    /// Print raw records, one JSON object per line
     #[arg(long)]
     json: bool,
 }

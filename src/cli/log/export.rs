@@ -23,23 +23,23 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 pub struct Args {
     #[command(flatten)]
     select: Select,
-    /// The form
+    /// Output format
     #[arg(long, value_enum)]
     format: ExportFormat,
-    /// The OpenTelemetry collector on this machine, as `http://127.0.0.1:4318`
+    /// Local OpenTelemetry collector, e.g. `http://127.0.0.1:4318`
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum ExportFormat {
-    /// The records as they stand in the log
+    /// Raw records, one JSON object per line
     Jsonl,
-    /// A table for spreadsheets
+    /// For spreadsheets
     Csv,
-    /// Open Cybersecurity Schema Framework 1.5.0, one event a line
+    /// Open Cybersecurity Schema Framework 1.5.0, one event per line
     Ocsf,
-    /// OpenTelemetry logs, OTLP as JSON
+    /// OpenTelemetry logs (OTLP as JSON)
     Otlp,
 }
 

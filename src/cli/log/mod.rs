@@ -26,7 +26,6 @@ use crate::error::{Code, Error, Result};
 use crate::files::Problem;
 use crate::secret::{SecretName, ServerName};
 
-/// What was launched, injected, refused, called, granted
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
@@ -34,36 +33,36 @@ pub struct Args {
     question: Option<Question>,
     #[command(flatten)]
     select: Select,
-    /// Print the records as they stand in the log, one JSON object a line
+    /// Print raw records, one JSON object per line
     #[arg(long)]
     json: bool,
-    /// Wait for new records and print them too
+    /// Keep printing new records
     #[arg(long)]
     follow: bool,
 }
 
-/// Which records
+/// The flags that select records.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Select {
-    /// From this time on: `24h`, `7d`, `2026-11-23`, `14:03`, `2026-11-23 14:03Z`
+    /// Records since this time, e.g. `24h`, `2026-11-23`, `14:03`
     #[arg(long, value_name = "TIME")]
     since: Option<when::When>,
-    /// Up to this time
+    /// Records until this time
     #[arg(long, value_name = "TIME")]
     until: Option<when::When>,
-    /// Of this server
+    /// Records of this server
     #[arg(long, value_name = "SERVER")]
     server: Option<ServerName>,
-    /// About this secret
+    /// Records about this secret
     #[arg(long, value_name = "NAME")]
     secret: Option<SecretName>,
-    /// Of this kind, as `launch`, `inject`, `refuse` or `call`
+    /// Records of this event type, e.g. `launch`, `inject`, `refuse`, `call`
     #[arg(long, value_name = "EVENT")]
     event: Option<Event>,
-    /// Of this client's runs: its name, or a name in the path of its program
+    /// Records of this client (its name, or a name in its program's path)
     #[arg(long, value_name = "CLIENT")]
     client: Option<String>,
-    /// Of the run whose id starts like this
+    /// Records of the run whose ID starts with this
     #[arg(long, value_name = "ID")]
     run: Option<String>,
 }
@@ -85,17 +84,17 @@ impl Select {
 
 #[derive(Debug, clap::Subcommand)]
 enum Question {
-    /// Which secrets were used, by which servers, how often
+    /// List secret use
     Secrets(secrets::Args),
-    /// Which servers have a secret now, and which ever had it
+    /// Show who holds a secret
     WhoHas(who_has::Args),
-    /// Which server made which call
+    /// List calls
     Calls(calls::Args),
-    /// The records for other programs: JSON, CSV, OCSF, OpenTelemetry
+    /// Export records as JSON, CSV, OCSF or OpenTelemetry
     Export(export::Args),
-    /// Whether a record was edited, removed, reordered or cut off
+    /// Verify that no record was changed or removed
     Verify(verify::Args),
-    /// The number and hash of the last record, to keep elsewhere
+    /// Print the head: number and hash of the last record
     Head,
 }
 

@@ -17,16 +17,16 @@ use crate::secret::{Fingerprint, SecretName, ServerName};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// From this time on: `24h`, `7d`, `2026-11-23`, `14:03`
+    /// Records since this time, e.g. `24h`, `2026-11-23`, `14:03`
     #[arg(long, value_name = "TIME")]
     since: Option<when::When>,
-    /// Up to this time
+    /// Records until this time
     #[arg(long, value_name = "TIME")]
     until: Option<when::When>,
-    /// Of this server
+    /// Records of this server
     #[arg(long, value_name = "SERVER")]
     server: Option<ServerName>,
-    /// Print one JSON array
+    /// Print JSON (see docs/audit.md)
     #[arg(long)]
     json: bool,
 }

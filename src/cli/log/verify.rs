@@ -14,10 +14,10 @@ use crate::store::{self, Prompt, Store};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A head that was printed earlier by `mcpwrap log head`, as NUMBER:HASH
+    /// Also verify against this head from `mcpwrap log head` (repeatable)
     #[arg(long, value_name = "HEAD")]
     head: Vec<Head>,
-    /// Print one JSON object
+    /// Print JSON (see docs/audit.md)
     #[arg(long)]
     json: bool,
 }

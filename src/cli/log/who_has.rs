@@ -21,10 +21,10 @@ use crate::sys::tree;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The secret
+    /// Name of the secret
     #[arg(value_name = "NAME")]
     name: SecretName,
-    /// Print one JSON object
+    /// Print JSON (see docs/audit.md)
     #[arg(long)]
     json: bool,
 }

@@ -19,33 +19,33 @@ use crate::secret::ServerName;
 )]
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The servers whose packages are to be installed
+    /// Servers to pin
     #[arg(required_unless_present_any = ["outdated", "prune"])]
     server: Vec<ServerName>,
-    /// Install this version, or `latest`; for an image, this digest or tag
+    /// Version to install, or `latest` (images: digest or tag)
     #[arg(long, value_name = "VERSION")]
     to: Option<String>,
-    /// Take only packages that were published before this day
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    /// Use only packages published before this date
+    #[arg(long, value_name = "DATE", value_parser = date)]
     before: Option<jiff::civil::Date>,
-    /// Let the packages run their install scripts, and build from source
+    /// Allow install scripts and builds from source
     #[arg(long)]
     allow_scripts: bool,
-    /// List the pinned packages of which there is a newer version
+    /// List pinned packages with a newer version
     #[arg(long, conflicts_with_all = ["to", "before", "allow_scripts", "prune"])]
     outdated: bool,
-    /// Remove the installations that no policy uses
+    /// Remove unused installations
     #[arg(long, conflicts_with_all = ["server", "to", "before", "allow_scripts"])]
     prune: bool,
-    /// With `--outdated`: as JSON
+    /// With `--outdated`, print JSON
     #[arg(long, requires = "outdated")]
     json: bool,
-    /// Ask nothing; for scripts that set up machines
+    /// Skip confirmation (for scripts)
     #[arg(long, conflicts_with_all = ["outdated", "prune"])]
     yes: bool,
 }
 
-fn day(text: &str) -> Result<jiff::civil::Date> {
+fn date(text: &str) -> Result<jiff::civil::Date> {
     text.parse().map_err(|_| {
         Error::new(Code::Usage, "`--before` is not a day")
             .cause("a day of the calendar is written as year, month and day")

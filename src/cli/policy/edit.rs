@@ -16,7 +16,7 @@ use crate::sys::spawn;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The server whose policy is changed
+    /// Server whose policy to edit
     server: ServerName,
 }
 

@@ -10,9 +10,9 @@ use crate::secret::ServerName;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The servers; without any, all
+    /// Servers to check [default: all]
     server: Vec<ServerName>,
-    /// Print JSON: a list of `{server, error, notes}`
+    /// Print JSON (see docs/policy.md)
     #[arg(long)]
     json: bool,
 }

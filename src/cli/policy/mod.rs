@@ -18,15 +18,15 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum PolicyCommand {
-    /// Write a policy; it works after `mcpwrap grant`
+    /// Create a policy
     New(new::Args),
-    /// List the policies and how they stand
+    /// List policies and their status
     List(list::Args),
     /// Show what a policy allows
     Show(show::Args),
-    /// Change a policy in your editor; it is checked before it replaces the old one
+    /// Edit and validate a policy
     Edit(edit::Args),
-    /// Check policies
+    /// Validate policies
     Lint(lint::Args),
     /// Print the JSON Schema of policy files, for editors
     Schema,

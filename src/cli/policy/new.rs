@@ -14,30 +14,30 @@ use crate::secret::{SecretRef, ServerName};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The name of the server, as in `mcpwrap run SERVER`
+    /// Server to create a policy for
     server: ServerName,
-    /// A secret and the variable it goes into, as `GITHUB_TOKEN=secret:github/token`
-    #[arg(long, value_name = "ENV=REF", value_parser = secret)]
+    /// Variable and secret to inject, e.g. `API_KEY=secret:brave/api-key`
+    #[arg(long, value_name = "VAR=SECRET", value_parser = secret)]
     secret: Vec<(String, SecretRef)>,
-    /// A variable with its value, as `LOG_LEVEL=info`; for what is no secret
-    #[arg(long, value_name = "K=V", value_parser = variable)]
+    /// Non-secret variable to set, e.g. `LOG_LEVEL=info`
+    #[arg(long, value_name = "VAR=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
-    /// A variable that is let through from the client
-    #[arg(long, value_name = "NAME")]
+    /// Variable to inherit from the client
+    #[arg(long, value_name = "VAR")]
     pass: Vec<String>,
-    /// What the server is for
+    /// Description of the server
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// The working directory of the server
+    /// Working directory of the server
     #[arg(long, value_name = "DIR")]
     cwd: Option<String>,
-    /// Show the file, write nothing
+    /// Show what would change, without changing anything
     #[arg(long)]
     dry_run: bool,
-    /// Start from what is known of this server, whatever its policy is called
-    #[arg(long, value_name = "KNOWN")]
+    /// Use the catalog entry of this server, whatever the policy's name
+    #[arg(long, value_name = "ID")]
     from: Option<String>,
-    /// The program and its arguments; without them, those of the known server
+    /// Program and arguments [default: from the catalog]
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
@@ -147,12 +147,12 @@ fn refuse_secrets(env: &[(String, String)], command: &[String]) -> Result<()> {
 }
 
 fn secret(text: &str) -> Result<(String, SecretRef)> {
-    let (name, reference) = pair(text, "--secret", "ENV=secret:NAME")?;
+    let (name, reference) = pair(text, "--secret", "VAR=secret:NAME")?;
     Ok((name, SecretRef::new(&reference)?))
 }
 
 fn variable(text: &str) -> Result<(String, String)> {
-    pair(text, "--env", "NAME=VALUE")
+    pair(text, "--env", "VAR=VALUE")
 }
 
 fn pair(text: &str, flag: &str, form: &str) -> Result<(String, String)> {

@@ -27,15 +27,14 @@ use crate::supervise::{self, Fact, Options, Pipeline, Prepared};
 use crate::sys::{fds, harden};
 use crate::{grant, package};
 
-/// Start a server with the secrets that its policy names, and relay its stdio
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The server's policy
+    /// Server to run
     server: ServerName,
-    /// The profile of the policy: dev, prod, …
+    /// Policy profile, e.g. `prod`
     #[arg(long)]
     profile: Option<ProfileName>,
-    /// The command; if it is given, it has to be the one that the policy allows
+    /// Must equal the policy's command
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }

@@ -27,14 +27,15 @@ const DOLLAR: &str = "\u{f0024}";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// File to import: `NAME=value` lines or a JSON object
     file: PathBuf,
-    /// Only runs with this profile may have them
+    /// Restrict to runs with this profile
     #[arg(long)]
     profile: Option<ProfileName>,
-    /// Import short values and plain numbers, too
+    /// Store the value even if it cannot be masked
     #[arg(long)]
     allow_weak: bool,
-    /// Ask nothing; for scripts
+    /// Skip confirmation (for scripts)
     #[arg(long)]
     yes: bool,
 }

@@ -12,7 +12,7 @@ use crate::store::Index;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A JSON array, as `docs/secrets.md` describes it
+    /// Print JSON (see docs/secrets.md)
     #[arg(long)]
     json: bool,
 }

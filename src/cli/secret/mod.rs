@@ -23,17 +23,17 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum SecretCommand {
-    /// Ask for a value and store it
+    /// Store a secret
     Set(set::SetArgs),
-    /// Ask for a new value of secrets that are stored already
+    /// Replace stored values
     Rotate(set::RotateArgs),
-    /// List names, profiles, dates and fingerprints; the store is not touched
+    /// List secrets without opening the store
     List(list::Args),
     /// Remove secrets
     Rm(rm::Args),
-    /// Store the values of a `.env` or JSON file
+    /// Import from a .env or JSON file
     Import(import::Args),
-    /// Move all secrets to the other store, and use that from now on
+    /// Move all secrets to the other store
     Move(move_all::Args),
 }
 

@@ -12,12 +12,13 @@ use crate::store::{self, Prompt};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Store to move to
     #[arg(value_name = "STORE")]
     to: StoreKind,
-    /// The key of the vault file; it is made if it is not there
+    /// Vault key file, created if missing [default: ask for a passphrase]
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// Ask nothing; for scripts
+    /// Skip confirmation (for scripts)
     #[arg(long)]
     yes: bool,
 }

@@ -18,9 +18,9 @@ use crate::store::{self, Prompt, SecretItem, Store};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SetArgs {
-    /// As in `github/token` or `prod/github/token`
+    /// Name of the secret, e.g. `github/token` or `prod/github/token`
     name: SecretName,
-    /// Only runs with this profile may have it
+    /// Restrict to runs with this profile
     #[arg(long)]
     profile: Option<ProfileName>,
     #[command(flatten)]
@@ -29,6 +29,7 @@ pub(super) struct SetArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RotateArgs {
+    /// Secrets to replace
     #[arg(required = true)]
     name: Vec<SecretName>,
     #[command(flatten)]
@@ -37,13 +38,13 @@ pub(super) struct RotateArgs {
 
 #[derive(Debug, clap::Args)]
 struct InputOptions {
-    /// The last day of the value, as in `2027-06-30`
+    /// Last day the value is valid, e.g. `2027-06-30`
     #[arg(long, value_name = "DATE")]
     expires: Option<Date>,
-    /// Read the value from stdin, without the newline at its end; for scripts
+    /// Read the value from stdin, without its last newline (for scripts)
     #[arg(long)]
     from_stdin: bool,
-    /// Store it even if it is too short to be masked
+    /// Store the value even if it cannot be masked
     #[arg(long)]
     allow_weak: bool,
 }
