@@ -44,7 +44,9 @@ fn a_grant_shows_all_and_asks_for_the_name() {
         &format!("{POLICY}{}", slot("TOKEN", "github/token")),
     );
     let mut terminal = test.terminal(&["grant", "github"]);
-    terminal.expect("type `github` to agree: ").enter("github");
+    terminal
+        .expect("type `github` to confirm: ")
+        .enter("github");
     let (code, shown) = terminal.end();
     assert_eq!(code, 0, "{shown}");
     golden::check("grant/first.txt", &screen(&test, &shown));
@@ -55,7 +57,7 @@ fn a_grant_shows_all_and_asks_for_the_name() {
     assert_eq!(status(&test, "github"), "changed");
     test.ok(&["revoke", "github", "--reason", "token leaked"]);
     let mut terminal = test.terminal(&["grant", "github"]);
-    terminal.expect("to agree: ").enter("github");
+    terminal.expect("to confirm: ").enter("github");
     let (code, shown) = terminal.end();
     assert_eq!(code, 0, "{shown}");
     golden::check("grant/changed.txt", &screen(&test, &shown));
@@ -73,7 +75,7 @@ fn another_answer_grants_nothing() {
     test.write_policy("github", POLICY);
     for answer in ["", "y", "yes", "githu", "GITHUB"] {
         let mut terminal = test.terminal(&["grant", "github"]);
-        terminal.expect("to agree: ").enter(answer);
+        terminal.expect("to confirm: ").enter(answer);
         let (code, shown) = terminal.end();
         assert_eq!(code, 2, "{answer}: {shown}");
         assert!(shown.contains("error[declined]"), "{shown}");
@@ -108,7 +110,7 @@ fn control_characters_are_not_shown() {
         "version = 1\ndescription = \"a\\u001b[2Kb\\rc\"\ncommand = [\"x\", \"\\u001b[8m\"]\n";
     test.write_policy("github", text);
     let mut terminal = test.terminal(&["grant", "github"]);
-    terminal.expect("to agree: ").enter("no");
+    terminal.expect("to confirm: ").enter("no");
     let (_, shown) = terminal.end();
     assert!(!shown.contains('\u{1b}'), "{shown:?}");
 }
@@ -183,7 +185,7 @@ fn revoking_needs_neither_the_store_nor_a_readable_policy() {
     assert!(
         ended
             .stderr
-            .contains("rotate it at its provider, too: `github/token`"),
+            .contains("also rotate it at its provider: `github/token`"),
         "{ended}"
     );
     assert_eq!(status(&test, "github"), "revoked");
@@ -218,8 +220,14 @@ fn several_servers_are_granted_one_by_one() {
     test.write_policy("one", POLICY);
     test.write_policy("two", POLICY);
     let mut terminal = test.terminal(&["grant", "one", "two"]);
-    terminal.expect("type `one`").expect("agree: ").enter("one");
-    terminal.expect("type `two`").expect("agree: ").enter("no");
+    terminal
+        .expect("type `one`")
+        .expect("confirm: ")
+        .enter("one");
+    terminal
+        .expect("type `two`")
+        .expect("confirm: ")
+        .enter("no");
     assert_eq!(terminal.end().0, 2);
     assert_eq!(
         (status(&test, "one").as_str(), status(&test, "two").as_str()),
@@ -242,7 +250,7 @@ fn profiles_are_shown_too() {
     terminal
         .expect("--profile dev")
         .expect("NODE_OPTIONS = --require /tmp/x.js");
-    terminal.expect("to agree: ").enter("no");
+    terminal.expect("to confirm: ").enter("no");
     assert_eq!(terminal.end().0, 2);
 }
 

@@ -1,4 +1,4 @@
-//! `mcpwrap completions SHELL`: what the shell needs to complete our arguments, on stdout.
+//! `mcpwrap completions SHELL`: a shell completion script, on stdout.
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;

@@ -1,4 +1,4 @@
-//! `mcpwrap grant`: shows a policy and what changed since it was last granted, asks, and approves it.
+//! `mcpwrap grant`: shows a policy and its changes since the last grant, asks, and approves it.
 
 use super::{Context, ask, print};
 use crate::config::Config;

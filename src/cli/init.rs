@@ -1,4 +1,4 @@
-//! `mcpwrap init`: the first set-up: a store, its keys, the directories.
+//! `mcpwrap init`: sets up the store, its keys and the directories.
 
 use std::path::{Path, PathBuf};
 
@@ -44,7 +44,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::line(&format!("     {}", key.strength()));
     }
     print::line(
-        "next: `mcpwrap adopt` takes over your clients' servers, or `mcpwrap secret set NAME`",
+        "next: run `mcpwrap adopt` to adopt your clients' servers, or `mcpwrap secret set NAME`",
     );
     Ok(0)
 }

@@ -1,4 +1,4 @@
-//! The command line: arguments, the verbs, and nothing of what they do.
+//! The command line: arguments, questions and output. The work is in the modules above.
 
 pub mod adopt;
 pub mod ask;
@@ -46,10 +46,10 @@ use crate::ops;
 #[command(arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
-    verb: CliCommand,
+    command: CliCommand,
 }
 
-/// One variant a verb; the arguments and the work are in the verb's own file.
+/// One variant per command; each has its own file.
 #[derive(Debug, Subcommand)]
 enum CliCommand {
     /// Choose the secret store and create its keys
@@ -90,7 +90,7 @@ enum CliCommand {
     Man(man::Args),
 }
 
-/// What every verb that touches files is given.
+/// What every command that uses files gets.
 #[derive(Debug)]
 pub struct Context {
     pub dirs: Dirs,
@@ -112,33 +112,34 @@ impl Context {
 pub fn main() -> ExitCode {
     crate::sys::signal::survive_file_limit();
     let code = match Cli::try_parse() {
-        Ok(cli) => dispatch(cli.verb).unwrap_or_else(|error| {
+        Ok(cli) => dispatch(cli.command).unwrap_or_else(|error| {
             print::error(&error);
             EXIT_ERROR
         }),
         Err(error) if is_help(&error) => {
-            // Coloured if it goes to a terminal.
-            drop(error.print());
+            print::help(&error);
             if error.use_stderr() { EXIT_ERROR } else { 0 }
         }
         Err(error) => {
             let error = usage::explain(&error);
             print::error(&error);
-            // `run` has the exit codes of a launcher, also for what is wrong with its own arguments.
-            let is_run = std::env::args_os().nth(1).is_some_and(|verb| verb == "run");
+            // `run` has the exit codes of a launcher, also for wrong arguments.
+            let is_run = std::env::args_os()
+                .nth(1)
+                .is_some_and(|command| command == "run");
             if is_run { error.run_exit() } else { EXIT_ERROR }
         }
     };
     ExitCode::from(code)
 }
 
-/// Help and version, asked for or not.
+/// Help or version, requested or not.
 fn is_help(error: &clap::Error) -> bool {
     !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
 }
 
-fn dispatch(verb: CliCommand) -> Result<u8> {
-    match verb {
+fn dispatch(command: CliCommand) -> Result<u8> {
+    match command {
         CliCommand::Adopt(args) => changing(|cx| adopt::run(&args, cx)),
         CliCommand::Check(args) => check::run(&args, &Context::new()?),
         CliCommand::Run(args) => Ok(launch(args)),
@@ -160,11 +161,11 @@ fn dispatch(verb: CliCommand) -> Result<u8> {
     }
 }
 
-/// A command that writes audit records: afterwards the store keeps the head of the log. A store that
-/// is locked or gone is no news here: the command has said so if it matters.
-fn changing(verb: impl FnOnce(&Context) -> Result<u8>) -> Result<u8> {
+/// Runs a command that writes audit records, then stores the head of the log. A store that is locked
+/// or missing is not reported here: the command did so if it matters.
+fn changing(act: impl FnOnce(&Context) -> Result<u8>) -> Result<u8> {
     let cx = Context::new()?;
-    let code = verb(&cx)?;
+    let code = act(&cx)?;
     match ops::head::keep(&cx.dirs) {
         Err(error) if error.code == Code::AuditBroken => print::error(&error),
         Err(_) | Ok(()) => {}
@@ -172,7 +173,7 @@ fn changing(verb: impl FnOnce(&Context) -> Result<u8>) -> Result<u8> {
     Ok(code)
 }
 
-/// `run` answers with its own exit codes, whatever goes wrong.
+/// `run` has its own exit codes for every error.
 fn launch(args: run::Args) -> u8 {
     let code = Context::new().and_then(|cx| run::run(args, &cx));
     code.unwrap_or_else(|error| {

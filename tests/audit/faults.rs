@@ -200,7 +200,7 @@ fn what_is_packed_in_another_way_is_named() {
     std::fs::write(dir(&test).join(name), "packed").unwrap();
     let ended = test.cli(&["log"]);
     assert_eq!(ended.code, 1, "{ended}");
-    let said = format!("`{name}` was not read: another program packed it");
+    let said = format!("cannot read `{name}`: another program packed it");
     assert!(ended.stderr.contains(&said), "{ended}");
     let ended = test.cli(&["log", "verify"]);
     assert_eq!(ended.code, 1, "{ended}");

@@ -334,10 +334,15 @@ fn a_launch_that_never_started_is_shown_as_such() {
         entry(Outcome::Ok, &started),
     ])
     .unwrap();
-    assert!(!test.ok(&["log"]).text().contains("never started"));
+    assert!(!test.ok(&["log"]).text().contains("never run"));
     log.append(&[entry(Outcome::Intent, &lost)]).unwrap();
     let shown = test.ok(&["log"]);
-    assert!(shown.text().contains("never started: `github`"), "{shown}");
+    assert!(
+        shown
+            .text()
+            .contains("launch recorded, never run: `github`"),
+        "{shown}"
+    );
 }
 
 /// What a question cannot mean is told with what it can, and without repeating it.

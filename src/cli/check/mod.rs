@@ -1,7 +1,6 @@
-//! `mcpwrap check`: the ten checks, on this machine or in a directory.
+//! `mcpwrap check`: gathers facts of this machine or of paths, runs the checks and shows the report.
 //!
-//! *Always* read only. *Never* touches an item of the keychain, or the network, without `--verify`,
-//! which asks first. Gathers what is there (`machine`, `walk`), lets `check` judge it, shows it.
+//! Invariants: read only. Only `--verify`, which asks first, reads the keychain or uses the network.
 
 mod show;
 mod verify;
@@ -82,7 +81,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             path.symlink_metadata().map_err(|error| {
                 Error::new(
                     Code::FileUnusable,
-                    format!("`{}` not looked into", path.display()),
+                    format!("cannot check `{}`", path.display()),
                 )
                 .cause(io_text(&error))
             })?;
@@ -127,8 +126,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     Ok(if fails { EXIT_NO } else { 0 })
 }
 
-/// Where lists of accepted findings are looked for: each directory, and the working directory if
-/// files are named.
+/// Where lists of accepted findings may be: each directory, and the working directory if files are
+/// named.
 fn roots(paths: &[PathBuf], configs: &[PathBuf]) -> Vec<PathBuf> {
     let mut roots: Vec<PathBuf> = Vec::new();
     for path in paths.iter().chain(configs) {
@@ -144,10 +143,10 @@ fn roots(paths: &[PathBuf], configs: &[PathBuf]) -> Vec<PathBuf> {
     roots
 }
 
-/// Reads a list of accepted findings, if it is there.
+/// Reads a list of accepted findings, if it exists.
 fn list(ignores: &mut Ignores, path: &Path, shown: &str, root: &str) {
     if path.exists() && !path.is_file() {
-        return ignores.unread(shown, "it is no plain file");
+        return ignores.unread(shown, "not a regular file");
     }
     match std::fs::read_to_string(path) {
         Ok(text) => ignores.add(shown, root, &text),

@@ -1,7 +1,7 @@
-//! `mcpwrap log`: what happened, and whether the log is what was written.
+//! `mcpwrap log`: queries, verifies and exports the audit log.
 //!
-//! *Never* touches the store, except `verify`, which needs the key of the chain. *Always* a line a
-//! record: `--json` gives the records as they stand in the log.
+//! Invariants: only `verify`, which needs the key of the chain, opens the store. One line per record;
+//! `--json` prints the records unchanged.
 
 pub mod calls;
 pub mod export;
@@ -71,7 +71,7 @@ impl Select {
     fn filter(&self) -> Filter {
         Filter {
             since: self.since.as_ref().map(|when| when.time),
-            // `--until 14:03` is up to the end of that minute.
+            // `--until 14:03` includes that minute.
             until: self.until.as_ref().map(when::When::end),
             server: self.server.clone(),
             secret: self.secret.clone(),
@@ -136,18 +136,17 @@ fn list(filter: &Filter, json: bool, cx: &Context) -> Result<u8> {
     })?;
     if !json {
         if rows == 0 {
-            print::note("no record matches");
+            print::note("no matching records");
         }
         if filter.secret.is_none() && filter.event.is_none_or(|event| event == Event::Launch) {
-            pending.tell(&mut out, &zone);
+            pending.print(&mut out, &zone);
         }
     }
     out.end();
-    Ok(tell_skipped(&skipped))
+    Ok(warn_skipped(&skipped))
 }
 
-/// Launches that were written down and of which nothing was heard again: mcpwrap was ended between
-/// the record and the start.
+/// Launches that were recorded but never ran: mcpwrap ended between the record and the start.
 #[derive(Debug, Default)]
 struct UnfinishedLaunches(BTreeMap<String, Record>);
 
@@ -163,13 +162,13 @@ impl UnfinishedLaunches {
         }
     }
 
-    fn tell(&self, out: &mut print::PagedOutput, zone: &TimeZone) {
-        // One that is being started at this moment is no news.
+    fn print(&self, out: &mut print::PagedOutput, zone: &TimeZone) {
+        // A younger one may still be starting.
         let young = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(10);
         for record in self.0.values().filter(|record| record.time < young) {
             let server = record.server.as_ref().map_or("-", |server| server.as_str());
             let time = table::local(record.time, zone);
-            let text = format!("never started: `{server}` at {time}, its launch was only intended");
+            let text = format!("launch recorded, never run: `{server}` at {time}");
             if out.line(&text).is_break() {
                 return;
             }
@@ -184,21 +183,21 @@ fn read(
     each: impl FnMut(&[u8], Record) -> ControlFlow<()>,
 ) -> Result<Skipped> {
     match scan(&cx.dirs.audit(), filter, each) {
-        // No log yet: nothing happened.
+        // No log yet.
         Err(Problem::Missing) => Ok(Skipped::default()),
         other => other.map_err(|problem| unreadable(&problem, cx)),
     }
 }
 
-/// Says what could not be read; the exit code is that of findings then.
-fn tell_skipped(skipped: &Skipped) -> u8 {
+/// Warns about what could not be read; returns the exit code.
+fn warn_skipped(skipped: &Skipped) -> u8 {
     for (file, reason) in &skipped.files {
-        print::warning(&format!("`{file}` was not read: {reason}"));
+        print::warning(&format!("cannot read `{file}`: {reason}"));
     }
     if skipped.lines > 0 {
         print::warning(&format!(
-            "{} lines are no records; `mcpwrap log verify` says more",
-            skipped.lines
+            "skipped {}; run `mcpwrap log verify` for details",
+            print::count(skipped.lines, "invalid line")
         ));
     }
     u8::from(*skipped != Skipped::default())
@@ -206,7 +205,7 @@ fn tell_skipped(skipped: &Skipped) -> u8 {
 
 fn unreadable(problem: &Problem, cx: &Context) -> Error {
     let dir: PathBuf = cx.dirs.audit();
-    let what = format!("the audit log in `{}` cannot be read", cx.dirs.tilde(&dir));
+    let what = format!("cannot read the audit log in `{}`", cx.dirs.tilde(&dir));
     let error = Error::new(Code::FileUnusable, what).cause(problem);
     match problem {
         Problem::NotPrivate { mend, .. } => error.hint(mend.clone()),

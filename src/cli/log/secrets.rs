@@ -1,4 +1,4 @@
-//! `mcpwrap log secrets`: which secrets were used, by which servers, how often, last when.
+//! `mcpwrap log secrets`: lists the use of secrets: servers, number of times, last time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::table::local;
-use super::{Context, print, read, tell_skipped, when};
+use super::{Context, print, read, warn_skipped, when};
 use crate::audit::query::Filter;
 use crate::audit::text::shown;
 use crate::audit::{Event, Record};
@@ -39,7 +39,7 @@ pub struct Use {
     pub times: u64,
     pub first: Timestamp,
     pub last: Timestamp,
-    /// The values it had, as fingerprints.
+    /// The fingerprints of the values.
     pub fingerprints: BTreeSet<String>,
 }
 
@@ -90,7 +90,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     if args.json {
         print::line(&serde_json::to_string_pretty(&uses).unwrap_or_default());
     } else if uses.is_empty() {
-        print::note("no secret was used");
+        print::note("no matching secret use");
     } else {
         let zone = TimeZone::system();
         print::line(&row("SECRET", "SERVER", "TIMES", "LAST", "VALUES"));
@@ -106,7 +106,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             ));
         }
     }
-    Ok(tell_skipped(&skipped))
+    Ok(warn_skipped(&skipped))
 }
 
 fn row(secret: &str, server: &str, times: &str, last: &str, values: &str) -> String {

@@ -1,5 +1,5 @@
-//! `mcpwrap log who-has NAME`: the running servers that hold a secret now, and every server that
-//! ever got it, with fingerprints, so that an old value still in use is seen.
+//! `mcpwrap log who-has NAME`: the running servers that hold a secret, and all servers that ever
+//! received it, with fingerprints, which show outdated values.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::secrets::{Use, Uses};
 use super::table::local;
-use super::{Context, print, read, tell_skipped};
+use super::{Context, print, read, warn_skipped};
 use crate::audit::query::Filter;
 use crate::audit::text::shown;
 use crate::audit::{Event, Outcome, Record};
@@ -29,24 +29,24 @@ pub struct Args {
     json: bool,
 }
 
-/// A run, and which server of its session.
+/// A run, and the number of the server in its session.
 type RunKey = (String, u32);
 
-/// A run that got the secret and has not ended.
+/// A run that received the secret and has not ended.
 #[derive(Clone, Debug, Serialize)]
 struct Holder {
     server: String,
     run: String,
     since: Timestamp,
     fingerprint: Option<String>,
-    /// Whether the value it has is not the one in the store any more.
+    /// Whether its value differs from the one in the store.
     old: bool,
     /// The server's process.
     pid: Option<u32>,
     /// When the kernel started it.
     #[serde(skip)]
     started: Option<u64>,
-    /// The record that says that it gets the secret.
+    /// The number of the record of the injection.
     #[serde(skip)]
     seq: u64,
 }
@@ -75,7 +75,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             .and_then(|secret| secret.fingerprint.clone());
         match record.event {
             Event::Inject => {
-                hold(&mut holders, &record);
+                track_holder(&mut holders, &record);
                 uses.see(record);
             }
             Event::SecretSet | Event::SecretRotate if record.outcome == Outcome::Ok => {
@@ -87,7 +87,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         ControlFlow::Continue(())
     })?;
     follow_runs(&mut holders, cx)?;
-    // The list beside the store knows also what was set before the log began.
+    // The secret index also has what was stored before the log began.
     let index = Index::load(&cx.dirs).ok();
     let listed = index.and_then(|index| Some(index.secrets.get(&args.name)?.fingerprint.clone()));
     let current = listed.or(current).as_ref().map(Fingerprint::to_string);
@@ -101,17 +101,17 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         now,
         ever: uses.into_list(),
     };
-    let nobody = answer.ever.is_empty();
+    let never_injected = answer.ever.is_empty();
     if args.json {
         print::line(&serde_json::to_string_pretty(&answer).unwrap_or_default());
     } else {
         show(&answer);
     }
-    Ok(tell_skipped(&skipped).max(if nobody { EXIT_NO } else { 0 }))
+    Ok(warn_skipped(&skipped).max(if never_injected { EXIT_NO } else { 0 }))
 }
 
 /// A server holds the value that it was started with.
-fn hold(holders: &mut BTreeMap<RunKey, Holder>, record: &Record) {
+fn track_holder(holders: &mut BTreeMap<RunKey, Holder>, record: &Record) {
     let Some(run) = record.run.as_ref().map(ToString::to_string) else {
         return;
     };
@@ -135,7 +135,7 @@ fn hold(holders: &mut BTreeMap<RunKey, Holder>, record: &Record) {
     holders.insert(key(record), holder);
 }
 
-/// Drops the runs that ended, and those whose server's process is gone without a record.
+/// Removes the runs that ended, and those whose server exited without a record.
 fn follow_runs(holders: &mut BTreeMap<RunKey, Holder>, cx: &Context) -> Result<()> {
     let Some(since) = holders.values().map(|holder| holder.since).min() else {
         return Ok(());
@@ -162,7 +162,7 @@ fn follow_runs(holders: &mut BTreeMap<RunKey, Holder>, cx: &Context) -> Result<(
                         holder.started = record.detail.started;
                     }
                 }
-                // A start that came to nothing.
+                // A start that failed.
                 _ => holders.retain(|(run, _), holder| {
                     *run != key.0 || holder.pid.is_some() || holder.seq > record.seq
                 }),
@@ -182,7 +182,7 @@ fn key(record: &Record) -> RunKey {
     )
 }
 
-/// Whether this process lives, and not another one that got its number.
+/// Whether this process is alive, and not another with the same pid.
 fn is_alive(pid: u32, started: Option<u64>) -> bool {
     let found = i32::try_from(pid).ok().and_then(tree::started);
     found.is_some_and(|found| started.is_none_or(|started| started == found))
@@ -191,16 +191,19 @@ fn is_alive(pid: u32, started: Option<u64>) -> bool {
 fn show(answer: &WhoHasOutput) {
     let zone = TimeZone::system();
     if answer.ever.is_empty() {
-        print::note(&format!("no server ever got `{}`", answer.secret));
+        print::note(&format!("`{}` was never injected", answer.secret));
         return;
     }
-    print::line(&format!("running servers that hold {} now:", answer.secret));
+    print::line(&format!("running servers with `{}`:", answer.secret));
     for holder in &answer.now {
         let value = holder.fingerprint.as_deref().unwrap_or("-");
         let old = if holder.old {
-            "  an old value: `mcpwrap renew` gives it the new one"
+            format!(
+                "  outdated value; run `mcpwrap renew {}` to update",
+                holder.server
+            )
         } else {
-            ""
+            String::new()
         };
         let pid = holder
             .pid
@@ -216,18 +219,18 @@ fn show(answer: &WhoHasOutput) {
     if answer.now.is_empty() {
         print::line("  none");
     }
-    print::line("servers that ever got it:");
+    print::line("all servers that received it:");
     for found in &answer.ever {
         let server = found.server.as_ref().map_or("-", |server| server.as_str());
         let values: Vec<_> = found.fingerprints.iter().map(String::as_str).collect();
         print::line(&shown(&format!(
-            "  {server:<16}  {} times, last {}  values {}",
-            found.times,
+            "  {server:<16}  {}, last {}  values {}",
+            print::count(found.times, "time"),
             local(found.last, &zone),
             values.join(" ")
         )));
     }
     if let Some(current) = &answer.current {
-        print::line(&format!("the value in the store is {current}"));
+        print::line(&format!("stored value: {current}"));
     }
 }

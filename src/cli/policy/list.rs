@@ -1,4 +1,4 @@
-//! `mcpwrap policy list`: every policy and its status. A bad policy does not hide the others.
+//! `mcpwrap policy list`: every policy and its status. An invalid policy does not hide the others.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
                 .collect(),
         );
     } else if policies.is_empty() {
-        print::note("no policies; `mcpwrap adopt` writes them from your clients' configs");
+        print::note("no policies; run `mcpwrap adopt` to create them from your client configs");
     } else {
         print::table(
             &["SERVER", "STATUS", "SECRETS", "COMMAND"],

@@ -1,4 +1,4 @@
-//! `mcpwrap policy …`: write, look at and check policies. None of these verbs grants one.
+//! `mcpwrap policy …`: creates, shows, edits and validates policies. None of these commands grants one.
 
 pub mod edit;
 pub mod lint;
@@ -13,7 +13,7 @@ use crate::error::Result;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    verb: PolicyCommand,
+    command: PolicyCommand,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -33,7 +33,7 @@ enum PolicyCommand {
 }
 
 pub fn run(args: Args) -> Result<u8> {
-    match args.verb {
+    match args.command {
         PolicyCommand::New(args) => new::run(args, &Context::new()?),
         PolicyCommand::List(args) => Ok(list::run(&args, &Context::new()?)),
         PolicyCommand::Show(args) => show::run(&args, &Context::new()?),

@@ -1,6 +1,6 @@
-//! `mcpwrap policy new`: writes a policy file with comments, from what is known of the server.
+//! `mcpwrap policy new`: writes a commented policy file, from the catalog or from flags.
 //!
-//! *Never* replaces a file, and *never* writes what looks like a secret into one.
+//! Invariants: no file is replaced, and nothing that looks like a secret is written.
 
 use crate::catalog::{self, KnownServer};
 use crate::cli::{Context, print};
@@ -78,15 +78,15 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
     let policy = draft.write(&cx.dirs, &server)?;
     print::line(&format!("written: {}", cx.dirs.tilde(&policy.path)));
     print::note(&format!(
-        "`mcpwrap grant {server}` shows it and asks; before that it does not start"
+        "run `mcpwrap grant {server}` to review and approve it; until then it does not start"
     ));
     Ok(0)
 }
 
-/// What is known of a server: by the name that is given, by its package, or by its own name.
+/// The catalog entry of a server, by `--from`, by its package, or by its own name.
 ///
 /// # Errors
-/// `usage` if there is no command, and none is known.
+/// `usage` if there is no command, neither given nor in the catalog.
 fn known(
     server: &ServerName,
     from: Option<&str>,
@@ -101,31 +101,31 @@ fn known(
     if by_id.is_some_and(|known| !command.is_empty() || !known.command.is_empty()) {
         return Ok(by_id);
     }
-    let what = format!("policy of server `{server}` not written");
+    let what = format!("cannot write policy `{server}`");
     let error = Error::new(Code::Usage, what);
     let names: Vec<_> = catalog::startable().collect();
     let error = match by_id {
         Some(known) => error.cause(format!(
-            "`{id}` is about several servers ({}), and no command is given",
+            "no command given, and `{id}` covers several servers ({})",
             known.title
         )),
-        None if from.is_some() => error.cause(format!("nothing is known of `{id}`")),
+        None if from.is_some() => error.cause(format!("`{id}` is not in the catalog")),
         None => error.cause(format!(
-            "no command is given, and nothing is known of `{id}`"
+            "no command given, and `{id}` is not in the catalog"
         )),
     };
     Err(error.hint(format!(
-        "`mcpwrap policy new {server} -- COMMAND` takes any command; known without one: {}",
+        "run `mcpwrap policy new {server} -- COMMAND`; servers that need no command: {}",
         names.join(", ")
     )))
 }
 
 /// # Errors
-/// `secret-unusable` if a value is better kept in the store. The value is not repeated.
+/// `secret-unusable` if a value belongs in the store. The value is not repeated.
 fn refuse_secrets(env: &[(String, String)], command: &[String]) -> Result<()> {
     let refused = |what: String| {
-        Error::new(Code::SecretUnusable, format!("{what} not accepted"))
-            .cause("it looks like a secret, and a policy is a plain file")
+        Error::new(Code::SecretUnusable, format!("cannot accept {what}"))
+            .cause("looks like a secret, and a policy file is plaintext")
     };
     if let Some((name, _)) = env
         .iter()
@@ -133,14 +133,14 @@ fn refuse_secrets(env: &[(String, String)], command: &[String]) -> Result<()> {
     {
         return Err(
             refused(format!("the value of `--env {name}`")).hint(format!(
-                "`mcpwrap secret set NAME` stores it; then `--secret {name}=secret:NAME`"
+                "run `mcpwrap secret set NAME` to store it, then use `--secret {name}=secret:NAME`"
             )),
         );
     }
     match embedded_secrets::arguments(command).first() {
         Some(place) => Err(refused(place.clone()).hint(
-            "pass it in a variable: `mcpwrap secret set NAME` stores it, then \
-             `--secret VARIABLE=secret:NAME`",
+            "pass it in a variable: run `mcpwrap secret set NAME` to store it, then use \
+             `--secret VAR=secret:NAME`",
         )),
         None => Ok(()),
     }
@@ -157,8 +157,8 @@ fn variable(text: &str) -> Result<(String, String)> {
 
 fn pair(text: &str, flag: &str, form: &str) -> Result<(String, String)> {
     let wrong = || {
-        Error::new(Code::Usage, format!("`{flag}` is not of the form `{form}`"))
-            .hint(format!("write `{flag} {form}`"))
+        Error::new(Code::Usage, format!("invalid value for `{flag}`"))
+            .cause(format!("expected `{form}`"))
     };
     let (name, value) = text.split_once('=').ok_or_else(wrong)?;
     if !template::is_variable_name(name) {

@@ -1,4 +1,4 @@
-//! `mcpwrap secret list`: what is known of the secrets. Touches no store.
+//! `mcpwrap secret list`: lists the secrets without opening the store.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         let text = serde_json::to_string_pretty(&rows).expect("rows are always valid JSON");
         print::line(&text);
     } else if rows.is_empty() {
-        print::note("no secrets yet: `mcpwrap secret set NAME` stores one");
+        print::note("no secrets; run `mcpwrap secret set NAME` to store one");
     } else {
         print::line(&table(&rows));
     }
@@ -66,7 +66,7 @@ fn table(rows: &[Row<'_>]) -> String {
         let expires = match (row.expires, row.expired) {
             (None, _) => "-".to_owned(),
             (Some(date), false) => date.to_string(),
-            (Some(date), true) => format!("{date} (passed)"),
+            (Some(date), true) => format!("{date} (expired)"),
         };
         let changed = row
             .changed

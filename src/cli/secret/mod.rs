@@ -1,7 +1,7 @@
 //! `mcpwrap secret …`: the secrets of this user, by name.
 //!
-//! Invariant: no value is printed or taken as an argument, nor its length. What a command did is shown
-//! as name and fingerprint.
+//! Invariants: no value or its length is printed, and no value is taken as an argument. Output has names
+//! and fingerprints.
 
 mod import;
 mod list;
@@ -18,7 +18,7 @@ use crate::secret::ServerName;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    verb: SecretCommand,
+    command: SecretCommand,
 }
 
 #[derive(Debug, Subcommand)]
@@ -48,13 +48,13 @@ fn servers(servers: &[ServerName]) -> String {
     format!("{noun} {}", names.join(", "))
 }
 
-/// Today where the user is: expiry dates are days.
+/// Today in the user's time zone.
 fn today() -> jiff::civil::Date {
     jiff::ZonedDateTime::now().date()
 }
 
 pub fn run(args: Args, cx: &Context) -> Result<u8> {
-    match args.verb {
+    match args.command {
         SecretCommand::Set(args) => set::set(args, cx),
         SecretCommand::Rotate(args) => set::rotate(&args, cx),
         SecretCommand::List(args) => list::run(&args, cx),

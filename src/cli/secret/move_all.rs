@@ -1,4 +1,4 @@
-//! `mcpwrap secret move STORE`: all secrets into the other store, which is used from then on.
+//! `mcpwrap secret move STORE`: moves all secrets to the other store, which is used from then on.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
     if config.store == args.to {
         print::note(&format!(
-            "the secrets are in the store `{}` already",
+            "nothing to move: the secrets are already in the store `{}`",
             args.to
         ));
         return Ok(0);
@@ -40,8 +40,8 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         .collect();
     let actor = secrets::actor(&cx.dirs, &config, args.yes.then_some("--yes"), &wanted)?;
     let question = format!(
-        "move {} secrets from the store `{}` to the store `{}`?",
-        names.len(),
+        "move {} from the store `{}` to the store `{}`?",
+        print::count(names.len(), "secret"),
         config.store,
         args.to
     );
@@ -60,8 +60,8 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let new = store::open(&cx.dirs, &next, Prompt::Allowed)?;
     secrets::move_all(&cx.dirs, &*old, &*new, &next, &names, actor)?;
     print::line(&format!(
-        "moved: {} secrets, to the store `{}`",
-        names.len(),
+        "moved: {} to the store `{}`",
+        print::count(names.len(), "secret"),
         args.to
     ));
     Ok(0)
