@@ -76,12 +76,12 @@ pub fn new_passphrase(from_stdin: bool) -> Result<Secret> {
     let again = "run `mcpwrap init --store file` to try again";
     let first = passphrase(from_stdin)?;
     if first.is_weak() {
-        return Err(Error::new(Code::SecretWeak, "no vault file created")
+        return Err(Error::new(Code::SecretWeak, "cannot create the vault file")
             .cause("the passphrase has fewer than 8 bytes, or only digits")
             .hint(again));
     }
     if !from_stdin && first != hidden("once more: ")? {
-        return Err(Error::new(Code::Declined, "no vault file created")
+        return Err(Error::new(Code::Declined, "cannot create the vault file")
             .cause("the two passphrases differ")
             .hint(again));
     }

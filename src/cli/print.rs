@@ -57,7 +57,7 @@ impl Lines {
 }
 
 /// A number and its noun: "1 file", "2 files", "3 processes". The noun is given in the singular.
-pub fn count<N: std::fmt::Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
+pub fn count<N: std::fmt::Display + PartialEq + From<u8> + Copy>(number: N, noun: &str) -> String {
     if number == N::from(1) {
         return format!("{number} {noun}");
     }

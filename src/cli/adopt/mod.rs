@@ -75,7 +75,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         return Ok(exit_code(&first));
     };
     if !args.yes && !ask::confirm(&question(&first, args.no_pin))? {
-        print::line("nothing was changed");
+        print::note("nothing was changed");
         return Ok(EXIT_NO);
     }
     let _lock = adopt::lock(dirs)?;

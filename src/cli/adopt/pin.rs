@@ -1,4 +1,4 @@
-//! Pinning as the last part of `mcpwrap adopt`, server by server.
+//! The last part of `mcpwrap adopt`: pins the adopted servers one by one.
 //!
 //! Invariants: a failed pin does not undo the adoption, and the user is told how the server starts
 //! instead. A registry that does not answer is waited for once.
@@ -14,7 +14,7 @@ use crate::package::{self, Registry};
 use crate::policy::{self, Policy};
 use crate::secret::{Keys, ServerName};
 
-/// Pins the servers that can be.
+/// Pins the servers that can be pinned.
 pub(super) fn adopted(
     cx: &Context,
     config: &Config,

@@ -1,4 +1,4 @@
-//! The plan for people: a diff of each file with masked secrets, the policies, and what is skipped.
+//! Prints the plan: a diff of each file with masked secrets, the policies, and what is skipped.
 //!
 //! Invariant: of a secret at most the last four characters are shown, and only of a long one.
 
@@ -26,7 +26,7 @@ pub(super) fn round(cx: &Context, round: &Round) {
     }
 }
 
-/// Each step of carrying the plan out.
+/// Each step while the plan is applied.
 pub(super) fn step(cx: &Context, step: &AdoptStep<'_>) {
     match step {
         AdoptStep::Storing(number, kind) => {

@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
             }
         }
         print::note(
-            "policies and secrets are kept; to remove them, run `mcpwrap revoke` and `mcpwrap secret rm`",
+            "policies and secrets are kept; run `mcpwrap revoke` and `mcpwrap secret rm` to disable and remove them",
         );
     }
     Ok(if failed { EXIT_NO } else { 0 })

@@ -98,7 +98,7 @@ enum Question {
     Head,
 }
 
-/// Prints the records, or answers the question.
+/// Prints the records, or runs the subcommand.
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     match &args.question {
         None if args.follow => follow::run(&args.select.filter(), args.json, cx),

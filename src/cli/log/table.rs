@@ -53,7 +53,7 @@ fn what(record: &Record) -> String {
     let mut parts = Vec::new();
     match record.event {
         Event::Call => parts.extend(call(detail)),
-        Event::Log => parts.extend(own(record)),
+        Event::Log => parts.extend(log_details(record)),
         _ => {
             parts.extend(record.reason.clone());
             parts.extend(detail.note.as_ref().map(|note| format!("\"{note}\"")));
@@ -105,8 +105,8 @@ fn call(detail: &Detail) -> Option<String> {
     Some(text)
 }
 
-/// What the log says about itself.
-fn own(record: &Record) -> Option<String> {
+/// The details of a record about the log itself.
+fn log_details(record: &Record) -> Option<String> {
     let detail = &record.detail;
     let reason = record.reason.as_deref()?;
     let mut text = reason.to_owned();

@@ -231,6 +231,6 @@ fn show(answer: &WhoHasOutput) {
         )));
     }
     if let Some(current) = &answer.current {
-        print::line(&format!("stored value: {current}"));
+        print::line(&format!("fingerprint of the stored value: {current}"));
     }
 }

@@ -73,22 +73,22 @@ impl Records {
     }
 
     /// A record of this run.
-    fn entry(&self, event: Event, outcome: Outcome, client: &ClientName) -> NewRecord {
-        let mut entry = NewRecord {
+    fn record(&self, event: Event, outcome: Outcome, client: &ClientName) -> NewRecord {
+        let mut record = NewRecord {
             event,
             outcome,
             ..NewRecord::clone(&self.state().common)
         };
-        if let Some(own) = &mut entry.client {
+        if let Some(own) = &mut record.client {
             own.name.clone_from(&client.name);
             own.version.clone_from(&client.version);
         }
-        entry
+        record
     }
 
     /// Queues a record; nothing waits for it.
-    fn write(&self, entry: NewRecord) {
-        self.with_log(&mut self.state(), |log| log.write(entry));
+    fn write(&self, record: NewRecord) {
+        self.with_log(&mut self.state(), |log| log.write(record));
     }
 
     /// The log, opened on first use, when the keys are known.
@@ -133,14 +133,14 @@ impl Records {
         generation: u32,
         client: &ClientName,
     ) -> Result<()> {
-        let entry = |event| self.entry(event, Outcome::Intent, client);
+        let record = |event| self.record(event, Outcome::Intent, client);
         let detail = Detail {
             program: prepared.policy.command.first().cloned(),
             package: prepared.policy.package.as_ref().map(policy::Package::label),
             generation: Some(generation),
             ..Detail::default()
         };
-        let mut entries = vec![entry(Event::Launch).detail(detail)];
+        let mut records = vec![record(Event::Launch).detail(detail)];
         for one in prepared.env.injected() {
             let to = match one.to {
                 Delivery::Env => "env",
@@ -156,24 +156,24 @@ impl Records {
                 variable: Some(one.variable.clone()),
                 fingerprint: Some(one.fingerprint.clone()),
             };
-            entries.push(entry(Event::Inject).secret(secret).detail(detail));
+            records.push(record(Event::Inject).secret(secret).detail(detail));
         }
         let keys = self.state().keys.clone();
-        Log::open(&self.dirs, keys.as_ref())?.append(&entries)
+        Log::open(&self.dirs, keys.as_ref())?.append(&records)
     }
 
     /// Records a fact, and prints what the user should know.
     pub(super) fn fact(&self, fact: &Fact) {
-        let no_client = ClientName::default();
+        let unknown = ClientName::default();
         let launched = self.state().log.is_some();
-        let entry = match fact {
+        let record = match fact {
             Fact::Aborted => {
                 let what = format!(
                     "cannot start server `{}`: the client disconnected",
                     self.server
                 );
                 print::note(&what);
-                self.entry(Event::Refuse, Outcome::Refused, &no_client)
+                self.record(Event::Refuse, Outcome::Refused, &unknown)
                     .reason("aborted")
             }
             Fact::Launched { generation, pid } => {
@@ -181,7 +181,7 @@ impl Records {
                     started: tree::started(*pid),
                     ..Detail::of_process(*generation, *pid)
                 };
-                self.entry(Event::Launch, Outcome::Ok, &no_client)
+                self.record(Event::Launch, Outcome::Ok, &unknown)
                     .detail(detail)
             }
             Fact::Suspended(error) => {
@@ -191,7 +191,7 @@ impl Records {
                 } else {
                     (Event::Refuse, Outcome::Refused)
                 };
-                self.entry(event, outcome, &no_client)
+                self.record(event, outcome, &unknown)
                     .reason(error.code.name())
             }
             Fact::Exited {
@@ -211,7 +211,7 @@ impl Records {
                     duration_ms: u64::try_from(ran.as_millis()).ok(),
                     ..Detail::of_process(*generation, *pid)
                 };
-                self.entry(Event::Exit, Outcome::Ok, client).detail(detail)
+                self.record(Event::Exit, Outcome::Ok, client).detail(detail)
             }
             Fact::Renewed {
                 generation,
@@ -223,17 +223,17 @@ impl Records {
                     duration_ms: u64::try_from(took.as_millis()).ok(),
                     ..Detail::default()
                 };
-                self.entry(Event::Renew, Outcome::Ok, &no_client)
+                self.record(Event::Renew, Outcome::Ok, &unknown)
                     .reason(cause)
                     .detail(detail)
             }
             Fact::NotRenewed { error } => {
                 print::error(error);
-                self.entry(Event::Renew, Outcome::Failed, &no_client)
+                self.record(Event::Renew, Outcome::Failed, &unknown)
                     .reason(error.code.name())
             }
         };
-        self.write(entry);
+        self.write(record);
     }
 
     /// Records an answered request; the caller does not wait.
@@ -245,7 +245,7 @@ impl Records {
         let mut state = self.state();
         let common = Arc::clone(&state.common);
         self.with_log(&mut state, |log| {
-            log.call(move || call_record(&common, answered))
+            log.call(move || call_record(&common, answered));
         });
     }
 }

@@ -53,37 +53,28 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     } else if rows.is_empty() {
         print::note("no secrets; run `mcpwrap secret set NAME` to store one");
     } else {
-        print::line(&table(&rows));
+        let head = ["NAME", "PROFILE", "CHANGED", "EXPIRES", "FINGERPRINT"];
+        print::table(&head, rows.iter().map(cells));
     }
     Ok(0)
 }
 
-fn table(rows: &[Row<'_>]) -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(["NAME", "PROFILE", "CHANGED", "EXPIRES", "FINGERPRINT"]);
-    for row in rows {
-        let expires = match (row.expires, row.expired) {
-            (None, _) => "-".to_owned(),
-            (Some(date), false) => date.to_string(),
-            (Some(date), true) => format!("{date} (expired)"),
-        };
-        let changed = row
-            .changed
-            .to_zoned_datetime(jiff::tz::TimeZone::system())
-            .date();
-        table.add_row([
-            row.name.to_string(),
-            row.profile
-                .map_or_else(|| "-".to_owned(), ToString::to_string),
-            changed.to_string(),
-            expires,
-            row.fingerprint.to_string(),
-        ]);
-    }
-    table
-        .lines()
-        .map(|line| line.trim().to_owned())
-        .collect::<Vec<_>>()
-        .join("\n")
+fn cells(row: &Row<'_>) -> Vec<String> {
+    let expires = match (row.expires, row.expired) {
+        (None, _) => "-".to_owned(),
+        (Some(date), false) => date.to_string(),
+        (Some(date), true) => format!("{date} (expired)"),
+    };
+    let changed = row
+        .changed
+        .to_zoned_datetime(jiff::tz::TimeZone::system())
+        .date();
+    vec![
+        row.name.to_string(),
+        row.profile
+            .map_or_else(|| "-".to_owned(), ToString::to_string),
+        changed.to_string(),
+        expires,
+        row.fingerprint.to_string(),
+    ]
 }

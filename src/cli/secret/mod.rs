@@ -40,12 +40,8 @@ enum SecretCommand {
 /// "server `a`" or "servers `a`, `b`".
 fn servers(servers: &[ServerName]) -> String {
     let names: Vec<_> = servers.iter().map(|server| format!("`{server}`")).collect();
-    let noun = if names.len() == 1 {
-        "server"
-    } else {
-        "servers"
-    };
-    format!("{noun} {}", names.join(", "))
+    let plural = if names.len() == 1 { "" } else { "s" };
+    format!("server{plural} {}", names.join(", "))
 }
 
 /// Today in the user's time zone.
