@@ -89,7 +89,7 @@ fn remaining_copies_are_listed_with_what_to_do() {
 
 /// `adopt --dry-run` prints the searched locations and what it found.
 #[test]
-fn a_dry_run_says_where_it_looked() {
+fn a_dry_run_lists_the_locations_searched() {
     let test = Test::new();
     test.init();
     put(&test.home.join(".cursor/mcp.json"), &config("${env:X}"));
@@ -97,7 +97,7 @@ fn a_dry_run_says_where_it_looked() {
     let said = ended.text();
     let line = |part: &str| said.lines().position(|line| line.contains(part)).unwrap();
     let there = line("~/.cursor/mcp.json (Cursor)");
-    let absent = line("nothing is in");
+    let absent = line("not found:");
     assert!(there < absent, "{said}");
     for part in [
         "Claude Desktop: ~/.config/Claude/claude_desktop_config.json",
@@ -179,7 +179,7 @@ fn a_secret_in_git_is_found_and_named() {
     put(&repository.file(), &config(TOKEN));
     let (code, said) = adopt(&["--yes"]);
     let expected = [
-        "has the value of `x/api-token`, in 2 commits since",
+        "contains the value of `x/api-token`, in 2 commits since",
         "of 2026-01-02: rotate it",
     ];
     assert!(
@@ -198,7 +198,7 @@ fn a_secret_in_git_is_found_and_named() {
     assert!(
         ended
             .stderr
-            .contains("has the value of a secret of `x`, in"),
+            .contains("contains the value of a secret of `x`, in"),
         "{ended}"
     );
     std::fs::remove_file(repository.file()).unwrap();

@@ -103,7 +103,7 @@ fn asked_on_the_terminal_and_refused_to_agents() {
     let case = Case::new(&plain());
     let before = case.read();
     let mut terminal = case.test.terminal(&["adopt"]);
-    terminal.expect("do it? [y/n] ").enter("n");
+    terminal.expect("proceed? [y/n] ").enter("n");
     let (code, shown) = terminal.end();
     assert_eq!(code, 1, "{shown}");
     assert!(shown.contains("[secret one/api-token …7q9Z]"), "{shown}");
@@ -128,7 +128,7 @@ fn a_dry_run_changes_nothing() {
     let before = case.read();
     let ended = case.test.ok(&["adopt", "--dry-run"]);
     assert!(
-        ended.text().contains("looked at ") && ended.text().contains("~/.cursor/mcp.json"),
+        ended.text().contains("searched ") && ended.text().contains("~/.cursor/mcp.json"),
         "{ended}"
     );
     assert_eq!(case.read(), before);
@@ -342,7 +342,7 @@ fn a_store_that_does_not_work_changes_nothing() {
 fn a_file_that_changed_after_it_was_shown_is_not_written() {
     let case = Case::new(&plain());
     let mut terminal = case.test.terminal(&["adopt"]);
-    terminal.expect("do it? [y/n] ");
+    terminal.expect("proceed? [y/n] ");
     case.write(&plain().replace("/opt/one", "/opt/other"));
     terminal.enter("y");
     let (code, shown) = terminal.end();

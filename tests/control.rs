@@ -37,7 +37,7 @@ fn ps(test: &Test) -> Vec<Value> {
 fn what_runs_is_shown_with_all_that_is_known_of_it() {
     let test = Test::new();
     assert!(ps(&test).is_empty());
-    assert!(test.ok(&["ps"]).stderr.contains("no server runs"));
+    assert!(test.ok(&["ps"]).stderr.contains("no servers running"));
     let run = started(&test, &["child"], "");
     let server = run.server(1);
     until("the child is there", || {

@@ -36,7 +36,7 @@ fn an_edit_replaces_the_policy_once_it_is_valid() {
     let ended = test.cli(&["policy", "edit", "github"]);
     assert_eq!(ended.code, 2, "{ended}");
     assert!(ended.stderr.contains("error[policy-invalid]"), "{ended}");
-    assert!(ended.stderr.contains("your edit is kept"), "{ended}");
+    assert!(ended.stderr.contains("to resume the saved edit"), "{ended}");
     assert_eq!(text(), before);
     test.set("EDITOR", "sed -i s/.limits/[limits]/");
     test.ok(&["policy", "edit", "github"]);
@@ -52,7 +52,7 @@ fn an_edit_replaces_the_policy_once_it_is_valid() {
 }
 
 #[test]
-fn an_edit_does_not_overwrite_a_policy_that_changed_in_the_meantime() {
+fn an_edit_does_not_overwrite_a_policy_that_changed() {
     let test = Test::new();
     let path = test.write_policy("github", POLICY);
     let other = format!(
@@ -63,7 +63,7 @@ fn an_edit_does_not_overwrite_a_policy_that_changed_in_the_meantime() {
     let ended = test.cli(&["policy", "edit", "github"]);
     assert_eq!(ended.code, 2, "{ended}");
     assert!(
-        ended.stderr.contains("it changed since it was read"),
+        ended.stderr.contains("the file changed in the meantime"),
         "{ended}"
     );
     assert_eq!(

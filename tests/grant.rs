@@ -10,14 +10,14 @@ use crate::policy::with_etc;
 const POLICY: &str = "version = 1\ncommand = [\"npx\", \"-y\", \"server@1.2.3\", \"two words\"]\n\
                       [env]\nset = { LOG_LEVEL = \"info\" }\n";
 
-fn standing(test: &Test, server: &str) -> String {
+fn status(test: &Test, server: &str) -> String {
     let list = test.ok(&["policy", "list", "--json"]).json();
     let entry = list
         .as_array()
         .unwrap()
         .iter()
         .find(|entry| entry["server"] == server);
-    entry.unwrap()["standing"].as_str().unwrap().to_owned()
+    entry.unwrap()["status"].as_str().unwrap().to_owned()
 }
 
 /// The text of a terminal as plain lines, with the times removed.
@@ -44,22 +44,24 @@ fn grant_shows_everything_and_asks_for_the_name() {
         &format!("{POLICY}{}", slot("TOKEN", "github/token")),
     );
     let mut terminal = test.terminal(&["grant", "github"]);
-    terminal.expect("type `github` to agree: ").enter("github");
+    terminal
+        .expect("type `github` to confirm: ")
+        .enter("github");
     let (code, shown) = terminal.end();
     assert_eq!(code, 0, "{shown}");
     golden::check("grant/first.txt", &screen(&test, &shown));
-    assert_eq!(standing(&test, "github"), "granted");
+    assert_eq!(status(&test, "github"), "granted");
 
     // After a change, the change is shown.
     test.write_policy("github", &POLICY.replace("1.2.3", "1.2.4"));
-    assert_eq!(standing(&test, "github"), "changed");
+    assert_eq!(status(&test, "github"), "changed");
     test.ok(&["revoke", "github", "--reason", "token leaked"]);
     let mut terminal = test.terminal(&["grant", "github"]);
-    terminal.expect("to agree: ").enter("github");
+    terminal.expect("to confirm: ").enter("github");
     let (code, shown) = terminal.end();
     assert_eq!(code, 0, "{shown}");
     golden::check("grant/changed.txt", &screen(&test, &shown));
-    assert_eq!(standing(&test, "github"), "granted");
+    assert_eq!(status(&test, "github"), "granted");
     assert_eq!(test.events(), ["grant", "revoke", "grant"]);
     let records = test.audit();
     assert_eq!(records[0]["detail"]["by"], "terminal");
@@ -73,12 +75,12 @@ fn another_answer_grants_nothing() {
     test.write_policy("github", POLICY);
     for answer in ["", "y", "yes", "githu", "GITHUB"] {
         let mut terminal = test.terminal(&["grant", "github"]);
-        terminal.expect("to agree: ").enter(answer);
+        terminal.expect("to confirm: ").enter(answer);
         let (code, shown) = terminal.end();
         assert_eq!(code, 2, "{answer}: {shown}");
         assert!(shown.contains("error[declined]"), "{shown}");
     }
-    assert_eq!(standing(&test, "github"), "not-granted");
+    assert_eq!(status(&test, "github"), "not-granted");
 }
 
 #[test]
@@ -96,7 +98,7 @@ fn a_pipe_cannot_approve() {
     let ended = run.end();
     assert_eq!(ended.code, 2, "{ended}");
     message(&test, "no-terminal", &ended);
-    assert_eq!(standing(&test, "github"), "not-granted");
+    assert_eq!(status(&test, "github"), "not-granted");
 }
 
 /// The text of a policy must not control the terminal on which the user decides.
@@ -108,7 +110,7 @@ fn control_characters_are_not_shown() {
         "version = 1\ndescription = \"a\\u001b[2Kb\\rc\"\ncommand = [\"x\", \"\\u001b[8m\"]\n";
     test.write_policy("github", text);
     let mut terminal = test.terminal(&["grant", "github"]);
-    terminal.expect("to agree: ").enter("no");
+    terminal.expect("to confirm: ").enter("no");
     let (_, shown) = terminal.end();
     assert!(!shown.contains('\u{1b}'), "{shown:?}");
 }
@@ -134,7 +136,7 @@ fn yes_is_refused_to_agents_and_always_logged() {
         );
         test.unset(agent);
     }
-    assert_eq!(standing(&test, "github"), "not-granted");
+    assert_eq!(status(&test, "github"), "not-granted");
 
     test.ok(&["grant", "github", "--yes"]);
     let record = test.audit().pop().unwrap();
@@ -142,7 +144,7 @@ fn yes_is_refused_to_agents_and_always_logged() {
         (&record["outcome"], &record["detail"]["by"]),
         (&"ok".into(), &"yes".into())
     );
-    assert_eq!(standing(&test, "github"), "granted");
+    assert_eq!(status(&test, "github"), "granted");
 
     let config = test.root().join("config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
@@ -162,7 +164,7 @@ fn without_a_record_nothing_is_granted() {
     std::fs::write(&audit, "in the way").unwrap();
     let ended = test.cli(&["grant", "github", "--yes"]);
     assert!(ended.stderr.contains("error[audit-unwritable]"), "{ended}");
-    assert_eq!(standing(&test, "github"), "not-granted");
+    assert_eq!(status(&test, "github"), "not-granted");
 }
 
 #[test]
@@ -177,18 +179,18 @@ fn revoking_needs_neither_the_store_nor_a_readable_policy() {
         ended.text(),
         "would revoke: github (0 running)\nwould revoke: other (0 running)\n"
     );
-    assert_eq!(standing(&test, "github"), "granted");
+    assert_eq!(status(&test, "github"), "granted");
     let ended = test.ok(&["revoke", "--all"]);
     assert_eq!(ended.text(), "revoked: github\nrevoked: other\n");
     assert!(
         ended
             .stderr
-            .contains("rotate it at its provider, too: `github/token`"),
+            .contains("also rotate it at its provider: `github/token`"),
         "{ended}"
     );
-    assert_eq!(standing(&test, "github"), "revoked");
+    assert_eq!(status(&test, "github"), "revoked");
     test.write_policy("other", "version = 1\ncommand = [\"server\"]\n");
-    assert_eq!(standing(&test, "other"), "revoked");
+    assert_eq!(status(&test, "other"), "revoked");
     assert_eq!(test.events(), ["grant", "grant", "revoke", "revoke"]);
 
     let unknown = test.cli(&["revoke", "gihtub"]);
@@ -218,14 +220,17 @@ fn several_servers_are_granted_one_by_one() {
     test.write_policy("one", POLICY);
     test.write_policy("two", POLICY);
     let mut terminal = test.terminal(&["grant", "one", "two"]);
-    terminal.expect("type `one`").expect("agree: ").enter("one");
-    terminal.expect("type `two`").expect("agree: ").enter("no");
+    terminal
+        .expect("type `one`")
+        .expect("confirm: ")
+        .enter("one");
+    terminal
+        .expect("type `two`")
+        .expect("confirm: ")
+        .enter("no");
     assert_eq!(terminal.end().0, 2);
     assert_eq!(
-        (
-            standing(&test, "one").as_str(),
-            standing(&test, "two").as_str()
-        ),
+        (status(&test, "one").as_str(), status(&test, "two").as_str()),
         ("granted", "not-granted")
     );
     // An invalid name is an error before the first question.
@@ -245,7 +250,7 @@ fn profiles_are_shown_too() {
     terminal
         .expect("--profile dev")
         .expect("NODE_OPTIONS = --require /tmp/x.js");
-    terminal.expect("to agree: ").enter("no");
+    terminal.expect("to confirm: ").enter("no");
     assert_eq!(terminal.end().0, 2);
 }
 
@@ -268,5 +273,5 @@ fn the_administrator_can_forbid_yes_to_everybody() {
     let ended = test.start(&mut command).end();
     assert!(ended.stderr.contains("error[yes-refused]"), "{ended}");
     assert!(ended.stderr.contains("/etc/mcpwrap/config.toml"), "{ended}");
-    assert_eq!(standing(&test, "github"), "not-granted");
+    assert_eq!(status(&test, "github"), "not-granted");
 }

@@ -225,10 +225,10 @@ fn the_list_shows_bad_policies_beside_good_ones() {
     test.write_policy("bad", "");
     test.write_policy("no policy name", POLICY);
     let list = test.ok(&["policy", "list", "--json"]).json();
-    let standing = |n: usize| (list[n]["server"].as_str(), list[n]["standing"].as_str());
-    assert_eq!(standing(0), (Some("bad"), Some("invalid")));
+    let status = |n: usize| (list[n]["server"].as_str(), list[n]["status"].as_str());
+    assert_eq!(status(0), (Some("bad"), Some("invalid")));
     assert_eq!(list[0]["error"]["code"], "policy-invalid");
-    assert_eq!(standing(1), (Some("good"), Some("not-granted")));
+    assert_eq!(status(1), (Some("good"), Some("not-granted")));
     assert_eq!(list.as_array().unwrap().len(), 2);
     let text = test.ok(&["policy", "list"]);
     assert!(text.text().contains("good    not granted"), "{text}");
@@ -302,15 +302,15 @@ fn a_managed_policy_takes_precedence_and_needs_no_grant() {
     let Some(found) = list() else {
         return skip("namespaces", "`unshare --mount` is not allowed here");
     };
-    assert_eq!(found[0]["standing"], "managed");
+    assert_eq!(found[0]["status"], "managed");
     assert_eq!(found[0]["path"], "/etc/mcpwrap/policies/github.toml");
-    assert_eq!(found[1]["standing"], "not-granted");
+    assert_eq!(found[1]["status"], "not-granted");
 
     // A managed policy that other users can change is an error, not ignored.
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
     let found = list().unwrap();
     assert_eq!(found[0]["error"]["code"], "policy-not-private");
-    assert_eq!(found[1]["standing"], "not-granted");
+    assert_eq!(found[1]["status"], "not-granted");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
     std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o777)).unwrap();
     let found = list().unwrap();

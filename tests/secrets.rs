@@ -117,7 +117,7 @@ fn setting_keeps_the_profile_and_rotating_increments_the_generation() {
         (&"prod".into(), &"2027-06-30".into())
     );
     let again = change("set", &[], "value-number-two");
-    assert!(again.stderr.contains("which is replaced"), "{again}");
+    assert!(again.stderr.contains("will be replaced"), "{again}");
     let second = row();
     assert_eq!(
         (&second["profile"], &second["expires"]),
@@ -143,7 +143,7 @@ fn setting_keeps_the_profile_and_rotating_increments_the_generation() {
     );
     assert_eq!(third["created"], first["created"]);
     let table = test.ok(&["secret", "list"]);
-    assert!(table.text().contains("2020-01-01 (passed)"), "{table}");
+    assert!(table.text().contains("2020-01-01 (expired)"), "{table}");
     assert_eq!(test.events(), ["secret-set", "secret-set", "secret-rotate"]);
     test.ok(&["log", "verify"]);
 }
@@ -227,7 +227,7 @@ fn a_file_is_imported_and_skipped_entries_are_reported() {
     let (code, screen) = terminal.end();
     assert_eq!(code, 1, "{screen}");
     assert!(
-        screen.contains("`PORT` left out") && screen.contains("`REF` left out"),
+        screen.contains("skipped `PORT`") && screen.contains("skipped `REF`"),
         "{screen}"
     );
     assert_eq!(stored(&test, "TOKEN"), b"value $one");

@@ -109,10 +109,12 @@ fn secrets(
     }
     for secret in &names.secrets {
         if store.get(&secret.name)?.value != value(&secret.text) {
-            return Err(
-                store::value_differs(store.kind(), &secret.name, "cannot adopt the entries")
-                    .hint("run `mcpwrap status` to see which store is in use and whether it works"),
-            );
+            return Err(store::value_differs(
+                store.kind(),
+                &secret.name,
+                "cannot adopt the entries",
+            )
+            .hint("run `mcpwrap status` to see which store is in use and whether it works"));
         }
         if value(&secret.text).is_weak() {
             step(AdoptStep::Weak(&secret.name));

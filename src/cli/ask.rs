@@ -1,8 +1,8 @@
 //! Questions to the person at the terminal.
 //!
-//! *Always* on `/dev/tty`, never on stdin: a pipe is no person. *Never* shows a value that is typed,
-//! and no question has a default answer. This is friction against programs that run as the user,
-//! not a wall: see `docs/threat-model.md`.
+//! Invariants: questions use `/dev/tty`, never stdin; a typed value is not shown; no question has a
+//! default answer. This deters programs that run as the user, but does not prevent them: see
+//! `docs/threat-model.md`.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -13,9 +13,9 @@ use crate::error::{Code, Error, Result, printable};
 use crate::files::io_text;
 use crate::secret::Secret;
 
-/// A value from stdin may have this many bytes.
+/// The longest value from stdin (bytes).
 const VALUE_BYTES_MAX: usize = 1 << 20;
-/// What is typed may have this many bytes.
+/// The longest answer (bytes).
 const ANSWER_BYTES_MAX: u64 = 1024;
 
 /// Asks for a value without showing it. One line, without the newline.
@@ -33,18 +33,18 @@ pub fn hidden(prompt: &str) -> Result<Secret> {
     Ok(secret)
 }
 
-/// Shows a text and asks for a name to be typed, so that nobody agrees to the wrong thing by habit.
+/// Shows a text and asks the user to type a name, so that they do not confirm by habit.
 ///
 /// # Errors
 /// `no-terminal`; `declined` if something else was typed.
 pub fn type_name(text: &str, name: &str) -> Result<()> {
-    let answer = answer(&format!("{text}type `{name}` to agree: "))?;
+    let answer = answer(&format!("{text}type `{name}` to confirm: "))?;
     if answer == name {
         return Ok(());
     }
     Err(Error::new(
         Code::Declined,
-        format!("`{name}` was not typed, so nothing was changed"),
+        format!("nothing was changed: `{name}` was not typed"),
     ))
 }
 
@@ -57,13 +57,13 @@ pub fn confirm(text: &str) -> Result<bool> {
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
-/// The passphrase of a vault file that exists, or from a script.
+/// The passphrase of an existing vault file, typed or from a script.
 ///
 /// # Errors
-/// As [`hidden`] and [`stdin`].
+/// As [`hidden`] and [`piped`].
 pub fn passphrase(from_stdin: bool) -> Result<Secret> {
     if from_stdin {
-        return stdin();
+        return piped();
     }
     hidden("passphrase of the vault file (not shown): ")
 }
@@ -76,24 +76,24 @@ pub fn new_passphrase(from_stdin: bool) -> Result<Secret> {
     let again = "run `mcpwrap init --store file` to try again";
     let first = passphrase(from_stdin)?;
     if first.is_weak() {
-        return Err(Error::new(Code::SecretWeak, "no vault file created")
+        return Err(Error::new(Code::SecretWeak, "cannot create the vault file")
             .cause("the passphrase has fewer than 8 bytes, or only digits")
             .hint(again));
     }
     if !from_stdin && first != hidden("once more: ")? {
-        return Err(Error::new(Code::Declined, "no vault file created")
+        return Err(Error::new(Code::Declined, "cannot create the vault file")
             .cause("the two passphrases differ")
             .hint(again));
     }
     Ok(first)
 }
 
-/// A value that a script gives on stdin. One newline at the very end is no part of it.
+/// A value that a script gives on stdin, without its last newline.
 ///
 /// # Errors
 /// `file-unusable`; `secret-unusable` if it is larger than 1 MiB.
-pub fn stdin() -> Result<Secret> {
-    // As large as it can get, so that it never grows, which would leave a copy in memory.
+pub fn piped() -> Result<Secret> {
+    // Allocated at its maximum: a buffer that grows would leave copies in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(VALUE_BYTES_MAX + 2));
     let limit = u64::try_from(VALUE_BYTES_MAX + 2).unwrap_or(u64::MAX);
     io::stdin()
@@ -107,7 +107,7 @@ pub fn stdin() -> Result<Secret> {
     let value = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     if value.len() > VALUE_BYTES_MAX {
         return Err(
-            Error::new(Code::SecretUnusable, "the value was not stored").cause("larger than 1 MiB")
+            Error::new(Code::SecretUnusable, "cannot store the value").cause("larger than 1 MiB")
         );
     }
     Ok(Secret::new(value.to_vec()))
@@ -132,10 +132,7 @@ fn open() -> Result<File> {
 }
 
 fn no_terminal(error: &io::Error) -> Error {
-    Error::new(
-        Code::NoTerminal,
-        "the question was not asked: there is no terminal",
-    )
-    .cause(format!("`/dev/tty`: {}", io_text(error)))
-    .hint("run it in a terminal; `mcpwrap help` shows which verbs take `--yes` or `--from-stdin`")
+    Error::new(Code::NoTerminal, "cannot ask without a terminal")
+        .cause(format!("`/dev/tty`: {}", io_text(error)))
+        .hint("run the command in a terminal, or see its `--help` for `--yes` or `--from-stdin`")
 }

@@ -1,4 +1,4 @@
-//! `mcpwrap completions SHELL`: what the shell needs to complete our arguments, on stdout.
+//! `mcpwrap completions SHELL`: a shell completion script, on stdout.
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
@@ -7,7 +7,7 @@ use super::{Cli, print};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The shell: bash, elvish, fish, powershell or zsh
+    /// Shell to print the script for
     shell: Shell,
 }
 

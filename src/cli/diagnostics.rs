@@ -1,7 +1,7 @@
-//! Diagnostics for whoever looks for a fault: rolling daily files in the log directory.
+//! Diagnostics for troubleshooting: daily files in the log directory.
 //!
-//! *Always* lazy: until something is logged, nothing touches the disk. *Never* logs a value, and
-//! nothing may pass one to a `tracing` macro. Not the audit log: this one may lose its last lines.
+//! Invariants: nothing touches the disk until something is logged; no value is passed to a `tracing`
+//! macro. This is not the audit log, and may lose its last lines.
 
 use std::io;
 use std::path::PathBuf;
@@ -18,15 +18,15 @@ use crate::files;
 /// Days of diagnostics that are kept.
 const FILES_MAX: usize = 14;
 
-/// Sends what is logged to the log directory, from the level that `MCPWRAP_LOG` names.
+/// Writes diagnostics to the log directory, from the level in `MCPWRAP_LOG` on.
 pub(super) fn start(dirs: &Dirs) {
-    let wish = dirs::log_level();
-    let level = wish
+    let wanted = dirs::log_level();
+    let level = wanted
         .as_deref()
-        .map_or(Some(LevelFilter::WARN), |wish| wish.parse().ok());
+        .map_or(Some(LevelFilter::WARN), |wanted| wanted.parse().ok());
     if level.is_none() {
         print::warning(&format!(
-            "{MCPWRAP_LOG} can be off, error, warn, info, debug or trace; logging from warn"
+            "invalid {MCPWRAP_LOG}: expected off, error, warn, info, debug or trace; using warn"
         ));
     }
     let subscriber = tracing_subscriber::fmt()
@@ -37,14 +37,14 @@ pub(super) fn start(dirs: &Dirs) {
         })
         .with_ansi(false)
         .finish();
-    // The first one stays; there is no second in a process.
+    // Fails only if one is set already, and there is one per process.
     drop(tracing::subscriber::set_global_default(subscriber));
 }
 
-/// The log directory, opened by the first line that is logged.
+/// The log directory, opened when the first line is logged.
 struct LogDir {
     dir: PathBuf,
-    /// None if the directory cannot be used: diagnostics are not worth a failure.
+    /// None if the directory cannot be used, which must not stop a command.
     files: OnceLock<Option<RollingFileAppender>>,
 }
 
@@ -78,7 +78,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
-    fn nothing_is_made_before_something_is_logged() {
+    fn no_file_is_created_before_the_first_line() {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("log");
         let log = LogDir {

@@ -1,4 +1,4 @@
-//! `mcpwrap drill`: tests the kill switch on this machine, and says how fast it was.
+//! `mcpwrap drill`: tests the kill switch on this machine and measures it.
 
 use super::{Context, print};
 use crate::drill::{self, Drill, failed};
@@ -7,9 +7,9 @@ use crate::secret::ServerName;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Use the command of this server, with made-up secrets
+    /// Use this server's command with dummy secrets
     server: Option<ServerName>,
-    /// The result as JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -26,23 +26,23 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
 }
 
 fn report(drill: &Drill) {
-    let ms = |ms: Option<u64>| ms.map_or("never".to_owned(), |ms| format!("after {ms} ms"));
+    let ms = |ms: Option<u64>| ms.map_or("never".to_owned(), |ms| format!("{ms} ms"));
     let yes = |done: bool| if done { "yes" } else { "NO" };
-    print::line(&format!("client told:      {}", ms(drill.first_error_ms)));
+    print::line(&format!("client notified:    {}", ms(drill.first_error_ms)));
     print::line(&format!(
-        "processes dead:   {} ({} of them)",
+        "processes exited:   {} ({})",
         ms(drill.dead_ms),
-        drill.processes
+        print::count(drill.processes, "process")
     ));
-    print::line(&format!("session kept:     {}", yes(drill.session_kept)));
-    print::line(&format!("new start refused: {}", yes(drill.start_refused)));
+    print::line(&format!("session kept:       {}", yes(drill.session_kept)));
+    print::line(&format!("new start refused:  {}", yes(drill.start_refused)));
     if drill.ok {
         print::line("the kill switch works on this machine");
     } else {
         print::error(
             &failed("the kill switch does NOT work on this machine")
-                .cause("at least one line above is not as promised")
-                .hint("end servers with `kill -9`, and rotate their secrets at the provider"),
+                .cause("at least one result above is not as promised")
+                .hint("end servers with `kill -9` and rotate their secrets at the provider"),
         );
     }
 }

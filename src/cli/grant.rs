@@ -1,4 +1,4 @@
-//! `mcpwrap grant`: shows a policy and what changed since it was last granted, asks, and approves it.
+//! `mcpwrap grant`: shows a policy and its changes since the last grant, asks, and approves it.
 
 use super::{Context, ask, print};
 use crate::config::Config;
@@ -10,10 +10,10 @@ use crate::secret::ServerName;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The servers whose policies are approved
+    /// Servers to approve
     #[arg(required = true)]
     server: Vec<ServerName>,
-    /// Ask nothing; for scripts that set up machines
+    /// Skip confirmation (for scripts)
     #[arg(long)]
     yes: bool,
 }

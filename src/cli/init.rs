@@ -1,4 +1,4 @@
-//! `mcpwrap init`: the first set-up: a store, its keys, the directories.
+//! `mcpwrap init`: sets up the store, its keys and the directories.
 
 use std::path::{Path, PathBuf};
 
@@ -9,13 +9,13 @@ use crate::ops::setup::{self, NewKey};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where secrets are kept [default: keychain]
+    /// Where to store secrets [default: keychain]
     #[arg(long)]
     store: Option<StoreKind>,
-    /// The key of the vault file; it is made if it is not there. Without one, a passphrase is asked
+    /// Vault key file, created if missing [default: ask for a passphrase]
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// Read the passphrase of the vault file from stdin; for scripts
+    /// Read the passphrase from stdin (for scripts)
     #[arg(long)]
     from_stdin: bool,
 }
@@ -44,7 +44,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::line(&format!("     {}", key.strength()));
     }
     print::line(
-        "next: `mcpwrap adopt` takes over your clients' servers, or `mcpwrap secret set NAME`",
+        "next: run `mcpwrap adopt` to adopt your clients' servers, or `mcpwrap secret set NAME`",
     );
     Ok(0)
 }

@@ -1,4 +1,4 @@
-//! `mcpwrap lock`: forgets the vault file's key. Running servers keep what they were given.
+//! `mcpwrap lock`: forgets the vault file's key. Running servers keep their secrets.
 
 use super::{Context, print};
 use crate::config::Config;
@@ -10,17 +10,16 @@ pub struct Args {}
 
 pub fn run(_: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
-    let was_there = store::lock(&cx.dirs)?;
-    print::line(if was_there {
-        "locked"
+    if store::lock(&cx.dirs)? {
+        print::line("locked");
     } else {
-        "it was not unlocked"
-    });
+        print::note("nothing to lock: the vault file was not unlocked");
+    }
     if let Ok(source @ (KeySource::KeyFile(_) | KeySource::Credential(_))) =
         KeySource::find(&cx.dirs, &config)
     {
         let key = source.describe(&cx.dirs);
-        print::warning(&format!("the {key} opens the vault at any time"));
+        print::warning(&format!("the {key} still opens the vault file"));
     }
     Ok(0)
 }

@@ -1,4 +1,4 @@
-//! `mcpwrap man DIR`: one manual page a verb, made from the same text as `--help`.
+//! `mcpwrap man DIR`: one manual page per command, from the same text as `--help`.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::files::io_text;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The directory to write the pages to, as `~/.local/share/man/man1`
+    /// Output directory, e.g. `~/.local/share/man/man1`
     dir: PathBuf,
 }
 
@@ -19,10 +19,10 @@ pub fn run(args: &Args) -> Result<u8> {
     let unusable = |error: std::io::Error| {
         Error::new(
             Code::FileUnusable,
-            format!("no manual pages written to `{shown}`"),
+            format!("cannot write manual pages to `{shown}`"),
         )
         .cause(io_text(&error))
-        .hint(format!("`mkdir -p {shown}`, or name another directory"))
+        .hint(format!("run `mkdir -p {shown}`, or name another directory"))
     };
     clap_mangen::generate_to(Cli::command(), &args.dir).map_err(unusable)?;
     Ok(0)

@@ -1,4 +1,4 @@
-//! The command line: arguments, the verbs, and nothing of what they do.
+//! The command line: arguments, questions and output. The work is in the modules above.
 
 pub mod adopt;
 pub mod ask;
@@ -7,6 +7,7 @@ pub mod completions;
 pub mod drill;
 mod diagnostics;
 pub mod grant;
+mod help;
 pub mod init;
 pub mod lock;
 pub mod log;
@@ -32,62 +33,64 @@ use crate::dirs::Dirs;
 use crate::error::{Code, EXIT_ERROR, Result};
 use crate::ops;
 
-/// A credential-injecting process launcher for MCP servers.
+/// Run MCP servers without keeping API keys in config files
 #[derive(Debug, Parser)]
 #[command(
     name = "mcpwrap",
     version,
     max_term_width = 100,
-    subcommand_required = true
+    subcommand_required = true,
+    help_template = help::TEMPLATE,
+    after_help = help::EXAMPLES
 )]
 #[command(arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
-    verb: CliCommand,
+    command: CliCommand,
 }
 
-/// One variant a verb; the arguments and the work are in the verb's own file.
+/// One variant per command; each has its own file.
 #[derive(Debug, Subcommand)]
 enum CliCommand {
-    /// Take the secrets out of the clients' files and start their servers through mcpwrap
+    /// Choose the secret store and create its keys
+    Init(init::Args),
+    /// Move secrets out of client configs
     Adopt(adopt::Args),
-    /// Look for what is not safe, on this machine or in a repository: the ten checks
+    /// Audit MCP configuration on this machine or in a repo
     Check(check::Args),
-    /// Start a server with its secrets, and relay its stdio
-    Run(run::Args),
+    /// Show paths and whether the store works
+    Status(status::Args),
     /// Store, list, rotate and remove secrets
     Secret(secret::Args),
-    /// Write, look at and check policies
-    Policy(policy::Args),
-    /// Approve of policies as they stand
-    Grant(grant::Args),
-    /// Withdraw the approval of policies: their servers do not start any more
-    Revoke(revoke::Args),
-    /// Show what runs at this moment
-    Ps(ps::Args),
-    /// Put a new server behind the live sessions of a policy
-    Renew(renew::Args),
-    /// Prove on this machine that revoking ends a server
-    Drill(drill::Args),
-    /// Set up mcpwrap: choose the store, make its keys
-    Init(init::Args),
-    /// Show where everything is and whether it works
-    Status(status::Args),
-    /// Enter the vault file's passphrase, once after each start of the machine
+    /// Unlock the vault file until lock or reboot
     Unlock(unlock::Args),
     /// Forget the vault file's key
     Lock(lock::Args),
-    /// Install what a policy's command starts, and start only that from then on
+    /// Create, show, edit and validate policies
+    Policy(policy::Args),
+    /// Approve policies in their current form
+    Grant(grant::Args),
+    /// Install and lock the package a policy runs
     Pin(pin::Args),
-    /// Print the completion script for a shell
-    Completions(completions::Args),
-    /// Show what was launched, injected, refused, called and granted
+    /// Run a server with its secrets, for client configs
+    Run(run::Args),
+    /// List running servers
+    Ps(ps::Args),
+    /// Restart a server without dropping its sessions
+    Renew(renew::Args),
+    /// Revoke approval and stop the servers
+    Revoke(revoke::Args),
+    /// Test the kill switch on this machine
+    Drill(drill::Args),
+    /// Query, verify and export the audit log
     Log(Box<log::Args>),
-    /// Write the manual pages to a directory
+    /// Print a shell completion script
+    Completions(completions::Args),
+    /// Write manual pages to a directory
     Man(man::Args),
 }
 
-/// What every verb that touches files is given.
+/// What every command that uses files gets.
 #[derive(Debug)]
 pub struct Context {
     pub dirs: Dirs,
@@ -109,33 +112,34 @@ impl Context {
 pub fn main() -> ExitCode {
     crate::sys::signal::survive_file_limit();
     let code = match Cli::try_parse() {
-        Ok(cli) => dispatch(cli.verb).unwrap_or_else(|error| {
+        Ok(cli) => dispatch(cli.command).unwrap_or_else(|error| {
             print::error(&error);
             EXIT_ERROR
         }),
         Err(error) if is_help(&error) => {
-            // Coloured if it goes to a terminal.
-            drop(error.print());
+            print::help(&error);
             if error.use_stderr() { EXIT_ERROR } else { 0 }
         }
         Err(error) => {
             let error = usage::explain(&error);
             print::error(&error);
-            // `run` has the exit codes of a launcher, also for what is wrong with its own arguments.
-            let is_run = std::env::args_os().nth(1).is_some_and(|verb| verb == "run");
+            // `run` has the exit codes of a launcher, also for wrong arguments.
+            let is_run = std::env::args_os()
+                .nth(1)
+                .is_some_and(|command| command == "run");
             if is_run { error.run_exit() } else { EXIT_ERROR }
         }
     };
     ExitCode::from(code)
 }
 
-/// Help and version, asked for or not.
+/// Help or version, requested or not.
 fn is_help(error: &clap::Error) -> bool {
     !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
 }
 
-fn dispatch(verb: CliCommand) -> Result<u8> {
-    match verb {
+fn dispatch(command: CliCommand) -> Result<u8> {
+    match command {
         CliCommand::Adopt(args) => changing(|cx| adopt::run(&args, cx)),
         CliCommand::Check(args) => check::run(&args, &Context::new()?),
         CliCommand::Run(args) => Ok(launch(args)),
@@ -157,11 +161,11 @@ fn dispatch(verb: CliCommand) -> Result<u8> {
     }
 }
 
-/// A command that writes audit records: afterwards the store keeps the head of the log. A store that
-/// is locked or gone is no news here: the command has said so if it matters.
-fn changing(verb: impl FnOnce(&Context) -> Result<u8>) -> Result<u8> {
+/// Runs a command that writes audit records, then stores the head of the log. A store that is locked
+/// or missing is not reported here: the command did so if it matters.
+fn changing(act: impl FnOnce(&Context) -> Result<u8>) -> Result<u8> {
     let cx = Context::new()?;
-    let code = verb(&cx)?;
+    let code = act(&cx)?;
     match ops::head::keep(&cx.dirs) {
         Err(error) if error.code == Code::AuditBroken => print::error(&error),
         Err(_) | Ok(()) => {}
@@ -169,7 +173,7 @@ fn changing(verb: impl FnOnce(&Context) -> Result<u8>) -> Result<u8> {
     Ok(code)
 }
 
-/// `run` answers with its own exit codes, whatever goes wrong.
+/// `run` has its own exit codes for every error.
 fn launch(args: run::Args) -> u8 {
     let code = Context::new().and_then(|cx| run::run(args, &cx));
     code.unwrap_or_else(|error| {

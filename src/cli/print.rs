@@ -1,6 +1,6 @@
-//! The only code that writes to the terminal. What `mcpwrap run` relays is not here.
+//! The only code that writes to the terminal, except what `mcpwrap run` relays.
 //!
-//! *Never* fails because nobody reads: a closed pipe (`mcpwrap log | head`) is no error.
+//! Invariant: a closed pipe (`mcpwrap log | head`) is not an error.
 #![expect(
     clippy::print_stderr,
     clippy::disallowed_methods,
@@ -22,7 +22,7 @@ use crate::dirs;
 use crate::error::{Error, printable};
 use crate::sys::{signal, spawn};
 
-/// How many lines a terminal has that does not say.
+/// Lines of a terminal that does not tell its size.
 const LINES_USUAL: usize = 40;
 
 /// One line of an answer, on stdout.
@@ -31,13 +31,13 @@ pub fn line(text: &str) {
     drop(writeln!(io::stdout(), "{text}"));
 }
 
-/// An answer of several lines, or machine-readable text, as it is, on stdout.
+/// Several lines, or machine-readable text, unchanged, on stdout.
 pub fn text(text: &str) {
     let _hidden = hide();
     drop(io::stdout().write_all(text.as_bytes()));
 }
 
-/// Lines that go out together: a plan of a thousand lines is not a thousand writes.
+/// Lines that are written at once.
 #[derive(Debug, Default)]
 pub struct Lines(String);
 
@@ -56,12 +56,24 @@ impl Lines {
     }
 }
 
+/// A number and its noun: "1 file", "2 files", "3 processes". The noun is given in the singular.
+pub fn count<N: std::fmt::Display + PartialEq + From<u8> + Copy>(number: N, noun: &str) -> String {
+    if number == N::from(1) {
+        return format!("{number} {noun}");
+    }
+    match noun.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{number} {stem}ies"),
+        _ if noun.ends_with('s') => format!("{number} {noun}es"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
 /// JSON for scripts, on stdout.
 pub fn json(value: &serde_json::Value) {
     line(&format!("{value:#}"));
 }
 
-/// Rows under a head, with no lines drawn, on stdout.
+/// A table without borders, on stdout.
 pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(head);
@@ -83,7 +95,6 @@ pub fn screen_lines() -> Option<usize> {
         return None;
     }
     let size = rustix::termios::tcgetwinsize(&stdout).ok();
-    // A terminal that does not know is taken for a common one.
     let lines = size.map_or(0, |size| usize::from(size.ws_row));
     Some(if lines == 0 { LINES_USUAL } else { lines })
 }
@@ -100,16 +111,21 @@ pub fn warning(text: &str) {
     eprintln!("mcpwrap: warning: {}", printable(text));
 }
 
+/// Help or version from clap: on stdout, or on stderr if it was not requested. Coloured on a terminal.
+pub fn help(error: &clap::Error) {
+    drop(error.print());
+}
+
 /// An error in its lines, on stderr.
 pub fn error(error: &Error) {
     let _hidden = hide();
     eprint!("{error}");
 }
 
-/// The bar that stands on the last line of the terminal, if there is one.
+/// The progress bar on the last line of the terminal, if there is one.
 static BAR: Mutex<Option<String>> = Mutex::new(None);
 
-/// Takes the bar off the screen while something else is written; the next tick brings it back.
+/// Clears the bar while something else is written; the next tick draws it again.
 fn hide() -> MutexGuard<'static, Option<String>> {
     let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner);
     if bar.is_some() {
@@ -118,20 +134,20 @@ fn hide() -> MutexGuard<'static, Option<String>> {
     bar
 }
 
-/// To the start of the line, and nothing on it.
+/// Moves to the start of the line and clears it.
 const CLEAR: &str = "\r\u{1b}[2K";
 
-/// How far long work has come: a bar on a terminal, a line a step elsewhere. On stderr.
+/// The progress of long work: a bar on a terminal, a line per step elsewhere. On stderr.
 #[derive(Debug)]
 pub struct Progress {
     steps: usize,
     done: usize,
-    /// Draws the bar anew, so that it is seen that something happens. Ends when this is dropped.
+    /// Redraws the bar several times per second. Ends when this is dropped.
     ticks: Option<Sender<()>>,
 }
 
 impl Progress {
-    /// Work of so many steps.
+    /// Work of this many steps.
     pub fn new(steps: usize) -> Self {
         let drawn = steps > 0 && io::stderr().is_terminal();
         Self {
@@ -164,7 +180,7 @@ impl Drop for Progress {
     }
 }
 
-/// Draws what stands in `BAR` a few times a second, until the sender is gone.
+/// Draws `BAR` five times per second, until the sender is dropped.
 fn ticks() -> Option<Sender<()>> {
     let (sender, end) = channel();
     let draw = move || {
@@ -182,11 +198,11 @@ fn ticks() -> Option<Sender<()>> {
     thread.is_ok().then_some(sender)
 }
 
-/// A long answer on stdout, a line at a time. A reader that is gone ends it without an error.
+/// A long answer on stdout, line by line. When the reader closes the pipe, it ends without an error.
 #[derive(Debug)]
 pub struct PagedOutput {
     to: BufWriter<To>,
-    /// While a pager is there, Ctrl-C is its business: the signal is taken and not obeyed.
+    /// While a pager runs, Ctrl-C is for the pager: the signal is collected and ignored.
     _interrupts: Option<File>,
 }
 
@@ -197,7 +213,7 @@ enum To {
 }
 
 impl PagedOutput {
-    /// For other programs, or short.
+    /// For other programs, or short answers.
     pub fn new() -> Self {
         Self::to(To::Stdout(io::stdout().lock()), None)
     }
@@ -223,7 +239,7 @@ impl PagedOutput {
         }
     }
 
-    /// One line; `Break` if nobody reads any more.
+    /// One line; `Break` if the reader has closed the pipe.
     pub fn line(&mut self, text: &str) -> ControlFlow<()> {
         self.bytes(text.as_bytes())
     }
@@ -237,12 +253,12 @@ impl PagedOutput {
         flow(&written)
     }
 
-    /// Shows what was written so far.
+    /// Writes out what is buffered.
     pub fn flush(&mut self) -> ControlFlow<()> {
         flow(&self.to.flush())
     }
 
-    /// The end of the answer: waits until the user has left the pager.
+    /// Ends the answer: waits until the user has left the pager.
     pub fn end(self) {
         drop(self);
     }
@@ -250,7 +266,7 @@ impl PagedOutput {
 
 impl Drop for PagedOutput {
     fn drop(&mut self) {
-        // Whether somebody reads the last lines makes no difference any more.
+        // A closed pipe is not an error.
         drop(self.to.flush());
         if let To::Pager(pager) = self.to.get_mut() {
             drop(pager.stdin.take());
@@ -289,5 +305,20 @@ fn flow(written: &io::Result<()>) -> ControlFlow<()> {
         ControlFlow::Continue(())
     } else {
         ControlFlow::Break(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nouns_agree_with_their_number() {
+        assert_eq!(count(0_usize, "file"), "0 files");
+        assert_eq!(count(1_u64, "file"), "1 file");
+        assert_eq!(count(2_usize, "policy"), "2 policies");
+        assert_eq!(count(2_usize, "day"), "2 days");
+        assert_eq!(count(3_usize, "process"), "3 processes");
+        assert_eq!(count(1_usize, "process"), "1 process");
     }
 }

@@ -1,4 +1,4 @@
-//! `mcpwrap ps`: what runs under mcpwrap at this moment. Touches no keychain.
+//! `mcpwrap ps`: lists running servers. Does not open the store.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::sys::tree;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// All that the supervisors tell, as JSON
+    /// Print JSON with all supervisor details
     #[arg(long)]
     json: bool,
 }
@@ -16,10 +16,10 @@ pub struct Args {
 /// Asks every supervisor of this user.
 pub fn run(args: &Args, cx: &Context) -> u8 {
     let running = running::all(&cx.dirs);
-    let told: Vec<Value> = std::thread::scope(|scope| {
+    let states: Vec<Value> = std::thread::scope(|scope| {
         let asked: Vec<_> = running
             .iter()
-            .map(|one| scope.spawn(|| told(one)))
+            .map(|one| scope.spawn(|| state_of(one)))
             .collect();
         asked
             .into_iter()
@@ -27,22 +27,22 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
             .collect()
     });
     if args.json {
-        print::json(&json!({"servers": told}));
+        print::json(&json!({"servers": states}));
         return 0;
     }
-    if told.is_empty() {
-        print::note("no server runs");
+    if states.is_empty() {
+        print::note("no servers running");
         return 0;
     }
     let head = [
         "SERVER", "STATE", "PID", "TREE", "CLIENT", "SINCE", "POLICY", "RENEWALS", "SECRETS",
     ];
-    print::table(&head, told.iter().map(row));
+    print::table(&head, states.iter().map(row));
     0
 }
 
-/// What one supervisor tells; a stopped or hung one is shown as that.
-fn told(one: &Running) -> Value {
+/// The state that a supervisor reports, or that it does not answer.
+fn state_of(one: &Running) -> Value {
     let mut status = one.status().unwrap_or_else(|| {
         let stopped = tree::is_stopped(nix::unistd::Pid::from_raw(one.pid));
         json!({

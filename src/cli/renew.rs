@@ -1,5 +1,5 @@
-//! `mcpwrap renew`: puts a new server behind every live session of a policy. It reads the secrets
-//! anew, so a value that another program changed in the keychain is picked up.
+//! `mcpwrap renew`: restarts a server without dropping its sessions. It reads the secrets again, so it
+//! also picks up a value that another program changed in the keychain.
 
 use super::{Context, print};
 use crate::error::{Code, EXIT_NO, Error, Result};
@@ -8,10 +8,11 @@ use crate::supervise::running::{self, Running};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Server to restart
     server: ServerName,
 }
 
-/// Renews all sessions of the server at the same time; 1 if one was not renewed.
+/// Restarts all servers of a policy at the same time; 1 if one was not restarted.
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let wanted: Vec<Running> = running::all(&cx.dirs)
         .into_iter()
@@ -20,10 +21,10 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     if wanted.is_empty() {
         return Err(Error::new(
             Code::SupervisorUnreachable,
-            format!("server `{}` not renewed: it does not run", args.server),
+            format!("cannot restart server `{}`", args.server),
         )
-        .cause("no supervisor of it was found")
-        .hint("`mcpwrap ps` lists what runs"));
+        .cause("not running")
+        .hint("run `mcpwrap ps` to list the running servers"));
     }
     let results: Vec<(Running, std::result::Result<(), String>)> = std::thread::scope(|scope| {
         let renew = |one: Running| scope.spawn(move || (one.renew(), one));
@@ -34,19 +35,22 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let mut failed = false;
     for (one, result) in results {
         match result {
-            Ok(()) => print::line(&format!("renewed: {} (supervisor {})", one.server, one.pid)),
+            Ok(()) => print::line(&format!(
+                "restarted: {} (supervisor {})",
+                one.server, one.pid
+            )),
             Err(why) => {
                 failed = true;
                 print::error(
                     &Error::new(
                         Code::RenewFailed,
                         format!(
-                            "server `{}` (supervisor {}) not renewed",
+                            "cannot restart server `{}` (supervisor {})",
                             one.server, one.pid
                         ),
                     )
                     .cause(why)
-                    .hint("`mcpwrap ps` shows which server it has now"),
+                    .hint("run `mcpwrap ps` to see its current state"),
                 );
             }
         }

@@ -1,5 +1,5 @@
-//! `mcpwrap revoke`: withdraws the approval of policies and ends their servers. The kill switch, so
-//! it asks nothing.
+//! `mcpwrap revoke`: revokes the approval of policies and stops their servers. It is the kill switch,
+//! so it does not ask.
 
 use super::{Context, print};
 use crate::dirs::Dirs;
@@ -13,16 +13,16 @@ use crate::supervise::running::{Ended, StopMethod};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The servers whose policies are not approved any more
+    /// Servers to revoke
     #[arg(required_unless_present = "all")]
     server: Vec<ServerName>,
-    /// Every server that has a policy or a grant
+    /// Revoke every server with a policy or a grant
     #[arg(long, conflicts_with = "server")]
     all: bool,
-    /// Why; it is shown to whoever tries to start the server
+    /// Reason, shown when someone tries to start the server
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Show which servers would be revoked, change nothing
+    /// Show what would change, without changing anything
     #[arg(long)]
     dry_run: bool,
 }
@@ -40,14 +40,14 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
         .partition(|server| found.servers.contains(server));
     let mut code = 0;
     for server in &unknown {
-        // Says what is missing, and the nearest name.
+        // The error names what is missing, and the nearest name.
         if let Err(error) = policy::load(&cx.dirs, server, None) {
             print::error(&error);
         }
         code = EXIT_ERROR;
     }
     if servers.is_empty() && unknown.is_empty() {
-        print::note("there is no policy and no grant");
+        print::note("nothing to revoke");
     }
     if args.dry_run {
         for server in &servers {
@@ -65,7 +65,7 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
     }
     if let Err(error) = revoke::record(&cx.dirs, &servers, Actor::unasked(), reason) {
         print::error(&error);
-        print::warning("the servers are revoked, but the audit log does not say so");
+        print::warning("the servers are revoked, but the audit log has no record of it");
     }
     remind(&cx.dirs, &servers);
     code
@@ -93,19 +93,19 @@ fn withdrawn(grants: &[(ServerName, Result<Withdrawal>)]) -> u8 {
     code
 }
 
-/// Says how each server was ended; `true` if something survived.
+/// Prints how each server ended; `true` if a process survived.
 fn report(all: &[Ended]) -> bool {
     let mut survived = false;
     for ended in all {
         let (server, supervisor) = (&ended.running.server, ended.running.pid);
         let ms = ended.took.as_millis();
         let what = match (ended.pid, ended.processes) {
-            (Some(pid), count) => format!("pid {pid}, {count} processes"),
-            (None, 0) => "no server ran".to_owned(),
-            (None, count) => format!("{count} processes"),
+            (Some(pid), count) => format!("pid {pid}, {}", print::count(count, "process")),
+            (None, 0) => "no server process".to_owned(),
+            (None, count) => print::count(count, "process"),
         };
         let how = match ended.method {
-            StopMethod::Asked => "ended by its supervisor",
+            StopMethod::Asked => "stopped by its supervisor",
             StopMethod::Killed => "killed, because its supervisor did not answer,",
             StopMethod::Survived => "STILL RUNNING",
         };
@@ -117,13 +117,13 @@ fn report(all: &[Ended]) -> bool {
             print::error(
                 &Error::new(
                     Code::StillRunning,
-                    format!("server `{server}` is revoked, but not all of it is dead"),
+                    format!("server `{server}` is revoked, but some processes are still running"),
                 )
                 .cause(format!(
-                    "a process below pid {supervisor} outlived SIGKILL for 10 s"
+                    "a descendant of pid {supervisor} survived SIGKILL for 10 s"
                 ))
                 .hint(format!(
-                    "`kill -9 {supervisor}`; if that does not help, it hangs in the kernel"
+                    "run `kill -9 {supervisor}`; if that fails, the process hangs in the kernel"
                 )),
             );
         }
@@ -131,13 +131,13 @@ fn report(all: &[Ended]) -> bool {
     survived
 }
 
-/// Only a secret's provider can make worthless what a server may have copied.
+/// A server may have copied its secrets: only their providers can invalidate them.
 fn remind(dirs: &Dirs, servers: &[ServerName]) {
     let names = revoke::secrets(dirs, servers);
     if !names.is_empty() {
         let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
         print::note(&format!(
-            "if a server may have misused a secret, rotate it at its provider, too: {}",
+            "if a server may have misused a secret, also rotate it at its provider: {}",
             names.join(", "),
         ));
     }

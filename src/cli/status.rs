@@ -1,4 +1,4 @@
-//! `mcpwrap status`: where everything is and whether it works. Touches no item of the keychain.
+//! `mcpwrap status`: shows paths and whether the store works. Reads no item of the keychain.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::{grant, policy};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A JSON object, as `docs/secrets.md` describes it
+    /// Print JSON (see docs/secrets.md)
     #[arg(long)]
     json: bool,
 }
@@ -27,7 +27,7 @@ struct StatusOutput {
     policies: Vec<PolicyStatus>,
     audit: String,
     diagnostics: String,
-    /// The variable that shows that an AI agent runs this.
+    /// The variable that shows that an AI agent runs the command.
     agent: Option<&'static str>,
 }
 
@@ -35,7 +35,7 @@ struct StatusOutput {
 struct StoreStatus {
     kind: StoreKind,
     works: bool,
-    /// The code of what is in the way.
+    /// The code of the problem.
     error: Option<&'static str>,
     cause: Option<String>,
     hint: Option<String>,
@@ -52,7 +52,7 @@ struct SecretStatus {
 #[derive(Serialize)]
 struct PolicyStatus {
     server: String,
-    /// `granted`, or the code of what is in the way.
+    /// `granted`, or the code of the problem.
     state: &'static str,
 }
 
@@ -128,7 +128,7 @@ fn text(status: &StatusOutput, config: &Config) -> String {
     let absent = if status.config_exists {
         ""
     } else {
-        " (not there: the defaults)"
+        " (missing: using the defaults)"
     };
     lines.push(("config", format!("{}{absent}", status.config)));
     let store = &status.store;

@@ -1,4 +1,4 @@
-//! `mcpwrap unlock`: the vault file's passphrase, once after each start of the machine.
+//! `mcpwrap unlock`: takes the vault file's passphrase, once after each boot.
 
 use super::{Context, ask, print};
 use crate::config::{Config, StoreKind};
@@ -7,7 +7,7 @@ use crate::store::{self, KeySource};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Read the passphrase from stdin, without the newline at its end; for scripts
+    /// Read the passphrase from stdin (for scripts)
     #[arg(long)]
     from_stdin: bool,
 }
@@ -15,8 +15,8 @@ pub struct Args {
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
     if config.store != StoreKind::File {
-        return Err(Error::new(Code::Usage, "there is nothing to unlock")
-            .cause("the store is the keychain, which your desktop unlocks when you log in"));
+        return Err(Error::new(Code::Usage, "nothing to unlock")
+            .cause("the store is the keychain, which your desktop unlocks at login"));
     }
     let source = KeySource::find(&cx.dirs, &config)?;
     if !matches!(source, KeySource::Passphrase(_)) {
@@ -27,10 +27,10 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         return Ok(0);
     }
     if source.is_unlocked()? {
-        print::line("unlocked already");
+        print::note("nothing to unlock: the vault file is already unlocked");
         return Ok(0);
     }
     store::unlock(&cx.dirs, &ask::passphrase(args.from_stdin)?)?;
-    print::line("unlocked until `mcpwrap lock` or the next start of the machine");
+    print::line("unlocked until `mcpwrap lock` or reboot");
     Ok(0)
 }

@@ -1,7 +1,7 @@
-//! What is wrong with a command line, in our own words.
+//! What is wrong with a command line, in mcpwrap's own words.
 //!
-//! *Never* repeats an argument: people and configs put secrets into command lines, and what we say
-//! ends in the client's log. Names of flags and verbs are repeated, for they are ours.
+//! Invariant: no argument is repeated. Command lines contain secrets, and messages end in the client's
+//! log. Only names of flags and commands that mcpwrap defines are repeated.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -9,7 +9,7 @@ use crate::error::{Code, Error};
 
 /// The error to show instead of clap's.
 pub(super) fn explain(error: &clap::Error) -> Error {
-    // Our own types say best what is wrong with a value.
+    // Errors of mcpwrap's own types are more precise than clap's.
     if let Some(own) = std::error::Error::source(error).and_then(|e| e.downcast_ref::<Error>()) {
         return own.clone();
     }
@@ -19,24 +19,24 @@ pub(super) fn explain(error: &clap::Error) -> Error {
     let what = match error.kind() {
         ErrorKind::UnknownArgument => match argument {
             Some(name) if name.starts_with("`-") => format!("unknown flag {name}"),
-            _ => "an argument too many".to_owned(),
+            _ => "unexpected argument".to_owned(),
         },
-        ErrorKind::InvalidSubcommand => "unknown verb".to_owned(),
-        ErrorKind::MissingSubcommand => "no verb".to_owned(),
-        ErrorKind::MissingRequiredArgument => format!("missing: {named}"),
+        ErrorKind::InvalidSubcommand => "unknown command".to_owned(),
+        ErrorKind::MissingSubcommand => "missing command".to_owned(),
+        ErrorKind::MissingRequiredArgument => format!("missing argument {named}"),
         ErrorKind::ArgumentConflict => match get(ContextKind::PriorArg) {
-            Some(prior) => format!("{named} does not go with `{prior}`"),
-            None => format!("{named} does not go with the others"),
+            Some(prior) => format!("{named} cannot be used with `{prior}`"),
+            None => format!("{named} cannot be used with the other arguments"),
         },
         ErrorKind::InvalidUtf8 => "an argument is not UTF-8".to_owned(),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            format!("{named} cannot have that value")
+            format!("invalid value for {named}")
         }
-        _ => format!("{named} is used in a wrong way"),
+        _ => format!("invalid use of {named}"),
     };
     let mut shown = Error::new(Code::Usage, what);
     if let Some(values) = get(ContextKind::ValidValue) {
-        shown = shown.cause(format!("it can be {values}"));
+        shown = shown.cause(format!("expected one of: {values}"));
     }
     let near = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg];
     if let Some(near) = near.into_iter().find_map(get) {
@@ -44,7 +44,7 @@ pub(super) fn explain(error: &clap::Error) -> Error {
     }
     match get(ContextKind::Usage) {
         Some(usage) => shown.hint(usage.replace("Usage:", "usage:").replace('\n', " ")),
-        None => shown.hint("`mcpwrap help` lists the verbs"),
+        None => shown.hint("run `mcpwrap help` to list the commands"),
     }
 }
 
@@ -57,7 +57,7 @@ fn text(value: &ContextValue) -> String {
     }
 }
 
-/// The names of flags or arguments without what stands behind `=`.
+/// The names of flags or arguments, without their values.
 fn flags(value: &ContextValue) -> String {
     let names = match value {
         ContextValue::Strings(texts) => texts.clone(),
@@ -94,7 +94,7 @@ mod tests {
     fn no_argument_is_repeated() {
         case(
             &["secret", "a", "hunter2"],
-            "error[usage]: an argument too many",
+            "error[usage]: unexpected argument",
         );
         case(
             &["secret", "a", "--hunter=hunter2"],
@@ -104,9 +104,9 @@ mod tests {
             &["secret", "a", "--profil", "hunter2"],
             "did you mean `--profile`?",
         );
-        case(&["hunter2"], "unknown verb");
+        case(&["hunter2"], "unknown command");
         case(&["secre"], "did you mean `secret`?");
-        case(&["secret"], "missing: `<NAME>`");
+        case(&["secret"], "missing argument `<NAME>`");
         case(&["secret", "a", "--profile", "/"], "error[name-invalid]");
     }
 }

@@ -25,10 +25,10 @@ use crate::suggest::nearest;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum StoreKind {
-    /// The keychain of the operating system.
+    /// The OS keychain.
     #[default]
     Keychain,
-    /// One encrypted file, for machines without a keychain.
+    /// One encrypted file, for hosts without a keychain.
     File,
 }
 

@@ -249,7 +249,7 @@ impl GrantStatus {
 }
 
 /// The status of a policy's grant.
-pub fn standing(dirs: &Dirs, policy: &Policy) -> GrantStatus {
+pub fn status(dirs: &Dirs, policy: &Policy) -> GrantStatus {
     match find(dirs, policy).map_err(|error| error.code) {
         Ok(_) if policy.tier == Tier::Managed => GrantStatus::Managed,
         Ok(_) => GrantStatus::Granted,

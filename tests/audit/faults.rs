@@ -200,7 +200,7 @@ fn an_unsupported_compression_is_reported() {
     std::fs::write(dir(&test).join(name), "packed").unwrap();
     let ended = test.cli(&["log"]);
     assert_eq!(ended.code, 1, "{ended}");
-    let said = format!("`{name}` was not read: compressed by another program");
+    let said = format!("cannot read `{name}`: compressed by another program");
     assert!(ended.stderr.contains(&said), "{ended}");
     let ended = test.cli(&["log", "verify"]);
     assert_eq!(ended.code, 1, "{ended}");

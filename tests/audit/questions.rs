@@ -334,10 +334,15 @@ fn a_launch_that_never_started_is_shown_as_such() {
         entry(Outcome::Ok, &started),
     ])
     .unwrap();
-    assert!(!test.ok(&["log"]).text().contains("never started"));
+    assert!(!test.ok(&["log"]).text().contains("never run"));
     log.append(&[entry(Outcome::Intent, &lost)]).unwrap();
     let shown = test.ok(&["log"]);
-    assert!(shown.text().contains("never started: `github`"), "{shown}");
+    assert!(
+        shown
+            .text()
+            .contains("launch recorded, never run: `github`"),
+        "{shown}"
+    );
 }
 
 /// The error for an invalid filter says what is accepted, and does not repeat the input.

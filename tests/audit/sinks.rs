@@ -147,7 +147,7 @@ fn rsyslog_receives_records_as_rfc_5424() {
     test.ok(&["revoke", "github"]);
     let shown = test.cli(&["log", "verify"]);
     assert!(
-        shown.text().contains("1 copies were not taken by syslog"),
+        shown.text().contains("1 record not delivered to syslog"),
         "{shown}"
     );
 }

@@ -44,7 +44,7 @@ fn a_report_on_a_terminal_has_colours_and_fits() {
     let screen = shown(&test, &args);
     assert!(screen.contains("\u{1b}["), "{screen}");
     assert!(
-        screen.contains("`mcpwrap check --all` shows them"),
+        screen.contains("run `mcpwrap check --no-limit` to see all"),
         "{screen}"
     );
     assert!(
@@ -54,8 +54,8 @@ fn a_report_on_a_terminal_has_colours_and_fits() {
     );
     test.set("NO_COLOR", "1");
     assert!(!shown(&test, &args).contains("\u{1b}["));
-    let all = shown(&test, &[&args[..], &["--all"]].concat());
-    assert!(!all.contains("shows them"), "{all}");
+    let all = shown(&test, &[&args[..], &["--no-limit"]].concat());
+    assert!(!all.contains("to see all"), "{all}");
 }
 
 /// The schema comes from the OASIS repository.

@@ -150,7 +150,7 @@ fn what_is_not_a_regular_file_is_reported_without_blocking() {
         "repo/.vscode/mcp.json"
     );
     assert!(
-        whats(&of(&found, "invalid-ignore")).contains("no plain file"),
+        whats(&of(&found, "invalid-ignore")).contains("not a regular file"),
         "{ended}"
     );
 }

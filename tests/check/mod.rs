@@ -234,7 +234,7 @@ fn every_value_in_a_report_is_masked() {
             let tokens = mcpwrap::testing::detect::known_tokens(&text).into_iter();
             secrets.extend(tokens.map(str::to_owned));
         }
-        for format in ["--json", "--sarif", "--all"] {
+        for format in ["--json", "--sarif", "--no-limit"] {
             let ended = test.cli(&[&args[..], &[format]].concat());
             for secret in &secrets {
                 let said = format!("{}{}", ended.text(), ended.stderr);

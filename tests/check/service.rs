@@ -108,7 +108,7 @@ fn machine() -> Test {
 
 /// Answers the question, and returns the report.
 fn verify(test: &Test, answer: &str) -> String {
-    let mut terminal = test.terminal(&["check", "--verify", "--all"]);
+    let mut terminal = test.terminal(&["check", "--verify", "--no-limit"]);
     terminal
         .expect(&format!("github/token -> GET https://{HOST}/user"))
         .expect("send them?")
@@ -153,7 +153,7 @@ fn a_secret_in_a_file_is_asked_about_as_well() {
         }}}}"#
     );
     std::fs::write(test.dir.join("mcp.json"), config).unwrap();
-    let mut terminal = test.terminal(&["check", "mcp.json", "--verify", "--all"]);
+    let mut terminal = test.terminal(&["check", "mcp.json", "--verify", "--no-limit"]);
     terminal
         .expect("GITHUB_PERSONAL_ACCESS_TOKEN in mcp.json")
         .expect("send them?")

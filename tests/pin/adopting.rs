@@ -61,7 +61,7 @@ fn what_can_be_pinned_is_pinned_and_the_rest_is_adopted() {
     for part in [
         "[1/2] pinning server `s`",
         "[2/2] pinning server `t`",
-        "server `t` is adopted but not pinned: it starts whatever version is current on that day",
+        "server `t` is adopted but not pinned: its launcher starts whatever version is current",
         "run `mcpwrap pin t` to try again",
     ] {
         assert!(ended.stderr.contains(part), "{part}\n{ended}");
@@ -103,7 +103,7 @@ fn a_registry_that_does_not_answer_is_asked_once() {
     assert!(
         ended
             .stderr
-            .contains("it starts in its exact version, through its launcher"),
+            .contains("its launcher starts the exact version"),
         "{ended}"
     );
     case.undo();
@@ -116,7 +116,10 @@ fn without_npm_and_without_pins() {
     };
     let ended = case.adopt(&["--no-pin"]);
     assert!(!ended.stderr.contains("pinning"), "{ended}");
-    assert!(ended.stderr.contains("`mcpwrap pin s` ends it"), "{ended}");
+    assert!(
+        ended.stderr.contains("run `mcpwrap pin s` to pin it"),
+        "{ended}"
+    );
     case.npm.test.ok(&["adopt", "--undo", "--yes"]);
     case.npm.test.set("PATH", "/nowhere");
     let ended = case.adopt(&[]);
@@ -139,7 +142,7 @@ fn one_question_covers_the_pins() {
     let file = case.file.display().to_string();
     let mut terminal = case.npm.test.terminal(&["adopt", "--config", &file]);
     terminal
-        .expect("packages to install and pin: 1. do it? [y/n] ")
+        .expect("install and pin 1 package. proceed? [y/n] ")
         .enter("y");
     let (code, shown) = terminal.end();
     assert_eq!(code, 0, "{shown}");

@@ -233,13 +233,13 @@ fn a_newer_version_is_shown_and_asked_for() {
 
     let before = npm.text();
     let mut terminal = npm.test.terminal(&["pin", "s", "--to", "latest"]);
-    terminal.expect("type `s` to agree: ").enter("no");
+    terminal.expect("type `s` to confirm: ").enter("no");
     let (code, shown) = terminal.end();
     assert_eq!(code, 2, "{shown}");
     assert_eq!(npm.text(), before);
 
     let mut terminal = npm.test.terminal(&["pin", "s", "--to", "latest"]);
-    terminal.expect("type `s` to agree: ").enter("s");
+    terminal.expect("type `s` to confirm: ").enter("s");
     let (code, shown) = terminal.end();
     assert_eq!(code, 0, "{shown}");
     for part in [
@@ -247,7 +247,7 @@ fn a_newer_version_is_shown_and_asked_for() {
         "before     @s/server 1.0.0",
         "published  2026-01-02 by ana",
         "1 added: helper 2.0.0",
-        "1 other version: @s/server 1.0.0 → 2.0.0",
+        "1 with another version: @s/server 1.0.0 → 2.0.0",
         "-version = \"1.0.0\"",
         "+version = \"2.0.0\"",
     ] {

@@ -205,11 +205,8 @@ fn provenance_is_shown_where_the_registry_has_it() {
     test.set("UV_CACHE_DIR", test.home.join("uv-cache"));
     test.set("UV_PYTHON", bin.join("python"));
     for (package, said) in [
-        (
-            "timer",
-            "provenance the registry has a signed statement of it",
-        ),
-        ("other", "provenance not stated"),
+        ("timer", "provenance has a signed attestation"),
+        ("other", "provenance no attestation"),
     ] {
         test.write_policy(
             package,

@@ -36,7 +36,10 @@ fn revoke_ends_the_tree_and_keeps_the_session() {
     let server = run.server(1);
     let call = endless_call(&mut run);
     let ended = test.ok(&["revoke", "fake", "--reason", "left the project"]);
-    assert!(ended.text().contains("ended by its supervisor"), "{ended}");
+    assert!(
+        ended.text().contains("stopped by its supervisor"),
+        "{ended}"
+    );
     let failed = run.answer(call);
     assert_eq!(failed["error"]["data"]["mcpwrap"]["outcome"], "unknown");
     assert!(!process::alive(server));
@@ -225,7 +228,7 @@ fn revoke_all_ends_two_hundred_servers() {
     let ended = test.ok(&["revoke", "--all"]);
     // On a busy machine some supervisors do not answer in time; theirs are killed from outside.
     let ends = |how: &str| ended.text().matches(how).count();
-    let dead = ends(": ended by its supervisor") + ends(": killed, because its supervisor");
+    let dead = ends(": stopped by its supervisor") + ends(": killed, because its supervisor");
     assert_eq!(dead, 200, "{ended}");
     for run in &mut runs {
         assert!(!process::alive(run.server(1)));
@@ -237,7 +240,7 @@ fn revoke_all_ends_two_hundred_servers() {
         .filter(|ended| ended.stderr.contains("were not written in time"))
         .count();
     // All of them wrote at once, and so did `revoke`. What a busy machine has not let through is told.
-    let told = !ended.stderr.contains("the audit log does not say so");
+    let told = !ended.stderr.contains("the audit log has no record of it");
     let events = test.events();
     let count = |event: &str| events.iter().filter(|found| *found == event).count();
     assert_eq!(count("revoke"), usize::from(told), "{ended}");

@@ -1,5 +1,6 @@
 //! The rules of `docs/architecture.md` that a machine can keep.
 
+mod cli;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};

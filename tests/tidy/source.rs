@@ -1,7 +1,7 @@
 //! The crate's source as the rules see it: files, modules, what each file defines and what it names.
 //!
-//! Code behind `#[cfg(test)]` and files of tests are left out. What a macro makes, and what stands inside its arguments,
-//! is not seen.
+//! Code behind `#[cfg(test)]` and files of tests are left out. What a macro expands to is not seen; of its
+//! arguments only `words` knows.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,6 +23,8 @@ pub struct SourceFile {
     pub handed_on: BTreeMap<String, CratePath>,
     /// The types that it defines, with the line.
     pub types: Vec<(String, usize)>,
+    /// The identifiers (macros with `!`) and string literals, each with the first line.
+    pub words: BTreeMap<String, usize>,
 }
 
 /// Every file of `src`, parsed.
@@ -102,6 +104,7 @@ fn parse(name: &str, text: &str) -> SourceFile {
         named: Vec::new(),
         handed_on: BTreeMap::new(),
         types: Vec::new(),
+        words: BTreeMap::new(),
     };
     reader.visit_file(&parsed);
     SourceFile {
@@ -110,6 +113,7 @@ fn parse(name: &str, text: &str) -> SourceFile {
         named: reader.named,
         handed_on: reader.handed_on,
         types: reader.types,
+        words: reader.words,
     }
 }
 
@@ -118,9 +122,14 @@ struct Reader {
     named: Vec<(CratePath, usize)>,
     handed_on: BTreeMap<String, CratePath>,
     types: Vec<(String, usize)>,
+    words: BTreeMap<String, usize>,
 }
 
 impl Reader {
+    fn word(&mut self, word: String, line: usize) {
+        self.words.entry(word).or_insert(line);
+    }
+
     /// A path of the source from the root of the crate, if it says where it begins.
     fn absolute(&self, path: &[String]) -> Option<CratePath> {
         let mut base = self.module.clone();
@@ -208,8 +217,38 @@ fn is_test(attributes: &[syn::Attribute]) -> bool {
 }
 
 impl<'ast> Visit<'ast> for Reader {
+    fn visit_attribute(&mut self, _: &'ast syn::Attribute) {
+        // Comments are attributes too.
+    }
+
+    fn visit_ident(&mut self, ident: &'ast syn::Ident) {
+        self.word(ident.to_string(), ident.span().start().line);
+    }
+
+    fn visit_lit_str(&mut self, text: &'ast syn::LitStr) {
+        self.word(text.value(), text.span().start().line);
+    }
+
+    fn visit_macro(&mut self, called: &'ast syn::Macro) {
+        visit::visit_macro(self, called);
+        let Some(name) = called.path.segments.last() else {
+            return;
+        };
+        let line = name.ident.span().start().line;
+        self.word(format!("{}!", name.ident), line);
+        let tokens = called.tokens.to_string();
+        let is_part = |c: char| c.is_alphanumeric() || "_/-".contains(c);
+        for word in tokens
+            .split(|c| !is_part(c))
+            .filter(|word| !word.is_empty())
+        {
+            self.word(word.to_owned(), line);
+        }
+    }
+
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
         if !is_test(&item.attrs) {
+            visit::visit_item_use(self, item);
             let is_public = !matches!(item.vis, syn::Visibility::Inherited);
             self.tree(&item.tree, &mut Vec::new(), is_public);
         }

@@ -1,7 +1,7 @@
-//! The changed lines of one file, as people read them.
+//! The changed lines of one file.
 //!
-//! *Never* shows a secret: neither one that is taken out, nor one that stays in the file, next to a
-//! change or on the same line. A line that is longer than a screen is shown where it changes.
+//! Invariant: no secret is shown, neither one that is moved out nor one that stays near the change.
+//! A very long line is shown only around its change.
 
 use std::ops::Range;
 
@@ -17,16 +17,16 @@ use crate::detect;
 use crate::error::printable;
 use crate::scan::clients::ClientFile;
 
-/// How many unchanged lines stand around a change.
+/// Unchanged lines around a change.
 const CONTEXT: usize = 1;
 /// Longer lines are shown in part (bytes).
 const LINE_BYTES_MAX: usize = 1000;
-/// How much of a long line is shown around its change (bytes).
+/// The part of a long line shown around its change (bytes).
 const AROUND_BYTES: usize = 100;
-/// A shorter value stands in too many words by chance (bytes).
+/// A shorter value occurs in other words by chance (bytes).
 const VALUE_BYTES_MIN: usize = 4;
 
-/// `changed` are the entries that the new text changes: their secrets are in `cuts`.
+/// `changed` are the entries that the new text changes; their secrets are in `cuts`.
 pub(super) fn show(
     out: &mut print::Lines,
     cx: &Context,
@@ -47,9 +47,9 @@ pub(super) fn show(
     }
 }
 
-/// The lines with their sign.
+/// The lines, each with `-`, `+` or a space.
 fn lines(old: &str, new: &str, cuts: &[Cut], staying: &[String]) -> Vec<String> {
-    // A key in PEM has more than one line; other tokens are looked for in the lines that are shown.
+    // A PEM key spans lines; other tokens are searched only in the lines that are shown.
     let tall = old.contains("-----BEGIN");
     let hidden = |text: &str| {
         let text = masked(text, cuts);
@@ -86,7 +86,7 @@ fn lines(old: &str, new: &str, cuts: &[Cut], staying: &[String]) -> Vec<String> 
     lines
 }
 
-/// The secrets of the entries that are left as they are.
+/// The secrets of the unchanged entries.
 fn staying(document: &Document, closer: &[bool], changed: &[&[PathStep]]) -> Vec<String> {
     let mut values = Vec::new();
     let spots = places(document).into_iter().zip(closer);
@@ -104,13 +104,13 @@ fn staying(document: &Document, closer: &[bool], changed: &[&[PathStep]]) -> Vec
     values
 }
 
-/// Every token that its shape gives away.
+/// Every token of a known format.
 fn tokens(text: &str) -> Vec<Range<usize>> {
     let known = detect::known_spans(text).into_iter();
     known.map(|(range, _)| range).collect()
 }
 
-/// The text with marks for these values and places.
+/// The text with these values and ranges masked.
 fn without(text: &str, values: &[String], mut found: Vec<Range<usize>>) -> String {
     for value in values {
         let places = text.match_indices(value.as_str());
@@ -140,7 +140,7 @@ fn changed_bytes(old: &str, new: &str) -> (Range<usize>, Range<usize>) {
     (front..old.len() - back, front..new.len() - back)
 }
 
-/// A line, and of a long one, which begins at `start`, what is around the change.
+/// A line; of a long line, which begins at `start`, the part around the change.
 fn shortened(line: &str, start: impl FnOnce() -> usize, change: &Range<usize>) -> String {
     if line.len() <= LINE_BYTES_MAX {
         return line.to_owned();
@@ -159,7 +159,7 @@ fn shortened(line: &str, start: impl FnOnce() -> usize, change: &Range<usize>) -
     )
 }
 
-/// Two texts without the lines that they begin and end with alike, but for some around the change.
+/// Two texts without their common first and last lines, except `CONTEXT` around the change.
 fn changed<'a>(old: &'a str, new: &'a str) -> (&'a str, &'a str) {
     let alike = |(a, b): &(&str, &str)| a == b;
     let lines = |text: &'a str| text.split_inclusive('\n');
@@ -171,7 +171,7 @@ fn changed<'a>(old: &'a str, new: &'a str) -> (&'a str, &'a str) {
         old.get(start..).unwrap_or_default(),
         new.get(start..).unwrap_or_default(),
     );
-    // At least the context stays in front of what is alike at the end.
+    // The context before the common end stays.
     let most = [old, new].map(|text| lines(text).count().saturating_sub(CONTEXT));
     let most = most.into_iter().min().unwrap_or_default();
     let last = old
@@ -230,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_line_the_change_is_shown() {
+    fn a_long_line_is_shown_around_its_change() {
         let shown = shown(",");
         assert!(shown.len() < 1500, "{shown}");
         assert!(shown.contains("…"), "{shown}");
     }
 
     #[test]
-    fn tokens_anywhere_are_hidden_by_their_shape() {
+    fn tokens_are_masked_by_their_format() {
         let text = "// was ghp_x7Kq2mV9pL4nR8sT1wZ5yB3cD6fG0hJ2kM4N before";
         let shown = without(text, &[], tokens(text));
         assert!(!shown.contains("x7Kq2mV9"), "{shown}");

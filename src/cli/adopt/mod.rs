@@ -1,4 +1,4 @@
-//! `mcpwrap adopt`: moves secrets out of clients' files and makes their servers start through mcpwrap;
+//! `mcpwrap adopt`: moves secrets out of client configs and makes their servers start through mcpwrap;
 //! `--undo` restores the entries.
 
 mod diff;
@@ -25,25 +25,25 @@ use crate::{adopt, ops};
 )]
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only the files of this client; may be given more than once
+    /// Limit to this client's configs (repeatable)
     #[arg(long, value_name = "ID")]
     client: Vec<String>,
-    /// This file, whatever client reads it; also one that git tracks
+    /// Use this file, even if git tracks it (repeatable)
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
-    /// Only entries of this name, also those without a secret
+    /// Limit to entries with this name, with or without secrets (repeatable)
     #[arg(long, value_name = "NAME")]
     server: Vec<String>,
-    /// Show what would be done and where it was looked, change nothing
+    /// Show the plan and the locations searched, without changing anything
     #[arg(long)]
     dry_run: bool,
-    /// Ask nothing; for scripts that set up machines
+    /// Skip confirmation (for scripts)
     #[arg(long)]
     yes: bool,
-    /// Leave what the servers start as it is: do not install and pin it
+    /// Do not install and pin packages
     #[arg(long, conflicts_with = "undo")]
     no_pin: bool,
-    /// Put entries back as they were
+    /// Restore adopted entries
     #[arg(long)]
     undo: bool,
 }
@@ -60,7 +60,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let mut first = Round::new(dirs, &selection, None, &program)?;
     let mut opened = None;
     if !args.dry_run && !first.plan.files.is_empty() {
-        // With the keys, what is shown has the names that it will get.
+        // The final names of secrets depend on the keys.
         let store = store::open(dirs, &config, Prompt::Allowed)?;
         let keys = store::keys_or_create(&*store)?;
         first = Round::new(dirs, &selection, Some(keys.clone()), &program)?;
@@ -75,10 +75,10 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         return Ok(exit_code(&first));
     };
     if !args.yes && !ask::confirm(&question(&first, args.no_pin))? {
-        print::line("nothing was changed");
+        print::note("nothing was changed");
         return Ok(EXIT_NO);
     }
-    let _turn = adopt::lock(dirs)?;
+    let _lock = adopt::lock(dirs)?;
     let round = Round::new(dirs, &selection, Some(keys.clone()), &program)?;
     if !round.is_covered_by(&first, actor) {
         return Err(Error::new(
@@ -89,7 +89,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         .hint("run `mcpwrap adopt` again"));
     }
     if round.plan.files.is_empty() {
-        print::line("nothing to do: another `mcpwrap adopt` ran first");
+        print::note("nothing to do: another `mcpwrap adopt` ran first");
         return Ok(exit_code(&round));
     }
     let done = apply::apply(dirs, &*store, &keys, actor, &round, &mut |step| {
@@ -116,13 +116,13 @@ fn question(round: &Round, no_pin: bool) -> String {
     let packages = policies.filter(|policy| !no_pin && ops::pin::is_wanted(policy));
     let pins = match packages.count() {
         0 => String::new(),
-        count => format!("; packages to install and pin: {count}"),
+        count => format!(", install and pin {}", print::count(count, "package")),
     };
     format!(
-        "\nsecrets to store: {}; policies to write and grant: {}; files to change: {}{pins}. do it?",
-        round.names.secrets.len(),
-        round.names.policies.len(),
-        round.plan.files.len()
+        "\nstore {}, write and grant {}, change {}{pins}. proceed?",
+        print::count(round.names.secrets.len(), "secret"),
+        print::count(round.names.policies.len(), "policy"),
+        print::count(round.plan.files.len(), "file")
     )
 }
 

@@ -1,7 +1,7 @@
-//! Pinning as the last part of `mcpwrap adopt`, server by server.
+//! The last part of `mcpwrap adopt`: pins the adopted servers one by one.
 //!
-//! Invariants: an adoption is never undone; what cannot be pinned starts as its policy allows, and
-//! that is said. A registry that does not answer is waited for once.
+//! Invariants: a failed pin does not undo the adoption, and the user is told how the server starts
+//! instead. A registry that does not answer is waited for once.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::package::{self, Registry};
 use crate::policy::{self, Policy};
 use crate::secret::{Keys, ServerName};
 
-/// Pins the servers that can be.
+/// Pins the servers that can be pinned.
 pub(super) fn adopted(
     cx: &Context,
     config: &Config,
@@ -33,7 +33,7 @@ pub(super) fn adopted(
         adopting: true,
         ..PinOptions::default()
     };
-    // The store is open already: nobody is asked for a passphrase while the bar is drawn.
+    // The store is open already: no passphrase prompt appears while the bar is drawn.
     let mut keys = Some(keys.clone());
     let mut silent: Vec<Registry> = Vec::new();
     let mut progress = print::Progress::new(wanted.len());
@@ -88,13 +88,13 @@ fn say(server: &ServerName, done: &Pinned) {
     }
 }
 
-/// What happens at the next start instead.
+/// How the server starts instead.
 fn fallback(policy: &Policy) -> String {
     let server = &policy.server;
     let how = match Unpinnable::of(policy) {
-        Unpinnable::ExactVersion => "it starts in its exact version, through its launcher",
-        Unpinnable::AnyVersion => "it starts whatever version is current on that day",
-        Unpinnable::NotAtAll => "it does not start until it is pinned",
+        Unpinnable::ExactVersion => "its launcher starts the exact version",
+        Unpinnable::AnyVersion => "its launcher starts whatever version is current",
+        Unpinnable::NotAtAll => "it does not start until then",
     };
     format!(
         "server `{server}` is adopted but not pinned: {how}; run `mcpwrap pin {server}` to try again"

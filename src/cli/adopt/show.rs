@@ -1,7 +1,6 @@
-//! The plan as people read it: a diff of each file with the secrets masked, the policies, what is
-//! left and why.
+//! Prints the plan: a diff of each file with masked secrets, the policies, and what is skipped.
 //!
-//! *Never* shows more of a secret than its last four characters, and those only of a long one.
+//! Invariant: of a secret at most the last four characters are shown, and only of a long one.
 
 use super::diff;
 use crate::adopt::apply::AdoptStep;
@@ -15,27 +14,27 @@ use crate::ops::embedded_secrets;
 use crate::policy::summary;
 use crate::scan::clients::{ClientFile, ClientFiles};
 
-/// The whole plan, and what stays as it is.
+/// The plan, and what is skipped.
 pub(super) fn round(cx: &Context, round: &Round) {
     plan(cx, &round.files.found, &round.plan, &round.names);
     left(cx, &round.files.found, &round.plan);
     if round.plan.files.is_empty() {
-        print::line(&format!(
+        print::note(&format!(
             "nothing to adopt ({} already adopted, {} without secrets)",
             round.plan.adopted, round.plan.without
         ));
     }
 }
 
-/// Each step of carrying the plan out.
+/// Each step while the plan is applied.
 pub(super) fn step(cx: &Context, step: &AdoptStep<'_>) {
     match step {
         AdoptStep::Storing(number, kind) => {
-            let secrets = if *number == 1 { "secret" } else { "secrets" };
-            print::note(&format!("storing {number} {secrets} in {}", kind.noun()));
+            let secrets = print::count(*number, "secret");
+            print::note(&format!("storing {secrets} in {}", kind.noun()));
         }
         AdoptStep::Weak(name) => print::warning(&format!(
-            "`{name}` is too short to be masked, or only digits: choose a longer one when you rotate it"
+            "`{name}` is short or only digits and cannot be masked: choose a longer value when you rotate it"
         )),
         AdoptStep::Adopted {
             number,
@@ -78,11 +77,7 @@ fn plan(cx: &Context, found: &[ClientFile], plan: &AdoptPlan, names: &Names) {
         out.line("");
     }
     for secret in &names.secrets {
-        let known = if secret.known {
-            ", in the store already"
-        } else {
-            ""
-        };
+        let known = if secret.known { ", already stored" } else { "" };
         out.line(&format!(
             "secret `{}`: {} ({}){known}",
             secret.name,
@@ -92,7 +87,7 @@ fn plan(cx: &Context, found: &[ClientFile], plan: &AdoptPlan, names: &Names) {
     }
     for policy in &names.policies {
         let known = if policy.known {
-            " (is there already, and says the same)"
+            " (exists, unchanged)"
         } else {
             ""
         };
@@ -106,23 +101,23 @@ fn plan(cx: &Context, found: &[ClientFile], plan: &AdoptPlan, names: &Names) {
     out.print();
 }
 
-/// Where was looked: the files that are there, then the places with nothing, client by client.
-pub(super) fn places(cx: &Context, looked: &ClientFiles) {
+/// The locations searched: the files found, then the missing ones by client.
+pub(super) fn places(cx: &Context, searched: &ClientFiles) {
     let mut out = print::Lines::default();
     out.line(&format!(
-        "looked at {} places, found {} files",
-        looked.found.len() + looked.absent.len(),
-        looked.found.len()
+        "searched {}, found {}",
+        print::count(searched.found.len() + searched.absent.len(), "location"),
+        print::count(searched.found.len(), "file")
     ));
-    for file in &looked.found {
+    for file in &searched.found {
         let client = file
             .client
             .map_or_else(String::new, |client| format!(" ({})", client.name));
         out.line(&format!("  {}{client}", cx.dirs.tilde(&file.path)));
     }
-    let mut rest = looked.absent.as_slice();
+    let mut rest = searched.absent.as_slice();
     if !rest.is_empty() {
-        out.line("nothing is in");
+        out.line("not found:");
     }
     while let Some((client, _)) = rest.first() {
         let same = rest.iter().take_while(|(other, _)| other.id == client.id);
@@ -135,7 +130,7 @@ pub(super) fn places(cx: &Context, looked: &ClientFiles) {
     out.print();
 }
 
-/// What could not be taken over.
+/// What is skipped, and why.
 pub(super) fn left(cx: &Context, found: &[ClientFile], plan: &AdoptPlan) {
     for left in &plan.left {
         let Some(file) = found.get(left.found) else {
@@ -143,13 +138,13 @@ pub(super) fn left(cx: &Context, found: &[ClientFile], plan: &AdoptPlan) {
         };
         let shown = cx.dirs.tilde(&file.path);
         print::warning(&match &left.entry {
-            Some(entry) => format!("`{entry}` in {shown} left as it is: {}", left.reason),
+            Some(entry) => format!("skipped `{entry}` in {shown}: {}", left.reason),
             None => format!("{shown}: {}", left.reason),
         });
     }
 }
 
-/// What the user does so that the clients see the change.
+/// What the user must do so that the clients load the change.
 pub(super) fn after(found: &[&ClientFile]) {
     let mut seen: Vec<&str> = Vec::new();
     for client in found.iter().filter_map(|file| file.client) {
@@ -158,14 +153,14 @@ pub(super) fn after(found: &[&ClientFile]) {
         }
         seen.push(client.id);
         match client.after {
-            After::Nothing => print::line(&format!("{} sees the change by itself", client.name)),
+            After::Nothing => print::line(&format!("{} reloads automatically", client.name)),
             After::Restart => print::line(&format!("restart {}", client.name)),
             After::Approve => print::line(&format!(
-                "{} will ask you to approve of the changed servers",
+                "{} will ask you to approve the changed servers",
                 client.name
             )),
             After::RestartAndApprove => print::line(&format!(
-                "restart {}; it will ask you to approve of the changed servers",
+                "restart {}; it will ask you to approve the changed servers",
                 client.name
             )),
         }

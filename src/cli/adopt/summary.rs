@@ -1,4 +1,4 @@
-//! What the user has to know and to do when the files are adopted.
+//! What the user must know and do after the files are adopted.
 
 use super::show;
 use crate::adopt::names::{self, NewSecret};
@@ -9,14 +9,16 @@ use crate::policy::{self, Unpinned};
 use crate::scan::history::{self, History};
 use crate::scan::residue;
 
-/// Says it all, and returns the exit code. `done` are the files that were changed.
+/// Prints the summary and returns the exit code. `done` are the files that were changed.
 pub(super) fn print(cx: &Context, round: &Round, done: &[usize]) -> u8 {
     show::after(&round.changed(done));
-    floating(cx, round, done);
+    unpinned(cx, round, done);
     let own = |secret: &&NewSecret| !secret.known && secret.why != names::FOR_UNDO;
     let rotate: Vec<_> = round.names.secrets.iter().filter(own).collect();
     if !rotate.is_empty() {
-        print::line("rotate these secrets at their providers, because they lay in plain text:");
+        print::line(
+            "rotate these secrets at their providers, because they were stored in plaintext:",
+        );
     }
     for secret in rotate {
         let place = secret
@@ -24,13 +26,13 @@ pub(super) fn print(cx: &Context, round: &Round, done: &[usize]) -> u8 {
             .as_deref()
             .map_or_else(String::new, |url| format!(" at {url}"));
         print::line(&format!(
-            "  {}: make a new one{place}, then `mcpwrap secret rotate {}`",
+            "  {}: create a new one{place}, then run `mcpwrap secret rotate {}`",
             secret.name, secret.name
         ));
     }
     copies(cx, round, done);
     show::left(cx, &round.files.found, &round.plan);
-    print::line("to put everything back: `mcpwrap adopt --undo`");
+    print::line("to undo, run `mcpwrap adopt --undo`");
     if done.len() < round.plan.files.len() {
         EXIT_NO
     } else {
@@ -38,8 +40,8 @@ pub(super) fn print(cx: &Context, round: &Round, done: &[usize]) -> u8 {
     }
 }
 
-/// The servers whose version is another one tomorrow.
-fn floating(cx: &Context, round: &Round, done: &[usize]) {
+/// The servers without a fixed version.
+fn unpinned(cx: &Context, round: &Round, done: &[usize]) {
     for server in round.servers(done) {
         let policy = policy::load(&cx.dirs, &server, None);
         let floats = policy.is_ok_and(|policy| {
@@ -47,15 +49,15 @@ fn floating(cx: &Context, round: &Round, done: &[usize]) {
         });
         if floats {
             print::note(&format!(
-                "server `{server}` starts whatever version is there today; its policy allows \
-                 that, and `mcpwrap pin {server}` ends it"
+                "server `{server}` has no fixed version, as its policy allows; run \
+                 `mcpwrap pin {server}` to pin it"
             ));
         }
     }
 }
 
-/// Copies of the secrets elsewhere: leftovers, and what git remembers. After `done` the plan's
-/// secrets are out of those files.
+/// Copies of the secrets elsewhere: residue, and the git history. The files in `done` no longer
+/// contain secrets of the plan.
 pub(super) fn copies(cx: &Context, round: &Round, done: &[usize]) {
     let values: Vec<&str> = round.cuts().map(|cut| cut.text.as_str()).collect();
     for left in residue::find(cx.dirs.home(), &round.files.found, &values) {
@@ -77,14 +79,14 @@ pub(super) fn copies(cx: &Context, round: &Round, done: &[usize]) {
                     more => format!("{more} commits since {first}"),
                 };
                 print::warning(&format!(
-                    "the git history of {shown} has the value of {}, in {commits}: rotate it, \
+                    "the git history of {shown} contains the value of {}, in {commits}: rotate it, \
                      because everyone with a copy of the repository has it",
                     names.join(", ")
                 ));
             }
             History::Unknown if done.contains(&n) || done.is_empty() => {
                 print::note(&format!(
-                    "the git history of {shown} was not searched to its end: it is large"
+                    "the git history of {shown} was not fully searched, because it is large"
                 ));
             }
             History::Clean | History::Unknown => {}

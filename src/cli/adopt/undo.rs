@@ -1,4 +1,4 @@
-//! `mcpwrap adopt --undo`: shows which entries are restored, asks, and restores them.
+//! `mcpwrap adopt --undo`: shows the entries to restore, asks, and restores them.
 
 use std::collections::BTreeMap;
 
@@ -17,18 +17,18 @@ use crate::scan::clients::ClientFile;
 use crate::secret::SecretName;
 use crate::store::{self, Prompt};
 
-/// Undoes what the selectors name.
+/// Restores the selected entries.
 pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
     let actor = super::consent(args, cx, &config, Event::Undo)?;
-    let _turn = if args.dry_run {
+    let _lock = if args.dry_run {
         None
     } else {
         Some(adopt::lock(&cx.dirs)?)
     };
     let records = undo::pending(&cx.dirs, &args.selection())?;
     if records.is_empty() {
-        print::line("nothing to undo: no entry of that kind was adopted");
+        print::note("nothing to undo: no matching entry was adopted");
         return Ok(0);
     }
     let found = undo::files(&cx.dirs, &records)?;
@@ -39,24 +39,24 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     for (record, reason) in &left {
         let file = cx.dirs.tilde(&record.file);
         print::warning(&format!(
-            "`{}` in {file} not put back: {reason}",
+            "`{}` in {file} not restored: {reason}",
             record.entry
         ));
     }
     let mut failed = !left.is_empty();
     if !args.dry_run && !jobs.is_empty() {
-        let question = "put these entries back? their secrets stand in plain text again";
+        let question = "restore these entries? their secrets will be in plaintext again";
         if !args.yes && !ask::confirm(question)? {
             return Ok(EXIT_NO);
         }
         let log = Log::open(&cx.dirs, Some(&store::keys(&*store)?))?;
         for job in &jobs {
             if let Some(file) = found.get(job.found) {
-                failed |= !put_back(cx, file, job, &log, actor)?;
+                failed |= !restore(cx, file, job, &log, actor)?;
             }
         }
         print::note(
-            "the policies and secrets are kept: `mcpwrap revoke` and `mcpwrap secret rm` end them",
+            "policies and secrets are kept; run `mcpwrap revoke` and `mcpwrap secret rm` to disable and remove them",
         );
     }
     Ok(if failed { EXIT_NO } else { 0 })
@@ -94,7 +94,7 @@ fn show_plan(
     out.print();
 }
 
-fn put_back(
+fn restore(
     cx: &Context,
     file: &ClientFile,
     job: &RestoreJob,

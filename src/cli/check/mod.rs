@@ -1,7 +1,6 @@
-//! `mcpwrap check`: the ten checks, on this machine or in a directory.
+//! `mcpwrap check`: gathers facts of this machine or of paths, runs the checks and shows the report.
 //!
-//! *Always* read only. *Never* touches an item of the keychain, or the network, without `--verify`,
-//! which asks first. Gathers what is there (`machine`, `walk`), lets `check` judge it, shows it.
+//! Invariants: read only. Only `--verify`, which asks first, reads the keychain or uses the network.
 
 mod show;
 mod verify;
@@ -24,27 +23,27 @@ use crate::scan::{copies, machine, repository};
 )]
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Directories and files to look into, such as a repository; without any, this machine
+    /// Files or directories to check [default: this machine]
     path: Vec<PathBuf>,
-    /// This file, as a client's file, whatever its name; may be given more than once
+    /// Treat this file as a client config (repeatable)
     #[arg(long, value_name = "FILE", conflicts_with = "client")]
     config: Vec<PathBuf>,
-    /// On this machine, only the files of this client; may be given more than once
+    /// Limit a machine check to this client (repeatable)
     #[arg(long, value_name = "ID", conflicts_with = "path")]
     client: Vec<String>,
-    /// Exit with 1 from this severity on
+    /// Exit 1 if a finding has at least this severity
     #[arg(long, value_name = "LEVEL", default_value = "high")]
     fail_on: FailOn,
-    /// Ask the services whether secrets are good, after asking you; open the store for it
+    /// Ask providers whether secrets are valid (asks first, opens the store)
     #[arg(long)]
     verify: bool,
-    /// Show every finding, also if they do not fit on a screen
-    #[arg(long, conflicts_with_all = ["json", "sarif"])]
-    all: bool,
-    /// A JSON object, as `docs/checks.md` describes it
+    /// Show all findings, even beyond one screen
+    #[arg(long, alias = "all", conflicts_with_all = ["json", "sarif"])]
+    no_limit: bool,
+    /// Print JSON (see docs/checks.md)
     #[arg(long, conflicts_with = "sarif")]
     json: bool,
-    /// SARIF 2.1.0, for code scanning
+    /// Print SARIF 2.1.0, for code scanning
     #[arg(long)]
     sarif: bool,
 }
@@ -82,7 +81,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             path.symlink_metadata().map_err(|error| {
                 Error::new(
                     Code::FileUnusable,
-                    format!("`{}` not looked into", path.display()),
+                    format!("cannot check `{}`", path.display()),
                 )
                 .cause(io_text(&error))
             })?;
@@ -112,7 +111,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     } else if args.sarif {
         print::json(&check::sarif(&report));
     } else {
-        show::report(&report, args.all);
+        show::report(&report, args.no_limit);
     }
     for note in &report.notes {
         print::note(note);
@@ -127,8 +126,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     Ok(if fails { EXIT_NO } else { 0 })
 }
 
-/// Where lists of accepted findings are looked for: each directory, and the working directory if
-/// files are named.
+/// Where lists of accepted findings may be: each directory, and the working directory if files are
+/// named.
 fn roots(paths: &[PathBuf], configs: &[PathBuf]) -> Vec<PathBuf> {
     let mut roots: Vec<PathBuf> = Vec::new();
     for path in paths.iter().chain(configs) {
@@ -144,10 +143,10 @@ fn roots(paths: &[PathBuf], configs: &[PathBuf]) -> Vec<PathBuf> {
     roots
 }
 
-/// Reads a list of accepted findings, if it is there.
+/// Reads a list of accepted findings, if it exists.
 fn list(ignores: &mut Ignores, path: &Path, shown: &str, root: &str) {
     if path.exists() && !path.is_file() {
-        return ignores.unread(shown, "it is no plain file");
+        return ignores.unread(shown, "not a regular file");
     }
     match std::fs::read_to_string(path) {
         Ok(text) => ignores.add(shown, root, &text),

@@ -1,7 +1,7 @@
-//! The report for a person: one line per check, then the findings, worst first.
+//! The report for people: one line per check, then the findings, worst first.
 //!
-//! On a terminal it fits on one screen, and what does not fit is counted. Colours are used on a
-//! terminal only, and not with `NO_COLOR`.
+//! On a terminal it fits on one screen and counts what does not fit. It is coloured on a terminal,
+//! unless `NO_COLOR` is set.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,8 @@ const LINES_GROUP: usize = 5;
 /// Names of servers in one line.
 const NAMES_MAX: usize = 4;
 
-/// Prints it.
-pub(super) fn report(report: &CheckReport, all: bool) {
+/// Prints the report.
+pub(super) fn report(report: &CheckReport, no_limit: bool) {
     let screen = print::screen_lines();
     let paint = Paint(screen.is_some() && !dirs::no_colour());
     print::line(&scope(report));
@@ -28,7 +28,7 @@ pub(super) fn report(report: &CheckReport, all: bool) {
     }
     let groups = groups(&report.findings);
     let shown = match screen {
-        Some(lines) if !all => (lines.saturating_sub(LINES_OTHER) / LINES_GROUP).max(1),
+        Some(lines) if !no_limit => (lines.saturating_sub(LINES_OTHER) / LINES_GROUP).max(1),
         _ => groups.len(),
     };
     for group in groups.iter().take(shown) {
@@ -40,7 +40,7 @@ pub(super) fn report(report: &CheckReport, all: bool) {
     let hidden: usize = groups.iter().skip(shown).map(Vec::len).sum();
     if hidden > 0 {
         print::line(&format!(
-            "\nand {hidden} more: `mcpwrap check --all` shows them"
+            "\nand {hidden} more; run `mcpwrap check --no-limit` to see all"
         ));
     }
     print::line("");
@@ -81,18 +81,14 @@ fn scope(report: &CheckReport) -> String {
     }
     format!(
         "checked {what}: {}, {}",
-        count(report.files, "file"),
-        count(report.servers, "server")
+        print::count(report.files, "file"),
+        print::count(report.servers, "server")
     )
 }
 
-fn count(number: usize, noun: &str) -> String {
-    let noun = if number == 1 {
-        noun.strip_suffix('s').unwrap_or(noun).to_owned()
-    } else {
-        format!("{}s", noun.strip_suffix('s').unwrap_or(noun))
-    };
-    format!("{number} {noun}")
+/// A number of what a rule checks; the noun of a rule is a plural.
+fn checked(number: usize, nouns: &str) -> String {
+    print::count(number, nouns.strip_suffix('s').unwrap_or(nouns))
 }
 
 fn row(check: &CheckSummary, paint: Paint) -> String {
@@ -100,14 +96,14 @@ fn row(check: &CheckSummary, paint: Paint) -> String {
     let score = match (check.skipped, check.found) {
         (Some(why), _) => paint.with("2", &format!("skipped: {why}")),
         (None, 0) => {
-            let text = format!("ok, {} checked", count(check.checked, rule.noun));
+            let text = format!("ok, {} checked", checked(check.checked, rule.noun));
             paint.with("32", &text)
         }
         (None, found) => {
             let text = format!(
                 "{} in {}",
-                count(found, "findings"),
-                count(check.checked, rule.noun)
+                print::count(found, "finding"),
+                checked(check.checked, rule.noun)
             );
             paint.severity(rule.severity, &text)
         }
@@ -124,7 +120,7 @@ fn row(check: &CheckSummary, paint: Paint) -> String {
     )
 }
 
-/// How wide the columns of the names and the titles are.
+/// The widths of the columns of names and titles.
 fn widths() -> (usize, usize) {
     let name = RULES.iter().map(|rule| rule.name.len()).max();
     let title = RULES.iter().map(|rule| rule.title.len()).max();
@@ -219,7 +215,7 @@ fn total(report: &CheckReport, paint: Paint) -> String {
         .filter(|one| one.check == UNREADABLE_FILE);
     let unread = match unread.count() {
         0 => String::new(),
-        number => format!("; {} could not be read", count(number, "files")),
+        number => format!("; {} could not be read", print::count(number, "file")),
     };
     let score = format!("{good} of {} checks passed{unread}", done.count());
     if report.findings.is_empty() {
@@ -236,6 +232,6 @@ fn total(report: &CheckReport, paint: Paint) -> String {
         let count = own.filter(|finding| finding.severity == *severity).count();
         (count > 0).then(|| format!("{count} {}", severity.name()))
     });
-    let all = count(report.findings.len(), "findings");
+    let all = print::count(report.findings.len(), "finding");
     format!("{score}; {all}: {}", counts.collect::<Vec<_>>().join(", "))
 }

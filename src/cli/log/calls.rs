@@ -1,11 +1,11 @@
-//! `mcpwrap log calls`: which server made which call, and when.
+//! `mcpwrap log calls`: lists the calls of servers.
 
 use std::ops::ControlFlow;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Context, print, read, table, tell_skipped, when};
+use super::{Context, print, read, table, warn_skipped, when};
 use crate::audit::query::Filter;
 use crate::audit::{Event, Record};
 use crate::error::Result;
@@ -13,25 +13,25 @@ use crate::secret::ServerName;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Calls that ran at this time: `14:03`, `14:03:05`, `2026-11-23 14:03`, `10m`
+    /// Calls in progress at this time, e.g. `10m`, `14:03`, `14:03:05`
     #[arg(long, value_name = "TIME", conflicts_with_all = ["since", "until"])]
     at: Option<when::When>,
-    /// Calls answered from this time on
+    /// Records since this time, e.g. `24h`, `2026-11-23`, `14:03`
     #[arg(long, value_name = "TIME")]
     since: Option<when::When>,
-    /// Calls answered up to this time
+    /// Records until this time
     #[arg(long, value_name = "TIME")]
     until: Option<when::When>,
-    /// Calls to this server
+    /// Records of this server
     #[arg(long, value_name = "SERVER")]
     server: Option<ServerName>,
-    /// Calls of this tool
+    /// Records of this tool
     #[arg(long, value_name = "TOOL")]
     tool: Option<String>,
-    /// Calls of this client
+    /// Records of this client (its name, or a name in its program's path)
     #[arg(long, value_name = "CLIENT")]
     client: Option<String>,
-    /// Print the records as they stand in the log, one JSON object a line
+    /// Print raw records, one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -40,7 +40,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let since = args.at.as_ref().or(args.since.as_ref());
     let filter = Filter {
         since: since.map(|when| when.time),
-        // A call that ran at that time may have been answered much later.
+        // A call in progress at that time may have been answered much later.
         until: args.until.as_ref().map(when::When::end),
         server: args.server.clone(),
         client: args.client.clone(),
@@ -74,12 +74,12 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     })?;
     out.end();
     if rows == 0 && !args.json {
-        print::note("no call matches");
+        print::note("no matching calls");
     }
-    Ok(tell_skipped(&skipped))
+    Ok(warn_skipped(&skipped))
 }
 
-/// When a call began: its record is written when it is answered.
+/// When a call began; its record has the time of the answer.
 fn begin(record: &Record) -> Timestamp {
     let ms = record
         .detail

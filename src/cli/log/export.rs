@@ -1,12 +1,12 @@
-//! `mcpwrap log export`: records in the forms that other programs read.
+//! `mcpwrap log export`: records in the formats of other programs.
 //!
-//! OpenTelemetry records go to a collector on this machine, or to stdout with no `--endpoint`. What
-//! leaves the machine is the collector's business: it has TLS and the keys for that.
+//! OpenTelemetry records go to stdout or, with `--endpoint`, to a collector on this machine. Only the
+//! collector sends them to other hosts, with TLS and its own credentials.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::{Context, Select, print, read, tell_skipped};
+use super::{Context, Select, print, read, warn_skipped};
 use crate::audit::Record;
 use crate::audit::export::{csv, ocsf, otlp};
 use crate::audit::forward::hostname;
@@ -14,32 +14,32 @@ use crate::audit::text::one_line;
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
 
-/// How many records one request has.
+/// Records per request.
 const BATCH_RECORDS: usize = 512;
-/// How long a collector may take for one.
+/// How long a collector may take per request.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     select: Select,
-    /// The form
+    /// Output format
     #[arg(long, value_enum)]
     format: ExportFormat,
-    /// The OpenTelemetry collector on this machine, as `http://127.0.0.1:4318`
+    /// Local OpenTelemetry collector, e.g. `http://127.0.0.1:4318`
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum ExportFormat {
-    /// The records as they stand in the log
+    /// Raw records, one JSON object per line
     Jsonl,
-    /// A table for spreadsheets
+    /// For spreadsheets
     Csv,
-    /// Open Cybersecurity Schema Framework 1.5.0, one event a line
+    /// Open Cybersecurity Schema Framework 1.5.0, one event per line
     Ocsf,
-    /// OpenTelemetry logs, OTLP as JSON
+    /// OpenTelemetry logs (OTLP as JSON)
     Otlp,
 }
 
@@ -47,7 +47,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     if args.endpoint.is_some() && args.format != ExportFormat::Otlp {
         return Err(Error::new(
             Code::Usage,
-            "`--endpoint` goes with `--format otlp` only",
+            "`--endpoint` requires `--format otlp`",
         ));
     }
     let target = args.endpoint.as_deref().map(Collector::new).transpose()?;
@@ -56,7 +56,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let mut batch = Vec::new();
     let mut problem = None;
     if args.format == ExportFormat::Csv {
-        // A reader that is gone shows at the first record.
+        // A closed pipe is noticed at the first record.
         let _gone = out.line(&csv::heading());
     }
     let skipped = read(&args.select.filter(), cx, |line, record| {
@@ -83,7 +83,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     out.end();
     match problem {
         Some(error) => Err(error),
-        None => Ok(tell_skipped(&skipped)),
+        None => Ok(warn_skipped(&skipped)),
     }
 }
 
@@ -116,21 +116,19 @@ struct Collector {
 impl Collector {
     fn new(endpoint: &str) -> Result<Self> {
         let refused = |cause: &str| {
-            Error::new(Code::Usage, "the endpoint is not used")
+            Error::new(Code::Usage, "invalid `--endpoint`")
                 .cause(cause)
-                .hint("run an OpenTelemetry collector on this machine: `--endpoint http://127.0.0.1:4318`")
+                .hint("use an OpenTelemetry collector on this machine, e.g. `--endpoint http://127.0.0.1:4318`")
         };
-        let uri: ureq::http::Uri = endpoint.parse().map_err(|_| refused("it is not a URL"))?;
+        let uri: ureq::http::Uri = endpoint.parse().map_err(|_| refused("not a URL"))?;
         if uri.scheme_str() != Some("http") {
-            return Err(refused("it does not start with `http://`"));
+            return Err(refused("does not start with `http://`"));
         }
         let host = uri.host().unwrap_or_default();
         if !matches!(host, "127.0.0.1" | "localhost" | "[::1]") {
-            return Err(refused(
-                "it is another machine, and the log would travel unencrypted",
-            ));
+            return Err(refused("remote host: the log would be sent unencrypted"));
         }
-        // The address itself: a name would have to be looked up.
+        // The address, because a name could resolve to another host.
         let host = if host == "localhost" {
             "127.0.0.1"
         } else {
@@ -161,13 +159,13 @@ impl Collector {
         sent.map(drop).map_err(|error| {
             Error::new(
                 Code::ExportFailed,
-                format!("records were not taken by `{}`", self.url),
+                format!("cannot deliver records to `{}`", self.url),
             )
             .cause(match error {
                 ureq::Error::Io(error) => io_text(&error),
                 other => other.to_string(),
             })
-            .hint("start the collector, then run the same `mcpwrap log export` again")
+            .hint("start the collector, then run the same command again")
         })
     }
 }

@@ -1,7 +1,7 @@
-//! `mcpwrap log --follow`: records as they are written.
+//! `mcpwrap log --follow`: prints records as they are written.
 //!
-//! Looks at the note of the head four times a second: that is one small read, works on every file
-//! system, and misses nothing when the day or the segment changes.
+//! Reads the note of the head four times per second: one small read that works on every file system
+//! and misses nothing when the date or the segment changes.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Context, print, read, table, tell_skipped};
+use super::{Context, print, read, table, warn_skipped};
 use crate::audit::disk::Note;
 use crate::audit::query::{Filter, Skipped};
 use crate::error::Result;
@@ -20,10 +20,10 @@ pub fn run(filter: &Filter, json: bool, cx: &Context) -> Result<u8> {
     let zone = TimeZone::system();
     let mut out = print::PagedOutput::new();
     let mut filter = filter.clone();
-    let mut told = Skipped::default();
+    let mut warned = Skipped::default();
     let (mut last, mut seen) = (0, None);
     if !json {
-        // A reader that is gone shows at the next line.
+        // A closed pipe is noticed at the next line.
         let _gone = out.line(&table::heading());
     }
     loop {
@@ -44,14 +44,14 @@ pub fn run(filter: &Filter, json: bool, cx: &Context) -> Result<u8> {
                 gone = flow.is_break();
                 flow
             })?;
-            if skipped != told {
-                tell_skipped(&skipped);
-                told = skipped;
+            if skipped != warned {
+                warn_skipped(&skipped);
+                warned = skipped;
             }
             if gone || out.flush().is_break() {
                 return Ok(0);
             }
-            // From now on only the end of the log is read. A clock may jump back a little.
+            // From now on only the end of the log is read; the clock may jump back a little.
             let recent = begin
                 .checked_sub(SignedDuration::from_mins(10))
                 .unwrap_or(begin);

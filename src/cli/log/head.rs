@@ -8,10 +8,8 @@ use crate::error::{Code, Error, Result};
 pub fn run(cx: &Context) -> Result<u8> {
     let head = Log::open(&cx.dirs, None)?.head()?;
     if head == Head::default() {
-        return Err(
-            Error::new(Code::FileUnusable, "the audit log has no record yet")
-                .hint("the first `mcpwrap grant` or `mcpwrap run` writes one"),
-        );
+        return Err(Error::new(Code::FileUnusable, "the audit log is empty")
+            .hint("run `mcpwrap grant` or `mcpwrap run` to write the first record"));
     }
     print::line(&head.to_string());
     Ok(0)

@@ -1,7 +1,7 @@
-//! `mcpwrap log`: what happened, and whether the log is what was written.
+//! `mcpwrap log`: queries, verifies and exports the audit log.
 //!
-//! *Never* touches the store, except `verify`, which needs the key of the chain. *Always* a line a
-//! record: `--json` gives the records as they stand in the log.
+//! Invariants: only `verify`, which needs the key of the chain, opens the store. One line per record;
+//! `--json` prints the records unchanged.
 
 pub mod calls;
 pub mod export;
@@ -26,7 +26,6 @@ use crate::error::{Code, Error, Result};
 use crate::files::Problem;
 use crate::secret::{SecretName, ServerName};
 
-/// What was launched, injected, refused, called, granted
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
@@ -34,36 +33,36 @@ pub struct Args {
     question: Option<Question>,
     #[command(flatten)]
     select: Select,
-    /// Print the records as they stand in the log, one JSON object a line
+    /// Print raw records, one JSON object per line
     #[arg(long)]
     json: bool,
-    /// Wait for new records and print them too
+    /// Keep printing new records
     #[arg(long)]
     follow: bool,
 }
 
-/// Which records
+/// The flags that select records.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Select {
-    /// From this time on: `24h`, `7d`, `2026-11-23`, `14:03`, `2026-11-23 14:03Z`
+    /// Records since this time, e.g. `24h`, `2026-11-23`, `14:03`
     #[arg(long, value_name = "TIME")]
     since: Option<when::When>,
-    /// Up to this time
+    /// Records until this time
     #[arg(long, value_name = "TIME")]
     until: Option<when::When>,
-    /// Of this server
+    /// Records of this server
     #[arg(long, value_name = "SERVER")]
     server: Option<ServerName>,
-    /// About this secret
+    /// Records about this secret
     #[arg(long, value_name = "NAME")]
     secret: Option<SecretName>,
-    /// Of this kind, as `launch`, `inject`, `refuse` or `call`
+    /// Records of this event type, e.g. `launch`, `inject`, `refuse`, `call`
     #[arg(long, value_name = "EVENT")]
     event: Option<Event>,
-    /// Of this client's runs: its name, or a name in the path of its program
+    /// Records of this client (its name, or a name in its program's path)
     #[arg(long, value_name = "CLIENT")]
     client: Option<String>,
-    /// Of the run whose id starts like this
+    /// Records of the run whose ID starts with this
     #[arg(long, value_name = "ID")]
     run: Option<String>,
 }
@@ -72,7 +71,7 @@ impl Select {
     fn filter(&self) -> Filter {
         Filter {
             since: self.since.as_ref().map(|when| when.time),
-            // `--until 14:03` is up to the end of that minute.
+            // `--until 14:03` includes that minute.
             until: self.until.as_ref().map(when::When::end),
             server: self.server.clone(),
             secret: self.secret.clone(),
@@ -85,21 +84,21 @@ impl Select {
 
 #[derive(Debug, clap::Subcommand)]
 enum Question {
-    /// Which secrets were used, by which servers, how often
+    /// List secret use
     Secrets(secrets::Args),
-    /// Which servers have a secret now, and which ever had it
+    /// Show who holds a secret
     WhoHas(who_has::Args),
-    /// Which server made which call
+    /// List calls
     Calls(calls::Args),
-    /// The records for other programs: JSON, CSV, OCSF, OpenTelemetry
+    /// Export records as JSON, CSV, OCSF or OpenTelemetry
     Export(export::Args),
-    /// Whether a record was edited, removed, reordered or cut off
+    /// Verify that no record was changed or removed
     Verify(verify::Args),
-    /// The number and hash of the last record, to keep elsewhere
+    /// Print the head: number and hash of the last record
     Head,
 }
 
-/// Prints the records, or answers the question.
+/// Prints the records, or runs the subcommand.
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     match &args.question {
         None if args.follow => follow::run(&args.select.filter(), args.json, cx),
@@ -137,18 +136,17 @@ fn list(filter: &Filter, json: bool, cx: &Context) -> Result<u8> {
     })?;
     if !json {
         if rows == 0 {
-            print::note("no record matches");
+            print::note("no matching records");
         }
         if filter.secret.is_none() && filter.event.is_none_or(|event| event == Event::Launch) {
-            pending.tell(&mut out, &zone);
+            pending.print(&mut out, &zone);
         }
     }
     out.end();
-    Ok(tell_skipped(&skipped))
+    Ok(warn_skipped(&skipped))
 }
 
-/// Launches that were written down and of which nothing was heard again: mcpwrap was ended between
-/// the record and the start.
+/// Launches that were recorded but never ran: mcpwrap ended between the record and the start.
 #[derive(Debug, Default)]
 struct UnfinishedLaunches(BTreeMap<String, Record>);
 
@@ -164,13 +162,13 @@ impl UnfinishedLaunches {
         }
     }
 
-    fn tell(&self, out: &mut print::PagedOutput, zone: &TimeZone) {
-        // One that is being started at this moment is no news.
+    fn print(&self, out: &mut print::PagedOutput, zone: &TimeZone) {
+        // A younger one may still be starting.
         let young = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(10);
         for record in self.0.values().filter(|record| record.time < young) {
             let server = record.server.as_ref().map_or("-", |server| server.as_str());
             let time = table::local(record.time, zone);
-            let text = format!("never started: `{server}` at {time}, its launch was only intended");
+            let text = format!("launch recorded, never run: `{server}` at {time}");
             if out.line(&text).is_break() {
                 return;
             }
@@ -187,15 +185,15 @@ fn read(
     scan_existing(&cx.dirs.audit(), filter, each).map_err(|problem| unreadable(&problem, cx))
 }
 
-/// Says what could not be read; the exit code is that of findings then.
-fn tell_skipped(skipped: &Skipped) -> u8 {
+/// Warns about what could not be read; returns the exit code.
+fn warn_skipped(skipped: &Skipped) -> u8 {
     for (file, reason) in &skipped.files {
-        print::warning(&format!("`{file}` was not read: {reason}"));
+        print::warning(&format!("cannot read `{file}`: {reason}"));
     }
     if skipped.lines > 0 {
         print::warning(&format!(
-            "{} lines are no records; `mcpwrap log verify` says more",
-            skipped.lines
+            "skipped {}; run `mcpwrap log verify` for details",
+            print::count(skipped.lines, "invalid line")
         ));
     }
     u8::from(*skipped != Skipped::default())
@@ -203,7 +201,7 @@ fn tell_skipped(skipped: &Skipped) -> u8 {
 
 fn unreadable(problem: &Problem, cx: &Context) -> Error {
     let dir: PathBuf = cx.dirs.audit();
-    let what = format!("the audit log in `{}` cannot be read", cx.dirs.tilde(&dir));
+    let what = format!("cannot read the audit log in `{}`", cx.dirs.tilde(&dir));
     let error = Error::new(Code::FileUnusable, what).cause(problem);
     match problem {
         Problem::NotPrivate { fix, .. } => error.hint(fix.clone()),

@@ -1,11 +1,11 @@
-//! `mcpwrap log secrets`: which secrets were used, by which servers, how often, last when.
+//! `mcpwrap log secrets`: lists the use of secrets: servers, number of times, last time.
 
 use std::ops::ControlFlow;
 
 use jiff::tz::TimeZone;
 
 use super::table::local;
-use super::{Context, print, read, tell_skipped, when};
+use super::{Context, print, read, warn_skipped, when};
 use crate::audit::Event;
 use crate::audit::query::Filter;
 use crate::audit::text::shown;
@@ -15,16 +15,16 @@ use crate::secret::ServerName;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// From this time on: `24h`, `7d`, `2026-11-23`, `14:03`
+    /// Records since this time, e.g. `24h`, `2026-11-23`, `14:03`
     #[arg(long, value_name = "TIME")]
     since: Option<when::When>,
-    /// Up to this time
+    /// Records until this time
     #[arg(long, value_name = "TIME")]
     until: Option<when::When>,
-    /// Of this server
+    /// Records of this server
     #[arg(long, value_name = "SERVER")]
     server: Option<ServerName>,
-    /// Print one JSON array
+    /// Print JSON (see docs/audit.md)
     #[arg(long)]
     json: bool,
 }
@@ -46,7 +46,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     if args.json {
         print::line(&serde_json::to_string_pretty(&uses).unwrap_or_default());
     } else if uses.is_empty() {
-        print::note("no secret was used");
+        print::note("no matching secret use");
     } else {
         let zone = TimeZone::system();
         print::line(&row("SECRET", "SERVER", "TIMES", "LAST", "VALUES"));
@@ -62,7 +62,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             ));
         }
     }
-    Ok(tell_skipped(&skipped))
+    Ok(warn_skipped(&skipped))
 }
 
 fn row(secret: &str, server: &str, times: &str, last: &str, values: &str) -> String {

@@ -1,13 +1,14 @@
-//! Records as lines of a table: when, what, for which server, how it ended.
+//! Records as lines of a table: time, event, server, run, outcome, details.
 //!
-//! *Always* one line a record and one pass: columns have fixed widths, so a million records need no
-//! more memory than one. *Never* a character that steers the terminal.
+//! Invariants: one line per record and one pass, because columns have fixed widths; no control
+//! characters.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::audit::text::shown;
 use crate::audit::{Detail, Event, Outcome, Record};
+use crate::cli::print;
 
 /// The heading of [`row`].
 pub fn heading() -> String {
@@ -46,13 +47,13 @@ pub fn local(time: Timestamp, zone: &TimeZone) -> String {
         .to_string()
 }
 
-/// What happened, in a few words.
+/// The details, in a few words.
 fn what(record: &Record) -> String {
     let detail = &record.detail;
     let mut parts = Vec::new();
     match record.event {
         Event::Call => parts.extend(call(detail)),
-        Event::Log => parts.extend(own(record)),
+        Event::Log => parts.extend(log_details(record)),
         _ => {
             parts.extend(record.reason.clone());
             parts.extend(detail.note.as_ref().map(|note| format!("\"{note}\"")));
@@ -85,7 +86,7 @@ fn what(record: &Record) -> String {
         parts.extend(
             detail
                 .records
-                .map(|count| format!("{count} records dropped")),
+                .map(|count| format!("{} dropped", print::count(count, "record"))),
         );
     }
     parts.extend(detail.duration_ms.map(duration));
@@ -104,8 +105,8 @@ fn call(detail: &Detail) -> Option<String> {
     Some(text)
 }
 
-/// What the log says about itself.
-fn own(record: &Record) -> Option<String> {
+/// The details of a record about the log itself.
+fn log_details(record: &Record) -> Option<String> {
     let detail = &record.detail;
     let reason = record.reason.as_deref()?;
     let mut text = reason.to_owned();
@@ -113,10 +114,13 @@ fn own(record: &Record) -> Option<String> {
         text = format!("{text}: records {first} to {last}");
     }
     if let Some(records) = detail.records.filter(|_| record.outcome == Outcome::Failed) {
-        text = format!("{text}: {records} records");
+        text = format!("{text}: {}", print::count(records, "record"));
     }
     if let Some(bytes) = detail.bytes {
-        text = format!("{text}: {bytes} bytes of half a record");
+        text = format!(
+            "{text}: {} of an incomplete record",
+            print::count(bytes, "byte")
+        );
     }
     if let Some(file) = &detail.file {
         text = format!("{text} in {file}");

@@ -1,4 +1,4 @@
-//! `mcpwrap log verify`: whether each record is as it was written.
+//! `mcpwrap log verify`: verifies that the audit log is intact.
 
 use serde::Serialize;
 
@@ -12,10 +12,10 @@ use crate::ops::head;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A head that was printed earlier by `mcpwrap log head`, as NUMBER:HASH
+    /// Also verify against this head from `mcpwrap log head` (repeatable)
     #[arg(long, value_name = "HEAD")]
     head: Vec<Head>,
-    /// Print one JSON object
+    /// Print JSON (see docs/audit.md)
     #[arg(long)]
     json: bool,
 }
@@ -27,12 +27,12 @@ struct VerifyOutput {
     files: u64,
     bytes: u64,
     head: String,
-    /// Whether the seals were tested.
+    /// Whether the seals (HMAC) were verified.
     sealed: bool,
     unsealed_records: u64,
     breaks: Vec<BreakOutput>,
     more_breaks: u64,
-    /// The first numbers of breaks that the log itself tells of.
+    /// The first numbers of breaks that the log itself records.
     told: Vec<u64>,
 }
 
@@ -55,7 +55,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         }
         Err(error) => {
             print::error(error);
-            print::warning("the seals were not tested: only the links of the chain are");
+            print::warning("seals (HMAC) not verified, only the hash chain");
             None
         }
     };
@@ -67,7 +67,10 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     } else {
         text(&report);
         for (sink, count) in forward::undelivered(&cx.dirs.audit()) {
-            print::line(&format!("{count} copies were not taken by {sink}"));
+            print::line(&format!(
+                "{} not delivered to {sink}",
+                print::count(count, "record")
+            ));
         }
     }
     if let Ok((store, keys, _)) = &opened
@@ -112,18 +115,21 @@ fn json(report: &VerifyReport, sealed: bool) {
 
 fn text(report: &VerifyReport) {
     print::line(&format!(
-        "{} records in {} files, head {}",
-        report.records, report.files, report.head
+        "{} in {}, head {}",
+        print::count(report.records, "record"),
+        print::count(report.files, "file"),
+        report.head
     ));
     if let Some(last) = report.pruned {
         print::line(&format!(
-            "records 1 to {last} were removed by `retain`, and a sealed record says so"
+            "records 1 to {last} were removed by `retain`, as a sealed record states"
         ));
     }
     if report.unsealed > 0 {
         print::line(&format!(
-            "{} records have no seal (the store was locked); {} of them no later seal covers",
-            report.unsealed, report.uncovered
+            "without a seal, because the store was locked: {}; not covered by a later seal: {}",
+            print::count(report.unsealed, "record"),
+            report.uncovered
         ));
     }
     for found in &report.breaks {
@@ -135,11 +141,11 @@ fn text(report: &VerifyReport) {
     for first in &report.told {
         if !report.breaks.iter().any(|found| found.first == *first) {
             print::line(&format!(
-                "the log itself tells of a break at record {first}, found earlier"
+                "the log records an earlier break at record {first}"
             ));
         }
     }
     if report.breaks.is_empty() && report.told.is_empty() {
-        print::line("every record is as it was written");
+        print::line("the log is intact");
     }
 }

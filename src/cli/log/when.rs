@@ -1,6 +1,6 @@
-//! Points in time as people write them: `24h`, `2026-11-23 14:03`, `14:03`, `2026-11-23T14:03Z`.
+//! Times as people write them: `24h`, `2026-11-23 14:03`, `14:03`, `2026-11-23T14:03Z`.
 //!
-//! *Always* the user's zone, unless the text names another (`Z` or an offset).
+//! They are in the user's time zone unless the text has another (`Z` or an offset).
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
@@ -8,19 +8,19 @@ use jiff::{SignedDuration, Timestamp, ToSpan as _, ZonedDateTime};
 
 use crate::error::{Code, Error};
 
-const RULE: &str = "write how long ago (`90s`, `30m`, `24h`, `7d`, `2w`), a day (`2026-11-23`), a time \
-    of today (`14:03`), or both (`2026-11-23 14:03`, with `Z` at the end for UTC)";
+const RULE: &str = "use a duration (`90s`, `30m`, `24h`, `7d`, `2w`), a date (`2026-11-23`), a time of \
+    today (`14:03`), or both (`2026-11-23 14:03`, with `Z` at the end for UTC)";
 
-/// A point in time, and how exactly it was given.
+/// A point in time, and its precision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct When {
     pub time: Timestamp,
-    /// The length of what was named: a minute for `14:03`, a day for `2026-11-23`.
+    /// The duration that the text names: a minute for `14:03`, a day for `2026-11-23`.
     pub span: SignedDuration,
 }
 
 impl When {
-    /// The end of what was named.
+    /// The end of that duration.
     pub fn end(&self) -> Timestamp {
         self.time.checked_add(self.span).unwrap_or(Timestamp::MAX)
     }
@@ -30,8 +30,8 @@ impl std::str::FromStr for When {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self, Error> {
         parse(text.trim(), &ZonedDateTime::now()).ok_or_else(|| {
-            Error::new(Code::Usage, "that is no time")
-                .cause("neither a moment nor a length of time was found in it")
+            Error::new(Code::Usage, "invalid time")
+                .cause("expected a duration or timestamp")
                 .hint(RULE)
         })
     }
@@ -54,7 +54,7 @@ fn parse(text: &str, now: &ZonedDateTime) -> Option<When> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Some(When {
             time,
-            span: exactness(text),
+            span: precision(text),
         });
     }
     let (text, zone) = match text.strip_suffix(['Z', 'z']) {
@@ -71,7 +71,7 @@ fn parse(text: &str, now: &ZonedDateTime) -> Option<When> {
     } else {
         today
     });
-    // A text with a time of day parses as a date too, so the longer forms come first.
+    // A text with a time also parses as a date, so the longer forms come first.
     if text.contains(':') {
         let moment = match text.parse::<DateTime>() {
             Ok(moment) => moment,
@@ -80,7 +80,7 @@ fn parse(text: &str, now: &ZonedDateTime) -> Option<When> {
         let time = moment.to_zoned_datetime(zone).ok()?.timestamp();
         return Some(When {
             time,
-            span: exactness(text),
+            span: precision(text),
         });
     }
     let begin = date?.to_zoned_datetime(zone).ok()?;
@@ -117,8 +117,8 @@ fn relative(text: &str) -> Option<SignedDuration> {
     Some(total)
 }
 
-/// How long a stretch of time a time of day names: a minute without seconds, else a second.
-fn exactness(text: &str) -> SignedDuration {
+/// The precision of a time of day: a minute without seconds, otherwise a second.
+fn precision(text: &str) -> SignedDuration {
     let clock = text.split(['T', 't', ' ']).next_back().unwrap_or(text);
     let clock = clock.split(['+', '-', 'Z', 'z']).next().unwrap_or(clock);
     SignedDuration::from_secs(if clock.matches(':').count() < 2 {

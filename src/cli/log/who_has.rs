@@ -1,10 +1,10 @@
-//! `mcpwrap log who-has NAME`: the running servers that hold a secret now, and every server that
-//! ever got it, with fingerprints, so that an old value still in use is seen.
+//! `mcpwrap log who-has NAME`: the running servers that hold a secret, and all servers that ever
+//! received it, with fingerprints, which show outdated values.
 
 use jiff::tz::TimeZone;
 
 use super::table::local;
-use super::{Context, print, tell_skipped, unreadable};
+use super::{Context, print, unreadable, warn_skipped};
 use crate::audit::holders::{SecretHolders, who_has};
 use crate::audit::text::shown;
 use crate::error::{EXIT_NO, Result};
@@ -13,10 +13,10 @@ use crate::store::Index;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The secret
+    /// Name of the secret
     #[arg(value_name = "NAME")]
     name: SecretName,
-    /// Print one JSON object
+    /// Print JSON (see docs/audit.md)
     #[arg(long)]
     json: bool,
 }
@@ -26,28 +26,31 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let listed = index.and_then(|index| Some(index.secrets.get(&args.name)?.fingerprint.clone()));
     let (answer, skipped) = who_has(&cx.dirs.audit(), &args.name, listed)
         .map_err(|problem| unreadable(&problem, cx))?;
-    let nobody = answer.ever.is_empty();
+    let never_injected = answer.ever.is_empty();
     if args.json {
         print::line(&serde_json::to_string_pretty(&answer).unwrap_or_default());
     } else {
         show(&answer);
     }
-    Ok(tell_skipped(&skipped).max(if nobody { EXIT_NO } else { 0 }))
+    Ok(warn_skipped(&skipped).max(if never_injected { EXIT_NO } else { 0 }))
 }
 
 fn show(answer: &SecretHolders) {
     let zone = TimeZone::system();
     if answer.ever.is_empty() {
-        print::note(&format!("no server ever got `{}`", answer.secret));
+        print::note(&format!("`{}` was never injected", answer.secret));
         return;
     }
-    print::line(&format!("running servers that hold {} now:", answer.secret));
+    print::line(&format!("running servers with `{}`:", answer.secret));
     for holder in &answer.now {
         let value = holder.fingerprint.as_deref().unwrap_or("-");
         let old = if holder.old {
-            "  an old value: `mcpwrap renew` gives it the new one"
+            format!(
+                "  outdated value; run `mcpwrap renew {}` to update",
+                holder.server
+            )
         } else {
-            ""
+            String::new()
         };
         let pid = holder
             .pid
@@ -63,18 +66,18 @@ fn show(answer: &SecretHolders) {
     if answer.now.is_empty() {
         print::line("  none");
     }
-    print::line("servers that ever got it:");
+    print::line("all servers that received it:");
     for found in &answer.ever {
         let server = found.server.as_ref().map_or("-", |server| server.as_str());
         let values: Vec<_> = found.fingerprints.iter().map(String::as_str).collect();
         print::line(&shown(&format!(
-            "  {server:<16}  {} times, last {}  values {}",
-            found.times,
+            "  {server:<16}  {}, last {}  values {}",
+            print::count(found.times, "time"),
             local(found.last, &zone),
             values.join(" ")
         )));
     }
     if let Some(current) = &answer.current {
-        print::line(&format!("the value in the store is {current}"));
+        print::line(&format!("fingerprint of the stored value: {current}"));
     }
 }

@@ -1,4 +1,4 @@
-//! `mcpwrap pin`: resolves what a policy's command starts, installs it, and puts it under the grant.
+//! `mcpwrap pin`: resolves and installs the package that a policy runs, and grants the pinned policy.
 
 mod outdated;
 mod report;
@@ -19,37 +19,37 @@ use crate::secret::ServerName;
 )]
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The servers whose packages are to be installed
+    /// Servers to pin
     #[arg(required_unless_present_any = ["outdated", "prune"])]
     server: Vec<ServerName>,
-    /// Install this version, or `latest`; for an image, this digest or tag
+    /// Version to install, or `latest` (images: digest or tag)
     #[arg(long, value_name = "VERSION")]
     to: Option<String>,
-    /// Take only packages that were published before this day
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    /// Use only packages published before this date
+    #[arg(long, value_name = "DATE", value_parser = date)]
     before: Option<jiff::civil::Date>,
-    /// Let the packages run their install scripts, and build from source
+    /// Allow install scripts and builds from source
     #[arg(long)]
     allow_scripts: bool,
-    /// List the pinned packages of which there is a newer version
+    /// List pinned packages with a newer version
     #[arg(long, conflicts_with_all = ["to", "before", "allow_scripts", "prune"])]
     outdated: bool,
-    /// Remove the installations that no policy uses
+    /// Remove unused installations
     #[arg(long, conflicts_with_all = ["server", "to", "before", "allow_scripts"])]
     prune: bool,
-    /// With `--outdated`: as JSON
+    /// With `--outdated`, print JSON
     #[arg(long, requires = "outdated")]
     json: bool,
-    /// Ask nothing; for scripts that set up machines
+    /// Skip confirmation (for scripts)
     #[arg(long, conflicts_with_all = ["outdated", "prune"])]
     yes: bool,
 }
 
-fn day(text: &str) -> Result<jiff::civil::Date> {
+fn date(text: &str) -> Result<jiff::civil::Date> {
     text.parse().map_err(|_| {
-        Error::new(Code::Usage, "`--before` is not a day")
-            .cause("a day of the calendar is written as year, month and day")
-            .hint("write it like this: `--before 2026-01-31`")
+        Error::new(Code::Usage, "invalid date for `--before`")
+            .cause("expected YYYY-MM-DD")
+            .hint("use a date, e.g. `--before 2026-01-31`")
     })
 }
 
@@ -61,7 +61,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         return prune(cx);
     }
     if args.to.is_some() && args.server.len() > 1 {
-        return Err(Error::new(Code::Usage, "`--to` is for one server")
+        return Err(Error::new(Code::Usage, "`--to` takes one server")
             .hint("run `mcpwrap pin SERVER --to VERSION` for each"));
     }
     let config = Config::load(&cx.dirs)?;
@@ -106,17 +106,17 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
 
 fn begin(policy: &Policy) {
     print::note(&format!(
-        "installing what server `{}` starts…",
+        "installing the package of server `{}`…",
         policy.server
     ));
 }
 
-/// Shows what is new and asks.
+/// Shows the new package and policy, and asks.
 fn agree(cx: &Context, next: &Policy, facts: &str) -> Result<()> {
     let question = format!("{facts}{}", approve::question(&cx.dirs, next));
     let asked = ask::type_name(&question, next.server.as_str());
     asked.map_err(|error| match error.code {
-        Code::Declined => error.hint("`mcpwrap pin --prune` removes what was installed"),
+        Code::Declined => error.hint("run `mcpwrap pin --prune` to remove the installation"),
         _ => error,
     })
 }
@@ -125,9 +125,7 @@ fn say(server: &ServerName, done: &Pinned) {
     match done {
         Pinned::Already(package) => {
             print::line(&format!("already pinned: {server}, {package}"));
-            print::note(&format!(
-                "`mcpwrap pin {server} --to latest` takes a newer version"
-            ));
+            print::note(&format!("run `mcpwrap pin {server} --to latest` to update"));
         }
         Pinned::Repaired(package) => print::line(&format!("installed: {server}, {package}")),
         Pinned::New { package, .. } => print::line(&format!("pinned: {server}, {package}")),
@@ -142,6 +140,7 @@ fn prune(cx: &Context) -> Result<u8> {
             cx.dirs.tilde(&cx.dirs.packages().join(name))
         ));
     }
-    print::note(&format!("{} removed, {used} in use", removed.len()));
+    let removed = print::count(removed.len(), "installation");
+    print::note(&format!("removed {removed}, {used} in use"));
     Ok(0)
 }

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::super::print;
+use crate::cli::print;
 use crate::dirs::Dirs;
 use crate::error::{EXIT_NO, Result};
 use crate::package;
 use crate::policy;
 use crate::secret::ServerName;
 
-/// Lists the outdated packages of these servers, or of all. The exit code says if there are any.
+/// Lists the outdated packages of these servers, or of all; 1 if there are any.
 pub(super) fn run(servers: &[ServerName], json: bool, dirs: &Dirs) -> Result<u8> {
     let mut found = Vec::new();
     for (server, policy) in policy::list(dirs) {
@@ -44,9 +44,9 @@ pub(super) fn run(servers: &[ServerName], json: bool, dirs: &Dirs) -> Result<u8>
             ]
         });
         if found.is_empty() {
-            print::note("every pinned package is the latest");
+            print::note("all pinned packages are up to date");
         } else {
-            print::table(&["server", "package", "pinned", "latest"], rows);
+            print::table(&["SERVER", "PACKAGE", "PINNED", "LATEST"], rows);
         }
     }
     Ok(if found.is_empty() { 0 } else { EXIT_NO })

@@ -1,10 +1,11 @@
-//! What `mcpwrap pin` says about an installation before it asks.
+//! The facts of an installation that `mcpwrap pin` shows before it asks.
 
+use crate::cli::print;
 use crate::error::printable;
 use crate::package::{PackageChanges, PinReport};
 use crate::policy::Package;
 
-/// At most this many names of a list are shown.
+/// Names shown of a list.
 const NAMES_MAX: usize = 12;
 
 /// The facts of an installation, in lines.
@@ -17,8 +18,8 @@ pub(super) fn text(package: &Package, report: &PinReport, before: Option<&Packag
         [] => String::new(),
         people => format!(" by {}", short(people)),
     };
-    if let Some(day) = &report.published {
-        lines.push(("published", format!("{day}{by}")));
+    if let Some(date) = &report.published {
+        lines.push(("published", format!("{date}{by}")));
     }
     if let Some(latest) = report
         .latest
@@ -27,35 +28,39 @@ pub(super) fn text(package: &Package, report: &PinReport, before: Option<&Packag
     {
         lines.push(("latest", latest.clone()));
         if !report.dated {
-            let fact = "dependencies are of today; `--before DAY` takes those of an earlier day";
+            let fact =
+                "dependencies are resolved as of today; use `--before DATE` for an earlier date";
             lines.push(("note", fact.to_owned()));
         }
     }
     if let Some(attested) = report.attested {
         let fact = if attested {
-            "the registry has a signed statement of it"
+            "has a signed attestation"
         } else {
-            "not stated"
+            "no attestation"
         };
         lines.push(("provenance", fact.to_owned()));
     }
     if report.files > 0 {
         let mib = report.bytes.div_ceil(1 << 20);
         let packages = if report.packages > 0 {
-            format!("{} packages, ", report.packages)
+            format!("{}, ", print::count(report.packages, "package"))
         } else {
             String::new()
         };
         lines.push((
             "size",
-            format!("{packages}{} files, {mib} MiB", report.files),
+            format!(
+                "{packages}{}, {mib} MiB",
+                print::count(report.files, "file")
+            ),
         ));
     }
     match (report.scripts.as_slice(), package.scripts) {
         ([], _) => {}
         (names, true) => lines.push(("scripts", format!("run: {}", short(names)))),
         (names, false) => {
-            let hint = "`--allow-scripts` runs them";
+            let hint = "use `--allow-scripts` to run them";
             lines.push(("scripts", format!("not run: {}; {hint}", short(names))));
         }
     }
@@ -84,7 +89,7 @@ fn changes(changes: &PackageChanges) -> Vec<String> {
     [
         ("added", added),
         ("removed", removed),
-        ("other version", &moved),
+        ("with another version", &moved),
     ]
     .into_iter()
     .filter(|(_, names)| !names.is_empty())
@@ -111,7 +116,7 @@ mod tests {
     use crate::policy::package::PackageSource;
 
     #[test]
-    fn the_facts_are_lines_and_harmless_on_a_terminal() {
+    fn facts_are_lines_without_control_characters() {
         let package = Package {
             name: "@s/server".to_owned(),
             version: "1.2.4".to_owned(),
@@ -144,10 +149,10 @@ mod tests {
             "published  2026-01-02 by ana\u{fffd}[2J",
             "latest     2.0.0",
             "size       2 packages, 3 files, 1 MiB",
-            "scripts    not run: esbuild; `--allow-scripts` runs them",
+            "scripts    not run: esbuild; use `--allow-scripts` to run them",
             "20 added: p0 1.0.0",
             "and 8 more",
-            "1 other version: q 1 → 2",
+            "1 with another version: q 1 → 2",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }

@@ -1,7 +1,7 @@
-//! `mcpwrap policy edit`: the user's editor on a copy, which replaces the policy once it is valid.
+//! `mcpwrap policy edit`: opens a copy in the user's editor; a valid copy replaces the policy.
 //!
-//! *Never* loses an edit: what is not valid stays in the copy, and the next `policy edit` goes on
-//! with it. *Never* overwrites a policy that changed meanwhile.
+//! Invariants: an invalid edit stays in the copy, and the next `policy edit` resumes it; a policy that
+//! changed in the meantime is not overwritten.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::sys::spawn;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The server whose policy is changed
+    /// Server whose policy to edit
     server: ServerName,
 }
 
@@ -26,7 +26,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let before = match load(&cx.dirs, server, None) {
         Ok(policy) if policy.tier == Tier::Managed => return Err(managed(server, &policy.path)),
         Ok(policy) => policy.text.into_bytes(),
-        // An invalid policy is what one wants to edit.
+        // An invalid policy can be edited too.
         Err(error) if error.code == Code::PolicyInvalid => {
             files::read_private(&path).map_err(|_| error)?
         }
@@ -34,12 +34,12 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     };
     let copy = cx.dirs.state().join("edit").join(format!("{server}.toml"));
     let unusable = |problem: Problem| {
-        let what = format!("policy of server `{server}` not opened");
+        let what = format!("cannot open policy `{server}`");
         problem.explain(Code::FileUnusable, what, &cx.dirs.tilde(&copy))
     };
     if copy.exists() {
         print::note(&format!(
-            "going on with the edit that was kept in `{}`",
+            "resuming the saved edit `{}`",
             cx.dirs.tilde(&copy)
         ));
     } else {
@@ -49,7 +49,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let after = files::read_private(&copy).map_err(unusable)?;
     let kept = |error: Error| {
         error.hint(format!(
-            "your edit is kept: `mcpwrap policy edit {server}` goes on with it, removing `{}` drops it",
+            "run `mcpwrap policy edit {server}` to resume the saved edit, or remove `{}` to discard it",
             cx.dirs.tilde(&copy),
         ))
     };
@@ -64,14 +64,14 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         draft::replace(&cx.dirs, server, &after).map_err(kept)?;
         print::line(&format!("written: {}", cx.dirs.tilde(&path)));
         print::note(&format!(
-            "`mcpwrap grant {server}` shows what changed and asks"
+            "run `mcpwrap grant {server}` to review and approve the change"
         ));
     }
     files::remove(&copy).map_err(unusable)?;
     Ok(0)
 }
 
-/// Runs the editor as git does: its variable may hold flags, so the shell takes it apart.
+/// Runs the editor as git does: the variable may contain flags, so a shell splits it.
 fn edit(copy: &Path) -> Result<()> {
     let editor = dirs::editor().unwrap_or_else(|| OsString::from("vi"));
     let mut script = editor.clone();
@@ -82,7 +82,7 @@ fn edit(copy: &Path) -> Result<()> {
     match spawn::interactive(OsStr::new("/bin/sh"), &arguments) {
         Ok(true) => Ok(()),
         Ok(false) => Err(what()
-            .cause(format!("the editor `{shown}` ended with an error"))
+            .cause(format!("editor `{shown}` exited with an error"))
             .hint("set `EDITOR` to your editor")),
         Err(error) => Err(what().cause(format!("`/bin/sh`: {}", io_text(&error)))),
     }
@@ -91,10 +91,10 @@ fn edit(copy: &Path) -> Result<()> {
 fn managed(server: &ServerName, path: &Path) -> Error {
     Error::new(
         Code::PolicyNotPrivate,
-        format!("policy of server `{server}` not opened"),
+        format!("cannot open policy `{server}`"),
     )
     .cause(format!(
-        "`{}` is your administrator's, and wins over one of yours",
+        "`{}` is managed by your administrator and overrides your own",
         path.display()
     ))
     .hint("ask your administrator to change it")
@@ -103,7 +103,7 @@ fn managed(server: &ServerName, path: &Path) -> Error {
 fn changed(server: &ServerName) -> Error {
     Error::new(
         Code::FileUnusable,
-        format!("policy of server `{server}` not written"),
+        format!("cannot write policy `{server}`"),
     )
-    .cause("it changed since it was read")
+    .cause("the file changed in the meantime")
 }

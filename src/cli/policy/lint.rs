@@ -1,4 +1,4 @@
-//! `mcpwrap policy lint`: are the policies valid, and what in them deserves a second look?
+//! `mcpwrap policy lint`: validates policies and warns about risky content.
 
 use serde_json::json;
 
@@ -10,14 +10,14 @@ use crate::secret::ServerName;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The servers; without any, all
+    /// Servers to check [default: all]
     server: Vec<ServerName>,
-    /// Print JSON: a list of `{server, error, notes}`
+    /// Print JSON (see docs/policy.md)
     #[arg(long)]
     json: bool,
 }
 
-/// The exit code is 1 if a policy is not valid; notes do not count. A server without a policy is an
+/// The exit code is 1 if a policy is invalid; warnings do not count. A server without a policy is an
 /// error.
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let mut policies = Vec::new();
@@ -69,7 +69,7 @@ fn value(server: &ServerName, policy: &Result<Policy>) -> serde_json::Value {
     json!({"server": server, "error": error, "notes": notes})
 }
 
-/// What deserves a second look.
+/// Risky content of a valid policy.
 fn warnings(policy: &Policy) -> Vec<String> {
     let mut all = embedded_secrets::warnings(policy);
     all.extend(summary::warnings(policy));

@@ -1,4 +1,4 @@
-//! `mcpwrap policy list`: every policy and how it stands. A bad policy does not hide the others.
+//! `mcpwrap policy list`: every policy and its status. An invalid policy does not hide the others.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::secret::ServerName;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Print JSON: a list of `{server, standing, tier, path, description, secrets, error}`
+    /// Print JSON (see docs/policy.md)
     #[arg(long)]
     json: bool,
 }
@@ -26,14 +26,14 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
                 .collect(),
         );
     } else if policies.is_empty() {
-        print::note("no policies; `mcpwrap adopt` writes them from your clients' configs");
+        print::note("no policies; run `mcpwrap adopt` to create them from your client configs");
     } else {
         print::table(
-            &["SERVER", "STANDING", "SECRETS", "COMMAND"],
+            &["SERVER", "STATUS", "SECRETS", "COMMAND"],
             policies.iter().map(|(server, policy)| match policy {
                 Ok(policy) => vec![
                     server.to_string(),
-                    grant::standing(&cx.dirs, policy).name().to_owned(),
+                    grant::status(&cx.dirs, policy).name().to_owned(),
                     policy.secrets.keys().cloned().collect::<Vec<_>>().join(" "),
                     short(&summary::command(&policy.command)),
                 ],
@@ -53,7 +53,7 @@ fn value(dirs: &Dirs, server: &ServerName, policy: &Result<Policy>) -> Value {
     match policy {
         Ok(policy) => json!({
             "server": server,
-            "standing": grant::standing(dirs, policy),
+            "status": grant::status(dirs, policy),
             "tier": policy.tier,
             "path": policy.path,
             "description": policy.description,
@@ -62,7 +62,7 @@ fn value(dirs: &Dirs, server: &ServerName, policy: &Result<Policy>) -> Value {
         }),
         Err(error) => json!({
             "server": server,
-            "standing": "invalid",
+            "status": "invalid",
             "tier": null,
             "path": null,
             "description": null,

@@ -1,4 +1,4 @@
-//! `mcpwrap policy …`: write, look at and check policies. None of these verbs grants one.
+//! `mcpwrap policy …`: creates, shows, edits and validates policies. None of these commands grants one.
 
 pub mod edit;
 pub mod lint;
@@ -13,27 +13,27 @@ use crate::error::Result;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    verb: PolicyCommand,
+    command: PolicyCommand,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum PolicyCommand {
-    /// Write a policy; it works after `mcpwrap grant`
+    /// Create a policy
     New(new::Args),
-    /// List the policies and how they stand
+    /// List policies and their status
     List(list::Args),
     /// Show what a policy allows
     Show(show::Args),
-    /// Change a policy in your editor; it is checked before it replaces the old one
+    /// Edit and validate a policy
     Edit(edit::Args),
-    /// Check policies
+    /// Validate policies
     Lint(lint::Args),
     /// Print the JSON Schema of policy files, for editors
     Schema,
 }
 
 pub fn run(args: Args) -> Result<u8> {
-    match args.verb {
+    match args.command {
         PolicyCommand::New(args) => new::run(args, &Context::new()?),
         PolicyCommand::List(args) => Ok(list::run(&args, &Context::new()?)),
         PolicyCommand::Show(args) => show::run(&args, &Context::new()?),

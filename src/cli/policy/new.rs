@@ -1,6 +1,6 @@
-//! `mcpwrap policy new`: writes a policy file with comments, from what is known of the server.
+//! `mcpwrap policy new`: writes a commented policy file, from the catalog or from flags.
 //!
-//! *Never* replaces a file, and *never* writes what looks like a secret into one.
+//! Invariants: no file is replaced, and nothing that looks like a secret is written.
 
 use crate::catalog::{self, KnownServer};
 use crate::cli::{Context, print};
@@ -14,30 +14,30 @@ use crate::secret::{SecretRef, ServerName};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The name of the server, as in `mcpwrap run SERVER`
+    /// Server to create a policy for
     server: ServerName,
-    /// A secret and the variable it goes into, as `GITHUB_TOKEN=secret:github/token`
-    #[arg(long, value_name = "ENV=REF", value_parser = secret)]
+    /// Variable and secret to inject, e.g. `API_KEY=secret:brave/api-key`
+    #[arg(long, value_name = "VAR=SECRET", value_parser = secret)]
     secret: Vec<(String, SecretRef)>,
-    /// A variable with its value, as `LOG_LEVEL=info`; for what is no secret
-    #[arg(long, value_name = "K=V", value_parser = variable)]
+    /// Non-secret variable to set, e.g. `LOG_LEVEL=info`
+    #[arg(long, value_name = "VAR=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
-    /// A variable that is let through from the client
-    #[arg(long, value_name = "NAME")]
+    /// Variable to inherit from the client
+    #[arg(long, value_name = "VAR")]
     pass: Vec<String>,
-    /// What the server is for
+    /// Description of the server
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// The working directory of the server
+    /// Working directory of the server
     #[arg(long, value_name = "DIR")]
     cwd: Option<String>,
-    /// Show the file, write nothing
+    /// Show what would change, without changing anything
     #[arg(long)]
     dry_run: bool,
-    /// Start from what is known of this server, whatever its policy is called
-    #[arg(long, value_name = "KNOWN")]
+    /// Use the catalog entry of this server, whatever the policy's name
+    #[arg(long, value_name = "ID")]
     from: Option<String>,
-    /// The program and its arguments; without them, those of the known server
+    /// Program and arguments [default: from the catalog]
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
@@ -78,15 +78,15 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
     let policy = draft.write(&cx.dirs, &server)?;
     print::line(&format!("written: {}", cx.dirs.tilde(&policy.path)));
     print::note(&format!(
-        "`mcpwrap grant {server}` shows it and asks; before that it does not start"
+        "run `mcpwrap grant {server}` to review and approve it; until then it does not start"
     ));
     Ok(0)
 }
 
-/// What is known of a server: by the name that is given, by its package, or by its own name.
+/// The catalog entry of a server, by `--from`, by its package, or by its own name.
 ///
 /// # Errors
-/// `usage` if there is no command, and none is known.
+/// `usage` if there is no command, neither given nor in the catalog.
 fn known(
     server: &ServerName,
     from: Option<&str>,
@@ -101,31 +101,31 @@ fn known(
     if by_id.is_some_and(|known| !command.is_empty() || !known.command.is_empty()) {
         return Ok(by_id);
     }
-    let what = format!("policy of server `{server}` not written");
+    let what = format!("cannot write policy `{server}`");
     let error = Error::new(Code::Usage, what);
     let names: Vec<_> = catalog::startable().collect();
     let error = match by_id {
         Some(known) => error.cause(format!(
-            "`{id}` is about several servers ({}), and no command is given",
+            "no command given, and `{id}` covers several servers ({})",
             known.title
         )),
-        None if from.is_some() => error.cause(format!("nothing is known of `{id}`")),
+        None if from.is_some() => error.cause(format!("`{id}` is not in the catalog")),
         None => error.cause(format!(
-            "no command is given, and nothing is known of `{id}`"
+            "no command given, and `{id}` is not in the catalog"
         )),
     };
     Err(error.hint(format!(
-        "`mcpwrap policy new {server} -- COMMAND` takes any command; known without one: {}",
+        "run `mcpwrap policy new {server} -- COMMAND`; servers that need no command: {}",
         names.join(", ")
     )))
 }
 
 /// # Errors
-/// `secret-unusable` if a value is better kept in the store. The value is not repeated.
+/// `secret-unusable` if a value belongs in the store. The value is not repeated.
 fn refuse_secrets(env: &[(String, String)], command: &[String]) -> Result<()> {
     let refused = |what: String| {
-        Error::new(Code::SecretUnusable, format!("{what} not accepted"))
-            .cause("it looks like a secret, and a policy is a plain file")
+        Error::new(Code::SecretUnusable, format!("cannot accept {what}"))
+            .cause("looks like a secret, and a policy file is plaintext")
     };
     if let Some((name, _)) = env
         .iter()
@@ -133,32 +133,32 @@ fn refuse_secrets(env: &[(String, String)], command: &[String]) -> Result<()> {
     {
         return Err(
             refused(format!("the value of `--env {name}`")).hint(format!(
-                "`mcpwrap secret set NAME` stores it; then `--secret {name}=secret:NAME`"
+                "run `mcpwrap secret set NAME` to store it, then use `--secret {name}=secret:NAME`"
             )),
         );
     }
     match embedded_secrets::arguments(command).first() {
         Some(place) => Err(refused(place.clone()).hint(
-            "pass it in a variable: `mcpwrap secret set NAME` stores it, then \
-             `--secret VARIABLE=secret:NAME`",
+            "pass it in a variable: run `mcpwrap secret set NAME` to store it, then use \
+             `--secret VAR=secret:NAME`",
         )),
         None => Ok(()),
     }
 }
 
 fn secret(text: &str) -> Result<(String, SecretRef)> {
-    let (name, reference) = pair(text, "--secret", "ENV=secret:NAME")?;
+    let (name, reference) = pair(text, "--secret", "VAR=secret:NAME")?;
     Ok((name, SecretRef::new(&reference)?))
 }
 
 fn variable(text: &str) -> Result<(String, String)> {
-    pair(text, "--env", "NAME=VALUE")
+    pair(text, "--env", "VAR=VALUE")
 }
 
 fn pair(text: &str, flag: &str, form: &str) -> Result<(String, String)> {
     let wrong = || {
-        Error::new(Code::Usage, format!("`{flag}` is not of the form `{form}`"))
-            .hint(format!("write `{flag} {form}`"))
+        Error::new(Code::Usage, format!("invalid value for `{flag}`"))
+            .cause(format!("expected `{form}`"))
     };
     let (name, value) = text.split_once('=').ok_or_else(wrong)?;
     if !template::is_variable_name(name) {

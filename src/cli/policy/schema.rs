@@ -1,4 +1,4 @@
-//! `mcpwrap policy schema`: the JSON Schema of policy files, made from the types that read them.
+//! `mcpwrap policy schema`: the JSON Schema of policy files, generated from the types that read them.
 
 use crate::cli::print;
 use crate::policy::schema::json_schema;

@@ -11,23 +11,23 @@ use crate::secret::{ProfileName, ServerName};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The server whose policy is shown
+    /// Server whose policy to show
     server: ServerName,
-    /// With the changes of this profile
+    /// Apply this profile
     #[arg(long)]
     profile: Option<ProfileName>,
-    /// Print JSON: the fields of the policy, with `standing`, `tier`, `path` and `digest`
+    /// Print JSON (see docs/policy.md)
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let policy = policy::load(&cx.dirs, &args.server, args.profile.as_ref())?;
-    let standing = grant::standing(&cx.dirs, &policy);
+    let status = grant::status(&cx.dirs, &policy);
     if args.json {
-        print::json(&value(&policy, standing));
+        print::json(&value(&policy, status));
     } else {
-        print::line(&format!("{}: {}", policy.server, standing.name()));
+        print::line(&format!("{}: {}", policy.server, status.name()));
         print::text(&summary::text(
             &cx.dirs,
             &policy,
@@ -37,10 +37,10 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     Ok(0)
 }
 
-fn value(policy: &Policy, standing: grant::GrantStatus) -> serde_json::Value {
+fn value(policy: &Policy, status: grant::GrantStatus) -> serde_json::Value {
     json!({
         "server": policy.server,
-        "standing": standing,
+        "status": status,
         "tier": policy.tier,
         "path": policy.path,
         "digest": policy.digest,

@@ -1,7 +1,7 @@
-//! `mcpwrap run`: what a client's config calls.
+//! `mcpwrap run`: what a client config calls.
 //!
-//! The pipeline of a launch, one step a line (see [`Pipeline::prepare`]); `records` is what is written
-//! down of it. *Always* the record before the launch. The session itself is kept by `supervise`.
+//! The pipeline of a launch, one step per line (see [`Pipeline::prepare`]); `supervise` keeps the
+//! session. Invariant: `records` logs the launch before it happens.
 
 mod records;
 
@@ -27,20 +27,19 @@ use crate::supervise::{self, Fact, Options, Pipeline, Prepared};
 use crate::sys::{fds, harden};
 use crate::{grant, package};
 
-/// Start a server with the secrets that its policy names, and relay its stdio
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The server's policy
+    /// Server to run
     server: ServerName,
-    /// The profile of the policy: dev, prod, …
+    /// Policy profile, e.g. `prod`
     #[arg(long)]
     profile: Option<ProfileName>,
-    /// The command; if it is given, it has to be the one that the policy allows
+    /// Must equal the policy's command
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
-/// Runs the server; the exit code is the server's own, or says why there was none.
+/// Runs the server; returns its exit code, or the code of the reason why it did not start.
 pub fn run(args: Args, cx: &Context) -> Result<u8> {
     harden::harden();
     fds::close_inherited_on_exec();
@@ -75,8 +74,8 @@ struct LaunchPipeline {
     records: Records,
     stub: AtomicBool,
     launches: AtomicU32,
-    /// The fingerprints in the index when the last launch was prepared. A store that another program
-    /// changed has other values than the index says; that is no reason to renew again and again.
+    /// The fingerprints in the index when the last launch was prepared. If another program changed the
+    /// store, the index differs from it for good; that must not cause a restart each time.
     seen: Mutex<BTreeMap<SecretName, Fingerprint>>,
 }
 
@@ -119,7 +118,7 @@ impl LaunchPipeline {
             .collect();
     }
 
-    /// Where values go that the server wants as files.
+    /// The directory for values that the server gets as files.
     fn files_dir(&self) -> PathBuf {
         let number = self.launches.fetch_add(1, Ordering::Relaxed);
         self.dirs
@@ -140,7 +139,7 @@ impl Pipeline for LaunchPipeline {
         policy.check_command(&self.command)?;
         let config = Config::load(&self.dirs)?;
         package::check_pinned(&policy, &config)?;
-        // Before the values: one that is changed in between is noticed.
+        // Before the values are read, so that a change in between is noticed.
         self.note_index();
         let (installed, batch) = package::entry_while(&policy, &self.dirs, || {
             let store = store::open(&self.dirs, &config, Prompt::Never)?;
@@ -173,13 +172,13 @@ impl Pipeline for LaunchPipeline {
             .metadata()
             .is_ok_and(|meta| meta.is_file() && meta.len() == 0)
         {
-            // An emptied policy allows nothing: the same as one that was removed. Like that one, it
-            // may be in the middle of being written by an editor.
-            return Err(Error::new(Code::PolicyNotFound, "its policy is empty")
+            // An empty policy allows nothing, like a removed one. Like a removed one, it may be about
+            // to be written by an editor.
+            return Err(Error::new(Code::PolicyNotFound, "the policy is empty")
                 .not_started(&self.server)
                 .cause(format!("`{}` has no content", self.dirs.tilde(&path)))
                 .hint(format!(
-                    "restore the policy, then `mcpwrap grant {}`",
+                    "restore the policy, then run `mcpwrap grant {}`",
                     self.server
                 )));
         }

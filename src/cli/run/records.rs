@@ -1,7 +1,7 @@
 //! What one `mcpwrap run` writes into the audit log.
 //!
-//! *Always* the record of a launch before the launch: that one is waited for, and refuses it if it
-//! cannot be written. All others are written behind the session's back by one thread.
+//! Invariants: the record of a launch is on disk before the launch, or there is no launch. One thread
+//! writes all other records, and the session does not wait for it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::session::{Answered, ClientName};
 use crate::supervise::{Fact, Prepared, ServerExit};
 use crate::sys::tree;
 
-/// How long the last records may take when the session is over and nothing of the server is alive.
+/// How long the last records may take after the session and the server's processes ended.
 const LAST_RECORDS_LIMIT: Duration = Duration::from_secs(2);
 
 /// The records of one run, which may launch several servers.
@@ -30,7 +30,7 @@ pub(super) struct Records {
 
 struct RecorderState {
     keys: Option<Keys>,
-    /// What all entries have in common.
+    /// The fields that all records have in common.
     common: Arc<NewRecord>,
     log: Option<CallLog>,
 }
@@ -62,43 +62,46 @@ impl Records {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The policy that what follows happens under.
+    /// The policy of the following records.
     pub(super) fn set_policy(&self, digest: &str) {
         Arc::make_mut(&mut self.state().common).policy = Some(digest.to_owned());
     }
 
-    /// What records are sealed with.
+    /// The keys that seal the records.
     pub(super) fn set_keys(&self, keys: &Keys) {
         self.state().keys = Some(keys.clone());
     }
 
-    /// An entry of this run.
-    fn entry(&self, event: Event, outcome: Outcome, client: &ClientName) -> NewRecord {
-        let mut entry = NewRecord {
+    /// A record of this run.
+    fn record(&self, event: Event, outcome: Outcome, client: &ClientName) -> NewRecord {
+        let mut record = NewRecord {
             event,
             outcome,
             ..NewRecord::clone(&self.state().common)
         };
-        if let Some(own) = &mut entry.client {
+        if let Some(own) = &mut record.client {
             own.name.clone_from(&client.name);
             own.version.clone_from(&client.version);
         }
-        entry
+        record
     }
 
-    /// Writes an entry down behind the session's back: nothing waits for it.
-    fn write(&self, entry: NewRecord) {
-        self.with_log(&mut self.state(), |log| log.write(entry));
+    /// Queues a record; nothing waits for it.
+    fn write(&self, record: NewRecord) {
+        self.with_log(&mut self.state(), |log| log.write(record));
     }
 
-    /// The log, opened when it is needed first: the keys are known then.
+    /// The log, opened on first use, when the keys are known.
     fn with_log(&self, state: &mut RecorderState, act: impl FnOnce(&CallLog)) {
         if state.log.is_none() {
             let log = Log::open(&self.dirs, state.keys.as_ref());
             let log = log.and_then(|log| {
                 CallLog::start(log).map_err(|error| {
-                    Error::new(Code::AuditUnwritable, "no thread for the audit log")
-                        .cause(crate::files::io_text(&error))
+                    Error::new(
+                        Code::AuditUnwritable,
+                        "cannot start a thread for the audit log",
+                    )
+                    .cause(crate::files::io_text(&error))
                 })
             });
             match log {
@@ -111,7 +114,7 @@ impl Records {
         }
     }
 
-    /// Writes what is left, in the time that there is.
+    /// Writes the last records, within a time limit.
     pub(super) fn finish(&self) {
         if let Some(log) = self.state().log.take()
             && !log.finish(LAST_RECORDS_LIMIT)
@@ -120,24 +123,24 @@ impl Records {
         }
     }
 
-    /// Writes the launch down, and each secret that is injected; returns when that is on the disk.
+    /// Records the launch and each injected secret; returns when they are on disk.
     ///
     /// # Errors
-    /// `audit-unwritable`: it must not happen.
+    /// `audit-unwritable`: the server must not be launched.
     pub(super) fn launch(
         &self,
         prepared: &Prepared,
         generation: u32,
         client: &ClientName,
     ) -> Result<()> {
-        let entry = |event| self.entry(event, Outcome::Intent, client);
+        let record = |event| self.record(event, Outcome::Intent, client);
         let detail = Detail {
             program: prepared.policy.command.first().cloned(),
             package: prepared.policy.package.as_ref().map(policy::Package::label),
             generation: Some(generation),
             ..Detail::default()
         };
-        let mut entries = vec![entry(Event::Launch).detail(detail)];
+        let mut records = vec![record(Event::Launch).detail(detail)];
         for one in prepared.env.injected() {
             let to = match one.to {
                 Delivery::Env => "env",
@@ -153,24 +156,24 @@ impl Records {
                 variable: Some(one.variable.clone()),
                 fingerprint: Some(one.fingerprint.clone()),
             };
-            entries.push(entry(Event::Inject).secret(secret).detail(detail));
+            records.push(record(Event::Inject).secret(secret).detail(detail));
         }
         let keys = self.state().keys.clone();
-        Log::open(&self.dirs, keys.as_ref())?.append(&entries)
+        Log::open(&self.dirs, keys.as_ref())?.append(&records)
     }
 
-    /// Writes a fact down, and tells the user what they should know of it.
+    /// Records a fact, and prints what the user should know.
     pub(super) fn fact(&self, fact: &Fact) {
-        let nobody = ClientName::default();
+        let unknown = ClientName::default();
         let launched = self.state().log.is_some();
-        let entry = match fact {
+        let record = match fact {
             Fact::Aborted => {
                 let what = format!(
                     "cannot start server `{}`: the client disconnected",
                     self.server
                 );
                 print::note(&what);
-                self.entry(Event::Refuse, Outcome::Refused, &nobody)
+                self.record(Event::Refuse, Outcome::Refused, &unknown)
                     .reason("aborted")
             }
             Fact::Launched { generation, pid } => {
@@ -178,7 +181,7 @@ impl Records {
                     started: tree::started(*pid),
                     ..Detail::of_process(*generation, *pid)
                 };
-                self.entry(Event::Launch, Outcome::Ok, &nobody)
+                self.record(Event::Launch, Outcome::Ok, &unknown)
                     .detail(detail)
             }
             Fact::Suspended(error) => {
@@ -188,7 +191,7 @@ impl Records {
                 } else {
                     (Event::Refuse, Outcome::Refused)
                 };
-                self.entry(event, outcome, &nobody)
+                self.record(event, outcome, &unknown)
                     .reason(error.code.name())
             }
             Fact::Exited {
@@ -208,7 +211,7 @@ impl Records {
                     duration_ms: u64::try_from(ran.as_millis()).ok(),
                     ..Detail::of_process(*generation, *pid)
                 };
-                self.entry(Event::Exit, Outcome::Ok, client).detail(detail)
+                self.record(Event::Exit, Outcome::Ok, client).detail(detail)
             }
             Fact::Renewed {
                 generation,
@@ -220,33 +223,35 @@ impl Records {
                     duration_ms: u64::try_from(took.as_millis()).ok(),
                     ..Detail::default()
                 };
-                self.entry(Event::Renew, Outcome::Ok, &nobody)
+                self.record(Event::Renew, Outcome::Ok, &unknown)
                     .reason(cause)
                     .detail(detail)
             }
             Fact::NotRenewed { error } => {
                 print::error(error);
-                self.entry(Event::Renew, Outcome::Failed, &nobody)
+                self.record(Event::Renew, Outcome::Failed, &unknown)
                     .reason(error.code.name())
             }
         };
-        self.write(entry);
+        self.write(record);
     }
 
-    /// Writes an answered request down, without delay for the caller.
+    /// Records an answered request; the caller does not wait.
     pub(super) fn call(&self, answered: Answered) {
-        const WRITTEN_DOWN: &[&str] = &["tools/call", "resources/read", "prompts/get"];
-        if !WRITTEN_DOWN.contains(&answered.method.as_str()) {
+        const RECORDED: &[&str] = &["tools/call", "resources/read", "prompts/get"];
+        if !RECORDED.contains(&answered.method.as_str()) {
             return;
         }
         let mut state = self.state();
         let common = Arc::clone(&state.common);
-        self.with_log(&mut state, |log| log.call(move || made(&common, answered)));
+        self.with_log(&mut state, |log| {
+            log.call(move || call_record(&common, answered));
+        });
     }
 }
 
-/// The entry of an answered request.
-fn made(common: &NewRecord, answered: Answered) -> NewRecord {
+/// The record of an answered request.
+fn call_record(common: &NewRecord, answered: Answered) -> NewRecord {
     let failed = answered.error.is_some() || answered.tool_error;
     NewRecord {
         event: Event::Call,
@@ -264,7 +269,7 @@ fn made(common: &NewRecord, answered: Answered) -> NewRecord {
     }
 }
 
-/// The process that started us: the MCP client, or something between.
+/// The process that started mcpwrap: the MCP client, or a process between.
 fn parent() -> ClientIdentity {
     let pid = nix::unistd::getppid();
     ClientIdentity {

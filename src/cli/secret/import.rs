@@ -1,8 +1,7 @@
-//! `mcpwrap secret import FILE`: the values of a `.env` or JSON file into the store.
+//! `mcpwrap secret import FILE`: stores the values of a `.env` or JSON file.
 //!
-//! *Always* shows the names and asks. *Never* repeats what stands in the file, and never expands
-//! `$NAME` in it: a value must not change on its way. In JSON, objects in objects become names with
-//! `/`. What was left out is listed, and the exit code is 1 then.
+//! Invariants: values are not shown, and `$NAME` in them is not expanded. Nested JSON objects become
+//! names with `/`. If values were skipped, they are listed and the exit code is 1.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -21,25 +20,26 @@ use crate::store::{self, Index, Prompt, SecretItem};
 
 /// Larger files are refused (bytes).
 const FILE_BYTES_MAX: u64 = 8 << 20;
-/// Stands for `$` while a `.env` file is parsed, so that nothing is expanded. A private character,
-/// which no real file has.
+/// Replaces `$` while a `.env` file is parsed, so that nothing is expanded. A private-use character
+/// that real files do not contain.
 const DOLLAR: &str = "\u{f0024}";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// File to import: `NAME=value` lines or a JSON object
     file: PathBuf,
-    /// Only runs with this profile may have them
+    /// Restrict to runs with this profile
     #[arg(long)]
     profile: Option<ProfileName>,
-    /// Import short values and plain numbers, too
+    /// Store the value even if it cannot be masked
     #[arg(long)]
     allow_weak: bool,
-    /// Ask nothing; for scripts
+    /// Skip confirmation (for scripts)
     #[arg(long)]
     yes: bool,
 }
 
-/// The values in a file, and what could not be taken: its name and why.
+/// The values of a file, and what is skipped: its name and the reason.
 #[derive(Default)]
 struct Values {
     taken: Vec<(SecretName, Secret)>,
@@ -60,12 +60,12 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         if !args.yes && !ask::confirm(&question(cx, &shown, &taken)?)? {
             return Err(Error::new(
                 Code::Declined,
-                format!("nothing imported from `{shown}`"),
+                format!("nothing was imported from `{shown}`"),
             ));
         }
         let mut changes = Vec::with_capacity(taken.len());
         for (name, value) in taken {
-            // As in `secret set`: a profile that is there is kept.
+            // As in `secret set`, an existing profile is kept.
             let kept = match store.get(&name) {
                 Ok(old) => old.profile,
                 Err(error) if error.code == Code::SecretNotFound => None,
@@ -87,11 +87,11 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
             print::line(&format!("stored: {} (fingerprint {print})", change.name));
         }
         print::note(&format!(
-            "the values are still in `{shown}`: `rm {shown}` when you have tried them"
+            "the values are still in `{shown}`; run `rm {shown}` after you have tested them"
         ));
     }
     for (name, why) in &left {
-        print::warning(&format!("`{name}` left out: {why}"));
+        print::warning(&format!("skipped `{name}`: {why}"));
     }
     Ok(if left.is_empty() { 0 } else { EXIT_NO })
 }
@@ -100,26 +100,22 @@ fn question(cx: &Context, shown: &str, taken: &[(SecretName, Secret)]) -> Result
     let index = Index::load(&cx.dirs)?;
     let line = |(name, _): &(SecretName, Secret)| {
         let old = if index.secrets.contains_key(name) {
-            " (replaces its value)"
+            " (replaces the stored value)"
         } else {
             ""
         };
         format!("  {name}{old}\n")
     };
     let lines: String = taken.iter().map(line).collect();
-    Ok(format!("store from `{shown}`:\n{lines}store them?"))
+    Ok(format!("import from `{shown}`:\n{lines}store them?"))
 }
 
 fn read(path: &Path, shown: &str, allow_weak: bool) -> Result<Values> {
     let failed =
-        |code, why: String| Error::new(code, format!("nothing imported from `{shown}`")).cause(why);
+        |code, why: String| Error::new(code, format!("cannot import from `{shown}`")).cause(why);
     let bytes = read_bytes(path).map_err(|e| failed(Code::FileUnusable, io_text(&e)))?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| {
-        failed(
-            Code::FileUnusable,
-            "it is not UTF-8, or larger than 8 MiB".into(),
-        )
-    })?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| failed(Code::FileUnusable, "not UTF-8, or larger than 8 MiB".into()))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut values = Values::default();
     let json = path
@@ -139,7 +135,10 @@ fn read(path: &Path, shown: &str, allow_weak: bool) -> Result<Values> {
         .windows(2)
         .any(|pair| matches!(pair, [one, two] if one.0 == two.0))
     {
-        return Err(failed(Code::FileUnusable, "it names a secret twice".into()));
+        return Err(failed(
+            Code::FileUnusable,
+            "contains the same name twice".into(),
+        ));
     }
     Ok(values)
 }
@@ -150,7 +149,7 @@ fn read_bytes(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
-        // No UTF-8 text ends so: the caller says what it can be.
+        // Not UTF-8, so that the caller reports it.
         bytes.push(0xff);
     }
     Ok(bytes)
@@ -168,23 +167,25 @@ impl Values {
     }
 }
 
-/// The secret, or why it is none.
+/// The secret, or why it is skipped.
 fn judge(
     name: &str,
     value: Option<String>,
     allow_weak: bool,
 ) -> Result<(SecretName, Secret), &'static str> {
-    let name = SecretName::new(name).map_err(|_| "that is not a name for a secret")?;
-    let text = value.ok_or("it is not a text")?;
+    let name = SecretName::new(name).map_err(|_| "not a valid secret name")?;
+    let text = value.ok_or("not a string")?;
     if text.is_empty() {
-        return Err("it is empty");
+        return Err("empty");
     }
     if text.contains("${") || text.contains("$(") {
-        return Err("it refers to something else; `mcpwrap secret set` stores it as it is");
+        return Err("contains a reference; run `mcpwrap secret set` to store it unchanged");
     }
     let secret = Secret::new(text.into_bytes());
     if secret.is_weak() && !allow_weak {
-        return Err("it is short or a number, so no secret; `--allow-weak` takes it nevertheless");
+        return Err(
+            "short or a number, so cannot be masked; use `--allow-weak` to store it anyway",
+        );
     }
     Ok((name, secret))
 }
@@ -193,7 +194,7 @@ type Pairs = Vec<(String, Option<String>)>;
 
 fn env_pairs(text: &str) -> Result<Pairs, String> {
     if text.contains(DOLLAR) {
-        return Err("it has a character that mcpwrap uses itself (U+F0024)".to_owned());
+        return Err("contains a character that mcpwrap reserves (U+F0024)".to_owned());
     }
     let text = Zeroizing::new(text.replace('$', DOLLAR));
     let mut pairs = Pairs::new();
@@ -207,15 +208,10 @@ fn env_pairs(text: &str) -> Result<Pairs, String> {
 }
 
 fn json_pairs(text: &str) -> Result<Pairs, String> {
-    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
-        format!(
-            "it is not JSON: line {}, column {}",
-            error.line(),
-            error.column()
-        )
-    })?;
+    let value: serde_json::Value = serde_json::from_str(text)
+        .map_err(|error| format!("not JSON: line {}, column {}", error.line(), error.column()))?;
     let serde_json::Value::Object(object) = value else {
-        return Err("it is not a JSON object of names and values".to_owned());
+        return Err("not a JSON object of names and values".to_owned());
     };
     let mut pairs = Pairs::new();
     flatten("", object, &mut pairs);
@@ -275,11 +271,11 @@ mod tests {
         let values = read_text("secrets.json", text).unwrap();
         let names: Vec<_> = values.taken.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["TOKEN", "github/token"]);
-        assert_eq!(values.left, [("n".to_owned(), "it is not a text")]);
+        assert_eq!(values.left, [("n".to_owned(), "not a string")]);
     }
 
     #[test]
-    fn what_is_no_secret_is_left_out() {
+    fn values_that_are_not_secrets_are_skipped() {
         let text = "PORT=3000\nDEBUG=true\nEMPTY=\nREF=${OTHER_VALUE}\nTOKEN=value-one\n";
         let values = read_text(".env", text).unwrap();
         assert_eq!(values.taken.len(), 1);

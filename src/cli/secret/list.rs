@@ -1,4 +1,4 @@
-//! `mcpwrap secret list`: what is known of the secrets. Touches no store.
+//! `mcpwrap secret list`: lists the secrets without opening the store.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -12,7 +12,7 @@ use crate::store::Index;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A JSON array, as `docs/secrets.md` describes it
+    /// Print JSON (see docs/secrets.md)
     #[arg(long)]
     json: bool,
 }
@@ -51,39 +51,30 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         let text = serde_json::to_string_pretty(&rows).expect("rows are always valid JSON");
         print::line(&text);
     } else if rows.is_empty() {
-        print::note("no secrets yet: `mcpwrap secret set NAME` stores one");
+        print::note("no secrets; run `mcpwrap secret set NAME` to store one");
     } else {
-        print::line(&table(&rows));
+        let head = ["NAME", "PROFILE", "CHANGED", "EXPIRES", "FINGERPRINT"];
+        print::table(&head, rows.iter().map(cells));
     }
     Ok(0)
 }
 
-fn table(rows: &[Row<'_>]) -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(["NAME", "PROFILE", "CHANGED", "EXPIRES", "FINGERPRINT"]);
-    for row in rows {
-        let expires = match (row.expires, row.expired) {
-            (None, _) => "-".to_owned(),
-            (Some(date), false) => date.to_string(),
-            (Some(date), true) => format!("{date} (passed)"),
-        };
-        let changed = row
-            .changed
-            .to_zoned_datetime(jiff::tz::TimeZone::system())
-            .date();
-        table.add_row([
-            row.name.to_string(),
-            row.profile
-                .map_or_else(|| "-".to_owned(), ToString::to_string),
-            changed.to_string(),
-            expires,
-            row.fingerprint.to_string(),
-        ]);
-    }
-    table
-        .lines()
-        .map(|line| line.trim().to_owned())
-        .collect::<Vec<_>>()
-        .join("\n")
+fn cells(row: &Row<'_>) -> Vec<String> {
+    let expires = match (row.expires, row.expired) {
+        (None, _) => "-".to_owned(),
+        (Some(date), false) => date.to_string(),
+        (Some(date), true) => format!("{date} (expired)"),
+    };
+    let changed = row
+        .changed
+        .to_zoned_datetime(jiff::tz::TimeZone::system())
+        .date();
+    vec![
+        row.name.to_string(),
+        row.profile
+            .map_or_else(|| "-".to_owned(), ToString::to_string),
+        changed.to_string(),
+        expires,
+        row.fingerprint.to_string(),
+    ]
 }

@@ -1,7 +1,7 @@
 //! `mcpwrap secret …`: the secrets of this user, by name.
 //!
-//! Invariant: no value is printed or taken as an argument, nor its length. What a command did is shown
-//! as name and fingerprint.
+//! Invariants: no value or its length is printed, and no value is taken as an argument. Output has names
+//! and fingerprints.
 
 mod import;
 mod list;
@@ -18,43 +18,39 @@ use crate::secret::ServerName;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    verb: SecretCommand,
+    command: SecretCommand,
 }
 
 #[derive(Debug, Subcommand)]
 enum SecretCommand {
-    /// Ask for a value and store it
+    /// Store a secret
     Set(set::SetArgs),
-    /// Ask for a new value of secrets that are stored already
+    /// Replace stored values
     Rotate(set::RotateArgs),
-    /// List names, profiles, dates and fingerprints; the store is not touched
+    /// List secrets without opening the store
     List(list::Args),
     /// Remove secrets
     Rm(rm::Args),
-    /// Store the values of a `.env` or JSON file
+    /// Import from a .env or JSON file
     Import(import::Args),
-    /// Move all secrets to the other store, and use that from now on
+    /// Move all secrets to the other store
     Move(move_all::Args),
 }
 
 /// "server `a`" or "servers `a`, `b`".
 fn servers(servers: &[ServerName]) -> String {
     let names: Vec<_> = servers.iter().map(|server| format!("`{server}`")).collect();
-    let noun = if names.len() == 1 {
-        "server"
-    } else {
-        "servers"
-    };
-    format!("{noun} {}", names.join(", "))
+    let plural = if names.len() == 1 { "" } else { "s" };
+    format!("server{plural} {}", names.join(", "))
 }
 
-/// Today where the user is: expiry dates are days.
+/// Today in the user's time zone.
 fn today() -> jiff::civil::Date {
     jiff::ZonedDateTime::now().date()
 }
 
 pub fn run(args: Args, cx: &Context) -> Result<u8> {
-    match args.verb {
+    match args.command {
         SecretCommand::Set(args) => set::set(args, cx),
         SecretCommand::Rotate(args) => set::rotate(&args, cx),
         SecretCommand::List(args) => list::run(&args, cx),

@@ -1,4 +1,4 @@
-//! `mcpwrap secret move STORE`: all secrets into the other store, which is used from then on.
+//! `mcpwrap secret move STORE`: moves all secrets to the other store, which is used from then on.
 
 use std::path::{Path, PathBuf};
 
@@ -12,12 +12,13 @@ use crate::store::{self, Prompt};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Store to move to
     #[arg(value_name = "STORE")]
     to: StoreKind,
-    /// The key of the vault file; it is made if it is not there
+    /// Vault key file, created if missing [default: ask for a passphrase]
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// Ask nothing; for scripts
+    /// Skip confirmation (for scripts)
     #[arg(long)]
     yes: bool,
 }
@@ -26,7 +27,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
     if config.store == args.to {
         print::note(&format!(
-            "the secrets are in the store `{}` already",
+            "nothing to move: the secrets are already in the store `{}`",
             args.to
         ));
         return Ok(0);
@@ -39,8 +40,8 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         .collect();
     let actor = secrets::actor(&cx.dirs, &config, args.yes.then_some("--yes"), &wanted)?;
     let question = format!(
-        "move {} secrets from the store `{}` to the store `{}`?",
-        names.len(),
+        "move {} from the store `{}` to the store `{}`?",
+        print::count(names.len(), "secret"),
         config.store,
         args.to
     );
@@ -59,8 +60,8 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let new = store::open(&cx.dirs, &next, Prompt::Allowed)?;
     secrets::move_all(&cx.dirs, &*old, &*new, &next, &names, actor)?;
     print::line(&format!(
-        "moved: {} secrets, to the store `{}`",
-        names.len(),
+        "moved: {} to the store `{}`",
+        print::count(names.len(), "secret"),
         args.to
     ));
     Ok(0)

@@ -12,9 +12,10 @@ use crate::store::{self, Prompt};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Secrets to remove
     #[arg(required = true)]
     name: Vec<SecretName>,
-    /// Ask nothing; for scripts
+    /// Skip confirmation (for scripts)
     #[arg(long)]
     yes: bool,
 }

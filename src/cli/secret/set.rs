@@ -1,8 +1,7 @@
-//! `mcpwrap secret set` and `mcpwrap secret rotate`: a value from the user into the store.
+//! `mcpwrap secret set` and `mcpwrap secret rotate`: store a value from the user.
 //!
-//! *Always* keeps the profile of a secret that is there already, unless another is given: setting a
-//! value must not make a `prod` secret one for every profile. An expiry date belongs to the value,
-//! and goes with it.
+//! Invariants: a stored secret keeps its profile unless another is given, so that a `prod` secret does
+//! not become one for every profile. An expiry date belongs to the value and is replaced with it.
 
 use jiff::civil::Date;
 
@@ -18,9 +17,9 @@ use crate::store::{self, Prompt, SecretItem, Store};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SetArgs {
-    /// As in `github/token` or `prod/github/token`
+    /// Name of the secret, e.g. `github/token` or `prod/github/token`
     name: SecretName,
-    /// Only runs with this profile may have it
+    /// Restrict to runs with this profile
     #[arg(long)]
     profile: Option<ProfileName>,
     #[command(flatten)]
@@ -29,6 +28,7 @@ pub(super) struct SetArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RotateArgs {
+    /// Secrets to replace
     #[arg(required = true)]
     name: Vec<SecretName>,
     #[command(flatten)]
@@ -37,13 +37,13 @@ pub(super) struct RotateArgs {
 
 #[derive(Debug, clap::Args)]
 struct InputOptions {
-    /// The last day of the value, as in `2027-06-30`
+    /// Last day the value is valid, e.g. `2027-06-30`
     #[arg(long, value_name = "DATE")]
     expires: Option<Date>,
-    /// Read the value from stdin, without the newline at its end; for scripts
+    /// Read the value from stdin, without its last newline (for scripts)
     #[arg(long)]
     from_stdin: bool,
-    /// Store it even if it is too short to be masked
+    /// Store the value even if it cannot be masked
     #[arg(long)]
     allow_weak: bool,
 }
@@ -61,7 +61,7 @@ pub(super) fn set(args: SetArgs, cx: &Context) -> Result<u8> {
         Err(error) => return Err(error),
     };
     if old.is_some() {
-        print::note(&format!("`{}` has a value, which is replaced", args.name));
+        print::note(&format!("`{}` exists and will be replaced", args.name));
     }
     let value = work.value(&args.name)?;
     let profile = args.profile.or(old.and_then(|old| old.profile));
@@ -88,11 +88,11 @@ pub(super) fn rotate(args: &RotateArgs, cx: &Context) -> Result<u8> {
         let old = work.store.get(name)?;
         let value = work.value(name)?;
         if value == old.value {
-            print::warning(&format!("`{name}` has that value already"));
+            print::warning(&format!("`{name}` already has this value"));
         }
         if let (Some(date), None) = (old.expires, args.value.expires) {
             print::note(&format!(
-                "the old value expires on {date}; the new one has no date (`--expires DATE`)"
+                "the old value expires on {date}, the new one never; use `--expires DATE` to set a date"
             ));
         }
         let expires = args.value.expires;
@@ -106,13 +106,13 @@ pub(super) fn rotate(args: &RotateArgs, cx: &Context) -> Result<u8> {
         )?;
         let users = secrets::users(&cx.dirs, name);
         if !users.is_empty() {
-            print::note(&format!("it is used by {}", servers(&users)));
+            print::note(&format!("`{name}` is used by {}", servers(&users)));
         }
     }
     Ok(0)
 }
 
-/// What both verbs do around the question.
+/// What both commands do before and after they ask.
 struct StoreContext<'a> {
     cx: &'a Context,
     event: Event,
@@ -122,7 +122,7 @@ struct StoreContext<'a> {
 }
 
 impl<'a> StoreContext<'a> {
-    /// Opens the store before anything is asked: nobody types a value that cannot be kept.
+    /// Opens the store before asking: the user does not type a value that cannot be stored.
     fn begin(
         cx: &'a Context,
         event: Event,
@@ -135,7 +135,7 @@ impl<'a> StoreContext<'a> {
         let actor = secrets::actor(&cx.dirs, &config, flag, &wanted)?;
         let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
         if args.expires.is_some_and(|date| date < today()) {
-            print::warning("that expiry date has passed: no server will start with it");
+            print::warning("the expiry date has passed: no server will start with this value");
         }
         Ok(Self {
             cx,
@@ -148,14 +148,14 @@ impl<'a> StoreContext<'a> {
 
     fn value(&self, name: &SecretName) -> Result<Secret> {
         let value = if self.args.from_stdin {
-            ask::stdin()?
+            ask::piped()?
         } else {
             ask::hidden(&format!("value of `{name}` (not shown): "))?
         };
         secrets::check(name, &value, self.args.allow_weak)?;
         if value.has_nul() {
             print::warning(&format!(
-                "the value of `{name}` has a NUL byte: only a secret with `to = \"file\"` can use it"
+                "the value of `{name}` contains a NUL byte: only a secret with `to = \"file\"` can use it"
             ));
         }
         Ok(value)
