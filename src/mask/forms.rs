@@ -10,7 +10,7 @@
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::needle::Reach;
+use super::pattern::Reach;
 use super::spell::{MINIMAL, PERCENT, WRITERS, base64, hex, json, percent};
 use crate::secret::Secret;
 

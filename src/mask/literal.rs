@@ -9,7 +9,7 @@ use zeroize::Zeroize as _;
 
 use super::Masker;
 use super::mark::Ink;
-use super::needle::{Hit, View};
+use super::pattern::{Hit, View};
 use super::text::spans;
 
 /// What is done with a secret in the literal.

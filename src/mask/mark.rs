@@ -8,7 +8,7 @@
 
 use memchr::{memchr2, memmem};
 
-use super::needle::{Hit, Needle};
+use super::pattern::{Hit, Pattern};
 
 /// By how much masking may lengthen one line of messages.
 pub(super) const GROWTH_BYTES_MAX: usize = 4096;
@@ -31,15 +31,15 @@ pub(super) struct Mark {
 
 impl Mark {
     /// A mask for each label, which comes with the last four characters that may be shown.
-    pub(super) fn all(labels: &[(&str, Option<String>)], needles: &[Needle]) -> Vec<Self> {
-        let nameless = NAMELESS.iter().copied().find(|mask| fits(mask, needles));
+    pub(super) fn all(labels: &[(&str, Option<String>)], patterns: &[Pattern]) -> Vec<Self> {
+        let nameless = NAMELESS.iter().copied().find(|mask| fits(mask, patterns));
         let nameless = nameless.unwrap_or("[secret]");
         let mark = |(label, tail): &(&str, Option<String>)| {
             let name = printable(label);
             let long = tail.iter().map(|tail| format!("[secret {name} …{tail}]"));
             let named = long
                 .chain([format!("[secret {name}]")])
-                .find(|mask| fits(mask, needles));
+                .find(|mask| fits(mask, patterns));
             Self {
                 named: named.unwrap_or_else(|| nameless.to_owned()),
                 nameless,
@@ -101,15 +101,15 @@ impl Ink {
     }
 }
 
-fn fits(mask: &str, needles: &[Needle]) -> bool {
-    !needles
+fn fits(mask: &str, patterns: &[Pattern]) -> bool {
+    !patterns
         .iter()
-        .any(|needle| may_overlap(mask.as_bytes(), needle))
+        .any(|pattern| may_overlap(mask.as_bytes(), pattern))
 }
 
 /// Whether some text could hold the mask and the form so that they share a byte.
-fn may_overlap(mask: &[u8], needle: &Needle) -> bool {
-    let form = needle.bytes.as_slice();
+fn may_overlap(mask: &[u8], pattern: &Pattern) -> bool {
+    let form = pattern.bytes.as_slice();
     let touch = |left: &[u8], right: &[u8]| {
         (1..=left.len().min(right.len())).any(|n| right.get(..n).is_some_and(|r| left.ends_with(r)))
     };

@@ -11,21 +11,21 @@ use std::ops::ControlFlow;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::needle::{Hit, Needle, View};
+use super::pattern::{Hit, Pattern, View};
 
 /// Long strides make big tables, and gain nothing once the memory is the limit.
 const STRIDE_MAX: usize = 24;
 
-/// A gram that stands in a needle.
+/// A gram that stands in a pattern.
 struct GramOffset {
     gram: u64,
-    needle: usize,
+    pattern: usize,
     offset: usize,
 }
 
-/// The needles with their tables.
+/// The patterns with their tables.
 pub(super) struct Matcher {
-    needles: Vec<Needle>,
+    patterns: Vec<Pattern>,
     /// Sorted by gram.
     places: Vec<GramOffset>,
     /// One bit per hash of a gram in `places`.
@@ -33,27 +33,27 @@ pub(super) struct Matcher {
     filter_shift: u32,
     gram_bytes: usize,
     stride: usize,
-    /// The first bytes of every needle, sorted: what a piece too short for a sample is compared to.
+    /// The first bytes of every pattern, sorted: what a piece too short for a sample is compared to.
     heads: Vec<Zeroizing<Vec<u8>>>,
-    /// Whether a needle begins with the byte.
+    /// Whether a pattern begins with the byte.
     begins: [bool; 256],
     longest: usize,
     ascii: bool,
 }
 
 impl Matcher {
-    /// `None` if there is nothing to find. Needles are at least `FORM_BYTES_MIN` bytes long.
-    pub(super) fn new(needles: Vec<Needle>) -> Option<Self> {
-        let shortest = needles.iter().map(|needle| needle.bytes.len()).min()?;
+    /// `None` if there is nothing to find. Patterns are at least `FORM_BYTES_MIN` bytes long.
+    pub(super) fn new(patterns: Vec<Pattern>) -> Option<Self> {
+        let shortest = patterns.iter().map(|pattern| pattern.bytes.len()).min()?;
         let gram_bytes = if shortest >= 15 { 8 } else { 4 };
         let stride = (shortest + 1 - gram_bytes).min(STRIDE_MAX);
         let mut matcher = Self {
-            longest: needles.iter().map(|needle| needle.bytes.len()).max()?,
-            ascii: needles
+            longest: patterns.iter().map(|pattern| pattern.bytes.len()).max()?,
+            ascii: patterns
                 .iter()
                 .filter(|n| View::Literal.has(n.reach))
                 .all(|n| n.bytes.is_ascii()),
-            needles,
+            patterns,
             places: Vec::new(),
             filter: Vec::new(),
             filter_shift: 0,
@@ -67,12 +67,17 @@ impl Matcher {
     }
 
     fn fill(&mut self) {
-        for (needle, bytes) in self.needles.iter().map(|needle| &needle.bytes).enumerate() {
+        for (pattern, bytes) in self
+            .patterns
+            .iter()
+            .map(|pattern| &pattern.bytes)
+            .enumerate()
+        {
             for (offset, window) in bytes.windows(self.gram_bytes).take(self.stride).enumerate() {
                 if let Some(gram) = self.gram(window) {
                     self.places.push(GramOffset {
                         gram,
-                        needle,
+                        pattern,
                         offset,
                     });
                 }
@@ -89,7 +94,7 @@ impl Matcher {
             }
         }
         self.places
-            .sort_unstable_by_key(|place| (place.gram, place.needle, place.offset));
+            .sort_unstable_by_key(|place| (place.gram, place.pattern, place.offset));
         self.heads.sort_unstable_by(|a, b| a.as_slice().cmp(b));
         self.heads.dedup();
 
@@ -136,13 +141,13 @@ impl Matcher {
     pub(super) fn find(&self, text: &[u8], view: View, hits: &mut Vec<Hit>) -> usize {
         let mut open = text.len();
         hits.clear();
-        self.visit(text, view, |start, needle| {
-            let end = start + needle.bytes.len();
+        self.visit(text, view, |start, pattern| {
+            let end = start + pattern.bytes.len();
             if end <= text.len() {
                 hits.push(Hit {
                     start,
                     end,
-                    secret: needle.secret,
+                    secret: pattern.secret,
                 });
             } else {
                 open = open.min(start);
@@ -174,11 +179,11 @@ impl Matcher {
         &self,
         text: &[u8],
         view: View,
-        mut found: impl FnMut(usize, &Needle) -> ControlFlow<()>,
+        mut found: impl FnMut(usize, &Pattern) -> ControlFlow<()>,
     ) {
-        let found = |start: usize, needle: &Needle| {
-            if view.has(needle.reach) {
-                found(start, needle)
+        let found = |start: usize, pattern: &Pattern| {
+            if view.has(pattern.reach) {
+                found(start, pattern)
             } else {
                 ControlFlow::Continue(())
             }
@@ -195,7 +200,7 @@ impl Matcher {
         &self,
         text: &[u8],
         gram_of: impl Fn(&[u8]) -> Option<u64>,
-        mut found: impl FnMut(usize, &Needle) -> ControlFlow<()>,
+        mut found: impl FnMut(usize, &Pattern) -> ControlFlow<()>,
     ) {
         let samples = text
             .get(self.stride - 1..)
@@ -221,7 +226,7 @@ impl Matcher {
         text: &[u8],
         at: usize,
         gram: u64,
-        found: &mut impl FnMut(usize, &Needle) -> ControlFlow<()>,
+        found: &mut impl FnMut(usize, &Pattern) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let first = self.places.partition_point(|place| place.gram < gram);
         let places = self.places.get(first..).unwrap_or_default();
@@ -229,13 +234,13 @@ impl Matcher {
             let Some(start) = at.checked_sub(place.offset) else {
                 continue;
             };
-            let Some(needle) = self.needles.get(place.needle) else {
+            let Some(pattern) = self.patterns.get(place.pattern) else {
                 continue;
             };
             let there = text.get(start..).unwrap_or_default();
-            let length = there.len().min(needle.bytes.len());
-            if there.get(..length) == needle.bytes.get(..length) {
-                found(start, needle)?;
+            let length = there.len().min(pattern.bytes.len());
+            if there.get(..length) == pattern.bytes.get(..length) {
+                found(start, pattern)?;
             }
         }
         ControlFlow::Continue(())
@@ -293,16 +298,16 @@ fn word_of(hash: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::needle::Reach;
+    use super::super::pattern::Reach;
     use super::*;
 
     fn matcher(forms: &[&str]) -> Matcher {
-        let needle = |(secret, form): (usize, &&str)| Needle {
+        let pattern = |(secret, form): (usize, &&str)| Pattern {
             bytes: Zeroizing::new(form.as_bytes().to_vec()),
             secret,
             reach: Reach::Everywhere,
         };
-        Matcher::new(forms.iter().enumerate().map(needle).collect()).unwrap()
+        Matcher::new(forms.iter().enumerate().map(pattern).collect()).unwrap()
     }
 
     #[track_caller]

@@ -15,7 +15,7 @@ use super::Masker;
 use super::line::{LexPosition, LexState, MARK, SCALAR_BYTES_MAX, ends_scalar, in_number};
 use super::literal::{Literal, LiteralEnd, Role, close};
 use super::mark::{GROWTH_BYTES_MAX, Ink};
-use super::needle::{Hit, View};
+use super::pattern::{Hit, View};
 use super::suspect::{Suspect, unusual_escape};
 use super::text::{PIECE_BYTES, UndecidedTail};
 

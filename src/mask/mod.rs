@@ -11,7 +11,7 @@ mod literal;
 mod mark;
 mod matcher;
 mod message;
-mod needle;
+mod pattern;
 mod spell;
 mod suspect;
 mod text;
@@ -30,7 +30,7 @@ use crate::secret::Secret;
 use forms::{forms, last_four};
 use mark::Mark;
 use matcher::Matcher;
-use needle::{Needle, Reach};
+use pattern::{Pattern, Reach};
 
 /// What to look for, and what to put in its place. Immutable: share it between streams.
 pub struct Masker {
@@ -44,9 +44,9 @@ impl Masker {
     /// A masker for these secrets, each with the label that its mask shows. A secret shorter than
     /// eight bytes is not masked. Of two with the same value the first gives the label.
     pub fn new(secrets: &[(String, &Secret)]) -> Self {
-        let mut needles: Vec<Needle> = Vec::new();
+        let mut patterns: Vec<Pattern> = Vec::new();
         for (index, (_, secret)) in secrets.iter().enumerate() {
-            needles.extend(forms(secret).into_iter().map(|form| Needle {
+            patterns.extend(forms(secret).into_iter().map(|form| Pattern {
                 bytes: form.bytes,
                 secret: index,
                 reach: form.reach,
@@ -56,9 +56,9 @@ impl Masker {
             .iter()
             .map(|(label, secret)| (label.as_str(), last_four(secret)))
             .collect();
-        let marks = Mark::all(&labels, &needles);
+        let marks = Mark::all(&labels, &patterns);
         Self {
-            matcher: Matcher::new(needles),
+            matcher: Matcher::new(patterns),
             marks,
         }
     }

@@ -6,7 +6,7 @@ use memchr::{memchr, memmem, memrchr};
 
 use super::Masker;
 use super::matcher::Matcher;
-use super::needle::View;
+use super::pattern::View;
 
 /// Where the lines are that have to be looked at, in one input.
 pub(super) struct Suspect {

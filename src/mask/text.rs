@@ -12,7 +12,7 @@ use zeroize::Zeroize as _;
 
 use super::Masker;
 use super::mark::Ink;
-use super::needle::{Hit, View};
+use super::pattern::{Hit, View};
 
 /// Input is worked off in pieces of this size, so that buffers stay small whatever is written.
 pub(super) const PIECE_BYTES: usize = 64 * 1024;

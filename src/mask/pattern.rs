@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 /// A form, and whose it is.
-pub(super) struct Needle {
+pub(super) struct Pattern {
     pub(super) bytes: Zeroizing<Vec<u8>>,
     pub(super) secret: usize,
     pub(super) reach: Reach,
