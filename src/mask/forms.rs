@@ -10,7 +10,7 @@
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::pattern::Reach;
+use super::pattern::PatternScope;
 use super::spell::{MINIMAL, PERCENT, WRITERS, base64, hex, json, percent};
 use crate::secret::Secret;
 
@@ -26,7 +26,7 @@ const REPETITION_BYTES_MIN: usize = 256;
 /// One spelling of a secret.
 pub(super) struct Form {
     pub(super) bytes: Zeroizing<Vec<u8>>,
-    pub(super) reach: Reach,
+    pub(super) scope: PatternScope,
 }
 
 /// All forms of a secret, without duplicates.
@@ -46,10 +46,10 @@ pub(super) fn forms(secret: &Secret) -> Vec<Form> {
     // A literal that holds a form spells it with escapes.
     let escaped: Vec<Form> = forms
         .iter()
-        .filter(|form| form.reach == Reach::Everywhere)
+        .filter(|form| form.scope == PatternScope::Everywhere)
         .map(|form| Form {
             bytes: json(&form.bytes, &MINIMAL),
-            reach: Reach::Gate,
+            scope: PatternScope::Gate,
         })
         .collect();
     forms.extend(escaped);
@@ -58,7 +58,7 @@ pub(super) fn forms(secret: &Secret) -> Vec<Form> {
     }
     forms.retain(|form| form.bytes.len() >= FORM_BYTES_MIN);
     // Sorted so that of two equal forms the one that reaches farther stays.
-    forms.sort_unstable_by(|a, b| a.bytes.as_slice().cmp(&b.bytes).then(a.reach.cmp(&b.reach)));
+    forms.sort_unstable_by(|a, b| a.bytes.as_slice().cmp(&b.bytes).then(a.scope.cmp(&b.scope)));
     forms.dedup_by(|later, earlier| later.bytes == earlier.bytes);
     forms
 }
@@ -122,12 +122,12 @@ fn readings(value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
 fn spell(value: &[u8], rare: bool, forms: &mut Vec<Form>) {
     let value = value.trim_ascii();
     let mut add = |bytes: Zeroizing<Vec<u8>>| {
-        let reach = if is_text(&bytes) {
-            Reach::Everywhere
+        let scope = if is_text(&bytes) {
+            PatternScope::Everywhere
         } else {
-            Reach::Text
+            PatternScope::Text
         };
-        forms.push(Form { bytes, reach });
+        forms.push(Form { bytes, scope });
     };
     let writers = if rare {
         WRITERS
@@ -284,14 +284,17 @@ mod tests {
             ],
         );
         let forms = forms(&Secret::new(b"secret\xff123".to_vec()));
-        let reach = |bytes: &[u8]| {
+        let scope = |bytes: &[u8]| {
             forms
                 .iter()
                 .find(|form| form.bytes.as_slice() == bytes)
-                .map(|form| form.reach)
+                .map(|form| form.scope)
         };
-        assert_eq!(reach(b"secret\xff123"), Some(Reach::Text));
-        assert_eq!(reach(b"secret\xed\xb3\xbf123"), Some(Reach::Everywhere));
+        assert_eq!(scope(b"secret\xff123"), Some(PatternScope::Text));
+        assert_eq!(
+            scope(b"secret\xed\xb3\xbf123"),
+            Some(PatternScope::Everywhere)
+        );
     }
 
     #[test]

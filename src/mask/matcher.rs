@@ -51,7 +51,7 @@ impl Matcher {
             longest: patterns.iter().map(|pattern| pattern.bytes.len()).max()?,
             ascii: patterns
                 .iter()
-                .filter(|n| View::Literal.has(n.reach))
+                .filter(|n| View::Literal.has(n.scope))
                 .all(|n| n.bytes.is_ascii()),
             patterns,
             places: Vec::new(),
@@ -182,7 +182,7 @@ impl Matcher {
         mut found: impl FnMut(usize, &Pattern) -> ControlFlow<()>,
     ) {
         let found = |start: usize, pattern: &Pattern| {
-            if view.has(pattern.reach) {
+            if view.has(pattern.scope) {
                 found(start, pattern)
             } else {
                 ControlFlow::Continue(())
@@ -298,14 +298,14 @@ fn word_of(hash: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pattern::Reach;
+    use super::super::pattern::PatternScope;
     use super::*;
 
     fn matcher(forms: &[&str]) -> Matcher {
         let pattern = |(secret, form): (usize, &&str)| Pattern {
             bytes: Zeroizing::new(form.as_bytes().to_vec()),
             secret,
-            reach: Reach::Everywhere,
+            scope: PatternScope::Everywhere,
         };
         Matcher::new(forms.iter().enumerate().map(pattern).collect()).unwrap()
     }

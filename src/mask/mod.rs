@@ -30,7 +30,7 @@ use crate::secret::Secret;
 use forms::{forms, last_four};
 use mark::Mark;
 use matcher::Matcher;
-use pattern::{Pattern, Reach};
+use pattern::{Pattern, PatternScope};
 
 /// What to look for, and what to put in its place. Immutable: share it between streams.
 pub struct Masker {
@@ -49,7 +49,7 @@ impl Masker {
             patterns.extend(forms(secret).into_iter().map(|form| Pattern {
                 bytes: form.bytes,
                 secret: index,
-                reach: form.reach,
+                scope: form.scope,
             }));
         }
         let labels: Vec<_> = secrets
@@ -87,6 +87,6 @@ impl fmt::Debug for Masker {
 pub fn spellings(secret: &Secret) -> Vec<Zeroizing<Vec<u8>>> {
     let forms = forms(secret)
         .into_iter()
-        .filter(|form| form.reach != Reach::Gate);
+        .filter(|form| form.scope != PatternScope::Gate);
     forms.map(|form| form.bytes).collect()
 }

@@ -6,12 +6,12 @@ use zeroize::Zeroizing;
 pub(super) struct Pattern {
     pub(super) bytes: Zeroizing<Vec<u8>>,
     pub(super) secret: usize,
-    pub(super) reach: Reach,
+    pub(super) scope: PatternScope,
 }
 
 /// Where a form is searched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reach {
+pub(super) enum PatternScope {
     /// In text and in the decoded string literals of messages.
     Everywhere,
     /// Not in literals, because it begins or ends inside a character.
@@ -29,10 +29,10 @@ pub(super) enum View {
 }
 
 impl View {
-    pub(super) fn has(self, reach: Reach) -> bool {
+    pub(super) fn has(self, scope: PatternScope) -> bool {
         match self {
-            Self::Text => reach <= Reach::Text,
-            Self::Literal => reach == Reach::Everywhere,
+            Self::Text => scope <= PatternScope::Text,
+            Self::Literal => scope == PatternScope::Everywhere,
             Self::Gate => true,
         }
     }
