@@ -9,7 +9,7 @@ use zeroize::Zeroize as _;
 
 use super::Masker;
 use super::mark::Ink;
-use super::pattern::{Hit, View};
+use super::pattern::{Hit, SearchMode};
 use super::text::spans;
 
 /// What is done with a secret in the literal.
@@ -65,10 +65,10 @@ impl Literal {
         let text = decoded.text(raw);
         let end = end || decoded.broken;
         let until = if end {
-            matcher.find(text, View::Literal, &mut self.hits);
+            matcher.find(text, SearchMode::Literal, &mut self.hits);
             text.len()
         } else {
-            matcher.scan(text, View::Literal, &mut self.hits)
+            matcher.scan(text, SearchMode::Literal, &mut self.hits)
         };
         let mut from = 0;
         for span in spans(&self.hits, self.covered, until) {

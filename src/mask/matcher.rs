@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::pattern::{Hit, Pattern, View};
+use super::pattern::{Hit, Pattern, SearchMode};
 
 /// Long strides make big tables, and gain nothing once the memory is the limit.
 const STRIDE_MAX: usize = 24;
@@ -51,7 +51,7 @@ impl Matcher {
             longest: patterns.iter().map(|pattern| pattern.bytes.len()).max()?,
             ascii: patterns
                 .iter()
-                .filter(|n| View::Literal.has(n.scope))
+                .filter(|n| SearchMode::Literal.has(n.scope))
                 .all(|n| n.bytes.is_ascii()),
             patterns,
             places: Vec::new(),
@@ -132,16 +132,16 @@ impl Matcher {
 
     /// All occurrences in the text, in order, the longest first of those that start together.
     /// Returns where the longest end of the text starts that may be the beginning of a form.
-    pub(super) fn scan(&self, text: &[u8], view: View, hits: &mut Vec<Hit>) -> usize {
-        self.find(text, view, hits).min(self.tail(text))
+    pub(super) fn scan(&self, text: &[u8], mode: SearchMode, hits: &mut Vec<Hit>) -> usize {
+        self.find(text, mode, hits).min(self.tail(text))
     }
 
     /// The same, but of the beginnings of forms only those are sure to be seen that are as long as
     /// the shortest form.
-    pub(super) fn find(&self, text: &[u8], view: View, hits: &mut Vec<Hit>) -> usize {
+    pub(super) fn find(&self, text: &[u8], mode: SearchMode, hits: &mut Vec<Hit>) -> usize {
         let mut open = text.len();
         hits.clear();
-        self.visit(text, view, |start, pattern| {
+        self.visit(text, mode, |start, pattern| {
             let end = start + pattern.bytes.len();
             if end <= text.len() {
                 hits.push(Hit {
@@ -159,10 +159,10 @@ impl Matcher {
     }
 
     /// How many bytes from the front of the text are no part of a form, whatever follows the text.
-    pub(super) fn clean(&self, text: &[u8], view: View) -> usize {
+    pub(super) fn clean(&self, text: &[u8], mode: SearchMode) -> usize {
         let mut clean = self.tail(text);
         let mut seen = None;
-        self.visit(text, view, |start, _| {
+        self.visit(text, mode, |start, _| {
             // A later sample finds later starts only, but this one may find an earlier one still.
             if seen.is_some_and(|seen| start >= seen + self.stride) {
                 return ControlFlow::Break(());
@@ -178,11 +178,11 @@ impl Matcher {
     fn visit(
         &self,
         text: &[u8],
-        view: View,
+        mode: SearchMode,
         mut found: impl FnMut(usize, &Pattern) -> ControlFlow<()>,
     ) {
         let found = |start: usize, pattern: &Pattern| {
-            if view.has(pattern.scope) {
+            if mode.has(pattern.scope) {
                 found(start, pattern)
             } else {
                 ControlFlow::Continue(())
@@ -313,11 +313,14 @@ mod tests {
     #[track_caller]
     fn case(forms: &[&str], text: &str, expected: &[(usize, usize)], open: usize) {
         let mut hits = Vec::new();
-        let found = matcher(forms).scan(text.as_bytes(), View::Gate, &mut hits);
+        let found = matcher(forms).scan(text.as_bytes(), SearchMode::Gate, &mut hits);
         let hits: Vec<_> = hits.iter().map(|hit| (hit.start, hit.end)).collect();
         assert_eq!((hits.as_slice(), found), (expected, open));
         let first = expected.first().map_or(open, |hit| hit.0.min(open));
-        assert_eq!(matcher(forms).clean(text.as_bytes(), View::Gate), first);
+        assert_eq!(
+            matcher(forms).clean(text.as_bytes(), SearchMode::Gate),
+            first
+        );
     }
 
     #[test]
@@ -365,7 +368,7 @@ mod tests {
             for before in 0..60 {
                 let text = format!("{}{form}{}", "-".repeat(before), "-".repeat(before / 2));
                 let mut hits = Vec::new();
-                let open = matcher.scan(text.as_bytes(), View::Text, &mut hits);
+                let open = matcher.scan(text.as_bytes(), SearchMode::Text, &mut hits);
                 assert_eq!(
                     hits,
                     [Hit {
@@ -376,7 +379,7 @@ mod tests {
                 );
                 assert_eq!(open, text.len());
                 let cut = text.as_bytes().get(..before + length - 1).unwrap();
-                assert_eq!(matcher.scan(cut, View::Text, &mut hits), before);
+                assert_eq!(matcher.scan(cut, SearchMode::Text, &mut hits), before);
             }
         }
     }

@@ -15,7 +15,7 @@ use super::Masker;
 use super::line::{LexPosition, LexState, MARK, SCALAR_BYTES_MAX, ends_scalar, in_number};
 use super::literal::{Literal, LiteralEnd, Role, close};
 use super::mark::{GROWTH_BYTES_MAX, Ink};
-use super::pattern::{Hit, View};
+use super::pattern::{Hit, SearchMode};
 use super::suspect::{Suspect, unusual_escape};
 use super::text::{PIECE_BYTES, UndecidedTail};
 
@@ -161,9 +161,9 @@ impl MessageMask {
             return Survey::default();
         };
         let open = if whole {
-            matcher.find(body, View::Gate, &mut self.hits)
+            matcher.find(body, SearchMode::Gate, &mut self.hits)
         } else {
-            matcher.scan(body, View::Gate, &mut self.hits)
+            matcher.scan(body, SearchMode::Gate, &mut self.hits)
         };
         let escapes = unusual_escape(matcher, body).is_some();
         let pending =

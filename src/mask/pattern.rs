@@ -22,13 +22,13 @@ pub(super) enum PatternScope {
 
 /// What is being searched, and so which forms count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum View {
+pub(super) enum SearchMode {
     Text,
     Literal,
     Gate,
 }
 
-impl View {
+impl SearchMode {
     pub(super) fn has(self, scope: PatternScope) -> bool {
         match self {
             Self::Text => scope <= PatternScope::Text,

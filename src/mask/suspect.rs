@@ -6,7 +6,7 @@ use memchr::{memchr, memmem, memrchr};
 
 use super::Masker;
 use super::matcher::Matcher;
-use super::pattern::View;
+use super::pattern::SearchMode;
 
 /// Where the lines are that have to be looked at, in one input.
 pub(super) struct Suspect {
@@ -34,7 +34,7 @@ impl Suspect {
         };
         let lines = input.get(from..self.lines_end).unwrap_or_default();
         if self.hit.is_none_or(|hit| hit < from) {
-            self.hit = Some(from + matcher.clean(lines, View::Gate));
+            self.hit = Some(from + matcher.clean(lines, SearchMode::Gate));
         }
         if self.escape.is_none_or(|escape| escape < from) {
             self.escape = Some(from + unusual_escape(matcher, lines).unwrap_or(lines.len()));

@@ -12,7 +12,7 @@ use zeroize::Zeroize as _;
 
 use super::Masker;
 use super::mark::Ink;
-use super::pattern::{Hit, View};
+use super::pattern::{Hit, SearchMode};
 
 /// Input is worked off in pieces of this size, so that buffers stay small whatever is written.
 pub(super) const PIECE_BYTES: usize = 64 * 1024;
@@ -56,7 +56,7 @@ impl TextMask {
             .masker
             .matcher
             .as_ref()
-            .map_or(input.len(), |m| m.clean(input, View::Text));
+            .map_or(input.len(), |m| m.clean(input, SearchMode::Text));
         self.note(input.get(..clean).unwrap_or_default());
         clean
     }
@@ -149,10 +149,10 @@ impl UndecidedTail {
         let text = if held.is_empty() { piece } else { &held };
 
         let until = if end {
-            matcher.find(text, View::Text, &mut self.hits);
+            matcher.find(text, SearchMode::Text, &mut self.hits);
             text.len()
         } else {
-            matcher.scan(text, View::Text, &mut self.hits)
+            matcher.scan(text, SearchMode::Text, &mut self.hits)
         };
         let mut from = 0;
         for span in spans(&self.hits, self.covered, until) {
