@@ -10,7 +10,7 @@ use super::literal::{LiteralEnd, Role, close, spells};
 pub(super) const SCALAR_BYTES_MAX: usize = 64;
 
 /// The byte order mark, which some servers on Windows write first.
-pub(super) const MARK: &[u8] = b"\xEF\xBB\xBF";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// The longest spelling of the key `id`, and one byte more.
 const KEY_BYTES_MAX: usize = 13;
@@ -150,7 +150,10 @@ impl LexState {
     pub(super) fn whole_scalar(&mut self, token: &[u8]) -> Option<usize> {
         // At the beginning of the line the mark is taken for a space.
         let first = self.punctuation == 0;
-        let value = token.strip_prefix(MARK).filter(|_| first).unwrap_or(token);
+        let value = token
+            .strip_prefix(BYTE_ORDER_MARK)
+            .filter(|_| first)
+            .unwrap_or(token);
         let digits = value.iter().take_while(|b| in_number(**b)).count();
         let wrong = match value {
             b"" | b"true" | b"false" | b"null" => None,

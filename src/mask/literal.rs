@@ -8,7 +8,7 @@ use memchr::{memchr, memchr2};
 use zeroize::Zeroize as _;
 
 use super::Masker;
-use super::mark::Ink;
+use super::mask_set::Ink;
 use super::pattern::{Hit, SearchMode};
 use super::text::spans;
 
@@ -76,7 +76,7 @@ impl Literal {
             let clear = decoded.raw_end(from)..decoded.raw_start(span.start);
             out.extend_from_slice(raw.get(clear).unwrap_or_default());
             if let Some(hit) = span.hit {
-                out.extend_from_slice(ink.mask(&masker.marks, &hit).as_bytes());
+                out.extend_from_slice(ink.mask(&masker.mask_sets, &hit).as_bytes());
             }
             from = span.end;
         }

@@ -12,9 +12,11 @@ use std::sync::Arc;
 use memchr::memchr;
 
 use super::Masker;
-use super::line::{LexPosition, LexState, MARK, SCALAR_BYTES_MAX, ends_scalar, in_number};
+use super::line::{
+    BYTE_ORDER_MARK, LexPosition, LexState, SCALAR_BYTES_MAX, ends_scalar, in_number,
+};
 use super::literal::{Literal, LiteralEnd, Role, close};
-use super::mark::{GROWTH_BYTES_MAX, Ink};
+use super::mask_set::{GROWTH_BYTES_MAX, Ink};
 use super::pattern::{Hit, SearchMode};
 use super::suspect::{Suspect, unusual_escape};
 use super::text::{PIECE_BYTES, UndecidedTail};
@@ -300,7 +302,7 @@ impl MessageMask {
         let mut token = token;
         if self.line.place == LexPosition::Scalar {
             self.line.scalar.extend_from_slice(token);
-            if !whole && self.line.scalar.len() <= SCALAR_BYTES_MAX + MARK.len() {
+            if !whole && self.line.scalar.len() <= SCALAR_BYTES_MAX + BYTE_ORDER_MARK.len() {
                 return;
             }
             let scalar = std::mem::take(&mut self.line.scalar);

@@ -8,7 +8,7 @@
 mod forms;
 mod line;
 mod literal;
-mod mark;
+mod mask_set;
 mod matcher;
 mod message;
 mod pattern;
@@ -28,7 +28,7 @@ pub use text::TextMask;
 
 use crate::secret::Secret;
 use forms::{forms, last_four};
-use mark::Mark;
+use mask_set::MaskSet;
 use matcher::Matcher;
 use pattern::{Pattern, PatternScope};
 
@@ -37,7 +37,7 @@ pub struct Masker {
     /// `None` if there is no secret.
     matcher: Option<Matcher>,
     /// By the index of the secret.
-    marks: Vec<Mark>,
+    mask_sets: Vec<MaskSet>,
 }
 
 impl Masker {
@@ -56,10 +56,10 @@ impl Masker {
             .iter()
             .map(|(label, secret)| (label.as_str(), last_four(secret)))
             .collect();
-        let marks = Mark::all(&labels, &patterns);
+        let mask_sets = MaskSet::all(&labels, &patterns);
         Self {
             matcher: Matcher::new(patterns),
-            marks,
+            mask_sets,
         }
     }
 

@@ -265,7 +265,7 @@ fn masks_hardly_lengthen_a_line() {
     let out = message(secrets, input.as_bytes());
     assert!(out.starts_with("{\"a\":\"[secret a/rather/long/name/of/a/secret] "));
     assert!(out.ends_with("[secret] \"}\n") && !out.contains("abcdefgh"));
-    assert!(out.len() <= input.len() + super::mark::GROWTH_BYTES_MAX);
+    assert!(out.len() <= input.len() + super::mask_set::GROWTH_BYTES_MAX);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use memchr::memchr;
 use zeroize::Zeroize as _;
 
 use super::Masker;
-use super::mark::Ink;
+use super::mask_set::Ink;
 use super::pattern::{Hit, SearchMode};
 
 /// Input is worked off in pieces of this size, so that buffers stay small whatever is written.
@@ -158,7 +158,7 @@ impl UndecidedTail {
         for span in spans(&self.hits, self.covered, until) {
             out.extend_from_slice(text.get(from..span.start).unwrap_or_default());
             if let Some(hit) = span.hit {
-                out.extend_from_slice(ink.mask(&masker.marks, &hit).as_bytes());
+                out.extend_from_slice(ink.mask(&masker.mask_sets, &hit).as_bytes());
             }
             from = span.end;
         }

@@ -24,17 +24,17 @@ const NAMELESS: &[&str] = &[
 
 /// The masks of one secret.
 #[derive(Clone)]
-pub(super) struct Mark {
+pub(super) struct MaskSet {
     named: String,
     nameless: &'static str,
 }
 
-impl Mark {
+impl MaskSet {
     /// A mask for each label, which comes with the last four characters that may be shown.
     pub(super) fn all(labels: &[(&str, Option<String>)], patterns: &[Pattern]) -> Vec<Self> {
         let nameless = NAMELESS.iter().copied().find(|mask| fits(mask, patterns));
         let nameless = nameless.unwrap_or("[secret]");
-        let mark = |(label, tail): &(&str, Option<String>)| {
+        let mask_set = |(label, tail): &(&str, Option<String>)| {
             let name = printable(label);
             let long = tail.iter().map(|tail| format!("[secret {name} …{tail}]"));
             let named = long
@@ -45,7 +45,7 @@ impl Mark {
                 nameless,
             }
         };
-        labels.iter().map(mark).collect()
+        labels.iter().map(mask_set).collect()
     }
 }
 
@@ -85,18 +85,18 @@ impl Ink {
 
     /// The mask for an occurrence. Its length depends on the line up to here only, so that cutting
     /// the stream elsewhere changes nothing.
-    pub(super) fn mask<'a>(&mut self, marks: &'a [Mark], hit: &Hit) -> &'a str {
+    pub(super) fn mask<'a>(&mut self, mask_sets: &'a [MaskSet], hit: &Hit) -> &'a str {
         self.masked += 1;
-        let Some(mark) = marks.get(hit.secret) else {
+        let Some(mask_set) = mask_sets.get(hit.secret) else {
             return "[secret]";
         };
-        let growth = mark.named.len().saturating_sub(hit.end - hit.start);
+        let growth = mask_set.named.len().saturating_sub(hit.end - hit.start);
         match self.growth_bytes_left.checked_sub(growth) {
             Some(left) => {
                 self.growth_bytes_left = left;
-                &mark.named
+                &mask_set.named
             }
-            None => mark.nameless,
+            None => mask_set.nameless,
         }
     }
 }
