@@ -8,7 +8,7 @@ use memchr::{memchr, memchr2};
 use zeroize::Zeroize as _;
 
 use super::Masker;
-use super::mask_set::Ink;
+use super::mask_set::Replacement;
 use super::pattern::{Hit, SearchMode};
 use super::text::spans;
 
@@ -47,7 +47,7 @@ impl Literal {
         masker: &Masker,
         piece: &[u8],
         (role, end): (Role, bool),
-        ink: &mut Ink,
+        replacement: &mut Replacement,
         out: &mut Vec<u8>,
     ) -> Option<Vec<u8>> {
         let Some(matcher) = &masker.matcher else {
@@ -76,7 +76,7 @@ impl Literal {
             let clear = decoded.raw_end(from)..decoded.raw_start(span.start);
             out.extend_from_slice(raw.get(clear).unwrap_or_default());
             if let Some(hit) = span.hit {
-                out.extend_from_slice(ink.mask(&masker.mask_sets, &hit).as_bytes());
+                out.extend_from_slice(replacement.mask(&masker.mask_sets, &hit).as_bytes());
             }
             from = span.end;
         }

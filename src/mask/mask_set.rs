@@ -66,12 +66,12 @@ fn printable(label: &str) -> String {
 
 /// Chooses the mask for each place, and counts.
 #[derive(Clone, Debug)]
-pub(super) struct Ink {
+pub(super) struct Replacement {
     growth_bytes_left: usize,
     pub(super) masked: u64,
 }
 
-impl Ink {
+impl Replacement {
     pub(super) const fn new(growth_bytes_left: usize) -> Self {
         Self {
             growth_bytes_left,

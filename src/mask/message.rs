@@ -16,7 +16,7 @@ use super::line::{
     BYTE_ORDER_MARK, LexPosition, LexState, SCALAR_BYTES_MAX, ends_scalar, in_number,
 };
 use super::literal::{Literal, LiteralEnd, Role, close};
-use super::mask_set::{GROWTH_BYTES_MAX, Ink};
+use super::mask_set::{GROWTH_BYTES_MAX, Replacement};
 use super::pattern::{Hit, SearchMode};
 use super::suspect::{Suspect, unusual_escape};
 use super::text::{PIECE_BYTES, UndecidedTail};
@@ -31,7 +31,7 @@ pub struct MessageMask {
     line: LexState,
     literal: Literal,
     text: UndecidedTail,
-    ink: Ink,
+    replacement: Replacement,
     hits: Vec<Hit>,
     secrets_in_ids: u64,
 }
@@ -53,7 +53,7 @@ impl MessageMask {
             line: LexState::default(),
             literal: Literal::default(),
             text: UndecidedTail::default(),
-            ink: Ink::new(GROWTH_BYTES_MAX),
+            replacement: Replacement::new(GROWTH_BYTES_MAX),
             hits: Vec::new(),
             secrets_in_ids: 0,
         }
@@ -132,7 +132,7 @@ impl MessageMask {
 
     /// How many secrets were masked.
     pub fn masked(&self) -> u64 {
-        self.ink.masked
+        self.replacement.masked
     }
 
     /// How many ids of messages held a secret, so that nobody can tell any more what they are of.
@@ -250,7 +250,7 @@ impl MessageMask {
                 LexPosition::Text => {
                     out.extend_from_slice(body.get(copied..at).unwrap_or_default());
                     self.text
-                        .push(&self.masker, rest, false, &mut self.ink, out);
+                        .push(&self.masker, rest, false, &mut self.replacement, out);
                     copied = body.len();
                     at = copied;
                 }
@@ -274,13 +274,17 @@ impl MessageMask {
         };
         let piece = rest.get(..end).unwrap_or_default();
         self.line.note_key(role, piece);
-        let wrong = self
-            .literal
-            .push(&self.masker, piece, (role, closed), &mut self.ink, out);
+        let wrong = self.literal.push(
+            &self.masker,
+            piece,
+            (role, closed),
+            &mut self.replacement,
+            out,
+        );
         if let Some(wrong) = wrong {
             self.line.place = LexPosition::Text;
             self.text
-                .push(&self.masker, &wrong, false, &mut self.ink, out);
+                .push(&self.masker, &wrong, false, &mut self.replacement, out);
         } else if closed {
             self.line.place = LexPosition::Between;
             out.push(b'"');
@@ -310,7 +314,7 @@ impl MessageMask {
             let (right, rest) = scalar.split_at(wrong.unwrap_or(scalar.len()));
             out.extend_from_slice(right);
             self.text
-                .push(&self.masker, rest, false, &mut self.ink, out);
+                .push(&self.masker, rest, false, &mut self.replacement, out);
             if wrong.is_none() && !whole {
                 self.line.place = LexPosition::LongNumber;
             }
@@ -325,7 +329,7 @@ impl MessageMask {
         if !token.is_empty() {
             self.line.place = LexPosition::Text;
             self.text
-                .push(&self.masker, token, false, &mut self.ink, out);
+                .push(&self.masker, token, false, &mut self.replacement, out);
         } else if whole {
             self.line.place = LexPosition::Between;
         }
@@ -337,22 +341,23 @@ impl MessageMask {
                 let how = (role, true);
                 let wrong = self
                     .literal
-                    .push(&self.masker, b"", how, &mut self.ink, out);
+                    .push(&self.masker, b"", how, &mut self.replacement, out);
                 self.text.push(
                     &self.masker,
                     &wrong.unwrap_or_default(),
                     true,
-                    &mut self.ink,
+                    &mut self.replacement,
                     out,
                 );
             }
             LexPosition::Scalar => self.cut_scalar(b"", true, out),
             LexPosition::Between | LexPosition::LongNumber | LexPosition::Text => {}
         }
-        self.text.push(&self.masker, b"", true, &mut self.ink, out);
+        self.text
+            .push(&self.masker, b"", true, &mut self.replacement, out);
         self.line.reset();
         self.count_id();
-        self.ink.new_line();
+        self.replacement.new_line();
         if let Some(next) = self.next.take() {
             self.masker = next;
         }

@@ -11,7 +11,7 @@ use memchr::memchr;
 use zeroize::Zeroize as _;
 
 use super::Masker;
-use super::mask_set::Ink;
+use super::mask_set::Replacement;
 use super::pattern::{Hit, SearchMode};
 
 /// Input is worked off in pieces of this size, so that buffers stay small whatever is written.
@@ -23,7 +23,7 @@ pub struct TextMask {
     next: Option<Arc<Masker>>,
     at_line_start: bool,
     stream: UndecidedTail,
-    ink: Ink,
+    replacement: Replacement,
 }
 
 impl TextMask {
@@ -33,7 +33,7 @@ impl TextMask {
             next: None,
             at_line_start: true,
             stream: UndecidedTail::default(),
-            ink: Ink::new(usize::MAX),
+            replacement: Replacement::new(usize::MAX),
         }
     }
 
@@ -80,7 +80,7 @@ impl TextMask {
     /// Adds what was held back: the stream has ended.
     pub fn flush(&mut self, out: &mut Vec<u8>) {
         self.stream
-            .push(&self.masker, b"", true, &mut self.ink, out);
+            .push(&self.masker, b"", true, &mut self.replacement, out);
     }
 
     /// Whether the last byte ended a line, or there was none yet. Nothing is held back then.
@@ -90,13 +90,13 @@ impl TextMask {
 
     /// How many secrets were masked.
     pub fn masked(&self) -> u64 {
-        self.ink.masked
+        self.replacement.masked
     }
 
     fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) {
         for piece in input.chunks(PIECE_BYTES) {
             self.stream
-                .push(&self.masker, piece, false, &mut self.ink, out);
+                .push(&self.masker, piece, false, &mut self.replacement, out);
         }
         self.note(input);
     }
@@ -135,7 +135,7 @@ impl UndecidedTail {
         masker: &Masker,
         piece: &[u8],
         end: bool,
-        ink: &mut Ink,
+        replacement: &mut Replacement,
         out: &mut Vec<u8>,
     ) {
         let Some(matcher) = &masker.matcher else {
@@ -158,7 +158,7 @@ impl UndecidedTail {
         for span in spans(&self.hits, self.covered, until) {
             out.extend_from_slice(text.get(from..span.start).unwrap_or_default());
             if let Some(hit) = span.hit {
-                out.extend_from_slice(ink.mask(&masker.mask_sets, &hit).as_bytes());
+                out.extend_from_slice(replacement.mask(&masker.mask_sets, &hit).as_bytes());
             }
             from = span.end;
         }
