@@ -49,7 +49,7 @@ impl Session {
                 }
                 FromServer::Replace(new) => batch.change(Some(new)),
                 // What we ask is asked one by one, and so it is answered.
-                FromServer::Drop | FromServer::Ours(_) | FromServer::Batch { .. } => {
+                FromServer::Drop | FromServer::Internal(_) | FromServer::Batch { .. } => {
                     batch.change(None);
                 }
             }

@@ -73,7 +73,7 @@ pub enum FromServer {
         answered: Vec<Answered>,
     },
     /// It is an answer to us.
-    Ours(Ours),
+    Internal(InternalRequest),
     Drop,
 }
 
@@ -90,9 +90,9 @@ pub struct Answered {
     pub tool_error: bool,
 }
 
-/// A request of ours to a new server.
+/// A request of internal to a new server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ours {
+pub enum InternalRequest {
     /// `initialize` or `server/discover`: the new server is up.
     Handshake,
     /// A replayed `logging/setLevel` or `resources/subscribe`.
@@ -160,8 +160,8 @@ pub struct Session {
     /// Requests of the server that the client has not answered: what the client sees → generation
     /// and what the server wrote.
     asked: HashMap<Id, (u32, Id)>,
-    ours: HashMap<Id, (u32, Ours)>,
-    /// Subscriptions whose second acknowledgement is ours.
+    internal: HashMap<Id, (u32, InternalRequest)>,
+    /// Subscriptions whose second acknowledgement is internal.
     acknowledged_again: BTreeSet<Id>,
     batch_was_seen: bool,
     counter: u64,
@@ -188,7 +188,7 @@ impl Default for Session {
             modern_answered: false,
             pending: HashMap::new(),
             asked: HashMap::new(),
-            ours: HashMap::new(),
+            internal: HashMap::new(),
             acknowledged_again: BTreeSet::new(),
             batch_was_seen: false,
             counter: 0,

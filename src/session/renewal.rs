@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::answer::{self, Fate};
 use super::envelope::{Id, Scanner};
 use super::fields::{self, Outcome};
-use super::{Era, Ours, Session, Told, replace};
+use super::{Era, InternalRequest, Session, Told, replace};
 use crate::secret::ServerName;
 
 /// What is written, and to whom, when a new server takes over.
@@ -36,12 +36,12 @@ impl Session {
             Era::Legacy => {
                 self.initialize_result.as_ref()?;
                 let line = self.initialize.clone()?;
-                Some(self.under_our_id(&line, generation, Ours::Handshake))
+                Some(self.under_our_id(&line, generation, InternalRequest::Handshake))
             }
             Era::Modern => {
                 // Before the first answer the era is the client's guess, not a fact.
                 let meta = self.meta.clone().filter(|_| self.modern_answered)?;
-                let id = self.our_id(generation, Ours::Handshake);
+                let id = self.our_id(generation, InternalRequest::Handshake);
                 Some(answer::discover(&id, &meta))
             }
         }
@@ -124,11 +124,11 @@ impl Session {
             }
         }
         for line in state {
-            lines.extend(self.under_our_id(&line, generation, Ours::Replay));
+            lines.extend(self.under_our_id(&line, generation, InternalRequest::Replay));
         }
         for uri in told.subscriptions.keys() {
             if !self.subscriptions.contains_key(uri) {
-                let id = self.our_id(generation, Ours::Replay);
+                let id = self.our_id(generation, InternalRequest::Replay);
                 lines.extend(answer::unsubscribe(&id, uri));
             }
         }
@@ -137,12 +137,12 @@ impl Session {
 
     /// Whether a new server has answered everything that it was told.
     pub fn is_replayed(&self, generation: u32) -> bool {
-        !self.ours.values().any(|(of, _)| *of == generation)
+        !self.internal.values().any(|(of, _)| *of == generation)
     }
 
     /// Forgets a new server that did not come up.
     pub fn abandon(&mut self, generation: u32) {
-        self.ours.retain(|_, (of, _)| *of != generation);
+        self.internal.retain(|_, (of, _)| *of != generation);
         self.asked.retain(|_, (of, _)| *of != generation);
         self.candidate = self.candidate.filter(|of| *of != generation);
     }
@@ -214,16 +214,16 @@ impl Session {
         lines
     }
 
-    fn our_id(&mut self, generation: u32, ours: Ours) -> Id {
+    fn our_id(&mut self, generation: u32, internal: InternalRequest) -> Id {
         self.counter += 1;
         let id = Id::text(&format!("mcpwrap-{generation}-own-{}", self.counter));
-        self.ours.insert(id.clone(), (generation, ours));
+        self.internal.insert(id.clone(), (generation, internal));
         id
     }
 
-    fn under_our_id(&mut self, line: &[u8], generation: u32, ours: Ours) -> Vec<u8> {
+    fn under_our_id(&mut self, line: &[u8], generation: u32, internal: InternalRequest) -> Vec<u8> {
         let envelope = Scanner::scan(line);
-        let id = self.our_id(generation, ours);
+        let id = self.our_id(generation, internal);
         match &envelope.id {
             Some(old) => replace(line, envelope.id_at, old, &id),
             None => line.to_vec(),

@@ -55,10 +55,13 @@ impl Session {
         line: Option<&[u8]>,
         now: Instant,
     ) -> FromServer {
-        if self.ours.get(id).is_some_and(|(of, _)| *of == generation)
-            && let Some((_, ours)) = self.ours.remove(id)
+        if self
+            .internal
+            .get(id)
+            .is_some_and(|(of, _)| *of == generation)
+            && let Some((_, internal)) = self.internal.remove(id)
         {
-            return FromServer::Ours(ours);
+            return FromServer::Internal(internal);
         }
         if self.standing(generation) == SessionRole::Candidate {
             // It was asked nothing but by us.

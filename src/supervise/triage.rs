@@ -3,7 +3,7 @@
 use super::shared::Inner;
 use super::state::KeeperEvent;
 use crate::session::envelope::{Envelope, LineKind, Scanner};
-use crate::session::{Answered, FromServer, Ours};
+use crate::session::{Answered, FromServer, InternalRequest};
 
 /// What is to be done with some lines.
 #[derive(Default)]
@@ -53,7 +53,7 @@ impl LineBatch {
                 self.answered.extend(answered);
             }
             FromServer::Drop => self.leave_out(bytes, start),
-            FromServer::Ours(Ours::Handshake) => {
+            FromServer::Internal(InternalRequest::Handshake) => {
                 self.leave_out(bytes, start);
                 let judgement = inner.session.judge_handshake(line);
                 self.events.push(KeeperEvent::HandshakeDone {
@@ -61,7 +61,7 @@ impl LineBatch {
                     judgement,
                 });
             }
-            FromServer::Ours(Ours::Replay) => {
+            FromServer::Internal(InternalRequest::Replay) => {
                 self.leave_out(bytes, start);
                 if inner.session.is_replayed(generation) {
                     self.events.push(KeeperEvent::Replayed { generation });

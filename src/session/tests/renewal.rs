@@ -81,7 +81,7 @@ fn what_the_client_changes_while_the_new_server_comes_up_reaches_it() {
                 .starts_with("mcpwrap-2-own-")
         );
         let answer = talk.answer(2, &message["id"], &json!({}));
-        assert!(matches!(answer, FromServer::Ours(_)));
+        assert!(matches!(answer, FromServer::Internal(_)));
     }
 }
 
