@@ -90,7 +90,7 @@ pub struct Answered {
     pub tool_error: bool,
 }
 
-/// A request of internal to a new server.
+/// A request of mcpwrap itself to a new server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InternalRequest {
     /// `initialize` or `server/discover`: the new server is up.
@@ -123,7 +123,7 @@ pub enum SessionRole {
 
 /// The state that a candidate was told of.
 #[derive(Debug, Default)]
-struct Told {
+struct ReplayedState {
     initialized: bool,
     set_level: Option<Vec<u8>>,
     subscriptions: BTreeMap<String, Vec<u8>>,
@@ -140,7 +140,7 @@ pub struct Session {
     lost: Option<u32>,
     /// The server that may take over.
     candidate: Option<u32>,
-    told: Told,
+    replayed: ReplayedState,
     /// The candidate's answer to `initialize`.
     candidate_result: Option<Value>,
     initialize: Option<Vec<u8>>,
@@ -161,7 +161,7 @@ pub struct Session {
     /// and what the server wrote.
     asked: HashMap<Id, (u32, Id)>,
     internal: HashMap<Id, (u32, InternalRequest)>,
-    /// Subscriptions whose second acknowledgement is internal.
+    /// Subscriptions whose second acknowledgement answers mcpwrap, not the client.
     acknowledged_again: BTreeSet<Id>,
     batch_was_seen: bool,
     counter: u64,
@@ -175,7 +175,7 @@ impl Default for Session {
             generation: 1,
             lost: None,
             candidate: None,
-            told: Told::default(),
+            replayed: ReplayedState::default(),
             candidate_result: None,
             initialize: None,
             initialize_result: None,
@@ -238,7 +238,7 @@ impl Session {
     /// From now on this server may take over.
     pub fn nominate(&mut self, generation: u32) {
         self.candidate = Some(generation);
-        self.told = Told::default();
+        self.replayed = ReplayedState::default();
         self.candidate_result = None;
     }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::answer::{self, Fate};
 use super::envelope::{Id, Scanner};
 use super::fields::{self, Outcome};
-use super::{Era, InternalRequest, Session, Told, replace};
+use super::{Era, InternalRequest, ReplayedState, Session, replace};
 use crate::secret::ServerName;
 
 /// What is written, and to whom, when a new server takes over.
@@ -100,33 +100,33 @@ impl Session {
 
     /// The state that the client built up, as far as the candidate does not know of it yet.
     fn tell_what_is_new(&mut self, generation: u32) -> Vec<u8> {
-        let told = std::mem::replace(
-            &mut self.told,
-            Told {
+        let before = std::mem::replace(
+            &mut self.replayed,
+            ReplayedState {
                 initialized: self.initialized.is_some(),
                 set_level: self.set_level.clone(),
                 subscriptions: self.subscriptions.clone(),
             },
         );
         let mut lines = Vec::new();
-        if !told.initialized {
+        if !before.initialized {
             lines.extend(self.initialized.clone().unwrap_or_default());
         }
         let mut state: Vec<Vec<u8>> = Vec::new();
         state.extend(
             self.set_level
                 .clone()
-                .filter(|_| self.set_level != told.set_level),
+                .filter(|_| self.set_level != before.set_level),
         );
         for (uri, line) in &self.subscriptions {
-            if !told.subscriptions.contains_key(uri) {
+            if !before.subscriptions.contains_key(uri) {
                 state.push(line.clone());
             }
         }
         for line in state {
             lines.extend(self.under_our_id(&line, generation, InternalRequest::Replay));
         }
-        for uri in told.subscriptions.keys() {
+        for uri in before.subscriptions.keys() {
             if !self.subscriptions.contains_key(uri) {
                 let id = self.our_id(generation, InternalRequest::Replay);
                 lines.extend(answer::unsubscribe(&id, uri));
