@@ -38,7 +38,7 @@ impl Unavailable {
 
 /// What became of a request that the server did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum RequestOutcome {
     /// It never reached a server.
     NotSent,
     /// It reached a server that is gone: its effect may have happened.
@@ -56,14 +56,14 @@ fn raw(id: &Id) -> Value {
 }
 
 /// The answer to a request that no server will answer.
-pub fn error(id: &Id, trouble: &Unavailable, fate: Fate) -> Vec<u8> {
+pub fn error(id: &Id, trouble: &Unavailable, outcome: RequestOutcome) -> Vec<u8> {
     let mut data = serde_json::Map::new();
     data.insert("code".to_owned(), json!(trouble.code));
     data.insert("server".to_owned(), json!(trouble.server.as_str()));
     if let Some(hint) = &trouble.hint {
         data.insert("hint".to_owned(), json!(hint));
     }
-    if fate == Fate::Unknown {
+    if outcome == RequestOutcome::Unknown {
         data.insert("outcome".to_owned(), json!("unknown"));
     }
     let error = json!({
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn an_error_says_what_why_and_what_to_do_in_one_line() {
-        let line = error(&Id::text("a"), &trouble(), Fate::Unknown);
+        let line = error(&Id::text("a"), &trouble(), RequestOutcome::Unknown);
         assert_eq!(memchr::memchr(b'\n', &line), Some(line.len() - 1));
         let answer: Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(answer["id"], "a");

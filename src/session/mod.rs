@@ -261,7 +261,7 @@ impl Session {
         self.lost = Some(self.generation);
         let mut lines = self.cancel_asked(self.generation + 1);
         for (id, _) in self.take_pending() {
-            lines.extend(answer::error(&id, trouble, answer::Fate::Unknown));
+            lines.extend(answer::error(&id, trouble, answer::RequestOutcome::Unknown));
         }
         self.listens.clear();
         lines
@@ -325,7 +325,7 @@ impl Session {
                 }
                 answer
             }
-            None => answer::error(id, trouble, answer::Fate::NotSent),
+            None => answer::error(id, trouble, answer::RequestOutcome::NotSent),
         })
     }
 

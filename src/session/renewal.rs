@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::answer::{self, Fate};
+use super::answer::{self, RequestOutcome};
 use super::envelope::{Id, Scanner};
 use super::fields::{self, Outcome};
 use super::{Era, InternalRequest, ReplayedState, Session, replace};
@@ -169,9 +169,11 @@ impl Session {
                     pending.since = now;
                     self.pending.insert(id, pending);
                 }
-                None => takeover
-                    .to_client
-                    .extend(answer::error(&id, &trouble, Fate::Unknown)),
+                None => {
+                    takeover
+                        .to_client
+                        .extend(answer::error(&id, &trouble, RequestOutcome::Unknown))
+                }
             }
         }
         self.generation = generation;

@@ -15,7 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::shared::{Gate, Shared};
 use super::state::KeeperEvent;
-use crate::session::answer::{self, Fate};
+use crate::session::answer::{self, RequestOutcome};
 use crate::session::envelope::{Envelope, Scanner};
 use crate::session::{FromClient, Session};
 
@@ -319,8 +319,11 @@ impl Input {
                     Gate::Answer { trouble, .. } => trouble.clone(),
                     _ => Session::renewed(&self.shared.server),
                 };
-                let fate = long.to.as_ref().map_or(Fate::NotSent, |_| Fate::Unknown);
-                inner.outbox.extend(answer::error(id, &trouble, fate));
+                let outcome = long
+                    .to
+                    .as_ref()
+                    .map_or(RequestOutcome::NotSent, |_| RequestOutcome::Unknown);
+                inner.outbox.extend(answer::error(id, &trouble, outcome));
             }
         }
         self.shared.written();
