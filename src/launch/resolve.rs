@@ -163,10 +163,13 @@ pub fn resolve(
             refused(
                 policy,
                 Code::SecretNotFound,
-                "an argument of its command needs a secret that has no value",
+                "an argument of its command needs a missing secret",
             )
-            .cause("`optional` lets a variable be absent, but not an argument")
-            .hint(format!("`mcpwrap policy edit {}`", policy.server))
+            .cause("`optional` applies to variables, not to arguments")
+            .hint(format!(
+                "store the secret, or run `mcpwrap policy edit {}` to change the command",
+                policy.server
+            ))
         })?);
     }
     env.variables = variables.into_iter().collect();
@@ -211,7 +214,7 @@ fn value(
         )
         .cause(format!("expired after {date}"))
         .hint(format!(
-            "create a new one with the provider, then `mcpwrap secret rotate {name}`"
+            "create a new one with the provider, then run `mcpwrap secret rotate {name}`"
         )));
     }
     match (item.value.is_empty(), slot.optional) {
@@ -224,7 +227,7 @@ fn value(
         .cause(format!("`{name}` is empty"))
         .asked_by(policy.place(slot.line))
         .hint(format!(
-            "`mcpwrap secret rotate {name}` asks for a new value"
+            "run `mcpwrap secret rotate {name}` to store a new value"
         ))),
         (false, _) => Ok(Some(item.value)),
     }
@@ -241,17 +244,17 @@ fn check_profile(policy: &Policy, name: &SecretName, item: &SecretItem) -> Resul
         let this = policy
             .profile
             .as_ref()
-            .map_or("none".to_owned(), ToString::to_string);
+            .map_or("no profile".to_owned(), |name| format!("profile `{name}`"));
         return Err(refused(
             policy,
             Code::SecretWrongProfile,
-            &format!("`{name}` is not for this profile"),
+            &format!("`{name}` is for another profile"),
         )
         .cause(format!(
-            "the secret belongs to profile `{of}`; this run uses profile `{this}`"
+            "the secret belongs to profile `{of}`; this run uses {this}"
         ))
         .hint(format!(
-            "`mcpwrap run {} --profile {of}`, or store another value for this profile",
+            "run `mcpwrap run {} --profile {of}`, or store another value for this profile",
             policy.server
         )));
     }
@@ -264,11 +267,11 @@ fn in_variable<'a>(policy: &Policy, variable: &str, secret: &'a Secret) -> Resul
         return Err(refused(
             policy,
             Code::SecretUnusable,
-            &format!("the value for `{variable}` holds a NUL byte"),
+            &format!("the value of `{variable}` contains a NUL byte"),
         )
-        .cause("the kernel ends a variable or argument at a NUL byte")
+        .cause("variables and arguments cannot contain NUL bytes")
         .hint(format!(
-            "write `to = \"file\"` for `{variable}`, if the server can read it from a file"
+            "set `to = \"file\"` for `{variable}` if the server can read it from a file"
         )));
     }
     Ok(secret.expose())
@@ -302,7 +305,7 @@ fn write_file(policy: &Policy, dir: &Path, variable: &str, secret: &Secret) -> R
         refused(
             policy,
             Code::FileUnusable,
-            &format!("no file for `{variable}`"),
+            &format!("cannot write the file for `{variable}`"),
         )
         .cause(format!("`{}`: {problem}", path.display()))
     })?;

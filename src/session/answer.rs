@@ -84,7 +84,7 @@ pub fn notification(method: &str) -> Vec<u8> {
 
 /// Tells the client that nobody waits for its answer to a server's request any more.
 pub fn cancelled(id: &Id) -> Vec<u8> {
-    let params = json!({"requestId": raw(id), "reason": "the server was renewed"});
+    let params = json!({"requestId": raw(id), "reason": "the server was restarted"});
     line(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}))
 }
 
@@ -127,7 +127,7 @@ pub fn stub(id: &Id, method: &str, params: &Value, trouble: &Unavailable) -> Opt
             json!({"resultType": "complete", "ttlMs": 0, "cacheScope": "private", "tools": [{
                 "name": STATUS_TOOL,
                 "description": format!(
-                    "Says why the MCP server `{}` is not running, and what its user can do.", trouble.server
+                    "Says why the MCP server `{}` is not running and what the user can do.", trouble.server
                 ),
                 "inputSchema": {"type": "object", "properties": {}},
             }]})
@@ -149,12 +149,10 @@ mod tests {
     use crate::error::Code;
 
     fn trouble() -> Unavailable {
-        let error = Error::new(
-            Code::Revoked,
-            "server `x` not started: its policy was revoked",
-        )
-        .cause("revoked today")
-        .hint("`mcpwrap grant x`");
+        let error = Error::new(Code::Revoked, "its policy was revoked")
+            .not_started(&"x")
+            .cause("revoked today")
+            .hint("`mcpwrap grant x`");
         Unavailable::new(&ServerName::new("x").unwrap(), &error)
     }
 

@@ -75,7 +75,9 @@ impl Session {
 
     fn warn_of_batches(&mut self) {
         if !std::mem::replace(&mut self.batch_was_seen, true) {
-            tracing::warn!("a batch: MCP has none since 2025-06-18, and most programs fail on one");
+            tracing::warn!(
+                "a JSON-RPC batch: MCP has had none since 2025-06-18, and most programs fail on it"
+            );
         }
     }
 }

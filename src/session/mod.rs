@@ -343,7 +343,7 @@ impl Session {
             code: "renewed".to_owned(),
             server: server.clone(),
             text: format!(
-                "mcpwrap: server `{server}` was renewed before it answered: the outcome is unknown"
+                "mcpwrap: server `{server}` was restarted before it answered, so the outcome is unknown"
             ),
             hint: None,
         }

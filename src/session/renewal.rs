@@ -61,7 +61,7 @@ impl Session {
         }
         self.candidate_result.clone_from(&outcome.result);
         let (Some(old), Some(new)) = (&self.initialize_result, &outcome.result) else {
-            return Err("its answer to `initialize` cannot be read".to_owned());
+            return Err("its answer to `initialize` is invalid".to_owned());
         };
         // Where the stand-in answered the client, any server is an improvement.
         if self.stand_in_answered {
@@ -70,13 +70,13 @@ impl Session {
         let version = |result: &Value| result.get("protocolVersion").cloned().unwrap_or_default();
         if version(old) != version(new) {
             return Err(format!(
-                "it speaks protocol version {}, and the session {}",
+                "it speaks protocol version {}, the session {}",
                 version(new),
                 version(old)
             ));
         }
         missing_capability(old, new).map_or(Ok(()), |name| {
-            Err(format!("it lost the capability `{name}`"))
+            Err(format!("it no longer has the capability `{name}`"))
         })
     }
 
@@ -84,7 +84,7 @@ impl Session {
         let wanted = self.meta.as_ref().and_then(fields::version_of);
         match (wanted, fields::supported_versions(line)) {
             (Some(wanted), Some(known)) if !known.iter().any(|version| version == wanted) => {
-                Err(format!("it does not speak protocol version {wanted}"))
+                Err(format!("it does not support protocol version {wanted}"))
             }
             _ => Ok(()),
         }

@@ -46,10 +46,13 @@ use crate::sys::{signal, tree};
 pub fn supervise(options: Options) -> Result<u8> {
     let server = options.server.clone();
     run(options).map_err(|error| {
-        Error::new(crate::error::Code::LaunchFailed, "no supervisor for it")
-            .not_started(&server)
-            .cause(crate::files::io_text(&error))
-            .hint_if(crate::files::io_hint(&error))
+        Error::new(
+            crate::error::Code::LaunchFailed,
+            "cannot start its supervisor",
+        )
+        .not_started(&server)
+        .cause(crate::files::io_text(&error))
+        .hint_if(crate::files::io_hint(&error))
     })
 }
 

@@ -19,7 +19,7 @@ fn a_server_that_cannot_stand_in_does_not() {
         ("exit", "exited with code 3"),
         ("error", "it answered the handshake with error -32603"),
         ("version", "it speaks protocol version"),
-        ("capabilities", "it lost the capability"),
+        ("capabilities", "it no longer has the capability"),
     ] {
         let test = Test::new();
         let mut run = started(&test, &[&format!("when-bad={mode}")], "");

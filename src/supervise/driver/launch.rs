@@ -21,7 +21,7 @@ impl Driver {
         let begun = std::thread::Builder::new()
             .name("prepare".to_owned())
             .spawn(prepare);
-        let result = Err(self.not_started("no thread for it", &begun.err()?));
+        let result = Err(self.not_started("cannot create a thread", &begun.err()?));
         Some(KeeperEvent::Prepared { attempt, result })
     }
 
@@ -39,7 +39,10 @@ impl Driver {
     }
 
     fn nothing_prepared(&self) -> Error {
-        self.not_started("nothing is prepared", &std::io::ErrorKind::NotFound.into())
+        self.not_started(
+            "no preparation has completed",
+            &std::io::ErrorKind::NotFound.into(),
+        )
     }
 
     /// Starts a server and begins the handshake.
@@ -62,7 +65,7 @@ impl Driver {
         self.update_masker(prepared.env.values());
         self.shared.lock().session.nominate(generation);
         let server = Generation::new(generation, server, *prepared, &self.shared, &self.pipeline)
-            .map_err(|error| self.not_started("no threads for it", &error))?;
+            .map_err(|error| self.not_started("cannot create its threads", &error))?;
         let handshake = self.shared.lock().session.handshake(generation);
         let sent = match handshake {
             Some(line) => {
