@@ -1,10 +1,10 @@
-//! Finds all forms in a piece of a stream, overlapping ones too, and what may become one.
+//! Finds all matches in a piece of a stream, overlapping ones too, and incomplete ones at its end.
 //!
-//! The search looks at one sample every `stride` bytes. Every form has at least `stride + GRAM - 1`
-//! bytes, so each occurrence covers a whole sample, and the sample is one of the form's first
-//! `stride` grams: a table tells in which forms a gram stands and where. Clean text costs one load
-//! and one bit test per stride; only a gram that is in the table leads to a comparison.
-//! *Always* finds what a naive search finds. Assumes that no form holds a line break.
+//! The search reads one sample every `stride` bytes. Every form has at least `stride + GRAM - 1`
+//! bytes, so each match covers a complete sample, which is one of the form's first `stride` grams; a
+//! table maps grams to forms and offsets. Clean text costs one load and one bit test per stride; only
+//! a gram in the table leads to a comparison.
+//! Invariant: the result equals that of a naive search. No form may contain a line break.
 
 use std::cmp::Reverse;
 use std::ops::ControlFlow;
@@ -13,10 +13,10 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::pattern::{Hit, Pattern, SearchMode};
 
-/// Long strides make big tables, and gain nothing once the memory is the limit.
+/// Longer strides make bigger tables and gain nothing once memory is the limit.
 const STRIDE_MAX: usize = 24;
 
-/// A gram that stands in a pattern.
+/// Where a gram occurs in a pattern.
 struct GramOffset {
     gram: u64,
     pattern: usize,
@@ -33,16 +33,16 @@ pub(super) struct Matcher {
     filter_shift: u32,
     gram_bytes: usize,
     stride: usize,
-    /// The first bytes of every pattern, sorted: what a piece too short for a sample is compared to.
+    /// The first bytes of every pattern, sorted; compared with ends too short for a sample.
     heads: Vec<Zeroizing<Vec<u8>>>,
-    /// Whether a pattern begins with the byte.
+    /// Whether a pattern begins with this byte.
     begins: [bool; 256],
     longest: usize,
     ascii: bool,
 }
 
 impl Matcher {
-    /// `None` if there is nothing to find. Patterns are at least `FORM_BYTES_MIN` bytes long.
+    /// `None` if there are no patterns. Patterns are at least `FORM_BYTES_MIN` bytes long.
     pub(super) fn new(patterns: Vec<Pattern>) -> Option<Self> {
         let shortest = patterns.iter().map(|pattern| pattern.bytes.len()).min()?;
         let gram_bytes = if shortest >= 15 { 8 } else { 4 };
@@ -98,7 +98,7 @@ impl Matcher {
         self.heads.sort_unstable_by(|a, b| a.as_slice().cmp(b));
         self.heads.dedup();
 
-        // 32 bits per gram: three of a hundred samples of clean text lead to a look at the table.
+        // 32 bits per gram: 3 % of the samples of clean text lead to a table lookup.
         let bits = (self.places.len() * 32)
             .next_power_of_two()
             .clamp(1 << 12, 1 << 19);
@@ -125,19 +125,19 @@ impl Matcher {
         self.ascii
     }
 
-    /// How many bytes the longest form has.
+    /// The length of the longest form (bytes).
     pub(super) fn longest(&self) -> usize {
         self.longest
     }
 
-    /// All occurrences in the text, in order, the longest first of those that start together.
-    /// Returns where the longest end of the text starts that may be the beginning of a form.
+    /// Finds all matches in the text, in order; of those that start together the longest is first.
+    /// Returns the start of the longest suffix of the text that may be the beginning of a form.
     pub(super) fn scan(&self, text: &[u8], mode: SearchMode, hits: &mut Vec<Hit>) -> usize {
         self.find(text, mode, hits).min(self.tail(text))
     }
 
-    /// The same, but of the beginnings of forms only those are sure to be seen that are as long as
-    /// the shortest form.
+    /// Like [`Self::scan`], but an incomplete match at the end is only reliably found if it is at
+    /// least as long as the shortest form.
     pub(super) fn find(&self, text: &[u8], mode: SearchMode, hits: &mut Vec<Hit>) -> usize {
         let mut open = text.len();
         hits.clear();
@@ -158,12 +158,12 @@ impl Matcher {
         open
     }
 
-    /// How many bytes from the front of the text are no part of a form, whatever follows the text.
+    /// The length of the prefix that belongs to no match, whatever follows the text (bytes).
     pub(super) fn clean(&self, text: &[u8], mode: SearchMode) -> usize {
         let mut clean = self.tail(text);
         let mut seen = None;
         self.visit(text, mode, |start, _| {
-            // A later sample finds later starts only, but this one may find an earlier one still.
+            // Later samples only find later starts, but this sample may still find an earlier one.
             if seen.is_some_and(|seen| start >= seen + self.stride) {
                 return ControlFlow::Break(());
             }
@@ -174,7 +174,7 @@ impl Matcher {
         clean
     }
 
-    /// Calls `found` for each start of a form, or of what there is of it before the text ends.
+    /// Calls `found` for the start of each match, complete or cut by the end of the text.
     fn visit(
         &self,
         text: &[u8],
@@ -246,7 +246,7 @@ impl Matcher {
         ControlFlow::Continue(())
     }
 
-    /// Where the longest end of the text starts that is too short to hold a sample and is the
+    /// The start of the longest suffix of the text that is too short to contain a sample and is the
     /// beginning of a form.
     fn tail(&self, text: &[u8]) -> usize {
         let first = text.len().saturating_sub(self.stride + self.gram_bytes - 2);
@@ -279,7 +279,7 @@ impl Drop for Matcher {
     }
 }
 
-/// Spreads a gram over the upper bits (2^64 divided by the golden ratio).
+/// Hashes a gram into the upper bits (2^64 divided by the golden ratio).
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 fn wide_gram(window: &[u8]) -> Option<u64> {
@@ -358,7 +358,7 @@ mod tests {
         case(&["abcdefgh", "efghijkl"], "abcdefgh", &[(0, 8)], 4);
     }
 
-    /// Every form is found at every place, however the samples fall.
+    /// Every form is found at every offset, wherever the samples are.
     #[test]
     fn samples_miss_nothing() {
         for length in 8..60 {

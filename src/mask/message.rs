@@ -1,10 +1,10 @@
-//! Masks messages: the server's stdout, one JSON value a line.
+//! Masks messages: the server's stdout, one JSON value per line.
 //!
-//! *Always* masks inside string literals only, keys too, so valid JSON stays valid; numbers, key
-//! order, spacing and untouched literals keep their bytes. A masked `id` of a message no longer
-//! fits its request: `secrets_in_ids` tells the caller, who ends that server. A line is lexed, not
-//! parsed: from the first token on that no JSON has, the rest of the line is masked as text. Lines in which
-//! nothing is found are not even lexed. Memory is bounded by the longest form, not by the line.
+//! Invariants: in JSON only string literals (keys too) are masked, so valid JSON stays valid;
+//! numbers, key order, spacing and other literals keep their bytes. A masked `id` no longer fits its
+//! request: `secrets_in_ids` reports it to the caller, who ends that server. A line is lexed, not
+//! parsed: from the first token on that is not JSON, it is masked as text. Clean lines are not
+//! lexed. Memory is bounded by the longest form, not by the line.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::pattern::{Hit, SearchMode};
 use super::suspect::{Suspect, unusual_escape};
 use super::text::{PIECE_BYTES, UndecidedTail};
 
-/// The longest beginning of an escape that is not a whole one.
+/// The longest incomplete escape (bytes).
 const ESCAPE_BYTES_CUT: usize = 5;
 
 /// Masks one stream of messages.
@@ -36,12 +36,12 @@ pub struct MessageMask {
     secrets_in_ids: u64,
 }
 
-/// What is known of a piece of a line before it is lexed.
+/// What is known about a piece of a line before it is lexed.
 #[derive(Default)]
 struct Survey {
-    /// Nothing in it can be, begin or end a secret, however it is escaped.
+    /// No secret is, begins or ends in it, however escaped.
     quiet: bool,
-    /// It has unusual escapes.
+    /// It contains unusual escapes.
     escapes: bool,
 }
 
@@ -59,7 +59,7 @@ impl MessageMask {
         }
     }
 
-    /// Uses another masker, from the next beginning of a line on.
+    /// Uses another masker from the start of the next line on.
     pub fn set_masker(&mut self, masker: Arc<Masker>) {
         if self.at_line_start() {
             self.masker = masker;
@@ -68,8 +68,8 @@ impl MessageMask {
         }
     }
 
-    /// How many bytes from the front of the input may be written as they are. They count as
-    /// written here: the rest goes to `write`. Most input passes whole and is never copied.
+    /// How many bytes from the front of the input may be written unchanged. They count as written; the
+    /// caller passes the rest to `write`. Most input needs no copy this way.
     pub fn pass(&mut self, input: &[u8]) -> usize {
         if self.masker.is_empty() && self.next.is_none() {
             self.line.begun = input.last().map_or(self.line.begun, |last| *last != b'\n');
@@ -100,7 +100,7 @@ impl MessageMask {
         at
     }
 
-    /// Adds the masked input to `out`, except what may be the beginning of a form.
+    /// Appends the masked input to `out`, except an end that may be the beginning of a form.
     pub fn write(&mut self, input: &[u8], out: &mut Vec<u8>) {
         let mut suspect = Suspect::new(input);
         let mut at = 0;
@@ -120,12 +120,12 @@ impl MessageMask {
         }
     }
 
-    /// Adds what was held back: the stream has ended.
+    /// Appends what was held back, at the end of the stream.
     pub fn flush(&mut self, out: &mut Vec<u8>) {
         self.end_line(out);
     }
 
-    /// Whether the last byte ended a line, or there was none yet. Nothing is held back then.
+    /// Whether the last byte ended a line or there was none yet; then nothing is held back.
     pub fn at_line_start(&self) -> bool {
         !self.line.begun
     }
@@ -135,12 +135,12 @@ impl MessageMask {
         self.replacement.masked
     }
 
-    /// How many ids of messages held a secret, so that nobody can tell any more what they are of.
+    /// How many message IDs contained a secret. Masked, they fit no request.
     pub fn secrets_in_ids(&self) -> u64 {
         self.secrets_in_ids
     }
 
-    /// Takes a piece of one line, which may end it.
+    /// Takes a piece of one line, possibly its end.
     fn piece(&mut self, piece: &[u8], out: &mut Vec<u8>) {
         let Some(last) = piece.last() else { return };
         self.line.begun = true;
@@ -156,8 +156,8 @@ impl MessageMask {
         }
     }
 
-    /// Finds out which literals of the piece of a line have to be looked into. `whole`: the line
-    /// ends behind it.
+    /// Finds the literals in this piece of a line that need examination. `whole`: the line ends after
+    /// the piece.
     fn survey(&mut self, body: &[u8], whole: bool) -> Survey {
         let Some(matcher) = &self.masker.matcher else {
             return Survey::default();
@@ -180,7 +180,7 @@ impl MessageMask {
         }
     }
 
-    /// Whether the literal that goes on here ends here too, and holds nothing on the way.
+    /// Whether the current literal contains no secret up to its end in this piece.
     fn is_calm(&self, rest: &[u8], at: usize, survey: &Survey, end: &LiteralEnd) -> bool {
         let (LiteralEnd::Close(length) | LiteralEnd::Broken(length)) = *end else {
             return survey.quiet;
@@ -259,8 +259,8 @@ impl MessageMask {
         out.extend_from_slice(body.get(copied..).unwrap_or_default());
     }
 
-    /// Takes the literal up to its end in `rest`, and returns how much that was. The closing quote
-    /// is left to `between` as the end of the literal.
+    /// Masks the literal up to its end in `rest`; returns the length. The closing quote is left to
+    /// `between`.
     fn loud_literal(
         &mut self,
         rest: &[u8],
@@ -301,7 +301,7 @@ impl MessageMask {
         }
     }
 
-    /// Takes a piece of a token that is cut. `whole`: this is its end.
+    /// Takes a piece of a split token. `whole`: this is its end.
     fn cut_scalar(&mut self, token: &[u8], whole: bool, out: &mut Vec<u8>) {
         let mut token = token;
         if self.line.place == LexPosition::Scalar {

@@ -1,9 +1,10 @@
 //! Removes secrets from the server's output.
 //!
-//! *Always* lets bytes that are no part of a secret through unchanged and in order. *Never* holds
-//! back a complete line. *Never* turns valid JSON into invalid JSON. Knows nothing of pipes,
-//! processes or time. It is a seat belt: a server that hides a secret on purpose (splits it,
-//! encrypts it) is not caught.
+//! Invariants: bytes that belong to no secret pass unchanged and in order; a complete line is not
+//! held back; valid JSON stays valid. This module knows no pipes, processes or time.
+//!
+//! Masking prevents accidents: a server that hides a secret on purpose (splits or encrypts it) is
+//! not caught.
 
 mod forms;
 mod line;
@@ -32,17 +33,17 @@ use mask_set::MaskSet;
 use matcher::Matcher;
 use pattern::{Pattern, PatternScope};
 
-/// What to look for, and what to put in its place. Immutable: share it between streams.
+/// The patterns to search for and their replacements. Immutable, so streams can share it.
 pub struct Masker {
     /// `None` if there is no secret.
     matcher: Option<Matcher>,
-    /// By the index of the secret.
+    /// Indexed by secret.
     mask_sets: Vec<MaskSet>,
 }
 
 impl Masker {
-    /// A masker for these secrets, each with the label that its mask shows. A secret shorter than
-    /// eight bytes is not masked. Of two with the same value the first gives the label.
+    /// Builds a masker for these secrets, each with the label that its mask shows. Secrets shorter than
+    /// eight bytes are not masked. If two have the same value, the label of the first is used.
     pub fn new(secrets: &[(String, &Secret)]) -> Self {
         let mut patterns: Vec<Pattern> = Vec::new();
         for (index, (_, secret)) in secrets.iter().enumerate() {
@@ -68,8 +69,8 @@ impl Masker {
         self.matcher.is_none()
     }
 
-    /// How many bytes a `TextMask` may hold back, at most. A `MessageMask` may hold back as many
-    /// characters, however they are escaped, and a token of 67 bytes.
+    /// The maximum number of bytes that a `TextMask` holds back. A `MessageMask` holds back at most the
+    /// same number of characters, however they are escaped, and a token of 67 bytes.
     pub fn hold_bytes_max(&self) -> usize {
         self.matcher
             .as_ref()
@@ -83,7 +84,7 @@ impl fmt::Debug for Masker {
     }
 }
 
-/// Every spelling of a value that a `TextMask` finds, to look for leaks in other places.
+/// Every encoding of a value that a `TextMask` finds, for leak searches elsewhere.
 pub fn spellings(secret: &Secret) -> Vec<Zeroizing<Vec<u8>>> {
     let forms = forms(secret)
         .into_iter()

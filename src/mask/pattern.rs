@@ -1,26 +1,26 @@
-//! What is searched for, where, and what was found.
+//! Search patterns, where each applies, and the matches.
 
 use zeroize::Zeroizing;
 
-/// A form, and whose it is.
+/// One form of a secret, with the index of that secret.
 pub(super) struct Pattern {
     pub(super) bytes: Zeroizing<Vec<u8>>,
     pub(super) secret: usize,
     pub(super) scope: PatternScope,
 }
 
-/// Where a form is searched for.
+/// Where a pattern is searched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum PatternScope {
     /// In text and in the decoded string literals of messages.
     Everywhere,
-    /// Not in literals, because it begins or ends inside a character.
+    /// Only in text, because it begins or ends inside a character.
     Text,
-    /// Only to tell which lines of messages to look at: it is how a literal spells another form.
+    /// Only to select the lines of messages to examine: the escaped spelling of another pattern.
     Gate,
 }
 
-/// What is being searched, and so which forms count.
+/// What is being searched, which decides the patterns that apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SearchMode {
     Text,
@@ -38,7 +38,7 @@ impl SearchMode {
     }
 }
 
-/// An occurrence of a form.
+/// A match of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hit {
     pub(super) start: usize,
