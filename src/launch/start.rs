@@ -1,9 +1,8 @@
-//! Starts a server: environment and command in, a process with its pipes out.
+//! Starts a server: from environment and command to a process with pipes.
 //!
-//! *Always* starts from an empty environment and adds: what the policy lets through, what it sets,
-//! the secrets. *Never* from ours by taking away. This and `dirs` are the only modules that read the
-//! environment. Between us and the server stands a guard (see `guard`), so the server's
-//! whole tree ends even if we are killed.
+//! Invariants: the environment starts empty and gets what the policy inherits, what it sets and the
+//! secrets; nothing is subtracted from ours. Only this module and `dirs` read our environment. The
+//! server's parent is a guard (see `guard`), so its process tree ends even if mcpwrap is killed.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fmt;
@@ -26,14 +25,14 @@ use crate::secret::ServerName;
 use crate::sys::spawn::{ExecSpec, SpawnStep};
 use crate::sys::{fds, spawn};
 
-/// The guard answers within milliseconds; this is for a machine that is out of memory.
+/// The guard answers within milliseconds, unless the machine is out of memory.
 const START_LIMIT: Duration = Duration::from_secs(5);
 
-/// A server that was started, with the ends of its pipes.
+/// A started server with our ends of its pipes.
 #[derive(Debug)]
 pub struct StartedServer {
     pub guard: Child,
-    /// The socket to the guard: signal numbers go there, reports come from there.
+    /// The socket to the guard: orders go out, reports come in.
     pub control: UnixStream,
     pub pid: i32,
     pub stdin: File,
@@ -41,7 +40,7 @@ pub struct StartedServer {
     pub stderr: File,
 }
 
-/// What the client's environment gives to a server under these rules.
+/// The variables of the client's environment that a server inherits.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is where the server's environment comes from"
@@ -50,12 +49,12 @@ pub fn inherited(pass: &[String]) -> Vec<(OsString, OsString)> {
     inherit::inherited(std::env::vars_os(), pass)
 }
 
-/// What is started: the program as a path, and where.
+/// The command to start, and its working directory.
 pub struct ExecCommand<'a> {
     pub server: &'a ServerName,
-    /// argv, the program's name first.
+    /// argv, starting with the program's name.
     pub arguments: &'a [Zeroizing<Vec<u8>>],
-    /// Where the program is, if that was found out before (a pinned package).
+    /// The program's path, if already known (a pinned package).
     pub program: Option<PathBuf>,
     pub directory: Option<PathBuf>,
 }
@@ -166,8 +165,8 @@ fn plan(
     })
 }
 
-/// Looks for the program as `execvp` does, in the server's own PATH. Entries that are not absolute
-/// are passed over: they would let the working directory choose the program.
+/// Searches the server's PATH for the program, as `execvp` does. Entries that are not absolute are
+/// skipped, because with them the working directory would choose the program.
 fn find(command: &ExecCommand<'_>, path: Option<&OsStr>, directory: &Path) -> Result<PathBuf> {
     let name = OsString::from_vec(
         command
@@ -229,7 +228,7 @@ fn not_executable(command: &ExecCommand<'_>, program: &Path, why: &str) -> Error
     ))
 }
 
-/// Waits for the guard to say that the server runs, or why not.
+/// Waits for the guard to report that the server runs, or why not.
 fn started(command: &ExecCommand<'_>, program: &Path, mut control: &UnixStream) -> Result<i32> {
     use crate::launch::guard::{GuardMessage, REPORT_BYTES};
     let no_guard = |error: io::Error| failed(command, "its guard process exited", &error);

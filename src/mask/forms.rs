@@ -1,11 +1,10 @@
 //! The forms of a secret: every encoding in which a server is likely to print it.
 //!
-//! Invariants: no form contains a line break, so masking never holds back a complete line (a value of
-//! several lines has a form per line, and the escaped encodings of the whole value). No form is
-//! shorter than eight bytes, because it would match unrelated text; shorter lines and values are not
-//! masked.
-//! Not covered: reversed, compressed, encrypted or split values; base64 characters that mix bits of
-//! the secret with its neighbours; UTF-16; the parts of a structured value.
+//! Invariants: no form contains a line break, so masking never holds back a complete line (a value
+//! of several lines has a form per line, and the escaped encodings of the whole value). No form is
+//! shorter than eight bytes, because it would match unrelated text; shorter lines and values are
+//! not masked. Not covered: reversed, compressed, encrypted or split values; base64 characters that
+//! mix bits of the secret with its neighbours; UTF-16; the parts of a structured value.
 
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
@@ -63,13 +62,14 @@ pub(super) fn forms(secret: &Secret) -> Vec<Form> {
     forms
 }
 
-/// Shortens a long periodic form to a few periods. The same text is masked, and comparing the form at
-/// every byte no longer costs the square of its length.
+/// Shortens a long periodic form to a few periods. The same text is masked, and comparing the form
+/// at every byte no longer costs the square of its length.
 fn cut_repetition(form: &mut Vec<u8>) {
     if form.len() < REPETITION_BYTES_MIN {
         return;
     }
-    // `borders[n]`: length of the longest proper prefix of the first n bytes that is also their suffix.
+    // `borders[n]`: length of the longest proper prefix of the first n bytes that is also their
+    // suffix.
     let mut borders = vec![0; form.len() + 1];
     let mut border = 0;
     for (at, byte) in form.iter().enumerate().skip(1) {
@@ -96,8 +96,8 @@ pub(super) fn last_four(secret: &Secret) -> Option<String> {
         .then(|| tail.iter().map(|b| char::from(*b)).collect())
 }
 
-/// How programs interpret the bytes as text. UTF-8 has one reading. Otherwise: the bytes, replacement
-/// characters (Node), Latin-1 and lone surrogates (Python).
+/// How programs interpret the bytes as text. UTF-8 has one reading. Otherwise: the bytes,
+/// replacement characters (Node), Latin-1 and lone surrogates (Python).
 fn readings(value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     let mut readings = vec![Zeroizing::new(value.to_vec())];
     if std::str::from_utf8(value).is_err() {

@@ -54,8 +54,8 @@ impl LexState {
         self.key.clear();
     }
 
-    /// Skips a piece of the line without a secret. Returns the length skipped: all of it, or up to a
-    /// token that may continue in the next piece.
+    /// Skips a piece of the line without a secret. Returns the length skipped: all of it, or up to
+    /// a token that may continue in the next piece.
     pub(super) fn skip(&mut self, body: &[u8]) -> usize {
         let mut at = 0;
         while at < body.len() {

@@ -1,8 +1,8 @@
 //! Masks inside one JSON string literal, which may be longer than memory.
 //!
 //! The raw bytes are decoded, the decoded text is searched, and the raw bytes of each match are
-//! replaced. Invariants: all other bytes stay as the server wrote them; no escape or character is cut
-//! in half.
+//! replaced. Invariants: all other bytes stay as the server wrote them; no escape or character is
+//! cut in half.
 
 use memchr::{memchr, memchr2};
 use zeroize::Zeroize as _;
@@ -40,8 +40,8 @@ impl Literal {
         self.raw.is_empty()
     }
 
-    /// Appends the masked piece to `out`. If the literal is not JSON, returns the raw bytes from the
-    /// invalid escape on, for the caller to handle.
+    /// Appends the masked piece to `out`. If the literal is not JSON, returns the raw bytes from
+    /// the invalid escape on, for the caller to handle.
     pub(super) fn push(
         &mut self,
         masker: &Masker,
@@ -323,8 +323,8 @@ pub(super) enum LiteralEnd {
     Open,
 }
 
-/// Finds the closing quote or an invalid escape. `escaped` says whether the byte before the piece is a
-/// backslash that begins an escape, and is updated for the next piece.
+/// Finds the closing quote or an invalid escape. `escaped` says whether the byte before the piece
+/// is a backslash that begins an escape, and is updated for the next piece.
 pub(super) fn close(piece: &[u8], escaped: &mut bool) -> LiteralEnd {
     let mut at = usize::from(std::mem::take(escaped));
     while let Some(found) = memchr2(b'"', b'\\', piece.get(at..).unwrap_or_default()) {

@@ -1,8 +1,8 @@
 //! The text that replaces a secret.
 //!
 //! Invariants: a mask names its secret until a line has grown by `GROWTH_BYTES_MAX`; after that no
-//! mask is longer than what it replaces, because some clients close the session at a line of 10 MiB.
-//! A mask does not overlap a form at either end or inside, so masked text contains no form and
+//! mask is longer than what it replaces, because some clients close the session at a line of 10
+//! MiB. A mask does not overlap a form at either end or inside, so masked text contains no form and
 //! masking it again changes nothing. A mask contains no character that JSON escapes.
 
 use memchr::{memchr2, memmem};
@@ -82,8 +82,8 @@ impl Replacement {
         self.growth_bytes_left = GROWTH_BYTES_MAX;
     }
 
-    /// The mask for a match. It depends only on the line so far, so the output does not depend on how
-    /// the stream is split.
+    /// The mask for a match. It depends only on the line so far, so the output does not depend on
+    /// how the stream is split.
     pub(super) fn mask<'a>(&mut self, mask_sets: &'a [MaskSet], hit: &Hit) -> &'a str {
         self.masked += 1;
         let Some(mask_set) = mask_sets.get(hit.secret) else {

@@ -1,10 +1,10 @@
 //! Finds all matches in a piece of a stream, overlapping ones too, and incomplete ones at its end.
 //!
 //! The search reads one sample every `stride` bytes. Every form has at least `stride + GRAM - 1`
-//! bytes, so each match covers a complete sample, which is one of the form's first `stride` grams; a
-//! table maps grams to forms and offsets. Clean text costs one load and one bit test per stride; only
-//! a gram in the table leads to a comparison.
-//! Invariant: the result equals that of a naive search. No form may contain a line break.
+//! bytes, so each match covers a complete sample, which is one of the form's first `stride` grams;
+//! a table maps grams to forms and offsets. Clean text costs one load and one bit test per stride;
+//! only a gram in the table leads to a comparison. Invariant: the result equals that of a naive
+//! search. No form may contain a line break.
 
 use std::cmp::Reverse;
 use std::ops::ControlFlow;

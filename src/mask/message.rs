@@ -1,9 +1,9 @@
 //! Masks messages: the server's stdout, one JSON value per line.
 //!
 //! Invariants: in JSON only string literals (keys too) are masked, so valid JSON stays valid;
-//! numbers, key order, spacing and other literals keep their bytes. A masked `id` no longer fits its
-//! request: `secrets_in_ids` reports it to the caller, who ends that server. A line is lexed, not
-//! parsed: from the first token on that is not JSON, it is masked as text. Clean lines are not
+//! numbers, key order, spacing and other literals keep their bytes. A masked `id` no longer fits
+//! its request: `secrets_in_ids` reports it to the caller, who ends that server. A line is lexed,
+//! not parsed: from the first token on that is not JSON, it is masked as text. Clean lines are not
 //! lexed. Memory is bounded by the longest form, not by the line.
 
 use std::fmt;
@@ -68,8 +68,8 @@ impl MessageMask {
         }
     }
 
-    /// How many bytes from the front of the input may be written unchanged. They count as written; the
-    /// caller passes the rest to `write`. Most input needs no copy this way.
+    /// How many bytes from the front of the input may be written unchanged. They count as written;
+    /// the caller passes the rest to `write`. Most input needs no copy this way.
     pub fn pass(&mut self, input: &[u8]) -> usize {
         if self.masker.is_empty() && self.next.is_none() {
             self.line.begun = input.last().map_or(self.line.begun, |last| *last != b'\n');
@@ -156,8 +156,8 @@ impl MessageMask {
         }
     }
 
-    /// Finds the literals in this piece of a line that need examination. `whole`: the line ends after
-    /// the piece.
+    /// Finds the literals in this piece of a line that need examination. `whole`: the line ends
+    /// after the piece.
     fn survey(&mut self, body: &[u8], whole: bool) -> Survey {
         let Some(matcher) = &self.masker.matcher else {
             return Survey::default();

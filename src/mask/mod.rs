@@ -42,8 +42,8 @@ pub struct Masker {
 }
 
 impl Masker {
-    /// Builds a masker for these secrets, each with the label that its mask shows. Secrets shorter than
-    /// eight bytes are not masked. If two have the same value, the label of the first is used.
+    /// Builds a masker for these secrets, each with the label that its mask shows. Secrets shorter
+    /// than eight bytes are not masked. If two have the same value, the label of the first is used.
     pub fn new(secrets: &[(String, &Secret)]) -> Self {
         let mut patterns: Vec<Pattern> = Vec::new();
         for (index, (_, secret)) in secrets.iter().enumerate() {
@@ -69,8 +69,8 @@ impl Masker {
         self.matcher.is_none()
     }
 
-    /// The maximum number of bytes that a `TextMask` holds back. A `MessageMask` holds back at most the
-    /// same number of characters, however they are escaped, and a token of 67 bytes.
+    /// The maximum number of bytes that a `TextMask` holds back. A `MessageMask` holds back at most
+    /// the same number of characters, however they are escaped, and a token of 67 bytes.
     pub fn hold_bytes_max(&self) -> usize {
         self.matcher
             .as_ref()

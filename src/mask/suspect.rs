@@ -45,8 +45,8 @@ impl Suspect {
     }
 }
 
-/// Finds an escape that spells a form in a way the patterns do not cover: `\/` or `\uXXXX`. The other
-/// escapes have one spelling each. If all forms are ASCII, only `\u0000` to `\u007f` count.
+/// Finds an escape that spells a form in a way the patterns do not cover: `\/` or `\uXXXX`. The
+/// other escapes have one spelling each. If all forms are ASCII, only `\u0000` to `\u007f` count.
 pub(super) fn unusual_escape(matcher: &Matcher, text: &[u8]) -> Option<usize> {
     let first = memchr(b'\\', text)?;
     let rest = text.get(first..)?;

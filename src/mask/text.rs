@@ -1,8 +1,8 @@
 //! Masks plain text: the server's stderr.
 //!
 //! Invariants: the output does not depend on how the input is split; only bytes that may be the
-//! beginning of a form are held back, so nothing is held back at the end of a line. Memory is bounded
-//! by the longest form, not by the line.
+//! beginning of a form are held back, so nothing is held back at the end of a line. Memory is
+//! bounded by the longest form, not by the line.
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,8 +46,8 @@ impl TextMask {
         }
     }
 
-    /// How many bytes from the front of the input may be written unchanged. They count as written; the
-    /// caller passes the rest to `write`. Most input needs no copy this way.
+    /// How many bytes from the front of the input may be written unchanged. They count as written;
+    /// the caller passes the rest to `write`. Most input needs no copy this way.
     pub fn pass(&mut self, input: &[u8]) -> usize {
         if !self.stream.is_empty() || self.next.is_some() {
             return 0;
@@ -128,8 +128,8 @@ impl UndecidedTail {
         self.held.is_empty()
     }
 
-    /// Appends the masked piece to `out`; unless this is the end, holds back what may be the beginning
-    /// of a form.
+    /// Appends the masked piece to `out`; unless this is the end, holds back what may be the
+    /// beginning of a form.
     pub(super) fn push(
         &mut self,
         masker: &Masker,

@@ -1,8 +1,8 @@
-//! What a new server must be told so that the client notices nothing.
+//! Brings a new server to the state of the old one, so that the client does not notice the change.
 //!
-//! Legacy: `initialize` again under our own id, then `initialized`, the log level and the
-//! subscriptions. Modern: a probe, then the open subscriptions again. The first answer proves that
-//! the new server is up; only then does the old one lose the session.
+//! Legacy: `initialize` again under an internal ID, then `initialized`, the log level and the
+//! subscriptions. Modern: a probe, then the open subscriptions again. The old server loses the
+//! session only after the first answer of the new one.
 
 use std::time::Instant;
 
@@ -14,14 +14,14 @@ use super::fields::{self, Outcome};
 use super::{Era, InternalRequest, ReplayedState, Session, replace};
 use crate::secret::ServerName;
 
-/// What is written, and to whom, when a new server takes over.
+/// What is written to each side when a new server takes over.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Takeover {
     pub to_server: Vec<u8>,
     pub to_client: Vec<u8>,
 }
 
-/// Capabilities of the legacy era whose lists may have changed with the server.
+/// Capabilities of the legacy era whose lists may differ in the new server.
 const LISTS: &[(&str, &str)] = &[
     ("tools", "notifications/tools/list_changed"),
     ("resources", "notifications/resources/list_changed"),
@@ -29,8 +29,7 @@ const LISTS: &[(&str, &str)] = &[
 ];
 
 impl Session {
-    /// The first line for a new server; `None` if the client has not begun, so that there is
-    /// nothing to repeat.
+    /// The first line for a new server; `None` if the client has not sent a handshake yet.
     pub fn handshake(&mut self, generation: u32) -> Option<Vec<u8>> {
         match self.era? {
             Era::Legacy => {
@@ -39,7 +38,7 @@ impl Session {
                 Some(self.under_our_id(&line, generation, InternalRequest::Handshake))
             }
             Era::Modern => {
-                // Before the first answer the era is the client's guess, not a fact.
+                // Before the first answer the era is only the client's guess.
                 let meta = self.meta.clone().filter(|_| self.modern_answered)?;
                 let id = self.our_id(generation, InternalRequest::Handshake);
                 Some(answer::discover(&id, &meta))
@@ -47,10 +46,10 @@ impl Session {
         }
     }
 
-    /// Whether a new server's answer to the handshake lets it stand in for the old one.
+    /// Whether a new server's answer to the handshake is compatible with the session.
     ///
     /// # Errors
-    /// What differs, in words.
+    /// A description of the difference.
     pub fn judge_handshake(&mut self, line: &[u8]) -> Result<(), String> {
         let outcome = Outcome::read(line);
         if let Some(code) = outcome.error {
@@ -63,7 +62,7 @@ impl Session {
         let (Some(old), Some(new)) = (&self.initialize_result, &outcome.result) else {
             return Err("its answer to `initialize` is invalid".to_owned());
         };
-        // Where the stand-in answered the client, any server is an improvement.
+        // If the replacement server answered the client, any server is accepted.
         if self.stand_in_answered {
             return Ok(());
         }
@@ -90,7 +89,7 @@ impl Session {
         }
     }
 
-    /// What follows the handshake: `initialized` and the state that the client built up.
+    /// The lines after the handshake: `initialized` and the state that the client built up.
     pub fn after_handshake(&mut self, generation: u32) -> Vec<u8> {
         if self.era != Some(Era::Legacy) {
             return Vec::new();
@@ -98,7 +97,7 @@ impl Session {
         self.tell_what_is_new(generation)
     }
 
-    /// The state that the client built up, as far as the candidate does not know of it yet.
+    /// The state that the client built up and that was not replayed to the candidate yet.
     fn tell_what_is_new(&mut self, generation: u32) -> Vec<u8> {
         let before = std::mem::replace(
             &mut self.replayed,
@@ -135,26 +134,26 @@ impl Session {
         lines
     }
 
-    /// Whether a new server has answered everything that it was told.
+    /// Whether a new server has answered all replayed requests.
     pub fn is_replayed(&self, generation: u32) -> bool {
         !self.internal.values().any(|(of, _)| *of == generation)
     }
 
-    /// Forgets a new server that did not come up.
+    /// Forgets a candidate that failed.
     pub fn abandon(&mut self, generation: u32) {
         self.internal.retain(|_, (of, _)| *of != generation);
         self.asked.retain(|_, (of, _)| *of != generation);
         self.candidate = self.candidate.filter(|of| *of != generation);
     }
 
-    /// Makes a new server the one behind the session.
+    /// Makes a new server the current one.
     pub fn take_over(&mut self, generation: u32, server: &ServerName, now: Instant) -> Takeover {
         let mut takeover = Takeover {
             to_client: self.cancel_asked(generation),
             ..Takeover::default()
         };
         let trouble = Self::renewed(server);
-        // What the client changed since the candidate was told, if it was told at all.
+        // What the client changed since the replay, or everything without a replay.
         if self.era == Some(Era::Legacy) && self.candidate_result.is_some() {
             takeover.to_server = self.tell_what_is_new(generation);
         }
@@ -181,7 +180,7 @@ impl Session {
         self.candidate = None;
         takeover.to_client.extend(self.lists_changed());
         if std::mem::take(&mut self.stand_in_answered) {
-            // From now on there is a real server to compare the next one with.
+            // From now on there is a server to compare the next one with.
             self.initialize_result = self
                 .candidate_result
                 .take()
@@ -233,7 +232,7 @@ impl Session {
     }
 }
 
-/// What a `subscriptions/listen` can ask for, and the notification that tells it (2026-07-28).
+/// The filters of `subscriptions/listen` and their notifications (2026-07-28).
 const MODERN_LISTS: &[(&str, &str)] = &[
     ("toolsListChanged", "notifications/tools/list_changed"),
     (
@@ -253,7 +252,7 @@ fn wants(listen: &[u8], wish: &str) -> bool {
         == Some(Value::Bool(true))
 }
 
-/// The first capability that the old server had and the new one has not.
+/// The first capability that the old server has and the new one lacks.
 fn missing_capability(old: &Value, new: &Value) -> Option<String> {
     let capabilities = |result: &Value| result.get("capabilities").cloned().unwrap_or_default();
     let (old, new) = (capabilities(old), capabilities(new));
