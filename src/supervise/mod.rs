@@ -1,10 +1,10 @@
 //! Keeps a server running behind the client's session.
 //!
-//! The main thread waits in one `poll` for what happens, tells the driver, and waits again; one
-//! thread reads the client, two read each server. Invariants: everything that is started is ended,
-//! however this process ends: below every server is a guard. The client's session is kept while it
-//! can be: without a server, requests are answered with an error that says why. stdout belongs to
-//! the session; what the user should know goes through [`Pipeline`].
+//! The main thread waits in one `poll` for events and passes them to the driver; one thread reads
+//! the client, two read each server. Invariants: every started process is ended, however this
+//! process ends, because every server has a guard as its parent. The session is kept as long as
+//! possible: without a server, requests are answered with an error that says why. stdout belongs to
+//! the session; messages for the user go through [`Pipeline`].
 
 pub mod control;
 mod diagnostics;
@@ -39,7 +39,7 @@ use crate::error::{Error, Result};
 use crate::sys::fds::{self, Standard};
 use crate::sys::{signal, tree};
 
-/// Runs until the client or the server is gone; returns the exit code.
+/// Runs until the session ends; returns the exit code.
 ///
 /// # Errors
 /// `launch-failed` if this process cannot get the few descriptors it needs.
@@ -99,11 +99,11 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    /// The loop: wait, see, act, until there is an exit code.
+    /// The main loop, until there is an exit code.
     fn watch(&mut self) -> u8 {
         let mut looked = Instant::now();
         loop {
-            // Whether the kernel tells of changes may change, so that is asked each time.
+            // Whether the kernel reports changes may change, so it is checked each time.
             if let Some(interval) = self.watch.interval()
                 && looked.elapsed() >= interval
             {
@@ -127,7 +127,7 @@ impl Supervisor {
     }
 
     fn wait(&mut self, timeout: Option<Duration>) {
-        // One millisecond more than asked, so that what is due then is due.
+        // One millisecond more, so that the timer is due when `poll` returns.
         let timeout = timeout.map_or(PollTimeout::NONE, |timeout| {
             let ms = timeout.as_millis().saturating_add(1).min(60_000);
             PollTimeout::try_from(u64::try_from(ms).unwrap_or(60_000)).unwrap_or(PollTimeout::MAX)

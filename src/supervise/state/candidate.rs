@@ -1,4 +1,4 @@
-//! A new server on its way behind the session: prepared, launched, tried.
+//! A candidate: a new server that is prepared, launched and tested before it gets the session.
 
 use std::time::Instant;
 
@@ -11,21 +11,21 @@ use crate::error::{Error, Result};
 use crate::policy::{Renew, SessionRules};
 use crate::supervise::pipeline::Fact;
 
-/// Why a new server is wanted.
+/// Why a new server is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StartCause {
     Start,
     /// A server may run again.
     Grant,
-    /// A secret has another value.
+    /// A secret has a new value.
     Rotate,
     Crash,
-    /// Somebody asked for it.
+    /// Requested through the control socket.
     Renew,
 }
 
 impl StartCause {
-    /// As the audit log has it.
+    /// The name in the audit log.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Start => "start",
@@ -37,7 +37,7 @@ impl StartCause {
     }
 }
 
-/// A server that is to take over.
+/// A server that may take over.
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub cause: StartCause,
@@ -51,21 +51,21 @@ pub(super) struct Candidate {
 pub(super) enum CandidateStage {
     /// Its launch is being prepared.
     Preparing,
-    /// The current one must be gone before the launch (`renew = "stop-first"`).
+    /// The current server must be gone before the launch (`renew = "stop-first"`).
     Waiting(SessionRules),
     Launching {
         generation: u32,
         rules: SessionRules,
         step: LaunchStep,
     },
-    /// It was started, and has to answer the handshake.
+    /// It was started and must answer the handshake.
     Probation(TrackedServer),
-    /// It is up, and waits for the last answers of the current one.
+    /// It is ready and waits for the last answers of the current server.
     Ready(TrackedServer),
 }
 
-/// What is waited for. The grant is checked before each of the other two: whoever keeps the audit log
-/// locked can hold us up in between.
+/// The current step of a launch. The grant is checked before the record and before the start,
+/// because a locked audit log can delay the steps in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LaunchStep {
     FirstCheck,
@@ -153,7 +153,7 @@ impl KeeperState {
         self.launch(rules);
     }
 
-    /// Check, record, check, launch: each answer brings the next step.
+    /// Begins check, record, check, launch; each answer starts the next step.
     pub(super) fn launch(&mut self, rules: SessionRules) {
         self.generations += 1;
         let generation = self.generations;
@@ -168,7 +168,7 @@ impl KeeperState {
         }
     }
 
-    /// Goes on to the next step of this launch, if it is at the one before.
+    /// Advances this launch to the next step, if it is at the previous one.
     fn next_launch_step(&mut self, number: u32, from: LaunchStep, to: LaunchStep) -> Option<u32> {
         let candidate = self.servers.candidate.as_mut()?;
         match &mut candidate.stage {
@@ -220,7 +220,7 @@ impl KeeperState {
             Err(error) => return self.candidate_failed(now, error),
         };
         let Some((rules, candidate)) = candidate.and_then(|one| Some((one.rules()?, one))) else {
-            // It was given up while it was started.
+            // The candidate was dropped during the start.
             let mut server = TrackedServer::new(generation, SessionRules::default(), now);
             server.stop(Reason::Revoked, now, &mut self.timers, &mut self.actions);
             return self.servers.leaving.push(server);
@@ -238,7 +238,7 @@ impl KeeperState {
         }
     }
 
-    /// Whether this server is being tried.
+    /// Whether this server is in probation.
     fn is_on_probation(&self, generation: u32) -> bool {
         matches!(
             self.servers.candidate.as_ref().map(|candidate| &candidate.stage),
@@ -275,7 +275,7 @@ impl KeeperState {
         self.drain();
     }
 
-    /// The candidate is given up; the current server, if there is one, stays.
+    /// Drops the candidate; the current server, if any, stays.
     pub(super) fn candidate_failed(&mut self, now: Instant, error: Error) {
         let had_candidate = self.servers.candidate.is_some();
         self.drop_candidate(now, Reason::Renewed);
@@ -299,7 +299,7 @@ impl KeeperState {
         self.timers.cancel(Timer::Candidate);
         let attempt = candidate.attempt;
         match candidate.stage {
-            // What was asked for is dropped when it comes.
+            // The answer is dropped when it arrives.
             CandidateStage::Preparing => {}
             CandidateStage::Waiting(_) | CandidateStage::Launching { .. } => {
                 self.act(Action::DropPrepared { attempt });
@@ -313,7 +313,7 @@ impl KeeperState {
         }
     }
 
-    /// The limit of the candidate's stage has come.
+    /// The time limit of the candidate's stage is over.
     pub(super) fn candidate_due(&mut self, now: Instant) {
         let Some(candidate) = &self.servers.candidate else {
             return;

@@ -1,10 +1,10 @@
 //! The keeper: decides which server is behind the session. Pure: events and times in, actions out.
 //!
-//! Invariants: at most one server has the session (`current`) and at most one is a candidate for it,
-//! any number is being ended (`leaving`). A candidate that does not come up is ended and the current
-//! server stays. No launch without a record, and none after the grant is gone: the grant is checked
-//! before the record and again before the launch. After [`Action::Exit`] nothing happens. Actions
-//! that are questions are answered before anything else is told.
+//! Invariants: at most one server has the session (`current`), at most one is a candidate for it,
+//! any number is being ended (`leaving`). A candidate that fails is ended and the current server
+//! stays. No launch without a record, and none after the grant is gone: the grant is checked before
+//! the record and again before the launch. No action follows [`Action::Exit`]. Actions that are
+//! questions are answered before the next event.
 
 mod candidate;
 mod ending;
@@ -30,44 +30,44 @@ use super::request::ControlVerb;
 use crate::error::{Code, EXIT_REFUSED, Error};
 use crate::secret::ServerName;
 
-/// The client gets an answer before its own patience ends (15 s is the shortest that was seen).
+/// The client gets an answer before its own timeout (15 s is the shortest known).
 const PREPARE_LIMIT: Duration = Duration::from_millis(7_500);
-/// How long a client that left may be waited for with a launch in preparation.
+/// How long a launch in preparation may continue after the client closed its input.
 const ABORT_AFTER: Duration = Duration::from_millis(300);
 /// How long a new server may take to answer the handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
 /// How long requests in flight may take before a new server takes over.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
-/// How long after a launch its pages are given back: not in the way of the first answers.
+/// How long after a launch its memory is released, so as not to delay the first answers.
 const TRIM_AFTER: Duration = Duration::from_secs(2);
-/// A client that has not said a word when its server ends gets this long to say one.
+/// How long to wait for the first line of a client after its server exited.
 const FIRST_WORD_LIMIT: Duration = Duration::from_millis(500);
-/// How long the output of an ended server is waited for, if something else holds its pipe.
+/// How long to wait for the output of an exited server whose pipe another process holds open.
 const OUTPUT_PATIENCE: Duration = Duration::from_millis(500);
-/// The same, once we were signalled.
+/// The same, after a signal.
 const HURRY: Duration = Duration::from_millis(100);
-/// How often a client that does not read is looked after, when only its last lines are left.
+/// How often to check a client that does not read, when only its last lines are left.
 const SLOW_CLIENT_LOOK: Duration = Duration::from_millis(50);
-/// So many crashes within a minute suspend the session.
+/// This many crashes within [`CRASH_WINDOW`] suspend the session.
 const CRASHES_MAX: usize = 5;
 const CRASH_WINDOW: Duration = Duration::from_mins(1);
-/// A policy file that is gone may be in the middle of being replaced by an editor.
+/// A missing policy file may be in the middle of being replaced by an editor.
 const SETTLE: Duration = Duration::from_millis(150);
-/// After a renewal the next one waits until nothing has changed for so long …
+/// After a renewal, the next one waits until nothing has changed for this long …
 const QUIET: Duration = Duration::from_millis(500);
 /// … but no longer than this after the last one: a storm of rotations causes two renewals.
 const QUIET_LIMIT: Duration = Duration::from_secs(5);
 
-/// What becomes of the session.
+/// The phase of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// It is kept, with a server or without.
+    /// It is kept, with or without a server.
     Keeping,
-    /// It ended with its server, and the client is told so.
+    /// It ended with its server; the last lines are being written to the client.
     Flushing {
         code: u8,
     },
-    /// Its servers are ended. The exit code may be decided.
+    /// Its servers are being ended. The exit code may already be decided.
     Ending {
         reason: Reason,
         code: Option<u8>,
@@ -75,16 +75,16 @@ enum Phase {
     Over,
 }
 
-/// How much of the client is left.
+/// The state of the client's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum ClientInput {
     Open,
-    /// It closed our stdin; what it said before may still be held.
+    /// The client closed our stdin; earlier lines may still be held.
     Ended,
     Gone,
 }
 
-/// The servers that are alive, or whose end is not yet written down.
+/// The servers that are alive, or whose exit is not recorded yet.
 #[derive(Debug, Default)]
 struct Servers {
     current: Option<TrackedServer>,
@@ -106,11 +106,11 @@ impl Servers {
     }
 }
 
-/// Requests of other commands that are not answered yet.
+/// Unanswered requests of other commands.
 #[derive(Debug, Default)]
 struct OpenRequests {
     renew: Vec<u32>,
-    /// Came while a renewal was running, which may have begun with the old value.
+    /// Arrived during a renewal, which may have started with the old value.
     later: Vec<u32>,
     check: Vec<OpenCheck>,
 }
@@ -119,18 +119,18 @@ struct OpenRequests {
 struct OpenCheck {
     request: u32,
     since: Instant,
-    /// The files were looked at since it was asked.
+    /// The files were read since the request.
     is_looked: bool,
 }
 
-/// What is known of changes of the watched files.
+/// Changes of the watched files.
 #[derive(Debug, Default)]
 struct FileChanges {
-    /// The last one.
+    /// The last change.
     changed_at: Option<Instant>,
     /// When the last renewal began.
     renewed_at: Option<Instant>,
-    /// Since when there is no policy, as far as that is known.
+    /// When the policy was first seen missing.
     missing_since: Option<Instant>,
     /// Something changed while a renewal was running.
     renew_again: bool,
@@ -143,13 +143,13 @@ pub(super) struct KeeperState {
     on_terminal: bool,
     phase: Phase,
     client_input: ClientInput,
-    /// The client has said something.
+    /// The client has sent something.
     client_spoke: bool,
     servers: Servers,
     timers: Timers,
     requests: OpenRequests,
     changes: FileChanges,
-    /// Counts the preparations: the result of one that was given up is not wanted.
+    /// The number of preparations; the result of an abandoned one is ignored.
     attempts: u32,
     generations: u32,
     renewals: u32,
@@ -157,7 +157,7 @@ pub(super) struct KeeperState {
     trouble: Option<Error>,
     last_exit: Option<ServerExit>,
     crashes: VecDeque<Instant>,
-    /// What this step wants done.
+    /// The actions of this step.
     actions: Vec<Action>,
 }
 
@@ -183,7 +183,7 @@ impl KeeperState {
         }
     }
 
-    /// Takes note of what happened, and tells what to do.
+    /// Processes an event; returns the actions to execute.
     pub(super) fn step(&mut self, now: Instant, event: KeeperEvent) -> Vec<Action> {
         if self.phase == Phase::Over {
             return Vec::new();
@@ -201,7 +201,7 @@ impl KeeperState {
         self.timers.next()
     }
 
-    /// What `mcpwrap ps` shows as the state.
+    /// The state as shown by `mcpwrap ps`.
     pub(super) const fn name(&self) -> &'static str {
         match (self.phase, &self.servers.current, &self.servers.candidate) {
             (Phase::Ending { .. } | Phase::Over, _, _) => "ending",
@@ -222,7 +222,7 @@ impl KeeperState {
         self.trouble.as_ref().map(|error| error.code)
     }
 
-    /// How often a new server was put behind the session.
+    /// How often the server behind the session was replaced.
     pub(super) const fn renewals(&self) -> u32 {
         self.renewals
     }
@@ -260,7 +260,7 @@ impl KeeperState {
         }
     }
 
-    /// The events of one server or candidate.
+    /// Processes the events of one server or candidate.
     fn take_of_server(&mut self, now: Instant, event: KeeperEvent) {
         match event {
             KeeperEvent::Prepared { attempt, result } => self.prepared(now, attempt, result),
@@ -276,7 +276,7 @@ impl KeeperState {
             KeeperEvent::Drained => self.drained(now),
             KeeperEvent::Resent { generation } => self.open_to(generation),
             KeeperEvent::SecretInId { generation } => self.secret_in_id(now, generation),
-            // Most close it by their end; one that lives on has to end, too.
+            // Usually closed by its exit; a server that continues without stdout is ended.
             KeeperEvent::OutputEnded { generation } => {
                 self.stop(now, generation, Reason::EndOfInput);
             }
@@ -371,7 +371,7 @@ impl KeeperState {
         self.act(Action::Reply { request, reply });
     }
 
-    /// Answers who asked for a renewal.
+    /// Answers the requests for a renewal.
     fn answer_renewals(&mut self, reply: &ControlReply) {
         for request in std::mem::take(&mut self.requests.renew) {
             self.reply(request, reply.clone());
