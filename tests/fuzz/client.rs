@@ -1,6 +1,6 @@
-//! Fuzzes the three editors: no bytes make them panic, and what they change can be put back.
+//! Fuzzes the three editors: they do not panic on any bytes, and every change can be undone.
 //!
-//! The first byte chooses the format, the rest is the file.
+//! The first byte selects the format, the rest is the file.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

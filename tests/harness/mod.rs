@@ -1,9 +1,9 @@
 //! The builder that every test of the real binary goes through.
 //!
-//! Invariants: a test has its own home, an empty environment and deadlines. At the end of every test
-//! it checks that no process of the test is alive, and that no form of the test's secrets is in a file
-//! of its home, in the output, or in the command line and environment of the supervisor. It does not
-//! sleep for a fixed time, but waits for a line or an exit until a deadline.
+//! Invariants: a test has its own home, an empty environment and deadlines. At the end of every
+//! test it checks that no process of the test is alive, and that no form of the test's secrets is
+//! in a file of its home, in the output, or in the command line and environment of the supervisor.
+//! It does not sleep for a fixed time, but waits for a line or an exit until a deadline.
 
 pub(crate) mod forms;
 pub(crate) mod golden;
@@ -151,8 +151,8 @@ impl Test {
         path
     }
 
-    /// Writes and grants a policy for the fake server with these arguments. `rest` follows `version` and
-    /// `command` in the file.
+    /// Writes and grants a policy for the fake server with these arguments. `rest` follows
+    /// `version` and `command` in the file.
     pub(crate) fn serve(&self, server: &str, acts: &[&str], rest: &str) {
         let program = fake_server().display().to_string();
         let command: Vec<_> = std::iter::once(program.as_str())

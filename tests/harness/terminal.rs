@@ -37,8 +37,8 @@ impl<'a> Terminal<'a> {
         let slave = pair.slave;
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // Our end of the slave stays open until there is output: reading from a terminal without
-            // one is an error.
+            // Our end of the slave stays open until there is output: reading from a terminal
+            // without one is an error.
             let mut slave = Some(slave);
             while let Ok(count @ 1..) = screen.read(&mut bytes) {
                 slave = None;

@@ -73,8 +73,8 @@ fn hung<'a>(test: &'a Test, acts: &[&str]) -> (Run<'a>, Run<'a>, File) {
 
 #[test]
 fn revoke_kills_the_server_of_a_hung_supervisor() {
-    // It hangs for four seconds. On a busy machine that may be over before `revoke` gets to it; then it
-    // answers, and the attempt does not count.
+    // It hangs for four seconds. On a busy machine that may be over before `revoke` gets to it;
+    // then it answers, and the attempt does not count.
     assert!((0..5).any(|_| revoked_while_it_hangs()));
 }
 

@@ -68,7 +68,8 @@ fn each_request_of_a_batch_gets_the_error() {
         json!({"jsonrpc": "2.0", "id": id, "method": "tools/call",
             "params": {"name": "wait", "arguments": {"ms": 60_000}}})
     };
-    // The fake server does not support batches and does not answer this one, like some real servers.
+    // The fake server does not support batches and does not answer this one, like some real
+    // servers.
     run.send(&json!([wait("one"), wait("two")]));
     assert!(run.request("ping", &json!({})).get("result").is_some());
     test.ok(&["revoke", "fake"]);
@@ -218,7 +219,8 @@ fn revoke_all_ends_two_hundred_servers() {
         run.initialize();
     }
     let ended = test.ok(&["revoke", "--all"]);
-    // On a busy machine some supervisors do not answer in time; their servers are killed from outside.
+    // On a busy machine some supervisors do not answer in time; their servers are killed from
+    // outside.
     let ends = |how: &str| ended.text().matches(how).count();
     let dead = ends(": ended by its supervisor") + ends(": killed, because its supervisor");
     assert_eq!(dead, 200, "{ended}");

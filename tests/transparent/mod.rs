@@ -1,8 +1,8 @@
 //! Real clients with real servers, with and without mcpwrap: the client observes the same.
 //!
-//! Each pair runs the same plan twice; the drivers in `tests/real/clients` print everything that the
-//! SDK reports: server info, lists, results, errors, notifications, stderr, the exit. The policy
-//! injects a secret, so masking is active in every session.
+//! Each pair runs the same plan twice; the drivers in `tests/real/clients` print everything that
+//! the SDK reports: server info, lists, results, errors, notifications, stderr, the exit. The
+//! policy injects a secret, so masking is active in every session.
 
 mod clients;
 mod renewed;
@@ -71,8 +71,8 @@ fn check(client: Client, server: &str) {
     assert_same(&bare, &through, "");
 }
 
-/// Each client has its own way to end a server, and none ends its children. The builder checks that no
-/// process is left.
+/// Each client has its own way to end a server, and none ends its children. The builder checks that
+/// no process is left.
 fn stubborn(client: Client) {
     if !is_there(client.needs()) {
         return skip(client.needs(), "`cargo xtask deps` installs what it needs");

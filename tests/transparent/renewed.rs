@@ -1,5 +1,5 @@
-//! Real clients with a renewal during the session: tools, subscriptions, log level and roots stay the
-//! same, the new server has the new credential, and no process has the old one.
+//! Real clients with a renewal during the session: tools, subscriptions, log level and roots stay
+//! the same, the new server has the new credential, and no process has the old one.
 
 use std::os::unix::fs::PermissionsExt as _;
 

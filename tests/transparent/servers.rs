@@ -1,5 +1,5 @@
-//! The real servers: the command of each, the steps to run, and the parts of its answers that differ
-//! from run to run (a process ID).
+//! The real servers: the command of each, the steps to run, and the parts of its answers that
+//! differ from run to run (a process ID).
 
 use std::path::PathBuf;
 
@@ -11,7 +11,8 @@ use crate::harness::{Test, fake_server};
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) command: Vec<String>,
-    /// Variables that the server needs, from the client's config without mcpwrap, else from the policy.
+    /// Variables that the server needs, from the client's config without mcpwrap, else from the
+    /// policy.
     pub(crate) set: Vec<(String, String)>,
     /// Methods with parameters, for the SDK drivers.
     pub(crate) steps: Value,
