@@ -24,7 +24,7 @@ use crate::sys::{fds, harden, ignore, signal, spawn, tree};
 /// Order to the guard: kill everything now. Smaller bytes are signal numbers to forward.
 pub const KILL: u8 = 0xff;
 /// How long the remaining processes of a server may run after it exited.
-const LEFTOVER_GRACE: Duration = Duration::from_millis(100);
+const REMAINING_GRACE: Duration = Duration::from_millis(100);
 /// How long a kill may take; only processes in uninterruptible sleep need that long.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 
@@ -140,7 +140,7 @@ fn read_files(mut control: &UnixStream) -> io::Result<Vec<CString>> {
 struct Guard {
     control: UnixStream,
     server: Option<Pid>,
-    /// When the server itself exited; its remaining processes then have [`LEFTOVER_GRACE`].
+    /// When the server itself exited; its remaining processes then have [`REMAINING_GRACE`].
     ended_at: Option<Instant>,
     files: Vec<CString>,
 }
@@ -159,7 +159,7 @@ impl Drop for Guard {
 impl Guard {
     fn watch(&mut self, mut signals: std::fs::File) -> io::Result<()> {
         loop {
-            if self.reap_and_see_the_end() {
+            if self.reap_and_check_end() {
                 self.report(GuardMessage::Gone);
                 return Ok(());
             }
@@ -176,7 +176,7 @@ impl Guard {
                 Err(errno) => return Err(errno.into()),
             }
             let [control, _] = polled;
-            if control.any().unwrap_or(false) && !self.obey() {
+            if control.any().unwrap_or(false) && !self.handle_orders() {
                 self.kill_all();
                 return Ok(());
             }
@@ -187,7 +187,7 @@ impl Guard {
     }
 
     /// Carries out the supervisor's orders; `false` once the supervisor is gone.
-    fn obey(&mut self) -> bool {
+    fn handle_orders(&mut self) -> bool {
         let mut orders = [0; 64];
         let count = match self.control.read(&mut orders) {
             Ok(0) => return false,
@@ -217,9 +217,9 @@ impl Guard {
     }
 
     /// Reaps exited processes; `true` when none is left.
-    fn reap_and_see_the_end(&mut self) -> bool {
+    fn reap_and_check_end(&mut self) -> bool {
         while let Some((pid, status)) = tree::reap_any() {
-            if self.note_end(pid, status) {
+            if self.report_exit(pid, status) {
                 tree::signal_descendants(nix::unistd::getpid(), Signal::SIGTERM);
             }
         }
@@ -229,7 +229,7 @@ impl Guard {
         if tree::descendants(nix::unistd::getpid()).is_empty() {
             return true;
         }
-        if ended_at.elapsed() > LEFTOVER_GRACE {
+        if ended_at.elapsed() > REMAINING_GRACE {
             return self.kill_all();
         }
         false
@@ -242,13 +242,13 @@ impl Guard {
             ended.push((pid, status));
         });
         for (pid, status) in ended {
-            self.note_end(pid, status);
+            self.report_exit(pid, status);
         }
         gone
     }
 
     /// Reports the exit of the server itself; `false` for any other process.
-    fn note_end(&mut self, pid: Pid, status: WaitStatus) -> bool {
+    fn report_exit(&mut self, pid: Pid, status: WaitStatus) -> bool {
         if Some(pid) != self.server || self.ended_at.is_some() {
             return false;
         }

@@ -55,8 +55,8 @@ pub fn run(
         .stderr(Stdio::piped())
         .spawn()?;
     let (send, pieces) = sync_channel(4);
-    listen(From::Stdout, child.stdout.take(), send.clone())?;
-    listen(From::Stderr, child.stderr.take(), send)?;
+    read_stream(From::Stdout, child.stdout.take(), send.clone())?;
+    read_stream(From::Stderr, child.stderr.take(), send)?;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match pieces.recv_timeout(left) {
@@ -71,7 +71,7 @@ pub fn run(
 }
 
 /// Reads a stream in a thread, until the stream ends or the receiver is dropped.
-fn listen(
+fn read_stream(
     from: From,
     stream: Option<impl Read + Send + 'static>,
     send: SyncSender<(From, Vec<u8>)>,

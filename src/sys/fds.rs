@@ -12,7 +12,7 @@ use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, s
 
 /// The size of the descriptor table that a server starts with.
 #[cfg(target_os = "linux")]
-const ROOM: RawFd = 256;
+const DESCRIPTORS: RawFd = 256;
 
 /// Marks every descriptor above stderr as close-on-exec, so that descriptors left open by the
 /// client do not reach the server.
@@ -51,9 +51,9 @@ fn set_cloexec(fd: RawFd) {
 /// Enlarges the descriptor table of this process for the server. Linux keeps its size through
 /// `execve`, and growing it stops a process with threads for 10 ms: node opens its 64th file during
 /// its start. Errors are ignored.
-pub fn make_room() {
+pub fn grow_descriptor_table() {
     #[cfg(target_os = "linux")]
-    if let Ok(last) = nix::fcntl::fcntl(io::stdin(), FcntlArg::F_DUPFD_CLOEXEC(ROOM - 1)) {
+    if let Ok(last) = nix::fcntl::fcntl(io::stdin(), FcntlArg::F_DUPFD_CLOEXEC(DESCRIPTORS - 1)) {
         super::ignore(nix::unistd::close(last));
     }
 }
@@ -102,7 +102,7 @@ pub fn receive_with_fds(mut socket: &UnixStream) -> io::Result<(Vec<u8>, [OwnedF
     let mut fds: Vec<OwnedFd> = Vec::new();
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(raw) = control {
-            fds.extend(raw.into_iter().map(own));
+            fds.extend(raw.into_iter().map(owned));
         }
     }
     if message.bytes != 4 {
@@ -130,7 +130,7 @@ const fn cmsg_cloexec() -> MsgFlags {
     unsafe_code,
     reason = "a received descriptor is a number without an owner"
 )]
-fn own(fd: RawFd) -> OwnedFd {
+fn owned(fd: RawFd) -> OwnedFd {
     // SAFETY: the kernel has just created this descriptor for us, and nothing else owns it.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
     set_cloexec(fd.as_raw_fd());

@@ -251,7 +251,7 @@ fn become_server(plan: &ExecSpec, streams: &[OwnedFd; 3]) -> SpawnError {
     super::ignore(nix::unistd::dup2_stdin(input.as_fd()));
     super::ignore(nix::unistd::dup2_stdout(output.as_fd()));
     super::ignore(nix::unistd::dup2_stderr(error.as_fd()));
-    super::fds::make_room();
+    super::fds::grow_descriptor_table();
     if let Err(errno) = nix::unistd::chdir(plan.directory.as_c_str()) {
         return SpawnError {
             step: SpawnStep::Directory,
