@@ -72,7 +72,7 @@ impl LexState {
                 LexPosition::LongNumber => return at,
                 LexPosition::Literal(_) => {
                     let end = close(rest, &mut self.escaped);
-                    at += self.quiet_literal(rest, &end);
+                    at += self.skip_literal(rest, &end);
                 }
                 LexPosition::Text => return body.len(),
             }
@@ -133,7 +133,7 @@ impl LexState {
     }
 
     /// Skips a literal without a secret; returns the length skipped.
-    pub(super) fn quiet_literal(&mut self, rest: &[u8], end: &LiteralEnd) -> usize {
+    pub(super) fn skip_literal(&mut self, rest: &[u8], end: &LiteralEnd) -> usize {
         let (end, place, step) = match *end {
             LiteralEnd::Close(end) => (end, LexPosition::Between, end + 1),
             LiteralEnd::Broken(end) => (end, LexPosition::Text, end),

@@ -31,14 +31,17 @@ pub(super) struct MaskSet {
 impl MaskSet {
     /// Builds the masks for each label and its last four characters, if those may be shown.
     pub(super) fn all(labels: &[(&str, Option<String>)], patterns: &[Pattern]) -> Vec<Self> {
-        let nameless = NAMELESS.iter().copied().find(|mask| fits(mask, patterns));
+        let nameless = NAMELESS
+            .iter()
+            .copied()
+            .find(|mask| is_disjoint(mask, patterns));
         let nameless = nameless.unwrap_or("[secret]");
         let mask_set = |(label, tail): &(&str, Option<String>)| {
             let name = printable(label);
             let long = tail.iter().map(|tail| format!("[secret {name} …{tail}]"));
             let named = long
                 .chain([format!("[secret {name}]")])
-                .find(|mask| fits(mask, patterns));
+                .find(|mask| is_disjoint(mask, patterns));
             Self {
                 named: named.unwrap_or_else(|| nameless.to_owned()),
                 nameless,
@@ -100,7 +103,7 @@ impl Replacement {
     }
 }
 
-fn fits(mask: &str, patterns: &[Pattern]) -> bool {
+fn is_disjoint(mask: &str, patterns: &[Pattern]) -> bool {
     !patterns
         .iter()
         .any(|pattern| may_overlap(mask.as_bytes(), pattern))

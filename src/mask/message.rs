@@ -181,7 +181,7 @@ impl MessageMask {
     }
 
     /// Whether the current literal contains no secret up to its end in this piece.
-    fn is_calm(&self, rest: &[u8], at: usize, survey: &Survey, end: &LiteralEnd) -> bool {
+    fn is_clean(&self, rest: &[u8], at: usize, survey: &Survey, end: &LiteralEnd) -> bool {
         let (LiteralEnd::Close(length) | LiteralEnd::Broken(length)) = *end else {
             return survey.quiet;
         };
@@ -238,13 +238,13 @@ impl MessageMask {
                 LexPosition::Literal(role) => {
                     let mut escaped = self.line.escaped;
                     let end = close(rest, &mut escaped);
-                    if self.is_calm(rest, at, &survey, &end) {
-                        at += self.line.quiet_literal(rest, &end);
+                    if self.is_clean(rest, at, &survey, &end) {
+                        at += self.line.skip_literal(rest, &end);
                         continue;
                     }
                     self.line.escaped = escaped;
                     out.extend_from_slice(body.get(copied..at).unwrap_or_default());
-                    at += self.loud_literal(rest, role, &end, out);
+                    at += self.mask_literal(rest, role, &end, out);
                     copied = at;
                 }
                 LexPosition::Text => {
@@ -261,7 +261,7 @@ impl MessageMask {
 
     /// Masks the literal up to its end in `rest`; returns the length. The closing quote is left to
     /// `between`.
-    fn loud_literal(
+    fn mask_literal(
         &mut self,
         rest: &[u8],
         role: Role,
