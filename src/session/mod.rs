@@ -146,7 +146,7 @@ pub struct Session {
     initialize: Option<Vec<u8>>,
     initialize_result: Option<Value>,
     /// The replacement server answered `initialize`, so there is no server to compare with.
-    stand_in_answered: bool,
+    stub_answered: bool,
     initialized: Option<Vec<u8>>,
     set_level: Option<Vec<u8>>,
     subscriptions: BTreeMap<String, Vec<u8>>,
@@ -179,7 +179,7 @@ impl Default for Session {
             candidate_result: None,
             initialize: None,
             initialize_result: None,
-            stand_in_answered: false,
+            stub_answered: false,
             initialized: None,
             set_level: None,
             subscriptions: BTreeMap::new(),
@@ -225,7 +225,7 @@ impl Session {
     }
 
     /// The current role of a server.
-    pub fn standing(&self, generation: u32) -> SessionRole {
+    pub fn role(&self, generation: u32) -> SessionRole {
         if generation == self.generation && self.lost != Some(generation) {
             SessionRole::Current
         } else if self.candidate == Some(generation) {
@@ -319,7 +319,7 @@ impl Session {
         Some(match stub {
             Some(answer) => {
                 if method == "initialize" {
-                    self.stand_in(line, &answer);
+                    self.keep_stub_handshake(line, &answer);
                 } else {
                     self.note_meta(fields.meta);
                 }
@@ -330,11 +330,11 @@ impl Session {
     }
 
     /// Remembers a handshake that the replacement server answered, for the next server.
-    fn stand_in(&mut self, initialize: Option<&[u8]>, answer: &[u8]) {
+    fn keep_stub_handshake(&mut self, initialize: Option<&[u8]>, answer: &[u8]) {
         self.era = Some(Era::Legacy);
         self.initialize = initialize.map(<[u8]>::to_vec);
         self.initialize_result = fields::Outcome::read(answer).result;
-        self.stand_in_answered = true;
+        self.stub_answered = true;
     }
 
     /// The error for a request that was in flight when its server was restarted.

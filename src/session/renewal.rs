@@ -35,12 +35,12 @@ impl Session {
             Era::Legacy => {
                 self.initialize_result.as_ref()?;
                 let line = self.initialize.clone()?;
-                Some(self.under_our_id(&line, generation, InternalRequest::Handshake))
+                Some(self.with_internal_id(&line, generation, InternalRequest::Handshake))
             }
             Era::Modern => {
                 // Before the first answer the era is only the client's guess.
                 let meta = self.meta.clone().filter(|_| self.modern_answered)?;
-                let id = self.our_id(generation, InternalRequest::Handshake);
+                let id = self.internal_id(generation, InternalRequest::Handshake);
                 Some(answer::discover(&id, &meta))
             }
         }
@@ -63,7 +63,7 @@ impl Session {
             return Err("its answer to `initialize` is invalid".to_owned());
         };
         // If the replacement server answered the client, any server is accepted.
-        if self.stand_in_answered {
+        if self.stub_answered {
             return Ok(());
         }
         let version = |result: &Value| result.get("protocolVersion").cloned().unwrap_or_default();
@@ -94,11 +94,11 @@ impl Session {
         if self.era != Some(Era::Legacy) {
             return Vec::new();
         }
-        self.tell_what_is_new(generation)
+        self.replay_changes(generation)
     }
 
     /// The state that the client built up and that was not replayed to the candidate yet.
-    fn tell_what_is_new(&mut self, generation: u32) -> Vec<u8> {
+    fn replay_changes(&mut self, generation: u32) -> Vec<u8> {
         let before = std::mem::replace(
             &mut self.replayed,
             ReplayedState {
@@ -123,11 +123,11 @@ impl Session {
             }
         }
         for line in state {
-            lines.extend(self.under_our_id(&line, generation, InternalRequest::Replay));
+            lines.extend(self.with_internal_id(&line, generation, InternalRequest::Replay));
         }
         for uri in before.subscriptions.keys() {
             if !self.subscriptions.contains_key(uri) {
-                let id = self.our_id(generation, InternalRequest::Replay);
+                let id = self.internal_id(generation, InternalRequest::Replay);
                 lines.extend(answer::unsubscribe(&id, uri));
             }
         }
@@ -155,7 +155,7 @@ impl Session {
         let trouble = Self::renewed(server);
         // What the client changed since the replay, or everything without a replay.
         if self.era == Some(Era::Legacy) && self.candidate_result.is_some() {
-            takeover.to_server = self.tell_what_is_new(generation);
+            takeover.to_server = self.replay_changes(generation);
         }
         for (id, mut pending) in self.take_pending() {
             let listen = self.listens.get(&id).cloned();
@@ -179,7 +179,7 @@ impl Session {
         self.lost = None;
         self.candidate = None;
         takeover.to_client.extend(self.lists_changed());
-        if std::mem::take(&mut self.stand_in_answered) {
+        if std::mem::take(&mut self.stub_answered) {
             // From now on there is a server to compare the next one with.
             self.initialize_result = self
                 .candidate_result
@@ -215,16 +215,21 @@ impl Session {
         lines
     }
 
-    fn our_id(&mut self, generation: u32, internal: InternalRequest) -> Id {
+    fn internal_id(&mut self, generation: u32, internal: InternalRequest) -> Id {
         self.counter += 1;
         let id = Id::text(&format!("mcpwrap-{generation}-own-{}", self.counter));
         self.internal.insert(id.clone(), (generation, internal));
         id
     }
 
-    fn under_our_id(&mut self, line: &[u8], generation: u32, internal: InternalRequest) -> Vec<u8> {
+    fn with_internal_id(
+        &mut self,
+        line: &[u8],
+        generation: u32,
+        internal: InternalRequest,
+    ) -> Vec<u8> {
         let envelope = Scanner::scan(line);
-        let id = self.our_id(generation, internal);
+        let id = self.internal_id(generation, internal);
         match &envelope.id {
             Some(old) => replace(line, envelope.id_at, old, &id),
             None => line.to_vec(),

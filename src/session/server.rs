@@ -18,8 +18,8 @@ impl Session {
         line: Option<&[u8]>,
         now: Instant,
     ) -> FromServer {
-        let standing = self.standing(generation);
-        if standing == SessionRole::Gone {
+        let role = self.role(generation);
+        if role == SessionRole::Gone {
             return FromServer::Drop;
         }
         if let Some(id) = envelope.answer() {
@@ -32,9 +32,7 @@ impl Session {
             return self.server_batch(generation, line, now);
         }
         match envelope.notification() {
-            Some("notifications/subscriptions/acknowledged")
-                if standing == SessionRole::Current =>
-            {
+            Some("notifications/subscriptions/acknowledged") if role == SessionRole::Current => {
                 let id = line
                     .map(Fields::read)
                     .and_then(|fields| fields.subscription);
@@ -63,7 +61,7 @@ impl Session {
         {
             return FromServer::Internal(internal);
         }
-        if self.standing(generation) == SessionRole::Candidate {
+        if self.role(generation) == SessionRole::Candidate {
             // Only mcpwrap itself sends requests to a candidate.
             return FromServer::Drop;
         }

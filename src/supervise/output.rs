@@ -187,7 +187,7 @@ impl ServerOutput {
         let mut batch = LineBatch::default();
         let is_current = {
             let mut inner = shared.lock();
-            let standing = inner.session.standing(self.generation);
+            let role = inner.session.role(self.generation);
             let now = Instant::now();
             for (start, end, envelope) in verdicts {
                 let line = bytes.get(start..end).unwrap_or_default();
@@ -211,7 +211,7 @@ impl ServerOutput {
             }
             self.refresh_mask(&inner);
             let clean = batch.replaced.as_deref().unwrap_or(bytes);
-            match standing {
+            match role {
                 SessionRole::Candidate => {
                     self.out.clear();
                     mask_into(self.mask.as_mut(), clean, &mut self.out);
@@ -307,7 +307,7 @@ impl ServerOutput {
             return (LongLineMode::Diverted, None);
         }
         let mut output = shared.output();
-        if shared.lock().session.standing(self.generation) != SessionRole::Current {
+        if shared.lock().session.role(self.generation) != SessionRole::Current {
             return (LongLineMode::Dropped, None);
         }
         shared.flush_into(&mut output);
