@@ -84,7 +84,7 @@ fn run(options: Options) -> io::Result<u8> {
         driver: Driver::new(options, Arc::clone(&shared), on_terminal),
         shared,
     };
-    supervisor.driver.tell(KeeperEvent::Start);
+    supervisor.driver.handle(KeeperEvent::Start);
     let code = supervisor.watch();
     supervisor.shared.set_gate(Gate::Closed);
     Ok(code)
@@ -110,7 +110,7 @@ impl Supervisor {
                 looked = Instant::now();
                 self.look_for_changes();
             }
-            let due = self.driver.turn();
+            let due = self.driver.process_pending();
             if let Some(code) = self.driver.exit_code() {
                 return code;
             }
@@ -122,7 +122,7 @@ impl Supervisor {
 
     fn look_for_changes(&mut self) {
         if self.watch.changed() {
-            self.driver.tell(KeeperEvent::Changed);
+            self.driver.handle(KeeperEvent::Changed);
         }
     }
 
@@ -159,7 +159,7 @@ impl Supervisor {
             let count = self.signals.read(&mut bytes).unwrap_or(0);
             for byte in bytes.iter().take(count) {
                 if let Ok(signal) = Signal::try_from(i32::from(*byte)) {
-                    self.driver.tell(KeeperEvent::Signalled(signal));
+                    self.driver.handle(KeeperEvent::Signalled(signal));
                 }
             }
         }

@@ -83,7 +83,7 @@ pub trait Pipeline: Send + Sync {
     /// load → granted → command → pinned → resolve. May be slow: runs in its own thread.
     fn prepare(&self) -> Result<Prepared>;
     /// Whether a server may run, according to the files alone.
-    fn standing(&self) -> Result<()>;
+    fn may_run(&self) -> Result<()>;
     /// Whether an injected secret has changed, according to the secret index alone.
     fn is_outdated(&self, injected: &[Injected]) -> bool;
     /// Whether the replacement server answers while there is no server.

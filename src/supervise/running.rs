@@ -77,14 +77,14 @@ fn find(dirs: &Dirs, tidy: bool) -> Vec<Running> {
         .iter()
         .filter_map(|dir| std::fs::read_dir(dir).ok())
         .flat_map(Iterator::flatten)
-        .filter_map(|entry| known(entry.path(), tidy))
+        .filter_map(|entry| supervisor_of(entry.path(), tidy))
         .collect();
     running.sort_by(|a, b| (&a.server, a.pid).cmp(&(&b.server, b.pid)));
     running
 }
 
 /// A socket's supervisor, if it is alive; with `tidy`, a stale socket is removed.
-fn known(socket: PathBuf, tidy: bool) -> Option<Running> {
+fn supervisor_of(socket: PathBuf, tidy: bool) -> Option<Running> {
     let name = socket.file_name()?.to_str()?;
     let (server, pid) = name.strip_suffix(".sock")?.rsplit_once('.')?;
     let server = ServerName::new(server).ok()?;

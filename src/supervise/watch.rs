@@ -35,7 +35,7 @@ impl Watch {
             files,
         };
         watch.begin();
-        watch.seen = watch.look();
+        watch.seen = watch.read_traces();
         watch
     }
 
@@ -81,13 +81,13 @@ impl Watch {
             drop(inotify.read_events());
         }
         self.begin();
-        let now = self.look();
+        let now = self.read_traces();
         let changed = now != self.seen;
         self.seen = now;
         changed
     }
 
-    fn look(&self) -> Vec<Option<Trace>> {
+    fn read_traces(&self) -> Vec<Option<Trace>> {
         use std::os::unix::fs::MetadataExt as _;
         let trace = |path: &PathBuf| {
             let meta = std::fs::symlink_metadata(path).ok()?;

@@ -17,7 +17,7 @@ impl Driver {
         match action {
             Action::Prepare { attempt } => return self.prepare(attempt),
             Action::CheckGrant { generation } => {
-                let result = self.pipeline.standing();
+                let result = self.pipeline.may_run();
                 return Some(KeeperEvent::GrantChecked { generation, result });
             }
             Action::RecordLaunch {
@@ -158,7 +158,7 @@ impl Driver {
     }
 
     fn explain_end(&self, generation: u32) -> ServerEnd {
-        let grant = self.pipeline.standing();
+        let grant = self.pipeline.may_run();
         let inner = self.shared.lock();
         ServerEnd {
             grant,
@@ -172,7 +172,7 @@ impl Driver {
     }
 
     fn look_at_files(&self, generation: Option<u32>) -> KeeperEvent {
-        let grant = self.pipeline.standing();
+        let grant = self.pipeline.may_run();
         let server = generation.and_then(|number| self.generation(number));
         let outdated = server
             .filter(|server| grant.is_ok() && self.pipeline.is_outdated(&server.injected))

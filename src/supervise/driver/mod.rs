@@ -84,21 +84,21 @@ impl Driver {
     }
 
     /// Handles notices, guard reports and due timers; returns when the next timer is due.
-    pub(super) fn turn(&mut self) -> Option<Instant> {
+    pub(super) fn process_pending(&mut self) -> Option<Instant> {
         while let Some(notice) = self.shared.take_notice() {
             let event = self.event(notice);
-            self.tell(event);
+            self.handle(event);
         }
         for event in self.listen_to_guards() {
-            self.tell(event);
+            self.handle(event);
         }
-        self.tell(KeeperEvent::Tick);
+        self.handle(KeeperEvent::Tick);
         self.state.next_due()
     }
 
     /// Passes an event to the keeper and executes its actions, including those that follow from
     /// answers.
-    pub(super) fn tell(&mut self, event: KeeperEvent) {
+    pub(super) fn handle(&mut self, event: KeeperEvent) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             let now = Instant::now();

@@ -58,7 +58,7 @@ impl Pipeline for FakePipeline {
         })
     }
 
-    fn standing(&self) -> Result<()> {
+    fn may_run(&self) -> Result<()> {
         self.note("standing");
         self.standings.lock().unwrap().pop_front().unwrap_or(Ok(()))
     }
@@ -126,9 +126,9 @@ impl TestDriver {
 
     /// Starts, and waits until the preparation and its actions are done.
     fn start(&mut self) {
-        self.driver.tell(KeeperEvent::Start);
+        self.driver.handle(KeeperEvent::Start);
         while self.driver.prepared.is_empty() && self.driver.state.trouble().is_none() {
-            self.driver.turn();
+            self.driver.process_pending();
             std::thread::yield_now();
         }
     }
@@ -156,7 +156,7 @@ impl TestDriver {
         self.driver
             .shared
             .post(Notice::Asked(Request { verb, reply }));
-        self.driver.turn();
+        self.driver.process_pending();
         answer
     }
 }
@@ -237,7 +237,7 @@ fn other_commands_are_answered() {
     // A renewal in progress at the end is answered too.
     let renewed = test.asks(ControlVerb::Renew);
     test.driver
-        .tell(KeeperEvent::Signalled(nix::sys::signal::Signal::SIGTERM));
+        .handle(KeeperEvent::Signalled(nix::sys::signal::Signal::SIGTERM));
     assert_eq!(test.driver.exit_code(), Some(128 + 15));
     let ended = renewed.recv().unwrap();
     assert_eq!(ended["ok"], false, "{ended}");

@@ -11,8 +11,8 @@ use super::server::TrackedServer;
 use super::shutdown::Reason;
 use super::timers::{Timer, Timers};
 use super::{
-    ABORT_AFTER, CRASH_WINDOW, CRASHES_MAX, ClientInput, FIRST_WORD_LIMIT, HURRY, KeeperState,
-    OUTPUT_PATIENCE, Phase, SLOW_CLIENT_LOOK, words,
+    ABORT_AFTER, CRASH_WINDOW, CRASHES_MAX, ClientInput, FIRST_WORD_LIMIT, HURRIED_OUTPUT_TIMEOUT,
+    KeeperState, OUTPUT_TIMEOUT, Phase, SLOW_CLIENT_LOOK, words,
 };
 use crate::error::Error;
 use crate::policy::Restart;
@@ -81,11 +81,11 @@ impl KeeperState {
         self.begin_ending(reason);
         self.timers.cancel(Timer::Restart);
         self.drop_candidate(now, Reason::Revoked);
-        let patience = self.output_patience();
+        let timeout = self.output_timeout();
         for server in self.servers.iter_mut() {
             server.stop(reason, now, &mut self.timers, &mut self.actions);
             if self.timers.is_set(Timer::Output(server.number)) {
-                server.wait_for_output(patience, &mut self.timers);
+                server.wait_for_output(timeout, &mut self.timers);
             }
         }
     }
@@ -110,11 +110,11 @@ impl KeeperState {
     }
 
     /// How long to wait for the output of an exited server.
-    pub(super) const fn output_patience(&self) -> Duration {
+    pub(super) const fn output_timeout(&self) -> Duration {
         if self.is_hurried() {
-            HURRY
+            HURRIED_OUTPUT_TIMEOUT
         } else {
-            OUTPUT_PATIENCE
+            OUTPUT_TIMEOUT
         }
     }
 

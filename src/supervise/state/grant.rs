@@ -58,7 +58,7 @@ impl KeeperState {
             Err(_) => self.changes.missing_since = None,
             Ok(()) => {
                 self.changes.missing_since = None;
-                self.may_run(now, outdated);
+                self.start_or_renew(now, outdated);
             }
         }
         for check in &mut self.requests.check {
@@ -68,7 +68,7 @@ impl KeeperState {
     }
 
     /// A server may run: starts or renews one if needed.
-    fn may_run(&mut self, now: Instant, outdated: Option<u32>) {
+    fn start_or_renew(&mut self, now: Instant, outdated: Option<u32>) {
         if self.servers.candidate.is_some() {
             self.changes.renew_again = true;
         } else if let Some(current) = self.current() {

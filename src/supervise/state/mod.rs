@@ -43,9 +43,9 @@ const TRIM_AFTER: Duration = Duration::from_secs(2);
 /// How long to wait for the first line of a client after its server exited.
 const FIRST_WORD_LIMIT: Duration = Duration::from_millis(500);
 /// How long to wait for the output of an exited server whose pipe another process holds open.
-const OUTPUT_PATIENCE: Duration = Duration::from_millis(500);
+const OUTPUT_TIMEOUT: Duration = Duration::from_millis(500);
 /// The same, after a signal.
-const HURRY: Duration = Duration::from_millis(100);
+const HURRIED_OUTPUT_TIMEOUT: Duration = Duration::from_millis(100);
 /// How often to check a client that does not read, when only its last lines are left.
 const SLOW_CLIENT_LOOK: Duration = Duration::from_millis(50);
 /// This many crashes within [`CRASH_WINDOW`] suspend the session.
@@ -291,9 +291,9 @@ impl KeeperState {
                 }
             }
             KeeperEvent::Gone { generation } => {
-                let patience = self.output_patience();
+                let timeout = self.output_timeout();
                 if let Some(server) = self.servers.find(generation) {
-                    server.all_gone(patience, now, &mut self.timers);
+                    server.all_gone(timeout, now, &mut self.timers);
                 }
             }
             KeeperEvent::OutputSeen {

@@ -120,18 +120,18 @@ impl TrackedServer {
         self.exit.get_or_insert((exit, now));
     }
 
-    /// None of its processes is alive; waits for their output for `patience`.
-    pub(super) fn all_gone(&mut self, patience: Duration, now: Instant, timers: &mut Timers) {
+    /// None of its processes is alive; waits for their output for `timeout`.
+    pub(super) fn all_gone(&mut self, timeout: Duration, now: Instant, timers: &mut Timers) {
         self.gone = true;
         timers.cancel(Timer::Ladder(self.number));
         self.exited(ServerExit::Exited(0), now);
-        self.wait_for_output(patience, timers);
+        self.wait_for_output(timeout, timers);
     }
 
     /// Sets how long to wait for the output, counted from the exit.
-    pub(super) fn wait_for_output(&self, patience: Duration, timers: &mut Timers) {
+    pub(super) fn wait_for_output(&self, timeout: Duration, timers: &mut Timers) {
         if let Some((_, ended_at)) = self.exit.filter(|_| self.gone) {
-            timers.set(Timer::Output(self.number), ended_at + patience);
+            timers.set(Timer::Output(self.number), ended_at + timeout);
         }
     }
 
