@@ -109,7 +109,7 @@ fn a_stale_socket_is_removed() {
     run.signal(nix::sys::signal::Signal::SIGKILL);
     drop(run);
     assert!(process::wait_for_none(&test.dir, DEADLINE).is_empty());
-    assert!(own.exists(), "nobody was there to remove it");
+    assert!(own.exists(), "no supervisor removed it");
     assert!(ps(&test).is_empty());
     assert!(!own.exists());
 }

@@ -19,7 +19,7 @@ pub(super) enum Role {
     Plain,
     /// It is masked; this is a key of the message itself.
     Key,
-    /// It is left alone, because the client could not match the answer to its request otherwise.
+    /// It is masked and reported; this is the ID of a message.
     Id,
 }
 

@@ -32,7 +32,7 @@ impl Id {
         Self(raw.into())
     }
 
-    /// A string id, quoted.
+    /// A string ID, quoted.
     pub fn text(text: &str) -> Self {
         Self(
             serde_json::Value::from(text)

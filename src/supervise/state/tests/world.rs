@@ -126,7 +126,7 @@ impl ModelWorld {
         while is_due(self) {
             // The answer to a question is the next event.
             turns += 1;
-            assert!(turns < 100, "what is due is not done");
+            assert!(turns < 100, "due timers are not handled");
             self.step(KeeperEvent::Tick);
         }
         self.check_servers();
@@ -274,13 +274,13 @@ impl ModelWorld {
     fn launch(&mut self, attempt: u32, generation: u32) -> KeeperEvent {
         assert!(
             self.prepared.remove(&attempt),
-            "launched what is not prepared"
+            "launched without a preparation"
         );
         assert_eq!(self.recorded, Some(generation), "launched without a record");
         assert!(self.is_checked, "launched without a grant");
         assert!(
             attempt > self.revoked_attempts,
-            "launched what was prepared before a revocation"
+            "launched a preparation from before a revocation"
         );
         if !self.does_launch {
             let result = Err(error(Code::LaunchFailed));
