@@ -186,7 +186,7 @@ fn an_incompatible_server_does_not_take_over() {
         &|a| a["result"]["capabilities"]["tools"]["listChanged"] = json!(false),
         "tools.listChanged",
     );
-    case(&|a| a["result"] = json!({}), "cannot be read");
+    case(&|a| a["result"] = json!({}), "is invalid");
     case(
         &|a| *a = json!({"id": 1, "error": {"code": -32603, "message": "bad credential"}}),
         "-32603",
