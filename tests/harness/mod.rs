@@ -131,7 +131,7 @@ impl Test {
     pub(crate) fn secret(&self, name: &str, value: impl AsRef<[u8]>) {
         self.init();
         self.hide(value.as_ref());
-        // mcpwrap removes one trailing newline, so that `echo` can be used; add one.
+        // mcpwrap removes one trailing newline (from `echo`); the value itself may end with one.
         let line = [value.as_ref(), b"\n"].concat();
         let ended = self.feed(&["secret", "set", name, "--from-stdin"], &line);
         assert_eq!(ended.code, 0, "{ended}");

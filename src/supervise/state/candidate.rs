@@ -257,7 +257,7 @@ impl KeeperState {
         }
         match judgement {
             Ok(()) => self.act(Action::Replay { generation }),
-            Err(why) => self.candidate_failed(now, words::cannot_stand_in(&self.server, why)),
+            Err(why) => self.candidate_failed(now, words::incompatible_server(&self.server, why)),
         }
     }
 

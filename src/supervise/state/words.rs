@@ -38,7 +38,7 @@ pub(super) fn crashed_often(name: &ServerName, error: Error, often: usize) -> Er
 }
 
 /// A new server answered the handshake in a way that does not fit the session.
-pub(super) fn cannot_stand_in(name: &ServerName, why: String) -> Error {
+pub(super) fn incompatible_server(name: &ServerName, why: String) -> Error {
     Error::new(
         Code::RenewFailed,
         "the new server is incompatible with the session",
