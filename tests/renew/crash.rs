@@ -45,7 +45,7 @@ fn a_server_that_keeps_crashing_is_restarted_only_on_request() {
     }
     let error = run.request("tools/list", &json!({}));
     let text = error["error"]["message"].as_str().unwrap();
-    assert!(text.contains("5 times within a minute"), "{text}");
+    assert!(text.contains("5 exits within a minute"), "{text}");
     let injected = test
         .events()
         .iter()
