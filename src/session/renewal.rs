@@ -169,9 +169,11 @@ impl Session {
                     self.pending.insert(id, pending);
                 }
                 None => {
-                    takeover
-                        .to_client
-                        .extend(answer::error(&id, &trouble, RequestOutcome::Unknown))
+                    takeover.to_client.extend(answer::error(
+                        &id,
+                        &trouble,
+                        RequestOutcome::Unknown,
+                    ));
                 }
             }
         }
