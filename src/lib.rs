@@ -1,51 +1,52 @@
 //! A credential-injecting process launcher for MCP servers.
 //!
-//! `mcpwrap run SERVER` takes the secrets that the server's policy names from the keychain, starts
-//! the real server with a scrubbed environment plus those secrets, relays its stdio, masks the
-//! secrets in what it says, writes down each injection, and stays: to end the server when its
-//! policy is revoked, and to put a new one behind the live session when a secret is rotated.
+//! `mcpwrap run SERVER` loads the server's policy, checks that it is granted, resolves the secrets it
+//! names from the keychain, starts the real server with a scrubbed environment plus those secrets,
+//! relays its stdio, masks the secrets in what it says, and logs each injection. It stays: to end the
+//! server when its policy is revoked, and to put a new one behind the live session when a secret is
+//! rotated.
 //!
 //! The order of the modules is the architecture: a module may use only the ones declared above it.
-//! A test keeps that, and the other rules of `docs/architecture.md`.
+//! `docs/architecture.md` says what each is for, and `tests/tidy` keeps its rules.
 
 // ── ground: knows nothing of servers, policies or clients
-pub(crate) mod error;
-pub(crate) mod suggest;
-pub(crate) mod serde_words;
-pub(crate) mod secret;
-pub(crate) mod dirs;
-pub(crate) mod files;
-pub(crate) mod config;
-pub(crate) mod sys;
+pub(crate) mod error; // what did not happen, why, what to do
+pub(crate) mod suggest; // the nearest known name
+pub(crate) mod serde_words; // what serde refused, as a value
+pub(crate) mod secret; // values and names
+pub(crate) mod dirs; // every path and variable that is read
+pub(crate) mod files; // private files, replaced as a whole
+pub(crate) mod config; // config.toml
+pub(crate) mod sys; // the kernel
 
 // ── what may run
-pub(crate) mod policy;
-pub(crate) mod package;
-pub(crate) mod store;
-pub(crate) mod audit;
-pub(crate) mod grant;
+pub(crate) mod policy; // what one server may have and run
+pub(crate) mod package; // what a command line starts, installed and verified
+pub(crate) mod store; // references to values
+pub(crate) mod audit; // the log that shows changes to itself
+pub(crate) mod grant; // the user's approval of a policy, sealed
 
 // ── how it runs
-pub(crate) mod launch;
-pub(crate) mod mask;
-pub(crate) mod session;
-pub(crate) mod supervise;
-pub(crate) mod drill;
+pub(crate) mod launch; // resolve, guard, start
+pub(crate) mod mask; // bytes without secrets
+pub(crate) mod session; // one client's JSON-RPC session
+pub(crate) mod supervise; // keeps a server behind the session
+pub(crate) mod drill; // tests the kill switch
 
 // ── what is known
-pub(crate) mod catalog;
-pub(crate) mod client;
-pub(crate) mod detect;
-pub(crate) mod check;
-pub(crate) mod scan;
-pub(crate) mod probe;
+pub(crate) mod catalog; // known servers
+pub(crate) mod client; // MCP clients and their config files
+pub(crate) mod detect; // is this value a secret
+pub(crate) mod check; // rules about facts
+pub(crate) mod scan; // the facts of this machine or a repository
+pub(crate) mod probe; // asks a provider about a credential
 
-// ── acts: what changes something and is recorded; no terminal
-pub(crate) mod ops;
-pub(crate) mod adopt;
+// ── acts: what changes something and is recorded, without a terminal
+pub(crate) mod ops; // approve, revoke, store, set up, pin
+pub(crate) mod adopt; // move secrets out of client configs, and restore them
 
 // ── faces
-pub(crate) mod cli;
+pub(crate) mod cli; // arguments, questions, printing
 
 #[doc(hidden)]
 pub mod testing;

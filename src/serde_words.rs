@@ -103,6 +103,22 @@ impl Refusal {
     }
 }
 
+/// The reason in words, without anything of a value.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownField { field, .. } => write!(f, "unknown field `{field}`"),
+            Self::UnknownWord { known } => write!(f, "expected `{}`", known.join("` or `")),
+            Self::MissingField { field } => write!(f, "no field `{field}`"),
+            Self::WrongKind { wanted, .. } => write!(f, "expected {wanted}"),
+            Self::Other {
+                expected: Some(expected),
+            } => write!(f, "expected {expected}"),
+            Self::Other { expected: None } => f.write_str("not TOML"),
+        }
+    }
+}
+
 /// The names between backticks.
 fn quoted(list: &str) -> Vec<String> {
     let names = list.split('`').skip(1).step_by(2);

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Code, Error};
 use crate::files;
+use crate::sys::files::exchange;
 
 /// Why a file was not replaced. It is as it was, or as its client wrote it meanwhile.
 #[derive(Debug)]
@@ -82,23 +83,6 @@ pub(super) fn replace(target: &Path, old: &[u8], new: &[u8]) -> Result<(), Repla
     } else {
         Err(ReplaceError::Changed)
     }
-}
-
-/// Exchanges two files in one step. False where the file system cannot do that.
-#[cfg(target_os = "linux")]
-fn exchange(a: &Path, b: &Path) -> io::Result<bool> {
-    use nix::errno::Errno;
-    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-    match renameat2(AT_FDCWD, a, AT_FDCWD, b, RenameFlags::RENAME_EXCHANGE) {
-        Ok(()) => Ok(true),
-        Err(Errno::EINVAL | Errno::ENOSYS | Errno::ENOTSUP) => Ok(false),
-        Err(errno) => Err(errno.into()),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn exchange(_: &Path, _: &Path) -> io::Result<bool> {
-    Ok(false)
 }
 
 /// Whether the file is there and can be opened for writing, before anything else is done.

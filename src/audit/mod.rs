@@ -15,12 +15,14 @@ pub mod event;
 pub mod export;
 pub mod forward;
 pub mod head;
+pub mod holders;
 pub mod life;
 pub mod log;
 pub mod query;
 pub mod read;
 pub mod record;
 pub mod text;
+pub mod uses;
 pub mod verify;
 
 #[cfg(test)]

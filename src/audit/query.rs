@@ -96,6 +96,21 @@ pub struct Skipped {
     pub files: Vec<(String, String)>,
 }
 
+/// [`scan`] over a log that may not exist yet: then nothing happened.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_existing(
+    dir: &Path,
+    filter: &Filter,
+    each: impl FnMut(&[u8], Record) -> ControlFlow<()>,
+) -> Result<Skipped, Problem> {
+    match scan(dir, filter, each) {
+        Err(Problem::Missing) => Ok(Skipped::default()),
+        other => other,
+    }
+}
+
 /// Gives `each` the records that match, with their lines, in the order of the log.
 ///
 /// # Errors

@@ -16,6 +16,7 @@ use super::file::ConfigFile;
 use super::finding::{Finding, Fix, Location, Severity};
 use super::rules::{INVALID_IGNORE, names, new_name};
 use crate::client::tree::line_of;
+use crate::serde_words::Refusal;
 use crate::suggest::nearest;
 
 const WHY: &str = "an ignore that is invalid or has no reason has no effect";
@@ -89,7 +90,7 @@ impl Ignores {
             Ok(list) => list,
             Err(error) => {
                 let line = error.span().map_or(0, |span| line_of(text, span.start));
-                let what = format!("invalid list: {}", error.message());
+                let what = format!("invalid list: {}", Refusal::read(error.message()));
                 self.faults.push(fault(Location::line(shown, line), what));
                 return;
             }
@@ -278,6 +279,24 @@ mod tests {
         );
         assert_eq!((ignores.rules.len(), ignores.faults.len()), (0, 3));
         assert_eq!(ignores.faults[1].location.line, 3);
+    }
+
+    /// A value typed in a wrong place may be a token.
+    #[test]
+    fn a_fault_does_not_repeat_a_value() {
+        for text in [
+            "[[ignore]]\ncheck = \"kill-switch\"\nfile = 5\n",
+            "[[ignore]]\ncheck = \"kill-switch\"\nreason = [\"ghp_0123456789abcdef\"]\n",
+            "ignore = \"ghp_0123456789abcdef\"\n",
+            "[[ignore]]\ncheck = ghp_0123456789abcdef\n",
+        ] {
+            let mut ignores = Ignores::default();
+            ignores.add("x", "", text);
+            let [fault] = ignores.faults.as_slice() else {
+                panic!("{text}")
+            };
+            assert!(!fault.what.contains("ghp_"), "{}", fault.what);
+        }
     }
 
     #[test]

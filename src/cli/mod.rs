@@ -142,7 +142,7 @@ fn dispatch(verb: CliCommand) -> Result<u8> {
         CliCommand::Secret(args) => changing(|cx| secret::run(args, cx)),
         CliCommand::Policy(args) => policy::run(args),
         CliCommand::Grant(args) => changing(|cx| grant::run(&args, cx)),
-        CliCommand::Revoke(args) => changing(|cx| revoke::run(&args, cx)),
+        CliCommand::Revoke(args) => changing(|cx| Ok(revoke::run(&args, cx))),
         CliCommand::Ps(args) => Ok(ps::run(&args, &Context::new()?)),
         CliCommand::Renew(args) => renew::run(&args, &Context::new()?),
         CliCommand::Drill(args) => drill::run(&args, &Context::new()?),

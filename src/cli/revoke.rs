@@ -3,7 +3,8 @@
 
 use super::{Context, print};
 use crate::dirs::Dirs;
-use crate::error::{Code, EXIT_NO, Error, Result};
+use crate::error::{Code, EXIT_ERROR, EXIT_NO, Error, Result};
+use crate::grant::Withdrawal;
 use crate::ops::actor::Actor;
 use crate::ops::revoke;
 use crate::policy;
@@ -26,21 +27,26 @@ pub struct Args {
     dry_run: bool,
 }
 
-pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+/// The exit code is 1 if a grant is still valid, 2 if a name is unknown or something may be alive.
+pub fn run(args: &Args, cx: &Context) -> u8 {
     let found = revoke::revocable(&cx.dirs);
     let servers = if args.all {
         found.servers.iter().cloned().collect()
     } else {
         args.server.clone()
     };
-    if let Some(unknown) = servers
-        .iter()
-        .find(|server| !found.servers.contains(server))
-    {
+    let (servers, unknown): (Vec<_>, Vec<_>) = servers
+        .into_iter()
+        .partition(|server| found.servers.contains(server));
+    let mut code = 0;
+    for server in &unknown {
         // Says what is missing, and the nearest name.
-        policy::load(&cx.dirs, unknown, None)?;
+        if let Err(error) = policy::load(&cx.dirs, server, None) {
+            print::error(&error);
+        }
+        code = EXIT_ERROR;
     }
-    if servers.is_empty() {
+    if servers.is_empty() && unknown.is_empty() {
         print::note("there is no policy and no grant");
     }
     if args.dry_run {
@@ -49,18 +55,42 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             let count = running.filter(|one| one.server == *server).count();
             print::line(&format!("would revoke: {server} ({count} running)"));
         }
-        return Ok(0);
+        return code;
     }
     let reason = args.reason.as_deref();
-    let mut withdrawn = |server: &ServerName| print::line(&format!("revoked: {server}"));
-    let ended = revoke::revoke(&cx.dirs, &servers, found.running, reason, &mut withdrawn)?;
-    let survived = report(&ended);
+    let done = revoke::revoke(&cx.dirs, &servers, found.running, reason);
+    code = code.max(withdrawn(&done.grants));
+    if report(&done.ended) {
+        code = EXIT_ERROR;
+    }
     if let Err(error) = revoke::record(&cx.dirs, &servers, Actor::unasked(), reason) {
         print::error(&error);
         print::warning("the servers are revoked, but the audit log does not say so");
     }
     remind(&cx.dirs, &servers);
-    Ok(if survived { EXIT_NO } else { 0 })
+    code
+}
+
+/// Says which grants are gone; the exit code is 1 if one is still there.
+fn withdrawn(grants: &[(ServerName, Result<Withdrawal>)]) -> u8 {
+    let mut code = 0;
+    for (server, withdrawal) in grants {
+        match withdrawal {
+            Ok(Withdrawal::Recorded) => print::line(&format!("revoked: {server}")),
+            Ok(Withdrawal::Erased) => {
+                print::line(&format!("revoked: {server}"));
+                print::warning(&format!(
+                    "the grant of server `{server}` was erased, because the revocation could not be written"
+                ));
+            }
+            Err(error) => {
+                let hint = format!("run `mcpwrap revoke {server}` again when that is fixed");
+                print::error(&error.clone().context("the grant is still valid").hint(hint));
+                code = EXIT_NO;
+            }
+        }
+    }
+    code
 }
 
 /// Says how each server was ended; `true` if something survived.

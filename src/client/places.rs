@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use globset::Glob;
 
 use super::table::{CLIENTS, ConfigLocation, KnownClient, Os};
+use crate::sys::ON_MACOS;
 
 /// Where to look.
 #[derive(Clone, Debug)]
@@ -127,11 +128,7 @@ impl Base {
 
 /// Whether a place is on this system.
 fn is_here(place: &ConfigLocation) -> bool {
-    let here = if cfg!(target_os = "macos") {
-        Os::Mac
-    } else {
-        Os::Linux
-    };
+    let here = if ON_MACOS { Os::Mac } else { Os::Linux };
     place.os == Os::Any || place.os == here
 }
 

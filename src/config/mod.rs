@@ -186,19 +186,14 @@ fn invalid(shown: &str, text: &str, message: &str, span: Option<std::ops::Range<
     let place = format!("{shown}:{line}:{column}");
     let error = Error::new(Code::ConfigInvalid, format!("`{shown}` is not valid"));
     let at = |fact: &str| error.clone().cause(format!("{place}: {fact}"));
-    match Refusal::read(message) {
-        Refusal::UnknownField { field, known } => {
-            let error = at(&format!("unknown field `{field}`"));
-            match nearest(&field, known.iter().map(String::as_str)) {
-                Some(name) => error.hint(format!("did you mean `{name}`?")),
-                None => error.hint(format!("known here: {}", known.join(", "))),
-            }
-        }
-        Refusal::UnknownWord { known } => at(&format!("expected `{}`", known.join("` or `"))),
-        Refusal::MissingField { field } => at(&format!("no field `{field}`")),
-        Refusal::WrongKind { found: _, wanted } => at(&format!("expected {wanted}")),
-        Refusal::Other { expected: Some(it) } => at(&format!("expected {it}")),
-        Refusal::Other { expected: None } => at("not TOML"),
+    let refusal = Refusal::read(message);
+    let error = at(&refusal.to_string());
+    let Refusal::UnknownField { field, known } = refusal else {
+        return error;
+    };
+    match nearest(&field, known.iter().map(String::as_str)) {
+        Some(name) => error.hint(format!("did you mean `{name}`?")),
+        None => error.hint(format!("known here: {}", known.join(", "))),
     }
 }
 

@@ -3,10 +3,14 @@
 //! *Never* takes a file that cannot be read for one that is not there. Old files that another
 //! version wrote are refused, not guessed at.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
+use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
@@ -85,6 +89,23 @@ pub(super) fn write(dirs: &Dirs, server: &ServerName, file: &GrantFile) -> Resul
     let text = toml::to_string(file).expect("a grant file has plain fields only");
     files::replace(&path(dirs, server), text.as_bytes())
         .map_err(|problem| unusable(dirs, server, problem))
+}
+
+/// Removes or empties a grant file, whatever it holds; says whether nothing of it is left.
+pub(super) fn erase(dirs: &Dirs, server: &ServerName) -> bool {
+    let path = path(dirs, server);
+    match std::fs::remove_file(&path) {
+        Ok(()) => return true,
+        Err(error) if error.kind() == ErrorKind::NotFound => return true,
+        Err(_) => {}
+    }
+    // Never waits for a FIFO, and never empties what a link leads to.
+    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+    let file = OpenOptions::new()
+        .write(true)
+        .custom_flags(flags)
+        .open(&path);
+    file.and_then(|file| file.set_len(0)).is_ok()
 }
 
 /// The message under the seal: each part has a fixed alphabet without newlines, so no two grants

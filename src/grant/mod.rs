@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use self::file::{GrantFile, broken, now, read, sealing, write};
+use self::file::{GrantFile, broken, erase, now, read, sealing, write};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::policy::{Policy, Tier};
@@ -166,27 +166,38 @@ pub fn grant(dirs: &Dirs, policy: &Policy, keys: &Keys, by: By) -> Result<()> {
     )
 }
 
+/// How a grant was withdrawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// The grant file says that it was revoked, and why.
+    Recorded,
+    /// That could not be written, so the grant file was removed or emptied.
+    Erased,
+}
+
 /// Withdraws whatever was granted to a server. Needs neither the store nor a readable policy, and
-/// replaces a grant file that cannot be read.
+/// replaces a grant file that cannot be read. What cannot be written is removed, which needs no
+/// space; what cannot be removed is emptied, which needs no right to the directory.
 ///
 /// # Errors
-/// `file-unusable`, `file-not-private`.
-pub fn revoke(dirs: &Dirs, server: &ServerName, reason: Option<&str>) -> Result<()> {
+/// `file-unusable`, `file-not-private`: the grant is still there.
+pub fn revoke(dirs: &Dirs, server: &ServerName, reason: Option<&str>) -> Result<Withdrawal> {
     let before = read(dirs, server).ok().flatten();
-    write(
-        dirs,
-        server,
-        &GrantFile {
-            version: 1,
-            state: GrantState::Revoked,
-            digest: None,
-            at: now(),
-            by: None,
-            reason: reason.map(str::to_owned),
-            seal: None,
-            policy: before.and_then(|file| file.policy),
-        },
-    )
+    let file = GrantFile {
+        version: 1,
+        state: GrantState::Revoked,
+        digest: None,
+        at: now(),
+        by: None,
+        reason: reason.map(str::to_owned),
+        seal: None,
+        policy: before.and_then(|file| file.policy),
+    };
+    match write(dirs, server, &file) {
+        Ok(()) => Ok(Withdrawal::Recorded),
+        Err(_) if erase(dirs, server) => Ok(Withdrawal::Erased),
+        Err(error) => Err(error),
+    }
 }
 
 /// What is on record for a server. None if it was never granted nor revoked.

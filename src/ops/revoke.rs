@@ -1,8 +1,8 @@
 //! Withdraws the approval of policies and ends their servers.
 //!
 //! Invariants: the grant is withdrawn first, then what runs is ended and seen dead, then the record
-//! is written. Neither the store nor a readable policy is needed: a locked keychain must not keep a
-//! server running.
+//! is written. None of these stops the next one, and a failure with one server spares no other.
+//! Neither the store nor a readable policy is needed: a locked keychain must not keep a server running.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::Result;
-use crate::grant;
+use crate::grant::{self, Withdrawal};
 use crate::policy;
 use crate::secret::{SecretName, ServerName};
 use crate::supervise::running::{self, Ended, Running};
@@ -34,26 +34,31 @@ pub fn revocable(dirs: &Dirs) -> Revocable {
     Revocable { servers, running }
 }
 
-/// Revokes servers. `withdrawn` hears of each grant that is gone; what was ended is returned.
-///
-/// # Errors
-/// A grant cannot be written: `grant-broken`, `file-unusable`.
+/// What became of a revocation.
+#[derive(Debug)]
+pub struct Revocation {
+    /// For each server, how its grant was withdrawn, or why it is still there.
+    pub grants: Vec<(ServerName, Result<Withdrawal>)>,
+    pub ended: Vec<Ended>,
+}
+
+/// Revokes servers. A grant that cannot be withdrawn spares no server: what runs is ended all the
+/// same, with its supervisor if that still finds the grant good.
 pub fn revoke(
     dirs: &Dirs,
     servers: &[ServerName],
     running: Vec<Running>,
     reason: Option<&str>,
-    withdrawn: &mut dyn FnMut(&ServerName),
-) -> Result<Vec<Ended>> {
+) -> Revocation {
     let wanted = running
         .into_iter()
         .filter(|one| servers.contains(&one.server));
     let seen = running::look_all(wanted.collect());
-    for server in servers {
-        grant::revoke(dirs, server, reason)?;
-        withdrawn(server);
+    let withdraw = |server: &ServerName| (server.clone(), grant::revoke(dirs, server, reason));
+    Revocation {
+        grants: servers.iter().map(withdraw).collect(),
+        ended: running::end_all(seen),
     }
-    Ok(running::end_all(seen))
 }
 
 /// Records the revocation.

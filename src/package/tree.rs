@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::secret::hex;
+use crate::sys::files::sync_file_system;
 
 /// What a name in a tree stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,18 +114,15 @@ pub(super) fn freeze(root: &Path) -> io::Result<()> {
 
 /// Makes all of a tree last. One call for the whole file system is far cheaper than one a file.
 pub(super) fn sync(root: &Path) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    rustix::fs::syncfs(File::open(root)?)?;
-    #[cfg(not(target_os = "linux"))]
-    {
-        for (path, kind) in entries(root)? {
-            if kind != Kind::Link {
-                File::open(root.join(path))?.sync_all()?;
-            }
-        }
-        File::open(root)?.sync_all()?;
+    if sync_file_system(root)? {
+        return Ok(());
     }
-    Ok(())
+    for (path, kind) in entries(root)? {
+        if kind != NodeKind::Link {
+            File::open(root.join(path))?.sync_all()?;
+        }
+    }
+    File::open(root)?.sync_all()
 }
 
 /// Removes a tree, also a read-only one. One that is not there is no error.

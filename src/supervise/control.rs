@@ -6,9 +6,8 @@
 //! makes the supervisor read the grant again, it does not change it.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -21,6 +20,7 @@ use super::request::{ControlVerb, Request, VERSION};
 use super::shared::{Notice, Shared};
 use crate::files;
 use crate::secret::ServerName;
+use crate::sys::{socket, user};
 
 /// Requests are short (bytes).
 const REQUEST_BYTES_MAX: u64 = 4096;
@@ -58,7 +58,7 @@ pub(super) fn listen(
     let path = socket_path(runtime, server);
     // A stale socket of an exited supervisor with the same pid.
     drop(std::fs::remove_file(&path));
-    let listener = UnixListener::bind(&path)?;
+    let listener = socket::bind(&path)?;
     let socket = Socket(path);
     std::fs::set_permissions(&socket.0, std::fs::Permissions::from_mode(0o600))?;
     let shared = Arc::clone(shared);
@@ -79,7 +79,7 @@ pub(super) fn listen(
 }
 
 fn serve(mut stream: &UnixStream, shared: &Arc<Shared>) -> std::io::Result<()> {
-    if peer_uid(stream) != Some(nix::unistd::geteuid()) {
+    if user::peer(stream) != Some(user::id()) {
         return Ok(());
     }
     stream.set_read_timeout(Some(ASK_LIMIT))?;
@@ -103,26 +103,12 @@ fn serve(mut stream: &UnixStream, shared: &Arc<Shared>) -> std::io::Result<()> {
     stream.write_all(text.as_bytes())
 }
 
-#[cfg(target_os = "linux")]
-fn peer_uid(stream: &UnixStream) -> Option<nix::unistd::Uid> {
-    use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-    let peer = getsockopt(&stream.as_fd(), PeerCredentials).ok()?;
-    Some(nix::unistd::Uid::from_raw(peer.uid()))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn peer_uid(stream: &UnixStream) -> Option<nix::unistd::Uid> {
-    nix::unistd::getpeereid(stream.as_fd())
-        .ok()
-        .map(|(uid, _)| uid)
-}
-
 /// Sends a request to a supervisor and waits for the answer, up to the limit.
 ///
 /// # Errors
 /// Of the socket: no listener, or no answer in time.
 pub fn ask(path: &Path, verb: ControlVerb, limit: Duration) -> std::io::Result<Value> {
-    let mut stream = UnixStream::connect(path)?;
+    let mut stream = socket::connect(path)?;
     stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(limit))?;
     let mut line = serde_json::to_string(&Ask { v: VERSION, verb })?;

@@ -19,7 +19,6 @@ mod shared;
 mod state;
 mod triage;
 mod utf8;
-mod watch;
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _};
@@ -34,9 +33,9 @@ use self::driver::Driver;
 pub use self::pipeline::{Fact, Options, Pipeline, Prepared, ServerExit};
 use self::shared::{Gate, Shared};
 use self::state::KeeperEvent;
-use self::watch::Watch;
 use crate::error::{Error, Result};
 use crate::sys::fds::{self, Standard};
+use crate::sys::watch::Watch;
 use crate::sys::{signal, tree};
 
 /// Runs until the session ends; returns the exit code.

@@ -15,6 +15,7 @@ use super::control;
 use super::request::ControlVerb;
 use crate::dirs::Dirs;
 use crate::secret::ServerName;
+use crate::sys::socket::connect;
 use crate::sys::tree::{self, Process};
 
 /// How long a supervisor may take to report what it runs.
@@ -89,8 +90,8 @@ fn supervisor_of(socket: PathBuf, tidy: bool) -> Option<Running> {
     let (server, pid) = name.strip_suffix(".sock")?.rsplit_once('.')?;
     let server = ServerName::new(server).ok()?;
     let pid: i32 = pid.parse().ok()?;
-    let refused = std::os::unix::net::UnixStream::connect(&socket)
-        .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
+    let refused =
+        connect(&socket).is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
     if refused {
         if tidy {
             drop(std::fs::remove_file(&socket));

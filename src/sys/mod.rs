@@ -5,12 +5,18 @@
 
 pub mod bounded;
 pub mod fds;
+pub mod files;
 pub mod harden;
 pub mod memory;
 pub mod signal;
+pub mod socket;
 pub mod spawn;
 pub mod tree;
 pub mod user;
+pub mod watch;
 
 /// Ignores a result that does not matter; the caller says why.
 pub fn ignore<T>(_result: T) {}
+
+/// Whether this is macOS and not Linux.
+pub const ON_MACOS: bool = cfg!(target_os = "macos");

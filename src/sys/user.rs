@@ -1,10 +1,28 @@
 //! The user of this process: uid and name.
 
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+
 use nix::unistd::geteuid;
 
 /// The effective uid.
 pub fn id() -> u32 {
     geteuid().as_raw()
+}
+
+/// The user of the process at the other end of a socket.
+#[cfg(target_os = "linux")]
+pub fn peer(stream: &UnixStream) -> Option<u32> {
+    use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+    let peer = getsockopt(&stream.as_fd(), PeerCredentials).ok()?;
+    Some(peer.uid())
+}
+
+/// The user of the process at the other end of a socket.
+#[cfg(target_os = "macos")]
+pub fn peer(stream: &UnixStream) -> Option<u32> {
+    let (uid, _) = nix::unistd::getpeereid(stream.as_fd()).ok()?;
+    Some(uid.as_raw())
 }
 
 /// The user's name; `None` if `/etc/passwd` does not have it. A static program cannot use the

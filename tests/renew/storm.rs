@@ -144,7 +144,8 @@ fn two_hundred_renewals_leak_nothing() {
     for n in 20..200 {
         renew(&mut run, n);
     }
-    assert_eq!(settled(&run, open), open);
+    // Fewer are left if the first look still counted a server on its way out.
+    assert!(settled(&run, open) <= open);
     let after = memory(run.pid());
     assert!(
         after < before + GROWTH_KIB_MAX,

@@ -123,3 +123,26 @@ fn a_launch_revoked_between_fork_and_exec_fails() {
         run.finish();
     }
 }
+
+/// The kernel takes 108 bytes for the path of a socket, and a runtime directory may be longer.
+#[test]
+fn a_stopped_supervisor_with_a_long_path_does_not_save_its_server() {
+    let test = Test::new();
+    test.unset("MCPWRAP_HOME");
+    let runtime = test.home.join("r".repeat(110));
+    std::fs::create_dir(&runtime).unwrap();
+    std::fs::set_permissions(
+        &runtime,
+        std::os::unix::fs::PermissionsExt::from_mode(0o700),
+    )
+    .unwrap();
+    test.set("XDG_RUNTIME_DIR", &runtime);
+    let run = started(&test, &["ignore=term,hup,int,eof"], "");
+    let server = run.server(1);
+    run.signal(Signal::SIGSTOP);
+    until_it_is(&test, "stopped");
+    let ended = test.ok(&["revoke", "fake"]);
+    assert!(ended.text().contains(KILLED), "{ended}");
+    assert!(!process::alive(server), "{ended}");
+    drop(run);
+}

@@ -2,6 +2,7 @@
 
 mod files;
 mod hung;
+mod unwritable;
 
 use serde_json::json;
 

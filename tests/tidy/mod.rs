@@ -77,7 +77,7 @@ fn order() -> Vec<String> {
     let lib = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
     let name = |line: &str| {
         let line = line.strip_prefix("pub(crate) mod ")?;
-        Some(line.strip_suffix(';')?.to_owned())
+        Some(line.split_once(';')?.0.to_owned())
     };
     lib.lines().filter_map(name).collect()
 }
@@ -178,6 +178,25 @@ fn unsafe_code_is_in_sys_only() {
         })
         .collect();
     none("unsafe code outside of src/sys", &found);
+}
+
+/// What differs between Linux and macOS differs in `sys`, and in what reaches their keychains.
+#[test]
+fn systems_differ_in_a_few_places() {
+    let places = [
+        "sys/",
+        "store/keychain_macos.rs",
+        "store/kernel_key.rs",
+        "store/mod.rs",
+    ];
+    let mut found = Vec::new();
+    for (file, text) in files("src", "rs") {
+        if !places.iter().any(|place| file.starts_with(place)) {
+            let lines = code(&text).filter(|(_, line)| line.contains("target_os"));
+            found.extend(lines.map(|(n, _)| format!("src/{file}:{n}")));
+        }
+    }
+    none("`target_os` outside of its places", &found);
 }
 
 #[test]
@@ -323,19 +342,35 @@ fn unknown_verb(cli: &clap::Command, words: &str) -> Option<String> {
     None
 }
 
-/// Documents name files; each has to exist.
+/// Documents name files; each has to exist, also one that is named from `src`.
 #[test]
 fn every_path_that_is_named_exists() {
+    let mut texts = files("docs", "md");
+    for name in ["README.md", ".github/CONTRIBUTING.md"] {
+        let text = std::fs::read_to_string(root().join(name)).unwrap();
+        texts.push((format!("../{name}"), text));
+    }
+    let modules: Vec<String> = order().iter().map(|name| format!("{name}/")).collect();
     let mut found = Vec::new();
-    for (file, text) in files("docs", "md") {
+    for (file, text) in texts {
         for quoted in text.split('`').skip(1).step_by(2) {
             let path = quoted.split(':').next().unwrap();
-            let ours = ["src/", "docs/", "tests/", "packaging/", "benches/"];
             let plain = path
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
-            if plain && ours.iter().any(|dir| path.starts_with(dir)) && !root().join(path).exists()
-            {
+            if !plain {
+                continue;
+            }
+            let ours = ["src/", "docs/", "tests/", "packaging/", "policies/"];
+            let is_missing = if ours.iter().any(|dir| path.starts_with(dir)) {
+                !root().join(path).exists()
+            } else if modules.iter().any(|dir| path.starts_with(dir.as_str())) {
+                let below = root().join("src").join(path);
+                !below.exists() && !below.with_extension("rs").exists()
+            } else {
+                false
+            };
+            if is_missing {
                 found.push(format!("docs/{file}: `{path}`"));
             }
         }

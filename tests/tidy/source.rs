@@ -1,6 +1,6 @@
 //! The crate's source as the rules see it: files, modules, what each file defines and what it names.
 //!
-//! Code behind `#[cfg(test)]` is left out. What a macro makes, and what stands inside its arguments,
+//! Code behind `#[cfg(test)]` and files of tests are left out. What a macro makes, and what stands inside its arguments,
 //! is not seen.
 
 use std::collections::BTreeMap;
@@ -33,7 +33,9 @@ pub struct Source {
 impl Source {
     /// Reads the files, given as name and text.
     pub fn read(files: &[(String, String)]) -> Self {
-        let files = files.iter().map(|(name, text)| parse(name, text)).collect();
+        let is_test = |name: &str| name.contains("/tests/") || name.ends_with("tests.rs");
+        let files = files.iter().filter(|(name, _)| !is_test(name));
+        let files = files.map(|(name, text)| parse(name, text)).collect();
         Self { files }
     }
 
@@ -260,6 +262,10 @@ impl<'ast> Visit<'ast> for Reader {
             self.define(&item.ident);
             visit::visit_item_type(self, item);
         }
+    }
+
+    fn visit_visibility(&mut self, _: &'ast syn::Visibility) {
+        // `pub(in crate::x)` names a module, and uses nothing of it.
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 
 use super::{Context, print};
-use crate::audit::query::{Filter, Skipped, scan};
+use crate::audit::query::{Filter, Skipped, scan_existing};
 use crate::audit::{Event, Outcome, Record};
 use crate::error::{Code, Error, Result};
 use crate::files::Problem;
@@ -178,17 +178,13 @@ impl UnfinishedLaunches {
     }
 }
 
-/// [`scan`] over the log of this user.
+/// [`scan_existing`] over the log of this user.
 fn read(
     filter: &Filter,
     cx: &Context,
     each: impl FnMut(&[u8], Record) -> ControlFlow<()>,
 ) -> Result<Skipped> {
-    match scan(&cx.dirs.audit(), filter, each) {
-        // No log yet: nothing happened.
-        Err(Problem::Missing) => Ok(Skipped::default()),
-        other => other.map_err(|problem| unreadable(&problem, cx)),
-    }
+    scan_existing(&cx.dirs.audit(), filter, each).map_err(|problem| unreadable(&problem, cx))
 }
 
 /// Says what could not be read; the exit code is that of findings then.

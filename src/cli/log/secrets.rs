@@ -1,19 +1,17 @@
 //! `mcpwrap log secrets`: which secrets were used, by which servers, how often, last when.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::Serialize;
 
 use super::table::local;
 use super::{Context, print, read, tell_skipped, when};
+use crate::audit::Event;
 use crate::audit::query::Filter;
 use crate::audit::text::shown;
-use crate::audit::{Event, Record};
+use crate::audit::uses::SecretUsages;
 use crate::error::Result;
-use crate::secret::{Fingerprint, SecretName, ServerName};
+use crate::secret::ServerName;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -31,48 +29,6 @@ pub struct Args {
     json: bool,
 }
 
-/// The uses of one secret by one server.
-#[derive(Clone, Debug, Serialize)]
-pub struct Use {
-    pub secret: SecretName,
-    pub server: Option<ServerName>,
-    pub times: u64,
-    pub first: Timestamp,
-    pub last: Timestamp,
-    /// The values it had, as fingerprints.
-    pub fingerprints: BTreeSet<String>,
-}
-
-/// Uses, by secret and server.
-#[derive(Debug, Default)]
-pub struct Uses(BTreeMap<(SecretName, Option<ServerName>), Use>);
-
-impl Uses {
-    /// Counts an `inject` record.
-    pub fn see(&mut self, record: Record) {
-        let Some(secret) = record.secret else { return };
-        let key = (secret.name.clone(), record.server.clone());
-        let found = self.0.entry(key).or_insert_with(|| Use {
-            secret: secret.name,
-            server: record.server,
-            times: 0,
-            first: record.time,
-            last: record.time,
-            fingerprints: BTreeSet::new(),
-        });
-        found.times += 1;
-        found.first = found.first.min(record.time);
-        found.last = found.last.max(record.time);
-        found
-            .fingerprints
-            .extend(secret.fingerprint.as_ref().map(Fingerprint::to_string));
-    }
-
-    pub fn into_list(self) -> Vec<Use> {
-        self.0.into_values().collect()
-    }
-}
-
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let filter = Filter {
         since: args.since.as_ref().map(|when| when.time),
@@ -81,9 +37,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         event: Some(Event::Inject),
         ..Filter::default()
     };
-    let mut uses = Uses::default();
+    let mut uses = SecretUsages::default();
     let skipped = read(&filter, cx, |_, record| {
-        uses.see(record);
+        uses.count(record);
         ControlFlow::Continue(())
     })?;
     let uses = uses.into_list();

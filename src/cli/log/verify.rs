@@ -3,14 +3,12 @@
 use serde::Serialize;
 
 use super::{Context, print, unreadable};
-use crate::audit::breaks::{Break, BreakKind};
+use crate::audit::breaks::Break;
 use crate::audit::record::ChainKey;
 use crate::audit::verify::{VerifyReport, verify};
-use crate::audit::{Detail, Event, Head, Log, NewRecord, Outcome, anchor, forward, life};
-use crate::config::Config;
+use crate::audit::{Head, forward};
 use crate::error::{EXIT_ERROR, EXIT_NO, Result};
-use crate::secret::Keys;
-use crate::store::{self, Prompt, Store};
+use crate::ops::head;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -49,7 +47,7 @@ struct BreakOutput {
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let mut anchors = args.head.clone();
-    let opened = open(cx);
+    let opened = head::open(&cx.dirs);
     let keys = match &opened {
         Ok((_, keys, kept)) => {
             anchors.extend(*kept);
@@ -73,7 +71,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         }
     }
     if let Ok((store, keys, _)) = &opened
-        && let Err(error) = settle(&report, store.as_ref(), keys, cx)
+        && let Err(error) = head::record_break(&cx.dirs, &report, store.as_ref(), keys)
     {
         print::error(&error);
     }
@@ -87,43 +85,6 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             (true, false) => EXIT_ERROR,
         },
     )
-}
-
-/// The store, the key of the chain, and the head that the store keeps.
-fn open(cx: &Context) -> Result<(Box<dyn Store>, Keys, Option<Head>)> {
-    let config = Config::load(&cx.dirs)?;
-    let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
-    let keys = store::keys(store.as_ref())?;
-    let kept = anchor::kept(store.as_ref())?;
-    Ok((store, keys, kept))
-}
-
-/// Writes down a break that the log does not know of yet, packs and removes what is due, and keeps
-/// the head in the store.
-fn settle(report: &VerifyReport, store: &dyn Store, keys: &Keys, cx: &Context) -> Result<()> {
-    let log = Log::open(&cx.dirs, Some(keys))?;
-    let news = report.breaks.iter().find(|found| {
-        !matches!(found.kind, BreakKind::Torn | BreakKind::Unreadable)
-            && !report.told.contains(&found.first)
-    });
-    if let Some(found) = news {
-        let detail = Detail {
-            file: (!found.file.is_empty()).then(|| found.file.clone()),
-            first: Some(found.first),
-            last: Some(found.last),
-            ..Detail::default()
-        };
-        let entry = NewRecord::new(Event::Log, Outcome::Failed)
-            .reason(found.kind.name())
-            .detail(detail);
-        log.append(&[entry])?;
-    }
-    life::keep_up(&log)?;
-    if report.records > 0 || news.is_some() {
-        // The log itself tells of every break now, so this head covers nothing up.
-        anchor::replace(store, &log)?;
-    }
-    Ok(())
 }
 
 fn json(report: &VerifyReport, sealed: bool) {

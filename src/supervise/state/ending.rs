@@ -4,16 +4,17 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::candidate::{Candidate, CandidateStage};
 use super::event::{Action, ControlReply, ServerEnd, StandIn};
 use super::grant::ends_what_runs;
+use super::limits::{
+    ABORT_AFTER, CRASH_WINDOW, CRASHES_MAX, FIRST_WORD_LIMIT, HURRIED_OUTPUT_TIMEOUT,
+    OUTPUT_TIMEOUT, SLOW_CLIENT_LOOK,
+};
 use super::server::TrackedServer;
 use super::shutdown::Reason;
+use super::stage::{Candidate, CandidateStage};
 use super::timers::{Timer, Timers};
-use super::{
-    ABORT_AFTER, CRASH_WINDOW, CRASHES_MAX, ClientInput, FIRST_WORD_LIMIT, HURRIED_OUTPUT_TIMEOUT,
-    KeeperState, OUTPUT_TIMEOUT, Phase, SLOW_CLIENT_LOOK, words,
-};
+use super::{ClientInput, KeeperState, Phase, words};
 use crate::error::Error;
 use crate::policy::Restart;
 use crate::supervise::pipeline::{Fact, ServerExit};

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use super::candidate::{Candidate, StartCause};
 use super::event::{Action, ControlReply, StandIn};
+use super::limits::{QUIET, QUIET_LIMIT, SETTLE};
 use super::shutdown::Reason;
+use super::stage::{Candidate, StartCause};
 use super::timers::Timer;
-use super::{ClientInput, KeeperState, QUIET, QUIET_LIMIT, SETTLE, words};
+use super::{ClientInput, KeeperState, words};
 use crate::error::{Code, Error, Result};
 use crate::policy::Renew;
 use crate::supervise::pipeline::{Fact, ServerExit};
@@ -16,7 +17,17 @@ pub(super) const fn ends_what_runs(code: Code) -> bool {
     matches!(
         code,
         Code::Revoked | Code::NotGranted | Code::PolicyNotFound | Code::GrantBroken
-    )
+    ) || is_unreadable(code)
+}
+
+/// The grant is there and says nothing.
+const fn is_unreadable(code: Code) -> bool {
+    matches!(code, Code::FileUnusable | Code::FileNotPrivate)
+}
+
+/// What an editor, git or a sync tool causes for a moment, too.
+const fn may_pass(code: Code) -> bool {
+    matches!(code, Code::PolicyNotFound) || is_unreadable(code)
 }
 
 impl KeeperState {
@@ -41,7 +52,7 @@ impl KeeperState {
         match grant {
             Err(error) if ends_what_runs(error.code) => {
                 let runs = self.servers.current.is_some() || self.servers.candidate.is_some();
-                if error.code == Code::PolicyNotFound && runs {
+                if may_pass(error.code) && runs {
                     let since = *self.changes.missing_since.get_or_insert(now);
                     if now < since + SETTLE {
                         self.timers.set(Timer::Check, since + SETTLE);

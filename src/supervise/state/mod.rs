@@ -10,53 +10,27 @@ mod candidate;
 mod ending;
 mod event;
 mod grant;
+mod limits;
 mod server;
+mod stage;
 mod shutdown;
 mod takeover;
 mod timers;
 mod words;
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use self::candidate::{Candidate, StartCause};
 pub(super) use self::event::{Action, ControlReply, Handshake, KeeperEvent, ServerEnd, StandIn};
 use self::server::TrackedServer;
 use self::shutdown::Reason;
 pub(super) use self::shutdown::ShutdownStep;
+use self::stage::{Candidate, StartCause};
 use self::timers::{Timer, Timers};
 use super::pipeline::{Fact, ServerExit};
 use super::request::ControlVerb;
 use crate::error::{Code, EXIT_REFUSED, Error};
 use crate::secret::ServerName;
-
-/// The client gets an answer before its own timeout (15 s is the shortest known).
-const PREPARE_LIMIT: Duration = Duration::from_millis(7_500);
-/// How long a launch in preparation may continue after the client closed its input.
-const ABORT_AFTER: Duration = Duration::from_millis(300);
-/// How long a new server may take to answer the handshake.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
-/// How long requests in flight may take before a new server takes over.
-const DRAIN_LIMIT: Duration = Duration::from_secs(10);
-/// How long after a launch its memory is released, so as not to delay the first answers.
-const TRIM_AFTER: Duration = Duration::from_secs(2);
-/// How long to wait for the first line of a client after its server exited.
-const FIRST_WORD_LIMIT: Duration = Duration::from_millis(500);
-/// How long to wait for the output of an exited server whose pipe another process holds open.
-const OUTPUT_TIMEOUT: Duration = Duration::from_millis(500);
-/// The same, after a signal.
-const HURRIED_OUTPUT_TIMEOUT: Duration = Duration::from_millis(100);
-/// How often to check a client that does not read, when only its last lines are left.
-const SLOW_CLIENT_LOOK: Duration = Duration::from_millis(50);
-/// This many crashes within [`CRASH_WINDOW`] suspend the session.
-const CRASHES_MAX: usize = 5;
-const CRASH_WINDOW: Duration = Duration::from_mins(1);
-/// A missing policy file may be in the middle of being replaced by an editor.
-const SETTLE: Duration = Duration::from_millis(150);
-/// After a renewal, the next one waits until nothing has changed for this long …
-const QUIET: Duration = Duration::from_millis(500);
-/// … but no longer than this after the last one: a storm of rotations causes two renewals.
-const QUIET_LIMIT: Duration = Duration::from_secs(5);
 
 /// The phase of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

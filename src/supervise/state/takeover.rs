@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use super::candidate::{Candidate, CandidateStage, StartCause};
 use super::event::{Action, ControlReply};
+use super::limits::TRIM_AFTER;
 use super::shutdown::Reason;
+use super::stage::{Candidate, CandidateStage, StartCause};
 use super::timers::Timer;
-use super::{ClientInput, KeeperState, TRIM_AFTER};
+use super::{ClientInput, KeeperState};
 use crate::supervise::pipeline::Fact;
 
 impl KeeperState {

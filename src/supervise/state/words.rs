@@ -1,6 +1,6 @@
 //! The errors of a session.
 
-use super::HANDSHAKE_LIMIT;
+use super::limits::HANDSHAKE_LIMIT;
 use crate::error::{Code, Error};
 use crate::secret::ServerName;
 use crate::supervise::pipeline::ServerExit;

@@ -11,7 +11,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Watches files through their directories, because files are replaced, not modified.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub struct Watch {
     #[cfg(target_os = "linux")]
     inotify: Option<nix::sys::inotify::Inotify>,
     /// The watched directories by device and inode, because one may be replaced.
@@ -22,10 +22,10 @@ pub(super) struct Watch {
 }
 
 /// Distinguishes two states of a file without reading it.
-type Trace = (u64, u64, i64, i64);
+type Trace = (u64, u64, (i64, i64), (i64, i64));
 
 impl Watch {
-    pub(super) fn new(files: Vec<PathBuf>) -> Self {
+    pub fn new(files: Vec<PathBuf>) -> Self {
         let mut watch = Self {
             #[cfg(target_os = "linux")]
             inotify: None,
@@ -58,7 +58,7 @@ impl Watch {
     }
 
     /// The descriptor to poll, if the kernel reports changes.
-    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         #[cfg(target_os = "linux")]
         {
             use std::os::fd::AsFd as _;
@@ -69,12 +69,12 @@ impl Watch {
     }
 
     /// The polling interval, if the kernel does not report changes.
-    pub(super) fn interval(&self) -> Option<Duration> {
+    pub fn interval(&self) -> Option<Duration> {
         self.fd().is_none().then_some(LOOK_EVERY)
     }
 
     /// Whether one of the files has changed since the last call.
-    pub(super) fn changed(&mut self) -> bool {
+    pub fn changed(&mut self) -> bool {
         #[cfg(target_os = "linux")]
         if let Some(inotify) = &self.inotify {
             // The events only say that something changed.
@@ -91,7 +91,11 @@ impl Watch {
         use std::os::unix::fs::MetadataExt as _;
         let trace = |path: &PathBuf| {
             let meta = std::fs::symlink_metadata(path).ok()?;
-            Some((meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()))
+            let (mtime, ctime) = (
+                (meta.mtime(), meta.mtime_nsec()),
+                (meta.ctime(), meta.ctime_nsec()),
+            );
+            Some((meta.ino(), meta.len(), mtime, ctime))
         };
         self.files.iter().map(trace).collect()
     }
@@ -105,6 +109,7 @@ fn inotify(files: &[PathBuf]) -> Option<nix::sys::inotify::Inotify> {
         | AddWatchFlags::IN_MOVED_FROM
         | AddWatchFlags::IN_CLOSE_WRITE
         | AddWatchFlags::IN_MODIFY
+        | AddWatchFlags::IN_ATTRIB
         | AddWatchFlags::IN_CREATE
         | AddWatchFlags::IN_DELETE
         | AddWatchFlags::IN_DELETE_SELF

@@ -1,0 +1,176 @@
+//! Who holds a secret: running servers that have it now, and every server that ever got it.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::event::{Event, Outcome};
+use super::query::{Filter, Skipped, scan_existing};
+use super::record::Record;
+use super::uses::{SecretUsage, SecretUsages};
+use crate::files::Problem;
+use crate::secret::{Fingerprint, SecretName};
+use crate::sys::tree;
+
+/// A run, and which server of its session.
+type RunKey = (String, u32);
+
+/// A run that got the secret and has not ended.
+#[derive(Clone, Debug, Serialize)]
+pub struct Holder {
+    pub server: String,
+    pub run: String,
+    pub since: Timestamp,
+    pub fingerprint: Option<String>,
+    /// Whether the value it has is not the one in the store any more.
+    pub old: bool,
+    /// The server's process.
+    pub pid: Option<u32>,
+    /// When the kernel started it.
+    #[serde(skip)]
+    started: Option<u64>,
+    /// The record that says that it gets the secret.
+    #[serde(skip)]
+    seq: u64,
+}
+
+/// The answer; `docs/audit.md` describes its JSON.
+#[derive(Debug, Serialize)]
+pub struct SecretHolders {
+    pub secret: SecretName,
+    /// The value in the store.
+    pub current: Option<String>,
+    pub now: Vec<Holder>,
+    pub ever: Vec<SecretUsage>,
+}
+
+/// Searches the log in `dir` for the servers that hold a secret or ever did. `listed` is the value that
+/// the index beside the store knows, which may have been set before the log began.
+///
+/// # Errors
+/// The log cannot be read.
+pub fn who_has(
+    dir: &Path,
+    name: &SecretName,
+    listed: Option<Fingerprint>,
+) -> Result<(SecretHolders, Skipped), Problem> {
+    let filter = Filter {
+        secret: Some(name.clone()),
+        ..Filter::default()
+    };
+    let mut uses = SecretUsages::default();
+    let mut holders = BTreeMap::new();
+    let mut current = None;
+    let skipped = scan_existing(dir, &filter, |_, record| {
+        let fingerprint = record
+            .secret
+            .as_ref()
+            .and_then(|secret| secret.fingerprint.clone());
+        match record.event {
+            Event::Inject => {
+                track_holder(&mut holders, &record);
+                uses.count(record);
+            }
+            Event::SecretSet | Event::SecretRotate if record.outcome == Outcome::Ok => {
+                current = fingerprint;
+            }
+            Event::SecretRm if record.outcome == Outcome::Ok => current = None,
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    })?;
+    follow_runs(&mut holders, dir)?;
+    let current = listed.or(current).as_ref().map(Fingerprint::to_string);
+    let mut now: Vec<Holder> = holders.into_values().collect();
+    for holder in &mut now {
+        holder.old = current.is_some() && holder.fingerprint != current;
+    }
+    let answer = SecretHolders {
+        secret: name.clone(),
+        current,
+        now,
+        ever: uses.into_list(),
+    };
+    Ok((answer, skipped))
+}
+
+/// A server holds the value that it was started with.
+fn track_holder(holders: &mut BTreeMap<RunKey, Holder>, record: &Record) {
+    let Some(run) = record.run.as_ref().map(ToString::to_string) else {
+        return;
+    };
+    let secret = record.secret.as_ref();
+    let holder = Holder {
+        server: record
+            .server
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        run: run.clone(),
+        since: record.time,
+        fingerprint: secret
+            .and_then(|s| s.fingerprint.as_ref())
+            .map(ToString::to_string),
+        old: false,
+        pid: None,
+        started: None,
+        seq: record.seq,
+    };
+    holders.insert(key(record), holder);
+}
+
+/// Drops the runs that ended, and those whose server's process is gone without a record.
+fn follow_runs(holders: &mut BTreeMap<RunKey, Holder>, dir: &Path) -> Result<(), Problem> {
+    let Some(since) = holders.values().map(|holder| holder.since).min() else {
+        return Ok(());
+    };
+    for event in [
+        Event::Launch,
+        Event::Exit,
+        Event::Refuse,
+        Event::Renew,
+        Event::Suspend,
+    ] {
+        let filter = Filter {
+            since: Some(since),
+            event: Some(event),
+            ..Filter::default()
+        };
+        scan_existing(dir, &filter, |_, record| {
+            let key = key(&record);
+            match event {
+                Event::Exit => drop(holders.remove(&key)),
+                Event::Launch => {
+                    if let (Some(holder), Some(pid)) = (holders.get_mut(&key), record.detail.pid) {
+                        holder.pid = Some(pid);
+                        holder.started = record.detail.started;
+                    }
+                }
+                // A start that came to nothing.
+                _ => holders.retain(|(run, _), holder| {
+                    *run != key.0 || holder.pid.is_some() || holder.seq > record.seq
+                }),
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
+    holders.retain(|_, holder| holder.pid.is_none_or(|pid| is_alive(pid, holder.started)));
+    Ok(())
+}
+
+fn key(record: &Record) -> RunKey {
+    let run = record.run.as_ref().map(ToString::to_string);
+    (
+        run.unwrap_or_default(),
+        record.detail.generation.unwrap_or(1),
+    )
+}
+
+/// Whether this process lives, and not another one that got its number.
+fn is_alive(pid: u32, started: Option<u64>) -> bool {
+    let found = i32::try_from(pid).ok().and_then(tree::started);
+    found.is_some_and(|found| started.is_none_or(|started| started == found))
+}
