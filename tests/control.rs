@@ -1,4 +1,4 @@
-//! What runs, and the socket through which it is asked: `ps`, `drill`, docs/control.md.
+//! The control socket (docs/control.md), `ps` and `drill`.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,7 +18,7 @@ fn socket(test: &Test, run: &Run<'_>) -> PathBuf {
     test.root().join(format!("run/fake.{}.sock", run.pid()))
 }
 
-/// One line to the supervisor, and its answer.
+/// Sends one line to the supervisor and returns the answer.
 fn ask(test: &Test, run: &Run<'_>, line: &str) -> Value {
     let mut stream = UnixStream::connect(socket(test, run)).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -34,7 +34,7 @@ fn ps(test: &Test) -> Vec<Value> {
 }
 
 #[test]
-fn what_runs_is_shown_with_all_that_is_known_of_it() {
+fn ps_shows_every_detail_of_a_session() {
     let test = Test::new();
     assert!(ps(&test).is_empty());
     assert!(test.ok(&["ps"]).stderr.contains("no servers running"));
@@ -97,7 +97,7 @@ fn what_runs_is_shown_with_all_that_is_known_of_it() {
 }
 
 #[test]
-fn a_socket_that_was_left_behind_is_removed() {
+fn a_stale_socket_is_removed() {
     let test = Test::new();
     let run = started(&test, &[], "");
     let left = test.root().join("run/gone.4194304.sock");
@@ -109,20 +109,20 @@ fn a_socket_that_was_left_behind_is_removed() {
     run.signal(nix::sys::signal::Signal::SIGKILL);
     drop(run);
     assert!(process::wait_for_none(&test.dir, DEADLINE).is_empty());
-    assert!(own.exists(), "nobody was there to remove it");
+    assert!(own.exists(), "no supervisor removed it");
     assert!(ps(&test).is_empty());
     assert!(!own.exists());
 }
 
 #[test]
-fn the_socket_is_private_and_speaks_as_its_document_says() {
+fn the_socket_is_private_and_follows_its_documentation() {
     let test = Test::new();
     let mut run = started(&test, &[], "[session]\nrenew = \"manual\"");
     assert_eq!(mode(&socket(&test, &run)), 0o600);
     assert_eq!(mode(&test.root().join("run")), 0o700);
     let status = ask(&test, &run, r#"{"v":1,"verb":"status"}"#);
     assert_eq!((&status["v"], &status["ok"]), (&json!(1), &json!(true)));
-    // The fields of the document are those of the answer.
+    // The documented fields are those of the answer.
     let document = std::fs::read_to_string("docs/control.md").unwrap();
     for field in status
         .as_object()
@@ -170,7 +170,7 @@ fn the_socket_is_private_and_speaks_as_its_document_says() {
     run.finish();
 }
 
-/// Connects as the user `nobody`, to whom the directories were opened, and prints what comes back.
+/// Connects as the user `nobody`, who has access to the directories, and prints the answer.
 const AS_NOBODY: &str = r#"exec setpriv --reuid=65534 --regid=65534 --clear-groups perl -MIO::Socket::UNIX -e '
 $SIG{PIPE} = "IGNORE";
 my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die "not connected: $!";
@@ -178,7 +178,7 @@ print $s "{\"v\":1,\"verb\":\"status\"}\n"; $s->flush;
 print "answer: ", scalar(<$s>) // "", "\n"' "$1""#;
 
 #[test]
-fn another_user_is_not_answered() {
+fn another_user_gets_no_answer() {
     if !nix::unistd::geteuid().is_root() {
         return skip("root", "only root can be somebody else");
     }
@@ -207,9 +207,9 @@ fn another_user_is_not_answered() {
     run.finish();
 }
 
-// "A secret changed in the keychain by another program is noticed at the next renewal or launch."
+/// A secret that another program changed in the keychain is used from the next renewal or launch.
 #[test]
-fn a_value_that_another_program_changed_is_picked_up_by_renew() {
+fn renew_uses_a_value_that_another_program_changed() {
     let test = Test::new();
     test.secret("t/token", OLD);
     let vault = test.root().join("data/vault.age");
@@ -220,18 +220,18 @@ fn a_value_that_another_program_changed_is_picked_up_by_renew() {
     let mut run = test.run("fake");
     run.initialize();
     assert_eq!(run.peek("TOKEN"), NEW.as_bytes());
-    // Past mcpwrap: its list of secrets knows nothing of it.
+    // Without mcpwrap, so the secret index is not updated.
     std::fs::write(&vault, before).unwrap();
     assert_eq!(run.peek("TOKEN"), NEW.as_bytes());
     test.ok(&["renew", "fake"]);
     assert_eq!(run.peek("TOKEN"), OLD.as_bytes());
-    // Once is enough: what differs from the list is known by now.
+    // Once is enough: the difference is now recorded.
     assert_eq!(ps(&test)[0]["renewals"], 1);
     run.finish();
 }
 
 #[test]
-fn a_drill_proves_the_kill_switch_and_touches_nothing() {
+fn a_drill_tests_the_kill_switch_and_changes_nothing() {
     let test = Test::new();
     let mut run = started(&test, &[], "");
     let grants = || {
@@ -253,7 +253,7 @@ fn a_drill_proves_the_kill_switch_and_touches_nothing() {
     for args in [&["drill", "--json"][..], &["drill", "fake", "--json"]] {
         let ended = test.cli(args);
         let drill = ended.json();
-        // Whether a second was enough is a question of the machine; what was done is not.
+        // Whether one second is enough depends on the machine; what was done does not.
         assert_eq!(ended.code, i32::from(drill["ok"] == false), "{ended}");
         assert!(drill["first_error_ms"].is_u64(), "{ended}");
         assert_eq!(
@@ -272,7 +272,7 @@ fn a_drill_proves_the_kill_switch_and_touches_nothing() {
     });
     assert_eq!(left.count(), 0);
     assert_eq!(run.peek("TOKEN"), OLD.as_bytes());
-    // For `check`, which tells when the kill switch was last seen to work.
+    // For `check`, which reports when the kill switch was last tested.
     let kept = std::fs::read(test.root().join("state/drill.json")).unwrap();
     let kept: Value = serde_json::from_slice(&kept).unwrap();
     assert_eq!(kept["server"], "fake");

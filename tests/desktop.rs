@@ -1,5 +1,5 @@
-//! A session bus and a gnome-keyring of a test's own, headless, with a throw-away home: nothing
-//! touches the keyring of whoever runs the tests.
+//! A session bus and a gnome-keyring for each test, headless, with a temporary home: the keyring of
+//! the developer is not touched.
 
 use std::cell::RefCell;
 use std::io::Write as _;
@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 
 use crate::harness::{DEADLINE, Ended, Test, process, skip};
 
-/// The programs that have to be there: Debian's dbus, gnome-keyring and libsecret-tools.
+/// The required programs: Debian's dbus, gnome-keyring and libsecret-tools.
 const PROGRAMS: &[&str] = &[
     "dbus-daemon",
     "dbus-send",
@@ -27,19 +27,19 @@ const PASSWORD: &[u8] = b"password of the login keyring";
 /// The session of one test.
 pub(crate) struct Desktop<'a> {
     test: &'a Test,
-    /// Where the bus's socket is.
+    /// The directory of the bus's socket.
     pub(crate) run: PathBuf,
     bus: Child,
     keyring: RefCell<Option<Child>>,
-    /// Only one keyring of the suite is busy at a time: two cores are few for a dozen of them.
+    /// Only one keyring of the suite runs at a time, to limit the load on two cores.
     turn: Option<MutexGuard<'static, ()>>,
 }
 
 static TURN: Mutex<()> = Mutex::new(());
 
 impl<'a> Desktop<'a> {
-    /// A bus and an unlocked keyring; `None`, loudly, if this machine has none. `keychain` is what
-    /// `MCPWRAP_TEST_REQUIRE` calls it.
+    /// A bus and an unlocked keyring; `None`, with a report, if this machine has none. Its name in
+    /// `MCPWRAP_TEST_REQUIRE` is `keychain`.
     pub(crate) fn start(test: &'a Test) -> Option<Self> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut desktop = Self::without_keyring(test, &test.dir.join("run"), &[])?;
@@ -86,14 +86,14 @@ impl<'a> Desktop<'a> {
         })
     }
 
-    /// Starts a keyring that is unlocked with the password of before, and waits until it answers.
+    /// Starts a keyring unlocked with the same password, and waits until it answers.
     pub(crate) fn start_keyring(&self) {
         self.end_all();
         self.spawn_keyring(&[]);
         self.wait_until_unlocked();
     }
 
-    /// Unlocks in the way that our messages name: another daemon takes the place of the locked one.
+    /// Unlocks as our messages recommend: another daemon replaces the locked one.
     pub(crate) fn replace_keyring(&self) {
         let mut old = self.keyring.take().unwrap();
         self.spawn_keyring(&["--replace"]);
@@ -117,7 +117,7 @@ impl<'a> Desktop<'a> {
     }
 
     fn wait_until_unlocked(&self) {
-        // Before this socket is there, the first question would make the bus start a second daemon.
+        // Before this socket exists, the first request would make the bus start a second daemon.
         wait_for(|| UnixStream::connect(self.run.join("keyring/control")).is_ok());
         let default = "/org/freedesktop/secrets/aliases/default";
         let locked = ["string:org.freedesktop.Secret.Collection", "string:Locked"];
@@ -127,7 +127,7 @@ impl<'a> Desktop<'a> {
         });
     }
 
-    /// Ends every keyring of the test: ours, and what the bus started in its place.
+    /// Ends every keyring of the test: ours, and one that the bus started as a replacement.
     fn end_all(&self) {
         if let Some(mut keyring) = self.keyring.take() {
             drop(keyring.kill());
@@ -147,14 +147,14 @@ impl<'a> Desktop<'a> {
         kill(Pid::from_raw(i32::try_from(id).unwrap()), signal).unwrap();
     }
 
-    /// Ends the keyring at once, as a crash does.
+    /// Kills the keyring, like a crash.
     pub(crate) fn kill_keyring(&self) {
         let mut keyring = self.keyring.take().unwrap();
         keyring.kill().unwrap();
         keyring.wait().unwrap();
     }
 
-    /// Locks the login keyring, as a screen lock does.
+    /// Locks the login keyring, like a screen lock.
     pub(crate) fn lock(&self) {
         let all = "array:objpath:/org/freedesktop/secrets/collection/login";
         let lock = "org.freedesktop.Secret.Service.Lock";
@@ -164,7 +164,7 @@ impl<'a> Desktop<'a> {
         );
     }
 
-    /// The answer, if it is no error.
+    /// The answer, unless it is an error.
     fn send(&self, path: &str, method: &str, arguments: &[&str]) -> Option<String> {
         let sent = self
             .test
@@ -185,7 +185,7 @@ impl<'a> Desktop<'a> {
             .then(|| String::from_utf8_lossy(&sent.stdout).into_owned())
     }
 
-    /// Runs `secret-tool`, as the user does.
+    /// Runs `secret-tool`, like a user.
     pub(crate) fn secret_tool(&self, arguments: &[&str], input: &[u8]) -> Ended {
         let mut run = self
             .test
@@ -204,13 +204,13 @@ impl Drop for Desktop<'_> {
     }
 }
 
-/// The store as the modules of mcpwrap use it: see `support/store_probe.rs`.
+/// Accesses the store like mcpwrap, see `support/store_probe.rs`.
 pub(crate) fn probe(test: &Test) -> Command {
     let program = Path::new(env!("CARGO_BIN_EXE_mcpwrap")).with_file_name("examples");
     test.command(program.join("store-probe"))
 }
 
-/// Runs the probe to its end.
+/// Runs the probe.
 pub(crate) fn probed(test: &Test, arguments: &[&str], input: &[u8]) -> Ended {
     let mut run = test.start(probe(test).args(arguments));
     run.send_raw(input);

@@ -1,4 +1,4 @@
-//! Documents that are generated from the code. `cargo xtask fix` updates them.
+//! Documents generated from the code; `cargo xtask fix` updates them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ fn doc(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// "Every direct dependency has a line in docs/decisions.md."
+/// Every direct dependency has a line in docs/decisions.md.
 #[test]
 fn every_dependency_has_its_reason() {
     let read = |name: &str| {
@@ -46,12 +46,12 @@ fn every_dependency_has_its_reason() {
 }
 
 #[test]
-fn the_reference_of_policies_is_in_step() {
+fn the_policy_reference_is_up_to_date() {
     check_file(&doc("policy.md"), &policy_reference());
 }
 
 #[test]
-fn the_reference_of_errors_is_in_step() {
+fn the_error_reference_is_up_to_date() {
     let mut text = include_str!("docs/errors-head.md").to_owned();
     let remedies = remedies();
     for code in Code::ALL {
@@ -75,7 +75,7 @@ fn the_reference_of_errors_is_in_step() {
 }
 
 #[test]
-fn every_verb_says_what_it_does() {
+fn every_command_has_a_description() {
     let test = Test::new();
     visit(
         &test,
@@ -102,7 +102,7 @@ fn visit(test: &Test, command: &clap::Command, path: &mut Vec<String>) {
     }
 }
 
-/// What to do about each code: a line `code: text`, and lines that go on with two spaces.
+/// The remedy for each code: a line `code: text`, continued by lines indented with two spaces.
 fn remedies() -> BTreeMap<String, String> {
     let mut remedies = BTreeMap::new();
     let mut last = String::new();
@@ -122,7 +122,7 @@ fn remedies() -> BTreeMap<String, String> {
     remedies
 }
 
-/// The tables of a policy, as headings of the reference.
+/// The tables of a policy, used as headings of the reference.
 const TABLES: &[(&str, &str)] = &[
     ("The top of the file", ""),
     ("`[env]`", "EnvTable"),
@@ -217,7 +217,7 @@ fn field_reference(field: &str, about: &Value, required: bool, schema: &Value) -
     text
 }
 
-/// What a field holds, in the words of TOML.
+/// The TOML type of a field.
 fn kind(about: &Value, schema: &Value) -> String {
     if !choices(about, schema).is_empty() {
         return if about["type"] == "array" {
@@ -245,7 +245,7 @@ fn kind(about: &Value, schema: &Value) -> String {
     .to_owned()
 }
 
-/// The words that a field can have, if it cannot have any text.
+/// The allowed values of a field, if it is limited to some.
 fn choices<'a>(about: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
     let holder = if about["items"].is_object() {
         &about["items"]

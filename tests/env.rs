@@ -1,5 +1,5 @@
-//! What a server's environment is made of: the base list, the network list, what the policy passes
-//! and sets, the secrets; and nothing else, whatever the client has.
+//! The environment of a server: the base list, the network list, what the policy inherits and sets,
+//! the secrets, and nothing else of the client's environment.
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::harness::{Run, TOKEN, Test, slot};
 
-/// The environment that the server says it has. Secrets are masked in it.
+/// The environment that the server reports, with secrets masked.
 fn environment(run: &mut Run<'_>) -> BTreeMap<String, String> {
     run.initialize();
     let text = run.call("env", &json!({}));
@@ -27,7 +27,7 @@ fn names(test: &Test) -> Vec<String> {
     names
 }
 
-/// What clients were seen to hand on, and what an attacker would like to.
+/// Variables that clients pass on, and ones that an attacker would use.
 const HOSTILE: &[(&str, &str)] = &[
     ("AWS_SECRET_ACCESS_KEY", "x"),
     ("BASH_ENV", "/tmp/x"),
@@ -82,7 +82,7 @@ fn a_stripped_environment_is_enough() {
 }
 
 #[test]
-fn the_policy_passes_names_and_sets_values() {
+fn the_policy_inherits_names_and_sets_values() {
     let test = Test::new();
     test.secret("test/token", TOKEN);
     let table = "[env]\npass = [\"PASSED\", \"ABSENT\"]\n\
@@ -153,7 +153,7 @@ fn values_arrive_byte_for_byte() {
 }
 
 #[test]
-fn a_secret_can_be_a_file_that_is_gone_afterwards() {
+fn a_secret_file_is_removed_after_the_session() {
     let test = Test::new();
     test.secret("test/token", TOKEN);
     let rest = format!("{}to = \"file\"\n", slot("TOKEN_FILE", "test/token"));
@@ -172,7 +172,7 @@ fn a_secret_can_be_a_file_that_is_gone_afterwards() {
 }
 
 #[test]
-fn a_secret_file_is_gone_after_a_sigkill_too() {
+fn a_secret_file_is_removed_after_a_sigkill_too() {
     let test = Test::new();
     test.secret("test/token", TOKEN);
     let rest = format!("{}to = \"file\"\n", slot("TOKEN_FILE", "test/token"));
@@ -181,7 +181,7 @@ fn a_secret_file_is_gone_after_a_sigkill_too() {
     run.initialize();
     run.signal(nix::sys::signal::Signal::SIGKILL);
     drop(run);
-    // The next launch cleans up what the guard could not; the builder looks into every file.
+    // The next launch removes what the guard could not; the builder checks every file.
     let mut run = test.run("fake");
     run.initialize();
     run.finish();
@@ -220,7 +220,7 @@ fn an_argument_takes_a_secret_only_where_the_policy_says_so() {
     run.initialize();
     let facts = run.facts();
     let argument = facts["arguments"][0].as_str().unwrap();
-    // The spelling in hex is masked, too: the argument did arrive.
+    // The hex encoding is masked too, so the argument did arrive.
     assert!(argument.contains("[secret "), "{argument}");
     run.finish();
 
@@ -323,7 +323,7 @@ fn a_program_is_never_found_in_the_working_directory() {
 #[test]
 fn nothing_is_loaded_into_mcpwrap_by_the_environment() {
     let test = Test::new();
-    // Where a dynamic loader runs, it complains about what it cannot load.
+    // A dynamic loader would report what it cannot load.
     test.set("LD_PRELOAD", "/nowhere/preloaded.so");
     test.set("LD_AUDIT", "/nowhere/audited.so");
     test.set("LD_DEBUG", "libs");

@@ -1,4 +1,4 @@
-//! The fake server and the builder themselves: what other tests rest on.
+//! Tests of the fake server and the builder, on which other tests depend.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn it_speaks_both_eras_and_never_mixes_them() {
 }
 
 #[test]
-fn its_tools_show_what_a_test_wants_to_see() {
+fn its_tools_report_facts() {
     let test = Test::new();
     test.set("SHOWN", "some value");
     let mut run = test.bare(&["one two", "näme"]);
@@ -69,7 +69,7 @@ fn its_tools_show_what_a_test_wants_to_see() {
 }
 
 #[test]
-fn it_ends_as_it_is_told() {
+fn it_exits_as_requested() {
     let test = Test::new();
     assert_eq!(test.bare(&["exit=7"]).end().code, 7);
     assert_eq!(test.bare(&["die=9"]).end().signal, Some(9));
@@ -88,7 +88,7 @@ fn it_ends_as_it_is_told() {
 }
 
 #[test]
-fn a_left_over_process_is_found_and_ended() {
+fn a_remaining_process_is_found_and_ended() {
     let test = Test::new();
     let mut command = test.command(fake_server());
     command
@@ -101,7 +101,7 @@ fn a_left_over_process_is_found_and_ended() {
             .unwrap()
             .success()
     );
-    // A process in the middle of `execve` has no environment to be found by.
+    // During `execve` a process has no environment by which to find it.
     let deadline = std::time::Instant::now() + Duration::from_secs(10);
     while process::of_test(&test.dir).len() != 2 {
         assert!(std::time::Instant::now() < deadline, "two were left behind");

@@ -1,4 +1,4 @@
-//! Things that break: each has its message, and nothing starts that was not written down.
+//! Failures: each has its message, and nothing starts without a record.
 
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -62,7 +62,7 @@ fn no_record_no_launch() {
 }
 
 #[test]
-fn a_deleted_log_directory_is_made_again() {
+fn a_deleted_log_directory_is_recreated() {
     let test = granted();
     std::fs::remove_dir_all(test.root().join("state/audit")).unwrap();
     let mut run = test.run("fake");
@@ -72,7 +72,7 @@ fn a_deleted_log_directory_is_made_again() {
 }
 
 #[test]
-fn a_kill_at_any_moment_leaves_a_log_that_can_be_read() {
+fn a_kill_at_any_time_leaves_a_readable_log() {
     let test = granted();
     for moment in 0..12 {
         let mut run = test.run("fake");
@@ -96,7 +96,7 @@ fn a_kill_at_any_moment_leaves_a_log_that_can_be_read() {
 }
 
 #[test]
-fn every_launch_is_written_down_before_it_happens() {
+fn every_launch_is_recorded_before_it_happens() {
     let test = granted();
     let mut run = test.run("fake");
     run.server(1);
@@ -108,7 +108,7 @@ fn every_launch_is_written_down_before_it_happens() {
 }
 
 #[test]
-fn eight_launches_at_once_are_all_written_down_and_none_is_torn() {
+fn eight_parallel_launches_are_recorded_intact() {
     let test = granted();
     let mut runs: Vec<_> = (0..8).map(|_| test.run("fake")).collect();
     for run in &mut runs {
@@ -143,7 +143,7 @@ fn a_hostile_name_cannot_write_into_the_log() {
 }
 
 #[test]
-fn a_home_that_cannot_be_used_is_named() {
+fn an_unusable_home_is_named() {
     let test = Test::new();
     test.unset("MCPWRAP_HOME");
     for home in ["", "relative/home"] {
@@ -167,7 +167,7 @@ fn few_descriptors_are_enough() {
 }
 
 #[test]
-fn a_limit_that_is_too_low_is_told_and_nothing_starts() {
+fn a_too_low_limit_is_reported_and_nothing_starts() {
     for (limit, code, hint) in [
         (
             "ulimit -n 16",
@@ -189,7 +189,7 @@ fn a_limit_that_is_too_low_is_told_and_nothing_starts() {
     }
 }
 
-/// `run fake` after something that the shell does first.
+/// `run fake` after a shell command.
 fn under<'a>(test: &'a Test, first: &str) -> Run<'a> {
     let mut command = test.command("/bin/sh");
     command
@@ -199,7 +199,7 @@ fn under<'a>(test: &'a Test, first: &str) -> Run<'a> {
 }
 
 #[test]
-fn a_system_without_proc_or_without_a_writable_disk_is_told() {
+fn a_missing_proc_or_a_read_only_disk_is_reported() {
     if !nix::unistd::geteuid().is_root() {
         return crate::harness::skip("root", "only root can take mounts away");
     }
@@ -244,7 +244,7 @@ fn the_home_of_another_user_is_not_used() {
 }
 
 #[test]
-fn a_runtime_directory_that_vanishes_ends_no_session_and_saves_none() {
+fn without_its_runtime_directory_a_session_continues_and_can_be_revoked() {
     let test = granted();
     let mut run = test.run("fake");
     run.initialize();
@@ -254,7 +254,8 @@ fn a_runtime_directory_that_vanishes_ends_no_session_and_saves_none() {
     other.initialize();
     assert_eq!(other.finish().code, 0);
     let revoked = test.cli(&["revoke", "fake"]);
-    // The session has no socket any more: it sees the grant go, and its process is found.
+    // The session no longer has a socket: it detects the change of the grant, and its process is
+    // found.
     assert_eq!(revoked.code, 0, "{revoked}");
     let answer = run.request(
         "tools/call",
@@ -271,7 +272,7 @@ fn a_runtime_directory_that_vanishes_ends_no_session_and_saves_none() {
 #[test]
 fn a_client_that_closes_our_stdout_ends_the_session() {
     let test = granted();
-    // The reader takes one line and goes away; the writer stays.
+    // The reader reads one line and exits; the writer stays.
     let mut run = test.shell("exec 9>&2; \"$0\" run fake | head -n 1 >&9");
     run.ask("ping", &json!({}));
     run.ask("ping", &json!({}));
@@ -319,7 +320,7 @@ fn a_client_that_does_not_read_costs_no_memory() {
     let line = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": fill});
     writeln!(stdin, "{line}").unwrap();
     let status = format!("/proc/{}/status", child.id());
-    // The first bytes of the answer are on their way; nobody takes the rest.
+    // The first bytes of the answer are being written; the rest is not read.
     let mut stdout = child.stdout.take().unwrap();
     std::io::Read::read_exact(&mut stdout, &mut [0; 1024]).unwrap();
     let text = std::fs::read_to_string(status).unwrap();

@@ -1,4 +1,4 @@
-//! The start of a server: what it begins with, and each way in which it does not begin.
+//! The start of a server: its initial state, and each way in which a start fails.
 
 use serde_json::json;
 
@@ -23,7 +23,7 @@ fn the_server_inherits_no_descriptors_and_no_signal_state() {
     test.init();
     let script = "exec 3</dev/null 7>/dev/null 9</etc/passwd; trap '' TERM INT PIPE CHLD USR1
         exec \"$0\" run fake";
-    // `grep` and `ls` show what was inherited as it is; a Rust program resets SIGPIPE at start.
+    // `grep` and `ls` show the inherited state; a Rust program resets SIGPIPE at its start.
     let show = "grep -E 'Sig(Blk|Ign)' /proc/self/status >&2; ls /proc/self/fd >&2; echo end >&2";
     test.policy("fake", &["/bin/sh", "-c", show], "");
     let mut command = test.command("/bin/sh");
@@ -31,7 +31,7 @@ fn the_server_inherits_no_descriptors_and_no_signal_state() {
     let text = run.heard("end\n");
     run.finish();
     assert!(text.contains("SigBlk:\t0000000000000000"), "{text}");
-    // 32 and 33 belong to the C library, which ignores them in what it spawns.
+    // 32 and 33 belong to the C library, which ignores them in spawned processes.
     let ignored = text
         .lines()
         .find_map(|line| line.strip_prefix("SigIgn:\t"))
@@ -51,7 +51,7 @@ fn the_server_inherits_no_descriptors_and_no_signal_state() {
     assert_eq!(listed, 4, "{text}");
 }
 
-/// Growing the table of descriptors stops a server with threads for ten milliseconds.
+/// Growing the descriptor table stops a server with threads for 10 ms.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_server_has_room_for_the_files_of_its_start() {
@@ -64,7 +64,7 @@ fn the_server_has_room_for_the_files_of_its_start() {
 }
 
 #[test]
-fn the_supervisor_shows_itself_to_no_other_process_of_the_user() {
+fn no_other_process_of_the_user_can_inspect_the_supervisor() {
     let test = Test::new();
     let (run, _) = started(&test, &[]);
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", run.pid())).unwrap();
@@ -72,14 +72,14 @@ fn the_supervisor_shows_itself_to_no_other_process_of_the_user() {
         .lines()
         .find(|line| line.starts_with("Max core file size"))
         .unwrap();
-    // 0 is ignored where cores go to a program; with 1 the kernel makes none there either.
+    // 0 does not stop a piped `core_pattern`; 1 does.
     assert!(
         core.split_whitespace()
             .nth(4)
             .is_some_and(|limit| limit <= "1"),
         "{core}"
     );
-    // The files of a process that is not dumpable belong to root.
+    // The `/proc` files of a process that is not dumpable belong to root.
     let status = format!("/proc/{}/environ", run.pid());
     let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(status).unwrap());
     assert_eq!(owner, 0);
@@ -87,7 +87,7 @@ fn the_supervisor_shows_itself_to_no_other_process_of_the_user() {
 }
 
 #[test]
-fn a_server_that_exits_at_once_is_told_to_the_client() {
+fn an_immediate_exit_is_reported_to_the_client() {
     let test = Test::new();
     test.serve(
         "fake",
@@ -110,7 +110,7 @@ fn a_server_that_exits_at_once_is_told_to_the_client() {
 }
 
 #[test]
-fn each_way_in_which_a_program_does_not_start_has_its_message() {
+fn each_failed_start_has_its_message() {
     let test = Test::new();
     let file = |name: &str, text: &[u8], mode: u32| {
         let path = test.dir.join(name);
@@ -162,7 +162,7 @@ fn each_way_in_which_a_program_does_not_start_has_its_message() {
 }
 
 #[test]
-fn a_working_directory_that_is_gone_is_named() {
+fn a_missing_working_directory_is_named() {
     let test = Test::new();
     test.serve("fake", &[], "cwd = \"/no/such/directory\"\n");
     let ended = test.run("fake").refused();
@@ -171,7 +171,7 @@ fn a_working_directory_that_is_gone_is_named() {
 }
 
 #[test]
-fn a_script_without_an_interpreter_is_run_by_the_shell_as_elsewhere() {
+fn a_script_without_an_interpreter_is_run_by_the_shell() {
     let test = Test::new();
     let path = test.dir.join("script");
     std::fs::write(&path, "echo by the shell >&2; exit 3\n").unwrap();
@@ -190,9 +190,9 @@ fn a_script_without_an_interpreter_is_run_by_the_shell_as_elsewhere() {
 }
 
 #[test]
-fn a_value_that_no_environment_can_hold_is_told() {
+fn a_value_too_large_for_an_environment_is_reported() {
     let test = Test::new();
-    // Linux takes 128 KiB a variable.
+    // Linux accepts 128 KiB per variable.
     test.secret("test/large", "abcdefghijklmnop".repeat(10_000));
     test.serve("fake", &[], &slot("TOKEN", "test/large"));
     let mut run = test.run("fake");

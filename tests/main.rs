@@ -1,5 +1,5 @@
-//! The one integration crate. Everything goes through the real binary and the builder in
-//! `harness`; the file that tests something is named after it.
+//! The integration tests, in one crate. They run the real binary through the builder in `harness`;
+//! each file is named after its subject.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,6 +1,6 @@
-//! The laws of masking, as properties, against a naive definition.
+//! The laws of masking as property tests against a naive definition.
 //!
-//! The secrets are made of few characters, so that they overlap often.
+//! The secrets use few characters, so that they often overlap.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use self::laws::{Case, check, contains, message_masked, run, show, text_masked};
 mod laws;
 
 fn secret() -> impl Strategy<Value = Vec<u8>> {
-    // No brackets: secrets that end like a mask begins get another mask.
+    // No brackets: a secret that ends like a mask begins gets another mask.
     let bytes = any::<u8>().prop_filter("a bracket", |byte| !b"[]".contains(byte));
     prop_oneof![
         4 => "[ab]{8,12}".prop_map(String::into_bytes),
@@ -31,7 +31,7 @@ fn secret() -> impl Strategy<Value = Vec<u8>> {
 
 fn secrets() -> impl Strategy<Value = Vec<Vec<u8>>> {
     proptest::collection::vec(secret(), 1..4).prop_flat_map(|secrets| {
-        // Often a secret that begins or ends like another, or lies within it.
+        // Often a secret that begins or ends like another one or is part of it.
         let first = secrets[0].clone();
         let cut = (any::<Index>(), any::<bool>()).prop_map(move |(at, front)| {
             let (head, tail) = first.split_at(at.index(first.len()));
@@ -50,7 +50,7 @@ fn secrets() -> impl Strategy<Value = Vec<Vec<u8>>> {
     })
 }
 
-/// A text of whole forms, pieces of forms, and other bytes.
+/// A text of complete forms, pieces of forms, and other bytes.
 fn case() -> impl Strategy<Value = Case> {
     secrets().prop_flat_map(|secrets| {
         let forms: Vec<Vec<u8>> = secrets
@@ -92,7 +92,7 @@ fn case() -> impl Strategy<Value = Case> {
     })
 }
 
-/// A JSON line as a server could write it: each character spelled in a way of its own.
+/// A JSON line as a server could write it, each character with a random spelling.
 fn literal(text: &str, ways: &[u8], out: &mut String) {
     out.push('"');
     for (n, c) in text.chars().enumerate() {
@@ -133,14 +133,14 @@ proptest! {
 
     // Laws 1, 2 and 8.
     #[test]
-    fn text_is_masked_as_the_naive_definition_says_however_it_is_cut(case in case()) {
+    fn text_is_masked_by_the_naive_definition_however_it_is_split(case in case()) {
         let out = text_masked(&case.masker(), &case.text, &case.cuts);
         prop_assert_eq!(show(&out), show(&case.expected(&case.forms(), &case.text)));
     }
 
     // Laws 3 and 6.
     #[test]
-    fn masked_text_holds_no_form_and_stays_as_it_is(case in case()) {
+    fn masked_text_contains_no_form_and_masking_again_changes_nothing(case in case()) {
         let masker = case.masker();
         let out = text_masked(&masker, &case.text, &case.cuts);
         for (_, form) in case.forms() {
@@ -160,9 +160,9 @@ proptest! {
         }
     }
 
-    // Law 5. Cut at every byte, the output follows as closely as the forms allow.
+    // Law 5: split at every byte, the output lags no more than the forms require.
     #[test]
-    fn nothing_is_held_at_the_end_of_a_line_and_little_within(case in case()) {
+    fn nothing_is_held_at_the_end_of_a_line_and_little_before(case in case()) {
         let masker = case.masker();
         let ones = vec![1; case.text.len()];
         let bound = masker.hold_bytes_max();
@@ -179,9 +179,9 @@ proptest! {
         });
     }
 
-    // Law 1 for any line, JSON or not, and laws 3 and 6 for the text that lines without JSON are.
+    // Law 1 for any line, JSON or not; laws 3 and 6 for lines that are not JSON.
     #[test]
-    fn messages_are_masked_the_same_however_they_are_cut(case in case()) {
+    fn messages_are_masked_the_same_however_they_are_split(case in case()) {
         let masker = case.masker();
         let whole = message_masked(&masker, &case.text, &[]);
         prop_assert_eq!(show(&message_masked(&masker, &case.text, &case.cuts)), show(&whole));
@@ -217,7 +217,7 @@ proptest! {
     }
 }
 
-/// The body of the fuzz target, on bytes that are arbitrary but the same in every run.
+/// The body of the fuzz target on pseudo-random bytes, the same in every run.
 #[test]
 fn the_laws_hold_for_arbitrary_bytes() {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;

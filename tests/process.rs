@@ -1,5 +1,5 @@
-//! Processes: the server gets a clean start, and nothing of it outlives its session. The builder
-//! checks after each of these tests that no process is left; here are the ways to leave one.
+//! Processes: nothing of a server outlives its session. The builder checks after each test that no
+//! process is left; these tests try the ways to leave one.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use serde_json::json;
 
 use crate::harness::{Run, TOKEN, Test, fake_server, process, slot};
 
-/// Real clients kill mcpwrap 0.5 s after SIGINT and 2 s after the end of stdin; these limits are
-/// longer, because a test machine may be busy, and far shorter than a server that stays for ever.
+/// Real clients kill mcpwrap 0.5 s after SIGINT and 2 s after the end of stdin. These limits are
+/// longer because a test machine may be busy.
 const AFTER_SIGNAL: Duration = Duration::from_secs(10);
 const AFTER_EOF: Duration = Duration::from_secs(10);
 
-/// A server that ignores everything that can be ignored, and has processes that do the same.
+/// A server that ignores all signals it can, with child processes that do the same.
 const STUBBORN: &[&str] = &["ignore=term,int,hup,quit,eof", "child"];
 
 pub(crate) fn started<'a>(test: &'a Test, acts: &[&str]) -> (Run<'a>, Pid) {
@@ -26,7 +26,7 @@ pub(crate) fn started<'a>(test: &'a Test, acts: &[&str]) -> (Run<'a>, Pid) {
     (run, server)
 }
 
-/// The processes of the test below `mcpwrap run`, by what `/proc` says.
+/// The descendants of `mcpwrap run`, from `/proc`.
 fn children(of: Pid) -> Vec<Pid> {
     let path = format!("/proc/{of}/task/{of}/children");
     let text = std::fs::read_to_string(path).unwrap_or_default();
@@ -67,7 +67,7 @@ fn a_stubborn_server_is_gone_soon_after_the_end_of_stdin() {
 }
 
 #[test]
-fn a_server_in_the_middle_of_a_call_is_ended_with_the_session() {
+fn a_server_is_ended_with_the_session_during_a_call() {
     let test = Test::new();
     let (mut run, _) = started(&test, &["ignore=term"]);
     run.ask(
@@ -79,7 +79,7 @@ fn a_server_in_the_middle_of_a_call_is_ended_with_the_session() {
 }
 
 #[test]
-fn a_server_that_never_reads_does_not_hold_the_client() {
+fn a_server_that_does_not_read_does_not_block_the_client() {
     let test = Test::new();
     test.serve("fake", &["never-read"], "");
     let mut run = test.run("fake");
@@ -90,7 +90,7 @@ fn a_server_that_never_reads_does_not_hold_the_client() {
 }
 
 #[test]
-fn a_daemon_that_left_its_session_is_ended_too() {
+fn a_daemon_in_another_session_is_ended_too() {
     let test = Test::new();
     let (run, _) = started(&test, &["daemon", "child"]);
     run.finish();
@@ -98,7 +98,7 @@ fn a_daemon_that_left_its_session_is_ended_too() {
 }
 
 #[test]
-fn a_process_that_forks_on_and_on_is_ended_too() {
+fn a_process_that_keeps_forking_is_ended_too() {
     let test = Test::new();
     let (mut run, _) = started(&test, &[]);
     run.call("do", &json!({"act": "chain-start=400"}));
@@ -119,7 +119,7 @@ fn nothing_survives_the_sigkill_of_the_supervisor() {
 }
 
 #[test]
-fn nothing_survives_behind_a_shell_that_ignores_everything() {
+fn nothing_survives_below_a_shell_that_ignores_signals() {
     let test = Test::new();
     test.init();
     let server = fake_server().display().to_string();
@@ -184,7 +184,7 @@ fn a_client_that_kills_the_process_group_leaves_nothing() {
 }
 
 #[test]
-fn interrupt_and_terminate_after_it_end_one_session_once() {
+fn interrupt_and_terminate_end_a_session_once() {
     let test = Test::new();
     let (run, _) = started(&test, STUBBORN);
     run.signal(Signal::SIGINT);
@@ -199,8 +199,8 @@ fn interrupt_and_terminate_after_it_end_one_session_once() {
     assert_eq!(exits, 1);
 }
 
-/// The shortest way of all clients: interrupt, 0.1 s, terminate, 0.4 s, kill. The times are the
-/// client's, nothing is waited for with them.
+/// The fastest shutdown of all clients: interrupt, 0.1 s, terminate, 0.4 s, kill. The sleeps
+/// simulate the client; the test does not wait with them.
 #[test]
 fn a_client_that_kills_after_half_a_second_leaves_nothing() {
     let test = Test::new();
@@ -220,7 +220,7 @@ fn a_client_that_kills_after_half_a_second_leaves_nothing() {
 }
 
 #[test]
-fn a_signal_reaches_the_server_as_it_is() {
+fn a_signal_reaches_the_server_unchanged() {
     let test = Test::new();
     test.init();
     let script = "trap 'echo got term >&2; exit 9' TERM; echo up >&2; sleep 60 & wait";
@@ -250,7 +250,7 @@ fn zombies_of_the_server_are_reaped() {
 }
 
 #[test]
-fn a_client_that_goes_before_its_first_byte_starts_nothing_for_long() {
+fn a_disconnect_before_the_first_byte_ends_the_server_soon() {
     let test = Test::new();
     test.serve("fake", &["ignore=term,eof"], "");
     let run = test.run("fake");
@@ -260,7 +260,7 @@ fn a_client_that_goes_before_its_first_byte_starts_nothing_for_long() {
 }
 
 #[test]
-fn two_sessions_of_one_server_do_not_touch_each_other() {
+fn two_sessions_of_one_server_are_independent() {
     let test = Test::new();
     let (one, first) = started(&test, &[]);
     let mut two = test.run("fake");
@@ -305,10 +305,10 @@ fn an_interrupt_from_the_terminal_reaches_the_server_once() {
 }
 
 #[test]
-fn a_client_that_does_not_read_does_not_stop_revoke() {
+fn a_client_that_does_not_read_does_not_block_revoke() {
     let test = Test::new();
     let (mut run, server) = started(&test, STUBBORN);
-    // Four answers of 1 MiB fill every pipe; nobody takes them off.
+    // Four unread answers of 1 MiB fill every pipe.
     for _ in 0..4 {
         run.ask(
             "tools/call",

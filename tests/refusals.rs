@@ -1,5 +1,5 @@
-//! Starts that are refused: the policy file, the grant, the command. Each has its code, which the
-//! client is told, too; and no secret was touched.
+//! Refused starts: the policy file, the grant, the command. Each has a code, which the client gets
+//! too, and no secret is read.
 
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::faults::{chmod, granted};
 use crate::harness::{Test, fake_server, policy_text};
 
-/// The start is refused with this code, on stderr, in the answer to the client, and by the exit.
+/// Checks that a start is refused with this code on stderr, in the answer and by the exit code.
 #[track_caller]
 fn refused(test: &Test, code: &str) {
     let ended = test.run("fake").refused();
@@ -34,7 +34,7 @@ fn refused(test: &Test, code: &str) {
         answer["error"]["data"]["mcpwrap"]["server"], "fake",
         "{answer}"
     );
-    // Every later request is answered the same way, until the client closes.
+    // Later requests get the same answer, until the client disconnects.
     let later = run.request("tools/list", &json!({}));
     assert_eq!(later["error"]["data"], answer["error"]["data"]);
     let ended = run.finish();
@@ -45,7 +45,7 @@ fn refused(test: &Test, code: &str) {
 }
 
 #[test]
-fn a_policy_that_is_no_private_plain_file_is_refused() {
+fn a_policy_that_is_not_a_private_regular_file_is_refused() {
     type Break = fn(&Path);
     let breaks: &[(&str, Break)] = &[
         ("a symlink to an endless device", |path| {
@@ -94,7 +94,7 @@ fn a_policy_of_another_user_is_refused() {
 }
 
 #[test]
-fn a_policy_that_says_nothing_clear_is_refused() {
+fn an_invalid_policy_is_refused() {
     let program = fake_server().display().to_string();
     let good = policy_text(&[&program], "");
     let cases: &[(&str, Vec<u8>)] = &[
@@ -148,7 +148,7 @@ fn a_policy_of_two_gigabytes_is_refused_without_reading_it() {
 }
 
 #[test]
-fn a_policy_that_changed_by_one_byte_does_not_start() {
+fn a_policy_changed_by_one_byte_does_not_start() {
     let test = granted();
     let path = test.root().join("policies/fake.toml");
     let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
@@ -158,7 +158,7 @@ fn a_policy_that_changed_by_one_byte_does_not_start() {
 }
 
 #[test]
-fn each_way_of_not_being_granted_has_its_code() {
+fn each_missing_grant_has_its_code() {
     let test = granted();
     test.ok(&["revoke", "fake"]);
     refused(&test, "revoked");
@@ -173,7 +173,7 @@ fn each_way_of_not_being_granted_has_its_code() {
 }
 
 #[test]
-fn a_grant_of_another_policy_does_not_fit() {
+fn a_grant_of_another_policy_is_refused() {
     let test = granted();
     test.policy("other", &["/bin/true"], "");
     let grants = test.root().join("state/grants");
@@ -207,7 +207,7 @@ fn a_forged_grant_is_refused() {
 }
 
 #[test]
-fn another_command_is_refused_and_no_secret_is_touched() {
+fn another_command_is_refused_and_no_secret_is_read() {
     let test = granted();
     let program = fake_server().display().to_string();
     let before = test.events().len();

@@ -1,12 +1,12 @@
-//! Every byte, bare and through mcpwrap: what a client can observe of a server is the same.
-//! Cases of masking are in `mask.rs`; here nothing is masked, and nothing may change.
+//! Byte-exact streams: a client observes the same with and without mcpwrap. Masking has its own
+//! tests in `mask.rs`; here nothing is masked, and nothing may change.
 
 use mcpwrap::testing::secret::hex;
 use serde_json::{Value, json};
 
 use crate::harness::{Ended, Run, TOKEN, Test, slot};
 
-/// The policy of a server whose stdout is passed on as it is, with a secret that masking looks for.
+/// A policy with raw stdout and a secret that masking searches for.
 fn raw() -> String {
     format!(
         "limits.stdout = \"raw\"\nsession.restart = \"never\"\n{}",
@@ -14,7 +14,7 @@ fn raw() -> String {
     )
 }
 
-/// What is left to compare of stderr: not the pid, not our own lines.
+/// The comparable part of stderr: without the pid and our own lines.
 fn comparable(ended: &Ended) -> Vec<u8> {
     let lines = ended.stderr_bytes.split_inclusive(|b| *b == b'\n');
     let ours = |line: &&[u8]| line.starts_with(b"mcpwrap: ") || line.starts_with(b"fake-server: ");
@@ -24,11 +24,11 @@ fn comparable(ended: &Ended) -> Vec<u8> {
         .concat()
 }
 
-/// Runs the same acts and the same talk bare and through mcpwrap, and compares.
+/// Runs the same acts and messages with and without mcpwrap, and compares.
 fn same(acts: &[&str], talk: impl Fn(&mut Run<'_>) -> Value) {
     let test = Test::new();
     test.secret("test/token", TOKEN);
-    // A client that is gone before the start is none: the server says when it is up.
+    // Waits for the ready line, because a client that is gone before the start aborts it.
     let acts = [&["err=up"], acts].concat();
     test.serve("fake", &acts, &raw());
     let mut bare = test.bare(&acts);
@@ -74,7 +74,7 @@ fn every_exit_code_is_the_servers_own() {
 fn death_by_signal_n_is_128_plus_n() {
     let test = Test::new();
     test.serve("fake", &[], "");
-    // Those that end a process by default. STOP and its like do not, KILL does.
+    // Signals that end a process by default, including KILL but not STOP.
     for signal in [
         1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 24, 25, 26, 27, 29, 30, 31,
     ] {
@@ -122,7 +122,7 @@ fn every_byte_value_passes_both_streams() {
 }
 
 #[test]
-fn nothing_is_taken_off_where_stdout_is_raw() {
+fn raw_stdout_passes_every_byte() {
     same(&["out-hex=efbbbf7b7d0a", "exit=0"], nothing);
 }
 
@@ -132,7 +132,7 @@ fn both_streams_at_once_do_not_block_each_other() {
 }
 
 #[test]
-fn input_of_any_size_reaches_the_server_with_its_end() {
+fn input_of_any_size_and_its_end_reach_the_server() {
     for bytes in [0, 1, 65_535, 65_536, 65_537, 1 << 20] {
         same(&["echo"], |run| {
             run.send_raw(&vec![b'y'; bytes]);
@@ -146,7 +146,7 @@ fn input_of_any_size_reaches_the_server_with_its_end() {
 }
 
 #[test]
-fn what_is_no_message_is_passed_to_the_server_as_it_is() {
+fn non_messages_pass_to_the_server_unchanged() {
     same(&[], |run| {
         run.initialize();
         run.send_raw(b"{\"jsonrpc\": \"2.0\", \"id\": 7, \n");
@@ -156,7 +156,7 @@ fn what_is_no_message_is_passed_to_the_server_as_it_is() {
 }
 
 #[test]
-fn ids_of_every_kind_come_back_as_they_were() {
+fn ids_of_every_kind_come_back_unchanged() {
     same(&[], |run| {
         run.initialize();
         let ids = [
@@ -180,7 +180,7 @@ fn ids_of_every_kind_come_back_as_they_were() {
 }
 
 #[test]
-fn the_text_of_a_message_is_not_written_anew() {
+fn messages_are_not_reformatted() {
     // Spacing, key order, duplicate keys, escapes, a lone surrogate, numbers beyond a double.
     let message = r#"{ "method":"x/y" ,"params":{"b":1,"a":1.10,"a":1e400,"s":"\ud800\/\u00e9"},"jsonrpc":"2.0"}"#;
     let bytes = hex(message.as_bytes());
@@ -224,7 +224,7 @@ fn a_large_answer_arrives_whole_in_an_mcp_session() {
 }
 
 #[test]
-fn a_line_that_is_no_message_goes_to_stderr_and_the_session_lives() {
+fn a_non_message_goes_to_stderr_and_the_session_continues() {
     let test = Test::new();
     test.serve("fake", &[], "");
     let mut run = test.run("fake");
@@ -296,14 +296,14 @@ fn a_server_that_closes_only_its_stdout_is_ended() {
 }
 
 #[test]
-fn half_a_line_is_no_message_of_an_mcp_session() {
+fn an_incomplete_line_is_not_a_message() {
     let test = Test::new();
     test.serve("fake", &[], "session.restart = \"never\"\n");
     let mut run = test.run("fake");
     run.initialize();
     let half = json!({"stream": "stdout", "hex": hex(b"{\"jsonrpc\": \"2.0\", ")});
     run.ask("tools/call", &json!({"name": "say", "arguments": half}));
-    // The answer to the call stands in the same line, so neither of the two is a message.
+    // The answer to the call is on the same line, so neither part is a message.
     run.ask(
         "tools/call",
         &json!({"name": "do", "arguments": {"act": "exit=5"}}),
@@ -317,7 +317,7 @@ fn half_a_line_is_no_message_of_an_mcp_session() {
 }
 
 #[test]
-fn a_byte_order_mark_before_the_first_message_is_taken_off() {
+fn a_byte_order_mark_before_the_first_message_is_removed() {
     let test = Test::new();
     test.serve("fake", &["out-hex=efbbbf"], "");
     let mut run = test.run("fake");
@@ -326,7 +326,7 @@ fn a_byte_order_mark_before_the_first_message_is_taken_off() {
 }
 
 #[test]
-fn a_batch_passes_as_it_is() {
+fn a_batch_passes_unchanged() {
     let batch = r#"[{"jsonrpc":"2.0","method":"a"},{"jsonrpc":"2.0","id":1,"result":{}}]"#;
     same(&[], |run| {
         run.initialize();
@@ -339,7 +339,7 @@ fn a_batch_passes_as_it_is() {
 }
 
 #[test]
-fn requests_before_the_handshake_pass_as_they_are() {
+fn requests_before_the_handshake_pass_unchanged() {
     same(&[], |run| {
         let early = run.request("tools/list", &json!({}));
         let hello = run.initialize();

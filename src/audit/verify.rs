@@ -59,7 +59,7 @@ pub fn verify(
         Err(Problem::Missing) => Segments::default(),
         other => other?,
     };
-    let mut pass = Pass {
+    let mut walk = ChainWalk {
         key,
         anchors,
         report: VerifyReport::default(),
@@ -77,16 +77,16 @@ pub fn verify(
     };
     let last = segments.ordered.len();
     for (n, segment) in segments.ordered.iter().enumerate() {
-        pass.segment(segment, n + 1 == last);
+        walk.segment(segment, n + 1 == last);
     }
     for segment in segments.foreign {
-        pass.add_break(BreakKind::Unreadable, (0, 0), &segment.name, 0);
+        walk.add_break(BreakKind::Unreadable, (0, 0), &segment.name, 0);
     }
-    pass.check_ends();
-    Ok(pass.report)
+    walk.check_ends();
+    Ok(walk.report)
 }
 
-struct Pass<'a> {
+struct ChainWalk<'a> {
     key: Option<&'a ChainKey>,
     anchors: &'a [Head],
     report: VerifyReport,
@@ -102,7 +102,7 @@ struct Pass<'a> {
     last_sealed: bool,
 }
 
-impl Pass<'_> {
+impl ChainWalk<'_> {
     fn segment(&mut self, segment: &Segment, last: bool) {
         let mut number = 0;
         let result = read::open(segment)

@@ -1,9 +1,9 @@
 //! The guard: a process between the supervisor and the server that outlives neither.
 //!
-//! It is this program again (`mcpwrap __guard`), it has one thread, it is the server's parent and
-//! the subreaper of everything that comes out of it. *Always* kills all of it when the supervisor is
-//! gone, however that ended: the socket closes. *Never* decides anything else: it starts one server,
-//! hands on signals, reports the end. Its only input is the socket at descriptor 0.
+//! It is this program again (`mcpwrap __guard`) with one thread, the server's parent and the
+//! subreaper of its process tree. Invariants: when the supervisor exits for any reason, the socket
+//! closes and the guard kills the tree. It decides nothing else: it starts one server, forwards
+//! signals and reports the exit. Its only input is the socket at descriptor 0.
 
 use std::ffi::{CString, OsStr};
 use std::io::{self, Read as _, Write as _};
@@ -21,29 +21,29 @@ use nix::unistd::Pid;
 
 use crate::sys::{fds, harden, ignore, signal, spawn, tree};
 
-/// To the guard: kill everything now. Smaller bytes are signal numbers to hand on.
+/// Order to the guard: kill everything now. Smaller bytes are signal numbers to forward.
 pub const KILL: u8 = 0xff;
-/// How long what a server leaves behind may take to end by itself after it.
-const LEFTOVER_GRACE: Duration = Duration::from_millis(100);
-/// How long a kill may take; only processes in uninterruptible sleep need more than a moment.
+/// How long the remaining processes of a server may run after it exited.
+const REMAINING_GRACE: Duration = Duration::from_millis(100);
+/// How long a kill may take; only processes in uninterruptible sleep need that long.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 
-/// What the guard says, each six bytes on the wire: tag, number, step.
+/// The reports of the guard, six bytes each: tag, number, step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuardMessage {
     Started {
         pid: i32,
     },
     Failed(spawn::SpawnError),
-    /// The server ended by itself with this code.
+    /// The server exited with this code.
     Exited {
         code: i32,
     },
-    /// The server died of this signal.
+    /// The server was killed by this signal.
     Died {
         signal: i32,
     },
-    /// Nothing of the server is alive.
+    /// No process of the server is alive.
     Gone,
 }
 
@@ -63,7 +63,7 @@ impl GuardMessage {
         [tag, a, b, c, d, step]
     }
 
-    /// Reads one report; `None` for bytes that are none.
+    /// Decodes a report; `None` if invalid.
     pub fn decode(bytes: [u8; REPORT_BYTES]) -> Option<Self> {
         let [tag, a, b, c, d, step] = bytes;
         let number = i32::from_le_bytes([a, b, c, d]);
@@ -81,7 +81,7 @@ impl GuardMessage {
     }
 }
 
-/// The life of a guard, from descriptor 0 to the end of the last process.
+/// Runs a guard until the last process of its server has exited.
 pub fn main() -> ExitCode {
     harden::harden();
     fds::close_inherited_on_exec();
@@ -94,7 +94,8 @@ pub fn main() -> ExitCode {
 }
 
 fn guard() -> io::Result<()> {
-    // The ending signals are for the supervisor, which then tells us; `pkill mcpwrap` hits both.
+    // Ending signals are for the supervisor, which then orders the guard; `pkill mcpwrap` hits
+    // both.
     let mut collected = vec![Signal::SIGCHLD];
     collected.extend_from_slice(signal::ENDING);
     let signals = signal::collect(&collected)?;
@@ -123,7 +124,7 @@ fn guard() -> io::Result<()> {
     }
 }
 
-/// The files that hold a secret for the server, to be removed with it: a count, then paths.
+/// The secret files of the server, removed with it: a length in bytes, then paths.
 fn read_files(mut control: &UnixStream) -> io::Result<Vec<CString>> {
     let mut length = [0_u8; 4];
     control.read_exact(&mut length)?;
@@ -139,7 +140,7 @@ fn read_files(mut control: &UnixStream) -> io::Result<Vec<CString>> {
 struct Guard {
     control: UnixStream,
     server: Option<Pid>,
-    /// When the server itself ended; what it left behind has until then plus the grace.
+    /// When the server itself exited; its remaining processes then have [`REMAINING_GRACE`].
     ended_at: Option<Instant>,
     files: Vec<CString>,
 }
@@ -149,7 +150,7 @@ impl Drop for Guard {
         for file in &self.files {
             ignore(nix::unistd::unlink(file.as_c_str()));
             let dir = Path::new(OsStr::from_bytes(file.as_bytes())).parent();
-            // Not empty while a file of the other servers of this session is in it.
+            // Fails while the directory has files of other servers of this session.
             drop(dir.map(std::fs::remove_dir));
         }
     }
@@ -158,7 +159,7 @@ impl Drop for Guard {
 impl Guard {
     fn watch(&mut self, mut signals: std::fs::File) -> io::Result<()> {
         loop {
-            if self.reap_and_see_the_end() {
+            if self.reap_and_check_end() {
                 self.report(GuardMessage::Gone);
                 return Ok(());
             }
@@ -175,18 +176,18 @@ impl Guard {
                 Err(errno) => return Err(errno.into()),
             }
             let [control, _] = polled;
-            if control.any().unwrap_or(false) && !self.obey() {
+            if control.any().unwrap_or(false) && !self.handle_orders() {
                 self.kill_all();
                 return Ok(());
             }
             let mut bytes = [0; 64];
-            // Empty when only the socket woke us; which signal it was is told by waitpid.
+            // Nothing to read if only the socket is ready; waitpid tells what happened.
             drop(signals.read(&mut bytes));
         }
     }
 
-    /// Does what the supervisor says; `false` when there is no supervisor any more.
-    fn obey(&mut self) -> bool {
+    /// Carries out the supervisor's orders; `false` once the supervisor is gone.
+    fn handle_orders(&mut self) -> bool {
         let mut orders = [0; 64];
         let count = match self.control.read(&mut orders) {
             Ok(0) => return false,
@@ -203,7 +204,7 @@ impl Guard {
         true
     }
 
-    /// Ending signals go to the server's whole group, as a terminal would send them.
+    /// Ending signals go to the server's process group, as from a terminal.
     fn forward(&self, signal: Signal) {
         let Some(server) = self.server.filter(|_| self.ended_at.is_none()) else {
             return;
@@ -215,10 +216,10 @@ impl Guard {
         }
     }
 
-    /// Collects ended processes; `true` when there are none left.
-    fn reap_and_see_the_end(&mut self) -> bool {
+    /// Reaps exited processes; `true` when none is left.
+    fn reap_and_check_end(&mut self) -> bool {
         while let Some((pid, status)) = tree::reap_any() {
-            if self.note_end(pid, status) {
+            if self.report_exit(pid, status) {
                 tree::signal_descendants(nix::unistd::getpid(), Signal::SIGTERM);
             }
         }
@@ -228,26 +229,26 @@ impl Guard {
         if tree::descendants(nix::unistd::getpid()).is_empty() {
             return true;
         }
-        if ended_at.elapsed() > LEFTOVER_GRACE {
+        if ended_at.elapsed() > REMAINING_GRACE {
             return self.kill_all();
         }
         false
     }
 
-    /// Kills and reaps everything below; `true` when it is gone.
+    /// Kills and reaps all descendants; `true` when none is left.
     fn kill_all(&mut self) -> bool {
         let mut ended = Vec::new();
         let gone = tree::kill_own_descendants(&[], KILL_LIMIT, &mut |pid, status| {
             ended.push((pid, status));
         });
         for (pid, status) in ended {
-            self.note_end(pid, status);
+            self.report_exit(pid, status);
         }
         gone
     }
 
-    /// Reports the end of the server itself; `false` for any other process.
-    fn note_end(&mut self, pid: Pid, status: WaitStatus) -> bool {
+    /// Reports the exit of the server itself; `false` for any other process.
+    fn report_exit(&mut self, pid: Pid, status: WaitStatus) -> bool {
         if Some(pid) != self.server || self.ended_at.is_some() {
             return false;
         }
@@ -264,7 +265,7 @@ impl Guard {
         true
     }
 
-    /// Tells the supervisor. If it is gone, the socket tells us so at the next poll.
+    /// Sends a report. If the supervisor is gone, the next poll shows it.
     fn report(&self, report: GuardMessage) {
         drop((&self.control).write_all(&report.encode()));
         debug_assert!(self.control.as_raw_fd() > 2);
@@ -276,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reports_survive_the_wire() {
+    fn reports_are_decoded_as_encoded() {
         let failed = spawn::SpawnError {
             step: spawn::SpawnStep::Execute,
             errno: 13,

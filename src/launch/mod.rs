@@ -1,5 +1,5 @@
-//! How a server is started: everything it gets (`resolve`), the process above it (`guard`), and the
-//! start itself (`start`).
+//! Starts servers: the resolved environment (`resolve`), the parent process (`guard`) and the start
+//! itself (`start`).
 
 pub mod resolve;
 pub mod guard;

@@ -1,8 +1,9 @@
-//! References to values: a policy and a store in, everything the server is started with out.
+//! Resolves references to values: from a policy and stored secrets to everything a server is
+//! started with.
 //!
-//! *Always* complete or an error: a reference that does not resolve is never passed on as text, and
-//! an empty value only where the policy says `optional`. *Never* looks at a store for a secret of
-//! another profile's run. Knows nothing of processes.
+//! Invariants: the result is complete or an error. An unresolved reference is not passed on as
+//! text, and an empty value only counts as absent if the policy says `optional`. A secret of one
+//! profile is not used in a run of another. This module knows no processes.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -19,7 +20,7 @@ use crate::policy::{Delivery, Policy, SecretBinding};
 use crate::secret::{Fingerprint, Keys, Secret, SecretName};
 use crate::store::{SecretBatch, SecretItem};
 
-/// A secret that the server gets, for the audit log and `ps`.
+/// An injected secret, for the audit log and `ps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Injected {
     pub name: SecretName,
@@ -28,7 +29,7 @@ pub struct Injected {
     pub to: Delivery,
 }
 
-/// Everything the server is started with. Wiped when dropped; its files are removed.
+/// Everything a server is started with. When dropped, it is wiped and its files are removed.
 pub struct ServerEnv {
     variables: Vec<(OsString, Zeroizing<Vec<u8>>)>,
     arguments: Vec<Zeroizing<Vec<u8>>>,
@@ -50,12 +51,12 @@ impl ServerEnv {
         &self.variables
     }
 
-    /// argv, with the secrets in their places.
+    /// argv, with the secrets inserted.
     pub fn arguments(&self) -> &[Zeroizing<Vec<u8>>] {
         &self.arguments
     }
 
-    /// Files that hold a secret and are removed when the server has ended.
+    /// Files that contain a secret and are removed when the server has exited.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
     }
@@ -80,14 +81,14 @@ impl ServerEnv {
 
 impl Drop for ServerEnv {
     fn drop(&mut self) {
-        // The guard removes them too, if we cannot.
+        // The guard removes them too, in case this process is killed.
         for file in &self.files {
             drop(std::fs::remove_file(file));
         }
     }
 }
 
-/// The names that a policy needs from the store, in the order of its variables.
+/// The names of the secrets that a policy needs, in the order of its variables.
 pub fn names(policy: &Policy) -> Vec<SecretName> {
     policy
         .secrets
@@ -96,10 +97,10 @@ pub fn names(policy: &Policy) -> Vec<SecretName> {
         .collect()
 }
 
-/// Puts the values in their places.
+/// Builds the environment and arguments of a server.
 ///
-/// `inherited` is what the client's environment gives, `files_dir` a private directory for values
-/// that the server wants as files.
+/// `inherited` are the variables taken from the client's environment, `files_dir` is a private
+/// directory for secrets delivered as files.
 ///
 /// # Errors
 /// `secret-not-found`, `secret-ambiguous`, `secret-wrong-profile`, `secret-expired`,
@@ -163,10 +164,13 @@ pub fn resolve(
             refused(
                 policy,
                 Code::SecretNotFound,
-                "an argument of its command needs a secret that has no value",
+                "an argument of its command needs a missing secret",
             )
-            .cause("`optional` lets a variable be absent, but not an argument")
-            .hint(format!("`mcpwrap policy edit {}`", policy.server))
+            .cause("`optional` applies to variables, not to arguments")
+            .hint(format!(
+                "store the secret, or run `mcpwrap policy edit {}` to change the command",
+                policy.server
+            ))
         })?);
     }
     env.variables = variables.into_iter().collect();
@@ -211,7 +215,7 @@ fn value(
         )
         .cause(format!("expired after {date}"))
         .hint(format!(
-            "create a new one with the provider, then `mcpwrap secret rotate {name}`"
+            "create a new one with the provider, then run `mcpwrap secret rotate {name}`"
         )));
     }
     match (item.value.is_empty(), slot.optional) {
@@ -224,13 +228,13 @@ fn value(
         .cause(format!("`{name}` is empty"))
         .required_by(policy.place(slot.line))
         .hint(format!(
-            "`mcpwrap secret rotate {name}` asks for a new value"
+            "run `mcpwrap secret rotate {name}` to store a new value"
         ))),
         (false, _) => Ok(Some(item.value)),
     }
 }
 
-/// A secret of one profile never enters a run of another.
+/// Refuses a secret of another profile.
 fn check_profile(policy: &Policy, name: &SecretName, item: &SecretItem) -> Result<()> {
     if item.profile.is_some() && item.profile != policy.profile {
         let of = item
@@ -241,47 +245,47 @@ fn check_profile(policy: &Policy, name: &SecretName, item: &SecretItem) -> Resul
         let this = policy
             .profile
             .as_ref()
-            .map_or("none".to_owned(), ToString::to_string);
+            .map_or("no profile".to_owned(), |name| format!("profile `{name}`"));
         return Err(refused(
             policy,
             Code::SecretWrongProfile,
-            &format!("`{name}` is not for this profile"),
+            &format!("`{name}` is for another profile"),
         )
         .cause(format!(
-            "the secret belongs to profile `{of}`; this run uses profile `{this}`"
+            "the secret belongs to profile `{of}`; this run uses {this}"
         ))
         .hint(format!(
-            "`mcpwrap run {} --profile {of}`, or store another value for this profile",
+            "run `mcpwrap run {} --profile {of}`, or store another value for this profile",
             policy.server
         )));
     }
     Ok(())
 }
 
-/// A value that can stand in an environment variable or an argument.
+/// The value, if it can be used in an environment variable or an argument.
 fn in_variable<'a>(policy: &Policy, variable: &str, secret: &'a Secret) -> Result<&'a [u8]> {
     if secret.expose().contains(&0) {
         return Err(refused(
             policy,
             Code::SecretUnusable,
-            &format!("the value for `{variable}` holds a NUL byte"),
+            &format!("the value of `{variable}` contains a NUL byte"),
         )
-        .cause("the kernel ends a variable or argument at a NUL byte")
+        .cause("variables and arguments cannot contain NUL bytes")
         .hint(format!(
-            "write `to = \"file\"` for `{variable}`, if the server can read it from a file"
+            "set `to = \"file\"` for `{variable}` if the server can read it from a file"
         )));
     }
     Ok(secret.expose())
 }
 
-/// A template with the values in their places; `None` if one of them is absent.
+/// A template with the values inserted; `None` if one of them is absent.
 fn fill(
     policy: &Policy,
     text: &str,
     values: &BTreeMap<&str, Secret>,
 ) -> Result<Option<Zeroizing<Vec<u8>>>> {
     let mut filled = Zeroizing::new(Vec::with_capacity(text.len()));
-    // A policy was checked when it was loaded: its templates are well formed.
+    // Templates were checked when the policy was loaded.
     for piece in template::parse(text).unwrap_or_default() {
         match piece {
             Piece::Text(text) => filled.extend_from_slice(text.as_bytes()),
@@ -302,7 +306,7 @@ fn write_file(policy: &Policy, dir: &Path, variable: &str, secret: &Secret) -> R
         refused(
             policy,
             Code::FileUnusable,
-            &format!("no file for `{variable}`"),
+            &format!("cannot write the file for `{variable}`"),
         )
         .cause(format!("`{}`: {problem}", path.display()))
     })?;

@@ -1,9 +1,8 @@
-//! Starts a server: environment and command in, a process with its pipes out.
+//! Starts a server: from environment and command to a process with pipes.
 //!
-//! *Always* starts from an empty environment and adds: what the policy lets through, what it sets,
-//! the secrets. *Never* from ours by taking away. This and `dirs` are the only modules that read the
-//! environment. Between us and the server stands a guard (see `guard`), so the server's
-//! whole tree ends even if we are killed.
+//! Invariants: the environment starts empty and gets what the policy inherits, what it sets and the
+//! secrets; nothing is subtracted from ours. Only this module and `dirs` read our environment. The
+//! server's parent is a guard (see `guard`), so its process tree ends even if mcpwrap is killed.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fmt;
@@ -26,14 +25,14 @@ use crate::secret::ServerName;
 use crate::sys::spawn::{ExecSpec, SpawnStep};
 use crate::sys::{fds, spawn};
 
-/// The guard answers within milliseconds; this is for a machine that is out of memory.
+/// The guard answers within milliseconds, unless the machine is out of memory.
 const START_LIMIT: Duration = Duration::from_secs(5);
 
-/// A server that was started, with the ends of its pipes.
+/// A started server with our ends of its pipes.
 #[derive(Debug)]
 pub struct StartedServer {
     pub guard: Child,
-    /// The socket to the guard: signal numbers go there, reports come from there.
+    /// The socket to the guard: orders go out, reports come in.
     pub control: UnixStream,
     pub pid: i32,
     pub stdin: File,
@@ -41,7 +40,7 @@ pub struct StartedServer {
     pub stderr: File,
 }
 
-/// What the client's environment gives to a server under these rules.
+/// The variables of the client's environment that a server inherits.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is where the server's environment comes from"
@@ -50,19 +49,19 @@ pub fn inherited(pass: &[String]) -> Vec<(OsString, OsString)> {
     inherit::inherited(std::env::vars_os(), pass)
 }
 
-/// What is started: the program as a path, and where.
+/// The command to start, and its working directory.
 pub struct ExecCommand<'a> {
     pub server: &'a ServerName,
-    /// argv, the program's name first.
+    /// argv, starting with the program's name.
     pub arguments: &'a [Zeroizing<Vec<u8>>],
-    /// Where the program is, if that was found out before (a pinned package).
+    /// The program's path, if already known (a pinned package).
     pub program: Option<PathBuf>,
     pub directory: Option<PathBuf>,
 }
 
 impl fmt::Debug for ExecCommand<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Command")
+        f.debug_struct("ExecCommand")
             .field("server", &self.server)
             .finish_non_exhaustive()
     }
@@ -79,7 +78,7 @@ pub fn launch(command: &ExecCommand<'_>, env: &ServerEnv) -> Result<StartedServe
         None => std::env::current_dir().map_err(|error| {
             failed(
                 command,
-                "the client's working directory cannot be used",
+                "cannot determine the client's working directory",
                 &error,
             )
         })?,
@@ -89,7 +88,7 @@ pub fn launch(command: &ExecCommand<'_>, env: &ServerEnv) -> Result<StartedServe
         None => find(command, path.as_deref(), &directory)?,
     };
     let plan = plan(command, env, &program, &directory)?;
-    let pipes = || fds::pipe().map_err(|error| failed(command, "no pipe to it", &error));
+    let pipes = || fds::pipe().map_err(|error| failed(command, "cannot create a pipe", &error));
     let (server_in, stdin) = pipes()?;
     let (stdout, server_out) = pipes()?;
     let (stderr, server_err) = pipes()?;
@@ -97,7 +96,7 @@ pub fn launch(command: &ExecCommand<'_>, env: &ServerEnv) -> Result<StartedServe
     fds::enlarge_pipe(stdin.as_fd());
     let streams = [server_in, server_out, server_err];
     let (guard, control) = start_guard(&plan, &streams, env)
-        .map_err(|error| failed(command, "its guard process cannot be started", &error))?;
+        .map_err(|error| failed(command, "cannot start its guard process", &error))?;
     drop(streams);
     drop(plan);
     let pid = started(command, &program, &control)?;
@@ -143,7 +142,7 @@ fn plan(
     program: &Path,
     directory: &Path,
 ) -> Result<ExecSpec> {
-    let unusable = |error: io::Error| failed(command, "its command holds a NUL byte", &error);
+    let unusable = |error: io::Error| failed(command, "its command contains a NUL byte", &error);
     let mut environment = Vec::with_capacity(env.variables().len());
     for (name, value) in env.variables() {
         let mut text = Vec::with_capacity(name.len() + 1 + value.len());
@@ -166,8 +165,8 @@ fn plan(
     })
 }
 
-/// Looks for the program as `execvp` does, in the server's own PATH. Entries that are not absolute
-/// are passed over: they would let the working directory choose the program.
+/// Searches the server's PATH for the program, as `execvp` does. Entries that are not absolute are
+/// skipped, because with them the working directory would choose the program.
 fn find(command: &ExecCommand<'_>, path: Option<&OsStr>, directory: &Path) -> Result<PathBuf> {
     let name = OsString::from_vec(
         command
@@ -178,12 +177,15 @@ fn find(command: &ExecCommand<'_>, path: Option<&OsStr>, directory: &Path) -> Re
     );
     let shown = name.display();
     let not_found = |cause: String| {
-        Error::new(Code::ProgramNotFound, format!("no program `{shown}`"))
-            .not_started(&command.server)
-            .cause(cause)
-            .hint(format!(
-                "write the full path in `command`; `command -v {shown}` prints it"
-            ))
+        Error::new(
+            Code::ProgramNotFound,
+            format!("program `{shown}` not found"),
+        )
+        .not_started(&command.server)
+        .cause(cause)
+        .hint(format!(
+            "write the full path in `command` (run `command -v {shown}` to see it)"
+        ))
     };
     if name.as_bytes().contains(&b'/') {
         let program = directory.join(&name);
@@ -208,8 +210,8 @@ fn find(command: &ExecCommand<'_>, path: Option<&OsStr>, directory: &Path) -> Re
         }
     }
     Err(match found_but {
-        Some(program) => not_executable(command, &program, "no one may execute it"),
-        None => not_found(format!("its PATH is `{}`", path.display())),
+        Some(program) => not_executable(command, &program, "not marked as executable"),
+        None => not_found(format!("searched PATH `{}`", path.display())),
     })
 }
 
@@ -217,19 +219,19 @@ fn not_executable(command: &ExecCommand<'_>, program: &Path, why: &str) -> Error
     let shown = program.display();
     Error::new(
         Code::ProgramNotExecutable,
-        format!("`{shown}` cannot be executed"),
+        format!("cannot execute `{shown}`"),
     )
     .not_started(&command.server)
     .cause(why)
     .hint(format!(
-        "`ls -l {shown}` shows its mode; `chmod +x` lets you execute it"
+        "run `ls -l {shown}` to see its mode, `chmod +x` to make it executable"
     ))
 }
 
-/// Waits for the guard to say that the server runs, or why not.
+/// Waits for the guard to report that the server runs, or why not.
 fn started(command: &ExecCommand<'_>, program: &Path, mut control: &UnixStream) -> Result<i32> {
     use crate::launch::guard::{GuardMessage, REPORT_BYTES};
-    let no_guard = |error: io::Error| failed(command, "its guard process ended", &error);
+    let no_guard = |error: io::Error| failed(command, "its guard process exited", &error);
     control
         .set_read_timeout(Some(START_LIMIT))
         .map_err(no_guard)?;
@@ -246,13 +248,13 @@ fn started(command: &ExecCommand<'_>, program: &Path, mut control: &UnixStream) 
         (SpawnStep::Directory, _) => match &command.directory {
             Some(directory) => {
                 let shown = directory.display();
-                let what = format!("its working directory `{shown}` cannot be entered");
+                let what = format!("cannot change to working directory `{shown}`");
                 failed(command, &what, &error)
-                    .hint("change `cwd` in the policy, then grant it again")
+                    .hint("change `cwd` in the policy, then grant the policy again")
             }
             None => failed(
                 command,
-                "the client's working directory cannot be entered",
+                "cannot change to the client's working directory",
                 &error,
             ),
         },
@@ -261,17 +263,17 @@ fn started(command: &ExecCommand<'_>, program: &Path, mut control: &UnixStream) 
             format!("the interpreter of `{}` does not exist", program.display()),
         )
         .not_started(&command.server)
-        .cause("its first line names a program that is not there")
-        .hint(format!("`head -1 {}` shows it", program.display())),
+        .cause("its first line names a missing program")
+        .hint(format!("run `head -1 {}` to see it", program.display())),
         (
             SpawnStep::Execute,
             nix::libc::EACCES | nix::libc::ENOEXEC | nix::libc::ETXTBSY | nix::libc::EPERM,
         ) => not_executable(command, program, &crate::files::io_text(&error)),
         (SpawnStep::Execute, nix::libc::E2BIG) => failed(
             command,
-            "its arguments and environment are larger than the kernel takes",
+            "its arguments and environment exceed the kernel's limit",
             &error,
         ),
-        _ => failed(command, "the kernel refused", &error),
+        _ => failed(command, "the kernel refused to start it", &error),
     })
 }

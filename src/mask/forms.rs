@@ -1,32 +1,31 @@
-//! The forms of a secret: every spelling in which a server is likely to print it.
+//! The forms of a secret: every encoding in which a server is likely to print it.
 //!
-//! *Never* gives a form that holds a line break, so that masking never holds back a complete line:
-//! of a value of several lines each line is a form, and so are the escaped spellings of the whole.
-//! *Never* gives a form shorter than eight bytes, because it would be found in innocent text. So a
-//! line, or a whole value, that is shorter is not masked.
-//! Absent: reversed, compressed, encrypted or piecewise values; characters of a base64 text that
-//! mix bits of the secret with bits of its neighbours; UTF-16; the parts of a structured value.
+//! Invariants: no form contains a line break, so masking never holds back a complete line (a value
+//! of several lines has a form per line, and the escaped encodings of the whole value). No form is
+//! shorter than eight bytes, because it would match unrelated text; shorter lines and values are
+//! not masked. Not covered: reversed, compressed, encrypted or split values; base64 characters that
+//! mix bits of the secret with its neighbours; UTF-16; the parts of a structured value.
 
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::needle::Reach;
+use super::pattern::PatternScope;
 use super::spell::{MINIMAL, PERCENT, WRITERS, base64, hex, json, percent};
 use crate::secret::Secret;
 
 /// The length of the shortest form.
 pub(super) const FORM_BYTES_MIN: usize = 8;
 
-/// Values longer than this are searched for in the usual spellings only, to save memory.
+/// Longer values are searched for in the usual encodings only, to save memory (bytes).
 const RARE_SPELLINGS_BYTES_MAX: usize = 4096;
 
-/// Forms shorter than this may repeat themselves.
+/// Forms shorter than this may be periodic (bytes).
 const REPETITION_BYTES_MIN: usize = 256;
 
-/// One spelling of a secret.
+/// One encoding of a secret.
 pub(super) struct Form {
     pub(super) bytes: Zeroizing<Vec<u8>>,
-    pub(super) reach: Reach,
+    pub(super) scope: PatternScope,
 }
 
 /// All forms of a secret, without duplicates.
@@ -43,13 +42,13 @@ pub(super) fn forms(secret: &Secret) -> Vec<Form> {
             &mut forms,
         );
     }
-    // A literal that holds a form spells it with escapes.
+    // A literal that contains a form spells it with escapes.
     let escaped: Vec<Form> = forms
         .iter()
-        .filter(|form| form.reach == Reach::Everywhere)
+        .filter(|form| form.scope == PatternScope::Everywhere)
         .map(|form| Form {
             bytes: json(&form.bytes, &MINIMAL),
-            reach: Reach::Gate,
+            scope: PatternScope::Gate,
         })
         .collect();
     forms.extend(escaped);
@@ -57,19 +56,20 @@ pub(super) fn forms(secret: &Secret) -> Vec<Form> {
         cut_repetition(&mut form.bytes);
     }
     forms.retain(|form| form.bytes.len() >= FORM_BYTES_MIN);
-    // Sorted so that of two equal forms the one that reaches farther stays.
-    forms.sort_unstable_by(|a, b| a.bytes.as_slice().cmp(&b.bytes).then(a.reach.cmp(&b.reach)));
+    // Sorted so that of two equal forms the one with the wider scope stays.
+    forms.sort_unstable_by(|a, b| a.bytes.as_slice().cmp(&b.bytes).then(a.scope.cmp(&b.scope)));
     forms.dedup_by(|later, earlier| later.bytes == earlier.bytes);
     forms
 }
 
-/// Cuts a long form that repeats itself down to a few rounds. Of a text made of such rounds the same
-/// is masked, and comparing it at every byte costs the square of the form's length no more.
+/// Shortens a long periodic form to a few periods. The same text is masked, and comparing the form
+/// at every byte no longer costs the square of its length.
 fn cut_repetition(form: &mut Vec<u8>) {
     if form.len() < REPETITION_BYTES_MIN {
         return;
     }
-    // `borders[n]`: the length of the longest proper beginning of the first n bytes that ends them.
+    // `borders[n]`: length of the longest proper prefix of the first n bytes that is also their
+    // suffix.
     let mut borders = vec![0; form.len() + 1];
     let mut border = 0;
     for (at, byte) in form.iter().enumerate().skip(1) {
@@ -82,12 +82,12 @@ fn cut_repetition(form: &mut Vec<u8>) {
         }
     }
     let period = form.len() - border;
-    // Whole rounds are cut out, so that the last of the shorter occurrences ends with the long one.
+    // Only complete periods are removed, so the last short match ends where the long one does.
     let rounds = (REPETITION_BYTES_MIN / 4).div_ceil(period).max(2);
     form.truncate(rounds * period + form.len() % period);
 }
 
-/// The last four characters of a value that may be shown: only of a long one, only plain ones.
+/// The last four characters of a value, if they may be shown: at least 16 bytes, alphanumeric.
 pub(super) fn last_four(secret: &Secret) -> Option<String> {
     let value = secret.expose().trim_ascii_end();
     let tail = value.last_chunk::<4>().filter(|_| value.len() >= 16)?;
@@ -96,8 +96,8 @@ pub(super) fn last_four(secret: &Secret) -> Option<String> {
         .then(|| tail.iter().map(|b| char::from(*b)).collect())
 }
 
-/// What a program makes of the bytes when it takes them for text. UTF-8 stays as it is. Otherwise:
-/// the bytes, replacement characters (Node), Latin-1, and lone surrogates (Python).
+/// How programs interpret the bytes as text. UTF-8 has one reading. Otherwise: the bytes,
+/// replacement characters (Node), Latin-1 and lone surrogates (Python).
 fn readings(value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     let mut readings = vec![Zeroizing::new(value.to_vec())];
     if std::str::from_utf8(value).is_err() {
@@ -118,16 +118,16 @@ fn readings(value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     readings
 }
 
-/// Adds the spellings of one reading of the value.
+/// Adds the encodings of one reading of the value.
 fn spell(value: &[u8], rare: bool, forms: &mut Vec<Form>) {
     let value = value.trim_ascii();
     let mut add = |bytes: Zeroizing<Vec<u8>>| {
-        let reach = if is_text(&bytes) {
-            Reach::Everywhere
+        let scope = if is_text(&bytes) {
+            PatternScope::Everywhere
         } else {
-            Reach::Text
+            PatternScope::Text
         };
-        forms.push(Form { bytes, reach });
+        forms.push(Form { bytes, scope });
     };
     let writers = if rare {
         WRITERS
@@ -161,7 +161,7 @@ fn spell(value: &[u8], rare: bool, forms: &mut Vec<Form>) {
     hex(value).into_iter().for_each(add);
 }
 
-/// The lines that are worth masking: long enough, and not the frame of a key file.
+/// The lines to mask: long enough, and not the BEGIN or END line of a key file.
 fn lines(value: &[u8]) -> Vec<&[u8]> {
     value
         .split(|b| matches!(b, b'\n' | b'\r'))
@@ -171,7 +171,7 @@ fn lines(value: &[u8]) -> Vec<&[u8]> {
         .collect()
 }
 
-/// Whether the bytes are whole characters. Lone surrogates count: JSON can spell them.
+/// Whether the bytes are complete characters. Lone surrogates count, because JSON can spell them.
 fn is_text(mut bytes: &[u8]) -> bool {
     loop {
         match std::str::from_utf8(bytes) {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_has_the_usual_spellings() {
+    fn a_token_has_the_usual_encodings() {
         case(
             b"gh?_0123>456",
             &[
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alphanumeric_token_has_few() {
+    fn an_alphanumeric_token_has_few_forms() {
         assert_eq!(
             forms(&Secret::new(b"abcdefghijklmnop".to_vec())).len(),
             1 + 3 + 1 + 1
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn each_long_line_is_a_form_and_the_frame_of_a_key_is_not() {
+    fn each_long_line_is_a_form_but_key_file_markers_are_not() {
         let key = b"-----BEGIN KEY-----\nMIIEowIBAAKC\r\n  qwertyuiop\nabc=\n-----END KEY-----\n";
         case(
             key,
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_found_as_programs_show_them() {
+    fn non_utf8_values_are_found_as_programs_print_them() {
         case(
             b"secret\xff123",
             &[
@@ -284,18 +284,21 @@ mod tests {
             ],
         );
         let forms = forms(&Secret::new(b"secret\xff123".to_vec()));
-        let reach = |bytes: &[u8]| {
+        let scope = |bytes: &[u8]| {
             forms
                 .iter()
                 .find(|form| form.bytes.as_slice() == bytes)
-                .map(|form| form.reach)
+                .map(|form| form.scope)
         };
-        assert_eq!(reach(b"secret\xff123"), Some(Reach::Text));
-        assert_eq!(reach(b"secret\xed\xb3\xbf123"), Some(Reach::Everywhere));
+        assert_eq!(scope(b"secret\xff123"), Some(PatternScope::Text));
+        assert_eq!(
+            scope(b"secret\xed\xb3\xbf123"),
+            Some(PatternScope::Everywhere)
+        );
     }
 
     #[test]
-    fn long_repetitions_are_cut() {
+    fn long_periodic_forms_are_shortened() {
         for (value, length) in [
             ("a".repeat(65536), 64),
             ("abcdefghij".repeat(1000) + "abc", 73),
@@ -309,14 +312,14 @@ mod tests {
     }
 
     #[test]
-    fn short_values_have_none() {
+    fn short_values_have_no_forms() {
         for value in ["", "abcdefg", "  abc  \n ", "a\nb\nc"] {
             assert!(forms(&Secret::new(value.into())).is_empty());
         }
     }
 
     #[test]
-    fn the_last_four_only_of_long_plain_values() {
+    fn the_last_four_are_shown_of_long_alphanumeric_values_only() {
         for (value, expected) in [
             ("0123456789abcdef", Some("cdef")),
             ("0123456789abcdef\n", Some("cdef")),

@@ -1,21 +1,21 @@
-//! Where in a line of JSON the masking of messages is.
+//! The lexer state within a line of JSON.
 //!
-//! Tells string literals from what stands between them, finds the `id` of the message, and notices
-//! the first token that no JSON has. *Never* counts brackets against each other or looks at the
-//! order of tokens: masking in literals is right whatever stands around them.
+//! Separates string literals from the rest, finds the `id` of the message, and detects the first
+//! token that is not JSON. It does not match brackets or check the order of tokens: masking inside
+//! literals is correct whatever is around them.
 
 use super::literal::{LiteralEnd, Role, close, spells};
 
-/// Where a long token stops being looked at as a whole.
+/// Longer tokens are not examined as a whole (bytes).
 pub(super) const SCALAR_BYTES_MAX: usize = 64;
 
 /// The byte order mark, which some servers on Windows write first.
-pub(super) const MARK: &[u8] = b"\xEF\xBB\xBF";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// The longest spelling of the key `id`, and one byte more.
+/// The longest spelling of the key `id`, plus one byte.
 const KEY_BYTES_MAX: usize = 13;
 
-/// What is known of the line so far.
+/// What is known about the line so far.
 #[derive(Default)]
 pub(super) struct LexState {
     pub(super) begun: bool,
@@ -27,7 +27,7 @@ pub(super) struct LexState {
     punctuation: u8,
     /// The beginning of the last key of the message.
     key: Vec<u8>,
-    /// A token that the last piece cut.
+    /// A token that the end of the last piece cut.
     pub(super) scalar: Vec<u8>,
     pub(super) escaped: bool,
 }
@@ -37,7 +37,7 @@ pub(super) enum LexPosition {
     #[default]
     Between,
     Scalar,
-    /// In a number that is so long that its beginning was written already.
+    /// In a number so long that its beginning was already written.
     LongNumber,
     Literal(Role),
     /// The line is not JSON.
@@ -54,8 +54,8 @@ impl LexState {
         self.key.clear();
     }
 
-    /// Steps over a piece of the line in which nothing has to be masked. Returns how far that was:
-    /// all of it, or up to a token whose end has to be awaited.
+    /// Skips a piece of the line without a secret. Returns the length skipped: all of it, or up to
+    /// a token that may continue in the next piece.
     pub(super) fn skip(&mut self, body: &[u8]) -> usize {
         let mut at = 0;
         while at < body.len() {
@@ -72,7 +72,7 @@ impl LexState {
                 LexPosition::LongNumber => return at,
                 LexPosition::Literal(_) => {
                     let end = close(rest, &mut self.escaped);
-                    at += self.quiet_literal(rest, &end);
+                    at += self.skip_literal(rest, &end);
                 }
                 LexPosition::Text => return body.len(),
             }
@@ -80,7 +80,7 @@ impl LexState {
         at
     }
 
-    /// Goes on to the next literal or other token, and returns how far that was.
+    /// Skips to the next literal or other token; returns the length skipped.
     pub(super) fn between(&mut self, rest: &[u8]) -> usize {
         for (at, &byte) in rest.iter().enumerate() {
             match byte {
@@ -110,7 +110,7 @@ impl LexState {
         rest.len()
     }
 
-    /// What the literal is that begins here.
+    /// The role of the literal that begins here.
     fn role(&mut self) -> Role {
         if self.depth != 1 + usize::from(self.batch) {
             return Role::Plain;
@@ -132,8 +132,8 @@ impl LexState {
         }
     }
 
-    /// Steps over a literal that holds nothing, and returns how far that was.
-    pub(super) fn quiet_literal(&mut self, rest: &[u8], end: &LiteralEnd) -> usize {
+    /// Skips a literal without a secret; returns the length skipped.
+    pub(super) fn skip_literal(&mut self, rest: &[u8], end: &LiteralEnd) -> usize {
         let (end, place, step) = match *end {
             LiteralEnd::Close(end) => (end, LexPosition::Between, end + 1),
             LiteralEnd::Broken(end) => (end, LexPosition::Text, end),
@@ -146,11 +146,14 @@ impl LexState {
         step
     }
 
-    /// Judges a token outside of literals. `Some`: the line is not JSON, from this byte of it on.
+    /// Checks a token outside literals. `Some`: from this byte of it on, the line is not JSON.
     pub(super) fn whole_scalar(&mut self, token: &[u8]) -> Option<usize> {
-        // At the beginning of the line the mark is taken for a space.
+        // At the start of the line the byte order mark counts as a space.
         let first = self.punctuation == 0;
-        let value = token.strip_prefix(MARK).filter(|_| first).unwrap_or(token);
+        let value = token
+            .strip_prefix(BYTE_ORDER_MARK)
+            .filter(|_| first)
+            .unwrap_or(token);
         let digits = value.iter().take_while(|b| in_number(**b)).count();
         let wrong = match value {
             b"" | b"true" | b"false" | b"null" => None,
@@ -180,7 +183,7 @@ pub(super) fn in_number(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')
 }
 
-/// Whether the token is a number of JSON.
+/// Whether the token is a JSON number.
 fn is_number(token: &[u8]) -> bool {
     let digits = |text: &mut &[u8]| {
         let count = text.iter().take_while(|b| b.is_ascii_digit()).count();

@@ -1,37 +1,37 @@
 //! Masks inside one JSON string literal, which may be longer than memory.
 //!
-//! The raw bytes are decoded, the decoded text is searched, and the raw bytes of each place found
-//! are replaced. *Always* keeps every other byte as the server spelled it. *Never* cuts an escape
-//! or a character in half.
+//! The raw bytes are decoded, the decoded text is searched, and the raw bytes of each match are
+//! replaced. Invariants: all other bytes stay as the server wrote them; no escape or character is
+//! cut in half.
 
 use memchr::{memchr, memchr2};
 use zeroize::Zeroize as _;
 
 use super::Masker;
-use super::mark::Ink;
-use super::needle::{Hit, View};
+use super::mask_set::Replacement;
+use super::pattern::{Hit, SearchMode};
 use super::text::spans;
 
-/// What is done with a secret in the literal.
+/// What the literal is, which decides what happens to a secret in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// It is masked.
     Plain,
     /// It is masked; this is a key of the message itself.
     Key,
-    /// It is left alone, because the client could not match the answer to its request otherwise.
+    /// It is masked and reported; this is the ID of a message.
     Id,
 }
 
-/// The end of a literal that is not decided yet.
+/// The end of a literal that may be the beginning of a form.
 #[derive(Default)]
 pub(super) struct Literal {
-    /// Raw bytes, from the beginning of a character on.
+    /// Raw bytes, starting with a complete character.
     raw: Vec<u8>,
-    /// How many decoded bytes a mask that was written already stands for.
+    /// How many decoded bytes are covered by a mask that was already written.
     covered: usize,
     hits: Vec<Hit>,
-    /// Whether a secret was found in it, and it is an id.
+    /// Whether the literal is an ID and contains a secret.
     pub(super) in_id: bool,
 }
 
@@ -40,14 +40,14 @@ impl Literal {
         self.raw.is_empty()
     }
 
-    /// Adds the masked piece to `out`. If the literal turns out not to be JSON, returns the raw
-    /// bytes from the wrong escape on, which are the caller's then.
+    /// Appends the masked piece to `out`. If the literal is not JSON, returns the raw bytes from
+    /// the invalid escape on, for the caller to handle.
     pub(super) fn push(
         &mut self,
         masker: &Masker,
         piece: &[u8],
         (role, end): (Role, bool),
-        ink: &mut Ink,
+        replacement: &mut Replacement,
         out: &mut Vec<u8>,
     ) -> Option<Vec<u8>> {
         let Some(matcher) = &masker.matcher else {
@@ -65,10 +65,10 @@ impl Literal {
         let text = decoded.text(raw);
         let end = end || decoded.broken;
         let until = if end {
-            matcher.find(text, View::Literal, &mut self.hits);
+            matcher.find(text, SearchMode::Literal, &mut self.hits);
             text.len()
         } else {
-            matcher.scan(text, View::Literal, &mut self.hits)
+            matcher.scan(text, SearchMode::Literal, &mut self.hits)
         };
         let mut from = 0;
         for span in spans(&self.hits, self.covered, until) {
@@ -76,7 +76,7 @@ impl Literal {
             let clear = decoded.raw_end(from)..decoded.raw_start(span.start);
             out.extend_from_slice(raw.get(clear).unwrap_or_default());
             if let Some(hit) = span.hit {
-                out.extend_from_slice(ink.mask(&masker.marks, &hit).as_bytes());
+                out.extend_from_slice(replacement.mask(&masker.mask_sets, &hit).as_bytes());
             }
             from = span.end;
         }
@@ -106,7 +106,7 @@ impl Drop for Literal {
     }
 }
 
-/// An escape, and what it stands for.
+/// The positions of an escape in the raw bytes and in the text.
 struct Escape {
     raw_start: usize,
     raw_end: usize,
@@ -114,14 +114,14 @@ struct Escape {
     text_end: usize,
 }
 
-/// A piece of a literal as text, and where its escapes were.
+/// A piece of a literal as text, with the positions of its escapes.
 struct Decoded {
     /// Empty if there are no escapes: the raw bytes are the text.
     text: Vec<u8>,
     escapes: Vec<Escape>,
-    /// How many raw bytes were decoded: all but an escape that is cut.
+    /// How many raw bytes were decoded: all but an incomplete escape.
     used: usize,
-    /// Whether decoding stopped at something that is no escape.
+    /// Whether decoding stopped at an invalid escape.
     broken: bool,
 }
 
@@ -175,12 +175,12 @@ impl Decoded {
         }
     }
 
-    /// Where the character of this place in the text begins in the raw bytes.
+    /// The start, in the raw bytes, of the character at this offset of the text.
     fn raw_start(&self, text_at: usize) -> usize {
         self.raw(text_at, |escape| escape.raw_start)
     }
 
-    /// Where the character before this place in the text ends in the raw bytes.
+    /// The end, in the raw bytes, of the character before this offset of the text.
     fn raw_end(&self, text_at: usize) -> usize {
         self.raw(text_at, |escape| escape.raw_end)
     }
@@ -202,23 +202,23 @@ impl Decoded {
 
 impl Drop for Decoded {
     fn drop(&mut self) {
-        // Most literals have no escapes, and wiping nothing costs time too.
+        // Most literals have no escapes, and wiping an empty buffer costs time too.
         if !self.text.is_empty() {
             self.text.zeroize();
         }
     }
 }
 
-/// What stands at a backslash.
+/// What follows a backslash.
 enum Read {
     Char(Utf8, usize),
     /// The piece ends before the escape does.
     Cut,
-    /// No JSON writer writes this.
+    /// Not a JSON escape.
     Broken,
 }
 
-/// The bytes of one character. A lone surrogate has three, as if it were a character.
+/// The bytes of one character; a lone surrogate has three, like a character.
 struct Utf8 {
     bytes: [u8; 4],
     length: usize,
@@ -264,7 +264,7 @@ fn unicode(raw: &[u8], end: bool, cut: Read) -> Read {
                 let code = 0x1_0000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
                 return Read::Char(utf8(code), 12);
             }
-            // The second half may come with the next piece.
+            // The second half may be in the next piece.
             Err(Wrong::Cut) if !end => return Read::Cut,
             _ => {}
         }
@@ -315,16 +315,16 @@ pub(super) fn spells(raw: &[u8], text: &str) -> bool {
     !decoded.broken && decoded.text(raw) == text.as_bytes()
 }
 
-/// Where a literal ends in a piece of it.
+/// How a literal ends within a piece.
 pub(super) enum LiteralEnd {
     Close(usize),
-    /// At a backslash that begins no escape.
+    /// At an invalid escape.
     Broken(usize),
     Open,
 }
 
-/// Finds the closing quote, or what is no escape. `escaped` says whether the byte before the piece
-/// was a backslash that begins an escape, and is set to the same for the next piece.
+/// Finds the closing quote or an invalid escape. `escaped` says whether the byte before the piece
+/// is a backslash that begins an escape, and is updated for the next piece.
 pub(super) fn close(piece: &[u8], escaped: &mut bool) -> LiteralEnd {
     let mut at = usize::from(std::mem::take(escaped));
     while let Some(found) = memchr2(b'"', b'\\', piece.get(at..).unwrap_or_default()) {

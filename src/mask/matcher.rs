@@ -1,31 +1,31 @@
-//! Finds all forms in a piece of a stream, overlapping ones too, and what may become one.
+//! Finds all matches in a piece of a stream, overlapping ones too, and incomplete ones at its end.
 //!
-//! The search looks at one sample every `stride` bytes. Every form has at least `stride + GRAM - 1`
-//! bytes, so each occurrence covers a whole sample, and the sample is one of the form's first
-//! `stride` grams: a table tells in which forms a gram stands and where. Clean text costs one load
-//! and one bit test per stride; only a gram that is in the table leads to a comparison.
-//! *Always* finds what a naive search finds. Assumes that no form holds a line break.
+//! The search reads one sample every `stride` bytes. Every form has at least `stride + GRAM - 1`
+//! bytes, so each match covers a complete sample, which is one of the form's first `stride` grams;
+//! a table maps grams to forms and offsets. Clean text costs one load and one bit test per stride;
+//! only a gram in the table leads to a comparison. Invariant: the result equals that of a naive
+//! search. No form may contain a line break.
 
 use std::cmp::Reverse;
 use std::ops::ControlFlow;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::needle::{Hit, Needle, View};
+use super::pattern::{Hit, Pattern, SearchMode};
 
-/// Long strides make big tables, and gain nothing once the memory is the limit.
+/// Longer strides make bigger tables and gain nothing once memory is the limit.
 const STRIDE_MAX: usize = 24;
 
-/// A gram that stands in a needle.
+/// Where a gram occurs in a pattern.
 struct GramOffset {
     gram: u64,
-    needle: usize,
+    pattern: usize,
     offset: usize,
 }
 
-/// The needles with their tables.
+/// The patterns with their tables.
 pub(super) struct Matcher {
-    needles: Vec<Needle>,
+    patterns: Vec<Pattern>,
     /// Sorted by gram.
     places: Vec<GramOffset>,
     /// One bit per hash of a gram in `places`.
@@ -33,27 +33,27 @@ pub(super) struct Matcher {
     filter_shift: u32,
     gram_bytes: usize,
     stride: usize,
-    /// The first bytes of every needle, sorted: what a piece too short for a sample is compared to.
+    /// The first bytes of every pattern, sorted; compared with ends too short for a sample.
     heads: Vec<Zeroizing<Vec<u8>>>,
-    /// Whether a needle begins with the byte.
+    /// Whether a pattern begins with this byte.
     begins: [bool; 256],
     longest: usize,
     ascii: bool,
 }
 
 impl Matcher {
-    /// `None` if there is nothing to find. Needles are at least `FORM_BYTES_MIN` bytes long.
-    pub(super) fn new(needles: Vec<Needle>) -> Option<Self> {
-        let shortest = needles.iter().map(|needle| needle.bytes.len()).min()?;
+    /// `None` if there are no patterns. Patterns are at least `FORM_BYTES_MIN` bytes long.
+    pub(super) fn new(patterns: Vec<Pattern>) -> Option<Self> {
+        let shortest = patterns.iter().map(|pattern| pattern.bytes.len()).min()?;
         let gram_bytes = if shortest >= 15 { 8 } else { 4 };
         let stride = (shortest + 1 - gram_bytes).min(STRIDE_MAX);
         let mut matcher = Self {
-            longest: needles.iter().map(|needle| needle.bytes.len()).max()?,
-            ascii: needles
+            longest: patterns.iter().map(|pattern| pattern.bytes.len()).max()?,
+            ascii: patterns
                 .iter()
-                .filter(|n| View::Literal.has(n.reach))
+                .filter(|n| SearchMode::Literal.has(n.scope))
                 .all(|n| n.bytes.is_ascii()),
-            needles,
+            patterns,
             places: Vec::new(),
             filter: Vec::new(),
             filter_shift: 0,
@@ -67,12 +67,17 @@ impl Matcher {
     }
 
     fn fill(&mut self) {
-        for (needle, bytes) in self.needles.iter().map(|needle| &needle.bytes).enumerate() {
+        for (pattern, bytes) in self
+            .patterns
+            .iter()
+            .map(|pattern| &pattern.bytes)
+            .enumerate()
+        {
             for (offset, window) in bytes.windows(self.gram_bytes).take(self.stride).enumerate() {
                 if let Some(gram) = self.gram(window) {
                     self.places.push(GramOffset {
                         gram,
-                        needle,
+                        pattern,
                         offset,
                     });
                 }
@@ -89,11 +94,11 @@ impl Matcher {
             }
         }
         self.places
-            .sort_unstable_by_key(|place| (place.gram, place.needle, place.offset));
+            .sort_unstable_by_key(|place| (place.gram, place.pattern, place.offset));
         self.heads.sort_unstable_by(|a, b| a.as_slice().cmp(b));
         self.heads.dedup();
 
-        // 32 bits per gram: three of a hundred samples of clean text lead to a look at the table.
+        // 32 bits per gram: 3 % of the samples of clean text lead to a table lookup.
         let bits = (self.places.len() * 32)
             .next_power_of_two()
             .clamp(1 << 12, 1 << 19);
@@ -120,29 +125,29 @@ impl Matcher {
         self.ascii
     }
 
-    /// How many bytes the longest form has.
+    /// The length of the longest form (bytes).
     pub(super) fn longest(&self) -> usize {
         self.longest
     }
 
-    /// All occurrences in the text, in order, the longest first of those that start together.
-    /// Returns where the longest end of the text starts that may be the beginning of a form.
-    pub(super) fn scan(&self, text: &[u8], view: View, hits: &mut Vec<Hit>) -> usize {
-        self.find(text, view, hits).min(self.tail(text))
+    /// Finds all matches in the text, in order; of those that start together the longest is first.
+    /// Returns the start of the longest suffix of the text that may be the beginning of a form.
+    pub(super) fn scan(&self, text: &[u8], mode: SearchMode, hits: &mut Vec<Hit>) -> usize {
+        self.find(text, mode, hits).min(self.tail(text))
     }
 
-    /// The same, but of the beginnings of forms only those are sure to be seen that are as long as
-    /// the shortest form.
-    pub(super) fn find(&self, text: &[u8], view: View, hits: &mut Vec<Hit>) -> usize {
+    /// Like [`Self::scan`], but an incomplete match at the end is only reliably found if it is at
+    /// least as long as the shortest form.
+    pub(super) fn find(&self, text: &[u8], mode: SearchMode, hits: &mut Vec<Hit>) -> usize {
         let mut open = text.len();
         hits.clear();
-        self.visit(text, view, |start, needle| {
-            let end = start + needle.bytes.len();
+        self.visit(text, mode, |start, pattern| {
+            let end = start + pattern.bytes.len();
             if end <= text.len() {
                 hits.push(Hit {
                     start,
                     end,
-                    secret: needle.secret,
+                    secret: pattern.secret,
                 });
             } else {
                 open = open.min(start);
@@ -153,12 +158,12 @@ impl Matcher {
         open
     }
 
-    /// How many bytes from the front of the text are no part of a form, whatever follows the text.
-    pub(super) fn clean(&self, text: &[u8], view: View) -> usize {
+    /// The length of the prefix that belongs to no match, whatever follows the text (bytes).
+    pub(super) fn clean(&self, text: &[u8], mode: SearchMode) -> usize {
         let mut clean = self.tail(text);
         let mut seen = None;
-        self.visit(text, view, |start, _| {
-            // A later sample finds later starts only, but this one may find an earlier one still.
+        self.visit(text, mode, |start, _| {
+            // Later samples only find later starts, but this sample may still find an earlier one.
             if seen.is_some_and(|seen| start >= seen + self.stride) {
                 return ControlFlow::Break(());
             }
@@ -169,16 +174,16 @@ impl Matcher {
         clean
     }
 
-    /// Calls `found` for each start of a form, or of what there is of it before the text ends.
+    /// Calls `found` for the start of each match, complete or cut by the end of the text.
     fn visit(
         &self,
         text: &[u8],
-        view: View,
-        mut found: impl FnMut(usize, &Needle) -> ControlFlow<()>,
+        mode: SearchMode,
+        mut found: impl FnMut(usize, &Pattern) -> ControlFlow<()>,
     ) {
-        let found = |start: usize, needle: &Needle| {
-            if view.has(needle.reach) {
-                found(start, needle)
+        let found = |start: usize, pattern: &Pattern| {
+            if mode.has(pattern.scope) {
+                found(start, pattern)
             } else {
                 ControlFlow::Continue(())
             }
@@ -195,7 +200,7 @@ impl Matcher {
         &self,
         text: &[u8],
         gram_of: impl Fn(&[u8]) -> Option<u64>,
-        mut found: impl FnMut(usize, &Needle) -> ControlFlow<()>,
+        mut found: impl FnMut(usize, &Pattern) -> ControlFlow<()>,
     ) {
         let samples = text
             .get(self.stride - 1..)
@@ -221,7 +226,7 @@ impl Matcher {
         text: &[u8],
         at: usize,
         gram: u64,
-        found: &mut impl FnMut(usize, &Needle) -> ControlFlow<()>,
+        found: &mut impl FnMut(usize, &Pattern) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let first = self.places.partition_point(|place| place.gram < gram);
         let places = self.places.get(first..).unwrap_or_default();
@@ -229,19 +234,19 @@ impl Matcher {
             let Some(start) = at.checked_sub(place.offset) else {
                 continue;
             };
-            let Some(needle) = self.needles.get(place.needle) else {
+            let Some(pattern) = self.patterns.get(place.pattern) else {
                 continue;
             };
             let there = text.get(start..).unwrap_or_default();
-            let length = there.len().min(needle.bytes.len());
-            if there.get(..length) == needle.bytes.get(..length) {
-                found(start, needle)?;
+            let length = there.len().min(pattern.bytes.len());
+            if there.get(..length) == pattern.bytes.get(..length) {
+                found(start, pattern)?;
             }
         }
         ControlFlow::Continue(())
     }
 
-    /// Where the longest end of the text starts that is too short to hold a sample and is the
+    /// The start of the longest suffix of the text that is too short to contain a sample and is the
     /// beginning of a form.
     fn tail(&self, text: &[u8]) -> usize {
         let first = text.len().saturating_sub(self.stride + self.gram_bytes - 2);
@@ -274,7 +279,7 @@ impl Drop for Matcher {
     }
 }
 
-/// Spreads a gram over the upper bits (2^64 divided by the golden ratio).
+/// Hashes a gram into the upper bits (2^64 divided by the golden ratio).
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 fn wide_gram(window: &[u8]) -> Option<u64> {
@@ -293,26 +298,29 @@ fn word_of(hash: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::needle::Reach;
+    use super::super::pattern::PatternScope;
     use super::*;
 
     fn matcher(forms: &[&str]) -> Matcher {
-        let needle = |(secret, form): (usize, &&str)| Needle {
+        let pattern = |(secret, form): (usize, &&str)| Pattern {
             bytes: Zeroizing::new(form.as_bytes().to_vec()),
             secret,
-            reach: Reach::Everywhere,
+            scope: PatternScope::Everywhere,
         };
-        Matcher::new(forms.iter().enumerate().map(needle).collect()).unwrap()
+        Matcher::new(forms.iter().enumerate().map(pattern).collect()).unwrap()
     }
 
     #[track_caller]
     fn case(forms: &[&str], text: &str, expected: &[(usize, usize)], open: usize) {
         let mut hits = Vec::new();
-        let found = matcher(forms).scan(text.as_bytes(), View::Gate, &mut hits);
+        let found = matcher(forms).scan(text.as_bytes(), SearchMode::Gate, &mut hits);
         let hits: Vec<_> = hits.iter().map(|hit| (hit.start, hit.end)).collect();
         assert_eq!((hits.as_slice(), found), (expected, open));
         let first = expected.first().map_or(open, |hit| hit.0.min(open));
-        assert_eq!(matcher(forms).clean(text.as_bytes(), View::Gate), first);
+        assert_eq!(
+            matcher(forms).clean(text.as_bytes(), SearchMode::Gate),
+            first
+        );
     }
 
     #[test]
@@ -350,7 +358,7 @@ mod tests {
         case(&["abcdefgh", "efghijkl"], "abcdefgh", &[(0, 8)], 4);
     }
 
-    /// Every form is found at every place, however the samples fall.
+    /// Every form is found at every offset, wherever the samples are.
     #[test]
     fn samples_miss_nothing() {
         for length in 8..60 {
@@ -360,7 +368,7 @@ mod tests {
             for before in 0..60 {
                 let text = format!("{}{form}{}", "-".repeat(before), "-".repeat(before / 2));
                 let mut hits = Vec::new();
-                let open = matcher.scan(text.as_bytes(), View::Text, &mut hits);
+                let open = matcher.scan(text.as_bytes(), SearchMode::Text, &mut hits);
                 assert_eq!(
                     hits,
                     [Hit {
@@ -371,7 +379,7 @@ mod tests {
                 );
                 assert_eq!(open, text.len());
                 let cut = text.as_bytes().get(..before + length - 1).unwrap();
-                assert_eq!(matcher.scan(cut, View::Text, &mut hits), before);
+                assert_eq!(matcher.scan(cut, SearchMode::Text, &mut hits), before);
             }
         }
     }

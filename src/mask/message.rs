@@ -1,10 +1,10 @@
-//! Masks messages: the server's stdout, one JSON value a line.
+//! Masks messages: the server's stdout, one JSON value per line.
 //!
-//! *Always* masks inside string literals only, keys too, so valid JSON stays valid; numbers, key
-//! order, spacing and untouched literals keep their bytes. A masked `id` of a message no longer
-//! fits its request: `secrets_in_ids` tells the caller, who ends that server. A line is lexed, not
-//! parsed: from the first token on that no JSON has, the rest of the line is masked as text. Lines in which
-//! nothing is found are not even lexed. Memory is bounded by the longest form, not by the line.
+//! Invariants: in JSON only string literals (keys too) are masked, so valid JSON stays valid;
+//! numbers, key order, spacing and other literals keep their bytes. A masked `id` no longer fits
+//! its request: `secrets_in_ids` reports it to the caller, who ends that server. A line is lexed,
+//! not parsed: from the first token on that is not JSON, it is masked as text. Clean lines are not
+//! lexed. Memory is bounded by the longest form, not by the line.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,14 +12,16 @@ use std::sync::Arc;
 use memchr::memchr;
 
 use super::Masker;
-use super::line::{LexPosition, LexState, MARK, SCALAR_BYTES_MAX, ends_scalar, in_number};
+use super::line::{
+    BYTE_ORDER_MARK, LexPosition, LexState, SCALAR_BYTES_MAX, ends_scalar, in_number,
+};
 use super::literal::{Literal, LiteralEnd, Role, close};
-use super::mark::{GROWTH_BYTES_MAX, Ink};
-use super::needle::{Hit, View};
+use super::mask_set::{GROWTH_BYTES_MAX, Replacement};
+use super::pattern::{Hit, SearchMode};
 use super::suspect::{Suspect, unusual_escape};
 use super::text::{PIECE_BYTES, UndecidedTail};
 
-/// The longest beginning of an escape that is not a whole one.
+/// The longest incomplete escape (bytes).
 const ESCAPE_BYTES_CUT: usize = 5;
 
 /// Masks one stream of messages.
@@ -29,17 +31,17 @@ pub struct MessageMask {
     line: LexState,
     literal: Literal,
     text: UndecidedTail,
-    ink: Ink,
+    replacement: Replacement,
     hits: Vec<Hit>,
     secrets_in_ids: u64,
 }
 
-/// What is known of a piece of a line before it is lexed.
+/// What is known about a piece of a line before it is lexed.
 #[derive(Default)]
 struct Survey {
-    /// Nothing in it can be, begin or end a secret, however it is escaped.
+    /// No secret is, begins or ends in it, however escaped.
     quiet: bool,
-    /// It has unusual escapes.
+    /// It contains unusual escapes.
     escapes: bool,
 }
 
@@ -51,13 +53,13 @@ impl MessageMask {
             line: LexState::default(),
             literal: Literal::default(),
             text: UndecidedTail::default(),
-            ink: Ink::new(GROWTH_BYTES_MAX),
+            replacement: Replacement::new(GROWTH_BYTES_MAX),
             hits: Vec::new(),
             secrets_in_ids: 0,
         }
     }
 
-    /// Uses another masker, from the next beginning of a line on.
+    /// Uses another masker from the start of the next line on.
     pub fn set_masker(&mut self, masker: Arc<Masker>) {
         if self.at_line_start() {
             self.masker = masker;
@@ -66,8 +68,8 @@ impl MessageMask {
         }
     }
 
-    /// How many bytes from the front of the input may be written as they are. They count as
-    /// written here: the rest goes to `write`. Most input passes whole and is never copied.
+    /// How many bytes from the front of the input may be written unchanged. They count as written;
+    /// the caller passes the rest to `write`. Most input needs no copy this way.
     pub fn pass(&mut self, input: &[u8]) -> usize {
         if self.masker.is_empty() && self.next.is_none() {
             self.line.begun = input.last().map_or(self.line.begun, |last| *last != b'\n');
@@ -98,7 +100,7 @@ impl MessageMask {
         at
     }
 
-    /// Adds the masked input to `out`, except what may be the beginning of a form.
+    /// Appends the masked input to `out`, except an end that may be the beginning of a form.
     pub fn write(&mut self, input: &[u8], out: &mut Vec<u8>) {
         let mut suspect = Suspect::new(input);
         let mut at = 0;
@@ -118,27 +120,27 @@ impl MessageMask {
         }
     }
 
-    /// Adds what was held back: the stream has ended.
+    /// Appends what was held back, at the end of the stream.
     pub fn flush(&mut self, out: &mut Vec<u8>) {
         self.end_line(out);
     }
 
-    /// Whether the last byte ended a line, or there was none yet. Nothing is held back then.
+    /// Whether the last byte ended a line or there was none yet; then nothing is held back.
     pub fn at_line_start(&self) -> bool {
         !self.line.begun
     }
 
     /// How many secrets were masked.
     pub fn masked(&self) -> u64 {
-        self.ink.masked
+        self.replacement.masked
     }
 
-    /// How many ids of messages held a secret, so that nobody can tell any more what they are of.
+    /// How many message IDs contained a secret. Masked, they fit no request.
     pub fn secrets_in_ids(&self) -> u64 {
         self.secrets_in_ids
     }
 
-    /// Takes a piece of one line, which may end it.
+    /// Takes a piece of one line, possibly its end.
     fn piece(&mut self, piece: &[u8], out: &mut Vec<u8>) {
         let Some(last) = piece.last() else { return };
         self.line.begun = true;
@@ -154,16 +156,16 @@ impl MessageMask {
         }
     }
 
-    /// Finds out which literals of the piece of a line have to be looked into. `whole`: the line
-    /// ends behind it.
+    /// Finds the literals in this piece of a line that need examination. `whole`: the line ends
+    /// after the piece.
     fn survey(&mut self, body: &[u8], whole: bool) -> Survey {
         let Some(matcher) = &self.masker.matcher else {
             return Survey::default();
         };
         let open = if whole {
-            matcher.find(body, View::Gate, &mut self.hits)
+            matcher.find(body, SearchMode::Gate, &mut self.hits)
         } else {
-            matcher.scan(body, View::Gate, &mut self.hits)
+            matcher.scan(body, SearchMode::Gate, &mut self.hits)
         };
         let escapes = unusual_escape(matcher, body).is_some();
         let pending =
@@ -178,8 +180,8 @@ impl MessageMask {
         }
     }
 
-    /// Whether the literal that goes on here ends here too, and holds nothing on the way.
-    fn is_calm(&self, rest: &[u8], at: usize, survey: &Survey, end: &LiteralEnd) -> bool {
+    /// Whether the current literal contains no secret up to its end in this piece.
+    fn is_clean(&self, rest: &[u8], at: usize, survey: &Survey, end: &LiteralEnd) -> bool {
         let (LiteralEnd::Close(length) | LiteralEnd::Broken(length)) = *end else {
             return survey.quiet;
         };
@@ -236,19 +238,19 @@ impl MessageMask {
                 LexPosition::Literal(role) => {
                     let mut escaped = self.line.escaped;
                     let end = close(rest, &mut escaped);
-                    if self.is_calm(rest, at, &survey, &end) {
-                        at += self.line.quiet_literal(rest, &end);
+                    if self.is_clean(rest, at, &survey, &end) {
+                        at += self.line.skip_literal(rest, &end);
                         continue;
                     }
                     self.line.escaped = escaped;
                     out.extend_from_slice(body.get(copied..at).unwrap_or_default());
-                    at += self.loud_literal(rest, role, &end, out);
+                    at += self.mask_literal(rest, role, &end, out);
                     copied = at;
                 }
                 LexPosition::Text => {
                     out.extend_from_slice(body.get(copied..at).unwrap_or_default());
                     self.text
-                        .push(&self.masker, rest, false, &mut self.ink, out);
+                        .push(&self.masker, rest, false, &mut self.replacement, out);
                     copied = body.len();
                     at = copied;
                 }
@@ -257,9 +259,9 @@ impl MessageMask {
         out.extend_from_slice(body.get(copied..).unwrap_or_default());
     }
 
-    /// Takes the literal up to its end in `rest`, and returns how much that was. The closing quote
-    /// is left to `between` as the end of the literal.
-    fn loud_literal(
+    /// Masks the literal up to its end in `rest`; returns the length. The closing quote is left to
+    /// `between`.
+    fn mask_literal(
         &mut self,
         rest: &[u8],
         role: Role,
@@ -272,13 +274,17 @@ impl MessageMask {
         };
         let piece = rest.get(..end).unwrap_or_default();
         self.line.note_key(role, piece);
-        let wrong = self
-            .literal
-            .push(&self.masker, piece, (role, closed), &mut self.ink, out);
+        let wrong = self.literal.push(
+            &self.masker,
+            piece,
+            (role, closed),
+            &mut self.replacement,
+            out,
+        );
         if let Some(wrong) = wrong {
             self.line.place = LexPosition::Text;
             self.text
-                .push(&self.masker, &wrong, false, &mut self.ink, out);
+                .push(&self.masker, &wrong, false, &mut self.replacement, out);
         } else if closed {
             self.line.place = LexPosition::Between;
             out.push(b'"');
@@ -295,12 +301,12 @@ impl MessageMask {
         }
     }
 
-    /// Takes a piece of a token that is cut. `whole`: this is its end.
+    /// Takes a piece of a split token. `whole`: this is its end.
     fn cut_scalar(&mut self, token: &[u8], whole: bool, out: &mut Vec<u8>) {
         let mut token = token;
         if self.line.place == LexPosition::Scalar {
             self.line.scalar.extend_from_slice(token);
-            if !whole && self.line.scalar.len() <= SCALAR_BYTES_MAX + MARK.len() {
+            if !whole && self.line.scalar.len() <= SCALAR_BYTES_MAX + BYTE_ORDER_MARK.len() {
                 return;
             }
             let scalar = std::mem::take(&mut self.line.scalar);
@@ -308,7 +314,7 @@ impl MessageMask {
             let (right, rest) = scalar.split_at(wrong.unwrap_or(scalar.len()));
             out.extend_from_slice(right);
             self.text
-                .push(&self.masker, rest, false, &mut self.ink, out);
+                .push(&self.masker, rest, false, &mut self.replacement, out);
             if wrong.is_none() && !whole {
                 self.line.place = LexPosition::LongNumber;
             }
@@ -323,7 +329,7 @@ impl MessageMask {
         if !token.is_empty() {
             self.line.place = LexPosition::Text;
             self.text
-                .push(&self.masker, token, false, &mut self.ink, out);
+                .push(&self.masker, token, false, &mut self.replacement, out);
         } else if whole {
             self.line.place = LexPosition::Between;
         }
@@ -335,22 +341,23 @@ impl MessageMask {
                 let how = (role, true);
                 let wrong = self
                     .literal
-                    .push(&self.masker, b"", how, &mut self.ink, out);
+                    .push(&self.masker, b"", how, &mut self.replacement, out);
                 self.text.push(
                     &self.masker,
                     &wrong.unwrap_or_default(),
                     true,
-                    &mut self.ink,
+                    &mut self.replacement,
                     out,
                 );
             }
             LexPosition::Scalar => self.cut_scalar(b"", true, out),
             LexPosition::Between | LexPosition::LongNumber | LexPosition::Text => {}
         }
-        self.text.push(&self.masker, b"", true, &mut self.ink, out);
+        self.text
+            .push(&self.masker, b"", true, &mut self.replacement, out);
         self.line.reset();
         self.count_id();
-        self.ink.new_line();
+        self.replacement.new_line();
         if let Some(next) = self.next.take() {
             self.masker = next;
         }

@@ -1,17 +1,18 @@
 //! Removes secrets from the server's output.
 //!
-//! *Always* lets bytes that are no part of a secret through unchanged and in order. *Never* holds
-//! back a complete line. *Never* turns valid JSON into invalid JSON. Knows nothing of pipes,
-//! processes or time. It is a seat belt: a server that hides a secret on purpose (splits it,
-//! encrypts it) is not caught.
+//! Invariants: bytes that belong to no secret pass unchanged and in order; a complete line is not
+//! held back; valid JSON stays valid. This module knows no pipes, processes or time.
+//!
+//! Masking prevents accidents: a server that hides a secret on purpose (splits or encrypts it) is
+//! not caught.
 
 mod forms;
 mod line;
 mod literal;
-mod mark;
+mod mask_set;
 mod matcher;
 mod message;
-mod needle;
+mod pattern;
 mod spell;
 mod suspect;
 mod text;
@@ -28,38 +29,38 @@ pub use text::TextMask;
 
 use crate::secret::Secret;
 use forms::{forms, last_four};
-use mark::Mark;
+use mask_set::MaskSet;
 use matcher::Matcher;
-use needle::{Needle, Reach};
+use pattern::{Pattern, PatternScope};
 
-/// What to look for, and what to put in its place. Immutable: share it between streams.
+/// The patterns to search for and their replacements. Immutable, so streams can share it.
 pub struct Masker {
     /// `None` if there is no secret.
     matcher: Option<Matcher>,
-    /// By the index of the secret.
-    marks: Vec<Mark>,
+    /// Indexed by secret.
+    mask_sets: Vec<MaskSet>,
 }
 
 impl Masker {
-    /// A masker for these secrets, each with the label that its mask shows. A secret shorter than
-    /// eight bytes is not masked. Of two with the same value the first gives the label.
+    /// Builds a masker for these secrets, each with the label that its mask shows. Secrets shorter
+    /// than eight bytes are not masked. If two have the same value, the label of the first is used.
     pub fn new(secrets: &[(String, &Secret)]) -> Self {
-        let mut needles: Vec<Needle> = Vec::new();
+        let mut patterns: Vec<Pattern> = Vec::new();
         for (index, (_, secret)) in secrets.iter().enumerate() {
-            needles.extend(forms(secret).into_iter().map(|form| Needle {
+            patterns.extend(forms(secret).into_iter().map(|form| Pattern {
                 bytes: form.bytes,
                 secret: index,
-                reach: form.reach,
+                scope: form.scope,
             }));
         }
         let labels: Vec<_> = secrets
             .iter()
             .map(|(label, secret)| (label.as_str(), last_four(secret)))
             .collect();
-        let marks = Mark::all(&labels, &needles);
+        let mask_sets = MaskSet::all(&labels, &patterns);
         Self {
-            matcher: Matcher::new(needles),
-            marks,
+            matcher: Matcher::new(patterns),
+            mask_sets,
         }
     }
 
@@ -68,8 +69,8 @@ impl Masker {
         self.matcher.is_none()
     }
 
-    /// How many bytes a `TextMask` may hold back, at most. A `MessageMask` may hold back as many
-    /// characters, however they are escaped, and a token of 67 bytes.
+    /// The maximum number of bytes that a `TextMask` holds back. A `MessageMask` holds back at most
+    /// the same number of characters, however they are escaped, and a token of 67 bytes.
     pub fn hold_bytes_max(&self) -> usize {
         self.matcher
             .as_ref()
@@ -83,10 +84,10 @@ impl fmt::Debug for Masker {
     }
 }
 
-/// Every spelling of a value that a `TextMask` finds, to look for leaks in other places.
+/// Every encoding of a value that a `TextMask` finds, for leak searches elsewhere.
 pub fn spellings(secret: &Secret) -> Vec<Zeroizing<Vec<u8>>> {
     let forms = forms(secret)
         .into_iter()
-        .filter(|form| form.reach != Reach::Gate);
+        .filter(|form| form.scope != PatternScope::Gate);
     forms.map(|form| form.bytes).collect()
 }

@@ -1,13 +1,13 @@
 //! The encodings in which programs print bytes.
 //!
-//! Tables of how JSON writers and percent-encoders differ, and the encoders that follow them. Pure
-//! functions of bytes. What they return is wiped when dropped.
+//! Tables of the differences between JSON writers and percent-encoders, and the encoders. Pure
+//! functions of bytes; the results are wiped when dropped.
 
 use zeroize::Zeroizing;
 
-/// How a JSON writer spells a string, where writers differ.
+/// The options in which JSON writers differ.
 pub(super) struct JsonDialect {
-    /// ASCII characters that it writes as `\u00XX`, besides control characters.
+    /// ASCII characters written as `\u00XX`, besides control characters.
     ascii: &'static [u8],
     slash: bool,
     wide: bool,
@@ -67,7 +67,7 @@ pub(super) const WRITERS: &[JsonDialect] = &[
     },
 ];
 
-/// What a percent-encoder leaves as it is, besides letters and digits, and how it writes a space.
+/// The characters that a percent-encoder keeps besides letters and digits, and its space.
 pub(super) const PERCENT: &[(&[u8], &[u8])] = &[
     // RFC 3986; `encodeURIComponent`; Python's `quote`; `encodeURI`.
     (b"-._~", b"%20"),
@@ -82,7 +82,7 @@ pub(super) const PERCENT: &[(&[u8], &[u8])] = &[
     (b"!$%&()*+,-./:;=?@[\\]^_`{|}~", b"%20"),
 ];
 
-/// The value as it stands between the quotes of a JSON string.
+/// The value as written between the quotes of a JSON string.
 pub(super) fn json(value: &[u8], writer: &JsonDialect) -> Zeroizing<Vec<u8>> {
     let mut out = Zeroizing::new(Vec::with_capacity(value.len() * 2));
     let mut rest = value;
@@ -116,7 +116,7 @@ pub(super) fn json(value: &[u8], writer: &JsonDialect) -> Zeroizing<Vec<u8>> {
     out
 }
 
-/// The character or lone surrogate that begins with this byte, and how many bytes follow.
+/// The character or lone surrogate that begins with this byte, and the number of bytes that follow.
 fn character(first: u8, after: &[u8]) -> (Option<u32>, usize) {
     let length = match first {
         0xC2..=0xDF => 1,
@@ -140,7 +140,7 @@ fn character(first: u8, after: &[u8]) -> (Option<u32>, usize) {
     )
 }
 
-/// `\uXXXX`, two of them beyond the basic plane.
+/// Writes `\uXXXX`, twice beyond the basic plane.
 fn unicode(code: u32, upper: bool, out: &mut Vec<u8>) {
     let (pair, single);
     let units: &[u32] = if let Some(high) = code.checked_sub(0x1_0000) {
@@ -177,8 +177,8 @@ pub(super) fn percent(
     out
 }
 
-/// The characters that this value alone determines, wherever it stands in the encoded text: behind
-/// `offset` other bytes (modulo three).
+/// The base64 characters that depend on this value alone when `offset` other bytes (modulo three)
+/// come before it.
 pub(super) fn base64(
     value: &[u8],
     offset: usize,
@@ -192,12 +192,12 @@ pub(super) fn base64(
     Zeroizing::new(text.as_bytes().get(first..end).unwrap_or_default().to_vec())
 }
 
-/// In lower-case digits, and in upper-case ones.
+/// In lower case and in upper case.
 pub(super) fn hex(value: &[u8]) -> [Zeroizing<Vec<u8>>; 2] {
     let room = || Zeroizing::new(vec![0; base16ct::encoded_len(value)]);
     let (mut lower, mut upper) = (room(), room());
-    base16ct::lower::encode(value, &mut lower).expect("there is room for two digits a byte");
-    base16ct::upper::encode(value, &mut upper).expect("there is room for two digits a byte");
+    base16ct::lower::encode(value, &mut lower).expect("the buffer has two digits per byte");
+    base16ct::upper::encode(value, &mut upper).expect("the buffer has two digits per byte");
     [lower, upper]
 }
 
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_writer_is_that_of_serde_json() {
+    fn the_first_writer_matches_serde_json() {
         for value in [
             "a\"b\\c/d",
             "\u{0}\u{8}\u{b}\u{c}\n\r\t\u{1f}\u{7f}",
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_others_escape_more() {
+    fn other_writers_escape_more() {
         let wide = JsonDialect {
             wide: true,
             ..MINIMAL
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_characters_stay() {
+    fn invalid_utf8_stays() {
         let wide = JsonDialect {
             wide: true,
             ..MINIMAL
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn percent_encoders_differ_in_what_they_keep() {
+    fn percent_encoders_keep_different_characters() {
         let digits = b"0123456789ABCDEF";
         let all = |value: &[u8]| -> Vec<String> {
             let spell = |(kept, space): &(&[u8], &[u8])| {
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn base64_is_found_behind_any_bytes() {
+    fn base64_is_found_after_any_bytes() {
         let value = b"swordfish!";
         for before in 0..7 {
             for after in 0..7 {

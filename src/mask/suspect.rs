@@ -1,16 +1,16 @@
-//! Tells which lines of messages have to be looked into.
+//! Finds the lines of messages that may contain a secret; the others are not even lexed.
 //!
-//! *Never* calls a line clean in which a literal spells a form. Clean lines are not even lexed.
+//! Invariant: a line in which a literal spells a form is never reported as clean.
 
 use memchr::{memchr, memmem, memrchr};
 
 use super::Masker;
 use super::matcher::Matcher;
-use super::needle::View;
+use super::pattern::SearchMode;
 
-/// Where the lines are that have to be looked at, in one input.
+/// The positions in one input that need examination.
 pub(super) struct Suspect {
-    /// The end of the last whole line.
+    /// The end of the last complete line.
     lines_end: usize,
     hit: Option<usize>,
     escape: Option<usize>,
@@ -26,15 +26,15 @@ impl Suspect {
         }
     }
 
-    /// Where the whole lines end that begin at `from` and hold nothing. Each byte of the input is
-    /// searched once, however often this is called with a growing `from`.
+    /// The end of the clean complete lines that start at `from`. Each byte of the input is searched
+    /// once, however often this is called with a growing `from`.
     pub(super) fn clean_lines(&mut self, masker: &Masker, input: &[u8], from: usize) -> usize {
         let Some(matcher) = &masker.matcher else {
             return self.lines_end.max(from);
         };
         let lines = input.get(from..self.lines_end).unwrap_or_default();
         if self.hit.is_none_or(|hit| hit < from) {
-            self.hit = Some(from + matcher.clean(lines, View::Gate));
+            self.hit = Some(from + matcher.clean(lines, SearchMode::Gate));
         }
         if self.escape.is_none_or(|escape| escape < from) {
             self.escape = Some(from + unusual_escape(matcher, lines).unwrap_or(lines.len()));
@@ -45,9 +45,8 @@ impl Suspect {
     }
 }
 
-/// Finds an escape that lets a form be spelled in another way than the forms foresee. The other
-/// escapes spell one character each, and no other escape spells the same. If all forms are ASCII,
-/// an escape for another character stands in none.
+/// Finds an escape that spells a form in a way the patterns do not cover: `\/` or `\uXXXX`. The
+/// other escapes have one spelling each. If all forms are ASCII, only `\u0000` to `\u007f` count.
 pub(super) fn unusual_escape(matcher: &Matcher, text: &[u8]) -> Option<usize> {
     let first = memchr(b'\\', text)?;
     let rest = text.get(first..)?;

@@ -1,4 +1,4 @@
-//! What masking does, case by case, through the two streams.
+//! Masking through both streams, example by example.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ fn text(secrets: &[(&str, &[u8])], input: &[u8]) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Masks messages whole, byte by byte, and by way of `pass`: with one result.
+/// Masks messages whole, byte by byte and through `pass`; all results must be equal.
 #[track_caller]
 fn message(secrets: &[(&str, &[u8])], input: &[u8]) -> String {
     let masker = masker(secrets);
@@ -72,7 +72,7 @@ fn the_mask_names_the_secret_and_its_last_four_characters() {
     assert_eq!(out, format!("Bearer {MASK}, pw=[secret db]\n"));
 }
 
-/// A leftmost-first replacement leaves the tail of the second secret.
+/// A leftmost-first replacement would leave the tail of the second secret.
 #[test]
 fn overlapping_secrets_leave_no_tail() {
     let secrets: &[(&str, &[u8])] = &[("a", b"abcdefgh"), ("b", b"efghijkl")];
@@ -115,7 +115,7 @@ fn messages_are_masked_in_literals() {
     );
     token("\"TOKEN\"\r\n[\"TOKEN\"]\n", "\"MASK\"\r\n[\"MASK\"]\n");
     token("\u{feff}{\"a\":\"TOKEN\"}\n", "\u{feff}{\"a\":\"MASK\"}\n");
-    // The rest of a literal keeps its spelling.
+    // The rest of a literal stays unchanged.
     token(
         r#"{"a":"\u00e9\/TOKEN\ud800\u0041"}"#,
         r#"{"a":"\u00e9\/MASK\ud800\u0041"}"#,
@@ -159,7 +159,7 @@ fn json_within_json_is_masked() {
     }
 }
 
-/// Masking it breaks the correlation with the request.
+/// A masked ID no longer fits its request.
 #[test]
 fn an_id_is_masked_and_reported() {
     let reported = |input: &str| {
@@ -211,7 +211,7 @@ fn a_line_that_is_not_json_is_masked_as_text() {
     assert_eq!(message(hex, b"0123456789abcdef"), "[secret h …cdef]");
 }
 
-/// A value of digits is weak, and can be stored all the same.
+/// A value of digits is weak, but `--allow-weak` stores it.
 #[test]
 fn numbers_are_never_touched() {
     let digits: &[(&str, &[u8])] = &[("n", b"12345678")];
@@ -259,17 +259,17 @@ fn a_mask_never_completes_a_secret() {
 
 /// Some clients close the session at a line of 10 MiB.
 #[test]
-fn masks_hardly_lengthen_a_line() {
+fn masks_lengthen_a_line_by_a_bounded_number_of_bytes() {
     let secrets: &[(&str, &[u8])] = &[("a/rather/long/name/of/a/secret", b"abcdefgh")];
     let input = format!("{{\"a\":\"{}\"}}\n", "abcdefgh ".repeat(10_000));
     let out = message(secrets, input.as_bytes());
     assert!(out.starts_with("{\"a\":\"[secret a/rather/long/name/of/a/secret] "));
     assert!(out.ends_with("[secret] \"}\n") && !out.contains("abcdefgh"));
-    assert!(out.len() <= input.len() + super::mark::GROWTH_BYTES_MAX);
+    assert!(out.len() <= input.len() + super::mask_set::GROWTH_BYTES_MAX);
 }
 
 #[test]
-fn another_masker_takes_over_at_the_next_line() {
+fn a_new_masker_applies_from_the_next_line() {
     let (old, new) = (
         masker(&[("old", b"oldsecret")]),
         masker(&[("new", b"newsecret")]),
@@ -290,7 +290,7 @@ fn another_masker_takes_over_at_the_next_line() {
     assert_eq!(String::from_utf8_lossy(&out), expected);
 }
 
-/// Memory stays bounded: nothing that is decided is kept.
+/// Memory stays bounded: only an undecided end is kept.
 #[test]
 fn a_long_line_streams_through() {
     let secrets: &[(&str, &[u8])] = &[("github/token", TOKEN.as_bytes())];
@@ -330,7 +330,7 @@ fn a_value_of_64_kib_is_found() {
 }
 
 #[test]
-fn nothing_shows_a_value() {
+fn debug_output_contains_no_value() {
     let masker = masker(&[("github/token", TOKEN.as_bytes())]);
     let mut mask = TextMask::new(Arc::clone(&masker));
     mask.write(&TOKEN.as_bytes()[..20], &mut Vec::new());

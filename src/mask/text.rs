@@ -1,8 +1,8 @@
 //! Masks plain text: the server's stderr.
 //!
-//! *Always* gives the same output however the input is cut. *Never* holds back more than the bytes
-//! that may be the beginning of a form, so nothing at the end of a line. Memory is bounded by the
-//! longest form, not by the line.
+//! Invariants: the output does not depend on how the input is split; only bytes that may be the
+//! beginning of a form are held back, so nothing is held back at the end of a line. Memory is
+//! bounded by the longest form, not by the line.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use memchr::memchr;
 use zeroize::Zeroize as _;
 
 use super::Masker;
-use super::mark::Ink;
-use super::needle::{Hit, View};
+use super::mask_set::Replacement;
+use super::pattern::{Hit, SearchMode};
 
-/// Input is worked off in pieces of this size, so that buffers stay small whatever is written.
+/// Input is processed in pieces of this size, so buffers stay small.
 pub(super) const PIECE_BYTES: usize = 64 * 1024;
 
 /// Masks one stream of text.
@@ -23,7 +23,7 @@ pub struct TextMask {
     next: Option<Arc<Masker>>,
     at_line_start: bool,
     stream: UndecidedTail,
-    ink: Ink,
+    replacement: Replacement,
 }
 
 impl TextMask {
@@ -33,11 +33,11 @@ impl TextMask {
             next: None,
             at_line_start: true,
             stream: UndecidedTail::default(),
-            ink: Ink::new(usize::MAX),
+            replacement: Replacement::new(usize::MAX),
         }
     }
 
-    /// Uses another masker, from the next beginning of a line on.
+    /// Uses another masker from the start of the next line on.
     pub fn set_masker(&mut self, masker: Arc<Masker>) {
         if self.at_line_start {
             self.masker = masker;
@@ -46,8 +46,8 @@ impl TextMask {
         }
     }
 
-    /// How many bytes from the front of the input may be written as they are. They count as
-    /// written here: the rest goes to `write`. Most input passes whole and is never copied.
+    /// How many bytes from the front of the input may be written unchanged. They count as written;
+    /// the caller passes the rest to `write`. Most input needs no copy this way.
     pub fn pass(&mut self, input: &[u8]) -> usize {
         if !self.stream.is_empty() || self.next.is_some() {
             return 0;
@@ -56,12 +56,12 @@ impl TextMask {
             .masker
             .matcher
             .as_ref()
-            .map_or(input.len(), |m| m.clean(input, View::Text));
+            .map_or(input.len(), |m| m.clean(input, SearchMode::Text));
         self.note(input.get(..clean).unwrap_or_default());
         clean
     }
 
-    /// Adds the masked input to `out`, except what may be the beginning of a form.
+    /// Appends the masked input to `out`, except an end that may be the beginning of a form.
     pub fn write(&mut self, input: &[u8], out: &mut Vec<u8>) {
         let mut input = input;
         if let Some(next) = self.next.take() {
@@ -77,26 +77,26 @@ impl TextMask {
         self.feed(input, out);
     }
 
-    /// Adds what was held back: the stream has ended.
+    /// Appends what was held back, at the end of the stream.
     pub fn flush(&mut self, out: &mut Vec<u8>) {
         self.stream
-            .push(&self.masker, b"", true, &mut self.ink, out);
+            .push(&self.masker, b"", true, &mut self.replacement, out);
     }
 
-    /// Whether the last byte ended a line, or there was none yet. Nothing is held back then.
+    /// Whether the last byte ended a line or there was none yet; then nothing is held back.
     pub fn at_line_start(&self) -> bool {
         self.at_line_start
     }
 
     /// How many secrets were masked.
     pub fn masked(&self) -> u64 {
-        self.ink.masked
+        self.replacement.masked
     }
 
     fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) {
         for piece in input.chunks(PIECE_BYTES) {
             self.stream
-                .push(&self.masker, piece, false, &mut self.ink, out);
+                .push(&self.masker, piece, false, &mut self.replacement, out);
         }
         self.note(input);
     }
@@ -114,11 +114,11 @@ impl fmt::Debug for TextMask {
     }
 }
 
-/// The end of a stream that is not decided yet.
+/// The end of a stream that may be the beginning of a form.
 #[derive(Default)]
 pub(super) struct UndecidedTail {
     held: Vec<u8>,
-    /// How many of the held bytes a mask that was written already stands for.
+    /// How many of the held bytes are covered by a mask that was already written.
     covered: usize,
     hits: Vec<Hit>,
 }
@@ -128,14 +128,14 @@ impl UndecidedTail {
         self.held.is_empty()
     }
 
-    /// Adds the masked piece to `out`; holds back what may be the beginning of a form, unless this
-    /// is the end.
+    /// Appends the masked piece to `out`; unless this is the end, holds back what may be the
+    /// beginning of a form.
     pub(super) fn push(
         &mut self,
         masker: &Masker,
         piece: &[u8],
         end: bool,
-        ink: &mut Ink,
+        replacement: &mut Replacement,
         out: &mut Vec<u8>,
     ) {
         let Some(matcher) = &masker.matcher else {
@@ -149,16 +149,16 @@ impl UndecidedTail {
         let text = if held.is_empty() { piece } else { &held };
 
         let until = if end {
-            matcher.find(text, View::Text, &mut self.hits);
+            matcher.find(text, SearchMode::Text, &mut self.hits);
             text.len()
         } else {
-            matcher.scan(text, View::Text, &mut self.hits)
+            matcher.scan(text, SearchMode::Text, &mut self.hits)
         };
         let mut from = 0;
         for span in spans(&self.hits, self.covered, until) {
             out.extend_from_slice(text.get(from..span.start).unwrap_or_default());
             if let Some(hit) = span.hit {
-                out.extend_from_slice(ink.mask(&masker.marks, &hit).as_bytes());
+                out.extend_from_slice(replacement.mask(&masker.mask_sets, &hit).as_bytes());
             }
             from = span.end;
         }
@@ -183,7 +183,7 @@ impl Drop for UndecidedTail {
     }
 }
 
-/// A stretch of text that one mask stands for.
+/// A range of text that one mask replaces.
 pub(super) struct Span {
     pub(super) start: usize,
     pub(super) end: usize,
@@ -191,7 +191,7 @@ pub(super) struct Span {
     pub(super) hit: Option<Hit>,
 }
 
-/// Merges overlapping hits that start before `hold`. The hit that starts first names the secret.
+/// Merges overlapping hits that start before `hold`. The first one decides the name.
 pub(super) fn spans(hits: &[Hit], covered: usize, hold: usize) -> Vec<Span> {
     let mut spans = Vec::new();
     if covered > 0 {

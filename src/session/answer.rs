@@ -1,8 +1,7 @@
-//! The lines that mcpwrap writes itself: answers while no server runs, and its own requests.
+//! The lines that mcpwrap itself writes: answers while no server runs, and internal requests.
 //!
-//! Every error is -32603 (internal error): the reserved ranges of JSON-RPC and MCP have no meaning
-//! for it, and all clients show its text. `data.mcpwrap` is the part that programs read; its shape
-//! is in docs/control.md.
+//! Every error is -32603 (internal error): JSON-RPC and MCP reserve no better code, and all clients
+//! show its text. Programs read `data.mcpwrap`; docs/control.md describes it.
 
 use serde_json::{Value, json};
 
@@ -12,10 +11,10 @@ use crate::secret::ServerName;
 
 /// JSON-RPC: internal error.
 const INTERNAL_ERROR: i32 = -32603;
-/// The tool of the stand-in server.
+/// The tool of the replacement server.
 pub const STATUS_TOOL: &str = "mcpwrap_status";
 
-/// Why requests are answered by us, in the words that the client's user sees.
+/// Why mcpwrap answers requests itself, in the text that the client's user sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unavailable {
     pub code: String,
@@ -36,12 +35,12 @@ impl Unavailable {
     }
 }
 
-/// What became of a request that the server did not answer.
+/// The outcome of a request that the server did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum RequestOutcome {
     /// It never reached a server.
     NotSent,
-    /// It reached a server that is gone: its effect may have happened.
+    /// It reached a server that exited; its effect may have happened.
     Unknown,
 }
 
@@ -55,15 +54,15 @@ fn raw(id: &Id) -> Value {
     serde_json::from_slice(id.as_bytes()).unwrap_or(Value::Null)
 }
 
-/// The answer to a request that no server will answer.
-pub fn error(id: &Id, trouble: &Unavailable, fate: Fate) -> Vec<u8> {
+/// The error response to a request that no server will answer.
+pub fn error(id: &Id, trouble: &Unavailable, outcome: RequestOutcome) -> Vec<u8> {
     let mut data = serde_json::Map::new();
     data.insert("code".to_owned(), json!(trouble.code));
     data.insert("server".to_owned(), json!(trouble.server.as_str()));
     if let Some(hint) = &trouble.hint {
         data.insert("hint".to_owned(), json!(hint));
     }
-    if fate == Fate::Unknown {
+    if outcome == RequestOutcome::Unknown {
         data.insert("outcome".to_owned(), json!("unknown"));
     }
     let error = json!({
@@ -72,7 +71,7 @@ pub fn error(id: &Id, trouble: &Unavailable, fate: Fate) -> Vec<u8> {
     line(&json!({"jsonrpc": "2.0", "id": raw(id), "error": error}))
 }
 
-/// The answer to `ping`: the session lives, even without a server.
+/// The response to `ping`: the session is alive, even without a server.
 pub fn pong(id: &Id) -> Vec<u8> {
     line(&json!({"jsonrpc": "2.0", "id": raw(id), "result": {}}))
 }
@@ -82,19 +81,19 @@ pub fn notification(method: &str) -> Vec<u8> {
     line(&json!({"jsonrpc": "2.0", "method": method}))
 }
 
-/// Tells the client that nobody waits for its answer to a server's request any more.
+/// Cancels a server's request to the client.
 pub fn cancelled(id: &Id) -> Vec<u8> {
-    let params = json!({"requestId": raw(id), "reason": "the server was renewed"});
+    let params = json!({"requestId": raw(id), "reason": "the server was restarted"});
     line(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}))
 }
 
-/// Our own `server/discover`, with the `_meta` of the client's last request.
+/// An internal `server/discover` with the `_meta` of the client's last request.
 pub fn discover(id: &Id, meta: &Value) -> Vec<u8> {
     let params = json!({"_meta": meta});
     line(&json!({"jsonrpc": "2.0", "id": raw(id), "method": "server/discover", "params": params}))
 }
 
-/// Our own `resources/unsubscribe`.
+/// An internal `resources/unsubscribe`.
 pub fn unsubscribe(id: &Id, uri: &str) -> Vec<u8> {
     let params = json!({"uri": uri});
     line(&json!({
@@ -108,8 +107,8 @@ pub fn changed_for(method: &str, subscription: &Id) -> Vec<u8> {
     line(&json!({"jsonrpc": "2.0", "method": method, "params": {"_meta": meta}}))
 }
 
-/// What the stand-in server answers, for `on_failure = "stub"`: it says what is wrong through the
-/// one way that every agent reads. `None` for methods that it does not know.
+/// The response of the replacement server (`on_failure = "stub"`), which reports the error through
+/// a tool, because every agent reads tools. `None` for unknown methods.
 pub fn stub(id: &Id, method: &str, params: &Value, trouble: &Unavailable) -> Option<Vec<u8>> {
     let info = json!({"name": "mcpwrap", "version": env!("CARGO_PKG_VERSION")});
     let capabilities = json!({"tools": {"listChanged": true}});
@@ -127,7 +126,7 @@ pub fn stub(id: &Id, method: &str, params: &Value, trouble: &Unavailable) -> Opt
             json!({"resultType": "complete", "ttlMs": 0, "cacheScope": "private", "tools": [{
                 "name": STATUS_TOOL,
                 "description": format!(
-                    "Says why the MCP server `{}` is not running, and what its user can do.", trouble.server
+                    "Says why the MCP server `{}` is not running and what the user can do.", trouble.server
                 ),
                 "inputSchema": {"type": "object", "properties": {}},
             }]})
@@ -149,18 +148,16 @@ mod tests {
     use crate::error::Code;
 
     fn trouble() -> Unavailable {
-        let error = Error::new(
-            Code::Revoked,
-            "server `x` not started: its policy was revoked",
-        )
-        .cause("revoked today")
-        .hint("`mcpwrap grant x`");
+        let error = Error::new(Code::Revoked, "its policy was revoked")
+            .not_started(&"x")
+            .cause("revoked today")
+            .hint("`mcpwrap grant x`");
         Unavailable::new(&ServerName::new("x").unwrap(), &error)
     }
 
     #[test]
-    fn an_error_says_what_why_and_what_to_do_in_one_line() {
-        let line = error(&Id::text("a"), &trouble(), Fate::Unknown);
+    fn an_error_is_one_line_with_reason_and_hint() {
+        let line = error(&Id::text("a"), &trouble(), RequestOutcome::Unknown);
         assert_eq!(memchr::memchr(b'\n', &line), Some(line.len() - 1));
         let answer: Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(answer["id"], "a");

@@ -1,7 +1,7 @@
-//! Batches: one line with several messages, as revisions of the protocol before 2025-06-18 have it.
+//! Batches: one line with several messages, part of MCP before revision 2025-06-18.
 //!
-//! *Always* judged message by message, as if each had come on a line of its own. A batch in which
-//! nothing is to be changed passes as it came.
+//! Invariants: each message is handled as if it had its own line; a batch without a changed message
+//! passes unchanged.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use super::envelope::{LineKind, Scanner};
 use super::{FromClient, FromServer, Session};
 
 impl Session {
-    /// Takes note of a batch of the client.
+    /// Processes a batch of the client.
     pub(super) fn client_batch(&mut self, line: &[u8], now: Instant) -> FromClient {
         self.warn_of_batches();
         let mut batch = Rebuilt::default();
@@ -30,7 +30,7 @@ impl Session {
         }
     }
 
-    /// Takes note of a batch of a server.
+    /// Processes a batch of a server.
     pub(super) fn server_batch(
         &mut self,
         generation: u32,
@@ -48,8 +48,8 @@ impl Session {
                     batch.keep(message);
                 }
                 FromServer::Replace(new) => batch.change(Some(new)),
-                // What we ask is asked one by one, and so it is answered.
-                FromServer::Drop | FromServer::Ours(_) | FromServer::Batch { .. } => {
+                // Our own requests are not batched, and neither are their answers.
+                FromServer::Drop | FromServer::Internal(_) | FromServer::Batch { .. } => {
                     batch.change(None);
                 }
             }
@@ -75,12 +75,14 @@ impl Session {
 
     fn warn_of_batches(&mut self) {
         if !std::mem::replace(&mut self.batch_was_seen, true) {
-            tracing::warn!("a batch: MCP has none since 2025-06-18, and most programs fail on one");
+            tracing::warn!(
+                "a JSON-RPC batch: MCP has had none since 2025-06-18, and most programs fail on it"
+            );
         }
     }
 }
 
-/// The messages of a batch, each as a line of its own. A batch in a batch is none.
+/// The messages of a batch, each as its own line. A nested batch is not a message.
 fn messages(line: &[u8]) -> Vec<Vec<u8>> {
     let parts: Vec<&RawValue> = serde_json::from_slice(line).unwrap_or_default();
     let lines = parts
@@ -108,7 +110,7 @@ impl Rebuilt {
         self.messages.extend(message);
     }
 
-    /// What to send instead, if it is something else; empty for nothing at all.
+    /// The changed batch, if it changed; empty if no message is left.
     fn end(self) -> Option<Vec<u8>> {
         if !self.is_changed {
             return None;

@@ -1,5 +1,4 @@
-//! What the client's lines tell: who it is, which era it speaks, what it waits for, what state of
-//! the server it has asked for.
+//! Processes the client's lines: its identity and era, its open requests, the server state it set.
 
 use std::time::Instant;
 
@@ -10,7 +9,7 @@ use super::fields::{self, Fields};
 use super::{Era, FromClient, PENDING_MAX, PendingRequest, REPEATABLE, Session, replace};
 
 impl Session {
-    /// Takes note of a line of the client. `line` is `None` if it was too long to be kept.
+    /// Processes a line of the client. `line` is `None` if it was too long to keep.
     pub fn client_line(
         &mut self,
         envelope: &Envelope,
@@ -40,8 +39,8 @@ impl Session {
                 self.initialize = kept();
                 self.initialize_result = None;
                 self.client = fields.client();
-                // A client that asked in the modern way first and got no answer: that question is
-                // never put to a server of this era.
+                // A client that first tried the modern era without an answer: that request is not
+                // sent to a server of this era.
                 self.pending
                     .retain(|_, pending| pending.method != "server/discover");
             }
@@ -61,7 +60,7 @@ impl Session {
             _ => self.note_meta(fields.meta),
         }
         if self.pending.len() < PENDING_MAX {
-            // A handshake without an answer belongs to the next server, if there is one.
+            // A handshake without an answer is repeated to the next server.
             let line = if method == "initialize" || REPEATABLE.contains(&method) {
                 kept()
             } else {
@@ -79,7 +78,7 @@ impl Session {
         }
     }
 
-    /// Reads the inside of a request only where something in it is needed.
+    /// Reads the parameters of a request, if any of them are needed.
     fn fields_of(&self, method: &str, line: Option<&[u8]>) -> Fields {
         let needed = self.era != Some(Era::Legacy)
             || matches!(
@@ -101,8 +100,8 @@ impl Session {
         self.meta = Some(meta);
     }
 
-    /// Whether a line is for the server that is about to be replaced: it may wait for it to answer
-    /// what it was asked. What begins something new is for the next one.
+    /// Whether a line is for the server that is about to be replaced, which may need it to finish
+    /// its requests. New requests are for the next server.
     pub fn is_for_current(&self, envelope: &Envelope, line: &[u8]) -> bool {
         if envelope.notification() == Some("notifications/cancelled") {
             let id = Fields::read(line).request_id;
@@ -119,7 +118,7 @@ impl Session {
                     return FromClient::Forward;
                 };
                 self.listens.remove(&id);
-                // A server that was renewed never saw the request.
+                // The server after a renewal never saw the request.
                 if self.pending.remove(&id).is_none() && self.generation > 1 {
                     return FromClient::Drop;
                 }
@@ -131,7 +130,7 @@ impl Session {
 
     fn client_answer(&mut self, id: &Id, id_at: usize, line: Option<&[u8]>) -> FromClient {
         let Some((generation, written)) = self.asked.remove(id) else {
-            // Before the first renewal nothing is dropped: a stray answer is the server's affair.
+            // Before the first renewal nothing is dropped; the server handles a stray answer.
             return if self.generation > 1 {
                 FromClient::Drop
             } else {

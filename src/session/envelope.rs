@@ -1,21 +1,21 @@
-//! The envelope of a JSON-RPC line: its id, its method, whether it is an answer.
+//! The envelope of a JSON-RPC line: its ID, its method, whether it is an answer.
 //!
-//! A scanner that takes a line in pieces, so that a line of 100 MB needs no more memory than a short
-//! one. *Always* sees every top-level member, whatever the order (SDKs write `id` last). *Never*
-//! looks deeper, and never changes a byte. It judges structure (quotes, braces, what follows the
-//! end), not the full grammar: `{"a":tru}` passes.
+//! The scanner takes a line in pieces, so a line of 100 MB needs no more memory than a short one.
+//! It reads every top-level member in any order (SDKs write `id` last) and nothing deeper, and
+//! changes no byte. It checks the structure (quotes, braces, trailing bytes), not the full grammar:
+//! `{"a":tru}` passes.
 
 use memchr::memchr2;
 
-/// Ids, methods and keys longer than this are not what they seem (bytes).
+/// Longer IDs, methods and keys are ignored (bytes).
 const TOKEN_BYTES_MAX: usize = 512;
 
-/// What kind of line it was.
+/// The kind of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineKind {
     /// One JSON object, closed.
     Object,
-    /// One JSON array, closed: a batch, as protocol revisions before 2025-06-18 had it.
+    /// One JSON array, closed: a batch (MCP before revision 2025-06-18).
     Array,
     /// Only white space.
     Blank,
@@ -23,7 +23,7 @@ pub enum LineKind {
     Other,
 }
 
-/// An id as it was written: `7`, `"7"`. Two ids are equal if their bytes are.
+/// An ID as written: `7`, `"7"`. IDs are equal if their bytes are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(Box<[u8]>);
 
@@ -32,7 +32,7 @@ impl Id {
         Self(raw.into())
     }
 
-    /// A string id, quoted.
+    /// A string ID, quoted.
     pub fn text(text: &str) -> Self {
         Self(
             serde_json::Value::from(text)
@@ -51,13 +51,13 @@ impl Id {
     }
 }
 
-/// What the outside of a line says.
+/// The top level of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
     pub shape: LineKind,
-    /// `None` if there is no id, or it is `null`.
+    /// `None` if missing or `null`.
     pub id: Option<Id>,
-    /// Where the id stands in the line (bytes).
+    /// The offset of the ID in the line (bytes).
     pub id_at: usize,
     pub method: Option<String>,
     pub has_result: bool,
@@ -65,7 +65,7 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// A request has a method and wants an answer.
+    /// The ID and method, if it is a request.
     pub fn request(&self) -> Option<(&Id, &str)> {
         Some((self.id.as_ref()?, self.method.as_deref()?))
     }
@@ -74,7 +74,7 @@ impl Envelope {
         self.id.is_none().then_some(self.method.as_deref()?)
     }
 
-    /// The id of the request that this answers.
+    /// The ID of the request that this answers.
     pub fn answer(&self) -> Option<&Id> {
         (self.method.is_none() && (self.has_result || self.has_error)).then_some(self.id.as_ref()?)
     }
@@ -82,25 +82,25 @@ impl Envelope {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ScanState {
-    /// Before the first byte that counts.
+    /// Before the first byte that is not white space.
     Before,
-    /// In an object's top level, where a key or its end comes.
+    /// At the top level of an object, before a key or the end.
     Key,
-    /// Behind a key.
+    /// After a key.
     Colon,
-    /// Where a top-level value begins.
+    /// Before a top-level value.
     Value,
-    /// Inside a top-level value, or behind it, up to the comma.
+    /// Inside or after a top-level value, up to the comma.
     Inside,
     /// Inside an array, at any depth.
     Array,
-    /// Behind the end.
+    /// After the end.
     After,
     /// Not JSON.
     Broken,
 }
 
-/// Takes a line in pieces and tells its envelope.
+/// Takes a line in pieces and returns its envelope.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "independent facts about one line"
@@ -155,7 +155,7 @@ impl Scanner {
         scanner.finish()
     }
 
-    /// Whether the line, as far as it is known, can still be a JSON object.
+    /// Whether the line so far can still be a JSON object.
     pub fn may_be_object(&self) -> bool {
         !self.array && !matches!(self.place, ScanState::Before | ScanState::Broken)
     }
@@ -176,7 +176,7 @@ impl Scanner {
         }
     }
 
-    /// Tells what the line was, and starts over.
+    /// Returns the envelope and resets the scanner.
     pub fn finish(&mut self) -> Envelope {
         let line = std::mem::take(self);
         let shape = match line.place {
@@ -195,7 +195,7 @@ impl Scanner {
         }
     }
 
-    /// Bytes inside a string: up to the next quote or backslash nothing can happen.
+    /// Skips bytes inside a string up to the next quote or backslash.
     fn in_string(&mut self, bytes: &[u8]) -> usize {
         if self.escaped {
             self.escaped = false;

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::envelope::Id;
 
-/// Who the client says it is.
+/// The name and version that the client reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientName {
     pub name: Option<String>,
@@ -18,7 +18,7 @@ pub struct ClientName {
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CLIENT: &str = "io.modelcontextprotocol/clientInfo";
 
-/// Of a request or notification.
+/// The fields of a request or notification.
 #[derive(Debug, Default)]
 pub struct Fields {
     pub params: Value,
@@ -58,7 +58,7 @@ struct Subscription<'a> {
 }
 
 impl Fields {
-    /// Reads a line. What is not there, or not what it should be, is absent.
+    /// Reads a line. Missing and invalid fields are `None`.
     pub fn read(line: &[u8]) -> Self {
         let params = serde_json::from_slice::<RpcLine<'_>>(line)
             .ok()
@@ -93,19 +93,19 @@ impl Fields {
     }
 }
 
-/// Where `params.requestId` stands in a line, and what it is.
+/// The offset of `params.requestId` in a line (bytes), and its value.
 pub fn request_id(line: &[u8]) -> Option<(usize, Id)> {
     let params = serde_json::from_slice::<RpcLine<'_>>(line).ok()?.params?;
     let raw = serde_json::from_str::<Params<'_>>(params.get())
         .ok()?
         .request_id?
         .get();
-    // The text was borrowed from the line, so it lies within.
+    // The text is borrowed from the line, so it is inside it.
     let at = (raw.as_ptr() as usize).checked_sub(line.as_ptr() as usize)?;
     Some((at, Id::new(raw.as_bytes())))
 }
 
-/// What the handshake needs of its parameters.
+/// The parameters that the handshake needs.
 fn head(params: &Params<'_>) -> Value {
     let mut head = serde_json::Map::new();
     if let Some(version) = &params.protocol_version {
@@ -120,7 +120,7 @@ fn head(params: &Params<'_>) -> Value {
     Value::Object(head)
 }
 
-/// Whether a request's `_meta` is of the modern era.
+/// Whether a request's `_meta` belongs to the modern era.
 pub fn is_modern(meta: &Value) -> bool {
     meta.get(VERSION).is_some_and(Value::is_string)
 }
@@ -141,10 +141,10 @@ fn name_and_version(info: Option<&Value>) -> ClientName {
     }
 }
 
-/// What an answer says.
+/// The content of an answer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// The result, if it is small enough to be read: of `initialize` it is.
+    /// The result of a handshake.
     pub result: Option<Value>,
     pub error: Option<i64>,
     pub tool_error: bool,

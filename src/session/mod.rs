@@ -1,10 +1,10 @@
-//! One client's session, as it shows in the JSON-RPC lines that pass.
+//! One client's session, derived from the JSON-RPC lines that pass.
 //!
-//! Pure: no clock, no pipe, no process. It reads the envelope of each line and a few fields more,
-//! and *never* re-writes a line, but for the id of a server's own request once a server was renewed
-//! (every server counts its ids from the start). *Always* follows the era of the client: legacy
-//! (`initialize`) or modern (stateless, 2026-07-28). What it remembers is what a new server must be
-//! told to stand in for the old one, and what must be answered when there is none.
+//! Pure: no clock, pipe or process. It reads the envelope of each line and a few fields, and
+//! remembers what a new server must be told to replace the old one and which requests are open.
+//! Invariants: a line is only rewritten to change the ID of a server's own request after a renewal
+//! (every server numbers its requests from the start). The session follows the era of the client:
+//! legacy (`initialize`) or modern (stateless, 2026-07-28).
 
 pub mod answer;
 mod batch;
@@ -25,10 +25,10 @@ pub use self::fields::ClientName;
 use self::fields::Fields;
 use crate::secret::ServerName;
 
-/// More requests than this are not remembered: a client that never gets answers.
+/// The maximum number of open requests that are remembered.
 const PENDING_MAX: usize = 65_536;
 
-/// Methods without side effects: they may be sent to a second server. Never `tools/call`.
+/// Methods without side effects, which may be sent to a second server. `tools/call` is not one.
 const REPEATABLE: &[&str] = &[
     "ping",
     "server/discover",
@@ -41,12 +41,12 @@ const REPEATABLE: &[&str] = &[
     "completion/complete",
 ];
 
-/// Which protocol the client speaks. It is a property of the connection that we observe.
+/// The protocol that the client speaks, as observed on the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Era {
     /// `initialize`, revisions up to 2025-11-25.
     Legacy,
-    /// Stateless: every request carries its version. Revision 2026-07-28.
+    /// Stateless, revision 2026-07-28: every request carries its version.
     Modern,
 }
 
@@ -63,17 +63,17 @@ pub enum FromClient {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromServer {
     Forward,
-    /// Forward it; it answers this request.
+    /// Forward the line; it answers this request.
     Answers(Answered),
     /// Send this instead.
     Replace(Vec<u8>),
-    /// It has several messages. Send this instead, if anything; it answers these requests.
+    /// Several messages. If `line` is set, send that instead; these requests are answered.
     Batch {
         line: Option<Vec<u8>>,
         answered: Vec<Answered>,
     },
-    /// It is an answer to us.
-    Ours(Ours),
+    /// An answer to a request of mcpwrap itself.
+    Internal(InternalRequest),
     Drop,
 }
 
@@ -86,13 +86,13 @@ pub struct Answered {
     pub took: Duration,
     /// The JSON-RPC error code.
     pub error: Option<i64>,
-    /// The tool itself said that it failed.
+    /// The tool reported a failure (`isError`).
     pub tool_error: bool,
 }
 
-/// A request of ours to a new server.
+/// A request that mcpwrap itself sends to a new server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ours {
+pub enum InternalRequest {
     /// `initialize` or `server/discover`: the new server is up.
     Handshake,
     /// A replayed `logging/setLevel` or `resources/subscribe`.
@@ -101,29 +101,29 @@ pub enum Ours {
 
 #[derive(Debug)]
 struct PendingRequest {
-    /// The requests of a session are in this order.
+    /// The position among the requests of the session.
     order: u64,
     method: String,
     tool: Option<String>,
     since: Instant,
-    /// The line, if it may be sent a second time.
+    /// The line, if it may be sent again.
     line: Option<Vec<u8>>,
 }
 
-/// What a server is to the session.
+/// The role of a server in the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionRole {
     /// Its lines go to the client.
     Current,
     /// It may take over.
     Candidate,
-    /// It has lost the session, or never had a chance to get it.
+    /// It lost the session or never became a candidate.
     Gone,
 }
 
-/// The state that a candidate was told of.
+/// The state that was replayed to the candidate.
 #[derive(Debug, Default)]
-struct Told {
+struct ReplayedState {
     initialized: bool,
     set_level: Option<Vec<u8>>,
     subscriptions: BTreeMap<String, Vec<u8>>,
@@ -136,17 +136,17 @@ pub struct Session {
     client: ClientName,
     /// The server whose lines go to the client, counted from 1.
     generation: u32,
-    /// That server, when it has lost the session and no other has it yet.
+    /// That server, once it has lost the session and until another one takes over.
     lost: Option<u32>,
     /// The server that may take over.
     candidate: Option<u32>,
-    told: Told,
+    replayed: ReplayedState,
     /// The candidate's answer to `initialize`.
     candidate_result: Option<Value>,
     initialize: Option<Vec<u8>>,
     initialize_result: Option<Value>,
-    /// The stand-in answered `initialize`, so there is no server to compare a new one with.
-    stand_in_answered: bool,
+    /// The replacement server answered `initialize`, so there is no server to compare with.
+    stub_answered: bool,
     initialized: Option<Vec<u8>>,
     set_level: Option<Vec<u8>>,
     subscriptions: BTreeMap<String, Vec<u8>>,
@@ -157,11 +157,11 @@ pub struct Session {
     /// A server has answered a request without an error.
     modern_answered: bool,
     pending: HashMap<Id, PendingRequest>,
-    /// Requests of the server that the client has not answered: what the client sees → generation
-    /// and what the server wrote.
+    /// Requests of servers that the client has not answered: the ID that the client sees →
+    /// generation and the ID that the server wrote.
     asked: HashMap<Id, (u32, Id)>,
-    ours: HashMap<Id, (u32, Ours)>,
-    /// Subscriptions whose second acknowledgement is ours.
+    internal: HashMap<Id, (u32, InternalRequest)>,
+    /// Subscriptions whose second acknowledgement answers mcpwrap, not the client.
     acknowledged_again: BTreeSet<Id>,
     batch_was_seen: bool,
     counter: u64,
@@ -175,11 +175,11 @@ impl Default for Session {
             generation: 1,
             lost: None,
             candidate: None,
-            told: Told::default(),
+            replayed: ReplayedState::default(),
             candidate_result: None,
             initialize: None,
             initialize_result: None,
-            stand_in_answered: false,
+            stub_answered: false,
             initialized: None,
             set_level: None,
             subscriptions: BTreeMap::new(),
@@ -188,7 +188,7 @@ impl Default for Session {
             modern_answered: false,
             pending: HashMap::new(),
             asked: HashMap::new(),
-            ours: HashMap::new(),
+            internal: HashMap::new(),
             acknowledged_again: BTreeSet::new(),
             batch_was_seen: false,
             counter: 0,
@@ -205,7 +205,7 @@ impl Session {
         &self.client
     }
 
-    /// Whether every request is answered but those that stay open by design.
+    /// Whether all requests are answered, except those that stay open by design.
     pub fn is_drained(&self) -> bool {
         self.pending.keys().all(|id| self.listens.contains_key(id))
     }
@@ -215,7 +215,7 @@ impl Session {
         !self.pending.is_empty()
     }
 
-    /// Whether the client has what it needs to work: from now on a server can be replaced.
+    /// Whether the client has finished its handshake, so the server can be replaced.
     pub const fn is_established(&self) -> bool {
         match self.era {
             Some(Era::Legacy) => self.initialize_result.is_some(),
@@ -224,8 +224,8 @@ impl Session {
         }
     }
 
-    /// What a server is to the session now.
-    pub fn standing(&self, generation: u32) -> SessionRole {
+    /// The current role of a server.
+    pub fn role(&self, generation: u32) -> SessionRole {
         if generation == self.generation && self.lost != Some(generation) {
             SessionRole::Current
         } else if self.candidate == Some(generation) {
@@ -235,15 +235,15 @@ impl Session {
         }
     }
 
-    /// From now on this server may take over.
+    /// Makes this server the candidate.
     pub fn nominate(&mut self, generation: u32) {
         self.candidate = Some(generation);
-        self.told = Told::default();
+        self.replayed = ReplayedState::default();
         self.candidate_result = None;
     }
 
-    /// Whether the client knows a request of the server by another id than the server: then its
-    /// answer has to be changed.
+    /// Whether the client sees a request of the server under another ID than the server, so that
+    /// its answer must be rewritten.
     pub fn rewrites_answers(&self) -> bool {
         self.asked
             .iter()
@@ -255,31 +255,31 @@ impl Session {
         self.pending.contains_key(id)
     }
 
-    /// Answers to everything that is open, when the server is gone for good or for now. What it may
-    /// still say is dropped: the client would have two answers to one request.
+    /// Answers all open requests with an error, because the server is gone. Later output of that
+    /// server is dropped, so no request is answered twice.
     pub fn fail_pending(&mut self, trouble: &Unavailable) -> Vec<u8> {
         self.lost = Some(self.generation);
         let mut lines = self.cancel_asked(self.generation + 1);
         for (id, _) in self.take_pending() {
-            lines.extend(answer::error(&id, trouble, answer::Fate::Unknown));
+            lines.extend(answer::error(&id, trouble, answer::RequestOutcome::Unknown));
         }
         self.listens.clear();
         lines
     }
 
-    /// What is open, in the order in which it was asked.
+    /// The open requests, in the order of their arrival.
     fn take_pending(&mut self) -> Vec<(Id, PendingRequest)> {
         let mut open: Vec<_> = self.pending.drain().collect();
         open.sort_by_key(|(_, pending)| pending.order);
         open
     }
 
-    /// Forgets what servers have asked: an id of theirs must not be written again.
+    /// Forgets the requests of servers, because one of their IDs must not be written again.
     pub fn forget_asked(&mut self) {
         self.asked.clear();
     }
 
-    /// Tells the client that servers before this one no longer wait for its answers.
+    /// Cancels the requests of servers before this one.
     fn cancel_asked(&mut self, generation: u32) -> Vec<u8> {
         let mut stale: Vec<_> = self
             .asked
@@ -290,7 +290,7 @@ impl Session {
         stale.iter().flat_map(answer::cancelled).collect()
     }
 
-    /// The answer to a line of the client while no server runs, if it wants one.
+    /// The answer to a line of the client while no server runs, if it is a request.
     pub fn answer_suspended(
         &mut self,
         envelope: &Envelope,
@@ -302,7 +302,7 @@ impl Session {
             return self.batch_suspended(line, trouble, stub);
         }
         if envelope.notification() == Some("notifications/initialized") {
-            // The next server has to be told, too.
+            // The next server needs it too.
             self.initialized = line.map(<[u8]>::to_vec);
         }
         let (id, method) = envelope.request()?;
@@ -319,38 +319,38 @@ impl Session {
         Some(match stub {
             Some(answer) => {
                 if method == "initialize" {
-                    self.stand_in(line, &answer);
+                    self.keep_stub_handshake(line, &answer);
                 } else {
                     self.note_meta(fields.meta);
                 }
                 answer
             }
-            None => answer::error(id, trouble, answer::Fate::NotSent),
+            None => answer::error(id, trouble, answer::RequestOutcome::NotSent),
         })
     }
 
-    /// Remembers a handshake that the stand-in answered, so that a server can follow it.
-    fn stand_in(&mut self, initialize: Option<&[u8]>, answer: &[u8]) {
+    /// Remembers a handshake that the replacement server answered, for the next server.
+    fn keep_stub_handshake(&mut self, initialize: Option<&[u8]>, answer: &[u8]) {
         self.era = Some(Era::Legacy);
         self.initialize = initialize.map(<[u8]>::to_vec);
         self.initialize_result = fields::Outcome::read(answer).result;
-        self.stand_in_answered = true;
+        self.stub_answered = true;
     }
 
-    /// The trouble of a request that was in flight when its server was renewed.
+    /// The error for a request that was in flight when its server was restarted.
     pub fn renewed(server: &ServerName) -> Unavailable {
         Unavailable {
             code: "renewed".to_owned(),
             server: server.clone(),
             text: format!(
-                "mcpwrap: server `{server}` was renewed before it answered: the outcome is unknown"
+                "mcpwrap: server `{server}` was restarted before it answered, so the outcome is unknown"
             ),
             hint: None,
         }
     }
 }
 
-/// The line with another id at this place; everything else as it was.
+/// The line with another ID at this offset and everything else unchanged.
 fn replace(line: &[u8], at: usize, old: &Id, new: &Id) -> Vec<u8> {
     let (before, rest) = line.split_at(at.min(line.len()));
     let after = rest.get(old.as_bytes().len()..).unwrap_or_default();

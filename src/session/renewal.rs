@@ -1,27 +1,27 @@
-//! What a new server must be told so that the client notices nothing.
+//! Brings a new server to the state of the old one, so that the client does not notice the change.
 //!
-//! Legacy: `initialize` again under our own id, then `initialized`, the log level and the
-//! subscriptions. Modern: a probe, then the open subscriptions again. The first answer proves that
-//! the new server is up; only then does the old one lose the session.
+//! Legacy: `initialize` again under an internal ID, then `initialized`, the log level and the
+//! subscriptions. Modern: a probe, then the open subscriptions again. The old server loses the
+//! session only after the first answer of the new one.
 
 use std::time::Instant;
 
 use serde_json::Value;
 
-use super::answer::{self, Fate};
+use super::answer::{self, RequestOutcome};
 use super::envelope::{Id, Scanner};
 use super::fields::{self, Outcome};
-use super::{Era, Ours, Session, Told, replace};
+use super::{Era, InternalRequest, ReplayedState, Session, replace};
 use crate::secret::ServerName;
 
-/// What is written, and to whom, when a new server takes over.
+/// What is written to each side when a new server takes over.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Takeover {
     pub to_server: Vec<u8>,
     pub to_client: Vec<u8>,
 }
 
-/// Capabilities of the legacy era whose lists may have changed with the server.
+/// Capabilities of the legacy era whose lists may differ in the new server.
 const LISTS: &[(&str, &str)] = &[
     ("tools", "notifications/tools/list_changed"),
     ("resources", "notifications/resources/list_changed"),
@@ -29,28 +29,27 @@ const LISTS: &[(&str, &str)] = &[
 ];
 
 impl Session {
-    /// The first line for a new server; `None` if the client has not begun, so that there is
-    /// nothing to repeat.
+    /// The first line for a new server; `None` if the client has not sent a handshake yet.
     pub fn handshake(&mut self, generation: u32) -> Option<Vec<u8>> {
         match self.era? {
             Era::Legacy => {
                 self.initialize_result.as_ref()?;
                 let line = self.initialize.clone()?;
-                Some(self.under_our_id(&line, generation, Ours::Handshake))
+                Some(self.with_internal_id(&line, generation, InternalRequest::Handshake))
             }
             Era::Modern => {
-                // Before the first answer the era is the client's guess, not a fact.
+                // Before the first answer the era is only the client's guess.
                 let meta = self.meta.clone().filter(|_| self.modern_answered)?;
-                let id = self.our_id(generation, Ours::Handshake);
+                let id = self.internal_id(generation, InternalRequest::Handshake);
                 Some(answer::discover(&id, &meta))
             }
         }
     }
 
-    /// Whether a new server's answer to the handshake lets it stand in for the old one.
+    /// Whether a new server's answer to the handshake is compatible with the session.
     ///
     /// # Errors
-    /// What differs, in words.
+    /// A description of the difference.
     pub fn judge_handshake(&mut self, line: &[u8]) -> Result<(), String> {
         let outcome = Outcome::read(line);
         if let Some(code) = outcome.error {
@@ -61,22 +60,22 @@ impl Session {
         }
         self.candidate_result.clone_from(&outcome.result);
         let (Some(old), Some(new)) = (&self.initialize_result, &outcome.result) else {
-            return Err("its answer to `initialize` cannot be read".to_owned());
+            return Err("its answer to `initialize` is invalid".to_owned());
         };
-        // Where the stand-in answered the client, any server is an improvement.
-        if self.stand_in_answered {
+        // If the replacement server answered the client, any server is accepted.
+        if self.stub_answered {
             return Ok(());
         }
         let version = |result: &Value| result.get("protocolVersion").cloned().unwrap_or_default();
         if version(old) != version(new) {
             return Err(format!(
-                "it speaks protocol version {}, and the session {}",
+                "it speaks protocol version {}, the session {}",
                 version(new),
                 version(old)
             ));
         }
         missing_capability(old, new).map_or(Ok(()), |name| {
-            Err(format!("it lost the capability `{name}`"))
+            Err(format!("it no longer has the capability `{name}`"))
         })
     }
 
@@ -84,79 +83,79 @@ impl Session {
         let wanted = self.meta.as_ref().and_then(fields::version_of);
         match (wanted, fields::supported_versions(line)) {
             (Some(wanted), Some(known)) if !known.iter().any(|version| version == wanted) => {
-                Err(format!("it does not speak protocol version {wanted}"))
+                Err(format!("it does not support protocol version {wanted}"))
             }
             _ => Ok(()),
         }
     }
 
-    /// What follows the handshake: `initialized` and the state that the client built up.
+    /// The lines after the handshake: `initialized` and the state that the client built up.
     pub fn after_handshake(&mut self, generation: u32) -> Vec<u8> {
         if self.era != Some(Era::Legacy) {
             return Vec::new();
         }
-        self.tell_what_is_new(generation)
+        self.replay_changes(generation)
     }
 
-    /// The state that the client built up, as far as the candidate does not know of it yet.
-    fn tell_what_is_new(&mut self, generation: u32) -> Vec<u8> {
-        let told = std::mem::replace(
-            &mut self.told,
-            Told {
+    /// The state that the client built up and that was not replayed to the candidate yet.
+    fn replay_changes(&mut self, generation: u32) -> Vec<u8> {
+        let before = std::mem::replace(
+            &mut self.replayed,
+            ReplayedState {
                 initialized: self.initialized.is_some(),
                 set_level: self.set_level.clone(),
                 subscriptions: self.subscriptions.clone(),
             },
         );
         let mut lines = Vec::new();
-        if !told.initialized {
+        if !before.initialized {
             lines.extend(self.initialized.clone().unwrap_or_default());
         }
         let mut state: Vec<Vec<u8>> = Vec::new();
         state.extend(
             self.set_level
                 .clone()
-                .filter(|_| self.set_level != told.set_level),
+                .filter(|_| self.set_level != before.set_level),
         );
         for (uri, line) in &self.subscriptions {
-            if !told.subscriptions.contains_key(uri) {
+            if !before.subscriptions.contains_key(uri) {
                 state.push(line.clone());
             }
         }
         for line in state {
-            lines.extend(self.under_our_id(&line, generation, Ours::Replay));
+            lines.extend(self.with_internal_id(&line, generation, InternalRequest::Replay));
         }
-        for uri in told.subscriptions.keys() {
+        for uri in before.subscriptions.keys() {
             if !self.subscriptions.contains_key(uri) {
-                let id = self.our_id(generation, Ours::Replay);
+                let id = self.internal_id(generation, InternalRequest::Replay);
                 lines.extend(answer::unsubscribe(&id, uri));
             }
         }
         lines
     }
 
-    /// Whether a new server has answered everything that it was told.
+    /// Whether a new server has answered all replayed requests.
     pub fn is_replayed(&self, generation: u32) -> bool {
-        !self.ours.values().any(|(of, _)| *of == generation)
+        !self.internal.values().any(|(of, _)| *of == generation)
     }
 
-    /// Forgets a new server that did not come up.
+    /// Forgets a candidate that failed.
     pub fn abandon(&mut self, generation: u32) {
-        self.ours.retain(|_, (of, _)| *of != generation);
+        self.internal.retain(|_, (of, _)| *of != generation);
         self.asked.retain(|_, (of, _)| *of != generation);
         self.candidate = self.candidate.filter(|of| *of != generation);
     }
 
-    /// Makes a new server the one behind the session.
+    /// Makes a new server the current one.
     pub fn take_over(&mut self, generation: u32, server: &ServerName, now: Instant) -> Takeover {
         let mut takeover = Takeover {
             to_client: self.cancel_asked(generation),
             ..Takeover::default()
         };
         let trouble = Self::renewed(server);
-        // What the client changed since the candidate was told, if it was told at all.
+        // What the client changed since the replay, or everything without a replay.
         if self.era == Some(Era::Legacy) && self.candidate_result.is_some() {
-            takeover.to_server = self.tell_what_is_new(generation);
+            takeover.to_server = self.replay_changes(generation);
         }
         for (id, mut pending) in self.take_pending() {
             let listen = self.listens.get(&id).cloned();
@@ -169,17 +168,21 @@ impl Session {
                     pending.since = now;
                     self.pending.insert(id, pending);
                 }
-                None => takeover
-                    .to_client
-                    .extend(answer::error(&id, &trouble, Fate::Unknown)),
+                None => {
+                    takeover.to_client.extend(answer::error(
+                        &id,
+                        &trouble,
+                        RequestOutcome::Unknown,
+                    ));
+                }
             }
         }
         self.generation = generation;
         self.lost = None;
         self.candidate = None;
         takeover.to_client.extend(self.lists_changed());
-        if std::mem::take(&mut self.stand_in_answered) {
-            // From now on there is a real server to compare the next one with.
+        if std::mem::take(&mut self.stub_answered) {
+            // From now on there is a server to compare the next one with.
             self.initialize_result = self
                 .candidate_result
                 .take()
@@ -214,16 +217,21 @@ impl Session {
         lines
     }
 
-    fn our_id(&mut self, generation: u32, ours: Ours) -> Id {
+    fn internal_id(&mut self, generation: u32, internal: InternalRequest) -> Id {
         self.counter += 1;
         let id = Id::text(&format!("mcpwrap-{generation}-own-{}", self.counter));
-        self.ours.insert(id.clone(), (generation, ours));
+        self.internal.insert(id.clone(), (generation, internal));
         id
     }
 
-    fn under_our_id(&mut self, line: &[u8], generation: u32, ours: Ours) -> Vec<u8> {
+    fn with_internal_id(
+        &mut self,
+        line: &[u8],
+        generation: u32,
+        internal: InternalRequest,
+    ) -> Vec<u8> {
         let envelope = Scanner::scan(line);
-        let id = self.our_id(generation, ours);
+        let id = self.internal_id(generation, internal);
         match &envelope.id {
             Some(old) => replace(line, envelope.id_at, old, &id),
             None => line.to_vec(),
@@ -231,7 +239,7 @@ impl Session {
     }
 }
 
-/// What a `subscriptions/listen` can ask for, and the notification that tells it (2026-07-28).
+/// The filters of `subscriptions/listen` and their notifications (2026-07-28).
 const MODERN_LISTS: &[(&str, &str)] = &[
     ("toolsListChanged", "notifications/tools/list_changed"),
     (
@@ -251,7 +259,7 @@ fn wants(listen: &[u8], wish: &str) -> bool {
         == Some(Value::Bool(true))
 }
 
-/// The first capability that the old server had and the new one has not.
+/// The first capability that the old server has and the new one lacks.
 fn missing_capability(old: &Value, new: &Value) -> Option<String> {
     let capabilities = |result: &Value| result.get("capabilities").cloned().unwrap_or_default();
     let (old, new) = (capabilities(old), capabilities(new));

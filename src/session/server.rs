@@ -1,7 +1,7 @@
-//! What the lines of servers tell: which requests are answered, what the server asks the client.
+//! Processes the lines of servers: answers, and requests to the client.
 //!
-//! *Always* judged by who says it: the server that has the session, the one that stands for election,
-//! or one that has lost it, of which nothing counts any more.
+//! Invariant: the role of the server decides. Lines of the current server pass, a candidate only
+//! answers mcpwrap, and lines of a server that lost the session are dropped.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use super::fields::{self, Fields};
 use super::{Answered, FromServer, Session, SessionRole, replace};
 
 impl Session {
-    /// Takes note of a line of a server.
+    /// Processes a line of a server.
     pub fn server_line(
         &mut self,
         generation: u32,
@@ -18,8 +18,8 @@ impl Session {
         line: Option<&[u8]>,
         now: Instant,
     ) -> FromServer {
-        let standing = self.standing(generation);
-        if standing == SessionRole::Gone {
+        let role = self.role(generation);
+        if role == SessionRole::Gone {
             return FromServer::Drop;
         }
         if let Some(id) = envelope.answer() {
@@ -32,9 +32,7 @@ impl Session {
             return self.server_batch(generation, line, now);
         }
         match envelope.notification() {
-            Some("notifications/subscriptions/acknowledged")
-                if standing == SessionRole::Current =>
-            {
+            Some("notifications/subscriptions/acknowledged") if role == SessionRole::Current => {
                 let id = line
                     .map(Fields::read)
                     .and_then(|fields| fields.subscription);
@@ -55,13 +53,16 @@ impl Session {
         line: Option<&[u8]>,
         now: Instant,
     ) -> FromServer {
-        if self.ours.get(id).is_some_and(|(of, _)| *of == generation)
-            && let Some((_, ours)) = self.ours.remove(id)
+        if self
+            .internal
+            .get(id)
+            .is_some_and(|(of, _)| *of == generation)
+            && let Some((_, internal)) = self.internal.remove(id)
         {
-            return FromServer::Ours(ours);
+            return FromServer::Internal(internal);
         }
-        if self.standing(generation) == SessionRole::Candidate {
-            // It was asked nothing but by us.
+        if self.role(generation) == SessionRole::Candidate {
+            // Only mcpwrap itself sends requests to a candidate.
             return FromServer::Drop;
         }
         let Some(pending) = self.pending.remove(id) else {
@@ -71,7 +72,7 @@ impl Session {
         let outcome = line.map(fields::Outcome::read).unwrap_or_default();
         match pending.method.as_str() {
             "initialize" => self.initialize_result = outcome.result,
-            // An error here sends a client of both eras back to `initialize`.
+            // After an error here, a client of both eras falls back to `initialize`.
             "server/discover" if outcome.error.is_some() => {
                 self.era = None;
                 self.meta = None;
@@ -95,7 +96,7 @@ impl Session {
         id_at: usize,
         line: Option<&[u8]>,
     ) -> FromServer {
-        // A line that is too long to be kept has gone by as it was.
+        // A line that is too long to keep has passed unchanged.
         let Some(line) = line.filter(|_| generation > 1) else {
             self.asked.insert(id.clone(), (generation, id.clone()));
             return FromServer::Forward;
@@ -107,7 +108,7 @@ impl Session {
         FromServer::Replace(replaced)
     }
 
-    /// The server no longer waits for the client: the client knows its request by our id.
+    /// The server cancels its request, which the client knows under our ID.
     fn server_cancelled(&mut self, generation: u32, line: Option<&[u8]>) -> FromServer {
         let found = line.and_then(|line| Some((line, fields::request_id(line)?)));
         let Some((line, (at, id))) = found else {

@@ -1,9 +1,9 @@
 //! The control socket: how other commands of this user ask a running supervisor for something.
 //!
 //! One request per connection, one JSON line each way; docs/control.md is the contract. Invariants:
-//! the peer is the same user, which is checked although the socket (0600) is in a directory (0700)
-//! that nobody else can enter; no secret is carried; nothing is asked for that the files do not
-//! allow: `revoke` makes the supervisor look at the grant, it does not withdraw one.
+//! the peer is the same user (checked, although the socket has mode 0600 in a directory with mode
+//! 0700); no message carries a secret; a request cannot do more than the files allow: `revoke`
+//! makes the supervisor read the grant again, it does not change it.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -24,7 +24,7 @@ use crate::sys::{socket, user};
 
 /// Requests are short (bytes).
 const REQUEST_BYTES_MAX: u64 = 4096;
-/// How long a peer may take to ask.
+/// How long a peer may take to send its request.
 const ASK_LIMIT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,12 +43,12 @@ impl Drop for Socket {
     }
 }
 
-/// A supervisor's socket: its name tells the server and the pid, also when nobody answers.
+/// A supervisor's socket. Its name contains the server and the pid, readable without an answer.
 fn socket_path(runtime: &Path, server: &ServerName) -> PathBuf {
     runtime.join(format!("{server}.{}.sock", std::process::id()))
 }
 
-/// Starts to listen. Without a socket the supervisor still works: the files are watched.
+/// Starts to listen. Without a socket the supervisor still works, because it watches the files.
 pub(super) fn listen(
     runtime: &Path,
     server: &ServerName,
@@ -56,7 +56,7 @@ pub(super) fn listen(
 ) -> std::io::Result<Socket> {
     files::ensure_dir(runtime).map_err(|problem| std::io::Error::other(problem.to_string()))?;
     let path = socket_path(runtime, server);
-    // The pid was used before: that supervisor is dead, so its socket is a left-over.
+    // A stale socket of an exited supervisor with the same pid.
     drop(std::fs::remove_file(&path));
     let listener = socket::bind(&path)?;
     let socket = Socket(path);
@@ -103,10 +103,10 @@ fn serve(mut stream: &UnixStream, shared: &Arc<Shared>) -> std::io::Result<()> {
     stream.write_all(text.as_bytes())
 }
 
-/// Asks a supervisor, and waits for its answer until the limit.
+/// Sends a request to a supervisor and waits for the answer, up to the limit.
 ///
 /// # Errors
-/// Of the socket: nobody listens, or no answer came in time.
+/// Of the socket: no listener, or no answer in time.
 pub fn ask(path: &Path, verb: ControlVerb, limit: Duration) -> std::io::Result<Value> {
     let mut stream = socket::connect(path)?;
     stream.set_read_timeout(Some(limit))?;

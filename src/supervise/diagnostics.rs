@@ -1,4 +1,4 @@
-//! A server's stderr on its way to ours, masked, and the last lines of it for a message.
+//! Relays a server's stderr to ours, masked, and keeps its last lines for error messages.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -12,7 +12,7 @@ use crate::policy::{Limits, Stream};
 use crate::sys::fds::{self, Standard};
 
 const CHUNK_BYTES: usize = 16 << 10;
-/// What is kept of the last lines of stderr, for the message about a crash.
+/// How much of stderr is kept for the message about a crash.
 const TAIL_LINES: usize = 5;
 const TAIL_LINE_CHARS: usize = 300;
 
@@ -44,7 +44,7 @@ impl StderrTail {
     }
 }
 
-/// Our stderr, with a server's text masked on its way.
+/// Our stderr for the masked text of a server.
 #[derive(Debug)]
 pub(super) struct Diagnostics {
     mask: Option<TextMask>,
@@ -91,7 +91,7 @@ impl Diagnostics {
             }
         }
         self.tail.note(&self.out);
-        // A client that closed our stderr does not want to know.
+        // The client may have closed our stderr.
         if let Ok(mut stderr) = fds::standard(Standard::Error) {
             drop(stderr.write_all(&self.out));
         }

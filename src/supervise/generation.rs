@@ -21,7 +21,7 @@ use crate::launch::start::StartedServer;
 use crate::policy::Limits;
 use crate::secret::Secret;
 
-/// The pipe of a server that has just begun takes so much at once (bytes).
+/// The pipe of a new server accepts this much without blocking (bytes).
 const AT_ONCE_BYTES_MAX: usize = 32 << 10;
 
 /// See the module.
@@ -31,16 +31,16 @@ pub(super) struct Generation {
     pub pid: i32,
     pub injected: Vec<Injected>,
     pub digest: String,
-    /// What is masked because of it.
+    /// The values masked because of it.
     pub values: Vec<(String, Secret)>,
-    /// Files with a secret, removed when this is dropped.
+    /// Owns the secret files, removed when this is dropped.
     _env: crate::launch::resolve::ServerEnv,
     pub tail: Arc<StderrTail>,
-    /// Its stdin, until it has to end.
+    /// Its stdin, until it is ended.
     pub stdin: Option<Arc<File>>,
-    /// Nothing of it is alive.
+    /// No process of it is alive.
     pub gone: bool,
-    /// Something of its stdout was read that the client has not got yet.
+    /// Some of its output was read but not yet written to the client.
     busy: Arc<AtomicBool>,
     guard: Child,
     control: UnixStream,
@@ -48,7 +48,7 @@ pub(super) struct Generation {
 }
 
 impl Generation {
-    /// Takes a launched server over and starts to relay its streams.
+    /// Starts to relay the streams of a launched server.
     pub(super) fn new(
         number: u32,
         server: StartedServer,
@@ -98,9 +98,9 @@ impl Generation {
         Pid::from_raw(i32::try_from(self.guard.id()).unwrap_or(0))
     }
 
-    /// Writes lines to the server. An error means that it is ending; its guard tells that. Many
-    /// lines are written behind the caller's back, because a server that does not read stops who
-    /// writes to it; returns `false` then, and tells when it is done.
+    /// Writes lines to the server. Errors are ignored: the server is ending, and its guard reports
+    /// that. More than [`AT_ONCE_BYTES_MAX`] is written in a thread, because a server that does not
+    /// read blocks the writer; then returns `false` and posts `Resent` when done.
     pub(super) fn write(&self, bytes: Vec<u8>, shared: &Arc<Shared>) -> bool {
         let Some(stdin) = &self.stdin else {
             return true;
@@ -118,7 +118,7 @@ impl Generation {
         false
     }
 
-    /// Makes it end. A step that cannot be sent is for a guard that is gone, and so is the server.
+    /// Takes a step to end it. A send error means that the guard and the server are gone.
     pub(super) fn stop(&self, step: ShutdownStep) {
         match step {
             ShutdownStep::Signal(signal) => self.forward(signal),
@@ -126,7 +126,7 @@ impl Generation {
         }
     }
 
-    /// Hands a signal on, without any intent to end.
+    /// Forwards a signal that does not end the server.
     pub(super) fn forward(&self, signal: Signal) {
         self.order(u8::try_from(signal as i32).unwrap_or(guard::KILL));
     }
@@ -135,7 +135,7 @@ impl Generation {
         drop((&self.control).write(&[byte]));
     }
 
-    /// Reads what the guard says. Returns `false` when the guard is gone without a last word.
+    /// Reads the reports of the guard. Returns `false` if the guard is gone without a final report.
     pub(super) fn listen(&mut self, events: &mut Vec<KeeperEvent>) -> bool {
         let mut bytes = [0; 64];
         loop {
@@ -173,7 +173,7 @@ impl Generation {
         }
     }
 
-    /// The guard was killed: the server is killed by the kernel (Linux) or by us.
+    /// The guard was killed: the kernel (Linux) or the driver kills the server.
     pub(super) fn guard_died(&mut self, events: &mut Vec<KeeperEvent>) {
         let generation = self.number;
         let exit = ServerExit::Died(nix::libc::SIGKILL);
@@ -182,15 +182,15 @@ impl Generation {
         events.push(KeeperEvent::Gone { generation });
     }
 
-    /// Whether something of its stdout was read that the client has not got yet.
+    /// Whether some of its output was read but not yet written to the client.
     pub(super) fn is_busy(&self) -> bool {
         self.busy.load(Ordering::Relaxed)
     }
 
-    /// Collects the guard's own process, which ends right after its last word.
+    /// Reaps the guard's process, which exits right after its final report.
     pub(super) fn reap_guard(mut self) {
         if !matches!(self.guard.try_wait(), Ok(Some(_))) {
-            // Without a thread a zombie stays until we end.
+            // Without a thread, a zombie stays until this process exits.
             drop(std::thread::Builder::new().spawn(move || drop(self.guard.wait())));
         }
     }

@@ -1,9 +1,9 @@
 //! Relays the client's lines to the server.
 //!
-//! Invariants: the client is read from the first millisecond, also while there is no server: the end
-//! of stdin is the only way some clients disconnect. Bytes pass unchanged and in order, with the
-//! pipe's own back-pressure; only the gate holds a complete line back. A line longer than
-//! [`LINE_BYTES_MAX`] is passed on in pieces, all of them to the server that got the first.
+//! Invariants: the client is read from the start, even without a server, because some clients
+//! disconnect only by closing stdin. Bytes pass unchanged and in order, with the pipe's
+//! back-pressure; only the gate holds complete lines back. A line longer than [`LINE_BYTES_MAX`]
+//! passes in pieces, all to the server that got the first.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -15,17 +15,17 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::shared::{Gate, Shared};
 use super::state::KeeperEvent;
-use crate::session::answer::{self, Fate};
+use crate::session::answer::{self, RequestOutcome};
 use crate::session::envelope::{Envelope, Scanner};
 use crate::session::{FromClient, Session};
 
-/// Longer lines are not kept whole (bytes).
+/// Longer lines are not kept as a whole (bytes).
 pub(super) const LINE_BYTES_MAX: usize = 1 << 20;
-/// … but for the client's answers after a renewal, whose id has to be changed wherever it stands.
+/// The same for the client's answers after a renewal, whose ID must be rewritten wherever it is.
 /// Clients themselves give up at 10 MiB (bytes).
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 const CHUNK_BYTES: usize = 64 << 10;
-/// How often the end of stdin is looked for while the gate is held.
+/// How often stdin is checked for its end while the gate is held.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The thread that reads the client. Returns when the client is gone or the gate is closed.
@@ -50,8 +50,8 @@ pub(super) fn relay(mut stdin: File, shared: &Arc<Shared>) {
             break;
         }
     }
-    // A launch in preparation comes to its own end first: a refusal is told to whoever has no
-    // stdin for us, too, and a server may have something to say to the end of it.
+    // A launch in preparation completes first: a client without stdin still gets a refusal, and a
+    // server may react to the end of stdin.
     if matches!(input.wait_for_gate(&mut stdin), Gate::Closed) {
         return;
     }
@@ -60,21 +60,21 @@ pub(super) fn relay(mut stdin: File, shared: &Arc<Shared>) {
 
 struct Input {
     shared: Arc<Shared>,
-    /// What was read and not yet passed on.
+    /// Input that was not passed on yet.
     buffer: Vec<u8>,
     chunk: Vec<u8>,
     ended: bool,
     spoke: bool,
-    /// Inside a line that is passed on in pieces.
+    /// The long line in progress, if any.
     long: Option<LongLine>,
-    /// So much of the buffer waits for the next server; the rest was not looked at.
+    /// How much of the buffer waits for the next server; the rest is not examined yet (bytes).
     sorted_bytes: usize,
 }
 
-/// A line that is passed on in pieces.
+/// A line that passes in pieces.
 struct LongLine {
     scanner: Scanner,
-    /// The server that got the first piece; `None` if nobody did.
+    /// The server that got the first piece, if any.
     to: Option<Arc<File>>,
 }
 
@@ -98,8 +98,8 @@ impl Input {
         }
     }
 
-    /// Passes on what can be: complete lines, pieces of a long line, and at the end everything.
-    /// Returns `false` when nothing is wanted any more.
+    /// Passes on complete lines, pieces of a long line, and at the end of input everything. Returns
+    /// `false` when the gate is closed.
     fn pass_on(&mut self, stdin: &mut File) -> bool {
         loop {
             if self.long.is_some() {
@@ -118,7 +118,7 @@ impl Input {
             if complete == 0 && !too_long {
                 return true;
             }
-            // The gate may move between the look and the act; then it is looked at again.
+            // The gate may change before the lines are sent; then it is checked again.
             match self.wait_for_gate(stdin) {
                 Gate::Closed => return false,
                 Gate::Held => {}
@@ -152,7 +152,7 @@ impl Input {
         }
     }
 
-    /// Waits while the gate is held, and reads on meanwhile, so that the end of stdin is seen.
+    /// Waits while the gate is held, and keeps reading to detect the end of stdin.
     fn wait_for_gate(&mut self, stdin: &mut File) -> Gate {
         loop {
             let gate = self.wait_while(|gate| matches!(gate, Gate::Held));
@@ -163,7 +163,7 @@ impl Input {
         }
     }
 
-    /// Waits for something new while requests have to wait: another gate, or more input.
+    /// Waits for another gate or more input while requests are held.
     fn wait_for_move(&mut self, stdin: &mut File) {
         if matches!(
             self.wait_while(|gate| matches!(gate, Gate::Draining(_))),
@@ -202,7 +202,7 @@ impl Input {
         if found.intersects(PollFlags::POLLIN) || (room && found.contains(PollFlags::POLLHUP)) {
             self.read(stdin);
         } else if found.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) && !room {
-            // The client is gone, and its last words do not fit: nobody waits for an answer.
+            // The client is gone and its last input does not fit, so no answer is expected.
             self.ended = true;
             self.shared.post_event(KeeperEvent::InputEnded);
         }
@@ -219,14 +219,14 @@ impl Input {
             inner.writing = true;
             note(&mut inner.session, lines, envelopes)
         };
-        // An error means that the server is gone; its end is told by its guard.
+        // An error means that the server is gone; its guard reports that.
         drop((&**server).write_all(bytes.as_deref().unwrap_or(lines)));
         self.shared.written();
         true
     }
 
-    /// While the server drains: what it may be waiting for passes, and requests do not. Returns
-    /// whether there was something new to look at.
+    /// During a drain: passes what the server may wait for and holds requests. Returns whether
+    /// there was new input.
     fn pass_answers(&mut self, server: &Arc<File>) -> bool {
         let end = memchr::memrchr(b'\n', &self.buffer).map_or(0, |last| last + 1);
         if end <= self.sorted_bytes {
@@ -267,7 +267,7 @@ impl Input {
         true
     }
 
-    /// Begins with a line that is longer than what is kept.
+    /// Begins to pass on a long line in pieces.
     fn begin_long(&mut self, gate: &Gate) {
         let to = {
             let mut inner = self.shared.lock();
@@ -287,7 +287,7 @@ impl Input {
         });
     }
 
-    /// The next piece of a long line, and at its end what it was.
+    /// Passes on the next piece of a long line; at its end, updates the session.
     fn long_piece(&mut self) {
         let Some(mut long) = self.long.take() else {
             return;
@@ -312,22 +312,25 @@ impl Input {
                 (Gate::Open(now) | Gate::Draining(now), Some(to)) if Arc::ptr_eq(now, to)
             );
             if arrived {
-                // It has gone by: what the session would change of it can no longer be changed.
+                // The line has passed, so the session cannot rewrite it.
                 let _ = inner.session.client_line(&envelope, None, Instant::now());
             } else if let Some((id, _)) = envelope.request() {
                 let trouble = match &inner.gate {
                     Gate::Answer { trouble, .. } => trouble.clone(),
                     _ => Session::renewed(&self.shared.server),
                 };
-                let fate = long.to.as_ref().map_or(Fate::NotSent, |_| Fate::Unknown);
-                inner.outbox.extend(answer::error(id, &trouble, fate));
+                let outcome = long
+                    .to
+                    .as_ref()
+                    .map_or(RequestOutcome::NotSent, |_| RequestOutcome::Unknown);
+                inner.outbox.extend(answer::error(id, &trouble, outcome));
             }
         }
         self.shared.written();
         self.shared.flush();
     }
 
-    /// Returns `false` if requests are no longer answered by us.
+    /// Answers lines while there is no server. Returns `false` if the gate has changed.
     fn answer(&mut self, lines: &[u8]) -> bool {
         {
             let mut inner = self.shared.lock();
@@ -363,7 +366,7 @@ fn scan(bytes: &[u8]) -> Vec<(usize, usize, Envelope)> {
     lines
 }
 
-/// Takes note of lines; returns what to send in their place, if that is something else.
+/// Updates the session; returns the lines to send, if they differ.
 fn note(
     session: &mut Session,
     lines: &[u8],

@@ -1,10 +1,10 @@
 //! Keeps a server running behind the client's session.
 //!
-//! The main thread waits in one `poll` for what happens, tells the driver, and waits again; one
-//! thread reads the client, two read each server. Invariants: everything that is started is ended,
-//! however this process ends: below every server is a guard. The client's session is kept while it
-//! can be: without a server, requests are answered with an error that says why. stdout belongs to
-//! the session; what the user should know goes through [`Pipeline`].
+//! The main thread waits in one `poll` for events and passes them to the driver; one thread reads
+//! the client, two read each server. Invariants: every started process is ended, however this
+//! process ends, because every server has a guard as its parent. The session is kept as long as
+//! possible: without a server, requests are answered with an error that says why. stdout belongs to
+//! the session; messages for the user go through [`Pipeline`].
 
 pub mod control;
 mod diagnostics;
@@ -38,17 +38,20 @@ use crate::sys::fds::{self, Standard};
 use crate::sys::watch::Watch;
 use crate::sys::{signal, tree};
 
-/// Runs until the client or the server is gone; returns the exit code.
+/// Runs until the session ends; returns the exit code.
 ///
 /// # Errors
 /// `launch-failed` if this process cannot get the few descriptors it needs.
 pub fn supervise(options: Options) -> Result<u8> {
     let server = options.server.clone();
     run(options).map_err(|error| {
-        Error::new(crate::error::Code::LaunchFailed, "no supervisor for it")
-            .not_started(&server)
-            .cause(crate::files::io_text(&error))
-            .hint_if(crate::files::io_hint(&error))
+        Error::new(
+            crate::error::Code::LaunchFailed,
+            "cannot start its supervisor",
+        )
+        .not_started(&server)
+        .cause(crate::files::io_text(&error))
+        .hint_if(crate::files::io_hint(&error))
     })
 }
 
@@ -80,7 +83,7 @@ fn run(options: Options) -> io::Result<u8> {
         driver: Driver::new(options, Arc::clone(&shared), on_terminal),
         shared,
     };
-    supervisor.driver.tell(KeeperEvent::Start);
+    supervisor.driver.handle(KeeperEvent::Start);
     let code = supervisor.watch();
     supervisor.shared.set_gate(Gate::Closed);
     Ok(code)
@@ -95,18 +98,18 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    /// The loop: wait, see, act, until there is an exit code.
+    /// The main loop, until there is an exit code.
     fn watch(&mut self) -> u8 {
         let mut looked = Instant::now();
         loop {
-            // Whether the kernel tells of changes may change, so that is asked each time.
+            // Whether the kernel reports changes may change, so it is checked each time.
             if let Some(interval) = self.watch.interval()
                 && looked.elapsed() >= interval
             {
                 looked = Instant::now();
                 self.look_for_changes();
             }
-            let due = self.driver.turn();
+            let due = self.driver.process_pending();
             if let Some(code) = self.driver.exit_code() {
                 return code;
             }
@@ -118,12 +121,12 @@ impl Supervisor {
 
     fn look_for_changes(&mut self) {
         if self.watch.changed() {
-            self.driver.tell(KeeperEvent::Changed);
+            self.driver.handle(KeeperEvent::Changed);
         }
     }
 
     fn wait(&mut self, timeout: Option<Duration>) {
-        // One millisecond more than asked, so that what is due then is due.
+        // One millisecond more, so that the timer is due when `poll` returns.
         let timeout = timeout.map_or(PollTimeout::NONE, |timeout| {
             let ms = timeout.as_millis().saturating_add(1).min(60_000);
             PollTimeout::try_from(u64::try_from(ms).unwrap_or(60_000)).unwrap_or(PollTimeout::MAX)
@@ -155,7 +158,7 @@ impl Supervisor {
             let count = self.signals.read(&mut bytes).unwrap_or(0);
             for byte in bytes.iter().take(count) {
                 if let Ok(signal) = Signal::try_from(i32::from(*byte)) {
-                    self.driver.tell(KeeperEvent::Signalled(signal));
+                    self.driver.handle(KeeperEvent::Signalled(signal));
                 }
             }
         }

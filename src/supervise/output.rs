@@ -1,9 +1,9 @@
 //! Relays a server's stdout to the client, and its stderr to ours, masked.
 //!
-//! Invariants: on stdout only lines that can be MCP messages pass (one byte that is not UTF-8 kills
-//! some clients); others go to stderr, blank lines nowhere. Complete lines pass at once; a line
-//! longer than [`LINE_BYTES_MAX`] passes in pieces, so memory stays bounded. Lines of a server that
-//! has not taken over yet are kept; lines of one that was replaced are dropped.
+//! Invariants: only lines that can be MCP messages pass to stdout (one byte that is not UTF-8
+//! crashes some clients); others go to stderr, blank lines are dropped. Complete lines pass
+//! immediately; a line longer than [`LINE_BYTES_MAX`] passes in pieces, so memory stays bounded.
+//! Lines of a candidate are kept until it takes over; lines of a replaced server are dropped.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -23,9 +23,9 @@ use crate::policy::{Limits, StdoutRule, Stream};
 use crate::session::envelope::Scanner;
 use crate::session::{FromServer, SessionRole};
 
-/// A large answer needs fewer wake-ups of three processes this way; a short one touches one page.
+/// Large, to save wake-ups on large answers; a short answer touches only one page.
 const CHUNK_BYTES: usize = 256 << 10;
-/// Lines of a server that has not taken over yet are kept up to this (bytes).
+/// The maximum of kept lines of a candidate (bytes).
 const HELD_BYTES_MAX: usize = 4 << 20;
 
 /// The thread of a server's stdout.
@@ -35,27 +35,27 @@ pub(super) struct ServerOutput {
     rule: StdoutRule,
     mask: Option<MessageMask>,
     version: u64,
-    /// So many ids with a secret were told of.
+    /// How many IDs with a secret were reported.
     in_ids: u64,
     diverted: Diagnostics,
-    /// Where answered requests are written down, if they are.
+    /// Records answered requests, if the policy wants that.
     calls: Option<Arc<dyn Pipeline>>,
-    /// A line that is not complete yet.
+    /// An incomplete line.
     partial: Vec<u8>,
     out: Vec<u8>,
     first: bool,
-    /// Whether something was read that the client has not got yet.
+    /// Whether some output was read but not yet written to the client.
     busy: Arc<AtomicBool>,
 }
 
-/// How a line that is too long to be kept goes on.
+/// Where the pieces of a long line go.
 enum LongLineMode {
     ToClient {
         scanner: Scanner,
         repair: Repair,
     },
     Diverted,
-    /// Of a server that has not got the session.
+    /// The server does not have the session.
     Dropped,
 }
 
@@ -90,7 +90,7 @@ impl ServerOutput {
         }
     }
 
-    /// Tells whether something was read that the client has not got yet.
+    /// A flag: some output was read but not yet written to the client.
     pub(super) fn busy(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.busy)
     }
@@ -129,7 +129,7 @@ impl ServerOutput {
             }
         }
         if let Some((line @ LongLineMode::ToClient { .. }, Some(mut output))) = long.take() {
-            // The client has got half a line. What comes next must not become a part of it.
+            // The client has an incomplete line; the next output must not become part of it.
             self.out.clear();
             if let Some(mask) = &mut self.mask {
                 mask.flush(&mut self.out);
@@ -142,7 +142,7 @@ impl ServerOutput {
         if self.rule == StdoutRule::Raw {
             self.end_raw();
         } else if !self.partial.is_empty() {
-            // Half a line is no message: whoever reads the log may want it.
+            // An incomplete line is not a message; it goes to stderr for the log.
             let rest = std::mem::take(&mut self.partial);
             self.diverted.write(&rest, true);
         }
@@ -151,7 +151,7 @@ impl ServerOutput {
         shared.post_event(KeeperEvent::StreamEnded { generation });
     }
 
-    /// New bytes: complete lines go on, the rest is kept.
+    /// Processes complete lines and keeps the rest.
     fn take(&mut self, bytes: &[u8]) {
         if self.rule == StdoutRule::Raw {
             let output = Arc::clone(&self.shared);
@@ -173,7 +173,7 @@ impl ServerOutput {
         self.partial.extend(rest);
     }
 
-    /// Complete lines: judged, noted, masked, written.
+    /// Classifies complete lines, updates the session, masks and writes.
     fn lines(&mut self, bytes: &[u8]) {
         let shared = Arc::clone(&self.shared);
         let mut output = shared.output();
@@ -185,9 +185,9 @@ impl ServerOutput {
             start = end;
         }
         let mut batch = LineBatch::default();
-        let ours = {
+        let is_current = {
             let mut inner = shared.lock();
-            let standing = inner.session.standing(self.generation);
+            let role = inner.session.role(self.generation);
             let now = Instant::now();
             for (start, end, envelope) in verdicts {
                 let line = bytes.get(start..end).unwrap_or_default();
@@ -211,12 +211,12 @@ impl ServerOutput {
             }
             self.refresh_mask(&inner);
             let clean = batch.replaced.as_deref().unwrap_or(bytes);
-            match standing {
+            match role {
                 SessionRole::Candidate => {
                     self.out.clear();
                     mask_into(self.mask.as_mut(), clean, &mut self.out);
                     let held = inner.held.entry(self.generation).or_default();
-                    // One that floods before it is asked anything is not worth the memory.
+                    // The limit protects against a candidate that floods its stdout.
                     if held.len() + self.out.len() <= HELD_BYTES_MAX {
                         held.extend(self.out.iter());
                     }
@@ -226,7 +226,7 @@ impl ServerOutput {
                 SessionRole::Current => true,
             }
         };
-        if ours {
+        if is_current {
             shared.flush_into(&mut output);
             let lines = batch.replaced.take();
             self.write_lines(&mut output, lines.as_deref().unwrap_or(bytes));
@@ -264,7 +264,7 @@ impl ServerOutput {
         }
     }
 
-    /// Writes lines masked; what holds no secret is written as it came, without a copy.
+    /// Writes lines masked; a prefix without secrets is written without a copy.
     fn write_lines(&mut self, output: &mut ClientStdout, lines: &[u8]) {
         let clean = match &mut self.mask {
             None => lines.len(),
@@ -293,8 +293,8 @@ impl ServerOutput {
         }
     }
 
-    /// A line that is longer than what is kept begins to go on in pieces. The client's stream stays
-    /// ours until its end, so that nothing comes in between.
+    /// Begins to pass on a long line in pieces. The client's stream stays locked until its end, so
+    /// that nothing is written in between.
     fn begin_long<'a>(
         &mut self,
         shared: &'a Shared,
@@ -307,7 +307,7 @@ impl ServerOutput {
             return (LongLineMode::Diverted, None);
         }
         let mut output = shared.output();
-        if shared.lock().session.standing(self.generation) != SessionRole::Current {
+        if shared.lock().session.role(self.generation) != SessionRole::Current {
             return (LongLineMode::Dropped, None);
         }
         shared.flush_into(&mut output);
@@ -333,7 +333,7 @@ impl ServerOutput {
                 let piece = repair.repair(piece);
                 self.out.clear();
                 mask_into(self.mask.as_mut(), &piece, &mut self.out);
-                // A line that was begun is ended, also when its server has lost the session.
+                // A started line is finished even if its server loses the session.
                 if output.is_some_and(|output| output.write(&self.out).is_err()) {
                     self.shared.post_event(KeeperEvent::ClientGone);
                 }

@@ -1,4 +1,4 @@
-//! What a supervisor needs from whoever starts it, and what it tells them.
+//! The interface between a supervisor and its caller.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -23,16 +23,16 @@ pub struct Prepared {
     pub directory: Option<PathBuf>,
 }
 
-/// How a server ended.
+/// How a server exited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerExit {
     Exited(i32),
-    /// Of this signal.
+    /// Killed by this signal.
     Died(i32),
 }
 
 impl ServerExit {
-    /// The exit code that says so, as the shell has it.
+    /// The exit code in shell convention: 128 + n after signal n.
     pub fn code(self) -> u8 {
         match self {
             Self::Exited(code) => u8::try_from(code & 0xff).unwrap_or(1),
@@ -53,12 +53,12 @@ impl fmt::Display for ServerExit {
     }
 }
 
-/// What happened to a session, for the audit log and the user.
+/// An event of a session, for the audit log and the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// mcpwrap ended before it started a server, because the client left or a signal came.
+    /// mcpwrap exited before it started a server: the client disconnected or a signal arrived.
     Aborted,
-    /// A server was started; the record of its launch came before.
+    /// A server was started; its launch was recorded before.
     Launched { generation: u32, pid: i32 },
     /// The session has no server now.
     Suspended(Error),
@@ -74,30 +74,30 @@ pub enum Fact {
         took: Duration,
         cause: &'static str,
     },
-    /// A new server did not come up.
+    /// A new server failed to start.
     NotRenewed { error: Error },
 }
 
-/// The steps around a launch. They know policies, stores and the audit log; this module does not.
+/// The steps around a launch, which know policies, stores and the audit log.
 pub trait Pipeline: Send + Sync {
-    /// load → granted → command → pinned → resolve. May take its time: runs in a thread of its own.
+    /// load → granted → command → pinned → resolve. May be slow: runs in its own thread.
     fn prepare(&self) -> Result<Prepared>;
-    /// Whether a server may run, by the files alone.
-    fn standing(&self) -> Result<()>;
-    /// Whether a secret that was injected has another value now, by the index alone.
+    /// Whether a server may run, according to the files alone.
+    fn may_run(&self) -> Result<()>;
+    /// Whether an injected secret has changed, according to the secret index alone.
     fn is_outdated(&self, injected: &[Injected]) -> bool;
-    /// Whether the stand-in server answers when there is none.
+    /// Whether the replacement server answers while there is no server.
     fn has_stub(&self) -> bool;
-    /// Writes the launch down. No record, no launch.
+    /// Records the launch. No record, no launch.
     fn record_launch(
         &self,
         prepared: &Prepared,
         generation: u32,
         client: &ClientName,
     ) -> Result<()>;
-    /// Writes a fact down, and tells the user what they should know of it.
+    /// Records a fact and informs the user if necessary.
     fn record(&self, fact: &Fact);
-    /// Writes an answered request down, without delay for the caller.
+    /// Records an answered request without blocking the caller.
     fn call(&self, answered: Answered);
 }
 
@@ -107,13 +107,13 @@ impl fmt::Debug for dyn Pipeline {
     }
 }
 
-/// What a supervisor is started with.
+/// The parameters of a supervisor.
 #[derive(Debug)]
 pub struct Options {
     pub server: ServerName,
     pub pipeline: Arc<dyn Pipeline>,
-    /// Files whose change matters: the grant, the policy, the index of the secrets.
+    /// Files to watch: the grant, the policy, the secret index.
     pub watched: Vec<PathBuf>,
-    /// Where the control socket goes.
+    /// The directory of the control socket.
     pub runtime: Option<PathBuf>,
 }

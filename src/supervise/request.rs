@@ -1,4 +1,4 @@
-//! What other commands ask a supervisor for, with the way to answer; docs/control.md is the contract.
+//! Requests of other commands to a supervisor; docs/control.md is the contract.
 
 use std::sync::mpsc::Sender;
 
@@ -7,19 +7,19 @@ use serde_json::Value;
 
 /// The version of the protocol.
 pub(super) const VERSION: u32 = 1;
-/// What can be asked for.
+/// The kinds of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ControlVerb {
-    /// Tell what runs.
+    /// Report what runs.
     Status,
-    /// Look at the grant now; answer when nothing of an unwanted server is alive.
+    /// Read the grant now; answer when no process of a revoked server is alive.
     Check,
-    /// Put a new server behind the session; answer when that is done.
+    /// Restart the server behind the session; answer when done.
     Renew,
 }
 
-/// A request with the way to answer it.
+/// A request and the channel for its answer.
 #[derive(Debug)]
 pub(super) struct Request {
     pub verb: ControlVerb,
@@ -27,7 +27,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Answers; the peer may be gone.
+    /// Answers; ignores a peer that is gone.
     pub(super) fn answer(self, reply: Value) {
         drop(self.reply.send(reply));
     }

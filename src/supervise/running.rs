@@ -1,7 +1,8 @@
-//! The supervisors of this user that run: found by their sockets, asked, and if need be overruled.
+//! The running supervisors of this user: found by their sockets, queried, and bypassed if
+//! necessary.
 //!
-//! A supervisor that does not answer (stopped, hung) does not keep its servers: their processes are
-//! killed from here. A socket that nobody listens on is a left-over and is removed.
+//! If a supervisor does not answer (stopped, hung), its servers' processes are killed from here. A
+//! socket without a listener is stale and is removed.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -17,19 +18,19 @@ use crate::secret::ServerName;
 use crate::sys::socket::connect;
 use crate::sys::tree::{self, Process};
 
-/// How long a supervisor may take to tell what it runs.
+/// How long a supervisor may take to report what it runs.
 const STATUS_LIMIT: Duration = Duration::from_millis(300);
 /// How long a supervisor may take to end its servers before they are killed from outside.
 const CHECK_LIMIT: Duration = Duration::from_millis(700);
-/// How long the last process may take to be gone after its supervisor said so.
+/// How long the last process may take to disappear after its supervisor said so.
 const GONE_LIMIT: Duration = Duration::from_millis(500);
-/// How long what was killed from outside may take to be gone: a moment, but on a machine that is very
-/// busy it is not called a survivor too early.
+/// How long processes killed from outside may take to disappear. Much longer than needed, so that a
+/// busy machine does not report survivors.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 /// How long a renewal may take: the handshake and the drain have limits of their own.
 const RENEW_LIMIT: Duration = Duration::from_mins(1);
 
-/// One supervisor.
+/// A running supervisor.
 #[derive(Clone, Debug)]
 pub struct Running {
     pub server: ServerName,
@@ -38,24 +39,24 @@ pub struct Running {
     socket: PathBuf,
 }
 
-/// How the servers of one supervisor were ended.
+/// How the servers of a supervisor were ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopMethod {
-    /// The supervisor did it.
+    /// The supervisor ended them.
     Asked,
     /// The supervisor did not answer; its processes were killed.
     Killed,
-    /// Something is still alive.
+    /// A process is still alive.
     Survived,
 }
 
-/// What came of ending the servers of one supervisor.
+/// The result of ending the servers of a supervisor.
 #[derive(Clone, Debug)]
 pub struct Ended {
     pub running: Running,
     /// The server's own process, if there was one.
     pub pid: Option<i32>,
-    /// How many processes its tree had.
+    /// The number of processes in its tree.
     pub processes: usize,
     pub method: StopMethod,
     pub took: Duration,
@@ -66,7 +67,7 @@ pub fn all(dirs: &Dirs) -> Vec<Running> {
     find(dirs, true)
 }
 
-/// The same, for those who change nothing: a left-over socket stays.
+/// Like [`all`], but leaves stale sockets in place.
 pub fn look(dirs: &Dirs) -> Vec<Running> {
     find(dirs, false)
 }
@@ -77,14 +78,14 @@ fn find(dirs: &Dirs, tidy: bool) -> Vec<Running> {
         .iter()
         .filter_map(|dir| std::fs::read_dir(dir).ok())
         .flat_map(Iterator::flatten)
-        .filter_map(|entry| known(entry.path(), tidy))
+        .filter_map(|entry| supervisor_of(entry.path(), tidy))
         .collect();
     running.sort_by(|a, b| (&a.server, a.pid).cmp(&(&b.server, b.pid)));
     running
 }
 
-/// A socket's supervisor, if it is alive; a left-over is removed, if that is wanted.
-fn known(socket: PathBuf, tidy: bool) -> Option<Running> {
+/// A socket's supervisor, if it is alive; with `tidy`, a stale socket is removed.
+fn supervisor_of(socket: PathBuf, tidy: bool) -> Option<Running> {
     let name = socket.file_name()?.to_str()?;
     let (server, pid) = name.strip_suffix(".sock")?.rsplit_once('.')?;
     let server = ServerName::new(server).ok()?;
@@ -107,34 +108,34 @@ fn known(socket: PathBuf, tidy: bool) -> Option<Running> {
 }
 
 impl Running {
-    /// Where it listens.
+    /// The socket that it listens on.
     pub fn socket(&self) -> &std::path::Path {
         &self.socket
     }
 
-    /// What the supervisor says of itself; `None` if it does not answer.
+    /// The supervisor's status; `None` if it does not answer.
     pub fn status(&self) -> Option<Value> {
         control::ask(&self.socket, ControlVerb::Status, STATUS_LIMIT).ok()
     }
 
-    /// Puts a new server behind the session.
+    /// Restarts the server behind the session.
     ///
     /// # Errors
-    /// The supervisor's own words, or that it does not answer.
+    /// The supervisor's error text, or that it does not answer.
     pub fn renew(&self) -> Result<(), String> {
         let answer = control::ask(&self.socket, ControlVerb::Renew, RENEW_LIMIT)
-            .map_err(|error| format!("it does not answer: {}", crate::files::io_text(&error)))?;
+            .map_err(|error| format!("no answer: {}", crate::files::io_text(&error)))?;
         if answer.get("ok") == Some(&Value::Bool(true)) {
             return Ok(());
         }
         let text = answer
             .get("error")
             .and_then(Value::as_str)
-            .unwrap_or("it did not say why");
+            .unwrap_or("no reason given");
         Err(text.to_owned())
     }
 
-    /// What runs below it now, to be seen dead later.
+    /// Notes its current processes, to confirm their end later.
     pub fn look(self) -> Seen {
         let number = |value: &Value| value.as_i64().and_then(|pid| i32::try_from(pid).ok());
         let status = self.status();
@@ -149,7 +150,7 @@ impl Running {
     }
 }
 
-/// A supervisor and the processes below it, as they were before the revocation.
+/// A supervisor and its processes before the revocation.
 #[derive(Debug)]
 pub struct Seen {
     pub running: Running,
@@ -159,7 +160,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Ends its servers, whose grant is gone by now, and sees them dead.
+    /// Ends its servers, whose grant is already gone, and confirms that they are dead.
     pub fn end(mut self) -> Ended {
         let began = Instant::now();
         let supervisor = self.running.process;
@@ -184,7 +185,7 @@ impl Seen {
     }
 }
 
-/// Looks at several supervisors at the same time.
+/// Queries several supervisors in parallel.
 pub fn look_all(running: Vec<Running>) -> Vec<Seen> {
     std::thread::scope(|scope| {
         let looks: Vec<_> = running
@@ -198,7 +199,7 @@ pub fn look_all(running: Vec<Running>) -> Vec<Seen> {
     })
 }
 
-/// Ends the servers of several supervisors at the same time.
+/// Ends the servers of several supervisors in parallel.
 pub fn end_all(seen: Vec<Seen>) -> Vec<Ended> {
     std::thread::scope(|scope| {
         let ends: Vec<_> = seen

@@ -1,9 +1,9 @@
-//! What the threads of a supervisor share: the session, the gate to the server, the way to the
-//! client.
+//! State shared by the threads of a supervisor: the session, the gate to the server, the output to
+//! the client.
 //!
 //! Invariants: two locks, taken in this order: the client's stream (`ClientStdout`), then `Inner`.
-//! `Inner` is not held while something is written, so a client that does not read blocks only the
-//! thread that writes to it. The main thread does not write to the client itself: it posts.
+//! `Inner` is not held during a write, so a client that does not read blocks only the thread that
+//! writes to it. The main thread does not write to the client; it posts to the outbox.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
@@ -24,18 +24,18 @@ use crate::supervise::state::KeeperEvent;
 pub(super) enum Gate {
     /// To the server of this generation.
     Open(Arc<File>),
-    /// Nowhere for the moment: a server is being started, or one takes over from another.
+    /// Held: a server is being started or takes over from another.
     Held,
-    /// Answers and cancellations to this server, for which the last requests are waited for; the
-    /// rest nowhere for the moment.
+    /// Answers and cancellations go to this server, which finishes its last requests; the rest is
+    /// held.
     Draining(Arc<File>),
-    /// Requests are answered with this; the rest is dropped.
+    /// Requests get this answer; the rest is dropped.
     Answer { trouble: Unavailable, stub: bool },
-    /// Nothing is taken any more.
+    /// No more input is accepted.
     Closed,
 }
 
-/// What a thread tells the main one.
+/// A notice to the main thread.
 #[derive(Debug)]
 pub(super) enum Notice {
     Event(KeeperEvent),
@@ -44,7 +44,7 @@ pub(super) enum Notice {
         attempt: u32,
         result: Result<Box<Prepared>>,
     },
-    /// Another command asks through the control socket.
+    /// A request of another command.
     Asked(Request),
 }
 
@@ -52,23 +52,22 @@ pub(super) enum Notice {
 pub(super) struct Inner {
     pub session: Session,
     pub gate: Gate,
-    /// The client's relay has taken lines and not yet written all of them.
+    /// The client's relay has taken lines that are not completely written yet.
     pub writing: bool,
     /// Lines of a new server that must not reach the client before it takes over.
     pub held: HashMap<u32, Vec<u8>>,
-    /// Lines of ours for the client.
+    /// Lines of mcpwrap itself for the client.
     pub outbox: Vec<u8>,
     pub masker: Arc<Masker>,
     /// Counts the changes of `masker`.
     pub masker_version: u64,
-    /// Somebody waits for the last answer.
+    /// A drain is in progress.
     pub draining: bool,
     notices: VecDeque<Notice>,
 }
 
 impl Inner {
-    /// Tells, once, that what was waited for before a new server takes over has come: every request
-    /// is answered, and no line is on its way.
+    /// Posts `Drained` once, when every request is answered and no line is being written.
     pub(super) fn note_drained(&mut self) -> bool {
         let drained = self.draining && !self.writing && self.session.is_drained();
         if drained {
@@ -93,14 +92,14 @@ impl ClientStdout {
 pub(super) struct Shared {
     inner: Mutex<Inner>,
     pub server: ServerName,
-    /// Told when the gate moves.
+    /// Notified when the gate changes.
     pub gate_moved: Condvar,
     output: Mutex<ClientStdout>,
     wake: File,
 }
 
 impl Shared {
-    /// `wake` is the writing end of a pipe that the main thread polls.
+    /// `wake` is the write end of a pipe that the main thread polls.
     pub(super) fn new(server: ServerName, stdout: File, wake: File) -> Self {
         Self {
             server,
@@ -121,7 +120,7 @@ impl Shared {
         }
     }
 
-    /// A thread that panicked leaves the lock poisoned; the state itself is sound between calls.
+    /// Ignores poisoning by a thread that panicked: the state is consistent between calls.
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -130,7 +129,7 @@ impl Shared {
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the main thread.
+    /// Posts a notice to the main thread.
     pub(super) fn post(&self, notice: Notice) {
         self.lock().notices.push_back(notice);
         self.wake();
@@ -154,7 +153,7 @@ impl Shared {
         self.gate_moved.notify_all();
     }
 
-    /// Lets the client's lines through; nobody waits for the last answers any more.
+    /// Opens the gate to this server and ends a drain.
     pub(super) fn open_gate(&self, server: Arc<File>) {
         let mut inner = self.lock();
         inner.draining = false;
@@ -163,8 +162,8 @@ impl Shared {
         self.gate_moved.notify_all();
     }
 
-    /// Answers every request that is open, and from now on each that comes, with this. In one step:
-    /// what came in between would be sent to a server that is gone.
+    /// Answers all open and future requests with this error. In one step, so that no line in
+    /// between goes to a server that is gone.
     pub(super) fn fail(&self, trouble: Unavailable, stub: bool) {
         let mut inner = self.lock();
         inner.draining = false;
@@ -175,13 +174,13 @@ impl Shared {
         self.gate_moved.notify_all();
     }
 
-    /// Writes what was posted. The order is that of posting.
+    /// Writes the posted lines, in order.
     pub(super) fn flush(&self) {
         let mut output = self.output();
         self.flush_into(&mut output);
     }
 
-    /// [`Self::flush`] for one who has the stream already.
+    /// [`Self::flush`] for a caller that holds the stream.
     pub(super) fn flush_into(&self, output: &mut ClientStdout) {
         loop {
             let lines = std::mem::take(&mut self.lock().outbox);
@@ -195,7 +194,7 @@ impl Shared {
         }
     }
 
-    /// The client's relay has written what it took.
+    /// The client's relay has written all lines it had taken.
     pub(super) fn written(&self) {
         let drained = {
             let mut inner = self.lock();
@@ -208,8 +207,8 @@ impl Shared {
     }
 }
 
-/// Does something that may wait for a client or a server, behind the caller's back. If this process
-/// gets no thread for it, it is done here: late, but done.
+/// Runs something that may wait for a client or a server in its own thread, or in this one if no
+/// thread can be created.
 pub(super) fn spawn_detached(work: impl FnOnce() + Clone + Send + 'static) {
     if std::thread::Builder::new().spawn(work.clone()).is_err() {
         work();

@@ -1,14 +1,14 @@
-//! What becomes of some lines of a server's stdout: which pass, which go elsewhere, who is told.
+//! Classifies lines of a server's stdout: which pass, which go to stderr, which cause events.
 
 use super::shared::Inner;
 use super::state::KeeperEvent;
 use crate::session::envelope::{Envelope, LineKind, Scanner};
-use crate::session::{Answered, FromServer, Ours};
+use crate::session::{Answered, FromServer, InternalRequest};
 
-/// What is to be done with some lines.
+/// What to do with a batch of lines.
 #[derive(Default)]
 pub(super) struct LineBatch {
-    /// The lines for the client, if they are not just the ones that came.
+    /// The lines for the client, if they differ from the input.
     pub replaced: Option<Vec<u8>>,
     pub diverted: Vec<u8>,
     pub events: Vec<KeeperEvent>,
@@ -16,7 +16,7 @@ pub(super) struct LineBatch {
 }
 
 impl LineBatch {
-    /// The line that starts here does not pass: from now on the others are collected.
+    /// Drops the line that starts here; from now on the passing lines are collected.
     pub(super) fn leave_out(&mut self, bytes: &[u8], start: usize) {
         self.collected(bytes, start);
     }
@@ -53,7 +53,7 @@ impl LineBatch {
                 self.answered.extend(answered);
             }
             FromServer::Drop => self.leave_out(bytes, start),
-            FromServer::Ours(Ours::Handshake) => {
+            FromServer::Internal(InternalRequest::Handshake) => {
                 self.leave_out(bytes, start);
                 let judgement = inner.session.judge_handshake(line);
                 self.events.push(KeeperEvent::HandshakeDone {
@@ -61,7 +61,7 @@ impl LineBatch {
                     judgement,
                 });
             }
-            FromServer::Ours(Ours::Replay) => {
+            FromServer::Internal(InternalRequest::Replay) => {
                 self.leave_out(bytes, start);
                 if inner.session.is_replayed(generation) {
                     self.events.push(KeeperEvent::Replayed { generation });
@@ -83,8 +83,8 @@ pub(super) enum LineRoute {
     Blank,
 }
 
-/// Whether a line can be an MCP message. A line that begins like a message is believed by its
-/// structure; one that may be a log line (`[INFO] …`, `{x}`) has to be JSON in full.
+/// Whether a line can be an MCP message. A line that begins like a message only needs the right
+/// structure; one that may be a log line (`[INFO] …`, `{x}`) must be valid JSON.
 pub(super) fn triage(line: &[u8]) -> LineRoute {
     let envelope = Scanner::scan(line);
     let sure = matches!(line, [b'{', b'"', ..]);

@@ -1,19 +1,19 @@
-//! UTF-8 in pieces, for lines that are too long to be looked at before they go on.
+//! Repairs UTF-8 in pieces, for lines too long to check before they are forwarded.
 //!
-//! Valid text stays as it is; a byte that is not UTF-8 becomes `?`, because it would kill clients,
-//! and inside a string it leaves the JSON valid.
+//! Valid text stays unchanged; a byte that is not UTF-8 becomes `?`, because it would crash some
+//! clients, and inside a string the JSON stays valid.
 
 use std::borrow::Cow;
 
-/// Repairs a text that comes in pieces.
+/// Repairs a text in pieces.
 #[derive(Debug, Default)]
 pub(super) struct Repair {
-    /// The beginning of a character whose rest has not come.
+    /// The beginning of an incomplete character.
     begun: Vec<u8>,
 }
 
 impl Repair {
-    /// The next piece. The beginning of a character at its end is kept for the next.
+    /// Repairs the next piece. An incomplete character at its end is kept for the next call.
     pub(super) fn repair<'a>(&mut self, piece: &'a [u8]) -> Cow<'a, [u8]> {
         if self.begun.is_empty() && std::str::from_utf8(piece).is_ok() {
             return Cow::Borrowed(piece);
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_of_characters_come_together_and_bad_bytes_are_replaced() {
+    fn split_characters_are_joined_and_invalid_bytes_replaced() {
         for split in 0..="aé€🦀b".len() {
             let (head, tail) = "aé€🦀b".as_bytes().split_at(split);
             let mut repair = Repair::default();

@@ -1,8 +1,8 @@
-//! A program that is started for what it says, and ended when that takes too long.
+//! Runs a program for its output, with a time limit.
 //!
-//! *Always* without a terminal on stdin. What it says is handed on as it comes, so that a long answer
-//! needs no memory. *Always* ended with everything below it, and reaped; a program whose reader was
-//! killed ends too, on Linux.
+//! Invariants: stdin is not a terminal; output is passed on in pieces, so long output needs no
+//! memory; the program is ended with all its descendants and reaped. On Linux it also ends if this
+//! process is killed.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -17,17 +17,17 @@ use nix::unistd::Pid;
 use super::spawn;
 use super::tree::{self, Process};
 
-/// Where a piece was written to.
+/// The stream of a piece of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
     Stdout,
     Stderr,
 }
 
-/// How long the processes below a program may take to be gone.
+/// How long the descendants of a program may take to end.
 const KILL_LIMIT: Duration = Duration::from_secs(2);
 
-/// A program on the search path, with only these variables.
+/// A program from the PATH with only these variables.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is where programs are started"
@@ -38,11 +38,11 @@ pub fn scrubbed(program: &str, args: &[OsString], env: &[(&str, &OsStr)]) -> Com
     command
 }
 
-/// Runs a program and hands on each piece that it says. None if it was ended: because the time was
-/// up, or because `each` wants no more.
+/// Runs a program and passes each piece of its output to `each`. `None` if it was ended because of
+/// the time limit or because `each` returned `Break`.
 ///
 /// # Errors
-/// It was not started.
+/// The program cannot be started.
 pub fn run(
     command: &mut Command,
     limit: Duration,
@@ -55,8 +55,8 @@ pub fn run(
         .stderr(Stdio::piped())
         .spawn()?;
     let (send, pieces) = sync_channel(4);
-    listen(From::Stdout, child.stdout.take(), send.clone())?;
-    listen(From::Stderr, child.stderr.take(), send)?;
+    read_stream(From::Stdout, child.stdout.take(), send.clone())?;
+    read_stream(From::Stderr, child.stderr.take(), send)?;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match pieces.recv_timeout(left) {
@@ -70,8 +70,8 @@ pub fn run(
     }
 }
 
-/// Reads a stream to its end in a thread, which ends with the stream or with the reader.
-fn listen(
+/// Reads a stream in a thread, until the stream ends or the receiver is dropped.
+fn read_stream(
     from: From,
     stream: Option<impl Read + Send + 'static>,
     send: SyncSender<(From, Vec<u8>)>,
@@ -91,7 +91,7 @@ fn listen(
     std::thread::Builder::new().spawn(work).map(drop)
 }
 
-/// It has closed its streams, and is about to end.
+/// Waits for a program that has closed its streams.
 fn finish(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
     while Instant::now() < deadline {
         if let Some(status) = child.try_wait()? {
@@ -104,7 +104,7 @@ fn finish(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>
 
 fn end(child: &mut Child) -> io::Result<()> {
     if let Some(process) = Process::of(Pid::from_raw(child.id().cast_signed())) {
-        // What is below it first, as long as it can be found from here.
+        // Descendants first, while they can still be found.
         tree::kill_foreign(process, &mut BTreeSet::new(), KILL_LIMIT);
     }
     child.kill()?;
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_says_and_how_it_ends() {
+    fn output_and_exit_status_are_returned() {
         let (ended, said) = sh("echo out; echo err >&2; exit 3", Duration::from_mins(1));
         assert_eq!(ended.unwrap().code(), Some(3));
         assert!(
@@ -138,11 +138,11 @@ mod tests {
     }
 
     #[test]
-    fn one_that_hangs_is_ended_with_what_it_started() {
+    fn a_program_that_hangs_is_ended_with_its_children() {
         let (ended, said) = sh("sleep 600 & echo $!; wait", Duration::from_millis(300));
         assert_eq!(ended, None);
         let below: i32 = said.trim_start_matches("Stdout ").trim().parse().unwrap();
-        // It was killed, so its pid is free, or has only a zombie.
+        // It was killed: its pid is free or belongs to a zombie.
         let left = Process::of(Pid::from_raw(below)).filter(|process| process.is_alive());
         assert!(left.is_none());
     }

@@ -10,12 +10,12 @@ use nix::cmsg_space;
 use nix::fcntl::FcntlArg;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
-/// What a client with a hundred files open would have given to its server by chance.
+/// The size of the descriptor table that a server starts with.
 #[cfg(target_os = "linux")]
-const ROOM: RawFd = 256;
+const DESCRIPTORS: RawFd = 256;
 
-/// Marks every descriptor above stderr as close-on-exec: what the client left open in us does not
-/// reach the server.
+/// Marks every descriptor above stderr as close-on-exec, so that descriptors left open by the
+/// client do not reach the server.
 pub fn close_inherited_on_exec() {
     #[cfg(target_os = "linux")]
     #[expect(
@@ -48,12 +48,12 @@ fn set_cloexec(fd: RawFd) {
     unsafe { nix::libc::fcntl(fd, nix::libc::F_SETFD, nix::libc::FD_CLOEXEC) };
 }
 
-/// Makes the table of descriptors of this process as large as a server may come to need at its start.
-/// Linux keeps its size through `execve`, and lets whoever has threads wait ten milliseconds when it
-/// grows: node opens its 64th file in the middle of its start. An error leaves it as it is.
-pub fn make_room() {
+/// Enlarges the descriptor table of this process for the server. Linux keeps its size through
+/// `execve`, and growing it stops a process with threads for 10 ms: node opens its 64th file during
+/// its start. Errors are ignored.
+pub fn grow_descriptor_table() {
     #[cfg(target_os = "linux")]
-    if let Ok(last) = nix::fcntl::fcntl(io::stdin(), FcntlArg::F_DUPFD_CLOEXEC(ROOM - 1)) {
+    if let Ok(last) = nix::fcntl::fcntl(io::stdin(), FcntlArg::F_DUPFD_CLOEXEC(DESCRIPTORS - 1)) {
         super::ignore(nix::unistd::close(last));
     }
 }
@@ -64,7 +64,7 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((reader.into(), writer.into()))
 }
 
-/// Sends a length, the bytes, and three descriptors along with the first byte.
+/// Sends a length and the bytes; three descriptors go with the first byte.
 pub fn send_with_fds(
     socket: &UnixStream,
     bytes: &[u8],
@@ -88,7 +88,7 @@ pub fn send_with_fds(
     io::Write::write_all(&mut &*socket, bytes)
 }
 
-/// The other end of [`send_with_fds`].
+/// Receives what [`send_with_fds`] sent.
 pub fn receive_with_fds(mut socket: &UnixStream) -> io::Result<(Vec<u8>, [OwnedFd; 3])> {
     let mut length = [0_u8; 4];
     let mut space = cmsg_space!([RawFd; 3]);
@@ -102,7 +102,7 @@ pub fn receive_with_fds(mut socket: &UnixStream) -> io::Result<(Vec<u8>, [OwnedF
     let mut fds: Vec<OwnedFd> = Vec::new();
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(raw) = control {
-            fds.extend(raw.into_iter().map(own));
+            fds.extend(raw.into_iter().map(owned));
         }
     }
     if message.bytes != 4 {
@@ -110,7 +110,7 @@ pub fn receive_with_fds(mut socket: &UnixStream) -> io::Result<(Vec<u8>, [OwnedF
     }
     let fds: [OwnedFd; 3] = fds
         .try_into()
-        .map_err(|_| io::Error::other("three descriptors are expected"))?;
+        .map_err(|_| io::Error::other("expected three descriptors"))?;
     let mut bytes = vec![0; usize::try_from(u32::from_le_bytes(length)).unwrap_or(0)];
     socket.read_exact(&mut bytes)?;
     Ok((bytes, fds))
@@ -130,14 +130,14 @@ const fn cmsg_cloexec() -> MsgFlags {
     unsafe_code,
     reason = "a received descriptor is a number without an owner"
 )]
-fn own(fd: RawFd) -> OwnedFd {
-    // SAFETY: the kernel has just made this descriptor for us, and nothing else owns it.
+fn owned(fd: RawFd) -> OwnedFd {
+    // SAFETY: the kernel has just created this descriptor for us, and nothing else owns it.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
     set_cloexec(fd.as_raw_fd());
     fd
 }
 
-/// A second handle on our own standard stream, for unbuffered reading or writing.
+/// Duplicates one of our standard streams, for unbuffered reading or writing.
 pub fn standard(stream: Standard) -> io::Result<File> {
     let fd = match stream {
         Standard::Input => io::stdin().as_fd().try_clone_to_owned()?,
@@ -155,7 +155,7 @@ fn own_output() -> io::Result<OwnedFd> {
     io::stdout().as_fd().try_clone_to_owned()
 }
 
-/// One of the three streams that every process has.
+/// One of the three standard streams.
 #[derive(Clone, Copy, Debug)]
 pub enum Standard {
     Input,
@@ -163,8 +163,8 @@ pub enum Standard {
     Error,
 }
 
-/// Lets a pipe hold as much as the kernel allows an ordinary user (1 MiB): fewer wake-ups on large
-/// messages. An error leaves it as it is.
+/// Enlarges a pipe to the kernel's limit for ordinary users (1 MiB), for fewer wake-ups on large
+/// messages. Errors are ignored.
 pub fn enlarge_pipe(fd: BorrowedFd<'_>) {
     #[cfg(target_os = "linux")]
     super::ignore(rustix::pipe::fcntl_setpipe_size(fd, 1 << 20));

@@ -25,8 +25,8 @@ pub fn exchange(_: &Path, _: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Writes the whole file system of `dir` to its disk in one call, which is far cheaper than one call
-/// per file. False where the system has no such call.
+/// Writes the whole file system of `dir` to its disk in one call, which is far cheaper than one
+/// call per file. False where the system has no such call.
 ///
 /// # Errors
 /// The directory cannot be opened, or the disk failed.

@@ -1,11 +1,11 @@
-//! Makes this process hard to look into.
+//! Protects this process against inspection.
 //!
-//! It is not a wall: root, and a debugger that was there first, still see everything.
+//! Not a boundary: root, and a debugger attached before, still see everything.
 
 use nix::sys::resource::{Resource, setrlimit};
 
-/// Not dumpable (so `/proc/PID/environ`, `mem` and ptrace are closed to this user's other
-/// processes), and no core file. An error is not fatal: the kernel then allows what it allowed.
+/// Makes this process not dumpable (so other processes of this user cannot use `/proc/PID/environ`,
+/// `mem` or ptrace) and disables core files. Errors are ignored.
 ///
 /// The core limit is 1 and not 0, because 0 still lets a *piped* `core_pattern` (systemd-coredump,
 /// apport) run, and 1 does not (`fs/coredump.c`). The server inherits the limit: its core file

@@ -1,10 +1,9 @@
-//! Gives back what was needed only at the start.
+//! Releases memory that was needed only at the start.
 //!
-//! A launch runs through most of the program's code, a session through little of it. The pages are
-//! the file's own and clean, so they cost nothing to drop and come back when they are needed.
+//! A launch uses most of the program's code, a session little of it. The code pages are clean and
+//! file-backed, so dropping them costs nothing and the kernel loads them again when needed.
 
-/// Unmaps the pages of this program's code that are not in use right now. Linux only; elsewhere, and
-/// on any error, everything stays as it is.
+/// Drops the code pages of this program from memory. Linux only; errors are ignored.
 pub fn drop_code_pages() {
     #[cfg(target_os = "linux")]
     if let Ok(maps) = std::fs::read_to_string("/proc/self/maps") {

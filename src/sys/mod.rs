@@ -1,7 +1,7 @@
-//! The kernel: the only module with `unsafe` code.
+//! Safe wrappers of system calls: the only module with `unsafe` code.
 //!
-//! Thin safe wrappers, one topic a file. *Never* knows of servers, policies or secrets: a command is
-//! argument and environment bytes here. What differs between Linux and macOS differs only here.
+//! Invariants: nothing here knows servers, policies or secrets; a command is argument and
+//! environment bytes. Differences between Linux and macOS are in this module only.
 
 pub mod bounded;
 pub mod fds;
@@ -15,7 +15,7 @@ pub mod tree;
 pub mod user;
 pub mod watch;
 
-/// For a result that changes nothing whether it is good or bad; the caller says why.
+/// Ignores a result that does not matter; the caller says why.
 pub fn ignore<T>(_result: T) {}
 
 /// Whether this is macOS and not Linux.

@@ -1,8 +1,8 @@
 //! Signals as bytes in a pipe, so that one `poll` waits for everything.
 //!
-//! *Always* async-signal-safe: the handler writes one byte to a pipe that never blocks. Signals that
-//! cannot be handled (KILL, STOP) or that mean a bug (SEGV, …) stay as they are, and so do those of
-//! job control, which are for this process alone.
+//! Invariant: the handler is async-signal-safe; it writes one byte to a non-blocking pipe. Signals
+//! that cannot be handled (KILL, STOP), that mean a bug (SEGV, …) or that belong to job control
+//! keep their default action.
 
 use std::fs::File;
 use std::io;
@@ -12,14 +12,14 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction};
 
-/// Signals that end the session: the server gets the same one, then less polite ones.
+/// Signals that end the session: the server gets the same one, then TERM and KILL.
 pub const ENDING: &[Signal] = &[
     Signal::SIGINT,
     Signal::SIGTERM,
     Signal::SIGHUP,
     Signal::SIGQUIT,
 ];
-/// Signals that are handed to the server and change nothing here.
+/// Signals that are only forwarded to the server.
 pub const FORWARDED: &[Signal] = &[
     Signal::SIGUSR1,
     Signal::SIGUSR2,
@@ -48,12 +48,12 @@ fn write_byte(fd: i32, byte: u8) {
     unsafe { nix::libc::write(fd, std::ptr::from_ref(&byte).cast(), 1) };
 }
 
-/// Starts to collect the given signals; returns the pipe that tells them, one byte a signal.
+/// Starts to collect these signals; returns the pipe with one byte per signal.
 pub fn collect(signals: &[Signal]) -> io::Result<File> {
     let (reader, writer) = super::fds::pipe()?;
     nonblocking(&reader)?;
     nonblocking(&writer)?;
-    // The writing end lives as long as the process: a handler may run at any time.
+    // The write end is never closed, because a handler may run at any time.
     PIPE.store(
         std::os::fd::IntoRawFd::into_raw_fd(writer),
         Ordering::Relaxed,
@@ -70,17 +70,17 @@ pub fn collect(signals: &[Signal]) -> io::Result<File> {
     Ok(File::from(reader))
 }
 
-/// A file that grows over the limit of this process is an error of its writer, not the end of it.
+/// Makes a write beyond the file size limit an error instead of a fatal signal.
 pub fn survive_file_limit() {
     let ignored = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
     super::ignore(set_action(Signal::SIGXFSZ, &ignored));
 }
 
-/// The state that a new program expects: nothing blocked, nothing ignored.
+/// Restores the state that a new program expects: no signal blocked or ignored.
 pub fn reset() {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     for signal in Signal::iterator() {
-        // KILL and STOP cannot be set, and need not be.
+        // KILL and STOP cannot be set.
         super::ignore(set_action(signal, &default));
     }
     unblock_all();
@@ -104,7 +104,7 @@ fn unblock_all() {
     ));
 }
 
-/// Makes reads and writes answer at once.
+/// Makes reads and writes non-blocking.
 pub fn nonblocking(fd: &OwnedFd) -> io::Result<()> {
     let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
     fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;

@@ -1,5 +1,5 @@
-//! Sockets of the file system at paths of any length. The kernel takes 108 bytes (macOS: 104), and a
-//! home directory may be longer than that.
+//! Sockets of the file system at paths of any length. The kernel takes 108 bytes (macOS: 104), and
+//! a home directory may be longer than that.
 
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};

@@ -1,8 +1,8 @@
 //! Starting processes: the guard (this program again) and the server (anything).
 //!
-//! A `Plan` holds secrets, so it is wiped when dropped and never printed. *Always* starts a server
-//! in its own session, with a clean signal state, no descriptor but its three streams, and a
-//! parent-death signal where the kernel has one.
+//! Invariants: an `ExecSpec` contains secrets, so it is wiped when dropped and not printed. A
+//! server starts in its own session, with a clean signal state, no descriptors except its three
+//! streams, and a parent-death signal where the kernel has one.
 
 use std::ffi::{CStr, CString};
 use std::fmt;
@@ -39,7 +39,7 @@ impl fmt::Debug for ExecSpec {
 }
 
 impl ExecSpec {
-    /// All strings with their NUL, counted: program, directory, arguments, environment.
+    /// All strings with their NUL and their counts: program, directory, arguments, environment.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let counts = [self.arguments.len(), self.environment.len()];
@@ -87,7 +87,7 @@ impl Drop for ExecSpec {
     }
 }
 
-/// Starts this very program as a guard that listens on `control`. Its own environment is empty.
+/// Starts this program as a guard that listens on `control`, with an empty environment.
 pub fn guard(control: OwnedFd) -> io::Result<Child> {
     start_self(&[GUARD], Stdio::from(control))
 }
@@ -107,8 +107,7 @@ fn start_self(arguments: &[&str], input: Stdio) -> io::Result<Child> {
         .spawn()
 }
 
-/// Starts this program with these arguments and nothing but this environment; its stdin and stdout
-/// are pipes to us.
+/// Starts this program with these arguments and only this environment; stdin and stdout are pipes.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is where programs are started"
@@ -128,7 +127,7 @@ pub fn own(
         .spawn()
 }
 
-/// This program's file. On Linux the one that runs, also after an upgrade replaced the path.
+/// This program's file. On Linux the running one, even if an upgrade replaced the path.
 fn own_program() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") && Path::new("/proc/self/exe").exists() {
         return Ok(PathBuf::from("/proc/self/exe"));
@@ -136,7 +135,7 @@ fn own_program() -> io::Result<PathBuf> {
     std::env::current_exe()
 }
 
-/// Starts a program that talks to the user on the terminal (an editor, a pager) and waits for it.
+/// Starts a program that uses the terminal (an editor) and waits for it.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is where programs are started"
@@ -145,7 +144,7 @@ pub fn interactive(program: &std::ffi::OsStr, arguments: &[&std::ffi::OsStr]) ->
     Ok(Command::new(program).args(arguments).status()?.success())
 }
 
-/// Starts a pager, which reads what we write and shows it on the terminal.
+/// Starts a pager, which shows its stdin on the terminal.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is where programs are started"
@@ -159,7 +158,7 @@ pub fn pager(words: &[String], environment: &[(&str, &str)]) -> io::Result<Child
         .spawn()
 }
 
-/// Which step of a start failed, with the kernel's error.
+/// The step of a start that failed, with the kernel's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpawnError {
     pub step: SpawnStep,
@@ -228,12 +227,12 @@ pub fn server(plan: &ExecSpec, streams: [OwnedFd; 3]) -> Result<Pid, SpawnError>
 
 #[expect(unsafe_code, reason = "fork has no safe wrapper")]
 fn fork() -> nix::Result<ForkResult> {
-    // SAFETY: the guard has one thread, so the child may use everything until it executes.
+    // SAFETY: the guard has one thread, so the child may call any function before it executes.
     unsafe { nix::unistd::fork() }
 }
 
 fn exit_now() -> ! {
-    // No destructors: they belong to the parent.
+    // No destructors run: they belong to the parent.
     #[expect(unsafe_code, reason = "_exit has no safe wrapper")]
     // SAFETY: _exit takes any status and does not return.
     unsafe {
@@ -241,10 +240,10 @@ fn exit_now() -> ! {
     }
 }
 
-/// In the child: everything up to `execve`, which returns only if it fails.
+/// In the child: all steps up to `execve`, which returns only on failure.
 fn become_server(plan: &ExecSpec, streams: &[OwnedFd; 3]) -> SpawnError {
     super::signal::reset();
-    // Its own session: no controlling terminal, and a group that the guard can address.
+    // Its own session: no controlling terminal, and a group that the guard can signal.
     super::ignore(nix::unistd::setsid());
     die_with_parent();
     // The streams are above 2 and close-on-exec; their copies at 0 to 2 are not.
@@ -252,7 +251,7 @@ fn become_server(plan: &ExecSpec, streams: &[OwnedFd; 3]) -> SpawnError {
     super::ignore(nix::unistd::dup2_stdin(input.as_fd()));
     super::ignore(nix::unistd::dup2_stdout(output.as_fd()));
     super::ignore(nix::unistd::dup2_stderr(error.as_fd()));
-    super::fds::make_room();
+    super::fds::grow_descriptor_table();
     if let Err(errno) = nix::unistd::chdir(plan.directory.as_c_str()) {
         return SpawnError {
             step: SpawnStep::Directory,
@@ -273,7 +272,7 @@ fn become_server(plan: &ExecSpec, streams: &[OwnedFd; 3]) -> SpawnError {
     }
 }
 
-/// The kernel kills this process when the thread that started it ends. macOS has no such thing.
+/// The kernel kills this process when the thread that started it ends. Not available on macOS.
 fn die_with_parent() {
     #[cfg(target_os = "linux")]
     super::ignore(nix::sys::prctl::set_pdeathsig(
@@ -281,7 +280,7 @@ fn die_with_parent() {
     ));
 }
 
-/// Lets a program end with the thread that starts it, however that ends. On macOS it goes on.
+/// Makes a program end with the thread that started it. Not available on macOS.
 #[expect(
     unsafe_code,
     reason = "what runs between fork and exec must not allocate"
@@ -290,7 +289,7 @@ pub fn bound_to_parent(command: &mut Command) -> &mut Command {
     let parent = nix::unistd::getpid();
     let bind = move || {
         die_with_parent();
-        // The parent may have ended just before: then nobody is told any more.
+        // The parent may have ended just before; then the kernel sends no signal.
         if nix::unistd::getppid() == parent {
             Ok(())
         } else {
@@ -307,12 +306,12 @@ fn execute(program: &CStr, arguments: &[CString], environment: &[CString]) -> Er
     }
 }
 
-/// Moves this process to a session of its own: signals of the client's group do not reach it.
+/// Moves this process to its own session, out of reach of signals to the client's group.
 pub fn new_session() {
     super::ignore(nix::unistd::setsid());
 }
 
-/// A path as a C string. A NUL cannot be in a path that exists.
+/// A path as a C string. Existing paths contain no NUL.
 pub fn c_string(bytes: &[u8]) -> io::Result<CString> {
     CString::new(bytes).map_err(|_| io::ErrorKind::InvalidInput.into())
 }

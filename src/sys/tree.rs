@@ -1,9 +1,9 @@
-//! A process and everything that came out of it.
+//! Process trees: finding, signalling and killing all descendants of a process.
 //!
-//! The caller is a subreaper (Linux), so a daemon that forked twice is still its descendant, and a
-//! pid of a direct child cannot be used again before the caller reaps it. *Always* signals through a
-//! pidfd after a second look at the parent, so that a pid that was used again is not hit. On macOS
-//! there is no subreaper: a daemon that left its parent and its session is not found.
+//! The caller is a subreaper (Linux), so a daemon that forked twice is still its descendant, and
+//! the pid of a direct child is not reused before the caller reaps it. Invariant: signals go
+//! through a pidfd after the parent was checked again, so a reused pid is not hit. macOS has no
+//! subreaper: a daemon that left its parent and its session is not found.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ fn children(pid: Pid) -> Vec<Pid> {
                         .map(Pid::from_raw),
                 );
             }
-            // A kernel without CONFIG_PROC_CHILDREN: ask every process for its parent.
+            // A kernel without CONFIG_PROC_CHILDREN: read the parent of every process.
             Err(error)
                 if error.kind() == std::io::ErrorKind::NotFound
                     && std::fs::metadata(format!("/proc/{pid}/stat")).is_ok() =>
@@ -79,13 +79,14 @@ fn children_by_parent(parent: Pid) -> Vec<Pid> {
         .collect()
 }
 
-/// The parent as the kernel tells it now; `None` if the process is gone.
+/// The current parent; `None` if the process is gone.
 #[cfg(target_os = "linux")]
 pub fn parent_of(pid: Pid) -> Option<Pid> {
     stat_field(pid, 1)?.parse().ok().map(Pid::from_raw)
 }
 
-/// A field of `/proc/PID/stat` after the program's name: 0 is the state, 1 the parent, 19 the start.
+/// A field of `/proc/PID/stat` after the program's name: 0 is the state, 1 the parent, 19 the
+/// start.
 #[cfg(target_os = "linux")]
 fn stat_field(pid: Pid, index: usize) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -93,7 +94,7 @@ fn stat_field(pid: Pid, index: usize) -> Option<String> {
     rest.split_whitespace().nth(index).map(str::to_owned)
 }
 
-/// When the process started, in the kernel's own unit: tells a pid that was used again.
+/// When the process started, in the kernel's unit; detects a reused pid.
 #[cfg(target_os = "linux")]
 fn start_time(pid: Pid) -> Option<u64> {
     stat_field(pid, 19)?.parse().ok()
@@ -104,7 +105,7 @@ fn children(pid: Pid) -> Vec<Pid> {
     let mut buffer = [0 as nix::libc::pid_t; 1024];
     let bytes = i32::try_from(size_of_val(&buffer)).unwrap_or(0);
     #[expect(unsafe_code, reason = "proc_listchildpids has no safe wrapper")]
-    // SAFETY: the buffer is as long as it is said to be.
+    // SAFETY: the buffer has the length that is passed.
     let count =
         unsafe { nix::libc::proc_listchildpids(pid.as_raw(), buffer.as_mut_ptr().cast(), bytes) };
     buffer
@@ -115,7 +116,7 @@ fn children(pid: Pid) -> Vec<Pid> {
         .collect()
 }
 
-/// The parent as the kernel tells it now; `None` if the process is gone.
+/// The current parent; `None` if the process is gone.
 #[cfg(target_os = "macos")]
 pub fn parent_of(pid: Pid) -> Option<Pid> {
     bsd_info(pid)
@@ -123,7 +124,7 @@ pub fn parent_of(pid: Pid) -> Option<Pid> {
         .map(Pid::from_raw)
 }
 
-/// When the process started, in the kernel's own unit: tells a pid that was used again.
+/// When the process started, in the kernel's unit; detects a reused pid.
 #[cfg(target_os = "macos")]
 fn start_time(pid: Pid) -> Option<u64> {
     bsd_info(pid).map(|info| info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec)
@@ -135,7 +136,7 @@ fn bsd_info(pid: Pid) -> Option<nix::libc::proc_bsdinfo> {
     let size = i32::try_from(size_of::<nix::libc::proc_bsdinfo>()).ok()?;
     let flavor = nix::libc::PROC_PIDTBSDINFO;
     #[expect(unsafe_code, reason = "proc_pidinfo has no safe wrapper")]
-    // SAFETY: the buffer is as long as it is said to be.
+    // SAFETY: the buffer has the length that is passed.
     let got =
         unsafe { nix::libc::proc_pidinfo(pid.as_raw(), flavor, 0, info.as_mut_ptr().cast(), size) };
     #[expect(
@@ -146,7 +147,7 @@ fn bsd_info(pid: Pid) -> Option<nix::libc::proc_bsdinfo> {
     (got == size).then(|| unsafe { info.assume_init() })
 }
 
-/// A process that was seen, told from another one that gets its pid later.
+/// A process, distinguished from a later one with the same pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Process {
     pid: Pid,
@@ -154,7 +155,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// `None` if there is none of this pid.
+    /// `None` if no process has this pid.
     pub fn of(pid: Pid) -> Option<Self> {
         let started = start_time(pid)?;
         Some(Self { pid, started })
@@ -164,19 +165,19 @@ impl Process {
         start_time(self.pid) == Some(self.started)
     }
 
-    /// Whether it has not ended.
+    /// Whether it has not exited (a zombie has).
     pub fn is_alive(self) -> bool {
         self.is() && !is_zombie(self.pid)
     }
 }
 
-/// When the kernel started a process that lives, in its own unit since the machine started.
+/// When a living process started, in the kernel's unit since boot.
 pub fn started(pid: i32) -> Option<u64> {
     let process = Process::of(Pid::from_raw(pid))?;
     process.is_alive().then_some(process.started)
 }
 
-/// [`descendants`], to be recognised later.
+/// [`descendants`] as processes that can be recognised later.
 pub fn seen_below(root: Process) -> BTreeSet<Process> {
     let below = if root.is() {
         descendants(root.pid)
@@ -191,7 +192,7 @@ fn signal_child(pid: Pid, parent: Option<Pid>, signal: Signal) {
     signal_if(pid, || parent.is_none() || parent_of(pid) == parent, signal);
 }
 
-/// Sends a signal to a process if, once it is certain which one is meant, this holds.
+/// Sends a signal to a process if this condition holds after its pid was fixed by a pidfd.
 fn signal_if(pid: Pid, holds: impl Fn() -> bool, signal: Signal) {
     #[cfg(target_os = "linux")]
     {
@@ -222,9 +223,9 @@ pub fn signal_descendants(root: Pid, signal: Signal) {
     }
 }
 
-/// Kills all descendants of this process but `spared` and those below, and reaps them, telling
-/// `reaped` how each child ended. Returns whether nothing is left. A process that forks faster than
-/// it is found is stopped first.
+/// Kills and reaps all descendants of this process, except `spared` and their descendants; calls
+/// `reaped` with the status of each child. Returns whether none is left. A process that forks
+/// faster than it is found is stopped first.
 pub fn kill_own_descendants(
     spared: &[Pid],
     limit: Duration,
@@ -265,7 +266,7 @@ pub fn kill_own_descendants(
     }
 }
 
-/// Pauses that grow: two hundred who look at once must not keep the processors from those who end.
+/// Growing pauses, so that 200 waiting processes do not slow down the ones that have to exit.
 struct Pause(Duration);
 
 impl Pause {
@@ -279,11 +280,11 @@ impl Pause {
     }
 }
 
-/// Kills everything below a supervisor that is not ours: it may be stopped or hung. `known` was seen
-/// there before; what has lost its parent meanwhile is killed, too. Returns whether all of it is gone.
+/// Kills everything below another supervisor, which may be stopped or hung. `known` are descendants
+/// seen before; they are killed even if their parent has changed. Returns whether all are gone.
 pub fn kill_foreign(supervisor: Process, known: &mut BTreeSet<Process>, limit: Duration) -> bool {
     let deadline = Instant::now() + limit;
-    // A list that is read while processes end can lack one that lives, so one is not enough.
+    // A list read while processes exit can miss a living one, so one pass is not enough.
     let mut clean = 0;
     let mut pause = Pause::new();
     while clean < 2 {
@@ -305,7 +306,8 @@ pub fn kill_foreign(supervisor: Process, known: &mut BTreeSet<Process>, limit: D
     true
 }
 
-/// Waits until all of these are dead (or only zombies), up to the limit. Returns whether they are.
+/// Waits up to the limit until all of these have exited (or are zombies). Returns whether they
+/// have.
 pub fn all_gone(seen: &BTreeSet<Process>, limit: Duration) -> bool {
     let deadline = Instant::now() + limit;
     let mut pause = Pause::new();
@@ -318,7 +320,7 @@ pub fn all_gone(seen: &BTreeSet<Process>, limit: Duration) -> bool {
     true
 }
 
-/// Whether a process has ended and only waits for its parent to notice.
+/// Whether a process is a zombie.
 pub fn is_zombie(pid: Pid) -> bool {
     #[cfg(target_os = "linux")]
     return stat_field(pid, 0).is_some_and(|state| state == "Z" || state == "X");
@@ -334,7 +336,7 @@ pub fn is_stopped(pid: Pid) -> bool {
     return bsd_info(pid).is_some_and(|info| info.pbi_status == 4);
 }
 
-/// Collects ended children, all but those named: their owner waits for them.
+/// Reaps exited children, except those named, which their owners wait for.
 fn reap(spared: &[Pid], reaped: &mut dyn FnMut(Pid, WaitStatus)) {
     for pid in children(nix::unistd::getpid()) {
         if spared.contains(&pid) {
@@ -347,7 +349,7 @@ fn reap(spared: &[Pid], reaped: &mut dyn FnMut(Pid, WaitStatus)) {
     }
 }
 
-/// Collects one ended child, if there is one.
+/// Reaps one exited child, if there is one.
 pub fn reap_any() -> Option<(Pid, WaitStatus)> {
     match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
         Ok(WaitStatus::StillAlive) | Err(_) => None,
@@ -355,7 +357,7 @@ pub fn reap_any() -> Option<(Pid, WaitStatus)> {
     }
 }
 
-/// The file that a process runs, where the kernel tells it.
+/// The executable of a process, if the kernel tells it.
 pub fn executable(pid: Pid) -> Option<std::path::PathBuf> {
     #[cfg(target_os = "linux")]
     return std::fs::read_link(format!("/proc/{pid}/exe")).ok();
@@ -365,7 +367,7 @@ pub fn executable(pid: Pid) -> Option<std::path::PathBuf> {
         let mut buffer = vec![0_u8; usize::try_from(nix::libc::PROC_PIDPATHINFO_MAXSIZE).ok()?];
         let size = u32::try_from(buffer.len()).ok()?;
         #[expect(unsafe_code, reason = "proc_pidpath has no safe wrapper")]
-        // SAFETY: the buffer is as long as it is said to be.
+        // SAFETY: the buffer has the length that is passed.
         let length =
             unsafe { nix::libc::proc_pidpath(pid.as_raw(), buffer.as_mut_ptr().cast(), size) };
         buffer.truncate(usize::try_from(length).ok().filter(|length| *length > 0)?);

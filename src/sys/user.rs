@@ -1,11 +1,11 @@
-//! The user of this process, by the name that the machine has for the number.
+//! The user of this process: uid and name.
 
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 
 use nix::unistd::geteuid;
 
-/// The effective user.
+/// The effective uid.
 pub fn id() -> u32 {
     geteuid().as_raw()
 }
@@ -25,14 +25,14 @@ pub fn peer(stream: &UnixStream) -> Option<u32> {
     Some(uid.as_raw())
 }
 
-/// Their name; `None` if this machine's own list does not have it. A static program cannot ask the
-/// directory services that `getpwuid` asks.
+/// The user's name; `None` if `/etc/passwd` does not have it. A static program cannot use the
+/// directory services behind `getpwuid`.
 #[cfg(target_os = "linux")]
 pub fn name() -> Option<String> {
     name_in(&std::fs::read_to_string("/etc/passwd").ok()?, id())
 }
 
-/// Their name.
+/// The user's name.
 #[cfg(target_os = "macos")]
 pub fn name() -> Option<String> {
     let user = nix::unistd::User::from_uid(geteuid()).ok()??;

@@ -1,27 +1,27 @@
-//! Notices when the grant, the policy or the list of secrets changes, whoever changes them: another
-//! verb, an editor, a sync tool. Where the kernel cannot tell (no inotify, a network file system,
-//! macOS), it asks to be looked at every second.
+//! Detects changes of the grant, the policy and the secret index by any program. Where the kernel
+//! cannot report them (no inotify, a network file system, macOS), the files are polled every
+//! second.
 
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How often to look where watching is impossible.
+/// The polling interval where watching is impossible.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Watches some files through their directories, because files are replaced and not written to.
+/// Watches files through their directories, because files are replaced, not modified.
 #[derive(Debug)]
 pub struct Watch {
     #[cfg(target_os = "linux")]
     inotify: Option<nix::sys::inotify::Inotify>,
-    /// The directories that the kernel watches: device and inode, because one may be replaced.
+    /// The watched directories by device and inode, because one may be replaced.
     #[cfg(target_os = "linux")]
     dirs: Vec<Option<(u64, u64)>>,
     files: Vec<PathBuf>,
     seen: Vec<Option<Trace>>,
 }
 
-/// What tells two states of a file apart without reading it.
+/// Distinguishes two states of a file without reading it.
 type Trace = (u64, u64, (i64, i64), (i64, i64));
 
 impl Watch {
@@ -35,12 +35,12 @@ impl Watch {
             files,
         };
         watch.begin();
-        watch.seen = watch.look();
+        watch.seen = watch.read_traces();
         watch
     }
 
-    /// Asks the kernel to tell, unless it does. A directory that was moved away or made anew has to
-    /// be asked for again.
+    /// Starts watching, unless all directories are watched. A directory that was moved or replaced
+    /// must be watched again.
     fn begin(&mut self) {
         #[cfg(target_os = "linux")]
         {
@@ -57,7 +57,7 @@ impl Watch {
         }
     }
 
-    /// What to poll, if the kernel tells.
+    /// The descriptor to poll, if the kernel reports changes.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         #[cfg(target_os = "linux")]
         {
@@ -68,7 +68,7 @@ impl Watch {
         None
     }
 
-    /// How long to wait before the next look, if the kernel does not tell.
+    /// The polling interval, if the kernel does not report changes.
     pub fn interval(&self) -> Option<Duration> {
         self.fd().is_none().then_some(LOOK_EVERY)
     }
@@ -77,17 +77,17 @@ impl Watch {
     pub fn changed(&mut self) -> bool {
         #[cfg(target_os = "linux")]
         if let Some(inotify) = &self.inotify {
-            // What happened does not matter, only that something did.
+            // The events only say that something changed.
             drop(inotify.read_events());
         }
         self.begin();
-        let now = self.look();
+        let now = self.read_traces();
         let changed = now != self.seen;
         self.seen = now;
         changed
     }
 
-    fn look(&self) -> Vec<Option<Trace>> {
+    fn read_traces(&self) -> Vec<Option<Trace>> {
         use std::os::unix::fs::MetadataExt as _;
         let trace = |path: &PathBuf| {
             let meta = std::fs::symlink_metadata(path).ok()?;
@@ -126,7 +126,7 @@ fn inotify(files: &[PathBuf]) -> Option<nix::sys::inotify::Inotify> {
     Some(inotify)
 }
 
-/// File systems on which other machines, or programs outside the kernel, change files unseen.
+/// Whether changes by other machines, or by programs outside the kernel, go unreported.
 #[cfg(target_os = "linux")]
 fn is_remote(dir: &std::path::Path) -> bool {
     // NFS, CIFS, SMB2, FUSE, 9P, AFS, Ceph: magic numbers of statfs(2).

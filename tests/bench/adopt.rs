@@ -1,7 +1,7 @@
-//! How fast `adopt --dry-run` is: `cargo bench --bench adopt`. A ratio in one run against a program
-//! that reads and parses the same files with the same parsers; the start of both is taken off.
+//! The speed of `adopt --dry-run`: `cargo bench --bench adopt`. A ratio within one run to a program
+//! that reads and parses the same files with the same parsers, without the start-up of both.
 //!
-//! Fifty files of ten servers each; one file in six has secrets, as in the wild. Best of several runs.
+//! Fifty files of ten servers each; one file in six has secrets. Best of several runs.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -20,7 +20,7 @@ use mcpwrap::testing::client::Document;
 const FILES: usize = 50;
 const SERVERS: usize = 10;
 const RUNS: usize = 25;
-/// The argument with which this program only reads and parses.
+/// The argument that makes this program only read and parse.
 const PARSE: &str = "--only-parse";
 
 fn main() {
@@ -45,7 +45,7 @@ fn main() {
         .collect();
     let own = std::env::current_exe().unwrap();
     let mcpwrap = Path::new(env!("CARGO_BIN_EXE_mcpwrap"));
-    // In turns, so that a busy machine slows all alike.
+    // In turns, so that load on the machine affects all equally.
     let mut times = [Duration::MAX; 4];
     for _ in 0..RUNS {
         let now = [
@@ -76,7 +76,7 @@ fn main() {
     );
 }
 
-/// What any program does that looks at all of these files: reads each, and keeps it.
+/// What any program must do with these files: read each and keep it.
 fn parse(files: &[PathBuf]) {
     let read =
         |file: &PathBuf| Document::read_any("mcp.json", std::fs::read(file).unwrap()).unwrap();

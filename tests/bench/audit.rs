@@ -1,8 +1,9 @@
-//! What the audit log costs: `cargo bench --bench audit`. Ratios within one run, no absolute times.
+//! The cost of the audit log: `cargo bench --bench audit`. Ratios within one run, no absolute
+//! times.
 //!
-//! A million records over ten days, or as many as `MCPWRAP_BENCH_RECORDS` says. Questions against `rg` over the same files, `verify` in MB a
-//! second, an append with its sync against a bare sync, calls at ten thousand a second, and the
-//! memory of the readers on a tenth of the log and on all of it.
+//! A million records over ten days, or `MCPWRAP_BENCH_RECORDS` records. Queries against `rg` on the
+//! same files, `verify` in MB/s, an append with its sync against a bare sync, ten thousand calls
+//! per second, and the memory of the readers on a tenth of the log and on all of it.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -59,7 +60,7 @@ fn client() -> ClientIdentity {
     }
 }
 
-/// Mostly calls; every hundredth record is an injection, every thousandth one of the rare secret.
+/// Mostly calls; every 100th record is an injection, every 1000th one of the rare secret.
 fn entry(n: usize, run: &RunId, at: Timestamp) -> NewRecord {
     let server = format!("server-{}", n % 20).parse().unwrap();
     let mut entry = if n.is_multiple_of(100) {
@@ -91,7 +92,7 @@ fn entry(n: usize, run: &RunId, at: Timestamp) -> NewRecord {
         .client(&client())
 }
 
-/// A log of so many records, the last of them from today.
+/// A log of this many records, the last of them from today.
 fn build(home: &Path, records: usize) {
     let log = log(home);
     let run = RunId::random().unwrap();
@@ -110,7 +111,7 @@ fn build(home: &Path, records: usize) {
     }
 }
 
-/// Gives the segments that were written today the names of another day.
+/// Renames today's segments to another date.
 fn move_to(dir: &Path, today: Date, day: Date) {
     for segment in disk::segments(dir).unwrap() {
         if segment.day == today {
@@ -165,7 +166,7 @@ fn main() {
         bytes as f64 / 1e6 / took.as_secs_f64(),
         bytes / 1_000_000
     );
-    // Last: a child's memory counts that of its parent at the fork.
+    // Last, because a child's memory includes that of its parent at the fork.
     calls();
 }
 
@@ -215,7 +216,7 @@ fn questions(home: &Path) {
     );
 }
 
-/// The most memory that any reader so far has needed.
+/// The peak memory of all readers so far.
 fn memory(what: &str, home: &Path) {
     for args in [
         &["log", "verify"][..],
@@ -228,7 +229,7 @@ fn memory(what: &str, home: &Path) {
     println!("memory of the readers, {what} of the log: {peak} KB");
 }
 
-/// A launch writes its record and three injections; the disk's own price is one sync.
+/// A launch writes its record and three injections; the disk's own cost is one sync.
 fn appends(home: &Path) {
     let log = log(home);
     let run = RunId::random().unwrap();
@@ -264,7 +265,7 @@ fn appends(home: &Path) {
     );
 }
 
-/// Ten thousand calls a second for three seconds: none is dropped, and nobody waits.
+/// Ten thousand calls per second for three seconds: none is dropped, and the caller does not wait.
 fn calls() {
     let home = tempfile::tempdir().unwrap();
     let calls = CallLog::start(log(home.path())).unwrap();
@@ -283,10 +284,10 @@ fn calls() {
     let dropped = calls.dropped();
     let all = calls.finish(Duration::from_secs(10));
     println!(
-        "10,000 calls a second: {dropped} dropped, all written: {all}, {:?} of the relay's time for each",
+        "10,000 calls per second: {dropped} dropped, all written: {all}, {:?} of the relay's time for each",
         spent / 30_000
     );
-    // Faster than any disk: what there is no room for is counted, and the log says so.
+    // Faster than any disk: calls beyond the queue are dropped, and the log records their number.
     let home = tempfile::tempdir().unwrap();
     let calls = CallLog::start(log(home.path())).unwrap();
     let burst: Vec<_> = (0..100_000)

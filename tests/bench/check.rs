@@ -1,7 +1,8 @@
-//! How fast `check` is on a large repository: `cargo bench --bench check`. A ratio in one run against
-//! `rg --files` on the same tree, or against ripgrep's walker in this process if there is no `rg`.
+//! The speed of `check` on a large repository: `cargo bench --bench check`. A ratio within one run
+//! to `rg --files` on the same tree, or to ripgrep's walker in this process if there is no `rg`.
 //!
-//! 100,000 files, a sixth of them JSON, YAML or TOML of other programs, 50 configs of ten servers each.
+//! 100,000 files, a sixth of them JSON, YAML or TOML of other programs, 50 configs of ten servers
+//! each.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -19,7 +20,7 @@ const CONFIGS: usize = 50;
 const SERVERS: usize = 10;
 const RUNS: usize = 15;
 
-/// Endings of files, as often as they are in a repository of a web company.
+/// File extensions with the frequency of a typical web repository.
 const ENDINGS: &[&str] = &[
     "ts", "tsx", "js", "json", "md", "go", "py", "rs", "css", "json", "png", "svg", "snap", "yaml",
     "txt", "html", "sh", "sql", "proto", "java", "kt", "h", "c", "toml",
@@ -106,7 +107,7 @@ fn write(repo: &Path, n: usize, ending: &str) {
     std::fs::write(dir.join(format!("file{n}.{ending}")), text).unwrap();
 }
 
-/// A client's file.
+/// A client config.
 fn config(repo: &Path, n: usize) {
     let mut servers = String::new();
     for server in 0..SERVERS {

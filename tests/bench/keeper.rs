@@ -1,5 +1,6 @@
-//! What a renewal and a revocation cost: added latency of calls while a server is renewed, the first
-//! error after a revocation, the death of a stubborn tree. Each figure stands beside its limit.
+//! The cost of renewals and revocations: added latency of calls during a renewal, the time to the
+//! first error after a revocation and to the end of a process tree. Each figure is next to its
+//! limit.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -22,16 +23,16 @@ mod support;
 const MCPWRAP: &str = env!("CARGO_BIN_EXE_mcpwrap");
 const RENEWALS: usize = 10;
 const REVOCATIONS: usize = 20;
-/// Servers that run at once.
+/// How many servers run in parallel.
 const MANY: usize = 200;
 
-/// Answers the handshake, and reads on.
+/// Answers the handshake and keeps reading.
 const SMALL: &str = r#"while read -r line; do case "$line" in *'"initialize"'*)
 echo '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}}';;
 esac; done"#;
 
-/// Answers the handshake and nothing else; deaf to signals and to the end of stdin, with a child
-/// and a process in a session of its own.
+/// Answers only the handshake; ignores signals and the end of stdin, with a child and a process in
+/// another session.
 const STUBBORN: &str = r#"trap '' TERM INT HUP
 setsid sh -c "trap '' TERM INT HUP; while :; do sleep 1; done" &
 sh -c "trap '' TERM INT HUP; while :; do sleep 1; done" &
@@ -102,7 +103,7 @@ impl Bench {
         session
     }
 
-    /// Calls one after the other, in quiet and while the server is renewed.
+    /// Calls one after the other, without and with renewals.
     fn renewals(&self) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join(".cache/npm/node_modules/@modelcontextprotocol/server-everything/dist/index.js");
@@ -195,7 +196,7 @@ impl Bench {
 }
 
 impl Bench {
-    /// `revoke --all`, as the user types it.
+    /// Runs `revoke --all`.
     fn many(&self) {
         self.policy("small", &["/bin/sh", "-c", SMALL]);
         let sessions: Vec<_> = (0..MANY).map(|_| self.session("small")).collect();
@@ -208,7 +209,7 @@ impl Bench {
         let took = began.elapsed();
         assert!(status.unwrap().success(), "something survived");
         assert!(!trees.iter().flatten().any(|pid| alive(*pid)));
-        println!("revoke --all with {MANY} servers that run");
+        println!("revoke --all with {MANY} running servers");
         println!("  all dead             {:>9.3} ms   (limit 3000)", ms(took));
         sessions.into_iter().for_each(Session::end);
     }
@@ -221,7 +222,7 @@ impl Session {
             .unwrap();
     }
 
-    /// The line that answers the request of this id.
+    /// The line that answers the request with this ID.
     fn answer(&mut self, id: u64) -> String {
         let mark = format!("\"id\":{id}");
         loop {
@@ -242,7 +243,7 @@ impl Session {
     }
 }
 
-/// Every process below this one.
+/// All descendants of this process.
 fn below(root: u32) -> Vec<u32> {
     let mut found = vec![root];
     let mut next = 0;

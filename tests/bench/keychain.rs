@@ -1,6 +1,6 @@
-//! What the keychain costs a launch: one secret and the keys of this user, against the D-Bus
-//! exchange for two items that it cannot do without, written out byte by byte. Starts a session bus
-//! and a gnome-keyring of its own; says so and stops where there are none.
+//! The cost of the keychain in a launch: one secret and the user's keys, against the minimal D-Bus
+//! exchange for two items, written byte by byte. Starts its own session bus and gnome-keyring;
+//! reports and stops where they are not installed.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -24,7 +24,7 @@ use mcpwrap::testing::secret::{Secret, SecretName};
 use mcpwrap::testing::store::{self, Prompt, SecretItem};
 
 const ROUNDS: usize = 300;
-/// Set in the second run of this program, which is inside the session.
+/// Set in the second run of this program, inside the session.
 const INSIDE: &str = "MCPWRAP_BENCH_SESSION";
 const KEYRING: &str = "printf pw | gnome-keyring-daemon --unlock --components=secrets --daemonize \
     >/dev/null && exec \"$0\" --bench";
@@ -37,7 +37,7 @@ fn main() {
         .iter()
         .any(|name| !Path::new("/usr/bin").join(name).exists())
     {
-        println!("skipped: no dbus-run-session or no gnome-keyring-daemon");
+        println!("skipped: dbus-run-session or gnome-keyring-daemon not found");
         return;
     }
     let home = tempfile::tempdir().unwrap();
@@ -99,7 +99,7 @@ const SECRETS: &str = "org.freedesktop.secrets";
 const SERVICE: &str = "org.freedesktop.Secret.Service";
 const ITEM: &str = "org.freedesktop.Secret.Item";
 
-/// Connects, opens a plain session, finds two items by their attributes and reads both, one question
+/// Connects, opens a plain session, finds two items by their attributes and reads both, one request
 /// after the other.
 fn exchange() {
     let mut bus = Raw::connect();
@@ -110,7 +110,7 @@ fn exchange() {
     plain.text("");
     let root = "/org/freedesktop/secrets";
     let answer = bus.call([SECRETS, root, SERVICE, "OpenSession"], "sv", &plain.0);
-    // Behind an empty string in a variant.
+    // After an empty string in a variant.
     let session = text_at(&answer, 12);
     let items = [
         ("mcpwrap", "bench/token"),
@@ -128,7 +128,7 @@ fn exchange() {
     }
 }
 
-/// What a D-Bus message carries, as the specification writes it (little endian).
+/// The body of a D-Bus message (little endian).
 #[derive(Default)]
 struct Body(Vec<u8>);
 
@@ -191,7 +191,7 @@ impl Raw {
         Self { socket, serial: 0 }
     }
 
-    /// Destination, path, interface, member; the answer's body.
+    /// Calls a method (destination, path, interface, member); returns the body of the answer.
     fn call(&mut self, to: [&str; 4], signature: &str, body: &[u8]) -> Vec<u8> {
         self.serial += 1;
         let mut message = Body(vec![b'l', 1, 0, 1]);
@@ -226,7 +226,7 @@ impl Raw {
             let fields = number_at(&head, 12).next_multiple_of(8);
             let mut rest = vec![0; fields + number_at(&head, 4)];
             self.socket.read_exact(&mut rest).unwrap();
-            // Signals come in between.
+            // Skips signals.
             match head[1] {
                 2 => return rest.split_off(fields),
                 3 => panic!("{}", String::from_utf8_lossy(&rest)),

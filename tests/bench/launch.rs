@@ -1,5 +1,6 @@
-//! What mcpwrap costs: start-up, round trip, bulk, memory. Each figure stands beside a bare launch in
-//! the same run; docs/performance.md says how to read them. Needs a C compiler for the references.
+//! The cost of mcpwrap: start-up, round trip, throughput, memory. Each figure is next to a bare
+//! launch in the same run; docs/performance.md explains them. Needs a C compiler for the
+//! references.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,19 +23,19 @@ const MCPWRAP: &str = env!("CARGO_BIN_EXE_mcpwrap");
 /// A line that is a message.
 const HELLO: &str = r#"{"jsonrpc":"2.0","method":"hello"}"#;
 const STARTS: usize = 100;
-/// Which processors a session lands on decides more than who relays, so there are many sessions.
+/// Many sessions, because the processors that a session runs on matter more than the relay.
 const SESSIONS: usize = 15;
 const ROUND_TRIPS: usize = 3_000;
 const BULK_BYTES: usize = 512 << 20;
 
-/// fork, exec, wait: the least that a launcher can do.
+/// fork, exec, wait: the minimum of a launcher.
 const LAUNCHER: &str = r"
 #include <unistd.h>
 #include <sys/wait.h>
 int main(int n, char **a) { int s; pid_t p = fork(); if (!p) { execv(a[1], a + 1); _exit(127); }
   waitpid(p, &s, 0); return WEXITSTATUS(s); }";
 
-/// Answers every line with the same 200 bytes; or, with a number, writes so many bytes in lines.
+/// Answers every line with the same 200 bytes, or, with a number, writes that many bytes in lines.
 const SERVER: &str = r#"
 #include <stdlib.h>
 #include <string.h>
@@ -226,7 +227,7 @@ impl Bench {
             let mut buffer = vec![0; 1 << 16];
             let mut total = stdout.read(&mut buffer).unwrap();
             let began = Instant::now();
-            // To the last byte: the end of a session that nobody spoke in is another matter.
+            // To the last byte: the end of a session without messages takes other time.
             let mut took = Duration::ZERO;
             loop {
                 match stdout.read(&mut buffer).unwrap() {
@@ -282,7 +283,7 @@ impl Bench {
                 .unwrap();
             children.push(child);
         }
-        // A moment after a launch its pages are given back.
+        // Memory is released shortly after a launch.
         std::thread::sleep(Duration::from_secs(3));
         let of = |child: &Child| {
             let guard = guard_of(child.id());

@@ -1,7 +1,8 @@
-//! How fast masking is: `cargo bench --bench mask [-- PART-OF-A-NAME]`. Ratios in one run against copying the bytes.
+//! The speed of masking: `cargo bench --bench mask [-- PART-OF-A-NAME]`. Ratios within one run to a
+//! copy of the bytes.
 //!
-//! The stream comes in pieces of 64 KiB, as a relay reads it; what passes is not copied, as the
-//! relay writes it from where it was read. Each number is the best of several runs.
+//! The stream comes in pieces of 64 KiB, as a relay reads it; what passes is not copied, because
+//! the relay writes it directly. Each number is the best of several runs.
 #![expect(
     clippy::print_stdout,
     clippy::indexing_slicing,
@@ -92,7 +93,7 @@ fn main() {
     println!("building a masker of 10 secrets: {micros} µs");
 }
 
-/// A token as GitHub makes them.
+/// A token in the format of GitHub.
 fn token(n: usize) -> Secret {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(n as u64 + 1);
     let mut next = || {

@@ -1,6 +1,6 @@
-//! mcpwrap beside the programs that people use for parts of its job: start-up, round trip, and what
-//! stays in memory. Each that is on the `PATH` is measured, the others are named as absent. They do
-//! different things: docs/performance.md says what each leaves out.
+//! mcpwrap compared with programs for parts of its task: start-up, round trip and memory. Those on
+//! the `PATH` are measured, the others are reported as missing. They do different things:
+//! docs/performance.md says what each does not do.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -19,11 +19,11 @@ mod support;
 const STARTS: usize = 31;
 const ROUND_TRIPS: usize = 3_000;
 const TOKEN: &str = "ghp_0123456789abcdefghijklmnop";
-/// A server of one line of shell and one program: answers what it hears.
+/// A server of one line of shell and one program, which echoes its input.
 const SERVER: &str = "/bin/cat";
 const REQUEST: &str = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n";
 
-/// A program, and the arguments in front of the server's command.
+/// A program and the arguments before the server's command.
 const PEERS: &[(&str, &[&str])] = &[
     ("tini", &["-s", "--"]),
     ("envchain", &["bench"]),
@@ -82,7 +82,7 @@ fn clone(command: &Command) -> Command {
     copy
 }
 
-/// Measures and prints one row; returns the start.
+/// Measures and prints one row; returns the start-up time.
 fn row(name: &str, home: &Path, make: &dyn Fn() -> Command, bare: Option<Duration>) -> Duration {
     let start = || {
         let mut command = make();
@@ -109,7 +109,7 @@ fn row(name: &str, home: &Path, make: &dyn Fn() -> Command, bare: Option<Duratio
     let mut session = start();
     let mut trips: Vec<Duration> = (0..ROUND_TRIPS).map(|_| session.ask()).collect();
     trips.sort_unstable();
-    // Some give pages back a moment after their start.
+    // Some release memory shortly after their start.
     std::thread::sleep(Duration::from_secs(3));
     let resident = resident_below(session.child.id());
     session.end();
@@ -155,7 +155,7 @@ impl Session {
     }
 }
 
-/// The resident memory of a process and all below it but the server (KiB).
+/// The resident memory of a process and its descendants, without the server (KiB).
 fn resident_below(pid: u32) -> u64 {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     let below: u64 = children

@@ -1,9 +1,9 @@
-//! How long a server takes to its first answer: installed by `mcpwrap pin`, by its launcher, bare.
+//! The time to the first answer of a server: installed by `mcpwrap pin`, by its launcher, and bare.
 //!
-//! Budgets: through `mcpwrap run` at most 0.6 of warm `npx -y pkg@exact`, and at most 1.05 of
-//! `node entry.js`; the same for uvx. Needs npm and uv (in `PATH`, or in `.cache` from
-//! `cargo xtask deps`) and their registries once. Ratios of medians, taken in turns, so that a busy
-//! machine slows all alike.
+//! Budgets: through `mcpwrap run` at most 0.6 of warm `npx -y pkg@exact`, and at most 1.05 of `node
+//! entry.js`; the same for uvx. Needs npm and uv (in `PATH`, or in `.cache` from `cargo xtask
+//! deps`) and their registries once. Ratios of medians, measured in turns, so that load on the
+//! machine affects all equally.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -100,8 +100,8 @@ impl Bench {
         self.mcpwrap(&["init", "--store", "file", "--key-file", &key]);
     }
 
-    /// Medians of: through mcpwrap, by the launcher, the installed entry point by itself, and the same
-    /// as the child of a shell that stays, which is the least that any launcher does that stays.
+    /// The medians through mcpwrap, through the launcher, of the installed entry point alone, and
+    /// of the same below a shell that stays, the minimum of a launcher that stays.
     fn compare(&self, name: &str, command: &[&str]) -> [Duration; 4] {
         self.mcpwrap(&[&["policy", "new", name, "--"][..], command].concat());
         self.mcpwrap(&["pin", name, "--yes"]);
@@ -114,7 +114,7 @@ impl Bench {
         let mut times = [const { Vec::new() }; 4];
         for round in 0..=ROUNDS {
             let now = [&ours[..], &launcher, &bare, &forked].map(first);
-            // The first one warms the caches of all.
+            // The first round warms the caches.
             if round > 0 {
                 times
                     .iter_mut()
@@ -128,7 +128,7 @@ impl Bench {
         })
     }
 
-    /// The installed server's own command line, without mcpwrap.
+    /// The command line of the installed server without mcpwrap.
     fn installed(&self, name: &str, command: &[&str]) -> Vec<String> {
         let path = self.root().join(format!("policies/{name}.toml"));
         let policy: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
@@ -170,7 +170,7 @@ impl Bench {
         words
     }
 
-    /// From the start of a program to its answer to the first request.
+    /// The time from the start of a program to its first answer.
     fn first_answer(&self, words: &[String]) -> Duration {
         let start = Instant::now();
         let (program, args) = words.split_first().unwrap();
@@ -191,7 +191,7 @@ impl Bench {
         let took = start.elapsed();
         assert!(line.contains("\"result\""), "{line}");
         drop(stdin);
-        // A launcher that does not end with its input must not slow the next round.
+        // A launcher that does not exit with its input must not affect the next round.
         let deadline = Instant::now() + Duration::from_secs(3);
         while child.try_wait().unwrap().is_none() {
             if Instant::now() > deadline {

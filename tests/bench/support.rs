@@ -1,4 +1,4 @@
-//! A throw-away home with a vault file, made as `mcpwrap init`, `secret set` and `grant` make it.
+//! A temporary home with a vault file, as created by `mcpwrap init`, `secret set` and `grant`.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use mcpwrap::testing::secret::{Secret, SecretName, ServerName};
 use mcpwrap::testing::store::{self, Prompt, SecretItem};
 use mcpwrap::testing::{files, policy};
 
-/// Makes the home; `values` become the secrets `bench/0`, `bench/1`, …
+/// Creates the home; `values` become the secrets `bench/0`, `bench/1`, …
 pub(crate) fn vault_home(root: &Path, key_file: &Path, values: impl Iterator<Item = String>) {
     let dirs = Dirs::under(root);
     let config = Config {
@@ -33,7 +33,7 @@ pub(crate) fn vault_home(root: &Path, key_file: &Path, values: impl Iterator<Ite
     }
 }
 
-/// Writes a policy for this command with so many of the secrets, and grants it.
+/// Writes and grants a policy for this command with this many of the secrets.
 pub(crate) fn granted(root: &Path, name: &str, command: &[&str], secrets: usize, more: &str) {
     let dirs = Dirs::under(root);
     let server = ServerName::new(name).unwrap();
@@ -53,7 +53,7 @@ pub(crate) fn granted(root: &Path, name: &str, command: &[&str], secrets: usize,
     grant(root, &server);
 }
 
-/// Grants the policy as it is.
+/// Grants the policy in its current form.
 pub(crate) fn grant(root: &Path, server: &ServerName) {
     let dirs = Dirs::under(root);
     let config = Config::load(&dirs).unwrap();

@@ -1,21 +1,20 @@
-//! Fuzzes the three editors: no bytes make them panic, and what they change can be put back.
+//! Fuzzes the three editors: they do not panic on any bytes, and every change can be undone.
 //!
-//! The first byte chooses the format, the rest is the file.
+//! The first byte selects the format, the rest is the file.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mcpwrap::testing::client::{Change, NewWord, Splice, apply, splices};
-use mcpwrap::testing::client::entries;
-use mcpwrap::testing::client::regions;
-use mcpwrap::testing::client::{Document, Format};
+use mcpwrap::testing::client::{
+    Change, Document, FileFormat, NewWord, Splice, apply, entries, regions, splices,
+};
 use mcpwrap::testing::detect;
 
 fuzz_target!(|data: &[u8]| {
     let Some((first, rest)) = data.split_first() else { return };
     let format = match first % 3 {
-        0 => Format::Json,
-        1 => Format::Toml,
-        _ => Format::Yaml,
+        0 => FileFormat::Json,
+        1 => FileFormat::Toml,
+        _ => FileFormat::Yaml,
     };
     let Ok(document) = Document::read(format, rest.to_vec()) else { return };
     for entry in entries(&document) {

@@ -1,13 +1,13 @@
 //! The naive definition of masking, shared by the property tests and the fuzz target.
 //!
-//! It marks every occurrence of every spelling, merges what overlaps, and replaces.
+//! It marks every occurrence of every encoding, merges overlapping ones, and replaces them.
 
 use std::sync::Arc;
 
 use mcpwrap::testing::mask::{Masker, MessageMask, TextMask, spellings};
 use mcpwrap::testing::secret::Secret;
 
-/// Secrets, a text in which they or pieces of them stand, and where the text is cut.
+/// Secrets, a text that contains them or pieces of them, and the positions where it is split.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) secrets: Vec<Vec<u8>>,
@@ -62,7 +62,7 @@ impl Case {
         out
     }
 
-    /// Whether a secret is so much like its mask that another one is used.
+    /// Whether a secret overlaps its mask, so that another mask is used.
     fn mask_is_unusual(&self, forms: &[(usize, Vec<u8>)]) -> bool {
         (0..self.secrets.len()).any(|secret| {
             let mask = self.mask_of(secret).into_bytes();
@@ -86,7 +86,7 @@ impl Case {
     }
 }
 
-/// Runs a stream over a text cut in pieces. The two streams have the same methods.
+/// Runs a stream over a text in pieces. Both streams have the same methods.
 macro_rules! run {
     ($mask:expr, $text:expr, $cuts:expr, $after:expr) => {{
         let mut mask = $mask;
@@ -140,7 +140,7 @@ pub(crate) fn show(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
 }
 
-/// Makes a case of arbitrary bytes, and checks laws 1, 2, 3, 6, 7 and 8 on it.
+/// Builds a case from arbitrary bytes and checks laws 1, 2, 3, 6, 7 and 8 on it.
 pub(crate) fn check(data: &[u8]) {
     let case = read(data);
     let forms = case.forms();
@@ -180,8 +180,8 @@ pub(crate) fn check(data: &[u8]) {
     }
 }
 
-/// The first byte says how many secrets there are and from which characters. In the text, a byte of
-/// 0xF8 or more stands for a form; other bytes stand for themselves.
+/// The first byte selects the number of secrets and their characters. In the text, a byte of 0xF8
+/// or more means a form; other bytes are literal.
 fn read(data: &[u8]) -> Case {
     let few = b"ab0\"\\/\nun=\xc3\xa9+ ";
     let (&head, mut data) = data.split_first().unwrap_or((&0, b""));

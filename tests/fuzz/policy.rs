@@ -1,5 +1,5 @@
-//! Fuzzes the reading of policies: no text makes it panic, every refusal says where, and what is
-//! read is the same when it is read again.
+//! Fuzzes the policy parser: it does not panic on any text, every error has a position, and reading
+//! the same text again gives the same policy.
 #![no_main]
 
 use std::path::Path;

@@ -1,15 +1,15 @@
-//! The spellings in which a secret may leak, made naively and apart from the code under test.
+//! The encodings in which a secret may leak, independent of the code under test.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
-/// The name of a spelling of `secret` that occurs in `bytes`.
+/// The name of an encoding of `secret` that occurs in `bytes`.
 pub(crate) fn find(secret: &[u8], bytes: &[u8]) -> Option<&'static str> {
     let found = |(_, form): &(_, Vec<u8>)| memchr::memmem::find(bytes, form).is_some();
     all(secret).into_iter().find(found).map(|(name, _)| name)
 }
 
-/// All spellings, each at least six bytes, so that nothing is found by chance.
+/// All encodings of at least six bytes, so that nothing matches by chance.
 fn all(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let mut forms = vec![
         ("raw", secret.to_owned()),
@@ -33,7 +33,7 @@ fn all(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     forms
 }
 
-/// The base64 digits that `secret` alone decides when `offset` other bytes come before it.
+/// The base64 characters that depend on `secret` alone, with `offset` other bytes before it.
 fn base64(engine: &impl base64::Engine, secret: &[u8], offset: usize) -> Vec<u8> {
     let digits = engine
         .encode([&[0; 2][..offset], secret].concat())
@@ -65,7 +65,7 @@ fn percent(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn every_spelling_is_found() {
+fn every_encoding_is_found() {
     let secret = b"s3cr\"et/val?e+";
     for (name, form) in all(secret) {
         let text = [b"before ", form.as_slice(), b" after"].concat();

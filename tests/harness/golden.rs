@@ -1,10 +1,10 @@
-//! Files that hold what users see. `cargo xtask fix` writes them anew; the change shows in review.
+//! Golden files: the output that users see. `cargo xtask fix` updates them for review.
 
 use std::path::{Path, PathBuf};
 
 use super::Test;
 
-/// Where a golden file is, from its place below `tests/golden`.
+/// The path of a golden file below `tests/golden`.
 pub(crate) fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
@@ -17,7 +17,7 @@ pub(crate) fn check(name: &str, actual: &str) {
     check_file(&path(name), actual);
 }
 
-/// Compares a text with any file of the repository that is generated.
+/// Compares a text with a generated file of the repository.
 #[track_caller]
 pub(crate) fn check_file(path: &Path, actual: &str) {
     if std::env::var_os("MCPWRAP_TEST_BLESS").is_some() {
@@ -32,10 +32,10 @@ pub(crate) fn check_file(path: &Path, actual: &str) {
     }
     let diff = similar::TextDiff::from_lines(expected.as_str(), actual);
     let diff = diff.unified_diff().header("expected", "actual").to_string();
-    panic!("{shown} is stale; `cargo xtask fix` writes it anew:\n{diff}");
+    panic!("{shown} is stale; run `cargo xtask fix` to update it:\n{diff}");
 }
 
-/// A text without what differs between machines and runs.
+/// The text with everything replaced that differs between machines and runs.
 pub(crate) fn stable(test: &Test, text: &str) -> String {
     text.replace(&test.dir.display().to_string(), "DIR")
 }

@@ -1,10 +1,9 @@
 //! The builder that every test of the real binary goes through.
 //!
-//! *Always* gives a test its own home, an empty environment and deadlines. *Always* checks at the
-//! end, whatever the test was about, that no process of the test is alive, and that no form of the
-//! test's secrets is in a file under its home, in what was said on stdout or stderr, or in the
-//! command line and environment of the supervisor. Nobody has to remember that. *Never* sleeps
-//! for a time and hopes: it waits for a line or an end, until a deadline.
+//! Invariants: a test has its own home, an empty environment and deadlines. At the end of every
+//! test it checks that no process of the test is alive, and that no form of the test's secrets is
+//! in a file of its home, in the output, or in the command line and environment of the supervisor.
+//! It does not sleep for a fixed time, but waits for a line or an exit until a deadline.
 
 pub(crate) mod forms;
 pub(crate) mod golden;
@@ -25,18 +24,18 @@ use std::time::Duration;
 pub(crate) use run::{Ended, Run};
 pub(crate) use terminal::Terminal;
 
-/// A token that nothing else can contain by chance; its last four characters are `7q9Z`.
+/// A token that cannot occur by chance; its last four characters are `7q9Z`.
 pub(crate) const TOKEN: &str = "tok_hB3xKw8sVd1mPf6yRj4nTc2g7q9Z";
 
-/// How long anything may take before the test fails. Machines under load are slow.
+/// How long anything may take before the test fails; long, because machines may be busy.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// How long a process of a test may outlive the test.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// One test: a directory with a home in it, the secrets that must not leak, the programs.
+/// One test: its directory with a home, the secrets that must not leak, the programs.
 pub(crate) struct Test {
-    /// Outside the home: what a test may write a secret into.
+    /// Outside the home; a test may write a secret here.
     pub(crate) dir: PathBuf,
     pub(crate) home: PathBuf,
     env: RefCell<Vec<(OsString, OsString)>>,
@@ -55,7 +54,7 @@ impl Test {
         let home = dir.join("home");
         std::fs::create_dir(&home).unwrap();
         std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o700)).unwrap();
-        // The path of the program is in its command line: by it a left-over process is found.
+        // The path of the program is in its command line, by which remaining processes are found.
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_mcpwrap"), dir.join("mcpwrap")).unwrap();
         let test = Self {
             env: RefCell::default(),
@@ -68,17 +67,17 @@ impl Test {
         test.set("HOME", &test.home);
         test.set("MCPWRAP_HOME", test.root());
         test.set("PATH", "/usr/local/bin:/usr/bin:/bin");
-        // No test may reach the keychain of whoever runs it; `desktop` has one of its own.
+        // No test may reach the keychain of the developer; `desktop` starts its own.
         test.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent");
         test
     }
 
-    /// Where all of mcpwrap's own files are, unless a test takes `MCPWRAP_HOME` away.
+    /// The root of mcpwrap's files, unless a test removes `MCPWRAP_HOME`.
     pub(crate) fn root(&self) -> PathBuf {
         self.home.join("mcpwrap")
     }
 
-    /// The directory of a kind of files: as it is beneath the root, or by the XDG rules.
+    /// The directory of a kind of files, below the root or by the XDG rules.
     fn own_dir(&self, beneath: &str, xdg: &str) -> PathBuf {
         let has_root = self
             .env
@@ -97,7 +96,7 @@ impl Test {
         self.dir.join("mcpwrap")
     }
 
-    /// Sets a variable of every program that is started from now on.
+    /// Sets a variable for every program started from now on.
     pub(crate) fn set(&self, name: impl Into<OsString>, value: impl Into<OsString>) {
         let (name, value) = (name.into(), value.into());
         self.unset(&name);
@@ -109,12 +108,12 @@ impl Test {
         self.env.borrow_mut().retain(|(known, _)| *known != name);
     }
 
-    /// A value that must not be seen anywhere, stored or not.
+    /// Registers a value that must not appear anywhere, stored or not.
     pub(crate) fn hide(&self, value: impl AsRef<[u8]>) {
         self.secrets.borrow_mut().push(value.as_ref().to_owned());
     }
 
-    /// Sets up the vault file with a key file, as the user does, unless that was done.
+    /// Sets up the vault file with a key file, like the user, unless done before.
     pub(crate) fn init(&self) {
         if !self.ready.replace(true) {
             let key = self.home.join("vault.key");
@@ -132,13 +131,13 @@ impl Test {
     pub(crate) fn secret(&self, name: &str, value: impl AsRef<[u8]>) {
         self.init();
         self.hide(value.as_ref());
-        // One end of line is taken off, so that `echo` can be used: the value may end with another.
+        // mcpwrap removes one trailing newline (from `echo`); the value itself may end with one.
         let line = [value.as_ref(), b"\n"].concat();
         let ended = self.feed(&["secret", "set", name, "--from-stdin"], &line);
         assert_eq!(ended.code, 0, "{ended}");
     }
 
-    /// Writes the policy file of a server, as an editor does.
+    /// Writes the policy file of a server, like an editor.
     pub(crate) fn write_policy(&self, server: &str, text: &str) -> PathBuf {
         let dir = self.own_dir("policies", ".config/mcpwrap/policies");
         let path = dir.join(format!("{server}.toml"));
@@ -152,7 +151,7 @@ impl Test {
         path
     }
 
-    /// Writes and grants a policy for the fake server with these arguments. `rest` is what follows
+    /// Writes and grants a policy for the fake server with these arguments. `rest` follows
     /// `version` and `command` in the file.
     pub(crate) fn serve(&self, server: &str, acts: &[&str], rest: &str) {
         let program = fake_server().display().to_string();
@@ -162,26 +161,26 @@ impl Test {
         self.policy(server, &command, rest);
     }
 
-    /// Writes and grants a policy. `rest` is what follows `version` and `command`.
+    /// Writes and grants a policy. `rest` follows `version` and `command`.
     pub(crate) fn policy(&self, server: &str, command: &[&str], rest: &str) {
         self.init();
         self.write_policy(server, &policy_text(command, rest));
         self.ok(&["grant", server, "--yes"]);
     }
 
-    /// Runs a verb to its end and expects success.
+    /// Runs a command and expects success.
     pub(crate) fn ok(&self, args: &[&str]) -> Ended {
         let ended = self.cli(args);
         assert_eq!(ended.code, 0, "mcpwrap {args:?}\n{ended}");
         ended
     }
 
-    /// Runs a verb to its end, with nothing on stdin.
+    /// Runs a command with an empty stdin.
     pub(crate) fn cli(&self, args: &[&str]) -> Ended {
         self.feed(args, b"")
     }
 
-    /// Runs a verb to its end with these bytes on stdin.
+    /// Runs a command with these bytes on stdin.
     pub(crate) fn feed(&self, args: &[&str], input: &[u8]) -> Ended {
         let mut run = self.start(self.command(self.program()).args(args));
         run.send_raw(input);
@@ -189,7 +188,7 @@ impl Test {
         run.end()
     }
 
-    /// Starts a server through mcpwrap, as a client does.
+    /// Starts a server through mcpwrap, like a client.
     pub(crate) fn run(&self, server: &str) -> Run<'_> {
         self.run_with(server, &[])
     }
@@ -203,18 +202,18 @@ impl Test {
         )
     }
 
-    /// Starts a script of the shell; `"$0"` is the program under test.
+    /// Starts a shell script; `"$0"` is the program under test.
     pub(crate) fn shell(&self, script: &str) -> Run<'_> {
         let mut command = self.command("/bin/sh");
         self.start(command.args(["-c", script]).arg(self.program()))
     }
 
-    /// Starts the fake server with no mcpwrap around it.
+    /// Starts the fake server without mcpwrap.
     pub(crate) fn bare(&self, acts: &[&str]) -> Run<'_> {
         self.start(self.command(fake_server()).args(acts))
     }
 
-    /// A command with the environment of this test, and nothing else.
+    /// A command with only the environment of this test.
     pub(crate) fn command(&self, program: impl Into<PathBuf>) -> Command {
         let mut command = Command::new(program.into());
         command
@@ -224,7 +223,7 @@ impl Test {
         command
     }
 
-    /// Starts a command with all three streams in hand.
+    /// Starts a command with all three streams piped.
     pub(crate) fn start(&self, command: &mut Command) -> Run<'_> {
         command
             .stdin(Stdio::piped())
@@ -233,7 +232,7 @@ impl Test {
         Run::new(self, command.spawn().unwrap())
     }
 
-    /// Runs a verb on a terminal of its own.
+    /// Runs a command on its own terminal.
     pub(crate) fn terminal(&self, args: &[&str]) -> Terminal<'_> {
         Terminal::new(self, args)
     }
@@ -267,7 +266,7 @@ impl Test {
     pub(crate) fn no_secret_in(&self, place: &str, bytes: &[u8]) {
         for secret in self.secrets.borrow().iter() {
             if let Some(form) = forms::find(secret, bytes) {
-                // Never the value: test output ends in logs, too.
+                // Not the value: test output also ends up in logs.
                 panic!("a secret of this test, spelled {form}, is in {place}");
             }
         }
@@ -288,7 +287,7 @@ impl Test {
     }
 }
 
-/// The check that nobody has to remember.
+/// The checks at the end of every test.
 impl Drop for Test {
     fn drop(&mut self) {
         let left = process::wait_for_none(&self.dir, GRACE);
@@ -303,14 +302,14 @@ impl Drop for Test {
     }
 }
 
-/// The fake server, which cargo builds beside the tests.
+/// The fake server, built by cargo next to the tests.
 pub(crate) fn fake_server() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_mcpwrap"))
         .with_file_name("examples")
         .join("fake-server")
 }
 
-/// A policy with this command and the rest of the file as it is.
+/// A policy with this command and this rest of the file.
 pub(crate) fn policy_text(command: &[&str], rest: &str) -> String {
     format!(
         "version = 1\ncommand = {}\n{rest}",
@@ -318,12 +317,12 @@ pub(crate) fn policy_text(command: &[&str], rest: &str) -> String {
     )
 }
 
-/// The table of one secret in the environment.
+/// The policy table of one secret in the environment.
 pub(crate) fn slot(variable: &str, name: &str) -> String {
     format!("[secrets.{variable}]\nfrom = \"secret:{name}\"\n")
 }
 
-/// Waits until this holds; `what` is said when it does not come to that.
+/// Waits until the condition holds; `what` is the message if it does not.
 #[track_caller]
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = std::time::Instant::now() + DEADLINE;
@@ -333,7 +332,7 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Says loudly that a test did not run, or fails where the machine was meant to have what it needs.
+/// Reports that a test did not run, or fails on a machine that must have what it needs.
 pub(crate) fn skip(need: &str, why: &str) {
     let required = std::env::var("MCPWRAP_TEST_REQUIRE").unwrap_or_default();
     let required = required
@@ -341,6 +340,6 @@ pub(crate) fn skip(need: &str, why: &str) {
         .any(|word| word == need || word == "all");
     assert!(!required, "MCPWRAP_TEST_REQUIRE has `{need}`, but {why}");
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    // Past the capture of the test runner: a skip must be seen.
+    // Bypasses the capture of the test runner, because a skip must be visible.
     drop(writeln!(std::io::stderr(), "SKIPPED {test}: {why}"));
 }

@@ -1,5 +1,4 @@
-//! Which processes of a test are alive: those with its directory in their command line or
-//! environment, which every process inherits that nobody meant to leave.
+//! Finds the living processes of a test by its directory in their command line or environment.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Waits until no process of the test is alive, ends those that stay, and returns them.
+/// Waits until no process of the test is alive; kills and returns those that remain.
 pub(crate) fn wait_for_none(dir: &Path, grace: Duration) -> Vec<String> {
     let deadline = Instant::now() + grace;
     loop {
@@ -72,7 +71,7 @@ pub(crate) fn of_test(dir: &Path) -> Vec<(Pid, String)> {
         .collect()
 }
 
-/// Whether a process exists and has not ended. A zombie has.
+/// Whether a process exists and is not a zombie.
 pub(crate) fn alive(pid: Pid) -> bool {
     if cfg!(target_os = "linux") {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -85,7 +84,7 @@ pub(crate) fn alive(pid: Pid) -> bool {
     kill(pid, None).is_ok()
 }
 
-/// Waits until a process has ended; panics if it outlives the limit.
+/// Waits until a process has exited; panics after the limit.
 pub(crate) fn wait_for_end(pid: Pid, limit: Duration) {
     let deadline = Instant::now() + limit;
     while alive(pid) {

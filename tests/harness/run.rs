@@ -1,4 +1,4 @@
-//! One running program: its streams, its messages, its end.
+//! One running program: its streams, its messages, its exit.
 
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{DEADLINE, Test};
 
-/// A program that was started, and what it said so far.
+/// A started program and its output so far.
 pub(crate) struct Run<'a> {
     test: &'a Test,
     child: Child,
@@ -23,7 +23,7 @@ pub(crate) struct Run<'a> {
     stderr: Arc<(Mutex<Heard>, Condvar)>,
     said: Vec<u8>,
     next_id: u64,
-    /// Messages that came while another was waited for.
+    /// Messages that arrived during the wait for another one.
     pub(crate) others: Vec<Value>,
     ended: bool,
 }
@@ -34,7 +34,7 @@ struct Heard {
     closed: bool,
 }
 
-/// How a program ended, and everything it said.
+/// The exit of a program and all its output.
 #[derive(Debug)]
 pub(crate) struct Ended {
     /// The exit code, or 128 + n after signal n.
@@ -118,7 +118,7 @@ impl<'a> Run<'a> {
         kill(self.pid(), signal).unwrap();
     }
 
-    /// Sends bytes as they are. A reader that is gone is no error here.
+    /// Sends these bytes; ignores a closed stdin.
     pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
         if let Some(stdin) = &mut self.stdin {
             drop(stdin.write_all(bytes).and_then(|()| stdin.flush()));
@@ -129,12 +129,12 @@ impl<'a> Run<'a> {
         self.send_raw(format!("{message}\n").as_bytes());
     }
 
-    /// Ends its stdin.
+    /// Closes its stdin.
     pub(crate) fn close(&mut self) {
         self.stdin = None;
     }
 
-    /// The next line of stdout with its end; `None` after the last one.
+    /// The next line of stdout with its newline; `None` after the last one.
     pub(crate) fn line(&mut self) -> Option<Vec<u8>> {
         match self.lines.recv_timeout(DEADLINE) {
             Ok(line) => {
@@ -157,7 +157,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Sends a request and waits for its answer. What comes before it is kept in `others`.
+    /// Sends a request and waits for its answer. Earlier messages are kept in `others`.
     pub(crate) fn request(&mut self, method: &str, params: &Value) -> Value {
         let id = self.ask(method, params);
         self.answer(id)
@@ -171,7 +171,7 @@ impl<'a> Run<'a> {
         id
     }
 
-    /// Waits for the answer to the request of this id.
+    /// Waits for the answer to the request with this ID.
     pub(crate) fn answer(&mut self, id: u64) -> Value {
         let known = self.others.iter().position(|other| other["id"] == id);
         if let Some(at) = known {
@@ -207,7 +207,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The value of a variable as the server has it, past all masking.
+    /// The value of a variable in the server, without masking.
     pub(crate) fn peek(&mut self, name: &str) -> Vec<u8> {
         let text = self.call("peek", &json!({"name": name}));
         let digits = |n: usize| u8::from_str_radix(&text[n..n + 2], 16).unwrap();
@@ -216,18 +216,18 @@ impl<'a> Run<'a> {
         bytes
     }
 
-    /// What the server sees of itself.
+    /// The facts that the server reports about itself.
     pub(crate) fn facts(&mut self) -> Value {
         let text = self.call("facts", &json!({}));
         serde_json::from_str(&text).unwrap()
     }
 
-    /// Waits until stderr has this text, and returns all that was heard so far.
+    /// Waits until stderr has this text; returns all of stderr so far.
     pub(crate) fn heard(&self, text: &str) -> String {
         self.heard_times(text, 1)
     }
 
-    /// Waits until stderr has this text so many times.
+    /// Waits until stderr has this text this many times.
     pub(crate) fn heard_times(&self, text: &str, times: usize) -> String {
         let deadline = Instant::now() + DEADLINE;
         let mut state = self.stderr.0.lock().unwrap();
@@ -243,7 +243,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The pid that the fake server said when it was ready, for the n-th time (from 1).
+    /// The pid in the n-th ready line of the fake server (from 1).
     pub(crate) fn server(&self, nth: usize) -> Pid {
         let mark = "fake-server: ready ";
         let text = self.heard_times(mark, nth);
@@ -251,25 +251,25 @@ impl<'a> Run<'a> {
         Pid::from_raw(rest.lines().next().unwrap().trim().parse().unwrap())
     }
 
-    /// Closes stdin, waits for the end.
+    /// Closes stdin and waits for the exit.
     pub(crate) fn finish(mut self) -> Ended {
         self.close();
         self.end()
     }
 
-    /// A client that waits until mcpwrap says why it does not start the server, and goes. One that
-    /// goes at once may be gone before: then there is nobody to be told.
+    /// Acts as a client that waits for the error of a failed start and disconnects. A client that
+    /// disconnects immediately may be gone before the error.
     pub(crate) fn refused(self) -> Ended {
         self.heard("mcpwrap: error[");
         self.finish()
     }
 
-    /// Waits for the end, with stdin as it is.
+    /// Waits for the exit without closing stdin.
     pub(crate) fn end(self) -> Ended {
         self.end_within(DEADLINE)
     }
 
-    /// Waits for the end for so long, and checks what was said for secrets.
+    /// Waits for the exit up to this limit, and checks the output for secrets.
     pub(crate) fn end_within(mut self, limit: Duration) -> Ended {
         self.inspect();
         let deadline = Instant::now() + limit;
@@ -280,7 +280,7 @@ impl<'a> Run<'a> {
             if Instant::now() > deadline {
                 self.fail(&format!("not ended after {limit:?}"));
             }
-            // Lines are taken off here, so that a full channel never stops the program.
+            // Lines are read here, so that a full channel does not block the program.
             if let Ok(line) = self.lines.recv_timeout(Duration::from_millis(2)) {
                 self.said.extend_from_slice(&line);
             }
@@ -314,7 +314,7 @@ impl<'a> Run<'a> {
         ended
     }
 
-    /// What the system shows others of the program itself must hold no secret.
+    /// Checks that the command line and environment of the program contain no secret.
     fn inspect(&self) {
         for name in ["cmdline", "environ"] {
             let path = format!("/proc/{}/{name}", self.child.id());
@@ -336,7 +336,7 @@ impl<'a> Run<'a> {
 impl Drop for Run<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            // A client that goes away: the pipes close, and the program is left to end itself.
+            // Like a client that disconnects: the pipes close, and the program ends itself.
             self.stdin = None;
             let deadline = Instant::now() + Duration::from_secs(5);
             while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {

@@ -1,4 +1,4 @@
-//! A verb on a terminal of its own: what it asks, what is typed, what is shown.
+//! A command on its own terminal: its prompts, the input, the screen.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -15,9 +15,9 @@ pub(crate) struct Terminal<'a> {
     child: Child,
     keyboard: File,
     shown: Receiver<Vec<u8>>,
-    /// Everything that the screen has shown.
+    /// Everything that was shown.
     pub(crate) screen: String,
-    /// Where the next `expect` looks from.
+    /// Where the next `expect` starts searching.
     seen: usize,
 }
 
@@ -37,8 +37,8 @@ impl<'a> Terminal<'a> {
         let slave = pair.slave;
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // Our own end of the slave stays open until something was shown: a terminal with no
-            // reader yet answers with an error.
+            // Our end of the slave stays open until there is output: reading from a terminal
+            // without one is an error.
             let mut slave = Some(slave);
             while let Ok(count @ 1..) = screen.read(&mut bytes) {
                 slave = None;
@@ -58,7 +58,7 @@ impl<'a> Terminal<'a> {
         }
     }
 
-    /// Waits until the screen shows this text, after what was expected before.
+    /// Waits until the screen shows this text after the previously expected one.
     pub(crate) fn expect(&mut self, text: &str) -> &mut Self {
         let deadline = Instant::now() + DEADLINE;
         loop {
@@ -82,8 +82,7 @@ impl<'a> Terminal<'a> {
         self
     }
 
-    /// Types a line that is not to be seen, once the program has turned the echo off: a person is
-    /// slower than that anyway.
+    /// Types a hidden line, after the program has turned the echo off.
     pub(crate) fn enter_hidden(&mut self, text: &str) -> &mut Self {
         let deadline = Instant::now() + DEADLINE;
         let echo = nix::sys::termios::LocalFlags::ECHO;
@@ -102,7 +101,7 @@ impl<'a> Terminal<'a> {
         self.enter(text)
     }
 
-    /// Waits for the end; returns the exit code and checks the screen for secrets.
+    /// Waits for the exit; returns the exit code and checks the screen for secrets.
     pub(crate) fn end(mut self) -> (i32, String) {
         let deadline = Instant::now() + DEADLINE;
         let status = loop {

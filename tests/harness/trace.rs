@@ -1,4 +1,4 @@
-//! Stops a supervisor and what it starts at the steps of a launch, as a debugger does.
+//! Stops a supervisor and its child processes at the steps of a launch, like a debugger.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 
 use super::{DEADLINE, process};
 
-/// The steps of a launch, in their order. At each, what comes next has not happened.
+/// The steps of a launch, in order. At each, the next one has not happened yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     GuardForked,
@@ -24,17 +24,17 @@ pub(crate) const STEPS: &[Step] = &[
     Step::ServerExecuted,
 ];
 
-/// A supervisor whose next launch is followed. The thread that made it must use it.
+/// A supervisor whose next launch is traced. Only usable by the thread that created it.
 pub(crate) struct Tracer {
     supervisor: Pid,
-    /// Guard and server, as far as they have begun.
+    /// The guard and the server, if started.
     started: Vec<Pid>,
-    /// Those of them, and the supervisor, that stand still.
+    /// The stopped ones of them and of the supervisor.
     stopped: Vec<Pid>,
 }
 
 impl Tracer {
-    /// `None` if this user may not trace.
+    /// `None` without the permission to trace.
     pub(crate) fn new(supervisor: Pid) -> Option<Self> {
         let options = Options::PTRACE_O_TRACEFORK
             | Options::PTRACE_O_TRACEVFORK
@@ -48,7 +48,7 @@ impl Tracer {
         })
     }
 
-    /// Lets the launch go on up to this step.
+    /// Continues the launch up to this step.
     pub(crate) fn run_to(&mut self, wanted: Step) {
         let deadline = Instant::now() + DEADLINE;
         let mut reached = None;
@@ -63,11 +63,11 @@ impl Tracer {
         }
     }
 
-    /// What a process does now: takes note of a stop, returns the step that it means.
+    /// Processes a stop of a process; returns the step that it means.
     fn look(&mut self, pid: Pid) -> Option<Step> {
         let mut flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::__WALL;
         if pid != self.supervisor {
-            // Its parent can collect it only when we have. The supervisor's parent is this program.
+            // Its parent can reap it only after we did. The supervisor's parent is this program.
             flags |= WaitPidFlag::WEXITED;
         }
         let event = match waitid(Id::Pid(pid), flags) {
@@ -108,15 +108,15 @@ impl Tracer {
             } else {
                 ptrace::detach(*pid, None)
             };
-            // One that was killed meanwhile needs no leave.
+            // A killed process need not be detached.
             done.ok();
         }
     }
 
-    /// Lets everything go, and waits until nothing of the launch is alive.
+    /// Detaches from all processes and waits until none of the launch is alive.
     pub(crate) fn until_all_started_is_dead(mut self) {
         let deadline = Instant::now() + Duration::from_secs(10);
-        // A running process has to stop before it can be left alone.
+        // A running process must stop before it can be detached.
         while !self.stopped.contains(&self.supervisor) && process::alive(self.supervisor) {
             ptrace::interrupt(self.supervisor).ok();
             self.look(self.supervisor);

@@ -1,8 +1,7 @@
-"""What the tests of `mcpwrap log export` talk to.
+"""Helpers for the tests of `mcpwrap log export`.
 
-`receive`: an OTLP receiver on this machine, for JSON and for protobuf. Prints its port, then for each request the
-log records as the protocol's own messages have them. `validate`: reads OCSF events and prints what their schema says
-against them.
+`receive`: a local OTLP receiver for JSON and protobuf. Prints its port, then the log records of each request as
+decoded by the protocol's own messages. `validate`: reads OCSF events and prints the violations of their schema.
 """
 
 import gzip

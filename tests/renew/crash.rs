@@ -1,4 +1,4 @@
-//! Servers that end by themselves.
+//! Servers that exit by themselves.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ fn crash(run: &mut crate::harness::Run<'_>) -> serde_json::Value {
 }
 
 #[test]
-fn the_client_is_told_how_its_server_ended_and_gets_another() {
+fn the_client_learns_how_its_server_exited_and_gets_another() {
     let test = Test::new();
     let mut run = started(&test, &[], "");
     let leak = json!({"name": "TOKEN", "as": "raw", "stream": "stderr"});
@@ -33,9 +33,8 @@ fn the_client_is_told_how_its_server_ended_and_gets_another() {
     run.finish();
 }
 
-// Case 64.
 #[test]
-fn a_server_that_crashes_on_is_left_alone_until_it_is_asked_for() {
+fn a_server_that_keeps_crashing_is_restarted_only_on_request() {
     let test = Test::new();
     let mut run = started(&test, &[], "");
     for nth in 1..=5 {
@@ -46,7 +45,7 @@ fn a_server_that_crashes_on_is_left_alone_until_it_is_asked_for() {
     }
     let error = run.request("tools/list", &json!({}));
     let text = error["error"]["message"].as_str().unwrap();
-    assert!(text.contains("5 times within a minute"), "{text}");
+    assert!(text.contains("5 exits within a minute"), "{text}");
     let injected = test
         .events()
         .iter()
@@ -70,7 +69,7 @@ fn with_restart_never_the_session_ends_with_its_server() {
 }
 
 #[test]
-fn what_a_server_said_before_its_end_reaches_a_slow_client() {
+fn output_before_an_exit_reaches_a_slow_client() {
     let test = Test::new();
     test.serve("fake", &[], "");
     let mut command = test.command(test.program());
@@ -95,7 +94,7 @@ fn what_a_server_said_before_its_end_reaches_a_slow_client() {
         let left = crate::harness::process::of_test(&test.dir);
         left.iter().all(|(_, line)| !line.contains("fake-server"))
     };
-    // The client reads nothing until well after the server has ended.
+    // The client reads nothing until well after the server has exited.
     let mut stdout = child.stdout.take().unwrap();
     let mut one = [0];
     std::io::Read::read_exact(&mut stdout, &mut one).unwrap();
@@ -114,7 +113,7 @@ fn what_a_server_said_before_its_end_reaches_a_slow_client() {
 }
 
 #[test]
-fn a_stub_tells_the_agent_what_is_wrong_until_the_server_comes() {
+fn a_stub_tells_the_agent_what_is_wrong_until_the_server_starts() {
     let test = Test::new();
     test.serve("fake", &[], "[session]\non_failure = \"stub\"");
     test.ok(&["revoke", "fake"]);

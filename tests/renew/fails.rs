@@ -1,4 +1,4 @@
-//! A new server that does not come up: the old one stays, and the user is told.
+//! Candidates that fail: the old server stays, and the user is told.
 
 use nix::sys::signal::{Signal, kill};
 use serde_json::json;
@@ -12,14 +12,13 @@ use crate::harness::{Test, process};
 
 const BAD: &str = "bad-Tz5mV9xC3kQ7hN1rW8";
 
-// Cases 51 and 53.
 #[test]
-fn a_server_that_cannot_stand_in_does_not() {
+fn an_incompatible_server_does_not_take_over() {
     for (mode, told) in [
         ("exit", "exited with code 3"),
         ("error", "it answered the handshake with error -32603"),
         ("version", "it speaks protocol version"),
-        ("capabilities", "it lost the capability"),
+        ("capabilities", "it no longer has the capability"),
     ] {
         let test = Test::new();
         let mut run = started(&test, &[&format!("when-bad={mode}")], "");
@@ -29,16 +28,16 @@ fn a_server_that_cannot_stand_in_does_not() {
         run.heard(told);
         assert_eq!(run.peek("TOKEN"), OLD.as_bytes(), "{mode}");
         assert!(process::alive(old));
-        // A good value afterwards is taken.
+        // A good value afterwards is used.
         rotate(&test, NEW);
         until_it_has(&mut run, NEW);
         run.finish();
     }
 }
 
-// Case 52: "new child hangs in initialize: 30 s abort, old kept".
+/// After 30 s the candidate is ended and the old server is kept.
 #[test]
-fn a_server_that_hangs_in_the_handshake_is_given_up() {
+fn a_server_that_hangs_in_the_handshake_is_ended() {
     let test = Test::new();
     let mut run = started(&test, &["when-bad=mute"], "");
     rotate(&test, BAD);
@@ -51,7 +50,7 @@ fn a_server_that_hangs_in_the_handshake_is_given_up() {
 }
 
 #[test]
-fn a_secret_that_is_gone_or_expired_keeps_the_old_server() {
+fn a_missing_or_expired_secret_keeps_the_old_server() {
     let expire: &[&str] = &[
         "secret",
         "rotate",
@@ -76,9 +75,9 @@ fn a_secret_that_is_gone_or_expired_keeps_the_old_server() {
     }
 }
 
-// Case 61: "client disconnects in the middle of a rotation: both trees dead".
+/// Both process trees are dead after a disconnect during a rotation.
 #[test]
-fn a_client_that_leaves_in_the_middle_leaves_nothing() {
+fn a_disconnect_during_a_renewal_leaves_no_process() {
     let test = Test::new();
     let mut run = started(&test, &["when-bad=mute", "ignore=term,eof"], "");
     rotate(&test, BAD);
@@ -89,7 +88,7 @@ fn a_client_that_leaves_in_the_middle_leaves_nothing() {
 }
 
 #[test]
-fn a_client_that_leaves_with_a_request_on_hold_leaves_nothing() {
+fn a_disconnect_with_a_held_request_leaves_no_process() {
     let test = Test::new();
     let mut run = started(&test, &["ignore=term,eof"], "");
     endless_call(&mut run);
@@ -100,9 +99,9 @@ fn a_client_that_leaves_with_a_request_on_hold_leaves_nothing() {
     run.end();
 }
 
-// Case 62, at each step of a renewal.
+/// At each step of a renewal.
 #[test]
-fn nothing_survives_a_supervisor_that_is_killed_in_the_middle() {
+fn nothing_survives_a_supervisor_killed_during_a_renewal() {
     for step in ["asked", "preparing", "handshake", "draining", "replaced"] {
         let test = Test::new();
         let mut run = started(
@@ -137,10 +136,10 @@ fn nothing_survives_a_supervisor_that_is_killed_in_the_middle() {
     }
 }
 
-// … and between the forks and the executions of the launch in it.
+/// Between the forks and the executions of its launch.
 #[cfg(target_os = "linux")]
 #[test]
-fn nothing_survives_a_supervisor_that_is_killed_between_fork_and_execution() {
+fn nothing_survives_a_supervisor_killed_between_fork_and_exec() {
     for step in STEPS {
         let test = Test::new();
         let run = started(&test, &["ignore=term,hup,int,eof", "daemon"], "");

@@ -1,4 +1,4 @@
-//! Lines and servers at the edges of a renewal.
+//! Unusual lines and servers during a renewal.
 
 use nix::sys::signal::{Signal, kill};
 use serde_json::json;
@@ -8,9 +8,9 @@ use super::{
 };
 use crate::harness::{Test, process};
 
-// Case 74: a machine that sleeps stops every process, and nothing is told while it does.
+/// A sleeping machine stops every process, and no event is delivered.
 #[test]
-fn a_session_that_was_asleep_is_renewed_once() {
+fn a_session_is_renewed_once_after_a_sleep() {
     let test = Test::new();
     let mut run = started(&test, &[], "");
     let session = process::of_test(&test.dir);
@@ -58,7 +58,7 @@ fn a_long_line_is_not_torn_by_a_renewal() {
 }
 
 #[test]
-fn half_a_long_line_of_a_dead_server_does_not_spoil_the_next() {
+fn an_incomplete_long_line_of_a_dead_server_does_not_corrupt_the_next() {
     let test = Test::new();
     let mut run = started(&test, &[], "");
     let half = format!(
@@ -75,7 +75,7 @@ fn half_a_long_line_of_a_dead_server_does_not_spoil_the_next() {
         "tools/call",
         &json!({"name": "do", "arguments": {"act": "exit=7"}}),
     );
-    // The half line, ended by us, and with it the answer that the server wrote behind it.
+    // The incomplete line, terminated by mcpwrap, and the answer that the server wrote after it.
     let first = run.line().unwrap();
     assert!(first.len() > 2 << 20);
     let error = run.answer(call);
@@ -84,10 +84,10 @@ fn half_a_long_line_of_a_dead_server_does_not_spoil_the_next() {
 }
 
 #[test]
-fn many_requests_are_repeated_behind_the_supervisors_back() {
+fn many_requests_are_repeated_without_blocking_the_supervisor() {
     let test = Test::new();
     let mut run = started(&test, &[], "");
-    // More than is written at once.
+    // More than is written without blocking.
     endless_call(&mut run);
     for n in 0..1000 {
         run.ask(
@@ -103,12 +103,12 @@ fn many_requests_are_repeated_behind_the_supervisors_back() {
 }
 
 #[test]
-fn a_long_answer_to_a_server_after_a_renewal_gets_its_id_back() {
+fn a_long_answer_after_a_renewal_gets_the_original_id() {
     let test = Test::new();
     let mut run = started(&test, &["asks"], "");
     run.message();
     test.ok(&["renew", "fake"]);
-    // The second server asks the same, and the client knows its question by another id.
+    // The second server sends the same request, which the client sees under another ID.
     let question = loop {
         let message = run.message();
         if message["method"] == "roots/list" {
@@ -117,7 +117,7 @@ fn a_long_answer_to_a_server_after_a_renewal_gets_its_id_back() {
     };
     assert_ne!(question["id"], 0);
     let root = json!({"uri": "file:///x", "name": "n".repeat(3 << 20)});
-    // Its id comes last, as some clients write it.
+    // Its ID comes last, as in some clients.
     run.send_raw(
         format!(
             "{{\"jsonrpc\":\"2.0\",\"result\":{{\"roots\":[{root}]}},\"id\":{}}}\n",
@@ -130,7 +130,6 @@ fn a_long_answer_to_a_server_after_a_renewal_gets_its_id_back() {
     run.finish();
 }
 
-// Case 41: "secret in an id".
 #[test]
 fn a_server_that_puts_its_secret_in_an_id_is_ended() {
     let test = Test::new();
@@ -154,7 +153,7 @@ fn a_server_that_puts_its_secret_in_an_id_is_ended() {
     let suspended = test.audit();
     let suspended = suspended.iter().find(|r| r["event"] == "suspend").unwrap();
     assert_eq!(suspended["reason"], "secret-in-id");
-    // No change of a file brings it back, a person does.
+    // A changed file does not restart it; only a request does.
     test.ok(&["grant", "fake", "--yes"]);
     let refused = run.request("tools/list", &json!({}));
     assert_eq!(refused["error"]["data"]["mcpwrap"]["code"], "secret-in-id");
@@ -164,9 +163,9 @@ fn a_server_that_puts_its_secret_in_an_id_is_ended() {
     crate::messages::message(&test, "secret-in-id", &ended);
 }
 
-// The new server may have read it in a file of the old one.
+/// The new server may read it from a file of the old one.
 #[test]
-fn a_value_that_was_rotated_away_is_masked_for_the_rest_of_the_session() {
+fn a_former_value_stays_masked_for_the_rest_of_the_session() {
     let test = Test::new();
     let mut run = started(&test, &[], "");
     rotate(&test, NEW);

@@ -1,4 +1,4 @@
-//! A new server behind a live session: what the client sees of it, which is nothing.
+//! Renewals behind a live session, invisible to the client.
 
 mod crash;
 mod fails;
@@ -13,7 +13,7 @@ use crate::harness::{Run, Test, process, slot, until};
 pub(crate) const OLD: &str = "old-Kq3vX8sT5wZ1pL6mB9";
 pub(crate) const NEW: &str = "new-Hj7cR2nY4dF0gA8uE5";
 
-/// A client in the middle of a session with a fake server that has the secret `t/token`.
+/// A client in a session with a fake server that has the secret `t/token`.
 pub(crate) fn started<'a>(test: &'a Test, acts: &[&str], session: &str) -> Run<'a> {
     test.secret("t/token", OLD);
     let rest = format!("{session}\n{}", slot("TOKEN", "t/token"));
@@ -37,7 +37,7 @@ pub(crate) fn until_it_has(run: &mut Run<'_>, value: &str) {
     until("the new value", || run.peek("TOKEN") == value.as_bytes());
 }
 
-/// Waits until the audit log has so many records of this event.
+/// Waits until the audit log has this many records of this event.
 pub(crate) fn until_logged(test: &Test, event: &str, outcome: &str, count: usize) {
     until(&format!("{event} {outcome} in the log"), || {
         let records = test.audit();
@@ -57,19 +57,18 @@ fn until_no_process_has(test: &Test, value: &str) {
     });
 }
 
-/// A call that is not answered before its server is gone.
+/// A call that its server does not answer.
 pub(crate) fn endless_call(run: &mut Run<'_>) -> u64 {
     let wait = json!({"name": "wait", "arguments": {"ms": 600_000}});
     run.ask("tools/call", &wait)
 }
 
-/// The act of a server that needs a port, one that is free now.
+/// The argument for a server that needs a port, with a free one.
 fn needs_a_port() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     format!("bind={}", listener.local_addr().unwrap().port())
 }
 
-// Case 47.
 #[test]
 fn a_rotation_reaches_the_running_server_and_the_old_value_is_in_no_process() {
     let test = Test::new();
@@ -94,7 +93,7 @@ fn a_rotation_reaches_the_running_server_and_the_old_value_is_in_no_process() {
     );
 }
 
-// Case 48: "with 1,000 in flight: drained, 0 lost".
+/// The drain loses none of them.
 #[test]
 fn a_thousand_requests_in_flight_are_answered() {
     let test = Test::new();
@@ -124,9 +123,8 @@ fn a_thousand_requests_in_flight_are_answered() {
     run.finish();
 }
 
-// Case 49: "with a 10 min call: fails after drain with outcome unknown".
 #[test]
-fn a_call_that_outlives_the_drain_fails_and_its_outcome_is_unknown() {
+fn a_call_longer_than_the_drain_fails_with_outcome_unknown() {
     let test = Test::new();
     let mut run = started(&test, &[], "");
     let call = endless_call(&mut run);
@@ -145,7 +143,7 @@ fn a_call_that_outlives_the_drain_fails_and_its_outcome_is_unknown() {
 }
 
 #[test]
-fn what_a_server_asks_while_it_drains_is_answered_to_it() {
+fn requests_of_a_draining_server_are_answered() {
     let test = Test::new();
     let mut run = started(&test, &[], "");
     let call = run.ask("tools/call", &json!({"name": "ask"}));
@@ -153,7 +151,7 @@ fn what_a_server_asks_while_it_drains_is_answered_to_it() {
     assert_eq!(question["method"], "roots/list");
     rotate(&test, NEW);
     run.server(2);
-    // A request waits for the new server, and the answer behind it does not.
+    // The request waits for the new server; the answer after it does not.
     let later = run.ask("ping", &json!({}));
     run.send(&json!({"jsonrpc": "2.0", "id": question["id"], "result": {"roots": []}}));
     let answer = run.answer(call);
@@ -166,9 +164,8 @@ fn what_a_server_asks_while_it_drains_is_answered_to_it() {
     run.finish();
 }
 
-// Case 63.
 #[test]
-fn a_rotation_during_the_start_is_not_forgotten() {
+fn a_rotation_during_the_start_is_applied() {
     let test = Test::new();
     test.secret("t/token", OLD);
     test.serve("fake", &["slow=400"], &slot("TOKEN", "t/token"));
@@ -185,7 +182,6 @@ fn a_rotation_during_the_start_is_not_forgotten() {
     run.finish();
 }
 
-// Case 60.
 #[test]
 fn a_server_that_needs_a_port_is_stopped_first() {
     let test = Test::new();
@@ -204,7 +200,7 @@ fn a_server_that_needs_a_port_is_stopped_first() {
 }
 
 #[test]
-fn a_server_that_needs_a_port_and_may_overlap_is_kept_and_the_user_told() {
+fn a_server_that_needs_a_port_and_may_overlap_is_kept_with_a_warning() {
     let test = Test::new();
     let act = needs_a_port();
     let mut run = started(&test, &[&act], "");
@@ -217,7 +213,7 @@ fn a_server_that_needs_a_port_and_may_overlap_is_kept_and_the_user_told() {
 }
 
 #[test]
-fn a_manual_server_is_renewed_when_it_is_asked_for() {
+fn a_manual_server_is_renewed_on_request_only() {
     let test = Test::new();
     let mut run = started(&test, &[], "[session]\nrenew = \"manual\"");
     rotate(&test, NEW);

@@ -1,11 +1,11 @@
-//! The state of a session over a renewal: subscriptions, levels, questions, eras.
+//! The state of a session across a renewal: subscriptions, levels, requests of the server, eras.
 
 use serde_json::{Value, json};
 
 use super::{NEW, OLD, rotate, started, until_it_has};
 use crate::harness::{Run, Test, slot};
 
-/// What the n-th server heard, of all that was heard.
+/// The lines of the log that the n-th server received.
 fn heard(run: &Run<'_>, mark: &str) -> Vec<Value> {
     let text = run.heard(mark);
     let lines = text
@@ -17,7 +17,6 @@ fn heard(run: &Run<'_>, mark: &str) -> Vec<Value> {
         .collect()
 }
 
-// Case 56.
 #[test]
 fn level_and_subscriptions_are_repeated_exactly() {
     let test = Test::new();
@@ -45,9 +44,8 @@ fn level_and_subscriptions_are_repeated_exactly() {
     run.finish();
 }
 
-// Cases 54 and 55.
 #[test]
-fn an_open_question_is_taken_back_and_the_late_answer_goes_nowhere() {
+fn an_open_request_of_the_server_is_cancelled_and_its_late_answer_dropped() {
     let test = Test::new();
     let mut run = started(&test, &["asks"], "");
     let old = run.message();
@@ -88,9 +86,8 @@ fn modern(id: u64, method: &str, params: &Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 }
 
-// Cases 57 and 65.
 #[test]
-fn a_modern_session_is_probed_and_listens_on() {
+fn a_modern_session_is_probed_and_its_listen_continues() {
     let test = Test::new();
     test.secret("t/token", OLD);
     test.serve("fake", &[], &slot("TOKEN", "t/token"));
@@ -116,7 +113,7 @@ fn a_modern_session_is_probed_and_listens_on() {
     let backwards: Vec<u8> = NEW.bytes().rev().collect();
     let digits = mcpwrap::testing::secret::hex(&backwards);
     assert_eq!(run.answer(3)["result"]["content"][0]["text"], digits);
-    // The second acknowledgement was ours.
+    // The second acknowledgement was for mcpwrap.
     assert!(run.others.is_empty(), "{:?}", run.others);
     assert!(!run.finish().stderr.contains("\"initialize\""));
 }

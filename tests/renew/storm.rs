@@ -1,4 +1,4 @@
-//! Many rotations, much load.
+//! Many rotations under load.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{NEW, OLD, rotate, started, until_it_has};
 use crate::harness::{Test, until};
 
-/// Processes of this test that ended and were not collected, and the open descriptors.
+/// The zombies of this test, and the open descriptors.
 fn left_in(pid: nix::unistd::Pid) -> (usize, usize) {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     let zombies = children
@@ -22,9 +22,9 @@ fn left_in(pid: nix::unistd::Pid) -> (usize, usize) {
     (zombies, open)
 }
 
-// "A storm: 4 callers, 5 rotations, at least 2,000 calls: 0 failed."
+/// Four callers, five rotations, at least 2,000 calls: none fails.
 #[test]
-fn a_storm_of_calls_and_rotations_loses_none() {
+fn rotations_under_load_lose_no_call() {
     let test = Test::new();
     let mut run = started(&test, &[], "");
     let values: Vec<String> = (0..5).map(|n| format!("{NEW}-{n}")).collect();
@@ -68,7 +68,7 @@ fn a_storm_of_calls_and_rotations_loses_none() {
     run.finish();
 }
 
-// "100 rotations in a second: at most 2 renewals."
+/// 100 rotations within a second cause at most two renewals.
 #[test]
 fn a_hundred_rotations_cause_two_renewals() {
     let test = Test::new();
@@ -79,7 +79,7 @@ fn a_hundred_rotations_cause_two_renewals() {
     let mark = "fingerprint = \"";
     let at = text.find(mark).unwrap() + mark.len();
     for n in 0..100 {
-        // As `secret rotate` does it, but faster than a hundred programs start.
+        // Like `secret rotate`, but faster than starting a hundred programs.
         let mut other = text.clone();
         if n < 99 {
             other.replace_range(at..at + 4, &format!("{:04x}", n + 7));
@@ -91,7 +91,7 @@ fn a_hundred_rotations_cause_two_renewals() {
         std::fs::rename(&beside, &index).unwrap();
     }
     until_it_has(&mut run, NEW);
-    // Longer than a renewal waits for the end of a storm.
+    // Longer than the quiet time before a renewal.
     run.call("wait", &json!({"ms": 1500}));
     run.finish();
     let renewals = test
@@ -102,7 +102,7 @@ fn a_hundred_rotations_cause_two_renewals() {
     assert!(renewals <= 2, "{renewals} renewals");
 }
 
-/// The memory of a process in RAM (KiB).
+/// The resident memory of a process (KiB).
 fn memory(pid: nix::unistd::Pid) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -110,11 +110,11 @@ fn memory(pid: nix::unistd::Pid) -> u64 {
     text.parse().unwrap()
 }
 
-/// More than the allocator keeps for later, less than a leak of 50 KiB a renewal.
+/// More than the allocator caches, less than a leak of 50 KiB per renewal.
 const GROWTH_KIB_MAX: u64 = 8 << 10;
 
 #[test]
-fn two_hundred_renewals_leave_nothing_behind() {
+fn two_hundred_renewals_leak_nothing() {
     let test = Test::new();
     let mut run = started(&test, &[], "[session]\nrenew = \"manual\"");
     let renew = |run: &mut crate::harness::Run<'_>, n: usize| {
@@ -124,7 +124,7 @@ fn two_hundred_renewals_leave_nothing_behind() {
         test.ok(&["renew", "fake"]);
         run.peek("TOKEN");
     };
-    // The last server that was replaced may still be on its way out.
+    // The last replaced server may still be exiting.
     let settled = |run: &crate::harness::Run<'_>, open_max: usize| {
         until(&format!("no zombie, {open_max} descriptors"), || {
             let (zombies, open) = left_in(run.pid());
@@ -136,7 +136,7 @@ fn two_hundred_renewals_leave_nothing_behind() {
         });
         left_in(run.pid()).1
     };
-    // As many as there are values that are masked on.
+    // As many as there are former values that stay masked.
     for n in 0..20 {
         renew(&mut run, n);
     }

@@ -11,7 +11,7 @@ fn policy(test: &Test) -> std::path::PathBuf {
     test.root().join("policies/fake.toml")
 }
 
-/// The server is ended, and the client is told this.
+/// The server is ended, and the client gets this error.
 fn is_ended(test: &Test, mut run: Run<'_>, code: &str) {
     let server = run.server(1);
     process::wait_for_end(server, DEADLINE);
@@ -20,9 +20,8 @@ fn is_ended(test: &Test, mut run: Run<'_>, code: &str) {
     assert!(process::wait_for_none(&test.dir, DEADLINE).is_empty());
 }
 
-// Case 72.
 #[test]
-fn a_policy_that_is_removed_is_revoked() {
+fn a_removed_policy_is_revoked() {
     let test = Test::new();
     let run = started(&test, &[], "");
     std::fs::remove_file(policy(&test)).unwrap();
@@ -30,7 +29,7 @@ fn a_policy_that_is_removed_is_revoked() {
 }
 
 #[test]
-fn a_policy_that_is_emptied_is_revoked() {
+fn an_emptied_policy_is_revoked() {
     let test = Test::new();
     let run = started(&test, &[], "");
     std::fs::write(policy(&test), "").unwrap();
@@ -38,7 +37,7 @@ fn a_policy_that_is_emptied_is_revoked() {
 }
 
 #[test]
-fn a_folder_of_policies_that_is_moved_away_takes_them_along() {
+fn moving_the_policy_directory_away_revokes_its_policies() {
     let test = Test::new();
     let run = started(&test, &[], "");
     std::fs::rename(test.root().join("policies"), test.root().join("old")).unwrap();
@@ -46,7 +45,7 @@ fn a_folder_of_policies_that_is_moved_away_takes_them_along() {
 }
 
 #[test]
-fn a_folder_that_was_made_anew_is_watched_again() {
+fn a_recreated_policy_directory_is_watched_again() {
     let test = Test::new();
     let mut run = started(&test, &[], "");
     let (policies, aside) = (test.root().join("policies"), test.root().join("aside"));
@@ -63,24 +62,24 @@ fn a_folder_that_was_made_anew_is_watched_again() {
 }
 
 #[test]
-fn an_editor_that_writes_the_same_policy_again_ends_nothing() {
+fn rewriting_the_same_policy_ends_nothing() {
     let test = Test::new();
     let mut run = started(&test, &[], "");
     let text = std::fs::read(policy(&test)).unwrap();
-    // In place, and by replacement: both leave a moment without a policy.
+    // In place and by replacement; both leave a moment without a policy.
     std::fs::write(policy(&test), "").unwrap();
     std::fs::write(policy(&test), &text).unwrap();
     assert_eq!(run.peek("TOKEN"), OLD.as_bytes());
     std::fs::rename(policy(&test), test.dir.join("aside")).unwrap();
     std::fs::rename(test.dir.join("aside"), policy(&test)).unwrap();
-    // Longer than a removal takes to count.
+    // Longer than a missing file is tolerated.
     run.call("wait", &json!({"ms": 400}));
     assert_eq!(run.peek("TOKEN"), OLD.as_bytes());
     run.finish();
 }
 
 #[test]
-fn a_policy_that_is_half_written_ends_nothing_and_starts_nothing() {
+fn a_half_written_policy_ends_nothing_and_starts_nothing() {
     let test = Test::new();
     let mut run = started(&test, &[], "");
     std::fs::write(policy(&test), "version = 1\ncommand = [\"/bin").unwrap();
@@ -96,13 +95,13 @@ fn a_policy_that_is_half_written_ends_nothing_and_starts_nothing() {
     run.finish();
 }
 
-// Case 69: "poll catches <= 2 s".
+/// Polling detects the change within 2 s.
 #[test]
-fn where_nothing_can_be_watched_the_files_are_looked_at() {
+fn without_inotify_the_files_are_polled() {
     let test = Test::new();
     test.serve("fake", &[], "");
     let mut command = test.command("/usr/bin/unshare");
-    // A user namespace of its own, whose limit concerns nobody else.
+    // Its own user namespace, so that the limit affects nothing else.
     let script = "echo 0 > /proc/sys/user/max_inotify_instances || exit 77; exec \"$0\" run fake";
     command
         .args(["--user", "--map-root-user", "/bin/sh", "-c", script])

@@ -1,4 +1,4 @@
-//! Supervisors that cannot do what `revoke` asks: their servers are killed all the same.
+//! Supervisors that do not answer `revoke`: their servers are killed anyway.
 
 use std::fs::File;
 
@@ -11,16 +11,15 @@ use crate::renew::started;
 
 const KILLED: &str = "killed, because its supervisor did not answer,";
 
-/// Waits until `ps` says this of the one supervisor.
+/// Waits until `ps` reports this state of the only supervisor.
 fn until_it_is(test: &Test, wanted: &str) {
     until(wanted, || {
         test.ok(&["ps", "--json"]).json()["servers"][0]["state"] == wanted
     });
 }
 
-// Case 14.
 #[test]
-fn a_stopped_supervisor_does_not_save_its_server_from_revoke() {
+fn revoke_kills_the_server_of_a_stopped_supervisor() {
     let test = Test::new();
     let mut run = started(&test, STUBBORN, "");
     let server = run.server(1);
@@ -30,7 +29,7 @@ fn a_stopped_supervisor_does_not_save_its_server_from_revoke() {
     assert!(ended.text().contains(KILLED), "{ended}");
     assert!(!process::alive(server));
     no_server_is_alive(&test);
-    // It goes on, sees what has happened, and keeps the session.
+    // It continues, detects the revocation and keeps the session.
     kill(run.pid(), Signal::SIGCONT).unwrap();
     refused(&mut run, "revoked");
     assert_eq!(run.request("ping", &json!({}))["result"], json!({}));
@@ -38,7 +37,7 @@ fn a_stopped_supervisor_does_not_save_its_server_from_revoke() {
 }
 
 #[test]
-fn all_of_some_stopped_supervisors_are_overruled_and_the_others_obey() {
+fn revoke_all_kills_for_stopped_supervisors_and_asks_the_others() {
     let test = Test::new();
     test.serve("fake", STUBBORN, "");
     let mut runs: Vec<_> = (0..4).map(|_| test.run("fake")).collect();
@@ -62,7 +61,7 @@ fn all_of_some_stopped_supervisors_are_overruled_and_the_others_obey() {
     }
 }
 
-/// A supervisor hangs in the middle of a renewal: somebody keeps the audit log locked.
+/// A supervisor hangs during a renewal, because the audit log stays locked.
 fn hung<'a>(test: &'a Test, acts: &[&str]) -> (Run<'a>, Run<'a>, File) {
     let run = started(test, acts, "");
     let lock = File::open(test.root().join("state/audit/.lock")).unwrap();
@@ -73,9 +72,9 @@ fn hung<'a>(test: &'a Test, acts: &[&str]) -> (Run<'a>, Run<'a>, File) {
 }
 
 #[test]
-fn a_hung_supervisor_does_not_save_its_server_from_revoke() {
-    // It hangs for four seconds. On a machine so busy that this is over before `revoke` comes to it,
-    // it obeys, and then that was another test.
+fn revoke_kills_the_server_of_a_hung_supervisor() {
+    // It hangs for four seconds. On a busy machine that may be over before `revoke` gets to it;
+    // then it answers, and the attempt does not count.
     assert!((0..5).any(|_| revoked_while_it_hangs()));
 }
 
@@ -84,7 +83,7 @@ fn revoked_while_it_hangs() -> bool {
     let (mut run, renew, lock) = hung(&test, STUBBORN);
     let server = run.server(1);
     let mut revoke = test.start(test.command(test.program()).args(["revoke", "fake"]));
-    // What it did is told before it is written down.
+    // The output comes before the record.
     let told = std::iter::from_fn(|| revoke.line())
         .map(|line| String::from_utf8(line).unwrap())
         .find(|line| line.contains(" after "))
@@ -94,7 +93,7 @@ fn revoked_while_it_hangs() -> bool {
     no_server_is_alive(&test);
     drop(lock);
     assert_eq!(revoke.end().code, 0);
-    // The renewal that hung comes to nothing: the grant is looked at right before the launch.
+    // The hung renewal fails, because the grant is checked directly before the launch.
     assert_ne!(renew.end().code, 0);
     refused(&mut run, "revoked");
     no_server_is_alive(&test);
@@ -102,10 +101,9 @@ fn revoked_while_it_hangs() -> bool {
     told.contains(KILLED)
 }
 
-// Case 67: "before exec, between fork and exec".
 #[cfg(target_os = "linux")]
 #[test]
-fn a_launch_that_is_revoked_between_fork_and_execution_comes_to_nothing() {
+fn a_launch_revoked_between_fork_and_exec_fails() {
     for step in crate::harness::trace::STEPS {
         let test = Test::new();
         let mut run = started(&test, &["ignore=term,hup,int,eof"], "");
@@ -116,7 +114,7 @@ fn a_launch_that_is_revoked_between_fork_and_execution_comes_to_nothing() {
         };
         let renew = test.start(test.command(test.program()).args(["renew", "fake"]));
         tracer.run_to(*step);
-        // The supervisor waits for its guard for five seconds, so it is `revoke` that kills.
+        // The supervisor waits five seconds for its guard, so `revoke` does the kill.
         test.ok(&["revoke", "fake"]);
         tracer.until_all_started_is_dead();
         assert_ne!(renew.end().code, 0, "{step:?}");

@@ -1,4 +1,4 @@
-//! The kill switch.
+//! `revoke`, the kill switch.
 
 mod files;
 mod hung;
@@ -9,17 +9,17 @@ use serde_json::json;
 use crate::harness::{DEADLINE, Run, Test, process, until};
 use crate::renew::{NEW, OLD, endless_call, rotate, started, until_it_has};
 
-/// npx → sh → node, a daemon, all of them deaf.
+/// A process tree like npx → sh → node with a daemon, all ignoring signals.
 const STUBBORN: &[&str] = &["ignore=term,hup,int,eof", "child", "daemon"];
 
-/// Nothing of any server of the test is alive.
+/// Whether no process of any server of the test is alive.
 fn no_server_is_alive(test: &Test) {
     let left = process::of_test(&test.dir);
     let servers = left.iter().filter(|(_, line)| line.contains("fake-server"));
     assert_eq!(servers.count(), 0, "{left:#?}");
 }
 
-/// The error that a request gets, and how long that took.
+/// The error that a request gets, and after which time.
 fn refused(run: &mut Run<'_>, code: &str) -> String {
     let answer = run.request("tools/list", &json!({}));
     let error = &answer["error"];
@@ -28,7 +28,6 @@ fn refused(run: &mut Run<'_>, code: &str) -> String {
     error["message"].as_str().unwrap().to_owned()
 }
 
-// Case 66.
 #[test]
 fn revoke_ends_the_tree_and_keeps_the_session() {
     let test = Test::new();
@@ -58,23 +57,23 @@ fn revoke_ends_the_tree_and_keeps_the_session() {
     );
     other.finish();
 
-    // Case 71: "running supervisor serves again only after new approval".
+    // The running supervisor starts a server again only after a new approval.
     test.ok(&["grant", "fake", "--yes"]);
     run.server(2);
     until_it_has(&mut run, OLD);
     run.finish();
 }
 
-// Case 31, as far as the requests in a batch are concerned.
 #[test]
-fn each_request_of_a_batch_is_told_that_its_server_is_gone() {
+fn each_request_of_a_batch_gets_the_error() {
     let test = Test::new();
     let mut run = started(&test, STUBBORN, "");
     let wait = |id: &str| {
         json!({"jsonrpc": "2.0", "id": id, "method": "tools/call",
             "params": {"name": "wait", "arguments": {"ms": 60_000}}})
     };
-    // The fake server has no batches: it says nothing to this one, and a real one might as well not.
+    // The fake server does not support batches and does not answer this one, like some real
+    // servers.
     run.send(&json!([wait("one"), wait("two")]));
     assert!(run.request("ping", &json!({})).get("result").is_some());
     test.ok(&["revoke", "fake"]);
@@ -112,23 +111,22 @@ fn every_request_around_a_revocation_is_answered() {
 }
 
 #[test]
-fn the_file_alone_is_enough_and_the_client_hears_at_once() {
+fn a_changed_grant_file_alone_revokes_immediately() {
     let test = Test::new();
     let mut run = started(&test, STUBBORN, "");
     let server = run.server(1);
     let call = endless_call(&mut run);
     let grant = test.root().join("state/grants/fake.toml");
     std::fs::remove_file(&grant).unwrap();
-    // How soon: 50 ms and 1 s are promised on an idle machine, and `cargo bench` measures them.
+    // `cargo bench` measures the limits of 50 ms and 1 s, which hold on an idle machine.
     let failed = run.answer(call);
     assert_eq!(failed["error"]["data"]["mcpwrap"]["code"], "not-granted");
     process::wait_for_end(server, DEADLINE);
     run.finish();
 }
 
-// Case 67.
 #[test]
-fn a_start_that_is_revoked_in_the_middle_does_not_happen() {
+fn a_start_revoked_in_progress_does_not_happen() {
     for when in ["at once", "started", "asked"] {
         let test = Test::new();
         test.secret("t/token", OLD);
@@ -167,9 +165,8 @@ fn refused_after(run: &mut Run<'_>, when: &str) -> String {
         .to_owned()
 }
 
-// Case 68.
 #[test]
-fn a_renewal_that_is_revoked_in_the_middle_leaves_neither_server() {
+fn a_renewal_revoked_in_progress_leaves_no_server() {
     let test = Test::new();
     let acts = [STUBBORN, &["when-bad=mute"]].concat();
     let mut run = started(&test, &acts, "");
@@ -182,7 +179,7 @@ fn a_renewal_that_is_revoked_in_the_middle_leaves_neither_server() {
 }
 
 #[test]
-fn a_grant_that_is_withdrawn_before_the_server_is_up_counts() {
+fn a_revocation_before_the_server_is_ready_is_effective() {
     let test = Test::new();
     let mut run = started(&test, &["when-bad=mute"], "");
     test.ok(&["revoke", "fake"]);
@@ -192,7 +189,7 @@ fn a_grant_that_is_withdrawn_before_the_server_is_up_counts() {
     test.ok(&["revoke", "fake"]);
     process::wait_for_end(new, DEADLINE);
     refused(&mut run, "revoked");
-    // And the way back is open.
+    // A new grant works.
     rotate(&test, NEW);
     test.ok(&["grant", "fake", "--yes"]);
     until_it_has(&mut run, NEW);
@@ -200,11 +197,11 @@ fn a_grant_that_is_withdrawn_before_the_server_is_up_counts() {
 }
 
 #[test]
-fn a_client_that_does_not_read_does_not_save_the_server() {
+fn revoke_ends_the_server_of_a_client_that_does_not_read() {
     let test = Test::new();
     let mut run = started(&test, STUBBORN, "");
     let server = run.server(1);
-    // Answers that nobody takes: the pipe of the client, the relay and the server's own are full.
+    // Unread answers: the pipe of the client, the relay and the server's own pipe are full.
     for _ in 0..64 {
         let arguments = json!({"stream": "stdout", "hex": "20".repeat(200_000)});
         run.send(&json!({"jsonrpc": "2.0", "id": "x", "method": "tools/call",
@@ -215,8 +212,8 @@ fn a_client_that_does_not_read_does_not_save_the_server() {
     run.finish();
 }
 
-// Case 70. The promise is three seconds on an idle machine, which `cargo bench` measures; here none
-// may be alive when `revoke` says so, and `revoke` itself gives up after ten.
+/// The limit is 3 s on an idle machine, which `cargo bench` measures. Here, none may be alive when
+/// `revoke` says so; `revoke` itself gives up after 10 s.
 #[test]
 fn revoke_all_ends_two_hundred_servers() {
     let test = Test::new();
@@ -226,7 +223,8 @@ fn revoke_all_ends_two_hundred_servers() {
         run.initialize();
     }
     let ended = test.ok(&["revoke", "--all"]);
-    // On a busy machine some supervisors do not answer in time; theirs are killed from outside.
+    // On a busy machine some supervisors do not answer in time; their servers are killed from
+    // outside.
     let ends = |how: &str| ended.text().matches(how).count();
     let dead = ends(": stopped by its supervisor") + ends(": killed, because its supervisor");
     assert_eq!(dead, 200, "{ended}");
@@ -239,7 +237,7 @@ fn revoke_all_ends_two_hundred_servers() {
         .map(Run::finish)
         .filter(|ended| ended.stderr.contains("were not written in time"))
         .count();
-    // All of them wrote at once, and so did `revoke`. What a busy machine has not let through is told.
+    // They all write at once, like `revoke`. Records lost on a busy machine are reported.
     let told = !ended.stderr.contains("the audit log has no record of it");
     let events = test.events();
     let count = |event: &str| events.iter().filter(|found| *found == event).count();

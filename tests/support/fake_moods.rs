@@ -1,24 +1,24 @@
-//! What the fake server does of its own accord: it asks the client, it keeps a subscription open,
-//! and it behaves differently with a credential (`TOKEN`) that has the word `bad` in it.
+//! Behaviour of the fake server beyond its tools: requests to the client, open subscriptions, and
+//! failures with a credential (`TOKEN`) that contains the word `bad`.
 
 use serde_json::{Value, json};
 
 #[derive(Debug, Default)]
 pub(crate) struct Moods {
-    /// What goes wrong with a bad credential: exit, error, mute, version, capabilities.
+    /// The failure with a bad credential: exit, error, mute, version, capabilities.
     pub(crate) when_bad: String,
-    /// Asks for the roots as soon as the client is ready.
+    /// Requests the roots as soon as the client is ready.
     pub(crate) asks: bool,
     /// The call that waits for the client's answer.
     asking: Option<Value>,
     questions: u64,
 }
 
-/// What is left to do with a message.
+/// How to continue with a message.
 pub(crate) enum Left {
     All,
     Nothing,
-    /// It is answered like any other, and then changed.
+    /// Answer as usual, then change the answer.
     Changed(fn(&mut Value)),
 }
 
@@ -85,7 +85,7 @@ fn is_bad() -> bool {
     std::env::var("TOKEN").is_ok_and(|token| token.contains("bad"))
 }
 
-/// Takes a port for itself, as a server with a web page does.
+/// Binds a port, like a server with a web page.
 pub(crate) fn bind(port: u16) {
     let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", port)) else {
         super::write(2, b"fake-server: the port is in use\n");

@@ -1,11 +1,11 @@
-//! An MCP server that does what it is told: the other end of most tests.
+//! An MCP server controlled by its arguments and tools: the server in most tests.
 //!
 //! Each argument is one act, done in order before the first message is read (see [`act`]); each
-//! tool does one thing during the session (see [`tools`]). *Always* writes `fake-server: ready PID`
-//! to stderr before it reads, so that tests wait for a line and never for a time. *Never* needs
-//! `unsafe`: signals are blocked instead of ignored, and death by a signal goes through `sh`.
+//! tool does one thing during the session (see [`tools`]). It writes `fake-server: ready PID` to
+//! stderr before it reads, so that tests wait for a line and not for a time. It needs no `unsafe`:
+//! signals are blocked instead of ignored, and death by a signal goes through `sh`.
 //!
-//! Speaks both eras of MCP, and like real servers locks the era on the first request.
+//! It speaks both eras of MCP, and like real servers keeps the era of the first request.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -29,10 +29,10 @@ use std::time::Duration;
 use nix::sys::signal::{SigSet, Signal};
 use serde_json::{Value, json};
 
-/// How the session is conducted, as the arguments say.
+/// The behaviour selected by the arguments.
 #[derive(Debug, Default)]
 struct Session {
-    /// Which eras are spoken; empty is both.
+    /// The supported eras; empty means both.
     era: String,
     mute: bool,
     early_notice: bool,
@@ -54,10 +54,10 @@ fn main() {
     act(&mut session, name, value);
 }
 
-/// The act that follows the end of stdin; a tool may change it during the session.
+/// What happens after the end of stdin; a tool may change it during the session.
 static ENDING: Mutex<String> = Mutex::new(String::new());
 
-/// In one write, so that who waits for the line has all of it.
+/// In one write, so that a reader gets the complete line.
 fn ready() {
     write(
         2,
@@ -65,10 +65,10 @@ fn ready() {
     );
 }
 
-/// Does what one argument says.
+/// Does the act of one argument.
 fn act(session: &mut Session, name: &str, value: &str) {
     match name {
-        // What it says: a line, raw bytes, or a number of `x` without an end of line.
+        // Output: a line, raw bytes, or a number of `x` without a newline.
         "out" => write(1, format!("{value}\n").as_bytes()),
         "err" => write(2, format!("{value}\n").as_bytes()),
         "out-hex" => write(1, &tools::unhex(value)),
@@ -76,12 +76,12 @@ fn act(session: &mut Session, name: &str, value: &str) {
         "out-fill" => write(1, &vec![b'x'; value.parse().unwrap()]),
         "err-fill" => write(2, &vec![b'x'; value.parse().unwrap()]),
         "both-fill" => both(value.parse().unwrap()),
-        // How it ends.
+        // How it exits.
         "exit" => std::process::exit(value.parse().unwrap()),
         "die" => die(value),
         "at-eof" => value.clone_into(&mut ENDING.lock().unwrap()),
         "crash-after" => session.crash_after = Some(value.parse().unwrap()),
-        // How it does not end.
+        // How it refuses to exit.
         "ignore" => {
             let (eof, signals): (Vec<_>, Vec<_>) = value.split(',').partition(|n| *n == "eof");
             if !eof.is_empty() {
@@ -93,7 +93,7 @@ fn act(session: &mut Session, name: &str, value: &str) {
             ready();
             linger();
         }
-        // The processes it leaves: a child, one in its own session, a chain that forks on and on.
+        // Other processes: a child, one in its own session, a chain that keeps forking.
         "child" => drop(spawn(&["ignore=term,int,hup,quit", "stay"])),
         "daemon" => drop(spawn(&["leave-session"]).wait()),
         "leave-session" => {
@@ -104,7 +104,7 @@ fn act(session: &mut Session, name: &str, value: &str) {
         "chain-start" => drop(spawn(&[&format!("chain={value}")])),
         "chain" => chain(value.parse().unwrap()),
         "stay" => linger(),
-        // How it speaks.
+        // How it conducts the session.
         "echo" => echo(),
         "era" => value.clone_into(&mut session.era),
         "mute" => session.mute = true,
@@ -115,9 +115,9 @@ fn act(session: &mut Session, name: &str, value: &str) {
         "instructions" => session.instructions = Some(value.to_owned()),
         "slow" => std::thread::sleep(Duration::from_millis(value.parse().unwrap())),
         "close" if value == "out" => nix::unistd::close(1).unwrap(),
-        // For tests of what a terminal shows: the rest of the arguments runs on that terminal.
+        // For tests of a terminal: the remaining arguments are a command for that terminal.
         "on-terminal" => on_terminal(value),
-        // Anything else is an argument whose passing on is under test (see the tool `facts`).
+        // Other arguments only test that they arrive (see the tool `facts`).
         _ => {}
     }
 }
@@ -228,7 +228,7 @@ fn say(message: &Value) {
 }
 
 fn write(stream: i32, bytes: &[u8]) {
-    // A client that is gone is no reason to shout; the end of stdin follows.
+    // Ignores a client that is gone; the end of stdin follows.
     drop(match stream {
         1 => {
             let mut out = std::io::stdout().lock();
@@ -245,7 +245,7 @@ fn both(bytes: usize) {
     other.join().unwrap();
 }
 
-/// Copies stdin to stdout and ends, as `cat` does.
+/// Copies stdin to stdout and exits, like `cat`.
 fn echo() {
     let (mut bytes, mut input) = ([0; 8192], std::io::stdin().lock());
     loop {
@@ -256,7 +256,7 @@ fn echo() {
     }
 }
 
-/// A blocked signal is as good as ignored, and needs no `unsafe`.
+/// Blocks signals, which has the effect of ignoring them but needs no `unsafe`.
 fn block(names: &[&str]) {
     let mut set = SigSet::empty();
     for name in names {
@@ -269,13 +269,13 @@ fn block(names: &[&str]) {
     set.thread_block().unwrap();
 }
 
-/// Ends by a signal in its default disposition, and without a core file.
+/// Dies of a signal with its default action, without a core file.
 fn die(signal: &str) {
     let script = format!("ulimit -c 0; kill -{signal} $$; sleep 60");
     panic!("{}", Command::new("/bin/sh").arg("-c").arg(script).exec());
 }
 
-/// Another process of this program, which holds our stdin and stdout open, as real ones do.
+/// Another process of this program that keeps our stdin and stdout open, like real ones.
 fn spawn(arguments: &[&str]) -> std::process::Child {
     let program = std::env::current_exe().unwrap();
     Command::new(program)
@@ -285,7 +285,7 @@ fn spawn(arguments: &[&str]) -> std::process::Child {
         .unwrap()
 }
 
-/// A process that starts its successor and ends, `left` times: a moving target.
+/// A process that starts its successor and exits, `left` times.
 fn chain(left: u32) {
     if left == 0 {
         linger();

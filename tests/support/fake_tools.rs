@@ -1,4 +1,4 @@
-//! The tools of the fake server: each does one thing that a test wants to see from outside.
+//! The tools of the fake server; each does one thing that a test observes from outside.
 
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
@@ -163,7 +163,7 @@ fn facts() -> Value {
     })
 }
 
-/// The open descriptors, without the one that lists them.
+/// The open descriptors, except the one that lists them.
 fn descriptors() -> Vec<String> {
     let Ok(entries) = std::fs::read_dir("/dev/fd") else {
         return Vec::new();

@@ -1,8 +1,9 @@
-//! Uses a store as the modules of mcpwrap do, for the tests: no verb of mcpwrap prints a value.
+//! Accesses a store like the modules of mcpwrap, for tests: no command of mcpwrap prints a value.
 //!
-//! `store-probe contract` runs the contract that every store has to keep, on the store that
-//! `config.toml` names. `create` makes an empty vault. `get NAME` prints a value, `put NAME` takes one from stdin, `unlock` lets the
-//! keychain ask. `time N NAME…` prints how long it takes to open the store and read all (µs).
+//! `store-probe contract` checks the contract of every store on the one in `config.toml`. `create`
+//! creates an empty vault. `get NAME` prints a value, `put NAME` reads one from stdin, `unlock`
+//! lets the keychain prompt. `time N NAME…` prints how long it takes to open the store and read all
+//! (µs).
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -45,7 +46,7 @@ fn act(words: &[&str]) -> Result<()> {
             std::io::stdout().write_all(item.value.expose()).unwrap();
             Ok(())
         }
-        // An empty vault, without the master key that `init` makes.
+        // An empty vault, without the master key that `init` creates.
         ["create"] => store::create_vault(&dirs, &config),
         ["unlock", name] => open(Prompt::Allowed)?.get(&name.parse()?).map(drop),
         ["put", name] => {
@@ -53,7 +54,7 @@ fn act(words: &[&str]) -> Result<()> {
             std::io::stdin().read_to_end(&mut value).unwrap();
             open(Prompt::Never)?.put(&name.parse()?, &item(&value))
         }
-        // Reads whenever a line comes in, with one store, so that a test can do something between.
+        // Reads once per line of stdin, with one open store, so that a test can act in between.
         ["again", name] => {
             let store = open(Prompt::Never)?;
             for line in std::io::stdin().lines() {
@@ -92,7 +93,7 @@ fn item(value: &[u8]) -> SecretItem {
     }
 }
 
-/// What every store has to do. The store is empty at first, and is left empty.
+/// The contract of every store. The store is empty before and after.
 fn contract(store: &dyn Store) -> Result<()> {
     let name = |text: &str| SecretName::new(text).unwrap();
     let (one, two) = (name("contract/one"), name("contract/two"));
@@ -100,7 +101,7 @@ fn contract(store: &dyn Store) -> Result<()> {
     assert_eq!(store.get(&one).unwrap_err().code, Code::SecretNotFound);
     assert_eq!(store.remove(&one).unwrap_err().code, Code::SecretNotFound);
 
-    // The master key is kept, and is no secret among the others.
+    // The master key is stored, but not listed among the secrets.
     assert_eq!(store.master()?, None);
     assert_eq!(store::keys(store).unwrap_err().code, Code::NotSetUp);
     let keys = store::keys_or_create(store)?;
@@ -114,7 +115,7 @@ fn contract(store: &dyn Store) -> Result<()> {
         assert!(store.get(&one)? == item(&value), "a value did not survive");
     }
 
-    // A second secret, replacing, and what belongs to a secret.
+    // A second secret, replacement, and metadata.
     let full = SecretItem {
         profile: Some("prod".parse().unwrap()),
         expires: Some("2027-02-28".parse().unwrap()),
@@ -128,7 +129,7 @@ fn contract(store: &dyn Store) -> Result<()> {
     assert_eq!(store.get(&two)?, full);
     assert_eq!(store.names()?, [one.clone(), two.clone()]);
 
-    // Several at once: in order, and what is missing is missing alone.
+    // Several at once: in order, with an error only for the missing one.
     let three = name("contract/three");
     let batch = store.get_all(&[two.clone(), three.clone(), one.clone()])?;
     assert_eq!(*batch.keys()?.seal, *keys.seal);

@@ -1,4 +1,4 @@
-//! The real clients: how each is started with a plan, and what it says it saw.
+//! The real clients: how each runs a plan, and what it reports.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::cache;
 use super::servers::Server;
 use crate::harness::Test;
 
-/// A client, with the name by which its driver knows it.
+/// A client, named as in its driver.
 #[derive(Clone, Copy)]
 pub(crate) enum Client {
     TypeScript(&'static str),
@@ -25,7 +25,7 @@ impl Client {
         }
     }
 
-    /// Runs the server's plan; `set` are the variables that the client's config gives the entry.
+    /// Runs the server's plan; `set` are the variables of the entry in the client's config.
     pub(crate) fn observe(
         self,
         test: &Test,
@@ -70,7 +70,7 @@ impl Client {
     }
 }
 
-/// Runs a driver to its end; its stdout is what the client saw.
+/// Runs a driver; its stdout is what the client saw.
 fn run(test: &Test, command: &[&str]) -> Value {
     let mut process = test.command(command[0]);
     let ended = test.start(process.args(&command[1..])).finish();
@@ -78,7 +78,7 @@ fn run(test: &Test, command: &[&str]) -> Value {
     ended.json()
 }
 
-/// The Inspector does one step a start, from a config file as clients have them.
+/// The Inspector runs one step per start, from a client config file.
 fn inspect(test: &Test, server: &Server, plan: &Value) -> Value {
     let package = "npm/node_modules/@modelcontextprotocol/inspector";
     let program = cache(&format!("{package}/clients/launcher/build/index.js"));

@@ -1,8 +1,8 @@
-//! Real clients with real servers, bare and through mcpwrap: what the client observes is equal.
+//! Real clients with real servers, with and without mcpwrap: the client observes the same.
 //!
 //! Each pair runs the same plan twice; the drivers in `tests/real/clients` print everything that
-//! the SDK gave them: who the server is, lists, results, errors, notifications, the server's
-//! stderr, the end. The policy injects a secret, so masking is at work in every session.
+//! the SDK reports: server info, lists, results, errors, notifications, stderr, the exit. The
+//! policy injects a secret, so masking is active in every session.
 
 mod clients;
 mod renewed;
@@ -24,8 +24,8 @@ fn cache(path: &str) -> PathBuf {
         .join(path)
 }
 
-/// A test with the six variables that the SDKs give a server, and mcpwrap's files where they are
-/// without any variable of our own.
+/// A test with the six variables that the SDKs give a server, and mcpwrap's files in their default
+/// locations.
 fn six_variables() -> Test {
     let test = Test::new();
     test.unset("MCPWRAP_HOME");
@@ -71,8 +71,8 @@ fn check(client: Client, server: &str) {
     assert_same(&bare, &through, "");
 }
 
-/// Each client has its own way to end a server, and none of them knows of its children: what the
-/// builder looks for afterwards is that no process is left.
+/// Each client has its own way to end a server, and none ends its children. The builder checks that
+/// no process is left.
 fn stubborn(client: Client) {
     if !is_there(client.needs()) {
         return skip(client.needs(), "`cargo xtask deps` installs what it needs");
@@ -105,7 +105,7 @@ fn is_there(need: &str) -> bool {
     }
 }
 
-/// Names the first place where two observations differ.
+/// The first difference between two observations.
 fn assert_same(bare: &Value, through: &Value, at: &str) {
     match (bare, through) {
         (Value::Object(one), Value::Object(two)) => {
@@ -145,7 +145,7 @@ macro_rules! pairs {
             #[test]
             fn with_the_fake_server() { check($kind, "fake"); }
             #[test]
-            fn leaves_nothing_of_a_stubborn_server() { stubborn($kind); }
+            fn ends_a_server_that_ignores_signals() { stubborn($kind); }
         }
     )+};
 }
@@ -162,7 +162,7 @@ pairs! {
     inspector = Client::Inspector;
 }
 
-/// What `everything` says of its environment: bare, and through a policy with this in it.
+/// The environment that `everything` reports, without mcpwrap and with this policy.
 fn environments(client: Client, token: bool) -> Option<[String; 2]> {
     if !is_there("npm") {
         skip("npm", "`cargo xtask deps` installs what it needs");
@@ -200,7 +200,7 @@ fn a_real_server_sees_the_same_six_variables() {
 }
 
 #[test]
-fn a_real_server_has_the_token_and_the_client_sees_its_name() {
+fn a_real_server_has_the_token_and_the_client_sees_only_its_name() {
     let Some([_, through]) = environments(Client::TypeScript("ts-2"), true) else {
         return;
     };

@@ -1,6 +1,5 @@
-//! Real clients whose real server is renewed in the middle of the session: tools, subscriptions, log
-//! level and roots stay what they were, the new server has the new credential, and no process has
-//! the old one.
+//! Real clients with a renewal during the session: tools, subscriptions, log level and roots stay
+//! the same, the new server has the new credential, and no process has the old one.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Client, Server, is_there, servers, six_variables};
 use crate::harness::{skip, slot};
 
-/// Rotates, renews, and waits until no process has the old value; fails if none has the new one.
+/// Rotates, renews and waits until no process has the old value; fails if none has the new one.
 const SCRIPT: &str = r#"#!/bin/sh
 printf %s 'NEW' | 'PROGRAM' secret rotate test/token --from-stdin || exit 3
 'PROGRAM' renew SERVER || exit 4
@@ -33,13 +32,13 @@ fn session(
     let test = six_variables();
     let mut server = Server::new(&test, name);
     server.roots = roots;
-    // No other test has these values, and `/proc` shows the processes of all.
+    // No other test uses these values, because `/proc` shows the processes of all tests.
     let value = |age: &str| format!("{age}-{pair}-Kq3vX8sT5wZ1pL6mB9-{}", std::process::id());
     let (old, new) = (value("old"), value("new"));
     test.secret("test/token", &old);
     test.hide(&new);
     let command: Vec<_> = server.command.iter().map(String::as_str).collect();
-    // By hand, so that the script knows when it is done.
+    // Manually, so that the script knows when the renewal is done.
     let session = "[session]\nrenew = \"manual\"\n";
     let slot = slot(servers::variable(server.name), "test/token");
     let mut rest = format!("{session}{slot}");
@@ -90,7 +89,7 @@ fn renewed(client: Client, name: &str, pair: &str) {
     assert_eq!(steps[0]["result"], steps[2]["result"]);
 }
 
-/// `everything` tells of its log level, its subscriptions and its roots.
+/// `everything` reports its log level, its subscriptions and its roots.
 fn state_is_kept(client: Client, pair: &str) {
     if !is_installed(client, "everything") {
         return;
@@ -124,7 +123,7 @@ fn state_is_kept(client: Client, pair: &str) {
         let notices = seen["notices"].as_array().unwrap();
         notices.iter().filter(|notice| what(notice)).count()
     };
-    // The server says at level "info" that it was subscribed to: once before the level was raised.
+    // The server logs a subscription at level "info": once, before the level was raised.
     let told = |n: u32| {
         let text = format!("Received Subscribe Resource request for URI: {}", uri(n));
         noticed(&|notice| {

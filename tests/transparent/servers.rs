@@ -1,5 +1,5 @@
-//! The real servers: how each is started, what is asked of it, and what of its answers is no
-//! matter of the wrapper (a process id).
+//! The real servers: the command of each, the steps to run, and the parts of its answers that
+//! differ from run to run (a process ID).
 
 use std::path::PathBuf;
 
@@ -11,11 +11,12 @@ use crate::harness::{Test, fake_server};
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) command: Vec<String>,
-    /// Variables that the server needs: from the client's config when bare, else from the policy.
+    /// Variables that the server needs, from the client's config without mcpwrap, else from the
+    /// policy.
     pub(crate) set: Vec<(String, String)>,
     /// Methods with parameters, for the SDK drivers.
     pub(crate) steps: Value,
-    /// What the client says its roots are, if it has any.
+    /// The roots that the client reports, if any.
     pub(crate) roots: Option<Value>,
     data: PathBuf,
 }
@@ -68,9 +69,9 @@ impl Server {
         let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let set = match name {
             "memory" => vec![file],
-            // It starts without a token, and not without a team.
+            // It starts without a token, but not without a team.
             "slack" => vec![pair(("SLACK_TEAM_ID", "T00000000"))],
-            // Nobody shall be told that tests run.
+            // No telemetry from test runs.
             "figma" => vec![pair(("DO_NOT_TRACK", "1"))],
             _ => Vec::new(),
         };
@@ -93,7 +94,7 @@ impl Server {
         lines.collect::<Vec<_>>().concat()
     }
 
-    /// The Inspector's arguments for the steps that it can do.
+    /// The Inspector's arguments for the steps that it supports.
     pub(crate) fn inspector_steps(&self) -> Vec<Vec<&'static str>> {
         let mut steps = vec![vec!["tools/list"]];
         let call = |rest: &[&'static str]| [&["tools/call", "--tool-name"], rest].concat();
@@ -113,7 +114,7 @@ impl Server {
         steps
     }
 
-    /// The same world before each run: an empty directory, or a repository with one commit.
+    /// The same files before each run: an empty directory, or a repository with one commit.
     pub(crate) fn reset(&self, test: &Test) {
         drop(std::fs::remove_dir_all(&self.data));
         std::fs::create_dir(&self.data).unwrap();
@@ -132,7 +133,7 @@ impl Server {
         }
     }
 
-    /// Makes what differs from run to run the same.
+    /// Normalises what differs from run to run.
     pub(crate) fn level(&self, seen: &mut Value) {
         match seen {
             Value::String(text) if self.name == "fake" => {
@@ -152,10 +153,10 @@ impl Server {
     }
 }
 
-/// A vendor's own server, which starts and lists its tools without the network.
+/// A vendor's server that starts and lists its tools without the network.
 struct Vendor {
     name: &'static str,
-    /// The variable in which it takes its credential.
+    /// The variable for its credential.
     variable: &'static str,
     script: &'static str,
     arguments: &'static [&'static str],
@@ -196,7 +197,7 @@ const VENDORS: &[Vendor] = &[
         "NOTION_TOKEN",
         "@notionhq/notion-mcp-server/bin/cli.mjs",
     ),
-    // It needs none, and gets one all the same.
+    // It needs none, but gets one anyway.
     vendor("playwright", "PLAYWRIGHT_TOKEN", "@playwright/mcp/cli.js"),
     vendor(
         "slack",
@@ -206,7 +207,7 @@ const VENDORS: &[Vendor] = &[
     vendor("tavily", "TAVILY_API_KEY", "tavily-mcp/build/index.js"),
 ];
 
-/// The variable in which a server takes a credential.
+/// The variable for the credential of a server.
 pub(crate) fn variable(name: &str) -> &'static str {
     let vendor = VENDORS.iter().find(|vendor| vendor.name == name);
     vendor.map_or("TEST_TOKEN", |vendor| vendor.variable)

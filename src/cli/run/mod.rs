@@ -166,7 +166,7 @@ impl Pipeline for LaunchPipeline {
         })
     }
 
-    fn standing(&self) -> Result<()> {
+    fn may_run(&self) -> Result<()> {
         let path = policy::load::path(&self.dirs, &self.server);
         if path
             .metadata()

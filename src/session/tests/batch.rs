@@ -15,7 +15,7 @@ fn result(id: u64) -> Value {
 }
 
 #[test]
-fn each_request_of_a_batch_is_known_and_fails_with_its_server() {
+fn each_request_of_a_batch_fails_with_its_server() {
     let mut talk = Talk::legacy();
     let batch = json!([
         request(7, "tools/call"),
@@ -40,7 +40,7 @@ fn each_request_of_a_batch_is_known_and_fails_with_its_server() {
 }
 
 #[test]
-fn a_batch_that_is_answered_one_by_one_is_answered() {
+fn a_batch_may_be_answered_one_by_one() {
     let mut talk = Talk::legacy();
     talk.client(&json!([request(7, "tools/call"), request(8, "tools/call")]));
     for id in [7, 8] {
@@ -53,7 +53,7 @@ fn a_batch_that_is_answered_one_by_one_is_answered() {
 }
 
 #[test]
-fn ids_in_batches_are_those_of_the_generation() {
+fn ids_in_batches_are_rewritten_per_generation() {
     let mut talk = Talk::legacy();
     talk.renew(2);
     let asked = talk.server(2, &json!([request(0, "roots/list"), result(99)]));
@@ -68,7 +68,7 @@ fn ids_in_batches_are_those_of_the_generation() {
     assert_ne!(id, 0);
     assert_eq!(shown[1], result(99));
     assert!(talk.0.rewrites_answers());
-    // Behind it a late answer to the server that is gone.
+    // The second one is a late answer to the server that is gone.
     let answers = json!([{"jsonrpc": "2.0", "id": id, "result": {}}, result(0)]);
     let FromClient::Replace(told) = talk.client(&answers) else {
         panic!("its id is the server's own");
@@ -79,14 +79,14 @@ fn ids_in_batches_are_those_of_the_generation() {
 }
 
 #[test]
-fn a_batch_of_a_server_that_is_gone_is_dropped() {
+fn a_batch_of_a_replaced_server_is_dropped() {
     let mut talk = Talk::legacy();
     talk.renew(2);
     assert_eq!(talk.server(1, &json!([result(1)])), FromServer::Drop);
 }
 
 #[test]
-fn a_batch_without_a_server_is_answered_as_one() {
+fn a_batch_without_a_server_is_answered_as_a_batch() {
     let mut talk = Talk::legacy();
     let mut answer = |batch: &Value| {
         let bytes = line(batch);

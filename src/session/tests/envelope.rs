@@ -1,10 +1,10 @@
-//! The scanner, in one piece and byte by byte.
+//! The scanner, with whole lines and byte by byte.
 
 use crate::session::envelope::{Id, LineKind, Scanner};
 
 #[track_caller]
 fn case(line: &str, shape: LineKind, id: Option<&str>, method: Option<&str>) {
-    // In one piece and byte by byte.
+    // Whole and byte by byte.
     let whole = Scanner::scan(line.as_bytes());
     let mut scanner = Scanner::default();
     for byte in line.as_bytes() {
@@ -77,7 +77,7 @@ fn envelopes() {
 }
 
 #[test]
-fn kinds() {
+fn line_kinds() {
     let request = Scanner::scan(br#"{"id":1,"method":"ping"}"#);
     assert!(request.request().is_some() && request.answer().is_none());
     let answer = Scanner::scan(br#"{"error":{},"id":1}"#);
@@ -87,7 +87,7 @@ fn kinds() {
 }
 
 #[test]
-fn an_endless_token_is_no_id() {
+fn a_token_beyond_the_limit_is_not_an_id() {
     let line = format!(r#"{{"id":"{}","method":"m"}}"#, "x".repeat(5000));
     let envelope = Scanner::scan(line.as_bytes());
     assert_eq!((envelope.id, envelope.shape), (None, LineKind::Object));

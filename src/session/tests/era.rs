@@ -1,4 +1,4 @@
-//! Which era a client speaks.
+//! Detection of the client's era.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{Talk, hello, meta};
 use crate::session::{Era, FromServer};
 
 #[test]
-fn the_first_message_tells_the_era() {
+fn the_first_message_decides_the_era() {
     let legacy = Talk::legacy();
     assert_eq!(legacy.0.era(), Some(Era::Legacy));
     assert_eq!(legacy.0.client().name.as_deref(), Some("c"));
@@ -19,7 +19,7 @@ fn the_first_message_tells_the_era() {
 }
 
 #[test]
-fn a_client_that_asks_the_modern_way_and_is_refused_falls_back() {
+fn a_client_falls_back_to_legacy_after_a_modern_error() {
     let mut talk = Talk::default();
     talk.ask(0, "server/discover", &json!({"_meta": meta()}));
     let refusal = json!({"jsonrpc": "2.0", "id": 0, "error": {"code": -32601, "message": "no"}});
@@ -30,7 +30,7 @@ fn a_client_that_asks_the_modern_way_and_is_refused_falls_back() {
 }
 
 #[test]
-fn a_modern_question_without_an_answer_is_never_put_to_a_server_of_the_legacy_era() {
+fn an_unanswered_modern_probe_is_not_sent_to_a_legacy_server() {
     let mut talk = Talk::default();
     talk.ask(0, "server/discover", &json!({"_meta": meta()}));
     talk.ask(1, "initialize", &hello());
@@ -56,7 +56,7 @@ fn a_meta_in_a_legacy_session_changes_nothing() {
 }
 
 #[test]
-fn the_era_of_the_probe_is_the_era_of_the_client() {
+fn the_probe_uses_the_era_of_the_client() {
     for (mut talk, method) in [
         (Talk::legacy(), "initialize"),
         (Talk::modern(), "server/discover"),
@@ -74,7 +74,7 @@ fn the_era_of_the_probe_is_the_era_of_the_client() {
 }
 
 #[test]
-fn without_an_answered_handshake_there_is_nothing_to_repeat() {
+fn an_unanswered_handshake_is_not_repeated() {
     let mut talk = Talk::default();
     assert!(talk.0.handshake(2).is_none());
     talk.ask(0, "initialize", &hello());

@@ -1,5 +1,5 @@
-//! The law of a session: every request of the client gets exactly one answer, whatever happens to
-//! the servers behind it, and no server is asked for an effect twice.
+//! Properties of a session: every request of the client gets exactly one answer, whatever happens
+//! to the servers, and no request with side effects is sent twice.
 
 use std::collections::BTreeMap;
 
@@ -9,20 +9,20 @@ use serde_json::{Value, json};
 use super::{Talk, messages, trouble, welcome};
 use crate::session::{FromClient, FromServer};
 
-/// One thing that happens.
+/// One event.
 #[derive(Clone, Debug)]
 enum LawStep {
-    /// The client asks something that may be repeated, or not.
+    /// The client sends a request that is repeatable or not.
     Ask {
         repeatable: bool,
     },
-    /// The server that has the session answers the n-th request that it has.
+    /// The current server answers its n-th open request.
     Answer(usize),
-    /// A server that lost the session answers something late.
+    /// A server that lost the session answers late.
     LateAnswer(usize),
-    /// The server asks the client; all of them count from 0.
+    /// The server sends a request to the client; each server numbers its requests from 0.
     ServerAsks,
-    /// The client answers the n-th question that it saw.
+    /// The client answers the n-th request that it saw.
     ClientAnswers(usize),
     BringUp,
     TakeOver,
@@ -47,19 +47,19 @@ fn step() -> impl Strategy<Value = LawStep> {
 struct World {
     talk: Talk,
     current: u32,
-    /// The current server lost the session, and no other has it yet.
+    /// The current server lost the session and no other has it yet.
     down: bool,
     candidate: Option<u32>,
     last: u32,
     next_id: u64,
     next_question: u64,
-    /// What each server was asked and has not answered.
+    /// The unanswered requests of each server.
     at_server: BTreeMap<u32, Vec<u64>>,
-    /// How often each request was answered to the client.
+    /// How many answers the client got to each request.
     answers: BTreeMap<u64, u32>,
-    /// How often a server was asked for each request that must not be repeated.
+    /// How often each request that is not repeatable was sent to a server.
     effects: BTreeMap<u64, u32>,
-    /// Questions that the client saw, with their server and what it wrote.
+    /// Requests that the client saw, with their server and its original ID.
     questions: Vec<(Value, u32, u64)>,
 }
 
@@ -111,7 +111,7 @@ impl World {
         match step {
             LawStep::Ask { repeatable } => {
                 if self.down {
-                    // Answered by the keeper, not by the session.
+                    // Answered by the supervisor, not by the session.
                     return;
                 }
                 let id = self.next_id;
@@ -162,12 +162,12 @@ impl World {
             LawStep::GiveUp => {
                 if let Some(server) = self.candidate.take() {
                     self.talk.0.abandon(server);
-                    // What it asked was kept from the client.
+                    // Its requests did not reach the client.
                     self.questions.retain(|(_, of, _)| *of != server);
                 }
             }
             LawStep::Crash => {
-                // What it had said before may still come.
+                // Its earlier lines may still arrive.
                 self.down = true;
                 let lines = messages(&self.talk.0.fail_pending(&trouble()));
                 self.deliver(&lines);
@@ -177,7 +177,7 @@ impl World {
     }
 
     fn server_asks(&mut self) {
-        // A server counts its questions from 0; that of a candidate is seen when it takes over.
+        // A server numbers its requests from 0; those of a candidate are seen when it takes over.
         let question = self.next_question % 3;
         self.next_question += 1;
         let server = self.candidate.unwrap_or(self.current);
@@ -214,7 +214,7 @@ impl World {
                 assert_eq!(server, self.current, "answered to the wrong server");
                 assert_eq!(messages(&line)[0]["id"], json!(written));
             }
-            // Of a server that lost the session, or that crashed.
+            // From a server that lost the session or crashed.
             FromClient::Drop => {}
         }
     }
@@ -231,7 +231,7 @@ proptest! {
         for step in &steps {
             world.take(step);
         }
-        // At the end the server answers all it has.
+        // At the end the server answers all open requests.
         while world.at_server.get(&world.current).is_some_and(|asked| !asked.is_empty()) {
             world.take(&LawStep::Answer(0));
         }

@@ -1,4 +1,4 @@
-//! The session as a table: lines in, verdicts out. A server is a name here, a process nowhere.
+//! The session without processes: lines in, verdicts out.
 
 mod batch;
 mod envelope;
@@ -38,7 +38,7 @@ fn id(value: &Value) -> Id {
     Id::new(value.to_string().as_bytes())
 }
 
-/// The messages in some lines.
+/// The messages in these lines.
 fn messages(lines: &[u8]) -> Vec<Value> {
     let text = std::str::from_utf8(lines).unwrap();
     text.lines()
@@ -46,7 +46,7 @@ fn messages(lines: &[u8]) -> Vec<Value> {
         .collect()
 }
 
-/// A session with its client and servers in hand.
+/// A session with its client and servers.
 #[derive(Default)]
 struct Talk(Session);
 
@@ -85,7 +85,7 @@ impl Talk {
         talk
     }
 
-    /// A first answered request of the modern era.
+    /// The first answered request of the modern era.
     fn modern() -> Self {
         let mut talk = Self::default();
         talk.ask(0, "server/discover", &json!({"_meta": meta()}));
@@ -93,7 +93,7 @@ impl Talk {
         talk
     }
 
-    /// A new server up to where it may take over; returns what it was told.
+    /// Brings up a new server until it may take over; returns the lines it got.
     fn bring_up(&mut self, generation: u32, result: &Value) -> Vec<Value> {
         self.0.nominate(generation);
         let first = self.0.handshake(generation).expect("a handshake");

@@ -1,4 +1,4 @@
-//! Ids and answers, in both directions, over generations.
+//! IDs and answers in both directions, across generations.
 
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ fn sent_instead(verdict: FromServer) -> Value {
 }
 
 #[test]
-fn an_answer_tells_which_request_it_was_for() {
+fn an_answer_names_its_request() {
     let mut talk = Talk::legacy();
     talk.ask(1, "tools/call", &json!({"name": "search"}));
     let FromServer::Answers(answered) = talk.answer(1, &json!(1), &json!({"isError": true})) else {
@@ -34,11 +34,11 @@ fn an_answer_tells_which_request_it_was_for() {
         ("tools/call", Some("search"))
     );
     assert!(answered.tool_error && answered.error.is_none());
-    // A second answer is the server's affair.
+    // The server handles a second answer itself.
     assert_eq!(talk.answer(1, &json!(1), &json!({})), FromServer::Forward);
 }
 
-// Case 55: "id collision after switch (both ask id 0): no mix-up".
+/// Two servers that both use ID 0 are not mixed up.
 #[test]
 fn both_servers_ask_under_id_0_and_no_answer_is_mixed_up() {
     let mut talk = Talk::legacy();
@@ -50,7 +50,7 @@ fn both_servers_ask_under_id_0_and_no_answer_is_mixed_up() {
     let (_, to_client) = talk.take_over(2);
     assert_eq!(to_client[0]["method"], "notifications/cancelled");
     assert_eq!(to_client[0]["params"]["requestId"], 0);
-    // Case 54: "late answer dropped".
+    // A late answer is dropped.
     assert_eq!(talk.client(&answers(&json!(0))), FromClient::Drop);
     let FromClient::Replace(sent) = talk.client(&answers(&shown["id"])) else {
         panic!("not passed on");
@@ -73,7 +73,7 @@ fn the_type_of_a_servers_id_is_restored() {
 }
 
 #[test]
-fn a_server_that_takes_its_question_back_is_understood() {
+fn a_server_can_cancel_its_request() {
     let mut talk = Talk::legacy();
     talk.renew(2);
     let shown = sent_instead(talk.server(2, &asks(3)));
@@ -82,14 +82,13 @@ fn a_server_that_takes_its_question_back_is_understood() {
     let cancelled = sent_instead(talk.server(2, &back));
     assert_eq!(cancelled["params"]["requestId"], shown["id"]);
     assert_eq!(cancelled["params"]["reason"], "x");
-    // Nobody waits for the answer now, and a cancellation of nothing is nothing.
+    // The answer is no longer expected, and a cancellation of nothing is dropped.
     assert_eq!(talk.client(&answers(&shown["id"])), FromClient::Drop);
     assert_eq!(talk.server(2, &back), FromServer::Drop);
 }
 
-// Cases 58 and 59.
 #[test]
-fn what_belongs_to_a_dead_generation_is_dropped() {
+fn lines_of_a_former_generation_are_dropped() {
     let mut talk = Talk::legacy();
     talk.ask(1, "tools/call", &json!({"name": "long"}));
     talk.renew(2);
@@ -106,7 +105,7 @@ fn what_belongs_to_a_dead_generation_is_dropped() {
 }
 
 #[test]
-fn a_late_answer_of_the_old_server_does_not_stand_for_the_repeated_request() {
+fn a_late_answer_of_the_old_server_does_not_answer_the_repeated_request() {
     let mut talk = Talk::legacy();
     talk.ask(1, "tools/list", &json!({}));
     let (to_server, to_client) = talk.renew(2);
@@ -121,7 +120,7 @@ fn a_late_answer_of_the_old_server_does_not_stand_for_the_repeated_request() {
 }
 
 #[test]
-fn a_candidate_answers_nobody_but_us() {
+fn a_candidate_answers_only_mcpwrap() {
     let mut talk = Talk::legacy();
     talk.ask(1, "tools/call", &json!({"name": "t"}));
     talk.bring_up(2, &super::welcome());
@@ -153,7 +152,7 @@ fn while_a_server_drains_answers_pass_and_requests_wait() {
 }
 
 #[test]
-fn what_is_open_fails_in_the_order_in_which_it_was_asked() {
+fn open_requests_fail_in_the_order_of_arrival() {
     let mut talk = Talk::legacy();
     for number in 1..=100 {
         talk.ask(number, "tools/call", &json!({"name": "t"}));
@@ -171,7 +170,7 @@ fn what_is_open_fails_in_the_order_in_which_it_was_asked() {
 }
 
 #[test]
-fn a_late_answer_to_what_failed_is_dropped() {
+fn a_late_answer_to_a_failed_request_is_dropped() {
     let mut talk = Talk::legacy();
     talk.ask(1, "tools/call", &json!({"name": "t"}));
     assert_eq!(messages(&talk.0.fail_pending(&trouble())).len(), 1);
@@ -189,7 +188,7 @@ fn a_late_answer_to_what_failed_is_dropped() {
 }
 
 #[test]
-fn a_crash_takes_nothing_from_a_candidate() {
+fn a_crash_does_not_affect_a_candidate() {
     let mut talk = Talk::legacy();
     talk.bring_up(2, &super::welcome());
     let shown = sent_instead(talk.server(2, &asks(0)));
@@ -210,7 +209,7 @@ fn suspended(talk: &mut Talk, message: &Value, stub: bool) -> Option<Value> {
 }
 
 #[test]
-fn without_a_server_requests_get_the_error_and_ping_its_pong() {
+fn without_a_server_requests_get_the_error_and_ping_is_answered() {
     let mut talk = Talk::legacy();
     let ask = |method: &str| json!({"jsonrpc": "2.0", "id": "q", "method": method});
     let pong = suspended(&mut talk, &ask("ping"), false).unwrap();
@@ -227,7 +226,7 @@ fn without_a_server_requests_get_the_error_and_ping_its_pong() {
 }
 
 #[test]
-fn a_stub_is_followed_by_any_server_and_compared_no_more() {
+fn any_server_may_follow_the_replacement_server() {
     let mut talk = Talk::default();
     let hello =
         json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": super::hello()});

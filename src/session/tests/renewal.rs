@@ -1,4 +1,4 @@
-//! What a new server is told, and what the client hears of the change.
+//! Renewals: what a new server gets, and what the client sees.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn methods(messages: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-// Case 56: "subscribe+unsubscribe+setLevel replay exact".
+/// Subscriptions, cancelled subscriptions and the log level are replayed exactly.
 #[test]
 fn the_state_of_the_session_is_repeated_exactly() {
     let mut talk = Talk::legacy();
@@ -53,7 +53,7 @@ fn the_state_of_the_session_is_repeated_exactly() {
 }
 
 #[test]
-fn what_the_client_changes_while_the_new_server_comes_up_reaches_it() {
+fn changes_during_the_start_of_a_new_server_reach_it() {
     let mut talk = Talk::legacy();
     talk.ask(1, "resources/subscribe", &json!({"uri": "old"}));
     talk.bring_up(2, &welcome());
@@ -81,12 +81,12 @@ fn what_the_client_changes_while_the_new_server_comes_up_reaches_it() {
                 .starts_with("mcpwrap-2-own-")
         );
         let answer = talk.answer(2, &message["id"], &json!({}));
-        assert!(matches!(answer, FromServer::Ours(_)));
+        assert!(matches!(answer, FromServer::Internal(_)));
     }
 }
 
 #[test]
-fn initialized_reaches_a_server_that_came_up_before_it() {
+fn initialized_reaches_a_server_that_was_ready_before_it() {
     let mut talk = Talk::default();
     talk.ask(0, "initialize", &super::hello());
     talk.answer(1, &json!(0), &welcome());
@@ -115,7 +115,7 @@ fn a_handshake_in_flight_goes_to_the_next_server() {
 }
 
 #[test]
-fn leftovers_without_side_effects_are_asked_again_and_calls_never() {
+fn open_requests_without_side_effects_are_repeated_and_calls_are_not() {
     let mut talk = Talk::legacy();
     let again = [
         "tools/list",
@@ -148,9 +148,8 @@ fn leftovers_without_side_effects_are_asked_again_and_calls_never() {
     }
 }
 
-// Case 53.
 #[test]
-fn a_server_that_differs_does_not_stand_in() {
+fn an_incompatible_server_does_not_take_over() {
     let case = |change: &dyn Fn(&mut Value), why: &str| {
         let mut talk = Talk::legacy();
         talk.0.nominate(2);
@@ -187,7 +186,7 @@ fn a_server_that_differs_does_not_stand_in() {
         &|a| a["result"]["capabilities"]["tools"]["listChanged"] = json!(false),
         "tools.listChanged",
     );
-    case(&|a| a["result"] = json!({}), "cannot be read");
+    case(&|a| a["result"] = json!({}), "is invalid");
     case(
         &|a| *a = json!({"id": 1, "error": {"code": -32603, "message": "bad credential"}}),
         "-32603",
@@ -200,7 +199,7 @@ fn a_server_that_differs_does_not_stand_in() {
     talk.0.judge_handshake(&line(&same)).unwrap();
 }
 
-// Case 57: "modern listen replay, ack swallowed once, subscriptionId kept".
+/// The acknowledgement is dropped once and the subscription ID stays.
 #[test]
 fn an_open_listen_is_opened_again_and_acknowledged_once() {
     let mut talk = Talk::modern();
@@ -211,7 +210,7 @@ fn an_open_listen_is_opened_again_and_acknowledged_once() {
         "params": {"_meta": {"io.modelcontextprotocol/subscriptionId": 7}},
     });
     assert_eq!(talk.server(1, &acknowledged), FromServer::Forward);
-    // It stays open by design, so nothing waits for it.
+    // It stays open by design, so the drain does not wait for it.
     assert!(talk.0.is_drained());
     let (to_server, to_client) = talk.take_over_modern(2);
     assert_eq!(to_server[0]["id"], 7);
@@ -221,14 +220,14 @@ fn an_open_listen_is_opened_again_and_acknowledged_once() {
     assert_eq!(meta["io.modelcontextprotocol/subscriptionId"], 7);
     assert_eq!(talk.server(2, &acknowledged), FromServer::Drop);
     assert_eq!(talk.server(2, &acknowledged), FromServer::Forward);
-    // One that ended is not opened again.
+    // A finished one is not opened again.
     talk.answer(2, &json!(7), &json!({}));
     let (to_server, to_client) = talk.take_over_modern(3);
     assert!(to_server.is_empty() && to_client.is_empty());
 }
 
 #[test]
-fn a_candidate_that_is_given_up_leaves_no_trace() {
+fn a_dropped_candidate_leaves_no_trace() {
     let mut talk = Talk::legacy();
     talk.0.nominate(2);
     talk.0.handshake(2).unwrap();

@@ -1,4 +1,4 @@
-//! The actions of the keeper, carried out.
+//! Executes the actions of the keeper.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,12 +12,12 @@ use crate::supervise::state::{Action, KeeperEvent, ServerEnd, StandIn};
 use crate::sys::memory;
 
 impl Driver {
-    /// Carries one action out; returns the answer, if it is a question.
+    /// Executes one action; returns the answer, if it is a question.
     pub(super) fn act(&mut self, now: Instant, action: Action) -> Option<KeeperEvent> {
         match action {
             Action::Prepare { attempt } => return self.prepare(attempt),
             Action::CheckGrant { generation } => {
-                let result = self.pipeline.standing();
+                let result = self.pipeline.may_run();
                 return Some(KeeperEvent::GrantChecked { generation, result });
             }
             Action::RecordLaunch {
@@ -109,7 +109,7 @@ impl Driver {
             Action::Reply { request, reply } => self.reply(request, reply),
             Action::Trim => memory::drop_code_pages(),
             Action::Exit(code) => self.exit_code = Some(code),
-            // Those that may bring an answer.
+            // Handled by `act`.
             Action::Prepare { .. }
             | Action::CheckGrant { .. }
             | Action::RecordLaunch { .. }
@@ -129,13 +129,13 @@ impl Driver {
             .set_gate(stdin.map_or(Gate::Held, Gate::Draining));
         let mut inner = self.shared.lock();
         inner.draining = true;
-        // Told as an event, like a drain that takes its time.
+        // Posted as an event, like the end of a longer drain.
         inner.note_drained();
         drop(inner);
         self.shared.wake();
     }
 
-    /// Puts a server behind the session, in one step: what comes then is for the new server.
+    /// Gives the session to a server in one step; later lines go to the new server.
     fn take_over(&self, now: Instant, generation: u32) -> Option<KeeperEvent> {
         let to_server = {
             let mut inner = self.shared.lock();
@@ -158,7 +158,7 @@ impl Driver {
     }
 
     fn explain_end(&self, generation: u32) -> ServerEnd {
-        let grant = self.pipeline.standing();
+        let grant = self.pipeline.may_run();
         let inner = self.shared.lock();
         ServerEnd {
             grant,
@@ -172,7 +172,7 @@ impl Driver {
     }
 
     fn look_at_files(&self, generation: Option<u32>) -> KeeperEvent {
-        let grant = self.pipeline.standing();
+        let grant = self.pipeline.may_run();
         let server = generation.and_then(|number| self.generation(number));
         let outdated = server
             .filter(|server| grant.is_ok() && self.pipeline.is_outdated(&server.injected))

@@ -1,4 +1,4 @@
-//! A new server, from the preparation to the last line of its handshake.
+//! Starts new servers, from the preparation to the end of the handshake.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::supervise::shared::Notice;
 use crate::supervise::state::{Handshake, KeeperEvent};
 
 impl Driver {
-    /// Begins to prepare a server; the result comes later, but for one that cannot begin.
+    /// Begins to prepare a server. The result comes as an event, except if the thread cannot start.
     pub(super) fn prepare(&self, attempt: u32) -> Option<KeeperEvent> {
         let (pipeline, shared) = (Arc::clone(&self.pipeline), Arc::clone(&self.shared));
         let prepare = move || {
@@ -21,7 +21,7 @@ impl Driver {
         let begun = std::thread::Builder::new()
             .name("prepare".to_owned())
             .spawn(prepare);
-        let result = Err(self.not_started("no thread for it", &begun.err()?));
+        let result = Err(self.not_started("cannot create a thread", &begun.err()?));
         Some(KeeperEvent::Prepared { attempt, result })
     }
 
@@ -39,10 +39,13 @@ impl Driver {
     }
 
     fn nothing_prepared(&self) -> Error {
-        self.not_started("nothing is prepared", &std::io::ErrorKind::NotFound.into())
+        self.not_started(
+            "no preparation has completed",
+            &std::io::ErrorKind::NotFound.into(),
+        )
     }
 
-    /// Starts a server and begins the handshake.
+    /// Starts a server and sends the handshake.
     pub(super) fn launch(&mut self, attempt: u32, generation: u32) -> Result<Handshake> {
         let prepared = self.prepared.remove(&attempt);
         let prepared = prepared.ok_or_else(|| self.nothing_prepared())?;
@@ -62,7 +65,7 @@ impl Driver {
         self.update_masker(prepared.env.values());
         self.shared.lock().session.nominate(generation);
         let server = Generation::new(generation, server, *prepared, &self.shared, &self.pipeline)
-            .map_err(|error| self.not_started("no threads for it", &error))?;
+            .map_err(|error| self.not_started("cannot create its threads", &error))?;
         let handshake = self.shared.lock().session.handshake(generation);
         let sent = match handshake {
             Some(line) => {
@@ -75,7 +78,7 @@ impl Driver {
         Ok(sent)
     }
 
-    /// Sends what follows the handshake; returns whether there is nothing to wait for.
+    /// Sends the lines after the handshake; returns `Replayed` if no answer is expected.
     pub(super) fn replay(&self, generation: u32) -> Option<KeeperEvent> {
         let lines = self.shared.lock().session.after_handshake(generation);
         self.generation(generation)?.write(lines, &self.shared);

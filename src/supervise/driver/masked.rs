@@ -1,4 +1,4 @@
-//! What is masked in a session.
+//! The values masked in a session.
 
 use std::sync::Arc;
 
@@ -7,14 +7,13 @@ use crate::mask::Masker;
 use crate::secret::Secret;
 use crate::supervise::generation::Generation;
 
-/// Values of servers that are gone are masked on: a server may have written one to a file, and the
-/// next may read it. So many of the latest are kept; each costs memory and a share of every search,
-/// and a session that outlives more rotations than that has a value which was worthless long ago.
+/// How many of the latest values of exited servers stay masked: a server may have written one to a
+/// file that the next one reads. Each costs memory and search time, and older values have long been
+/// replaced.
 const RETIRED_MAX: usize = 16;
 
 impl Driver {
-    /// What is masked: the values of every server that is alive, of one that is to be, and of those
-    /// that were.
+    /// Masks the values of current, pending (`more`) and former servers.
     pub(super) fn update_masker(&self, more: &[(String, Secret)]) {
         let values: Vec<_> = self
             .generations
@@ -30,7 +29,7 @@ impl Driver {
         inner.masker_version += 1;
     }
 
-    /// Remembers what a server had that is gone.
+    /// Keeps masking the values of a server that exited.
     pub(super) fn keep_masking(&mut self, server: &Generation) {
         for (name, value) in &server.values {
             self.retired.retain(|(_, known)| known != value);

@@ -1,9 +1,9 @@
-//! Does what the keeper decides: it has the servers, the client's session and the control socket
-//! behind the keeper's numbers, turns what happens into events and carries the actions out.
+//! Connects the keeper to the world: owns the servers, the client's session and the control socket,
+//! turns what happens into events and executes the keeper's actions.
 //!
-//! Invariants: actions are carried out in their order, and one that is a question is answered before
-//! anything else is told. The keeper's clock is read in one place. Servers are started and ended by
-//! the main thread, which never writes to the client itself.
+//! Invariants: actions are executed in order, and an action that is a question is answered before
+//! the next event. The clock is read in one place. The main thread starts and ends servers and does
+//! not write to the client.
 
 mod actions;
 mod launch;
@@ -26,7 +26,7 @@ use super::state::{KeeperEvent, KeeperState};
 use crate::secret::{Secret, ServerName};
 use crate::sys::tree;
 
-/// How long what a killed guard left behind may take to end.
+/// How long the processes of a killed guard may take to end.
 const ORPHANS_LIMIT: Duration = Duration::from_secs(2);
 
 /// See the module.
@@ -37,12 +37,12 @@ pub(super) struct Driver {
     shared: Arc<Shared>,
     state: KeeperState,
     generations: Vec<Generation>,
-    /// What was prepared and is not launched yet, by its number.
+    /// Completed preparations that are not launched yet, by number.
     prepared: HashMap<u32, Box<Prepared>>,
-    /// Requests of other commands that are not answered yet, by their numbers.
+    /// Unanswered requests of other commands, by number.
     requests: HashMap<u32, Request>,
     requests_count: u32,
-    /// Values of servers that are gone, the latest last.
+    /// Values of exited servers, the latest last.
     retired: VecDeque<(String, Secret)>,
     since: jiff::Timestamp,
     exit_code: Option<u8>,
@@ -53,7 +53,7 @@ impl Driver {
     pub(super) fn new(options: Options, shared: Arc<Shared>, on_terminal: bool) -> Self {
         let listen = |runtime| {
             control::listen(runtime, &options.server, &shared)
-                .inspect_err(|error| tracing::warn!(%error, "no control socket; files are watched"))
+                .inspect_err(|error| tracing::warn!(%error, "cannot create the control socket; only files are watched"))
                 .ok()
         };
         let socket = options.runtime.as_deref().and_then(listen);
@@ -78,26 +78,27 @@ impl Driver {
         self.generations.iter().map(Generation::control)
     }
 
-    /// The exit code, when there is nothing left to do.
+    /// The exit code, once the session is over.
     pub(super) const fn exit_code(&self) -> Option<u8> {
         self.exit_code
     }
 
-    /// Does what came and what is due; returns when something is due next.
-    pub(super) fn turn(&mut self) -> Option<Instant> {
+    /// Handles notices, guard reports and due timers; returns when the next timer is due.
+    pub(super) fn process_pending(&mut self) -> Option<Instant> {
         while let Some(notice) = self.shared.take_notice() {
             let event = self.event(notice);
-            self.tell(event);
+            self.handle(event);
         }
         for event in self.listen_to_guards() {
-            self.tell(event);
+            self.handle(event);
         }
-        self.tell(KeeperEvent::Tick);
+        self.handle(KeeperEvent::Tick);
         self.state.next_due()
     }
 
-    /// Tells the keeper, and does what it wants until it wants nothing more.
-    pub(super) fn tell(&mut self, event: KeeperEvent) {
+    /// Passes an event to the keeper and executes its actions, including those that follow from
+    /// answers.
+    pub(super) fn handle(&mut self, event: KeeperEvent) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             let now = Instant::now();
@@ -107,7 +108,7 @@ impl Driver {
         }
     }
 
-    /// Keeps what stands behind a number.
+    /// Turns a notice into an event; stores the value that the event refers to by number.
     fn event(&mut self, notice: Notice) -> KeeperEvent {
         match notice {
             Notice::Event(event) => event,
@@ -131,7 +132,7 @@ impl Driver {
         }
     }
 
-    /// Reads what the guards say.
+    /// Reads the reports of the guards.
     fn listen_to_guards(&mut self) -> Vec<KeeperEvent> {
         let mut events = Vec::new();
         let mut orphaned = false;
@@ -142,7 +143,7 @@ impl Driver {
             }
         }
         if orphaned {
-            // The guard was killed, so what it guarded is ours now.
+            // The guard was killed, so its processes are now our children.
             let alive = self.generations.iter().filter(|server| !server.gone);
             let spared: Vec<Pid> = alive.map(Generation::guard_pid).collect();
             tree::kill_own_descendants(&spared, ORPHANS_LIMIT, &mut |_, _| {});

@@ -1,4 +1,4 @@
-//! What is answered to other commands; docs/control.md has the shapes.
+//! Answers to other commands; docs/control.md describes them.
 
 use serde_json::{Value, json};
 

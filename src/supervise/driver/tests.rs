@@ -1,5 +1,5 @@
-//! The driver with a pipeline that has no files, and a client that is a pipe. Servers are not
-//! started here: their program does not exist.
+//! The driver with a pipeline without files and a pipe as the client. No server is started, because
+//! its program does not exist.
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader};
@@ -25,10 +25,10 @@ use crate::supervise::request::{ControlVerb, Request};
 use crate::supervise::shared::{Notice, Shared};
 use crate::supervise::state::KeeperEvent;
 
-/// Answers as it was told to, and remembers what it was asked.
+/// Returns configured answers and records the questions.
 #[derive(Default)]
 struct FakePipeline {
-    /// What the next looks at the grant say; then that all is well.
+    /// The results of the next grant checks; then checks succeed.
     standings: Mutex<VecDeque<Result<()>>>,
     unwritable: bool,
     calls: Mutex<Vec<String>>,
@@ -58,7 +58,7 @@ impl Pipeline for FakePipeline {
         })
     }
 
-    fn standing(&self) -> Result<()> {
+    fn may_run(&self) -> Result<()> {
         self.note("standing");
         self.standings.lock().unwrap().pop_front().unwrap_or(Ok(()))
     }
@@ -93,7 +93,7 @@ fn refusal(code: Code) -> Error {
     Error::new(code, "server `github` not started")
 }
 
-/// A driver, its pipeline, and the client's end of its stdout.
+/// A driver, its pipeline, and the read end of its stdout.
 struct TestDriver {
     driver: Driver,
     pipeline: Arc<FakePipeline>,
@@ -124,11 +124,11 @@ impl TestDriver {
         }
     }
 
-    /// Starts, and waits until the preparation is over and what comes of it is done.
+    /// Starts, and waits until the preparation and its actions are done.
     fn start(&mut self) {
-        self.driver.tell(KeeperEvent::Start);
+        self.driver.handle(KeeperEvent::Start);
         while self.driver.prepared.is_empty() && self.driver.state.trouble().is_none() {
-            self.driver.turn();
+            self.driver.process_pending();
             std::thread::yield_now();
         }
     }
@@ -156,13 +156,13 @@ impl TestDriver {
         self.driver
             .shared
             .post(Notice::Asked(Request { verb, reply }));
-        self.driver.turn();
+        self.driver.process_pending();
         answer
     }
 }
 
 #[test]
-fn a_launch_is_recorded_and_the_grant_checked_before_and_after_that() {
+fn a_launch_is_recorded_with_a_grant_check_before_and_after() {
     let mut test = TestDriver::new(FakePipeline::default());
     test.start();
     assert_eq!(
@@ -173,7 +173,7 @@ fn a_launch_is_recorded_and_the_grant_checked_before_and_after_that() {
 }
 
 #[test]
-fn without_a_record_or_a_grant_the_program_is_not_even_looked_for() {
+fn without_a_record_or_a_grant_the_program_is_not_searched_for() {
     let unwritable = FakePipeline {
         unwritable: true,
         ..FakePipeline::default()
@@ -198,7 +198,7 @@ fn without_a_record_or_a_grant_the_program_is_not_even_looked_for() {
 }
 
 #[test]
-fn a_request_that_waits_is_answered_with_the_reason() {
+fn a_waiting_request_is_answered_with_the_reason() {
     let mut test = TestDriver::new(FakePipeline::default());
     test.client_asks(&json!({"jsonrpc": "2.0", "id": 3, "method": "tools/list"}));
     test.start();
@@ -234,10 +234,10 @@ fn other_commands_are_answered() {
         (&json!(true), &json!(false))
     );
     assert!(test.calls().ends_with("suspended revoked"));
-    // A renewal that is under way at the end is answered, too.
+    // A renewal in progress at the end is answered too.
     let renewed = test.asks(ControlVerb::Renew);
     test.driver
-        .tell(KeeperEvent::Signalled(nix::sys::signal::Signal::SIGTERM));
+        .handle(KeeperEvent::Signalled(nix::sys::signal::Signal::SIGTERM));
     assert_eq!(test.driver.exit_code(), Some(128 + 15));
     let ended = renewed.recv().unwrap();
     assert_eq!(ended["ok"], false, "{ended}");

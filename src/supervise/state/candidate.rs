@@ -1,4 +1,4 @@
-//! A new server on its way behind the session: prepared, launched, tried.
+//! A candidate: a new server that is prepared, launched and tested before it gets the session.
 
 use std::time::Instant;
 
@@ -57,7 +57,7 @@ impl KeeperState {
         self.launch(rules);
     }
 
-    /// Check, record, check, launch: each answer brings the next step.
+    /// Begins check, record, check, launch; each answer starts the next step.
     pub(super) fn launch(&mut self, rules: SessionRules) {
         self.generations += 1;
         let generation = self.generations;
@@ -72,7 +72,7 @@ impl KeeperState {
         }
     }
 
-    /// Goes on to the next step of this launch, if it is at the one before.
+    /// Advances this launch to the next step, if it is at the previous one.
     fn next_launch_step(&mut self, number: u32, from: LaunchStep, to: LaunchStep) -> Option<u32> {
         let candidate = self.servers.candidate.as_mut()?;
         match &mut candidate.stage {
@@ -124,7 +124,7 @@ impl KeeperState {
             Err(error) => return self.candidate_failed(now, error),
         };
         let Some((rules, candidate)) = candidate.and_then(|one| Some((one.rules()?, one))) else {
-            // It was given up while it was started.
+            // The candidate was dropped during the start.
             let mut server = TrackedServer::new(generation, SessionRules::default(), now);
             server.stop(Reason::Revoked, now, &mut self.timers, &mut self.actions);
             return self.servers.leaving.push(server);
@@ -142,7 +142,7 @@ impl KeeperState {
         }
     }
 
-    /// Whether this server is being tried.
+    /// Whether this server is in probation.
     fn is_on_probation(&self, generation: u32) -> bool {
         matches!(
             self.servers.candidate.as_ref().map(|candidate| &candidate.stage),
@@ -161,7 +161,7 @@ impl KeeperState {
         }
         match judgement {
             Ok(()) => self.act(Action::Replay { generation }),
-            Err(why) => self.candidate_failed(now, words::cannot_stand_in(&self.server, why)),
+            Err(why) => self.candidate_failed(now, words::incompatible_server(&self.server, why)),
         }
     }
 
@@ -179,7 +179,7 @@ impl KeeperState {
         self.drain();
     }
 
-    /// The candidate is given up; the current server, if there is one, stays.
+    /// Drops the candidate; the current server, if any, stays.
     pub(super) fn candidate_failed(&mut self, now: Instant, error: Error) {
         let had_candidate = self.servers.candidate.is_some();
         self.drop_candidate(now, Reason::Renewed);
@@ -203,7 +203,7 @@ impl KeeperState {
         self.timers.cancel(Timer::Candidate);
         let attempt = candidate.attempt;
         match candidate.stage {
-            // What was asked for is dropped when it comes.
+            // The answer is dropped when it arrives.
             CandidateStage::Preparing => {}
             CandidateStage::Waiting(_) | CandidateStage::Launching { .. } => {
                 self.act(Action::DropPrepared { attempt });
@@ -217,7 +217,7 @@ impl KeeperState {
         }
     }
 
-    /// The limit of the candidate's stage has come.
+    /// The time limit of the candidate's stage is over.
     pub(super) fn candidate_due(&mut self, now: Instant) {
         let Some(candidate) = &self.servers.candidate else {
             return;

@@ -1,4 +1,4 @@
-//! Servers that end: by themselves, because the client left, because we were signalled.
+//! The end of servers: by themselves, after the client left, after a signal.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,8 @@ use nix::sys::signal::Signal;
 use super::event::{Action, ControlReply, ServerEnd, StandIn};
 use super::grant::ends_what_runs;
 use super::limits::{
-    ABORT_AFTER, CRASH_WINDOW, CRASHES_MAX, FIRST_WORD_LIMIT, HURRY, OUTPUT_PATIENCE,
-    SLOW_CLIENT_LOOK,
+    ABORT_AFTER, CRASH_WINDOW, CRASHES_MAX, FIRST_WORD_LIMIT, HURRIED_OUTPUT_TIMEOUT,
+    OUTPUT_TIMEOUT, SLOW_CLIENT_LOOK,
 };
 use super::server::TrackedServer;
 use super::shutdown::Reason;
@@ -21,7 +21,7 @@ use crate::supervise::pipeline::{Fact, ServerExit};
 use crate::sys::signal;
 
 impl KeeperState {
-    /// The client closed our stdin; what it said before may still be held.
+    /// The client closed our stdin; earlier lines may still be held.
     pub(super) fn input_ended(&mut self, now: Instant) {
         self.client_input = self.client_input.max(ClientInput::Ended);
         if self.is_first_preparing() {
@@ -33,27 +33,27 @@ impl KeeperState {
         self.forget_renewal(now);
     }
 
-    /// Whether there is no server yet, but one is prepared.
+    /// Whether there is no server yet and one is being prepared.
     fn is_first_preparing(&self) -> bool {
         let candidate = self.servers.candidate.as_ref();
         self.servers.current.is_none() && candidate.is_some_and(Candidate::is_preparing)
     }
 
-    /// The client closed its end: no server, or one that has had its last input.
+    /// The client is gone and all its input was passed on.
     pub(super) fn client_left(&mut self, now: Instant) {
         if self.client_input == ClientInput::Gone {
             return;
         }
         self.client_input = ClientInput::Gone;
         if self.is_first_preparing() {
-            // It may be a client that has nothing to say, or none: what stops the start is told.
+            // A client without input still gets the reason if the start fails.
             self.timers.set(Timer::Abort, now + ABORT_AFTER);
             return;
         }
         self.end_all(now, Reason::EndOfInput);
     }
 
-    /// A signal for us is a signal for the server.
+    /// Forwards a signal to the server, or ends the session with it.
     pub(super) fn signalled(&mut self, now: Instant, signal: Signal) {
         if signal::FORWARDED.contains(&signal) {
             if let Some(generation) = self.current() {
@@ -70,7 +70,7 @@ impl KeeperState {
         }
     }
 
-    /// From now on there is no new server. The first reason counts.
+    /// Ends the session: no new server from now on. The first reason is kept.
     pub(super) fn begin_ending(&mut self, reason: Reason) {
         if !matches!(self.phase, Phase::Ending { .. }) {
             self.phase = Phase::Ending { reason, code: None };
@@ -82,16 +82,16 @@ impl KeeperState {
         self.begin_ending(reason);
         self.timers.cancel(Timer::Restart);
         self.drop_candidate(now, Reason::Revoked);
-        let patience = self.output_patience();
+        let timeout = self.output_timeout();
         for server in self.servers.iter_mut() {
             server.stop(reason, now, &mut self.timers, &mut self.actions);
             if self.timers.is_set(Timer::Output(server.number)) {
-                server.wait_for_output(patience, &mut self.timers);
+                server.wait_for_output(timeout, &mut self.timers);
             }
         }
     }
 
-    /// The exit code is known; whatever runs is ended first.
+    /// Decides the exit code and ends all servers.
     pub(super) fn decide(&mut self, now: Instant, decided: u8) {
         self.end_all(now, Reason::Revoked);
         if let Phase::Ending { code, .. } = &mut self.phase {
@@ -99,7 +99,7 @@ impl KeeperState {
         }
     }
 
-    /// Whether what servers said is not waited for as long as a slow client takes.
+    /// Whether a slow client is not waited for.
     pub(super) const fn is_hurried(&self) -> bool {
         matches!(
             self.phase,
@@ -110,12 +110,12 @@ impl KeeperState {
         )
     }
 
-    /// How long the output of an ended server is waited for.
-    pub(super) const fn output_patience(&self) -> Duration {
+    /// How long to wait for the output of an exited server.
+    pub(super) const fn output_timeout(&self) -> Duration {
         if self.is_hurried() {
-            HURRY
+            HURRIED_OUTPUT_TIMEOUT
         } else {
-            OUTPUT_PATIENCE
+            OUTPUT_TIMEOUT
         }
     }
 
@@ -125,8 +125,8 @@ impl KeeperState {
         }
     }
 
-    /// A process outside a server's tree may hold its pipe. What was read is waited for as long as the
-    /// client takes.
+    /// A process outside a server's tree may hold its pipe open. Output that was read is waited for
+    /// as long as the client needs.
     pub(super) fn output_seen(&mut self, now: Instant, generation: u32, is_busy: bool) {
         if is_busy && !self.is_hurried() {
             self.timers
@@ -136,7 +136,7 @@ impl KeeperState {
         }
     }
 
-    /// Servers that were ended and are gone: written down and forgotten.
+    /// Records and forgets servers that were ended and are gone.
     pub(super) fn reap_stopped(&mut self, now: Instant) {
         let leaving = std::mem::take(&mut self.servers.leaving);
         let (over, leaving): (Vec<_>, Vec<_>) =
@@ -161,7 +161,7 @@ impl KeeperState {
         });
     }
 
-    /// Asks about servers that ended by themselves.
+    /// Asks the driver about servers that exited by themselves.
     pub(super) fn ask_for_ends(&mut self) {
         if let Phase::Ending { .. } = self.phase {
             if let Some(server) = self.servers.current.take_if(|server| server.is_over()) {
@@ -204,16 +204,16 @@ impl KeeperState {
         if let Err(error) = &end.grant
             && ends_what_runs(error.code)
         {
-            // It was killed from outside, because we were stopped when the policy was revoked.
+            // Killed from outside, because this process was stopped during a revocation.
             return self.revoke(now, error.clone());
         }
         if self.servers.candidate.is_some() {
-            // The next one is on its way; if it is up, nothing has to be waited for.
+            // A candidate exists; if it is ready, it takes over now.
             self.suspend(now, error);
             return self.drained(now);
         }
         let is_final = exit == ServerExit::Exited(0) || server.rules.restart == Restart::Never;
-        // A client whose first request is still on its way shall hear why there is no server.
+        // A client whose first request is still to come gets the reason as an answer.
         let is_listening = self.client_input == ClientInput::Open;
         let is_awaited = !end.established && !end.awaited && is_listening;
         if (is_final && !is_awaited) || self.on_terminal {
@@ -223,7 +223,7 @@ impl KeeperState {
             self.timers.set(Timer::FirstWord, now + FIRST_WORD_LIMIT);
         }
         if is_final {
-            // Its own end: nothing is said on stderr, only to a request that may still come.
+            // A normal exit: no message on stderr, only an answer to a request that may still come.
             self.answer_all(error.clone());
             self.trouble = Some(error);
         } else {
@@ -231,7 +231,7 @@ impl KeeperState {
         }
     }
 
-    /// The session ends with its server; the client is told, in the time that it takes to read.
+    /// Ends the session with its server, after the last lines were written to the client.
     fn end_with(&mut self, error: Error, code: u8) {
         self.act(Action::AnswerAll {
             error,
@@ -250,7 +250,7 @@ impl KeeperState {
             return self.suspend(now, words::crashed_often(&self.server, error, often));
         }
         self.suspend(now, error);
-        // A server that never came up will not do so by itself; one that crashes on is left alone.
+        // A server that never answered is not restarted automatically.
         if established && self.is_keeping() {
             let doubled = 2_u32.pow(u32::try_from(often).unwrap_or(8) - 1);
             let pause = Duration::from_millis(100) * doubled;
@@ -258,7 +258,7 @@ impl KeeperState {
         }
     }
 
-    /// When every server of an ending session is over, so is the session.
+    /// Ends the session once all its servers are gone.
     pub(super) fn finish_if_over(&mut self, now: Instant) {
         let Phase::Ending { reason, code } = self.phase else {
             return;

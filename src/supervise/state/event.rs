@@ -1,5 +1,5 @@
-//! What the keeper is told, and what it wants done. Plain data: servers, preparations and requests
-//! are numbers here, and only the driver has what stands behind a number.
+//! The keeper's input (events) and output (actions). Plain data: servers, preparations and requests
+//! are numbers; the driver has the objects.
 
 use std::time::Duration;
 
@@ -11,48 +11,48 @@ use crate::policy::SessionRules;
 use crate::supervise::pipeline::{Fact, ServerExit};
 use crate::supervise::request::ControlVerb;
 
-/// What happened. The list is closed.
+/// An event for the keeper.
 #[derive(Debug)]
 pub(in crate::supervise) enum KeeperEvent {
-    /// Begin: there is no server yet.
+    /// The beginning: there is no server yet.
     Start,
-    /// Time has passed: what is due is done.
+    /// Time has passed; due timers are handled.
     Tick,
-    /// The first line of the client has come.
+    /// The first line of the client arrived.
     ClientSpoke,
-    /// The client closed our stdin; what it said before may still be held.
+    /// The client closed our stdin; earlier lines may still be held.
     InputEnded,
-    /// The client closed our stdin and all it said was passed on, or it closed our stdout.
+    /// The client closed our stdin and all its lines were passed on, or it closed our stdout.
     ClientGone,
-    /// We got this signal.
+    /// This process got a signal.
     Signalled(Signal),
     /// A watched file has changed, or may have.
     Changed,
-    /// Another command asks through the control socket.
+    /// A request of another command through the control socket.
     Asked { request: u32, verb: ControlVerb },
-    /// The steps before a launch are done. The driver keeps what was prepared under this number.
+    /// The steps before a launch are done. The driver keeps the result under this number.
     Prepared {
         attempt: u32,
         result: Result<SessionRules>,
     },
-    /// A new server answered the handshake; an error says why it cannot take over.
+    /// A new server answered the handshake. `Err`: why it cannot take over.
     HandshakeDone {
         generation: u32,
         judgement: std::result::Result<(), String>,
     },
-    /// A new server has answered all that was replayed to it.
+    /// A new server has answered all replayed requests.
     Replayed { generation: u32 },
     /// The last request in flight was answered.
     Drained,
-    /// A new server has got what it had to get before anything else.
+    /// The repeated requests were written to a new server.
     Resent { generation: u32 },
-    /// A server put a secret in the id of a message, which was masked and so fits no request.
+    /// A server used a secret as the ID of a message; the masked ID fits no request.
     SecretInId { generation: u32 },
-    /// The stdout of a server ended: it answers nobody any more.
+    /// The stdout of a server ended, so it can no longer answer.
     OutputEnded { generation: u32 },
-    /// A stream of a server ended, and all of it was passed on.
+    /// A stream of a server ended and was passed on completely.
     StreamEnded { generation: u32 },
-    /// The server's own process ended.
+    /// The server's own process exited.
     Exited { generation: u32, exit: ServerExit },
     /// No process of a server is alive.
     Gone { generation: u32 },
@@ -62,146 +62,147 @@ pub(in crate::supervise) enum KeeperEvent {
     GrantChecked { generation: u32, result: Result<()> },
     /// Answers [`Action::RecordLaunch`].
     LaunchRecorded { generation: u32, result: Result<()> },
-    /// Answers [`Action::Launch`]: whether a handshake was sent. If the client has not begun, there is
-    /// nothing to repeat.
+    /// Answers [`Action::Launch`]: whether a handshake was sent. There is none to repeat before the
+    /// client's own.
     Launched {
         generation: u32,
         result: Result<Handshake>,
     },
-    /// Answers [`Action::LookAtFiles`]: may a server run, and which one has outdated values.
+    /// Answers [`Action::LookAtFiles`]: whether a server may run, and which one has outdated
+    /// values.
     FilesSeen {
         grant: Result<()>,
         outdated: Option<u32>,
     },
-    /// Answers [`Action::LookAtOutput`]: something was read that the client has not got yet.
+    /// Answers [`Action::LookAtOutput`]: whether output was read but not yet written to the client.
     OutputSeen { generation: u32, is_busy: bool },
     /// Answers [`Action::ExplainEnd`].
     EndExplained { generation: u32, end: ServerEnd },
 }
 
-/// Whether a new server was greeted in the client's place.
+/// Whether mcpwrap sent a handshake to a new server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::supervise) enum Handshake {
     Sent,
-    /// The client will do it itself.
+    /// The client will send it.
     NotNeeded,
 }
 
-/// What there is to know of a server that ended by itself.
+/// What is known about a server that exited by itself.
 #[derive(Clone, Debug)]
 pub(in crate::supervise) struct ServerEnd {
-    /// Whether a server may run: this one may have been killed because it may not.
+    /// Whether a server may run; this one may have been killed by a revocation.
     pub grant: Result<()>,
-    /// Whether the client had what it needs to work.
+    /// Whether the client had finished its handshake.
     pub established: bool,
     /// Whether the client waits for an answer.
     pub awaited: bool,
-    /// Of stderr, masked.
+    /// The last lines of stderr, masked.
     pub last_lines: Vec<String>,
 }
 
-/// What the driver does, in this order. Five actions are questions: their answer is the next event.
+/// What the driver does, in order. The answer to a question is the next event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::supervise) enum Action {
-    /// Do the steps before a launch, in a thread.
+    /// Prepare a launch in a thread.
     Prepare {
         attempt: u32,
     },
-    /// What was prepared is not wanted: forget it.
+    /// Drop the result of this preparation.
     DropPrepared {
         attempt: u32,
     },
-    /// Question: may a server run, by the files?
+    /// Question: may a server run, according to the files?
     CheckGrant {
         generation: u32,
     },
-    /// Question: write the launch down. No record, no launch.
+    /// Question: record the launch. No record, no launch.
     RecordLaunch {
         attempt: u32,
         generation: u32,
     },
-    /// Question: start the server, and send it the handshake.
+    /// Question: start the server and send the handshake.
     Launch {
         attempt: u32,
         generation: u32,
     },
-    /// Send what follows the handshake.
+    /// Send the lines after the handshake.
     Replay {
         generation: u32,
     },
-    /// A candidate lost its chance: its lines reach nobody.
+    /// This server is no longer a candidate: drop its lines.
     Abandon {
         generation: u32,
     },
-    /// The client's lines wait.
+    /// Hold the client's lines.
     HoldGate,
-    /// The client's lines go to this server.
+    /// Pass the client's lines to this server.
     OpenGate {
         generation: u32,
     },
-    /// The client's lines are not taken any more.
+    /// Accept no more lines of the client.
     CloseGate,
-    /// The client's requests wait, and this server gets what it needs to answer the last ones.
+    /// Hold the client's requests; this server gets what it needs to answer the last ones.
     Drain {
         generation: Option<u32>,
     },
-    /// This server gets the session, and what the last one left unanswered. The gate is held.
+    /// Give the session and the unanswered requests to this server. The gate stays held.
     TakeOver {
         generation: u32,
     },
-    /// Answer what is open, and from now on what comes, with this; or with the stand-in, if it may
-    /// and the policy wants it.
+    /// Answer all open and future requests with this error, or through the replacement server if
+    /// allowed here and by the policy.
     AnswerAll {
         error: Error,
         stand_in: StandIn,
     },
-    /// What servers asked the client is forgotten.
+    /// Forget the requests of servers to the client.
     ForgetQuestions,
-    /// Write to the client what was posted.
+    /// Write the posted lines to the client.
     Flush,
-    /// The same, and tell when it is done.
+    /// The same, and report when done.
     FlushLast,
     CloseStdin {
         generation: u32,
     },
-    /// Make a server end.
+    /// Take a step to end a server.
     Stop {
         generation: u32,
         step: ShutdownStep,
     },
-    /// Hand a signal on, without any intent to end.
+    /// Forward a signal that does not end the server.
     Forward {
         generation: u32,
         signal: Signal,
     },
-    /// Question: is output of this ended server still on its way to the client?
+    /// Question: is output of this exited server still being written to the client?
     LookAtOutput {
         generation: u32,
     },
-    /// Question: what is known of the end of this server?
+    /// Question: why did this server exit?
     ExplainEnd {
         generation: u32,
     },
-    /// The server is over: write it down and forget it, but go on masking what it had.
+    /// Record the exit of this server and forget it, but keep masking its values.
     Reap {
         generation: u32,
         exit: ServerExit,
         ran: Duration,
     },
-    /// Question: what do the files say now? If a server is named, also of its values.
+    /// Question: what do the files say now, also about the values of this server, if any?
     LookAtFiles {
         generation: Option<u32>,
     },
-    /// For the audit log and the user.
+    /// Record a fact in the audit log and inform the user.
     Record(Fact),
     /// Answer a request of the control socket.
     Reply {
         request: u32,
         reply: ControlReply,
     },
-    /// Give back the memory that a launch needed.
+    /// Release the memory that a launch needed.
     Trim,
-    /// The end.
+    /// Exit with this code.
     Exit(u8),
 }
 
@@ -211,17 +212,17 @@ pub(in crate::supervise) enum StandIn {
     Never,
 }
 
-/// What is answered to another command.
+/// An answer to another command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::supervise) enum ControlReply {
     Status,
     Renewed,
     NotRenewed(Error),
-    /// Whether a server runs, and how long it took until no unwanted one did.
+    /// Whether a server runs, and how long it took until no revoked one was alive.
     Checked {
         running: bool,
         took: Duration,
     },
-    /// The supervisor ended first.
+    /// The supervisor exited before.
     Ended,
 }

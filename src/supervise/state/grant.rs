@@ -1,4 +1,4 @@
-//! What the files say: may a server run, has it the current values, and what if not.
+//! Reactions to the files: whether a server may run and has the current values.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result};
 use crate::policy::Renew;
 use crate::supervise::pipeline::{Fact, ServerExit};
 
-/// Which answers about a policy end a server that runs. Others only forbid a new start.
+/// Whether this error ends a running server. Others only prevent a new start.
 pub(super) const fn ends_what_runs(code: Code) -> bool {
     matches!(
         code,
@@ -31,7 +31,7 @@ const fn may_pass(code: Code) -> bool {
 }
 
 impl KeeperState {
-    /// Asks what the files say now; of its values only if a renewal might come of it.
+    /// Asks what the files say now; asks about values only if a renewal may follow.
     pub(super) fn look_at_files(&mut self) {
         if !self.is_keeping() {
             return;
@@ -65,11 +65,11 @@ impl KeeperState {
                     self.kill_leaving(now);
                 }
             }
-            // Not fit for a new start; what runs keeps what it was granted.
+            // Prevents a new start, but a running server continues under its grant.
             Err(_) => self.changes.missing_since = None,
             Ok(()) => {
                 self.changes.missing_since = None;
-                self.may_run(now, outdated);
+                self.start_or_renew(now, outdated);
             }
         }
         for check in &mut self.requests.check {
@@ -78,8 +78,8 @@ impl KeeperState {
         self.answer_checks(now);
     }
 
-    /// The server may run: does it, and with the current values?
-    fn may_run(&mut self, now: Instant, outdated: Option<u32>) {
+    /// A server may run: starts or renews one if needed.
+    fn start_or_renew(&mut self, now: Instant, outdated: Option<u32>) {
         if self.servers.candidate.is_some() {
             self.changes.renew_again = true;
         } else if let Some(current) = self.current() {
@@ -92,19 +92,19 @@ impl KeeperState {
         } else if self.trouble().is_some_and(|code| code != Code::SecretInId)
             && !self.timers.is_set(Timer::Restart)
         {
-            // One that gave a secret away comes back when it is asked for.
+            // After a secret in an ID, only an explicit request starts the server again.
             self.act(Action::HoldGate);
             self.start(now, StartCause::Grant);
         }
     }
 
-    /// When the next renewal may begin. The first one after a while begins at once.
+    /// When the next renewal may begin; `None`: immediately.
     fn settled_at(&self) -> Option<Instant> {
         let (changed, renewed) = (self.changes.changed_at?, self.changes.renewed_at?);
         (changed < renewed + QUIET_LIMIT).then(|| (changed + QUIET).min(renewed + QUIET_LIMIT))
     }
 
-    /// Answers who asked for a check, once nothing unwanted is alive.
+    /// Answers `check` requests once no revoked server is alive.
     pub(super) fn answer_checks(&mut self, now: Instant) {
         let mut leaving = self.servers.leaving.iter();
         if leaving.any(|server| server.reason() == Some(Reason::Revoked)) {
@@ -125,7 +125,7 @@ impl KeeperState {
         }
     }
 
-    /// The grant is gone: everything that runs is killed, the session stays.
+    /// The grant is gone: kills all servers and keeps the session.
     pub(super) fn revoke(&mut self, now: Instant, error: Error) {
         self.timers.cancel(Timer::Restart);
         self.changes.renew_again = false;
@@ -138,14 +138,14 @@ impl KeeperState {
         self.suspend(now, error);
     }
 
-    /// What is being ended has no time left to do so.
+    /// Kills the servers that are being ended.
     fn kill_leaving(&mut self, now: Instant) {
         for server in &mut self.servers.leaving {
             server.stop(Reason::Revoked, now, &mut self.timers, &mut self.actions);
         }
     }
 
-    /// From now on requests are answered with this error, until a server can run again.
+    /// Answers requests with this error until a server can run again.
     pub(super) fn suspend(&mut self, now: Instant, error: Error) {
         self.answer_all(error.clone());
         self.act(Action::Record(Fact::Suspended(error.clone())));
@@ -158,7 +158,7 @@ impl KeeperState {
         }
     }
 
-    /// Answers what is open, and from now on what comes, with this error or by the stand-in.
+    /// Answers all open and future requests with this error or through the replacement server.
     pub(super) fn answer_all(&mut self, error: Error) {
         self.act(Action::AnswerAll {
             error,
@@ -167,8 +167,8 @@ impl KeeperState {
         self.act(Action::Flush);
     }
 
-    /// A server put a secret in the id of a message. It was masked like everything, but nobody can
-    /// tell any more which request it is of, so there is no way to go on with that server.
+    /// A server used a secret as the ID of a message. The masked ID fits no request, so the session
+    /// cannot continue with that server.
     pub(super) fn secret_in_id(&mut self, now: Instant, generation: u32) {
         let error = words::secret_in_id(&self.server);
         let candidate = self.servers.candidate.as_ref().and_then(Candidate::server);

@@ -1,10 +1,10 @@
 //! The keeper: decides which server is behind the session. Pure: events and times in, actions out.
 //!
-//! Invariants: at most one server has the session (`current`) and at most one is a candidate for it,
-//! any number is being ended (`leaving`). A candidate that does not come up is ended and the current
-//! server stays. No launch without a record, and none after the grant is gone: the grant is checked
-//! before the record and again before the launch. After [`Action::Exit`] nothing happens. Actions
-//! that are questions are answered before anything else is told.
+//! Invariants: at most one server has the session (`current`), at most one is a candidate for it,
+//! any number is being ended (`leaving`). A candidate that fails is ended and the current server
+//! stays. No launch without a record, and none after the grant is gone: the grant is checked before
+//! the record and again before the launch. No action follows [`Action::Exit`]. Actions that are
+//! questions are answered before the next event.
 
 mod candidate;
 mod ending;
@@ -32,16 +32,16 @@ use super::request::ControlVerb;
 use crate::error::{Code, EXIT_REFUSED, Error};
 use crate::secret::ServerName;
 
-/// What becomes of the session.
+/// The phase of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// It is kept, with a server or without.
+    /// It is kept, with or without a server.
     Keeping,
-    /// It ended with its server, and the client is told so.
+    /// It ended with its server; the last lines are being written to the client.
     Flushing {
         code: u8,
     },
-    /// Its servers are ended. The exit code may be decided.
+    /// Its servers are being ended. The exit code may already be decided.
     Ending {
         reason: Reason,
         code: Option<u8>,
@@ -49,16 +49,16 @@ enum Phase {
     Over,
 }
 
-/// How much of the client is left.
+/// The state of the client's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum ClientInput {
     Open,
-    /// It closed our stdin; what it said before may still be held.
+    /// The client closed our stdin; earlier lines may still be held.
     Ended,
     Gone,
 }
 
-/// The servers that are alive, or whose end is not yet written down.
+/// The servers that are alive, or whose exit is not recorded yet.
 #[derive(Debug, Default)]
 struct Servers {
     current: Option<TrackedServer>,
@@ -80,11 +80,11 @@ impl Servers {
     }
 }
 
-/// Requests of other commands that are not answered yet.
+/// Unanswered requests of other commands.
 #[derive(Debug, Default)]
 struct OpenRequests {
     renew: Vec<u32>,
-    /// Came while a renewal was running, which may have begun with the old value.
+    /// Arrived during a renewal, which may have started with the old value.
     later: Vec<u32>,
     check: Vec<OpenCheck>,
 }
@@ -93,18 +93,18 @@ struct OpenRequests {
 struct OpenCheck {
     request: u32,
     since: Instant,
-    /// The files were looked at since it was asked.
+    /// The files were read since the request.
     is_looked: bool,
 }
 
-/// What is known of changes of the watched files.
+/// Changes of the watched files.
 #[derive(Debug, Default)]
 struct FileChanges {
-    /// The last one.
+    /// The last change.
     changed_at: Option<Instant>,
     /// When the last renewal began.
     renewed_at: Option<Instant>,
-    /// Since when there is no policy, as far as that is known.
+    /// When the policy was first seen missing.
     missing_since: Option<Instant>,
     /// Something changed while a renewal was running.
     renew_again: bool,
@@ -117,13 +117,13 @@ pub(super) struct KeeperState {
     on_terminal: bool,
     phase: Phase,
     client_input: ClientInput,
-    /// The client has said something.
+    /// The client has sent something.
     client_spoke: bool,
     servers: Servers,
     timers: Timers,
     requests: OpenRequests,
     changes: FileChanges,
-    /// Counts the preparations: the result of one that was given up is not wanted.
+    /// The number of preparations; the result of an abandoned one is ignored.
     attempts: u32,
     generations: u32,
     renewals: u32,
@@ -131,7 +131,7 @@ pub(super) struct KeeperState {
     trouble: Option<Error>,
     last_exit: Option<ServerExit>,
     crashes: VecDeque<Instant>,
-    /// What this step wants done.
+    /// The actions of this step.
     actions: Vec<Action>,
 }
 
@@ -157,7 +157,7 @@ impl KeeperState {
         }
     }
 
-    /// Takes note of what happened, and tells what to do.
+    /// Processes an event; returns the actions to execute.
     pub(super) fn step(&mut self, now: Instant, event: KeeperEvent) -> Vec<Action> {
         if self.phase == Phase::Over {
             return Vec::new();
@@ -175,7 +175,7 @@ impl KeeperState {
         self.timers.next()
     }
 
-    /// What `mcpwrap ps` shows as the state.
+    /// The state as shown by `mcpwrap ps`.
     pub(super) const fn name(&self) -> &'static str {
         match (self.phase, &self.servers.current, &self.servers.candidate) {
             (Phase::Ending { .. } | Phase::Over, _, _) => "ending",
@@ -196,7 +196,7 @@ impl KeeperState {
         self.trouble.as_ref().map(|error| error.code)
     }
 
-    /// How often a new server was put behind the session.
+    /// How often the server behind the session was replaced.
     pub(super) const fn renewals(&self) -> u32 {
         self.renewals
     }
@@ -234,7 +234,7 @@ impl KeeperState {
         }
     }
 
-    /// The events of one server or candidate.
+    /// Processes the events of one server or candidate.
     fn take_of_server(&mut self, now: Instant, event: KeeperEvent) {
         match event {
             KeeperEvent::Prepared { attempt, result } => self.prepared(now, attempt, result),
@@ -250,7 +250,7 @@ impl KeeperState {
             KeeperEvent::Drained => self.drained(now),
             KeeperEvent::Resent { generation } => self.open_to(generation),
             KeeperEvent::SecretInId { generation } => self.secret_in_id(now, generation),
-            // Most close it by their end; one that lives on has to end, too.
+            // Usually closed by its exit; a server that continues without stdout is ended.
             KeeperEvent::OutputEnded { generation } => {
                 self.stop(now, generation, Reason::EndOfInput);
             }
@@ -265,9 +265,9 @@ impl KeeperState {
                 }
             }
             KeeperEvent::Gone { generation } => {
-                let patience = self.output_patience();
+                let timeout = self.output_timeout();
                 if let Some(server) = self.servers.find(generation) {
-                    server.all_gone(patience, now, &mut self.timers);
+                    server.all_gone(timeout, now, &mut self.timers);
                 }
             }
             KeeperEvent::OutputSeen {
@@ -345,7 +345,7 @@ impl KeeperState {
         self.act(Action::Reply { request, reply });
     }
 
-    /// Answers who asked for a renewal.
+    /// Answers the requests for a renewal.
     fn answer_renewals(&mut self, reply: &ControlReply) {
         for request in std::mem::take(&mut self.requests.renew) {
             self.reply(request, reply.clone());

@@ -1,4 +1,4 @@
-//! What the keeper knows of one server, and how it makes it end.
+//! The keeper's state of one server, and the steps that end it.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -15,19 +15,19 @@ pub(super) struct TrackedServer {
     pub number: u32,
     pub rules: SessionRules,
     started: Instant,
-    /// How its own process ended, and when.
+    /// How its own process exited, and when.
     exit: Option<(ServerExit, Instant)>,
-    /// Nothing of it is alive.
+    /// No process of it is alive.
     gone: bool,
-    /// Of its two streams, how many are still relayed.
+    /// How many of its two output streams are still relayed.
     streams: u8,
-    /// What it may still say is not waited for.
+    /// Its remaining output is not waited for.
     output_given_up: bool,
-    /// Why it has to end, once it has.
+    /// Why it is being ended, if it is.
     reason: Option<Reason>,
     kill_at: Option<Instant>,
     ladder: VecDeque<(Instant, ShutdownStep)>,
-    /// It was asked how it ended.
+    /// The driver was asked why it exited.
     is_explained: bool,
 }
 
@@ -48,7 +48,7 @@ impl TrackedServer {
         }
     }
 
-    /// Whether it has to end, and so has no stdin any more.
+    /// Why it is being ended, if it is; then its stdin is closed.
     pub(super) const fn reason(&self) -> Option<Reason> {
         self.reason
     }
@@ -62,7 +62,7 @@ impl TrackedServer {
         ended_at.saturating_duration_since(self.started)
     }
 
-    /// Whether it ended and all it said was passed on.
+    /// Whether it exited and all its output was passed on.
     pub(super) const fn is_over(&self) -> bool {
         self.exit.is_some() && self.gone && (self.streams == 0 || self.output_given_up)
     }
@@ -72,7 +72,7 @@ impl TrackedServer {
         !std::mem::replace(&mut self.is_explained, true)
     }
 
-    /// Begins to end it. A more urgent reason replaces a milder one.
+    /// Begins to end it. A more urgent reason replaces a less urgent one.
     pub(super) fn stop(
         &mut self,
         reason: Reason,
@@ -97,7 +97,7 @@ impl TrackedServer {
         self.advance(now, timers, actions);
     }
 
-    /// Takes the steps that are due, and sets the timer of the next one.
+    /// Takes the due steps and sets the timer of the next one.
     pub(super) fn advance(&mut self, now: Instant, timers: &mut Timers, actions: &mut Vec<Action>) {
         let generation = self.number;
         timers.cancel(Timer::Ladder(generation));
@@ -111,7 +111,7 @@ impl TrackedServer {
         }
     }
 
-    /// One of its streams was passed on to its end.
+    /// One of its streams ended and was passed on.
     pub(super) const fn stream_ended(&mut self) {
         self.streams = self.streams.saturating_sub(1);
     }
@@ -120,18 +120,18 @@ impl TrackedServer {
         self.exit.get_or_insert((exit, now));
     }
 
-    /// None of its processes is alive; `patience` is for what they said.
-    pub(super) fn all_gone(&mut self, patience: Duration, now: Instant, timers: &mut Timers) {
+    /// None of its processes is alive; waits for their output for `timeout`.
+    pub(super) fn all_gone(&mut self, timeout: Duration, now: Instant, timers: &mut Timers) {
         self.gone = true;
         timers.cancel(Timer::Ladder(self.number));
         self.exited(ServerExit::Exited(0), now);
-        self.wait_for_output(patience, timers);
+        self.wait_for_output(timeout, timers);
     }
 
-    /// Sets how long the output is waited for, counted from the end.
-    pub(super) fn wait_for_output(&self, patience: Duration, timers: &mut Timers) {
+    /// Sets how long to wait for the output, counted from the exit.
+    pub(super) fn wait_for_output(&self, timeout: Duration, timers: &mut Timers) {
         if let Some((_, ended_at)) = self.exit.filter(|_| self.gone) {
-            timers.set(Timer::Output(self.number), ended_at + patience);
+            timers.set(Timer::Output(self.number), ended_at + timeout);
         }
     }
 
@@ -139,7 +139,7 @@ impl TrackedServer {
         self.output_given_up = true;
     }
 
-    /// Cancels what was set for it: it is over.
+    /// Cancels its timers.
     pub(super) fn forget(&self, timers: &mut Timers) {
         timers.cancel(Timer::Ladder(self.number));
         timers.cancel(Timer::Output(self.number));

@@ -1,35 +1,35 @@
-//! How a server is asked to end, and when it is no longer asked. Pure: times in, steps out.
+//! The steps that end a server, and their times. Pure.
 //!
-//! The budgets come from real clients: Claude Code sends KILL 0.5 s after its first signal, the SDKs
-//! send TERM 2 s after the end of stdin. So the tree is dead within 400 ms of a signal, and within
-//! 1.8 s of the end of stdin.
+//! The limits follow real clients: Claude Code sends KILL 0.5 s after its first signal, the SDKs
+//! send TERM 2 s after the end of stdin. So the process tree is dead within 400 ms of a signal and
+//! within 1.8 s of the end of stdin.
 
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-/// Why the server has to end.
+/// Why a server is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// The client closed our stdin, and the server's was closed.
+    /// The client closed our stdin, so the server's stdin was closed.
     EndOfInput,
-    /// We got this signal.
+    /// This process got this signal.
     Signal(Signal),
-    /// A new server has taken over, and this one has lost its stdin.
+    /// A new server has taken over; the stdin of this one was closed.
     Renewed,
-    /// The policy was revoked: no grace.
+    /// The policy was revoked: no grace period.
     Revoked,
 }
 
-/// One act of the ladder.
+/// One step to end a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::supervise) enum ShutdownStep {
     Signal(Signal),
-    /// Everything, now.
+    /// Kill all processes now.
     Kill,
 }
 
-/// What to do, and how long after the beginning.
+/// The steps, each with its time after the beginning.
 pub(super) fn ladder(reason: Reason) -> Vec<(Duration, ShutdownStep)> {
     let at = Duration::from_millis;
     match reason {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_signal_that_came_is_the_first_that_goes() {
+    fn the_received_signal_is_forwarded_first() {
         let (at, step) = ladder(Reason::Signal(Signal::SIGHUP))[0];
         assert_eq!(
             (at, step),

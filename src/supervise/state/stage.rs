@@ -5,21 +5,21 @@ use std::time::Instant;
 use super::server::TrackedServer;
 use crate::policy::SessionRules;
 
-/// Why a new server is wanted.
+/// Why a new server is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StartCause {
     Start,
     /// A server may run again.
     Grant,
-    /// A secret has another value.
+    /// A secret has a new value.
     Rotate,
     Crash,
-    /// Somebody asked for it.
+    /// Requested through the control socket.
     Renew,
 }
 
 impl StartCause {
-    /// As the audit log has it.
+    /// The name in the audit log.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Start => "start",
@@ -31,7 +31,7 @@ impl StartCause {
     }
 }
 
-/// A server that is to take over.
+/// A server that may take over.
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub cause: StartCause,
@@ -45,21 +45,21 @@ pub(super) struct Candidate {
 pub(super) enum CandidateStage {
     /// Its launch is being prepared.
     Preparing,
-    /// The current one must be gone before the launch (`renew = "stop-first"`).
+    /// The current server must be gone before the launch (`renew = "stop-first"`).
     Waiting(SessionRules),
     Launching {
         generation: u32,
         rules: SessionRules,
         step: LaunchStep,
     },
-    /// It was started, and has to answer the handshake.
+    /// It was started and must answer the handshake.
     Probation(TrackedServer),
-    /// It is up, and waits for the last answers of the current one.
+    /// It is ready and waits for the last answers of the current server.
     Ready(TrackedServer),
 }
 
-/// What is waited for. The grant is checked before each of the other two: whoever keeps the audit log
-/// locked can hold us up in between.
+/// The current step of a launch. The grant is checked before the record and before the start,
+/// because a locked audit log can delay the steps in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LaunchStep {
     FirstCheck,

@@ -1,4 +1,4 @@
-//! The moment in which one server takes over from another.
+//! The replacement of one server by another.
 
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ impl KeeperState {
         self.act(Action::Drain { generation });
     }
 
-    /// Nothing is waited for any more.
+    /// The drain is over: the last answer arrived, or the time is up.
     pub(super) fn drained(&mut self, now: Instant) {
         match self.servers.candidate.as_ref().map(|one| &one.stage) {
             Some(CandidateStage::Ready(_)) => self.take_over(now),
@@ -29,7 +29,7 @@ impl KeeperState {
         }
     }
 
-    /// Ends the current server; the candidate is launched when it is gone.
+    /// Ends the current server; the candidate is launched once it is gone.
     fn stop_first(&mut self, now: Instant) {
         if let Some(mut old) = self.servers.current.take() {
             self.act(Action::HoldGate);
@@ -38,7 +38,7 @@ impl KeeperState {
         }
     }
 
-    /// Launches what waited for the old server to be gone.
+    /// Launches a candidate that waited for the end of the old server.
     pub(super) fn launch_waiting(&mut self) {
         let is_free = self.servers.current.is_none() && self.servers.leaving.is_empty();
         let stage = self.servers.candidate.as_ref().map(|one| &one.stage);
@@ -50,7 +50,7 @@ impl KeeperState {
         }
     }
 
-    /// Puts the candidate behind the session; not one that has to end, whose exit will be told.
+    /// Gives the session to the candidate, unless it is being ended.
     pub(super) fn take_over(&mut self, now: Instant) {
         let Some(Candidate {
             cause,
@@ -90,7 +90,7 @@ impl KeeperState {
         self.renew_again(now);
     }
 
-    /// Lets the client's lines through to this server, if it has the session and does not lose it.
+    /// Opens the gate to this server, if it has the session and is not about to lose it.
     pub(super) fn open_to(&mut self, generation: u32) {
         let losing = self
             .servers
@@ -105,7 +105,7 @@ impl KeeperState {
         }
     }
 
-    /// What came while the renewal was running.
+    /// Starts a renewal that was requested during the last one.
     pub(super) fn renew_again(&mut self, now: Instant) {
         if !self.requests.later.is_empty() {
             self.changes.renew_again = false;
@@ -116,7 +116,7 @@ impl KeeperState {
         }
     }
 
-    /// The client is about to leave: a renewal in progress is for nobody.
+    /// Drops a renewal in progress, because the client is about to leave.
     pub(super) fn forget_renewal(&mut self, now: Instant) {
         let Some(candidate) = &self.servers.candidate else {
             return;

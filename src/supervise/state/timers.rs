@@ -1,28 +1,28 @@
-//! Every time at which something is due, in one place: what is due first is what the driver waits
-//! for, so no timer can be forgotten.
+//! All timers of a session in one map. The driver waits for the first one, so none can be
+//! forgotten.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// What is due at a time. At most one of each name is set. Those that are due at once are handled in
+/// The names of the timers. Each is set at most once; those due at the same time are handled in
 /// this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// The next step to end this server.
     Ladder(u32),
-    /// The output of this ended server is no longer waited for.
+    /// The end of the wait for the output of this exited server.
     Output(u32),
-    /// The limit of the candidate's stage.
+    /// The time limit of the candidate's stage.
     Candidate,
-    /// The client left before there was a server.
+    /// The end of the wait for a launch after the client left.
     Abort,
-    /// The client has not said a word to a server that ended.
+    /// The end of the wait for the first line of a client whose server exited.
     FirstWord,
-    /// A server that crashed is started again.
+    /// The restart of a crashed server.
     Restart,
-    /// What a launch needed of this program is given back.
+    /// The release of memory after a launch.
     Trim,
-    /// The files are looked at again.
+    /// The next look at the files.
     Check,
 }
 
@@ -30,7 +30,7 @@ pub(super) enum Timer {
 pub(super) struct Timers(BTreeMap<Timer, Instant>);
 
 impl Timers {
-    /// Sets a timer, in place of the one of the same name.
+    /// Sets a timer; replaces the one of the same name.
     pub(super) fn set(&mut self, timer: Timer, at: Instant) {
         self.0.insert(timer, at);
     }
@@ -44,7 +44,7 @@ impl Timers {
         self.0.contains_key(&timer)
     }
 
-    /// Takes out the first that is due, in the order of the names.
+    /// Removes and returns the first due timer, in the order of the names.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Timer> {
         let timer = *self.0.iter().find(|(_, at)| **at <= now)?.0;
         self.0.remove(&timer);

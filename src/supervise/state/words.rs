@@ -1,4 +1,4 @@
-//! The errors of a session, in words.
+//! The errors of a session.
 
 use super::limits::HANDSHAKE_LIMIT;
 use crate::error::{Code, Error};
@@ -19,63 +19,62 @@ pub(super) fn crashed(
     };
     let error = Error::new(Code::ServerExited, format!("server `{name}` {exit}{when}"));
     let error = if last_lines.is_empty() {
-        error.cause("it wrote nothing to stderr")
+        error.cause("no output on stderr")
     } else {
-        error.cause(format!("its last words: {}", last_lines.join(" | ")))
+        error.cause(format!("last stderr output: {}", last_lines.join(" | ")))
     };
     error.hint(format!(
-        "`mcpwrap log --server {name}` shows its starts and ends"
+        "run `mcpwrap log --server {name}` to see its starts and exits"
     ))
 }
 
-/// [`crashed`], and not for the first time.
+/// [`crashed`], after too many crashes for another automatic start.
 pub(super) fn crashed_often(name: &ServerName, error: Error, often: usize) -> Error {
     error
         .cause(format!(
-            "it ended {often} times within a minute, so it is not started again by itself"
+            "{often} exits within a minute, so it is not restarted automatically"
         ))
-        .hint(format!("`mcpwrap renew {name}`"))
+        .hint(format!("run `mcpwrap renew {name}` to start it again"))
 }
 
 /// A new server answered the handshake in a way that does not fit the session.
-pub(super) fn cannot_stand_in(name: &ServerName, why: String) -> Error {
+pub(super) fn incompatible_server(name: &ServerName, why: String) -> Error {
     Error::new(
         Code::RenewFailed,
-        format!("server `{name}` not renewed: the new one cannot stand in"),
+        "the new server is incompatible with the session",
     )
+    .context(format!("cannot restart server `{name}`"))
     .cause(why)
-    .hint(format!("`mcpwrap renew {name}` tries again"))
+    .hint(format!("run `mcpwrap renew {name}` to try again"))
 }
 
 /// A new server did not answer the handshake.
 pub(super) fn no_handshake(name: &ServerName) -> Error {
-    Error::new(
-        Code::RenewFailed,
-        format!("server `{name}` not renewed: the new one does not answer"),
-    )
-    .cause(format!(
-        "no answer to the handshake within {} s",
-        HANDSHAKE_LIMIT.as_secs()
-    ))
-    .hint(format!("`mcpwrap renew {name}` tries again"))
+    Error::new(Code::RenewFailed, "the new server does not answer")
+        .context(format!("cannot restart server `{name}`"))
+        .cause(format!(
+            "no answer to the handshake within {} s",
+            HANDSHAKE_LIMIT.as_secs()
+        ))
+        .hint(format!("run `mcpwrap renew {name}` to try again"))
 }
 
-/// The preparation takes longer than the client waits.
+/// The preparation takes longer than the client's timeout.
 pub(super) fn start_timeout(name: &ServerName) -> Error {
-    Error::new(Code::StartTimeout, "its secrets did not come in time")
+    Error::new(Code::StartTimeout, "its secrets were not available in time")
         .not_started(name)
-        .cause("the store has not answered, and the client does not wait longer")
-        .hint("`mcpwrap status` shows whether the store works")
+        .cause("the store did not answer before the client's timeout")
+        .hint("run `mcpwrap status` to see whether the store works")
 }
 
-/// A server put a secret in the id of a message.
+/// A server used a secret as the ID of a message.
 pub(super) fn secret_in_id(name: &ServerName) -> Error {
     Error::new(
         Code::SecretInId,
-        format!("server `{name}` stopped: it put a secret in the id of a message"),
+        format!("stopped server `{name}`: it used a secret as a JSON-RPC ID"),
     )
-    .cause("the id was masked, and nobody can tell any more which request it is of")
+    .cause("the masked ID fits no request")
     .hint(format!(
-        "find out why; `mcpwrap renew {name}` starts it again"
+        "find out why, then run `mcpwrap renew {name}` to start it again"
     ))
 }

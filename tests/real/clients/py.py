@@ -1,10 +1,10 @@
-"""The Python SDK as a client, 1.x and 2.x: does the steps, prints what it saw as JSON.
+"""The Python SDK 1.x and 2.x as a client: runs the steps and prints what it saw as JSON.
 
     python py.py CLIENT PLAN
 
 CLIENT is `py-1`, `py-2` or `py-2-auto`. PLAN is JSON: {command, args, env?, cwd?, roots?, steps}; a
-step is a method without parameters, [method, params], or ["!", program]. With `roots` the client
-says that it has them, and notes what the server tells it.
+step is a method without parameters, [method, params], or ["!", program]. With `roots`, the client
+declares roots and prints the notifications of the server.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ def failure(error):
     inner = getattr(error, "error", None)
     if inner is not None:
         return plain(inner)
-    # A group of errors, as anyio raises it: what is in it is what went wrong.
+    # An exception group of anyio: the errors are inside.
     return {"message": [failure(e) for e in getattr(error, "exceptions", [])] or repr(error)}
 
 
@@ -104,7 +104,7 @@ async def main(kind, plan):
                 for step in plan["steps"]:
                     method, params = step if isinstance(step, list) else (step, {})
                     if method == "!":
-                        # No method: a program that runs while the session goes on.
+                        # Not a method: a program to run during the session.
                         process = await asyncio.create_subprocess_exec(params, stdout=sys.stderr)
                         code = await process.wait()
                         seen["steps"].append({"method": method, "result": {"code": code}})

@@ -1,15 +1,15 @@
-// The TypeScript SDK as a client, 1.x and 2.x: does the steps, prints what it saw as JSON.
+// The TypeScript SDK 1.x and 2.x as a client: runs the steps and prints what it saw as JSON.
 //
 //   node ts.mjs NODE_MODULES CLIENT PLAN
 //
 // CLIENT is `ts-1`, `ts-2`, or `ts-2-auto` (which starts the server twice). PLAN is JSON:
 // {command, args, env?, cwd?, roots?, steps}; a step is a method without parameters,
-// [method, params], or ["!", program]. With `roots` the client says that it has them.
+// [method, params], or ["!", program]. With `roots`, the client declares roots.
 
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
 
-// What the SDK says to the console is not what the client saw.
+// The console output of the SDK is not part of the result.
 console.log = console.info = console.debug = console.error;
 
 const [modules, kind, text] = process.argv.slice(2);
@@ -41,7 +41,7 @@ if (roots) {
 }
 client.fallbackNotificationHandler = async (notice) => void seen.notices.push(notice);
 
-// What the SDK calls each method.
+// The SDK's name of each method.
 const calls = {
   "tools/list": () => client.listTools(),
   "tools/call": (params) => client.callTool(params),
@@ -53,7 +53,7 @@ const calls = {
   "resources/subscribe": (params) => client.subscribeResource(params),
   "logging/setLevel": (params) => client.setLoggingLevel(params.level),
   ping: () => client.ping(),
-  // No method: a program that runs while the session goes on.
+  // Not a method: a program to run during the session.
   "!": (program) => new Promise((done) => spawn(program).on("exit", (code) => done({ code }))),
 };
 

@@ -1,4 +1,4 @@
-//! The laws of the keeper, whatever happens in whatever order:
+//! The properties of the keeper under any order of events:
 //! after the exit nothing more; a revoked session never launches; every request is answered exactly
 //! once; at most one server has the session; no timer is lost. The world checks each at every step;
 //! what can only be seen at the end is checked here.
@@ -23,21 +23,21 @@ enum Happening {
     InputEnds,
     ClientLeaves,
     Signal(Signal),
-    /// The files say this now, and the watch tells of it or not yet.
+    /// What the files say changes; the watch reports it now or later.
     Files(Option<Code>, bool),
-    /// They will say this after the next check of a launch.
+    /// What the files say changes after the next check of a launch.
     FilesAfterCheck(Option<Code>),
     Rotation,
     Asked(ControlVerb),
     Prepared(bool),
-    /// From now on launches are written down, and succeed, and need a handshake, or not.
+    /// Whether launches from now on are recorded, succeed, and need a handshake.
     Launches(bool, bool, bool),
     Handshake(bool),
     Replayed,
     ServerAnswers,
     Drained,
     Resent,
-    /// Something happens to the n-th newest server.
+    /// An event of the n-th newest server.
     OfServer(u32, OfServer),
     Established(bool),
     Busy(bool),
@@ -50,7 +50,7 @@ enum Happening {
 enum OfServer {
     Exit(i32),
     Vanish,
-    /// It ends with all it started, and all it said is passed on.
+    /// Its whole process tree exits and all its output is passed on.
     Crash(i32),
     StreamEnds,
     OutputEnds,
@@ -207,7 +207,7 @@ impl ModelWorld {
         }
     }
 
-    /// Time passes until the keeper has something to do; it alone knows when.
+    /// Time passes until the next timer of the keeper.
     pub(super) fn until_due(&mut self) -> bool {
         let Some(due) = self.keeper.next_due() else {
             return false;
@@ -217,13 +217,13 @@ impl ModelWorld {
         true
     }
 
-    /// Nobody does anything any more, but for time, and what the kernel and threads of ours cannot
-    /// help doing. In the end preparations fail.
+    /// No more outside events, except time and what the kernel and our threads do anyway. In the
+    /// end preparations fail.
     pub(super) fn comes_to_rest(&mut self) {
         self.is_busy = false;
         self.refusals_later.clear();
         for _ in 0..10_000 {
-            // The guard kills what its server leaves behind.
+            // The guard kills the remaining processes of its server.
             let dies = |one: &ModelProcess| (one.is_killed || one.is_exited) && !one.is_gone;
             let killed = self.processes.iter().find(|(_, one)| dies(one));
             let killed = killed.map(|(number, _)| *number);
@@ -244,7 +244,7 @@ impl ModelWorld {
         panic!("it does not come to rest");
     }
 
-    /// What has to hold when nothing is under way.
+    /// The conditions that must hold when nothing is in progress.
     fn check_rest(&mut self) {
         self.server_answers();
         let open: Vec<_> = self

@@ -1,5 +1,5 @@
-//! The keeper without servers, files or a clock: its stories as plain tests, and its laws under
-//! events in any order.
+//! The keeper without servers, files or a clock: example sessions, and properties under events in
+//! any order.
 
 mod laws;
 mod outside;

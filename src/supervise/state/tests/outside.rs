@@ -1,4 +1,4 @@
-//! What happens outside of the keeper: the client, other commands, servers, time.
+//! Events outside the keeper: the client, other commands, servers, time.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,7 +24,7 @@ impl ModelWorld {
         world
     }
 
-    /// The first preparation that is under way ends.
+    /// The first preparation in progress ends.
     pub(super) fn prepare(&mut self, is_good: bool) {
         let Some(attempt) = self.preparing.pop_first() else {
             return;
@@ -56,7 +56,7 @@ impl ModelWorld {
         request
     }
 
-    /// The client asks something.
+    /// The client sends a request.
     pub(super) fn client_asks(&mut self) -> u32 {
         let request = u32::try_from(self.answers.len()).unwrap() + 1;
         self.answers.insert(request, 0);
@@ -68,7 +68,7 @@ impl ModelWorld {
         request
     }
 
-    /// Everything that the server with the session was asked is answered, if it can.
+    /// The current server answers all its requests, if it can.
     pub(super) fn server_answers(&mut self) {
         let lives = |one: &ModelProcess| !one.is_exited;
         if self
@@ -89,7 +89,7 @@ impl ModelWorld {
         }
     }
 
-    /// The server's own process ends.
+    /// The server's own process exits.
     pub(super) fn exit(&mut self, generation: u32, exit: ServerExit) {
         if let Some(process) = self.processes.get_mut(&generation)
             && !std::mem::replace(&mut process.is_exited, true)
@@ -98,7 +98,7 @@ impl ModelWorld {
         }
     }
 
-    /// The rest of its tree ends.
+    /// The rest of its process tree exits.
     pub(super) fn vanish(&mut self, generation: u32) {
         self.exit(generation, ServerExit::Died(9));
         if let Some(process) = self.processes.get_mut(&generation)
@@ -108,7 +108,7 @@ impl ModelWorld {
         }
     }
 
-    /// A server ends by itself, and all it said is passed on.
+    /// A server exits by itself, and all its output is passed on.
     pub(super) fn crash(&mut self, generation: u32, exit: ServerExit) {
         self.exit(generation, exit);
         self.vanish(generation);

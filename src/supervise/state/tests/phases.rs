@@ -1,4 +1,4 @@
-//! A revocation, a client that leaves and a signal, each in every phase of a session.
+//! A revocation, a disconnect and a signal, each in every phase of a session.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::supervise::pipeline::{Fact, ServerExit};
 use crate::supervise::request::ControlVerb;
 use crate::supervise::state::KeeperEvent;
 
-/// A session in each of its phases, with the exit code if the client leaves now.
+/// A session in each of its phases, with the exit code if the client disconnects now.
 fn phases() -> Vec<(&'static str, ModelWorld, u8)> {
     let rules = SessionRules::default();
     let mut preparing = ModelWorld::new(false);
@@ -54,7 +54,7 @@ fn phases() -> Vec<(&'static str, ModelWorld, u8)> {
 }
 
 #[test]
-fn a_revocation_kills_what_runs_and_keeps_the_session() {
+fn a_revocation_kills_servers_and_keeps_the_session() {
     for (phase, mut world, _) in phases() {
         let request = world.client_asks();
         let renewal = world.ask(ControlVerb::Renew);
@@ -92,7 +92,7 @@ fn a_revocation_kills_what_runs_and_keeps_the_session() {
 }
 
 #[test]
-fn a_client_that_leaves_leaves_nothing() {
+fn a_disconnect_ends_everything() {
     for (phase, mut world, code) in phases() {
         world.client_leaves();
         world.comes_to_rest();
@@ -101,7 +101,7 @@ fn a_client_that_leaves_leaves_nothing() {
 }
 
 #[test]
-fn a_client_that_leaves_before_there_is_a_server_is_waited_for_a_moment() {
+fn a_disconnect_during_the_first_preparation_aborts_it_after_a_pause() {
     let mut world = ModelWorld::new(false);
     world.tell(KeeperEvent::Start);
     world.client_leaves();
@@ -113,7 +113,7 @@ fn a_client_that_leaves_before_there_is_a_server_is_waited_for_a_moment() {
         (Some(EXIT_REFUSED), &[Fact::Aborted][..])
     );
 
-    // A server that is ready by then gets what the client has said.
+    // A server that is ready by then gets the client's lines.
     let mut world = ModelWorld::new(false);
     world.tell(KeeperEvent::Start);
     world.client_leaves();
@@ -128,7 +128,7 @@ fn a_client_that_leaves_before_there_is_a_server_is_waited_for_a_moment() {
 }
 
 #[test]
-fn a_signal_ends_the_tree_within_its_budget() {
+fn a_signal_ends_the_tree_within_its_limit() {
     for (phase, mut world, _) in phases() {
         world.tell(KeeperEvent::Signalled(Signal::SIGTERM));
         world.wait(Duration::from_millis(250));
@@ -147,7 +147,7 @@ fn a_signal_ends_the_tree_within_its_budget() {
 }
 
 #[test]
-fn a_file_that_is_missing_or_unreadable_for_a_moment_is_being_saved() {
+fn a_file_missing_or_unreadable_for_a_moment_ends_nothing() {
     for code in [
         Code::PolicyNotFound,
         Code::FileUnusable,
@@ -167,7 +167,7 @@ fn a_file_that_is_missing_or_unreadable_for_a_moment_is_being_saved() {
 }
 
 #[test]
-fn a_policy_that_was_changed_ends_nothing_and_starts_nothing() {
+fn a_changed_policy_ends_nothing_and_starts_nothing() {
     let mut world = ModelWorld::started(SessionRules::default());
     world.is_rotated = true;
     world.files_say(Some(Code::PolicyChanged));
@@ -175,7 +175,7 @@ fn a_policy_that_was_changed_ends_nothing_and_starts_nothing() {
 }
 
 #[test]
-fn a_server_that_gave_a_secret_away_comes_back_only_when_it_is_asked_for() {
+fn after_a_secret_in_an_id_only_a_request_restarts_the_server() {
     let mut world = ModelWorld::started(SessionRules::default());
     world.tell(KeeperEvent::SecretInId { generation: 1 });
     assert!(world.processes[&1].is_killed);

@@ -1,11 +1,11 @@
-//! The servers of the world, and what the keeper does to them.
+//! The servers of the model world.
 
 use std::time::Instant;
 
 use super::world::ModelWorld;
 use crate::supervise::state::{Action, ShutdownStep};
 
-/// A server as the world has it.
+/// A server of the model world.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "independent facts of a made-up world"

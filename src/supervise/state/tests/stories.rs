@@ -1,4 +1,4 @@
-//! The stories of a session, one by one: a start, a renewal, crashes.
+//! Example sessions: starts, renewals, crashes.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::supervise::state::{Action, KeeperEvent, ShutdownStep};
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
 impl ModelWorld {
-    /// What the last event brought, in short.
+    /// The actions of the last event, in short form.
     fn told(&self) -> String {
         let name = |action: &Action| {
             let text = format!("{action:?}");
@@ -40,7 +40,7 @@ impl ModelWorld {
         });
     }
 
-    /// A renewal as far as the drain.
+    /// A renewal up to the drain.
     pub(super) fn renewed_until_drain(rules: SessionRules) -> Self {
         let mut world = Self::started(rules);
         world.client_asks();
@@ -71,7 +71,7 @@ impl ModelWorld {
 }
 
 #[test]
-fn a_server_is_launched_after_its_record_with_the_grant_checked_before_both() {
+fn the_grant_is_checked_before_the_record_and_before_the_launch() {
     let mut world = ModelWorld::new(false);
     world.tell(KeeperEvent::Start);
     assert_eq!(world.told(), "Prepare");
@@ -88,7 +88,7 @@ fn a_server_is_launched_after_its_record_with_the_grant_checked_before_both() {
 }
 
 #[test]
-fn what_keeps_a_server_from_starting_suspends_the_session_until_it_may_run() {
+fn a_failed_start_suspends_the_session_until_a_server_may_run() {
     type Setup = fn(&mut ModelWorld);
     let setups: [(Setup, Code); 4] = [
         (
@@ -127,7 +127,7 @@ fn what_keeps_a_server_from_starting_suspends_the_session_until_it_may_run() {
 }
 
 #[test]
-fn a_store_that_does_not_answer_is_told_to_the_client_and_still_waited_for() {
+fn a_slow_store_is_reported_to_the_client_and_still_waited_for() {
     let mut world = ModelWorld::new(false);
     world.tell(KeeperEvent::Start);
     world.wait(MS(7_499));
@@ -140,7 +140,7 @@ fn a_store_that_does_not_answer_is_told_to_the_client_and_still_waited_for() {
 }
 
 #[test]
-fn a_start_on_a_terminal_that_fails_ends_with_the_code_of_its_error() {
+fn a_failed_start_on_a_terminal_exits_with_the_code_of_its_error() {
     let mut world = ModelWorld::new(true);
     world.tell(KeeperEvent::Start);
     world.prepare(false);
@@ -148,7 +148,7 @@ fn a_start_on_a_terminal_that_fails_ends_with_the_code_of_its_error() {
 }
 
 #[test]
-fn a_renewal_takes_over_when_the_last_answer_has_come() {
+fn a_renewal_takes_over_after_the_last_answer() {
     let mut world = ModelWorld::started(SessionRules::default());
     world.client_asks();
     world.rotate();
@@ -173,7 +173,7 @@ fn a_renewal_takes_over_when_the_last_answer_has_come() {
 }
 
 #[test]
-fn a_request_that_is_not_answered_is_waited_for_ten_seconds() {
+fn an_unanswered_request_is_waited_for_ten_seconds() {
     let mut world = ModelWorld::renewed_until_drain(SessionRules::default());
     world.wait(MS(9_999));
     assert_eq!(world.holder, Some(1));
@@ -182,7 +182,7 @@ fn a_request_that_is_not_answered_is_waited_for_ten_seconds() {
 }
 
 #[test]
-fn with_stop_first_the_next_is_launched_when_nothing_of_the_old_one_is_alive() {
+fn with_stop_first_the_new_server_is_launched_after_the_old_one_is_gone() {
     let mut world = ModelWorld::renewed_until_drain(ModelWorld::stop_first());
     assert_eq!(world.gate, ModelGate::Draining(Some(1)));
     world.server_answers();
@@ -200,7 +200,7 @@ fn with_stop_first_the_next_is_launched_when_nothing_of_the_old_one_is_alive() {
 }
 
 #[test]
-fn a_new_server_that_does_not_come_up_is_ended_and_the_old_one_stays() {
+fn a_failed_candidate_is_ended_and_the_old_server_stays() {
     type Failure = fn(&mut ModelWorld);
     let failures: [Failure; 6] = [
         |world| {
@@ -232,7 +232,7 @@ fn a_new_server_that_does_not_come_up_is_ended_and_the_old_one_stays() {
 }
 
 #[test]
-fn a_server_that_crashes_is_started_again_after_a_pause_that_doubles_four_times() {
+fn a_crashed_server_is_restarted_after_a_pause_that_doubles_four_times() {
     let mut world = ModelWorld::started(SessionRules::default());
     for (nth, pause) in (1..).zip([100, 200, 400, 800]) {
         world.client_asks();
@@ -263,7 +263,7 @@ fn a_server_that_crashes_is_started_again_after_a_pause_that_doubles_four_times(
 }
 
 #[test]
-fn a_server_that_never_came_up_is_not_started_again_by_itself() {
+fn a_server_that_never_answered_is_not_restarted_automatically() {
     let mut world = ModelWorld::started(SessionRules::default());
     world.established = false;
     world.crash(1, ServerExit::Exited(7));
@@ -272,7 +272,7 @@ fn a_server_that_never_came_up_is_not_started_again_by_itself() {
 }
 
 #[test]
-fn a_session_ends_with_its_server_when_that_was_its_own_end() {
+fn a_session_ends_when_its_server_exits_normally() {
     let never = SessionRules {
         restart: Restart::Never,
         ..SessionRules::default()
@@ -293,7 +293,7 @@ fn a_session_ends_with_its_server_when_that_was_its_own_end() {
 }
 
 #[test]
-fn a_client_that_has_not_said_a_word_gets_half_a_second_to_hear_of_the_end() {
+fn a_silent_client_gets_half_a_second_to_learn_of_the_exit() {
     let mut world = ModelWorld::new(false);
     world.established = false;
     world.tell(KeeperEvent::Start);
@@ -307,7 +307,7 @@ fn a_client_that_has_not_said_a_word_gets_half_a_second_to_hear_of_the_end() {
 }
 
 #[test]
-fn what_a_server_said_before_its_end_is_waited_for_as_long_as_the_client_takes() {
+fn output_before_an_exit_is_waited_for_as_long_as_the_client_needs() {
     let mut world = ModelWorld::started(SessionRules::default());
     world.is_busy = true;
     world.exit(1, ServerExit::Exited(7));
@@ -340,7 +340,7 @@ fn a_storm_of_rotations_causes_two_renewals() {
 }
 
 #[test]
-fn a_rotation_during_a_renewal_causes_another() {
+fn a_rotation_during_a_renewal_causes_another_renewal() {
     let mut world = ModelWorld::renewed_until_drain(SessionRules::default());
     let request = world.ask(ControlVerb::Renew);
     world.server_answers();
@@ -350,7 +350,7 @@ fn a_rotation_during_a_renewal_causes_another() {
 }
 
 #[test]
-fn a_check_is_answered_when_nothing_unwanted_is_alive() {
+fn a_check_is_answered_when_no_revoked_server_is_alive() {
     let mut world = ModelWorld::started(SessionRules::default());
     world.refusal = Some(Code::Revoked);
     let request = world.ask(ControlVerb::Check);

@@ -1,5 +1,5 @@
-//! A driver that has no processes: it answers the keeper's questions, keeps what the actions amount
-//! to, and fails when one breaks a law.
+//! A model driver without processes: it answers the keeper's questions, tracks the effect of the
+//! actions, and fails if one violates a property.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::supervise::state::{
     Action, Handshake, KeeperEvent, KeeperState, ServerEnd, ShutdownStep,
 };
 
-/// No server that has to end is alive for longer than the last step of its ladder.
+/// The longest time that a server may live after it was told to end.
 const KILL_LIMIT: Duration = Duration::from_secs(2);
 
 /// Where the client's lines go.
@@ -34,11 +34,11 @@ pub(super) enum ModelGate {
 pub(super) struct ModelWorld {
     pub keeper: KeeperState,
     pub now: Instant,
-    /// What the files say: the code of the refusal, if they refuse.
+    /// What the files say: the code of the refusal, if any.
     pub refusal: Option<Code>,
-    /// What they say after each of the next looks of a launch.
+    /// What the files say after each of the next checks of a launch.
     pub refusals_later: Vec<Option<Code>>,
-    /// The values of the current server are not the ones of the store.
+    /// The values of the current server differ from the store.
     pub is_rotated: bool,
     pub does_record: bool,
     pub does_launch: bool,
@@ -47,31 +47,31 @@ pub(super) struct ModelWorld {
     pub is_busy: bool,
     pub rules: SessionRules,
     pub preparing: BTreeSet<u32>,
-    /// Results that the driver keeps.
+    /// Preparations that the driver keeps.
     pub prepared: BTreeSet<u32>,
     pub processes: BTreeMap<u32, ModelProcess>,
     pub gate: ModelGate,
     /// The server that has the session.
     pub holder: Option<u32>,
-    /// Requests of the client that a server has, and that wait for one.
+    /// Requests of the client: with a server, and waiting for one.
     pub pending: BTreeSet<u32>,
     pub waiting: BTreeSet<u32>,
     pub answers: BTreeMap<u32, u32>,
     pub is_drain_awaited: bool,
-    /// Servers that are still written what they have to get first.
+    /// Servers whose repeated requests are still being written.
     pub resending: Vec<u32>,
     pub is_flushing: bool,
     /// Requests of other commands, and how often each was answered.
     pub replies: BTreeMap<u32, u32>,
-    /// The launch whose record was written, and whether the grant was good since.
+    /// The recorded launch, and whether the grant was checked since.
     recorded: Option<u32>,
     is_checked: bool,
-    /// Preparations up to this one were begun before the keeper heard of a revocation.
+    /// The last preparation that began before the keeper learned of a revocation.
     revoked_attempts: u32,
     attempts: u32,
     pub facts: Vec<Fact>,
     pub exit: Option<u8>,
-    /// What the last event brought, with the answers to its questions.
+    /// The actions of the last event and of the answers to its questions.
     pub actions: Vec<Action>,
 }
 
@@ -115,7 +115,8 @@ impl ModelWorld {
         }
     }
 
-    /// Tells the keeper, answers its questions, and then lets it do what is due, as the driver does.
+    /// Passes an event to the keeper, answers its questions and then handles due timers, like the
+    /// driver.
     pub(super) fn tell(&mut self, event: KeeperEvent) {
         self.actions.clear();
         self.step(event);
@@ -123,9 +124,9 @@ impl ModelWorld {
         let mut turns = 0;
         self.step(KeeperEvent::Tick);
         while is_due(self) {
-            // The answer to a question of this turn: the next one comes at once.
+            // The answer to a question is the next event.
             turns += 1;
-            assert!(turns < 100, "what is due is not done");
+            assert!(turns < 100, "due timers are not handled");
             self.step(KeeperEvent::Tick);
         }
         self.check_servers();
@@ -174,7 +175,7 @@ impl ModelWorld {
         }
     }
 
-    /// What holds after everything that happens.
+    /// The properties that hold after every event.
     fn check_servers(&self) {
         for (number, one) in &self.processes {
             let lost_session = one.had_session && self.holder != Some(*number);
@@ -273,13 +274,13 @@ impl ModelWorld {
     fn launch(&mut self, attempt: u32, generation: u32) -> KeeperEvent {
         assert!(
             self.prepared.remove(&attempt),
-            "launched what is not prepared"
+            "launched without a preparation"
         );
         assert_eq!(self.recorded, Some(generation), "launched without a record");
         assert!(self.is_checked, "launched without a grant");
         assert!(
             attempt > self.revoked_attempts,
-            "launched what was prepared before a revocation"
+            "launched a preparation from before a revocation"
         );
         if !self.does_launch {
             let result = Err(error(Code::LaunchFailed));

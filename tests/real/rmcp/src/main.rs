@@ -1,11 +1,11 @@
-//! The Rust SDK as a client: does the steps, prints what it saw as JSON.
+//! The Rust SDK as a client: runs the steps and prints what it saw as JSON.
 //!
 //!     rmcp-client CLIENT PLAN
 //!
-//! CLIENT is `rmcp` or `rmcp-auto`. PLAN is JSON: {command, args, env?, cwd?, roots?, steps}; a step
-//! is a method without parameters, [method, params], or ["!", program]. With `roots` the client says
-//! that it has them, and notes what the server tells it. Unlike the other SDKs, this one hands its
-//! whole environment on to the server.
+//! CLIENT is `rmcp` or `rmcp-auto`. PLAN is JSON: {command, args, env?, cwd?, roots?, steps}; a
+//! step is a method without parameters, [method, params], or ["!", program]. With `roots`, the
+//! client declares roots and prints the notifications of the server. Unlike the other SDKs, this
+//! one passes its whole environment to the server.
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -23,9 +23,9 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
-/// What a client is to its server.
+/// The client side of a session.
 struct Handler {
-    /// A list, or nothing if it has none.
+    /// The roots, if the client has any.
     roots: Value,
     notices: Arc<Mutex<Vec<Value>>>,
 }
@@ -85,10 +85,10 @@ async fn main() {
 
     let mut command = Command::new(plan["command"].as_str().expect("a command"));
     for argument in plan["args"].as_array().into_iter().flatten() {
-        command.arg(argument.as_str().expect("an argument is text"));
+        command.arg(argument.as_str().expect("an argument is a string"));
     }
     for (name, value) in plan["env"].as_object().into_iter().flatten() {
-        command.env(name, value.as_str().expect("a value is text"));
+        command.env(name, value.as_str().expect("a value is a string"));
     }
     if let Some(dir) = plan["cwd"].as_str() {
         command.current_dir(dir);
@@ -123,22 +123,22 @@ async fn main() {
 }
 
 fn version(text: &str) -> ProtocolVersion {
-    serde_json::from_value(json!(text)).expect("a version of the protocol")
+    serde_json::from_value(json!(text)).expect("a protocol version")
 }
 
 async fn take(client: &rmcp::Peer<rmcp::RoleClient>, step: &Value) -> Value {
     let method = step.as_str().or(step[0].as_str()).expect("a method");
     if method == "!" {
-        // No method: a program that runs while the session goes on.
+        // Not a method: a program to run during the session.
         let program = step[1].as_str().expect("a program");
         let ended = Command::new(program).stdout(Stdio::null()).stdin(Stdio::null()).status().await;
-        return json!({"method": method, "result": {"code": ended.expect("it runs").code()}});
+        return json!({"method": method, "result": {"code": ended.expect("the program runs").code()}});
     }
     let request = match step.get(1) {
         Some(params) => json!({"method": method, "params": params}),
         None => json!({"method": method}),
     };
-    let request: ClientRequest = serde_json::from_value(request).expect("a request of MCP");
+    let request: ClientRequest = serde_json::from_value(request).expect("an MCP request");
     match client.send_request(request).await {
         Ok(result) => json!({"method": method, "result": result}),
         Err(error) => json!({"method": method, "error": error.to_string()}),

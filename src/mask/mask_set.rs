@@ -1,22 +1,21 @@
-//! The text that stands in a secret's place.
+//! The text that replaces a secret.
 //!
-//! *Always* names the secret while the line may still grow by `GROWTH_BYTES_MAX`, and is never
-//! longer than what it replaces after that: some clients close the session at a line of 10 MiB, and
-//! masking must not be what pushes a line over it. *Never* overlaps with a form, at either end or
-//! inside, so masked text holds no form and masking it again changes nothing. *Never* holds a
-//! character that JSON escapes.
+//! Invariants: a mask names its secret until a line has grown by `GROWTH_BYTES_MAX`; after that no
+//! mask is longer than what it replaces, because some clients close the session at a line of 10
+//! MiB. A mask does not overlap a form at either end or inside, so masked text contains no form and
+//! masking it again changes nothing. A mask contains no character that JSON escapes.
 
 use memchr::{memchr2, memmem};
 
-use super::needle::{Hit, Needle};
+use super::pattern::{Hit, Pattern};
 
-/// By how much masking may lengthen one line of messages.
+/// How many bytes masking may add to one line of messages.
 pub(super) const GROWTH_BYTES_MAX: usize = 4096;
 
 const LABEL_CHARS_MAX: usize = 64;
 
-/// Masks that name nothing, the usual one first. None is longer than the shortest form. The others
-/// serve secrets that hold, or begin or end like, the ones before.
+/// Masks without a name, the usual one first. None is longer than the shortest form. The later ones
+/// are for secrets that contain an earlier one, or begin or end like it.
 const NAMELESS: &[&str] = &[
     "[secret]", "(secret)", "{secret}", "<secret>", "********", "########", "________", "~~~~~~~~",
     "========", "^^^^^^^^", "........", "····", "••", "██", "◆◆", "☒☒", "��",
@@ -24,32 +23,35 @@ const NAMELESS: &[&str] = &[
 
 /// The masks of one secret.
 #[derive(Clone)]
-pub(super) struct Mark {
+pub(super) struct MaskSet {
     named: String,
     nameless: &'static str,
 }
 
-impl Mark {
-    /// A mask for each label, which comes with the last four characters that may be shown.
-    pub(super) fn all(labels: &[(&str, Option<String>)], needles: &[Needle]) -> Vec<Self> {
-        let nameless = NAMELESS.iter().copied().find(|mask| fits(mask, needles));
+impl MaskSet {
+    /// Builds the masks for each label and its last four characters, if those may be shown.
+    pub(super) fn all(labels: &[(&str, Option<String>)], patterns: &[Pattern]) -> Vec<Self> {
+        let nameless = NAMELESS
+            .iter()
+            .copied()
+            .find(|mask| is_disjoint(mask, patterns));
         let nameless = nameless.unwrap_or("[secret]");
-        let mark = |(label, tail): &(&str, Option<String>)| {
+        let mask_set = |(label, tail): &(&str, Option<String>)| {
             let name = printable(label);
             let long = tail.iter().map(|tail| format!("[secret {name} …{tail}]"));
             let named = long
                 .chain([format!("[secret {name}]")])
-                .find(|mask| fits(mask, needles));
+                .find(|mask| is_disjoint(mask, patterns));
             Self {
                 named: named.unwrap_or_else(|| nameless.to_owned()),
                 nameless,
             }
         };
-        labels.iter().map(mark).collect()
+        labels.iter().map(mask_set).collect()
     }
 }
 
-/// The label in characters that neither JSON nor HTML escapes.
+/// The label without characters that JSON or HTML escapes.
 fn printable(label: &str) -> String {
     label
         .chars()
@@ -64,14 +66,14 @@ fn printable(label: &str) -> String {
         .collect()
 }
 
-/// Chooses the mask for each place, and counts.
+/// Chooses the mask for each match and counts them.
 #[derive(Clone, Debug)]
-pub(super) struct Ink {
+pub(super) struct Replacement {
     growth_bytes_left: usize,
     pub(super) masked: u64,
 }
 
-impl Ink {
+impl Replacement {
     pub(super) const fn new(growth_bytes_left: usize) -> Self {
         Self {
             growth_bytes_left,
@@ -83,37 +85,37 @@ impl Ink {
         self.growth_bytes_left = GROWTH_BYTES_MAX;
     }
 
-    /// The mask for an occurrence. Its length depends on the line up to here only, so that cutting
-    /// the stream elsewhere changes nothing.
-    pub(super) fn mask<'a>(&mut self, marks: &'a [Mark], hit: &Hit) -> &'a str {
+    /// The mask for a match. It depends only on the line so far, so the output does not depend on
+    /// how the stream is split.
+    pub(super) fn mask<'a>(&mut self, mask_sets: &'a [MaskSet], hit: &Hit) -> &'a str {
         self.masked += 1;
-        let Some(mark) = marks.get(hit.secret) else {
+        let Some(mask_set) = mask_sets.get(hit.secret) else {
             return "[secret]";
         };
-        let growth = mark.named.len().saturating_sub(hit.end - hit.start);
+        let growth = mask_set.named.len().saturating_sub(hit.end - hit.start);
         match self.growth_bytes_left.checked_sub(growth) {
             Some(left) => {
                 self.growth_bytes_left = left;
-                &mark.named
+                &mask_set.named
             }
-            None => mark.nameless,
+            None => mask_set.nameless,
         }
     }
 }
 
-fn fits(mask: &str, needles: &[Needle]) -> bool {
-    !needles
+fn is_disjoint(mask: &str, patterns: &[Pattern]) -> bool {
+    !patterns
         .iter()
-        .any(|needle| may_overlap(mask.as_bytes(), needle))
+        .any(|pattern| may_overlap(mask.as_bytes(), pattern))
 }
 
-/// Whether some text could hold the mask and the form so that they share a byte.
-fn may_overlap(mask: &[u8], needle: &Needle) -> bool {
-    let form = needle.bytes.as_slice();
+/// Whether the mask and the form can share a byte in some text.
+fn may_overlap(mask: &[u8], pattern: &Pattern) -> bool {
+    let form = pattern.bytes.as_slice();
     let touch = |left: &[u8], right: &[u8]| {
         (1..=left.len().min(right.len())).any(|n| right.get(..n).is_some_and(|r| left.ends_with(r)))
     };
-    // Nearly always the two have not even these bytes in common.
+    // Fast path: usually the two do not even share these bytes.
     let (Some(first), Some(last)) = (mask.first(), mask.last()) else {
         return false;
     };
