@@ -9,12 +9,11 @@ use crate::ops::actor::Actor;
 use crate::ops::revoke;
 use crate::policy;
 use crate::secret::ServerName;
-use crate::supervise::running::{Ended, StopMethod};
+use crate::supervise::running::{Ended, Running, StopMethod};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Servers to revoke
-    #[arg(required_unless_present = "all")]
+    /// Servers to revoke [default: none, list running servers]
     server: Vec<ServerName>,
     /// Revoke every server with a policy or a grant
     #[arg(long, conflicts_with = "server")]
@@ -30,6 +29,9 @@ pub struct Args {
 /// The exit code is 1 if a grant is still valid, 2 if a name is unknown or something may be alive.
 pub fn run(args: &Args, cx: &Context) -> u8 {
     let found = revoke::revocable(&cx.dirs);
+    if args.server.is_empty() && !args.all {
+        return list(&found.running);
+    }
     let servers = if args.all {
         found.servers.iter().cloned().collect()
     } else {
@@ -69,6 +71,23 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
     }
     remind(&cx.dirs, &servers);
     code
+}
+
+/// Without a name nothing is revoked, and the user sees what could be.
+fn list(running: &[Running]) -> u8 {
+    for one in running {
+        print::line(&format!("running: {} (supervisor {})", one.server, one.pid));
+    }
+    let what = match running.len() {
+        0 => "no server named, and none is running".to_owned(),
+        n => format!("no server named, {} running", print::count(n, "server")),
+    };
+    print::error(
+        &Error::new(Code::Usage, "nothing was revoked")
+            .cause(what)
+            .hint("run `mcpwrap revoke SERVER`, or `mcpwrap revoke --all` for every server"),
+    );
+    EXIT_ERROR
 }
 
 /// Says which grants are gone; the exit code is 1 if one is still there.

@@ -76,6 +76,21 @@ fn a_grant_that_cannot_be_read_ends_its_server_and_comes_back() {
 }
 
 #[test]
+fn without_a_name_what_runs_is_listed_and_goes_on() {
+    let test = Test::new();
+    let ended = test.cli(&["revoke"]);
+    assert_eq!(ended.code, 2, "{ended}");
+    let run = started(&test, &[], "");
+    let server = run.server(1);
+    let ended = test.cli(&["revoke"]);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(ended.text().contains("running: fake"), "{ended}");
+    assert!(ended.stderr.contains("mcpwrap revoke --all"), "{ended}");
+    assert!(process::alive(server));
+    run.finish();
+}
+
+#[test]
 fn an_unknown_name_does_not_spare_the_others() {
     let test = Test::new();
     let run = started(&test, &[], "");
