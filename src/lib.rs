@@ -1,7 +1,7 @@
 //! A credential-injecting process launcher for MCP servers.
 //!
 //! `mcpwrap run SERVER` loads the server's policy, checks that it is granted, resolves the secrets it
-//! names from the keychain, starts the real server with a scrubbed environment plus those secrets,
+//! names from the secret store, starts the real server with a scrubbed environment plus those secrets,
 //! relays its stdio, masks the secrets in what it says, and logs each injection. It stays: to end the
 //! server when its policy is revoked, and to put a new one behind the live session when a secret is
 //! rotated.
@@ -9,10 +9,10 @@
 //! The order of the modules is the architecture: a module may use only the ones declared above it.
 //! `docs/architecture.md` says what each is for, and `tests/tidy` keeps its rules.
 
-// ── ground: knows nothing of servers, policies or clients
+// ── foundation: knows nothing of servers, policies or clients
 pub(crate) mod error; // what did not happen, why, what to do
 pub(crate) mod suggest; // the nearest known name
-pub(crate) mod serde_words; // what serde refused, as a value
+pub(crate) mod serde_words; // serde error messages, parsed
 pub(crate) mod secret; // values and names
 pub(crate) mod dirs; // every path and variable that is read
 pub(crate) mod files; // private files, replaced as a whole
@@ -22,13 +22,13 @@ pub(crate) mod sys; // the kernel
 // ── what may run
 pub(crate) mod policy; // what one server may have and run
 pub(crate) mod package; // what a command line starts, installed and verified
-pub(crate) mod store; // references to values
-pub(crate) mod audit; // the log that shows changes to itself
+pub(crate) mod store; // reads and writes secrets
+pub(crate) mod audit; // the tamper-evident audit log
 pub(crate) mod grant; // the user's approval of a policy, sealed
 
 // ── how it runs
 pub(crate) mod launch; // resolve, guard, start
-pub(crate) mod mask; // bytes without secrets
+pub(crate) mod mask; // masks secrets in output
 pub(crate) mod session; // one client's JSON-RPC session
 pub(crate) mod supervise; // keeps a server behind the session
 pub(crate) mod drill; // tests the kill switch
@@ -39,13 +39,13 @@ pub(crate) mod client; // MCP clients and their config files
 pub(crate) mod detect; // is this value a secret
 pub(crate) mod check; // rules about facts
 pub(crate) mod scan; // the facts of this machine or a repository
-pub(crate) mod probe; // asks a provider about a credential
+pub(crate) mod probe; // asks a provider whether a credential is valid
 
-// ── acts: what changes something and is recorded, without a terminal
+// ── operations: recorded changes, without a terminal
 pub(crate) mod ops; // approve, revoke, store, set up, pin
 pub(crate) mod adopt; // move secrets out of client configs, and restore them
 
-// ── faces
+// ── command line
 pub(crate) mod cli; // arguments, questions, printing
 
 #[doc(hidden)]

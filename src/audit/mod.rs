@@ -1,30 +1,31 @@
-//! The audit log: what happened, in a form that reveals changes.
+//! The tamper-evident audit log.
 //!
 //! JSON lines in `state/audit/`, one file per day. Each record is chained to the one before and
-//! sealed with a key from the store. A program of this user can delete files; `verify` detects that.
+//! sealed with a key from the store. Any program of this user can delete files; `verify`
+//! detects that, but for what `anchor` describes.
 //!
 //! Invariants: a record is on disk before `append` returns (no record, no launch). Records name
-//! secrets, and contain no values, tool arguments or tool results. Nothing here prints or opens a
-//! store.
+//! secrets, and contain no values, tool arguments or tool results. This module does not print, and
+//! callers open the store.
 
-pub mod anchor;
-pub mod breaks;
-pub mod calls;
-pub mod disk;
-pub mod end;
-pub mod event;
-pub mod export;
-pub mod forward;
-pub mod head;
-pub mod holders;
-pub mod life;
-pub mod log;
-pub mod query;
-pub mod read;
-pub mod record;
-pub mod text;
-pub mod uses;
-pub mod verify;
+pub mod anchor; // the head in the store
+pub mod breaks; // changes that were found
+pub mod calls; // tool calls, written by a thread of their own
+pub mod disk; // segments, lock, note of the head
+pub mod end; // finds the last record, and repairs a torn line
+pub mod event; // what a record says
+pub mod export; // CSV, OCSF, OTLP
+pub mod forward; // copies to syslog and journald
+pub mod head; // number and hash of the last record
+pub mod holders; // who holds a secret
+pub mod life; // compression and retention
+pub mod log; // appends
+pub mod query; // searches
+pub mod read; // reads segments, compressed ones too
+pub mod record; // the line, its hash and its seal
+pub mod text; // escapes external texts
+pub mod uses; // which secrets were used
+pub mod verify; // detects changes
 
 #[cfg(test)]
 mod tests;

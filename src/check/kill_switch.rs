@@ -86,7 +86,7 @@ fn drill(facts: &Facts, results: &mut CheckResults) {
     if machine.policies.is_empty() && machine.drill.is_none() {
         return;
     }
-    let why = "an untested kill switch may fail";
+    let why = "servers may keep running after `mcpwrap revoke`";
     let (severity, what) = match &machine.drill {
         None => (
             Severity::Medium,

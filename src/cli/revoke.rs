@@ -13,7 +13,7 @@ use crate::supervise::running::{Ended, Running, StopMethod};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Servers to revoke [default: none, list running servers]
+    /// Servers to revoke (without any, lists running servers)
     server: Vec<ServerName>,
     /// Revoke every server with a policy or a grant
     #[arg(long, conflicts_with = "server")]

@@ -109,5 +109,5 @@ pub fn question(dirs: &Dirs, policy: &Policy) -> String {
             format!("changed since the last grant:\n{diff}")
         }
     };
-    format!("server `{server}` may have and run:\n{facts}{revoked}{changes}")
+    format!("this policy allows server `{server}`:\n{facts}{revoked}{changes}")
 }

@@ -32,7 +32,7 @@ pub fn looks_secret(name: &str, value: &str) -> bool {
         )
 }
 
-/// The arguments of a command that look like secrets, by number.
+/// The arguments of a command that look like secrets, by index, from 0.
 pub fn arguments(command: &[String]) -> Vec<String> {
     let has_place = |arg: &String| template::secrets(arg).next().is_some();
     let plain: Vec<&str> = command

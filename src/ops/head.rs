@@ -1,7 +1,7 @@
 //! Keeps the head of the audit log in the store, so that truncation is detected, and records the
 //! result of a verification.
 
-use crate::audit::breaks::BreakKind;
+use crate::audit::breaks::{Break, BreakKind};
 use crate::audit::verify::VerifyReport;
 use crate::audit::{Detail, Event, Head, Log, NewRecord, Outcome, anchor, life};
 use crate::config::Config;
@@ -37,38 +37,43 @@ pub fn open(dirs: &Dirs) -> Result<(Box<dyn Store>, Keys, Option<Head>)> {
     Ok((store, keys, kept))
 }
 
-/// Records a break that is not in the log yet, compresses and removes old segments, and stores the
+/// Records each break that is not in the log yet, compresses and removes old segments, and stores the
 /// head.
 ///
 /// # Errors
 /// Those of the log and of the store.
-pub fn record_break(
+pub fn record_breaks(
     dirs: &Dirs,
     report: &VerifyReport,
     store: &dyn Store,
     keys: &Keys,
 ) -> Result<()> {
     let log = Log::open(dirs, Some(keys))?;
-    let news = report.breaks.iter().find(|found| {
+    let new = report.breaks.iter().filter(|found| {
         !matches!(found.kind, BreakKind::Torn | BreakKind::Unreadable)
             && !report.told.contains(&found.first)
     });
-    if let Some(found) = news {
-        let detail = Detail {
-            file: (!found.file.is_empty()).then(|| found.file.clone()),
-            first: Some(found.first),
-            last: Some(found.last),
-            ..Detail::default()
-        };
-        let entry = NewRecord::new(Event::Log, Outcome::Failed)
-            .reason(found.kind.name())
-            .detail(detail);
-        log.append(&[entry])?;
+    let records: Vec<_> = new.map(record_of).collect();
+    if !records.is_empty() {
+        log.append(&records)?;
     }
     life::keep_up(&log)?;
-    if report.records > 0 || news.is_some() {
-        // Every break is in the log now, so this head hides none.
+    // A new head would hide a truncation that is not in the log.
+    let all_recorded = report.breaks_more == 0;
+    if all_recorded && (report.records > 0 || !records.is_empty()) {
         anchor::replace(store, &log)?;
     }
     Ok(())
+}
+
+fn record_of(found: &Break) -> NewRecord {
+    let detail = Detail {
+        file: (!found.file.is_empty()).then(|| found.file.clone()),
+        first: Some(found.first),
+        last: Some(found.last),
+        ..Detail::default()
+    };
+    NewRecord::new(Event::Log, Outcome::Failed)
+        .reason(found.kind.name())
+        .detail(detail)
 }

@@ -286,6 +286,28 @@ fn truncation_is_detected_without_the_note() {
     assert!(ended.text().contains("truncated: record 5"), "{ended}");
 }
 
+/// The first `log verify` keeps a new head in the store, which must not hide the second change.
+#[test]
+fn each_of_two_changes_is_still_reported_by_the_next_verification() {
+    let test = revocable();
+    for _ in 0..5 {
+        test.ok(&["revoke", "github"]);
+    }
+    let path = segment(&test);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines[1] = lines[1].replace("\"ok\"", "\"failed\"");
+    lines.truncate(4);
+    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    std::fs::remove_file(dir(&test).join("head")).unwrap();
+    for _ in 0..2 {
+        let ended = test.cli(&["log", "verify", "--json"]);
+        assert_eq!(ended.code, 1, "{ended}");
+    }
+    let told = test.cli(&["log", "verify", "--json"]).json()["told"].clone();
+    assert_eq!(told, serde_json::json!([2, 5]));
+}
+
 #[test]
 fn a_deleted_log_is_detected() {
     let test = revocable();

@@ -88,7 +88,7 @@ enum Question {
     Secrets(secrets::Args),
     /// Show who holds a secret
     WhoHas(who_has::Args),
-    /// List calls
+    /// List tool calls
     Calls(calls::Args),
     /// Export records as JSON, CSV, OCSF or OpenTelemetry
     Export(export::Args),

@@ -74,7 +74,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         }
     }
     if let Ok((store, keys, _)) = &opened
-        && let Err(error) = head::record_break(&cx.dirs, &report, store.as_ref(), keys)
+        && let Err(error) = head::record_breaks(&cx.dirs, &report, store.as_ref(), keys)
     {
         print::error(&error);
     }

@@ -324,7 +324,7 @@ fn attributes(answer: &Message) -> Result<HashMap<String, String>, Fault> {
 /// An invalid attribute is an error, not ignored: it could be a restriction.
 fn item(value: Secret, attributes: &HashMap<String, String>) -> Result<SecretItem, KeychainError> {
     let odd = |key: &str| {
-        let fact = format!("mcpwrap did not write the attribute `{key}` of the item");
+        let fact = format!("the attribute `{key}` of the item was changed by another program");
         KeychainError::Malformed(fact)
     };
     let profile = attributes.get("profile").map(|text| ProfileName::new(text));

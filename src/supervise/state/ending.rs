@@ -91,7 +91,7 @@ impl KeeperState {
         }
     }
 
-    /// Decides the exit code and ends all servers.
+    /// Decides the exit code and ends all servers, without a grace period.
     pub(super) fn decide(&mut self, now: Instant, decided: u8) {
         self.end_all(now, Reason::Revoked);
         if let Phase::Ending { code, .. } = &mut self.phase {

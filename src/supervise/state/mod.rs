@@ -35,7 +35,7 @@ use crate::secret::ServerName;
 /// The phase of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// It is kept, with or without a server.
+    /// The session is open, with or without a server.
     Keeping,
     /// It ended with its server; the last lines are being written to the client.
     Flushing {
@@ -110,7 +110,7 @@ struct FileChanges {
     renew_again: bool,
 }
 
-/// See the module.
+/// The keeper: all state of one session.
 #[derive(Debug)]
 pub(super) struct KeeperState {
     server: ServerName,

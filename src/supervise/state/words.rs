@@ -71,9 +71,9 @@ pub(super) fn start_timeout(name: &ServerName) -> Error {
 pub(super) fn secret_in_id(name: &ServerName) -> Error {
     Error::new(
         Code::SecretInId,
-        format!("stopped server `{name}`: it used a secret as a JSON-RPC ID"),
+        format!("stopped server `{name}`: it sent a secret in a JSON-RPC ID"),
     )
-    .cause("the masked ID fits no request")
+    .cause("after masking, the ID matches no open request, so the session cannot continue")
     .hint(format!(
         "find out why, then run `mcpwrap renew {name}` to start it again"
     ))
