@@ -55,7 +55,7 @@ impl Dirs {
         let Some((base, name)) = own.clone().or_else(|| home.clone()) else {
             return Err(
                 Error::new(Code::HomeUnusable, "cannot determine mcpwrap's directories")
-                    .cause("`HOME` is not set to an absolute path, and neither is `MCPWRAP_HOME`")
+                    .cause("neither `HOME` nor `MCPWRAP_HOME` is set to an absolute path")
                     .hint("set `HOME`, as your login shell does"),
             );
         };

@@ -41,7 +41,7 @@ pub fn keep(store: &dyn Store, log: &Log) -> Result<()> {
                 "record {} does not match the head in the store",
                 before.seq
             ))
-            .hint("run `mcpwrap log verify` to see what is missing"));
+            .hint("run `mcpwrap log verify` to see which records are affected"));
     }
     store.set_audit_head(&log.head()?.to_string())
 }

@@ -37,7 +37,7 @@ limited by mcpwrap, and not checked.
 ";
 
 const SEEN: &str = "all local users can see arguments with `ps`, and crash reports include them";
-const MORE: &str = "a server can leak what it holds; give it the minimum";
+const MORE: &str = "a server can leak anything it can access; grant only what it needs";
 
 /// Options that give a container access to the host, and which.
 const HOST_ACCESS: &[(&str, &str)] = &[

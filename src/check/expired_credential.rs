@@ -33,8 +33,7 @@ restart of the client.
 itself, and services for which `policies/` has no request to ask.
 ";
 
-const WHY: &str =
-    "the server fails in the middle of its work, with an error that is hard to diagnose";
+const WHY: &str = "calls that need the credential fail, with an error that is hard to diagnose";
 const RULE: (&str, Severity) = (NAME, Severity::Medium);
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
@@ -109,7 +108,8 @@ fn check_value(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &
     }
     let location = file.location(value.span.start);
     let fix = || {
-        let act = "use a client reference (`${env:NAME}`), or a policy with the secret";
+        let act =
+            "set it with a client reference (`${env:NAME}`), or store it and name it in a policy";
         Fix::Act(act.to_owned())
     };
     let needed = matches!(promise(&value.name), Promise::Token | Promise::Password);

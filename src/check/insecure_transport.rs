@@ -26,7 +26,7 @@ itself, and weak ciphers. Only `localhost`, loopback addresses and `host.docker.
 local: a name such as `http://ollama:11434` is a remote host.
 ";
 
-const WHY: &str = "anyone on the network path can read the credential and answer as the server";
+const WHY: &str = "anyone on the network path can read the credential and impersonate the server";
 const RULE: (&str, Severity) = (NAME, Severity::Critical);
 
 /// Arguments that disable certificate checks.

@@ -154,7 +154,7 @@ fn outside_entries(file: &ConfigFile, results: &mut CheckResults) {
             Finding::new(
                 (NAME, Severity::Critical),
                 file.location(range.start),
-                format!("plaintext outside the server entries: {name}"),
+                format!("{name} in plaintext, outside any server entry"),
                 WHY,
                 Fix::Act("delete it, then rotate it at its provider".to_owned()),
             )

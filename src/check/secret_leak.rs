@@ -143,7 +143,7 @@ fn logs(machine: &Machine, results: &mut CheckResults) {
     for line in &machine.logged {
         let fix = Fix::Run(format!("rm {}", quoted(&line.shown)));
         let location = Location::line(line.shown.clone(), line.line);
-        let what = "a client log contains a secret: delete the log, then rotate the secret";
+        let what = "a client log contains a secret, which must be rotated";
         let mut found = Finding::new(RULE, location, what, WHY, fix);
         found.value = Some(line.value.clone());
         results.add(found);

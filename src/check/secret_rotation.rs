@@ -41,7 +41,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             (NAME, Severity::High),
             location.clone(),
             format!("the stored secret `{name}` is also in this file"),
-            "at the next rotation one of the copies is missed",
+            "rotating one copy leaves the old value in the other",
             Fix::Run(format!("mcpwrap adopt --config {}", quoted(&location.file))),
         ));
     }
@@ -102,7 +102,7 @@ fn copies(facts: &Facts, results: &mut CheckResults) {
                 "{} has the same value as a secret in {}",
                 copy.label, first.location.file
             );
-            let why = "at the next rotation one of the copies is missed";
+            let why = "rotating one copy leaves the old value in the other";
             let rule = (NAME, Severity::High);
             let mut found =
                 Finding::new(rule, copy.location, what, why, copy.fix).with_value(secret);

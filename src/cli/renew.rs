@@ -23,7 +23,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             Code::SupervisorUnreachable,
             format!("cannot restart server `{}`", args.server),
         )
-        .cause("not running")
+        .cause("the server is not running")
         .hint("run `mcpwrap ps` to list the running servers"));
     }
     let results: Vec<(Running, std::result::Result<(), String>)> = std::thread::scope(|scope| {

@@ -69,7 +69,7 @@ pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
             Code::NotGranted,
             format!("the policy of server `{server}` is not granted"),
         )
-        .cause("you have not approved this policy yet")
+        .cause("it was never approved")
         .hint(format!(
             "run `mcpwrap grant {server}` to review and approve it"
         )));

@@ -249,8 +249,7 @@ fn started(command: &ExecCommand<'_>, program: &Path, mut control: &UnixStream) 
             Some(directory) => {
                 let shown = directory.display();
                 let what = format!("cannot change to working directory `{shown}`");
-                failed(command, &what, &error)
-                    .hint("change `cwd` in the policy, then grant the policy again")
+                failed(command, &what, &error).hint("fix `cwd` in the policy, then grant it again")
             }
             None => failed(
                 command,

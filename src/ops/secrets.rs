@@ -50,8 +50,8 @@ pub fn check(name: &SecretName, value: &Secret, allow_weak: bool) -> Result<()> 
     }
     if value.is_weak() && !allow_weak {
         return Err(refused(
-            "the value has fewer than 8 bytes or only digits: masking it would corrupt unrelated \
-             text that holds the same characters",
+            "the value has fewer than 8 bytes or only digits: masking it would also replace \
+             unrelated text",
         )
         .hint("to store it anyway, add `--allow-weak`"));
     }

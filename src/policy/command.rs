@@ -29,7 +29,7 @@ impl Policy {
             return Ok(());
         }
         let what = if same == 0 {
-            "the client's program differs from the policy"
+            "the command in the client config differs from the policy"
         } else {
             "the client's command differs from the policy"
         };
