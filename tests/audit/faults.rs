@@ -214,11 +214,7 @@ fn manual_changes_are_reported_by_number_and_kind() {
         for _ in 0..5 {
             test.ok(&["revoke", "github"]);
         }
-        let path = segment(&test);
-        let text = std::fs::read_to_string(&path).unwrap();
-        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        change(&mut lines);
-        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+        change_lines(&test, change);
         let ended = test.cli(&["log", "verify"]);
         assert_eq!(ended.code, 1, "{ended}");
         assert!(ended.text().contains(said), "expected {said}: {ended}");
@@ -237,14 +233,24 @@ fn manual_changes_are_reported_by_number_and_kind() {
     case(|lines| lines.truncate(3), "truncated: records 4 to 5");
 }
 
-/// Removes the last record, and the note that would reveal it.
-pub(crate) fn cut_the_last_record(test: &Test) {
+/// Changes the log's records in place.
+fn change_lines(test: &Test, change: impl FnOnce(&mut Vec<String>)) {
     let path = segment(test);
     let text = std::fs::read_to_string(&path).unwrap();
-    let kept = text.lines().count() - 1;
-    let kept: String = text.split_inclusive('\n').take(kept).collect();
-    std::fs::write(&path, kept).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    change(&mut lines);
+    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+}
+
+/// Changes the log's records, and removes the note that would reveal a truncation.
+fn change_lines_and_note(test: &Test, change: impl FnOnce(&mut Vec<String>)) {
+    change_lines(test, change);
     std::fs::remove_file(dir(test).join("head")).unwrap();
+}
+
+/// Removes the last record, and the note that would reveal it.
+pub(crate) fn cut_the_last_record(test: &Test) {
+    change_lines_and_note(test, |lines| drop(lines.pop()));
 }
 
 #[test]
@@ -273,11 +279,7 @@ fn truncation_is_detected_without_the_note() {
     for _ in 0..5 {
         test.ok(&["revoke", "github"]);
     }
-    let path = segment(&test);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let kept: String = text.split_inclusive('\n').take(3).collect();
-    std::fs::write(&path, kept).unwrap();
-    std::fs::remove_file(dir(&test).join("head")).unwrap();
+    change_lines_and_note(&test, |lines| lines.truncate(3));
     // The next command would replace the head in the store; it reports the truncation instead.
     let ended = test.ok(&["revoke", "github"]);
     message(&test, "audit-broken", &ended);
@@ -293,13 +295,10 @@ fn each_of_two_changes_is_still_reported_by_the_next_verification() {
     for _ in 0..5 {
         test.ok(&["revoke", "github"]);
     }
-    let path = segment(&test);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    lines[1] = lines[1].replace("\"ok\"", "\"failed\"");
-    lines.truncate(4);
-    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
-    std::fs::remove_file(dir(&test).join("head")).unwrap();
+    change_lines_and_note(&test, |lines| {
+        lines[1] = lines[1].replace("\"ok\"", "\"failed\"");
+        lines.truncate(4);
+    });
     for _ in 0..2 {
         let ended = test.cli(&["log", "verify", "--json"]);
         assert_eq!(ended.code, 1, "{ended}");
