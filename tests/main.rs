@@ -28,6 +28,7 @@ mod faults;
 mod grant;
 mod help;
 mod keychain;
+mod invocation;
 mod launch;
 mod mask;
 mod messages;

@@ -13,12 +13,13 @@ use crate::config::StoreKind;
 use crate::dirs::Dirs;
 use crate::error::{Error, Result};
 use crate::grant;
+use crate::invocation;
 use crate::ops::actor::Actor;
 use crate::ops::approve::approve;
 use crate::ops::secrets::{SecretChange, record_and_store};
-use crate::policy::draft;
+use crate::policy::{Policy, draft};
 use crate::scan::clients::ClientFile;
-use crate::secret::{Keys, Secret, SecretName};
+use crate::secret::{Keys, Secret, SecretName, ServerName};
 use crate::store::{self, SecretItem, Store};
 
 /// Progress, for the user.
@@ -35,6 +36,8 @@ pub enum AdoptStep<'a> {
         file: &'a ClientFile,
         plan: &'a FilePlan,
     },
+    /// A policy was not granted: its command cannot be resolved, unless its package is pinned.
+    NotGranted(&'a ServerName, Error),
     /// A file was not changed.
     Failed(Error),
 }
@@ -60,7 +63,7 @@ pub fn apply(
             .map_err(|failed| replace::not_written(&dirs.tilde(target), &failed))?;
     }
     secrets(dirs, store, actor, &round.names, step)?;
-    policies(dirs, keys, actor, &round.names)?;
+    policies(dirs, keys, actor, &round.names, step)?;
     let log = Log::open(dirs, Some(keys))?;
     let mut done = Vec::new();
     for (n, file) in plan.files.iter().enumerate() {
@@ -123,19 +126,32 @@ fn secrets(
     Ok(())
 }
 
-fn policies(dirs: &Dirs, keys: &Keys, actor: Actor, names: &Names) -> Result<()> {
+fn policies(
+    dirs: &Dirs,
+    keys: &Keys,
+    actor: Actor,
+    names: &Names,
+    step: &mut dyn FnMut(AdoptStep<'_>),
+) -> Result<()> {
+    let mut approve = |policy: &Policy| match invocation::resolve(policy, dirs) {
+        Ok(resolved) => approve(dirs, policy, &resolved, keys, actor),
+        Err(error) => {
+            step(AdoptStep::NotGranted(&policy.server, error));
+            Ok(())
+        }
+    };
     for new in &names.policies {
         if new.known {
             let policy = crate::policy::load(dirs, &new.server, None)?;
             if grant::find(dirs, &policy).is_err() {
-                approve(dirs, &policy, keys, actor)?;
+                approve(&policy)?;
             }
             continue;
         }
         draft::must_be_new(dirs, &new.server)?;
         draft::replace(dirs, &new.server, new.policy.text.as_bytes())?;
         let policy = crate::policy::load(dirs, &new.server, None)?;
-        approve(dirs, &policy, keys, actor)?;
+        approve(&policy)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ pub mod adopt;
 pub mod ask;
 pub mod check;
 pub mod completions;
+pub mod config;
 pub mod drill;
 mod diagnostics;
 pub mod grant;
@@ -60,6 +61,8 @@ enum CliCommand {
     Check(check::Args),
     /// Show paths and whether the store works
     Status(status::Args),
+    /// Approve settings that all servers use
+    Config(config::Args),
     /// Store, list, rotate and remove secrets
     Secret(secret::Args),
     /// Unlock the vault file until lock or reboot
@@ -151,6 +154,7 @@ fn dispatch(command: CliCommand) -> Result<u8> {
         CliCommand::Renew(args) => renew::run(&args, &Context::new()?),
         CliCommand::Drill(args) => drill::run(&args, &Context::new()?),
         CliCommand::Init(args) => init::run(&args, &Context::new()?),
+        CliCommand::Config(args) => changing(|cx| config::run(&args, cx)),
         CliCommand::Status(args) => status::run(&args, &Context::new()?),
         CliCommand::Unlock(args) => unlock::run(&args, &Context::new()?),
         CliCommand::Lock(args) => lock::run(&args, &Context::new()?),

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::grant::{self, GrantState};
+use crate::invocation::{self, Resolved};
 use crate::policy::{Policy, Tier, summary};
 use crate::secret::Keys;
 use crate::store::{self, Prompt};
@@ -25,7 +26,7 @@ pub enum Approval {
 /// it is not called if a flag gave consent. `done` is called for each policy.
 ///
 /// # Errors
-/// Those of `agree`, of the store, and of [`approve`].
+/// Those of `agree`, of the store, of [`invocation::resolve`] and of [`approve`].
 pub fn grant(
     dirs: &Dirs,
     config: &Config,
@@ -40,14 +41,15 @@ pub fn grant(
             done(policy, Approval::Managed);
             continue;
         }
+        let resolved = invocation::resolve(policy, dirs)?;
         if actor.is_asked() {
-            agree(policy, &question(dirs, policy))?;
+            agree(policy, &question(dirs, policy, &resolved))?;
         }
         let keys = match &keys {
             Some(keys) => keys,
             None => keys.insert(open_keys(dirs, config)?),
         };
-        approve(dirs, policy, keys, actor)?;
+        approve(dirs, policy, &resolved, keys, actor)?;
         done(policy, Approval::Granted);
     }
     Ok(())
@@ -57,10 +59,16 @@ pub fn grant(
 ///
 /// # Errors
 /// `audit-unwritable`, and those of [`grant::grant`].
-pub fn approve(dirs: &Dirs, policy: &Policy, keys: &Keys, actor: Actor) -> Result<()> {
+pub fn approve(
+    dirs: &Dirs,
+    policy: &Policy,
+    resolved: &Resolved,
+    keys: &Keys,
+    actor: Actor,
+) -> Result<()> {
     let entry = record(policy, Outcome::Ok, actor);
     Log::open(dirs, Some(keys))?.append(&[entry])?;
-    grant::grant(dirs, policy, keys, actor.by())
+    grant::grant(dirs, policy, &resolved.invocation, keys, actor.by())
 }
 
 /// The records of a grant that was refused.
@@ -85,9 +93,10 @@ pub fn open_keys(dirs: &Dirs, config: &Config) -> Result<Keys> {
 }
 
 /// All that the user approves, and the changes since the last grant.
-pub fn question(dirs: &Dirs, policy: &Policy) -> String {
+pub fn question(dirs: &Dirs, policy: &Policy, resolved: &Resolved) -> String {
     let server = &policy.server;
-    let facts = summary::text(dirs, policy, &embedded_secrets::warnings);
+    let mut facts = summary::text(dirs, policy, &embedded_secrets::warnings);
+    facts.push_str(&summary::rows(&resolved.rows(dirs)));
     // An unreadable grant is replaced by the new one.
     let record = grant::record(dirs, server).ok().flatten();
     let revoked = record

@@ -4,8 +4,10 @@
 pub mod actor;
 pub mod embedded_secrets;
 pub mod approve;
+pub mod changed;
 pub mod revoke;
 pub mod secrets;
+pub mod network;
 pub mod setup;
 pub mod pin;
 pub mod head;

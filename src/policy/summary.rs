@@ -4,7 +4,7 @@
 
 use super::schema::Delivery;
 use super::{
-    EnvRules, Limits, Policy, SecretBinding, SessionRules, StdoutRule, Stream, Unpinned, load,
+    Cwd, EnvRules, Limits, Policy, SecretBinding, SessionRules, StdoutRule, Stream, Unpinned, load,
 };
 use crate::dirs::Dirs;
 use crate::error::printable;
@@ -41,6 +41,11 @@ pub fn text(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> String {
         );
     }
     text
+}
+
+/// More lines of the same form.
+pub fn rows(rows: &[(&'static str, String)]) -> String {
+    rows.iter().map(shown).collect()
 }
 
 fn shown((name, fact): &SummaryRow) -> String {
@@ -84,9 +89,14 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> Vec<SummaryRow> {
     if let Some(package) = package {
         lines.push(("pinned", package.to_string()));
     }
-    if let Some(cwd) = cwd {
-        lines.push(("cwd", cwd.clone()));
-    }
+    lines.push((
+        "directory",
+        match cwd {
+            Cwd::Private => "empty and private, for each run".to_owned(),
+            Cwd::Client => "the client's (`cwd = \"client\"`)".to_owned(),
+            Cwd::Path(path) => path.clone(),
+        },
+    ));
     for (variable, slot) in secrets {
         let SecretBinding {
             from,
