@@ -3,11 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 
 use mcpwrap::testing::secret::hex;
 use serde_json::json;
 
-use crate::harness::{Run, TOKEN, Test, slot};
+use crate::harness::{Run, TOKEN, Test, skip, slot, until};
+use crate::messages::message;
+use crate::policy::with_mount;
 
 /// The environment that the server reports, with secrets masked.
 fn environment(run: &mut Run<'_>) -> BTreeMap<String, String> {
@@ -157,10 +160,9 @@ fn a_secret_file_is_removed_after_the_session() {
     test.serve("fake", &[], &rest);
     let mut run = test.run("fake");
     run.initialize();
-    let path = run.peek("TOKEN_FILE");
-    let path = std::path::PathBuf::from(std::ffi::OsStr::from_bytes(&path));
+    let path = secret_file(&mut run);
     let mode = std::os::unix::fs::MetadataExt::mode(&path.metadata().unwrap());
-    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(mode & 0o777, 0o400);
     let value = run.call("read", &json!({"name": "TOKEN_FILE"}));
     let reversed: Vec<_> = TOKEN.bytes().rev().collect();
     assert_eq!(value, hex(&reversed));
@@ -168,20 +170,81 @@ fn a_secret_file_is_removed_after_the_session() {
     assert!(!path.exists());
 }
 
+/// The guard removes the files with the server; if it was killed too, the next command does.
 #[test]
 fn a_secret_file_is_removed_after_a_sigkill_too() {
     let test = Test::new();
     test.secret("test/token", TOKEN);
     let rest = format!("{}to = \"file\"\n", slot("TOKEN_FILE", "test/token"));
     test.serve("fake", &[], &rest);
-    let mut run = test.run("fake");
-    run.initialize();
-    run.signal(nix::sys::signal::Signal::SIGKILL);
-    drop(run);
-    // The next launch removes what the guard could not; the builder checks every file.
-    let mut run = test.run("fake");
-    run.initialize();
-    run.finish();
+    for with_guard in [false, true] {
+        let mut run = test.run("fake");
+        run.initialize();
+        let path = secret_file(&mut run);
+        let guard = run.facts()["parent"].as_i64().unwrap();
+        let guard = nix::unistd::Pid::from_raw(i32::try_from(guard).unwrap());
+        if with_guard {
+            nix::sys::signal::kill(guard, nix::sys::signal::Signal::SIGSTOP).unwrap();
+        }
+        run.signal(nix::sys::signal::Signal::SIGKILL);
+        if with_guard {
+            nix::sys::signal::kill(guard, nix::sys::signal::Signal::SIGKILL).unwrap();
+        }
+        drop(run);
+        if with_guard {
+            assert!(path.exists());
+            test.ok(&["ps"]);
+        } else {
+            until("the guard removes the file", || !path.exists());
+        }
+        assert!(!path.exists());
+    }
+}
+
+fn secret_file(run: &mut Run<'_>) -> PathBuf {
+    let path = run.peek("TOKEN_FILE");
+    PathBuf::from(std::ffi::OsStr::from_bytes(&path))
+}
+
+#[test]
+fn a_secret_file_is_in_memory_unless_the_policy_accepts_a_disk() {
+    let test = Test::new();
+    test.secret("test/token", TOKEN);
+    for (to, kind) in [("file", "tmpfs"), ("disk-file", "")] {
+        let rest = format!("{}to = \"{to}\"\n", slot("TOKEN_FILE", "test/token"));
+        test.serve("fake", &[], &rest);
+        let mut run = test.run("fake");
+        run.initialize();
+        let path = secret_file(&mut run);
+        let mut stat = test.command("stat");
+        let found = test.start(stat.args(["-f", "-c", "%T"]).arg(&path)).end();
+        if kind.is_empty() {
+            assert!(path.starts_with(test.root()), "{path:?}");
+        } else {
+            assert_eq!(found.text().trim(), kind, "{path:?}");
+        }
+        let record = test
+            .audit()
+            .into_iter()
+            .rfind(|one| one["event"] == "inject");
+        assert_eq!(record.unwrap()["detail"]["to"], to);
+        run.finish();
+        assert!(!path.exists());
+    }
+    let show = test.ok(&["policy", "lint", "fake"]);
+    assert!(show.stderr.contains("written to the disk"), "{show}");
+
+    let rest = format!("{}to = \"file\"\n", slot("TOKEN_FILE", "test/token"));
+    test.serve("fake", &[], &rest);
+    let disk = test.dir.join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    test.set("XDG_RUNTIME_DIR", &disk);
+    let Some(mut command) = with_mount(&test, &disk, "/dev/shm", &["run", "fake"]) else {
+        return skip("namespaces", "`unshare --mount` is not allowed here");
+    };
+    let run = test.start(&mut command);
+    run.heard("mcpwrap: error[");
+    message(&test, "no-memory-filesystem", &run.finish());
 }
 
 #[test]

@@ -250,6 +250,12 @@ fn the_schema_names_every_field() {
 
 /// A command whose `/etc` is a directory of the test. `None` if this machine does not allow that.
 pub(crate) fn with_etc(test: &Test, args: &[&str]) -> Option<Command> {
+    with_mount(test, &test.dir.join("etc"), "/etc", args)
+}
+
+/// A command that sees one directory at the place of another. `None` if this machine does not allow
+/// that.
+pub(crate) fn with_mount(test: &Test, from: &Path, at: &str, args: &[&str]) -> Option<Command> {
     let private = if nix::unistd::geteuid().is_root() {
         "-m"
     } else {
@@ -269,10 +275,11 @@ pub(crate) fn with_etc(test: &Test, args: &[&str]) -> Option<Command> {
             private,
             "sh",
             "-c",
-            "mount --bind \"$1\" /etc && shift && exec \"$@\"",
+            "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"",
             "sh",
         ])
-        .arg(test.dir.join("etc"))
+        .arg(from)
+        .arg(at)
         .arg(test.program())
         .args(args);
     Some(command)

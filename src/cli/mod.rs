@@ -32,6 +32,7 @@ use clap::{Parser, Subcommand};
 
 use crate::dirs::Dirs;
 use crate::error::{Code, EXIT_ERROR, Result};
+use crate::launch::secret_files;
 use crate::ops;
 
 /// Run MCP servers without keeping API keys in config files
@@ -107,6 +108,7 @@ impl Context {
     pub fn new() -> Result<Self> {
         let dirs = Dirs::from_env()?;
         diagnostics::start(&dirs);
+        secret_files::sweep(&dirs);
         Ok(Self { dirs })
     }
 }

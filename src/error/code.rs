@@ -77,6 +77,8 @@ codes! {
     ProgramNotFound = "program-not-found",
     /// The program of the command exists but cannot be executed.
     ProgramNotExecutable = "program-not-executable",
+    /// A value is delivered as a file, and no file system in memory can hold it.
+    NoMemoryFilesystem = "no-memory-filesystem",
     /// The server could not be started for another reason (working directory, resources).
     LaunchFailed = "launch-failed",
     /// The policy has no profile of that name.

@@ -1,7 +1,9 @@
 //! Starts servers: the resolved environment (`resolve`), the parent process (`guard`) the start itself (`start`) and
-//! where it starts (`work`).
+//! where it starts (`work`), and values delivered as files (`secret_files`).
 
 pub mod resolve;
 pub mod guard;
 pub mod start;
+mod owned;
+pub mod secret_files;
 pub mod work;

@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
-use crate::files;
+use crate::launch::secret_files::SecretFiles;
 use crate::network::NetworkVariable;
 use crate::policy::template::{self, Piece};
 use crate::policy::{Delivery, Policy, SecretBinding};
@@ -103,17 +103,16 @@ pub struct Sources {
     pub proxies: Vec<(SecretName, Result<SecretItem>)>,
 }
 
-/// Builds the environment and arguments of a server. `files_dir` is a private directory for secrets
-/// delivered as files.
+/// Builds the environment and arguments of a server, and writes the secrets delivered as files.
 ///
 /// # Errors
 /// `secret-not-found`, `secret-ambiguous`, `secret-wrong-profile`, `secret-expired`,
-/// `secret-unusable`, `file-unusable`.
+/// `secret-unusable`, `no-memory-filesystem`, `file-unusable`.
 pub fn resolve(
     policy: &Policy,
     sources: Sources,
     keys: &Keys,
-    files_dir: &Path,
+    files: &mut SecretFiles<'_>,
 ) -> Result<ServerEnv> {
     let Sources {
         inherited,
@@ -161,8 +160,8 @@ pub fn resolve(
         };
         let value = match slot.to {
             Delivery::Env => Zeroizing::new(in_variable(policy, variable, secret)?.to_vec()),
-            Delivery::File => {
-                let path = write_file(policy, files_dir, variable, secret)?;
+            Delivery::File | Delivery::DiskFile => {
+                let path = files.write(policy, variable, slot.to, secret)?;
                 let text = Zeroizing::new(path.as_os_str().as_bytes().to_vec());
                 env.files.push(path);
                 text
@@ -359,17 +358,4 @@ fn fill(
         }
     }
     Ok(Some(filled))
-}
-
-fn write_file(policy: &Policy, dir: &Path, variable: &str, secret: &Secret) -> Result<PathBuf> {
-    let path = dir.join(variable);
-    files::replace(&path, secret.expose()).map_err(|problem| {
-        refused(
-            policy,
-            Code::FileUnusable,
-            &format!("cannot write the file for `{variable}`"),
-        )
-        .cause(format!("`{}`: {problem}", path.display()))
-    })?;
-    Ok(path)
 }

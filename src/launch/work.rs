@@ -4,14 +4,14 @@
 //! It is removed at the end if the server wrote nothing into it; otherwise it is kept for some days.
 //! A lock on the directory tells whether its run is still alive: a killed run releases it too.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use super::owned;
 use crate::audit::RunId;
 use crate::dirs::Dirs;
-use crate::files::{self, Problem};
+use crate::files::Problem;
 use crate::secret::ServerName;
 
 /// How long files that a server wrote are kept.
@@ -31,12 +31,7 @@ impl WorkDirectory {
     /// # Errors
     /// It cannot be created.
     pub fn create(dirs: &Dirs, server: &ServerName, run: &RunId) -> Result<Self, Problem> {
-        let all = dirs.work();
-        files::ensure_dir(&all)?;
-        let path = all.join(format!("{server}-{run}"));
-        DirBuilder::new().mode(0o700).create(&path)?;
-        let lock = File::open(&path)?;
-        lock.lock_shared()?;
+        let (path, lock) = owned::create(&dirs.work(), &format!("{server}-{run}"))?;
         Ok(Self { path, _lock: lock })
     }
 
@@ -56,17 +51,9 @@ impl WorkDirectory {
 /// Removes the directories of ended runs that are empty, or older than [`KEPT_DAYS`].
 pub fn sweep(dirs: &Dirs) {
     let limit = Duration::from_hours(24 * KEPT_DAYS);
-    for entry in fs::read_dir(dirs.work()).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let Ok(lock) = File::open(&path) else {
-            continue;
-        };
-        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-            continue;
-        }
-        let written = entry.metadata().and_then(|meta| meta.modified());
-        let age = written.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
-        if fs::remove_dir(&path).is_err() && age.is_ok_and(|age| age > limit) {
+    for path in owned::abandoned(&dirs.work()) {
+        let is_old = owned::age(&path).is_some_and(|age| age > limit);
+        if fs::remove_dir(&path).is_err() && is_old {
             drop(fs::remove_dir_all(&path));
         }
     }
@@ -75,6 +62,8 @@ pub fn sweep(dirs: &Dirs) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files;
+    use std::time::SystemTime;
 
     #[test]
     fn only_what_the_server_wrote_is_kept() {

@@ -257,12 +257,12 @@ impl PolicyDocument<'_> {
                             .hint(format!("add `[secrets.{name}]` with `from = \"secret:…\"`")),
                     );
                 }
-                Some(slot) if slot.to == Delivery::File => {
+                Some(slot) if slot.to != Delivery::Env => {
                     return Err(at(&format!(
-                        "`{{secret.{name}}}` of a secret with `to = \"file\"`"
+                        "`{{secret.{name}}}` of a secret that is passed as a file"
                     ))
                     .cause(
-                        "the placeholder stands for the value, but this secret is passed as a file",
+                        "the placeholder stands for the value, but the server gets only a path",
                     ));
                 }
                 Some(_) => {}

@@ -76,8 +76,10 @@ impl Draft {
                 line(comment(advice).trim_end());
             }
             line(&format!("from = \"{from}\""));
-            if *to == Delivery::File {
-                line("to = \"file\"");
+            match to {
+                Delivery::Env => {}
+                Delivery::File => line("to = \"file\""),
+                Delivery::DiskFile => line("to = \"disk-file\""),
             }
             if self.optional.contains(variable) {
                 line("optional = true");

@@ -99,9 +99,11 @@ pub enum Delivery {
     /// The variable holds the value.
     #[default]
     Env,
-    /// The variable holds the path of a file (mode 0600) with the value, which is removed when the
-    /// server exits.
+    /// The variable holds the path of a file in memory (mode 0400) with the value, which is removed when
+    /// the server exits. Not on macOS, which has no file system in memory.
     File,
+    /// The same on disk, where deleted data may remain.
+    DiskFile,
 }
 
 /// How the server is started again, and what the client sees if it cannot be started.

@@ -107,7 +107,8 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> Vec<SummaryRow> {
         } = slot;
         let how = match to {
             Delivery::Env => "",
-            Delivery::File => ", as a file",
+            Delivery::File => ", as a file in memory",
+            Delivery::DiskFile => ", as a file on disk",
         };
         let optional = if *optional { ", optional" } else { "" };
         lines.push(("secret", format!("{variable} = {from}{how}{optional}")));
@@ -137,6 +138,10 @@ pub fn warnings(policy: &Policy) -> Vec<String> {
     let mut warnings = Vec::new();
     if policy.argv_secrets {
         warnings.push("secrets may be arguments, which `ps` shows to every user".to_owned());
+    }
+    let on_disk = |slot: &SecretBinding| slot.to == Delivery::DiskFile;
+    if policy.secrets.values().any(on_disk) {
+        warnings.push("a secret is written to the disk while the server runs".to_owned());
     }
     warnings.extend(limits(&policy.limits));
     warnings

@@ -42,6 +42,22 @@ pub fn sync_file_system(dir: &Path) -> io::Result<bool> {
     Ok(cfg!(target_os = "linux"))
 }
 
+/// Whether a directory is on a file system that keeps its files in memory. Never on macOS, which has
+/// none.
+pub fn is_in_memory(dir: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+        const RAMFS_MAGIC: nix::sys::statfs::FsType = nix::sys::statfs::FsType(0x8584_58f6);
+        statfs(dir).is_ok_and(|stat| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&stat.filesystem_type()))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = dir;
+        false
+    }
+}
+
 /// The numbers of one file state, eight bytes each.
 pub const STATE_BYTES: usize = 7 * 8;
 

@@ -7,6 +7,7 @@ mod records;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,7 @@ use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::invocation::{Invocation, Ran};
 use crate::launch::resolve::{self, Injected};
+use crate::launch::secret_files::SecretFiles;
 use crate::launch::start;
 use crate::launch::work::{self, WorkDirectory};
 use crate::network::{self, NetworkRecord};
@@ -78,6 +80,8 @@ struct LaunchPipeline {
     records: Records,
     stub: AtomicBool,
     launches: AtomicU32,
+    /// Held while the run lives: see [`SecretFiles`].
+    locks: Mutex<Vec<File>>,
     work: Mutex<Option<WorkDirectory>>,
     said_ignored: AtomicBool,
     /// The fingerprints in the index when the last launch was prepared. If another program changed the
@@ -104,6 +108,7 @@ impl LaunchPipeline {
             command: args.command,
             stub: AtomicBool::new(false),
             launches: AtomicU32::new(0),
+            locks: Mutex::default(),
             work: Mutex::default(),
             said_ignored: AtomicBool::new(false),
             seen: Mutex::default(),
@@ -112,6 +117,10 @@ impl LaunchPipeline {
 
     fn seen(&self) -> MutexGuard<'_, BTreeMap<SecretName, Fingerprint>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn locks(&self) -> MutexGuard<'_, Vec<File>> {
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn load(&self) -> Result<Policy> {
@@ -187,14 +196,6 @@ impl LaunchPipeline {
         }
         work::sweep(&self.dirs);
     }
-
-    /// The directory for values that the server gets as files.
-    fn files_dir(&self) -> PathBuf {
-        let number = self.launches.fetch_add(1, Ordering::Relaxed);
-        self.dirs
-            .runtime()
-            .join(format!("files-{}-{number}", self.run))
-    }
 }
 
 impl Pipeline for LaunchPipeline {
@@ -249,7 +250,10 @@ impl Pipeline for LaunchPipeline {
             network: network.variables(),
             proxies: network.secrets().into_iter().zip(proxies).collect(),
         };
-        let env = resolve::resolve(&policy, sources, &keys, &self.files_dir())?;
+        let number = self.launches.fetch_add(1, Ordering::Relaxed);
+        let mut files = SecretFiles::new(&self.dirs, &self.run, number);
+        let env = resolve::resolve(&policy, sources, &keys, &mut files)?;
+        self.locks().extend(files.into_locks());
         Ok(Prepared {
             policy,
             env,

@@ -147,6 +147,7 @@ impl Records {
             let to = match one.to {
                 Delivery::Env => "env",
                 Delivery::File => "file",
+                Delivery::DiskFile => "disk-file",
             };
             let detail = Detail {
                 to: Some(to.to_owned()),

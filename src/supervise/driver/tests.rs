@@ -13,9 +13,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Driver;
+use crate::audit::RunId;
+use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::invocation::Ran;
 use crate::launch::resolve::{self, Injected, Sources};
+use crate::launch::secret_files::SecretFiles;
 use crate::policy::load::parse_text;
 use crate::secret::{Keys, Secret, ServerName};
 use crate::session::envelope::Scanner;
@@ -56,7 +59,10 @@ impl Pipeline for FakePipeline {
             network: Vec::new(),
             proxies: Vec::new(),
         };
-        let env = resolve::resolve(&policy, sources, &keys, Path::new("/nowhere"))?;
+        let dirs = Dirs::under(Path::new("/nowhere"));
+        let run = RunId::random().expect("random bytes");
+        let mut files = SecretFiles::new(&dirs, &run, 0);
+        let env = resolve::resolve(&policy, sources, &keys, &mut files)?;
         Ok(Prepared {
             policy,
             env,
