@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::directory::{LOCK, LOCK_BYTES_MAX, directory, list_name};
-use super::{ParsedCommand, image, local, manifest, parse, shadowing, tree};
+use super::{ParsedCommand, image, local, manifest, node, parse, shadowing, tree};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, io_text};
@@ -143,7 +143,9 @@ pub fn verify(policy: &Policy, dirs: &Dirs, depth: Depth) -> Result<()> {
         contents(server, package, &place)?;
     }
     if package.registry == PackageSource::Npm {
-        shadowing::refuse_above(&place, dirs.home(), server)?;
+        let in_tree = package.flags.iter().any(|flag| flag == node::TREE_ONLY);
+        let home = Some(dirs.home()).filter(|_| !in_tree);
+        shadowing::refuse_above(&place, home, server)?;
     }
     Ok(())
 }

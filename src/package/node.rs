@@ -16,6 +16,10 @@ use super::request::{PinRequest, failed};
 use crate::error::Result;
 use crate::secret::ServerName;
 
+/// Keeps Node.js from loading packages from directories outside of the tree, e.g. `~/.node_modules`.
+/// Source: node(1).
+pub(super) const TREE_ONLY: &str = "--no-global-search-paths";
+
 /// The file that npx would start: the named program, else the package's only one, else the one with
 /// the package's name.
 pub(super) fn program(
@@ -95,7 +99,7 @@ pub(super) fn interpreter(
         .iter()
         .any(|(name, _)| name == "--bun");
     let flags: Vec<String> = words.map(str::to_owned).collect();
-    let (program, print, flags) = match program.as_str() {
+    let (program, print, mut flags) = match program.as_str() {
         _ if wants_bun => ("bun", ["-e", "console.log(process.execPath)"], Vec::new()),
         "node" | "nodejs" => ("node", ["-p", "process.execPath"], flags),
         "bun" => ("bun", ["-e", "console.log(process.execPath)"], flags),
@@ -106,7 +110,18 @@ pub(super) fn interpreter(
     };
     // Version managers put a script in the interpreter's place that depends on the current
     // directory. The interpreter itself reports its real path.
-    let answer = Call::new(program, root).args(&print).output()?;
+    let asked = |flags: &[&str]| {
+        let args: Vec<_> = flags.iter().chain(&print).copied().collect();
+        Call::new(program, root).args(&args).output()
+    };
+    let answer = match asked(&[TREE_ONLY]) {
+        Ok(answer) if program == "node" => {
+            flags.insert(0, TREE_ONLY.to_owned());
+            answer
+        }
+        // bun has no such directories, and Node.js before 16.10 no such flag.
+        _ => asked(&[])?,
+    };
     let path = String::from_utf8_lossy(&answer).trim().to_owned();
     if !path.starts_with('/') {
         return Err(failed(server).cause(format!("`{program}` did not report its path")));

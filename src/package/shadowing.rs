@@ -1,7 +1,7 @@
 //! Refuses packages outside a server's tree that Node.js would load into it.
 //!
-//! Node.js looks for a package in `node_modules` of all directories above the file, and in two old
-//! locations in the home directory. A tree has all required packages, but optional ones may be
+//! Node.js looks for a package in `node_modules` of all directories above the file, and, if it is not
+//! started with a flag against that, in two old locations in the home directory. A tree has all required packages, but optional ones may be
 //! missing and could be loaded from there. A `node_modules` without such a package is accepted.
 
 use std::path::Path;
@@ -13,13 +13,14 @@ use crate::error::{Code, Error, Result};
 use crate::secret::ServerName;
 
 /// Refuses if an optional package that is missing in the tree exists in a directory where Node.js
-/// would find it.
+/// would find it. `home` is the home directory, if Node.js looks there.
 ///
 /// # Errors
 /// `package-changed`.
-pub(super) fn refuse_above(dir: &Path, home: &Path, server: &ServerName) -> Result<()> {
+pub(super) fn refuse_above(dir: &Path, home: Option<&Path>, server: &ServerName) -> Result<()> {
     let above = dir.ancestors().map(|dir| dir.join("node_modules"));
-    let legacy = [home.join(".node_modules"), home.join(".node_libraries")];
+    let legacy = [".node_modules", ".node_libraries"];
+    let legacy = legacy.iter().filter_map(|name| Some(home?.join(name)));
     let present: Vec<_> = above.chain(legacy).filter(|path| path.is_dir()).collect();
     if present.is_empty() {
         return Ok(());
@@ -33,7 +34,11 @@ pub(super) fn refuse_above(dir: &Path, home: &Path, server: &ServerName) -> Resu
         .into_iter()
         .flatten();
     for (_, entry) in packages {
-        for key in ["peerDependencies", "optionalDependencies"] {
+        for key in [
+            "peerDependencies",
+            "peerDependenciesMeta",
+            "optionalDependencies",
+        ] {
             for name in entry
                 .get(key)
                 .and_then(Value::as_object)

@@ -125,6 +125,14 @@ fn a_package_planted_above_the_installation_stops_the_start() {
         refused.contains("[package-changed]") && refused.contains("optional-thing"),
         "{refused}"
     );
+    // Node.js is told not to look there.
+    let modules = npm.test.home.join("node_modules");
+    std::fs::rename(modules, npm.test.home.join(".node_modules")).unwrap();
+    let (name, _, facts) = npm.start();
+    assert_eq!(
+        (name.as_str(), &facts["optional"]),
+        ("real", &json!("absent"))
+    );
     assert!(!mark.exists());
 }
 
