@@ -1,9 +1,9 @@
 //! The head of the log in the store, which reveals that the log was truncated.
 //!
 //! Invariant: `keep` replaces the stored head only while the log still contains it, so that a new
-//! head cannot hide a truncation. A launch does not write to the store. Records after the last
-//! `grant`, `revoke`, `secret` command or `log verify` can therefore be removed unnoticed by a program
-//! that also edits the head note. Forwarding to syslog or the journal closes that gap.
+//! head cannot hide a truncation. A launch writes to a vault file, after the server has started, and
+//! not to a keychain. A program that also edits the head note can remove the records after the last
+//! stored head, unless `journal` has an anchor of them.
 
 use std::ops::ControlFlow;
 use std::path::Path;

@@ -15,6 +15,8 @@ pub enum BreakKind {
     Added,
     /// Records at the end or at the beginning are missing.
     Truncated,
+    /// More records without a seal in a row than mcpwrap writes.
+    Unsealed,
     /// An incomplete record.
     Torn,
     /// A segment that cannot be read.
@@ -29,6 +31,7 @@ impl BreakKind {
             Self::Reordered => "reordered",
             Self::Added => "added",
             Self::Truncated => "truncated",
+            Self::Unsealed => "unsealed",
             Self::Torn => "torn",
             Self::Unreadable => "unreadable",
         }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::record::{Hash, LINE_BYTES_MAX, link};
+use super::record::{Hash, LINE_BYTES_MAX, is_sealed, link};
 use crate::files::{self, Problem};
 
 /// How long a writer waits for the lock. A launch has 8 s in total.
@@ -164,6 +164,19 @@ pub fn last_seq(file: &File) -> Result<u64, Problem> {
     Ok(seqs.max().unwrap_or_default())
 }
 
+/// How many of the last lines of a file have no seal, for use when the head note is missing.
+pub fn unsealed_tail(file: &File) -> Result<u64, Problem> {
+    let size = file.metadata()?.len();
+    let start = size.saturating_sub(16 * TAIL_BYTES);
+    let mut bytes = vec![0; usize::try_from(size - start).unwrap_or_default()];
+    file.read_exact_at(&mut bytes, start)?;
+    let lines = bytes.rsplit(|b| *b == b'\n');
+    let unsealed = lines
+        .filter(|line| !line.is_empty())
+        .take_while(|line| !is_sealed(line));
+    Ok(unsealed.count() as u64)
+}
+
 /// Takes the lock of the log. Fails if another process holds it for longer than `LOCK_WAIT`.
 pub fn lock(dir: &Path) -> Result<File, Problem> {
     let path = dir.join(".lock");
@@ -202,6 +215,17 @@ pub struct Note {
     pub size: u64,
     pub seq: u64,
     pub hash: Hash,
+    /// How many records without a seal are at the end.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unsealed: u64,
+    /// How many refusals were not written since the last seal, because there were too many.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unwritten: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature of serde")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Note {

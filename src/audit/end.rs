@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-use super::disk::{Note, Packing, Segment, SegmentTail, last_seq, segments, tail};
+use super::disk::{Note, Packing, Segment, SegmentTail, last_seq, segments, tail, unsealed_tail};
 use super::event::{Detail, Event, NewRecord, Outcome};
 use super::head::Head;
 use super::read;
@@ -23,6 +23,9 @@ pub struct LogEnd {
     /// That segment, open for reading and appending, if it was opened last.
     pub open: Option<File>,
     pub head: Head,
+    /// How many records without a seal are at the end, and how many refusals were not written.
+    pub unsealed: u64,
+    pub unwritten: u64,
     /// Records about the log itself, to be written before anything else.
     pub notes: Vec<NewRecord>,
 }
@@ -42,7 +45,11 @@ pub fn find(dir: &Path) -> Result<LogEnd, Problem> {
     {
         inspect(segment, &mut found)?;
     }
+    if let Some(name) = &found.file {
+        found.unsealed = unsealed_tail(&files::open_private(&dir.join(name))?)?;
+    }
     if let Some(note) = note {
+        found.unwritten = note.unwritten;
         compare(dir, &note, &mut found)?;
     }
     Ok(found)
@@ -68,6 +75,8 @@ fn matching_note(dir: &Path, note: &Note) -> Option<LogEnd> {
         file: Some(note.file.clone()),
         open: Some(file),
         head,
+        unsealed: note.unsealed,
+        unwritten: note.unwritten,
         notes: Vec::new(),
     })
 }
@@ -198,6 +207,19 @@ fn is_chained(dir: &Path, note: &Note, name: Option<&str>) -> Result<bool, Probl
         }
         hash = Hash::of_line(record);
     }
+}
+
+/// The record that counts the records without a seal at the end, before the next sealed one.
+pub fn count_record(found: &LogEnd) -> NewRecord {
+    let last = found.head.seq;
+    NewRecord::new(Event::Log, Outcome::Ok)
+        .reason("unsealed")
+        .detail(Detail {
+            first: Some((last + 1).saturating_sub(found.unsealed)),
+            last: Some(last),
+            records: (found.unwritten > 0).then_some(found.unwritten),
+            ..Detail::default()
+        })
 }
 
 fn break_record(kind: &str, file: &str, first: u64, last: u64) -> NewRecord {

@@ -1,7 +1,7 @@
 //! Sends a copy of each record to the journal or a syslog daemon, after the record is on disk.
 //!
 //! Invariants: sending never waits. If a daemon is missing or slow, the copy is lost, not the launch,
-//! and each lost copy is counted in the file `undelivered` beside the log. The copy is the complete
+//! and each lost copy is counted in the file `undelivered` beside the log, like lost anchors. The copy is the complete
 //! line, so that it proves a truncation of the log. Only local sockets are used.
 
 use std::os::unix::net::UnixDatagram;
@@ -14,7 +14,9 @@ use crate::config::{Audit, Sink};
 use crate::files::{self, Problem};
 
 /// The socket of the journal.
-const JOURNAL_SOCKET: &str = "/run/systemd/journal/socket";
+pub const JOURNAL_SOCKET: &str = "/run/systemd/journal/socket";
+/// The name of anchors in the file of counts.
+const ANCHORS: &str = "anchor";
 /// The facility `authpriv` of syslog, times eight.
 const AUTHPRIV: u8 = 10 << 3;
 /// The file of counts is started again when it is larger (bytes).
@@ -37,19 +39,13 @@ pub fn forward(dir: &Path, settings: &Audit, written: &[Written]) {
         let lost = send(*sink, &socket, written);
         if lost > 0 {
             // If the count cannot be stored either, the record is still in the log.
-            drop(count(dir, *sink, lost));
+            drop(count(dir, sink.name(), lost));
         }
     }
 }
 
 fn send(sink: Sink, socket: &Path, written: &[Written]) -> u64 {
-    let connect = || -> io::Result<UnixDatagram> {
-        let datagram = UnixDatagram::unbound()?;
-        datagram.set_nonblocking(true)?;
-        datagram.connect(socket)?;
-        Ok(datagram)
-    };
-    let Ok(datagram) = connect() else {
+    let Ok(datagram) = connect(socket) else {
         return written.len() as u64;
     };
     let host = hostname();
@@ -61,6 +57,23 @@ fn send(sink: Sink, socket: &Path, written: &[Written]) -> u64 {
         .iter()
         .map(|one| u64::from(datagram.send(&text(one)).is_err()))
         .sum()
+}
+
+/// Sends one entry to the journal without waiting, and counts it as an anchor if that fails. A machine
+/// without a journal is not a failure.
+pub fn send_anchor(dir: &Path, entry: &[u8]) {
+    match connect(Path::new(JOURNAL_SOCKET)).and_then(|datagram| datagram.send(entry)) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(_) => drop(count(dir, ANCHORS, 1)),
+    }
+}
+
+fn connect(socket: &Path) -> io::Result<UnixDatagram> {
+    let datagram = UnixDatagram::unbound()?;
+    datagram.set_nonblocking(true)?;
+    datagram.connect(socket)?;
+    Ok(datagram)
 }
 
 /// RFC 5424: the event as MSGID, the record itself as the message.
@@ -124,36 +137,44 @@ pub fn hostname() -> String {
 }
 
 /// Adds to the count by appending a line, which needs no lock.
-fn count(dir: &Path, sink: Sink, lost: u64) -> Result<(), Problem> {
+fn count(dir: &Path, name: &str, lost: u64) -> Result<(), Problem> {
     use std::io::Write as _;
     let path = dir.join("undelivered");
     let mut file = files::open_append(&path)?;
     if file.metadata()?.len() > COUNT_BYTES_MAX {
-        let sums: Vec<_> = undelivered(dir)
-            .iter()
-            .map(|(name, n)| format!("{name} {n}\n"))
-            .collect();
+        let anchors = undelivered_anchors(dir);
+        let all = undelivered(dir).into_iter().chain([(ANCHORS, anchors)]);
+        let sums: Vec<_> = all.map(|(name, n)| format!("{name} {n}\n")).collect();
         let sums = sums.concat();
         files::replace(&path, sums.as_bytes())?;
         file = files::open_append(&path)?;
     }
-    Ok(file.write_all(format!("{} {lost}\n", sink.name()).as_bytes())?)
+    Ok(file.write_all(format!("{name} {lost}\n").as_bytes())?)
 }
 
 /// The number of records that were not delivered to each sink.
 pub fn undelivered(dir: &Path) -> Vec<(&'static str, u64)> {
-    let text = fs::read_to_string(dir.join("undelivered")).unwrap_or_default();
-    let sum = |sink: Sink| {
-        let lines = text.lines().filter_map(|line| line.split_once(' '));
-        let own = lines.filter(|(name, _)| *name == sink.name());
-        own.filter_map(|(_, count)| count.parse::<u64>().ok())
-            .sum::<u64>()
-    };
+    let counts = counts(dir);
     [Sink::Journald, Sink::Syslog]
         .into_iter()
-        .map(|sink| (sink.name(), sum(sink)))
+        .map(|sink| (sink.name(), sum(&counts, sink.name())))
         .filter(|(_, count)| *count > 0)
         .collect()
+}
+
+/// The number of anchors that the journal did not take.
+pub fn undelivered_anchors(dir: &Path) -> u64 {
+    sum(&counts(dir), ANCHORS)
+}
+
+fn counts(dir: &Path) -> String {
+    fs::read_to_string(dir.join("undelivered")).unwrap_or_default()
+}
+
+fn sum(counts: &str, name: &str) -> u64 {
+    let lines = counts.lines().filter_map(|line| line.split_once(' '));
+    let own = lines.filter(|(known, _)| *known == name);
+    own.filter_map(|(_, count)| count.parse::<u64>().ok()).sum()
 }
 
 #[cfg(test)]

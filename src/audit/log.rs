@@ -3,7 +3,8 @@
 //! Invariants: `append` writes all records of a call or none (a short write is undone), and they are
 //! synced when it returns. The segment is named after the UTC day of writing. Only the segment with the
 //! head is appended to, so a clock that jumps back starts a new part of that day. A writer that waits
-//! too long for the lock fails, which refuses the launch.
+//! too long for the lock fails, which refuses the launch. Records without a seal are bounded, and the
+//! next sealed record counts them.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -16,11 +17,12 @@ use jiff::tz::TimeZone;
 
 use super::disk::{self, Note, segment_name};
 use super::end::{self, LogEnd};
-use super::event::NewRecord;
+use super::event::{Event, NewRecord};
 use super::forward::{Written, forward};
 use super::head::Head;
+use super::journal;
 use super::record::{ChainKey, Record, User};
-use crate::config::{Audit, Config};
+use crate::config::{Anchoring, Audit, Config};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error};
 use crate::files::{self, Problem};
@@ -28,6 +30,9 @@ use crate::secret::Keys;
 
 /// A larger segment is not appended to (bytes).
 pub const SEGMENT_BYTES_MAX: u64 = 64 << 20;
+/// How many refusals are written in a row while the store is locked; further ones are counted. Other
+/// events without a seal are few: `verify` accepts 2000 records without one.
+const REFUSALS_UNSEALED_MAX: u64 = 500;
 /// How often an append is repeated when logrotate moves the segment away.
 const TRIES: u32 = 3;
 
@@ -109,18 +114,38 @@ impl Log {
             .map_err(|problem| self.unwritable(problem))
     }
 
+    /// Writes a sealed record that counts the records without a seal at the end, if there are any.
+    ///
+    /// # Errors
+    /// `audit-unwritable`.
+    pub fn count_unsealed(&self) -> Result<(), Error> {
+        self.append_or(&[])
+            .map_err(|problem| self.unwritable(problem))
+    }
+
     /// [`Self::append`] that returns only the reason of a failure.
     pub(super) fn append_or(&self, entries: &[NewRecord]) -> Result<(), Problem> {
         let lock = disk::lock(&self.dir)?;
         for _ in 0..TRIES {
-            if let Some(written) = self.append_locked(entries)? {
+            if let Some((head, written)) = self.append_locked(entries)? {
                 drop(lock);
+                self.anchor(entries, head);
                 forward(&self.dir, &self.settings, &written);
                 return Ok(());
             }
         }
         let text = "another program is modifying the log";
         Err(Problem::Io(io::Error::other(text)))
+    }
+
+    /// Sends the head to the journal, after every release and everything else but calls, which are
+    /// many. Without a key there is nothing that proves an anchor.
+    fn anchor(&self, entries: &[NewRecord], head: Head) {
+        let Some(key) = &self.key else { return };
+        let is_wanted = entries.is_empty() || entries.iter().any(|one| one.event != Event::Call);
+        if is_wanted && self.settings.anchor == Anchoring::Auto {
+            journal::send(key, &self.dir, head);
+        }
     }
 
     /// The last record. Needs no key, and changes nothing except a torn line.
@@ -137,9 +162,22 @@ impl Log {
             .map_err(|problem| self.unwritable(problem))
     }
 
-    /// What was written, or `None` if the segment was moved away in the meantime.
-    fn append_locked(&self, entries: &[NewRecord]) -> Result<Option<Vec<Written>>, Problem> {
+    /// The head and what was written, or `None` if the segment was moved away in the meantime.
+    fn append_locked(
+        &self,
+        entries: &[NewRecord],
+    ) -> Result<Option<(Head, Vec<Written>)>, Problem> {
         let mut found = end::find(&self.dir)?;
+        if self.is_flood(&found, entries) {
+            self.count_unwritten(entries.len() as u64);
+            return Ok(Some((found.head, Vec::new())));
+        }
+        if self.key.is_some() && found.unsealed + found.unwritten > 0 {
+            found.notes.push(end::count_record(&found));
+        }
+        if found.notes.is_empty() && entries.is_empty() {
+            return Ok(Some((found.head, Vec::new())));
+        }
         let now = Timestamp::now();
         let (name, file, size) =
             self.segment(&mut found, now.to_zoned_datetime(TimeZone::UTC).date())?;
@@ -167,10 +205,35 @@ impl Log {
             size: meta.len(),
             seq: head.seq,
             hash: head.hash,
+            unsealed: match self.key {
+                Some(_) => 0,
+                None => found.unsealed + (found.notes.len() + entries.len()) as u64,
+            },
+            unwritten: match self.key {
+                Some(_) => 0,
+                None => found.unwritten,
+            },
         };
         // The note is only a shortcut; it is compared with the segment before it is used.
         drop(note.write(&self.dir));
-        Ok(Some(written))
+        Ok(Some((head, written)))
+    }
+
+    /// Whether these are refusals while the store is locked, and there are too many already.
+    fn is_flood(&self, found: &LogEnd, entries: &[NewRecord]) -> bool {
+        self.key.is_none()
+            && !entries.is_empty()
+            && found.unsealed + entries.len() as u64 > REFUSALS_UNSEALED_MAX
+            && entries.iter().all(|entry| entry.event == Event::Refuse)
+    }
+
+    /// Counts refusals in the note; the next sealed record says how many.
+    fn count_unwritten(&self, count: u64) {
+        if let Some(mut note) = Note::read(&self.dir) {
+            note.unwritten += count;
+            // Nothing was released: a lost count does not matter.
+            drop(note.write(&self.dir));
+        }
     }
 
     /// The segment to write to: the one with the head, if it is today's and not full.

@@ -18,11 +18,13 @@ pub mod export; // CSV, OCSF, OTLP
 pub mod forward; // copies to syslog and journald
 pub mod head; // number and hash of the last record
 pub mod holders; // who holds a secret
+pub mod journal; // anchors in the systemd journal
 pub mod life; // compression and retention
 pub mod log; // appends
 pub mod query; // searches
 pub mod read; // reads segments, compressed ones too
 pub mod record; // the line, its hash and its seal
+pub mod report; // the result of a verification
 pub mod text; // escapes external texts
 pub mod uses; // which secrets were used
 pub mod verify; // detects changes

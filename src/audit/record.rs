@@ -30,7 +30,7 @@ const MAC_FIELD: &[u8] = b",\"mac\":\"";
 const MAC_TAIL: usize = MAC_FIELD.len() + 32 + 2;
 
 /// 128 bits of SHA-256, or of HMAC-SHA-256.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Hash([u8; 16]);
 
 impl Hash {
@@ -98,6 +98,12 @@ pub struct ChainKey(Hmac<Sha256>);
 impl ChainKey {
     pub fn new(keys: &Keys) -> Self {
         Self(Hmac::new_from_slice(&*keys.audit).expect("HMAC takes a key of any length"))
+    }
+
+    /// Seals a text that is no record. A record is sealed by its digest of 32 bytes; `text` is longer.
+    pub fn seal_text(&self, text: &str) -> Hash {
+        debug_assert!(text.len() > 32, "could be taken for a digest");
+        self.mac(text.as_bytes())
     }
 
     fn mac(&self, digest: &[u8]) -> Hash {

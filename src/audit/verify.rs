@@ -2,14 +2,13 @@
 //!
 //! One pass in bounded memory, including compressed segments; the report names the first bad record
 //! and the kind of change. Three things are compared: the chain, the head note beside the segments,
-//! and the heads stored externally (in the store, by the user). A truncation after the last external
-//! head cannot be detected if the note was edited as well.
+//! and the anchors, heads that are kept elsewhere (the journal, the store, the user). A change after
+//! the last anchor cannot be detected if the note was edited as well.
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use memchr::memmem::Finder;
-use serde::Serialize;
 
 use super::breaks::{Break, BreakKind};
 use super::disk::{Note, Packing, Segment};
@@ -17,59 +16,15 @@ use super::event::Event;
 use super::head::Head;
 use super::read::{self, Segments};
 use super::record::{ChainKey, Hash, Record, Seal, check_line, is_sealed, link};
+use super::report::VerifyReport;
 use crate::files::Problem;
 
 /// How many breaks are reported; further ones are only counted.
 const BREAKS_MAX: usize = 16;
+/// How many records without a seal may be in a row: `log` writes fewer while the store is locked.
+const UNSEALED_MAX: u64 = 2000;
 
-/// The result of a pass over the log.
-#[derive(Clone, Debug, Default)]
-pub struct VerifyReport {
-    pub records: u64,
-    pub bytes: u64,
-    pub files: u64,
-    /// Records without a seal, because the store was locked. The next sealed record covers them.
-    pub unsealed: u64,
-    /// How many of them are at the end, not yet covered by a seal.
-    pub uncovered: u64,
-    /// The number of the first record.
-    pub first: u64,
-    pub head: Head,
-    /// The first breaks, in the order of the log.
-    pub breaks: Vec<Break>,
-    pub breaks_more: u64,
-    /// The number of the last record that retention removed, according to the log.
-    pub pruned: Option<u64>,
-    /// The first numbers of breaks that the log itself already reports.
-    pub told: Vec<u64>,
-}
-
-/// What a verification says about the whole log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum VerifyResult {
-    /// Everything was verified, and nothing differs.
-    Intact,
-    /// The log differs from what was written.
-    Changed,
-    /// No difference was found, but not everything could be verified.
-    Unverified,
-}
-
-impl VerifyReport {
-    /// `sealed`: whether the seals could be verified.
-    pub fn result(&self, sealed: bool) -> VerifyResult {
-        if !self.breaks.is_empty() || !self.told.is_empty() {
-            VerifyResult::Changed
-        } else if sealed && self.records > 0 {
-            VerifyResult::Intact
-        } else {
-            VerifyResult::Unverified
-        }
-    }
-}
-
-/// Reads the whole log. `anchors` are the heads that were stored externally.
+/// Reads the whole log. `anchors` are the heads that were kept elsewhere.
 ///
 /// # Errors
 /// If the directory cannot be read.
@@ -85,14 +40,21 @@ pub fn verify(
         Err(Problem::Missing) => Segments::default(),
         other => other?,
     };
+    let mut anchors: Vec<_> = anchors
+        .iter()
+        .filter(|head| head.seq > 0)
+        .copied()
+        .collect();
+    anchors.sort_by_key(|head| (head.seq, head.hash));
+    anchors.dedup();
     let mut walk = ChainWalk {
         key,
+        found: vec![false; anchors.len()],
         anchors,
         report: VerifyReport::default(),
         before: Head::default(),
         begin: None,
         pruned: None,
-        found: vec![false; anchors.len()],
         note: note.as_ref().map(|note| Head {
             seq: note.seq,
             hash: note.hash,
@@ -100,6 +62,8 @@ pub fn verify(
         note_found: false,
         about_log: Finder::new("\"event\":\"log\""),
         last_sealed: false,
+        told: Vec::new(),
+        unsealed_run: 0,
     };
     let last = segments.ordered.len();
     for (n, segment) in segments.ordered.iter().enumerate() {
@@ -114,7 +78,8 @@ pub fn verify(
 
 struct ChainWalk<'a> {
     key: Option<&'a ChainKey>,
-    anchors: &'a [Head],
+    /// By number, each once.
+    anchors: Vec<Head>,
     report: VerifyReport,
     before: Head,
     /// The predecessor, according to the very first record.
@@ -126,6 +91,10 @@ struct ChainWalk<'a> {
     note_found: bool,
     about_log: Finder<'static>,
     last_sealed: bool,
+    /// The records that are missing according to the log itself.
+    told: Vec<(u64, u64)>,
+    /// How many records without a seal are in a row.
+    unsealed_run: u64,
 }
 
 impl ChainWalk<'_> {
@@ -182,7 +151,7 @@ impl ChainWalk<'_> {
         self.check_position(seq, prev, seal, file, number);
         let sealed = is_sealed(line);
         self.report.unsealed += u64::from(!sealed);
-        self.report.uncovered = if sealed { 0 } else { self.report.uncovered + 1 };
+        self.count_unsealed(sealed, seq, file, number);
         self.last_sealed = seal == Seal::Fits;
         // After a misplaced record, the chain continues from the highest number.
         if seq > self.before.seq {
@@ -251,10 +220,30 @@ impl ChainWalk<'_> {
     }
 
     fn match_heads(&mut self, head: Head) {
-        for (anchor, found) in self.anchors.iter().zip(&mut self.found) {
-            *found |= *anchor == head;
+        if let Ok(at) = self
+            .anchors
+            .binary_search_by_key(&(head.seq, head.hash), |anchor| (anchor.seq, anchor.hash))
+            && let Some(found) = self.found.get_mut(at)
+        {
+            *found = true;
+            // The anchor covers this record and all before it.
+            self.report.uncovered = 0;
         }
         self.note_found |= self.note == Some(head);
+    }
+
+    /// More records without a seal in a row than mcpwrap writes are not its own.
+    fn count_unsealed(&mut self, sealed: bool, seq: u64, file: &str, number: u64) {
+        if sealed {
+            self.report.uncovered = 0;
+            self.unsealed_run = 0;
+            return;
+        }
+        self.report.uncovered += 1;
+        self.unsealed_run += 1;
+        if self.unsealed_run == UNSEALED_MAX + 1 {
+            self.add_break(BreakKind::Unsealed, (seq, seq), file, number);
+        }
     }
 
     /// Evaluates a record about the log itself.
@@ -278,6 +267,8 @@ impl ChainWalk<'_> {
             (Some("edited" | "removed" | "reordered" | "added" | "truncated"), ..) => {
                 self.report.told.extend(detail.first);
                 self.report.told.truncate(BREAKS_MAX);
+                self.told.extend(detail.first.zip(detail.last));
+                self.told.truncate(BREAKS_MAX);
             }
             _ => {}
         }
@@ -296,30 +287,34 @@ impl ChainWalk<'_> {
         } else if self.begin.is_some() && begin.hash != Hash::START {
             self.add_first_break(BreakKind::Edited, (1, 1));
         }
-        let anchors: Vec<_> = self
-            .anchors
-            .iter()
-            .copied()
-            .zip(self.found.clone())
+        let gone = |head: Head| head.seq <= begin.seq && self.pruned == Some(begin);
+        let anchors = self.anchors.iter().zip(&self.found);
+        self.report.found = anchors
+            .clone()
+            .filter_map(|(head, found)| found.then_some(*head))
             .collect();
-        for (anchor, found) in anchors
-            .into_iter()
-            .chain(self.note.map(|n| (n, self.note_found)))
-        {
-            let gone = anchor.seq <= begin.seq && self.pruned == Some(begin);
-            if found || gone || anchor.seq == 0 {
-                continue;
-            }
-            if anchor.seq > self.before.seq {
-                self.add_break(
-                    BreakKind::Truncated,
-                    (self.before.seq + 1, anchor.seq),
-                    "",
-                    0,
-                );
-            } else if self.report.breaks.is_empty() {
-                // The chain is intact but ends in another head: it was rewritten from some record on.
-                self.add_break(BreakKind::Edited, (anchor.seq, anchor.seq), "", 0);
+        // A break that the log already reports also explains why an anchor of that time is missing.
+        let told = |head: Head| {
+            let within = |(first, last): &(u64, u64)| (*first..=*last).contains(&head.seq);
+            self.told.iter().any(within)
+        };
+        let missing: Vec<Head> = anchors
+            .filter(|(head, found)| !**found && !gone(**head) && !told(**head))
+            .map(|(head, _)| *head)
+            .collect();
+        let note = self
+            .note
+            .filter(|note| !self.note_found && !gone(*note) && note.seq > 0);
+        let end = self.before.seq;
+        let after = |head: &&Head| head.seq > end;
+        let noted = || missing.iter().chain(&note);
+        if let Some(last) = noted().filter(after).map(|head| head.seq).max() {
+            self.add_break(BreakKind::Truncated, (end + 1, last), "", 0);
+        } else if self.report.breaks.is_empty() {
+            // The chain is intact but ends in another head: it was rewritten from some record on.
+            let seqs: Vec<_> = noted().map(|head| head.seq).collect();
+            if let (Some(first), Some(last)) = (seqs.iter().min(), seqs.iter().max()) {
+                self.add_break(BreakKind::Edited, (*first, *last), "", 0);
             }
         }
     }

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::{Context, print};
-use crate::config::{Config, StoreKind};
+use crate::audit::{forward, journal};
+use crate::config::{Anchoring, Config, StoreKind};
 use crate::dirs::{self, Dirs};
 use crate::error::{EXIT_NO, Error, Result};
 use crate::store::{self, Index, KeySource};
@@ -26,9 +27,20 @@ struct StatusOutput {
     secrets: SecretStatus,
     policies: Vec<PolicyStatus>,
     audit: String,
+    anchor: AnchorStatus,
     diagnostics: String,
     /// The variable that shows that an AI agent runs the command.
     agent: Option<&'static str>,
+}
+
+/// Whether the head of the audit log goes to the systemd journal.
+#[derive(Serialize)]
+struct AnchorStatus {
+    setting: Anchoring,
+    /// Whether this machine has a journal.
+    journal: bool,
+    /// How many anchors the journal did not take.
+    undelivered: u64,
 }
 
 #[derive(Serialize)]
@@ -76,6 +88,11 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         },
         policies: policies(dirs),
         audit: dirs.tilde(&dirs.audit()),
+        anchor: AnchorStatus {
+            setting: config.audit().anchor,
+            journal: journal::is_there(),
+            undelivered: forward::undelivered_anchors(&dirs.audit()),
+        },
         diagnostics: dirs.tilde(&dirs.log()),
         agent: dirs::agent_variable(),
     };
@@ -123,6 +140,18 @@ fn policies(dirs: &Dirs) -> Vec<PolicyStatus> {
         .collect()
 }
 
+fn anchors(status: &AnchorStatus) -> String {
+    let place = match (status.setting, status.journal) {
+        (Anchoring::Off, _) => "off, as the `[audit]` section says",
+        (Anchoring::Auto, true) => "the systemd journal",
+        (Anchoring::Auto, false) => "none, because this machine has no systemd journal",
+    };
+    match status.undelivered {
+        0 => place.to_owned(),
+        count => format!("{place}; {} not delivered", print::count(count, "anchor")),
+    }
+}
+
 fn text(status: &StatusOutput, config: &Config) -> String {
     let mut lines = vec![("mcpwrap", status.version.to_owned())];
     let absent = if status.config_exists {
@@ -162,6 +191,7 @@ fn text(status: &StatusOutput, config: &Config) -> String {
     };
     lines.push(("policies", names));
     lines.push(("audit log", status.audit.clone()));
+    lines.push(("anchors", anchors(&status.anchor)));
     if let Some(name) = status.agent {
         let rule = if config.agents.allow_yes {
             "accepted, as config.toml says"

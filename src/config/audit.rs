@@ -1,4 +1,5 @@
-//! The `[audit]` section: how long the log is kept, and where records are forwarded.
+//! The `[audit]` section: how long the log is kept, where its head is anchored, and where records are
+//! forwarded.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,8 @@ pub struct Audit {
     pub retain: Days,
     /// When the log is larger, the oldest segments are removed: `512m`, `2g`.
     pub retain_size: Bytes,
+    /// Whether the head of the log is sent to the systemd journal.
+    pub anchor: Anchoring,
     /// The sinks that get a copy of each record.
     pub forward: Vec<Sink>,
     /// The socket of the syslog daemon.
@@ -24,10 +27,21 @@ impl Default for Audit {
         Self {
             retain: Days(400),
             retain_size: Bytes(2 << 30),
+            anchor: Anchoring::default(),
             forward: Vec::new(),
             syslog: SYSLOG_SOCKET.to_owned(),
         }
     }
+}
+
+/// Whether the head of the log is sent to the systemd journal, which this user cannot change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Anchoring {
+    /// If there is a journal.
+    #[default]
+    Auto,
+    Off,
 }
 
 /// A destination for copies of records.

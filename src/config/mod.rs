@@ -7,7 +7,7 @@
 
 pub mod audit;
 
-pub use audit::{Audit, Sink};
+pub use audit::{Anchoring, Audit, Sink};
 
 use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
@@ -270,6 +270,7 @@ mod tests {
         case("store = ", "config.toml:1:9");
         case("[audit]\nretain = \"soon\"", "expected a number of days");
         case("[audit]\nforwards = []", "did you mean `forward`?");
+        case("[audit]\nanchor = \"on\"", "expected `auto` or `off`");
     }
 
     #[test]

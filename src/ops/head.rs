@@ -2,9 +2,9 @@
 //! result of a verification.
 
 use crate::audit::breaks::{Break, BreakKind};
-use crate::audit::verify::VerifyReport;
+use crate::audit::report::VerifyReport;
 use crate::audit::{Detail, Event, Head, Log, NewRecord, Outcome, anchor, life};
-use crate::config::Config;
+use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::secret::Keys;
@@ -25,6 +25,23 @@ pub fn keep(dirs: &Dirs) -> Result<()> {
     anchor::keep(store.as_ref(), &log)
 }
 
+/// The largest vault file that is rewritten for a release (bytes).
+const CHEAP_BYTES: u64 = 1 << 20;
+
+/// [`keep`] after a release, if that is cheap: in a vault file of usual size. A write to the keychain
+/// takes longer and may ask.
+///
+/// # Errors
+/// As [`keep`].
+pub fn keep_if_cheap(dirs: &Dirs) -> Result<()> {
+    let config = Config::load(dirs)?;
+    let size = std::fs::metadata(dirs.vault_file()).map_or(u64::MAX, |meta| meta.len());
+    if config.store != StoreKind::File || size > CHEAP_BYTES {
+        return Ok(());
+    }
+    keep(dirs)
+}
+
 /// Opens the store and returns it with the chain key and the stored head.
 ///
 /// # Errors
@@ -37,7 +54,7 @@ pub fn open(dirs: &Dirs) -> Result<(Box<dyn Store>, Keys, Option<Head>)> {
     Ok((store, keys, kept))
 }
 
-/// Records each break that is not in the log yet, compresses and removes old segments, and stores the
+/// Records each break that is not in the log yet, counts the records without a seal, compresses and removes old segments, and stores the
 /// head.
 ///
 /// # Errors
@@ -56,6 +73,8 @@ pub fn record_breaks(
     let records: Vec<_> = new.map(record_of).collect();
     if !records.is_empty() {
         log.append(&records)?;
+    } else if report.uncovered > 0 {
+        log.count_unsealed()?;
     }
     life::keep_up(&log)?;
     // A new head would hide a truncation that is not in the log.

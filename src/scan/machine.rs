@@ -9,6 +9,7 @@ use super::clients;
 use super::repository;
 use super::stored::StoredSecrets;
 use crate::audit::breaks::Break;
+use crate::audit::journal;
 use crate::audit::record::ChainKey;
 use crate::audit::verify::verify;
 use crate::check::{
@@ -100,7 +101,10 @@ fn policies(dirs: &Dirs) -> Vec<LoadedPolicy> {
 fn audit(dirs: &Dirs, stored: Option<&StoredSecrets>) -> AuditLog {
     let dir = dirs.audit();
     let key = stored.map(|stored| ChainKey::new(&stored.keys));
-    let anchors: Vec<_> = stored.and_then(|stored| stored.head).into_iter().collect();
+    let mut anchors: Vec<_> = stored.and_then(|stored| stored.head).into_iter().collect();
+    if let Some(key) = &key {
+        anchors.extend(journal::read(key, &dir).heads());
+    }
     let state = if dir.exists() || !anchors.is_empty() {
         match verify(&dir, key.as_ref(), &anchors) {
             Ok(report) if report.records == 0 && report.breaks.is_empty() => AuditState::Absent,

@@ -1,5 +1,6 @@
 //! The audit log: its content, its queries, and its behaviour on faults.
 
+mod anchors;
 mod export;
 pub(crate) mod faults;
 mod questions;
@@ -10,7 +11,7 @@ mod verify;
 use mcpwrap::testing::audit::{ChainKey, User};
 use mcpwrap::testing::audit::{Detail, Event, Hash, Log, Record};
 
-use crate::harness::{Test, golden};
+use crate::harness::{Ended, Test, golden};
 
 /// Writes one record of each event into the log of a test, as another mcpwrap would.
 fn write_samples(test: &Test) {
@@ -18,6 +19,15 @@ fn write_samples(test: &Test) {
     for event in Event::ALL {
         log.append(&[samples::sample(*event)]).unwrap();
     }
+}
+
+/// Expects that the log is intact up to its end, whose head is known, as to a user who stored it elsewhere.
+#[track_caller]
+pub(crate) fn verify_intact(test: &Test) -> Ended {
+    let head = test.ok(&["log", "head"]).text().trim().to_owned();
+    let ended = test.cli(&["log", "verify", "--head", &head]);
+    assert_eq!(ended.code, 0, "{ended}");
+    ended
 }
 
 /// One golden line per event. The chain starts again for each.
@@ -141,6 +151,6 @@ fn a_session_is_found_by_all_three_queries() {
     assert_eq!(uses[0]["times"], 1);
     run.finish();
     assert_eq!(has()["now"], serde_json::Value::Array(Vec::new()));
-    let ended = test.ok(&["log", "verify"]);
+    let ended = verify_intact(&test);
     assert!(ended.text().contains("the log is intact"), "{ended}");
 }

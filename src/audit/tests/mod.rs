@@ -78,12 +78,61 @@ fn records_are_chained_over_calls_and_without_a_key() {
     let records = records(&log);
     assert_eq!(
         records.iter().map(|r| r.seq).collect::<Vec<_>>(),
-        [1, 2, 3, 4]
+        [1, 2, 3, 4, 5]
     );
     assert_eq!(records.iter().filter(|r| r.mac.is_none()).count(), 1);
-    assert_eq!(log.head().unwrap().seq, 4);
+    assert_eq!(log.head().unwrap().seq, 5);
+    let counted = &records[3];
+    assert_eq!(counted.reason.as_deref(), Some("unsealed"));
+    assert_eq!(
+        (counted.detail.first, counted.detail.last),
+        (Some(3), Some(3))
+    );
     let mode = std::fs::metadata(only_segment(dir.path())).unwrap().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+/// A client that starts a server again and again while the store is locked.
+#[test]
+fn refusals_without_a_seal_are_bounded_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log(dir.path());
+    log.append(&[entry()]).unwrap();
+    let locked = Log::at(dir.path().to_owned(), String::new(), None).unwrap();
+    let refusal = NewRecord::new(Event::Refuse, Outcome::Refused);
+    for _ in 0..60 {
+        locked.append(&vec![refusal.clone(); 10]).unwrap();
+    }
+    // What withdraws access is still written.
+    let revoked = NewRecord::new(Event::Revoke, Outcome::Ok);
+    locked.append(&[revoked]).unwrap();
+    log.append(&[entry()]).unwrap();
+    let records = records(&log);
+    assert_eq!(records.iter().filter(|r| r.mac.is_none()).count(), 501);
+    let counted = &records[records.len() - 2];
+    assert_eq!(counted.reason.as_deref(), Some("unsealed"));
+    let detail = &counted.detail;
+    assert_eq!((detail.first, detail.last), (Some(2), Some(502)));
+    assert_eq!(
+        detail.records,
+        Some(100),
+        "the refusals that were not written"
+    );
+}
+
+#[test]
+fn records_without_a_seal_are_counted_without_the_note() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log(dir.path());
+    log.append(&[entry()]).unwrap();
+    let locked = Log::at(dir.path().to_owned(), String::new(), None).unwrap();
+    locked.append(&[entry(), entry(), entry()]).unwrap();
+    std::fs::remove_file(dir.path().join("head")).unwrap();
+    log.count_unsealed().unwrap();
+    log.count_unsealed().unwrap();
+    let records = records(&log);
+    assert_eq!(about_the_log(&records), ["unsealed"]);
+    assert_eq!(records[4].detail.first, Some(2));
 }
 
 #[test]

@@ -4,12 +4,14 @@ use std::path::Path;
 
 use super::{entry, key, log, only_segment};
 use crate::audit::breaks::BreakKind;
-use crate::audit::verify::{VerifyReport, verify};
+use crate::audit::report::VerifyReport;
+use crate::audit::verify::verify;
 use crate::audit::{Event, Head, Log, Outcome, disk};
 use crate::audit::{NewRecord, Record};
 use crate::files;
 
-/// A log of eight records in one segment: the fourth and fifth were written without the key.
+/// A log of eight records in one segment: the fourth and fifth were written without the key, and the
+/// sixth counts them.
 fn written() -> (tempfile::TempDir, Log) {
     let dir = tempfile::tempdir().unwrap();
     let log = log(dir.path());
@@ -18,7 +20,7 @@ fn written() -> (tempfile::TempDir, Log) {
     }
     let locked = Log::at(dir.path().to_owned(), String::new(), None).unwrap();
     locked.append(&[entry(), entry()]).unwrap();
-    log.append(&[entry(), entry(), entry()]).unwrap();
+    log.append(&[entry(), entry()]).unwrap();
     (dir, log)
 }
 
@@ -62,8 +64,9 @@ fn each_kind_of_change_is_named() {
         change(dir.path(), edit);
         assert_eq!(first(dir.path(), &[]), expected);
     }
-    let edit =
-        |n: usize| move |lines: &mut Vec<String>| lines[n] = lines[n].replace("launch", "refuse");
+    let edit = |n: usize| {
+        move |lines: &mut Vec<String>| lines[n] = lines[n].replace("\"uid\":", "\"uid\":1")
+    };
     for n in 0..8 {
         case(edit(n), (BreakKind::Edited, n as u64 + 1, n as u64 + 1));
     }
@@ -117,6 +120,53 @@ fn a_hidden_truncation_is_detected_by_an_external_head() {
     }
     assert!(report(dir.path(), &[]).breaks.is_empty());
     assert_eq!(first(dir.path(), &[head]), (BreakKind::Edited, 8, 8));
+}
+
+/// The log of yesterday is put back, and more records follow than were lost.
+#[test]
+fn every_anchor_must_be_in_the_log() {
+    let (dir, log) = written();
+    let old = std::fs::read(only_segment(dir.path())).unwrap();
+    let note = std::fs::read(dir.path().join("head")).unwrap();
+    let mut anchors = vec![log.head().unwrap()];
+    for _ in 0..2 {
+        log.append(&[entry()]).unwrap();
+        anchors.push(log.head().unwrap());
+    }
+    let whole = report(dir.path(), &anchors);
+    assert!(whole.breaks.is_empty(), "{:?}", whole.breaks);
+    assert_eq!(whole.found, anchors);
+    files::replace(&only_segment(dir.path()), &old).unwrap();
+    files::replace(&dir.path().join("head"), &note).unwrap();
+    assert_eq!(first(dir.path(), &anchors), (BreakKind::Truncated, 9, 10));
+    for _ in 0..4 {
+        log.append(&[NewRecord::new(Event::Exit, Outcome::Ok)])
+            .unwrap();
+    }
+    anchors.push(log.head().unwrap());
+    assert_eq!(first(dir.path(), &anchors), (BreakKind::Edited, 9, 10));
+    assert_eq!(report(dir.path(), &anchors).found.len(), 2);
+}
+
+#[test]
+fn an_anchor_covers_records_without_a_seal() {
+    let (dir, _) = written();
+    let locked = Log::at(dir.path().to_owned(), String::new(), None).unwrap();
+    locked.append(&[entry(), entry()]).unwrap();
+    assert_eq!(report(dir.path(), &[]).uncovered, 2);
+    let head = locked.head().unwrap();
+    locked.append(&[entry()]).unwrap();
+    assert_eq!(report(dir.path(), &[head]).uncovered, 1);
+}
+
+#[test]
+fn more_records_without_a_seal_than_mcpwrap_writes_are_a_break() {
+    let (dir, _) = written();
+    let locked = Log::at(dir.path().to_owned(), String::new(), None).unwrap();
+    locked.append(&vec![entry(); 2000]).unwrap();
+    assert!(report(dir.path(), &[]).breaks.is_empty());
+    locked.append(&[entry()]).unwrap();
+    assert_eq!(first(dir.path(), &[]), (BreakKind::Unsealed, 2009, 2009));
 }
 
 #[test]

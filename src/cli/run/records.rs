@@ -4,14 +4,18 @@
 //! writes all other records, and the session does not wait for it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::audit::{
     CallLog, ClientIdentity, Detail, Event, Log, NewRecord, Outcome, RunId, SecretUse,
 };
 use crate::cli::print;
+use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
+use crate::ops::actor::keys_if_open;
+use crate::ops::head;
 use crate::policy::{self, Delivery};
 use crate::secret::{Keys, ProfileName, ServerName};
 use crate::session::{Answered, ClientName};
@@ -33,6 +37,8 @@ struct RecorderState {
     /// The fields that all records have in common.
     common: Arc<NewRecord>,
     log: Option<CallLog>,
+    /// Stores the head of the log after a launch.
+    keeping: Option<JoinHandle<()>>,
 }
 
 impl Records {
@@ -54,6 +60,7 @@ impl Records {
                 keys: None,
                 common: Arc::new(common),
                 log: None,
+                keeping: None,
             }),
         }
     }
@@ -114,8 +121,38 @@ impl Records {
         }
     }
 
+    /// Stores the head of the log after a launch, without delaying the server.
+    fn keep_head(&self) {
+        let dirs = self.dirs.clone();
+        let keep = move || match head::keep_if_cheap(&dirs) {
+            Err(error) if error.code == Code::AuditBroken => print::error(&error),
+            // A locked store keeps the head of an earlier release.
+            Err(_) | Ok(()) => {}
+        };
+        let thread = std::thread::Builder::new().name("head".to_owned());
+        self.state().keeping = thread.spawn(keep).ok();
+    }
+
+    /// The keys for the record of a refusal that came before the store was opened. Not from a
+    /// keychain, which may take seconds while the client waits.
+    fn find_keys(&self) {
+        let mut state = self.state();
+        if state.keys.is_none()
+            && let Ok(config) = Config::load(&self.dirs)
+            && config.store == StoreKind::File
+        {
+            state.keys = keys_if_open(&self.dirs, &config);
+        }
+    }
+
     /// Writes the last records, within a time limit.
     pub(super) fn finish(&self) {
+        let keeping = self.state().keeping.take();
+        let limit = Instant::now() + LAST_RECORDS_LIMIT;
+        while keeping.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < limit
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         if let Some(log) = self.state().log.take()
             && !log.finish(LAST_RECORDS_LIMIT)
         {
@@ -167,9 +204,19 @@ impl Records {
 
     /// Records a fact, and prints what the user should know.
     pub(super) fn fact(&self, fact: &Fact) {
+        match fact {
+            Fact::Launched { .. } => self.keep_head(),
+            Fact::Suspended(_) => self.find_keys(),
+            _ => {}
+        }
+        let record = self.record_of(fact);
+        self.write(record);
+    }
+
+    fn record_of(&self, fact: &Fact) -> NewRecord {
         let unknown = ClientName::default();
         let launched = self.state().log.is_some();
-        let record = match fact {
+        match fact {
             Fact::Aborted => {
                 let what = format!(
                     "cannot start server `{}`: the client disconnected",
@@ -235,8 +282,7 @@ impl Records {
                 self.record(Event::Renew, Outcome::Failed, &unknown)
                     .reason(error.code.name())
             }
-        };
-        self.write(record);
+        }
     }
 
     /// Records an answered request; the caller does not wait.
