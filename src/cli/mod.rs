@@ -115,6 +115,7 @@ impl Context {
 
 /// Parses the arguments, does what they say, and returns the exit code.
 pub fn main() -> ExitCode {
+    crate::sys::loader::start_clean();
     crate::sys::signal::survive_file_limit();
     let code = match Cli::try_parse() {
         Ok(cli) => dispatch(cli.command).unwrap_or_else(|error| {

@@ -7,6 +7,7 @@ pub mod bounded;
 pub mod fds;
 pub mod files;
 pub mod harden;
+pub mod loader;
 pub mod memory;
 pub mod signal;
 pub mod socket;
