@@ -85,12 +85,10 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                         wide.join(", ")
                     ),
                     MORE,
-                    Fix::Act(if record.stored {
-                        let rotate = format!("`mcpwrap secret rotate {}`", record.secret);
-                        format!("create a narrower one at the provider, then run {rotate}")
-                    } else {
-                        "create a narrower one at the provider, then revoke this one".to_owned()
-                    }),
+                    Fix::Act(format!(
+                        "create a narrower one at the provider, then run `mcpwrap secret rotate {}`",
+                        record.secret
+                    )),
                 )
                 .for_server(&record.server),
             );

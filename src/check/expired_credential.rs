@@ -70,11 +70,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             ProbeResult::Unclear(_) => Severity::Low,
             _ => Severity::Medium,
         };
-        let fix = if record.stored {
-            Fix::Run(format!("mcpwrap secret rotate {}", record.secret))
-        } else {
-            Fix::Act("create a new one at the provider".to_owned())
-        };
+        let fix = Fix::Run(format!("mcpwrap secret rotate {}", record.secret));
         let found = Finding::new((NAME, severity), record.location.clone(), what, WHY, fix);
         results.add(found.for_server(&record.server));
     }

@@ -104,10 +104,8 @@ pub struct Leftover {
 pub struct ProbeRecord {
     pub location: Location,
     pub server: String,
-    /// The name of the secret, or its location in a file.
+    /// The name of the secret.
     pub secret: String,
-    /// Whether the store has a secret of that name.
-    pub stored: bool,
     pub host: String,
     pub result: ProbeResult,
 }

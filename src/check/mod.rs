@@ -32,7 +32,7 @@ pub use facts::{
     AuditLog, AuditState, Facts, LastDrill, Leftover, LoadedPolicy, Machine, ProbeRecord,
     ProbeResult, SupervisorState,
 };
-pub use file::{CheckedServer, ConfigFile, ConfigValue, FieldKind};
+pub use file::ConfigFile;
 pub use finding::{Finding, Location, Severity, masked};
 pub use ignores::{Ignores, LIST};
 pub use json::json;

@@ -5,6 +5,7 @@ pub mod actor;
 pub mod embedded_secrets;
 pub mod approve;
 pub mod changed;
+pub mod release;
 pub mod revoke;
 pub mod secrets;
 pub mod network;

@@ -1,16 +1,17 @@
 //! One request to one provider: whether a secret is valid.
 //!
-//! Invariants: HTTPS with the CA certificates of the machine, to a host that the catalog names; no
-//! redirect is followed, since it may lead to another host. A proxy only passes the encrypted bytes
-//! on.
+//! Invariants: HTTPS to a host that the catalog names; no redirect is followed, since it may lead to
+//! another host. The environment of the caller decides neither the proxy nor the authorities: see
+//! [`network`].
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::civil::Date;
-use ureq::Agent;
 use ureq::http::{HeaderMap, Method, Request, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use ureq::{Agent, Proxy};
 use zeroize::Zeroize as _;
 
 use crate::catalog::{KnownServer, Probe};
@@ -18,11 +19,22 @@ use crate::check::ProbeResult;
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
 use crate::secret::Secret;
+use crate::sys::loader;
 
 /// The time limit of a request.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// The limit of an answer (bytes).
 const BODY_BYTES_MAX: u64 = 64 << 10;
+
+/// Where systems keep their CA certificates in one file. Source: the list of `openssl-probe`.
+const AUTHORITIES: &[&str] = &[
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
 
 /// The target of a request.
 #[derive(Debug)]
@@ -30,7 +42,8 @@ pub struct Address {
     method: Method,
     uri: Uri,
     body: String,
-    pub(super) host: String,
+    /// A host of the catalog.
+    pub host: String,
 }
 
 impl Address {
@@ -77,25 +90,48 @@ fn is_host(known: &str, host: &str) -> bool {
     }
 }
 
+/// The network settings of a request.
+struct Network {
+    proxy: Option<Proxy>,
+    roots: Vec<Certificate<'static>>,
+}
+
+/// No proxy, and the authorities that root installed on this machine.
+///
+/// # Errors
+/// `file-unusable` if the machine has no CA certificates, or if the caller's environment could make
+/// the C library load code when it looks up a name.
+fn network() -> Result<Network> {
+    let what = "cannot ask any provider";
+    if !loader::is_clean() {
+        return Err(Error::new(Code::FileUnusable, what)
+            .cause("an `LD_` variable is set, and mcpwrap could not start again without it")
+            .hint("unset it and run the same command again"));
+    }
+    let bundles = AUTHORITIES.iter().map(|path| {
+        let found = rustls_native_certs::load_certs_from_paths(Some(Path::new(path)), None);
+        let certs = found.certs.iter();
+        certs
+            .map(|cert| Certificate::from_der(cert).to_owned())
+            .collect::<Vec<_>>()
+    });
+    let roots = bundles.into_iter().find(|roots| !roots.is_empty());
+    let roots = roots.ok_or_else(|| {
+        Error::new(Code::FileUnusable, what)
+            .cause("no CA certificates found on this machine")
+            .hint("install the package `ca-certificates`")
+    })?;
+    Ok(Network { proxy: None, roots })
+}
+
 /// The HTTP client for providers.
 pub struct Services(Agent);
 
 impl Services {
     /// # Errors
-    /// `file-unusable` if the machine has no CA certificates.
+    /// Those of [`network`].
     pub fn new() -> Result<Self> {
-        let found = rustls_native_certs::load_native_certs();
-        let roots: Vec<Certificate<'static>> = found
-            .certs
-            .iter()
-            .map(|cert| Certificate::from_der(cert).to_owned())
-            .collect();
-        if roots.is_empty() {
-            let what = "cannot ask any provider";
-            return Err(Error::new(Code::FileUnusable, what)
-                .cause("no CA certificates found on this machine")
-                .hint("install `ca-certificates`, or set `SSL_CERT_FILE`"));
-        }
+        let Network { proxy, roots } = network()?;
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
             .root_certs(RootCerts::new_with_certs(&roots))
@@ -103,6 +139,7 @@ impl Services {
             .build();
         let config = Agent::config_builder()
             .https_only(true)
+            .proxy(proxy)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .http_status_as_error(false)

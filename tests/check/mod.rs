@@ -8,6 +8,7 @@ mod ci;
 mod formats;
 mod ignores;
 mod machine;
+mod provider;
 mod service;
 
 use std::collections::BTreeMap;

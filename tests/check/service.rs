@@ -1,108 +1,20 @@
 //! `--verify` against a test service, over real TLS: what is sent, and to whom.
-//!
-//! The service is behind a proxy, as in a company: it answers for any host, with a certificate of an
-//! authority that only this test trusts.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::process::Command;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
-
-use crate::harness::{TOKEN, Test, slot};
+use super::provider::{AUTHORITIES, Authority, HOST, alone, listen, replace, service};
+use crate::harness::{TOKEN, Test, skip, slot};
 use crate::messages::message;
 
-const HOST: &str = "api.github.com";
+const COMMAND: &[&str] = &["npx", "-y", "@modelcontextprotocol/server-github@2025.4.8"];
+const VARIABLE: &str = "GITHUB_PERSONAL_ACCESS_TOKEN";
 
-/// The hosts that were requested from the proxy, and the requests that arrived.
-#[derive(Clone, Default)]
-struct Seen {
-    hosts: Arc<Mutex<Vec<String>>>,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-/// A service that gives this answer to everything. The test trusts its authority.
-fn service(test: &Test, answer: &'static str) -> Seen {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let names = vec![HOST.to_owned()];
-    let leaf = CertificateParams::new(names).unwrap();
-    let leaf = leaf.signed_by(&key, &issuer).unwrap();
-    let authority = test.dir.join("authority.pem");
-    std::fs::write(&authority, issuer.pem()).unwrap();
-    test.set("SSL_CERT_FILE", &authority);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![leaf.der().clone()],
-            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        )
-        .unwrap();
-    let config = Arc::new(config);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    test.set("HTTPS_PROXY", format!("http://{address}"));
-    let seen = Seen::default();
-    let told = seen.clone();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            drop(serve(stream, Arc::clone(&config), answer, &told));
-        }
-    });
-    seen
-}
-
-fn serve(
-    mut stream: TcpStream,
-    config: Arc<ServerConfig>,
-    answer: &str,
-    seen: &Seen,
-) -> std::io::Result<()> {
-    let mut first = String::new();
-    let mut reader = BufReader::new(stream.try_clone()?);
-    reader.read_line(&mut first)?;
-    let host = first.split(' ').nth(1).unwrap_or_default().to_owned();
-    seen.hosts.lock().unwrap().push(host);
-    let mut line = String::new();
-    while reader.read_line(&mut line)? > 2 {
-        line.clear();
-    }
-    stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-    let connection = ServerConnection::new(config).map_err(std::io::Error::other)?;
-    let mut tls = StreamOwned::new(connection, stream);
-    let mut request = Vec::new();
-    let mut buffer = [0; 4096];
-    while !request.windows(4).any(|four| four == b"\r\n\r\n") {
-        match tls.read(&mut buffer)? {
-            0 => break,
-            count => request.extend_from_slice(&buffer[..count]),
-        }
-    }
-    let text = String::from_utf8_lossy(&request).into_owned();
-    seen.requests.lock().unwrap().push(text);
-    tls.write_all(answer.as_bytes())?;
-    tls.conn.send_close_notify();
-    tls.flush()
-}
-
-/// A machine with one server of a known service.
+/// A machine with one granted server of a known service.
 fn machine() -> Test {
     let test = Test::new();
     test.secret("github/token", TOKEN);
-    test.write_policy(
-        "github",
-        &format!(
-            "version = 1\ncommand = [\"npx\", \"-y\", \"@modelcontextprotocol/server-github@2025.4.8\"]\n{}",
-            slot("GITHUB_PERSONAL_ACCESS_TOKEN", "github/token")
-        ),
-    );
+    test.policy("github", COMMAND, &slot(VARIABLE, "github/token"));
     test
 }
 
@@ -110,119 +22,273 @@ fn machine() -> Test {
 fn verify(test: &Test, answer: &str) -> String {
     let mut terminal = test.terminal(&["check", "--verify", "--no-limit"]);
     terminal
-        .expect(&format!("github/token -> GET https://{HOST}/user"))
-        .expect("send them?")
+        .expect(&format!("github: github/token -> GET https://{HOST}/user"))
+        .expect("type `github` to confirm:")
         .enter(answer);
     terminal.end().1
+}
+
+fn releases(test: &Test) -> Vec<serde_json::Value> {
+    let mut records = test.audit();
+    records.retain(|record| record["event"] == "release");
+    records
 }
 
 const GOOD: &str = "HTTP/1.1 200 OK\r\nx-oauth-scopes: repo, admin:org\r\ngithub-authentication-token-expiration: 2020-02-29 10:00:00 UTC\r\ncontent-length: 2\r\n\r\n{}";
 
 #[test]
 fn a_service_is_asked_after_confirmation_and_its_answer_is_reported() {
-    let test = machine();
-    let seen = service(&test, GOOD);
-    let screen = verify(&test, "y");
-    assert_eq!(*seen.hosts.lock().unwrap(), [format!("{HOST}:443")]);
-    let requests = seen.requests.lock().unwrap();
-    let [request] = requests.as_slice() else {
-        panic!("{} requests", requests.len())
-    };
-    assert!(request.starts_with("GET /user HTTP/1.1\r\n"));
-    let header = format!("authorization: bearer {}", TOKEN.to_lowercase());
-    assert!(request.to_lowercase().contains(&header));
-    assert!(
-        screen.contains("has scopes that the server does not need: admin:org"),
-        "{screen}"
-    );
-    assert!(
-        screen.contains("says `github/token` expired on 2020-02-29"),
-        "{screen}"
-    );
+    alone(|| {
+        let test = machine();
+        let seen = service(&test, GOOD);
+        let screen = verify(&test, "github");
+        let requests = seen.requests.lock().unwrap();
+        let [request] = requests.as_slice() else {
+            panic!("{} requests: {screen}", requests.len())
+        };
+        assert!(request.starts_with("GET /user HTTP/1.1\r\n"));
+        let header = format!("authorization: bearer {}", TOKEN.to_lowercase());
+        assert!(request.to_lowercase().contains(&header));
+        assert!(
+            screen.contains("has scopes that the server does not need: admin:org"),
+            "{screen}"
+        );
+        assert!(
+            screen.contains("says `github/token` expired on 2020-02-29"),
+            "{screen}"
+        );
+    });
 }
 
-/// A secret in a file of a repository, of a user who has no store at all.
 #[test]
-fn a_secret_in_a_file_is_asked_about_as_well() {
-    let test = Test::new();
-    let seen = service(&test, GOOD);
+fn a_release_is_recorded_before_it_happens() {
+    alone(|| {
+        let test = machine();
+        let seen = service(&test, GOOD);
+        verify(&test, "github");
+        let log = seen.logs.lock().unwrap()[0].clone();
+        let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+        assert_eq!(last["event"], "release");
+        assert_eq!(last["server"], "github");
+        assert_eq!(last["secret"]["name"], "github/token");
+        assert_eq!(last["secret"]["variable"], VARIABLE);
+        assert_eq!(last["detail"]["host"], HOST);
+        assert!(last["mac"].is_string() && last["policy"].is_string());
+        let answer = test
+            .ok(&["log", "who-has", "github/token", "--json"])
+            .json();
+        assert_eq!(answer["released"][0]["to"], HOST);
+    });
+}
+
+#[test]
+fn without_a_record_nothing_is_sent() {
+    use std::os::unix::fs::PermissionsExt as _;
+    alone(|| {
+        let test = machine();
+        let seen = service(&test, GOOD);
+        let mode = |mode| std::fs::Permissions::from_mode(mode);
+        let log = std::fs::read_dir(test.root().join("state/audit")).unwrap();
+        let log = log
+            .map(|file| file.unwrap().path())
+            .find(|path| path.extension().is_some_and(|kind| kind == "jsonl"))
+            .unwrap();
+        std::fs::set_permissions(&log, mode(0o666)).unwrap();
+        let screen = verify(&test, "github");
+        assert!(screen.contains("error[audit-unwritable]"), "{screen}");
+        assert_eq!(seen.count(), 0);
+        std::fs::set_permissions(&log, mode(0o600)).unwrap();
+    });
+}
+
+/// A policy that nobody approved names the secret of another server, and the caller has a proxy, CA
+/// certificates and a resolver of its own.
+#[test]
+fn a_policy_without_a_grant_and_the_callers_network_get_nothing() {
+    alone(|| {
+        let test = machine();
+        test.secret("db/password", "pw_Qm4vLr9xTb2nKe7sWj3h");
+        test.write_policy(
+            "evil",
+            &crate::harness::policy_text(COMMAND, &slot(VARIABLE, "db/password")),
+        );
+        let seen = service(&test, GOOD);
+        let attacker = Authority::new();
+        let pem = test.dir.join("attacker.pem");
+        std::fs::write(&pem, &attacker.pem).unwrap();
+        let (proxy, stolen) = listen(&test, "127.0.0.1:0", attacker.config, GOOD);
+        for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+            test.set(name, format!("http://{proxy}"));
+        }
+        test.set("SSL_CERT_FILE", &pem);
+        let aliases = test.dir.join("aliases");
+        std::fs::write(&aliases, format!("{HOST} localhost\n")).unwrap();
+        test.set("HOSTALIASES", &aliases);
+        let screen = verify(&test, "github");
+        assert!(
+            screen.contains(
+                "`db/password` is not verified: the policy of server `evil` is not granted"
+            ),
+            "{screen}"
+        );
+        assert_eq!(stolen.count(), 0, "nothing goes through the caller's proxy");
+        assert_eq!(seen.count(), 1, "{screen}");
+        let names: Vec<_> = releases(&test)
+            .iter()
+            .map(|record| record["secret"]["name"].clone())
+            .collect();
+        assert_eq!(names, ["github/token"]);
+
+        // The same if the policy was granted and edited afterwards, or its grant was written by hand.
+        test.write_policy(
+            "github",
+            &crate::harness::policy_text(COMMAND, &slot(VARIABLE, "db/password")),
+        );
+        let grant = test.root().join("state/grants/evil.toml");
+        std::fs::copy(test.root().join("state/grants/github.toml"), grant).unwrap();
+        let mut terminal = test.terminal(&["check", "--verify"]);
+        terminal.expect("nothing to verify");
+        terminal.end();
+        assert_eq!((stolen.count(), seen.count()), (0, 1));
+    });
+}
+
+/// What a file has in plaintext has no grant.
+#[test]
+fn a_secret_in_a_file_is_not_sent() {
+    let test = machine();
     let config = format!(
-        r#"{{"mcpServers": {{
-            "github": {{"command": "npx", "args": ["@modelcontextprotocol/server-github"], "env": {{"GITHUB_PERSONAL_ACCESS_TOKEN": "{TOKEN}"}}}},
-            "unknown": {{"command": "npx", "args": ["some-server"], "env": {{"API_TOKEN": "{TOKEN}x"}}}}
-        }}}}"#
+        r#"{{"mcpServers": {{"github": {{"command": "npx", "args": ["@modelcontextprotocol/server-github"], "env": {{"{VARIABLE}": "{TOKEN}x"}}}}}}}}"#
     );
     std::fs::write(test.dir.join("mcp.json"), config).unwrap();
-    let mut terminal = test.terminal(&["check", "mcp.json", "--verify", "--no-limit"]);
-    terminal
-        .expect("GITHUB_PERSONAL_ACCESS_TOKEN in mcp.json")
-        .expect("send them?")
-        .enter("yes");
-    let screen = terminal.end().1;
-    assert!(screen.contains("admin:org"), "{screen}");
-    let requests = seen.requests.lock().unwrap();
-    assert_eq!(
-        requests.len(),
-        1,
-        "a secret of no known service goes nowhere"
-    );
-    assert!(!requests[0].contains(&format!("{TOKEN}x")));
+    let ended = test.cli(&["check", "mcp.json", "--verify"]);
+    assert!(ended.stderr.contains("nothing to verify"), "{ended}");
+    assert!(releases(&test).is_empty());
 }
 
 #[test]
-fn nothing_is_sent_without_a_yes() {
-    let test = machine();
-    let seen = service(&test, GOOD);
-    let screen = verify(&test, "n");
-    assert!(screen.contains("nothing was sent"), "{screen}");
-    let ended = test.cli(&["check", "--verify"]);
-    assert_eq!(ended.code, 2, "{ended}");
-    message(&test, "no-terminal", &ended);
-    assert_eq!(*seen.hosts.lock().unwrap(), Vec::<String>::new());
+fn nothing_is_sent_without_the_name() {
+    alone(|| {
+        let test = machine();
+        let seen = service(&test, GOOD);
+        for answer in ["n", "y", "yes", "verify"] {
+            let screen = verify(&test, answer);
+            assert!(screen.contains("nothing was sent"), "{screen}");
+        }
+        let ended = test.cli(&["check", "--verify"]);
+        assert_eq!(ended.code, 2, "{ended}");
+        message(&test, "no-terminal", &ended);
+        assert_eq!(seen.count(), 0);
+        assert!(releases(&test).is_empty());
+    });
 }
 
 #[test]
-fn a_refused_secret_and_a_redirect() {
-    let test = machine();
-    let refused = service(
-        &test,
-        "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n",
-    );
-    let screen = verify(&test, "y");
-    assert!(
-        screen.contains(&format!("{HOST} rejects `github/token` (HTTP 401)")),
-        "{screen}"
-    );
-    assert_eq!(refused.requests.lock().unwrap().len(), 1);
-    let moved = service(
-        &test,
-        "HTTP/1.1 302 Found\r\nlocation: https://evil.example/user\r\ncontent-length: 0\r\n\r\n",
-    );
-    let screen = verify(&test, "y");
-    assert!(screen.contains("HTTP status 302"), "{screen}");
-    assert_eq!(
-        *moved.hosts.lock().unwrap(),
-        [format!("{HOST}:443")],
-        "not followed"
-    );
+fn an_agent_is_refused_on_a_terminal_too() {
+    alone(|| {
+        let test = machine();
+        let seen = service(&test, GOOD);
+        test.set("CLAUDECODE", "1");
+        let mut terminal = test.terminal(&["check", "--verify"]);
+        terminal.expect("AI agent");
+        assert_eq!(terminal.end().0, 2);
+        assert_eq!(seen.count(), 0);
+        assert!(
+            releases(&test)
+                .iter()
+                .all(|one| one["outcome"] == "refused")
+        );
+    });
+}
+
+#[test]
+fn a_refused_secret() {
+    alone(|| {
+        let test = machine();
+        let refused = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
+        let seen = service(&test, refused);
+        let screen = verify(&test, "github");
+        assert!(
+            screen.contains(&format!("{HOST} rejects `github/token` (HTTP 401)")),
+            "{screen}"
+        );
+        assert_eq!(seen.count(), 1);
+    });
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    alone(|| {
+        let test = machine();
+        let moved = "HTTP/1.1 302 Found\r\nlocation: https://api.github.com/evil\r\ncontent-length: 0\r\n\r\n";
+        let seen = service(&test, moved);
+        let screen = verify(&test, "github");
+        assert!(screen.contains("HTTP status 302"), "{screen}");
+        assert_eq!(seen.count(), 1);
+    });
 }
 
 /// Someone on the network path, with a certificate that the machine does not trust.
 #[test]
 fn an_unknown_authority_gets_nothing() {
-    let test = machine();
-    let seen = service(&test, GOOD);
-    let proxy = test.dir.join("authority.pem");
-    // The machine trusts the authority of another service instead.
-    let other = Test::new();
-    drop(service(&other, GOOD));
-    std::fs::copy(other.dir.join("authority.pem"), proxy).unwrap();
-    let screen = verify(&test, "y");
-    assert!(
-        screen.contains("did not say whether `github/token` is valid"),
-        "{screen}"
+    alone(|| {
+        let test = machine();
+        let seen = service(&test, GOOD);
+        // The machine trusts the authority of another service instead, and only the caller the right one.
+        let right = test.dir.join("right.pem");
+        std::fs::copy(AUTHORITIES, &right).unwrap();
+        test.set("SSL_CERT_FILE", right);
+        replace(&test, AUTHORITIES, &Authority::new().pem);
+        let screen = verify(&test, "github");
+        assert!(
+            screen.contains("did not say whether `github/token` is valid"),
+            "{screen}"
+        );
+        assert_eq!(seen.count(), 0, "nothing arrived");
+    });
+}
+
+/// A module for name lookups where `LD_LIBRARY_PATH` says: glibc loads it into static programs too.
+#[test]
+fn no_library_of_the_caller_is_loaded_to_look_up_a_name() {
+    alone(|| {
+        let test = machine();
+        let seen = service(&test, GOOD);
+        replace(&test, "/etc/nsswitch.conf", "hosts: mcpwraptest files\n");
+        let Some(trace) = library(&test) else {
+            return skip("cc", "no C compiler is installed");
+        };
+        // The library works: another program that looks up names loads it.
+        let mut other = test.command("/usr/bin/getent");
+        other.args(["ahosts", "nowhere.invalid"]).output().unwrap();
+        assert!(
+            std::fs::remove_file(&trace).is_ok(),
+            "the library is not loaded at all"
+        );
+        let screen = verify(&test, "github");
+        assert_eq!(seen.count(), 1, "{screen}");
+        assert!(!trace.exists(), "the caller's library was loaded");
+    });
+}
+
+/// Compiles the module, sets `LD_LIBRARY_PATH`, and returns the file that the module writes.
+fn library(test: &Test) -> Option<PathBuf> {
+    let trace = test.dir.join("trace");
+    let source = test.dir.join("module.c");
+    let text = format!(
+        "#include <fcntl.h>\n__attribute__((constructor)) void f(void) {{\n  \
+         open(\"{}\", O_CREAT | O_WRONLY, 0600);\n}}\n",
+        trace.display()
     );
-    assert_eq!(seen.requests.lock().unwrap().len(), 0, "nothing arrived");
+    std::fs::write(&source, text).unwrap();
+    let library = test.dir.join("libnss_mcpwraptest.so.2");
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(&source)
+        .status();
+    test.set("LD_LIBRARY_PATH", &test.dir);
+    built.is_ok_and(|status| status.success()).then_some(trace)
 }
 
 #[test]

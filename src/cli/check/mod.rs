@@ -11,8 +11,10 @@ use clap::ValueEnum;
 
 use super::{Context, print};
 use crate::check::{self, Facts, Ignores, LIST, Severity};
+use crate::config::Config;
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::files::io_text;
+use crate::ops::release;
 use crate::scan::path::shown;
 use crate::scan::stored::{self, StoredSecrets};
 use crate::scan::{copies, machine, repository};
@@ -93,6 +95,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         repository::files(&args.path, &args.config, &mut facts);
     }
     let stored: Option<StoredSecrets> = if args.verify {
+        release::refuse_agents(&cx.dirs, &Config::load(&cx.dirs)?)?;
         stored::open(&cx.dirs)?
     } else {
         None
@@ -103,7 +106,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     }
     if args.verify {
         stored::copies(stored.as_ref(), &mut facts);
-        verify::ask(stored.as_ref(), &mut facts)?;
+        verify::ask(cx, stored.as_ref(), &mut facts)?;
     }
     let report = check::run(&facts, &ignores);
     if args.json {

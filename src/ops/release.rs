@@ -1,0 +1,59 @@
+//! Sends stored secrets to the probes of their providers.
+//!
+//! Invariant: each release is recorded by name before the secret leaves; no record, no release.
+
+use super::actor::{Actor, keys_if_open};
+use crate::audit::{Destination, Event, Log, NewRecord, Outcome, SecretUse};
+use crate::check::ProbeRecord;
+use crate::config::Config;
+use crate::dirs::{self, Dirs};
+use crate::error::{Code, Error, Result};
+use crate::probe::{self, Address, ProbePlan, ProbeRequest};
+use crate::secret::Keys;
+
+/// Asks the providers, and records each request before it is sent.
+///
+/// # Errors
+/// `audit-unwritable`; those of [`probe::ask`].
+pub fn to_providers(
+    dirs: &Dirs,
+    keys: &Keys,
+    actor: Actor,
+    plan: ProbePlan,
+) -> Result<Vec<ProbeRecord>> {
+    let log = Log::open(dirs, Some(keys))?;
+    probe::ask(plan, &mut |address: &Address, request: &ProbeRequest| {
+        let secret = SecretUse {
+            name: request.secret.clone(),
+            variable: Some(request.probe.secret.clone()),
+            fingerprint: Some(keys.fingerprint(&request.value)),
+        };
+        let to = Destination::Provider(&address.host);
+        let entry = NewRecord::release(secret, to, actor.detail())
+            .server(&request.server)
+            .policy(&request.policy);
+        log.append(&[entry])
+    })
+}
+
+/// Refuses an AI agent: secrets leave only when the user says so. The refusal is recorded.
+///
+/// # Errors
+/// `yes-refused`; `audit-unwritable`.
+pub fn refuse_agents(dirs: &Dirs, config: &Config) -> Result<()> {
+    let Some(name) = dirs::agent_variable() else {
+        return Ok(());
+    };
+    let refusal = Error::new(
+        Code::YesRefused,
+        "`check --verify` refused: nothing was sent",
+    )
+    .cause(format!("run by an AI agent: `{name}` is set"))
+    .hint("run it yourself, in a terminal that the agent did not start");
+    let entry = NewRecord::new(Event::Release, Outcome::Refused)
+        .reason(refusal.code.name())
+        .detail(Actor::unasked().detail());
+    let keys = keys_if_open(dirs, config);
+    Log::open(dirs, keys.as_ref())?.append(&[entry])?;
+    Err(refusal)
+}

@@ -1,0 +1,167 @@
+//! A provider for the tests of `--verify`, at the address of the real one: the namespace of a test has
+//! its own network, hosts file and CA certificates, which only root can change.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::harness::{Test, skip};
+
+pub(super) const HOST: &str = "api.github.com";
+pub(super) const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// Runs a test in its own network and mount namespace.
+pub(super) fn alone(body: impl FnOnce() + Send) {
+    if !nix::unistd::geteuid().is_root() {
+        return skip("root", "only root can give a test its own network");
+    }
+    // In a thread of its own, because the namespaces are those of the thread.
+    let result = std::thread::scope(|scope| {
+        let work = move || {
+            unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).unwrap();
+            let none = None::<&str>;
+            let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+            mount(none, "/", none, flags, none).unwrap();
+            let up = Command::new("ip")
+                .args(["link", "set", "lo", "up"])
+                .status();
+            assert!(up.unwrap().success());
+            body();
+        };
+        scope.spawn(work).join()
+    });
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Puts a text in the place of a file of the machine.
+pub(super) fn replace(test: &Test, path: &str, text: &str) {
+    let own = test.dir.join(Path::new(path).file_name().unwrap());
+    std::fs::write(&own, text).unwrap();
+    let none = None::<&str>;
+    mount(Some(&own), path, none, MsFlags::MS_BIND, none).unwrap();
+}
+
+/// What arrived: the requests, and the audit log at that time.
+#[derive(Clone, Default)]
+pub(super) struct Seen {
+    pub(super) requests: Arc<Mutex<Vec<String>>>,
+    pub(super) logs: Arc<Mutex<Vec<String>>>,
+}
+
+impl Seen {
+    pub(super) fn count(&self) -> usize {
+        self.requests.lock().unwrap().len()
+    }
+}
+
+/// A certificate authority, and a server with a certificate for [`HOST`].
+pub(super) struct Authority {
+    pub(super) pem: String,
+    pub(super) config: Arc<ServerConfig>,
+}
+
+impl Authority {
+    pub(super) fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(vec![HOST.to_owned()]).unwrap();
+        let leaf = leaf.signed_by(&key, &issuer).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![leaf.der().clone()],
+                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+            )
+            .unwrap();
+        Self {
+            pem: issuer.pem(),
+            config: Arc::new(config),
+        }
+    }
+}
+
+/// The service: the machine finds it at [`HOST`] and trusts its authority.
+pub(super) fn service(test: &Test, answer: &'static str) -> Seen {
+    let authority = Authority::new();
+    replace(test, "/etc/hosts", &format!("127.0.0.1 localhost {HOST}\n"));
+    replace(test, "/etc/nsswitch.conf", "hosts: files\n");
+    replace(test, AUTHORITIES, &authority.pem);
+    listen(test, "127.0.0.1:443", authority.config, answer).1
+}
+
+/// Serves at an address, and returns the address that was bound.
+pub(super) fn listen(
+    test: &Test,
+    address: &str,
+    config: Arc<ServerConfig>,
+    answer: &'static str,
+) -> (String, Seen) {
+    let listener = TcpListener::bind(address).unwrap();
+    let bound = listener.local_addr().unwrap().to_string();
+    let seen = Seen::default();
+    let (told, log) = (seen.clone(), test.root().join("state/audit"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            drop(serve(stream, Arc::clone(&config), answer, &told, &log));
+        }
+    });
+    (bound, seen)
+}
+
+fn serve(
+    mut stream: TcpStream,
+    config: Arc<ServerConfig>,
+    answer: &str,
+    seen: &Seen,
+    log: &Path,
+) -> std::io::Result<()> {
+    let mut first = [0; 8];
+    if stream.peek(&mut first)? > 0 && first.starts_with(b"CONNECT ") {
+        // A proxy.
+        seen.requests.lock().unwrap().push("CONNECT".to_owned());
+        let mut buffer = [0; 4096];
+        let _count = stream.read(&mut buffer)?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+    }
+    let connection = ServerConnection::new(config).map_err(std::io::Error::other)?;
+    let mut tls = StreamOwned::new(connection, stream);
+    let mut request = Vec::new();
+    let mut buffer = [0; 4096];
+    while !request.windows(4).any(|four| four == b"\r\n\r\n") {
+        match tls.read(&mut buffer)? {
+            0 => break,
+            count => request.extend_from_slice(&buffer[..count]),
+        }
+    }
+    let text = String::from_utf8_lossy(&request).into_owned();
+    seen.logs.lock().unwrap().push(read_all(log));
+    seen.requests.lock().unwrap().push(text);
+    tls.write_all(answer.as_bytes())?;
+    tls.conn.send_close_notify();
+    tls.flush()
+}
+
+fn read_all(dir: &Path) -> String {
+    let files = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let segments = files.filter(|path| path.extension().is_some_and(|kind| kind == "jsonl"));
+    segments
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect()
+}
