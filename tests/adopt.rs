@@ -158,3 +158,38 @@ fn golden_clients_d_to_k() {
 fn golden_clients_l_to_z() {
     clients('l'..='z');
 }
+
+/// The plan shows which guess of a stored value is right. That leaves a record, also if nothing is
+/// adopted.
+#[test]
+fn a_comparison_with_stored_secrets_is_recorded_before_it_is_shown() {
+    let test = ready();
+    let (right, wrong) = ("hunter2-Correct-Horse", "hunter2-Wrong-Battery");
+    test.secret("db/password", right);
+    test.hide(wrong);
+    let guess = |value: &str| serde_json::json!({"command": "db", "env": {"DB_PASSWORD": value}});
+    let config = serde_json::json!({"mcpServers": {"a": guess(wrong), "b": guess(right)}});
+    let path = test.dir.join("guesses.json");
+    std::fs::write(&path, config.to_string()).unwrap();
+    let before = test.audit().len();
+    let mut terminal = test.terminal(&["adopt", "--config", path.to_str().unwrap()]);
+    terminal.expect("db/password").expect("already stored");
+    // The record is there while the question is open.
+    let records = test.audit().split_off(before);
+    terminal.expect("proceed? [y/n] ").enter("n");
+    assert_eq!(terminal.end().0, 1);
+    let [count, known] = records.as_slice() else {
+        panic!("{records:#?}")
+    };
+    for record in [count, known] {
+        assert_eq!(record["event"], "adopt");
+        assert_eq!(record["outcome"], "intent");
+        assert_eq!(record["reason"], "compared");
+    }
+    assert_eq!(count["detail"]["records"], 2);
+    assert_eq!(known["secret"]["name"], "db/password");
+    let found = test
+        .ok(&["log", "--json", "--secret", "db/password"])
+        .stdout;
+    assert!(String::from_utf8_lossy(&found).contains("compared"));
+}

@@ -5,6 +5,7 @@
 //! another adopt or a client may have changed the files.
 
 mod comments;
+pub mod compared;
 mod directory;
 mod extract;
 mod extracted;

@@ -3,6 +3,7 @@
 //! Invariant: a name in use for something else (in the plan, in the secret index or among the
 //! policies) is not chosen.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -18,6 +19,9 @@ use crate::{catalog, package};
 
 /// The reason for storing a value that no policy names.
 pub const FOR_UNDO: &str = "kept for undo";
+
+/// How many values of a plan are compared with the stored ones. Further ones count as new.
+const COMPARED_MAX: usize = 1000;
 
 /// One secret of the plan.
 #[derive(Debug)]
@@ -57,6 +61,8 @@ pub struct Names {
     keys: Option<Keys>,
     stored: BTreeMap<SecretName, Fingerprint>,
     existing: BTreeSet<ServerName>,
+    /// How many values were compared with the stored ones.
+    compared: Cell<usize>,
     pub secrets: Vec<NewSecret>,
     pub policies: Vec<NewPolicy>,
 }
@@ -72,6 +78,7 @@ impl Names {
             keys,
             stored: stored.collect(),
             existing: policy::names(dirs),
+            compared: Cell::new(0),
             secrets: Vec::new(),
             policies: Vec::new(),
         }
@@ -160,6 +167,25 @@ impl Names {
         self.secrets.retain(|secret| names.contains(&secret.name));
     }
 
+    /// How many values were compared with the stored ones.
+    pub fn compared(&self) -> usize {
+        self.compared.get()
+    }
+
+    /// The name of a stored secret with this value. Who sees the plan learns whether there is one, so
+    /// the comparisons are bounded and recorded.
+    fn stored_name(&self, text: &str) -> Option<SecretName> {
+        let keys = self.keys.as_ref()?;
+        if self.stored.is_empty() || self.compared.get() == COMPARED_MAX {
+            return None;
+        }
+        self.compared.set(self.compared.get() + 1);
+        let print = keys.fingerprint(&Secret::new(text.as_bytes().to_vec()));
+        let mut stored = self.stored.iter();
+        let (name, _) = stored.find(|(_, known)| **known == print)?;
+        Some(name.clone())
+    }
+
     fn is_free(&self, name: &SecretName) -> bool {
         self.keys.is_none() || !self.stored.contains_key(name)
     }
@@ -204,16 +230,8 @@ impl Names {
         if let Some(secret) = planned().find(|secret| secret.text == text) {
             return secret.name.clone();
         }
-        let print = self
-            .keys
-            .as_ref()
-            .map(|keys| keys.fingerprint(&Secret::new(text.as_bytes().to_vec())));
-        let stored = self
-            .stored
-            .iter()
-            .find(|(_, known)| Some(*known) == print.as_ref());
-        if let Some((name, _)) = stored {
-            return name.clone();
+        if let Some(name) = self.stored_name(text) {
+            return name;
         }
         let mut n = 1;
         loop {
@@ -324,6 +342,23 @@ fn wish(base: &str, variable: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_so_many_values_are_compared_with_stored_ones() {
+        let home = tempfile::tempdir().unwrap();
+        let keys = Keys::from_master(&Secret::new(b"a key".to_vec()));
+        let stored = SecretName::new("db/password").unwrap();
+        let print = keys.fingerprint(&Secret::new(b"right guess".to_vec()));
+        let mut index = Index::default();
+        index.note(&stored, print, None, None);
+        let names = Names::new(&Dirs::under(home.path()), &index, Some(keys));
+        for n in 1..COMPARED_MAX {
+            names.stored_name(&format!("wrong guess {n}"));
+        }
+        assert_eq!(names.stored_name("right guess"), Some(stored));
+        assert_eq!(names.stored_name("right guess"), None);
+        assert_eq!(names.compared(), COMPARED_MAX);
+    }
 
     #[test]
     fn names_of_files_and_secrets() {

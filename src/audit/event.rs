@@ -225,7 +225,7 @@ pub struct Detail {
     /// call: the JSON-RPC error code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<i64>,
-    /// log, exit: how many records are missing, were dropped or removed.
+    /// log: how many records are missing, were dropped or removed. adopt: how many values were compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub records: Option<u64>,
     /// log: how many bytes of a torn record were removed.

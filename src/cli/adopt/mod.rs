@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use super::{Context, ask, print};
 use crate::adopt::apply::{self, AdoptStep};
+use crate::adopt::compared;
 use crate::adopt::round::{Round, Selection};
 use crate::audit::{Event, NewRecord, Outcome};
 use crate::config::Config;
@@ -64,6 +65,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         let store = store::open(dirs, &config, Prompt::Allowed)?;
         let keys = store::keys_or_create(&*store)?;
         first = Round::new(dirs, &selection, Some(keys.clone()), &program)?;
+        if actor.is_asked() {
+            compared::record(dirs, &keys, actor, &first)?;
+        }
         opened = Some((store, keys));
     }
     if args.dry_run {
