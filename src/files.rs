@@ -244,13 +244,26 @@ pub fn check_dir(path: &Path) -> Result<(), Problem> {
 
 /// Replaces or creates a file (mode 0600) atomically.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    replace_if(path, bytes, || Some(())).map(drop)
+}
+
+/// [`replace`], if `guard` returns something when the new file is ready; it is dropped afterwards.
+pub fn replace_if<T>(
+    path: &Path,
+    bytes: &[u8],
+    guard: impl FnOnce() -> Option<T>,
+) -> Result<bool, Problem> {
     let dir = parent(path);
     ensure_dir(&dir)?;
     let temporary = Temporary::new(&dir, path)?;
     temporary.write(bytes)?;
+    let Some(guarded) = guard() else {
+        return Ok(false);
+    };
     std::fs::rename(&temporary.0, path)?;
+    drop(guarded);
     sync_dir(&dir)?;
-    Ok(())
+    Ok(true)
 }
 
 /// Creates a file (mode 0600) atomically; fails if the name is taken.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
+use super::brief;
 use super::vault::{Base64Value, Content, VaultItem};
 use super::vault_key::{self, KeySource};
 use super::{Prompt, SecretBatch, SecretItem, Store, missing, text_of};
@@ -65,13 +66,7 @@ pub fn create_vault(dirs: &Dirs, config: &Config) -> Result<()> {
 
 impl FileStore {
     fn lock(&self) -> Result<std::fs::File> {
-        files::lock(&self.path.with_extension("lock")).map_err(|problem| {
-            problem.explain(
-                Code::FileUnusable,
-                "cannot change the vault file",
-                &self.shown,
-            )
-        })
+        files::lock(&self.path.with_extension("lock")).map_err(|problem| self.unwritten(problem))
     }
 
     /// Decrypts the vault and passes its content to `answer`; the text is wiped afterwards.
@@ -113,13 +108,12 @@ impl FileStore {
     fn write(&self, content: &Content<'_>, bytes_max: usize) -> Result<()> {
         let plain = content.text(bytes_max);
         let sealed = vault_key::encrypt(&self.identity.to_public(), &plain);
-        files::replace(&self.path, &sealed).map_err(|problem| {
-            problem.explain(
-                Code::FileUnusable,
-                "cannot change the vault file",
-                &self.shown,
-            )
-        })
+        files::replace(&self.path, &sealed).map_err(|problem| self.unwritten(problem))
+    }
+
+    fn unwritten(&self, problem: Problem) -> Error {
+        let what = "cannot change the vault file";
+        problem.explain(Code::FileUnusable, what, &self.shown)
     }
 
     /// Reads, changes and writes the vault under its lock. `bytes_new`: the most that is added.
@@ -206,11 +200,19 @@ impl Store for FileStore {
     }
 
     fn set_audit_head(&self, head: &str) -> Result<()> {
-        let value = Base64Value::new(&Secret::new(head.into()));
-        self.change(value.size(), |content| {
+        let next = || {
+            let plain = self.decrypt()?;
+            let mut content = self.parse(&plain)?;
+            let value = Base64Value::new(&Secret::new(head.into()));
+            let bytes_max = plain.len() + value.size() + 1024;
             content.audit_head = Some(value);
-            Ok(())
-        })
+            let text = content.text(bytes_max);
+            Ok(vault_key::encrypt(&self.identity.to_public(), &text))
+        };
+        let busy = || Problem::Io(std::io::Error::other("another process uses it"));
+        brief::replace(&self.path, next)?
+            .and_then(|done| if done { Ok(()) } else { Err(busy()) })
+            .map_err(|problem| self.unwritten(problem))
     }
 
     fn get_all(&self, names: &[SecretName]) -> Result<SecretBatch> {

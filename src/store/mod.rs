@@ -7,6 +7,7 @@
 //! Invariants: only the store that `config.toml` names is used; if it is unusable, that is an error,
 //! without a fallback. A store that hangs fails after [`ANSWER_MS`]. Values are never shown.
 
+mod brief;
 mod file;
 mod index;
 mod kernel_key;

@@ -8,7 +8,9 @@ mod ci;
 mod formats;
 mod ignores;
 mod machine;
+#[cfg(target_os = "linux")]
 mod provider;
+#[cfg(target_os = "linux")]
 mod service;
 
 use std::collections::BTreeMap;

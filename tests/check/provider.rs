@@ -33,7 +33,9 @@ pub(super) fn alone(body: impl FnOnce() + Send) {
             let up = Command::new("ip")
                 .args(["link", "set", "lo", "up"])
                 .status();
-            assert!(up.unwrap().success());
+            if !up.is_ok_and(|status| status.success()) {
+                return skip("root", "`ip` cannot bring up the network of a namespace");
+            }
             body();
         };
         scope.spawn(work).join()
