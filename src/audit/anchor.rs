@@ -29,21 +29,32 @@ pub fn kept(store: &dyn Store) -> Result<Option<Head>> {
 /// # Errors
 /// `audit-broken` if the stored head is no longer in the log; the errors of the store.
 pub fn keep(store: &dyn Store, log: &Log) -> Result<()> {
-    let before = kept(store)?;
-    if before == Some(log.head()?) {
-        return Ok(());
+    keep_head(store, log.dir(), log.head()?)
+}
+
+/// Stores a head that was written. Takes no lock of the log, because a supervisor that calls this may
+/// be stopped at any time.
+///
+/// # Errors
+/// As [`keep`].
+pub fn keep_head(store: &dyn Store, dir: &Path, head: Head) -> Result<()> {
+    if let Some(before) = kept(store)? {
+        if before == head {
+            return Ok(());
+        }
+        if contains(dir, before).is_ok_and(|there| !there) {
+            return Err(Error::new(Code::AuditBroken, "the audit log was modified")
+                .cause(format!(
+                    "record {} does not match the head in the store",
+                    before.seq
+                ))
+                .hint("run `mcpwrap log verify` to see which records are affected"));
+        }
+        if before.seq > head.seq {
+            return Ok(());
+        }
     }
-    if let Some(before) = before
-        && contains(log.dir(), before).is_ok_and(|there| !there)
-    {
-        return Err(Error::new(Code::AuditBroken, "the audit log was modified")
-            .cause(format!(
-                "record {} does not match the head in the store",
-                before.seq
-            ))
-            .hint("run `mcpwrap log verify` to see which records are affected"));
-    }
-    store.set_audit_head(&log.head()?.to_string())
+    store.set_audit_head(&head.to_string())
 }
 
 /// Stores the current head without a comparison, because the log itself now reports the break.

@@ -110,6 +110,14 @@ impl Log {
         if entries.is_empty() {
             return Ok(());
         }
+        self.append_to_head(entries).map(drop)
+    }
+
+    /// [`Self::append`] that returns the new head.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_to_head(&self, entries: &[NewRecord]) -> Result<Head, Error> {
         self.append_or(entries)
             .map_err(|problem| self.unwritable(problem))
     }
@@ -119,19 +127,18 @@ impl Log {
     /// # Errors
     /// `audit-unwritable`.
     pub fn count_unsealed(&self) -> Result<(), Error> {
-        self.append_or(&[])
-            .map_err(|problem| self.unwritable(problem))
+        self.append_to_head(&[]).map(drop)
     }
 
     /// [`Self::append`] that returns only the reason of a failure.
-    pub(super) fn append_or(&self, entries: &[NewRecord]) -> Result<(), Problem> {
+    pub(super) fn append_or(&self, entries: &[NewRecord]) -> Result<Head, Problem> {
         let lock = disk::lock(&self.dir)?;
         for _ in 0..TRIES {
             if let Some((head, written)) = self.append_locked(entries)? {
                 drop(lock);
                 self.anchor(entries, head);
                 forward(&self.dir, &self.settings, &written);
-                return Ok(());
+                return Ok(head);
             }
         }
         let text = "another program is modifying the log";

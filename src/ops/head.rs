@@ -28,18 +28,19 @@ pub fn keep(dirs: &Dirs) -> Result<()> {
 /// The largest vault file that is rewritten for a release (bytes).
 const CHEAP_BYTES: u64 = 1 << 20;
 
-/// [`keep`] after a release, if that is cheap: in a vault file of usual size. A write to the keychain
-/// takes longer and may ask.
+/// Stores the head of a release, if that is cheap: in a vault file of usual size. A write to the
+/// keychain takes longer and may ask.
 ///
 /// # Errors
 /// As [`keep`].
-pub fn keep_if_cheap(dirs: &Dirs) -> Result<()> {
+pub fn keep_if_cheap(dirs: &Dirs, head: Head) -> Result<()> {
     let config = Config::load(dirs)?;
     let size = std::fs::metadata(dirs.vault_file()).map_or(u64::MAX, |meta| meta.len());
     if config.store != StoreKind::File || size > CHEAP_BYTES {
         return Ok(());
     }
-    keep(dirs)
+    let store = store::open(dirs, &config, Prompt::Never)?;
+    anchor::keep_head(store.as_ref(), &dirs.audit(), head)
 }
 
 /// Opens the store and returns it with the chain key and the stored head.

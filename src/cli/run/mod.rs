@@ -3,6 +3,7 @@
 //! The pipeline of a launch, one step per line (see [`Pipeline::prepare`]); `supervise` keeps the
 //! session. Invariant: `records` logs the launch before it happens.
 
+mod head_keeper;
 mod records;
 
 use std::collections::BTreeMap;

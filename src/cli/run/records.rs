@@ -4,18 +4,17 @@
 //! writes all other records, and the session does not wait for it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::head_keeper::HeadKeeper;
 use crate::audit::{
-    CallLog, ClientIdentity, Detail, Event, Log, NewRecord, Outcome, RunId, SecretUse,
+    CallLog, ClientIdentity, Detail, Event, Head, Log, NewRecord, Outcome, RunId, SecretUse,
 };
 use crate::cli::print;
 use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::ops::actor::keys_if_open;
-use crate::ops::head;
 use crate::policy::{self, Delivery};
 use crate::secret::{Keys, ProfileName, ServerName};
 use crate::session::{Answered, ClientName};
@@ -37,8 +36,10 @@ struct RecorderState {
     /// The fields that all records have in common.
     common: Arc<NewRecord>,
     log: Option<CallLog>,
-    /// Stores the head of the log after a launch.
-    keeping: Option<JoinHandle<()>>,
+    /// The head after the records of the last launch.
+    released: Option<Head>,
+    /// Stores that head; started with the first launch.
+    keeper: Option<HeadKeeper>,
 }
 
 impl Records {
@@ -60,7 +61,8 @@ impl Records {
                 keys: None,
                 common: Arc::new(common),
                 log: None,
-                keeping: None,
+                released: None,
+                keeper: None,
             }),
         }
     }
@@ -121,16 +123,18 @@ impl Records {
         }
     }
 
-    /// Stores the head of the log after a launch, without delaying the server.
+    /// Stores the head of the log after a launch.
     fn keep_head(&self) {
-        let dirs = self.dirs.clone();
-        let keep = move || match head::keep_if_cheap(&dirs) {
-            Err(error) if error.code == Code::AuditBroken => print::error(&error),
-            // A locked store keeps the head of an earlier release.
-            Err(_) | Ok(()) => {}
+        let mut state = self.state();
+        let Some(released) = state.released.take() else {
+            return;
         };
-        let thread = std::thread::Builder::new().name("head".to_owned());
-        self.state().keeping = thread.spawn(keep).ok();
+        if state.keeper.is_none() {
+            state.keeper = HeadKeeper::start(&self.dirs);
+        }
+        if let Some(keeper) = &state.keeper {
+            keeper.keep(released);
+        }
     }
 
     /// The keys for the record of a refusal that came before the store was opened. Not from a
@@ -147,11 +151,9 @@ impl Records {
 
     /// Writes the last records, within a time limit.
     pub(super) fn finish(&self) {
-        let keeping = self.state().keeping.take();
-        let limit = Instant::now() + LAST_RECORDS_LIMIT;
-        while keeping.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < limit
-        {
-            std::thread::sleep(Duration::from_millis(1));
+        let keeper = self.state().keeper.take();
+        if let Some(keeper) = keeper {
+            keeper.finish(LAST_RECORDS_LIMIT);
         }
         if let Some(log) = self.state().log.take()
             && !log.finish(LAST_RECORDS_LIMIT)
@@ -199,7 +201,9 @@ impl Records {
             records.push(record(Event::Inject).secret(secret).detail(detail));
         }
         let keys = self.state().keys.clone();
-        Log::open(&self.dirs, keys.as_ref())?.append(&records)
+        let head = Log::open(&self.dirs, keys.as_ref())?.append_to_head(&records)?;
+        self.state().released = Some(head);
+        Ok(())
     }
 
     /// Records a fact, and prints what the user should know.
