@@ -91,7 +91,7 @@ fn is_host(known: &str, host: &str) -> bool {
 }
 
 /// The network settings of a request.
-struct Network {
+struct ProviderNetwork {
     proxy: Option<Proxy>,
     roots: Vec<Certificate<'static>>,
 }
@@ -101,7 +101,7 @@ struct Network {
 /// # Errors
 /// `file-unusable` if the machine has no CA certificates, or if the caller's environment could make
 /// the C library load code when it looks up a name.
-fn network() -> Result<Network> {
+fn network() -> Result<ProviderNetwork> {
     let what = "cannot ask any provider";
     if !loader::is_clean() {
         return Err(Error::new(Code::FileUnusable, what)
@@ -121,7 +121,7 @@ fn network() -> Result<Network> {
             .cause("no CA certificates found on this machine")
             .hint("install the package `ca-certificates`")
     })?;
-    Ok(Network { proxy: None, roots })
+    Ok(ProviderNetwork { proxy: None, roots })
 }
 
 /// The HTTP client for providers.
@@ -131,7 +131,7 @@ impl Services {
     /// # Errors
     /// Those of [`network`].
     pub fn new() -> Result<Self> {
-        let Network { proxy, roots } = network()?;
+        let ProviderNetwork { proxy, roots } = network()?;
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
             .root_certs(RootCerts::new_with_certs(&roots))
