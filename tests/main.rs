@@ -17,6 +17,8 @@ mod adopt;
 mod adopt_copies;
 mod adopt_faults;
 mod adopt_files;
+mod adopt_journal;
+mod adopt_revoked;
 mod adopt_undo;
 mod control;
 mod check;

@@ -3,22 +3,25 @@
 //! Invariants: a secret is stored and read back before its plaintext is removed; a file is
 //! unchanged if a step before it fails; a file that fails does not stop the others.
 
+use std::collections::BTreeMap;
+
+use super::approval::AdoptApproval;
 use super::journal::{self, JournalLine, JournalRecord};
 use super::names::{Names, NewSecret};
-use super::plan::FilePlan;
-use super::replace;
+use super::plan::{EntryPlan, FilePlan};
+use super::redact::RedactedPiece;
+use super::replace::{self, ReplaceError};
 use super::round::Round;
 use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
 use crate::config::StoreKind;
 use crate::dirs::Dirs;
 use crate::error::{Error, Result};
-use crate::grant;
 use crate::ops::actor::Actor;
 use crate::ops::approve::approve;
 use crate::ops::secrets::{SecretChange, record_and_store};
 use crate::policy::draft;
 use crate::scan::clients::ClientFile;
-use crate::secret::{Keys, Secret, SecretName};
+use crate::secret::{Fingerprint, Keys, Secret, SecretName};
 use crate::store::{self, SecretItem, Store};
 
 /// Progress, for the user.
@@ -67,7 +70,7 @@ pub fn apply(
         let Some(at) = round.files.found.get(file.found) else {
             continue;
         };
-        match rewrite(dirs, at, file, &log, actor) {
+        match rewrite(dirs, at, file, (&log, keys), actor) {
             Ok(()) => {
                 done.push(file.found);
                 step(AdoptStep::Adopted {
@@ -125,37 +128,45 @@ fn secrets(
 
 fn policies(dirs: &Dirs, keys: &Keys, actor: Actor, names: &Names) -> Result<()> {
     for new in &names.policies {
-        if new.known {
-            let policy = crate::policy::load(dirs, &new.server, None)?;
-            if grant::find(dirs, &policy).is_err() {
-                approve(dirs, &policy, keys, actor)?;
-            }
-            continue;
+        if !new.known {
+            draft::must_be_new(dirs, &new.server)?;
+            draft::replace(dirs, &new.server, new.policy.text.as_bytes())?;
         }
-        draft::must_be_new(dirs, &new.server)?;
-        draft::replace(dirs, &new.server, new.policy.text.as_bytes())?;
-        let policy = crate::policy::load(dirs, &new.server, None)?;
-        approve(dirs, &policy, keys, actor)?;
+        if new.approval == AdoptApproval::New {
+            let policy = crate::policy::load(dirs, &new.server, None)?;
+            approve(dirs, &policy, keys, actor)?;
+        }
     }
     Ok(())
 }
 
-fn rewrite(dirs: &Dirs, at: &ClientFile, file: &FilePlan, log: &Log, actor: Actor) -> Result<()> {
+fn rewrite(
+    dirs: &Dirs,
+    at: &ClientFile,
+    file: &FilePlan,
+    (log, keys): (&Log, &Keys),
+    actor: Actor,
+) -> Result<()> {
+    let not_written = |failed: ReplaceError| replace::not_written(&dirs.tilde(&at.path), &failed);
+    let (mode, owner) = replace::mode_and_owner(&at.target).map_err(not_written)?;
     let mut lines = Vec::new();
     for entry in &file.entries {
-        lines.push(JournalLine::Adopted(JournalRecord {
+        lines.push(JournalLine::Adopted(Box::new(JournalRecord {
             id: journal::new_id()?,
             at: jiff::Timestamp::now(),
             file: at.target.clone(),
+            mode,
+            owner,
             client: at.client.map(|client| client.id.to_owned()),
             entry: entry.name.clone(),
             server: entry.server.clone(),
             path: entry.path.clone(),
+            secrets: values(entry, file, keys),
             before: entry.before.clone(),
             after: entry.after.clone(),
-        }));
+        })));
     }
-    journal::append(dirs, &lines)?;
+    journal::append(dirs, keys, &lines)?;
     let records = |outcome: Outcome| -> Vec<NewRecord> {
         file.entries
             .iter()
@@ -171,8 +182,8 @@ fn rewrite(dirs: &Dirs, at: &ClientFile, file: &FilePlan, log: &Log, actor: Acto
             .collect()
     };
     log.append(&records(Outcome::Ok))?;
-    if let Err(failed) = replace::replace(&at.target, &at.bytes, file.text.as_bytes()) {
-        let error = replace::not_written(&dirs.tilde(&at.path), &failed);
+    if let Err(failed) = replace::replace(&at.target, &at.bytes, file.text.as_bytes(), None) {
+        let error = not_written(failed);
         let failed: Vec<NewRecord> = records(Outcome::Failed)
             .into_iter()
             .map(|entry| entry.reason(error.code.name()))
@@ -188,8 +199,23 @@ fn rewrite(dirs: &Dirs, at: &ClientFile, file: &FilePlan, log: &Log, actor: Acto
                 JournalLine::Undone { .. } => None,
             })
             .collect();
-        journal::append(dirs, &undone)?;
+        journal::append(dirs, keys, &undone)?;
         return Err(error);
     }
     Ok(())
+}
+
+/// The secrets that undo puts back into an entry, with the values that it holds now.
+fn values(entry: &EntryPlan, file: &FilePlan, keys: &Keys) -> BTreeMap<SecretName, Fingerprint> {
+    let names = entry
+        .before
+        .iter()
+        .flatten()
+        .filter_map(RedactedPiece::secret);
+    let value = |name: &SecretName| {
+        let cut = file.cuts.iter().find(|cut| cut.name == *name)?;
+        let value = Secret::new(cut.text.as_bytes().to_vec());
+        Some((name.clone(), keys.fingerprint(&value)))
+    };
+    names.filter_map(value).collect()
 }

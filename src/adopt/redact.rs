@@ -19,6 +19,16 @@ pub enum RedactedPiece {
     Escaped(SecretName),
 }
 
+impl RedactedPiece {
+    /// The secret that fills it in.
+    pub fn secret(&self) -> Option<&SecretName> {
+        match self {
+            Self::Text(_) => None,
+            Self::Secret(name) | Self::Escaped(name) => Some(name),
+        }
+    }
+}
+
 /// A value to cut out.
 #[derive(Clone, Debug)]
 pub struct Cut {

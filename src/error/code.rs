@@ -119,6 +119,8 @@ codes! {
     Declined = "declined",
     /// Another program changed a client's file after it was read, so it was not written.
     ClientConfigChanged = "client-config-changed",
+    /// A record of the undo journal was not written by this user's mcpwrap: its seal is missing or does not match.
+    JournalBroken = "journal-broken",
     /// The server exited.
     ServerExited = "server-exited",
     /// The server used a secret as the ID of a message, where it cannot be masked.

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use super::{Context, ask, print};
 use crate::adopt::apply;
+use crate::adopt::approval::AdoptApproval;
 use crate::adopt::round::{Round, Selection};
 use crate::audit::{Event, NewRecord, Outcome};
 use crate::config::Config;
@@ -96,7 +97,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         show::step(cx, &step);
     })?;
     if !args.no_pin {
-        pin::adopted(cx, &config, &round.servers(&done), actor, &keys)?;
+        let mut servers = round.servers(&done);
+        servers.retain(|server| round.withheld().all(|(other, _)| other != server));
+        pin::adopted(cx, &config, &servers, actor, &keys)?;
     }
     Ok(summary::print(cx, &round, &done))
 }
@@ -112,8 +115,10 @@ impl Args {
 }
 
 fn question(round: &Round, no_pin: bool) -> String {
-    let policies = round.names.policies.iter().map(|new| &new.policy);
-    let packages = policies.filter(|policy| !no_pin && ops::pin::is_wanted(policy));
+    let withheld = round.withheld().count();
+    let policies = round.names.policies.iter();
+    let policies = policies.filter(|new| !matches!(new.approval, AdoptApproval::Withheld(_)));
+    let packages = policies.filter(|new| !no_pin && ops::pin::is_wanted(&new.policy));
     let pins = match packages.count() {
         0 => String::new(),
         count => format!(", install and pin {}", print::count(count, "package")),
@@ -121,7 +126,7 @@ fn question(round: &Round, no_pin: bool) -> String {
     format!(
         "\nstore {}, write and grant {}, change {}{pins}. proceed?",
         print::count(round.names.secrets.len(), "secret"),
-        print::count(round.names.policies.len(), "policy"),
+        print::count(round.names.policies.len() - withheld, "policy"),
         print::count(round.plan.files.len(), "file")
     )
 }

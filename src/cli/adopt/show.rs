@@ -4,6 +4,7 @@
 
 use super::diff;
 use crate::adopt::apply::AdoptStep;
+use crate::adopt::approval::{AdoptApproval, Withheld};
 use crate::adopt::names::Names;
 use crate::adopt::plan::AdoptPlan;
 use crate::adopt::round::Round;
@@ -13,6 +14,7 @@ use crate::error::printable;
 use crate::ops::embedded_secrets;
 use crate::policy::summary;
 use crate::scan::clients::{ClientFile, ClientFiles};
+use crate::secret::ServerName;
 
 /// The plan, and what is skipped.
 pub(super) fn round(cx: &Context, round: &Round) {
@@ -92,6 +94,9 @@ fn plan(cx: &Context, found: &[ClientFile], plan: &AdoptPlan, names: &Names) {
             ""
         };
         out.line(&format!("\npolicy `{}`{known}:", policy.server));
+        if let AdoptApproval::Withheld(withheld) = &policy.approval {
+            out.line(&format!("  {}", not_granted(&policy.server, withheld)));
+        }
         let notes = &embedded_secrets::warnings;
         out.text(&summary::text(&cx.dirs, &policy.policy, notes));
     }
@@ -99,6 +104,17 @@ fn plan(cx: &Context, found: &[ClientFile], plan: &AdoptPlan, names: &Names) {
         out.line("");
     }
     out.print();
+}
+
+/// Why a policy is not approved, and what approves it.
+pub(super) fn not_granted(server: &ServerName, withheld: &Withheld) -> String {
+    let Withheld { server: other, why } = withheld;
+    let because = if server == other {
+        (*why).to_owned()
+    } else {
+        format!("it has the same command as `{other}`, and {why}")
+    };
+    format!("not granted: {because}; run `mcpwrap grant {server}` to review and approve it")
 }
 
 /// The locations searched: the files found, then the missing ones by client.
