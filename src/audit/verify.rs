@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use memchr::memmem::Finder;
+use serde::Serialize;
 
 use super::breaks::{Break, BreakKind};
 use super::disk::{Note, Packing, Segment};
@@ -41,6 +42,31 @@ pub struct VerifyReport {
     pub pruned: Option<u64>,
     /// The first numbers of breaks that the log itself already reports.
     pub told: Vec<u64>,
+}
+
+/// What a verification says about the whole log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VerifyResult {
+    /// Everything was verified, and nothing differs.
+    Intact,
+    /// The log differs from what was written.
+    Changed,
+    /// No difference was found, but not everything could be verified.
+    Unverified,
+}
+
+impl VerifyReport {
+    /// `sealed`: whether the seals could be verified.
+    pub fn result(&self, sealed: bool) -> VerifyResult {
+        if !self.breaks.is_empty() || !self.told.is_empty() {
+            VerifyResult::Changed
+        } else if sealed && self.records > 0 {
+            VerifyResult::Intact
+        } else {
+            VerifyResult::Unverified
+        }
+    }
 }
 
 /// Reads the whole log. `anchors` are the heads that were stored externally.

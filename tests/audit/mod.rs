@@ -5,6 +5,7 @@ pub(crate) mod faults;
 mod questions;
 mod samples;
 mod sinks;
+mod verify;
 
 use mcpwrap::testing::audit::{ChainKey, User};
 use mcpwrap::testing::audit::{Detail, Event, Hash, Log, Record};

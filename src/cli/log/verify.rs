@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Context, print, unreadable};
 use crate::audit::breaks::Break;
 use crate::audit::record::ChainKey;
-use crate::audit::verify::{VerifyReport, verify};
+use crate::audit::verify::{VerifyReport, VerifyResult, verify};
 use crate::audit::{Head, forward};
 use crate::error::{EXIT_ERROR, EXIT_NO, Result};
 use crate::ops::head;
@@ -22,7 +22,7 @@ pub struct Args {
 
 #[derive(Debug, Serialize)]
 struct VerifyOutput {
-    whole: bool,
+    result: VerifyResult,
     records: u64,
     files: u64,
     bytes: u64,
@@ -65,7 +65,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     if args.json {
         json(&report, keys.is_some());
     } else {
-        text(&report);
+        text(&report, keys.is_some());
         for (sink, count) in forward::undelivered(&cx.dirs.audit()) {
             print::line(&format!(
                 "{} not delivered to {sink}",
@@ -78,16 +78,11 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     {
         print::error(&error);
     }
-    Ok(
-        match (
-            report.breaks.is_empty() && report.told.is_empty(),
-            keys.is_some(),
-        ) {
-            (true, true) => 0,
-            (false, _) => EXIT_NO,
-            (true, false) => EXIT_ERROR,
-        },
-    )
+    Ok(match report.result(keys.is_some()) {
+        VerifyResult::Intact => 0,
+        VerifyResult::Changed => EXIT_NO,
+        VerifyResult::Unverified => EXIT_ERROR,
+    })
 }
 
 fn json(report: &VerifyReport, sealed: bool) {
@@ -99,7 +94,7 @@ fn json(report: &VerifyReport, sealed: bool) {
         line: found.line,
     };
     let answer = VerifyOutput {
-        whole: report.breaks.is_empty() && report.told.is_empty(),
+        result: report.result(sealed),
         records: report.records,
         files: report.files,
         bytes: report.bytes,
@@ -113,7 +108,7 @@ fn json(report: &VerifyReport, sealed: bool) {
     print::line(&serde_json::to_string_pretty(&answer).unwrap_or_default());
 }
 
-fn text(report: &VerifyReport) {
+fn text(report: &VerifyReport, sealed: bool) {
     print::line(&format!(
         "{} in {}, head {}",
         print::count(report.records, "record"),
@@ -145,7 +140,12 @@ fn text(report: &VerifyReport) {
             ));
         }
     }
-    if report.breaks.is_empty() && report.told.is_empty() {
-        print::line("the log is intact");
+    match report.result(sealed) {
+        VerifyResult::Intact => print::line("the log is intact"),
+        VerifyResult::Changed => {}
+        VerifyResult::Unverified if report.records == 0 => {
+            print::line("nothing was verified: the log has no records");
+        }
+        VerifyResult::Unverified => print::line("no change found, but the seals were not verified"),
     }
 }
