@@ -40,8 +40,8 @@ pub mod audit {
     pub use crate::audit::record::{ChainKey, User};
     pub use crate::audit::verify::verify;
     pub use crate::audit::{
-        CallLog, ClientIdentity, Detail, Event, Hash, Log, NewRecord, Outcome, Record, RunId,
-        SecretUse,
+        CallLog, ClientIdentity, Destination, Detail, Event, Hash, Log, NewRecord, Outcome, Record,
+        RunId, SecretUse,
     };
 }
 pub mod grant {

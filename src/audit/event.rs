@@ -61,6 +61,8 @@ words! {
         Launch = "launch",
         /// A secret is put into the environment of the server that is about to start.
         Inject = "inject",
+        /// A secret is about to leave mcpwrap without a server: to a provider, or back into a client config.
+        Release = "release",
         /// A start was refused; `reason` is the error code.
         Refuse = "refuse",
         /// A server exited, by itself or because mcpwrap ended it.
@@ -173,6 +175,9 @@ pub struct Detail {
     /// launch, renew: the number of the server in this session, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u32>,
+    /// release: the provider's host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// inject: `env` or `file`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
@@ -185,16 +190,16 @@ pub struct Detail {
     /// exit, call, renew: how long it took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
-    /// grant, revoke, adopt, secret-*: how it was approved, `terminal` or `yes`.
+    /// grant, revoke, adopt, secret-*, release: how it was approved, `terminal` or `yes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// grant, revoke, adopt, secret-*: the variable that shows that an AI agent ran the command.
+    /// grant, revoke, adopt, secret-*, release: the variable that shows that an AI agent ran the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
     /// revoke: the user's `--reason`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// adopt, undo: the client's configuration file. log: the file of the log.
+    /// adopt, undo, release: the client's configuration file. log: the file of the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// pin, launch: the package and its exact version.
@@ -240,6 +245,15 @@ impl Detail {
     }
 }
 
+/// Where a secret goes when it leaves mcpwrap without a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination<'a> {
+    /// To this host of its provider, which says whether it is valid.
+    Provider(&'a str),
+    /// Back into this client config, because the adoption of an entry is undone.
+    Config(&'a str),
+}
+
 /// An event before it has a position in the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRecord {
@@ -274,6 +288,23 @@ impl NewRecord {
             reason: None,
             detail: Detail::default(),
         }
+    }
+
+    /// The release of a secret. It is appended before the secret leaves: no record, no release.
+    /// `detail`: who does it.
+    pub fn release(secret: SecretUse, to: Destination<'_>, detail: Detail) -> Self {
+        let (reason, host, file) = match to {
+            Destination::Provider(host) => ("probe", Some(host.to_owned()), None),
+            Destination::Config(file) => ("undo", None, Some(file.to_owned())),
+        };
+        Self::new(Event::Release, Outcome::Intent)
+            .secret(secret)
+            .reason(reason)
+            .detail(Detail {
+                host,
+                file,
+                ..detail
+            })
     }
 
     #[must_use]

@@ -1,4 +1,4 @@
-//! Who holds a secret: running servers that have it now, and all servers that ever received it.
+//! Who holds a secret: running servers that have it now, and all who ever received it.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::event::{Event, Outcome};
 use super::query::{Filter, Skipped, scan_existing};
 use super::record::Record;
-use super::uses::{SecretUsage, SecretUsages};
+use super::uses::{SecretRelease, SecretUsage, SecretUsages};
 use crate::files::Problem;
 use crate::secret::{Fingerprint, SecretName};
 use crate::sys::tree;
@@ -45,6 +45,8 @@ pub struct SecretHolders {
     pub current: Option<String>,
     pub now: Vec<Holder>,
     pub ever: Vec<SecretUsage>,
+    /// How it left mcpwrap without a server.
+    pub released: Vec<SecretRelease>,
 }
 
 /// Searches the log in `dir` for the servers that hold a secret or ever did. `listed`: the fingerprint
@@ -64,6 +66,7 @@ pub fn who_has(
     let mut uses = SecretUsages::default();
     let mut holders = BTreeMap::new();
     let mut current = None;
+    let mut released = Vec::new();
     let skipped = scan_existing(dir, &filter, |_, record| {
         let fingerprint = record
             .secret
@@ -74,6 +77,7 @@ pub fn who_has(
                 track_holder(&mut holders, &record);
                 uses.count(record);
             }
+            Event::Release => released.extend(SecretRelease::of(record)),
             Event::SecretSet | Event::SecretRotate if record.outcome == Outcome::Ok => {
                 current = fingerprint;
             }
@@ -93,6 +97,7 @@ pub fn who_has(
         current,
         now,
         ever: uses.into_list(),
+        released,
     };
     Ok((answer, skipped))
 }

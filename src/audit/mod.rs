@@ -31,7 +31,7 @@ pub mod verify; // detects changes
 mod tests;
 
 pub use calls::CallLog;
-pub use event::{ClientIdentity, Detail, Event, NewRecord, Outcome, RunId, SecretUse};
+pub use event::{ClientIdentity, Destination, Detail, Event, NewRecord, Outcome, RunId, SecretUse};
 pub use head::Head;
 pub use log::Log;
 pub use record::{Hash, Record};

@@ -1,10 +1,11 @@
-//! Which secrets were used by which servers, counted from the records of injections.
+//! Which secrets were used by which servers, counted from the records of injections and releases.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::event::Outcome;
 use super::record::Record;
 use crate::secret::{Fingerprint, SecretName, ServerName};
 
@@ -20,12 +21,38 @@ pub struct SecretUsage {
     pub fingerprints: BTreeSet<String>,
 }
 
+/// A secret that left mcpwrap without a server.
+#[derive(Clone, Debug, Serialize)]
+pub struct SecretRelease {
+    pub time: Timestamp,
+    pub server: Option<ServerName>,
+    /// `probe` or `undo`.
+    pub reason: Option<String>,
+    /// The provider's host, or the client config.
+    pub to: Option<String>,
+    pub fingerprint: Option<String>,
+}
+
+impl SecretRelease {
+    /// From a `release` record that is not refused.
+    pub fn of(record: Record) -> Option<Self> {
+        let fingerprint = record.secret.and_then(|secret| secret.fingerprint);
+        (record.outcome == Outcome::Intent).then(|| Self {
+            time: record.time,
+            server: record.server,
+            reason: record.reason,
+            to: record.detail.host.or(record.detail.file),
+            fingerprint: fingerprint.as_ref().map(Fingerprint::to_string),
+        })
+    }
+}
+
 /// The uses of all secrets, keyed by secret and server.
 #[derive(Debug, Default)]
 pub struct SecretUsages(BTreeMap<(SecretName, Option<ServerName>), SecretUsage>);
 
 impl SecretUsages {
-    /// Counts an `inject` record.
+    /// Counts an `inject` or a `release` record.
     pub fn count(&mut self, record: Record) {
         let Some(secret) = record.secret else { return };
         let key = (secret.name.clone(), record.server.clone());

@@ -36,6 +36,29 @@ fn each_event_has_its_line() {
     }
 }
 
+/// A release has a second form, which other code writes: a secret goes back into a client config.
+#[test]
+fn a_release_by_undo_has_its_line() {
+    let record = |entry| {
+        let time = "2026-11-23T14:03:05.123456Z".parse().unwrap();
+        Record::new(
+            &entry,
+            42,
+            time,
+            &User {
+                id: 1000,
+                name: None,
+            },
+            Hash::START,
+        )
+    };
+    let (line, _) = record(samples::release_by_undo())
+        .line(Some(&ChainKey::new(&samples::keys())))
+        .unwrap();
+    let text = String::from_utf8(line).unwrap() + "\n";
+    golden::check("audit/release-undo.jsonl", &text);
+}
+
 #[test]
 fn the_document_has_every_event_and_field() {
     let document = std::fs::read_to_string(golden::path("../../docs/audit.md")).unwrap();
@@ -71,6 +94,7 @@ fn the_document_has_every_event_and_field() {
         first: Some(1),
         last: Some(1),
         hash: Some(String::new()),
+        host: Some(String::new()),
     };
     let details = serde_json::to_value(full).unwrap();
     for name in details.as_object().unwrap().keys() {

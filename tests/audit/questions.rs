@@ -35,7 +35,13 @@ fn records_are_found_by_what_they_are_about() {
     case(&["--event", "pin"], &["pin"]);
     case(
         &["--secret", "github/token"],
-        &["inject", "secret-set", "secret-rotate", "secret-rm"],
+        &[
+            "inject",
+            "release",
+            "secret-set",
+            "secret-rotate",
+            "secret-rm",
+        ],
     );
     case(&["--secret", "github/toke"], &[]);
     let run = [
@@ -114,7 +120,8 @@ fn which_secrets_were_used_and_who_has_them() {
     assert_eq!(uses[0]["secret"], "github/token");
     assert_eq!(
         (&uses[0]["server"], &uses[0]["times"]),
-        (&"github".into(), &1.into())
+        (&"github".into(), &2.into()),
+        "an injection and a release"
     );
     let shown = test.ok(&["log", "secrets"]);
     assert!(shown.text().contains("github/token"), "{shown}");
@@ -123,6 +130,14 @@ fn which_secrets_were_used_and_who_has_them() {
         .ok(&["log", "who-has", "github/token", "--json"])
         .json();
     assert_eq!(answer["ever"][0]["server"], "github");
+    assert_eq!(answer["released"][0]["reason"], "probe");
+    assert_eq!(answer["released"][0]["to"], "api.github.com");
+    let shown = test.ok(&["log", "who-has", "github/token"]);
+    assert!(
+        shown.text().contains("released without a server:"),
+        "{shown}"
+    );
+    assert!(shown.text().contains("api.github.com"), "{shown}");
     assert_eq!(answer["now"], Value::Array(Vec::new()), "its run has ended");
     assert_eq!(test.cli(&["log", "who-has", "github/other"]).code, 1);
 }

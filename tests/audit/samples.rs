@@ -1,7 +1,7 @@
 //! One record of each event, as the commands and the supervisor write them.
 
 use mcpwrap::testing::audit::{
-    ClientIdentity, Detail, Event, NewRecord, Outcome, RunId, SecretUse,
+    ClientIdentity, Destination, Detail, Event, NewRecord, Outcome, RunId, SecretUse,
 };
 use mcpwrap::testing::secret::{Keys, Secret, ServerName};
 
@@ -55,6 +55,16 @@ fn server() -> ServerName {
     ServerName::new("github").unwrap()
 }
 
+/// The release of a secret into the config that it was adopted from.
+pub(crate) fn release_by_undo() -> NewRecord {
+    NewRecord::release(
+        secret(None),
+        Destination::Config("~/.cursor/mcp.json"),
+        by_user(Event::Release).detail,
+    )
+    .server(&server())
+}
+
 /// A record of this event; the match keeps the list complete.
 pub(crate) fn sample(event: Event) -> NewRecord {
     let none = Detail::default;
@@ -100,6 +110,13 @@ pub(crate) fn sample(event: Event) -> NewRecord {
 fn sample_of_a_command(event: Event) -> NewRecord {
     let none = Detail::default;
     match event {
+        Event::Release => NewRecord::release(
+            secret(Some("GITHUB_PERSONAL_ACCESS_TOKEN")),
+            Destination::Provider("api.github.com"),
+            by_user(event).detail,
+        )
+        .server(&server())
+        .policy(&"5e".repeat(32)),
         Event::Grant => by_user(event).server(&server()).policy(&"5e".repeat(32)),
         Event::Revoke => NewRecord::new(event, Outcome::Ok)
             .server(&server())

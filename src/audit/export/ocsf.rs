@@ -79,7 +79,7 @@ fn class(record: &Record, host: &str) -> Class {
         Event::Launch | Event::Refuse => process(record, host, 1),
         Event::Exit => process(record, host, 2),
         Event::Call => call(record, host),
-        Event::Inject => entity(record, 2),
+        Event::Inject | Event::Release => entity(record, 2),
         Event::SecretSet => entity(record, 1),
         Event::SecretRotate | Event::Adopt | Event::Undo => entity(record, 3),
         Event::SecretRm => entity(record, 4),
@@ -173,7 +173,12 @@ fn entity(record: &Record, activity: u32) -> Class {
             "name": secret.name,
             "type": "Secret",
             "uid": secret.fingerprint,
-            "data": { "variable": secret.variable, "server": record.server },
+            "data": {
+                "variable": secret.variable,
+                "server": record.server,
+                "host": record.detail.host,
+                "file": record.detail.file,
+            },
         }),
         (None, Event::Grant | Event::Revoke) => json!({
             "name": server(record),

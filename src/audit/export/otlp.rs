@@ -84,6 +84,7 @@ fn details(record: &Record, all: &mut OtlpAttributes) {
     all.text("mcpwrap.by", detail.by.as_ref());
     all.text("mcpwrap.agent", detail.agent.as_ref());
     all.text("mcpwrap.file", detail.file.as_ref());
+    all.text("server.address", detail.host.as_ref());
     if record.event != Event::Call {
         return;
     }

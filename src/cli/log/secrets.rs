@@ -6,10 +6,10 @@ use jiff::tz::TimeZone;
 
 use super::table::local;
 use super::{Context, print, read, warn_skipped, when};
-use crate::audit::Event;
-use crate::audit::query::Filter;
+use crate::audit::query::{Filter, Skipped};
 use crate::audit::text::shown;
 use crate::audit::uses::SecretUsages;
+use crate::audit::{Event, Outcome};
 use crate::error::Result;
 use crate::secret::ServerName;
 
@@ -30,18 +30,24 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
-    let filter = Filter {
-        since: args.since.as_ref().map(|when| when.time),
-        until: args.until.as_ref().map(when::When::end),
-        server: args.server.clone(),
-        event: Some(Event::Inject),
-        ..Filter::default()
-    };
     let mut uses = SecretUsages::default();
-    let skipped = read(&filter, cx, |_, record| {
-        uses.count(record);
-        ControlFlow::Continue(())
-    })?;
+    let mut skipped = Skipped::default();
+    for event in [Event::Inject, Event::Release] {
+        let filter = Filter {
+            since: args.since.as_ref().map(|when| when.time),
+            until: args.until.as_ref().map(when::When::end),
+            server: args.server.clone(),
+            event: Some(event),
+            ..Filter::default()
+        };
+        // Both passes read the same files, and skip the same ones.
+        skipped = read(&filter, cx, |_, record| {
+            if record.outcome != Outcome::Refused {
+                uses.count(record);
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
     let uses = uses.into_list();
     if args.json {
         print::line(&serde_json::to_string_pretty(&uses).unwrap_or_default());

@@ -69,6 +69,7 @@ fn what(record: &Record) -> String {
         }
         parts.push(text);
     }
+    parts.extend(detail.host.clone());
     parts.extend(detail.program.clone().or_else(|| detail.package.clone()));
     parts.extend(
         detail

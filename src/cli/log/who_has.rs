@@ -1,5 +1,5 @@
-//! `mcpwrap log who-has NAME`: the running servers that hold a secret, and all servers that ever
-//! received it, with fingerprints, which show outdated values.
+//! `mcpwrap log who-has NAME`: the running servers that hold a secret, all servers that ever
+//! received it, and its releases, with fingerprints, which show outdated values.
 
 use jiff::tz::TimeZone;
 
@@ -26,19 +26,22 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let listed = index.and_then(|index| Some(index.secrets.get(&args.name)?.fingerprint.clone()));
     let (answer, skipped) = who_has(&cx.dirs.audit(), &args.name, listed)
         .map_err(|problem| unreadable(&problem, cx))?;
-    let never_injected = answer.ever.is_empty();
+    let never_left = answer.ever.is_empty() && answer.released.is_empty();
     if args.json {
         print::line(&serde_json::to_string_pretty(&answer).unwrap_or_default());
     } else {
         show(&answer);
     }
-    Ok(warn_skipped(&skipped).max(if never_injected { EXIT_NO } else { 0 }))
+    Ok(warn_skipped(&skipped).max(if never_left { EXIT_NO } else { 0 }))
 }
 
 fn show(answer: &SecretHolders) {
     let zone = TimeZone::system();
-    if answer.ever.is_empty() {
-        print::note(&format!("`{}` was never injected", answer.secret));
+    if answer.ever.is_empty() && answer.released.is_empty() {
+        print::note(&format!(
+            "`{}` was never injected or released",
+            answer.secret
+        ));
         return;
     }
     print::line(&format!("running servers with `{}`:", answer.secret));
@@ -75,6 +78,18 @@ fn show(answer: &SecretHolders) {
             print::count(found.times, "time"),
             local(found.last, &zone),
             values.join(" ")
+        )));
+    }
+    if !answer.released.is_empty() {
+        print::line("released without a server:");
+    }
+    for found in &answer.released {
+        print::line(&shown(&format!(
+            "  {:<16}  {} {}  value {}",
+            found.reason.as_deref().unwrap_or("-"),
+            local(found.time, &zone),
+            found.to.as_deref().unwrap_or("-"),
+            found.fingerprint.as_deref().unwrap_or("-")
         )));
     }
     if let Some(current) = &answer.current {
