@@ -166,6 +166,30 @@ fn the_file_is_readable_by_nobody_who_could_not_read_it_before() {
     assert_eq!(mode(&file), 0o600);
 }
 
+/// By name, before the file is written: without the record the file stays as it is.
+#[test]
+fn each_secret_that_goes_back_is_recorded_first() {
+    let (test, file) = case();
+    let adopted = read(&file);
+    let audit = test.root().join("state/audit");
+    let away = test.root().join("state/away");
+    std::fs::rename(&audit, &away).unwrap();
+    std::fs::write(&audit, "in the way").unwrap();
+    let ended = test.cli(&["adopt", "--undo", "--yes"]);
+    assert!(ended.stderr.contains("error[audit-unwritable]"), "{ended}");
+    assert_eq!(read(&file), adopted);
+    std::fs::remove_file(&audit).unwrap();
+    std::fs::rename(&away, &audit).unwrap();
+    test.ok(&["adopt", "--undo", "--yes"]);
+    let events = test.events();
+    assert_eq!(events[events.len() - 2..], ["release", "undo"]);
+    let released = test.audit().remove(events.len() - 2);
+    assert_eq!(released["secret"]["name"], "a/api-key", "{released}");
+    assert_eq!(released["server"], "a");
+    assert_eq!(released["reason"], "undo");
+    assert_eq!(released["detail"]["file"], file.display().to_string());
+}
+
 #[test]
 fn what_would_be_overwritten_is_said_before_the_question() {
     let (test, file) = case();

@@ -14,13 +14,13 @@ use super::redact::RedactedPiece;
 use super::replace::{self, ReplaceError};
 use super::restore::RestoreJob;
 use super::round::Selection;
-use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
+use crate::audit::{Destination, Detail, Event, Log, NewRecord, Outcome, SecretUse};
 use crate::client::edit;
 use crate::dirs::Dirs;
 use crate::error::{Error, Result};
 use crate::ops::actor::Actor;
 use crate::scan::clients::{self, ClientFile};
-use crate::secret::{Keys, Secret, SecretName};
+use crate::secret::{Fingerprint, Keys, Secret, SecretName};
 use crate::store::Store;
 
 /// The selected records that were adopted and not undone, the newest last, and the lines of the
@@ -70,10 +70,8 @@ pub fn notes(
     let stored = job.records.iter().flat_map(|record| &record.secrets);
     let rotated: BTreeSet<&SecretName> = stored
         .filter(|(name, print)| {
-            let now = values
-                .get(*name)
-                .map(|text| Secret::new(text.as_bytes().to_vec()));
-            now.is_some_and(|value| keys.fingerprint(&value) != **print)
+            let now = values.get(*name);
+            now.is_some_and(|text| fingerprint(keys, text) != **print)
         })
         .map(|(name, _)| name)
         .collect();
@@ -93,7 +91,16 @@ pub fn notes(
     notes
 }
 
-/// Restores the entries of one file.
+/// What is needed to restore files.
+pub struct Restoring<'a> {
+    /// The values that the records need.
+    pub values: &'a BTreeMap<SecretName, String>,
+    pub keys: &'a Keys,
+    pub log: &'a Log,
+    pub actor: Actor,
+}
+
+/// Restores the entries of one file. Each secret that goes back into it is recorded first.
 ///
 /// # Errors
 /// The audit log or the journal cannot be written. The inner error says that the file was not
@@ -102,9 +109,11 @@ pub fn restore(
     dirs: &Dirs,
     file: &ClientFile,
     job: &RestoreJob,
-    (log, keys): (&Log, &Keys),
-    actor: Actor,
+    with: &Restoring<'_>,
 ) -> Result<Result<(), Option<Error>>> {
+    let Restoring {
+        keys, log, actor, ..
+    } = with;
     let entry = |record: &JournalRecord, outcome| {
         let detail = Detail {
             file: Some(file.path.display().to_string()),
@@ -120,7 +129,12 @@ pub fn restore(
             .map(|record| entry(record, outcome))
             .collect::<Vec<_>>()
     };
-    log.append(&entries(Outcome::Ok))?;
+    let released: Vec<_> = job
+        .records
+        .iter()
+        .flat_map(|record| releases(record, file, with))
+        .collect();
+    log.append(&[released, entries(Outcome::Ok)].concat())?;
     let text = file
         .document
         .as_ref()
@@ -149,6 +163,28 @@ pub fn restore(
         .collect();
     journal::append(dirs, keys, &lines)?;
     Ok(Ok(()))
+}
+
+/// A record of each secret that goes back into the file.
+fn releases(record: &JournalRecord, file: &ClientFile, with: &Restoring<'_>) -> Vec<NewRecord> {
+    let names = record.before.iter().flatten();
+    let names: BTreeSet<_> = names.filter_map(RedactedPiece::secret).collect();
+    let release = |name: &SecretName| {
+        let value = with.values.get(name);
+        let secret = SecretUse {
+            name: name.clone(),
+            variable: None,
+            fingerprint: value.map(|text| fingerprint(with.keys, text)),
+        };
+        let shown = file.path.display().to_string();
+        NewRecord::release(secret, Destination::Config(&shown), with.actor.detail())
+            .server(&record.server)
+    };
+    names.into_iter().map(release).collect()
+}
+
+fn fingerprint(keys: &Keys, text: &str) -> Fingerprint {
+    keys.fingerprint(&Secret::new(text.as_bytes().to_vec()))
 }
 
 fn is_selected(selection: &Selection, record: &JournalRecord) -> bool {

@@ -7,13 +7,12 @@ use crate::adopt;
 use crate::adopt::journal::{self, Pending};
 use crate::adopt::redact::Cut;
 use crate::adopt::restore::{RestoreJob, jobs};
-use crate::adopt::undo;
+use crate::adopt::undo::{self, Restoring};
 use crate::audit::{Event, Log};
 use crate::cli::{Context, ask, print};
 use crate::client::edit;
 use crate::config::Config;
 use crate::error::{EXIT_NO, Result, printable};
-use crate::ops::actor::Actor;
 use crate::scan::clients::ClientFile;
 use crate::secret::{Keys, SecretName};
 use crate::store::{self, Prompt};
@@ -63,10 +62,15 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         if !args.yes && !ask::confirm(question)? {
             return Ok(EXIT_NO);
         }
-        let log = Log::open(&cx.dirs, Some(&keys))?;
+        let with = Restoring {
+            values: &values,
+            keys: &keys,
+            log: &Log::open(&cx.dirs, Some(&keys))?,
+            actor,
+        };
         for job in &jobs {
             if let Some(file) = found.get(job.found) {
-                failed |= !restore(cx, file, job, (&log, &keys), actor)?;
+                failed |= !restore(cx, file, job, &with)?;
             }
         }
         print::note(
@@ -116,10 +120,9 @@ fn restore(
     cx: &Context,
     file: &ClientFile,
     job: &RestoreJob,
-    sealed: (&Log, &Keys),
-    actor: Actor,
+    with: &Restoring<'_>,
 ) -> Result<bool> {
-    if let Err(error) = undo::restore(&cx.dirs, file, job, sealed, actor)? {
+    if let Err(error) = undo::restore(&cx.dirs, file, job, with)? {
         if let Some(error) = error {
             print::error(&error);
         }
