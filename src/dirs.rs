@@ -20,19 +20,6 @@ pub const MANAGED_POLICIES: &str = "/etc/mcpwrap/policies";
 /// Settings of the administrator.
 pub const MANAGED_CONFIG: &str = "/etc/mcpwrap/config.toml";
 
-/// Set by AI agents in the commands that they run. Source: observed in the environments of Claude
-/// Code, Gemini CLI, opencode, Codex, Cursor's agent and Copilot.
-const AGENT_VARIABLES: &[&str] = &[
-    "CLAUDECODE",
-    "CLAUDE_CODE_ENTRYPOINT",
-    "GEMINI_CLI",
-    "OPENCODE",
-    "AI_AGENT",
-    "CODEX_SANDBOX",
-    "CURSOR_AGENT",
-    "COPILOT_AGENT_SESSION_ID",
-];
-
 /// The directories of this user.
 #[derive(Clone, Debug)]
 pub struct Dirs {
@@ -143,6 +130,11 @@ impl Dirs {
         self.state.join("grants")
     }
 
+    /// Sealed settings that widen what is allowed.
+    pub fn settings(&self) -> PathBuf {
+        self.state.join("settings.toml")
+    }
+
     /// Names, profiles, dates and fingerprints of the secrets, without values.
     pub fn secrets_index(&self) -> PathBuf {
         self.state.join("secrets.toml")
@@ -187,12 +179,9 @@ impl Dirs {
     }
 }
 
-/// The variable that shows that an AI agent runs this command, if set.
-pub fn agent_variable() -> Option<&'static str> {
-    AGENT_VARIABLES
-        .iter()
-        .copied()
-        .find(|name| variable(name).is_some())
+/// The first of these variables that is set, not empty.
+pub fn first_set(names: &[&'static str]) -> Option<&'static str> {
+    names.iter().copied().find(|name| variable(name).is_some())
 }
 
 /// The value of `MCPWRAP_LOG`.

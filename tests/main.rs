@@ -20,6 +20,7 @@ mod adopt_files;
 mod adopt_journal;
 mod adopt_revoked;
 mod adopt_undo;
+mod agents;
 mod control;
 mod check;
 mod docs;

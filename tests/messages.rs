@@ -138,7 +138,7 @@ fn about_grants() {
     test.set("CLAUDECODE", "1");
     message(
         &test,
-        "yes-refused",
+        "agent-refused",
         &test.cli(&["grant", "github", "--yes"]),
     );
     test.unset("CLAUDECODE");

@@ -7,6 +7,7 @@ use crate::ops::actor::actor;
 use crate::ops::approve::{self, Approval};
 use crate::policy::{self, Policy};
 use crate::secret::ServerName;
+use crate::settings::AgentAct;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -23,7 +24,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let load = |server| policy::load(&cx.dirs, server, None);
     let policies = args.server.iter().map(load).collect::<Result<Vec<_>>>()?;
     let flag = args.yes.then_some("--yes");
-    let actor = actor(&cx.dirs, &config, flag, |actor| {
+    let act = ("grant", Some(AgentAct::Grant));
+    let actor = actor(&cx.dirs, &config, act, flag, |actor| {
         approve::refusals(&policies, actor)
     })?;
     let mut agree =

@@ -31,6 +31,7 @@ pub(super) const TEMPLATE: &str = concat!(
     "  drill        Test the kill switch on this machine\n",
     "  log          Query, verify and export the audit log\n\n",
     title!("Other"),
+    "  config       Change settings that widen what is allowed\n",
     "  completions  Print a shell completion script\n",
     "  man          Write manual pages to a directory\n\n",
     title!("Options"),

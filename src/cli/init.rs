@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::{Context, ask, print};
-use crate::config::StoreKind;
+use crate::config::{Config, StoreKind};
 use crate::error::Result;
+use crate::ops::agents;
 use crate::ops::setup::{self, NewKey};
 
 #[derive(Debug, clap::Args)]
@@ -21,6 +22,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    agents::refuse(&cx.dirs, &Config::load(&cx.dirs)?, "init", None)?;
     let mut key = NewKey {
         file: args.key_file.as_deref(),
         is_piped: args.from_stdin,

@@ -4,6 +4,7 @@ pub mod adopt;
 pub mod ask;
 pub mod check;
 pub mod completions;
+pub mod config;
 pub mod drill;
 mod diagnostics;
 pub mod grant;
@@ -84,6 +85,8 @@ enum CliCommand {
     Drill(drill::Args),
     /// Query, verify and export the audit log
     Log(Box<log::Args>),
+    /// Change settings that widen what is allowed
+    Config(config::Args),
     /// Print a shell completion script
     Completions(completions::Args),
     /// Write manual pages to a directory
@@ -147,6 +150,7 @@ fn dispatch(command: CliCommand) -> Result<u8> {
         CliCommand::Policy(args) => policy::run(args),
         CliCommand::Grant(args) => changing(|cx| grant::run(&args, cx)),
         CliCommand::Revoke(args) => changing(|cx| Ok(revoke::run(&args, cx))),
+        CliCommand::Config(args) => changing(|cx| config::run(&args, cx)),
         CliCommand::Ps(args) => Ok(ps::run(&args, &Context::new()?)),
         CliCommand::Renew(args) => renew::run(&args, &Context::new()?),
         CliCommand::Drill(args) => drill::run(&args, &Context::new()?),

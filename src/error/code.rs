@@ -71,6 +71,8 @@ codes! {
     ProgramNotExecutable = "program-not-executable",
     /// The server could not be started for another reason (working directory, resources).
     LaunchFailed = "launch-failed",
+    /// The sealed settings were not written by this user's mcpwrap.
+    SettingsBroken = "settings-broken",
     /// The policy has no profile of that name.
     ProfileNotFound = "profile-not-found",
     /// A run requires a secret that belongs to another profile.
@@ -113,7 +115,9 @@ codes! {
     ExportFailed = "export-failed",
     /// A confirmation or input needs a terminal, and there is none.
     NoTerminal = "no-terminal",
-    /// `--yes` is refused: an AI agent runs this command, or the administrator forbids it.
+    /// An AI agent runs this command, which only the user may run.
+    AgentRefused = "agent-refused",
+    /// `--yes` is refused, because the administrator forbids it.
     YesRefused = "yes-refused",
     /// The user answered no.
     Declined = "declined",

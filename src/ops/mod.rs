@@ -1,11 +1,13 @@
 //! Acts that change something and are recorded. Questions come in as closures and results go out as
 //! values, without a terminal.
 
+pub mod agents;
 pub mod actor;
 pub mod embedded_secrets;
 pub mod approve;
 pub mod revoke;
 pub mod secrets;
+pub mod settings;
 pub mod setup;
 pub mod pin;
 pub mod head;

@@ -10,6 +10,7 @@ use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::policy;
 use crate::secret::{Fingerprint, Secret, SecretName, ServerName};
+use crate::settings::AgentAct;
 use crate::store::{self, Index, SecretItem, Store};
 
 /// One secret to store.
@@ -23,14 +24,16 @@ pub struct SecretChange {
 /// The actor who stores, removes or moves these secrets.
 ///
 /// # Errors
-/// `yes-refused`, which is recorded.
+/// `agent-refused` and `yes-refused`, which are recorded.
 pub fn actor(
     dirs: &Dirs,
     config: &Config,
+    command: &str,
     flag: Option<&str>,
     wanted: &[(Event, SecretName)],
 ) -> Result<Actor> {
-    actor::actor(dirs, config, flag, |actor| {
+    let act = (command, Some(AgentAct::Secret));
+    actor::actor(dirs, config, act, flag, |actor| {
         wanted
             .iter()
             .map(|(event, name)| entry(*event, Outcome::Refused, name, None, *actor))

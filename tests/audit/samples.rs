@@ -139,6 +139,7 @@ fn sample_of_a_command(event: Event) -> NewRecord {
                 by: text("yes"),
                 ..none()
             }),
+        Event::Config => by_user(event).reason("agents"),
         Event::Pin => NewRecord::new(event, Outcome::Ok)
             .server(&server())
             .detail(Detail {

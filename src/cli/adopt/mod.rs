@@ -17,6 +17,7 @@ use crate::audit::{Event, NewRecord, Outcome};
 use crate::config::Config;
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::ops::actor::{Actor, actor};
+use crate::settings::AgentAct;
 use crate::store::{self, Prompt};
 use crate::{adopt, ops};
 
@@ -135,10 +136,17 @@ fn exit_code(round: &Round) -> u8 {
     if round.is_incomplete() { EXIT_NO } else { 0 }
 }
 
-/// Who adopts or restores. A refused `--yes` is recorded.
+/// Who adopts or restores. A refusal is recorded.
 fn consent(args: &Args, cx: &Context, config: &Config, event: Event) -> Result<Actor> {
+    if args.dry_run {
+        return Ok(Actor::unasked());
+    }
     let flag = args.yes.then_some("--yes");
-    actor(&cx.dirs, config, flag, |actor| {
+    let act = match event {
+        Event::Undo => ("adopt --undo", Some(AgentAct::Undo)),
+        _ => ("adopt", Some(AgentAct::Adopt)),
+    };
+    actor(&cx.dirs, config, act, flag, |actor| {
         vec![NewRecord::new(event, Outcome::Refused).detail(actor.detail())]
     })
 }

@@ -11,11 +11,14 @@ use clap::ValueEnum;
 
 use super::{Context, print};
 use crate::check::{self, Facts, Ignores, LIST, Severity};
+use crate::config::Config;
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::files::io_text;
+use crate::ops::agents;
 use crate::scan::path::shown;
 use crate::scan::stored::{self, StoredSecrets};
 use crate::scan::{copies, machine, repository};
+use crate::settings::AgentAct;
 
 #[expect(
     clippy::struct_excessive_bools,
@@ -58,6 +61,10 @@ enum FailOn {
 }
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    if args.verify {
+        let config = Config::load(&cx.dirs)?;
+        agents::refuse(&cx.dirs, &config, "check --verify", Some(AgentAct::Verify))?;
+    }
     let on_machine = args.path.is_empty() && args.config.is_empty();
     let mut ignores = Ignores::default();
     let mut facts = Facts {

@@ -12,6 +12,7 @@ use crate::ops::approve;
 use crate::ops::pin::{PinDialog, PinOptions, Pinned};
 use crate::policy::{self, Policy};
 use crate::secret::ServerName;
+use crate::settings::AgentAct;
 
 #[expect(
     clippy::struct_excessive_bools,
@@ -68,7 +69,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let load = |server| policy::load(&cx.dirs, server, None);
     let policies = args.server.iter().map(load).collect::<Result<Vec<_>>>()?;
     let flag = args.yes.then_some("--yes");
-    let actor = actor(&cx.dirs, &config, flag, |actor| {
+    let act = ("pin", Some(AgentAct::Pin));
+    let actor = actor(&cx.dirs, &config, act, flag, |actor| {
         approve::refusals(&policies, actor)
     })?;
     let options = PinOptions {
