@@ -8,19 +8,21 @@
 //! store, so that the kill switch works while the store is locked.
 
 mod file;
+mod history;
 
 use hmac::Mac as _;
 use jiff::Timestamp;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use self::file::{GrantFile, broken, erase, now, read, sealing, write};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::policy::{Policy, Tier};
 use crate::secret::{Keys, ServerName, hex};
+use crate::sys::user::is_root_real;
 
 pub use self::file::{By, GrantState, path};
+pub use self::history::record;
 
 /// A grant that matches the policy. Its seal is not verified yet.
 #[must_use]
@@ -39,16 +41,6 @@ struct GrantSeal {
     seal: String,
 }
 
-/// The previous grant or revocation, to show to the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GrantHistory {
-    pub state: GrantState,
-    pub at: Timestamp,
-    pub reason: Option<String>,
-    /// The policy that was granted last, if any.
-    pub policy: Option<String>,
-}
-
 /// Finds the grant of a policy in its current form. Does not use the store.
 ///
 /// # Errors
@@ -56,7 +48,7 @@ pub struct GrantHistory {
 /// `file-not-private`.
 pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
     let server = &policy.server;
-    let managed = policy.tier == Tier::Managed;
+    let managed = needs_no_grant(policy);
     let unsealed = || Grant {
         server: server.clone(),
         sealed: None,
@@ -69,7 +61,11 @@ pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
             Code::NotGranted,
             format!("the policy of server `{server}` is not granted"),
         )
-        .cause("it was never approved")
+        .cause(if policy.tier == Tier::Managed {
+            "in a user namespace, a policy of the administrator needs a grant too"
+        } else {
+            "it was never approved"
+        })
         .hint(format!(
             "run `mcpwrap grant {server}` to review and approve it"
         )));
@@ -107,6 +103,12 @@ pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
         server: server.clone(),
         sealed: Some(sealed),
     })
+}
+
+/// Whether a policy is the administrator's. Where uid 0 is not the root of this machine, anyone may
+/// have written it, so it needs a grant.
+pub fn needs_no_grant(policy: &Policy) -> bool {
+    policy.tier == Tier::Managed && is_root_real()
 }
 
 impl Grant {
@@ -200,25 +202,6 @@ pub fn revoke(dirs: &Dirs, server: &ServerName, reason: Option<&str>) -> Result<
     }
 }
 
-/// The last grant or revocation of a server, or `None` if there was none.
-///
-/// # Errors
-/// `grant-broken`, `file-not-private`.
-pub fn record(dirs: &Dirs, server: &ServerName) -> Result<Option<GrantHistory>> {
-    let record = |file: GrantFile| GrantHistory {
-        state: file.state,
-        at: file.at,
-        reason: file.reason,
-        // The seal covers the digest only, so the text must match the digest.
-        policy: file.policy.filter(|text| {
-            file.digest
-                .as_ref()
-                .is_none_or(|digest| *digest == hex(&Sha256::digest(text)))
-        }),
-    };
-    Ok(read(dirs, server)?.map(record))
-}
-
 /// The status of a policy's grant. Determined without the store, so the seal is not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -251,7 +234,7 @@ impl GrantStatus {
 /// The status of a policy's grant.
 pub fn status(dirs: &Dirs, policy: &Policy) -> GrantStatus {
     match find(dirs, policy).map_err(|error| error.code) {
-        Ok(_) if policy.tier == Tier::Managed => GrantStatus::Managed,
+        Ok(_) if needs_no_grant(policy) => GrantStatus::Managed,
         Ok(_) => GrantStatus::Granted,
         Err(Code::PolicyChanged) => GrantStatus::Changed,
         Err(Code::Revoked) => GrantStatus::Revoked,

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::grant::{self, GrantState};
-use crate::policy::{Policy, Tier, summary};
+use crate::policy::{Policy, summary};
 use crate::secret::Keys;
 use crate::store::{self, Prompt};
 
@@ -36,7 +36,7 @@ pub fn grant(
 ) -> Result<()> {
     let mut keys = None;
     for policy in policies {
-        if policy.tier == Tier::Managed && grant::find(dirs, policy).is_ok() {
+        if grant::needs_no_grant(policy) && grant::find(dirs, policy).is_ok() {
             done(policy, Approval::Managed);
             continue;
         }
