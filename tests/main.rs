@@ -29,6 +29,7 @@ mod env;
 mod fake;
 mod faults;
 mod grant;
+mod grant_shown;
 mod help;
 mod keychain;
 mod launch;

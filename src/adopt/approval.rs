@@ -38,7 +38,7 @@ impl AdoptApproval {
             })
         };
         let Some(old) = old else {
-            return match grant::record(dirs, &policy.server) {
+            return match grant::record(dirs, &policy.server, None) {
                 Ok(None) => Self::New,
                 Ok(Some(record)) if record.state == grant::GrantState::Revoked => {
                     withheld("it was revoked")

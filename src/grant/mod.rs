@@ -22,7 +22,7 @@ use crate::secret::{Keys, ServerName, hex};
 use crate::sys::user::is_root_real;
 
 pub use self::file::{By, GrantState, path};
-pub use self::history::record;
+pub use self::history::{LastPolicy, last_text, record};
 
 /// A grant that matches the policy. Its seal is not verified yet.
 #[must_use]
@@ -163,6 +163,8 @@ pub fn grant(dirs: &Dirs, policy: &Policy, keys: &Keys, by: By) -> Result<()> {
             by: Some(by),
             reason: None,
             seal: Some(hex(&seal)),
+            granted: None,
+            evidence: None,
             policy: Some(policy.text.clone()),
         },
     )
@@ -184,17 +186,7 @@ pub enum Withdrawal {
 /// # Errors
 /// `file-unusable`, `file-not-private`: the grant is still there.
 pub fn revoke(dirs: &Dirs, server: &ServerName, reason: Option<&str>) -> Result<Withdrawal> {
-    let before = read(dirs, server).ok().flatten();
-    let file = GrantFile {
-        version: 1,
-        state: GrantState::Revoked,
-        digest: None,
-        at: now(),
-        by: None,
-        reason: reason.map(str::to_owned),
-        seal: None,
-        policy: before.and_then(|file| file.policy),
-    };
+    let file = history::revocation(dirs, server, reason);
     match write(dirs, server, &file) {
         Ok(()) => Ok(Withdrawal::Recorded),
         Err(_) if erase(dirs, server) => Ok(Withdrawal::Erased),
@@ -309,8 +301,8 @@ mod tests {
 
         revoke(&dirs, &first.server, Some("leaked")).unwrap();
         assert_eq!(code(&dirs, &first, &ours), Some(Code::Revoked));
-        let record = record(&dirs, &first.server).unwrap().unwrap();
-        assert_eq!(record.policy.as_deref(), Some(first.text.as_str()));
+        let record = record(&dirs, &first.server, Some(&ours)).unwrap().unwrap();
+        assert_eq!(record.policy, LastPolicy::Sealed(first.text.clone()));
         assert!(
             find(&dirs, &first)
                 .unwrap_err()

@@ -1,15 +1,13 @@
 //! Approves policies in their current form: writes the record first, then the sealed grant.
 
-use similar::TextDiff;
-
 use super::actor::Actor;
-use super::embedded_secrets;
+use super::question::question;
 use crate::audit::{Event, Log, NewRecord, Outcome};
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::Result;
-use crate::grant::{self, GrantState};
-use crate::policy::{Policy, summary};
+use crate::grant;
+use crate::policy::Policy;
 use crate::secret::Keys;
 use crate::store::{self, Prompt};
 
@@ -40,13 +38,13 @@ pub fn grant(
             done(policy, Approval::Managed);
             continue;
         }
-        if actor.is_asked() {
-            agree(policy, &question(dirs, policy))?;
-        }
         let keys = match &keys {
             Some(keys) => keys,
             None => keys.insert(open_keys(dirs, config)?),
         };
+        if actor.is_asked() {
+            agree(policy, &question(dirs, policy, keys))?;
+        }
         approve(dirs, policy, keys, actor)?;
         done(policy, Approval::Granted);
     }
@@ -82,32 +80,4 @@ fn record(policy: &Policy, outcome: Outcome, actor: Actor) -> NewRecord {
 /// Those of the store.
 pub fn open_keys(dirs: &Dirs, config: &Config) -> Result<Keys> {
     store::keys_or_create(&*store::open(dirs, config, Prompt::Allowed)?)
-}
-
-/// All that the user approves, and the changes since the last grant.
-pub fn question(dirs: &Dirs, policy: &Policy) -> String {
-    let server = &policy.server;
-    let facts = summary::text(dirs, policy, &embedded_secrets::warnings);
-    // An unreadable grant is replaced by the new one.
-    let record = grant::record(dirs, server).ok().flatten();
-    let revoked = record
-        .as_ref()
-        .filter(|record| record.state == GrantState::Revoked);
-    let revoked = revoked.map_or_else(String::new, |record| {
-        let reason = record
-            .reason
-            .as_deref()
-            .map_or_else(String::new, |r| format!(": {r}"));
-        format!("revoked on {}{reason}\n", grant::day(record.at))
-    });
-    let changes = match record.and_then(|record| record.policy) {
-        None => "not granted before\n".to_owned(),
-        Some(old) if old == policy.text => "nothing changed since the last grant\n".to_owned(),
-        Some(old) => {
-            let diff = TextDiff::from_lines(&old, &policy.text);
-            let diff = diff.unified_diff().header("as granted", "now").to_string();
-            format!("changed since the last grant:\n{diff}")
-        }
-    };
-    format!("this policy allows server `{server}`:\n{facts}{revoked}{changes}")
 }

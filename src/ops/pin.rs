@@ -34,6 +34,7 @@ pub struct Installation<'a> {
     pub next: &'a Policy,
     pub package: &'a Package,
     pub report: &'a PinReport,
+    pub keys: &'a Keys,
     /// What was pinned before.
     pub before: Option<&'a Package>,
 }
@@ -121,6 +122,7 @@ pub fn pin(
             next: &next,
             package: &package,
             report: &report,
+            keys,
             before: known,
         })?;
     }
@@ -248,10 +250,7 @@ pub fn prune(dirs: &Dirs) -> Result<(Vec<String>, usize)> {
         })?;
         used.extend(policy.package);
         // The last granted policy can be restored, and a running server may use its package.
-        let granted = grant::record(dirs, &server)
-            .ok()
-            .flatten()
-            .and_then(|record| record.policy);
+        let granted = grant::last_text(dirs, &server);
         let granted = granted.and_then(|text| policy::load::check(dirs, &server, &text).ok());
         used.extend(granted.and_then(|policy| policy.package));
     }

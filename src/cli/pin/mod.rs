@@ -9,7 +9,8 @@ use crate::error::{Code, Error, Result};
 use crate::ops;
 use crate::ops::actor::actor;
 use crate::ops::approve;
-use crate::ops::pin::{PinDialog, PinOptions, Pinned};
+use crate::ops::pin::{Installation, PinDialog, PinOptions, Pinned};
+use crate::ops::question;
 use crate::policy::{self, Policy};
 use crate::secret::ServerName;
 use crate::settings::AgentAct;
@@ -89,7 +90,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
                     print::text(&facts);
                     return Ok(());
                 }
-                agree(cx, new.next, &facts)
+                agree(cx, new, &facts)
             },
         };
         let done = ops::pin::pin(
@@ -114,9 +115,9 @@ fn begin(policy: &Policy) {
 }
 
 /// Shows the new package and policy, and asks.
-fn agree(cx: &Context, next: &Policy, facts: &str) -> Result<()> {
-    let question = format!("{facts}{}", approve::question(&cx.dirs, next));
-    let asked = ask::type_name(&question, next.server.as_str());
+fn agree(cx: &Context, new: &Installation<'_>, facts: &str) -> Result<()> {
+    let question = question::question(&cx.dirs, new.next, new.keys);
+    let asked = ask::type_name(&format!("{facts}{question}"), new.next.server.as_str());
     asked.map_err(|error| match error.code {
         Code::Declined => error.hint("run `mcpwrap pin --prune` to remove the installation"),
         _ => error,
