@@ -110,8 +110,14 @@ fn secrets(
         step(AdoptStep::Storing(changes.len(), store.kind()));
         record_and_store(dirs, store, actor, &changes)?;
     }
-    for secret in &names.secrets {
-        if store.get(&secret.name)?.value != value(&secret.text) {
+    let wanted: Vec<_> = names
+        .secrets
+        .iter()
+        .map(|secret| secret.name.clone())
+        .collect();
+    let stored = store.get_all(&wanted)?.items;
+    for (secret, stored) in names.secrets.iter().zip(stored) {
+        if stored?.value != value(&secret.text) {
             return Err(store::value_differs(
                 store.kind(),
                 &secret.name,
@@ -127,17 +133,17 @@ fn secrets(
 }
 
 fn policies(dirs: &Dirs, keys: &Keys, actor: Actor, names: &Names) -> Result<()> {
+    let mut approved = Vec::new();
     for new in &names.policies {
         if !new.known {
             draft::must_be_new(dirs, &new.server)?;
             draft::replace(dirs, &new.server, new.policy.text.as_bytes())?;
         }
         if new.approval == AdoptApproval::New {
-            let policy = crate::policy::load(dirs, &new.server, None)?;
-            approve(dirs, &policy, keys, actor)?;
+            approved.push(crate::policy::load(dirs, &new.server, None)?);
         }
     }
-    Ok(())
+    approve(dirs, &approved, keys, actor)
 }
 
 fn rewrite(

@@ -121,11 +121,8 @@ pub(super) fn after_undo<'a>(
     entries: impl Iterator<Item = (&'a [PathStep], &'a [Vec<RedactedPiece>])>,
     cuts: &[Cut],
 ) -> Option<String> {
-    let value = |name: &SecretName| {
-        cuts.iter()
-            .find(|cut| cut.name == *name)
-            .map(|cut| cut.text.clone())
-    };
+    let values: BTreeMap<_, _> = cuts.iter().map(|cut| (&cut.name, &cut.text)).collect();
+    let value = |name: &SecretName| values.get(name).map(|text| (*text).clone());
     let mut splices = Vec::new();
     for (path, before) in entries {
         let regions = regions(document, path);

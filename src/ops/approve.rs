@@ -45,20 +45,29 @@ pub fn grant(
         if actor.is_asked() {
             agree(policy, &question(dirs, policy, keys))?;
         }
-        approve(dirs, policy, keys, actor)?;
+        approve(dirs, std::slice::from_ref(policy), keys, actor)?;
         done(policy, Approval::Granted);
     }
     Ok(())
 }
 
-/// Writes the record and the grant.
+/// Writes the records of all policies, then their grants.
 ///
 /// # Errors
 /// `audit-unwritable`, and those of [`grant::grant`].
-pub fn approve(dirs: &Dirs, policy: &Policy, keys: &Keys, actor: Actor) -> Result<()> {
-    let entry = record(policy, Outcome::Ok, actor);
-    Log::open(dirs, Some(keys))?.append(&[entry])?;
-    grant::grant(dirs, policy, keys, actor.by())
+pub fn approve(dirs: &Dirs, policies: &[Policy], keys: &Keys, actor: Actor) -> Result<()> {
+    if policies.is_empty() {
+        return Ok(());
+    }
+    let records = policies.iter();
+    let records: Vec<_> = records
+        .map(|policy| record(policy, Outcome::Ok, actor))
+        .collect();
+    Log::open(dirs, Some(keys))?.append(&records)?;
+    for policy in policies {
+        grant::grant(dirs, policy, keys, actor.by())?;
+    }
+    Ok(())
 }
 
 /// The records of a grant that was refused.

@@ -128,7 +128,7 @@ pub fn pin(
     }
     record(dirs, &next, &package, keys, actor)?;
     write(dirs, policy, &next)?;
-    approve::approve(dirs, &next, keys, actor)?;
+    approve::approve(dirs, std::slice::from_ref(&next), keys, actor)?;
     Ok(Pinned::New {
         package,
         scripts_skipped: !report.scripts.is_empty(),

@@ -87,15 +87,8 @@ pub fn record_and_store(
         })
         .collect();
     log.append(&entries)?;
-    let mut done = 0;
-    let mut answer = Ok(());
-    for change in changes {
-        answer = store.put(&change.name, &change.item);
-        if answer.is_err() {
-            break;
-        }
-        done += 1;
-    }
+    let items: Vec<_> = changes.iter().map(|c| (&c.name, &c.item)).collect();
+    let (done, answer) = store.put_all(&items);
     Index::update(dirs, |index| {
         for (change, print) in changes.iter().zip(&prints).take(done) {
             let SecretItem {

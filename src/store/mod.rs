@@ -88,6 +88,17 @@ pub trait Store: Send {
     /// Adds a secret, or replaces its value and restrictions.
     fn put(&self, name: &SecretName, item: &SecretItem) -> Result<()>;
 
+    /// [`Self::put`] for several secrets, with as few writes as the store allows. Returns how many were
+    /// stored, in their order, and why the next one was not.
+    fn put_all(&self, items: &[(&SecretName, &SecretItem)]) -> (usize, Result<()>) {
+        for (n, (name, item)) in items.iter().enumerate() {
+            if let Err(error) = self.put(name, item) {
+                return (n, Err(error));
+            }
+        }
+        (items.len(), Ok(()))
+    }
+
     /// Removes a secret and all its duplicates.
     ///
     /// # Errors
