@@ -31,6 +31,7 @@ mod faults;
 mod grant;
 mod grant_shown;
 mod help;
+mod home;
 mod keychain;
 mod launch;
 mod mask;

@@ -33,6 +33,8 @@ codes! {
     NameInvalid = "name-invalid",
     /// There is no home directory, or it belongs to another user.
     HomeUnusable = "home-unusable",
+    /// The store belongs to other directories of mcpwrap: they were moved or copied, or another `MCPWRAP_HOME` is set.
+    HomeMoved = "home-moved",
     /// A file or directory of mcpwrap can be changed by other users, belongs to another user, or is not a regular file.
     FileNotPrivate = "file-not-private",
     /// A file of mcpwrap cannot be read, written or parsed.

@@ -8,6 +8,7 @@
 //! without a fallback. A store that hangs fails after [`ANSWER_MS`]. Values are never shown.
 
 mod file;
+mod home;
 mod index;
 mod kernel_key;
 #[cfg(target_os = "linux")]
@@ -19,6 +20,7 @@ mod vault;
 mod vault_key;
 
 pub use file::create_vault;
+pub use home::seal as seal_home;
 pub use index::Index;
 pub use vault_key::{KeySource, lock, prepare_key_file, prepare_passphrase, unlock};
 
@@ -165,8 +167,14 @@ pub const STORES: &[StoreBackend] = &[
     },
 ];
 
-/// Opens the configured store.
+/// Opens the configured store, for the directories that it belongs to.
 pub fn open(dirs: &Dirs, config: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
+    let store = open_anywhere(dirs, config, prompt)?;
+    Ok(Box::new(home::HomeStore::new(store, dirs)))
+}
+
+/// Opens the configured store, even if it belongs to other directories. Only for sealing these.
+pub fn open_anywhere(dirs: &Dirs, config: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
     (kind_of(config).open)(dirs, config, prompt)
 }
 
