@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 use crate::policy::draft::Draft;
-use crate::policy::{Delivery, Renew};
+use crate::policy::{Cwd, Delivery, Renew};
 use crate::secret::{SecretName, SecretRef};
 
 /// The version of the format of these files.
@@ -39,6 +39,8 @@ pub struct KnownServer {
     pub hosts: Vec<String>,
     pub offline_start: OfflineStart,
     pub renew: Renew,
+    /// The working directory that it needs, if not a private one: `client`.
+    pub cwd: Option<String>,
     /// Keyed by the variable in which the server expects the value.
     #[serde(default)]
     pub secrets: BTreeMap<String, KnownSecret>,
@@ -187,6 +189,9 @@ impl KnownServer {
     /// secrets.
     pub fn describe(&self, draft: &mut Draft) {
         draft.renew = self.renew;
+        if draft.cwd == Cwd::Private {
+            draft.cwd = Cwd::new(self.cwd.as_deref());
+        }
         if !self.hosts.is_empty() {
             let hosts = self.hosts.iter().map(|host| match host.as_str() {
                 "*" => "any host",

@@ -128,6 +128,16 @@ impl Dirs {
         self.state.join("audit")
     }
 
+    /// The approved network settings, and copies of the certificate files that they name.
+    pub fn network(&self) -> PathBuf {
+        self.state.join("network")
+    }
+
+    /// The private working directories of servers.
+    pub fn work(&self) -> PathBuf {
+        self.state.join("work")
+    }
+
     /// One sealed grant per server.
     pub fn grants(&self) -> PathBuf {
         self.state.join("grants")
@@ -223,6 +233,11 @@ pub fn no_colour() -> bool {
 /// The search path for programs.
 pub fn search_path() -> Option<OsString> {
     variable("PATH")
+}
+
+/// A variable of the user's terminal that decides how a server runs, if it is not empty.
+pub fn server_variable(name: &str) -> Option<OsString> {
+    variable(name)
 }
 
 /// The directory in a variable that moves the files of an MCP client (e.g. `CODEX_HOME`).

@@ -19,6 +19,7 @@ use crate::dirs::{self, Dirs};
 use crate::error::{Code, EXIT_REFUSED, Error, Result};
 use crate::files;
 use crate::grant::{self, By};
+use crate::invocation;
 use crate::policy;
 use crate::secret::{Secret, ServerName};
 use crate::store::{self, Prompt, SecretItem};
@@ -197,7 +198,8 @@ fn set_up(
         };
         store.put(slot.from.name(), &item)?;
     }
-    grant::grant(sandbox, &policy, &keys, By::Yes)
+    let resolved = invocation::resolve(&policy, dirs)?;
+    grant::grant(sandbox, &policy, &resolved.invocation, &keys, By::Yes)
 }
 
 fn policy_text(command: &[String], variables: &[&str]) -> String {

@@ -21,7 +21,7 @@ pub mod sys {
     pub use crate::sys::tree::started;
 }
 pub mod policy {
-    pub use crate::policy::inherit::{base_names, network_names, never_groups};
+    pub use crate::policy::inherit::{base_names, network_names, never_groups, sealed_names};
     pub use crate::policy::load;
     pub use crate::policy::load::{check, path};
     pub use crate::policy::schema::json_schema;
@@ -46,6 +46,7 @@ pub mod audit {
 }
 pub mod grant {
     pub use crate::grant::{By, grant, revoke};
+    pub use crate::invocation::resolve;
 }
 pub mod mask {
     pub use crate::mask::{Masker, MessageMask, TextMask, spellings};

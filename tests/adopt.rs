@@ -49,7 +49,9 @@ fn place(test: &Test, id: &str, kind: &str) -> Option<PathBuf> {
 /// A test in which clients find mcpwrap on their search path.
 fn ready() -> Test {
     let test = Test::new();
-    test.set("PATH", format!("{}:/usr/bin:/bin", test.dir.display()));
+    test.program_file("docker", "#!/bin/sh\n");
+    let (own, programs) = (test.dir.display(), test.programs().display());
+    test.set("PATH", format!("{own}:{programs}:/usr/bin:/bin"));
     test.init();
     test
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::harness::{TOKEN, Test, skip};
 
 fn config(token: &str) -> String {
-    let entry = json!({"command": "/opt/x", "env": {"API_TOKEN": token}});
+    let entry = json!({"command": "/bin/cat", "env": {"API_TOKEN": token}});
     format!("{:#}\n", json!({"mcpServers": {"x": entry}}))
 }
 

@@ -55,8 +55,8 @@ fn entry(program: &Path) -> serde_json::Value {
 
 fn plain() -> String {
     config(&[
-        ("one", entry(Path::new("/opt/one"))),
-        ("two", entry(Path::new("/opt/two"))),
+        ("one", entry(Path::new("/bin/cat"))),
+        ("two", entry(Path::new("/bin/ls"))),
     ])
 }
 
@@ -343,12 +343,12 @@ fn a_file_that_changed_after_it_was_shown_is_not_written() {
     let case = Case::new(&plain());
     let mut terminal = case.test.terminal(&["adopt"]);
     terminal.expect("proceed? [y/n] ");
-    case.write(&plain().replace("/opt/one", "/opt/other"));
+    case.write(&plain().replace("/bin/cat", "/bin/sed"));
     terminal.enter("y");
     let (code, shown) = terminal.end();
     assert_eq!(code, 2, "{shown}");
     assert!(shown.contains("error[client-config-changed]"), "{shown}");
-    assert!(case.read().contains("/opt/other"));
+    assert!(case.read().contains("/bin/sed"));
     let shown = stable(&case.test, &shown).replace('\r', "");
     let lines: Vec<_> = shown
         .lines()

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::harness::{TOKEN, Test};
 
-const PLAIN: &str = "{\n  \"theme\": \"dark\",\n  \"mcpServers\": {\n    \"x\": {\n      \"command\": \"/opt/x\",\n      \
+const PLAIN: &str = "{\n  \"theme\": \"dark\",\n  \"mcpServers\": {\n    \"x\": {\n      \"command\": \"/bin/cat\",\n      \
     \"env\": { \"API_TOKEN\": \"TOKEN\", \"LOG\": \"info\" }\n    }\n  }\n}\n";
 
 /// Adopts a file and undoes it.
@@ -30,7 +30,7 @@ fn adopted(what: &str, name: &str, text: &str) {
     );
     // Everything outside the entry is unchanged.
     let same = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
-    let entry = before.find("/opt/x").unwrap();
+    let entry = before.find("/bin/cat").unwrap();
     assert!(same(&before, &now) >= entry, "{what}: {now}");
     let tail = |text: &str| text.rsplit_once('}').unwrap().1.to_owned();
     assert_eq!(tail(&before), tail(&now), "{what}");
@@ -60,11 +60,11 @@ fn other_marks_line_ends_and_blanks() {
 fn the_secret_of_a_skipped_neighbour_is_not_shown() {
     const KEPT: &str = "q7Rt2LmX9vKp4WzN8sDf6HjB3cYg";
     let entries = [
-        format!(r#""a": {{"command": "/opt/a", "env": {{"API_TOKEN": "{TOKEN}"}}}}"#),
+        format!(r#""a": {{"command": "/bin/cat", "env": {{"API_TOKEN": "{TOKEN}"}}}}"#),
         format!(
             r#""b": {{"url": "https://b.example", "headers": {{"Authorization": "Bearer {KEPT}"}}}}"#
         ),
-        r#""c": {"command": "/opt/c"}"#.to_owned(),
+        r#""c": {"command": "/bin/sed"}"#.to_owned(),
     ];
     for separator in [",\n", ", "] {
         let test = Test::new();
@@ -136,7 +136,7 @@ fn what_is_refused_is_untouched() {
         mark.into_iter().chain(units).collect::<Vec<u8>>()
     };
     let anchored = format!(
-        "mcpServers:\n  a: &a\n    command: /opt/x\n    env: {{API_TOKEN: {TOKEN}}}\n  b: *a\n"
+        "mcpServers:\n  a: &a\n    command: /bin/cat\n    env: {{API_TOKEN: {TOKEN}}}\n  b: *a\n"
     );
     let cases: &[(&str, &str, Vec<u8>)] = &[
         (
@@ -175,7 +175,7 @@ fn what_is_refused_is_untouched() {
         (
             "a.toml",
             "not valid TOML",
-            format!("[mcp_servers.x]\ncommand = \"/opt/x\nenv = {{ API_TOKEN = \"{TOKEN}\" }}\n")
+            format!("[mcp_servers.x]\ncommand = \"/bin/cat\nenv = {{ API_TOKEN = \"{TOKEN}\" }}\n")
                 .into(),
         ),
         ("a.yaml", "an anchor, alias", anchored.into()),

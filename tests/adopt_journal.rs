@@ -17,7 +17,7 @@ fn case() -> (Test, PathBuf) {
     test.init();
     let file = test.home.join(".cursor/mcp.json");
     std::fs::create_dir(file.parent().unwrap()).unwrap();
-    let entry = json!({"command": "/opt/a", "args": ["--fast"], "env": {"API_KEY": KEY}});
+    let entry = json!({"command": "/bin/cat", "args": ["--fast"], "env": {"API_KEY": KEY}});
     write(&file, &json!({"mcpServers": {"a": entry}}));
     test.ok(&["adopt", "--yes"]);
     assert!(!read(&file).contains(KEY));
@@ -154,7 +154,7 @@ fn the_file_is_readable_by_nobody_who_could_not_read_it_before() {
     test.init();
     let file = test.home.join(".cursor/mcp.json");
     std::fs::create_dir(file.parent().unwrap()).unwrap();
-    let entry = json!({"command": "/opt/a", "env": {"API_KEY": KEY}});
+    let entry = json!({"command": "/bin/cat", "env": {"API_KEY": KEY}});
     write(&file, &json!({"mcpServers": {"a": entry}}));
     chmod(&file, 0o600);
     test.ok(&["adopt", "--yes"]);

@@ -9,7 +9,7 @@ use crate::harness::{Ended, Test};
 const KEY: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 
 fn write(path: &Path, key: &str) {
-    let entry = json!({"command": "/opt/a", "env": {"API_KEY": key}});
+    let entry = json!({"command": "/bin/cat", "env": {"API_KEY": key}});
     let file = json!({"mcpServers": {"a": entry}});
     std::fs::write(path, file.to_string()).unwrap();
 }

@@ -11,8 +11,8 @@ const OTHER: &str = "f3a1c0de-55aa-4bbc-9ddd-0a1b2c3d4e5f";
 
 fn text() -> String {
     format!(
-        "{{\n  \"theme\": 1,\n  \"mcpServers\": {{\n    \"a\": {{ \"command\": \"/opt/a\",   \"env\": {{\"API_KEY\": \"{KEY}\"}} }},\n    \
-         \"b\": {{\n      \"command\": \"/opt/b\", // b\n      \"args\": [\"--api-key\", \"{OTHER}\"]\n    }}\n  }}\n}}\n"
+        "{{\n  \"theme\": 1,\n  \"mcpServers\": {{\n    \"a\": {{ \"command\": \"/bin/cat\",   \"env\": {{\"API_KEY\": \"{KEY}\"}} }},\n    \
+         \"b\": {{\n      \"command\": \"/bin/ls\", // b\n      \"args\": [\"--api-key\", \"{OTHER}\"]\n    }}\n  }}\n}}\n"
     )
 }
 
@@ -49,7 +49,9 @@ fn only_some_servers() {
 #[test]
 fn after_several_adopts() {
     let (test, file) = case();
-    let more = text().replace("/opt/a", "/opt/z").replace("\"a\"", "\"z\"");
+    let more = text()
+        .replace("/bin/cat", "/bin/dd")
+        .replace("\"a\"", "\"z\"");
     let other = test.home.join("other.json");
     std::fs::write(&other, &more).unwrap();
     test.ok(&["adopt", "--yes", "--config", &other.display().to_string()]);
@@ -74,11 +76,11 @@ fn after_the_client_rewrote_the_file() {
     let now = read(&file);
     assert!(
         now.contains(&format!(
-            "{{ \"command\": \"/opt/a\",   \"env\": {{\"API_KEY\": \"{KEY}\"}} }}"
+            "{{ \"command\": \"/bin/cat\",   \"env\": {{\"API_KEY\": \"{KEY}\"}} }}"
         )),
         "{now}"
     );
-    assert!(now.contains("\"/opt/b\", // b\n"), "{now}");
+    assert!(now.contains("\"/bin/ls\", // b\n"), "{now}");
 }
 
 /// Under another name, in the same file: an entry in another file is not restored (see
@@ -95,7 +97,7 @@ fn after_the_entry_was_moved() {
     .unwrap();
     assert_eq!(undo(&test, &["--server", "a"]), 0);
     assert!(read(&file).contains(&format!(
-        "\"renamed\":{{ \"command\": \"/opt/a\",   \"env\": {{\"API_KEY\": \"{KEY}\"}} }}"
+        "\"renamed\":{{ \"command\": \"/bin/cat\",   \"env\": {{\"API_KEY\": \"{KEY}\"}} }}"
     )));
     // The other one is missing, which is reported.
     assert_eq!(undo(&test, &[]), 1);
@@ -112,7 +114,7 @@ fn changes_by_the_user_in_the_entry_are_kept() {
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(
         value["mcpServers"]["a"],
-        json!({"command": "/opt/a", "env": {"API_KEY": KEY}, "disabled": true})
+        json!({"command": "/bin/cat", "env": {"API_KEY": KEY}, "disabled": true})
     );
 }
 

@@ -10,7 +10,7 @@ use mcpwrap::testing::client::CLIENTS;
 use crate::harness::{Ended, TOKEN, Test, slot};
 use crate::messages::message;
 
-const POLICY: &str = "version = 1\ncommand = [\"npx\", \"-y\", \"server@1.2.3\"]\n";
+const POLICY: &str = "version = 1\ncommand = [\"cat\", \"-u\"]\n";
 const AGENT: &[(&str, &str)] = &[("CLAUDECODE", "1")];
 
 /// A home with a policy that is not granted, a secret, and a client config to adopt.
@@ -23,7 +23,7 @@ fn case() -> (Test, PathBuf) {
     );
     let file = test.home.join(".cursor/mcp.json");
     std::fs::create_dir(file.parent().unwrap()).unwrap();
-    let entry = r#"{"mcpServers": {"a": {"command": "/opt/a", "env": {"API_KEY": "q9Kx2LmP7vRt4WzB8nYc"}}}}"#;
+    let entry = r#"{"mcpServers": {"a": {"command": "/bin/cat", "env": {"API_KEY": "q9Kx2LmP7vRt4WzB8nYc"}}}}"#;
     std::fs::write(&file, entry).unwrap();
     (test, file)
 }

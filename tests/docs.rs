@@ -181,14 +181,21 @@ fn policy_reference() -> String {
     .unwrap();
     write!(
         text,
-        "\n**Network list:** {}.\n",
-        list(&mut policy::network_names())
+        "\n**Sealed:** {}.\n",
+        list(&mut policy::sealed_names().iter().copied())
+    )
+    .unwrap();
+    write!(
+        text,
+        "\n**Network settings:** {}, and the same in lower case.\n",
+        list(&mut policy::network_names().iter().copied())
     )
     .unwrap();
     text.push_str("\n**Never inherited**, whatever `pass` says:\n\n");
     for (why, names) in policy::never_groups() {
         writeln!(text, "- {why}: {}", list(&mut names.iter().copied())).unwrap();
     }
+    text.push_str(include_str!("docs/policy-grants.md"));
     text
 }
 

@@ -1,7 +1,7 @@
 //! The environment of a server: the base list, the network list, what the policy inherits and sets,
 //! the secrets, and nothing else of the client's environment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt as _;
 
 use mcpwrap::testing::secret::hex;
@@ -58,18 +58,15 @@ fn nothing_but_the_base_list_is_inherited() {
     for (name, value) in HOSTILE {
         test.set(*name, *value);
     }
-    for (name, value) in [
-        ("USER", "ana"),
-        ("LANG", "C.UTF-8"),
-        ("LC_TIME", "C"),
-        ("TERM", "xterm"),
-    ] {
+    for (name, value) in [("LANG", "C.UTF-8"), ("LC_TIME", "C"), ("TERM", "xterm")] {
         test.set(name, value);
     }
-    assert_eq!(
-        names(&test),
-        ["HOME", "LANG", "LC_TIME", "PATH", "TERM", "USER"]
-    );
+    let sealed = ["HOME", "LOGNAME", "PATH", "SHELL", "USER"];
+    let all: BTreeSet<_> = sealed
+        .into_iter()
+        .chain(["LANG", "LC_TIME", "TERM"])
+        .collect();
+    assert_eq!(names(&test), all.into_iter().collect::<Vec<_>>());
 }
 
 #[test]
@@ -78,7 +75,7 @@ fn a_stripped_environment_is_enough() {
     test.serve("fake", &[], "");
     test.unset("PATH");
     let names = names(&test);
-    assert!(names == ["HOME"] || names == ["HOME", "PATH"], "{names:?}");
+    assert_eq!(names, ["HOME", "LOGNAME", "PATH", "SHELL", "USER"]);
 }
 
 #[test]
@@ -289,35 +286,6 @@ fn a_secret_of_one_profile_never_enters_a_run_of_another() {
         "{ended}"
     );
     assert!(!ended.stderr.contains("fake-server: ready"), "{ended}");
-}
-
-#[test]
-fn a_program_is_never_found_in_the_working_directory() {
-    let test = Test::new();
-    test.init();
-    let project = test.dir.join("project");
-    std::fs::create_dir_all(project.join("node_modules/.bin")).unwrap();
-    let evil = "#!/bin/sh\necho planted >&2\n";
-    for place in ["planted", "node_modules/.bin/planted"] {
-        let path = project.join(place);
-        std::fs::write(&path, evil).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&path, mode).unwrap();
-    }
-    test.policy("fake", &["planted"], "");
-    for path in [
-        ".:/usr/bin:/bin",
-        ":/usr/bin:/bin",
-        "node_modules/.bin:/usr/bin:/bin",
-    ] {
-        test.set("PATH", path);
-        let mut command = test.command(test.program());
-        let ended = test
-            .start(command.args(["run", "fake"]).current_dir(&project))
-            .refused();
-        assert_eq!(ended.code, 127, "{path}: {ended}");
-        assert!(!ended.stderr.contains("planted\n"), "{path}: {ended}");
-    }
 }
 
 #[test]

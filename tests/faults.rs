@@ -170,7 +170,7 @@ fn few_descriptors_are_enough() {
 fn a_too_low_limit_is_reported_and_nothing_starts() {
     for (limit, code, hint) in [
         (
-            "ulimit -n 16",
+            "ulimit -n 18",
             "launch-failed",
             "hint: raise the limit of open files",
         ),

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::harness::golden::{self, stable};
-use crate::harness::{Test, skip, slot};
+use crate::harness::{Test, fake_server, skip, slot};
 use crate::messages::message;
 use crate::policy::with_etc;
 
@@ -20,9 +20,21 @@ fn status(test: &Test, server: &str) -> String {
     entry.unwrap()["status"].as_str().unwrap().to_owned()
 }
 
+/// Makes a program the only `npx` on PATH, so that all machines show the same.
+fn set_npx(test: &Test) {
+    std::fs::copy(fake_server(), test.programs().join("npx")).unwrap();
+    test.set("PATH", test.programs());
+}
+
+/// The lines of a question without the breaks that make them fit: paths differ between machines.
+pub(crate) fn unwrapped(text: &str) -> String {
+    text.replace(&format!("\n{}", " ".repeat(13)), "")
+}
+
 /// The text of a terminal as plain lines, with the times removed.
 fn screen(test: &Test, text: &str) -> String {
     let text = stable(test, text).replace('\r', "");
+    let text = unwrapped(&text).replace(&test.programs().display().to_string(), "PROGRAMS");
     let lines = text
         .lines()
         .map(|line| match line.split_once("revoked on ") {
@@ -39,6 +51,7 @@ fn screen(test: &Test, text: &str) -> String {
 fn grant_shows_everything_and_asks_for_the_name() {
     let test = Test::new();
     test.init();
+    set_npx(&test);
     test.write_policy(
         "github",
         &format!("{POLICY}{}", slot("TOKEN", "github/token")),
@@ -107,7 +120,7 @@ fn control_characters_are_not_shown() {
     let test = Test::new();
     test.init();
     let text =
-        "version = 1\ndescription = \"a\\u001b[2Kb\\rc\"\ncommand = [\"x\", \"\\u001b[8m\"]\n";
+        "version = 1\ndescription = \"a\\u001b[2Kb\\rc\"\ncommand = [\"cat\", \"\\u001b[8m\"]\n";
     test.write_policy("github", text);
     let mut terminal = test.terminal(&["grant", "github"]);
     terminal.expect("to confirm: ").enter("no");
@@ -145,8 +158,8 @@ fn without_a_record_nothing_is_granted() {
 #[test]
 fn revoking_needs_neither_the_store_nor_a_readable_policy() {
     let test = Test::new();
-    test.policy("github", &["server"], &slot("TOKEN", "github/token"));
-    test.policy("other", &["server"], "");
+    test.policy("github", &["cat"], &slot("TOKEN", "github/token"));
+    test.policy("other", &["cat"], "");
     std::fs::remove_file(test.home.join("vault.key")).unwrap();
     test.write_policy("other", "\u{1}broken");
     let ended = test.ok(&["revoke", "--all", "--dry-run"]);
@@ -164,7 +177,7 @@ fn revoking_needs_neither_the_store_nor_a_readable_policy() {
         "{ended}"
     );
     assert_eq!(status(&test, "github"), "revoked");
-    test.write_policy("other", "version = 1\ncommand = [\"server\"]\n");
+    test.write_policy("other", "version = 1\ncommand = [\"cat\"]\n");
     assert_eq!(status(&test, "other"), "revoked");
     assert_eq!(test.events(), ["grant", "grant", "revoke", "revoke"]);
 
@@ -182,7 +195,7 @@ fn revoking_needs_neither_the_store_nor_a_readable_policy() {
 #[test]
 fn an_agent_may_revoke() {
     let test = Test::new();
-    test.policy("github", &["server"], "");
+    test.policy("github", &["cat"], "");
     test.set("CLAUDECODE", "1");
     test.ok(&["revoke", "github"]);
     assert_eq!(test.audit().pop().unwrap()["detail"]["agent"], "CLAUDECODE");
@@ -218,7 +231,7 @@ fn several_servers_are_granted_one_by_one() {
 fn profiles_are_shown_too() {
     let test = Test::new();
     test.init();
-    let text = "version = 1\ncommand = [\"server\"]\n\
+    let text = "version = 1\ncommand = [\"cat\"]\n\
                 [profile.dev.env]\nset = { NODE_OPTIONS = \"--require /tmp/x.js\" }\n";
     test.write_policy("github", text);
     let mut terminal = test.terminal(&["grant", "github"]);

@@ -6,7 +6,7 @@ use crate::harness::{TOKEN, Test, skip, slot};
 use crate::messages::message;
 use crate::policy::with_etc;
 
-const POLICY: &str = "version = 1\ncommand = [\"server\"]\n";
+const POLICY: &str = "version = 1\ncommand = [\"cat\"]\n";
 
 fn copy(from: &Path, to: &Path) {
     let status = std::process::Command::new("cp")

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Test, slot};
+use crate::harness::{Test, policy_text, slot};
 use crate::process::started;
 
 #[test]
@@ -110,7 +110,7 @@ fn an_immediate_exit_is_reported_to_the_client() {
 }
 
 #[test]
-fn each_failed_start_has_its_message() {
+fn a_command_that_cannot_start_is_not_granted() {
     let test = Test::new();
     let file = |name: &str, text: &[u8], mode: u32| {
         let path = test.dir.join(name);
@@ -121,53 +121,69 @@ fn each_failed_start_has_its_message() {
     };
     let absent = test.dir.join("absent").display().to_string();
     let cases = [
-        (absent, 127, "program-not-found"),
-        (
-            "no-such-program-anywhere".to_owned(),
-            127,
-            "program-not-found",
-        ),
+        (absent, "program-not-found"),
+        ("no-such-program-anywhere".to_owned(), "program-not-found"),
         (
             file("plain", b"#!/bin/sh\n", 0o600),
-            126,
             "program-not-executable",
         ),
-        (
-            test.dir.display().to_string(),
-            126,
-            "program-not-executable",
-        ),
+        (test.dir.display().to_string(), "program-not-executable"),
         (
             file("lost", b"#!/no/such/interpreter\n", 0o700),
-            127,
             "program-not-found",
         ),
     ];
-    for (program, code, name) in cases {
-        test.policy("fake", &[&program], "");
-        let ended = test.run("fake").refused();
-        assert_eq!(ended.code, code, "{program}\n{ended}");
+    test.init();
+    for (program, name) in cases {
+        test.write_policy("fake", &policy_text(&[&program], ""));
+        let ended = test.cli(&["grant", "fake", "--yes"]);
+        assert_eq!(ended.code, 2, "{program}\n{ended}");
         assert!(
             ended.stderr.contains(&format!("error[{name}]")),
             "{program}\n{ended}"
         );
+    }
+}
+
+/// What a grant finds may be gone or useless later.
+#[test]
+fn a_program_that_is_no_longer_one_is_refused() {
+    let test = Test::new();
+    let path = test.program_file("server", "#!/bin/sh\n");
+    test.policy("fake", &[path.to_str().unwrap()], "");
+    let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+    let refused = |code: u8, name: &str| {
+        let ended = test.run("fake").refused();
+        assert_eq!(ended.code, i32::from(code), "{ended}");
         let mut run = test.run("fake");
         let answer = run.initialize();
-        assert_eq!(
-            answer["error"]["data"]["mcpwrap"]["code"], name,
-            "{program}\n{answer}"
-        );
+        assert_eq!(answer["error"]["data"]["mcpwrap"]["code"], name, "{answer}");
         run.finish();
-    }
+    };
+    std::fs::set_permissions(&path, mode(0o644)).unwrap();
+    refused(126, "program-not-executable");
+    std::fs::remove_file(&path).unwrap();
+    refused(125, "program-changed");
 }
 
 #[test]
 fn a_missing_working_directory_is_named() {
     let test = Test::new();
-    test.serve("fake", &[], "cwd = \"/no/such/directory\"\n");
+    let directory = test.dir.join("project");
+    let cwd = format!("cwd = \"{}\"\n", directory.display());
+    test.init();
+    test.write_policy("fake", &policy_text(&["/bin/cat"], &cwd));
+    let ended = test.cli(&["grant", "fake", "--yes"]);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(ended.stderr.contains("project`: no such file"), "{ended}");
+
+    std::fs::create_dir(&directory).unwrap();
+    test.ok(&["grant", "fake", "--yes"]);
+    std::fs::remove_dir(&directory).unwrap();
     let ended = test.run("fake").refused();
     assert_eq!(ended.code, 125, "{ended}");
-    assert!(ended.stderr.contains("/no/such/directory"), "{ended}");
+    assert!(ended.stderr.contains("error[program-changed]"), "{ended}");
+    assert!(ended.stderr.contains("/project`"), "{ended}");
 }
 
 #[test]

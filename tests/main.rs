@@ -33,6 +33,7 @@ mod grant_shown;
 mod help;
 mod home;
 mod keychain;
+mod invocation;
 mod launch;
 mod mask;
 mod messages;

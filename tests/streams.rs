@@ -251,7 +251,7 @@ fn a_non_message_goes_to_stderr_and_the_session_continues() {
 }
 
 #[test]
-fn arguments_directory_and_umask_are_the_clients() {
+fn arguments_and_umask_are_the_clients_and_the_directory_if_wanted() {
     let acts = [
         "",
         "two words",
@@ -262,11 +262,11 @@ fn arguments_directory_and_umask_are_the_clients() {
     ];
     same(&acts, |run| {
         run.initialize();
-        let only = json!({"only": ["arguments", "directory", "umask"]});
+        let only = json!({"only": ["arguments", "umask"]});
         json!(run.call("facts", &only))
     });
     let test = Test::new();
-    test.serve("fake", &acts, "");
+    test.serve("fake", &acts, "cwd = \"client\"\n");
     let dir = test.dir.join("a dir\nof the client");
     std::fs::create_dir(&dir).unwrap();
     let mut command = test.command("/bin/sh");

@@ -16,12 +16,13 @@ use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
 use crate::config::StoreKind;
 use crate::dirs::Dirs;
 use crate::error::{Error, Result};
+use crate::invocation;
 use crate::ops::actor::Actor;
-use crate::ops::approve::approve;
+use crate::ops::approve::approve_all;
 use crate::ops::secrets::{SecretChange, record_and_store};
 use crate::policy::draft;
 use crate::scan::clients::ClientFile;
-use crate::secret::{Fingerprint, Keys, Secret, SecretName};
+use crate::secret::{Fingerprint, Keys, Secret, SecretName, ServerName};
 use crate::store::{self, SecretItem, Store};
 
 /// Progress, for the user.
@@ -38,6 +39,8 @@ pub enum AdoptStep<'a> {
         file: &'a ClientFile,
         plan: &'a FilePlan,
     },
+    /// A policy was not granted: its command cannot be resolved, unless its package is pinned.
+    NotGranted(&'a ServerName, Error),
     /// A file was not changed.
     Failed(Error),
 }
@@ -63,7 +66,7 @@ pub fn apply(
             .map_err(|failed| replace::not_written(&dirs.tilde(target), &failed))?;
     }
     secrets(dirs, store, actor, &round.names, step)?;
-    policies(dirs, keys, actor, &round.names)?;
+    policies(dirs, keys, actor, &round.names, step)?;
     let log = Log::open(dirs, Some(keys))?;
     let mut done = Vec::new();
     for (n, file) in plan.files.iter().enumerate() {
@@ -132,18 +135,29 @@ fn secrets(
     Ok(())
 }
 
-fn policies(dirs: &Dirs, keys: &Keys, actor: Actor, names: &Names) -> Result<()> {
+fn policies(
+    dirs: &Dirs,
+    keys: &Keys,
+    actor: Actor,
+    names: &Names,
+    step: &mut dyn FnMut(AdoptStep<'_>),
+) -> Result<()> {
     let mut approved = Vec::new();
     for new in &names.policies {
         if !new.known {
             draft::must_be_new(dirs, &new.server)?;
             draft::replace(dirs, &new.server, new.policy.text.as_bytes())?;
         }
-        if new.approval == AdoptApproval::New {
-            approved.push(crate::policy::load(dirs, &new.server, None)?);
+        if new.approval != AdoptApproval::New {
+            continue;
+        }
+        let policy = crate::policy::load(dirs, &new.server, None)?;
+        match invocation::resolve(&policy, dirs) {
+            Ok(resolved) => approved.push((policy, resolved)),
+            Err(error) => step(AdoptStep::NotGranted(&new.server, error)),
         }
     }
-    approve(dirs, &approved, keys, actor)
+    approve_all(dirs, &approved, keys, actor)
 }
 
 fn rewrite(

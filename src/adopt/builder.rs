@@ -12,7 +12,7 @@ use super::extracted::Extracted;
 use super::names::Names;
 use super::plan::{AdoptPlan, EntryFilter, EntryPlan, FilePlan, Left};
 use super::redact::{Cut, Cutter, RedactedPiece, cut};
-use super::{remote, replace, restore};
+use super::{directory, remote, replace, restore};
 use crate::client::document::Document;
 use crate::client::edit::{self, Change, Splice};
 use crate::client::entry::{ServerEntry, entries, places};
@@ -143,9 +143,10 @@ impl PlanBuilder<'_> {
         &self,
         entry: &ServerEntry,
         judged: &[detect::Judged<'_>],
-        extracted: Extracted,
+        mut extracted: Extracted,
         names: &mut Names,
     ) -> Result<ChangedEntry, String> {
+        extracted.cwd = directory::choose(self.file, names.home(), entry, &extracted.command)?;
         let planned = names.policy(&entry.name, &extracted)?;
         let change = Change {
             program: self.program.to_owned(),

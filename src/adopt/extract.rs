@@ -14,8 +14,8 @@ use crate::client::edit::NewWord;
 use crate::client::entry::{Program, ServerEntry};
 use crate::detect::{self, Judged, SecretPart, ValueSite, Verdict};
 use crate::package;
-use crate::policy::inherit;
 use crate::policy::template::is_variable_name;
+use crate::policy::{Cwd, inherit};
 
 /// Whether an entry holds a secret anywhere.
 pub(super) fn holds_secret(judged: &[Judged<'_>]) -> bool {
@@ -53,6 +53,7 @@ pub(super) fn extract(
             set: BTreeMap::new(),
             drop_env: Vec::new(),
             argv_secrets: false,
+            cwd: Cwd::Private,
             shipped: known,
             notes: Vec::new(),
         },
@@ -123,7 +124,12 @@ impl Extractor {
                 Verdict::Reference if inherit::never(name).is_some() => self.extracted.notes.push(format!(
                     "`{name}` refers to a variable of the client and is not inherited: it can make programs load code"
                 )),
-                _ if inherit::never(name).is_some() => {
+                Verdict::Reference if inherit::is_network(name) => self.extracted.notes.push(format!(
+                    "`{name}` refers to a variable of the client and is not inherited: run `mcpwrap config network` to approve network settings"
+                )),
+                // The server gets the value of the terminal in which the policy is granted.
+                Verdict::Reference if inherit::is_sealed(name) => {}
+                _ if inherit::never(name).is_some() || inherit::is_network(name) || inherit::is_sealed(name) => {
                     self.extracted.set.insert(name.to_owned(), text.to_owned());
                 }
                 _ => self.extracted.pass.push(name.to_owned()),
@@ -138,6 +144,9 @@ impl Extractor {
                 return Err(format!(
                     "inherits `{name}` from the client, which no policy may inherit"
                 ));
+            }
+            if inherit::is_sealed(name) || inherit::is_network(name) {
+                continue;
             }
             if !self.extracted.pass.contains(name) {
                 self.extracted.pass.push(name.clone());

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::catalog::KnownServer;
 use crate::client::edit::NewWord;
 use crate::detect::{self, SecretPart};
+use crate::policy::Cwd;
 
 /// An entry without its secrets.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub struct Extracted {
     pub(super) set: BTreeMap<String, String>,
     pub(super) drop_env: Vec<String>,
     pub(super) argv_secrets: bool,
+    pub(super) cwd: Cwd,
     pub(super) shipped: Option<&'static KnownServer>,
     /// What the user should know about the change.
     pub(super) notes: Vec<String>,

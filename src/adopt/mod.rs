@@ -6,6 +6,7 @@
 
 pub mod approval;
 mod comments;
+mod directory;
 mod extract;
 mod extracted;
 pub mod journal;

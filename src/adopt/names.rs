@@ -4,6 +4,7 @@
 //! policies) is not chosen.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::approval::AdoptApproval;
 use super::extracted::Extracted;
@@ -76,6 +77,11 @@ impl Names {
             secrets: Vec::new(),
             policies: Vec::new(),
         }
+    }
+
+    /// The user's home directory.
+    pub fn home(&self) -> &Path {
+        self.dirs.home()
     }
 
     /// A policy for an entry: an equal existing one, or a new one.
@@ -261,6 +267,7 @@ fn draft(entry: &str, extracted: &Extracted, secrets: &[(String, SecretName, Str
         ),
         command: extracted.command.clone(),
         argv_secrets: extracted.argv_secrets,
+        cwd: extracted.cwd.clone(),
         pass: extracted.pass.clone(),
         set: extracted.set.clone(),
         secrets: secrets.iter().map(slot).collect(),
@@ -288,6 +295,7 @@ fn same(a: &Policy, b: &Policy) -> bool {
     };
     a.command == b.command
         && a.argv_secrets == b.argv_secrets
+        && a.cwd == b.cwd
         && a.env == b.env
         && secrets(a) == secrets(b)
 }

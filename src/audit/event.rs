@@ -89,6 +89,8 @@ words! {
         Config = "config",
         /// A server's package was resolved, locked and installed.
         Pin = "pin",
+        /// The network settings of servers were approved or removed.
+        Network = "network",
         /// A request of the client to the server was answered.
         Call = "call",
         /// Something about the log itself: a repair, a break that was found, old records removed.
@@ -168,6 +170,12 @@ pub struct Detail {
     /// launch: the program of the command, without its arguments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
+    /// launch: the path of the program that runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// launch: SHA-256 of that program, in hex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// launch, renew: the server's process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,

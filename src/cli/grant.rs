@@ -2,9 +2,10 @@
 
 use super::{Context, ask, print};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{EXIT_ERROR, Result};
 use crate::ops::actor::actor;
 use crate::ops::approve::{self, Approval};
+use crate::ops::changed;
 use crate::policy::{self, Policy};
 use crate::secret::ServerName;
 use crate::settings::AgentAct;
@@ -12,14 +13,20 @@ use crate::settings::AgentAct;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Servers to approve
-    #[arg(required = true)]
+    #[arg(required_unless_present = "changed")]
     server: Vec<ServerName>,
+    /// Approve programs that changed, for all servers
+    #[arg(long, conflicts_with = "server")]
+    changed: bool,
     /// Skip confirmation (for scripts)
     #[arg(long)]
     yes: bool,
 }
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    if args.changed {
+        return programs(args, cx);
+    }
     let config = Config::load(&cx.dirs)?;
     let load = |server| policy::load(&cx.dirs, server, None);
     let policies = args.server.iter().map(load).collect::<Result<Vec<_>>>()?;
@@ -31,7 +38,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let mut agree =
         |policy: &Policy, question: &str| ask::type_name(question, policy.server.as_str());
     let mut done = |policy: &Policy, approval| match approval {
-        Approval::Granted => print::line(&format!("granted: {}", policy.server)),
+        Approval::Granted => granted(policy),
         Approval::Managed => print::note(&format!(
             "server `{}` needs no grant: its policy is managed",
             policy.server
@@ -39,4 +46,43 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     };
     approve::grant(&cx.dirs, &config, &policies, actor, &mut agree, &mut done)?;
     Ok(0)
+}
+
+fn granted(policy: &Policy) {
+    print::line(&format!("granted: {}", policy.server));
+}
+
+/// Approves programs that changed. Each change is shown once, for all servers that share it.
+fn programs(args: &Args, cx: &Context) -> Result<u8> {
+    let found = changed::find(&cx.dirs);
+    for error in &found.failed {
+        print::error(error);
+    }
+    let failed = if found.failed.is_empty() {
+        0
+    } else {
+        EXIT_ERROR
+    };
+    if found.servers.is_empty() {
+        if failed == 0 {
+            print::note("no program changed since it was granted");
+        }
+        return Ok(failed);
+    }
+    let config = Config::load(&cx.dirs)?;
+    let policies: Vec<_> = found.servers.iter().map(|one| one.next.clone()).collect();
+    let flag = args.yes.then_some("--yes");
+    let act = ("grant --changed", Some(AgentAct::Grant));
+    let actor = actor(&cx.dirs, &config, act, flag, |actor| {
+        approve::refusals(&policies, actor)
+    })?;
+    if actor.is_asked() {
+        ask::type_name(&found.question(), "changed")?;
+    }
+    let keys = approve::open_keys(&cx.dirs, &config)?;
+    for one in &found.servers {
+        one.approve(&cx.dirs, &keys, actor)?;
+        granted(&one.next);
+    }
+    Ok(failed)
 }

@@ -6,6 +6,7 @@ use super::{Context, ask, print};
 use crate::config::{Config, StoreKind};
 use crate::error::Result;
 use crate::grant::By;
+use crate::network;
 use crate::ops::actor::Actor;
 use crate::ops::agents;
 use crate::ops::setup::{self, NewKey};
@@ -60,6 +61,13 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     if let Some(key) = done.key {
         print::line(&format!("key: {}", key.describe(&cx.dirs)));
         print::line(&format!("     {}", key.strength()));
+    }
+    let ignored = network::ignored(network::find(&cx.dirs)?.as_ref(), &network::of_terminal);
+    if !ignored.is_empty() {
+        print::line(&format!(
+            "this terminal sets {}: run `mcpwrap config network` if servers should use them",
+            ignored.join(", ")
+        ));
     }
     print::line(
         "next: run `mcpwrap adopt` to adopt your clients' servers, or `mcpwrap secret set NAME`",

@@ -61,6 +61,8 @@ enum CliCommand {
     Check(check::Args),
     /// Show paths and whether the store works
     Status(status::Args),
+    /// Approve settings that all servers use
+    Config(config::Args),
     /// Store, list, rotate and remove secrets
     Secret(secret::Args),
     /// Unlock the vault file until lock or reboot
@@ -85,8 +87,6 @@ enum CliCommand {
     Drill(drill::Args),
     /// Query, verify and export the audit log
     Log(Box<log::Args>),
-    /// Change settings that widen what is allowed
-    Config(config::Args),
     /// Print a shell completion script
     Completions(completions::Args),
     /// Write manual pages to a directory

@@ -128,6 +128,20 @@ impl Base {
     }
 }
 
+/// The project to which a config file belongs: some client reads it there. `None` for the user's own.
+pub fn project_of(home: &Path, path: &Path) -> Option<PathBuf> {
+    let places = CLIENTS.iter().flat_map(|client| client.places);
+    let mut relative = places.filter(|place| !place.path.starts_with(['~', '/', '$']));
+    let root = |place: &ConfigLocation| {
+        let depth = place.path.split('/').count();
+        let root = path.ancestors().nth(depth)?;
+        let pattern = Glob::new(place.path).ok()?.compile_matcher();
+        let rest = path.strip_prefix(root).ok()?;
+        (pattern.is_match(rest) && root != home).then(|| root.to_path_buf())
+    };
+    relative.find_map(root)
+}
+
 /// Whether a location applies to this system.
 fn is_here(place: &ConfigLocation) -> bool {
     let here = if ON_MACOS { Os::Mac } else { Os::Linux };
@@ -178,6 +192,19 @@ fn glob(base: &Path, pattern: &str) -> Vec<PathBuf> {
 mod tests {
     use super::*;
     use crate::client::table::client;
+
+    #[test]
+    fn the_project_of_a_file() {
+        let home = Path::new("/home/ana");
+        let of = |path: &str| project_of(home, Path::new(path));
+        assert_eq!(
+            of("/home/ana/src/app/.mcp.json"),
+            Some("/home/ana/src/app".into())
+        );
+        assert_eq!(of("/srv/app/.cursor/mcp.json"), Some("/srv/app".into()));
+        assert_eq!(of("/home/ana/.cursor/mcp.json"), None);
+        assert_eq!(of("/home/ana/.claude.json"), None);
+    }
 
     #[test]
     fn places_become_paths() {

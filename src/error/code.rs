@@ -57,8 +57,16 @@ codes! {
     Revoked = "revoked",
     /// The grant was not made by this user's mcpwrap: its seal does not match.
     GrantBroken = "grant-broken",
+    /// The approved network settings, or a copy of a certificate file, were changed by another program.
+    NetworkChanged = "network-changed",
     /// The client's command differs from the command in the policy.
     CommandNotAllowed = "command-not-allowed",
+    /// A program, script or interpreter that the command runs changed, moved or is gone since the grant.
+    ProgramChanged = "program-changed",
+    /// A managed policy runs a program or script that a user other than root can change.
+    ProgramUntrusted = "program-untrusted",
+    /// The working directory would decide what the command runs, and the policy does not fix it.
+    CommandNotFixed = "command-not-fixed",
     /// The command starts a package whose version is not pinned.
     Unpinned = "unpinned",
     /// The installed package, its lock file or its interpreter differs from the pin.

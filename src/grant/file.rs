@@ -16,6 +16,7 @@ use sha2::Sha256;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
+use crate::invocation::Invocation;
 use crate::secret::{Keys, ServerName};
 
 /// The path of a server's grant file. Supervisors watch it.
@@ -51,6 +52,9 @@ pub enum GrantState {
     Revoked,
 }
 
+/// The version of the format. The first one did not cover what the command runs.
+pub(super) const VERSION: u32 = 2;
+
 /// The content of a grant file.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -72,6 +76,8 @@ pub(super) struct GrantFile {
     pub(super) evidence: Option<String>,
     /// The text of the granted policy, to show later what changed.
     pub(super) policy: Option<String>,
+    /// What the command runs.
+    pub(super) invocation: Option<Invocation>,
 }
 
 pub(super) fn read(dirs: &Dirs, server: &ServerName) -> Result<Option<GrantFile>> {
@@ -84,7 +90,7 @@ pub(super) fn read(dirs: &Dirs, server: &ServerName) -> Result<Option<GrantFile>
     let text = str::from_utf8(&bytes).map_err(|_| broken(dirs, server, "not UTF-8"))?;
     let file: GrantFile =
         toml::from_str(text).map_err(|_| broken(dirs, server, "not a grant file"))?;
-    if file.version != 1 {
+    if !(1..=VERSION).contains(&file.version) {
         return Err(broken(
             dirs,
             server,
@@ -117,17 +123,19 @@ pub(super) fn erase(dirs: &Dirs, server: &ServerName) -> bool {
     file.and_then(|file| file.set_len(0)).is_ok()
 }
 
-/// The MAC over the sealed message. No part can contain a newline, so no two grants have the same
-/// message.
+/// The MAC over the sealed message. No part before the last can contain a newline, so no two grants
+/// have the same message.
 pub(super) fn sealing(
     keys: &Keys,
     server: &ServerName,
     digest: &str,
     at: Timestamp,
     by: By,
+    invocation: &Invocation,
 ) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(&*keys.seal).expect("HMAC takes any key");
-    mac.update(format!("grant v1\n{server}\n{digest}\n{at}\n{}\n", by.name()).as_bytes());
+    mac.update(format!("grant v2\n{server}\n{digest}\n{at}\n{}\n", by.name()).as_bytes());
+    mac.update(&serde_json::to_vec(invocation).expect("an invocation has plain fields only"));
     mac
 }
 
@@ -140,6 +148,11 @@ pub(super) fn broken(dirs: &Dirs, server: &ServerName, cause: &str) -> Error {
     .hint(format!(
         "run `mcpwrap grant {server}` to review and approve the policy"
     ))
+}
+
+/// A grant without a program.
+pub fn incomplete(dirs: &Dirs, server: &ServerName) -> Error {
+    broken(dirs, server, "it names no program")
 }
 
 fn unusable(dirs: &Dirs, server: &ServerName, problem: Problem) -> Error {

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::file::{GrantFile, GrantState, now, read, sealing};
+use super::file::{GrantFile, GrantState, VERSION, now, read, sealing};
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::secret::{Keys, ServerName, hex};
@@ -66,11 +66,12 @@ pub(super) fn revocation(dirs: &Dirs, server: &ServerName, reason: Option<&str>)
         Some(file) => (file.granted, file.evidence.clone()),
         None => (None, None),
     };
-    let (digest, by, policy) = before.map_or((None, None, None), |file| {
-        (file.digest, file.by, file.policy)
+    let version = before.as_ref().map_or(VERSION, |file| file.version);
+    let (digest, by, policy, invocation) = before.map_or((None, None, None, None), |file| {
+        (file.digest, file.by, file.policy, file.invocation)
     });
     GrantFile {
-        version: 1,
+        version,
         state: GrantState::Revoked,
         digest,
         at: now(),
@@ -80,6 +81,7 @@ pub(super) fn revocation(dirs: &Dirs, server: &ServerName, reason: Option<&str>)
         granted,
         evidence,
         policy,
+        invocation,
     }
 }
 
@@ -92,9 +94,16 @@ fn sealed_text(file: &GrantFile, server: &ServerName, keys: &Keys) -> Option<Str
         GrantState::Granted => file.at,
         GrantState::Revoked => file.granted?,
     };
-    let seal = hex(&sealing(keys, server, digest, at, file.by?)
-        .finalize()
-        .into_bytes());
+    let seal = hex(&sealing(
+        keys,
+        server,
+        digest,
+        at,
+        file.by?,
+        file.invocation.as_ref()?,
+    )
+    .finalize()
+    .into_bytes());
     let proves = match file.state {
         GrantState::Granted => file.seal.as_deref() == Some(seal.as_str()),
         GrantState::Revoked => file.evidence.as_deref() == Some(evidence_of(&seal).as_str()),
@@ -111,6 +120,7 @@ mod tests {
     use super::*;
     use crate::files;
     use crate::grant::{By, grant, path, revoke};
+    use crate::invocation::Invocation;
     use crate::policy::load::parse_text;
     use crate::secret::Secret;
 
@@ -134,7 +144,8 @@ mod tests {
             found
         };
         let sealed = LastPolicy::Sealed(policy.text.clone());
-        grant(&dirs, &policy, &keys, By::Yes).unwrap();
+        let invocation = Invocation::default();
+        grant(&dirs, &policy, &invocation, &keys, By::Yes).unwrap();
         let seal = read(&dirs, &policy.server).unwrap().unwrap().seal.unwrap();
         assert_eq!(last(Some(&keys)), sealed);
         assert_eq!(last(None), LastPolicy::Unknown);

@@ -9,19 +9,22 @@
 
 mod file;
 mod history;
+#[cfg(test)]
+mod tests;
 
 use hmac::Mac as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use self::file::{GrantFile, broken, erase, now, read, sealing, write};
+use self::file::{GrantFile, VERSION, broken, erase, now, read, sealing, write};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
+use crate::invocation::Invocation;
 use crate::policy::{Policy, Tier};
 use crate::secret::{Keys, ServerName, hex};
 use crate::sys::user::is_root_real;
 
-pub use self::file::{By, GrantState, path};
+pub use self::file::{By, GrantState, incomplete, path};
 pub use self::history::{LastPolicy, last_text, record};
 
 /// A grant that matches the policy. Its seal is not verified yet.
@@ -39,6 +42,7 @@ struct GrantSeal {
     at: Timestamp,
     by: By,
     seal: String,
+    invocation: Invocation,
 }
 
 /// Finds the grant of a policy in its current form. Does not use the store.
@@ -79,6 +83,17 @@ pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
     let (Some(digest), Some(by), Some(seal)) = (file.digest, file.by, file.seal) else {
         return Err(broken(dirs, server, "no `digest`, `by` or `seal`"));
     };
+    if file.version < VERSION {
+        return Err(Error::new(
+            Code::PolicyChanged,
+            format!("the grant of server `{server}` does not cover what its command runs"),
+        )
+        .cause("an older version of mcpwrap made it")
+        .hint("run `mcpwrap grant --changed` to review the programs and approve them"));
+    }
+    let Some(invocation) = file.invocation else {
+        return Err(broken(dirs, server, "no `invocation`"));
+    };
     if digest != policy.digest {
         return Err(Error::new(
             Code::PolicyChanged,
@@ -98,6 +113,7 @@ pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
         at: file.at,
         by,
         seal,
+        invocation,
     };
     Ok(Grant {
         server: server.clone(),
@@ -112,6 +128,11 @@ pub fn needs_no_grant(policy: &Policy) -> bool {
 }
 
 impl Grant {
+    /// What the command runs; `None` for a managed policy, whose files belong to root.
+    pub fn invocation(&self) -> Option<&Invocation> {
+        self.sealed.as_ref().map(|sealed| &sealed.invocation)
+    }
+
     /// Verifies that this user's mcpwrap made the grant.
     ///
     /// # Errors
@@ -122,12 +143,13 @@ impl Grant {
             at,
             by,
             seal,
+            invocation,
         }) = &self.sealed
         else {
             return Ok(());
         };
         let found = base16ct::mixed::decode_vec(seal).unwrap_or_default();
-        let mac = sealing(keys, &self.server, digest, *at, *by);
+        let mac = sealing(keys, &self.server, digest, *at, *by, invocation);
         mac.verify_slice(&found).map_err(|_| {
             let server = &self.server;
             Error::new(
@@ -143,20 +165,26 @@ impl Grant {
     }
 }
 
-/// Stores the user's approval of a policy in its current form.
+/// Stores the user's approval of a policy in its current form, and of what its command runs.
 ///
 /// # Errors
 /// `file-unusable`, `file-not-private`.
-pub fn grant(dirs: &Dirs, policy: &Policy, keys: &Keys, by: By) -> Result<()> {
+pub fn grant(
+    dirs: &Dirs,
+    policy: &Policy,
+    invocation: &Invocation,
+    keys: &Keys,
+    by: By,
+) -> Result<()> {
     let at = now();
-    let seal = sealing(keys, &policy.server, &policy.digest, at, by)
+    let seal = sealing(keys, &policy.server, &policy.digest, at, by, invocation)
         .finalize()
         .into_bytes();
     write(
         dirs,
         &policy.server,
         &GrantFile {
-            version: 1,
+            version: VERSION,
             state: GrantState::Granted,
             digest: Some(policy.digest.clone()),
             at,
@@ -166,8 +194,20 @@ pub fn grant(dirs: &Dirs, policy: &Policy, keys: &Keys, by: By) -> Result<()> {
             granted: None,
             evidence: None,
             policy: Some(policy.text.clone()),
+            invocation: Some(invocation.clone()),
         },
     )
+}
+
+/// Whether a policy in its current form has a grant of an older version, which did not cover what its
+/// command runs.
+pub fn is_of_older_form(dirs: &Dirs, policy: &Policy) -> bool {
+    let is_old = |file: GrantFile| {
+        file.state == GrantState::Granted
+            && file.version < VERSION
+            && file.digest.as_ref() == Some(&policy.digest)
+    };
+    read(dirs, &policy.server).is_ok_and(|file| file.is_some_and(is_old))
 }
 
 /// How a grant was revoked.
@@ -201,6 +241,8 @@ pub enum GrantStatus {
     Granted,
     /// Changed after it was granted.
     Changed,
+    /// A program that its command runs changed after it was granted.
+    ProgramChanged,
     Revoked,
     NotGranted,
     /// A policy of the administrator, which needs no grant.
@@ -215,6 +257,7 @@ impl GrantStatus {
         match self {
             Self::Granted => "granted",
             Self::Changed => "changed",
+            Self::ProgramChanged => "program changed",
             Self::Revoked => "revoked",
             Self::NotGranted => "not granted",
             Self::Managed => "managed",
@@ -227,7 +270,10 @@ impl GrantStatus {
 pub fn status(dirs: &Dirs, policy: &Policy) -> GrantStatus {
     match find(dirs, policy).map_err(|error| error.code) {
         Ok(_) if needs_no_grant(policy) => GrantStatus::Managed,
-        Ok(_) => GrantStatus::Granted,
+        Ok(grant) => match grant.invocation() {
+            Some(invocation) if !invocation.changes().is_empty() => GrantStatus::ProgramChanged,
+            _ => GrantStatus::Granted,
+        },
         Err(Code::PolicyChanged) => GrantStatus::Changed,
         Err(Code::Revoked) => GrantStatus::Revoked,
         Err(Code::NotGranted) => GrantStatus::NotGranted,
@@ -261,109 +307,4 @@ fn revoked(server: &ServerName, file: &GrantFile) -> Error {
 /// A timestamp for messages.
 pub fn day(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::files;
-    use crate::policy::load::parse_text;
-    use crate::secret::Secret;
-
-    fn keys(master: &str) -> Keys {
-        Keys::from_master(&Secret::new(master.into()))
-    }
-
-    fn policy(description: &str) -> Policy {
-        let text = format!("version = 1\ncommand = [\"x\"]\ndescription = \"{description}\"\n");
-        parse_text(&text).unwrap()
-    }
-
-    fn code(dirs: &Dirs, policy: &Policy, keys: &Keys) -> Option<Code> {
-        find(dirs, policy)
-            .and_then(|grant| grant.verify(keys))
-            .err()
-            .map(|error| error.code)
-    }
-
-    #[test]
-    fn the_life_of_a_grant() {
-        let home = tempfile::tempdir().unwrap();
-        let dirs = Dirs::under(home.path());
-        let (first, second) = (policy("one"), policy("two"));
-        let ours = keys("ours");
-        assert_eq!(code(&dirs, &first, &ours), Some(Code::NotGranted));
-
-        grant(&dirs, &first, &ours, By::Terminal).unwrap();
-        assert_eq!(code(&dirs, &first, &ours), None);
-        assert_eq!(code(&dirs, &first, &keys("other")), Some(Code::GrantBroken));
-        assert_eq!(code(&dirs, &second, &ours), Some(Code::PolicyChanged));
-
-        revoke(&dirs, &first.server, Some("leaked")).unwrap();
-        assert_eq!(code(&dirs, &first, &ours), Some(Code::Revoked));
-        let record = record(&dirs, &first.server, Some(&ours)).unwrap().unwrap();
-        assert_eq!(record.policy, LastPolicy::Sealed(first.text.clone()));
-        assert!(
-            find(&dirs, &first)
-                .unwrap_err()
-                .to_string()
-                .contains("leaked")
-        );
-
-        grant(&dirs, &second, &ours, By::Yes).unwrap();
-        assert_eq!(code(&dirs, &second, &ours), None);
-    }
-
-    #[test]
-    fn a_grant_that_was_changed_is_refused() {
-        let home = tempfile::tempdir().unwrap();
-        let dirs = Dirs::under(home.path());
-        let (policy, keys) = (policy("one"), keys("ours"));
-        grant(&dirs, &policy, &keys, By::Yes).unwrap();
-        let path = path(&dirs, &policy.server);
-        let text = std::fs::read_to_string(&path).unwrap();
-        for (from, to) in [
-            ("by = \"yes\"", "by = \"terminal\""),
-            ("at = \"2", "at = \"1"),
-            ("seal = \"", "seal = \"0"),
-            ("version = 1\nstate", "version = 2\nstate"),
-            ("state", "stat"),
-            ("seal", "seel"),
-        ] {
-            assert!(text.contains(from), "{from}");
-            files::replace(&path, text.replacen(from, to, 1).as_bytes()).unwrap();
-            assert_eq!(
-                code(&dirs, &policy, &keys),
-                Some(Code::GrantBroken),
-                "{from}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_managed_policy_needs_no_grant_and_can_be_revoked() {
-        let home = tempfile::tempdir().unwrap();
-        let dirs = Dirs::under(home.path());
-        let managed = Policy {
-            tier: Tier::Managed,
-            ..policy("one")
-        };
-        let keys = keys("ours");
-        assert_eq!(code(&dirs, &managed, &keys), None);
-        revoke(&dirs, &managed.server, None).unwrap();
-        assert_eq!(code(&dirs, &managed, &keys), Some(Code::Revoked));
-        grant(&dirs, &managed, &keys, By::Terminal).unwrap();
-        assert_eq!(code(&dirs, &managed, &keys), None);
-    }
-
-    #[test]
-    fn revoking_works_on_a_file_that_cannot_be_read() {
-        let home = tempfile::tempdir().unwrap();
-        let dirs = Dirs::under(home.path());
-        let policy = policy("one");
-        files::replace(&path(&dirs, &policy.server), b"\xff").unwrap();
-        assert_eq!(code(&dirs, &policy, &keys("ours")), Some(Code::GrantBroken));
-        revoke(&dirs, &policy.server, None).unwrap();
-        assert_eq!(code(&dirs, &policy, &keys("ours")), Some(Code::Revoked));
-    }
 }

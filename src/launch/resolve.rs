@@ -6,7 +6,7 @@
 //! profile is not used in a run of another. This module knows no processes.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
 use crate::files;
+use crate::network::NetworkVariable;
 use crate::policy::template::{self, Piece};
 use crate::policy::{Delivery, Policy, SecretBinding};
 use crate::secret::{Fingerprint, Keys, Secret, SecretName};
@@ -69,14 +70,6 @@ impl ServerEnv {
     pub fn values(&self) -> &[(String, Secret)] {
         &self.values
     }
-
-    /// The server's own PATH.
-    pub fn path(&self) -> Option<OsString> {
-        self.variables
-            .iter()
-            .find(|(name, _)| name == "PATH")
-            .map(|(_, value)| OsStr::from_bytes(value).to_owned())
-    }
 }
 
 impl Drop for ServerEnv {
@@ -97,21 +90,37 @@ pub fn names(policy: &Policy) -> Vec<SecretName> {
         .collect()
 }
 
-/// Builds the environment and arguments of a server.
-///
-/// `inherited` are the variables taken from the client's environment, `files_dir` is a private
-/// directory for secrets delivered as files.
+/// Where the environment of a server comes from.
+#[derive(Debug)]
+pub struct Sources {
+    /// The sealed variables and those of the client.
+    pub inherited: Vec<(OsString, OsString)>,
+    /// The secrets of the policy, in its order.
+    pub batch: SecretBatch,
+    /// The approved network settings.
+    pub network: Vec<NetworkVariable>,
+    /// The secrets of the network settings.
+    pub proxies: Vec<(SecretName, Result<SecretItem>)>,
+}
+
+/// Builds the environment and arguments of a server. `files_dir` is a private directory for secrets
+/// delivered as files.
 ///
 /// # Errors
 /// `secret-not-found`, `secret-ambiguous`, `secret-wrong-profile`, `secret-expired`,
 /// `secret-unusable`, `file-unusable`.
 pub fn resolve(
     policy: &Policy,
-    inherited: Vec<(OsString, OsString)>,
-    batch: SecretBatch,
+    sources: Sources,
     keys: &Keys,
     files_dir: &Path,
 ) -> Result<ServerEnv> {
+    let Sources {
+        inherited,
+        batch,
+        network,
+        proxies,
+    } = sources;
     let mut env = ServerEnv {
         variables: Vec::new(),
         arguments: Vec::new(),
@@ -138,6 +147,9 @@ pub fn resolve(
         .into_iter()
         .map(|(name, value)| (name, Zeroizing::new(value.as_bytes().to_vec())))
         .collect();
+    for (name, value) in network_values(policy, network, proxies, keys, &mut env)? {
+        variables.insert(name.into(), value);
+    }
     for (name, text) in &policy.env.set {
         if let Some(value) = fill(policy, text, &values)? {
             variables.insert(name.into(), value);
@@ -158,23 +170,72 @@ pub fn resolve(
         };
         variables.insert(variable.into(), value);
     }
-    for argument in &policy.command {
-        let filled = fill(policy, argument, &values)?;
-        env.arguments.push(filled.ok_or_else(|| {
-            refused(
-                policy,
-                Code::SecretNotFound,
-                "an argument of its command needs a missing secret",
-            )
-            .cause("`optional` applies to variables, not to arguments")
-            .hint(format!(
-                "store the secret, or run `mcpwrap policy edit {}` to change the command",
-                policy.server
-            ))
-        })?);
-    }
+    env.arguments = arguments(policy, &values)?;
     env.variables = variables.into_iter().collect();
     Ok(env)
+}
+
+/// The command with its values.
+fn arguments(policy: &Policy, values: &BTreeMap<&str, Secret>) -> Result<Vec<Zeroizing<Vec<u8>>>> {
+    let absent = || {
+        refused(
+            policy,
+            Code::SecretNotFound,
+            "an argument of its command needs a missing secret",
+        )
+        .cause("`optional` applies to variables, not to arguments")
+        .hint(format!(
+            "store the secret, or run `mcpwrap policy edit {}` to change the command",
+            policy.server
+        ))
+    };
+    let filled = |argument: &String| fill(policy, argument, values)?.ok_or_else(absent);
+    policy.command.iter().map(filled).collect()
+}
+
+/// The variables of the network settings. A proxy with a password is an injected secret.
+fn network_values(
+    policy: &Policy,
+    network: Vec<NetworkVariable>,
+    proxies: Vec<(SecretName, Result<SecretItem>)>,
+    keys: &Keys,
+    env: &mut ServerEnv,
+) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>> {
+    let mut secrets = BTreeMap::new();
+    for (name, item) in proxies {
+        let item = item.map_err(|error| {
+            refused(
+                policy,
+                error.code,
+                "the proxy of the network settings has no value",
+            )
+            .caused_by(error)
+            .hint("run `mcpwrap config network` to approve them again")
+        })?;
+        env.values.push((name.to_string(), item.value.clone()));
+        secrets.insert(name, item.value);
+    }
+    let mut all = Vec::new();
+    for variable in network {
+        match variable {
+            NetworkVariable::Plain(name, value) => {
+                all.push((name, Zeroizing::new(value.into_bytes())));
+            }
+            NetworkVariable::Secret(variable, name) => {
+                let Some(secret) = secrets.get(&name) else {
+                    continue;
+                };
+                env.injected.push(Injected {
+                    name,
+                    variable: variable.clone(),
+                    fingerprint: keys.fingerprint(secret),
+                    to: Delivery::Env,
+                });
+                all.push((variable, Zeroizing::new(secret.expose().to_vec())));
+            }
+        }
+    }
+    Ok(all)
 }
 
 fn refused(policy: &Policy, code: Code, why: &str) -> Error {

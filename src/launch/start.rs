@@ -4,15 +4,14 @@
 //! secrets; nothing is subtracted from ours. Only this module and `dirs` read our environment. The
 //! server's parent is a guard (see `guard`), so its process tree ends even if mcpwrap is killed.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsString};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
@@ -49,14 +48,19 @@ pub fn inherited(pass: &[String]) -> Vec<(OsString, OsString)> {
     inherit::inherited(std::env::vars_os(), pass)
 }
 
+/// A variable of the client's environment.
+#[expect(clippy::disallowed_methods, reason = "the same environment as above")]
+pub fn client_variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// The command to start, and its working directory.
 pub struct ExecCommand<'a> {
     pub server: &'a ServerName,
     /// argv, starting with the program's name.
     pub arguments: &'a [Zeroizing<Vec<u8>>],
-    /// The program's path, if already known (a pinned package).
-    pub program: Option<PathBuf>,
-    pub directory: Option<PathBuf>,
+    pub program: &'a Path,
+    pub directory: &'a Path,
 }
 
 impl fmt::Debug for ExecCommand<'_> {
@@ -67,27 +71,12 @@ impl fmt::Debug for ExecCommand<'_> {
     }
 }
 
-/// Finds the program, starts a guard, and lets the guard start the server.
+/// Starts a guard, and lets the guard start the server.
 ///
 /// # Errors
 /// `program-not-found`, `program-not-executable`, `launch-failed`.
 pub fn launch(command: &ExecCommand<'_>, env: &ServerEnv) -> Result<StartedServer> {
-    let path = env.path();
-    let directory = match &command.directory {
-        Some(directory) => directory.clone(),
-        None => std::env::current_dir().map_err(|error| {
-            failed(
-                command,
-                "cannot determine the client's working directory",
-                &error,
-            )
-        })?,
-    };
-    let program = match &command.program {
-        Some(program) => program.clone(),
-        None => find(command, path.as_deref(), &directory)?,
-    };
-    let plan = plan(command, env, &program, &directory)?;
+    let plan = plan(command, env)?;
     let pipes = || fds::pipe().map_err(|error| failed(command, "cannot create a pipe", &error));
     let (server_in, stdin) = pipes()?;
     let (stdout, server_out) = pipes()?;
@@ -99,7 +88,7 @@ pub fn launch(command: &ExecCommand<'_>, env: &ServerEnv) -> Result<StartedServe
         .map_err(|error| failed(command, "cannot start its guard process", &error))?;
     drop(streams);
     drop(plan);
-    let pid = started(command, &program, &control)?;
+    let pid = started(command, &control)?;
     Ok(StartedServer {
         guard,
         control,
@@ -136,12 +125,7 @@ fn start_guard(
     Ok((guard, ours))
 }
 
-fn plan(
-    command: &ExecCommand<'_>,
-    env: &ServerEnv,
-    program: &Path,
-    directory: &Path,
-) -> Result<ExecSpec> {
+fn plan(command: &ExecCommand<'_>, env: &ServerEnv) -> Result<ExecSpec> {
     let unusable = |error: io::Error| failed(command, "its command contains a NUL byte", &error);
     let mut environment = Vec::with_capacity(env.variables().len());
     for (name, value) in env.variables() {
@@ -158,60 +142,10 @@ fn plan(
         .map(|argument| spawn::c_string(argument))
         .collect();
     Ok(ExecSpec {
-        program: spawn::c_path(program).map_err(unusable)?,
-        directory: spawn::c_path(directory).map_err(unusable)?,
+        program: spawn::c_path(command.program).map_err(unusable)?,
+        directory: spawn::c_path(command.directory).map_err(unusable)?,
         arguments: arguments.map_err(unusable)?,
         environment,
-    })
-}
-
-/// Searches the server's PATH for the program, as `execvp` does. Entries that are not absolute are
-/// skipped, because with them the working directory would choose the program.
-fn find(command: &ExecCommand<'_>, path: Option<&OsStr>, directory: &Path) -> Result<PathBuf> {
-    let name = OsString::from_vec(
-        command
-            .arguments
-            .first()
-            .map(|a| a.to_vec())
-            .unwrap_or_default(),
-    );
-    let shown = name.display();
-    let not_found = |cause: String| {
-        Error::new(
-            Code::ProgramNotFound,
-            format!("program `{shown}` not found"),
-        )
-        .not_started(&command.server)
-        .cause(cause)
-        .hint(format!(
-            "write the full path in `command` (run `command -v {shown}` to see it)"
-        ))
-    };
-    if name.as_bytes().contains(&b'/') {
-        let program = directory.join(&name);
-        return match std::fs::metadata(&program) {
-            Err(error) => Err(not_found(format!(
-                "`{shown}`: {}",
-                crate::files::io_text(&error)
-            ))),
-            Ok(_) => Ok(program),
-        };
-    }
-    let path = path.unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"));
-    let mut found_but = None;
-    for dir in std::env::split_paths(path).filter(|dir| dir.is_absolute()) {
-        let program = dir.join(&name);
-        match std::fs::metadata(&program) {
-            Ok(meta) if meta.is_file() && meta.permissions().mode() & 0o111 != 0 => {
-                return Ok(program);
-            }
-            Ok(meta) if meta.is_file() => found_but = Some(program),
-            _ => {}
-        }
-    }
-    Err(match found_but {
-        Some(program) => not_executable(command, &program, "not marked as executable"),
-        None => not_found(format!("searched PATH `{}`", path.display())),
     })
 }
 
@@ -229,7 +163,7 @@ fn not_executable(command: &ExecCommand<'_>, program: &Path, why: &str) -> Error
 }
 
 /// Waits for the guard to report that the server runs, or why not.
-fn started(command: &ExecCommand<'_>, program: &Path, mut control: &UnixStream) -> Result<i32> {
+fn started(command: &ExecCommand<'_>, mut control: &UnixStream) -> Result<i32> {
     use crate::launch::guard::{GuardMessage, REPORT_BYTES};
     let no_guard = |error: io::Error| failed(command, "its guard process exited", &error);
     control
@@ -244,19 +178,13 @@ fn started(command: &ExecCommand<'_>, program: &Path, mut control: &UnixStream) 
         _ => return Err(no_guard(io::ErrorKind::InvalidData.into())),
     };
     let error = io::Error::from_raw_os_error(failed_start.errno);
+    let program = command.program;
     Err(match (failed_start.step, failed_start.errno) {
-        (SpawnStep::Directory, _) => match &command.directory {
-            Some(directory) => {
-                let shown = directory.display();
-                let what = format!("cannot change to working directory `{shown}`");
-                failed(command, &what, &error).hint("fix `cwd` in the policy, then grant it again")
-            }
-            None => failed(
-                command,
-                "cannot change to the client's working directory",
-                &error,
-            ),
-        },
+        (SpawnStep::Directory, _) => {
+            let shown = command.directory.display();
+            let what = format!("cannot change to working directory `{shown}`");
+            failed(command, &what, &error).hint("fix `cwd` in the policy, then grant it again")
+        }
         (SpawnStep::Execute, nix::libc::ENOENT) => Error::new(
             Code::ProgramNotFound,
             format!("the interpreter of `{}` does not exist", program.display()),

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::grant;
+use crate::invocation::{self, Resolved};
 use crate::policy::Policy;
 use crate::secret::Keys;
 use crate::store::{self, Prompt};
@@ -23,7 +24,7 @@ pub enum Approval {
 /// it is not called if a flag gave consent. `done` is called for each policy.
 ///
 /// # Errors
-/// Those of `agree`, of the store, and of [`approve`].
+/// Those of `agree`, of the store, of [`invocation::resolve`] and of [`approve`].
 pub fn grant(
     dirs: &Dirs,
     config: &Config,
@@ -38,34 +39,56 @@ pub fn grant(
             done(policy, Approval::Managed);
             continue;
         }
+        let resolved = invocation::resolve(policy, dirs)?;
         let keys = match &keys {
             Some(keys) => keys,
             None => keys.insert(open_keys(dirs, config)?),
         };
         if actor.is_asked() {
-            agree(policy, &question(dirs, policy, keys))?;
+            agree(policy, &question(dirs, policy, &resolved, keys))?;
         }
-        approve(dirs, std::slice::from_ref(policy), keys, actor)?;
+        approve(dirs, policy, &resolved, keys, actor)?;
         done(policy, Approval::Granted);
     }
     Ok(())
 }
 
-/// Writes the records of all policies, then their grants.
+/// Writes the record and the grant.
 ///
 /// # Errors
 /// `audit-unwritable`, and those of [`grant::grant`].
-pub fn approve(dirs: &Dirs, policies: &[Policy], keys: &Keys, actor: Actor) -> Result<()> {
+pub fn approve(
+    dirs: &Dirs,
+    policy: &Policy,
+    resolved: &Resolved,
+    keys: &Keys,
+    actor: Actor,
+) -> Result<()> {
+    let entry = record(policy, Outcome::Ok, actor);
+    Log::open(dirs, Some(keys))?.append(&[entry])?;
+    grant::grant(dirs, policy, &resolved.invocation, keys, actor.by())
+}
+
+/// [`approve`] for several policies: writes all records, then the grants.
+///
+/// # Errors
+/// As [`approve`].
+pub fn approve_all(
+    dirs: &Dirs,
+    policies: &[(Policy, Resolved)],
+    keys: &Keys,
+    actor: Actor,
+) -> Result<()> {
     if policies.is_empty() {
         return Ok(());
     }
     let records = policies.iter();
     let records: Vec<_> = records
-        .map(|policy| record(policy, Outcome::Ok, actor))
+        .map(|(policy, _)| record(policy, Outcome::Ok, actor))
         .collect();
     Log::open(dirs, Some(keys))?.append(&records)?;
-    for policy in policies {
-        grant::grant(dirs, policy, keys, actor.by())?;
+    for (policy, resolved) in policies {
+        grant::grant(dirs, policy, &resolved.invocation, keys, actor.by())?;
     }
     Ok(())
 }

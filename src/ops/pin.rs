@@ -11,6 +11,7 @@ use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files;
 use crate::grant;
+use crate::invocation::{self, Resolved};
 use crate::package::{self, Depth, Pin, PinReport, PinRequest, Registry};
 use crate::policy::{self, Package, Policy, Tier, Unpinned, draft};
 use crate::secret::Keys;
@@ -32,6 +33,7 @@ pub struct PinOptions<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Installation<'a> {
     pub next: &'a Policy,
+    pub resolved: &'a Resolved,
     pub package: &'a Package,
     pub report: &'a PinReport,
     pub keys: &'a Keys,
@@ -117,9 +119,11 @@ pub fn pin(
         package.written(&policy.text)
     };
     let next = policy::load::check(dirs, server, &text)?;
+    let resolved = invocation::resolve(&next, dirs)?;
     if !options.adopting {
         (dialog.agree)(&Installation {
             next: &next,
+            resolved: &resolved,
             package: &package,
             report: &report,
             keys,
@@ -128,7 +132,7 @@ pub fn pin(
     }
     record(dirs, &next, &package, keys, actor)?;
     write(dirs, policy, &next)?;
-    approve::approve(dirs, std::slice::from_ref(&next), keys, actor)?;
+    approve::approve(dirs, &next, &resolved, keys, actor)?;
     Ok(Pinned::New {
         package,
         scripts_skipped: !report.scripts.is_empty(),

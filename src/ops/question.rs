@@ -11,6 +11,7 @@ use super::embedded_secrets;
 use crate::dirs::Dirs;
 use crate::error::printable;
 use crate::grant::{self, GrantState, LastPolicy};
+use crate::invocation::Resolved;
 use crate::policy::{Policy, summary};
 use crate::secret::Keys;
 
@@ -24,14 +25,19 @@ const DIFF_LINES_MAX: usize = 60;
 const LINE_MAX: usize = 300;
 
 /// All that the user approves, and the changes since the last grant.
-pub fn question(dirs: &Dirs, policy: &Policy, keys: &Keys) -> String {
+pub fn question(dirs: &Dirs, policy: &Policy, resolved: &Resolved, keys: &Keys) -> String {
     let server = &policy.server;
     let parts = summary::parts(dirs, policy, &embedded_secrets::warnings);
+    let runs = resolved.rows(dirs).into_iter();
+    let runs: Vec<_> = runs
+        .map(|(name, fact)| (name, summary::ascii_line(&fact)))
+        .collect();
     let lines = [
         format!("this policy allows server `{server}`:\n"),
         parts.rest,
         history(dirs, policy, keys),
         format!("server `{server}` gets these secrets and starts this command:\n"),
+        summary::rows(&runs),
         parts.last,
     ];
     wrapped(&lines.concat())

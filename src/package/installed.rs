@@ -34,20 +34,18 @@ pub struct ResolvedCommand {
 }
 
 impl ResolvedCommand {
-    /// The program, if its path is absolute.
-    pub fn program(&self) -> Option<PathBuf> {
-        self.command
-            .first()
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
+    /// The program and the digest of its content, if the pin names them.
+    pub fn program(&self, policy: &Policy) -> Option<(PathBuf, String)> {
+        let path = self.command.first().map(PathBuf::from)?;
+        let digest = policy.package.as_ref()?.program.clone();
+        (path.is_absolute() && !digest.is_empty()).then_some((path, digest))
     }
 
     /// The working directory: that of the command line, relative to the policy's.
-    pub fn directory(&self, policy: Option<PathBuf>) -> Option<PathBuf> {
-        match (&self.cwd, policy) {
-            (Some(own), Some(policy)) => Some(policy.join(own)),
-            (Some(own), None) => Some(own.clone()),
-            (None, policy) => policy,
+    pub fn directory(&self, policy: &Path) -> PathBuf {
+        match &self.cwd {
+            Some(own) => policy.join(own),
+            None => policy.to_path_buf(),
         }
     }
 
@@ -165,7 +163,7 @@ pub(super) fn moved(place: &Path, package: &Package) -> Option<String> {
 }
 
 /// Compares the contents of the lock, the tree and the interpreter.
-fn contents(server: &ServerName, package: &Package, place: &Path) -> Result<()> {
+pub(super) fn contents(server: &ServerName, package: &Package, place: &Path) -> Result<()> {
     let interpreter = match (package.registry, package.interpreter.as_str()) {
         (_, "") => place.join("tree").join(&package.entry),
         (_, path) => PathBuf::from(path),

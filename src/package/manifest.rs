@@ -9,14 +9,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 
 use super::tree;
+use crate::sys::files::{Links, STATE_BYTES, state_at};
 
 /// The first bytes of a list, which change with its version.
 const HEAD: &[u8] = b"states 2\n";
-/// The numbers of one state, eight bytes each.
-const STATE_BYTES: usize = 7 * 8;
 /// A thread is started for this many files; one file takes about 1 µs.
 const SHARE_MIN: usize = 1024;
 /// More threads only wait for each other.
@@ -93,30 +92,15 @@ fn entries(list: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     Some(entries)
 }
 
+/// The state of a file below `dir`, or of the file that an absolute name leads to: an interpreter may
+/// be named by a link.
 fn state(dir: &rustix::fd::OwnedFd, name: &[u8]) -> io::Result<[u8; STATE_BYTES]> {
-    // An interpreter may be named by a link: the state is that of the file it leads to.
-    let follow = if name.starts_with(b"/") {
-        AtFlags::empty()
+    let links = if name.starts_with(b"/") {
+        Links::Follow
     } else {
-        AtFlags::SYMLINK_NOFOLLOW
+        Links::Keep
     };
-    let stat = rustix::fs::statat(dir, name, follow)?;
-    let mut state = [0; STATE_BYTES];
-    let numbers = [
-        i128::from(stat.st_mode),
-        i128::from(stat.st_size),
-        i128::from(stat.st_ino),
-        i128::from(stat.st_mtime),
-        i128::from(stat.st_mtime_nsec),
-        i128::from(stat.st_ctime),
-        i128::from(stat.st_ctime_nsec),
-    ];
-    for (place, number) in state.chunks_exact_mut(8).zip(numbers) {
-        // Each has at most 64 bits, signed or not: the lower half holds all of it.
-        let bytes = number.to_le_bytes();
-        place.copy_from_slice(bytes.get(..8).unwrap_or_default());
-    }
-    Ok(state)
+    state_at(dir, name, links)
 }
 
 #[cfg(test)]

@@ -39,11 +39,12 @@ use std::fmt;
 
 pub use install::{install, latest, prune};
 pub use installed::{Depth, entry_while, verify};
-pub use parse::parse;
+pub use parse::{parse, program_name};
 pub use pinned::check_pinned;
 pub use request::{PackageChanges, PinReport, PinRequest};
-pub use restamp::restamp;
+pub use restamp::{restamp, with_new_interpreter};
 pub use transport::{Transport, transport};
+pub use tree::file_digest;
 
 /// Where a package comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

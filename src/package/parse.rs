@@ -58,7 +58,7 @@ pub fn parse(command: &[String]) -> ParsedCommand {
 }
 
 /// The name of a program, without directory, extension and case.
-fn program(word: &str) -> String {
+pub fn program_name(word: &str) -> String {
     let name = word
         .rsplit(['/', '\\'])
         .next()
@@ -72,7 +72,7 @@ fn program(word: &str) -> String {
 }
 
 fn is_known(word: &str) -> bool {
-    let name = program(word);
+    let name = program_name(word);
     matches!(
         name.as_str(),
         "node" | "python" | "python3" | "cmd" | "env" | "sh" | "bash"
@@ -85,7 +85,7 @@ fn is_known(word: &str) -> bool {
 fn shell_script(words: &[String]) -> Option<&String> {
     let (first, rest) = words.split_first()?;
     if !matches!(
-        program(first).as_str(),
+        program_name(first).as_str(),
         "sh" | "bash" | "zsh" | "dash" | "ash" | "ksh" | "fish"
     ) {
         return None;
@@ -105,7 +105,7 @@ fn unwrap(words: &[String], env: &mut Vec<(String, String)>) -> Option<Vec<Strin
         env.push(pair);
         return Some(rest.to_vec());
     }
-    match program(first).as_str() {
+    match program_name(first).as_str() {
         "env" => Some(unwrap_env(rest, env)),
         "timeout" | "gtimeout" => {
             let start = rest.iter().position(|word| !word.starts_with('-'))?;
@@ -156,7 +156,7 @@ fn assignment(word: &str) -> Option<(String, String)> {
 fn unwrap_table(wrapper: &Wrapper, words: &[String]) -> Option<Vec<String>> {
     let (head, rest) = words.split_at_checked(wrapper.words.len())?;
     let (first, others) = head.split_first()?;
-    let same = wrapper.words.first() == Some(&program(first).as_str())
+    let same = wrapper.words.first() == Some(&program_name(first).as_str())
         && others
             .iter()
             .zip(wrapper.words.iter().skip(1))
@@ -216,7 +216,7 @@ fn local(words: &[String]) -> ParsedCommand {
         .split_first()
         .map_or(("", &[][..]), |(a, b)| (a.as_str(), b));
     ParsedCommand {
-        launcher: program(first),
+        launcher: program_name(first),
         registry: Registry::Local,
         pin: Pin::Local,
         spec: None,
@@ -243,7 +243,7 @@ struct LauncherArgs {
 }
 
 fn launcher(words: &[String]) -> Option<(&'static Launcher, LauncherArgs)> {
-    let name = program(words.first()?);
+    let name = program_name(words.first()?);
     let same = |launcher: &&Launcher| launcher.words.first() == Some(&name.as_str());
     LAUNCHERS
         .iter()

@@ -83,7 +83,7 @@ pub(super) fn digest(root: &Path) -> io::Result<String> {
 }
 
 /// The digest of one file's bytes, in hex. Follows links: an interpreter often is one.
-pub(super) fn file_digest(path: &Path) -> io::Result<String> {
+pub fn file_digest(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 128 * 1024];

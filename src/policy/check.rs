@@ -87,11 +87,13 @@ impl PolicyDocument<'_> {
                 FieldPart::Value,
             ));
         }
-        let cwd = file.cwd.as_deref().unwrap_or("/");
-        if !(cwd.starts_with('/') || cwd.starts_with("~/") || cwd == "~") || cwd.contains('\0') {
+        let cwd = file.cwd.as_deref().unwrap_or("client");
+        if !(cwd == "client" || cwd.starts_with('/') || cwd.starts_with("~/") || cwd == "~")
+            || cwd.contains('\0')
+        {
             return Err(self
                 .fault("`cwd` is relative", &["cwd"], FieldPart::Value)
-                .hint("write an absolute path, or one that starts with `~/`"));
+                .hint("write an absolute path, one that starts with `~/`, or `client`"));
         }
         if let Some(bounds::TooLong { path, limit }) = bounds::find(file) {
             let what = format!("`{}` too long", path.join("."));
@@ -131,6 +133,16 @@ impl PolicyDocument<'_> {
                 return Err(at(&format!("`{name}` not allowed in `env.pass`"))
                     .cause(format!("never inherited: {why}"))
                     .hint("if the server needs it, set it by value in `env.set`"));
+            }
+            if inherit::is_network(name) {
+                return Err(at(&format!("`{name}` not allowed in `env.pass`"))
+                    .cause("the client would choose whom the server talks to")
+                    .hint("run `mcpwrap config network` to approve network settings for all servers, or set it by value in `env.set`"));
+            }
+            if inherit::is_sealed(name) {
+                return Err(at(&format!("`{name}` not allowed in `env.pass`"))
+                    .cause("its value is that of the terminal in which the policy is granted")
+                    .hint("remove it, or set it by value in `env.set`"));
             }
             if !parts.env.pass.contains(name) {
                 parts.env.pass.push(name.clone());

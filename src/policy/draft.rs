@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 
 use super::schema::{Delivery, Renew, Unpinned};
-use super::{Policy, load};
+use super::{Cwd, Policy, load};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
@@ -19,7 +19,7 @@ pub struct Draft {
     pub description: Option<String>,
     pub command: Vec<String>,
     pub argv_secrets: bool,
-    pub cwd: Option<String>,
+    pub cwd: Cwd,
     pub pass: Vec<String>,
     pub set: BTreeMap<String, String>,
     /// Keyed by variable.
@@ -55,7 +55,7 @@ impl Draft {
             line("# Other users of this machine can see arguments with `ps`.");
             line("argv_secrets = true");
         }
-        if let Some(cwd) = &self.cwd {
+        if let Some(cwd) = self.cwd.text() {
             line(&format!("cwd = {}", string(cwd)));
         }
         if !self.pass.is_empty() || !self.set.is_empty() {
@@ -195,7 +195,7 @@ mod tests {
             description: Some(odd.clone()),
             command: vec!["npx".to_owned(), odd.clone(), "{secret.TOKEN}".to_owned()],
             argv_secrets: true,
-            cwd: Some("~/src".to_owned()),
+            cwd: Cwd::Path("~/src".to_owned()),
             pass: vec!["GITHUB_HOST".to_owned()],
             set: BTreeMap::from([
                 ("A".to_owned(), odd.clone()),

@@ -1,71 +1,73 @@
 //! What a server inherits from the client's environment: tables of names, and one function.
 //!
-//! Invariants: only names in a table or in the policy are inherited. Names in `NEVER` are not, even if
-//! the policy passes them; a policy can only set them by value. A value that fails its check is
-//! omitted, not corrected, except `PATH`, because nothing starts without one. The source is noted at
-//! each group.
+//! Invariants: only names in the base list or in the policy are inherited. Names in `SEALED`,
+//! `NETWORK` and `NEVER` are not, even if the policy passes them; a policy can only set them by value.
+//! A value that fails its check is omitted, not corrected. The source is noted at each group.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt as _;
 
-/// The check of a value in the base list or the network list.
+/// The check of a value in the base list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ValueRule {
-    Any,
-    /// An absolute path.
-    Absolute,
     /// No `/` and no `%`: otherwise names of locales and terminals could refer to files.
     /// Source: sudo's `env_check`.
     Plain,
     /// The name of a time zone, or a file of the zone database. Source: sudo's rule for `TZ`.
     Zone,
-    /// Absolute directories. Relative ones are removed, because they would refer to the project.
-    SearchPath,
-    /// A URL without a user name or password: with one, it would be a secret.
-    Proxy,
-    /// A file or directory that only root or this user can change: it decides which TLS servers
-    /// are trusted.
-    Authorities,
 }
 
 /// Names that a server inherits if the client has them. A trailing `*` matches any suffix.
-/// Source: what the MCP SDKs and sudo keep, and what npx, uvx and docker need in tests.
+/// Source: what the MCP SDKs and sudo keep.
 const BASE: &[(&str, ValueRule)] = &[
-    ("HOME", ValueRule::Absolute),
-    ("USER", ValueRule::Any),
-    ("LOGNAME", ValueRule::Any),
-    ("SHELL", ValueRule::Absolute),
-    ("PATH", ValueRule::SearchPath),
-    ("TMPDIR", ValueRule::Absolute),
     ("LANG", ValueRule::Plain),
     ("LANGUAGE", ValueRule::Plain),
     ("LC_*", ValueRule::Plain),
     ("TZ", ValueRule::Zone),
     ("TERM", ValueRule::Plain),
-    ("XDG_CACHE_HOME", ValueRule::Absolute),
-    ("XDG_CONFIG_HOME", ValueRule::Absolute),
-    ("XDG_DATA_HOME", ValueRule::Absolute),
-    ("XDG_STATE_HOME", ValueRule::Absolute),
 ];
 
-/// Proxies and certificate authorities. Source: curl's manual for the proxy variables (upper and
-/// lower case); OpenSSL, Node, requests and curl for the authorities.
-const NETWORK: &[(&str, ValueRule)] = &[
-    ("HTTP_PROXY", ValueRule::Proxy),
-    ("HTTPS_PROXY", ValueRule::Proxy),
-    ("ALL_PROXY", ValueRule::Proxy),
-    ("NO_PROXY", ValueRule::Any),
-    ("http_proxy", ValueRule::Proxy),
-    ("https_proxy", ValueRule::Proxy),
-    ("all_proxy", ValueRule::Proxy),
-    ("no_proxy", ValueRule::Any),
-    ("SSL_CERT_FILE", ValueRule::Authorities),
-    ("SSL_CERT_DIR", ValueRule::Authorities),
-    ("NODE_EXTRA_CA_CERTS", ValueRule::Authorities),
-    ("REQUESTS_CA_BUNDLE", ValueRule::Authorities),
-    ("CURL_CA_BUNDLE", ValueRule::Authorities),
+/// Names whose value is part of the grant: they choose which program runs and which files it reads.
+/// They are never those of the client. Source: what the MCP SDKs and sudo keep, and what npx, uvx and
+/// docker need in tests.
+const SEALED: &[&str] = &[
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "PATH",
+    "TMPDIR",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_STATE_HOME",
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_CERT_PATH",
+    "DOCKER_CONFIG",
+    "CONTAINER_HOST",
+    "CONTAINER_CONNECTION",
+    "CONTAINER_SSHKEY",
+];
+
+/// Proxies and certificate authorities: they choose whom a server talks to, so they come from the
+/// approved network settings, and never from the client. Source: curl's manual for the proxy
+/// variables (upper and lower case); OpenSSL, Node, requests, curl, git and AWS for the authorities.
+const NETWORK: &[&str] = &[
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "AWS_CA_BUNDLE",
+    "NODE_USE_ENV_PROXY",
+    "NODE_USE_SYSTEM_CA",
 ];
 
 /// Names that are never inherited, in groups with the reason. Letter case is ignored, because npm
@@ -219,9 +221,24 @@ pub fn base_names() -> impl Iterator<Item = &'static str> {
     BASE.iter().map(|(name, _)| *name)
 }
 
-/// The names of the network list, for the documentation.
-pub fn network_names() -> impl Iterator<Item = &'static str> {
-    NETWORK.iter().map(|(name, _)| *name)
+/// The names whose values are part of the grant, for the documentation.
+pub const fn sealed_names() -> &'static [&'static str] {
+    SEALED
+}
+
+/// The names of network settings, in capitals.
+pub const fn network_names() -> &'static [&'static str] {
+    NETWORK
+}
+
+/// Whether a name is one of the network settings.
+pub fn is_network(name: &str) -> bool {
+    NETWORK.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Whether the value of a name is part of the grant.
+pub fn is_sealed(name: &str) -> bool {
+    SEALED.contains(&name)
 }
 
 /// The groups of the never list with their reasons, for the documentation.
@@ -229,39 +246,24 @@ pub const fn never_groups() -> &'static [(&'static str, &'static [&'static str])
     NEVER
 }
 
-/// The variables that a server inherits from the parent: the base list, the network list, and what
-/// the policy passes, in the parent's order.
+/// The variables that a server inherits from the client: the base list and what the policy passes, in
+/// the client's order.
 pub fn inherited(
     parent: impl Iterator<Item = (OsString, OsString)>,
     pass: &[String],
 ) -> Vec<(OsString, OsString)> {
-    inherited_if(parent, pass, only_ours_may_change)
-}
-
-fn inherited_if(
-    parent: impl Iterator<Item = (OsString, OsString)>,
-    pass: &[String],
-    trusted: impl Fn(&Path) -> bool,
-) -> Vec<(OsString, OsString)> {
-    let keep = |(name, value): (OsString, OsString)| {
-        let text = name.to_str()?;
+    let keep = |(name, value): &(OsString, OsString)| {
+        let Some(text) = name.to_str() else {
+            return false;
+        };
         // An exported shell function, which old shells execute at startup. Source: sudo.
         if value.as_bytes().starts_with(b"()") || never(text).is_some() {
-            return None;
+            return false;
         }
-        let listed = BASE
-            .iter()
-            .chain(NETWORK)
-            .find(|(pattern, _)| matches(pattern, text));
-        let value = match listed {
-            Some((_, ValueRule::SearchPath)) => search_path(&value)?,
-            _ if pass.iter().any(|name| name == text) => value,
-            Some((_, rule)) if fits(*rule, &value, &trusted) => value,
-            _ => return None,
-        };
-        Some((name, value))
+        let rule = BASE.iter().find(|(pattern, _)| matches(pattern, text));
+        pass.iter().any(|name| name == text) || rule.is_some_and(|(_, rule)| fits(*rule, value))
     };
-    parent.filter_map(keep).collect()
+    parent.filter(keep).collect()
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
@@ -271,15 +273,10 @@ fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-fn fits(rule: ValueRule, value: &OsStr, trusted: impl Fn(&Path) -> bool) -> bool {
-    let bytes = value.as_bytes();
+fn fits(rule: ValueRule, value: &OsStr) -> bool {
     match rule {
-        ValueRule::Any => true,
-        ValueRule::Absolute | ValueRule::SearchPath => bytes.starts_with(b"/"),
-        ValueRule::Plain => !bytes.iter().any(|b| b"/%".contains(b)),
+        ValueRule::Plain => !value.as_bytes().iter().any(|b| b"/%".contains(b)),
         ValueRule::Zone => value.to_str().is_some_and(is_zone),
-        ValueRule::Proxy => value.to_str().is_some_and(is_open_proxy),
-        ValueRule::Authorities => bytes.starts_with(b"/") && trusted(Path::new(value)),
     }
 }
 
@@ -289,32 +286,16 @@ fn is_zone(text: &str) -> bool {
     file && !text.contains("..") && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
-fn is_open_proxy(text: &str) -> bool {
-    !text.contains('@') && text.bytes().all(|b| b.is_ascii_graphic())
-}
-
-/// The absolute entries of a search path, or `None` if there is none.
-fn search_path(value: &OsStr) -> Option<OsString> {
-    let entries = value.as_bytes().split(|b| *b == b':');
-    let absolute: Vec<_> = entries.filter(|entry| entry.starts_with(b"/")).collect();
-    (!absolute.is_empty()).then(|| OsString::from_vec(absolute.join(&b':')))
-}
-
-fn only_ours_may_change(path: &Path) -> bool {
-    let me = nix::unistd::geteuid().as_raw();
-    path.metadata()
-        .is_ok_and(|meta| (meta.uid() == 0 || meta.uid() == me) && meta.mode() & 0o022 == 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStringExt as _;
 
     #[track_caller]
     fn case(name: &str, value: &str, pass: &[&str], expected: Option<&str>) {
         let pass: Vec<_> = pass.iter().map(|name| (*name).to_owned()).collect();
         let parent = std::iter::once((OsString::from(name), OsString::from(value)));
-        let got = inherited_if(parent, &pass, |path| path.starts_with("/etc"));
+        let got = inherited(parent, &pass);
         let got: Vec<_> = got
             .iter()
             .map(|(_, value)| value.to_str().unwrap())
@@ -324,37 +305,23 @@ mod tests {
 
     #[test]
     fn the_base_list_with_checked_values() {
-        case("HOME", "/home/ana", &[], Some("/home/ana"));
-        case("HOME", "home", &[], None);
         case("LC_TIME", "de_DE.UTF-8", &[], Some("de_DE.UTF-8"));
         case("LC_TIME", "../../x", &[], None);
         case("TZ", "Europe/Berlin", &[], Some("Europe/Berlin"));
         case("TZ", ":/etc/passwd", &[], None);
         case("TZ", "../x", &[], None);
-        case("PATH", "/usr/bin:.::bin:/bin", &[], Some("/usr/bin:/bin"));
-        case("PATH", ".", &[], None);
-        case("PATH", ".:/bin", &["PATH"], Some("/bin"));
-        case("USER", "() { :; }; id", &[], None);
+        case("TERM", "xterm", &[], Some("xterm"));
+        case("LANG", "() { :; }; id", &[], None);
     }
 
     #[test]
-    fn the_network_list_with_checked_values() {
-        case(
-            "https_proxy",
-            "http://proxy:3128",
-            &[],
-            Some("http://proxy:3128"),
-        );
-        case("HTTPS_PROXY", "http://me:pw@proxy:3128", &[], None);
-        case(
-            "HTTPS_PROXY",
-            "http://me:pw@proxy:3128",
-            &["HTTPS_PROXY"],
-            Some("http://me:pw@proxy:3128"),
-        );
-        case("SSL_CERT_FILE", "/etc/ca.pem", &[], Some("/etc/ca.pem"));
-        case("SSL_CERT_FILE", "/tmp/ca.pem", &[], None);
-        case("SSL_CERT_FILE", "ca.pem", &[], None);
+    fn what_chooses_programs_and_servers_is_not_the_clients() {
+        for name in SEALED.iter().chain(NETWORK) {
+            case(name, "/x", &[], None);
+            assert!(never(name).is_none(), "{name}");
+        }
+        assert!(is_network("https_proxy") && is_network("HTTPS_PROXY"));
+        assert!(is_sealed("PATH") && !is_sealed("LANG"));
     }
 
     #[test]
@@ -385,7 +352,7 @@ mod tests {
             assert!(never(name).is_some(), "{name}");
             case(name, "x", &[name], None);
         }
-        for (name, _) in BASE.iter().chain(NETWORK) {
+        for (name, _) in BASE {
             assert!(never(name).is_none(), "{name}");
         }
     }

@@ -14,7 +14,7 @@ use toml::de::DeTable;
 use super::check::PolicyDocument;
 use super::schema::PolicyFile;
 use super::source::PolicySource;
-use super::{Policy, Tier, explain};
+use super::{Cwd, Policy, Tier, explain};
 use crate::dirs::{Dirs, MANAGED_POLICIES};
 use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
@@ -192,7 +192,7 @@ fn parse(
         description: file.description,
         command: file.command,
         argv_secrets: file.argv_secrets,
-        cwd: file.cwd,
+        cwd: Cwd::new(file.cwd.as_deref()),
         env: parts.env,
         secrets: parts.secrets,
         profile: profile.cloned(),

@@ -54,8 +54,7 @@ pub struct Policy {
     /// Never empty.
     pub command: Vec<String>,
     pub argv_secrets: bool,
-    /// Absolute, or starting with `~/`.
-    pub cwd: Option<String>,
+    pub cwd: Cwd,
     pub env: EnvRules,
     /// Keyed by variable.
     pub secrets: BTreeMap<String, SecretBinding>,
@@ -69,6 +68,40 @@ pub struct Policy {
     pub package: Option<Package>,
     /// The line of `command` in the file, for messages.
     pub command_line: usize,
+}
+
+/// The working directory of a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Cwd {
+    /// An empty private directory for each run.
+    #[default]
+    Private,
+    /// That of the client.
+    Client,
+    /// Absolute, or starting with `~/`.
+    Path(String),
+}
+
+impl Cwd {
+    /// Reads the field of a policy.
+    pub fn new(text: Option<&str>) -> Self {
+        match text {
+            None => Self::Private,
+            Some(Self::CLIENT) => Self::Client,
+            Some(path) => Self::Path(path.to_owned()),
+        }
+    }
+
+    /// The value of the field; `None` for the default.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Private => None,
+            Self::Client => Some(Self::CLIENT),
+            Self::Path(path) => Some(path),
+        }
+    }
+
+    const CLIENT: &str = "client";
 }
 
 /// The environment in addition to the base list and the network list.

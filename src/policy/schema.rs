@@ -29,8 +29,9 @@ pub(super) struct PolicyFile {
     /// use it only for a server that accepts its secret in no other way. `mcpwrap check` reports it.
     #[serde(default)]
     pub(super) argv_secrets: bool,
-    /// The working directory: an absolute path, or one that starts with `~/`. By default, the
-    /// client's.
+    /// The working directory: an absolute path, or one that starts with `~/`; `client` for that of the
+    /// client. By default, an empty private directory for each run, so that no file of a project
+    /// changes what the server does.
     #[serde(default)]
     pub(super) cwd: Option<String>,
     /// The server's environment. It starts empty; "Environment" below lists what is always

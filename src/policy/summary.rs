@@ -6,7 +6,7 @@
 
 use super::schema::Delivery;
 use super::{
-    EnvRules, Limits, Policy, SecretBinding, SessionRules, StdoutRule, Stream, Unpinned, load,
+    Cwd, EnvRules, Limits, Policy, SecretBinding, SessionRules, StdoutRule, Stream, Unpinned, load,
 };
 use crate::dirs::Dirs;
 use crate::error::printable;
@@ -66,6 +66,11 @@ pub fn parts(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> Parts {
         rest,
         last: secrets + &command,
     }
+}
+
+/// More lines of the same form.
+pub fn rows(rows: &[(&'static str, String)]) -> String {
+    rows.iter().map(shown).collect()
 }
 
 fn shown((name, fact): &SummaryRow) -> String {
@@ -140,9 +145,14 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> (Vec<SummaryRow>, Ve
     if let Some(package) = package {
         last.push(("pinned", ascii(&package.to_string())));
     }
-    if let Some(cwd) = cwd {
-        last.push(("cwd", ascii(cwd)));
-    }
+    last.push((
+        "directory",
+        match cwd {
+            Cwd::Private => "empty and private, for each run".to_owned(),
+            Cwd::Client => "the client's (`cwd = \"client\"`)".to_owned(),
+            Cwd::Path(path) => ascii(path),
+        },
+    ));
     last.push(("command", command(words)));
     (lines, last)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::error::{Error, Result};
+use crate::invocation::Ran;
 use crate::launch::resolve::{Injected, ServerEnv};
 use crate::policy::Policy;
 use crate::secret::ServerName;
@@ -18,9 +19,9 @@ use crate::session::{Answered, ClientName};
 pub struct Prepared {
     pub policy: Policy,
     pub env: ServerEnv,
-    /// The program, where a pinned package knows it.
-    pub program: Option<PathBuf>,
-    pub directory: Option<PathBuf>,
+    /// The program, with the digest of its content.
+    pub program: Ran,
+    pub directory: PathBuf,
 }
 
 /// How a server exited.

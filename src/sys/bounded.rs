@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -36,6 +37,32 @@ pub fn scrubbed(program: &str, args: &[OsString], env: &[(&str, &OsStr)]) -> Com
     let mut command = Command::new(program);
     command.args(args).env_clear().envs(env.iter().copied());
     command
+}
+
+/// The first line that a program writes to stdout, with the environment of this process. `None` if it
+/// fails, writes nothing, or takes longer than `limit`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where programs are started"
+)]
+pub fn first_line(program: &Path, args: &[&str], dir: &Path, limit: Duration) -> Option<String> {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(dir);
+    let mut output = Vec::new();
+    let status = run(&mut command, limit, &mut |from, piece| {
+        if from == From::Stdout {
+            output.extend_from_slice(piece);
+        }
+        if output.len() < 64 << 10 {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    });
+    let ended_well = status.ok().flatten()?.success();
+    let text = String::from_utf8(output).ok().filter(|_| ended_well)?;
+    let line = text.lines().next()?.trim();
+    (!line.is_empty()).then(|| line.to_owned())
 }
 
 /// Runs a program and passes each piece of its output to `each`. `None` if it was ended because of

@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use rustix::fd::AsFd;
+use rustix::fs::{AtFlags, CWD};
+
 /// Exchanges two files in one step. False where the system or the file system cannot do that.
 ///
 /// # Errors
@@ -37,4 +40,52 @@ pub fn sync_file_system(dir: &Path) -> io::Result<bool> {
     #[cfg(not(target_os = "linux"))]
     drop(dir);
     Ok(cfg!(target_os = "linux"))
+}
+
+/// The numbers of one file state, eight bytes each.
+pub const STATE_BYTES: usize = 7 * 8;
+
+/// Whether the state of a link is that of the file it leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    Follow,
+    Keep,
+}
+
+/// The state of a file: kind and mode, size, inode, modification and change time. No program of the
+/// user can set the change time, so a file with the same state was not written to.
+///
+/// # Errors
+/// The file does not exist, or its directory cannot be searched.
+pub fn state(path: &Path) -> io::Result<[u8; STATE_BYTES]> {
+    state_at(CWD, path, Links::Follow)
+}
+
+/// [`state`] of a name relative to a directory.
+pub fn state_at(
+    dir: impl AsFd,
+    name: impl rustix::path::Arg,
+    links: Links,
+) -> io::Result<[u8; STATE_BYTES]> {
+    let flags = match links {
+        Links::Follow => AtFlags::empty(),
+        Links::Keep => AtFlags::SYMLINK_NOFOLLOW,
+    };
+    let stat = rustix::fs::statat(dir, name, flags)?;
+    let mut state = [0; STATE_BYTES];
+    let numbers = [
+        i128::from(stat.st_mode),
+        i128::from(stat.st_size),
+        i128::from(stat.st_ino),
+        i128::from(stat.st_mtime),
+        i128::from(stat.st_mtime_nsec),
+        i128::from(stat.st_ctime),
+        i128::from(stat.st_ctime_nsec),
+    ];
+    for (place, number) in state.chunks_exact_mut(8).zip(numbers) {
+        // Each has at most 64 bits, signed or not: the lower half holds all of it.
+        let bytes = number.to_le_bytes();
+        place.copy_from_slice(bytes.get(..8).unwrap_or_default());
+    }
+    Ok(state)
 }

@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 
 use nix::unistd::geteuid;
 
@@ -52,26 +53,49 @@ fn is_whole(map: &str) -> bool {
     map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
-/// The user's name; `None` if `/etc/passwd` does not have it. A static program cannot use the
+/// The entry of this user in the list of accounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub name: String,
+    pub home: PathBuf,
+    pub shell: String,
+}
+
+/// The user's account; `None` if `/etc/passwd` does not have it. A static program cannot use the
 /// directory services behind `getpwuid`.
 #[cfg(target_os = "linux")]
-pub fn name() -> Option<String> {
-    name_in(&std::fs::read_to_string("/etc/passwd").ok()?, id())
+pub fn account() -> Option<Account> {
+    account_in(&std::fs::read_to_string("/etc/passwd").ok()?, id())
 }
 
-/// The user's name.
+/// The user's account.
 #[cfg(target_os = "macos")]
-pub fn name() -> Option<String> {
+pub fn account() -> Option<Account> {
     let user = nix::unistd::User::from_uid(geteuid()).ok()??;
-    Some(user.name)
+    Some(Account {
+        name: user.name,
+        home: user.dir,
+        shell: user.shell.display().to_string(),
+    })
+}
+
+/// The user's name; `None` if it is not known.
+pub fn name() -> Option<String> {
+    account().map(|account| account.name)
 }
 
 #[cfg(target_os = "linux")]
-fn name_in(list: &str, id: u32) -> Option<String> {
+fn account_in(list: &str, id: u32) -> Option<Account> {
     let named = |line: &str| {
-        let mut fields = line.split(':');
-        let (name, number) = (fields.next()?, fields.nth(1)?);
-        (number.parse() == Ok(id) && !name.is_empty()).then(|| name.to_owned())
+        let fields: Vec<_> = line.split(':').collect();
+        let [name, _, number, _, _, home, shell] = fields.as_slice() else {
+            return None;
+        };
+        (number.parse() == Ok(id) && !name.is_empty()).then(|| Account {
+            name: (*name).to_owned(),
+            home: PathBuf::from(home),
+            shell: (*shell).to_owned(),
+        })
     };
     list.lines().find_map(named)
 }
@@ -96,10 +120,15 @@ mod tests {
 
     #[test]
     fn a_name_is_found_by_its_number() {
-        let list =
-            "root:x:0:0:root:/root:/bin/sh\n+@netgroup\nbroken\nana:x:1000:100::/home/ana:\n";
-        assert_eq!(name_in(list, 0).as_deref(), Some("root"));
-        assert_eq!(name_in(list, 1000).as_deref(), Some("ana"));
-        assert_eq!(name_in(list, 100), None);
+        let list = "root:x:0:0:root:/root:/bin/sh\n+@netgroup\nbroken\n\
+                    ana:x:1000:100::/home/ana:/bin/zsh\n";
+        let name = |id| account_in(list, id).map(|account| account.name);
+        assert_eq!(name(0).as_deref(), Some("root"));
+        assert_eq!(name(100), None);
+        let ana = account_in(list, 1000).unwrap();
+        assert_eq!(
+            (ana.home.to_str(), &*ana.shell),
+            (Some("/home/ana"), "/bin/zsh")
+        );
     }
 }

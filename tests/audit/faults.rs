@@ -260,7 +260,7 @@ fn truncation_after_adopt_is_detected() {
     let token = "ghp_Zk3vX8sT5wZ1pL6mB9Hj7cR2nY4dF01n0Ypd";
     test.hide(token);
     let config = test.dir.join("servers.json");
-    let entry = serde_json::json!({"command": "server", "env": {"GITHUB_TOKEN": token}});
+    let entry = serde_json::json!({"command": "/bin/cat", "env": {"GITHUB_TOKEN": token}});
     let servers = serde_json::json!({"mcpServers": {"github": entry}});
     std::fs::write(&config, servers.to_string()).unwrap();
     test.set("PATH", format!("{}:/usr/bin:/bin", test.dir.display()));

@@ -73,6 +73,8 @@ fn the_document_has_every_event_and_field() {
     }
     let full = Detail {
         program: Some(String::new()),
+        path: Some(String::new()),
+        digest: Some(String::new()),
         pid: Some(1),
         started: Some(1),
         generation: Some(1),

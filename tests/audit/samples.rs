@@ -71,6 +71,8 @@ pub(crate) fn sample(event: Event) -> NewRecord {
     match event {
         Event::Launch => of_run(event, Outcome::Intent).detail(Detail {
             program: text("npx"),
+            path: text("/usr/bin/npx"),
+            digest: Some("d1".repeat(32)),
             generation: Some(1),
             ..none()
         }),
@@ -117,6 +119,7 @@ fn sample_of_a_command(event: Event) -> NewRecord {
         )
         .server(&server())
         .policy(&"5e".repeat(32)),
+        Event::Network => by_user(event),
         Event::Grant => by_user(event).server(&server()).policy(&"5e".repeat(32)),
         Event::Revoke => NewRecord::new(event, Outcome::Ok)
             .server(&server())

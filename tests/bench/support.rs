@@ -60,6 +60,7 @@ pub(crate) fn grant(root: &Path, server: &ServerName) {
     let store = store::open(&dirs, &config, Prompt::Never).unwrap();
     let keys = store::keys(&*store).unwrap();
     let policy = policy::load(&dirs, server, None).unwrap();
-    mcpwrap::testing::grant::grant(&dirs, &policy, &keys, mcpwrap::testing::grant::By::Yes)
-        .unwrap();
+    let resolved = mcpwrap::testing::grant::resolve(&policy, &dirs).unwrap();
+    let by = mcpwrap::testing::grant::By::Yes;
+    mcpwrap::testing::grant::grant(&dirs, &policy, &resolved.invocation, &keys, by).unwrap();
 }

@@ -14,7 +14,7 @@ pub(crate) mod terminal;
 #[cfg(target_os = "linux")]
 pub(crate) mod trace;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -42,6 +42,7 @@ pub(crate) struct Test {
     env: RefCell<Vec<(OsString, OsString)>>,
     secrets: RefCell<Vec<Vec<u8>>>,
     ready: Cell<bool>,
+    programs: OnceCell<tempfile::TempDir>,
     _guard: tempfile::TempDir,
 }
 
@@ -61,6 +62,7 @@ impl Test {
             env: RefCell::default(),
             secrets: RefCell::default(),
             ready: Cell::new(false),
+            programs: OnceCell::new(),
             _guard: guard,
             home,
             dir,
@@ -71,6 +73,26 @@ impl Test {
         // No test may reach the keychain of the developer; `desktop` starts its own.
         test.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent");
         test
+    }
+
+    /// A directory for programs on PATH: a grant leaves the usual temporary directories out.
+    pub(crate) fn programs(&self) -> &Path {
+        let new = || {
+            tempfile::Builder::new()
+                .prefix("mcpwrap-programs-")
+                .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+                .unwrap()
+        };
+        self.programs.get_or_init(new).path()
+    }
+
+    /// Writes a program into [`Self::programs`]; returns its path.
+    pub(crate) fn program_file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.programs().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
     }
 
     /// The root of mcpwrap's files, unless a test removes `MCPWRAP_HOME`.

@@ -1,12 +1,9 @@
 //! Container images, without a container engine: a fake program prints its arguments.
 
-use super::writable;
 use crate::harness::{Test, fake_server, policy_text};
 
 /// A `docker` that knows one digest, and starts the fake server for `run`.
 fn docker(test: &Test, digest: &str) {
-    let bin = test.home.join("bin");
-    std::fs::create_dir(&bin).unwrap();
     let text = format!(
         "#!/bin/sh\ncase \"$1\" in\n\
          image) echo '[\"mcp/s@{digest}\"]';;\n\
@@ -14,9 +11,11 @@ fn docker(test: &Test, digest: &str) {
          *) echo unknown >&2; exit 1;;\nesac\n",
         fake_server().display()
     );
-    std::fs::write(bin.join("docker"), text).unwrap();
-    writable(&bin.join("docker"));
-    test.set("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+    test.program_file("docker", &text);
+    test.set(
+        "PATH",
+        format!("{}:/usr/bin:/bin", test.programs().display()),
+    );
 }
 
 /// The digest is resolved and written; `-e NAME=value` becomes `-e NAME`.
@@ -62,6 +61,7 @@ fn an_image_is_started_by_its_digest_and_with_no_value_in_its_arguments() {
         "{ended}"
     );
     let other = format!("sha256:{}", "b2".repeat(32));
+    test.program_file("podman", "#!/bin/sh\nexit 1\n");
     test.ok(&["pin", "s", "--to", &other, "--yes"]);
     let text = std::fs::read_to_string(test.root().join("policies/s.toml")).unwrap();
     assert!(text.contains(&other), "{text}");

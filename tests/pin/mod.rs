@@ -66,8 +66,10 @@ impl Npm {
     }
 
     /// Writes a policy for this command, without a grant.
+    /// A policy in the client's directory, where a test may plant something.
     fn policy(&self, command: &[&str]) {
-        self.test.write_policy("s", &policy_text(command, ""));
+        let rest = "cwd = \"client\"\n";
+        self.test.write_policy("s", &policy_text(command, rest));
     }
 
     fn text(&self) -> String {

@@ -51,7 +51,7 @@ fn an_installed_python_server_starts_offline_and_runs_no_planted_code() {
     let cwd = hostile(&test, &mark);
     test.write_policy(
         "s",
-        &policy_text(&["uvx", "timer@1.0", "--zone", "a b"], ""),
+        &policy_text(&["uvx", "timer@1.0", "--zone", "a b"], "cwd = \"client\"\n"),
     );
     let mut pin = test.command(test.program());
     let pinned = test
@@ -93,8 +93,7 @@ fn without_uv_pip_installs_what_it_locked() {
     registry.wheel(&test.home, "timer", "1.0", &SERVER.replace("COPY", "real"));
     registry.attest("timer");
     // The search path of this test has a Python but no uv.
-    let bin = test.dir.join("bin");
-    std::fs::create_dir(&bin).unwrap();
+    let bin = test.programs();
     let python = which("python3");
     std::os::unix::fs::symlink(&python, bin.join("python3")).unwrap();
     test.set("PATH", format!("{}:/usr/bin:/bin", bin.display()));
@@ -111,7 +110,7 @@ fn without_uv_pip_installs_what_it_locked() {
         "--zone",
         "a b",
     ];
-    test.write_policy("s", &policy_text(&command, ""));
+    test.write_policy("s", &policy_text(&command, "cwd = \"client\"\n"));
     let pin = |more: &[&str]| {
         let mut pin = test.command(test.program());
         let args = [&["pin", "s", "--yes"], more].concat();
@@ -136,7 +135,7 @@ fn without_uv_pip_installs_what_it_locked() {
     assert!(script.starts_with("#!/bin/sh\n"), "{script}");
 
     // The same packages give the same tree in any directory.
-    test.write_policy("s", &policy_text(&command, ""));
+    test.write_policy("s", &policy_text(&command, "cwd = \"client\"\n"));
     std::fs::rename(&first, test.dir.join("away")).unwrap();
     let again = pin(&[]);
     assert_eq!((again.code, place()), (0, first), "{again}");

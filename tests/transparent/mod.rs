@@ -18,7 +18,7 @@ use clients::Client;
 use servers::Server;
 
 /// What `cargo xtask deps` installs.
-fn cache(path: &str) -> PathBuf {
+pub(crate) fn cache(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join(".cache")
         .join(path)
@@ -29,7 +29,19 @@ fn cache(path: &str) -> PathBuf {
 fn six_variables() -> Test {
     let test = Test::new();
     test.unset("MCPWRAP_HOME");
-    for (name, value) in [("USER", "ana"), ("LOGNAME", "ana"), ("SHELL", "/bin/sh")] {
+    // Those of the account, which a server gets whatever the client has.
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap();
+    let uid = nix::unistd::geteuid().to_string();
+    let account = accounts
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.get(2) == Some(&uid.as_str()))
+        .unwrap();
+    for (name, value) in [
+        ("USER", account[0]),
+        ("LOGNAME", account[0]),
+        ("SHELL", account[6]),
+    ] {
         test.set(name, value);
     }
     test.set("TERM", "xterm");
@@ -194,8 +206,16 @@ fn a_real_server_sees_the_same_six_variables() {
     let Some(seen) = environments(Client::TypeScript("ts-1"), false) else {
         return;
     };
-    let [bare, through] = seen.map(|text| serde_json::from_str::<Value>(&text).unwrap());
+    let [mut bare, mut through] = seen.map(|text| serde_json::from_str::<Value>(&text).unwrap());
     assert!(bare["HOME"].is_string());
+    // The same directories, with that of the program in front.
+    let path = |seen: &mut Value| {
+        let path = seen["PATH"].take();
+        let real = std::env::split_paths(path.as_str().unwrap()).map(|dir| dir.canonicalize());
+        real.map(Result::unwrap)
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(path(&mut bare), path(&mut through));
     assert_same(&bare, &through, "environment");
 }
 

@@ -81,7 +81,9 @@ fn class(record: &Record, host: &str) -> Class {
         Event::Call => call(record, host),
         Event::Inject | Event::Release => entity(record, 2),
         Event::SecretSet => entity(record, 1),
-        Event::SecretRotate | Event::Adopt | Event::Undo | Event::Config => entity(record, 3),
+        Event::SecretRotate | Event::Adopt | Event::Undo | Event::Config | Event::Network => {
+            entity(record, 3)
+        }
         Event::SecretRm => entity(record, 4),
         Event::Grant => entity(record, 8),
         Event::Revoke => entity(record, 9),
@@ -106,7 +108,12 @@ fn process(record: &Record, host: &str, activity: u32) -> Class {
         process.extend(detail.pid.map(|pid| ("pid".to_owned(), json!(pid))));
         process.extend(detail.program.as_ref().map(|program| {
             let name = program.rsplit('/').next().unwrap_or(program);
-            let file = json!({ "name": name, "path": program, "type_id": 1 });
+            let path = detail.path.as_ref().unwrap_or(program);
+            let mut file = json!({ "name": name, "path": path, "type_id": 1 });
+            if let (Some(digest), Some(file)) = (&detail.digest, file.as_object_mut()) {
+                let hash = json!({ "algorithm": "SHA-256", "algorithm_id": 3, "value": digest });
+                file.insert("hashes".to_owned(), json!([hash]));
+            }
             ("file".to_owned(), file)
         }));
     }

@@ -73,6 +73,8 @@ fn attributes(record: &Record) -> Vec<Value> {
 fn details(record: &Record, all: &mut OtlpAttributes) {
     let detail = &record.detail;
     all.text("process.executable.name", detail.program.as_ref());
+    all.text("process.executable.path", detail.path.as_ref());
+    all.text("mcpwrap.executable.sha256", detail.digest.as_ref());
     all.number("process.pid", detail.pid);
     all.number("process.exit.code", detail.code);
     all.number("mcpwrap.signal", detail.signal);

@@ -10,7 +10,7 @@ mod undo;
 use std::path::PathBuf;
 
 use super::{Context, ask, print};
-use crate::adopt::apply;
+use crate::adopt::apply::{self, AdoptStep};
 use crate::adopt::approval::AdoptApproval;
 use crate::adopt::round::{Round, Selection};
 use crate::audit::{Event, NewRecord, Outcome};
@@ -94,15 +94,26 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::note("nothing to do: another `mcpwrap adopt` ran first");
         return Ok(exit_code(&round));
     }
-    let done = apply::apply(dirs, &*store, &keys, actor, &round, &mut |step| {
-        show::step(cx, &step);
-    })?;
+    let mut unresolved = Vec::new();
+    let done = apply::apply(
+        dirs,
+        &*store,
+        &keys,
+        actor,
+        &round,
+        &mut |step| match step {
+            AdoptStep::NotGranted(server, error) => unresolved.push((server.clone(), error)),
+            step => show::step(cx, &step),
+        },
+    )?;
     if !args.no_pin {
         let mut servers = round.servers(&done);
         servers.retain(|server| round.withheld().all(|(other, _)| other != server));
         pin::adopted(cx, &config, &servers, actor, &keys)?;
     }
-    Ok(summary::print(cx, &round, &done))
+    let not_granted = show::not_granted(cx, unresolved);
+    let code = summary::print(cx, &round, &done);
+    Ok(if not_granted { code.max(EXIT_NO) } else { code })
 }
 
 impl Args {

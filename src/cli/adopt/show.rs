@@ -10,9 +10,10 @@ use crate::adopt::plan::AdoptPlan;
 use crate::adopt::round::Round;
 use crate::cli::{Context, print};
 use crate::client::table::After;
-use crate::error::printable;
+use crate::error::{Error, printable};
+use crate::grant;
 use crate::ops::embedded_secrets;
-use crate::policy::summary;
+use crate::policy::{self, summary};
 use crate::scan::clients::{ClientFile, ClientFiles};
 use crate::secret::ServerName;
 
@@ -55,7 +56,7 @@ pub(super) fn step(cx: &Context, step: &AdoptStep<'_>) {
                 printable(&names.join(", "))
             ));
         }
-        AdoptStep::Failed(error) => print::error(error),
+        AdoptStep::NotGranted(_, error) | AdoptStep::Failed(error) => print::error(error),
     }
 }
 
@@ -95,7 +96,7 @@ fn plan(cx: &Context, found: &[ClientFile], plan: &AdoptPlan, names: &Names) {
         };
         out.line(&format!("\npolicy `{}`{known}:", policy.server));
         if let AdoptApproval::Withheld(withheld) = &policy.approval {
-            out.line(&format!("  {}", not_granted(&policy.server, withheld)));
+            out.line(&format!("  {}", self::withheld(&policy.server, withheld)));
         }
         let notes = &embedded_secrets::warnings;
         out.text(&summary::text(&cx.dirs, &policy.policy, notes));
@@ -107,7 +108,7 @@ fn plan(cx: &Context, found: &[ClientFile], plan: &AdoptPlan, names: &Names) {
 }
 
 /// Why a policy is not approved, and what approves it.
-pub(super) fn not_granted(server: &ServerName, withheld: &Withheld) -> String {
+pub(super) fn withheld(server: &ServerName, withheld: &Withheld) -> String {
     let Withheld { server: other, why } = withheld;
     let because = if server == other {
         (*why).to_owned()
@@ -181,4 +182,24 @@ pub(super) fn after(found: &[&ClientFile]) {
             )),
         }
     }
+}
+
+/// Shows the policies that are still not granted, with the reason. Returns whether there are any.
+pub(super) fn not_granted(cx: &Context, unresolved: Vec<(ServerName, Error)>) -> bool {
+    // Those that were pinned in the meantime are granted.
+    let is_open = |server: &ServerName| {
+        policy::load(&cx.dirs, server, None)
+            .and_then(|policy| grant::find(&cx.dirs, &policy))
+            .is_err()
+    };
+    let mut any = false;
+    for (server, error) in unresolved {
+        if is_open(&server) {
+            any = true;
+            print::error(&error.hint(format!(
+                "then run `mcpwrap grant {server}`: until then the server does not start"
+            )));
+        }
+    }
+    any
 }

@@ -1,7 +1,7 @@
-//! `mcpwrap config …`: settings that widen what is allowed. They are sealed, and other settings are in
-//! `config.toml`.
+//! `mcpwrap config`: settings that are approved and sealed. Other settings are in `config.toml`.
 
 mod agents;
+mod network;
 
 use super::Context;
 use crate::error::Result;
@@ -16,10 +16,13 @@ pub struct Args {
 enum ConfigCommand {
     /// Show or choose what AI agents may do
     Agents(agents::Args),
+    /// Approve this terminal's proxies and certificates
+    Network(network::Args),
 }
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     match &args.command {
         ConfigCommand::Agents(args) => agents::run(args, cx),
+        ConfigCommand::Network(args) => network::run(args, cx),
     }
 }

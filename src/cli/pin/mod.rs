@@ -116,7 +116,7 @@ fn begin(policy: &Policy) {
 
 /// Shows the new package and policy, and asks.
 fn agree(cx: &Context, new: &Installation<'_>, facts: &str) -> Result<()> {
-    let question = question::question(&cx.dirs, new.next, new.keys);
+    let question = question::question(&cx.dirs, new.next, new.resolved, new.keys);
     let asked = ask::type_name(&format!("{facts}{question}"), new.next.server.as_str());
     asked.map_err(|error| match error.code {
         Code::Declined => error.hint("run `mcpwrap pin --prune` to remove the installation"),

@@ -7,6 +7,7 @@ use crate::cli::{Context, print};
 use crate::error::{Code, Error, Result};
 use crate::ops::embedded_secrets;
 use crate::package;
+use crate::policy::Cwd;
 use crate::policy::draft::{self, Draft};
 use crate::policy::schema::Delivery;
 use crate::policy::template;
@@ -28,7 +29,7 @@ pub struct Args {
     /// Description of the server
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// Working directory of the server
+    /// Working directory, or `client` [default: a private one]
     #[arg(long, value_name = "DIR")]
     cwd: Option<String>,
     /// Show what would change, without changing anything
@@ -49,7 +50,7 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
     let mut draft = Draft {
         description: args.description,
         command: args.command,
-        cwd: args.cwd,
+        cwd: Cwd::new(args.cwd.as_deref()),
         pass: args.pass,
         set: args.env.into_iter().collect(),
         secrets: args

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::cli::{Context, print};
 use crate::error::Result;
 use crate::grant;
+use crate::network::{self, NetworkRecord};
 use crate::ops::embedded_secrets;
 use crate::policy::{self, Policy, summary};
 use crate::secret::{ProfileName, ServerName};
@@ -33,6 +34,18 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             &policy,
             &embedded_secrets::warnings,
         ));
+        let record = network::find(&cx.dirs)?;
+        for (name, value) in record.iter().flat_map(NetworkRecord::rows) {
+            print::line(&format!("  network    {name} = {value}"));
+        }
+        let ignored = network::ignored(record.as_ref(), &network::of_terminal);
+        if !ignored.is_empty() {
+            print::note(&format!(
+                "servers do not get {} of this terminal: run `mcpwrap config network` to approve \
+                 network settings",
+                ignored.join(", ")
+            ));
+        }
     }
     Ok(0)
 }
@@ -47,7 +60,7 @@ fn value(policy: &Policy, status: grant::GrantStatus) -> serde_json::Value {
         "description": policy.description,
         "command": policy.command,
         "argv_secrets": policy.argv_secrets,
-        "cwd": policy.cwd,
+        "cwd": policy.cwd.text(),
         "env": policy.env,
         "secrets": policy.secrets,
         "profile": policy.profile,

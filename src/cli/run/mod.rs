@@ -12,20 +12,23 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::records::Records;
-use super::Context;
+use super::{Context, print};
 use crate::audit::RunId;
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
+use crate::invocation::{Invocation, Ran};
 use crate::launch::resolve::{self, Injected};
 use crate::launch::start;
-use crate::policy::{self, OnFailure, Policy};
+use crate::launch::work::{self, WorkDirectory};
+use crate::network::{self, NetworkRecord};
+use crate::policy::{self, Cwd, OnFailure, Policy};
 use crate::secret::{Fingerprint, ProfileName, SecretName, ServerName};
 use crate::session::{Answered, ClientName};
 use crate::store::{self, Index, Prompt};
 use crate::supervise::{self, Fact, Options, Pipeline, Prepared};
 use crate::sys::{fds, harden};
-use crate::{grant, package};
+use crate::{grant, invocation, package};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -60,6 +63,7 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
         runtime: Some(runtime),
     };
     let code = supervise::supervise(options);
+    launch.leave_work();
     launch.records.finish();
     code
 }
@@ -74,6 +78,8 @@ struct LaunchPipeline {
     records: Records,
     stub: AtomicBool,
     launches: AtomicU32,
+    work: Mutex<Option<WorkDirectory>>,
+    said_ignored: AtomicBool,
     /// The fingerprints in the index when the last launch was prepared. If another program changed the
     /// store, the index differs from it for good; that must not cause a restart each time.
     seen: Mutex<BTreeMap<SecretName, Fingerprint>>,
@@ -98,6 +104,8 @@ impl LaunchPipeline {
             command: args.command,
             stub: AtomicBool::new(false),
             launches: AtomicU32::new(0),
+            work: Mutex::default(),
+            said_ignored: AtomicBool::new(false),
             seen: Mutex::default(),
         })
     }
@@ -116,6 +124,68 @@ impl LaunchPipeline {
         *self.seen() = entries
             .map(|(name, entry)| (name, entry.fingerprint))
             .collect();
+    }
+
+    /// Says once that the client's network settings are not used.
+    fn say_ignored(&self, record: Option<&NetworkRecord>) {
+        let ignored = network::ignored(record, &start::client_variable);
+        if !ignored.is_empty() && !self.said_ignored.swap(true, Ordering::Relaxed) {
+            print::note(&format!(
+                "{} of the client {} not used for server `{}`: run `mcpwrap config network` to \
+                 approve network settings",
+                ignored.join(", "),
+                if ignored.len() == 1 { "is" } else { "are" },
+                self.server
+            ));
+        }
+    }
+
+    /// The working directory of the server.
+    fn directory(&self, policy: &Policy, invocation: &Invocation) -> Result<PathBuf> {
+        let failed = |what: &str, cause: String| {
+            Error::new(Code::LaunchFailed, what)
+                .not_started(&self.server)
+                .cause(cause)
+        };
+        match (&policy.cwd, &invocation.directory) {
+            (_, Some(directory)) => Ok(directory.clone()),
+            (Cwd::Path(text), None) => Ok(self.dirs.expand(text)),
+            (Cwd::Client, None) => std::env::current_dir().map_err(|error| {
+                let what = "cannot determine the client's working directory";
+                failed(what, crate::files::io_text(&error))
+            }),
+            (Cwd::Private, None) => {
+                let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(work) = &*work {
+                    return Ok(work.path().to_path_buf());
+                }
+                let new = WorkDirectory::create(&self.dirs, &self.server, &self.run).map_err(
+                    |problem| {
+                        let what = "cannot create its private working directory";
+                        failed(what, problem.to_string())
+                    },
+                )?;
+                Ok(work.insert(new).path().to_path_buf())
+            }
+        }
+    }
+
+    /// Removes the private working directory, unless the server wrote into it.
+    fn leave_work(&self) {
+        let work = self
+            .work
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(kept) = work.and_then(WorkDirectory::finish) {
+            print::note(&format!(
+                "server `{}` wrote files into its private directory; they are kept for {} days in `{}`",
+                self.server,
+                work::KEPT_DAYS,
+                kept.display()
+            ));
+        }
+        work::sweep(&self.dirs);
     }
 
     /// The directory for values that the server gets as files.
@@ -141,23 +211,45 @@ impl Pipeline for LaunchPipeline {
         package::check_pinned(&policy, &config)?;
         // Before the values are read, so that a change in between is noticed.
         self.note_index();
+        let record = network::find(&self.dirs)?;
+        let mut names = resolve::names(&policy);
+        names.extend(record.iter().flat_map(NetworkRecord::secrets));
         let (installed, batch) = package::entry_while(&policy, &self.dirs, || {
             let store = store::open(&self.dirs, &config, Prompt::Never)?;
-            store.get_all(&resolve::names(&policy))
+            store.get_all(&names)
         });
-        let batch = batch?;
+        let mut batch = batch?;
         let keys = batch.keys()?;
         grant.verify(&keys)?;
         self.records.set_keys(&keys);
+        self.say_ignored(record.as_ref());
+        let network = network::verify(&self.dirs, record, &keys)?;
+        let proxies = batch.items.split_off(policy.secrets.len());
+        let invocation = match grant.invocation() {
+            Some(invocation) => invocation.clone(),
+            None => invocation::managed(&policy, &self.dirs)?,
+        };
+        let mut program = invocation.verify(&policy.server)?;
         let mut inherited = start::inherited(&policy.env.pass);
-        let mut directory = policy.cwd.as_deref().map(|cwd| self.dirs.expand(cwd));
-        let (mut program, mut policy) = (None, policy);
+        inherited.extend(invocation.variables());
+        let mut directory = self.directory(&policy, &invocation)?;
+        let mut policy = policy;
         if let Some(installed) = installed? {
-            program = installed.program();
-            directory = installed.directory(directory);
+            let pinned = installed.program(&policy);
+            program = pinned
+                .map(|(path, digest)| Ran { path, digest })
+                .or(program);
+            directory = installed.directory(&directory);
             policy = installed.into_policy(policy, &mut inherited);
         }
-        let env = resolve::resolve(&policy, inherited, batch, &keys, &self.files_dir())?;
+        let program = program.ok_or_else(|| grant::incomplete(&self.dirs, &policy.server))?;
+        let sources = resolve::Sources {
+            inherited,
+            batch,
+            network: network.variables(),
+            proxies: network.secrets().into_iter().zip(proxies).collect(),
+        };
+        let env = resolve::resolve(&policy, sources, &keys, &self.files_dir())?;
         Ok(Prepared {
             policy,
             env,

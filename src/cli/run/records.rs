@@ -136,6 +136,8 @@ impl Records {
         let record = |event| self.record(event, Outcome::Intent, client);
         let detail = Detail {
             program: prepared.policy.command.first().cloned(),
+            path: Some(prepared.program.path.display().to_string()),
+            digest: Some(prepared.program.digest.clone()),
             package: prepared.policy.package.as_ref().map(policy::Package::label),
             generation: Some(generation),
             ..Detail::default()

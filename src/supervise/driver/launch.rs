@@ -53,8 +53,8 @@ impl Driver {
             &ExecCommand {
                 server: &self.server,
                 arguments: prepared.env.arguments(),
-                program: prepared.program.clone(),
-                directory: prepared.directory.clone(),
+                program: &prepared.program.path,
+                directory: &prepared.directory,
             },
             &prepared.env,
         )?;

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use super::Driver;
 use crate::error::{Code, Error, Result};
-use crate::launch::resolve::{self, Injected};
+use crate::invocation::Ran;
+use crate::launch::resolve::{self, Injected, Sources};
 use crate::policy::load::parse_text;
 use crate::secret::{Keys, Secret, ServerName};
 use crate::session::envelope::Scanner;
@@ -49,12 +50,22 @@ impl Pipeline for FakePipeline {
             items: Vec::new(),
         };
         let keys = Keys::from_master(&Secret::new(vec![7; 32]));
-        let env = resolve::resolve(&policy, Vec::new(), batch, &keys, Path::new("/nowhere"))?;
+        let sources = Sources {
+            inherited: Vec::new(),
+            batch,
+            network: Vec::new(),
+            proxies: Vec::new(),
+        };
+        let env = resolve::resolve(&policy, sources, &keys, Path::new("/nowhere"))?;
         Ok(Prepared {
             policy,
             env,
-            program: None,
-            directory: None,
+            program: Ran {
+                // No path contains a NUL: the launch fails before a process starts.
+                path: "/nowhere/\0".into(),
+                digest: String::new(),
+            },
+            directory: "/".into(),
         })
     }
 
@@ -167,13 +178,13 @@ fn a_launch_is_recorded_with_a_grant_check_before_and_after() {
     test.start();
     assert_eq!(
         test.calls(),
-        "prepare, standing, record 1, standing, suspended program-not-found"
+        "prepare, standing, record 1, standing, suspended launch-failed"
     );
     assert!(test.driver.prepared.is_empty() && test.driver.generations.is_empty());
 }
 
 #[test]
-fn without_a_record_or_a_grant_the_program_is_not_searched_for() {
+fn without_a_record_or_a_grant_nothing_is_launched() {
     let unwritable = FakePipeline {
         unwritable: true,
         ..FakePipeline::default()
@@ -204,10 +215,7 @@ fn a_waiting_request_is_answered_with_the_reason() {
     test.start();
     let answer = test.client_reads();
     assert_eq!(answer["id"], 3);
-    assert_eq!(
-        answer["error"]["data"]["mcpwrap"]["code"],
-        "program-not-found"
-    );
+    assert_eq!(answer["error"]["data"]["mcpwrap"]["code"], "launch-failed");
 }
 
 #[test]
@@ -220,11 +228,7 @@ fn other_commands_are_answered() {
     let shown = (&status["state"], &status["code"], &status["pid"]);
     assert_eq!(
         shown,
-        (
-            &json!("suspended"),
-            &json!("program-not-found"),
-            &Value::Null
-        )
+        (&json!("suspended"), &json!("launch-failed"), &Value::Null)
     );
     let revoked = Err(refusal(Code::Revoked));
     test.pipeline.standings.lock().unwrap().push_back(revoked);

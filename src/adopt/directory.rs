@@ -1,0 +1,52 @@
+//! Which working directory an adopted server gets.
+//!
+//! A private one by default. The servers of a project get that project, in which clients start them;
+//! servers whose arguments name data by relative paths get the client's.
+
+use std::path::Path;
+
+use crate::client::entry::ServerEntry;
+use crate::client::places::project_of;
+use crate::client::tree::PathStep;
+use crate::invocation::{DirectoryUse, directory_use};
+use crate::policy::Cwd;
+use crate::scan::clients::ClientFile;
+
+/// Chooses the working directory of an entry's server.
+///
+/// # Errors
+/// The client's working directory decides which program runs, so that no policy can allow it.
+pub(super) fn choose(
+    file: &ClientFile,
+    home: &Path,
+    entry: &ServerEntry,
+    command: &[String],
+) -> Result<Cwd, String> {
+    let named = entry.path.iter().find_map(|step| match step {
+        PathStep::Key(key) if key.starts_with('/') => Some(Path::new(key).to_path_buf()),
+        _ => None,
+    });
+    let project = named.or_else(|| project_of(home, &file.path));
+    if let Some(own) = &entry.cwd {
+        if own.starts_with('/') || own.starts_with("~/") || own == "~" {
+            return Ok(Cwd::Path(own.clone()));
+        }
+        // `${workspaceFolder}` is the directory in which the client starts the server.
+        let is_plain = !own.contains(['$', '{', '%']);
+        let inside = project.as_ref().filter(|_| is_plain);
+        return Ok(inside.map_or(Cwd::Client, |project| {
+            Cwd::Path(project.join(own).display().to_string())
+        }));
+    }
+    if let Some(project) = &project {
+        return Ok(Cwd::Path(project.display().to_string()));
+    }
+    match directory_use(command) {
+        DirectoryUse::Code(word) => Err(format!(
+            "the client's working directory decides what `{word}` is: write its full path, or set \
+             `cwd` in the entry"
+        )),
+        DirectoryUse::Data => Ok(Cwd::Client),
+        DirectoryUse::Module | DirectoryUse::Unused => Ok(Cwd::Private),
+    }
+}

@@ -1,0 +1,91 @@
+//! What a command uses its working directory for.
+
+use super::interpreter::{code_arguments, is_path, is_url};
+use crate::package::{self, ParsedCommand, Registry};
+
+/// What a command uses its working directory for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DirectoryUse {
+    /// To find code: this word is a relative path, or the name of a project's program.
+    Code(String),
+    /// To find the module after `-m`, which may also be installed elsewhere.
+    Module,
+    /// To find data: an argument is a relative path.
+    Data,
+    /// For nothing that the command shows.
+    Unused,
+}
+
+/// What a command uses its working directory for, as far as its words show.
+pub fn directory_use(command: &[String]) -> DirectoryUse {
+    let launch = package::parse(command);
+    let words = launch_words(&launch);
+    let first = words.first().map_or("", String::as_str);
+    if first.contains('/') && !first.starts_with('/') && launch.registry == Registry::Local {
+        return DirectoryUse::Code(first.to_owned());
+    }
+    let code = code_arguments(&words);
+    let is_fixed = code
+        .directory
+        .as_deref()
+        .is_some_and(|dir| dir.starts_with('/'));
+    let is_relative = |word: &&String| {
+        is_path(word) && !word.starts_with(['/', '~']) && !is_url(word) && !word.contains('$')
+    };
+    if !is_fixed {
+        if let Some(word) = code.files.iter().find(is_relative) {
+            return DirectoryUse::Code(word.clone());
+        }
+        if code.of_project {
+            return DirectoryUse::Code(first.to_owned());
+        }
+        if code.module.is_some() {
+            return DirectoryUse::Module;
+        }
+    }
+    let is_data = |word: &String| {
+        let value = word
+            .split_once('=')
+            .map_or(word.as_str(), |(_, value)| value);
+        [".", ".."].contains(&value) || value.starts_with("./") || value.starts_with("../")
+    };
+    if launch.args.iter().any(is_data) {
+        return DirectoryUse::Data;
+    }
+    DirectoryUse::Unused
+}
+
+/// The words that say which code runs. A package may itself be an interpreter (`tsx`).
+pub(super) fn launch_words(launch: &ParsedCommand) -> Vec<String> {
+    match (&launch.package, launch.registry) {
+        (Some(name), Registry::Npm) => std::iter::once(name).chain(&launch.args).cloned().collect(),
+        (Some(_), _) => Vec::new(),
+        (None, _) => launch.words.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_data_or_nothing() {
+        let of = |command: &str| {
+            let words: Vec<_> = command.split(' ').map(str::to_owned).collect();
+            directory_use(&words)
+        };
+        let code = |word: &str| DirectoryUse::Code(word.to_owned());
+        assert_eq!(of("node dist/index.js"), code("dist/index.js"));
+        assert_eq!(of("./server --port 1"), code("./server"));
+        assert_eq!(of("env A=1 python server.py"), code("server.py"));
+        assert_eq!(of("npx -y tsx src/server.ts"), code("src/server.ts"));
+        assert_eq!(of("uv run mcp-server"), code("uv"));
+        assert_eq!(of("uv --directory /p run server.py"), DirectoryUse::Unused);
+        assert_eq!(of("python -m server"), DirectoryUse::Module);
+        assert_eq!(of("npx -y server-filesystem ."), DirectoryUse::Data);
+        assert_eq!(of("npx -y server --root=./data"), DirectoryUse::Data);
+        assert_eq!(of("npx -y server@1.2.3"), DirectoryUse::Unused);
+        assert_eq!(of("node /x/server.js ./data"), DirectoryUse::Data);
+        assert_eq!(of("docker run -i image"), DirectoryUse::Unused);
+    }
+}

@@ -1,0 +1,188 @@
+//! Which files of code the arguments of an interpreter name.
+
+use super::interpreters::{INTERPRETERS, Interpreter, PROJECT, RUNNERS};
+use crate::package::program_name;
+
+/// What the arguments of a program name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct CodeArguments {
+    /// Files of code, as written.
+    pub(super) files: Vec<String>,
+    /// The module after `-m`.
+    pub(super) module: Option<String>,
+    /// The working directory that the arguments set.
+    pub(super) directory: Option<String>,
+    /// Whether a project in the working directory decides what runs.
+    pub(super) of_project: bool,
+    /// What decides what runs although no argument names it.
+    pub(super) uncovered: Option<&'static str>,
+}
+
+/// Reads the arguments of a command without wrappers.
+pub(super) fn code_arguments(words: &[String]) -> CodeArguments {
+    let Some((program, rest)) = words.split_first() else {
+        return CodeArguments::default();
+    };
+    let name = program_name(program);
+    let name = unversioned(&name);
+    let mut found = INTERPRETERS
+        .iter()
+        .find(|one| one.names.contains(&name))
+        .map(|one| arguments(one, rest))
+        .unwrap_or_default();
+    let runs_project = RUNNERS.iter().any(|(runner, verbs)| {
+        let has_verb = || rest.iter().any(|word| verbs.contains(&word.as_str()));
+        *runner == name && (verbs.is_empty() || has_verb())
+    });
+    if runs_project && found.module.is_none() && !found.files.iter().any(|file| is_script(file)) {
+        found.files.retain(|file| is_path(file));
+        found.of_project = true;
+        found.uncovered = Some(PROJECT);
+    }
+    found
+}
+
+/// `python3` for `python3.12`.
+fn unversioned(name: &str) -> &str {
+    match name.split_once('.') {
+        Some((start, rest)) if rest.bytes().all(|b| b.is_ascii_digit()) => start,
+        _ => name,
+    }
+}
+
+fn arguments(of: &Interpreter, rest: &[String]) -> CodeArguments {
+    let mut found = CodeArguments {
+        uncovered: Some(of.covers_not),
+        ..CodeArguments::default()
+    };
+    let mut rest = rest.iter();
+    let mut words = of.words.iter().peekable();
+    let mut ended = false;
+    while let Some(word) = rest.next() {
+        if word == "--" {
+            ended = true;
+            continue;
+        }
+        if !ended && word.starts_with('-') && word.len() > 1 {
+            let (flag, value) = match word.split_once('=') {
+                Some((flag, value)) => (flag, Some(value.to_owned())),
+                None => (word.as_str(), None),
+            };
+            let has = |list: &[&str]| list.contains(&flag);
+            if has(of.code) {
+                return found;
+            }
+            if has(of.modules) {
+                found.module = value.or_else(|| rest.next().cloned());
+                return found;
+            }
+            if has(of.files) {
+                found.files.extend(value.or_else(|| rest.next().cloned()));
+                if flag == "-jar" {
+                    return found;
+                }
+            } else if has(of.directory) {
+                found.directory = value.or_else(|| rest.next().cloned());
+            } else if has(of.take) && value.is_none() {
+                rest.next();
+            }
+            continue;
+        }
+        if words.peek() == Some(&&word.as_str()) {
+            words.next();
+            continue;
+        }
+        if of.positional {
+            found.files.push(word.clone());
+        }
+        return found;
+    }
+    found
+}
+
+/// Whether a word has the ending of a file of code.
+fn is_script(word: &str) -> bool {
+    const ENDINGS: &[&str] = &[
+        "py", "js", "mjs", "cjs", "ts", "mts", "cts", "tsx", "jsx", "rb", "pl", "php", "lua", "sh",
+        "jar", "dll", "pyz",
+    ];
+    word.rsplit_once('.')
+        .is_some_and(|(_, ending)| ENDINGS.contains(&ending))
+}
+
+/// Whether a word is a path or the name of a script, and not of a command or a package.
+pub(super) fn is_path(word: &str) -> bool {
+    word.contains('/') || is_script(word)
+}
+
+/// Whether a word names something on the network.
+pub(super) fn is_url(word: &str) -> bool {
+    ["http://", "https://", "jsr:", "npm:", "data:", "node:"]
+        .iter()
+        .any(|scheme| word.starts_with(scheme))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(command: &str) -> CodeArguments {
+        let words: Vec<_> = command.split(' ').map(str::to_owned).collect();
+        code_arguments(&words)
+    }
+
+    #[test]
+    fn scripts_and_modules() {
+        let files = |command: &str| of(command).files;
+        assert_eq!(files("node /x/server.js --port 1"), ["/x/server.js"]);
+        assert_eq!(
+            files("node -r /x/hook.js --import=tsx --title t ./s.ts a"),
+            ["/x/hook.js", "tsx", "./s.ts"]
+        );
+        assert_eq!(
+            files("python3.12 -u -W ignore server.py -m x"),
+            ["server.py"]
+        );
+        assert_eq!(files("bash -lc echo"), [""; 0]);
+        assert_eq!(files("java -cp /a.jar -jar /b.jar x"), ["/a.jar", "/b.jar"]);
+        assert_eq!(files("dotnet exec /x.dll"), ["/x.dll"]);
+        assert_eq!(files("deno run -A /x.ts"), ["/x.ts"]);
+        assert_eq!(files("mcp-server-filesystem ."), [""; 0]);
+        assert_eq!(
+            of("python -m pkg.server --x").module.as_deref(),
+            Some("pkg.server")
+        );
+        let uv = of("uv --directory /p run --with mcp server.py");
+        assert_eq!(
+            (uv.files, uv.directory.as_deref()),
+            (vec!["server.py".into()], Some("/p"))
+        );
+        assert!(!uv.of_project);
+    }
+
+    #[test]
+    fn projects_decide_what_a_runner_starts() {
+        for command in [
+            "uv run mcp-server",
+            "npm start",
+            "npm run --silent serve",
+            "bun run serve",
+            "make",
+            "cargo run -q",
+        ] {
+            let found = of(command);
+            assert!(
+                found.of_project && found.files.is_empty(),
+                "{command}: {found:?}"
+            );
+        }
+        for command in [
+            "npm --version",
+            "uv run server.py",
+            "node run",
+            "bun server.ts",
+        ] {
+            assert!(!of(command).of_project, "{command}");
+        }
+    }
+}

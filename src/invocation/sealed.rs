@@ -1,0 +1,102 @@
+//! What a grant seals about a command, and what it shows of it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::file::SealedFile;
+use crate::dirs::Dirs;
+use crate::sys::user;
+
+/// What a command means on this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invocation {
+    /// The working directory; `None` for the client's, or a private one for each run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<PathBuf>,
+    /// The server's PATH: absolute directories, links resolved.
+    pub path: Vec<PathBuf>,
+    /// Variables of the user's terminal and account that the server gets, e.g. HOME.
+    pub env: BTreeMap<String, String>,
+    /// The files that run, the program first. Empty if a pinned package runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<SealedFile>,
+}
+
+/// An invocation with what the user should know about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resolved {
+    pub invocation: Invocation,
+    /// Entries of PATH that the server does not get, with the reason.
+    pub dropped: Vec<(PathBuf, &'static str)>,
+    /// What decides what runs although it is not sealed.
+    pub uncovered: Vec<&'static str>,
+}
+
+impl Invocation {
+    /// The program, unless a pinned package runs.
+    pub fn program(&self) -> Option<&SealedFile> {
+        self.files.first()
+    }
+
+    /// The variables that the server gets.
+    pub fn variables(&self) -> Vec<(OsString, OsString)> {
+        let own = self
+            .env
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        let path = ("PATH".into(), self.search_path().into());
+        own.chain([path]).collect()
+    }
+
+    /// PATH in the form of the variable.
+    pub fn search_path(&self) -> String {
+        let entries: Vec<_> = self
+            .path
+            .iter()
+            .map(|dir| dir.display().to_string())
+            .collect();
+        entries.join(":")
+    }
+}
+
+impl Resolved {
+    /// What a grant shows: a name and a fact.
+    pub fn rows(&self, dirs: &Dirs) -> Vec<(&'static str, String)> {
+        let home = user::account().map(|account| account.home);
+        let Invocation {
+            // The summary of the policy shows the working directory.
+            directory: _,
+            path: _,
+            env,
+            files,
+        } = &self.invocation;
+        let mut rows: Vec<_> = files
+            .iter()
+            .map(|file| (file.role.name(), file.shown(dirs)))
+            .collect();
+        rows.push(("path", self.invocation.search_path()));
+        for (path, why) in &self.dropped {
+            rows.push(("path", format!("without `{}`: {why}", path.display())));
+        }
+        for (name, value) in env {
+            // Its own home is what a user expects.
+            let expected = name == "HOME" && home.as_deref() == Some(Path::new(value));
+            if !expected && !QUIET.contains(&name.as_str()) {
+                rows.push(("variable", format!("{name} = {value}")));
+            }
+        }
+        rows.extend(
+            self.uncovered
+                .iter()
+                .map(|what| ("note", (*what).to_owned())),
+        );
+        rows
+    }
+}
+
+/// Sealed variables that say who the user is, which a grant does not show.
+const QUIET: &[&str] = &["USER", "LOGNAME", "SHELL"];
