@@ -109,7 +109,7 @@ fn a_home_that_was_moved_is_sealed_anew_on_a_terminal() {
     assert_eq!(record["detail"]["by"], "terminal");
 }
 
-/// Some clients start servers without `HOME`: the home of the account is taken, and the client gets an
+/// Some clients start servers without `HOME`, or with one that is not a path: the home of the account is taken, and the client gets an
 /// answer.
 #[test]
 fn without_a_home_variable_the_home_of_the_account_is_used() {
@@ -132,9 +132,9 @@ fn without_a_home_variable_the_home_of_the_account_is_used() {
     ] {
         test.set(name, value);
     }
-    for is_set in [true, false] {
-        if !is_set {
-            test.unset("HOME");
+    for home in [None, Some("relative/home"), Some("")] {
+        if let Some(home) = home {
+            test.set("HOME", home);
         }
         let Some(mut command) = with_etc(&test, &["run", "fake"]) else {
             return skip("namespaces", "`unshare --mount` is not allowed here");
