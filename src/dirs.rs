@@ -20,19 +20,6 @@ pub const MANAGED_POLICIES: &str = "/etc/mcpwrap/policies";
 /// Settings of the administrator.
 pub const MANAGED_CONFIG: &str = "/etc/mcpwrap/config.toml";
 
-/// Set by AI agents in the commands that they run. Source: observed in the environments of Claude
-/// Code, Gemini CLI, opencode, Codex, Cursor's agent and Copilot.
-const AGENT_VARIABLES: &[&str] = &[
-    "CLAUDECODE",
-    "CLAUDE_CODE_ENTRYPOINT",
-    "GEMINI_CLI",
-    "OPENCODE",
-    "AI_AGENT",
-    "CODEX_SANDBOX",
-    "CURSOR_AGENT",
-    "COPILOT_AGENT_SESSION_ID",
-];
-
 /// The directories of this user.
 #[derive(Clone, Debug)]
 pub struct Dirs {
@@ -44,18 +31,20 @@ pub struct Dirs {
 }
 
 impl Dirs {
-    /// Reads `MCPWRAP_HOME`, `HOME` and the `XDG_*_HOME` variables.
+    /// Reads `MCPWRAP_HOME`, `HOME` and the `XDG_*_HOME` variables. Without `HOME`, the home of the
+    /// account is taken. Values that a snap or Flatpak sets for the programs inside it are ignored: they
+    /// would give each client a home of its own.
     ///
     /// # Errors
-    /// `home-unusable` if there is no home, if it is not absolute, or if it belongs to another user
-    /// (as under `sudo` with the user's `HOME`).
+    /// `home-unusable` if there is no home, or if it belongs to another user (as under `sudo` with the
+    /// user's `HOME`).
     pub fn from_env() -> Result<Self> {
-        let home = absolute(variable("HOME")).map(|home| (home, "HOME"));
+        let home = home();
         let own = absolute(variable(MCPWRAP_HOME)).map(|own| (own, MCPWRAP_HOME));
         let Some((base, name)) = own.clone().or_else(|| home.clone()) else {
             return Err(
                 Error::new(Code::HomeUnusable, "cannot determine mcpwrap's directories")
-                    .cause("neither `HOME` nor `MCPWRAP_HOME` is set to an absolute path")
+                    .cause("neither `HOME` nor `MCPWRAP_HOME` is set, and your account has no home")
                     .hint("set `HOME`, as your login shell does"),
             );
         };
@@ -69,6 +58,7 @@ impl Dirs {
         }
         let xdg = |name, default: &str| {
             absolute(variable(name))
+                .filter(|value| !is_of_sandbox(value, &base))
                 .unwrap_or_else(|| base.join(default))
                 .join("mcpwrap")
         };
@@ -153,6 +143,16 @@ impl Dirs {
         self.state.join("grants")
     }
 
+    /// The identity of these directories, sealed with the master key of their store.
+    pub fn home_file(&self) -> PathBuf {
+        self.state.join("home.toml")
+    }
+
+    /// Sealed settings that widen what is allowed.
+    pub fn settings(&self) -> PathBuf {
+        self.state.join("settings.toml")
+    }
+
     /// Names, profiles, dates and fingerprints of the secrets, without values.
     pub fn secrets_index(&self) -> PathBuf {
         self.state.join("secrets.toml")
@@ -197,12 +197,9 @@ impl Dirs {
     }
 }
 
-/// The variable that shows that an AI agent runs this command, if set.
-pub fn agent_variable() -> Option<&'static str> {
-    AGENT_VARIABLES
-        .iter()
-        .copied()
-        .find(|name| variable(name).is_some())
+/// The first of these variables that is set, not empty.
+pub fn first_set(names: &[&'static str]) -> Option<&'static str> {
+    names.iter().copied().find(|name| variable(name).is_some())
 }
 
 /// The value of `MCPWRAP_LOG`.
@@ -284,6 +281,46 @@ fn absolute(value: Option<OsString>) -> Option<PathBuf> {
     value.map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
+/// The user's home, and the name of where it was found.
+fn home() -> Option<(PathBuf, &'static str)> {
+    let account = account_home();
+    let home = absolute(variable("HOME"));
+    let inside = |home: &PathBuf| account.as_ref().is_some_and(|own| is_of_sandbox(home, own));
+    match home.filter(|home| !inside(home)) {
+        Some(home) => Some((home, "HOME")),
+        None => account.map(|home| (home, "/etc/passwd")),
+    }
+}
+
+/// Whether a path belongs to the programs of one snap or Flatpak.
+fn is_of_sandbox(path: &Path, home: &Path) -> bool {
+    path.starts_with(home.join("snap")) || path.starts_with(home.join(".var/app"))
+}
+
+/// The home of the account. A static program cannot use the directory services behind `getpwuid`.
+#[cfg(target_os = "linux")]
+fn account_home() -> Option<PathBuf> {
+    let list = std::fs::read_to_string("/etc/passwd").ok()?;
+    home_in(&list, nix::unistd::geteuid().as_raw())
+}
+
+#[cfg(target_os = "linux")]
+fn home_in(list: &str, id: u32) -> Option<PathBuf> {
+    let home = |line: &str| {
+        let mut fields = line.split(':').skip(2);
+        let (number, home) = (fields.next()?, fields.nth(2)?);
+        (number.parse() == Ok(id)).then(|| absolute(Some(home.into())))?
+    };
+    list.lines().find_map(home)
+}
+
+/// The home of the account.
+#[cfg(target_os = "macos")]
+fn account_home() -> Option<PathBuf> {
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok()??;
+    Some(user.dir)
+}
+
 fn owner(path: &Path) -> Option<u32> {
     path.metadata()
         .ok()
@@ -303,5 +340,33 @@ fn check_owner(base: &Path, name: &str) -> Result<()> {
         ))
         .hint("run mcpwrap as the user who owns the secrets, without `sudo`")),
         _ => Ok(()),
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_home_of_an_account() {
+        let list = "root:x:0:0:root:/root:/bin/sh\n+@netgroup\nbroken\nx:x:7:7::relative:\n\
+                    ana:x:1000:100::/home/ana:\n";
+        assert_eq!(home_in(list, 0), Some("/root".into()));
+        assert_eq!(home_in(list, 1000), Some("/home/ana".into()));
+        assert_eq!((home_in(list, 7), home_in(list, 100)), (None, None));
+    }
+
+    #[test]
+    fn directories_of_a_sandbox() {
+        let home = Path::new("/home/ana");
+        for (path, inside) in [
+            ("/home/ana/snap/code/170/.config", true),
+            ("/home/ana/.var/app/com.x/config", true),
+            ("/home/ana/snapshots", false),
+            ("/home/ana/.config", false),
+            ("/home/bob/snap/code", false),
+        ] {
+            assert_eq!(is_of_sandbox(Path::new(path), home), inside, "{path}");
+        }
     }
 }

@@ -27,6 +27,7 @@ pub(crate) mod store; // reads and writes secrets
 pub(crate) mod audit; // the tamper-evident audit log
 pub(crate) mod network; // the network settings of servers, sealed
 pub(crate) mod grant; // the user's approval of a policy, sealed
+pub(crate) mod settings; // settings that widen what is allowed, sealed
 
 // ── how it runs
 pub(crate) mod launch; // resolve, guard, start

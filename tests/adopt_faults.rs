@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::harness::apart::apart;
 use crate::harness::golden::{self, stable};
 use crate::harness::{TOKEN, Test, fake_server, skip};
 
@@ -111,7 +112,7 @@ fn asked_on_the_terminal_and_refused_to_agents() {
     case.test.set("CLAUDECODE", "1");
     let ended = case.test.cli(&["adopt", "--yes"]);
     assert_eq!((ended.code, case.read()), (2, before));
-    assert!(ended.stderr.contains("error[yes-refused]"), "{ended}");
+    assert!(ended.stderr.contains("error[agent-refused]"), "{ended}");
     let refusal = case
         .test
         .audit()
@@ -261,8 +262,7 @@ fn killed_at_any_moment() {
     for step in steps {
         case.write(&plain());
         let mut command = case.test.command(case.test.program());
-        let mut child = command
-            .args(["adopt", "--yes"])
+        let mut child = apart(command.args(["adopt", "--yes"]), &[])
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
             .spawn()

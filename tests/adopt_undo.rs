@@ -83,21 +83,20 @@ fn after_the_client_rewrote_the_file() {
     assert!(now.contains("\"/bin/ls\", // b\n"), "{now}");
 }
 
+/// Under another name, in the same file: an entry in another file is not restored (see
+/// `adopt_journal`).
 #[test]
 fn after_the_entry_was_moved() {
     let (test, file) = case();
     let value: Value = serde_json::from_str(&read(&file).replace(" // b", "")).unwrap();
     let a = value["mcpServers"]["a"].clone();
-    std::fs::write(&file, "{\"mcpServers\": {}}").unwrap();
-    // To another client, under another name.
-    let moved = test.home.join(".claude.json");
     std::fs::write(
-        &moved,
+        &file,
         json!({"projects": {"/p": {"mcpServers": {"renamed": a}}}}).to_string(),
     )
     .unwrap();
     assert_eq!(undo(&test, &["--server", "a"]), 0);
-    assert!(read(&moved).contains(&format!(
+    assert!(read(&file).contains(&format!(
         "\"renamed\":{{ \"command\": \"/bin/cat\",   \"env\": {{\"API_KEY\": \"{KEY}\"}} }}"
     )));
     // The other one is missing, which is reported.

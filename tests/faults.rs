@@ -142,21 +142,6 @@ fn a_hostile_name_cannot_write_into_the_log() {
 }
 
 #[test]
-fn an_unusable_home_is_named() {
-    let test = Test::new();
-    test.unset("MCPWRAP_HOME");
-    for home in ["", "relative/home"] {
-        test.set("HOME", home);
-        let ended = test.run("fake").refused();
-        assert_eq!(ended.code, 125, "{home}: {ended}");
-        assert!(
-            ended.stderr.contains("error[home-unusable]"),
-            "{home}: {ended}"
-        );
-    }
-}
-
-#[test]
 fn few_descriptors_are_enough() {
     let test = granted();
     let mut run = under(&test, "ulimit -n 32");

@@ -26,10 +26,15 @@ fn set_npx(test: &Test) {
     test.set("PATH", test.programs());
 }
 
+/// The lines of a question without the breaks that make them fit: paths differ between machines.
+pub(crate) fn unwrapped(text: &str) -> String {
+    text.replace(&format!("\n{}", " ".repeat(13)), "")
+}
+
 /// The text of a terminal as plain lines, with the times removed.
 fn screen(test: &Test, text: &str) -> String {
     let text = stable(test, text).replace('\r', "");
-    let text = text.replace(&test.programs().display().to_string(), "PROGRAMS");
+    let text = unwrapped(&text).replace(&test.programs().display().to_string(), "PROGRAMS");
     let lines = text
         .lines()
         .map(|line| match line.split_once("revoked on ") {
@@ -124,28 +129,10 @@ fn control_characters_are_not_shown() {
 }
 
 #[test]
-fn yes_is_refused_to_agents_and_always_logged() {
+fn yes_is_always_logged() {
     let test = Test::new();
     test.init();
     test.write_policy("github", POLICY);
-    for agent in ["CLAUDECODE", "GEMINI_CLI", "OPENCODE", "AI_AGENT"] {
-        test.set(agent, "1");
-        let ended = test.cli(&["grant", "github", "--yes"]);
-        assert_eq!(ended.code, 2, "{agent}: {ended}");
-        assert!(ended.stderr.contains("error[yes-refused]"), "{ended}");
-        let record = test.audit().pop().unwrap();
-        assert_eq!(
-            (&record["event"], &record["outcome"]),
-            (&"grant".into(), &"refused".into())
-        );
-        assert_eq!(
-            (&record["reason"], &record["detail"]["agent"]),
-            (&"yes-refused".into(), &agent.into())
-        );
-        test.unset(agent);
-    }
-    assert_eq!(status(&test, "github"), "not-granted");
-
     test.ok(&["grant", "github", "--yes"]);
     let record = test.audit().pop().unwrap();
     assert_eq!(
@@ -153,13 +140,6 @@ fn yes_is_refused_to_agents_and_always_logged() {
         (&"ok".into(), &"yes".into())
     );
     assert_eq!(status(&test, "github"), "granted");
-
-    let config = test.root().join("config.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, format!("{text}[agents]\nallow_yes = true\n")).unwrap();
-    test.set("CLAUDECODE", "1");
-    test.ok(&["grant", "github", "--yes"]);
-    assert_eq!(test.audit().pop().unwrap()["detail"]["agent"], "CLAUDECODE");
 }
 
 #[test]
@@ -279,7 +259,7 @@ fn the_administrator_can_forbid_yes_to_everybody() {
         return skip("namespaces", "`unshare --mount` is not allowed here");
     };
     let ended = test.start(&mut command).end();
-    assert!(ended.stderr.contains("error[yes-refused]"), "{ended}");
+    message(&test, "yes-refused", &ended);
     assert!(ended.stderr.contains("/etc/mcpwrap/config.toml"), "{ended}");
     assert_eq!(status(&test, "github"), "not-granted");
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::harness::golden::{self, stable};
-use crate::harness::{TOKEN, Test, skip};
+use crate::harness::{TOKEN, Test, fake_server, policy_text, skip, slot};
 use crate::messages::message;
 
 const POLICY: &str = "version = 1\ncommand = [\"server\"]\n";
@@ -250,20 +250,33 @@ fn the_schema_names_every_field() {
 
 /// A command whose `/etc` is a directory of the test. `None` if this machine does not allow that.
 pub(crate) fn with_etc(test: &Test, args: &[&str]) -> Option<Command> {
-    with_mount(test, &test.dir.join("etc"), "/etc", args)
+    let is_root = nix::unistd::geteuid().is_root();
+    let etc = test.dir.join("etc");
+    is_root
+        .then(|| mounted(test, "-m", &etc, "/etc", args))
+        .flatten()
+}
+
+/// The same in a user namespace, whose root is the user of the test.
+pub(crate) fn with_etc_of_a_user(test: &Test, args: &[&str]) -> Option<Command> {
+    mounted(test, "-rm", &test.dir.join("etc"), "/etc", args)
 }
 
 /// A command that sees one directory at the place of another. `None` if this machine does not allow
 /// that.
 pub(crate) fn with_mount(test: &Test, from: &Path, at: &str, args: &[&str]) -> Option<Command> {
-    let private = if nix::unistd::geteuid().is_root() {
+    let namespaces = if nix::unistd::geteuid().is_root() {
         "-m"
     } else {
         "-rm"
     };
+    mounted(test, namespaces, from, at, args)
+}
+
+fn mounted(test: &Test, namespaces: &str, from: &Path, at: &str, args: &[&str]) -> Option<Command> {
     let mut probe = Command::new("unshare");
     if !probe
-        .args([private, "true"])
+        .args([namespaces, "true"])
         .output()
         .is_ok_and(|out| out.status.success())
     {
@@ -272,7 +285,7 @@ pub(crate) fn with_mount(test: &Test, from: &Path, at: &str, args: &[&str]) -> O
     let mut command = test.command("unshare");
     command
         .args([
-            private,
+            namespaces,
             "sh",
             "-c",
             "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"",
@@ -285,21 +298,57 @@ pub(crate) fn with_mount(test: &Test, from: &Path, at: &str, args: &[&str]) -> O
     Some(command)
 }
 
+/// Writes a managed policy and settings of the administrator, for [`with_etc`].
+fn write_etc(test: &Test, policy: &str, config: &str) -> PathBuf {
+    let dir = test.dir.join("etc/mcpwrap/policies");
+    std::fs::create_dir_all(&dir).unwrap();
+    let above = dir.parent().unwrap();
+    let files = [
+        (dir.join("github.toml"), policy),
+        (above.join("config.toml"), config),
+    ];
+    for (file, text) in &files {
+        std::fs::write(file, text).unwrap();
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    for path in [dir.as_path(), above, above.parent().unwrap()] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    dir
+}
+
+/// Everybody is root in a user namespace, and can mount an `/etc/mcpwrap`. What it allows needs the
+/// user's grant; what it forbids is forbidden.
+#[test]
+fn in_a_user_namespace_a_managed_policy_needs_a_grant() {
+    let test = Test::new();
+    test.secret("github/token", TOKEN);
+    let program = fake_server().display().to_string();
+    let rest = slot("TOKEN", "github/token");
+    let text = policy_text(&[&program], &rest);
+    write_etc(&test, &text, "forbid_yes = true\n");
+    let Some(mut list) = with_etc_of_a_user(&test, &["policy", "list", "--json"]) else {
+        return skip("namespaces", "`unshare --user` is not allowed here");
+    };
+    let found = test.start(&mut list).end().json();
+    assert_eq!(found[0]["status"], "not-granted", "{found}");
+    assert_eq!(found[0]["path"], "/etc/mcpwrap/policies/github.toml");
+    let mut run = with_etc_of_a_user(&test, &["run", "github"]).unwrap();
+    let ended = test.start(&mut run).refused();
+    assert!(ended.stderr.contains("error[not-granted]"), "{ended}");
+    let cause = "in a user namespace, a policy of the administrator needs a grant too";
+    assert!(ended.stderr.contains(cause), "{ended}");
+    let mut grant = with_etc_of_a_user(&test, &["grant", "github", "--yes"]).unwrap();
+    let ended = test.start(&mut grant).end();
+    assert!(ended.stderr.contains("error[yes-refused]"), "{ended}");
+    assert!(!test.events().contains(&"inject".to_owned()));
+}
+
 #[test]
 fn a_managed_policy_takes_precedence_and_needs_no_grant() {
     let test = Test::new();
-    let dir = test.dir.join("etc/mcpwrap/policies");
-    std::fs::create_dir_all(&dir).unwrap();
-    std::fs::write(dir.join("github.toml"), POLICY.replace("server", "managed")).unwrap();
-    for path in [
-        dir.as_path(),
-        dir.parent().unwrap(),
-        dir.parent().unwrap().parent().unwrap(),
-    ] {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
+    let dir = write_etc(&test, &POLICY.replace("server", "managed"), "");
     let file = dir.join("github.toml");
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
     test.write_policy("github", POLICY);
     test.write_policy("other", POLICY);
     let list = || {

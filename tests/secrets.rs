@@ -155,31 +155,19 @@ fn an_agent_may_not_store_values_and_is_logged() {
     test.set("CLAUDECODE", "1");
     let ended = test.feed(&["secret", "set", "x", "--from-stdin"], b"value-of-x");
     assert_eq!(ended.code, 2, "{ended}");
-    assert!(
-        ended
-            .stderr
-            .contains("error[yes-refused]: `--from-stdin` refused"),
-        "{ended}"
-    );
+    let refused = "error[agent-refused]: `mcpwrap secret set` refused";
+    assert!(ended.stderr.contains(refused), "{ended}");
     let record = &test.audit()[0];
     assert_eq!(
         (&record["event"], &record["outcome"]),
         (&"secret-set".into(), &"refused".into())
     );
-    assert_eq!(record["reason"], "yes-refused");
+    assert_eq!(record["reason"], "agent-refused");
+    assert_eq!(record["detail"]["agent"], "CLAUDECODE");
     let import = test.dir.join(".env");
     std::fs::write(&import, "TOKEN=value-number-one\n").unwrap();
     let ended = test.cli(&["secret", "import", &import.display().to_string(), "--yes"]);
-    assert!(ended.stderr.contains("error[yes-refused]"), "{ended}");
-
-    let config = test.root().join("config.toml");
-    let text = std::fs::read_to_string(&config).unwrap() + "[agents]\nallow_yes = true\n";
-    std::fs::write(&config, text).unwrap();
-    assert_eq!(
-        test.feed(&["secret", "set", "x", "--from-stdin"], b"value-of-x")
-            .code,
-        0
-    );
+    assert!(ended.stderr.contains("error[agent-refused]"), "{ended}");
 }
 
 #[test]

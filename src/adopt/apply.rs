@@ -3,23 +3,26 @@
 //! Invariants: a secret is stored and read back before its plaintext is removed; a file is
 //! unchanged if a step before it fails; a file that fails does not stop the others.
 
+use std::collections::BTreeMap;
+
+use super::approval::AdoptApproval;
 use super::journal::{self, JournalLine, JournalRecord};
 use super::names::{Names, NewSecret};
-use super::plan::FilePlan;
-use super::replace;
+use super::plan::{EntryPlan, FilePlan};
+use super::redact::RedactedPiece;
+use super::replace::{self, ReplaceError};
 use super::round::Round;
 use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
 use crate::config::StoreKind;
 use crate::dirs::Dirs;
 use crate::error::{Error, Result};
-use crate::grant;
 use crate::invocation;
 use crate::ops::actor::Actor;
-use crate::ops::approve::approve;
+use crate::ops::approve::approve_all;
 use crate::ops::secrets::{SecretChange, record_and_store};
-use crate::policy::{Policy, draft};
+use crate::policy::draft;
 use crate::scan::clients::ClientFile;
-use crate::secret::{Keys, Secret, SecretName, ServerName};
+use crate::secret::{Fingerprint, Keys, Secret, SecretName, ServerName};
 use crate::store::{self, SecretItem, Store};
 
 /// Progress, for the user.
@@ -70,7 +73,7 @@ pub fn apply(
         let Some(at) = round.files.found.get(file.found) else {
             continue;
         };
-        match rewrite(dirs, at, file, &log, actor) {
+        match rewrite(dirs, at, file, (&log, keys), actor) {
             Ok(()) => {
                 done.push(file.found);
                 step(AdoptStep::Adopted {
@@ -110,8 +113,14 @@ fn secrets(
         step(AdoptStep::Storing(changes.len(), store.kind()));
         record_and_store(dirs, store, actor, &changes)?;
     }
-    for secret in &names.secrets {
-        if store.get(&secret.name)?.value != value(&secret.text) {
+    let wanted: Vec<_> = names
+        .secrets
+        .iter()
+        .map(|secret| secret.name.clone())
+        .collect();
+    let stored = store.get_all(&wanted)?.items;
+    for (secret, stored) in names.secrets.iter().zip(stored) {
+        if stored?.value != value(&secret.text) {
             return Err(store::value_differs(
                 store.kind(),
                 &secret.name,
@@ -133,45 +142,51 @@ fn policies(
     names: &Names,
     step: &mut dyn FnMut(AdoptStep<'_>),
 ) -> Result<()> {
-    let mut approve = |policy: &Policy| match invocation::resolve(policy, dirs) {
-        Ok(resolved) => approve(dirs, policy, &resolved, keys, actor),
-        Err(error) => {
-            step(AdoptStep::NotGranted(&policy.server, error));
-            Ok(())
-        }
-    };
+    let mut approved = Vec::new();
     for new in &names.policies {
-        if new.known {
-            let policy = crate::policy::load(dirs, &new.server, None)?;
-            if grant::find(dirs, &policy).is_err() {
-                approve(&policy)?;
-            }
+        if !new.known {
+            draft::must_be_new(dirs, &new.server)?;
+            draft::replace(dirs, &new.server, new.policy.text.as_bytes())?;
+        }
+        if new.approval != AdoptApproval::New {
             continue;
         }
-        draft::must_be_new(dirs, &new.server)?;
-        draft::replace(dirs, &new.server, new.policy.text.as_bytes())?;
         let policy = crate::policy::load(dirs, &new.server, None)?;
-        approve(&policy)?;
+        match invocation::resolve(&policy, dirs) {
+            Ok(resolved) => approved.push((policy, resolved)),
+            Err(error) => step(AdoptStep::NotGranted(&new.server, error)),
+        }
     }
-    Ok(())
+    approve_all(dirs, &approved, keys, actor)
 }
 
-fn rewrite(dirs: &Dirs, at: &ClientFile, file: &FilePlan, log: &Log, actor: Actor) -> Result<()> {
+fn rewrite(
+    dirs: &Dirs,
+    at: &ClientFile,
+    file: &FilePlan,
+    (log, keys): (&Log, &Keys),
+    actor: Actor,
+) -> Result<()> {
+    let not_written = |failed: ReplaceError| replace::not_written(&dirs.tilde(&at.path), &failed);
+    let (mode, owner) = replace::mode_and_owner(&at.target).map_err(not_written)?;
     let mut lines = Vec::new();
     for entry in &file.entries {
-        lines.push(JournalLine::Adopted(JournalRecord {
+        lines.push(JournalLine::Adopted(Box::new(JournalRecord {
             id: journal::new_id()?,
             at: jiff::Timestamp::now(),
             file: at.target.clone(),
+            mode,
+            owner,
             client: at.client.map(|client| client.id.to_owned()),
             entry: entry.name.clone(),
             server: entry.server.clone(),
             path: entry.path.clone(),
+            secrets: values(entry, file, keys),
             before: entry.before.clone(),
             after: entry.after.clone(),
-        }));
+        })));
     }
-    journal::append(dirs, &lines)?;
+    journal::append(dirs, keys, &lines)?;
     let records = |outcome: Outcome| -> Vec<NewRecord> {
         file.entries
             .iter()
@@ -187,8 +202,8 @@ fn rewrite(dirs: &Dirs, at: &ClientFile, file: &FilePlan, log: &Log, actor: Acto
             .collect()
     };
     log.append(&records(Outcome::Ok))?;
-    if let Err(failed) = replace::replace(&at.target, &at.bytes, file.text.as_bytes()) {
-        let error = replace::not_written(&dirs.tilde(&at.path), &failed);
+    if let Err(failed) = replace::replace(&at.target, &at.bytes, file.text.as_bytes(), None) {
+        let error = not_written(failed);
         let failed: Vec<NewRecord> = records(Outcome::Failed)
             .into_iter()
             .map(|entry| entry.reason(error.code.name()))
@@ -204,8 +219,23 @@ fn rewrite(dirs: &Dirs, at: &ClientFile, file: &FilePlan, log: &Log, actor: Acto
                 JournalLine::Undone { .. } => None,
             })
             .collect();
-        journal::append(dirs, &undone)?;
+        journal::append(dirs, keys, &undone)?;
         return Err(error);
     }
     Ok(())
+}
+
+/// The secrets that undo puts back into an entry, with the values that it holds now.
+fn values(entry: &EntryPlan, file: &FilePlan, keys: &Keys) -> BTreeMap<SecretName, Fingerprint> {
+    let names = entry
+        .before
+        .iter()
+        .flatten()
+        .filter_map(RedactedPiece::secret);
+    let value = |name: &SecretName| {
+        let cut = file.cuts.iter().find(|cut| cut.name == *name)?;
+        let value = Secret::new(cut.text.as_bytes().to_vec());
+        Some((name.clone(), keys.fingerprint(&value)))
+    };
+    names.filter_map(value).collect()
 }

@@ -4,12 +4,14 @@
 //! Invariants: reads only; each change is proved before it is offered: the new text is parsed
 //! again, all other entries keep their meaning, and undo gives the old bytes.
 
+use std::collections::{HashMap, HashSet};
+
 use super::comments;
 use super::extract;
 use super::extracted::Extracted;
 use super::names::Names;
 use super::plan::{AdoptPlan, EntryFilter, EntryPlan, FilePlan, Left};
-use super::redact::{Cut, RedactedPiece, cut};
+use super::redact::{Cut, Cutter, RedactedPiece, cut};
 use super::{directory, remote, replace, restore};
 use crate::client::document::Document;
 use crate::client::edit::{self, Change, Splice};
@@ -20,6 +22,11 @@ use crate::detect;
 use crate::scan::clients::ClientFile;
 use crate::scan::history::SearchedSecret;
 use crate::secret::ServerName;
+
+/// A shorter value occurs in other words by chance (bytes).
+const VALUE_BYTES_MIN: usize = 8;
+/// After as many changes of one file that cannot be proved, its other entries are left too.
+const UNPROVED_MAX: usize = 20;
 
 /// Makes the plan. `program` is the absolute path of mcpwrap.
 pub fn build(
@@ -204,7 +211,21 @@ impl PlanBuilder<'_> {
 
     /// Combines the changes of a file and proves them; a change that fails is left out.
     fn whole(&self, mut changed: Vec<ChangedEntry>, plan: &mut AdoptPlan) {
+        let mut unproved = 0;
         while !changed.is_empty() {
+            if unproved == UNPROVED_MAX {
+                for one in changed {
+                    plan.left.push(Left {
+                        found: self.n,
+                        entry: Some(one.entry.name),
+                        reason: format!(
+                            "more than {UNPROVED_MAX} entries of this file cannot be edited safely"
+                        ),
+                        counts: true,
+                    });
+                }
+                return;
+            }
             match self.prove(&changed) {
                 Ok(file) => {
                     self.report_remaining(&file, plan);
@@ -212,6 +233,7 @@ impl PlanBuilder<'_> {
                     return;
                 }
                 Err((n, reason)) => {
+                    unproved += 1;
                     let one = changed.remove(n.min(changed.len() - 1));
                     plan.left.push(Left {
                         found: self.n,
@@ -226,20 +248,18 @@ impl PlanBuilder<'_> {
 
     /// Reports the same values outside the entries, where they stay.
     fn report_remaining(&self, file: &FilePlan, plan: &mut AdoptPlan) {
-        for cut in file.cuts.iter().filter(|cut| cut.text.len() >= 8) {
-            for (at, _) in file.text.match_indices(cut.text.as_str()) {
-                let line = line_of(&file.text, at);
-                let reason = format!(
-                    "line {line}, outside the adopted entries, also has the value of `{}`: remove it by hand",
-                    cut.name
-                );
-                plan.left.push(Left {
-                    found: self.n,
-                    entry: None,
-                    reason,
-                    counts: true,
-                });
-            }
+        let places = Cutter::new(&file.cuts).places(&file.text, VALUE_BYTES_MIN);
+        for (at, name) in places {
+            let line = line_of(&file.text, at);
+            let reason = format!(
+                "line {line}, outside the adopted entries, also has the value of `{name}`: remove it by hand"
+            );
+            plan.left.push(Left {
+                found: self.n,
+                entry: None,
+                reason,
+                counts: true,
+            });
         }
     }
 
@@ -248,7 +268,13 @@ impl PlanBuilder<'_> {
         let text = edit::apply(&self.document.text, &splices).ok_or((0, "its changes overlap"))?;
         let new = Document::read(self.document.format, text.clone().into_bytes())
             .map_err(|_| (0, "cannot edit its layout safely"))?;
-        let now = entries(&new);
+        let now: HashMap<_, _> = entries(&new)
+            .into_iter()
+            .map(|entry| (key(&entry.path), entry.wrapped))
+            .collect();
+        let places: HashMap<_, _> = (changed.iter().enumerate())
+            .map(|(n, one)| (key(&one.entry.path), n))
+            .collect();
         for old in entries(self.document) {
             let same = new
                 .find(&old.path)
@@ -256,31 +282,26 @@ impl PlanBuilder<'_> {
                 .is_some_and(|(new_node, node)| {
                     node.same(&self.document.text, new_node, &new.text)
                 });
-            match changed.iter().position(|one| one.entry.path == old.path) {
+            let path = key(&old.path);
+            match places.get(&path).copied() {
                 None if !same => return Err((0, "a change to it would change another entry")),
                 Some(n) => {
                     let server = changed.get(n).map(|one| one.server.to_string());
-                    let runs = now
-                        .iter()
-                        .find(|entry| entry.path == old.path)
-                        .and_then(|entry| entry.wrapped.clone());
-                    if runs != server {
+                    if now.get(&path).cloned().flatten() != server {
                         return Err((n, "cannot edit its layout safely"));
                     }
                 }
                 None => {}
             }
         }
-        let mut cuts: Vec<Cut> = Vec::new();
-        for cut in changed.iter().flat_map(|one| &one.cuts) {
-            if !cuts.iter().any(|known| known.text == cut.text) {
-                cuts.push(cut.clone());
-            }
-        }
+        let mut seen = HashSet::new();
+        let cuts = changed.iter().flat_map(|one| &one.cuts);
+        let cuts: Vec<Cut> = cuts.filter(|cut| seen.insert(&cut.text)).cloned().collect();
+        let cutter = Cutter::new(&cuts);
         let pieces = |document: &Document, path: &[PathStep]| {
             regions(document, path)
                 .iter()
-                .map(|region| cut(document.at(region), &cuts))
+                .map(|region| cutter.cut(document.at(region)))
                 .collect::<Vec<_>>()
         };
         let entries: Vec<EntryPlan> = changed
@@ -308,6 +329,11 @@ impl PlanBuilder<'_> {
             cuts,
         })
     }
+}
+
+/// The location of an entry, for a map.
+fn key(path: &[PathStep]) -> String {
+    serde_json::to_string(path).expect("a path has plain fields only")
 }
 
 /// The secret values of an entry, by its name.

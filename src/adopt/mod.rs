@@ -4,6 +4,7 @@
 //! of a secret. Only what was shown is carried out: the plan is made again under the lock, because
 //! another adopt or a client may have changed the files.
 
+pub mod approval;
 mod comments;
 pub mod compared;
 mod directory;

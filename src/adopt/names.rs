@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::approval::AdoptApproval;
 use super::extracted::Extracted;
 use super::redact::Cut;
 use crate::dirs::Dirs;
@@ -44,6 +45,7 @@ pub struct NewPolicy {
     pub policy: Policy,
     /// An equal policy exists.
     pub known: bool,
+    pub approval: AdoptApproval,
 }
 
 /// A policy for one entry, and the values that are cut out.
@@ -94,6 +96,7 @@ impl Names {
         let base = plain(entry);
         let (secrets, mut added) = self.name_values(&base, extracted);
         let mut n = 1;
+        let mut withheld = None;
         let server = loop {
             let name = if n == 1 {
                 base.clone()
@@ -115,15 +118,23 @@ impl Names {
             }
             let planned = self.policies.iter().any(|known| known.server == server);
             let existing = self.existing.contains(&server);
-            let known = existing
-                && policy::load(&self.dirs, &server, None).is_ok_and(|old| same(&old, &policy));
+            let old = existing.then(|| policy::load(&self.dirs, &server, None).ok());
+            let old = old.flatten();
+            let known = old.as_ref().is_some_and(|old| same(old, &policy));
+            let approval = AdoptApproval::of(&self.dirs, &policy, old.as_ref());
             if !planned && (!existing || known) {
                 self.policies.push(NewPolicy {
                     server: server.clone(),
                     policy,
                     known,
+                    approval: withheld.unwrap_or(approval),
                 });
                 break server;
+            }
+            // The same command under another name is not approved either.
+            let is_twin = old.is_some_and(|old| old.command == policy.command);
+            if is_twin && matches!(approval, AdoptApproval::Withheld(_)) {
+                withheld.get_or_insert(approval);
             }
             n += 1;
         };

@@ -32,10 +32,7 @@ impl AdoptPlan {
             .iter()
             .flat_map(|file| &file.entries)
             .flat_map(|entry| entry.before.iter().flatten());
-        let pieces = pieces.filter_map(|piece| match piece {
-            RedactedPiece::Secret(name) | RedactedPiece::Escaped(name) => Some(name.clone()),
-            RedactedPiece::Text(_) => None,
-        });
+        let pieces = pieces.filter_map(RedactedPiece::secret).cloned();
         cuts.chain(pieces).collect()
     }
 }

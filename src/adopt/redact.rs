@@ -3,6 +3,9 @@
 //! Invariants: every occurrence is cut, in each spelling that a client's file allows; filling the
 //! values in gives the text byte for byte.
 
+use std::collections::BTreeMap;
+
+use aho_corasick::AhoCorasick;
 use serde::{Deserialize, Serialize};
 
 use crate::client::tree::escaped;
@@ -19,6 +22,16 @@ pub enum RedactedPiece {
     Escaped(SecretName),
 }
 
+impl RedactedPiece {
+    /// The secret that fills it in.
+    pub fn secret(&self) -> Option<&SecretName> {
+        match self {
+            Self::Text(_) => None,
+            Self::Secret(name) | Self::Escaped(name) => Some(name),
+        }
+    }
+}
+
 /// A value to cut out.
 #[derive(Clone, Debug)]
 pub struct Cut {
@@ -26,37 +39,85 @@ pub struct Cut {
     pub text: String,
 }
 
-/// Cuts the values out of a text, the longest first.
-pub fn cut(text: &str, cuts: &[Cut]) -> Vec<RedactedPiece> {
-    let mut forms: Vec<(String, RedactedPiece)> = Vec::new();
-    for cut in cuts.iter().filter(|cut| !cut.text.is_empty()) {
-        let escaped = escaped(&cut.text);
-        if escaped != cut.text {
-            forms.push((escaped, RedactedPiece::Escaped(cut.name.clone())));
+/// Finds the values in texts, all of them in one pass.
+#[derive(Debug)]
+pub struct Cutter {
+    /// The spellings of the values.
+    forms: Vec<(String, RedactedPiece)>,
+    search: Option<AhoCorasick>,
+}
+
+impl Cutter {
+    pub fn new(cuts: &[Cut]) -> Self {
+        let mut forms: Vec<(String, RedactedPiece)> = Vec::new();
+        for cut in cuts.iter().filter(|cut| !cut.text.is_empty()) {
+            let escaped = escaped(&cut.text);
+            if escaped != cut.text {
+                forms.push((escaped, RedactedPiece::Escaped(cut.name.clone())));
+            }
+            forms.push((cut.text.clone(), RedactedPiece::Secret(cut.name.clone())));
         }
-        forms.push((cut.text.clone(), RedactedPiece::Secret(cut.name.clone())));
+        let search = AhoCorasick::new(forms.iter().map(|(form, _)| form)).ok();
+        Self { forms, search }
     }
-    forms.sort_by_key(|(form, _)| std::cmp::Reverse(form.len()));
-    let mut pieces = vec![RedactedPiece::Text(text.to_owned())];
-    for (form, secret) in &forms {
-        let mut next = Vec::with_capacity(pieces.len());
-        for piece in pieces {
-            let RedactedPiece::Text(text) = piece else {
-                next.push(piece);
-                continue;
-            };
-            for (n, part) in text.split(form.as_str()).enumerate() {
-                if n > 0 {
-                    next.push(secret.clone());
-                }
-                if !part.is_empty() {
-                    next.push(RedactedPiece::Text(part.to_owned()));
-                }
+
+    /// Where the values are, each with its piece, in order. Of two that overlap, the longer one counts.
+    fn find(&self, text: &str) -> BTreeMap<usize, (usize, &RedactedPiece)> {
+        let found = self.search.iter();
+        let found = found.flat_map(|search| search.find_overlapping_iter(text));
+        let mut found: Vec<_> = found
+            .map(|one| (one.range(), one.pattern().as_usize()))
+            .collect();
+        found.sort_by_key(|(range, form)| (std::cmp::Reverse(range.len()), *form, range.start));
+        let mut taken: BTreeMap<usize, (usize, &RedactedPiece)> = BTreeMap::new();
+        for (range, form) in found {
+            let before = taken.range(..range.end).next_back();
+            let is_free = before.is_none_or(|(_, (end, _))| *end <= range.start);
+            if let Some((_, piece)) = self.forms.get(form).filter(|_| is_free) {
+                taken.insert(range.start, (range.end, piece));
             }
         }
-        pieces = next;
+        taken
     }
-    pieces
+
+    /// The text in pieces, with the values cut out.
+    pub fn cut(&self, text: &str) -> Vec<RedactedPiece> {
+        let mut pieces = Vec::new();
+        let mut done = 0;
+        let push = |pieces: &mut Vec<RedactedPiece>, part: Option<&str>| {
+            let part = part.unwrap_or_default();
+            if !part.is_empty() {
+                pieces.push(RedactedPiece::Text(part.to_owned()));
+            }
+        };
+        for (start, (end, piece)) in self.find(text) {
+            push(&mut pieces, text.get(done..start));
+            pieces.push(piece.clone());
+            done = end;
+        }
+        push(&mut pieces, text.get(done..));
+        if pieces.is_empty() {
+            pieces.push(RedactedPiece::Text(String::new()));
+        }
+        pieces
+    }
+
+    /// The places of the values as they are, with their names. A value of fewer bytes than `bytes_min`
+    /// occurs by chance.
+    pub fn places(&self, text: &str, bytes_min: usize) -> Vec<(usize, SecretName)> {
+        let found = self.find(text).into_iter();
+        let long = found.filter(|(start, (end, _))| end - start >= bytes_min);
+        long.filter_map(|(start, (_, piece))| match piece {
+            RedactedPiece::Secret(name) => Some((start, name.clone())),
+            RedactedPiece::Text(_) | RedactedPiece::Escaped(_) => None,
+        })
+        .collect()
+    }
+}
+
+/// Cuts the values out of a text, the longest first.
+pub fn cut(text: &str, cuts: &[Cut]) -> Vec<RedactedPiece> {
+    Cutter::new(cuts).cut(text)
 }
 
 /// The text of pieces, with the values filled in.
@@ -74,11 +135,9 @@ pub fn fill(
 
 /// The text with a mark instead of each secret: its name and at most its last four characters.
 pub fn masked(text: &str, cuts: &[Cut]) -> String {
+    let values: BTreeMap<_, _> = cuts.iter().map(|cut| (&cut.name, &*cut.text)).collect();
     let mark = |name: &SecretName| {
-        let value = cuts
-            .iter()
-            .find(|cut| cut.name == *name)
-            .map_or("", |cut| cut.text.as_str());
+        let value = values.get(name).copied().unwrap_or_default();
         let tail = tail(value).map_or_else(String::new, |tail| format!(" …{tail}"));
         format!("[secret {name}{tail}]")
     };

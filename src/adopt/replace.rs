@@ -20,6 +20,8 @@ pub(super) enum ReplaceError {
     /// Another program wrote it after it was read.
     Changed,
     ReadOnly,
+    /// It belonged to another user when its entries were adopted.
+    Owner,
     Io(io::Error),
 }
 
@@ -29,6 +31,7 @@ impl ReplaceError {
         match self {
             Self::Changed => "another program wrote it after mcpwrap read it".to_owned(),
             Self::ReadOnly => "the file is read-only".to_owned(),
+            Self::Owner => "it had another owner when its entries were adopted".to_owned(),
             Self::Io(error) => files::io_text(error),
         }
     }
@@ -40,8 +43,13 @@ impl From<io::Error> for ReplaceError {
     }
 }
 
-/// Replaces a file that holds `old` by `new`.
-pub(super) fn replace(target: &Path, old: &[u8], new: &[u8]) -> Result<(), ReplaceError> {
+/// Replaces a file that holds `old` by `new`. `mode`: its permission bits, if they change.
+pub(super) fn replace(
+    target: &Path,
+    old: &[u8],
+    new: &[u8],
+    mode: Option<u32>,
+) -> Result<(), ReplaceError> {
     let meta = target.metadata()?;
     if meta.mode() & 0o222 == 0 {
         return Err(ReplaceError::ReadOnly);
@@ -59,7 +67,8 @@ pub(super) fn replace(target: &Path, old: &[u8], new: &[u8]) -> Result<(), Repla
     if (own.uid(), own.gid()) != (meta.uid(), meta.gid()) {
         fchown(&file, Some(meta.uid()), Some(meta.gid()))?;
     }
-    file.set_permissions(std::fs::Permissions::from_mode(meta.mode() & 0o7777))?;
+    let mode = mode.unwrap_or(meta.mode() & 0o7777);
+    file.set_permissions(std::fs::Permissions::from_mode(mode))?;
     file.sync_all()?;
     drop(file);
     if std::fs::read(target)? != old {
@@ -98,6 +107,12 @@ pub(super) fn writable(target: &Path) -> Result<(), ReplaceError> {
         .map_err(ReplaceError::Io)
 }
 
+/// The permission bits of a file, and its user and group.
+pub(super) fn mode_and_owner(target: &Path) -> Result<(u32, (u32, u32)), ReplaceError> {
+    let meta = target.metadata()?;
+    Ok((meta.mode() & 0o7777, (meta.uid(), meta.gid())))
+}
+
 /// The error for a client config that was not written.
 pub(super) fn not_written(shown: &str, failed: &ReplaceError) -> Error {
     let what = format!("cannot write `{shown}`");
@@ -107,6 +122,9 @@ pub(super) fn not_written(shown: &str, failed: &ReplaceError) -> Error {
             .hint("close the client's settings and run `mcpwrap adopt` again; nothing was lost"),
         ReplaceError::ReadOnly => error(Code::FileUnusable).hint(format!(
             "run `chmod u+w {shown}`, then `mcpwrap adopt` again"
+        )),
+        ReplaceError::Owner => error(Code::FileUnusable).hint(format!(
+            "if that is intended, restore the entries of `{shown}` by hand"
         )),
         ReplaceError::Io(_) => error(Code::FileUnusable),
     }
@@ -133,17 +151,17 @@ mod tests {
         files::replace(&path, b"old").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(
-            replace(&path, b"other", b"new"),
+            replace(&path, b"other", b"new", None),
             Err(ReplaceError::Changed)
         ));
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
-        replace(&path, b"old", b"new").unwrap();
+        replace(&path, b"old", b"new", None).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o640);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o444)).unwrap();
         assert!(matches!(
-            replace(&path, b"new", b"x"),
+            replace(&path, b"new", b"x", None),
             Err(ReplaceError::ReadOnly)
         ));
     }

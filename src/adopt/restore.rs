@@ -1,7 +1,8 @@
 //! Which bytes of which file an undo restores, and where.
 //!
-//! Invariants: an entry is looked for where adopt left it, then in all files; its meaning is
-//! compared before it is replaced, so that the user's later changes are kept.
+//! Invariants: an entry is restored into the file that it was adopted in, and into no other: another
+//! file may have other readers. Its meaning is compared before it is replaced, so that the user's
+//! later changes are kept, or named before the user is asked.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,8 @@ pub struct RestoreJob {
     pub found: usize,
     pub splices: Vec<Splice>,
     pub records: Vec<JournalRecord>,
+    /// What the user must know before agreeing: later changes that are kept or lost.
+    pub notes: Vec<String>,
 }
 
 /// What to restore in each file, and the records that cannot be undone.
@@ -30,28 +33,42 @@ pub fn jobs(
 ) -> (Vec<RestoreJob>, Vec<(JournalRecord, String)>) {
     let mut jobs: Vec<RestoreJob> = Vec::new();
     let mut left = Vec::new();
-    let mut taken: Vec<(usize, Vec<PathStep>)> = Vec::new();
+    let mut spots: Vec<RestoreTarget<'_>> = found
+        .iter()
+        .enumerate()
+        .filter_map(RestoreTarget::read)
+        .collect();
     // The newest first: an entry that was adopted twice is restored to its last state.
     for record in records.into_iter().rev() {
-        let Some((n, document, entry)) = place(found, &record, &taken) else {
+        let own = |spot: &&mut RestoreTarget<'_>| spot.file.target == record.file;
+        let taken = spots
+            .iter_mut()
+            .find(own)
+            .and_then(|spot| Some((spot.n, spot.document, spot.take(&record)?)));
+        let Some((n, document, entry)) = taken else {
             left.push((
                 record,
-                "not found in any file: already restored or removed".to_owned(),
+                "not found in this file: already restored, removed or moved to another file"
+                    .to_owned(),
             ));
             continue;
         };
-        taken.push((n, entry.path.clone()));
         match splices(document, &entry, &record, values) {
-            Ok(splices) => {
-                if let Some(job) = jobs.iter_mut().find(|job| job.found == n) {
-                    job.splices.extend(splices);
-                    job.records.push(record);
-                } else {
+            Ok((splices, notes)) => {
+                let at = jobs.iter().position(|job| job.found == n);
+                let at = at.unwrap_or_else(|| {
                     jobs.push(RestoreJob {
                         found: n,
-                        splices,
-                        records: vec![record],
+                        splices: Vec::new(),
+                        records: Vec::new(),
+                        notes: Vec::new(),
                     });
+                    jobs.len() - 1
+                });
+                if let Some(job) = jobs.get_mut(at) {
+                    job.splices.extend(splices);
+                    job.notes.extend(notes);
+                    job.records.push(record);
                 }
             }
             Err(reason) => left.push((record, reason)),
@@ -60,40 +77,41 @@ pub fn jobs(
     (jobs, left)
 }
 
-/// The current location of a record's entry: its own file and path first, then any.
-fn place<'a>(
-    found: &'a [ClientFile],
-    record: &JournalRecord,
-    taken: &[(usize, Vec<PathStep>)],
-) -> Option<(usize, &'a Document, ServerEntry)> {
-    let mut best: Option<(u8, usize, &Document, ServerEntry)> = None;
-    for (n, file) in found.iter().enumerate() {
-        let Ok(document) = &file.document else {
-            continue;
-        };
-        for entry in entries(document) {
-            let runs = entry.wrapped.as_deref() == Some(record.server.as_str());
-            if !runs || taken.contains(&(n, entry.path.clone())) {
-                continue;
-            }
-            let own_file = file.target == record.file || file.path == record.file;
-            let rank = match (
-                own_file,
-                entry.path == record.path,
-                entry.name == record.entry,
-            ) {
-                (true, true, _) => 0,
-                (true, _, true) => 1,
-                (true, _, _) => 2,
-                (_, _, true) => 3,
-                _ => 4,
-            };
-            if best.as_ref().is_none_or(|(known, ..)| rank < *known) {
-                best = Some((rank, n, document, entry));
-            }
-        }
+/// A readable file with its entries that no record has taken yet.
+struct RestoreTarget<'a> {
+    n: usize,
+    file: &'a ClientFile,
+    document: &'a Document,
+    entries: Vec<ServerEntry>,
+}
+
+impl<'a> RestoreTarget<'a> {
+    fn read((n, file): (usize, &'a ClientFile)) -> Option<Self> {
+        let document = file.document.as_ref().ok()?;
+        Some(Self {
+            n,
+            file,
+            document,
+            entries: entries(document),
+        })
     }
-    best.map(|(_, n, document, entry)| (n, document, entry))
+
+    /// The entry of a record: at its own path first, then by its name, then any with its policy.
+    fn take(&mut self, record: &JournalRecord) -> Option<ServerEntry> {
+        let rank = |entry: &ServerEntry| {
+            let runs = entry.wrapped.as_deref() == Some(record.server.as_str());
+            let rank = match (entry.path == record.path, entry.name == record.entry) {
+                (true, _) => 0,
+                (_, true) => 1,
+                _ => 2,
+            };
+            runs.then_some(rank)
+        };
+        let ranked = self.entries.iter().enumerate();
+        let ranked = ranked.filter_map(|(at, entry)| Some((rank(entry)?, at)));
+        let (_, at) = ranked.min()?;
+        Some(self.entries.swap_remove(at))
+    }
 }
 
 /// The result of undoing a planned text, given each entry's path and its pieces before. None if the
@@ -103,11 +121,8 @@ pub(super) fn after_undo<'a>(
     entries: impl Iterator<Item = (&'a [PathStep], &'a [Vec<RedactedPiece>])>,
     cuts: &[Cut],
 ) -> Option<String> {
-    let value = |name: &SecretName| {
-        cuts.iter()
-            .find(|cut| cut.name == *name)
-            .map(|cut| cut.text.clone())
-    };
+    let values: BTreeMap<_, _> = cuts.iter().map(|cut| (&cut.name, &cut.text)).collect();
+    let value = |name: &SecretName| values.get(name).map(|text| (*text).clone());
     let mut splices = Vec::new();
     for (path, before) in entries {
         let regions = regions(document, path);
@@ -129,7 +144,7 @@ fn splices(
     entry: &ServerEntry,
     record: &JournalRecord,
     values: &BTreeMap<SecretName, String>,
-) -> Result<Vec<Splice>, String> {
+) -> Result<(Vec<Splice>, Vec<String>), String> {
     let value = |name: &SecretName| values.get(name).cloned();
     let gone = || "one of its secrets is no longer in the store".to_owned();
     let texts = |pieces: &[Vec<RedactedPiece>]| {
@@ -162,20 +177,33 @@ fn splices(
             Some(node.same(&document.text, old_node, &text))
         };
         if unchanged || means_the_same() == Some(true) {
-            return Ok(with(&before));
+            return Ok((with(&before), Vec::new()));
         }
     }
-    members(document, entry, &before, &after)
-        .ok_or_else(|| "changed since it was adopted; restore its command by hand".to_owned())
+    let (splices, lost) = members(document, entry, &before, &after)
+        .ok_or_else(|| "changed since it was adopted; restore its command by hand".to_owned())?;
+    let name = &record.entry;
+    let mut notes = vec![format!(
+        "`{name}` was changed after it was adopted: only what adopt changed is restored"
+    )];
+    if !lost.is_empty() {
+        let lost: Vec<_> = lost.iter().map(|key| format!("`{key}`")).collect();
+        notes.push(format!(
+            "`{name}`: later changes in {} are lost",
+            lost.join(", ")
+        ));
+    }
+    Ok((splices, notes))
 }
 
-/// Restores only the members that adopt changed, for an entry that the user changed too.
+/// Restores only the members that adopt changed, for an entry that the user changed too. Also
+/// returns those of them that the user changed.
 fn members(
     document: &Document,
     entry: &ServerEntry,
     before: &[String],
     after: &[String],
-) -> Option<Vec<Splice>> {
+) -> Option<(Vec<Splice>, Vec<String>)> {
     let ([before], [after]) = (before, after) else {
         return None;
     };
@@ -185,7 +213,7 @@ fn members(
     let before = Document::read(FileFormat::Json, before.clone().into_bytes()).ok()?;
     let after = Document::read(FileFormat::Json, after.clone().into_bytes()).ok()?;
     let now = document.find(&entry.path)?;
-    let mut splices = Vec::new();
+    let (mut splices, mut lost) = (Vec::new(), Vec::new());
     for (n, member) in now.map().iter().enumerate() {
         let old = before.root.get(&member.key);
         let Some(adopted) = after.root.get(&member.key) else {
@@ -193,6 +221,9 @@ fn members(
         };
         if old.is_some_and(|old| old.same(&before.text, adopted, &after.text)) {
             continue;
+        }
+        if !adopted.same(&after.text, &member.node, &document.text) {
+            lost.push(member.key.clone());
         }
         let splice = if let Some(old) = old {
             Splice {
@@ -218,5 +249,5 @@ fn members(
                 .is_some_and(|adopted| member.node.same(&before.text, adopted, &after.text))
         }
     });
-    all.then_some(splices)
+    all.then_some((splices, lost))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::approval::{AdoptApproval, Withheld};
 use super::builder;
 use super::names::Names;
 use super::plan::{AdoptPlan, EntryFilter, FilePlan};
@@ -70,13 +71,30 @@ impl Round {
             };
             round.plan.files.iter().filter_map(file).collect()
         };
-        let agreed = texts(shown);
-        !actor.is_asked() || texts(self).iter().all(|file| agreed.contains(file))
+        let approved = |round: &Self| -> Vec<(ServerName, String)> {
+            let new = round.names.policies.iter();
+            let new = new.filter(|new| new.approval == AdoptApproval::New);
+            new.map(|new| (new.server.clone(), new.policy.text.clone()))
+                .collect()
+        };
+        let (agreed, allowed) = (texts(shown), approved(shown));
+        !actor.is_asked()
+            || (texts(self).iter().all(|file| agreed.contains(file))
+                && approved(self).iter().all(|one| allowed.contains(one)))
+    }
+
+    /// The policies that are not approved, with the reason.
+    pub fn withheld(&self) -> impl Iterator<Item = (&ServerName, &Withheld)> {
+        let policies = self.names.policies.iter();
+        policies.filter_map(|new| match &new.approval {
+            AdoptApproval::Withheld(withheld) => Some((&new.server, withheld)),
+            AdoptApproval::New | AdoptApproval::Granted => None,
+        })
     }
 
     /// Whether something that the user asked for is not done.
     pub fn is_incomplete(&self) -> bool {
-        self.plan.left.iter().any(|left| left.counts)
+        self.plan.left.iter().any(|left| left.counts) || self.withheld().next().is_some()
     }
 
     /// All values to cut out.

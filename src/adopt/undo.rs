@@ -1,54 +1,106 @@
 //! Restores adopted entries byte for byte.
 //!
 //! An entry is recognized by its own bytes: the file may have changed around it, a client may have
-//! reformatted it, the user may have moved it. If the user changed the entry, only the members that
-//! adopt changed are restored. Policies and secrets stay, because another file may use them.
+//! reformatted it. If the user changed the entry, only the members that adopt changed are restored.
+//! Policies and secrets stay, because another file may use them.
+//!
+//! Invariants: only a sealed record is followed; a file is never readable by more users than when
+//! it was adopted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::journal::{self, JournalLine, JournalRecord};
+use super::journal::{self, JournalLine, JournalRecord, Pending};
 use super::redact::RedactedPiece;
-use super::replace;
+use super::replace::{self, ReplaceError};
 use super::restore::RestoreJob;
 use super::round::Selection;
-use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
+use crate::audit::{Destination, Detail, Event, Log, NewRecord, Outcome, SecretUse};
 use crate::client::edit;
 use crate::dirs::Dirs;
 use crate::error::{Error, Result};
 use crate::ops::actor::Actor;
 use crate::scan::clients::{self, ClientFile};
-use crate::secret::SecretName;
+use crate::secret::{Fingerprint, Keys, Secret, SecretName};
 use crate::store::Store;
 
-/// The selected records that were adopted and not undone, the newest last.
+/// The selected records that were adopted and not undone, the newest last, and the lines of the
+/// journal that are refused.
 ///
 /// # Errors
 /// Those of the journal.
-pub fn pending(dirs: &Dirs, selection: &Selection) -> Result<Vec<JournalRecord>> {
-    let pending = journal::pending(dirs)?.into_iter();
-    Ok(pending
-        .filter(|record| is_selected(selection, record))
-        .collect())
+pub fn pending(dirs: &Dirs, selection: &Selection, keys: &Keys) -> Result<Pending> {
+    let mut pending = journal::pending(dirs, keys)?;
+    pending
+        .records
+        .retain(|record| is_selected(selection, record));
+    Ok(pending)
 }
 
-/// The files of the records, then all others: an entry that is no longer in its file may be in any
-/// of them.
+/// The files of the records that exist.
 ///
 /// # Errors
 /// As [`clients::scan`].
 pub fn files(dirs: &Dirs, records: &[JournalRecord]) -> Result<Vec<ClientFile>> {
     let own: BTreeSet<_> = records.iter().map(|record| record.file.clone()).collect();
     let there: Vec<_> = own.into_iter().filter(|file| file.exists()).collect();
-    let mut found = clients::scan(dirs, &[], &there)?.found;
-    for more in clients::scan(dirs, &[], &[])?.found {
-        if !found.iter().any(|known| known.target == more.target) {
-            found.push(more);
-        }
+    if there.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(found)
+    Ok(clients::scan(dirs, &[], &there)?.found)
 }
 
-/// Restores the entries of one file.
+/// The mode in which a file is written: its own, without what it did not have when its entries
+/// were adopted.
+fn mode(file: &ClientFile, records: &[JournalRecord]) -> Result<u32, ReplaceError> {
+    let (now, owner) = replace::mode_and_owner(&file.target)?;
+    if records.iter().any(|record| record.owner.0 != owner.0) {
+        return Err(ReplaceError::Owner);
+    }
+    Ok(records.iter().fold(now, |mode, record| mode & record.mode))
+}
+
+/// What to tell the user about a job before asking, in addition to the notes of its entries.
+pub fn notes(
+    file: &ClientFile,
+    job: &RestoreJob,
+    values: &BTreeMap<SecretName, String>,
+    keys: &Keys,
+) -> Vec<String> {
+    let mut notes = job.notes.clone();
+    let stored = job.records.iter().flat_map(|record| &record.secrets);
+    let rotated: BTreeSet<&SecretName> = stored
+        .filter(|(name, print)| {
+            let now = values.get(*name);
+            now.is_some_and(|text| fingerprint(keys, text) != **print)
+        })
+        .map(|(name, _)| name)
+        .collect();
+    for name in rotated {
+        notes.push(format!(
+            "`{name}` was rotated after it was adopted: the file gets the new value"
+        ));
+    }
+    let now = replace::mode_and_owner(&file.target).map(|(mode, _)| mode);
+    if let (Ok(now), Ok(mode)) = (now, mode(file, &job.records))
+        && now != mode
+    {
+        notes.push(format!(
+            "the mode of the file becomes {mode:04o}, as when it was adopted (now {now:04o})"
+        ));
+    }
+    notes
+}
+
+/// What is needed to restore files.
+pub struct Restoring<'a> {
+    /// The values that the records need.
+    pub values: &'a BTreeMap<SecretName, String>,
+    pub keys: &'a Keys,
+    pub log: &'a Log,
+    pub actor: Actor,
+}
+
+/// Restores the entries of one file. Each secret that goes back into it is recorded first.
 ///
 /// # Errors
 /// The audit log or the journal cannot be written. The inner error says that the file was not
@@ -57,9 +109,11 @@ pub fn restore(
     dirs: &Dirs,
     file: &ClientFile,
     job: &RestoreJob,
-    log: &Log,
-    actor: Actor,
+    with: &Restoring<'_>,
 ) -> Result<Result<(), Option<Error>>> {
+    let Restoring {
+        keys, log, actor, ..
+    } = with;
     let entry = |record: &JournalRecord, outcome| {
         let detail = Detail {
             file: Some(file.path.display().to_string()),
@@ -75,15 +129,24 @@ pub fn restore(
             .map(|record| entry(record, outcome))
             .collect::<Vec<_>>()
     };
-    log.append(&entries(Outcome::Ok))?;
+    let released: Vec<_> = job
+        .records
+        .iter()
+        .flat_map(|record| releases(record, file, with))
+        .collect();
+    log.append(&[released, entries(Outcome::Ok)].concat())?;
     let text = file
         .document
         .as_ref()
         .ok()
         .and_then(|document| edit::apply(&document.text, &job.splices));
+    let shown = dirs.tilde(&file.path);
     let done = text.ok_or(None).and_then(|text| {
-        replace::replace(&file.target, &file.bytes, text.as_bytes())
-            .map_err(|failed| Some(replace::not_written(&dirs.tilde(&file.path), &failed)))
+        mode(file, &job.records)
+            .and_then(|mode| {
+                replace::replace(&file.target, &file.bytes, text.as_bytes(), Some(mode))
+            })
+            .map_err(|failed| Some(replace::not_written(&shown, &failed)))
     });
     if let Err(error) = done {
         log.append(&entries(Outcome::Failed))?;
@@ -98,8 +161,30 @@ pub fn restore(
             at: now,
         })
         .collect();
-    journal::append(dirs, &lines)?;
+    journal::append(dirs, keys, &lines)?;
     Ok(Ok(()))
+}
+
+/// A record of each secret that goes back into the file.
+fn releases(record: &JournalRecord, file: &ClientFile, with: &Restoring<'_>) -> Vec<NewRecord> {
+    let names = record.before.iter().flatten();
+    let names: BTreeSet<_> = names.filter_map(RedactedPiece::secret).collect();
+    let release = |name: &SecretName| {
+        let value = with.values.get(name);
+        let secret = SecretUse {
+            name: name.clone(),
+            variable: None,
+            fingerprint: value.map(|text| fingerprint(with.keys, text)),
+        };
+        let shown = file.path.display().to_string();
+        NewRecord::release(secret, Destination::Config(&shown), with.actor.detail())
+            .server(&record.server)
+    };
+    names.into_iter().map(release).collect()
+}
+
+fn fingerprint(keys: &Keys, text: &str) -> Fingerprint {
+    keys.fingerprint(&Secret::new(text.as_bytes().to_vec()))
 }
 
 fn is_selected(selection: &Selection, record: &JournalRecord) -> bool {
@@ -124,18 +209,13 @@ pub fn values(records: &[JournalRecord], store: &dyn Store) -> BTreeMap<SecretNa
     let pieces = records
         .iter()
         .flat_map(|record| record.before.iter().chain(&record.after).flatten());
-    let names: BTreeSet<SecretName> = pieces
-        .filter_map(|piece| match piece {
-            RedactedPiece::Secret(name) | RedactedPiece::Escaped(name) => Some(name.clone()),
-            RedactedPiece::Text(_) => None,
-        })
-        .collect();
+    let names: BTreeSet<&SecretName> = pieces.filter_map(RedactedPiece::secret).collect();
     let mut values = BTreeMap::new();
     for name in names {
-        if let Ok(item) = store.get(&name)
+        if let Ok(item) = store.get(name)
             && let Ok(text) = str::from_utf8(item.value.expose())
         {
-            values.insert(name, text.to_owned());
+            values.insert(name.clone(), text.to_owned());
         }
     }
     values

@@ -85,6 +85,8 @@ words! {
         Adopt = "adopt",
         /// A server entry of a client config was restored.
         Undo = "undo",
+        /// A setting that widens what is allowed was changed; `reason` names it.
+        Config = "config",
         /// A server's package was resolved, locked and installed.
         Pin = "pin",
         /// The network settings of servers were approved or removed.
@@ -204,7 +206,7 @@ pub struct Detail {
     /// grant, revoke, adopt, secret-*, release: the variable that shows that an AI agent ran the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
-    /// revoke: the user's `--reason`.
+    /// revoke: the user's `--reason`. config: the new value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// adopt, undo, release: the client's configuration file. log: the file of the log.

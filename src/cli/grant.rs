@@ -8,6 +8,7 @@ use crate::ops::approve::{self, Approval};
 use crate::ops::changed;
 use crate::policy::{self, Policy};
 use crate::secret::ServerName;
+use crate::settings::AgentAct;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -30,7 +31,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let load = |server| policy::load(&cx.dirs, server, None);
     let policies = args.server.iter().map(load).collect::<Result<Vec<_>>>()?;
     let flag = args.yes.then_some("--yes");
-    let actor = actor(&cx.dirs, &config, flag, |actor| {
+    let act = ("grant", Some(AgentAct::Grant));
+    let actor = actor(&cx.dirs, &config, act, flag, |actor| {
         approve::refusals(&policies, actor)
     })?;
     let mut agree =
@@ -70,7 +72,8 @@ fn programs(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
     let policies: Vec<_> = found.servers.iter().map(|one| one.next.clone()).collect();
     let flag = args.yes.then_some("--yes");
-    let actor = actor(&cx.dirs, &config, flag, |actor| {
+    let act = ("grant --changed", Some(AgentAct::Grant));
+    let actor = actor(&cx.dirs, &config, act, flag, |actor| {
         approve::refusals(&policies, actor)
     })?;
     if actor.is_asked() {

@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::{Context, ask, print};
-use crate::config::StoreKind;
+use crate::config::{Config, StoreKind};
 use crate::error::Result;
+use crate::grant::By;
 use crate::network;
+use crate::ops::actor::Actor;
+use crate::ops::agents;
 use crate::ops::setup::{self, NewKey};
 
 #[derive(Debug, clap::Args)]
@@ -19,9 +22,24 @@ pub struct Args {
     /// Read the passphrase from stdin (for scripts)
     #[arg(long)]
     from_stdin: bool,
+    /// Use the existing store in these directories, after they were moved
+    #[arg(long, conflicts_with_all = ["store", "key_file", "from_stdin"])]
+    moved: bool,
 }
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    agents::refuse(&cx.dirs, &Config::load(&cx.dirs)?, "init", None)?;
+    if args.moved {
+        let text = format!(
+            "the existing store will accept grants, and log its use, in these directories:\n  {}\n  {}\n",
+            cx.dirs.config_file().display(),
+            cx.dirs.state().display()
+        );
+        ask::type_name(&text, "moved")?;
+        setup::move_home(&cx.dirs, Actor::consenting(By::Terminal))?;
+        print::line("the store belongs to these directories");
+        return Ok(0);
+    }
     let mut key = NewKey {
         file: args.key_file.as_deref(),
         is_piped: args.from_stdin,

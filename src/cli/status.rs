@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::{Context, print};
 use crate::audit::{forward, journal};
+use crate::client::agents;
 use crate::config::{Anchoring, Config, StoreKind};
-use crate::dirs::{self, Dirs};
+use crate::dirs::Dirs;
 use crate::error::{EXIT_NO, Error, Result};
 use crate::store::{self, Index, KeySource};
 use crate::{grant, policy};
@@ -94,13 +95,13 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             undelivered: forward::undelivered_anchors(&dirs.audit()),
         },
         diagnostics: dirs.tilde(&dirs.log()),
-        agent: dirs::agent_variable(),
+        agent: agents::find().map(|agent| agent.variable),
     };
     if args.json {
         let text = serde_json::to_string_pretty(&status).expect("a status is always valid JSON");
         print::line(&text);
     } else {
-        print::line(&text(&status, &config));
+        print::line(&text(&status));
     }
     Ok(if status.store.works { 0 } else { EXIT_NO })
 }
@@ -152,7 +153,7 @@ fn anchors(status: &AnchorStatus) -> String {
     }
 }
 
-fn text(status: &StatusOutput, config: &Config) -> String {
+fn text(status: &StatusOutput) -> String {
     let mut lines = vec![("mcpwrap", status.version.to_owned())];
     let absent = if status.config_exists {
         ""
@@ -193,14 +194,9 @@ fn text(status: &StatusOutput, config: &Config) -> String {
     lines.push(("audit log", status.audit.clone()));
     lines.push(("anchors", anchors(&status.anchor)));
     if let Some(name) = status.agent {
-        let rule = if config.agents.allow_yes {
-            "accepted, as config.toml says"
-        } else {
-            "refused"
-        };
         lines.push((
             "agent",
-            format!("`{name}` is set: `--yes` and `--from-stdin` are {rule}"),
+            format!("`{name}` is set here or above: agents may not change what is allowed"),
         ));
     }
     let lines: Vec<_> = lines

@@ -3,6 +3,7 @@
 use super::{Context, ask, print};
 use crate::config::{Config, StoreKind};
 use crate::error::{Code, Error, Result};
+use crate::ops::agents;
 use crate::store::{self, KeySource};
 
 #[derive(Debug, clap::Args)]
@@ -14,6 +15,7 @@ pub struct Args {
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
+    agents::refuse(&cx.dirs, &config, "unlock", None)?;
     if config.store != StoreKind::File {
         return Err(Error::new(Code::Usage, "nothing to unlock")
             .cause("the store is the keychain, which your desktop unlocks at login"));

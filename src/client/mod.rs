@@ -5,6 +5,7 @@
 //! file is refused with a reason. The meaning of values is in `detect`, permissions are in
 //! `policy`.
 
+pub mod agents;
 pub mod edit;
 pub mod entry;
 mod find;

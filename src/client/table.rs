@@ -4,7 +4,8 @@
 //! the client or the directory before `|`, `*` any one name. Locations without either are in a
 //! project: the working directory and its parents, up to the root of the repository. `old`
 //! locations are those of older versions. The structure of a file is recognized by its content, so
-//! that a client may change its keys.
+//! that a client may change its keys. `agent` has the variables that a client sets for the commands
+//! of its agent; those that an editor sets in each of its terminals are not among them.
 
 /// The system that a location applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub struct KnownClient {
     /// Whether it expands `${…}` and similar references before it starts a server.
     pub fills_in: bool,
     pub places: &'static [ConfigLocation],
+    /// What it sets in the environment of the commands that its agent runs.
+    pub agent: &'static [&'static str],
 }
 
 const fn at(os: Os, path: &'static str, old: bool) -> ConfigLocation {
@@ -75,11 +78,12 @@ const fn old_mac(path: &'static str) -> ConfigLocation {
 }
 
 macro_rules! clients {
-    ($($id:literal $name:literal $verified:literal $after:ident $fills:literal [$($os:ident $path:literal),+ $(,)?])+) => {
+    ($($id:literal $name:literal $verified:literal $after:ident $fills:literal [$($os:ident $path:literal),+ $(,)?]
+        $(agent [$($variable:literal),+])?)+) => {
         /// Every known client.
         pub const CLIENTS: &[KnownClient] = &[$(KnownClient {
             id: $id, name: $name, verified: $verified, after: After::$after, fills_in: $fills,
-            places: &[$($os($path)),+],
+            places: &[$($os($path)),+], agent: &[$($($variable),+)?],
         }),+];
     };
 }
@@ -98,7 +102,9 @@ clients! {
         any "~/.claude/plugins/*/*/*/.mcp.json",
         mac "/Library/Application Support/ClaudeCode/managed-mcp.json",
         linux "/etc/claude-code/managed-mcp.json", win r"%ProgramFiles%\ClaudeCode\managed-mcp.json"]
+        agent ["CLAUDECODE", "CLAUDE_CODE_ENTRYPOINT"]
     "cursor" "Cursor" "2026-11" Approve true [any "~/.cursor/mcp.json", any ".cursor/mcp.json"]
+        agent ["CURSOR_AGENT"]
     "vscode" "VS Code" "2026-11" Approve true [
         mac "~/Library/Application Support/Code/User/mcp.json",
         mac "~/Library/Application Support/Code/User/settings.json",
@@ -125,24 +131,30 @@ clients! {
         old_mac "~/Library/Application Support/*/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
         win r"%APPDATA%\*\User\globalStorage\saoudrizwan.claude-dev\settings\cline_mcp_settings.json",
         old "~/Documents/Cline/MCP/cline_mcp_settings.json"]
+        agent ["CLINE_ACTIVE"]
     "codex" "Codex" "2026-11" Restart false [
         any "$CODEX_HOME|~/.codex/config.toml", any "~/.codex/*.config.toml", any ".codex/config.toml",
         any "~/.codex/plugins/*/.mcp.json", linux "/etc/codex/config.toml",
         win r"%ProgramData%\OpenAI\Codex\config.toml"]
+        agent ["CODEX_SANDBOX", "CODEX_THREAD_ID"]
     "gemini-cli" "Gemini CLI" "2026-11" Restart true [
         any "~/.gemini/settings.json", any ".gemini/settings.json",
         any "~/.gemini/extensions/*/gemini-extension.json"]
+        agent ["GEMINI_CLI"]
     "antigravity" "Antigravity" "2026-11" Restart false [
         any "~/.gemini/config/mcp_config.json", old "~/.gemini/antigravity/mcp_config.json",
         old "~/.gemini/antigravity-cli/mcp_config.json", any ".agents/mcp_config.json", old ".agent/mcp_config.json"]
+        agent ["ANTIGRAVITY_AGENT"]
     "copilot-cli" "GitHub Copilot CLI" "2026-11" Nothing true [
         any "$COPILOT_HOME|~/.copilot/mcp-config.json", any ".github/mcp.json"]
+        agent ["COPILOT_AGENT_SESSION_ID"]
     "opencode" "opencode" "2026-11" Restart true [
         any "~/.config/opencode/opencode.json", any "~/.config/opencode/opencode.jsonc",
         any "~/.config/opencode/config.json", any "~/.opencode/opencode.json", any "opencode.json",
         any "opencode.jsonc", any ".opencode/opencode.json", any ".opencode/opencode.jsonc",
         any "~/.agents/mcp.json", any ".agents/mcp.json", linux "/etc/opencode/opencode.json",
         mac "/Library/Application Support/opencode/opencode.json", win r"%ProgramData%\opencode\opencode.json"]
+        agent ["OPENCODE"]
     "kilo" "Kilo Code" "2026-11" Restart true [
         any "~/.config/kilo/kilo.json", any "~/.config/kilo/kilo.jsonc", any "kilo.json", any "kilo.jsonc",
         any ".kilo/kilo.json", any ".kilo/kilo.jsonc", old ".kilocode/mcp.json",
@@ -151,6 +163,7 @@ clients! {
         old_mac "~/Library/Application Support/*/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json"]
     "goose" "Goose" "2026-11" Restart false [
         any "~/.config/goose/config.yaml", win r"%APPDATA%\Block\goose\config\config.yaml"]
+        agent ["GOOSE_TERMINAL"]
     "continue" "Continue" "2026-11" Nothing true [
         any "~/.continue/config.yaml", old "~/.continue/config.json", any ".continue/mcpServers/*.yaml",
         any ".continue/mcpServers/*.json", any "~/.continue/mcpServers/*.yaml"]
@@ -163,6 +176,7 @@ clients! {
         any "~/.aws/amazonq/cli-agents/*.json", any ".amazonq/mcp.json", any ".amazonq/default.json"]
     "junie" "Junie" "2026-11" Nothing false [any "~/.junie/mcp/mcp.json", any ".junie/mcp/mcp.json"]
     "qwen-code" "Qwen Code" "2026-11" Restart true [any "~/.qwen/settings.json", any ".qwen/settings.json"]
+        agent ["QWEN_CODE"]
     "crush" "Crush" "2026-11" Restart true [
         any "$CRUSH_GLOBAL_CONFIG|~/.config/crush/crush.json", any "crush.json", any ".crush.json",
         win r"%LOCALAPPDATA%\crush\crush.json"]
@@ -201,6 +215,7 @@ clients! {
     "boltai" "BoltAI" "2026-11" Restart false [any "~/.boltai/mcp.json"]
     "tome" "Tome" "2026-11" Restart false [any "~/.tome/mcp_config.json"]
     "augment" "Augment" "2026-11" Restart false [any "~/.augment/settings.json"]
+        agent ["AUGMENT_AGENT"]
     "copilot-ide" "Copilot for JetBrains and Xcode" "2026-11" Restart false [
         any "~/.config/github-copilot/intellij/mcp.json", any "~/.config/github-copilot/xcode/mcp.json"]
 }

@@ -78,7 +78,7 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Agents {
-    /// Whether an agent may use `--yes` and `--from-stdin` with commands that widen access.
+    /// Has no effect: any program of the user can write it. `mcpwrap config agents` replaces it.
     pub allow_yes: bool,
 }
 

@@ -33,6 +33,8 @@ codes! {
     NameInvalid = "name-invalid",
     /// There is no home directory, or it belongs to another user.
     HomeUnusable = "home-unusable",
+    /// The store belongs to other directories of mcpwrap: they were moved or copied, or another `MCPWRAP_HOME` is set.
+    HomeMoved = "home-moved",
     /// A file or directory of mcpwrap can be changed by other users, belongs to another user, or is not a regular file.
     FileNotPrivate = "file-not-private",
     /// A file of mcpwrap cannot be read, written or parsed.
@@ -81,6 +83,8 @@ codes! {
     NoMemoryFilesystem = "no-memory-filesystem",
     /// The server could not be started for another reason (working directory, resources).
     LaunchFailed = "launch-failed",
+    /// The sealed settings were not written by this user's mcpwrap.
+    SettingsBroken = "settings-broken",
     /// The policy has no profile of that name.
     ProfileNotFound = "profile-not-found",
     /// A run requires a secret that belongs to another profile.
@@ -123,12 +127,16 @@ codes! {
     ExportFailed = "export-failed",
     /// A confirmation or input needs a terminal, and there is none.
     NoTerminal = "no-terminal",
-    /// `--yes` is refused: an AI agent runs this command, or the administrator forbids it.
+    /// An AI agent runs this command, which only the user may run.
+    AgentRefused = "agent-refused",
+    /// `--yes` is refused, because the administrator forbids it.
     YesRefused = "yes-refused",
     /// The user answered no.
     Declined = "declined",
     /// Another program changed a client's file after it was read, so it was not written.
     ClientConfigChanged = "client-config-changed",
+    /// A record of the undo journal was not written by this user's mcpwrap: its seal is missing or does not match.
+    JournalBroken = "journal-broken",
     /// The server exited.
     ServerExited = "server-exited",
     /// The server used a secret as the ID of a message, where it cannot be masked.

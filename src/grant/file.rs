@@ -68,6 +68,12 @@ pub(super) struct GrantFile {
     /// Why it was revoked.
     pub(super) reason: Option<String>,
     pub(super) seal: Option<String>,
+    /// Of a revocation: when the revoked grant was made, and the digest of its seal. It proves the text
+    /// below to whoever has the key, and nobody can make the seal from it.
+    #[serde(default)]
+    pub(super) granted: Option<Timestamp>,
+    #[serde(default)]
+    pub(super) evidence: Option<String>,
     /// The text of the granted policy, to show later what changed.
     pub(super) policy: Option<String>,
     /// What the command runs.

@@ -8,13 +8,13 @@
 //! store, so that the kill switch works while the store is locked.
 
 mod file;
+mod history;
 #[cfg(test)]
 mod tests;
 
 use hmac::Mac as _;
 use jiff::Timestamp;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use self::file::{GrantFile, VERSION, broken, erase, now, read, sealing, write};
 use crate::dirs::Dirs;
@@ -22,8 +22,10 @@ use crate::error::{Code, Error, Result};
 use crate::invocation::Invocation;
 use crate::policy::{Policy, Tier};
 use crate::secret::{Keys, ServerName, hex};
+use crate::sys::user::is_root_real;
 
 pub use self::file::{By, GrantState, incomplete, path};
+pub use self::history::{LastPolicy, last_text, record};
 
 /// A grant that matches the policy. Its seal is not verified yet.
 #[must_use]
@@ -43,16 +45,6 @@ struct GrantSeal {
     invocation: Invocation,
 }
 
-/// The previous grant or revocation, to show to the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GrantHistory {
-    pub state: GrantState,
-    pub at: Timestamp,
-    pub reason: Option<String>,
-    /// The policy that was granted last, if any.
-    pub policy: Option<String>,
-}
-
 /// Finds the grant of a policy in its current form. Does not use the store.
 ///
 /// # Errors
@@ -60,7 +52,7 @@ pub struct GrantHistory {
 /// `file-not-private`.
 pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
     let server = &policy.server;
-    let managed = policy.tier == Tier::Managed;
+    let managed = needs_no_grant(policy);
     let unsealed = || Grant {
         server: server.clone(),
         sealed: None,
@@ -73,7 +65,11 @@ pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
             Code::NotGranted,
             format!("the policy of server `{server}` is not granted"),
         )
-        .cause("it was never approved")
+        .cause(if policy.tier == Tier::Managed {
+            "in a user namespace, a policy of the administrator needs a grant too"
+        } else {
+            "it was never approved"
+        })
         .hint(format!(
             "run `mcpwrap grant {server}` to review and approve it"
         )));
@@ -123,6 +119,12 @@ pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
         server: server.clone(),
         sealed: Some(sealed),
     })
+}
+
+/// Whether a policy is the administrator's. Where uid 0 is not the root of this machine, anyone may
+/// have written it, so it needs a grant.
+pub fn needs_no_grant(policy: &Policy) -> bool {
+    policy.tier == Tier::Managed && is_root_real()
 }
 
 impl Grant {
@@ -189,6 +191,8 @@ pub fn grant(
             by: Some(by),
             reason: None,
             seal: Some(hex(&seal)),
+            granted: None,
+            evidence: None,
             policy: Some(policy.text.clone()),
             invocation: Some(invocation.clone()),
         },
@@ -222,42 +226,12 @@ pub enum Withdrawal {
 /// # Errors
 /// `file-unusable`, `file-not-private`: the grant is still there.
 pub fn revoke(dirs: &Dirs, server: &ServerName, reason: Option<&str>) -> Result<Withdrawal> {
-    let before = read(dirs, server).ok().flatten();
-    let file = GrantFile {
-        version: VERSION,
-        state: GrantState::Revoked,
-        digest: None,
-        at: now(),
-        by: None,
-        reason: reason.map(str::to_owned),
-        seal: None,
-        policy: before.and_then(|file| file.policy),
-        invocation: None,
-    };
+    let file = history::revocation(dirs, server, reason);
     match write(dirs, server, &file) {
         Ok(()) => Ok(Withdrawal::Recorded),
         Err(_) if erase(dirs, server) => Ok(Withdrawal::Erased),
         Err(error) => Err(error),
     }
-}
-
-/// The last grant or revocation of a server, or `None` if there was none.
-///
-/// # Errors
-/// `grant-broken`, `file-not-private`.
-pub fn record(dirs: &Dirs, server: &ServerName) -> Result<Option<GrantHistory>> {
-    let record = |file: GrantFile| GrantHistory {
-        state: file.state,
-        at: file.at,
-        reason: file.reason,
-        // The seal covers the digest only, so the text must match the digest.
-        policy: file.policy.filter(|text| {
-            file.digest
-                .as_ref()
-                .is_none_or(|digest| *digest == hex(&Sha256::digest(text)))
-        }),
-    };
-    Ok(read(dirs, server)?.map(record))
 }
 
 /// The status of a policy's grant. Determined without the store, so the seal is not verified.
@@ -295,7 +269,7 @@ impl GrantStatus {
 /// The status of a policy's grant.
 pub fn status(dirs: &Dirs, policy: &Policy) -> GrantStatus {
     match find(dirs, policy).map_err(|error| error.code) {
-        Ok(_) if policy.tier == Tier::Managed => GrantStatus::Managed,
+        Ok(_) if needs_no_grant(policy) => GrantStatus::Managed,
         Ok(grant) => match grant.invocation() {
             Some(invocation) if !invocation.changes().is_empty() => GrantStatus::ProgramChanged,
             _ => GrantStatus::Granted,

@@ -44,8 +44,8 @@ fn the_life_of_a_grant() {
 
     revoke(&dirs, &first.server, Some("leaked")).unwrap();
     assert_eq!(code(&dirs, &first, &ours), Some(Code::Revoked));
-    let record = record(&dirs, &first.server).unwrap().unwrap();
-    assert_eq!(record.policy.as_deref(), Some(first.text.as_str()));
+    let record = record(&dirs, &first.server, Some(&ours)).unwrap().unwrap();
+    assert_eq!(record.policy, LastPolicy::Sealed(first.text.clone()));
     assert!(
         find(&dirs, &first)
             .unwrap_err()

@@ -1,11 +1,13 @@
 //! Who performs a recorded act, and how consent was given.
 
+use super::agents;
 use crate::audit::{Detail, Log, NewRecord};
 use crate::config::Config;
 use crate::dirs::{self, Dirs};
 use crate::error::{Code, Error, Result};
 use crate::grant::By;
 use crate::secret::Keys;
+use crate::settings::AgentAct;
 use crate::store::{self, Prompt};
 
 /// Who performs an act: the consent given, and the AI agent that runs the command, if any.
@@ -20,7 +22,7 @@ impl Actor {
     pub fn consenting(by: By) -> Self {
         Self {
             consent: Some(by),
-            agent: dirs::agent_variable(),
+            agent: crate::client::agents::find().map(|agent| agent.variable),
         }
     }
 
@@ -28,7 +30,7 @@ impl Actor {
     pub fn unasked() -> Self {
         Self {
             consent: None,
-            agent: dirs::agent_variable(),
+            agent: crate::client::agents::find().map(|agent| agent.variable),
         }
     }
 
@@ -52,22 +54,25 @@ impl Actor {
     }
 }
 
-/// The actor of an act that `flag` (e.g. `--yes`) confirms. A refused flag is recorded, even if the
-/// store is locked: `records` makes the entries, to which the refusal's code is added.
+/// The actor of an act that the user confirms, at the terminal or by `flag` (e.g. `--yes`). `command`
+/// is what the user typed; `act` is what the user can allow to agents, if anything. A refusal is
+/// recorded, even if the store is locked: `records` makes the entries, to which the refusal's code is
+/// added.
 ///
 /// # Errors
-/// `yes-refused`; `audit-unwritable`.
+/// `agent-refused`; `yes-refused`; `audit-unwritable`.
 pub fn actor(
     dirs: &Dirs,
     config: &Config,
+    (command, act): (&str, Option<AgentAct>),
     flag: Option<&str>,
     records: impl FnOnce(&Actor) -> Vec<NewRecord>,
 ) -> Result<Actor> {
-    let Some(flag) = flag else {
-        return Ok(Actor::consenting(By::Terminal));
-    };
-    let actor = Actor::consenting(By::Yes);
-    let Err(refusal) = flag_allowed(config, flag) else {
+    let by = flag.map_or(By::Terminal, |_| By::Yes);
+    let actor = Actor::consenting(by);
+    let allowed = agents::refuse(dirs, config, command, act)
+        .and_then(|()| flag.map_or(Ok(()), |flag| flag_allowed(config, flag)));
+    let Err(refusal) = allowed else {
         return Ok(actor);
     };
     let code = refusal.code.name();
@@ -80,31 +85,18 @@ pub fn actor(
     Err(refusal)
 }
 
-/// Whether a flag may replace the confirmation. It is meant for scripts; an AI agent must not
-/// approve what it wrote itself.
+/// Whether a flag may replace the confirmation. It is meant for scripts.
 ///
 /// # Errors
 /// `yes-refused`.
 fn flag_allowed(config: &Config, flag: &str) -> Result<()> {
-    let refused = |cause: String| {
-        Error::new(
-            Code::YesRefused,
-            format!("`{flag}` refused: nothing was changed"),
-        )
-        .cause(cause)
-    };
-    if config.managed.forbid_yes {
-        return Err(refused(format!("`{}` forbids it", dirs::MANAGED_CONFIG))
-            .hint(format!("run it in a terminal without `{flag}`")));
+    if !config.managed.forbid_yes {
+        return Ok(());
     }
-    match dirs::agent_variable() {
-        Some(name) if !config.agents.allow_yes => {
-            Err(refused(format!("run by an AI agent: `{name}` is set"))
-                .hint(format!("run it yourself, in a terminal without `{flag}`"))
-                .hint("or set `allow_yes = true` in `[agents]` of config.toml to allow it"))
-        }
-        _ => Ok(()),
-    }
+    let what = format!("`{flag}` refused: nothing was changed");
+    Err(Error::new(Code::YesRefused, what)
+        .cause(format!("`{}` forbids it", dirs::MANAGED_CONFIG))
+        .hint(format!("run it in a terminal without `{flag}`")))
 }
 
 /// The keys, if the store can be opened without a prompt, for records that are written in any case.

@@ -1,16 +1,14 @@
 //! Approves policies in their current form: writes the record first, then the sealed grant.
 
-use similar::TextDiff;
-
 use super::actor::Actor;
-use super::embedded_secrets;
+use super::question::question;
 use crate::audit::{Event, Log, NewRecord, Outcome};
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::Result;
-use crate::grant::{self, GrantState};
+use crate::grant;
 use crate::invocation::{self, Resolved};
-use crate::policy::{Policy, Tier, summary};
+use crate::policy::Policy;
 use crate::secret::Keys;
 use crate::store::{self, Prompt};
 
@@ -37,18 +35,18 @@ pub fn grant(
 ) -> Result<()> {
     let mut keys = None;
     for policy in policies {
-        if policy.tier == Tier::Managed && grant::find(dirs, policy).is_ok() {
+        if grant::needs_no_grant(policy) && grant::find(dirs, policy).is_ok() {
             done(policy, Approval::Managed);
             continue;
         }
         let resolved = invocation::resolve(policy, dirs)?;
-        if actor.is_asked() {
-            agree(policy, &question(dirs, policy, &resolved))?;
-        }
         let keys = match &keys {
             Some(keys) => keys,
             None => keys.insert(open_keys(dirs, config)?),
         };
+        if actor.is_asked() {
+            agree(policy, &question(dirs, policy, &resolved, keys))?;
+        }
         approve(dirs, policy, &resolved, keys, actor)?;
         done(policy, Approval::Granted);
     }
@@ -71,6 +69,30 @@ pub fn approve(
     grant::grant(dirs, policy, &resolved.invocation, keys, actor.by())
 }
 
+/// [`approve`] for several policies: writes all records, then the grants.
+///
+/// # Errors
+/// As [`approve`].
+pub fn approve_all(
+    dirs: &Dirs,
+    policies: &[(Policy, Resolved)],
+    keys: &Keys,
+    actor: Actor,
+) -> Result<()> {
+    if policies.is_empty() {
+        return Ok(());
+    }
+    let records = policies.iter();
+    let records: Vec<_> = records
+        .map(|(policy, _)| record(policy, Outcome::Ok, actor))
+        .collect();
+    Log::open(dirs, Some(keys))?.append(&records)?;
+    for (policy, resolved) in policies {
+        grant::grant(dirs, policy, &resolved.invocation, keys, actor.by())?;
+    }
+    Ok(())
+}
+
 /// The records of a grant that was refused.
 pub fn refusals(policies: &[Policy], actor: &Actor) -> Vec<NewRecord> {
     let refusal = |policy| record(policy, Outcome::Refused, *actor);
@@ -90,33 +112,4 @@ fn record(policy: &Policy, outcome: Outcome, actor: Actor) -> NewRecord {
 /// Those of the store.
 pub fn open_keys(dirs: &Dirs, config: &Config) -> Result<Keys> {
     store::keys_or_create(&*store::open(dirs, config, Prompt::Allowed)?)
-}
-
-/// All that the user approves, and the changes since the last grant.
-pub fn question(dirs: &Dirs, policy: &Policy, resolved: &Resolved) -> String {
-    let server = &policy.server;
-    let mut facts = summary::text(dirs, policy, &embedded_secrets::warnings);
-    facts.push_str(&summary::rows(&resolved.rows(dirs)));
-    // An unreadable grant is replaced by the new one.
-    let record = grant::record(dirs, server).ok().flatten();
-    let revoked = record
-        .as_ref()
-        .filter(|record| record.state == GrantState::Revoked);
-    let revoked = revoked.map_or_else(String::new, |record| {
-        let reason = record
-            .reason
-            .as_deref()
-            .map_or_else(String::new, |r| format!(": {r}"));
-        format!("revoked on {}{reason}\n", grant::day(record.at))
-    });
-    let changes = match record.and_then(|record| record.policy) {
-        None => "not granted before\n".to_owned(),
-        Some(old) if old == policy.text => "nothing changed since the last grant\n".to_owned(),
-        Some(old) => {
-            let diff = TextDiff::from_lines(&old, &policy.text);
-            let diff = diff.unified_diff().header("as granted", "now").to_string();
-            format!("changed since the last grant:\n{diff}")
-        }
-    };
-    format!("this policy allows server `{server}`:\n{facts}{revoked}{changes}")
 }

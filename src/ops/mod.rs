@@ -1,13 +1,16 @@
 //! Acts that change something and are recorded. Questions come in as closures and results go out as
 //! values, without a terminal.
 
+pub mod agents;
 pub mod actor;
 pub mod embedded_secrets;
+pub mod question;
 pub mod approve;
 pub mod changed;
 pub mod release;
 pub mod revoke;
 pub mod secrets;
+pub mod settings;
 pub mod network;
 pub mod setup;
 pub mod pin;

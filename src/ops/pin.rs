@@ -36,6 +36,7 @@ pub struct Installation<'a> {
     pub resolved: &'a Resolved,
     pub package: &'a Package,
     pub report: &'a PinReport,
+    pub keys: &'a Keys,
     /// What was pinned before.
     pub before: Option<&'a Package>,
 }
@@ -125,6 +126,7 @@ pub fn pin(
             resolved: &resolved,
             package: &package,
             report: &report,
+            keys,
             before: known,
         })?;
     }
@@ -252,10 +254,7 @@ pub fn prune(dirs: &Dirs) -> Result<(Vec<String>, usize)> {
         })?;
         used.extend(policy.package);
         // The last granted policy can be restored, and a running server may use its package.
-        let granted = grant::record(dirs, &server)
-            .ok()
-            .flatten()
-            .and_then(|record| record.policy);
+        let granted = grant::last_text(dirs, &server);
         let granted = granted.and_then(|text| policy::load::check(dirs, &server, &text).ok());
         used.extend(granted.and_then(|policy| policy.package));
     }

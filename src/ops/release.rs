@@ -6,8 +6,8 @@ use super::actor::{Actor, keys_if_open};
 use crate::audit::{Destination, Event, Log, NewRecord, Outcome, SecretUse};
 use crate::check::ProbeRecord;
 use crate::config::Config;
-use crate::dirs::{self, Dirs};
-use crate::error::{Code, Error, Result};
+use crate::dirs::Dirs;
+use crate::error::{Error, Result};
 use crate::probe::{self, Address, ProbePlan, ProbeRequest};
 use crate::secret::Keys;
 
@@ -36,24 +36,14 @@ pub fn to_providers(
     })
 }
 
-/// Refuses an AI agent: secrets leave only when the user says so. The refusal is recorded.
+/// Records that a request to providers was refused.
 ///
 /// # Errors
-/// `yes-refused`; `audit-unwritable`.
-pub fn refuse_agents(dirs: &Dirs, config: &Config) -> Result<()> {
-    let Some(name) = dirs::agent_variable() else {
-        return Ok(());
-    };
-    let refusal = Error::new(
-        Code::YesRefused,
-        "`check --verify` refused: nothing was sent",
-    )
-    .cause(format!("run by an AI agent: `{name}` is set"))
-    .hint("run it yourself, in a terminal that the agent did not start");
+/// `audit-unwritable`.
+pub fn record_refusal(dirs: &Dirs, config: &Config, refusal: &Error) -> Result<()> {
     let entry = NewRecord::new(Event::Release, Outcome::Refused)
         .reason(refusal.code.name())
         .detail(Actor::unasked().detail());
     let keys = keys_if_open(dirs, config);
-    Log::open(dirs, keys.as_ref())?.append(&[entry])?;
-    Err(refusal)
+    Log::open(dirs, keys.as_ref())?.append(&[entry])
 }

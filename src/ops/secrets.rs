@@ -10,6 +10,7 @@ use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::policy;
 use crate::secret::{Fingerprint, Secret, SecretName, ServerName};
+use crate::settings::AgentAct;
 use crate::store::{self, Index, SecretItem, Store};
 
 /// One secret to store.
@@ -23,14 +24,16 @@ pub struct SecretChange {
 /// The actor who stores, removes or moves these secrets.
 ///
 /// # Errors
-/// `yes-refused`, which is recorded.
+/// `agent-refused` and `yes-refused`, which are recorded.
 pub fn actor(
     dirs: &Dirs,
     config: &Config,
+    command: &str,
     flag: Option<&str>,
     wanted: &[(Event, SecretName)],
 ) -> Result<Actor> {
-    actor::actor(dirs, config, flag, |actor| {
+    let act = (command, Some(AgentAct::Secret));
+    actor::actor(dirs, config, act, flag, |actor| {
         wanted
             .iter()
             .map(|(event, name)| entry(*event, Outcome::Refused, name, None, *actor))
@@ -84,15 +87,8 @@ pub fn record_and_store(
         })
         .collect();
     log.append(&entries)?;
-    let mut done = 0;
-    let mut answer = Ok(());
-    for change in changes {
-        answer = store.put(&change.name, &change.item);
-        if answer.is_err() {
-            break;
-        }
-        done += 1;
-    }
+    let items: Vec<_> = changes.iter().map(|c| (&c.name, &c.item)).collect();
+    let (done, answer) = store.put_all(&items);
     Index::update(dirs, |index| {
         for (change, print) in changes.iter().zip(&prints).take(done) {
             let SecretItem {

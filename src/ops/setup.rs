@@ -5,6 +5,8 @@
 use std::fmt;
 use std::path::Path;
 
+use super::actor::Actor;
+use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
 use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -83,6 +85,23 @@ pub fn init(dirs: &Dirs, kind: Option<StoreKind>, key: &mut NewKey<'_>) -> Resul
         StoreKind::Keychain => None,
     };
     Ok(SetUp { kind, known, key })
+}
+
+/// Makes these directories the home of the existing store: writes the record, then the seal.
+///
+/// # Errors
+/// `not-set-up` without a master key; those of the store and of the audit log.
+pub fn move_home(dirs: &Dirs, actor: Actor) -> Result<()> {
+    let config = Config::load(dirs)?;
+    let store = store::open_anywhere(dirs, &config, Prompt::Allowed)?;
+    let keys = store::keys(&*store)?;
+    let detail = Detail {
+        note: Some(dirs.state().display().to_string()),
+        ..actor.detail()
+    };
+    let record = NewRecord::new(Event::Config, Outcome::Ok).reason("home");
+    Log::open(dirs, Some(&keys))?.append(&[record.detail(detail)])?;
+    store::seal_home(dirs, &keys)
 }
 
 /// Creates what the store needs, and returns the configuration that names it, not saved yet.

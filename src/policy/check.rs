@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::package::Package;
 use super::schema::{Delivery, EnvTable, PolicyFile, ProfileTable, SecretTable};
 use super::source::PolicySource;
-use super::{EnvRules, SecretBinding, inherit, template};
+use super::{EnvRules, SecretBinding, bounds, inherit, template};
 use crate::error::{Error, Result};
 use crate::secret::{ProfileName, SecretRef};
 
@@ -94,6 +94,14 @@ impl PolicyDocument<'_> {
             return Err(self
                 .fault("`cwd` is relative", &["cwd"], FieldPart::Value)
                 .hint("write an absolute path, one that starts with `~/`, or `client`"));
+        }
+        if let Some(bounds::TooLong { path, limit }) = bounds::find(file) {
+            let what = format!("`{}` too long", path.join("."));
+            let limit = format!("at most {limit}, so that you see all of it before you approve it");
+            return Err(self
+                .fault_at(&what, &path, FieldPart::Value)
+                .cause(limit)
+                .hint("shorten it; a long text belongs in a file that the server reads"));
         }
         if let Some((field, why)) = file.package.as_ref().and_then(Package::fault) {
             let what = format!("invalid value for `package.{field}`");

@@ -1,6 +1,8 @@
 //! The summary of a policy: what `policy show` prints and what `grant` asks to approve.
 //!
-//! Invariant: the command is shown completely, with quotes around arguments that contain spaces.
+//! Invariants: the command is shown completely, with quotes around arguments that contain spaces, and it
+//! stands last, after the secrets. Of what decides what runs, only printable ASCII is shown as it is:
+//! other characters may look like something else.
 
 use super::schema::Delivery;
 use super::{
@@ -15,11 +17,26 @@ type SummaryRow = (&'static str, String);
 /// Additional notes of the caller about a policy.
 pub type Notes<'a> = &'a dyn Fn(&Policy) -> Vec<String>;
 
-/// Everything that a policy allows, as lines of a name and a fact, with additional `notes` of the
-/// caller. A grant covers the profiles too, so their differences are shown.
+/// Everything that a policy allows, as lines of a name and a fact.
+#[derive(Debug)]
+pub struct Parts {
+    pub rest: String,
+    /// The secrets, and what runs.
+    pub last: String,
+}
+
+/// Everything that a policy allows, with additional `notes` of the caller.
 pub fn text(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> String {
-    let base = lines(dirs, policy, notes);
-    let mut text: String = base.iter().map(shown).collect();
+    let Parts { rest, last } = parts(dirs, policy, notes);
+    rest + &last
+}
+
+/// [`text`] in two parts. A grant covers the profiles too, so their differences are shown.
+pub fn parts(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> Parts {
+    let (base, last) = lines(dirs, policy, notes);
+    let mut rest: String = base.iter().map(shown).collect();
+    let (secrets, command): (Vec<_>, Vec<_>) = last.iter().partition(|(name, _)| *name == "secret");
+    let mut secrets: String = secrets.into_iter().map(shown).collect();
     let profiles = if policy.profile.is_none() {
         policy.profiles.as_slice()
     } else {
@@ -28,19 +45,27 @@ pub fn text(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> String {
     for profile in profiles {
         let merged = load::with_profile(dirs, policy, profile)
             .expect("a checked policy has the profiles that it names");
-        let differs = |line: &SummaryRow| !base.contains(line);
-        text.push_str(&shown(&(
-            "profile",
-            format!("{profile}, for `--profile {profile}`:"),
-        )));
-        text.extend(
-            lines(dirs, &merged, notes)
-                .iter()
-                .filter(|line| differs(line))
-                .map(shown),
-        );
+        let (own, own_last) = lines(dirs, &merged, notes);
+        let title = shown(&("profile", format!("{profile}, for `--profile {profile}`:")));
+        let mut other = own.iter().filter(|line| !base.contains(line)).peekable();
+        if other.peek().is_some() {
+            rest.push_str(&title);
+            rest.extend(other.map(shown));
+        }
+        let mut new = own_last
+            .iter()
+            .filter(|line| !last.contains(line))
+            .peekable();
+        if new.peek().is_some() {
+            secrets.push_str(&title);
+            secrets.extend(new.map(shown));
+        }
     }
-    text
+    let command: String = command.into_iter().map(shown).collect();
+    Parts {
+        rest,
+        last: secrets + &command,
+    }
 }
 
 /// More lines of the same form.
@@ -53,8 +78,8 @@ fn shown((name, fact): &SummaryRow) -> String {
 }
 
 /// Structs are destructured without `..`, here and in [`limits`]: a new field does not compile until
-/// it is shown, or ignored by name with the reason.
-fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> Vec<SummaryRow> {
+/// it is shown, or ignored by name with the reason. Returns the secrets and the command apart.
+fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> (Vec<SummaryRow>, Vec<SummaryRow>) {
     let Policy {
         // The heading above the lines names the server.
         server: _,
@@ -81,22 +106,10 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> Vec<SummaryRow> {
         // A line number, for messages.
         command_line: _,
     } = policy;
-    let mut lines = vec![("policy", dirs.tilde(path))];
+    let (mut lines, mut last) = (vec![("policy", ascii(&dirs.tilde(path)))], Vec::new());
     if let Some(description) = description {
-        lines.push(("about", description.clone()));
+        lines.push(("about", without_gaps(description)));
     }
-    lines.push(("command", command(words)));
-    if let Some(package) = package {
-        lines.push(("pinned", package.to_string()));
-    }
-    lines.push((
-        "directory",
-        match cwd {
-            Cwd::Private => "empty and private, for each run".to_owned(),
-            Cwd::Client => "the client's (`cwd = \"client\"`)".to_owned(),
-            Cwd::Path(path) => path.clone(),
-        },
-    ));
     for (variable, slot) in secrets {
         let SecretBinding {
             from,
@@ -111,10 +124,10 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> Vec<SummaryRow> {
             Delivery::DiskFile => ", as a file on disk",
         };
         let optional = if *optional { ", optional" } else { "" };
-        lines.push(("secret", format!("{variable} = {from}{how}{optional}")));
+        last.push(("secret", format!("{variable} = {from}{how}{optional}")));
     }
     for (name, value) in set {
-        lines.push(("sets", format!("{name} = {value}")));
+        lines.push(("sets", format!("{name} = {}", ascii(value))));
     }
     if !pass.is_empty() {
         lines.push(("inherits", pass.join(", ")));
@@ -130,7 +143,19 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> Vec<SummaryRow> {
     }
     let notes = notes(policy).into_iter().chain(warnings(policy));
     lines.extend(notes.map(|note| ("note", note)));
-    lines
+    if let Some(package) = package {
+        last.push(("pinned", ascii(&package.to_string())));
+    }
+    last.push((
+        "directory",
+        match cwd {
+            Cwd::Private => "empty and private, for each run".to_owned(),
+            Cwd::Client => "the client's (`cwd = \"client\"`)".to_owned(),
+            Cwd::Path(path) => ascii(path),
+        },
+    ));
+    last.push(("command", command(words)));
+    (lines, last)
 }
 
 /// Warnings about settings that are less strict than the defaults.
@@ -193,7 +218,58 @@ fn quoted(arg: &str) -> String {
     if !arg.is_empty() && arg.chars().all(plain) {
         return arg.to_owned();
     }
-    format!("'{}'", arg.replace('\'', "'\\''"))
+    if is_plain_ascii(arg) {
+        return format!("'{}'", arg.replace('\'', "'\\''"));
+    }
+    ascii(arg)
+}
+
+/// A text in which each character is what it looks like: printable ASCII as it is, otherwise in the
+/// quotes and escapes of bash (`$'caf\u00e9'`). A gap of many spaces, which may look like the end of a
+/// line, is shown by its length (`\x20{80}`).
+pub fn ascii(text: &str) -> String {
+    if is_plain_ascii(text) {
+        return text.to_owned();
+    }
+    let mut escaped = String::from("$'");
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let gap = rest.len() - rest.trim_start_matches(' ').len();
+        match (c, gap) {
+            (' ', 2..) => escaped.extend(format!("\\x20{{{gap}}}").chars()),
+            ('\\' | '\'', _) => escaped.extend(['\\', c]),
+            _ => push_escaped(&mut escaped, c),
+        }
+        rest = rest.get(gap.max(c.len_utf8())..).unwrap_or_default();
+    }
+    escaped.push('\'');
+    escaped
+}
+
+/// A line of a file, with escapes in place of all that is not printable ASCII.
+pub fn ascii_line(line: &str) -> String {
+    let mut escaped = String::with_capacity(line.len());
+    line.chars().for_each(|c| push_escaped(&mut escaped, c));
+    escaped
+}
+
+fn push_escaped(text: &mut String, c: char) {
+    let code = u32::from(c);
+    match c {
+        ' '..='~' => text.push(c),
+        '\u{10000}'.. => text.extend(format!("\\U{code:08x}").chars()),
+        _ => text.extend(format!("\\u{code:04x}").chars()),
+    }
+}
+
+fn is_plain_ascii(text: &str) -> bool {
+    text.chars().all(|c| matches!(c, ' '..='~')) && !text.contains("  ")
+}
+
+/// A text in any language, without gaps that may look like the end of a line.
+fn without_gaps(text: &str) -> String {
+    let words: Vec<_> = text.split_whitespace().collect();
+    words.join(" ")
 }
 
 #[cfg(test)]
@@ -209,6 +285,12 @@ mod tests {
             ("a b", "'a b'"),
             ("it's", "'it'\\''s'"),
             ("$HOME", "'$HOME'"),
+            ("caf\u{e9}", "$'caf\\u00e9'"),
+            // A Cyrillic letter, a zero-width space, an escape sequence, a quote among them.
+            ("n\u{440}m", "$'n\\u0440m'"),
+            ("a\u{200b}'\u{1b}[2K", "$'a\\u200b\\'\\u001b[2K'"),
+            ("\u{1f600}\\", "$'\\U0001f600\\\\'"),
+            ("a    b", "$'a\\x20{4}b'"),
         ] {
             assert_eq!(quoted(arg), expected);
         }

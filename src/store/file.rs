@@ -157,13 +157,24 @@ impl Store for FileStore {
     }
 
     fn put(&self, name: &SecretName, item: &SecretItem) -> Result<()> {
-        let value = Base64Value::new(&item.value);
-        self.change(value.size(), |content| {
-            content
-                .secrets
-                .insert(name.clone(), VaultItem::new(value, item));
+        self.put_all(&[(name, item)]).1
+    }
+
+    fn put_all(&self, items: &[(&SecretName, &SecretItem)]) -> (usize, Result<()>) {
+        let values = items.iter().map(|(_, item)| Base64Value::new(&item.value));
+        let values: Vec<_> = values.collect();
+        // 512: the name and the fields around a value.
+        let size = |value: &Base64Value<'_>| value.size() + 512;
+        let size = values.iter().map(size).sum();
+        let done = self.change(size, |content| {
+            for ((name, item), value) in items.iter().zip(values) {
+                content
+                    .secrets
+                    .insert((*name).clone(), VaultItem::new(value, item));
+            }
             Ok(())
-        })
+        });
+        (if done.is_ok() { items.len() } else { 0 }, done)
     }
 
     fn remove(&self, name: &SecretName) -> Result<()> {

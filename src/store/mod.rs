@@ -9,6 +9,7 @@
 
 mod brief;
 mod file;
+mod home;
 mod index;
 mod kernel_key;
 #[cfg(target_os = "linux")]
@@ -20,6 +21,7 @@ mod vault;
 mod vault_key;
 
 pub use file::create_vault;
+pub use home::seal as seal_home;
 pub use index::Index;
 pub use vault_key::{KeySource, lock, prepare_key_file, prepare_passphrase, unlock};
 
@@ -89,6 +91,17 @@ pub trait Store: Send {
     /// Adds a secret, or replaces its value and restrictions.
     fn put(&self, name: &SecretName, item: &SecretItem) -> Result<()>;
 
+    /// [`Self::put`] for several secrets, with as few writes as the store allows. Returns how many were
+    /// stored, in their order, and why the next one was not.
+    fn put_all(&self, items: &[(&SecretName, &SecretItem)]) -> (usize, Result<()>) {
+        for (n, (name, item)) in items.iter().enumerate() {
+            if let Err(error) = self.put(name, item) {
+                return (n, Err(error));
+            }
+        }
+        (items.len(), Ok(()))
+    }
+
     /// Removes a secret and all its duplicates.
     ///
     /// # Errors
@@ -155,8 +168,14 @@ pub const STORES: &[StoreBackend] = &[
     },
 ];
 
-/// Opens the configured store.
+/// Opens the configured store, for the directories that it belongs to.
 pub fn open(dirs: &Dirs, config: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
+    let store = open_anywhere(dirs, config, prompt)?;
+    Ok(Box::new(home::HomeStore::new(store, dirs)))
+}
+
+/// Opens the configured store, even if it belongs to other directories. Only for sealing these.
+pub fn open_anywhere(dirs: &Dirs, config: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
     (kind_of(config).open)(dirs, config, prompt)
 }
 

@@ -3,6 +3,7 @@
 //! Invariants: nothing here knows servers, policies or secrets; a command is argument and
 //! environment bytes. Differences between Linux and macOS are in this module only.
 
+pub mod ancestors;
 pub mod bounded;
 pub mod fds;
 pub mod files;

@@ -26,6 +26,33 @@ pub fn peer(stream: &UnixStream) -> Option<u32> {
     Some(uid.as_raw())
 }
 
+/// Whether uid 0 is the root of this machine. In a user namespace of an unprivileged user it is not: that
+/// user is its root, and can put any file anywhere. Unknown counts as no.
+#[cfg(target_os = "linux")]
+pub fn is_root_real() -> bool {
+    // Another file system at /proc, which such a root can mount, says nothing.
+    let map = std::fs::File::open("/proc/self/uid_map")
+        .ok()
+        .filter(|map| {
+            rustix::fs::fstatfs(map).is_ok_and(|found| found.f_type == rustix::fs::PROC_SUPER_MAGIC)
+        });
+    let text = map.and_then(|map| std::io::read_to_string(map).ok());
+    text.is_some_and(|text| is_whole(&text))
+}
+
+/// See the version for Linux. macOS has no user namespaces.
+#[cfg(not(target_os = "linux"))]
+pub const fn is_root_real() -> bool {
+    true
+}
+
+/// Whether a `uid_map` maps every user to itself, as only the initial namespace and one that root made
+/// do.
+#[cfg(target_os = "linux")]
+fn is_whole(map: &str) -> bool {
+    map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
 /// The entry of this user in the list of accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -76,6 +103,20 @@ fn account_in(list: &str, id: u32) -> Option<Account> {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_map_of_all_users_is_whole() {
+        assert!(is_whole("         0          0 4294967295\n"));
+        for map in [
+            "",
+            "0 1000 1\n",
+            "0 0 1\n",
+            "0 100000 65536\n",
+            "0 0 4294967295\n1 1 1\n",
+        ] {
+            assert!(!is_whole(map), "{map}");
+        }
+    }
 
     #[test]
     fn a_name_is_found_by_its_number() {

@@ -322,7 +322,7 @@ fn on_a_terminal_a_pager_shows_the_table() {
     let test = Test::new();
     write_samples(&test);
     test.set("PAGER", "sed s/^/PAGED:/");
-    let mut terminal = crate::harness::Terminal::new(&test, &["log"]);
+    let mut terminal = test.terminal(&["log"]);
     terminal.expect("PAGED:TIME");
     terminal.expect("create_issue");
     assert_eq!(terminal.end().0, 0);

@@ -112,7 +112,6 @@ pub(crate) fn sample(event: Event) -> NewRecord {
 fn sample_of_a_command(event: Event) -> NewRecord {
     let none = Detail::default;
     match event {
-        Event::Network => by_user(event),
         Event::Release => NewRecord::release(
             secret(Some("GITHUB_PERSONAL_ACCESS_TOKEN")),
             Destination::Provider("api.github.com"),
@@ -120,6 +119,7 @@ fn sample_of_a_command(event: Event) -> NewRecord {
         )
         .server(&server())
         .policy(&"5e".repeat(32)),
+        Event::Network => by_user(event),
         Event::Grant => by_user(event).server(&server()).policy(&"5e".repeat(32)),
         Event::Revoke => NewRecord::new(event, Outcome::Ok)
             .server(&server())
@@ -142,6 +142,7 @@ fn sample_of_a_command(event: Event) -> NewRecord {
                 by: text("yes"),
                 ..none()
             }),
+        Event::Config => by_user(event).reason("agents"),
         Event::Pin => NewRecord::new(event, Outcome::Ok)
             .server(&server())
             .detail(Detail {

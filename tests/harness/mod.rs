@@ -5,6 +5,7 @@
 //! in a file of its home, in the output, or in the command line and environment of the supervisor.
 //! It does not sleep for a fixed time, but waits for a line or an exit until a deadline.
 
+pub(crate) mod apart;
 pub(crate) mod forms;
 pub(crate) mod golden;
 pub(crate) mod process;
@@ -245,8 +246,16 @@ impl Test {
         command
     }
 
-    /// Starts a command with all three streams piped.
+    /// Starts a command with all three streams piped. One that only the user may run gets parents of
+    /// its own, so that its pid is not that of mcpwrap.
     pub(crate) fn start(&self, command: &mut Command) -> Run<'_> {
+        if apart::is_for_user(command, &self.program()) {
+            return self.start_as_is(&mut apart::apart(command, &[]));
+        }
+        self.start_as_is(command)
+    }
+
+    fn start_as_is(&self, command: &mut Command) -> Run<'_> {
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -256,7 +265,20 @@ impl Test {
 
     /// Runs a command on its own terminal.
     pub(crate) fn terminal(&self, args: &[&str]) -> Terminal<'_> {
-        Terminal::new(self, args)
+        Terminal::new(self, args, &[])
+    }
+
+    /// Runs a command on its own terminal, below a process that has these variables.
+    pub(crate) fn terminal_below(&self, args: &[&str], above: &[(&str, &str)]) -> Terminal<'_> {
+        Terminal::new(self, args, above)
+    }
+
+    /// A command below a process that has these variables, which it does not have itself.
+    pub(crate) fn below(&self, args: &[&str], above: &[(&str, &str)]) -> Ended {
+        let mut command = self.command(self.program());
+        let mut run = self.start_as_is(&mut apart::apart(command.args(args), above));
+        run.close();
+        run.end()
     }
 
     /// The records of the audit log, oldest first.

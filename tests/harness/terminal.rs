@@ -7,6 +7,7 @@ use std::process::Child;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
+use super::apart::apart;
 use super::{DEADLINE, Test, fake_server};
 
 /// A program on a pseudo-terminal.
@@ -22,7 +23,8 @@ pub(crate) struct Terminal<'a> {
 }
 
 impl<'a> Terminal<'a> {
-    pub(crate) fn new(test: &'a Test, args: &[&str]) -> Self {
+    /// `above`: variables that only the process above the command has.
+    pub(crate) fn new(test: &'a Test, args: &[&str], above: &[(&str, &str)]) -> Self {
         let pair = nix::pty::openpty(None, None).unwrap();
         let path = nix::unistd::ttyname(&pair.slave).unwrap();
         let mut command = test.command(fake_server());
@@ -30,6 +32,7 @@ impl<'a> Terminal<'a> {
             .arg(format!("on-terminal={}", path.display()))
             .arg(test.program())
             .args(args);
+        let mut command = apart(&command, above);
         let child = command.stdin(std::process::Stdio::null()).spawn().unwrap();
         let keyboard = File::from(pair.master);
         let mut screen = keyboard.try_clone().unwrap();

@@ -15,6 +15,8 @@
     reason = "a program for tests, which may fail loudly"
 )]
 
+#[path = "fake_apart.rs"]
+mod apart;
 #[path = "fake_moods.rs"]
 mod moods;
 #[path = "fake_tools.rs"]
@@ -115,6 +117,10 @@ fn act(session: &mut Session, name: &str, value: &str) {
         "instructions" => session.instructions = Some(value.to_owned()),
         "slow" => std::thread::sleep(Duration::from_millis(value.parse().unwrap())),
         "close" if value == "out" => nix::unistd::close(1).unwrap(),
+        // For commands with other ancestors: the remaining arguments are a socket and a command.
+        "apart" => apart::front(value),
+        "apart-middle" => apart::middle(value),
+        "apart-parent" => apart::parent(value),
         // For tests of a terminal: the remaining arguments are a command for that terminal.
         "on-terminal" => on_terminal(value),
         // Other arguments only test that they arrive (see the tool `facts`).

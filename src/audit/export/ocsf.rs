@@ -81,7 +81,9 @@ fn class(record: &Record, host: &str) -> Class {
         Event::Call => call(record, host),
         Event::Inject | Event::Release => entity(record, 2),
         Event::SecretSet => entity(record, 1),
-        Event::SecretRotate | Event::Adopt | Event::Undo | Event::Network => entity(record, 3),
+        Event::SecretRotate | Event::Adopt | Event::Undo | Event::Config | Event::Network => {
+            entity(record, 3)
+        }
         Event::SecretRm => entity(record, 4),
         Event::Grant => entity(record, 8),
         Event::Revoke => entity(record, 9),

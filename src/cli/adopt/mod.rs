@@ -11,12 +11,14 @@ use std::path::PathBuf;
 
 use super::{Context, ask, print};
 use crate::adopt::apply::{self, AdoptStep};
+use crate::adopt::approval::AdoptApproval;
 use crate::adopt::compared;
 use crate::adopt::round::{Round, Selection};
 use crate::audit::{Event, NewRecord, Outcome};
 use crate::config::Config;
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::ops::actor::{Actor, actor};
+use crate::settings::AgentAct;
 use crate::store::{self, Prompt};
 use crate::{adopt, ops};
 
@@ -109,7 +111,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         },
     )?;
     if !args.no_pin {
-        pin::adopted(cx, &config, &round.servers(&done), actor, &keys)?;
+        let mut servers = round.servers(&done);
+        servers.retain(|server| round.withheld().all(|(other, _)| other != server));
+        pin::adopted(cx, &config, &servers, actor, &keys)?;
     }
     let not_granted = show::not_granted(cx, unresolved);
     let code = summary::print(cx, &round, &done);
@@ -127,8 +131,10 @@ impl Args {
 }
 
 fn question(round: &Round, no_pin: bool) -> String {
-    let policies = round.names.policies.iter().map(|new| &new.policy);
-    let packages = policies.filter(|policy| !no_pin && ops::pin::is_wanted(policy));
+    let withheld = round.withheld().count();
+    let policies = round.names.policies.iter();
+    let policies = policies.filter(|new| !matches!(new.approval, AdoptApproval::Withheld(_)));
+    let packages = policies.filter(|new| !no_pin && ops::pin::is_wanted(&new.policy));
     let pins = match packages.count() {
         0 => String::new(),
         count => format!(", install and pin {}", print::count(count, "package")),
@@ -136,7 +142,7 @@ fn question(round: &Round, no_pin: bool) -> String {
     format!(
         "\nstore {}, write and grant {}, change {}{pins}. proceed?",
         print::count(round.names.secrets.len(), "secret"),
-        print::count(round.names.policies.len(), "policy"),
+        print::count(round.names.policies.len() - withheld, "policy"),
         print::count(round.plan.files.len(), "file")
     )
 }
@@ -145,10 +151,17 @@ fn exit_code(round: &Round) -> u8 {
     if round.is_incomplete() { EXIT_NO } else { 0 }
 }
 
-/// Who adopts or restores. A refused `--yes` is recorded.
+/// Who adopts or restores. A refusal is recorded.
 fn consent(args: &Args, cx: &Context, config: &Config, event: Event) -> Result<Actor> {
+    if args.dry_run {
+        return Ok(Actor::unasked());
+    }
     let flag = args.yes.then_some("--yes");
-    actor(&cx.dirs, config, flag, |actor| {
+    let act = match event {
+        Event::Undo => ("adopt --undo", Some(AgentAct::Undo)),
+        _ => ("adopt", Some(AgentAct::Adopt)),
+    };
+    actor(&cx.dirs, config, act, flag, |actor| {
         vec![NewRecord::new(event, Outcome::Refused).detail(actor.detail())]
     })
 }

@@ -4,6 +4,7 @@
 
 use super::diff;
 use crate::adopt::apply::AdoptStep;
+use crate::adopt::approval::{AdoptApproval, Withheld};
 use crate::adopt::names::Names;
 use crate::adopt::plan::AdoptPlan;
 use crate::adopt::round::Round;
@@ -94,6 +95,9 @@ fn plan(cx: &Context, found: &[ClientFile], plan: &AdoptPlan, names: &Names) {
             ""
         };
         out.line(&format!("\npolicy `{}`{known}:", policy.server));
+        if let AdoptApproval::Withheld(withheld) = &policy.approval {
+            out.line(&format!("  {}", self::withheld(&policy.server, withheld)));
+        }
         let notes = &embedded_secrets::warnings;
         out.text(&summary::text(&cx.dirs, &policy.policy, notes));
     }
@@ -101,6 +105,17 @@ fn plan(cx: &Context, found: &[ClientFile], plan: &AdoptPlan, names: &Names) {
         out.line("");
     }
     out.print();
+}
+
+/// Why a policy is not approved, and what approves it.
+pub(super) fn withheld(server: &ServerName, withheld: &Withheld) -> String {
+    let Withheld { server: other, why } = withheld;
+    let because = if server == other {
+        (*why).to_owned()
+    } else {
+        format!("it has the same command as `{other}`, and {why}")
+    };
+    format!("not granted: {because}; run `mcpwrap grant {server}` to review and approve it")
 }
 
 /// The locations searched: the files found, then the missing ones by client.

@@ -32,6 +32,10 @@ pub(super) fn print(cx: &Context, round: &Round, done: &[usize]) -> u8 {
     }
     copies(cx, round, done);
     show::left(cx, &round.files.found, &round.plan);
+    for (server, withheld) in round.withheld() {
+        let text = show::withheld(server, withheld);
+        print::warning(&format!("server `{server}`: {text}"));
+    }
     print::line("to undo, run `mcpwrap adopt --undo`");
     if done.len() < round.plan.files.len() {
         EXIT_NO

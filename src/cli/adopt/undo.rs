@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use super::{Args, diff};
 use crate::adopt;
+use crate::adopt::journal::{self, Pending};
 use crate::adopt::redact::Cut;
 use crate::adopt::restore::{RestoreJob, jobs};
-use crate::adopt::undo;
+use crate::adopt::undo::{self, Restoring};
 use crate::audit::{Event, Log};
 use crate::cli::{Context, ask, print};
 use crate::client::edit;
 use crate::config::Config;
-use crate::error::{EXIT_NO, Result};
-use crate::ops::actor::Actor;
+use crate::error::{EXIT_NO, Result, printable};
 use crate::scan::clients::ClientFile;
-use crate::secret::SecretName;
+use crate::secret::{Keys, SecretName};
 use crate::store::{self, Prompt};
 
 /// Restores the selected entries.
@@ -26,16 +26,26 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     } else {
         Some(adopt::lock(&cx.dirs)?)
     };
-    let records = undo::pending(&cx.dirs, &args.selection())?;
+    let nothing = || print::note("nothing to undo: no matching entry was adopted");
+    if journal::is_empty(&cx.dirs) {
+        nothing();
+        return Ok(0);
+    }
+    let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
+    let keys = store::keys(&*store)?;
+    let Pending { records, refused } = undo::pending(&cx.dirs, &args.selection(), &keys)?;
+    let refusal = journal::refusal(&cx.dirs, &refused);
     if records.is_empty() {
-        print::note("nothing to undo: no matching entry was adopted");
+        if let Some(error) = refusal {
+            return Err(error);
+        }
+        nothing();
         return Ok(0);
     }
     let found = undo::files(&cx.dirs, &records)?;
-    let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
     let values = undo::values(&records, &*store);
     let (jobs, left) = jobs(&found, records, &values);
-    show_plan(cx, &found, &jobs, &values);
+    show_plan(cx, &found, &jobs, &values, &keys);
     for (record, reason) in &left {
         let file = cx.dirs.tilde(&record.file);
         print::warning(&format!(
@@ -43,16 +53,24 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
             record.entry
         ));
     }
-    let mut failed = !left.is_empty();
+    if let Some(error) = &refusal {
+        print::error(error);
+    }
+    let mut failed = !left.is_empty() || refusal.is_some();
     if !args.dry_run && !jobs.is_empty() {
         let question = "restore these entries? their secrets will be in plaintext again";
         if !args.yes && !ask::confirm(question)? {
             return Ok(EXIT_NO);
         }
-        let log = Log::open(&cx.dirs, Some(&store::keys(&*store)?))?;
+        let with = Restoring {
+            values: &values,
+            keys: &keys,
+            log: &Log::open(&cx.dirs, Some(&keys))?,
+            actor,
+        };
         for job in &jobs {
             if let Some(file) = found.get(job.found) {
-                failed |= !restore(cx, file, job, &log, actor)?;
+                failed |= !restore(cx, file, job, &with)?;
             }
         }
         print::note(
@@ -67,6 +85,7 @@ fn show_plan(
     found: &[ClientFile],
     jobs: &[RestoreJob],
     values: &BTreeMap<SecretName, String>,
+    keys: &Keys,
 ) {
     let cut = |(name, text): (&SecretName, &String)| Cut {
         name: name.clone(),
@@ -90,6 +109,9 @@ fn show_plan(
             &cuts,
             &[],
         );
+        for note in undo::notes(file, job, values, keys) {
+            out.line(&format!("  note: {}", printable(&note)));
+        }
     }
     out.print();
 }
@@ -98,10 +120,9 @@ fn restore(
     cx: &Context,
     file: &ClientFile,
     job: &RestoreJob,
-    log: &Log,
-    actor: Actor,
+    with: &Restoring<'_>,
 ) -> Result<bool> {
-    if let Err(error) = undo::restore(&cx.dirs, file, job, log, actor)? {
+    if let Err(error) = undo::restore(&cx.dirs, file, job, with)? {
         if let Some(error) = error {
             print::error(&error);
         }

@@ -11,10 +11,8 @@ use clap::ValueEnum;
 
 use super::{Context, print};
 use crate::check::{self, Facts, Ignores, LIST, Severity};
-use crate::config::Config;
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::files::io_text;
-use crate::ops::release;
 use crate::scan::path::shown;
 use crate::scan::stored::{self, StoredSecrets};
 use crate::scan::{copies, machine, repository};
@@ -60,6 +58,9 @@ enum FailOn {
 }
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    if args.verify {
+        verify::refuse_agents(cx)?;
+    }
     let on_machine = args.path.is_empty() && args.config.is_empty();
     let mut ignores = Ignores::default();
     let mut facts = Facts {
@@ -95,7 +96,6 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         repository::files(&args.path, &args.config, &mut facts);
     }
     let stored: Option<StoredSecrets> = if args.verify {
-        release::refuse_agents(&cx.dirs, &Config::load(&cx.dirs)?)?;
         stored::open(&cx.dirs)?
     } else {
         None

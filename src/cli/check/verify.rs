@@ -2,12 +2,24 @@
 
 use crate::check::Facts;
 use crate::cli::{Context, ask as question, print};
+use crate::config::Config;
 use crate::error::{Code, Result};
 use crate::grant::By;
 use crate::ops::actor::Actor;
-use crate::ops::{head, release};
+use crate::ops::{agents, head, release};
 use crate::probe;
 use crate::scan::stored::StoredSecrets;
+use crate::settings::AgentAct;
+
+/// Refuses an AI agent, and records the refusal.
+///
+/// # Errors
+/// `agent-refused`; `audit-unwritable`.
+pub(super) fn refuse_agents(cx: &Context) -> Result<()> {
+    let config = Config::load(&cx.dirs)?;
+    agents::refuse(&cx.dirs, &config, "check --verify", Some(AgentAct::Verify))
+        .or_else(|refusal| release::record_refusal(&cx.dirs, &config, &refusal).and(Err(refusal)))
+}
 
 /// Asks the providers, if the user types the name of the server, or `verify` for several.
 ///

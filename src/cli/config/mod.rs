@@ -1,5 +1,6 @@
-//! `mcpwrap config`: settings that are approved and sealed.
+//! `mcpwrap config`: settings that are approved and sealed. Other settings are in `config.toml`.
 
+mod agents;
 mod network;
 
 use super::Context;
@@ -13,12 +14,15 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum ConfigCommand {
+    /// Show or choose what AI agents may do
+    Agents(agents::Args),
     /// Approve this terminal's proxies and certificates
     Network(network::Args),
 }
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     match &args.command {
+        ConfigCommand::Agents(args) => agents::run(args, cx),
         ConfigCommand::Network(args) => network::run(args, cx),
     }
 }

@@ -37,6 +37,12 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     if args.show {
         return show(args.json, cx);
     }
+    let config = Config::load(&cx.dirs)?;
+    let flag = args.yes.then_some("--yes");
+    let act = ("config network", None);
+    let actor = actor(&cx.dirs, &config, act, flag, |actor| {
+        vec![ops::network::record(Outcome::Refused, *actor)]
+    })?;
     let collected = if args.clear {
         Collected::default()
     } else {
@@ -57,11 +63,6 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::note("nothing to remove: no network settings are approved");
         return Ok(0);
     }
-    let config = Config::load(&cx.dirs)?;
-    let flag = args.yes.then_some("--yes");
-    let actor = actor(&cx.dirs, &config, flag, |actor| {
-        vec![ops::network::record(Outcome::Refused, *actor)]
-    })?;
     if actor.is_asked() {
         ask::type_name(&question(&collected), "network")?;
     }

@@ -10,8 +10,10 @@ use crate::ops;
 use crate::ops::actor::actor;
 use crate::ops::approve;
 use crate::ops::pin::{Installation, PinDialog, PinOptions, Pinned};
+use crate::ops::question;
 use crate::policy::{self, Policy};
 use crate::secret::ServerName;
+use crate::settings::AgentAct;
 
 #[expect(
     clippy::struct_excessive_bools,
@@ -68,7 +70,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let load = |server| policy::load(&cx.dirs, server, None);
     let policies = args.server.iter().map(load).collect::<Result<Vec<_>>>()?;
     let flag = args.yes.then_some("--yes");
-    let actor = actor(&cx.dirs, &config, flag, |actor| {
+    let act = ("pin", Some(AgentAct::Pin));
+    let actor = actor(&cx.dirs, &config, act, flag, |actor| {
         approve::refusals(&policies, actor)
     })?;
     let options = PinOptions {
@@ -113,9 +116,8 @@ fn begin(policy: &Policy) {
 
 /// Shows the new package and policy, and asks.
 fn agree(cx: &Context, new: &Installation<'_>, facts: &str) -> Result<()> {
-    let shown = approve::question(&cx.dirs, new.next, new.resolved);
-    let question = format!("{facts}{shown}");
-    let asked = ask::type_name(&question, new.next.server.as_str());
+    let question = question::question(&cx.dirs, new.next, new.resolved, new.keys);
+    let asked = ask::type_name(&format!("{facts}{question}"), new.next.server.as_str());
     asked.map_err(|error| match error.code {
         Code::Declined => error.hint("run `mcpwrap pin --prune` to remove the installation"),
         _ => error,

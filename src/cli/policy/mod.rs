@@ -8,7 +8,10 @@ pub mod schema;
 pub mod show;
 
 use super::Context;
+use crate::config::Config;
 use crate::error::Result;
+use crate::ops::agents;
+use crate::settings::AgentAct;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -34,11 +37,28 @@ enum PolicyCommand {
 
 pub fn run(args: Args) -> Result<u8> {
     match args.command {
-        PolicyCommand::New(args) => new::run(args, &Context::new()?),
+        PolicyCommand::New(args) => {
+            let cx = Context::new()?;
+            if !args.dry_run {
+                not_by_agent(&cx, "policy new")?;
+            }
+            new::run(args, &cx)
+        }
         PolicyCommand::List(args) => Ok(list::run(&args, &Context::new()?)),
         PolicyCommand::Show(args) => show::run(&args, &Context::new()?),
-        PolicyCommand::Edit(args) => edit::run(&args, &Context::new()?),
+        PolicyCommand::Edit(args) => {
+            let cx = Context::new()?;
+            not_by_agent(&cx, "policy edit")?;
+            edit::run(&args, &cx)
+        }
         PolicyCommand::Lint(args) => lint::run(&args, &Context::new()?),
         PolicyCommand::Schema => Ok(schema::run()),
     }
+}
+
+/// # Errors
+/// `agent-refused`.
+fn not_by_agent(cx: &Context, command: &str) -> Result<()> {
+    let config = Config::load(&cx.dirs)?;
+    agents::refuse(&cx.dirs, &config, command, Some(AgentAct::Policy))
 }

@@ -34,7 +34,7 @@ pub struct Args {
     cwd: Option<String>,
     /// Show what would change, without changing anything
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Use the catalog entry of this server, whatever the policy's name
     #[arg(long, value_name = "ID")]
     from: Option<String>,

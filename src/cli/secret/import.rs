@@ -54,7 +54,13 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         .iter()
         .map(|(name, _)| (Event::SecretSet, name.clone()))
         .collect();
-    let actor = secrets::actor(&cx.dirs, &config, args.yes.then_some("--yes"), &wanted)?;
+    let actor = secrets::actor(
+        &cx.dirs,
+        &config,
+        "secret import",
+        args.yes.then_some("--yes"),
+        &wanted,
+    )?;
     if !taken.is_empty() {
         let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
         if !args.yes && !ask::confirm(&question(cx, &shown, &taken)?)? {

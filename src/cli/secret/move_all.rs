@@ -38,7 +38,13 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         .iter()
         .map(|name| (Event::SecretSet, name.clone()))
         .collect();
-    let actor = secrets::actor(&cx.dirs, &config, args.yes.then_some("--yes"), &wanted)?;
+    let actor = secrets::actor(
+        &cx.dirs,
+        &config,
+        "secret move",
+        args.yes.then_some("--yes"),
+        &wanted,
+    )?;
     let question = format!(
         "move {} from the store `{}` to the store `{}`?",
         print::count(names.len(), "secret"),

@@ -1,11 +1,10 @@
 //! `mcpwrap secret rm`: removes secrets from the store and from the index.
 
 use super::servers;
+use crate::audit::Event;
 use crate::cli::{Context, ask, print};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
-use crate::grant::By;
-use crate::ops::actor::Actor;
 use crate::ops::secrets;
 use crate::secret::SecretName;
 use crate::store::{self, Prompt};
@@ -22,7 +21,10 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
-    let actor = Actor::consenting(if args.yes { By::Yes } else { By::Terminal });
+    let wanted = args.name.iter().map(|name| (Event::SecretRm, name.clone()));
+    let wanted: Vec<_> = wanted.collect();
+    let flag = args.yes.then_some("--yes");
+    let actor = secrets::actor(&cx.dirs, &config, "secret rm", flag, &wanted)?;
     let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
     for name in &args.name {
         if !args.yes && !ask::confirm(&question(cx, name))? {

@@ -132,7 +132,11 @@ impl<'a> StoreContext<'a> {
         let config = Config::load(&cx.dirs)?;
         let wanted: Vec<_> = names.iter().map(|name| (event, name.clone())).collect();
         let flag = args.from_stdin.then_some("--from-stdin");
-        let actor = secrets::actor(&cx.dirs, &config, flag, &wanted)?;
+        let command = match event {
+            Event::SecretRotate => "secret rotate",
+            _ => "secret set",
+        };
+        let actor = secrets::actor(&cx.dirs, &config, command, flag, &wanted)?;
         let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
         if args.expires.is_some_and(|date| date < today()) {
             print::warning("the expiry date has passed: no server will start with this value");

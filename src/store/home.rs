@@ -1,0 +1,237 @@
+//! The identity of mcpwrap's directories, sealed with the master key of their store.
+//!
+//! Whoever can read the key of a vault could put the vault into directories of their own, and approve
+//! there what they like, unseen by the user's audit log. So a store opens only for the directories that
+//! were sealed with its master key.
+//!
+//! Invariant: every way to a value or a key goes through [`HomeStore`], except for `open_anywhere`, which seals.
+
+use std::cell::OnceCell;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use super::{SecretBatch, SecretItem, Store};
+use crate::config::StoreKind;
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::files::{self, Problem};
+use crate::secret::{Keys, Secret, SecretName, hex};
+
+/// A store that opens only for its own directories.
+pub(super) struct HomeStore {
+    inner: Box<dyn Store>,
+    dirs: Dirs,
+    checked: OnceCell<()>,
+}
+
+impl HomeStore {
+    pub(super) fn new(inner: Box<dyn Store>, dirs: &Dirs) -> Self {
+        Self {
+            inner,
+            dirs: dirs.clone(),
+            checked: OnceCell::new(),
+        }
+    }
+
+    /// Before the first setup there is nothing to check.
+    fn check(&self) -> Result<&dyn Store> {
+        if self.checked.get().is_none()
+            && let Some(master) = self.inner.master()?
+        {
+            self.check_with(&master)?;
+        }
+        Ok(&*self.inner)
+    }
+
+    fn check_with(&self, master: &Secret) -> Result<()> {
+        if self.checked.get().is_none() {
+            verify(&self.dirs, &Keys::from_master(master))?;
+            self.checked.get_or_init(|| ());
+        }
+        Ok(())
+    }
+}
+
+impl Store for HomeStore {
+    fn kind(&self) -> StoreKind {
+        self.inner.kind()
+    }
+
+    fn get(&self, name: &SecretName) -> Result<SecretItem> {
+        self.check()?.get(name)
+    }
+
+    fn put(&self, name: &SecretName, item: &SecretItem) -> Result<()> {
+        self.check()?.put(name, item)
+    }
+
+    fn put_all(&self, items: &[(&SecretName, &SecretItem)]) -> (usize, Result<()>) {
+        match self.check() {
+            Ok(store) => store.put_all(items),
+            Err(error) => (0, Err(error)),
+        }
+    }
+
+    fn remove(&self, name: &SecretName) -> Result<()> {
+        self.check()?.remove(name)
+    }
+
+    fn names(&self) -> Result<Vec<SecretName>> {
+        self.check()?.names()
+    }
+
+    fn master(&self) -> Result<Option<Secret>> {
+        let master = self.inner.master()?;
+        if let Some(master) = &master {
+            self.check_with(master)?;
+        }
+        Ok(master)
+    }
+
+    fn set_master(&self, master: &Secret) -> Result<()> {
+        self.inner.set_master(master)?;
+        // Read again: if another process was faster, its key is the valid one.
+        match self.inner.master()? {
+            Some(master) => seal(&self.dirs, &Keys::from_master(&master)),
+            None => Ok(()),
+        }
+    }
+
+    fn audit_head(&self) -> Result<Option<String>> {
+        self.check()?.audit_head()
+    }
+
+    fn set_audit_head(&self, head: &str) -> Result<()> {
+        self.check()?.set_audit_head(head)
+    }
+
+    fn get_all(&self, names: &[SecretName]) -> Result<SecretBatch> {
+        let batch = self.inner.get_all(names)?;
+        if let Some(master) = &batch.master {
+            self.check_with(master)?;
+        }
+        Ok(batch)
+    }
+}
+
+/// The content of the file.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct HomeFile {
+    version: u32,
+    /// For the user; the seal covers the bytes of the paths.
+    config: String,
+    state: String,
+    at: Timestamp,
+    seal: String,
+}
+
+/// Seals these directories as the home of the store with these keys.
+///
+/// # Errors
+/// `file-unusable`, `file-not-private`.
+pub fn seal(dirs: &Dirs, keys: &Keys) -> Result<()> {
+    let now = Timestamp::now();
+    let at = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let (config, state) = identity(dirs);
+    let file = HomeFile {
+        version: 1,
+        seal: hex(&mac(keys, (&config, &state), at).finalize().into_bytes()),
+        config: config.display().to_string(),
+        state: state.display().to_string(),
+        at,
+    };
+    let text = toml::to_string(&file).expect("a home file has plain fields only");
+    let path = dirs.home_file();
+    files::replace(&path, text.as_bytes()).map_err(|problem| {
+        let shown = dirs.tilde(&path);
+        problem.explain(
+            Code::FileUnusable,
+            format!("cannot write `{shown}`"),
+            &shown,
+        )
+    })
+}
+
+fn verify(dirs: &Dirs, keys: &Keys) -> Result<()> {
+    let path = dirs.home_file();
+    let shown = dirs.tilde(&path);
+    let bytes = match files::read_private(&path) {
+        Ok(bytes) => bytes,
+        Err(Problem::Missing) => {
+            return Err(moved(&format!(
+                "`{shown}`, which mcpwrap 0.1 did not write, does not exist"
+            )));
+        }
+        Err(problem) => {
+            let what = format!("cannot use `{shown}`");
+            return Err(problem.explain(Code::FileUnusable, what, &shown));
+        }
+    };
+    let file = str::from_utf8(&bytes).ok();
+    let file = file.and_then(|text| toml::from_str::<HomeFile>(text).ok());
+    let Some(file) = file.filter(|file| file.version == 1) else {
+        return Err(moved(&format!("`{shown}` is not readable")));
+    };
+    let (config, state) = identity(dirs);
+    let found = base16ct::mixed::decode_vec(&file.seal).unwrap_or_default();
+    if mac(keys, (&config, &state), file.at)
+        .verify_slice(&found)
+        .is_ok()
+    {
+        return Ok(());
+    }
+    let (was, is) = if file.config == config.display().to_string() {
+        (file.state, state)
+    } else {
+        (file.config, config)
+    };
+    Err(if was == is.display().to_string() {
+        moved(&format!(
+            "`{shown}` was sealed with the key of another store"
+        ))
+    } else {
+        moved(&format!("sealed for `{was}`, used in `{}`", is.display()))
+    })
+}
+
+fn moved(cause: &str) -> Error {
+    let what = "the store does not belong to these directories";
+    Error::new(Code::HomeMoved, what).cause(cause).hint(
+        "if you moved them, or mcpwrap 0.1 created them, run `mcpwrap init --moved` in a terminal",
+    )
+}
+
+/// The MAC over the sealed message. Hex digits contain no newline.
+fn mac(keys: &Keys, (config, state): (&Path, &Path), at: Timestamp) -> Hmac<Sha256> {
+    let bytes = |path: &Path| hex(path.as_os_str().as_bytes());
+    let mut mac = Hmac::<Sha256>::new_from_slice(&*keys.seal).expect("HMAC takes any key");
+    let message = format!("home v1\n{}\n{}\n{at}\n", bytes(config), bytes(state));
+    mac.update(message.as_bytes());
+    mac
+}
+
+/// The real paths of the directories of the configuration and of the state.
+fn identity(dirs: &Dirs) -> (PathBuf, PathBuf) {
+    let config = dirs.config_file();
+    (real(config.parent().unwrap_or(&config)), real(dirs.state()))
+}
+
+/// The path without links, also if its last parts do not exist yet.
+fn real(path: &Path) -> PathBuf {
+    let there = path
+        .ancestors()
+        .find_map(|dir| Some((dir, dir.canonicalize().ok()?)));
+    let Some((dir, found)) = there else {
+        return path.to_path_buf();
+    };
+    match path.strip_prefix(dir) {
+        Ok(rest) if !rest.as_os_str().is_empty() => found.join(rest),
+        _ => found,
+    }
+}
