@@ -14,6 +14,7 @@ pub(crate) mod error; // what did not happen, why, what to do
 pub(crate) mod suggest; // the nearest known name
 pub(crate) mod serde_words; // serde error messages, parsed
 pub(crate) mod secret; // values and names
+pub(crate) mod weak; // values that cannot be masked
 pub(crate) mod dirs; // every path and variable that is read
 pub(crate) mod files; // private files, replaced as a whole
 pub(crate) mod config; // config.toml

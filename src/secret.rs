@@ -30,12 +30,6 @@ impl Secret {
         &self.0
     }
 
-    /// Whether the value is too weak to be masked: shorter than 8 bytes, or digits only. Masking such
-    /// a value would corrupt messages that contain the same characters by chance.
-    pub fn is_weak(&self) -> bool {
-        self.0.len() < 8 || self.0.iter().all(u8::is_ascii_digit)
-    }
-
     /// Whether it contains a NUL byte, which an environment variable cannot contain.
     pub fn has_nul(&self) -> bool {
         self.0.contains(&0)
@@ -263,14 +257,6 @@ mod tests {
     fn debug_shows_no_value() {
         let secret = Secret::new(b"hunter2hunter2".to_vec());
         assert_eq!(format!("{secret:?}"), "Secret(…)");
-    }
-
-    #[test]
-    fn weak_values() {
-        for weak in ["", "short", "1234567", "123456789012345"] {
-            assert!(Secret::new(weak.into()).is_weak(), "{weak}");
-        }
-        assert!(!Secret::new(b"12345678a".to_vec()).is_weak());
     }
 
     #[test]

@@ -48,3 +48,4 @@ mod stores;
 mod streams;
 mod tidy;
 mod transparent;
+mod weak;

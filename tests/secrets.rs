@@ -5,7 +5,7 @@ use crate::harness::{Ended, TOKEN, Test, policy_text, slot};
 use crate::messages::message;
 
 /// The stored value, read without the harness, which would report a printed secret.
-fn stored(test: &Test, name: &str) -> Vec<u8> {
+pub(crate) fn stored(test: &Test, name: &str) -> Vec<u8> {
     let output = crate::desktop::probe(test)
         .args(["get", name])
         .output()
@@ -19,7 +19,7 @@ fn stored(test: &Test, name: &str) -> Vec<u8> {
 }
 
 #[track_caller]
-fn refused(ended: &Ended, code: &str) {
+pub(crate) fn refused(ended: &Ended, code: &str) {
     assert_eq!(ended.code, 2, "{ended}");
     assert!(ended.stderr.contains(&format!("error[{code}]")), "{ended}");
 }
@@ -215,7 +215,8 @@ fn a_file_is_imported_and_skipped_entries_are_reported() {
     let (code, screen) = terminal.end();
     assert_eq!(code, 1, "{screen}");
     assert!(
-        screen.contains("skipped `PORT`") && screen.contains("skipped `REF`"),
+        screen.contains("PORT (not masked: has fewer than 8 bytes)")
+            && screen.contains("skipped `REF`"),
         "{screen}"
     );
     assert_eq!(stored(&test, "TOKEN"), b"value $one");

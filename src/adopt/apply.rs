@@ -24,14 +24,15 @@ use crate::policy::draft;
 use crate::scan::clients::ClientFile;
 use crate::secret::{Fingerprint, Keys, Secret, SecretName, ServerName};
 use crate::store::{self, SecretItem, Store};
+use crate::weak::Weakness;
 
 /// Progress, for the user.
 #[derive(Debug)]
 pub enum AdoptStep<'a> {
     /// This number of secrets goes into the store.
     Storing(usize, StoreKind),
-    /// A stored secret cannot be masked.
-    Weak(&'a SecretName),
+    /// A stored secret cannot be masked, and why.
+    Weak(&'a SecretName, Weakness),
     /// The `number`th of `count` files was changed.
     Adopted {
         number: usize,
@@ -128,8 +129,8 @@ fn secrets(
             )
             .hint("run `mcpwrap status` to see which store is in use and whether it works"));
         }
-        if value(&secret.text).is_weak() {
-            step(AdoptStep::Weak(&secret.name));
+        if let Some(weakness) = value(&secret.text).weakness() {
+            step(AdoptStep::Weak(&secret.name, weakness));
         }
     }
     Ok(())

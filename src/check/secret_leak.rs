@@ -10,7 +10,8 @@ use crate::policy::Stream;
 pub(super) const NAME: &str = "secret-leak";
 
 pub(super) const ABOUT: &str = "\
-**Detects** policies that turn masking off for a stream, and flags and variables that make programs
+**Detects** policies that turn masking off for a stream, stored secrets that are not masked because
+masking them would corrupt messages (short, digits only, or a word of the protocol), and flags and variables that make programs
 log requests with their headers (`DEBUG=*`, `NODE_DEBUG=http`, `mcp-remote --debug`,
 `SSLKEYLOGFILE`, `…_LOG=debug` of known SDKs). On a machine, also secrets in the logs of clients:
 Claude Desktop (`~/Library/Logs/Claude`, `~/.config/Claude/logs`), Claude Code
@@ -21,8 +22,8 @@ secret.
 **Why:** clients save a server's stderr in log files that stay for a long time and end up in bug
 reports.
 
-**Remediation:** reset `mask` to its default with `mcpwrap policy edit SERVER`. Remove the debug
-flag. Delete the log file, and rotate the secrets that were in it.
+**Remediation:** reset `mask` to its default with `mcpwrap policy edit SERVER`. Choose a longer value
+at the provider, and store it with `mcpwrap secret rotate NAME`. Remove the debug flag. Delete the log file, and rotate the secrets that were in it.
 
 **Limitations:** not searched are the logs of other clients and of the servers themselves,
 compressed logs, all but the newest 500 files and 256 MiB, and all but the last 16 MiB of a file.
@@ -94,6 +95,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     }
     if let Some(machine) = &facts.machine {
         policies(machine, results);
+        weak(machine, results);
         logs(machine, results);
     }
 }
@@ -136,6 +138,23 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
                 results.add(Finding::new(RULE, location(), what, WHY, fix()).for_server(server));
             }
         }
+    }
+}
+
+/// Values that are injected and not masked.
+fn weak(machine: &Machine, results: &mut CheckResults) {
+    let Ok(index) = &machine.index else {
+        return;
+    };
+    results.count(index.secrets.len());
+    for (name, _) in index.secrets.iter().filter(|(_, entry)| entry.weak) {
+        results.add(Finding::new(
+            (NAME, Severity::Medium),
+            Location::whole(machine.index_shown.clone()),
+            format!("`{name}` is not masked, because its value is short or a common word"),
+            WHY,
+            Fix::Run(format!("mcpwrap secret rotate {name}")),
+        ));
     }
 }
 

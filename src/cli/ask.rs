@@ -75,9 +75,9 @@ pub fn passphrase(from_stdin: bool) -> Result<Secret> {
 pub fn new_passphrase(from_stdin: bool) -> Result<Secret> {
     let again = "run `mcpwrap init --store file` to try again";
     let first = passphrase(from_stdin)?;
-    if first.is_weak() {
+    if let Some(weakness) = first.weakness() {
         return Err(Error::new(Code::SecretWeak, "cannot create the vault file")
-            .cause("the passphrase has fewer than 8 bytes, or only digits")
+            .cause(format!("the passphrase {}", weakness.text()))
             .hint(again));
     }
     if !from_stdin && first != hidden("once more: ")? {

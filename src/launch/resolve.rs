@@ -138,8 +138,11 @@ pub fn resolve(
             fingerprint: keys.fingerprint(&secret),
             to: slot.to,
         });
-        env.values
-            .push((slot.from.name().to_string(), secret.clone()));
+        // Masking a weak value would corrupt messages.
+        if !secret.is_weak() {
+            env.values
+                .push((slot.from.name().to_string(), secret.clone()));
+        }
         values.insert(variable, secret);
     }
     let mut variables: BTreeMap<OsString, Zeroizing<Vec<u8>>> = inherited

@@ -51,12 +51,14 @@ pub fn check(name: &SecretName, value: &Secret, allow_weak: bool) -> Result<()> 
     if value.is_empty() {
         return Err(refused("the value is empty"));
     }
-    if value.is_weak() && !allow_weak {
-        return Err(refused(
-            "the value has fewer than 8 bytes or only digits: masking it would also replace \
-             unrelated text",
-        )
-        .hint("to store it anyway, add `--allow-weak`"));
+    if let Some(weakness) = value.weakness()
+        && !allow_weak
+    {
+        let cause = format!(
+            "the value {}: masking it would also replace unrelated text",
+            weakness.text()
+        );
+        return Err(refused(&cause).hint("to store it unmasked, add `--allow-weak`"));
     }
     Ok(())
 }
@@ -94,7 +96,8 @@ pub fn record_and_store(
             let SecretItem {
                 profile, expires, ..
             } = &change.item;
-            index.note(&change.name, print.clone(), profile.clone(), *expires);
+            let weak = change.item.value.is_weak();
+            index.note(&change.name, print.clone(), profile.clone(), *expires, weak);
         }
     })?;
     if let Err(error) = answer {

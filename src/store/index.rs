@@ -40,6 +40,9 @@ pub struct IndexRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<Date>,
     pub fingerprint: Fingerprint,
+    /// Whether the value cannot be masked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub weak: bool,
     /// The generation of the index at which the value changed.
     pub generation: u64,
 }
@@ -101,6 +104,7 @@ impl Index {
         fingerprint: Fingerprint,
         profile: Option<ProfileName>,
         expires: Option<Date>,
+        weak: bool,
     ) {
         let now = Timestamp::now()
             .round(jiff::Unit::Second)
@@ -113,6 +117,7 @@ impl Index {
             changed: now,
             expires,
             fingerprint,
+            weak,
             generation,
         };
         self.secrets.insert(name.clone(), entry);
@@ -137,15 +142,15 @@ mod tests {
         let dev: ProfileName = "dev".parse().unwrap();
         let date = jiff::civil::date(2027, 2, 28);
         Index::update(&dirs, |i| {
-            i.note(&one, fingerprint("x"), Some(dev), Some(date));
+            i.note(&one, fingerprint("x"), Some(dev), Some(date), false);
         })
         .unwrap();
-        Index::update(&dirs, |i| i.note(&two, fingerprint("y"), None, None)).unwrap();
+        Index::update(&dirs, |i| i.note(&two, fingerprint("y"), None, None, true)).unwrap();
         let index = Index::load(&dirs).unwrap();
         assert_eq!((index.generation, index.secrets[&one].generation), (2, 1));
         assert_eq!(index.secrets[&one].expires, Some(date));
         let created = index.secrets[&one].created;
-        Index::update(&dirs, |i| i.note(&one, fingerprint("z"), None, None)).unwrap();
+        Index::update(&dirs, |i| i.note(&one, fingerprint("z"), None, None, false)).unwrap();
         let index = Index::load(&dirs).unwrap();
         assert_eq!(index.secrets[&one].generation, 3);
         assert_eq!(index.secrets[&one].created, created);
@@ -164,7 +169,8 @@ mod tests {
                 let dirs = &dirs;
                 scope.spawn(move || {
                     let name = SecretName::new(&format!("n{n}")).unwrap();
-                    Index::update(dirs, |i| i.note(&name, fingerprint("x"), None, None)).unwrap();
+                    Index::update(dirs, |i| i.note(&name, fingerprint("x"), None, None, false))
+                        .unwrap();
                 });
             }
         });

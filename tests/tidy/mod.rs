@@ -17,12 +17,14 @@ const HEAD_LINES_MAX: usize = 10;
 
 /// Where a value may become bytes.
 const EXPOSES: &[&str] = &[
-    "adopt/undo.rs", // puts values back where the user had them
+    "adopt/undo.rs",        // puts values back where the user had them
+    "cli/secret/pasted.rs", // offers the value without what was pasted around it
     "launch/",
     "mask/forms.rs",
     "probe/service.rs", // sends a value to its own provider, when the user says so
     "secret.rs",
     "store/",
+    "weak.rs", // judges whether a value can be masked
 ];
 
 /// Codes without a golden message, and why.

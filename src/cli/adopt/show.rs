@@ -36,8 +36,9 @@ pub(super) fn step(cx: &Context, step: &AdoptStep<'_>) {
             let secrets = print::count(*number, "secret");
             print::note(&format!("storing {secrets} in {}", kind.noun()));
         }
-        AdoptStep::Weak(name) => print::warning(&format!(
-            "`{name}` is short or only digits and cannot be masked: choose a longer value when you rotate it"
+        AdoptStep::Weak(name, weakness) => print::warning(&format!(
+            "`{name}` is not masked, because its value {}",
+            weakness.text()
         )),
         AdoptStep::Adopted {
             number,

@@ -31,9 +31,6 @@ pub(super) struct Args {
     /// Restrict to runs with this profile
     #[arg(long)]
     profile: Option<ProfileName>,
-    /// Store the value even if it cannot be masked
-    #[arg(long)]
-    allow_weak: bool,
     /// Skip confirmation (for scripts)
     #[arg(long)]
     yes: bool,
@@ -49,7 +46,7 @@ struct Values {
 pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
     let shown = cx.dirs.tilde(&args.file);
-    let Values { taken, left } = read(&args.file, &shown, args.allow_weak)?;
+    let Values { taken, left } = read(&args.file, &shown)?;
     let wanted: Vec<_> = taken
         .iter()
         .map(|(name, _)| (Event::SecretSet, name.clone()))
@@ -91,6 +88,13 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         let prints = secrets::record_and_store(&cx.dirs, &*store, actor, &changes)?;
         for (change, print) in changes.iter().zip(prints) {
             print::line(&format!("stored: {} (fingerprint {print})", change.name));
+            if let Some(weakness) = change.item.value.weakness() {
+                let weakness = weakness.text();
+                print::warning(&format!(
+                    "`{}` is not masked, because its value {weakness}",
+                    change.name
+                ));
+            }
         }
         print::note(&format!(
             "the values are still in `{shown}`; run `rm {shown}` after you have tested them"
@@ -104,19 +108,22 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
 
 fn question(cx: &Context, shown: &str, taken: &[(SecretName, Secret)]) -> Result<String> {
     let index = Index::load(&cx.dirs)?;
-    let line = |(name, _): &(SecretName, Secret)| {
+    let line = |(name, value): &(SecretName, Secret)| {
         let old = if index.secrets.contains_key(name) {
             " (replaces the stored value)"
         } else {
             ""
         };
-        format!("  {name}{old}\n")
+        let weak = value.weakness().map_or_else(String::new, |weakness| {
+            format!(" (not masked: {})", weakness.text())
+        });
+        format!("  {name}{old}{weak}\n")
     };
     let lines: String = taken.iter().map(line).collect();
     Ok(format!("import from `{shown}`:\n{lines}store them?"))
 }
 
-fn read(path: &Path, shown: &str, allow_weak: bool) -> Result<Values> {
+fn read(path: &Path, shown: &str) -> Result<Values> {
     let failed =
         |code, why: String| Error::new(code, format!("cannot import from `{shown}`")).cause(why);
     let bytes = read_bytes(path).map_err(|e| failed(Code::FileUnusable, io_text(&e)))?;
@@ -133,7 +140,7 @@ fn read(path: &Path, shown: &str, allow_weak: bool) -> Result<Values> {
         env_pairs(text).map_err(|why| failed(Code::FileUnusable, why))?
     };
     for (name, value) in pairs {
-        values.add(&name, value, allow_weak);
+        values.add(&name, value);
     }
     values.taken.sort_by(|one, two| one.0.cmp(&two.0));
     if values
@@ -162,8 +169,8 @@ fn read_bytes(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
 }
 
 impl Values {
-    fn add(&mut self, name: &str, value: Option<String>, allow_weak: bool) {
-        match judge(name, value, allow_weak) {
+    fn add(&mut self, name: &str, value: Option<String>) {
+        match judge(name, value) {
             Ok(pair) => self.taken.push(pair),
             Err(why) => {
                 let name = crate::error::printable(name).chars().take(80).collect();
@@ -174,11 +181,7 @@ impl Values {
 }
 
 /// The secret, or why it is skipped.
-fn judge(
-    name: &str,
-    value: Option<String>,
-    allow_weak: bool,
-) -> Result<(SecretName, Secret), &'static str> {
+fn judge(name: &str, value: Option<String>) -> Result<(SecretName, Secret), &'static str> {
     let name = SecretName::new(name).map_err(|_| "not a valid secret name")?;
     let text = value.ok_or("not a string")?;
     if text.is_empty() {
@@ -187,13 +190,7 @@ fn judge(
     if text.contains("${") || text.contains("$(") {
         return Err("contains a reference; run `mcpwrap secret set` to store it unchanged");
     }
-    let secret = Secret::new(text.into_bytes());
-    if secret.is_weak() && !allow_weak {
-        return Err(
-            "short or a number, so cannot be masked; use `--allow-weak` to store it anyway",
-        );
-    }
-    Ok((name, secret))
+    Ok((name, Secret::new(text.into_bytes())))
 }
 
 type Pairs = Vec<(String, Option<String>)>;
@@ -243,7 +240,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(file);
         crate::files::replace(&path, text.as_bytes()).unwrap();
-        read(&path, file, false)
+        read(&path, file)
     }
 
     #[test]
@@ -281,12 +278,13 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_not_secrets_are_skipped() {
+    fn empty_values_and_references_are_skipped() {
         let text = "PORT=3000\nDEBUG=true\nEMPTY=\nREF=${OTHER_VALUE}\nTOKEN=value-one\n";
         let values = read_text(".env", text).unwrap();
-        assert_eq!(values.taken.len(), 1);
-        let names: Vec<_> = values.left.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["PORT", "DEBUG", "EMPTY", "REF"]);
+        let taken: Vec<_> = values.taken.iter().map(|(name, _)| name.as_str()).collect();
+        let left: Vec<_> = values.left.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(taken, ["DEBUG", "PORT", "TOKEN"]);
+        assert_eq!(left, ["EMPTY", "REF"]);
     }
 
     #[test]

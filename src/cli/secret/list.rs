@@ -27,6 +27,7 @@ struct Row<'a> {
     expires: Option<Date>,
     expired: bool,
     fingerprint: &'a Fingerprint,
+    weak: bool,
     generation: u64,
 }
 
@@ -44,6 +45,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
             expires: entry.expires,
             expired: entry.expires.is_some_and(|date| date < today),
             fingerprint: &entry.fingerprint,
+            weak: entry.weak,
             generation: entry.generation,
         })
         .collect();
@@ -69,12 +71,13 @@ fn cells(row: &Row<'_>) -> Vec<String> {
         .changed
         .to_zoned_datetime(jiff::tz::TimeZone::system())
         .date();
+    let weak = if row.weak { " (weak: not masked)" } else { "" };
     vec![
         row.name.to_string(),
         row.profile
             .map_or_else(|| "-".to_owned(), ToString::to_string),
         changed.to_string(),
         expires,
-        row.fingerprint.to_string(),
+        format!("{}{weak}", row.fingerprint),
     ]
 }

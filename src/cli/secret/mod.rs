@@ -6,6 +6,7 @@
 mod import;
 mod list;
 mod move_all;
+mod pasted;
 mod rm;
 mod set;
 

@@ -5,6 +5,7 @@
 
 use jiff::civil::Date;
 
+use super::pasted::pasted;
 use super::{servers, today};
 use crate::audit::Event;
 use crate::cli::{Context, ask, print};
@@ -156,11 +157,37 @@ impl<'a> StoreContext<'a> {
         } else {
             ask::hidden(&format!("value of `{name}` (not shown): "))?
         };
+        let value = self.without_wrappers(name, value)?;
         secrets::check(name, &value, self.args.allow_weak)?;
+        if let Some(weakness) = value.weakness() {
+            let weakness = weakness.text();
+            print::warning(&format!(
+                "`{name}` is not masked, because its value {weakness}"
+            ));
+        }
         if value.has_nul() {
             print::warning(&format!(
                 "the value of `{name}` contains a NUL byte: only a secret with `to = \"file\"` can use it"
             ));
+        }
+        Ok(value)
+    }
+
+    /// Asks whether what was pasted around a value is part of it. A script's value is stored as it
+    /// is, with a warning.
+    fn without_wrappers(&self, name: &SecretName, value: Secret) -> Result<Secret> {
+        let Some(found) = pasted(&value) else {
+            return Ok(value);
+        };
+        let wrappers = found.wrappers.join(" and ");
+        if self.args.from_stdin {
+            print::warning(&format!(
+                "the value of `{name}` has {wrappers} around it, which are stored too"
+            ));
+        } else if ask::confirm(&format!(
+            "the value has {wrappers} around it; store it without?"
+        ))? {
+            return Ok(found.value);
         }
         Ok(value)
     }
