@@ -3,63 +3,92 @@
 //! Invariants: no form contains a line break, so masking never holds back a complete line (a value
 //! of several lines has a form per line, and the escaped encodings of the whole value). No form is
 //! shorter than eight bytes, because it would match unrelated text; shorter lines and values are
-//! not masked. Not covered: reversed, compressed, encrypted or split values; base64 characters that
-//! mix bits of the secret with its neighbours; UTF-16; the parts of a structured value.
+//! not masked. Pieces of the secret parts count too; what stands before the secret part of a value
+//! is in many documents, so a value with parts counts as a whole only. Not covered: reversed,
+//! compressed or encrypted values; base64 characters that mix bits of the secret with its
+//! neighbours.
 
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::pattern::PatternScope;
-use super::spell::{MINIMAL, PERCENT, WRITERS, base64, hex, json, percent};
+use super::form_list::{Form, FormList};
+use super::parts::parts;
+use super::pattern::{FORM_BYTES_MIN, PatternScope};
+use super::spell::{MINIMAL, json};
 use crate::secret::Secret;
 
-/// The length of the shortest form.
-pub(super) const FORM_BYTES_MIN: usize = 8;
-
-/// Longer values are searched for in the usual encodings only, to save memory (bytes).
+/// Longer values are searched for in the usual encodings only, and in longer pieces, to save memory
+/// (bytes).
 const RARE_SPELLINGS_BYTES_MAX: usize = 4096;
 
 /// Forms shorter than this may be periodic (bytes).
 const REPETITION_BYTES_MIN: usize = 256;
 
-/// One encoding of a secret.
-pub(super) struct Form {
-    pub(super) bytes: Zeroizing<Vec<u8>>,
-    pub(super) scope: PatternScope,
-}
-
 /// All forms of a secret, without duplicates.
 pub(super) fn forms(secret: &Secret) -> Vec<Form> {
-    let value = secret.expose();
-    let mut forms = Vec::new();
-    if value.trim_ascii().len() < FORM_BYTES_MIN {
-        return forms;
+    let value = secret.expose().trim_ascii();
+    let mut list = FormList::default();
+    if value.len() < FORM_BYTES_MIN {
+        return list.forms;
     }
-    for reading in readings(value) {
-        spell(
-            &reading,
-            value.len() <= RARE_SPELLINGS_BYTES_MAX,
-            &mut forms,
-        );
+    list.rare = value.len() <= RARE_SPELLINGS_BYTES_MAX;
+    for part in parts(value) {
+        // A weak value was stored on purpose; a weak part is a word like any other.
+        if part.as_slice() != value && Secret::new(part.to_vec()).is_weak() {
+            continue;
+        }
+        list.pieces = true;
+        for reading in readings(&part) {
+            list.spell(&reading);
+        }
+        if part.as_slice() == value {
+            list.whole = true;
+        }
     }
+    list.pieces = false;
+    if !list.whole {
+        for reading in readings(value) {
+            list.spell(&reading);
+        }
+    }
+    let mut forms = list.forms;
+    forms.retain(|form| form.bytes.len() >= FORM_BYTES_MIN);
     // A literal that contains a form spells it with escapes.
     let escaped: Vec<Form> = forms
         .iter()
-        .filter(|form| form.scope == PatternScope::Everywhere)
+        .filter(|form| form.scope == PatternScope::Everywhere && is_escaped(&form.bytes))
         .map(|form| Form {
             bytes: json(&form.bytes, &MINIMAL),
+            least: form.least,
             scope: PatternScope::Gate,
         })
         .collect();
     forms.extend(escaped);
     for form in &mut forms {
+        let whole = form.least == form.bytes.len();
         cut_repetition(&mut form.bytes);
+        let length = form.bytes.len();
+        form.least = if whole {
+            length
+        } else {
+            form.least.min(length)
+        };
     }
-    forms.retain(|form| form.bytes.len() >= FORM_BYTES_MIN);
-    // Sorted so that of two equal forms the one with the wider scope stays.
-    forms.sort_unstable_by(|a, b| a.bytes.as_slice().cmp(&b.bytes).then(a.scope.cmp(&b.scope)));
-    forms.dedup_by(|later, earlier| later.bytes == earlier.bytes);
+    // Sorted so that of two equal forms the one with the wider scope stays, and of these the one
+    // with the shorter pieces.
+    forms.sort_unstable_by(|a, b| {
+        (a.bytes.as_slice(), a.scope, a.least).cmp(&(b.bytes.as_slice(), b.scope, b.least))
+    });
+    forms.dedup_by(|later, earlier| {
+        later.bytes == earlier.bytes
+            && (later.least >= earlier.least || later.scope == PatternScope::Gate)
+    });
     forms
+}
+
+/// Whether a JSON string spells the form with escapes.
+fn is_escaped(form: &[u8]) -> bool {
+    form.iter()
+        .any(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))
 }
 
 /// Shortens a long periodic form to a few periods. The same text is masked, and comparing the form
@@ -118,72 +147,6 @@ fn readings(value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     readings
 }
 
-/// Adds the encodings of one reading of the value.
-fn spell(value: &[u8], rare: bool, forms: &mut Vec<Form>) {
-    let value = value.trim_ascii();
-    let mut add = |bytes: Zeroizing<Vec<u8>>| {
-        let scope = if is_text(&bytes) {
-            PatternScope::Everywhere
-        } else {
-            PatternScope::Text
-        };
-        forms.push(Form { bytes, scope });
-    };
-    let writers = if rare {
-        WRITERS
-    } else {
-        std::slice::from_ref(&MINIMAL)
-    };
-    let lines = lines(value);
-    for line in &lines {
-        add(Zeroizing::new(line.to_vec()));
-    }
-    for part in lines
-        .into_iter()
-        .filter(|line| line.len() < value.len())
-        .chain([value])
-    {
-        for writer in writers {
-            let once = json(part, writer);
-            add(json(&once, &MINIMAL));
-            add(json(&once, writer));
-            add(once);
-        }
-    }
-    for (kept, space) in PERCENT.iter().take(if rare { PERCENT.len() } else { 1 }) {
-        add(percent(value, kept, space, b"0123456789ABCDEF"));
-        add(percent(value, kept, space, b"0123456789abcdef"));
-    }
-    for offset in 0..3 {
-        add(base64(value, offset, &STANDARD_NO_PAD));
-        add(base64(value, offset, &URL_SAFE_NO_PAD));
-    }
-    hex(value).into_iter().for_each(add);
-}
-
-/// The lines to mask: long enough, and not the BEGIN or END line of a key file.
-fn lines(value: &[u8]) -> Vec<&[u8]> {
-    value
-        .split(|b| matches!(b, b'\n' | b'\r'))
-        .map(<[u8]>::trim_ascii)
-        .filter(|line| line.len() >= FORM_BYTES_MIN)
-        .filter(|line| !line.starts_with(b"-----BEGIN ") && !line.starts_with(b"-----END "))
-        .collect()
-}
-
-/// Whether the bytes are complete characters. Lone surrogates count, because JSON can spell them.
-fn is_text(mut bytes: &[u8]) -> bool {
-    loop {
-        match std::str::from_utf8(bytes) {
-            Ok(_) => return true,
-            Err(error) => match bytes.get(error.valid_up_to()..) {
-                Some([0xED, 0xA0..=0xBF, 0x80..=0xBF, rest @ ..]) => bytes = rest,
-                _ => return false,
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,11 +188,8 @@ mod tests {
     }
 
     #[test]
-    fn an_alphanumeric_token_has_few_forms() {
-        assert_eq!(
-            forms(&Secret::new(b"abcdefghijklmnop".to_vec())).len(),
-            1 + 3 + 1 + 1
-        );
+    fn a_token_has_few_forms() {
+        assert_eq!(forms(&Secret::new(b"abcdefghijklmnop".to_vec())).len(), 54);
     }
 
     #[test]

@@ -5,9 +5,10 @@
 //! MiB. A mask does not overlap a form at either end or inside, so masked text contains no form and
 //! masking it again changes nothing. A mask contains no character that JSON escapes.
 
-use memchr::{memchr2, memmem};
+use memchr::{memchr_iter, memmem};
 
-use super::pattern::{Hit, Pattern};
+use super::matcher::Matcher;
+use super::pattern::{Hit, Pattern, SearchMode};
 
 /// How many bytes masking may add to one line of messages.
 pub(super) const GROWTH_BYTES_MAX: usize = 4096;
@@ -21,6 +22,9 @@ const NAMELESS: &[&str] = &[
     "========", "^^^^^^^^", "........", "····", "••", "██", "◆◆", "☒☒", "��",
 ];
 
+/// What stands around a name, the usual brackets first.
+const BRACKETS: &[[&str; 2]] = &[["[", "]"], ["(", ")"], ["{", "}"], ["⟦", "⟧"]];
+
 /// The masks of one secret.
 #[derive(Clone)]
 pub(super) struct MaskSet {
@@ -30,18 +34,20 @@ pub(super) struct MaskSet {
 
 impl MaskSet {
     /// Builds the masks for each label and its last four characters, if those may be shown.
-    pub(super) fn all(labels: &[(&str, Option<String>)], patterns: &[Pattern]) -> Vec<Self> {
-        let nameless = NAMELESS
-            .iter()
-            .copied()
-            .find(|mask| is_disjoint(mask, patterns));
+    pub(super) fn all(labels: &[(&str, Option<String>)], matcher: Option<&Matcher>) -> Vec<Self> {
+        let fits = |mask: &str| matcher.is_none_or(|matcher| is_disjoint(mask, matcher));
+        let nameless = NAMELESS.iter().copied().find(|mask| fits(mask));
         let nameless = nameless.unwrap_or("[secret]");
         let mask_set = |(label, tail): &(&str, Option<String>)| {
             let name = printable(label);
-            let long = tail.iter().map(|tail| format!("[secret {name} …{tail}]"));
-            let named = long
-                .chain([format!("[secret {name}]")])
-                .find(|mask| is_disjoint(mask, patterns));
+            let named = BRACKETS.iter().flat_map(|[open, close]| {
+                let long = tail
+                    .iter()
+                    .map(|tail| format!("{open}secret {name} …{tail}{close}"));
+                long.chain([format!("{open}secret {name}{close}")])
+                    .collect::<Vec<_>>()
+            });
+            let named = named.into_iter().find(|mask| fits(mask));
             Self {
                 named: named.unwrap_or_else(|| nameless.to_owned()),
                 nameless,
@@ -92,7 +98,7 @@ impl Replacement {
         let Some(mask_set) = mask_sets.get(hit.secret) else {
             return "[secret]";
         };
-        let growth = mask_set.named.len().saturating_sub(hit.end - hit.start);
+        let growth = mask_set.named.len().saturating_sub(hit.least);
         match self.growth_bytes_left.checked_sub(growth) {
             Some(left) => {
                 self.growth_bytes_left = left;
@@ -103,34 +109,43 @@ impl Replacement {
     }
 }
 
-fn is_disjoint(mask: &str, patterns: &[Pattern]) -> bool {
-    !patterns
-        .iter()
-        .any(|pattern| may_overlap(mask.as_bytes(), pattern))
+fn is_disjoint(mask: &str, matcher: &Matcher) -> bool {
+    let mut hits = Vec::new();
+    matcher.find(mask.as_bytes(), SearchMode::Gate, &mut hits);
+    hits.is_empty()
+        && !matcher
+            .patterns()
+            .iter()
+            .any(|pattern| may_overlap(mask.as_bytes(), pattern))
 }
 
-/// Whether the mask and the form can share a byte in some text.
+/// Whether the mask and a match of the pattern can share a byte in some text, without the match
+/// being part of the mask.
 fn may_overlap(mask: &[u8], pattern: &Pattern) -> bool {
     let form = pattern.bytes.as_slice();
-    let touch = |left: &[u8], right: &[u8]| {
-        (1..=left.len().min(right.len())).any(|n| right.get(..n).is_some_and(|r| left.ends_with(r)))
-    };
-    // Fast path: usually the two do not even share these bytes.
     let (Some(first), Some(last)) = (mask.first(), mask.last()) else {
         return false;
     };
-    if memchr2(*first, *last, form).is_none() {
-        return memmem::find(mask, form).is_some();
-    }
-    touch(form, mask)
-        || touch(mask, form)
-        || memmem::find(form, mask).is_some()
-        || memmem::find(mask, form).is_some()
+    // A match ends with the beginning of the mask.
+    let mut ends = memchr_iter(*first, form).filter_map(|at| {
+        let end = form.get(at..)?;
+        let same = end.iter().zip(mask).take_while(|(a, b)| a == b).count();
+        Some(at + same)
+    });
+    // A match begins with the end of the mask.
+    let mut starts = memchr_iter(*last, form).filter_map(|at| {
+        let start = form.get(..=at)?;
+        let same = start.iter().rev().zip(mask.iter().rev());
+        Some(at + 1 - same.take_while(|(a, b)| a == b).count())
+    });
+    ends.any(|end| end >= pattern.least)
+        || starts.any(|start| start + pattern.least <= form.len())
+        || form.contains(first) && memmem::find(form, mask).is_some()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::forms::FORM_BYTES_MIN;
+    use super::super::pattern::FORM_BYTES_MIN;
     use super::*;
 
     #[test]

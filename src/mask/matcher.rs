@@ -1,123 +1,151 @@
 //! Finds all matches in a piece of a stream, overlapping ones too, and incomplete ones at its end.
 //!
-//! The search reads one sample every `stride` bytes. Every form has at least `stride + GRAM - 1`
-//! bytes, so each match covers a complete sample, which is one of the form's first `stride` grams;
-//! a table maps grams to forms and offsets. Clean text costs one load and one bit test per stride;
-//! only a gram in the table leads to a comparison. Invariant: the result equals that of a naive
-//! search. No form may contain a line break.
+//! A match is a run of bytes that a text shares with a form, at least `least` bytes long. The search
+//! reads four bytes at every `stride`th position. `least` is at least `stride + 3`, so each match
+//! covers a complete sample, and a table leads from the sample to the places of the forms that have
+//! these bytes. Clean text costs one multiplication and one byte of the table per stride. Invariant:
+//! the result equals that of a naive search. No form may contain a line break.
 
 use std::cmp::Reverse;
 use std::ops::ControlFlow;
 
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroize as _;
 
+use super::pairs::PairSet;
 use super::pattern::{Hit, Pattern, SearchMode};
+use super::samples::{GRAM_BYTES, GramFilter, STRIDE, STRIDE_SHORT, gram, hash};
 
-/// Longer strides make bigger tables and gain nothing once memory is the limit.
-const STRIDE_MAX: usize = 24;
+/// The bits of a hash that select a range of the places.
+const START_BITS: u32 = 12;
+/// With how many equal grams a place is compared, to find repetition.
+const REPEATED_MAX: usize = 16;
 
 /// Where a gram occurs in a pattern.
 struct GramOffset {
-    gram: u64,
-    pattern: usize,
-    offset: usize,
+    gram: u32,
+    pattern: u32,
+    offset: u32,
 }
 
 /// The patterns with their tables.
 pub(super) struct Matcher {
     patterns: Vec<Pattern>,
-    /// Sorted by gram.
+    /// Sorted by the hash of the gram.
     places: Vec<GramOffset>,
-    /// One bit per hash of a gram in `places`.
-    filter: Vec<u64>,
-    filter_shift: u32,
-    gram_bytes: usize,
+    /// Where the hashes with the same upper bits begin in `places`.
+    starts: Vec<u32>,
+    filter: GramFilter,
     stride: usize,
-    /// The first bytes of every pattern, sorted; compared with ends too short for a sample.
-    heads: Vec<Zeroizing<Vec<u8>>>,
-    /// Whether a pattern begins with this byte.
-    begins: [bool; 256],
-    longest: usize,
+    pairs: PairSet,
+    hold_max: usize,
     ascii: bool,
 }
 
 impl Matcher {
     /// `None` if there are no patterns. Patterns are at least `FORM_BYTES_MIN` bytes long.
     pub(super) fn new(patterns: Vec<Pattern>) -> Option<Self> {
-        let shortest = patterns.iter().map(|pattern| pattern.bytes.len()).min()?;
-        let gram_bytes = if shortest >= 15 { 8 } else { 4 };
-        let stride = (shortest + 1 - gram_bytes).min(STRIDE_MAX);
+        let least = patterns.iter().map(|pattern| pattern.least).min()?;
+        let long = least >= STRIDE + GRAM_BYTES - 1;
         let mut matcher = Self {
-            longest: patterns.iter().map(|pattern| pattern.bytes.len()).max()?,
+            hold_max: patterns.iter().map(|pattern| pattern.least).max()? - 1,
             ascii: patterns
                 .iter()
                 .filter(|n| SearchMode::Literal.has(n.scope))
                 .all(|n| n.bytes.is_ascii()),
             patterns,
             places: Vec::new(),
-            filter: Vec::new(),
-            filter_shift: 0,
-            gram_bytes,
-            stride,
-            heads: Vec::new(),
-            begins: [false; 256],
+            starts: Vec::new(),
+            filter: GramFilter::new(std::iter::empty(), 0, STRIDE),
+            stride: if long { STRIDE } else { STRIDE_SHORT },
+            pairs: PairSet::default(),
         };
         matcher.fill();
         Some(matcher)
     }
 
     fn fill(&mut self) {
-        for (pattern, bytes) in self
-            .patterns
-            .iter()
-            .map(|pattern| &pattern.bytes)
-            .enumerate()
-        {
-            for (offset, window) in bytes.windows(self.gram_bytes).take(self.stride).enumerate() {
-                if let Some(gram) = self.gram(window) {
+        for (index, pattern) in self.patterns.iter().enumerate() {
+            self.pairs.add(&pattern.bytes);
+            let pattern_index = u32::try_from(index).unwrap_or(u32::MAX);
+            for offset in offsets(pattern, self.stride) {
+                if let Some(gram) = pattern.bytes.get(offset..).and_then(gram) {
                     self.places.push(GramOffset {
                         gram,
-                        pattern,
-                        offset,
+                        pattern: pattern_index,
+                        offset: u32::try_from(offset).unwrap_or(u32::MAX),
                     });
                 }
             }
-            let head = bytes
-                .get(..self.stride + self.gram_bytes - 1)
-                .unwrap_or(bytes);
-            self.heads.push(Zeroizing::new(head.to_vec()));
-            if let Some(begins) = bytes
-                .first()
-                .and_then(|b| self.begins.get_mut(usize::from(*b)))
-            {
-                *begins = true;
-            }
         }
-        self.places
-            .sort_unstable_by_key(|place| (place.gram, place.pattern, place.offset));
-        self.heads.sort_unstable_by(|a, b| a.as_slice().cmp(b));
-        self.heads.dedup();
-
-        // 32 bits per gram: 3 % of the samples of clean text lead to a table lookup.
-        let bits = (self.places.len() * 32)
-            .next_power_of_two()
-            .clamp(1 << 12, 1 << 19);
-        self.filter = vec![0; bits / 64];
-        self.filter_shift = 64 - bits.trailing_zeros();
+        self.drop_repetition();
+        let grams = 1 + self
+            .places
+            .windows(2)
+            .filter(|pair| matches!(pair, [one, two] if one.gram != two.gram))
+            .count();
+        self.filter = GramFilter::new(
+            self.places.iter().map(|place| place.gram),
+            grams,
+            self.stride,
+        );
+        let mut starts = vec![0_u32; (1 << START_BITS) + 1];
         for place in &self.places {
-            let hash = place.gram.wrapping_mul(GOLDEN) >> self.filter_shift;
-            if let Some(word) = self.filter.get_mut(word_of(hash)) {
-                *word |= 1 << (hash & 63);
+            if let Some(count) = starts.get_mut(bucket(place.gram) + 1) {
+                *count += 1;
             }
         }
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += *start;
+            *start = sum;
+        }
+        self.starts = starts;
     }
 
-    fn gram(&self, window: &[u8]) -> Option<u64> {
-        if self.gram_bytes == 8 {
-            wide_gram(window)
-        } else {
-            short_gram(window)
+    /// Sorts the places, and keeps one of those that lead to the same matches. Otherwise the search
+    /// for a periodic value would take the square of its length.
+    fn drop_repetition(&mut self) {
+        let patterns = &self.patterns;
+        let context = |place: &GramOffset| {
+            let pattern = patterns.get(place.pattern as usize)?;
+            let reach = pattern.least - GRAM_BYTES;
+            let offset = place.offset as usize;
+            let before = offset.min(reach);
+            // One byte more, because it decides where the last character of a match ends.
+            let end = (offset + pattern.least + 1).min(pattern.bytes.len());
+            let bytes = pattern.bytes.get(offset - before..end)?;
+            Some((before, bytes, pattern.least, pattern.secret, pattern.scope))
+        };
+        self.places
+            .sort_unstable_by_key(|place| (hash(place.gram), place.pattern, place.offset));
+        let mut kept: Vec<GramOffset> = Vec::with_capacity(self.places.len());
+        let mut same = 0;
+        for place in std::mem::take(&mut self.places) {
+            if kept.get(same).is_none_or(|first| first.gram != place.gram) {
+                same = kept.len();
+            }
+            // Only a few of the latest: the contexts of a periodic form repeat soon.
+            let known = kept
+                .get(same..)
+                .unwrap_or_default()
+                .iter()
+                .rev()
+                .take(REPEATED_MAX)
+                .any(|old| context(old) == context(&place));
+            if !known {
+                kept.push(place);
+            }
         }
+        self.places = kept;
+    }
+
+    pub(super) fn patterns(&self) -> &[Pattern] {
+        &self.patterns
+    }
+
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        self.places.len()
     }
 
     /// Whether all forms that are searched for in literals are ASCII.
@@ -125,149 +153,103 @@ impl Matcher {
         self.ascii
     }
 
-    /// The length of the longest form (bytes).
-    pub(super) fn longest(&self) -> usize {
-        self.longest
+    /// The maximum number of bytes that may be the beginning of a match.
+    pub(super) fn hold_max(&self) -> usize {
+        self.hold_max
     }
 
-    /// Finds all matches in the text, in order; of those that start together the longest is first.
-    /// Returns the start of the longest suffix of the text that may be the beginning of a form.
+    /// Finds all matches in the text, in order; of those that start together the one of the longest
+    /// pattern is first.
+    /// Returns the start of a suffix of the text in which a match may begin that is not complete.
     pub(super) fn scan(&self, text: &[u8], mode: SearchMode, hits: &mut Vec<Hit>) -> usize {
-        self.find(text, mode, hits).min(self.tail(text))
+        self.find(text, mode, hits);
+        self.pairs.tail(text, self.hold_max)
     }
 
-    /// Like [`Self::scan`], but an incomplete match at the end is only reliably found if it is at
-    /// least as long as the shortest form.
-    pub(super) fn find(&self, text: &[u8], mode: SearchMode, hits: &mut Vec<Hit>) -> usize {
-        let mut open = text.len();
+    /// Like [`Self::scan`], for a text after which nothing follows.
+    pub(super) fn find(&self, text: &[u8], mode: SearchMode, hits: &mut Vec<Hit>) {
         hits.clear();
-        self.visit(text, mode, |start, pattern| {
-            let end = start + pattern.bytes.len();
-            if end <= text.len() {
-                hits.push(Hit {
-                    start,
-                    end,
-                    secret: pattern.secret,
-                });
-            } else {
-                open = open.min(start);
-            }
+        self.visit(text, mode, |hit| {
+            hits.push(hit);
             ControlFlow::Continue(())
         });
-        hits.sort_unstable_by_key(|hit| (hit.start, Reverse(hit.end), hit.secret));
-        open
+        hits.sort_unstable_by_key(|hit| {
+            (hit.start, Reverse(hit.least), hit.secret, Reverse(hit.end))
+        });
+        hits.dedup();
     }
 
     /// The length of the prefix that belongs to no match, whatever follows the text (bytes).
     pub(super) fn clean(&self, text: &[u8], mode: SearchMode) -> usize {
-        let mut clean = self.tail(text);
+        let mut clean = self.pairs.tail(text, self.hold_max);
         let mut seen = None;
-        self.visit(text, mode, |start, _| {
-            // Later samples only find later starts, but this sample may still find an earlier one.
-            if seen.is_some_and(|seen| start >= seen + self.stride) {
+        self.visit(text, mode, |hit| {
+            // A later sample may find an earlier start, but not by more than the longest match.
+            if seen.is_some_and(|seen| hit.start > seen + self.hold_max) {
                 return ControlFlow::Break(());
             }
-            seen = seen.or(Some(start));
-            clean = clean.min(start);
+            seen = seen.or(Some(hit.start));
+            clean = clean.min(hit.start);
             ControlFlow::Continue(())
         });
         clean
     }
 
-    /// Calls `found` for the start of each match, complete or cut by the end of the text.
-    fn visit(
-        &self,
-        text: &[u8],
-        mode: SearchMode,
-        mut found: impl FnMut(usize, &Pattern) -> ControlFlow<()>,
-    ) {
-        let found = |start: usize, pattern: &Pattern| {
-            if mode.has(pattern.scope) {
-                found(start, pattern)
-            } else {
-                ControlFlow::Continue(())
-            }
-        };
-        if self.gram_bytes == 8 {
-            self.visit_by(text, wide_gram, found);
-        } else {
-            self.visit_by(text, short_gram, found);
-        }
+    /// Calls `found` for matches that together cover the same bytes as all matches.
+    fn visit(&self, text: &[u8], mode: SearchMode, mut found: impl FnMut(Hit) -> ControlFlow<()>) {
+        let mut sample = |at: usize| self.compare(text, at, mode, &mut found);
+        self.filter.visit(text, &mut sample);
     }
 
-    #[inline]
-    fn visit_by(
-        &self,
-        text: &[u8],
-        gram_of: impl Fn(&[u8]) -> Option<u64>,
-        mut found: impl FnMut(usize, &Pattern) -> ControlFlow<()>,
-    ) {
-        let samples = text
-            .get(self.stride - 1..)
-            .unwrap_or_default()
-            .chunks(self.stride);
-        for (n, sample) in samples.enumerate() {
-            let Some(gram) = gram_of(sample) else { break };
-            let hash = gram.wrapping_mul(GOLDEN) >> self.filter_shift;
-            let word = self.filter.get(word_of(hash)).copied().unwrap_or_default();
-            if word >> (hash & 63) & 1 == 0 {
-                continue;
-            }
-            let at = (n + 1) * self.stride - 1;
-            if self.compare(text, at, gram, &mut found).is_break() {
-                return;
-            }
-        }
-    }
-
+    /// Reports the matches that contain the sample at this position.
     #[inline(never)]
     fn compare(
         &self,
         text: &[u8],
         at: usize,
-        gram: u64,
-        found: &mut impl FnMut(usize, &Pattern) -> ControlFlow<()>,
+        mode: SearchMode,
+        found: &mut impl FnMut(Hit) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let first = self.places.partition_point(|place| place.gram < gram);
-        let places = self.places.get(first..).unwrap_or_default();
-        for place in places.iter().take_while(|place| place.gram == gram) {
-            let Some(start) = at.checked_sub(place.offset) else {
+        let (before, after) = text.split_at(at.min(text.len()));
+        let Some(gram) = gram(after) else {
+            return ControlFlow::Continue(());
+        };
+        let bucket = bucket(gram);
+        let range = self.starts.get(bucket..bucket + 2);
+        let Some(&[start, end]) = range else {
+            return ControlFlow::Continue(());
+        };
+        let places = self.places.get(start as usize..end as usize);
+        for place in places.unwrap_or_default() {
+            if place.gram != gram {
                 continue;
-            };
-            let Some(pattern) = self.patterns.get(place.pattern) else {
-                continue;
-            };
-            let there = text.get(start..).unwrap_or_default();
-            let length = there.len().min(pattern.bytes.len());
-            if there.get(..length) == pattern.bytes.get(..length) {
-                found(start, pattern)?;
             }
+            let Some(pattern) = self.patterns.get(place.pattern as usize) else {
+                continue;
+            };
+            if !mode.has(pattern.scope) {
+                continue;
+            }
+            let (left, right) = pattern
+                .bytes
+                .split_at((place.offset as usize).min(pattern.bytes.len()));
+            let reach = pattern.least - GRAM_BYTES;
+            let left = shared(left.iter().rev(), before.iter().rev(), reach);
+            let right = shared(right.iter(), after.iter(), pattern.least);
+            if left + right < pattern.least {
+                continue;
+            }
+            let offset = place.offset as usize;
+            let start = pattern.boundary_after(offset - left);
+            let end = pattern.boundary_before(offset + right);
+            found(Hit {
+                start: at + start - offset,
+                end: at + end - offset,
+                secret: pattern.secret,
+                least: pattern.least,
+            })?;
         }
         ControlFlow::Continue(())
-    }
-
-    /// The start of the longest suffix of the text that is too short to contain a sample and is the
-    /// beginning of a form.
-    fn tail(&self, text: &[u8]) -> usize {
-        let first = text.len().saturating_sub(self.stride + self.gram_bytes - 2);
-        let mut tail = text.len();
-        for (start, byte) in text.iter().enumerate().skip(first).rev() {
-            if *byte == b'\n' {
-                break;
-            }
-            if self.begins.get(usize::from(*byte)) == Some(&true) {
-                let end = text.get(start..).unwrap_or_default();
-                let next = self.heads.partition_point(|head| head.as_slice() < end);
-                if self
-                    .heads
-                    .get(next)
-                    .is_some_and(|head| head.starts_with(end))
-                {
-                    tail = start;
-                }
-            }
-        }
-        tail
     }
 }
 
@@ -279,108 +261,57 @@ impl Drop for Matcher {
     }
 }
 
-/// Hashes a gram into the upper bits (2^64 divided by the golden ratio).
-const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
-
-fn wide_gram(window: &[u8]) -> Option<u64> {
-    window.first_chunk().map(|gram| u64::from_le_bytes(*gram))
+/// The number of equal bytes at the start of both, at most `most`.
+fn shared<'a>(
+    one: impl Iterator<Item = &'a u8>,
+    two: impl Iterator<Item = &'a u8>,
+    most: usize,
+) -> usize {
+    one.zip(two).take(most).take_while(|(a, b)| a == b).count()
 }
 
-fn short_gram(window: &[u8]) -> Option<u64> {
-    window
-        .first_chunk()
-        .map(|gram| u64::from(u32::from_le_bytes(*gram)))
+/// The range of the places of a gram.
+const fn bucket(gram: u32) -> usize {
+    (hash(gram) >> (32 - START_BITS)) as usize
 }
 
-fn word_of(hash: u64) -> usize {
-    (hash >> 6) as usize
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::pattern::PatternScope;
-    use super::*;
-
-    fn matcher(forms: &[&str]) -> Matcher {
-        let pattern = |(secret, form): (usize, &&str)| Pattern {
-            bytes: Zeroizing::new(form.as_bytes().to_vec()),
-            secret,
-            scope: PatternScope::Everywhere,
-        };
-        Matcher::new(forms.iter().enumerate().map(pattern).collect()).unwrap()
-    }
-
-    #[track_caller]
-    fn case(forms: &[&str], text: &str, expected: &[(usize, usize)], open: usize) {
-        let mut hits = Vec::new();
-        let found = matcher(forms).scan(text.as_bytes(), SearchMode::Gate, &mut hits);
-        let hits: Vec<_> = hits.iter().map(|hit| (hit.start, hit.end)).collect();
-        assert_eq!((hits.as_slice(), found), (expected, open));
-        let first = expected.first().map_or(open, |hit| hit.0.min(open));
-        assert_eq!(
-            matcher(forms).clean(text.as_bytes(), SearchMode::Gate),
-            first
-        );
-    }
-
-    #[test]
-    fn every_occurrence_is_found() {
-        case(&["abcdefgh"], "", &[], 0);
-        case(&["abcdefgh"], "abcdefgh", &[(0, 8)], 8);
-        case(&["abcdefgh"], "xabcdefghx", &[(1, 9)], 10);
-        case(&["aaaaaaaa"], "aaaaaaaaaa", &[(0, 8), (1, 9), (2, 10)], 3);
-        case(
-            &["abcdefgh", "abcdefghij"],
-            "abcdefghij",
-            &[(0, 10), (0, 8)],
-            10,
-        );
-        case(
-            &["abcdefgh", "efghijkl"],
-            "abcdefghijkl",
-            &[(0, 8), (4, 12)],
-            12,
-        );
-    }
-
-    #[test]
-    fn what_may_become_an_occurrence_is_open() {
-        case(&["abcdefgh"], "xxa", &[], 2);
-        case(&["abcdefgh"], "abcdefg", &[], 0);
-        case(&["abcdefgh"], "abcabcd", &[], 3);
-        case(&["abcdefgh"], "abcdefg\n", &[], 8);
-        case(
-            &["abcdefghijklmnopqrstuvwxyz"],
-            "-abcdefghijklmnopqrstuvwxy",
-            &[],
-            1,
-        );
-        case(&["abcdefgh", "efghijkl"], "abcdefgh", &[(0, 8)], 4);
-    }
-
-    /// Every form is found at every offset, wherever the samples are.
-    #[test]
-    fn samples_miss_nothing() {
-        for length in 8..60 {
-            let form: String = (b'0'..).map(char::from).take(length).collect();
-            let other = format!("~{form}");
-            let matcher = matcher(&[&form, &other]);
-            for before in 0..60 {
-                let text = format!("{}{form}{}", "-".repeat(before), "-".repeat(before / 2));
-                let mut hits = Vec::new();
-                let open = matcher.scan(text.as_bytes(), SearchMode::Text, &mut hits);
-                assert_eq!(
-                    hits,
-                    [Hit {
-                        start: before,
-                        end: before + length,
-                        secret: 0
-                    }]
-                );
-                assert_eq!(open, text.len());
-                let cut = text.as_bytes().get(..before + length - 1).unwrap();
-                assert_eq!(matcher.scan(cut, SearchMode::Text, &mut hits), before);
-            }
+/// The offsets of a pattern whose grams the table needs, so that each match covers one of them with
+/// a sample: of the offsets with the same remainder by the stride, one among each `least - 3` in a
+/// row. Where there is a choice, not one of the characters that an encoding repeats.
+fn offsets(pattern: &Pattern, stride: usize) -> Vec<usize> {
+    let reach = pattern.least - (GRAM_BYTES - 1);
+    let end = pattern.bytes.len() - (GRAM_BYTES - 1);
+    let common = |offset: usize| {
+        let gram = pattern.bytes.get(offset..offset + GRAM_BYTES);
+        let common = |byte: &&u8| COMMON.get(usize::from(**byte)) == Some(&true);
+        gram.unwrap_or_default().iter().filter(common).count()
+    };
+    let mut chosen = Vec::new();
+    for remainder in 0..stride {
+        // The first offset that is not covered yet.
+        let mut next = 0;
+        while next + reach <= end {
+            let first = next + (remainder + stride - next % stride) % stride;
+            let choice = (first..next + reach).step_by(stride);
+            let Some(best) = choice.rev().min_by_key(|offset| common(*offset)) else {
+                break;
+            };
+            chosen.push(best);
+            next = best + 1;
         }
     }
+    chosen
 }
+
+/// What encodings of bytes repeat between the digits.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const COMMON: [bool; 256] = {
+    let mut common = [false; 256];
+    let bytes = b"\\%&#;,:-={} ux0";
+    let mut n = 0;
+    while n < bytes.len() {
+        common[bytes[n] as usize] = true;
+        n += 1;
+    }
+    common
+};

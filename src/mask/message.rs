@@ -19,7 +19,7 @@ use super::literal::{Literal, LiteralEnd, Role, close};
 use super::mask_set::{GROWTH_BYTES_MAX, Replacement};
 use super::pattern::{Hit, SearchMode};
 use super::suspect::{Suspect, unusual_escape};
-use super::text::{PIECE_BYTES, UndecidedTail};
+use super::text::{PENDING_BYTES, PIECE_BYTES, UndecidedTail};
 
 /// The longest incomplete escape (bytes).
 const ESCAPE_BYTES_CUT: usize = 5;
@@ -41,6 +41,8 @@ pub struct MessageMask {
 struct Survey {
     /// No secret is, begins or ends in it, however escaped.
     quiet: bool,
+    /// The length of the front of which this is true.
+    clear: usize,
     /// It contains unusual escapes.
     escapes: bool,
 }
@@ -84,11 +86,13 @@ impl MessageMask {
             let rest = input.get(at..).unwrap_or_default();
             let end = memchr(b'\n', rest);
             let body = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
-            if rest.is_empty() || !self.survey(body, end.is_some()).quiet {
+            let survey = self.survey(body, end.is_some());
+            if rest.is_empty() || !survey.quiet && survey.clear == 0 {
                 break;
             }
             self.line.begun = true;
-            let quiet = self.line.skip(body);
+            let clear = body.get(..survey.clear).unwrap_or_default();
+            let quiet = self.line.skip(clear);
             at += quiet;
             if end.is_none() || quiet < body.len() {
                 break;
@@ -111,7 +115,12 @@ impl MessageMask {
                 at = clean;
             }
             let rest = input.get(at..).unwrap_or_default();
-            let piece = rest.get(..PIECE_BYTES).unwrap_or(rest);
+            let most = if self.is_pending() {
+                PENDING_BYTES
+            } else {
+                PIECE_BYTES
+            };
+            let piece = rest.get(..most).unwrap_or(rest);
             let piece = memchr(b'\n', piece)
                 .and_then(|end| piece.get(..=end))
                 .unwrap_or(piece);
@@ -156,6 +165,11 @@ impl MessageMask {
         }
     }
 
+    /// Whether something is held back.
+    fn is_pending(&self) -> bool {
+        !self.literal.is_empty() || !self.text.is_empty() || !self.line.scalar.is_empty()
+    }
+
     /// Finds the literals in this piece of a line that need examination. `whole`: the line ends
     /// after the piece.
     fn survey(&mut self, body: &[u8], whole: bool) -> Survey {
@@ -163,19 +177,26 @@ impl MessageMask {
             return Survey::default();
         };
         let open = if whole {
-            matcher.find(body, SearchMode::Gate, &mut self.hits)
+            matcher.find(body, SearchMode::Gate, &mut self.hits);
+            body.len()
         } else {
             matcher.scan(body, SearchMode::Gate, &mut self.hits)
         };
         let escapes = unusual_escape(matcher, body).is_some();
-        let pending =
-            !self.literal.is_empty() || !self.text.is_empty() || !self.line.scalar.is_empty();
+        let pending = self.is_pending();
         let last = body
             .last_chunk::<ESCAPE_BYTES_CUT>()
             .map_or(body, |last| last);
         let cut = open < body.len() || last.contains(&b'\\');
+        let clear = self.hits.is_empty() && !escapes && !pending;
+        let quiet = clear && !cut;
         Survey {
-            quiet: self.hits.is_empty() && !escapes && !pending && !cut,
+            quiet,
+            clear: match (quiet, clear) {
+                (true, _) => body.len(),
+                (false, true) => before_escape(body, open.min(body.len() - last.len())),
+                (false, false) => 0,
+            },
             escapes,
         }
     }
@@ -204,11 +225,8 @@ impl MessageMask {
     fn lex(&mut self, body: &[u8], whole: bool, out: &mut Vec<u8>) {
         let survey = self.survey(body, whole);
         let mut copied = 0;
-        let mut at = if survey.quiet {
-            self.line.skip(body)
-        } else {
-            0
-        };
+        let clear = body.get(..survey.clear).unwrap_or_default();
+        let mut at = self.line.skip(clear);
         while at < body.len() {
             let rest = body.get(at..).unwrap_or_default();
             match self.line.place {
@@ -362,6 +380,17 @@ impl MessageMask {
             self.masker = next;
         }
     }
+}
+
+/// The last position up to this one that is not inside an escape.
+fn before_escape(body: &[u8], at: usize) -> usize {
+    let from = at.saturating_sub(ESCAPE_BYTES_CUT);
+    let near = body.get(from..at).unwrap_or_default();
+    let Some(escape) = memchr(b'\\', near) else {
+        return at;
+    };
+    let before = body.get(..from + escape).unwrap_or_default();
+    before.len() - before.iter().rev().take_while(|b| **b == b'\\').count()
 }
 
 impl fmt::Debug for MessageMask {

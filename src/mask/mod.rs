@@ -6,17 +6,25 @@
 //! Masking prevents accidents: a server that hides a secret on purpose (splits or encrypts it) is
 //! not caught.
 
+mod form_list;
 mod forms;
 mod line;
 mod literal;
 mod mask_set;
 mod matcher;
 mod message;
+mod pairs;
+mod parts;
 mod pattern;
+mod quote;
+mod samples;
 mod spell;
 mod suspect;
 mod text;
+mod units;
 
+#[cfg(test)]
+mod matcher_tests;
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +57,7 @@ impl Masker {
         for (index, (_, secret)) in secrets.iter().enumerate() {
             patterns.extend(forms(secret).into_iter().map(|form| Pattern {
                 bytes: form.bytes,
+                least: form.least,
                 secret: index,
                 scope: form.scope,
             }));
@@ -57,11 +66,9 @@ impl Masker {
             .iter()
             .map(|(label, secret)| (label.as_str(), last_four(secret)))
             .collect();
-        let mask_sets = MaskSet::all(&labels, &patterns);
-        Self {
-            matcher: Matcher::new(patterns),
-            mask_sets,
-        }
+        let matcher = Matcher::new(patterns);
+        let mask_sets = MaskSet::all(&labels, matcher.as_ref());
+        Self { matcher, mask_sets }
     }
 
     /// Whether there is nothing to mask.
@@ -72,9 +79,7 @@ impl Masker {
     /// The maximum number of bytes that a `TextMask` holds back. A `MessageMask` holds back at most
     /// the same number of characters, however they are escaped, and a token of 67 bytes.
     pub fn hold_bytes_max(&self) -> usize {
-        self.matcher
-            .as_ref()
-            .map_or(0, |matcher| matcher.longest() - 1)
+        self.matcher.as_ref().map_or(0, Matcher::hold_max)
     }
 }
 
@@ -84,10 +89,23 @@ impl fmt::Debug for Masker {
     }
 }
 
+/// An encoding of a value.
+#[expect(missing_debug_implementations, reason = "it would show the value")]
+pub struct Spelling {
+    pub bytes: Zeroizing<Vec<u8>>,
+    /// How many of its bytes in a row are masked.
+    pub least: usize,
+}
+
 /// Every encoding of a value that a `TextMask` finds, for leak searches elsewhere.
-pub fn spellings(secret: &Secret) -> Vec<Zeroizing<Vec<u8>>> {
+pub fn spellings(secret: &Secret) -> Vec<Spelling> {
     let forms = forms(secret)
         .into_iter()
         .filter(|form| form.scope != PatternScope::Gate);
-    forms.map(|form| form.bytes).collect()
+    forms
+        .map(|form| Spelling {
+            bytes: form.bytes,
+            least: form.least,
+        })
+        .collect()
 }

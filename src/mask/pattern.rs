@@ -2,11 +2,36 @@
 
 use zeroize::Zeroizing;
 
+/// The length of the shortest form.
+pub(super) const FORM_BYTES_MIN: usize = 8;
+
 /// One form of a secret, with the index of that secret.
 pub(super) struct Pattern {
     pub(super) bytes: Zeroizing<Vec<u8>>,
+    /// How many of its bytes in a row count as a match: all of them, or fewer if pieces do.
+    pub(super) least: usize,
     pub(super) secret: usize,
     pub(super) scope: PatternScope,
+}
+
+impl Pattern {
+    /// The first boundary between characters at or after this offset.
+    pub(super) fn boundary_after(&self, at: usize) -> usize {
+        let inside = |at: &usize| self.bytes.get(*at).is_some_and(|b| b & 0xC0 == 0x80);
+        if self.least == self.bytes.len() {
+            return at;
+        }
+        (at..=self.bytes.len()).find(|at| !inside(at)).unwrap_or(at)
+    }
+
+    /// The last boundary between characters at or before this offset.
+    pub(super) fn boundary_before(&self, at: usize) -> usize {
+        let inside = |at: &usize| self.bytes.get(*at).is_some_and(|b| b & 0xC0 == 0x80);
+        if self.least == self.bytes.len() {
+            return at;
+        }
+        (0..=at).rev().find(|at| !inside(at)).unwrap_or(at)
+    }
 }
 
 /// Where a pattern is searched for.
@@ -44,4 +69,6 @@ pub(super) struct Hit {
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) secret: usize,
+    /// How many bytes of the pattern had to match; the same however the text is split.
+    pub(super) least: usize,
 }

@@ -325,7 +325,7 @@ fn a_value_of_64_kib_is_found() {
     for piece in input.as_bytes().chunks(4000) {
         mask.write(piece, &mut out);
     }
-    assert!(out.starts_with(b"{\"a\":\"[secret big") && out.len() < 40);
+    assert_eq!(out, b"{\"a\":\"{secret big}\"}\n");
     assert!(text(secrets, &[b"<", value.as_slice(), b">"].concat()).len() < 40);
 }
 

@@ -17,6 +17,9 @@ use super::pattern::{Hit, SearchMode};
 /// Input is processed in pieces of this size, so buffers stay small.
 pub(super) const PIECE_BYTES: usize = 64 * 1024;
 
+/// The size of a piece that is examined together with what was held back.
+pub(super) const PENDING_BYTES: usize = 512;
+
 /// Masks one stream of text.
 pub struct TextMask {
     masker: Arc<Masker>,
@@ -94,9 +97,15 @@ impl TextMask {
     }
 
     fn feed(&mut self, input: &[u8], out: &mut Vec<u8>) {
-        for piece in input.chunks(PIECE_BYTES) {
+        let mut rest = input;
+        while !rest.is_empty() {
+            // Only a little is copied to what was held back.
+            let pending = !self.stream.is_empty();
+            let most = if pending { PENDING_BYTES } else { PIECE_BYTES };
+            let (piece, after) = rest.split_at(rest.len().min(most));
             self.stream
                 .push(&self.masker, piece, false, &mut self.replacement, out);
+            rest = after;
         }
         self.note(input);
     }

@@ -2,6 +2,8 @@
 //!
 //! It marks every occurrence of every encoding, merges overlapping ones, and replaces them.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use mcpwrap::testing::mask::{Masker, MessageMask, TextMask, spellings};
@@ -30,49 +32,66 @@ impl Case {
         Arc::new(Masker::new(&named))
     }
 
-    pub(crate) fn forms(&self) -> Vec<(usize, Vec<u8>)> {
-        let spell = |(n, secret): (usize, &Vec<u8>)| {
-            let forms = spellings(&Secret::new(secret.clone()));
-            forms.into_iter().map(move |form| (n, form.to_vec()))
+    pub(crate) fn forms(&self) -> Forms {
+        let spell = |(secret, value): (usize, &Vec<u8>)| {
+            let spellings = spellings(&Secret::new(value.clone()));
+            spellings.into_iter().map(move |spelling| Form {
+                secret,
+                bytes: spelling.bytes.to_vec(),
+                least: spelling.least,
+            })
         };
-        self.secrets.iter().enumerate().flat_map(spell).collect()
+        let all: Vec<Form> = self.secrets.iter().enumerate().flat_map(spell).collect();
+        let mut windows: HashMap<Vec<u8>, Vec<(usize, usize)>> = HashMap::new();
+        for (n, form) in all.iter().enumerate() {
+            for (at, window) in form.bytes.windows(form.least).enumerate() {
+                windows
+                    .entry(window[..8].to_vec())
+                    .or_default()
+                    .push((n, at));
+            }
+        }
+        Forms { all, windows }
     }
 
     /// The naive definition.
-    pub(crate) fn expected(&self, forms: &[(usize, Vec<u8>)], text: &[u8]) -> Vec<u8> {
+    pub(crate) fn expected(&self, forms: &Forms, text: &[u8]) -> Vec<u8> {
         let mut hits = Vec::new();
-        for start in 0..text.len() {
-            for (secret, form) in forms {
-                if text[start..].starts_with(form) {
-                    hits.push((start, std::cmp::Reverse(start + form.len()), *secret));
+        for (start, head) in text.windows(8).enumerate() {
+            for &(n, at) in forms.windows.get(head).into_iter().flatten() {
+                let form = &forms.all[n];
+                if text[start..].starts_with(&form.bytes[at..at + form.least]) {
+                    let (from, to) = form.characters(at);
+                    let order = (start + from - at, Reverse(form.least), form.secret);
+                    hits.push((order, start + to - at));
                 }
             }
         }
         hits.sort_unstable();
         let mut out = Vec::new();
         let mut until = 0;
-        for (start, end, secret) in hits {
+        for ((start, _, secret), end) in hits {
             if start >= until {
                 out.extend_from_slice(&text[until..start]);
                 out.extend_from_slice(self.mask_of(secret).as_bytes());
             }
-            until = until.max(end.0);
+            until = until.max(end);
         }
         out.extend_from_slice(&text[until..]);
         out
     }
 
-    /// Whether a secret overlaps its mask, so that another mask is used.
-    fn mask_is_unusual(&self, forms: &[(usize, Vec<u8>)]) -> bool {
-        (0..self.secrets.len()).any(|secret| {
-            let mask = self.mask_of(secret).into_bytes();
-            forms.iter().any(|(_, form)| {
-                (1..=form.len().min(mask.len())).any(|n| {
-                    form.starts_with(&mask[mask.len() - n..]) || form.ends_with(&mask[..n])
-                }) || contains(&mask, form)
-                    || contains(form, &mask)
+    /// Whether a form shares a character with the ends of a mask, so that another mask may be used.
+    fn mask_is_unusual(&self, forms: &Forms) -> bool {
+        let brackets = |form: &Form| form.bytes.iter().any(|byte| b"[]".contains(byte));
+        let inside = |form: &Form| {
+            (0..self.secrets.len()).any(|secret| {
+                let mask = self.mask_of(secret);
+                let mut windows = form.bytes.windows(form.least);
+                windows.any(|window| contains(mask.as_bytes(), window))
             })
-        })
+        };
+        forms.all.iter().any(|form| brackets(form) || inside(form))
     }
 
     fn mask_of(&self, secret: usize) -> String {
@@ -83,6 +102,50 @@ impl Case {
             }
             _ => format!("[secret S{secret}]"),
         }
+    }
+}
+
+/// One encoding of one secret.
+pub(crate) struct Form {
+    secret: usize,
+    pub(crate) bytes: Vec<u8>,
+    /// How many bytes in a row are a match.
+    pub(crate) least: usize,
+}
+
+impl Form {
+    /// The complete characters of the match that begins here.
+    fn characters(&self, at: usize) -> (usize, usize) {
+        let (mut from, mut to) = (at, at + self.least);
+        if self.least < self.bytes.len() {
+            let inside = |at: usize| self.bytes.get(at).is_some_and(|byte| byte & 0xC0 == 0x80);
+            while inside(from) {
+                from += 1;
+            }
+            while inside(to) {
+                to -= 1;
+            }
+        }
+        (from, to)
+    }
+}
+
+/// The encodings of all secrets, and where each match can begin, by its first eight bytes.
+pub(crate) struct Forms {
+    pub(crate) all: Vec<Form>,
+    windows: HashMap<Vec<u8>, Vec<(usize, usize)>>,
+}
+
+impl Forms {
+    /// Whether the text contains a match.
+    pub(crate) fn are_in(&self, text: &[u8]) -> bool {
+        text.windows(8).enumerate().any(|(start, head)| {
+            let windows = self.windows.get(head).into_iter().flatten();
+            windows.into_iter().any(|&(n, at)| {
+                let form = &self.all[n];
+                text[start..].starts_with(&form.bytes[at..at + form.least])
+            })
+        })
     }
 }
 
@@ -154,13 +217,7 @@ pub(crate) fn check(data: &[u8]) {
         show(&case.expected(&forms, &case.text)),
         "the naive definition of {case:?}"
     );
-    for (_, form) in case.forms() {
-        assert!(
-            !contains(&text, &form),
-            "{} is left in {case:?}",
-            show(&form)
-        );
-    }
+    assert!(!forms.are_in(&text), "a form is left in {case:?}");
     let messages = message_masked(&masker, &case.text, &case.cuts);
     let whole = message_masked(&masker, &case.text, &[]);
     assert_eq!(show(&messages), show(&whole), "cuts change {case:?}");
@@ -215,8 +272,9 @@ fn read(data: &[u8]) -> Case {
     };
     let forms = case.forms();
     for (at, &byte) in data.iter().enumerate() {
-        match forms.get((usize::from(byte) * 31 + at) % forms.len().max(1)) {
-            Some((_, form)) if byte >= 0xF8 => case.text.extend_from_slice(form),
+        let index = (usize::from(byte) * 31 + at) % forms.all.len().max(1);
+        match forms.all.get(index) {
+            Some(form) if byte >= 0xF8 => case.text.extend_from_slice(&form.bytes),
             _ => case.text.push(byte),
         }
     }

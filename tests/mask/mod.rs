@@ -11,10 +11,12 @@ use proptest::prop_assert_eq;
 use proptest::sample::Index;
 use serde_json::Value;
 
-use self::laws::{Case, check, contains, message_masked, run, show, text_masked};
+use self::laws::{Case, check, message_masked, run, show, text_masked};
 
-#[path = "fuzz/laws.rs"]
+#[path = "../fuzz/laws.rs"]
 mod laws;
+mod programs;
+mod spellings;
 
 fn secret() -> impl Strategy<Value = Vec<u8>> {
     // No brackets: a secret that ends like a mask begins gets another mask.
@@ -56,7 +58,7 @@ fn case() -> impl Strategy<Value = Case> {
         let forms: Vec<Vec<u8>> = secrets
             .iter()
             .flat_map(|s| spellings(&Secret::new(s.clone())))
-            .map(|form| form.to_vec())
+            .map(|spelling| spelling.bytes.to_vec())
             .collect();
         let forms = if forms.is_empty() {
             vec![b"none".to_vec()]
@@ -143,9 +145,7 @@ proptest! {
     fn masked_text_contains_no_form_and_masking_again_changes_nothing(case in case()) {
         let masker = case.masker();
         let out = text_masked(&masker, &case.text, &case.cuts);
-        for (_, form) in case.forms() {
-            assert!(!contains(&out, &form), "{} in {}", show(&form), show(&out));
-        }
+        assert!(!case.forms().are_in(&out), "{}", show(&out));
         prop_assert_eq!(show(&text_masked(&masker, &out, &[])), show(&out));
     }
 
@@ -222,7 +222,7 @@ proptest! {
 fn the_laws_hold_for_arbitrary_bytes() {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut data = Vec::new();
-    for round in 0..300_usize {
+    for round in 0..100_usize {
         data.clear();
         for _ in 0..40 + round % 120 {
             state = state
