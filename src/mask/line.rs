@@ -15,6 +15,11 @@ pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// The longest spelling of the key `id`, plus one byte.
 const KEY_BYTES_MAX: usize = 13;
 
+/// The keys of base64 in content blocks and resources, and how deep these are in a message. Above,
+/// `data` is the text of a log message or the data of an error.
+const BLOB_KEYS: &[&str] = &["data", "blob"];
+const BLOB_DEPTH: usize = 3;
+
 /// What is known about the line so far.
 #[derive(Default)]
 pub(super) struct LexState {
@@ -25,7 +30,7 @@ pub(super) struct LexState {
     batch: bool,
     /// The last of `{}[],:`.
     punctuation: u8,
-    /// The beginning of the last key of the message.
+    /// The beginning of the last literal that may be a key.
     key: Vec<u8>,
     /// A token that the end of the last piece cut.
     pub(super) scalar: Vec<u8>,
@@ -112,15 +117,18 @@ impl LexState {
 
     /// The role of the literal that begins here.
     fn role(&mut self) -> Role {
-        if self.depth != 1 + usize::from(self.batch) {
+        let Some(depth) = self.depth.checked_sub(1 + usize::from(self.batch)) else {
             return Role::Plain;
-        }
+        };
         match self.punctuation {
             b'{' | b',' => {
                 self.key.clear();
                 Role::Key
             }
-            b':' if spells(&self.key, "id") => Role::Id,
+            b':' if depth == 0 && spells(&self.key, "id") => Role::Id,
+            b':' if depth >= BLOB_DEPTH && BLOB_KEYS.iter().any(|key| spells(&self.key, key)) => {
+                Role::Blob
+            }
             _ => Role::Plain,
         }
     }

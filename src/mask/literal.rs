@@ -17,8 +17,10 @@ use super::text::spans;
 pub(super) enum Role {
     /// It is masked.
     Plain,
-    /// It is masked; this is a key of the message itself.
+    /// It is masked; it may be a key.
     Key,
+    /// It is base64 and must stay decodable: a secret becomes as many zeros of base64.
+    Blob,
     /// It is masked and reported; this is the ID of a message.
     Id,
 }
@@ -75,7 +77,15 @@ impl Literal {
             self.in_id |= role == Role::Id;
             let clear = decoded.raw_end(from)..decoded.raw_start(span.start);
             out.extend_from_slice(raw.get(clear).unwrap_or_default());
-            if let Some(hit) = span.hit {
+            if role == Role::Blob {
+                let filled = if span.hit.is_some() {
+                    span.start
+                } else {
+                    self.covered
+                };
+                out.resize(out.len() + span.end.saturating_sub(filled), b'A');
+                replacement.masked += u64::from(span.hit.is_some());
+            } else if let Some(hit) = span.hit {
                 out.extend_from_slice(replacement.mask(&masker.mask_sets, &hit).as_bytes());
             }
             from = span.end;

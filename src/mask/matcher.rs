@@ -163,6 +163,11 @@ impl Matcher {
     /// Returns the start of a suffix of the text in which a match may begin that is not complete.
     pub(super) fn scan(&self, text: &[u8], mode: SearchMode, hits: &mut Vec<Hit>) -> usize {
         self.find(text, mode, hits);
+        self.tail(text)
+    }
+
+    /// The start of a suffix of the text in which a match may begin that is not complete.
+    pub(super) fn tail(&self, text: &[u8]) -> usize {
         self.pairs.tail(text, self.hold_max)
     }
 
@@ -181,7 +186,7 @@ impl Matcher {
 
     /// The length of the prefix that belongs to no match, whatever follows the text (bytes).
     pub(super) fn clean(&self, text: &[u8], mode: SearchMode) -> usize {
-        let mut clean = self.pairs.tail(text, self.hold_max);
+        let mut clean = self.tail(text);
         let mut seen = None;
         self.visit(text, mode, |hit| {
             // A later sample may find an earlier start, but not by more than the longest match.

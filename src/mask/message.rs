@@ -183,20 +183,20 @@ impl MessageMask {
             matcher.scan(body, SearchMode::Gate, &mut self.hits)
         };
         let escapes = unusual_escape(matcher, body).is_some();
-        let pending = self.is_pending();
-        let last = body
-            .last_chunk::<ESCAPE_BYTES_CUT>()
-            .map_or(body, |last| last);
-        let cut = open < body.len() || last.contains(&b'\\');
-        let clear = self.hits.is_empty() && !escapes && !pending;
-        let quiet = clear && !cut;
+        if !self.hits.is_empty() || escapes || self.is_pending() {
+            return Survey {
+                escapes,
+                ..Survey::default()
+            };
+        }
+        // What an escape spells that the end cuts may continue a match.
+        let escape = before_escape(body, body.len());
+        let tail = matcher.tail(body.get(..escape).unwrap_or_default());
+        let cut = escape < body.len();
+        let clear = before_escape(body, if cut { open.min(tail) } else { open });
         Survey {
-            quiet,
-            clear: match (quiet, clear) {
-                (true, _) => body.len(),
-                (false, true) => before_escape(body, open.min(body.len() - last.len())),
-                (false, false) => 0,
-            },
+            quiet: clear == body.len(),
+            clear,
             escapes,
         }
     }

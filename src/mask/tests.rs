@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::{Masker, MessageMask, TextMask};
 use crate::secret::Secret;
 
@@ -145,6 +148,32 @@ fn unusual_escapes_hide_nothing() {
     );
 }
 
+/// The escape is cut by the end of a piece, and what stands before it was not escaped.
+#[test]
+fn a_cut_escape_hides_nothing() {
+    let masker = masker(&[("github/token", TOKEN.as_bytes())]);
+    for escaped in 0..TOKEN.len() {
+        let (head, tail) = TOKEN.split_at(escaped);
+        let spelled = format!(
+            "{head}\\u{:04x}{}",
+            u32::from(tail.as_bytes()[0]),
+            &tail[1..]
+        );
+        let line = format!("{{\"a\":\"x {spelled}\"}}\n");
+        for cut in 0..line.len() {
+            let mut mask = MessageMask::new(Arc::clone(&masker));
+            let mut out = Vec::new();
+            for piece in [&line.as_bytes()[..cut], &line.as_bytes()[cut..]] {
+                let passed = mask.pass(piece);
+                out.extend_from_slice(&piece[..passed]);
+                mask.write(&piece[passed..], &mut out);
+            }
+            let expected = format!("{{\"a\":\"x {MASK}\"}}\n");
+            assert_eq!(String::from_utf8_lossy(&out), expected, "{line} {cut}");
+        }
+    }
+}
+
 #[test]
 fn json_within_json_is_masked() {
     let secrets: &[(&str, &[u8])] = &[("s", b"pass\"word\\1")];
@@ -209,6 +238,38 @@ fn a_line_that_is_not_json_is_masked_as_text() {
         "[[secret h …cdef]]\n"
     );
     assert_eq!(message(hex, b"0123456789abcdef"), "[secret h …cdef]");
+}
+
+/// A mask is not base64: the client could not decode the content.
+#[test]
+fn a_blob_stays_decodable() {
+    let secrets: &[(&str, &[u8])] = &[("github/token", TOKEN.as_bytes())];
+    for before in 0..4 {
+        let file = ["x".repeat(before).as_str(), TOKEN, " and more"].concat();
+        let blob = STANDARD.encode(&file);
+        for line in [
+            r#"{"id":1,"result":{"content":[{"type":"image","data":"BLOB","mimeType":"image/png"}]}}"#,
+            r#"{"id":1,"result":{"contents":[{"uri":"a:b","blob":"BLOB"}]}}"#,
+            r#"[{"id":1,"result":{"content":[{"resource":{"bl\u006fb":"BLOB"}}]}}]"#,
+        ] {
+            let out = message(secrets, line.replace("BLOB", &blob).as_bytes());
+            let (head, tail) = line.split_once("BLOB").unwrap();
+            let inner = out
+                .strip_prefix(head)
+                .and_then(|out| out.strip_suffix(tail));
+            let masked = STANDARD.decode(inner.unwrap()).unwrap();
+            assert_eq!(masked.len(), file.len());
+            let masked = String::from_utf8_lossy(&masked).into_owned();
+            assert!(
+                masked.ends_with(" and more") && masked.contains(&"\0".repeat(34)),
+                "{out}"
+            );
+        }
+    }
+    token(
+        r#"{"params":{"level":"info","data":"key TOKEN"}}"#,
+        r#"{"params":{"level":"info","data":"key MASK"}}"#,
+    );
 }
 
 /// A value of digits is weak, but `--allow-weak` stores it.
