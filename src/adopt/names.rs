@@ -361,7 +361,7 @@ mod tests {
         let stored = SecretName::new("db/password").unwrap();
         let print = keys.fingerprint(&Secret::new(b"right guess".to_vec()));
         let mut index = Index::default();
-        index.note(&stored, print, None, None);
+        index.note(&stored, print, None, None, false);
         let names = Names::new(&Dirs::under(home.path()), &index, Some(keys));
         for n in 1..COMPARED_MAX {
             names.stored_name(&format!("wrong guess {n}"));
