@@ -28,6 +28,7 @@ mod edit;
 mod env;
 mod fake;
 mod faults;
+mod fence;
 mod grant;
 mod grant_shown;
 mod help;

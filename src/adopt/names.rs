@@ -294,6 +294,7 @@ fn draft(entry: &str, extracted: &Extracted, secrets: &[(String, SecretName, Str
         } else {
             Unpinned::Allow
         },
+        unfenced: package::unfenced(&extracted.command),
         ..Draft::default()
     };
     if let Some(shipped) = extracted.shipped {

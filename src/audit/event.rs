@@ -182,6 +182,9 @@ pub struct Detail {
     /// launch: when the kernel started that process, in its own unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started: Option<u64>,
+    /// launch: the fence around the server: `full`, `partial`, `none` or `off`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fence: Option<String>,
     /// launch, renew: the number of the server in this session, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u32>,

@@ -22,6 +22,7 @@ pub(super) const ABOUT: &str = "\
 - containers with privileges on the host (`--privileged`, the docker socket, `/` as a volume, the
   host's network or processes) and `deno -A`;
 - a file server for `/` or a whole home directory;
+- a policy that turns off the fence (`fence = false`);
 - with `--verify`, token scopes that the server does not need.
 
 **Why:** a server can leak what it holds: through a bad release, a prompt injection, or its own
@@ -37,6 +38,8 @@ limited by mcpwrap, and not checked.
 ";
 
 const SEEN: &str = "all local users can see arguments with `ps`, and crash reports include them";
+const UNFENCED: &str =
+    "the server can signal and trace your other processes, and read their memory";
 const MORE: &str = "a server can leak anything it can access; grant only what it needs";
 
 /// Options that give a container access to the host, and which.
@@ -302,6 +305,17 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
                 location.clone(),
                 what,
                 SEEN,
+                edit(),
+            );
+            results.add(finding.for_server(server));
+        }
+        if !policy.fence {
+            // The user granted this policy, so it is not critical.
+            let finding = Finding::new(
+                (NAME, Severity::Medium),
+                location.clone(),
+                "the policy turns off the fence",
+                UNFENCED,
                 edit(),
             );
             results.add(finding.for_server(server));

@@ -9,6 +9,7 @@ use crate::config::{Anchoring, Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{EXIT_NO, Error, Result};
 use crate::store::{self, Index, KeySource};
+use crate::sys::fence::{self, Fence};
 use crate::{grant, policy};
 
 #[derive(Debug, clap::Args)]
@@ -30,6 +31,8 @@ struct StatusOutput {
     audit: String,
     anchor: AnchorStatus,
     diagnostics: String,
+    /// What the fence around each server prevents on this kernel.
+    fence: Fence,
     /// The variable that shows that an AI agent runs the command.
     agent: Option<&'static str>,
 }
@@ -95,6 +98,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             undelivered: forward::undelivered_anchors(&dirs.audit()),
         },
         diagnostics: dirs.tilde(&dirs.log()),
+        fence: fence::kind(),
         agent: agents::find().map(|agent| agent.variable),
     };
     if args.json {
@@ -153,6 +157,16 @@ fn anchors(status: &AnchorStatus) -> String {
     }
 }
 
+const fn fence_text(fence: Fence) -> &'static str {
+    match fence {
+        Fence::Full => "full: servers cannot signal or trace other processes",
+        Fence::Partial => {
+            "partial: servers cannot trace other processes, but can signal them (needs Linux 6.12)"
+        }
+        Fence::None => "none: this kernel does not keep servers from other processes",
+    }
+}
+
 fn text(status: &StatusOutput) -> String {
     let mut lines = vec![("mcpwrap", status.version.to_owned())];
     let absent = if status.config_exists {
@@ -193,6 +207,7 @@ fn text(status: &StatusOutput) -> String {
     lines.push(("policies", names));
     lines.push(("audit log", status.audit.clone()));
     lines.push(("anchors", anchors(&status.anchor)));
+    lines.push(("fence", fence_text(status.fence).to_owned()));
     if let Some(name) = status.agent {
         lines.push((
             "agent",

@@ -61,6 +61,8 @@ pub struct ExecCommand<'a> {
     pub arguments: &'a [Zeroizing<Vec<u8>>],
     pub program: &'a Path,
     pub directory: &'a Path,
+    /// Whether it starts inside the fence.
+    pub fence: bool,
 }
 
 impl fmt::Debug for ExecCommand<'_> {
@@ -146,6 +148,7 @@ fn plan(command: &ExecCommand<'_>, env: &ServerEnv) -> Result<ExecSpec> {
         directory: spawn::c_path(command.directory).map_err(unusable)?,
         arguments: arguments.map_err(unusable)?,
         environment,
+        fence: command.fence,
     })
 }
 
@@ -185,6 +188,9 @@ fn started(command: &ExecCommand<'_>, mut control: &UnixStream) -> Result<i32> {
             let what = format!("cannot change to working directory `{shown}`");
             failed(command, &what, &error).hint("fix `cwd` in the policy, then grant it again")
         }
+        (SpawnStep::Fence, _) => failed(command, "the kernel refused its fence", &error).hint(
+            "set `fence = false` in the policy and grant it again, or find what forbids Landlock",
+        ),
         (SpawnStep::Execute, nix::libc::ENOENT) => Error::new(
             Code::ProgramNotFound,
             format!("the interpreter of `{}` does not exist", program.display()),

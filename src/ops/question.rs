@@ -7,7 +7,7 @@
 
 use similar::TextDiff;
 
-use super::embedded_secrets;
+use super::notes::notes;
 use crate::dirs::Dirs;
 use crate::error::printable;
 use crate::grant::{self, GrantState, LastPolicy};
@@ -27,7 +27,7 @@ const LINE_MAX: usize = 300;
 /// All that the user approves, and the changes since the last grant.
 pub fn question(dirs: &Dirs, policy: &Policy, resolved: &Resolved, keys: &Keys) -> String {
     let server = &policy.server;
-    let parts = summary::parts(dirs, policy, &embedded_secrets::warnings);
+    let parts = summary::parts(dirs, policy, &notes);
     let runs = resolved.rows(dirs).into_iter();
     let runs: Vec<_> = runs
         .map(|(name, fact)| (name, summary::ascii_line(&fact)))

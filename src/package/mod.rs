@@ -33,6 +33,7 @@ mod spec_tests;
 mod table;
 mod transport;
 mod tree;
+mod unfenced;
 mod uv_lock;
 
 use std::fmt;
@@ -45,6 +46,7 @@ pub use request::{PackageChanges, PinReport, PinRequest};
 pub use restamp::{restamp, with_new_interpreter};
 pub use transport::{Transport, transport};
 pub use tree::file_digest;
+pub use unfenced::reason as unfenced;
 
 /// Where a package comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,8 @@ pub struct Draft {
     pub command: Vec<String>,
     pub argv_secrets: bool,
     pub cwd: Cwd,
+    /// Why the server cannot start inside the fence.
+    pub unfenced: Option<String>,
     pub pass: Vec<String>,
     pub set: BTreeMap<String, String>,
     /// Keyed by variable.
@@ -57,6 +59,10 @@ impl Draft {
         }
         if let Some(cwd) = self.cwd.text() {
             line(&format!("cwd = {}", string(cwd)));
+        }
+        if let Some(reason) = &self.unfenced {
+            line(comment(&format!("Outside the fence, because {reason}.")).trim_end());
+            line("fence = false");
         }
         if !self.pass.is_empty() || !self.set.is_empty() {
             line("\n[env]");
@@ -198,6 +204,7 @@ mod tests {
             command: vec!["npx".to_owned(), odd.clone(), "{secret.TOKEN}".to_owned()],
             argv_secrets: true,
             cwd: Cwd::Path("~/src".to_owned()),
+            unfenced: Some(odd.clone()),
             pass: vec!["GITHUB_HOST".to_owned()],
             set: BTreeMap::from([
                 ("A".to_owned(), odd.clone()),
@@ -223,6 +230,7 @@ mod tests {
         assert_eq!(read.description, Some(odd));
         assert_eq!(read.limits.unpinned, Unpinned::Allow);
         assert_eq!(read.session.renew, Renew::StopFirst);
+        assert!(!read.fence);
         assert!(read.secrets["TOKEN"].optional);
         let pinned = load::parse_text(&without_unpinned(&read.text)).unwrap();
         assert_eq!(pinned.limits.unpinned, Unpinned::Refuse);

@@ -193,6 +193,7 @@ fn parse(
         command: file.command,
         argv_secrets: file.argv_secrets,
         cwd: Cwd::new(file.cwd.as_deref()),
+        fence: file.fence,
         env: parts.env,
         secrets: parts.secrets,
         profile: profile.cloned(),

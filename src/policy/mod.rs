@@ -55,6 +55,8 @@ pub struct Policy {
     pub command: Vec<String>,
     pub argv_secrets: bool,
     pub cwd: Cwd,
+    /// Whether the server starts inside the fence (see `sys::fence`).
+    pub fence: bool,
     pub env: EnvRules,
     /// Keyed by variable.
     pub secrets: BTreeMap<String, SecretBinding>,

@@ -34,6 +34,11 @@ pub(super) struct PolicyFile {
     /// changes what the server does.
     #[serde(default)]
     pub(super) cwd: Option<String>,
+    /// Whether the server starts inside the fence, which keeps it from signalling processes outside,
+    /// from tracing them and from reading their memory (Linux). `false` is for programs that need to:
+    /// debuggers, process managers, `sudo`, and other programs that run with more rights than yours.
+    #[serde(default = "default_fence")]
+    pub(super) fence: bool,
     /// The server's environment. It starts empty; "Environment" below lists what is always
     /// inherited.
     #[serde(default)]
@@ -54,6 +59,10 @@ pub(super) struct PolicyFile {
     /// What `mcpwrap pin` installed, and what is started instead of `command`.
     #[serde(default)]
     pub(super) package: Option<Package>,
+}
+
+const fn default_fence() -> bool {
+    true
 }
 
 /// The environment in addition to the base list and the network list.

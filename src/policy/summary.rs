@@ -94,6 +94,8 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> (Vec<SummaryRow>, Ve
         // Shown by `warnings`.
         argv_secrets: _,
         cwd,
+        // Shown by `warnings`.
+        fence: _,
         env: EnvRules { pass, set },
         secrets,
         // `text` shows each profile under its own heading.
@@ -158,6 +160,10 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> (Vec<SummaryRow>, Ve
     (lines, last)
 }
 
+/// What `fence = false` allows.
+const NO_FENCE: &str =
+    "no fence: the server may signal and trace your other processes, and read their memory";
+
 /// Warnings about settings that are less strict than the defaults.
 pub fn warnings(policy: &Policy) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -167,6 +173,9 @@ pub fn warnings(policy: &Policy) -> Vec<String> {
     let on_disk = |slot: &SecretBinding| slot.to == Delivery::DiskFile;
     if policy.secrets.values().any(on_disk) {
         warnings.push("a secret is written to the disk while the server runs".to_owned());
+    }
+    if !policy.fence {
+        warnings.push(NO_FENCE.to_owned());
     }
     warnings.extend(limits(&policy.limits));
     warnings

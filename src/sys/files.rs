@@ -105,3 +105,14 @@ pub fn state_at(
     }
     Ok(state)
 }
+
+/// Whether a program gets capabilities from its file.
+pub fn has_capabilities(path: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    return rustix::fs::getxattr(path, c"security.capability", &mut [0_u8; 64]).is_ok();
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = path;
+        false
+    }
+}

@@ -6,6 +6,7 @@
 pub mod ancestors;
 pub mod bounded;
 pub mod fds;
+pub mod fence;
 pub mod files;
 pub mod harden;
 pub mod loader;

@@ -28,6 +28,8 @@ pub struct ExecSpec {
     pub arguments: Vec<CString>,
     pub environment: Vec<CString>,
     pub directory: CString,
+    /// Whether it starts inside the fence.
+    pub fence: bool,
 }
 
 impl fmt::Debug for ExecSpec {
@@ -39,9 +41,9 @@ impl fmt::Debug for ExecSpec {
 }
 
 impl ExecSpec {
-    /// All strings with their NUL and their counts: program, directory, arguments, environment.
+    /// The fence, then all strings with their NUL and their counts: program, directory, arguments, environment.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        let mut bytes = vec![u8::from(self.fence)];
         let counts = [self.arguments.len(), self.environment.len()];
         for count in counts {
             bytes.extend(u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
@@ -61,7 +63,8 @@ impl ExecSpec {
     }
 
     fn parse(bytes: &[u8]) -> Option<Self> {
-        let (arguments, rest) = bytes.split_first_chunk::<4>()?;
+        let (fence, rest) = bytes.split_first()?;
+        let (arguments, rest) = rest.split_first_chunk::<4>()?;
         let (environment, rest) = rest.split_first_chunk::<4>()?;
         let mut strings = rest
             .split_inclusive(|byte| *byte == 0)
@@ -71,6 +74,7 @@ impl ExecSpec {
         };
         let [program, directory] = <[CString; 2]>::try_from(take(2)?).ok()?;
         Some(Self {
+            fence: *fence != 0,
             program,
             directory,
             arguments: take(u32::from_le_bytes(*arguments))?,
@@ -170,6 +174,7 @@ pub struct SpawnError {
 pub enum SpawnStep {
     Fork,
     Directory,
+    Fence,
     Execute,
 }
 
@@ -179,6 +184,7 @@ impl SpawnStep {
             Self::Fork => 0,
             Self::Directory => 1,
             Self::Execute => 2,
+            Self::Fence => 3,
         }
     }
 
@@ -186,6 +192,7 @@ impl SpawnStep {
         match byte {
             1 => Self::Directory,
             2 => Self::Execute,
+            3 => Self::Fence,
             _ => Self::Fork,
         }
     }
@@ -256,6 +263,14 @@ fn become_server(plan: &ExecSpec, streams: &[OwnedFd; 3]) -> SpawnError {
         return SpawnError {
             step: SpawnStep::Directory,
             errno: errno as i32,
+        };
+    }
+    if plan.fence
+        && let Err(error) = super::fence::enter()
+    {
+        return SpawnError {
+            step: SpawnStep::Fence,
+            errno: error.raw_os_error().unwrap_or(0),
         };
     }
     let mut errno = execute(&plan.program, &plan.arguments, &plan.environment);
@@ -336,12 +351,14 @@ mod tests {
         let plan = ExecSpec {
             program: text("/bin/x"),
             directory: text("/"),
+            fence: true,
             arguments: vec![text("x"), text(""), text("a b\nc")],
             environment: vec![text("A=1"), text("B=")],
         };
         let back = ExecSpec::decode(plan.encode()).unwrap();
         assert_eq!(back.program, plan.program);
         assert_eq!(back.directory, plan.directory);
+        assert!(back.fence);
         assert_eq!(back.arguments, plan.arguments);
         assert_eq!(back.environment, plan.environment);
         assert!(ExecSpec::decode(vec![1, 2, 3]).is_none());

@@ -88,6 +88,7 @@ fn the_document_has_every_event_and_field() {
         pid: Some(1),
         started: Some(1),
         generation: Some(1),
+        fence: Some(String::new()),
         to: Some(String::new()),
         code: Some(1),
         signal: Some(1),

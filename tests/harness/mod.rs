@@ -353,6 +353,13 @@ pub(crate) fn fake_server() -> PathBuf {
         .join("fake-server")
 }
 
+/// A program beside the tests, e.g. `old_kernel.py`.
+pub(crate) fn support(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/support")
+        .join(name)
+}
+
 /// A policy with this command and this rest of the file.
 pub(crate) fn policy_text(command: &[&str], rest: &str) -> String {
     format!(

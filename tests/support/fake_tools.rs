@@ -33,6 +33,10 @@ const TOOLS: &[(&str, &str)] = &[
         "the text of the file whose path is in the variable `name`, reversed, as hex",
     ),
     ("wait", "answers after `ms` milliseconds"),
+    (
+        "attack",
+        "what the kernel says to reading, tracing and (with `signals`) signalling the process `pid`",
+    ),
     ("do", "does `act`, as if it were an argument of the program"),
 ];
 
@@ -80,6 +84,7 @@ pub(crate) fn call(params: &Value) -> Result<Value, (i64, String)> {
             ));
             "waited".to_owned()
         }
+        "attack" => attack(given).to_string(),
         "do" => {
             let act = text("act");
             let (name, value) = act.split_once('=').unwrap_or((&act, ""));
@@ -89,6 +94,42 @@ pub(crate) fn call(params: &Value) -> Result<Value, (i64, String)> {
         other => return Err((-32602, format!("unknown tool: {other}"))),
     };
     Ok(json!({"content": [{"type": "text", "text": answer}], "isError": false}))
+}
+
+/// Tries everything on a process, the fatal last; gives `ok` or the kernel's error for each.
+fn attack(given: &Value) -> Value {
+    use nix::sys::{ptrace, signal};
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(given["pid"].as_i64().unwrap()).unwrap());
+    let word = |result: Result<(), nix::errno::Errno>| match result {
+        Ok(()) => "ok".to_owned(),
+        Err(errno) => format!("{errno:?}"),
+    };
+    let read = |name: &str| {
+        let file = std::fs::File::open(format!("/proc/{pid}/{name}"));
+        let read = file.and_then(|file| {
+            // The first page is not mapped: reading `mem` there fails, but not with EACCES.
+            std::os::unix::fs::FileExt::read_at(&file, &mut [0], 0)
+        });
+        let errno = |error: std::io::Error| {
+            nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or_default())
+        };
+        word(read.map(drop).map_err(errno))
+    };
+    let attached = ptrace::seize(pid, ptrace::Options::empty());
+    let mut said = json!({
+        "environ": read("environ"), "mem": read("mem"), "ptrace": word(attached),
+        "exists": word(signal::kill(pid, None)),
+    });
+    if given["signals"] == true {
+        for (name, sent) in [
+            ("stop", signal::Signal::SIGSTOP),
+            ("term", signal::Signal::SIGTERM),
+            ("kill", signal::Signal::SIGKILL),
+        ] {
+            said[name] = json!(word(signal::kill(pid, sent)));
+        }
+    }
+    said
 }
 
 fn variable(name: &str) -> Result<Vec<u8>, (i64, String)> {

@@ -12,7 +12,7 @@ use crate::cli::{Context, print};
 use crate::client::table::After;
 use crate::error::{Error, printable};
 use crate::grant;
-use crate::ops::embedded_secrets;
+use crate::ops::notes;
 use crate::policy::{self, summary};
 use crate::scan::clients::{ClientFile, ClientFiles};
 use crate::secret::ServerName;
@@ -99,7 +99,7 @@ fn plan(cx: &Context, found: &[ClientFile], plan: &AdoptPlan, names: &Names) {
         if let AdoptApproval::Withheld(withheld) = &policy.approval {
             out.line(&format!("  {}", self::withheld(&policy.server, withheld)));
         }
-        let notes = &embedded_secrets::warnings;
+        let notes = &notes::notes;
         out.text(&summary::text(&cx.dirs, &policy.policy, notes));
     }
     if !plan.left.is_empty() {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::{Context, print};
 use crate::error::{Code, EXIT_NO, Result};
-use crate::ops::embedded_secrets;
+use crate::ops::notes::notes;
 use crate::policy::{self, Policy, summary};
 use crate::secret::ServerName;
 
@@ -71,7 +71,7 @@ fn value(server: &ServerName, policy: &Result<Policy>) -> serde_json::Value {
 
 /// Risky content of a valid policy.
 fn warnings(policy: &Policy) -> Vec<String> {
-    let mut all = embedded_secrets::warnings(policy);
+    let mut all = notes(policy);
     all.extend(summary::warnings(policy));
     all
 }

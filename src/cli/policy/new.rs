@@ -70,6 +70,7 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
         }
         known.describe(&mut draft);
     }
+    draft.unfenced = package::unfenced(&draft.command);
     if args.dry_run {
         let policy = draft.check(&cx.dirs, &server)?;
         draft::must_be_new(&cx.dirs, &server)?;

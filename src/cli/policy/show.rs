@@ -6,7 +6,7 @@ use crate::cli::{Context, print};
 use crate::error::Result;
 use crate::grant;
 use crate::network::{self, NetworkRecord};
-use crate::ops::embedded_secrets;
+use crate::ops::notes::notes;
 use crate::policy::{self, Policy, summary};
 use crate::secret::{ProfileName, ServerName};
 
@@ -29,11 +29,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::json(&value(&policy, status));
     } else {
         print::line(&format!("{}: {}", policy.server, status.name()));
-        print::text(&summary::text(
-            &cx.dirs,
-            &policy,
-            &embedded_secrets::warnings,
-        ));
+        print::text(&summary::text(&cx.dirs, &policy, &notes));
         let record = network::find(&cx.dirs)?;
         for (name, value) in record.iter().flat_map(NetworkRecord::rows) {
             print::line(&format!("  network    {name} = {value}"));
@@ -61,6 +57,7 @@ fn value(policy: &Policy, status: grant::GrantStatus) -> serde_json::Value {
         "command": policy.command,
         "argv_secrets": policy.argv_secrets,
         "cwd": policy.cwd.text(),
+        "fence": policy.fence,
         "env": policy.env,
         "secrets": policy.secrets,
         "profile": policy.profile,

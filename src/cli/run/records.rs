@@ -19,7 +19,7 @@ use crate::policy::{self, Delivery};
 use crate::secret::{Keys, ProfileName, ServerName};
 use crate::session::{Answered, ClientName};
 use crate::supervise::{Fact, Prepared, ServerExit};
-use crate::sys::tree;
+use crate::sys::{fence, tree};
 
 /// How long the last records may take after the session and the server's processes ended.
 const LAST_RECORDS_LIMIT: Duration = Duration::from_secs(2);
@@ -179,6 +179,7 @@ impl Records {
             digest: Some(prepared.program.digest.clone()),
             package: prepared.policy.package.as_ref().map(policy::Package::label),
             generation: Some(generation),
+            fence: Some(fence_word(prepared).to_owned()),
             ..Detail::default()
         };
         let mut records = vec![record(Event::Launch).detail(detail)];
@@ -300,6 +301,15 @@ impl Records {
         self.with_log(&mut state, |log| {
             log.call(move || call_record(&common, answered));
         });
+    }
+}
+
+/// The fence that the server starts in.
+fn fence_word(prepared: &Prepared) -> &'static str {
+    if prepared.policy.fence {
+        fence::kind().name()
+    } else {
+        "off"
     }
 }
 

@@ -55,6 +55,7 @@ impl Driver {
                 arguments: prepared.env.arguments(),
                 program: &prepared.program.path,
                 directory: &prepared.directory,
+                fence: prepared.policy.fence,
             },
             &prepared.env,
         )?;
