@@ -67,7 +67,7 @@ fn nothing_but_the_base_list_is_inherited() {
     let sealed = ["HOME", "LOGNAME", "PATH", "SHELL", "USER"];
     let all: BTreeSet<_> = sealed
         .into_iter()
-        .chain(["LANG", "LC_TIME", "TERM"])
+        .chain(["LANG", "LC_TIME", "MCPWRAP_RUN", "TERM"])
         .collect();
     assert_eq!(names(&test), all.into_iter().collect::<Vec<_>>());
 }
@@ -78,7 +78,10 @@ fn a_stripped_environment_is_enough() {
     test.serve("fake", &[], "");
     test.unset("PATH");
     let names = names(&test);
-    assert_eq!(names, ["HOME", "LOGNAME", "PATH", "SHELL", "USER"]);
+    assert_eq!(
+        names,
+        ["HOME", "LOGNAME", "MCPWRAP_RUN", "PATH", "SHELL", "USER"]
+    );
 }
 
 #[test]

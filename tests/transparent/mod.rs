@@ -216,6 +216,9 @@ fn a_real_server_sees_the_same_six_variables() {
             .collect::<std::collections::BTreeSet<_>>()
     };
     assert_eq!(path(&mut bare), path(&mut through));
+    // Only the mark of the run is added.
+    let mark = through.as_object_mut().unwrap().remove("MCPWRAP_RUN");
+    assert!(mark.is_some_and(|mark| mark.is_string()));
     assert_same(&bare, &through, "environment");
 }
 
