@@ -23,7 +23,8 @@ use crate::invocation;
 use crate::policy;
 use crate::secret::{Secret, ServerName};
 use crate::store::{self, Prompt, SecretItem};
-use crate::supervise::running::{self, Running, StopMethod};
+use crate::supervise::find;
+use crate::supervise::running::{Order, Running, StopMethod};
 use crate::sys::spawn;
 
 /// A process tree that is hard to end: a shell that ignores signals, a child that does too, and a
@@ -114,7 +115,7 @@ fn drill(dirs: &Dirs, wanted: Option<&ServerName>, home: &Path) -> Result<Drill>
     let since = |at: Instant| u64::try_from(at.duration_since(began).as_millis()).ok();
     grant::revoke(&sandbox, &server, Some("drill"))?;
     session.ask("drill", "tools/list");
-    let ended = seen.end();
+    let ended = seen.end(Order::Check);
     let dead_at = Instant::now();
     let mut answer = session.answer_to("drill");
     if answer
@@ -260,7 +261,7 @@ impl DrillClient {
         let deadline = Instant::now() + READY_LIMIT;
         let ready = !says_so || self.wait_for("\"ready\"", READY_LIMIT).is_some();
         while ready && Instant::now() < deadline {
-            let running = running::all(sandbox).into_iter().next();
+            let running = find::by_socket(sandbox, true).into_iter().next();
             if let Some(running) = running
                 && running
                     .status()

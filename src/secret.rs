@@ -82,12 +82,14 @@ pub fn tail(secret: &str) -> Option<&str> {
 
 /// The keys that mcpwrap derives from the one master key in the store.
 ///
-/// `seal` authenticates grants, `audit` chains the log, `fingerprint` tells values apart.
+/// `seal` authenticates grants, `audit` chains the log, `fingerprint` tells values apart,
+/// `mark` authenticates the mark of a run.
 #[derive(Clone)]
 pub struct Keys {
     pub seal: Zeroizing<[u8; 32]>,
     pub audit: Zeroizing<[u8; 32]>,
     pub fingerprint: Zeroizing<[u8; 32]>,
+    pub mark: Zeroizing<[u8; 32]>,
 }
 
 impl Keys {
@@ -98,6 +100,7 @@ impl Keys {
             seal: key(b"mcpwrap seal v1"),
             audit: key(b"mcpwrap audit v1"),
             fingerprint: key(b"mcpwrap fingerprint v1"),
+            mark: key(b"mcpwrap mark v1"),
         }
     }
 

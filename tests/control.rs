@@ -137,7 +137,7 @@ fn the_socket_is_private_and_follows_its_documentation() {
         "{}",
         "status",
         r#"{"v":2,"verb":"status"}"#,
-        r#"{"v":1,"verb":"revoke"}"#,
+        r#"{"v":1,"verb":"grant"}"#,
     ];
     for line in strange {
         let answer = ask(&test, &run, line);

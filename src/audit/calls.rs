@@ -2,7 +2,7 @@
 //!
 //! Invariants: callers never block. When the queue is full, calls are dropped and counted, and the
 //! count is logged as soon as there is room; other records (exit, renew) are never dropped. All records
-//! within 100 ms share one sync and one wake-up of the thread, because waking it per message would slow
+//! within 100 ms share one sync, except launches, and one wake-up of the thread, because waking it per message would slow
 //! the relay. While the disk is full, the queue keeps the records.
 
 use std::fmt;
@@ -183,7 +183,12 @@ impl QueueWriter {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             // More records arrive in the meantime, without a wake-up.
-            let open = self.ending.recv_timeout(BATCH_WAIT) == Err(RecvTimeoutError::Timeout);
+            // A launch does not wait: `revoke` finds the server's process by its record.
+            let wait = match batch.first() {
+                Some(first) if first.event == Event::Launch => Duration::ZERO,
+                _ => BATCH_WAIT,
+            };
+            let open = self.ending.recv_timeout(wait) == Err(RecvTimeoutError::Timeout);
             loop {
                 let (room, before) = (BATCH_RECORDS - batch.len(), batch.len());
                 batch.extend(self.receiver.try_iter().take(room).map(|made| made()));

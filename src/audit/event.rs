@@ -185,6 +185,15 @@ pub struct Detail {
     /// launch: the fence around the server: `full`, `partial`, `none` or `off`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fence: Option<String>,
+    /// launch: the MAC of the run's mark, which is in the server's environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark: Option<String>,
+    /// launch: the supervisor's process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supervisor: Option<u32>,
+    /// launch: when the kernel started the supervisor, in its own unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supervisor_started: Option<u64>,
     /// launch, renew: the number of the server in this session, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u32>,

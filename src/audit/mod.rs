@@ -25,6 +25,7 @@ pub mod query; // searches
 pub mod read; // reads segments, compressed ones too
 pub mod record; // the line, its hash and its seal
 pub mod report; // the result of a verification
+pub mod runs; // the runs whose processes may be alive
 pub mod text; // escapes external texts
 pub mod uses; // which secrets were used
 pub mod verify; // detects changes

@@ -71,11 +71,11 @@ pub enum AuditState {
     Read(Vec<(String, String)>),
 }
 
-/// One running supervisor.
+/// One running supervisor, or what is left of one that was killed.
 #[derive(Debug)]
 pub struct SupervisorState {
     pub server: ServerName,
-    pub pid: i32,
+    pub pid: Option<i32>,
     pub socket: String,
     /// Name and fingerprint of the secrets that its server holds; `None` if it does not answer.
     pub holds: Option<Vec<(String, String)>>,

@@ -65,16 +65,20 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         }
     }
     for supervisor in machine.supervisors.iter().filter(|one| one.holds.is_none()) {
-        results.add(
-            Finding::new(
-                RULE,
-                Location::whole(supervisor.socket.clone()),
-                format!("supervisor {} does not answer", supervisor.pid),
+        let (what, why) = match supervisor.pid {
+            Some(pid) => (
+                format!("supervisor {pid} does not answer"),
                 "it will not stop its server when asked; `revoke` has to kill it from outside",
-                Fix::Run(format!("mcpwrap revoke {}", supervisor.server)),
-            )
-            .for_server(supervisor.server.as_str()),
-        );
+            ),
+            None => (
+                "processes of a server are running without their supervisor".to_owned(),
+                "nothing ends them with the client's session; `revoke` kills them",
+            ),
+        };
+        let fix = Fix::Run(format!("mcpwrap revoke {}", supervisor.server));
+        let location = Location::whole(supervisor.socket.clone());
+        let found = Finding::new(RULE, location, what, why, fix);
+        results.add(found.for_server(supervisor.server.as_str()));
     }
     drill(facts, results);
 }

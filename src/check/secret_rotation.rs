@@ -57,7 +57,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                     Location::whole(supervisor.socket.clone()),
                     format!(
                         "the running server (supervisor {}) holds an outdated value of `{name}`",
-                        supervisor.pid
+                        supervisor.pid.unwrap_or_default()
                     ),
                     "the old value cannot be revoked while a server uses it",
                     Fix::Run(format!("mcpwrap renew {}", supervisor.server)),

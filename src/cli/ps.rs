@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{Context, print};
-use crate::supervise::running::{self, Running};
+use crate::supervise::find::{self, Found, Stray};
+use crate::supervise::running::Running;
 use crate::sys::tree;
 
 #[derive(Debug, clap::Args)]
@@ -15,8 +16,8 @@ pub struct Args {
 
 /// Asks every supervisor of this user.
 pub fn run(args: &Args, cx: &Context) -> u8 {
-    let running = running::all(&cx.dirs);
-    let states: Vec<Value> = std::thread::scope(|scope| {
+    let Found { running, strays } = find::find(&cx.dirs, true);
+    let mut states: Vec<Value> = std::thread::scope(|scope| {
         let asked: Vec<_> = running
             .iter()
             .map(|one| scope.spawn(|| state_of(one)))
@@ -26,6 +27,7 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
             .filter_map(|answer| answer.join().ok())
             .collect()
     });
+    states.extend(strays.iter().map(outside));
     if args.json {
         print::json(&json!({"servers": states}));
         return 0;
@@ -44,10 +46,14 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
 /// The state that a supervisor reports, or that it does not answer.
 fn state_of(one: &Running) -> Value {
     let mut status = one.status().unwrap_or_else(|| {
-        let stopped = tree::is_stopped(nix::unistd::Pid::from_raw(one.pid));
+        let is_stopped = |pid| tree::is_stopped(nix::unistd::Pid::from_raw(pid));
         json!({
-            "server": one.server.as_str(), "supervisor": one.pid,
-            "state": if stopped { "stopped" } else { "not answering" },
+            "server": one.server.as_str(), "supervisor": one.pid(), "tree": one.tree(),
+            "state": match one.pid() {
+                None => "orphaned",
+                Some(pid) if is_stopped(pid) => "stopped",
+                Some(_) => "not answering",
+            },
         })
     });
     if let Some(fields) = status.as_object_mut() {
@@ -55,6 +61,14 @@ fn state_of(one: &Running) -> Value {
         fields.remove("ok");
     }
     status
+}
+
+/// A process with a server's secrets that is not in its tree.
+fn outside(stray: &Stray) -> Value {
+    json!({
+        "server": stray.server.as_str(), "supervisor": null, "state": "outside",
+        "pid": stray.pid, "tree": [stray.pid], "program": stray.program,
+    })
 }
 
 fn row(status: &Value) -> Vec<String> {

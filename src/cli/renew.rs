@@ -4,7 +4,8 @@
 use super::{Context, print};
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::secret::ServerName;
-use crate::supervise::running::{self, Running};
+use crate::supervise::find;
+use crate::supervise::running::Running;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -14,7 +15,7 @@ pub struct Args {
 
 /// Restarts all servers of a policy at the same time; 1 if one was not restarted.
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
-    let wanted: Vec<Running> = running::all(&cx.dirs)
+    let wanted: Vec<Running> = find::by_socket(&cx.dirs, true)
         .into_iter()
         .filter(|one| one.server == args.server)
         .collect();
@@ -37,7 +38,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         match result {
             Ok(()) => print::line(&format!(
                 "restarted: {} (supervisor {})",
-                one.server, one.pid
+                one.server,
+                one.pid().unwrap_or_default()
             )),
             Err(why) => {
                 failed = true;
@@ -46,7 +48,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
                         Code::RenewFailed,
                         format!(
                             "cannot restart server `{}` (supervisor {})",
-                            one.server, one.pid
+                            one.server,
+                            one.pid().unwrap_or_default()
                         ),
                     )
                     .cause(why)

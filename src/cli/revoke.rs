@@ -6,9 +6,10 @@ use crate::dirs::Dirs;
 use crate::error::{Code, EXIT_ERROR, EXIT_NO, Error, Result};
 use crate::grant::Withdrawal;
 use crate::ops::actor::Actor;
-use crate::ops::revoke;
+use crate::ops::revoke::{self, Withdrawn};
 use crate::policy;
 use crate::secret::ServerName;
+use crate::supervise::find::{self, Found, Stray};
 use crate::supervise::running::{Ended, Running, StopMethod};
 
 #[derive(Debug, clap::Args)]
@@ -28,41 +29,41 @@ pub struct Args {
 
 /// The exit code is 1 if a grant is still valid, 2 if a name is unknown or something may be alive.
 pub fn run(args: &Args, cx: &Context) -> u8 {
-    let found = revoke::revocable(&cx.dirs);
     if args.server.is_empty() && !args.all {
-        return list(&found.running);
+        return list(&find::find(&cx.dirs, true));
     }
-    let servers = if args.all {
-        found.servers.iter().cloned().collect()
+    let mut code = 0;
+    let servers = if args.all || args.dry_run || !all_known(cx, &args.server) {
+        let found = find::find(&cx.dirs, true);
+        let known = revoke::known(&cx.dirs, &found);
+        let servers = if args.all {
+            known.iter().cloned().collect()
+        } else {
+            args.server.clone()
+        };
+        let (servers, unknown): (Vec<_>, Vec<_>) = servers
+            .into_iter()
+            .partition(|server| known.contains(server));
+        code = name_unknown(cx, &unknown);
+        if servers.is_empty() && unknown.is_empty() {
+            print::note("nothing to revoke");
+        }
+        if args.dry_run {
+            for server in &servers {
+                let running = found.running.iter();
+                let count = running.filter(|one| one.server == *server).count();
+                print::line(&format!("would revoke: {server} ({count} running)"));
+            }
+            return code;
+        }
+        servers
     } else {
         args.server.clone()
     };
-    let (servers, unknown): (Vec<_>, Vec<_>) = servers
-        .into_iter()
-        .partition(|server| found.servers.contains(server));
-    let mut code = 0;
-    for server in &unknown {
-        // The error names what is missing, and the nearest name.
-        if let Err(error) = policy::load(&cx.dirs, server, None) {
-            print::error(&error);
-        }
-        code = EXIT_ERROR;
-    }
-    if servers.is_empty() && unknown.is_empty() {
-        print::note("nothing to revoke");
-    }
-    if args.dry_run {
-        for server in &servers {
-            let running = found.running.iter();
-            let count = running.filter(|one| one.server == *server).count();
-            print::line(&format!("would revoke: {server} ({count} running)"));
-        }
-        return code;
-    }
     let reason = args.reason.as_deref();
-    let done = revoke::revoke(&cx.dirs, &servers, found.running, reason);
+    let done = revoke::revoke(&cx.dirs, &servers, reason);
     code = code.max(withdrawn(&done.grants));
-    if report(&done.ended) {
+    if report(&done.ended) | name_strays(&done.strays) {
         code = EXIT_ERROR;
     }
     if let Err(error) = revoke::record(&cx.dirs, &servers, Actor::unasked(), reason) {
@@ -73,12 +74,38 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
     code
 }
 
-/// Without a name nothing is revoked, and the user sees what could be.
-fn list(running: &[Running]) -> u8 {
-    for one in running {
-        print::line(&format!("running: {} (supervisor {})", one.server, one.pid));
+/// Whether each of these has a policy or a grant; otherwise only what runs can tell.
+fn all_known(cx: &Context, servers: &[ServerName]) -> bool {
+    let known = revoke::known(&cx.dirs, &Found::default());
+    servers.iter().all(|server| known.contains(server))
+}
+
+fn name_unknown(cx: &Context, unknown: &[ServerName]) -> u8 {
+    for server in unknown {
+        // The error names what is missing, and the nearest name.
+        if let Err(error) = policy::load(&cx.dirs, server, None) {
+            print::error(&error);
+        }
     }
-    let what = match running.len() {
+    if unknown.is_empty() { 0 } else { EXIT_ERROR }
+}
+
+/// Without a name nothing is revoked, and the user sees what could be.
+fn list(found: &Found) -> u8 {
+    for one in &found.running {
+        print::line(&format!("running: {} ({})", one.server, whose(one)));
+    }
+    for stray in &found.strays {
+        let Stray {
+            server,
+            pid,
+            program,
+        } = stray;
+        print::line(&format!(
+            "running: {server} (outside its process tree: pid {pid}, `{program}`)"
+        ));
+    }
+    let what = match found.running.len() + found.strays.len() {
         0 => "no server named, and none is running".to_owned(),
         n => format!("no server named, {} running", print::count(n, "server")),
     };
@@ -91,15 +118,25 @@ fn list(running: &[Running]) -> u8 {
 }
 
 /// Says which grants are gone; the exit code is 1 if one is still there.
-fn withdrawn(grants: &[(ServerName, Result<Withdrawal>)]) -> u8 {
+fn withdrawn(grants: &[(ServerName, Result<Withdrawn>)]) -> u8 {
     let mut code = 0;
     for (server, withdrawal) in grants {
         match withdrawal {
-            Ok(Withdrawal::Recorded) => print::line(&format!("revoked: {server}")),
-            Ok(Withdrawal::Erased) => {
+            Ok(Withdrawn::Grant(Withdrawal::Recorded)) => {
+                print::line(&format!("revoked: {server}"));
+            }
+            Ok(Withdrawn::Grant(Withdrawal::Erased)) => {
                 print::line(&format!("revoked: {server}"));
                 print::warning(&format!(
                     "the grant of server `{server}` was erased, because the revocation could not be written"
+                ));
+            }
+            Ok(Withdrawn::Unusable(error)) => {
+                print::line(&format!("revoked: {server}"));
+                let why = error.causes.first().map(ToString::to_string);
+                print::warning(&format!(
+                    "the grant of server `{server}` cannot be read, so it allows nothing, but the revocation could not be recorded ({})",
+                    why.unwrap_or_default()
                 ));
             }
             Err(error) => {
@@ -116,38 +153,70 @@ fn withdrawn(grants: &[(ServerName, Result<Withdrawal>)]) -> u8 {
 fn report(all: &[Ended]) -> bool {
     let mut survived = false;
     for ended in all {
-        let (server, supervisor) = (&ended.running.server, ended.running.pid);
+        let (server, whose) = (&ended.running.server, whose(&ended.running));
         let ms = ended.took.as_millis();
         let what = match (ended.pid, ended.processes) {
+            (_, 0) => {
+                print::line(&format!("{server} ({whose}): no server was running"));
+                continue;
+            }
             (Some(pid), count) => format!("pid {pid}, {}", print::count(count, "process")),
-            (None, 0) => "no server process".to_owned(),
             (None, count) => print::count(count, "process"),
         };
-        let how = match ended.method {
-            StopMethod::Asked => "stopped by its supervisor",
-            StopMethod::Killed => "killed, because its supervisor did not answer,",
-            StopMethod::Survived => "STILL RUNNING",
+        let how = match (ended.method, ended.running.pid()) {
+            (StopMethod::Asked, _) => "stopped by its supervisor",
+            (StopMethod::Killed, Some(_)) => "killed, because its supervisor did not answer,",
+            (StopMethod::Killed, None) => "killed",
+            (StopMethod::Survived, _) => "STILL RUNNING",
         };
-        print::line(&format!(
-            "{server} (supervisor {supervisor}): {what}: {how} after {ms} ms"
-        ));
+        print::line(&format!("{server} ({whose}): {what}: {how} after {ms} ms"));
         if ended.method == StopMethod::Survived {
             survived = true;
+            let pids: Vec<_> = ended
+                .running
+                .tree()
+                .iter()
+                .map(ToString::to_string)
+                .collect();
             print::error(
                 &Error::new(
                     Code::StillRunning,
-                    format!("server `{server}` is revoked, but some processes are still running"),
+                    format!("some processes of server `{server}` are still running"),
                 )
-                .cause(format!(
-                    "a descendant of pid {supervisor} survived SIGKILL for 10 s"
-                ))
-                .hint(format!(
-                    "run `kill -9 {supervisor}`; if that fails, the process hangs in the kernel"
-                )),
+                .cause("a process survived SIGKILL for 10 s: it hangs in the kernel")
+                .hint(format!("run `ps {}` to see its state", pids.join(" "))),
             );
         }
     }
     survived
+}
+
+fn whose(running: &Running) -> String {
+    running.pid().map_or_else(
+        || "supervisor killed".to_owned(),
+        |pid| format!("supervisor {pid}"),
+    )
+}
+
+/// Names what has the environment of a server and was started outside of its tree; `true` if there is
+/// something. It is not ended: it may be a service of the user that does other things, too.
+fn name_strays(strays: &[Stray]) -> bool {
+    for stray in strays {
+        let Stray {
+            server,
+            pid,
+            program,
+        } = stray;
+        print::error(
+            &Error::new(
+                Code::StillRunning,
+                format!("a process outside the tree of server `{server}` has its secrets"),
+            )
+            .cause(format!("pid {pid}: `{program}`"))
+            .hint(format!("run `kill -9 {pid}` if it is not needed")),
+        );
+    }
+    !strays.is_empty()
 }
 
 /// A server may have copied its secrets: only their providers can invalidate them.

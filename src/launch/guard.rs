@@ -87,6 +87,8 @@ pub fn main() -> ExitCode {
     fds::close_inherited_on_exec();
     spawn::new_session();
     tree::become_subreaper();
+    // A stopped guard could not see that the supervisor is gone.
+    spawn::continue_after_parent();
     match guard() {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

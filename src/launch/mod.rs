@@ -2,6 +2,7 @@
 //! where it starts (`work`), and values delivered as files (`secret_files`).
 
 pub mod resolve;
+pub mod mark;
 pub mod guard;
 pub mod start;
 mod owned;

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
+use crate::launch::mark::{self, RunMark};
 use crate::launch::secret_files::SecretFiles;
 use crate::network::NetworkVariable;
 use crate::policy::template::{self, Piece};
@@ -37,6 +38,7 @@ pub struct ServerEnv {
     files: Vec<PathBuf>,
     injected: Vec<Injected>,
     values: Vec<(String, Secret)>,
+    mark: Option<RunMark>,
 }
 
 impl fmt::Debug for ServerEnv {
@@ -69,6 +71,20 @@ impl ServerEnv {
     /// The values with the names under which they are masked.
     pub fn values(&self) -> &[(String, Secret)] {
         &self.values
+    }
+
+    /// Adds the mark of the run, under a name that a policy cannot set.
+    #[must_use]
+    pub fn marked(mut self, mark: RunMark) -> Self {
+        self.variables.retain(|(name, _)| name != mark::VARIABLE);
+        let text = Zeroizing::new(mark.to_string().into_bytes());
+        self.variables.push((mark::VARIABLE.into(), text));
+        self.mark = Some(mark);
+        self
+    }
+
+    pub const fn mark(&self) -> Option<&RunMark> {
+        self.mark.as_ref()
     }
 }
 
@@ -126,6 +142,7 @@ pub fn resolve(
         files: Vec::new(),
         injected: Vec::new(),
         values: Vec::new(),
+        mark: None,
     };
     let mut values: BTreeMap<&str, Secret> = BTreeMap::new();
     for ((variable, slot), item) in policy.secrets.iter().zip(batch.items) {

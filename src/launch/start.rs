@@ -114,7 +114,7 @@ fn start_guard(
     env: &ServerEnv,
 ) -> io::Result<(Child, UnixStream)> {
     let (ours, theirs) = spawn::socket_pair()?;
-    let guard = spawn::guard(theirs.into())?;
+    let guard = spawn::guard(theirs.into(), &label(env))?;
     let bytes = Zeroizing::new(plan.encode());
     fds::send_with_fds(&ours, &bytes, streams.each_ref().map(OwnedFd::as_fd))?;
     let mut files = Vec::new();
@@ -125,6 +125,13 @@ fn start_guard(
     (&ours).write_all(&u32::try_from(files.len()).unwrap_or(0).to_le_bytes())?;
     (&ours).write_all(&files)?;
     Ok((guard, ours))
+}
+
+/// What the guard shows in its command line, so that it is found when nothing else is left of a run.
+fn label(env: &ServerEnv) -> Vec<&str> {
+    let mark = env.mark().into_iter();
+    mark.flat_map(|mark| [mark.server.as_str(), &mark.run, &mark.home])
+        .collect()
 }
 
 fn plan(command: &ExecCommand<'_>, env: &ServerEnv) -> Result<ExecSpec> {

@@ -1,6 +1,6 @@
 //! Revokes the approval of policies and stops their servers.
 //!
-//! Invariants: grants are revoked first, then processes are ended and seen to exit, then the record
+//! Invariants: processes are ended and seen to exit first, then grants are withdrawn, then the record
 //! is written. A failure in one step, or with one server, does not stop the others. Neither the
 //! store nor a readable policy is needed: a locked keychain must not keep a server running.
 
@@ -10,54 +10,103 @@ use super::actor::{Actor, keys_if_open};
 use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
 use crate::config::Config;
 use crate::dirs::Dirs;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::grant::{self, Withdrawal};
 use crate::policy;
 use crate::secret::{SecretName, ServerName};
-use crate::supervise::running::{self, Ended, Running};
+use crate::supervise::find::{self, Found, Stray};
+use crate::supervise::running::{self, Ended, Order, Running, StopMethod};
 
-/// What can be revoked: servers with a policy, a grant or a running supervisor.
-#[derive(Debug)]
-pub struct Revocable {
-    pub servers: BTreeSet<ServerName>,
-    pub running: Vec<Running>,
-}
-
-/// Lists what can be revoked.
-pub fn revocable(dirs: &Dirs) -> Revocable {
-    let running = running::all(dirs);
-    let servers = policy::names(dirs)
+/// The servers that can be revoked: those with a policy, a grant or a running supervisor.
+pub fn known(dirs: &Dirs, found: &Found) -> BTreeSet<ServerName> {
+    policy::names(dirs)
         .into_iter()
         .chain(grant::names(dirs))
-        .chain(running.iter().map(|one| one.server.clone()))
-        .collect();
-    Revocable { servers, running }
+        .chain(found.running.iter().map(|one| one.server.clone()))
+        .chain(found.strays.iter().map(|one| one.server.clone()))
+        .collect()
+}
+
+/// How a server lost its grant.
+#[derive(Clone, Debug)]
+pub enum Withdrawn {
+    Grant(Withdrawal),
+    /// The grant cannot be read, so it allows nothing, and it could not be replaced for this reason.
+    Unusable(Error),
 }
 
 /// The result of a revocation.
 #[derive(Debug)]
 pub struct Revocation {
     /// For each server, how its grant was revoked, or why it was not.
-    pub grants: Vec<(ServerName, Result<Withdrawal>)>,
+    pub grants: Vec<(ServerName, Result<Withdrawn>)>,
     pub ended: Vec<Ended>,
+    /// What has the secrets of these servers, and is outside of their trees.
+    pub strays: Vec<Stray>,
 }
 
-/// Revokes servers. A server whose grant cannot be revoked is ended all the same, with its
-/// supervisor if that would still accept the grant.
-pub fn revoke(
-    dirs: &Dirs,
-    servers: &[ServerName],
-    running: Vec<Running>,
-    reason: Option<&str>,
-) -> Revocation {
-    let wanted = running
-        .into_iter()
-        .filter(|one| servers.contains(&one.server));
-    let seen = running::look_all(wanted.collect());
-    let withdraw = |server: &ServerName| (server.clone(), grant::revoke(dirs, server, reason));
+/// Revokes servers: kills what runs, withdraws the grants, and kills what was started in between. A
+/// supervisor whose grant cannot be withdrawn is killed, too, because it would accept the grant.
+pub fn revoke(dirs: &Dirs, servers: &[ServerName], reason: Option<&str>) -> Revocation {
+    let wanted = |one: &Running| servers.contains(&one.server);
+    // What answers is ended before the log and the process table are read.
+    let mut first = find::by_socket(dirs, true);
+    first.retain(wanted);
+    let mut ended = running::end_all(running::look_all(first), Order::Revoke);
+    let mut rest = find::find(dirs, true).running;
+    rest.retain(|one| wanted(one) && !ended.iter().any(|known| known.running.is(one)));
+    ended.extend(running::end_all(running::look_all(rest), Order::Revoke));
+    let withdraw = |server: &ServerName| (server.clone(), withdraw(dirs, server, reason));
+    let grants: Vec<_> = servers.iter().map(withdraw).collect();
+    let Found { running, strays } = find::find(dirs, true);
+    let again: Vec<_> = running.into_iter().filter(wanted).collect();
+    let fails = |server: &ServerName| {
+        let withdrawn =
+            |(name, result): &(ServerName, Result<Withdrawn>)| name == server && result.is_ok();
+        !grants.iter().any(withdrawn)
+    };
+    let (doomed, others): (Vec<_>, Vec<_>) = again.into_iter().partition(|one| fails(&one.server));
+    for one in &doomed {
+        running::kill_supervisor(one);
+    }
+    let doomed = running::end_all(running::look_all(doomed), Order::Revoke);
+    let others = running::end_all(running::look_all(others), Order::Check);
+    merge(&mut ended, doomed.into_iter().chain(others));
     Revocation {
-        grants: servers.iter().map(withdraw).collect(),
-        ended: running::end_all(seen),
+        grants,
+        ended,
+        strays: strays
+            .into_iter()
+            .filter(|one| servers.contains(&one.server))
+            .collect(),
+    }
+}
+
+fn withdraw(dirs: &Dirs, server: &ServerName, reason: Option<&str>) -> Result<Withdrawn> {
+    match grant::revoke(dirs, server, reason) {
+        Ok(withdrawal) => Ok(Withdrawn::Grant(withdrawal)),
+        Err(error) if grant::record(dirs, server).is_err() => Ok(Withdrawn::Unusable(error)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Adds the results of the second round, which usually finds the sessions of the first without a
+/// server.
+fn merge(ended: &mut Vec<Ended>, second: impl Iterator<Item = Ended>) {
+    for one in second {
+        let known = ended
+            .iter_mut()
+            .find(|known| known.running.is(&one.running));
+        match known {
+            Some(known) if one.processes == 0 && one.method != StopMethod::Survived => {
+                // What survived the first round is gone now.
+                if known.method == StopMethod::Survived {
+                    known.method = StopMethod::Killed;
+                }
+            }
+            Some(known) => *known = one,
+            None => ended.push(one),
+        }
     }
 }
 

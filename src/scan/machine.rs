@@ -21,7 +21,8 @@ use crate::error::Result;
 use crate::package::{self, Depth};
 use crate::policy::{self, load};
 use crate::store::Index;
-use crate::supervise::running::{self, Running};
+use crate::supervise::find;
+use crate::supervise::running::Running;
 
 /// Adds the client configs to the facts, and returns the files.
 ///
@@ -133,7 +134,7 @@ fn audit(dirs: &Dirs, stored: Option<&StoredSecrets>) -> AuditLog {
 }
 
 fn supervisors(dirs: &Dirs) -> Vec<SupervisorState> {
-    let running = running::look(dirs);
+    let running = find::find(dirs, false).running;
     std::thread::scope(|scope| {
         let asked: Vec<_> = running
             .iter()
@@ -160,8 +161,10 @@ fn supervisor(dirs: &Dirs, one: &Running) -> SupervisorState {
     });
     SupervisorState {
         server: one.server.clone(),
-        pid: one.pid,
-        socket: dirs.tilde(one.socket()),
+        pid: one.pid(),
+        socket: one
+            .socket()
+            .map_or_else(|| "process table".to_owned(), |path| dirs.tilde(path)),
         holds,
     }
 }

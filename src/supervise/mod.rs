@@ -9,6 +9,7 @@
 pub mod control;
 mod diagnostics;
 mod driver;
+pub mod find;
 mod generation;
 mod input;
 mod output;
@@ -34,6 +35,7 @@ pub use self::pipeline::{Fact, Options, Pipeline, Prepared, ServerExit};
 use self::shared::{Gate, Shared};
 use self::state::KeeperEvent;
 use crate::error::{Error, Result};
+use crate::launch::mark;
 use crate::sys::fds::{self, Standard};
 use crate::sys::watch::Watch;
 use crate::sys::{signal, tree};
@@ -72,7 +74,7 @@ fn run(options: Options) -> io::Result<u8> {
     let on_terminal = io::stdin().is_terminal();
     let for_input = Arc::clone(&shared);
     std::thread::Builder::new()
-        .name("stdin".to_owned())
+        .name(mark::thread_name(&options.home))
         .spawn(move || input::relay(stdin, &for_input))?;
     tree::become_subreaper();
     let watch = Watch::new(options.watched.clone());

@@ -117,4 +117,6 @@ pub struct Options {
     pub watched: Vec<PathBuf>,
     /// The directory of the control socket.
     pub runtime: Option<PathBuf>,
+    /// See `launch::mark::home`.
+    pub home: String,
 }

@@ -13,6 +13,8 @@ pub(super) const VERSION: u32 = 1;
 pub enum ControlVerb {
     /// Report what runs.
     Status,
+    /// End the server now, before the grant is withdrawn; answer when no process of it is alive.
+    Revoke,
     /// Read the grant now; answer when no process of a revoked server is alive.
     Check,
     /// Restart the server behind the session; answer when done.

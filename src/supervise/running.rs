@@ -1,21 +1,17 @@
-//! The running supervisors of this user: found by their sockets, queried, and bypassed if
-//! necessary.
+//! The runs of this user: queried, ended through their supervisor, and without it if necessary.
 //!
-//! If a supervisor does not answer (stopped, hung), its servers' processes are killed from here. A
-//! socket without a listener is stale and is removed.
+//! If a supervisor does not answer (stopped, hung, killed), the processes of its servers are killed
+//! from here.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::control;
 use super::request::ControlVerb;
-use crate::dirs::Dirs;
 use crate::secret::ServerName;
-use crate::sys::socket::connect;
 use crate::sys::tree::{self, Process};
 
 /// How long a supervisor may take to report what it runs.
@@ -30,27 +26,37 @@ const KILL_LIMIT: Duration = Duration::from_secs(10);
 /// How long a renewal may take: the handshake and the drain have limits of their own.
 const RENEW_LIMIT: Duration = Duration::from_mins(1);
 
-/// A running supervisor.
+/// A run: a supervisor, or what is left of a run without one.
 #[derive(Clone, Debug)]
 pub struct Running {
     pub server: ServerName,
-    pub pid: i32,
-    process: Process,
-    socket: PathBuf,
+    supervisor: Option<Process>,
+    socket: Option<PathBuf>,
+    /// The processes of a run without a supervisor.
+    orphans: BTreeSet<Process>,
 }
 
-/// How the servers of a supervisor were ended.
+/// How the servers of a run were ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopMethod {
     /// The supervisor ended them.
     Asked,
-    /// The supervisor did not answer; its processes were killed.
+    /// The supervisor did not answer, or there is none; the processes were killed.
     Killed,
     /// A process is still alive.
     Survived,
 }
 
-/// The result of ending the servers of a supervisor.
+/// What a supervisor is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// End the server now, whatever the grant says.
+    Revoke,
+    /// Read the grant, and end the server if it may not run.
+    Check,
+}
+
+/// The result of ending the servers of a run.
 #[derive(Clone, Debug)]
 pub struct Ended {
     pub running: Running,
@@ -62,60 +68,72 @@ pub struct Ended {
     pub took: Duration,
 }
 
-/// Every supervisor of this user, sorted by server and pid.
-pub fn all(dirs: &Dirs) -> Vec<Running> {
-    find(dirs, true)
-}
-
-/// Like [`all`], but leaves stale sockets in place.
-pub fn look(dirs: &Dirs) -> Vec<Running> {
-    find(dirs, false)
-}
-
-fn find(dirs: &Dirs, tidy: bool) -> Vec<Running> {
-    let mut running: Vec<Running> = dirs
-        .runtimes()
-        .iter()
-        .filter_map(|dir| std::fs::read_dir(dir).ok())
-        .flat_map(Iterator::flatten)
-        .filter_map(|entry| supervisor_of(entry.path(), tidy))
-        .collect();
-    running.sort_by(|a, b| (&a.server, a.pid).cmp(&(&b.server, b.pid)));
-    running
-}
-
-/// A socket's supervisor, if it is alive; with `tidy`, a stale socket is removed.
-fn supervisor_of(socket: PathBuf, tidy: bool) -> Option<Running> {
-    let name = socket.file_name()?.to_str()?;
-    let (server, pid) = name.strip_suffix(".sock")?.rsplit_once('.')?;
-    let server = ServerName::new(server).ok()?;
-    let pid: i32 = pid.parse().ok()?;
-    let refused =
-        connect(&socket).is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
-    if refused {
-        if tidy {
-            drop(std::fs::remove_file(&socket));
-        }
-        return None;
-    }
-    let process = Process::of(Pid::from_raw(pid))?;
-    Some(Running {
-        server,
-        pid,
-        process,
-        socket,
-    })
+/// Kills the supervisor itself; its guards end what it started. Returns whether it is gone.
+pub fn kill_supervisor(running: &Running) -> bool {
+    let process = running.supervisor;
+    process.is_none_or(|process| tree::kill_one(process, GONE_LIMIT))
 }
 
 impl Running {
-    /// The socket that it listens on.
-    pub fn socket(&self) -> &std::path::Path {
-        &self.socket
+    pub(super) const fn supervised(
+        server: ServerName,
+        supervisor: Process,
+        socket: Option<PathBuf>,
+    ) -> Self {
+        Self {
+            server,
+            supervisor: Some(supervisor),
+            socket,
+            orphans: BTreeSet::new(),
+        }
+    }
+
+    pub(super) const fn orphaned(server: ServerName, orphans: BTreeSet<Process>) -> Self {
+        Self {
+            server,
+            supervisor: None,
+            socket: None,
+            orphans,
+        }
+    }
+
+    /// The pid of the supervisor, if there is one.
+    pub fn pid(&self) -> Option<i32> {
+        self.supervisor.map(|process| process.pid().as_raw())
+    }
+
+    /// Whether this is the same run.
+    pub fn is(&self, other: &Self) -> bool {
+        self.server == other.server
+            && self.supervisor == other.supervisor
+            && (self.supervisor.is_some() || !self.orphans.is_disjoint(&other.orphans))
+    }
+
+    pub(super) const fn supervisor(&self) -> Option<Process> {
+        self.supervisor
+    }
+
+    /// The socket that it listens on, if it was found.
+    pub fn socket(&self) -> Option<&std::path::Path> {
+        self.socket.as_deref()
+    }
+
+    /// The pids of all its processes, except the supervisor and its guards.
+    pub fn tree(&self) -> Vec<i32> {
+        let mut all = self.orphans.clone();
+        let roots = self.supervisor.iter().chain(&self.orphans).copied();
+        all.extend(roots.flat_map(tree::seen_below));
+        all.iter().map(|process| process.pid().as_raw()).collect()
+    }
+
+    fn ask(&self, verb: ControlVerb, limit: Duration) -> std::io::Result<Value> {
+        let socket = self.socket.as_ref().ok_or(std::io::ErrorKind::NotFound)?;
+        control::ask(socket, verb, limit)
     }
 
     /// The supervisor's status; `None` if it does not answer.
     pub fn status(&self) -> Option<Value> {
-        control::ask(&self.socket, ControlVerb::Status, STATUS_LIMIT).ok()
+        self.ask(ControlVerb::Status, STATUS_LIMIT).ok()
     }
 
     /// Restarts the server behind the session.
@@ -123,7 +141,8 @@ impl Running {
     /// # Errors
     /// The supervisor's error text, or that it does not answer.
     pub fn renew(&self) -> Result<(), String> {
-        let answer = control::ask(&self.socket, ControlVerb::Renew, RENEW_LIMIT)
+        let answer = self
+            .ask(ControlVerb::Renew, RENEW_LIMIT)
             .map_err(|error| format!("no answer: {}", crate::files::io_text(&error)))?;
         if answer.get("ok") == Some(&Value::Bool(true)) {
             return Ok(());
@@ -139,12 +158,15 @@ impl Running {
     pub fn look(self) -> Seen {
         let number = |value: &Value| value.as_i64().and_then(|pid| i32::try_from(pid).ok());
         let status = self.status();
+        let mut below = self.orphans.clone();
+        let roots = self.supervisor.iter().chain(&self.orphans).copied();
+        below.extend(roots.flat_map(tree::seen_below));
         Seen {
             pid: status
                 .as_ref()
                 .and_then(|status| number(status.get("pid")?)),
             answers: status.is_some(),
-            below: tree::seen_below(self.process),
+            below,
             running: self,
         }
     }
@@ -160,13 +182,20 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Ends its servers, whose grant is already gone, and confirms that they are dead.
-    pub fn end(mut self) -> Ended {
+    /// Ends its servers, and confirms that they are dead.
+    pub fn end(mut self, order: Order) -> Ended {
         let began = Instant::now();
-        let supervisor = self.running.process;
-        self.below.extend(tree::seen_below(supervisor));
+        let supervisor = self.running.supervisor;
+        self.below
+            .extend(supervisor.into_iter().flat_map(tree::seen_below));
+        let verb = match order {
+            Order::Revoke => ControlVerb::Revoke,
+            Order::Check => ControlVerb::Check,
+        };
         let answered = self.answers
-            && control::ask(&self.running.socket, ControlVerb::Check, CHECK_LIMIT)
+            && self
+                .running
+                .ask(verb, CHECK_LIMIT)
                 .is_ok_and(|answer| answer.get("running") == Some(&Value::Bool(false)));
         let method = if answered && tree::all_gone(&self.below, GONE_LIMIT) {
             StopMethod::Asked
@@ -199,12 +228,12 @@ pub fn look_all(running: Vec<Running>) -> Vec<Seen> {
     })
 }
 
-/// Ends the servers of several supervisors in parallel.
-pub fn end_all(seen: Vec<Seen>) -> Vec<Ended> {
+/// Ends the servers of several runs in parallel.
+pub fn end_all(seen: Vec<Seen>, order: Order) -> Vec<Ended> {
     std::thread::scope(|scope| {
         let ends: Vec<_> = seen
             .into_iter()
-            .map(|one| scope.spawn(move || one.end()))
+            .map(|one| scope.spawn(move || one.end(order)))
             .collect();
         ends.into_iter().filter_map(|end| end.join().ok()).collect()
     })

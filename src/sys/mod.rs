@@ -14,6 +14,7 @@ pub mod memory;
 pub mod signal;
 pub mod socket;
 pub mod spawn;
+pub mod table;
 pub mod tree;
 pub mod user;
 pub mod watch;

@@ -91,9 +91,11 @@ impl Drop for ExecSpec {
     }
 }
 
-/// Starts this program as a guard that listens on `control`, with an empty environment.
-pub fn guard(control: OwnedFd) -> io::Result<Child> {
-    start_self(&[GUARD], Stdio::from(control))
+/// Starts this program as a guard that listens on `control`, with an empty environment. The label
+/// is only shown, in its command line.
+pub fn guard(control: OwnedFd, label: &[&str]) -> io::Result<Child> {
+    let arguments: Vec<&str> = [GUARD].into_iter().chain(label.iter().copied()).collect();
+    start_self(&arguments, Stdio::from(control))
 }
 
 #[expect(
@@ -319,6 +321,15 @@ fn execute(program: &CStr, arguments: &[CString], environment: &[CString]) -> Er
     match nix::unistd::execve(program, arguments, environment) {
         Err(errno) => errno,
     }
+}
+
+/// The kernel continues this process, if it is stopped, when the thread that started it ends. Not
+/// available on macOS.
+pub fn continue_after_parent() {
+    #[cfg(target_os = "linux")]
+    super::ignore(nix::sys::prctl::set_pdeathsig(
+        nix::sys::signal::Signal::SIGCONT,
+    ));
 }
 
 /// Moves this process to its own session, out of reach of signals to the client's group.

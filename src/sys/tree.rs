@@ -88,7 +88,7 @@ pub fn parent_of(pid: Pid) -> Option<Pid> {
 /// A field of `/proc/PID/stat` after the program's name: 0 is the state, 1 the parent, 19 the
 /// start.
 #[cfg(target_os = "linux")]
-fn stat_field(pid: Pid, index: usize) -> Option<String> {
+pub(super) fn stat_field(pid: Pid, index: usize) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = stat.rsplit_once(')')?;
     rest.split_whitespace().nth(index).map(str::to_owned)
@@ -159,6 +159,16 @@ impl Process {
     pub fn of(pid: Pid) -> Option<Self> {
         let started = start_time(pid)?;
         Some(Self { pid, started })
+    }
+
+    pub const fn pid(self) -> Pid {
+        self.pid
+    }
+
+    /// The living process with this pid and start.
+    pub fn alive(pid: i32, started: u64) -> Option<Self> {
+        let pid = Pid::from_raw(pid);
+        Some(Self { pid, started }).filter(|process| process.is_alive())
     }
 
     fn is(self) -> bool {
@@ -280,15 +290,22 @@ impl Pause {
     }
 }
 
-/// Kills everything below another supervisor, which may be stopped or hung. `known` are descendants
-/// seen before; they are killed even if their parent has changed. Returns whether all are gone.
-pub fn kill_foreign(supervisor: Process, known: &mut BTreeSet<Process>, limit: Duration) -> bool {
+/// Kills everything below another supervisor, if there is one, which may be stopped or hung. `known`
+/// are processes seen before; they are killed even if their parent has changed, with everything
+/// below them. Returns whether all are gone.
+pub fn kill_foreign(
+    supervisor: Option<Process>,
+    known: &mut BTreeSet<Process>,
+    limit: Duration,
+) -> bool {
     let deadline = Instant::now() + limit;
     // A list read while processes exit can miss a living one, so one pass is not enough.
     let mut clean = 0;
     let mut pause = Pause::new();
     while clean < 2 {
-        known.extend(seen_below(supervisor));
+        let roots = supervisor.iter().chain(&*known).copied();
+        let below: Vec<_> = roots.flat_map(seen_below).collect();
+        known.extend(below);
         let alive: Vec<_> = known
             .iter()
             .filter(|process| process.is_alive())
@@ -304,6 +321,12 @@ pub fn kill_foreign(supervisor: Process, known: &mut BTreeSet<Process>, limit: D
         pause.wait();
     }
     true
+}
+
+/// Kills one process and waits for its end. Returns whether it is gone.
+pub fn kill_one(process: Process, limit: Duration) -> bool {
+    signal_if(process.pid, || process.is(), Signal::SIGKILL);
+    all_gone(&BTreeSet::from([process]), limit)
 }
 
 /// Waits up to the limit until all of these have exited (or are zombies). Returns whether they

@@ -2,6 +2,7 @@
 
 mod files;
 mod hung;
+mod orphans;
 mod unwritable;
 
 use serde_json::json;

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::invocation::{Invocation, Ran};
+use crate::launch::mark::{self, RunMark};
 use crate::launch::resolve::{self, Injected};
 use crate::launch::secret_files::SecretFiles;
 use crate::launch::start;
@@ -56,6 +57,7 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
         dirs.secrets_index(),
     ];
     let runtime = dirs.runtime().to_path_buf();
+    let home = mark::home(&dirs);
     let server = args.server.clone();
     let launch = Arc::new(LaunchPipeline::new(args, dirs)?);
     let pipeline: Arc<dyn Pipeline> = Arc::<LaunchPipeline>::clone(&launch);
@@ -64,6 +66,7 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
         pipeline,
         watched,
         runtime: Some(runtime),
+        home,
     };
     let code = supervise::supervise(options);
     launch.leave_work();
@@ -78,6 +81,8 @@ struct LaunchPipeline {
     profile: Option<ProfileName>,
     command: Vec<OsString>,
     run: RunId,
+    /// See [`mark::home`].
+    home: String,
     records: Records,
     stub: AtomicBool,
     launches: AtomicU32,
@@ -101,6 +106,7 @@ impl LaunchPipeline {
         })?;
         let records = Records::new(&dirs, &args.server, args.profile.as_ref(), &run);
         Ok(Self {
+            home: mark::home(&dirs),
             dirs,
             run,
             records,
@@ -253,7 +259,8 @@ impl Pipeline for LaunchPipeline {
         };
         let number = self.launches.fetch_add(1, Ordering::Relaxed);
         let mut files = SecretFiles::new(&self.dirs, &self.run, number);
-        let env = resolve::resolve(&policy, sources, &keys, &mut files)?;
+        let mark = RunMark::new(&keys, &self.home, &self.server, &self.run);
+        let env = resolve::resolve(&policy, sources, &keys, &mut files)?.marked(mark);
         self.locks().extend(files.into_locks());
         Ok(Prepared {
             policy,

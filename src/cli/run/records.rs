@@ -180,6 +180,9 @@ impl Records {
             package: prepared.policy.package.as_ref().map(policy::Package::label),
             generation: Some(generation),
             fence: Some(fence_word(prepared).to_owned()),
+            mark: prepared.env.mark().map(|mark| mark.mac.clone()),
+            supervisor: Some(std::process::id()),
+            supervisor_started: tree::started(nix::unistd::getpid().as_raw()),
             ..Detail::default()
         };
         let mut records = vec![record(Event::Launch).detail(detail)];

@@ -133,6 +133,7 @@ impl TestDriver {
             pipeline: Arc::<FakePipeline>::clone(&pipeline),
             watched: Vec::new(),
             runtime: None,
+            home: String::new(),
         };
         Self {
             driver: Driver::new(options, Arc::new(shared), false),

@@ -16,7 +16,7 @@ use crate::supervise::pipeline::Fact;
 impl KeeperState {
     /// Begins to prepare a server.
     pub(super) fn start(&mut self, now: Instant, cause: StartCause) {
-        if !self.is_keeping() {
+        if !self.is_keeping() || self.changes.withdrawal_due {
             return;
         }
         if self.servers.candidate.is_some() {

@@ -7,7 +7,7 @@ use super::limits::{QUIET, QUIET_LIMIT, SETTLE};
 use super::shutdown::Reason;
 use super::stage::{Candidate, StartCause};
 use super::timers::Timer;
-use super::{ClientInput, KeeperState, words};
+use super::{ClientInput, KeeperState, OpenCheck, words};
 use crate::error::{Code, Error, Result};
 use crate::policy::Renew;
 use crate::supervise::pipeline::{Fact, ServerExit};
@@ -51,6 +51,7 @@ impl KeeperState {
         }
         match grant {
             Err(error) if ends_what_runs(error.code) => {
+                let was_due = std::mem::take(&mut self.changes.withdrawal_due);
                 let runs = self.servers.current.is_some() || self.servers.candidate.is_some();
                 if may_pass(error.code) && runs {
                     let since = *self.changes.missing_since.get_or_insert(now);
@@ -59,7 +60,12 @@ impl KeeperState {
                         return;
                     }
                 }
-                if runs || self.trouble() != Some(error.code) {
+                if was_due && self.trouble() == Some(error.code) {
+                    // The same, with the reason that the user gave.
+                    self.answer_all(error.clone());
+                    self.trouble = Some(error);
+                    self.kill_leaving(now);
+                } else if runs || self.trouble() != Some(error.code) {
                     self.revoke(now, error);
                 } else {
                     self.kill_leaving(now);
@@ -67,6 +73,8 @@ impl KeeperState {
             }
             // Prevents a new start, but a running server continues under its grant.
             Err(_) => self.changes.missing_since = None,
+            // Ended by `revoke`, which is about to withdraw the grant.
+            Ok(()) if self.changes.withdrawal_due => {}
             Ok(()) => {
                 self.changes.missing_since = None;
                 self.start_or_renew(now, outdated);
@@ -136,6 +144,25 @@ impl KeeperState {
         self.requests.renew.append(&mut self.requests.later);
         self.answer_renewals(&ControlReply::NotRenewed(error.clone()));
         self.suspend(now, error);
+    }
+
+    /// Another command revokes this server: it ends now, and does not start again until the files have
+    /// said that it may not run.
+    pub(super) fn revoke_on_request(&mut self, now: Instant, request: u32) {
+        self.requests.check.push(OpenCheck {
+            request,
+            since: now,
+            is_looked: true,
+        });
+        if self.is_keeping() {
+            self.changes.withdrawal_due = true;
+            self.revoke(now, words::revoked_on_request(&self.server));
+        } else {
+            for server in self.servers.iter_mut() {
+                server.stop(Reason::Revoked, now, &mut self.timers, &mut self.actions);
+            }
+        }
+        self.answer_checks(now);
     }
 
     /// Kills the servers that are being ended.

@@ -106,6 +106,8 @@ struct FileChanges {
     renewed_at: Option<Instant>,
     /// When the policy was first seen missing.
     missing_since: Option<Instant>,
+    /// The session was revoked on request, and the files do not say so yet.
+    withdrawal_due: bool,
     /// Something changed while a renewal was running.
     renew_again: bool,
 }
@@ -319,6 +321,7 @@ impl KeeperState {
     fn asked(&mut self, now: Instant, request: u32, verb: ControlVerb) {
         match verb {
             ControlVerb::Status => self.reply(request, ControlReply::Status),
+            ControlVerb::Revoke => self.revoke_on_request(now, request),
             ControlVerb::Check => {
                 self.requests.check.push(OpenCheck {
                     request,
@@ -326,6 +329,10 @@ impl KeeperState {
                     is_looked: false,
                 });
                 self.look_at_files();
+            }
+            ControlVerb::Renew if self.changes.withdrawal_due => {
+                let error = words::revoked_on_request(&self.server);
+                self.reply(request, ControlReply::NotRenewed(error));
             }
             ControlVerb::Renew if self.servers.candidate.is_some() => {
                 self.requests.later.push(request);

@@ -67,6 +67,13 @@ pub(super) fn start_timeout(name: &ServerName) -> Error {
         .hint("run `mcpwrap status` to see whether the store works")
 }
 
+/// The server was ended by `revoke`, which then changes the grant.
+pub(super) fn revoked_on_request(name: &ServerName) -> Error {
+    Error::new(Code::Revoked, format!("server `{name}` is revoked"))
+        .cause("`mcpwrap revoke` ended it")
+        .hint(format!("run `mcpwrap grant {name}` to allow it again"))
+}
+
 /// A server used a secret as the ID of a message.
 pub(super) fn secret_in_id(name: &ServerName) -> Error {
     Error::new(

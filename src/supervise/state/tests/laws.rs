@@ -71,6 +71,7 @@ fn verb() -> impl Strategy<Value = ControlVerb> {
         1 => Just(ControlVerb::Status),
         1 => Just(ControlVerb::Check),
         2 => Just(ControlVerb::Renew),
+        1 => Just(ControlVerb::Revoke),
     ]
 }
 

@@ -360,3 +360,27 @@ fn a_check_is_answered_when_no_revoked_server_is_alive() {
     assert_eq!(world.replies[&request], 1);
     assert_eq!(world.gate, ModelGate::Answering);
 }
+
+/// `revoke` kills before the grant says so; nothing may start in between.
+#[test]
+fn a_session_revoked_on_request_waits_for_the_files() {
+    let mut world = ModelWorld::started(SessionRules::default());
+    let request = world.ask(ControlVerb::Revoke);
+    assert_eq!(world.gate, ModelGate::Answering);
+    world.crash(1, ServerExit::Died(9));
+    assert_eq!(world.replies[&request], 1);
+    // The files still allow it.
+    world.tell(KeeperEvent::Changed);
+    world.rotate();
+    let renewal = world.ask(ControlVerb::Renew);
+    world.wait(MS(60_000));
+    assert!(world.preparing.is_empty());
+    assert_eq!(world.replies[&renewal], 1);
+    assert_eq!(world.gate, ModelGate::Answering);
+    // Withdrawn, then granted again.
+    world.refusal = Some(Code::Revoked);
+    world.tell(KeeperEvent::Changed);
+    world.refusal = None;
+    world.tell(KeeperEvent::Changed);
+    assert_eq!(world.preparing.len(), 1);
+}

@@ -9,6 +9,7 @@ use crate::error::{Code, Error};
 use crate::policy::SessionRules;
 use crate::secret::ServerName;
 use crate::supervise::pipeline::Fact;
+use crate::supervise::request::ControlVerb;
 use crate::supervise::state::{
     Action, Handshake, KeeperEvent, KeeperState, ServerEnd, ShutdownStep,
 };
@@ -137,7 +138,13 @@ impl ModelWorld {
         while !events.is_empty() {
             let event = events.remove(0);
             let revokes = self.exit.is_none()
-                && matches!(&event, KeeperEvent::FilesSeen { grant: Err(e), .. } if e.code == Code::Revoked);
+                && match &event {
+                    KeeperEvent::FilesSeen {
+                        grant: Err(error), ..
+                    } => error.code == Code::Revoked,
+                    KeeperEvent::Asked { verb, .. } => *verb == ControlVerb::Revoke,
+                    _ => false,
+                };
             let actions = self.keeper.step(self.now, event);
             assert!(
                 self.exit.is_none() || actions.is_empty(),
