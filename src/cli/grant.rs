@@ -2,8 +2,9 @@
 
 use super::{Context, ask, print};
 use crate::config::Config;
-use crate::error::{EXIT_ERROR, Result};
+use crate::error::{EXIT_ERROR, EXIT_NO, Error, Result};
 use crate::ops::actor::actor;
+use crate::ops::again;
 use crate::ops::approve::{self, Approval};
 use crate::ops::changed;
 use crate::policy::{self, Policy};
@@ -13,11 +14,14 @@ use crate::settings::AgentAct;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Servers to approve
-    #[arg(required_unless_present = "changed")]
+    #[arg(required_unless_present_any = ["changed", "again"])]
     server: Vec<ServerName>,
     /// Approve programs that changed, for all servers
     #[arg(long, conflicts_with = "server")]
     changed: bool,
+    /// Approve what the last `revoke --all` ended
+    #[arg(long, conflicts_with_all = ["server", "changed"])]
+    again: bool,
     /// Skip confirmation (for scripts)
     #[arg(long)]
     yes: bool,
@@ -26,6 +30,9 @@ pub struct Args {
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     if args.changed {
         return programs(args, cx);
+    }
+    if args.again {
+        return revoked(args, cx);
     }
     let config = Config::load(&cx.dirs)?;
     let load = |server| policy::load(&cx.dirs, server, None);
@@ -50,6 +57,26 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
 
 fn granted(policy: &Policy) {
     print::line(&format!("granted: {}", policy.server));
+}
+
+/// Approves what the last `revoke --all` ended, with one question.
+fn revoked(args: &Args, cx: &Context) -> Result<u8> {
+    let config = Config::load(&cx.dirs)?;
+    let (policies, gone) = again::recall(&cx.dirs)?;
+    if policies.is_empty() {
+        print::note("nothing to grant");
+    }
+    let flag = args.yes.then_some("--yes");
+    let actor = actor(&cx.dirs, &config, flag, |actor| {
+        approve::refusals(&policies, actor)
+    })?;
+    let mut agree = |questions: &str| ask::type_name(questions, "again");
+    let failed = again::grant(&cx.dirs, &config, policies, actor, &mut agree, &mut granted)?;
+    let failed: Vec<Error> = gone.into_iter().chain(failed).collect();
+    for error in &failed {
+        print::error(error);
+    }
+    Ok(if failed.is_empty() { 0 } else { EXIT_NO })
 }
 
 /// Approves programs that changed. Each change is shown once, for all servers that share it.

@@ -6,6 +6,7 @@ use crate::dirs::Dirs;
 use crate::error::{Code, EXIT_ERROR, EXIT_NO, Error, Result};
 use crate::grant::Withdrawal;
 use crate::ops::actor::Actor;
+use crate::ops::again;
 use crate::ops::revoke::{self, Withdrawn};
 use crate::policy;
 use crate::secret::ServerName;
@@ -69,6 +70,12 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
     if let Err(error) = revoke::record(&cx.dirs, &servers, Actor::unasked(), reason) {
         print::error(&error);
         print::warning("the servers are revoked, but the audit log has no record of it");
+    }
+    if args.all && !done.granted.is_empty() {
+        match again::remember(&cx.dirs, &done.granted) {
+            Ok(()) => print::note("to allow them again, run `mcpwrap grant --again`"),
+            Err(error) => print::error(&error),
+        }
     }
     remind(&cx.dirs, &servers);
     code

@@ -9,6 +9,7 @@ pub mod question;
 pub mod approve;
 pub mod changed;
 pub mod release;
+pub mod again;
 pub mod revoke;
 pub mod secrets;
 pub mod settings;

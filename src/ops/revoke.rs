@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::actor::{Actor, keys_if_open};
+use super::again;
 use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
 use crate::config::Config;
 use crate::dirs::Dirs;
@@ -41,6 +42,8 @@ pub struct Revocation {
     /// For each server, how its grant was revoked, or why it was not.
     pub grants: Vec<(ServerName, Result<Withdrawn>)>,
     pub ended: Vec<Ended>,
+    /// The servers that were granted before.
+    pub granted: Vec<ServerName>,
     /// What has the secrets of these servers, and is outside of their trees.
     pub strays: Vec<Stray>,
 }
@@ -56,16 +59,17 @@ pub fn revoke(dirs: &Dirs, servers: &[ServerName], reason: Option<&str>) -> Revo
     let mut rest = find::find(dirs, true).running;
     rest.retain(|one| wanted(one) && !ended.iter().any(|known| known.running.is(one)));
     ended.extend(running::end_all(running::look_all(rest), Order::Revoke));
+    let granted = again::granted(dirs, servers);
     let withdraw = |server: &ServerName| (server.clone(), withdraw(dirs, server, reason));
     let grants: Vec<_> = servers.iter().map(withdraw).collect();
     let Found { running, strays } = find::find(dirs, true);
-    let again: Vec<_> = running.into_iter().filter(wanted).collect();
+    let second: Vec<_> = running.into_iter().filter(wanted).collect();
     let fails = |server: &ServerName| {
         let withdrawn =
             |(name, result): &(ServerName, Result<Withdrawn>)| name == server && result.is_ok();
         !grants.iter().any(withdrawn)
     };
-    let (doomed, others): (Vec<_>, Vec<_>) = again.into_iter().partition(|one| fails(&one.server));
+    let (doomed, others): (Vec<_>, Vec<_>) = second.into_iter().partition(|one| fails(&one.server));
     for one in &doomed {
         running::kill_supervisor(one);
     }
@@ -75,6 +79,7 @@ pub fn revoke(dirs: &Dirs, servers: &[ServerName], reason: Option<&str>) -> Revo
     Revocation {
         grants,
         ended,
+        granted,
         strays: strays
             .into_iter()
             .filter(|one| servers.contains(&one.server))

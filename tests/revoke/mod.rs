@@ -248,3 +248,37 @@ fn revoke_all_ends_two_hundred_servers() {
     }
     crate::audit::verify_intact(&test);
 }
+
+#[test]
+fn what_revoke_all_ended_is_granted_again_with_one_answer() {
+    let test = Test::new();
+    test.serve("one", &[], "");
+    test.serve("two", &[], "");
+    test.serve("refused", &[], "");
+    test.ok(&["revoke", "refused"]);
+    let ended = test.ok(&["revoke", "--all"]);
+    assert!(ended.stderr.contains("mcpwrap grant --again"), "{ended}");
+    // Nothing is granted now, so a second one changes nothing about that.
+    test.ok(&["revoke", "--all"]);
+    let mut terminal = test.terminal(&["grant", "--again"]);
+    terminal.expect("this policy allows server `one`");
+    terminal.expect("this policy allows server `two`");
+    terminal.expect("type `again`").enter("again");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{screen}");
+    assert!(!screen.contains("refused"), "{screen}");
+    let list = test.ok(&["policy", "list"]);
+    assert_eq!(list.text().matches(" granted").count(), 2, "{list}");
+    assert_eq!(list.text().matches("revoked").count(), 1, "{list}");
+    let ended = test.ok(&["grant", "--again", "--yes"]);
+    assert!(ended.stderr.contains("nothing to grant"), "{ended}");
+}
+
+#[test]
+fn without_a_revoke_there_is_nothing_to_grant_again() {
+    let test = Test::new();
+    test.serve("one", &[], "");
+    let ended = test.cli(&["grant", "--again", "--yes"]);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(ended.stderr.contains("error[usage]"), "{ended}");
+}

@@ -1,0 +1,108 @@
+//! Which servers the last `revoke --all` ended, so that one command brings them back.
+//!
+//! Invariant: the list only chooses what the user is asked about. Each policy is shown and granted
+//! like any other, because any program of this user can write the list.
+
+use std::path::PathBuf;
+
+use super::actor::Actor;
+use super::approve;
+use crate::config::Config;
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::files::{self, Problem};
+use crate::grant;
+use crate::invocation;
+use crate::policy::{self, Policy};
+use crate::secret::ServerName;
+
+fn file(dirs: &Dirs) -> PathBuf {
+    dirs.state().join("revoked-all.json")
+}
+
+/// Those of the servers whose policies are granted now.
+pub fn granted(dirs: &Dirs, servers: &[ServerName]) -> Vec<ServerName> {
+    let is_granted = |server: &&ServerName| {
+        let policy = policy::load(dirs, server, None);
+        // Not the status, which also hashes programs: `revoke` asks.
+        policy.is_ok_and(|policy| grant::find(dirs, &policy).is_ok())
+    };
+    servers.iter().filter(is_granted).cloned().collect()
+}
+
+/// Keeps the list. An older one does not stay in its place if it cannot be written.
+///
+/// # Errors
+/// `file-unusable`.
+pub fn remember(dirs: &Dirs, servers: &[ServerName]) -> Result<()> {
+    let text = serde_json::to_string(servers).unwrap_or_default();
+    files::replace(&file(dirs), text.as_bytes()).map_err(|problem| {
+        drop(files::remove(&file(dirs)));
+        let what = "cannot save what `grant --again` would grant";
+        problem.explain(Code::FileUnusable, what, &dirs.tilde(&file(dirs)))
+    })
+}
+
+/// The policies of the list that are not granted again yet, and the errors of those that are gone.
+///
+/// # Errors
+/// `usage` if there is no list; `file-unusable`, `file-not-private`.
+pub fn recall(dirs: &Dirs) -> Result<(Vec<Policy>, Vec<Error>)> {
+    let what = "cannot grant what was revoked";
+    let bytes = files::read_private(&file(dirs)).map_err(|problem| match problem {
+        Problem::Missing => Error::new(Code::Usage, what)
+            .cause("no server was granted when `mcpwrap revoke --all` ran last, or it never ran")
+            .hint("run `mcpwrap grant SERVER`"),
+        problem => problem.explain(Code::FileUnusable, what, &dirs.tilde(&file(dirs))),
+    })?;
+    let names: Vec<ServerName> = serde_json::from_slice(&bytes).unwrap_or_default();
+    let (mut policies, mut errors) = (Vec::new(), Vec::new());
+    for name in &names {
+        match policy::load(dirs, name, None) {
+            Ok(policy) if granted(dirs, std::slice::from_ref(name)).is_empty() => {
+                policies.push(policy);
+            }
+            Ok(_) => {}
+            Err(error) => errors.push(error),
+        }
+    }
+    Ok((policies, errors))
+}
+
+/// Approves policies with one question for all of them; `agree` is not called if a flag gave consent.
+/// Returns the errors of policies whose command cannot be approved; the others are.
+///
+/// # Errors
+/// Those of `agree`, of the store, and of [`approve::approve`].
+pub fn grant(
+    dirs: &Dirs,
+    config: &Config,
+    policies: Vec<Policy>,
+    actor: Actor,
+    agree: &mut dyn FnMut(&str) -> Result<()>,
+    done: &mut dyn FnMut(&Policy),
+) -> Result<Vec<Error>> {
+    let (mut resolved, mut failed) = (Vec::new(), Vec::new());
+    for policy in policies {
+        match invocation::resolve(&policy, dirs) {
+            Ok(found) => resolved.push((policy, found)),
+            Err(error) => failed.push(error),
+        }
+    }
+    if resolved.is_empty() {
+        return Ok(failed);
+    }
+    if actor.is_asked() {
+        let question = |(policy, found)| approve::question(dirs, policy, found);
+        let questions = resolved
+            .iter()
+            .map(|(policy, found)| question((policy, found)));
+        agree(&questions.collect::<Vec<_>>().join("\n"))?;
+    }
+    let keys = approve::open_keys(dirs, config)?;
+    for (policy, found) in &resolved {
+        approve::approve(dirs, policy, found, &keys, actor)?;
+        done(policy);
+    }
+    Ok(failed)
+}
