@@ -260,6 +260,22 @@ fn a_drill_tests_the_kill_switch_and_changes_nothing() {
             (&drill["session_kept"], &drill["start_refused"]),
             (&json!(true), &json!(true))
         );
+        let faults = drill["faults"].as_array().unwrap();
+        let result = |name: &str| {
+            let one = faults.iter().find(|one| one["fault"] == name).unwrap();
+            one["result"].as_str().unwrap().to_owned()
+        };
+        for name in [
+            "disk-full",
+            "socket-gone",
+            "supervisor-stopped",
+            "guard-killed",
+        ] {
+            assert_eq!(result(name), "works", "{ended}");
+        }
+        let is_root = nix::unistd::geteuid().is_root();
+        let expected = if is_root { "skipped" } else { "works" };
+        assert_eq!(result("grants-not-writable"), expected, "{ended}");
         let least = if args.len() == 2 { 4 } else { 2 };
         assert!(drill["processes"].as_u64().unwrap() >= least, "{ended}");
     }

@@ -1,7 +1,7 @@
 //! `mcpwrap drill`: tests the kill switch on this machine and measures it.
 
 use super::{Context, print};
-use crate::drill::{self, Drill, failed};
+use crate::drill::{self, Drill, FaultOutcome, FaultResult, failed};
 use crate::error::{EXIT_NO, Result};
 use crate::secret::ServerName;
 
@@ -36,6 +36,14 @@ fn report(drill: &Drill) {
     ));
     print::line(&format!("session kept:       {}", yes(drill.session_kept)));
     print::line(&format!("new start refused:  {}", yes(drill.start_refused)));
+    for FaultResult { fault, result } in &drill.faults {
+        let result = match result {
+            FaultOutcome::Works => "works",
+            FaultOutcome::Fails => "FAILS",
+            FaultOutcome::Skipped => "skipped (cannot be tried here)",
+        };
+        print::line(&format!("{:<19} {result}", format!("{}:", fault.name())));
+    }
     if drill.ok {
         print::line("the kill switch works on this machine");
     } else {

@@ -5,6 +5,8 @@
 //! ignores signals and leaves a daemon behind. The result is kept, because `mcpwrap check` reports
 //! when the kill switch was last seen to work.
 
+mod faults;
+
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,14 +16,16 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::faults::{DrillFault, FaultOutcome, FaultResult};
+
 use crate::config::{Config, StoreKind};
 use crate::dirs::{self, Dirs};
 use crate::error::{Code, EXIT_REFUSED, Error, Result};
 use crate::files;
 use crate::grant::{self, By};
-use crate::invocation;
-use crate::policy;
-use crate::secret::{Secret, ServerName};
+use crate::invocation::{self, Resolved};
+use crate::policy::{self, Policy};
+use crate::secret::{Keys, Secret, ServerName};
 use crate::store::{self, Prompt, SecretItem};
 use crate::supervise::find;
 use crate::supervise::running::{Order, Running, StopMethod};
@@ -62,6 +66,9 @@ pub struct Drill {
     pub session_kept: bool,
     /// A new start was refused.
     pub start_refused: bool,
+    /// The same under faults.
+    #[serde(default)]
+    pub faults: Vec<FaultResult>,
 }
 
 /// The file with the last result.
@@ -75,10 +82,12 @@ pub fn result_file(dirs: &Dirs) -> PathBuf {
 /// # Errors
 /// `still-running` if the drill cannot run or its result cannot be saved.
 pub fn run(dirs: &Dirs, server: Option<&ServerName>) -> Result<Drill> {
-    let home = dirs.runtime().join(format!("drill-{}", random()?));
-    let sandbox = DrillHome(home.clone());
+    let home = DrillHome {
+        path: dirs.runtime().join(format!("drill-{}", random()?)),
+        user: dirs.home().to_path_buf(),
+    };
     let drill = drill(dirs, server, &home);
-    drop(sandbox);
+    drop(home);
     let drill = drill?;
     let text = serde_json::to_string(&drill).unwrap_or_default();
     files::replace(&result_file(dirs), text.as_bytes())
@@ -94,20 +103,23 @@ fn random() -> Result<String> {
     files::random_hex().map_err(|error| failed("cannot start").cause(files::io_text(&error)))
 }
 
-/// The temporary directory, removed when dropped.
-struct DrillHome(PathBuf);
+/// The temporary directory, removed when dropped, and the user's home.
+struct DrillHome {
+    path: PathBuf,
+    user: PathBuf,
+}
 
 impl Drop for DrillHome {
     fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
+        drop(std::fs::remove_dir_all(&self.path));
     }
 }
 
-fn drill(dirs: &Dirs, wanted: Option<&ServerName>, home: &Path) -> Result<Drill> {
-    let sandbox = Dirs::under(home);
+fn drill(dirs: &Dirs, wanted: Option<&ServerName>, home: &DrillHome) -> Result<Drill> {
+    let sandbox = Dirs::under(&home.path);
     let server = ServerName::new("drill")?;
-    set_up(dirs, wanted, &sandbox, &server)?;
-    let mut session = DrillClient::start(home, dirs.home())?;
+    let (policy, resolved, keys) = set_up(dirs, wanted, &sandbox, &server)?;
+    let mut session = DrillClient::start(&home.path, &home.user)?;
     let running = session.wait_until_ready(&sandbox, wanted.is_none())?;
 
     let seen = running.look();
@@ -129,7 +141,14 @@ fn drill(dirs: &Dirs, wanted: Option<&ServerName>, home: &Path) -> Result<Drill>
     session.ask("alive", "ping");
     let alive = session.answer_to("alive");
     session.end();
-    let start_refused = DrillClient::start(home, dirs.home())?.refused();
+    let start_refused = DrillClient::start(&home.path, &home.user)?.refused();
+    let mut faults = Vec::new();
+    for fault in DrillFault::ALL {
+        grant::grant(&sandbox, &policy, &resolved.invocation, &keys, By::Yes)?;
+        let mut session = DrillClient::start(&home.path, &home.user)?;
+        let seen = session.wait_until_ready(&sandbox, wanted.is_none())?.look();
+        faults.push(faults::try_one(fault, home, &sandbox, session, &seen)?);
+    }
 
     let dead = ended.method == StopMethod::Asked;
     let mut drill = Drill {
@@ -143,13 +162,18 @@ fn drill(dirs: &Dirs, wanted: Option<&ServerName>, home: &Path) -> Result<Drill>
         processes: ended.processes,
         session_kept: alive.is_some_and(|(_, line)| line.contains("\"result\"")),
         start_refused,
+        faults,
     };
     drill.ok = drill.first_error_ms.is_some()
         && drill
             .dead_ms
             .is_some_and(|ms| u128::from(ms) < DEAD_LIMIT.as_millis())
         && drill.session_kept
-        && drill.start_refused;
+        && drill.start_refused
+        && drill
+            .faults
+            .iter()
+            .all(|one| one.result != FaultOutcome::Fails);
     Ok(drill)
 }
 
@@ -159,7 +183,7 @@ fn set_up(
     wanted: Option<&ServerName>,
     sandbox: &Dirs,
     server: &ServerName,
-) -> Result<()> {
+) -> Result<(Policy, Resolved, Keys)> {
     let key_file = sandbox.state().join("key");
     let config = Config {
         store: StoreKind::File,
@@ -200,7 +224,8 @@ fn set_up(
         store.put(slot.from.name(), &item)?;
     }
     let resolved = invocation::resolve(&policy, dirs)?;
-    grant::grant(sandbox, &policy, &resolved.invocation, &keys, By::Yes)
+    grant::grant(sandbox, &policy, &resolved.invocation, &keys, By::Yes)?;
+    Ok((policy, resolved, keys))
 }
 
 fn policy_text(command: &[String], variables: &[&str]) -> String {
@@ -246,6 +271,10 @@ impl DrillClient {
             });
         }
         Ok(Self { child, lines })
+    }
+
+    fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap_or(0)
     }
 
     fn ask(&mut self, id: &str, method: &str) {

@@ -182,6 +182,19 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Whether all its processes have exited, or do so within the limit.
+    pub fn is_gone(&self, limit: Duration) -> bool {
+        tree::all_gone(&self.below, limit)
+    }
+
+    /// The pids of the guards: the children of the supervisor.
+    pub fn guards(&self) -> Vec<i32> {
+        let supervisor = self.running.supervisor.map(Process::pid);
+        let pids = self.below.iter().map(|process| process.pid());
+        let guards = pids.filter(|pid| tree::parent_of(*pid) == supervisor);
+        guards.map(nix::unistd::Pid::as_raw).collect()
+    }
+
     /// Ends its servers, and confirms that they are dead.
     pub fn end(mut self, order: Order) -> Ended {
         let began = Instant::now();

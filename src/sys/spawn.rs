@@ -114,23 +114,44 @@ fn start_self(arguments: &[&str], input: Stdio) -> io::Result<Child> {
 }
 
 /// Starts this program with these arguments and only this environment; stdin and stdout are pipes.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is where programs are started"
-)]
 pub fn own(
     arguments: &[&std::ffi::OsStr],
     environment: &[(&str, &std::ffi::OsStr)],
 ) -> io::Result<Child> {
-    Command::new(own_program()?)
+    own_command(arguments, environment)?.spawn()
+}
+
+/// [`own`], where no write to a file succeeds, as with a full disk.
+#[expect(unsafe_code, reason = "the limit is set between fork and exec")]
+pub fn own_without_disk(
+    arguments: &[&std::ffi::OsStr],
+    environment: &[(&str, &std::ffi::OsStr)],
+) -> io::Result<Child> {
+    use nix::sys::resource::{Resource, setrlimit};
+    let mut command = own_command(arguments, environment)?;
+    let limit = || setrlimit(Resource::RLIMIT_FSIZE, 0, 0).map_err(io::Error::from);
+    // SAFETY: one system call and nothing else: no allocation, no lock.
+    unsafe { command.pre_exec(limit) }.spawn()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where programs are started"
+)]
+fn own_command(
+    arguments: &[&std::ffi::OsStr],
+    environment: &[(&str, &std::ffi::OsStr)],
+) -> io::Result<Command> {
+    let mut command = Command::new(own_program()?);
+    command
         .arg0("mcpwrap")
         .args(arguments)
         .env_clear()
         .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
+        .stderr(Stdio::null());
+    Ok(command)
 }
 
 /// This program's file. On Linux the running one, even if an upgrade replaced the path.
