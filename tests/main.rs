@@ -21,6 +21,7 @@ mod adopt_journal;
 mod adopt_revoked;
 mod adopt_undo;
 mod agents;
+mod container;
 mod control;
 mod check;
 mod docs;

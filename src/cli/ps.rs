@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{Context, print};
+use crate::launch::container::Container;
+use crate::launch::engine::EngineContainer;
 use crate::supervise::find::{self, Found, Stray};
 use crate::supervise::running::Running;
 use crate::sys::tree;
@@ -28,6 +30,7 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
             .collect()
     });
     states.extend(strays.iter().map(outside));
+    add_containers(&Container::noted(&cx.dirs), &mut states);
     if args.json {
         print::json(&json!({"servers": states}));
         return 0;
@@ -37,7 +40,16 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
         return 0;
     }
     let head = [
-        "SERVER", "STATE", "PID", "TREE", "CLIENT", "SINCE", "POLICY", "RENEWALS", "SECRETS",
+        "SERVER",
+        "STATE",
+        "PID",
+        "TREE",
+        "CLIENT",
+        "SINCE",
+        "POLICY",
+        "RENEWALS",
+        "CONTAINER",
+        "SECRETS",
     ];
     print::table(&head, states.iter().map(row));
     0
@@ -71,6 +83,26 @@ fn outside(stray: &Stray) -> Value {
     })
 }
 
+/// Adds the container of each server, and those that have no supervisor anymore.
+fn add_containers(noted: &[Container], states: &mut Vec<Value>) {
+    for container in noted {
+        let alive = container.alive();
+        let ids: Vec<&str> = alive.iter().flatten().map(EngineContainer::short).collect();
+        let own = |state: &&mut Value| {
+            let supervisor = state.get("supervisor").and_then(Value::as_u64);
+            supervisor.is_some() && supervisor == container.supervisor.map(u64::from)
+        };
+        if let Some(fields) = states.iter_mut().find(own).and_then(Value::as_object_mut) {
+            fields.insert("containers".to_owned(), json!(ids));
+        } else if alive.is_err() || !ids.is_empty() {
+            states.push(json!({
+                "server": container.server.as_str(), "supervisor": null, "containers": ids,
+                "state": if alive.is_err() { "unknown container" } else { "container" },
+            }));
+        }
+    }
+}
+
 fn row(status: &Value) -> Vec<String> {
     let text = |pointer: &str| match status.pointer(pointer) {
         Some(Value::String(text)) => text.clone(),
@@ -78,6 +110,10 @@ fn row(status: &Value) -> Vec<String> {
         _ => "-".to_owned(),
     };
     let list = |pointer: &str| status.pointer(pointer).and_then(Value::as_array);
+    let containers = list("/containers").map_or("-".to_owned(), |ids| {
+        let ids: Vec<_> = ids.iter().filter_map(Value::as_str).collect();
+        ids.join(" ")
+    });
     let since: Option<jiff::Timestamp> = text("/since").parse().ok();
     let since = since.map_or("-".to_owned(), |at| {
         at.to_zoned_datetime(jiff::tz::TimeZone::system())
@@ -108,6 +144,7 @@ fn row(status: &Value) -> Vec<String> {
         since,
         text("/policy").chars().take(8).collect(),
         text("/renewals"),
+        containers,
         secrets,
     ]
 }

@@ -5,6 +5,8 @@ use super::{Context, print};
 use crate::dirs::Dirs;
 use crate::error::{Code, EXIT_ERROR, EXIT_NO, Error, Result};
 use crate::grant::Withdrawal;
+use crate::launch::container::Container;
+use crate::launch::engine::EngineContainer;
 use crate::ops::actor::Actor;
 use crate::ops::again;
 use crate::ops::revoke::{self, Withdrawn};
@@ -64,7 +66,8 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
     let reason = args.reason.as_deref();
     let done = revoke::revoke(&cx.dirs, &servers, reason);
     code = code.max(withdrawn(&done.grants));
-    if report(&done.ended) | name_strays(&done.strays) {
+    let containers = report_containers(&done.containers);
+    if report(&done.ended) | name_strays(&done.strays) | containers {
         code = EXIT_ERROR;
     }
     if let Err(error) = revoke::record(&cx.dirs, &servers, Actor::unasked(), reason) {
@@ -203,6 +206,41 @@ fn whose(running: &Running) -> String {
         || "supervisor killed".to_owned(),
         |pid| format!("supervisor {pid}"),
     )
+}
+
+/// Prints which containers were ended; `true` if one may be alive.
+fn report_containers(
+    all: &[(Container, std::result::Result<Vec<EngineContainer>, String>)],
+) -> bool {
+    let mut unclear = false;
+    for (container, result) in all {
+        let server = &container.server;
+        match result {
+            Ok(killed) => {
+                for one in killed {
+                    print::line(&format!("{server}: container {}: killed", one.short()));
+                }
+            }
+            Err(why) if !container.is_noted() => {
+                // None is known to run, but somebody may have removed the note.
+                print::warning(&format!(
+                    "containers of server `{server}` were not checked: {why}"
+                ));
+            }
+            Err(why) => {
+                unclear = true;
+                print::error(
+                    &Error::new(
+                        Code::StillRunning,
+                        format!("a container of server `{server}` may still be running"),
+                    )
+                    .cause(why.clone())
+                    .hint(format!("run `{}` to see it", container.query())),
+                );
+            }
+        }
+    }
+    unclear
 }
 
 /// Names what has the environment of a server and was started outside of its tree; `true` if there is

@@ -19,6 +19,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 
+use crate::launch::container::Container;
 use crate::sys::{fds, harden, ignore, signal, spawn, tree};
 
 /// Order to the guard: kill everything now. Smaller bytes are signal numbers to forward.
@@ -103,7 +104,8 @@ fn guard() -> io::Result<()> {
     let signals = signal::collect(&collected)?;
     let control = UnixStream::from(OwnedFd::from(fds::standard(fds::Standard::Input)?));
     let (bytes, streams) = fds::receive_with_fds(&control)?;
-    let files = read_files(&control)?;
+    let files = paths(&read_block(&control)?);
+    let container = Container::decode(&read_block(&control)?);
     let plan = spawn::ExecSpec::decode(bytes).ok_or(io::ErrorKind::InvalidData)?;
     let started = spawn::server(&plan, streams);
     drop(plan);
@@ -112,6 +114,7 @@ fn guard() -> io::Result<()> {
         server: None,
         ended_at: None,
         files,
+        container,
     };
     match started {
         Ok(pid) => {
@@ -120,23 +123,29 @@ fn guard() -> io::Result<()> {
             guard.watch(signals)
         }
         Err(failed) => {
+            guard.container.iter().for_each(Container::forget);
             guard.report(GuardMessage::Failed(failed));
             Ok(())
         }
     }
 }
 
-/// The secret files of the server, removed with it: a length in bytes, then paths.
-fn read_files(mut control: &UnixStream) -> io::Result<Vec<CString>> {
+/// A length in bytes, then as many bytes.
+fn read_block(mut control: &UnixStream) -> io::Result<Vec<u8>> {
     let mut length = [0_u8; 4];
     control.read_exact(&mut length)?;
     let mut bytes = vec![0; usize::try_from(u32::from_le_bytes(length)).unwrap_or(0)];
     control.read_exact(&mut bytes)?;
-    Ok(bytes
+    Ok(bytes)
+}
+
+/// The secret files of the server, removed with it.
+fn paths(bytes: &[u8]) -> Vec<CString> {
+    bytes
         .split(|byte| *byte == 0)
         .filter(|path| !path.is_empty())
         .filter_map(|path| CString::new(path).ok())
-        .collect())
+        .collect()
 }
 
 struct Guard {
@@ -145,6 +154,7 @@ struct Guard {
     /// When the server itself exited; its remaining processes then have [`REMAINING_GRACE`].
     ended_at: Option<Instant>,
     files: Vec<CString>,
+    container: Option<Container>,
 }
 
 impl Drop for Guard {
@@ -162,6 +172,7 @@ impl Guard {
     fn watch(&mut self, mut signals: std::fs::File) -> io::Result<()> {
         loop {
             if self.reap_and_check_end() {
+                self.end_container();
                 self.report(GuardMessage::Gone);
                 return Ok(());
             }
@@ -180,6 +191,7 @@ impl Guard {
             let [control, _] = polled;
             if control.any().unwrap_or(false) && !self.handle_orders() {
                 self.kill_all();
+                self.end_container();
                 return Ok(());
             }
             let mut bytes = [0; 64];
@@ -247,6 +259,12 @@ impl Guard {
             self.report_exit(pid, status);
         }
         gone
+    }
+
+    /// Ends the server's container, whose client is gone. If the engine does not answer, the note stays,
+    /// and `revoke` and `ps` find it.
+    fn end_container(&self) {
+        drop(self.container.as_ref().map(Container::end));
     }
 
     /// Reports the exit of the server itself; `false` for any other process.

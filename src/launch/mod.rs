@@ -2,6 +2,9 @@
 //! where it starts (`work`), and values delivered as files (`secret_files`).
 
 pub mod resolve;
+pub mod engine;
+pub mod container;
+mod identity;
 pub mod mark;
 pub mod guard;
 pub mod start;

@@ -14,7 +14,8 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
-use crate::launch::mark::{self, RunMark};
+use crate::launch::container::Container;
+use crate::launch::mark::RunMark;
 use crate::launch::secret_files::SecretFiles;
 use crate::network::NetworkVariable;
 use crate::policy::template::{self, Piece};
@@ -33,12 +34,13 @@ pub struct Injected {
 
 /// Everything a server is started with. When dropped, it is wiped and its files are removed.
 pub struct ServerEnv {
-    variables: Vec<(OsString, Zeroizing<Vec<u8>>)>,
-    arguments: Vec<Zeroizing<Vec<u8>>>,
+    pub(super) variables: Vec<(OsString, Zeroizing<Vec<u8>>)>,
+    pub(super) arguments: Vec<Zeroizing<Vec<u8>>>,
     files: Vec<PathBuf>,
     injected: Vec<Injected>,
-    values: Vec<(String, Secret)>,
-    mark: Option<RunMark>,
+    pub(super) values: Vec<(String, Secret)>,
+    pub(super) mark: Option<RunMark>,
+    pub(super) container: Option<Container>,
 }
 
 impl fmt::Debug for ServerEnv {
@@ -71,20 +73,6 @@ impl ServerEnv {
     /// The values with the names under which they are masked.
     pub fn values(&self) -> &[(String, Secret)] {
         &self.values
-    }
-
-    /// Adds the mark of the run, under a name that a policy cannot set.
-    #[must_use]
-    pub fn marked(mut self, mark: RunMark) -> Self {
-        self.variables.retain(|(name, _)| name != mark::VARIABLE);
-        let text = Zeroizing::new(mark.to_string().into_bytes());
-        self.variables.push((mark::VARIABLE.into(), text));
-        self.mark = Some(mark);
-        self
-    }
-
-    pub const fn mark(&self) -> Option<&RunMark> {
-        self.mark.as_ref()
     }
 }
 
@@ -143,6 +131,7 @@ pub fn resolve(
         injected: Vec::new(),
         values: Vec::new(),
         mark: None,
+        container: None,
     };
     let mut values: BTreeMap<&str, Secret> = BTreeMap::new();
     for ((variable, slot), item) in policy.secrets.iter().zip(batch.items) {

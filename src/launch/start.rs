@@ -18,6 +18,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
+use crate::launch::container::Container;
 use crate::launch::resolve::ServerEnv;
 use crate::policy::inherit;
 use crate::secret::ServerName;
@@ -122,8 +123,12 @@ fn start_guard(
         files.extend(file.as_os_str().as_bytes());
         files.push(0);
     }
-    (&ours).write_all(&u32::try_from(files.len()).unwrap_or(0).to_le_bytes())?;
-    (&ours).write_all(&files)?;
+    let container = env.container();
+    container.map_or(Ok(()), Container::write_note)?;
+    for bytes in [files, container.map(Container::encode).unwrap_or_default()] {
+        (&ours).write_all(&u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes())?;
+        (&ours).write_all(&bytes)?;
+    }
     Ok((guard, ours))
 }
 

@@ -1,6 +1,7 @@
 //! What the user should know about a policy beyond its text.
 
 use super::embedded_secrets;
+use crate::launch::container;
 use crate::package;
 use crate::policy::Policy;
 
@@ -14,5 +15,6 @@ pub fn notes(policy: &Policy) -> Vec<String> {
             "{reason}, which does not work inside the fence; if the server fails, set `fence = false`"
         ));
     }
+    notes.extend(container::untracked(&policy.command).map(str::to_owned));
     notes
 }

@@ -13,6 +13,10 @@ use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Error, Result};
 use crate::grant::{self, Withdrawal};
+use crate::invocation;
+use crate::launch::container::Container;
+use crate::launch::engine::EngineContainer;
+use crate::launch::start;
 use crate::policy;
 use crate::secret::{SecretName, ServerName};
 use crate::supervise::find::{self, Found, Stray};
@@ -42,6 +46,8 @@ pub struct Revocation {
     /// For each server, how its grant was revoked, or why it was not.
     pub grants: Vec<(ServerName, Result<Withdrawn>)>,
     pub ended: Vec<Ended>,
+    /// The containers of these servers: what was killed, or why one may be alive.
+    pub containers: Vec<(Container, std::result::Result<Vec<EngineContainer>, String>)>,
     /// The servers that were granted before.
     pub granted: Vec<ServerName>,
     /// What has the secrets of these servers, and is outside of their trees.
@@ -77,6 +83,7 @@ pub fn revoke(dirs: &Dirs, servers: &[ServerName], reason: Option<&str>) -> Revo
     let others = running::end_all(running::look_all(others), Order::Check);
     merge(&mut ended, doomed.into_iter().chain(others));
     Revocation {
+        containers: end_containers(dirs, servers),
         grants,
         ended,
         granted,
@@ -85,6 +92,40 @@ pub fn revoke(dirs: &Dirs, servers: &[ServerName], reason: Option<&str>) -> Revo
             .filter(|one| servers.contains(&one.server))
             .collect(),
     }
+}
+
+/// The containers of these servers: those with a note, and those that the engine of the policy knows.
+pub fn containers(dirs: &Dirs, servers: &[ServerName]) -> Vec<Container> {
+    let mut all = Container::noted(dirs);
+    all.retain(|one| servers.contains(&one.server));
+    for server in servers {
+        let policy = policy::load(dirs, server, None).ok();
+        all.extend(policy.and_then(|policy| {
+            // The grant with the sealed variables is gone: those of this terminal are the same, or
+            // the note has the old ones.
+            let resolved = invocation::resolve(&policy, dirs).ok();
+            let mut variables = start::inherited(&policy.env.pass);
+            variables.extend(
+                resolved
+                    .into_iter()
+                    .flat_map(|found| found.invocation.variables()),
+            );
+            Container::of_policy(dirs, &policy, variables)
+        }));
+    }
+    all
+}
+
+fn end_containers(
+    dirs: &Dirs,
+    servers: &[ServerName],
+) -> Vec<(Container, std::result::Result<Vec<EngineContainer>, String>)> {
+    std::thread::scope(|scope| {
+        let end = |one: Container| scope.spawn(move || (one.end(), one));
+        let ends: Vec<_> = containers(dirs, servers).into_iter().map(end).collect();
+        let done = ends.into_iter().filter_map(|end| end.join().ok());
+        done.map(|(result, one)| (one, result)).collect()
+    })
 }
 
 fn withdraw(dirs: &Dirs, server: &ServerName, reason: Option<&str>) -> Result<Withdrawn> {

@@ -34,7 +34,7 @@ pub(super) struct Generation {
     /// The values masked because of it.
     pub values: Vec<(String, Secret)>,
     /// Owns the secret files, removed when this is dropped.
-    _env: crate::launch::resolve::ServerEnv,
+    env: crate::launch::resolve::ServerEnv,
     pub tail: Arc<StderrTail>,
     /// Its stdin, until it is ended.
     pub stdin: Option<Arc<File>>,
@@ -79,7 +79,7 @@ impl Generation {
             injected: prepared.env.injected().to_vec(),
             digest: prepared.policy.digest,
             values: prepared.env.values().to_vec(),
-            _env: prepared.env,
+            env: prepared.env,
             tail,
             stdin: Some(Arc::new(stdin)),
             gone: false,
@@ -178,6 +178,9 @@ impl Generation {
         let generation = self.number;
         let exit = ServerExit::Died(nix::libc::SIGKILL);
         self.gone = true;
+        if let Some(container) = self.env.container().cloned() {
+            spawn_detached(move || drop(container.end()));
+        }
         events.push(KeeperEvent::Exited { generation, exit });
         events.push(KeeperEvent::Gone { generation });
     }

@@ -19,6 +19,8 @@ const DEBIAN: &[(&str, &str)] = &[
     ("rsyslog", "rsyslogd"),
     ("logrotate", "logrotate"),
     ("systemd", "journalctl"),
+    ("docker.io", "dockerd"),
+    ("busybox-static", "busybox"),
 ];
 
 /// What may be installed.
@@ -76,6 +78,10 @@ pub fn install(install: Install) -> Done<Found> {
     }
     found.note("registry", registries());
     found.note("root", root_user());
+    found.note(
+        "docker",
+        program("/usr/sbin/dockerd").and_then(|()| root_user()),
+    );
     found.note("syslog", program("/usr/sbin/rsyslogd"));
     let journald = program("/usr/lib/systemd/systemd-journald");
     found.note("journald", journald.and_then(|()| root_user()));

@@ -260,7 +260,10 @@ impl Pipeline for LaunchPipeline {
         let number = self.launches.fetch_add(1, Ordering::Relaxed);
         let mut files = SecretFiles::new(&self.dirs, &self.run, number);
         let mark = RunMark::new(&keys, &self.home, &self.server, &self.run);
-        let env = resolve::resolve(&policy, sources, &keys, &mut files)?.marked(mark);
+        let container = format!("container-{}-{number}", self.run);
+        let env = resolve::resolve(&policy, sources, &keys, &mut files)?
+            .marked(mark)
+            .contained(&policy, &self.dirs.runtime().join(container));
         self.locks().extend(files.into_locks());
         Ok(Prepared {
             policy,
