@@ -19,9 +19,10 @@ const DEBIAN: &[(&str, &str)] = &[
     ("rsyslog", "rsyslogd"),
     ("logrotate", "logrotate"),
     ("systemd", "journalctl"),
-    ("docker.io", "dockerd"),
-    ("busybox-static", "busybox"),
 ];
+
+/// A container engine and the content of a small image: large, so only on request.
+const DOCKER: &[(&str, &str)] = &[("docker.io", "dockerd"), ("busybox-static", "busybox")];
 
 /// What may be installed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,7 @@ impl fmt::Display for Found {
 pub fn install(install: Install) -> Done<Found> {
     fs::create_dir_all(cache()).map_err(|error| format!("{}: {error}", cache().display()))?;
     let mut found = Found::default();
-    found.note("keychain", debian(install));
+    found.note("keychain", debian(DEBIAN, install));
     found.note("npm", npm());
     found.note("pypi", pypi());
     found.note("rmcp", rmcp());
@@ -78,10 +79,8 @@ pub fn install(install: Install) -> Done<Found> {
     }
     found.note("registry", registries());
     found.note("root", root_user());
-    found.note(
-        "docker",
-        program("/usr/sbin/dockerd").and_then(|()| root_user()),
-    );
+    let docker = debian(DOCKER, Install::CacheOnly);
+    found.note("docker", docker.and_then(|()| root_user()));
     found.note("syslog", program("/usr/sbin/rsyslogd"));
     let journald = program("/usr/lib/systemd/systemd-journald");
     found.note("journald", journald.and_then(|()| root_user()));
@@ -109,8 +108,17 @@ fn is_available(program: &str) -> bool {
     which(program).is_some() || Path::new("/usr/sbin").join(program).exists()
 }
 
-fn debian(install: Install) -> Done {
-    let missing = || DEBIAN.iter().filter(|(_, program)| !is_available(program));
+/// Installs a container engine for the tests.
+pub fn docker() -> Done {
+    debian(DOCKER, Install::System)
+}
+
+fn debian(packages: &[(&'static str, &str)], install: Install) -> Done {
+    let missing = || {
+        packages
+            .iter()
+            .filter(|(_, program)| !is_available(program))
+    };
     let names: Vec<_> = missing().map(|(package, _)| *package).collect();
     if names.is_empty() {
         return Ok(());

@@ -47,10 +47,15 @@ const VERBS: &[Verb] = &[
     },
     Verb {
         name: "deps",
-        operand: None,
-        about: "install into .cache what the tests need, and list what is missing",
+        operand: Some("docker"),
+        about: "install into .cache what the tests need, or a container engine, and list what is missing",
         flags: &[INSTALL],
         run: |args| {
+            match args.operand() {
+                None => {}
+                Some("docker") => deps::docker()?,
+                Some(other) => return Err(format!("unknown need `{other}`")),
+            }
             deps::install(args.install()).map(|found| {
                 println!("{found}");
                 Outcome::Passed
