@@ -35,36 +35,17 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
     if args.server.is_empty() && !args.all {
         return list(&find::find(&cx.dirs, true));
     }
-    let mut code = 0;
-    let servers = if args.all || args.dry_run || !all_known(cx, &args.server) {
-        let found = find::find(&cx.dirs, true);
-        let known = revoke::known(&cx.dirs, &found);
-        let servers = if args.all {
-            known.iter().cloned().collect()
-        } else {
-            args.server.clone()
-        };
-        let (servers, unknown): (Vec<_>, Vec<_>) = servers
-            .into_iter()
-            .partition(|server| known.contains(server));
-        code = name_unknown(cx, &unknown);
-        if servers.is_empty() && unknown.is_empty() {
-            print::note("nothing to revoke");
-        }
-        if args.dry_run {
-            for server in &servers {
-                let running = found.running.iter();
-                let count = running.filter(|one| one.server == *server).count();
-                print::line(&format!("would revoke: {server} ({count} running)"));
-            }
-            return code;
-        }
-        servers
-    } else {
-        args.server.clone()
-    };
+    if args.dry_run {
+        return would(args, cx);
+    }
     let reason = args.reason.as_deref();
-    let done = revoke::revoke(&cx.dirs, &servers, reason);
+    let named = (!args.all).then_some(args.server.as_slice());
+    let done = revoke::revoke(&cx.dirs, named, reason);
+    let mut code = name_unknown(cx, &done.unknown);
+    let servers = done.servers;
+    if servers.is_empty() && done.unknown.is_empty() {
+        print::note("nothing to revoke");
+    }
     code = code.max(withdrawn(&done.grants));
     let containers = report_containers(&done.containers);
     if report(&done.ended) | name_strays(&done.strays) | containers {
@@ -84,10 +65,26 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
     code
 }
 
-/// Whether each of these has a policy or a grant; otherwise only what runs can tell.
-fn all_known(cx: &Context, servers: &[ServerName]) -> bool {
-    let known = revoke::known(&cx.dirs, &Found::default());
-    servers.iter().all(|server| known.contains(server))
+/// Says what would be revoked.
+fn would(args: &Args, cx: &Context) -> u8 {
+    let found = find::find(&cx.dirs, false);
+    let known = revoke::known(&cx.dirs, &found);
+    let named = if args.all {
+        known.iter().cloned().collect()
+    } else {
+        args.server.clone()
+    };
+    let (servers, unknown): (Vec<_>, Vec<_>) =
+        named.into_iter().partition(|server| known.contains(server));
+    for server in &servers {
+        let running = found.running.iter();
+        let count = running.filter(|one| one.server == *server).count();
+        print::line(&format!("would revoke: {server} ({count} running)"));
+    }
+    if servers.is_empty() && unknown.is_empty() {
+        print::note("nothing to revoke");
+    }
+    name_unknown(cx, &unknown)
 }
 
 fn name_unknown(cx: &Context, unknown: &[ServerName]) -> u8 {

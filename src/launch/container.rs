@@ -128,9 +128,10 @@ impl Container {
     pub fn of_policy(
         dirs: &Dirs,
         policy: &Policy,
-        mut variables: Vec<(OsString, OsString)>,
+        inherited: impl FnOnce() -> Vec<(OsString, OsString)>,
     ) -> Option<Self> {
         let (_, engine) = options_at(&policy.command)?;
+        let mut variables = inherited();
         for (name, value) in &policy.env.set {
             if template::secrets(value).next().is_none() {
                 variables.retain(|(known, _)| known.as_os_str() != name.as_str());

@@ -20,7 +20,7 @@ use crate::launch::start;
 use crate::policy;
 use crate::secret::{SecretName, ServerName};
 use crate::supervise::find::{self, Found, Stray};
-use crate::supervise::running::{self, Ended, Order, Running, StopMethod};
+use crate::supervise::running::{self, Ended, Order, StopMethod};
 
 /// The servers that can be revoked: those with a policy, a grant or a running supervisor.
 pub fn known(dirs: &Dirs, found: &Found) -> BTreeSet<ServerName> {
@@ -43,6 +43,9 @@ pub enum Withdrawn {
 /// The result of a revocation.
 #[derive(Debug)]
 pub struct Revocation {
+    pub servers: Vec<ServerName>,
+    /// Names of which nothing is known.
+    pub unknown: Vec<ServerName>,
     /// For each server, how its grant was revoked, or why it was not.
     pub grants: Vec<(ServerName, Result<Withdrawn>)>,
     pub ended: Vec<Ended>,
@@ -54,22 +57,36 @@ pub struct Revocation {
     pub strays: Vec<Stray>,
 }
 
-/// Revokes servers: kills what runs, withdraws the grants, and kills what was started in between. A
+/// Revokes these servers, or all: kills what runs, withdraws the grants, and kills what was started in between. A
 /// supervisor whose grant cannot be withdrawn is killed, too, because it would accept the grant.
-pub fn revoke(dirs: &Dirs, servers: &[ServerName], reason: Option<&str>) -> Revocation {
-    let wanted = |one: &Running| servers.contains(&one.server);
+pub fn revoke(dirs: &Dirs, named: Option<&[ServerName]>, reason: Option<&str>) -> Revocation {
+    let wanted = |server: &ServerName| named.is_none_or(|named| named.contains(server));
     // What answers is ended before the log and the process table are read.
     let mut first = find::by_socket(dirs, true);
-    first.retain(wanted);
+    first.retain(|one| wanted(&one.server));
     let mut ended = running::end_all(running::look_all(first), Order::Revoke);
-    let mut rest = find::find(dirs, true).running;
-    rest.retain(|one| wanted(one) && !ended.iter().any(|known| known.running.is(one)));
-    ended.extend(running::end_all(running::look_all(rest), Order::Revoke));
-    let granted = again::granted(dirs, servers);
+    let mut found = find::find(dirs, true);
+    let known = known(dirs, &found);
+    found
+        .running
+        .retain(|one| wanted(&one.server) && !ended.iter().any(|known| known.running.is(one)));
+    ended.extend(running::end_all(
+        running::look_all(found.running),
+        Order::Revoke,
+    ));
+    let is_known = |server: &ServerName| {
+        known.contains(server) || ended.iter().any(|one| one.running.server == *server)
+    };
+    let named = named.map_or_else(|| known.iter().cloned().collect(), <[ServerName]>::to_vec);
+    let (servers, unknown): (Vec<_>, Vec<_>) = named.into_iter().partition(is_known);
+    let granted = again::granted(dirs, &servers);
     let withdraw = |server: &ServerName| (server.clone(), withdraw(dirs, server, reason));
     let grants: Vec<_> = servers.iter().map(withdraw).collect();
     let Found { running, strays } = find::find(dirs, true);
-    let second: Vec<_> = running.into_iter().filter(wanted).collect();
+    let second = running
+        .into_iter()
+        .filter(|one| servers.contains(&one.server));
+    let second: Vec<_> = second.collect();
     let fails = |server: &ServerName| {
         let withdrawn =
             |(name, result): &(ServerName, Result<Withdrawn>)| name == server && result.is_ok();
@@ -83,7 +100,7 @@ pub fn revoke(dirs: &Dirs, servers: &[ServerName], reason: Option<&str>) -> Revo
     let others = running::end_all(running::look_all(others), Order::Check);
     merge(&mut ended, doomed.into_iter().chain(others));
     Revocation {
-        containers: end_containers(dirs, servers),
+        containers: end_containers(dirs, &servers),
         grants,
         ended,
         granted,
@@ -91,6 +108,8 @@ pub fn revoke(dirs: &Dirs, servers: &[ServerName], reason: Option<&str>) -> Revo
             .into_iter()
             .filter(|one| servers.contains(&one.server))
             .collect(),
+        servers,
+        unknown,
     }
 }
 
@@ -101,16 +120,15 @@ pub fn containers(dirs: &Dirs, servers: &[ServerName]) -> Vec<Container> {
     for server in servers {
         let policy = policy::load(dirs, server, None).ok();
         all.extend(policy.and_then(|policy| {
-            // The grant with the sealed variables is gone: those of this terminal are the same, or
-            // the note has the old ones.
-            let resolved = invocation::resolve(&policy, dirs).ok();
-            let mut variables = start::inherited(&policy.env.pass);
-            variables.extend(
-                resolved
-                    .into_iter()
-                    .flat_map(|found| found.invocation.variables()),
-            );
-            Container::of_policy(dirs, &policy, variables)
+            Container::of_policy(dirs, &policy, || {
+                // The grant with the sealed variables is gone: those of this terminal are the same,
+                // or the note has the old ones.
+                let resolved = invocation::resolve(&policy, dirs).ok().into_iter();
+                let sealed = resolved.flat_map(|found| found.invocation.variables());
+                let mut variables = start::inherited(&policy.env.pass);
+                variables.extend(sealed);
+                variables
+            })
         }));
     }
     all

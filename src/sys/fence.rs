@@ -9,6 +9,10 @@ use std::fmt;
 use serde::Serialize;
 
 /// What the fence of this kernel prevents.
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "only Linux has a fence")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fence {
