@@ -322,3 +322,13 @@ fn ten_writers_lose_and_tear_nothing() {
     });
     assert_eq!(records(&log).len(), 400);
 }
+
+#[test]
+fn two_runs_have_two_ids() {
+    let (one, two) = (
+        super::RunId::random().unwrap(),
+        super::RunId::random().unwrap(),
+    );
+    assert_eq!(one.as_str().len(), 16);
+    assert_ne!(one, two);
+}
