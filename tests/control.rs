@@ -252,6 +252,7 @@ fn a_drill_tests_the_kill_switch_and_changes_nothing() {
     let before = records();
     for args in [&["drill", "--json"][..], &["drill", "fake", "--json"]] {
         let ended = test.cli(args);
+        assert!(ended.text().contains("\"ok\""), "{ended}");
         let drill = ended.json();
         // Whether one second is enough depends on the machine; what was done does not.
         assert_eq!(ended.code, i32::from(drill["ok"] == false), "{ended}");

@@ -45,7 +45,7 @@ stay
 /// A string in each error of the suspended session.
 const REVOKED: &str = "\"revoked\"";
 /// The time limit for the server to start.
-const READY_LIMIT: Duration = Duration::from_secs(10);
+const READY_LIMIT: Duration = Duration::from_secs(30);
 /// The time limit for an answer of the suspended session.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// The documented limit for the whole process tree to exit.
