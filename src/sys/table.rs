@@ -10,10 +10,6 @@ use nix::unistd::Pid;
 use super::tree::Process;
 
 /// One living process.
-#[cfg_attr(
-    not(target_os = "linux"),
-    expect(dead_code, reason = "the table is empty there")
-)]
 #[derive(Clone, Debug)]
 pub struct TableEntry {
     pub process: Process,
