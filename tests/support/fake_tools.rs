@@ -98,7 +98,7 @@ pub(crate) fn call(params: &Value) -> Result<Value, (i64, String)> {
 
 /// Tries everything on a process, the fatal last; gives `ok` or the kernel's error for each.
 fn attack(given: &Value) -> Value {
-    use nix::sys::{ptrace, signal};
+    use nix::sys::signal;
     let pid = nix::unistd::Pid::from_raw(i32::try_from(given["pid"].as_i64().unwrap()).unwrap());
     let word = |result: Result<(), nix::errno::Errno>| match result {
         Ok(()) => "ok".to_owned(),
@@ -115,7 +115,10 @@ fn attack(given: &Value) -> Value {
         };
         word(read.map(drop).map_err(errno))
     };
-    let attached = ptrace::seize(pid, ptrace::Options::empty());
+    #[cfg(target_os = "linux")]
+    let attached = nix::sys::ptrace::seize(pid, nix::sys::ptrace::Options::empty());
+    #[cfg(not(target_os = "linux"))]
+    let attached = Err(nix::errno::Errno::ENOSYS);
     let mut said = json!({
         "environ": read("environ"), "mem": read("mem"), "ptrace": word(attached),
         "exists": word(signal::kill(pid, None)),
