@@ -67,7 +67,8 @@ fn revoked(args: &Args, cx: &Context) -> Result<u8> {
         print::note("nothing to grant");
     }
     let flag = args.yes.then_some("--yes");
-    let actor = actor(&cx.dirs, &config, flag, |actor| {
+    let act = ("grant --again", Some(AgentAct::Grant));
+    let actor = actor(&cx.dirs, &config, act, flag, |actor| {
         approve::refusals(&policies, actor)
     })?;
     let mut agree = |questions: &str| ask::type_name(questions, "again");

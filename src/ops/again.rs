@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::actor::Actor;
 use super::approve;
+use super::question::question;
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -92,14 +93,13 @@ pub fn grant(
     if resolved.is_empty() {
         return Ok(failed);
     }
+    let keys = approve::open_keys(dirs, config)?;
     if actor.is_asked() {
-        let question = |(policy, found)| approve::question(dirs, policy, found);
         let questions = resolved
             .iter()
-            .map(|(policy, found)| question((policy, found)));
+            .map(|(policy, found)| question(dirs, policy, found, &keys));
         agree(&questions.collect::<Vec<_>>().join("\n"))?;
     }
-    let keys = approve::open_keys(dirs, config)?;
     for (policy, found) in &resolved {
         approve::approve(dirs, policy, found, &keys, actor)?;
         done(policy);

@@ -149,7 +149,7 @@ fn end_containers(
 fn withdraw(dirs: &Dirs, server: &ServerName, reason: Option<&str>) -> Result<Withdrawn> {
     match grant::revoke(dirs, server, reason) {
         Ok(withdrawal) => Ok(Withdrawn::Grant(withdrawal)),
-        Err(error) if grant::record(dirs, server).is_err() => Ok(Withdrawn::Unusable(error)),
+        Err(error) if grant::record(dirs, server, None).is_err() => Ok(Withdrawn::Unusable(error)),
         Err(error) => Err(error),
     }
 }
