@@ -7,7 +7,7 @@ use super::record::{self, NetworkRecord, NetworkValue, changed};
 use crate::dirs::Dirs;
 use crate::error::{Code, Result};
 use crate::files::{self, Problem};
-use crate::secret::{Keys, SecretName};
+use crate::secret::{Keys, Secret, SecretName};
 
 /// The approved settings, verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,6 +49,23 @@ impl Network {
             }
         }
         all
+    }
+
+    /// The URL of the proxy for `https:`. `secret` returns the value of a stored secret.
+    pub fn https_proxy(&self, secret: &dyn Fn(&SecretName) -> Option<Secret>) -> Option<Secret> {
+        let settings = &self.record.settings;
+        match settings.get("HTTPS_PROXY").or(settings.get("ALL_PROXY"))? {
+            NetworkValue::Text { value } => Some(Secret::new(value.clone().into_bytes())),
+            NetworkValue::Secret { secret: name, .. } => secret(name),
+            NetworkValue::File { .. } => None,
+        }
+    }
+
+    /// The approved copies of certificate files.
+    pub fn authorities(&self) -> Vec<PathBuf> {
+        let settings = self.record.settings.iter();
+        let files = settings.filter(|(_, value)| matches!(value, NetworkValue::File { .. }));
+        files.map(|(name, _)| self.copy(name)).collect()
     }
 
     /// The secrets that the settings need, without doubles.
@@ -142,7 +159,6 @@ mod tests {
     use super::*;
     use crate::files::replace;
     use crate::network::collect::collect;
-    use crate::secret::Secret;
 
     #[test]
     fn only_what_was_approved_is_used() {

@@ -8,32 +8,48 @@ use crate::check::ProbeRecord;
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Error, Result};
-use crate::probe::{self, Address, ProbePlan, ProbeRequest};
-use crate::secret::Keys;
+use crate::network;
+use crate::probe::{self, Address, ProbePlan, ProbeRequest, ProviderRoute};
+use crate::scan::stored::StoredSecrets;
+use crate::secret::SecretName;
 
 /// Asks the providers, and records each request before it is sent.
 ///
 /// # Errors
-/// `audit-unwritable`; those of [`probe::ask`].
+/// `network-changed`; `audit-unwritable`; those of [`probe::ask`].
 pub fn to_providers(
     dirs: &Dirs,
-    keys: &Keys,
+    stored: &StoredSecrets,
     actor: Actor,
     plan: ProbePlan,
 ) -> Result<Vec<ProbeRecord>> {
+    let keys = &stored.keys;
+    let network = network::verify(dirs, network::find(dirs)?, keys)?;
+    let value = |name: &SecretName| {
+        let known = stored.secrets.iter().find(|(known, _)| known == name);
+        known.map(|(_, value)| value.clone())
+    };
+    let route = ProviderRoute {
+        proxy: network.https_proxy(&value),
+        authorities: network.authorities(),
+    };
     let log = Log::open(dirs, Some(keys))?;
-    probe::ask(plan, &mut |address: &Address, request: &ProbeRequest| {
-        let secret = SecretUse {
-            name: request.secret.clone(),
-            variable: Some(request.probe.secret.clone()),
-            fingerprint: Some(keys.fingerprint(&request.value)),
-        };
-        let to = Destination::Provider(&address.host);
-        let entry = NewRecord::release(secret, to, actor.detail())
-            .server(&request.server)
-            .policy(&request.policy);
-        log.append(&[entry])
-    })
+    probe::ask(
+        plan,
+        &route,
+        &mut |address: &Address, request: &ProbeRequest| {
+            let secret = SecretUse {
+                name: request.secret.clone(),
+                variable: Some(request.probe.secret.clone()),
+                fingerprint: Some(keys.fingerprint(&request.value)),
+            };
+            let to = Destination::Provider(&address.host);
+            let entry = NewRecord::release(secret, to, actor.detail())
+                .server(&request.server)
+                .policy(&request.policy);
+            log.append(&[entry])
+        },
+    )
 }
 
 /// Records that a request to providers was refused.

@@ -16,7 +16,7 @@ use crate::policy::Policy;
 use crate::scan::stored::StoredSecrets;
 use crate::secret::{Secret, SecretName, ServerName};
 
-pub use self::service::Address;
+pub use self::service::{Address, ProviderRoute};
 
 /// One request to a provider: whether a value is valid.
 #[derive(Debug)]
@@ -91,9 +91,10 @@ fn request(stored: &StoredSecrets, policy: &Policy, shown: &str) -> Option<Probe
 /// `file-unusable` if the machine has no CA certificates; those of `record`.
 pub fn ask(
     plan: ProbePlan,
+    route: &ProviderRoute,
     record: &mut dyn FnMut(&Address, &ProbeRequest) -> Result<()>,
 ) -> Result<Vec<ProbeRecord>> {
-    let services = service::Services::new()?;
+    let services = service::Services::new(route)?;
     let mut answers = Vec::new();
     for (address, request) in plan.requests {
         record(&address, &request)?;

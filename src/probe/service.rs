@@ -4,7 +4,7 @@
 //! another host. The environment of the caller decides neither the proxy nor the authorities: see
 //! [`network`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,38 +90,61 @@ fn is_host(known: &str, host: &str) -> bool {
     }
 }
 
+/// How providers are reached, besides the system's own settings: what the user approved, and nothing
+/// of the environment.
+#[derive(Debug, Default)]
+pub struct ProviderRoute {
+    /// The URL of a proxy.
+    pub proxy: Option<Secret>,
+    /// Files of further certificate authorities.
+    pub authorities: Vec<PathBuf>,
+}
+
 /// The network settings of a request.
 struct ProviderNetwork {
     proxy: Option<Proxy>,
     roots: Vec<Certificate<'static>>,
 }
 
-/// No proxy, and the authorities that root installed on this machine.
+/// The approved proxy, and the authorities that root installed on this machine or the user approved.
 ///
 /// # Errors
 /// `file-unusable` if the machine has no CA certificates, or if the caller's environment could make
 /// the C library load code when it looks up a name.
-fn network() -> Result<ProviderNetwork> {
+fn network(route: &ProviderRoute) -> Result<ProviderNetwork> {
     let what = "cannot ask any provider";
     if !loader::is_clean() {
         return Err(Error::new(Code::FileUnusable, what)
             .cause("an `LD_` variable is set, and mcpwrap could not start again without it")
             .hint("unset it and run the same command again"));
     }
-    let bundles = AUTHORITIES.iter().map(|path| {
-        let found = rustls_native_certs::load_certs_from_paths(Some(Path::new(path)), None);
+    let bundle = |path: &Path| {
+        let found = rustls_native_certs::load_certs_from_paths(Some(path), None);
         let certs = found.certs.iter();
         certs
             .map(|cert| Certificate::from_der(cert).to_owned())
             .collect::<Vec<_>>()
-    });
-    let roots = bundles.into_iter().find(|roots| !roots.is_empty());
-    let roots = roots.ok_or_else(|| {
+    };
+    let mut bundles = AUTHORITIES.iter().map(|path| bundle(Path::new(path)));
+    let roots = bundles.find(|roots| !roots.is_empty());
+    let mut roots = roots.ok_or_else(|| {
         Error::new(Code::FileUnusable, what)
             .cause("no CA certificates found on this machine")
             .hint("install the package `ca-certificates`")
     })?;
-    Ok(ProviderNetwork { proxy: None, roots })
+    roots.extend(route.authorities.iter().flat_map(|path| bundle(path)));
+    let proxy = match &route.proxy {
+        None => None,
+        Some(url) => {
+            let url = std::str::from_utf8(url.expose()).unwrap_or_default();
+            Some(Proxy::new(url).map_err(|_| {
+                Error::new(Code::NetworkChanged, what)
+                    .cause("the approved proxy is not a URL")
+                    .hint("run `mcpwrap config network` to approve another one")
+            })?)
+        }
+    };
+    Ok(ProviderNetwork { proxy, roots })
 }
 
 /// The HTTP client for providers.
@@ -130,8 +153,8 @@ pub struct Services(Agent);
 impl Services {
     /// # Errors
     /// Those of [`network`].
-    pub fn new() -> Result<Self> {
-        let ProviderNetwork { proxy, roots } = network()?;
+    pub fn new(route: &ProviderRoute) -> Result<Self> {
+        let ProviderNetwork { proxy, roots } = network(route)?;
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
             .root_certs(RootCerts::new_with_certs(&roots))

@@ -245,6 +245,12 @@ fn an_unknown_authority_gets_nothing() {
             "{screen}"
         );
         assert_eq!(seen.count(), 0, "nothing arrived");
+
+        // The user approves the authority.
+        test.ok(&["config", "network", "--yes"]);
+        test.unset("SSL_CERT_FILE");
+        let screen = verify(&test, "github");
+        assert_eq!(seen.count(), 1, "{screen}");
     });
 }
 

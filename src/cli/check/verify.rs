@@ -54,7 +54,7 @@ pub(super) fn ask(cx: &Context, stored: Option<&StoredSecrets>, facts: &mut Fact
         other => other?,
     }
     let actor = Actor::consenting(By::Terminal);
-    facts.probes = release::to_providers(&cx.dirs, &stored.keys, actor, plan)?;
+    facts.probes = release::to_providers(&cx.dirs, stored, actor, plan)?;
     match head::keep(&cx.dirs) {
         Err(error) if error.code == Code::AuditBroken => print::error(&error),
         Err(_) | Ok(()) => {}
