@@ -1,8 +1,9 @@
 //! Local programs: pinned by the hash of the program and of its script.
 //!
-//! Nothing is copied: the files stay where they are, and a changed byte refuses the start. Files
-//! that the program loads later are not covered, and `pin` says so.
+//! Nothing is copied: the files stay where they are, and a changed byte refuses the start. The files
+//! that a script imports by a relative path are covered, installed packages are not, and `pin` says so.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::directory::write_list;
+use super::imports;
 use super::request::{PinReport, PinRequest, failed};
 use super::tree;
 use crate::dirs;
@@ -41,8 +43,8 @@ pub(super) fn pin(root: &Path, request: &PinRequest<'_>) -> Result<(Package, Pin
         failed(server).cause(format!("`{}`: {}", path.display(), io_text(&error)))
     };
     let digest = tree::file_digest(&program).map_err(|error| unreadable(&program, error))?;
-    let mut all = vec![program.as_path()];
-    all.extend(script.as_deref());
+    let all = files(&program, script.as_deref());
+    let all: Vec<_> = all.iter().map(PathBuf::as_path).collect();
     let tree = contents(script.as_deref()).map_err(|error| unreadable(&program, error))?;
     let files =
         write_list(&root.join(&tree), &all, false).map_err(|error| unreadable(root, error))?;
@@ -63,7 +65,7 @@ pub(super) fn pin(root: &Path, request: &PinRequest<'_>) -> Result<(Package, Pin
         .filter_map(|path| fs::metadata(path).ok())
         .map(|meta| meta.len())
         .sum();
-    let limit = Some("other files that the program loads are not covered");
+    let limit = Some("packages that the program loads are not covered");
     Ok((
         package,
         PinReport {
@@ -75,12 +77,44 @@ pub(super) fn pin(root: &Path, request: &PinRequest<'_>) -> Result<(Package, Pin
     ))
 }
 
-/// The digest of the script of a local program; of the empty string without a script.
-pub(super) fn contents(script: Option<&Path>) -> std::io::Result<String> {
-    match script {
-        Some(path) => tree::file_digest(path),
-        None => Ok(hex(&Sha256::digest(b""))),
+/// The files whose states are compared before each start: the program, the script, what that imports,
+/// and their directories, in which a new file could take the place of an imported one.
+pub(super) fn files(program: &Path, script: Option<&Path>) -> Vec<PathBuf> {
+    let mut all = vec![program.to_path_buf()];
+    let Some(script) = script else {
+        return all;
+    };
+    let imported = imports::of(script);
+    let own = std::iter::once(script).chain(imported.iter().map(PathBuf::as_path));
+    let directories: BTreeSet<_> = own.clone().filter_map(Path::parent).collect();
+    all.extend(own.map(Path::to_path_buf));
+    if !imported.is_empty() {
+        all.extend(directories.into_iter().map(Path::to_path_buf));
     }
+    all
+}
+
+/// The digest of the script of a local program with the files that it imports; of the empty string
+/// without a script.
+pub(super) fn contents(script: Option<&Path>) -> std::io::Result<String> {
+    let Some(script) = script else {
+        return Ok(hex(&Sha256::digest(b"")));
+    };
+    let own = tree::file_digest(script)?;
+    let imported = imports::of(script);
+    if imported.is_empty() {
+        return Ok(own);
+    }
+    let mut all = Sha256::new();
+    all.update(own);
+    for path in imported {
+        let digest = tree::file_digest(&path)?;
+        let name = path.as_os_str().as_encoded_bytes();
+        all.update(format!(" {} ", name.len()));
+        all.update(name);
+        all.update(digest);
+    }
+    Ok(hex(&all.finalize()))
 }
 
 /// The path of a program, found as the shell would.

@@ -8,6 +8,7 @@
 mod client;
 mod directory;
 mod image;
+mod imports;
 mod install;
 mod installed;
 mod local;

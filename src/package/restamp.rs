@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::directory::{directory, lock, write_list};
 use super::installed::{self, Depth, verify};
+use super::local;
 use super::request::failed;
 use super::tree;
 use crate::dirs::Dirs;
@@ -85,12 +86,12 @@ pub fn with_new_interpreter(
 fn list(server: &ServerName, dirs: &Dirs, package: &Package) -> Result<String> {
     let _lock = lock(&dirs.packages(), server)?;
     let local = package.registry == PackageSource::Local;
-    let script = if local { package.entry.as_str() } else { "" };
-    let absolute: Vec<_> = [package.interpreter.as_str(), script]
-        .into_iter()
-        .filter(|path| !path.is_empty())
-        .map(Path::new)
-        .collect();
+    let script = Some(Path::new(&package.entry)).filter(|path| local && path.is_absolute());
+    let absolute = match package.interpreter.as_str() {
+        "" => Vec::new(),
+        program => local::files(Path::new(program), script),
+    };
+    let absolute: Vec<_> = absolute.iter().map(PathBuf::as_path).collect();
     let place = directory(&dirs.packages(), package);
     let cannot = |error| failed(server).cause(io_text(&error));
     if !local {

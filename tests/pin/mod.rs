@@ -5,6 +5,7 @@ mod attacks;
 mod corpus;
 mod faults;
 mod images;
+mod local;
 mod python;
 mod real;
 mod registry;
