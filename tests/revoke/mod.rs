@@ -7,7 +7,7 @@ mod unwritable;
 
 use serde_json::json;
 
-use crate::harness::{DEADLINE, Run, Test, process, until};
+use crate::harness::{DEADLINE, Run, TOKEN, Test, process, skip, slot, until};
 use crate::renew::{NEW, OLD, endless_call, rotate, started, until_it_has};
 
 /// A process tree like npx → sh → node with a daemon, all ignoring signals.
@@ -131,7 +131,7 @@ fn a_start_revoked_in_progress_does_not_happen() {
     for when in ["at once", "started", "asked"] {
         let test = Test::new();
         test.secret("t/token", OLD);
-        let slot = crate::harness::slot("TOKEN", "t/token");
+        let slot = slot("TOKEN", "t/token");
         test.serve("fake", &["child", "slow=60000"], &slot);
         let mut run = test.run("fake");
         if when == "asked" {
@@ -281,4 +281,48 @@ fn without_a_revoke_there_is_nothing_to_grant_again() {
     let ended = test.cli(&["grant", "--again", "--yes"]);
     assert_eq!(ended.code, 2, "{ended}");
     assert!(ended.stderr.contains("error[usage]"), "{ended}");
+}
+
+/// The session stays open, but the supervisor no longer needs the values.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_revoked_session_forgets_the_values() {
+    if !nix::unistd::geteuid().is_root() {
+        return skip("root", "only root can read the memory of a supervisor");
+    }
+    let test = Test::new();
+    test.secret("test/token", TOKEN);
+    test.serve("fake", &[], &slot("TOKEN", "test/token"));
+    let mut run = test.run("fake");
+    run.initialize();
+    run.call(
+        "leak",
+        &json!({"name": "TOKEN", "as": "raw", "stream": "stderr"}),
+    );
+    assert!(is_in_memory(run.pid()), "the masker has the value");
+    test.ok(&["revoke", "fake"]);
+    let answer = run.request("tools/list", &json!({}));
+    assert_eq!(answer["error"]["data"]["mcpwrap"]["code"], "revoked");
+    until("the value is forgotten", || !is_in_memory(run.pid()));
+    run.finish();
+}
+
+/// Whether a process has the token in memory that it can write to.
+#[cfg(target_os = "linux")]
+fn is_in_memory(pid: nix::unistd::Pid) -> bool {
+    use std::os::unix::fs::FileExt as _;
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let memory = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    let writable = maps.lines().filter(|line| line.contains(" rw"));
+    let regions = writable.filter_map(|line| line.split(' ').next()?.split_once('-'));
+    regions
+        .map(|(start, end)| {
+            let number = |text: &str| u64::from_str_radix(text, 16).unwrap();
+            (number(start), number(end) - number(start))
+        })
+        .any(|(start, size)| {
+            let mut bytes = vec![0; usize::try_from(size).unwrap()];
+            let read = memory.read_at(&mut bytes, start).unwrap_or(0);
+            memchr::memmem::find(&bytes[..read], TOKEN.as_bytes()).is_some()
+        })
 }

@@ -1,8 +1,10 @@
 //! The values masked in a session.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::Driver;
+use crate::error::Code;
 use crate::mask::Masker;
 use crate::secret::Secret;
 use crate::supervise::generation::Generation;
@@ -11,6 +13,8 @@ use crate::supervise::generation::Generation;
 /// file that the next one reads. Each costs memory and search time, and older values have long been
 /// replaced.
 const RETIRED_MAX: usize = 16;
+/// How often it is looked whether the last output of an exited server was relayed.
+const RELAYS_LOOK: Duration = Duration::from_millis(200);
 
 impl Driver {
     /// Masks the values of current, pending (`more`) and former servers.
@@ -29,8 +33,26 @@ impl Driver {
         inner.masker_version += 1;
     }
 
+    /// Forgets the values of exited servers of a revoked session. Output that is still on its way has to
+    /// be masked first: then returns when to look again.
+    pub(super) fn forget_values(&mut self) -> Option<Instant> {
+        let over = self.generations.is_empty() && self.prepared.is_empty();
+        let revoked = self.state.trouble() == Some(Code::Revoked);
+        if self.retired.is_empty() || !over || !revoked {
+            return None;
+        }
+        self.relaying.retain(|tail| tail.strong_count() > 0);
+        if self.relaying.is_empty() {
+            self.retired.clear();
+            self.update_masker(&[]);
+            return None;
+        }
+        Some(Instant::now() + RELAYS_LOOK)
+    }
+
     /// Keeps masking the values of a server that exited.
     pub(super) fn keep_masking(&mut self, server: &Generation) {
+        self.relaying.push(Arc::downgrade(&server.tail));
         for (name, value) in &server.values {
             self.retired.retain(|(_, known)| known != value);
             self.retired.push_back((name.clone(), value.clone()));

@@ -12,12 +12,13 @@ mod replies;
 
 use std::collections::{HashMap, VecDeque};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
 use super::control::{self, Socket};
+use super::diagnostics::StderrTail;
 use super::generation::Generation;
 use super::pipeline::{Options, Pipeline, Prepared};
 use super::request::Request;
@@ -44,6 +45,8 @@ pub(super) struct Driver {
     requests_count: u32,
     /// Values of exited servers, the latest last.
     retired: VecDeque<(String, Secret)>,
+    /// Alive while the output of an exited server is relayed.
+    relaying: Vec<Weak<StderrTail>>,
     since: jiff::Timestamp,
     exit_code: Option<u8>,
     _socket: Option<Socket>,
@@ -67,6 +70,7 @@ impl Driver {
             requests: HashMap::new(),
             requests_count: 0,
             retired: VecDeque::new(),
+            relaying: Vec::new(),
             since: jiff::Timestamp::now(),
             exit_code: None,
             _socket: socket,
@@ -93,7 +97,8 @@ impl Driver {
             self.handle(event);
         }
         self.handle(KeeperEvent::Tick);
-        self.state.next_due()
+        let forget = self.forget_values();
+        self.state.next_due().into_iter().chain(forget).min()
     }
 
     /// Passes an event to the keeper and executes its actions, including those that follow from
