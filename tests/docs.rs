@@ -269,3 +269,34 @@ fn choices<'a>(about: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
         .filter(|choice| choice["const"].is_string())
         .collect()
 }
+
+/// Each test that docs/threat-model.md names for a promise exists in the file that it names.
+#[test]
+fn the_promises_of_the_threat_model_have_their_tests() {
+    let text = std::fs::read_to_string(doc("threat-model.md")).unwrap();
+    let rows = text
+        .lines()
+        .skip_while(|line| !line.starts_with("| promise"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let mut found = 0;
+    for row in rows {
+        let tests = row.split('|').nth(2).unwrap();
+        for part in tests.split(';') {
+            let files = part.split([':', ',']).map(str::trim);
+            let is_source =
+                |word: &&str| Path::new(word).extension().is_some_and(|kind| kind == "rs");
+            let files: Vec<_> = files.filter(is_source).collect();
+            let read = |file: &&str| {
+                let path = golden::path("..").join(file);
+                std::fs::read_to_string(path).unwrap_or_else(|_| panic!("no tests/{file}"))
+            };
+            let text: String = files.iter().map(read).collect();
+            for name in part.split('`').skip(1).step_by(2) {
+                assert!(text.contains(&format!("fn {name}(")), "{files:?}: `{name}`");
+            }
+            found += files.len();
+        }
+    }
+    assert!(found > 15, "{found}");
+}
