@@ -179,7 +179,10 @@ impl<'a> Resolver<'a> {
             self.path_first(&found);
         }
         let mut file = self.seal(role, name, found)?;
-        file.version = version::of(word, &file.real, self.dirs.home());
+        // A managed policy is resolved at each start, and its versions are shown to nobody.
+        if self.policy.tier == Tier::User {
+            file.version = version::of(word, &file.real, self.dirs.home());
+        }
         let (found, real) = (file.found.clone(), file.real.clone());
         self.files.push(file);
         if let Some(settings) = environment(&found) {

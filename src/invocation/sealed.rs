@@ -61,33 +61,39 @@ impl Invocation {
             .collect();
         entries.join(":")
     }
-}
 
-impl Resolved {
-    /// What a grant shows: a name and a fact.
+    /// What a user sees of it: a name and a fact.
     pub fn rows(&self, dirs: &Dirs) -> Vec<(&'static str, String)> {
         let home = user::account().map(|account| account.home);
-        let Invocation {
+        let Self {
             // The summary of the policy shows the working directory.
             directory: _,
             path: _,
             env,
             files,
-        } = &self.invocation;
+        } = self;
         let mut rows: Vec<_> = files
             .iter()
             .map(|file| (file.role.name(), file.shown(dirs)))
             .collect();
-        rows.push(("path", self.invocation.search_path()));
-        for (path, why) in &self.dropped {
-            rows.push(("path", format!("without `{}`: {why}", path.display())));
-        }
+        rows.push(("path", self.search_path()));
         for (name, value) in env {
             // Its own home is what a user expects.
             let expected = name == "HOME" && home.as_deref() == Some(Path::new(value));
             if !expected && !QUIET.contains(&name.as_str()) {
                 rows.push(("variable", format!("{name} = {value}")));
             }
+        }
+        rows
+    }
+}
+
+impl Resolved {
+    /// What a grant shows: a name and a fact.
+    pub fn rows(&self, dirs: &Dirs) -> Vec<(&'static str, String)> {
+        let mut rows = self.invocation.rows(dirs);
+        for (path, why) in &self.dropped {
+            rows.push(("path", format!("without `{}`: {why}", path.display())));
         }
         rows.extend(
             self.uncovered

@@ -30,6 +30,11 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     } else {
         print::line(&format!("{}: {}", policy.server, status.name()));
         print::text(&summary::text(&cx.dirs, &policy, &notes));
+        if let Ok(grant) = grant::find(&cx.dirs, &policy)
+            && let Some(invocation) = grant.invocation()
+        {
+            print::text(&summary::rows(&invocation.rows(&cx.dirs)));
+        }
         let record = network::find(&cx.dirs)?;
         for (name, value) in record.iter().flat_map(NetworkRecord::rows) {
             print::line(&format!("  network    {name} = {value}"));
