@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Test, policy_text, slot};
+use crate::harness::{TOKEN, Test, policy_text, slot};
 use crate::process::started;
 
 #[test]
@@ -83,6 +83,24 @@ fn no_other_process_of_the_user_can_inspect_the_supervisor() {
     let status = format!("/proc/{}/environ", run.pid());
     let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(status).unwrap());
     assert_eq!(owner, 0);
+    run.finish();
+}
+
+/// So that no value is written to the swap space.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_supervisor_locks_the_values_in_memory() {
+    let test = Test::new();
+    test.secret("test/token", TOKEN);
+    test.serve("fake", &[], &slot("TOKEN", "test/token"));
+    let mut run = test.run("fake");
+    run.initialize();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", run.pid())).unwrap();
+    let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:"));
+    let kib: u64 = locked
+        .and_then(|text| text.trim().strip_suffix(" kB")?.parse().ok())
+        .unwrap();
+    assert!(kib > 0, "{status}");
     run.finish();
 }
 

@@ -22,6 +22,7 @@ use crate::policy::template::{self, Piece};
 use crate::policy::{Delivery, Policy, SecretBinding};
 use crate::secret::{Fingerprint, Keys, Secret, SecretName};
 use crate::store::{SecretBatch, SecretItem};
+use crate::sys::memory;
 
 /// An injected secret, for the audit log and `ps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,6 +181,9 @@ pub fn resolve(
     }
     env.arguments = arguments(policy, &values)?;
     env.variables = variables.into_iter().collect();
+    for (_, value) in &env.values {
+        memory::lock(value.expose());
+    }
     Ok(env)
 }
 

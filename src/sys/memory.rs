@@ -1,4 +1,4 @@
-//! Releases memory that was needed only at the start.
+//! Releases memory that was needed only at the start, and keeps values out of the swap space.
 //!
 //! A launch uses most of the program's code, a session little of it. The code pages are clean and
 //! file-backed, so dropping them costs nothing and the kernel loads them again when needed.
@@ -33,4 +33,12 @@ fn drop_pages(start: usize, length: usize) {
     // SAFETY: the range is a private mapping of a file that was never written to (`r-xp`), so the
     // next access reads the same bytes from the file again.
     unsafe { nix::libc::madvise(address, length, nix::libc::MADV_DONTNEED) };
+}
+
+/// Keeps the pages of a value in memory, so that it is not written to the swap space. Errors are
+/// ignored: the limit of locked memory (`ulimit -l`) may be reached.
+#[expect(unsafe_code, reason = "the slice is a valid range")]
+pub fn lock(bytes: &[u8]) {
+    // SAFETY: the range is that of a slice, and `mlock` changes no byte of it.
+    unsafe { nix::libc::mlock(bytes.as_ptr().cast(), bytes.len()) };
 }
