@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{TOKEN, Test, policy_text, slot};
+use crate::harness::{TOKEN, Test, policy_text, skip, slot};
 use crate::process::started;
 
 #[test]
@@ -87,9 +87,11 @@ fn no_other_process_of_the_user_can_inspect_the_supervisor() {
 }
 
 /// So that no value is written to the swap space.
-#[cfg(target_os = "linux")]
 #[test]
 fn the_supervisor_locks_the_values_in_memory() {
+    if !cfg!(target_os = "linux") {
+        return skip("proc", "only Linux says how much memory is locked");
+    }
     let test = Test::new();
     test.secret("test/token", TOKEN);
     test.serve("fake", &[], &slot("TOKEN", "test/token"));
