@@ -8,6 +8,7 @@
 pub(crate) mod apart;
 pub(crate) mod forms;
 pub(crate) mod golden;
+mod place;
 pub(crate) mod process;
 pub(crate) mod run;
 pub(crate) mod terminal;
@@ -80,7 +81,7 @@ impl Test {
         let new = || {
             tempfile::Builder::new()
                 .prefix("mcpwrap-programs-")
-                .tempdir_in(lasting())
+                .tempdir_in(place::lasting())
                 .unwrap()
         };
         self.programs.get_or_init(new).path()
@@ -344,24 +345,6 @@ impl Drop for Test {
         );
         self.no_secret_in_files(&self.home);
     }
-}
-
-/// A directory that is not temporary, wherever the project was checked out.
-fn lasting() -> PathBuf {
-    let home = std::env::home_dir().unwrap_or_default().join(".cache");
-    let places = [
-        PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
-        home,
-        PathBuf::from("/var/cache"),
-    ];
-    let temporary = ["/tmp", "/var/tmp", "/dev/shm", "/private/tmp"];
-    let is_lasting = |place: &PathBuf| {
-        std::fs::create_dir_all(place).is_ok()
-            && place
-                .canonicalize()
-                .is_ok_and(|real| !temporary.iter().any(|dir| real.starts_with(dir)))
-    };
-    places.into_iter().find(is_lasting).unwrap()
 }
 
 /// The fake server, built by cargo next to the tests.
