@@ -204,3 +204,32 @@ fn a_node_of_a_version_manager_starts_under_a_desktop_client() {
     let grant = fs::read_to_string(test.root().join("state/grants/s.toml")).unwrap();
     assert!(grant.contains("version = \"v24."), "{grant}");
 }
+
+/// The names of the variables and of the secrets do not sort alike.
+#[test]
+fn two_proxies_with_passwords_are_not_mixed_up() {
+    let test = Test::new();
+    test.serve("s", &[], "");
+    let urls = [
+        (
+            "HTTPS_PROXY",
+            "http://ana:hunter2pw-with-tls@proxy.corp:3128",
+        ),
+        ("HTTP_PROXY", "http://ana:hunter3pw-without@proxy.corp:8080"),
+    ];
+    for (name, url) in urls {
+        test.set(name, url);
+    }
+    test.ok(&["config", "network", "--yes"]);
+    for (name, url) in urls {
+        test.unset(name);
+        test.hide(url);
+    }
+    let mut run = test.run("s");
+    run.initialize();
+    for (name, url) in urls {
+        assert!(run.peek(name) == url.as_bytes(), "{name}");
+        assert!(run.peek(&name.to_lowercase()) == url.as_bytes(), "{name}");
+    }
+    run.finish();
+}

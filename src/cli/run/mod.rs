@@ -57,7 +57,6 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
         dirs.secrets_index(),
     ];
     let runtime = dirs.runtime().to_path_buf();
-    let home = mark::home(&dirs);
     let server = args.server.clone();
     let launch = Arc::new(LaunchPipeline::new(args, dirs)?);
     let pipeline: Arc<dyn Pipeline> = Arc::<LaunchPipeline>::clone(&launch);
@@ -66,7 +65,7 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
         pipeline,
         watched,
         runtime: Some(runtime),
-        home,
+        home: launch.home.clone(),
     };
     let code = supervise::supervise(options);
     launch.leave_work();
@@ -220,8 +219,9 @@ impl Pipeline for LaunchPipeline {
         // Before the values are read, so that a change in between is noticed.
         self.note_index();
         let record = network::find(&self.dirs)?;
+        let of_network: Vec<_> = record.iter().flat_map(NetworkRecord::secrets).collect();
         let mut names = resolve::names(&policy);
-        names.extend(record.iter().flat_map(NetworkRecord::secrets));
+        names.extend_from_slice(&of_network);
         let (installed, batch) = package::entry_while(&policy, &self.dirs, || {
             let store = store::open(&self.dirs, &config, Prompt::Never)?;
             store.get_all(&names)
@@ -255,7 +255,7 @@ impl Pipeline for LaunchPipeline {
             inherited,
             batch,
             network: network.variables(),
-            proxies: network.secrets().into_iter().zip(proxies).collect(),
+            proxies: of_network.into_iter().zip(proxies).collect(),
         };
         let number = self.launches.fetch_add(1, Ordering::Relaxed);
         let mut files = SecretFiles::new(&self.dirs, &self.run, number);
