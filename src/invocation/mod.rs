@@ -13,7 +13,6 @@ mod directory;
 mod file;
 mod interpreter;
 mod interpreters;
-mod lookup;
 mod managed;
 mod module;
 mod resolve;

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::lookup;
+use crate::package::lookup;
 use crate::sys::bounded;
 
 /// How long a version manager may take to answer.

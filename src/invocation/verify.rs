@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::file::{FileChange, HASHED_BYTES_MAX, SealedFile};
-use super::lookup::search;
 use super::sealed::Invocation;
 use crate::error::{Code, Error, Result};
+use crate::package::lookup::search;
 use crate::secret::ServerName;
 
 /// The program that runs, for the audit log.

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
 use super::directory::write_list;
 use super::imports;
+use super::lookup;
 use super::request::{PinReport, PinRequest, failed};
 use super::tree;
 use crate::dirs;
@@ -119,19 +119,16 @@ pub(super) fn contents(script: Option<&Path>) -> std::io::Result<String> {
 
 /// The path of a program, found as the shell would.
 pub(super) fn find(name: &str) -> Option<PathBuf> {
-    let runs = |path: &PathBuf| {
-        fs::metadata(path)
-            .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-    };
     if name.contains('/') {
         let path = PathBuf::from(name);
-        return Some(path).filter(|path| path.is_absolute() && runs(path));
+        let runs = path.is_absolute() && lookup::executable(&path) == Some(true);
+        return runs.then_some(path);
     }
     let path = dirs::search_path()?;
-    std::env::split_paths(&path)
+    let path: Vec<_> = std::env::split_paths(&path)
         .filter(|dir| dir.is_absolute())
-        .map(|dir| dir.join(name))
-        .find(runs)
+        .collect();
+    lookup::search(name, &path).ok()
 }
 
 /// The first argument that is an absolute path of a file: the script of an interpreter.

@@ -12,6 +12,7 @@ mod imports;
 mod install;
 mod installed;
 mod local;
+pub mod lookup;
 mod manifest;
 mod node;
 mod npm;

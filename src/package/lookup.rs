@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Why a word names no program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum NotFound {
+pub enum NotFound {
     /// Nothing of this name is in any directory of PATH.
     Nowhere,
     /// This file is no program: it cannot be executed.
@@ -13,7 +13,7 @@ pub(super) enum NotFound {
 }
 
 /// Searches the directories for a program, as `execvp` does.
-pub(super) fn search(name: &str, path: &[PathBuf]) -> Result<PathBuf, NotFound> {
+pub fn search(name: &str, path: &[PathBuf]) -> Result<PathBuf, NotFound> {
     let mut found_but = None;
     for file in path.iter().map(|dir| dir.join(name)) {
         match executable(&file) {
@@ -26,7 +26,7 @@ pub(super) fn search(name: &str, path: &[PathBuf]) -> Result<PathBuf, NotFound> 
 }
 
 /// Whether a file can be executed; `None` if there is no such file.
-pub(super) fn executable(path: &Path) -> Option<bool> {
+pub fn executable(path: &Path) -> Option<bool> {
     let meta = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
     Some(meta.permissions().mode() & 0o111 != 0)
 }
