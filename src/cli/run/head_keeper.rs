@@ -13,6 +13,10 @@ use crate::dirs::Dirs;
 use crate::error::Code;
 use crate::ops::head;
 
+/// How long after the last launch the head is stored: encrypting and syncing the vault would take a
+/// processor and the disk from the server that starts.
+const PAUSE: Duration = Duration::from_millis(250);
+
 #[derive(Debug)]
 pub(super) struct HeadKeeper {
     sender: Sender<Head>,
@@ -46,7 +50,11 @@ impl HeadKeeper {
 
 fn keep_all(dirs: &Dirs, heads: &Receiver<Head>) {
     while let Ok(head) = heads.recv() {
-        let newest = heads.try_iter().last().unwrap_or(head);
+        // Not beside the start of the server. The end of the session ends the wait.
+        let mut newest = head;
+        while let Ok(newer) = heads.recv_timeout(PAUSE) {
+            newest = newer;
+        }
         match head::keep_if_cheap(dirs, newest) {
             Err(error) if error.code == Code::AuditBroken => print::error(&error),
             // A locked store keeps the head of an earlier release.
