@@ -33,6 +33,10 @@ impl Case {
     }
 
     pub(crate) fn forms(&self) -> Forms {
+        self.forms_where(|_| true)
+    }
+
+    pub(crate) fn forms_where(&self, keep: impl Fn(&[u8]) -> bool) -> Forms {
         let spell = |(secret, value): (usize, &Vec<u8>)| {
             let spellings = spellings(&Secret::new(value.clone()));
             spellings.into_iter().map(move |spelling| Form {
@@ -41,7 +45,8 @@ impl Case {
                 least: spelling.least,
             })
         };
-        let all: Vec<Form> = self.secrets.iter().enumerate().flat_map(spell).collect();
+        let all = self.secrets.iter().enumerate().flat_map(spell);
+        let all: Vec<Form> = all.filter(|form| keep(&form.bytes)).collect();
         let mut windows: HashMap<Vec<u8>, Vec<(usize, usize)>> = HashMap::new();
         for (n, form) in all.iter().enumerate() {
             for (at, window) in form.bytes.windows(form.least).enumerate() {
@@ -81,17 +86,11 @@ impl Case {
         out
     }
 
-    /// Whether a form shares a character with the ends of a mask, so that another mask may be used.
-    fn mask_is_unusual(&self, forms: &Forms) -> bool {
-        let brackets = |form: &Form| form.bytes.iter().any(|byte| b"[]".contains(byte));
-        let inside = |form: &Form| {
-            (0..self.secrets.len()).any(|secret| {
-                let mask = self.mask_of(secret);
-                let mut windows = form.bytes.windows(form.least);
-                windows.any(|window| contains(mask.as_bytes(), window))
-            })
-        };
-        forms.all.iter().any(|form| brackets(form) || inside(form))
+    /// Whether a match can share a byte with a mask, so that another mask is used.
+    pub(crate) fn mask_is_unusual(&self, forms: &Forms) -> bool {
+        let masks: Vec<String> = (0..self.secrets.len()).map(|n| self.mask_of(n)).collect();
+        let unusual = |form: &Form| masks.iter().any(|mask| form.may_overlap(mask.as_bytes()));
+        forms.all.iter().any(unusual)
     }
 
     fn mask_of(&self, secret: usize) -> String {
@@ -114,6 +113,22 @@ pub(crate) struct Form {
 }
 
 impl Form {
+    /// Whether some text has a match that begins or ends inside the mask, or lies in it.
+    fn may_overlap(&self, mask: &[u8]) -> bool {
+        let form = &self.bytes;
+        (0..=form.len()).any(|at| {
+            let (left, right) = form.split_at(at);
+            let same = right.iter().zip(mask).take_while(|(a, b)| a == b).count();
+            let ends = same > 0 && at + same >= self.least;
+            let same = left.iter().rev().zip(mask.iter().rev());
+            let same = same.take_while(|(a, b)| a == b).count();
+            ends || same > 0 && at - same + self.least <= form.len()
+        }) || form
+            .windows(self.least)
+            .any(|window| contains(mask, window))
+            || contains(form, mask)
+    }
+
     /// The complete characters of the match that begins here.
     fn characters(&self, at: usize) -> (usize, usize) {
         let (mut from, mut to) = (at, at + self.least);

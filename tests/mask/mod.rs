@@ -7,8 +7,8 @@ use std::sync::Arc;
 use mcpwrap::testing::mask::{MessageMask, TextMask, spellings};
 use mcpwrap::testing::secret::Secret;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
-use proptest::prop_assert_eq;
 use proptest::sample::Index;
+use proptest::{prop_assert_eq, prop_assume};
 use serde_json::Value;
 
 use self::laws::{Case, check, message_masked, run, show, text_masked};
@@ -136,6 +136,7 @@ proptest! {
     // Laws 1, 2 and 8.
     #[test]
     fn text_is_masked_by_the_naive_definition_however_it_is_split(case in case()) {
+        prop_assume!(!case.mask_is_unusual(&case.forms()));
         let out = text_masked(&case.masker(), &case.text, &case.cuts);
         prop_assert_eq!(show(&out), show(&case.expected(&case.forms(), &case.text)));
     }
@@ -163,6 +164,7 @@ proptest! {
     // Law 5: split at every byte, the output lags no more than the forms require.
     #[test]
     fn nothing_is_held_at_the_end_of_a_line_and_little_before(case in case()) {
+        prop_assume!(!case.mask_is_unusual(&case.forms()));
         let masker = case.masker();
         let ones = vec![1; case.text.len()];
         let bound = masker.hold_bytes_max();
@@ -191,6 +193,7 @@ proptest! {
     // Law 7, and law 2 for each literal.
     #[test]
     fn only_the_text_of_literals_changes(case in case(), ways in any::<Vec<u8>>(), key in any::<bool>()) {
+        prop_assume!(!case.mask_is_unusual(&case.forms()));
         let text = String::from_utf8_lossy(&case.text).replace('\n', " ");
         let mut line = String::from("{ \"n\":1.50e+3 ,\"a\" : [true, -0,\t");
         literal(&text, &ways, &mut line);
@@ -205,7 +208,8 @@ proptest! {
         let (mut old, mut new) = (Vec::new(), Vec::new());
         strings(&before, &mut old);
         strings(&after, &mut new);
-        let forms = case.forms();
+        // In literals only forms of complete characters are found.
+        let forms = case.forms_where(|form| std::str::from_utf8(form).is_ok());
         for text in &mut old {
             *text = String::from_utf8_lossy(&case.expected(&forms, text.as_bytes())).into();
         }
