@@ -100,12 +100,14 @@ fn collect(value: &[u8], depth: u8, found: &mut Vec<Zeroizing<Vec<u8>>>) {
 
 /// Adds the part of one token after the prefix of its format.
 fn core(text: &str, found: &mut Vec<Zeroizing<Vec<u8>>>) {
-    // The header and most of the payload of a JWT are the same in many.
-    if text.starts_with("eyJ") && text.matches('.').count() == 2 {
-        let signature = text.rsplit('.').next().unwrap_or_default();
-        if signature.len() >= CORE_BYTES_MIN {
-            return push(signature.as_bytes(), found);
-        }
+    // The header and most of the claims of a JWT are the same in many.
+    if let Some((header, rest)) = text.split_once('.')
+        && let Some((payload, signature)) = rest.split_once('.')
+        && header.starts_with("eyJ")
+        && signature.len() >= CORE_BYTES_MIN
+    {
+        let claims = payload.starts_with("eyJ");
+        return push(if claims { signature } else { rest }.as_bytes(), found);
     }
     push(text.get(prefix(text)..).unwrap_or(text).as_bytes(), found);
 }
@@ -319,6 +321,14 @@ mod tests {
         let token = "ghp_0123456789abcdef0123456789abcdef0123";
         let core = &token[4..];
         case("hunter2hunter2!", &["hunter2hunter2!"]);
+        case(
+            "eyJhbGciOi.eyJzdWIiOi.abcdefghijklmnop",
+            &["abcdefghijklmnop"],
+        );
+        case(
+            "eyJhbGciOi.Zm9vYmFyYm.abcdefghijklmnop",
+            &["Zm9vYmFyYm.abcdefghijklmnop"],
+        );
         case(token, &[core]);
         case(&format!("Bearer {token}"), &[core]);
         case(&format!("Authorization: Bearer {token}"), &[core]);
