@@ -9,7 +9,7 @@ use super::approval::AdoptApproval;
 use super::journal::{self, JournalLine, JournalRecord};
 use super::names::{Names, NewSecret};
 use super::plan::{EntryPlan, FilePlan};
-use super::redact::RedactedPiece;
+use super::redact::{Cut, RedactedPiece};
 use super::replace::{self, ReplaceError};
 use super::round::Round;
 use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
@@ -20,6 +20,7 @@ use crate::invocation;
 use crate::ops::actor::Actor;
 use crate::ops::approve::approve_all;
 use crate::ops::secrets::{SecretChange, record_and_store};
+use crate::parallel;
 use crate::policy::draft;
 use crate::scan::clients::ClientFile;
 use crate::secret::{Fingerprint, Keys, Secret, SecretName, ServerName};
@@ -143,12 +144,15 @@ fn policies(
     names: &Names,
     step: &mut dyn FnMut(AdoptStep<'_>),
 ) -> Result<()> {
+    parallel::for_each(&names.policies, |new| {
+        if new.known {
+            return Ok(());
+        }
+        draft::must_be_new(dirs, &new.server)?;
+        draft::replace(dirs, &new.server, new.policy.text.as_bytes())
+    })?;
     let mut approved = Vec::new();
     for new in &names.policies {
-        if !new.known {
-            draft::must_be_new(dirs, &new.server)?;
-            draft::replace(dirs, &new.server, new.policy.text.as_bytes())?;
-        }
         if new.approval != AdoptApproval::New {
             continue;
         }
@@ -171,6 +175,7 @@ fn rewrite(
     let not_written = |failed: ReplaceError| replace::not_written(&dirs.tilde(&at.path), &failed);
     let (mode, owner) = replace::mode_and_owner(&at.target).map_err(not_written)?;
     let mut lines = Vec::new();
+    let cuts: BTreeMap<&SecretName, &Cut> = file.cuts.iter().map(|cut| (&cut.name, cut)).collect();
     for entry in &file.entries {
         lines.push(JournalLine::Adopted(Box::new(JournalRecord {
             id: journal::new_id()?,
@@ -182,7 +187,7 @@ fn rewrite(
             entry: entry.name.clone(),
             server: entry.server.clone(),
             path: entry.path.clone(),
-            secrets: values(entry, file, keys),
+            secrets: values(entry, &cuts, keys),
             before: entry.before.clone(),
             after: entry.after.clone(),
         })));
@@ -227,14 +232,18 @@ fn rewrite(
 }
 
 /// The secrets that undo puts back into an entry, with the values that it holds now.
-fn values(entry: &EntryPlan, file: &FilePlan, keys: &Keys) -> BTreeMap<SecretName, Fingerprint> {
+fn values(
+    entry: &EntryPlan,
+    cuts: &BTreeMap<&SecretName, &Cut>,
+    keys: &Keys,
+) -> BTreeMap<SecretName, Fingerprint> {
     let names = entry
         .before
         .iter()
         .flatten()
         .filter_map(RedactedPiece::secret);
     let value = |name: &SecretName| {
-        let cut = file.cuts.iter().find(|cut| cut.name == *name)?;
+        let cut = cuts.get(name)?;
         let value = Secret::new(cut.text.as_bytes().to_vec());
         Some((name.clone(), keys.fingerprint(&value)))
     };

@@ -8,6 +8,7 @@ use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::grant;
 use crate::invocation::{self, Resolved};
+use crate::parallel;
 use crate::policy::Policy;
 use crate::secret::Keys;
 use crate::store::{self, Prompt};
@@ -87,10 +88,9 @@ pub fn approve_all(
         .map(|(policy, _)| record(policy, Outcome::Ok, actor))
         .collect();
     Log::open(dirs, Some(keys))?.append(&records)?;
-    for (policy, resolved) in policies {
-        grant::grant(dirs, policy, &resolved.invocation, keys, actor.by())?;
-    }
-    Ok(())
+    parallel::for_each(policies, |(policy, resolved)| {
+        grant::grant(dirs, policy, &resolved.invocation, keys, actor.by())
+    })
 }
 
 /// The records of a grant that was refused.

@@ -1,0 +1,79 @@
+//! Does the same for many items at once, where each waits for the disk: syncs that run together
+//! share a commit of the file system's journal.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// More threads share no more commits.
+const THREADS_MAX: usize = 32;
+/// Fewer items are not worth a thread.
+const ITEMS_MIN: usize = 8;
+
+/// Calls `work` for each item, in any order. After a failure it begins no other item.
+///
+/// # Errors
+/// The first failure of `work`.
+pub fn for_each<T: Sync, E: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let next = AtomicUsize::new(0);
+    let stopped = AtomicBool::new(false);
+    let failure = Mutex::new(None);
+    let share = || {
+        while !stopped.load(Ordering::Relaxed) {
+            let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                return;
+            };
+            if let Err(error) = work(item) {
+                stopped.store(true, Ordering::Relaxed);
+                if let Ok(mut failure) = failure.lock() {
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..(items.len() / ITEMS_MIN).clamp(1, THREADS_MAX) {
+            // Without a thread the others do its share.
+            drop(std::thread::Builder::new().spawn_scoped(scope, share));
+        }
+        share();
+    });
+    let failure = failure.into_inner().unwrap_or_else(PoisonError::into_inner);
+    failure.map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_item_is_done_once() {
+        let done = Mutex::new(vec![0; 1000]);
+        let items: Vec<usize> = (0..1000).collect();
+        let count = |item: &usize| {
+            done.lock().unwrap()[*item] += 1;
+            Ok::<(), ()>(())
+        };
+        assert_eq!(for_each(&items, count), Ok(()));
+        assert!(done.into_inner().unwrap().iter().all(|count| *count == 1));
+    }
+
+    #[test]
+    fn a_failure_stops_and_is_returned() {
+        let items: Vec<usize> = (0..100_000).collect();
+        let begun = AtomicUsize::new(0);
+        let fail = |item: &usize| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            if *item == 5 { Err("five") } else { Ok(()) }
+        };
+        assert_eq!(for_each(&items, fail), Err("five"));
+        assert!(begun.into_inner() < items.len());
+    }
+
+    #[test]
+    fn nothing_to_do_is_done() {
+        assert_eq!(for_each(&[], |(): &()| Err("called")), Ok(()));
+    }
+}
