@@ -107,14 +107,26 @@ fn a_policy_that_others_could_have_changed_is_not_used() {
         mode(&dir, 0o700);
     }
 
+    // A link, as a dotfile manager makes it, to where only the user can write.
+    let dots = test.dir.join("dots");
+    std::fs::create_dir(&dots).unwrap();
+    mode(&dots, 0o700);
+    std::fs::rename(&path, dots.join("x.toml")).unwrap();
+    symlink(dots.join("x.toml"), &path).unwrap();
+    test.ok(&["policy", "show", "github"]);
+    mode(&dots, 0o777);
+    refused(
+        "policy-not-private",
+        "dots`, which other users can write to",
+    );
+    mode(&dots, 0o700);
+    mode(&dots.join("x.toml"), 0o666);
+    refused("policy-not-private", "mode 0666");
+
     // Other types of files: each would hang or belong to another user.
-    let target = test.dir.join("elsewhere.toml");
-    std::fs::rename(&path, &target).unwrap();
-    symlink(&target, &path).unwrap();
-    refused("policy-not-private", "a symlink");
     std::fs::remove_file(&path).unwrap();
     symlink("/dev/zero", &path).unwrap();
-    refused("policy-not-private", "a symlink");
+    refused("policy-not-private", "device");
     std::fs::remove_file(&path).unwrap();
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
     refused("policy-not-private", "FIFO");

@@ -52,10 +52,12 @@ fn a_policy_that_is_not_a_private_regular_file_is_refused() {
             std::fs::remove_file(path).unwrap();
             symlink("/dev/zero", path).unwrap();
         }),
-        ("a symlink to a good policy", |path| {
-            let other = path.with_extension("other");
-            std::fs::rename(path, &other).unwrap();
-            symlink(&other, path).unwrap();
+        ("a symlink into a directory of everybody", |path| {
+            let dir = path.parent().unwrap().with_file_name("open");
+            std::fs::create_dir(&dir).unwrap();
+            chmod(&dir, 0o777);
+            std::fs::rename(path, dir.join("fake.toml")).unwrap();
+            symlink(dir.join("fake.toml"), path).unwrap();
         }),
         ("a FIFO", |path| {
             std::fs::remove_file(path).unwrap();

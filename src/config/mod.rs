@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::dirs::{Dirs, MANAGED_CONFIG};
 use crate::error::{Code, Error, Result};
-use crate::files::{self, Problem};
+use crate::files::Problem;
+use crate::links;
 use crate::serde_words::Refusal;
 use crate::suggest::nearest;
 
@@ -134,7 +135,7 @@ impl Config {
         let path = dirs.config_file();
         let shown = dirs.tilde(&path);
         let what = || format!("cannot write `{shown}`");
-        let old = match files::read_private(&path) {
+        let old = match links::read_private(&path) {
             Ok(bytes) => bytes,
             Err(Problem::Missing) => Vec::new(),
             Err(problem) => return Err(problem.explain(Code::FileUnusable, what(), &shown)),
@@ -154,14 +155,14 @@ impl Config {
             Some(key_file) => drop(document.insert("key_file", toml_edit::value(key_file))),
             None => drop(document.remove("key_file")),
         }
-        files::replace(&path, document.to_string().as_bytes())
+        links::replace(&path, document.to_string().as_bytes())
             .map_err(|problem| problem.explain(Code::FileUnusable, what(), &shown))
     }
 }
 
 fn parse_file<T: Default + serde::de::DeserializeOwned>(dirs: &Dirs, path: &Path) -> Result<T> {
     let shown = dirs.tilde(path);
-    let bytes = match files::read_private(path) {
+    let bytes = match links::read_private(path) {
         Ok(bytes) => bytes,
         Err(Problem::Missing) => return Ok(T::default()),
         Err(problem) => {
@@ -201,6 +202,7 @@ fn invalid(shown: &str, text: &str, message: &str, span: Option<std::ops::Range<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files;
 
     fn dirs(home: &Path) -> Dirs {
         Dirs::under(home)

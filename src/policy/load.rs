@@ -18,6 +18,7 @@ use super::{Cwd, Policy, Tier, explain};
 use crate::dirs::{Dirs, MANAGED_POLICIES};
 use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
+use crate::links;
 use crate::secret::{ProfileName, ServerName, hex};
 use crate::suggest::nearest;
 
@@ -125,7 +126,7 @@ fn read_own(path: &Path) -> std::result::Result<Vec<u8>, Problem> {
     for dir in path.ancestors().skip(1).take(2) {
         files::check_dir(dir)?;
     }
-    files::read_private(path)
+    links::read_private(path)
 }
 
 fn parse(

@@ -110,6 +110,10 @@ impl Store for HomeStore {
         self.check()?.set_audit_head(head)
     }
 
+    fn clear(&self) -> Result<()> {
+        self.check()?.clear()
+    }
+
     fn get_all(&self, names: &[SecretName]) -> Result<SecretBatch> {
         let batch = self.inner.get_all(names)?;
         if let Some(master) = &batch.master {
@@ -138,7 +142,7 @@ struct HomeFile {
 pub fn seal(dirs: &Dirs, keys: &Keys) -> Result<()> {
     let now = Timestamp::now();
     let at = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    let (config, state) = identity(dirs);
+    let (config, state) = named(dirs);
     let file = HomeFile {
         version: 1,
         seal: hex(&mac(keys, (&config, &state), at).finalize().into_bytes()),
@@ -178,26 +182,30 @@ fn verify(dirs: &Dirs, keys: &Keys) -> Result<()> {
     let Some(file) = file.filter(|file| file.version == 1) else {
         return Err(moved(&format!("`{shown}` is not readable")));
     };
-    let (config, state) = identity(dirs);
     let found = base16ct::mixed::decode_vec(&file.seal).unwrap_or_default();
-    if mac(keys, (&config, &state), file.at)
-        .verify_slice(&found)
-        .is_ok()
-    {
+    let is_sealed = |config: &Path, state: &Path| {
+        let mac = mac(keys, (config, state), file.at);
+        mac.verify_slice(&found).is_ok()
+    };
+    let (config, state) = named(dirs);
+    // A path that is not UTF-8 is in the seal, but not in the text of the file.
+    if is_sealed(&config, &state) {
         return Ok(());
     }
-    let (was, is) = if file.config == config.display().to_string() {
-        (file.state, state)
-    } else {
-        (file.config, config)
-    };
-    Err(if was == is.display().to_string() {
-        moved(&format!(
+    let (was_config, was_state) = (Path::new(&file.config), Path::new(&file.state));
+    if !is_sealed(was_config, was_state) {
+        return Err(moved(&format!(
             "`{shown}` was sealed with the key of another store"
-        ))
-    } else {
-        moved(&format!("sealed for `{was}`, used in `{}`", is.display()))
-    })
+        )));
+    }
+    for (was, is) in [(was_config, config), (was_state, state)] {
+        // Two paths of one directory, e.g. a link into the user's dotfiles.
+        if was != is && real(was) != real(&is) {
+            let (was, is) = (was.display(), is.display());
+            return Err(moved(&format!("sealed for `{was}`, used in `{is}`")));
+        }
+    }
+    Ok(())
 }
 
 fn moved(cause: &str) -> Error {
@@ -216,10 +224,15 @@ fn mac(keys: &Keys, (config, state): (&Path, &Path), at: Timestamp) -> Hmac<Sha2
     mac
 }
 
-/// The real paths of the directories of the configuration and of the state.
-fn identity(dirs: &Dirs) -> (PathBuf, PathBuf) {
+/// The directories of the configuration and of the state, as they are named: the links that lead
+/// there may change.
+fn named(dirs: &Dirs) -> (PathBuf, PathBuf) {
     let config = dirs.config_file();
-    (real(config.parent().unwrap_or(&config)), real(dirs.state()))
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    (
+        absolute(config.parent().unwrap_or(&config)),
+        absolute(dirs.state()),
+    )
 }
 
 /// The path without links, also if its last parts do not exist yet.

@@ -32,7 +32,7 @@ use crate::session::{Answered, ClientName};
 use crate::store::{self, Index, Prompt};
 use crate::supervise::{self, Fact, Options, Pipeline, Prepared};
 use crate::sys::{fds, harden};
-use crate::{grant, invocation, package};
+use crate::{grant, invocation, links, package};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -51,11 +51,14 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
     harden::harden();
     fds::close_inherited_on_exec();
     let dirs = cx.dirs.clone();
-    let watched = vec![
+    let file = policy::load::path(&dirs, &args.server);
+    let mut watched = vec![
         grant::path(&dirs, &args.server),
-        policy::load::path(&dirs, &args.server),
+        file.clone(),
         dirs.secrets_index(),
     ];
+    // A policy behind a link changes where the link leads.
+    watched.extend(links::target(&file).ok().filter(|target| *target != file));
     let runtime = dirs.runtime().to_path_buf();
     let server = args.server.clone();
     let launch = Arc::new(LaunchPipeline::new(args, dirs)?);
