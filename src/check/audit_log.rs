@@ -1,16 +1,17 @@
 //! The audit log, and the servers that are not in it.
 
 use super::facts::{AuditState, Facts};
+use super::file::CheckedServer;
 use super::finding::{Finding, Fix, Location, Severity};
-use super::results::CheckResults;
+use super::results::{CheckResults, MACHINE_ONLY, Noun};
 use crate::detect::Verdict;
 
 pub(super) const NAME: &str = "audit-log";
 
 pub(super) const ABOUT: &str = "\
 **Detects** a missing, unreadable or damaged audit log, and servers in client configs that do not
-start through mcpwrap, because nothing they receive or do is logged. Repositories have no audit log
-and are skipped. The hash chain is verified without the store. The seals (HMAC) and the end of the
+start through mcpwrap, because nothing they receive or do is logged. A repository has no audit log:
+there is nothing to check. The hash chain is verified without the store. The seals (HMAC) and the end of the
 log need the store's key: `--verify` verifies them, like `mcpwrap log verify`.
 
 **Why:** after an incident the first questions are which server had the secret, when, and what it
@@ -27,16 +28,20 @@ const WHY: &str = "what is not logged cannot be investigated after an incident";
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     let Some(machine) = &facts.machine else {
-        results.skip("machine-only; run `mcpwrap check` without a path");
+        results.nothing(MACHINE_ONLY);
         return;
     };
     let location = || Location::whole(machine.audit.shown.clone());
+    results.count(Noun::AuditLog, 0);
+    results.count(Noun::Entry, 0);
     let rule = (NAME, Severity::High);
     let verify = || Fix::Run("mcpwrap log verify".to_owned());
     match &machine.audit.state {
         AuditState::Absent => {
-            let servers = facts.files.iter().any(|file| !file.servers.is_empty());
-            if servers || !machine.policies.is_empty() {
+            // A server without a process, e.g. one with OAuth, leaves nothing to log.
+            let starts = |server: &&CheckedServer| !server.entry.words.is_empty();
+            let mut servers = facts.files.iter().flat_map(|file| &file.servers);
+            if servers.any(|server| starts(&server)) || !machine.policies.is_empty() {
                 let what = "no audit log: nothing was ever logged";
                 let fix = Fix::Run("mcpwrap adopt".to_owned());
                 results.add(Finding::new(rule, location(), what, WHY, fix));
@@ -47,6 +52,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             results.add(Finding::new(rule, location(), what, WHY, verify()));
         }
         AuditState::Read(breaks) => {
+            results.count(Noun::AuditLog, 1);
             for (file, what) in breaks {
                 let location = Location::whole(if file.is_empty() {
                     machine.audit.shown.clone()
@@ -58,10 +64,13 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         }
     }
     for file in &facts.files {
-        results.count(file.servers.len());
         for (n, server) in file.servers.iter().enumerate() {
             let entry = &server.entry;
-            if entry.wrapped.is_some() || entry.words.is_empty() {
+            if entry.words.is_empty() {
+                continue;
+            }
+            results.count(Noun::Entry, 1);
+            if entry.wrapped.is_some() {
                 continue;
             }
             let own = file.values.iter().filter(|value| value.server == Some(n));

@@ -3,7 +3,8 @@
 use super::facts::{Facts, Machine, ProbeResult};
 use super::file::{CheckedServer, ConfigFile, ConfigValue, FieldKind, label};
 use super::finding::{Finding, Fix, Location, Severity};
-use super::results::CheckResults;
+use super::fixes;
+use super::results::{CheckResults, Noun};
 use crate::catalog::{self, KnownServer};
 use crate::detect::names::{Promise, promise};
 use crate::package;
@@ -59,14 +60,15 @@ const REFERENCE: &str = "reference";
 const FILE_SERVERS: &[&str] = &["@modelcontextprotocol/server-filesystem", "mcp/filesystem"];
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
+    results.count(Noun::Entry, 0);
     for file in &facts.files {
-        results.count(file.servers.len());
+        results.count(Noun::Entry, file.servers.len());
         for server in &file.servers {
             host_access(file, server, results);
-            passed_through(file, server, results);
+            passed_through(facts, file, server, results);
         }
         for value in &file.values {
-            secrets(file, value, results);
+            secrets(facts, file, value, results);
         }
     }
     if let Some(machine) = &facts.machine {
@@ -100,7 +102,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
 }
 
 /// A secret in an argument, or with a server that does not need it.
-fn secrets(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
+fn secrets(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
     let Some(server) = file.server_of(value) else {
         return;
     };
@@ -114,7 +116,8 @@ fn secrets(file: &ConfigFile, value: &ConfigValue, results: &mut CheckResults) {
                 "a secret is in {}, where `ps` shows it",
                 label(value, &part.name)
             );
-            let fix = Fix::Run(file.adopt());
+            let act = "pass it in `env` instead, as a reference, then rotate it";
+            let fix = fixes::values(facts, file, act);
             results.add(
                 Finding::new(rule, location.clone(), what, SEEN, fix)
                     .for_server(name)
@@ -238,12 +241,18 @@ fn is_home(path: &str) -> bool {
 }
 
 /// Whole environments that are passed through.
-fn passed_through(file: &ConfigFile, server: &CheckedServer, results: &mut CheckResults) {
+fn passed_through(
+    facts: &Facts,
+    file: &ConfigFile,
+    server: &CheckedServer,
+    results: &mut CheckResults,
+) {
     let entry = &server.entry;
     let words = &entry.words;
     let mut add = |at: usize, what: String| {
         let rule = (NAME, Severity::Critical);
-        let fix = Fix::Run(file.adopt_server(&entry.name));
+        let act = "name only the variables that the server needs";
+        let fix = fixes::server(facts, file, server, act);
         results.add(Finding::new(rule, file.location(at), what, MORE, fix).for_server(&entry.name));
     };
     let first = words
@@ -276,7 +285,7 @@ fn is_secret_name(name: &str) -> bool {
 
 fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
-        results.count(1);
+        results.count(Noun::Policy, 1);
         let server = file.server.as_str();
         let edit = || Fix::Run(format!("mcpwrap policy edit {server}"));
         let launch = package::parse(&policy.command);

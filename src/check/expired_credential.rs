@@ -8,7 +8,8 @@ use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use super::facts::{Facts, Machine, ProbeResult};
 use super::file::{ConfigFile, ConfigValue, FieldKind, label};
 use super::finding::{Finding, Fix, Location, Severity};
-use super::results::CheckResults;
+use super::fixes;
+use super::results::{CheckResults, Noun};
 use crate::detect::Verdict;
 use crate::detect::names::{Promise, promise};
 
@@ -37,6 +38,7 @@ const WHY: &str = "calls that need the credential fail, with an error that is ha
 const RULE: (&str, Severity) = (NAME, Severity::Medium);
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
+    results.count(Noun::SecretValue, 0);
     for file in &facts.files {
         for value in &file.values {
             check_value(facts, file, value, results);
@@ -46,7 +48,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         stored(facts, machine, results);
     }
     for record in &facts.probes {
-        results.count(1);
+        results.count(Noun::Answer, 1);
         let what = match &record.result {
             ProbeResult::Refused(status) => {
                 format!(
@@ -103,11 +105,7 @@ fn check_value(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &
         );
     }
     let location = file.location(value.span.start);
-    let fix = || {
-        let act =
-            "set it with a client reference (`${env:NAME}`), or store it and name it in a policy";
-        Fix::Act(act.to_owned())
-    };
+    let fix = || fixes::missing(file, value);
     let needed = matches!(promise(&value.name), Promise::Token | Promise::Password);
     if value.verdict == Verdict::Placeholder && needed {
         let what = format!(
@@ -122,14 +120,14 @@ fn check_value(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &
         );
         add(location, what, fix(), None);
     }
-    results.count(value.verdict.secrets().len());
+    results.count(Noun::SecretValue, value.verdict.secrets().len());
 }
 
 fn stored(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
     let Ok(index) = &machine.index else {
         return;
     };
-    results.count(index.secrets.len());
+    results.count(Noun::StoredSecret, index.secrets.len());
     for (name, entry) in &index.secrets {
         let Some(words) = entry
             .expires
@@ -148,6 +146,7 @@ fn stored(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
         ));
     }
     for (file, policy) in machine.read_policies() {
+        results.count(Noun::Policy, 1);
         for (variable, slot) in &policy.secrets {
             let name = slot.from.name();
             if index.secrets.contains_key(name) {

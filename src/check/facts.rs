@@ -24,6 +24,22 @@ pub struct Facts {
     pub probes: Vec<ProbeRecord>,
     /// Locations of stored secrets in files, with their names; empty without `--verify`.
     pub copies: Vec<(Location, String)>,
+    /// What the caller did not look into, for the user.
+    pub not_checked: Vec<String>,
+}
+
+impl Facts {
+    /// No facts yet.
+    pub const fn new(today: Date) -> Self {
+        Self {
+            files: Vec::new(),
+            machine: None,
+            today,
+            probes: Vec::new(),
+            copies: Vec::new(),
+            not_checked: Vec::new(),
+        }
+    }
 }
 
 /// Facts about this user's machine besides client configs.

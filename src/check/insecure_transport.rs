@@ -3,8 +3,9 @@
 use super::facts::{Facts, Machine};
 use super::file::{CheckedServer, ConfigFile, ConfigValue, FieldKind, host};
 use super::finding::{Finding, Fix, Location, Severity};
-use super::results::CheckResults;
+use super::results::{CheckResults, Noun};
 use crate::package::{self, Transport, transport};
+use crate::policy::inherit;
 
 pub(super) const NAME: &str = "insecure-transport";
 
@@ -12,7 +13,8 @@ pub(super) const ABOUT: &str = "\
 **Detects** `http://` and `ws://` to remote hosts: the URL of a server, the URL behind a bridge such
 as `mcp-remote`, URLs in arguments and variables. Also switches that disable certificate checks:
 `NODE_TLS_REJECT_UNAUTHORIZED=0`, `--insecure`, `…_SSL_VERIFY=false`, `…SKIP_TLS_VERIFY=true`,
-`sslmode=disable` and similar ones. Client configs and policies are checked.
+`sslmode=disable` and similar ones. Client configs and policies are checked. In a repository, also proxies and
+certificate authorities that an entry sets for `mcpwrap run`.
 
 **Why:** anyone on the network path (public Wi-Fi, a company proxy, the next host in a container
 network) can read the token and answer as the server. Without certificate checks, `https://` is no
@@ -98,8 +100,9 @@ const PARAMETERS: &[&str] = &[
 ];
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
+    results.count(Noun::Entry, 0);
     for file in &facts.files {
-        results.count(file.servers.len());
+        results.count(Noun::Entry, file.servers.len());
         for server in &file.servers {
             for (name, value) in set_by_command(server) {
                 if variable_disables_tls(name, value) {
@@ -111,12 +114,38 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 }
             }
         }
+        for server in &file.servers {
+            steered(facts, file, server, results);
+        }
         for value in &file.values {
             check_value(file, value, results);
         }
     }
     if let Some(machine) = &facts.machine {
         policies(machine, results);
+    }
+}
+
+/// Proxies and certificate authorities that a repository sets for mcpwrap.
+fn steered(facts: &Facts, file: &ConfigFile, server: &CheckedServer, results: &mut CheckResults) {
+    if server.entry.wrapped.is_none() || facts.machine.is_some() {
+        return;
+    }
+    let set = server.entry.env.iter();
+    for variable in set.filter(|variable| inherit::is_network(&variable.name)) {
+        let name = &variable.name;
+        let what = format!("`{name}` is set for mcpwrap by a file of the repository");
+        let act = "remove it from the entry; whoever needs it runs `mcpwrap config network`";
+        let location = file.location(variable.span.start);
+        let why = "it chooses whom servers connect to and which certificates they trust";
+        let found = Finding::new(
+            (NAME, Severity::High),
+            location,
+            what,
+            why,
+            Fix::Act(act.to_owned()),
+        );
+        results.add(found.for_server(&server.entry.name));
     }
 }
 
@@ -242,7 +271,7 @@ fn disabling_parameter(text: &str) -> Option<&'static str> {
 
 fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
-        results.count(1);
+        results.count(Noun::Policy, 1);
         let location = || Location::line(file.shown.clone(), policy.command_line);
         let fix = || Fix::Run(format!("mcpwrap policy edit {}", file.server));
         let launch = package::parse(&policy.command);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::finding::Finding;
-use super::report::{CheckReport, CheckSummary};
+use super::report::{CheckReport, CheckSummary, CheckVerdict};
 use super::rules::{Rule, rule};
 
 /// Grows when a field changes its meaning or is removed; new fields do not count.
@@ -25,6 +25,10 @@ pub fn json(report: &CheckReport) -> Value {
         "files": report.files,
         "paths": report.paths,
         "servers": report.servers,
+        "policies": report.policies,
+        "stored_secrets": report.stored,
+        "not_checked": report.not_checked,
+        "resolved_by_adopt": report.adopts,
         "checks": report.checks.iter().map(check).collect::<Vec<_>>(),
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
         "ignored": ignored.collect::<Vec<_>>(),
@@ -32,22 +36,26 @@ pub fn json(report: &CheckReport) -> Value {
 }
 
 fn check(check: &CheckSummary) -> Value {
-    let status = match (check.skipped, check.found) {
-        (Some(_), _) => "skipped",
-        (None, 0) => "ok",
-        (None, _) => "findings",
+    let (status, reason) = match &check.verdict {
+        CheckVerdict::Ok => ("ok", None),
+        CheckVerdict::Findings => ("findings", None),
+        CheckVerdict::Nothing(why) => ("nothing-to-check", Some(why)),
     };
+    let counted = check.checked.iter().filter(|(_, number)| *number > 0);
+    let checked: serde_json::Map<_, _> = counted
+        .map(|(noun, number)| (noun.key().to_owned(), Value::from(*number)))
+        .collect();
     json!({
         "id": check.rule.name,
         "tags": check.rule.tags(),
         "title": check.rule.title,
         "severity": check.rule.severity,
         "status": status,
-        "checked": check.checked,
-        "noun": check.rule.noun,
+        "reason": reason,
+        "checked": checked,
+        "unread": check.unread,
         "findings": check.found,
         "ignored": check.ignored,
-        "skip_reason": check.skipped,
     })
 }
 

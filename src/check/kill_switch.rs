@@ -2,7 +2,8 @@
 
 use super::facts::Facts;
 use super::finding::{Finding, Fix, Location, Severity};
-use super::results::CheckResults;
+use super::fixes;
+use super::results::{CheckResults, MACHINE_ONLY, Noun};
 use crate::detect::Verdict;
 
 /// An older drill (days) proves little.
@@ -14,7 +15,7 @@ pub(super) const ABOUT: &str = "\
 **Detects** what would keep `mcpwrap revoke` from stopping a server: entries that start it without
 mcpwrap, remote entries that hold their own credential, and running supervisors that do not answer.
 Also a `mcpwrap drill` that failed, is older than 90 days, or was never run: a drill tests the kill
-switch on this machine. Repositories have no kill switch and are skipped.
+switch on this machine. A repository has no kill switch: there is nothing to check.
 
 **Why:** when a token leaks, what counts is the number of seconds until nothing uses it. An untested
 kill switch may fail.
@@ -30,24 +31,29 @@ const RULE: (&str, Severity) = (NAME, Severity::High);
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     let Some(machine) = &facts.machine else {
-        results.skip("machine-only; run `mcpwrap check` without a path");
+        results.nothing(MACHINE_ONLY);
         return;
     };
+    results.count(Noun::Entry, 0);
+    results.count(Noun::Policy, machine.policies.len());
+    results.count(Noun::Supervisor, machine.supervisors.len());
     for file in &facts.files {
-        results.count(file.servers.len());
         for (n, server) in file.servers.iter().enumerate() {
             let entry = &server.entry;
-            if entry.wrapped.is_some() {
-                continue;
-            }
             let own = file.values.iter().filter(|value| value.server == Some(n));
             let secret = own
                 .into_iter()
-                .any(|value| matches!(value.verdict, Verdict::Secret(_)));
+                .find(|value| matches!(value.verdict, Verdict::Secret(_)));
+            // A remote server without a credential of its own has nothing to revoke here.
+            let counts = !entry.words.is_empty() || secret.is_some();
+            results.count(Noun::Entry, usize::from(counts));
+            if entry.wrapped.is_some() {
+                continue;
+            }
             let location = file.location(server.start);
             let why = "even `mcpwrap revoke --all` does not reach it";
             if !entry.words.is_empty() {
-                let severity = if secret {
+                let severity = if secret.is_some() {
                     Severity::High
                 } else {
                     Severity::Medium
@@ -56,10 +62,14 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 let fix = Fix::Run(file.adopt_server(&entry.name));
                 let found = Finding::new((NAME, severity), location, what, why, fix);
                 results.add(found.for_server(&entry.name));
-            } else if secret {
+            } else if let Some(value) = secret {
                 let what = "the client config holds the credential, so `revoke` cannot remove it";
-                let act = "replace it with a client reference; to cut access, revoke the value at the provider";
-                let found = Finding::new(RULE, location, what, why, Fix::Act(act.to_owned()));
+                let fix = fixes::remote(file, value);
+                let fix = Fix::Act(format!(
+                    "{}; to cut access now, revoke the value at the provider",
+                    fix.text()
+                ));
+                let found = Finding::new(RULE, location, what, why, fix);
                 results.add(found.for_server(&entry.name));
             }
         }

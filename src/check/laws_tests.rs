@@ -48,13 +48,8 @@ proptest! {
         }
         let lines = text.lines().count() + 1;
         let file = ConfigFile::new(name.to_owned(), None, true, text.into_bytes());
-        let facts = Facts {
-            files: vec![file],
-            machine: None,
-            today: jiff::civil::date(2026, 11, 23),
-            probes: Vec::new(),
-            copies: Vec::new(),
-        };
+        let mut facts = Facts::new(jiff::civil::date(2026, 11, 23));
+        facts.files.push(file);
         let report = run(&facts, &Ignores::default());
         for finding in &report.findings {
             prop_assert!(finding.location.line <= lines);

@@ -8,6 +8,7 @@ mod comments;
 mod facts;
 mod file;
 mod finding;
+mod fixes;
 mod ignores;
 mod json;
 #[cfg(test)]
@@ -34,8 +35,9 @@ pub use facts::{
 };
 pub use file::ConfigFile;
 pub use finding::{Finding, Location, Severity, masked};
+pub use fixes::remote_words;
 pub use ignores::{Ignores, LIST};
 pub use json::json;
-pub use report::{CheckReport, CheckSummary, run};
+pub use report::{CheckReport, CheckSummary, CheckVerdict, run};
 pub use rules::{OTHER_RULES, RULES, UNREADABLE_FILE, rule};
 pub use sarif::sarif;

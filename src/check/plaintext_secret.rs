@@ -3,7 +3,8 @@
 use super::facts::{Facts, Machine};
 use super::file::{ConfigFile, ConfigValue, label};
 use super::finding::{Finding, Fix, Location, Severity, quoted};
-use super::results::CheckResults;
+use super::fixes;
+use super::results::{CheckResults, Noun};
 use crate::client::tree::line_of;
 use crate::detect::{self, ValueSite, Verdict};
 use crate::policy::template;
@@ -33,8 +34,9 @@ const WHY: &str =
     "any program you run can read it, and it ends up in backups, synced folders and git";
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
+    results.count(Noun::File, facts.files.len());
     for file in &facts.files {
-        results.count(file.values.len());
+        results.count(Noun::Value, file.values.len());
         for value in &file.values {
             for part in value.verdict.secrets() {
                 let secret = value.text.get(part.range.clone()).unwrap_or_default();
@@ -49,7 +51,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                     location,
                     what,
                     WHY,
-                    fix(file, value),
+                    fixes::plaintext(facts, file, value),
                 )
                 .with_value(secret);
                 if let Some(server) = file.server_of(value) {
@@ -94,7 +96,7 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
             let verdict = detect::value(ValueSite::Env(name), value);
             (value.as_str(), verdict)
         }));
-        results.count(words.len());
+        results.count(Noun::Policy, 1);
         for (text, verdict) in words {
             for part in verdict.secrets() {
                 let secret = text.get(part.range.clone()).unwrap_or_default();
@@ -120,22 +122,6 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
             }
         }
     }
-}
-
-fn fix(file: &ConfigFile, value: &ConfigValue) -> Fix {
-    let Some(server) = file.server_of(value) else {
-        return Fix::Run(format!("mcpwrap secret import {}", quoted(&file.shown)));
-    };
-    if server.url().is_none() && !server.entry.words.is_empty() {
-        return Fix::Run(file.adopt());
-    }
-    let fills_in = file.client.is_none_or(|client| client.fills_in);
-    let act = match server.url() {
-        Some(_) if fills_in => "replace it with a client reference (`${env:NAME}`), then rotate it",
-        Some(_) => "remove it, start the server through `mcp-remote` with a policy, then rotate it",
-        None => "remove it, pass it to the client another way if there is one, then rotate it",
-    };
-    Fix::Act(act.to_owned())
 }
 
 /// Known tokens outside the entries: in comments, other settings, or a broken file.

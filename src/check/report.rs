@@ -8,8 +8,8 @@ use super::facts::Facts;
 use super::file::ConfigFile;
 use super::finding::{Finding, Fix, Location, Severity};
 use super::ignores::{self, Ignored, Ignores, OldName};
-use super::results::CheckResults;
-use super::rules::{RULES, Rule, UNREADABLE_FILE};
+use super::results::{CheckResults, Noun};
+use super::rules::{INVALID_IGNORE, RULES, Rule, UNREADABLE_FILE};
 use crate::detect;
 
 /// No text of a finding is longer (characters).
@@ -19,12 +19,51 @@ const TEXT_CHARS_MAX: usize = 300;
 #[derive(Debug)]
 pub struct CheckSummary {
     pub rule: &'static Rule,
-    /// How many items were checked.
-    pub checked: usize,
+    /// What was checked, and how many of it; some may be zero.
+    pub checked: Vec<(Noun, usize)>,
     pub found: usize,
     pub ignored: usize,
-    /// Why it was skipped.
-    pub skipped: Option<&'static str>,
+    /// What could not be read, and so was not checked.
+    pub unread: usize,
+    pub verdict: CheckVerdict,
+}
+
+/// The answer of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckVerdict {
+    /// Everything that there is was checked, and nothing was found.
+    Ok,
+    /// Something was found, or could not be read.
+    Findings,
+    /// There is nothing that it applies to, and why.
+    Nothing(String),
+}
+
+impl CheckSummary {
+    fn new(
+        rule: &'static Rule,
+        results: CheckResults,
+        (found, left, unread): (usize, usize, usize),
+    ) -> Self {
+        let any = results.checked.iter().any(|(_, number)| *number > 0);
+        let verdict = match results.nothing {
+            Some(why) => CheckVerdict::Nothing(why.to_owned()),
+            None if left > 0 || unread > 0 => CheckVerdict::Findings,
+            None if any => CheckVerdict::Ok,
+            None => {
+                let nouns = results.checked.iter().map(|(noun, _)| noun.name());
+                CheckVerdict::Nothing(format!("no {}", nouns.collect::<Vec<_>>().join(", ")))
+            }
+        };
+        Self {
+            rule,
+            found: left,
+            ignored: found - left,
+            unread: if results.nothing.is_some() { 0 } else { unread },
+            checked: results.checked,
+            verdict,
+        }
+    }
 }
 
 /// Everything that was found.
@@ -39,7 +78,14 @@ pub struct CheckReport {
     pub files: usize,
     /// The files, as users write them.
     pub paths: Vec<String>,
+    /// Server entries in the files.
     pub servers: usize,
+    pub policies: usize,
+    pub stored: usize,
+    /// What was not looked into, as opposed to what could not be read.
+    pub not_checked: Vec<String>,
+    /// How many findings a plain `mcpwrap adopt` resolves; the caller knows the plan.
+    pub adopts: usize,
     /// Whether this machine was checked, as opposed to paths.
     pub machine: bool,
 }
@@ -48,6 +94,15 @@ impl CheckReport {
     /// Whether any finding is at least that severe.
     pub fn fails(&self, at: Severity) -> bool {
         self.findings.iter().any(|finding| finding.severity >= at)
+    }
+
+    /// Whether there was nothing that any rule applies to.
+    pub fn is_empty(&self) -> bool {
+        self.findings.is_empty()
+            && self
+                .checks
+                .iter()
+                .all(|check| matches!(check.verdict, CheckVerdict::Nothing(_)))
     }
 }
 
@@ -76,18 +131,29 @@ pub fn run(facts: &Facts, accepted: &Ignores) -> CheckReport {
         files: facts.files.len(),
         paths: facts.files.iter().map(|file| file.shown.clone()).collect(),
         servers: facts.files.iter().map(|file| file.servers.len()).sum(),
+        policies: facts
+            .machine
+            .as_ref()
+            .map_or(0, |machine| machine.policies.len()),
+        stored: facts.machine.as_ref().map_or(0, |machine| {
+            machine
+                .index
+                .as_ref()
+                .map_or(0, |index| index.secrets.len())
+        }),
+        adopts: 0,
+        not_checked: facts.not_checked.clone(),
         machine: facts.machine.is_some(),
     };
-    for (rule, results) in RULES.iter().zip(all) {
-        let found = results.findings.len();
-        let (left, ignored) = accepted.apply(facts, results.findings);
-        report.checks.push(CheckSummary {
-            rule,
-            checked: results.checked,
-            found: left.len(),
-            ignored: found - left.len(),
-            skipped: results.skipped,
-        });
+    // Any rule could have found something in what was not read.
+    let unread = report.findings.iter();
+    let unread = unread.filter(|one| one.check != INVALID_IGNORE).count();
+    for (rule, mut results) in RULES.iter().zip(all) {
+        let found = std::mem::take(&mut results.findings);
+        let count = found.len();
+        let (left, ignored) = accepted.apply(facts, found);
+        let counts = (count, left.len(), unread);
+        report.checks.push(CheckSummary::new(rule, results, counts));
         report.findings.extend(left);
         report.ignored.extend(ignored);
     }

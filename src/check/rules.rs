@@ -25,8 +25,6 @@ pub struct Rule {
     pub severity: Severity,
     /// What holds if nothing is found.
     pub title: &'static str,
-    /// What it counts, e.g. servers.
-    pub noun: &'static str,
     /// Its section of docs/checks.md.
     pub about: &'static str,
     pub(super) run: fn(&Facts, &mut CheckResults),
@@ -42,27 +40,27 @@ impl Rule {
 }
 
 macro_rules! rules {
-    ($($module:ident, $number:literal, $owasp:expr, $severity:ident, $title:literal, $noun:literal;)+) => {
+    ($($module:ident, $number:literal, $owasp:expr, $severity:ident, $title:literal;)+) => {
         /// All rules.
         pub const RULES: &[Rule] = &[$(Rule {
             name: $module::NAME, number: $number, owasp: $owasp, severity: Severity::$severity,
-            title: $title, noun: $noun, about: $module::ABOUT, run: $module::run,
+            title: $title, about: $module::ABOUT, run: $module::run,
         }),+];
     };
 }
 
 // Why two rules have no OWASP id is in docs/decisions.md.
 rules! {
-    plaintext_secret, 1, Some("MCP01:2025"), Critical, "no secrets in config files", "values";
-    excess_permission, 2, Some("MCP02:2025"), Critical, "servers have least privilege", "servers";
-    audit_log, 3, Some("MCP08:2025"), High, "audit log exists and is intact", "servers";
-    secret_rotation, 4, Some("MCP01:2025"), High, "secrets are stored once and rotated", "secrets";
-    insecure_transport, 5, Some("MCP07:2025"), Critical, "transport is encrypted", "servers";
-    shared_environment, 6, Some("MCP07:2025"), High, "environments do not share secrets", "secrets";
-    secret_leak, 7, Some("MCP01:2025"), High, "output and logs contain no secrets", "servers";
-    expired_credential, 8, None, Medium, "secrets exist and have not expired", "secrets";
-    unpinned_server, 9, Some("MCP04:2025"), High, "servers are pinned", "servers";
-    kill_switch, 10, None, High, "the kill switch works", "servers";
+    plaintext_secret, 1, Some("MCP01:2025"), Critical, "no secrets in config files";
+    excess_permission, 2, Some("MCP02:2025"), Critical, "servers have least privilege";
+    audit_log, 3, Some("MCP08:2025"), High, "audit log exists and is intact";
+    secret_rotation, 4, Some("MCP01:2025"), High, "secrets are stored once and rotated";
+    insecure_transport, 5, Some("MCP07:2025"), Critical, "transport is encrypted";
+    shared_environment, 6, Some("MCP07:2025"), High, "environments do not share secrets";
+    secret_leak, 7, Some("MCP01:2025"), High, "output and logs contain no secrets";
+    expired_credential, 8, None, Medium, "secrets exist and have not expired";
+    unpinned_server, 9, Some("MCP04:2025"), High, "servers are pinned";
+    kill_switch, 10, None, High, "the kill switch works";
 }
 
 /// The rule that a finding names.

@@ -3,7 +3,7 @@
 use super::facts::{Facts, Machine};
 use super::file::FieldKind;
 use super::finding::{Finding, Fix, Location, Severity, quoted};
-use super::results::CheckResults;
+use super::results::{CheckResults, Noun};
 use crate::package;
 use crate::policy::Stream;
 
@@ -58,8 +58,9 @@ const DEBUG_LOGS_CREDENTIALS: &[&str] = &["mcp-remote", "supergateway", "mcp-pro
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     let act = || Fix::Act("remove it; it is for debugging only".to_owned());
+    results.count(Noun::Entry, 0);
     for file in &facts.files {
-        results.count(file.servers.len());
+        results.count(Noun::Entry, file.servers.len());
         for value in file
             .values
             .iter()
@@ -118,7 +119,7 @@ fn logs_requests(name: &str, value: &str) -> Option<String> {
 
 fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
-        results.count(1);
+        results.count(Noun::Policy, 1);
         let server = file.server.as_str();
         let fix = || Fix::Run(format!("mcpwrap policy edit {server}"));
         let location = || Location::line(file.shown.clone(), policy.command_line);
@@ -146,7 +147,7 @@ fn weak(machine: &Machine, results: &mut CheckResults) {
     let Ok(index) = &machine.index else {
         return;
     };
-    results.count(index.secrets.len());
+    results.count(Noun::StoredSecret, index.secrets.len());
     for (name, _) in index.secrets.iter().filter(|(_, entry)| entry.weak) {
         results.add(Finding::new(
             (NAME, Severity::Medium),

@@ -7,7 +7,8 @@ use jiff::tz::TimeZone;
 use super::facts::{Facts, Machine};
 use super::file::label;
 use super::finding::{Finding, Fix, Location, Severity, quoted};
-use super::results::CheckResults;
+use super::fixes;
+use super::results::{CheckResults, Noun};
 
 /// A value is old after this many days.
 const AGE_DAYS_MAX: i32 = 180;
@@ -45,6 +46,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             Fix::Run(format!("mcpwrap adopt --config {}", quoted(&location.file))),
         ));
     }
+    results.count(Noun::Supervisor, machine.supervisors.len());
     for supervisor in &machine.supervisors {
         for (name, held) in supervisor.holds.iter().flatten() {
             let current = machine.fingerprint(name);
@@ -88,12 +90,12 @@ fn copies(facts: &Facts, results: &mut CheckResults) {
                     location: file.location_of(value, &part.range),
                     server: server.map(|server| server.entry.name.clone()),
                     label: label(value, &part.name),
-                    fix: Fix::Run(file.adopt()),
+                    fix: fixes::values(facts, file, "use one reference in both, then rotate it"),
                 });
             }
         }
     }
-    results.count(places.len());
+    results.count(Noun::SecretValue, places.len());
     for (secret, all) in places {
         let mut rest = all.into_iter();
         let Some(first) = rest.next() else { continue };
@@ -116,7 +118,7 @@ fn ages(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
     let Ok(index) = &machine.index else {
         return;
     };
-    results.count(index.secrets.len());
+    results.count(Noun::StoredSecret, index.secrets.len());
     for (name, entry) in &index.secrets {
         let changed = entry.changed.to_zoned_datetime(TimeZone::system()).date();
         let days = (facts.today - changed).get_days();

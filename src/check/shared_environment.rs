@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::facts::{Facts, Machine};
 use super::file::label;
 use super::finding::{Finding, Fix, Location, Severity};
-use super::results::CheckResults;
+use super::fixes;
+use super::results::{CheckResults, Noun};
 
 pub(super) const NAME: &str = "shared-environment";
 
@@ -80,6 +81,7 @@ fn stage(text: &str) -> Option<Stage> {
 
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     let mut seen: BTreeMap<&str, (Stage, Location)> = BTreeMap::new();
+    results.count(Noun::SecretValue, 0);
     for file in &facts.files {
         for value in &file.values {
             let server = file
@@ -89,13 +91,14 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 .or_else(|| stage(server.unwrap_or_default()))
                 .or_else(|| stage(&file.shown));
             for part in value.verdict.secrets() {
-                results.count(1);
+                results.count(Noun::SecretValue, 1);
                 let (Some(here), Some(secret)) = (here, value.text.get(part.range.clone())) else {
                     continue;
                 };
                 let location = file.location_of(value, &part.range);
                 let mut add = |what: String| {
-                    let fix = Fix::Run(file.adopt());
+                    let act = "create a separate value for each environment";
+                    let fix = fixes::values(facts, file, act);
                     let mut found =
                         Finding::new(RULE, location.clone(), what, WHY, fix).with_value(secret);
                     found.server = server.map(str::to_owned);
@@ -135,7 +138,7 @@ fn stored(machine: &Machine, results: &mut CheckResults) {
     let Ok(index) = &machine.index else {
         return;
     };
-    results.count(index.secrets.len());
+    results.count(Noun::StoredSecret, index.secrets.len());
     let mut seen = BTreeMap::new();
     for (name, entry) in &index.secrets {
         let own = (
@@ -170,6 +173,7 @@ fn stored(machine: &Machine, results: &mut CheckResults) {
 /// Two profiles of a policy that use the same secret.
 fn profiles(machine: &Machine, results: &mut CheckResults) {
     for (file, _) in machine.read_policies() {
+        results.count(Noun::Policy, usize::from(file.profiles.len() > 1));
         let mut seen: BTreeMap<(&str, &str), &str> = BTreeMap::new();
         for policy in &file.profiles {
             let Some(profile) = policy.profile.as_ref() else {

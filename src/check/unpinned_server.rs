@@ -3,8 +3,10 @@
 use super::facts::{Facts, Machine};
 use super::file::{CheckedServer, ConfigFile};
 use super::finding::{Finding, Fix, Location, Severity};
-use super::results::CheckResults;
+use super::fixes;
+use super::results::{CheckResults, Noun};
 use crate::package::{self, ParsedCommand, Pin};
+use crate::policy::inherit;
 
 pub(super) const NAME: &str = "unpinned-server";
 
@@ -12,7 +14,8 @@ pub(super) const ABOUT: &str = "\
 **Detects** commands that do not fix which code runs: no version, `@latest`, a range, a tag, a
 branch (`git+…`) or a URL. Checked are `npx`, `bunx`, `pnpm dlx`, `yarn dlx`, `uvx`, `pipx run`,
 `deno run`, `go run`, `dnx` and container images. An exact version without a lock is a low finding,
-because its dependencies are resolved again at each start. For pinned policies, every installed file
+because its dependencies are resolved again at each start. In a repository, also variables that an entry sets for
+`mcpwrap run` and that choose what runs (`PATH`, `HOME`, `NODE_OPTIONS`, `LD_PRELOAD`, `MCPWRAP_HOME`). For pinned policies, every installed file
 is compared with the pin.
 
 **Why:** the next release of a package runs with the server's secrets as soon as it is published.
@@ -27,9 +30,13 @@ version starts. Without mcpwrap, use an exact version, or the digest of an image
 const WHY: &str = "the next release runs with the server's secrets as soon as it is published";
 const LOCK: &str = "dependencies are resolved again at each start, and a copy in the working directory may run instead";
 
+const STEERS: &str = "it can choose which program, policy or files are used, and everyone who opens the repository gets it";
+
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
+    results.count(Noun::Entry, 0);
     for file in &facts.files {
         for server in &file.servers {
+            steered(facts, file, server, results);
             let Some(launch) = &server.launch else {
                 continue;
             };
@@ -37,12 +44,33 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             if server.entry.wrapped.is_some() && facts.machine.is_some() {
                 continue;
             }
-            results.count(1);
-            entry(file, server, launch, results);
+            results.count(Noun::Entry, 1);
+            entry(facts, file, server, launch, results);
         }
     }
     if let Some(machine) = &facts.machine {
         policies(machine, results);
+    }
+}
+
+/// Variables that a repository sets for mcpwrap, and that choose what mcpwrap runs or trusts.
+fn steered(facts: &Facts, file: &ConfigFile, server: &CheckedServer, results: &mut CheckResults) {
+    if server.entry.wrapped.is_none() || facts.machine.is_some() {
+        return;
+    }
+    for variable in &server.entry.env {
+        let name = variable.name.as_str();
+        let own = name.starts_with("MCPWRAP_");
+        let steers = own || inherit::is_sealed(name) || inherit::never(name).is_some();
+        if !steers || inherit::is_network(name) {
+            continue;
+        }
+        let what = format!("`{name}` is set for mcpwrap by a file of the repository");
+        let act = "remove it from the entry; whoever needs it sets it in their own environment";
+        let rule = (NAME, Severity::High);
+        let location = file.location(variable.span.start);
+        let found = Finding::new(rule, location, what, STEERS, Fix::Act(act.to_owned()));
+        results.add(found.for_server(&server.entry.name));
     }
 }
 
@@ -52,6 +80,7 @@ pub fn pin(server: &CheckedServer) -> Option<Pin> {
 }
 
 fn entry(
+    facts: &Facts,
     file: &ConfigFile,
     server: &CheckedServer,
     launch: &ParsedCommand,
@@ -62,15 +91,15 @@ fn entry(
     };
     let name = &server.entry.name;
     let location = file.location(server.spec_at());
-    let fix = match &server.entry.wrapped {
-        Some(policy) => format!("mcpwrap pin {policy}"),
-        None => file.adopt_server(name),
-    };
+    let exact = fixes::exact_version(launch);
     let fix = match launch.obstacle {
-        Some(obstacle) => Fix::Act(format!(
-            "use an exact version (`mcpwrap pin` cannot pin it: {obstacle})"
-        )),
-        None => Fix::Run(fix),
+        Some(obstacle) => Fix::Act(format!("{exact} (`mcpwrap pin` cannot pin it: {obstacle})")),
+        // Only a lock fixes the dependencies, and a command cannot name one.
+        None if launch.pin == Pin::Exact && facts.machine.is_none() => Fix::Act(
+            "run it through mcpwrap on each machine (`mcpwrap adopt`, which installs from a lock file)"
+                .to_owned(),
+        ),
+        None => fixes::server(facts, file, server, &exact),
     };
     results.add(Finding::new((NAME, severity), location, what, why, fix).for_server(name));
 }
@@ -95,7 +124,7 @@ fn judge(launch: &ParsedCommand) -> Option<(Severity, String, &'static str)> {
 
 fn policies(machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
-        results.count(1);
+        results.count(Noun::Policy, 1);
         let server = file.server.as_str();
         let location = Location::line(file.shown.clone(), policy.command_line);
         let fix = || Fix::Run(format!("mcpwrap pin {server}"));

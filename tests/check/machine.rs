@@ -19,14 +19,94 @@ fn whats(findings: &[&Value]) -> String {
     all.join("\n")
 }
 
-/// "`check` works on a machine with no policies, no store and no network, changes nothing."
+fn statuses(report: &Value) -> Vec<(&str, &str)> {
+    let checks = report["checks"].as_array().unwrap().iter();
+    checks
+        .map(|check| {
+            (
+                check["id"].as_str().unwrap(),
+                check["status"].as_str().unwrap(),
+            )
+        })
+        .collect()
+}
+
+/// "`check` works on a machine with no policies, no store and no network, changes nothing", and
+/// does not claim that anything is fine.
 #[test]
-fn an_empty_machine_is_clean() {
+fn an_empty_machine_has_nothing_to_check() {
     let test = Test::new();
-    let (report, ended) = report(&test, &["check"]);
+    let (found, ended) = report(&test, &["check"]);
     assert_eq!(ended.code, 0, "{ended}");
-    assert_eq!(report["findings"], serde_json::json!([]), "{ended}");
+    assert_eq!(found["findings"], serde_json::json!([]), "{ended}");
     assert_eq!(ended.stderr, "");
+    for (check, status) in statuses(&found) {
+        assert_eq!(status, "nothing-to-check", "{check}: {ended}");
+    }
+    let ended = test.cli(&["check"]);
+    assert!(ended.text().ends_with("\n\nnothing to check\n"), "{ended}");
+    assert!(!ended.text().contains("  ok,"), "{ended}");
+    let list = "not looked into:\n  projects that no client's file names";
+    assert!(ended.text().contains(list), "{ended}");
+}
+
+/// A remote server with OAuth has no process and no credential here: nothing is demanded of it.
+#[test]
+fn a_machine_with_oauth_only_gets_no_demand() {
+    let test = Test::new();
+    std::fs::create_dir_all(test.home.join(".cursor")).unwrap();
+    let config = r#"{"mcpServers": {"linear": {"url": "https://mcp.linear.app/mcp"}}}"#;
+    std::fs::write(test.home.join(".cursor/mcp.json"), config).unwrap();
+    let (found, ended) = report(&test, &["check"]);
+    assert_eq!(found["findings"], serde_json::json!([]), "{ended}");
+    for (check, status) in statuses(&found) {
+        let expected = match check {
+            "plaintext-secret" | "excess-permission" | "insecure-transport" | "secret-leak" => "ok",
+            _ => "nothing-to-check",
+        };
+        assert_eq!(status, expected, "{check}: {ended}");
+    }
+}
+
+/// A rule is not ok while a file that it is about could not be read.
+#[test]
+fn nothing_is_ok_beside_a_file_that_cannot_be_read() {
+    let test = Test::new();
+    std::fs::create_dir_all(test.home.join(".cursor")).unwrap();
+    std::fs::create_dir_all(test.home.join(".codex")).unwrap();
+    let config = r#"{"mcpServers": {"linear": {"url": "https://mcp.linear.app/mcp"}}}"#;
+    std::fs::write(test.home.join(".cursor/mcp.json"), config).unwrap();
+    std::fs::write(test.home.join(".codex/config.toml"), "[mcp_servers\n").unwrap();
+    let (found, ended) = report(&test, &["check"]);
+    for (check, status) in statuses(&found) {
+        assert_eq!(status, "findings", "{check}: {ended}");
+    }
+    assert!(found["checks"][0]["unread"] == 1, "{ended}");
+}
+
+#[test]
+fn the_report_says_what_one_adopt_resolves() {
+    let test = Test::new();
+    std::fs::create_dir_all(test.home.join(".cursor")).unwrap();
+    let config = r#"{"mcpServers": {
+        "a": {"command": "server", "env": {"API_TOKEN": "q7Rt2LmX9vKp4WzN8sDf6HjB3cYg"}},
+        "b": {"command": "server"},
+        "c": {"url": "https://c.example", "headers": {"Authorization": "Bearer q7Rt2LmX9vKp4WzN8sDf6HjB3cYh"}}}}"#;
+    std::fs::write(test.home.join(".cursor/mcp.json"), config).unwrap();
+    let (found, ended) = report(&test, &["check"]);
+    let adopted = found["findings"].as_array().unwrap().iter();
+    let adopted = adopted.filter(|one| one["server"] == "a" || one["server"].is_null());
+    let number = adopted.count();
+    assert_eq!(found["resolved_by_adopt"], number, "{ended}");
+    let ended = test.cli(&["check"]);
+    let all = found["findings"].as_array().unwrap().len();
+    let line = format!("`mcpwrap adopt` resolves {number} of the {all} findings below\n");
+    assert!(ended.text().contains(&line), "{ended}");
+    // The fix of `c` is in the words of its client.
+    assert!(
+        ended.text().contains("replace it with `${env:NAME}`"),
+        "{ended}"
+    );
 }
 
 /// The keychain is configured, but there is no bus: `check` must not need it.

@@ -2,6 +2,7 @@
 //!
 //! Invariants: read only. Only `--verify`, which asks first, reads the keychain or uses the network.
 
+mod plan;
 mod show;
 mod verify;
 
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::{Context, print};
-use crate::check::{self, Facts, Ignores, LIST, Severity};
+use crate::check::{self, CheckReport, Facts, Ignores, LIST, Severity};
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::files::io_text;
 use crate::scan::path::shown;
@@ -63,13 +64,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     }
     let on_machine = args.path.is_empty() && args.config.is_empty();
     let mut ignores = Ignores::default();
-    let mut facts = Facts {
-        files: Vec::new(),
-        machine: None,
-        today: jiff::ZonedDateTime::now().date(),
-        probes: Vec::new(),
-        copies: Vec::new(),
-    };
+    let mut facts = Facts::new(jiff::ZonedDateTime::now().date());
     let mut targets = Vec::new();
     if on_machine {
         list(
@@ -108,25 +103,65 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         stored::copies(stored.as_ref(), &mut facts);
         verify::ask(cx, stored.as_ref(), &mut facts)?;
     }
-    let report = check::run(&facts, &ignores);
+    if on_machine {
+        facts.not_checked = not_checked(args, &facts);
+    }
+    let mut report = check::run(&facts, &ignores);
+    if on_machine {
+        report.adopts = plan::adopts(cx, &args.client, &report.findings);
+    }
     if args.json {
         print::json(&check::json(&report));
     } else if args.sarif {
         print::json(&check::sarif(&report));
     } else {
-        show::report(&report, args.no_limit);
+        show::report(&report, &args.client, args.no_limit);
     }
     for note in &report.notes {
         print::note(note);
     }
-    let fails = match args.fail_on {
-        FailOn::Critical => report.fails(Severity::Critical),
-        FailOn::High => report.fails(Severity::High),
-        FailOn::Medium => report.fails(Severity::Medium),
-        FailOn::Low => report.fails(Severity::Low),
-        FailOn::Never => false,
-    };
-    Ok(if fails { EXIT_NO } else { 0 })
+    Ok(if args.fail_on.is_reached(&report) {
+        EXIT_NO
+    } else {
+        0
+    })
+}
+
+impl FailOn {
+    fn is_reached(self, report: &CheckReport) -> bool {
+        match self {
+            Self::Critical => report.fails(Severity::Critical),
+            Self::High => report.fails(Severity::High),
+            Self::Medium => report.fails(Severity::Medium),
+            Self::Low => report.fails(Severity::Low),
+            Self::Never => false,
+        }
+    }
+}
+
+/// What a check of this machine does not look into.
+fn not_checked(args: &Args, facts: &Facts) -> Vec<String> {
+    let mut left = Vec::new();
+    if !args.client.is_empty() {
+        left.push("the configs of other clients (leave out `--client`)".to_owned());
+    }
+    let machine = facts.machine.as_ref();
+    let has_secrets = machine
+        .and_then(|machine| machine.index.as_ref().ok())
+        .is_some_and(|index| !index.secrets.is_empty());
+    if has_secrets && !args.verify {
+        left.push(
+            "the values in the store: whether providers accept them, and copies of them in files \
+             (`--verify`)"
+                .to_owned(),
+        );
+    }
+    left.extend([
+        "projects that no client's file names (`mcpwrap check DIR`)".to_owned(),
+        "servers and connectors that an account keeps online, and sign-ins with OAuth".to_owned(),
+        "other users, containers and virtual machines".to_owned(),
+    ]);
+    left
 }
 
 /// Where lists of accepted findings may be: each directory, and the working directory if files are

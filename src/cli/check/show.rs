@@ -5,30 +5,43 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::{CheckReport, CheckSummary, Finding, RULES, Severity, UNREADABLE_FILE};
+use crate::check::{
+    CheckReport, CheckSummary, CheckVerdict, Finding, RULES, Severity, UNREADABLE_FILE,
+};
 use crate::cli::print;
 use crate::dirs;
 use crate::error::printable;
 
 /// Lines of the report without findings, and of the prompt after it.
-const LINES_OTHER: usize = RULES.len() + 7;
+const LINES_OTHER: usize = RULES.len() + 10;
 /// Lines of a group of findings.
 const LINES_GROUP: usize = 5;
 /// Names of servers in one line.
 const NAMES_MAX: usize = 4;
 
 /// Prints the report.
-pub(super) fn report(report: &CheckReport, no_limit: bool) {
+pub(super) fn report(report: &CheckReport, clients: &[String], no_limit: bool) {
     let screen = print::screen_lines();
     let paint = Paint(screen.is_some() && !dirs::no_colour());
     print::line(&scope(report));
+    if report.adopts > 0 {
+        let selected = clients.iter().map(|id| format!(" --client {id}"));
+        let command = format!("mcpwrap adopt{}", selected.collect::<String>());
+        let resolves = format!(
+            "`{command}` resolves {} of the {} below",
+            report.adopts,
+            print::count(report.findings.len(), "finding")
+        );
+        print::line(&paint.with("36", &resolves));
+    }
     print::line("");
     for check in &report.checks {
         print::line(&row(check, paint));
     }
     let groups = groups(&report.findings);
+    let others = LINES_OTHER + report.not_checked.len();
     let shown = match screen {
-        Some(lines) if !no_limit => (lines.saturating_sub(LINES_OTHER) / LINES_GROUP).max(1),
+        Some(lines) if !no_limit => (lines.saturating_sub(others) / LINES_GROUP).max(1),
         _ => groups.len(),
     };
     for group in groups.iter().take(shown) {
@@ -42,6 +55,12 @@ pub(super) fn report(report: &CheckReport, no_limit: bool) {
         print::line(&format!(
             "\nand {hidden} more; run `mcpwrap check --no-limit` to see all"
         ));
+    }
+    if !report.not_checked.is_empty() {
+        print::line("\nnot looked into:");
+        for what in &report.not_checked {
+            print::line(&format!("  {what}"));
+        }
     }
     print::line("");
     print::line(&total(report, paint));
@@ -76,36 +95,56 @@ fn scope(report: &CheckReport) -> String {
     } else {
         "the given paths"
     };
-    if report.files == 0 {
-        return format!("checked {what}: no client config found");
-    }
-    format!(
-        "checked {what}: {}, {}",
-        print::count(report.files, "file"),
-        print::count(report.servers, "server")
-    )
+    let counts = [
+        (report.files, "file"),
+        (report.servers, "server entry"),
+        (report.policies, "policy"),
+        (report.stored, "stored secret"),
+    ];
+    let counts = counts.iter().filter(|(number, _)| *number > 0);
+    let counts: Vec<_> = counts
+        .map(|(number, noun)| print::count(*number, noun))
+        .collect();
+    let none = if report.files == 0 {
+        "no client config found"
+    } else {
+        ""
+    };
+    let none = Some(none.to_owned()).filter(|none| !none.is_empty());
+    let all: Vec<_> = none.into_iter().chain(counts).collect();
+    format!("checked {what}: {}", all.join(", "))
 }
 
-/// A number of what a rule checks; the noun of a rule is a plural.
-fn checked(number: usize, nouns: &str) -> String {
-    print::count(number, nouns.strip_suffix('s').unwrap_or(nouns))
+/// What a rule checked: "3 server entries, 2 policies".
+fn checked(check: &CheckSummary) -> String {
+    let counts = check.checked.iter().filter(|(_, number)| *number > 0);
+    let counts: Vec<_> = counts
+        .map(|(noun, number)| print::count(*number, noun.name()))
+        .collect();
+    counts.join(", ")
 }
 
 fn row(check: &CheckSummary, paint: Paint) -> String {
     let rule = check.rule;
-    let score = match (check.skipped, check.found) {
-        (Some(why), _) => paint.with("2", &format!("skipped: {why}")),
-        (None, 0) => {
-            let text = format!("ok, {} checked", checked(check.checked, rule.noun));
-            paint.with("32", &text)
-        }
-        (None, found) => {
-            let text = format!(
-                "{} in {}",
-                print::count(found, "finding"),
-                checked(check.checked, rule.noun)
-            );
-            paint.severity(rule.severity, &text)
+    let of = checked(check);
+    let score = match &check.verdict {
+        CheckVerdict::Nothing(why) => paint.with("2", &format!("nothing to check: {why}")),
+        CheckVerdict::Ok => paint.with("32", &format!("ok, {of} checked")),
+        CheckVerdict::Findings => {
+            let of = if of.is_empty() {
+                String::new()
+            } else {
+                format!(" in {of}")
+            };
+            let unread = match check.unread {
+                0 => String::new(),
+                _ => "; not everything could be read".to_owned(),
+            };
+            let found = match check.found {
+                0 => "no finding".to_owned(),
+                found => print::count(found, "finding"),
+            };
+            paint.severity(rule.severity, &format!("{found}{of}{unread}"))
         }
     };
     let ignored = if check.ignored > 0 {
@@ -207,8 +246,17 @@ fn fix(group: &[&Finding]) -> String {
 }
 
 fn total(report: &CheckReport, paint: Paint) -> String {
-    let done = report.checks.iter().filter(|check| check.skipped.is_none());
-    let good = done.clone().filter(|check| check.found == 0).count();
+    if report.is_empty() {
+        return "nothing to check".to_owned();
+    }
+    let count =
+        |fits: fn(&CheckSummary) -> bool| report.checks.iter().filter(|one| fits(one)).count();
+    let good = count(|check| check.verdict == CheckVerdict::Ok);
+    let nothing = count(|check| matches!(check.verdict, CheckVerdict::Nothing(_)));
+    let nothing = match nothing {
+        0 => String::new(),
+        number => format!(", {number} had nothing to check"),
+    };
     let unread = report
         .findings
         .iter()
@@ -217,7 +265,10 @@ fn total(report: &CheckReport, paint: Paint) -> String {
         0 => String::new(),
         number => format!("; {} could not be read", print::count(number, "file")),
     };
-    let score = format!("{good} of {} checks passed{unread}", done.count());
+    let score = format!(
+        "{good} of {} checks passed{nothing}{unread}",
+        report.checks.len()
+    );
     if report.findings.is_empty() {
         return paint.with("32", &score);
     }

@@ -77,13 +77,8 @@ pub fn agree(dir: &Path, labels: &[Value], show: bool) -> Result<(), String> {
     }
     println!("{}", pins.line("pin"));
     println!("{}", ways.line("transport"));
-    let facts = Facts {
-        files: files.into_values().collect(),
-        machine: None,
-        today: jiff::ZonedDateTime::now().date(),
-        probes: Vec::new(),
-        copies: Vec::new(),
-    };
+    let mut facts = Facts::new(jiff::ZonedDateTime::now().date());
+    facts.files = files.into_values().collect();
     let report = check::run(&facts, &Ignores::default());
     for check in RULES {
         let found = report.findings.iter().filter(|one| one.check == check.name);
