@@ -45,9 +45,10 @@ macro_rules! words {
             fn from_str(text: &str) -> Result<Self, Error> {
                 Self::ALL.iter().copied().find(|word| word.name() == text).ok_or_else(|| {
                     let names: Vec<_> = Self::ALL.iter().map(|word| word.name()).collect();
-                    Error::new(Code::Usage, "unknown event")
-                        .cause(format!("expected one of: {}", names.join(", ")))
-                        .hint("run `mcpwrap help log` to see all filters")
+                    let near = crate::suggest::nearest(text, names.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+                    let error = Error::new(Code::Usage, "unknown event");
+                    let error = error.cause(format!("expected one of: {}", names.join(", ")));
+                    near.into_iter().fold(error, Error::hint).hint("run `mcpwrap help log` to see all filters")
                 })
             }
         }

@@ -13,8 +13,10 @@ mod set;
 use clap::Subcommand;
 
 use super::Context;
-use crate::error::Result;
-use crate::secret::ServerName;
+use crate::error::{Code, Error, Result};
+use crate::secret::{SecretName, ServerName};
+use crate::store::Index;
+use crate::suggest::nearest;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -43,6 +45,19 @@ fn servers(servers: &[ServerName]) -> String {
     let names: Vec<_> = servers.iter().map(|server| format!("`{server}`")).collect();
     let plural = if names.len() == 1 { "" } else { "s" };
     format!("server{plural} {}", names.join(", "))
+}
+
+/// Adds the nearest name to the error of a secret that does not exist.
+fn with_nearest(cx: &Context, name: &SecretName, error: Error) -> Error {
+    if error.code != Code::SecretNotFound {
+        return error;
+    }
+    let index = Index::load(&cx.dirs).map(|index| index.secrets);
+    let known = index.unwrap_or_default();
+    match nearest(name.as_str(), known.keys().map(SecretName::as_str)) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error,
+    }
 }
 
 /// Today in the user's time zone.

@@ -1,4 +1,5 @@
-//! What people copy together with a value: white space, quotes, `NAME=`, `Bearer `.
+//! What people copy together with a value: white space, invisible characters, quotes, `NAME=`,
+//! `Bearer `.
 
 use crate::secret::Secret;
 
@@ -29,6 +30,12 @@ fn unwrap(value: &[u8]) -> Option<(&'static str, &[u8])> {
     if inner.len() < value.len() && !inner.contains(&b'\n') {
         return Some(("white space", inner));
     }
+    if let Ok(text) = str::from_utf8(value) {
+        let inner = text.trim_matches(is_unseen);
+        if inner.len() < text.len() && !inner.contains('\n') {
+            return Some(("invisible characters", inner.as_bytes()));
+        }
+    }
     for quote in [b'"', b'\'', b'`'] {
         let inner = value
             .strip_prefix(&[quote])
@@ -57,6 +64,23 @@ fn unwrap(value: &[u8]) -> Option<(&'static str, &[u8])> {
     (is_name && is_value).then_some(("`NAME=`", rest))
 }
 
+/// A character that a web page or a chat adds and nobody sees: a byte order mark, a zero-width or
+/// directional character, or a space that is not ASCII.
+fn is_unseen(c: char) -> bool {
+    !c.is_ascii() && c.is_whitespace()
+        || matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{feff}'
+        )
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e01ef}')
+}
+
+/// Whether such a character is between others, where it cannot be cut off.
+pub(super) fn has_unseen(value: &Secret) -> bool {
+    str::from_utf8(value.expose()).is_ok_and(|text| text.contains(is_unseen))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,12 +97,35 @@ mod tests {
         case(" ghp_abc ", &["white space"], "ghp_abc");
         case("\"ghp_abc\"", &["quotes"], "ghp_abc");
         case("Bearer ghp_abc", &["`Bearer `"], "ghp_abc");
+        case("ghp_abc\u{200b}", &["invisible characters"], "ghp_abc");
+        case(
+            "\u{feff}ghp_abc\u{a0}",
+            &["invisible characters"],
+            "ghp_abc",
+        );
+        case(
+            "ghp_abc\u{a0}\r\n",
+            &["white space", "invisible characters"],
+            "ghp_abc",
+        );
+        case(
+            "\u{2060}\"ghp_abc\"",
+            &["invisible characters", "quotes"],
+            "ghp_abc",
+        );
         case("GITHUB_TOKEN=ghp_abc", &["`NAME=`"], "ghp_abc");
         case(
             "export API_KEY=\"Bearer ghp_abc\"\t",
             &["white space", "`NAME=`", "quotes", "`Bearer `"],
             "ghp_abc",
         );
+    }
+
+    #[test]
+    fn invisible_characters_inside() {
+        let has = |text: &str| has_unseen(&Secret::new(text.into()));
+        assert!(has("ghp_\u{200b}abc") && has("a\u{a0}b"));
+        assert!(!has("ghp_abc") && !has("pässwort 1"));
     }
 
     #[test]

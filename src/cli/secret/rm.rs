@@ -1,6 +1,6 @@
 //! `mcpwrap secret rm`: removes secrets from the store and from the index.
 
-use super::servers;
+use super::{servers, with_nearest};
 use crate::audit::Event;
 use crate::cli::{Context, ask, print};
 use crate::config::Config;
@@ -33,7 +33,8 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
                 format!("`{name}` was not removed"),
             ));
         }
-        secrets::remove(&cx.dirs, &config, &*store, actor, name)?;
+        secrets::remove(&cx.dirs, &config, &*store, actor, name)
+            .map_err(|error| with_nearest(cx, name, error))?;
         print::line(&format!("removed: {name}"));
     }
     Ok(0)

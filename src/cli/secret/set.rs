@@ -5,8 +5,8 @@
 
 use jiff::civil::Date;
 
-use super::pasted::pasted;
-use super::{servers, today};
+use super::pasted::{has_unseen, pasted};
+use super::{servers, today, with_nearest};
 use crate::audit::Event;
 use crate::cli::{Context, ask, print};
 use crate::config::Config;
@@ -86,7 +86,10 @@ pub(super) fn rotate(args: &RotateArgs, cx: &Context) -> Result<u8> {
     }
     let work = StoreContext::begin(cx, Event::SecretRotate, &args.name, &args.value)?;
     for name in &args.name {
-        let old = work.store.get(name)?;
+        let old = work
+            .store
+            .get(name)
+            .map_err(|error| with_nearest(cx, name, error))?;
         let value = work.value(name)?;
         if value == old.value {
             print::warning(&format!("`{name}` already has this value"));
@@ -163,6 +166,12 @@ impl<'a> StoreContext<'a> {
             let weakness = weakness.text();
             print::warning(&format!(
                 "`{name}` is not masked, because its value {weakness}"
+            ));
+        }
+        if pasted(&value).is_none() && has_unseen(&value) {
+            print::warning(&format!(
+                "the value of `{name}` contains an invisible character, e.g. a zero-width space; if it was \
+                 copied by accident, providers refuse the value"
             ));
         }
         if value.has_nul() {
