@@ -160,7 +160,7 @@ fn the_file_is_readable_by_nobody_who_could_not_read_it_before() {
     test.ok(&["adopt", "--yes"]);
     chmod(&file, 0o644);
     let ended = test.ok(&["adopt", "--undo", "--dry-run"]);
-    assert!(ended.text().contains("becomes 0600"), "{ended}");
+    assert!(ended.stderr.contains("becomes 0600"), "{ended}");
     test.ok(&["adopt", "--undo", "--yes"]);
     assert!(read(&file).contains(KEY));
     assert_eq!(mode(&file), 0o600);

@@ -127,7 +127,9 @@ fn a_rotated_secret_is_restored_with_its_new_value() {
         new.as_bytes(),
     );
     assert_eq!(ended.code, 0, "{ended}");
-    assert_eq!(undo(&test, &["--server", "a"]), 0);
+    let ended = test.ok(&["adopt", "--undo", "--yes", "--server", "a"]);
+    let warning = "warning: ~/.cursor/mcp.json: `a/api-key` was rotated after it was adopted";
+    assert!(ended.stderr.contains(warning), "{ended}");
     assert!(read(&file).contains(new) && !read(&file).contains(KEY));
     // A removed secret cannot be restored, and the entry does not change.
     test.ok(&["revoke", "b"]);
@@ -135,6 +137,57 @@ fn a_rotated_secret_is_restored_with_its_new_value() {
     assert_eq!(ended.code, 0, "{ended}");
     let before = read(&file);
     assert_eq!((undo(&test, &[]), read(&file)), (1, before));
+}
+
+/// Codex writes its file again without tables that are empty.
+#[test]
+fn after_the_client_dropped_an_empty_table() {
+    for (before, dropped) in [
+        (
+            "model = \"x\"\n\n[mcp_servers.a]\ncommand = \"/bin/cat\"\n\n[mcp_servers.a.env]\nAPI_KEY = \"KEY\"\n\n[tui]\nx = 1\n",
+            "\n[mcp_servers.a.env]\n",
+        ),
+        (
+            "[mcp_servers.a]\ncommand = \"/bin/cat\"\n[mcp_servers.b]\ncommand = \"y\"\n[mcp_servers.a.env]\nAPI_KEY = \"KEY\"\n",
+            "[mcp_servers.a.env]\n",
+        ),
+    ] {
+        let test = Test::new();
+        test.init();
+        let before = before.replace("KEY\"", &format!("{KEY}\""));
+        let file = test.home.join(".codex/config.toml");
+        std::fs::create_dir(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, &before).unwrap();
+        test.ok(&["adopt", "--yes", "--client", "codex"]);
+        let adopted = read(&file);
+        let rewritten = adopted.replace(dropped, "");
+        assert_ne!(rewritten, adopted);
+        std::fs::write(&file, rewritten).unwrap();
+        assert_eq!(undo(&test, &[]), 0);
+        let value = |text: &str| text.parse::<toml::Table>().unwrap();
+        assert_eq!(value(&read(&file)), value(&before), "{}", read(&file));
+        std::fs::remove_file(&file).unwrap();
+    }
+}
+
+/// A member that a client dropped, and an edit, are named before the user is asked.
+#[test]
+fn an_edit_that_would_be_lost_is_named() {
+    let (test, file) = case();
+    let changed = read(&file).replace("\"env\": {} }", "\"disabled\": true }");
+    assert_ne!(changed, read(&file));
+    std::fs::write(&file, &changed).unwrap();
+    let mut terminal = test.terminal(&["adopt", "--undo", "--server", "a"]);
+    terminal.expect("warning: ~/.cursor/mcp.json: `a`: later changes in `disabled` are lost");
+    terminal.expect("restore these entries?").enter("n");
+    let (code, shown) = terminal.end();
+    assert_eq!((code, read(&file)), (1, changed), "{shown}");
+    assert_eq!(undo(&test, &["--server", "a"]), 0);
+    let value: Value = serde_json::from_str(&read(&file).replace(" // b", "")).unwrap();
+    assert_eq!(
+        value["mcpServers"]["a"],
+        json!({"command": "/bin/cat", "env": {"API_KEY": KEY}})
+    );
 }
 
 #[test]

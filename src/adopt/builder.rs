@@ -123,7 +123,7 @@ impl PlanBuilder<'_> {
                 leave(failed.reason());
                 continue;
             }
-            if let Some(reason) = remote::reason(&entry, &judged) {
+            if let Some(reason) = remote::reason(self.file.client, &entry, &judged) {
                 leave(reason);
                 continue;
             }

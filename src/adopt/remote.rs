@@ -1,10 +1,16 @@
 //! Entries that mcpwrap cannot start: why they are skipped, and what can be done.
 
+use crate::check::remote_words;
 use crate::client::entry::ServerEntry;
+use crate::client::table::KnownClient;
 use crate::detect::{Judged, ValueSite, Verdict};
 
 /// Why an entry without a program of its own is skipped, and what can be done.
-pub(super) fn reason(entry: &ServerEntry, judged: &[Judged<'_>]) -> Option<String> {
+pub(super) fn reason(
+    client: Option<&KnownClient>,
+    entry: &ServerEntry,
+    judged: &[Judged<'_>],
+) -> Option<String> {
     let secret = |slot: fn(&ValueSite<'_>) -> bool| {
         judged
             .iter()
@@ -20,14 +26,17 @@ pub(super) fn reason(entry: &ServerEntry, judged: &[Judged<'_>]) -> Option<Strin
     if !entry.words.is_empty() {
         return None;
     }
-    let place = if secret(|slot| matches!(slot, ValueSite::Header(_))) {
+    let header = judged.iter().find_map(|value| match value.slot {
+        ValueSite::Header(name) if matches!(value.verdict, Verdict::Secret(_)) => Some(name),
+        _ => None,
+    });
+    let place = if header.is_some() {
         "a header"
     } else {
         "its URL"
     };
     Some(format!(
-        "remote server with its secret in {place}: use OAuth in the client, or a reference (`${{env:NAME}}`, \
-         `${{input:id}}`, Codex: `bearer_token_env_var`), or start it through a bridge \
-         (`npx mcp-remote URL --header …`) and adopt that"
+        "remote server with its secret in {place}, and no process to start: {}",
+        remote_words(client, header)
     ))
 }

@@ -5,6 +5,7 @@
 //! later changes are kept, or named before the user is asked.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::journal::JournalRecord;
 use super::redact::{Cut, RedactedPiece, fill};
@@ -12,7 +13,7 @@ use crate::client::document::Document;
 use crate::client::edit::{self, Splice};
 use crate::client::entry::{ServerEntry, entries};
 use crate::client::regions::regions;
-use crate::client::tree::{FileFormat, PathStep};
+use crate::client::tree::{FileFormat, Node, PathStep, TreeValue};
 use crate::scan::clients::ClientFile;
 use crate::secret::SecretName;
 
@@ -180,12 +181,19 @@ fn splices(
             return Ok((with(&before), Vec::new()));
         }
     }
-    let (splices, lost) = members(document, entry, &before, &after)
-        .ok_or_else(|| "changed since it was adopted; restore its command by hand".to_owned())?;
     let name = &record.entry;
-    let mut notes = vec![format!(
-        "`{name}` was changed after it was adopted: only what adopt changed is restored"
-    )];
+    let members = members(document, entry, &before, &after)
+        .map(|(splices, lost)| (splices, lost, "only what adopt changed is restored"));
+    let (splices, lost, what) = members
+        .or_else(|| {
+            let (splices, lost) = whole(document, entry, (&before, &after), &now)?;
+            Some((splices, lost, "the whole entry is restored"))
+        })
+        .ok_or_else(|| "changed since it was adopted; restore its command by hand".to_owned())?;
+    let mut notes = Vec::new();
+    if !lost.is_empty() || what.starts_with("only") {
+        notes.push(format!("`{name}` was changed after it was adopted: {what}"));
+    }
     if !lost.is_empty() {
         let lost: Vec<_> = lost.iter().map(|key| format!("`{key}`")).collect();
         notes.push(format!(
@@ -194,6 +202,81 @@ fn splices(
         ));
     }
     Ok((splices, notes))
+}
+
+/// Restores the whole entry at its first piece, for an entry that its client wrote again in another
+/// form, e.g. without tables that had become empty. Also returns the fields of later changes, which
+/// are lost. None if the result is not the entry as it was, beside others as they are.
+fn whole(
+    document: &Document,
+    entry: &ServerEntry,
+    (before, after): (&[String], &[String]),
+    now: &[Range<usize>],
+) -> Option<(Vec<Splice>, Vec<String>)> {
+    let (first, rest) = now.split_first()?;
+    let splice = |range: &Range<usize>, text: String| Splice {
+        range: range.clone(),
+        text,
+    };
+    let with = |texts: &[String]| -> Option<(Vec<Splice>, Document)> {
+        let mut splices = vec![splice(first, texts.join("\n\n"))];
+        splices.extend(rest.iter().map(|range| splice(range, String::new())));
+        let text = edit::apply(&document.text, &splices)?;
+        let new = Document::read(document.format, text.into_bytes()).ok()?;
+        Some((splices, new))
+    };
+    let (splices, restored) = with(before)?;
+    // In the form that adopt wrote, to compare it with the entry as it is now.
+    let (_, adopted) = with(after)?;
+    let others = |document: &Document| -> Vec<ServerEntry> {
+        let mut all = entries(document);
+        all.retain(|one| one.path != entry.path);
+        all
+    };
+    let same_others = others(document)
+        .iter()
+        .map(|one| (&one.path, &one.words, &one.wrapped))
+        .map(|(path, words, wrapped)| (path.clone(), texts(words), wrapped.clone()))
+        .eq(others(&restored)
+            .iter()
+            .map(|one| (one.path.clone(), texts(&one.words), one.wrapped.clone())));
+    let is_free = entries(&restored)
+        .iter()
+        .any(|one| one.path == entry.path && one.wrapped.is_none());
+    if !same_others || !is_free {
+        return None;
+    }
+    let (now, adopted_node) = (document.find(&entry.path)?, adopted.find(&entry.path)?);
+    let changed = |key: &String| {
+        let is = now.get(key).filter(|node| !is_empty(node));
+        let was = adopted_node.get(key).filter(|node| !is_empty(node));
+        match (is, was) {
+            (Some(is), Some(was)) => !is.same(&document.text, was, &adopted.text),
+            (None, None) => false,
+            _ => true,
+        }
+    };
+    let keys = now.map().iter().chain(adopted_node.map());
+    let keys: std::collections::BTreeSet<&String> = keys.map(|member| &member.key).collect();
+    let lost = keys
+        .into_iter()
+        .filter(|key| changed(key))
+        .cloned()
+        .collect();
+    Some((splices, lost))
+}
+
+fn texts(words: &[crate::client::entry::SpannedText]) -> Vec<String> {
+    words.iter().map(|word| word.text.clone()).collect()
+}
+
+/// A table or list without content, which some clients do not write.
+fn is_empty(node: &Node) -> bool {
+    match &node.value {
+        TreeValue::Map(members) => members.is_empty(),
+        TreeValue::List(items) => items.is_empty(),
+        TreeValue::Text(_) | TreeValue::Other => false,
+    }
 }
 
 /// Restores only the members that adopt changed, for an entry that the user changed too. Also

@@ -33,6 +33,7 @@ pub struct Round {
     pub files: ClientFiles,
     pub plan: AdoptPlan,
     pub names: Names,
+    filter: EntryFilter,
 }
 
 impl Round {
@@ -59,7 +60,12 @@ impl Round {
             .flat_map(|file| file.entries.iter().map(|entry| entry.server.clone()))
             .collect();
         names.keep_only(&servers, &plan.secrets());
-        Ok(Self { files, plan, names })
+        Ok(Self {
+            files,
+            plan,
+            names,
+            filter,
+        })
     }
 
     /// Whether these changes, or more, were shown to the user and approved.
@@ -95,6 +101,11 @@ impl Round {
     /// Whether something that the user asked for is not done.
     pub fn is_incomplete(&self) -> bool {
         self.plan.left.iter().any(|left| left.counts) || self.withheld().next().is_some()
+    }
+
+    /// Whether the user selected the entries with this name.
+    pub fn takes(&self, entry: &String) -> bool {
+        self.filter.takes(entry)
     }
 
     /// All values to cut out.

@@ -133,6 +133,42 @@ fn without_npm_and_without_pins() {
     case.undo();
 }
 
+/// Ctrl-C ends between two packages and says what is left; the next adopt goes on there.
+#[test]
+fn an_interrupted_adopt_is_resumed() {
+    let Some(case) = Case::new(&[("s", "@s/server"), ("t", "@s/server")]) else {
+        return;
+    };
+    let test = &case.npm.test;
+    let file = case.file.display().to_string();
+    let args = ["adopt", "--yes", "--config", &file];
+    let run = test.start(test.command(test.program()).args(args));
+    // What the user must know is there before the long part.
+    let before = run.heard("[1/2] pinning server `s`");
+    assert!(
+        before.contains("Ctrl-C stops after the current one"),
+        "{before}"
+    );
+    // Only mcpwrap gets it: npm finishes what it does.
+    let program = test.program().display().to_string();
+    let own = crate::harness::process::of_test(&test.dir);
+    let own = own.iter().find(|(_, line)| line.starts_with(&program));
+    nix::sys::signal::kill(own.unwrap().0, nix::sys::signal::Signal::SIGINT).unwrap();
+    let ended = run.end();
+    assert_eq!(ended.code, 1, "{ended}");
+    assert!(
+        ended.text().contains("to undo, run `mcpwrap adopt --undo`"),
+        "{ended}"
+    );
+    let left = "interrupted: the entries are adopted, 1 of 2 packages pinned; not pinned: `t`; run `mcpwrap adopt`";
+    assert!(ended.stderr.contains(left), "{ended}");
+    assert!(!case.policy("t").contains("[package]"));
+    let ended = case.adopt(&[]);
+    assert!(ended.stderr.contains("[1/1] pinning server `t`"), "{ended}");
+    assert!(case.policy("t").contains("[package]"), "{ended}");
+    case.undo();
+}
+
 /// At a terminal one question covers everything.
 #[test]
 fn one_question_covers_the_pins() {

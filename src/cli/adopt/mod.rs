@@ -2,13 +2,17 @@
 //! `--undo` restores the entries.
 
 mod diff;
+mod interrupts;
 mod pin;
+mod resume;
 mod show;
 mod summary;
 mod undo;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use self::interrupts::Interrupts;
 use super::{Context, ask, print};
 use crate::adopt::apply::{self, AdoptStep};
 use crate::adopt::approval::AdoptApproval;
@@ -18,8 +22,9 @@ use crate::audit::{Event, NewRecord, Outcome};
 use crate::config::Config;
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::ops::actor::{Actor, actor};
+use crate::secret::Keys;
 use crate::settings::AgentAct;
-use crate::store::{self, Prompt};
+use crate::store::{self, Prompt, Store};
 use crate::{adopt, ops};
 
 #[expect(
@@ -76,11 +81,16 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         show::places(cx, &first.files);
     }
     show::round(cx, &first);
+    show::unknown(&first, &args.server);
     let Some((store, keys)) = opened else {
         summary::copies(cx, &first, &[]);
-        return Ok(exit_code(&first));
+        let code = exit_code(&first);
+        if args.dry_run || args.no_pin {
+            return Ok(code);
+        }
+        return Ok(code.max(resume::pins(args, cx, &config, actor, &first)?));
     };
-    if !args.yes && !ask::confirm(&question(&first, args.no_pin))? {
+    if !args.yes && !ask::confirm(&question(cx, &first, args.no_pin))? {
         print::note("nothing was changed");
         return Ok(EXIT_NO);
     }
@@ -98,25 +108,46 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::note("nothing to do: another `mcpwrap adopt` ran first");
         return Ok(exit_code(&round));
     }
+    carry_out(args, cx, &config, actor, (&*store, &keys), &round)
+}
+
+/// Applies the plan, says what the user must do, and pins the packages.
+fn carry_out(
+    args: &Args,
+    cx: &Context,
+    config: &Config,
+    actor: Actor,
+    (store, keys): (&dyn Store, &Keys),
+    round: &Round,
+) -> Result<u8> {
+    // From here on, what was begun is finished: Ctrl-C takes effect between the packages.
+    let interrupts = Interrupts::collect();
     let mut unresolved = Vec::new();
     let done = apply::apply(
-        dirs,
-        &*store,
-        &keys,
+        &cx.dirs,
+        store,
+        keys,
         actor,
-        &round,
+        round,
         &mut |step| match step {
             AdoptStep::NotGranted(server, error) => unresolved.push((server.clone(), error)),
             step => show::step(cx, &step),
         },
     )?;
+    let mut code = summary::print(cx, round, &done);
+    let mut told = BTreeSet::new();
     if !args.no_pin {
         let mut servers = round.servers(&done);
         servers.retain(|server| round.withheld().all(|(other, _)| other != server));
-        pin::adopted(cx, &config, &servers, actor, &keys)?;
+        servers.extend(resume::unpinned(cx, round));
+        let pins = pin::adopted(cx, config, &servers, actor, keys, &interrupts)?;
+        if pins.is_interrupted {
+            code = code.max(EXIT_NO);
+        }
+        told = pins.told;
     }
+    summary::unpinned(cx, round, &done, &told);
     let not_granted = show::not_granted(cx, unresolved);
-    let code = summary::print(cx, &round, &done);
     Ok(if not_granted { code.max(EXIT_NO) } else { code })
 }
 
@@ -130,12 +161,16 @@ impl Args {
     }
 }
 
-fn question(round: &Round, no_pin: bool) -> String {
+fn question(cx: &Context, round: &Round, no_pin: bool) -> String {
     let withheld = round.withheld().count();
     let policies = round.names.policies.iter();
     let policies = policies.filter(|new| !matches!(new.approval, AdoptApproval::Withheld(_)));
     let packages = policies.filter(|new| !no_pin && ops::pin::is_wanted(&new.policy));
-    let pins = match packages.count() {
+    let mut packages = packages.count();
+    if !no_pin {
+        packages += resume::unpinned(cx, round).len();
+    }
+    let pins = match packages {
         0 => String::new(),
         count => format!(", install and pin {}", print::count(count, "package")),
     };

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::interrupts::Interrupts;
 use crate::cli::{Context, print};
 use crate::config::Config;
 use crate::error::{CauseKind, Code, Result};
@@ -14,14 +15,23 @@ use crate::package::{self, Registry};
 use crate::policy::{self, Policy};
 use crate::secret::{Keys, ServerName};
 
-/// Pins the servers that can be pinned.
+/// The result of pinning.
+#[derive(Debug, Default)]
+pub(super) struct Pins {
+    pub(super) is_interrupted: bool,
+    /// The servers that are not pinned, as the user was told.
+    pub(super) told: BTreeSet<ServerName>,
+}
+
+/// Pins the servers that can be pinned, until an interrupt.
 pub(super) fn adopted(
     cx: &Context,
     config: &Config,
     servers: &BTreeSet<ServerName>,
     actor: Actor,
     keys: &Keys,
-) -> Result<()> {
+    interrupts: &Interrupts,
+) -> Result<Pins> {
     let mut wanted = Vec::new();
     for server in servers {
         let policy = policy::load(&cx.dirs, server, None)?;
@@ -36,16 +46,27 @@ pub(super) fn adopted(
     // The store is open already: no passphrase prompt appears while the bar is drawn.
     let mut keys = Some(keys.clone());
     let mut silent: Vec<Registry> = Vec::new();
+    let mut pins = Pins::default();
+    if !wanted.is_empty() {
+        print::note(&format!(
+            "installing {}; Ctrl-C stops after the current one, and `mcpwrap adopt` continues",
+            print::count(wanted.len(), "package")
+        ));
+    }
     let mut progress = print::Progress::new(wanted.len());
     let mut dialog = PinDialog {
         begin: &mut |_| {},
         agree: &mut |_| Ok(()),
     };
-    for policy in &wanted {
+    for (n, policy) in wanted.iter().enumerate() {
+        if interrupts.any() {
+            return Ok(interrupted(pins, &wanted, n));
+        }
         let registry = package::parse(&policy.command).registry;
         progress.next(&format!("pinning server `{}`", policy.server));
         if silent.contains(&registry) {
             print::note(&fallback(policy));
+            pins.told.insert(policy.server.clone());
             continue;
         }
         match pin::pin(
@@ -58,9 +79,12 @@ pub(super) fn adopted(
             &mut dialog,
         ) {
             Ok(done) => say(&policy.server, &done),
+            // The package client got the interrupt, too.
+            Err(_) if interrupts.any() => return Ok(interrupted(pins, &wanted, n)),
             Err(error) if matches!(error.code, Code::PackageFailed | Code::PackageChanged) => {
                 print::error(&error);
                 print::note(&fallback(policy));
+                pins.told.insert(policy.server.clone());
                 if error.is(CauseKind::Unreachable) {
                     silent.push(registry);
                 }
@@ -68,7 +92,27 @@ pub(super) fn adopted(
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    Ok(pins)
+}
+
+/// Says what is done and what is not. `at`: the first policy that is not pinned.
+fn interrupted(mut pins: Pins, wanted: &[Policy], at: usize) -> Pins {
+    let left = wanted.get(at..).unwrap_or_default();
+    let names: Vec<_> = left
+        .iter()
+        .map(|policy| format!("`{}`", policy.server))
+        .collect();
+    print::warning(&format!(
+        "interrupted: the entries are adopted, {} of {} pinned; not pinned: {}; run `mcpwrap adopt` \
+         to continue",
+        at.saturating_sub(pins.told.len()),
+        print::count(wanted.len(), "package"),
+        names.join(", ")
+    ));
+    pins.told
+        .extend(left.iter().map(|policy| policy.server.clone()));
+    pins.is_interrupted = true;
+    pins
 }
 
 fn say(server: &ServerName, done: &Pinned) {

@@ -9,6 +9,7 @@ use crate::adopt::names::Names;
 use crate::adopt::plan::AdoptPlan;
 use crate::adopt::round::Round;
 use crate::cli::{Context, print};
+use crate::client::entry::entries;
 use crate::client::table::After;
 use crate::error::{Error, printable};
 use crate::grant;
@@ -16,6 +17,7 @@ use crate::ops::notes;
 use crate::policy::{self, summary};
 use crate::scan::clients::{ClientFile, ClientFiles};
 use crate::secret::ServerName;
+use crate::suggest::nearest;
 
 /// The plan, and what is skipped.
 pub(super) fn round(cx: &Context, round: &Round) {
@@ -159,6 +161,23 @@ pub(super) fn left(cx: &Context, found: &[ClientFile], plan: &AdoptPlan) {
             Some(entry) => format!("skipped `{entry}` in {shown}: {}", left.reason),
             None => format!("{shown}: {}", left.reason),
         });
+    }
+}
+
+/// Selected names that no entry has.
+pub(super) fn unknown(round: &Round, selected: &[String]) {
+    let documents = round.files.found.iter();
+    let documents = documents.filter_map(|file| file.document.as_ref().ok());
+    let names: Vec<String> = documents
+        .flat_map(entries)
+        .map(|entry| entry.name)
+        .collect();
+    for name in selected.iter().filter(|name| !names.contains(name)) {
+        let near = nearest(name, names.iter().map(String::as_str));
+        let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        print::warning(&printable(&format!(
+            "no entry `{name}` in any of the files searched{near}"
+        )));
     }
 }
 

@@ -1,4 +1,7 @@
-//! What the user must know and do after the files are adopted.
+//! What the user must know and do after the files are adopted. Printed before packages are
+//! installed, which takes long and can be interrupted.
+
+use std::collections::BTreeSet;
 
 use super::show;
 use crate::adopt::names::{self, NewSecret};
@@ -8,11 +11,11 @@ use crate::error::EXIT_NO;
 use crate::policy::{self, Unpinned};
 use crate::scan::history::{self, History};
 use crate::scan::residue;
+use crate::secret::ServerName;
 
 /// Prints the summary and returns the exit code. `done` are the files that were changed.
 pub(super) fn print(cx: &Context, round: &Round, done: &[usize]) -> u8 {
     show::after(&round.changed(done));
-    unpinned(cx, round, done);
     let own = |secret: &&NewSecret| !secret.known && secret.why != names::FOR_UNDO;
     let rotate: Vec<_> = round.names.secrets.iter().filter(own).collect();
     if !rotate.is_empty() {
@@ -31,7 +34,12 @@ pub(super) fn print(cx: &Context, round: &Round, done: &[usize]) -> u8 {
         ));
     }
     copies(cx, round, done);
-    show::left(cx, &round.files.found, &round.plan);
+    if !round.plan.left.is_empty() {
+        print::note(&format!(
+            "skipped: {}; the reasons are in the warnings above",
+            print::count(round.plan.left.len(), "entry")
+        ));
+    }
     for (server, withheld) in round.withheld() {
         let text = show::withheld(server, withheld);
         print::warning(&format!("server `{server}`: {text}"));
@@ -44,10 +52,10 @@ pub(super) fn print(cx: &Context, round: &Round, done: &[usize]) -> u8 {
     }
 }
 
-/// The servers without a fixed version.
-fn unpinned(cx: &Context, round: &Round, done: &[usize]) {
-    for server in round.servers(done) {
-        let policy = policy::load(&cx.dirs, &server, None);
+/// The servers without a fixed version, except those of which the user knows.
+pub(super) fn unpinned(cx: &Context, round: &Round, done: &[usize], known: &BTreeSet<ServerName>) {
+    for server in round.servers(done).difference(known) {
+        let policy = policy::load(&cx.dirs, server, None);
         let floats = policy.is_ok_and(|policy| {
             policy.limits.unpinned == Unpinned::Allow && policy.package.is_none()
         });

@@ -109,11 +109,18 @@ fn show_plan(
             &cuts,
             &[],
         );
-        for note in undo::notes(file, job, values, keys) {
-            out.line(&format!("  note: {}", printable(&note)));
-        }
     }
     out.print();
+    for job in jobs {
+        let Some(file) = found.get(job.found) else {
+            continue;
+        };
+        // After the lines that change, and before the question.
+        for note in undo::notes(file, job, values, keys) {
+            let shown = cx.dirs.tilde(&file.path);
+            print::warning(&printable(&format!("{shown}: {note}")));
+        }
+    }
 }
 
 fn restore(
