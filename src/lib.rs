@@ -50,6 +50,7 @@ pub(crate) mod probe; // asks a provider whether a credential is valid
 // ── operations: recorded changes, without a terminal
 pub(crate) mod ops; // approve, revoke, store, set up, pin
 pub(crate) mod adopt; // move secrets out of client configs, and restore them
+pub(crate) mod uninstall; // removes everything
 
 // ── command line
 pub(crate) mod cli; // arguments, questions, printing

@@ -54,6 +54,9 @@ const REFUSED: &[&[&str]] = &[
     &["grant", "github", "--yes"],
     &["policy", "new", "x", "--", "server"],
     &["policy", "edit", "github"],
+    &["policy", "rm", "github", "--yes"],
+    &["uninstall"],
+    &["uninstall", "--yes", "--force"],
     &["secret", "set", "github/token"],
     &["secret", "set", "github/token", "--from-stdin"],
     &["secret", "rotate", "github/token"],
@@ -109,8 +112,8 @@ fn what_approves_changes_or_sends_is_refused() {
         assert_eq!(record["reason"], "agent-refused", "{record}");
         assert!(record["detail"]["agent"].is_string(), "{record}");
     }
-    // All but `policy`, `init` and `unlock`, which have no event.
-    assert_eq!(refusals.count(), 2 * 22);
+    // All but `policy new`, `policy edit`, `init` and `unlock`, which have no event.
+    assert_eq!(refusals.count(), 2 * 25);
 }
 
 #[test]

@@ -50,4 +50,6 @@ mod stores;
 mod streams;
 mod tidy;
 mod transparent;
+mod uninstall;
+mod usage;
 mod weak;

@@ -33,7 +33,8 @@ pub(super) const TEMPLATE: &str = concat!(
     "  log          Query, verify and export the audit log\n\n",
     title!("Other"),
     "  completions  Print a shell completion script\n",
-    "  man          Write manual pages to a directory\n\n",
+    "  man          Write manual pages to a directory\n",
+    "  uninstall    Restore client configs and remove everything\n\n",
     title!("Options"),
     "{options}{after-help}",
 );

@@ -22,13 +22,14 @@ pub mod revoke;
 pub mod run;
 pub mod secret;
 pub mod status;
+pub mod uninstall;
 pub mod unlock;
 mod usage;
 
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::dirs::Dirs;
 use crate::error::{Code, EXIT_ERROR, Result};
@@ -92,6 +93,8 @@ enum CliCommand {
     Completions(completions::Args),
     /// Write manual pages to a directory
     Man(man::Args),
+    /// Restore client configs and remove everything
+    Uninstall(uninstall::Args),
 }
 
 /// What every command that uses files gets.
@@ -117,7 +120,12 @@ impl Context {
 pub fn main() -> ExitCode {
     crate::sys::loader::start_clean();
     crate::sys::signal::survive_file_limit();
-    let code = match Cli::try_parse() {
+    let args: Vec<_> = std::env::args_os().collect();
+    if let Some(error) = usage::refuse(&args) {
+        print::error(&error);
+        return ExitCode::from(EXIT_ERROR);
+    }
+    let code = match Cli::try_parse_from(&args) {
         Ok(cli) => dispatch(cli.command).unwrap_or_else(|error| {
             print::error(&error);
             EXIT_ERROR
@@ -127,12 +135,12 @@ pub fn main() -> ExitCode {
             if error.use_stderr() { EXIT_ERROR } else { 0 }
         }
         Err(error) => {
-            let error = usage::explain(&error);
+            let mut root = Cli::command();
+            root.build();
+            let error = usage::explain(&error, &root, &args);
             print::error(&error);
             // `run` has the exit codes of a launcher, also for wrong arguments.
-            let is_run = std::env::args_os()
-                .nth(1)
-                .is_some_and(|command| command == "run");
+            let is_run = args.get(1).is_some_and(|command| command == "run");
             if is_run { error.run_exit() } else { EXIT_ERROR }
         }
     };
@@ -165,6 +173,7 @@ fn dispatch(command: CliCommand) -> Result<u8> {
         CliCommand::Completions(args) => Ok(completions::run(&args)),
         CliCommand::Log(args) => log::run(&args, &Context::new()?),
         CliCommand::Man(args) => man::run(&args),
+        CliCommand::Uninstall(args) => uninstall::run(&args, &Context::new()?),
     }
 }
 

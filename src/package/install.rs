@@ -257,6 +257,19 @@ pub fn latest(dirs: &Dirs, server: &ServerName, package: &Package) -> Result<Opt
     }
 }
 
+/// How many packages are installed.
+pub fn installed_count(dirs: &Dirs) -> usize {
+    let all = fs::read_dir(dirs.packages())
+        .into_iter()
+        .flatten()
+        .flatten();
+    all.filter(is_installation).count()
+}
+
+fn is_installation(entry: &fs::DirEntry) -> bool {
+    entry.file_name().len() == 64 && entry.path().is_dir()
+}
+
 /// Removes all installations except those of these packages.
 ///
 /// # Errors
@@ -274,8 +287,7 @@ pub fn prune(dirs: &Dirs, used: &[Package]) -> Result<Vec<String>> {
     let mut removed = Vec::new();
     for entry in fs::read_dir(&root).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let is_install = name.len() == 64 && entry.path().is_dir();
-        if is_install && !used.iter().any(|package| package.tree == name) {
+        if is_installation(&entry) && !used.iter().any(|package| package.tree == name) {
             tree::remove(&entry.path()).map_err(|error| failed(io_text(&error)))?;
             removed.push(name);
         }

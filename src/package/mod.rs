@@ -40,14 +40,14 @@ mod uv_lock;
 
 use std::fmt;
 
-pub use install::{install, latest, prune};
+pub use install::{install, installed_count, latest, prune};
 pub use installed::{Depth, entry_while, verify};
 pub use parse::{parse, program_name};
 pub use pinned::check_pinned;
 pub use request::{PackageChanges, PinReport, PinRequest};
 pub use restamp::{restamp, with_new_interpreter};
 pub use transport::{Transport, transport};
-pub use tree::file_digest;
+pub use tree::{file_digest, remove as remove_tree};
 pub use unfenced::reason as unfenced;
 
 /// Where a package comes from.

@@ -129,7 +129,7 @@ pub(super) fn sync(root: &Path) -> io::Result<()> {
 }
 
 /// Removes a tree, also a read-only one. A missing tree is not an error.
-pub(super) fn remove(root: &Path) -> io::Result<()> {
+pub fn remove(root: &Path) -> io::Result<()> {
     match fs::symlink_metadata(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),

@@ -11,6 +11,7 @@ use super::{Cwd, Policy, load};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
+use crate::links;
 use crate::secret::{SecretRef, ServerName};
 
 /// The content of a new policy.
@@ -164,8 +165,20 @@ fn exists(dirs: &Dirs, server: &ServerName) -> Error {
 /// # Errors
 /// `file-not-private`, `file-unusable`.
 pub fn replace(dirs: &Dirs, server: &ServerName, bytes: &[u8]) -> Result<()> {
-    files::replace(&load::path(dirs, server), bytes)
+    links::replace(&load::path(dirs, server), bytes)
         .map_err(|problem| unwritten(dirs, server, problem))
+}
+
+/// Removes the user's policy file; of a link, only the link.
+///
+/// # Errors
+/// `file-unusable`.
+pub fn remove(dirs: &Dirs, server: &ServerName) -> Result<()> {
+    files::remove(&load::path(dirs, server)).map_err(|problem| {
+        let path = dirs.tilde(&load::path(dirs, server));
+        let what = format!("cannot remove policy `{server}`");
+        problem.explain(Code::FileUnusable, what, &path)
+    })
 }
 
 fn unwritten(dirs: &Dirs, server: &ServerName, problem: Problem) -> Error {

@@ -203,6 +203,17 @@ impl Store for MacKeychainStore {
         Ok(self.read(MASTER_SERVICE, HEAD_NAME)?.as_ref().map(text_of))
     }
 
+    fn clear(&self) -> Result<()> {
+        for name in self.names()? {
+            self.erase(SERVICE, name.as_str())?;
+            self.erase(ATTRIBUTES, name.as_str())?;
+        }
+        for name in [MASTER_NAME, HEAD_NAME] {
+            self.erase(MASTER_SERVICE, name)?;
+        }
+        Ok(())
+    }
+
     fn set_audit_head(&self, head: &str) -> Result<()> {
         self.write(MASTER_SERVICE, HEAD_NAME, &Secret::new(head.into()))
     }

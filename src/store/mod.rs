@@ -122,6 +122,11 @@ pub trait Store: Send {
 
     fn set_audit_head(&self, head: &str) -> Result<()>;
 
+    /// Removes what this store keeps outside of mcpwrap's own directories.
+    fn clear(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// The master key and these secrets, with as few requests as the store allows.
     fn get_all(&self, names: &[SecretName]) -> Result<SecretBatch> {
         let master = self.master()?;

@@ -12,7 +12,16 @@ use super::fake_server;
 
 /// The first words of commands that agents may not run.
 const GUARDED: &[&str] = &[
-    "adopt", "check", "config", "grant", "init", "pin", "policy", "secret", "unlock",
+    "adopt",
+    "check",
+    "config",
+    "grant",
+    "init",
+    "pin",
+    "policy",
+    "secret",
+    "uninstall",
+    "unlock",
 ];
 
 /// Whether this starts mcpwrap, directly or through another program, with a command for the user.

@@ -1,9 +1,10 @@
-//! `mcpwrap policy …`: creates, shows, edits and validates policies. None of these commands grants one.
+//! `mcpwrap policy …`: creates, shows, edits, validates and removes policies. None of these commands grants one.
 
 pub mod edit;
 pub mod lint;
 pub mod list;
 pub mod new;
+pub mod rm;
 pub mod schema;
 pub mod show;
 
@@ -31,6 +32,8 @@ enum PolicyCommand {
     Edit(edit::Args),
     /// Validate policies
     Lint(lint::Args),
+    /// Stop servers and remove their policies
+    Rm(rm::Args),
     /// Print the JSON Schema of policy files, for editors
     Schema,
 }
@@ -52,6 +55,7 @@ pub fn run(args: Args) -> Result<u8> {
             edit::run(&args, &cx)
         }
         PolicyCommand::Lint(args) => lint::run(&args, &Context::new()?),
+        PolicyCommand::Rm(args) => rm::run(&args, &Context::new()?),
         PolicyCommand::Schema => Ok(schema::run()),
     }
 }

@@ -238,6 +238,19 @@ impl Store for SecretServiceStore {
         self.write(MASTER_SERVICE, HEAD_NAME, label, &item)
     }
 
+    fn clear(&self) -> Result<()> {
+        self.run(|link| {
+            for service in [SERVICE, MASTER_SERVICE] {
+                for name in link.names(service)? {
+                    if let Some(found) = self.find(link, service, &name)? {
+                        link.delete(&found.unlocked)?;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn get_all(&self, names: &[SecretName]) -> Result<SecretBatch> {
         let mut wanted = vec![(MASTER_SERVICE, MASTER_NAME)];
         wanted.extend(names.iter().map(|name| (SERVICE, name.as_str())));
