@@ -283,12 +283,14 @@ fn absolute(value: Option<OsString>) -> Option<PathBuf> {
 
 /// The user's home, and the name of where it was found.
 fn home() -> Option<(PathBuf, &'static str)> {
-    let account = account_home();
     let home = absolute(variable("HOME"));
-    let inside = |home: &PathBuf| account.as_ref().is_some_and(|own| is_of_sandbox(home, own));
+    let inside = |home: &PathBuf| {
+        let may_be = home.iter().any(|part| part == "snap" || part == ".var");
+        may_be && account_home().is_some_and(|own| is_of_sandbox(home, &own))
+    };
     match home.filter(|home| !inside(home)) {
         Some(home) => Some((home, "HOME")),
-        None => account.map(|home| (home, "/etc/passwd")),
+        None => account_home().map(|home| (home, "/etc/passwd")),
     }
 }
 

@@ -86,7 +86,9 @@ pub(super) fn digest(root: &Path) -> io::Result<String> {
 pub fn file_digest(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; 128 * 1024];
+    // One byte more than a small file, so that the second read finds its end.
+    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    let mut buffer = vec![0; size.saturating_add(1).clamp(4096, 128 * 1024)];
     loop {
         match file.read(&mut buffer)? {
             0 => return Ok(hex(&hash.finalize())),

@@ -3,6 +3,7 @@
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use nix::unistd::geteuid;
 
@@ -79,9 +80,11 @@ pub fn account() -> Option<Account> {
     })
 }
 
-/// The user's name; `None` if it is not known.
+/// The user's name; `None` if it is not known. Read once.
 pub fn name() -> Option<String> {
-    account().map(|account| account.name)
+    static NAME: OnceLock<Option<String>> = OnceLock::new();
+    let read = || account().map(|account| account.name);
+    NAME.get_or_init(read).clone()
 }
 
 #[cfg(target_os = "linux")]

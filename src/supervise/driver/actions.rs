@@ -195,6 +195,6 @@ impl Driver {
             self.keep_masking(&server);
             server.reap_guard();
         }
-        self.update_masker(&[]);
+        self.update_masker();
     }
 }

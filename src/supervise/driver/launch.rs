@@ -49,21 +49,27 @@ impl Driver {
     pub(super) fn launch(&mut self, attempt: u32, generation: u32) -> Result<Handshake> {
         let prepared = self.prepared.remove(&attempt);
         let prepared = prepared.ok_or_else(|| self.nothing_prepared())?;
-        let server = start::launch(
-            &ExecCommand {
-                server: &self.server,
-                arguments: prepared.env.arguments(),
-                program: &prepared.program.path,
-                directory: &prepared.directory,
-                fence: prepared.policy.fence,
-            },
-            &prepared.env,
-        )?;
+        let command = ExecCommand {
+            server: &self.server,
+            arguments: prepared.env.arguments(),
+            program: &prepared.program.path,
+            directory: &prepared.directory,
+            fence: prepared.policy.fence,
+        };
+        // The search tables are made while the kernel starts the guard and the server.
+        let (server, masker) = std::thread::scope(|scope| {
+            let masker = || self.masker(prepared.env.values());
+            let made = std::thread::Builder::new().spawn_scoped(scope, masker);
+            let server = start::launch(&command, &prepared.env);
+            let made = made.map(|made| made.join().expect("making a masker does not panic"));
+            (server, made.unwrap_or_else(|_| masker()))
+        });
+        let server = server?;
         self.pipeline.record(&Fact::Launched {
             generation,
             pid: server.pid,
         });
-        self.update_masker(prepared.env.values());
+        self.use_masker(masker);
         self.shared.lock().session.nominate(generation);
         let server = Generation::new(generation, server, *prepared, &self.shared, &self.pipeline)
             .map_err(|error| self.not_started("cannot create its threads", &error))?;

@@ -17,8 +17,13 @@ const RETIRED_MAX: usize = 16;
 const RELAYS_LOOK: Duration = Duration::from_millis(200);
 
 impl Driver {
+    /// Masks the values of current and former servers.
+    pub(super) fn update_masker(&self) {
+        self.use_masker(self.masker(&[]));
+    }
+
     /// Masks the values of current, pending (`more`) and former servers.
-    pub(super) fn update_masker(&self, more: &[(String, Secret)]) {
+    pub(super) fn masker(&self, more: &[(String, Secret)]) -> Masker {
         let values: Vec<_> = self
             .generations
             .iter()
@@ -27,9 +32,12 @@ impl Driver {
             .chain(&self.retired)
             .map(|(name, value)| (name.clone(), value))
             .collect();
-        let masker = Arc::new(Masker::new(&values));
+        Masker::new(&values)
+    }
+
+    pub(super) fn use_masker(&self, masker: Masker) {
         let mut inner = self.shared.lock();
-        inner.masker = masker;
+        inner.masker = Arc::new(masker);
         inner.masker_version += 1;
     }
 
@@ -44,7 +52,7 @@ impl Driver {
         self.relaying.retain(|tail| tail.strong_count() > 0);
         if self.relaying.is_empty() {
             self.retired.clear();
-            self.update_masker(&[]);
+            self.update_masker();
             return None;
         }
         Some(Instant::now() + RELAYS_LOOK)
