@@ -47,6 +47,7 @@ mod renew;
 mod revoke;
 mod secrets;
 mod stores;
+mod soak;
 mod streams;
 mod tidy;
 mod transparent;

@@ -114,6 +114,12 @@ fn cargo_of_user(line: &str) -> Command {
     command
 }
 
+/// All rounds of `tests/soak.rs`, of which the other test runs do a few.
+pub fn soak() -> Done {
+    let mut tests = cargo("test --locked --test integration -- soak::");
+    step("soak", tests.env("MCPWRAP_TEST_SOAK", "1"))
+}
+
 pub fn fix() -> Done {
     step("format", &mut cargo("fmt --all"))?;
     let clippy = "clippy --quiet --workspace --all-targets --fix --allow-dirty --allow-staged";

@@ -32,6 +32,13 @@ const VERBS: &[Verb] = &[
         run: |args| ci::run(args.install()).map(passed),
     },
     Verb {
+        name: "soak",
+        operand: None,
+        about: "run all rounds of the tests that try the kill switch at random moments",
+        flags: &[],
+        run: |_| ci::soak().map(passed),
+    },
+    Verb {
         name: "fix",
         operand: None,
         about: "format, apply clippy's suggestions, update generated documents and golden files",
