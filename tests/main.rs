@@ -24,6 +24,7 @@ mod agents;
 mod container;
 mod control;
 mod check;
+mod client_end;
 mod docs;
 mod edit;
 mod env;

@@ -67,18 +67,6 @@ fn a_stubborn_server_is_gone_soon_after_the_end_of_stdin() {
 }
 
 #[test]
-fn a_server_is_ended_with_the_session_during_a_call() {
-    let test = Test::new();
-    let (mut run, _) = started(&test, &["ignore=term"]);
-    run.ask(
-        "tools/call",
-        &json!({"name": "wait", "arguments": {"ms": 60_000}}),
-    );
-    run.close();
-    run.end_within(AFTER_EOF);
-}
-
-#[test]
 fn a_server_that_does_not_read_does_not_block_the_client() {
     let test = Test::new();
     test.serve("fake", &["never-read"], "");

@@ -20,7 +20,7 @@ use nix::sys::signal::Signal;
 
 use crate::dirs;
 use crate::error::{Error, printable};
-use crate::sys::{signal, spawn};
+use crate::sys::{signal, spawn, stderr};
 
 /// Lines of a terminal that does not tell its size.
 const LINES_USUAL: usize = 40;
@@ -102,13 +102,13 @@ pub fn screen_lines() -> Option<usize> {
 /// Something the user should know but not act on, on stderr.
 pub fn note(text: &str) {
     let _hidden = hide();
-    eprintln!("mcpwrap: {}", printable(text));
+    stderr::say(&format!("mcpwrap: {}\n", printable(text)));
 }
 
 /// Something the user can act on, on stderr.
 pub fn warning(text: &str) {
     let _hidden = hide();
-    eprintln!("mcpwrap: warning: {}", printable(text));
+    stderr::say(&format!("mcpwrap: warning: {}\n", printable(text)));
 }
 
 /// Help or version from clap: on stdout, or on stderr if it was not requested. Coloured on a terminal.
@@ -119,7 +119,7 @@ pub fn help(error: &clap::Error) {
 /// An error in its lines, on stderr.
 pub fn error(error: &Error) {
     let _hidden = hide();
-    eprint!("{error}");
+    stderr::say(&error.to_string());
 }
 
 /// The progress bar on the last line of the terminal, if there is one.

@@ -76,6 +76,11 @@ pub fn pong(id: &Id) -> Vec<u8> {
     line(&json!({"jsonrpc": "2.0", "id": raw(id), "result": {}}))
 }
 
+/// A `ping` for the client.
+pub fn ping(id: &Id) -> Vec<u8> {
+    line(&json!({"jsonrpc": "2.0", "id": raw(id), "method": "ping"}))
+}
+
 /// A notification without parameters.
 pub fn notification(method: &str) -> Vec<u8> {
     line(&json!({"jsonrpc": "2.0", "method": method}))

@@ -10,6 +10,16 @@ use memchr::memchr2;
 /// Longer IDs, methods and keys are ignored (bytes).
 const TOKEN_BYTES_MAX: usize = 512;
 
+/// The members of a JSON-RPC message, as they are written.
+const MEMBERS: &[&[u8]] = &[
+    br#""jsonrpc""#,
+    br#""id""#,
+    br#""method""#,
+    br#""params""#,
+    br#""result""#,
+    br#""error""#,
+];
+
 /// The kind of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineKind {
@@ -62,6 +72,8 @@ pub struct Envelope {
     pub method: Option<String>,
     pub has_result: bool,
     pub has_error: bool,
+    /// It has `"jsonrpc": "2.0"`, and a member that only a message has.
+    pub is_message: bool,
 }
 
 impl Envelope {
@@ -123,6 +135,10 @@ pub struct Scanner {
     method: Option<String>,
     has_result: bool,
     has_error: bool,
+    has_method: bool,
+    has_version: bool,
+    /// The first key is one that no message has.
+    is_foreign: bool,
 }
 
 impl Default for Scanner {
@@ -143,6 +159,9 @@ impl Default for Scanner {
             method: None,
             has_result: false,
             has_error: false,
+            has_method: false,
+            has_version: false,
+            is_foreign: false,
         }
     }
 }
@@ -155,9 +174,12 @@ impl Scanner {
         scanner.finish()
     }
 
-    /// Whether the line so far can still be a JSON object.
-    pub fn may_be_object(&self) -> bool {
-        !self.array && !matches!(self.place, ScanState::Before | ScanState::Broken)
+    /// Whether the line so far can still be a message (not a batch). Members come in any order, so only
+    /// the first one is judged.
+    pub fn may_be_message(&self) -> bool {
+        !self.array
+            && !self.is_foreign
+            && !matches!(self.place, ScanState::Before | ScanState::Broken)
     }
 
     /// Takes the next bytes of the line.
@@ -192,6 +214,7 @@ impl Scanner {
             method: line.method,
             has_result: line.has_result,
             has_error: line.has_error,
+            is_message: line.has_version && (line.has_method || line.has_result || line.has_error),
         }
     }
 
@@ -215,7 +238,9 @@ impl Scanner {
         };
         self.capture(bytes.get(..used).unwrap_or_default());
         if !self.in_string && self.place == ScanState::Colon {
+            let is_first = self.key.is_empty();
             self.key = std::mem::take(&mut self.token);
+            self.is_foreign |= is_first && !MEMBERS.contains(&self.key.as_slice());
             self.capturing = false;
         }
         used
@@ -257,7 +282,10 @@ impl Scanner {
             ScanState::Value => {
                 self.value_at = self.at;
                 self.token.clear();
-                self.capturing = matches!(self.key.as_slice(), br#""id""# | br#""method""#);
+                self.capturing = matches!(
+                    self.key.as_slice(),
+                    br#""id""# | br#""method""# | br#""jsonrpc""#
+                );
                 self.place = ScanState::Inside;
                 self.nested(byte);
             }
@@ -321,7 +349,9 @@ impl Scanner {
                 self.id = known.then(|| Id::new(&self.token));
                 self.id_at = self.value_at;
             }
+            br#""jsonrpc""# => self.has_version = self.token == br#""2.0""#,
             br#""method""# => {
+                self.has_method = true;
                 self.method = serde_json::from_slice(&self.token).ok().filter(|_| fits);
             }
             br#""result""# => self.has_result = true,

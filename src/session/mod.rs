@@ -28,6 +28,9 @@ use crate::secret::ServerName;
 /// The maximum number of open requests that are remembered.
 const PENDING_MAX: usize = 65_536;
 
+/// The generation of mcpwrap's own requests to the client; no server has it.
+const OWN: u32 = 0;
+
 /// Methods without side effects, which may be sent to a second server. `tools/call` is not one.
 const REPEATABLE: &[&str] = &[
     "ping",
@@ -274,6 +277,18 @@ impl Session {
         open
     }
 
+    /// A `ping` for the client, whose answer no server gets. `None` if the client cannot be asked: the
+    /// modern era has no requests of servers, and before the handshake none is allowed.
+    pub fn ping(&mut self) -> Option<Vec<u8>> {
+        if self.era != Some(Era::Legacy) || self.initialized.is_none() {
+            return None;
+        }
+        self.counter += 1;
+        let id = Id::text(&format!("mcpwrap-{OWN}-own-{}", self.counter));
+        self.asked.insert(id.clone(), (OWN, id.clone()));
+        Some(answer::ping(&id))
+    }
+
     /// Forgets the requests of servers, because one of their IDs must not be written again.
     pub fn forget_asked(&mut self) {
         self.asked.clear();
@@ -283,7 +298,7 @@ impl Session {
     fn cancel_asked(&mut self, generation: u32) -> Vec<u8> {
         let mut stale: Vec<_> = self
             .asked
-            .extract_if(|_, (of, _)| *of < generation)
+            .extract_if(|_, (of, _)| *of < generation && *of != OWN)
             .map(|(shown, _)| shown)
             .collect();
         stale.sort();

@@ -1,15 +1,16 @@
-//! Relays a server's stderr to ours, masked, and keeps its last lines for error messages.
+//! Relays a server's stderr to ours, masked, and keeps its last lines for error messages. A client that
+//! does not read stderr does not stop the server.
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::shared::Shared;
 use super::state::KeeperEvent;
 use crate::mask::TextMask;
 use crate::policy::{Limits, Stream};
-use crate::sys::fds::{self, Standard};
+use crate::sys::stderr;
 
 const CHUNK_BYTES: usize = 16 << 10;
 /// How much of stderr is kept for the message about a crash.
@@ -91,10 +92,7 @@ impl Diagnostics {
             }
         }
         self.tail.note(&self.out);
-        // The client may have closed our stderr.
-        if let Ok(mut stderr) = fds::standard(Standard::Error) {
-            drop(stderr.write_all(&self.out));
-        }
+        stderr::write(&self.out, stderr::RELAY_PATIENCE);
     }
 }
 

@@ -55,7 +55,8 @@ pub(super) fn relay(mut stdin: File, shared: &Arc<Shared>) {
     if matches!(input.wait_for_gate(&mut stdin), Gate::Closed) {
         return;
     }
-    shared.post_event(KeeperEvent::ClientGone);
+    let awaited = !shared.lock().session.is_drained();
+    shared.post_event(KeeperEvent::InputPassed { awaited });
 }
 
 struct Input {
@@ -87,6 +88,7 @@ impl Input {
                 Ok(count) => break count,
             }
         };
+        self.shared.hear(count);
         self.buffer
             .extend_from_slice(self.chunk.get(..count).unwrap_or_default());
         if count == 0 {

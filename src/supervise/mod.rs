@@ -1,7 +1,7 @@
 //! Keeps a server running behind the client's session.
 //!
 //! The main thread waits in one `poll` for events and passes them to the driver; one thread reads
-//! the client, two read each server. Invariants: every started process is ended, however this
+//! the client, one notices its end, two read each server. Invariants: every started process is ended, however this
 //! process ends, because every server has a guard as its parent. The session is kept as long as
 //! possible: without a server, requests are answered with an error that says why. stdout belongs to
 //! the session; messages for the user go through [`Pipeline`].
@@ -14,6 +14,7 @@ mod generation;
 mod input;
 mod output;
 mod pipeline;
+mod presence;
 mod request;
 pub mod running;
 mod shared;
@@ -38,7 +39,7 @@ use crate::error::{Error, Result};
 use crate::launch::mark;
 use crate::sys::fds::{self, Standard};
 use crate::sys::watch::Watch;
-use crate::sys::{signal, tree};
+use crate::sys::{signal, stderr, tree};
 
 /// Runs until the session ends; returns the exit code.
 ///
@@ -58,6 +59,7 @@ pub fn supervise(options: Options) -> Result<u8> {
 }
 
 fn run(options: Options) -> io::Result<u8> {
+    stderr::begin_session();
     let collected: Vec<Signal> = signal::ENDING
         .iter()
         .chain(signal::FORWARDED)
@@ -76,6 +78,14 @@ fn run(options: Options) -> io::Result<u8> {
     std::thread::Builder::new()
         .name(mark::thread_name(&options.home))
         .spawn(move || input::relay(stdin, &for_input))?;
+    let ends = (
+        fds::standard(Standard::Input)?,
+        fds::standard(Standard::Output)?,
+    );
+    let for_presence = Arc::clone(&shared);
+    std::thread::Builder::new()
+        .name("presence".to_owned())
+        .spawn(move || presence::watch(ends.0, ends.1, &for_presence))?;
     tree::become_subreaper();
     let watch = Watch::new(options.watched.clone());
     let mut supervisor = Supervisor {

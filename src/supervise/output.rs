@@ -302,7 +302,7 @@ impl ServerOutput {
         let head = std::mem::take(&mut self.partial);
         let mut scanner = Scanner::default();
         scanner.feed(&head);
-        if !scanner.may_be_object() {
+        if !scanner.may_be_message() {
             self.diverted.write(&head, false);
             return (LongLineMode::Diverted, None);
         }

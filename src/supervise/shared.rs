@@ -8,6 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Result;
@@ -96,6 +97,8 @@ pub(super) struct Shared {
     pub gate_moved: Condvar,
     output: Mutex<ClientStdout>,
     wake: File,
+    /// How much was read from the client (bytes).
+    heard: AtomicU64,
 }
 
 impl Shared {
@@ -117,6 +120,7 @@ impl Shared {
             gate_moved: Condvar::new(),
             output: Mutex::new(ClientStdout(stdout)),
             wake,
+            heard: AtomicU64::new(0),
         }
     }
 
@@ -127,6 +131,16 @@ impl Shared {
 
     pub(super) fn output(&self) -> MutexGuard<'_, ClientStdout> {
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How much was read from the client (bytes).
+    pub(super) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn hear(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.heard.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Posts a notice to the main thread.

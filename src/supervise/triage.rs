@@ -1,5 +1,7 @@
 //! Classifies lines of a server's stdout: which pass, which go to stderr, which cause events.
 
+use serde_json::value::RawValue;
+
 use super::shared::Inner;
 use super::state::KeeperEvent;
 use crate::session::envelope::{Envelope, LineKind, Scanner};
@@ -83,20 +85,87 @@ pub(super) enum LineRoute {
     Blank,
 }
 
-/// Whether a line can be an MCP message. A line that begins like a message only needs the right
-/// structure; one that may be a log line (`[INFO] …`, `{x}`) must be valid JSON.
+/// Whether a line is an MCP message. One that has the members of a message needs only the right
+/// structure; a batch must consist of messages. Anything else, such as the records of a JSON logger,
+/// is something that clients fail on.
 pub(super) fn triage(line: &[u8]) -> LineRoute {
     let envelope = Scanner::scan(line);
-    let sure = matches!(line, [b'{', b'"', ..]);
+    let is_text = || std::str::from_utf8(line).is_ok();
     match envelope.shape {
         LineKind::Blank => LineRoute::Blank,
-        LineKind::Other => LineRoute::Divert,
-        _ if std::str::from_utf8(line).is_err() => LineRoute::Divert,
-        LineKind::Object | LineKind::Array
-            if !sure && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err() =>
-        {
-            LineRoute::Divert
+        LineKind::Object if envelope.is_message && is_text() => LineRoute::Message(envelope),
+        LineKind::Array if is_text() && is_batch(line) => LineRoute::Message(envelope),
+        LineKind::Object | LineKind::Array | LineKind::Other => LineRoute::Divert,
+    }
+}
+
+fn is_batch(line: &[u8]) -> bool {
+    let parts: Vec<&RawValue> = serde_json::from_slice(line).unwrap_or_default();
+    let is_message = |part: &&RawValue| {
+        let envelope = Scanner::scan(part.get().as_bytes());
+        envelope.shape == LineKind::Object && envelope.is_message
+    };
+    !parts.is_empty() && parts.iter().all(is_message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_messages_pass() {
+        let passes = |line: &str| matches!(triage(line.as_bytes()), LineRoute::Message(_));
+        for line in [
+            r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+            r#"{ "result" : {"level":30}, "id":"a", "jsonrpc" : "2.0" }"#,
+            r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info"}}"#,
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"Parse error"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"x":NaN,"y":"\ud800"}}"#,
+            "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\r\n",
+            r#"[{"jsonrpc":"2.0","method":"a"},{"id":1,"result":0,"jsonrpc":"2.0"}]"#,
+        ] {
+            assert!(passes(line), "{line}");
         }
-        LineKind::Object | LineKind::Array => LineRoute::Message(envelope),
+        for line in [
+            r#"{"level":30,"time":1,"msg":"server started"}"#,
+            r#"{"level":"info","method":"GET","path":"/","id":7}"#,
+            r#"{"id":7,"error":"no such user"}"#,
+            r#"{"event":"x","jsonrpc":"2.0"}"#,
+            r#"{"jsonrpc":"2.0"}"#,
+            r#"{"jsonrpc":"2.0","id":1}"#,
+            r#"{"jsonrpc":"1.0","id":1,"result":{}}"#,
+            r#"{"jsonrpc":2.0,"id":1,"result":{}}"#,
+            r#"{"message":{"jsonrpc":"2.0","id":1,"result":{}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{}} trailing"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{}"#,
+            "{}",
+            "[]",
+            "[1,2]",
+            "[[]]",
+            "[INFO] ready",
+            r#"[{"level":30}]"#,
+            r#"[{"jsonrpc":"2.0","method":"a"},1]"#,
+            r#"["info", {"jsonrpc":"2.0","method":"a"}]"#,
+            "\"quoted\"",
+            "null",
+            "42",
+            "true",
+        ] {
+            assert!(!passes(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_judged_by_its_first_member() {
+        let may_be = |head: &str| {
+            let mut scanner = Scanner::default();
+            scanner.feed(head.as_bytes());
+            scanner.may_be_message()
+        };
+        assert!(may_be(r#"{"result":{"level":"#));
+        assert!(may_be(r#"{"id":1,"other":"#));
+        assert!(!may_be(r#"{"level":30,"id":"#));
+        assert!(!may_be(r#"[{"jsonrpc":"2.0","#));
+        assert!(!may_be("progress"));
     }
 }

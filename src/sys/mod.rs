@@ -5,6 +5,7 @@
 
 pub mod ancestors;
 pub mod bounded;
+pub mod far_end;
 pub mod fds;
 pub mod fence;
 pub mod files;
@@ -14,6 +15,7 @@ pub mod memory;
 pub mod signal;
 pub mod socket;
 pub mod spawn;
+pub mod stderr;
 pub mod table;
 pub mod tree;
 pub mod user;

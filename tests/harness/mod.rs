@@ -349,9 +349,12 @@ impl Drop for Test {
 
 /// The fake server, built by cargo next to the tests.
 pub(crate) fn fake_server() -> PathBuf {
-    Path::new(env!("CARGO_BIN_EXE_mcpwrap"))
-        .with_file_name("examples")
-        .join("fake-server")
+    example("fake-server")
+}
+
+/// A program of the tests, built by cargo next to them.
+pub(crate) fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_mcpwrap")).with_file_name(format!("examples/{name}"))
 }
 
 /// A program beside the tests, e.g. `old_kernel.py`.

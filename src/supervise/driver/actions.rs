@@ -72,6 +72,7 @@ impl Driver {
                 }
             }
             Action::Drain { generation } => self.drain(generation),
+            Action::AwaitAnswers => self.await_answers(),
             Action::AnswerAll { error, stand_in } => self.answer_all(&error, stand_in),
             Action::ForgetQuestions => self.shared.lock().session.forget_asked(),
             Action::Flush => {
@@ -127,6 +128,10 @@ impl Driver {
         let stdin = server.and_then(|server| server.stdin.clone());
         self.shared
             .set_gate(stdin.map_or(Gate::Held, Gate::Draining));
+        self.await_answers();
+    }
+
+    fn await_answers(&self) {
         let mut inner = self.shared.lock();
         inner.draining = true;
         // Posted as an event, like the end of a longer drain.

@@ -24,7 +24,8 @@ impl KeeperState {
     /// The client closed our stdin; earlier lines may still be held.
     pub(super) fn input_ended(&mut self, now: Instant) {
         self.client_input = self.client_input.max(ClientInput::Ended);
-        if self.is_first_preparing() {
+        // A client that asked something reads on until it has its answers.
+        if self.is_first_preparing() && !self.client_spoke {
             self.timers.set(Timer::Abort, now + ABORT_AFTER);
         }
         if self.timers.is_set(Timer::FirstWord) {
@@ -39,7 +40,25 @@ impl KeeperState {
         self.servers.current.is_none() && candidate.is_some_and(Candidate::is_preparing)
     }
 
-    /// The client is gone and all its input was passed on.
+    /// All input was passed on. A server that works on requests gets the end of its stdin, and the time
+    /// for its answers: the client ends it as it would end the server itself.
+    pub(super) fn input_passed(&mut self, now: Instant, awaited: bool) {
+        if self.client_input >= ClientInput::Passed {
+            return;
+        }
+        self.client_input = ClientInput::Passed;
+        let reason = if awaited && self.is_keeping() && self.servers.current.is_some() {
+            Reason::LastAnswers
+        } else {
+            Reason::EndOfInput
+        };
+        self.end_all(now, reason);
+        if self.awaits_answers() {
+            self.act(Action::AwaitAnswers);
+        }
+    }
+
+    /// The client is gone: nobody reads answers.
     pub(super) fn client_left(&mut self, now: Instant) {
         if self.client_input == ClientInput::Gone {
             return;
@@ -70,9 +89,10 @@ impl KeeperState {
         }
     }
 
-    /// Ends the session: no new server from now on. The first reason is kept.
+    /// Ends the session: no new server from now on. The first reason is kept, except that the wait for the
+    /// last answers may be cut short.
     pub(super) fn begin_ending(&mut self, reason: Reason) {
-        if !matches!(self.phase, Phase::Ending { .. }) {
+        if !matches!(self.phase, Phase::Ending { .. }) || self.awaits_answers() {
             self.phase = Phase::Ending { reason, code: None };
         }
         self.act(Action::CloseGate);

@@ -22,7 +22,9 @@ pub(in crate::supervise) enum KeeperEvent {
     ClientSpoke,
     /// The client closed our stdin; earlier lines may still be held.
     InputEnded,
-    /// The client closed our stdin and all its lines were passed on, or it closed our stdout.
+    /// The client closed our stdin and all its lines were passed on; whether it waits for answers.
+    InputPassed { awaited: bool },
+    /// Nobody reads our stdout, or the process of the client is gone.
     ClientGone,
     /// This process got a signal.
     Signalled(Signal),
@@ -146,6 +148,8 @@ pub(in crate::supervise) enum Action {
     Drain {
         generation: Option<u32>,
     },
+    /// Report when every request is answered.
+    AwaitAnswers,
     /// Give the session and the unanswered requests to this server. The gate stays held.
     TakeOver {
         generation: u32,

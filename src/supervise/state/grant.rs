@@ -33,7 +33,7 @@ const fn may_pass(code: Code) -> bool {
 impl KeeperState {
     /// Asks what the files say now; asks about values only if a renewal may follow.
     pub(super) fn look_at_files(&mut self) {
-        if !self.is_keeping() {
+        if !self.is_keeping() && !self.awaits_answers() {
             return;
         }
         let current = self.servers.current.as_ref();
@@ -46,7 +46,7 @@ impl KeeperState {
     }
 
     pub(super) fn files_seen(&mut self, now: Instant, grant: Result<()>, outdated: Option<u32>) {
-        if !self.is_keeping() {
+        if !self.is_keeping() && !self.awaits_answers() {
             return;
         }
         match grant {
@@ -88,6 +88,9 @@ impl KeeperState {
 
     /// A server may run: starts or renews one if needed.
     fn start_or_renew(&mut self, now: Instant, outdated: Option<u32>) {
+        if !self.is_keeping() {
+            return;
+        }
         if self.servers.candidate.is_some() {
             self.changes.renew_again = true;
         } else if let Some(current) = self.current() {
@@ -154,7 +157,7 @@ impl KeeperState {
             since: now,
             is_looked: true,
         });
-        if self.is_keeping() {
+        if self.is_keeping() || self.awaits_answers() {
             self.changes.withdrawal_due = true;
             self.revoke(now, words::revoked_on_request(&self.server));
         } else {
@@ -180,7 +183,7 @@ impl KeeperState {
         self.trouble = Some(error);
         if self.on_terminal {
             self.decide(now, code);
-        } else if self.client_input == ClientInput::Gone {
+        } else if self.client_input >= ClientInput::Passed {
             self.end_all(now, Reason::EndOfInput);
         }
     }

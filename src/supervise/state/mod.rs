@@ -55,6 +55,9 @@ enum ClientInput {
     Open,
     /// The client closed our stdin; earlier lines may still be held.
     Ended,
+    /// All its lines were passed on. It may still read answers.
+    Passed,
+    /// It is gone: nobody reads answers.
     Gone,
 }
 
@@ -216,6 +219,7 @@ impl KeeperState {
                 self.timers.cancel(Timer::FirstWord);
             }
             KeeperEvent::InputEnded => self.input_ended(now),
+            KeeperEvent::InputPassed { awaited } => self.input_passed(now, awaited),
             KeeperEvent::ClientGone => self.client_left(now),
             KeeperEvent::Signalled(signal) => self.signalled(now, signal),
             KeeperEvent::Changed => {
@@ -249,6 +253,9 @@ impl KeeperState {
                 judgement,
             } => self.handshake_done(now, generation, judgement),
             KeeperEvent::Replayed { generation } => self.replayed(now, generation),
+            KeeperEvent::Drained if self.awaits_answers() => {
+                self.end_all(now, Reason::EndOfInput);
+            }
             KeeperEvent::Drained => self.drained(now),
             KeeperEvent::Resent { generation } => self.open_to(generation),
             KeeperEvent::SecretInId { generation } => self.secret_in_id(now, generation),
@@ -283,6 +290,7 @@ impl KeeperState {
             | KeeperEvent::Tick
             | KeeperEvent::ClientSpoke
             | KeeperEvent::InputEnded
+            | KeeperEvent::InputPassed { .. }
             | KeeperEvent::ClientGone
             | KeeperEvent::Signalled(_)
             | KeeperEvent::Changed
@@ -367,6 +375,17 @@ impl KeeperState {
 
     fn is_keeping(&self) -> bool {
         self.phase == Phase::Keeping
+    }
+
+    /// Whether the client closed our stdin and still waits for answers.
+    const fn awaits_answers(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Ending {
+                reason: Reason::LastAnswers,
+                ..
+            }
+        )
     }
 }
 

@@ -1,17 +1,22 @@
 //! The steps that end a server, and their times. Pure.
 //!
 //! The limits follow real clients: Claude Code sends KILL 0.5 s after its first signal, the SDKs
-//! send TERM 2 s after the end of stdin. So the process tree is dead within 400 ms of a signal and
-//! within 1.8 s of the end of stdin.
+//! send TERM 2 s after the end of stdin. So the process tree is dead within 400 ms of a signal, and
+//! within 1.8 s of the end of stdin or of the last answer that the client waits for after it.
 
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use super::limits::LAST_ANSWERS_LIMIT;
+
 /// Why a server is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// The client closed our stdin, so the server's stdin was closed.
+    /// The client closed our stdin and reads on, because requests are open: the server's stdin was
+    /// closed, and it has the time that it needs.
+    LastAnswers,
+    /// The client closed our stdin and waits for nothing, or is gone.
     EndOfInput,
     /// This process got this signal.
     Signal(Signal),
@@ -33,6 +38,7 @@ pub(in crate::supervise) enum ShutdownStep {
 pub(super) fn ladder(reason: Reason) -> Vec<(Duration, ShutdownStep)> {
     let at = Duration::from_millis;
     match reason {
+        Reason::LastAnswers => vec![(LAST_ANSWERS_LIMIT, ShutdownStep::Kill)],
         Reason::EndOfInput => {
             vec![
                 (at(1200), ShutdownStep::Signal(Signal::SIGTERM)),

@@ -129,8 +129,6 @@ impl KeeperState {
             self.open_to(generation);
             self.requests.renew.append(&mut self.requests.later);
             self.answer_renewals(&ControlReply::Ended);
-        } else if !candidate.is_preparing() {
-            self.client_left(now);
         }
     }
 }

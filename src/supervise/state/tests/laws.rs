@@ -21,6 +21,7 @@ enum Happening {
     ClientSpeaks,
     ClientAsks,
     InputEnds,
+    ClientWaits,
     ClientLeaves,
     Signal(Signal),
     /// What the files say changes; the watch reports it now or later.
@@ -97,6 +98,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => Just(Happening::ClientSpeaks),
         4 => Just(Happening::ClientAsks),
         1 => Just(Happening::InputEnds),
+        1 => Just(Happening::ClientWaits),
         1 => Just(Happening::ClientLeaves),
         1 => signal.prop_map(Happening::Signal),
         3 => (refusal(), any::<bool>()).prop_map(|(code, told)| Happening::Files(code, told)),
@@ -137,6 +139,7 @@ impl ModelWorld {
                 self.client_asks();
             }
             Happening::InputEnds => self.tell(KeeperEvent::InputEnded),
+            Happening::ClientWaits => self.client_waits(),
             Happening::ClientLeaves => self.client_leaves(),
             Happening::Signal(signal) => self.tell(KeeperEvent::Signalled(signal)),
             Happening::Files(code, is_told) => {
@@ -199,6 +202,9 @@ impl ModelWorld {
 
     pub(super) fn client_leaves(&mut self) {
         self.tell(KeeperEvent::InputEnded);
+        if std::mem::take(&mut self.is_last_awaited) {
+            self.stops_now();
+        }
         self.tell(KeeperEvent::ClientGone);
     }
 

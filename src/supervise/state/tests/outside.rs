@@ -85,8 +85,27 @@ impl ModelWorld {
     pub(super) fn drain(&mut self) {
         if self.is_drain_awaited && self.pending.is_empty() {
             self.is_drain_awaited = false;
+            if std::mem::take(&mut self.is_last_awaited) {
+                self.stops_now();
+            }
             self.tell(KeeperEvent::Drained);
         }
+    }
+
+    /// The client closes stdin after its last line was passed on, and reads on.
+    pub(super) fn client_waits(&mut self) {
+        self.tell(KeeperEvent::InputEnded);
+        if matches!(self.gate, ModelGate::Open(_) | ModelGate::Answering) {
+            let awaited = !self.pending.is_empty();
+            self.tell(KeeperEvent::InputPassed { awaited });
+        }
+    }
+
+    /// The limits of servers that had the time for their last answers begin now.
+    pub(super) fn stops_now(&mut self) {
+        let now = self.now;
+        let stopped = self.processes.values_mut().filter(|one| !one.has_stdin);
+        stopped.for_each(|one| one.stopped_at = Some(now));
     }
 
     /// The server's own process exits.

@@ -128,6 +128,64 @@ fn a_disconnect_during_the_first_preparation_aborts_it_after_a_pause() {
 }
 
 #[test]
+fn a_client_that_waits_after_the_end_of_stdin_gets_its_answers() {
+    let mut world = ModelWorld::started(SessionRules::default());
+    let request = world.client_asks();
+    world.client_waits();
+    assert!(!world.processes[&1].has_stdin);
+    world.wait(Duration::from_mins(5));
+    assert!(!world.processes[&1].is_killed);
+    world.server_answers();
+    world.drain();
+    world.wait(Duration::from_millis(1500));
+    assert!(world.processes[&1].is_killed, "after the last answer");
+    world.vanish(1);
+    world.comes_to_rest();
+    assert_eq!((world.answers[&request], world.exit), (1, Some(128 + 9)));
+
+    // What ends it before the last answer: the client, a revocation, a signal, and a limit.
+    let waiting = || {
+        let mut world = ModelWorld::started(SessionRules::default());
+        let request = world.client_asks();
+        world.client_waits();
+        (world, request)
+    };
+    let (mut world, _) = waiting();
+    world.client_leaves();
+    world.wait(Duration::from_millis(1500));
+    assert!(world.processes[&1].is_killed);
+    let (mut world, request) = waiting();
+    world.files_say(Some(Code::Revoked));
+    assert!(world.processes[&1].is_killed);
+    assert_eq!(world.answers[&request], 1);
+    let (mut world, _) = waiting();
+    world.tell(KeeperEvent::Signalled(Signal::SIGTERM));
+    world.wait(Duration::from_millis(250));
+    assert!(world.processes[&1].is_killed);
+    let (mut world, _) = waiting();
+    world.wait(Duration::from_hours(1));
+    assert!(world.processes[&1].is_killed);
+
+    // Without an open request the limit is the usual one.
+    let mut world = ModelWorld::started(SessionRules::default());
+    world.client_waits();
+    world.wait(Duration::from_millis(1500));
+    assert!(world.processes[&1].is_killed);
+}
+
+#[test]
+fn a_client_that_asked_something_waits_for_a_slow_preparation() {
+    let mut world = ModelWorld::new(false);
+    world.tell(KeeperEvent::Start);
+    world.tell(KeeperEvent::ClientSpoke);
+    world.tell(KeeperEvent::InputEnded);
+    world.wait(Duration::from_secs(5));
+    assert_eq!(world.exit, None);
+    world.prepare(true);
+    assert!(world.processes[&1].has_stdin);
+}
+
+#[test]
 fn a_signal_ends_the_tree_within_its_limit() {
     for (phase, mut world, _) in phases() {
         world.tell(KeeperEvent::Signalled(Signal::SIGTERM));

@@ -59,6 +59,8 @@ pub(super) struct ModelWorld {
     pub waiting: BTreeSet<u32>,
     pub answers: BTreeMap<u32, u32>,
     pub is_drain_awaited: bool,
+    /// The client closed stdin and waits for its last answers.
+    pub is_last_awaited: bool,
     /// Servers whose repeated requests are still being written.
     pub resending: Vec<u32>,
     pub is_flushing: bool,
@@ -103,6 +105,7 @@ impl ModelWorld {
             waiting: BTreeSet::new(),
             answers: BTreeMap::new(),
             is_drain_awaited: false,
+            is_last_awaited: false,
             resending: Vec::new(),
             is_flushing: false,
             replies: BTreeMap::new(),
@@ -190,7 +193,8 @@ impl ModelWorld {
                 !(lost_session && one.has_stdin),
                 "server {number} lost the session and goes on"
             );
-            let is_late = one.stopped_at.is_some_and(|at| self.now > at + KILL_LIMIT);
+            let is_late = !self.is_last_awaited
+                && one.stopped_at.is_some_and(|at| self.now > at + KILL_LIMIT);
             assert!(
                 !is_late || one.is_killed || one.is_gone,
                 "server {number} was never killed"
@@ -318,6 +322,10 @@ impl ModelWorld {
                 assert!(generation.is_none() || generation == self.holder);
                 self.gate = ModelGate::Draining(generation);
                 self.is_drain_awaited = true;
+            }
+            Action::AwaitAnswers => {
+                self.is_drain_awaited = true;
+                self.is_last_awaited = true;
             }
             Action::TakeOver { generation } => {
                 assert!(
