@@ -36,6 +36,7 @@ mod grant_shown;
 mod help;
 mod home;
 mod keychain;
+mod incident;
 mod invocation;
 mod launch;
 mod mask;

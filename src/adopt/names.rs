@@ -12,7 +12,7 @@ use super::extracted::Extracted;
 use super::redact::Cut;
 use crate::dirs::Dirs;
 use crate::policy::draft::Draft;
-use crate::policy::schema::Delivery;
+use crate::policy::schema::{Delivery, OnFailure};
 use crate::policy::{self, Policy, Unpinned};
 use crate::secret::{Fingerprint, Keys, Secret, SecretName, SecretRef, ServerName};
 use crate::store::Index;
@@ -295,6 +295,7 @@ fn draft(entry: &str, extracted: &Extracted, secrets: &[(String, SecretName, Str
             Unpinned::Allow
         },
         unfenced: package::unfenced(&extracted.command),
+        on_failure: OnFailure::Stub,
         ..Draft::default()
     };
     if let Some(shipped) = extracted.shipped {

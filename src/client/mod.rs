@@ -11,6 +11,7 @@ pub mod entry;
 mod find;
 mod json;
 pub mod places;
+pub mod reconnect;
 pub mod regions;
 pub mod table;
 mod toml;

@@ -3,13 +3,15 @@
 //! Invariant: the audit record is written before the store is changed. If the change then fails, a
 //! second record says so.
 
+use jiff::civil::Date;
+
 use super::actor::{self, Actor, keys_if_open};
 use crate::audit::{Event, Log, NewRecord, Outcome, SecretUse};
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::policy;
-use crate::secret::{Fingerprint, Secret, SecretName, ServerName};
+use crate::secret::{Fingerprint, Keys, ProfileName, Secret, SecretName, ServerName};
 use crate::settings::AgentAct;
 use crate::store::{self, Index, SecretItem, Store};
 
@@ -113,6 +115,72 @@ pub fn record_and_store(
         return Err(error);
     }
     Ok(prints)
+}
+
+/// What the store said about a secret when a launch read it.
+#[derive(Clone, Debug)]
+pub struct Learnt {
+    pub name: SecretName,
+    pub fingerprint: Fingerprint,
+    pub profile: Option<ProfileName>,
+    pub expires: Option<Date>,
+    pub weak: bool,
+}
+
+impl Learnt {
+    pub fn new(name: &SecretName, item: &SecretItem, keys: &Keys) -> Self {
+        Self {
+            name: name.clone(),
+            fingerprint: keys.fingerprint(&item.value),
+            profile: item.profile.clone(),
+            expires: item.expires,
+            weak: item.value.is_weak(),
+        }
+    }
+
+    fn is_in(&self, index: &Index) -> bool {
+        index.secrets.get(&self.name).is_some_and(|row| {
+            row.fingerprint == self.fingerprint
+                && row.profile == self.profile
+                && row.expires == self.expires
+                && row.weak == self.weak
+        })
+    }
+}
+
+/// Writes into the index what another program changed in the store, so that every command knows the
+/// value that is in use. `before` is the index from before the store was read: a row that was changed
+/// since then is newer than what was read.
+///
+/// # Errors
+/// `file-unusable`.
+pub fn learn(dirs: &Dirs, before: &Index, learnt: &[Learnt]) -> Result<()> {
+    if learnt.iter().all(|one| one.is_in(before)) {
+        return Ok(());
+    }
+    Index::update(dirs, |index| {
+        for one in learnt {
+            let row = index.secrets.get(&one.name);
+            if row != before.secrets.get(&one.name) || one.is_in(index) {
+                continue;
+            }
+            match index.secrets.get_mut(&one.name) {
+                // The same value with other properties keeps its age.
+                Some(row) if row.fingerprint == one.fingerprint => {
+                    row.profile.clone_from(&one.profile);
+                    row.expires = one.expires;
+                    row.weak = one.weak;
+                }
+                _ => index.note(
+                    &one.name,
+                    one.fingerprint.clone(),
+                    one.profile.clone(),
+                    one.expires,
+                    one.weak,
+                ),
+            }
+        }
+    })
 }
 
 /// A record about one secret.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 
-use super::schema::{Delivery, Renew, Unpinned};
+use super::schema::{Delivery, OnFailure, Renew, Unpinned};
 use super::{Cwd, Policy, load};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -30,6 +30,7 @@ pub struct Draft {
     /// Variables of optional secrets.
     pub optional: BTreeSet<String>,
     pub renew: Renew,
+    pub on_failure: OnFailure,
     pub unpinned: Unpinned,
     /// Facts about the server, written as comments.
     pub facts: Vec<String>,
@@ -92,10 +93,19 @@ impl Draft {
                 line("optional = true");
             }
         }
+        if self.renew != Renew::Overlap || self.on_failure != OnFailure::Error {
+            line("\n[session]");
+        }
         match self.renew {
             Renew::Overlap => {}
-            Renew::StopFirst => line("\n[session]\nrenew = \"stop-first\""),
-            Renew::Manual => line("\n[session]\nrenew = \"manual\""),
+            Renew::StopFirst => line("renew = \"stop-first\""),
+            Renew::Manual => line("renew = \"manual\""),
+        }
+        if self.on_failure == OnFailure::Stub {
+            line(
+                "# Without the server, the client gets a tool that says why, and recovers when it runs again.",
+            );
+            line("on_failure = \"stub\"");
         }
         if self.unpinned == Unpinned::Allow {
             text.push_str(UNPINNED);
@@ -232,6 +242,7 @@ mod tests {
             )]),
             optional: BTreeSet::from(["TOKEN".to_owned()]),
             renew: Renew::StopFirst,
+            on_failure: OnFailure::Stub,
             unpinned: Unpinned::Allow,
             facts: vec![odd.clone()],
             advice: BTreeMap::from([("TOKEN".to_owned(), vec![odd.clone()])]),

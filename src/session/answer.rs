@@ -33,6 +33,16 @@ impl Unavailable {
             hint: error.hints.first().cloned(),
         }
     }
+
+    /// The same, with what to do after the hint.
+    pub fn then(&self, what: &str) -> Self {
+        let more = |text: &String| format!("{text}; then {what}");
+        Self {
+            text: more(&self.text),
+            hint: self.hint.as_ref().map(more),
+            ..self.clone()
+        }
+    }
 }
 
 /// The outcome of a request that the server did not answer.
@@ -86,9 +96,9 @@ pub fn notification(method: &str) -> Vec<u8> {
     line(&json!({"jsonrpc": "2.0", "method": method}))
 }
 
-/// Cancels a server's request to the client.
-pub fn cancelled(id: &Id) -> Vec<u8> {
-    let params = json!({"requestId": raw(id), "reason": "the server was restarted"});
+/// Cancels a server's request to the client, with the reason why that server waits no longer.
+pub fn cancelled(id: &Id, reason: &str) -> Vec<u8> {
+    let params = json!({"requestId": raw(id), "reason": reason});
     line(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}))
 }
 

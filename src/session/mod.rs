@@ -168,6 +168,8 @@ pub struct Session {
     acknowledged_again: BTreeSet<Id>,
     batch_was_seen: bool,
     counter: u64,
+    /// What the user of a client with this name does after a failed start.
+    reconnect: fn(Option<&str>) -> &'static str,
 }
 
 impl Default for Session {
@@ -195,6 +197,7 @@ impl Default for Session {
             acknowledged_again: BTreeSet::new(),
             batch_was_seen: false,
             counter: 0,
+            reconnect: |_| "reconnect it in the client",
         }
     }
 }
@@ -238,6 +241,11 @@ impl Session {
         }
     }
 
+    /// Sets who knows what the user of a client does after a failed start.
+    pub fn set_reconnect(&mut self, reconnect: fn(Option<&str>) -> &'static str) {
+        self.reconnect = reconnect;
+    }
+
     /// Makes this server the candidate.
     pub fn nominate(&mut self, generation: u32) {
         self.candidate = Some(generation);
@@ -262,7 +270,7 @@ impl Session {
     /// server is dropped, so no request is answered twice.
     pub fn fail_pending(&mut self, trouble: &Unavailable) -> Vec<u8> {
         self.lost = Some(self.generation);
-        let mut lines = self.cancel_asked(self.generation + 1);
+        let mut lines = self.cancel_asked(self.generation + 1, &trouble.text);
         for (id, _) in self.take_pending() {
             lines.extend(answer::error(&id, trouble, answer::RequestOutcome::Unknown));
         }
@@ -295,14 +303,15 @@ impl Session {
     }
 
     /// Cancels the requests of servers before this one.
-    fn cancel_asked(&mut self, generation: u32) -> Vec<u8> {
+    fn cancel_asked(&mut self, generation: u32, reason: &str) -> Vec<u8> {
         let mut stale: Vec<_> = self
             .asked
             .extract_if(|_, (of, _)| *of < generation && *of != OWN)
             .map(|(shown, _)| shown)
             .collect();
         stale.sort();
-        stale.iter().flat_map(answer::cancelled).collect()
+        let cancel = |id| answer::cancelled(id, reason);
+        stale.iter().flat_map(cancel).collect()
     }
 
     /// The answer to a line of the client while no server runs, if it is a request.
@@ -339,6 +348,12 @@ impl Session {
                     self.note_meta(fields.meta);
                 }
                 answer
+            }
+            // After an error in the handshake the client gives the server up: what the hint says does not
+            // bring it back alone.
+            None if !self.is_established() => {
+                let then = (self.reconnect)(self.client.name.as_deref());
+                answer::error(id, &trouble.then(then), answer::RequestOutcome::NotSent)
             }
             None => answer::error(id, trouble, answer::RequestOutcome::NotSent),
         })

@@ -149,7 +149,10 @@ impl Session {
     /// Makes a new server the current one.
     pub fn take_over(&mut self, generation: u32, server: &ServerName, now: Instant) -> Takeover {
         let mut takeover = Takeover {
-            to_client: self.cancel_asked(generation),
+            to_client: self.cancel_asked(
+                generation,
+                &format!("mcpwrap: server `{server}` was restarted"),
+            ),
             ..Takeover::default()
         };
         let trouble = Self::renewed(server);

@@ -71,6 +71,7 @@ fn run(options: Options) -> io::Result<u8> {
     signal::nonblocking(&wake)?;
     let stdout = fds::standard(Standard::Output)?;
     let shared = Shared::new(options.server.clone(), stdout, File::from(wake));
+    shared.lock().session.set_reconnect(options.reconnect);
     let shared = Arc::new(shared);
     let stdin = fds::standard(Standard::Input)?;
     let on_terminal = io::stdin().is_terminal();

@@ -119,4 +119,6 @@ pub struct Options {
     pub runtime: Option<PathBuf>,
     /// See `launch::mark::home`.
     pub home: String,
+    /// What the user of a client with this name does after a failed start.
+    pub reconnect: fn(Option<&str>) -> &'static str,
 }

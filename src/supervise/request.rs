@@ -19,6 +19,8 @@ pub enum ControlVerb {
     Check,
     /// Restart the server behind the session; answer when done.
     Renew,
+    /// The same, if the server has outdated values.
+    Update,
 }
 
 /// A request and the channel for its answer.

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::control;
 use super::request::ControlVerb;
-use crate::secret::ServerName;
+use crate::secret::{SecretName, ServerName};
 use crate::sys::tree::{self, Process};
 
 /// How long a supervisor may take to report what it runs.
@@ -136,13 +136,34 @@ impl Running {
         self.ask(ControlVerb::Status, STATUS_LIMIT).ok()
     }
 
+    /// The fingerprint of this secret in the running server, if it has it.
+    pub fn fingerprint(&self, name: &SecretName) -> Option<String> {
+        let status = self.status()?;
+        let secrets = status.get("secrets")?.as_array()?;
+        let has = |one: &&Value| one.get("name").and_then(Value::as_str) == Some(name.as_str());
+        let found = secrets.iter().find(has)?;
+        found.get("fingerprint")?.as_str().map(str::to_owned)
+    }
+
     /// Restarts the server behind the session.
     ///
     /// # Errors
     /// The supervisor's error text, or that it does not answer.
     pub fn renew(&self) -> Result<(), String> {
+        self.ask_for_renewal(ControlVerb::Renew)
+    }
+
+    /// Restarts the server behind the session if it has outdated values.
+    ///
+    /// # Errors
+    /// As [`Self::renew`].
+    pub fn update(&self) -> Result<(), String> {
+        self.ask_for_renewal(ControlVerb::Update)
+    }
+
+    fn ask_for_renewal(&self, verb: ControlVerb) -> Result<(), String> {
         let answer = self
-            .ask(ControlVerb::Renew, RENEW_LIMIT)
+            .ask(verb, RENEW_LIMIT)
             .map_err(|error| format!("no answer: {}", crate::files::io_text(&error)))?;
         if answer.get("ok") == Some(&Value::Bool(true)) {
             return Ok(());

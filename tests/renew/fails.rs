@@ -58,6 +58,7 @@ fn a_missing_or_expired_secret_keeps_the_old_server() {
         "--expires",
         "2020-01-01",
         "--from-stdin",
+        "--no-wait",
     ];
     let remove: &[&str] = &["secret", "rm", "t/token", "--yes"];
     for (change, code) in [(expire, "secret-expired"), (remove, "secret-not-found")] {
@@ -96,6 +97,8 @@ fn a_disconnect_with_a_held_request_leaves_no_process() {
     run.server(2);
     run.ask("tools/list", &json!({}));
     run.close();
+    // What a client does that no longer waits for answers.
+    run.signal(Signal::SIGTERM);
     run.end();
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn started<'a>(test: &'a Test, acts: &[&str], session: &str) -> Run<'
 pub(crate) fn rotate(test: &Test, value: &str) {
     test.hide(value);
     let ended = test.feed(
-        &["secret", "rotate", "t/token", "--from-stdin"],
+        &["secret", "rotate", "t/token", "--from-stdin", "--no-wait"],
         value.as_bytes(),
     );
     assert_eq!(ended.code, 0, "{ended}");

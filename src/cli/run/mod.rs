@@ -6,7 +6,6 @@
 mod head_keeper;
 mod records;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::PathBuf;
@@ -16,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use self::records::Records;
 use super::{Context, print};
 use crate::audit::RunId;
+use crate::client::reconnect::reconnect;
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -26,10 +26,11 @@ use crate::launch::secret_files::SecretFiles;
 use crate::launch::start;
 use crate::launch::work::{self, WorkDirectory};
 use crate::network::{self, NetworkRecord};
+use crate::ops::secrets::{self, Learnt};
 use crate::policy::{self, Cwd, OnFailure, Policy};
-use crate::secret::{Fingerprint, ProfileName, SecretName, ServerName};
+use crate::secret::{Keys, ProfileName, SecretName, ServerName};
 use crate::session::{Answered, ClientName};
-use crate::store::{self, Index, Prompt};
+use crate::store::{self, Index, Prompt, SecretBatch};
 use crate::supervise::{self, Fact, Options, Pipeline, Prepared};
 use crate::sys::{fds, harden};
 use crate::{grant, invocation, links, package};
@@ -69,6 +70,7 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
         watched,
         runtime: Some(runtime),
         home: launch.home.clone(),
+        reconnect,
     };
     let code = supervise::supervise(options);
     launch.leave_work();
@@ -92,9 +94,9 @@ struct LaunchPipeline {
     locks: Mutex<Vec<File>>,
     work: Mutex<Option<WorkDirectory>>,
     said_ignored: AtomicBool,
-    /// The fingerprints in the index when the last launch was prepared. If another program changed the
-    /// store, the index differs from it for good; that must not cause a restart each time.
-    seen: Mutex<BTreeMap<SecretName, Fingerprint>>,
+    /// The index when the last launch was prepared. If another program changed the store and the index
+    /// cannot be written, it differs from the store for good; that must not cause a restart each time.
+    seen: Mutex<Index>,
 }
 
 impl LaunchPipeline {
@@ -124,7 +126,7 @@ impl LaunchPipeline {
         })
     }
 
-    fn seen(&self) -> MutexGuard<'_, BTreeMap<SecretName, Fingerprint>> {
+    fn seen(&self) -> MutexGuard<'_, Index> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -137,11 +139,20 @@ impl LaunchPipeline {
     }
 
     fn note_index(&self) {
-        let index = Index::load(&self.dirs).unwrap_or_default();
-        let entries = index.secrets.into_iter();
-        *self.seen() = entries
-            .map(|(name, entry)| (name, entry.fingerprint))
+        *self.seen() = Index::load(&self.dirs).unwrap_or_default();
+    }
+
+    /// Keeps what this launch learnt about values that another program changed. A launch does not fail
+    /// because of it.
+    fn learn(&self, names: &[SecretName], batch: &SecretBatch, keys: &Keys) {
+        let items = names.iter().zip(&batch.items);
+        let learnt: Vec<_> = items
+            .filter_map(|(name, item)| Some(Learnt::new(name, item.as_ref().ok()?, keys)))
             .collect();
+        let before = self.seen().clone();
+        if let Err(error) = secrets::learn(&self.dirs, &before, &learnt) {
+            tracing::warn!(error = %error.line(), "cannot write what was learnt into the secret index");
+        }
     }
 
     /// Says once that the client's network settings are not used.
@@ -234,6 +245,7 @@ impl Pipeline for LaunchPipeline {
         grant.verify(&keys)?;
         self.records.set_keys(&keys);
         self.say_ignored(record.as_ref());
+        self.learn(&names, &batch, &keys);
         let network = network::verify(&self.dirs, record, &keys)?;
         let proxies = batch.items.split_off(policy.secrets.len());
         let invocation = match grant.invocation() {
@@ -303,7 +315,8 @@ impl Pipeline for LaunchPipeline {
             injected.iter().any(|one| {
                 index.secrets.get(&one.name).is_some_and(|entry| {
                     entry.fingerprint != one.fingerprint
-                        && seen.get(&one.name) != Some(&entry.fingerprint)
+                        && seen.secrets.get(&one.name).map(|row| &row.fingerprint)
+                            != Some(&entry.fingerprint)
                 })
             })
         })

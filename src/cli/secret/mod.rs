@@ -7,6 +7,7 @@ mod import;
 mod list;
 mod move_all;
 mod pasted;
+mod renewals;
 mod rm;
 mod set;
 

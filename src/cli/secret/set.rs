@@ -6,7 +6,7 @@
 use jiff::civil::Date;
 
 use super::pasted::{has_unseen, pasted};
-use super::{servers, today, with_nearest};
+use super::{renewals, servers, today, with_nearest};
 use crate::audit::Event;
 use crate::cli::{Context, ask, print};
 use crate::config::Config;
@@ -47,6 +47,9 @@ struct InputOptions {
     /// Store the value even if it cannot be masked
     #[arg(long)]
     allow_weak: bool,
+    /// Do not wait until running servers have the value
+    #[arg(long)]
+    no_wait: bool,
 }
 
 pub(super) fn set(args: SetArgs, cx: &Context) -> Result<u8> {
@@ -73,8 +76,7 @@ pub(super) fn set(args: SetArgs, cx: &Context) -> Result<u8> {
             profile,
             expires: args.value.expires,
         },
-    )?;
-    Ok(0)
+    )
 }
 
 pub(super) fn rotate(args: &RotateArgs, cx: &Context) -> Result<u8> {
@@ -85,6 +87,7 @@ pub(super) fn rotate(args: &RotateArgs, cx: &Context) -> Result<u8> {
         );
     }
     let work = StoreContext::begin(cx, Event::SecretRotate, &args.name, &args.value)?;
+    let mut code = 0;
     for name in &args.name {
         let old = work
             .store
@@ -99,21 +102,19 @@ pub(super) fn rotate(args: &RotateArgs, cx: &Context) -> Result<u8> {
                 "the old value expires on {date}, the new one never; use `--expires DATE` to set a date"
             ));
         }
-        let expires = args.value.expires;
-        work.keep(
-            name,
-            SecretItem {
-                value,
-                profile: old.profile,
-                expires,
-            },
-        )?;
         let users = secrets::users(&cx.dirs, name);
         if !users.is_empty() {
             print::note(&format!("`{name}` is used by {}", servers(&users)));
         }
+        let expires = args.value.expires;
+        let item = SecretItem {
+            value,
+            profile: old.profile,
+            expires,
+        };
+        code = code.max(work.keep(name, item)?);
     }
-    Ok(0)
+    Ok(code)
 }
 
 /// What both commands do before and after they ask.
@@ -201,7 +202,8 @@ impl<'a> StoreContext<'a> {
         Ok(value)
     }
 
-    fn keep(&self, name: &SecretName, item: SecretItem) -> Result<()> {
+    /// Stores a value, and waits until the running servers have it. Returns the exit code.
+    fn keep(&self, name: &SecretName, item: SecretItem) -> Result<u8> {
         let of = item
             .profile
             .as_ref()
@@ -217,9 +219,13 @@ impl<'a> StoreContext<'a> {
         } else {
             "stored"
         };
+        let mut code = 0;
         for print in prints {
             print::line(&format!("{done}: {name} (fingerprint {print}{of})"));
+            if !self.args.no_wait {
+                code = code.max(renewals::wait(self.cx, name, &print));
+            }
         }
-        Ok(())
+        Ok(code)
     }
 }

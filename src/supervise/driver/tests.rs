@@ -134,6 +134,7 @@ impl TestDriver {
             watched: Vec::new(),
             runtime: None,
             home: String::new(),
+            reconnect: |_| "reconnect",
         };
         Self {
             driver: Driver::new(options, Arc::new(shared), false),

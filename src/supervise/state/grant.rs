@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use super::event::{Action, ControlReply, StandIn};
 use super::limits::{QUIET, QUIET_LIMIT, SETTLE};
+use super::requests::OpenCheck;
 use super::shutdown::Reason;
 use super::stage::{Candidate, StartCause};
 use super::timers::Timer;
-use super::{ClientInput, KeeperState, OpenCheck, words};
+use super::{ClientInput, KeeperState, words};
 use crate::error::{Code, Error, Result};
 use crate::policy::Renew;
 use crate::supervise::pipeline::{Fact, ServerExit};
@@ -39,7 +40,8 @@ impl KeeperState {
         let current = self.servers.current.as_ref();
         let generation = current
             .filter(|server| {
-                self.servers.candidate.is_none() && server.rules.renew != Renew::Manual
+                self.servers.candidate.is_none()
+                    && (server.rules.renew != Renew::Manual || !self.requests.update.is_empty())
             })
             .map(|server| server.number);
         self.act(Action::LookAtFiles { generation });
@@ -60,6 +62,7 @@ impl KeeperState {
                         return;
                     }
                 }
+                let refused = ControlReply::NotRenewed(error.clone());
                 if was_due && self.trouble() == Some(error.code) {
                     // The same, with the reason that the user gave.
                     self.answer_all(error.clone());
@@ -70,14 +73,21 @@ impl KeeperState {
                 } else {
                     self.kill_leaving(now);
                 }
+                self.answer_updates(&refused);
             }
             // Prevents a new start, but a running server continues under its grant.
-            Err(_) => self.changes.missing_since = None,
+            Err(error) => {
+                self.changes.missing_since = None;
+                self.answer_updates(&ControlReply::NotRenewed(error));
+            }
             // Ended by `revoke`, which is about to withdraw the grant.
             Ok(()) if self.changes.withdrawal_due => {}
             Ok(()) => {
                 self.changes.missing_since = None;
                 self.start_or_renew(now, outdated);
+                if self.servers.candidate.is_none() && !self.timers.is_set(Timer::Check) {
+                    self.answer_updates(&ControlReply::Renewed);
+                }
             }
         }
         for check in &mut self.requests.check {

@@ -6,11 +6,13 @@
 //! the record and again before the launch. No action follows [`Action::Exit`]. Actions that are
 //! questions are answered before the next event.
 
+mod asked;
 mod candidate;
 mod ending;
 mod event;
 mod grant;
 mod limits;
+mod requests;
 mod server;
 mod stage;
 mod shutdown;
@@ -22,13 +24,13 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 pub(super) use self::event::{Action, ControlReply, Handshake, KeeperEvent, ServerEnd, StandIn};
+use self::requests::OpenRequests;
 use self::server::TrackedServer;
 use self::shutdown::Reason;
 pub(super) use self::shutdown::ShutdownStep;
 use self::stage::{Candidate, StartCause};
 use self::timers::{Timer, Timers};
 use super::pipeline::{Fact, ServerExit};
-use super::request::ControlVerb;
 use crate::error::{Code, EXIT_REFUSED, Error};
 use crate::secret::ServerName;
 
@@ -81,23 +83,6 @@ impl Servers {
     fn find(&mut self, generation: u32) -> Option<&mut TrackedServer> {
         self.iter_mut().find(|server| server.number == generation)
     }
-}
-
-/// Unanswered requests of other commands.
-#[derive(Debug, Default)]
-struct OpenRequests {
-    renew: Vec<u32>,
-    /// Arrived during a renewal, which may have started with the old value.
-    later: Vec<u32>,
-    check: Vec<OpenCheck>,
-}
-
-#[derive(Debug)]
-struct OpenCheck {
-    request: u32,
-    since: Instant,
-    /// The files were read since the request.
-    is_looked: bool,
 }
 
 /// Changes of the watched files.
@@ -326,45 +311,8 @@ impl KeeperState {
         }
     }
 
-    fn asked(&mut self, now: Instant, request: u32, verb: ControlVerb) {
-        match verb {
-            ControlVerb::Status => self.reply(request, ControlReply::Status),
-            ControlVerb::Revoke => self.revoke_on_request(now, request),
-            ControlVerb::Check => {
-                self.requests.check.push(OpenCheck {
-                    request,
-                    since: now,
-                    is_looked: false,
-                });
-                self.look_at_files();
-            }
-            ControlVerb::Renew if self.changes.withdrawal_due => {
-                let error = words::revoked_on_request(&self.server);
-                self.reply(request, ControlReply::NotRenewed(error));
-            }
-            ControlVerb::Renew if self.servers.candidate.is_some() => {
-                self.requests.later.push(request);
-            }
-            ControlVerb::Renew => {
-                self.requests.renew.push(request);
-                self.start(now, StartCause::Renew);
-            }
-        }
-    }
-
     fn act(&mut self, action: Action) {
         self.actions.push(action);
-    }
-
-    fn reply(&mut self, request: u32, reply: ControlReply) {
-        self.act(Action::Reply { request, reply });
-    }
-
-    /// Answers the requests for a renewal.
-    fn answer_renewals(&mut self, reply: &ControlReply) {
-        for request in std::mem::take(&mut self.requests.renew) {
-            self.reply(request, reply.clone());
-        }
     }
 
     fn stop(&mut self, now: Instant, generation: u32, reason: Reason) {

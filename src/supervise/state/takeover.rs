@@ -111,7 +111,8 @@ impl KeeperState {
             self.changes.renew_again = false;
             self.requests.renew.append(&mut self.requests.later);
             self.start(now, StartCause::Renew);
-        } else if std::mem::take(&mut self.changes.renew_again) {
+        } else if std::mem::take(&mut self.changes.renew_again) || !self.requests.update.is_empty()
+        {
             self.timers.set(Timer::Check, now);
         }
     }

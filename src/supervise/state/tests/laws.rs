@@ -72,6 +72,7 @@ fn verb() -> impl Strategy<Value = ControlVerb> {
         1 => Just(ControlVerb::Status),
         1 => Just(ControlVerb::Check),
         2 => Just(ControlVerb::Renew),
+        1 => Just(ControlVerb::Update),
         1 => Just(ControlVerb::Revoke),
     ]
 }
