@@ -4,7 +4,8 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
-use crate::harness::Test;
+use crate::desktop::Desktop;
+use crate::harness::{TOKEN, Test};
 
 const KEY: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 
@@ -190,4 +191,59 @@ fn each_name_is_tried() {
     assert!(ended.stderr.contains("did you mean `two`?"), "{ended}");
     assert!(ended.text().contains("removed: policy one"), "{ended}");
     assert!(test.root().join("policies/two.toml").exists());
+}
+
+/// Items of mcpwrap's services, also doubles and those with a name that mcpwrap does not use.
+#[test]
+fn uninstall_leaves_no_item() {
+    let test = Test::new();
+    let Some(desktop) = Desktop::start(&test) else {
+        return;
+    };
+    test.ok(&["init"]);
+    test.hide(TOKEN);
+    let set = ["secret", "set", "github/token", "--from-stdin"];
+    assert_eq!(test.feed(&set, TOKEN.as_bytes()).code, 0);
+    for name in ["github/token", "not a name"] {
+        let item = [
+            "store",
+            "--label=x",
+            "service",
+            "mcpwrap",
+            "username",
+            name,
+            "more",
+            "1",
+        ];
+        assert_eq!(desktop.secret_tool(&item, b"another value").code, 0);
+    }
+    let mine = [
+        "store",
+        "--label=mine",
+        "service",
+        "other",
+        "username",
+        "mcpwrap",
+    ];
+    assert_eq!(desktop.secret_tool(&mine, b"my own value").code, 0);
+    // The index knows one of them.
+    let ended = test.ok(&["uninstall", "--yes"]);
+    assert!(
+        ended
+            .text()
+            .contains("removed: secrets and keys in the keychain"),
+        "{ended}"
+    );
+    assert!(!test.root().exists(), "{ended}");
+    for service in ["mcpwrap", "mcpwrap-internal"] {
+        let mut search = test.command("/usr/bin/secret-tool");
+        let found = search
+            .args(["search", "--all", "service", service])
+            .output()
+            .unwrap();
+        let text = [found.stdout, found.stderr].concat();
+        assert_eq!(String::from_utf8_lossy(&text), "", "{service}");
+    }
+    let other = ["lookup", "service", "other", "username", "mcpwrap"];
+    assert_eq!(desktop.secret_tool(&other, b"").stdout, b"my own value");
 }

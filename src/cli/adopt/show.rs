@@ -166,6 +166,9 @@ pub(super) fn left(cx: &Context, found: &[ClientFile], plan: &AdoptPlan) {
 
 /// Selected names that no entry has.
 pub(super) fn unknown(round: &Round, selected: &[String]) {
+    if selected.is_empty() {
+        return;
+    }
     let documents = round.files.found.iter();
     let documents = documents.filter_map(|file| file.document.as_ref().ok());
     let names: Vec<String> = documents

@@ -93,9 +93,12 @@ fn explain(what: &str, path: &str) -> Error {
 
 /// Whether a text is not a name that somebody chose.
 fn is_random(text: &str) -> bool {
-    let is_hex = text.len() >= 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    let is_token = matches!(detect::value(ValueSite::Argument, text), Verdict::Secret(_));
-    is_hex || is_token
+    // The parts of a name may be written in different ways.
+    text.split('/').any(|part| {
+        let is_hex = part.len() >= 32 && part.bytes().all(|b| b.is_ascii_hexdigit());
+        let is_token = matches!(detect::value(ValueSite::Argument, part), Verdict::Secret(_));
+        is_hex || is_token
+    })
 }
 
 #[cfg(test)]
