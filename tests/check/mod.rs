@@ -5,6 +5,7 @@
 //! home of a user. `findings.txt` has the findings of its rule.
 
 mod ci;
+mod fixes;
 mod formats;
 mod ignores;
 mod machine;
