@@ -26,6 +26,7 @@ pub mod uninstall;
 pub mod unlock;
 mod usage;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -123,7 +124,11 @@ pub fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
     if let Some(error) = usage::refuse(&args) {
         print::error(&error);
-        return ExitCode::from(EXIT_ERROR);
+        return ExitCode::from(if is_run(&args) {
+            error.run_exit()
+        } else {
+            EXIT_ERROR
+        });
     }
     let code = match Cli::try_parse_from(&args) {
         Ok(cli) => dispatch(cli.command).unwrap_or_else(|error| {
@@ -139,12 +144,19 @@ pub fn main() -> ExitCode {
             root.build();
             let error = usage::explain(&error, &root, &args);
             print::error(&error);
-            // `run` has the exit codes of a launcher, also for wrong arguments.
-            let is_run = args.get(1).is_some_and(|command| command == "run");
-            if is_run { error.run_exit() } else { EXIT_ERROR }
+            if is_run(&args) {
+                error.run_exit()
+            } else {
+                EXIT_ERROR
+            }
         }
     };
     ExitCode::from(code)
+}
+
+/// `run` has the exit codes of a launcher, also for wrong arguments.
+fn is_run(args: &[OsString]) -> bool {
+    args.get(1).is_some_and(|command| command == "run")
 }
 
 /// Help or version, requested or not.

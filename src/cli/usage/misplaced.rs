@@ -26,8 +26,8 @@ const NAMES: &[&str] = &[
     "log who-has",
 ];
 
-/// Refuses a command line with a secret in it. The command after `--` is not looked at, and neither
-/// is that of `run`: it is compared with the policy.
+/// Refuses a command line with a secret in it. The command after `--` is not looked at: `run` compares
+/// it with the policy.
 pub(in crate::cli) fn refuse(args: &[OsString]) -> Option<Error> {
     let words = args
         .iter()
@@ -35,8 +35,14 @@ pub(in crate::cli) fn refuse(args: &[OsString]) -> Option<Error> {
         .map(|word| word.to_str().unwrap_or_default());
     let words: Vec<&str> = words.take_while(|word| *word != "--").collect();
     let first = *words.first()?;
-    if matches!(first, "run" | "help" | "completions" | "man") {
+    if matches!(first, "help" | "completions" | "man") {
         return None;
+    }
+    if first == "run" {
+        // Only what certainly is one: a client starts this, and a name may look like anything.
+        let server = words.iter().skip(1).find(|word| !word.starts_with('-'))?;
+        let is_secret = !detect::known_tokens(server).is_empty();
+        return is_secret.then(|| explain("a secret is on the command line", first));
     }
     let second = words.get(1).copied().unwrap_or_default();
     let path = match first {
@@ -121,6 +127,7 @@ mod tests {
             "mcpwrap secret rm 0123456789abcdef0123456789abcdef",
             "mcpwrap grant ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq",
             "mcpwrap policy new ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq",
+            "mcpwrap run ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq",
             "mcpwrap log --secret ghp_mV3kQ9zXw2bN7rTy5pLs8dFg4hJc6aEu1iOq",
         ] {
             let error = refused(line).unwrap_or_else(|| panic!("{line}"));
