@@ -121,7 +121,10 @@ fn policies(dirs: &Dirs) -> Vec<PathBuf> {
 /// What only mcpwrap writes, except policies.
 fn own_paths(dirs: &Dirs) -> Vec<PathBuf> {
     let vault = dirs.vault_file();
+    // The copy of the program that entries name, if there is one.
+    let copy = vault.with_file_name("bin");
     let mut paths = vec![
+        copy,
         dirs.config_file(),
         dirs.check_list(),
         dirs.packages(),
