@@ -94,6 +94,15 @@ impl PlanBuilder<'_> {
                 plan.adopted += 1;
                 continue;
             }
+            if let Some(why) = entry.unknown {
+                plan.left.push(Left {
+                    found: self.n,
+                    entry: Some(entry.name.clone()),
+                    reason: format!("not understood: {why}"),
+                    counts: true,
+                });
+                continue;
+            }
             let judged = detect::entry(&entry);
             let secret = extract::holds_secret(&judged);
             if !secret && (wanted.servers.is_empty() || entry.words.is_empty()) {

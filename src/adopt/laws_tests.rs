@@ -100,7 +100,7 @@ fn write(format: FileFormat, servers: &[ModelServer], style: Style) -> Vec<u8> {
     let mut text = match format {
         FileFormat::Json => json(servers, style),
         FileFormat::Toml => toml(servers, style),
-        FileFormat::Yaml => yaml(servers, style),
+        FileFormat::Yaml | FileFormat::FrontMatter => yaml(servers, style),
     };
     if !style.final_newline {
         text.truncate(text.trim_end().len());

@@ -4,6 +4,7 @@ use super::facts::{Facts, Machine, ProbeResult};
 use super::file::{CheckedServer, ConfigFile, ConfigValue, FieldKind, label};
 use super::finding::{Finding, Fix, Location, Severity};
 use super::fixes;
+use super::foreign_command;
 use super::results::{CheckResults, Noun};
 use crate::catalog::{self, KnownServer};
 use crate::detect::names::{Promise, promise};
@@ -71,6 +72,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             secrets(facts, file, value, results);
         }
     }
+    foreign_command::run(NAME, facts, results);
     if let Some(machine) = &facts.machine {
         policies(machine, results);
     }

@@ -210,7 +210,7 @@ impl CheckedServer {
                 .and_then(|at| words.get(at + 1..))
                 .filter(|words| !words.is_empty()),
         };
-        let launch = own.map(package::parse);
+        let launch = own.map(|own| package::parse(&split_program(own)));
         let host = entry.url.as_ref().and_then(|url| host(&url.text));
         let shipped = launch
             .as_ref()
@@ -239,6 +239,23 @@ impl CheckedServer {
             .or_else(|| words.first())
             .map_or(self.start, |word| word.span.start)
     }
+}
+
+/// A command line in the place of the program, with more arguments beside it, as its words.
+fn split_program(words: &[String]) -> Vec<String> {
+    let Some((first, rest)) = words.split_first().filter(|(_, rest)| !rest.is_empty()) else {
+        return words.to_vec();
+    };
+    let pieces: Vec<&str> = first.split_whitespace().collect();
+    // `C:\Program Files\x.exe` and `/opt/my app/x` are programs with a space.
+    let is_path = pieces
+        .first()
+        .is_some_and(|piece| piece.contains(['/', '\\']));
+    if pieces.len() < 2 || is_path || first.contains(['"', '\'']) {
+        return words.to_vec();
+    }
+    let pieces = pieces.into_iter().map(str::to_owned);
+    pieces.chain(rest.iter().cloned()).collect()
 }
 
 /// Where the lines of a text begin.

@@ -9,6 +9,7 @@ mod facts;
 mod file;
 mod finding;
 mod fixes;
+mod foreign_command;
 mod ignores;
 mod json;
 #[cfg(test)]
@@ -33,7 +34,7 @@ pub use facts::{
     AuditLog, AuditState, Facts, LastDrill, Leftover, LoadedPolicy, Machine, ProbeRecord,
     ProbeResult, SupervisorState,
 };
-pub use file::ConfigFile;
+pub use file::{CheckedServer, ConfigFile};
 pub use finding::{Finding, Location, Severity, masked};
 pub use fixes::remote_words;
 pub use ignores::{Ignores, LIST};

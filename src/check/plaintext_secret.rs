@@ -14,9 +14,10 @@ pub(super) const NAME: &str = "plaintext-secret";
 pub(super) const ABOUT: &str = "\
 **Detects** secrets in client configs and in policies. A value counts as a secret because of its
 token format (`ghp_…`), because of the name of its variable, flag or header, or because it looks
-random. Covered are `env`, arguments, headers, URLs, connection strings, JSON inside variables,
-client settings, commented-out entries and files named by `envFile`. On a machine, remaining copies
-count too: backups beside the configs, histories of clients and editors, and shell histories.
+random. Covered are `env`, arguments, headers, URLs, connection strings, JSON inside variables, also
+quoted or in base64, client settings, and env files that a server reads (`envFile`, `--env-file`,
+`dotenv -e`, `env-cmd -f`, `source`). Tokens of a known format count anywhere in a file. On a machine,
+remaining copies count too: backups beside the configs, histories of clients and editors, and shell histories.
 
 **Why:** any program you run can read these files, and they end up in backups, synced folders,
 screen shares and git. A leaked value needs nothing else to be used.
@@ -26,8 +27,8 @@ values were exposed: create new ones at the providers, and store them with `mcpw
 NAME`. A remote entry that a client reads by itself needs a client reference instead (`${env:NAME}`,
 `${input:NAME}`).
 
-**Limitations:** not detected are passwords that are ordinary words, secrets in files that name no
-client (scripts, notes, Markdown), old versions in git history, and values hidden by an encoding.
+**Limitations:** not detected are secrets under a name that does not say so and without a known
+format, secrets in files that name no client (scripts, notes, Markdown), old versions in git history, and values hidden by an encoding.
 ";
 
 const WHY: &str =

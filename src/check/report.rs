@@ -9,7 +9,7 @@ use super::file::ConfigFile;
 use super::finding::{Finding, Fix, Location, Severity};
 use super::ignores::{self, Ignored, Ignores, OldName};
 use super::results::{CheckResults, Noun};
-use super::rules::{INVALID_IGNORE, RULES, Rule, UNREADABLE_FILE};
+use super::rules::{INVALID_IGNORE, RULES, Rule, UNKNOWN_ENTRY, UNREADABLE_FILE};
 use crate::detect;
 
 /// No text of a finding is longer (characters).
@@ -117,6 +117,7 @@ pub fn run(facts: &Facts, accepted: &Ignores) -> CheckReport {
         })
         .collect();
     let mut unreadable: Vec<Finding> = facts.files.iter().filter_map(unreadable_file).collect();
+    unreadable.extend(facts.files.iter().flat_map(unknown_entries));
     unreadable.extend(unreadable_policies(facts));
     let (mut shared, ignored) = accepted.apply(facts, unreadable);
     shared.extend(accepted.faults().iter().cloned());
@@ -249,6 +250,23 @@ fn unreadable_file(file: &ConfigFile) -> Option<Finding> {
         "a client may still read this file, and nothing in it was checked",
         Fix::Act("fix the file and check again".to_owned()),
     ))
+}
+
+/// Entries of which it is not known what a client makes of them.
+fn unknown_entries(file: &ConfigFile) -> Vec<Finding> {
+    let unknown = file.servers.iter().filter_map(|server| {
+        let why = server.entry.unknown?;
+        let fix = "write it in a form that the client documents, or report the form to mcpwrap";
+        let found = Finding::new(
+            (UNKNOWN_ENTRY, Severity::High),
+            file.location(server.start),
+            format!("cannot check all of the entry: {why}"),
+            "a client may start something that mcpwrap does not see",
+            Fix::Act(fix.to_owned()),
+        );
+        Some(found.for_server(&server.entry.name))
+    });
+    unknown.collect()
 }
 
 fn unreadable_policies(facts: &Facts) -> Vec<Finding> {

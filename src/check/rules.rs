@@ -70,6 +70,8 @@ pub fn rule(name: &str) -> Option<&'static Rule> {
 
 /// A file that could not be read.
 pub const UNREADABLE_FILE: &str = "unreadable-file";
+/// An entry of an unknown form.
+pub const UNKNOWN_ENTRY: &str = "unknown-entry";
 /// An ignore that has no effect.
 pub const INVALID_IGNORE: &str = "invalid-ignore";
 
@@ -79,6 +81,11 @@ pub const OTHER_RULES: &[(&str, Severity, &str)] = &[
         UNREADABLE_FILE,
         Severity::High,
         "a file cannot be read, so it was not checked",
+    ),
+    (
+        UNKNOWN_ENTRY,
+        Severity::High,
+        "a server entry has a form that mcpwrap does not understand, so not all of it was checked",
     ),
     (
         INVALID_IGNORE,

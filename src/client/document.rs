@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use super::tree::{FileFormat, Node, PathStep, Refused, line_of};
-use super::{json, toml, yaml};
+use super::tree::{FileFormat, Node, PathStep, Refused, TreeValue, line_of};
+use super::{json, skim, toml, yaml};
 
 /// A file that was read and parsed.
 #[derive(Debug)]
@@ -18,27 +18,50 @@ pub struct Document {
 }
 
 /// The largest client config that is read (bytes).
-const BYTES_MAX: usize = 16 << 20;
+const BYTES_MAX: u64 = 16 << 20;
+/// The same for JSON: Claude Code keeps histories in its file, and `skim` reads past them.
+const JSON_BYTES_MAX: u64 = 1 << 30;
+
+/// The largest file with this name that is read (bytes).
+pub fn bytes_max(name: &str) -> u64 {
+    if is_json(&name.to_ascii_lowercase()) {
+        JSON_BYTES_MAX
+    } else {
+        BYTES_MAX
+    }
+}
+
+fn is_json(lower: &str) -> bool {
+    let ends = [".json", ".jsonc", ".json5", ".code-workspace"];
+    ends.iter().any(|end| lower.ends_with(end))
+}
 
 impl Document {
     /// Reads a file of a known format.
     pub fn read(format: FileFormat, bytes: Vec<u8>) -> Result<Self, Refused> {
         if bytes.starts_with(&[0xff, 0xfe])
             || bytes.starts_with(&[0xfe, 0xff])
-            || bytes.contains(&0)
+            || memchr::memchr(0, &bytes).is_some()
         {
             return Err(Refused::Utf16);
         }
-        if bytes.len() > BYTES_MAX {
+        let max = if format == FileFormat::Json {
+            JSON_BYTES_MAX
+        } else {
+            BYTES_MAX
+        };
+        if bytes.len() as u64 > max {
             return Err(Refused::TooLarge);
         }
         let text = String::from_utf8(bytes).map_err(|_| Refused::NotUtf8)?;
         let skip = if text.starts_with('\u{feff}') { 3 } else { 0 };
         let body = text.get(skip..).unwrap_or_default();
         let mut root = match format {
+            FileFormat::Json if skim::is_large(body) => skim::parse(body)?,
             FileFormat::Json => json::parse(body)?,
             FileFormat::Toml => toml::parse(body)?,
             FileFormat::Yaml => yaml::parse(body)?,
+            FileFormat::FrontMatter => front_matter(body)?,
         };
         if skip > 0 {
             root.shift(skip);
@@ -56,7 +79,10 @@ impl Document {
         if ends(&[".yaml", ".yml"]) {
             return Self::read(FileFormat::Yaml, bytes);
         }
-        if ends(&[".json", ".jsonc", ".json5", ".code-workspace"]) {
+        if ends(&[".md", ".mdc", ".markdown"]) {
+            return Self::read(FileFormat::FrontMatter, bytes);
+        }
+        if is_json(&lower) {
             return Self::read(FileFormat::Json, bytes);
         }
         let first = bytes
@@ -85,4 +111,32 @@ impl Document {
     pub fn line(&self, at: usize) -> usize {
         line_of(&self.text, at)
     }
+}
+
+/// The YAML between the first line `---` and the next one. A file without it has no values.
+fn front_matter(text: &str) -> Result<Node, Refused> {
+    let empty = || Node {
+        span: 0..0,
+        value: TreeValue::Map(Vec::new()),
+    };
+    let first = text.split_inclusive('\n').next().unwrap_or_default();
+    if first.trim_end() != "---" {
+        return Ok(empty());
+    }
+    let rest = text.get(first.len()..).unwrap_or_default();
+    let mut end = 0;
+    for line in rest.split_inclusive('\n') {
+        if matches!(line.trim_end(), "---" | "...") {
+            let inner = rest.get(..end).unwrap_or_default();
+            // Clients read descriptions that are no YAML; only servers matter here.
+            if !inner.to_ascii_lowercase().contains("mcp") {
+                return Ok(empty());
+            }
+            let mut root = yaml::parse(inner).map_err(|refused| refused.below(1))?;
+            root.shift(first.len());
+            return Ok(root);
+        }
+        end += line.len();
+    }
+    Ok(empty())
 }

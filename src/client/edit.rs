@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::document::Document;
 use super::entry::{Program, ServerEntry};
+use super::fields::name_of;
 use super::tree::{FileFormat, Member, Node, PathStep, quoted};
 
 /// One replacement.
@@ -90,7 +91,7 @@ pub fn splices(
             env.ok_or("cannot read its `env`")?,
             &change.drop_env,
             &mut splices,
-        );
+        )?;
     }
     Ok(splices)
 }
@@ -246,10 +247,12 @@ fn insert_args(
         FileFormat::Json => format!(", \"args\": [{list}]"),
         FileFormat::Toml if is_inline(document, parent) => format!(", args = [{list}]"),
         FileFormat::Toml => format!("{newline}{head}args = [{list}]"),
-        FileFormat::Yaml if document.at(&parent.span).starts_with('{') => {
+        FileFormat::Yaml | FileFormat::FrontMatter
+            if document.at(&parent.span).starts_with('{') =>
+        {
             format!(", args: [{list}]")
         }
-        FileFormat::Yaml => {
+        FileFormat::Yaml | FileFormat::FrontMatter => {
             let indent: String = head
                 .chars()
                 .map(|c| if c == '\t' { '\t' } else { ' ' })
@@ -268,60 +271,83 @@ fn is_inline(document: &Document, map: &Node) -> bool {
     document.at(&map.span).starts_with('{')
 }
 
-/// Removes members of a map. The map itself stays, even if empty.
-fn drop_members(document: &Document, owner: &Member, names: &[String], splices: &mut Vec<Splice>) {
-    let members = owner.node.map();
-    let dropped = |member: &Member| names.contains(&member.key);
-    if document.format == FileFormat::Toml && !is_inline(document, &owner.node) {
-        for member in members.iter().filter(|member| dropped(member)) {
-            let start = member.key_span.start - line_head(document, member.key_span.start).len();
-            let rest = document
-                .text
-                .get(member.node.span.end..)
-                .unwrap_or_default();
-            let end = member.node.span.end + rest.find('\n').map_or(rest.len(), |n| n + 1);
+/// Removes members of a map, or items of a list of named values. The map itself stays, even if
+/// empty.
+fn drop_members(
+    document: &Document,
+    owner: &Member,
+    names: &[String],
+    splices: &mut Vec<Splice>,
+) -> Result<(), &'static str> {
+    let is_list = !owner.node.list().is_empty();
+    let text = document.at(&owner.node.span);
+    if is_list && text.starts_with("[[") {
+        return Err("cannot edit its `env`");
+    }
+    let members = owner.node.map().iter();
+    let members = members.map(|one| {
+        (
+            names.contains(&one.key),
+            one.key_span.start..one.node.span.end,
+        )
+    });
+    let items = owner.node.list().iter();
+    let items = items.map(|item| {
+        let name = name_of(item);
+        (
+            name.is_some_and(|name| names.contains(&name)),
+            item.span.clone(),
+        )
+    });
+    let all: Vec<(bool, Range<usize>)> = members.chain(items).collect();
+    if document.format == FileFormat::Toml && !is_list && !is_inline(document, &owner.node) {
+        for (_, range) in all.iter().filter(|(dropped, _)| *dropped) {
+            let start = range.start - line_head(document, range.start).len();
+            let rest = document.text.get(range.end..).unwrap_or_default();
+            let end = range.end + rest.find('\n').map_or(rest.len(), |n| n + 1);
             splices.push(Splice {
                 range: start..end,
                 text: String::new(),
             });
         }
-        return;
+        return Ok(());
     }
-    if members.iter().all(dropped) {
-        let block = document.format == FileFormat::Yaml && !is_inline(document, &owner.node);
-        splices.push(if block {
+    if all.iter().all(|(dropped, _)| *dropped) {
+        let yaml = matches!(document.format, FileFormat::Yaml | FileFormat::FrontMatter);
+        let none = if is_list { "[]" } else { "{}" };
+        splices.push(if yaml && !text.starts_with(['{', '[']) {
             Splice {
                 range: owner.key_span.end..owner.node.span.end,
-                text: ": {}".to_owned(),
+                text: format!(": {none}"),
             }
         } else {
             Splice {
                 range: owner.node.span.clone(),
-                text: "{}".to_owned(),
+                text: none.to_owned(),
             }
         });
-        return;
+        return Ok(());
     }
     let mut kept = None;
-    for (n, member) in members.iter().enumerate() {
-        let end = member.node.span.end;
-        if !dropped(member) {
-            kept = Some(end);
+    for (n, (dropped, own)) in all.iter().enumerate() {
+        if !dropped {
+            kept = Some(own.end);
             continue;
         }
-        let next = members.get(n + 1).map_or(end, |next| next.key_span.start);
+        let next = all.get(n + 1).map_or(own.end, |(_, next)| next.start);
         let range = match kept {
-            Some(before) => before..end,
-            None => member.key_span.start..next,
+            Some(before) => before..own.end,
+            None => own.start..next,
         };
         if kept.is_some() {
-            kept = Some(end);
+            kept = Some(own.end);
         }
         splices.push(Splice {
             range,
             text: String::new(),
         });
     }
+    Ok(())
 }
 
 /// The text of the line before a byte.

@@ -8,11 +8,14 @@
 pub mod agents;
 pub mod edit;
 pub mod entry;
+mod fields;
 mod find;
+mod flow;
 mod json;
 pub mod places;
 pub mod reconnect;
 pub mod regions;
+mod skim;
 pub mod table;
 mod toml;
 pub mod tree;

@@ -10,6 +10,8 @@ pub enum FileFormat {
     Json,
     Toml,
     Yaml,
+    /// YAML at the start of a Markdown file, as agents are described.
+    FrontMatter,
 }
 
 /// A value and its span.
@@ -44,6 +46,9 @@ pub enum PathStep {
     Key(String),
     Index(usize),
 }
+
+/// Why a file is not read for its size.
+pub const TOO_LARGE: &str = "too large: JSON may have 1 GiB, other formats 16 MiB";
 
 /// Why a file is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,12 +90,27 @@ impl Refused {
     }
 }
 
+impl Refused {
+    /// The same, in a text that has more lines before it.
+    #[must_use]
+    pub fn below(mut self, lines: usize) -> Self {
+        match &mut self {
+            Self::Utf16 | Self::NotUtf8 | Self::TooLarge => {}
+            Self::Broken { line, .. }
+            | Self::Json5 { line }
+            | Self::Shared { line }
+            | Self::Duplicate { line } => *line += lines,
+        }
+        self
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Utf16 => f.write_str("UTF-16, but clients read UTF-8"),
             Self::NotUtf8 => f.write_str("not UTF-8"),
-            Self::TooLarge => f.write_str("larger than 16 MiB"),
+            Self::TooLarge => f.write_str(TOO_LARGE),
             Self::Broken { format, line } => write!(f, "not valid {format}: line {line}"),
             Self::Json5 { line } => {
                 write!(
@@ -119,7 +139,7 @@ impl fmt::Display for FileFormat {
         f.write_str(match self {
             Self::Json => "JSON",
             Self::Toml => "TOML",
-            Self::Yaml => "YAML",
+            Self::Yaml | Self::FrontMatter => "YAML",
         })
     }
 }

@@ -4,6 +4,7 @@
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
+use super::flow;
 use super::tree::{FileFormat, Member, Node, Refused, TreeValue, line_of};
 
 /// No client nests deeper.
@@ -11,6 +12,13 @@ const DEPTH_MAX: usize = 64;
 
 /// Parses a text.
 pub(super) fn parse(text: &str) -> Result<Node, Refused> {
+    parse_strict(text).or_else(|refused| match refused {
+        Refused::Broken { .. } => parse_strict(&flow::joined(text)).map_err(|_| refused),
+        other => Err(other),
+    })
+}
+
+fn parse_strict(text: &str) -> Result<Node, Refused> {
     let mut reader = Reader {
         text,
         offsets: offsets(text),

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::client::entry::{ServerEntry, SpannedText};
+use crate::client::entry::{ServerEntry, SpannedText, pair, split_line};
 use crate::client::tree::Node;
 
-use super::{LENGTH_MIN, ValueSite, Verdict, arguments, has_secret, value};
+use super::{LENGTH_MIN, SecretPart, ValueSite, Verdict, arguments, has_secret, positional, value};
 
 /// One value of an entry, with its verdict.
 #[derive(Clone, Debug)]
@@ -36,6 +36,18 @@ pub fn entry<'a>(entry: &'a ServerEntry) -> Vec<Judged<'a>> {
             }
         })
         .collect();
+    for n in positional::keys(&texts) {
+        if let Some(one) = judged
+            .get_mut(n)
+            .filter(|one| one.verdict == Verdict::Nothing)
+        {
+            one.verdict = Verdict::Secret(vec![SecretPart {
+                range: 0..one.word.text.len(),
+                name: String::new(),
+                why: "key of a known server",
+            }]);
+        }
+    }
     let mut named = |words: &'a [SpannedText], slot: fn(&'a str) -> ValueSite<'a>| {
         judged.extend(words.iter().map(|word| {
             let slot = slot(&word.name);
@@ -70,9 +82,10 @@ impl<'a> FirstLook<'a> {
     /// Whether the entry needs a full scan: yes whenever [`entry`] would find a secret in it. It
     /// judges every string, also those that a client does not pass on.
     pub fn may_hold_secret(&mut self, node: &'a Node) -> bool {
-        let members = node.map().iter();
-        members
-            .into_iter()
+        let pair = pair(node).is_some_and(|(name, text)| self.holds(name, text));
+        pair || node
+            .map()
+            .iter()
             .any(|one| self.member(&one.key, &one.node))
     }
 
@@ -103,7 +116,10 @@ impl<'a> FirstLook<'a> {
             let password = before == "-p" && text.len() >= LENGTH_MIN
                 || text.starts_with("-p") && text.len() > LENGTH_MIN;
             before = text;
-            password || self.word(flag, text) || !is_words && self.holds(name, text)
+            password
+                || positional::may_be_key(text)
+                || self.word(flag, text)
+                || !is_words && (self.holds(name, text) || self.line(text))
         })
     }
 
@@ -111,6 +127,11 @@ impl<'a> FirstLook<'a> {
     fn word(&mut self, flag: &'a str, text: &'a str) -> bool {
         self.holds(flag, text)
             || text.contains(' ') && matches!(super::words(text), Verdict::Secret(_))
+    }
+
+    /// `NAME=value` and `Name: value` in a list.
+    fn line(&mut self, text: &'a str) -> bool {
+        split_line(text).is_some_and(|(name, value, _)| self.holds(name, value))
     }
 
     fn holds(&mut self, name: &'a str, text: &'a str) -> bool {

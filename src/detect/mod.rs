@@ -6,16 +6,20 @@
 //! secret part of a connection string or a flag is replaced. No value is kept.
 
 mod entry;
+mod encoded;
+mod filler_words;
 mod inside;
 pub mod names;
+mod password;
 mod placeholder;
+mod positional;
 mod random;
 mod reference;
 mod shapes;
+mod words;
 
 use std::ops::Range;
 
-use memchr::memmem;
 use names::{Promise, promise};
 
 pub use entry::{FirstLook, Judged, entry};
@@ -84,6 +88,7 @@ pub fn known_spans(text: &str) -> Vec<(Range<usize>, &'static str)> {
 /// Judges one value.
 pub fn value(slot: ValueSite<'_>, text: &str) -> Verdict {
     match slot {
+        ValueSite::Setting(name) if names::is_prose(name) => tokens_only(name, text),
         ValueSite::Env(name) | ValueSite::Header(name) | ValueSite::Setting(name) => {
             whole(name, text)
         }
@@ -94,11 +99,22 @@ pub fn value(slot: ValueSite<'_>, text: &str) -> Verdict {
     }
 }
 
+/// Judges a text for people: only tokens of a known format count.
+fn tokens_only(name: &str, text: &str) -> Verdict {
+    let known = known_spans(text).into_iter();
+    let found: Vec<_> = known.map(|(range, why)| part(range, name, why)).collect();
+    if found.is_empty() {
+        Verdict::Nothing
+    } else {
+        Verdict::Secret(found)
+    }
+}
+
 /// Judges the arguments of a command, each with the flag before it. The command itself may come
 /// first: the meaning of some flags depends on the program.
 pub fn arguments<S: AsRef<str>>(arguments: &[S]) -> Vec<Verdict> {
     let all: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
-    let database = all.iter().any(|text| is_database(text));
+    let database = all.iter().any(|text| password::is_database(text));
     let mut verdicts = Vec::with_capacity(all.len());
     for (n, text) in all.iter().enumerate() {
         let before = n
@@ -112,8 +128,8 @@ pub fn arguments<S: AsRef<str>>(arguments: &[S]) -> Vec<Verdict> {
 }
 
 fn argument(before: &str, text: &str, database: bool) -> Verdict {
-    if database && let Some(verdict) = joined_password(text) {
-        return verdict;
+    if database && let Some(range) = password::joined(text) {
+        return Verdict::Secret(vec![part(range, "password", "password after `-p`")]);
     }
     let flag = before.starts_with('-') && !before.contains('=') && !text.starts_with('-');
     let name = if database && matches!(before, "-p" | "--pass") {
@@ -157,25 +173,6 @@ fn words(text: &str) -> Verdict {
         (true, true) => Verdict::Reference,
         (true, false) => Verdict::Nothing,
     }
-}
-
-/// Programs whose `-p` is a password.
-fn is_database(text: &str) -> bool {
-    let name = text.rsplit(['/', '\\']).next().unwrap_or(text);
-    name == "sshpass"
-        || ["mysql", "mariadb", "mongo", "jdbc", "redis-cli"]
-            .iter()
-            .any(|word| memmem::find(text.as_bytes(), word.as_bytes()).is_some())
-}
-
-/// `-pPASSWORD` in one word.
-fn joined_password(text: &str) -> Option<Verdict> {
-    let rest = text.strip_prefix("-p")?;
-    let mixed = rest.bytes().any(|b| b.is_ascii_digit())
-        && rest.bytes().any(|b| b.is_ascii_alphabetic())
-        || rest.bytes().any(|b| b.is_ascii_uppercase());
-    let password = rest.len() >= 6 && mixed && !rest.starts_with('=') && !reference::holds(rest);
-    password.then(|| Verdict::Secret(vec![part(2..text.len(), "password", "password after `-p`")]))
 }
 
 fn part(range: Range<usize>, name: &str, why: &'static str) -> SecretPart {
@@ -350,37 +347,22 @@ fn looks(
             .collect();
     }
     let why = match (promised, kind) {
-        (Promise::Password, inside::PartContext::Userinfo) if is_default(text, context) => None,
-        (Promise::Password, _) if is_password(text) => Some("password"),
-        (Promise::Token, _) if random::is_machine_made(text) => Some("named as a secret"),
+        (Promise::Password, inside::PartContext::Userinfo)
+            if password::is_default(text, context) =>
+        {
+            None
+        }
+        (Promise::Password, _) if password::is_password(text) => Some("password"),
+        (Promise::Token, _) if !random::is_no_token(text) => Some("named as a secret"),
+        (Promise::Perhaps, _) if random::is_machine_made(text) => Some("named as a secret"),
+        _ if encoded::holds_secret(text) => Some("encoded secret"),
+        (Promise::Unknown, _) if random::has_own_prefix(text) => Some("prefix of a key"),
         (Promise::Unknown, _) if random::is_random(text) => Some("random text"),
         _ => None,
     };
     why.map(|why| part(0..text.len(), "", why))
         .into_iter()
         .collect()
-}
-
-fn is_password(text: &str) -> bool {
-    text.len() >= 4
-        && !random::is_plain(text)
-        && !(text.contains("://") || text.split_whitespace().count() > 6)
-}
-
-/// `postgres:postgres@localhost`: a well-known password on the local machine.
-fn is_default(text: &str, context: &str) -> bool {
-    const DEFAULTS: &[&str] = &[
-        "postgres", "root", "admin", "guest", "user", "mysql", "neo4j", "default", "test",
-    ];
-    const LOCAL: &[&str] = &[
-        "@localhost",
-        "@127.0.0.1",
-        "@[::1]",
-        "@host.docker.internal",
-        "@db:",
-        "@postgres:",
-    ];
-    DEFAULTS.contains(&text) && LOCAL.iter().any(|host| context.contains(host))
 }
 
 #[cfg(test)]

@@ -1,265 +1,23 @@
 //! What a name says about its value: `API_KEY`, `--access-token`, `x-ref-api-key`, `tavilyApiKey`.
 //!
 //! The words of a name are judged, however they are joined, the last one first: `TOKEN_LIMIT` is a
-//! limit, `SESSION_DRIVER` a driver. Pure; the lists below are all it knows.
+//! limit, `SESSION_DRIVER` a driver. Pure; `words` has all words that it knows.
 
-use std::sync::OnceLock;
+use super::words::{self, NameWord, without_accent};
 
 /// What kind of value a name promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Promise {
     /// A password: any text may be one.
     Password,
-    /// A machine-made key or token.
+    /// A key or token, which may be short and plain.
     Token,
+    /// A word that often stands beside a secret: only what looks machine-made is one.
+    Perhaps,
     /// Not a secret: a path, a URL, a number.
     Other,
     /// The name does not say.
     Unknown,
-}
-
-const PASSWORD: &[&str] = &[
-    "password",
-    "passwd",
-    "passphrase",
-    "passcode",
-    "pass",
-    "pw",
-    "pwd",
-    "contraseña",
-    "passwort",
-];
-
-const TOKEN: &[&str] = &[
-    "token",
-    "secret",
-    "apikey",
-    "credential",
-    "credentials",
-    "auth",
-    "authorization",
-    "bearer",
-    "cookie",
-    "pat",
-    "jwt",
-    "signature",
-    "authtoken",
-    "accesstoken",
-    "secretkey",
-    "accesskey",
-    "privatekey",
-    "apitoken",
-    "apisecret",
-    "authkey",
-    "sessionid",
-    "webhook",
-];
-
-/// Words before a final `key` that make it not a secret. Alone or after any other word it is one.
-const KEY_OTHER: &[&str] = &[
-    "public",
-    "publishable",
-    "primary",
-    "foreign",
-    "sort",
-    "partition",
-    "cache",
-    "project",
-    "issue",
-    "hot",
-    "shortcut",
-    "s3",
-    "object",
-    "lookup",
-    "group",
-    "config",
-    "registry",
-    "row",
-];
-
-/// Last words that say that the value is not the secret itself.
-const OTHER: &[&str] = &[
-    "id",
-    "ids",
-    "url",
-    "uri",
-    "urls",
-    "endpoint",
-    "base",
-    "path",
-    "paths",
-    "file",
-    "files",
-    "filename",
-    "dir",
-    "directory",
-    "folder",
-    "root",
-    "home",
-    "host",
-    "hostname",
-    "port",
-    "name",
-    "user",
-    "username",
-    "login",
-    "email",
-    "type",
-    "kind",
-    "driver",
-    "limit",
-    "max",
-    "min",
-    "count",
-    "size",
-    "ttl",
-    "expiry",
-    "expires",
-    "expiration",
-    "length",
-    "budget",
-    "mode",
-    "method",
-    "provider",
-    "model",
-    "region",
-    "zone",
-    "format",
-    "header",
-    "prefix",
-    "suffix",
-    "enabled",
-    "disabled",
-    "timeout",
-    "location",
-    "env",
-    "scheme",
-    "algorithm",
-    "version",
-    "store",
-    "storage",
-    "backend",
-    "table",
-    "field",
-    "column",
-    "issuer",
-    "audience",
-    "scope",
-    "scopes",
-    "tokenizer",
-    "tokens",
-    "level",
-    "debug",
-    "domain",
-    "server",
-    "service",
-    "required",
-    "only",
-    "lifetime",
-    "interval",
-    "policy",
-    "strategy",
-    "flow",
-    "client",
-    "account",
-    "org",
-    "organization",
-    "workspace",
-    "team",
-    "project",
-    "tenant",
-    "profile",
-    "context",
-    "schema",
-    "db",
-    "database",
-    "index",
-    "collection",
-    "bucket",
-    "ref",
-    "branch",
-    "tag",
-    "sock",
-    "agent",
-    "redirect",
-    "callback",
-    "rotation",
-    "cmd",
-    "command",
-    "script",
-    "helper",
-    "source",
-    "var",
-    "variable",
-    "vars",
-    "names",
-    "ids",
-    "window",
-];
-
-/// Last words without a meaning: `API_KEY_1`, `TOKEN_PROD`, `KEY_HERE`.
-const EMPTY: &[&str] = &[
-    "prod",
-    "production",
-    "dev",
-    "development",
-    "staging",
-    "test",
-    "live",
-    "default",
-    "value",
-    "new",
-    "old",
-    "backup",
-    "secondary",
-    "personal",
-    "admin",
-    "rw",
-    "ro",
-    "read",
-    "write",
-    "b64",
-    "base64",
-    "json",
-    "string",
-    "str",
-    "text",
-    "header",
-];
-
-/// The meaning of a word at the end of a name.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum NameWord {
-    Password,
-    Key,
-    Token,
-    Other,
-}
-
-/// The tables above, by the first byte of a word.
-fn meaning(word: &str) -> Option<NameWord> {
-    static WORDS: OnceLock<[Vec<(&'static str, NameWord)>; 128]> = OnceLock::new();
-    let words = WORDS.get_or_init(|| {
-        let tables: [(&[&'static str], NameWord); 4] = [
-            (PASSWORD, NameWord::Password),
-            (&["key", "keys"], NameWord::Key),
-            (TOKEN, NameWord::Token),
-            (OTHER, NameWord::Other),
-        ];
-        let mut by_first = [const { Vec::new() }; 128];
-        for (table, meaning) in tables {
-            for word in table {
-                let first = word.bytes().next().map_or(0, usize::from);
-                if let Some(list) = by_first.get_mut(first) {
-                    list.push((*word, meaning));
-                }
-            }
-        }
-        by_first
-    });
-    let first = word.bytes().next().map(usize::from)?;
-    let found = words.get(first)?.iter().find(|(known, _)| *known == word);
-    found.map(|(_, meaning)| *meaning)
 }
 
 /// What the name of a variable, flag, header or JSON key promises.
@@ -274,8 +32,7 @@ pub fn promise(name: &str) -> Promise {
     }
     let mut rest = words.as_str();
     while let Some((before, last)) = rest.rsplit_once(' ') {
-        let number = last.bytes().all(|b| b.is_ascii_digit());
-        if !(number || EMPTY.contains(&last)) {
+        if !words::is_empty(last) {
             break;
         }
         rest = before;
@@ -283,32 +40,168 @@ pub fn promise(name: &str) -> Promise {
     if rest.is_empty() {
         return Promise::Unknown;
     }
+    if is_switch(rest) {
+        return Promise::Other;
+    }
+    if let Some(promised) = phrase(rest) {
+        return promised;
+    }
     let (before, last) = rest.rsplit_once(' ').unwrap_or(("", rest));
     let previous = before.rsplit(' ').next().unwrap_or_default();
-    match meaning(last) {
+    match words::meaning(last) {
         Some(NameWord::Password) => Promise::Password,
-        Some(NameWord::Key) if KEY_OTHER.contains(&previous) => Promise::Other,
+        Some(NameWord::Key) if words::is_before_other_key(previous) => Promise::Other,
         Some(NameWord::Token) if previous == "public" => Promise::Other,
+        Some(NameWord::Key) if before.is_empty() => Promise::Perhaps,
         Some(NameWord::Key | NameWord::Token) => Promise::Token,
+        Some(NameWord::Perhaps) => Promise::Perhaps,
         Some(NameWord::Other) => Promise::Other,
-        // `SECRET_ACCESS_KEY_FOR_X`, `TOKEN_OF_BOT`, `APIKEY2`: a strong word anywhere.
-        None if rest.split(' ').any(is_strong) || ends_in_strong_word(last) => Promise::Token,
-        None => Promise::Unknown,
+        // `PASSWORD_DB`, `TOKEN_DE_ACCESO`, `APIKEY_FOR_X`: what it belongs to comes last.
+        Some(NameWord::Owner) => owned(before).unwrap_or(Promise::Other),
+        None => owned(before).unwrap_or(Promise::Unknown),
     }
 }
 
-fn is_strong(word: &str) -> bool {
-    matches!(word, "password" | "passwd" | "secret" | "apikey")
+/// Whether the value under a name is a text for people or a list of names.
+pub(super) fn is_prose(name: &str) -> bool {
+    const PROSE: &[&str] = &[
+        "description",
+        "note",
+        "notes",
+        "comment",
+        "comments",
+        "title",
+        "instructions",
+        "prompt",
+        "about",
+        "summary",
+        "docs",
+        "documentation",
+        "help",
+        "label",
+        "name",
+        "tags",
+        "category",
+        "homepage",
+        "repository",
+        "license",
+        "author",
+        "autoApprove",
+        "alwaysAllow",
+        "disabledTools",
+        "enabledTools",
+        "tools",
+        "version",
+        "includeTools",
+        "excludeTools",
+        "autoAllow",
+        "allowedTools",
+        "capabilities",
+        "displayName",
+        "icon",
+    ];
+    name.starts_with(['_', '/']) || PROSE.contains(&name)
 }
 
-/// Names whose words are not separated: `MYAPIKEY`, `GITHUBTOKEN`, `dbpassword`.
-fn ends_in_strong_word(word: &str) -> bool {
-    word.len() > 6
-        && [
-            "apikey", "apitoken", "token", "secret", "password", "passwd",
-        ]
-        .iter()
-        .any(|end| word.ends_with(end))
+/// What the words before the last ones promise, the nearest first.
+fn owned(before: &str) -> Option<Promise> {
+    let mut words = before.rsplit(' ').peekable();
+    while let Some(word) = words.next() {
+        let previous = words.peek().copied().unwrap_or_default();
+        match words::meaning(word) {
+            Some(NameWord::Password) => return Some(Promise::Password),
+            Some(NameWord::Key) if words::is_before_other_key(previous) => return None,
+            Some(NameWord::Key) if matches!(word, "key" | "keys") => return Some(Promise::Perhaps),
+            Some(NameWord::Key | NameWord::Token) => return Some(Promise::Token),
+            Some(NameWord::Other | NameWord::Perhaps) => return None,
+            Some(NameWord::Owner) | None => {}
+        }
+    }
+    None
+}
+
+/// `--no-password`, `USE_TOKEN`, `HAS_KEY`: a choice, whose value is not the secret.
+fn is_switch(words: &str) -> bool {
+    let first = words.split(' ').next().unwrap_or_default();
+    let many = words.contains(' ');
+    many && matches!(
+        first,
+        "no" | "use"
+            | "has"
+            | "is"
+            | "allow"
+            | "enable"
+            | "disable"
+            | "skip"
+            | "require"
+            | "needs"
+            | "with"
+            | "without"
+            | "max"
+            | "min"
+            | "num"
+            | "show"
+            | "hide"
+            | "prompt"
+    )
+}
+
+/// Names of several words that mean one thing: `MOT_DE_PASSE`, `kata sandi`, `API_KEY`.
+fn phrase(words: &str) -> Option<Promise> {
+    const PASSWORDS: &[&str] = &[
+        "mot de passe",
+        "mot passe",
+        "kata sandi",
+        "kata laluan",
+        "mat khau",
+        "palavra passe",
+        "clave secreta",
+        "pass word",
+        "pass phrase",
+        "pass code",
+        "pass key",
+        "code secret",
+        "parola d ordine",
+        "codigo de acceso",
+    ];
+    const TOKENS: &[&str] = &[
+        "api key",
+        "api token",
+        "access key",
+        "secret key",
+        "private key",
+    ];
+    let has = |list: &[&str], test: fn(&str, &str) -> bool| list.iter().any(|one| test(words, one));
+    if has(PASSWORDS, |words, one| {
+        holds_words(words, one) && owner_after(words, one)
+    }) {
+        return Some(Promise::Password);
+    }
+    has(TOKENS, |words, one| {
+        holds_words(words, one) && owner_after(words, one)
+    })
+    .then_some(Promise::Token)
+}
+
+/// Whether the words stand in a name, as whole words.
+fn holds_words(name: &str, words: &str) -> bool {
+    name.match_indices(words).any(|(at, _)| {
+        let before = name
+            .get(..at)
+            .is_none_or(|head| head.is_empty() || head.ends_with(' '));
+        let after = name.get(at + words.len()..).unwrap_or_default();
+        before && (after.is_empty() || after.starts_with(' '))
+    })
+}
+
+/// Whether nothing after the words says that the value is something else.
+fn owner_after(name: &str, words: &str) -> bool {
+    let rest = name.rsplit_once(words).map_or("", |(_, rest)| rest);
+    let last = rest.rsplit(' ').next().unwrap_or_default();
+    !matches!(
+        words::meaning(last),
+        Some(NameWord::Other | NameWord::Perhaps)
+    )
 }
 
 /// The words of a name, in lower case: separated by `_`, `-`, `.`, spaces, and `camelCase`.
@@ -349,14 +242,15 @@ fn joined_chars(name: &str) -> String {
     let (mut previous, mut parted) = (' ', false);
     for c in name.chars() {
         let hump = c.is_uppercase() && previous.is_lowercase();
-        let letter = c.is_alphanumeric();
+        let mark = without_accent(c).is_none();
+        let letter = c.is_alphanumeric() || mark;
         parted |= !letter || hump;
         if letter {
             if parted && !words.is_empty() {
                 words.push(' ');
             }
             parted = false;
-            words.extend(c.to_lowercase());
+            words.extend(c.to_lowercase().filter_map(without_accent));
         }
         previous = c;
     }
@@ -374,7 +268,7 @@ mod tests {
             ("tavilyApiKey", Promise::Token),
             ("x-ref-api-key", Promise::Token),
             ("--api-key", Promise::Token),
-            ("key", Promise::Token),
+            ("key", Promise::Perhaps),
             ("OPENAI_KEY_2", Promise::Token),
             ("Authorization", Promise::Token),
             ("MYAPIKEY", Promise::Token),
@@ -390,6 +284,42 @@ mod tests {
             ("GOOGLE_CLIENT_ID", Promise::Other),
             ("LOG_LEVEL", Promise::Other),
             ("FOO", Promise::Unknown),
+            ("PGPASSWORD", Promise::Password),
+            ("MYSQL_PWD", Promise::Password),
+            ("DBPASS", Promise::Password),
+            ("ROOTPW", Promise::Password),
+            ("SENHA", Promise::Password),
+            ("SENHA_DO_BANCO", Promise::Password),
+            ("CONTRASENA", Promise::Password),
+            ("CONTRASEÑA_DB", Promise::Password),
+            ("HASŁO", Promise::Password),
+            ("ŞİFRE", Promise::Password),
+            ("SIFRE", Promise::Password),
+            ("MOT_DE_PASSE_BDD", Promise::Password),
+            ("motDePasse", Promise::Password),
+            ("密码", Promise::Password),
+            ("数据库密码", Promise::Password),
+            ("пароль", Promise::Password),
+            ("パスワード", Promise::Password),
+            ("비밀번호", Promise::Password),
+            ("API密钥", Promise::Token),
+            ("CLAVE_API", Promise::Token),
+            ("TOKEN_DE_ACCESO", Promise::Token),
+            ("API_KEY_OPENAI", Promise::Token),
+            ("GITHUBTOKEN", Promise::Token),
+            ("SECRET_ACCESS_KEY_FOR_X", Promise::Token),
+            ("MAX_TOKENS", Promise::Other),
+            ("OPENAI_TOKEN_LIMIT", Promise::Other),
+            ("KEY_FILE", Promise::Other),
+            ("API_KEY_FILE", Promise::Other),
+            ("PASSWORD_FILE", Promise::Other),
+            ("TOKEN_URL", Promise::Other),
+            ("SECRET_NAME", Promise::Other),
+            ("USE_TOKEN", Promise::Other),
+            ("--no-password", Promise::Other),
+            ("PUBLIC_KEY", Promise::Other),
+            ("COMPASS", Promise::Other),
+            ("MONKEY", Promise::Other),
         ] {
             assert_eq!(promise(name), expected, "{name}");
         }

@@ -3,168 +3,14 @@
 //! Whole words are judged, so that a random token that contains `test` stays a token. The lists
 //! have common phrases of many languages; text in a script that tokens do not use is a placeholder.
 
+use super::filler_words::{NOUNS, SHORT, WEAK, WHOLE, WORDS, has};
 use super::names;
-
-/// Values that are placeholders as a whole.
-const WHOLE: &[&str] = &[
-    "none",
-    "null",
-    "nil",
-    "undefined",
-    "n/a",
-    "na",
-    "tbd",
-    "todo",
-    "fixme",
-    "test",
-    "testing",
-    "dummy",
-    "fake",
-    "example",
-    "sample",
-    "placeholder",
-    "changeme",
-    "change-me",
-    "change_me",
-    "changeit",
-    "secret",
-    "password",
-    "passwd",
-    "token",
-    "key",
-    "apikey",
-    "api_key",
-    "api-key",
-    "value",
-    "string",
-    "foo",
-    "bar",
-    "foobar",
-    "hunter2",
-    "redacted",
-    "removed",
-    "hidden",
-    "masked",
-    "optional",
-    "required",
-    "your-key",
-    "...",
-    "…",
-    "-",
-    "***",
-    "abc",
-    "abc123",
-    "123",
-    "1234",
-    "12345",
-    "123456",
-    "12345678",
-    "123456789",
-    "1234567890",
-    "xyz",
-    "unset",
-    "empty",
-    "demo",
-    "dev",
-];
-
-/// Words that no token contains as a word.
-const WORDS: &[&str] = &[
-    "your",
-    "yours",
-    "you",
-    "changeme",
-    "change",
-    "replace",
-    "replaceme",
-    "replacewith",
-    "placeholder",
-    "insert",
-    "enter",
-    "paste",
-    "here",
-    "dummy",
-    "example",
-    "redacted",
-    "todo",
-    "fixme",
-    "yourkey",
-    "yourtoken",
-    "yourapikey",
-    "goes",
-    "fill",
-    "provide",
-    "obtain",
-    // Spanish, Portuguese, French, Italian, German, Dutch, Polish, Turkish, Indonesian, Vietnamese,
-    // Swedish, Czech
-    "tu",
-    "su",
-    "aqui",
-    "aquí",
-    "clave",
-    "coloca",
-    "reemplazar",
-    "reemplaza",
-    "seu",
-    "sua",
-    "chave",
-    "insira",
-    "substitua",
-    "votre",
-    "ici",
-    "remplacer",
-    "remplacez",
-    "tuo",
-    "tua",
-    "inserisci",
-    "qui",
-    "chiave",
-    "dein",
-    "deine",
-    "deinen",
-    "ihr",
-    "ihre",
-    "ihren",
-    "hier",
-    "einfügen",
-    "einfuegen",
-    "ersetzen",
-    "schlüssel",
-    "schluessel",
-    "jouw",
-    "uw",
-    "invullen",
-    "twój",
-    "twoj",
-    "tutaj",
-    "wpisz",
-    "senin",
-    "buraya",
-    "anahtar",
-    "masukkan",
-    "anda",
-    "ganti",
-    "của",
-    "bạn",
-    "din",
-    "ditt",
-    "här",
-    "tvůj",
-    "sem",
-    "vložte",
-];
-
-/// Short words of the list above that a password may contain; they count only beside another one.
-const SHORT: &[&str] = &[
-    "tu", "su", "qui", "uw", "din", "sem", "ihr", "you", "here", "change", "seu", "sua", "tua",
-    "tuo", "ici",
-];
 
 /// Whether the text is a placeholder.
 pub(super) fn is_placeholder(text: &str) -> bool {
     let text = text.trim().trim_matches(['"', '\'', '`']);
     let lower = text.to_lowercase();
-    WHOLE.contains(&lower.as_str())
+    has(WHOLE, &lower)
         || bracketed(text)
         || filler(text)
         || is_text_for_people(text)
@@ -261,11 +107,15 @@ fn worded(text: &str, lower: &str) -> bool {
         return true;
     }
     let words = names::joined(text);
-    let mut placeholders = words.split(' ').filter(|word| WORDS.contains(word));
+    let mut placeholders = words.split(' ').filter(|word| has(WORDS, word));
     // One that is long, or two of any length.
     if let Some(first) = placeholders.next()
-        && (!SHORT.contains(&first) || placeholders.next().is_some())
+        && (!has(SHORT, first) || placeholders.next().is_some())
     {
+        return true;
+    }
+    // `test-key-1`, `demo_token`, `not-a-real-key`: words that a random text would not be made of.
+    if made_of_words(&words) {
         return true;
     }
     // Letters only, which name the value itself: `my-secret-token`, `vncpassword`.
@@ -286,6 +136,18 @@ fn worded(text: &str, lower: &str) -> bool {
             || words.split(' ').any(|word| word == "key")
     };
     letters && (words.starts_with("my ") || itself())
+}
+
+/// Whether a text says of itself that it is none, in words only.
+fn made_of_words(words: &str) -> bool {
+    let all: Vec<&str> = words.split(' ').collect();
+    let known = |word: &&str| {
+        has(WEAK, word)
+            || has(NOUNS, word)
+            || word.len() < 4 && word.bytes().all(|b| b.is_ascii_digit())
+    };
+    let weak = all.iter().filter(|word| has(WEAK, word)).count();
+    all.len() > 1 && weak > 0 && all.iter().all(known)
 }
 
 #[cfg(test)]
@@ -318,6 +180,12 @@ mod tests {
             "${}",
             "https://<your-host>/",
             "ここに入力",
+            "test-key-1",
+            "not-a-real-key",
+            "no-key-needed",
+            "demo_token_123",
+            "lm-studio",
+            "changethis",
         ] {
             assert!(is_placeholder(text) || text == "${}", "{text}");
         }
@@ -330,6 +198,10 @@ mod tests {
             "correct horse battery",
             "Tr0ub4dor&3",
             "D5>Y18K@z+2.",
+            "RrSrnJashurE",
+            "RrsAxhTpRPzh",
+            "sommerregen",
+            "test4EC39HqLyjWDarj",
             "f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
             "sk_test_4eC39HqLyjWDarjtT1zdp7dc",
             "0",

@@ -68,6 +68,29 @@ pub(super) fn is_random(text: &str) -> bool {
         && switches(text) * 4 >= text.len()
 }
 
+/// A prefix that some provider chose, and a long random rest: `hb_3485a1c292be01e4…`.
+pub(super) fn has_own_prefix(text: &str) -> bool {
+    // Prefixes of names and of hashes.
+    const OTHERS: &[&str] = &[
+        "app", "org", "proj", "project", "user", "usr", "team", "asst", "thread", "run", "file",
+        "id", "sha", "cus", "price", "prod", "acct", "wf", "db", "kb", "img", "build", "rev",
+        "commit", "ver", "v", "ws", "page", "doc", "node", "host", "mcp", "agent", "model", "zone",
+        "group", "dep", "dpl", "prj", "env", "srv", "vs",
+    ];
+    let Some((prefix, body)) = text.split_once('_') else {
+        return false;
+    };
+    let digits = body.bytes().filter(u8::is_ascii_digit).count();
+    (2..=6).contains(&prefix.len())
+        && prefix.bytes().all(|b| b.is_ascii_lowercase())
+        && !OTHERS.contains(&prefix)
+        && (20..=128).contains(&body.len())
+        && body.bytes().all(|b| b.is_ascii_alphanumeric())
+        && digits >= 3
+        && digits < body.len()
+        && entropy(body) > 3.0
+}
+
 /// A UUID: `8-4-4-4-12` hex digits.
 pub fn is_uuid(text: &str) -> bool {
     let parts: Vec<_> = text.split('-').collect();
@@ -77,19 +100,82 @@ pub fn is_uuid(text: &str) -> bool {
             .all(|part| part.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
+/// Whether a text is a choice or a place even where a password belongs.
+pub(super) fn is_no_password(text: &str) -> bool {
+    is_switch(text) || is_path(text) || text.contains("://")
+}
+
+/// Whether a text in a field for a key or token cannot be one, however short a key may be.
+pub(super) fn is_no_token(text: &str) -> bool {
+    text.len() < 8 || text.contains(char::is_whitespace) || is_plain(text) || is_variable(text)
+}
+
+/// The name of a variable: `GITHUB_TOKEN`, as in `bearer_token_env_var`.
+fn is_variable(text: &str) -> bool {
+    let words = text.split('_');
+    text.contains('_')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b == b'_' || b.is_ascii_digit())
+        && words.clone().count() > 1
+        && words.into_iter().all(|word| {
+            word.len() > 1 && word.bytes().filter(u8::is_ascii_digit).count() * 3 <= word.len()
+        })
+}
+
+fn is_switch(text: &str) -> bool {
+    const SWITCHES: &[&str] = &[
+        "true",
+        "false",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "enabled",
+        "disabled",
+        "auto",
+        "default",
+        "bearer",
+        "basic",
+        "oauth",
+        "oauth2",
+        "stdio",
+        "inherit",
+        "prompt",
+        "keychain",
+        "keyring",
+        "interactive",
+        "azure_cli",
+        "azure-cli",
+        "azure-identity",
+        "anonymous",
+        "automatic",
+        "optional",
+        "required",
+        "authorization",
+        "x-api-key",
+        "api-key",
+        "environment",
+        "managed-identity",
+        "service-account",
+        "service_account",
+        "token-file",
+        "passthrough",
+        "gcloud",
+        "device-code",
+    ];
+    SWITCHES.contains(&text.to_ascii_lowercase().as_str())
+}
+
 /// A text of a recognizable kind: a path, a URL, a number, a switch, a file, a package.
 pub(super) fn is_plain(text: &str) -> bool {
-    const SWITCHES: &[&str] = &[
-        "true", "false", "yes", "no", "on", "off", "enabled", "disabled", "auto", "default",
-        "bearer", "basic", "oauth", "oauth2", "stdio", "inherit", "prompt", "keychain",
-    ];
     const ENDINGS: &[&str] = &[
         ".json", ".pem", ".key", ".crt", ".yaml", ".yml", ".toml", ".txt", ".env", ".js", ".ts",
         ".py", ".p12", ".p8", ".pub", ".sock", ".db", ".sqlite", ".mjs", ".cjs", ".sh", ".com",
         ".io", ".dev", ".jar", ".csv",
     ];
     let lower = text.to_ascii_lowercase();
-    SWITCHES.contains(&lower.as_str())
+    is_switch(text)
         || ENDINGS.iter().any(|ending| lower.ends_with(ending))
         || is_path(text)
         || text.contains("://")
@@ -101,15 +187,68 @@ pub(super) fn is_plain(text: &str) -> bool {
 }
 
 fn is_path(text: &str) -> bool {
+    const ROOTS: &[&str] = &[
+        "usr",
+        "home",
+        "etc",
+        "var",
+        "opt",
+        "run",
+        "tmp",
+        "Users",
+        "root",
+        "srv",
+        "mnt",
+        "app",
+        "data",
+        "workspace",
+        "workspaces",
+        "dev",
+        "Library",
+        "private",
+        "Volumes",
+        "Applications",
+        "bin",
+        "secrets",
+        "config",
+        "proc",
+        "sys",
+        "nix",
+        "snap",
+        "media",
+        "host",
+        "keys",
+        "certs",
+        "code",
+        "projects",
+        "src",
+    ];
     let drive =
         matches!(text.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());
+    let absolute = || {
+        let rest = text.strip_prefix('/').unwrap_or_default();
+        let root = rest.split('/').next().unwrap_or_default();
+        let small = |b: u8| b.is_ascii_lowercase() || b"/._-".contains(&b);
+        // Base64 may begin with `/`.
+        !rest.is_empty() && (ROOTS.contains(&root) || rest.bytes().all(small) || is_slashed(text))
+    };
     drive
         || ["~/", "./", "../", "\\\\", "~\\", ".\\"]
             .iter()
             .any(|head| text.starts_with(head))
-        || (text.starts_with('/')
-            && (text.matches('/').count() > 1
-                || text.bytes().skip(1).all(|b| b.is_ascii_lowercase())))
+        || (text.starts_with('/') && absolute())
+}
+
+/// `/Some/Dir/name.txt`: pieces that look like names and not like base64.
+fn is_slashed(text: &str) -> bool {
+    let name = |piece: &str| {
+        piece.len() < 24
+            && piece
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b" ._-@".contains(&b))
+            && switches(piece) * 3 <= piece.len()
+    };
+    text.matches('/').count() > 1 && text.split('/').skip(1).all(name)
 }
 
 fn is_email(text: &str) -> bool {

@@ -246,8 +246,9 @@ impl ClientFile {
         let Ok(document) = &self.document else {
             return Vec::new();
         };
-        let needs_full_scan =
-            |spot: Spot<'a>| filter.may_hold_secret(spot.node) || spot.may_be_wrapped();
+        let needs_full_scan = |spot: Spot<'a>| {
+            filter.may_hold_secret(spot.node) || spot.may_be_wrapped() || spot.is_unknown()
+        };
         places(document).into_iter().map(needs_full_scan).collect()
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::clients;
-use super::repository;
+use super::env_files::env_files;
 use super::stored::StoredSecrets;
 use crate::audit::breaks::Break;
 use crate::audit::journal;
@@ -41,7 +41,7 @@ pub fn files(dirs: &Dirs, names: &[String], facts: &mut Facts) -> Result<Vec<Pat
         };
         let dir = found.target.parent().map(PathBuf::from);
         let shown_of = |path: &std::path::Path| dirs.tilde(path);
-        let variables = repository::variables(&file, &dir.unwrap_or_default(), None, shown_of);
+        let variables = env_files(&file, &dir.unwrap_or_default(), None, shown_of);
         facts.files.push(file);
         facts.files.extend(variables);
         targets.push(found.target);

@@ -2,6 +2,7 @@
 //! history, policies, the audit log and running supervisors. Reads only; git is the only program
 //! that it starts.
 
+mod env_files;
 mod git;
 pub mod path;
 mod project;

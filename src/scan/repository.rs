@@ -15,17 +15,18 @@ use std::sync::Mutex;
 use ignore::{DirEntry, WalkBuilder, WalkState};
 use memchr::memmem;
 
+use super::env_files::env_files;
 use super::path::{NOT_REGULAR, shown, unreadable};
 use super::project::{client_of, is_client_name, places_of};
 use crate::check::{ConfigFile, Facts, LIST};
+use crate::client::document::bytes_max;
+use crate::client::tree::TOO_LARGE;
 use crate::detect;
 
 /// The largest file of an unknown name that is searched (bytes).
 const SNIFF_BYTES_MAX: u64 = 1 << 20;
 /// The size of one read of a file of an unknown name (bytes).
 const BUFFER_BYTES: usize = 32 << 10;
-/// The largest client config that is read (bytes).
-const BYTES_MAX: u64 = 16 << 20;
 
 /// Names of common files that no client reads.
 const OTHERS: &[&str] = &[
@@ -59,6 +60,7 @@ const COPIES: &[&str] = &[
 const KEYS: &[&str] = &[
     "mcpServers",
     "mcp_servers",
+    "mcp-servers",
     "context_servers",
     "mcp.servers",
 ];
@@ -91,7 +93,7 @@ pub fn files(paths: &[PathBuf], configs: &[PathBuf], facts: &mut Facts) {
     for file in found.into_values() {
         let dir = Path::new(&file.shown).parent().unwrap_or(Path::new(""));
         let root = dirs.first().map(|dir| dir.as_path());
-        let variables = variables(&file, dir, root, shown);
+        let variables = env_files(&file, dir, root, shown);
         facts.files.push(file);
         facts.files.extend(variables);
     }
@@ -102,7 +104,7 @@ fn is_likely(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
     is_mcp(name.as_encoded_bytes())
         || client_of(path).is_some()
-        || path.is_file() && matches!(sniff(path, &mut vec![0; BUFFER_BYTES]), Ok(Some(_)))
+        || path.is_file() && matches!(sniff(path, &mut vec![0; BUFFER_BYTES]), Ok(Some((_, true))))
 }
 
 fn walk(dirs: &[&PathBuf]) -> Vec<ConfigFile> {
@@ -173,7 +175,9 @@ fn read_entry(entry: &DirEntry, buffer: &mut [u8]) -> Option<ConfigFile> {
         return None;
     }
     let path = entry.path();
-    if !is_data(bytes) {
+    // Agents are described in Markdown; other Markdown is not a config.
+    let agent = bytes.ends_with(b".md") && client_of(path).is_some();
+    if !is_data(bytes) && !agent {
         return kind.is_file().then(|| remains(path, name)).flatten();
     }
     let known = is_client_name(path);
@@ -191,7 +195,7 @@ fn read_entry(entry: &DirEntry, buffer: &mut [u8]) -> Option<ConfigFile> {
     if OTHERS.iter().any(|other| name == OsStr::new(other)) {
         return None;
     }
-    let bytes = match sniff(path, buffer) {
+    let (bytes, has_servers) = match sniff(path, buffer) {
         Ok(found) => found?,
         Err(error) => {
             let mut file = ConfigFile::unread(shown(path), None, unreadable(&error));
@@ -200,7 +204,10 @@ fn read_entry(entry: &DirEntry, buffer: &mut [u8]) -> Option<ConfigFile> {
         }
     };
     let file = ConfigFile::new(shown(path), None, false, bytes);
-    (file.document.is_err() || !file.servers.is_empty()).then_some(file)
+    let matters = has_servers && (file.document.is_err() || !file.servers.is_empty());
+    // Settings of frameworks and descriptions of servers: only for what they leak.
+    let leaks = || !detect::known_tokens(&file.text).is_empty();
+    (matters || !file.servers.is_empty() || leaks()).then_some(file)
 }
 
 /// A copy of a client config (`.mcp.json.bak`, `mcp.json.example`), if it contains a token.
@@ -236,9 +243,9 @@ fn is_mcp(name: &[u8]) -> bool {
         .any(|three| three.eq_ignore_ascii_case(b"mcp"))
 }
 
-/// The bytes of a file of an unknown name, if it has servers. Most files are smaller than the
-/// buffer and need one read.
-fn sniff(path: &Path, buffer: &mut [u8]) -> io::Result<Option<Vec<u8>>> {
+/// The bytes of a file of an unknown name, if it is about MCP, and whether it has a key for servers.
+/// Most files are smaller than the buffer and need one read.
+fn sniff(path: &Path, buffer: &mut [u8]) -> io::Result<Option<(Vec<u8>, bool)>> {
     let mut file = File::open(path)?;
     let count = file.read(buffer)?;
     let first = buffer.get(..count).unwrap_or_default();
@@ -251,7 +258,11 @@ fn sniff(path: &Path, buffer: &mut [u8]) -> io::Result<Option<Vec<u8>>> {
     let found = KEYS
         .iter()
         .any(|key| memmem::find(bytes, key.as_bytes()).is_some());
-    Ok(found.then(|| bytes.to_vec()))
+    let about = found
+        || ["mcp", "MCP"]
+            .iter()
+            .any(|word| memmem::find(bytes, word.as_bytes()).is_some());
+    Ok(about.then(|| (bytes.to_vec(), found)))
 }
 
 /// Reads a client config.
@@ -266,42 +277,12 @@ fn read(path: &Path, certain: bool) -> ConfigFile {
         Ok(meta) => meta,
         Err(error) => return unread(unreadable(&error)),
     };
-    if meta.len() > BYTES_MAX {
-        return unread("larger than 16 MiB".to_owned());
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if meta.len() > bytes_max(&name) {
+        return unread(TOO_LARGE.to_owned());
     }
     match std::fs::read(path) {
         Ok(bytes) => ConfigFile::new(shown(path), client_of(path), certain, bytes),
         Err(error) => unread(unreadable(&error)),
     }
-}
-
-/// The existing env files that a file's servers read (`envFile`).
-pub fn variables(
-    file: &ConfigFile,
-    dir: &Path,
-    root: Option<&Path>,
-    shown: impl Fn(&Path) -> String,
-) -> Vec<ConfigFile> {
-    let Ok(document) = &file.document else {
-        return Vec::new();
-    };
-    let named = file.servers.iter().filter_map(|server| {
-        let name = document.find(&server.entry.path)?.get("envFile")?.text()?;
-        let below = ["${workspaceFolder}/", "${workspaceRoot}/"];
-        let path = match below.iter().find_map(|head| name.strip_prefix(head)) {
-            Some(rest) => root.or_else(|| dir.parent()).unwrap_or(dir).join(rest),
-            None if name.contains("${") => return None,
-            None => dir.join(name),
-        };
-        if !path.exists() {
-            return None;
-        }
-        let text = path.is_file().then(|| std::fs::read_to_string(&path));
-        Some(match text {
-            Some(Ok(text)) => ConfigFile::of_variables(shown(&path), text),
-            Some(Err(error)) => ConfigFile::unread(shown(&path), None, unreadable(&error)),
-            None => ConfigFile::unread(shown(&path), None, NOT_REGULAR.to_owned()),
-        })
-    });
-    named.collect()
 }

@@ -11,6 +11,7 @@ use jsonc_parser::common::Ranged as _;
 use memchr::memmem;
 
 use super::names::{Promise, promise};
+use super::reference;
 
 /// One part of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub(super) enum PartContext {
 /// The parts of a text. Empty if the text is one value.
 pub(super) fn parts(text: &str) -> Vec<ValuePart> {
     // Each kind of part follows one of these.
-    if !text.bytes().any(|b| b"=: {[".contains(&b)) {
+    if !text.bytes().any(|b| b"=: {[\"".contains(&b)) {
         return Vec::new();
     }
     let mut found = Vec::new();
@@ -47,11 +48,18 @@ pub(super) fn parts(text: &str) -> Vec<ValuePart> {
 const DEPTH_MAX: u8 = 6;
 
 fn collect(text: &str, at: usize, found: &mut Vec<ValuePart>, depth: u8) {
-    if depth > DEPTH_MAX {
+    if depth > DEPTH_MAX || reference::is_whole(text.trim()) {
         return;
     }
     let open = text.trim_start().as_bytes().first();
     if matches!(open, Some(b'{' | b'[')) && json(text, at, found, depth) {
+        return;
+    }
+    if matches!(open, Some(b'"' | b'{' | b'[')) && quoted_json(text, at, found, depth) {
+        return;
+    }
+    if let Some((name, range)) = reference::default_of(text) {
+        named(name, text, range, at, found, depth);
         return;
     }
     if let Some((name, range)) = scheme(text)
@@ -288,6 +296,64 @@ fn json(text: &str, at: usize, found: &mut Vec<ValuePart>, depth: u8) -> bool {
     true
 }
 
+/// JSON that is quoted once more, with or without the outer quotes: `"{\"KEY\":\"value\"}"`.
+fn quoted_json(text: &str, at: usize, found: &mut Vec<ValuePart>, depth: u8) -> bool {
+    let head = text.len() - text.trim_start().len();
+    let body = text.trim();
+    let outer = body.len() > 1 && body.starts_with('"') && body.ends_with('"');
+    let (head, body) = match body.get(1..body.len().saturating_sub(1)) {
+        Some(inner) if outer => (head + 1, inner),
+        _ => (head, body),
+    };
+    let Some((plain, places)) = unescaped(body) else {
+        return false;
+    };
+    if !plain.trim_start().starts_with(['{', '[']) || plain == body && !outer {
+        return false;
+    }
+    let mut inner = Vec::new();
+    collect(&plain, 0, &mut inner, depth + 1);
+    let place = |n: usize| places.get(n).map(|place| at + head + place);
+    let before = found.len();
+    found.extend(inner.into_iter().filter_map(|part| {
+        let range = place(part.range.start)?..place(part.range.end)?;
+        Some(ValuePart { range, ..part })
+    }));
+    found.len() > before
+}
+
+/// A text without its backslash escapes, and for each of its bytes, and its end, the place in the
+/// escaped text. `None` if nothing is escaped or an escape is not one of JSON.
+fn unescaped(text: &str) -> Option<(String, Vec<usize>)> {
+    let mut plain = String::with_capacity(text.len());
+    let mut places = Vec::with_capacity(text.len() + 1);
+    let mut letters = text.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        let letter = if letter == '\\' {
+            match letters.next()?.1 {
+                escaped @ ('"' | '\\' | '/') => escaped,
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                // Not needed for a name or a key.
+                'b' | 'f' => ' ',
+                'u' => {
+                    let code = text.get(at + 2..at + 6)?;
+                    letters.by_ref().take(4).count();
+                    char::from_u32(u32::from_str_radix(code, 16).ok()?).unwrap_or(' ')
+                }
+                _ => return None,
+            }
+        } else {
+            letter
+        };
+        plain.push(letter);
+        places.extend(std::iter::repeat_n(at, letter.len_utf8()));
+    }
+    places.push(text.len());
+    Some((plain, places))
+}
+
 fn strings(
     name: &str,
     value: &Value<'_>,
@@ -300,7 +366,12 @@ fn strings(
         Value::StringLit(_) => {
             let range = value.range();
             let inner = range.start + 1..range.end.max(range.start + 2) - 1;
-            named(name, text, inner, at, found, depth);
+            let own = text.get(inner.clone()).unwrap_or_default();
+            // JSON in a string of JSON.
+            let is_json = own.trim_start().starts_with(['{', '[']) && own.contains('\\');
+            if !(is_json && depth < DEPTH_MAX && quoted_json(own, at + inner.start, found, depth)) {
+                named(name, text, inner, at, found, depth);
+            }
         }
         Value::Object(object) => {
             for property in &object.properties {
@@ -324,49 +395,4 @@ fn strings(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn case(text: &str, expected: &[(&str, &str)]) {
-        let found: Vec<_> = parts(text);
-        let found: Vec<_> = found
-            .iter()
-            .map(|part| (part.name.as_str(), &text[part.range.clone()]))
-            .collect();
-        assert_eq!(found, expected, "{text}");
-    }
-
-    #[test]
-    fn parts_of_values() {
-        case("plain", &[]);
-        case("Bearer abc", &[("authorization", "abc")]);
-        case("Authorization: Bearer abc", &[("authorization", "abc")]);
-        case("X-Api-Key:abc", &[("X-Api-Key", "abc")]);
-        case("--api-key=abc", &[("api-key", "abc")]);
-        case("--env.TOKEN=abc", &[("env.TOKEN", "abc")]);
-        case("API_KEY=\"abc\"", &[("API_KEY", "abc")]);
-        case(
-            "postgres://u:p@h:1/db?sslmode=on",
-            &[("password", "p"), ("sslmode", "on")],
-        );
-        case("postgres://u:p/w@h/db", &[("password", "p/w")]);
-        case("https://tok@h/x", &[("user", "tok")]);
-        case("https://h/x?key=a&b=c", &[("key", "a"), ("b", "c")]);
-        case(
-            "Server=h;Password=p;",
-            &[("Server", "h"), ("Password", "p")],
-        );
-        case(
-            "{\"Authorization\": \"Bearer abc\"}",
-            &[("authorization", "abc")],
-        );
-        case("{\"a\": {\"key\": \"v\"}}", &[("key", "v")]);
-        case("dGVzdA==", &[]);
-        case("http://localhost:8080/sse", &[]);
-        case(
-            "jdbc:mariadb://h:3306/db?user=a&password=b",
-            &[("user", "a"), ("password", "b")],
-        );
-    }
-}
+mod tests;
