@@ -12,6 +12,7 @@ mod fields;
 mod find;
 mod flow;
 mod json;
+mod location;
 pub mod places;
 pub mod reconnect;
 pub mod regions;

@@ -20,6 +20,10 @@ pub struct Base {
     pub projects: Vec<PathBuf>,
     /// The value of a client's own variable, e.g. `CODEX_HOME`.
     pub variable: fn(&str) -> Option<PathBuf>,
+    /// Other directories that are `~/.config` for some application, and are searched too.
+    configs: Vec<PathBuf>,
+    /// Other directories that are `~` for some application.
+    homes: Vec<PathBuf>,
 }
 
 impl Base {
@@ -35,11 +39,48 @@ impl Base {
             .take(root.map_or(1, |n| n + 1))
             .map(Path::to_path_buf)
             .collect();
+        // Flatpak and Snap give an application directories of its own.
+        let mut configs = glob(home, ".var/app/*/config");
+        configs.extend(glob(home, "snap/*/current/.config"));
+        let moved = variable("XDG_CONFIG_HOME").filter(|dir| *dir != home.join(".config"));
+        configs.extend(moved);
         Self {
             home: home.to_path_buf(),
             projects,
             variable,
+            configs,
+            homes: glob(home, "snap/*/current"),
         }
+    }
+
+    /// The existing files of a column of the table: backups, logs, files that name projects.
+    pub fn existing(&self, pattern: &str) -> Vec<PathBuf> {
+        let mut paths = self.expand(pattern);
+        paths.retain(|path| path.symlink_metadata().is_ok());
+        paths
+    }
+
+    /// The existing files of a client in a project that another file names.
+    pub fn in_project(project: &Path, client: &KnownClient) -> Vec<PathBuf> {
+        let names: HashSet<std::ffi::OsString> = std::fs::read_dir(project)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.file_name())
+            .collect();
+        let places = client
+            .places
+            .iter()
+            .filter(|place| is_here(place) && is_relative(place.path));
+        let mut paths: Vec<PathBuf> = places
+            .filter(|place| {
+                let first = place.path.split('/').next().unwrap_or_default();
+                first.contains('*') || names.contains(OsStr::new(first))
+            })
+            .flat_map(|place| glob(project, place.path))
+            .collect();
+        paths.retain(|path| path.symlink_metadata().is_ok());
+        paths
     }
 
     /// Every path at which a client may have a file on this system, existing or not.
@@ -99,24 +140,19 @@ impl Base {
     }
 
     fn expand(&self, place: &str) -> Vec<PathBuf> {
-        if let Some((variable, default)) = place
-            .strip_prefix('$')
-            .and_then(|rest| rest.split_once('|'))
-        {
-            let mut paths = self.expand(default);
-            let file = Path::new(default).file_name().unwrap_or_default();
-            // The variable may name the directory or, for Crush, the file.
-            paths.extend((self.variable)(variable).map(|value| {
-                if value.extension().is_some() {
-                    value
-                } else {
-                    value.join(file)
-                }
-            }));
-            return paths;
+        if let Some(rest) = place.strip_prefix('$') {
+            return self.of_variable(rest);
         }
         if let Some(rest) = place.strip_prefix("~/") {
-            return expanded(&self.home, rest);
+            let mut paths = expanded(&self.home, rest);
+            let config = rest.strip_prefix(".config/");
+            let configs = config
+                .into_iter()
+                .flat_map(|rest| self.configs.iter().map(move |dir| (dir, rest)));
+            let others = configs.chain(self.homes.iter().map(|dir| (dir, rest)));
+            let others = others.flat_map(|(dir, rest)| glob(dir, rest));
+            paths.extend(others.filter(|path| path.symlink_metadata().is_ok()));
+            return paths;
         }
         if let Some(rest) = place.strip_prefix('/') {
             return expanded(Path::new("/"), rest);
@@ -126,12 +162,30 @@ impl Base {
             .flat_map(|project| expanded(project, place))
             .collect()
     }
+
+    /// `NAME/file` below the directory that a variable names, or the file that it names.
+    fn of_variable(&self, place: &str) -> Vec<PathBuf> {
+        let (name, rest) = place.split_once('/').unwrap_or((place, ""));
+        let Some(value) = (self.variable)(name) else {
+            return Vec::new();
+        };
+        match (rest, value.extension().is_some_and(|end| end != "d")) {
+            ("", true) => vec![value],
+            ("", false) => Vec::new(),
+            (rest, _) => expanded(&value, rest),
+        }
+    }
+}
+
+/// Whether a location of the table is in a project.
+pub fn is_relative(place: &str) -> bool {
+    !place.starts_with(['~', '/', '$', '%'])
 }
 
 /// The project to which a config file belongs: some client reads it there. `None` for the user's own.
 pub fn project_of(home: &Path, path: &Path) -> Option<PathBuf> {
     let places = CLIENTS.iter().flat_map(|client| client.places);
-    let mut relative = places.filter(|place| !place.path.starts_with(['~', '/', '$']));
+    let mut relative = places.filter(|place| is_relative(place.path));
     let root = |place: &ConfigLocation| {
         let depth = place.path.split('/').count();
         let root = path.ancestors().nth(depth)?;
@@ -159,6 +213,9 @@ fn expanded(base: &Path, pattern: &str) -> Vec<PathBuf> {
     }
 }
 
+/// How many directories `**` stands for at most.
+const DEPTH_MAX: usize = 6;
+
 fn glob(base: &Path, pattern: &str) -> Vec<PathBuf> {
     let Some(star) = pattern.split('/').position(|part| part.contains('*')) else {
         return vec![base.join(pattern)];
@@ -169,6 +226,12 @@ fn glob(base: &Path, pattern: &str) -> Vec<PathBuf> {
     let (Some(part), rest) = (tail.first(), tail.get(1..).unwrap_or_default().join("/")) else {
         return Vec::new();
     };
+    if *part == "**" {
+        let mut dirs = vec![dir];
+        directories(&mut dirs, 0, DEPTH_MAX);
+        let all = dirs.iter().flat_map(|dir| glob(dir, &rest));
+        return all.filter(|path| path.symlink_metadata().is_ok()).collect();
+    }
     let Ok(matcher) = Glob::new(part).map(|glob| glob.compile_matcher()) else {
         return Vec::new();
     };
@@ -185,6 +248,29 @@ fn glob(base: &Path, pattern: &str) -> Vec<PathBuf> {
         found.collect()
     } else {
         found.flat_map(|dir| glob(&dir, &rest)).collect()
+    }
+}
+
+/// Adds the directories below those from `first` on, down to a depth, without those that hold code
+/// of others. Links are not followed.
+fn directories(dirs: &mut Vec<PathBuf>, first: usize, depth: usize) {
+    if depth == 0 {
+        return;
+    }
+    let level: Vec<PathBuf> = dirs.get(first..).unwrap_or_default().to_vec();
+    let next = dirs.len();
+    for dir in level {
+        let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
+        let mut below: Vec<PathBuf> = entries
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .map(|entry| entry.path())
+            .filter(|path| !path.ends_with("node_modules") && !path.ends_with(".git"))
+            .collect();
+        below.sort();
+        dirs.extend(below);
+    }
+    if dirs.len() > next {
+        directories(dirs, next, depth - 1);
     }
 }
 
@@ -214,6 +300,16 @@ mod tests {
         std::fs::create_dir(home.path().join("src/app/.git")).unwrap();
         std::fs::create_dir_all(home.path().join(".kiro/agents")).unwrap();
         std::fs::File::create_new(home.path().join(".kiro/agents/a.json")).unwrap();
+        for file in [
+            ".codex/plugins/cache/m/p/1.0.0/.mcp.json",
+            ".codex/plugins/cache/m/p/1.0.0/.codex-plugin/plugin.json",
+            ".var/app/dev.zed.Zed/config/zed/settings.json",
+            "snap/code/current/.config/Code/User/mcp.json",
+        ] {
+            let path = home.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::File::create_new(path).unwrap();
+        }
         let base = Base::new(home.path(), &project, |name| {
             (name == "CODEX_HOME").then(|| "/opt/codex".into())
         });
@@ -224,6 +320,13 @@ mod tests {
             home.path().join("src/app/.mcp.json"),
             home.path().join(".kiro/agents/a.json"),
             PathBuf::from("/opt/codex/config.toml"),
+            home.path().join(".codex/plugins/cache/m/p/1.0.0/.mcp.json"),
+            home.path()
+                .join(".codex/plugins/cache/m/p/1.0.0/.codex-plugin/plugin.json"),
+            home.path()
+                .join(".var/app/dev.zed.Zed/config/zed/settings.json"),
+            home.path()
+                .join("snap/code/current/.config/Code/User/mcp.json"),
         ] {
             assert!(all.contains(&path), "{}", path.display());
         }

@@ -9,11 +9,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::git;
+use super::named;
 use super::path::{NOT_REGULAR, unreadable};
-use crate::client::document::Document;
+use crate::client::document::{Document, bytes_max};
 use crate::client::entry::{Spot, places};
 use crate::client::places::Base;
 use crate::client::table::{CLIENTS, KnownClient, client};
+use crate::client::tree::TOO_LARGE;
 use crate::detect::FirstLook;
 use crate::dirs::{self, Dirs};
 use crate::error::{Code, Error, Result};
@@ -85,31 +87,91 @@ pub fn scan(dirs: &Dirs, clients: &[String], configs: &[PathBuf]) -> Result<Clie
     }
     let mut files = ClientFiles::default();
     let mut seen = HashSet::new();
-    for (target, read) in targets.iter().zip(read_all(&targets)) {
-        let found = match (read, target.client) {
-            (Ok(mut found), client) => {
-                found.old = client.is_some_and(|client| base.is_old(client, &target.path));
-                found
-            }
-            (Err(error), _) if target.named => {
-                let what = format!("cannot read `{}`", dirs.tilde(&target.path));
-                return Err(Error::new(Code::FileUnusable, what).cause(io_text(&error)));
-            }
-            (Err(error), Some(client)) if is_absent(&error) => {
-                files.absent.push((client, target.path.clone()));
-                continue;
-            }
-            (Err(error), client) => {
-                let why = unreadable(&error);
-                ClientFile::refused(client, &target.path, target.path.clone(), why)
-            }
-        };
-        // Two clients that share a file through symlinks have one file.
-        if seen.insert(found.target.clone()) {
-            files.found.push(found);
-        }
+    files.read(dirs, &base, &targets, &mut seen)?;
+    if configs.is_empty() || !clients.is_empty() {
+        let wanted: Vec<&'static KnownClient> = CLIENTS
+            .iter()
+            .filter(|client| clients.is_empty() || clients.iter().any(|id| id == client.id))
+            .collect();
+        let targets = in_named_projects(&base, &files.found, &wanted);
+        files.read(dirs, &base, &targets, &mut seen)?;
     }
     Ok(files)
+}
+
+/// The clients' files in the projects that the found files name.
+fn in_named_projects(
+    base: &Base,
+    found: &[ClientFile],
+    wanted: &[&'static KnownClient],
+) -> Vec<ScanTarget> {
+    let documents: Vec<&Document> = found
+        .iter()
+        .filter_map(|file| file.document.as_ref().ok())
+        .collect();
+    let named = named::projects(base, &documents, wanted);
+    let mut targets = Vec::new();
+    let mut add = |client, path| {
+        targets.push(ScanTarget {
+            client: Some(client),
+            path,
+            named: false,
+        });
+    };
+    for client in wanted {
+        for path in &named.files {
+            if client
+                .projects
+                .iter()
+                .any(|place| place.ends_with("workspace.json"))
+            {
+                add(*client, path.clone());
+            }
+        }
+        for dir in &named.dirs {
+            for path in Base::in_project(dir, client) {
+                add(*client, path);
+            }
+        }
+    }
+    targets
+}
+
+impl ClientFiles {
+    /// Reads files that were not read before.
+    fn read(
+        &mut self,
+        dirs: &Dirs,
+        base: &Base,
+        targets: &[ScanTarget],
+        seen: &mut HashSet<PathBuf>,
+    ) -> Result<()> {
+        for (target, read) in targets.iter().zip(read_all(targets)) {
+            let found = match (read, target.client) {
+                (Ok(mut found), client) => {
+                    found.old = client.is_some_and(|client| base.is_old(client, &target.path));
+                    found
+                }
+                (Err(error), _) if target.named => {
+                    let what = format!("cannot read `{}`", dirs.tilde(&target.path));
+                    return Err(Error::new(Code::FileUnusable, what).cause(io_text(&error)));
+                }
+                (Err(error), Some(client)) if is_absent(&error) => {
+                    self.absent.push((client, target.path.clone()));
+                    continue;
+                }
+                (Err(error), client) => {
+                    let why = unreadable(&error);
+                    ClientFile::refused(client, &target.path, target.path.clone(), why)
+                }
+            };
+            // Two clients that share a file through symlinks have one file.
+            if seen.insert(found.target.clone()) {
+                self.found.push(found);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A path to read.
@@ -254,8 +316,12 @@ impl ClientFile {
 }
 
 fn read_file(target: &ScanTarget, real: PathBuf) -> io::Result<ClientFile> {
-    let bytes = std::fs::read(&real)?;
     let name = real.file_name().unwrap_or_default().to_string_lossy();
+    if real.metadata()?.len() > bytes_max(&name) {
+        let why = TOO_LARGE.to_owned();
+        return Ok(ClientFile::refused(target.client, &target.path, real, why));
+    }
+    let bytes = std::fs::read(&real)?;
     let document = Document::read_any(&name, bytes.clone()).map_err(|refused| refused.to_string());
     let mut found = ClientFile::new(target.client, &target.path, real, bytes, document);
     found.tracked = !target.named && git::tracks(&found.target);

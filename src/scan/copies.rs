@@ -13,8 +13,10 @@ use zeroize::Zeroizing;
 use super::residue::{self, ResidueKind};
 use super::stored::StoredSecrets;
 use crate::check::{Facts, Leftover, masked};
+use crate::client::places::Base;
+use crate::client::table::CLIENTS;
 use crate::detect;
-use crate::dirs::Dirs;
+use crate::dirs::{self, Dirs};
 
 /// Only the end of a larger file is searched (bytes).
 const BYTES_MAX: u64 = 16 << 20;
@@ -25,23 +27,9 @@ const ALL_BYTES_MAX: u64 = 256 << 20;
 /// Shorter values would match by chance (bytes).
 const VALUE_BYTES_MIN: usize = 8;
 
-/// Log directories of clients, below the home directory, and whether only files with `mcp` in their
-/// path count. Source: the clients' code and observed directories.
-const LOGS: &[(&str, bool)] = &[
-    ("Library/Logs/Claude", false),
-    (".config/Claude/logs", false),
-    (".cache/claude-cli-nodejs", true),
-    ("Library/Caches/claude-cli-nodejs", true),
-    (".config/Cursor/logs", true),
-    ("Library/Application Support/Cursor/logs", true),
-    (".config/Code/logs", true),
-    ("Library/Application Support/Code/logs", true),
-    (".codex/log", false),
-];
-
 /// Searches, and adds what it finds to the machine's facts.
-pub fn find(dirs: &Dirs, targets: &[PathBuf], stored: Option<&StoredSecrets>, facts: &mut Facts) {
-    let home = dirs.home();
+pub fn find(own: &Dirs, targets: &[PathBuf], stored: Option<&StoredSecrets>, facts: &mut Facts) {
+    let home = own.home();
     let wanted = SearchTerms::new(facts, stored);
     let targets: Vec<&Path> = targets.iter().map(PathBuf::as_path).collect();
     let mut left = Vec::new();
@@ -60,7 +48,7 @@ pub fn find(dirs: &Dirs, targets: &[PathBuf], stored: Option<&StoredSecrets>, fa
         // One finding per file is enough: the whole file is to be deleted.
         let found = wanted.find(&one.path, any).into_iter().next();
         left.extend(found.map(|(line, value)| Leftover {
-            shown: dirs.tilde(&one.path),
+            shown: own.tilde(&one.path),
             line,
             value,
             is_copy: one.kind != ResidueKind::Typed,
@@ -68,8 +56,11 @@ pub fn find(dirs: &Dirs, targets: &[PathBuf], stored: Option<&StoredSecrets>, fa
         seen.push(one.path);
     }
     let mut logs = Vec::new();
-    for (dir, only_mcp) in LOGS {
-        files_below(&home.join(dir), *only_mcp, 6, &mut logs);
+    let base = Base::new(home, home, dirs::client_directory);
+    for log in CLIENTS.iter().flat_map(|client| client.logs) {
+        for path in base.existing(log.path) {
+            files_below(&path, log.only_mcp, 6, &mut logs);
+        }
     }
     logs.sort_by_key(|path| {
         let changed = path.metadata().and_then(|meta| meta.modified()).ok();
@@ -88,7 +79,7 @@ pub fn find(dirs: &Dirs, targets: &[PathBuf], stored: Option<&StoredSecrets>, fa
     for path in logs {
         let found = wanted.find(&path, Tokens::All).into_iter().next();
         machine.logged.extend(found.map(|(line, value)| Leftover {
-            shown: dirs.tilde(&path),
+            shown: own.tilde(&path),
             line,
             value,
             is_copy: false,

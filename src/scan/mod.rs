@@ -4,6 +4,7 @@
 
 mod env_files;
 mod git;
+mod named;
 pub mod path;
 mod project;
 pub mod residue;

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use globset::{GlobBuilder, GlobSet};
 
+use crate::client::places::is_relative;
 use crate::client::table::{CLIENTS, KnownClient};
 
 /// The client that reads a project file at this path.
@@ -15,7 +16,7 @@ pub(super) fn client_of(path: &Path) -> Option<&'static KnownClient> {
             .iter()
             .flat_map(|client| client.places.iter().map(move |place| (client, place.path)));
         let (owners, patterns): (Vec<_>, Vec<_>) = places
-            .filter(|(_, place)| !place.starts_with(['~', '$', '/', '%']))
+            .filter(|(_, place)| is_relative(place))
             .map(|(client, place)| (client, format!("**/{place}")))
             .unzip();
         (set(&patterns), owners)
@@ -34,7 +35,11 @@ pub(super) fn is_client_name(path: &Path) -> bool {
         for place in places.filter(|place| !place.path.starts_with('%')) {
             let mut parts = place.path.rsplit('/');
             match (parts.next(), parts.next()) {
-                (Some("*.json" | "*.yaml"), Some(dir)) => dirs.push(dir),
+                (Some(name), Some(dir)) if name.starts_with("*.") && !dir.contains('*') => {
+                    dirs.push(dir);
+                }
+                // A variable that names a file.
+                (Some(name), None) if name.starts_with('$') => {}
                 (Some(name), _) => names.push(name),
                 (None, _) => {}
             }
@@ -63,7 +68,7 @@ fn set<P: AsRef<str>>(patterns: &[P]) -> GlobSet {
 pub(super) fn places_of(root: &Path) -> Vec<PathBuf> {
     let places = CLIENTS.iter().flat_map(|client| client.places);
     places
-        .filter(|place| !place.path.starts_with(['~', '$', '/', '%']) && !place.path.contains('*'))
+        .filter(|place| is_relative(place.path) && !place.path.contains('*'))
         .map(|place| root.join(place.path))
         .collect()
 }
@@ -82,6 +87,9 @@ mod tests {
             ("x/a.code-workspace", Some("vscode")),
             ("settings.json", None),
             (".continue/mcpServers/a.yaml", Some("continue")),
+            (".claude/agents/a.md", Some("claude-code")),
+            ("x/.claude-plugin/plugin.json", Some("claude-code")),
+            ("README.md", None),
         ] {
             let client = client_of(Path::new(path)).map(|client| client.id);
             assert_eq!(client, expected, "{path}");

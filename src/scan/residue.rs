@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 
 use super::clients::ClientFile;
 use crate::client::entry::entries;
+use crate::client::places::Base;
+use crate::client::table::CLIENTS;
 use crate::detect;
+use crate::dirs;
 
 /// Larger files are not searched (bytes).
 const BYTES_MAX: u64 = 4 << 20;
@@ -52,26 +55,11 @@ impl ResidueKind {
     }
 }
 
-/// Directories, below the home directory, where clients keep old versions.
-const BACKUPS: &[&str] = &[".claude/backups", ".claude/file-history"];
-
-/// Directories, below the home directory, where editors keep old versions.
+/// Directories, below the home directory, where editors that are no clients keep old versions.
 const EDITORS: &[&str] = &[
-    ".config/Code/User/History",
-    ".config/Code - Insiders/User/History",
-    ".config/Cursor/User/History",
-    ".config/VSCodium/User/History",
-    ".config/Windsurf/User/History",
-    ".config/Trae/User/History",
-    ".config/Antigravity/User/History",
-    ".vscode-server/data/User/History",
-    ".cursor-server/data/User/History",
-    ".local/state/nvim/swap",
-    ".local/state/nvim/undo",
-    ".vim/undo",
-    "Library/Application Support/Code/User/History",
-    "Library/Application Support/Cursor/User/History",
-    "Library/Application Support/Windsurf/User/History",
+    "~/.local/state/nvim/swap",
+    "~/.local/state/nvim/undo",
+    "~/.vim/undo",
 ];
 
 /// Shell histories, below the home directory.
@@ -123,13 +111,20 @@ pub fn candidates(home: &Path, targets: &[&Path]) -> Vec<ResidueFile> {
     for target in targets {
         add(beside(target, &mut directories), ResidueKind::Beside);
     }
-    for (list, kind) in [
-        (BACKUPS, ResidueKind::Backup),
-        (EDITORS, ResidueKind::Editor),
-    ] {
-        for dir in list {
+    let base = Base::new(home, home, dirs::client_directory);
+    let backups = CLIENTS.iter().flat_map(|client| client.backups);
+    let histories = CLIENTS.iter().flat_map(|client| client.histories);
+    let backups = backups.map(|place| (*place, ResidueKind::Backup));
+    let histories = histories
+        .chain(EDITORS)
+        .map(|place| (*place, ResidueKind::Editor));
+    for (place, kind) in backups.chain(histories) {
+        for path in base.existing(place) {
             let mut files = Vec::new();
-            walk(&home.join(dir), &mut files, 3);
+            walk(&path, &mut files, 3);
+            if path.is_file() {
+                files.push(path);
+            }
             add(files, kind);
         }
     }
