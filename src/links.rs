@@ -34,7 +34,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
 /// # Errors
 /// `NotPrivate` if somebody else could make it lead elsewhere; `Missing`.
 pub fn target(path: &Path) -> Result<PathBuf, Problem> {
-    let mut walk = Walk::default();
+    let mut walk = LinkWalk::default();
     walk.push(&std::path::absolute(path)?);
     let mut links = 0;
     while let Some(name) = walk.left.pop() {
@@ -71,7 +71,7 @@ pub fn target(path: &Path) -> Result<PathBuf, Problem> {
 
 /// A path that is resolved step by step.
 #[derive(Default)]
-struct Walk {
+struct LinkWalk {
     at: PathBuf,
     /// The names that are left, the next one last.
     left: Vec<OsString>,
@@ -81,7 +81,7 @@ struct Walk {
     is_own: bool,
 }
 
-impl Walk {
+impl LinkWalk {
     /// Continues with a path: from the root if it is absolute, else from here.
     fn push(&mut self, path: &Path) {
         if path.is_absolute() || self.at.as_os_str().is_empty() {

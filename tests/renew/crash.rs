@@ -131,3 +131,27 @@ fn a_stub_tells_the_agent_what_is_wrong_until_the_server_starts() {
     assert_eq!(run.call("echo", &json!({"text": "now"})), "now");
     run.finish();
 }
+
+/// The settings of the client are not the server's, so it may not reach anything. Only then the error
+/// names them.
+#[test]
+fn a_server_that_cannot_connect_is_told_about_network_settings() {
+    for (line, named) in [
+        ("Error: connect ECONNREFUSED 203.0.113.7:443", true),
+        ("Error: missing API key", false),
+    ] {
+        let test = Test::new();
+        test.set("HTTPS_PROXY", "http://127.0.0.1:3128");
+        let say = format!("err={line}");
+        test.serve("fake", &[&say, "exit=1"], "");
+        let mut run = test.run("fake");
+        let initialize = json!({"protocolVersion": "2025-11-25", "capabilities": {},
+            "clientInfo": {"name": "c", "version": "1"}});
+        let error = run.request("initialize", &initialize);
+        let data = error["error"]["data"]["mcpwrap"].to_string();
+        let hint = "the server needs the client's HTTPS_PROXY";
+        assert_eq!(data.contains(hint), named, "{line}: {data}");
+        run.close();
+        run.end();
+    }
+}

@@ -322,6 +322,11 @@ impl Pipeline for LaunchPipeline {
         })
     }
 
+    fn ignored_settings(&self) -> Vec<&'static str> {
+        let record = network::find(&self.dirs).ok().flatten();
+        network::ignored(record.as_ref(), &start::client_variable)
+    }
+
     fn has_stub(&self) -> bool {
         self.stub.load(Ordering::Relaxed)
     }

@@ -164,6 +164,7 @@ impl Driver {
 
     fn explain_end(&self, generation: u32) -> ServerEnd {
         let grant = self.pipeline.may_run();
+        let ignored = self.pipeline.ignored_settings();
         let inner = self.shared.lock();
         ServerEnd {
             grant,
@@ -173,6 +174,7 @@ impl Driver {
                 .generation(generation)
                 .map(|server| server.tail.lines())
                 .unwrap_or_default(),
+            ignored,
         }
     }
 

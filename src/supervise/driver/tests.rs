@@ -84,6 +84,10 @@ impl Pipeline for FakePipeline {
         false
     }
 
+    fn ignored_settings(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     fn has_stub(&self) -> bool {
         false
     }

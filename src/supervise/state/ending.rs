@@ -210,7 +210,7 @@ impl KeeperState {
         let candidate = self.servers.candidate.as_ref().and_then(Candidate::server);
         let exit = |server: &TrackedServer| server.exit().unwrap_or(ServerExit::Exited(0));
         if let Some(exit) = candidate.filter(|one| one.number == generation).map(exit) {
-            let error = words::crashed(&self.server, exit, false, &end.last_lines);
+            let error = words::crashed(&self.server, exit, false, end);
             self.candidate_failed(now, error);
         } else if let Some(server) = self.servers.current.take_if(is_it) {
             self.reap(&server);
@@ -220,7 +220,7 @@ impl KeeperState {
 
     fn current_ended(&mut self, now: Instant, server: &TrackedServer, end: &ServerEnd) {
         let exit = server.exit().unwrap_or(ServerExit::Exited(0));
-        let error = words::crashed(&self.server, exit, end.established, &end.last_lines);
+        let error = words::crashed(&self.server, exit, end.established, end);
         if let Err(error) = &end.grant
             && ends_what_runs(error.code)
         {

@@ -101,6 +101,8 @@ pub(in crate::supervise) struct ServerEnd {
     pub awaited: bool,
     /// The last lines of stderr, masked.
     pub last_lines: Vec<String>,
+    /// The network settings of the client that it did not get.
+    pub ignored: Vec<&'static str>,
 }
 
 /// What the driver does, in order. The answer to a question is the next event.

@@ -1,5 +1,6 @@
 //! The errors of a session.
 
+use super::event::ServerEnd;
 use super::limits::HANDSHAKE_LIMIT;
 use crate::error::{Code, Error};
 use crate::secret::ServerName;
@@ -10,7 +11,7 @@ pub(super) fn crashed(
     name: &ServerName,
     exit: ServerExit,
     established: bool,
-    last_lines: &[String],
+    end: &ServerEnd,
 ) -> Error {
     let when = if established {
         ""
@@ -18,14 +19,56 @@ pub(super) fn crashed(
         " before it answered the handshake"
     };
     let error = Error::new(Code::ServerExited, format!("server `{name}` {exit}{when}"));
-    let error = if last_lines.is_empty() {
+    let error = if end.last_lines.is_empty() {
         error.cause("no output on stderr")
     } else {
-        error.cause(format!("last stderr output: {}", last_lines.join(" | ")))
+        error.cause(format!(
+            "last stderr output: {}",
+            end.last_lines.join(" | ")
+        ))
+    };
+    let error = if !end.ignored.is_empty() && end.last_lines.iter().any(|line| is_of_network(line))
+    {
+        error.hint(format!(
+            "run `mcpwrap config network` if the server needs the client's {}, which it does not get",
+            end.ignored.join(", ")
+        ))
+    } else {
+        error
     };
     error.hint(format!(
         "run `mcpwrap log --server {name}` to see its starts and exits"
     ))
+}
+
+/// Whether a line of stderr is about a connection: the words of Node.js, Python, Go and curl.
+fn is_of_network(line: &str) -> bool {
+    let line = line.to_ascii_lowercase();
+    let words = [
+        "econn",
+        "enotfound",
+        "eai_again",
+        "etimedout",
+        "ehostunreach",
+        "enetunreach",
+        "getaddrinfo",
+        "fetch failed",
+        "connection",
+        "connect to",
+        "resolve host",
+        "name resolution",
+        "no such host",
+        "network",
+        "proxy",
+        "timed out",
+        "timeout",
+        "certificate",
+        "self-signed",
+        "self signed",
+        "ssl",
+        "tls",
+    ];
+    words.iter().any(|word| line.contains(word))
 }
 
 /// [`crashed`], after too many crashes for another automatic start.

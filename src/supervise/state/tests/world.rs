@@ -274,6 +274,7 @@ impl ModelWorld {
                     established: self.established,
                     awaited: !self.pending.is_empty(),
                     last_lines: Vec::new(),
+                    ignored: Vec::new(),
                 };
                 return Some(KeeperEvent::EndExplained { generation, end });
             }
