@@ -15,7 +15,7 @@ pub(super) const ABOUT: &str = "\
 branch (`git+…`) or a URL. Checked are `npx`, `bunx`, `pnpm dlx`, `yarn dlx`, `uvx`, `pipx run`,
 `deno run`, `go run`, `dnx` and container images. An exact version without a lock is a low finding,
 because its dependencies are resolved again at each start. In a repository, also variables that an entry sets for
-`mcpwrap run` and that choose what runs (`PATH`, `HOME`, `NODE_OPTIONS`, `LD_PRELOAD`, `MCPWRAP_HOME`). For pinned policies, every installed file
+`mcpwrap run` and that choose what runs (`PATH`, `HOME`, `NODE_OPTIONS`, `LD_PRELOAD`, `MCPWRAP_HOME`), and files of the repository that it runs that way. For pinned policies, every installed file
 is compared with the pin.
 
 **Why:** the next release of a package runs with the server's secrets as soon as it is published.
@@ -32,11 +32,15 @@ const LOCK: &str = "dependencies are resolved again at each start, and a copy in
 
 const STEERS: &str = "it can choose which program, policy or files are used, and everyone who opens the repository gets it";
 
+const OWN_CODE: &str =
+    "whoever changes the repository changes what runs with the user's policy, and its secrets";
+
 pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     results.count(Noun::Entry, 0);
     for file in &facts.files {
         for server in &file.servers {
             steered(facts, file, server, results);
+            own_code(facts, file, server, results);
             let Some(launch) = &server.launch else {
                 continue;
             };
@@ -72,6 +76,66 @@ fn steered(facts: &Facts, file: &ConfigFile, server: &CheckedServer, results: &m
         let found = Finding::new(rule, location, what, STEERS, Fix::Act(act.to_owned()));
         results.add(found.for_server(&server.entry.name));
     }
+}
+
+/// Code of the repository that an entry runs through mcpwrap: with the user's policy and its secrets.
+fn own_code(facts: &Facts, file: &ConfigFile, server: &CheckedServer, results: &mut CheckResults) {
+    if server.entry.wrapped.is_none() || facts.machine.is_some() {
+        return;
+    }
+    let mut add = |at: usize, what: String| {
+        let act = "keep the entry in each user's own config, with an absolute path";
+        let rule = (NAME, Severity::Medium);
+        let found = Finding::new(
+            rule,
+            file.location(at),
+            what,
+            OWN_CODE,
+            Fix::Act(act.to_owned()),
+        );
+        results.add(found.for_server(&server.entry.name));
+    };
+    if server.entry.cwd.is_some() {
+        add(
+            server.start,
+            "the entry runs a policy in a directory that the repository names".to_owned(),
+        );
+    }
+    let words = server.entry.words.iter();
+    let command = words.skip_while(|word| word.text != "--").skip(1);
+    let local = server
+        .launch
+        .as_ref()
+        .is_some_and(|one| one.pin == Pin::Local);
+    for (n, word) in command.enumerate().filter(|_| local) {
+        if is_of_repository(&word.text, n == 0) {
+            let shown = crate::error::printable(&word.text);
+            add(
+                word.span.start,
+                format!("`{shown}` is a file of the repository"),
+            );
+            break;
+        }
+    }
+}
+
+/// Whether a word names a file relative to the directory of the entry.
+fn is_of_repository(word: &str, is_program: bool) -> bool {
+    const SCRIPTS: &[&str] = &[
+        "js", "mjs", "cjs", "ts", "mts", "py", "pyz", "sh", "bash", "rb", "php", "pl", "jar",
+        "lua", "exe", "dll",
+    ];
+    let path = word
+        .strip_prefix("${workspaceFolder}/")
+        .or_else(|| word.strip_prefix("${workspaceRoot}/"));
+    if path.is_some() || word.starts_with("./") || word.starts_with("../") {
+        return true;
+    }
+    if word.starts_with(['/', '-', '~', '$', '@', '%']) || word.contains("://") {
+        return false;
+    }
+    let ending = word.rsplit_once('.').map(|(_, ending)| ending);
+    is_program && word.contains('/') || ending.is_some_and(|ending| SCRIPTS.contains(&ending))
 }
 
 /// How firmly a server fixes which code runs; `None` if it has no command.
@@ -148,5 +212,31 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
             None => fix(),
         };
         results.add(Finding::new((NAME, severity), location, what, why, fix).for_server(server));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of_repository;
+
+    #[test]
+    fn files_of_a_repository() {
+        for (word, is_program, expected) in [
+            ("./s.js", false, true),
+            ("../x", true, true),
+            ("s.js", false, true),
+            ("dist/index.mjs", false, true),
+            ("${workspaceFolder}/s", false, true),
+            ("bin/server", true, true),
+            ("node", true, false),
+            ("some/name", false, false),
+            ("/opt/s.js", false, false),
+            ("--config=x.js", false, false),
+            ("@scope/pkg", false, false),
+            ("https://x.example/a.js", false, false),
+            ("info", false, false),
+        ] {
+            assert_eq!(is_of_repository(word, is_program), expected, "{word}");
+        }
     }
 }

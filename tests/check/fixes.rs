@@ -138,6 +138,27 @@ fn variables_for_mcpwrap_in_a_repository() {
             .collect();
         assert_eq!(own, expected, "{name}: {ended}");
     }
+    for (command, extra) in [
+        (json!(["run", "x", "--", "node", "./s.js"]), json!({})),
+        (json!(["run", "x", "--", "python3", "s.py"]), json!({})),
+        (
+            json!(["run", "x", "--", "/usr/bin/node", "/opt/s.js"]),
+            json!({"cwd": "${workspaceFolder}"}),
+        ),
+    ] {
+        let mut entry = json!({"command": "mcpwrap", "args": command});
+        entry
+            .as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
+        let text = json!({"mcpServers": {"x": entry}}).to_string();
+        std::fs::write(repo.join(".mcp.json"), text).unwrap();
+        let said = fixes(&test, &["check", "repo"], "unpinned-server");
+        assert_eq!(
+            said, "keep the entry in each user's own config, with an absolute path",
+            "{entry}"
+        );
+    }
     // In the user's own config it is the user's choice.
     std::fs::create_dir_all(test.home.join(".cursor")).unwrap();
     let text = json!({"mcpServers": {"x": entry("PATH")}}).to_string();
