@@ -10,19 +10,9 @@ use crate::client::table::{KnownClient, client};
 use crate::package::{ParsedCommand, Registry};
 
 /// The form in which a client reads a variable of its own environment; `NAME` stands for the
-/// variable. `None`: the client passes values on as they are. Sources: the documentation or source
-/// of each client.
+/// variable. `None`: the client passes values on as they are.
 fn form(client: &KnownClient) -> Option<&'static str> {
-    Some(match client.id {
-        "gemini-cli" | "qwen-code" | "crush" => "$NAME",
-        "opencode" | "kilo" => "{env:NAME}",
-        "continue" => "${{ secrets.NAME }}",
-        "claude-code" | "copilot-cli" | "amp" | "factory" | "kiro" | "librechat" | "mcporter" => {
-            "${NAME}"
-        }
-        _ if client.fills_in => "${env:NAME}",
-        _ => return None,
-    })
+    (!client.reference.is_empty()).then_some(client.reference)
 }
 
 /// A reference to a variable in a file, or how else the client that reads it takes a value.

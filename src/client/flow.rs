@@ -6,7 +6,7 @@
 /// The text with each bracketed value on one line.
 pub(super) fn joined(text: &str) -> String {
     let mut out = text.as_bytes().to_vec();
-    let mut walk = Walk::default();
+    let mut walk = FlowWalk::default();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let length = line.len();
@@ -20,14 +20,14 @@ pub(super) fn joined(text: &str) -> String {
 }
 
 #[derive(Default)]
-struct Walk {
+struct FlowWalk {
     depth: usize,
     quote: Option<u8>,
     /// The indent of the line that began a block text; deeper lines belong to it.
     block: Option<usize>,
 }
 
-impl Walk {
+impl FlowWalk {
     fn line(&mut self, line: &mut [u8]) {
         let indent = line.iter().take_while(|b| **b == b' ').count();
         let blank = line.iter().all(u8::is_ascii_whitespace);
