@@ -57,6 +57,42 @@ fn other_marks_line_ends_and_blanks() {
 }
 
 #[test]
+fn forms_of_entries() {
+    let nested = PLAIN.replace("\"command\"", "\"transport\": {\n\"command\"");
+    adopted(
+        "a nested transport",
+        "a.json",
+        &nested.replace("\"info\" }", "\"info\" } }"),
+    );
+    let variables = "[{\"name\": \"LOG\", \"value\": \"info\"}, {\"name\": \"API_TOKEN\", \"value\": \"TOKEN\"}]";
+    let plain = "{ \"API_TOKEN\": \"TOKEN\", \"LOG\": \"info\" }";
+    adopted(
+        "variables in a list",
+        "a.json",
+        &PLAIN.replace(plain, variables),
+    );
+    let list = PLAIN.replace("\"mcpServers\": {", "\"servers\": [");
+    let list = list.replace("\"x\": {", "{ \"name\": \"x\",");
+    adopted(
+        "servers in a list",
+        "a.json",
+        &list.replace("}\n  }\n}", "}\n  ]\n}"),
+    );
+}
+
+/// What Claude Code keeps beside its servers is passed over, and stays as it is.
+#[test]
+fn a_file_of_several_megabytes() {
+    let history = "{\"display\": \"x \\\"] } y\", \"é\": [1, null]},\n".repeat(60_000);
+    let large = format!("\"history\": [{history} 0],\n  \"theme\"");
+    adopted(
+        "a history",
+        ".claude.json",
+        &PLAIN.replace("\"theme\"", &large),
+    );
+}
+
+#[test]
 fn the_secret_of_a_skipped_neighbour_is_not_shown() {
     const KEPT: &str = "q7Rt2LmX9vKp4WzN8sDf6HjB3cYg";
     let entries = [

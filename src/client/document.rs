@@ -19,13 +19,13 @@ pub struct Document {
 
 /// The largest client config that is read (bytes).
 const BYTES_MAX: u64 = 16 << 20;
-/// The same for JSON: Claude Code keeps histories in its file, and `skim` reads past them.
-const JSON_BYTES_MAX: u64 = 1 << 30;
+/// The same for the file in which Claude Code keeps histories, which `skim` reads past.
+const HISTORY_BYTES_MAX: u64 = 1 << 30;
 
 /// The largest file with this name that is read (bytes).
 pub fn bytes_max(name: &str) -> u64 {
-    if is_json(&name.to_ascii_lowercase()) {
-        JSON_BYTES_MAX
+    if name == ".claude.json" {
+        HISTORY_BYTES_MAX
     } else {
         BYTES_MAX
     }
@@ -45,14 +45,6 @@ impl Document {
         {
             return Err(Refused::Utf16);
         }
-        let max = if format == FileFormat::Json {
-            JSON_BYTES_MAX
-        } else {
-            BYTES_MAX
-        };
-        if bytes.len() as u64 > max {
-            return Err(Refused::TooLarge);
-        }
         let text = String::from_utf8(bytes).map_err(|_| Refused::NotUtf8)?;
         let skip = if text.starts_with('\u{feff}') { 3 } else { 0 };
         let body = text.get(skip..).unwrap_or_default();
@@ -71,6 +63,9 @@ impl Document {
 
     /// Reads a file whose format follows from its name, or else from its content.
     pub fn read_any(name: &str, bytes: Vec<u8>) -> Result<Self, Refused> {
+        if bytes.len() as u64 > bytes_max(name) {
+            return Err(Refused::TooLarge);
+        }
         let lower = name.to_ascii_lowercase();
         let ends = |ends: &[&str]| ends.iter().any(|end| lower.ends_with(end));
         if ends(&[".toml"]) {

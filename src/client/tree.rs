@@ -48,7 +48,7 @@ pub enum PathStep {
 }
 
 /// Why a file is not read for its size.
-pub const TOO_LARGE: &str = "too large: JSON may have 1 GiB, other formats 16 MiB";
+pub const TOO_LARGE: &str = "larger than 16 MiB (`.claude.json`: 1 GiB)";
 
 /// Why a file is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -61,6 +61,7 @@ pub(super) fn is_random(text: &str) -> bool {
         && !text.starts_with(['/', '-'])
         && !is_uuid(text)
         && !is_plain(text)
+        && !is_words(text)
         && upper >= 3
         && lower >= 3
         && digits >= 3
@@ -89,6 +90,21 @@ pub(super) fn has_own_prefix(text: &str) -> bool {
         && digits >= 3
         && digits < body.len()
         && entropy(body) > 3.0
+}
+
+/// Words and numbers with separators between them: `prod/aws/SECRET_ACCESS_KEY_2024`.
+fn is_words(text: &str) -> bool {
+    let word = |piece: &str| {
+        let rest = piece.get(1..).unwrap_or_default();
+        piece.bytes().all(|b| b.is_ascii_digit())
+            || piece.bytes().all(|b| b.is_ascii_uppercase())
+            || piece.starts_with(|c: char| c.is_ascii_alphabetic())
+                && rest.bytes().all(|b| b.is_ascii_lowercase())
+    };
+    let pieces = text
+        .split(['/', '_', '-'])
+        .filter(|piece| !piece.is_empty());
+    pieces.clone().count() > 2 && pieces.into_iter().all(word)
 }
 
 /// A UUID: `8-4-4-4-12` hex digits.
@@ -307,6 +323,7 @@ mod tests {
             "some-long-package-name-of-words",
             "MyVeryLongCamelCaseServiceName01",
             "mcp-server-v1.2.3-beta.4",
+            "prod/aws/SECRET_ACCESS_KEY_2024",
         ] {
             assert!(!is_random(text), "{text}");
         }

@@ -7,6 +7,7 @@
 mod ci;
 mod fixes;
 mod formats;
+mod found;
 mod ignores;
 mod machine;
 #[cfg(target_os = "linux")]
