@@ -143,13 +143,32 @@ fn argument(before: &str, text: &str, database: bool) -> Verdict {
         ""
     };
     let verdict = whole(name, text);
-    if verdict == Verdict::Nothing
-        && text.contains(' ')
-        && !text.trim_start().starts_with(['{', '['])
-    {
-        return words(text);
+    let is_line = text.contains(' ') && !text.trim_start().starts_with(['{', '[']);
+    if is_line {
+        return either(verdict, words(text));
     }
     verdict
+}
+
+/// The parts of both, or else the stronger verdict.
+fn either(a: Verdict, b: Verdict) -> Verdict {
+    match (a, b) {
+        (Verdict::Secret(mut parts), Verdict::Secret(more)) => {
+            let overlaps = |one: &SecretPart, all: &[SecretPart]| {
+                let range = &one.range;
+                all.iter()
+                    .any(|part| part.range.start < range.end && range.start < part.range.end)
+            };
+            for one in more {
+                if !overlaps(&one, &parts) {
+                    parts.push(one);
+                }
+            }
+            parts.sort_by_key(|part| part.range.start);
+            Verdict::Secret(parts)
+        }
+        (a, b) => stronger(a, b),
+    }
 }
 
 /// A whole command line in one string: `sh -c "TOKEN=… server --key …"`.

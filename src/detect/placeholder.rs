@@ -4,7 +4,7 @@
 //! have common phrases of many languages; text in a script that tokens do not use is a placeholder.
 
 use super::filler_words::{NOUNS, SHORT, WEAK, WHOLE, WORDS, has};
-use super::names;
+use super::names::{self, Promise};
 
 /// Whether the text is a placeholder.
 pub(super) fn is_placeholder(text: &str) -> bool {
@@ -118,6 +118,13 @@ fn worded(text: &str, lower: &str) -> bool {
     if made_of_words(&words) {
         return true;
     }
+    // `mot_de_passe_ici`, `TU_CONTRASEÑA`: letters only, which name a secret in any language.
+    let named = text.contains(['_', '-', ' '])
+        && text.chars().all(|c| c.is_alphabetic() || "_- ".contains(c))
+        && matches!(names::promise(text), Promise::Password | Promise::Token);
+    if named {
+        return true;
+    }
     // Letters only, which name the value itself: `my-secret-token`, `vncpassword`.
     let letters = lower
         .chars()
@@ -186,6 +193,9 @@ mod tests {
             "demo_token_123",
             "lm-studio",
             "changethis",
+            "mot_de_passe_ici",
+            "TU_CONTRASEÑA",
+            "sua_senha_aqui",
         ] {
             assert!(is_placeholder(text) || text == "${}", "{text}");
         }

@@ -123,7 +123,11 @@ pub(super) fn is_no_password(text: &str) -> bool {
 
 /// Whether a text in a field for a key or token cannot be one, however short a key may be.
 pub(super) fn is_no_token(text: &str) -> bool {
-    text.len() < 8 || text.contains(char::is_whitespace) || is_plain(text) || is_variable(text)
+    let number = text.bytes().all(|b| b.is_ascii_digit());
+    text.len() < 8
+        || text.contains(char::is_whitespace)
+        || is_plain(text) && !number
+        || is_variable(text)
 }
 
 /// The name of a variable: `GITHUB_TOKEN`, as in `bearer_token_env_var`.

@@ -48,6 +48,36 @@ fn environment() {
         &[],
     );
     case(ValueSite::Env("SESSION_DRIVER"), "file", &[]);
+    // Names decide, however plain the value looks.
+    for (name, text) in [
+        ("PGPASSWORD", "RrSrnJashurE"),
+        ("SENHA_DO_BANCO", "abacaxizinho"),
+        ("密码", "dorogoy12"),
+        ("DB_PASSWORD", "48213377"),
+        ("API_KEY", "RrsAxhTpRPzh"),
+        ("OPENAI_KEY_2", "kjhgfdsa2qw"),
+        ("BOT_TOKEN", "48213377"),
+        ("REDIS_PASSWORD", "p@ss/w0rd+x="),
+    ] {
+        case(ValueSite::Env(name), text, &[text]);
+    }
+    for (name, text) in [
+        ("MAX_TOKENS", "100000000"),
+        ("KEY_FILE", "/etc/keys/one.pem"),
+        ("AUTH", "interactive"),
+        ("API_KEY_HEADER", "X-Api-Key-Name"),
+        ("SECRET_NAME", "production-database"),
+        ("API_KEY", "op://a/b/c"),
+        ("API_KEY", "dummy-key"),
+        ("API_KEY", "GITHUB_API_KEY"),
+    ] {
+        case(ValueSite::Env(name), text, &[]);
+    }
+    case(
+        ValueSite::Env("API_KEY"),
+        "${API_KEY:-mnbvcxzlkj}",
+        &["mnbvcxzlkj"],
+    );
     case(ValueSite::Env("API_KEY"), "${API_KEY}", &[]);
     case(ValueSite::Env("API_KEY"), "여기에 키를 입력하세요", &[]);
     case(
@@ -142,6 +172,15 @@ fn arguments_with_their_flags() {
         &[],
     );
     line(&["node", "--import", "file:///x/y.mjs"], &[]);
+    line(&["npx -y x --api-key mnbvcxzlkj"], &["mnbvcxzlkj"]);
+    line(
+        &[
+            "sh",
+            "-c",
+            "A=ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8 x --token mnbvcxzlkj",
+        ],
+        &["ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8", "mnbvcxzlkj"],
+    );
 }
 
 /// Values of all kinds, and pieces to combine them with.

@@ -79,7 +79,8 @@ const KEY_OTHER: &str = "\
     public publishable primary foreign sort partition cache project issue hot shortcut s3 object lookup group config \
     registry row host map dict hash range shard routing message event metric label translation i18n locale idempotency \
     dedupe session_store site sitekey recaptcha unique composite natural surrogate index column field json yaml query \
-    param parameter header cookie property prop attribute known arrow enter escape tab modifier bind binding toggle \
+    param parameter header cookie property prop attribute known allowed supported valid required ignored excluded included redacted sensitive extra other \
+    arrow enter escape tab modifier bind binding toggle \
     activation trigger leader command menu wake push name sub parent child node item list set sorted zset redis kv \
     publica publique pubblica offentlicher";
 

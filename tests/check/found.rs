@@ -106,7 +106,7 @@ fn projects_that_the_clients_name() {
     let project = |name: &str| test.dir.join("work").join(name);
     let files = [".mcp.json", ".cursor/mcp.json", ".codex/config.toml"];
     for (name, file) in ["one", "two", "three"].iter().zip(files) {
-        let text = if file.ends_with(".toml") {
+        let text = if file == ".codex/config.toml" {
             format!("[mcp_servers.s]\ncommand = \"node\"\nenv = {{ API_TOKEN = \"{TOKEN}\" }}\n")
         } else {
             config("mcpServers")
