@@ -217,6 +217,7 @@ fn what_a_late_reader_of_stderr_missed_is_counted() {
     run.call("do", &json!({"act": format!("err-fill={}", 1 << 20)}));
     // A reader comes, and the next text has room again.
     let mut reader = test.start(test.command("/bin/cat").arg("pipe"));
+    reader.line().expect("it has read what the pipe held");
     run.call("do", &json!({"act": "err=again"}));
     let text = loop {
         let line = String::from_utf8(reader.line().unwrap()).unwrap();

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::deps::{self, Install};
 use crate::shell::{Done, Outcome, cargo, output, root, step, which};
-use crate::{corpus, demo, mac_check};
+use crate::{clients, corpus, demo, mac_check};
 
 pub fn run(install: Install) -> Done {
     let start = Instant::now();
@@ -32,6 +32,12 @@ pub fn run(install: Install) -> Done {
     print!("{found}{not_run}");
     corpus::run(None, false)?;
     demo::run()?;
+    if found.words.contains(&"registry") {
+        clients::run(&clients::Wanted::Quick)?;
+    } else {
+        let reason = "no registry".to_owned();
+        not_run.note("clients", Outcome::NotRun(reason));
+    }
     let words = found.words.join(",");
     println!("── tests; these needs are met, so a skip for one of them is a failure: {words}");
     let mut tests = cargo("test --locked --workspace");

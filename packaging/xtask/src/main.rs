@@ -5,6 +5,7 @@
 
 mod args;
 mod ci;
+mod clients;
 mod corpus;
 mod demo;
 mod deps;
@@ -78,6 +79,23 @@ const VERBS: &[Verb] = &[
             about: "print each value that was judged differently from its label",
         }],
         run: |args| corpus::run(args.operand(), args.has("--misses")).map(passed),
+    },
+    Verb {
+        name: "clients",
+        operand: Some("ID"),
+        about: "run the MCP clients of npm headless: adopt, connect, call, revoke, grant, rotate, undo",
+        flags: &[Flag {
+            name: "--quick",
+            about: "only the three that install fastest",
+        }],
+        run: |args| {
+            let wanted = match args.operand() {
+                Some(id) => clients::Wanted::One(id),
+                None if args.has("--quick") => clients::Wanted::Quick,
+                None => clients::Wanted::All,
+            };
+            clients::run(&wanted).map(passed)
+        },
     },
     Verb {
         name: "mac-check",
