@@ -24,7 +24,8 @@ pub fn directory_use(command: &[String]) -> DirectoryUse {
     if first.contains('/') && !first.starts_with('/') && launch.registry == Registry::Local {
         return DirectoryUse::Code(first.to_owned());
     }
-    let code = code_arguments(&words);
+    let mut code = code_arguments(&words);
+    code.add(code_arguments(&launch.wrapper));
     let is_fixed = code
         .directory
         .as_deref()
@@ -49,7 +50,9 @@ pub fn directory_use(command: &[String]) -> DirectoryUse {
             .map_or(word.as_str(), |(_, value)| value);
         [".", ".."].contains(&value) || value.starts_with("./") || value.starts_with("../")
     };
-    if launch.args.iter().any(is_data) {
+    // `dotenvx run -f .env --`: wrappers read their settings there.
+    let is_settings = |word: &String| word.starts_with(".env") || is_data(word);
+    if launch.args.iter().any(is_data) || launch.wrapper.iter().any(is_settings) {
         return DirectoryUse::Data;
     }
     DirectoryUse::Unused

@@ -18,6 +18,17 @@ pub(super) struct CodeArguments {
     pub(super) uncovered: Option<&'static str>,
 }
 
+impl CodeArguments {
+    /// Adds what a wrapper names.
+    pub(super) fn add(&mut self, wrapper: Self) {
+        self.files.extend(wrapper.files);
+        self.module = self.module.take().or(wrapper.module);
+        self.directory = self.directory.take().or(wrapper.directory);
+        self.of_project |= wrapper.of_project;
+        self.uncovered = self.uncovered.or(wrapper.uncovered);
+    }
+}
+
 /// Reads the arguments of a command without wrappers.
 pub(super) fn code_arguments(words: &[String]) -> CodeArguments {
     let Some((program, rest)) = words.split_first() else {

@@ -102,6 +102,8 @@ impl<'a> Resolver<'a> {
         if !pinned {
             self.refuse_unfixed(&launch, &code)?;
             self.programs(&launch)?;
+        } else if let Some(wrapper) = launch.wrapper.first() {
+            self.program(wrapper, FileRole::Program, INTERPRETERS_MAX)?;
         }
         self.arguments(&code)?;
         self.refuse_ambiguous()?;
@@ -363,9 +365,11 @@ fn code_of(policy: &Policy, launch: &ParsedCommand, pinned: bool) -> CodeArgumen
     }
     // A local pin covers the program and its script.
     if launch.package.is_none() && pinned {
-        return CodeArguments::default();
+        return code_arguments(&launch.wrapper);
     }
-    code_arguments(&launch_words(launch))
+    let mut code = code_arguments(&launch_words(launch));
+    code.add(code_arguments(&launch.wrapper));
+    code
 }
 
 /// The settings of the Python environment that a program belongs to.

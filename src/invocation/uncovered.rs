@@ -18,7 +18,7 @@ pub(super) fn of(
                 Some("packages that it downloads, and uv's or pipx's settings, are not covered")
             }
             Registry::Image => Some("the image and `~/.docker/config.json` are not covered"),
-            Registry::Go | Registry::Nuget | Registry::Jsr | Registry::Url => {
+            Registry::Go | Registry::Nuget | Registry::Jsr | Registry::Nix | Registry::Url => {
                 Some("code that it downloads is not covered")
             }
             Registry::Local => code.uncovered,

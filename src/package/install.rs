@@ -46,7 +46,7 @@ pub fn install(dirs: &Dirs, request: &PinRequest<'_>) -> Result<(Package, PinRep
         Registry::Pypi => pypi::build(&staging.0, request)?,
         Registry::Image => return image::pin(&staging.0, request),
         Registry::Local => return local::pin(&root, request),
-        Registry::Go | Registry::Nuget | Registry::Jsr | Registry::Url => {
+        Registry::Go | Registry::Nuget | Registry::Jsr | Registry::Nix | Registry::Url => {
             return Err(failed(request.server)
                 .cause("only npm, PyPI, container images and local programs can be pinned"));
         }

@@ -29,6 +29,8 @@ pub struct ResolvedCommand {
     pub env: Vec<(String, String)>,
     /// The working directory that the command line sets.
     pub cwd: Option<PathBuf>,
+    /// Whether a wrapper is started, which starts the package.
+    pub is_wrapped: bool,
     /// The directory of the package's own programs, added in front of `PATH` as the launcher does.
     pub path_first: Option<PathBuf>,
 }
@@ -36,7 +38,8 @@ pub struct ResolvedCommand {
 impl ResolvedCommand {
     /// The program and the digest of its content, if the pin names them.
     pub fn program(&self, policy: &Policy) -> Option<(PathBuf, String)> {
-        let path = self.command.first().map(PathBuf::from)?;
+        let first = self.command.first().filter(|_| !self.is_wrapped);
+        let path = first.map(PathBuf::from)?;
         let digest = policy.package.as_ref()?.program.clone();
         (path.is_absolute() && !digest.is_empty()).then_some((path, digest))
     }
@@ -257,8 +260,9 @@ fn command(launch: &ParsedCommand, package: &Package, place: &Path) -> ResolvedC
             let (words, mut env) = image::command(launch, &image);
             env.splice(0..0, launch.env.iter().cloned());
             return ResolvedCommand {
-                command: words,
+                command: launch.wrapper.iter().cloned().chain(words).collect(),
                 env,
+                is_wrapped: !launch.wrapper.is_empty(),
                 ..ResolvedCommand::default()
             };
         }
@@ -291,11 +295,13 @@ fn command(launch: &ParsedCommand, package: &Package, place: &Path) -> ResolvedC
     if package.registry != PackageSource::Local {
         words.extend(launch.args.iter().cloned());
     }
+    words.splice(0..0, launch.wrapper.iter().cloned());
     let cwd = launch.option(&["--directory"]).map(PathBuf::from);
     ResolvedCommand {
         command: words,
         env: launch.env.clone(),
         cwd,
+        is_wrapped: !launch.wrapper.is_empty(),
         path_first,
     }
 }

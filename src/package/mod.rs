@@ -11,6 +11,7 @@ mod image;
 mod imports;
 mod install;
 mod installed;
+mod launcher;
 mod local;
 pub mod lookup;
 mod manifest;
@@ -27,6 +28,7 @@ mod pypi;
 mod python;
 mod request;
 mod restamp;
+mod search;
 mod shadowing;
 mod shell;
 mod spec;
@@ -42,7 +44,8 @@ use std::fmt;
 
 pub use install::{install, installed_count, latest, prune};
 pub use installed::{Depth, entry_while, verify};
-pub use parse::{parse, program_name};
+pub use launcher::program_name;
+pub use parse::parse;
 pub use pinned::check_pinned;
 pub use request::{PackageChanges, PinReport, PinRequest};
 pub use restamp::{restamp, with_new_interpreter};
@@ -65,6 +68,8 @@ pub enum Registry {
     Nuget,
     /// JSR, through deno.
     Jsr,
+    /// A flake of Nix.
+    Nix,
     /// A URL: deno's `https:` imports, `jbang`.
     Url,
     /// No package: a local program.
@@ -81,6 +86,7 @@ impl Registry {
             Self::Go => "go",
             Self::Nuget => "nuget",
             Self::Jsr => "jsr",
+            Self::Nix => "nix",
             Self::Url => "url",
             Self::Local => "local",
         }
@@ -152,6 +158,9 @@ pub struct ParsedCommand {
     pub with: Vec<String>,
     /// Which of the package's programs, if the command line says so; the path of a local program.
     pub entry: Option<String>,
+    /// The words before it that still start when the package is pinned: `op run --`. Empty for
+    /// wrappers that change nothing for the server.
+    pub wrapper: Vec<String>,
     /// The launcher's command line, without wrappers.
     pub words: Vec<String>,
     /// The arguments of the server itself.

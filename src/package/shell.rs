@@ -12,6 +12,12 @@ pub(super) fn plain(script: &str) -> Option<Vec<String>> {
     Some(only.words)
 }
 
+/// All words of a script.
+pub(super) fn words(script: &str) -> Vec<String> {
+    let commands = commands(script).into_iter();
+    commands.flat_map(|command| command.words).collect()
+}
+
 /// One command of a script.
 #[derive(Debug, Default)]
 pub(super) struct ShellCommand {

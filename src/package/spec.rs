@@ -30,6 +30,7 @@ pub(super) fn spec(registry: Registry, text: &str) -> Spec {
             ..versioned(registry, text)
         },
         Registry::Url | Registry::Jsr => address(text),
+        Registry::Nix => flake(text),
         Registry::Local => local(),
     }
 }
@@ -273,4 +274,16 @@ fn package_path(text: &str) -> &str {
     text.match_indices('/')
         .nth(slashes - 1)
         .map_or(text, |(n, _)| text.get(..n).unwrap_or(text))
+}
+
+/// `github:owner/repo#program`, `nixpkgs#program`. Only a full commit is exact.
+fn flake(text: &str) -> Spec {
+    let reference = text.split('#').next().unwrap_or_default();
+    let is_here = is_path(text) || reference.is_empty() || text.starts_with("path:");
+    if is_here {
+        return local();
+    }
+    let parts = reference.split(['/', '?', '&', '=']);
+    let pin = parts.map(|part| commit(Some(part))).max();
+    unnamed(Registry::Nix, pin.unwrap_or(Pin::Floating), NOT_HERE)
 }

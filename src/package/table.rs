@@ -49,6 +49,10 @@ pub(super) const LAUNCHERS: &[Launcher] = &[
     uv(&["uv", "tool", "run"]),
     uv(&["uv", "x"]),
     Launcher {
+        package: &[],
+        ..uv(&["uv", "run"])
+    },
+    Launcher {
         package: &["--spec"],
         with: &["--with"],
         flags: Flags::Take(&["--python", "--pip-args", "--index-url", "-i", "--backend"]),
@@ -63,6 +67,13 @@ pub(super) const LAUNCHERS: &[Launcher] = &[
     other(&["deno", "run"], Registry::Url, DENO_TAKE),
     other(&["deno", "x"], Registry::Url, DENO_TAKE),
     other(&["dx"], Registry::Url, DENO_TAKE),
+    nix(&["nix", "run"]),
+    nix(&["nix", "shell"]),
+    nix(&["nix", "develop"]),
+    Launcher {
+        package: &["-p", "--packages"],
+        ..nix(&["nix-shell"])
+    },
     other(
         &["go", "run"],
         Registry::Go,
@@ -104,6 +115,17 @@ const fn uv(words: &'static [&'static str]) -> Launcher {
         with: &["--with", "-w"],
         shell: &[],
         flags: Flags::Take(UV_TAKE),
+    }
+}
+
+const fn nix(words: &'static [&'static str]) -> Launcher {
+    Launcher {
+        words,
+        registry: Registry::Nix,
+        package: &[],
+        with: &[],
+        shell: &[],
+        flags: Flags::Alone(NIX_ALONE),
     }
 }
 
@@ -210,7 +232,6 @@ const UV_TAKE: &[&str] = &[
     "-b",
     "--build-constraints",
     "--overrides",
-    "--env-file",
     "--python-platform",
     "--torch-backend",
     "--index",
@@ -247,6 +268,13 @@ const UV_TAKE: &[&str] = &[
     "--python-preference",
     "--hash",
     "--upgrade-group",
+    "--extra",
+    "--no-extra",
+    "--group",
+    "--no-group",
+    "--only-group",
+    "--package",
+    "--env-file",
 ];
 
 const IMAGE_ALONE: &[&str] = &[
@@ -279,6 +307,21 @@ const IMAGE_ALONE: &[&str] = &[
     "--env-host",
 ];
 
+const NIX_ALONE: &[&str] = &[
+    "--impure",
+    "--refresh",
+    "--offline",
+    "--no-write-lock-file",
+    "--accept-flake-config",
+    "--ignore-environment",
+    "-i",
+    "--pure",
+    "-L",
+    "--print-build-logs",
+    "--verbose",
+    "-v",
+];
+
 const DENO_TAKE: &[&str] = &[
     "-c",
     "--config",
@@ -299,6 +342,8 @@ const DENO_TAKE: &[&str] = &[
 pub(super) struct Wrapper {
     pub words: &'static [&'static str],
     pub after_dashes: bool,
+    /// Whether it also starts when the package is pinned, because it gives the server something.
+    pub is_kept: bool,
     pub take: &'static [&'static str],
 }
 
@@ -312,52 +357,33 @@ pub(super) const WRAPPERS: &[Wrapper] = &[
     wrapper(&["sudo"], &["-u", "-g"]),
     wrapper(&["stdbuf"], &["-i", "-o", "-e"]),
     Wrapper {
-        words: &["mcpwrap", "run"],
         after_dashes: true,
-        take: &[],
+        ..wrapper(&["mcpwrap", "run"], &[])
     },
-    Wrapper {
-        words: &["op", "run"],
-        after_dashes: true,
-        take: &[],
-    },
-    Wrapper {
-        words: &["doppler", "run"],
-        after_dashes: true,
-        take: &[],
-    },
-    Wrapper {
-        words: &["infisical", "run"],
-        after_dashes: true,
-        take: &[],
-    },
-    Wrapper {
-        words: &["dotenvx", "run"],
-        after_dashes: true,
-        take: &[],
-    },
-    Wrapper {
-        words: &["mise", "exec"],
-        after_dashes: true,
-        take: &[],
-    },
-    Wrapper {
-        words: &["mise", "x"],
-        after_dashes: true,
-        take: &[],
-    },
-    Wrapper {
-        words: &["direnv", "exec"],
-        after_dashes: true,
-        take: &[],
-    },
+    kept(&["op", "run"]),
+    kept(&["doppler", "run"]),
+    kept(&["infisical", "run"]),
+    kept(&["dotenvx", "run"]),
+    kept(&["mise", "exec"]),
+    kept(&["mise", "x"]),
+    kept(&["direnv", "exec"]),
 ];
 
 const fn wrapper(words: &'static [&'static str], take: &'static [&'static str]) -> Wrapper {
     Wrapper {
         words,
         after_dashes: false,
+        is_kept: false,
         take,
+    }
+}
+
+const fn kept(words: &'static [&'static str]) -> Wrapper {
+    Wrapper {
+        words,
+        after_dashes: true,
+        is_kept: true,
+        take: &[],
     }
 }
 
