@@ -29,6 +29,8 @@ mod python;
 mod request;
 mod restamp;
 mod search;
+#[cfg(test)]
+mod search_tests;
 mod shadowing;
 mod shell;
 mod spec;

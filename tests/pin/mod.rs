@@ -9,6 +9,7 @@ mod local;
 mod python;
 mod real;
 mod registry;
+mod wrapped;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
