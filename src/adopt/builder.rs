@@ -12,13 +12,15 @@ use super::extracted::Extracted;
 use super::names::Names;
 use super::plan::{AdoptPlan, EntryFilter, EntryPlan, FilePlan, Left};
 use super::redact::{Cut, Cutter, RedactedPiece, cut};
-use super::{directory, remote, replace, restore};
+use super::references::References;
+use super::{directory, literals, remote, replace, restore};
 use crate::client::document::Document;
 use crate::client::edit::{self, Change, Splice};
 use crate::client::entry::{ServerEntry, entries, places};
 use crate::client::regions::regions;
 use crate::client::tree::{PathStep, line_of};
 use crate::detect;
+use crate::dirs;
 use crate::scan::clients::ClientFile;
 use crate::scan::history::SearchedSecret;
 use crate::secret::ServerName;
@@ -136,8 +138,7 @@ impl PlanBuilder<'_> {
                 leave(reason);
                 continue;
             }
-            let fills_in = self.file.client.is_none_or(|client| client.fills_in);
-            match extract::extract(&entry, &judged, fills_in) {
+            match self.extract(&entry, &judged, names) {
                 Err(reason) => leave(reason),
                 Ok(extracted) => match self.change(&entry, &judged, extracted, names) {
                     Ok(one) => changed.push(one),
@@ -148,6 +149,21 @@ impl PlanBuilder<'_> {
         self.whole(changed, plan);
     }
 
+    fn extract(
+        &self,
+        entry: &ServerEntry,
+        judged: &[detect::Judged<'_>],
+        names: &Names,
+    ) -> Result<Extracted, String> {
+        let references = References {
+            fills_in: self.file.client.is_none_or(|client| client.fills_in),
+            home: names.home(),
+            project: directory::project(self.file, names.home(), entry),
+            variable: &|name| dirs::server_variable(name)?.into_string().ok(),
+        };
+        extract::extract(entry, judged, &references)
+    }
+
     fn change(
         &self,
         entry: &ServerEntry,
@@ -156,6 +172,9 @@ impl PlanBuilder<'_> {
         names: &mut Names,
     ) -> Result<ChangedEntry, String> {
         extracted.cwd = directory::choose(self.file, names.home(), entry, &extracted.command)?;
+        for (name, text) in literals::variables(self.document, entry)? {
+            extracted.set.entry(name).or_insert(text);
+        }
         let planned = names.policy(&entry.name, &extracted)?;
         let change = Change {
             program: self.program.to_owned(),

@@ -3,7 +3,7 @@
 //! A private one by default. The servers of a project get that project, in which clients start them;
 //! servers whose arguments name data by relative paths get the client's.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::client::entry::ServerEntry;
 use crate::client::places::project_of;
@@ -11,6 +11,15 @@ use crate::client::tree::PathStep;
 use crate::invocation::{DirectoryUse, directory_use};
 use crate::policy::Cwd;
 use crate::scan::clients::ClientFile;
+
+/// The project that an entry belongs to.
+pub(super) fn project(file: &ClientFile, home: &Path, entry: &ServerEntry) -> Option<PathBuf> {
+    let named = entry.path.iter().find_map(|step| match step {
+        PathStep::Key(key) if key.starts_with('/') => Some(Path::new(key).to_path_buf()),
+        _ => None,
+    });
+    named.or_else(|| project_of(home, &file.path))
+}
 
 /// Chooses the working directory of an entry's server.
 ///
@@ -22,11 +31,8 @@ pub(super) fn choose(
     entry: &ServerEntry,
     command: &[String],
 ) -> Result<Cwd, String> {
-    let named = entry.path.iter().find_map(|step| match step {
-        PathStep::Key(key) if key.starts_with('/') => Some(Path::new(key).to_path_buf()),
-        _ => None,
-    });
-    let project = named.or_else(|| project_of(home, &file.path));
+    // A project that was removed: what the entry names elsewhere still runs.
+    let project = project(file, home, entry).filter(|project| project.is_dir());
     if let Some(own) = &entry.cwd {
         if own.starts_with('/') || own.starts_with("~/") || own == "~" {
             return Ok(Cwd::Path(own.clone()));

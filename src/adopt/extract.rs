@@ -5,9 +5,14 @@
 //! the same program, arguments and variables, or there is a reason why not. The caller names the
 //! secrets, since it sees all entries.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::extracted::{Extracted, ExtractedSecret, is_filled_in, is_whole, shown, variable_of};
+use super::collect::Extractor;
+use super::extracted::{
+    Extracted, is_default, is_shell, is_whole, shown, variable_of, without_quotes,
+};
+use super::references::References;
+use super::shell_text;
 
 use crate::catalog;
 use crate::client::edit::NewWord;
@@ -15,7 +20,7 @@ use crate::client::entry::{Program, ServerEntry};
 use crate::detect::{self, Judged, SecretPart, ValueSite, Verdict};
 use crate::package;
 use crate::policy::template::is_variable_name;
-use crate::policy::{Cwd, inherit};
+use crate::policy::{Cwd, argument, inherit};
 
 /// Whether an entry holds a secret anywhere.
 pub(super) fn holds_secret(judged: &[Judged<'_>]) -> bool {
@@ -28,7 +33,7 @@ pub(super) fn holds_secret(judged: &[Judged<'_>]) -> bool {
 pub(super) fn extract(
     entry: &ServerEntry,
     judged: &[Judged<'_>],
-    fills_in: bool,
+    references: &References<'_>,
 ) -> Result<Extracted, String> {
     if entry.program == Program::None || entry.words.is_empty() {
         return Err("no program".to_owned());
@@ -38,7 +43,12 @@ pub(super) fn extract(
     }
     let whole_line = whole_line(entry)?;
     let texts: Vec<String> = entry.words.iter().map(|word| word.text.clone()).collect();
-    let launch = package::parse(whole_line.as_deref().unwrap_or(&texts));
+    let line = whole_line.iter().flatten();
+    let words: Vec<String> = match &whole_line {
+        Some(_) => line.chain(texts.iter().skip(1)).cloned().collect(),
+        None => texts,
+    };
+    let launch = package::parse(&words);
     let known = launch
         .package
         .as_deref()
@@ -58,11 +68,12 @@ pub(super) fn extract(
             notes: Vec::new(),
         },
         taken: entry.env.iter().map(|word| word.name.clone()).collect(),
+        own: entry.env.iter().map(|word| word.name.clone()).collect(),
         docker: launch.registry == package::Registry::Image,
     };
-    work.environment(judged)?;
+    work.environment(judged, references)?;
     work.names(&entry.pass)?;
-    work.arguments(entry, judged, whole_line.as_deref(), fills_in)?;
+    work.arguments(entry, judged, whole_line.as_deref(), references)?;
     Ok(work.extracted)
 }
 
@@ -89,15 +100,12 @@ fn whole_line(entry: &ServerEntry) -> Result<Option<Vec<String>>, String> {
     ))
 }
 
-struct Extractor {
-    extracted: Extracted,
-    /// Names of variables that are in use.
-    taken: BTreeSet<String>,
-    docker: bool,
-}
-
 impl Extractor {
-    fn environment(&mut self, judged: &[Judged<'_>]) -> Result<(), String> {
+    fn environment(
+        &mut self,
+        judged: &[Judged<'_>],
+        references: &References<'_>,
+    ) -> Result<(), String> {
         for value in judged {
             let ValueSite::Env(name) = value.slot else {
                 continue;
@@ -109,8 +117,10 @@ impl Extractor {
             }
             let text = value.word.text.as_str();
             match &value.verdict {
-                Verdict::Secret(parts) if is_whole(parts, text) => {
-                    self.push(name, text, parts.first().map_or("", |part| part.why), format!("env {name}"));
+                Verdict::Secret(parts) if is_whole(parts, text) || is_default(parts, text) => {
+                    let part = parts.first();
+                    let own = part.and_then(|part| text.get(part.range.clone())).unwrap_or(text);
+                    self.push(name, own, part.map_or("", |part| part.why), format!("env {name}"));
                     self.extracted.drop_env.push(name.to_owned());
                 }
                 Verdict::Secret(parts) => {
@@ -118,6 +128,7 @@ impl Extractor {
                         return Err(format!("`{name}` in its environment contains `{{secret.`"));
                     }
                     let template = self.template(text, parts, Some(name), &format!("env {name}"));
+                    let template = references.value(&template)?;
                     self.extracted.set.insert(name.to_owned(), template);
                     self.extracted.drop_env.push(name.to_owned());
                 }
@@ -130,7 +141,8 @@ impl Extractor {
                 // The server gets the value of the terminal in which the policy is granted.
                 Verdict::Reference if inherit::is_sealed(name) => {}
                 _ if inherit::never(name).is_some() || inherit::is_network(name) || inherit::is_sealed(name) => {
-                    self.extracted.set.insert(name.to_owned(), text.to_owned());
+                    let text = references.value(text)?;
+                    self.extracted.set.insert(name.to_owned(), text);
                 }
                 _ => self.extracted.pass.push(name.to_owned()),
             }
@@ -160,21 +172,12 @@ impl Extractor {
         entry: &ServerEntry,
         judged: &[Judged<'_>],
         whole_line: Option<&[String]>,
-        fills_in: bool,
+        references: &References<'_>,
     ) -> Result<(), String> {
         let words: Vec<&Judged<'_>> = judged
             .iter()
             .filter(|value| matches!(value.slot, ValueSite::Command | ValueSite::Argument))
             .collect();
-        if let Some(word) = words
-            .iter()
-            .find(|value| fills_in && is_filled_in(&value.word.text))
-        {
-            return Err(format!(
-                "the client expands `{}`, but a policy needs the exact command: write the value, then adopt it",
-                shown(&word.word.text)
-            ));
-        }
         if words
             .iter()
             .any(|value| value.word.text.contains("{secret."))
@@ -184,6 +187,7 @@ impl Extractor {
         if words.len() != entry.words.len() {
             return Err("not all arguments are strings".to_owned());
         }
+        let texts: Vec<String> = words.iter().map(|value| value.word.text.clone()).collect();
         let mut dropped_next = false;
         for (n, value) in words.iter().enumerate() {
             let text = value.word.text.as_str();
@@ -209,6 +213,12 @@ impl Extractor {
                 );
                 dropped_next = true;
                 NewWord::Drop
+            } else if argument::is_shell_text(&texts, n) && !value.verdict.secrets().is_empty() {
+                let shell = texts
+                    .iter()
+                    .find(|word| is_shell(word))
+                    .map_or("", String::as_str);
+                self.script(shell, text, value.verdict.secrets())?
             } else {
                 let before = n
                     .checked_sub(1)
@@ -216,14 +226,36 @@ impl Extractor {
                     .map_or("", |w| w.word.text.as_str());
                 self.word(before, text, value.verdict.secrets())
             };
-            match &change {
-                NewWord::Keep => self.extracted.command.push(text.to_owned()),
-                NewWord::Replace(texts) => self.extracted.command.extend(texts.iter().cloned()),
-                NewWord::Drop => {}
-            }
+            let change = self.expanded(text, change, references)?;
             self.extracted.words.push(change);
         }
         Ok(())
+    }
+
+    /// The script of a shell, with a variable in place of each secret.
+    fn script(&mut self, shell: &str, text: &str, parts: &[SecretPart]) -> Result<NewWord, String> {
+        let mut named = Vec::new();
+        for part in parts {
+            let range = without_quotes(text, &part.range);
+            let value = text.get(range.clone()).unwrap_or_default();
+            // `NAME=value` before a command, or exported.
+            let before = text.get(..range.start).unwrap_or_default();
+            let before = before.trim_end_matches(['\'', '"']);
+            let word = before.rsplit(|c: char| !c.is_ascii_alphanumeric() && !"_=".contains(c));
+            let assigned = word
+                .into_iter()
+                .next()
+                .and_then(|word| word.strip_suffix('='));
+            let name = [assigned, Some(part.name.as_str())];
+            let name = name.into_iter().flatten().find(|name| !name.is_empty());
+            let variable = variable_of(name.unwrap_or("SECRET"));
+            let place = "the script of its shell".to_owned();
+            let variable = self.push(&variable, value, part.why, place);
+            named.push((value.to_owned(), variable));
+        }
+        Ok(NewWord::Replace(vec![shell_text::with_variables(
+            shell, text, &named,
+        )?]))
     }
 
     /// A whole command line, word by word.
@@ -267,6 +299,22 @@ impl Extractor {
         let Some(first) = parts.first() else {
             return NewWord::Keep;
         };
+        if is_default(parts, text) {
+            self.extracted.argv_secrets = true;
+            let value = text.get(first.range.clone()).unwrap_or_default();
+            let name = if before.starts_with('-') {
+                before
+            } else {
+                &first.name
+            };
+            let variable = self.push(
+                &variable_of(name),
+                value,
+                first.why,
+                "an argument".to_owned(),
+            );
+            return NewWord::Replace(vec![format!("{{secret.{variable}}}")]);
+        }
         let (name, rest) = text.split_once('=').unwrap_or((text, ""));
         let after = text.len() - rest.len();
         let quoted = rest.len() >= 2
@@ -301,95 +349,5 @@ impl Extractor {
         };
         let owner = Some(before).filter(|flag| flag.starts_with('-') && !flag.contains('='));
         NewWord::Replace(vec![self.template(text, parts, owner, &place)])
-    }
-
-    /// `docker run -e NAME=value`: the start of the value, and the name.
-    fn docker_variable(&self, before: &str, text: &str) -> Option<(usize, String)> {
-        let start = match before {
-            "-e" | "--env" => 0,
-            _ if text.starts_with("--env=") => 6,
-            _ => return None,
-        };
-        let (name, _) = text.get(start..)?.split_once('=')?;
-        let free = is_variable_name(name) && !self.taken.contains(name);
-        (self.docker && free).then(|| (start + name.len() + 1, name.to_owned()))
-    }
-
-    /// Changes it to `-e NAME`, since docker reads the value from its own environment.
-    fn docker(&mut self, text: &str, parts: &[SecretPart], at: usize, variable: &str) -> NewWord {
-        let place = format!("argument `-e {variable}`");
-        let value = text.get(at..).unwrap_or_default();
-        let moved: Vec<SecretPart> = parts
-            .iter()
-            .map(|part| SecretPart {
-                range: part.range.start.saturating_sub(at)..part.range.end.saturating_sub(at),
-                ..part.clone()
-            })
-            .collect();
-        if is_whole(&moved, value) {
-            let why = moved.first().map_or("", |part| part.why);
-            self.push(variable, value, why, place);
-        } else {
-            let template = self.template(value, &moved, Some(variable), &place);
-            self.taken.insert(variable.to_owned());
-            self.extracted.set.insert(variable.to_owned(), template);
-        }
-        NewWord::Replace(vec![text.get(..at - 1).unwrap_or_default().to_owned()])
-    }
-
-    /// The text with a place for each secret part.
-    fn template(
-        &mut self,
-        text: &str,
-        parts: &[SecretPart],
-        owner: Option<&str>,
-        place: &str,
-    ) -> String {
-        let mut out = String::new();
-        let mut at = 0;
-        for part in parts {
-            let value = text.get(part.range.clone()).unwrap_or_default().to_owned();
-            let own = [Some(part.name.as_str()), owner]
-                .into_iter()
-                .flatten()
-                .find(|name| !name.is_empty());
-            let name = match owner {
-                Some(owner) if !owner.starts_with('-') && !part.name.is_empty() => {
-                    format!("{owner}_{}", part.name)
-                }
-                _ => own.unwrap_or("SECRET").to_owned(),
-            };
-            let variable = self.push(&variable_of(&name), &value, part.why, place.to_owned());
-            out.push_str(text.get(at..part.range.start).unwrap_or_default());
-            out.push_str("{secret.");
-            out.push_str(&variable);
-            out.push('}');
-            at = part.range.end;
-        }
-        out.push_str(text.get(at..).unwrap_or_default());
-        out
-    }
-
-    /// Adds a secret under a new variable, or finds the one with the same value.
-    fn push(&mut self, variable: &str, text: &str, why: &'static str, place: String) -> String {
-        let from_env = place.starts_with("env ") && place.get(4..) == Some(variable);
-        let same = |value: &&ExtractedSecret| value.text == text && !from_env;
-        if let Some(value) = self.extracted.values.iter().find(same) {
-            return value.variable.clone();
-        }
-        let mut free = variable.to_owned();
-        let mut n = 2;
-        while !from_env && self.taken.contains(&free) {
-            free = format!("{variable}_{n}");
-            n += 1;
-        }
-        self.taken.insert(free.clone());
-        self.extracted.values.push(ExtractedSecret {
-            variable: free.clone(),
-            text: text.to_owned(),
-            why,
-            place,
-        });
-        free
     }
 }

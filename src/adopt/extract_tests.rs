@@ -1,7 +1,10 @@
 //! Entries and what is extracted from them, as tables of cases.
 
+use std::path::Path;
+
 use super::extract::extract;
 use super::extracted::Extracted;
+use super::references::References;
 use crate::client::document::Document;
 use crate::client::entry::entries;
 use crate::client::tree::FileFormat;
@@ -12,7 +15,13 @@ fn extracted(entry: &str) -> Result<Extracted, String> {
     let document = Document::read(FileFormat::Json, text.into_bytes()).unwrap();
     let entry = entries(&document).remove(0);
     let judged = detect::entry(&entry);
-    extract(&entry, &judged, true)
+    let references = References {
+        fills_in: true,
+        home: Path::new("/home/u"),
+        project: None,
+        variable: &|_| None,
+    };
+    extract(&entry, &judged, &references)
 }
 
 #[track_caller]
@@ -164,4 +173,61 @@ fn what_cannot_be_adopted() {
     ] {
         assert!(extracted(entry).unwrap_err().contains(word), "{entry}");
     }
+}
+
+#[test]
+fn a_reference_does_not_keep_the_secret() {
+    let token = format!("ghp_{}", "a1B2".repeat(9));
+    let secret = [("API_TOKEN", token.as_str())];
+    let with = |command: &str, args: &str| {
+        format!(r#"{{"command": "{command}", "args": {args}, "env": {{"API_TOKEN": "{token}"}}}}"#)
+    };
+    case(
+        &with("node", r#"["${HOME}/proxy.js"]"#),
+        &["node", "/home/u/proxy.js"],
+        &secret,
+    );
+    case(
+        &with("node", r#"["/s.js", "--root=${workspaceFolder}"]"#),
+        &["node", "/s.js", "--root={client.workspace}"],
+        &secret,
+    );
+    case(
+        &format!(
+            r#"{{"command": "npx", "args": ["mcp-remote@0.1.30", "https://x.example", "--header", "Authorization:${{AUTH}}"], "env": {{"AUTH": "Bearer {token}"}}}}"#
+        ),
+        &[
+            "npx",
+            "mcp-remote@0.1.30",
+            "https://x.example",
+            "--header",
+            "Authorization:${AUTH}",
+        ],
+        &[("AUTH_AUTHORIZATION", token.as_str())],
+    );
+    case(
+        &format!(r#"{{"command": "s", "args": ["--token", "${{T:-{token}}}"]}}"#),
+        &["s", "--token", "{secret.TOKEN}"],
+        &[("TOKEN", token.as_str())],
+    );
+    case(
+        &with("node /s.js ${workspaceFolder}", "[]"),
+        &["node", "/s.js", "{client.workspace}"],
+        &secret,
+    );
+    let reason = extracted(&with("${workspaceFolder}/x", "[]")).unwrap_err();
+    assert!(reason.contains("${workspaceFolder}"), "{reason}");
+}
+
+#[test]
+fn a_secret_in_a_script_becomes_a_variable() {
+    let token = format!("ghp_{}", "a1B2".repeat(9));
+    let entry =
+        format!(r#"{{"command": "bash", "args": ["-lc", "API_TOKEN={token} exec node /s.js"]}}"#);
+    case(
+        &entry,
+        &["bash", "-lc", "API_TOKEN=\"$API_TOKEN\" exec node /s.js"],
+        &[("API_TOKEN", token.as_str())],
+    );
+    assert!(!extracted(&entry).unwrap().argv_secrets);
 }

@@ -1,11 +1,13 @@
 //! The result of an extraction, and small rules about words of a command line.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::catalog::KnownServer;
 use crate::client::edit::NewWord;
 use crate::detect::{self, SecretPart};
-use crate::policy::Cwd;
+use crate::package;
+use crate::policy::{Cwd, argument};
 
 /// An entry without its secrets.
 #[derive(Debug)]
@@ -40,14 +42,6 @@ pub(super) fn is_whole(parts: &[SecretPart], text: &str) -> bool {
     matches!(parts, [part] if part.range == (0..text.len()))
 }
 
-/// The openings of references that clients expand in arguments. `$X` without braces is shell
-/// syntax.
-pub(super) fn is_filled_in(text: &str) -> bool {
-    ["${", "{env:", "{file:"]
-        .iter()
-        .any(|open| text.contains(open))
-}
-
 /// A variable name made from a name: `API_KEY` from `--api-key`.
 pub(super) fn variable_of(name: &str) -> String {
     let words = detect::names::words(name.strip_prefix("env.").unwrap_or(name));
@@ -73,4 +67,27 @@ pub(super) fn shown(text: &str) -> String {
     } else {
         short
     }
+}
+
+/// Whether the secret is the default of a reference that is the whole text: `${NAME:-SECRET}`.
+pub(super) fn is_default(parts: &[SecretPart], text: &str) -> bool {
+    let [part] = parts else { return false };
+    let before = text.get(..part.range.start).unwrap_or_default();
+    let is_open = before.starts_with("${") && before.ends_with(":-") && !before.contains('}');
+    is_open && text.get(part.range.end..) == Some("}")
+}
+
+/// Whether a word is a shell.
+pub(super) fn is_shell(word: &str) -> bool {
+    let name = package::program_name(word);
+    argument::SHELLS.contains(&name.as_str())
+}
+
+/// The range without the quotes and separators of a shell around its text.
+pub(super) fn without_quotes(text: &str, range: &Range<usize>) -> Range<usize> {
+    let value = text.get(range.clone()).unwrap_or_default();
+    let head = value.trim_start_matches(['\'', '"']);
+    let tail = head.trim_end_matches(['\'', '"', ';', '&', '|']);
+    let start = range.end - head.len();
+    start..start + tail.len()
 }

@@ -5,17 +5,21 @@
 //! another adopt or a client may have changed the files.
 
 pub mod approval;
+mod collect;
 mod comments;
 pub mod compared;
 mod directory;
 mod extract;
 mod extracted;
 pub mod journal;
+mod literals;
 pub mod names;
 pub mod redact;
+mod references;
 mod remote;
 mod replace;
 pub mod restore;
+mod shell_text;
 pub mod plan;
 mod builder;
 pub mod round;

@@ -1,7 +1,8 @@
 //! What a command uses its working directory for.
 
-use super::interpreter::{code_arguments, is_path, is_url};
+use super::interpreter::{CodeArguments, code_arguments, is_path, is_url};
 use crate::package::{self, ParsedCommand, Registry};
+use crate::policy::{Policy, argument};
 
 /// What a command uses its working directory for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +68,45 @@ pub(super) fn launch_words(launch: &ParsedCommand) -> Vec<String> {
     }
 }
 
+/// What the arguments of the command name. A pinned package may itself be an interpreter (`tsx`).
+pub(super) fn code_of(policy: &Policy, launch: &ParsedCommand, pinned: bool) -> CodeArguments {
+    if launch.obstacle.is_some() && !pinned {
+        return code_arguments(&policy.command);
+    }
+    // A local pin covers the program and its script.
+    if launch.package.is_none() && pinned {
+        return code_arguments(&launch.wrapper);
+    }
+    let mut code = code_arguments(&launch_words(launch));
+    code.add(code_arguments(&launch.wrapper));
+    code
+}
+
+/// Whether the client's workspace is anything but an argument of the server itself.
+pub(super) fn workspace_decides(
+    policy: &Policy,
+    launch: &ParsedCommand,
+    code: &CodeArguments,
+) -> bool {
+    let is_workspace = |word: &String| argument::workspace(word).is_some();
+    let count = |words: &[String]| words.iter().filter(|word| is_workspace(word)).count();
+    let all = count(&policy.command);
+    if all == 0 {
+        return false;
+    }
+    let named = code.files.iter().chain(&code.module).chain(&code.directory);
+    if code.of_project || named.into_iter().any(is_workspace) {
+        return true;
+    }
+    if launch.registry != Registry::Local || launch.obstacle.is_some() {
+        return count(&launch.args) < all;
+    }
+    // An option before the script belongs to the interpreter.
+    let is_code = |word: &String| code.files.contains(word) || code.module.as_ref() == Some(word);
+    let start = launch.args.iter().rposition(is_code).map_or(0, |at| at + 1);
+    count(launch.args.get(start..).unwrap_or_default()) < all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,5 +130,47 @@ mod tests {
         assert_eq!(of("npx -y server@1.2.3"), DirectoryUse::Unused);
         assert_eq!(of("node /x/server.js ./data"), DirectoryUse::Data);
         assert_eq!(of("docker run -i image"), DirectoryUse::Unused);
+    }
+
+    #[test]
+    fn the_workspace_is_only_an_argument_of_the_server() {
+        let decides = |command: &str| {
+            let words = command.replace('W', argument::WORKSPACE);
+            let words: Vec<_> = words.split(' ').map(str::to_owned).collect();
+            let text = format!("version = 1\ncommand = {}\n", toml::Value::from(words));
+            let policy = crate::policy::load::parse_text(&text).unwrap();
+            let launch = package::parse(&policy.command);
+            let code = code_of(&policy, &launch, false);
+            workspace_decides(&policy, &launch, &code)
+        };
+        for command in [
+            "node /x/s.js W",
+            "node /x/s.js --root=W",
+            "npx -y s@1.2.3 W",
+            "uvx s==1 --root W",
+            "python -m server W",
+            "docker run -i image W",
+            "/opt/server --root=W",
+            "op run -- npx -y s@1.2.3 W",
+            "npx -y s@1.2.3",
+        ] {
+            assert!(!decides(command), "{command}");
+        }
+        for command in [
+            "node W",
+            "node --require W /x/s.js",
+            "python -m W",
+            "uv --directory W run server",
+            "uvx --from W server",
+            "npx -y W",
+            "npx --prefix W -y s@1.2.3",
+            "docker run W",
+            "docker run -v W image",
+            "env -C W /opt/server",
+            "npm --prefix W start",
+            "ssh W npx s@1.2.3",
+        ] {
+            assert!(decides(command), "{command}");
+        }
     }
 }

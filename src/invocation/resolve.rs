@@ -3,9 +3,9 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::directory::launch_words;
+use super::directory::{code_of, workspace_decides};
 use super::file::{FileRole, SealedFile, head};
-use super::interpreter::{CodeArguments, code_arguments, is_path, is_url};
+use super::interpreter::{CodeArguments, is_path, is_url};
 use super::sealed::{Invocation, Resolved};
 use super::search_path::SearchPath;
 use super::{account, container, module, shebang, shim, uncovered, version};
@@ -99,6 +99,11 @@ impl<'a> Resolver<'a> {
             .as_ref()
             .is_some_and(|package| package.registry != PackageSource::Image);
         let code = code_of(policy, &launch, pinned);
+        if workspace_decides(policy, &launch, &code) {
+            return Err(unresolved(policy, Code::CommandNotFixed)
+                .cause("the client's workspace would decide what runs")
+                .hint("write `{client.workspace}` only as an argument of the server itself"));
+        }
         if !pinned {
             self.refuse_unfixed(&launch, &code)?;
             self.programs(&launch)?;
@@ -356,20 +361,6 @@ impl<'a> Resolver<'a> {
         }
         Ok(())
     }
-}
-
-/// What the arguments of the command name. A pinned package may itself be an interpreter (`tsx`).
-fn code_of(policy: &Policy, launch: &ParsedCommand, pinned: bool) -> CodeArguments {
-    if launch.obstacle.is_some() && !pinned {
-        return code_arguments(&policy.command);
-    }
-    // A local pin covers the program and its script.
-    if launch.package.is_none() && pinned {
-        return code_arguments(&launch.wrapper);
-    }
-    let mut code = code_arguments(&launch_words(launch));
-    code.add(code_arguments(&launch.wrapper));
-    code
 }
 
 /// The settings of the Python environment that a program belongs to.

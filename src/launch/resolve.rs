@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -19,7 +19,7 @@ use crate::launch::mark::RunMark;
 use crate::launch::secret_files::SecretFiles;
 use crate::network::NetworkVariable;
 use crate::policy::template::{self, Piece};
-use crate::policy::{Delivery, Policy, SecretBinding};
+use crate::policy::{Delivery, Policy, SecretBinding, argument};
 use crate::secret::{Fingerprint, Keys, Secret, SecretName};
 use crate::store::{SecretBatch, SecretItem};
 use crate::sys::memory;
@@ -106,6 +106,8 @@ pub struct Sources {
     pub network: Vec<NetworkVariable>,
     /// The secrets of the network settings.
     pub proxies: Vec<(SecretName, Result<SecretItem>)>,
+    /// The folder that the client has opened, checked, if the command has a place for it.
+    pub workspace: Option<PathBuf>,
 }
 
 /// Builds the environment and arguments of a server, and writes the secrets delivered as files.
@@ -124,6 +126,7 @@ pub fn resolve(
         batch,
         network,
         proxies,
+        workspace,
     } = sources;
     let mut env = ServerEnv {
         variables: Vec::new(),
@@ -179,7 +182,7 @@ pub fn resolve(
         };
         variables.insert(variable.into(), value);
     }
-    env.arguments = arguments(policy, &values)?;
+    env.arguments = arguments(policy, &values, workspace.as_deref())?;
     env.variables = variables.into_iter().collect();
     for (_, value) in &env.values {
         memory::lock(value.expose());
@@ -188,7 +191,11 @@ pub fn resolve(
 }
 
 /// The command with its values.
-fn arguments(policy: &Policy, values: &BTreeMap<&str, Secret>) -> Result<Vec<Zeroizing<Vec<u8>>>> {
+fn arguments(
+    policy: &Policy,
+    values: &BTreeMap<&str, Secret>,
+    workspace: Option<&Path>,
+) -> Result<Vec<Zeroizing<Vec<u8>>>> {
     let absent = || {
         refused(
             policy,
@@ -201,7 +208,14 @@ fn arguments(policy: &Policy, values: &BTreeMap<&str, Secret>) -> Result<Vec<Zer
             policy.server
         ))
     };
-    let filled = |argument: &String| fill(policy, argument, values)?.ok_or_else(absent);
+    let filled = |word: &String| {
+        // The path is not a template: a folder may be called `{secret.TOKEN}`.
+        if let (Some(prefix), Some(folder)) = (argument::workspace(word), workspace) {
+            let bytes = [prefix.as_bytes(), folder.as_os_str().as_bytes()].concat();
+            return Ok(Zeroizing::new(bytes));
+        }
+        fill(policy, word, values)?.ok_or_else(absent)
+    };
     policy.command.iter().map(filled).collect()
 }
 

@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::package::Package;
 use super::schema::{Delivery, EnvTable, PolicyFile, ProfileTable, SecretTable};
 use super::source::PolicySource;
-use super::{EnvRules, SecretBinding, bounds, inherit, template};
+use super::{EnvRules, SecretBinding, argument, bounds, inherit, template};
 use crate::error::{Error, Result};
 use crate::secret::{ProfileName, SecretRef};
 
@@ -224,15 +224,29 @@ impl PolicyDocument<'_> {
                     .hint("a variable has one source: remove the other"));
             }
             self.check_template(value, parts, &path)?;
+            if value.contains(argument::WORKSPACE) {
+                return Err(self.misplaced_workspace("env.set", &path));
+            }
         }
         for (n, arg) in file.command.iter().enumerate() {
             let path = join(&["command"], &[&n.to_string()]);
             self.check_template(arg, parts, &path)?;
+            let is_workspace = arg.contains(argument::WORKSPACE);
+            if is_workspace && (n == 0 || argument::workspace(arg).is_none()) {
+                return Err(self.misplaced_workspace("command", &path));
+            }
             if template::secrets(arg).next().is_none() {
                 continue;
             }
             if n == 0 {
                 return Err(self.fault_at("a secret used as the program", &path, FieldPart::Value));
+            }
+            if argument::is_shell_text(&file.command, n) {
+                let what = "a secret in the script of a shell";
+                return Err(self
+                    .fault_at(what, &path, FieldPart::Value)
+                    .cause("a value with quotes, spaces or `$` would be run as code")
+                    .hint("write the name of its variable there, as in `\"$TOKEN\"`: the script gets each `[secrets.NAME]` as a variable"));
             }
             if !file.argv_secrets {
                 return Err(self
@@ -248,6 +262,13 @@ impl PolicyDocument<'_> {
             }
         }
         Ok(())
+    }
+
+    fn misplaced_workspace(&self, field: &str, path: &[String]) -> Error {
+        let what = format!("`{}` not allowed here in `{field}`", argument::WORKSPACE);
+        self.fault_at(&what, path, FieldPart::Value)
+            .cause("it stands for a whole argument of the server, or for what follows a fixed `--name=`")
+            .hint("write it as an argument of `command`, after the program")
     }
 
     fn check_template(&self, text: &str, parts: &Overridable, path: &[String]) -> Result<()> {

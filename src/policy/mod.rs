@@ -11,6 +11,7 @@ pub mod package;
 pub mod schema;
 pub mod summary;
 pub mod template;
+pub mod argument;
 mod bounds;
 mod check;
 mod command;

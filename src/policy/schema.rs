@@ -23,7 +23,10 @@ pub(super) struct PolicyFile {
     pub(super) description: Option<String>,
     /// The program and its arguments. The command in `mcpwrap run SERVER -- COMMAND` must equal it,
     /// argument by argument, if one is given. `{secret.NAME}` is replaced by the value of
-    /// `[secrets.NAME]`, and needs `argv_secrets = true`.
+    /// `[secrets.NAME]`, and needs `argv_secrets = true`. `{client.workspace}`, alone or after a fixed
+    /// `--name=`, stands for the folder that the client has opened: the client writes its path there,
+    /// and it must be an existing directory of yours, neither your home nor above it. It never names
+    /// the program, a script or a module.
     pub(super) command: Vec<String>,
     /// Allows `{secret.NAME}` in `command`. Every user of the machine can see arguments with `ps`, so
     /// use it only for a server that accepts its secret in no other way. `mcpwrap check` reports it.

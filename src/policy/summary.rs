@@ -6,7 +6,8 @@
 
 use super::schema::Delivery;
 use super::{
-    Cwd, EnvRules, Limits, Policy, SecretBinding, SessionRules, StdoutRule, Stream, Unpinned, load,
+    Cwd, EnvRules, Limits, Policy, SecretBinding, SessionRules, StdoutRule, Stream, Unpinned,
+    argument, load,
 };
 use crate::dirs::Dirs;
 use crate::error::printable;
@@ -148,16 +149,26 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> (Vec<SummaryRow>, Ve
     if let Some(package) = package {
         last.push(("pinned", ascii(&package.to_string())));
     }
-    last.push((
-        "directory",
-        match cwd {
-            Cwd::Private => "empty and private, for each run".to_owned(),
-            Cwd::Client => "the client's (`cwd = \"client\"`)".to_owned(),
-            Cwd::Path(path) => ascii(path),
-        },
-    ));
+    last.extend(places(cwd, words));
     last.push(("command", command(words)));
     (lines, last)
+}
+
+/// Where the server runs, and which folder it is told.
+fn places(cwd: &Cwd, words: &[String]) -> Vec<SummaryRow> {
+    let mut rows = Vec::new();
+    if words.iter().any(|word| argument::workspace(word).is_some()) {
+        let place = argument::WORKSPACE;
+        let fact = format!("the client writes a folder of yours for {place}, but not your home");
+        rows.push(("workspace", fact));
+    }
+    let directory = match cwd {
+        Cwd::Private => "empty and private, for each run".to_owned(),
+        Cwd::Client => "the client's (`cwd = \"client\"`)".to_owned(),
+        Cwd::Path(path) => ascii(path),
+    };
+    rows.push(("directory", directory));
+    rows
 }
 
 /// What `fence = false` allows.

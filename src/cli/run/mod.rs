@@ -227,7 +227,7 @@ impl Pipeline for LaunchPipeline {
         );
         self.records.set_policy(&policy.digest);
         let grant = grant::find(&self.dirs, &policy)?;
-        policy.check_command(&self.command)?;
+        let workspace = policy.check_command(&self.command, self.dirs.home())?;
         let config = Config::load(&self.dirs)?;
         package::check_pinned(&policy, &config)?;
         // Before the values are read, so that a change in between is noticed.
@@ -271,6 +271,7 @@ impl Pipeline for LaunchPipeline {
             batch,
             network: network.variables(),
             proxies: of_network.into_iter().zip(proxies).collect(),
+            workspace,
         };
         let number = self.launches.fetch_add(1, Ordering::Relaxed);
         let mut files = SecretFiles::new(&self.dirs, &self.run, number);
@@ -306,7 +307,9 @@ impl Pipeline for LaunchPipeline {
         }
         let policy = self.load()?;
         let _grant = grant::find(&self.dirs, &policy)?;
-        policy.check_command(&self.command)
+        policy
+            .check_command(&self.command, self.dirs.home())
+            .map(drop)
     }
 
     fn is_outdated(&self, injected: &[Injected]) -> bool {

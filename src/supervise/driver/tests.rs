@@ -58,6 +58,7 @@ impl Pipeline for FakePipeline {
             batch,
             network: Vec::new(),
             proxies: Vec::new(),
+            workspace: None,
         };
         let dirs = Dirs::under(Path::new("/nowhere"));
         let run = RunId::random().expect("random bytes");

@@ -1,0 +1,174 @@
+//! What is taken out of an entry so far, and the names of its variables.
+
+use std::collections::BTreeSet;
+
+use super::extracted::{Extracted, ExtractedSecret, is_whole, shown, variable_of};
+use super::references::{Expanded, References};
+use crate::client::edit::NewWord;
+use crate::detect::SecretPart;
+use crate::policy::template::is_variable_name;
+
+#[derive(Debug)]
+pub(super) struct Extractor {
+    pub(super) extracted: Extracted,
+    /// Names of variables that are in use.
+    pub(super) taken: BTreeSet<String>,
+    /// The variables of the entry.
+    pub(super) own: BTreeSet<String>,
+    pub(super) docker: bool,
+}
+
+impl Extractor {
+    /// `docker run -e NAME=value`: the start of the value, and the name.
+    pub(super) fn docker_variable(&self, before: &str, text: &str) -> Option<(usize, String)> {
+        let start = match before {
+            "-e" | "--env" => 0,
+            _ if text.starts_with("--env=") => 6,
+            _ => return None,
+        };
+        let (name, _) = text.get(start..)?.split_once('=')?;
+        let free = is_variable_name(name) && !self.taken.contains(name);
+        (self.docker && free).then(|| (start + name.len() + 1, name.to_owned()))
+    }
+
+    /// Changes it to `-e NAME`, since docker reads the value from its own environment.
+    pub(super) fn docker(
+        &mut self,
+        text: &str,
+        parts: &[SecretPart],
+        at: usize,
+        variable: &str,
+    ) -> NewWord {
+        let place = format!("argument `-e {variable}`");
+        let value = text.get(at..).unwrap_or_default();
+        let moved: Vec<SecretPart> = parts
+            .iter()
+            .map(|part| SecretPart {
+                range: part.range.start.saturating_sub(at)..part.range.end.saturating_sub(at),
+                ..part.clone()
+            })
+            .collect();
+        if is_whole(&moved, value) {
+            let why = moved.first().map_or("", |part| part.why);
+            self.push(variable, value, why, place);
+        } else {
+            let template = self.template(value, &moved, Some(variable), &place);
+            self.taken.insert(variable.to_owned());
+            self.extracted.set.insert(variable.to_owned(), template);
+        }
+        NewWord::Replace(vec![text.get(..at - 1).unwrap_or_default().to_owned()])
+    }
+
+    /// The text with a place for each secret part.
+    pub(super) fn template(
+        &mut self,
+        text: &str,
+        parts: &[SecretPart],
+        owner: Option<&str>,
+        place: &str,
+    ) -> String {
+        let mut out = String::new();
+        let mut at = 0;
+        for part in parts {
+            let value = text.get(part.range.clone()).unwrap_or_default().to_owned();
+            let own = [Some(part.name.as_str()), owner]
+                .into_iter()
+                .flatten()
+                .find(|name| !name.is_empty());
+            let name = match owner {
+                Some(owner) if !owner.starts_with('-') && !part.name.is_empty() => {
+                    format!("{owner}_{}", part.name)
+                }
+                _ => own.unwrap_or("SECRET").to_owned(),
+            };
+            let variable = self.push(&variable_of(&name), &value, part.why, place.to_owned());
+            out.push_str(text.get(at..part.range.start).unwrap_or_default());
+            out.push_str("{secret.");
+            out.push_str(&variable);
+            out.push('}');
+            at = part.range.end;
+        }
+        out.push_str(text.get(at..).unwrap_or_default());
+        out
+    }
+
+    /// Adds a word to the policy's command, with its references resolved.
+    pub(super) fn expanded(
+        &mut self,
+        text: &str,
+        change: NewWord,
+        references: &References<'_>,
+    ) -> Result<NewWord, String> {
+        match change {
+            NewWord::Keep => {
+                let new = self.resolved(text, references)?;
+                Ok(if new == text {
+                    NewWord::Keep
+                } else {
+                    NewWord::Replace(vec![new])
+                })
+            }
+            NewWord::Replace(texts) => {
+                let texts = texts.iter().map(|text| self.resolved(text, references));
+                Ok(NewWord::Replace(texts.collect::<Result<_, String>>()?))
+            }
+            NewWord::Drop => Ok(NewWord::Drop),
+        }
+    }
+
+    /// Adds one text to the policy's command; returns what the client's file has in its place.
+    fn resolved(&mut self, text: &str, references: &References<'_>) -> Result<String, String> {
+        let (of_client, of_policy) = match references.argument(text, &self.own)? {
+            Expanded::Same => (text.to_owned(), text.to_owned()),
+            Expanded::Text(new) => (new.clone(), new),
+            Expanded::Workspace(word) if !self.extracted.command.is_empty() => {
+                (text.to_owned(), word)
+            }
+            Expanded::Workspace(_) => {
+                return Err(format!(
+                    "the client expands `{}`, which cannot be the program: write its path, then adopt it",
+                    shown(text)
+                ));
+            }
+            Expanded::Secret(before, name, value, after) => {
+                self.extracted.argv_secrets = true;
+                let why = "a secret of your terminal";
+                let place = "an argument".to_owned();
+                let variable = self.push(&variable_of(&name), &value, why, place);
+                let new = format!("{before}{{secret.{variable}}}{after}");
+                (new.clone(), new)
+            }
+        };
+        self.extracted.command.push(of_policy);
+        Ok(of_client)
+    }
+
+    /// Adds a secret under a new variable, or finds the one with the same value.
+    pub(super) fn push(
+        &mut self,
+        variable: &str,
+        text: &str,
+        why: &'static str,
+        place: String,
+    ) -> String {
+        let from_env = place.starts_with("env ") && place.get(4..) == Some(variable);
+        let same = |value: &&ExtractedSecret| value.text == text && !from_env;
+        if let Some(value) = self.extracted.values.iter().find(same) {
+            return value.variable.clone();
+        }
+        let mut free = variable.to_owned();
+        let mut n = 2;
+        while !from_env && self.taken.contains(&free) {
+            free = format!("{variable}_{n}");
+            n += 1;
+        }
+        self.taken.insert(free.clone());
+        self.extracted.values.push(ExtractedSecret {
+            variable: free.clone(),
+            text: text.to_owned(),
+            why,
+            place,
+        });
+        free
+    }
+}
