@@ -240,6 +240,17 @@ pub fn server_variable(name: &str) -> Option<OsString> {
     variable(name)
 }
 
+/// The variables of the user's terminal that are text.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only this module reads the variables of mcpwrap"
+)]
+pub fn terminal_variables() -> impl Iterator<Item = (String, String)> {
+    let all = std::env::vars_os();
+    all.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(_, value)| !value.is_empty())
+}
+
 /// The directory in a variable that moves the files of an MCP client (e.g. `CODEX_HOME`).
 pub fn client_directory(name: &str) -> Option<PathBuf> {
     absolute(variable(name))

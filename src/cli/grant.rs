@@ -7,6 +7,7 @@ use crate::ops::actor::actor;
 use crate::ops::again;
 use crate::ops::approve::{self, Approval};
 use crate::ops::changed;
+use crate::ops::needs;
 use crate::policy::{self, Policy};
 use crate::secret::ServerName;
 use crate::settings::AgentAct;
@@ -45,7 +46,10 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let mut agree =
         |policy: &Policy, question: &str| ask::type_name(question, policy.server.as_str());
     let mut done = |policy: &Policy, approval| match approval {
-        Approval::Granted => granted(policy),
+        Approval::Granted => {
+            granted(policy);
+            needs(cx, policy);
+        }
         Approval::Managed => print::note(&format!(
             "server `{}` needs no grant: its policy is managed",
             policy.server
@@ -57,6 +61,13 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
 
 fn granted(policy: &Policy) {
     print::line(&format!("granted: {}", policy.server));
+}
+
+/// What the server reads in this terminal and does not get.
+fn needs(cx: &Context, policy: &Policy) {
+    for note in needs::notes(&cx.dirs, policy) {
+        print::note(&note);
+    }
 }
 
 /// Approves what the last `revoke --all` ended, with one question.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::file::SealedFile;
+use super::file::{FileRole, SealedFile};
 use crate::dirs::Dirs;
 use crate::sys::user;
 
@@ -40,6 +40,20 @@ impl Invocation {
     /// The program, unless a pinned package runs.
     pub fn program(&self) -> Option<&SealedFile> {
         self.files.first()
+    }
+
+    /// The files of code: scripts and modules, or the program if there are none.
+    pub fn code(&self) -> Vec<PathBuf> {
+        let of = |roles: &[FileRole]| -> Vec<PathBuf> {
+            let files = self.files.iter().filter(|file| roles.contains(&file.role));
+            files.map(|file| file.real.clone()).collect()
+        };
+        let scripts = of(&[FileRole::Script, FileRole::Module]);
+        if scripts.is_empty() {
+            of(&[FileRole::Program])
+        } else {
+            scripts
+        }
     }
 
     /// The variables that the server gets.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
@@ -129,17 +130,31 @@ pub fn of_terminal(name: &str) -> Option<String> {
     dirs::server_variable(name)?.into_string().ok()
 }
 
-/// The network variables that are set here and have no approved value.
+/// The network variables that are set here and have no approved value, with what is special about
+/// them.
 pub fn ignored(
     record: Option<&NetworkRecord>,
     variable: &dyn Fn(&str) -> Option<String>,
-) -> Vec<&'static str> {
-    let is_ignored = |name: &&&'static str| {
-        let is_set = [(**name).to_owned(), name.to_ascii_lowercase()]
-            .iter()
-            .any(|name| variable(name).is_some_and(|value| !value.is_empty()));
-        is_set && record.is_none_or(|record| !record.settings.contains_key(**name))
-    };
+) -> Vec<String> {
     let names = inherit::network_names().iter();
-    names.filter(is_ignored).copied().collect()
+    let unapproved =
+        names.filter(|name| record.is_none_or(|record| !record.settings.contains_key(**name)));
+    let spelled = unapproved.flat_map(|name| [(*name).to_owned(), name.to_ascii_lowercase()]);
+    let set = spelled.filter_map(|name| {
+        let value = variable(&name).filter(|value| !value.is_empty())?;
+        let special = special(&name.to_ascii_uppercase(), &value);
+        Some(special.map_or_else(|| name.clone(), |special| format!("{name} ({special})")))
+    });
+    set.collect()
+}
+
+/// What a user may want to know about a value that is not used.
+fn special(name: &str, value: &str) -> Option<&'static str> {
+    if URLS.contains(&name) {
+        return value.contains('@').then_some("with a password");
+    }
+    let meta = std::fs::metadata(value)
+        .ok()
+        .filter(|_| !TEXTS.contains(&name))?;
+    (meta.permissions().mode() & 0o022 != 0).then_some("a file that others can write")
 }

@@ -4,6 +4,7 @@
 pub mod agents;
 pub mod actor;
 pub mod embedded_secrets;
+pub mod needs;
 pub mod notes;
 pub mod question;
 pub mod approve;

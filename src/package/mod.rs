@@ -41,6 +41,7 @@ mod transport;
 mod tree;
 mod unfenced;
 mod uv_lock;
+mod variables;
 
 use std::fmt;
 
@@ -54,6 +55,7 @@ pub use restamp::{restamp, with_new_interpreter};
 pub use transport::{Transport, transport};
 pub use tree::{file_digest, remove as remove_tree};
 pub use unfenced::reason as unfenced;
+pub use variables::read_by as variables_read;
 
 /// Where a package comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

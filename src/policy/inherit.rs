@@ -216,6 +216,11 @@ pub fn never(name: &str) -> Option<&'static str> {
         .map(|(why, _)| *why)
 }
 
+/// Whether a name is in the base list.
+pub fn is_in_base(name: &str) -> bool {
+    BASE.iter().any(|(pattern, _)| matches(pattern, name))
+}
+
 /// The names of the base list, for the documentation.
 pub fn base_names() -> impl Iterator<Item = &'static str> {
     BASE.iter().map(|(name, _)| *name)

@@ -11,6 +11,7 @@ pub mod package;
 pub mod schema;
 pub mod summary;
 pub mod template;
+pub mod ambient;
 pub mod argument;
 mod bounds;
 mod check;

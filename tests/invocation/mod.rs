@@ -258,7 +258,7 @@ fn files_and_settings_of_the_client_do_not_reach_the_server() {
     assert!(
         ended
             .stderr
-            .contains("HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, NODE_EXTRA_CA_CERTS of the client"),
+            .contains("HTTPS_PROXY, no_proxy, SSL_CERT_FILE, NODE_EXTRA_CA_CERTS of the client"),
         "{ended}"
     );
     assert!(

@@ -147,6 +147,7 @@ fn carry_out(
         told = pins.told;
     }
     summary::unpinned(cx, round, &done, &told);
+    show::needs(cx, &round.servers(&done));
     let not_granted = show::not_granted(cx, unresolved);
     Ok(if not_granted { code.max(EXIT_NO) } else { code })
 }

@@ -2,6 +2,8 @@
 //!
 //! Invariant: of a secret at most the last four characters are shown, and only of a long one.
 
+use std::collections::BTreeSet;
+
 use super::diff;
 use crate::adopt::apply::AdoptStep;
 use crate::adopt::approval::{AdoptApproval, Withheld};
@@ -13,7 +15,7 @@ use crate::client::entry::entries;
 use crate::client::table::After;
 use crate::error::{Error, printable};
 use crate::grant;
-use crate::ops::notes;
+use crate::ops::{needs, notes};
 use crate::policy::{self, summary};
 use crate::scan::clients::{ClientFile, ClientFiles};
 use crate::secret::ServerName;
@@ -225,4 +227,17 @@ pub(super) fn not_granted(cx: &Context, unresolved: Vec<(ServerName, Error)>) ->
         }
     }
     any
+}
+
+/// What the adopted servers read in this terminal and do not get.
+pub(super) fn needs(cx: &Context, servers: &BTreeSet<ServerName>) {
+    for server in servers {
+        // A policy that was not written was reported before.
+        let Ok(policy) = policy::load(&cx.dirs, server, None) else {
+            continue;
+        };
+        for note in needs::notes(&cx.dirs, &policy) {
+            print::note(&note);
+        }
+    }
 }
