@@ -18,6 +18,7 @@ mod adopt_copies;
 mod adopt_faults;
 mod adopt_files;
 mod adopt_journal;
+mod adopt_kept;
 mod adopt_revoked;
 mod adopt_undo;
 mod agents;

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::approval::AdoptApproval;
+use super::exposed;
 use super::journal::{self, JournalLine, JournalRecord};
 use super::names::{Names, NewSecret};
 use super::plan::{EntryPlan, FilePlan};
@@ -68,6 +69,7 @@ pub fn apply(
             .map_err(|failed| replace::not_written(&dirs.tilde(target), &failed))?;
     }
     secrets(dirs, store, actor, &round.names, step)?;
+    exposed::in_files(dirs, round)?;
     policies(dirs, keys, actor, &round.names, step)?;
     let log = Log::open(dirs, Some(keys))?;
     let mut done = Vec::new();

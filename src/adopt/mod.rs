@@ -23,6 +23,7 @@ mod shell_text;
 pub mod plan;
 mod builder;
 pub mod round;
+pub mod exposed;
 pub mod apply;
 pub mod undo;
 #[cfg(test)]

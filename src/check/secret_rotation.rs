@@ -17,7 +17,8 @@ pub(super) const NAME: &str = "secret-rotation";
 
 pub(super) const ABOUT: &str = "\
 **Detects** the same value in several places outside the store, stored secrets whose value is older
-than 180 days, and running servers that still hold a value that was rotated in the meantime.
+than 180 days, stored secrets that lay in plaintext before `mcpwrap adopt` moved them and have not
+changed since, and running servers that still hold a value that was rotated in the meantime.
 
 **Why:** a secret that is in five files gets rotated in four of them. An old value that is still in
 use cannot be revoked.
@@ -37,6 +38,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         return;
     };
     ages(facts, machine, results);
+    exposed(machine, results);
     for (location, name) in &facts.copies {
         results.add(Finding::new(
             (NAME, Severity::High),
@@ -111,6 +113,33 @@ fn copies(facts: &Facts, results: &mut CheckResults) {
             found.server = copy.server;
             results.add(found);
         }
+    }
+}
+
+/// Values that lay in plaintext and have not changed since.
+fn exposed(machine: &Machine, results: &mut CheckResults) {
+    let Ok(index) = &machine.index else {
+        return;
+    };
+    for (name, exposure) in index.exposed() {
+        let more = match exposure.places.len() {
+            0 | 1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        let place = exposure.places.first().map_or("a file", String::as_str);
+        let fix = match &exposure.rotate {
+            Some(page) => Fix::Act(format!(
+                "create a new one at {page}, then run `mcpwrap secret rotate {name}`"
+            )),
+            None => Fix::Run(format!("mcpwrap secret rotate {name}")),
+        };
+        results.add(Finding::new(
+            (NAME, Severity::High),
+            Location::whole(machine.index_shown.clone()),
+            format!("`{name}` was in plaintext in {place}{more}, and has not changed since"),
+            "whoever read it there still has it",
+            fix,
+        ));
     }
 }
 

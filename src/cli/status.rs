@@ -63,6 +63,8 @@ struct StoreStatus {
 struct SecretStatus {
     count: usize,
     expired: Vec<String>,
+    /// Those that lay in plaintext and have not changed since.
+    exposed: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -89,6 +91,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         secrets: SecretStatus {
             count: index.secrets.len(),
             expired: expired.map(|(name, _)| name.to_string()).collect(),
+            exposed: index.exposed().map(|(name, _)| name.to_string()).collect(),
         },
         policies: policies(dirs),
         audit: dirs.tilde(&dirs.audit()),
@@ -194,6 +197,13 @@ fn text(status: &StatusOutput) -> String {
         format!("; expired: {}", expired.join(", "))
     };
     lines.push(("secrets", format!("{}{passed}", status.secrets.count)));
+    let exposed = &status.secrets.exposed;
+    if !exposed.is_empty() {
+        lines.push((
+            "",
+            format!("were in plaintext, so rotate them: {}", exposed.join(", ")),
+        ));
+    }
     let names: Vec<_> = status
         .policies
         .iter()

@@ -45,7 +45,24 @@ pub struct IndexRow {
     pub weak: bool,
     /// The generation of the index at which the value changed.
     pub generation: u64,
+    /// Where the value lay in plaintext, until it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposed: Option<Exposure>,
 }
+
+/// Where a value lay in plaintext, so that others may have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exposure {
+    pub found: Timestamp,
+    /// Files, and the git history of files.
+    pub places: Vec<String>,
+    /// The page of the provider where a new one is created, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotate: Option<String>,
+}
+
+/// No more places are kept for one value.
+const PLACES_MAX: usize = 16;
 
 impl Default for Index {
     fn default() -> Self {
@@ -109,7 +126,11 @@ impl Index {
         let now = Timestamp::now()
             .round(jiff::Unit::Second)
             .unwrap_or_else(|_| Timestamp::now());
-        let created = self.secrets.get(name).map_or(now, |old| old.created);
+        let old = self.secrets.get(name);
+        let created = old.map_or(now, |old| old.created);
+        let exposed = old
+            .filter(|old| old.fingerprint == fingerprint)
+            .and_then(|old| old.exposed.clone());
         let generation = self.generation;
         let entry = IndexRow {
             profile,
@@ -119,8 +140,36 @@ impl Index {
             fingerprint,
             weak,
             generation,
+            exposed,
         };
         self.secrets.insert(name.clone(), entry);
+    }
+
+    /// Records that the value lies or lay in plaintext. Call it inside [`Self::update`].
+    pub fn expose(&mut self, name: &SecretName, place: &str, rotate: Option<&str>) {
+        let Some(row) = self.secrets.get_mut(name) else {
+            return;
+        };
+        let exposed = row.exposed.get_or_insert_with(|| Exposure {
+            found: Timestamp::now()
+                .round(jiff::Unit::Second)
+                .unwrap_or_else(|_| Timestamp::now()),
+            places: Vec::new(),
+            rotate: None,
+        });
+        let is_new = !exposed.places.iter().any(|known| known == place);
+        if is_new && exposed.places.len() < PLACES_MAX {
+            exposed.places.push(place.to_owned());
+        }
+        if let Some(rotate) = rotate {
+            exposed.rotate = Some(rotate.to_owned());
+        }
+    }
+
+    /// The secrets whose values lay in plaintext and have not changed since.
+    pub fn exposed(&self) -> impl Iterator<Item = (&SecretName, &Exposure)> {
+        let rows = self.secrets.iter();
+        rows.filter_map(|(name, row)| Some((name, row.exposed.as_ref()?)))
     }
 }
 
@@ -158,6 +207,35 @@ mod tests {
             index.secrets[&one].fingerprint,
             index.secrets[&two].fingerprint
         );
+    }
+
+    #[test]
+    fn an_exposure_lasts_until_the_value_changes() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::under(home.path());
+        let name: SecretName = "a/b".parse().unwrap();
+        let set = |value: &str| {
+            let print = fingerprint(value);
+            Index::update(&dirs, |i| i.note(&name, print, None, None, false)).unwrap();
+        };
+        set("x");
+        Index::update(&dirs, |i| {
+            i.expose(&name, "~/one.json", Some("https://provider.example"));
+            i.expose(&name, "~/one.json", None);
+            i.expose(&name, "~/two.json", None);
+            i.expose(&"unknown".parse().unwrap(), "~/one.json", None);
+        })
+        .unwrap();
+        // The same value again.
+        set("x");
+        let index = Index::load(&dirs).unwrap();
+        let [(_, exposed)] = index.exposed().collect::<Vec<_>>()[..] else {
+            panic!("{index:?}")
+        };
+        assert_eq!(exposed.places, ["~/one.json", "~/two.json"]);
+        assert_eq!(exposed.rotate.as_deref(), Some("https://provider.example"));
+        set("y");
+        assert_eq!(Index::load(&dirs).unwrap().exposed().count(), 0);
     }
 
     #[test]

@@ -84,6 +84,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     show::unknown(&first, &args.server);
     let Some((store, keys)) = opened else {
         summary::copies(cx, &first, &[]);
+        summary::exposed(cx);
         let code = exit_code(&first);
         if args.dry_run || args.no_pin {
             return Ok(code);

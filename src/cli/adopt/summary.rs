@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::show;
-use crate::adopt::names::{self, NewSecret};
+use crate::adopt::exposed;
 use crate::adopt::round::Round;
 use crate::cli::{Context, print};
 use crate::error::EXIT_NO;
@@ -12,28 +12,13 @@ use crate::policy::{self, Unpinned};
 use crate::scan::history::{self, History};
 use crate::scan::residue;
 use crate::secret::ServerName;
+use crate::store::Index;
 
 /// Prints the summary and returns the exit code. `done` are the files that were changed.
 pub(super) fn print(cx: &Context, round: &Round, done: &[usize]) -> u8 {
     show::after(&round.changed(done));
-    let own = |secret: &&NewSecret| !secret.known && secret.why != names::FOR_UNDO;
-    let rotate: Vec<_> = round.names.secrets.iter().filter(own).collect();
-    if !rotate.is_empty() {
-        print::line(
-            "rotate these secrets at their providers, because they were stored in plaintext:",
-        );
-    }
-    for secret in rotate {
-        let place = secret
-            .rotate
-            .as_deref()
-            .map_or_else(String::new, |url| format!(" at {url}"));
-        print::line(&format!(
-            "  {}: create a new one{place}, then run `mcpwrap secret rotate {}`",
-            secret.name, secret.name
-        ));
-    }
     copies(cx, round, done);
+    exposed(cx);
     if !round.plan.left.is_empty() {
         print::note(&format!(
             "skipped: {}; the reasons are in the warnings above",
@@ -49,6 +34,26 @@ pub(super) fn print(cx: &Context, round: &Round, done: &[usize]) -> u8 {
         EXIT_NO
     } else {
         super::exit_code(round)
+    }
+}
+
+/// The secrets that lay in plaintext, now or at an earlier time, and have not changed since.
+pub(super) fn exposed(cx: &Context) {
+    let Ok(index) = Index::load(&cx.dirs) else {
+        return;
+    };
+    let mut exposed = index.exposed().peekable();
+    if exposed.peek().is_some() {
+        print::line(
+            "rotate these secrets at their providers, because they were stored in plaintext:",
+        );
+    }
+    for (name, exposure) in exposed {
+        let page = exposure.rotate.as_deref();
+        let place = page.map_or_else(String::new, |url| format!(" at {url}"));
+        print::line(&format!(
+            "  {name}: create a new one{place}, then run `mcpwrap secret rotate {name}`"
+        ));
     }
 }
 
@@ -85,11 +90,13 @@ pub(super) fn copies(cx: &Context, round: &Round, done: &[usize]) {
                 commits,
                 first,
             } => {
-                let names: Vec<_> = names.into_iter().collect();
                 let commits = match commits {
                     1 => format!("commit {first}"),
                     more => format!("{more} commits since {first}"),
                 };
+                // Found again by the next run if the index cannot be written.
+                drop(exposed::in_history(&cx.dirs, round, &names, &shown));
+                let names: Vec<_> = names.into_iter().collect();
                 print::warning(&format!(
                     "the git history of {shown} contains the value of {}, in {commits}: rotate it, \
                      because everyone with a copy of the repository has it",

@@ -8,7 +8,7 @@ use super::today;
 use crate::cli::{Context, print};
 use crate::error::Result;
 use crate::secret::{Fingerprint, ProfileName, SecretName};
-use crate::store::Index;
+use crate::store::{Exposure, Index};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -29,6 +29,7 @@ struct Row<'a> {
     fingerprint: &'a Fingerprint,
     weak: bool,
     generation: u64,
+    exposed: Option<&'a Exposure>,
 }
 
 pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
@@ -47,6 +48,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
             fingerprint: &entry.fingerprint,
             weak: entry.weak,
             generation: entry.generation,
+            exposed: entry.exposed.as_ref(),
         })
         .collect();
     if args.json {
@@ -72,11 +74,16 @@ fn cells(row: &Row<'_>) -> Vec<String> {
         .to_zoned_datetime(jiff::tz::TimeZone::system())
         .date();
     let weak = if row.weak { " (weak: not masked)" } else { "" };
+    let exposed = if row.exposed.is_some() {
+        " (was in plaintext: rotate it)"
+    } else {
+        ""
+    };
     vec![
         row.name.to_string(),
         row.profile
             .map_or_else(|| "-".to_owned(), ToString::to_string),
-        changed.to_string(),
+        format!("{changed}{exposed}"),
         expires,
         format!("{}{weak}", row.fingerprint),
     ]
