@@ -97,8 +97,14 @@ fn kills_at_random_leave_no_process() {
         run.signal(Signal::SIGKILL);
         run.end_within(LIMIT);
         if victims.contains(&guard) && guard.is_some() {
-            // Nobody is left to end the children of the server: the kill switch finds them.
-            test.ok(&["revoke", "fake"]);
+            // Nobody is left to end the children of the server: the kill switch finds them. Before
+            // the start was logged it only names them, because their session is not known.
+            let revoked = test.cli(&["revoke", "fake"]);
+            for (pid, _) in process::of_test(&test.dir) {
+                let named = revoked.stderr.contains(&format!("kill -9 {pid}"));
+                assert!(named, "round {round}: {pid}: {revoked}");
+                kill(pid, Signal::SIGKILL).ok();
+            }
             test.ok(&["grant", "fake", "--yes"]);
         }
         let left = process::wait_for_none(&test.dir, LIMIT);

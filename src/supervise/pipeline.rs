@@ -88,7 +88,7 @@ pub trait Pipeline: Send + Sync {
     /// Whether an injected secret has changed, according to the secret index alone.
     fn is_outdated(&self, injected: &[Injected]) -> bool;
     /// The network settings of the client that the server does not get.
-    fn ignored_settings(&self) -> Vec<&'static str>;
+    fn ignored_settings(&self) -> Vec<String>;
     /// Whether the replacement server answers while there is no server.
     fn has_stub(&self) -> bool;
     /// Records the launch. No record, no launch.

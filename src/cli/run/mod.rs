@@ -325,7 +325,7 @@ impl Pipeline for LaunchPipeline {
         })
     }
 
-    fn ignored_settings(&self) -> Vec<&'static str> {
+    fn ignored_settings(&self) -> Vec<String> {
         let record = network::find(&self.dirs).ok().flatten();
         network::ignored(record.as_ref(), &start::client_variable)
     }

@@ -85,7 +85,7 @@ impl Pipeline for FakePipeline {
         false
     }
 
-    fn ignored_settings(&self) -> Vec<&'static str> {
+    fn ignored_settings(&self) -> Vec<String> {
         Vec::new()
     }
 

@@ -102,7 +102,7 @@ pub(in crate::supervise) struct ServerEnd {
     /// The last lines of stderr, masked.
     pub last_lines: Vec<String>,
     /// The network settings of the client that it did not get.
-    pub ignored: Vec<&'static str>,
+    pub ignored: Vec<String>,
 }
 
 /// What the driver does, in order. The answer to a question is the next event.
