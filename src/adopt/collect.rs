@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::extracted::{Extracted, ExtractedSecret, is_whole, shown, variable_of};
+use super::extracted::{Extracted, ExtractedSecret, OF_TERMINAL, is_whole, shown, variable_of};
 use super::references::{Expanded, References};
 use crate::client::edit::NewWord;
 use crate::detect::SecretPart;
@@ -132,9 +132,8 @@ impl Extractor {
             }
             Expanded::Secret(before, name, value, after) => {
                 self.extracted.argv_secrets = true;
-                let why = "a secret of your terminal";
                 let place = "an argument".to_owned();
-                let variable = self.push(&variable_of(&name), &value, why, place);
+                let variable = self.push(&variable_of(&name), &value, OF_TERMINAL, place);
                 let new = format!("{before}{{secret.{variable}}}{after}");
                 (new.clone(), new)
             }

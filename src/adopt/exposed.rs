@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::extracted::OF_TERMINAL;
 use super::names::{FOR_UNDO, Names};
 use super::plan::FilePlan;
 use super::redact::Cut;
 use super::round::Round;
-use crate::client::tree::escaped;
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::secret::SecretName;
@@ -23,11 +23,15 @@ pub(super) fn in_files(dirs: &Dirs, round: &Round) -> Result<()> {
             let Some(at) = round.files.found.get(file.found) else {
                 continue;
             };
-            // A secret of the terminal was never in the file.
             let text = String::from_utf8_lossy(&at.bytes);
-            let is_there =
-                |cut: &&Cut| text.contains(&cut.text) || text.contains(&escaped(&cut.text));
-            for cut in file.cuts.iter().filter(is_there) {
+            let secrets = &round.names.secrets;
+            let of_terminal = |cut: &Cut| {
+                let secret = secrets.iter().find(|secret| secret.name == cut.name);
+                secret.is_some_and(|secret| secret.why == OF_TERMINAL)
+            };
+            // A secret of the terminal was not in the file.
+            let lay = |cut: &&Cut| !of_terminal(cut) || text.contains(&cut.text);
+            for cut in file.cuts.iter().filter(lay) {
                 mark(index, &round.names, &cut.name, &dirs.tilde(&at.path));
             }
         }

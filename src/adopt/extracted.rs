@@ -9,6 +9,9 @@ use crate::detect::{self, SecretPart};
 use crate::package;
 use crate::policy::{Cwd, argument};
 
+/// How a secret was recognized that the client takes from the user's environment.
+pub(super) const OF_TERMINAL: &str = "a secret of your terminal";
+
 /// An entry without its secrets.
 #[derive(Debug)]
 pub struct Extracted {
