@@ -3,8 +3,9 @@
 //! Clients are recognized by the name that they send in the handshake (`clientInfo.name`), which is not
 //! their ID. A name counts if it is the one listed or begins with it and a hyphen or space.
 
-/// The name in the handshake, and what its user does. Names are seen in the sessions of the client, or
-/// are in its source.
+/// The name in the handshake, and what its user does. Claude Code, Codex and opencode sent theirs in
+/// sessions, Gemini CLI and Qwen Code have theirs in their code; the others are known from reports. A
+/// name that is not here gets the general words.
 const RECONNECTS: &[(&str, &str)] = &[
     ("claude-code", "choose it in `/mcp` and reconnect"),
     ("claude-ai", "restart Claude Desktop"),
@@ -23,9 +24,7 @@ const RECONNECTS: &[(&str, &str)] = &[
         "gemini-cli-mcp-client",
         "run `/mcp refresh`, or restart Gemini CLI",
     ),
-    ("qwen-code-mcp-client", "restart Qwen Code"),
     ("qwen-cli-mcp-client", "restart Qwen Code"),
-    ("github-copilot-developer", "restart Copilot CLI"),
     ("opencode", "restart opencode"),
     ("Cline", "restart it in Cline's list of MCP servers"),
     (
