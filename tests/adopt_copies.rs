@@ -106,10 +106,10 @@ fn a_dry_run_lists_the_locations_searched() {
     ] {
         assert!(line(part) > absent, "{said}");
     }
-    let ended = test.ok(&["adopt", "--dry-run", "--client", "kimi"]);
+    let ended = test.ok(&["adopt", "--dry-run", "--client", "boltai"]);
     let one = ended.text();
     assert!(
-        one.contains("  Kimi: ~/.kimi/mcp.json\n") && !one.contains("Cursor"),
+        one.contains("  BoltAI: ~/.boltai/mcp.json\n") && !one.contains("Cursor"),
         "{one}"
     );
 }
