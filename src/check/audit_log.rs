@@ -1,7 +1,7 @@
 //! The audit log, and the servers that are not in it.
 
 use super::facts::{AuditState, Facts};
-use super::file::CheckedServer;
+use super::file::ConfigFile;
 use super::finding::{Finding, Fix, Location, Severity};
 use super::results::{CheckResults, MACHINE_ONLY, Noun};
 use crate::detect::Verdict;
@@ -39,12 +39,17 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     match &machine.audit.state {
         AuditState::Absent => {
             // A server without a process, e.g. one with OAuth, leaves nothing to log.
-            let starts = |server: &&CheckedServer| !server.entry.words.is_empty();
             let mut servers = facts.files.iter().flat_map(|file| &file.servers);
-            if servers.any(|server| starts(&server)) || !machine.policies.is_empty() {
+            if servers.any(|server| !server.entry.words.is_empty()) || !machine.policies.is_empty()
+            {
                 let what = "no audit log: nothing was ever logged";
-                let fix = Fix::Run("mcpwrap adopt".to_owned());
-                results.add(Finding::new(rule, location(), what, WHY, fix));
+                results.add(Finding::new(
+                    rule,
+                    location(),
+                    what,
+                    WHY,
+                    first_record(facts),
+                ));
             }
         }
         AuditState::Unreadable(why) => {
@@ -63,6 +68,11 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             }
         }
     }
+    entries(facts, results);
+}
+
+/// The servers that are not in it.
+fn entries(facts: &Facts, results: &mut CheckResults) {
     for file in &facts.files {
         for (n, server) in file.servers.iter().enumerate() {
             let entry = &server.entry;
@@ -93,5 +103,32 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             );
             results.add(finding.for_server(&entry.name));
         }
+    }
+}
+
+/// What writes the first record of a log.
+fn first_record(facts: &Facts) -> Fix {
+    let own = facts.files.iter().flat_map(|file| {
+        let servers = file.servers.iter().enumerate();
+        servers.map(move |(n, server)| (file, n, server))
+    });
+    let unadopted = own
+        .filter(|(_, _, server)| server.entry.wrapped.is_none() && !server.entry.words.is_empty());
+    let unadopted: Vec<_> = unadopted.collect();
+    let has_secret = |file: &ConfigFile, n: usize| {
+        let mut values = file.values.iter().filter(|value| value.server == Some(n));
+        values.any(|value| matches!(value.verdict, Verdict::Secret(_)))
+    };
+    // A plain `adopt` leaves entries without a secret alone.
+    if unadopted.iter().any(|(file, n, _)| has_secret(file, *n)) {
+        return Fix::Run("mcpwrap adopt".to_owned());
+    }
+    if let Some((file, _, server)) = unadopted.first() {
+        return Fix::Run(file.adopt_server(&server.entry.name));
+    }
+    let policies = facts.machine.iter().flat_map(|machine| &machine.policies);
+    match policies.into_iter().next() {
+        Some(policy) => Fix::Run(format!("mcpwrap grant {}", policy.server)),
+        None => Fix::Act("start a server through mcpwrap".to_owned()),
     }
 }

@@ -100,6 +100,42 @@ fn a_repository_gets_no_command_for_one_machine() {
     );
 }
 
+/// A demand that can be met: a plain `adopt` leaves entries without a secret alone.
+#[test]
+fn the_first_record_of_a_log() {
+    let test = Test::new();
+    let file = test.home.join(".cursor/mcp.json");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let write = |entry: Value| {
+        std::fs::write(&file, json!({"mcpServers": {"x": entry}}).to_string()).unwrap();
+    };
+    let first = || {
+        fixes(&test, &["check"], "audit-log")
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let one = "mcpwrap adopt --config ~/.cursor/mcp.json --server x";
+    write(json!({"command": "server", "env": {"API_KEY": KEY}}));
+    assert!(
+        fixes(&test, &["check"], "audit-log")
+            .lines()
+            .any(|line| line == "mcpwrap adopt")
+    );
+    write(json!({"command": "server"}));
+    assert!(
+        !fixes(&test, &["check"], "audit-log")
+            .lines()
+            .any(|line| line == "mcpwrap adopt")
+    );
+    assert_eq!(first(), one);
+    write(json!({"command": "mcpwrap", "args": ["run", "x"]}));
+    assert_eq!(first(), "start a server through mcpwrap");
+    test.write_policy("x", "version = 1\ncommand = [\"server\"]\n");
+    assert_eq!(first(), "mcpwrap grant x");
+}
+
 /// An entry of a repository that starts mcpwrap, and chooses what mcpwrap runs or whom it trusts.
 #[test]
 fn variables_for_mcpwrap_in_a_repository() {
