@@ -59,9 +59,27 @@ pub(super) fn pins(
         names.join(", "),
         print::count(servers.len(), "package")
     );
-    if !args.yes && !ask::confirm(&question)? {
-        print::note("nothing was changed");
-        return Ok(EXIT_NO);
+    let agreed = if args.yes {
+        Ok(true)
+    } else {
+        ask::confirm(&question)
+    };
+    match agreed {
+        Ok(true) => {}
+        Ok(false) => {
+            print::note("nothing was changed; `--no-pin` leaves this question out");
+            return Ok(EXIT_NO);
+        }
+        // Nothing was asked for but to adopt what is new, and there is nothing new.
+        Err(error) if error.code == Code::NoTerminal => {
+            let names: Vec<_> = servers.iter().map(ToString::to_string).collect();
+            print::note(&format!(
+                "adopted but not pinned; run `mcpwrap pin {}` in a terminal",
+                names.join(" ")
+            ));
+            return Ok(0);
+        }
+        Err(error) => return Err(error),
     }
     let _lock = crate::adopt::lock(&cx.dirs)?;
     let store = store::open(&cx.dirs, config, Prompt::Allowed)?;
