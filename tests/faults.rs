@@ -154,7 +154,7 @@ fn few_descriptors_are_enough() {
 fn a_too_low_limit_is_reported_and_nothing_starts() {
     for (limit, code, hint) in [
         (
-            "ulimit -n 18",
+            "ulimit -n 20",
             "launch-failed",
             "hint: raise the limit of open files",
         ),

@@ -43,7 +43,8 @@ pub struct LogLocation {
 pub struct KnownClient {
     pub id: &'static str,
     pub name: &'static str,
-    /// When the locations were last compared with the client's source or documentation.
+    /// When the locations were last compared with the client's source or documentation; empty if
+    /// they are known from reports only.
     pub verified: &'static str,
     pub after: After,
     /// Whether it expands `${…}` and similar references before it starts a server.

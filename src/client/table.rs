@@ -242,7 +242,7 @@ clients! {
         any ".nanocoder/mcp.json", any ".nanocoder/mcp.local.json",
         any "$NANOCODER_CONFIG_DIR/.mcp.json", any "$NANOCODER_CONFIG_DIR/agents.config.json",
         mac "~/Library/Preferences/nanocoder/.mcp.json", mac "~/Library/Preferences/nanocoder/agents.config.json"]
-    "fx" "fx" "2026-11" Restart "" [any "~/.fx/mcp.json", any ".fx/mcp.json"]
+    "fx" "fx" "" Restart "" [any "~/.fx/mcp.json", any ".fx/mcp.json"]
     "mcporter" "MCPorter" "2026-11" Nothing "${NAME}" [
         any "~/.mcporter/mcporter.json", any "$MCPORTER_CONFIG", any "~/.mcporter/mcporter.jsonc", any "config/mcporter.json"]
     "nanobot" "Nanobot" "2026-11" Restart "" [any "~/.nanobot/config.json"]

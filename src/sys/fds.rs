@@ -142,7 +142,6 @@ pub fn standard(stream: Standard) -> io::Result<File> {
     let fd = match stream {
         Standard::Input => io::stdin().as_fd().try_clone_to_owned()?,
         Standard::Output => own_output()?,
-        Standard::Error => io::stderr().as_fd().try_clone_to_owned()?,
     };
     Ok(File::from(fd))
 }
@@ -155,12 +154,11 @@ fn own_output() -> io::Result<OwnedFd> {
     io::stdout().as_fd().try_clone_to_owned()
 }
 
-/// One of the three standard streams.
+/// One of the standard streams that a session relays.
 #[derive(Clone, Copy, Debug)]
 pub enum Standard {
     Input,
     Output,
-    Error,
 }
 
 /// Enlarges a pipe to the kernel's limit for ordinary users (1 MiB), for fewer wake-ups on large

@@ -12,8 +12,6 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::fds::{self, Standard};
-
 /// A pipe with room takes at least this much without blocking (`PIPE_BUF` is 512 on macOS).
 const PIECE_BYTES: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 /// How long the text of a server waits for the reader.
@@ -52,9 +50,8 @@ fn missed() -> MutexGuard<'static, Missed> {
 
 /// Writes text, or drops it if it is not read for this long.
 pub fn write(text: &[u8], patience: Duration) {
-    let Ok(stream) = fds::standard(Standard::Error) else {
-        return;
-    };
+    // Not a copy of the descriptor, so that a process without free ones can still say so.
+    let stream = io::stderr();
     let has_room = |wait| {
         let mut polled = [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)];
         let wait = PollTimeout::try_from(wait).unwrap_or(PollTimeout::ZERO);

@@ -226,9 +226,14 @@ impl Pipeline for LaunchPipeline {
             Ordering::Relaxed,
         );
         self.records.set_policy(&policy.digest);
-        let grant = grant::find(&self.dirs, &policy)?;
-        let workspace = policy.check_command(&self.command, self.dirs.home())?;
         let config = Config::load(&self.dirs)?;
+        let grant = grant::find(&self.dirs, &policy);
+        if matches!(&grant, Err(error) if error.code == Code::NotGranted) {
+            // The package is pinned first, because the grant covers the pin.
+            package::check_pinned(&policy, &config)?;
+        }
+        let grant = grant?;
+        let workspace = policy.check_command(&self.command, self.dirs.home())?;
         package::check_pinned(&policy, &config)?;
         // Before the values are read, so that a change in between is noticed.
         self.note_index();

@@ -22,7 +22,7 @@ enum Updated {
 }
 
 /// Waits until each running server of a secret has the new value, and reports each. Returns the exit
-/// code: 1 if one keeps the old value.
+/// code: 1 if one failed to get it. A server that is renewed by hand only is no failure.
 pub(super) fn wait(cx: &Context, name: &SecretName, print: &Fingerprint) -> u8 {
     let users = secrets::users(&cx.dirs, name);
     let running: Vec<Running> = find::by_socket(&cx.dirs, true)
@@ -57,7 +57,6 @@ pub(super) fn wait(cx: &Context, name: &SecretName, print: &Fingerprint) -> u8 {
                 "no server runs in a session of `{server}` (supervisor {pid})"
             )),
             Updated::ByHand => {
-                code = EXIT_NO;
                 print::warning(&format!(
                     "`{server}` (supervisor {pid}) keeps the old value until `mcpwrap renew {server}`, \
                      because its policy has `renew = \"manual\"`"
