@@ -239,3 +239,28 @@ fn what_lay_in_plaintext_is_remembered_until_it_changes() {
     store("rotate", "ghp_Zq3xYp9Lw2Vt8Kd5Hs1Nf7Rb4Mc6Gj0Qa");
     assert_eq!(exposed(&test), [false; 4]);
 }
+
+/// A file of no known client is named by the user, who has its programs beside it.
+#[test]
+fn a_relative_script_lies_beside_a_file_of_no_known_client() {
+    let test = Test::new();
+    test.init();
+    let entry = json!({
+        "command": "/bin/sh",
+        "args": ["tools/server.sh"],
+        "env": {"API_TOKEN": TOKEN},
+    });
+    let path = put(&test, "team/servers.json", "mcpServers", &entry);
+    let tools = test.home.join("team/tools");
+    std::fs::create_dir(&tools).unwrap();
+    let script = format!("exec {}\n", fake_server().display());
+    std::fs::write(tools.join("server.sh"), script).unwrap();
+    let named = path.display().to_string();
+    test.ok(&["adopt", "--yes", "--config", &named]);
+    let words = words(&path, "mcpServers");
+    let mut run = start(&test, &words, "/");
+    run.initialize();
+    let directory = test.home.join("team").display().to_string();
+    assert_eq!(run.facts()["directory"], json!(directory));
+    run.finish();
+}

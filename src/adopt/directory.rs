@@ -48,6 +48,11 @@ pub(super) fn choose(
         return Ok(Cwd::Path(project.display().to_string()));
     }
     match directory_use(command) {
+        // A file of no known client, which the user named: what it names lies beside it, if anywhere.
+        DirectoryUse::Code(_) if file.client.is_none() => {
+            let directory = file.path.parent().unwrap_or(Path::new("/"));
+            Ok(Cwd::Path(directory.display().to_string()))
+        }
         DirectoryUse::Code(word) => Err(format!(
             "the client's working directory decides what `{word}` is: write its full path, or set \
              `cwd` in the entry"
