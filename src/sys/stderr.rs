@@ -34,7 +34,7 @@ static MISSED: Mutex<Missed> = Mutex::new(Missed {
     at_line_start: true,
 });
 
-/// From now on messages go through [`write`].
+/// From now on messages go through [`write()`].
 pub fn begin_session() {
     IN_SESSION.store(true, Ordering::Relaxed);
 }
