@@ -6,8 +6,9 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-use globset::Glob;
+use globset::{Glob, GlobMatcher};
 
 use super::table::{CLIENTS, ConfigLocation, KnownClient, Os};
 use crate::sys::ON_MACOS;
@@ -184,16 +185,22 @@ pub fn is_relative(place: &str) -> bool {
 
 /// The project to which a config file belongs: some client reads it there. `None` for the user's own.
 pub fn project_of(home: &Path, path: &Path) -> Option<PathBuf> {
-    let places = CLIENTS.iter().flat_map(|client| client.places);
-    let mut relative = places.filter(|place| is_relative(place.path));
-    let root = |place: &ConfigLocation| {
-        let depth = place.path.split('/').count();
-        let root = path.ancestors().nth(depth)?;
-        let pattern = Glob::new(place.path).ok()?.compile_matcher();
+    /// The locations in a project, with the depth of each.
+    static RELATIVE: LazyLock<Vec<(usize, GlobMatcher)>> = LazyLock::new(|| {
+        let places = CLIENTS.iter().flat_map(|client| client.places);
+        let relative = places.filter(|place| is_relative(place.path));
+        let compiled = relative.filter_map(|place| {
+            let pattern = Glob::new(place.path).ok()?.compile_matcher();
+            Some((place.path.split('/').count(), pattern))
+        });
+        compiled.collect()
+    });
+    let root = |(depth, pattern): &(usize, GlobMatcher)| {
+        let root = path.ancestors().nth(*depth)?;
         let rest = path.strip_prefix(root).ok()?;
         (pattern.is_match(rest) && root != home).then(|| root.to_path_buf())
     };
-    relative.find_map(root)
+    RELATIVE.iter().find_map(root)
 }
 
 /// Whether a location applies to this system.

@@ -1,7 +1,10 @@
 //! The words of placeholders, in the languages in which people write them. Separated by blanks.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 /// Values that are placeholders as a whole.
-pub(super) const WHOLE: &str = "\
+pub(super) static WHOLE: &str = "\
     none null nil undefined n/a na tbd todo fixme test testing dummy fake example sample placeholder \
     changeme change-me change_me changeit secret password passwd token key apikey api_key api-key value \
     string foo bar foobar hunter2 redacted removed hidden masked optional required your-key ... … - *** \
@@ -12,7 +15,7 @@ pub(super) const WHOLE: &str = "\
     missing deadbeef supersecret topsecret letmein unknown default private hidden-value demo dev";
 
 /// Words that no token contains as a word.
-pub(super) const WORDS: &str = "\
+pub(super) static WORDS: &str = "\
     your yours you changeme change replace replaceme replacewith placeholder insert enter paste here \
     dummy example redacted todo fixme yourkey yourtoken yourapikey goes fill provide obtain tu su aqui \
     aquí clave coloca reemplazar reemplaza seu sua chave insira substitua votre ici remplacer remplacez \
@@ -21,22 +24,27 @@ pub(super) const WORDS: &str = "\
     của bạn din ditt här tvůj sem vložte";
 
 /// Short words of the list above that a password may contain; they count only beside another one.
-pub(super) const SHORT: &str = "\
+pub(super) static SHORT: &str = "\
     tu su qui uw din sem ihr you here change seu sua tua tuo ici";
 
 /// Words with which a value says that it is none; they count if all its words are known ones.
-pub(super) const WEAK: &str = "\
+pub(super) static WEAK: &str = "\
     test testing demo sample fake mock local dev real none needed required unused temp temporary invalid optional \
     missing empty set put add use get from some any valid actual own env value unset dummy this me my the a an in is \
     not no with of for";
 
 /// Words that name what a value is for.
-pub(super) const NOUNS: &str = "\
+pub(super) static NOUNS: &str = "\
     key token secret password pass passwd apikey api access auth id client app value credential credentials string \
     bearer github openai anthropic google slack notion linear brave exa tavily server user db database account service \
     here sk pat ghp xoxb mcp bot";
 
-/// Whether a list has a word.
-pub(super) fn has(list: &str, word: &str) -> bool {
-    list.split_whitespace().any(|known| known == word)
+/// Whether a list has a word. Each list becomes a set at its first use.
+pub(super) fn has(list: &'static str, word: &str) -> bool {
+    type Lists = [(&'static str, HashSet<&'static str>); 5];
+    static SETS: LazyLock<Lists> = LazyLock::new(|| {
+        [WHOLE, WORDS, SHORT, WEAK, NOUNS].map(|list| (list, list.split_whitespace().collect()))
+    });
+    SETS.iter()
+        .any(|(known, words)| std::ptr::eq(*known, list) && words.contains(word))
 }

@@ -23,6 +23,10 @@ pub enum Departure {
 }
 
 /// Who may still be at the other ends after the client's process has exited.
+#[cfg_attr(
+    target_os = "macos",
+    expect(dead_code, reason = "macOS cannot see them")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heirs {
     /// No process has both.
