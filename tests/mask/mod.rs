@@ -8,6 +8,7 @@ use mcpwrap::testing::mask::{MessageMask, TextMask, spellings};
 use mcpwrap::testing::secret::Secret;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 use proptest::sample::Index;
+use proptest::test_runner::RngSeed;
 use proptest::{prop_assert_eq, prop_assume};
 use serde_json::Value;
 
@@ -130,8 +131,22 @@ fn strings(value: &Value, all: &mut Vec<String>) {
     }
 }
 
+/// The same cases in every run, others in each `cargo xtask soak`.
+fn config() -> ProptestConfig {
+    let seed = match std::env::var_os("MCPWRAP_TEST_SOAK") {
+        Some(_) => RngSeed::Random,
+        None => RngSeed::Fixed(1),
+    };
+    ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        rng_seed: seed,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     // Laws 1, 2 and 8.
     #[test]
