@@ -154,7 +154,7 @@ fn a_secret_in_a_script_is_never_code() {
     run.finish();
 }
 
-/// What the terminal has and the server reads, but does not get any more, is named.
+/// What the terminal has and the server reads, but no longer gets, is named.
 #[test]
 fn variables_that_no_longer_reach_the_server_are_named() {
     let test = Test::new();

@@ -156,7 +156,7 @@ fn a_policy_is_removed() {
     assert!(
         ended
             .stderr
-            .contains("`a` in ~/.cursor/mcp.json will not start any more"),
+            .contains("`a` in ~/.cursor/mcp.json will no longer start"),
         "{ended}"
     );
     assert!(test.root().join("policies/a.toml").exists());

@@ -3,14 +3,14 @@
 //! Whole words are judged, so that a random token that contains `test` stays a token. The lists
 //! have common phrases of many languages; text in a script that tokens do not use is a placeholder.
 
-use super::filler_words::{NOUNS, SHORT, WEAK, WHOLE, WORDS, has};
+use super::filler_words::{NOUNS, SHORT, WEAK, WHOLE, WORDS};
 use super::names::{self, Promise};
 
 /// Whether the text is a placeholder.
 pub(super) fn is_placeholder(text: &str) -> bool {
     let text = text.trim().trim_matches(['"', '\'', '`']);
     let lower = text.to_lowercase();
-    has(WHOLE, &lower)
+    WHOLE.contains(lower.as_str())
         || bracketed(text)
         || filler(text)
         || is_text_for_people(text)
@@ -107,10 +107,10 @@ fn worded(text: &str, lower: &str) -> bool {
         return true;
     }
     let words = names::joined(text);
-    let mut placeholders = words.split(' ').filter(|word| has(WORDS, word));
+    let mut placeholders = words.split(' ').filter(|word| WORDS.contains(word));
     // One that is long, or two of any length.
     if let Some(first) = placeholders.next()
-        && (!has(SHORT, first) || placeholders.next().is_some())
+        && (!SHORT.contains(first) || placeholders.next().is_some())
     {
         return true;
     }
@@ -149,11 +149,11 @@ fn worded(text: &str, lower: &str) -> bool {
 fn made_of_words(words: &str) -> bool {
     let all: Vec<&str> = words.split(' ').collect();
     let known = |word: &&str| {
-        has(WEAK, word)
-            || has(NOUNS, word)
+        WEAK.contains(word)
+            || NOUNS.contains(word)
             || word.len() < 4 && word.bytes().all(|b| b.is_ascii_digit())
     };
-    let weak = all.iter().filter(|word| has(WEAK, word)).count();
+    let weak = all.iter().filter(|word| WEAK.contains(**word)).count();
     all.len() > 1 && weak > 0 && all.iter().all(known)
 }
 

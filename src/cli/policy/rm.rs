@@ -133,7 +133,7 @@ fn warn_users(cx: &Context, server: &ServerName) -> Result<()> {
         .collect();
     if !users.is_empty() {
         print::warning(&format!(
-            "{} will not start any more; `mcpwrap adopt --undo --server {server}` restores adopted entries",
+            "{} will no longer start; `mcpwrap adopt --undo --server {server}` restores adopted entries",
             users.join(", ")
         ));
     }
