@@ -98,7 +98,11 @@ impl FormList {
             self.add(form, piece);
         }
         for form in utf16(&joined).into_iter().flatten() {
-            self.add(form, 2 * PIECE_BYTES);
+            // Half of a unit may be the byte of a line break, and streams are masked by line.
+            let parts = form.split(|byte| *byte == b'\n');
+            for part in parts.filter(|part| part.len() >= FORM_BYTES_MIN) {
+                self.add(Zeroizing::new(part.to_vec()), 2 * PIECE_BYTES);
+            }
         }
         if joined.len() >= CASE_BYTES_MIN {
             self.add(Zeroizing::new(joined.to_ascii_lowercase()), PIECE_BYTES);

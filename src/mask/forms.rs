@@ -212,6 +212,13 @@ mod tests {
         );
     }
 
+    /// In UTF-16, U+010A and U+0A05 have the byte of a line break.
+    #[test]
+    fn a_form_never_has_a_line_break() {
+        case("p\u{10a}ssword".as_bytes(), &["\u{1}s\0s\0w\0o\0r\0d\0"]);
+        case("passwo\u{a05}d".as_bytes(), &["\0p\0a\0s\0s\0w\0o"]);
+    }
+
     #[test]
     fn each_long_line_is_a_form_but_key_file_markers_are_not() {
         let key = b"-----BEGIN KEY-----\nMIIEowIBAAKC\r\n  qwertyuiop\nabc=\n-----END KEY-----\n";
