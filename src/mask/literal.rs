@@ -9,7 +9,7 @@ use zeroize::Zeroize as _;
 
 use super::Masker;
 use super::mask_set::Replacement;
-use super::pattern::{Hit, SearchMode};
+use super::pattern::{Hit, SearchMode, undivided};
 use super::text::spans;
 
 /// What the literal is, which decides what happens to a secret in it.
@@ -70,7 +70,8 @@ impl Literal {
             matcher.find(text, SearchMode::Literal, &mut self.hits);
             text.len()
         } else {
-            matcher.scan(text, SearchMode::Literal, &mut self.hits)
+            let until = matcher.scan(text, SearchMode::Literal, &mut self.hits);
+            decoded.undivided(&self.hits, until)
         };
         let mut from = 0;
         for span in spans(&self.hits, self.covered, until) {
@@ -193,6 +194,20 @@ impl Decoded {
     /// The end, in the raw bytes, of the character before this offset of the text.
     fn raw_end(&self, text_at: usize) -> usize {
         self.raw(text_at, |escape| escape.raw_end)
+    }
+
+    /// The last position of the text up to this one that divides neither an escape nor a match.
+    fn undivided(&self, hits: &[Hit], text_at: usize) -> usize {
+        let before = self
+            .escapes
+            .partition_point(|escape| escape.text_start < text_at);
+        let around = before
+            .checked_sub(1)
+            .and_then(|last| self.escapes.get(last));
+        match around.filter(|escape| text_at < escape.text_end) {
+            Some(escape) => self.undivided(hits, undivided(hits, escape.text_start)),
+            None => text_at,
+        }
     }
 
     fn raw(&self, text_at: usize, inside: impl Fn(&Escape) -> usize) -> usize {

@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use zeroize::Zeroize as _;
 
 use super::pairs::PairSet;
-use super::pattern::{Hit, Pattern, SearchMode};
+use super::pattern::{Hit, Pattern, SearchMode, undivided};
 use super::samples::{GRAM_BYTES, GramFilter, STRIDE, STRIDE_SHORT, gram, hash};
 
 /// The bits of a hash that select a range of the places.
@@ -163,7 +163,7 @@ impl Matcher {
     /// Returns the start of a suffix of the text in which a match may begin that is not complete.
     pub(super) fn scan(&self, text: &[u8], mode: SearchMode, hits: &mut Vec<Hit>) -> usize {
         self.find(text, mode, hits);
-        self.tail(text)
+        undivided(hits, self.tail(text))
     }
 
     /// The start of a suffix of the text in which a match may begin that is not complete.
@@ -190,11 +190,11 @@ impl Matcher {
         let mut seen = None;
         self.visit(text, mode, |hit| {
             // A later sample may find an earlier start, but not by more than the longest match.
-            if seen.is_some_and(|seen| hit.start > seen + self.hold_max) {
+            if seen.is_some_and(|seen| hit.run_start > seen + self.hold_max) {
                 return ControlFlow::Break(());
             }
-            seen = seen.or(Some(hit.start));
-            clean = clean.min(hit.start);
+            seen = seen.or(Some(hit.run_start));
+            clean = clean.min(hit.run_start);
             ControlFlow::Continue(())
         });
         clean
@@ -248,6 +248,7 @@ impl Matcher {
             let start = pattern.boundary_after(offset - left);
             let end = pattern.boundary_before(offset + right);
             found(Hit {
+                run_start: at - left,
                 start: at + start - offset,
                 end: at + end - offset,
                 secret: pattern.secret,

@@ -66,9 +66,21 @@ impl SearchMode {
 /// A match of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hit {
+    /// The first byte that had to match. It may lie inside a character before `start`.
+    pub(super) run_start: usize,
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) secret: usize,
     /// How many bytes of the pattern had to match; the same however the text is split.
     pub(super) least: usize,
+}
+
+/// The last position up to this one that is inside or at the end of no match's first character, so
+/// that each match is found whole on one side of it.
+pub(super) fn undivided(hits: &[Hit], at: usize) -> usize {
+    let divided = |hit: &&Hit| hit.run_start < at && at <= hit.start;
+    match hits.iter().filter(divided).map(|hit| hit.run_start).min() {
+        Some(earlier) => undivided(hits, earlier),
+        None => at,
+    }
 }

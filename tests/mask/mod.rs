@@ -236,6 +236,27 @@ proptest! {
     }
 }
 
+/// A piece of the input may end where the decoded text has the middle of an escaped character.
+#[test]
+fn a_split_at_an_escaped_character_changes_nothing() {
+    let secret = "🔑bc🔑de🔑🔑fg🔑";
+    let case = Case {
+        secrets: vec![secret.into()],
+        text: Vec::new(),
+        cuts: Vec::new(),
+    };
+    let masker = case.masker();
+    // More than is ever held back, so that what is held back begins anywhere in the secret.
+    let text = secret.repeat(2 + masker.hold_bytes_max() / secret.len());
+    let mut line = String::new();
+    literal(&text, &[250], &mut line);
+    let whole = message_masked(&masker, line.as_bytes(), &[]);
+    for first in 1..line.len() {
+        let split = message_masked(&masker, line.as_bytes(), &[first, 1]);
+        assert_eq!(show(&split), show(&whole), "split at {first}");
+    }
+}
+
 /// The body of the fuzz target on pseudo-random bytes, the same in every run.
 #[test]
 fn the_laws_hold_for_arbitrary_bytes() {
