@@ -10,6 +10,8 @@ mod diagnostics;
 pub mod grant;
 mod help;
 pub mod init;
+mod installing;
+mod interrupts;
 pub mod lock;
 pub mod log;
 pub mod man;

@@ -11,9 +11,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write as _};
 use std::ops::ControlFlow;
 use std::process::Child;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use comfy_table::{Table, presets};
 use nix::sys::signal::Signal;
@@ -122,80 +120,42 @@ pub fn error(error: &Error) {
     stderr::say(&error.to_string());
 }
 
-/// The progress bar on the last line of the terminal, if there is one.
-static BAR: Mutex<Option<String>> = Mutex::new(None);
+/// How many lines of progress are drawn at the end of the terminal.
+static DRAWN: Mutex<usize> = Mutex::new(0);
 
-/// Clears the bar while something else is written; the next tick draws it again.
-fn hide() -> MutexGuard<'static, Option<String>> {
-    let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner);
-    if bar.is_some() {
-        eprint!("{CLEAR}");
+/// Clears the progress while something else is written.
+fn hide() -> MutexGuard<'static, usize> {
+    let mut drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if *drawn > 0 {
+        eprint!("{CLEAR}{}", CLEAR_ABOVE.repeat(*drawn - 1));
+        *drawn = 0;
     }
-    bar
+    drawn
 }
 
 /// Moves to the start of the line and clears it.
 const CLEAR: &str = "\r\u{1b}[2K";
+/// Moves to the line above and clears it.
+const CLEAR_ABOVE: &str = "\u{1b}[1A\u{1b}[2K";
 
-/// The progress of long work: a bar on a terminal, a line per step elsewhere. On stderr.
-#[derive(Debug)]
-pub struct Progress {
-    steps: usize,
-    done: usize,
-    /// Redraws the bar several times per second. Ends when this is dropped.
-    ticks: Option<Sender<()>>,
+/// Whether progress can be drawn: stderr is a terminal.
+pub fn draws_progress() -> bool {
+    io::stderr().is_terminal()
 }
 
-impl Progress {
-    /// Work of this many steps.
-    pub fn new(steps: usize) -> Self {
-        let drawn = steps > 0 && io::stderr().is_terminal();
-        Self {
-            steps,
-            done: 0,
-            ticks: drawn.then(ticks).flatten(),
-        }
+/// Draws these lines in place of those before, until something else is written. Without lines it
+/// only clears.
+pub fn progress(lines: &[String]) {
+    let width = rustix::termios::tcgetwinsize(io::stderr()).map_or(0, |size| size.ws_col);
+    let width = if width == 0 { 80 } else { usize::from(width) };
+    // A line that wraps could not be cleared.
+    let cut = |line: &String| printable(line).chars().take(width - 1).collect::<String>();
+    let shown: Vec<_> = lines.iter().map(cut).collect();
+    let mut drawn = hide();
+    if !shown.is_empty() {
+        eprint!("{}", shown.join("\n"));
     }
-
-    /// The next step begins.
-    pub fn next(&mut self, what: &str) {
-        let (at, steps) = (self.done + 1, self.steps);
-        if self.ticks.is_none() {
-            note(&format!("[{at}/{steps}] {what}"));
-        } else {
-            const WIDTH: usize = 20;
-            let full = WIDTH * self.done / steps.max(1);
-            let bar = format!("{}{}", "#".repeat(full), ".".repeat(WIDTH - full));
-            *hide() = Some(format!("[{bar}] {at}/{steps} {}", printable(what)));
-        }
-        self.done += 1;
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.ticks.take().is_some() {
-            *hide() = None;
-        }
-    }
-}
-
-/// Draws `BAR` five times per second, until the sender is dropped.
-fn ticks() -> Option<Sender<()>> {
-    let (sender, end) = channel();
-    let draw = move || {
-        let mut shown = (String::new(), Instant::now());
-        while end.recv_timeout(Duration::from_millis(200)) == Err(RecvTimeoutError::Timeout) {
-            let bar = hide();
-            let Some(text) = bar.as_ref() else { continue };
-            if shown.0 != *text {
-                shown = (text.clone(), Instant::now());
-            }
-            eprint!("{CLEAR}{text} {} s", shown.1.elapsed().as_secs());
-        }
-    };
-    let thread = std::thread::Builder::new().spawn(draw);
-    thread.is_ok().then_some(sender)
+    *drawn = shown.len();
 }
 
 /// A long answer on stdout, line by line. When the reader closes the pipe, it ends without an error.

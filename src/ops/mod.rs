@@ -17,4 +17,6 @@ pub mod settings;
 pub mod network;
 pub mod setup;
 pub mod pin;
+pub mod pin_several;
+pub mod registries;
 pub mod head;

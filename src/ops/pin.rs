@@ -2,28 +2,40 @@
 //!
 //! Invariants: the user approves what was installed, and the differences, before the policy names
 //! it. The installation is complete by then, and the policy is replaced as one file.
+//! `pin_several` does the part that waits for registries.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::actor::Actor;
 use super::approve;
 use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
-use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files;
 use crate::grant;
 use crate::invocation::{self, Resolved};
-use crate::package::{self, Depth, Pin, PinReport, PinRequest, Registry};
+use crate::package::{
+    self, Depth, InstallProgress, InstalledTree, Pin, PinReport, PinRequest, Registry,
+};
 use crate::policy::{self, Package, Policy, Tier, Unpinned, draft};
-use crate::secret::Keys;
+use crate::secret::{Keys, ServerName};
 
 /// Which version to install, and how.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a choice of the user"
+)]
 pub struct PinOptions<'a> {
     /// A version, `latest`, or the digest or tag of an image.
     pub to: Option<&'a str>,
     /// Only packages published before this date.
     pub before: Option<jiff::civil::Date>,
     pub allow_scripts: bool,
+    /// Whether to install again what seems intact.
+    pub repair: bool,
+    /// Whether to install only to tell what would be pinned.
+    pub dry_run: bool,
     /// Whether it is part of adopting: the user approved it there, and a registry that does not
     /// answer is asked once.
     pub adopting: bool,
@@ -41,20 +53,6 @@ pub struct Installation<'a> {
     pub before: Option<&'a Package>,
 }
 
-/// How the user is informed and asked.
-pub struct PinDialog<'a> {
-    /// Called when the installation starts.
-    pub begin: &'a mut dyn FnMut(&Policy),
-    /// Returns an error if the user does not approve. Not called while adopting.
-    pub agree: &'a mut dyn FnMut(&Installation<'_>) -> Result<()>,
-}
-
-impl std::fmt::Debug for PinDialog<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PinDialog")
-    }
-}
-
 /// The result of pinning one server.
 #[derive(Debug)]
 pub enum Pinned {
@@ -69,78 +67,56 @@ pub enum Pinned {
     },
 }
 
-/// Pins one server. `keys` are opened at the first use.
+/// What is there to pin, before the user approves it.
+#[derive(Clone, Debug)]
+pub enum PinCandidate {
+    /// The policy's pin is intact.
+    Unchanged(Package),
+    /// Installed, or its new file states.
+    New(Package, Box<PinReport>),
+}
+
+/// Whether a policy can be pinned here.
 ///
 /// # Errors
-/// `package-failed`, `package-changed`, `policy-changed`; those of the store, the log, and the
-/// dialog.
-pub fn pin(
-    dirs: &Dirs,
-    config: &Config,
-    policy: &Policy,
-    options: PinOptions<'_>,
-    actor: Actor,
-    keys: &mut Option<Keys>,
-    dialog: &mut PinDialog<'_>,
-) -> Result<Pinned> {
-    let server = &policy.server;
+/// `package-failed` for a managed policy.
+pub fn allowed(policy: &Policy) -> Result<()> {
     if policy.tier == Tier::Managed {
         return Err(managed(policy));
     }
-    let known = policy.package.as_ref();
-    let is_other = options.to.is_some() || options.before.is_some() || options.allow_scripts;
-    let intact = package::verify(policy, dirs, Depth::Full).is_ok();
-    let again = if is_other || !intact {
-        None
-    } else {
-        package::restamp(policy, dirs)?
-    };
-    if let Some(known) = known.filter(|_| !is_other && intact && again.is_none()) {
-        return Ok(Pinned::Already(known.clone()));
+    Ok(())
+}
+
+/// What can be pinned without installing anything; none if something must be installed.
+///
+/// # Errors
+/// `package-failed`.
+pub fn present(
+    dirs: &Dirs,
+    policy: &Policy,
+    options: PinOptions<'_>,
+) -> Result<Option<PinCandidate>> {
+    let is_other =
+        options.to.is_some() || options.before.is_some() || options.allow_scripts || options.repair;
+    if is_other || package::verify(policy, dirs, Depth::Full).is_err() {
+        return Ok(None);
     }
-    // Fail before downloading anything if the store does not open.
-    let keys = match keys {
-        Some(keys) => keys,
-        None => keys.insert(approve::open_keys(dirs, config)?),
-    };
-    let (package, report) = if let Some(package) = again {
-        (package, PinReport::of_times())
-    } else {
-        (dialog.begin)(policy);
-        install(dirs, policy, options)?
-    };
-    if known == Some(&package) {
-        return Ok(Pinned::Repaired(package));
-    }
-    // `unpinned = "allow"`, which adopt set in case pinning fails, is no longer needed.
-    let text = if options.adopting {
-        package.written(&draft::without_unpinned(&policy.text))
-    } else {
-        package.written(&policy.text)
-    };
-    let next = policy::load::check(dirs, server, &text)?;
-    let resolved = invocation::resolve(&next, dirs)?;
-    if !options.adopting {
-        (dialog.agree)(&Installation {
-            next: &next,
-            resolved: &resolved,
-            package: &package,
-            report: &report,
-            keys,
-            before: known,
-        })?;
-    }
-    record(dirs, &next, &package, keys, actor)?;
-    write(dirs, policy, &next)?;
-    approve::approve(dirs, &next, &resolved, keys, actor)?;
-    Ok(Pinned::New {
-        package,
-        scripts_skipped: !report.scripts.is_empty(),
+    Ok(match package::restamp(policy, dirs)? {
+        Some(package) => Some(PinCandidate::New(package, Box::new(PinReport::of_times()))),
+        None => policy.package.clone().map(PinCandidate::Unchanged),
     })
 }
 
 /// Installs what a policy's command starts.
-fn install(dirs: &Dirs, policy: &Policy, options: PinOptions<'_>) -> Result<(Package, PinReport)> {
+///
+/// # Errors
+/// `package-failed`, `package-changed`.
+pub fn install(
+    dirs: &Dirs,
+    policy: &Policy,
+    options: PinOptions<'_>,
+    progress: &InstallProgress,
+) -> Result<PinCandidate> {
     let (server, known) = (&policy.server, policy.package.as_ref());
     // A pinned package keeps its version, unless another is requested.
     let same = known
@@ -156,8 +132,74 @@ fn install(dirs: &Dirs, policy: &Policy, options: PinOptions<'_>) -> Result<(Pac
             || (known.is_some_and(|known| known.scripts) && options.to.is_none()),
         known,
         quick: options.adopting,
+        dry_run: options.dry_run,
+        progress: Some(progress),
     };
-    package::install(dirs, &request)
+    let (package, report) =
+        package::install(dirs, &request).map_err(|error| named(server, error))?;
+    Ok(PinCandidate::New(package, Box::new(report)))
+}
+
+/// With the server's name in front, where a client's own failure has none.
+fn named(server: &ServerName, error: Error) -> Error {
+    let what = format!("cannot pin server `{server}`");
+    if error.what == what {
+        return error;
+    }
+    let named = Error::new(error.code, what);
+    if error.causes.is_empty() {
+        let cause = error.what.clone();
+        return named.cause(cause).caused_by(error);
+    }
+    named.caused_by(error)
+}
+
+/// Writes a candidate into its policy and grants that. `agree` returns an error if the user does
+/// not approve; it is not called while adopting.
+///
+/// # Errors
+/// `policy-changed`; those of the store, the log, and `agree`.
+pub fn finish(
+    dirs: &Dirs,
+    policy: &Policy,
+    candidate: PinCandidate,
+    options: PinOptions<'_>,
+    (actor, keys): (Actor, &Keys),
+    agree: &mut dyn FnMut(&Installation<'_>) -> Result<()>,
+) -> Result<Pinned> {
+    let (server, known) = (&policy.server, policy.package.as_ref());
+    let (package, report) = match candidate {
+        PinCandidate::Unchanged(package) => return Ok(Pinned::Already(package)),
+        PinCandidate::New(package, _) if known == Some(&package) => {
+            return Ok(Pinned::Repaired(package));
+        }
+        PinCandidate::New(package, report) => (package, report),
+    };
+    // `unpinned = "allow"`, which adopt set in case pinning fails, is no longer needed.
+    let text = if options.adopting {
+        package.written(&draft::without_unpinned(&policy.text))
+    } else {
+        package.written(&policy.text)
+    };
+    let next = policy::load::check(dirs, server, &text)?;
+    let resolved = invocation::resolve(&next, dirs)?;
+    if !options.adopting {
+        agree(&Installation {
+            next: &next,
+            resolved: &resolved,
+            package: &package,
+            report: &report,
+            keys,
+            before: known,
+        })?;
+    }
+    record(dirs, &next, &package, keys, actor)?;
+    write(dirs, policy, &next)?;
+    approve::approve(dirs, &next, &resolved, keys, actor)?;
+    Ok(Pinned::New {
+        package,
+        scripts_skipped: !report.scripts.is_empty(),
+    })
 }
 
 /// Whether `adopt` installs what a policy starts.
@@ -240,24 +282,53 @@ fn write(dirs: &Dirs, before: &Policy, next: &Policy) -> Result<()> {
     })
 }
 
-/// Removes the installations that no policy uses. Returns their names, and how many are in use.
+/// One installation, and the servers whose policy or grant names it.
+#[derive(Debug)]
+pub struct Installed {
+    pub tree: InstalledTree,
+    pub used_by: BTreeSet<ServerName>,
+}
+
+/// All installations, the largest first.
 ///
 /// # Errors
 /// `policy-invalid` and similar codes: an unreadable policy may need any of them.
-pub fn prune(dirs: &Dirs) -> Result<(Vec<String>, usize)> {
-    let mut used = Vec::new();
+pub fn installed(dirs: &Dirs) -> Result<Vec<Installed>> {
+    let mut users: BTreeMap<String, BTreeSet<ServerName>> = BTreeMap::new();
+    let mut note = |server: &ServerName, package: Package| {
+        users
+            .entry(package.tree)
+            .or_default()
+            .insert(server.clone());
+    };
     for (server, policy) in policy::list(dirs) {
         // An unreadable policy may need any of them.
         let policy = policy.map_err(|error| {
             let fix = format!("run `mcpwrap policy lint {server}` and fix it first");
-            error.context("cannot remove unused packages").hint(fix)
+            error
+                .context("cannot tell which packages are used")
+                .hint(fix)
         })?;
-        used.extend(policy.package);
         // The last granted policy can be restored, and a running server may use its package.
         let granted = grant::last_text(dirs, &server);
         let granted = granted.and_then(|text| policy::load::check(dirs, &server, &text).ok());
-        used.extend(granted.and_then(|policy| policy.package));
+        let packages = [policy.package, granted.and_then(|policy| policy.package)];
+        packages
+            .into_iter()
+            .flatten()
+            .for_each(|package| note(&server, package));
     }
-    let removed = package::prune(dirs, &used)?;
-    Ok((removed, used.len()))
+    let all = package::installed(dirs).into_iter().map(|tree| Installed {
+        used_by: users.remove(&tree.name).unwrap_or_default(),
+        tree,
+    });
+    Ok(all.collect())
+}
+
+/// Removes these installations, unless they are not there any more.
+///
+/// # Errors
+/// `package-failed`.
+pub fn remove(dirs: &Dirs, names: &[String]) -> Result<()> {
+    package::remove(dirs, names)
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use super::failure::failure;
 use crate::error::{CauseKind, Code, Error, Result};
 use crate::files::io_text;
 use crate::sys::bounded::{self, From};
@@ -68,9 +69,6 @@ const UNREACHABLE: &[&str] = &[
     "ConnectTimeoutError",
 ];
 
-/// How many lines of a client's output are shown.
-const LINES_MAX: usize = 6;
-
 /// One call of a client.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
@@ -79,6 +77,14 @@ pub(super) struct Call<'a> {
     env: Vec<(&'a str, &'a OsStr)>,
     dir: &'a Path,
     limit: Duration,
+}
+
+/// What a successful call wrote.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) out: Vec<u8>,
+    /// Its warnings.
+    pub(super) err: String,
 }
 
 impl<'a> Call<'a> {
@@ -122,6 +128,14 @@ impl<'a> Call<'a> {
     /// # Errors
     /// `package-failed`: the program is missing, or it failed.
     pub(super) fn output(self) -> Result<Vec<u8>> {
+        self.run().map(|said| said.out)
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// `package-failed`: the program is missing, or it failed.
+    pub(super) fn run(self) -> Result<Said> {
         let name = self
             .program
             .file_name()
@@ -154,7 +168,10 @@ impl<'a> Call<'a> {
             failed(format!("cannot start `{name}`")).cause(io_text(&error))
         })?;
         if ended.is_some_and(|status| status.success()) {
-            return Ok(out);
+            return Ok(Said {
+                out,
+                err: String::from_utf8_lossy(&err).into_owned(),
+            });
         }
         let verb: Vec<_> = self
             .args
@@ -169,14 +186,16 @@ impl<'a> Call<'a> {
             return Err(failed.cause_of(CauseKind::Unreachable, late));
         }
         let said = if err.is_empty() { &out } else { &err };
-        let said = relevant_lines(&String::from_utf8_lossy(said));
+        let said = String::from_utf8_lossy(said);
         let unreachable = UNREACHABLE.iter().any(|word| said.contains(word));
         let kind = if unreachable {
             CauseKind::Unreachable
         } else {
             CauseKind::Fact
         };
-        Err(failed.cause_of(kind, said))
+        let failure = failure(&said);
+        let failed = failed.cause_of(kind, failure.cause);
+        Err(failure.hints.into_iter().fold(failed, Error::hint))
     }
 }
 
@@ -189,68 +208,9 @@ fn install_hint(name: &str) -> &'static str {
     }
 }
 
-/// The lines that explain the failure, without passwords.
-fn relevant_lines(said: &str) -> String {
-    let noise = [
-        "npm error A complete log",
-        "npm warn",
-        "npm notice",
-        "npm error code 1",
-    ];
-    let lines: Vec<_> = said
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.trim().is_empty() && !noise.iter().any(|n| line.starts_with(n)))
-        .map(without_password)
-        .collect();
-    // npm names the problem first and adds details; other clients name it last.
-    let from = lines
-        .iter()
-        .position(|line| line.starts_with("npm error code "))
-        .unwrap_or(lines.len().saturating_sub(LINES_MAX));
-    match lines.get(from..) {
-        Some([]) | None => "no output".to_owned(),
-        Some(rest) => rest.get(..LINES_MAX).unwrap_or(rest).join("\n"),
-    }
-}
-
-/// A text with `https://user:password@host` shown as `https://…@host`.
-fn without_password(line: &str) -> String {
-    let mut parts = line.split("://");
-    let mut shown = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let end = part.find(['/', ' ', '"', '\'', '?']).unwrap_or(part.len());
-        let (host, rest) = part.split_at(end);
-        let host = host
-            .rsplit_once('@')
-            .map_or(host.to_owned(), |(_, host)| format!("…@{host}"));
-        shown.push_str("://");
-        shown.push_str(&host);
-        shown.push_str(rest);
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_password_in_a_url_is_not_shown() {
-        for (line, expected) in [
-            (
-                "GET https://u:hunter2@r.example/x: 404",
-                "GET https://…@r.example/x: 404",
-            ),
-            (
-                "a https://tok3n@h b http://x/y@z",
-                "a https://…@h b http://x/y@z",
-            ),
-            ("no address", "no address"),
-        ] {
-            assert_eq!(without_password(line), expected);
-        }
-    }
 
     #[test]
     fn the_output_of_a_client_is_the_cause() {

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::client::Call;
+use super::progress::InstallPhase;
 use super::request::{PinReport, PinRequest, failed};
 use super::{ParsedCommand, Pin, local};
 use crate::error::{Code, Error, Result};
@@ -21,6 +22,7 @@ pub(super) fn pin(dir: &Path, request: &PinRequest<'_>) -> Result<(Package, PinR
         .package
         .clone()
         .ok_or_else(|| failed(server).cause("no image named"))?;
+    request.phase(InstallPhase::Asking);
     let digest = match (request.to, launch.pin, &launch.version) {
         (Some(to), ..) if to.starts_with("sha256:") => to.to_owned(),
         (None, Pin::Digest, Some(digest)) => digest.clone(),

@@ -3,25 +3,29 @@
 //! One directory per installation, named after the digest of its tree: `tree/`, `lock`, and lists
 //! of file states.
 //!
-//! Invariants: an installation is built under another name, under a lock, and renamed when it is
-//! complete and synced, so that a crash leaves all of it or nothing. Install scripts run only if
-//! requested. A known version is accepted only with its known archive.
+//! Invariants: an installation is built under another name and renamed, under a lock, when it is
+//! complete and synced, so that a crash leaves all of it or nothing. No lock is held while a
+//! registry is asked. Install scripts run only if requested. A known version is accepted only with
+//! its known archive.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
 use super::directory::{LOCK, LOCK_BYTES_MAX, directory, lock, write, write_list};
+use super::progress::InstallPhase;
 use super::request::{Built, LockedPackages, PackageChanges, PinReport, PinRequest, failed};
-use super::{Registry, image, local, npm, pypi, tree, uv_lock};
+use super::staging::{Staging, remove_interrupted};
+use super::{Registry, image, local, npm, parse, pypi, tree, uv_lock};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, io_text};
-use crate::policy::Package;
 use crate::policy::package::PackageSource;
-use crate::secret::{ServerName, hex};
+use crate::policy::{Package, Policy};
+use crate::secret::hex;
 
 /// Installs the package that a command starts, and pins it.
 ///
@@ -38,14 +42,19 @@ pub fn install(dirs: &Dirs, request: &PinRequest<'_>) -> Result<(Package, PinRep
     let root = dirs.packages();
     let unusable = |problem: files::Problem| failed(request.server).cause(problem);
     files::ensure_dir(&root).map_err(unusable)?;
-    let _lock = lock(&root, request.server)?;
-    remove_interrupted(&root);
+    enough_space(&root, request)?;
     let staging = Staging::new(&root, request.server)?;
+    if let Some(progress) = request.progress {
+        progress.builds_in(staging.dir());
+    }
     let built = match request.launch.registry {
-        Registry::Npm => npm::build(&staging.0, request)?,
-        Registry::Pypi => pypi::build(&staging.0, request)?,
-        Registry::Image => return image::pin(&staging.0, request),
-        Registry::Local => return local::pin(&root, request),
+        Registry::Npm => npm::build(staging.dir(), request)?,
+        Registry::Pypi => pypi::build(staging.dir(), request)?,
+        Registry::Image => return image::pin(staging.dir(), request),
+        Registry::Local => {
+            let _lock = lock(&root, request.server)?;
+            return local::pin(&root, request);
+        }
         Registry::Go | Registry::Nuget | Registry::Jsr | Registry::Nix | Registry::Url => {
             return Err(failed(request.server)
                 .cause("only npm, PyPI, container images and local programs can be pinned"));
@@ -58,40 +67,34 @@ pub fn install(dirs: &Dirs, request: &PinRequest<'_>) -> Result<(Package, PinRep
     let mut report = built.report;
     report.dated = request.before.is_some();
     report.changes = changes(before.as_ref(), &built.locked);
+    if request.dry_run {
+        return Ok((built.package, report));
+    }
+    request.phase(InstallPhase::Storing);
     let package = move_into_place(&root, &staging, built.package, &built.lock)
         .map_err(|error| failed(request.server).cause(io_text(&error)))?;
     Ok((package, report))
 }
 
-/// Removes the remains of interrupted installations.
-fn remove_interrupted(root: &Path) {
-    for entry in fs::read_dir(root).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(STAGING) {
-            // What cannot be removed now is tried again next time.
-            drop(tree::remove(&entry.path()));
-        }
-    }
-}
+/// The free space that an installation needs at least (bytes): half of the servers in use take more
+/// than 100 MiB.
+const FREE_BYTES_MIN: u64 = 256 << 20;
 
-const STAGING: &str = ".new-";
-
-/// A directory that is removed when dropped, unless it was renamed.
-struct Staging(PathBuf);
-
-impl Staging {
-    fn new(root: &Path, server: &ServerName) -> Result<Self> {
-        let name = files::random_hex().map_err(|error| failed(server).cause(io_text(&error)))?;
-        let dir = root.join(format!("{STAGING}{name}"));
-        files::ensure_dir(&dir.join("tree")).map_err(|problem| failed(server).cause(problem))?;
-        // Clients report real paths, which are compared with this one.
-        Ok(Self(fs::canonicalize(&dir).unwrap_or(dir)))
-    }
-}
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        // After the rename there is nothing to remove. On failure `remove_interrupted` tries again.
-        drop(tree::remove(&self.0));
+/// Refuses to begin on a full disk. Images and local programs need no space here.
+fn enough_space(root: &Path, request: &PinRequest<'_>) -> Result<()> {
+    let installs = matches!(request.launch.registry, Registry::Npm | Registry::Pypi);
+    let free = rustix::fs::statvfs(root).map(|fs| fs.f_bavail.saturating_mul(fs.f_frsize));
+    match free {
+        Ok(free) if installs && free < FREE_BYTES_MIN => Err(failed(request.server)
+            .cause(format!(
+                "{} MiB free in `{}`; an installation needs {} MiB",
+                free >> 20,
+                root.display(),
+                FREE_BYTES_MIN >> 20
+            ))
+            .hint("free some space, e.g. with `mcpwrap pin --prune`")),
+        // Where the free space is unknown, a full disk is noticed later.
+        _ => Ok(()),
     }
 }
 
@@ -102,7 +105,7 @@ fn move_into_place(
     package: Package,
     lock: &[u8],
 ) -> std::io::Result<Package> {
-    let built = staging.0.join("tree");
+    let built = staging.dir().join("tree");
     tree::freeze(&built)?;
     let digest = tree::digest(&built)?;
     let place = root.join(&digest);
@@ -110,9 +113,12 @@ fn move_into_place(
         "" => tree::file_digest(&built.join(&package.entry))?,
         path => tree::file_digest(Path::new(path))?,
     };
+    // From here on: nothing that waits for a network, so nothing is held up for long.
+    let _lock = files::lock(&root.join(".lock"))
+        .map_err(|problem| std::io::Error::other(problem.to_string()))?;
     let intact = || tree::digest(&place.join("tree")).is_ok_and(|there| there == digest);
     if !place.exists() || !intact() {
-        let target = staging.0.join("done");
+        let target = staging.dir().join("done");
         files::ensure_dir(&target).map_err(|problem| std::io::Error::other(problem.to_string()))?;
         // Renaming a directory needs write permission on it, since its `..` changes.
         writable(&built, true)?;
@@ -120,7 +126,7 @@ fn move_into_place(
         writable(&target.join("tree"), false)?;
         tree::sync(&target)?;
         if place.exists() {
-            fs::rename(&place, staging.0.join("broken"))?;
+            fs::rename(&place, staging.dir().join("broken"))?;
         }
         fs::rename(&target, &place)?;
         files::sync_dir(root)?;
@@ -239,22 +245,43 @@ fn changes(before: Option<&LockedPackages>, now: &LockedPackages) -> PackageChan
     changes
 }
 
-/// The latest version of a pinned package in its registry; none for images and local programs.
+/// Whether a registry knows versions of this package that can be newer.
+pub fn has_versions(package: &Package) -> bool {
+    matches!(package.registry, PackageSource::Npm | PackageSource::Pypi)
+}
+
+/// The version of a policy's package that would be installed now.
 ///
 /// # Errors
 /// `package-failed`.
-pub fn latest(dirs: &Dirs, server: &ServerName, package: &Package) -> Result<Option<String>> {
-    let root = dirs.packages();
+pub fn latest(dirs: &Dirs, policy: &Policy, package: &Package) -> Result<String> {
+    let (root, server) = (dirs.packages(), &policy.server);
     files::ensure_dir(&root).map_err(|problem| failed(server).cause(problem))?;
     let staging = Staging::new(&root, server)?;
+    let launch = &parse(&policy.command);
     match package.registry {
-        PackageSource::Npm => npm::latest(&staging.0, &package.name).map(Some),
-        PackageSource::Pypi => {
-            let python = &package.interpreter;
-            pypi::latest(&staging.0, &package.name, python, server).map(Some)
-        }
-        PackageSource::Image | PackageSource::Local => Ok(None),
+        PackageSource::Npm => npm::latest(staging.dir(), &package.name, launch),
+        PackageSource::Pypi => pypi::latest(staging.dir(), package, launch, server),
+        PackageSource::Image | PackageSource::Local => Ok(package.version.clone()),
     }
+}
+
+/// Whether another version is newer than a pinned one, by its registry's order. Versions that
+/// cannot be compared are newer if they differ.
+pub fn is_newer(package: &Package, other: &str) -> bool {
+    let pinned = package.version.as_str();
+    let newer = if package.registry == PackageSource::Npm {
+        let version = |text: &str| semver::Version::parse(text).ok();
+        version(other)
+            .zip(version(pinned))
+            .map(|(new, old)| new > old)
+    } else {
+        let version = |text: &str| text.parse::<pep440_rs::Version>().ok();
+        version(other)
+            .zip(version(pinned))
+            .map(|(new, old)| new > old)
+    };
+    newer.unwrap_or(!other.is_empty() && other != package.version)
 }
 
 /// How many packages are installed.
@@ -270,27 +297,54 @@ fn is_installation(entry: &fs::DirEntry) -> bool {
     entry.file_name().len() == 64 && entry.path().is_dir()
 }
 
-/// Removes all installations except those of these packages.
+/// An installation on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstalledTree {
+    /// The digest of its tree.
+    pub name: String,
+    pub files: usize,
+    pub bytes: u64,
+    /// When it was made.
+    pub made: Option<SystemTime>,
+}
+
+/// All installations, the largest first. Of a local program only its list of files is there.
+pub fn installed(dirs: &Dirs) -> Vec<InstalledTree> {
+    let all = fs::read_dir(dirs.packages())
+        .into_iter()
+        .flatten()
+        .flatten();
+    let tree = |entry: fs::DirEntry| {
+        let tree_dir = entry.path().join("tree");
+        let (files, bytes) = tree::measure(&tree_dir);
+        InstalledTree {
+            name: entry.file_name().to_string_lossy().into_owned(),
+            files,
+            bytes,
+            made: entry.metadata().and_then(|meta| meta.modified()).ok(),
+        }
+    };
+    let mut found: Vec<_> = all.filter(is_installation).map(tree).collect();
+    found.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
+    found
+}
+
+/// Removes installations by name. A missing one is not an error.
 ///
 /// # Errors
 /// `package-failed`.
-pub fn prune(dirs: &Dirs, used: &[Package]) -> Result<Vec<String>> {
+pub fn remove(dirs: &Dirs, names: &[String]) -> Result<()> {
     let root = dirs.packages();
     let failed = |cause: String| {
         Error::new(Code::PackageFailed, "cannot remove all unused packages").cause(cause)
     };
     if !root.is_dir() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let _lock = files::lock(&root.join(".lock")).map_err(|problem| failed(problem.to_string()))?;
     remove_interrupted(&root);
-    let mut removed = Vec::new();
-    for entry in fs::read_dir(&root).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if is_installation(&entry) && !used.iter().any(|package| package.tree == name) {
-            tree::remove(&entry.path()).map_err(|error| failed(io_text(&error)))?;
-            removed.push(name);
-        }
+    for name in names {
+        tree::remove(&root.join(name)).map_err(|error| failed(io_text(&error)))?;
     }
-    Ok(removed)
+    Ok(())
 }

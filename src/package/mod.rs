@@ -5,8 +5,10 @@
 //! program is local. `parse` is pure; only `install` changes something. Windows forms (`npx.cmd`,
 //! `cmd /c`) are understood, since configs travel.
 
+mod archives;
 mod client;
 mod directory;
+mod failure;
 mod image;
 mod imports;
 mod install;
@@ -17,12 +19,14 @@ pub mod lookup;
 mod manifest;
 mod node;
 mod npm;
+mod npm_warnings;
 mod parse;
 #[cfg(test)]
 mod parse_tests;
 mod pinned;
 mod pip;
 mod pip_lock;
+mod progress;
 mod provenance;
 mod pypi;
 mod python;
@@ -36,6 +40,7 @@ mod shell;
 mod spec;
 #[cfg(test)]
 mod spec_tests;
+mod staging;
 mod table;
 mod transport;
 mod tree;
@@ -45,11 +50,14 @@ mod variables;
 
 use std::fmt;
 
-pub use install::{install, installed_count, latest, prune};
+pub use install::{
+    InstalledTree, has_versions, install, installed, installed_count, is_newer, latest, remove,
+};
 pub use installed::{Depth, entry_while, verify};
 pub use launcher::program_name;
 pub use parse::parse;
 pub use pinned::check_pinned;
+pub use progress::{InstallPhase, InstallProgress, Snapshot};
 pub use request::{PackageChanges, PinReport, PinRequest};
 pub use restamp::{restamp, with_new_interpreter};
 pub use transport::{Transport, transport};

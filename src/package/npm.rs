@@ -7,18 +7,22 @@
 //! read, since the directory is mcpwrap's.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::Registry;
+use super::archives;
 use super::client::Call;
 use super::node::{interpreter, program};
+use super::npm_warnings::{file_warning, misfits};
+use super::progress::InstallPhase;
 use super::request::{
-    Built, LockedPackages, PackageChanges, PinReport, PinRequest, failed, measure, read, write,
+    Built, LockedPackages, PackageChanges, PinReport, PinRequest, failed, not_whole, read, write,
 };
 use super::spec::spec;
-use crate::error::Result;
+use super::tree::measure;
+use super::{ParsedCommand, Registry};
+use crate::error::{Code, Error, Result};
 use crate::policy::Package;
 use crate::policy::package::PackageSource;
 
@@ -37,6 +41,10 @@ const ALWAYS: &[&str] = &[
     "--dry-run=false",
 ];
 
+/// What npx takes for a package without a version: the newest one whose `engines` fit this Node.js.
+/// Source: npm-pick-manifest.
+const NEWEST: &str = "*";
+
 pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     let (launch, server) = (request.launch, request.server);
     let root = staging.join("tree");
@@ -44,22 +52,19 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
         .package
         .clone()
         .ok_or_else(|| failed(server).cause("no package named"))?;
-    let wanted = request.to.or(launch.version.as_deref()).unwrap_or("latest");
+    let wanted = request.to.or(launch.version.as_deref()).unwrap_or(NEWEST);
+    // The user wants the newest one, and one that runs here.
+    let wanted = if request.to == Some("latest") {
+        NEWEST
+    } else {
+        wanted
+    };
     write_manifest(&root, request, &name, wanted)?;
 
-    let registry = launch
-        .option(&["--registry"])
-        .map(|url| format!("--registry={url}"));
-    let before = request.before.map(|day| format!("--before={day}"));
-    let prefix = format!("--prefix={}", root.display());
-    let common: Vec<&str> = ALWAYS
-        .iter()
-        .copied()
-        .chain([prefix.as_str()])
-        .chain(registry.as_deref())
-        .chain(before.as_deref())
-        .collect();
+    let options = options(&root, launch, request.before);
+    let common: Vec<&str> = options.iter().map(String::as_str).collect();
     let npm = |args: &'static [&'static str]| Call::new("npm", &root).args(args).args(&common);
+    request.phase(InstallPhase::Resolving);
     let resolve = npm(&["install", "--package-lock-only", "--ignore-scripts"]);
     resolve.quick(request.quick).output()?;
     let lock = read(&root.join("package-lock.json"), server)?;
@@ -69,21 +74,32 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     if version.is_empty() {
         return Err(failed(server).cause(format!("the lock file has no `{name}`")));
     }
-    // The same call, with the scripts that the user allowed.
-    npm(if request.scripts {
-        &["ci"]
+    let scripts = if request.scripts {
+        ""
     } else {
-        &["ci", "--ignore-scripts"]
-    })
-    .output()?;
+        "--ignore-scripts"
+    };
+    let installed = ci(
+        &root,
+        request,
+        &entries,
+        &[&[scripts], common.as_slice()].concat(),
+    )?;
 
+    request.phase(InstallPhase::Asking);
     let (files, bytes) = measure(&root);
     let report = PinReport {
         scripts: with_scripts(&entries),
+        misfits: installed.misfits,
+        not_compared: installed.not_compared,
         packages: locked.values().map(BTreeMap::len).sum(),
         files,
         bytes,
         ..registry_facts(&root, &format!("{name}@{version}"), &common)
+    };
+    let report = PinReport {
+        passed_over: passed_over(&root, (&name, &version, wanted), request, &report, &common),
+        ..report
     };
     let entry = program(&root, &name, launch.entry.as_deref(), server)?;
     let (interpreter, flags) = interpreter(&root, &entry, request)?;
@@ -102,6 +118,48 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
         report,
         lock: lock.into_bytes(),
         locked,
+    })
+}
+
+/// The options of every call.
+fn options(root: &Path, launch: &ParsedCommand, before: Option<&str>) -> Vec<String> {
+    let registry = launch.option(&["--registry"]);
+    let own = [
+        Some(format!("--prefix={}", root.display())),
+        registry.map(|url| format!("--registry={url}")),
+        before.map(|day| format!("--before={day}")),
+    ];
+    let always = ALWAYS.iter().copied().map(str::to_owned);
+    always.chain(own.into_iter().flatten()).collect()
+}
+
+/// What is to be said about an installation.
+struct CiResult {
+    misfits: Vec<String>,
+    not_compared: usize,
+}
+
+/// Installs what the lock says, and compares it with the archives.
+fn ci(root: &Path, request: &PinRequest<'_>, lock: &Value, options: &[&str]) -> Result<CiResult> {
+    let server = request.server;
+    request.phase(InstallPhase::Installing);
+    let options: Vec<_> = options.iter().filter(|option| !option.is_empty()).collect();
+    let said = Call::new("npm", root).args(&["ci"]).args(&options).run()?;
+    if let Some(warning) = file_warning(&said.err) {
+        return Err(failed(server)
+            .cause("npm did not write all files, although it reported success")
+            .cause(warning));
+    }
+    request.phase(InstallPhase::Checking);
+    let cache = Call::new("npm", root)
+        .args(&["config", "get", "cache"])
+        .output()?;
+    let cache = PathBuf::from(String::from_utf8_lossy(&cache).trim());
+    let compared =
+        archives::compare_npm(root, lock, &cache).map_err(|error| not_whole(server, &error))?;
+    Ok(CiResult {
+        misfits: misfits(&said.err),
+        not_compared: compared.without_archive,
     })
 }
 
@@ -124,7 +182,7 @@ fn write_manifest(root: &Path, request: &PinRequest<'_>, name: &str, wanted: &st
         };
         dependencies.insert(
             other_name,
-            json!(other.version.unwrap_or_else(|| "latest".to_owned())),
+            json!(other.version.unwrap_or_else(|| NEWEST.to_owned())),
         );
     }
     let text = json!({ "private": true, "dependencies": dependencies }).to_string();
@@ -201,6 +259,7 @@ fn registry_facts(root: &Path, what: &str, common: &[&str]) -> PinReport {
             .map(str::to_owned)
     };
     PinReport {
+        deprecated: text(&["deprecated"]).filter(|text| !text.is_empty()),
         published: text(&["time", version]).map(|time| time.chars().take(10).collect()),
         maintainers: people.iter().filter_map(person).collect(),
         attested: at(&["dist"]).map(|dist| dist.get("attestations").is_some()),
@@ -210,12 +269,45 @@ fn registry_facts(root: &Path, what: &str, common: &[&str]) -> PinReport {
     }
 }
 
-/// The latest version of a package in its registry.
-pub(super) fn latest(dir: &Path, name: &str) -> Result<String> {
-    let answer = Call::new("npm", dir)
-        .args(&["view", name, "version"])
+/// Why the latest version was not taken, if it was not.
+fn passed_over(
+    root: &Path,
+    (name, version, wanted): (&str, &str, &str),
+    request: &PinRequest<'_>,
+    report: &PinReport,
+    common: &[&str],
+) -> Option<String> {
+    let latest = report.latest.as_deref()?;
+    if wanted != NEWEST || latest == version || request.before.is_some() {
+        return None;
+    }
+    let what = format!("{name}@{latest}");
+    let args = ["view", &what, "engines.node"];
+    let needed = Call::new("npm", root).args(&args).args(common).output();
+    let needed = needed
+        .ok()
+        .map(|text| String::from_utf8_lossy(&text).trim().to_owned());
+    let needed = needed.filter(|text| !text.is_empty());
+    Some(match needed {
+        Some(needed) => format!("{latest}, which needs Node.js {needed}"),
+        None => latest.to_owned(),
+    })
+}
+
+/// The version of a package that `build` would install now.
+pub(super) fn latest(dir: &Path, name: &str, launch: &ParsedCommand) -> Result<String> {
+    let manifest = json!({ "private": true, "dependencies": { name: NEWEST } }).to_string();
+    let written = crate::files::replace(&dir.join("package.json"), manifest.as_bytes());
+    written.map_err(|problem| Error::new(Code::PackageFailed, "cannot ask npm").cause(problem))?;
+    let options = options(dir, launch, None);
+    Call::new("npm", dir)
+        .args(&["install", "--package-lock-only", "--ignore-scripts"])
+        .args(&options)
+        .quick(true)
         .output()?;
-    Ok(String::from_utf8_lossy(&answer).trim().to_owned())
+    let lock = std::fs::read(dir.join("package-lock.json")).unwrap_or_default();
+    let lock: Value = serde_json::from_slice(&lock).unwrap_or_default();
+    Ok(main_package(&lock, name).0)
 }
 
 #[cfg(test)]

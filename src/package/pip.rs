@@ -13,11 +13,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::archives;
 use super::client::Call;
 use super::pip_lock::HEAD;
+use super::progress::InstallPhase;
 use super::python::{Python, identify, requirements};
 use super::request::{PinRequest, failed};
-use super::request::{read, write};
+use super::request::{not_whole, read, write};
 use super::{local, tree};
 use crate::error::{Error, Result};
 use crate::files::io_text;
@@ -63,6 +65,7 @@ pub(super) fn build(
         .args(&["-I", "-m", "venv", "--without-pip", &place])
         .output()?;
     let lock = pip.resolve(staging, request, name)?;
+    request.phase(InstallPhase::Installing);
     let list = staging.join("lock.txt");
     write(&list, lock.as_bytes(), server)?;
     let list = list.display().to_string();
@@ -71,6 +74,7 @@ pub(super) fn build(
     let more = indexes(request);
     args.extend(more.iter().map(String::as_str));
     pip.run(staging, request, &args)?;
+    archives::compare_python(&root).map_err(|error| not_whole(server, &error))?;
     remove_paths(&root, staging).map_err(|error| failed(server).cause(io_text(&error)))?;
     let below = format!("{}/", staging.display());
     let lib = root.join("lib").display().to_string();

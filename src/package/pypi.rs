@@ -11,13 +11,16 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::archives;
 use super::client::Call;
+use super::progress::InstallPhase;
 use super::python::{Python, identify, requirements};
 use super::request::{Built, PinReport, PinRequest, failed};
-use super::request::{measure, read, write};
+use super::request::{not_whole, read, write};
+use super::tree::measure;
 use super::uv_lock::{index, locked, normal, published};
-use super::{local, pip, provenance, tree};
-use crate::error::Result;
+use super::{ParsedCommand, local, pip, provenance, tree};
+use crate::error::{Error, Result};
 use crate::policy::Package;
 use crate::policy::package::PackageSource;
 use crate::secret::ServerName;
@@ -45,11 +48,13 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
         .package
         .clone()
         .ok_or_else(|| failed(server).cause("no package named"))?;
+    request.phase(InstallPhase::Resolving);
     let (python, lock, root) = if local::find("uv").is_some() {
-        let python = python(staging, request)?;
-        write_project(staging, request, &name, &python.version)?;
-        let lock = resolve(staging, request, &python)?;
+        let (python, lock) = resolved(staging, request, &name)?;
+        request.phase(InstallPhase::Installing);
         let root = sync(staging, request, &python)?;
+        request.phase(InstallPhase::Checking);
+        archives::compare_python(&root).map_err(|error| not_whole(server, &error))?;
         (python, lock, root)
     } else {
         pip::build(staging, request, &name)?
@@ -63,11 +68,11 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     let Some((version, integrity)) = found else {
         return Err(failed(server).cause(format!("the lock file has no `{name}`")));
     };
+    request.phase(InstallPhase::Asking);
     let (files, bytes) = measure(&root);
     let report = PinReport {
         published: published(&lock, &key),
         attested: provenance::attested(staging, &python.path, &index(&lock, &key), &key, integrity),
-        latest: latest(staging, &name, &python.path, server).ok(),
         packages: locked.len(),
         files,
         bytes,
@@ -96,6 +101,10 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
         scripts: request.scripts,
         ..Package::bare(PackageSource::Pypi)
     };
+    let report = PinReport {
+        latest: latest(staging, &package, launch, server).ok(),
+        ..report
+    };
     Ok(Built {
         package,
         report,
@@ -104,17 +113,56 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     })
 }
 
+/// The lock file, for the default Python or, as uvx does, for one that the package can use.
+fn resolved(staging: &Path, request: &PinRequest<'_>, name: &str) -> Result<(Python, String)> {
+    let lock = |python: &Python| {
+        write_project(staging, request, name, &python.version)?;
+        resolve(staging, request, python)
+    };
+    let first = python(staging, request, None)?;
+    let error = match lock(&first) {
+        Ok(lock) => return Ok((first, lock)),
+        Err(error) => error,
+    };
+    let chosen = request.launch.option(&["-p", "--python"]).is_some();
+    let needed = needed_python(&error).filter(|_| !chosen);
+    let Some(needed) = needed else {
+        return Err(error);
+    };
+    let no_other = |error: Error| {
+        let version = &first.version;
+        let needs = format!("{name} needs Python {needed}; found {version}");
+        error.cause(needs).hint(format!(
+            "install a Python {needed}, e.g. with `uv python install`"
+        ))
+    };
+    let other = match python(staging, request, Some(&needed)) {
+        Ok(other) if other.path != first.path => other,
+        _ => return Err(no_other(failed(request.server))),
+    };
+    lock(&other).map(|lock| (other, lock))
+}
+
+/// The Python that a failed resolution asks for: `>=3.12`, `>=3.10,<3.13`.
+fn needed_python(error: &Error) -> Option<String> {
+    let text = error.to_string();
+    // uv breaks its lines anywhere.
+    let words: Vec<_> = text.split_whitespace().collect();
+    let text = words.join(" ");
+    let mut found = text.split("Python").skip(1).filter_map(|rest| {
+        let end = rest.find(|c: char| !(c.is_ascii_digit() || ".,<>=!*".contains(c)));
+        let range = rest
+            .get(..end.unwrap_or(rest.len()))?
+            .trim_end_matches(['.', ',']);
+        range.starts_with(['<', '>', '=']).then(|| range.to_owned())
+    });
+    found.next()
+}
+
 /// Lets uv resolve, and returns its lock file.
 fn resolve(staging: &Path, request: &PinRequest<'_>, python: &Python) -> Result<String> {
     let mut args = vec!["lock", "--python", &python.path];
-    for (option, value) in &request.launch.options {
-        if let Some(value) = value
-            .as_deref()
-            .filter(|_| PASSED.contains(&option.as_str()))
-        {
-            args.extend([option.as_str(), value]);
-        }
-    }
+    args.extend(passed(request.launch));
     args.extend(
         request
             .before
@@ -163,8 +211,9 @@ fn sync(staging: &Path, request: &PinRequest<'_>, python: &Python) -> Result<Pat
     Ok(root)
 }
 
-fn python(dir: &Path, request: &PinRequest<'_>) -> Result<Python> {
-    let wanted = request.launch.option(&["-p", "--python"]);
+/// The Python that the command names, or one for this range of versions, or uv's default.
+fn python(dir: &Path, request: &PinRequest<'_>, range: Option<&str>) -> Result<Python> {
+    let wanted = range.or(request.launch.option(&["-p", "--python"]));
     let args: Vec<&str> = ["python", "find", "--no-project"]
         .into_iter()
         .chain(wanted)
@@ -197,8 +246,14 @@ fn write_project(dir: &Path, request: &PinRequest<'_>, name: &str, python: &str)
     write(&dir.join("pyproject.toml"), text.as_bytes(), request.server)
 }
 
-/// The version that uv would install now.
-pub(super) fn latest(dir: &Path, name: &str, python: &str, server: &ServerName) -> Result<String> {
+/// The version that `build` would install now.
+pub(super) fn latest(
+    dir: &Path,
+    package: &Package,
+    launch: &ParsedCommand,
+    server: &ServerName,
+) -> Result<String> {
+    let (name, python) = (package.name.as_str(), package.interpreter.as_str());
     if local::find("uv").is_none() {
         return pip::latest(dir, name, python);
     }
@@ -207,13 +262,29 @@ pub(super) fn latest(dir: &Path, name: &str, python: &str, server: &ServerName) 
     let wanted = wanted.display().to_string();
     let mut args = vec!["pip", "compile", "--quiet", "--no-deps", "--no-header"];
     args.push("--no-annotate");
+    args.extend((!package.scripts).then_some("--no-build"));
+    args.extend(passed(launch));
     if !python.is_empty() {
         args.extend(["--python", python]);
     }
     args.push(&wanted);
-    let answer = Call::new("uv", dir).args(&args).output()?;
+    let answer = Call::new("uv", dir).args(&args).quick(true).output()?;
     let answer = String::from_utf8_lossy(&answer).trim().to_owned();
     Ok(answer.rsplit("==").next().unwrap_or_default().to_owned())
+}
+
+/// The options of the launcher that say where packages come from and which are chosen.
+fn passed(launch: &ParsedCommand) -> Vec<&str> {
+    let mut args = Vec::new();
+    for (option, value) in &launch.options {
+        if let Some(value) = value
+            .as_deref()
+            .filter(|_| PASSED.contains(&option.as_str()))
+        {
+            args.extend([option.as_str(), value]);
+        }
+    }
+    args
 }
 
 /// Whether a program of the environment is a Python script.
@@ -264,6 +335,20 @@ fn flags(version: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_needed_python_is_read_from_the_failure() {
+        let needed = |said: &str| {
+            let error = Error::new(crate::error::Code::PackageFailed, "`uv lock` failed");
+            needed_python(&error.cause(said))
+        };
+        let said = "Because the requested Python version (>=3.11, <3.12) does not satisfy\n\
+                    Python>=3.12 and basic-memory==0.15.0 depends on Python>=3.12, we can conclude";
+        assert_eq!(needed(said).as_deref(), Some(">=3.12"));
+        let said = "depends on Python>=3.10,<3.13, we can conclude";
+        assert_eq!(needed(said).as_deref(), Some(">=3.10,<3.13"));
+        assert_eq!(needed("Because the Python registry has no x"), None);
+    }
 
     #[test]
     fn the_flags_of_each_python() {

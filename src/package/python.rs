@@ -44,6 +44,8 @@ pub fn requirements(request: &PinRequest<'_>, name: &str) -> Result<Vec<String>>
         .unwrap_or(name);
     let exact = |version: &str| format!("{named}=={version}");
     let main = match (request.to, &request.launch.version) {
+        // Without a version the newest one that this Python can use is taken.
+        (Some("latest"), _) => named.to_owned(),
         (Some(version), _) => exact(version),
         (None, Some(version)) => exact(version),
         (None, None) if text.contains('@') => named.to_owned(),

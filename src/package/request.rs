@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::{ParsedCommand, tree};
+use super::ParsedCommand;
+use super::progress::{InstallPhase, InstallProgress};
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
 use crate::policy::Package;
@@ -25,6 +26,18 @@ pub struct PinRequest<'a> {
     pub known: Option<&'a Package>,
     /// Whether to give up soon on a registry that does not answer.
     pub quick: bool,
+    /// Whether to remove the installation again: only the report counts.
+    pub dry_run: bool,
+    /// Where to tell how far it is.
+    pub progress: Option<&'a InstallProgress>,
+}
+
+impl PinRequest<'_> {
+    pub(super) fn phase(&self, phase: InstallPhase) {
+        if let Some(progress) = self.progress {
+            progress.set(phase);
+        }
+    }
 }
 
 /// What the user should see before approving.
@@ -37,6 +50,14 @@ pub struct PinReport {
     pub attested: Option<bool>,
     /// The latest version according to the registry.
     pub latest: Option<String>,
+    /// What its publisher says if it should not be used any more.
+    pub deprecated: Option<String>,
+    /// The latest version if it was passed over, with the reason.
+    pub passed_over: Option<String>,
+    /// Packages that need another interpreter than the one here.
+    pub misfits: Vec<String>,
+    /// Packages whose files could not be compared with an archive.
+    pub not_compared: usize,
     /// Packages that have install scripts.
     pub scripts: Vec<String>,
     pub packages: usize,
@@ -85,6 +106,16 @@ pub fn failed(server: &ServerName) -> Error {
     Error::new(Code::PackageFailed, format!("cannot pin server `{server}`"))
 }
 
+/// The error for a tree that is not what its client downloaded.
+pub fn not_whole(server: &ServerName, error: &std::io::Error) -> Error {
+    failed(server)
+        .cause(format!(
+            "the installed files are not those of the archive: {}",
+            io_text(error)
+        ))
+        .hint("check the free space and the disk, then run the command again")
+}
+
 /// Writes a file for a client.
 pub fn write(path: &Path, bytes: &[u8], server: &ServerName) -> Result<()> {
     crate::files::replace(path, bytes).map_err(|problem| failed(server).cause(problem))
@@ -94,15 +125,4 @@ pub fn write(path: &Path, bytes: &[u8], server: &ServerName) -> Result<()> {
 pub fn read(path: &Path, server: &ServerName) -> Result<String> {
     fs::read_to_string(path)
         .map_err(|error| failed(server).cause(format!("`{}`: {}", path.display(), io_text(&error))))
-}
-
-/// The number of files in a tree and their size (bytes).
-pub fn measure(root: &Path) -> (usize, u64) {
-    let files: Vec<_> = tree::entries(root).unwrap_or_default();
-    let size = |path: &PathBuf| fs::symlink_metadata(root.join(path)).map_or(0, |meta| meta.len());
-    let files: Vec<_> = files
-        .iter()
-        .filter(|(_, kind)| *kind == tree::NodeKind::File)
-        .collect();
-    (files.len(), files.iter().map(|(path, _)| size(path)).sum())
 }

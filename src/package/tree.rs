@@ -51,6 +51,17 @@ pub(super) fn entries(root: &Path) -> io::Result<Vec<(PathBuf, NodeKind)>> {
     Ok(found)
 }
 
+/// The number of files in a tree and their size (bytes).
+pub(super) fn measure(root: &Path) -> (usize, u64) {
+    let files: Vec<_> = entries(root).unwrap_or_default();
+    let size = |path: &PathBuf| fs::symlink_metadata(root.join(path)).map_or(0, |meta| meta.len());
+    let files: Vec<_> = files
+        .iter()
+        .filter(|(_, kind)| *kind == NodeKind::File)
+        .collect();
+    (files.len(), files.iter().map(|(path, _)| size(path)).sum())
+}
+
 /// The digest of a tree, in hex.
 pub(super) fn digest(root: &Path) -> io::Result<String> {
     let mut all = Sha256::new();

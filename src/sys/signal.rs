@@ -48,6 +48,14 @@ fn write_byte(fd: i32, byte: u8) {
     unsafe { nix::libc::write(fd, std::ptr::from_ref(&byte).cast(), 1) };
 }
 
+/// Gives these signals their default action again.
+pub fn release(signals: &[Signal]) -> io::Result<()> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    signals
+        .iter()
+        .try_for_each(|signal| set_action(*signal, &default))
+}
+
 /// Starts to collect these signals; returns the pipe with one byte per signal.
 pub fn collect(signals: &[Signal]) -> io::Result<File> {
     let (reader, writer) = super::fds::pipe()?;

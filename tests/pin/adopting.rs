@@ -59,8 +59,8 @@ fn what_can_be_pinned_is_pinned_and_the_rest_is_adopted() {
     };
     let ended = case.adopt(&[]);
     for part in [
-        "[1/2] pinning server `s`",
-        "[2/2] pinning server `t`",
+        "[1/2] installing server `",
+        "[2/2] installing server `",
         "server `t` is adopted but not pinned: its launcher starts whatever version is current",
         "run `mcpwrap pin t` to try again",
     ] {
@@ -115,7 +115,7 @@ fn without_npm_and_without_pins() {
         return;
     };
     let ended = case.adopt(&["--no-pin"]);
-    assert!(!ended.stderr.contains("pinning"), "{ended}");
+    assert!(!ended.stderr.contains("installing"), "{ended}");
     assert!(
         ended.stderr.contains("run `mcpwrap pin s` to pin it"),
         "{ended}"
@@ -133,20 +133,30 @@ fn without_npm_and_without_pins() {
     case.undo();
 }
 
-/// Ctrl-C ends between two packages and says what is left; the next adopt goes on there.
+/// Ctrl-C lets those that have begun end, and says what is left; the next adopt goes on there.
 #[test]
 fn an_interrupted_adopt_is_resumed() {
-    let Some(case) = Case::new(&[("s", "@s/server"), ("t", "@s/server")]) else {
+    let specs: Vec<_> = (0..5).map(|n| format!("@s/server@1.0.{n}")).collect();
+    let names = ["a", "b", "c", "d", "s"];
+    let servers: Vec<_> = names
+        .into_iter()
+        .zip(specs.iter().map(String::as_str))
+        .collect();
+    let Some(case) = Case::new(&servers) else {
         return;
     };
+    for n in 1..5 {
+        case.npm.publish(&format!("1.0.{n}"), &json!({}));
+    }
     let test = &case.npm.test;
     let file = case.file.display().to_string();
+    case.npm.registry.hold();
     let args = ["adopt", "--yes", "--config", &file];
     let run = test.start(test.command(test.program()).args(args));
-    // What the user must know is there before the long part.
-    let before = run.heard("[1/2] pinning server `s`");
+    // What the user must know is there before the long part. One registry gets four at once.
+    let before = run.heard("[4/5] installing server `");
     assert!(
-        before.contains("Ctrl-C stops after the current one"),
+        before.contains("Ctrl-C stops when those that have begun are done"),
         "{before}"
     );
     // Only mcpwrap gets it: npm finishes what it does.
@@ -154,18 +164,25 @@ fn an_interrupted_adopt_is_resumed() {
     let own = crate::harness::process::of_test(&test.dir);
     let own = own.iter().find(|(_, line)| line.starts_with(&program));
     nix::sys::signal::kill(own.unwrap().0, nix::sys::signal::Signal::SIGINT).unwrap();
+    case.npm.registry.release();
     let ended = run.end();
     assert_eq!(ended.code, 1, "{ended}");
     assert!(
         ended.text().contains("to undo, run `mcpwrap adopt --undo`"),
         "{ended}"
     );
-    let left = "interrupted: the entries are adopted, 1 of 2 packages pinned; not pinned: `t`; run `mcpwrap adopt`";
+    let left = "interrupted: the entries are adopted, 4 of 5 packages pinned; not pinned: `s`; run `mcpwrap adopt`";
     assert!(ended.stderr.contains(left), "{ended}");
-    assert!(!case.policy("t").contains("[package]"));
+    assert!(!case.policy("s").contains("[package]"));
     let ended = case.adopt(&[]);
-    assert!(ended.stderr.contains("[1/1] pinning server `t`"), "{ended}");
-    assert!(case.policy("t").contains("[package]"), "{ended}");
+    assert!(
+        ended
+            .stderr
+            .contains("mcpwrap: installing server `s` (@s/server@1.0.4)"),
+        "{ended}"
+    );
+    assert!(case.policy("s").contains("[package]"), "{ended}");
+    assert_eq!(case.npm.start().1, "1.0.4");
     case.undo();
 }
 
@@ -187,7 +204,7 @@ fn one_question_covers_the_pins() {
         "{shown}"
     );
     assert!(
-        shown.contains("] 1/1 pinning server `s`") || !shown.contains("[1/1]"),
+        shown.contains("of 1 installed") || !shown.contains("installing server"),
         "{shown}"
     );
     assert_eq!(case.npm.start().0, "real");

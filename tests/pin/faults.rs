@@ -3,8 +3,8 @@
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use super::Npm;
-use crate::harness::{DEADLINE, process};
+use super::{Npm, Registry};
+use crate::harness::{DEADLINE, policy_text, process};
 
 /// Kill -9 during install: no half install is ever used.
 #[test]
@@ -130,4 +130,43 @@ fn several_packages_are_installed_together() {
         (&facts["dependency"], &facts["args"]),
         (&json!("helper"), &json!(["-x"]))
     );
+}
+
+/// A registry that hangs holds up only what comes from it, and its user sees that something runs.
+#[test]
+fn a_registry_that_hangs_holds_up_nobody_else() {
+    let Some(npm) = Npm::new() else { return };
+    let other = Registry::start();
+    let (manifest, code) = Npm::server("3.0.0", "real", &json!({}));
+    other.npm(&npm.test.home, &manifest, &[("server.js", &code)]);
+    other.hold();
+    let from_other = format!("--registry={}", other.url);
+    let policy = |name: &str, command: &[&str]| {
+        npm.test.write_policy(name, &policy_text(command, ""));
+    };
+    policy("h", &["npx", "-y", &from_other, "@s/server@3.0.0"]);
+    policy("s", &["npx", "-y", "@s/server@1.0.0"]);
+    policy("t", &["npx", "-y", "@s/server@1.0.0"]);
+    policy("absent", &["npx", "-y", "@s/absent@1.0.0"]);
+    let args = ["pin", "h", "s", "absent", "nobody", "--yes"];
+    let run = npm
+        .test
+        .start(npm.test.command(npm.test.program()).args(args));
+    run.heard("server `h` (@s/server@3.0.0): installing");
+    // Another command installs meanwhile.
+    npm.test.ok(&["pin", "t", "--yes"]);
+    other.release();
+    let ended = run.end();
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(
+        ended.text().contains("pinned: h, @s/server 3.0.0 from npm"),
+        "{ended}"
+    );
+    for part in [
+        "cannot pin server `absent`",
+        "`nobody`",
+        "failed: `nobody`, `absent`",
+    ] {
+        assert!(ended.stderr.contains(part), "{part}\n{ended}");
+    }
 }

@@ -65,7 +65,15 @@ fn only_print_and_ask_touch_the_terminal() {
 }
 
 /// The modules of `cli` that every command may use.
-const CLI_SHARED: &[&str] = &["ask", "diagnostics", "help", "print", "usage"];
+const CLI_SHARED: &[&str] = &[
+    "ask",
+    "diagnostics",
+    "help",
+    "installing",
+    "interrupts",
+    "print",
+    "usage",
+];
 
 fn command_uses(source: &Source) -> Vec<String> {
     let mut found = Vec::new();

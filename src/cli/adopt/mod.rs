@@ -2,7 +2,6 @@
 //! `--undo` restores the entries.
 
 mod diff;
-mod interrupts;
 mod pin;
 mod resume;
 mod show;
@@ -12,7 +11,7 @@ mod undo;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use self::interrupts::Interrupts;
+use super::interrupts::Interrupts;
 use super::{Context, ask, print};
 use crate::adopt::apply::{self, AdoptStep};
 use crate::adopt::approval::AdoptApproval;
@@ -109,14 +108,13 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::note("nothing to do: another `mcpwrap adopt` ran first");
         return Ok(exit_code(&round));
     }
-    carry_out(args, cx, &config, actor, (&*store, &keys), &round)
+    carry_out(args, cx, actor, (&*store, &keys), &round)
 }
 
 /// Applies the plan, says what the user must do, and pins the packages.
 fn carry_out(
     args: &Args,
     cx: &Context,
-    config: &Config,
     actor: Actor,
     (store, keys): (&dyn Store, &Keys),
     round: &Round,
@@ -141,7 +139,7 @@ fn carry_out(
         let mut servers = round.servers(&done);
         servers.retain(|server| round.withheld().all(|(other, _)| other != server));
         servers.extend(resume::unpinned(cx, round));
-        let pins = pin::adopted(cx, config, &servers, actor, keys, &interrupts)?;
+        let pins = pin::adopted(cx, &servers, actor, keys, &interrupts)?;
         if pins.is_interrupted {
             code = code.max(EXIT_NO);
         }

@@ -1,17 +1,18 @@
-//! The last part of `mcpwrap adopt`: pins the adopted servers one by one.
+//! The last part of `mcpwrap adopt`: pins the adopted servers, several at once.
 //!
 //! Invariants: a failed pin does not undo the adoption, and the user is told how the server starts
 //! instead. A registry that does not answer is waited for once.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
-use super::interrupts::Interrupts;
+use crate::cli::installing::Installing;
+use crate::cli::interrupts::Interrupts;
 use crate::cli::{Context, print};
-use crate::config::Config;
-use crate::error::{CauseKind, Code, Result};
+use crate::error::{Code, Error, Result};
 use crate::ops::actor::Actor;
-use crate::ops::pin::{self, PinDialog, PinOptions, Pinned, Unpinnable};
-use crate::package::{self, Registry};
+use crate::ops::pin::{self, Installation, PinOptions, Pinned, Unpinnable};
+use crate::ops::pin_several::{self, PinEvent};
 use crate::policy::{self, Policy};
 use crate::secret::{Keys, ServerName};
 
@@ -23,10 +24,16 @@ pub(super) struct Pins {
     pub(super) told: BTreeSet<ServerName>,
 }
 
+impl Pins {
+    fn not_pinned(&mut self, policy: &Policy) {
+        print::note(&fallback(policy));
+        self.told.insert(policy.server.clone());
+    }
+}
+
 /// Pins the servers that can be pinned, until an interrupt.
 pub(super) fn adopted(
     cx: &Context,
-    config: &Config,
     servers: &BTreeSet<ServerName>,
     actor: Actor,
     keys: &Keys,
@@ -43,61 +50,77 @@ pub(super) fn adopted(
         adopting: true,
         ..PinOptions::default()
     };
-    // The store is open already: no passphrase prompt appears while the bar is drawn.
-    let mut keys = Some(keys.clone());
-    let mut silent: Vec<Registry> = Vec::new();
     let mut pins = Pins::default();
-    if !wanted.is_empty() {
-        print::note(&format!(
-            "installing {}; Ctrl-C stops after the current one, and `mcpwrap adopt` continues",
-            print::count(wanted.len(), "package")
-        ));
+    if wanted.is_empty() {
+        return Ok(pins);
     }
-    let mut progress = print::Progress::new(wanted.len());
-    let mut dialog = PinDialog {
-        begin: &mut |_| {},
-        agree: &mut |_| Ok(()),
-    };
-    for (n, policy) in wanted.iter().enumerate() {
-        if interrupts.any() {
-            return Ok(interrupted(pins, &wanted, n));
-        }
-        let registry = package::parse(&policy.command).registry;
-        progress.next(&format!("pinning server `{}`", policy.server));
-        if silent.contains(&registry) {
-            print::note(&fallback(policy));
-            pins.told.insert(policy.server.clone());
-            continue;
-        }
-        match pin::pin(
-            &cx.dirs,
-            config,
-            policy,
-            options,
-            actor,
-            &mut keys,
-            &mut dialog,
-        ) {
-            Ok(done) => say(&policy.server, &done),
-            // The package client got the interrupt, too.
-            Err(_) if interrupts.any() => return Ok(interrupted(pins, &wanted, n)),
-            Err(error) if matches!(error.code, Code::PackageFailed | Code::PackageChanged) => {
-                print::error(&error);
-                print::note(&fallback(policy));
-                pins.told.insert(policy.server.clone());
-                if error.is(CauseKind::Unreachable) {
-                    silent.push(registry);
-                }
+    print::note(&format!(
+        "installing {}; Ctrl-C stops when those that have begun are done, and `mcpwrap adopt` continues",
+        print::count(wanted.len(), "package")
+    ));
+    let mut installing = Installing::new(&wanted);
+    let mut left: BTreeSet<usize> = (0..wanted.len()).collect();
+    let mut failure = None;
+    pin_several::install_all(&cx.dirs, &wanted, options, &mut |event| {
+        let (at, result) = match event {
+            PinEvent::Done(at, result) => (at, result),
+            PinEvent::Tick(progress) => {
+                installing.tick(progress);
+                return stop_if(interrupts.any());
             }
-            Err(error) => return Err(error),
+        };
+        let Some(policy) = wanted.get(at) else {
+            return ControlFlow::Continue(());
+        };
+        installing.done(at);
+        let finish = |candidate| {
+            let agree = &mut |_: &Installation<'_>| Ok(());
+            pin::finish(&cx.dirs, policy, candidate, options, (actor, keys), agree)
+        };
+        let result = result.map(|result| result.and_then(finish));
+        match result {
+            Some(Ok(done)) => say(&policy.server, &done),
+            // The package client got the interrupt, too.
+            Some(Err(_)) if interrupts.any() => return ControlFlow::Break(()),
+            Some(Err(error)) if is_of_one(&error) => {
+                print::error(&error);
+                pins.not_pinned(policy);
+            }
+            Some(Err(error)) => drop(failure.get_or_insert(error)),
+            None => pins.not_pinned(policy),
         }
+        left.remove(&at);
+        stop_if(failure.is_some() || interrupts.any())
+    });
+    drop(installing);
+    if let Some(error) = failure {
+        return Err(error);
     }
-    Ok(pins)
+    let left: Vec<_> = left.iter().filter_map(|at| wanted.get(*at)).collect();
+    if left.is_empty() {
+        return Ok(pins);
+    }
+    Ok(interrupted(pins, wanted.len(), &left))
 }
 
-/// Says what is done and what is not. `at`: the first policy that is not pinned.
-fn interrupted(mut pins: Pins, wanted: &[Policy], at: usize) -> Pins {
-    let left = wanted.get(at..).unwrap_or_default();
+fn stop_if(stop: bool) -> ControlFlow<()> {
+    if stop {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whether a failure says nothing about the other servers.
+fn is_of_one(error: &Error) -> bool {
+    matches!(
+        error.code,
+        Code::PackageFailed | Code::PackageChanged | Code::PolicyChanged
+    )
+}
+
+/// Says what is done and what is not.
+fn interrupted(mut pins: Pins, wanted: usize, left: &[&Policy]) -> Pins {
     let names: Vec<_> = left
         .iter()
         .map(|policy| format!("`{}`", policy.server))
@@ -105,8 +128,8 @@ fn interrupted(mut pins: Pins, wanted: &[Policy], at: usize) -> Pins {
     print::warning(&format!(
         "interrupted: the entries are adopted, {} of {} pinned; not pinned: {}; run `mcpwrap adopt` \
          to continue",
-        at.saturating_sub(pins.told.len()),
-        print::count(wanted.len(), "package"),
+        wanted - left.len() - pins.told.len(),
+        print::count(wanted, "package"),
         names.join(", ")
     ));
     pins.told

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::interrupts::Interrupts;
 use super::{Args, pin};
 use crate::adopt::round::Round;
+use crate::cli::interrupts::Interrupts;
 use crate::cli::{Context, ask, print};
 use crate::client::entry::entries;
 use crate::config::Config;
@@ -85,7 +85,7 @@ pub(super) fn pins(
     let store = store::open(&cx.dirs, config, Prompt::Allowed)?;
     let keys = store::keys(&*store)?;
     let interrupts = Interrupts::collect();
-    let pins = pin::adopted(cx, config, &servers, actor, &keys, &interrupts)?;
+    let pins = pin::adopted(cx, &servers, actor, &keys, &interrupts)?;
     let is_done = !pins.is_interrupted && pins.told.is_empty();
     Ok(if is_done { 0 } else { EXIT_NO })
 }

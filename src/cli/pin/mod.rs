@@ -1,18 +1,25 @@
 //! `mcpwrap pin`: resolves and installs the package that a policy runs, and grants the pinned policy.
 
+mod installed;
 mod outdated;
 mod report;
 
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use super::installing::Installing;
+use super::interrupts::Interrupts;
 use super::{Context, ask, print};
 use crate::config::Config;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, EXIT_ERROR, Error, Result};
 use crate::ops;
 use crate::ops::actor::actor;
 use crate::ops::approve;
-use crate::ops::pin::{Installation, PinDialog, PinOptions, Pinned};
+use crate::ops::pin::{Installation, PinCandidate, PinOptions, Pinned};
+use crate::ops::pin_several::{self, PinEvent};
 use crate::ops::question;
 use crate::policy::{self, Policy};
-use crate::secret::ServerName;
+use crate::secret::{Keys, ServerName};
 use crate::settings::AgentAct;
 
 #[expect(
@@ -22,7 +29,7 @@ use crate::settings::AgentAct;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Servers to pin
-    #[arg(required_unless_present_any = ["outdated", "prune"])]
+    #[arg(required_unless_present_any = ["outdated", "prune", "list"])]
     server: Vec<ServerName>,
     /// Version to install, or `latest` (images: digest or tag)
     #[arg(long, value_name = "VERSION")]
@@ -33,17 +40,26 @@ pub struct Args {
     /// Allow install scripts and builds from source
     #[arg(long)]
     allow_scripts: bool,
+    /// Install again what seems intact
+    #[arg(long)]
+    repair: bool,
+    /// Show what would be pinned or removed, and change nothing
+    #[arg(long, conflicts_with_all = ["outdated", "list", "yes"])]
+    dry_run: bool,
     /// List pinned packages with a newer version
-    #[arg(long, conflicts_with_all = ["to", "before", "allow_scripts", "prune"])]
+    #[arg(long, group = "mode", conflicts_with_all = ["to", "before", "allow_scripts", "repair"])]
     outdated: bool,
+    /// List what is installed: size, age, and which servers use it
+    #[arg(long, group = "mode", conflicts_with_all = ["server", "to", "before", "allow_scripts", "repair"])]
+    list: bool,
     /// Remove unused installations
-    #[arg(long, conflicts_with_all = ["server", "to", "before", "allow_scripts"])]
+    #[arg(long, group = "mode", conflicts_with_all = ["server", "to", "before", "allow_scripts", "repair"])]
     prune: bool,
-    /// With `--outdated`, print JSON
-    #[arg(long, requires = "outdated")]
+    /// With `--outdated` or `--list`, print JSON
+    #[arg(long, conflicts_with_all = ["prune", "to", "before", "allow_scripts", "repair", "dry_run", "yes"])]
     json: bool,
     /// Skip confirmation (for scripts)
-    #[arg(long, conflicts_with_all = ["outdated", "prune"])]
+    #[arg(long, conflicts_with = "mode")]
     yes: bool,
 }
 
@@ -59,17 +75,40 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     if args.outdated {
         return outdated::run(&args.server, args.json, &cx.dirs);
     }
+    if args.list {
+        return installed::list(args.json, cx);
+    }
     if args.prune {
-        return prune(cx);
+        return installed::prune(args.dry_run, cx);
+    }
+    if args.json {
+        return Err(
+            Error::new(Code::Usage, "`--json` needs `--outdated` or `--list`")
+                .hint("run `mcpwrap pin --list --json`"),
+        );
     }
     if args.to.is_some() && args.server.len() > 1 {
         return Err(Error::new(Code::Usage, "`--to` takes one server")
             .hint("run `mcpwrap pin SERVER --to VERSION` for each"));
     }
+    pin(args, cx)
+}
+
+fn pin(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
-    let load = |server| policy::load(&cx.dirs, server, None);
-    let policies = args.server.iter().map(load).collect::<Result<Vec<_>>>()?;
-    let flag = args.yes.then_some("--yes");
+    let mut failures = Failures::new(args.server.len());
+    let mut policies = Vec::new();
+    for server in &args.server {
+        let policy = policy::load(&cx.dirs, server, None);
+        let policy = policy.and_then(|policy| ops::pin::allowed(&policy).map(|()| policy));
+        policies.extend(failures.note(server, policy)?);
+    }
+    // Nothing is changed by looking.
+    let flag = if args.dry_run {
+        Some("--dry-run")
+    } else {
+        args.yes.then_some("--yes")
+    };
     let act = ("pin", Some(AgentAct::Pin));
     let actor = actor(&cx.dirs, &config, act, flag, |actor| {
         approve::refusals(&policies, actor)
@@ -78,40 +117,189 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         to: args.to.as_deref(),
         before: args.before,
         allow_scripts: args.allow_scripts,
+        repair: args.repair,
+        dry_run: args.dry_run,
         adopting: false,
     };
-    let mut keys = None;
-    for policy in &policies {
-        let mut dialog = PinDialog {
-            begin: &mut begin,
-            agree: &mut |new| {
-                let facts = report::text(new.package, new.report, new.before);
-                if !actor.is_asked() {
-                    print::text(&facts);
-                    return Ok(());
-                }
-                agree(cx, new, &facts)
-            },
+    let Candidates { found, mut keys } =
+        candidates(cx, &config, &policies, options, &mut failures)?;
+    for (policy, candidate) in policies.iter().zip(found) {
+        let candidate = match candidate {
+            None => continue,
+            Some(PinCandidate::Unchanged(package)) => {
+                say(&policy.server, &Pinned::Already(package));
+                continue;
+            }
+            Some(PinCandidate::New(package, report)) if args.dry_run => {
+                print::line(&format!("would pin: {}", policy.server));
+                print::text(&report::text(&package, &report, policy.package.as_ref()));
+                continue;
+            }
+            Some(new) => new,
         };
-        let done = ops::pin::pin(
+        let keys = match &mut keys {
+            Some(keys) => keys,
+            none => none.insert(approve::open_keys(&cx.dirs, &config)?),
+        };
+        let mut agree = |new: &Installation<'_>| {
+            let facts = report::text(new.package, new.report, new.before);
+            if !actor.is_asked() {
+                print::text(&facts);
+                return Ok(());
+            }
+            agree(cx, new, &facts)
+        };
+        let done = ops::pin::finish(
             &cx.dirs,
-            &config,
             policy,
+            candidate,
             options,
-            actor,
-            &mut keys,
-            &mut dialog,
-        )?;
-        say(&policy.server, &done);
+            (actor, keys),
+            &mut agree,
+        );
+        if let Some(done) = failures.note(&policy.server, done)? {
+            say(&policy.server, &done);
+        }
     }
-    Ok(0)
+    Ok(failures.finish())
 }
 
-fn begin(policy: &Policy) {
-    print::note(&format!(
-        "installing the package of server `{}`…",
-        policy.server
-    ));
+/// What there is to approve for each policy.
+struct Candidates {
+    found: Vec<Option<PinCandidate>>,
+    /// None if there is nothing new.
+    keys: Option<Keys>,
+}
+
+/// Installs what is missing, several at once.
+fn candidates(
+    cx: &Context,
+    config: &Config,
+    policies: &[Policy],
+    options: PinOptions<'_>,
+    failures: &mut Failures,
+) -> Result<Candidates> {
+    let mut found = Vec::new();
+    let mut missing = Vec::new();
+    let mut places = Vec::new();
+    for policy in policies {
+        let present = ops::pin::present(&cx.dirs, policy, options);
+        let present = failures.note(&policy.server, present)?;
+        if matches!(present, Some(None)) {
+            missing.push(policy.clone());
+            places.push(found.len());
+        }
+        found.push(present.flatten());
+    }
+    let is_new = |one: &Option<PinCandidate>| matches!(one, Some(PinCandidate::New(..)));
+    let changes = !missing.is_empty() || found.iter().any(is_new);
+    // Fail before downloading anything if the store does not open.
+    let keys = changes
+        .then(|| approve::open_keys(&cx.dirs, config))
+        .transpose()?;
+    let interrupts = Interrupts::collect();
+    let mut installing = Installing::new(&missing);
+    let mut failure = None;
+    let mut waiting: BTreeSet<usize> = (0..missing.len()).collect();
+    pin_several::install_all(&cx.dirs, &missing, options, &mut |event| {
+        match event {
+            PinEvent::Tick(progress) => installing.tick(progress),
+            PinEvent::Done(at, result) if !interrupts.any() => {
+                installing.done(at);
+                waiting.remove(&at);
+                let (Some(policy), Some(place)) = (missing.get(at), places.get(at)) else {
+                    return ControlFlow::Continue(());
+                };
+                let result = result.unwrap_or_else(|| Err(not_asked(&policy.server)));
+                match (failures.note(&policy.server, result), found.get_mut(*place)) {
+                    (Ok(new), Some(slot)) => *slot = new,
+                    (Err(error), _) => failure = Some(error),
+                    (Ok(_), None) => {}
+                }
+            }
+            PinEvent::Done(..) => {}
+        }
+        if failure.is_some() || interrupts.any() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    drop(installing);
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    if interrupts.any() {
+        return Err(interrupted(missing.len() - waiting.len()));
+    }
+    Ok(Candidates { found, keys })
+}
+
+fn interrupted(installed: usize) -> Error {
+    let error = Error::new(Code::Declined, "interrupted: no policy was changed");
+    match installed {
+        0 => error.hint("run the command again to continue"),
+        _ => error
+            .cause(format!(
+                "{} installed so far",
+                print::count(installed, "package")
+            ))
+            .hint("run the command again to continue, or `mcpwrap pin --prune` to remove them"),
+    }
+}
+
+/// The error of a server whose registry did not answer for another one.
+fn not_asked(server: &ServerName) -> Error {
+    Error::new(Code::PackageFailed, format!("cannot pin server `{server}`"))
+        .cause("its registry did not answer, see above")
+        .hint(format!("run `mcpwrap pin {server}` to try again"))
+}
+
+/// What failed of several servers. The failure of the only one is the command's own.
+struct Failures {
+    of: usize,
+    servers: Vec<ServerName>,
+}
+
+impl Failures {
+    const fn new(of: usize) -> Self {
+        Self {
+            of,
+            servers: Vec::new(),
+        }
+    }
+
+    /// The value, or none after a failure that was printed.
+    fn note<T>(&mut self, server: &ServerName, result: Result<T>) -> Result<Option<T>> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if self.of == 1 => Err(error),
+            Err(error) => {
+                print::error(&error);
+                self.servers.push(server.clone());
+                Ok(None)
+            }
+        }
+    }
+
+    /// Names them at the end; the exit code.
+    fn finish(self) -> u8 {
+        if self.servers.is_empty() {
+            return 0;
+        }
+        let names: Vec<_> = self
+            .servers
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        print::note(&format!(
+            "{} of {} failed: {}",
+            names.len(),
+            print::count(self.of, "server"),
+            names.join(", ")
+        ));
+        EXIT_ERROR
+    }
 }
 
 /// Shows the new package and policy, and asks.
@@ -133,17 +321,4 @@ fn say(server: &ServerName, done: &Pinned) {
         Pinned::Repaired(package) => print::line(&format!("installed: {server}, {package}")),
         Pinned::New { package, .. } => print::line(&format!("pinned: {server}, {package}")),
     }
-}
-
-fn prune(cx: &Context) -> Result<u8> {
-    let (removed, used) = ops::pin::prune(&cx.dirs)?;
-    for name in &removed {
-        print::line(&format!(
-            "removed: {}",
-            cx.dirs.tilde(&cx.dirs.packages().join(name))
-        ));
-    }
-    let removed = print::count(removed.len(), "installation");
-    print::note(&format!("removed {removed}, {used} in use"));
-    Ok(0)
 }

@@ -1,53 +1,158 @@
 //! `mcpwrap pin --outdated`: which pinned packages have a newer version.
 
+use std::ops::ControlFlow;
+
 use serde_json::json;
 
 use crate::cli::print;
 use crate::dirs::Dirs;
-use crate::error::{EXIT_NO, Result};
+use crate::error::{EXIT_ERROR, EXIT_NO, Result};
+use crate::ops::registries::{self, JobEvent, RegistryJob};
 use crate::package;
-use crate::policy;
+use crate::policy::{self, Package, Policy};
 use crate::secret::ServerName;
 
-/// Lists the outdated packages of these servers, or of all; 1 if there are any.
+/// What was asked for one server.
+struct OutdatedRow {
+    policy: Policy,
+    pinned: Package,
+    /// None: there is no answer.
+    latest: Option<String>,
+}
+
+/// Lists the outdated packages of these servers, or of all. 1 if there are any, 2 if a registry did
+/// not answer.
 pub(super) fn run(servers: &[ServerName], json: bool, dirs: &Dirs) -> Result<u8> {
-    let mut found = Vec::new();
+    let mut rows = Vec::new();
+    let mut unpinned = Vec::new();
     for (server, policy) in policy::list(dirs) {
         if !servers.is_empty() && !servers.contains(&server) {
             continue;
         }
-        let Some(pinned) = policy?.package else {
-            continue;
-        };
-        let Some(latest) = package::latest(dirs, &server, &pinned)? else {
-            continue;
-        };
-        if latest != pinned.version {
-            found.push((server, pinned, latest));
+        let policy = policy?;
+        match &policy.package {
+            Some(pinned) if package::has_versions(pinned) => rows.push(OutdatedRow {
+                pinned: pinned.clone(),
+                policy,
+                latest: None,
+            }),
+            _ => unpinned.push(server),
         }
     }
+    for server in servers {
+        policy::load(dirs, server, None)?;
+    }
+    ask(dirs, &mut rows);
+    let (known, unknown): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.latest.is_some());
+    let outdated: Vec<_> = known.iter().filter(|row| row.is_outdated()).collect();
     if json {
-        let entry = |(server, pinned, latest): &(ServerName, policy::Package, String)| {
+        let entry = |row: &&&OutdatedRow| {
             json!({
-                "server": server.as_str(), "package": pinned.name,
-                "version": pinned.version, "latest": latest,
+                "server": row.policy.server.as_str(), "package": row.pinned.name,
+                "version": row.pinned.version, "latest": row.latest,
             })
         };
-        print::json(&json!({ "outdated": found.iter().map(entry).collect::<Vec<_>>() }));
+        let names = |rows: &[&OutdatedRow]| {
+            let names = rows.iter().map(|row| row.policy.server.as_str());
+            names.map(str::to_owned).collect::<Vec<_>>()
+        };
+        print::json(&json!({
+            "outdated": outdated.iter().map(entry).collect::<Vec<_>>(),
+            "not_asked": names(&unknown),
+        }));
     } else {
-        let rows = found.iter().map(|(server, pinned, latest)| {
-            vec![
-                server.to_string(),
-                pinned.name.clone(),
-                pinned.version.clone(),
-                latest.clone(),
-            ]
-        });
-        if found.is_empty() {
-            print::note("all pinned packages are up to date");
-        } else {
-            print::table(&["SERVER", "PACKAGE", "PINNED", "LATEST"], rows);
-        }
+        show(&outdated, known.len(), &unknown, &unpinned);
     }
-    Ok(if found.is_empty() { 0 } else { EXIT_NO })
+    Ok(match (unknown.is_empty(), outdated.is_empty()) {
+        (false, _) => EXIT_ERROR,
+        (true, false) => EXIT_NO,
+        (true, true) => 0,
+    })
+}
+
+impl OutdatedRow {
+    fn is_outdated(&self) -> bool {
+        let newer = |latest: &String| package::is_newer(&self.pinned, latest);
+        self.latest.as_ref().is_some_and(newer)
+    }
+}
+
+/// Asks the registries, several packages at once.
+fn ask(dirs: &Dirs, rows: &mut [OutdatedRow]) {
+    let asked: Vec<_> = rows
+        .iter()
+        .map(|row| (row.policy.clone(), row.pinned.clone()))
+        .collect();
+    let job = |(policy, pinned): &(Policy, Package)| {
+        let key = format!(
+            "{:?} {} {}",
+            pinned.registry, pinned.name, pinned.interpreter
+        );
+        RegistryJob::new(key, &policy.command)
+    };
+    let latest = |(policy, pinned): &(Policy, Package)| package::latest(dirs, policy, pinned);
+    registries::for_each(&asked, job, latest, &mut |event| {
+        if let JobEvent::Done(at, Some(result)) = event {
+            match (result, rows.get_mut(at)) {
+                (Ok(latest), Some(row)) => row.latest = Some(latest),
+                (Err(error), Some(row)) => {
+                    let what = format!("cannot ask about server `{}`", row.policy.server);
+                    print::error(&error.context(&what));
+                }
+                (_, None) => {}
+            }
+        }
+        ControlFlow::Continue(())
+    });
+}
+
+fn show(
+    outdated: &[&&OutdatedRow],
+    known: usize,
+    unknown: &[&OutdatedRow],
+    unpinned: &[ServerName],
+) {
+    let cells = |row: &&&OutdatedRow| {
+        vec![
+            row.policy.server.to_string(),
+            row.pinned.name.clone(),
+            row.pinned.version.clone(),
+            row.latest.clone().unwrap_or_default(),
+        ]
+    };
+    if !outdated.is_empty() {
+        print::table(
+            &["SERVER", "PACKAGE", "PINNED", "LATEST"],
+            outdated.iter().map(cells),
+        );
+    }
+    let all = known + unknown.len();
+    print::note(&match (all, outdated.len()) {
+        (0, _) => "nothing to check: no policy has a pinned package from npm or PyPI".to_owned(),
+        (_, 0) => format!(
+            "{known} of {} up to date",
+            print::count(all, "pinned package")
+        ),
+        (_, outdated) => format!(
+            "{outdated} of {} outdated",
+            print::count(all, "pinned package")
+        ),
+    });
+    if !unknown.is_empty() {
+        let names: Vec<_> = unknown
+            .iter()
+            .map(|row| format!("`{}`", row.policy.server))
+            .collect();
+        print::warning(&format!(
+            "no answer from the registry for: {}",
+            names.join(", ")
+        ));
+    }
+    if !unpinned.is_empty() {
+        let names: Vec<_> = unpinned.iter().map(|name| format!("`{name}`")).collect();
+        print::note(&format!(
+            "not asked, because they have no pinned package from npm or PyPI: {}",
+            names.join(", ")
+        ));
+    }
 }

@@ -21,12 +21,18 @@ pub(super) fn text(package: &Package, report: &PinReport, before: Option<&Packag
     if let Some(date) = &report.published {
         lines.push(("published", format!("{date}{by}")));
     }
+    if let Some(why) = &report.deprecated {
+        lines.push(("DEPRECATED", why.clone()));
+    }
     if let Some(latest) = report
         .latest
         .as_ref()
         .filter(|latest| **latest != package.version)
     {
-        lines.push(("latest", latest.clone()));
+        lines.push((
+            "latest",
+            report.passed_over.as_ref().unwrap_or(latest).clone(),
+        ));
         if !report.dated {
             let fact =
                 "dependencies are resolved as of today; use `--before DATE` for an earlier date";
@@ -41,6 +47,22 @@ pub(super) fn text(package: &Package, report: &PinReport, before: Option<&Packag
         };
         lines.push(("provenance", fact.to_owned()));
     }
+    lines.extend(installed(package, report));
+    lines.extend(
+        changes(&report.changes)
+            .into_iter()
+            .map(|change| ("changed", change)),
+    );
+    if let Some(limit) = report.limit {
+        lines.push(("note", limit.to_owned()));
+    }
+    let line = |(name, fact): (&str, String)| format!("  {name:<10} {}\n", printable(&fact));
+    lines.into_iter().map(line).collect()
+}
+
+/// The facts of what is on the disk.
+fn installed(package: &Package, report: &PinReport) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
     if report.files > 0 {
         let mib = report.bytes.div_ceil(1 << 20);
         let packages = if report.packages > 0 {
@@ -56,6 +78,18 @@ pub(super) fn text(package: &Package, report: &PinReport, before: Option<&Packag
             ),
         ));
     }
+    if report.not_compared > 0 {
+        lines.push((
+            "unchecked",
+            format!(
+                "{}: the archive is not in npm's cache, so the files could not be compared",
+                print::count(report.not_compared, "package")
+            ),
+        ));
+    }
+    if !report.misfits.is_empty() {
+        lines.push(("may fail", short(&report.misfits)));
+    }
     match (report.scripts.as_slice(), package.scripts) {
         ([], _) => {}
         (names, true) => lines.push(("scripts", format!("run: {}", short(names)))),
@@ -64,16 +98,7 @@ pub(super) fn text(package: &Package, report: &PinReport, before: Option<&Packag
             lines.push(("scripts", format!("not run: {}; {hint}", short(names))));
         }
     }
-    lines.extend(
-        changes(&report.changes)
-            .into_iter()
-            .map(|change| ("changed", change)),
-    );
-    if let Some(limit) = report.limit {
-        lines.push(("note", limit.to_owned()));
-    }
-    let line = |(name, fact): (&str, String)| format!("  {name:<10} {}\n", printable(&fact));
-    lines.into_iter().map(line).collect()
+    lines
 }
 
 fn changes(changes: &PackageChanges) -> Vec<String> {

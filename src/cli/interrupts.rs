@@ -1,4 +1,4 @@
-//! Ctrl-C while adopting: noticed between two steps, so that none is left half done.
+//! Ctrl-C during long work: noticed between two steps, so that none is left half done.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use crate::sys::signal;
 
 /// The interrupts since this was made.
+#[derive(Debug)]
 pub(super) struct Interrupts {
     /// None if they cannot be collected: then the first one ends the process.
     pipe: Option<File>,
@@ -16,7 +17,7 @@ pub(super) struct Interrupts {
 }
 
 impl Interrupts {
-    /// From now on, Ctrl-C does not end the process.
+    /// From now on until this is dropped, Ctrl-C does not end the process.
     pub(super) fn collect() -> Self {
         Self {
             pipe: signal::collect(&[Signal::SIGINT]).ok(),
@@ -32,5 +33,12 @@ impl Interrupts {
                 .set(self.seen.get() || pipe.read(&mut [0; 16]).is_ok_and(|bytes| bytes > 0));
         }
         self.seen.get()
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        // Without the default action Ctrl-C would be ignored from now on.
+        drop(signal::release(&[Signal::SIGINT]));
     }
 }

@@ -1,0 +1,121 @@
+//! Shows the user how far several installations are.
+//!
+//! On a terminal: a line for each that runs, drawn anew. Elsewhere: a line when one begins, and one
+//! every ten seconds for each that still runs.
+
+use std::time::{Duration, Instant};
+
+use super::print;
+use crate::package::{self, InstallPhase, InstallProgress, Snapshot};
+use crate::policy::Policy;
+
+/// How often a pipe gets a sign of life.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+/// How often the terminal is drawn: the files so far are counted each time.
+const DRAWN_EVERY: Duration = Duration::from_secs(1);
+
+/// The installations of one command.
+#[derive(Debug)]
+pub(super) struct Installing {
+    jobs: Vec<InstallRow>,
+    draws: bool,
+    last: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct InstallRow {
+    name: String,
+    is_begun: bool,
+    is_done: bool,
+}
+
+impl Installing {
+    pub(super) fn new(policies: &[Policy]) -> Self {
+        let job = |policy: &Policy| {
+            let spec = package::parse(&policy.command).spec;
+            let spec = spec.map(|spec| format!(" ({spec})")).unwrap_or_default();
+            InstallRow {
+                name: format!("server `{}`{spec}", policy.server),
+                is_begun: false,
+                is_done: false,
+            }
+        };
+        Self {
+            jobs: policies.iter().map(job).collect(),
+            draws: print::draws_progress(),
+            last: None,
+        }
+    }
+
+    /// Time has passed.
+    pub(super) fn tick(&mut self, all: &[InstallProgress]) {
+        let states: Vec<_> = all.iter().map(InstallProgress::phase).collect();
+        for (at, phase) in states.iter().enumerate() {
+            if *phase != InstallPhase::Waiting {
+                self.begin(at);
+            }
+        }
+        let every = if self.draws { DRAWN_EVERY } else { TOLD_EVERY };
+        let last = *self.last.get_or_insert_with(Instant::now);
+        if last.elapsed() < every {
+            return;
+        }
+        self.last = Some(Instant::now());
+        let jobs = self.jobs.iter().zip(all);
+        let running = jobs.filter(|(job, _)| job.is_begun && !job.is_done);
+        let lines: Vec<_> = running
+            .map(|(job, progress)| shown(&job.name, progress.snapshot()))
+            .collect();
+        if self.draws {
+            let done = self.jobs.iter().filter(|job| job.is_done).count();
+            let all = format!("{done} of {} installed", self.jobs.len());
+            print::progress(&[lines, vec![all]].concat());
+        } else {
+            for line in &lines {
+                print::note(line);
+            }
+        }
+    }
+
+    /// One has ended. Its result may be printed after this.
+    pub(super) fn done(&mut self, at: usize) {
+        self.begin(at);
+        if let Some(job) = self.jobs.get_mut(at) {
+            job.is_done = true;
+        }
+    }
+
+    /// Says once that one begins.
+    fn begin(&mut self, at: usize) {
+        let nth = self.jobs.iter().filter(|job| job.is_begun).count() + 1;
+        let all = self.jobs.len();
+        let Some(job) = self.jobs.get_mut(at).filter(|job| !job.is_begun) else {
+            return;
+        };
+        job.is_begun = true;
+        if !self.draws {
+            let counter = if all > 1 {
+                format!("[{nth}/{all}] ")
+            } else {
+                String::new()
+            };
+            print::note(&format!("{counter}installing {}", job.name));
+        }
+    }
+}
+
+impl Drop for Installing {
+    fn drop(&mut self) {
+        if self.draws {
+            print::progress(&[]);
+        }
+    }
+}
+
+fn shown(name: &str, at: Snapshot) -> String {
+    let size = match at.bytes.div_ceil(1 << 20) {
+        0 => String::new(),
+        mib => format!(", {mib} MiB"),
+    };
+    format!("{name}: {}{size}, {} s", at.phase.word(), at.seconds)
+}

@@ -1,0 +1,242 @@
+//! Compares an installed tree with the archives that its client unpacked.
+//!
+//! A client that cannot write a file may warn and go on (npm on a full disk), and nothing later
+//! would notice: the digest of a damaged tree is as good as another one.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Component, Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use flate2::read::MultiGzDecoder;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::tree;
+use crate::secret::hex;
+
+/// What was compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Compared {
+    /// Packages of which every file equals that in the archive.
+    pub(super) packages: usize,
+    /// Packages whose archive is not in the client's cache.
+    pub(super) without_archive: usize,
+}
+
+/// Compares the packages of a `package-lock.json` below `root` with the archives in npm's cache.
+/// An optional package for another platform is not installed, and not compared.
+///
+/// # Errors
+/// The first file that is missing or differs.
+pub(super) fn compare_npm(root: &Path, lock: &Value, cache: &Path) -> io::Result<Compared> {
+    let mut compared = Compared::default();
+    let packages = lock.get("packages").and_then(Value::as_object);
+    for (path, entry) in packages.into_iter().flatten() {
+        let integrity = entry.get("integrity").and_then(Value::as_str);
+        let Some(integrity) = integrity.filter(|_| !path.is_empty()) else {
+            continue;
+        };
+        let dir = root.join(path);
+        let optional = entry.get("optional").and_then(Value::as_bool) == Some(true);
+        if !dir.is_dir() {
+            if optional {
+                continue;
+            }
+            return Err(io::Error::other(format!("`{path}` is not there")));
+        }
+        match content(cache, integrity).and_then(|path| File::open(path).ok()) {
+            Some(archive) => {
+                compare_archive(&dir, archive)
+                    .map_err(|error| io::Error::other(format!("`{path}`: {error}")))?;
+                compared.packages += 1;
+            }
+            None => compared.without_archive += 1,
+        }
+    }
+    Ok(compared)
+}
+
+/// Where npm's cache keeps the archive with this hash. Source: cacache.
+fn content(cache: &Path, integrity: &str) -> Option<PathBuf> {
+    let (algorithm, hash) = integrity.split_whitespace().next()?.split_once('-')?;
+    let bytes = STANDARD.decode(hash).ok()?;
+    let digits = hex(&bytes);
+    let (first, rest) = digits.split_at_checked(2)?;
+    let (second, rest) = rest.split_at_checked(2)?;
+    let place = cache.join("_cacache/content-v2").join(algorithm);
+    Some(place.join(first).join(second).join(rest))
+}
+
+/// Compares the files of one archive with a directory, as npm unpacks it: without the first part of
+/// each name, and without links.
+fn compare_archive(dir: &Path, archive: File) -> io::Result<()> {
+    let mut archive = tar::Archive::new(MultiGzDecoder::new(io::BufReader::new(archive)));
+    let mut last = std::collections::BTreeMap::new();
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        let name = entry.path()?.into_owned();
+        let mut parts = name.components();
+        parts.next();
+        let name = parts.as_path().to_path_buf();
+        let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
+        if name.as_os_str().is_empty() || !name.components().all(plain) {
+            continue;
+        }
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            match entry.read(&mut buffer)? {
+                0 => break,
+                count => hash.update(buffer.get(..count).unwrap_or_default()),
+            }
+        }
+        // An archive may have a name twice; the last one is unpacked.
+        last.insert(name, hex(&hash.finalize()));
+    }
+    for (name, digest) in last {
+        let mut file = dir.join(&name);
+        if name.file_name().is_some_and(|name| name == ".gitignore") && !file.exists() {
+            // npm renames it.
+            file.set_file_name(".npmignore");
+        }
+        match tree::file_digest(&file) {
+            Ok(found) if found == digest => {}
+            Ok(_) => {
+                let size = fs::metadata(&file).map_or(0, |meta| meta.len());
+                return Err(io::Error::other(format!(
+                    "`{}` differs from the archive ({size} bytes on disk)",
+                    name.display()
+                )));
+            }
+            Err(error) => {
+                return Err(io::Error::other(format!("`{}`: {error}", name.display())));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Compares the files of a Python environment with the hashes in the `RECORD` of each package.
+/// Returns how many packages were compared.
+///
+/// # Errors
+/// The first file that is missing or differs.
+pub(super) fn compare_python(root: &Path) -> io::Result<usize> {
+    let mut packages = 0;
+    for (path, _) in tree::entries(root)? {
+        if !path.ends_with("RECORD") {
+            continue;
+        }
+        let Some(site) = path.parent().and_then(Path::parent) else {
+            continue;
+        };
+        for line in fs::read_to_string(root.join(&path))?.lines() {
+            let Some((rest, _size)) = line.rsplit_once(',') else {
+                continue;
+            };
+            let Some((name, hash)) = rest.rsplit_once(',') else {
+                continue;
+            };
+            let name = name.trim_matches('"');
+            // Programs are rewritten for the environment, and byte code has no hash.
+            let (Some(hash), false) = (hash.strip_prefix("sha256="), name.starts_with("../"))
+            else {
+                continue;
+            };
+            let file = root.join(site).join(name);
+            let failed = |what: &str| io::Error::other(format!("`{name}` {what}"));
+            let found = tree::file_digest(&file).map_err(|error| failed(&error.to_string()))?;
+            let expected = URL_SAFE_NO_PAD.decode(hash).unwrap_or_default();
+            if found != hex(&expected) {
+                return Err(failed("differs from the package's own list"));
+            }
+        }
+        packages += 1;
+    }
+    Ok(packages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use sha2::Sha512;
+
+    fn put(path: &Path, bytes: &[u8]) {
+        crate::files::replace(path, bytes).unwrap();
+    }
+
+    /// A package in npm's cache, and unpacked.
+    fn npm() -> (tempfile::TempDir, Value) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut archive = tar::Builder::new(flate2::write::GzEncoder::new(
+            Vec::new(),
+            flate2::Compression::fast(),
+        ));
+        for (name, text) in [("package/a.js", "first"), ("package/lib/.gitignore", "x")] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(text.len() as u64);
+            header.set_mode(0o644);
+            header.set_cksum();
+            archive
+                .append_data(&mut header, name, text.as_bytes())
+                .unwrap();
+        }
+        let bytes = archive.into_inner().unwrap().finish().unwrap();
+        let integrity = format!("sha512-{}", STANDARD.encode(Sha512::digest(&bytes)));
+        let place = content(dir.path(), &integrity).unwrap();
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        put(&place, bytes.as_ref());
+        let package = dir.path().join("node_modules/a");
+        fs::create_dir_all(package.join("lib")).unwrap();
+        put(&package.join("a.js"), "first".as_ref());
+        put(&package.join("lib/.npmignore"), "x".as_ref());
+        let lock = json!({ "packages": {
+            "": {}, "node_modules/a": { "integrity": integrity },
+            "node_modules/other": { "integrity": "sha512-AAAA", "optional": true },
+        } });
+        (dir, lock)
+    }
+
+    #[test]
+    fn each_file_of_an_npm_package_is_compared() {
+        let (dir, lock) = npm();
+        let root = dir.path();
+        let all = Compared {
+            packages: 1,
+            without_archive: 0,
+        };
+        assert_eq!(compare_npm(root, &lock, root).unwrap(), all);
+        let file = root.join("node_modules/a/a.js");
+        put(&file, "".as_ref());
+        let said = compare_npm(root, &lock, root).unwrap_err().to_string();
+        assert!(
+            said.contains("`a.js` differs") && said.contains("(0 bytes"),
+            "{said}"
+        );
+        fs::remove_file(&file).unwrap();
+        assert!(compare_npm(root, &lock, root).is_err());
+        let none = compare_npm(root, &lock, &root.join("absent")).unwrap();
+        assert_eq!((none.packages, none.without_archive), (0, 1));
+    }
+
+    #[test]
+    fn each_file_of_a_python_package_is_compared() {
+        let dir = tempfile::tempdir().unwrap();
+        let site = dir.path().join("lib/python3/site-packages");
+        fs::create_dir_all(site.join("a-1.dist-info")).unwrap();
+        put(&site.join("a.py"), "first".as_ref());
+        let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(b"first"));
+        let record =
+            format!("a.py,sha256={hash},5\n../../../bin/a,sha256=AA,1\na-1.dist-info/RECORD,,\n");
+        put(&site.join("a-1.dist-info/RECORD"), record.as_ref());
+        assert_eq!(compare_python(dir.path()).unwrap(), 1);
+        put(&site.join("a.py"), "".as_ref());
+        assert!(compare_python(dir.path()).is_err());
+    }
+}
