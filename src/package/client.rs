@@ -87,6 +87,30 @@ pub(super) struct Said {
     pub(super) err: String,
 }
 
+/// A failed call.
+pub(super) struct FailedCall {
+    pub(super) error: Error,
+    /// All that the client wrote; it may contain a password.
+    pub(super) said: String,
+}
+
+impl std::fmt::Debug for FailedCall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FailedCall")
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FailedCall {
+    fn new(error: Error) -> Self {
+        Self {
+            error,
+            said: String::new(),
+        }
+    }
+}
+
 impl<'a> Call<'a> {
     pub(super) fn new<P: AsRef<OsStr> + ?Sized>(program: &'a P, dir: &'a Path) -> Self {
         Self {
@@ -136,6 +160,11 @@ impl<'a> Call<'a> {
     /// # Errors
     /// `package-failed`: the program is missing, or it failed.
     pub(super) fn run(self) -> Result<Said> {
+        self.attempt().map_err(|failed| failed.error)
+    }
+
+    /// Runs it to its end, for a caller that knows what helps against some failures.
+    pub(super) fn attempt(self) -> std::result::Result<Said, Box<FailedCall>> {
         let name = self
             .program
             .file_name()
@@ -162,10 +191,12 @@ impl<'a> Call<'a> {
         });
         let ended = ended.map_err(|error| {
             let failed = |what: String| Error::new(Code::PackageFailed, what);
-            if error.kind() == std::io::ErrorKind::NotFound {
-                return failed(format!("program `{name}` not found")).hint(install_hint(&name));
-            }
-            failed(format!("cannot start `{name}`")).cause(io_text(&error))
+            let error = if error.kind() == std::io::ErrorKind::NotFound {
+                failed(format!("program `{name}` not found")).hint(install_hint(&name))
+            } else {
+                failed(format!("cannot start `{name}`")).cause(io_text(&error))
+            };
+            Box::new(FailedCall::new(error))
         })?;
         if ended.is_some_and(|status| status.success()) {
             return Ok(Said {
@@ -183,10 +214,11 @@ impl<'a> Call<'a> {
         let failed = Error::new(Code::PackageFailed, what);
         if ended.is_none() {
             let late = format!("no answer within {} s", self.limit.as_secs());
-            return Err(failed.cause_of(CauseKind::Unreachable, late));
+            let error = failed.cause_of(CauseKind::Unreachable, late);
+            return Err(Box::new(FailedCall::new(error)));
         }
         let said = if err.is_empty() { &out } else { &err };
-        let said = String::from_utf8_lossy(said);
+        let said = String::from_utf8_lossy(said).into_owned();
         let unreachable = UNREACHABLE.iter().any(|word| said.contains(word));
         let kind = if unreachable {
             CauseKind::Unreachable
@@ -195,7 +227,8 @@ impl<'a> Call<'a> {
         };
         let failure = failure(&said);
         let failed = failed.cause_of(kind, failure.cause);
-        Err(failure.hints.into_iter().fold(failed, Error::hint))
+        let error = failure.hints.into_iter().fold(failed, Error::hint);
+        Err(Box::new(FailedCall { error, said }))
     }
 }
 

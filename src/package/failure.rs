@@ -50,7 +50,9 @@ const NOISE: &[&str] = &[
 
 /// Reads the output of a failed client.
 pub(super) fn failure(said: &str) -> Failure {
-    let found = npm(said).or_else(|| uv(said));
+    let found = npm(said)
+        .or_else(|| without_wheel(said))
+        .or_else(|| uv(said));
     found.unwrap_or_else(|| {
         let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
         // Other clients name the cause last.
@@ -98,14 +100,29 @@ fn npm(said: &str) -> Option<Failure> {
     })
 }
 
+/// Of uv: the distribution can't be installed because it is marked as `--no-build`.
+fn without_wheel(said: &str) -> Option<Failure> {
+    let (rest, _) = said.split_once("marked as `--no-build`")?;
+    let (_, rest) = rest.rsplit_once("Distribution `")?;
+    let (name, version) = rest.split(" @ ").next()?.split_once("==")?;
+    Some(Failure {
+        cause: format!("`{name}` {version} has no wheel, and building it runs its code"),
+        hints: vec!["use `--allow-scripts` to build it"],
+    })
+}
+
 /// `× No solution found when resolving dependencies:`, `╰─▶ Because …`; or `error: …` with its
 /// `Caused by:` lines.
 fn uv(said: &str) -> Option<Failure> {
     let is_box = |c: char| "×╰─▶│├".contains(c) || c.is_whitespace();
-    if let Some((_, reason)) = said.split_once("╰─▶") {
+    // The first form is that of older versions.
+    let reason = said
+        .split_once("╰─▶")
+        .or_else(|| said.split_once("  cause: Because "));
+    if let Some((_, reason)) = reason {
         let lines = reason.lines().map(|line| line.trim_matches(is_box));
         let reason = lines
-            .take_while(|line| !line.starts_with("hint:"))
+            .take_while(|line| !line.is_empty() && !line.starts_with("hint:"))
             .collect::<Vec<_>>()
             .join(" ");
         let end = [" and your project", ", we can conclude", " we can conclude"]
@@ -125,8 +142,13 @@ fn uv(said: &str) -> Option<Failure> {
     let (_, error) = said.split_once("error: ")?;
     let mut parts = error.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = parts.next()?;
-    let last = parts.rfind(|line| line.starts_with("Caused by: "));
-    let cause = match last.and_then(|line| line.strip_prefix("Caused by: ")) {
+    let below = |line: &str| {
+        let text = ["Caused by: ", "cause: "]
+            .iter()
+            .find_map(|word| line.strip_prefix(word));
+        text.map(str::to_owned)
+    };
+    let cause = match parts.filter_map(below).next_back() {
         Some(last) => format!("{first}: {last}"),
         None => first.to_owned(),
     };
@@ -214,6 +236,21 @@ mod tests {
             failure(said).cause,
             "Failed to fetch: `http://r/simple/x/`: dns error"
         );
+        let said = "error: No solution found when resolving dependencies\n  cause: Because the requested \
+            Python version (==3.11.*) does not satisfy Python>=3.12 and x==1 depends on Python>=3.12, we can \
+            conclude that x==1 cannot be used.\n";
+        assert_eq!(
+            failure(said).cause,
+            "the requested Python version (==3.11.*) does not satisfy Python>=3.12 and x==1 depends on Python>=3.12"
+        );
+        let said = "error: Distribution `pybars3==0.9.7 @ registry+https://r/simple` can't be installed \
+            because it is marked as `--no-build` but has no binary distribution\n";
+        let found = failure(said);
+        assert_eq!(
+            found.cause,
+            "`pybars3` 0.9.7 has no wheel, and building it runs its code"
+        );
+        assert_eq!(found.hints, ["use `--allow-scripts` to build it"]);
         assert_eq!(failure("one\ntwo\n\n").cause, "two");
         assert_eq!(failure("").cause, "no output");
     }

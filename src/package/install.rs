@@ -19,7 +19,7 @@ use super::directory::{LOCK, LOCK_BYTES_MAX, directory, lock, write, write_list}
 use super::progress::InstallPhase;
 use super::request::{Built, LockedPackages, PackageChanges, PinReport, PinRequest, failed};
 use super::staging::{Staging, remove_interrupted};
-use super::{Registry, image, local, npm, parse, pypi, tree, uv_lock};
+use super::{Registry, image, local, npm, parse, pypi, tree, uv_lock, uv_versions};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, io_text};
@@ -261,7 +261,7 @@ pub fn latest(dirs: &Dirs, policy: &Policy, package: &Package) -> Result<String>
     let launch = &parse(&policy.command);
     match package.registry {
         PackageSource::Npm => npm::latest(staging.dir(), &package.name, launch),
-        PackageSource::Pypi => pypi::latest(staging.dir(), package, launch, server),
+        PackageSource::Pypi => uv_versions::latest(staging.dir(), package, launch, server),
         PackageSource::Image | PackageSource::Local => Ok(package.version.clone()),
     }
 }

@@ -46,6 +46,7 @@ mod transport;
 mod tree;
 mod unfenced;
 mod uv_lock;
+mod uv_versions;
 mod variables;
 
 use std::fmt;

@@ -25,6 +25,7 @@ use super::{ParsedCommand, Registry};
 use crate::error::{Code, Error, Result};
 use crate::policy::Package;
 use crate::policy::package::PackageSource;
+use crate::secret::ServerName;
 
 /// Overrides for user settings that would change where or what npm installs.
 const ALWAYS: &[&str] = &[
@@ -144,7 +145,16 @@ fn ci(root: &Path, request: &PinRequest<'_>, lock: &Value, options: &[&str]) -> 
     let server = request.server;
     request.phase(InstallPhase::Installing);
     let options: Vec<_> = options.iter().filter(|option| !option.is_empty()).collect();
-    let said = Call::new("npm", root).args(&["ci"]).args(&options).run()?;
+    let run = |verb: &[&'static str]| Call::new("npm", root).args(verb).args(&options).attempt();
+    let said = match run(&["ci"]) {
+        Err(failed) if lacks_optional_packages(&failed.said) => {
+            // `npm install` installs what the lock says, too, and goes on without them.
+            let said = run(&["install"]).map_err(|failed| failed.error)?;
+            same_lock(root, lock, server)?;
+            said
+        }
+        result => result.map_err(|failed| failed.error)?,
+    };
     if let Some(warning) = file_warning(&said.err) {
         return Err(failed(server)
             .cause("npm did not write all files, although it reported success")
@@ -161,6 +171,28 @@ fn ci(root: &Path, request: &PinRequest<'_>, lock: &Value, options: &[&str]) -> 
         misfits: misfits(&said.err),
         not_compared: compared.without_archive,
     })
+}
+
+/// Whether `npm ci` refuses a lock only because the registry lacks optional packages, which are for
+/// other platforms: they have no version in its message.
+fn lacks_optional_packages(said: &str) -> bool {
+    let mut missing = said
+        .lines()
+        .filter_map(|line| line.split_once("Missing: "))
+        .map(|(_, rest)| rest.trim_end_matches(" from lock file"))
+        .peekable();
+    let others = said.contains("Invalid: ");
+    missing.peek().is_some() && !others && missing.all(|package| package.ends_with('@'))
+}
+
+/// Refuses an installation that changed the lock.
+fn same_lock(root: &Path, before: &Value, server: &ServerName) -> Result<()> {
+    let after = read(&root.join("package-lock.json"), server)?;
+    let after: Value = serde_json::from_str(&after).unwrap_or_default();
+    if after.get("packages") == before.get("packages") {
+        return Ok(());
+    }
+    Err(failed(server).cause("npm installed other packages than it had resolved"))
 }
 
 /// Version and archive of the requested package.
@@ -313,6 +345,15 @@ pub(super) fn latest(dir: &Path, name: &str, launch: &ParsedCommand) -> Result<S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_optional_packages_may_be_missing() {
+        let one = "npm error code EUSAGE\nnpm error Missing: a-darwin-arm64@ from lock file\n";
+        assert!(lacks_optional_packages(one));
+        let other = format!("{one}npm error Missing: b@1.0.0 from lock file\n");
+        assert!(!lacks_optional_packages(&other));
+        assert!(!lacks_optional_packages("npm error code E404\n"));
+    }
 
     #[test]
     fn a_lock_without_hashes_is_refused() {

@@ -12,35 +12,18 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::archives;
-use super::client::Call;
+use super::client::{Call, FailedCall};
 use super::progress::InstallPhase;
 use super::python::{Python, identify, requirements};
 use super::request::{Built, PinReport, PinRequest, failed};
 use super::request::{not_whole, read, write};
 use super::tree::measure;
 use super::uv_lock::{index, locked, normal, published};
-use super::{ParsedCommand, local, pip, provenance, tree};
-use crate::error::{Error, Result};
+use super::uv_versions::{newest, passed};
+use super::{local, pip, provenance, tree};
+use crate::error::Result;
 use crate::policy::Package;
 use crate::policy::package::PackageSource;
-use crate::secret::ServerName;
-
-/// Options of uvx that say where packages come from and which are chosen.
-const PASSED: &[&str] = &[
-    "--index",
-    "--default-index",
-    "-i",
-    "--index-url",
-    "--extra-index-url",
-    "-f",
-    "--find-links",
-    "--index-strategy",
-    "--keyring-provider",
-    "--prerelease",
-    "--resolution",
-    "--exclude-newer",
-    "--allow-insecure-host",
-];
 
 pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     let (launch, server) = (request.launch, request.server);
@@ -101,8 +84,10 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
         scripts: request.scripts,
         ..Package::bare(PackageSource::Pypi)
     };
+    let (latest, passed_over) = newest(staging, request, &package);
     let report = PinReport {
-        latest: latest(staging, &package, launch, server).ok(),
+        latest,
+        passed_over,
         ..report
     };
     Ok(Built {
@@ -115,52 +100,60 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
 
 /// The lock file, for the default Python or, as uvx does, for one that the package can use.
 fn resolved(staging: &Path, request: &PinRequest<'_>, name: &str) -> Result<(Python, String)> {
-    let lock = |python: &Python| {
-        write_project(staging, request, name, &python.version)?;
-        resolve(staging, request, python)
-    };
     let first = python(staging, request, None)?;
-    let error = match lock(&first) {
+    let failed_call = match resolve(staging, request, name, &first)? {
         Ok(lock) => return Ok((first, lock)),
-        Err(error) => error,
+        Err(failed) => failed,
     };
     let chosen = request.launch.option(&["-p", "--python"]).is_some();
-    let needed = needed_python(&error).filter(|_| !chosen);
-    let Some(needed) = needed else {
-        return Err(error);
+    let needed = needed_pythons(&failed_call.said);
+    let Some(last) = needed.last().filter(|_| !chosen) else {
+        return Err(failed_call.error);
     };
-    let no_other = |error: Error| {
-        let version = &first.version;
-        let needs = format!("{name} needs Python {needed}; found {version}");
-        error.cause(needs).hint(format!(
-            "install a Python {needed}, e.g. with `uv python install`"
+    for range in &needed {
+        let Ok(other) = python(staging, request, Some(range)) else {
+            continue;
+        };
+        if other.path != first.path
+            && let Ok(lock) = resolve(staging, request, name, &other)?
+        {
+            return Ok((other, lock));
+        }
+    }
+    Err(failed(request.server)
+        .cause(format!(
+            "`{name}` needs Python {last}; here it is {}",
+            first.version
         ))
-    };
-    let other = match python(staging, request, Some(&needed)) {
-        Ok(other) if other.path != first.path => other,
-        _ => return Err(no_other(failed(request.server))),
-    };
-    lock(&other).map(|lock| (other, lock))
+        .hint(format!(
+            "install a Python {last}, e.g. with `uv python install '{last}'`"
+        )))
 }
 
-/// The Python that a failed resolution asks for: `>=3.12`, `>=3.10,<3.13`.
-fn needed_python(error: &Error) -> Option<String> {
-    let text = error.to_string();
+/// The ranges of Python versions that a failed resolution asks for: `>=3.12`, `>=3.10,<3.13`.
+fn needed_pythons(said: &str) -> Vec<String> {
     // uv breaks its lines anywhere.
-    let words: Vec<_> = text.split_whitespace().collect();
-    let text = words.join(" ");
-    let mut found = text.split("Python").skip(1).filter_map(|rest| {
+    let text = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut found = Vec::new();
+    for rest in text.split("Python").skip(1) {
         let end = rest.find(|c: char| !(c.is_ascii_digit() || ".,<>=!*".contains(c)));
-        let range = rest
-            .get(..end.unwrap_or(rest.len()))?
-            .trim_end_matches(['.', ',']);
-        range.starts_with(['<', '>', '=']).then(|| range.to_owned())
-    });
-    found.next()
+        let range = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+        let range = range.trim_end_matches(['.', ',']).to_owned();
+        if range.starts_with(['<', '>', '=']) && !found.contains(&range) {
+            found.push(range);
+        }
+    }
+    found
 }
 
-/// Lets uv resolve, and returns its lock file.
-fn resolve(staging: &Path, request: &PinRequest<'_>, python: &Python) -> Result<String> {
+/// Lets uv resolve, and returns its lock file, or why there is none for this Python.
+fn resolve(
+    staging: &Path,
+    request: &PinRequest<'_>,
+    name: &str,
+    python: &Python,
+) -> Result<std::result::Result<String, Box<FailedCall>>> {
+    write_project(staging, request, name, &python.version)?;
     let mut args = vec!["lock", "--python", &python.path];
     args.extend(passed(request.launch));
     args.extend(
@@ -169,11 +162,11 @@ fn resolve(staging: &Path, request: &PinRequest<'_>, python: &Python) -> Result<
             .into_iter()
             .flat_map(|day| ["--exclude-newer", day]),
     );
-    Call::new("uv", staging)
-        .args(&args)
-        .quick(request.quick)
-        .output()?;
-    read(&staging.join("uv.lock"), request.server)
+    let call = Call::new("uv", staging).args(&args).quick(request.quick);
+    match call.attempt() {
+        Ok(_) => read(&staging.join("uv.lock"), request.server).map(Ok),
+        Err(failed) => Ok(Err(failed)),
+    }
 }
 
 /// Installs what the lock says into `tree`.
@@ -246,47 +239,6 @@ fn write_project(dir: &Path, request: &PinRequest<'_>, name: &str, python: &str)
     write(&dir.join("pyproject.toml"), text.as_bytes(), request.server)
 }
 
-/// The version that `build` would install now.
-pub(super) fn latest(
-    dir: &Path,
-    package: &Package,
-    launch: &ParsedCommand,
-    server: &ServerName,
-) -> Result<String> {
-    let (name, python) = (package.name.as_str(), package.interpreter.as_str());
-    if local::find("uv").is_none() {
-        return pip::latest(dir, name, python);
-    }
-    let wanted = dir.join("wanted.in");
-    write(&wanted, name.as_bytes(), server)?;
-    let wanted = wanted.display().to_string();
-    let mut args = vec!["pip", "compile", "--quiet", "--no-deps", "--no-header"];
-    args.push("--no-annotate");
-    args.extend((!package.scripts).then_some("--no-build"));
-    args.extend(passed(launch));
-    if !python.is_empty() {
-        args.extend(["--python", python]);
-    }
-    args.push(&wanted);
-    let answer = Call::new("uv", dir).args(&args).quick(true).output()?;
-    let answer = String::from_utf8_lossy(&answer).trim().to_owned();
-    Ok(answer.rsplit("==").next().unwrap_or_default().to_owned())
-}
-
-/// The options of the launcher that say where packages come from and which are chosen.
-fn passed(launch: &ParsedCommand) -> Vec<&str> {
-    let mut args = Vec::new();
-    for (option, value) in &launch.options {
-        if let Some(value) = value
-            .as_deref()
-            .filter(|_| PASSED.contains(&option.as_str()))
-        {
-            args.extend([option.as_str(), value]);
-        }
-    }
-    args
-}
-
 /// Whether a program of the environment is a Python script.
 fn is_python(root: &Path, entry: &str, request: &PinRequest<'_>) -> Result<bool> {
     let mut head = Vec::new();
@@ -337,17 +289,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_needed_python_is_read_from_the_failure() {
-        let needed = |said: &str| {
-            let error = Error::new(crate::error::Code::PackageFailed, "`uv lock` failed");
-            needed_python(&error.cause(said))
-        };
-        let said = "Because the requested Python version (>=3.11, <3.12) does not satisfy\n\
-                    Python>=3.12 and basic-memory==0.15.0 depends on Python>=3.12, we can conclude";
-        assert_eq!(needed(said).as_deref(), Some(">=3.12"));
-        let said = "depends on Python>=3.10,<3.13, we can conclude";
-        assert_eq!(needed(said).as_deref(), Some(">=3.10,<3.13"));
-        assert_eq!(needed("Because the Python registry has no x"), None);
+    fn the_needed_pythons_are_read_from_the_failure() {
+        let said = "Because the requested Python version (==3.11.*) does not satisfy\n\
+            Python>=3.12 and a<=0.1 depends on Python>=3.12, we can conclude\n\
+            that. And a==1 depends on Python>=3.10,<3.13, we can conclude";
+        assert_eq!(needed_pythons(said), [">=3.12", ">=3.10,<3.13"]);
+        assert!(needed_pythons("Because the Python registry has no x").is_empty());
     }
 
     #[test]

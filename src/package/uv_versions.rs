@@ -1,0 +1,104 @@
+//! Which versions of a Python package there are, and which one uv would choose.
+
+use std::path::Path;
+
+use super::client::Call;
+use super::request::{PinRequest, write};
+use super::uv_lock::normal;
+use super::{ParsedCommand, local, pip};
+use crate::error::Result;
+use crate::policy::Package;
+use crate::secret::ServerName;
+
+/// Options of uvx that say where packages come from and which are chosen.
+const PASSED: &[&str] = &[
+    "--index",
+    "--default-index",
+    "-i",
+    "--index-url",
+    "--extra-index-url",
+    "-f",
+    "--find-links",
+    "--index-strategy",
+    "--keyring-provider",
+    "--prerelease",
+    "--resolution",
+    "--exclude-newer",
+    "--allow-insecure-host",
+];
+
+/// The version that `build` would install now.
+pub(super) fn latest(
+    dir: &Path,
+    package: &Package,
+    launch: &ParsedCommand,
+    server: &ServerName,
+) -> Result<String> {
+    let no_build = (!package.scripts).then_some("--no-build");
+    compiled(dir, package, launch, server, no_build.as_slice())
+}
+
+/// The latest version of a package, and what is to be said if another one was chosen.
+pub(super) fn newest(
+    dir: &Path,
+    request: &PinRequest<'_>,
+    package: &Package,
+) -> (Option<String>, Option<String>) {
+    let answer = compiled(dir, package, request.launch, request.server, &["--no-deps"]);
+    let latest = answer.ok().filter(|version| !version.is_empty());
+    let is_chosen = request.before.is_some() || request.to.is_some_and(|to| to != "latest");
+    let other = latest
+        .as_ref()
+        .filter(|latest| !is_chosen && **latest != package.version);
+    let passed_over = other.map(|latest| {
+        format!("{latest}, which cannot be installed here: no wheel, or no suitable dependencies")
+    });
+    (latest, passed_over)
+}
+
+/// The version that uv chooses with these options.
+fn compiled(
+    dir: &Path,
+    package: &Package,
+    launch: &ParsedCommand,
+    server: &ServerName,
+    options: &[&str],
+) -> Result<String> {
+    let (name, python) = (package.name.as_str(), package.interpreter.as_str());
+    if local::find("uv").is_none() {
+        return pip::latest(dir, name, python);
+    }
+    let wanted = dir.join("wanted.in");
+    write(&wanted, name.as_bytes(), server)?;
+    let wanted = wanted.display().to_string();
+    let mut args = vec!["pip", "compile", "--quiet", "--no-header", "--no-annotate"];
+    args.extend(options);
+    args.extend(passed(launch));
+    if !python.is_empty() {
+        args.extend(["--python", python]);
+    }
+    args.push(&wanted);
+    let answer = Call::new("uv", dir).args(&args).quick(true).output()?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let key = normal(name);
+    let of_package = |line: &str| {
+        let (name, version) = line.trim().split_once("==")?;
+        let name = name.split('[').next()?;
+        (normal(name) == key).then(|| version.split([' ', ';']).next().map(str::to_owned))?
+    };
+    Ok(answer.lines().find_map(of_package).unwrap_or_default())
+}
+
+/// The options of the launcher that say where packages come from and which are chosen.
+pub(super) fn passed(launch: &ParsedCommand) -> Vec<&str> {
+    let mut args = Vec::new();
+    for (option, value) in &launch.options {
+        if let Some(value) = value
+            .as_deref()
+            .filter(|_| PASSED.contains(&option.as_str()))
+        {
+            args.extend([option.as_str(), value]);
+        }
+    }
+    args
+}
