@@ -19,7 +19,10 @@ use super::directory::{LOCK, LOCK_BYTES_MAX, directory, lock, write, write_list}
 use super::progress::InstallPhase;
 use super::request::{Built, LockedPackages, PackageChanges, PinReport, PinRequest, failed};
 use super::staging::{Staging, remove_interrupted};
-use super::{Registry, image, local, npm, parse, pypi, tree, uv_lock, uv_versions};
+use super::{
+    ParsedCommand, Registry, image, local, npm, npm_project, parse, pypi, tree, uv_lock,
+    uv_versions,
+};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, io_text};
@@ -35,9 +38,9 @@ use crate::secret::hex;
 pub fn install(dirs: &Dirs, request: &PinRequest<'_>) -> Result<(Package, PinReport)> {
     if let Some(obstacle) = request.launch.obstacle {
         let edit = format!("`mcpwrap policy edit {}`", request.server);
-        return Err(failed(request.server).cause(obstacle).hint(format!(
-            "run {edit} to write a command with a package and its version"
-        )));
+        return Err(failed(request.server)
+            .cause(format!("its command cannot be pinned: {obstacle}"))
+            .hint(format!("run {edit} to write {}", request.launch.instead())));
     }
     let root = dirs.packages();
     let unusable = |problem: files::Problem| failed(request.server).cause(problem);
@@ -51,6 +54,7 @@ pub fn install(dirs: &Dirs, request: &PinRequest<'_>) -> Result<(Package, PinRep
         Registry::Npm => npm::build(staging.dir(), request)?,
         Registry::Pypi => pypi::build(staging.dir(), request)?,
         Registry::Image => return image::pin(staging.dir(), request),
+        Registry::Local if is_folder(request.launch) => return Err(folder(request)),
         Registry::Local => {
             let _lock = lock(&root, request.server)?;
             return local::pin(&root, request);
@@ -74,6 +78,24 @@ pub fn install(dirs: &Dirs, request: &PinRequest<'_>) -> Result<(Package, PinRep
     let package = move_into_place(&root, &staging, built.package, &built.lock)
         .map_err(|error| failed(request.server).cause(io_text(&error)))?;
     Ok((package, report))
+}
+
+/// Whether a package launcher installs a directory of this machine.
+fn is_folder(launch: &ParsedCommand) -> bool {
+    launch.spec.is_some()
+}
+
+fn folder(request: &PinRequest<'_>) -> Error {
+    let launcher = &request.launch.launcher;
+    let path = request.launch.spec.as_deref().unwrap_or_default();
+    failed(request.server)
+        .cause(format!(
+            "`{launcher}` installs the directory `{path}` anew at each start"
+        ))
+        .hint(format!(
+            "run `mcpwrap policy edit {}` to start its program, e.g. `node /absolute/path/index.js`",
+            request.server
+        ))
 }
 
 /// The free space that an installation needs at least (bytes): half of the servers in use take more
@@ -164,7 +186,7 @@ fn locked(dir: &Path, source: PackageSource) -> Option<LockedPackages> {
     let text =
         String::from_utf8(files::read_private_up_to(&dir.join(LOCK), LOCK_BYTES_MAX).ok()?).ok()?;
     match source {
-        PackageSource::Npm => npm::locked(&text).ok(),
+        PackageSource::Npm => npm_project::locked(&text).ok(),
         PackageSource::Pypi => uv_lock::locked(&text).ok(),
         PackageSource::Image | PackageSource::Local => None,
     }

@@ -1,5 +1,6 @@
 //! A launcher and its arguments: which package they name, and what is left for the server.
 
+use super::shell;
 use super::spec::{Spec, spec};
 use super::table::{Flags, LAUNCHERS, Launcher};
 use super::{ParsedCommand, Pin, Registry};
@@ -39,7 +40,8 @@ pub(super) struct LauncherArgs {
     options: Vec<(String, Option<String>)>,
     packages: Vec<String>,
     with: Vec<String>,
-    is_script: bool,
+    /// What a shell would run.
+    script: Option<String>,
     positional: Vec<String>,
 }
 
@@ -159,7 +161,7 @@ fn flag(launcher: &Launcher, word: &str, next: Option<&str>, parts: &mut Launche
     }
     let name = name.as_str();
     if launcher.shell.contains(&name) {
-        parts.is_script = true;
+        parts.script = Some(value.unwrap_or_default());
     } else if launcher.package.contains(&name) {
         parts.packages.extend(value);
     } else if launcher.with.contains(&name) {
@@ -196,11 +198,12 @@ fn from_parts(launcher: &Launcher, words: &[String], mut parts: LauncherArgs) ->
         parts.packages.push(main);
     }
     let is_of_project = run_with && is_of_project(&parts);
+    let is_script = take_script(&mut parts);
     let mut args = std::mem::take(&mut parts.positional).into_iter();
     let mut specs = parts.packages.into_iter();
     let (text, entry) = match specs.next() {
         Some(first) => (Some(first), args.next()),
-        None if parts.is_script => (None, None),
+        None if is_script => (None, None),
         None => (args.next(), None),
     };
     parts.with.splice(0..0, specs);
@@ -212,7 +215,7 @@ fn from_parts(launcher: &Launcher, words: &[String], mut parts: LauncherArgs) ->
         pin: Pin::Floating,
         package: None,
         version: None,
-        obstacle: Some(if parts.is_script { SCRIPT } else { NO_PACKAGE }),
+        obstacle: Some(if is_script { SCRIPT } else { NO_PACKAGE }),
     });
     let named = parts.options.iter().find(|(name, _)| name == "--version");
     if launcher.registry == Registry::Nuget
@@ -228,19 +231,8 @@ fn from_parts(launcher: &Launcher, words: &[String], mut parts: LauncherArgs) ->
         .with
         .iter()
         .map(|text| spec(launcher.registry, text).pin);
-    let obstacle_of = |(option, _): &(String, Option<String>)| {
-        OBSTACLES
-            .iter()
-            .find(|(name, _)| name == option)
-            .map(|(_, why)| *why)
-    };
-    // Docker still runs and reads `--env-file` and `-w` itself.
     let is_image = launcher.registry == Registry::Image;
-    let option_obstacle = if is_image {
-        None
-    } else {
-        parts.options.iter().find_map(obstacle_of)
-    };
+    let option_obstacle = option_obstacle(&parts.options).filter(|_| !is_image);
     let project_obstacle = is_of_project.then_some(OF_PROJECT);
     ParsedCommand {
         launcher: launcher.words.join(" "),
@@ -257,8 +249,39 @@ fn from_parts(launcher: &Launcher, words: &[String], mut parts: LauncherArgs) ->
         args: args.collect(),
         env: Vec::new(),
         options: parts.options,
-        obstacle: main.obstacle.or(option_obstacle).or(project_obstacle),
+        obstacle: main
+            .obstacle
+            .or(is_script.then_some(SCRIPT))
+            .or(option_obstacle)
+            .or(project_obstacle),
     }
+}
+
+/// Why an option cannot be pinned. Docker still reads `--env-file` and `-w` itself.
+fn option_obstacle(options: &[(String, Option<String>)]) -> Option<&'static str> {
+    let of = |(option, _): &(String, Option<String>)| {
+        let known = OBSTACLES.iter().find(|(name, _)| name == option);
+        known.map(|(_, why)| *why)
+    };
+    options.iter().find_map(of)
+}
+
+/// Takes `npx -p PACKAGE -c "PROGRAM ARGUMENT"` apart, as if no shell was asked for. Whether it is a
+/// script that needs one.
+fn take_script(parts: &mut LauncherArgs) -> bool {
+    let Some(script) = parts.script.take() else {
+        return false;
+    };
+    let words = shell::plain(&script).filter(|words| {
+        let first = words.first().map_or("", String::as_str);
+        // `X=1 program` sets a variable.
+        !parts.packages.is_empty() && !first.contains('=')
+    });
+    let Some(words) = words else {
+        return true;
+    };
+    parts.positional = words;
+    false
 }
 
 /// The package of `uv run --with PACKAGE PROGRAM`: the one that is called like the program.

@@ -19,6 +19,7 @@ pub mod lookup;
 mod manifest;
 mod node;
 mod npm;
+mod npm_project;
 mod npm_warnings;
 mod parse;
 #[cfg(test)]
@@ -194,6 +195,21 @@ impl ParsedCommand {
             .iter()
             .find(|(name, _)| names.contains(&name.as_str()));
         found.and_then(|(_, value)| value.as_deref())
+    }
+
+    /// A command that can be pinned in place of one with an obstacle.
+    fn instead(&self) -> &'static str {
+        match self.registry {
+            Registry::Npm => {
+                "`npx -y PACKAGE@VERSION`, `npx -y -p PACKAGE@VERSION PROGRAM`, or `node` with an \
+                 absolute path"
+            }
+            Registry::Pypi => {
+                "`uvx PACKAGE@VERSION`, `uvx --from PACKAGE==VERSION PROGRAM`, or a program with an \
+                 absolute path"
+            }
+            _ => "a program with an absolute path, or a package and its version",
+        }
     }
 
     /// The URL that a bridge (e.g. `mcp-remote`) connects to.

@@ -56,8 +56,14 @@ pub(super) fn program(
                 } else {
                     listed.join(", ")
                 };
-                failed(server).cause(format!(
+                let error = failed(server).cause(format!(
                     "cannot tell which program of `{name}` to start; it has: {which}"
+                ));
+                if listed.is_empty() {
+                    return error;
+                }
+                error.hint(format!(
+                    "run `mcpwrap policy edit {server}` to name one: `npx -y -p {name} PROGRAM`"
                 ))
             })?,
     };
@@ -105,7 +111,10 @@ pub(super) fn interpreter(
         "bun" => ("bun", ["-e", "console.log(process.execPath)"], flags),
         other => {
             let cause = format!("`{}` is a script for `{other}`", entry.display());
-            return Err(failed(server).cause(cause));
+            return Err(failed(server).cause(cause).hint(format!(
+                "only programs for Node.js and bun, and binaries, can be pinned; with an exact version \
+                 it starts through its launcher: run `mcpwrap policy edit {server}`"
+            )));
         }
     };
     // Version managers put a script in the interpreter's place that depends on the current

@@ -9,19 +9,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::ParsedCommand;
 use super::archives;
 use super::client::Call;
 use super::node::{interpreter, program};
+use super::npm_project::{NEWEST, exact, locked, main_package, write_manifest};
 use super::npm_warnings::{file_warning, misfits};
 use super::progress::InstallPhase;
-use super::request::{
-    Built, LockedPackages, PackageChanges, PinReport, PinRequest, failed, not_whole, read, write,
-};
-use super::spec::spec;
+use super::request::{Built, PackageChanges, PinReport, PinRequest, failed, not_whole, read};
 use super::tree::measure;
-use super::{ParsedCommand, Registry};
 use crate::error::{Code, Error, Result};
 use crate::policy::Package;
 use crate::policy::package::PackageSource;
@@ -41,10 +39,6 @@ const ALWAYS: &[&str] = &[
     "--install-strategy=hoisted",
     "--dry-run=false",
 ];
-
-/// What npx takes for a package without a version: the newest one whose `engines` fit this Node.js.
-/// Source: npm-pick-manifest.
-const NEWEST: &str = "*";
 
 pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     let (launch, server) = (request.launch, request.server);
@@ -71,6 +65,7 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     let lock = read(&root.join("package-lock.json"), server)?;
     let locked = locked(&lock).map_err(|cause| failed(server).cause(cause))?;
     let entries: Value = serde_json::from_str(&lock).unwrap_or_default();
+    let (lock, entries) = exact(&root, entries, server)?;
     let (version, integrity) = main_package(&entries, &name);
     if version.is_empty() {
         return Err(failed(server).cause(format!("the lock file has no `{name}`")));
@@ -88,18 +83,10 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     )?;
 
     request.phase(InstallPhase::Asking);
-    let (files, bytes) = measure(&root);
+    let what = (name.as_str(), version.as_str(), wanted);
+    let report = report(&root, what, request, (&entries, installed), &common);
     let report = PinReport {
-        scripts: with_scripts(&entries),
-        misfits: installed.misfits,
-        not_compared: installed.not_compared,
         packages: locked.values().map(BTreeMap::len).sum(),
-        files,
-        bytes,
-        ..registry_facts(&root, &format!("{name}@{version}"), &common)
-    };
-    let report = PinReport {
-        passed_over: passed_over(&root, (&name, &version, wanted), request, &report, &common),
         ..report
     };
     let entry = program(&root, &name, launch.entry.as_deref(), server)?;
@@ -120,6 +107,28 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
         lock: lock.into_bytes(),
         locked,
     })
+}
+
+fn report(
+    root: &Path,
+    (name, version, wanted): (&str, &str, &str),
+    request: &PinRequest<'_>,
+    (lock, installed): (&Value, CiResult),
+    options: &[&str],
+) -> PinReport {
+    let (files, bytes) = measure(root);
+    let report = PinReport {
+        scripts: with_scripts(lock),
+        misfits: installed.misfits,
+        not_compared: installed.not_compared,
+        files,
+        bytes,
+        ..registry_facts(root, &format!("{name}@{version}"), options)
+    };
+    PinReport {
+        passed_over: passed_over(root, (name, version, wanted), request, &report, options),
+        ..report
+    }
 }
 
 /// The options of every call.
@@ -193,60 +202,6 @@ fn same_lock(root: &Path, before: &Value, server: &ServerName) -> Result<()> {
         return Ok(());
     }
     Err(failed(server).cause("npm installed other packages than it had resolved"))
-}
-
-/// Version and archive of the requested package.
-fn main_package(lock: &Value, name: &str) -> (String, String) {
-    let packages = lock.get("packages");
-    let main = packages.and_then(|all| all.get(format!("node_modules/{name}")));
-    let text = |key: &str| main.and_then(|main| main.get(key)).and_then(Value::as_str);
-    let owned = |key: &str| text(key).unwrap_or_default().to_owned();
-    (owned("version"), owned("integrity"))
-}
-
-/// The project whose dependencies are the package and its additional packages.
-fn write_manifest(root: &Path, request: &PinRequest<'_>, name: &str, wanted: &str) -> Result<()> {
-    let mut dependencies = Map::from_iter([(name.to_owned(), json!(wanted))]);
-    for text in &request.launch.with {
-        let other = spec(Registry::Npm, text);
-        let Some(other_name) = other.package.filter(|_| other.obstacle.is_none()) else {
-            return Err(failed(request.server).cause(format!("`{text}` is not from a registry")));
-        };
-        dependencies.insert(
-            other_name,
-            json!(other.version.unwrap_or_else(|| NEWEST.to_owned())),
-        );
-    }
-    let text = json!({ "private": true, "dependencies": dependencies }).to_string();
-    write(&root.join("package.json"), text.as_bytes(), request.server)
-}
-
-/// The packages of a `package-lock.json`.
-pub(super) fn locked(text: &str) -> std::result::Result<LockedPackages, String> {
-    let value: Value =
-        serde_json::from_str(text).map_err(|_| "the lock file is not valid JSON".to_owned())?;
-    let packages = value.get("packages").and_then(Value::as_object);
-    let packages = packages.ok_or("the lock file has no `packages`")?;
-    let mut locked = LockedPackages::new();
-    for (path, entry) in packages.iter().filter(|(path, _)| !path.is_empty()) {
-        let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
-        let flag = |key: &str| entry.get(key).and_then(Value::as_bool).unwrap_or_default();
-        let place = path.rsplit("node_modules/").next().unwrap_or(path);
-        // An alias is installed under a different name.
-        let name = if text("name").is_empty() {
-            place
-        } else {
-            text("name")
-        };
-        if flag("link") || (text("integrity").is_empty() && !flag("inBundle")) {
-            return Err(format!(
-                "`{name}` is not from a registry: no hash in the lock file"
-            ));
-        }
-        let versions = locked.entry(name.to_owned()).or_default();
-        versions.insert(text("version").to_owned(), text("integrity").to_owned());
-    }
-    Ok(locked)
 }
 
 fn with_scripts(lock: &Value) -> Vec<String> {
@@ -332,8 +287,11 @@ pub(super) fn latest(dir: &Path, name: &str, launch: &ParsedCommand) -> Result<S
     let written = crate::files::replace(&dir.join("package.json"), manifest.as_bytes());
     written.map_err(|problem| Error::new(Code::PackageFailed, "cannot ask npm").cause(problem))?;
     let options = options(dir, launch, None);
+    let own_cache = format!("--cache={}", dir.join("cache").display());
     Call::new("npm", dir)
         .args(&["install", "--package-lock-only", "--ignore-scripts"])
+        // npm takes an old answer from its cache if the registry gives none.
+        .args(&[&own_cache])
         .args(&options)
         .quick(true)
         .output()?;
@@ -353,22 +311,5 @@ mod tests {
         let other = format!("{one}npm error Missing: b@1.0.0 from lock file\n");
         assert!(!lacks_optional_packages(&other));
         assert!(!lacks_optional_packages("npm error code E404\n"));
-    }
-
-    #[test]
-    fn a_lock_without_hashes_is_refused() {
-        let lock = |entry: &str| {
-            locked(&format!(
-                r#"{{"packages":{{"":{{}},"node_modules/a":{entry}}}}}"#
-            ))
-        };
-        let fine = lock(r#"{"version":"1.0.0","integrity":"sha512-x"}"#).unwrap();
-        assert_eq!(fine["a"]["1.0.0"], "sha512-x");
-        assert!(lock(r#"{"version":"1.0.0"}"#).is_err());
-        assert!(lock(r#"{"link":true,"integrity":"x"}"#).is_err());
-        assert!(lock(r#"{"version":"1.0.0","inBundle":true}"#).is_ok());
-        let alias = lock(r#"{"name":"b","version":"1.0.0","integrity":"x"}"#).unwrap();
-        assert!(alias.contains_key("b"));
-        assert!(locked("{}").is_err() && locked("x").is_err());
     }
 }

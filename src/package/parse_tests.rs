@@ -61,6 +61,10 @@ fn npm_launchers() {
     case("npx -y ./dir", "npx | local path | ./dir | - |");
     case("npx -y owner/repo", "npx | floating | owner/repo | - |");
     case("npx -y -c node·x", "npx | floating | - | - |");
+    case(
+        "npx -p s@1.2.3 -c bin·--a·'b·c'",
+        "npx | pinned exact | s@1.2.3 | bin | --a b c",
+    );
     case("npx", "npx | floating | - | - |");
     case(
         "npm exec --yes -- s@1.2.3 --a",
@@ -240,6 +244,19 @@ fn what_cannot_be_installed_has_a_reason() {
     for (line, obstacle) in [
         ("npx -y s", None),
         ("npx -c node·x", Some("started by a shell script")),
+        ("npx -p s@1.2.3 -c bin·--a", None),
+        (
+            "npx -p s@1.2.3 -c bin·$HOME",
+            Some("started by a shell script"),
+        ),
+        (
+            "npx -p s@1.2.3 -c A=1·bin",
+            Some("started by a shell script"),
+        ),
+        (
+            "npx -p s@1.2.3 --call=bin·&&·other",
+            Some("started by a shell script"),
+        ),
         ("npx", Some("no package named")),
         ("bash -c cd·/x;npx·s", Some("started by a shell script")),
         (

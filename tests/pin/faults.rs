@@ -79,6 +79,11 @@ fn what_cannot_be_installed_is_said() {
         (&["npx", "-y", "@s/server@9.9.9"], "9.9.9"),
         (&["npx", "-y", "owner/repo"], "git repository"),
         (&["npx", "-y", "-c", "server"], "started by a shell script"),
+        (&["npx", "-y", "/usr/share"], "installs the directory"),
+        (
+            &["npx", "-y", "-p", "@s/server@1.0.0", "-c", "server; date"],
+            "started by a shell script",
+        ),
         (
             &["npx", "-y", "-p", "@s/server@1.0.0", "absent"],
             "has no program `absent`",
@@ -169,4 +174,109 @@ fn a_registry_that_hangs_holds_up_nobody_else() {
     ] {
         assert!(ended.stderr.contains(part), "{part}\n{ended}");
     }
+}
+
+/// The text of `-c` is taken apart if it is one plain command.
+#[test]
+fn the_command_of_a_script_is_the_one_that_starts() {
+    let Some(npm) = Npm::new() else { return };
+    npm.policy(&[
+        "npx",
+        "-y",
+        "-p",
+        "@s/server@1.0.0",
+        "-c",
+        "server --flag 'two words'",
+    ]);
+    npm.test.ok(&["pin", "s", "--yes"]);
+    let facts = npm.start().2;
+    assert_eq!(facts["args"], json!(["--flag", "two words"]));
+}
+
+/// A damaged tree that was pinned is installed anew; nothing is left of the rest.
+#[test]
+fn an_installation_is_listed_repaired_and_removed() {
+    let Some(npm) = Npm::new() else { return };
+    npm.policy(&["npx", "-y", "@s/server@1.0.0"]);
+    let shown = npm.test.ok(&["pin", "s", "--dry-run"]);
+    assert!(
+        shown
+            .text()
+            .contains("would pin: s\n  package    @s/server 1.0.0"),
+        "{shown}"
+    );
+    assert_eq!(npm.installations().len(), 0);
+    assert!(!npm.text().contains("[package]"));
+
+    npm.test.ok(&["pin", "s", "--yes"]);
+    let asked = npm.registry.asked().len();
+    npm.test.ok(&["pin", "s", "--repair", "--yes"]);
+    assert!(npm.registry.asked().len() > asked, "it is installed again");
+    assert_eq!(npm.start().0, "real");
+    let tree = npm
+        .installed()
+        .file_name()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned();
+
+    let listed = npm.test.ok(&["pin", "--list"]);
+    assert!(
+        listed.text().contains(&tree[..12]) && listed.stderr.contains("0 unused"),
+        "{listed}"
+    );
+    let json = npm.test.ok(&["pin", "--list", "--json"]).json();
+    assert_eq!(json["installed"][0]["tree"], json!(tree));
+    assert_eq!(json["installed"][0]["servers"], json!(["s"]));
+
+    npm.publish("2.0.0", &json!({}));
+    npm.test.ok(&["pin", "s", "--to", "latest", "--yes"]);
+    npm.policy(&["npx", "-y", "@s/server@2.0.0"]);
+    npm.test.ok(&["pin", "s", "--yes"]);
+    let shown = npm.test.ok(&["pin", "--prune", "--dry-run"]);
+    assert!(
+        shown.text().contains("would remove: ") && shown.text().contains(&tree),
+        "{shown}"
+    );
+    assert_eq!(npm.installations().len(), 2);
+    npm.test.ok(&["pin", "--prune"]);
+    assert_eq!(npm.start().1, "2.0.0");
+    npm.installed();
+}
+
+/// A package for another platform that the registry lacks, and versions for another Node.js.
+#[test]
+fn what_npx_would_take_is_taken() {
+    let Some(npm) = Npm::new() else { return };
+    let lacking = json!({ "optionalDependencies": { "@s/server-other-platform": "1.0.0" } });
+    npm.publish("1.1.0", &lacking);
+    let newer = json!({ "engines": { "node": ">=999" } });
+    npm.publish("1.2.0", &newer);
+    npm.policy(&["npx", "-y", "@s/server"]);
+    let said = npm.test.ok(&["pin", "s", "--yes"]);
+    for part in [
+        "package    @s/server 1.1.0 from npm",
+        "latest     1.2.0, which needs Node.js >=999",
+    ] {
+        assert!(said.text().contains(part), "{part}\n{said}");
+    }
+    assert_eq!(npm.start().1, "1.1.0");
+    // What cannot run here is not offered.
+    let outdated = npm.test.ok(&["pin", "--outdated"]);
+    assert!(
+        outdated.stderr.contains("1 of 1 pinned package up to date"),
+        "{outdated}"
+    );
+    npm.policy(&["npx", "-y", "@s/server@1.2.0"]);
+    let said = npm.test.ok(&["pin", "s", "--yes"]);
+    assert!(
+        said.text()
+            .contains("may fail   @s/server@1.2.0 needs Node.js >=999"),
+        "{said}"
+    );
+
+    npm.registry.close();
+    let unknown = npm.test.cli(&["pin", "--outdated", "--json"]);
+    assert_eq!(unknown.code, 2, "{unknown}");
+    assert_eq!(unknown.json()["not_asked"], json!(["s"]));
 }
