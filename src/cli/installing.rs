@@ -64,7 +64,7 @@ impl Installing {
         let jobs = self.jobs.iter().zip(all);
         let running = jobs.filter(|(job, _)| job.is_begun && !job.is_done);
         let lines: Vec<_> = running
-            .map(|(job, progress)| shown(&job.name, progress.snapshot()))
+            .map(|(job, progress)| shown(&job.name, progress.snapshot(), self.draws))
             .collect();
         if self.draws {
             let done = self.jobs.iter().filter(|job| job.is_done).count();
@@ -112,10 +112,16 @@ impl Drop for Installing {
     }
 }
 
-fn shown(name: &str, at: Snapshot) -> String {
+/// The name comes last where a long line is cut.
+fn shown(name: &str, at: Snapshot, is_cut: bool) -> String {
     let size = match at.bytes.div_ceil(1 << 20) {
         0 => String::new(),
         mib => format!(", {mib} MiB"),
     };
-    format!("{name}: {}{size}, {} s", at.phase.word(), at.seconds)
+    let state = format!("{}{size}, {} s", at.phase.word(), at.seconds);
+    if is_cut {
+        format!("{state}: {name}")
+    } else {
+        format!("{name}: {state}")
+    }
 }

@@ -186,6 +186,29 @@ fn an_interrupted_adopt_is_resumed() {
     case.undo();
 }
 
+/// A registry that hangs does not hold up the undo.
+#[test]
+fn what_is_adopted_can_be_undone_while_packages_are_installed() {
+    let Some(case) = Case::new(&[("s", "@s/server")]) else {
+        return;
+    };
+    let test = &case.npm.test;
+    let file = case.file.display().to_string();
+    case.npm.registry.hold();
+    let args = ["adopt", "--yes", "--config", &file];
+    let run = test.start(test.command(test.program()).args(args));
+    case.npm.registry.wait_for(".tgz");
+    test.ok(&["adopt", "--undo", "--yes"]);
+    assert_eq!(std::fs::read_to_string(&case.file).unwrap(), case.before);
+    case.npm.registry.release();
+    let ended = run.end();
+    // The policy stays, and its package with it.
+    assert!(ended.text().contains("pinned: s, "), "{ended}");
+    assert_eq!(std::fs::read_to_string(&case.file).unwrap(), case.before);
+    // The restored entry has the secret again.
+    std::fs::remove_file(&case.file).unwrap();
+}
+
 /// At a terminal one question covers everything.
 #[test]
 fn one_question_covers_the_pins() {

@@ -9,6 +9,7 @@ mod summary;
 mod undo;
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::PathBuf;
 
 use super::interrupts::Interrupts;
@@ -94,7 +95,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::note("nothing was changed");
         return Ok(EXIT_NO);
     }
-    let _lock = adopt::lock(dirs)?;
+    let lock = adopt::lock(dirs)?;
     let round = Round::new(dirs, &selection, Some(keys.clone()), &program)?;
     if !round.is_covered_by(&first, actor) {
         return Err(Error::new(
@@ -108,7 +109,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::note("nothing to do: another `mcpwrap adopt` ran first");
         return Ok(exit_code(&round));
     }
-    carry_out(args, cx, actor, (&*store, &keys), &round)
+    carry_out(args, cx, actor, (&*store, &keys), (&round, lock))
 }
 
 /// Applies the plan, says what the user must do, and pins the packages.
@@ -117,7 +118,7 @@ fn carry_out(
     cx: &Context,
     actor: Actor,
     (store, keys): (&dyn Store, &Keys),
-    round: &Round,
+    (round, lock): (&Round, File),
 ) -> Result<u8> {
     // From here on, what was begun is finished: Ctrl-C takes effect between the packages.
     let interrupts = Interrupts::collect();
@@ -133,6 +134,8 @@ fn carry_out(
             step => show::step(cx, &step),
         },
     )?;
+    // Not while registries are asked: another adopt, or undo, may run meanwhile.
+    drop(lock);
     let mut code = summary::print(cx, round, &done);
     let mut told = BTreeSet::new();
     if !args.no_pin {

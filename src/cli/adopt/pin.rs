@@ -82,9 +82,14 @@ pub(super) fn adopted(
             Some(Ok(done)) => say(&policy.server, &done),
             // The package client got the interrupt, too.
             Some(Err(_)) if interrupts.any() => return ControlFlow::Break(()),
-            Some(Err(error)) if is_of_one(&error) => {
+            Some(Err(error)) if is_of_package(&error) => {
                 print::error(&error);
                 pins.not_pinned(policy);
+            }
+            // Another command was faster: undo, or another pin.
+            Some(Err(error)) if is_of_policy(&error) => {
+                print::error(&error);
+                pins.told.insert(policy.server.clone());
             }
             Some(Err(error)) => drop(failure.get_or_insert(error)),
             None => pins.not_pinned(policy),
@@ -111,12 +116,12 @@ fn stop_if(stop: bool) -> ControlFlow<()> {
     }
 }
 
-/// Whether a failure says nothing about the other servers.
-fn is_of_one(error: &Error) -> bool {
-    matches!(
-        error.code,
-        Code::PackageFailed | Code::PackageChanged | Code::PolicyChanged
-    )
+fn is_of_package(error: &Error) -> bool {
+    matches!(error.code, Code::PackageFailed | Code::PackageChanged)
+}
+
+fn is_of_policy(error: &Error) -> bool {
+    matches!(error.code, Code::PolicyChanged | Code::PolicyNotFound)
 }
 
 /// Says what is done and what is not.

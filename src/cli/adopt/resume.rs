@@ -81,7 +81,6 @@ pub(super) fn pins(
         }
         Err(error) => return Err(error),
     }
-    let _lock = crate::adopt::lock(&cx.dirs)?;
     let store = store::open(&cx.dirs, config, Prompt::Allowed)?;
     let keys = store::keys(&*store)?;
     let interrupts = Interrupts::collect();
