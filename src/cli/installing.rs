@@ -99,7 +99,7 @@ impl Installing {
             } else {
                 String::new()
             };
-            print::note(&format!("{counter}installing {}", job.name));
+            print::note(&format!("{counter}pinning {}", job.name));
         }
     }
 }

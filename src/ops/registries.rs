@@ -71,17 +71,20 @@ pub fn for_each<I: Sync, T: Clone + Send>(
     let queue = Queue::new(&items.iter().map(job).collect::<Vec<_>>());
     let work = |at: usize| items.get(at).map(&work);
     let (send, done) = channel();
+    let share = |send: Sender<(usize, Option<Result<T>>)>| {
+        while let Some(group) = queue.take() {
+            queue.work(&group, work, &send);
+            queue.give_back(&group);
+        }
+    };
     std::thread::scope(|scope| {
-        for _ in 0..items.len().min(THREADS_MAX) {
-            let (send, queue, work) = (send.clone(), &queue, &work);
-            let share = move || {
-                while let Some(group) = queue.take() {
-                    queue.work(&group, work, &send);
-                    queue.give_back(&group);
-                }
-            };
-            // Without a thread the others do its share.
-            drop(std::thread::Builder::new().spawn_scoped(scope, share));
+        let threads = (0..items.len().min(THREADS_MAX)).filter(|_| {
+            let (send, share) = (send.clone(), &share);
+            let begun = std::thread::Builder::new().spawn_scoped(scope, move || share(send));
+            begun.is_ok()
+        });
+        if threads.count() == 0 {
+            share(send.clone());
         }
         drop(send);
         loop {

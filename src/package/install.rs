@@ -55,6 +55,8 @@ pub fn install(dirs: &Dirs, request: &PinRequest<'_>) -> Result<(Package, PinRep
         Registry::Pypi => pypi::build(staging.dir(), request)?,
         Registry::Image => return image::pin(staging.dir(), request),
         Registry::Local if is_folder(request.launch) => return Err(folder(request)),
+        // Its list of files is removed with the directory.
+        Registry::Local if request.dry_run => return local::pin(staging.dir(), request),
         Registry::Local => {
             let _lock = lock(&root, request.server)?;
             return local::pin(&root, request);
@@ -71,6 +73,7 @@ pub fn install(dirs: &Dirs, request: &PinRequest<'_>) -> Result<(Package, PinRep
     let mut report = built.report;
     report.dated = request.before.is_some();
     report.changes = changes(before.as_ref(), &built.locked);
+    report.new_scripts = new_scripts(&root, request.known, &report.scripts);
     if request.dry_run {
         return Ok((built.package, report));
     }
@@ -190,6 +193,21 @@ fn locked(dir: &Path, source: PackageSource) -> Option<LockedPackages> {
         PackageSource::Pypi => uv_lock::locked(&text).ok(),
         PackageSource::Image | PackageSource::Local => None,
     }
+}
+
+/// The packages that have install scripts now and had none in the known installation.
+fn new_scripts(root: &Path, known: Option<&Package>, scripts: &[String]) -> Vec<String> {
+    let known = known.filter(|known| known.registry == PackageSource::Npm);
+    let lock = known.and_then(|known| {
+        let path = directory(root, known).join(LOCK);
+        let bytes = files::read_private_up_to(&path, LOCK_BYTES_MAX).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    });
+    let Some(before) = lock.map(|lock| npm::with_scripts(&lock)) else {
+        return Vec::new();
+    };
+    let new = scripts.iter().filter(|name| !before.contains(name));
+    new.cloned().collect()
 }
 
 /// Refuses a different archive for a known version: registries promise not to replace one, so it

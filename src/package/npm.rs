@@ -19,7 +19,7 @@ use super::npm_project::{NEWEST, exact, locked, main_package, write_manifest};
 use super::npm_warnings::{file_warning, misfits};
 use super::progress::InstallPhase;
 use super::request::{Built, PackageChanges, PinReport, PinRequest, failed, not_whole, read};
-use super::tree::measure;
+use super::tree::{entries, measure};
 use crate::error::{Code, Error, Result};
 use crate::policy::Package;
 use crate::policy::package::PackageSource;
@@ -119,6 +119,7 @@ fn report(
     let (files, bytes) = measure(root);
     let report = PinReport {
         scripts: with_scripts(lock),
+        native: native_modules(root),
         misfits: installed.misfits,
         not_compared: installed.not_compared,
         files,
@@ -127,6 +128,7 @@ fn report(
     };
     PinReport {
         passed_over: passed_over(root, (name, version, wanted), request, &report, options),
+        publisher_before: publisher_before(root, (name, version), request, &report, options),
         ..report
     }
 }
@@ -204,7 +206,8 @@ fn same_lock(root: &Path, before: &Value, server: &ServerName) -> Result<()> {
     Err(failed(server).cause("npm installed other packages than it had resolved"))
 }
 
-fn with_scripts(lock: &Value) -> Vec<String> {
+/// The packages of a lock that have install scripts.
+pub(super) fn with_scripts(lock: &Value) -> Vec<String> {
     let packages = lock.get("packages").and_then(Value::as_object);
     let scripted = packages.into_iter().flatten().filter(|(_, entry)| {
         entry
@@ -246,6 +249,12 @@ fn registry_facts(root: &Path, what: &str, common: &[&str]) -> PinReport {
             .map(str::to_owned)
     };
     PinReport {
+        publisher: text(&["_npmUser"])
+            .or_else(|| text(&["_npmUser", "name"]))
+            .map(|who| {
+                let name = who.split(" <").next().unwrap_or_default();
+                name.to_owned()
+            }),
         deprecated: text(&["deprecated"]).filter(|text| !text.is_empty()),
         published: text(&["time", version]).map(|time| time.chars().take(10).collect()),
         maintainers: people.iter().filter_map(person).collect(),
@@ -254,6 +263,36 @@ fn registry_facts(root: &Path, what: &str, common: &[&str]) -> PinReport {
         changes: PackageChanges::default(),
         ..PinReport::default()
     }
+}
+
+/// Who published the known version, if it was somebody else.
+fn publisher_before(
+    root: &Path,
+    (name, version): (&str, &str),
+    request: &PinRequest<'_>,
+    report: &PinReport,
+    options: &[&str],
+) -> Option<String> {
+    let now = report.publisher.as_ref()?;
+    let known = request
+        .known
+        .filter(|known| known.name == name && known.version != version)?;
+    let what = format!("{name}@{}", known.version);
+    let args = ["view", &what, "_npmUser.name"];
+    let answer = Call::new("npm", root)
+        .args(&args)
+        .args(options)
+        .output()
+        .ok()?;
+    let before = String::from_utf8_lossy(&answer).trim().to_owned();
+    (!before.is_empty() && before != *now).then_some(before)
+}
+
+/// How many files of a tree are compiled modules of Node.js.
+fn native_modules(root: &Path) -> usize {
+    let all = entries(root).unwrap_or_default();
+    let is_native = |path: &Path| path.extension().is_some_and(|ending| ending == "node");
+    all.iter().filter(|(path, _)| is_native(path)).count()
 }
 
 /// Why the latest version was not taken, if it was not.

@@ -46,6 +46,9 @@ pub struct PinReport {
     /// When this version was published.
     pub published: Option<String>,
     pub maintainers: Vec<String>,
+    /// Who published this version, and before it the known one, if that was somebody else.
+    pub publisher: Option<String>,
+    pub publisher_before: Option<String>,
     /// Whether the registry has a signed attestation of where it was built.
     pub attested: Option<bool>,
     /// The latest version according to the registry.
@@ -60,6 +63,10 @@ pub struct PinReport {
     pub not_compared: usize,
     /// Packages that have install scripts.
     pub scripts: Vec<String>,
+    /// Those of them that had none in the known installation.
+    pub new_scripts: Vec<String>,
+    /// Compiled modules, which are not readable code.
+    pub native: usize,
     pub packages: usize,
     pub files: usize,
     pub bytes: u64,

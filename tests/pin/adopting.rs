@@ -59,8 +59,8 @@ fn what_can_be_pinned_is_pinned_and_the_rest_is_adopted() {
     };
     let ended = case.adopt(&[]);
     for part in [
-        "[1/2] installing server `",
-        "[2/2] installing server `",
+        "[1/2] pinning server `",
+        "[2/2] pinning server `",
         "server `t` is adopted but not pinned: its launcher starts whatever version is current",
         "run `mcpwrap pin t` to try again",
     ] {
@@ -115,7 +115,7 @@ fn without_npm_and_without_pins() {
         return;
     };
     let ended = case.adopt(&["--no-pin"]);
-    assert!(!ended.stderr.contains("installing"), "{ended}");
+    assert!(!ended.stderr.contains("pinning"), "{ended}");
     assert!(
         ended.stderr.contains("run `mcpwrap pin s` to pin it"),
         "{ended}"
@@ -154,7 +154,7 @@ fn an_interrupted_adopt_is_resumed() {
     let args = ["adopt", "--yes", "--config", &file];
     let run = test.start(test.command(test.program()).args(args));
     // What the user must know is there before the long part. One registry gets four at once.
-    let before = run.heard("[4/5] installing server `");
+    let before = run.heard("[4/5] pinning server `");
     assert!(
         before.contains("Ctrl-C stops when those that have begun are done"),
         "{before}"
@@ -178,7 +178,7 @@ fn an_interrupted_adopt_is_resumed() {
     assert!(
         ended
             .stderr
-            .contains("mcpwrap: installing server `s` (@s/server@1.0.4)"),
+            .contains("mcpwrap: pinning server `s` (@s/server@1.0.4)"),
         "{ended}"
     );
     assert!(case.policy("s").contains("[package]"), "{ended}");
@@ -227,7 +227,7 @@ fn one_question_covers_the_pins() {
         "{shown}"
     );
     assert!(
-        shown.contains("of 1 installed") || !shown.contains("installing server"),
+        shown.contains("of 1 installed") || !shown.contains("pinning server"),
         "{shown}"
     );
     assert_eq!(case.npm.start().0, "real");

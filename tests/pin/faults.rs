@@ -278,5 +278,36 @@ fn what_npx_would_take_is_taken() {
     npm.registry.close();
     let unknown = npm.test.cli(&["pin", "--outdated", "--json"]);
     assert_eq!(unknown.code, 2, "{unknown}");
-    assert_eq!(unknown.json()["not_asked"], json!(["s"]));
+    assert_eq!(unknown.json()["unanswered"], json!(["s"]));
+}
+
+/// What a person wants to know before saying yes.
+#[test]
+fn another_publisher_new_scripts_and_a_deprecation_are_shown() {
+    let Some(npm) = Npm::new() else { return };
+    npm.publish("1.1.0", &json!({ "_npmUser": { "name": "ana" } }));
+    let more = json!({
+        "_npmUser": { "name": "eve" }, "deprecated": "use other",
+        "scripts": { "postinstall": "true" },
+    });
+    npm.publish("1.2.0", &more);
+    npm.policy(&["npx", "-y", "@s/server@1.1.0"]);
+    let said = npm.test.ok(&["pin", "s", "--yes"]);
+    assert!(
+        said.text().contains("published  2026-01-02 by ana"),
+        "{said}"
+    );
+    let said = npm.test.ok(&["pin", "s", "--to", "1.2.0", "--yes"]);
+    for part in [
+        "published  2026-01-02 by eve",
+        "PUBLISHER  another one than before: ana",
+        "DEPRECATED use other",
+        "SCRIPTS    new in this version: @s/server",
+    ] {
+        assert!(said.text().contains(part), "{part}\n{said}");
+    }
+    // Without a version, npx passes a deprecated one over, too.
+    npm.policy(&["npx", "-y", "@s/server"]);
+    let said = npm.test.ok(&["pin", "s", "--yes"]);
+    assert!(said.text().contains("pinned: s, @s/server 1.1.0"), "{said}");
 }

@@ -215,7 +215,7 @@ fn a_floating_version_starts_only_after_pin() {
     assert_eq!(npm.start().1, "1.1.0");
     let outdated = npm.test.cli(&["pin", "--outdated", "--json"]);
     assert_eq!(outdated.code, 1, "{outdated}");
-    assert_eq!(outdated.json()["not_asked"], json!([]));
+    assert_eq!(outdated.json()["unanswered"], json!([]));
     assert_eq!(
         outdated.json()["outdated"],
         json!([{"server": "s", "package": "@s/server", "version": "1.1.0", "latest": "1.2.0"}])

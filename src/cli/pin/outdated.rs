@@ -58,7 +58,7 @@ pub(super) fn run(servers: &[ServerName], json: bool, dirs: &Dirs) -> Result<u8>
         };
         print::json(&json!({
             "outdated": outdated.iter().map(entry).collect::<Vec<_>>(),
-            "not_asked": names(&unknown),
+            "unanswered": names(&unknown),
         }));
     } else {
         show(&outdated, known.len(), &unknown, &unpinned);

@@ -14,12 +14,16 @@ pub(super) fn text(package: &Package, report: &PinReport, before: Option<&Packag
     if let Some(before) = before.filter(|before| before.version != package.version) {
         lines.push(("before", before.to_string()));
     }
-    let by = match report.maintainers.as_slice() {
-        [] => String::new(),
-        people => format!(" by {}", short(people)),
+    let by = match (&report.publisher, report.maintainers.as_slice()) {
+        (Some(publisher), _) => format!(" by {publisher}"),
+        (None, []) => String::new(),
+        (None, people) => format!(" by {}", short(people)),
     };
     if let Some(date) = &report.published {
         lines.push(("published", format!("{date}{by}")));
+    }
+    if let Some(before) = &report.publisher_before {
+        lines.push(("PUBLISHER", format!("another one than before: {before}")));
     }
     if let Some(why) = &report.deprecated {
         lines.push(("DEPRECATED", why.clone()));
@@ -90,6 +94,13 @@ fn installed(package: &Package, report: &PinReport) -> Vec<(&'static str, String
     if !report.misfits.is_empty() {
         lines.push(("may fail", short(&report.misfits)));
     }
+    if report.native > 0 {
+        lines.push(("native", print::count(report.native, "compiled module")));
+    }
+    if !report.new_scripts.is_empty() {
+        let names = short(&report.new_scripts);
+        lines.push(("SCRIPTS", format!("new in this version: {names}")));
+    }
     match (report.scripts.as_slice(), package.scripts) {
         ([], _) => {}
         (names, true) => lines.push(("scripts", format!("run: {}", short(names)))),
@@ -153,10 +164,14 @@ mod tests {
         };
         let report = PinReport {
             published: Some("2026-01-02".to_owned()),
-            maintainers: vec!["ana\u{1b}[2J".to_owned()],
-            latest: Some("2.0.0".to_owned()),
+            maintainers: vec!["ana".to_owned()],
+            latest: Some("2.0.0\u{1b}[2J".to_owned()),
             attested: Some(false),
+            publisher: Some("eve".to_owned()),
+            publisher_before: Some("ana".to_owned()),
+            deprecated: Some("use other".to_owned()),
             scripts: vec!["esbuild".to_owned()],
+            new_scripts: vec!["esbuild".to_owned()],
             packages: 2,
             files: 3,
             bytes: 1,
@@ -171,8 +186,11 @@ mod tests {
         for line in [
             "package    @s/server 1.2.4 from npm",
             "before     @s/server 1.2.3 from npm",
-            "published  2026-01-02 by ana\u{fffd}[2J",
-            "latest     2.0.0",
+            "published  2026-01-02 by eve",
+            "PUBLISHER  another one than before: ana",
+            "DEPRECATED use other",
+            "SCRIPTS    new in this version: esbuild",
+            "latest     2.0.0\u{fffd}[2J",
             "size       2 packages, 3 files, 1 MiB",
             "scripts    not run: esbuild; use `--allow-scripts` to run them",
             "20 added: p0 1.0.0",
