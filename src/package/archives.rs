@@ -16,6 +16,9 @@ use sha2::{Digest as _, Sha256};
 use super::tree;
 use crate::secret::hex;
 
+/// The largest program whose first line npm may have corrected (bytes).
+const SCRIPT_BYTES_MAX: u64 = 1 << 20;
+
 /// What was compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Compared {
@@ -87,7 +90,16 @@ fn compare_archive(dir: &Path, archive: File) -> io::Result<()> {
         if name.as_os_str().is_empty() || !name.components().all(plain) {
             continue;
         }
-        let mut hash = Sha256::new();
+        let mut head = Vec::new();
+        entry
+            .by_ref()
+            .take(SCRIPT_BYTES_MAX)
+            .read_to_end(&mut head)?;
+        let mut hash = Sha256::new_with_prefix(&head);
+        let mut allowed = Vec::new();
+        if head.len() as u64 == entry.size() {
+            allowed.extend(unix_first_line(&head).map(|text| hex(&Sha256::digest(&text))));
+        }
         let mut buffer = vec![0; 64 << 10];
         loop {
             match entry.read(&mut buffer)? {
@@ -95,17 +107,18 @@ fn compare_archive(dir: &Path, archive: File) -> io::Result<()> {
                 count => hash.update(buffer.get(..count).unwrap_or_default()),
             }
         }
+        allowed.push(hex(&hash.finalize()));
         // An archive may have a name twice; the last one is unpacked.
-        last.insert(name, hex(&hash.finalize()));
+        last.insert(name, allowed);
     }
-    for (name, digest) in last {
+    for (name, allowed) in last {
         let mut file = dir.join(&name);
         if name.file_name().is_some_and(|name| name == ".gitignore") && !file.exists() {
             // npm renames it.
             file.set_file_name(".npmignore");
         }
         match tree::file_digest(&file) {
-            Ok(found) if found == digest => {}
+            Ok(found) if allowed.contains(&found) => {}
             Ok(_) => {
                 let size = fs::metadata(&file).map_or(0, |meta| meta.len());
                 return Err(io::Error::other(format!(
@@ -119,6 +132,14 @@ fn compare_archive(dir: &Path, archive: File) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A program whose first line ends as on Windows, as npm corrects it.
+fn unix_first_line(bytes: &[u8]) -> Option<Vec<u8>> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let first = bytes.get(..end)?.strip_suffix(b"\r")?;
+    let rest = bytes.get(end..)?;
+    first.starts_with(b"#!").then(|| [first, rest].concat())
 }
 
 /// Compares the files of a Python environment with the hashes in the `RECORD` of each package.
@@ -223,6 +244,16 @@ mod tests {
         assert!(compare_npm(root, &lock, root).is_err());
         let none = compare_npm(root, &lock, &root.join("absent")).unwrap();
         assert_eq!((none.packages, none.without_archive), (0, 1));
+    }
+
+    #[test]
+    fn npm_corrects_the_first_line_of_a_program() {
+        let unix = |text: &str| unix_first_line(text.as_bytes());
+        assert_eq!(
+            unix("#!/usr/bin/env node\r\na\r\n").unwrap(),
+            b"#!/usr/bin/env node\na\r\n"
+        );
+        assert!(unix("#!/usr/bin/env node\na\r\n").is_none() && unix("a\r\n").is_none());
     }
 
     #[test]

@@ -70,17 +70,11 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     if version.is_empty() {
         return Err(failed(server).cause(format!("the lock file has no `{name}`")));
     }
-    let scripts = if request.scripts {
-        ""
-    } else {
-        "--ignore-scripts"
-    };
-    let installed = ci(
-        &root,
-        request,
-        &entries,
-        &[&[scripts], common.as_slice()].concat(),
-    )?;
+    let installed = ci(&root, request, &entries, &common)?;
+    if request.scripts {
+        // After the comparison, because they change files. The user's own setting may forbid them.
+        npm(&["rebuild", "--ignore-scripts=false"]).output()?;
+    }
 
     request.phase(InstallPhase::Asking);
     let what = (name.as_str(), version.as_str(), wanted);
@@ -151,16 +145,15 @@ struct CiResult {
     not_compared: usize,
 }
 
-/// Installs what the lock says, and compares it with the archives.
+/// Installs what the lock says, without scripts, and compares it with the archives.
 fn ci(root: &Path, request: &PinRequest<'_>, lock: &Value, options: &[&str]) -> Result<CiResult> {
     let server = request.server;
     request.phase(InstallPhase::Installing);
-    let options: Vec<_> = options.iter().filter(|option| !option.is_empty()).collect();
-    let run = |verb: &[&'static str]| Call::new("npm", root).args(verb).args(&options).attempt();
-    let said = match run(&["ci"]) {
+    let run = |verb: &[&'static str]| Call::new("npm", root).args(verb).args(options).attempt();
+    let said = match run(&["ci", "--ignore-scripts"]) {
         Err(failed) if lacks_optional_packages(&failed.said) => {
             // `npm install` installs what the lock says, too, and goes on without them.
-            let said = run(&["install"]).map_err(|failed| failed.error)?;
+            let said = run(&["install", "--ignore-scripts"]).map_err(|failed| failed.error)?;
             same_lock(root, lock, server)?;
             said
         }
