@@ -329,7 +329,16 @@ impl<'a> Run<'a> {
         let stderr = String::from_utf8_lossy(&heard.bytes).into_owned();
         let said = String::from_utf8_lossy(&self.said).into_owned();
         drop(heard);
-        panic!("{what}\n--- stdout so far\n{said}\n--- stderr so far\n{stderr}");
+        // What it waits for.
+        let state = |(pid, line): &(Pid, String)| {
+            let waits = std::fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+            format!("{pid} {waits} {line}\n")
+        };
+        let processes = super::process::of_test(&self.test.dir);
+        let processes: String = processes.iter().map(state).collect();
+        panic!(
+            "{what}\n--- stdout so far\n{said}\n--- stderr so far\n{stderr}\n--- processes\n{processes}"
+        );
     }
 }
 
