@@ -1,6 +1,6 @@
 //! Shows the user how far several installations are.
 //!
-//! On a terminal: a line for each that runs, drawn anew. Elsewhere: a line when one begins, and one
+//! On a terminal: a line for each that runs, redrawn each second. Elsewhere: a line when one begins, and one
 //! every ten seconds for each that still runs.
 
 use std::time::{Duration, Instant};
@@ -49,9 +49,8 @@ impl Installing {
 
     /// Time has passed.
     pub(super) fn tick(&mut self, all: &[InstallProgress]) {
-        let states: Vec<_> = all.iter().map(InstallProgress::phase).collect();
-        for (at, phase) in states.iter().enumerate() {
-            if *phase != InstallPhase::Waiting {
+        for (at, progress) in all.iter().enumerate() {
+            if progress.phase() != InstallPhase::Waiting {
                 self.begin(at);
             }
         }

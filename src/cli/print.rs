@@ -66,6 +66,12 @@ pub fn count<N: std::fmt::Display + PartialEq + From<u8> + Copy>(number: N, noun
     }
 }
 
+/// Names in backticks: "`a`, `b`".
+pub fn names<N: std::fmt::Display>(names: impl IntoIterator<Item = N>) -> String {
+    let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
 /// JSON for scripts, on stdout.
 pub fn json(value: &serde_json::Value) {
     line(&format!("{value:#}"));

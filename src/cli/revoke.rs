@@ -265,10 +265,9 @@ fn name_strays(strays: &[Stray]) -> bool {
 fn remind(dirs: &Dirs, servers: &[ServerName]) {
     let names = revoke::secrets(dirs, servers);
     if !names.is_empty() {
-        let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
         print::note(&format!(
             "if a server may have misused a secret, also rotate it at its provider: {}",
-            names.join(", "),
+            print::names(&names),
         ));
     }
 }

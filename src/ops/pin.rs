@@ -324,11 +324,3 @@ pub fn installed(dirs: &Dirs) -> Result<Vec<Installed>> {
     });
     Ok(all.collect())
 }
-
-/// Removes these installations, unless they are not there any more.
-///
-/// # Errors
-/// `package-failed`.
-pub fn remove(dirs: &Dirs, names: &[String]) -> Result<()> {
-    package::remove(dirs, names)
-}

@@ -47,6 +47,15 @@ pub fn install_all(
     );
 }
 
+/// The answer of `each`.
+pub const fn stop_if(stop: bool) -> ControlFlow<()> {
+    if stop {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
+    }
+}
+
 /// What decides which tree is installed, and from where.
 fn job(policy: &Policy) -> RegistryJob {
     let launch = package::parse(&policy.command);

@@ -11,14 +11,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
 use super::directory::{LOCK, LOCK_BYTES_MAX, directory, lock, write, write_list};
 use super::progress::InstallPhase;
 use super::request::{Built, LockedPackages, PackageChanges, PinReport, PinRequest, failed};
-use super::staging::{Staging, remove_interrupted};
+use super::staging::Staging;
 use super::{
     ParsedCommand, Registry, image, local, npm, npm_project, parse, pypi, tree, uv_lock,
     uv_versions,
@@ -66,14 +65,15 @@ pub fn install(dirs: &Dirs, request: &PinRequest<'_>) -> Result<(Package, PinRep
                 .cause("only npm, PyPI, container images and local programs can be pinned"));
         }
     };
-    let before = request
+    let known = request
         .known
-        .and_then(|known| locked(&directory(&root, known), known.registry));
+        .and_then(|known| KnownLock::read(&root, known));
+    let before = known.as_ref().and_then(KnownLock::packages);
     same_archives(request, &built, before.as_ref())?;
     let mut report = built.report;
     report.dated = request.before.is_some();
     report.changes = changes(before.as_ref(), &built.locked);
-    report.new_scripts = new_scripts(&root, request.known, &report.scripts);
+    report.new_scripts = new_scripts(known.as_ref(), &report.scripts);
     if request.dry_run {
         return Ok((built.package, report));
     }
@@ -93,7 +93,7 @@ fn folder(request: &PinRequest<'_>) -> Error {
     let path = request.launch.spec.as_deref().unwrap_or_default();
     failed(request.server)
         .cause(format!(
-            "`{launcher}` installs the directory `{path}` anew at each start"
+            "`{launcher}` installs the directory `{path}` again at each start"
         ))
         .hint(format!(
             "run `mcpwrap policy edit {}` to start its program, e.g. `node /absolute/path/index.js`",
@@ -184,25 +184,35 @@ fn writable(dir: &Path, yes: bool) -> std::io::Result<()> {
     )
 }
 
-/// The packages of an installation's lock file.
-fn locked(dir: &Path, source: PackageSource) -> Option<LockedPackages> {
-    let text =
-        String::from_utf8(files::read_private_up_to(&dir.join(LOCK), LOCK_BYTES_MAX).ok()?).ok()?;
-    match source {
-        PackageSource::Npm => npm_project::locked(&text).ok(),
-        PackageSource::Pypi => uv_lock::locked(&text).ok(),
-        PackageSource::Image | PackageSource::Local => None,
+/// The lock file of the known installation.
+struct KnownLock {
+    source: PackageSource,
+    text: String,
+}
+
+impl KnownLock {
+    fn read(root: &Path, known: &Package) -> Option<Self> {
+        let path = directory(root, known).join(LOCK);
+        let bytes = files::read_private_up_to(&path, LOCK_BYTES_MAX).ok()?;
+        Some(Self {
+            source: known.registry,
+            text: String::from_utf8(bytes).ok()?,
+        })
+    }
+
+    fn packages(&self) -> Option<LockedPackages> {
+        match self.source {
+            PackageSource::Npm => npm_project::locked(&self.text).ok(),
+            PackageSource::Pypi => uv_lock::locked(&self.text).ok(),
+            PackageSource::Image | PackageSource::Local => None,
+        }
     }
 }
 
 /// The packages that have install scripts now and had none in the known installation.
-fn new_scripts(root: &Path, known: Option<&Package>, scripts: &[String]) -> Vec<String> {
-    let known = known.filter(|known| known.registry == PackageSource::Npm);
-    let lock = known.and_then(|known| {
-        let path = directory(root, known).join(LOCK);
-        let bytes = files::read_private_up_to(&path, LOCK_BYTES_MAX).ok()?;
-        serde_json::from_slice(&bytes).ok()
-    });
+fn new_scripts(known: Option<&KnownLock>, scripts: &[String]) -> Vec<String> {
+    let known = known.filter(|known| known.source == PackageSource::Npm);
+    let lock = known.and_then(|known| serde_json::from_str(&known.text).ok());
     let Some(before) = lock.map(|lock| npm::with_scripts(&lock)) else {
         return Vec::new();
     };
@@ -300,7 +310,7 @@ pub fn latest(dirs: &Dirs, policy: &Policy, package: &Package) -> Result<String>
     let staging = Staging::new(&root, server)?;
     let launch = &parse(&policy.command);
     match package.registry {
-        PackageSource::Npm => npm::latest(staging.dir(), &package.name, launch),
+        PackageSource::Npm => npm::latest(staging.dir(), &package.name, launch, server),
         PackageSource::Pypi => uv_versions::latest(staging.dir(), package, launch, server),
         PackageSource::Image | PackageSource::Local => Ok(package.version.clone()),
     }
@@ -322,69 +332,4 @@ pub fn is_newer(package: &Package, other: &str) -> bool {
             .map(|(new, old)| new > old)
     };
     newer.unwrap_or(!other.is_empty() && other != package.version)
-}
-
-/// How many packages are installed.
-pub fn installed_count(dirs: &Dirs) -> usize {
-    let all = fs::read_dir(dirs.packages())
-        .into_iter()
-        .flatten()
-        .flatten();
-    all.filter(is_installation).count()
-}
-
-fn is_installation(entry: &fs::DirEntry) -> bool {
-    entry.file_name().len() == 64 && entry.path().is_dir()
-}
-
-/// An installation on this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InstalledTree {
-    /// The digest of its tree.
-    pub name: String,
-    pub files: usize,
-    pub bytes: u64,
-    /// When it was made.
-    pub made: Option<SystemTime>,
-}
-
-/// All installations, the largest first. Of a local program only its list of files is there.
-pub fn installed(dirs: &Dirs) -> Vec<InstalledTree> {
-    let all = fs::read_dir(dirs.packages())
-        .into_iter()
-        .flatten()
-        .flatten();
-    let tree = |entry: fs::DirEntry| {
-        let tree_dir = entry.path().join("tree");
-        let (files, bytes) = tree::measure(&tree_dir);
-        InstalledTree {
-            name: entry.file_name().to_string_lossy().into_owned(),
-            files,
-            bytes,
-            made: entry.metadata().and_then(|meta| meta.modified()).ok(),
-        }
-    };
-    let mut found: Vec<_> = all.filter(is_installation).map(tree).collect();
-    found.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
-    found
-}
-
-/// Removes installations by name. A missing one is not an error.
-///
-/// # Errors
-/// `package-failed`.
-pub fn remove(dirs: &Dirs, names: &[String]) -> Result<()> {
-    let root = dirs.packages();
-    let failed = |cause: String| {
-        Error::new(Code::PackageFailed, "cannot remove all unused packages").cause(cause)
-    };
-    if !root.is_dir() {
-        return Ok(());
-    }
-    let _lock = files::lock(&root.join(".lock")).map_err(|problem| failed(problem.to_string()))?;
-    remove_interrupted(&root);
-    for name in names {
-        tree::remove(&root.join(name)).map_err(|error| failed(io_text(&error)))?;
-    }
-    Ok(())
 }

@@ -42,6 +42,7 @@ mod spec;
 #[cfg(test)]
 mod spec_tests;
 mod staging;
+mod stored;
 mod table;
 mod transport;
 mod tree;
@@ -52,9 +53,7 @@ mod variables;
 
 use std::fmt;
 
-pub use install::{
-    InstalledTree, has_versions, install, installed, installed_count, is_newer, latest, remove,
-};
+pub use install::{has_versions, install, is_newer, latest};
 pub use installed::{Depth, entry_while, verify};
 pub use launcher::program_name;
 pub use parse::parse;
@@ -62,6 +61,7 @@ pub use pinned::check_pinned;
 pub use progress::{InstallPhase, InstallProgress, Snapshot};
 pub use request::{PackageChanges, PinReport, PinRequest};
 pub use restamp::{restamp, with_new_interpreter};
+pub use stored::{InstalledTree, installed, installed_count, remove};
 pub use transport::{Transport, transport};
 pub use tree::{file_digest, remove as remove_tree};
 pub use unfenced::reason as unfenced;

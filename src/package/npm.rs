@@ -9,18 +9,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::ParsedCommand;
 use super::archives;
 use super::client::Call;
 use super::node::{interpreter, program};
-use super::npm_project::{NEWEST, exact, locked, main_package, write_manifest};
+use super::npm_project::{NEWEST, exact, locked, main_package, write_dependencies, write_manifest};
 use super::npm_warnings::{file_warning, misfits};
 use super::progress::InstallPhase;
 use super::request::{Built, PackageChanges, PinReport, PinRequest, failed, not_whole, read};
 use super::tree::{entries, measure};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::policy::Package;
 use crate::policy::package::PackageSource;
 use crate::secret::ServerName;
@@ -60,9 +60,7 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     let common: Vec<&str> = options.iter().map(String::as_str).collect();
     let npm = |args: &'static [&'static str]| Call::new("npm", &root).args(args).args(&common);
     request.phase(InstallPhase::Resolving);
-    let resolve = npm(&["install", "--package-lock-only", "--ignore-scripts"]);
-    resolve.quick(request.quick).output()?;
-    let lock = read(&root.join("package-lock.json"), server)?;
+    let lock = resolve(&root, &options, request.quick, server)?;
     let locked = locked(&lock).map_err(|cause| failed(server).cause(cause))?;
     let entries: Value = serde_json::from_str(&lock).unwrap_or_default();
     let (lock, entries) = exact(&root, entries, server)?;
@@ -258,6 +256,19 @@ fn registry_facts(root: &Path, what: &str, common: &[&str]) -> PinReport {
     }
 }
 
+/// One field of what the registry reports about a version, if it is there.
+fn field(
+    root: &Path,
+    (name, version): (&str, &str),
+    field: &str,
+    options: &[&str],
+) -> Option<String> {
+    let args = ["view", &format!("{name}@{version}"), field];
+    let answer = Call::new("npm", root).args(&args).args(options).output();
+    let text = String::from_utf8_lossy(&answer.ok()?).trim().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
 /// Who published the known version, if it was somebody else.
 fn publisher_before(
     root: &Path,
@@ -270,15 +281,8 @@ fn publisher_before(
     let known = request
         .known
         .filter(|known| known.name == name && known.version != version)?;
-    let what = format!("{name}@{}", known.version);
-    let args = ["view", &what, "_npmUser.name"];
-    let answer = Call::new("npm", root)
-        .args(&args)
-        .args(options)
-        .output()
-        .ok()?;
-    let before = String::from_utf8_lossy(&answer).trim().to_owned();
-    (!before.is_empty() && before != *now).then_some(before)
+    let before = field(root, (name, &known.version), "_npmUser.name", options)?;
+    (before != *now).then_some(before)
 }
 
 /// How many files of a tree are compiled modules of Node.js.
@@ -294,41 +298,43 @@ fn passed_over(
     (name, version, wanted): (&str, &str, &str),
     request: &PinRequest<'_>,
     report: &PinReport,
-    common: &[&str],
+    options: &[&str],
 ) -> Option<String> {
     let latest = report.latest.as_deref()?;
     if wanted != NEWEST || latest == version || request.before.is_some() {
         return None;
     }
-    let what = format!("{name}@{latest}");
-    let args = ["view", &what, "engines.node"];
-    let needed = Call::new("npm", root).args(&args).args(common).output();
-    let needed = needed
-        .ok()
-        .map(|text| String::from_utf8_lossy(&text).trim().to_owned());
-    let needed = needed.filter(|text| !text.is_empty());
+    let needed = field(root, (name, latest), "engines.node", options);
     Some(match needed {
         Some(needed) => format!("{latest}, which needs Node.js {needed}"),
         None => latest.to_owned(),
     })
 }
 
-/// The version of a package that `build` would install now.
-pub(super) fn latest(dir: &Path, name: &str, launch: &ParsedCommand) -> Result<String> {
-    let manifest = json!({ "private": true, "dependencies": { name: NEWEST } }).to_string();
-    let written = crate::files::replace(&dir.join("package.json"), manifest.as_bytes());
-    written.map_err(|problem| Error::new(Code::PackageFailed, "cannot ask npm").cause(problem))?;
-    let options = options(dir, launch, None);
-    let own_cache = format!("--cache={}", dir.join("cache").display());
-    Call::new("npm", dir)
+/// Lets npm choose the versions; the text of its lock file.
+fn resolve(root: &Path, options: &[String], quick: bool, server: &ServerName) -> Result<String> {
+    Call::new("npm", root)
         .args(&["install", "--package-lock-only", "--ignore-scripts"])
-        // npm takes an old answer from its cache if the registry gives none.
-        .args(&[&own_cache])
-        .args(&options)
-        .quick(true)
+        .args(options)
+        .quick(quick)
         .output()?;
-    let lock = std::fs::read(dir.join("package-lock.json")).unwrap_or_default();
-    let lock: Value = serde_json::from_slice(&lock).unwrap_or_default();
+    read(&root.join("package-lock.json"), server)
+}
+
+/// The version of a package that `build` would install now.
+pub(super) fn latest(
+    dir: &Path,
+    name: &str,
+    launch: &ParsedCommand,
+    server: &ServerName,
+) -> Result<String> {
+    let dependencies = Map::from_iter([(name.to_owned(), json!(NEWEST))]);
+    write_dependencies(dir, &dependencies, server)?;
+    let mut options = options(dir, launch, None);
+    // npm takes an old answer from its cache if the registry gives none.
+    options.push(format!("--cache={}", dir.join("cache").display()));
+    let lock = resolve(dir, &options, true, server)?;
+    let lock: Value = serde_json::from_str(&lock).unwrap_or_default();
     Ok(main_package(&lock, name).0)
 }
 

@@ -32,8 +32,17 @@ pub(super) fn write_manifest(
             json!(other.version.unwrap_or_else(|| NEWEST.to_owned())),
         );
     }
+    write_dependencies(root, &dependencies, request.server)
+}
+
+/// A project with these dependencies.
+pub(super) fn write_dependencies(
+    root: &Path,
+    dependencies: &Map<String, Value>,
+    server: &ServerName,
+) -> Result<()> {
     let text = json!({ "private": true, "dependencies": dependencies }).to_string();
-    write(&root.join("package.json"), text.as_bytes(), request.server)
+    write(&root.join("package.json"), text.as_bytes(), server)
 }
 
 /// Writes the versions that were chosen in place of those that were wanted, so that a version has
@@ -48,12 +57,11 @@ pub(super) fn exact(root: &Path, mut lock: Value, server: &ServerName) -> Result
         (name, json!(version))
     };
     let dependencies: Map<_, _> = names.into_iter().map(version).collect();
-    let manifest = json!({ "private": true, "dependencies": dependencies }).to_string();
+    write_dependencies(root, &dependencies, server)?;
     if let Some(own) = lock.pointer_mut("/packages//dependencies") {
         *own = json!(dependencies);
     }
     let text = lock.to_string();
-    write(&root.join("package.json"), manifest.as_bytes(), server)?;
     write(&root.join("package-lock.json"), text.as_bytes(), server)?;
     Ok((text, lock))
 }

@@ -53,7 +53,7 @@ pub struct PinReport {
     pub attested: Option<bool>,
     /// The latest version according to the registry.
     pub latest: Option<String>,
-    /// What its publisher says if it should not be used any more.
+    /// What its publisher says of a deprecated version.
     pub deprecated: Option<String>,
     /// The latest version if it was passed over, with the reason.
     pub passed_over: Option<String>,

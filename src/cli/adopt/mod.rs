@@ -134,7 +134,7 @@ fn carry_out(
             step => show::step(cx, &step),
         },
     )?;
-    // Not while registries are asked: another adopt, or undo, may run meanwhile.
+    // Released before registries are asked: undo or another adopt can run at the same time.
     drop(lock);
     let mut code = summary::print(cx, round, &done);
     let mut told = BTreeSet::new();

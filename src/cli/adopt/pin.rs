@@ -12,7 +12,7 @@ use crate::cli::{Context, print};
 use crate::error::{Code, Error, Result};
 use crate::ops::actor::Actor;
 use crate::ops::pin::{self, Installation, PinOptions, Pinned, Unpinnable};
-use crate::ops::pin_several::{self, PinEvent};
+use crate::ops::pin_several::{self, PinEvent, stop_if};
 use crate::policy::{self, Policy};
 use crate::secret::{Keys, ServerName};
 
@@ -108,14 +108,6 @@ pub(super) fn adopted(
     Ok(interrupted(pins, wanted.len(), &left))
 }
 
-fn stop_if(stop: bool) -> ControlFlow<()> {
-    if stop {
-        ControlFlow::Break(())
-    } else {
-        ControlFlow::Continue(())
-    }
-}
-
 fn is_of_package(error: &Error) -> bool {
     matches!(error.code, Code::PackageFailed | Code::PackageChanged)
 }
@@ -126,16 +118,12 @@ fn is_of_policy(error: &Error) -> bool {
 
 /// Says what is done and what is not.
 fn interrupted(mut pins: Pins, wanted: usize, left: &[&Policy]) -> Pins {
-    let names: Vec<_> = left
-        .iter()
-        .map(|policy| format!("`{}`", policy.server))
-        .collect();
     print::warning(&format!(
         "interrupted: the entries are adopted, {} of {} pinned; not pinned: {}; run `mcpwrap adopt` \
          to continue",
         wanted - left.len() - pins.told.len(),
         print::count(wanted, "package"),
-        names.join(", ")
+        print::names(left.iter().map(|policy| &policy.server))
     ));
     pins.told
         .extend(left.iter().map(|policy| policy.server.clone()));

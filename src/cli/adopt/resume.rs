@@ -53,10 +53,9 @@ pub(super) fn pins(
     if servers.is_empty() {
         return Ok(0);
     }
-    let names: Vec<_> = servers.iter().map(|server| format!("`{server}`")).collect();
     let question = format!(
         "adopted but not pinned: {}. install and pin {}?",
-        names.join(", "),
+        print::names(&servers),
         print::count(servers.len(), "package")
     );
     let agreed = if args.yes {

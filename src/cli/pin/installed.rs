@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::cli::{Context, print};
 use crate::error::Result;
 use crate::ops::pin::{self, Installed};
+use crate::package;
 
 /// Digits of a tree's digest that are shown.
 const DIGITS: usize = 12;
@@ -64,7 +65,7 @@ pub(super) fn prune(dry_run: bool, cx: &Context) -> Result<u8> {
     let (unused, used): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.used_by.is_empty());
     let names: Vec<_> = unused.iter().map(|one| one.tree.name.clone()).collect();
     if !dry_run {
-        pin::remove(&cx.dirs, &names)?;
+        package::remove(&cx.dirs, &names)?;
     }
     let verb = if dry_run { "would remove" } else { "removed" };
     for one in &unused {

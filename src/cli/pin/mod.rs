@@ -4,7 +4,6 @@ mod installed;
 mod outdated;
 mod report;
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::installing::Installing;
@@ -16,7 +15,7 @@ use crate::ops;
 use crate::ops::actor::actor;
 use crate::ops::approve;
 use crate::ops::pin::{Installation, PinCandidate, PinOptions, Pinned};
-use crate::ops::pin_several::{self, PinEvent};
+use crate::ops::pin_several::{self, PinEvent, stop_if};
 use crate::ops::question;
 use crate::policy::{self, Policy};
 use crate::secret::{Keys, ServerName};
@@ -200,37 +199,35 @@ fn candidates(
     let interrupts = Interrupts::collect();
     let mut installing = Installing::new(&missing);
     let mut failure = None;
-    let mut waiting: BTreeSet<usize> = (0..missing.len()).collect();
+    let mut installed = 0;
     pin_several::install_all(&cx.dirs, &missing, options, &mut |event| {
         match event {
             PinEvent::Tick(progress) => installing.tick(progress),
             PinEvent::Done(at, result) if !interrupts.any() => {
                 installing.done(at);
-                waiting.remove(&at);
                 let (Some(policy), Some(place)) = (missing.get(at), places.get(at)) else {
                     return ControlFlow::Continue(());
                 };
                 let result = result.unwrap_or_else(|| Err(not_asked(&policy.server)));
                 match (failures.note(&policy.server, result), found.get_mut(*place)) {
-                    (Ok(new), Some(slot)) => *slot = new,
+                    (Ok(new), Some(slot)) => {
+                        installed += usize::from(new.is_some());
+                        *slot = new;
+                    }
                     (Err(error), _) => failure = Some(error),
                     (Ok(_), None) => {}
                 }
             }
             PinEvent::Done(..) => {}
         }
-        if failure.is_some() || interrupts.any() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        stop_if(failure.is_some() || interrupts.any())
     });
     drop(installing);
     if let Some(error) = failure {
         return Err(error);
     }
     if interrupts.any() {
-        return Err(interrupted(missing.len() - waiting.len()));
+        return Err(interrupted(installed));
     }
     Ok(Candidates { found, keys })
 }
@@ -287,16 +284,11 @@ impl Failures {
         if self.servers.is_empty() {
             return 0;
         }
-        let names: Vec<_> = self
-            .servers
-            .iter()
-            .map(|name| format!("`{name}`"))
-            .collect();
         print::note(&format!(
             "{} of {} failed: {}",
-            names.len(),
+            self.servers.len(),
             print::count(self.of, "server"),
-            names.join(", ")
+            print::names(&self.servers)
         ));
         EXIT_ERROR
     }

@@ -139,20 +139,13 @@ fn show(
         ),
     });
     if !unknown.is_empty() {
-        let names: Vec<_> = unknown
-            .iter()
-            .map(|row| format!("`{}`", row.policy.server))
-            .collect();
-        print::warning(&format!(
-            "no answer from the registry for: {}",
-            names.join(", ")
-        ));
+        let names = print::names(unknown.iter().map(|row| &row.policy.server));
+        print::warning(&format!("no answer from the registry for: {names}"));
     }
     if !unpinned.is_empty() {
-        let names: Vec<_> = unpinned.iter().map(|name| format!("`{name}`")).collect();
         print::note(&format!(
             "not asked, because they have no pinned package from npm or PyPI: {}",
-            names.join(", ")
+            print::names(unpinned)
         ));
     }
 }

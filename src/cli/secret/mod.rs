@@ -13,7 +13,7 @@ mod set;
 
 use clap::Subcommand;
 
-use super::Context;
+use super::{Context, print};
 use crate::error::{Code, Error, Result};
 use crate::secret::{SecretName, ServerName};
 use crate::store::Index;
@@ -43,9 +43,8 @@ enum SecretCommand {
 
 /// "server `a`" or "servers `a`, `b`".
 fn servers(servers: &[ServerName]) -> String {
-    let names: Vec<_> = servers.iter().map(|server| format!("`{server}`")).collect();
-    let plural = if names.len() == 1 { "" } else { "s" };
-    format!("server{plural} {}", names.join(", "))
+    let plural = if servers.len() == 1 { "" } else { "s" };
+    format!("server{plural} {}", print::names(servers))
 }
 
 /// Adds the nearest name to the error of a secret that does not exist.
