@@ -6,7 +6,6 @@
 //! makes the supervisor read the grant again, it does not change it.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,11 +55,9 @@ pub(super) fn listen(
 ) -> std::io::Result<Socket> {
     files::ensure_dir(runtime).map_err(|problem| std::io::Error::other(problem.to_string()))?;
     let path = socket_path(runtime, server);
-    // A stale socket of an exited supervisor with the same pid.
-    drop(std::fs::remove_file(&path));
+    // It replaces a stale socket of an exited supervisor with the same pid.
     let listener = socket::bind(&path)?;
     let socket = Socket(path);
-    std::fs::set_permissions(&socket.0, std::fs::Permissions::from_mode(0o600))?;
     let shared = Arc::clone(shared);
     std::thread::Builder::new()
         .name("control".to_owned())

@@ -2,18 +2,27 @@
 //! a home directory may be longer than that.
 
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 /// Shorter paths are used as they are (bytes).
 const PATH_BYTES_MAX: usize = 100;
 
-/// Listens at a path.
+/// Listens at a path, for this user only. The path is there only once a connection is accepted:
+/// between `bind` and `listen` a socket looks like one that an exited process left, and other
+/// commands remove those.
 ///
 /// # Errors
 /// Of the system; on macOS also for a path that is too long.
 pub fn bind(path: &Path) -> io::Result<UnixListener> {
-    reachable(path, |path| UnixListener::bind(path))
+    let new = path.with_extension("new");
+    // Left by a killed process with the same name.
+    super::ignore(std::fs::remove_file(&new));
+    let listener = reachable(&new, |path| UnixListener::bind(path))?;
+    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::rename(&new, path)?;
+    Ok(listener)
 }
 
 /// Connects to a path.
@@ -80,5 +89,33 @@ mod tests {
             .read_to_string(&mut text)
             .unwrap();
         assert_eq!(text, "x");
+    }
+
+    /// Whoever looks while it begins finds no socket, or one that answers.
+    #[test]
+    fn a_path_that_is_there_is_listened_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let end = dir.path().join("end.sock");
+        std::thread::scope(|scope| {
+            let looks = scope.spawn(|| {
+                let mut refused = 0;
+                while !end.exists() {
+                    for entry in std::fs::read_dir(dir.path()).unwrap().flatten() {
+                        let is_socket = entry.path().extension().is_some_and(|e| e == "sock");
+                        let kind = connect(&entry.path()).map_err(|error| error.kind());
+                        refused += usize::from(
+                            is_socket && kind.err() == Some(io::ErrorKind::ConnectionRefused),
+                        );
+                    }
+                }
+                refused
+            });
+            let mut all = Vec::new();
+            for n in 0..200 {
+                all.push(bind(&dir.path().join(format!("{n}.sock"))).unwrap());
+            }
+            let _end = bind(&end).unwrap();
+            assert_eq!(looks.join().unwrap(), 0);
+        });
     }
 }
