@@ -183,22 +183,37 @@ pub fn is_relative(place: &str) -> bool {
     !place.starts_with(['~', '/', '$', '%'])
 }
 
+/// Where a client reads a file of a project, from the project's root.
+enum RelativePlace {
+    Path(&'static Path),
+    Pattern(GlobMatcher),
+}
+
 /// The project to which a config file belongs: some client reads it there. `None` for the user's own.
 pub fn project_of(home: &Path, path: &Path) -> Option<PathBuf> {
-    /// The locations in a project, with the depth of each.
-    static RELATIVE: LazyLock<Vec<(usize, GlobMatcher)>> = LazyLock::new(|| {
+    /// The locations in a project, with the depth of each. Only those with a `*` need a matcher, and a
+    /// matcher takes longer to make than a config file takes to parse.
+    static RELATIVE: LazyLock<Vec<(usize, RelativePlace)>> = LazyLock::new(|| {
         let places = CLIENTS.iter().flat_map(|client| client.places);
         let relative = places.filter(|place| is_relative(place.path));
         let compiled = relative.filter_map(|place| {
-            let pattern = Glob::new(place.path).ok()?.compile_matcher();
+            let pattern = if place.path.contains('*') {
+                RelativePlace::Pattern(Glob::new(place.path).ok()?.compile_matcher())
+            } else {
+                RelativePlace::Path(Path::new(place.path))
+            };
             Some((place.path.split('/').count(), pattern))
         });
         compiled.collect()
     });
-    let root = |(depth, pattern): &(usize, GlobMatcher)| {
+    let root = |(depth, place): &(usize, RelativePlace)| {
         let root = path.ancestors().nth(*depth)?;
         let rest = path.strip_prefix(root).ok()?;
-        (pattern.is_match(rest) && root != home).then(|| root.to_path_buf())
+        let is_there = match place {
+            RelativePlace::Path(place) => rest == *place,
+            RelativePlace::Pattern(pattern) => pattern.is_match(rest),
+        };
+        (is_there && root != home).then(|| root.to_path_buf())
     };
     RELATIVE.iter().find_map(root)
 }
