@@ -55,7 +55,7 @@ impl Matcher {
             patterns,
             places: Vec::new(),
             starts: Vec::new(),
-            filter: GramFilter::new(std::iter::empty(), 0, STRIDE),
+            filter: GramFilter::default(),
             stride: if long { STRIDE } else { STRIDE_SHORT },
             pairs: PairSet::default(),
         };

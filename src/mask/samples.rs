@@ -31,7 +31,8 @@ const BITS: [u8; 256] = {
     bits
 };
 
-/// The grams to look for.
+/// The grams to look for. The default has no table and finds none.
+#[derive(Default)]
 pub(super) struct GramFilter {
     table: Vec<u8>,
     sparse: bool,

@@ -31,9 +31,11 @@ impl Driver {
             .cause(crate::files::io_text(error))
     }
 
-    pub(super) fn record_launch(&self, attempt: u32, generation: u32) -> Result<()> {
+    /// Records the launch. The masker is made meanwhile, because the record waits for the disk.
+    pub(super) fn record_launch(&mut self, attempt: u32, generation: u32) -> Result<()> {
         let prepared = self.prepared.get(&attempt);
         let prepared = prepared.ok_or_else(|| self.nothing_prepared())?;
+        self.next_masker = self.begin_masker(attempt, prepared.env.values());
         let client = self.shared.lock().session.client().clone();
         self.pipeline.record_launch(prepared, generation, &client)
     }
@@ -56,20 +58,14 @@ impl Driver {
             directory: &prepared.directory,
             fence: prepared.policy.fence,
         };
-        // The search tables are made while the kernel starts the guard and the server.
-        let (server, masker) = std::thread::scope(|scope| {
-            let masker = || self.masker(prepared.env.values());
-            let made = std::thread::Builder::new().spawn_scoped(scope, masker);
-            let server = start::launch(&command, &prepared.env);
-            let made = made.map(|made| made.join().expect("making a masker does not panic"));
-            (server, made.unwrap_or_else(|_| masker()))
-        });
-        let server = server?;
+        let server = start::launch(&command, &prepared.env)?;
         self.pipeline.record(&Fact::Launched {
             generation,
             pid: server.pid,
         });
-        self.use_masker(masker);
+        let begun = self.next_masker.take();
+        let masker = begun.and_then(|begun| self.finish_masker(begun, attempt));
+        self.use_masker(masker.unwrap_or_else(|| self.masker(prepared.env.values())));
         self.shared.lock().session.nominate(generation);
         let server = Generation::new(generation, server, *prepared, &self.shared, &self.pipeline)
             .map_err(|error| self.not_started("cannot create its threads", &error))?;

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
+use self::masked::PendingMasker;
 use super::control::{self, Socket};
 use super::diagnostics::StderrTail;
 use super::generation::Generation;
@@ -40,6 +41,8 @@ pub(super) struct Driver {
     generations: Vec<Generation>,
     /// Completed preparations that are not launched yet, by number.
     prepared: HashMap<u32, Box<Prepared>>,
+    /// The masker for the launch that is being recorded.
+    next_masker: Option<PendingMasker>,
     /// Unanswered requests of other commands, by number.
     requests: HashMap<u32, Request>,
     requests_count: u32,
@@ -67,6 +70,7 @@ impl Driver {
             shared,
             generations: Vec::new(),
             prepared: HashMap::new(),
+            next_masker: None,
             requests: HashMap::new(),
             requests_count: 0,
             retired: VecDeque::new(),
