@@ -220,7 +220,8 @@ fn the_end_of_a_server_is_the_end_of_its_container() {
     for pid in [run.pid(), guard] {
         kill(pid, Signal::SIGSTOP).unwrap();
     }
-    for pid in [run.pid(), guard] {
+    // The guard first: the end of the supervisor continues it, and it would end its server.
+    for pid in [guard, run.pid()] {
         kill(pid, Signal::SIGKILL).unwrap();
     }
     drop(run);

@@ -188,11 +188,10 @@ fn a_secret_file_is_removed_after_a_sigkill_too() {
         let guard = nix::unistd::Pid::from_raw(i32::try_from(guard).unwrap());
         if with_guard {
             nix::sys::signal::kill(guard, nix::sys::signal::Signal::SIGSTOP).unwrap();
-        }
-        run.signal(nix::sys::signal::Signal::SIGKILL);
-        if with_guard {
+            run.signal(nix::sys::signal::Signal::SIGSTOP);
             nix::sys::signal::kill(guard, nix::sys::signal::Signal::SIGKILL).unwrap();
         }
+        run.signal(nix::sys::signal::Signal::SIGKILL);
         drop(run);
         if with_guard {
             assert!(path.exists());

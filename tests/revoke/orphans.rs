@@ -69,7 +69,8 @@ fn killed_supervisor_and_guard(test: &Test) -> Pid {
     for pid in [supervisor, guard] {
         kill(pid, Signal::SIGSTOP).unwrap();
     }
-    for pid in [supervisor, guard] {
+    // The guard first: the end of the supervisor continues it, and it would end its server.
+    for pid in [guard, supervisor] {
         kill(pid, Signal::SIGKILL).unwrap();
     }
     drop(run);
