@@ -23,7 +23,7 @@ use crate::launch::resolve::ServerEnv;
 use crate::policy::inherit;
 use crate::secret::ServerName;
 use crate::sys::spawn::{ExecSpec, SpawnStep};
-use crate::sys::{fds, spawn};
+use crate::sys::{fds, ignore, spawn};
 
 /// The guard answers within milliseconds, unless the machine is out of memory.
 const START_LIMIT: Duration = Duration::from_secs(5);
@@ -74,11 +74,41 @@ impl fmt::Debug for ExecCommand<'_> {
     }
 }
 
-/// Starts a guard, and lets the guard start the server.
+/// A guard that waits for its order. Without one it is ended when this is dropped.
+#[derive(Debug)]
+pub struct WaitingGuard(Option<(Child, UnixStream)>);
+
+impl WaitingGuard {
+    /// Starts a guard, which takes longer than everything else in a launch.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn start(env: &ServerEnv) -> io::Result<Self> {
+        let (ours, theirs) = spawn::socket_pair()?;
+        let guard = spawn::guard(theirs.into(), &label(env))?;
+        Ok(Self(Some((guard, ours))))
+    }
+}
+
+impl Drop for WaitingGuard {
+    fn drop(&mut self) {
+        if let Some((mut guard, _)) = self.0.take() {
+            // It has no server yet.
+            ignore(guard.kill());
+            ignore(guard.wait());
+        }
+    }
+}
+
+/// Lets a guard start the server. `guard` is one that waits already, if there is one.
 ///
 /// # Errors
 /// `program-not-found`, `program-not-executable`, `launch-failed`.
-pub fn launch(command: &ExecCommand<'_>, env: &ServerEnv) -> Result<StartedServer> {
+pub fn launch(
+    command: &ExecCommand<'_>,
+    env: &ServerEnv,
+    guard: Option<WaitingGuard>,
+) -> Result<StartedServer> {
     let plan = plan(command, env)?;
     let pipes = || fds::pipe().map_err(|error| failed(command, "cannot create a pipe", &error));
     let (server_in, stdin) = pipes()?;
@@ -87,7 +117,7 @@ pub fn launch(command: &ExecCommand<'_>, env: &ServerEnv) -> Result<StartedServe
     fds::enlarge_pipe(stdout.as_fd());
     fds::enlarge_pipe(stdin.as_fd());
     let streams = [server_in, server_out, server_err];
-    let (guard, control) = start_guard(&plan, &streams, env)
+    let (guard, control) = order_guard(guard, &plan, &streams, env)
         .map_err(|error| failed(command, "cannot start its guard process", &error))?;
     drop(streams);
     drop(plan);
@@ -109,15 +139,16 @@ fn failed(command: &ExecCommand<'_>, what: &str, error: &io::Error) -> Error {
         .hint_if(crate::files::io_hint(error))
 }
 
-fn start_guard(
+fn order_guard(
+    guard: Option<WaitingGuard>,
     plan: &ExecSpec,
     streams: &[OwnedFd; 3],
     env: &ServerEnv,
 ) -> io::Result<(Child, UnixStream)> {
-    let (ours, theirs) = spawn::socket_pair()?;
-    let guard = spawn::guard(theirs.into(), &label(env))?;
+    let mut waiting = guard.map_or_else(|| WaitingGuard::start(env), Ok)?;
+    let (_, ours) = waiting.0.as_ref().ok_or(io::ErrorKind::NotFound)?;
     let bytes = Zeroizing::new(plan.encode());
-    fds::send_with_fds(&ours, &bytes, streams.each_ref().map(OwnedFd::as_fd))?;
+    fds::send_with_fds(ours, &bytes, streams.each_ref().map(OwnedFd::as_fd))?;
     let mut files = Vec::new();
     for file in env.files() {
         files.extend(file.as_os_str().as_bytes());
@@ -126,10 +157,13 @@ fn start_guard(
     let container = env.container();
     container.map_or(Ok(()), Container::write_note)?;
     for bytes in [files, container.map(Container::encode).unwrap_or_default()] {
-        (&ours).write_all(&u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes())?;
-        (&ours).write_all(&bytes)?;
+        (&mut &*ours).write_all(&u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes())?;
+        (&mut &*ours).write_all(&bytes)?;
     }
-    Ok((guard, ours))
+    waiting
+        .0
+        .take()
+        .ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// What the guard shows in its command line, so that it is found when nothing else is left of a run.

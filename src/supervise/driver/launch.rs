@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Driver;
 use crate::error::{Code, Error, Result};
-use crate::launch::start::{self, ExecCommand};
+use crate::launch::start::{self, ExecCommand, WaitingGuard};
 use crate::supervise::generation::Generation;
 use crate::supervise::pipeline::Fact;
 use crate::supervise::shared::Notice;
@@ -31,10 +31,13 @@ impl Driver {
             .cause(crate::files::io_text(error))
     }
 
-    /// Records the launch. The masker is made meanwhile, because the record waits for the disk.
+    /// Records the launch. The record waits for the disk: meanwhile the guard starts, without an order,
+    /// and the masker is made.
     pub(super) fn record_launch(&mut self, attempt: u32, generation: u32) -> Result<()> {
         let prepared = self.prepared.get(&attempt);
         let prepared = prepared.ok_or_else(|| self.nothing_prepared())?;
+        let guard = WaitingGuard::start(&prepared.env).ok();
+        self.next_guard = guard.map(|guard| (attempt, guard));
         self.next_masker = self.begin_masker(attempt, prepared.env.values());
         let client = self.shared.lock().session.client().clone();
         self.pipeline.record_launch(prepared, generation, &client)
@@ -58,7 +61,9 @@ impl Driver {
             directory: &prepared.directory,
             fence: prepared.policy.fence,
         };
-        let server = start::launch(&command, &prepared.env)?;
+        let guard = self.next_guard.take();
+        let guard = guard.and_then(|(begun, guard)| (begun == attempt).then_some(guard));
+        let server = start::launch(&command, &prepared.env, guard)?;
         self.pipeline.record(&Fact::Launched {
             generation,
             pid: server.pid,

@@ -25,6 +25,7 @@ use super::pipeline::{Options, Pipeline, Prepared};
 use super::request::Request;
 use super::shared::{Notice, Shared};
 use super::state::{KeeperEvent, KeeperState};
+use crate::launch::start::WaitingGuard;
 use crate::secret::{Secret, ServerName};
 use crate::sys::tree;
 
@@ -41,7 +42,8 @@ pub(super) struct Driver {
     generations: Vec<Generation>,
     /// Completed preparations that are not launched yet, by number.
     prepared: HashMap<u32, Box<Prepared>>,
-    /// The masker for the launch that is being recorded.
+    /// The guard for the launch that is being recorded, with its attempt, and its masker.
+    next_guard: Option<(u32, WaitingGuard)>,
     next_masker: Option<PendingMasker>,
     /// Unanswered requests of other commands, by number.
     requests: HashMap<u32, Request>,
@@ -70,6 +72,7 @@ impl Driver {
             shared,
             generations: Vec::new(),
             prepared: HashMap::new(),
+            next_guard: None,
             next_masker: None,
             requests: HashMap::new(),
             requests_count: 0,
@@ -115,6 +118,9 @@ impl Driver {
                 events.extend(self.act(now, action));
             }
         }
+        // A launch that was refused after its record.
+        self.next_guard = None;
+        self.next_masker = None;
     }
 
     /// Turns a notice into an event; stores the value that the event refers to by number.
