@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Driver;
 use crate::error::{Code, Error, Result};
-use crate::launch::start::{self, ExecCommand, WaitingGuard};
+use crate::launch::start::{self, ExecCommand};
 use crate::supervise::generation::Generation;
 use crate::supervise::pipeline::Fact;
 use crate::supervise::shared::Notice;
@@ -36,9 +36,7 @@ impl Driver {
     pub(super) fn record_launch(&mut self, attempt: u32, generation: u32) -> Result<()> {
         let prepared = self.prepared.get(&attempt);
         let prepared = prepared.ok_or_else(|| self.nothing_prepared())?;
-        let guard = WaitingGuard::start(&prepared.env).ok();
-        self.next_guard = guard.map(|guard| (attempt, guard));
-        self.next_masker = self.begin_masker(attempt, prepared.env.values());
+        self.begun = Some(self.begin(attempt, &prepared.env));
         let client = self.shared.lock().session.client().clone();
         self.pipeline.record_launch(prepared, generation, &client)
     }
@@ -61,15 +59,14 @@ impl Driver {
             directory: &prepared.directory,
             fence: prepared.policy.fence,
         };
-        let guard = self.next_guard.take();
-        let guard = guard.and_then(|(begun, guard)| (begun == attempt).then_some(guard));
+        let mut begun = self.begun.take().filter(|begun| begun.attempt == attempt);
+        let guard = begun.as_mut().and_then(|begun| begun.guard.take());
         let server = start::launch(&command, &prepared.env, guard)?;
         self.pipeline.record(&Fact::Launched {
             generation,
             pid: server.pid,
         });
-        let begun = self.next_masker.take();
-        let masker = begun.and_then(|begun| self.finish_masker(begun, attempt));
+        let masker = begun.and_then(|begun| self.finish_masker(begun));
         self.use_masker(masker.unwrap_or_else(|| self.masker(prepared.env.values())));
         self.shared.lock().session.nominate(generation);
         let server = Generation::new(generation, server, *prepared, &self.shared, &self.pipeline)

@@ -1,11 +1,13 @@
 //! The values masked in a session.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::Driver;
+use super::pending::PendingLaunch;
 use crate::error::Code;
+use crate::launch::resolve::ServerEnv;
+use crate::launch::start::WaitingGuard;
 use crate::mask::Masker;
 use crate::secret::Secret;
 use crate::supervise::generation::Generation;
@@ -16,15 +18,6 @@ use crate::supervise::generation::Generation;
 const RETIRED_MAX: usize = 16;
 /// How often it is looked whether the last output of an exited server was relayed.
 const RELAYS_LOOK: Duration = Duration::from_millis(200);
-
-/// A masker that a thread makes for a server that starts.
-#[derive(Debug)]
-pub(super) struct PendingMasker {
-    attempt: u32,
-    /// The version of the masker that was in use. If it has changed, values may be missing here.
-    version: u64,
-    thread: JoinHandle<Masker>,
-}
 
 impl Driver {
     /// Masks the values of current and former servers.
@@ -45,28 +38,23 @@ impl Driver {
         current.chain(more).chain(&self.retired)
     }
 
-    /// Makes a masker in a thread. `None` if there is no thread.
-    pub(super) fn begin_masker(
-        &self,
-        attempt: u32,
-        more: &[(String, Secret)],
-    ) -> Option<PendingMasker> {
-        let values: Vec<_> = self.values(more).cloned().collect();
-        let version = self.shared.lock().masker_version;
+    /// Starts a guard and makes a masker, for a launch whose record is being written.
+    pub(super) fn begin(&self, attempt: u32, env: &ServerEnv) -> PendingLaunch {
+        let values: Vec<_> = self.values(env.values()).cloned().collect();
         let make = move || masker_of(values.iter().collect());
         let thread = std::thread::Builder::new().name("masker".to_owned());
-        Some(PendingMasker {
+        PendingLaunch {
             attempt,
-            version,
-            thread: thread.spawn(make).ok()?,
-        })
+            version: self.shared.lock().masker_version,
+            guard: WaitingGuard::start(env).ok(),
+            masker: thread.spawn(make).ok(),
+        }
     }
 
-    /// Waits for a masker. `None` if it is not for this attempt, or values may have been added since.
-    pub(super) fn finish_masker(&self, begun: PendingMasker, attempt: u32) -> Option<Masker> {
-        let version = self.shared.lock().masker_version;
-        let is_current = begun.attempt == attempt && begun.version == version;
-        is_current.then(|| begun.thread.join().ok()).flatten()
+    /// Waits for a masker. `None` if there is none, or values may have been added since.
+    pub(super) fn finish_masker(&self, begun: PendingLaunch) -> Option<Masker> {
+        let is_current = begun.version == self.shared.lock().masker_version;
+        begun.masker.filter(|_| is_current)?.join().ok()
     }
 
     pub(super) fn use_masker(&self, masker: Masker) {

@@ -8,6 +8,7 @@
 mod actions;
 mod launch;
 mod masked;
+mod pending;
 mod replies;
 
 use std::collections::{HashMap, VecDeque};
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
-use self::masked::PendingMasker;
+use self::pending::PendingLaunch;
 use super::control::{self, Socket};
 use super::diagnostics::StderrTail;
 use super::generation::Generation;
@@ -25,7 +26,6 @@ use super::pipeline::{Options, Pipeline, Prepared};
 use super::request::Request;
 use super::shared::{Notice, Shared};
 use super::state::{KeeperEvent, KeeperState};
-use crate::launch::start::WaitingGuard;
 use crate::secret::{Secret, ServerName};
 use crate::sys::tree;
 
@@ -42,9 +42,8 @@ pub(super) struct Driver {
     generations: Vec<Generation>,
     /// Completed preparations that are not launched yet, by number.
     prepared: HashMap<u32, Box<Prepared>>,
-    /// The guard for the launch that is being recorded, with its attempt, and its masker.
-    next_guard: Option<(u32, WaitingGuard)>,
-    next_masker: Option<PendingMasker>,
+    /// What was begun for the launch that is being recorded.
+    begun: Option<PendingLaunch>,
     /// Unanswered requests of other commands, by number.
     requests: HashMap<u32, Request>,
     requests_count: u32,
@@ -72,8 +71,7 @@ impl Driver {
             shared,
             generations: Vec::new(),
             prepared: HashMap::new(),
-            next_guard: None,
-            next_masker: None,
+            begun: None,
             requests: HashMap::new(),
             requests_count: 0,
             retired: VecDeque::new(),
@@ -119,8 +117,7 @@ impl Driver {
             }
         }
         // A launch that was refused after its record.
-        self.next_guard = None;
-        self.next_masker = None;
+        self.begun = None;
     }
 
     /// Turns a notice into an event; stores the value that the event refers to by number.
