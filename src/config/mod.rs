@@ -6,8 +6,10 @@
 //! contains no secret, and errors do not repeat values, because people paste secrets by mistake.
 
 pub mod audit;
+pub mod packages;
 
 pub use audit::{Anchoring, Audit, Sink};
+pub use packages::{MinAge, Packages};
 
 use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
@@ -70,6 +72,8 @@ pub struct Config {
     pub agents: Agents,
     /// How long the audit log is kept, and where records are forwarded.
     pub audit: Audit,
+    /// Which versions are pinned.
+    pub packages: Packages,
     /// Read from `/etc/mcpwrap/config.toml`, never from the user's file.
     #[serde(skip)]
     pub managed: Managed,
@@ -93,6 +97,8 @@ pub struct Managed {
     pub forbid_unpinned: bool,
     /// Replaces the user's section.
     pub audit: Option<Audit>,
+    /// The least age; users can only set a higher one.
+    pub packages: Packages,
 }
 
 impl Config {
@@ -123,6 +129,26 @@ impl Config {
     /// The settings of the audit log: the administrator's, or else the user's.
     pub fn audit(&self) -> &Audit {
         self.managed.audit.as_ref().unwrap_or(&self.audit)
+    }
+
+    /// How old a version must be: by `asked`, the option of a command, or by the settings.
+    ///
+    /// # Errors
+    /// `usage` if the administrator requires more.
+    pub fn min_age(&self, asked: Option<MinAge>) -> Result<Option<MinAge>> {
+        let least = self.managed.packages.min_age;
+        match (asked, least) {
+            (Some(asked), Some(least)) if asked < least => Err(Error::new(
+                Code::Usage,
+                format!("cannot use `--min-age {}`", String::from(asked)),
+            )
+            .cause(format!(
+                "the administrator requires versions that are at least {least} old ({MANAGED_CONFIG})"
+            ))
+            .hint(format!("use `--min-age {}` or more", String::from(least)))),
+            (Some(asked), _) => Ok(Some(asked)),
+            (None, least) => Ok(self.packages.min_age.max(least)),
+        }
     }
 
     /// The path of the key file, if set.
@@ -259,7 +285,7 @@ mod tests {
         );
         case(
             "managed = 1",
-            "known fields: store, key_file, agents, audit",
+            "known fields: store, key_file, agents, audit, packages",
         );
         case(
             "store = \"ghp_0123456789\"",
@@ -273,6 +299,23 @@ mod tests {
         case("[audit]\nretain = \"soon\"", "expected a number of days");
         case("[audit]\nforwards = []", "did you mean `forward`?");
         case("[audit]\nanchor = \"on\"", "expected `auto` or `off`");
+    }
+
+    #[test]
+    fn the_administrator_sets_the_least_age() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let own = "[packages]\nmin_age = \"3d\"";
+        let age = |text: &str| text.parse::<MinAge>().unwrap();
+        let config = load(own, "[packages]\nmin_age = \"1w\"").unwrap();
+        assert_eq!(config.min_age(None).unwrap(), Some(age("7d")));
+        assert_eq!(config.min_age(Some(age("8d"))).unwrap(), Some(age("8d")));
+        let error = config.min_age(Some(age("0"))).unwrap_err().to_string();
+        assert!(error.contains("at least 1 week old"), "{error}");
+        let config = load(own, "").unwrap();
+        assert_eq!(config.min_age(None).unwrap(), Some(age("3d")));
+        assert_eq!(config.min_age(Some(age("0"))).unwrap(), Some(age("0")));
     }
 
     #[test]

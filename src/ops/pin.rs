@@ -9,13 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::actor::Actor;
 use super::approve;
 use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
+use crate::config::MinAge;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files;
 use crate::grant;
 use crate::invocation::{self, Resolved};
 use crate::package::{
-    self, Depth, InstallProgress, InstalledTree, Pin, PinReport, PinRequest, Registry,
+    self, Cutoff, Depth, InstallProgress, InstalledTree, ParsedCommand, Pin, PinReport, PinRequest,
+    Registry,
 };
 use crate::policy::{self, Package, Policy, Tier, Unpinned, draft};
 use crate::secret::{Keys, ServerName};
@@ -31,6 +33,10 @@ pub struct PinOptions<'a> {
     pub to: Option<&'a str>,
     /// Only packages published before this date.
     pub before: Option<jiff::civil::Date>,
+    /// How old a version must be, if the user says so.
+    pub min_age: Option<MinAge>,
+    /// How old it must be by the settings, where the user does not say it.
+    pub set_age: Option<MinAge>,
     pub allow_scripts: bool,
     /// Whether to install again what seems intact.
     pub repair: bool,
@@ -64,6 +70,8 @@ pub enum Pinned {
         package: Package,
         /// The package has install scripts, which were not run.
         scripts_skipped: bool,
+        /// The latest version if it was passed over, with the reason.
+        passed_over: Option<String>,
     },
 }
 
@@ -96,8 +104,11 @@ pub fn present(
     policy: &Policy,
     options: PinOptions<'_>,
 ) -> Result<Option<PinCandidate>> {
-    let is_other =
-        options.to.is_some() || options.before.is_some() || options.allow_scripts || options.repair;
+    let is_other = options.to.is_some()
+        || options.before.is_some()
+        || options.min_age.is_some()
+        || options.allow_scripts
+        || options.repair;
     if is_other || package::verify(policy, dirs, Depth::Full).is_err() {
         return Ok(None);
     }
@@ -122,12 +133,12 @@ pub fn install(
     let same = known
         .map(|known| known.version.as_str())
         .filter(|version| !version.is_empty());
-    let before = options.before.map(|day| day.to_string());
+    let launch = package::parse(&policy.command);
     let request = PinRequest {
         server,
-        launch: &package::parse(&policy.command),
+        launch: &launch,
         to: options.to.or(same),
-        before: before.as_deref(),
+        before: cutoff(options, &launch, same.is_some()),
         scripts: options.allow_scripts
             || (known.is_some_and(|known| known.scripts) && options.to.is_none()),
         known,
@@ -138,6 +149,28 @@ pub fn install(
     let (package, report) =
         package::install(dirs, &request).map_err(|error| named(server, error))?;
     Ok(PinCandidate::New(package, Box::new(report)))
+}
+
+/// Which versions are too young. A version that is named or already pinned may be of any age, unless
+/// the user or a setting says otherwise.
+fn cutoff(options: PinOptions<'_>, launch: &ParsedCommand, is_pinned: bool) -> Option<Cutoff> {
+    if let Some(day) = options.before {
+        let set = options.set_age.and_then(|age| Cutoff::of_age(age, true));
+        return Some(Cutoff::Day(day).earlier(set));
+    }
+    if let Some(age) = options.min_age {
+        return Cutoff::of_age(age, true);
+    }
+    let stays = is_pinned && options.to.is_none();
+    let is_named = match options.to {
+        Some(version) => version != "latest",
+        None => launch.pin >= Pin::Exact,
+    };
+    match options.set_age.filter(|_| !stays) {
+        Some(age) => Cutoff::of_age(age, true),
+        None if stays || (is_named && !options.adopting) => None,
+        None => Cutoff::of_age(MinAge::DEFAULT, false),
+    }
 }
 
 /// With the server's name in front, where a client's own failure has none.
@@ -199,6 +232,7 @@ pub fn finish(
     Ok(Pinned::New {
         package,
         scripts_skipped: !report.scripts.is_empty(),
+        passed_over: report.passed_over,
     })
 }
 

@@ -103,7 +103,8 @@ impl std::fmt::Debug for FailedCall {
 }
 
 impl FailedCall {
-    fn new(error: Error) -> Self {
+    /// A failure about which the client said nothing.
+    pub(super) fn new(error: Error) -> Self {
         Self {
             error,
             said: String::new(),

@@ -14,6 +14,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
+use super::cutoff::Cutoff;
 use super::directory::{LOCK, LOCK_BYTES_MAX, directory, lock, write, write_list};
 use super::progress::InstallPhase;
 use super::request::{Built, LockedPackages, PackageChanges, PinReport, PinRequest, failed};
@@ -300,18 +301,23 @@ pub fn has_versions(package: &Package) -> bool {
     matches!(package.registry, PackageSource::Npm | PackageSource::Pypi)
 }
 
-/// The version of a policy's package that would be installed now.
+/// The version of a policy's package that would be installed now, if it is not too young.
 ///
 /// # Errors
 /// `package-failed`.
-pub fn latest(dirs: &Dirs, policy: &Policy, package: &Package) -> Result<String> {
+pub fn latest(
+    dirs: &Dirs,
+    policy: &Policy,
+    package: &Package,
+    before: Option<Cutoff>,
+) -> Result<String> {
     let (root, server) = (dirs.packages(), &policy.server);
     files::ensure_dir(&root).map_err(|problem| failed(server).cause(problem))?;
     let staging = Staging::new(&root, server)?;
     let launch = &parse(&policy.command);
     match package.registry {
-        PackageSource::Npm => npm::latest(staging.dir(), &package.name, launch, server),
-        PackageSource::Pypi => uv_versions::latest(staging.dir(), package, launch, server),
+        PackageSource::Npm => npm::latest(staging.dir(), &package.name, launch, server, before),
+        PackageSource::Pypi => uv_versions::latest(staging.dir(), package, launch, server, before),
         PackageSource::Image | PackageSource::Local => Ok(package.version.clone()),
     }
 }

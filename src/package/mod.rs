@@ -7,6 +7,7 @@
 
 mod archives;
 mod client;
+mod cutoff;
 mod directory;
 mod failure;
 mod image;
@@ -53,6 +54,7 @@ mod variables;
 
 use std::fmt;
 
+pub use cutoff::Cutoff;
 pub use install::{has_versions, install, is_newer, latest};
 pub use installed::{Depth, entry_while, verify};
 pub use launcher::program_name;

@@ -13,14 +13,16 @@ use serde_json::{Map, Value, json};
 
 use super::ParsedCommand;
 use super::archives;
-use super::client::Call;
+use super::client::{Call, FailedCall};
+use super::cutoff::Cutoff;
 use super::node::{interpreter, program};
 use super::npm_project::{NEWEST, exact, locked, main_package, write_dependencies, write_manifest};
 use super::npm_warnings::{file_warning, misfits};
 use super::progress::InstallPhase;
-use super::request::{Built, PackageChanges, PinReport, PinRequest, failed, not_whole, read};
+use super::request::{Built, PackageChanges, PinReport, PinRequest, all_too_young};
+use super::request::{failed, not_whole, read};
 use super::tree::{entries, measure};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::policy::Package;
 use crate::policy::package::PackageSource;
 use crate::secret::ServerName;
@@ -57,10 +59,15 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     write_manifest(&root, request, &name, wanted)?;
 
     let options = options(&root, launch, request.before);
+    // Questions about versions are not limited to old ones.
+    let asking = self::options(&root, launch, None);
+    let asking: Vec<&str> = asking.iter().map(String::as_str).collect();
     let common: Vec<&str> = options.iter().map(String::as_str).collect();
     let npm = |args: &'static [&'static str]| Call::new("npm", &root).args(args).args(&common);
     request.phase(InstallPhase::Resolving);
-    let lock = resolve(&root, &options, request.quick, server)?;
+    let lock = resolve(&root, &options, request.quick, server)
+        .map_err(|failed| too_young(request, *failed))?;
+    let lock = lock.as_str();
     let locked = locked(&lock).map_err(|cause| failed(server).cause(cause))?;
     let entries: Value = serde_json::from_str(&lock).unwrap_or_default();
     let (lock, entries) = exact(&root, entries, server)?;
@@ -76,7 +83,7 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
 
     request.phase(InstallPhase::Asking);
     let what = (name.as_str(), version.as_str(), wanted);
-    let report = report(&root, what, request, (&entries, installed), &common);
+    let report = report(&root, what, request, (&entries, installed), &asking);
     let report = PinReport {
         packages: locked.values().map(BTreeMap::len).sum(),
         ..report
@@ -119,6 +126,10 @@ fn report(
         ..registry_facts(root, &format!("{name}@{version}"), options)
     };
     PinReport {
+        age_unknown: request
+            .before
+            .and_then(Cutoff::age)
+            .filter(|_| report.published.is_none()),
         passed_over: passed_over(root, (name, version, wanted), request, &report, options),
         publisher_before: publisher_before(root, (name, version), request, &report, options),
         ..report
@@ -126,12 +137,12 @@ fn report(
 }
 
 /// The options of every call.
-fn options(root: &Path, launch: &ParsedCommand, before: Option<&str>) -> Vec<String> {
+fn options(root: &Path, launch: &ParsedCommand, before: Option<Cutoff>) -> Vec<String> {
     let registry = launch.option(&["--registry"]);
     let own = [
         Some(format!("--prefix={}", root.display())),
         registry.map(|url| format!("--registry={url}")),
-        before.map(|day| format!("--before={day}")),
+        before.map(|cutoff| format!("--before={cutoff}")),
     ];
     let always = ALWAYS.iter().copied().map(str::to_owned);
     always.chain(own.into_iter().flatten()).collect()
@@ -239,6 +250,7 @@ fn registry_facts(root: &Path, what: &str, common: &[&str]) -> PinReport {
             .or(one.get("name").and_then(Value::as_str))
             .map(str::to_owned)
     };
+    let latest = text(&["dist-tags", "latest"]);
     PinReport {
         publisher: text(&["_npmUser"])
             .or_else(|| text(&["_npmUser", "name"]))
@@ -250,7 +262,8 @@ fn registry_facts(root: &Path, what: &str, common: &[&str]) -> PinReport {
         published: text(&["time", version]).map(|time| time.chars().take(10).collect()),
         maintainers: people.iter().filter_map(person).collect(),
         attested: at(&["dist"]).map(|dist| dist.get("attestations").is_some()),
-        latest: text(&["dist-tags", "latest"]),
+        latest_published: latest.as_deref().and_then(|latest| text(&["time", latest])),
+        latest,
         changes: PackageChanges::default(),
         ..PinReport::default()
     }
@@ -301,8 +314,14 @@ fn passed_over(
     options: &[&str],
 ) -> Option<String> {
     let latest = report.latest.as_deref()?;
-    if wanted != NEWEST || latest == version || request.before.is_some() {
+    if wanted != NEWEST || latest == version || matches!(request.before, Some(Cutoff::Day(_))) {
         return None;
+    }
+    if let Some(cutoff) = request.before
+        && let Some(published) = &report.latest_published
+        && let Some(why) = cutoff.too_young(published)
+    {
+        return Some(format!("{latest}, {why}"));
     }
     let needed = field(root, (name, latest), "engines.node", options);
     Some(match needed {
@@ -312,13 +331,31 @@ fn passed_over(
 }
 
 /// Lets npm choose the versions; the text of its lock file.
-fn resolve(root: &Path, options: &[String], quick: bool, server: &ServerName) -> Result<String> {
+fn resolve(
+    root: &Path,
+    options: &[String],
+    quick: bool,
+    server: &ServerName,
+) -> std::result::Result<String, Box<FailedCall>> {
     Call::new("npm", root)
         .args(&["install", "--package-lock-only", "--ignore-scripts"])
         .args(options)
         .quick(quick)
-        .output()?;
-    read(&root.join("package-lock.json"), server)
+        .attempt()?;
+    read(&root.join("package-lock.json"), server).map_err(|error| Box::new(FailedCall::new(error)))
+}
+
+/// What npm says if only versions that are too young would do.
+const TOO_YOUNG: &[&str] = &[" with a date before ", "No versions available for "];
+
+/// The error of a failed resolution. If only young versions would do, it says so.
+fn too_young(request: &PinRequest<'_>, failed_call: FailedCall) -> Error {
+    match request.before.and_then(Cutoff::age) {
+        Some(age) if TOO_YOUNG.iter().any(|text| failed_call.said.contains(text)) => {
+            all_too_young(request.server, age)
+        }
+        _ => failed_call.error,
+    }
 }
 
 /// The version of a package that `build` would install now.
@@ -327,13 +364,14 @@ pub(super) fn latest(
     name: &str,
     launch: &ParsedCommand,
     server: &ServerName,
+    before: Option<Cutoff>,
 ) -> Result<String> {
     let dependencies = Map::from_iter([(name.to_owned(), json!(NEWEST))]);
     write_dependencies(dir, &dependencies, server)?;
-    let mut options = options(dir, launch, None);
+    let mut options = options(dir, launch, before);
     // npm takes an old answer from its cache if the registry gives none.
     options.push(format!("--cache={}", dir.join("cache").display()));
-    let lock = resolve(dir, &options, true, server)?;
+    let lock = resolve(dir, &options, true, server).map_err(|failed| failed.error)?;
     let lock: Value = serde_json::from_str(&lock).unwrap_or_default();
     Ok(main_package(&lock, name).0)
 }

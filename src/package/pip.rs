@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::archives;
 use super::client::Call;
+use super::cutoff::Cutoff;
 use super::pip_lock::HEAD;
 use super::progress::InstallPhase;
 use super::python::{Python, identify, requirements};
@@ -49,7 +50,9 @@ pub(super) fn build(
     name: &str,
 ) -> Result<(Python, String, PathBuf)> {
     let server = request.server;
-    let needs_uv = request.before.map(|_| "--before").or_else(|| {
+    let chosen = request.before.filter(|cutoff| !cutoff.is_default());
+    let option = |cutoff: Cutoff| cutoff.age().map_or("--before", |_| "--min-age");
+    let needs_uv = chosen.map(option).or_else(|| {
         let options = request.launch.options.iter().map(|(name, _)| name.as_str());
         options.into_iter().find(|name| UV_ONLY.contains(name))
     });

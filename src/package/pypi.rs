@@ -13,17 +13,19 @@ use std::path::{Path, PathBuf};
 
 use super::archives;
 use super::client::{Call, FailedCall};
+use super::cutoff::Cutoff;
 use super::progress::InstallPhase;
 use super::python::{Python, identify, requirements};
-use super::request::{Built, PinReport, PinRequest, failed};
+use super::request::{Built, PinReport, PinRequest, all_too_young, failed};
 use super::request::{not_whole, read, write};
 use super::tree::measure;
 use super::uv_lock::{index, locked, normal, published};
 use super::uv_versions::{newest, passed};
 use super::{local, pip, provenance, tree};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::policy::Package;
 use crate::policy::package::PackageSource;
+use crate::secret::ServerName;
 
 pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     let (launch, server) = (request.launch, request.server);
@@ -53,8 +55,11 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     };
     request.phase(InstallPhase::Asking);
     let (files, bytes) = measure(&root);
+    let published = published(&lock, &key);
+    let age = request.before.and_then(Cutoff::age);
     let report = PinReport {
-        published: published(&lock, &key),
+        age_unknown: age.filter(|_| published.is_none()),
+        published,
         attested: provenance::attested(staging, &python.path, &index(&lock, &key), &key, integrity),
         packages: locked.len(),
         files,
@@ -156,17 +161,46 @@ fn resolve(
     write_project(staging, request, name, &python.version)?;
     let mut args = vec!["lock", "--python", &python.path];
     args.extend(passed(request.launch));
-    args.extend(
-        request
-            .before
-            .into_iter()
-            .flat_map(|day| ["--exclude-newer", day]),
-    );
-    let call = Call::new("uv", staging).args(&args).quick(request.quick);
-    match call.attempt() {
-        Ok(_) => read(&staging.join("uv.lock"), request.server).map(Ok),
-        Err(failed) => Ok(Err(failed)),
+    let lock = |dated: &[&str]| {
+        let call = Call::new("uv", staging).args(&args).args(dated);
+        match call.quick(request.quick).attempt() {
+            Ok(_) => read(&staging.join("uv.lock"), request.server).map(Ok),
+            Err(failed) => Ok(Err(failed)),
+        }
+    };
+    // The command's own date counts, unless the user wants another one.
+    let own = request.launch.option(&["--exclude-newer"]).is_some();
+    let Some(cutoff) = request
+        .before
+        .filter(|cutoff| !(own && cutoff.is_default()))
+    else {
+        return lock(&[]);
+    };
+    let failed_call = match lock(&["--exclude-newer", &cutoff.to_string()])? {
+        Ok(lock) => return Ok(Ok(lock)),
+        Err(failed) => failed,
+    };
+    let dateless = failed_call.said.contains("is missing an upload date");
+    if dateless && cutoff.is_default() {
+        return lock(&[]);
     }
+    let is_age = cutoff
+        .age()
+        .filter(|_| failed_call.said.contains("`exclude-newer`"));
+    match is_age {
+        Some(_) if dateless => Err(undated(request.server)),
+        Some(age) => Err(all_too_young(request.server, age)),
+        None => Ok(Err(failed_call)),
+    }
+}
+
+/// The error for an age that cannot be looked at.
+fn undated(server: &ServerName) -> Error {
+    failed(server)
+        .cause("the registry does not say when its files were published")
+        .hint(format!(
+            "run `mcpwrap pin {server} --min-age 0` to use them"
+        ))
 }
 
 /// Installs what the lock says into `tree`.

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use super::ParsedCommand;
+use super::cutoff::Cutoff;
 use super::progress::{InstallPhase, InstallProgress};
+use crate::config::MinAge;
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
 use crate::policy::Package;
@@ -18,8 +20,8 @@ pub struct PinRequest<'a> {
     pub launch: &'a ParsedCommand,
     /// The version, if not that of the command.
     pub to: Option<&'a str>,
-    /// Only packages published before this date, e.g. `2025-09-30`.
-    pub before: Option<&'a str>,
+    /// Which packages are too young.
+    pub before: Option<Cutoff>,
     /// Whether install scripts may run.
     pub scripts: bool,
     /// The current package of the policy.
@@ -53,6 +55,8 @@ pub struct PinReport {
     pub attested: Option<bool>,
     /// The latest version according to the registry.
     pub latest: Option<String>,
+    /// When that was published, as the registry writes it.
+    pub latest_published: Option<String>,
     /// What its publisher says of a deprecated version.
     pub deprecated: Option<String>,
     /// The latest version if it was passed over, with the reason.
@@ -73,6 +77,9 @@ pub struct PinReport {
     pub changes: PackageChanges,
     /// Whether only packages published before a date were used.
     pub dated: bool,
+    /// The age that could not be looked at, because the registry does not say when a version was
+    /// published, or pip cannot choose by it.
+    pub age_unknown: Option<MinAge>,
     /// What this pin does not cover, if anything.
     pub limit: Option<&'static str>,
 }
@@ -111,6 +118,17 @@ pub struct Built {
 /// The error of a server that cannot be pinned, without a cause.
 pub fn failed(server: &ServerName) -> Error {
     Error::new(Code::PackageFailed, format!("cannot pin server `{server}`"))
+}
+
+/// The error for a server of which every version that would do is too young.
+pub fn all_too_young(server: &ServerName, age: MinAge) -> Error {
+    failed(server)
+        .cause(format!(
+            "a package that it needs has only versions that are younger than {age}"
+        ))
+        .hint(format!(
+            "run `mcpwrap pin {server} --min-age 0` to use them anyway"
+        ))
 }
 
 /// The error for a tree that is not what its client downloaded.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::client::Call;
+use super::cutoff::Cutoff;
 use super::request::{PinRequest, write};
 use super::uv_lock::normal;
 use super::{ParsedCommand, local, pip};
@@ -33,9 +34,21 @@ pub(super) fn latest(
     package: &Package,
     launch: &ParsedCommand,
     server: &ServerName,
+    before: Option<Cutoff>,
 ) -> Result<String> {
-    let no_build = (!package.scripts).then_some("--no-build");
-    compiled(dir, package, launch, server, no_build.as_slice())
+    let mut options = Vec::new();
+    options.extend((!package.scripts).then_some("--no-build"));
+    let moment = before.map(|cutoff| cutoff.to_string());
+    if let Some(moment) = &moment {
+        let dated = [options.as_slice(), &["--exclude-newer", moment]].concat();
+        let found = compiled(dir, package, launch, server, &dated);
+        // A registry that does not say when its files were published has none that are old enough.
+        match found {
+            Err(_) if before.is_some_and(Cutoff::is_default) => {}
+            found => return found,
+        }
+    }
+    compiled(dir, package, launch, server, &options)
 }
 
 /// The latest version of a package, and what is to be said if another one was chosen.
@@ -46,12 +59,25 @@ pub(super) fn newest(
 ) -> (Option<String>, Option<String>) {
     let answer = compiled(dir, package, request.launch, request.server, &["--no-deps"]);
     let latest = answer.ok().filter(|version| !version.is_empty());
-    let is_chosen = request.before.is_some() || request.to.is_some_and(|to| to != "latest");
+    let is_day = matches!(request.before, Some(Cutoff::Day(_)));
+    let is_chosen = is_day || request.to.is_some_and(|to| to != "latest");
     let other = latest
         .as_ref()
         .filter(|latest| !is_chosen && **latest != package.version);
-    let passed_over = other.map(|latest| {
-        format!("{latest}, which cannot be installed here: no wheel, or no suitable dependencies")
+    let is_young = || {
+        let cutoff = request.before?;
+        let dated = ["--no-deps", "--exclude-newer", &cutoff.to_string()];
+        let old = compiled(dir, package, request.launch, request.server, &dated);
+        let age = cutoff
+            .age()
+            .filter(|_| old.as_ref().ok() == Some(&package.version));
+        age.map(|age| format!("published less than {age} ago, and a version must be that old"))
+    };
+    let passed_over = other.map(|latest| match is_young() {
+        Some(why) => format!("{latest}, {why}"),
+        None => format!(
+            "{latest}, which cannot be installed here: no wheel, or no suitable dependencies"
+        ),
     });
     (latest, passed_over)
 }

@@ -1,6 +1,7 @@
 //! `mcpwrap pin` and the start of what it installed, with a local registry.
 
 mod adopting;
+mod age;
 mod attacks;
 mod corpus;
 mod faults;

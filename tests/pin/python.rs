@@ -31,14 +31,11 @@ fn uv() -> Option<PathBuf> {
     None
 }
 
-/// `python -m` and `PYTHONPATH` would run planted code; uvx would resolve again at each start.
-#[test]
-fn an_installed_python_server_starts_offline_and_runs_no_planted_code() {
-    let Some(bin) = uv() else { return };
-    let test = Test::new();
+/// A registry that uv uses, for a store that is set up. None without uv, with a message.
+pub(super) fn uv_registry(test: &Test) -> Option<Registry> {
+    let bin = uv()?;
     test.init();
     let registry = Registry::start();
-    registry.wheel(&test.home, "timer", "1.0", &SERVER.replace("COPY", "real"));
     test.set(
         "PATH",
         format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()),
@@ -46,7 +43,17 @@ fn an_installed_python_server_starts_offline_and_runs_no_planted_code() {
     test.set("UV_DEFAULT_INDEX", format!("{}/simple", registry.url));
     test.set("UV_CACHE_DIR", test.home.join("uv-cache"));
     test.set("UV_PYTHON", bin.join("python"));
+    Some(registry)
+}
 
+/// `python -m` and `PYTHONPATH` would run planted code; uvx would resolve again at each start.
+#[test]
+fn an_installed_python_server_starts_offline_and_runs_no_planted_code() {
+    let test = Test::new();
+    let Some(registry) = uv_registry(&test) else {
+        return;
+    };
+    registry.wheel(&test.home, "timer", "1.0", &SERVER.replace("COPY", "real"));
     let mark = test.home.join("planted-ran");
     let cwd = hostile(&test, &mark);
     test.write_policy(

@@ -31,6 +31,8 @@ struct State {
     wheels: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
     /// Projects whose files have a signed attestation of where they were built.
     attested: Vec<String>,
+    /// When a file was uploaded, if the registry says it.
+    uploaded: BTreeMap<String, String>,
     asked: Vec<String>,
     /// While set, requests for archives wait.
     held: bool,
@@ -116,6 +118,13 @@ impl Registry {
             .entry(name.to_owned())
             .or_default()
             .insert(file, bytes);
+    }
+
+    /// Says when the wheel of a version was uploaded.
+    pub(super) fn uploaded(&self, name: &str, version: &str, time: &str) {
+        let file = format!("{name}-{version}-py3-none-any.whl");
+        let mut state = self.state.0.lock().unwrap();
+        state.uploaded.insert(file, time.to_owned());
     }
 
     /// Adds a signed attestation for the files of a project.
@@ -236,6 +245,11 @@ fn answer(stream: &TcpStream, shared: &(Mutex<State>, Condvar), base: &str) {
             "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
+        let body = if request.starts_with("HEAD ") {
+            Vec::new()
+        } else {
+            body
+        };
         let mut out = stream;
         if out
             .write_all(head.as_bytes())
@@ -253,10 +267,14 @@ fn files(state: &State, project: &str, base: &str) -> Option<(&'static str, Vec<
     let wheels = state.wheels.get(&project.replace('-', "_"))?.iter();
     let files = wheels.map(|(file, bytes)| {
         let provenance = attested.then(|| format!("{base}/provenance/{file}"));
-        json!({
+        let mut entry = json!({
             "filename": file, "url": format!("{base}/files/{file}"), "provenance": provenance,
             "hashes": { "sha256": hex(&Sha256::digest(bytes)) },
-        })
+        });
+        if let Some(time) = state.uploaded.get(file) {
+            entry["upload-time"] = json!(time);
+        }
+        entry
     });
     let page = json!({
         "meta": { "api-version": "1.3" }, "name": project, "files": files.collect::<Vec<_>>(),
@@ -304,7 +322,8 @@ fn body(state: &State, path: &str, base: &str) -> Option<(&'static str, Vec<u8>)
             "integrity": format!("sha512-{hash}"),
         });
         all.insert(version.clone(), manifest);
-        times.insert(version.clone(), json!("2026-01-02T03:04:05.000Z"));
+        let time = manifest_time(&published.manifest);
+        times.insert(version.clone(), json!(time));
     }
     let latest = &versions.last()?.0;
     let packument = json!({
@@ -312,6 +331,12 @@ fn body(state: &State, path: &str, base: &str) -> Option<(&'static str, Vec<u8>)
         "maintainers": [{ "name": "ana" }],
     });
     Some(("application/json", packument.to_string().into_bytes()))
+}
+
+/// When a version was published: the field `_published` of its manifest.
+fn manifest_time(manifest: &Value) -> &str {
+    let time = manifest["_published"].as_str();
+    time.unwrap_or("2026-01-02T03:04:05.000Z")
 }
 
 fn hex(bytes: &[u8]) -> String {

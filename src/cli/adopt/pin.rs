@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use crate::cli::installing::Installing;
 use crate::cli::interrupts::Interrupts;
 use crate::cli::{Context, print};
+use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::ops::actor::Actor;
 use crate::ops::pin::{self, Installation, PinOptions, Pinned, Unpinnable};
@@ -48,6 +49,7 @@ pub(super) fn adopted(
     }
     let options = PinOptions {
         adopting: true,
+        set_age: Config::load(&cx.dirs)?.min_age(None)?,
         ..PinOptions::default()
     };
     let mut pins = Pins::default();
@@ -134,13 +136,18 @@ fn interrupted(mut pins: Pins, wanted: usize, left: &[&Policy]) -> Pins {
 fn say(server: &ServerName, done: &Pinned) {
     let (Pinned::Already(package) | Pinned::Repaired(package) | Pinned::New { package, .. }) = done;
     print::line(&format!("pinned: {server}, {package}"));
-    if matches!(
-        done,
-        Pinned::New {
-            scripts_skipped: true,
-            ..
-        }
-    ) {
+    let Pinned::New {
+        scripts_skipped,
+        passed_over,
+        ..
+    } = done
+    else {
+        return;
+    };
+    if let Some(latest) = passed_over {
+        print::note(&format!("server `{server}`: passed over {latest}"));
+    }
+    if *scripts_skipped {
         print::note(&format!(
             "server `{server}`: install scripts were not run; if it needs them, run \
              `mcpwrap pin {server} --allow-scripts`"

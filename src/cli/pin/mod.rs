@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use super::installing::Installing;
 use super::interrupts::Interrupts;
 use super::{Context, ask, print};
-use crate::config::Config;
+use crate::config::{Config, MinAge};
 use crate::error::{Code, EXIT_ERROR, Error, Result};
 use crate::ops;
 use crate::ops::actor::actor;
@@ -36,6 +36,9 @@ pub struct Args {
     /// Use only packages published before this date
     #[arg(long, value_name = "DATE", value_parser = date)]
     before: Option<jiff::civil::Date>,
+    /// Use only versions published this long ago, e.g. `3d`
+    #[arg(long, value_name = "AGE", value_parser = age, conflicts_with = "before")]
+    min_age: Option<MinAge>,
     /// Allow install scripts and builds from source
     #[arg(long)]
     allow_scripts: bool,
@@ -49,10 +52,10 @@ pub struct Args {
     #[arg(long, group = "mode", conflicts_with_all = ["to", "before", "allow_scripts", "repair"])]
     outdated: bool,
     /// List what is installed: size, age, and which servers use it
-    #[arg(long, group = "mode", conflicts_with_all = ["server", "to", "before", "allow_scripts", "repair"])]
+    #[arg(long, group = "mode", conflicts_with_all = ["server", "to", "before", "min_age", "allow_scripts", "repair"])]
     list: bool,
     /// Remove unused installations
-    #[arg(long, group = "mode", conflicts_with_all = ["server", "to", "before", "allow_scripts", "repair"])]
+    #[arg(long, group = "mode", conflicts_with_all = ["server", "to", "before", "min_age", "allow_scripts", "repair"])]
     prune: bool,
     /// With `--outdated` or `--list`, print JSON
     #[arg(long, conflicts_with_all = ["prune", "to", "before", "allow_scripts", "repair", "dry_run", "yes"])]
@@ -70,9 +73,17 @@ fn date(text: &str) -> Result<jiff::civil::Date> {
     })
 }
 
+fn age(text: &str) -> Result<MinAge> {
+    text.parse().map_err(|why: &str| {
+        Error::new(Code::Usage, "invalid age for `--min-age`")
+            .cause(why)
+            .hint("use an age, e.g. `--min-age 3d`")
+    })
+}
+
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     if args.outdated {
-        return outdated::run(&args.server, args.json, &cx.dirs);
+        return outdated::run(args, cx);
     }
     if args.list {
         return installed::list(args.json, cx);
@@ -115,6 +126,8 @@ fn pin(args: &Args, cx: &Context) -> Result<u8> {
     let options = PinOptions {
         to: args.to.as_deref(),
         before: args.before,
+        min_age: args.min_age,
+        set_age: config.min_age(args.min_age)?,
         allow_scripts: args.allow_scripts,
         repair: args.repair,
         dry_run: args.dry_run,

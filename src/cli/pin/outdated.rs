@@ -4,11 +4,12 @@ use std::ops::ControlFlow;
 
 use serde_json::json;
 
-use crate::cli::print;
+use crate::cli::{Context, print};
+use crate::config::{Config, MinAge};
 use crate::dirs::Dirs;
 use crate::error::{EXIT_ERROR, EXIT_NO, Result};
 use crate::ops::registries::{self, JobEvent, RegistryJob};
-use crate::package;
+use crate::package::{self, Cutoff};
 use crate::policy::{self, Package, Policy};
 use crate::secret::ServerName;
 
@@ -22,7 +23,10 @@ struct OutdatedRow {
 
 /// Lists the outdated packages of these servers, or of all. 1 if there are any, 2 if a registry did
 /// not answer.
-pub(super) fn run(servers: &[ServerName], json: bool, dirs: &Dirs) -> Result<u8> {
+pub(super) fn run(args: &super::Args, cx: &Context) -> Result<u8> {
+    let (servers, dirs) = (&args.server, &cx.dirs);
+    let age = Config::load(dirs)?.min_age(args.min_age)?;
+    let before = Cutoff::of_age(age.unwrap_or(MinAge::DEFAULT), age.is_some());
     let mut rows = Vec::new();
     let mut unpinned = Vec::new();
     for (server, policy) in policy::list(dirs) {
@@ -42,10 +46,10 @@ pub(super) fn run(servers: &[ServerName], json: bool, dirs: &Dirs) -> Result<u8>
     for server in servers {
         policy::load(dirs, server, None)?;
     }
-    ask(dirs, &mut rows);
+    ask(dirs, before, &mut rows);
     let (known, unknown): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.latest.is_some());
     let outdated: Vec<_> = known.iter().filter(|row| row.is_outdated()).collect();
-    if json {
+    if args.json {
         let entry = |row: &&&OutdatedRow| {
             json!({
                 "server": row.policy.server.as_str(), "package": row.pinned.name,
@@ -78,7 +82,7 @@ impl OutdatedRow {
 }
 
 /// Asks the registries, several packages at once.
-fn ask(dirs: &Dirs, rows: &mut [OutdatedRow]) {
+fn ask(dirs: &Dirs, before: Option<Cutoff>, rows: &mut [OutdatedRow]) {
     let asked: Vec<_> = rows
         .iter()
         .map(|row| (row.policy.clone(), row.pinned.clone()))
@@ -90,7 +94,8 @@ fn ask(dirs: &Dirs, rows: &mut [OutdatedRow]) {
         );
         RegistryJob::new(key, &policy.command)
     };
-    let latest = |(policy, pinned): &(Policy, Package)| package::latest(dirs, policy, pinned);
+    let latest =
+        |(policy, pinned): &(Policy, Package)| package::latest(dirs, policy, pinned, before);
     registries::for_each(&asked, job, latest, &mut |event| {
         if let JobEvent::Done(at, Some(result)) = event {
             match (result, rows.get_mut(at)) {

@@ -43,6 +43,10 @@ pub(super) fn text(package: &Package, report: &PinReport, before: Option<&Packag
             lines.push(("note", fact.to_owned()));
         }
     }
+    if let Some(age) = report.age_unknown {
+        let fact = format!("unknown: the registry does not say whether it is at least {age} old");
+        lines.push(("age", fact));
+    }
     if let Some(attested) = report.attested {
         let fact = if attested {
             "has a signed attestation"
