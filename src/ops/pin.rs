@@ -42,6 +42,8 @@ pub struct PinOptions<'a> {
     pub repair: bool,
     /// Whether to install only to tell what would be pinned.
     pub dry_run: bool,
+    /// Whether to compare all files with those that are pinned.
+    pub diff: bool,
     /// Whether it is part of adopting: the user approved it there, and a registry that does not
     /// answer is asked once.
     pub adopting: bool,
@@ -107,6 +109,7 @@ pub fn present(
     let is_other = options.to.is_some()
         || options.before.is_some()
         || options.min_age.is_some()
+        || options.diff
         || options.allow_scripts
         || options.repair;
     if is_other || package::verify(policy, dirs, Depth::Full).is_err() {
@@ -144,6 +147,7 @@ pub fn install(
         known,
         quick: options.adopting,
         dry_run: options.dry_run,
+        diff: options.diff,
         progress: Some(progress),
     };
     let (package, report) =

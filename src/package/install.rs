@@ -20,8 +20,8 @@ use super::progress::InstallPhase;
 use super::request::{Built, LockedPackages, PackageChanges, PinReport, PinRequest, failed};
 use super::staging::Staging;
 use super::{
-    ParsedCommand, Registry, image, local, npm, npm_project, parse, pypi, tree, uv_lock,
-    uv_versions,
+    ParsedCommand, Registry, differences, image, local, npm, npm_project, parse, pypi, tree,
+    uv_lock, uv_versions,
 };
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -75,6 +75,18 @@ pub fn install(dirs: &Dirs, request: &PinRequest<'_>) -> Result<(Package, PinRep
     report.dated = request.before.is_some();
     report.changes = changes(before.as_ref(), &built.locked);
     report.new_scripts = new_scripts(known.as_ref(), &report.scripts);
+    if let Some(known) = request.known.filter(|_| request.diff) {
+        let (old, new) = (directory(&root, known), staging.dir());
+        let found = differences::between(&old.join("tree"), &new.join("tree"));
+        report.differences = Some(found.map_err(|error| {
+            failed(request.server)
+                .cause(format!("cannot compare the files: {}", io_text(&error)))
+                .hint(format!(
+                    "run `mcpwrap pin {} --repair` if the installation is incomplete",
+                    request.server
+                ))
+        })?);
+    }
     if request.dry_run {
         return Ok((built.package, report));
     }

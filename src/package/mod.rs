@@ -8,6 +8,7 @@
 mod archives;
 mod client;
 mod cutoff;
+mod differences;
 mod directory;
 mod failure;
 mod image;
@@ -55,6 +56,7 @@ mod variables;
 use std::fmt;
 
 pub use cutoff::Cutoff;
+pub use differences::DifferenceKind;
 pub use install::{has_versions, install, is_newer, latest};
 pub use installed::{Depth, entry_while, verify};
 pub use launcher::program_name;

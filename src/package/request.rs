@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::ParsedCommand;
 use super::cutoff::Cutoff;
+use super::differences::FileDifference;
 use super::progress::{InstallPhase, InstallProgress};
 use crate::config::MinAge;
 use crate::error::{Code, Error, Result};
@@ -30,6 +31,8 @@ pub struct PinRequest<'a> {
     pub quick: bool,
     /// Whether to remove the installation again: only the report counts.
     pub dry_run: bool,
+    /// Whether to compare all files with those of the current package.
+    pub diff: bool,
     /// Where to tell how far it is.
     pub progress: Option<&'a InstallProgress>,
 }
@@ -75,6 +78,8 @@ pub struct PinReport {
     pub files: usize,
     pub bytes: u64,
     pub changes: PackageChanges,
+    /// The changed files, if they were asked for and there is something to compare.
+    pub differences: Option<Vec<FileDifference>>,
     /// Whether only packages published before a date were used.
     pub dated: bool,
     /// The age that could not be looked at, because the registry does not say when a version was

@@ -311,3 +311,41 @@ fn another_publisher_new_scripts_and_a_deprecation_are_shown() {
     let said = npm.test.ok(&["pin", "s", "--yes"]);
     assert!(said.text().contains("pinned: s, @s/server 1.1.0"), "{said}");
 }
+
+/// Everything that a new version changes can be read before it is approved.
+#[test]
+fn the_changes_of_all_files_are_shown_on_request() {
+    let Some(npm) = Npm::new() else { return };
+    npm.policy(&["npx", "-y", "@s/server@1.0.0"]);
+    let diff = |more: &[&str]| {
+        let said = npm
+            .test
+            .ok(&[&["pin", "s", "--dry-run", "--diff"], more].concat());
+        said.text().to_owned()
+    };
+    let first = diff(&[]);
+    assert!(
+        first.contains("nothing to compare: there is no earlier"),
+        "{first}"
+    );
+    npm.test.ok(&["pin", "s", "--yes"]);
+    assert!(diff(&[]).contains("no file differs"), "{}", diff(&[]));
+
+    let (manifest, code) = Npm::server("1.1.0", "evil\u{1b}[2J", &json!({}));
+    let files = [("server.js", code.as_str()), ("more.js", "run()\n")];
+    npm.registry.npm(&npm.test.home, &manifest, &files);
+    let before = npm.text();
+    let shown = diff(&["--to", "1.1.0"]);
+    assert!(
+        shown.contains("node_modules/@s/server/more.js: new\n@@ -0,0 +1 @@\n+run()\n"),
+        "{shown}"
+    );
+    assert!(shown.contains("server.js: changed\n@@ "), "{shown}");
+    assert!(
+        shown.contains("evil\u{fffd}[2J") && !shown.contains('\u{1b}'),
+        "{shown}"
+    );
+    assert_eq!(npm.text(), before);
+    let alone = npm.test.cli(&["pin", "s", "--diff"]);
+    assert!(alone.stderr.contains("--dry-run"), "{alone}");
+}

@@ -48,6 +48,9 @@ pub struct Args {
     /// Show what would be pinned or removed, and change nothing
     #[arg(long, conflicts_with_all = ["outdated", "list", "yes"])]
     dry_run: bool,
+    /// Show the changes of all files since the last pin
+    #[arg(long, requires = "dry_run")]
+    diff: bool,
     /// List pinned packages with a newer version
     #[arg(long, group = "mode", conflicts_with_all = ["to", "before", "allow_scripts", "repair"])]
     outdated: bool,
@@ -131,6 +134,7 @@ fn pin(args: &Args, cx: &Context) -> Result<u8> {
         allow_scripts: args.allow_scripts,
         repair: args.repair,
         dry_run: args.dry_run,
+        diff: args.diff,
         adopting: false,
     };
     let Candidates { found, mut keys } =
@@ -145,6 +149,9 @@ fn pin(args: &Args, cx: &Context) -> Result<u8> {
             Some(PinCandidate::New(package, report)) if args.dry_run => {
                 print::line(&format!("would pin: {}", policy.server));
                 print::text(&report::text(&package, &report, policy.package.as_ref()));
+                if args.diff {
+                    print::text(&report::differences(&report));
+                }
                 continue;
             }
             Some(new) => new,

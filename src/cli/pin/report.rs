@@ -2,7 +2,7 @@
 
 use crate::cli::print;
 use crate::error::printable;
-use crate::package::{PackageChanges, PinReport};
+use crate::package::{DifferenceKind, PackageChanges, PinReport};
 use crate::policy::Package;
 
 /// Names shown of a list.
@@ -66,6 +66,39 @@ pub(super) fn text(package: &Package, report: &PinReport, before: Option<&Packag
     }
     let line = |(name, fact): (&str, String)| format!("  {name:<10} {}\n", printable(&fact));
     lines.into_iter().map(line).collect()
+}
+
+/// The changes of all files.
+pub(super) fn differences(report: &PinReport) -> String {
+    let Some(found) = &report.differences else {
+        return "nothing to compare: there is no earlier installation\n".to_owned();
+    };
+    if found.is_empty() {
+        return "no file differs from those that are pinned\n".to_owned();
+    }
+    let mut out = format!(
+        "{} since the last pin\n",
+        print::count(found.len(), "changed file")
+    );
+    for one in found {
+        let path = printable(&one.path.display().to_string());
+        let (what, lines) = match &one.kind {
+            DifferenceKind::Removed => ("removed", ""),
+            DifferenceKind::Binary { is_new: true } => ("new, not text", ""),
+            DifferenceKind::Binary { is_new: false } => ("changed, not text", ""),
+            DifferenceKind::Lines { is_new: true, text } => ("new", text.as_str()),
+            DifferenceKind::Lines {
+                is_new: false,
+                text,
+            } => ("changed", text.as_str()),
+        };
+        out.push_str(&format!("\n{path}: {what}\n"));
+        for line in lines.lines() {
+            out.push_str(&printable(&line.replace('\t', "    ")));
+            out.push('\n');
+        }
+    }
+    out
 }
 
 /// The facts of what is on the disk.

@@ -1,0 +1,168 @@
+//! Which files differ between two installations, and how.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use similar::TextDiff;
+
+use super::tree::{NodeKind, entries};
+
+/// Larger files are only named (bytes).
+const TEXT_BYTES_MAX: u64 = 4 << 20;
+/// Unchanged lines around a change.
+const CONTEXT: usize = 3;
+
+/// A file that is not the same in both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileDifference {
+    /// Relative to the tree.
+    pub path: PathBuf,
+    pub kind: DifferenceKind,
+}
+
+/// How a file differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DifferenceKind {
+    /// Only the old installation has it.
+    Removed,
+    /// Not text, or too large to compare by lines; `is_new` if only the new installation has it.
+    Binary { is_new: bool },
+    /// The changed lines as a unified diff, without its header. All lines of a new file.
+    Lines { is_new: bool, text: String },
+}
+
+/// The differences from an old tree to a new one, by path. What Python compiled is left out: its source
+/// is compared.
+pub(super) fn between(old: &Path, new: &Path) -> io::Result<Vec<FileDifference>> {
+    let (before, after) = (files(old)?, files(new)?);
+    let mut found = Vec::new();
+    for path in before.keys().filter(|path| !after.contains_key(*path)) {
+        found.push(FileDifference {
+            path: path.clone(),
+            kind: DifferenceKind::Removed,
+        });
+    }
+    for (path, size) in &after {
+        let is_new = !before.contains_key(path);
+        let largest = before.get(path).max(Some(size));
+        let text = if largest.is_some_and(|size| *size <= TEXT_BYTES_MAX) {
+            let old = if is_new {
+                Vec::new()
+            } else {
+                content(&old.join(path))?
+            };
+            let now = content(&new.join(path))?;
+            if !is_new && old == now {
+                continue;
+            }
+            lines(&old, &now)
+        } else if !is_new && content(&old.join(path))? == content(&new.join(path))? {
+            continue;
+        } else {
+            None
+        };
+        found.push(FileDifference {
+            path: path.clone(),
+            kind: match text {
+                Some(text) => DifferenceKind::Lines { is_new, text },
+                None => DifferenceKind::Binary { is_new },
+            },
+        });
+    }
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(found)
+}
+
+/// The files of a tree with their sizes. A link is as long as its target's name.
+fn files(root: &Path) -> io::Result<BTreeMap<PathBuf, u64>> {
+    let mut found = BTreeMap::new();
+    for (path, kind) in entries(root)? {
+        let is_compiled = path.extension().is_some_and(|ending| ending == "pyc");
+        if kind != NodeKind::Dir && !is_compiled {
+            let size = root.join(&path).symlink_metadata()?.len();
+            found.insert(path, size);
+        }
+    }
+    Ok(found)
+}
+
+/// The bytes of a file; for a link, its target.
+fn content(path: &Path) -> io::Result<Vec<u8>> {
+    if path.symlink_metadata()?.is_symlink() {
+        let target = fs::read_link(path)?;
+        return Ok(format!("link to {}\n", target.display()).into_bytes());
+    }
+    fs::read(path)
+}
+
+/// None if one of them is no text.
+fn lines(old: &[u8], new: &[u8]) -> Option<String> {
+    let (old, new) = (
+        std::str::from_utf8(old).ok()?,
+        std::str::from_utf8(new).ok()?,
+    );
+    if old.contains('\0') || new.contains('\0') {
+        return None;
+    }
+    let diff = TextDiff::from_lines(old, new);
+    let text = diff.unified_diff().context_radius(CONTEXT).to_string();
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_difference_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+        for (root, files) in [
+            (
+                &old,
+                [
+                    ("same.js", "a\n"),
+                    ("gone.js", "b\n"),
+                    ("x.js", "1\n2\n"),
+                    ("n.node", "\0\0"),
+                ],
+            ),
+            (
+                &new,
+                [
+                    ("same.js", "a\n"),
+                    ("new.js", "b\n"),
+                    ("x.js", "1\n3\n"),
+                    ("n.node", "\0\x01"),
+                ],
+            ),
+        ] {
+            fs::create_dir(root).unwrap();
+            for (name, text) in files {
+                fs::write(root.join(name), text).unwrap();
+            }
+            fs::write(root.join("x.pyc"), root.display().to_string()).unwrap();
+        }
+        std::os::unix::fs::symlink("x.js", new.join("link")).unwrap();
+        let found = between(&old, &new).unwrap();
+        let shown: Vec<_> = found
+            .iter()
+            .map(|one| (one.path.to_str().unwrap(), &one.kind))
+            .collect();
+        let text = |is_new, text: &str| DifferenceKind::Lines {
+            is_new,
+            text: text.to_owned(),
+        };
+        let expected = [
+            ("gone.js", DifferenceKind::Removed),
+            ("link", text(true, "@@ -0,0 +1 @@\n+link to x.js\n")),
+            ("n.node", DifferenceKind::Binary { is_new: false }),
+            ("new.js", text(true, "@@ -0,0 +1 @@\n+b\n")),
+            ("x.js", text(false, "@@ -1,2 +1,2 @@\n 1\n-2\n+3\n")),
+        ];
+        let expected: Vec<_> = expected.iter().map(|(path, kind)| (*path, kind)).collect();
+        assert_eq!(shown, expected);
+    }
+}
