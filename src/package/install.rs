@@ -20,8 +20,8 @@ use super::progress::InstallPhase;
 use super::request::{Built, LockedPackages, PackageChanges, PinReport, PinRequest, failed};
 use super::staging::Staging;
 use super::{
-    ParsedCommand, Registry, differences, image, local, npm, npm_project, parse, pypi, tree,
-    uv_lock, uv_versions,
+    ParsedCommand, Registry, differences, image, local, npm, npm_project, parse, pypi, sharing,
+    tree, uv_lock, uv_versions,
 };
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -91,6 +91,7 @@ pub fn install(dirs: &Dirs, request: &PinRequest<'_>) -> Result<(Package, PinRep
         return Ok((built.package, report));
     }
     request.phase(InstallPhase::Storing);
+    report.shared = sharing::share(&root, &staging.dir().join("tree"));
     let package = move_into_place(&root, &staging, built.package, &built.lock)
         .map_err(|error| failed(request.server).cause(io_text(&error)))?;
     Ok((package, report))

@@ -39,6 +39,7 @@ mod search;
 #[cfg(test)]
 mod search_tests;
 mod shadowing;
+mod sharing;
 mod shell;
 mod spec;
 #[cfg(test)]

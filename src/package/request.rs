@@ -77,6 +77,8 @@ pub struct PinReport {
     pub packages: usize,
     pub files: usize,
     pub bytes: u64,
+    /// The bytes that share their blocks on the disk with other installations.
+    pub shared: u64,
     pub changes: PackageChanges,
     /// The changed files, if they were asked for and there is something to compare.
     pub differences: Option<Vec<FileDifference>>,

@@ -5,6 +5,7 @@
 
 pub mod ancestors;
 pub mod bounded;
+pub mod clone;
 pub mod far_end;
 pub mod fds;
 pub mod fence;

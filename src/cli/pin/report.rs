@@ -111,13 +111,12 @@ fn installed(package: &Package, report: &PinReport) -> Vec<(&'static str, String
         } else {
             String::new()
         };
-        lines.push((
-            "size",
-            format!(
-                "{packages}{}, {mib} MiB",
-                print::count(report.files, "file")
-            ),
-        ));
+        let shared = match report.shared >> 20 {
+            0 => String::new(),
+            shared => format!(", {shared} MiB of it shared with other installations"),
+        };
+        let files = print::count(report.files, "file");
+        lines.push(("size", format!("{packages}{files}, {mib} MiB{shared}")));
     }
     if report.not_compared > 0 {
         lines.push((
