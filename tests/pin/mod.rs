@@ -10,6 +10,7 @@ mod local;
 mod python;
 mod real;
 mod registry;
+mod verdaccio;
 mod wrapped;
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use self::registry::Registry;
-use crate::harness::{Test, policy_text, skip};
+use crate::harness::{Run, Test, policy_text, skip};
 use crate::messages::message;
 
 /// npm with a local registry that has a server.
@@ -97,19 +98,7 @@ impl Npm {
 
     /// Starts the server and returns its name, its version, and what it sees.
     fn start(&self) -> (String, String, Value) {
-        let mut run = self.test.run("s");
-        let answer = run.initialize();
-        let info = &answer["result"]["serverInfo"];
-        let facts = run.request("tools/list", &json!({}))["result"]["facts"].clone();
-        let text = |key: &str| {
-            info[key]
-                .as_str()
-                .unwrap_or_else(|| panic!("{answer}"))
-                .to_owned()
-        };
-        let (name, version) = (text("name"), text("version"));
-        assert_eq!(run.finish().code, 0);
-        (name, version, facts)
+        spoken(self.test.run("s"))
     }
 
     /// Starts the server, which is refused, and returns the error that the client gets.
@@ -123,6 +112,22 @@ impl Npm {
         assert!(run.finish().stderr.contains("mcpwrap: error["));
         text
     }
+}
+
+/// What a started server says of itself.
+fn spoken(mut run: Run<'_>) -> (String, String, Value) {
+    let answer = run.initialize();
+    let info = &answer["result"]["serverInfo"];
+    let facts = run.request("tools/list", &json!({}))["result"]["facts"].clone();
+    let text = |key: &str| {
+        info[key]
+            .as_str()
+            .unwrap_or_else(|| panic!("{answer}"))
+            .to_owned()
+    };
+    let (name, version) = (text("name"), text("version"));
+    assert_eq!(run.finish().code, 0);
+    (name, version, facts)
 }
 
 fn code(version: &str, copy: &str) -> String {

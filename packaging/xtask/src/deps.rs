@@ -77,6 +77,7 @@ pub fn install(install: Install) -> Done<Found> {
         };
         found.note(word, exists.then_some(()).ok_or(format!("no `{word}`")));
     }
+    found.note("verdaccio", verdaccio());
     found.note("registry", registries());
     found.note("root", root_user());
     let docker = debian(DOCKER, Install::CacheOnly);
@@ -160,6 +161,16 @@ fn debian(packages: &[(&'static str, &str)], install: Install) -> Done {
 
 /// Servers and clients of the npm registry, in `.cache/npm`.
 pub fn npm() -> Done {
+    project("npm")
+}
+
+/// A registry that runs here, in `.cache/verdaccio`.
+fn verdaccio() -> Done {
+    project("verdaccio")
+}
+
+/// What the lock file of this project of npm lists.
+fn project(name: &str) -> Done {
     let version = output(Command::new("node").arg("--version")).ok_or("no `node`")?;
     let major = version
         .trim_start_matches('v')
@@ -170,7 +181,7 @@ pub fn npm() -> Done {
         return Err(format!("node {version} is older than 20"));
     }
     which("npm").ok_or("no `npm`")?;
-    let (source, target) = (root().join("tests/real/npm"), cache().join("npm"));
+    let (source, target) = (root().join("tests/real").join(name), cache().join(name));
     once(&target, &source.join("package-lock.json"), || {
         for name in ["package.json", "package-lock.json"] {
             copy(&source.join(name), &target.join(name))?;
@@ -179,7 +190,7 @@ pub fn npm() -> Done {
         command
             .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
             .current_dir(&target);
-        step("npm ci", &mut command)
+        step(&format!("npm ci {name}"), &mut command)
     })
 }
 
