@@ -42,9 +42,10 @@ pub(super) fn compare_npm(root: &Path, lock: &Value, cache: &Path) -> io::Result
             continue;
         };
         let dir = root.join(path);
-        let optional = entry.get("optional").and_then(Value::as_bool) == Some(true);
+        let is = |key: &str| entry.get(key).and_then(Value::as_bool) == Some(true);
         if !dir.is_dir() {
-            if optional {
+            // npm locks an optional peer that nothing else wants, and does not install it.
+            if is("optional") || is("extraneous") {
                 continue;
             }
             return Err(io::Error::other(format!("`{path}` is not there")));
@@ -220,6 +221,7 @@ mod tests {
         let lock = json!({ "packages": {
             "": {}, "node_modules/a": { "integrity": integrity },
             "node_modules/other": { "integrity": "sha512-AAAA", "optional": true },
+            "node_modules/peer": { "integrity": "sha512-AAAA", "extraneous": true },
         } });
         (dir, lock)
     }
