@@ -134,9 +134,10 @@ fn uv(said: &str) -> Option<Failure> {
             .trim()
             .trim_start_matches("Because ")
             .trim_end_matches(',');
+        let hint = "use `--allow-scripts` to build what has no wheel, which runs its code";
         return Some(Failure {
             cause: shown(reason),
-            hints: Vec::new(),
+            hints: Vec::from_iter(reason.contains("no usable wheels").then_some(hint)),
         });
     }
     let (_, error) = said.split_once("error: ")?;

@@ -89,11 +89,18 @@ pub(super) fn build(
 }
 
 /// The version that pip would install now.
-pub(super) fn latest(dir: &Path, name: &str, python: &str) -> Result<String> {
+pub(super) fn latest(dir: &Path, name: &str, python: &str, scripts: bool) -> Result<String> {
     let python = if python.is_empty() { "python3" } else { python };
+    // pip builds a source archive to read its version, too.
+    let no_build: &[&str] = if scripts {
+        &[]
+    } else {
+        &["--only-binary", ":all:"]
+    };
     let report = Call::new(python, dir)
         .args(&["-I", "-m", "pip", "install", "--dry-run", "--quiet"])
         .args(&["--ignore-installed", "--no-deps", "--report", "-", name])
+        .args(no_build)
         .output()?;
     let report: Value = serde_json::from_slice(&report).unwrap_or_default();
     let version = report.pointer("/install/0/metadata/version");

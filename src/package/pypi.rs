@@ -161,6 +161,8 @@ fn resolve(
     write_project(staging, request, name, &python.version)?;
     let mut args = vec!["lock", "--python", &python.path];
     args.extend(passed(request.launch));
+    // To resolve, uv would build what has no wheel, too.
+    args.extend((!request.scripts).then_some("--no-build"));
     let lock = |dated: &[&str]| {
         let call = Call::new("uv", staging).args(&args).args(dated);
         match call.quick(request.quick).attempt() {

@@ -92,7 +92,7 @@ fn compiled(
 ) -> Result<String> {
     let (name, python) = (package.name.as_str(), package.interpreter.as_str());
     if local::find("uv").is_none() {
-        return pip::latest(dir, name, python);
+        return pip::latest(dir, name, python, package.scripts);
     }
     let wanted = dir.join("wanted.in");
     write(&wanted, name.as_bytes(), server)?;

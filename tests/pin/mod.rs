@@ -8,6 +8,7 @@ mod faults;
 mod images;
 mod local;
 mod python;
+mod python_versions;
 mod real;
 mod registry;
 mod verdaccio;

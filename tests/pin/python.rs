@@ -7,7 +7,7 @@ use serde_json::json;
 use super::registry::Registry;
 use crate::harness::{Test, policy_text, skip};
 
-const SERVER: &str = "import json, os, sys\n\
+pub(super) const SERVER: &str = "import json, os, sys\n\
     def main():\n\
     \x20   for line in sys.stdin:\n\
     \x20       m = json.loads(line)\n\
@@ -19,7 +19,7 @@ const SERVER: &str = "import json, os, sys\n\
     \x20       print(json.dumps({'jsonrpc': '2.0', 'id': m['id'], 'result': r}), flush=True)\n";
 
 /// The uv that `cargo xtask deps` installed.
-fn uv() -> Option<PathBuf> {
+pub(super) fn uv() -> Option<PathBuf> {
     let bin = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/pypi/uv/bin");
     if bin.join("uv").exists() {
         return Some(bin);
@@ -166,7 +166,7 @@ fn without_uv_pip_installs_what_it_locked() {
 }
 
 /// Whether Python has a module.
-fn has(module: &str) -> bool {
+pub(super) fn has(module: &str) -> bool {
     let mut python = std::process::Command::new("/usr/bin/env");
     let args = ["python3", "-I", "-c", &format!("import {module}")];
     let quiet = python.args(args).stderr(std::process::Stdio::null());
@@ -186,7 +186,7 @@ fn starts_in(test: &Test, cwd: &Path) {
 }
 
 /// The real path of a program, behind links and scripts of version managers.
-fn which(name: &str) -> PathBuf {
+pub(super) fn which(name: &str) -> PathBuf {
     let code = "import os,sys;print(os.path.realpath(sys.executable))";
     let mut python = std::process::Command::new(name);
     let output = python.args(["-I", "-c", code]).output().unwrap();

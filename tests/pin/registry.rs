@@ -24,11 +24,21 @@ struct Version {
     claimed: Option<Vec<u8>>,
 }
 
+/// What the index says of a Python file besides its hash.
+#[derive(Clone, Default)]
+pub(super) struct FileNote {
+    pub(super) requires_python: Option<&'static str>,
+    /// Why it was withdrawn.
+    pub(super) yanked: Option<&'static str>,
+}
+
 #[derive(Default)]
 struct State {
     npm: BTreeMap<String, Vec<(String, Version)>>,
     /// Project → file → bytes.
     wheels: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
+    /// What the index says of a file.
+    notes: BTreeMap<String, FileNote>,
     /// Projects whose files have a signed attestation of where they were built.
     attested: Vec<String>,
     /// When a file was uploaded, if the registry says it.
@@ -127,6 +137,36 @@ impl Registry {
         state.uploaded.insert(file, time.to_owned());
     }
 
+    /// Publishes a source archive, whose build runs this code.
+    pub(super) fn source(&self, dir: &Path, name: &str, version: &str, build: &str) {
+        let top = format!("{name}-{version}");
+        let work = tempfile::tempdir_in(dir).unwrap();
+        let root = work.path().join(&top);
+        std::fs::create_dir(&root).unwrap();
+        // Without metadata that could be read without a build.
+        let project =
+            "[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n";
+        let info = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n");
+        for (file, text) in [
+            ("pyproject.toml", project),
+            ("PKG-INFO", &info),
+            ("backend.py", build),
+        ] {
+            std::fs::write(root.join(file), text).unwrap();
+        }
+        let bytes = packed(work.path(), &top);
+        let file = format!("{top}.tar.gz");
+        let mut state = self.state.0.lock().unwrap();
+        let files = state.wheels.entry(name.to_owned()).or_default();
+        files.insert(file, bytes);
+    }
+
+    /// Says more about a file.
+    pub(super) fn note(&self, file: &str, note: FileNote) {
+        let mut state = self.state.0.lock().unwrap();
+        state.notes.insert(file.to_owned(), note);
+    }
+
     /// Adds a signed attestation for the files of a project.
     pub(super) fn attest(&self, project: &str) {
         self.state
@@ -192,16 +232,15 @@ fn tarball(dir: &Path, manifest: &Value, files: &[(&str, &str)]) -> Vec<u8> {
     for (name, text) in files {
         std::fs::write(root.join(name), text).unwrap();
     }
-    let archive = work.path().join("package.tgz");
+    packed(work.path(), "package")
+}
+
+/// An archive of a directory in another one.
+fn packed(dir: &Path, name: &str) -> Vec<u8> {
+    let archive = dir.join("archive.tgz");
     let mut tar = Command::new("tar");
-    let status = tar
-        .arg("-C")
-        .arg(work.path())
-        .arg("-czf")
-        .arg(&archive)
-        .arg("package")
-        .status();
-    assert!(status.unwrap().success());
+    let tar = tar.arg("-C").arg(dir).arg("-czf").arg(&archive).arg(name);
+    assert!(tar.status().unwrap().success());
     std::fs::read(archive).unwrap()
 }
 
@@ -245,12 +284,12 @@ fn answer(stream: &TcpStream, shared: &(Mutex<State>, Condvar), base: &str) {
             "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
+        let mut out = stream;
         let body = if request.starts_with("HEAD ") {
             Vec::new()
         } else {
             body
         };
-        let mut out = stream;
         if out
             .write_all(head.as_bytes())
             .and_then(|()| out.write_all(&body))
@@ -267,8 +306,11 @@ fn files(state: &State, project: &str, base: &str) -> Option<(&'static str, Vec<
     let wheels = state.wheels.get(&project.replace('-', "_"))?.iter();
     let files = wheels.map(|(file, bytes)| {
         let provenance = attested.then(|| format!("{base}/provenance/{file}"));
+        let note = state.notes.get(file).cloned().unwrap_or_default();
+        let yanked = note.yanked.map_or(json!(false), |why| json!(why));
         let mut entry = json!({
             "filename": file, "url": format!("{base}/files/{file}"), "provenance": provenance,
+            "requires-python": note.requires_python, "yanked": yanked,
             "hashes": { "sha256": hex(&Sha256::digest(bytes)) },
         });
         if let Some(time) = state.uploaded.get(file) {
@@ -291,9 +333,16 @@ fn body(state: &State, path: &str, base: &str) -> Option<(&'static str, Vec<u8>)
         let mut page = "<!DOCTYPE html><html><body>\n".to_owned();
         for (file, bytes) in state.wheels.get(&project.replace('-', "_"))? {
             let hash = hex(&Sha256::digest(bytes));
+            let note = state.notes.get(file).cloned().unwrap_or_default();
+            let fact = |name: &str, value: Option<&str>| {
+                let value = value.map(|value| value.replace('>', "&gt;"));
+                value.map_or(String::new(), |value| format!(" data-{name}=\"{value}\""))
+            };
+            let python = fact("requires-python", note.requires_python);
+            let yanked = fact("yanked", note.yanked);
             writeln!(
                 page,
-                "<a href=\"{base}/files/{file}#sha256={hash}\">{file}</a><br>"
+                "<a href=\"{base}/files/{file}#sha256={hash}\"{python}{yanked}>{file}</a><br>"
             )
             .unwrap();
         }
