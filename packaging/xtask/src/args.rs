@@ -12,7 +12,7 @@ pub struct Flag {
 
 pub struct Verb {
     pub name: &'static str,
-    /// The name of the one optional operand.
+    /// The name of the one optional operand; with `...` at its end, of several.
     pub operand: Option<&'static str>,
     pub about: &'static str,
     pub flags: &'static [Flag],
@@ -22,7 +22,7 @@ pub struct Verb {
 #[derive(Default)]
 pub struct Args {
     flags: Vec<&'static str>,
-    operand: Option<String>,
+    operands: Vec<String>,
 }
 
 impl Args {
@@ -31,7 +31,11 @@ impl Args {
     }
 
     pub fn operand(&self) -> Option<&str> {
-        self.operand.as_deref()
+        self.operands.first().map(String::as_str)
+    }
+
+    pub fn operands(&self) -> &[String] {
+        &self.operands
     }
 
     pub fn install(&self) -> Install {
@@ -54,13 +58,19 @@ pub fn parse<'a>(verbs: &'a [Verb], words: &[String]) -> Result<(&'a Verb, Args)
     for word in rest {
         if let Some(flag) = verb.flags.iter().find(|flag| flag.name == word) {
             args.flags.push(flag.name);
-        } else if word.starts_with('-') || verb.operand.is_none() || args.operand.is_some() {
+        } else if word.starts_with('-') || !has_room(verb, &args) {
             return Err(format!("unexpected argument `{word}` of `{name}`"));
         } else {
-            args.operand = Some(word.clone());
+            args.operands.push(word.clone());
         }
     }
     Ok((verb, args))
+}
+
+fn has_room(verb: &Verb, args: &Args) -> bool {
+    let is_many = |name: &str| name.ends_with("...");
+    let room = |name| is_many(name) || args.operands.is_empty();
+    verb.operand.is_some_and(room)
 }
 
 /// One line for each verb and each flag.
@@ -81,20 +91,30 @@ pub fn usage(verbs: &[Verb]) -> String {
 mod tests {
     use super::*;
 
-    const VERBS: &[Verb] = &[Verb {
-        name: "corpus",
-        operand: Some("DIR"),
-        about: "measure",
-        flags: &[Flag {
-            name: "--misses",
-            about: "print misses",
-        }],
-        run: |_| Ok(Outcome::Passed),
-    }];
+    const VERBS: &[Verb] = &[
+        Verb {
+            name: "corpus",
+            operand: Some("DIR"),
+            about: "measure",
+            flags: &[Flag {
+                name: "--misses",
+                about: "print misses",
+            }],
+            run: |_| Ok(Outcome::Passed),
+        },
+        Verb {
+            name: "servers",
+            operand: Some("PACKAGE..."),
+            about: "compare",
+            flags: &[],
+            run: |_| Ok(Outcome::Passed),
+        },
+    ];
 
     fn parsed(line: &str) -> Result<(Option<String>, bool), String> {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        parse(VERBS, &words).map(|(_, args)| (args.operand.clone(), args.has("--misses")))
+        parse(VERBS, &words)
+            .map(|(_, args)| (args.operand().map(str::to_owned), args.has("--misses")))
     }
 
     #[test]
@@ -108,6 +128,13 @@ mod tests {
             parsed("corpus DIR --misses"),
             Ok((Some("DIR".into()), true))
         );
+    }
+
+    #[test]
+    fn a_verb_may_have_several_operands() {
+        let words = ["servers", "one", "two"].map(str::to_owned);
+        let operands = parse(VERBS, &words).map(|(_, args)| args.operands);
+        assert_eq!(operands, Ok(vec!["one".to_owned(), "two".to_owned()]));
     }
 
     #[test]

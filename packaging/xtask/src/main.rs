@@ -11,6 +11,7 @@ mod demo;
 mod deps;
 mod dist;
 mod mac_check;
+mod servers;
 mod session;
 mod shell;
 
@@ -96,6 +97,13 @@ const VERBS: &[Verb] = &[
             };
             clients::run(&wanted).map(passed)
         },
+    },
+    Verb {
+        name: "servers",
+        operand: Some("PACKAGE..."),
+        about: "pin the most used servers of the registries, compare them with their launcher, update docs/packages.md",
+        flags: &[],
+        run: |args| servers::run(args.operands()).map(passed),
     },
     Verb {
         name: "mac-check",
