@@ -157,6 +157,10 @@ pub(super) fn compare_python(root: &Path) -> io::Result<usize> {
         let Some(site) = path.parent().and_then(Path::parent) else {
             continue;
         };
+        // A package may bring another one's list along; its own list has those files.
+        if !site.ends_with("site-packages") {
+            continue;
+        }
         for line in fs::read_to_string(root.join(&path))?.lines() {
             let Some((rest, _size)) = line.rsplit_once(',') else {
                 continue;
@@ -268,6 +272,10 @@ mod tests {
         let record =
             format!("a.py,sha256={hash},5\n../../../bin/a,sha256=AA,1\na-1.dist-info/RECORD,,\n");
         put(&site.join("a-1.dist-info/RECORD"), record.as_ref());
+        let brought = site.join("a/_vendor/b-1.dist-info");
+        fs::create_dir_all(&brought).unwrap();
+        let record = format!("bin/b,sha256={hash},5\n");
+        put(&brought.join("RECORD"), record.as_ref());
         assert_eq!(compare_python(dir.path()).unwrap(), 1);
         put(&site.join("a.py"), "".as_ref());
         assert!(compare_python(dir.path()).is_err());
