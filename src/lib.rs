@@ -17,7 +17,7 @@ pub(crate) mod secret; // values and names
 pub(crate) mod weak; // values that cannot be masked
 pub(crate) mod dirs; // every path and variable that is read
 pub(crate) mod files; // private files, replaced as a whole
-pub(crate) mod parallel; // many waits for the disk at once
+pub(crate) mod parallel; // work in several threads
 pub(crate) mod links; // files of the user behind symlinks
 pub(crate) mod config; // config.toml
 pub(crate) mod sys; // the kernel

@@ -1,5 +1,5 @@
-//! Does the same for many items at once, where each waits for the disk: syncs that run together
-//! share a commit of the file system's journal.
+//! Work in several threads: the same for many items that wait for the disk (syncs that run together
+//! share a commit of the file system's journal), or two different things.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -44,6 +44,17 @@ pub fn for_each<T: Sync, E: Send>(
     failure.map_or(Ok(()), Err)
 }
 
+/// Does two things at once.
+pub fn both<A, B: Send>(one: impl FnOnce() -> A, other: impl Fn() -> B + Sync) -> (A, B) {
+    let (first, second) = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, &other);
+        let first = one();
+        (first, thread.ok().and_then(|thread| thread.join().ok()))
+    });
+    // Without a thread, one after the other.
+    (first, second.unwrap_or_else(other))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +81,15 @@ mod tests {
         };
         assert_eq!(for_each(&items, fail), Err("five"));
         assert!(begun.into_inner() < items.len());
+    }
+
+    #[test]
+    fn two_things_at_once() {
+        let (send, receive) = std::sync::mpsc::channel();
+        // Each waits for the other one.
+        let one = move || receive.recv();
+        let other = move || send.send(5).is_ok();
+        assert_eq!(both(one, other), (Ok(5), true));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use super::file::ConfigFile;
 use super::finding::Location;
 use crate::error::Error;
+use crate::package::PackageNews;
 use crate::policy::Policy;
 use crate::secret::{Fingerprint, ServerName};
 use crate::store::Index;
@@ -70,6 +71,8 @@ pub struct LoadedPolicy {
     pub profiles: Vec<Policy>,
     /// Whether the installed package equals the pin.
     pub installed: Result<(), Error>,
+    /// What became of the pinned package; empty unless somebody was asked.
+    pub news: PackageNews,
 }
 
 /// The audit log.

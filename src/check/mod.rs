@@ -14,6 +14,7 @@ mod ignores;
 mod json;
 #[cfg(test)]
 mod laws_tests;
+mod news;
 mod report;
 mod results;
 mod rules;

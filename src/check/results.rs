@@ -14,6 +14,7 @@ pub enum Noun {
     Supervisor,
     AuditLog,
     Answer,
+    RegistryAnswer,
 }
 
 impl Noun {
@@ -29,6 +30,7 @@ impl Noun {
             Self::Supervisor => "supervisor",
             Self::AuditLog => "audit log",
             Self::Answer => "provider answer",
+            Self::RegistryAnswer => "registry answer",
         }
     }
 
@@ -44,6 +46,7 @@ impl Noun {
             Self::Supervisor => "supervisors",
             Self::AuditLog => "audit_logs",
             Self::Answer => "provider_answers",
+            Self::RegistryAnswer => "registry_answers",
         }
     }
 }

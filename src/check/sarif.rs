@@ -53,6 +53,10 @@ pub fn sarif(report: &CheckReport) -> Value {
                 "rules": rules,
             }},
             "columnKind": "unicodeCodePoints",
+            "invocations": [{
+                "executionSuccessful": true,
+                "toolExecutionNotifications": not_checked(report),
+            }],
             "results": results,
         }],
     })
@@ -78,6 +82,15 @@ fn rule(id: &str, severity: Severity, title: &str, about: &str, own: Vec<String>
             "tags": tags,
         },
     })
+}
+
+/// What was not looked into.
+fn not_checked(report: &CheckReport) -> Vec<Value> {
+    let note = |what: &String| {
+        let text = format!("not looked into: {}", crate::error::printable(what));
+        json!({"level": "note", "message": {"text": text}})
+    };
+    report.not_checked.iter().map(note).collect()
 }
 
 /// Markdown without markup.

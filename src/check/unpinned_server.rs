@@ -4,6 +4,7 @@ use super::facts::{Facts, Machine};
 use super::file::{CheckedServer, ConfigFile};
 use super::finding::{Finding, Fix, Location, Severity};
 use super::fixes;
+use super::news;
 use super::results::{CheckResults, Noun};
 use crate::package::{self, ParsedCommand, Pin};
 use crate::policy::inherit;
@@ -16,7 +17,8 @@ branch (`git+…`) or a URL. Checked are `npx`, `bunx`, `pnpm dlx`, `yarn dlx`, 
 `deno run`, `go run`, `dnx` and container images. An exact version without a lock is a low finding,
 because its dependencies are resolved again at each start. In a repository, also variables that an entry sets for
 `mcpwrap run` and that choose what runs (`PATH`, `HOME`, `NODE_OPTIONS`, `LD_PRELOAD`, `MCPWRAP_HOME`), and files of the repository that it runs that way. For pinned policies, every installed file
-is compared with the pin.
+is compared with the pin. With `--online`, also pinned versions that were deprecated, withdrawn (yanked) or removed
+since, and advisories for any package of their lock files; with `--advisories FILE`, the advisories of that file.
 
 **Why:** the next release of a package runs with the server's secrets as soon as it is published.
 One bad version of one maintainer reaches every machine that way.
@@ -192,7 +194,14 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
         let server = file.server.as_str();
         let location = Location::line(file.shown.clone(), policy.command_line);
         let fix = || Fix::Run(format!("mcpwrap pin {server}"));
-        if policy.package.is_some() {
+        if let Some(package) = &policy.package {
+            if file.news.status.is_some() {
+                results.count(Noun::RegistryAnswer, 1);
+            }
+            let found = news::findings(NAME, (server, &location), package, &file.news);
+            for finding in found {
+                results.add(finding);
+            }
             if let Err(error) = &file.installed {
                 let cause = error.causes.first().map_or("", |cause| &cause.fact);
                 // Without the error's context: it is written for a start, and nothing was started.

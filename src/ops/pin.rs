@@ -16,8 +16,8 @@ use crate::files;
 use crate::grant;
 use crate::invocation::{self, Resolved};
 use crate::package::{
-    self, Cutoff, Depth, InstallProgress, InstalledTree, ParsedCommand, Pin, PinReport, PinRequest,
-    Registry,
+    self, AdvisoryFile, Cutoff, Depth, InstallProgress, InstalledTree, ParsedCommand, Pin,
+    PinReport, PinRequest, Registry,
 };
 use crate::policy::{self, Package, Policy, Tier, Unpinned, draft};
 use crate::secret::{Keys, ServerName};
@@ -44,6 +44,8 @@ pub struct PinOptions<'a> {
     pub dry_run: bool,
     /// Whether to compare all files with those that are pinned.
     pub diff: bool,
+    /// Where advisories are looked up, instead of the registry.
+    pub advisories: Option<&'a AdvisoryFile>,
     /// Whether it is part of adopting: the user approved it there, and a registry that does not
     /// answer is asked once.
     pub adopting: bool,
@@ -148,6 +150,7 @@ pub fn install(
         quick: options.adopting,
         dry_run: options.dry_run,
         diff: options.diff,
+        advisories: options.advisories,
         progress: Some(progress),
     };
     let (package, report) =

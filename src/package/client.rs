@@ -136,6 +136,13 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Allows less time, for a request that may fail.
+    #[must_use]
+    pub(super) const fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
     #[must_use]
     pub(super) fn args<A: AsRef<OsStr>>(mut self, args: &'a [A]) -> Self {
         self.args.extend(args.iter().map(AsRef::as_ref));

@@ -14,10 +14,11 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
+use super::advisory::LockedPackages;
 use super::cutoff::Cutoff;
 use super::directory::{LOCK, LOCK_BYTES_MAX, directory, lock, write, write_list};
 use super::progress::InstallPhase;
-use super::request::{Built, LockedPackages, PackageChanges, PinReport, PinRequest, failed};
+use super::request::{Built, PackageChanges, PinReport, PinRequest, failed};
 use super::staging::Staging;
 use super::{
     ParsedCommand, Registry, differences, image, local, npm, npm_project, parse, pypi, sharing,

@@ -5,6 +5,7 @@
 //! program is local. `parse` is pure; only `install` changes something. Windows forms (`npx.cmd`,
 //! `cmd /c`) are understood, since configs travel.
 
+mod advisory;
 mod archives;
 mod client;
 mod cutoff;
@@ -20,9 +21,15 @@ mod local;
 pub mod lookup;
 mod manifest;
 mod node;
+mod news;
 mod npm;
+mod npm_audit;
+mod npm_facts;
 mod npm_project;
 mod npm_warnings;
+mod osv;
+mod osv_range;
+mod osv_severity;
 mod parse;
 #[cfg(test)]
 mod parse_tests;
@@ -32,6 +39,7 @@ mod pip_lock;
 mod progress;
 mod provenance;
 mod pypi;
+mod pypi_audit;
 mod python;
 mod request;
 mod restamp;
@@ -56,11 +64,14 @@ mod variables;
 
 use std::fmt;
 
+pub use advisory::{Advisory, AdvisoryAnswer, AdvisorySeverity, PublishedStatus};
 pub use cutoff::Cutoff;
 pub use differences::DifferenceKind;
 pub use install::{has_versions, install, is_newer, latest};
 pub use installed::{Depth, entry_while, verify};
 pub use launcher::program_name;
+pub use news::{PackageNews, advisories, news};
+pub use osv::AdvisoryFile;
 pub use parse::parse;
 pub use pinned::check_pinned;
 pub use progress::{InstallPhase, InstallProgress, Snapshot};

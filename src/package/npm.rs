@@ -6,41 +6,29 @@
 //! Invariants: `--ignore-scripts` unless the user allowed scripts; no settings of a project are
 //! read, since the directory is mcpwrap's.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
 use super::ParsedCommand;
-use super::archives;
 use super::client::{Call, FailedCall};
 use super::cutoff::Cutoff;
 use super::node::{interpreter, program};
-use super::npm_project::{NEWEST, exact, locked, main_package, write_dependencies, write_manifest};
+use super::npm_facts::NpmRegistry;
+use super::npm_project::{
+    NEWEST, exact, locked, main_package, options, write_dependencies, write_manifest,
+};
 use super::npm_warnings::{file_warning, misfits};
 use super::progress::InstallPhase;
-use super::request::{Built, PackageChanges, PinReport, PinRequest, all_too_young};
+use super::request::{Built, PinReport, PinRequest, all_too_young};
 use super::request::{failed, not_whole, read};
 use super::tree::{entries, measure};
+use super::{advisory, archives};
 use crate::error::{Error, Result};
+use crate::parallel;
 use crate::policy::Package;
 use crate::policy::package::PackageSource;
 use crate::secret::ServerName;
-
-/// Overrides for user settings that would change where or what npm installs.
-const ALWAYS: &[&str] = &[
-    "--no-audit",
-    "--no-fund",
-    "--no-update-notifier",
-    "--omit=dev",
-    "--global=false",
-    "--bin-links=true",
-    "--package-lock=true",
-    "--workspaces=false",
-    "--install-links=false",
-    "--install-strategy=hoisted",
-    "--dry-run=false",
-];
 
 pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     let (launch, server) = (request.launch, request.server);
@@ -59,15 +47,11 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     write_manifest(&root, request, &name, wanted)?;
 
     let options = options(&root, launch, request.before);
-    // Questions about versions are not limited to old ones.
-    let asking = self::options(&root, launch, None);
-    let asking: Vec<&str> = asking.iter().map(String::as_str).collect();
     let common: Vec<&str> = options.iter().map(String::as_str).collect();
     let npm = |args: &'static [&'static str]| Call::new("npm", &root).args(args).args(&common);
     request.phase(InstallPhase::Resolving);
     let lock = resolve(&root, &options, request.quick, server)
         .map_err(|failed| too_young(request, *failed))?;
-    let lock = lock.as_str();
     let locked = locked(&lock).map_err(|cause| failed(server).cause(cause))?;
     let entries: Value = serde_json::from_str(&lock).unwrap_or_default();
     let (lock, entries) = exact(&root, entries, server)?;
@@ -75,18 +59,32 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     if version.is_empty() {
         return Err(failed(server).cause(format!("the lock file has no `{name}`")));
     }
-    let installed = ci(&root, request, &entries, &common)?;
+    let what = (name.as_str(), version.as_str(), wanted);
+    let registry = NpmRegistry::new(&staging.join("asked"), (&entries, &locked), launch, server)?;
+    let (installed, told) = parallel::both(
+        || {
+            let installed = ci(&root, request, &entries, &common);
+            request.phase(InstallPhase::Asking);
+            installed
+        },
+        || registry.tell(what, request),
+    );
+    let installed = installed?;
     if request.scripts {
         // After the comparison, because they change files. The user's own setting may forbid them.
         npm(&["rebuild", "--ignore-scripts=false"]).output()?;
     }
 
-    request.phase(InstallPhase::Asking);
-    let what = (name.as_str(), version.as_str(), wanted);
-    let report = report(&root, what, request, (&entries, installed), &asking);
+    let (files, bytes) = measure(&root);
     let report = PinReport {
-        packages: locked.values().map(BTreeMap::len).sum(),
-        ..report
+        scripts: with_scripts(&entries),
+        native: native_modules(&root),
+        misfits: installed.misfits,
+        not_compared: installed.not_compared,
+        packages: advisory::count(&locked),
+        files,
+        bytes,
+        ..told
     };
     let entry = program(&root, &name, launch.entry.as_deref(), server)?;
     let (interpreter, flags) = interpreter(&root, &entry, request)?;
@@ -106,46 +104,6 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
         lock: lock.into_bytes(),
         locked,
     })
-}
-
-fn report(
-    root: &Path,
-    (name, version, wanted): (&str, &str, &str),
-    request: &PinRequest<'_>,
-    (lock, installed): (&Value, CiResult),
-    options: &[&str],
-) -> PinReport {
-    let (files, bytes) = measure(root);
-    let report = PinReport {
-        scripts: with_scripts(lock),
-        native: native_modules(root),
-        misfits: installed.misfits,
-        not_compared: installed.not_compared,
-        files,
-        bytes,
-        ..registry_facts(root, &format!("{name}@{version}"), options)
-    };
-    PinReport {
-        age_unknown: request
-            .before
-            .and_then(Cutoff::age)
-            .filter(|_| report.published.is_none()),
-        passed_over: passed_over(root, (name, version, wanted), request, &report, options),
-        publisher_before: publisher_before(root, (name, version), request, &report, options),
-        ..report
-    }
-}
-
-/// The options of every call.
-fn options(root: &Path, launch: &ParsedCommand, before: Option<Cutoff>) -> Vec<String> {
-    let registry = launch.option(&["--registry"]);
-    let own = [
-        Some(format!("--prefix={}", root.display())),
-        registry.map(|url| format!("--registry={url}")),
-        before.map(|cutoff| format!("--before={cutoff}")),
-    ];
-    let always = ALWAYS.iter().copied().map(str::to_owned);
-    always.chain(own.into_iter().flatten()).collect()
 }
 
 /// What is to be said about an installation.
@@ -226,108 +184,11 @@ pub(super) fn with_scripts(lock: &Value) -> Vec<String> {
     scripted.map(|(path, _)| name(path)).collect()
 }
 
-/// What the registry reports about one version. No answer is not an error.
-fn registry_facts(root: &Path, what: &str, common: &[&str]) -> PinReport {
-    let args: Vec<_> = ["view", what, "--json"]
-        .iter()
-        .chain(common)
-        .copied()
-        .collect();
-    let answer = Call::new("npm", root)
-        .args(&args)
-        .output()
-        .unwrap_or_default();
-    let facts: Value = serde_json::from_slice(&answer).unwrap_or_default();
-    let version = what.rsplit_once('@').map_or("", |(_, version)| version);
-    let at = |keys: &[&str]| keys.iter().try_fold(&facts, |value, key| value.get(key));
-    let text = |keys: &[&str]| at(keys).and_then(Value::as_str).map(str::to_owned);
-    let people = at(&["maintainers"])
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    let person = |one: &Value| {
-        one.as_str()
-            .or(one.get("name").and_then(Value::as_str))
-            .map(str::to_owned)
-    };
-    let latest = text(&["dist-tags", "latest"]);
-    PinReport {
-        publisher: text(&["_npmUser"])
-            .or_else(|| text(&["_npmUser", "name"]))
-            .map(|who| {
-                let name = who.split(" <").next().unwrap_or_default();
-                name.to_owned()
-            }),
-        deprecated: text(&["deprecated"]).filter(|text| !text.is_empty()),
-        published: text(&["time", version]).map(|time| time.chars().take(10).collect()),
-        maintainers: people.iter().filter_map(person).collect(),
-        attested: at(&["dist"]).map(|dist| dist.get("attestations").is_some()),
-        latest_published: latest.as_deref().and_then(|latest| text(&["time", latest])),
-        latest,
-        changes: PackageChanges::default(),
-        ..PinReport::default()
-    }
-}
-
-/// One field of what the registry reports about a version, if it is there.
-fn field(
-    root: &Path,
-    (name, version): (&str, &str),
-    field: &str,
-    options: &[&str],
-) -> Option<String> {
-    let args = ["view", &format!("{name}@{version}"), field];
-    let answer = Call::new("npm", root).args(&args).args(options).output();
-    let text = String::from_utf8_lossy(&answer.ok()?).trim().to_owned();
-    (!text.is_empty()).then_some(text)
-}
-
-/// Who published the known version, if it was somebody else.
-fn publisher_before(
-    root: &Path,
-    (name, version): (&str, &str),
-    request: &PinRequest<'_>,
-    report: &PinReport,
-    options: &[&str],
-) -> Option<String> {
-    let now = report.publisher.as_ref()?;
-    let known = request
-        .known
-        .filter(|known| known.name == name && known.version != version)?;
-    let before = field(root, (name, &known.version), "_npmUser.name", options)?;
-    (before != *now).then_some(before)
-}
-
 /// How many files of a tree are compiled modules of Node.js.
 fn native_modules(root: &Path) -> usize {
     let all = entries(root).unwrap_or_default();
     let is_native = |path: &Path| path.extension().is_some_and(|ending| ending == "node");
     all.iter().filter(|(path, _)| is_native(path)).count()
-}
-
-/// Why the latest version was not taken, if it was not.
-fn passed_over(
-    root: &Path,
-    (name, version, wanted): (&str, &str, &str),
-    request: &PinRequest<'_>,
-    report: &PinReport,
-    options: &[&str],
-) -> Option<String> {
-    let latest = report.latest.as_deref()?;
-    if wanted != NEWEST || latest == version || matches!(request.before, Some(Cutoff::Day(_))) {
-        return None;
-    }
-    if let Some(cutoff) = request.before
-        && let Some(published) = &report.latest_published
-        && let Some(why) = cutoff.too_young(published)
-    {
-        return Some(format!("{latest}, {why}"));
-    }
-    let needed = field(root, (name, latest), "engines.node", options);
-    Some(match needed {
-        Some(needed) => format!("{latest}, which needs Node.js {needed}"),
-        None => latest.to_owned(),
-    })
 }
 
 /// Lets npm choose the versions; the text of its lock file.

@@ -1,18 +1,48 @@
-//! The project that npm installs: its `package.json` and its `package-lock.json`.
+//! The project that npm installs: its `package.json` and its `package-lock.json`, and the options of
+//! every call there.
 
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::Registry;
-use super::request::{LockedPackages, PinRequest, failed, write};
+use super::advisory::LockedPackages;
+use super::cutoff::Cutoff;
+use super::request::{PinRequest, failed, write};
 use super::spec::spec;
+use super::{ParsedCommand, Registry};
 use crate::error::Result;
 use crate::secret::ServerName;
 
 /// What npx takes for a package without a version: the newest one whose `engines` fit this Node.js.
 /// Source: npm-pick-manifest.
 pub(super) const NEWEST: &str = "*";
+
+/// Overrides for user settings that would change where or what npm installs.
+const ALWAYS: &[&str] = &[
+    "--no-audit",
+    "--no-fund",
+    "--no-update-notifier",
+    "--omit=dev",
+    "--global=false",
+    "--bin-links=true",
+    "--package-lock=true",
+    "--workspaces=false",
+    "--install-links=false",
+    "--install-strategy=hoisted",
+    "--dry-run=false",
+];
+
+/// The options of every call in a directory.
+pub(super) fn options(root: &Path, launch: &ParsedCommand, before: Option<Cutoff>) -> Vec<String> {
+    let registry = launch.option(&["--registry"]);
+    let own = [
+        Some(format!("--prefix={}", root.display())),
+        registry.map(|url| format!("--registry={url}")),
+        before.map(|cutoff| format!("--before={cutoff}")),
+    ];
+    let always = ALWAYS.iter().copied().map(str::to_owned);
+    always.chain(own.into_iter().flatten()).collect()
+}
 
 /// The project whose dependencies are the package and its additional packages.
 pub(super) fn write_manifest(
@@ -64,6 +94,16 @@ pub(super) fn exact(root: &Path, mut lock: Value, server: &ServerName) -> Result
     let text = lock.to_string();
     write(&root.join("package-lock.json"), text.as_bytes(), server)?;
     Ok((text, lock))
+}
+
+/// A project with this lock, and nothing installed.
+pub(super) fn write_lock(root: &Path, lock: &Value, server: &ServerName) -> Result<()> {
+    let dependencies = lock
+        .pointer("/packages//dependencies")
+        .and_then(Value::as_object);
+    write_dependencies(root, &dependencies.cloned().unwrap_or_default(), server)?;
+    let text = lock.to_string();
+    write(&root.join("package-lock.json"), text.as_bytes(), server)
 }
 
 /// Version and archive of the requested package.

@@ -1,6 +1,6 @@
 //! The lock file that mcpwrap writes when pip is used instead of uv.
 
-use super::request::LockedPackages;
+use super::advisory::LockedPackages;
 
 /// The first line of such a lock file.
 pub const HEAD: &str = "# mcpwrap pip lock 1";

@@ -11,18 +11,21 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::advisory::LockedPackages;
 use super::archives;
 use super::client::{Call, FailedCall};
 use super::cutoff::Cutoff;
 use super::progress::InstallPhase;
+use super::provenance::ArchiveFacts;
 use super::python::{Python, identify, requirements};
 use super::request::{Built, PinReport, PinRequest, all_too_young, failed};
 use super::request::{not_whole, read, write};
 use super::tree::measure;
 use super::uv_lock::{index, locked, normal, published};
 use super::uv_versions::{newest, passed};
-use super::{local, pip, provenance, tree};
+use super::{Registry, local, pip, provenance, pypi_audit, tree};
 use crate::error::{Error, Result};
+use crate::parallel::both;
 use crate::policy::Package;
 use crate::policy::package::PackageSource;
 use crate::secret::ServerName;
@@ -55,19 +58,17 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     };
     request.phase(InstallPhase::Asking);
     let (files, bytes) = measure(&root);
-    let published = published(&lock, &key);
     let age = request.before.and_then(Cutoff::age);
+    let told = tell(staging, request, &python, &lock, (&key, integrity, &locked));
     let report = PinReport {
-        age_unknown: age.filter(|_| published.is_none()),
-        published,
-        attested: provenance::attested(staging, &python.path, &index(&lock, &key), &key, integrity),
+        age_unknown: age.filter(|_| told.published.is_none()),
         packages: locked.len(),
         files,
         bytes,
         limit: Some(
             "of the Python installation only the interpreter is checked, not its standard library",
         ),
-        ..PinReport::default()
+        ..told
     };
     let entry = format!("bin/{}", launch.entry.as_deref().unwrap_or(&name));
     let interpreted = is_python(&root, &entry, request)?;
@@ -101,6 +102,37 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
         lock: lock.into_bytes(),
         locked,
     })
+}
+
+/// What the registry tells of the package. No answer is not an error.
+fn tell(
+    staging: &Path,
+    request: &PinRequest<'_>,
+    python: &Python,
+    lock: &str,
+    (key, integrity, locked): (&str, &str, &LockedPackages),
+) -> PinReport {
+    let (archive, advisories) = both(
+        || {
+            let index = index(lock, key);
+            provenance::archive_facts(staging, &python.path, &index, key, integrity)
+        },
+        || {
+            let all = (key, locked);
+            let ask = || pypi_audit::advisories(staging, &python.path, lock, request.launch, all);
+            let in_file = request
+                .advisories
+                .map(|file| file.advisories(Registry::Pypi, locked));
+            in_file.unwrap_or_else(ask)
+        },
+    );
+    PinReport {
+        published: published(lock, key),
+        attested: archive.as_ref().and_then(|archive| archive.attested),
+        yanked: archive.as_ref().and_then(ArchiveFacts::yanked),
+        advisories: Some(advisories),
+        ..PinReport::default()
+    }
 }
 
 /// The lock file, for the default Python or, as uvx does, for one that the package can use.

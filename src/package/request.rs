@@ -1,12 +1,13 @@
 //! What to pin, and what a client built for it.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use super::ParsedCommand;
+use super::advisory::{AdvisoryAnswer, LockedPackages};
 use super::cutoff::Cutoff;
 use super::differences::FileDifference;
+use super::osv::AdvisoryFile;
 use super::progress::{InstallPhase, InstallProgress};
 use crate::config::MinAge;
 use crate::error::{Code, Error, Result};
@@ -33,6 +34,8 @@ pub struct PinRequest<'a> {
     pub dry_run: bool,
     /// Whether to compare all files with those of the current package.
     pub diff: bool,
+    /// Where advisories are looked up, instead of the registry.
+    pub advisories: Option<&'a AdvisoryFile>,
     /// Where to tell how far it is.
     pub progress: Option<&'a InstallProgress>,
 }
@@ -54,14 +57,18 @@ pub struct PinReport {
     /// Who published this version, and before it the known one, if that was somebody else.
     pub publisher: Option<String>,
     pub publisher_before: Option<String>,
-    /// Whether the registry has a signed attestation of where it was built.
+    /// Whether the registry has a signed attestation of where it was built. None: it does not tell.
     pub attested: Option<bool>,
+    /// The advisories for all packages. None if there is no registry to ask.
+    pub advisories: Option<AdvisoryAnswer>,
     /// The latest version according to the registry.
     pub latest: Option<String>,
     /// When that was published, as the registry writes it.
     pub latest_published: Option<String>,
     /// What its publisher says of a deprecated version.
     pub deprecated: Option<String>,
+    /// Why a version was withdrawn (yanked) from a Python registry.
+    pub yanked: Option<String>,
     /// The latest version if it was passed over, with the reason.
     pub passed_over: Option<String>,
     /// Packages that need another interpreter than the one here.
@@ -109,9 +116,6 @@ pub struct PackageChanges {
     /// Name, old version, new version.
     pub changed: Vec<(String, String, String)>,
 }
-
-/// The packages of a lock file: name → version → archive and hash.
-pub type LockedPackages = BTreeMap<String, BTreeMap<String, String>>;
 
 /// What a client installed into a directory.
 #[derive(Debug)]

@@ -1,7 +1,9 @@
 //! Reads a `uv.lock`: the packages, their versions, and the hashes of their archives.
 
+use std::collections::BTreeMap;
+
+use super::advisory::LockedPackages;
 use super::pip_lock;
-use super::request::LockedPackages;
 
 /// The packages of a `uv.lock`, each with the wheel for all platforms, or else the source archive.
 pub(super) fn locked(text: &str) -> Result<LockedPackages, String> {
@@ -104,6 +106,23 @@ pub(super) fn index(lock: &str, name: &str) -> String {
         .find(|p| p.get("name").and_then(toml::Value::as_str) == Some(name));
     let registry = package.and_then(|p| p.get("source")?.get("registry")?.as_str());
     registry.unwrap_or(USUAL).to_owned()
+}
+
+/// The registries of all packages of a `uv.lock`; none for pip's.
+pub(super) fn indexes(lock: &str) -> Option<BTreeMap<String, String>> {
+    if pip_lock::locked(lock).is_some() {
+        return None;
+    }
+    let value = lock.parse::<toml::Table>().ok()?;
+    let all = value.get("package")?.as_array()?;
+    let one = |package: &toml::Value| {
+        let registry = package.get("source")?.get("registry")?.as_str()?;
+        Some((
+            package.get("name")?.as_str()?.to_owned(),
+            registry.to_owned(),
+        ))
+    };
+    Some(all.iter().filter_map(one).collect())
 }
 
 /// A normalized name, as registries compare it.

@@ -18,7 +18,7 @@ use crate::check::{
 use crate::dirs::Dirs;
 use crate::drill::{self, Drill};
 use crate::error::Result;
-use crate::package::{self, Depth};
+use crate::package::{self, Depth, PackageNews};
 use crate::policy::{self, load};
 use crate::store::Index;
 use crate::supervise::find;
@@ -92,6 +92,7 @@ fn policies(dirs: &Dirs) -> Vec<LoadedPolicy> {
                 installed: policy
                     .as_ref()
                     .map_or(Ok(()), |policy| package::verify(policy, dirs, Depth::Full)),
+                news: PackageNews::default(),
                 server,
                 policy,
             }

@@ -2,16 +2,19 @@
 
 mod adopting;
 mod age;
+mod advisories;
 mod attacks;
 mod corpus;
 mod faults;
 mod images;
 mod local;
+mod packing;
 mod python;
 mod python_versions;
 mod real;
 mod registry;
 mod verdaccio;
+mod told;
 mod wrapped;
 
 use std::os::unix::fs::PermissionsExt as _;

@@ -5,15 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex};
 
 use base64::Engine as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256, Sha512};
+
+use super::packing;
+use super::told::Told;
 
 /// One published version.
 #[derive(Clone)]
@@ -43,6 +45,7 @@ struct State {
     attested: Vec<String>,
     /// When a file was uploaded, if the registry says it.
     uploaded: BTreeMap<String, String>,
+    told: Told,
     asked: Vec<String>,
     /// While set, requests for archives wait.
     held: bool,
@@ -74,7 +77,7 @@ impl Registry {
 
     /// Publishes or replaces a version of an npm package with these files.
     pub(super) fn npm(&self, dir: &Path, manifest: &Value, files: &[(&str, &str)]) {
-        let archive = tarball(dir, manifest, files);
+        let archive = packing::tarball(dir, manifest, files);
         let (name, version) = (text(manifest, "name"), text(manifest, "version"));
         let mut state = self.state.0.lock().unwrap();
         let versions = state.npm.entry(name).or_default();
@@ -89,7 +92,7 @@ impl Registry {
 
     /// Serves different bytes for a version, and still reports the old hash.
     pub(super) fn lie(&self, dir: &Path, manifest: &Value, files: &[(&str, &str)]) {
-        let other = tarball(dir, manifest, files);
+        let other = packing::tarball(dir, manifest, files);
         let (name, version) = (text(manifest, "name"), text(manifest, "version"));
         let mut state = self.state.0.lock().unwrap();
         let versions = state.npm.get_mut(&name).unwrap();
@@ -103,25 +106,7 @@ impl Registry {
     /// Publishes a pure Python wheel: one module, one program of the same name.
     pub(super) fn wheel(&self, dir: &Path, name: &str, version: &str, module: &str) {
         let file = format!("{name}-{version}-py3-none-any.whl");
-        let code = "import sys,zipfile\n\
-            name,version,module,path=sys.argv[1:]\n\
-            info=f'{name}-{version}.dist-info/'\n\
-            files={f'{name}.py':module,\n\
-            info+'METADATA':f'Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n',\n\
-            info+'WHEEL':'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n',\n\
-            info+'entry_points.txt':f'[console_scripts]\\n{name} = {name}:main\\n'}\n\
-            record=''.join(f'{n},,\\n' for n in files)+info+'RECORD,,\\n'\n\
-            z=zipfile.ZipFile(path,'w')\n\
-            [z.writestr(n,t) for n,t in [*files.items(),(info+'RECORD',record)]]\n\
-            z.close()\n";
-        let path = dir.join(&file);
-        let mut python = Command::new("python3");
-        let status = python
-            .args(["-c", code, name, version, module])
-            .arg(&path)
-            .status();
-        assert!(status.unwrap().success());
-        let bytes = std::fs::read(&path).unwrap();
+        let bytes = packing::wheel(&dir.join(&file), name, version, module);
         let mut state = self.state.0.lock().unwrap();
         state
             .wheels
@@ -139,23 +124,8 @@ impl Registry {
 
     /// Publishes a source archive, whose build runs this code.
     pub(super) fn source(&self, dir: &Path, name: &str, version: &str, build: &str) {
-        let top = format!("{name}-{version}");
-        let work = tempfile::tempdir_in(dir).unwrap();
-        let root = work.path().join(&top);
-        std::fs::create_dir(&root).unwrap();
-        // Without metadata that could be read without a build.
-        let project =
-            "[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n";
-        let info = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n");
-        for (file, text) in [
-            ("pyproject.toml", project),
-            ("PKG-INFO", &info),
-            ("backend.py", build),
-        ] {
-            std::fs::write(root.join(file), text).unwrap();
-        }
-        let bytes = packed(work.path(), &top);
-        let file = format!("{top}.tar.gz");
+        let bytes = packing::source(dir, name, version, build);
+        let file = format!("{name}-{version}.tar.gz");
         let mut state = self.state.0.lock().unwrap();
         let files = state.wheels.entry(name.to_owned()).or_default();
         files.insert(file, bytes);
@@ -175,6 +145,18 @@ impl Registry {
             .unwrap()
             .attested
             .push(project.to_owned());
+    }
+
+    /// Changes what it tells of packages.
+    pub(super) fn tell(&self, change: impl FnOnce(&mut Told)) {
+        change(&mut self.state.0.lock().unwrap().told);
+    }
+
+    /// Removes all versions of an npm package but these.
+    pub(super) fn keep(&self, name: &str, kept: &[&str]) {
+        let mut state = self.state.0.lock().unwrap();
+        let versions = state.npm.get_mut(name).unwrap();
+        versions.retain(|(version, _)| kept.contains(&version.as_str()));
     }
 
     /// Makes requests for archives wait until `release`.
@@ -224,26 +206,6 @@ fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap().to_owned()
 }
 
-fn tarball(dir: &Path, manifest: &Value, files: &[(&str, &str)]) -> Vec<u8> {
-    let work = tempfile::tempdir_in(dir).unwrap();
-    let root = work.path().join("package");
-    std::fs::create_dir(&root).unwrap();
-    std::fs::write(root.join("package.json"), manifest.to_string()).unwrap();
-    for (name, text) in files {
-        std::fs::write(root.join(name), text).unwrap();
-    }
-    packed(work.path(), "package")
-}
-
-/// An archive of a directory in another one.
-fn packed(dir: &Path, name: &str) -> Vec<u8> {
-    let archive = dir.join("archive.tgz");
-    let mut tar = Command::new("tar");
-    let tar = tar.arg("-C").arg(dir).arg("-czf").arg(&archive).arg(name);
-    assert!(tar.status().unwrap().success());
-    std::fs::read(archive).unwrap()
-}
-
 fn answer(stream: &TcpStream, shared: &(Mutex<State>, Condvar), base: &str) {
     let mut reader = BufReader::new(stream);
     loop {
@@ -253,10 +215,19 @@ fn answer(stream: &TcpStream, shared: &(Mutex<State>, Condvar), base: &str) {
         }
         let mut header = String::new();
         let mut json = false;
+        let mut length = 0;
         while reader.read_line(&mut header).is_ok_and(|count| count > 2) {
             let lower = header.to_ascii_lowercase();
             json |= lower.starts_with("accept:") && lower.contains("simple.v1+json");
+            if let Some(value) = lower.strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
             header.clear();
+        }
+        // What is asked for is not compared: npm leaves out what it did not ask for.
+        let mut sent = vec![0; length];
+        if reader.read_exact(&mut sent).is_err() {
+            return;
         }
         let path = request
             .split(' ')
@@ -267,7 +238,7 @@ fn answer(stream: &TcpStream, shared: &(Mutex<State>, Condvar), base: &str) {
         let mut state = shared.0.lock().unwrap();
         state.asked.push(path.clone());
         shared.1.notify_all();
-        while state.held && (path.contains("/-/") || path.contains("/files/")) {
+        while state.held && (path.contains(".tgz") || path.contains("/files/")) {
             state = shared.1.wait(state).unwrap();
         }
         let project = path.strip_prefix("/simple/").filter(|_| json);
@@ -307,7 +278,8 @@ fn files(state: &State, project: &str, base: &str) -> Option<(&'static str, Vec<
     let files = wheels.map(|(file, bytes)| {
         let provenance = attested.then(|| format!("{base}/provenance/{file}"));
         let note = state.notes.get(file).cloned().unwrap_or_default();
-        let yanked = note.yanked.map_or(json!(false), |why| json!(why));
+        let told = state.told.yanked.get(file).map(String::as_str);
+        let yanked = note.yanked.or(told).map_or(json!(false), |why| json!(why));
         let mut entry = json!({
             "filename": file, "url": format!("{base}/files/{file}"), "provenance": provenance,
             "requires-python": note.requires_python, "yanked": yanked,
@@ -329,6 +301,9 @@ fn files(state: &State, project: &str, base: &str) -> Option<(&'static str, Vec<
 
 fn body(state: &State, path: &str, base: &str) -> Option<(&'static str, Vec<u8>)> {
     let path = path.split(['?', '#']).next()?.trim_matches('/');
+    if let Some(told) = state.told.body(&format!("/{path}")) {
+        return Some(("application/json", told));
+    }
     if let Some(project) = path.strip_prefix("simple/") {
         let mut page = "<!DOCTYPE html><html><body>\n".to_owned();
         for (file, bytes) in state.wheels.get(&project.replace('-', "_"))? {
@@ -370,6 +345,7 @@ fn body(state: &State, path: &str, base: &str) -> Option<(&'static str, Vec<u8>)
             "tarball": format!("{base}/{path}/-/{version}.tgz"),
             "integrity": format!("sha512-{hash}"),
         });
+        state.told.add_to(path, version, &mut manifest);
         all.insert(version.clone(), manifest);
         let time = manifest_time(&published.manifest);
         times.insert(version.clone(), json!(time));

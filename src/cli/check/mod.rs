@@ -1,7 +1,9 @@
 //! `mcpwrap check`: gathers facts of this machine or of paths, runs the checks and shows the report.
 //!
-//! Invariants: read only. Only `--verify`, which asks first, reads the keychain or uses the network.
+//! Invariants: read only. Only `--verify`, which asks first, reads the keychain. Only `--verify` and
+//! `--online`, which sends no secret, use the network.
 
+mod online;
 mod plan;
 mod show;
 mod verify;
@@ -14,6 +16,7 @@ use super::{Context, print};
 use crate::check::{self, CheckReport, Facts, Ignores, LIST, Severity};
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::files::io_text;
+use crate::package::AdvisoryFile;
 use crate::scan::path::shown;
 use crate::scan::stored::{self, StoredSecrets};
 use crate::scan::{copies, machine, repository};
@@ -38,6 +41,12 @@ pub struct Args {
     /// Ask providers whether secrets are valid (asks first, opens the store)
     #[arg(long)]
     verify: bool,
+    /// Ask registries about pinned packages (sends no secret)
+    #[arg(long, conflicts_with_all = ["path", "config"])]
+    online: bool,
+    /// Look up advisories in these OSV records, not at registries
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "config"])]
+    advisories: Option<PathBuf>,
     /// Show all findings, even beyond one screen
     #[arg(long, alias = "all", conflicts_with_all = ["json", "sarif"])]
     no_limit: bool,
@@ -62,6 +71,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     if args.verify {
         verify::refuse_agents(cx)?;
     }
+    let advisories = advisory_file(args)?;
     let on_machine = args.path.is_empty() && args.config.is_empty();
     let mut ignores = Ignores::default();
     let mut facts = Facts::new(jiff::ZonedDateTime::now().date());
@@ -104,7 +114,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         verify::ask(cx, stored.as_ref(), &mut facts)?;
     }
     if on_machine {
-        facts.not_checked = not_checked(args, &facts);
+        let unknown = online::ask(&cx.dirs, args.online, advisories.as_ref(), &mut facts);
+        facts.not_checked = not_checked(args, &facts, unknown);
     }
     let mut report = check::run(&facts, &ignores);
     if on_machine {
@@ -127,6 +138,11 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     })
 }
 
+fn advisory_file(args: &Args) -> Result<Option<AdvisoryFile>> {
+    let file = args.advisories.as_deref().map(AdvisoryFile::read);
+    file.transpose()
+}
+
 impl FailOn {
     fn is_reached(self, report: &CheckReport) -> bool {
         match self {
@@ -140,8 +156,8 @@ impl FailOn {
 }
 
 /// What a check of this machine does not look into.
-fn not_checked(args: &Args, facts: &Facts) -> Vec<String> {
-    let mut left = Vec::new();
+fn not_checked(args: &Args, facts: &Facts, unknown: Vec<String>) -> Vec<String> {
+    let mut left = unknown;
     if !args.client.is_empty() {
         left.push("the configs of other clients (leave out `--client`)".to_owned());
     }

@@ -5,6 +5,7 @@ mod outdated;
 mod report;
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use super::installing::Installing;
 use super::interrupts::Interrupts;
@@ -17,6 +18,7 @@ use crate::ops::approve;
 use crate::ops::pin::{Installation, PinCandidate, PinOptions, Pinned};
 use crate::ops::pin_several::{self, PinEvent, stop_if};
 use crate::ops::question;
+use crate::package::AdvisoryFile;
 use crate::policy::{self, Policy};
 use crate::secret::{Keys, ServerName};
 use crate::settings::AgentAct;
@@ -51,6 +53,9 @@ pub struct Args {
     /// Show the changes of all files since the last pin
     #[arg(long, requires = "dry_run")]
     diff: bool,
+    /// Look up advisories in these OSV records, not at registries
+    #[arg(long, value_name = "FILE", conflicts_with = "mode")]
+    advisories: Option<PathBuf>,
     /// List pinned packages with a newer version
     #[arg(long, group = "mode", conflicts_with_all = ["to", "before", "allow_scripts", "repair"])]
     outdated: bool,
@@ -109,6 +114,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
 
 fn pin(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
+    let advisories = args.advisories.as_deref().map(AdvisoryFile::read);
+    let advisories = advisories.transpose()?;
     let mut failures = Failures::new(args.server.len());
     let mut policies = Vec::new();
     for server in &args.server {
@@ -135,6 +142,7 @@ fn pin(args: &Args, cx: &Context) -> Result<u8> {
         repair: args.repair,
         dry_run: args.dry_run,
         diff: args.diff,
+        advisories: advisories.as_ref(),
         adopting: false,
     };
     let Candidates { found, mut keys } =

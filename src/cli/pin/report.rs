@@ -2,7 +2,7 @@
 
 use crate::cli::print;
 use crate::error::printable;
-use crate::package::{DifferenceKind, PackageChanges, PinReport};
+use crate::package::{Advisory, AdvisoryAnswer, DifferenceKind, PackageChanges, PinReport};
 use crate::policy::Package;
 
 /// Names shown of a list.
@@ -28,6 +28,9 @@ pub(super) fn text(package: &Package, report: &PinReport, before: Option<&Packag
     if let Some(why) = &report.deprecated {
         lines.push(("DEPRECATED", why.clone()));
     }
+    if let Some(why) = &report.yanked {
+        lines.push(("YANKED", why.clone()));
+    }
     if let Some(latest) = report
         .latest
         .as_ref()
@@ -47,13 +50,14 @@ pub(super) fn text(package: &Package, report: &PinReport, before: Option<&Packag
         let fact = format!("unknown: the registry does not say whether it is at least {age} old");
         lines.push(("age", fact));
     }
-    if let Some(attested) = report.attested {
-        let fact = if attested {
-            "has a signed attestation"
-        } else {
-            "no attestation"
+    if let Some(advisories) = &report.advisories {
+        let fact = match report.attested {
+            Some(true) => "has a signed attestation",
+            Some(false) => "no attestation",
+            None => "this registry does not tell",
         };
         lines.push(("provenance", fact.to_owned()));
+        lines.extend(found(advisories));
     }
     lines.extend(installed(package, report));
     lines.extend(
@@ -99,6 +103,34 @@ pub(super) fn differences(report: &PinReport) -> String {
         }
     }
     out
+}
+
+/// What is known of advisories, and what is not.
+fn found(answer: &AdvisoryAnswer) -> Vec<(&'static str, String)> {
+    let line = |one: &Advisory| {
+        let url = match one.url.as_str() {
+            "" => String::new(),
+            url => format!(", {url}"),
+        };
+        let (severity, summary) = (one.severity_name(), one.summary());
+        let fact = format!(
+            "{severity}: {}@{}: {summary}{url}",
+            one.package, one.version
+        );
+        ("ADVISORY", fact)
+    };
+    let mut lines: Vec<_> = answer.found.iter().take(NAMES_MAX).map(line).collect();
+    let more = answer.found.len().saturating_sub(NAMES_MAX);
+    if more > 0 {
+        lines.push(("ADVISORY", format!("and {more} more")));
+    }
+    if answer.found.is_empty() && answer.packages > 0 {
+        let packages = print::count(answer.packages, "package");
+        lines.push(("advisories", format!("none known for {packages}")));
+    }
+    let untold = answer.untold.iter();
+    lines.extend(untold.map(|why| ("advisories", why.clone())));
+    lines
 }
 
 /// The facts of what is on the disk.
