@@ -30,6 +30,14 @@ pub(super) fn locked(text: &str) -> Result<LockedPackages, String> {
         if source.is_some_and(|source| source.get("virtual").is_some()) {
             continue;
         }
+        // Nothing of it fits this machine, and only a system that this is not needs it.
+        let has_archives = ["wheels", "sdist"]
+            .iter()
+            .any(|key| package.get(key).is_some());
+        let is_of_registry = source.is_some_and(|source| source.get("registry").is_some());
+        if is_of_registry && !has_archives {
+            continue;
+        }
         let archive = archives(package).into_iter().next();
         let archive = archive.ok_or_else(|| {
             format!(
@@ -161,6 +169,10 @@ wheels = [
             "server-1.2-py3-none-any.whl sha256:cc"
         );
         assert!(locked(&LOCK.replace("hash", "hush")).is_err());
+        let other = "[[package]]\nname = \"other\"\nversion = \"1\"\nsource = { registry = \"https://r\" }\n";
+        assert_eq!(locked(&format!("{LOCK}{other}")).unwrap().len(), 1);
+        let of_git = other.replace("registry", "git");
+        assert!(locked(&format!("{LOCK}{of_git}")).is_err());
         assert!(comparable("a.whl x", "a.whl y") && !comparable("a.whl x", "b.whl y"));
         assert!(comparable("sha512-x", "sha512-y"));
         assert_eq!(

@@ -149,6 +149,7 @@ pub const SERVERS: &[RealServer] = &[
         .args(&["start-mcp-server"]),
     pypi("pagerduty-mcp").secrets(&[("PAGERDUTY_USER_API_KEY", "")]),
     pypi("mysql-mcp-server")
+        .program("mysql_mcp_server")
         .env(&[("MYSQL_USER", "ana"), ("MYSQL_DATABASE", "db")])
         .secrets(&[("MYSQL_PASSWORD", "")]),
     pypi("mcp-server-sqlite"),
