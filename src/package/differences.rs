@@ -141,9 +141,10 @@ mod tests {
         ] {
             fs::create_dir(root).unwrap();
             for (name, text) in files {
-                fs::write(root.join(name), text).unwrap();
+                crate::files::replace(&root.join(name), text.as_bytes()).unwrap();
             }
-            fs::write(root.join("x.pyc"), root.display().to_string()).unwrap();
+            crate::files::replace(&root.join("x.pyc"), root.as_os_str().as_encoded_bytes())
+                .unwrap();
         }
         std::os::unix::fs::symlink("x.js", new.join("link")).unwrap();
         let found = between(&old, &new).unwrap();

@@ -17,6 +17,10 @@ use crate::secret::ServerName;
 
 /// What to pin.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a choice of the user"
+)]
 pub struct PinRequest<'a> {
     pub server: &'a ServerName,
     pub launch: &'a ParsedCommand,

@@ -88,9 +88,12 @@ fn clone(from: &Path, file: &Path, meta: &fs::Metadata) -> io::Result<()> {
         .and_then(|from| clone_file(&from, &new))
         .and_then(|()| fs::set_permissions(&new, meta.permissions()))
         // The other file may have been removed or replaced since it was compared.
-        .and_then(|()| match equal(&new, file)? {
-            true => fs::rename(&new, file),
-            false => Err(io::ErrorKind::InvalidData.into()),
+        .and_then(|()| {
+            if equal(&new, file)? {
+                fs::rename(&new, file)
+            } else {
+                Err(io::ErrorKind::InvalidData.into())
+            }
         });
     if made.is_err() {
         crate::sys::ignore(fs::remove_file(&new));
@@ -120,7 +123,7 @@ mod tests {
         for (tree, files) in &trees {
             fs::create_dir_all(tree).unwrap();
             for (name, text) in files {
-                fs::write(tree.join(name), text).unwrap();
+                crate::files::replace(&tree.join(name), text.as_bytes()).unwrap();
             }
         }
         let shared = share(&root, &new);

@@ -112,10 +112,30 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     pin(args, cx)
 }
 
+fn options<'a>(
+    args: &'a Args,
+    config: &Config,
+    advisories: Option<&'a AdvisoryFile>,
+) -> Result<PinOptions<'a>> {
+    Ok(PinOptions {
+        to: args.to.as_deref(),
+        before: args.before,
+        min_age: args.min_age,
+        set_age: config.min_age(args.min_age)?,
+        allow_scripts: args.allow_scripts,
+        repair: args.repair,
+        dry_run: args.dry_run,
+        diff: args.diff,
+        advisories,
+        adopting: false,
+    })
+}
+
 fn pin(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
     let advisories = args.advisories.as_deref().map(AdvisoryFile::read);
     let advisories = advisories.transpose()?;
+    let options = options(args, &config, advisories.as_ref())?;
     let mut failures = Failures::new(args.server.len());
     let mut policies = Vec::new();
     for server in &args.server {
@@ -133,18 +153,6 @@ fn pin(args: &Args, cx: &Context) -> Result<u8> {
     let actor = actor(&cx.dirs, &config, act, flag, |actor| {
         approve::refusals(&policies, actor)
     })?;
-    let options = PinOptions {
-        to: args.to.as_deref(),
-        before: args.before,
-        min_age: args.min_age,
-        set_age: config.min_age(args.min_age)?,
-        allow_scripts: args.allow_scripts,
-        repair: args.repair,
-        dry_run: args.dry_run,
-        diff: args.diff,
-        advisories: advisories.as_ref(),
-        adopting: false,
-    };
     let Candidates { found, mut keys } =
         candidates(cx, &config, &policies, options, &mut failures)?;
     for (policy, candidate) in policies.iter().zip(found) {

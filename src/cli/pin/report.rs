@@ -96,7 +96,9 @@ pub(super) fn differences(report: &PinReport) -> String {
                 text,
             } => ("changed", text.as_str()),
         };
-        out.push_str(&format!("\n{path}: {what}\n"));
+        for part in ["\n", &path, ": ", what, "\n"] {
+            out.push_str(part);
+        }
         for line in lines.lines() {
             out.push_str(&printable(&line.replace('\t', "    ")));
             out.push('\n');
