@@ -74,8 +74,8 @@ pub enum Pinned {
         package: Package,
         /// The package has install scripts, which were not run.
         scripts_skipped: bool,
-        /// The latest version if it was passed over, with the reason.
-        passed_over: Option<String>,
+        /// What the user should know of it, for a pin without a question of its own.
+        remarks: Vec<String>,
     },
 }
 
@@ -239,7 +239,7 @@ pub fn finish(
     Ok(Pinned::New {
         package,
         scripts_skipped: !report.scripts.is_empty(),
-        passed_over: report.passed_over,
+        remarks: report.remarks(),
     })
 }
 

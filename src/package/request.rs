@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::ParsedCommand;
-use super::advisory::{AdvisoryAnswer, LockedPackages};
+use super::advisory::{Advisory, AdvisoryAnswer, LockedPackages};
 use super::cutoff::Cutoff;
 use super::differences::FileDifference;
 use super::osv::AdvisoryFile;
@@ -103,6 +103,24 @@ pub struct PinReport {
 }
 
 impl PinReport {
+    /// What speaks against this version, in short.
+    pub fn remarks(&self) -> Vec<String> {
+        let passed_over = self.passed_over.as_ref();
+        let passed_over = passed_over.map(|latest| format!("passed over {latest}"));
+        let deprecated = self.deprecated.as_ref();
+        let deprecated = deprecated.map(|why| format!("this version is deprecated: {why}"));
+        let advisories = self.advisories.iter().flat_map(|answer| &answer.found);
+        let advisory = |one: &Advisory| {
+            let (severity, summary) = (one.severity_name(), one.summary());
+            format!(
+                "advisory, {severity}: {}@{}: {summary}",
+                one.package, one.version
+            )
+        };
+        let known = passed_over.into_iter().chain(deprecated);
+        known.chain(advisories.map(advisory)).collect()
+    }
+
     /// The report for an installation of which only file times changed.
     pub fn of_times() -> Self {
         Self {

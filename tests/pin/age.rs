@@ -100,11 +100,13 @@ fn a_young_dependency_is_passed_over() {
 }
 
 #[test]
-fn adopt_says_what_it_passed_over() {
+fn adopt_says_what_it_passed_over_and_what_is_known_of_the_rest() {
     let Some(npm) = with_a_young_version() else {
         return;
     };
     let test = &npm.test;
+    npm.registry
+        .tell(|told| told.advise("@s/server", ">=1.0.0", "critical"));
     let entry =
         json!({ "command": "npx", "args": ["-y", "@s/server"], "env": { "API_TOKEN": TOKEN } });
     let file = test.home.join("client.json");
@@ -115,6 +117,8 @@ fn adopt_says_what_it_passed_over() {
         "server `s`: passed over 1.1.0, published 3 hours ago, and a version must be 1 day old";
     assert!(said.text().contains("pinned: s, @s/server 1.0.0"), "{said}");
     assert!(said.stderr.contains(why), "{said}");
+    let advised = "server `s`: advisory, critical: @s/server@1.0.0: It is bad";
+    assert!(said.stderr.contains(advised), "{said}");
 }
 
 #[test]

@@ -67,7 +67,20 @@ impl Real {
         test.set("npm_config_fetch_retries", "0");
         test.set("npm_config_cache", test.home.join("npm-cache"));
         test.init();
-        Some(Self { verdaccio, test })
+        let real = Self { verdaccio, test };
+        // All packages here are published by the tests.
+        real.set_age("0");
+        Some(real)
+    }
+
+    /// Sets how old a version must be.
+    fn set_age(&self, age: &str) {
+        let text = format!("store = \"file\"\n[packages]\nmin_age = \"{age}\"\n");
+        let path = self.test.root().join("config.toml");
+        let known = std::fs::read_to_string(&path).unwrap();
+        let kept = known.lines().filter(|line| line.starts_with("key_file"));
+        let kept = kept.map(|line| format!("{line}\n")).collect::<String>();
+        std::fs::write(&path, kept + &text).unwrap();
     }
 
     /// `npm` as the person who publishes.
@@ -185,6 +198,23 @@ fn the_newest_version_that_runs_here_is_pinned() {
     let outdated = real.test.cli(&["pin", "--outdated", "--json"]);
     assert_eq!(outdated.code, 1, "{outdated}");
     assert_eq!(outdated.json()["outdated"][0]["latest"], "1.1.0");
+}
+
+#[test]
+fn what_was_just_published_is_refused() {
+    let Some(real) = Real::new() else { return };
+    real.publish("1.0.0", &json!({}));
+    real.policy(&["npx", "-y", "@s/server@1.0.0"]);
+    real.set_age("1d");
+    let refused = real.test.cli(&["pin", "s", "--yes"]);
+    assert_eq!(refused.code, 2, "{refused}");
+    assert!(
+        refused
+            .stderr
+            .contains("only versions that are younger than 1 day"),
+        "{refused}"
+    );
+    real.test.ok(&["pin", "s", "--min-age", "0", "--yes"]);
 }
 
 #[test]

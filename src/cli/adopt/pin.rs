@@ -10,7 +10,7 @@ use crate::cli::installing::Installing;
 use crate::cli::interrupts::Interrupts;
 use crate::cli::{Context, print};
 use crate::config::Config;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, printable};
 use crate::ops::actor::Actor;
 use crate::ops::pin::{self, Installation, PinOptions, Pinned, Unpinnable};
 use crate::ops::pin_several::{self, PinEvent, stop_if};
@@ -138,14 +138,14 @@ fn say(server: &ServerName, done: &Pinned) {
     print::line(&format!("pinned: {server}, {package}"));
     let Pinned::New {
         scripts_skipped,
-        passed_over,
+        remarks,
         ..
     } = done
     else {
         return;
     };
-    if let Some(latest) = passed_over {
-        print::note(&format!("server `{server}`: passed over {latest}"));
+    for remark in remarks {
+        print::note(&format!("server `{server}`: {}", printable(remark)));
     }
     if *scripts_skipped {
         print::note(&format!(
