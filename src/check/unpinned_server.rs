@@ -13,7 +13,7 @@ pub(super) const NAME: &str = "unpinned-server";
 
 pub(super) const ABOUT: &str = "\
 **Detects** commands that do not fix which code runs: no version, `@latest`, a range, a tag, a
-branch (`git+…`) or a URL. Checked are `npx`, `bunx`, `pnpm dlx`, `yarn dlx`, `uvx`, `pipx run`,
+branch (`git+…`) or a URL. A directory that a package launcher installs at each start is a low finding. Checked are `npx`, `bunx`, `pnpm dlx`, `yarn dlx`, `uvx`, `pipx run`,
 `deno run`, `go run`, `dnx` and container images. An exact version without a lock is a low finding,
 because its dependencies are resolved again at each start. In a repository, also variables that an entry sets for
 `mcpwrap run` and that choose what runs (`PATH`, `HOME`, `NODE_OPTIONS`, `LD_PRELOAD`, `MCPWRAP_HOME`), and files of the repository that it runs that way. For pinned policies, every installed file
@@ -159,6 +159,9 @@ fn entry(
     let location = file.location(server.spec_at());
     let exact = fixes::exact_version(launch);
     let fix = match launch.obstacle {
+        None if launch.pin == Pin::Local => {
+            Fix::Act("start its program, e.g. `node /absolute/path/index.js`".to_owned())
+        }
         Some(obstacle) => Fix::Act(format!("{exact} (`mcpwrap pin` cannot pin it: {obstacle})")),
         // Only a lock fixes the dependencies, and a command cannot name one.
         None if launch.pin == Pin::Exact && facts.machine.is_none() => Fix::Act(
@@ -175,6 +178,12 @@ fn judge(launch: &ParsedCommand) -> Option<(Severity, String, &'static str)> {
     let spec = launch.spec.as_deref().unwrap_or(&launch.launcher);
     let spec = crate::error::printable(spec);
     let what = match launch.pin {
+        // Only a package launcher names what it installs.
+        Pin::Local if launch.spec.is_some() => {
+            let launcher = crate::error::printable(&launch.launcher);
+            let what = format!("`{spec}` is a directory that `{launcher}` installs at each start");
+            return Some((Severity::Low, what, LOCK));
+        }
         Pin::Local | Pin::Digest => return None,
         Pin::Exact => {
             let what = format!("`{spec}` is an exact version, but its dependencies are not locked");
@@ -216,9 +225,11 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
         let Some((severity, what, why)) = judge(&launch) else {
             continue;
         };
-        let fix = match launch.obstacle {
-            Some(_) => Fix::Run(format!("mcpwrap policy edit {server}")),
-            None => fix(),
+        let is_pinnable = launch.obstacle.is_none() && launch.pin != Pin::Local;
+        let fix = if is_pinnable {
+            fix()
+        } else {
+            Fix::Run(format!("mcpwrap policy edit {server}"))
         };
         results.add(Finding::new((NAME, severity), location, what, why, fix).for_server(server));
     }

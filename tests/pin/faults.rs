@@ -98,6 +98,10 @@ fn what_cannot_be_installed_is_said() {
         assert_eq!(npm.text(), before);
         assert_eq!(npm.installations().len(), 0);
     }
+    npm.policy(&["npx", "-y", "/usr/share"]);
+    let checked = npm.test.cli(&["check"]);
+    let found = "`/usr/share` is a directory that `npx` installs at each start";
+    assert!(checked.text().contains(found), "{checked}");
     npm.registry.close();
     npm.policy(&["npx", "-y", "@s/other"]);
     let ended = npm.test.cli(&["pin", "s", "--yes"]);

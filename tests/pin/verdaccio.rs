@@ -78,9 +78,8 @@ impl Real {
         let text = format!("store = \"file\"\n[packages]\nmin_age = \"{age}\"\n");
         let path = self.test.root().join("config.toml");
         let known = std::fs::read_to_string(&path).unwrap();
-        let kept = known.lines().filter(|line| line.starts_with("key_file"));
-        let kept = kept.map(|line| format!("{line}\n")).collect::<String>();
-        std::fs::write(&path, kept + &text).unwrap();
+        let key = known.lines().find(|line| line.starts_with("key_file"));
+        std::fs::write(&path, format!("{}\n{text}", key.unwrap())).unwrap();
     }
 
     /// `npm` as the person who publishes.
