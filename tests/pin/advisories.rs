@@ -4,7 +4,6 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::registry::Registry;
 use super::{Npm, python};
 use crate::harness::{Ended, Test, policy_text};
 
@@ -288,18 +287,11 @@ fn a_check_online_leaves_nothing_behind() {
 /// A Python registry with the paths of PyPI, and a pinned package.
 #[test]
 fn a_python_registry_tells_of_vulnerabilities_and_withdrawn_archives() {
-    let Some(bin) = python::uv() else { return };
     let test = Test::new();
-    test.init();
-    let registry = Registry::start();
+    let Some(registry) = python::uv_registry(&test) else {
+        return;
+    };
     registry.wheel(&test.home, "timer", "1.0", "def main(): pass\n");
-    test.set(
-        "PATH",
-        format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()),
-    );
-    test.set("UV_DEFAULT_INDEX", format!("{}/simple", registry.url));
-    test.set("UV_CACHE_DIR", test.home.join("uv-cache"));
-    test.set("UV_PYTHON", bin.join("python"));
     test.write_policy("s", &policy_text(&["uvx", "timer@1.0"], ""));
     let dry_run = || test.ok(&["pin", "s", "--dry-run"]);
     says(&dry_run(), "advisories this registry does not tell");

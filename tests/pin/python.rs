@@ -36,6 +36,12 @@ pub(super) fn uv_registry(test: &Test) -> Option<Registry> {
     let bin = uv()?;
     test.init();
     let registry = Registry::start();
+    use_uv(test, &bin, &registry);
+    Some(registry)
+}
+
+/// Lets uv ask this registry, with a cache and a Python of the test.
+pub(super) fn use_uv(test: &Test, bin: &Path, registry: &Registry) {
     test.set(
         "PATH",
         format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()),
@@ -43,7 +49,6 @@ pub(super) fn uv_registry(test: &Test) -> Option<Registry> {
     test.set("UV_DEFAULT_INDEX", format!("{}/simple", registry.url));
     test.set("UV_CACHE_DIR", test.home.join("uv-cache"));
     test.set("UV_PYTHON", bin.join("python"));
-    Some(registry)
 }
 
 /// `python -m` and `PYTHONPATH` would run planted code; uvx would resolve again at each start.

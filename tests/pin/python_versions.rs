@@ -1,6 +1,6 @@
 //! Which version of a Python package is pinned: what uvx would take, of those that can be installed here.
 
-use super::python::{SERVER, has, uv, which};
+use super::python::{SERVER, has, use_uv, uv, which};
 use super::registry::{FileNote, Registry};
 use super::spoken;
 use crate::harness::{Test, policy_text, skip};
@@ -16,15 +16,7 @@ impl Index {
     fn new() -> Option<Self> {
         let bin = uv()?;
         let index = Self::bare();
-        let test = &index.test;
-        test.set(
-            "PATH",
-            format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()),
-        );
-        let url = format!("{}/simple", index.registry.url);
-        test.set("UV_DEFAULT_INDEX", url);
-        test.set("UV_CACHE_DIR", test.home.join("uv-cache"));
-        test.set("UV_PYTHON", bin.join("python"));
+        use_uv(&index.test, &bin, &index.registry);
         Some(index)
     }
 
