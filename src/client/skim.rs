@@ -1,8 +1,9 @@
 //! Large JSON, read without building what cannot hold servers.
 //!
 //! Claude Code keeps histories in the file that has its servers, which grows to hundreds of
-//! megabytes. A large value in which no key for servers occurs is passed over and becomes
-//! `TreeValue::Other`; everything else is read as usual, with the same spans.
+//! megabytes. The value of a key for servers is read as usual, however large. Any other large value in
+//! which no such key occurs is passed over and becomes `TreeValue::Other`; the rest is read as usual.
+//! All spans are those of the usual reader.
 
 use std::collections::HashSet;
 use std::sync::OnceLock;
@@ -71,14 +72,9 @@ impl Skimmer<'_> {
 
     fn value(&self, start: usize, end: usize, depth: usize) -> Result<Node, Refused> {
         if end - start <= SMALL_BYTES {
-            let text = self.text.get(start..end).unwrap_or_default();
-            let mut node = json::parse(text)
-                .map_err(|refused| refused.below(line_of(self.text, start) - 1))?;
-            node.shift(start);
-            return Ok(node);
+            return self.whole(start, end);
         }
-        let next = self.marks.partition_point(|at| *at < start);
-        let marked = self.marks.get(next).is_some_and(|at| *at < end);
+        let marked = self.has_mark(start, end);
         let value = match self.bytes.get(start) {
             _ if depth > DEPTH_MAX => return Err(self.broken(start)),
             Some(b'{') if marked || depth == 0 => TreeValue::Map(self.members(start, depth)?),
@@ -89,6 +85,21 @@ impl Skimmer<'_> {
             span: start..end,
             value,
         })
+    }
+
+    /// Whether a mark begins between two places.
+    fn has_mark(&self, start: usize, end: usize) -> bool {
+        let next = self.marks.partition_point(|at| *at < start);
+        self.marks.get(next).is_some_and(|at| *at < end)
+    }
+
+    /// A value with all that is in it.
+    fn whole(&self, start: usize, end: usize) -> Result<Node, Refused> {
+        let text = self.text.get(start..end).unwrap_or_default();
+        let mut node =
+            json::parse(text).map_err(|refused| refused.below(line_of(self.text, start) - 1))?;
+        node.shift(start);
+        Ok(node)
     }
 
     fn members(&self, open: usize, depth: usize) -> Result<Vec<Member>, Refused> {
@@ -112,10 +123,15 @@ impl Skimmer<'_> {
             }
             let start = self.blank(colon + 1)?;
             let stop = self.end_of(start)?;
+            let node = if self.has_mark(at, end) {
+                self.whole(start, stop)?
+            } else {
+                self.value(start, stop, depth + 1)?
+            };
             members.push(Member {
                 key,
                 key_span: at..end,
-                node: self.value(start, stop, depth + 1)?,
+                node,
             });
             at = self.after(stop, b'}')?;
         }
@@ -262,6 +278,23 @@ mod tests {
                 .get("projects")
                 .is_some_and(|all| all.get("/q").is_some())
         );
+    }
+
+    #[test]
+    fn many_servers_are_read_as_usual() {
+        let servers: Vec<_> = (0..400)
+            .map(|n| {
+                format!("\"s{n}\": {{\"command\": \"npx\", \"env\": {{\"TOKEN\": \"t{n}\"}}}}")
+            })
+            .collect();
+        let text = large(&format!("{{{}}}", servers.join(", ")));
+        let (skimmed, full) = (parse(&text).unwrap(), json::parse(&text).unwrap());
+        let servers = |root: &Node| {
+            let project = root.get("projects").and_then(|all| all.get("/p"));
+            format!("{:?}", project.and_then(|one| one.get("mcpServers")))
+        };
+        assert!(servers(&full).contains("t399"));
+        assert_eq!(servers(&skimmed), servers(&full));
     }
 
     #[test]
