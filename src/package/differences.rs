@@ -1,6 +1,6 @@
 //! Which files differ between two installations, and how.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use similar::TextDiff;
 use super::tree::{NodeKind, entries};
 
 /// Larger files are only named (bytes).
-const TEXT_BYTES_MAX: u64 = 4 << 20;
+const TEXT_BYTES_MAX: usize = 4 << 20;
 /// Unchanged lines around a change.
 const CONTEXT: usize = 3;
 
@@ -37,55 +37,42 @@ pub enum DifferenceKind {
 /// is compared.
 pub(super) fn between(old: &Path, new: &Path) -> io::Result<Vec<FileDifference>> {
     let (before, after) = (files(old)?, files(new)?);
-    let mut found = Vec::new();
-    for path in before.keys().filter(|path| !after.contains_key(*path)) {
-        found.push(FileDifference {
-            path: path.clone(),
-            kind: DifferenceKind::Removed,
-        });
-    }
-    for (path, size) in &after {
-        let is_new = !before.contains_key(path);
-        let largest = before.get(path).max(Some(size));
-        let text = if largest.is_some_and(|size| *size <= TEXT_BYTES_MAX) {
-            let old = if is_new {
-                Vec::new()
-            } else {
-                content(&old.join(path))?
-            };
-            let now = content(&new.join(path))?;
-            if !is_new && old == now {
-                continue;
-            }
-            lines(&old, &now)
-        } else if !is_new && content(&old.join(path))? == content(&new.join(path))? {
-            continue;
+    let removed = before.difference(&after).map(|path| FileDifference {
+        path: path.clone(),
+        kind: DifferenceKind::Removed,
+    });
+    let mut found: Vec<_> = removed.collect();
+    for path in &after {
+        let is_new = !before.contains(path);
+        let was = if is_new {
+            Vec::new()
         } else {
-            None
+            content(&old.join(path))?
+        };
+        let now = content(&new.join(path))?;
+        if !is_new && was == now {
+            continue;
+        }
+        let kind = match lines(&was, &now) {
+            Some(text) => DifferenceKind::Lines { is_new, text },
+            None => DifferenceKind::Binary { is_new },
         };
         found.push(FileDifference {
             path: path.clone(),
-            kind: match text {
-                Some(text) => DifferenceKind::Lines { is_new, text },
-                None => DifferenceKind::Binary { is_new },
-            },
+            kind,
         });
     }
     found.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(found)
 }
 
-/// The files of a tree with their sizes. A link is as long as its target's name.
-fn files(root: &Path) -> io::Result<BTreeMap<PathBuf, u64>> {
-    let mut found = BTreeMap::new();
-    for (path, kind) in entries(root)? {
+/// The files and links of a tree.
+fn files(root: &Path) -> io::Result<BTreeSet<PathBuf>> {
+    let compared = entries(root)?.into_iter().filter(|(path, kind)| {
         let is_compiled = path.extension().is_some_and(|ending| ending == "pyc");
-        if kind != NodeKind::Dir && !is_compiled {
-            let size = root.join(&path).symlink_metadata()?.len();
-            found.insert(path, size);
-        }
-    }
-    Ok(found)
+        *kind != NodeKind::Dir && !is_compiled
+    });
+    Ok(compared.map(|(path, _)| path).collect())
 }
 
 /// The bytes of a file; for a link, its target.
@@ -97,8 +84,11 @@ fn content(path: &Path) -> io::Result<Vec<u8>> {
     fs::read(path)
 }
 
-/// None if one of them is no text.
+/// None if one of them is too large, or no text.
 fn lines(old: &[u8], new: &[u8]) -> Option<String> {
+    if old.len().max(new.len()) > TEXT_BYTES_MAX {
+        return None;
+    }
     let (old, new) = (
         std::str::from_utf8(old).ok()?,
         std::str::from_utf8(new).ok()?,
