@@ -31,8 +31,8 @@ impl Driver {
             .cause(crate::files::io_text(error))
     }
 
-    /// Records the launch. The record waits for the disk: meanwhile the guard starts, without an order,
-    /// and the masker is made.
+    /// Records the launch. While the record waits for the disk, the guard starts, without an order, and
+    /// the masker is made.
     pub(super) fn record_launch(&mut self, attempt: u32, generation: u32) -> Result<()> {
         let prepared = self.prepared.get(&attempt);
         let prepared = prepared.ok_or_else(|| self.nothing_prepared())?;
