@@ -16,7 +16,7 @@ use super::cutoff::Cutoff;
 use super::node::{interpreter, program};
 use super::npm_facts::NpmRegistry;
 use super::npm_project::{
-    NEWEST, exact, locked, main_package, options, write_dependencies, write_manifest,
+    NEWEST, empty_cache, exact, locked, main_package, options, write_dependencies, write_manifest,
 };
 use super::npm_warnings::{file_warning, misfits};
 use super::progress::InstallPhase;
@@ -230,8 +230,7 @@ pub(super) fn latest(
     let dependencies = Map::from_iter([(name.to_owned(), json!(NEWEST))]);
     write_dependencies(dir, &dependencies, server)?;
     let mut options = options(dir, launch, before);
-    // npm takes an old answer from its cache if the registry gives none.
-    options.push(format!("--cache={}", dir.join("cache").display()));
+    options.push(empty_cache(dir));
     let lock = resolve(dir, &options, true, server).map_err(|failed| failed.error)?;
     let lock: Value = serde_json::from_str(&lock).unwrap_or_default();
     Ok(main_package(&lock, name).0)

@@ -13,7 +13,7 @@ use super::ParsedCommand;
 use super::advisory::{AdvisoryAnswer, LockedPackages, PublishedStatus};
 use super::client::Call;
 use super::cutoff::Cutoff;
-use super::npm_project::{NEWEST, options, write_lock};
+use super::npm_project::{NEWEST, empty_cache, options, write_lock};
 use super::osv::AdvisoryFile;
 use super::request::{PinReport, PinRequest, failed};
 use super::{Registry, npm_audit};
@@ -46,11 +46,10 @@ impl<'a> NpmRegistry<'a> {
         })
     }
 
-    /// With an empty cache: npm takes an old answer from its cache if the registry gives none.
+    /// With an empty cache.
     #[must_use]
     pub(super) fn without_cache(mut self) -> Self {
-        let cache = self.dir.join("cache");
-        self.options.push(format!("--cache={}", cache.display()));
+        self.options.push(empty_cache(&self.dir));
         self
     }
 

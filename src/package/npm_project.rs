@@ -44,6 +44,11 @@ pub(super) fn options(root: &Path, launch: &ParsedCommand, before: Option<Cutoff
     always.chain(own.into_iter().flatten()).collect()
 }
 
+/// An empty cache in a directory: npm takes an old answer from its cache if the registry gives none.
+pub(super) fn empty_cache(dir: &Path) -> String {
+    format!("--cache={}", dir.join("cache").display())
+}
+
 /// The project whose dependencies are the package and its additional packages.
 pub(super) fn write_manifest(
     root: &Path,
