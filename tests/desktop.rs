@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,8 +27,6 @@ const PASSWORD: &[u8] = b"password of the login keyring";
 /// The session of one test.
 pub(crate) struct Desktop<'a> {
     test: &'a Test,
-    /// The directory of the bus's socket.
-    pub(crate) run: PathBuf,
     bus: Child,
     keyring: RefCell<Option<Child>>,
     /// Only one keyring of the suite runs at a time, to limit the load on two cores.
@@ -79,7 +77,6 @@ impl<'a> Desktop<'a> {
         test.set("DBUS_SESSION_BUS_ADDRESS", address);
         Some(Self {
             test,
-            run: run.to_path_buf(),
             bus,
             keyring: RefCell::new(None),
             turn: None,
@@ -117,8 +114,14 @@ impl<'a> Desktop<'a> {
     }
 
     fn wait_until_unlocked(&self) {
-        // Before this socket exists, the first request would make the bus start a second daemon.
-        wait_for(|| UnixStream::connect(self.run.join("keyring/control")).is_ok());
+        // Before the daemon owns its name, a request to it would make the bus start a second, locked
+        // one. This request goes to the bus.
+        let owner = format!("uint32 {}", self.keyring.borrow().as_ref().unwrap().id());
+        let secrets = "string:org.freedesktop.secrets";
+        wait_for(|| {
+            let answer = self.ask_bus("GetConnectionUnixProcessID", &[secrets]);
+            answer.is_some_and(|text| text.trim_end().ends_with(&owner))
+        });
         let default = "/org/freedesktop/secrets/aliases/default";
         let locked = ["string:org.freedesktop.Secret.Collection", "string:Locked"];
         wait_for(|| {
@@ -164,15 +167,30 @@ impl<'a> Desktop<'a> {
         );
     }
 
-    /// The answer, unless it is an error.
+    /// The answer of the keychain, unless it is an error.
     fn send(&self, path: &str, method: &str, arguments: &[&str]) -> Option<String> {
+        self.send_to("org.freedesktop.secrets", path, method, arguments)
+    }
+
+    /// The answer of the bus, unless it is an error.
+    fn ask_bus(&self, method: &str, arguments: &[&str]) -> Option<String> {
+        let name = "org.freedesktop.DBus";
+        self.send_to(
+            name,
+            "/org/freedesktop/DBus",
+            &format!("{name}.{method}"),
+            arguments,
+        )
+    }
+
+    fn send_to(&self, name: &str, path: &str, method: &str, arguments: &[&str]) -> Option<String> {
         let sent = self
             .test
             .command("/usr/bin/dbus-send")
             .args([
                 "--session",
                 "--print-reply",
-                "--dest=org.freedesktop.secrets",
+                &format!("--dest={name}"),
                 path,
                 method,
             ])

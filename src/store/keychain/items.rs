@@ -107,7 +107,26 @@ impl Link {
 
     /// Whether the default collection is locked; `None` if there is none.
     pub(super) fn default_is_locked(&self) -> Result<Option<bool>, Fault> {
-        match self.ask_one(property(DEFAULT, COLLECTION_API, "Locked")) {
+        self.is_locked(DEFAULT, COLLECTION_API)
+    }
+
+    /// Whether all of these items and collections are unlocked.
+    pub(super) fn are_unlocked(&self, paths: &[Path<'static>]) -> Result<bool, Fault> {
+        for path in paths {
+            let state = match self.is_locked(path, ITEM_API)? {
+                None => self.is_locked(path, COLLECTION_API)?,
+                of_item => of_item,
+            };
+            if state != Some(false) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether one object is locked; `None` if there is no such object with this interface.
+    fn is_locked(&self, path: &str, interface: &str) -> Result<Option<bool>, Fault> {
+        match self.ask_one(property(path, interface, "Locked")) {
             Ok(answer) => {
                 let locked = answer
                     .read1::<Variant<bool>>()

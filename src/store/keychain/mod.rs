@@ -82,7 +82,11 @@ impl SecretServiceStore {
     fn unlock(&self, link: &Link, locked: &[dbus::Path<'static>]) -> Result<(), KeychainError> {
         match self.prompt {
             Prompt::Never => Err(KeychainError::Locked),
-            Prompt::Allowed => link.unlock(locked),
+            Prompt::Allowed => match link.unlock(locked) {
+                // What this prompt was for may have been unlocked by the prompt of another program.
+                Err(KeychainError::Dismissed) if link.are_unlocked(locked)? => Ok(()),
+                answer => answer,
+            },
         }
     }
 
