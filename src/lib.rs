@@ -33,6 +33,7 @@ pub(crate) mod grant; // the user's approval of a policy, sealed
 pub(crate) mod settings; // settings that widen what is allowed, sealed
 
 // ── how it runs
+pub(crate) mod bridge; // a remote server behind stdio
 pub(crate) mod launch; // resolve, guard, start
 pub(crate) mod mask; // masks secrets in output
 pub(crate) mod session; // one client's JSON-RPC session

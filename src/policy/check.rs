@@ -75,7 +75,7 @@ impl PolicyDocument<'_> {
                 .fault("unknown `version`", &["version"], FieldPart::Value)
                 .hint("write `version = 1`, or install a newer mcpwrap"));
         }
-        if file.command.first().is_none_or(String::is_empty) {
+        if file.url.is_none() && file.command.first().is_none_or(String::is_empty) {
             return Err(self
                 .fault("no program in `command`", &["command"], FieldPart::Value)
                 .hint("write the program and its arguments: `command = [\"npx\", \"-y\", …]`"));

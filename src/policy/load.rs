@@ -14,7 +14,7 @@ use toml::de::DeTable;
 use super::check::PolicyDocument;
 use super::schema::PolicyFile;
 use super::source::PolicySource;
-use super::{Cwd, Policy, Tier, explain};
+use super::{Cwd, Policy, Remote, Tier, explain};
 use crate::dirs::{Dirs, MANAGED_POLICIES};
 use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
@@ -192,6 +192,12 @@ fn parse(
         command_line: document.line(&["command"]),
         description: file.description,
         command: file.command,
+        remote: file.url.map(|url| Remote {
+            url,
+            transport: file.transport,
+            headers: file.headers,
+            oauth: file.oauth,
+        }),
         argv_secrets: file.argv_secrets,
         cwd: Cwd::new(file.cwd.as_deref()),
         fence: file.fence,

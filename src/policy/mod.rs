@@ -8,6 +8,7 @@ pub mod draft;
 pub mod inherit;
 pub mod load;
 pub mod package;
+pub mod remote;
 pub mod schema;
 pub mod summary;
 pub mod template;
@@ -28,6 +29,7 @@ use crate::secret::{ProfileName, SecretRef, ServerName};
 
 pub use self::load::{list, load, names};
 pub use self::package::Package;
+pub use self::remote::Remote;
 pub use self::schema::{
     Delivery, Limits, OnFailure, Renew, Restart, SessionRules, StdoutRule, Stream, Unpinned,
 };
@@ -53,8 +55,9 @@ pub struct Policy {
     /// The content of the file.
     pub text: String,
     pub description: Option<String>,
-    /// Never empty.
+    /// Empty for a remote server, and only then.
     pub command: Vec<String>,
+    pub remote: Option<Remote>,
     pub argv_secrets: bool,
     pub cwd: Cwd,
     /// Whether the server starts inside the fence (see `sys::fence`).

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::package::Package;
+use super::remote::{OAuthTable, RemoteTransport};
 
 /// What one MCP server may have and run. A policy contains references to secrets, never a secret.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -27,7 +28,24 @@ pub(super) struct PolicyFile {
     /// `--name=`, stands for the folder that the client has opened: the client writes its path there,
     /// and it must be an existing directory of yours, neither your home nor above it. It never names
     /// the program, a script or a module.
+    #[serde(default)]
     pub(super) command: Vec<String>,
+    /// The address of a remote server, instead of `command`: `https:`, or `http:` to this machine.
+    /// `{secret.NAME}` in its path or query is replaced by the value of `[secrets.NAME]`,
+    /// percent-encoded.
+    #[serde(default)]
+    pub(super) url: Option<String>,
+    /// How a remote server is spoken to.
+    #[serde(default)]
+    pub(super) transport: RemoteTransport,
+    /// Headers that are sent with each request to a remote server, e.g. `Authorization = "Bearer
+    /// {secret.TOKEN}"`. `{secret.NAME}` is replaced by the value of `[secrets.NAME]`.
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
+    /// The remote server asks for OAuth: `mcpwrap login SERVER` gets the token. An empty table is
+    /// enough for most servers.
+    #[serde(default)]
+    pub(super) oauth: Option<OAuthTable>,
     /// Allows `{secret.NAME}` in `command`. Every user of the machine can see arguments with `ps`, so
     /// use it only for a server that accepts its secret in no other way. `mcpwrap check` reports it.
     #[serde(default)]

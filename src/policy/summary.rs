@@ -92,6 +92,7 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> (Vec<SummaryRow>, Ve
         text: _,
         description,
         command: words,
+        remote: _,
         // Shown by `warnings`.
         argv_secrets: _,
         cwd,

@@ -1,0 +1,222 @@
+//! The private socket between the supervisor and the bridge, at [`DESCRIPTOR`] of the bridge.
+//!
+//! A frame is a length (`u32`, little-endian, at most [`LIMIT`]) and as many bytes of JSON. The
+//! supervisor sends [`Down`], the bridge [`Up`]. The first frame down is [`Down::Start`]. Invariants:
+//! neither a URL nor a scope or an issuer travels up as a request; values are wiped and not printed.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::policy::remote::RemoteTransport;
+
+/// The descriptor of the socket in the bridge.
+pub const DESCRIPTOR: i32 = 3;
+/// The longest frame (bytes).
+pub const LIMIT: usize = 64 * 1024;
+/// The longest challenge that travels up (bytes).
+pub const CHALLENGE_LIMIT: usize = 8 * 1024;
+
+/// A text that may contain a secret: wiped when dropped, and not printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretText(Zeroizing<String>);
+
+impl SecretText {
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(…)")
+    }
+}
+
+/// What the supervisor tells the bridge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Down {
+    /// The first frame.
+    Start(Settings),
+    /// What is sent from the next request on, also for requests that were refused with an older
+    /// generation.
+    Credentials(Credentials),
+    /// There is no newer generation than this one; its refused requests are answered with `reason`.
+    Refused { generation: u64, reason: String },
+}
+
+/// What does not change during the life of a bridge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// [`build`] of the supervisor. A bridge of another build exits.
+    pub build: String,
+    /// The server's name, for messages.
+    pub server: String,
+    /// Scheme, host and port (`https://mcp.example.com`, `http://127.0.0.1:8080`): the only place to
+    /// which credentials are sent.
+    pub origin: String,
+    pub transport: RemoteTransport,
+    pub network: BridgeNetwork,
+    pub credentials: Credentials,
+}
+
+/// The approved network settings of a bridge.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeNetwork {
+    /// The URL of an HTTP proxy, perhaps with user and password.
+    pub proxy: Option<SecretText>,
+    /// The hosts that are reached without the proxy, as in `NO_PROXY`.
+    pub no_proxy: String,
+    /// Certificate files (PEM) that are trusted in addition to the system's.
+    pub authorities: Vec<PathBuf>,
+}
+
+/// What is sent with each request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// Grows with each change.
+    pub generation: u64,
+    /// The whole URL, with its secrets inserted. Its origin is that of the settings.
+    pub url: SecretText,
+    /// The granted headers with their values, and the token's if there is one.
+    pub headers: Vec<(String, SecretText)>,
+    /// Whether a refused request is asked about upward (a token that can be refreshed, or a secret
+    /// that may have been rotated).
+    pub renewable: bool,
+}
+
+/// What the bridge tells the supervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Up {
+    /// The server refused the credentials of this generation. Sent once per generation; the bridge
+    /// holds the refused requests until the answer.
+    Rejected {
+        generation: u64,
+        status: u16,
+        /// `WWW-Authenticate`, one line per header, cut at [`CHALLENGE_LIMIT`].
+        challenge: Vec<String>,
+    },
+    /// The connection's state, sent when it changes.
+    State(RemoteState),
+}
+
+/// What `ps` shows of a remote server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteState {
+    /// The transport in use: `streamable-http` or `sse`.
+    pub transport: String,
+    /// The agreed revision of MCP.
+    pub protocol: Option<String>,
+    /// Whether the server keeps a session.
+    pub has_session: bool,
+    /// The server asked for a pause (429 or 503): until then, in seconds of Unix time.
+    pub paused_until: Option<i64>,
+}
+
+/// Identifies this build of the program: frames are only understood by the same one.
+pub fn build() -> String {
+    format!(
+        "{} {}",
+        env!("CARGO_PKG_VERSION"),
+        option_env!("MCPWRAP_BUILD").unwrap_or("1")
+    )
+}
+
+/// A frame as bytes, length included.
+///
+/// # Errors
+/// It is longer than [`LIMIT`].
+pub fn encode(frame: &impl Serialize) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Room for the longest frame, so that no part of a secret stays behind in a smaller buffer.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT + 4));
+    bytes.extend([0; 4]);
+    serde_json::to_writer(&mut *bytes, frame)?;
+    let length = bytes.len() - 4;
+    if length > LIMIT {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let prefix = u32::try_from(length).unwrap_or(0).to_le_bytes();
+    bytes.splice(..4, prefix);
+    Ok(bytes)
+}
+
+/// Sends one frame.
+///
+/// # Errors
+/// The kernel's, or the frame is too long.
+pub fn send(mut socket: impl Write, frame: &impl Serialize) -> io::Result<()> {
+    socket.write_all(&encode(frame)?)
+}
+
+/// Receives one frame; `None` at the end of the stream.
+///
+/// # Errors
+/// The kernel's, or the frame is invalid.
+pub fn receive<T: DeserializeOwned>(mut socket: impl Read) -> io::Result<Option<T>> {
+    let mut length = [0_u8; 4];
+    match socket.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+    if length > LIMIT {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut bytes = Zeroizing::new(vec![0; length]);
+    socket.read_exact(&mut bytes)?;
+    Ok(Some(serde_json::from_slice(&bytes)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_survive_the_wire_and_hide_their_values() {
+        let credentials = Credentials {
+            generation: 7,
+            url: SecretText::new("https://a.example/mcp?key=hidden-value".into()),
+            headers: vec![(
+                "Authorization".into(),
+                SecretText::new("Bearer hidden-value".into()),
+            )],
+            renewable: true,
+        };
+        let frame = Down::Credentials(credentials);
+        assert!(!format!("{frame:?}").contains("hidden-value"));
+        let mut wire = Vec::new();
+        send(&mut wire, &frame).unwrap();
+        send(
+            &mut wire,
+            &Down::Refused {
+                generation: 7,
+                reason: "no".into(),
+            },
+        )
+        .unwrap();
+        let mut wire = wire.as_slice();
+        assert_eq!(receive::<Down>(&mut wire).unwrap(), Some(frame));
+        assert!(matches!(
+            receive(&mut wire).unwrap(),
+            Some(Down::Refused { .. })
+        ));
+        assert_eq!(receive::<Down>(&mut wire).unwrap(), None);
+        assert!(receive::<Down>([255, 255, 255, 255].as_slice()).is_err());
+        let long = Down::Refused {
+            generation: 1,
+            reason: "x".repeat(LIMIT),
+        };
+        assert!(encode(&long).is_err());
+    }
+}
