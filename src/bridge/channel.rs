@@ -1,4 +1,4 @@
-//! The private socket between the supervisor and the bridge, at [`DESCRIPTOR`] of the bridge.
+//! The private socket between the supervisor and the bridge.
 //!
 //! A frame is a length (`u32`, little-endian, at most [`LIMIT`]) and as many bytes of JSON. The
 //! supervisor sends [`Down`], the bridge [`Up`]. The first frame down is [`Down::Start`]. Invariants:
@@ -14,8 +14,10 @@ use zeroize::Zeroizing;
 
 use crate::policy::remote::RemoteTransport;
 
+/// The hidden first argument that makes this program a bridge.
+pub const BRIDGE: &str = "__bridge";
 /// The descriptor of the socket in the bridge.
-pub const DESCRIPTOR: i32 = 3;
+pub const DESCRIPTOR: std::os::fd::RawFd = crate::sys::spawn::CHANNEL;
 /// The longest frame (bytes).
 pub const LIMIT: usize = 64 * 1024;
 /// The longest challenge that travels up (bytes).
@@ -33,6 +35,12 @@ impl SecretText {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<Zeroizing<String>> for SecretText {
+    fn from(text: Zeroizing<String>) -> Self {
+        Self(text)
     }
 }
 

@@ -97,6 +97,10 @@ codes! {
     SecretAmbiguous = "secret-ambiguous",
     /// The expiry date of the secret has passed.
     SecretExpired = "secret-expired",
+    /// The remote server refused the credentials, and there are no newer ones.
+    CredentialsRefused = "credentials-refused",
+    /// The remote server needs a login of the user: `mcpwrap login`.
+    LoginNeeded = "login-needed",
     /// The value is empty, too short or digits only, so that it cannot be masked.
     SecretWeak = "secret-weak",
     /// The value cannot be used where the policy puts it (a NUL byte, or not UTF-8).

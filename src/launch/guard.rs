@@ -104,6 +104,7 @@ fn guard() -> io::Result<()> {
     let signals = signal::collect(&collected)?;
     let control = UnixStream::from(OwnedFd::from(fds::standard(fds::Standard::Input)?));
     let (bytes, streams) = fds::receive_with_fds(&control)?;
+    let streams = spawn::Streams::new(streams).ok_or(io::ErrorKind::InvalidData)?;
     let files = paths(&read_block(&control)?);
     let container = Container::decode(&read_block(&control)?);
     let plan = spawn::ExecSpec::decode(bytes).ok_or(io::ErrorKind::InvalidData)?;

@@ -1,7 +1,10 @@
 //! Starts servers: the resolved environment (`resolve`), the parent process (`guard`) the start itself (`start`) and
-//! where it starts (`work`), and values delivered as files (`secret_files`).
+//! where it starts (`work`), and values delivered as files (`secret_files`). For a remote server, what its
+//! bridge starts with (`remote`).
 
+pub mod injected;
 pub mod resolve;
+pub mod remote;
 pub mod engine;
 pub mod container;
 mod identity;

@@ -15,30 +15,22 @@ use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
 use crate::launch::container::Container;
+use crate::launch::injected::{Injected, Place};
 use crate::launch::mark::RunMark;
 use crate::launch::secret_files::SecretFiles;
 use crate::network::NetworkVariable;
 use crate::policy::template::{self, Piece};
 use crate::policy::{Delivery, Policy, SecretBinding, argument};
-use crate::secret::{Fingerprint, Keys, Secret, SecretName};
+use crate::secret::{Keys, Secret, SecretName};
 use crate::store::{SecretBatch, SecretItem};
 use crate::sys::memory;
-
-/// An injected secret, for the audit log and `ps`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Injected {
-    pub name: SecretName,
-    pub variable: String,
-    pub fingerprint: Fingerprint,
-    pub to: Delivery,
-}
 
 /// Everything a server is started with. When dropped, it is wiped and its files are removed.
 pub struct ServerEnv {
     pub(super) variables: Vec<(OsString, Zeroizing<Vec<u8>>)>,
     pub(super) arguments: Vec<Zeroizing<Vec<u8>>>,
     files: Vec<PathBuf>,
-    injected: Vec<Injected>,
+    pub(super) injected: Vec<Injected>,
     pub(super) values: Vec<(String, Secret)>,
     pub(super) mark: Option<RunMark>,
     pub(super) container: Option<Container>,
@@ -53,6 +45,19 @@ impl fmt::Debug for ServerEnv {
 }
 
 impl ServerEnv {
+    /// Nothing at all.
+    pub(super) const fn empty() -> Self {
+        Self {
+            variables: Vec::new(),
+            arguments: Vec::new(),
+            files: Vec::new(),
+            injected: Vec::new(),
+            values: Vec::new(),
+            mark: None,
+            container: None,
+        }
+    }
+
     pub fn variables(&self) -> &[(OsString, Zeroizing<Vec<u8>>)] {
         &self.variables
     }
@@ -128,15 +133,7 @@ pub fn resolve(
         proxies,
         workspace,
     } = sources;
-    let mut env = ServerEnv {
-        variables: Vec::new(),
-        arguments: Vec::new(),
-        files: Vec::new(),
-        injected: Vec::new(),
-        values: Vec::new(),
-        mark: None,
-        container: None,
-    };
+    let mut env = ServerEnv::empty();
     let mut values: BTreeMap<&str, Secret> = BTreeMap::new();
     for ((variable, slot), item) in policy.secrets.iter().zip(batch.items) {
         let Some(secret) = value(policy, variable, slot, item)? else {
@@ -146,7 +143,7 @@ pub fn resolve(
             name: slot.from.name().clone(),
             variable: variable.clone(),
             fingerprint: keys.fingerprint(&secret),
-            to: slot.to,
+            to: slot.to.into(),
         });
         // Masking a weak value would corrupt messages.
         if !secret.is_weak() {
@@ -255,7 +252,7 @@ fn network_values(
                     name,
                     variable: variable.clone(),
                     fingerprint: keys.fingerprint(secret),
-                    to: Delivery::Env,
+                    to: Place::Env,
                 });
                 all.push((variable, Zeroizing::new(secret.expose().to_vec())));
             }
@@ -264,12 +261,12 @@ fn network_values(
     Ok(all)
 }
 
-fn refused(policy: &Policy, code: Code, why: &str) -> Error {
+pub(super) fn refused(policy: &Policy, code: Code, why: &str) -> Error {
     Error::new(code, why).not_started(&policy.server)
 }
 
 /// The value for one variable; `None` if it is optional and absent.
-fn value(
+pub(super) fn value(
     policy: &Policy,
     variable: &str,
     slot: &SecretBinding,

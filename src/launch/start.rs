@@ -100,7 +100,8 @@ impl Drop for WaitingGuard {
     }
 }
 
-/// Lets a guard start the server. `guard` is one that waits already, if there is one.
+/// Lets a guard start the server. `guard` is one that waits already, if there is one; `channel` becomes
+/// the descriptor [`spawn::CHANNEL`] of a bridge.
 ///
 /// # Errors
 /// `program-not-found`, `program-not-executable`, `launch-failed`.
@@ -108,6 +109,7 @@ pub fn launch(
     command: &ExecCommand<'_>,
     env: &ServerEnv,
     guard: Option<WaitingGuard>,
+    channel: Option<OwnedFd>,
 ) -> Result<StartedServer> {
     let plan = plan(command, env)?;
     let pipes = || fds::pipe().map_err(|error| failed(command, "cannot create a pipe", &error));
@@ -116,7 +118,8 @@ pub fn launch(
     let (stderr, server_err) = pipes()?;
     fds::enlarge_pipe(stdout.as_fd());
     fds::enlarge_pipe(stdin.as_fd());
-    let streams = [server_in, server_out, server_err];
+    let mut streams = vec![server_in, server_out, server_err];
+    streams.extend(channel);
     let (guard, control) = order_guard(guard, &plan, &streams, env)
         .map_err(|error| failed(command, "cannot start its guard process", &error))?;
     drop(streams);
@@ -142,13 +145,14 @@ fn failed(command: &ExecCommand<'_>, what: &str, error: &io::Error) -> Error {
 fn order_guard(
     guard: Option<WaitingGuard>,
     plan: &ExecSpec,
-    streams: &[OwnedFd; 3],
+    streams: &[OwnedFd],
     env: &ServerEnv,
 ) -> io::Result<(Child, UnixStream)> {
     let mut waiting = guard.map_or_else(|| WaitingGuard::start(env), Ok)?;
     let (_, ours) = waiting.0.as_ref().ok_or(io::ErrorKind::NotFound)?;
     let bytes = Zeroizing::new(plan.encode());
-    fds::send_with_fds(ours, &bytes, streams.each_ref().map(OwnedFd::as_fd))?;
+    let streams: Vec<_> = streams.iter().map(OwnedFd::as_fd).collect();
+    fds::send_with_fds(ours, &bytes, &streams)?;
     let mut files = Vec::new();
     for file in env.files() {
         files.extend(file.as_os_str().as_bytes());

@@ -13,4 +13,4 @@ mod verified;
 
 pub use self::collect::{Collected, collect, ignored, of_terminal};
 pub use self::record::NetworkRecord;
-pub use self::verified::{NetworkVariable, approve, find, verify};
+pub use self::verified::{Network, NetworkVariable, approve, find, verify};

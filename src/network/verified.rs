@@ -53,11 +53,28 @@ impl Network {
 
     /// The URL of the proxy for `https:`. `secret` returns the value of a stored secret.
     pub fn https_proxy(&self, secret: &dyn Fn(&SecretName) -> Option<Secret>) -> Option<Secret> {
+        self.proxy("HTTPS_PROXY", secret)
+    }
+
+    fn proxy(&self, name: &str, secret: &dyn Fn(&SecretName) -> Option<Secret>) -> Option<Secret> {
         let settings = &self.record.settings;
-        match settings.get("HTTPS_PROXY").or(settings.get("ALL_PROXY"))? {
+        match settings.get(name).or(settings.get("ALL_PROXY"))? {
             NetworkValue::Text { value } => Some(Secret::new(value.clone().into_bytes())),
             NetworkValue::Secret { secret: name, .. } => secret(name),
             NetworkValue::File { .. } => None,
+        }
+    }
+
+    /// The URL of the proxy for `http:`. See [`Self::https_proxy`].
+    pub fn http_proxy(&self, secret: &dyn Fn(&SecretName) -> Option<Secret>) -> Option<Secret> {
+        self.proxy("HTTP_PROXY", secret)
+    }
+
+    /// The hosts that are reached without a proxy, as in `NO_PROXY`.
+    pub fn no_proxy(&self) -> &str {
+        match self.record.settings.get("NO_PROXY") {
+            Some(NetworkValue::Text { value }) => value,
+            _ => "",
         }
     }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::template;
+
 /// A remote server, in place of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Remote {
@@ -15,6 +17,37 @@ pub struct Remote {
     pub headers: BTreeMap<String, String>,
     /// `None` if the server needs no OAuth.
     pub oauth: Option<OAuthTable>,
+}
+
+impl Remote {
+    /// Scheme, host and port, as written.
+    pub fn origin(&self) -> &str {
+        let after = self.url.find("://").map_or(0, |at| at + 3);
+        let rest = self.url.get(after..).unwrap_or_default();
+        let length = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        self.url.get(..after + length).unwrap_or_default()
+    }
+
+    /// Host and port, as written.
+    pub fn host(&self) -> &str {
+        let origin = self.origin();
+        origin.split_once("://").map_or(origin, |(_, host)| host)
+    }
+
+    pub fn is_encrypted(&self) -> bool {
+        self.url
+            .get(..8)
+            .is_some_and(|start| start.eq_ignore_ascii_case("https://"))
+    }
+
+    /// Whether the value of this `[secrets.NAME]` is sent to the server. Others are for the
+    /// authorization server.
+    pub fn sends(&self, variable: &str) -> bool {
+        let texts = self.headers.values().chain([&self.url]);
+        texts
+            .flat_map(|text| template::secrets(text))
+            .any(|name| name == variable)
+    }
 }
 
 /// How a remote server is spoken to.

@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use super::bridge::BridgeLink;
 use super::diagnostics::{Diagnostics, StderrTail, relay_stderr};
 use super::output::ServerOutput;
 use super::pipeline::{Pipeline, Prepared, ServerExit};
 use super::shared::{Shared, spawn_detached};
 use super::state::{KeeperEvent, ShutdownStep};
 use crate::launch::guard::{self, GuardMessage, REPORT_BYTES};
-use crate::launch::resolve::Injected;
+use crate::launch::injected::Injected;
 use crate::launch::start::StartedServer;
 use crate::policy::Limits;
 use crate::secret::Secret;
@@ -40,6 +41,8 @@ pub(super) struct Generation {
     pub stdin: Option<Arc<File>>,
     /// No process of it is alive.
     pub gone: bool,
+    /// Set if it is a bridge to a remote server.
+    pub bridge: Option<BridgeLink>,
     /// Some of its output was read but not yet written to the client.
     busy: Arc<AtomicBool>,
     guard: Child,
@@ -53,6 +56,7 @@ impl Generation {
         number: u32,
         server: StartedServer,
         prepared: Prepared,
+        bridge: Option<BridgeLink>,
         shared: &Arc<Shared>,
         pipeline: &Arc<dyn Pipeline>,
     ) -> io::Result<Self> {
@@ -73,6 +77,9 @@ impl Generation {
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
         thread("stdout").spawn(move || output.relay(stdout))?;
         thread("stderr").spawn(move || relay_stderr(stderr, number, diagnostics))?;
+        if let Some(bridge) = &bridge {
+            bridge.listen(number, shared)?;
+        }
         Ok(Self {
             number,
             pid,
@@ -83,6 +90,7 @@ impl Generation {
             tail,
             stdin: Some(Arc::new(stdin)),
             gone: false,
+            bridge,
             busy,
             guard,
             control,

@@ -6,6 +6,7 @@
 //! possible: without a server, requests are answered with an error that says why. stdout belongs to
 //! the session; messages for the user go through [`Pipeline`].
 
+mod bridge;
 pub mod control;
 mod diagnostics;
 mod driver;
@@ -31,8 +32,9 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
+pub use self::bridge::Rejection;
 use self::driver::Driver;
-pub use self::pipeline::{Fact, Options, Pipeline, Prepared, ServerExit};
+pub use self::pipeline::{Fact, Options, Pipeline, Prepared, ServerExit, Target};
 use self::shared::{Gate, Shared};
 use self::state::KeeperEvent;
 use crate::error::{Error, Result};

@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use super::bridge::Rejection;
+use crate::bridge::channel::Settings;
 use crate::error::{Error, Result};
 use crate::invocation::Ran;
-use crate::launch::resolve::{Injected, ServerEnv};
+use crate::launch::injected::Injected;
+use crate::launch::resolve::ServerEnv;
 use crate::policy::Policy;
 use crate::secret::ServerName;
 use crate::session::{Answered, ClientName};
@@ -19,9 +22,19 @@ use crate::session::{Answered, ClientName};
 pub struct Prepared {
     pub policy: Policy,
     pub env: ServerEnv,
-    /// The program, with the digest of its content.
-    pub program: Ran,
-    pub directory: PathBuf,
+    pub target: Target,
+}
+
+/// What is started.
+#[derive(Debug)]
+pub enum Target {
+    Program {
+        /// With the digest of its content.
+        program: Ran,
+        directory: PathBuf,
+    },
+    /// A bridge to a remote server.
+    Remote(Settings),
 }
 
 /// How a server exited.
@@ -83,6 +96,11 @@ pub enum Fact {
 pub trait Pipeline: Send + Sync {
     /// load → granted → command → pinned → resolve. May be slow: runs in its own thread.
     fn prepare(&self) -> Result<Prepared>;
+    /// [`Self::prepare`] after the remote server refused the credentials of this launch.
+    ///
+    /// # Errors
+    /// `credentials-refused` if there are no others.
+    fn prepare_again(&self, rejection: &Rejection, injected: &[Injected]) -> Result<Prepared>;
     /// Whether a server may run, according to the files alone.
     fn may_run(&self) -> Result<()>;
     /// Whether an injected secret has changed, according to the secret index alone.
@@ -98,6 +116,8 @@ pub trait Pipeline: Send + Sync {
         generation: u32,
         client: &ClientName,
     ) -> Result<()>;
+    /// Records the credentials that replace others in a running bridge. No record, no credentials.
+    fn record_injections(&self, prepared: &Prepared, generation: u32) -> Result<()>;
     /// Records a fact and informs the user if necessary.
     fn record(&self, fact: &Fact);
     /// Records an answered request without blocking the caller.

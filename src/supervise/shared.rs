@@ -11,11 +11,13 @@ use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::bridge::channel::Up;
 use crate::error::Result;
 use crate::mask::Masker;
 use crate::secret::ServerName;
 use crate::session::Session;
 use crate::session::answer::Unavailable;
+use crate::supervise::driver::Refreshed;
 use crate::supervise::pipeline::Prepared;
 use crate::supervise::request::Request;
 use crate::supervise::state::KeeperEvent;
@@ -47,6 +49,13 @@ pub(super) enum Notice {
     },
     /// A request of another command.
     Asked(Request),
+    /// A frame of a bridge.
+    Bridge {
+        generation: u32,
+        up: Up,
+    },
+    /// The end of a refresh of credentials.
+    Refreshed(Box<Refreshed>),
 }
 
 #[derive(Debug)]

@@ -64,16 +64,15 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((reader.into(), writer.into()))
 }
 
-/// Sends a length and the bytes; three descriptors go with the first byte.
-pub fn send_with_fds(
-    socket: &UnixStream,
-    bytes: &[u8],
-    fds: [BorrowedFd<'_>; 3],
-) -> io::Result<()> {
+/// The most descriptors that one message carries.
+const SENT_MAX: usize = 4;
+
+/// Sends a length and the bytes; the descriptors, at most four, go with the first byte.
+pub fn send_with_fds(socket: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
     let length = u32::try_from(bytes.len())
         .map_err(io::Error::other)?
         .to_le_bytes();
-    let raw = fds.map(|fd| fd.as_raw_fd());
+    let raw: Vec<RawFd> = fds.iter().map(BorrowedFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     let sent = sendmsg::<()>(
         socket.as_raw_fd(),
@@ -89,9 +88,9 @@ pub fn send_with_fds(
 }
 
 /// Receives what [`send_with_fds`] sent.
-pub fn receive_with_fds(mut socket: &UnixStream) -> io::Result<(Vec<u8>, [OwnedFd; 3])> {
+pub fn receive_with_fds(mut socket: &UnixStream) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     let mut length = [0_u8; 4];
-    let mut space = cmsg_space!([RawFd; 3]);
+    let mut space = cmsg_space!([RawFd; SENT_MAX]);
     let mut slices = [io::IoSliceMut::new(&mut length)];
     let flags = if cfg!(target_os = "linux") {
         cmsg_cloexec()
@@ -108,9 +107,6 @@ pub fn receive_with_fds(mut socket: &UnixStream) -> io::Result<(Vec<u8>, [OwnedF
     if message.bytes != 4 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    let fds: [OwnedFd; 3] = fds
-        .try_into()
-        .map_err(|_| io::Error::other("expected three descriptors"))?;
     let mut bytes = vec![0; usize::try_from(u32::from_le_bytes(length)).unwrap_or(0)];
     socket.read_exact(&mut bytes)?;
     Ok((bytes, fds))
@@ -130,11 +126,25 @@ const fn cmsg_cloexec() -> MsgFlags {
     unsafe_code,
     reason = "a received descriptor is a number without an owner"
 )]
-fn owned(fd: RawFd) -> OwnedFd {
+pub(super) fn owned(fd: RawFd) -> OwnedFd {
     // SAFETY: the kernel has just created this descriptor for us, and nothing else owns it.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
     set_cloexec(fd.as_raw_fd());
     fd
+}
+
+/// Puts a descriptor at this number, where `execve` keeps it. Errors are ignored: the program then finds
+/// nothing there.
+#[expect(unsafe_code, reason = "the target is a number, not an open descriptor")]
+pub(super) fn keep_at(fd: BorrowedFd<'_>, number: RawFd) {
+    let raw = fd.as_raw_fd();
+    if raw == number {
+        // SAFETY: F_SETFD changes a flag of an open descriptor.
+        unsafe { nix::libc::fcntl(raw, nix::libc::F_SETFD, 0) };
+    } else {
+        // SAFETY: the caller is a child about to execute; nothing in it owns the target.
+        unsafe { nix::libc::dup2(raw, number) };
+    }
 }
 
 /// Duplicates one of our standard streams, for unbuffered reading or writing.

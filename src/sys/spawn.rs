@@ -154,8 +154,9 @@ fn own_command(
     Ok(command)
 }
 
-/// This program's file. On Linux the running one, even if an upgrade replaced the path.
-fn own_program() -> io::Result<PathBuf> {
+/// This program's file. On Linux the running one, even if an upgrade replaced the path; for a child of
+/// a guard, that of the guard.
+pub fn own_program() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") && Path::new("/proc/self/exe").exists() {
         return Ok(PathBuf::from("/proc/self/exe"));
     }
@@ -221,13 +222,38 @@ impl SpawnStep {
     }
 }
 
+/// The descriptors that a server starts with.
+#[derive(Debug)]
+pub struct Streams {
+    /// stdin, stdout, stderr.
+    pub standard: [OwnedFd; 3],
+    /// Its descriptor [`CHANNEL`]. Only this program, started again, gets one.
+    pub channel: Option<OwnedFd>,
+}
+
+impl Streams {
+    /// From received descriptors: the three streams, then the channel, if there is one.
+    pub fn new(mut received: Vec<OwnedFd>) -> Option<Self> {
+        let channel = if received.len() > 3 {
+            received.pop()
+        } else {
+            None
+        };
+        let standard = received.try_into().ok()?;
+        Some(Self { standard, channel })
+    }
+}
+
+/// The descriptor of the channel between supervisor and bridge.
+pub const CHANNEL: std::os::fd::RawFd = 3;
+
 /// Starts the server. Only a process with a single thread may call this: the guard.
-pub fn server(plan: &ExecSpec, streams: [OwnedFd; 3]) -> Result<Pid, SpawnError> {
+pub fn server(plan: &ExecSpec, streams: Streams) -> Result<Pid, SpawnError> {
     let fork_failed = |errno: Errno| SpawnError {
         step: SpawnStep::Fork,
         errno: errno as i32,
     };
-    let (reader, writer) = super::fds::pipe().map_err(|error| SpawnError {
+    let (reader, writer) = report_pipe().map_err(|error| SpawnError {
         step: SpawnStep::Fork,
         errno: error.raw_os_error().unwrap_or(0),
     })?;
@@ -255,6 +281,14 @@ pub fn server(plan: &ExecSpec, streams: [OwnedFd; 3]) -> Result<Pid, SpawnError>
     }
 }
 
+/// A pipe whose write end is not where the child puts the channel.
+fn report_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = super::fds::pipe()?;
+    let above = nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(CHANNEL + 1);
+    let writer = super::fds::owned(nix::fcntl::fcntl(&writer, above)?);
+    Ok((reader, writer))
+}
+
 #[expect(unsafe_code, reason = "fork has no safe wrapper")]
 fn fork() -> nix::Result<ForkResult> {
     // SAFETY: the guard has one thread, so the child may call any function before it executes.
@@ -271,16 +305,20 @@ fn exit_now() -> ! {
 }
 
 /// In the child: all steps up to `execve`, which returns only on failure.
-fn become_server(plan: &ExecSpec, streams: &[OwnedFd; 3]) -> SpawnError {
+fn become_server(plan: &ExecSpec, streams: &Streams) -> SpawnError {
     super::signal::reset();
     // Its own session: no controlling terminal, and a group that the guard can signal.
     super::ignore(nix::unistd::setsid());
     die_with_parent();
     // The streams are above 2 and close-on-exec; their copies at 0 to 2 are not.
-    let [input, output, error] = streams;
+    let [input, output, error] = &streams.standard;
     super::ignore(nix::unistd::dup2_stdin(input.as_fd()));
     super::ignore(nix::unistd::dup2_stdout(output.as_fd()));
     super::ignore(nix::unistd::dup2_stderr(error.as_fd()));
+    if let Some(channel) = &streams.channel {
+        // What was at this number is one of the copied streams, or closes at `execve` anyway.
+        super::fds::keep_at(channel.as_fd(), CHANNEL);
+    }
     super::fds::grow_descriptor_table();
     if let Err(errno) = nix::unistd::chdir(plan.directory.as_c_str()) {
         return SpawnError {

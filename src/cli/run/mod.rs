@@ -5,11 +5,12 @@
 
 mod head_keeper;
 mod records;
+mod remote;
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::records::Records;
@@ -20,8 +21,9 @@ use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::invocation::{Invocation, Ran};
+use crate::launch::injected::Injected;
 use crate::launch::mark::{self, RunMark};
-use crate::launch::resolve::{self, Injected};
+use crate::launch::resolve;
 use crate::launch::secret_files::SecretFiles;
 use crate::launch::start;
 use crate::launch::work::{self, WorkDirectory};
@@ -31,7 +33,7 @@ use crate::policy::{self, Cwd, OnFailure, Policy};
 use crate::secret::{Keys, ProfileName, SecretName, ServerName};
 use crate::session::{Answered, ClientName};
 use crate::store::{self, Index, Prompt, SecretBatch};
-use crate::supervise::{self, Fact, Options, Pipeline, Prepared};
+use crate::supervise::{self, Fact, Options, Pipeline, Prepared, Rejection, Target};
 use crate::sys::{fds, harden};
 use crate::{grant, invocation, links, package};
 
@@ -90,6 +92,8 @@ struct LaunchPipeline {
     records: Records,
     stub: AtomicBool,
     launches: AtomicU32,
+    /// The number of the latest credentials of a bridge.
+    credentials: AtomicU64,
     /// Held while the run lives: see [`SecretFiles`].
     locks: Mutex<Vec<File>>,
     work: Mutex<Option<WorkDirectory>>,
@@ -119,6 +123,7 @@ impl LaunchPipeline {
             command: args.command,
             stub: AtomicBool::new(false),
             launches: AtomicU32::new(0),
+            credentials: AtomicU64::new(0),
             locks: Mutex::default(),
             work: Mutex::default(),
             said_ignored: AtomicBool::new(false),
@@ -132,6 +137,10 @@ impl LaunchPipeline {
 
     fn locks(&self) -> MutexGuard<'_, Vec<File>> {
         self.locks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mark(&self, keys: &Keys) -> RunMark {
+        RunMark::new(keys, &self.home, &self.server, &self.run)
     }
 
     fn load(&self) -> Result<Policy> {
@@ -253,6 +262,10 @@ impl Pipeline for LaunchPipeline {
         self.learn(&names, &batch, &keys);
         let network = network::verify(&self.dirs, record, &keys)?;
         let proxies = batch.items.split_off(policy.secrets.len());
+        let proxies = of_network.into_iter().zip(proxies).collect();
+        if policy.remote.is_some() {
+            return self.prepare_remote(policy, batch, &network, proxies, &keys);
+        }
         let invocation = match grant.invocation() {
             Some(invocation) => invocation.clone(),
             None => invocation::managed(&policy, &self.dirs)?,
@@ -275,23 +288,29 @@ impl Pipeline for LaunchPipeline {
             inherited,
             batch,
             network: network.variables(),
-            proxies: of_network.into_iter().zip(proxies).collect(),
+            proxies,
             workspace,
         };
         let number = self.launches.fetch_add(1, Ordering::Relaxed);
         let mut files = SecretFiles::new(&self.dirs, &self.run, number);
-        let mark = RunMark::new(&keys, &self.home, &self.server, &self.run);
         let container = format!("container-{}-{number}", self.run);
         let env = resolve::resolve(&policy, sources, &keys, &mut files)?
-            .marked(mark)
+            .marked(self.mark(&keys))
             .contained(&policy, &self.dirs.runtime().join(container));
         self.locks().extend(files.into_locks());
         Ok(Prepared {
             policy,
             env,
-            program,
-            directory,
+            target: Target::Program { program, directory },
         })
+    }
+
+    fn prepare_again(&self, rejection: &Rejection, injected: &[Injected]) -> Result<Prepared> {
+        let prepared = self.prepare()?;
+        if prepared.env.injected() == injected {
+            return Err(remote::refused(&prepared, rejection));
+        }
+        Ok(prepared)
     }
 
     fn may_run(&self) -> Result<()> {
@@ -346,6 +365,10 @@ impl Pipeline for LaunchPipeline {
         client: &ClientName,
     ) -> Result<()> {
         self.records.launch(prepared, generation, client)
+    }
+
+    fn record_injections(&self, prepared: &Prepared, generation: u32) -> Result<()> {
+        self.records.injections(prepared, generation)
     }
 
     fn record(&self, fact: &Fact) {

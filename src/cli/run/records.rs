@@ -15,10 +15,10 @@ use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::ops::actor::keys_if_open;
-use crate::policy::{self, Delivery};
+use crate::policy;
 use crate::secret::{Keys, ProfileName, ServerName};
 use crate::session::{Answered, ClientName};
-use crate::supervise::{Fact, Prepared, ServerExit};
+use crate::supervise::{Fact, Prepared, ServerExit, Target};
 use crate::sys::{fence, tree};
 
 /// How long the last records may take after the session and the server's processes ended.
@@ -172,11 +172,22 @@ impl Records {
         generation: u32,
         client: &ClientName,
     ) -> Result<()> {
-        let record = |event| self.record(event, Outcome::Intent, client);
+        let (path, digest) = match &prepared.target {
+            Target::Program { program, .. } => (
+                Some(program.path.display().to_string()),
+                Some(program.digest.clone()),
+            ),
+            Target::Remote(_) => (None, None),
+        };
         let detail = Detail {
             program: prepared.policy.command.first().cloned(),
-            path: Some(prepared.program.path.display().to_string()),
-            digest: Some(prepared.program.digest.clone()),
+            path,
+            digest,
+            host: prepared
+                .policy
+                .remote
+                .as_ref()
+                .map(|one| one.host().to_owned()),
             package: prepared.policy.package.as_ref().map(policy::Package::label),
             generation: Some(generation),
             fence: Some(fence_word(prepared).to_owned()),
@@ -185,15 +196,43 @@ impl Records {
             supervisor_started: tree::started(nix::unistd::getpid().as_raw()),
             ..Detail::default()
         };
-        let mut records = vec![record(Event::Launch).detail(detail)];
+        let launch = self
+            .record(Event::Launch, Outcome::Intent, client)
+            .detail(detail);
+        let mut records = vec![launch];
+        records.extend(self.of_injections(prepared, generation, client));
+        let head = self.append(&records)?;
+        self.state().released = Some(head);
+        Ok(())
+    }
+
+    /// Records the secrets that a running bridge gets; returns when they are on disk.
+    ///
+    /// # Errors
+    /// `audit-unwritable`: the bridge must not get them.
+    pub(super) fn injections(&self, prepared: &Prepared, generation: u32) -> Result<()> {
+        let records = self.of_injections(prepared, generation, &ClientName::default());
+        let head = self.append(&records)?;
+        self.state().released = Some(head);
+        self.keep_head();
+        Ok(())
+    }
+
+    fn append(&self, records: &[NewRecord]) -> Result<Head> {
+        let keys = self.state().keys.clone();
+        Log::open(&self.dirs, keys.as_ref())?.append_to_head(records)
+    }
+
+    fn of_injections(
+        &self,
+        prepared: &Prepared,
+        generation: u32,
+        client: &ClientName,
+    ) -> Vec<NewRecord> {
+        let mut records = Vec::new();
         for one in prepared.env.injected() {
-            let to = match one.to {
-                Delivery::Env => "env",
-                Delivery::File => "file",
-                Delivery::DiskFile => "disk-file",
-            };
             let detail = Detail {
-                to: Some(to.to_owned()),
+                to: Some(one.to.name().to_owned()),
                 generation: Some(generation),
                 ..Detail::default()
             };
@@ -202,12 +241,10 @@ impl Records {
                 variable: Some(one.variable.clone()),
                 fingerprint: Some(one.fingerprint.clone()),
             };
-            records.push(record(Event::Inject).secret(secret).detail(detail));
+            let record = self.record(Event::Inject, Outcome::Intent, client);
+            records.push(record.secret(secret).detail(detail));
         }
-        let keys = self.state().keys.clone();
-        let head = Log::open(&self.dirs, keys.as_ref())?.append_to_head(&records)?;
-        self.state().released = Some(head);
-        Ok(())
+        records
     }
 
     /// Records a fact, and prints what the user should know.

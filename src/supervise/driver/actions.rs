@@ -178,13 +178,19 @@ impl Driver {
         }
     }
 
-    fn look_at_files(&self, generation: Option<u32>) -> KeeperEvent {
+    fn look_at_files(&mut self, generation: Option<u32>) -> KeeperEvent {
         let grant = self.pipeline.may_run();
         let server = generation.and_then(|number| self.generation(number));
         let outdated = server
             .filter(|server| grant.is_ok() && self.pipeline.is_outdated(&server.injected))
             .map(|server| server.number);
-        KeeperEvent::FilesSeen { grant, outdated }
+        // A bridge gets its new credentials while it runs.
+        let updating = outdated.is_some_and(|number| self.refresh(number, None));
+        KeeperEvent::FilesSeen {
+            grant,
+            outdated: outdated.filter(|_| !updating),
+            updating,
+        }
     }
 
     fn reap(&mut self, generation: u32, exit: ServerExit, ran: Duration) {

@@ -1,14 +1,18 @@
 //! Starts new servers, from the preparation to the end of the handshake.
 
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Driver;
 use crate::error::{Code, Error, Result};
 use crate::launch::start::{self, ExecCommand};
+use crate::supervise::bridge::BridgeLink;
 use crate::supervise::generation::Generation;
-use crate::supervise::pipeline::Fact;
+use crate::supervise::pipeline::{Fact, Target};
 use crate::supervise::shared::Notice;
 use crate::supervise::state::{Handshake, KeeperEvent};
+use crate::sys::spawn;
 
 impl Driver {
     /// Begins to prepare a server. The result comes as an event, except if the thread cannot start.
@@ -52,16 +56,29 @@ impl Driver {
     pub(super) fn launch(&mut self, attempt: u32, generation: u32) -> Result<Handshake> {
         let prepared = self.prepared.remove(&attempt);
         let prepared = prepared.ok_or_else(|| self.nothing_prepared())?;
+        let (program, directory, bridge) = match &prepared.target {
+            Target::Program { program, directory } => {
+                (program.path.clone(), directory.as_path(), None)
+            }
+            Target::Remote(settings) => {
+                let open = || Ok((spawn::own_program()?, BridgeLink::open(settings.clone())?));
+                let (program, bridge) =
+                    open().map_err(|error| self.not_started("cannot create its bridge", &error))?;
+                (program, Path::new("/"), Some(bridge))
+            }
+        };
+        let (bridge, channel) = bridge.unzip();
         let command = ExecCommand {
             server: &self.server,
             arguments: prepared.env.arguments(),
-            program: &prepared.program.path,
-            directory: &prepared.directory,
+            program: &program,
+            directory,
             fence: prepared.policy.fence,
         };
         let mut begun = self.begun.take().filter(|begun| begun.attempt == attempt);
         let guard = begun.as_mut().and_then(|begun| begun.guard.take());
-        let server = start::launch(&command, &prepared.env, guard)?;
+        let channel = channel.map(OwnedFd::from);
+        let server = start::launch(&command, &prepared.env, guard, channel)?;
         self.pipeline.record(&Fact::Launched {
             generation,
             pid: server.pid,
@@ -69,7 +86,8 @@ impl Driver {
         let masker = begun.and_then(|begun| self.finish_masker(begun));
         self.use_masker(masker.unwrap_or_else(|| self.masker(prepared.env.values())));
         self.shared.lock().session.nominate(generation);
-        let server = Generation::new(generation, server, *prepared, &self.shared, &self.pipeline)
+        let (shared, pipeline) = (&self.shared, &self.pipeline);
+        let server = Generation::new(generation, server, *prepared, bridge, shared, pipeline)
             .map_err(|error| self.not_started("cannot create its threads", &error))?;
         let handshake = self.shared.lock().session.handshake(generation);
         let sent = match handshake {

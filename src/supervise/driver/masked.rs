@@ -83,9 +83,14 @@ impl Driver {
     /// Keeps masking the values of a server that exited.
     pub(super) fn keep_masking(&mut self, server: &Generation) {
         self.relaying.push(Arc::downgrade(&server.tail));
-        for (name, value) in &server.values {
-            self.retired.retain(|(_, known)| known != value);
-            self.retired.push_back((name.clone(), value.clone()));
+        self.retire(server.values.clone());
+    }
+
+    /// Keeps masking values that are no longer in use.
+    pub(super) fn retire(&mut self, values: Vec<(String, Secret)>) {
+        for (name, value) in values {
+            self.retired.retain(|(_, known)| *known != value);
+            self.retired.push_back((name, value));
         }
         while self.retired.len() > RETIRED_MAX {
             self.retired.pop_front();

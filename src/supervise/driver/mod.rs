@@ -9,6 +9,7 @@ mod actions;
 mod launch;
 mod masked;
 mod pending;
+mod remote;
 mod replies;
 
 use std::collections::{HashMap, VecDeque};
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::Pid;
 
 use self::pending::PendingLaunch;
+pub(super) use self::remote::Refreshed;
 use super::control::{self, Socket};
 use super::diagnostics::StderrTail;
 use super::generation::Generation;
@@ -95,8 +97,9 @@ impl Driver {
     /// Handles notices, guard reports and due timers; returns when the next timer is due.
     pub(super) fn process_pending(&mut self) -> Option<Instant> {
         while let Some(notice) = self.shared.take_notice() {
-            let event = self.event(notice);
-            self.handle(event);
+            if let Some(event) = self.event(notice) {
+                self.handle(event);
+            }
         }
         for event in self.listen_to_guards() {
             self.handle(event);
@@ -121,8 +124,8 @@ impl Driver {
     }
 
     /// Turns a notice into an event; stores the value that the event refers to by number.
-    fn event(&mut self, notice: Notice) -> KeeperEvent {
-        match notice {
+    fn event(&mut self, notice: Notice) -> Option<KeeperEvent> {
+        Some(match notice {
             Notice::Event(event) => event,
             Notice::Prepared { attempt, result } => KeeperEvent::Prepared {
                 attempt,
@@ -141,7 +144,12 @@ impl Driver {
                     verb,
                 }
             }
-        }
+            Notice::Bridge { generation, up } => {
+                self.bridge_said(generation, up);
+                return None;
+            }
+            Notice::Refreshed(refreshed) => return self.refreshed(*refreshed),
+        })
     }
 
     /// Reads the reports of the guards.

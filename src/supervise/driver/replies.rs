@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Driver;
+use crate::supervise::bridge::BridgeLink;
 use crate::supervise::request::VERSION;
 use crate::supervise::state::ControlReply;
 use crate::sys::tree;
@@ -59,7 +60,17 @@ impl Driver {
             "since": self.since.to_string(),
             "policy": server.map(|server| server.digest.clone()),
             "secrets": secrets, "renewals": self.state.renewals(),
+            "remote": server.and_then(|server| server.bridge.as_ref()).map(remote),
             "code": self.state.trouble().map(crate::error::Code::name),
         })
     }
+}
+
+/// The connection to a remote server.
+fn remote(link: &BridgeLink) -> Value {
+    json!({
+        "host": link.host(), "transport": link.state.transport,
+        "protocol": link.state.protocol, "session": link.state.has_session,
+        "paused_until": link.state.paused_until,
+    })
 }

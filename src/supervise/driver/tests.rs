@@ -17,14 +17,16 @@ use crate::audit::RunId;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::invocation::Ran;
-use crate::launch::resolve::{self, Injected, Sources};
+use crate::launch::injected::Injected;
+use crate::launch::resolve::{self, Sources};
 use crate::launch::secret_files::SecretFiles;
 use crate::policy::load::parse_text;
 use crate::secret::{Keys, Secret, ServerName};
 use crate::session::envelope::Scanner;
 use crate::session::{Answered, ClientName};
 use crate::store::SecretBatch;
-use crate::supervise::pipeline::{Fact, Options, Pipeline, Prepared};
+use crate::supervise::bridge::Rejection;
+use crate::supervise::pipeline::{Fact, Options, Pipeline, Prepared, Target};
 use crate::supervise::request::{ControlVerb, Request};
 use crate::supervise::shared::{Notice, Shared};
 use crate::supervise::state::KeeperEvent;
@@ -67,13 +69,25 @@ impl Pipeline for FakePipeline {
         Ok(Prepared {
             policy,
             env,
-            program: Ran {
-                // No path contains a NUL: the launch fails before a process starts.
-                path: "/nowhere/\0".into(),
-                digest: String::new(),
+            target: Target::Program {
+                program: Ran {
+                    // No path contains a NUL: the launch fails before a process starts.
+                    path: "/nowhere/\0".into(),
+                    digest: String::new(),
+                },
+                directory: "/".into(),
             },
-            directory: "/".into(),
         })
+    }
+
+    fn prepare_again(&self, _: &Rejection, _: &[Injected]) -> Result<Prepared> {
+        self.note("prepare again");
+        self.prepare()
+    }
+
+    fn record_injections(&self, _: &Prepared, generation: u32) -> Result<()> {
+        self.note(format!("inject {generation}"));
+        Ok(())
     }
 
     fn may_run(&self) -> Result<()> {

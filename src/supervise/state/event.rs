@@ -75,6 +75,13 @@ pub(in crate::supervise) enum KeeperEvent {
     FilesSeen {
         grant: Result<()>,
         outdated: Option<u32>,
+        /// New credentials are being fetched for a bridge; [`Self::CredentialsReplaced`] follows.
+        updating: bool,
+    },
+    /// A running bridge got new credentials after this time, or there are none.
+    CredentialsReplaced {
+        generation: u32,
+        result: Result<Duration>,
     },
     /// Answers [`Action::LookAtOutput`]: whether output was read but not yet written to the client.
     OutputSeen { generation: u32, is_busy: bool },

@@ -1,6 +1,6 @@
 //! Reactions to the files: whether a server may run and has the current values.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::event::{Action, ControlReply, StandIn};
 use super::limits::{QUIET, QUIET_LIMIT, SETTLE};
@@ -19,6 +19,11 @@ pub(super) const fn ends_what_runs(code: Code) -> bool {
         code,
         Code::Revoked | Code::NotGranted | Code::PolicyNotFound | Code::GrantBroken
     ) || is_unreadable(code)
+}
+
+/// Whether the session cannot go on until the user logs in.
+const fn needs_login(code: Code) -> bool {
+    matches!(code, Code::LoginNeeded)
 }
 
 /// The grant is there and says nothing.
@@ -47,7 +52,13 @@ impl KeeperState {
         self.act(Action::LookAtFiles { generation });
     }
 
-    pub(super) fn files_seen(&mut self, now: Instant, grant: Result<()>, outdated: Option<u32>) {
+    pub(super) fn files_seen(
+        &mut self,
+        now: Instant,
+        grant: Result<()>,
+        outdated: Option<u32>,
+        updating: bool,
+    ) {
         if !self.is_keeping() && !self.awaits_answers() {
             return;
         }
@@ -85,7 +96,8 @@ impl KeeperState {
             Ok(()) => {
                 self.changes.missing_since = None;
                 self.start_or_renew(now, outdated);
-                if self.servers.candidate.is_none() && !self.timers.is_set(Timer::Check) {
+                let waits = updating || self.timers.is_set(Timer::Check);
+                if self.servers.candidate.is_none() && !waits {
                     self.answer_updates(&ControlReply::Renewed);
                 }
             }
@@ -94,6 +106,37 @@ impl KeeperState {
             check.is_looked = true;
         }
         self.answer_checks(now);
+    }
+
+    /// A bridge got new credentials, or cannot get any.
+    pub(super) fn credentials_replaced(
+        &mut self,
+        now: Instant,
+        generation: u32,
+        result: Result<Duration>,
+    ) {
+        if self.current() != Some(generation) {
+            return;
+        }
+        match result {
+            Ok(took) => {
+                self.act(Action::Record(Fact::Renewed {
+                    generation,
+                    took,
+                    cause: "credentials",
+                }));
+                self.answer_updates(&ControlReply::Renewed);
+            }
+            Err(error) if needs_login(error.code) || ends_what_runs(error.code) => {
+                self.answer_updates(&ControlReply::NotRenewed(error.clone()));
+                self.revoke(now, error);
+            }
+            Err(error) => {
+                let reply = ControlReply::NotRenewed(error.clone());
+                self.act(Action::Record(Fact::NotRenewed { error }));
+                self.answer_updates(&reply);
+            }
+        }
     }
 
     /// A server may run: starts or renews one if needed.

@@ -220,7 +220,14 @@ impl KeeperState {
             KeeperEvent::GrantChecked { generation, result } => {
                 self.grant_checked(now, generation, result);
             }
-            KeeperEvent::FilesSeen { grant, outdated } => self.files_seen(now, grant, outdated),
+            KeeperEvent::FilesSeen {
+                grant,
+                outdated,
+                updating,
+            } => self.files_seen(now, grant, outdated, updating),
+            KeeperEvent::CredentialsReplaced { generation, result } => {
+                self.credentials_replaced(now, generation, result);
+            }
             event => self.take_of_server(now, event),
         }
     }
@@ -282,7 +289,8 @@ impl KeeperState {
             | KeeperEvent::Asked { .. }
             | KeeperEvent::Flushed
             | KeeperEvent::GrantChecked { .. }
-            | KeeperEvent::FilesSeen { .. } => {}
+            | KeeperEvent::FilesSeen { .. }
+            | KeeperEvent::CredentialsReplaced { .. } => {}
         }
     }
 

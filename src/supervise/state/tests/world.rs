@@ -258,7 +258,11 @@ impl ModelWorld {
             Action::LookAtFiles { generation } => {
                 let grant = self.grant();
                 let outdated = generation.filter(|_| grant.is_ok() && self.is_rotated);
-                return Some(KeeperEvent::FilesSeen { grant, outdated });
+                return Some(KeeperEvent::FilesSeen {
+                    grant,
+                    outdated,
+                    updating: false,
+                });
             }
             Action::LookAtOutput { generation } => {
                 let is_busy = self.is_busy;
