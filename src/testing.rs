@@ -19,6 +19,7 @@ pub mod config {
 pub mod sys {
     pub use crate::sys::fds::enlarge_pipe;
     pub use crate::sys::tree::started;
+    pub use crate::sys::wall::confine;
 }
 pub mod policy {
     pub use crate::policy::inherit::{base_names, network_names, never_groups, sealed_names};

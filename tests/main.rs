@@ -56,4 +56,5 @@ mod tidy;
 mod transparent;
 mod uninstall;
 mod usage;
+mod wall;
 mod weak;

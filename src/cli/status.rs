@@ -10,6 +10,7 @@ use crate::dirs::Dirs;
 use crate::error::{EXIT_NO, Error, Result};
 use crate::store::{self, Index, KeySource};
 use crate::sys::fence::{self, Fence};
+use crate::sys::wall::{self, WallParts};
 use crate::{grant, policy};
 
 #[derive(Debug, clap::Args)]
@@ -33,6 +34,8 @@ struct StatusOutput {
     diagnostics: String,
     /// What the fence around each server prevents on this kernel.
     fence: Fence,
+    /// What this kernel has of the wall around a bridge.
+    wall: WallParts,
     /// The variable that shows that an AI agent runs the command.
     agent: Option<&'static str>,
 }
@@ -102,6 +105,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         },
         diagnostics: dirs.tilde(&dirs.log()),
         fence: fence::kind(),
+        wall: wall::parts(),
         agent: agents::find().map(|agent| agent.variable),
     };
     if args.json {
@@ -170,6 +174,19 @@ const fn fence_text(fence: Fence) -> &'static str {
     }
 }
 
+fn wall_text(parts: WallParts) -> String {
+    let missing = parts.missing();
+    if missing.is_empty() {
+        "full: the bridge to a remote server reaches neither files, programs nor local sockets"
+            .to_owned()
+    } else {
+        format!(
+            "this kernel does not limit {} of the bridge to a remote server",
+            missing.join(", ")
+        )
+    }
+}
+
 fn text(status: &StatusOutput) -> String {
     let mut lines = vec![("mcpwrap", status.version.to_owned())];
     let absent = if status.config_exists {
@@ -218,6 +235,7 @@ fn text(status: &StatusOutput) -> String {
     lines.push(("audit log", status.audit.clone()));
     lines.push(("anchors", anchors(&status.anchor)));
     lines.push(("fence", fence_text(status.fence).to_owned()));
+    lines.push(("wall", wall_text(status.wall)));
     if let Some(name) = status.agent {
         lines.push((
             "agent",

@@ -20,6 +20,7 @@ pub mod stderr;
 pub mod table;
 pub mod tree;
 pub mod user;
+pub mod wall;
 pub mod watch;
 
 /// Ignores a result that does not matter; the caller says why.
