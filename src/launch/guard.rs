@@ -20,6 +20,7 @@ use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 
 use crate::launch::container::Container;
+use crate::sys::exec::ExecSpec;
 use crate::sys::{fds, harden, ignore, signal, spawn, tree};
 
 /// Order to the guard: kill everything now. Smaller bytes are signal numbers to forward.
@@ -107,7 +108,7 @@ fn guard() -> io::Result<()> {
     let streams = spawn::Streams::new(streams).ok_or(io::ErrorKind::InvalidData)?;
     let files = paths(&read_block(&control)?);
     let container = Container::decode(&read_block(&control)?);
-    let plan = spawn::ExecSpec::decode(bytes).ok_or(io::ErrorKind::InvalidData)?;
+    let plan = ExecSpec::decode(bytes).ok_or(io::ErrorKind::InvalidData)?;
     let started = spawn::server(&plan, streams);
     drop(plan);
     let mut guard = Guard {

@@ -48,7 +48,7 @@ pub fn resolve(
         // The caller has checked.
         refused(policy, Code::PolicyInvalid, "it has no `url`")
     })?;
-    let mut values = Values::new(policy, remote, sources.batch, keys)?;
+    let mut values = BridgeValues::new(policy, remote, sources.batch, keys)?;
     let url = values.fill(&remote.url, "url", Place::Url)?;
     let url = url.ok_or_else(|| {
         refused(
@@ -99,14 +99,14 @@ pub fn resolve(
 const AUTHORIZATION: &str = "Authorization";
 
 /// The values that one policy sends, and where they go.
-struct Values<'a> {
+struct BridgeValues<'a> {
     policy: &'a Policy,
     keys: &'a Keys,
     secrets: BTreeMap<&'a str, (SecretName, Secret)>,
     env: ServerEnv,
 }
 
-impl<'a> Values<'a> {
+impl<'a> BridgeValues<'a> {
     fn new(
         policy: &'a Policy,
         remote: &Remote,

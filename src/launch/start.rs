@@ -22,7 +22,8 @@ use crate::launch::container::Container;
 use crate::launch::resolve::ServerEnv;
 use crate::policy::inherit;
 use crate::secret::ServerName;
-use crate::sys::spawn::{ExecSpec, SpawnStep};
+use crate::sys::exec::ExecSpec;
+use crate::sys::spawn::SpawnStep;
 use crate::sys::{fds, ignore, spawn};
 
 /// The guard answers within milliseconds, unless the machine is out of memory.

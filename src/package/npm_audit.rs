@@ -36,12 +36,12 @@ pub(super) fn advisories(
 ) -> AdvisoryAnswer {
     let (answer, settings) = std::thread::scope(|scope| {
         let settings = std::thread::Builder::new()
-            .spawn_scoped(scope, || Settings::read(dir, locked, options));
+            .spawn_scoped(scope, || NpmSettings::read(dir, locked, options));
         let call = Call::new("npm", dir).args(AUDIT).args(options);
         let answer = call.quick(true).limit(LIMIT).attempt();
         let settings = match settings {
             Ok(thread) => thread.join().ok().flatten(),
-            Err(_) => Settings::read(dir, locked, options),
+            Err(_) => NpmSettings::read(dir, locked, options),
         };
         (answer, settings)
     });
@@ -101,13 +101,13 @@ fn reason(failed: &FailedCall) -> String {
 }
 
 /// The settings of npm that decide what an audit covers.
-struct Settings {
+struct NpmSettings {
     offline: bool,
     /// Scopes with a registry of their own.
     elsewhere: BTreeSet<String>,
 }
 
-impl Settings {
+impl NpmSettings {
     fn read(dir: &Path, locked: &LockedPackages, options: &[String]) -> Option<Self> {
         let scopes: BTreeSet<&str> = locked.keys().filter_map(|name| scope(name)).collect();
         let keys = scopes.iter().map(|scope| format!("{scope}:registry"));

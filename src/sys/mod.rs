@@ -6,6 +6,7 @@
 pub mod ancestors;
 pub mod bounded;
 pub mod clone;
+pub mod exec;
 pub mod far_end;
 pub mod fds;
 pub mod fence;
