@@ -49,6 +49,7 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
         "POLICY",
         "RENEWALS",
         "CONTAINER",
+        "HOST",
         "SECRETS",
     ];
     print::table(&head, states.iter().map(row));
@@ -115,11 +116,7 @@ fn row(status: &Value) -> Vec<String> {
         ids.join(" ")
     });
     let since: Option<jiff::Timestamp> = text("/since").parse().ok();
-    let since = since.map_or("-".to_owned(), |at| {
-        at.to_zoned_datetime(jiff::tz::TimeZone::system())
-            .strftime("%Y-%m-%d %H:%M:%S")
-            .to_string()
-    });
+    let since = since.map_or("-".to_owned(), |at| local(at, "%Y-%m-%d %H:%M:%S"));
     let secrets = list("/secrets").map_or("-".to_owned(), |secrets| {
         let one = |secret: &Value| {
             let field = |name| secret.get(name).and_then(Value::as_str).unwrap_or("-");
@@ -145,6 +142,26 @@ fn row(status: &Value) -> Vec<String> {
         text("/policy").chars().take(8).collect(),
         text("/renewals"),
         containers,
+        host(status).unwrap_or_else(|| "-".to_owned()),
         secrets,
     ]
+}
+
+/// The host of a remote server, and until when it asked for a pause.
+fn host(status: &Value) -> Option<String> {
+    let remote = status.get("remote")?;
+    let host = remote.get("host")?.as_str()?.to_owned();
+    let paused = remote.get("paused_until").and_then(Value::as_i64);
+    let until = paused.and_then(|second| jiff::Timestamp::from_second(second).ok());
+    Some(
+        match until.filter(|until| *until > jiff::Timestamp::now()) {
+            Some(until) => format!("{host} (paused until {})", local(until, "%H:%M:%S")),
+            None => host,
+        },
+    )
+}
+
+fn local(at: jiff::Timestamp, format: &str) -> String {
+    let here = at.to_zoned_datetime(jiff::tz::TimeZone::system());
+    here.strftime(format).to_string()
 }

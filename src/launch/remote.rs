@@ -30,8 +30,6 @@ pub struct BridgeSources<'a> {
     pub proxies: Vec<(SecretName, Result<SecretItem>)>,
     /// The OAuth token, with the name under which it is stored.
     pub token: Option<(SecretName, Secret)>,
-    /// The number of these credentials; later ones have a higher number.
-    pub generation: u64,
 }
 
 /// Builds the environment and the settings of a bridge.
@@ -87,7 +85,8 @@ pub fn resolve(
         transport: remote.transport,
         network,
         credentials: Credentials {
-            generation: sources.generation,
+            // The link to the bridge counts.
+            generation: 0,
             url,
             headers,
             renewable: !env.injected.is_empty(),

@@ -10,7 +10,7 @@ mod remote;
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::records::Records;
@@ -92,8 +92,6 @@ struct LaunchPipeline {
     records: Records,
     stub: AtomicBool,
     launches: AtomicU32,
-    /// The number of the latest credentials of a bridge.
-    credentials: AtomicU64,
     /// Held while the run lives: see [`SecretFiles`].
     locks: Mutex<Vec<File>>,
     work: Mutex<Option<WorkDirectory>>,
@@ -123,7 +121,6 @@ impl LaunchPipeline {
             command: args.command,
             stub: AtomicBool::new(false),
             launches: AtomicU32::new(0),
-            credentials: AtomicU64::new(0),
             locks: Mutex::default(),
             work: Mutex::default(),
             said_ignored: AtomicBool::new(false),

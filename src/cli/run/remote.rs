@@ -1,7 +1,5 @@
 //! The part of a launch that is different for a remote server.
 
-use std::sync::atomic::Ordering;
-
 use super::LaunchPipeline;
 use crate::error::{Code, Error, Result};
 use crate::launch::remote::{self, BridgeSources};
@@ -26,7 +24,6 @@ impl LaunchPipeline {
             network,
             proxies,
             token: None,
-            generation: self.credentials.fetch_add(1, Ordering::Relaxed) + 1,
         };
         let (env, settings) = remote::resolve(&policy, sources, keys)?;
         Ok(Prepared {
