@@ -43,7 +43,8 @@ pub struct Rejection {
 
 impl BridgeLink {
     /// Writes the settings, which the bridge reads when it starts. Returns the end for the bridge.
-    pub(super) fn open(settings: Settings) -> std::io::Result<(Self, UnixStream)> {
+    pub(super) fn open(mut settings: Settings) -> std::io::Result<(Self, UnixStream)> {
+        settings.credentials.generation = 1;
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_write_timeout(Some(SEND_LIMIT))?;
         let frame = Down::Start(settings.clone());
@@ -90,9 +91,16 @@ impl BridgeLink {
     }
 
     /// Sends new credentials. If the bridge is stuck or gone, its guard reports that.
-    pub(super) fn replace(&mut self, credentials: Credentials) {
+    pub(super) fn replace(&mut self, mut credentials: Credentials) {
+        credentials.generation = self.credentials() + 1;
         self.settings.credentials = credentials.clone();
         drop(channel::send(&self.socket, &Down::Credentials(credentials)));
+    }
+
+    /// Lets the bridge ask about the same credentials again, because the last answer was a passing
+    /// fault.
+    pub(super) fn renumber(&mut self) {
+        self.replace(self.settings.credentials.clone());
     }
 
     /// Lets the bridge answer the requests that were refused with these credentials.

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::Driver;
 use crate::bridge::channel::Up;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::supervise::bridge::{Refresh, Rejection};
 use crate::supervise::pipeline::{Prepared, Target};
 use crate::supervise::shared::{Notice, spawn_detached};
@@ -108,9 +108,12 @@ impl Driver {
         let result = result.and_then(|prepared| self.replace(generation, *prepared));
         let differs = matches!(result, Ok(false));
         if let (Err(error), Some(rejection)) = (&result, &rejection)
-            && let Some(link) = &self.generation(generation)?.bridge
+            && let Some(link) = &mut self.generation_mut(generation)?.bridge
         {
             link.refuse(rejection.generation, error);
+            if error.code != Code::CredentialsRefused {
+                link.renumber();
+            }
         }
         if again {
             self.refresh(generation, None);
