@@ -185,6 +185,13 @@ name_type!(
     "expected letters, digits, `-`, `_` and `.`, in parts joined by `/`, at most 200 characters"
 );
 
+impl SecretName {
+    /// Whether it is a name of the tokens of `mcpwrap login` (`oauth/…`), which no policy may use.
+    pub fn is_of_login(&self) -> bool {
+        self.as_str().starts_with("oauth/")
+    }
+}
+
 fn is_plain_name(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.len() <= 64

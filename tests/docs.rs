@@ -128,6 +128,7 @@ const TABLES: &[(&str, &str)] = &[
     ("`[env]`", "EnvTable"),
     ("`[secrets.VARIABLE]`", "SecretTable"),
     ("`[profile.NAME]`", "ProfileTable"),
+    ("`[oauth]`", "OAuthTable"),
     ("`[session]`", "SessionRules"),
     ("`[limits]`", "Limits"),
     ("`[package]`", "Package"),
@@ -139,6 +140,8 @@ fn policy_reference() -> String {
     let mut text = include_str!("docs/policy-head.md").to_owned();
     text.push_str("\n## An example with everything\n\n```toml\n");
     text.push_str(include_str!("golden/policy/ok/all.toml"));
+    text.push_str("```\n\n## An example of a remote server\n\n```toml\n");
+    text.push_str(include_str!("golden/policy/ok/remote.toml"));
     text.push_str("```\n");
     for (heading, name) in TABLES {
         let table = if name.is_empty() {

@@ -46,6 +46,7 @@ mod pin;
 mod policy;
 mod process;
 mod refusals;
+mod remote_policy;
 mod renew;
 mod revoke;
 mod secrets;

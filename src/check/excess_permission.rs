@@ -291,7 +291,10 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
         let server = file.server.as_str();
         let edit = || Fix::Run(format!("mcpwrap policy edit {server}"));
         let launch = package::parse(&policy.command);
-        let own = launch.package.as_deref().and_then(catalog::of_package);
+        let own = match &policy.remote {
+            None => launch.package.as_deref().and_then(catalog::of_package),
+            Some(remote) => catalog::of_host(&remote.host()),
+        };
         for (variable, slot) in &policy.secrets {
             let Some(what) = own.and_then(|own| foreign(own, variable, "")) else {
                 continue;

@@ -97,6 +97,12 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
             let verdict = detect::value(ValueSite::Env(name), value);
             (value.as_str(), verdict)
         }));
+        words.extend(policy.remote.iter().flat_map(|remote| {
+            let headers = remote.headers.iter();
+            let headers = headers.map(|(name, value)| (value, ValueSite::Header(name)));
+            let all = headers.chain([(&remote.url, ValueSite::Url)]);
+            all.map(|(text, site)| (text.as_str(), detect::value(site, text)))
+        }));
         results.count(Noun::Policy, 1);
         for (text, verdict) in words {
             for part in verdict.secrets() {

@@ -198,7 +198,8 @@ fn judge(launch: &ParsedCommand) -> Option<(Severity, String, &'static str)> {
 }
 
 fn policies(machine: &Machine, results: &mut CheckResults) {
-    for (file, policy) in machine.read_policies() {
+    let all = machine.read_policies();
+    for (file, policy) in all.filter(|(_, policy)| policy.remote.is_none()) {
         results.count(Noun::Policy, 1);
         let server = file.server.as_str();
         let location = Location::line(file.shown.clone(), policy.command_line);

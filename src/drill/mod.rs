@@ -202,6 +202,11 @@ fn set_up(
         ),
         Some(name) => {
             let real = policy::load(dirs, name, None)?;
+            if let Some(remote) = &real.remote {
+                return Err(failed("no process to end")
+                    .cause(format!("server `{name}` runs at {}", remote.host()))
+                    .hint("run `mcpwrap drill` without a name"));
+            }
             let variables: Vec<&str> = real.secrets.keys().map(String::as_str).collect();
             let mut command = real.command.clone();
             for argument in &mut command {

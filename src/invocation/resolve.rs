@@ -20,12 +20,16 @@ use crate::policy::{Cwd, Policy, Tier};
 /// A script may run a script may run a script.
 const INTERPRETERS_MAX: usize = 4;
 
-/// Resolves the command of a policy with the variables of this process, the user's terminal.
+/// Resolves the command of a policy with the variables of this process, the user's terminal. Nothing on
+/// this machine decides what a remote server is: its address is in the policy.
 ///
 /// # Errors
 /// `program-not-found`, `program-not-executable`; `command-not-fixed` if the client's working
 /// directory would decide what runs; `file-unusable`.
 pub fn resolve(policy: &Policy, dirs: &Dirs) -> Result<Resolved> {
+    if policy.remote.is_some() {
+        return Ok(Resolved::default());
+    }
     let path = dirs::server_variable("PATH").unwrap_or_default();
     resolve_on(policy, dirs, &path)
 }

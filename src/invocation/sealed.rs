@@ -82,7 +82,7 @@ impl Invocation {
         let Self {
             // The summary of the policy shows the working directory.
             directory: _,
-            path: _,
+            path,
             env,
             files,
         } = self;
@@ -90,7 +90,9 @@ impl Invocation {
             .iter()
             .map(|file| (file.role.name(), file.shown(dirs)))
             .collect();
-        rows.push(("path", self.search_path()));
+        if !path.is_empty() {
+            rows.push(("path", self.search_path()));
+        }
         for (name, value) in env {
             // Its own home is what a user expects.
             let expected = name == "HOME" && home.as_deref() == Some(Path::new(value));

@@ -81,7 +81,7 @@ pub fn resolve(
     let settings = Settings {
         build: channel::build(),
         server: policy.server.to_string(),
-        origin: remote.origin().to_owned(),
+        origin: remote.url().origin(),
         transport: remote.transport,
         network,
         credentials: Credentials {
@@ -202,7 +202,7 @@ fn network(
         secrets.insert(name, item.value);
     }
     let secret = |name: &SecretName| secrets.get(name).cloned();
-    let proxy = if remote.is_encrypted() {
+    let proxy = if remote.url().is_encrypted {
         network.https_proxy(&secret)
     } else {
         network.http_proxy(&secret)

@@ -5,14 +5,44 @@
 //! a start.
 
 use crate::detect::{self, ValueSite, Verdict};
-use crate::policy::{Policy, template};
+use crate::policy::{Policy, Remote, template};
 
 /// The locations of values in a policy that look like secrets.
 fn places(policy: &Policy) -> Vec<String> {
     let variables = policy.env.set.iter();
     let variables = variables.filter(|(name, value)| looks_secret(name, value));
     let variables = variables.map(|(name, _)| format!("the value of `{name}`"));
-    variables.chain(arguments(&policy.command)).collect()
+    let remote = policy.remote.iter().flat_map(of_remote);
+    let places = variables.chain(arguments(&policy.command));
+    places.chain(remote).collect()
+}
+
+/// The locations in the headers and the URL of a remote server.
+fn of_remote(remote: &Remote) -> Vec<String> {
+    let headers = remote.headers.iter();
+    let headers = headers.filter(|(name, value)| header_looks_secret(name, value));
+    let headers = headers.map(|(name, _)| format!("the value of header `{name}`"));
+    let url = url_looks_secret(&remote.url).then(|| "a part of `url`".to_owned());
+    headers.chain(url).collect()
+}
+
+/// Whether the value of a header looks like a secret.
+pub fn header_looks_secret(name: &str, value: &str) -> bool {
+    has_secret(ValueSite::Header(name), value)
+}
+
+/// Whether a part of a URL looks like a secret.
+pub fn url_looks_secret(url: &str) -> bool {
+    has_secret(ValueSite::Url, url)
+}
+
+/// Whether a value has a secret part that is no placeholder.
+fn has_secret(site: ValueSite<'_>, value: &str) -> bool {
+    let parts = detect::value(site, value);
+    parts.secrets().iter().any(|part| {
+        let text = value.get(part.range.clone()).unwrap_or_default();
+        template::secrets(text).next().is_none()
+    })
 }
 
 /// Warnings about them, for the user.

@@ -47,6 +47,9 @@ const VALUE_BYTES_MAX: usize = 200;
 
 /// What the user should know about the environment of a server that was just approved.
 pub fn notes(dirs: &Dirs, policy: &Policy) -> Vec<String> {
+    if policy.remote.is_some() {
+        return Vec::new();
+    }
     let Ok(resolved) = invocation::resolve(policy, dirs) else {
         return Vec::new();
     };

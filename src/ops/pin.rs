@@ -91,10 +91,13 @@ pub enum PinCandidate {
 /// Whether a policy can be pinned here.
 ///
 /// # Errors
-/// `package-failed` for a managed policy.
+/// `package-failed` for a managed policy, and for a remote server.
 pub fn allowed(policy: &Policy) -> Result<()> {
     if policy.tier == Tier::Managed {
         return Err(managed(policy));
+    }
+    if let Some(remote) = &policy.remote {
+        return Err(installs_nothing(policy, &remote.host()));
     }
     Ok(())
 }
@@ -251,6 +254,7 @@ pub fn is_wanted(policy: &Policy) -> bool {
         Registry::Npm | Registry::Pypi | Registry::Image
     );
     policy.package.is_none()
+        && policy.remote.is_none()
         && installable
         && launch.obstacle.is_none()
         && launch.pin != Pin::Digest
@@ -286,6 +290,17 @@ fn managed(policy: &Policy) -> Error {
             "its policy `{path}` is managed by the administrator"
         ))
         .hint("pin a policy of the same name as a normal user, and copy its `[package]` table")
+}
+
+fn installs_nothing(policy: &Policy, host: &str) -> Error {
+    let server = &policy.server;
+    Error::new(Code::PackageFailed, format!("cannot pin server `{server}`"))
+        .cause(format!(
+            "it runs at {host}, and nothing of it is installed here"
+        ))
+        .hint(format!(
+            "run `mcpwrap policy show {server}` to see what it is sent"
+        ))
 }
 
 fn record(dirs: &Dirs, next: &Policy, package: &Package, keys: &Keys, actor: Actor) -> Result<()> {

@@ -32,11 +32,18 @@ pub fn question(dirs: &Dirs, policy: &Policy, resolved: &Resolved, keys: &Keys) 
     let runs: Vec<_> = runs
         .map(|(name, fact)| (name, summary::ascii_line(&fact)))
         .collect();
+    let gets = match &policy.remote {
+        Some(remote) => format!(
+            "server `{server}` at {} gets these secrets:\n",
+            summary::ascii(&remote.host())
+        ),
+        None => format!("server `{server}` gets these secrets and starts this command:\n"),
+    };
     let lines = [
         format!("this policy allows server `{server}`:\n"),
         parts.rest,
         history(dirs, policy, keys),
-        format!("server `{server}` gets these secrets and starts this command:\n"),
+        gets,
         summary::rows(&runs),
         parts.last,
     ];

@@ -20,6 +20,13 @@ const SECRETS_MAX: usize = 40;
 /// The most profiles.
 const PROFILES_MAX: usize = 20;
 
+/// The longest URL and the longest ID of a client (characters).
+const ADDRESS_MAX: usize = 1_000;
+/// The most headers, which stand right above the question.
+const HEADERS_MAX: usize = 20;
+/// The most scopes.
+const SCOPES_MAX: usize = 50;
+
 /// A field that is too long.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLong {
@@ -47,12 +54,55 @@ pub(super) fn find(file: &PolicyFile) -> Option<TooLong> {
             (command > TEXT_MAX)
                 .then(|| too_long(&["command"], format!("{TEXT_MAX} characters in all")))
         })
+        .or_else(|| remote(file))
         .or_else(|| tables(&[], &file.env, &file.secrets))
         .or_else(|| {
             (file.profile.len() > PROFILES_MAX)
                 .then(|| too_long(&["profile"], format!("{PROFILES_MAX} profiles")))
         })
         .or_else(|| profiles.flatten().next())
+}
+
+/// The first field of a remote server that is too long.
+fn remote(file: &PolicyFile) -> Option<TooLong> {
+    let text = |path: &[&str], text: &str, max: usize| {
+        (text.chars().count() > max).then(|| too_long(path, format!("{max} characters")))
+    };
+    let count = |path: &[&str], count: usize, max: usize, what: &str| {
+        (count > max).then(|| too_long(path, format!("{max} {what}")))
+    };
+    let headers = file.headers.iter();
+    let mut headers = headers.filter_map(|(name, value)| {
+        let path = ["headers", name.as_str()];
+        text(&path, name, NAME_MAX).or_else(|| text(&path, value, TEXT_MAX))
+    });
+    let url = file.url.as_deref().unwrap_or_default();
+    let found = text(&["url"], url, ADDRESS_MAX)
+        .or_else(|| count(&["headers"], file.headers.len(), HEADERS_MAX, "headers"))
+        .or_else(|| headers.next());
+    let Some(oauth) = &file.oauth else {
+        return found;
+    };
+    let mut texts = [
+        ("issuer", &oauth.issuer),
+        ("client_id", &oauth.client_id),
+        ("client_metadata_url", &oauth.client_metadata_url),
+        ("redirect", &oauth.redirect),
+        ("resource", &oauth.resource),
+    ]
+    .into_iter()
+    .filter_map(|(field, value)| text(&["oauth", field], value.as_deref()?, ADDRESS_MAX));
+    let mut scopes = oauth.scopes.iter().enumerate();
+    let scopes_path = ["oauth", "scopes"];
+    found
+        .or_else(|| texts.next())
+        .or_else(|| count(&scopes_path, oauth.scopes.len(), SCOPES_MAX, "scopes"))
+        .or_else(|| {
+            scopes.find_map(|(n, scope)| {
+                let path = ["oauth", "scopes", &n.to_string()];
+                text(&path, scope, DESCRIPTION_MAX)
+            })
+        })
 }
 
 fn tables(

@@ -4,38 +4,13 @@
 //! to the field.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
-
+use super::document::{FieldPart, Overridable, PolicyDocument, join, strs};
 use super::package::Package;
-use super::schema::{Delivery, EnvTable, PolicyFile, ProfileTable, SecretTable};
-use super::source::PolicySource;
-use super::{EnvRules, SecretBinding, argument, bounds, inherit, template};
+use super::schema::{EnvTable, PolicyFile, ProfileTable, SecretTable};
+use super::{SecretBinding, argument, bounds, inherit, template};
 use crate::error::{Error, Result};
 use crate::secret::{ProfileName, SecretRef};
-
-/// A parsed file with the positions of its fields.
-#[derive(Debug)]
-pub(super) struct PolicyDocument<'a> {
-    pub(super) source: PolicySource<'a>,
-    pub(super) table: Spanned<DeTable<'a>>,
-}
-
-/// Which part of a field an error points to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FieldPart {
-    Key,
-    Value,
-}
-
-/// The parts of a policy that a profile can change.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Overridable {
-    pub(super) env: EnvRules,
-    pub(super) secrets: BTreeMap<String, SecretBinding>,
-}
 
 /// The checked environment and secrets, without a profile and with each.
 #[derive(Debug)]
@@ -64,17 +39,13 @@ impl PolicyDocument<'_> {
         Ok(Checked { base, profiles })
     }
 
-    /// The line of a field's name in the file.
-    pub(super) fn line(&self, path: &[&str]) -> usize {
-        self.source.line(self.span(path, FieldPart::Key).start)
-    }
-
     fn check_head(&self, file: &PolicyFile) -> Result<()> {
         if file.version != 1 {
             return Err(self
                 .fault("unknown `version`", &["version"], FieldPart::Value)
                 .hint("write `version = 1`, or install a newer mcpwrap"));
         }
+        self.check_kind(file)?;
         if file.url.is_none() && file.command.first().is_none_or(String::is_empty) {
             return Err(self
                 .fault("no program in `command`", &["command"], FieldPart::Value)
@@ -174,6 +145,13 @@ impl PolicyDocument<'_> {
             let fault = self.fault_at(&what, &path, FieldPart::Value).because(error);
             fault.hint("write `secret:NAME`, and store the value with `mcpwrap secret set NAME`")
         })?;
+        if from.name().is_of_login() {
+            let what = format!("`from` of `{name}` names a token of a login");
+            return Err(self
+                .fault_at(&what, &path, FieldPart::Value)
+                .cause("`secret:oauth/…` holds what `mcpwrap login` gets, for one server alone")
+                .hint("choose another name, and store the value with `mcpwrap secret set NAME`"));
+        }
         let line = self.line(&strs(&path));
         Ok(SecretBinding {
             from,
@@ -261,7 +239,7 @@ impl PolicyDocument<'_> {
                     .hint("pass it in a variable if the server can read one; otherwise set `argv_secrets = true`"));
             }
         }
-        Ok(())
+        self.check_remote(parts, file, prefix)
     }
 
     fn misplaced_workspace(&self, field: &str, path: &[String]) -> Error {
@@ -270,88 +248,4 @@ impl PolicyDocument<'_> {
             .cause("it stands for a whole argument of the server, or for what follows a fixed `--name=`")
             .hint("write it as an argument of `command`, after the program")
     }
-
-    fn check_template(&self, text: &str, parts: &Overridable, path: &[String]) -> Result<()> {
-        if template::parse(text).is_err() {
-            return Err(self
-                .fault_at("malformed `{secret.NAME}`", path, FieldPart::Value)
-                .hint("write `{secret.NAME}`, where `[secrets.NAME]` is a table of this policy"));
-        }
-        for name in template::secrets(text) {
-            let at = |what: &str| self.fault_at(what, path, FieldPart::Value);
-            match parts.secrets.get(name) {
-                None => {
-                    return Err(
-                        at(&format!("`{{secret.{name}}}` without `[secrets.{name}]`"))
-                            .hint(format!("add `[secrets.{name}]` with `from = \"secret:…\"`")),
-                    );
-                }
-                Some(slot) if slot.to != Delivery::Env => {
-                    return Err(at(&format!(
-                        "`{{secret.{name}}}` of a secret that is passed as a file"
-                    ))
-                    .cause(
-                        "the placeholder stands for the value, but the server gets only a path",
-                    ));
-                }
-                Some(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// The path of a merged field: in the profile if it is there, otherwise in the base.
-    fn where_set(&self, prefix: &[&str], path: &[&str]) -> Vec<String> {
-        let own = join(prefix, path);
-        if self.find(&strs(&own)).is_some() {
-            own
-        } else {
-            join(&[], path)
-        }
-    }
-
-    fn fault(&self, what: &str, path: &[&str], part: FieldPart) -> Error {
-        self.source.fault(what, self.span(path, part))
-    }
-
-    fn fault_at(&self, what: &str, path: &[String], part: FieldPart) -> Error {
-        self.fault(what, &strs(path), part)
-    }
-
-    fn span(&self, path: &[&str], part: FieldPart) -> Range<usize> {
-        let (key, value) = self.find(path).unwrap_or((0..0, 0..0));
-        if part == FieldPart::Key { key } else { value }
-    }
-
-    /// The positions of a field's name and value. An element of a list has no name.
-    fn find(&self, path: &[&str]) -> Option<(Range<usize>, Range<usize>)> {
-        let (name, parents) = path.split_last()?;
-        let mut table = self.table.get_ref();
-        let mut list = None;
-        for parent in parents {
-            match table.get(*parent)?.get_ref() {
-                DeValue::Table(inner) => table = inner,
-                DeValue::Array(inner) => list = Some(inner),
-                _ => return None,
-            }
-        }
-        if let Some(list) = list {
-            let span = list.get(name.parse::<usize>().ok()?)?.span();
-            return Some((span.clone(), span));
-        }
-        let (key, value) = table.get_key_value(*name)?;
-        Some((key.span(), value.span()))
-    }
-}
-
-fn join(prefix: &[&str], path: &[&str]) -> Vec<String> {
-    prefix
-        .iter()
-        .chain(path)
-        .map(|name| (*name).to_owned())
-        .collect()
-}
-
-fn strs(path: &[String]) -> Vec<&str> {
-    path.iter().map(String::as_str).collect()
 }

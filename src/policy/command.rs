@@ -13,7 +13,7 @@ use super::{Policy, argument};
 use crate::error::{Code, Error, Result};
 
 impl Policy {
-    fn workspace_refused(&self, what: &str) -> Error {
+    fn not_allowed(&self, what: &str) -> Error {
         Error::new(Code::CommandNotAllowed, what).not_started(&self.server)
     }
 
@@ -28,7 +28,7 @@ impl Policy {
             return match prefixes.flatten().next() {
                 None => Ok(None),
                 Some(_) => Err(self
-                    .workspace_refused("the command needs a folder that the client names")
+                    .not_allowed("the command needs a folder that the client names")
                     .cause(format!(
                         "{} has `{}`",
                         self.place(self.command_line),
@@ -39,6 +39,19 @@ impl Policy {
                         self.server
                     ))),
             };
+        }
+        if let Some(remote) = &self.remote {
+            return Err(self
+                .not_allowed("a remote server takes no command")
+                .cause(format!(
+                    "{} names the server at {}",
+                    self.place(self.command_line),
+                    remote.host()
+                ))
+                .hint(format!(
+                    "write `mcpwrap run {}` alone in the client's config, without `--` and what follows",
+                    self.server
+                )));
         }
         let pairs = prefixes.zip(asked);
         let mut folders = pairs.filter_map(|(prefix, asked)| {
@@ -61,8 +74,7 @@ impl Policy {
             let Some(folder) = folder else {
                 return Ok(None);
             };
-            let refused =
-                || self.workspace_refused("the folder in the client's command is not allowed");
+            let refused = || self.not_allowed("the folder in the client's command is not allowed");
             if !is_one {
                 return Err(refused()
                     .cause(format!("`{}` has two values", argument::WORKSPACE))

@@ -94,7 +94,6 @@ fn short(field: &str) -> String {
 fn example(field: &str) -> &'static str {
     match field {
         "version" => "`version = 1` as the first line",
-        "command" => "`command = [\"PROGRAM\", \"ARGUMENT\"]`",
         _ => "`from = \"secret:NAME\"`",
     }
 }

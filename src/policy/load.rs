@@ -11,7 +11,7 @@ use serde::Deserialize as _;
 use sha2::{Digest as _, Sha256};
 use toml::de::DeTable;
 
-use super::check::PolicyDocument;
+use super::document::PolicyDocument;
 use super::schema::PolicyFile;
 use super::source::PolicySource;
 use super::{Cwd, Policy, Remote, Tier, explain};
@@ -189,7 +189,7 @@ fn parse(
         path: path.to_path_buf(),
         digest: hex(&Sha256::digest(bytes)),
         text: text.to_owned(),
-        command_line: document.line(&["command"]),
+        command_line: document.line(&[if file.url.is_some() { "url" } else { "command" }]),
         description: file.description,
         command: file.command,
         remote: file.url.map(|url| Remote {

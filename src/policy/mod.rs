@@ -16,9 +16,14 @@ pub mod ambient;
 pub mod argument;
 mod bounds;
 mod check;
+mod check_remote;
 mod command;
+mod destination;
+mod document;
 mod explain;
+mod plain;
 mod source;
+pub mod web;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -73,7 +78,7 @@ pub struct Policy {
     pub limits: Limits,
     /// The pinned package that is started instead of `command`.
     pub package: Option<Package>,
-    /// The line of `command` in the file, for messages.
+    /// The line of `command` or `url` in the file, for messages.
     pub command_line: usize,
 }
 

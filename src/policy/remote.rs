@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::template;
+use super::web::RemoteUrl;
 
 /// A remote server, in place of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,24 +21,17 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Scheme, host and port, as written.
-    pub fn origin(&self) -> &str {
-        let after = self.url.find("://").map_or(0, |at| at + 3);
-        let rest = self.url.get(after..).unwrap_or_default();
-        let length = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        self.url.get(..after + length).unwrap_or_default()
+    /// The parts of the URL.
+    ///
+    /// # Panics
+    /// Never for the remote server of a checked policy.
+    pub fn url(&self) -> RemoteUrl {
+        RemoteUrl::new(&self.url).expect("a checked policy has a usable URL")
     }
 
-    /// Host and port, as written.
-    pub fn host(&self) -> &str {
-        let origin = self.origin();
-        origin.split_once("://").map_or(origin, |(_, host)| host)
-    }
-
-    pub fn is_encrypted(&self) -> bool {
-        self.url
-            .get(..8)
-            .is_some_and(|start| start.eq_ignore_ascii_case("https://"))
+    /// Where the secrets go: the host, and the port if it is not that of the scheme.
+    pub fn host(&self) -> String {
+        self.url().place()
     }
 
     /// Whether the value of this `[secrets.NAME]` is sent to the server. Others are for the

@@ -35,6 +35,14 @@ const WORDS: &[&str] = &[
     "raw",
     "env",
     "file",
+    "auto",
+    "streamable-http",
+    "sse",
+    "authorization-code",
+    "client-credentials",
+    "omit",
+    "require",
+    "assume",
 ];
 
 /// At most this many characters of a line are shown around the caret.

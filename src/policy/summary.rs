@@ -1,9 +1,11 @@
 //! The summary of a policy: what `policy show` prints and what `grant` asks to approve.
 //!
-//! Invariants: the command is shown completely, with quotes around arguments that contain spaces, and it
-//! stands last, after the secrets. Of what decides what runs, only printable ASCII is shown as it is:
+//! Invariants: the command, or the address of a remote server, is shown completely, and it stands last,
+//! after the secrets. Arguments that contain spaces are in quotes. Of what decides what runs, only printable ASCII is shown as it is:
 //! other characters may look like something else.
 
+use super::destination::destination;
+use super::plain::{is_plain_ascii, word};
 use super::schema::Delivery;
 use super::{
     Cwd, EnvRules, Limits, Policy, SecretBinding, SessionRules, StdoutRule, Stream, Unpinned,
@@ -11,6 +13,8 @@ use super::{
 };
 use crate::dirs::Dirs;
 use crate::error::printable;
+
+pub use super::plain::{ascii, ascii_line};
 
 /// A name and a fact.
 type SummaryRow = (&'static str, String);
@@ -92,7 +96,7 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> (Vec<SummaryRow>, Ve
         text: _,
         description,
         command: words,
-        remote: _,
+        remote,
         // Shown by `warnings`.
         argv_secrets: _,
         cwd,
@@ -150,8 +154,13 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> (Vec<SummaryRow>, Ve
     if let Some(package) = package {
         last.push(("pinned", ascii(&package.to_string())));
     }
-    last.extend(places(cwd, words));
-    last.push(("command", command(words)));
+    match remote {
+        Some(remote) => last.extend(destination(remote)),
+        None => {
+            last.extend(places(cwd, words));
+            last.push(("command", command(words)));
+        }
+    }
     (lines, last)
 }
 
@@ -219,6 +228,14 @@ fn limits(limits: &Limits) -> Vec<String> {
     warnings
 }
 
+/// What a policy starts or speaks to, in one line: its command, or the URL of a remote server.
+pub fn target(policy: &Policy) -> String {
+    match &policy.remote {
+        Some(remote) => ascii(&remote.url),
+        None => command(&policy.command),
+    }
+}
+
 /// The command, quoted as for a shell.
 pub fn command(words: &[String]) -> String {
     words
@@ -226,12 +243,6 @@ pub fn command(words: &[String]) -> String {
         .map(|arg| quoted(arg))
         .collect::<Vec<_>>()
         .join(" ")
-}
-
-/// The keyword of a choice in the policy file.
-fn word(choice: impl serde::Serialize) -> String {
-    let word = serde_json::to_value(choice).unwrap_or_default();
-    word.as_str().unwrap_or_default().to_owned()
 }
 
 fn quoted(arg: &str) -> String {
@@ -243,48 +254,6 @@ fn quoted(arg: &str) -> String {
         return format!("'{}'", arg.replace('\'', "'\\''"));
     }
     ascii(arg)
-}
-
-/// A text in which each character is what it looks like: printable ASCII as it is, otherwise in the
-/// quotes and escapes of bash (`$'caf\u00e9'`). A gap of many spaces, which may look like the end of a
-/// line, is shown by its length (`\x20{80}`).
-pub fn ascii(text: &str) -> String {
-    if is_plain_ascii(text) {
-        return text.to_owned();
-    }
-    let mut escaped = String::from("$'");
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let gap = rest.len() - rest.trim_start_matches(' ').len();
-        match (c, gap) {
-            (' ', 2..) => escaped.extend(format!("\\x20{{{gap}}}").chars()),
-            ('\\' | '\'', _) => escaped.extend(['\\', c]),
-            _ => push_escaped(&mut escaped, c),
-        }
-        rest = rest.get(gap.max(c.len_utf8())..).unwrap_or_default();
-    }
-    escaped.push('\'');
-    escaped
-}
-
-/// A line of a file, with escapes in place of all that is not printable ASCII.
-pub fn ascii_line(line: &str) -> String {
-    let mut escaped = String::with_capacity(line.len());
-    line.chars().for_each(|c| push_escaped(&mut escaped, c));
-    escaped
-}
-
-fn push_escaped(text: &mut String, c: char) {
-    let code = u32::from(c);
-    match c {
-        ' '..='~' => text.push(c),
-        '\u{10000}'.. => text.extend(format!("\\U{code:08x}").chars()),
-        _ => text.extend(format!("\\u{code:04x}").chars()),
-    }
-}
-
-fn is_plain_ascii(text: &str) -> bool {
-    text.chars().all(|c| matches!(c, ' '..='~')) && !text.contains("  ")
 }
 
 /// A text in any language, without gaps that may look like the end of a line.

@@ -67,8 +67,13 @@ pub fn plan(dirs: &Dirs, stored: Option<&StoredSecrets>, facts: &Facts) -> Probe
 }
 
 fn request(stored: &StoredSecrets, policy: &Policy, shown: &str) -> Option<ProbeRequest> {
-    let launch = package::parse(&policy.command);
-    let shipped = launch.package.as_deref().and_then(catalog::of_package)?;
+    let shipped = match &policy.remote {
+        None => {
+            let launch = package::parse(&policy.command);
+            launch.package.as_deref().and_then(catalog::of_package)
+        }
+        Some(remote) => catalog::of_host(&remote.host()),
+    }?;
     // Only a probe that was verified to work.
     let probe = shipped.probe.as_ref().filter(|probe| probe.verified)?;
     let slot = policy.secrets.get(&probe.secret)?;

@@ -29,13 +29,13 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
         print::note("no policies; run `mcpwrap adopt` to create them from your client configs");
     } else {
         print::table(
-            &["SERVER", "STATUS", "SECRETS", "COMMAND"],
+            &["SERVER", "STATUS", "SECRETS", "COMMAND OR URL"],
             policies.iter().map(|(server, policy)| match policy {
                 Ok(policy) => vec![
                     server.to_string(),
                     grant::status(&cx.dirs, policy).name().to_owned(),
                     policy.secrets.keys().cloned().collect::<Vec<_>>().join(" "),
-                    short(&summary::command(&policy.command)),
+                    short(&summary::target(policy)),
                 ],
                 Err(error) => vec![
                     server.to_string(),
@@ -57,6 +57,7 @@ fn value(dirs: &Dirs, server: &ServerName, policy: &Result<Policy>) -> Value {
             "tier": policy.tier,
             "path": policy.path,
             "description": policy.description,
+            "url": policy.remote.as_ref().map(|remote| &remote.url),
             "secrets": policy.secrets,
             "error": null,
         }),
@@ -66,6 +67,7 @@ fn value(dirs: &Dirs, server: &ServerName, policy: &Result<Policy>) -> Value {
             "tier": null,
             "path": null,
             "description": null,
+            "url": null,
             "secrets": {},
             "error": {"code": error.code.name(), "what": error.headline(), "causes": error.chain(), "hints": error.hints},
         }),

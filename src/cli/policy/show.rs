@@ -60,6 +60,7 @@ fn value(policy: &Policy, status: grant::GrantStatus) -> serde_json::Value {
         "digest": policy.digest,
         "description": policy.description,
         "command": policy.command,
+        "remote": policy.remote,
         "argv_secrets": policy.argv_secrets,
         "cwd": policy.cwd.text(),
         "fence": policy.fence,

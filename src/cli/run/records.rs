@@ -187,7 +187,7 @@ impl Records {
                 .policy
                 .remote
                 .as_ref()
-                .map(|one| one.host().to_owned()),
+                .map(policy::Remote::host),
             package: prepared.policy.package.as_ref().map(policy::Package::label),
             generation: Some(generation),
             fence: Some(fence_word(prepared).to_owned()),
