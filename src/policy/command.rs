@@ -17,6 +17,24 @@ impl Policy {
         Error::new(Code::CommandNotAllowed, what).not_started(&self.server)
     }
 
+    fn needs_a_folder(&self) -> Error {
+        let (place, server) = (self.place(self.command_line), &self.server);
+        self.not_allowed("the command needs a folder that the client names")
+            .cause(format!("{place} has `{}`", argument::WORKSPACE))
+            .hint(format!(
+                "run `mcpwrap run {server} -- COMMAND` with the path of a folder in its place"
+            ))
+    }
+
+    fn takes_no_command(&self, host: &str) -> Error {
+        let (place, server) = (self.place(self.command_line), &self.server);
+        self.not_allowed("a remote server takes no command")
+            .cause(format!("{place} names the server at {host}"))
+            .hint(format!(
+                "write `mcpwrap run {server}` alone in the client's config, without `--` and what follows"
+            ))
+    }
+
     /// Checks the client's command. If it is empty, the policy's command runs; otherwise it must be equal.
     /// Returns the client's workspace, if the command has it. `home` is the user's home directory.
     ///
@@ -27,31 +45,11 @@ impl Policy {
         if asked.is_empty() {
             return match prefixes.flatten().next() {
                 None => Ok(None),
-                Some(_) => Err(self
-                    .not_allowed("the command needs a folder that the client names")
-                    .cause(format!(
-                        "{} has `{}`",
-                        self.place(self.command_line),
-                        argument::WORKSPACE
-                    ))
-                    .hint(format!(
-                        "run `mcpwrap run {} -- COMMAND` with the path of a folder in its place",
-                        self.server
-                    ))),
+                Some(_) => Err(self.needs_a_folder()),
             };
         }
         if let Some(remote) = &self.remote {
-            return Err(self
-                .not_allowed("a remote server takes no command")
-                .cause(format!(
-                    "{} names the server at {}",
-                    self.place(self.command_line),
-                    remote.host()
-                ))
-                .hint(format!(
-                    "write `mcpwrap run {}` alone in the client's config, without `--` and what follows",
-                    self.server
-                )));
+            return Err(self.takes_no_command(&remote.host()));
         }
         let pairs = prefixes.zip(asked);
         let mut folders = pairs.filter_map(|(prefix, asked)| {

@@ -145,16 +145,9 @@ fn parse(
         source.fault_in_file(what, cause)
     };
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let line = bytes
-            .iter()
-            .take(error.valid_up_to())
-            .filter(|b| **b == b'\n')
-            .count()
-            + 1;
-        invalid(
-            "bytes that are not UTF-8",
-            &format!("{}:{line}", origin.shown),
-        )
+        let line = line_after(bytes, error.valid_up_to());
+        let place = format!("{}:{line}", origin.shown);
+        invalid("bytes that are not UTF-8", &place)
     })?;
     if text.trim().is_empty() {
         return Err(
@@ -174,6 +167,7 @@ fn parse(
     let document = PolicyDocument { source, table };
     let checked = document.check(&file)?;
     let profiles: Vec<_> = checked.profiles.keys().cloned().collect();
+    let what_runs = file.url.as_ref().map_or("command", |_| "url");
     let parts = match profile {
         None => checked.base,
         Some(name) => {
@@ -209,6 +203,12 @@ fn parse(
         limits: file.limits,
         package: file.package,
     })
+}
+
+/// The number of the line that follows so many bytes, from 1.
+fn line_after(bytes: &[u8], count: usize) -> usize {
+    let before = bytes.iter().take(count);
+    before.filter(|b| **b == b'\n').count() + 1
 }
 
 fn no_profile(server: &ServerName, name: &ProfileName, known: &[ProfileName]) -> Error {
