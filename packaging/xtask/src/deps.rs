@@ -3,6 +3,8 @@
 //! Installs exact versions from the lock files under `tests/real` into `.cache`; system packages
 //! only if told to. A missing need is no failure: it is listed, and its tests are skipped loudly.
 
+mod remote;
+
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -70,6 +72,7 @@ pub fn install(install: Install) -> Done<Found> {
     found.note("npm", npm());
     found.note("pypi", pypi());
     found.note("rmcp", rmcp());
+    remote::install(&mut found);
     for word in ["git", "pip"] {
         let exists = match word {
             "git" => which("git").is_some(),
@@ -276,11 +279,16 @@ fn rmcp() -> Done {
 
 /// Does the work unless it was done for the same content of the lock file.
 fn once(target: &Path, lock: &Path, work: impl Fn() -> Done) -> Done {
-    if is_installed(target, lock) {
+    let wanted = fs::read(lock).map_err(|error| format!("{}: {error}", lock.display()))?;
+    once_for(target, &wanted, work)
+}
+
+/// Does the work unless it was done for the same origin.
+fn once_for(target: &Path, wanted: &[u8], work: impl Fn() -> Done) -> Done {
+    let mark = target.join("installed-from");
+    if fs::read(&mark).is_ok_and(|found| found == wanted) {
         return Ok(());
     }
-    let mark = target.join("installed-from");
-    let wanted = fs::read(lock).map_err(|error| format!("{}: {error}", lock.display()))?;
     fs::create_dir_all(target).map_err(|error| format!("{}: {error}", target.display()))?;
     work()?;
     fs::write(&mark, wanted).map_err(|error| format!("{}: {error}", mark.display()))
