@@ -2,9 +2,10 @@
 
     python py.py CLIENT PLAN
 
-CLIENT is `py-1`, `py-2` or `py-2-auto`. PLAN is JSON: {command, args, env?, cwd?, roots?, steps}; a
-step is a method without parameters, [method, params], or ["!", program]. With `roots`, the client
-declares roots and prints the notifications of the server.
+CLIENT is `py-1`, `py-2` or `py-2-auto`. PLAN is JSON: {command, args, env?, cwd?, roots?, answers?,
+steps}, or {url, sse?, …} for a remote server; a step is a method without parameters, [method, params],
+or ["!", program]. With `roots`, the client declares roots and prints the notifications of the server;
+with `answers`, it declares sampling and elicitation, and answers with those.
 """
 
 import asyncio
@@ -14,8 +15,10 @@ import tempfile
 from contextlib import AsyncExitStack
 
 from mcp import ClientSession, StdioServerParameters
+from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
-from mcp.types import ListRootsResult
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import CreateMessageResult, ElicitResult, ListRootsResult
 
 
 def plain(model):
@@ -30,12 +33,16 @@ def failure(error):
     return {"message": [failure(e) for e in getattr(error, "exceptions", [])] or repr(error)}
 
 
-async def do(session, method, params):
+async def do(session, method, params, seen):
+    async def progress(*what):
+        seen.setdefault("notices", []).append({"progress": what})
+
     match method:
         case "tools/list":
             return await session.list_tools()
         case "tools/call":
-            return await session.call_tool(params["name"], params.get("arguments"))
+            arguments = params.get("arguments")
+            return await session.call_tool(params["name"], arguments, progress_callback=progress)
         case "resources/list":
             return await session.list_resources()
         case "resources/templates/list":
@@ -55,34 +62,56 @@ async def do(session, method, params):
     raise ValueError(method)
 
 
-def handlers(roots, seen):
+def handlers(plan, seen):
     """What a client is to its server, as both majors take it."""
-    if roots is None:
-        return {}
-    seen["notices"] = []
+    found = {}
 
     async def list_roots(_context):
-        return ListRootsResult.model_validate({"roots": roots})
+        return ListRootsResult.model_validate({"roots": plan["roots"]})
 
     async def note(message):
         model = getattr(message, "root", message)
         if getattr(model, "method", None):
             seen["notices"].append(plain(model))
 
-    return {"list_roots_callback": list_roots, "message_handler": note}
+    def answering(model, name):
+        async def answer(_context, params):
+            seen["notices"].append({name: plain(params)})
+            return model.model_validate(plan["answers"][name])
+
+        return answer
+
+    if "roots" in plan or "answers" in plan:
+        seen["notices"] = []
+        found["message_handler"] = note
+    if "roots" in plan:
+        found["list_roots_callback"] = list_roots
+    if "answers" in plan:
+        found["sampling_callback"] = answering(CreateMessageResult, "sampling")
+        found["elicitation_callback"] = answering(ElicitResult, "elicitation")
+    return found
 
 
-async def connect(stack, kind, server, roots, errlog, seen):
+def reach(plan, errlog):
+    if "url" in plan:
+        return sse_client(plan["url"]) if plan.get("sse") else streamable_http_client(plan["url"])
+    known = ("command", "args", "env", "cwd")
+    server = StdioServerParameters(**{name: plan[name] for name in known if name in plan})
+    return stdio_client(server, errlog)
+
+
+async def connect(stack, kind, plan, errlog, seen):
+    transport = reach(plan, errlog)
     if kind == "py-1":
-        streams = await stack.enter_async_context(stdio_client(server, errlog))
-        session = ClientSession(*streams, **handlers(roots, seen))
+        reader, writer, *_ = await stack.enter_async_context(transport)
+        session = ClientSession(reader, writer, **handlers(plan, seen))
         session = await stack.enter_async_context(session)
         seen["server"] = plain(await session.initialize())
         return session
     from mcp.client.client import Client
 
     mode = "auto" if kind == "py-2-auto" else "legacy"
-    client = Client(stdio_client(server, errlog), mode=mode, **handlers(roots, seen))
+    client = Client(transport, mode=mode, **handlers(plan, seen))
     await stack.enter_async_context(client)
     seen["server"] = {
         "protocol": client.protocol_version,
@@ -95,12 +124,10 @@ async def connect(stack, kind, server, roots, errlog, seen):
 
 async def main(kind, plan):
     seen = {"steps": []}
-    known = ("command", "args", "env", "cwd")
-    server = StdioServerParameters(**{name: plan[name] for name in known if name in plan})
     with tempfile.TemporaryFile("w+", errors="backslashreplace") as errlog:
         try:
             async with AsyncExitStack() as stack:
-                session = await connect(stack, kind, server, plan.get("roots"), errlog, seen)
+                session = await connect(stack, kind, plan, errlog, seen)
                 for step in plan["steps"]:
                     method, params = step if isinstance(step, list) else (step, {})
                     if method == "!":
@@ -110,7 +137,7 @@ async def main(kind, plan):
                         seen["steps"].append({"method": method, "result": {"code": code}})
                         continue
                     try:
-                        result = plain(await do(session, method, params))
+                        result = plain(await do(session, method, params, seen))
                         seen["steps"].append({"method": method, "result": result})
                     except Exception as error:
                         seen["steps"].append({"method": method, "error": failure(error)})

@@ -3,8 +3,10 @@
 //   node ts.mjs NODE_MODULES CLIENT PLAN
 //
 // CLIENT is `ts-1`, `ts-2`, or `ts-2-auto` (which starts the server twice). PLAN is JSON:
-// {command, args, env?, cwd?, roots?, steps}; a step is a method without parameters,
-// [method, params], or ["!", program]. With `roots`, the client declares roots.
+// {command, args, env?, cwd?, roots?, answers?, steps}, or {url, sse?, …} for a remote server; a step
+// is a method without parameters, [method, params], ["cancel", params] for a call that is given up at
+// its first progress, or ["!", program]. With `roots`, the client declares roots; with `answers`,
+// sampling and elicitation, which it answers with those.
 
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
@@ -24,12 +26,21 @@ const { StdioClientTransport } = load(
 const seen = { steps: [], notices: [], stderr: "", errors: [] };
 const failure = (error) => ({ code: error.code, message: error.message, data: error.data });
 
-const { command, args, env, cwd, roots } = plan;
-const transport = new StdioClientTransport({ command, args, env, cwd, stderr: "pipe" });
-transport.stderr.on("data", (data) => (seen.stderr += data));
+const { command, args, env, cwd, roots, answers, url, sse } = plan;
+let transport;
+if (url) {
+  const name = sse ? "SSEClientTransport" : "StreamableHTTPClientTransport";
+  const path = sse ? "sse" : "streamableHttp";
+  const module = old ? `@modelcontextprotocol/sdk/client/${path}.js` : "@modelcontextprotocol/client";
+  transport = new (load(module)[name])(new URL(url));
+} else {
+  transport = new StdioClientTransport({ command, args, env, cwd, stderr: "pipe" });
+  transport.stderr.on("data", (data) => (seen.stderr += data));
+}
+const capabilities = { ...(roots && { roots: {} }), ...(answers && { sampling: {}, elicitation: {} }) };
 const client = new Client(
   { name: "transparent", version: "1.0.0" },
-  { capabilities: roots ? { roots: {} } : {}, versionNegotiation: { mode: kind === "ts-2-auto" ? "auto" : "legacy" } },
+  { capabilities, versionNegotiation: { mode: kind === "ts-2-auto" ? "auto" : "legacy" } },
 );
 let closed;
 const closing = new Promise((resolve) => (closed = resolve));
@@ -39,12 +50,29 @@ if (roots) {
   const asked = old ? load("@modelcontextprotocol/sdk/types.js").ListRootsRequestSchema : "roots/list";
   client.setRequestHandler(asked, async () => ({ roots }));
 }
+if (answers) {
+  const types = old && load("@modelcontextprotocol/sdk/types.js");
+  client.setRequestHandler(old ? types.CreateMessageRequestSchema : "sampling/createMessage", async (asked) => {
+    seen.notices.push(asked);
+    return answers.sampling;
+  });
+  client.setRequestHandler(old ? types.ElicitRequestSchema : "elicitation/create", async (asked) => {
+    seen.notices.push(asked);
+    return answers.elicitation;
+  });
+}
 client.fallbackNotificationHandler = async (notice) => void seen.notices.push(notice);
+
+const call = (params, options) => (old ? client.callTool(params, undefined, options) : client.callTool(params, options));
 
 // The SDK's name of each method.
 const calls = {
   "tools/list": () => client.listTools(),
-  "tools/call": (params) => client.callTool(params),
+  "tools/call": (params) => call(params, { onprogress: (progress) => seen.notices.push({ progress }) }),
+  cancel: (params) => {
+    const giving = new AbortController();
+    return call(params, { signal: giving.signal, onprogress: () => giving.abort("given up") });
+  },
   "resources/list": () => client.listResources(),
   "resources/templates/list": () => client.listResourceTemplates(),
   "resources/read": (params) => client.readResource(params),

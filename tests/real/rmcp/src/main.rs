@@ -2,23 +2,25 @@
 //!
 //!     rmcp-client CLIENT PLAN
 //!
-//! CLIENT is `rmcp` or `rmcp-auto`. PLAN is JSON: {command, args, env?, cwd?, roots?, steps}; a
-//! step is a method without parameters, [method, params], or ["!", program]. With `roots`, the
-//! client declares roots and prints the notifications of the server. Unlike the other SDKs, this
-//! one passes its whole environment to the server.
+//! CLIENT is `rmcp` or `rmcp-auto`. PLAN is JSON: {command, args, env?, cwd?, roots?, answers?, steps},
+//! or {url, …} for a remote server; a step is a method without parameters, [method, params], or
+//! ["!", program]. With `roots`, the client declares roots and prints the notifications of the
+//! server; with `answers`, it declares sampling and elicitation, and answers with those. Unlike the
+//! other SDKs, this one passes its whole environment to the server.
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use rmcp::model::{
-    ClientConfig, ClientRequest, ListRootsResult, LoggingMessageNotificationParam, ProtocolVersion,
-    ResourceUpdatedNotificationParam,
+    ClientConfig, ClientRequest, CreateMessageRequestParams, CreateMessageResult,
+    ElicitRequestParams, ElicitResult, ListRootsResult, LoggingMessageNotificationParam,
+    ProgressNotificationParam, ProtocolVersion, ResourceUpdatedNotificationParam,
 };
 use rmcp::service::{
     ClientLifecycleMode, NotificationContext, RequestContext, RoleClient,
     serve_client_with_lifecycle,
 };
-use rmcp::transport::TokioChildProcess;
+use rmcp::transport::{IntoTransport, StreamableHttpClientTransport, TokioChildProcess};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
@@ -27,6 +29,8 @@ use tokio::process::Command;
 struct Handler {
     /// The roots, if the client has any.
     roots: Value,
+    /// What it answers to sampling and elicitation, if it declares those.
+    answers: Value,
     notices: Arc<Mutex<Vec<Value>>>,
 }
 
@@ -43,7 +47,37 @@ impl rmcp::ClientHandler for Handler {
         if self.roots.is_array() {
             info.capabilities.roots = Some(Default::default());
         }
+        if self.answers.is_object() {
+            info.capabilities.sampling = Some(Default::default());
+            info.capabilities.elicitation = Some(Default::default());
+        }
         info
+    }
+
+    async fn create_message(
+        &self,
+        params: CreateMessageRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<CreateMessageResult, rmcp::ErrorData> {
+        self.note("sampling/createMessage", &params);
+        Ok(serde_json::from_value(self.answers["sampling"].clone()).expect("an answer"))
+    }
+
+    async fn create_elicitation(
+        &self,
+        params: ElicitRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, rmcp::ErrorData> {
+        self.note("elicitation/create", &params);
+        Ok(serde_json::from_value(self.answers["elicitation"].clone()).expect("an answer"))
+    }
+
+    async fn on_progress(
+        &self,
+        params: ProgressNotificationParam,
+        _: NotificationContext<RoleClient>,
+    ) {
+        self.note("notifications/progress", &params);
     }
 
     async fn list_roots(
@@ -83,6 +117,11 @@ async fn main() {
         _ => ClientLifecycleMode::Initialize,
     };
 
+    if let Some(url) = plan["url"].as_str() {
+        let transport = StreamableHttpClientTransport::from_uri(url);
+        println!("{}", session(&plan, transport, lifecycle).await);
+        return;
+    }
     let mut command = Command::new(plan["command"].as_str().expect("a command"));
     for argument in plan["args"].as_array().into_iter().flatten() {
         command.arg(argument.as_str().expect("an argument is a string"));
@@ -100,10 +139,22 @@ async fn main() {
         let mut text = String::new();
         stderr.read_to_string(&mut text).await.map(|_| text).unwrap_or_default()
     });
+    let mut seen = session(&plan, transport, lifecycle).await;
+    seen["stderr"] = json!(heard.await.unwrap_or_default());
+    println!("{seen}");
+}
 
+/// Connects, takes the steps, and ends the session.
+async fn session<T, E, A>(plan: &Value, transport: T, lifecycle: ClientLifecycleMode) -> Value
+where
+    T: IntoTransport<RoleClient, E, A>,
+    E: std::error::Error + Send + Sync + 'static,
+{
     let mut seen = json!({"steps": []});
     let notices = Arc::default();
-    let handler = Handler { roots: plan["roots"].clone(), notices: Arc::clone(&notices) };
+    let (roots, answers) = (plan["roots"].clone(), plan["answers"].clone());
+    let has_notices = roots.is_array() || answers.is_object();
+    let handler = Handler { roots, answers, notices: Arc::clone(&notices) };
     match serve_client_with_lifecycle(handler, transport, lifecycle).await {
         Ok(client) => {
             seen["server"] = json!(client.peer_info());
@@ -115,11 +166,10 @@ async fn main() {
         }
         Err(error) => seen["connect"] = json!(error.to_string()),
     }
-    if plan["roots"].is_array() {
+    if has_notices {
         seen["notices"] = json!(*notices.lock().expect("sound"));
     }
-    seen["stderr"] = json!(heard.await.unwrap_or_default());
-    println!("{seen}");
+    seen
 }
 
 fn version(text: &str) -> ProtocolVersion {

@@ -1,0 +1,140 @@
+"""A remote server of fastmcp, which speaks both eras, and ends at the end of its stdin.
+
+    python server.py [--port N] [--path PATH] [--oauth SECONDS]
+
+It says its address and each request on stderr: `server: ready URL`, then a line of JSON with the
+method, the path, the status and what came as credentials, hashed. With --oauth it asks for a token,
+issues those itself without a question, and each ends after that many seconds.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+import socket
+import sys
+import threading
+
+import uvicorn
+from fastmcp import Context, FastMCP
+from fastmcp.server.dependencies import get_http_headers
+
+CREDENTIALS = ["authorization", "x-api-key"]
+
+
+def digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def say(line):
+    print(f"server: {line}", file=sys.stderr, flush=True)
+
+
+def provider(address, seconds):
+    from fastmcp.server.auth.providers import in_memory
+    from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
+
+    in_memory.DEFAULT_ACCESS_TOKEN_EXPIRY_SECONDS = seconds
+    return in_memory.InMemoryOAuthProvider(
+        base_url=address,
+        client_registration_options=ClientRegistrationOptions(enabled=True, valid_scopes=["read"]),
+        revocation_options=RevocationOptions(enabled=True),
+        required_scopes=["read"],
+    )
+
+
+def tools(mcp):
+    @mcp.tool
+    def echo(text: str) -> str:
+        """Says the same."""
+        return text
+
+    @mcp.tool
+    def credentials() -> dict:
+        """What came as credentials, in clear and hashed."""
+        headers = get_http_headers(include_all=True)
+        found = {name: headers[name] for name in CREDENTIALS if name in headers}
+        return {"clear": found, "hashed": {name: digest(value) for name, value in found.items()}}
+
+    @mcp.tool
+    async def wait(seconds: float, context: Context) -> str:
+        """Reports progress ten times a second, then answers."""
+        steps = max(1, round(seconds * 10))
+        for step in range(steps):
+            await context.report_progress(step, steps)
+            await asyncio.sleep(seconds / steps)
+        return "waited"
+
+    @mcp.tool
+    def fill(bytes: int) -> str:
+        """A long text."""
+        return "x" * bytes
+
+    @mcp.tool
+    async def ask(context: Context) -> str:
+        """Asks the user."""
+        answer = await context.elicit("How many?", response_type=int)
+        return f"{answer.action} {getattr(answer, 'data', None)}"
+
+    @mcp.resource("text://one")
+    def one() -> str:
+        """A text."""
+        return "one"
+
+    @mcp.prompt
+    def greet(name: str) -> str:
+        """Greets."""
+        return f"Greet {name}."
+
+
+class Log:
+    """Says each request with its status."""
+
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        line = {"method": scope["method"], "path": scope["path"]}
+        for name in CREDENTIALS:
+            if name in headers:
+                line[name] = digest(headers[name])
+
+        async def noted(message):
+            if message["type"] == "http.response.start":
+                say(json.dumps(line | {"status": message["status"]}))
+            await send(message)
+
+        await self.app(scope, receive, noted)
+
+
+def end_with_stdin():
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--path", default="/mcp")
+    parser.add_argument("--oauth", type=int)
+    options = parser.parse_args()
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", options.port))
+    listener.listen(128)
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    auth = provider(address, options.oauth) if options.oauth else None
+    mcp = FastMCP("test", version="1.0.0", auth=auth)
+    tools(mcp)
+    app = Log(mcp.http_app(path=options.path))
+    threading.Thread(target=end_with_stdin, daemon=True).start()
+    say(f"ready {address}{options.path}")
+    config = uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=0)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+main()
