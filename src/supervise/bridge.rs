@@ -32,15 +32,6 @@ pub(super) enum Refresh {
     },
 }
 
-/// What the server refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    pub generation: u64,
-    pub status: u16,
-    /// The lines of `WWW-Authenticate`.
-    pub challenge: Vec<String>,
-}
-
 impl BridgeLink {
     /// Writes the settings, which the bridge reads when it starts. Returns the end for the bridge.
     pub(super) fn open(mut settings: Settings) -> std::io::Result<(Self, UnixStream)> {

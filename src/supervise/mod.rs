@@ -8,6 +8,7 @@
 
 mod bridge;
 pub mod control;
+mod credentials;
 mod diagnostics;
 mod driver;
 pub mod find;
@@ -32,9 +33,8 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
-pub use self::bridge::Rejection;
 use self::driver::Driver;
-pub use self::pipeline::{Fact, Options, Pipeline, Prepared, ServerExit, Target};
+pub use self::pipeline::{Fact, Options, Pipeline, Prepared, Rejection, ServerExit, Target};
 use self::shared::{Gate, Shared};
 use self::state::KeeperEvent;
 use crate::error::{Error, Result};

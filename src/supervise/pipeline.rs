@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::bridge::Rejection;
 use crate::bridge::channel::Settings;
 use crate::error::{Error, Result};
 use crate::invocation::Ran;
@@ -35,6 +34,15 @@ pub enum Target {
     },
     /// A bridge to a remote server.
     Remote(Settings),
+}
+
+/// What the server refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    pub generation: u64,
+    pub status: u16,
+    /// The lines of `WWW-Authenticate`.
+    pub challenge: Vec<String>,
 }
 
 /// How a server exited.

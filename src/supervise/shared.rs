@@ -17,7 +17,7 @@ use crate::mask::Masker;
 use crate::secret::ServerName;
 use crate::session::Session;
 use crate::session::answer::Unavailable;
-use crate::supervise::driver::Refreshed;
+use crate::supervise::credentials::Refreshed;
 use crate::supervise::pipeline::Prepared;
 use crate::supervise::request::Request;
 use crate::supervise::state::KeeperEvent;

@@ -183,11 +183,7 @@ impl Records {
             program: prepared.policy.command.first().cloned(),
             path,
             digest,
-            host: prepared
-                .policy
-                .remote
-                .as_ref()
-                .map(policy::Remote::host),
+            host: prepared.policy.remote.as_ref().map(policy::Remote::host),
             package: prepared.policy.package.as_ref().map(policy::Package::label),
             generation: Some(generation),
             fence: Some(fence_word(prepared).to_owned()),

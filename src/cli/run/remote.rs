@@ -37,7 +37,12 @@ impl LaunchPipeline {
 /// The remote server refused credentials that are the current ones.
 pub(super) fn refused(prepared: &Prepared, rejection: &Rejection) -> Error {
     let server = &prepared.policy.server;
-    let host = prepared.policy.remote.as_ref().map(Remote::host).unwrap_or_default();
+    let host = prepared
+        .policy
+        .remote
+        .as_ref()
+        .map(Remote::host)
+        .unwrap_or_default();
     let error = Error::new(
         Code::CredentialsRefused,
         format!("server `{server}` refused the credentials"),

@@ -20,7 +20,6 @@ use std::time::{Duration, Instant};
 use nix::unistd::Pid;
 
 use self::pending::PendingLaunch;
-pub(super) use self::remote::Refreshed;
 use super::control::{self, Socket};
 use super::diagnostics::StderrTail;
 use super::generation::Generation;

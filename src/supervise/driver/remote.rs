@@ -9,20 +9,11 @@ use std::time::Instant;
 use super::Driver;
 use crate::bridge::channel::Up;
 use crate::error::{Code, Result};
-use crate::supervise::bridge::{Refresh, Rejection};
-use crate::supervise::pipeline::{Prepared, Target};
+use crate::supervise::bridge::Refresh;
+use crate::supervise::credentials::Refreshed;
+use crate::supervise::pipeline::{Prepared, Rejection, Target};
 use crate::supervise::shared::{Notice, spawn_detached};
 use crate::supervise::state::KeeperEvent;
-
-/// The end of a refresh.
-#[derive(Debug)]
-pub(in crate::supervise) struct Refreshed {
-    pub generation: u32,
-    /// Why it began, if the server refused something.
-    pub rejection: Option<Rejection>,
-    pub since: Instant,
-    pub result: Result<Box<Prepared>>,
-}
 
 impl Driver {
     /// Handles what a bridge says.
