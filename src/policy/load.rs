@@ -183,7 +183,7 @@ fn parse(
         path: path.to_path_buf(),
         digest: hex(&Sha256::digest(bytes)),
         text: text.to_owned(),
-        command_line: document.line(&[if file.url.is_some() { "url" } else { "command" }]),
+        command_line: document.line(&[what_runs]),
         description: file.description,
         command: file.command,
         remote: file.url.map(|url| Remote {
