@@ -198,10 +198,10 @@ pub struct Detail {
     /// launch, renew: the number of the server in this session, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u32>,
-    /// release: the provider's host.
+    /// release: the provider's host. launch, inject: the host of a remote server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// inject: `env` or `file`.
+    /// inject: `env`, `file`, `disk-file`, `header` or `url`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     /// exit: the server's exit code.

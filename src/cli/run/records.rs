@@ -183,7 +183,7 @@ impl Records {
             program: prepared.policy.command.first().cloned(),
             path,
             digest,
-            host: prepared.policy.remote.as_ref().map(policy::Remote::host),
+            host: host(prepared),
             package: prepared.policy.package.as_ref().map(policy::Package::label),
             generation: Some(generation),
             fence: Some(fence_word(prepared).to_owned()),
@@ -229,6 +229,7 @@ impl Records {
         for one in prepared.env.injected() {
             let detail = Detail {
                 to: Some(one.to.name().to_owned()),
+                host: host(prepared),
                 generation: Some(generation),
                 ..Detail::default()
             };
@@ -338,6 +339,11 @@ impl Records {
             log.call(move || call_record(&common, answered));
         });
     }
+}
+
+/// The host of a remote server.
+fn host(prepared: &Prepared) -> Option<String> {
+    prepared.policy.remote.as_ref().map(policy::Remote::host)
 }
 
 /// The fence that the server starts in.
