@@ -24,6 +24,7 @@ mod adopt_undo;
 mod agents;
 mod container;
 mod control;
+mod credentials;
 mod check;
 mod client_end;
 mod docs;
