@@ -33,10 +33,10 @@ pub(crate) mod grant; // the user's approval of a policy, sealed
 pub(crate) mod settings; // settings that widen what is allowed, sealed
 
 // ── how it runs
+pub(crate) mod session; // one client's JSON-RPC session
 pub(crate) mod bridge; // a remote server behind stdio
 pub(crate) mod launch; // resolve, guard, start
 pub(crate) mod mask; // masks secrets in output
-pub(crate) mod session; // one client's JSON-RPC session
 pub(crate) mod supervise; // keeps a server behind the session
 pub(crate) mod drill; // tests the kill switch
 
@@ -59,6 +59,7 @@ pub(crate) mod cli; // arguments, questions, printing
 #[doc(hidden)]
 pub mod testing;
 
+pub use self::bridge::{BRIDGE, main as bridge};
 pub use self::cli::main;
 pub use self::launch::guard::main as guard;
 

@@ -9,12 +9,11 @@ static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
     zeroizing_alloc::ZeroAlloc(std::alloc::System);
 
 fn main() -> ExitCode {
-    // Not a command: the supervisor starts this program again as the guard of a server.
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|first| first == mcpwrap::GUARD)
-    {
-        return mcpwrap::guard();
+    // Not commands: the supervisor starts this program again as the guard of a server, and a guard as the
+    // bridge to a remote server.
+    match std::env::args_os().nth(1) {
+        Some(first) if first == mcpwrap::GUARD => mcpwrap::guard(),
+        Some(first) if first == mcpwrap::BRIDGE => mcpwrap::bridge(),
+        _ => mcpwrap::main(),
     }
-    mcpwrap::main()
 }

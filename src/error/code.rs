@@ -145,6 +145,10 @@ codes! {
     ServerExited = "server-exited",
     /// The server used a secret as the ID of a message, where it cannot be masked.
     SecretInId = "secret-in-id",
+    /// A remote server cannot be reached, or its answer is not one of MCP.
+    RemoteFailed = "remote-failed",
+    /// A remote server refused the credentials.
+    RemoteRefused = "remote-refused",
     /// A running supervisor cannot be reached or does not answer.
     SupervisorUnreachable = "supervisor-unreachable",
     /// A process outlived the command that should have ended it.

@@ -44,6 +44,11 @@ const REPEATABLE: &[&str] = &[
     "completion/complete",
 ];
 
+/// Whether a method has no side effects.
+pub fn is_repeatable(method: &str) -> bool {
+    REPEATABLE.contains(&method)
+}
+
 /// The protocol that the client speaks, as observed on the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Era {

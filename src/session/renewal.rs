@@ -22,7 +22,7 @@ pub struct Takeover {
 }
 
 /// Capabilities of the legacy era whose lists may differ in the new server.
-const LISTS: &[(&str, &str)] = &[
+pub const LISTS: &[(&str, &str)] = &[
     ("tools", "notifications/tools/list_changed"),
     ("resources", "notifications/resources/list_changed"),
     ("prompts", "notifications/prompts/list_changed"),
@@ -263,7 +263,7 @@ fn wants(listen: &[u8], wish: &str) -> bool {
 }
 
 /// The first capability that the old server has and the new one lacks.
-fn missing_capability(old: &Value, new: &Value) -> Option<String> {
+pub fn missing_capability(old: &Value, new: &Value) -> Option<String> {
     let capabilities = |result: &Value| result.get("capabilities").cloned().unwrap_or_default();
     let (old, new) = (capabilities(old), capabilities(new));
     let had = old.as_object()?;

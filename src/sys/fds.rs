@@ -122,6 +122,20 @@ const fn cmsg_cloexec() -> MsgFlags {
     MsgFlags::empty()
 }
 
+/// Takes a descriptor that this process was started with.
+///
+/// # Errors
+/// There is none of that number.
+#[expect(
+    unsafe_code,
+    reason = "an inherited descriptor is a number without an owner"
+)]
+pub fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the number is only used to duplicate it, which fails if it is not open.
+    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    fd.try_clone_to_owned()
+}
+
 #[expect(
     unsafe_code,
     reason = "a received descriptor is a number without an owner"

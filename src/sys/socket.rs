@@ -1,5 +1,5 @@
-//! Sockets of the file system at paths of any length. The kernel takes 108 bytes (macOS: 104), and
-//! a home directory may be longer than that.
+//! Sockets of the file system at paths of any length (the kernel takes 108 bytes, macOS 104, and a home
+//! directory may be longer than that), and TCP connections whose peer may disappear.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -118,4 +118,29 @@ mod tests {
             assert_eq!(looks.join().unwrap(), 0);
         });
     }
+}
+
+/// How long a TCP connection may stay silent before the peer is asked (seconds).
+const PROBE_AFTER: u32 = 10;
+/// The time between two such probes (seconds).
+const PROBE_EVERY: u32 = 5;
+/// How many unanswered probes end the connection.
+const PROBES: u32 = 3;
+
+/// Makes a TCP connection fail within 25 s after its peer can no longer be reached. Errors are ignored:
+/// the connection works without it.
+pub fn notice_dead_peer(socket: &impl std::os::fd::AsFd) {
+    use nix::sys::socket::{setsockopt, sockopt};
+
+    super::ignore(setsockopt(socket, sockopt::KeepAlive, &true));
+    super::ignore(setsockopt(socket, sockopt::TcpKeepInterval, &PROBE_EVERY));
+    super::ignore(setsockopt(socket, sockopt::TcpKeepCount, &PROBES));
+    #[cfg(target_os = "linux")]
+    {
+        let limit = 1000 * (PROBE_AFTER + PROBES * PROBE_EVERY);
+        super::ignore(setsockopt(socket, sockopt::TcpKeepIdle, &PROBE_AFTER));
+        super::ignore(setsockopt(socket, sockopt::TcpUserTimeout, &limit));
+    }
+    #[cfg(target_os = "macos")]
+    super::ignore(setsockopt(socket, sockopt::TcpKeepAlive, &PROBE_AFTER));
 }

@@ -1,0 +1,245 @@
+//! One connection to the server: TCP, perhaps through a proxy, perhaps TLS.
+//!
+//! Invariant: it is up or failed within the limit, so a request is answered in time.
+
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::pki_types::ServerName as TlsName;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+
+use super::address::{HttpProxy, ServerOrigin};
+use super::fault::{Fault, causes};
+use crate::files::io_text;
+use crate::sys::socket::notice_dead_peer;
+
+/// The limit of name resolution and TCP.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// The limit of everything up to the first request.
+const READY_LIMIT: Duration = Duration::from_secs(7);
+/// The longest answer of a proxy to `CONNECT` (bytes).
+const PROXY_ANSWER_BYTES_MAX: usize = 16 << 10;
+
+/// A byte stream in both directions.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
+
+/// How many bytes a connection has received.
+pub type Received = Rc<Cell<u64>>;
+
+/// What connections are made of.
+#[derive(Clone)]
+pub struct Connector {
+    pub origin: ServerOrigin,
+    /// Set if the server is reached through it.
+    pub proxy: Option<HttpProxy>,
+    /// Set if the server or the proxy needs it.
+    pub tls: Option<TlsConnector>,
+}
+
+impl Connector {
+    /// Whether requests name the whole URL, for a proxy that sees them.
+    pub fn is_absolute(&self) -> bool {
+        self.proxy.is_some() && !self.origin.is_tls
+    }
+
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// Host and reason.
+    pub async fn connect(&self) -> Result<Counted<Box<dyn Duplex>>, Fault> {
+        let start = Instant::now();
+        let ready = async {
+            match &self.proxy {
+                None => self.open(&self.origin, start).await,
+                Some(proxy) => self.through(proxy, start).await,
+            }
+        };
+        let stream = match timeout_at(start + READY_LIMIT, ready).await {
+            Ok(done) => done?,
+            Err(_) => return Err(unreachable(&self.origin, "no answer in time")),
+        };
+        Ok(Counted {
+            stream,
+            received: Received::default(),
+        })
+    }
+
+    async fn open(&self, to: &ServerOrigin, start: Instant) -> Result<Box<dyn Duplex>, Fault> {
+        let tcp = tcp(to, start).await?;
+        if to.is_tls {
+            self.encrypt(to, Box::new(tcp)).await
+        } else {
+            Ok(Box::new(tcp))
+        }
+    }
+
+    async fn through(&self, proxy: &HttpProxy, start: Instant) -> Result<Box<dyn Duplex>, Fault> {
+        let mut stream = self.open(&proxy.origin, start).await?;
+        if self.is_absolute() {
+            return Ok(stream);
+        }
+        let target = self.origin.host_and_port();
+        let mut head = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
+        if let Some(value) = &proxy.authorization {
+            head.extend_from_slice(b"Proxy-Authorization: ");
+            head.extend_from_slice(value.as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
+        head.extend_from_slice(b"\r\n");
+        let failed = |reason: &str| unreachable(&proxy.origin, &format!("the proxy {reason}"));
+        let written = stream.write_all(&head).await;
+        written.map_err(|error| failed(&io_text(&error)))?;
+        let status = proxy_status(&mut stream)
+            .await
+            .map_err(|why| failed(&why))?;
+        match status {
+            200..=299 => self.encrypt(&self.origin, stream).await,
+            407 => Err(failed("asks for another user or password")
+                .hint("run `mcpwrap config network` to approve another proxy")),
+            _ => Err(failed(&format!("refused with HTTP status {status}"))),
+        }
+    }
+
+    async fn encrypt(
+        &self,
+        to: &ServerOrigin,
+        stream: Box<dyn Duplex>,
+    ) -> Result<Box<dyn Duplex>, Fault> {
+        let failed = |reason: &str| unreachable(to, reason);
+        let tls = self
+            .tls
+            .as_ref()
+            .ok_or_else(|| failed("TLS is not set up"))?;
+        let name = TlsName::try_from(to.host.clone())
+            .map_err(|_| failed("invalid name for a certificate"))?;
+        match tls.connect(name, stream).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(error) => Err(tls_fault(to, &error)),
+        }
+    }
+}
+
+fn unreachable(to: &ServerOrigin, reason: &str) -> Fault {
+    Fault::not_sent(format!("cannot reach {}: {reason}", to.host_and_port()))
+}
+
+fn tls_fault(to: &ServerOrigin, error: &io::Error) -> Fault {
+    let fault = unreachable(to, &causes(error));
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(_)) => fault.hint(
+            "if your organisation inspects TLS, approve its CA file with `mcpwrap config network`",
+        ),
+        _ => fault,
+    }
+}
+
+/// Connects to the first address that accepts; each gets its part of the time.
+async fn tcp(to: &ServerOrigin, start: Instant) -> Result<TcpStream, Fault> {
+    let end = start + CONNECT_LIMIT;
+    let resolved = timeout_at(end, tokio::net::lookup_host((to.host.as_str(), to.port))).await;
+    let addresses: Vec<SocketAddr> = match resolved {
+        Ok(Ok(found)) => found.collect(),
+        Ok(Err(_)) => return Err(unreachable(to, "cannot resolve the name")),
+        Err(_) => return Err(unreachable(to, "no answer from the resolver")),
+    };
+    let mut why = "the name has no address".to_owned();
+    let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    for address in addresses {
+        let now = Instant::now();
+        let part = end.saturating_duration_since(now) / left.max(1);
+        left -= 1;
+        match timeout_at(now + part, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                // Without these the connection still works.
+                crate::sys::ignore(stream.set_nodelay(true));
+                notice_dead_peer(&stream);
+                return Ok(stream);
+            }
+            Ok(Err(error)) => why = io_text(&error),
+            Err(_) => "no answer in time".clone_into(&mut why),
+        }
+    }
+    Err(unreachable(to, &why))
+}
+
+/// The status of a proxy's answer; nothing behind its head is read.
+async fn proxy_status(stream: &mut Box<dyn Duplex>) -> Result<u16, String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() >= PROXY_ANSWER_BYTES_MAX {
+            return Err("answered with too many headers".to_owned());
+        }
+        let byte = stream.read_u8().await;
+        head.push(byte.map_err(|error| io_text(&error))?);
+    }
+    let line = String::from_utf8_lossy(&head);
+    let mut words = line.split(' ');
+    let is_http = words.next().is_some_and(|word| word.starts_with("HTTP/1."));
+    let status = words.next().and_then(|word| word.trim().parse().ok());
+    status
+        .filter(|_| is_http)
+        .ok_or_else(|| "does not answer in HTTP".to_owned())
+}
+
+/// Counts what is received.
+pub struct Counted<S> {
+    stream: S,
+    pub received: Received,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let done = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let new = buffer.filled().len().saturating_sub(before);
+        let count = self.received.get();
+        self.received
+            .set(count.saturating_add(u64::try_from(new).unwrap_or(u64::MAX)));
+        done
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

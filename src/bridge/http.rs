@@ -1,0 +1,307 @@
+//! HTTP/1.1 to one server: requests, answers, and the connections that wait for the next request.
+//!
+//! Invariants: an answer that is dropped before its end closes its connection; a request is sent a second
+//! time only if nothing of it was written.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{HeaderMap, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::task::spawn_local;
+use tokio::time::{Instant, interval, timeout};
+
+use super::body::Decoding;
+use super::connect::{Connector, Received};
+use super::fault::{Fault, causes};
+
+/// The longest head of an answer (bytes).
+const HEAD_BYTES_MAX: usize = 64 << 10;
+/// How much a connection buffers (bytes).
+const BUFFER_BYTES_MAX: usize = 128 << 10;
+/// How long a connection waits for its next request, unless the server says less.
+const IDLE_LIMIT: Duration = Duration::from_secs(30);
+/// How many connections wait.
+const IDLE_MAX: usize = 4;
+/// How long a head may take from its first byte.
+const HEAD_LIMIT: Duration = Duration::from_secs(8);
+/// How long a connection may need to get ready after an answer.
+const READY_LIMIT: Duration = Duration::from_millis(100);
+
+type Sender = SendRequest<Full<Bytes>>;
+
+struct Connection {
+    sender: Sender,
+    received: Received,
+    /// Until when it may wait.
+    until: Instant,
+}
+
+/// A request that can be sent again on another connection.
+pub type HttpRequest = Request<Full<Bytes>>;
+
+/// The client of one server.
+pub struct HttpClient {
+    pub connector: Connector,
+    idle: RefCell<Vec<Connection>>,
+}
+
+impl HttpClient {
+    pub fn new(connector: Connector) -> Rc<Self> {
+        Rc::new(Self {
+            connector,
+            idle: RefCell::default(),
+        })
+    }
+
+    /// Closes all connections that wait.
+    pub fn close_idle(&self) {
+        self.idle.borrow_mut().clear();
+    }
+
+    /// Closes the connections that waited long enough or were closed by the server.
+    pub fn prune(&self) {
+        let now = Instant::now();
+        self.idle
+            .borrow_mut()
+            .retain(|one| one.until > now && !one.sender.is_closed());
+    }
+
+    /// Sends a request and waits for the head of its answer, without a limit: a server may work first.
+    ///
+    /// # Errors
+    /// Host and reason.
+    pub async fn send(self: &Rc<Self>, mut request: HttpRequest) -> Result<HttpReply, Fault> {
+        loop {
+            let connection = self.take_idle().await;
+            let is_new = connection.is_none();
+            let mut connection = match connection {
+                Some(connection) => connection,
+                None => self.open().await?,
+            };
+            let before = connection.received.get();
+            let sent = connection.sender.try_send_request(request);
+            let answer = match head_in_time(sent, &connection.received, before).await {
+                Some(answer) => answer,
+                None => return Err(self.failed("its headers take too long")),
+            };
+            match answer {
+                Ok(answer) => return self.reply(answer, connection),
+                Err(mut error) => match error.take_message().filter(|_| !is_new) {
+                    Some(unsent) => request = unsent,
+                    None => return Err(self.failed(&causes(error.error()))),
+                },
+            }
+        }
+    }
+
+    fn failed(&self, reason: &str) -> Fault {
+        let host = self.connector.origin.host_and_port();
+        Fault::unknown(format!("the connection to {host} failed: {reason}"))
+    }
+
+    async fn take_idle(&self) -> Option<Connection> {
+        loop {
+            let mut connection = self.idle.borrow_mut().pop()?;
+            if connection.until <= Instant::now() {
+                continue;
+            }
+            let ready = timeout(READY_LIMIT, connection.sender.ready()).await;
+            if matches!(ready, Ok(Ok(()))) {
+                return Some(connection);
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<Connection, Fault> {
+        let stream = self.connector.connect().await?;
+        let received = Rc::clone(&stream.received);
+        let mut builder = http1::Builder::new();
+        builder
+            .max_buf_size(BUFFER_BYTES_MAX)
+            .max_header_size(HEAD_BYTES_MAX);
+        let (sender, connection) = builder
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.failed(&causes(&error)))?;
+        spawn_local(async move {
+            // Its errors reach the request.
+            crate::sys::ignore(connection.await);
+        });
+        Ok(Connection {
+            sender,
+            received,
+            until: Instant::now() + IDLE_LIMIT,
+        })
+    }
+
+    fn reply(
+        self: &Rc<Self>,
+        answer: hyper::Response<Incoming>,
+        connection: Connection,
+    ) -> Result<HttpReply, Fault> {
+        let (head, incoming) = answer.into_parts();
+        let host = &self.connector.origin.host_and_port();
+        let decoding =
+            Decoding::of(&head.headers).map_err(|why| Fault::unknown(format!("{host} {why}")))?;
+        Ok(HttpReply {
+            status: head.status,
+            idle_limit: idle_limit(&head.headers),
+            headers: head.headers,
+            incoming,
+            decoding,
+            lease: Some((Rc::clone(self), connection)),
+        })
+    }
+
+    fn give_back(&self, mut connection: Connection, limit: Duration) {
+        connection.until = Instant::now() + limit;
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < IDLE_MAX && !connection.sender.is_closed() {
+            idle.push(connection);
+        }
+    }
+}
+
+/// Waits for an answer; `None` if its head began and does not end.
+async fn head_in_time<T>(
+    sent: impl Future<Output = T>,
+    received: &Received,
+    before: u64,
+) -> Option<T> {
+    let mut sent = std::pin::pin!(sent);
+    let mut ticks = interval(HEAD_LIMIT);
+    let mut has_begun = false;
+    ticks.tick().await;
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut sent => return Some(done),
+            _ = ticks.tick() => {
+                if has_begun {
+                    return None;
+                }
+                has_begun = received.get() > before;
+            }
+        }
+    }
+}
+
+/// How long the server keeps a connection (`Keep-Alive: timeout=5`), a second less.
+fn idle_limit(headers: &HeaderMap) -> Duration {
+    let value = headers
+        .get("keep-alive")
+        .and_then(|value| value.to_str().ok());
+    let words = value.unwrap_or_default().split([',', ' ']);
+    let seconds = words
+        .filter_map(|word| word.trim().strip_prefix("timeout="))
+        .find_map(|digits| digits.parse::<u64>().ok());
+    seconds.map_or(IDLE_LIMIT, |seconds| {
+        let limit = Duration::from_secs(seconds.saturating_sub(1));
+        limit.clamp(Duration::from_millis(500), IDLE_LIMIT)
+    })
+}
+
+/// An answer, whose body is still to come.
+pub struct HttpReply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    idle_limit: Duration,
+    incoming: Incoming,
+    decoding: Decoding,
+    lease: Option<(Rc<HttpClient>, Connection)>,
+}
+
+impl HttpReply {
+    /// The media type, lower case, without its parameters.
+    pub fn media_type(&self) -> String {
+        let value = self.headers.get(hyper::header::CONTENT_TYPE);
+        let text = value
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let (kind, _) = text.split_once(';').unwrap_or((text, ""));
+        kind.trim().to_ascii_lowercase()
+    }
+
+    /// The next piece of the body; `None` at its end.
+    ///
+    /// # Errors
+    /// Host and reason; what was received stays valid.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {
+        loop {
+            let Some(frame) = self.incoming.frame().await else {
+                if let Some((client, connection)) = self.lease.take() {
+                    client.give_back(connection, self.idle_limit);
+                }
+                return Ok(None);
+            };
+            let host = |lease: &Option<(Rc<HttpClient>, Connection)>| {
+                let client = lease.as_ref().map(|(client, _)| client);
+                client.map_or_else(String::new, |client| {
+                    client.connector.origin.host_and_port()
+                })
+            };
+            let frame = frame.map_err(|error| {
+                let host = host(&self.lease);
+                Fault::unknown(format!(
+                    "the connection to {host} failed: {}",
+                    causes(&error)
+                ))
+            })?;
+            let Ok(piece) = frame.into_data() else {
+                continue;
+            };
+            let decoded = self.decoding.take(piece);
+            let decoded =
+                decoded.map_err(|why| Fault::unknown(format!("{} {why}", host(&self.lease))))?;
+            if !decoded.is_empty() {
+                return Ok(Some(decoded));
+            }
+        }
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    /// As [`Self::chunk`], or it is longer than `limit` (bytes).
+    pub async fn whole(&mut self, limit: usize) -> Result<Vec<u8>, Fault> {
+        let length = self.headers.get(hyper::header::CONTENT_LENGTH);
+        let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        let mut body = Vec::with_capacity(length.unwrap_or(0).min(limit).min(1 << 20) + 1);
+        while let Some(piece) = self.chunk().await? {
+            if body.len() + piece.len() > limit {
+                return Err(Fault::unknown("the server's answer is too long"));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_waits_a_little_less_than_the_server_allows() {
+        for (value, seconds) in [
+            ("timeout=5", 4),
+            ("max=9, timeout=6", 5),
+            ("x", 30),
+            ("timeout=99", 30),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("keep-alive", value.parse().unwrap());
+            assert_eq!(
+                idle_limit(&headers),
+                Duration::from_secs(seconds),
+                "{value}"
+            );
+        }
+    }
+}
