@@ -32,8 +32,7 @@ mod trust;
 
 use std::process::ExitCode;
 
-/// The hidden first argument that makes this program a bridge.
-pub const BRIDGE: &str = "__bridge";
+pub use self::channel::BRIDGE;
 
 /// Runs a bridge until its client or its supervisor is gone.
 pub fn main() -> ExitCode {

@@ -24,7 +24,7 @@ use super::send::Sending;
 use super::state::{Bridge, BridgeParts, say};
 use super::{control, requests, trust};
 use crate::secret::ServerName;
-use crate::sys::{fds, harden};
+use crate::sys::{fds, harden, wall};
 
 /// How many lines of the client wait.
 const LINES_WAITING: usize = 16;
@@ -64,8 +64,11 @@ pub fn run() -> Result<ExitCode, String> {
         true => Some(trust::tls(&settings.network.authorities)?),
         false => None,
     };
-    // CONFINEMENT: the authorities are loaded, and nothing was sent yet. Here this process gives up files
-    // and other ports.
+    // The authorities are loaded, and nothing was sent yet.
+    let port = proxy
+        .as_ref()
+        .map_or(origin.port, |proxy| proxy.origin.port);
+    wall::confine(&[port]).map_err(|error| format!("the kernel refused its wall: {error}"))?;
     let connector = Connector {
         origin,
         proxy,
