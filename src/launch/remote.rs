@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use super::injected::{Injected, Place};
@@ -96,6 +96,13 @@ pub fn resolve(
 }
 
 const AUTHORIZATION: &str = "Authorization";
+/// What is encoded in a URL: all but the unreserved characters of RFC 3986, as the encoders do whose forms
+/// are masked.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// The values that one policy sends, and where they go.
 struct BridgeValues<'a> {
@@ -142,7 +149,7 @@ impl<'a> BridgeValues<'a> {
                     };
                     let piece = text(self.policy, &secret, variable)?;
                     if to == Place::Url {
-                        filled.extend(utf8_percent_encode(piece, NON_ALPHANUMERIC));
+                        filled.extend(utf8_percent_encode(piece, RESERVED));
                     } else {
                         filled.push_str(piece);
                     }
