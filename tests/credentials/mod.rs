@@ -71,6 +71,8 @@ fn the_granted_header_arrives_and_comes_out_masked() {
     let remote = &state["servers"][0]["remote"];
     assert_eq!(remote["host"], server.address.to_string());
     assert_eq!(remote["transport"], "streamable-http");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", pid(&test))).unwrap();
+    assert!(status.contains("\nSeccomp:\t2\n"), "{status}");
     run.finish();
     assert_eq!(server.refused(), 0);
     let audit = test.audit();
