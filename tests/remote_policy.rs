@@ -110,3 +110,65 @@ fn lint_and_check_read_what_is_sent() {
     let warning = "a part of `url` looks like a secret";
     assert!(lint.stderr.contains(warning), "{lint}");
 }
+
+#[test]
+fn a_new_policy_for_a_remote_server() {
+    let test = Test::new();
+    let new = |name: &str, args: &[&str]| {
+        let all = [&["policy", "new", name, "--dry-run"], args].concat();
+        test.ok(&all).text().to_owned()
+    };
+    let flags = [
+        "--url",
+        "https://mcp.example.com/mcp?team={secret.TEAM_ID}",
+        "--header",
+        "Authorization: Bearer {secret.TOKEN}",
+        "--header",
+        "X-Org: acme",
+        "--secret",
+        "TOKEN=secret:shared/token",
+        "--description",
+        "Issues",
+    ];
+    golden::check("policy/new-remote.toml", &new("issues", &flags));
+    let oauth = ["--url", "https://mcp.example.com/mcp", "--oauth"];
+    let text = new("issues", &oauth);
+    assert!(text.ends_with("\n[oauth]\n"), "{text}");
+
+    // From the catalog: what it knows, and nothing of the local server.
+    golden::check("policy/new-github.toml", &new("github", &["--remote"]));
+    golden::check("policy/new-asana.toml", &new("asana", &[]));
+    let text = new("mine", &["--from", "linear", "--oauth"]);
+    let url = "\nurl = \"https://mcp.linear.app/mcp\"\n\n[oauth]\n";
+    assert!(text.contains(url) && !text.contains("LINEAR"), "{text}");
+    let text = new("linear", &[]);
+    assert!(text.contains("\ncommand = [\"npx\""), "{text}");
+    let text = new(
+        "notion",
+        &["--header", "Authorization: Bearer {secret.NOTION}"],
+    );
+    assert!(!text.contains("[oauth]"), "{text}");
+    assert!(text.contains("from = \"secret:notion/notion\""), "{text}");
+
+    let refused = |args: &[&str], words: &str| {
+        let ended = test.cli(&[&["policy", "new", "x"], args].concat());
+        assert_eq!(ended.code, 2, "{ended}");
+        assert!(ended.stderr.contains(words), "{words}: {ended}");
+        assert!(!ended.stderr.contains(TOKEN), "{ended}");
+    };
+    let url = "https://mcp.example.com/mcp";
+    let with_token = format!("Authorization: Bearer {TOKEN}");
+    let words = "cannot accept the value of `--header Authorization`";
+    refused(&["--url", url, "--header", &with_token], words);
+    let words = "cannot accept a part of `--url`";
+    refused(&["--url", &format!("{url}?api_key={TOKEN}")], words);
+    let words = "the catalog has no remote server `x`";
+    refused(&["--remote"], words);
+    refused(&["--url", "http://mcp.example.com/"], "not encrypted");
+    let words = "expected `NAME: VALUE`";
+    refused(&["--url", url, "--header", "Authorization"], words);
+    refused(&["--url", url, "--header", "Host: a"], words);
+    refused(&["--url", url, "--cwd", "/"], "cannot be used with");
+    let unused = ["--url", url, "--secret", "TOKEN=secret:x/token"];
+    refused(&unused, "`TOKEN` is sent nowhere");
+}

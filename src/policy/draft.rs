@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 
+use super::remote_text::{remote_lines, string};
 use super::schema::{Delivery, OnFailure, Renew, Unpinned};
-use super::{Cwd, Policy, load};
+use super::{Cwd, Policy, Remote, load};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
@@ -18,7 +19,9 @@ use crate::secret::{SecretRef, ServerName};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Draft {
     pub description: Option<String>,
+    /// Empty for a remote server.
     pub command: Vec<String>,
+    pub remote: Option<Remote>,
     pub argv_secrets: bool,
     pub cwd: Cwd,
     /// Why the server cannot start inside the fence.
@@ -54,7 +57,10 @@ impl Draft {
         if let Some(description) = &self.description {
             line(&format!("description = {}", string(description)));
         }
-        line(&format!("command = {}", list(&self.command)));
+        match &self.remote {
+            None => line(&format!("command = {}", list(&self.command))),
+            Some(remote) => remote_lines(remote).iter().for_each(|text| line(text)),
+        }
         if self.argv_secrets {
             line("# Other users of this machine can see arguments with `ps`.");
             line("argv_secrets = true");
@@ -78,21 +84,7 @@ impl Draft {
             let pairs = self.set.iter().map(pair).collect::<Vec<_>>().join(", ");
             line(&format!("set = {{ {pairs} }}"));
         }
-        for (variable, (from, to)) in &self.secrets {
-            line(&format!("\n[secrets.{variable}]"));
-            for advice in self.advice.get(variable).into_iter().flatten() {
-                line(comment(advice).trim_end());
-            }
-            line(&format!("from = \"{from}\""));
-            match to {
-                Delivery::Env => {}
-                Delivery::File => line("to = \"file\""),
-                Delivery::DiskFile => line("to = \"disk-file\""),
-            }
-            if self.optional.contains(variable) {
-                line("optional = true");
-            }
-        }
+        self.secret_lines(&mut line);
         if self.renew != Renew::Overlap || self.on_failure != OnFailure::Error {
             line("\n[session]");
         }
@@ -111,6 +103,24 @@ impl Draft {
             text.push_str(UNPINNED);
         }
         text
+    }
+
+    fn secret_lines(&self, line: &mut dyn FnMut(&str)) {
+        for (variable, (from, to)) in &self.secrets {
+            line(&format!("\n[secrets.{variable}]"));
+            for advice in self.advice.get(variable).into_iter().flatten() {
+                line(comment(advice).trim_end());
+            }
+            line(&format!("from = \"{from}\""));
+            match to {
+                Delivery::Env => {}
+                Delivery::File => line("to = \"file\""),
+                Delivery::DiskFile => line("to = \"disk-file\""),
+            }
+            if self.optional.contains(variable) {
+                line("optional = true");
+            }
+        }
     }
 
     /// Parses and checks the text.
@@ -203,10 +213,6 @@ fn comment(text: &str) -> String {
     format!("# {}\n", plain.trim())
 }
 
-fn string(text: &str) -> String {
-    toml::Value::from(text).to_string()
-}
-
 fn list(texts: &[String]) -> String {
     let quoted: Vec<_> = texts.iter().map(|text| string(text)).collect();
     format!("[{}]", quoted.join(", "))
@@ -225,6 +231,7 @@ mod tests {
         let draft = Draft {
             description: Some(odd.clone()),
             command: vec!["npx".to_owned(), odd.clone(), "{secret.TOKEN}".to_owned()],
+            remote: None,
             argv_secrets: true,
             cwd: Cwd::Path("~/src".to_owned()),
             unfenced: Some(odd.clone()),

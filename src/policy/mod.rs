@@ -22,6 +22,7 @@ mod destination;
 mod document;
 mod explain;
 mod plain;
+mod remote_text;
 mod source;
 pub mod web;
 

@@ -154,12 +154,11 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> (Vec<SummaryRow>, Ve
     if let Some(package) = package {
         last.push(("pinned", ascii(&package.to_string())));
     }
-    match remote {
-        Some(remote) => last.extend(destination(remote)),
-        None => {
-            last.extend(places(cwd, words));
-            last.push(("command", command(words)));
-        }
+    if let Some(remote) = remote {
+        last.extend(destination(remote));
+    } else {
+        last.extend(places(cwd, words));
+        last.push(("command", command(words)));
     }
     (lines, last)
 }

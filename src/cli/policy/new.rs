@@ -2,16 +2,19 @@
 //!
 //! Invariants: no file is replaced, and nothing that looks like a secret is written.
 
-use crate::catalog::{self, KnownServer};
+use std::collections::BTreeMap;
+
+use crate::catalog::{self, KnownRemote, KnownServer};
 use crate::cli::{Context, print};
 use crate::error::{Code, Error, Result};
 use crate::ops::embedded_secrets;
 use crate::package;
 use crate::policy::Cwd;
 use crate::policy::draft::{self, Draft};
+use crate::policy::remote::{OAuthTable, Remote, RemoteTransport};
 use crate::policy::schema::Delivery;
-use crate::policy::template;
-use crate::secret::{SecretRef, ServerName};
+use crate::policy::{template, web};
+use crate::secret::{SecretName, SecretRef, ServerName};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -32,6 +35,18 @@ pub struct Args {
     /// Working directory, or `client` [default: a private one]
     #[arg(long, value_name = "DIR")]
     cwd: Option<String>,
+    /// Address of a remote server, in place of a command
+    #[arg(long, value_name = "URL", conflicts_with_all = ["command", "cwd", "env", "pass", "remote", "from"])]
+    url: Option<String>,
+    /// Header of a remote server, e.g. `X-Api-Key: {secret.API_KEY}`
+    #[arg(long, value_name = "NAME: VALUE", value_parser = header, conflicts_with_all = ["command", "cwd", "env", "pass"])]
+    header: Vec<(String, String)>,
+    /// The remote server asks for a login with OAuth
+    #[arg(long, conflicts_with_all = ["command", "cwd", "env", "pass"])]
+    oauth: bool,
+    /// Use the remote server of the catalog
+    #[arg(long, conflicts_with_all = ["command", "cwd", "env", "pass"])]
+    remote: bool,
     /// Show what would change, without changing anything
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -44,21 +59,47 @@ pub struct Args {
 }
 
 pub fn run(args: Args, cx: &Context) -> Result<u8> {
-    let server = args.server;
-    refuse_secrets(&args.env, &args.command)?;
-    let known = known(&server, args.from.as_deref(), &args.command)?;
-    let mut draft = Draft {
-        description: args.description,
-        command: args.command,
-        cwd: Cwd::new(args.cwd.as_deref()),
-        pass: args.pass,
-        set: args.env.into_iter().collect(),
-        secrets: args
-            .secret
-            .into_iter()
-            .map(|(name, from)| (name, (from, Delivery::Env)))
-            .collect(),
+    let (server, dry_run) = (args.server.clone(), args.dry_run);
+    refuse_secrets(&args)?;
+    let draft = match remote_of(&args)? {
+        Some(remote) => remote_draft(args, &remote),
+        None => local_draft(&args)?,
+    };
+    if dry_run {
+        let policy = draft.check(&cx.dirs, &server)?;
+        draft::must_be_new(&cx.dirs, &server)?;
+        print::text(&policy.text);
+        return Ok(0);
+    }
+    let policy = draft.write(&cx.dirs, &server)?;
+    print::line(&format!("written: {}", cx.dirs.tilde(&policy.path)));
+    print::note(&format!(
+        "run `mcpwrap grant {server}` to review and approve it; until then it does not start"
+    ));
+    Ok(0)
+}
+
+/// What both kinds of servers have.
+fn draft(args: &Args) -> Draft {
+    let secrets = args.secret.iter();
+    let secrets = secrets.map(|(name, from)| (name.clone(), (from.clone(), Delivery::Env)));
+    Draft {
+        description: args.description.clone(),
+        secrets: secrets.collect(),
         ..Draft::default()
+    }
+}
+
+/// # Errors
+/// `usage` if there is no command, neither given nor in the catalog.
+fn local_draft(args: &Args) -> Result<Draft> {
+    let known = known(&args.server, args.from.as_deref(), &args.command)?;
+    let mut draft = Draft {
+        command: args.command.clone(),
+        cwd: Cwd::new(args.cwd.as_deref()),
+        pass: args.pass.clone(),
+        set: args.env.iter().cloned().collect(),
+        ..draft(args)
     };
     if let Some(known) = known {
         if draft.command.is_empty() {
@@ -71,18 +112,79 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
         known.describe(&mut draft);
     }
     draft.unfenced = package::unfenced(&draft.command);
-    if args.dry_run {
-        let policy = draft.check(&cx.dirs, &server)?;
-        draft::must_be_new(&cx.dirs, &server)?;
-        print::text(&policy.text);
-        return Ok(0);
+    Ok(draft)
+}
+
+/// Where the facts about a remote server come from.
+enum RemoteSource {
+    /// `--url`.
+    Url(String),
+    Catalog(&'static KnownServer, &'static KnownRemote),
+}
+
+/// The remote server that the flags ask for, or the only form that the catalog has.
+///
+/// # Errors
+/// `usage` if the catalog has no such remote server.
+fn remote_of(args: &Args) -> Result<Option<RemoteSource>> {
+    if let Some(url) = &args.url {
+        return Ok(Some(RemoteSource::Url(url.clone())));
     }
-    let policy = draft.write(&cx.dirs, &server)?;
-    print::line(&format!("written: {}", cx.dirs.tilde(&policy.path)));
-    print::note(&format!(
-        "run `mcpwrap grant {server}` to review and approve it; until then it does not start"
-    ));
-    Ok(0)
+    let server = &args.server;
+    let id = args.from.as_deref().unwrap_or(server.as_str());
+    let found = catalog::remote(id).map(|(file, known)| RemoteSource::Catalog(file, known));
+    let is_asked = args.remote || args.oauth || !args.header.is_empty();
+    if !is_asked {
+        let has_command = catalog::of_id(id).is_some_and(|known| !known.command.is_empty());
+        return Ok(found.filter(|_| args.command.is_empty() && !has_command));
+    }
+    if found.is_some() {
+        return Ok(found);
+    }
+    let names: Vec<_> = catalog::remote_names().collect();
+    Err(
+        Error::new(Code::Usage, format!("cannot write policy `{server}`"))
+            .cause(format!("the catalog has no remote server `{id}`"))
+            .hint(format!(
+                "run `mcpwrap policy new {server} --url URL`; remote servers that need no URL: {}",
+                names.join(", ")
+            )),
+    )
+}
+
+fn remote_draft(args: Args, source: &RemoteSource) -> Draft {
+    let mut draft = draft(&args);
+    let mut remote = match source {
+        RemoteSource::Url(url) => Remote {
+            url: url.clone(),
+            transport: RemoteTransport::default(),
+            headers: BTreeMap::new(),
+            oauth: args.oauth.then(OAuthTable::default),
+        },
+        RemoteSource::Catalog(file, known) => {
+            let title = known.title.as_ref().unwrap_or(&file.title);
+            draft.description.get_or_insert_with(|| title.clone());
+            file.add_remote(known, args.oauth, &mut draft)
+        }
+    };
+    if !args.header.is_empty() && !args.oauth {
+        remote.oauth = None;
+    }
+    remote.headers.extend(args.header);
+    // A secret without a name of its own in the store gets one.
+    let texts = remote.headers.values().chain([&remote.url]);
+    for variable in texts.flat_map(|text| template::secrets(text)) {
+        let part = variable.to_ascii_lowercase().replace('_', "-");
+        if let Ok(name) = SecretName::new(&format!("{}/{part}", args.server)) {
+            let from = (SecretRef::to(name), Delivery::Env);
+            draft.secrets.entry(variable.to_owned()).or_insert(from);
+        }
+    }
+    draft.remote = Some(remote);
+    if let RemoteSource::Catalog(file, _) = source {
+        file.describe(&mut draft);
+    }
+    draft
 }
 
 /// The catalog entry of a server, by `--from`, by its package, or by its own name.
@@ -124,33 +226,56 @@ fn known(
 
 /// # Errors
 /// `secret-unusable` if a value belongs in the store. The value is not repeated.
-fn refuse_secrets(env: &[(String, String)], command: &[String]) -> Result<()> {
+fn refuse_secrets(args: &Args) -> Result<()> {
     let refused = |what: String| {
         Error::new(Code::SecretUnusable, format!("cannot accept {what}"))
             .cause("looks like a secret, and a policy file is plaintext")
     };
-    if let Some((name, _)) = env
-        .iter()
-        .find(|(name, value)| embedded_secrets::looks_secret(name, value))
-    {
+    let env = args.env.iter();
+    let mut env = env.filter(|(name, value)| embedded_secrets::looks_secret(name, value));
+    if let Some((name, _)) = env.next() {
         return Err(
             refused(format!("the value of `--env {name}`")).hint(format!(
                 "run `mcpwrap secret set NAME` to store it, then use `--secret {name}=secret:NAME`"
             )),
         );
     }
-    match embedded_secrets::arguments(command).first() {
-        Some(place) => Err(refused(place.clone()).hint(
+    if let Some(place) = embedded_secrets::arguments(&args.command).first() {
+        return Err(refused(place.clone()).hint(
             "pass it in a variable: run `mcpwrap secret set NAME` to store it, then use \
              `--secret VAR=secret:NAME`",
-        )),
+        ));
+    }
+    let header = args.header.iter();
+    let mut header =
+        header.filter(|(name, value)| embedded_secrets::header_looks_secret(name, value));
+    let place = header
+        .next()
+        .map(|(name, _)| format!("the value of `--header {name}`"));
+    let url = args.url.iter();
+    let mut url = url.filter(|url| embedded_secrets::url_looks_secret(url));
+    match place.or_else(|| url.next().map(|_| "a part of `--url`".to_owned())) {
         None => Ok(()),
+        Some(place) => Err(refused(place).hint(
+            "write `{secret.VAR}` in its place, run `mcpwrap secret set NAME` to store it, then use \
+             `--secret VAR=secret:NAME`",
+        )),
     }
 }
 
 fn secret(text: &str) -> Result<(String, SecretRef)> {
     let (name, reference) = pair(text, "--secret", "VAR=secret:NAME")?;
     Ok((name, SecretRef::new(&reference)?))
+}
+
+fn header(text: &str) -> Result<(String, String)> {
+    let wrong =
+        || Error::new(Code::Usage, "invalid value for `--header`").cause("expected `NAME: VALUE`");
+    let (name, value) = text.split_once(':').ok_or_else(wrong)?;
+    if web::name_fault(name).is_some() || web::value_fault(value.trim()).is_some() {
+        return Err(wrong());
+    }
+    Ok((name.to_owned(), value.trim().to_owned()))
 }
 
 fn variable(text: &str) -> Result<(String, String)> {

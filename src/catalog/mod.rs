@@ -12,7 +12,8 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 use crate::policy::draft::Draft;
-use crate::policy::{Cwd, Delivery, Renew};
+use crate::policy::remote::{OAuthTable, Remote, RemoteTransport};
+use crate::policy::{Cwd, Delivery, Renew, template};
 use crate::secret::{SecretName, SecretRef};
 
 /// The version of the format of these files.
@@ -35,6 +36,9 @@ pub struct KnownServer {
     /// Hosts of the remote form of the server.
     #[serde(default)]
     pub remotes: Vec<String>,
+    /// Its remote form, or those of its servers, by the usual name of the policy.
+    #[serde(default)]
+    pub remote: BTreeMap<String, KnownRemote>,
     /// Hosts contacted at run time; `*` is any host, and words are the user's own hosts.
     pub hosts: Vec<String>,
     pub offline_start: OfflineStart,
@@ -45,6 +49,24 @@ pub struct KnownServer {
     #[serde(default)]
     pub secrets: BTreeMap<String, KnownSecret>,
     pub probe: Option<Probe>,
+}
+
+/// A remote server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownRemote {
+    /// If it differs from that of the file.
+    pub title: Option<String>,
+    /// With `{secret.NAME}` in place of a secret in its path or query.
+    pub url: String,
+    /// Headers with its secret; it then needs no OAuth.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Whether it offers OAuth.
+    #[serde(default)]
+    pub oauth: bool,
+    /// What users have to know before they use it.
+    pub fact: Option<String>,
 }
 
 /// Whether the server answers the first message of its client without network.
@@ -101,7 +123,7 @@ pub struct Probe {
 macro_rules! files {
     ($($id:literal)+) => {
         const FILES: &[(&str, &str)] =
-            &[$(($id, include_str!(concat!("../policies/", $id, ".toml")))),+];
+            &[$(($id, include_str!(concat!("../../policies/", $id, ".toml")))),+];
     };
 }
 
@@ -153,6 +175,16 @@ pub fn startable() -> impl Iterator<Item = &'static str> {
         .map(|shipped| shipped.id)
 }
 
+/// The known remote server of this name, with the file that describes it.
+pub fn remote(name: &str) -> Option<(&'static KnownServer, &'static KnownRemote)> {
+    all().find_map(|shipped| Some((shipped, shipped.remote.get(name)?)))
+}
+
+/// The names of the known remote servers.
+pub fn remote_names() -> impl Iterator<Item = &'static str> {
+    all().flat_map(|shipped| shipped.remote.keys().map(String::as_str))
+}
+
 /// The known server for a package, an image or a program of this name.
 pub fn of_package(package: &str) -> Option<&'static KnownServer> {
     let package = package.strip_prefix("docker.io/").unwrap_or(package);
@@ -188,6 +220,14 @@ impl KnownServer {
     /// Adds comments, the `renew` mode and advice about secrets to a new policy. The caller adds the
     /// secrets.
     pub fn describe(&self, draft: &mut Draft) {
+        if draft.remote.is_none() {
+            self.describe_local(draft);
+        }
+        self.advise(draft);
+    }
+
+    /// Adds what matters for a server on this machine.
+    fn describe_local(&self, draft: &mut Draft) {
         draft.renew = self.renew;
         if draft.cwd == Cwd::Private {
             draft.cwd = Cwd::new(self.cwd.as_deref());
@@ -210,7 +250,13 @@ impl KnownServer {
             OfflineStart::Unknown => "Unknown whether it starts without network.",
         };
         draft.facts.push(offline.to_owned());
-        if let Some(probe) = &self.probe {
+    }
+
+    /// Adds advice about secrets.
+    fn advise(&self, draft: &mut Draft) {
+        let sent =
+            |probe: &&Probe| draft.remote.is_none() || draft.secrets.contains_key(&probe.secret);
+        if let Some(probe) = self.probe.as_ref().filter(sent) {
             let mut words = probe.request.split(' ').skip(1);
             let address = words.next().unwrap_or_default();
             let fact = format!("Request that tests `{}`: {address}", probe.secret);
@@ -253,6 +299,32 @@ impl KnownServer {
         }
     }
 
+    /// A remote server of this file for a new policy, which gets the secrets that it is sent. With
+    /// OAuth, it is sent a token in place of its own headers.
+    pub fn add_remote(&self, known: &KnownRemote, oauth: bool, draft: &mut Draft) -> Remote {
+        let with_token = oauth || (known.headers.is_empty() && known.oauth);
+        let headers = if with_token {
+            BTreeMap::new()
+        } else {
+            known.headers.clone()
+        };
+        let texts: Vec<&String> = headers.values().chain([&known.url]).collect();
+        for (variable, slot) in &self.secrets {
+            let is_used = |text: &&String| template::secrets(text).any(|used| used == variable);
+            if texts.iter().any(is_used) {
+                let from = (SecretRef::to(slot.name.clone()), Delivery::Env);
+                draft.secrets.entry(variable.clone()).or_insert(from);
+            }
+        }
+        draft.facts.extend(known.fact.clone());
+        Remote {
+            url: known.url.clone(),
+            transport: RemoteTransport::default(),
+            headers,
+            oauth: with_token.then(OAuthTable::default),
+        }
+    }
+
     /// The variable and secret for a value in an argument.
     pub fn secret_for_flag(&self, flag: &str) -> Option<(&str, &KnownSecret)> {
         let slot = self
@@ -264,112 +336,4 @@ impl KnownServer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::policy::template::is_variable_name;
-
-    #[test]
-    fn every_file_is_in_the_table_and_complete() {
-        let mut files: Vec<String> =
-            std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/policies"))
-                .unwrap()
-                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-                .collect();
-        files.sort();
-        let table: Vec<String> = FILES.iter().map(|(id, _)| format!("{id}.toml")).collect();
-        assert_eq!(files, table);
-        assert!(table.len() >= 40);
-        let mut packages = std::collections::BTreeSet::new();
-        for (id, text) in FILES {
-            let shipped = read(id, text).unwrap_or_else(|error| panic!("{id}: {error}"));
-            assert_eq!(shipped.version, 1, "{id}");
-            assert!(
-                text.starts_with("# ") && !shipped.packages.is_empty(),
-                "{id}"
-            );
-            for package in &shipped.packages {
-                assert_eq!(of_package(package).map(|known| known.id), Some(*id));
-                assert!(
-                    packages.insert(package.clone()),
-                    "{id}: {package} is in two files"
-                );
-            }
-            let main = package_of(&shipped.command);
-            assert!(
-                shipped.command.is_empty() || shipped.packages.contains(&main),
-                "{id}: {main}"
-            );
-            assert!(
-                shipped.secrets.keys().all(|name| is_variable_name(name)),
-                "{id}"
-            );
-            if let Some(probe) = &shipped.probe {
-                assert!(shipped.secrets.contains_key(&probe.secret), "{id}");
-                let request = probe.request.split(' ').collect::<Vec<_>>();
-                assert!(matches!(request.first(), Some(&("GET" | "POST"))), "{id}");
-                assert!(
-                    request[1].starts_with("https://") && !request[1].contains("{secret}"),
-                    "{id}"
-                );
-                assert!(
-                    probe
-                        .headers
-                        .iter()
-                        .any(|header| header.contains("{secret}")),
-                    "{id}"
-                );
-            }
-        }
-    }
-
-    /// The package that a command starts.
-    fn package_of(command: &[String]) -> String {
-        crate::package::parse(command).package.unwrap_or_default()
-    }
-
-    #[test]
-    fn a_policy_starts_from_what_is_known() {
-        let github = of_id("github").unwrap();
-        let mut draft = Draft {
-            command: github.command.clone(),
-            ..Draft::default()
-        };
-        github.add_secrets(&mut draft);
-        github.describe(&mut draft);
-        let text = draft.text(&crate::secret::ServerName::new("github").unwrap());
-        for line in [
-            "# Hosts contacted at run time: api.github.com, github.com, *.githubusercontent.com, api.githubcopilot.com.",
-            "[secrets.GITHUB_PERSONAL_ACCESS_TOKEN]",
-            "# A fine-grained token for selected repositories is enough for most work.",
-            "# A value starts with ghp_ or github_pat_ or gho_.",
-            "# Create a new one at https://github.com/settings/tokens",
-            "from = \"secret:github/token\"",
-        ] {
-            assert!(text.lines().any(|known| known == line), "{line}\n{text}");
-        }
-        for shipped in all().filter(|shipped| !shipped.command.is_empty()) {
-            let mut draft = Draft {
-                command: shipped.command.clone(),
-                ..Draft::default()
-            };
-            shipped.add_secrets(&mut draft);
-            shipped.describe(&mut draft);
-            let server = crate::secret::ServerName::new(shipped.id).unwrap();
-            let dirs = crate::dirs::Dirs::under(std::path::Path::new("/nowhere"));
-            let policy = draft.check(&dirs, &server);
-            assert!(policy.is_ok(), "{}: {policy:?}", shipped.id);
-        }
-    }
-
-    #[test]
-    fn found_by_package_host_and_flag() {
-        let stripe = of_package("@stripe/mcp").unwrap();
-        assert_eq!(
-            stripe.secret_for_flag("--api-key").unwrap().0,
-            "STRIPE_SECRET_KEY"
-        );
-        assert_eq!(of_host("mcp.exa.ai").unwrap().id, "exa");
-        assert_eq!(of_host("docs.mcp.cloudflare.com").unwrap().id, "cloudflare");
-        assert!(of_package("unknown").is_none());
-    }
-}
+mod tests;
