@@ -6,6 +6,7 @@
 mod args;
 mod ci;
 mod clients;
+mod conformance;
 mod corpus;
 mod demo;
 mod deps;
@@ -96,6 +97,23 @@ const VERBS: &[Verb] = &[
                 None => clients::Wanted::All,
             };
             clients::run(&wanted).map(passed)
+        },
+    },
+    Verb {
+        name: "conformance",
+        operand: Some("SCENARIO..."),
+        about: "let the official judge of MCP clients watch `mcpwrap run`, in these scenarios or in all",
+        flags: &[Flag {
+            name: "--drive",
+            about: "be the client that the judge starts; the operand is the address of its server",
+        }],
+        run: |args| {
+            match (args.has("--drive"), args.operand()) {
+                (true, Some(url)) => conformance::drive(url)?,
+                (true, None) => return Err("no address".to_owned()),
+                (false, _) => conformance::run(args.operands())?,
+            }
+            Ok(Outcome::Passed)
         },
     },
     Verb {
