@@ -158,6 +158,11 @@ impl Dirs {
         self.state.join("secrets.toml")
     }
 
+    /// Facts about OAuth tokens, approvals of logins, and the locks of both; no secret.
+    pub fn oauth(&self) -> PathBuf {
+        self.state.join("oauth")
+    }
+
     /// Diagnostic logs.
     pub fn log(&self) -> PathBuf {
         self.state.join("log")
@@ -228,6 +233,29 @@ pub fn pager() -> Option<(Vec<String>, bool)> {
 /// Whether colours are disabled: `NO_COLOR`, or a terminal without colours.
 pub fn no_colour() -> bool {
     variable("NO_COLOR").is_some() || variable("TERM").is_none_or(|term| term == "dumb")
+}
+
+/// The user's browser: one program, without arguments.
+pub fn browser() -> Option<OsString> {
+    variable("BROWSER")
+}
+
+/// The variables from which another process of this program finds the same directories and store.
+pub fn own_variables() -> Vec<(&'static str, OsString)> {
+    let names = [
+        MCPWRAP_HOME,
+        MCPWRAP_LOG,
+        "HOME",
+        "XDG_CONFIG_HOME",
+        "XDG_STATE_HOME",
+        "XDG_DATA_HOME",
+        "XDG_RUNTIME_DIR",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "CREDENTIALS_DIRECTORY",
+    ];
+    let set = names.into_iter();
+    set.filter_map(|name| Some((name, variable(name)?)))
+        .collect()
 }
 
 /// The search path for programs.

@@ -35,6 +35,7 @@ pub(crate) mod settings; // settings that widen what is allowed, sealed
 // ── how it runs
 pub(crate) mod session; // one client's JSON-RPC session
 pub(crate) mod bridge; // a remote server behind stdio
+pub(crate) mod oauth; // tokens of remote servers: log in, refresh, log out
 pub(crate) mod launch; // resolve, guard, start
 pub(crate) mod mask; // masks secrets in output
 pub(crate) mod supervise; // keeps a server behind the session
@@ -62,6 +63,8 @@ pub mod testing;
 pub use self::bridge::{BRIDGE, main as bridge};
 pub use self::cli::main;
 pub use self::launch::guard::main as guard;
+pub use self::oauth::exchange::{EXCHANGE, main as exchange};
+pub use self::oauth::refresh::{REFRESH, main as refresh};
 
 /// The first argument of this program when it is started as the guard of a server.
 pub use self::sys::spawn::GUARD;

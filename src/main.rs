@@ -9,11 +9,14 @@ static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
     zeroizing_alloc::ZeroAlloc(std::alloc::System);
 
 fn main() -> ExitCode {
-    // Not commands: the supervisor starts this program again as the guard of a server, and a guard as the
-    // bridge to a remote server.
-    match std::env::args_os().nth(1) {
-        Some(first) if first == mcpwrap::GUARD => mcpwrap::guard(),
-        Some(first) if first == mcpwrap::BRIDGE => mcpwrap::bridge(),
+    // Not commands: this program starts itself again as the guard of a server, as the bridge to a remote
+    // one, for one exchange with an authorization server, and to refresh a token.
+    let first = std::env::args_os().nth(1).unwrap_or_default();
+    match first.to_str() {
+        Some(mcpwrap::GUARD) => mcpwrap::guard(),
+        Some(mcpwrap::BRIDGE) => mcpwrap::bridge(),
+        Some(mcpwrap::EXCHANGE) => mcpwrap::exchange(),
+        Some(mcpwrap::REFRESH) => mcpwrap::refresh(),
         _ => mcpwrap::main(),
     }
 }

@@ -205,6 +205,15 @@ fn is_path_name(text: &str) -> bool {
     text.len() <= 200 && text.split('/').all(is_plain_name)
 }
 
+impl SecretName {
+    /// Whether mcpwrap itself keeps OAuth tokens and registrations under this name. No policy may
+    /// refer to it, and no command of the user may change it, but for `login` and `logout`.
+    pub fn is_oauth(&self) -> bool {
+        let first = self.0.split('/').next();
+        matches!(first, Some("oauth" | "oauth-client"))
+    }
+}
+
 /// A reference to a value, e.g. `secret:github/token`, in the configured store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -146,12 +146,20 @@ pub fn build() -> String {
 /// # Errors
 /// It is longer than [`LIMIT`].
 pub fn encode(frame: &impl Serialize) -> io::Result<Zeroizing<Vec<u8>>> {
+    encode_up_to(frame, LIMIT)
+}
+
+/// [`encode`] with another limit (bytes).
+///
+/// # Errors
+/// It is longer than the limit.
+fn encode_up_to(frame: &impl Serialize, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     // Room for the longest frame, so that no part of a secret stays behind in a smaller buffer.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT + 4));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit + 4));
     bytes.extend([0; 4]);
     serde_json::to_writer(&mut *bytes, frame)?;
     let length = bytes.len() - 4;
-    if length > LIMIT {
+    if length > limit {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let prefix = u32::try_from(length).unwrap_or(0).to_le_bytes();
@@ -167,18 +175,37 @@ pub fn send(mut socket: impl Write, frame: &impl Serialize) -> io::Result<()> {
     socket.write_all(&encode(frame)?)
 }
 
+/// [`send`] with another limit (bytes).
+///
+/// # Errors
+/// As [`send`].
+pub fn send_up_to(mut socket: impl Write, frame: &impl Serialize, limit: usize) -> io::Result<()> {
+    socket.write_all(&encode_up_to(frame, limit)?)
+}
+
 /// Receives one frame; `None` at the end of the stream.
 ///
 /// # Errors
 /// The kernel's, or the frame is invalid.
-pub fn receive<T: DeserializeOwned>(mut socket: impl Read) -> io::Result<Option<T>> {
+pub fn receive<T: DeserializeOwned>(socket: impl Read) -> io::Result<Option<T>> {
+    receive_up_to(socket, LIMIT)
+}
+
+/// [`receive`] with another limit (bytes).
+///
+/// # Errors
+/// As [`receive`].
+pub fn receive_up_to<T: DeserializeOwned>(
+    mut socket: impl Read,
+    limit: usize,
+) -> io::Result<Option<T>> {
     let mut length = [0_u8; 4];
     match socket.read_exact(&mut length) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         other => other?,
     }
     let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
-    if length > LIMIT {
+    if length > limit {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let mut bytes = Zeroizing::new(vec![0; length]);

@@ -6,6 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::sync::mpsc::{Receiver, channel};
 
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -15,6 +16,8 @@ use crate::secret::Secret;
 
 /// The longest value from stdin (bytes).
 const VALUE_BYTES_MAX: usize = 1 << 20;
+/// The longest pasted line (bytes).
+const LINE_BYTES_MAX: u64 = 16 * 1024;
 /// The longest answer (bytes).
 const ANSWER_BYTES_MAX: u64 = 1024;
 
@@ -55,6 +58,26 @@ pub fn type_name(text: &str, name: &str) -> Result<()> {
 pub fn confirm(text: &str) -> Result<bool> {
     let answer = answer(&format!("{text} [y/n] "))?;
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// The lines that the user types or pastes from now on.
+///
+/// # Errors
+/// `no-terminal`.
+pub fn lines() -> Result<Receiver<String>> {
+    let terminal = open()?;
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(terminal);
+        loop {
+            let mut line = String::new();
+            match (&mut reader).take(LINE_BYTES_MAX).read_line(&mut line) {
+                Ok(1..) if sender.send(line).is_ok() => {}
+                _ => return,
+            }
+        }
+    });
+    Ok(lines)
 }
 
 /// The passphrase of an existing vault file, typed or from a script.

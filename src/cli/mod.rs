@@ -14,6 +14,8 @@ mod installing;
 mod interrupts;
 pub mod lock;
 pub mod log;
+pub mod login;
+pub mod logout;
 pub mod man;
 pub mod pin;
 pub mod policy;
@@ -80,6 +82,10 @@ enum CliCommand {
     Grant(grant::Args),
     /// Install and lock the package a policy runs
     Pin(pin::Args),
+    /// Log in to a remote server that uses OAuth
+    Login(login::Args),
+    /// Revoke and remove the token of a remote server
+    Logout(logout::Args),
     /// Run a server with its secrets, for client configs
     Run(run::Args),
     /// List running servers
@@ -175,6 +181,8 @@ fn dispatch(command: CliCommand) -> Result<u8> {
         CliCommand::Policy(args) => policy::run(args),
         CliCommand::Grant(args) => changing(|cx| grant::run(&args, cx)),
         CliCommand::Revoke(args) => changing(|cx| Ok(revoke::run(&args, cx))),
+        CliCommand::Login(args) => changing(|cx| login::run(&args, cx)),
+        CliCommand::Logout(args) => changing(|cx| logout::run(&args, cx)),
         CliCommand::Config(args) => changing(|cx| config::run(&args, cx)),
         CliCommand::Ps(args) => Ok(ps::run(&args, &Context::new()?)),
         CliCommand::Renew(args) => renew::run(&args, &Context::new()?),

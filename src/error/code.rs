@@ -99,8 +99,6 @@ codes! {
     SecretExpired = "secret-expired",
     /// The remote server refused the credentials, and there are no newer ones.
     CredentialsRefused = "credentials-refused",
-    /// The remote server needs a login of the user: `mcpwrap login`.
-    LoginNeeded = "login-needed",
     /// The value is empty, too short or digits only, so that it cannot be masked.
     SecretWeak = "secret-weak",
     /// The value cannot be used where the policy puts it (a NUL byte, or not UTF-8).
@@ -155,6 +153,12 @@ codes! {
     StillRunning = "still-running",
     /// The new server did not start, so the old one was kept.
     RenewFailed = "renew-failed",
+    /// The remote server needs a token, and there is none that is valid: the user has to log in.
+    LoginNeeded = "login-needed",
+    /// The authorization server refused, or what it or the remote server says about itself cannot be used.
+    OAuthFailed = "oauth-failed",
+    /// The remote server or its authorization server cannot be reached, or has an error. Nothing was changed.
+    OAuthUnreachable = "oauth-unreachable",
 }
 
 impl fmt::Display for Code {

@@ -14,6 +14,8 @@ pub mod again;
 pub mod revoke;
 pub mod secrets;
 pub mod settings;
+pub mod login;
+pub mod logout;
 pub mod network;
 pub mod setup;
 pub mod pin;

@@ -5,6 +5,7 @@
 
 pub mod ancestors;
 pub mod bounded;
+pub mod browser;
 pub mod clone;
 pub mod exec;
 pub mod far_end;

@@ -80,11 +80,14 @@ fn class(record: &Record, host: &str) -> Class {
         Event::Exit => process(record, host, 2),
         Event::Call => call(record, host),
         Event::Inject | Event::Release => entity(record, 2),
-        Event::SecretSet => entity(record, 1),
-        Event::SecretRotate | Event::Adopt | Event::Undo | Event::Config | Event::Network => {
-            entity(record, 3)
-        }
-        Event::SecretRm => entity(record, 4),
+        Event::SecretSet | Event::Login => entity(record, 1),
+        Event::SecretRotate
+        | Event::Refresh
+        | Event::Adopt
+        | Event::Undo
+        | Event::Config
+        | Event::Network => entity(record, 3),
+        Event::SecretRm | Event::Logout => entity(record, 4),
         Event::Grant => entity(record, 8),
         Event::Revoke => entity(record, 9),
         Event::Pin => application(record, host, 1),

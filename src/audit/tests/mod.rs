@@ -332,3 +332,17 @@ fn two_runs_have_two_ids() {
     assert_eq!(one.as_str().len(), 16);
     assert_ne!(one, two);
 }
+
+#[test]
+fn words_are_read_as_they_are_written() {
+    for event in Event::ALL {
+        assert_eq!(event.name().parse(), Ok(*event));
+        assert_eq!(
+            serde_json::to_string(event).unwrap(),
+            format!("\"{event}\"")
+        );
+        assert!(event.meaning().ends_with('.'));
+    }
+    let error = "launc".parse::<Event>().unwrap_err();
+    assert!(error.to_string().contains("launch"));
+}

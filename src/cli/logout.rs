@@ -1,0 +1,50 @@
+//! `mcpwrap logout`: takes the token of a remote server back.
+
+use super::{Context, print};
+use crate::config::Config;
+use crate::error::{EXIT_NO, Result};
+use crate::ops::logout;
+use crate::secret::{ProfileName, ServerName};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Server to log out of
+    server: ServerName,
+    /// Profile of the policy
+    #[arg(long, value_name = "NAME")]
+    profile: Option<ProfileName>,
+}
+
+/// The exit code is 1 if a token may still be valid, there or here.
+pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    let config = Config::load(&cx.dirs)?;
+    let server = &args.server;
+    let done = logout::logout(&cx.dirs, &config, server, args.profile.as_ref())?;
+    let Some(done) = done else {
+        print::note(&format!("nobody is logged in to server `{server}`"));
+        return Ok(0);
+    };
+    let mut code = 0;
+    match &done.at_issuer {
+        Ok(()) => print::line(&format!(
+            "revoked: the token of {server} at {}",
+            done.issuer
+        )),
+        Err(error) => {
+            print::error(
+                &error
+                    .clone()
+                    .context(format!("the token of server `{server}` may still be valid")),
+            );
+            code = EXIT_NO;
+        }
+    }
+    match &done.local {
+        Ok(()) => print::line(&format!("removed: the token of {server} from the store")),
+        Err(error) => {
+            print::error(error);
+            code = EXIT_NO;
+        }
+    }
+    Ok(code)
+}

@@ -1,0 +1,182 @@
+//! The index of OAuth tokens, `oauth/index.toml`: facts about each, without the token.
+//!
+//! `ps`, `check` and `secret list` read it without the store. Sessions watch it: `generation` grows
+//! with every change.
+//!
+//! Invariants: it contains no token. It is changed under a lock and replaced atomically. It is not
+//! trusted: what is sent where is in the store.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::item::TokenItem;
+use super::scope::ScopeSet;
+use crate::dirs::Dirs;
+use crate::error::{Code, Result};
+use crate::files::{self, Problem};
+use crate::secret::{ProfileName, SecretName, ServerName};
+
+/// All tokens and registrations of this user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OAuthIndex {
+    /// Grows with every change.
+    pub generation: u64,
+    /// Keyed by the name of the item.
+    pub tokens: BTreeMap<SecretName, TokenRow>,
+    pub registrations: BTreeMap<SecretName, RegistrationRow>,
+}
+
+/// Facts about the token of one policy and profile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRow {
+    pub server: ServerName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileName>,
+    pub issuer: String,
+    pub client_id: String,
+    pub scope: ScopeSet,
+    /// Seconds of Unix time.
+    pub obtained_at: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+    /// That of the token.
+    pub generation: u64,
+    /// Whether it can be renewed without the user.
+    pub renewable: bool,
+    /// The last refresh that failed: when, and the code of the error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<RefreshFailure>,
+    /// Scopes that the server asked for since the login.
+    #[serde(default, skip_serializing_if = "ScopeSet::is_empty")]
+    pub wanted: ScopeSet,
+}
+
+/// A refresh that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefreshFailure {
+    /// Seconds of Unix time.
+    pub at: i64,
+    pub code: String,
+}
+
+/// Facts about a registration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrationRow {
+    pub issuer: String,
+    pub client_id: String,
+    pub redirect: String,
+}
+
+impl OAuthIndex {
+    /// The path of the file, for those that watch it.
+    pub fn path(dirs: &Dirs) -> PathBuf {
+        dirs.oauth().join("index.toml")
+    }
+
+    /// Reads the index. A missing or damaged one is empty: it is written again from the store.
+    ///
+    /// # Errors
+    /// `file-unusable`, `file-not-private`.
+    pub fn load(dirs: &Dirs) -> Result<Self> {
+        let path = Self::path(dirs);
+        match files::read_private(&path) {
+            Ok(bytes) => Ok(toml::from_slice(&bytes).unwrap_or_default()),
+            Err(Problem::Missing) => Ok(Self::default()),
+            Err(problem) => {
+                let shown = dirs.tilde(&path);
+                Err(problem.explain(
+                    Code::FileUnusable,
+                    "cannot read the index of OAuth tokens",
+                    &shown,
+                ))
+            }
+        }
+    }
+
+    /// Changes the index under its lock and increments the generation.
+    ///
+    /// # Errors
+    /// `file-unusable`, `file-not-private`.
+    pub fn update<T>(dirs: &Dirs, change: impl FnOnce(&mut Self) -> T) -> Result<T> {
+        let path = Self::path(dirs);
+        let shown = dirs.tilde(&path);
+        let failed = |problem: Problem| {
+            problem.explain(
+                Code::FileUnusable,
+                "cannot write the index of OAuth tokens",
+                &shown,
+            )
+        };
+        let lock = files::lock(&path.with_extension("lock")).map_err(failed)?;
+        let mut index = Self::load(dirs)?;
+        index.generation += 1;
+        let answer = change(&mut index);
+        let text = toml::to_string(&index).expect("an index is always valid TOML");
+        files::replace(&path, text.as_bytes()).map_err(failed)?;
+        drop(lock);
+        Ok(answer)
+    }
+
+    /// The token of a policy and profile.
+    pub fn find(&self, server: &ServerName, profile: Option<&ProfileName>) -> Option<&TokenRow> {
+        let mut rows = self.tokens.values();
+        rows.find(|row| row.server == *server && row.profile.as_ref() == profile)
+    }
+
+    /// Records a token. What the server asked for in the meantime is kept if the token lacks it.
+    pub fn note(
+        &mut self,
+        name: &SecretName,
+        (server, profile): (&ServerName, Option<&ProfileName>),
+        item: &TokenItem,
+        renewable: bool,
+    ) {
+        let wanted = self.tokens.get(name).map(|row| row.wanted.clone());
+        let row = TokenRow {
+            server: server.clone(),
+            profile: profile.cloned(),
+            issuer: item.issuer.clone(),
+            client_id: item.client.id.clone(),
+            scope: item.scope.clone(),
+            obtained_at: item.obtained_at,
+            expires_at: item.expires_at,
+            generation: item.generation,
+            renewable,
+            failed: None,
+            wanted: wanted
+                .filter(|wanted| !wanted.is_within(&item.scope))
+                .unwrap_or_default(),
+        };
+        self.tokens.insert(name.clone(), row);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_change_counts_and_damage_is_no_obstacle() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::under(home.path());
+        assert_eq!(OAuthIndex::load(&dirs).unwrap(), OAuthIndex::default());
+        let name: SecretName = "oauth-client/x".parse().unwrap();
+        OAuthIndex::update(&dirs, |index| {
+            let row = RegistrationRow {
+                issuer: "https://as.example".into(),
+                client_id: "c1".into(),
+                redirect: "http://127.0.0.1:1/callback".into(),
+            };
+            index.registrations.insert(name.clone(), row);
+        })
+        .unwrap();
+        OAuthIndex::update(&dirs, |_| ()).unwrap();
+        let index = OAuthIndex::load(&dirs).unwrap();
+        assert_eq!((index.generation, index.registrations.len()), (2, 1));
+        files::replace(&OAuthIndex::path(&dirs), b"damaged").unwrap();
+        assert_eq!(OAuthIndex::load(&dirs).unwrap(), OAuthIndex::default());
+    }
+}

@@ -1,0 +1,36 @@
+//! Tokens of remote servers (OAuth 2.1 as MCP uses it): log in, refresh, log out.
+//!
+//! One owner per token: an item of the store for each policy and profile, changed only under a lock,
+//! and synced before it is used. Everything that is sent goes through [`exchange::Exchange`].
+//!
+//! Invariants: nothing of one issuer is sent to another; a newer token is never replaced by an older
+//! one; no login without the user.
+
+pub mod address;
+mod answer;
+pub mod approval;
+mod assertion;
+mod attempt;
+mod callback;
+pub mod challenge;
+pub mod client;
+mod discovery;
+#[cfg(test)]
+mod discovery_tests;
+mod endpoint;
+pub mod exchange;
+pub mod index;
+mod item;
+pub mod login;
+mod metadata;
+mod page;
+pub mod place;
+pub mod refresh;
+mod registration;
+mod registry;
+mod renewal;
+pub mod revoke;
+pub mod scope;
+pub mod step_up;
+pub mod token;
+mod token_answer;

@@ -1,0 +1,346 @@
+//! Obtains a new token without the user: one refresh, under the lock of the tokens.
+//!
+//! Invariants: nothing is sent while the store cannot be written: the mark of the refresh is stored
+//! first. The new tokens are stored and read back before anyone uses them. A fault of the network
+//! changes nothing. A refused refresh token is not sent again.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::client::{AuthMethod, ClientCredentials, ClientSource, OAuthClient, method_of};
+use super::discovery::discover;
+use super::endpoint::IssuerAccess;
+use super::exchange::Exchange;
+use super::index::OAuthIndex;
+use super::item::{self, TokenItem};
+use super::place::{TokenPlace, login_needed};
+use super::registration::is_unknown_client;
+use super::registry;
+use super::scope::ScopeSet;
+use super::token_answer::{GrantedToken, TokenFault};
+use crate::error::{CauseKind, Code, Error, Result};
+use crate::files;
+use crate::secret::Keys;
+
+/// After a refusal by the server, one refresh in this time (seconds).
+const REFUSED_PAUSE: i64 = 30;
+/// How long tokens that were just obtained are tried to be stored.
+const STORE_TRIES: u32 = 10;
+const STORE_PAUSE: Duration = Duration::from_millis(300);
+/// How long another process may refresh.
+pub const LOCK_LIMIT: Duration = Duration::from_secs(20);
+
+/// Why a new token is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewalOrder {
+    /// The generation of the token that the caller has; 0 without one.
+    pub seen: u64,
+    /// The server refused that token.
+    pub is_rejected: bool,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewed {
+    /// There is a newer token already.
+    Found,
+    /// The token was refreshed.
+    Refreshed,
+}
+
+/// Refreshes the token, unless there is a newer one. `now`: seconds of Unix time.
+///
+/// # Errors
+/// `login-needed`; `oauth-unreachable` and `oauth-failed`, after which the tokens are what they were;
+/// those of the store.
+pub fn renew(
+    place: &TokenPlace<'_>,
+    keys: &Keys,
+    exchange: &dyn Exchange,
+    order: RenewalOrder,
+    now: &dyn Fn() -> i64,
+) -> Result<Renewed> {
+    let lock = place.lock(LOCK_LIMIT)?;
+    let policy = place.policy;
+    let Some(mut item) = place.item()? else {
+        if place.is_for_client() {
+            let item = obtain(place, keys, exchange, now())?;
+            place.keep(&item)?;
+            return Ok(Renewed::Refreshed);
+        }
+        return Err(login_needed(policy, "nobody has logged in"));
+    };
+    // A newer token was not refused yet.
+    let is_rejected = order.is_rejected && item.generation <= order.seen;
+    if !is_rejected && !item.is_due(now()) {
+        return Ok(Renewed::Found);
+    }
+    let was_begun = item.refreshing.is_some();
+    if is_rejected {
+        check_pause(place, &item, now())?;
+    }
+    if item.refresh.is_none() && !place.is_for_client() {
+        return Err(login_needed(
+            policy,
+            "it has ended, and the authorization server gave no refresh token",
+        ));
+    }
+    let credentials = place.credentials(keys)?;
+    item.refreshing = Some(now());
+    item::write(place.store, &place.name()?, &item)?;
+    let answer = ask(place, &item, exchange, &credentials, now());
+    let granted = match answer {
+        Ok(granted) => granted,
+        Err(fault) => return Err(refused(place, item, fault, was_begun, now())),
+    };
+    let next = next(place, item, granted, now());
+    store(place, &next)?;
+    drop(lock);
+    Ok(Renewed::Refreshed)
+}
+
+/// A server that refuses each new token would cause a refresh with each call.
+fn check_pause(place: &TokenPlace<'_>, item: &TokenItem, now: i64) -> Result<()> {
+    if item.is_over(now) {
+        return Ok(());
+    }
+    let age = now.saturating_sub(item.obtained_at);
+    if (0..REFUSED_PAUSE).contains(&age) {
+        return Err(login_needed(
+            place.policy,
+            format!("the server refuses a token that is {age} s old"),
+        ));
+    }
+    let failed = OAuthIndex::load(place.dirs)?;
+    let name = place.name()?;
+    let failed = failed.tokens.get(&name).and_then(|row| row.failed.as_ref());
+    let ago = failed.map(|failed| now.saturating_sub(failed.at));
+    if let Some(ago) = ago.filter(|ago| (0..REFUSED_PAUSE).contains(ago)) {
+        let what = format!(
+            "cannot refresh the token of server `{}`",
+            place.policy.server
+        );
+        return Err(Error::new(Code::OAuthUnreachable, what)
+            .cause_of(
+                CauseKind::Unreachable,
+                format!("a refresh failed {ago} s ago"),
+            )
+            .hint("try again in half a minute"));
+    }
+    Ok(())
+}
+
+fn ask(
+    place: &TokenPlace<'_>,
+    item: &TokenItem,
+    exchange: &dyn Exchange,
+    credentials: &ClientCredentials,
+    now: i64,
+) -> Result<GrantedToken, TokenFault> {
+    let access = IssuerAccess {
+        exchange,
+        issuer: &item.issuer,
+        endpoints: &item.endpoints,
+        reach: item.reach,
+        client: &item.client,
+        credentials,
+        now,
+    };
+    match &item.refresh {
+        Some(refresh) => access.refresh(refresh.as_str(), item.resource.as_deref()),
+        None => access.client_credentials(&scopes_of(place, &item.scope), item.resource.as_deref()),
+    }
+}
+
+fn scopes_of(place: &TokenPlace<'_>, known: &ScopeSet) -> ScopeSet {
+    match place.rules.scopes.as_slice() {
+        [] => known.clone(),
+        scopes => ScopeSet::of(scopes),
+    }
+}
+
+/// What a refusal means, and what remains of the tokens.
+fn refused(
+    place: &TokenPlace<'_>,
+    mut item: TokenItem,
+    fault: TokenFault,
+    was_begun: bool,
+    now: i64,
+) -> Error {
+    let TokenFault { error, code } = fault;
+    let is_final = code.as_deref().is_some_and(is_refusal) && !place.is_for_client();
+    place.note_failure(&error, now);
+    if !is_final {
+        return error;
+    }
+    // Nobody else writes under this lock but another version or the user: a newer one wins.
+    if let Ok(Some(newer)) = place.item()
+        && newer.generation > item.generation
+    {
+        return error;
+    }
+    item.refresh = None;
+    item.refreshing = None;
+    item.expires_at = Some(item.expires_at.map_or(now, |end| end.min(now)));
+    item.generation = place.next_generation(item.generation);
+    let is_unknown = is_unknown_client(code.as_deref());
+    if let Err(error) = place.keep(&item) {
+        tracing::warn!("{}", error.text());
+    }
+    place.note_failure(&error, now);
+    if is_unknown && item.client.source == ClientSource::Registered {
+        registry::forget(place, &item.client.id);
+    }
+    let needed = login_needed(place.policy, error.reasons());
+    if was_begun {
+        return needed.cause("an earlier refresh was interrupted, so its new token is lost");
+    }
+    needed
+}
+
+fn is_refusal(code: &str) -> bool {
+    // Slack and GitHub have words of their own.
+    matches!(
+        code,
+        "invalid_grant"
+            | "invalid_refresh_token"
+            | "bad_refresh_token"
+            | "token_expired"
+            | "token_revoked"
+    ) || is_unknown_client(Some(code))
+}
+
+/// The tokens after a refresh.
+fn next(place: &TokenPlace<'_>, item: TokenItem, granted: GrantedToken, now: i64) -> TokenItem {
+    TokenItem {
+        access: granted.access,
+        // Without a new one the old one stays.
+        refresh: granted.refresh.or(item.refresh),
+        scope: granted.scope.unwrap_or(item.scope),
+        obtained_at: now,
+        expires_at: granted.life.map(|life| now.saturating_add(life)),
+        generation: place.next_generation(item.generation),
+        subject: item.subject.or(granted.subject),
+        refreshing: None,
+        ..item
+    }
+}
+
+/// The old refresh token may be dead by now, so this does not give up at once.
+fn store(place: &TokenPlace<'_>, item: &TokenItem) -> Result<()> {
+    let mut tries = 0;
+    loop {
+        match place.keep(item) {
+            Ok(()) => return Ok(()),
+            Err(error) if tries >= STORE_TRIES => {
+                return Err(
+                    login_needed(place.policy, "the new token cannot be stored").because(error)
+                );
+            }
+            Err(_) => {
+                tries += 1;
+                std::thread::sleep(STORE_PAUSE);
+            }
+        }
+    }
+}
+
+/// The first token of a client of its own, without the user: only from an issuer that the granted
+/// policy names, or that the user approved.
+pub fn obtain(
+    place: &TokenPlace<'_>,
+    keys: &Keys,
+    exchange: &dyn Exchange,
+    now: i64,
+) -> Result<TokenItem> {
+    let credentials = place.credentials(keys)?;
+    let transport = place.policy.remote.as_ref().map(|remote| remote.transport);
+    let found = discover(
+        exchange,
+        &place.server()?,
+        place.rules,
+        transport.unwrap_or_default(),
+    )?;
+    if !place.is_issuer_approved(keys, &found.issuer.issuer) {
+        return Err(login_needed(
+            place.policy,
+            format!(
+                "the authorization server `{}` was not approved",
+                found.issuer.issuer
+            ),
+        ));
+    }
+    let scope = match place.rules.scopes.as_slice() {
+        [] => found.challenged.or(found.supported).unwrap_or_default(),
+        scopes => ScopeSet::of(scopes),
+    };
+    let client = own_client(place, method_of(&found.issuer, &credentials)?)?;
+    let endpoints = found.issuer.endpoints()?;
+    let access = IssuerAccess {
+        exchange,
+        issuer: &found.issuer.issuer,
+        endpoints: &endpoints,
+        reach: found.reach,
+        client: &client,
+        credentials: &credentials,
+        now,
+    };
+    let granted = access
+        .client_credentials(&scope, found.resource.as_deref())
+        .map_err(|fault| fault.error)?;
+    Ok(TokenItem {
+        version: TokenItem::VERSION,
+        url: place.url().to_owned(),
+        issuer: found.issuer.issuer.clone(),
+        resource: found.resource,
+        endpoints,
+        reach: found.reach,
+        access: granted.access,
+        refresh: None,
+        scope: granted.scope.unwrap_or(scope),
+        obtained_at: now,
+        expires_at: granted.life.map(|life| now.saturating_add(life)),
+        generation: place.next_generation(0),
+        // The user is the client itself.
+        subject: Some(client.id.clone()),
+        login: login_id()?,
+        refreshing: None,
+        client,
+    })
+}
+
+/// The client of the policy.
+///
+/// # Errors
+/// `policy-invalid` if the policy names none.
+pub fn own_client(place: &TokenPlace<'_>, method: AuthMethod) -> Result<OAuthClient> {
+    let id = place.rules.client_id.clone().ok_or_else(|| {
+        let what = format!("cannot log in to server `{}`", place.policy.server);
+        Error::new(Code::PolicyInvalid, what)
+            .cause("`grant = \"client-credentials\"` needs a `client_id` below `[oauth]`")
+    })?;
+    Ok(OAuthClient {
+        id,
+        source: ClientSource::Policy,
+        method,
+        secret: None,
+    })
+}
+
+/// Identifies a login.
+///
+/// # Errors
+/// `file-unusable` if there are no random bytes.
+pub fn login_id() -> Result<String> {
+    files::random_hex().map_err(|error| {
+        Error::new(Code::FileUnusable, "cannot create a random number")
+            .cause(files::io_text(&error))
+    })
+}
+
+/// Now, in seconds of Unix time.
+pub fn unix_now() -> i64 {
+    Timestamp::now().as_second()
+}

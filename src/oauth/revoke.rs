@@ -1,0 +1,174 @@
+//! Takes tokens back: at the authorization server, then here.
+//!
+//! Invariant: nothing that fails at the authorization server keeps the local copy.
+
+use super::approval;
+use super::client::ClientCredentials;
+use super::endpoint::IssuerAccess;
+use super::exchange::Exchange;
+use super::exchange::process::ProcessExchange;
+use super::index::OAuthIndex;
+use super::item::{self, TokenItem};
+use super::place::{TokenPlace, network};
+use super::renewal::unix_now;
+use crate::audit::{Event, NewRecord, Outcome};
+use crate::bridge::channel::SecretText;
+use crate::config::Config;
+use crate::dirs::Dirs;
+use crate::error::{Error, Result};
+use crate::policy;
+use crate::secret::{Keys, ProfileName, SecretName, ServerName};
+use crate::store::{self, Prompt, Store};
+
+/// What became of the tokens of one policy and profile.
+#[derive(Debug)]
+pub struct RevokedToken {
+    pub server: ServerName,
+    pub profile: Option<ProfileName>,
+    pub issuer: String,
+    /// Whether the authorization server revoked them.
+    pub at_issuer: Result<()>,
+    /// Whether the local copy is gone.
+    pub local: Result<()>,
+}
+
+impl RevokedToken {
+    /// Its audit record.
+    pub fn record(&self) -> NewRecord {
+        let outcome = if self.local.is_ok() {
+            Outcome::Ok
+        } else {
+            Outcome::Failed
+        };
+        let record = NewRecord::new(Event::Logout, outcome)
+            .server(&self.server)
+            .profile(self.profile.as_ref());
+        match self.local.as_ref().err().or(self.at_issuer.as_ref().err()) {
+            Some(error) => record.reason(error.code.name()),
+            None => record,
+        }
+    }
+}
+
+/// Revokes the tokens of a server, of all its profiles, and removes them. Tries everything: neither a
+/// policy that cannot be read nor an authorization server that does not answer spares the next.
+/// Returns nothing for a server without tokens.
+pub fn revoke_all(dirs: &Dirs, config: &Config, server: &ServerName) -> Vec<RevokedToken> {
+    let Ok(index) = OAuthIndex::load(dirs) else {
+        return Vec::new();
+    };
+    let rows = index.tokens.values().filter(|row| row.server == *server);
+    let rows: Vec<_> = rows
+        .map(|row| (row.profile.clone(), row.issuer.clone()))
+        .collect();
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let opened = store::open(dirs, config, Prompt::Never);
+    let opened = opened.and_then(|store| Ok((store::keys(&*store)?, store)));
+    let failed = |profile, issuer, error: Error| RevokedToken {
+        server: server.clone(),
+        profile,
+        issuer,
+        at_issuer: Err(error.clone()),
+        local: Err(error),
+    };
+    let one = |(profile, issuer): (Option<ProfileName>, String)| match &opened {
+        Ok((keys, store)) => match revoke(dirs, &**store, keys, server, profile.as_ref()) {
+            Ok(done) => done,
+            Err(error) => Some(failed(profile, issuer, error)),
+        },
+        Err(error) => Some(failed(profile, issuer, error.clone())),
+    };
+    rows.into_iter().filter_map(one).collect()
+}
+
+/// Revokes the tokens of a policy and profile, and removes them; `None` if there are none.
+///
+/// # Errors
+/// Those of the store, when it cannot be read.
+pub fn revoke(
+    dirs: &Dirs,
+    store: &dyn Store,
+    keys: &Keys,
+    server: &ServerName,
+    profile: Option<&ProfileName>,
+) -> Result<Option<RevokedToken>> {
+    let name = item::token_name(server, profile)?;
+    let found = item::read_token(store, &name)?;
+    let row = OAuthIndex::load(dirs)?.tokens.remove(&name);
+    let issuer = found.as_ref().map(|item| item.issuer.clone());
+    let Some(issuer) = issuer.or_else(|| row.map(|row| row.issuer)) else {
+        return Ok(None);
+    };
+    let at_issuer = found.as_ref().map_or(Ok(()), |item| {
+        let exchange = ProcessExchange::new(network(dirs, store, keys)?);
+        let credentials = credentials(dirs, store, keys, server, profile, item);
+        at_issuer(&exchange, item, &credentials)
+    });
+    Ok(Some(RevokedToken {
+        server: server.clone(),
+        profile: profile.cloned(),
+        issuer,
+        at_issuer,
+        local: remove(dirs, store, &name),
+    }))
+}
+
+/// Those of the policy's client, if the policy still is about these tokens. Without them the
+/// authorization server may refuse, and its answer says so.
+fn credentials(
+    dirs: &Dirs,
+    store: &dyn Store,
+    keys: &Keys,
+    server: &ServerName,
+    profile: Option<&ProfileName>,
+    item: &TokenItem,
+) -> ClientCredentials {
+    let found = || {
+        let policy = policy::load(dirs, server, profile).ok()?;
+        let place = TokenPlace::new(dirs, store, &policy).ok()?;
+        let is_same = place
+            .item()
+            .ok()?
+            .is_some_and(|now| now.issuer == item.issuer);
+        is_same.then(|| place.credentials_anyway(keys).ok())?
+    };
+    found().unwrap_or_default()
+}
+
+/// Revokes both tokens at their issuer: the refresh token first, which ends both at most servers.
+///
+/// # Errors
+/// `oauth-failed`, `oauth-unreachable`: a token may still be valid.
+pub fn at_issuer(
+    exchange: &dyn Exchange,
+    item: &TokenItem,
+    credentials: &ClientCredentials,
+) -> Result<()> {
+    let access = IssuerAccess {
+        exchange,
+        issuer: &item.issuer,
+        endpoints: &item.endpoints,
+        reach: item.reach,
+        client: &item.client,
+        credentials,
+        now: unix_now(),
+    };
+    let refresh = item.refresh.as_ref().map(SecretText::as_str);
+    let refreshed = refresh.map_or(Ok(()), |token| access.revoke(token, "refresh_token"));
+    if item.is_over(unix_now()) {
+        return refreshed;
+    }
+    refreshed.and(access.revoke(item.access.as_str(), "access_token"))
+}
+
+/// Removes the tokens, the approval of their login, and the facts about them.
+///
+/// # Errors
+/// Those of the store; `file-unusable`.
+pub fn remove(dirs: &Dirs, store: &dyn Store, name: &SecretName) -> Result<()> {
+    item::remove(store, name)?;
+    approval::withdraw(dirs, name)?;
+    OAuthIndex::update(dirs, |index| index.tokens.remove(name)).map(drop)
+}

@@ -1,0 +1,105 @@
+//! The token of a policy, as the supervisor needs it.
+
+use std::time::Instant;
+
+use super::item::{TokenItem, secret_of};
+use super::place::{TokenPlace, login_needed};
+use super::refresh::ask;
+use super::renewal::{RenewalOrder, unix_now};
+use crate::dirs::Dirs;
+use crate::error::Result;
+use crate::policy::Policy;
+use crate::secret::Secret;
+use crate::store::Store;
+
+/// A token that can be sent to the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OAuthToken {
+    pub access: Secret,
+    /// Grows with each refresh and each login.
+    pub generation: u64,
+    /// Seconds of Unix time; `None` if unknown.
+    pub expires_at: Option<i64>,
+    /// Whose token it is, as a digest: another one means another MCP session.
+    pub identity: String,
+}
+
+impl OAuthToken {
+    fn of(item: &TokenItem) -> Self {
+        Self {
+            access: secret_of(&item.access),
+            generation: item.generation,
+            expires_at: item.expires_at,
+            identity: item.identity(),
+        }
+    }
+}
+
+/// The token of a policy and its profile; refreshed first if it ends soon. `deadline`: when the caller
+/// has to answer.
+///
+/// # Errors
+/// `login-needed`; `oauth-unreachable`, `oauth-failed` if it cannot be refreshed now; those of the
+/// store.
+pub fn current(
+    dirs: &Dirs,
+    store: &dyn Store,
+    policy: &Policy,
+    deadline: Instant,
+) -> Result<OAuthToken> {
+    let place = TokenPlace::new(dirs, store, policy)?;
+    let found = place.item()?;
+    let order = RenewalOrder {
+        seen: found.as_ref().map_or(0, |item| item.generation),
+        is_rejected: false,
+    };
+    let Some(item) = found else {
+        if !place.is_for_client() {
+            return Err(login_needed(policy, "nobody has logged in"));
+        }
+        ask(policy, order, deadline)?;
+        return read(&place);
+    };
+    if !item.is_due(unix_now()) {
+        return Ok(OAuthToken::of(&item));
+    }
+    match ask(policy, order, deadline) {
+        Ok(()) => read(&place),
+        // It is good for some seconds, in which the fault may pass.
+        Err(_) if !item.is_over(unix_now()) => Ok(OAuthToken::of(&item)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The token after the server refused the one of `rejected_generation`: a newer one, or else a
+/// refreshed one. At most one refresh per generation, and one per 30 s.
+///
+/// # Errors
+/// As [`current`].
+pub fn renew(
+    dirs: &Dirs,
+    store: &dyn Store,
+    policy: &Policy,
+    rejected_generation: u64,
+    deadline: Instant,
+) -> Result<OAuthToken> {
+    let place = TokenPlace::new(dirs, store, policy)?;
+    let newer = place
+        .item()?
+        .filter(|item| item.generation > rejected_generation);
+    if let Some(item) = newer.filter(|item| !item.is_due(unix_now())) {
+        return Ok(OAuthToken::of(&item));
+    }
+    let order = RenewalOrder {
+        seen: rejected_generation,
+        is_rejected: true,
+    };
+    ask(policy, order, deadline)?;
+    read(&place)
+}
+
+fn read(place: &TokenPlace<'_>) -> Result<OAuthToken> {
+    let item = place.item()?.filter(|item| !item.is_over(unix_now()));
+    item.map(|item| OAuthToken::of(&item))
+        .ok_or_else(|| login_needed(place.policy, "the token was removed in the meantime"))
+}

@@ -1,0 +1,127 @@
+//! Logs in to a remote server: shows what is asked of whom, seals the approval, carries it out.
+
+use super::actor::{Actor, actor};
+use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
+use crate::config::Config;
+use crate::dirs::Dirs;
+use crate::error::Result;
+use crate::oauth::approval::{self, LoginTerms};
+use crate::oauth::login::{self, LoginBrowser};
+use crate::oauth::place::TokenPlace;
+use crate::oauth::scope::ScopeSet;
+use crate::policy::Policy;
+use crate::store::{self, Prompt};
+
+/// What was granted.
+#[derive(Debug)]
+pub struct LoggedIn {
+    pub issuer: String,
+    pub scope: ScopeSet,
+    /// Seconds of Unix time.
+    pub expires_at: Option<i64>,
+    /// Whether the token is renewed without another login.
+    pub is_renewable: bool,
+}
+
+/// Logs in. `is_fresh`: registers and asks again. `agree` gets what is asked of whom, and whether the
+/// user approved that before.
+///
+/// # Errors
+/// `agent-refused`; those of `agree`, of the store and of [`login::plan`] and [`login::carry_out`];
+/// `audit-unwritable`.
+pub fn login(
+    dirs: &Dirs,
+    config: &Config,
+    policy: &Policy,
+    is_fresh: bool,
+    agree: &mut dyn FnMut(&str, bool) -> Result<()>,
+    browser: &mut LoginBrowser<'_>,
+) -> Result<LoggedIn> {
+    let actor = actor(dirs, config, ("login", None), None, |actor| {
+        vec![record(policy, None, Outcome::Refused, *actor)]
+    })?;
+    let store = store::open(dirs, config, Prompt::Allowed)?;
+    let place = TokenPlace::new(dirs, &*store, policy)?;
+    let keys = store::keys(&*store)?;
+    let exchange = place.exchange(&keys)?;
+    let plan = login::plan(&place, &keys, &exchange, is_fresh)?;
+    agree(&shown(policy, &plan.terms), plan.is_approved)?;
+    let mut log = Log::open(dirs, Some(&keys))?;
+    let terms = Some(&plan.terms);
+    log.append(&[record(policy, terms, Outcome::Intent, actor)])?;
+    approval::approve(dirs, &keys, &place.name()?, &plan.terms)?;
+    let done = login::carry_out(&place, &keys, &exchange, &plan, browser);
+    let end = match &done {
+        Ok(_) => record(policy, terms, Outcome::Ok, actor),
+        Err(error) => record(policy, terms, Outcome::Failed, actor).reason(error.code.name()),
+    };
+    log.append(&[end])?;
+    let item = done?;
+    Ok(LoggedIn {
+        issuer: item.issuer,
+        scope: item.scope,
+        expires_at: item.expires_at,
+        is_renewable: item.refresh.is_some() || place.is_for_client(),
+    })
+}
+
+fn record(
+    policy: &Policy,
+    terms: Option<&LoginTerms>,
+    outcome: Outcome,
+    actor: Actor,
+) -> NewRecord {
+    let detail = Detail {
+        host: terms.map(|terms| terms.issuer.clone()),
+        note: terms
+            .map(|terms| terms.scope.to_string())
+            .filter(|scope| !scope.is_empty()),
+        ..actor.detail()
+    };
+    NewRecord::new(Event::Login, outcome)
+        .server(&policy.server)
+        .policy(&policy.digest)
+        .profile(policy.profile.as_ref())
+        .detail(detail)
+}
+
+/// What the user approves.
+fn shown(policy: &Policy, terms: &LoginTerms) -> String {
+    let LoginTerms {
+        url,
+        issuer,
+        client_id,
+        resource,
+        scope,
+        redirect,
+    } = terms;
+    let client = client_id.as_ref().map_or_else(
+        || "mcpwrap, which registers itself there".to_owned(),
+        |id| format!("{id}, from the policy"),
+    );
+    let scope = if scope.is_empty() {
+        "those that the authorization server chooses".to_owned()
+    } else {
+        scope.to_string()
+    };
+    let mut rows = vec![
+        ("server", url.clone()),
+        ("granted by", issuer.clone()),
+        ("client", client),
+        ("scopes", scope),
+    ];
+    rows.extend(
+        resource
+            .clone()
+            .filter(|resource| resource != url)
+            .map(|resource| ("resource", resource)),
+    );
+    rows.extend(redirect.clone().map(|redirect| ("redirect", redirect)));
+    let profile = policy.profile.as_ref();
+    let profile = profile.map_or_else(String::new, |profile| format!(" (profile `{profile}`)"));
+    let mut text = format!("login to server `{}`{profile}\n", policy.server);
+    for (name, value) in rows {
+        text.extend([format!("  {name:<11}{value}\n")]);
+    }
+    text
+}
