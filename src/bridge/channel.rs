@@ -74,6 +74,9 @@ pub struct Settings {
     /// which credentials are sent.
     pub origin: String,
     pub transport: RemoteTransport,
+    /// Whose token it is, as a digest. Another one needs another bridge, because no session travels with
+    /// another identity.
+    pub identity: Option<String>,
     pub network: BridgeNetwork,
     pub credentials: Credentials,
 }

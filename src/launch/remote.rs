@@ -14,6 +14,7 @@ use super::resolve::{ServerEnv, refused, value};
 use crate::bridge::channel::{self, BridgeNetwork, Credentials, SecretText, Settings};
 use crate::error::{Code, Result};
 use crate::network::Network;
+use crate::oauth::token::OAuthToken;
 use crate::policy::template::{self, Piece};
 use crate::policy::{Policy, Remote};
 use crate::secret::{Keys, Secret, SecretName};
@@ -28,8 +29,7 @@ pub struct BridgeSources<'a> {
     pub network: &'a Network,
     /// The secrets of the network settings.
     pub proxies: Vec<(SecretName, Result<SecretItem>)>,
-    /// The OAuth token, with the name under which it is stored.
-    pub token: Option<(SecretName, Secret)>,
+    pub token: Option<OAuthToken>,
 }
 
 /// Builds the environment and the settings of a bridge.
@@ -64,9 +64,9 @@ pub fn resolve(
             headers.push((name.clone(), value));
         }
     }
-    if let Some((name, token)) = &sources.token {
-        let value = ["Bearer ", text(policy, token, AUTHORIZATION)?].concat();
-        values.note(name, token, AUTHORIZATION, Place::Header);
+    if let Some(token) = &sources.token {
+        let value = ["Bearer ", text(policy, &token.access, AUTHORIZATION)?].concat();
+        values.note(&token.name, &token.access, AUTHORIZATION, Place::Header);
         headers.push((AUTHORIZATION.to_owned(), SecretText::new(value)));
     }
     let mut env = values.env;
@@ -83,13 +83,14 @@ pub fn resolve(
         server: policy.server.to_string(),
         origin: remote.url().origin(),
         transport: remote.transport,
+        identity: sources.token.map(|token| token.identity),
         network,
         credentials: Credentials {
             // The link to the bridge counts.
             generation: 0,
             url,
             headers,
-            renewable: !env.injected.is_empty(),
+            renewable: remote.oauth.is_some() || !env.injected.is_empty(),
         },
     };
     Ok((env, settings))

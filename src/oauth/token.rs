@@ -9,12 +9,14 @@ use super::renewal::{RenewalOrder, unix_now};
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::policy::Policy;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretName};
 use crate::store::Store;
 
 /// A token that can be sent to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OAuthToken {
+    /// The name of its item in the store, under which it is logged and masked.
+    pub name: SecretName,
     pub access: Secret,
     /// Grows with each refresh and each login.
     pub generation: u64,
@@ -25,8 +27,9 @@ pub struct OAuthToken {
 }
 
 impl OAuthToken {
-    fn of(item: &TokenItem) -> Self {
+    fn of(name: SecretName, item: &TokenItem) -> Self {
         Self {
+            name,
             access: secret_of(&item.access),
             generation: item.generation,
             expires_at: item.expires_at,
@@ -61,14 +64,25 @@ pub fn current(
         return read(&place);
     };
     if !item.is_due(unix_now()) {
-        return Ok(OAuthToken::of(&item));
+        return Ok(OAuthToken::of(place.name()?, &item));
     }
     match ask(policy, order, deadline) {
         Ok(()) => read(&place),
         // It is good for some seconds, in which the fault may pass.
-        Err(_) if !item.is_over(unix_now()) => Ok(OAuthToken::of(&item)),
+        Err(_) if !item.is_over(unix_now()) => Ok(OAuthToken::of(place.name()?, &item)),
         Err(error) => Err(error),
     }
+}
+
+/// The token that is stored, even if it has ended; `None` if there is none. For a start while the
+/// authorization server cannot be reached: the first request asks again.
+///
+/// # Errors
+/// Those of the store.
+pub fn stored(dirs: &Dirs, store: &dyn Store, policy: &Policy) -> Result<Option<OAuthToken>> {
+    let place = TokenPlace::new(dirs, store, policy)?;
+    let name = place.name()?;
+    Ok(place.item()?.map(|item| OAuthToken::of(name, &item)))
 }
 
 /// The token after the server refused the one of `rejected_generation`: a newer one, or else a
@@ -88,7 +102,7 @@ pub fn renew(
         .item()?
         .filter(|item| item.generation > rejected_generation);
     if let Some(item) = newer.filter(|item| !item.is_due(unix_now())) {
-        return Ok(OAuthToken::of(&item));
+        return Ok(OAuthToken::of(place.name()?, &item));
     }
     let order = RenewalOrder {
         seen: rejected_generation,
@@ -100,6 +114,7 @@ pub fn renew(
 
 fn read(place: &TokenPlace<'_>) -> Result<OAuthToken> {
     let item = place.item()?.filter(|item| !item.is_over(unix_now()));
-    item.map(|item| OAuthToken::of(&item))
+    let name = place.name()?;
+    item.map(|item| OAuthToken::of(name, &item))
         .ok_or_else(|| login_needed(place.policy, "the token was removed in the meantime"))
 }

@@ -46,7 +46,7 @@ pub fn login(
     let exchange = place.exchange(&keys)?;
     let plan = login::plan(&place, &keys, &exchange, is_fresh)?;
     agree(&shown(policy, &plan.terms), plan.is_approved)?;
-    let mut log = Log::open(dirs, Some(&keys))?;
+    let log = Log::open(dirs, Some(&keys))?;
     let terms = Some(&plan.terms);
     log.append(&[record(policy, terms, Outcome::Intent, actor)])?;
     approval::approve(dirs, &keys, &place.name()?, &plan.terms)?;

@@ -18,6 +18,8 @@ pub(super) struct BridgeLink {
     /// What it was started with, with its latest credentials.
     settings: Settings,
     pub state: RemoteState,
+    /// When its OAuth token ends: seconds of Unix time.
+    pub token_expires: Option<i64>,
     pub refresh: Refresh,
 }
 
@@ -44,6 +46,7 @@ impl BridgeLink {
             socket: ours,
             settings,
             state: RemoteState::default(),
+            token_expires: None,
             refresh: Refresh::Idle,
         };
         Ok((link, theirs))

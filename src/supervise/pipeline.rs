@@ -33,7 +33,11 @@ pub enum Target {
         directory: PathBuf,
     },
     /// A bridge to a remote server.
-    Remote(Settings),
+    Remote {
+        settings: Settings,
+        /// When its OAuth token ends: seconds of Unix time.
+        token_expires: Option<i64>,
+    },
 }
 
 /// What the server refused.

@@ -10,7 +10,7 @@ mod remote;
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::records::Records;
@@ -28,6 +28,7 @@ use crate::launch::secret_files::SecretFiles;
 use crate::launch::start;
 use crate::launch::work::{self, WorkDirectory};
 use crate::network::{self, NetworkRecord};
+use crate::oauth::index::OAuthIndex;
 use crate::ops::secrets::{self, Learnt};
 use crate::policy::{self, Cwd, OnFailure, Policy};
 use crate::secret::{Keys, ProfileName, SecretName, ServerName};
@@ -59,6 +60,7 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
         grant::path(&dirs, &args.server),
         file.clone(),
         dirs.secrets_index(),
+        OAuthIndex::path(&dirs),
     ];
     // A policy behind a link changes where the link leads.
     watched.extend(links::target(&file).ok().filter(|target| *target != file));
@@ -92,6 +94,8 @@ struct LaunchPipeline {
     records: Records,
     stub: AtomicBool,
     launches: AtomicU32,
+    /// The generation of the OAuth token in use; 0 without one.
+    token: AtomicU64,
     /// Held while the run lives: see [`SecretFiles`].
     locks: Mutex<Vec<File>>,
     work: Mutex<Option<WorkDirectory>>,
@@ -121,6 +125,7 @@ impl LaunchPipeline {
             command: args.command,
             stub: AtomicBool::new(false),
             launches: AtomicU32::new(0),
+            token: AtomicU64::new(0),
             locks: Mutex::default(),
             work: Mutex::default(),
             said_ignored: AtomicBool::new(false),
@@ -303,6 +308,7 @@ impl Pipeline for LaunchPipeline {
     }
 
     fn prepare_again(&self, rejection: &Rejection, injected: &[Injected]) -> Result<Prepared> {
+        self.renew_token(rejection)?;
         let prepared = self.prepare()?;
         if prepared.env.injected() == injected {
             return Err(remote::refused(&prepared, rejection));
@@ -334,6 +340,9 @@ impl Pipeline for LaunchPipeline {
     }
 
     fn is_outdated(&self, injected: &[Injected]) -> bool {
+        if self.is_token_outdated() {
+            return true;
+        }
         let seen = self.seen();
         Index::load(&self.dirs).is_ok_and(|index| {
             injected.iter().any(|one| {

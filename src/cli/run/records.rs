@@ -177,7 +177,7 @@ impl Records {
                 Some(program.path.display().to_string()),
                 Some(program.digest.clone()),
             ),
-            Target::Remote(_) => (None, None),
+            Target::Remote { .. } => (None, None),
         };
         let detail = Detail {
             program: prepared.policy.command.first().cloned(),

@@ -1,13 +1,23 @@
 //! The part of a launch that is different for a remote server.
 
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
 use super::LaunchPipeline;
+use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::launch::remote::{self, BridgeSources};
 use crate::network::Network;
+use crate::oauth::index::OAuthIndex;
+use crate::oauth::step_up;
+use crate::oauth::token::{self, OAuthToken};
 use crate::policy::{Policy, Remote};
 use crate::secret::{Keys, SecretName};
-use crate::store::{SecretBatch, SecretItem};
+use crate::store::{self, Prompt, SecretBatch, SecretItem, Store};
 use crate::supervise::{Prepared, Rejection, Target};
+
+/// How long a start waits for a new token: less than a client waits for its first answer.
+const TOKEN_LIMIT: Duration = Duration::from_millis(6500);
 
 impl LaunchPipeline {
     /// The last steps of a preparation: the settings of the bridge.
@@ -19,19 +29,91 @@ impl LaunchPipeline {
         proxies: Vec<(SecretName, Result<SecretItem>)>,
         keys: &Keys,
     ) -> Result<Prepared> {
+        let token = if has_oauth(&policy) {
+            self.current_token(&policy)?
+        } else {
+            None
+        };
+        let generation = token.as_ref().map_or(0, |token| token.generation);
+        self.token.store(generation, Ordering::Relaxed);
+        let token_expires = token.as_ref().and_then(|token| token.expires_at);
         let sources = BridgeSources {
             batch,
             network,
             proxies,
-            token: None,
+            token,
         };
         let (env, settings) = remote::resolve(&policy, sources, keys)?;
         Ok(Prepared {
             policy,
             env: env.marked(self.mark(keys)),
-            target: Target::Remote(settings),
+            target: Target::Remote {
+                settings,
+                token_expires,
+            },
         })
     }
+
+    fn open_store(&self) -> Result<Box<dyn Store>> {
+        store::open(&self.dirs, &Config::load(&self.dirs)?, Prompt::Never)
+    }
+
+    /// The token, refreshed if it ends soon. If the authorization server cannot be reached, the one
+    /// that there is: the first request that is refused asks again.
+    fn current_token(&self, policy: &Policy) -> Result<Option<OAuthToken>> {
+        let store = self.open_store()?;
+        let deadline = Instant::now() + TOKEN_LIMIT;
+        match token::current(&self.dirs, &*store, policy, deadline) {
+            Ok(token) => Ok(Some(token)),
+            Err(error) if matches!(error.code, Code::OAuthUnreachable | Code::OAuthFailed) => {
+                tracing::warn!("{}", error.text());
+                token::stored(&self.dirs, &*store, policy)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Has the token refreshed that the server refused.
+    pub(super) fn renew_token(&self, rejection: &Rejection) -> Result<()> {
+        let policy = self.load()?;
+        if !has_oauth(&policy) {
+            return Ok(());
+        }
+        let server = &policy.server;
+        if rejection.status == 403 {
+            let more = step_up::remember(&self.dirs, &policy, &rejection.challenge)?;
+            let what = format!("server `{server}` does not allow this with the token it got");
+            let error = Error::new(Code::CredentialsRefused, what);
+            return Err(if more {
+                error
+                    .cause("it asks for more scopes than were granted at the login")
+                    .hint(format!(
+                        "run `mcpwrap login {server}` to see and grant them"
+                    ))
+            } else {
+                error.cause("it answered with status 403")
+            });
+        }
+        let used = self.token.load(Ordering::Relaxed);
+        let deadline = Instant::now() + TOKEN_LIMIT;
+        let store = self.open_store()?;
+        token::renew(&self.dirs, &*store, &policy, used, deadline).map(drop)
+    }
+
+    /// Whether the token in use was refreshed by another process, or is gone.
+    pub(super) fn is_token_outdated(&self) -> bool {
+        let used = self.token.load(Ordering::Relaxed);
+        used > 0
+            && OAuthIndex::load(&self.dirs).is_ok_and(|index| {
+                let row = index.find(&self.server, self.profile.as_ref());
+                row.is_none_or(|row| row.generation > used)
+            })
+    }
+}
+
+fn has_oauth(policy: &Policy) -> bool {
+    let remote = policy.remote.as_ref();
+    remote.is_some_and(|remote| remote.oauth.is_some())
 }
 
 /// The remote server refused credentials that are the current ones.

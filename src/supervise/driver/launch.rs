@@ -60,10 +60,14 @@ impl Driver {
             Target::Program { program, directory } => {
                 (program.path.clone(), directory.as_path(), None)
             }
-            Target::Remote(settings) => {
+            Target::Remote {
+                settings,
+                token_expires,
+            } => {
                 let open = || Ok((spawn::own_program()?, BridgeLink::open(settings.clone())?));
-                let (program, bridge) =
+                let (program, mut bridge) =
                     open().map_err(|error| self.not_started("cannot create its bridge", &error))?;
+                bridge.0.token_expires = *token_expires;
                 (program, Path::new("/"), Some(bridge))
             }
         };

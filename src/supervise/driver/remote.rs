@@ -125,7 +125,11 @@ impl Driver {
 
     /// Records and sends new credentials. `false` if more than the credentials changed.
     fn replace(&mut self, generation: u32, prepared: Prepared) -> Result<bool> {
-        let Target::Remote(settings) = &prepared.target else {
+        let Target::Remote {
+            settings,
+            token_expires,
+        } = &prepared.target
+        else {
             return Ok(false);
         };
         let fits = |driver: &Self| {
@@ -145,6 +149,7 @@ impl Driver {
         };
         if let Some(link) = &mut server.bridge {
             link.replace(settings.credentials.clone());
+            link.token_expires = *token_expires;
         }
         server.injected = prepared.env.injected().to_vec();
         let old = std::mem::replace(&mut server.values, prepared.env.values().to_vec());
