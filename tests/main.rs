@@ -13,6 +13,7 @@ mod desktop;
 mod harness;
 
 mod audit;
+mod bridge;
 mod adopt;
 mod adopt_copies;
 mod adopt_faults;

@@ -29,7 +29,9 @@ const IDLE_LIMIT: Duration = Duration::from_secs(30);
 /// How many connections wait.
 const IDLE_MAX: usize = 4;
 /// How long a head may take from its first byte.
-const HEAD_LIMIT: Duration = Duration::from_secs(8);
+const HEAD_LIMIT: Duration = Duration::from_secs(6);
+/// How often a head is looked at.
+const HEAD_TICK: Duration = Duration::from_secs(1);
 /// How long a connection may need to get ready after an answer.
 const READY_LIMIT: Duration = Duration::from_millis(100);
 
@@ -175,18 +177,19 @@ async fn head_in_time<T>(
     before: u64,
 ) -> Option<T> {
     let mut sent = std::pin::pin!(sent);
-    let mut ticks = interval(HEAD_LIMIT);
-    let mut has_begun = false;
-    ticks.tick().await;
+    let mut ticks = interval(HEAD_TICK);
+    let mut begun: Option<Instant> = None;
     loop {
         tokio::select! {
             biased;
             done = &mut sent => return Some(done),
-            _ = ticks.tick() => {
-                if has_begun {
-                    return None;
+            now = ticks.tick() => {
+                if received.get() > before {
+                    let begun = *begun.get_or_insert(now);
+                    if now.duration_since(begun) >= HEAD_LIMIT {
+                        return None;
+                    }
                 }
-                has_begun = received.get() > before;
             }
         }
     }

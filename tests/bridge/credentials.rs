@@ -1,0 +1,194 @@
+//! Credentials: where they go, and what happens when the server refuses them.
+
+use serde_json::{Value, json};
+
+use super::driver::{Start, credentials};
+use super::web::{Asked, Reply, Then, Web, well};
+
+/// A server that accepts one token only.
+fn only(token: &'static str) -> impl Fn(&Asked, &mut Reply<'_>) -> Then + Send + Sync {
+    move |asked, reply| {
+        let expected = format!("Bearer {token}");
+        if asked.header("authorization") == Some(expected.as_str()) {
+            return well(asked, reply);
+        }
+        let challenge = "WWW-Authenticate: Bearer error=\"invalid_token\", scope=\"a b\"\r\n\
+                         WWW-Authenticate: Basic realm=\"x\"\r\n";
+        reply.body(401, challenge, "{\"error\":\"invalid_token\"}");
+        Then::Keep
+    }
+}
+
+fn initialize() -> Value {
+    json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "d"}})
+}
+
+#[test]
+fn a_refused_request_waits_for_newer_credentials() {
+    let web = Web::start(only("token-2"));
+    let mut start = Start::at(&web.url());
+    start.renewable = true;
+    let mut driver = start.go();
+    driver.ask(1, "initialize", &initialize());
+    let rejected = driver.report("rejected");
+    assert_eq!(
+        (&rejected["generation"], &rejected["status"]),
+        (&json!(1), &json!(401))
+    );
+    let challenge = json!([
+        "Bearer error=\"invalid_token\", scope=\"a b\"",
+        "Basic realm=\"x\""
+    ]);
+    assert_eq!(rejected["challenge"], challenge);
+    driver.down(&json!({"credentials": credentials(&web.url(), 2, "token-2", true)}));
+    assert!(driver.answer(1)["result"].is_object());
+    driver.notify("notifications/initialized", &json!({}));
+    driver.call(2, "tools/list", &json!({}));
+    assert!(driver.has_no_report("rejected"));
+}
+
+#[test]
+fn a_generation_is_reported_once() {
+    let web = Web::start(only("token-2"));
+    let mut start = Start::at(&web.url());
+    start.renewable = true;
+    let mut driver = start.go();
+    for id in 0..8 {
+        driver.ask(id, "ping", &json!({}));
+    }
+    driver.report("rejected");
+    let count = |asked: &Asked| asked.number >= 7;
+    web.wait_for("all of them", count);
+    driver.down(&json!({"credentials": credentials(&web.url(), 2, "token-2", true)}));
+    for id in 0..8 {
+        assert_eq!(driver.answer(id)["result"]["asked"], "ping");
+    }
+    assert!(driver.has_no_report("rejected"));
+}
+
+#[test]
+fn a_request_is_sent_with_newer_credentials_once() {
+    let web = Web::start(only("token-9"));
+    let mut start = Start::at(&web.url());
+    start.renewable = true;
+    let mut driver = start.go();
+    driver.ask(1, "initialize", &initialize());
+    driver.report("rejected");
+    driver.down(&json!({"credentials": credentials(&web.url(), 2, "token-2", true)}));
+    let answer = driver.answer(1);
+    assert_eq!(answer["error"]["data"]["mcpwrap"]["code"], "remote-refused");
+    assert_eq!(driver.report("rejected")["generation"], 2);
+    assert_eq!(web.asked().len(), 2);
+}
+
+#[test]
+fn a_refusal_of_the_supervisor_is_the_answer() {
+    let web = Web::start(only("token-2"));
+    let mut start = Start::at(&web.url());
+    start.renewable = true;
+    let mut driver = start.go();
+    driver.ask(1, "initialize", &initialize());
+    driver.report("rejected");
+    driver.down(&json!({"refused": {"generation": 1, "reason": "run `mcpwrap login web`"}}));
+    let answer = driver.answer(1);
+    let text = answer["error"]["message"].as_str().unwrap();
+    assert_eq!(answer["error"]["code"], -32603);
+    assert!(text.contains("HTTP status 401") && text.contains("run `mcpwrap login web`"));
+    // The next one is tried, and answered at once.
+    driver.call(2, "ping", &json!({}));
+    assert_eq!(web.asked().len(), 2);
+    assert!(driver.has_no_report("rejected"));
+    driver.down(&json!({"credentials": credentials(&web.url(), 2, "token-2", true)}));
+    assert!(driver.call(3, "ping", &json!({}))["result"].is_object());
+}
+
+#[test]
+fn without_renewal_nobody_is_asked() {
+    let web = Web::start(only("token-2"));
+    let mut driver = Start::at(&web.url()).go();
+    let answer = driver.call(1, "initialize", &initialize());
+    let text = answer["error"]["message"].as_str().unwrap();
+    assert!(
+        text.contains("rejected the credentials (HTTP status 401)"),
+        "{text}"
+    );
+    assert!(!answer.to_string().contains("token-1"));
+    assert!(driver.has_no_report("rejected"));
+}
+
+#[test]
+fn a_rotated_value_is_sent_from_the_next_request_on() {
+    let web = Web::start(well);
+    let mut driver = Start::at(&web.url()).go();
+    driver.initialize();
+    driver.call(1, "ping", &json!({}));
+    let url = format!("{}/other?key=new", web.origin());
+    driver.down(&json!({"credentials": credentials(&url, 2, "token-2", false)}));
+    // The channel and stdin are two streams: the change counts once it was seen.
+    let mut id = 2;
+    while web.asked().last().unwrap().header("authorization") == Some("Bearer token-1") {
+        driver.call(id, "ping", &json!({}));
+        id += 1;
+        assert!(id < 100_000);
+    }
+    let last = web.asked().last().unwrap().clone();
+    assert_eq!(last.header("authorization"), Some("Bearer token-2"));
+    assert_eq!(last.target, "/other?key=new");
+    assert_eq!(last.header("mcp-session-id"), Some("session-1"));
+}
+
+#[test]
+fn a_403_counts_if_its_challenge_says_so() {
+    let web = Web::start(|asked, reply| {
+        let header = match asked.json()["params"]["scope"].as_str() {
+            Some("named") => "WWW-Authenticate: Bearer error=\"insufficient_scope\"\r\n",
+            Some(_) => "",
+            None => return well(asked, reply),
+        };
+        reply.body(403, header, "");
+        Then::Keep
+    });
+    let mut start = Start::at(&web.url());
+    start.renewable = true;
+    let mut driver = start.go();
+    driver.initialize();
+    let answer = driver.call(1, "tools/call", &json!({"name": "x", "scope": "other"}));
+    assert!(
+        answer["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("HTTP status 403 Forbidden")
+    );
+    driver.ask(2, "tools/call", &json!({"name": "x", "scope": "named"}));
+    assert_eq!(driver.report("rejected")["status"], 403);
+    driver.down(&json!({"refused": {"generation": 1, "reason": "wider scopes are needed"}}));
+    let answer = driver.answer(2);
+    assert!(
+        answer["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("wider scopes are needed")
+    );
+}
+
+#[test]
+fn a_401_of_the_stream_asks_nobody() {
+    let web = Web::start(|asked, reply| {
+        if asked.method == "GET" && asked.header("authorization") == Some("Bearer token-1") {
+            reply.status(401);
+            return Then::Keep;
+        }
+        well(asked, reply)
+    });
+    let mut start = Start::at(&web.url());
+    start.renewable = true;
+    let mut driver = start.go();
+    driver.initialize();
+    web.wait_for("the stream", |asked| asked.method == "GET");
+    driver.call(1, "ping", &json!({}));
+    assert!(driver.has_no_report("rejected"));
+    driver.down(&json!({"credentials": credentials(&web.url(), 2, "token-2", true)}));
+    web.wait_for("the stream again", |asked| {
+        asked.method == "GET" && asked.header("authorization") == Some("Bearer token-2")
+    });
+}

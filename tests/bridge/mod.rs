@@ -1,0 +1,13 @@
+//! The bridge to remote servers: the real binary against a faulty server of our own.
+
+mod basics;
+mod credentials;
+mod driver;
+mod failures;
+mod hostile;
+mod modern;
+mod older;
+mod proxy;
+mod sessions;
+mod streams;
+mod web;
