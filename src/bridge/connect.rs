@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::address::{HttpProxy, ServerOrigin};
-use super::fault::{Fault, causes};
+use super::fault::{BridgeFault, causes};
 use crate::files::io_text;
 use crate::sys::socket::notice_dead_peer;
 
@@ -56,7 +56,7 @@ impl Connector {
     ///
     /// # Errors
     /// Host and reason.
-    pub async fn connect(&self) -> Result<Counted<Box<dyn Duplex>>, Fault> {
+    pub async fn connect(&self) -> Result<Counted<Box<dyn Duplex>>, BridgeFault> {
         let start = Instant::now();
         let ready = async {
             match &self.proxy {
@@ -74,7 +74,11 @@ impl Connector {
         })
     }
 
-    async fn open(&self, to: &ServerOrigin, start: Instant) -> Result<Box<dyn Duplex>, Fault> {
+    async fn open(
+        &self,
+        to: &ServerOrigin,
+        start: Instant,
+    ) -> Result<Box<dyn Duplex>, BridgeFault> {
         let tcp = tcp(to, start).await?;
         if to.is_tls {
             self.encrypt(to, Box::new(tcp)).await
@@ -83,7 +87,11 @@ impl Connector {
         }
     }
 
-    async fn through(&self, proxy: &HttpProxy, start: Instant) -> Result<Box<dyn Duplex>, Fault> {
+    async fn through(
+        &self,
+        proxy: &HttpProxy,
+        start: Instant,
+    ) -> Result<Box<dyn Duplex>, BridgeFault> {
         let mut stream = self.open(&proxy.origin, start).await?;
         if self.is_absolute() {
             return Ok(stream);
@@ -114,7 +122,7 @@ impl Connector {
         &self,
         to: &ServerOrigin,
         stream: Box<dyn Duplex>,
-    ) -> Result<Box<dyn Duplex>, Fault> {
+    ) -> Result<Box<dyn Duplex>, BridgeFault> {
         let failed = |reason: &str| unreachable(to, reason);
         let tls = self
             .tls
@@ -129,11 +137,11 @@ impl Connector {
     }
 }
 
-fn unreachable(to: &ServerOrigin, reason: &str) -> Fault {
-    Fault::not_sent(format!("cannot reach {}: {reason}", to.host_and_port()))
+fn unreachable(to: &ServerOrigin, reason: &str) -> BridgeFault {
+    BridgeFault::not_sent(format!("cannot reach {}: {reason}", to.host_and_port()))
 }
 
-fn tls_fault(to: &ServerOrigin, error: &io::Error) -> Fault {
+fn tls_fault(to: &ServerOrigin, error: &io::Error) -> BridgeFault {
     let fault = unreachable(to, &causes(error));
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
     match inner {
@@ -145,7 +153,7 @@ fn tls_fault(to: &ServerOrigin, error: &io::Error) -> Fault {
 }
 
 /// Connects to the first address that accepts; each gets its part of the time.
-async fn tcp(to: &ServerOrigin, start: Instant) -> Result<TcpStream, Fault> {
+async fn tcp(to: &ServerOrigin, start: Instant) -> Result<TcpStream, BridgeFault> {
     let end = start + CONNECT_LIMIT;
     let resolved = timeout_at(end, tokio::net::lookup_host((to.host.as_str(), to.port))).await;
     let addresses: Vec<SocketAddr> = match resolved {

@@ -11,7 +11,7 @@ use crate::session::envelope::Id;
 
 /// What went wrong with one exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct BridgeFault {
     pub code: Code,
     /// Without a period, not capitalised.
     pub text: String,
@@ -19,7 +19,7 @@ pub struct Fault {
     pub outcome: RequestOutcome,
 }
 
-impl Fault {
+impl BridgeFault {
     /// The request did not reach the server, or was refused by it.
     pub fn not_sent(text: impl Into<String>) -> Self {
         Self {

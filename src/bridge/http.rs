@@ -18,7 +18,7 @@ use tokio::time::{Instant, interval, timeout};
 
 use super::body::Decoding;
 use super::connect::{Connector, Received};
-use super::fault::{Fault, causes};
+use super::fault::{BridgeFault, causes};
 
 /// The longest head of an answer (bytes).
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -78,7 +78,7 @@ impl HttpClient {
     ///
     /// # Errors
     /// Host and reason.
-    pub async fn send(self: &Rc<Self>, mut request: HttpRequest) -> Result<HttpReply, Fault> {
+    pub async fn send(self: &Rc<Self>, mut request: HttpRequest) -> Result<HttpReply, BridgeFault> {
         loop {
             let connection = self.take_idle().await;
             let is_new = connection.is_none();
@@ -88,10 +88,8 @@ impl HttpClient {
             };
             let before = connection.received.get();
             let sent = connection.sender.try_send_request(request);
-            let answer = match head_in_time(sent, &connection.received, before).await {
-                Some(answer) => answer,
-                None => return Err(self.failed("its headers take too long")),
-            };
+            let head = head_in_time(sent, &connection.received, before).await;
+            let answer = head.ok_or_else(|| self.failed("its headers take too long"))?;
             match answer {
                 Ok(answer) => return self.reply(answer, connection),
                 Err(mut error) => match error.take_message().filter(|_| !is_new) {
@@ -102,9 +100,9 @@ impl HttpClient {
         }
     }
 
-    fn failed(&self, reason: &str) -> Fault {
+    fn failed(&self, reason: &str) -> BridgeFault {
         let host = self.connector.origin.host_and_port();
-        Fault::unknown(format!("the connection to {host} failed: {reason}"))
+        BridgeFault::unknown(format!("the connection to {host} failed: {reason}"))
     }
 
     async fn take_idle(&self) -> Option<Connection> {
@@ -120,7 +118,7 @@ impl HttpClient {
         }
     }
 
-    async fn open(&self) -> Result<Connection, Fault> {
+    async fn open(&self) -> Result<Connection, BridgeFault> {
         let stream = self.connector.connect().await?;
         let received = Rc::clone(&stream.received);
         let mut builder = http1::Builder::new();
@@ -146,11 +144,11 @@ impl HttpClient {
         self: &Rc<Self>,
         answer: hyper::Response<Incoming>,
         connection: Connection,
-    ) -> Result<HttpReply, Fault> {
+    ) -> Result<HttpReply, BridgeFault> {
         let (head, incoming) = answer.into_parts();
         let host = &self.connector.origin.host_and_port();
-        let decoding =
-            Decoding::of(&head.headers).map_err(|why| Fault::unknown(format!("{host} {why}")))?;
+        let decoding = Decoding::of(&head.headers)
+            .map_err(|why| BridgeFault::unknown(format!("{host} {why}")))?;
         Ok(HttpReply {
             status: head.status,
             idle_limit: idle_limit(&head.headers),
@@ -235,7 +233,7 @@ impl HttpReply {
     ///
     /// # Errors
     /// Host and reason; what was received stays valid.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Fault> {
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, BridgeFault> {
         loop {
             let Some(frame) = self.incoming.frame().await else {
                 if let Some((client, connection)) = self.lease.take() {
@@ -251,7 +249,7 @@ impl HttpReply {
             };
             let frame = frame.map_err(|error| {
                 let host = host(&self.lease);
-                Fault::unknown(format!(
+                BridgeFault::unknown(format!(
                     "the connection to {host} failed: {}",
                     causes(&error)
                 ))
@@ -260,8 +258,8 @@ impl HttpReply {
                 continue;
             };
             let decoded = self.decoding.take(piece);
-            let decoded =
-                decoded.map_err(|why| Fault::unknown(format!("{} {why}", host(&self.lease))))?;
+            let decoded = decoded
+                .map_err(|why| BridgeFault::unknown(format!("{} {why}", host(&self.lease))))?;
             if !decoded.is_empty() {
                 return Ok(Some(decoded));
             }
@@ -272,13 +270,13 @@ impl HttpReply {
     ///
     /// # Errors
     /// As [`Self::chunk`], or it is longer than `limit` (bytes).
-    pub async fn whole(&mut self, limit: usize) -> Result<Vec<u8>, Fault> {
+    pub async fn whole(&mut self, limit: usize) -> Result<Vec<u8>, BridgeFault> {
         let length = self.headers.get(hyper::header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         let mut body = Vec::with_capacity(length.unwrap_or(0).min(limit).min(1 << 20) + 1);
         while let Some(piece) = self.chunk().await? {
             if body.len() + piece.len() > limit {
-                return Err(Fault::unknown("the server's answer is too long"));
+                return Err(BridgeFault::unknown("the server's answer is too long"));
             }
             body.extend_from_slice(&piece);
         }

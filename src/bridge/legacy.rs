@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::deliver::{ClientRequest, with_id};
-use super::fault::Fault;
+use super::fault::BridgeFault;
 use super::send::{Sending, refusal_body};
 use super::state::{Bridge, OpenRequest, Wire};
 use super::streamable::{Attempt, SESSION, names_session};
@@ -84,7 +84,7 @@ impl Bridge {
     ///
     /// # Errors
     /// There is no session to be had, or it is another one than the client knows.
-    pub async fn renew(self: &Rc<Self>, lost: u32) -> Result<(), Fault> {
+    pub async fn renew(self: &Rc<Self>, lost: u32) -> Result<(), BridgeFault> {
         let _one = self.renewing.lock().await;
         if self.legacy.borrow().epoch != lost {
             return Ok(());
@@ -95,14 +95,14 @@ impl Bridge {
         }
     }
 
-    fn not_renewed(&self, reason: &str) -> Fault {
+    fn not_renewed(&self, reason: &str) -> BridgeFault {
         let host = self.host();
-        Fault::not_sent(format!(
+        BridgeFault::not_sent(format!(
             "{host} lost the session, and a new one failed: {reason}"
         ))
     }
 
-    async fn begin_again(self: &Rc<Self>) -> Result<(), Fault> {
+    async fn begin_again(self: &Rc<Self>) -> Result<(), BridgeFault> {
         self.stop_push();
         let initialize = {
             let mut legacy = self.legacy.borrow_mut();
@@ -158,13 +158,13 @@ impl Bridge {
     async fn own_request(
         self: &Rc<Self>,
         line: &Bytes,
-    ) -> Result<(Vec<u8>, Option<HeaderValue>), Fault> {
+    ) -> Result<(Vec<u8>, Option<HeaderValue>), BridgeFault> {
         let envelope = Scanner::scan(line);
         let id = self.own_id();
         let line = with_id(line.to_vec(), &envelope, &id);
         let envelope = Scanner::scan(&line);
         let request = ClientRequest::read(&envelope, line.into(), self.era.get())
-            .ok_or_else(|| Fault::not_sent("the client's request is invalid"))?;
+            .ok_or_else(|| BridgeFault::not_sent("the client's request is invalid"))?;
         let key = request.key();
         self.open
             .borrow_mut()
@@ -175,7 +175,7 @@ impl Bridge {
     }
 
     /// Posts a message that gets no answer.
-    async fn post(&self, line: Bytes) -> Result<Posted, Fault> {
+    async fn post(&self, line: Bytes) -> Result<Posted, BridgeFault> {
         let endpoint = self.legacy.borrow().endpoint.clone();
         if self.wire.get() == Wire::Sse && endpoint.is_none() {
             return Ok(Posted::Gone(self.not_renewed("the stream ended")));
@@ -194,7 +194,7 @@ impl Bridge {
             return Ok(Posted::Done);
         }
         let status = status.as_u16();
-        let fault = Fault::not_sent(format!(
+        let fault = BridgeFault::not_sent(format!(
             "{} refused a notification (HTTP status {status})",
             self.host()
         ));
@@ -241,13 +241,13 @@ impl Bridge {
 /// What became of a message without an answer.
 enum Posted {
     Done,
-    Refused(Fault),
+    Refused(BridgeFault),
     /// The server does not know the session.
-    Gone(Fault),
+    Gone(BridgeFault),
 }
 
 impl Posted {
-    fn settled(self) -> Result<(), Fault> {
+    fn settled(self) -> Result<(), BridgeFault> {
         match self {
             Self::Done => Ok(()),
             Self::Refused(fault) | Self::Gone(fault) => Err(fault),

@@ -19,7 +19,7 @@ const READ_BYTES: usize = 64 << 10;
 
 /// What stands on stdin.
 #[derive(Debug)]
-pub enum ClientInput {
+pub enum StdinLine {
     /// A line without its end.
     Line(Vec<u8>),
     /// A line over the limit: only its envelope was kept.
@@ -42,7 +42,7 @@ impl ClientLines {
     ///
     /// # Errors
     /// The kernel's.
-    pub async fn next(&mut self) -> io::Result<Option<ClientInput>> {
+    pub async fn next(&mut self) -> io::Result<Option<StdinLine>> {
         let mut line = Vec::new();
         let mut long: Option<Scanner> = None;
         loop {
@@ -67,8 +67,8 @@ impl ClientLines {
             self.0.consume(used);
             if is_last {
                 return Ok(Some(match long {
-                    Some(mut scanner) => ClientInput::TooLong(Box::new(scanner.finish())),
-                    None => ClientInput::Line(line),
+                    Some(mut scanner) => StdinLine::TooLong(Box::new(scanner.finish())),
+                    None => StdinLine::Line(line),
                 }));
             }
         }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::deliver::{ClientRequest, ExpectedAnswers, StreamRole};
-use super::fault::Fault;
+use super::fault::BridgeFault;
 use super::send::Sending;
 use super::state::Bridge;
 use super::stream::EventStream;
@@ -179,7 +179,7 @@ impl Bridge {
             });
             return Attempt::Answer(answer.to_string().into_bytes(), None);
         }
-        Attempt::Fault(Fault::not_sent(format!(
+        Attempt::Fault(BridgeFault::not_sent(format!(
             "{host} speaks only older revisions of MCP than the client (HTTP status {status})"
         )))
     }
@@ -188,7 +188,7 @@ impl Bridge {
     ///
     /// # Errors
     /// It could not be opened the first time.
-    pub async fn listen(self: &Rc<Self>, request: &ClientRequest) -> Result<Vec<u8>, Fault> {
+    pub async fn listen(self: &Rc<Self>, request: &ClientRequest) -> Result<Vec<u8>, BridgeFault> {
         let mut role = StreamRole {
             epoch: self.legacy.borrow().epoch,
             expected: ExpectedAnswers::One(request.id.clone()),
@@ -220,7 +220,7 @@ impl Bridge {
         self: &Rc<Self>,
         request: &ClientRequest,
         role: &mut StreamRole,
-    ) -> Result<Option<Vec<u8>>, Fault> {
+    ) -> Result<Option<Vec<u8>>, BridgeFault> {
         let Some(modern) = &request.modern else {
             return Ok(None);
         };
@@ -239,7 +239,7 @@ impl Bridge {
             return if role.is_acknowledged {
                 Ok(None)
             } else {
-                Err(Fault::not_sent(format!(
+                Err(BridgeFault::not_sent(format!(
                     "{} ended the subscription before it began",
                     self.host()
                 )))
@@ -248,7 +248,8 @@ impl Bridge {
         if reply.status.is_success() {
             let body = super::stream::json_body(&mut reply, &self.meter).await?;
             let answer = self.deliver(role, body).await;
-            let missing = || Fault::not_sent(format!("{} opened no subscription", self.host()));
+            let missing =
+                || BridgeFault::not_sent(format!("{} opened no subscription", self.host()));
             return answer.map(Some).ok_or_else(missing);
         }
         let is_temporary = reply.status.is_server_error() && role.is_acknowledged;

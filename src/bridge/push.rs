@@ -19,7 +19,7 @@ use super::streamable::{LAST_EVENT, is_stream};
 
 /// The bounds of the time between two connections.
 const WAIT_MIN: Duration = Duration::from_secs(1);
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 /// A stream that lived longer was no failure.
 const LONG: Duration = Duration::from_secs(10);
 

@@ -13,8 +13,8 @@ use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
 use super::deliver::ClientRequest;
-use super::fault::Fault;
-use super::lines::ClientInput;
+use super::fault::BridgeFault;
+use super::lines::StdinLine;
 use super::send::is_unsent;
 use super::state::{Bridge, OpenRequest, RequestKey, Wire};
 use super::streamable::Attempt;
@@ -33,14 +33,14 @@ const CANCELLED_LIMIT: Duration = Duration::from_secs(10);
 const REPEAT_WAIT: Duration = Duration::from_millis(200);
 
 /// Sends the client's lines until there are no more.
-pub async fn dispatch(bridge: Rc<Bridge>, mut lines: mpsc::Receiver<ClientInput>) {
+pub async fn dispatch(bridge: Rc<Bridge>, mut lines: mpsc::Receiver<StdinLine>) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     while let Some(input) = lines.recv().await {
         match input {
-            ClientInput::Line(line) => take_line(&bridge, &places, line).await,
-            ClientInput::TooLong(envelope) => {
+            StdinLine::Line(line) => take_line(&bridge, &places, line).await,
+            StdinLine::TooLong(envelope) => {
                 if let Some((id, _)) = envelope.request() {
-                    let fault = Fault::not_sent("the request is too long");
+                    let fault = BridgeFault::not_sent("the request is too long");
                     bridge.output.write(fault.answer(id, &bridge.server)).await;
                 }
             }
@@ -102,6 +102,7 @@ async fn take_request(
     let key = request.key();
     let open = OpenRequest {
         is_modern: request.modern.is_some(),
+        is_subscription: request.method == "subscriptions/listen",
         ..OpenRequest::default()
     };
     bridge.open.borrow_mut().insert(key.clone(), open);
@@ -173,7 +174,7 @@ impl Bridge {
         }
         let answered = if request.method == "server/discover" {
             let late = || {
-                Err(Fault::unknown(format!(
+                Err(BridgeFault::unknown(format!(
                     "{} does not answer in time",
                     self.host()
                 )))
@@ -212,7 +213,7 @@ impl Bridge {
         line
     }
 
-    async fn exchange(self: &Rc<Self>, request: &ClientRequest) -> Result<Vec<u8>, Fault> {
+    async fn exchange(self: &Rc<Self>, request: &ClientRequest) -> Result<Vec<u8>, BridgeFault> {
         if let Some(answer) = self.modern_over_sse(request) {
             return answer;
         }
@@ -260,7 +261,7 @@ impl Bridge {
     }
 
     /// HTTP+SSE is older than the modern era.
-    fn modern_over_sse(&self, request: &ClientRequest) -> Option<Result<Vec<u8>, Fault>> {
+    fn modern_over_sse(&self, request: &ClientRequest) -> Option<Result<Vec<u8>, BridgeFault>> {
         if request.modern.is_none() || self.wire.get() != Wire::Sse {
             return None;
         }
@@ -268,7 +269,7 @@ impl Bridge {
             request,
             hyper::StatusCode::NOT_FOUND,
             None,
-            Attempt::Fault(Fault::not_sent("the server speaks only HTTP+SSE")),
+            Attempt::Fault(BridgeFault::not_sent("the server speaks only HTTP+SSE")),
         );
         Some(attempt.settled().map(|(line, _)| line))
     }

@@ -1,6 +1,7 @@
 //! The life of a bridge: from its settings to the end of stdin or of the channel.
 //!
-//! Invariant: it ends with its client or its supervisor, whatever the server does.
+//! Invariant: it ends with its supervisor, with a client that no longer reads, and after the last answer
+//! once stdin ended, whatever the server does then.
 
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
@@ -28,9 +29,7 @@ use crate::sys::{fds, harden, wall};
 
 /// How many lines of the client wait.
 const LINES_WAITING: usize = 16;
-/// How long open requests may still be answered once stdin ended.
-const LAST_ANSWERS: Duration = Duration::from_millis(150);
-/// How long the end may take.
+/// How long the end may take once the last request was answered.
 const END_LIMIT: Duration = Duration::from_millis(300);
 /// How often the clock and the waiting connections are looked at.
 const TICK: Duration = Duration::from_secs(10);
@@ -60,9 +59,10 @@ pub fn run() -> Result<ExitCode, String> {
     let server = ServerName::new(&settings.server).map_err(|error| error.what)?;
     let proxy = proxy(&settings, &origin)?;
     let needs_tls = origin.is_tls || proxy.as_ref().is_some_and(|proxy| proxy.origin.is_tls);
-    let tls = match needs_tls {
-        true => Some(trust::tls(&settings.network.authorities)?),
-        false => None,
+    let tls = if needs_tls {
+        Some(trust::tls(&settings.network.authorities)?)
+    } else {
+        None
     };
     // The authorities are loaded, and nothing was sent yet.
     let port = proxy
@@ -130,23 +130,25 @@ async fn live(
             }
         }
     });
-    let is_client_gone = tokio::select! {
-        _ = &mut controlled => false,
-        _ = &mut written => true,
+    let is_input_over = tokio::select! {
+        // Nothing more is sent with credentials that nobody answers for.
+        _ = &mut controlled => return Ok(ExitCode::SUCCESS),
+        _ = &mut written => false,
         _ = &mut read => true,
     };
-    if is_client_gone {
-        let end = async {
-            let answered = async {
-                // What was read before the end is still sent.
-                drop((&mut dispatched).await);
-                bridge.is_idle().await;
-            };
-            drop(timeout(LAST_ANSWERS, answered).await);
-            bridge.end_session().await;
+    if is_input_over {
+        let answered = async {
+            // What was read before the end is still sent, and scripts wait for its answers.
+            drop((&mut dispatched).await);
+            bridge.is_drained().await;
         };
-        drop(timeout(END_LIMIT, end).await);
+        tokio::select! {
+            () = answered => {}
+            _ = &mut controlled => return Ok(ExitCode::SUCCESS),
+            _ = &mut written => {}
+        }
     }
+    drop(timeout(END_LIMIT, bridge.end_session()).await);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -173,11 +175,11 @@ async fn watch(bridge: Rc<Bridge>) {
 }
 
 impl Bridge {
-    /// Waits until every request is answered.
-    async fn is_idle(&self) {
+    /// Waits until every request is answered, but for subscriptions, which stay open by design.
+    async fn is_drained(&self) {
         loop {
             let closed = self.closed.notified();
-            if self.open.borrow().is_empty() {
+            if self.open.borrow().values().all(|open| open.is_subscription) {
                 return;
             }
             closed.await;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::address::ServerOrigin;
 use super::credentials::{ReadyCredentials, asks_for_others, challenges};
-use super::fault::{Fault, plain};
+use super::fault::{BridgeFault, plain};
 use super::http::{HttpReply, HttpRequest};
 use super::state::Bridge;
 use crate::session::answer::RequestOutcome;
@@ -43,10 +43,14 @@ impl Bridge {
     ///
     /// # Errors
     /// The network's; the credentials were refused; a redirect that is not followed.
-    pub async fn send(&self, sending: &Sending, extra: &HeaderMap) -> Result<HttpReply, Fault> {
+    pub async fn send(
+        &self,
+        sending: &Sending,
+        extra: &HeaderMap,
+    ) -> Result<HttpReply, BridgeFault> {
         let mut is_again = false;
         loop {
-            let credentials = self.credentials.current().map_err(Fault::refused)?;
+            let credentials = self.credentials.current().map_err(BridgeFault::refused)?;
             let mut reply = self.send_with(sending, extra, &credentials).await?;
             let challenge = challenges(&reply.headers);
             let is_refused = reply.status == StatusCode::UNAUTHORIZED
@@ -62,7 +66,7 @@ impl Bridge {
             let generation = credentials.generation;
             let refused = || {
                 let host = self.host();
-                Fault::refused(format!(
+                BridgeFault::refused(format!(
                     "{host} rejected the credentials (HTTP status {status})"
                 ))
             };
@@ -77,7 +81,7 @@ impl Bridge {
                 Err(reason) => {
                     let fault = refused();
                     let text = format!("{}: {}", fault.text, plain(&reason));
-                    return Err(Fault { text, ..fault });
+                    return Err(BridgeFault { text, ..fault });
                 }
             }
         }
@@ -89,7 +93,7 @@ impl Bridge {
         sending: &Sending,
         extra: &HeaderMap,
         credentials: &ReadyCredentials,
-    ) -> Result<HttpReply, Fault> {
+    ) -> Result<HttpReply, BridgeFault> {
         let mut url = self.target(sending, credentials)?;
         for _ in 0..=REDIRECTS_MAX {
             let request = self.request(sending, extra, credentials, &url)?;
@@ -99,24 +103,28 @@ impl Bridge {
             }
             url = self.redirected(&reply, &url)?;
         }
-        Err(Fault::not_sent(format!(
+        Err(BridgeFault::not_sent(format!(
             "{} redirects more than {REDIRECTS_MAX} times",
             self.host()
         )))
     }
 
-    fn target(&self, sending: &Sending, credentials: &ReadyCredentials) -> Result<Uri, Fault> {
+    fn target(
+        &self,
+        sending: &Sending,
+        credentials: &ReadyCredentials,
+    ) -> Result<Uri, BridgeFault> {
         match sending {
             Sending::Message(_, Some(path)) => {
                 let text = format!("{}{path}", self.http.connector.origin.shown());
                 text.parse()
-                    .map_err(|_| Fault::not_sent("the server named an invalid address"))
+                    .map_err(|_| BridgeFault::not_sent("the server named an invalid address"))
             }
             _ => Ok(credentials.url.clone()),
         }
     }
 
-    fn redirected(&self, reply: &HttpReply, from: &Uri) -> Result<Uri, Fault> {
+    fn redirected(&self, reply: &HttpReply, from: &Uri) -> Result<Uri, BridgeFault> {
         let status = reply.status.as_u16();
         let host = self.host();
         let location = reply.headers.get(LOCATION);
@@ -128,17 +136,17 @@ impl Bridge {
                 if matches!(status, 307 | 308) {
                     return Ok(to);
                 }
-                Err(Fault::not_sent(format!(
+                Err(BridgeFault::not_sent(format!(
                     "{host} redirects with HTTP status {status}, which is not followed"
                 ))
                 .hint("check the URL in the policy"))
             }
-            (_, Some(origin)) => Err(Fault::not_sent(format!(
+            (_, Some(origin)) => Err(BridgeFault::not_sent(format!(
                 "{host} redirects to {}, where no credentials are sent",
                 plain(&origin.shown())
             ))
             .hint("check the URL in the policy")),
-            _ => Err(Fault::not_sent(format!(
+            _ => Err(BridgeFault::not_sent(format!(
                 "{host} redirects to an invalid address (HTTP status {status})"
             ))),
         }
@@ -150,14 +158,14 @@ impl Bridge {
         extra: &HeaderMap,
         credentials: &ReadyCredentials,
         url: &Uri,
-    ) -> Result<HttpRequest, Fault> {
+    ) -> Result<HttpRequest, BridgeFault> {
         let connector = &self.http.connector;
         let (method, body) = match sending {
             Sending::Message(line, _) => (Method::POST, line.clone()),
             Sending::Stream | Sending::Link => (Method::GET, Bytes::new()),
             Sending::End => (Method::DELETE, Bytes::new()),
         };
-        let invalid = || Fault::not_sent("the request cannot be written");
+        let invalid = || BridgeFault::not_sent("the request cannot be written");
         let mut request = HttpRequest::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = if connector.is_absolute() {
@@ -217,12 +225,11 @@ pub fn retry_after(headers: &HeaderMap) -> Option<i64> {
         .to_str()
         .ok()?
         .trim();
-    let seconds = match text.parse::<i64>() {
-        Ok(seconds) => seconds,
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::parse(text).ok()?;
-            date.timestamp().as_second() - jiff::Timestamp::now().as_second()
-        }
+    let seconds = if let Ok(seconds) = text.parse::<i64>() {
+        seconds
+    } else {
+        let date = jiff::fmt::rfc2822::parse(text).ok()?;
+        date.timestamp().as_second() - jiff::Timestamp::now().as_second()
     };
     Some(seconds.clamp(0, 86_400))
 }
@@ -263,7 +270,7 @@ fn has_scheme(reference: &str) -> bool {
 }
 
 /// Whether an error of the network may be tried again elsewhere: nothing was sent.
-pub const fn is_unsent(fault: &Fault) -> bool {
+pub const fn is_unsent(fault: &BridgeFault) -> bool {
     matches!(fault.outcome, RequestOutcome::NotSent)
 }
 

@@ -24,7 +24,7 @@ pub struct SseEvent {
 
 /// An event is longer than the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooLong;
+pub struct EventTooLong;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LinePart {
@@ -107,12 +107,12 @@ impl SseReader {
     ///
     /// # Errors
     /// The event is longer than the limit.
-    pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<SseEvent>, TooLong> {
+    pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<SseEvent>, EventTooLong> {
         self.skip_bom(input);
         while let Some((&byte, rest)) = input.split_first() {
             // Also a line without a value adds a byte.
             if self.data.len() > self.limit {
-                return Err(TooLong);
+                return Err(EventTooLong);
             }
             if std::mem::take(&mut self.after_cr) && byte == b'\n' {
                 *input = rest;
@@ -145,7 +145,7 @@ impl SseReader {
     }
 
     /// Takes the bytes of the line up to its end or the next part of it.
-    fn inside(&mut self, byte: u8, input: &mut &[u8]) -> Result<(), TooLong> {
+    fn inside(&mut self, byte: u8, input: &mut &[u8]) -> Result<(), EventTooLong> {
         let (used, rest) = match self.part {
             LinePart::Name => {
                 if byte == b':' {
@@ -189,11 +189,11 @@ impl SseReader {
         }
     }
 
-    fn take_value(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
+    fn take_value(&mut self, bytes: &[u8]) -> Result<(), EventTooLong> {
         match self.field {
             EventField::Data => {
                 if self.data.len() + bytes.len() > self.limit {
-                    return Err(TooLong);
+                    return Err(EventTooLong);
                 }
                 self.data.extend_from_slice(bytes);
             }
@@ -252,7 +252,7 @@ impl SseReader {
 mod tests {
     use super::*;
     use proptest::collection::vec;
-    use proptest::prelude::*;
+    use proptest::prelude::{Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 
     fn read_in(pieces: &[&[u8]]) -> (Vec<SseEvent>, Option<Vec<u8>>, Option<u64>) {
         let mut reader = SseReader::new(1 << 20);
@@ -313,14 +313,17 @@ mod tests {
             reader.next(&mut &b"data: 12345678\n\n"[..]),
             Ok(Some(message("12345678")))
         );
-        assert_eq!(reader.next(&mut &b"data: 123456789"[..]), Err(TooLong));
+        assert_eq!(reader.next(&mut &b"data: 123456789"[..]), Err(EventTooLong));
         let mut reader = SseReader::new(8);
         for _ in 0..100_000 {
             assert_eq!(reader.next(&mut &b"abcdef"[..]), Ok(None));
         }
         assert!(reader.name.len() < 16);
         let empty = b"data:\n".repeat(10);
-        assert_eq!(SseReader::new(8).next(&mut empty.as_slice()), Err(TooLong));
+        assert_eq!(
+            SseReader::new(8).next(&mut empty.as_slice()),
+            Err(EventTooLong)
+        );
     }
 
     fn line() -> impl Strategy<Value = String> {

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::address::ServerOrigin;
 use super::deliver::{ClientRequest, ExpectedAnswers, StreamRole};
-use super::fault::{Fault, plain};
+use super::fault::{BridgeFault, plain};
 use super::send::{Sending, refusal_body, resolve};
 use super::state::{Bridge, Wire};
 use super::stream::EventStream;
@@ -28,13 +28,13 @@ impl Bridge {
     ///
     /// # Errors
     /// The server does not speak this transport, or names an address of another origin.
-    pub async fn open_link(self: &Rc<Self>) -> Result<(), Fault> {
+    pub async fn open_link(self: &Rc<Self>) -> Result<(), BridgeFault> {
         self.stop_push();
         self.forget_waiting();
         let opened = timeout(ENDPOINT_LIMIT, self.endpoint()).await;
         let host = self.host();
         let (endpoint, stream) = opened.unwrap_or_else(|_| {
-            Err(Fault::not_sent(format!(
+            Err(BridgeFault::not_sent(format!(
                 "{host} named no address for messages in time"
             )))
         })?;
@@ -51,13 +51,13 @@ impl Bridge {
         Ok(())
     }
 
-    async fn endpoint(&self) -> Result<(String, EventStream), Fault> {
+    async fn endpoint(&self) -> Result<(String, EventStream), BridgeFault> {
         let host = self.host();
         let mut reply = self.send(&Sending::Link, &HeaderMap::new()).await?;
         if !is_stream(&reply) {
             let status = reply.status.as_u16();
             refusal_body(&mut reply).await;
-            return Err(Fault::not_sent(format!(
+            return Err(BridgeFault::not_sent(format!(
                 "{host} opened no stream of events (HTTP status {status})"
             )));
         }
@@ -68,13 +68,13 @@ impl Bridge {
                 return Ok((self.endpoint_path(&text)?, stream));
             }
         }
-        Err(Fault::not_sent(format!(
+        Err(BridgeFault::not_sent(format!(
             "{host} named no address for messages"
         )))
     }
 
-    fn endpoint_path(&self, reference: &str) -> Result<String, Fault> {
-        let credentials = self.credentials.current().map_err(Fault::refused)?;
+    fn endpoint_path(&self, reference: &str) -> Result<String, BridgeFault> {
+        let credentials = self.credentials.current().map_err(BridgeFault::refused)?;
         let url = resolve(&credentials.url, reference);
         let origin = url.as_ref().and_then(ServerOrigin::of);
         let path = url.as_ref().and_then(|url| url.path_and_query());
@@ -82,12 +82,12 @@ impl Bridge {
             (Some(origin), Some(path)) if origin == self.http.connector.origin => {
                 Ok(path.as_str().to_owned())
             }
-            (Some(origin), _) => Err(Fault::not_sent(format!(
+            (Some(origin), _) => Err(BridgeFault::not_sent(format!(
                 "{} wants messages at {}, where no credentials are sent",
                 self.host(),
                 plain(&origin.shown())
             ))),
-            _ => Err(Fault::not_sent(format!(
+            _ => Err(BridgeFault::not_sent(format!(
                 "{} named an invalid address for messages",
                 self.host()
             ))),
@@ -133,13 +133,13 @@ impl Bridge {
 
     /// Sends a request over HTTP+SSE and waits for its answer.
     pub async fn attempt_sse(self: &Rc<Self>, request: &ClientRequest) -> Attempt {
-        let ended = || Fault::unknown(format!("{} ended its stream of events", self.host()));
+        let ended = || BridgeFault::unknown(format!("{} ended its stream of events", self.host()));
         let mut endpoint = self.legacy.borrow().endpoint.clone();
         if endpoint.is_none() && request.method == "initialize" {
             if let Err(fault) = self.open_link().await {
                 return Attempt::Fault(fault);
             }
-            endpoint = self.legacy.borrow().endpoint.clone();
+            endpoint.clone_from(&self.legacy.borrow().endpoint);
         }
         let Some(endpoint) = endpoint else {
             return Attempt::Gone(Box::new(Attempt::Fault(ended())));

@@ -57,6 +57,7 @@ pub struct OpenRequest {
     /// It belongs to the modern era, in which closing the response is the cancellation.
     pub is_modern: bool,
     pub is_cancelled: bool,
+    pub is_subscription: bool,
 }
 
 /// How the server is spoken to.

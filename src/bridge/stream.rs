@@ -2,7 +2,7 @@
 
 use bytes::{Buf as _, Bytes};
 
-use super::fault::Fault;
+use super::fault::BridgeFault;
 use super::http::HttpReply;
 use super::lines::MESSAGE_BYTES_MAX;
 use super::meter::{Meter, MeterShare};
@@ -40,8 +40,8 @@ impl EventStream {
     ///
     /// # Errors
     /// The connection's, or an event is too long.
-    pub async fn next(&mut self) -> Result<Option<SseEvent>, Fault> {
-        let too_long = || Fault::unknown("an event of the server is too long");
+    pub async fn next(&mut self) -> Result<Option<SseEvent>, BridgeFault> {
+        let too_long = || BridgeFault::unknown("an event of the server is too long");
         loop {
             if !self.rest.is_empty() {
                 let mut input: &[u8] = &self.rest;
@@ -67,13 +67,13 @@ impl EventStream {
 ///
 /// # Errors
 /// The connection's, or it is too long.
-pub async fn json_body(reply: &mut HttpReply, meter: &Meter) -> Result<Vec<u8>, Fault> {
+pub async fn json_body(reply: &mut HttpReply, meter: &Meter) -> Result<Vec<u8>, BridgeFault> {
     let mut share = meter.share();
     let mut body = Vec::new();
     while let Some(piece) = reply.chunk().await? {
         body.extend_from_slice(&piece);
         if !share.set(body.len()) {
-            return Err(Fault::unknown("the server's answer is too long"));
+            return Err(BridgeFault::unknown("the server's answer is too long"));
         }
     }
     Ok(body)

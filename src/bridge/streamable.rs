@@ -12,7 +12,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::deliver::{ClientRequest, ExpectedAnswers, StreamRole};
-use super::fault::{Fault, error_code, error_for, plain};
+use super::fault::{BridgeFault, error_code, error_for, plain};
 use super::http::HttpReply;
 use super::send::{Sending, refusal_body, retry_after};
 use super::state::Bridge;
@@ -26,7 +26,7 @@ const RESUME_LIMIT: Duration = Duration::from_secs(6);
 const RETRY: Duration = Duration::from_millis(500);
 /// The bounds of what a server may say.
 const RETRY_MIN: Duration = Duration::from_millis(50);
-const RETRY_MAX: Duration = Duration::from_secs(300);
+const RETRY_MAX: Duration = Duration::from_mins(5);
 
 /// The session of an answer to `initialize`.
 pub const SESSION: &str = "mcp-session-id";
@@ -38,7 +38,7 @@ pub const LAST_EVENT: &str = "last-event-id";
 pub enum Attempt {
     /// The line for the client, and the session that an `initialize` opened.
     Answer(Vec<u8>, Option<HeaderValue>),
-    Fault(Fault),
+    Fault(BridgeFault),
     /// The server does not know the session; what to answer if that cannot be helped.
     Gone(Box<Attempt>),
     /// The server wants other headers for this tool.
@@ -49,7 +49,7 @@ pub enum Attempt {
 
 impl Attempt {
     /// The result, if nothing more is tried.
-    pub fn settled(self) -> Result<(Vec<u8>, Option<HeaderValue>), Fault> {
+    pub fn settled(self) -> Result<(Vec<u8>, Option<HeaderValue>), BridgeFault> {
         match self {
             Self::Answer(line, session) => Ok((line, session)),
             Self::Fault(fault) => Err(fault),
@@ -114,13 +114,15 @@ impl Bridge {
         request: &ClientRequest,
         mut reply: HttpReply,
         mut role: StreamRole,
-    ) -> Result<Vec<u8>, Fault> {
+    ) -> Result<Vec<u8>, BridgeFault> {
         let host = self.host();
         match reply.media_type().as_str() {
             "application/json" => {
                 let body = json_body(&mut reply, &self.meter).await?;
                 let answer = self.deliver(&mut role, body).await;
-                answer.ok_or_else(|| Fault::unknown(format!("{host} did not answer the request")))
+                answer.ok_or_else(|| {
+                    BridgeFault::unknown(format!("{host} did not answer the request"))
+                })
             }
             "text/event-stream" => {
                 let stream = EventStream::new(reply, &self.meter);
@@ -128,11 +130,11 @@ impl Bridge {
             }
             "" => {
                 let status = reply.status.as_u16();
-                Err(Fault::unknown(format!(
+                Err(BridgeFault::unknown(format!(
                     "{host} did not answer the request (HTTP status {status})"
                 )))
             }
-            other => Err(Fault::unknown(format!(
+            other => Err(BridgeFault::unknown(format!(
                 "{host} answered with `{}` and not with a message of MCP",
                 plain(other)
             ))
@@ -146,7 +148,7 @@ impl Bridge {
         request: &ClientRequest,
         mut stream: EventStream,
         mut role: StreamRole,
-    ) -> Result<Vec<u8>, Fault> {
+    ) -> Result<Vec<u8>, BridgeFault> {
         let mut last_id: Option<Vec<u8>> = None;
         let mut retry = RETRY;
         loop {
@@ -161,7 +163,7 @@ impl Bridge {
                     Ok(Some(_)) => {}
                     Ok(None) => {
                         let host = self.host();
-                        break Fault::unknown(format!("{host} ended its answer too early"));
+                        break BridgeFault::unknown(format!("{host} ended its answer too early"));
                     }
                     Err(fault) => break fault,
                 }
@@ -187,8 +189,8 @@ impl Bridge {
         &self,
         last_id: &HeaderValue,
         retry: Duration,
-        why: Fault,
-    ) -> Result<EventStream, Fault> {
+        why: BridgeFault,
+    ) -> Result<EventStream, BridgeFault> {
         let mut wait = retry;
         let mut until = Instant::now() + retry + RESUME_LIMIT;
         loop {
@@ -239,9 +241,9 @@ impl Bridge {
             ),
         };
         let fault = if status.is_server_error() && pause.is_none() {
-            Fault::unknown(text.trim_end())
+            BridgeFault::unknown(text.trim_end())
         } else {
-            Fault::not_sent(text.trim_end())
+            BridgeFault::not_sent(text.trim_end())
         };
         let attempt = match error_for(&request.id, &body) {
             Some(line) => Attempt::Answer(line, None),
@@ -256,7 +258,7 @@ impl Bridge {
         if request.method == "initialize" {
             if let Some((_, versions)) = code.filter(|_| is_modern) {
                 let known = versions.join(", ");
-                return Attempt::Fault(Fault::not_sent(format!(
+                return Attempt::Fault(BridgeFault::not_sent(format!(
                     "{host} speaks only newer revisions of MCP than the client (server: {known})"
                 )));
             }

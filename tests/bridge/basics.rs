@@ -172,19 +172,41 @@ fn it_ends_with_its_supervisor_and_its_client() {
         }
         well(asked, reply)
     });
-    // The server answers neither the call nor the end of the session.
+    // The server does not answer the end of the session.
     let mut driver = Start::at(&web.url()).go();
     driver.initialize();
-    driver.ask(1, "tools/call", &json!({"name": "x"}));
-    web.wait_for("the call", |asked| asked.rpc() == "tools/call");
     let begin = std::time::Instant::now();
     driver.finish();
     assert!(begin.elapsed().as_millis() < 1000, "{:?}", begin.elapsed());
     assert_eq!(web.asked().last().unwrap().method, "DELETE");
+    // Nor a call, which the supervisor does not wait for.
     let mut driver = Start::at(&web.url()).go();
     driver.initialize();
+    driver.ask(1, "tools/call", &json!({"name": "x"}));
+    web.wait_for("the call", |asked| asked.rpc() == "tools/call");
     driver.abandon();
     driver.ended();
+}
+
+#[test]
+fn what_was_asked_before_the_end_of_stdin_is_answered() {
+    let (sender, ended) = std::sync::mpsc::channel();
+    let ended = std::sync::Mutex::new(ended);
+    let web = Web::start(move |asked, reply| {
+        if asked.rpc() == "tools/call" {
+            ended.lock().unwrap().recv().unwrap();
+        }
+        well(asked, reply)
+    });
+    let mut driver = Start::at(&web.url()).go();
+    driver.initialize();
+    driver.ask(1, "tools/call", &json!({"name": "x"}));
+    driver.close_input();
+    web.wait_for("the call", |asked| asked.rpc() == "tools/call");
+    sender.send(()).unwrap();
+    assert_eq!(driver.answer(1)["result"]["asked"], "tools/call");
+    driver.ended();
+    assert_eq!(web.asked().last().unwrap().method, "DELETE");
 }
 
 #[test]

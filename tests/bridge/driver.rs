@@ -216,6 +216,10 @@ impl Driver {
         (said, left.into_iter().map(text).collect())
     }
 
+    pub(super) fn close_input(&mut self) {
+        drop(self.input.take());
+    }
+
     /// Closes the channel, as a supervisor that dies.
     pub(super) fn abandon(&mut self) {
         let channel = self.channel.take().unwrap();

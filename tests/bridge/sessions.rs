@@ -45,7 +45,7 @@ fn forgetful(
     }
 }
 
-fn result(tools: Value, version: &str) -> Value {
+fn result(tools: &Value, version: &str) -> Value {
     json!({
         "protocolVersion": version, "capabilities": {"tools": tools, "logging": {}},
         "serverInfo": {"name": "web", "version": "1"},
@@ -64,7 +64,7 @@ fn forget(driver: &mut Driver) -> Value {
 fn the_refused_call_is_sent_again_in_a_new_session() {
     for says in [Says::NotFound, Says::BadRequest] {
         let web = Web::start(forgetful(says, |_| {
-            result(json!({"listChanged": true}), "2025-11-25")
+            result(&json!({"listChanged": true}), "2025-11-25")
         }));
         let mut driver = Start::at(&web.url()).go();
         driver.initialize();
@@ -106,7 +106,7 @@ fn the_refused_call_is_sent_again_in_a_new_session() {
 #[test]
 fn many_refused_calls_start_one_session() {
     let web = Web::start(forgetful(Says::NotFound, |_| {
-        result(json!({}), "2025-11-25")
+        result(&json!({}), "2025-11-25")
     }));
     let mut driver = Start::at(&web.url()).go();
     driver.initialize();
@@ -132,16 +132,16 @@ fn many_refused_calls_start_one_session() {
 fn another_server_in_its_place_is_refused() {
     for (second, text) in [
         (
-            result(json!({"listChanged": true}), "2025-06-18"),
+            result(&json!({"listChanged": true}), "2025-06-18"),
             "it has another version of MCP",
         ),
         (
-            result(json!({}), "2025-11-25"),
+            result(&json!({}), "2025-11-25"),
             "it lacks the capability `tools.listChanged`",
         ),
     ] {
         let web = Web::start(forgetful(Says::NotFound, move |number| match number {
-            1 => result(json!({"listChanged": true}), "2025-11-25"),
+            1 => result(&json!({"listChanged": true}), "2025-11-25"),
             _ => second.clone(),
         }));
         let mut driver = Start::at(&web.url()).go();
@@ -160,7 +160,7 @@ fn another_server_in_its_place_is_refused() {
 fn a_404_without_a_session_is_an_error_of_the_server() {
     let web = Web::start(|asked, reply| {
         if asked.rpc() == "initialize" {
-            reply.result(asked, &result(json!({}), "2025-11-25"));
+            reply.result(asked, &result(&json!({}), "2025-11-25"));
         } else if asked.rpc() == "tools/call" {
             reply.status(404);
         } else {
@@ -209,7 +209,7 @@ fn a_session_id_comes_only_from_a_successful_handshake() {
 
 #[test]
 fn requests_of_a_second_session_have_other_ids() {
-    let inner = forgetful(Says::NotFound, |_| result(json!({}), "2025-11-25"));
+    let inner = forgetful(Says::NotFound, |_| result(&json!({}), "2025-11-25"));
     let web = Web::start(move |asked, reply| {
         let asks = asked.json()["params"]["arguments"]["ask"] == true;
         if asked.rpc() != "tools/call" || !asks {

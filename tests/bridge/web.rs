@@ -62,7 +62,7 @@ impl Reply<'_> {
         self.body(
             status,
             &format!("Content-Type: application/json\r\n{headers}"),
-            &body.to_string(),
+            body.to_string(),
         );
     }
 

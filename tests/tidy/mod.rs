@@ -33,6 +33,8 @@ const NO_MESSAGE: &[(&str, &str)] = &[
         "start-timeout",
         "each step before it has its own, shorter limit",
     ),
+    ("remote-failed", "the bridge answers in JSON-RPC: `bridge`"),
+    ("remote-refused", "the bridge answers in JSON-RPC: `bridge`"),
     ("still-running", "no process outlives SIGKILL at will"),
 ];
 
