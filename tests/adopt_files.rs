@@ -98,7 +98,7 @@ fn the_secret_of_a_skipped_neighbour_is_not_shown() {
     let entries = [
         format!(r#""a": {{"command": "/bin/cat", "env": {{"API_TOKEN": "{TOKEN}"}}}}"#),
         format!(
-            r#""b": {{"url": "https://b.example", "headers": {{"Authorization": "Bearer {KEPT}"}}}}"#
+            r#""b": {{"url": "http://b.example", "headers": {{"Authorization": "Bearer {KEPT}"}}}}"#
         ),
         r#""c": {"command": "/bin/sed"}"#.to_owned(),
     ];

@@ -20,6 +20,7 @@ mod adopt_faults;
 mod adopt_files;
 mod adopt_journal;
 mod adopt_kept;
+mod adopt_remote;
 mod adopt_revoked;
 mod adopt_undo;
 mod agents;

@@ -13,12 +13,12 @@ use super::names::Names;
 use super::plan::{AdoptPlan, EntryFilter, EntryPlan, FilePlan, Left};
 use super::redact::{Cut, Cutter, RedactedPiece, cut};
 use super::references::References;
-use super::{directory, literals, remote, replace, restore};
+use super::{bridge_command, directory, literals, remote, replace, restore, rewrite};
 use crate::client::document::Document;
-use crate::client::edit::{self, Change, Splice};
+use crate::client::edit::{self, Splice};
 use crate::client::entry::{ServerEntry, entries, places};
 use crate::client::regions::regions;
-use crate::client::tree::{PathStep, line_of};
+use crate::client::tree::{Node, PathStep, line_of};
 use crate::detect;
 use crate::dirs;
 use crate::scan::clients::ClientFile;
@@ -91,6 +91,7 @@ impl PlanBuilder<'_> {
                 plan.without += 1;
                 continue;
             }
+            let spot_node = spot.node;
             let entry = spot.read();
             if entry.wrapped.is_some() {
                 plan.adopted += 1;
@@ -107,7 +108,10 @@ impl PlanBuilder<'_> {
             }
             let judged = detect::entry(&entry);
             let secret = extract::holds_secret(&judged);
-            if !secret && (wanted.servers.is_empty() || entry.words.is_empty()) {
+            let node = spot_node;
+            let is_asked = !wanted.servers.is_empty();
+            let may_change = !entry.words.is_empty() || remote::refers(&entry, node, &judged);
+            if !(secret || is_asked && may_change) {
                 plan.without += 1;
                 continue;
             }
@@ -134,11 +138,11 @@ impl PlanBuilder<'_> {
                 leave(failed.reason());
                 continue;
             }
-            if let Some(reason) = remote::reason(self.file.client, &entry, &judged) {
+            if let Some(reason) = remote::reason(&entry, &judged) {
                 leave(reason);
                 continue;
             }
-            match self.extract(&entry, &judged, names) {
+            match self.extract(&entry, node, &judged, names) {
                 Err(reason) => leave(reason),
                 Ok(extracted) => match self.change(&entry, &judged, extracted, names) {
                     Ok(one) => changed.push(one),
@@ -152,6 +156,7 @@ impl PlanBuilder<'_> {
     fn extract(
         &self,
         entry: &ServerEntry,
+        node: &Node,
         judged: &[detect::Judged<'_>],
         names: &Names,
     ) -> Result<Extracted, String> {
@@ -161,7 +166,13 @@ impl PlanBuilder<'_> {
             project: directory::project(self.file, names.home(), entry),
             variable: &|name| dirs::server_variable(name)?.into_string().ok(),
         };
-        extract::extract(entry, judged, &references)
+        if remote::is_remote(entry) {
+            return remote::extract(node, judged, &references);
+        }
+        match bridge_command::extract(entry, judged, &references) {
+            Some(extracted) => Ok(extracted),
+            None => extract::extract(entry, judged, &references),
+        }
     }
 
     fn change(
@@ -171,22 +182,20 @@ impl PlanBuilder<'_> {
         mut extracted: Extracted,
         names: &mut Names,
     ) -> Result<ChangedEntry, String> {
-        extracted.cwd = directory::choose(self.file, names.home(), entry, &extracted.command)?;
-        for (name, text) in literals::variables(self.document, entry)? {
-            extracted.set.entry(name).or_insert(text);
+        if extracted.remote.is_none() {
+            extracted.cwd = directory::choose(self.file, names.home(), entry, &extracted.command)?;
+            for (name, text) in literals::variables(self.document, entry)? {
+                extracted.set.entry(name).or_insert(text);
+            }
         }
         let planned = names.policy(&entry.name, &extracted)?;
-        let change = Change {
-            program: self.program.to_owned(),
-            head: vec![
-                "run".to_owned(),
-                planned.server.to_string(),
-                "--".to_owned(),
-            ],
-            words: extracted.words.clone(),
-            drop_env: extracted.drop_env.clone(),
-        };
-        let mut splices = edit::splices(self.document, entry, &change).map_err(str::to_owned)?;
+        let mut splices = rewrite::splices(
+            self.document,
+            self.program,
+            entry,
+            &extracted,
+            &planned.server,
+        )?;
         let mut cuts = planned.cuts;
         self.as_written(entry, judged, &planned.server, &mut cuts, names);
         splices.extend(comments::named(self.document, entry, &splices, &cuts));

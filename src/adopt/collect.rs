@@ -1,11 +1,13 @@
 //! What is taken out of an entry so far, and the names of its variables.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::extracted::{Extracted, ExtractedSecret, OF_TERMINAL, is_whole, shown, variable_of};
 use super::references::{Expanded, References};
+use crate::catalog::KnownServer;
 use crate::client::edit::NewWord;
 use crate::detect::SecretPart;
+use crate::policy::Cwd;
 use crate::policy::template::is_variable_name;
 
 #[derive(Debug)]
@@ -19,6 +21,28 @@ pub(super) struct Extractor {
 }
 
 impl Extractor {
+    /// Nothing is taken out yet.
+    pub(super) const fn new(shipped: Option<&'static KnownServer>) -> Self {
+        Self {
+            extracted: Extracted {
+                remote: None,
+                command: Vec::new(),
+                words: Vec::new(),
+                values: Vec::new(),
+                pass: Vec::new(),
+                set: BTreeMap::new(),
+                drop_env: Vec::new(),
+                argv_secrets: false,
+                cwd: Cwd::Private,
+                shipped,
+                notes: Vec::new(),
+            },
+            taken: BTreeSet::new(),
+            own: BTreeSet::new(),
+            docker: false,
+        }
+    }
+
     /// `docker run -e NAME=value`: the start of the value, and the name.
     pub(super) fn docker_variable(&self, before: &str, text: &str) -> Option<(usize, String)> {
         let start = match before {

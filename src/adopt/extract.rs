@@ -5,8 +5,6 @@
 //! the same program, arguments and variables, or there is a reason why not. The caller names the
 //! secrets, since it sees all entries.
 
-use std::collections::BTreeMap;
-
 use super::collect::Extractor;
 use super::extracted::{
     Extracted, is_default, is_shell, is_whole, shown, variable_of, without_quotes,
@@ -20,7 +18,7 @@ use crate::client::entry::{Program, ServerEntry};
 use crate::detect::{self, Judged, SecretPart, ValueSite, Verdict};
 use crate::package;
 use crate::policy::template::is_variable_name;
-use crate::policy::{Cwd, argument, inherit};
+use crate::policy::{argument, inherit};
 
 /// Whether an entry holds a secret anywhere.
 pub(super) fn holds_secret(judged: &[Judged<'_>]) -> bool {
@@ -55,21 +53,10 @@ pub(super) fn extract(
         .or(Some(&launch.launcher))
         .and_then(catalog::of_package);
     let mut work = Extractor {
-        extracted: Extracted {
-            command: Vec::new(),
-            words: Vec::new(),
-            values: Vec::new(),
-            pass: Vec::new(),
-            set: BTreeMap::new(),
-            drop_env: Vec::new(),
-            argv_secrets: false,
-            cwd: Cwd::Private,
-            shipped: known,
-            notes: Vec::new(),
-        },
         taken: entry.env.iter().map(|word| word.name.clone()).collect(),
         own: entry.env.iter().map(|word| word.name.clone()).collect(),
         docker: launch.registry == package::Registry::Image,
+        ..Extractor::new(known)
     };
     work.environment(judged, references)?;
     work.names(&entry.pass)?;

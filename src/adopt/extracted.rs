@@ -7,7 +7,7 @@ use crate::catalog::KnownServer;
 use crate::client::edit::NewWord;
 use crate::detect::{self, SecretPart};
 use crate::package;
-use crate::policy::{Cwd, argument};
+use crate::policy::{Cwd, Remote, argument};
 
 /// How a secret was recognized that the client takes from the user's environment.
 pub(super) const OF_TERMINAL: &str = "a secret of your terminal";
@@ -15,7 +15,9 @@ pub(super) const OF_TERMINAL: &str = "a secret of your terminal";
 /// An entry without its secrets.
 #[derive(Debug)]
 pub struct Extracted {
-    /// The policy's command.
+    /// The remote server, if it is one.
+    pub(super) remote: Option<Remote>,
+    /// The policy's command; empty for a remote server.
     pub(super) command: Vec<String>,
     /// For each word of the entry, its replacement in the client's file.
     pub(super) words: Vec<NewWord>,

@@ -5,6 +5,7 @@
 //! another adopt or a client may have changed the files.
 
 pub mod approval;
+mod bridge_command;
 mod collect;
 mod comments;
 pub mod compared;
@@ -19,8 +20,10 @@ mod references;
 mod remote;
 mod replace;
 pub mod restore;
+mod rewrite;
 mod shell_text;
 pub mod plan;
+mod wishes;
 mod builder;
 pub mod round;
 pub mod exposed;

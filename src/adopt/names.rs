@@ -10,6 +10,7 @@ use std::path::Path;
 use super::approval::AdoptApproval;
 use super::extracted::Extracted;
 use super::redact::Cut;
+use super::wishes::{plain, wish};
 use crate::dirs::Dirs;
 use crate::policy::draft::Draft;
 use crate::policy::schema::{Delivery, OnFailure};
@@ -132,7 +133,7 @@ impl Names {
                 break server;
             }
             // The same command under another name is not approved either.
-            let is_twin = old.is_some_and(|old| old.command == policy.command);
+            let is_twin = old.is_some_and(|old| same_target(&old, &policy));
             if is_twin && matches!(approval, AdoptApproval::Withheld(_)) {
                 withheld.get_or_insert(approval);
             }
@@ -284,6 +285,7 @@ fn draft(entry: &str, extracted: &Extracted, secrets: &[(String, SecretName, Str
                 .collect(),
         ),
         command: extracted.command.clone(),
+        remote: extracted.remote.clone(),
         argv_secrets: extracted.argv_secrets,
         cwd: extracted.cwd.clone(),
         pass: extracted.pass.clone(),
@@ -304,6 +306,11 @@ fn draft(entry: &str, extracted: &Extracted, secrets: &[(String, SecretName, Str
     draft
 }
 
+/// Whether two policies start the same command, or name the same remote server.
+fn same_target(a: &Policy, b: &Policy) -> bool {
+    a.command == b.command && a.remote == b.remote
+}
+
 /// Whether two policies allow the same. A later pin is not a difference.
 fn same(a: &Policy, b: &Policy) -> bool {
     let secrets = |policy: &Policy| {
@@ -313,43 +320,11 @@ fn same(a: &Policy, b: &Policy) -> bool {
             .map(|(name, slot)| (name.clone(), slot.from.clone()))
             .collect::<Vec<_>>()
     };
-    a.command == b.command
+    same_target(a, b)
         && a.argv_secrets == b.argv_secrets
         && a.cwd == b.cwd
         && a.env == b.env
         && secrets(a) == secrets(b)
-}
-
-/// A client's name for a server as a file name.
-fn plain(name: &str) -> String {
-    let lower = name.to_lowercase();
-    let mapped: String = lower
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    let trimmed = mapped.trim_matches(['-', '_', '.']);
-    let short: String = trimmed.chars().take(48).collect();
-    if short.is_empty() {
-        "server".to_owned()
-    } else {
-        short
-    }
-}
-
-/// `github/personal-access-token` for `GITHUB_PERSONAL_ACCESS_TOKEN` of `github`.
-fn wish(base: &str, variable: &str) -> String {
-    let lower = variable.to_ascii_lowercase().replace('_', "-");
-    let part = lower
-        .strip_prefix(base)
-        .filter(|rest| rest.is_empty() || rest.starts_with('-'));
-    let rest = part.unwrap_or(&lower).trim_matches('-');
-    format!("{base}/{}", if rest.is_empty() { "secret" } else { rest })
 }
 
 #[cfg(test)]
@@ -371,24 +346,5 @@ mod tests {
         assert_eq!(names.stored_name("right guess"), Some(stored));
         assert_eq!(names.stored_name("right guess"), None);
         assert_eq!(names.compared(), COMPARED_MAX);
-    }
-
-    #[test]
-    fn names_of_files_and_secrets() {
-        for (name, expected) in [
-            ("GitHub", "github"),
-            ("@21st-dev/magic", "21st-dev-magic"),
-            ("🚀", "server"),
-            ("my server", "my-server"),
-            ("..", "server"),
-            ("ünï", "n"),
-        ] {
-            assert_eq!(plain(name), expected);
-            assert!(ServerName::new(&plain(name)).is_ok(), "{name}");
-        }
-        assert_eq!(wish("github", "GITHUB_TOKEN"), "github/token");
-        assert_eq!(wish("x", "API_KEY"), "x/api-key");
-        assert_eq!(wish("a", "API_KEY"), "a/api-key");
-        assert_eq!(wish("api-key", "API_KEY"), "api-key/secret");
     }
 }

@@ -174,7 +174,7 @@ impl References<'_> {
         let name = name.strip_prefix("env:").unwrap_or(name);
         if !is_variable_name(name) {
             return Err(format!(
-                "the client expands `{whole}`, but a policy needs the exact command: write the value, then adopt it"
+                "the client expands `{whole}`, but a policy needs the exact text: write the value, then adopt it"
             ));
         }
         let value = (self.variable)(name).or_else(|| default.map(str::to_owned));
@@ -293,8 +293,8 @@ mod tests {
     fn what_only_the_client_knows_has_a_reason() {
         for (argument, why) in [
             ("${workspaceFolder}/a.js", "after `--name=`"),
-            ("${input:token}", "exact command"),
-            ("{file:~/.token}", "exact command"),
+            ("${input:token}", "exact text"),
+            ("{file:~/.token}", "exact text"),
             ("${MISSING}", "not set"),
         ] {
             let reason = of(argument, None).unwrap_err();

@@ -8,6 +8,7 @@ use super::file::{CheckedServer, ConfigFile, ConfigValue, FieldKind};
 use super::finding::{Fix, quoted};
 use crate::client::table::{KnownClient, client};
 use crate::package::{ParsedCommand, Registry};
+use crate::policy::web::{RemoteUrl, is_of_bridge};
 
 /// The form in which a client reads a variable of its own environment; `NAME` stands for the
 /// variable. `None`: the client passes values on as they are.
@@ -48,7 +49,11 @@ pub(super) fn plaintext(facts: &Facts, file: &ConfigFile, value: &ConfigValue) -
         return variables(facts, file);
     };
     if server.url().is_some() {
-        return remote(file, value);
+        return if in_repository || !is_movable(server, value) {
+            remote(file, value)
+        } else {
+            Fix::Run(file.adopt())
+        };
     }
     if server.entry.words.is_empty() {
         let act = "remove it, pass it to the client another way if there is one, then rotate it";
@@ -79,6 +84,16 @@ pub(super) fn variables(facts: &Facts, file: &ConfigFile) -> Fix {
     Fix::Act("keep the file out of git (`.gitignore`), then rotate the secret".to_owned())
 }
 
+/// Whether `adopt` can move the credential of a remote server into a policy.
+fn is_movable(server: &CheckedServer, value: &ConfigValue) -> bool {
+    let is_sent = match value.kind {
+        FieldKind::Header => !is_of_bridge(&value.name),
+        FieldKind::Url => true,
+        _ => false,
+    };
+    is_sent && server.url().is_some_and(|url| RemoteUrl::new(url).is_ok())
+}
+
 /// The credential of a remote server.
 pub(super) fn remote(file: &ConfigFile, value: &ConfigValue) -> Fix {
     let header = (value.kind == FieldKind::Header).then_some(value.name.as_str());
@@ -89,7 +104,7 @@ pub(super) fn remote(file: &ConfigFile, value: &ConfigValue) -> Fix {
 
 /// How a client can take the credential of a remote server from elsewhere than its config. `header`:
 /// the header that has it, if it is one.
-pub fn remote_words(client: Option<&KnownClient>, header: Option<&str>) -> String {
+fn remote_words(client: Option<&KnownClient>, header: Option<&str>) -> String {
     let bearer = header.is_some_and(|name| name.eq_ignore_ascii_case("authorization"));
     let Some(client) = client else {
         return "sign in with OAuth, or use a reference if the client knows one".to_owned();

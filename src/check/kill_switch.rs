@@ -64,11 +64,13 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
                 results.add(found.for_server(&entry.name));
             } else if let Some(value) = secret {
                 let what = "the client config holds the credential, so `revoke` cannot remove it";
-                let fix = fixes::remote(file, value);
-                let fix = Fix::Act(format!(
-                    "{}; to cut access now, revoke the value at the provider",
-                    fix.text()
-                ));
+                let fix = match fixes::plaintext(facts, file, value) {
+                    Fix::Run(_) => Fix::Run(file.adopt_server(&entry.name)),
+                    fix @ Fix::Act(_) => Fix::Act(format!(
+                        "{}; to cut access now, revoke the value at the provider",
+                        fix.text()
+                    )),
+                };
                 let found = Finding::new(RULE, location, what, why, fix);
                 results.add(found.for_server(&entry.name));
             }

@@ -37,7 +37,6 @@ pub use facts::{
 };
 pub use file::{CheckedServer, ConfigFile};
 pub use finding::{Finding, Location, Severity, masked};
-pub use fixes::remote_words;
 pub use ignores::{Ignores, LIST};
 pub use json::json;
 pub use report::{CheckReport, CheckSummary, CheckVerdict, run};

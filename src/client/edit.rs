@@ -267,7 +267,8 @@ fn insert_args(
     Ok(())
 }
 
-fn is_inline(document: &Document, map: &Node) -> bool {
+/// Whether a map is written on one line, in braces.
+pub(super) fn is_inline(document: &Document, map: &Node) -> bool {
     document.at(&map.span).starts_with('{')
 }
 
@@ -351,7 +352,7 @@ fn drop_members(
 }
 
 /// The text of the line before a byte.
-fn line_head(document: &Document, at: usize) -> &str {
+pub(super) fn line_head(document: &Document, at: usize) -> &str {
     let before = document.text.get(..at).unwrap_or_default();
     let start = before.rfind('\n').map_or(0, |n| n + 1);
     before
@@ -360,7 +361,8 @@ fn line_head(document: &Document, at: usize) -> &str {
         .trim_start_matches('\u{feff}')
 }
 
-fn newline(document: &Document) -> &'static str {
+/// The line ends of a file.
+pub(super) fn newline(document: &Document) -> &'static str {
     if document.text.contains("\r\n") {
         "\r\n"
     } else {

@@ -16,6 +16,7 @@ mod location;
 pub mod places;
 pub mod reconnect;
 pub mod regions;
+pub mod remote_edit;
 mod skim;
 pub mod table;
 mod toml;

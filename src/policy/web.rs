@@ -53,16 +53,16 @@ impl RemoteUrl {
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, tail) = rest.split_at(end);
-        if authority.contains('{') || scheme.contains('{') {
-            return fault(
-                "a placeholder would decide where secrets are sent",
-                "write the host; `{secret.NAME}` may stand in the path and the query",
-            );
-        }
         if authority.contains('@') {
             return fault(
                 "a user or password in a URL ends up in logs",
                 "store it, and send it in a header: `Authorization = \"Basic {secret.NAME}\"`",
+            );
+        }
+        if authority.contains('{') || scheme.contains('{') {
+            return fault(
+                "a placeholder would decide where secrets are sent",
+                "write the host; `{secret.NAME}` may stand in the path and the query",
             );
         }
         if tail.contains('#') {

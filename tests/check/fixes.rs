@@ -31,23 +31,15 @@ fn a_remote_credential_in_the_form_of_each_client() {
     );
     for (path, text, expected) in [
         (
-            ".claude.json",
+            ".mcp.json",
             json("mcpServers"),
             "`${NAME}` (`headersHelper` works too, but",
         ),
         (".cursor/mcp.json", json("mcpServers"), "`${env:NAME}`"),
         (".gemini/settings.json", json("mcpServers"), "`$NAME`"),
         (".qwen/settings.json", json("mcpServers"), "`$NAME`"),
-        (
-            ".config/opencode/opencode.json",
-            json("mcp"),
-            "`{env:NAME}`",
-        ),
-        (
-            ".config/Code/User/mcp.json",
-            json("servers"),
-            "`${input:NAME}`",
-        ),
+        ("opencode.json", json("mcp"), "`{env:NAME}`"),
+        (".vscode/mcp.json", json("servers"), "`${input:NAME}`"),
         (
             ".codex/config.toml",
             codex,
@@ -60,11 +52,42 @@ fn a_remote_credential_in_the_form_of_each_client() {
         ),
     ] {
         let test = Test::new();
-        let file = test.home.join(path);
+        let file = test.dir.join("repo").join(path);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(&file, text).unwrap();
-        let said = fixes(&test, &["check"], "plaintext-secret");
+        let said = fixes(&test, &["check", "repo"], "plaintext-secret");
         assert!(said.contains(expected), "{path}: {said}");
+    }
+}
+
+#[test]
+fn a_remote_credential_on_this_machine_is_adopted() {
+    let test = Test::new();
+    let file = test.home.join(".cursor/mcp.json");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let write = |entry: Value| {
+        std::fs::write(&file, json!({"mcpServers": {"x": entry}}).to_string()).unwrap();
+    };
+    let headers = json!({"Authorization": format!("Bearer {KEY}")});
+    for entry in [
+        json!({"url": "https://x.example/mcp", "headers": headers}),
+        json!({"url": format!("https://x.example/mcp?api_key={KEY}")}),
+        json!({"url": "http://localhost:3000/mcp", "headers": headers}),
+    ] {
+        write(entry);
+        let said = fixes(&test, &["check"], "plaintext-secret");
+        assert_eq!(said, "mcpwrap adopt --config ~/.cursor/mcp.json");
+        let said = fixes(&test, &["check"], "kill-switch");
+        assert!(said.contains("mcpwrap adopt --config"), "{said}");
+    }
+    // What adopt would leave keeps the words for its client.
+    for entry in [
+        json!({"url": "http://x.example/mcp", "headers": headers}),
+        json!({"url": "https://x.example/mcp", "headers": {"Proxy-Authorization": KEY}}),
+    ] {
+        write(entry);
+        let said = fixes(&test, &["check"], "plaintext-secret");
+        assert!(said.contains("`${env:NAME}`"), "{said}");
     }
 }
 

@@ -91,7 +91,7 @@ fn the_report_says_what_one_adopt_resolves() {
     let config = r#"{"mcpServers": {
         "a": {"command": "server", "env": {"API_TOKEN": "q7Rt2LmX9vKp4WzN8sDf6HjB3cYg"}},
         "b": {"command": "server"},
-        "c": {"url": "https://c.example", "headers": {"Authorization": "Bearer q7Rt2LmX9vKp4WzN8sDf6HjB3cYh"}}}}"#;
+        "c": {"url": "http://c.example", "headers": {"Authorization": "Bearer q7Rt2LmX9vKp4WzN8sDf6HjB3cYh"}}}}"#;
     std::fs::write(test.home.join(".cursor/mcp.json"), config).unwrap();
     let (found, ended) = report(&test, &["check"]);
     let adopted = found["findings"].as_array().unwrap().iter();
