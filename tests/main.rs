@@ -49,6 +49,7 @@ mod pin;
 mod policy;
 mod process;
 mod refusals;
+mod remote;
 mod remote_policy;
 mod renew;
 mod revoke;

@@ -40,9 +40,19 @@ impl Client {
         if !set.is_empty() {
             plan["env"] = set.iter().map(|(n, v)| (n.clone(), json!(v))).collect();
         }
+        let mut seen = match self {
+            Self::Inspector => inspect(test, server, &plan),
+            _ => self.drive(test, &plan),
+        };
+        server.level(&mut seen);
+        seen
+    }
+
+    /// Runs a plan, as the drivers describe it.
+    pub(crate) fn drive(self, test: &Test, plan: &Value) -> Value {
         let driver =
             |name: &str| format!("{}/tests/real/clients/{name}", env!("CARGO_MANIFEST_DIR"));
-        let mut seen = match self {
+        match self {
             Self::TypeScript(kind) => {
                 let modules = cache("npm/node_modules").display().to_string();
                 run(
@@ -63,10 +73,8 @@ impl Client {
                     &[&program.display().to_string(), kind, &plan.to_string()],
                 )
             }
-            Self::Inspector => inspect(test, server, &plan),
-        };
-        server.level(&mut seen);
-        seen
+            Self::Inspector => panic!("it has no driver"),
+        }
     }
 }
 

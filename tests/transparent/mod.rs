@@ -5,6 +5,7 @@
 //! policy injects a secret, so masking is active in every session.
 
 mod clients;
+mod remote;
 mod renewed;
 mod servers;
 

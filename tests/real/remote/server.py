@@ -3,7 +3,7 @@
     python server.py [--port N] [--path PATH] [--oauth SECONDS]
 
 It says its address and each request on stderr: `server: ready URL`, then a line of JSON with the
-method, the path, the status and what came as credentials, hashed. With --oauth it asks for a token,
+method, the path, the status, whether it belongs to a session, and its credentials, hashed. With --oauth it asks for a token,
 issues those itself without a question, and each ends after that many seconds.
 """
 
@@ -99,6 +99,7 @@ class Log:
             return await self.app(scope, receive, send)
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         line = {"method": scope["method"], "path": scope["path"]}
+        line["session"] = "mcp-session-id" in headers
         for name in CREDENTIALS:
             if name in headers:
                 line[name] = digest(headers[name])

@@ -1,0 +1,160 @@
+//! Secrets in headers: they arrive, they come out masked, and a new value is used at once.
+
+use serde_json::{Value, json};
+
+use super::servers::{BEARER, RemoteServer, digest, grant, has};
+use crate::harness::{Run, TOKEN, Test, until};
+use crate::renew::NEW;
+
+/// Two headers with a secret each.
+const TWO: &str = r#"
+[headers]
+X-API-Key = "{secret.KEY}"
+Authorization = "Token {secret.TOKEN}"
+[secrets.TOKEN]
+from = "secret:t/token"
+[secrets.KEY]
+from = "secret:t/key"
+"#;
+
+/// What the server got as credentials: hashed and, masked, in clear.
+fn credentials(run: &mut Run<'_>) -> Value {
+    serde_json::from_str(&run.call("credentials", &json!({}))).unwrap()
+}
+
+/// A client in a session with a server that gets the secret `t/token` as a bearer token.
+fn started<'a>(test: &'a Test, server: &RemoteServer<'_>) -> Run<'a> {
+    test.secret("t/token", TOKEN);
+    grant(test, "remote", &server.url, BEARER);
+    let mut run = test.run("remote");
+    assert!(run.initialize()["result"].is_object());
+    run
+}
+
+/// How often a session was begun at the server.
+fn sessions(server: &RemoteServer<'_>) -> usize {
+    let begins = |request: &&Value| request["method"] == "POST" && request["session"] == false;
+    server.requests().iter().filter(begins).count()
+}
+
+#[test]
+fn a_secret_in_a_header_arrives_and_comes_out_masked() {
+    if !has(&["fastmcp"]) {
+        return;
+    }
+    let test = Test::new();
+    let server = RemoteServer::fastmcp(&test, &[]);
+    let mut run = started(&test, &server);
+    let seen = credentials(&mut run);
+    let sent = format!("Bearer {TOKEN}");
+    assert_eq!(seen["hashed"]["authorization"], digest(&sent), "{seen}");
+    let shown = seen["clear"]["authorization"].as_str().unwrap();
+    assert!(shown.contains("[secret "), "{shown}");
+    // Text that has the value but never was a header.
+    assert!(!run.call("echo", &json!({"text": TOKEN})).contains(TOKEN));
+    run.finish();
+    let with = |request: &Value| request["authorization"] == digest(&sent);
+    let requests = server.requests();
+    assert!(requests.iter().all(with), "{requests:#?}");
+    let ends = |request: &Value| request["method"] == "DELETE" && request["status"] == 200;
+    assert!(requests.iter().any(ends), "{requests:#?}");
+    server.end();
+}
+
+#[test]
+fn a_secret_in_two_headers_and_the_address_is_masked() {
+    if !has(&["fastmcp"]) {
+        return;
+    }
+    let test = Test::new();
+    test.secret("t/token", TOKEN);
+    test.secret("t/key", NEW);
+    let server = RemoteServer::fastmcp(&test, &[]);
+    let url = format!("{}?key={{secret.KEY}}", server.url);
+    grant(&test, "remote", &url, TWO);
+    let mut run = test.run("remote");
+    run.initialize();
+    let seen = credentials(&mut run);
+    assert_eq!(seen["hashed"]["x-api-key"], digest(NEW), "{seen}");
+    let sent = digest(&format!("Token {TOKEN}"));
+    assert_eq!(seen["hashed"]["authorization"], sent, "{seen}");
+    run.finish();
+    server.end();
+}
+
+#[test]
+fn a_rotated_secret_is_in_the_next_request_of_the_same_session() {
+    if !has(&["fastmcp"]) {
+        return;
+    }
+    let test = Test::new();
+    let server = RemoteServer::fastmcp(&test, &[]);
+    let mut run = started(&test, &server);
+    credentials(&mut run);
+    test.hide(NEW);
+    let rotate = ["secret", "rotate", "t/token", "--from-stdin"];
+    let rotated = test.feed(&rotate, NEW.as_bytes());
+    assert_eq!(rotated.code, 0, "{rotated}");
+    let sent = digest(&format!("Bearer {NEW}"));
+    let seen = credentials(&mut run);
+    assert_eq!(seen["hashed"]["authorization"], sent, "{seen}");
+    // Both are masked: the old one may still be in what the server says.
+    let both = run.call("echo", &json!({"text": format!("{TOKEN} {NEW}")}));
+    assert!(!both.contains(TOKEN) && !both.contains(NEW), "{both}");
+    assert_eq!(sessions(&server), 1, "no renewal");
+    run.finish();
+    server.end();
+}
+
+#[test]
+fn revoke_answers_the_call_and_closes_the_connection() {
+    if !has(&["fastmcp"]) {
+        return;
+    }
+    let test = Test::new();
+    let server = RemoteServer::fastmcp(&test, &[]);
+    let mut run = started(&test, &server);
+    let call = run.ask(
+        "tools/call",
+        &json!({"name": "wait", "arguments": {"seconds": 60},
+            "_meta": {"progressToken": "p"}}),
+    );
+    // It runs.
+    while run.message()["method"] != "notifications/progress" {}
+    assert!(connections(server.port()) > 0);
+    let ended = test.ok(&["revoke", "remote", "--reason", "left the project"]);
+    let answer = run.answer(call);
+    let about = &answer["error"]["data"]["mcpwrap"];
+    assert_eq!(about["outcome"], "unknown", "{answer}\n{ended}");
+    until("no connection is left", || connections(server.port()) == 0);
+    let before = server.requests().len();
+    let refused = run.request("tools/list", &json!({}));
+    assert_eq!(
+        refused["error"]["data"]["mcpwrap"]["code"], "revoked",
+        "{refused}"
+    );
+    assert_eq!(run.request("ping", &json!({}))["result"], json!({}));
+    assert_eq!(server.requests().len(), before, "nothing was sent");
+
+    test.ok(&["grant", "remote", "--yes"]);
+    let sent = digest(&format!("Bearer {TOKEN}"));
+    until("the session is back", || {
+        let asked = json!({"name": "credentials", "arguments": {}});
+        let answer = run.request("tools/call", &asked);
+        let text = answer["result"]["content"][0]["text"].as_str();
+        text.is_some_and(|text| text.contains(&sent))
+    });
+    run.finish();
+    server.end();
+}
+
+/// The established connections to this port.
+fn connections(port: u16) -> usize {
+    let remote = format!(":{port:04X}");
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let is_open = |line: &&str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        fields.get(2).is_some_and(|peer| peer.ends_with(&remote)) && fields.get(3) == Some(&"01")
+    };
+    table.lines().filter(is_open).count()
+}

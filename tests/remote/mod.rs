@@ -1,0 +1,9 @@
+//! Remote servers that are real: the reference server, fastmcp of both eras, nginx in front of them.
+//!
+//! `servers` starts them and `front` puts nginx before them. What a client sees is compared with
+//! what it sees without mcpwrap in `transparent/remote.rs`.
+
+mod front;
+mod headers;
+pub(crate) mod servers;
+mod session;
