@@ -139,6 +139,7 @@ fn take_cancel(bridge: &Rc<Bridge>, line: Vec<u8>) {
         }
         None => bridge.era.get() == Some(Era::Modern),
     };
+    bridge.closed.notify_waiters();
     if is_modern {
         // Closing the response is the cancellation.
         bridge.give_up(&key);

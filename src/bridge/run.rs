@@ -22,7 +22,7 @@ use super::credentials::CredentialHolder;
 use super::http::HttpClient;
 use super::lines::{ClientLines, ClientOutput};
 use super::send::Sending;
-use super::state::{Bridge, BridgeParts, say};
+use super::state::{Bridge, BridgeParts, OpenRequest, say};
 use super::{control, requests, trust};
 use crate::secret::ServerName;
 use crate::sys::{fds, harden, wall};
@@ -175,11 +175,13 @@ async fn watch(bridge: Rc<Bridge>) {
 }
 
 impl Bridge {
-    /// Waits until every request is answered, but for subscriptions, which stay open by design.
+    /// Waits until every request is answered, but for cancelled ones, and subscriptions, which stay open by
+    /// design.
     async fn is_drained(&self) {
         loop {
             let closed = self.closed.notified();
-            if self.open.borrow().values().all(|open| open.is_subscription) {
+            let is_waiting = |open: &OpenRequest| !open.is_subscription && !open.is_cancelled;
+            if !self.open.borrow().values().any(is_waiting) {
                 return;
             }
             closed.await;
