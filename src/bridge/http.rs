@@ -266,14 +266,19 @@ impl HttpReply {
         }
     }
 
+    /// The length of the body, as the server says (bytes); 0 if it does not.
+    pub fn announced_bytes(&self) -> usize {
+        let length = self.headers.get(hyper::header::CONTENT_LENGTH);
+        let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
+        length.unwrap_or(0)
+    }
+
     /// The whole body.
     ///
     /// # Errors
     /// As [`Self::chunk`], or it is longer than `limit` (bytes).
     pub async fn whole(&mut self, limit: usize) -> Result<Vec<u8>, BridgeFault> {
-        let length = self.headers.get(hyper::header::CONTENT_LENGTH);
-        let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-        let mut body = Vec::with_capacity(length.unwrap_or(0).min(limit).min(1 << 20) + 1);
+        let mut body = Vec::new();
         while let Some(piece) = self.chunk().await? {
             if body.len() + piece.len() > limit {
                 return Err(BridgeFault::unknown("the server's answer is too long"));

@@ -25,7 +25,7 @@ use super::send::Sending;
 use super::state::{Bridge, BridgeParts, OpenRequest, say};
 use super::{control, requests, trust};
 use crate::secret::ServerName;
-use crate::sys::{fds, harden, wall};
+use crate::sys::{fds, harden, memory, wall};
 
 /// How many lines of the client wait.
 const LINES_WAITING: usize = 16;
@@ -42,6 +42,7 @@ const JUMP: Duration = Duration::from_secs(5);
 /// Why there is no bridge, for the user's diagnostics.
 pub fn run() -> Result<ExitCode, String> {
     harden::harden();
+    memory::give_back_large_blocks();
     let socket = UnixStream::from(
         fds::inherited(DESCRIPTOR).map_err(|_| "it is only started by mcpwrap itself")?,
     );

@@ -8,6 +8,9 @@ use super::lines::MESSAGE_BYTES_MAX;
 use super::meter::{Meter, MeterShare};
 use super::sse::{SseEvent, SseReader};
 
+/// Up to this size the length that the server announced is believed (bytes).
+const TRUSTED_BYTES: usize = 1 << 20;
+
 /// A stream of events.
 pub struct EventStream {
     reply: HttpReply,
@@ -69,7 +72,9 @@ impl EventStream {
 /// The connection's, or it is too long.
 pub async fn json_body(reply: &mut HttpReply, meter: &Meter) -> Result<Vec<u8>, BridgeFault> {
     let mut share = meter.share();
-    let mut body = Vec::new();
+    // A byte more, for the end of the line.
+    let announced = reply.announced_bytes();
+    let mut body = Vec::with_capacity(announced.min(TRUSTED_BYTES) + 1);
     while let Some(piece) = reply.chunk().await? {
         body.extend_from_slice(&piece);
         if !share.set(body.len()) {

@@ -35,6 +35,17 @@ fn drop_pages(start: usize, length: usize) {
     unsafe { nix::libc::madvise(address, length, nix::libc::MADV_DONTNEED) };
 }
 
+/// Large blocks are given back to the system when they are freed. By default glibc keeps up to 64 MiB once
+/// such blocks were used. Linux with glibc only; errors are ignored.
+pub fn give_back_large_blocks() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[expect(unsafe_code, reason = "mallopt has no safe wrapper")]
+    {
+        // SAFETY: two numbers that steer later allocations; no block is touched.
+        unsafe { nix::libc::mallopt(nix::libc::M_MMAP_THRESHOLD, 256 << 10) };
+    }
+}
+
 /// Keeps the pages of a value in memory, so that it is not written to the swap space. Errors are
 /// ignored: the limit of locked memory (`ulimit -l`) may be reached.
 #[expect(unsafe_code, reason = "the slice is a valid range")]
