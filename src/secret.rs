@@ -186,9 +186,11 @@ name_type!(
 );
 
 impl SecretName {
-    /// Whether it is a name of the tokens of `mcpwrap login` (`oauth/…`), which no policy may use.
+    /// Whether it is a name of the tokens of `mcpwrap login` (`oauth/…`) or of the registrations for it
+    /// (`oauth-client/…`). No policy may use it, and only `login` and `logout` change it.
     pub fn is_of_login(&self) -> bool {
-        self.as_str().starts_with("oauth/")
+        let first = self.as_str().split('/').next();
+        matches!(first, Some("oauth" | "oauth-client"))
     }
 }
 
@@ -203,15 +205,6 @@ fn is_plain_name(text: &str) -> bool {
 
 fn is_path_name(text: &str) -> bool {
     text.len() <= 200 && text.split('/').all(is_plain_name)
-}
-
-impl SecretName {
-    /// Whether mcpwrap itself keeps OAuth tokens and registrations under this name. No policy may
-    /// refer to it, and no command of the user may change it, but for `login` and `logout`.
-    pub fn is_oauth(&self) -> bool {
-        let first = self.0.split('/').next();
-        matches!(first, Some("oauth" | "oauth-client"))
-    }
 }
 
 /// A reference to a value, e.g. `secret:github/token`, in the configured store.

@@ -74,3 +74,11 @@ pub mod check {
 pub mod cli {
     pub use crate::cli::Cli;
 }
+pub mod oauth {
+    pub use crate::oauth::exchange::{EXCHANGE, main as exchange};
+    pub use crate::oauth::index::{OAuthIndex, TokenRow};
+    pub use crate::oauth::refresh::{REFRESH, main as refresh};
+    pub use crate::oauth::revoke::{RevokedToken, revoke_all};
+    pub use crate::oauth::step_up::remember;
+    pub use crate::oauth::token::{OAuthToken, current, renew};
+}

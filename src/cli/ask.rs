@@ -6,7 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::Sender;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -60,13 +60,12 @@ pub fn confirm(text: &str) -> Result<bool> {
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
-/// The lines that the user types or pastes from now on.
+/// Sends the lines that the user types or pastes from now on. Nothing else may ask afterwards.
 ///
 /// # Errors
 /// `no-terminal`.
-pub fn lines() -> Result<Receiver<String>> {
+pub fn send_lines(sender: Sender<String>) -> Result<()> {
     let terminal = open()?;
-    let (sender, lines) = channel();
     std::thread::spawn(move || {
         let mut reader = BufReader::new(terminal);
         loop {
@@ -77,7 +76,7 @@ pub fn lines() -> Result<Receiver<String>> {
             }
         }
     });
-    Ok(lines)
+    Ok(())
 }
 
 /// The passphrase of an existing vault file, typed or from a script.

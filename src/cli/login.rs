@@ -1,6 +1,6 @@
 //! `mcpwrap login`: obtains a token for a remote server in the user's browser.
 
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 
 use super::{Context, ask, print};
 use crate::config::Config;
@@ -41,15 +41,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         }
         Err(Error::new(Code::Declined, "nobody was asked for a token"))
     };
-    // Without a terminal the browser of this machine still can answer.
-    let pasted = if args.no_browser {
-        ask::lines().ok()
-    } else {
-        None
-    };
-    let can_paste = pasted.is_some();
-    let pasted = pasted.unwrap_or_else(|| channel().1);
-    let mut show = |address: &str| show(address, args.no_browser, can_paste);
+    let (sender, pasted) = channel();
+    let mut show = |address: &str| show(address, args.no_browser.then(|| sender.clone()));
     let mut wrong = |why: &str| print::warning(&format!("{why}; paste the whole address"));
     let mut browser = LoginBrowser {
         show: &mut show,
@@ -68,11 +61,13 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     Ok(0)
 }
 
-fn show(address: &str, no_browser: bool, can_paste: bool) {
-    if no_browser {
+/// `paste`: no browser is opened, and what the user pastes goes there.
+fn show(address: &str, paste: Option<Sender<String>>) {
+    if let Some(paste) = paste {
         print::line("open this address in a browser:");
         print::line(address);
-        if can_paste {
+        // Without a terminal, a browser of this machine can still answer.
+        if ask::send_lines(paste).is_ok() {
             print::note(
                 "then paste the address at which the browser ends, even if it shows an error",
             );

@@ -153,8 +153,6 @@ codes! {
     StillRunning = "still-running",
     /// The new server did not start, so the old one was kept.
     RenewFailed = "renew-failed",
-    /// The remote server needs a token, and there is none that is valid: the user has to log in.
-    LoginNeeded = "login-needed",
     /// The authorization server refused, or what it or the remote server says about itself cannot be used.
     OAuthFailed = "oauth-failed",
     /// The remote server or its authorization server cannot be reached, or has an error. Nothing was changed.

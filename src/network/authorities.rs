@@ -1,10 +1,8 @@
-//! The certificate authorities that are trusted here: those of the system, and further files.
+//! The certificate authorities that are trusted here: those of the system, and approved files.
 
 use std::path::{Path, PathBuf};
 
-use ureq::tls::{Certificate, RootCerts};
-
-use crate::error::{Code, Error, Result};
+use rustls::pki_types::CertificateDer;
 
 /// Where systems keep their CA certificates in one file. Source: the list of `openssl-probe`.
 const AUTHORITIES: &[&str] = &[
@@ -16,25 +14,26 @@ const AUTHORITIES: &[&str] = &[
     "/etc/ssl/cert.pem",
 ];
 
-/// The authorities that root installed on this machine, and those in these files.
+/// The authorities that root installed on this machine, and those that the user approved.
 ///
 /// # Errors
-/// `file-unusable` if the machine has no CA certificates.
-pub fn certificates(further: &[PathBuf]) -> Result<RootCerts> {
-    let bundle = |path: &Path| {
-        let found = rustls_native_certs::load_certs_from_paths(Some(path), None);
-        let certs = found.certs.iter();
-        certs
-            .map(|cert| Certificate::from_der(cert).to_owned())
-            .collect::<Vec<_>>()
-    };
-    let mut bundles = AUTHORITIES.iter().map(|path| bundle(Path::new(path)));
-    let roots = bundles.find(|roots| !roots.is_empty());
-    let mut roots = roots.ok_or_else(|| {
-        Error::new(Code::FileUnusable, "cannot verify any server")
-            .cause("no CA certificates found on this machine")
-            .hint("install the package `ca-certificates`")
-    })?;
-    roots.extend(further.iter().flat_map(|path| bundle(path)));
-    Ok(RootCerts::new_with_certs(&roots))
+/// A file that the user approved cannot be read, or there is no authority at all.
+pub fn authorities(approved: &[PathBuf]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let mut system = AUTHORITIES.iter().map(|path| load(Path::new(path)));
+    let mut found = system.find(|found| !found.is_empty()).unwrap_or_default();
+    for path in approved {
+        let own = load(path);
+        if own.is_empty() {
+            return Err("an approved certificate file cannot be read".to_owned());
+        }
+        found.extend(own);
+    }
+    if found.is_empty() {
+        return Err("no CA certificates found on this machine".to_owned());
+    }
+    Ok(found)
+}
+
+fn load(path: &Path) -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_certs_from_paths(Some(path), None).certs
 }

@@ -12,7 +12,7 @@ mod collect;
 mod record;
 mod verified;
 
-pub use self::authorities::certificates;
+pub use self::authorities::authorities;
 pub use self::collect::{Collected, collect, ignored, of_terminal};
 pub use self::record::NetworkRecord;
 pub use self::verified::{Network, NetworkVariable, approve, find, verify};

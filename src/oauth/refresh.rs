@@ -88,7 +88,10 @@ impl RefreshReport {
 pub fn ask(policy: &Policy, order: RenewalOrder, deadline: Instant) -> Result<()> {
     let what = || format!("cannot refresh the token of server `{}`", policy.server);
     let failed = |cause: String| {
-        Error::new(Code::OAuthUnreachable, what()).cause_of(CauseKind::Unreachable, cause)
+        let error = Error::new(Code::OAuthUnreachable, what());
+        error
+            .cause_of(CauseKind::Unreachable, cause)
+            .hint("try again in a few seconds")
     };
     let mut arguments = vec![OsStr::new(REFRESH), OsStr::new(policy.server.as_str())];
     arguments.extend(

@@ -39,12 +39,6 @@ pub struct TokenFault {
     pub code: Option<String>,
 }
 
-impl TokenFault {
-    pub fn is(&self, code: &str) -> bool {
-        self.code.as_deref() == Some(code)
-    }
-}
-
 impl From<Error> for TokenFault {
     fn from(error: Error) -> Self {
         Self { error, code: None }
@@ -77,8 +71,10 @@ pub fn read(
         return Err(has_fault(authority, answer).context(what).into());
     }
     if let Some(code) = code_of(answer) {
+        let error = failed(said(answer, sent));
+        let hint = "check the ID of the client in the policy, and its secret or key";
         return Err(TokenFault {
-            error: failed(said(answer, sent)),
+            error: error.hint_if((code == "invalid_client").then_some(hint)),
             code: Some(code),
         });
     }
@@ -233,18 +229,15 @@ mod tests {
     fn refusals_have_a_code_and_repeat_no_secret() {
         let body = r#"{"error": "invalid_grant", "error_description": "unknown token rt-1"}"#;
         let fault = run(400, body).unwrap_err();
-        assert!(fault.is("invalid_grant"));
+        assert_eq!(fault.code.as_deref(), Some("invalid_grant"));
         let text = fault.error.to_string();
         assert!(
             text.contains("invalid_grant") && !text.contains("rt-1"),
             "{text}"
         );
         // Slack and GitHub answer 200.
-        assert!(
-            run(200, r#"{"error": "bad_refresh_token"}"#)
-                .unwrap_err()
-                .is("bad_refresh_token")
-        );
+        let fault = run(200, r#"{"error": "bad_refresh_token"}"#).unwrap_err();
+        assert_eq!(fault.code.as_deref(), Some("bad_refresh_token"));
         let fault = run(
             400,
             &format!(

@@ -4,7 +4,7 @@
 //! another host. The environment of the caller decides neither the proxy nor the authorities: see
 //! [`network`].
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::catalog::{KnownServer, Probe};
 use crate::check::ProbeResult;
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
+use crate::network::authorities;
 use crate::secret::Secret;
 use crate::sys::loader;
 
@@ -25,16 +26,6 @@ use crate::sys::loader;
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// The limit of an answer (bytes).
 const BODY_BYTES_MAX: u64 = 64 << 10;
-
-/// Where systems keep their CA certificates in one file. Source: the list of `openssl-probe`.
-const AUTHORITIES: &[&str] = &[
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/certs/ca-bundle.crt",
-    "/etc/ssl/cert.pem",
-];
 
 /// The target of a request.
 #[derive(Debug)]
@@ -118,21 +109,15 @@ fn network(route: &ProviderRoute) -> Result<ProviderNetwork> {
             .cause("an `LD_` variable is set, and mcpwrap could not start again without it")
             .hint("unset it and run the same command again"));
     }
-    let bundle = |path: &Path| {
-        let found = rustls_native_certs::load_certs_from_paths(Some(path), None);
-        let certs = found.certs.iter();
-        certs
-            .map(|cert| Certificate::from_der(cert).to_owned())
-            .collect::<Vec<_>>()
-    };
-    let mut bundles = AUTHORITIES.iter().map(|path| bundle(Path::new(path)));
-    let roots = bundles.find(|roots| !roots.is_empty());
-    let mut roots = roots.ok_or_else(|| {
+    let found = authorities(&route.authorities).map_err(|why| {
         Error::new(Code::FileUnusable, what)
-            .cause("no CA certificates found on this machine")
+            .cause(why)
             .hint("install the package `ca-certificates`")
     })?;
-    roots.extend(route.authorities.iter().flat_map(|path| bundle(path)));
+    let roots = found
+        .iter()
+        .map(|cert| Certificate::from_der(cert).to_owned());
+    let roots = roots.collect();
     let proxy = match &route.proxy {
         None => None,
         Some(url) => {

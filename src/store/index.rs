@@ -123,6 +123,9 @@ impl Index {
         expires: Option<Date>,
         weak: bool,
     ) {
+        if name.is_of_login() {
+            return;
+        }
         let now = Timestamp::now()
             .round(jiff::Unit::Second)
             .unwrap_or_else(|_| Timestamp::now());

@@ -143,6 +143,15 @@ fn sample_of_a_command(event: Event) -> NewRecord {
                 ..none()
             }),
         Event::Config => by_user(event).reason("agents"),
+        Event::Login | Event::Logout => {
+            let by = by_user(event).detail;
+            by_user(event).server(&server()).detail(Detail {
+                host: text("https://auth.example.com"),
+                note: (event == Event::Login).then(|| "read write".to_owned()),
+                ..by
+            })
+        }
+        Event::Refresh => NewRecord::new(event, Outcome::Ok).server(&server()),
         Event::Pin => NewRecord::new(event, Outcome::Ok)
             .server(&server())
             .detail(Detail {

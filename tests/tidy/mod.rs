@@ -21,6 +21,7 @@ const EXPOSES: &[&str] = &[
     "cli/secret/pasted.rs", // offers the value without what was pasted around it
     "launch/",
     "mask/forms.rs",
+    "oauth/item.rs",    // tokens, as JSON
     "probe/service.rs", // sends a value to its own provider, when the user says so
     "secret.rs",
     "store/",

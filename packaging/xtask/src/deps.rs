@@ -81,6 +81,7 @@ pub fn install(install: Install) -> Done<Found> {
         found.note(word, exists.then_some(()).ok_or(format!("no `{word}`")));
     }
     found.note("verdaccio", verdaccio());
+    found.note("oidc", oidc());
     found.note("registry", registries());
     found.note("root", root_user());
     let docker = debian(DOCKER, Install::CacheOnly);
@@ -170,6 +171,11 @@ pub fn npm() -> Done {
 /// A registry that runs here, in `.cache/verdaccio`.
 fn verdaccio() -> Done {
     project("verdaccio")
+}
+
+/// An identity provider, in `.cache/oidc`.
+fn oidc() -> Done {
+    project("oidc")
 }
 
 /// What the lock file of this project of npm lists.

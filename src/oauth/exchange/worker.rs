@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ureq::config::Config;
 use ureq::http::{HeaderMap, Request, Response, Uri};
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, Proxy};
@@ -21,9 +21,9 @@ use super::wire::{BODY_MAX, FRAME_MAX, WireAnswer, WireRequest};
 use super::{ExchangeAnswer, Reach, Whereabouts};
 use crate::bridge::channel::{BridgeNetwork, SecretText, receive_up_to, send_up_to};
 use crate::files::io_text;
-use crate::network::certificates;
+use crate::network::authorities;
 use crate::oauth::address::{WebAddress, is_this_machine};
-use crate::sys::{fds, harden, signal};
+use crate::sys::{fds, harden, signal, wall};
 
 /// The first argument of this program for one exchange.
 pub const EXCHANGE: &str = "__exchange";
@@ -67,12 +67,19 @@ fn refused(why: impl Into<String>) -> WireAnswer {
 }
 
 fn carry_out(request: WireRequest) -> Result<ExchangeAnswer, WireAnswer> {
-    let roots = certificates(&request.network.authorities);
-    let roots = roots.map_err(|error| WireAnswer::Unreachable(error.reasons()))?;
-    // CONFINE: from here on nothing but the network is needed. The wall around this process goes here:
-    // no files but the resolver's, no programs, and TCP only to the port of the address, the proxy's
-    // and 53.
     let mut address = WebAddress::parse(request.address.as_str()).map_err(refused)?;
+    let found = authorities(&request.network.authorities).map_err(WireAnswer::Unreachable)?;
+    let roots: Vec<_> = found
+        .iter()
+        .map(|cert| Certificate::from_der(cert).to_owned())
+        .collect();
+    let roots = RootCerts::new_with_certs(&roots);
+    // Redirects lead to the same port.
+    let mut ports = vec![address.port()];
+    ports.extend(proxy(&request.network)?.map(|proxy| proxy.port()));
+    let refused_wall =
+        |error: io::Error| format!("the kernel refused its wall: {}", io_text(&error));
+    wall::confine(&ports).map_err(|error| WireAnswer::Unreachable(refused_wall(error)))?;
     let mut redirects = request.redirects;
     loop {
         let route = Route::new(&address, &request, &roots)?;
@@ -203,7 +210,7 @@ impl Route {
     }
 
     fn fault(&self, error: ureq::Error) -> WireAnswer {
-        if let Some(Found::Refused(place)) = self.resolver.found() {
+        if let Some(LookedUp::Refused(place)) = self.resolver.found() {
             return not_allowed(self.address.host(), place);
         }
         match error {
@@ -266,7 +273,7 @@ fn proxy(network: &BridgeNetwork) -> Result<Option<Proxy>, WireAnswer> {
 
 /// What the resolver found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
+enum LookedUp {
     Allowed(Whereabouts),
     Refused(Whereabouts),
 }
@@ -277,17 +284,17 @@ struct CheckedResolver {
     reach: Reach,
     is_https: bool,
     target: (String, u16),
-    found: Arc<Mutex<Option<Found>>>,
+    found: Arc<Mutex<Option<LookedUp>>>,
 }
 
 impl CheckedResolver {
-    fn found(&self) -> Option<Found> {
+    fn found(&self) -> Option<LookedUp> {
         *self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn place(&self) -> Option<Whereabouts> {
         match self.found() {
-            Some(Found::Allowed(place)) => Some(place),
+            Some(LookedUp::Allowed(place)) => Some(place),
             _ => None,
         }
     }
@@ -328,7 +335,7 @@ impl Resolver for CheckedResolver {
                 wrong = wrong.max(here);
             }
         }
-        let found = place.map_or(Found::Refused(wrong), Found::Allowed);
+        let found = place.map_or(LookedUp::Refused(wrong), LookedUp::Allowed);
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
         if place.is_none() {
             return Err(ureq::Error::HostNotFound);

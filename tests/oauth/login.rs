@@ -1,0 +1,176 @@
+//! Logins: what is shown and asked, what the browser shows, what is stored, and how it is taken back.
+
+use super::{Kind, Provider};
+use crate::messages::message;
+
+#[test]
+fn a_login_is_shown_approved_and_taken_back() {
+    let Some(at) = Provider::start(Kind::FastMcp, 3600) else {
+        return;
+    };
+    at.policy("[oauth]\n");
+    let screen = at.log_in(&[]);
+    for part in [
+        "granted by http://127.0.0.1:",
+        "client     mcpwrap, which registers itself there",
+        "scopes     read",
+        "redirect   http://127.0.0.1:*/callback",
+        "logged in: s, by http://127.0.0.1:",
+    ] {
+        assert!(screen.contains(part), "{part}\n{screen}");
+    }
+    let page = at.page();
+    assert!(
+        page.contains("The token allows: read") && page.contains("mcpwrap logout s"),
+        "{page}"
+    );
+    let stored = at.stored();
+    for field in ["access", "refresh"] {
+        let value = stored[field].as_str().unwrap();
+        assert!(value.len() > 16);
+        // Neither in a file nor on the screen: the end of the test looks.
+        at.test.hide(value);
+        at.test.no_secret_in("the page", page.as_bytes());
+        at.test.no_secret_in("the screen", screen.as_bytes());
+    }
+    let first = at.current();
+    assert_eq!(first.generation, stored["generation"].as_u64().unwrap());
+
+    // The same terms again: no question, the same registration, another token.
+    let (code, screen) = at.terminal(&[]).end();
+    assert_eq!(code, 0, "{screen}");
+    assert!(!screen.contains("[y/n]"), "{screen}");
+    let second = at.current();
+    assert!(second.generation > first.generation && second.digest != first.digest);
+    assert_ne!(second.identity, first.identity, "it may be another user");
+    assert_eq!(at.stored()["client"], stored["client"]);
+
+    // Fresh: asked and registered again.
+    at.log_in(&["--fresh"]);
+    assert_ne!(at.stored()["client"]["id"], stored["client"]["id"]);
+
+    let ended = at.test.ok(&["logout", "s"]);
+    assert!(
+        ended
+            .text()
+            .contains("revoked: the token of s at http://127.0.0.1:"),
+        "{ended}"
+    );
+    assert!(
+        ended
+            .text()
+            .contains("removed: the token of s from the store"),
+        "{ended}"
+    );
+    let refused = at.probe(&["current", "s"]).finish();
+    message(&at.test, "login-needed", &refused);
+    assert!(
+        at.test
+            .ok(&["logout", "s"])
+            .stderr
+            .contains("nobody is logged in")
+    );
+    let events = at.test.events();
+    let logins = events.iter().filter(|event| *event == "login").count();
+    assert_eq!(logins, 6, "{events:?}");
+    assert_eq!(events.last().unwrap(), "logout");
+}
+
+#[test]
+fn no_is_no() {
+    let Some(at) = Provider::start(Kind::Oidc, 3600) else {
+        return;
+    };
+    at.policy("[oauth]\n");
+    let mut terminal = at.terminal(&[]);
+    terminal.expect("go on? [y/n] ").enter("n");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 2, "{screen}");
+    assert!(
+        at.heard("/reg").is_empty(),
+        "registered before the approval"
+    );
+    assert!(!at.test.root().join("state/oauth/logins").exists());
+}
+
+#[test]
+fn an_agent_cannot_log_in() {
+    let Some(at) = Provider::start(Kind::Oidc, 3600) else {
+        return;
+    };
+    at.policy("[oauth]\n");
+    let ended = at.test.below(&["login", "s"], &[("CLAUDECODE", "1")]);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(ended.stderr.contains("agent-refused"), "{ended}");
+}
+
+#[test]
+fn without_a_browser_the_address_is_pasted() {
+    let Some(at) = Provider::start(Kind::Oidc, 3600) else {
+        return;
+    };
+    at.policy("[oauth]\n");
+    let mut terminal = at.terminal(&["--no-browser"]);
+    terminal.expect("go on? [y/n] ").enter("y");
+    terminal.expect("then paste the address");
+    let line = terminal
+        .screen
+        .lines()
+        .find(|line| line.contains("/auth?"))
+        .unwrap();
+    let address = line.trim().to_owned();
+    let redirect = address
+        .split("redirect_uri=")
+        .nth(1)
+        .unwrap()
+        .split('&')
+        .next()
+        .unwrap();
+    let redirect = redirect.replace("%3A", ":").replace("%2F", "/");
+    terminal.enter(&format!("{redirect}?code=x&state=wrong"));
+    terminal.expect("its `state` is not that of this login");
+    terminal.enter("https://evil.example/callback?code=x");
+    terminal.expect("the address does not start with");
+    // The browser of another machine cannot reach the listener; here it can, and answers as well.
+    let program = at.test.programs().join("browser");
+    let done = at.test.command(program).arg(&address).status().unwrap();
+    assert!(done.success());
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{screen}");
+    assert!(at.page().contains("You are logged in"), "{}", at.page());
+}
+
+#[test]
+fn more_scopes_are_asked_again() {
+    let Some(at) = Provider::start(Kind::Oidc, 3600) else {
+        return;
+    };
+    at.policy("[oauth]\n");
+    let screen = at.log_in(&[]);
+    assert!(
+        screen.contains("scopes     read offline_access"),
+        "{screen}"
+    );
+    let challenge = r#"Bearer error="insufficient_scope", scope="admin""#;
+    let kept = at.probe(&["want", "s", challenge]).finish();
+    assert_eq!(kept.text().trim(), "true", "{kept}");
+    let screen = at.log_in(&[]);
+    assert!(
+        screen.contains("scopes     read admin offline_access"),
+        "{screen}"
+    );
+    let scope = at.stored()["scope"].as_str().unwrap().to_owned();
+    assert!(scope.contains("admin"), "{scope}");
+    assert!(!at.index().contains("wanted"), "{}", at.index());
+}
+
+#[test]
+fn a_server_without_oauth_needs_no_login() {
+    let Some(at) = Provider::start(Kind::Oidc, 3600) else {
+        return;
+    };
+    at.policy("");
+    let (code, screen) = at.terminal(&[]).end();
+    assert_eq!(code, 2, "{screen}");
+    assert!(screen.contains("needs no login"), "{screen}");
+}

@@ -1,0 +1,89 @@
+//! Tokens for a client of its own, without a person, and the end of tokens by `revoke`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{Kind, Provider};
+use crate::harness::{slot, until};
+use crate::messages::message;
+
+/// A policy with the client credentials of this client.
+fn policy(at: &Provider, client: &str, field: &str) {
+    at.policy(&format!(
+        "[oauth]\ngrant = \"client-credentials\"\nclient_id = \"{client}\"\n{field} = \"{{secret.KEY}}\"\n\
+         issuer = \"{}\"\nscopes = [\"read\"]\n{}",
+        at.url.trim_end_matches("/mcp"),
+        slot("KEY", "client/key"),
+    ));
+}
+
+#[test]
+fn a_secret_obtains_tokens_again_and_again() {
+    let Some(at) = Provider::start(Kind::Oidc, 3) else {
+        return;
+    };
+    at.test.secret("client/key", "machine-secret-4711-x9");
+    policy(&at, "machine", "client_secret");
+    // The granted policy names the issuer: no login is needed.
+    let first = at.current();
+    assert!(at.accepts(at.stored()["access"].as_str().unwrap()));
+    assert_eq!(at.stored()["client"]["secret"], serde_json::Value::Null);
+    until("the token ends", || first.is_over());
+    let second = at.current();
+    assert!(second.generation > first.generation && second.digest != first.digest);
+    assert_eq!(second.identity, first.identity);
+}
+
+#[test]
+fn a_private_key_signs() {
+    let Some(at) = Provider::start(Kind::Oidc, 60) else {
+        return;
+    };
+    let key = STANDARD.decode(&at.key).unwrap();
+    at.test.secret("client/key", key);
+    policy(&at, "signer", "private_key");
+    at.current();
+    assert!(at.accepts(at.stored()["access"].as_str().unwrap()));
+}
+
+#[test]
+fn a_wrong_secret_is_refused_and_not_repeated() {
+    let Some(at) = Provider::start(Kind::Oidc, 60) else {
+        return;
+    };
+    at.test.secret("client/key", "machine-secret-that-is-wrong");
+    policy(&at, "machine", "client_secret");
+    let ended = at.probe(&["current", "s"]).finish();
+    assert_eq!(ended.code, 2, "{ended}");
+    message(&at.test, "oauth-failed", &ended);
+}
+
+#[test]
+fn a_policy_that_is_not_granted_gets_no_token() {
+    let Some(at) = Provider::start(Kind::Oidc, 60) else {
+        return;
+    };
+    at.test.secret("client/key", "machine-secret-4711-x9");
+    policy(&at, "machine", "client_secret");
+    at.test.ok(&["revoke", "s"]);
+    drop(at.heard(""));
+    let ended = at.probe(&["current", "s"]).finish();
+    assert!(ended.stderr.contains("error[revoked]"), "{ended}");
+    assert_eq!(at.heard("asked"), [""; 0]);
+}
+
+#[test]
+fn all_tokens_of_a_server_are_revoked() {
+    let Some(at) = Provider::start(Kind::Oidc, 3600) else {
+        return;
+    };
+    at.policy("[oauth]\n[profile.prod]\n");
+    at.log_in(&[]);
+    at.log_in(&["--profile", "prod"]);
+    let access = at.stored()["access"].as_str().unwrap().to_owned();
+    assert!(at.accepts(&access));
+    let ended = at.probe(&["revoke", "s"]).finish();
+    assert_eq!(ended.text(), "true true\ntrue true\n", "{ended}");
+    assert!(!at.accepts(&access));
+    assert!(!at.index().contains("[tokens.\""), "{}", at.index());
+}
