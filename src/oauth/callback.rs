@@ -256,3 +256,127 @@ fn read_head(mut stream: TcpStream) -> Option<(TcpStream, String)> {
     stream.flush().ok()?;
     Some((stream, String::from_utf8(head).ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::channel::SecretText;
+
+    fn expected() -> ExpectedAnswer {
+        ExpectedAnswer {
+            state: SecretText::new("st-1".into()),
+            issuer: "https://as.example".into(),
+            must_name_issuer: false,
+        }
+    }
+
+    /// The first line of the answer to a request.
+    fn ask(address: &str, target: &str, host: &str) -> String {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let head = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut text = String::new();
+        drop(stream.read_to_string(&mut text));
+        text.lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn only_the_answer_to_this_login_ends_it() {
+        let callback = Callback::bind(None, None).unwrap();
+        let redirect = callback.redirect().to_owned();
+        let authority = redirect
+            .trim_start_matches("http://")
+            .trim_end_matches(PATH)
+            .to_owned();
+        let browser = std::thread::spawn(move || {
+            let at = |target: &str, host: &str| ask(&authority, target, host);
+            let right = "/callback?code=c&state=st-1";
+            // A connection that says nothing keeps nobody else out.
+            let _silent = TcpStream::connect(&authority).unwrap();
+            for (target, host, status) in [
+                ("/favicon.ico", authority.as_str(), "404"),
+                ("/callback/?code=c&state=st-1", &authority, "404"),
+                ("/callback?code=c&state=other", &authority, "400"),
+                ("/callback?code=c", &authority, "400"),
+                (right, "evil.example", "400"),
+                (right, "localhost", "400"),
+            ] {
+                let line = at(target, host);
+                assert!(line.contains(status), "{target} {host}: {line}");
+            }
+            at(right, &authority);
+        });
+        let (_sender, pasted) = channel();
+        let limit = Duration::from_secs(60);
+        let (answer, page) = callback
+            .wait(&expected(), limit, &pasted, &mut |_| {})
+            .unwrap();
+        assert_eq!(answer, CallbackAnswer::Code(SecretText::new("c".into())));
+        page.unwrap().show("200 OK", "Done", &[]);
+        browser.join().unwrap();
+        let gone = TcpStream::connect(
+            redirect
+                .trim_start_matches("http://")
+                .trim_end_matches(PATH),
+        );
+        assert!(gone.is_err(), "one answer, then nothing listens");
+    }
+
+    #[test]
+    fn pasted_addresses_pass_the_same_checks() {
+        let callback = Callback::bind(None, None).unwrap();
+        let redirect = callback.redirect().to_owned();
+        let (sender, pasted) = channel();
+        for line in [
+            "",
+            "code=c&state=st-1",
+            "https://evil.example/callback?code=c&state=st-1",
+            &format!("{redirect}/?code=c&state=st-1"),
+            &format!("{redirect}?code=c&state=other"),
+            &format!("  {redirect}?code=c&state=st-1\n"),
+        ] {
+            sender.send(line.to_owned()).unwrap();
+        }
+        let mut wrong = 0;
+        let limit = Duration::from_secs(60);
+        let (answer, page) = callback
+            .wait(&expected(), limit, &pasted, &mut |_| wrong += 1)
+            .unwrap();
+        assert_eq!(answer, CallbackAnswer::Code(SecretText::new("c".into())));
+        assert!(page.is_none() && wrong == 5, "{wrong}");
+    }
+
+    #[test]
+    fn without_an_answer_it_ends() {
+        let callback = Callback::bind(None, None).unwrap();
+        let (_sender, pasted) = channel();
+        let error = callback
+            .wait(&expected(), Duration::ZERO, &pasted, &mut |_| {})
+            .unwrap_err();
+        assert_eq!(error.code, Code::OAuthFailed);
+    }
+
+    #[test]
+    fn it_listens_on_this_machine_only() {
+        for fixed in [
+            "https://127.0.0.1:0/callback",
+            "http://127.0.0.2:0/callback",
+            "http://example.com:80/callback",
+            "http://127.0.0.1:0/callback?x=1",
+        ] {
+            assert!(Callback::bind(Some(fixed), None).is_err(), "{fixed}");
+        }
+        // A port that is taken: a fixed one fails, a registered one is given up.
+        let taken = Callback::bind(None, None).unwrap();
+        assert!(Callback::bind(Some(taken.redirect()), None).is_err());
+        let other = Callback::bind(None, Some(taken.redirect())).unwrap();
+        assert_ne!(other.redirect(), taken.redirect());
+        // Of `localhost` both addresses, or none.
+        let port = taken.redirect.port();
+        assert!(Callback::bind(Some(&format!("http://localhost:{port}/x")), None).is_err());
+        drop(taken);
+        if let Ok(both) = Callback::bind(Some(&format!("http://localhost:{port}/x")), None) {
+            assert_eq!(both.listeners.len(), 2);
+        }
+    }
+}

@@ -19,9 +19,13 @@ mod discovery;
 mod discovery_tests;
 mod endpoint;
 pub mod exchange;
+#[cfg(test)]
+mod home_tests;
 pub mod index;
 mod item;
 pub mod login;
+#[cfg(test)]
+mod login_tests;
 mod metadata;
 mod page;
 pub mod place;
@@ -29,6 +33,8 @@ pub mod refresh;
 mod registration;
 mod registry;
 mod renewal;
+#[cfg(test)]
+mod renewal_tests;
 pub mod revoke;
 pub mod scope;
 pub mod step_up;

@@ -1,0 +1,199 @@
+//! Tests of refreshes, revocations and step-ups, against a scripted internet.
+
+use serde_json::json;
+
+use super::exchange::script::Script;
+use super::home_tests::{Home, REVOKE, TOKEN, granted, internet, logged_in};
+use super::index::OAuthIndex;
+use super::item::{self};
+use super::renewal::Renewed;
+use super::revoke;
+use super::step_up;
+use crate::error::Code;
+use crate::secret::Secret;
+use crate::store::{self};
+
+#[test]
+fn a_refresh_keeps_what_the_answer_leaves_out() {
+    let home = logged_in();
+    let first = home.item();
+    let now = first.obtained_at + 3_590;
+    let script =
+        Script::default().answer(TOKEN, 200, r#"{"access_token": "at-2", "expires_in": 10}"#);
+    assert_eq!(
+        home.renew(&script, first.generation, false, now),
+        Ok(Renewed::Refreshed)
+    );
+    let second = home.item();
+    assert_eq!(second.access.as_str(), "at-2");
+    assert_eq!(second.refresh, first.refresh);
+    assert_eq!(second.expires_at, Some(now + 10));
+    assert!(second.generation > first.generation && second.refreshing.is_none());
+    // Another process was faster.
+    assert_eq!(
+        home.renew(&Script::default(), first.generation, false, now),
+        Ok(Renewed::Found)
+    );
+    assert_eq!(
+        home.renew(&Script::default(), first.generation, true, now),
+        Ok(Renewed::Found)
+    );
+}
+
+#[test]
+fn a_rejected_token_is_refreshed_once_in_half_a_minute() {
+    let home = logged_in();
+    let first = home.item();
+    let young = home.renew(
+        &Script::default(),
+        first.generation,
+        true,
+        first.obtained_at + 29,
+    );
+    assert_eq!(young.unwrap_err().code, Code::LoginNeeded);
+    let now = first.obtained_at + 30;
+    let script = Script::default().answer(TOKEN, 503, "");
+    let failed = home
+        .renew(&script, first.generation, true, now)
+        .unwrap_err();
+    assert_eq!(failed.code, Code::OAuthUnreachable);
+    let again = home
+        .renew(&Script::default(), first.generation, true, now + 29)
+        .unwrap_err();
+    assert!(again.to_string().contains("29 s ago"), "{again}");
+    let script = Script::default().answer(TOKEN, 200, &granted(2, 3600));
+    assert_eq!(
+        home.renew(&script, first.generation, true, now + 30),
+        Ok(Renewed::Refreshed)
+    );
+}
+
+#[test]
+fn faults_keep_the_tokens_and_refusals_end_them() {
+    let home = logged_in();
+    let first = home.item();
+    let late = first.obtained_at + 4_000;
+    for script in [
+        Script::default().silence(TOKEN),
+        Script::default().answer(TOKEN, 500, ""),
+        Script::default().answer(TOKEN, 400, r#"{"error": "invalid_request"}"#),
+        Script::default().answer(TOKEN, 200, "<html>"),
+    ] {
+        let error = home
+            .renew(&script, first.generation, false, late)
+            .unwrap_err();
+        assert!(
+            matches!(error.code, Code::OAuthUnreachable | Code::OAuthFailed),
+            "{error}"
+        );
+        let kept = home.item();
+        assert_eq!(
+            (&kept.refresh, kept.generation),
+            (&first.refresh, first.generation)
+        );
+    }
+    let script = Script::default().answer(TOKEN, 400, r#"{"error": "invalid_grant"}"#);
+    let error = home
+        .renew(&script, first.generation, false, late)
+        .unwrap_err();
+    assert_eq!(error.code, Code::LoginNeeded);
+    let ended = home.item();
+    assert!(ended.refresh.is_none() && ended.generation > first.generation);
+    // The registration stays, and the dead token is not sent again.
+    let script = Script::default();
+    let error = home
+        .renew(&script, ended.generation, false, late)
+        .unwrap_err();
+    assert_eq!((error.code, script.asked().len()), (Code::LoginNeeded, 0));
+    assert_eq!(OAuthIndex::load(&home.dirs).unwrap().registrations.len(), 1);
+}
+
+#[test]
+fn a_forgotten_client_is_forgotten_here() {
+    let home = logged_in();
+    let first = home.item();
+    let script = Script::default().answer(TOKEN, 401, r#"{"error": "invalid_client"}"#);
+    let error = home
+        .renew(&script, first.generation, false, first.obtained_at + 4_000)
+        .unwrap_err();
+    assert_eq!(error.code, Code::LoginNeeded);
+    assert_eq!(OAuthIndex::load(&home.dirs).unwrap().registrations.len(), 0);
+}
+
+#[test]
+fn tokens_of_another_policy_count_as_none() {
+    let home = logged_in();
+    for rest in [
+        "issuer = \"https://other.example\"\n",
+        "client_id = \"pre\"\n",
+        "resource = \"https://mcp.example/\"\n",
+        "resource = \"omit\"\n",
+    ] {
+        let other = Home::new(rest);
+        let name = other.place().name().unwrap();
+        item::write(&*other.store, &name, &home.item()).unwrap();
+        assert_eq!(other.place().item().unwrap(), None, "{rest}");
+    }
+    let other =
+        Home::new("issuer = \"https://as.example\"\nresource = \"https://mcp.example/mcp\"\n");
+    let name = other.place().name().unwrap();
+    item::write(&*other.store, &name, &home.item()).unwrap();
+    assert!(other.place().item().unwrap().is_some());
+    other
+        .store
+        .put(
+            &name,
+            &store::SecretItem {
+                value: Secret::new(b"damaged".to_vec()),
+                profile: None,
+                expires: None,
+            },
+        )
+        .unwrap();
+    assert_eq!(other.place().item().unwrap(), None);
+}
+
+#[test]
+fn both_tokens_are_revoked_the_refresh_token_first() {
+    let home = logged_in();
+    let credentials = super::client::ClientCredentials::default();
+    let script = Script::default()
+        .answer(REVOKE, 200, "")
+        .answer(REVOKE, 200, "");
+    revoke::at_issuer(&script, &home.item(), &credentials).unwrap();
+    assert!(script.is_done());
+    assert!(script.sent(REVOKE).contains("token=at-1"));
+    let script = Script::default()
+        .answer(REVOKE, 503, "")
+        .answer(REVOKE, 200, "");
+    let error = revoke::at_issuer(&script, &home.item(), &credentials).unwrap_err();
+    assert_eq!(error.code, Code::OAuthUnreachable);
+    assert!(script.is_done(), "the access token is tried all the same");
+    let name = home.place().name().unwrap();
+    revoke::remove(&home.dirs, &*home.store, &name).unwrap();
+    assert_eq!(home.place().item().unwrap(), None);
+}
+
+#[test]
+fn a_step_up_asks_for_the_union() {
+    let home = logged_in();
+    let challenge = |text: &str| step_up::remember(&home.dirs, &home.policy, &[text.to_owned()]);
+    assert_eq!(
+        challenge("Bearer error=invalid_token, scope=admin"),
+        Ok(false)
+    );
+    assert_eq!(
+        challenge("Bearer error=insufficient_scope, scope=read"),
+        Ok(false)
+    );
+    assert_eq!(
+        challenge("Bearer error=insufficient_scope, scope=\"write admin\""),
+        Ok(true)
+    );
+    assert_eq!(
+        challenge("Bearer error=insufficient_scope, scope=write"),
+        Ok(true)
+    );
+    let plan = home.plan(&internet(&json!({}))).unwrap();
+    assert_eq!(plan.terms.scope.to_string(), "read write admin");
+}
