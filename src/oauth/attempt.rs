@@ -10,7 +10,7 @@ use super::scope::ScopeSet;
 use crate::bridge::channel::SecretText;
 use crate::error::{Code, Error, Result};
 
-/// The scope that asks for a refresh token at OpenID providers.
+/// The scope that asks for a refresh token at `OpenID` providers.
 pub const OFFLINE: &str = "offline_access";
 
 /// The secrets of one attempt.

@@ -307,7 +307,7 @@ mod tests {
             at(right, &authority);
         });
         let (_sender, pasted) = channel();
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_mins(1);
         let (answer, page) = callback
             .wait(&expected(), limit, &pasted, &mut |_| {})
             .unwrap();
@@ -338,7 +338,7 @@ mod tests {
             sender.send(line.to_owned()).unwrap();
         }
         let mut wrong = 0;
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_mins(1);
         let (answer, page) = callback
             .wait(&expected(), limit, &pasted, &mut |_| wrong += 1)
             .unwrap();

@@ -162,10 +162,10 @@ mod tests {
             &[
                 r#"Negotiate YII=, Basic realm="a, Bearer scope=\"x\"", bearer Scope = "one", Digest qop="auth""#,
             ][..],
-            &[r#"Basic realm="x""#, "Negotiate", r#"BEARER scope=one"#][..],
+            &[r#"Basic realm="x""#, "Negotiate", "BEARER scope=one"][..],
             &[r#"Bearer realm="r",,  scope="one""#][..],
             &[r#"Bearer scope="o\ne""#][..],
-            &[r#"Bearer"#, r#"Bearer scope="one", scope="two""#][..],
+            &["Bearer", r#"Bearer scope="one", scope="two""#][..],
             &[r#"DPoP algs="ES256", Bearer scope="one"#][..],
         ] {
             let found = read(lines).unwrap_or_else(|| panic!("{lines:?}"));

@@ -184,7 +184,7 @@ impl Asker<'_> {
         }
     }
 
-    /// The places of RFC 8414 and OpenID Connect, in the order of MCP.
+    /// The places of RFC 8414 and `OpenID` Connect, in the order of MCP.
     fn issuer_metadata(&self, issuer: &str) -> Result<Option<IssuerMetadata>> {
         const OAUTH: &str = "/.well-known/oauth-authorization-server";
         const OPENID: &str = "/.well-known/openid-configuration";

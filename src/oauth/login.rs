@@ -168,9 +168,9 @@ pub fn carry_out(
     match login.attempt(plan.is_fresh, browser) {
         Err(fault) if login.is_forgotten(&fault) => {
             // The issuer does not know the registration anymore: once more, with a new one.
-            login.attempt(true, browser).map_err(|fault| fault.error)
+            login.attempt(true, browser).map_err(|fault| *fault.error)
         }
-        done => done.map_err(|fault| fault.error),
+        done => done.map_err(|fault| *fault.error),
     }
 }
 
@@ -271,7 +271,7 @@ impl Login<'_> {
                 };
                 let error = failed().cause(format!("the authorization server says `{code}`{text}"));
                 return Err(TokenFault {
-                    error,
+                    error: Box::new(error),
                     code: Some(code),
                 });
             }

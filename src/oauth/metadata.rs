@@ -1,5 +1,5 @@
 //! The two documents of discovery: what a protected resource says (RFC 9728), and what an
-//! authorization server says (RFC 8414, OpenID Connect Discovery).
+//! authorization server says (RFC 8414, `OpenID` Connect Discovery).
 
 use serde::{Deserialize, Serialize};
 

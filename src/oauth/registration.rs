@@ -65,25 +65,10 @@ pub fn register(
     let method = methods
         .into_iter()
         .find(|method| issuer.takes_auth_method(method.name()));
-    let mut body = json!({
-        "client_name": "mcpwrap",
-        "application_type": "native",
-        "redirect_uris": [redirect],
-        "grant_types": ["authorization_code", "refresh_token"],
-        "response_types": ["code"],
-        "token_endpoint_auth_method": method.unwrap_or_default().name(),
-    });
-    if let Some(fields) = body.as_object_mut().filter(|_| !scope.is_empty()) {
-        fields.insert("scope".to_owned(), json!(scope.to_string()));
-    }
     let authority = address.authority();
-    let body = SecretText::new(body.to_string());
-    let answer = exchange.send(&ExchangeRequest::post(
-        address,
-        "application/json",
-        body,
-        reach,
-    ))?;
+    let body = request(method.unwrap_or_default(), redirect, scope);
+    let request = ExchangeRequest::post(address, "application/json", body, reach);
+    let answer = exchange.send(&request)?;
     let refused = |cause: String| {
         Error::new(Code::OAuthFailed, format!("cannot register at `{}`", issuer.issuer))
             .cause(cause)
@@ -97,53 +82,72 @@ pub fn register(
     }
     let found: RegistrationAnswer = serde_json::from_str(answer.body.as_str())
         .map_err(|_| refused(format!("the answer of `{authority}` is not a registration")))?;
-    if found.client_id.is_empty()
-        || !found
-            .client_id
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() || byte == b' ')
-    {
-        return Err(refused(format!(
-            "the answer of `{authority}` has no usable ID"
-        )));
-    }
-    let secret = found
-        .client_secret
-        .filter(|secret| !secret.as_str().is_empty());
-    let method = match (found.token_endpoint_auth_method, &secret, method) {
-        (Some(method), _, _) => method,
-        (None, None, _) => AuthMethod::None,
-        (None, Some(_), Some(AuthMethod::ClientSecretPost)) => AuthMethod::ClientSecretPost,
-        (None, Some(_), _) => AuthMethod::ClientSecretBasic,
-    };
-    let needs_secret = matches!(
-        method,
-        AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost
-    );
-    if method == AuthMethod::PrivateKeyJwt || (needs_secret && secret.is_none()) {
-        return Err(refused(format!(
-            "`{authority}` registered a client that has to authenticate with `{}`, without what that needs",
-            method.name()
-        )));
-    }
+    let end = found.client_secret_expires_at;
+    let client = found
+        .client(method)
+        .map_err(|why| refused(format!("`{authority}` {why}")))?;
     // 0: it does not end.
-    let end = found
-        .client_secret_expires_at
-        .filter(|end| *end >= 1.0 && secret.is_some());
+    let end = end.filter(|end| *end >= 1.0 && client.secret.is_some());
     #[expect(clippy::cast_possible_truncation, reason = "a float saturates")]
     let expires_at = end.map(|end| end as i64);
     Ok(Registration {
         issuer: issuer.issuer.clone(),
         redirect: redirect.to_owned(),
-        client: OAuthClient {
-            id: found.client_id,
-            source: ClientSource::Registered,
-            method,
-            secret,
-        },
+        client,
         scope: scope.clone(),
         expires_at,
     })
+}
+
+fn request(method: AuthMethod, redirect: &str, scope: &ScopeSet) -> SecretText {
+    let mut body = json!({
+        "client_name": "mcpwrap",
+        "application_type": "native",
+        "redirect_uris": [redirect],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": method.name(),
+    });
+    if let Some(fields) = body.as_object_mut().filter(|_| !scope.is_empty()) {
+        fields.insert("scope".to_owned(), json!(scope.to_string()));
+    }
+    SecretText::new(body.to_string())
+}
+
+impl RegistrationAnswer {
+    /// The client. `wanted`: the method that was asked for.
+    fn client(self, wanted: Option<AuthMethod>) -> Result<OAuthClient, String> {
+        let is_usable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+        if self.client_id.is_empty() || !self.client_id.bytes().all(is_usable) {
+            return Err("gave no usable ID".to_owned());
+        }
+        let secret = self
+            .client_secret
+            .filter(|secret| !secret.as_str().is_empty());
+        let method = match (self.token_endpoint_auth_method, &secret, wanted) {
+            (Some(method), _, _) => method,
+            (None, None, _) => AuthMethod::None,
+            (None, Some(_), Some(AuthMethod::ClientSecretPost)) => AuthMethod::ClientSecretPost,
+            (None, Some(_), _) => AuthMethod::ClientSecretBasic,
+        };
+        let is_complete = match method {
+            AuthMethod::None => true,
+            AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => secret.is_some(),
+            AuthMethod::PrivateKeyJwt => false,
+        };
+        if !is_complete {
+            let name = method.name();
+            return Err(format!(
+                "asks the client for `{name}`, without what that needs"
+            ));
+        }
+        Ok(OAuthClient {
+            id: self.client_id,
+            source: ClientSource::Registered,
+            method,
+            secret,
+        })
+    }
 }
 
 /// Where clients register.

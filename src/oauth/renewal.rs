@@ -170,6 +170,7 @@ fn refused(
     now: i64,
 ) -> Error {
     let TokenFault { error, code } = fault;
+    let error = *error;
     let is_final = code.as_deref().is_some_and(is_refusal) && !place.is_for_client();
     place.note_failure(&error, now);
     if !is_final {
@@ -289,7 +290,7 @@ pub fn obtain(
     };
     let granted = access
         .client_credentials(&scope, found.resource.as_deref())
-        .map_err(|fault| fault.error)?;
+        .map_err(|fault| *fault.error)?;
     Ok(TokenItem {
         version: TokenItem::VERSION,
         url: place.url().to_owned(),

@@ -98,8 +98,8 @@ mod tests {
 
     #[test]
     fn a_hostile_list_is_cut() {
-        let many: String = (0..10_000).map(|n| format!("s{n} ")).collect();
-        assert_eq!(ScopeSet::parse(&many).iter().count(), SCOPES_MAX);
+        let many = (0..10_000).map(|n| format!("s{n}"));
+        assert_eq!(ScopeSet::of(many).iter().count(), SCOPES_MAX);
         assert!(ScopeSet::parse(&"x".repeat(300)).is_empty());
     }
 }

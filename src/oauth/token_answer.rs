@@ -34,14 +34,17 @@ pub struct GrantedToken {
 /// Why nothing was granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenFault {
-    pub error: Error,
+    pub error: Box<Error>,
     /// The error code of the authorization server.
     pub code: Option<String>,
 }
 
 impl From<Error> for TokenFault {
     fn from(error: Error) -> Self {
-        Self { error, code: None }
+        Self {
+            error: Box::new(error),
+            code: None,
+        }
     }
 }
 
@@ -74,7 +77,7 @@ pub fn read(
         let error = failed(said(answer, sent));
         let hint = "check the ID of the client in the policy, and its secret or key";
         return Err(TokenFault {
-            error: error.hint_if((code == "invalid_client").then_some(hint)),
+            error: Box::new(error.hint_if((code == "invalid_client").then_some(hint))),
             code: Some(code),
         });
     }
@@ -124,7 +127,7 @@ fn seconds(value: &Value) -> Option<i64> {
 }
 
 /// The user that an ID token names. It came from the issuer itself over TLS, so its signature proves
-/// nothing more (OpenID Connect Core, 3.1.3.7).
+/// nothing more (`OpenID` Connect Core, 3.1.3.7).
 fn subject(token: &SecretText) -> Option<String> {
     let claims = token.as_str().split('.').nth(1)?;
     let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;

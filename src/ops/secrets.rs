@@ -23,10 +23,13 @@ pub struct SecretChange {
     pub item: SecretItem,
 }
 
+/// The command that moves all secrets, tokens included.
+pub const MOVE: &str = "secret move";
+
 /// The actor who stores, removes or moves these secrets.
 ///
 /// # Errors
-/// `agent-refused` and `yes-refused`, which are recorded.
+/// `name-invalid` for the name of an OAuth token; `agent-refused` and `yes-refused`, which are recorded.
 pub fn actor(
     dirs: &Dirs,
     config: &Config,
@@ -34,6 +37,14 @@ pub fn actor(
     flag: Option<&str>,
     wanted: &[(Event, SecretName)],
 ) -> Result<Actor> {
+    let mut names = wanted.iter().map(|(_, name)| name);
+    if let Some(name) = names.find(|name| name.is_of_login() && command != MOVE) {
+        return Err(
+            Error::new(Code::NameInvalid, format!("cannot change `{name}` by hand"))
+                .cause("mcpwrap keeps OAuth tokens under this name")
+                .hint("run `mcpwrap login SERVER` or `mcpwrap logout SERVER`"),
+        );
+    }
     let act = (command, Some(AgentAct::Secret));
     actor::actor(dirs, config, act, flag, |actor| {
         wanted

@@ -36,6 +36,8 @@ fn a_login_is_shown_approved_and_taken_back() {
     let first = at.current();
     assert_eq!(first.generation, stored["generation"].as_u64().unwrap());
 
+    is_listed(&at);
+
     // The same terms again: no question, the same registration, another token.
     let (code, screen) = at.terminal(&[]).end();
     assert_eq!(code, 0, "{screen}");
@@ -74,6 +76,26 @@ fn a_login_is_shown_approved_and_taken_back() {
     let logins = events.iter().filter(|event| *event == "login").count();
     assert_eq!(logins, 6, "{events:?}");
     assert_eq!(events.last().unwrap(), "logout");
+}
+
+/// Tokens are listed for what they are, and only `login` and `logout` change them.
+fn is_listed(at: &Provider) {
+    let listed = at.test.ok(&["secret", "list"]);
+    assert!(
+        listed.text().contains("token of http://127.0.0.1:"),
+        "{listed}"
+    );
+    assert!(
+        listed.text().contains("registration of http://127.0.0.1:"),
+        "{listed}"
+    );
+    let listed = at.test.ok(&["secret", "list", "--json"]).json();
+    assert_eq!(listed[0]["oauth"], "token");
+    let refused = at.test.feed(
+        &["secret", "set", "oauth/s", "--from-stdin"],
+        b"some-value-of-mine\n",
+    );
+    assert!(refused.stderr.contains("error[name-invalid]"), "{refused}");
 }
 
 #[test]

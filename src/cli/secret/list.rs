@@ -7,6 +7,8 @@ use serde::Serialize;
 use super::today;
 use crate::cli::{Context, print};
 use crate::error::Result;
+use crate::oauth::index::OAuthIndex;
+use crate::oauth::scope::ScopeSet;
 use crate::secret::{Fingerprint, ProfileName, SecretName};
 use crate::store::{Exposure, Index};
 
@@ -32,6 +34,22 @@ struct Row<'a> {
     exposed: Option<&'a Exposure>,
 }
 
+/// A token of `mcpwrap login`, or the registration for it.
+#[derive(Serialize)]
+struct LoginRow<'a> {
+    name: &'a SecretName,
+    /// `token` or `registration`.
+    oauth: &'static str,
+    profile: Option<&'a ProfileName>,
+    issuer: &'a str,
+    client_id: &'a str,
+    scope: Option<&'a ScopeSet>,
+    /// When the token was obtained.
+    changed: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    renewable: bool,
+}
+
 pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let index = Index::load(&cx.dirs)?;
     let today = today();
@@ -51,16 +69,72 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
             exposed: entry.exposed.as_ref(),
         })
         .collect();
+    let oauth = OAuthIndex::load(&cx.dirs)?;
+    let logins = login_rows(&oauth);
     if args.json {
-        let text = serde_json::to_string_pretty(&rows).expect("rows are always valid JSON");
+        let values = rows.iter().map(serde_json::to_value);
+        let values = values.chain(logins.iter().map(serde_json::to_value));
+        let values: Vec<_> = values
+            .collect::<Result<_, _>>()
+            .expect("rows are always valid JSON");
+        let text = serde_json::to_string_pretty(&values).expect("rows are always valid JSON");
         print::line(&text);
-    } else if rows.is_empty() {
+    } else if rows.is_empty() && logins.is_empty() {
         print::note("no secrets; run `mcpwrap secret set NAME` to store one");
     } else {
         let head = ["NAME", "PROFILE", "CHANGED", "EXPIRES", "FINGERPRINT"];
-        print::table(&head, rows.iter().map(cells));
+        let logins = logins.iter().map(login_cells);
+        print::table(&head, rows.iter().map(cells).chain(logins));
     }
     Ok(0)
+}
+
+fn login_rows(index: &OAuthIndex) -> Vec<LoginRow<'_>> {
+    let at = |seconds| Timestamp::from_second(seconds).ok();
+    let tokens = index.tokens.iter().map(|(name, row)| LoginRow {
+        name,
+        oauth: "token",
+        profile: row.profile.as_ref(),
+        issuer: &row.issuer,
+        client_id: &row.client_id,
+        scope: Some(&row.scope),
+        changed: at(row.obtained_at),
+        expires_at: row.expires_at.and_then(at),
+        renewable: row.renewable,
+    });
+    let registrations = index.registrations.iter().map(|(name, row)| LoginRow {
+        name,
+        oauth: "registration",
+        profile: None,
+        issuer: &row.issuer,
+        client_id: &row.client_id,
+        scope: None,
+        changed: None,
+        expires_at: None,
+        renewable: false,
+    });
+    tokens.chain(registrations).collect()
+}
+
+fn login_cells(row: &LoginRow<'_>) -> Vec<String> {
+    let zone = jiff::tz::TimeZone::system();
+    let date = |at: Option<Timestamp>| {
+        let at = at.map(|at| at.to_zoned_datetime(zone.clone()));
+        at.map_or_else(|| "-".to_owned(), |at| at.date().to_string())
+    };
+    let expires = if row.renewable {
+        "renewed".to_owned()
+    } else {
+        date(row.expires_at)
+    };
+    vec![
+        row.name.to_string(),
+        row.profile
+            .map_or_else(|| "-".to_owned(), ToString::to_string),
+        date(row.changed),
+        expires,
+        format!("{} of {}", row.oauth, row.issuer),
+    ]
 }
 
 fn cells(row: &Row<'_>) -> Vec<String> {

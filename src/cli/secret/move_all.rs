@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let actor = secrets::actor(
         &cx.dirs,
         &config,
-        "secret move",
+        secrets::MOVE,
         args.yes.then_some("--yes"),
         &wanted,
     )?;

@@ -55,7 +55,7 @@ fn exchange() -> io::Result<()> {
     let output = fds::standard(fds::Standard::Output)?;
     let request: WireRequest =
         receive_up_to(input, FRAME_MAX)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-    let answer = match carry_out(request) {
+    let answer = match carry_out(&request) {
         Ok(answer) => WireAnswer::Answer(answer),
         Err(fault) => fault,
     };
@@ -66,7 +66,7 @@ fn refused(why: impl Into<String>) -> WireAnswer {
     WireAnswer::Refused(why.into())
 }
 
-fn carry_out(request: WireRequest) -> Result<ExchangeAnswer, WireAnswer> {
+fn carry_out(request: &WireRequest) -> Result<ExchangeAnswer, WireAnswer> {
     let mut address = WebAddress::parse(request.address.as_str()).map_err(refused)?;
     let found = authorities(&request.network.authorities).map_err(WireAnswer::Unreachable)?;
     let roots: Vec<_> = found
@@ -82,8 +82,8 @@ fn carry_out(request: WireRequest) -> Result<ExchangeAnswer, WireAnswer> {
     wall::confine(&ports).map_err(|error| WireAnswer::Unreachable(refused_wall(error)))?;
     let mut redirects = request.redirects;
     loop {
-        let route = Route::new(&address, &request, &roots)?;
-        let answer = route.send(&request)?;
+        let route = Route::new(&address, request, &roots)?;
+        let answer = route.send(request)?;
         let target = answer.header("location").next().map(str::to_owned);
         let is_redirect = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
         let Some(target) = target.filter(|_| is_redirect && redirects > 0) else {
@@ -326,7 +326,7 @@ impl Resolver for CheckedResolver {
         let mut allowed = self.empty();
         let mut place = None;
         let mut wrong = Whereabouts::Public;
-        for address in all.iter() {
+        for address in &all {
             let here = Whereabouts::of(address.ip());
             if self.allows(here) {
                 place = place.max(Some(here));
