@@ -24,6 +24,8 @@ pub(super) const TEMPLATE: &str = concat!(
     "  policy       Create, show, edit and validate policies\n",
     "  grant        Approve policies in their current form\n",
     "  pin          Install and lock the package a policy runs\n",
+    "  login        Log in to a remote server that uses OAuth\n",
+    "  logout       Revoke and remove the token of a remote server\n",
     "  run          Run a server with its secrets, for client configs\n\n",
     title!("Control"),
     "  ps           List running servers\n",
