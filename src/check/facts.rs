@@ -114,8 +114,18 @@ pub struct Leftover {
     pub line: usize,
     /// The value, masked.
     pub value: String,
-    /// A copy of a client config, as opposed to a shell history.
-    pub is_copy: bool,
+    pub kind: LeftoverKind,
+}
+
+/// Where a secret remains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftoverKind {
+    /// In a copy of a client config.
+    Copy,
+    /// In a history or a log.
+    Line,
+    /// In a file in which this program keeps the tokens of its logins.
+    Tokens(&'static str),
 }
 
 /// What a service said about a secret.

@@ -1,6 +1,6 @@
 //! Plaintext secrets in client configs and policies, and remaining copies of them.
 
-use super::facts::{Facts, Machine};
+use super::facts::{Facts, Leftover, LeftoverKind, Machine};
 use super::file::{ConfigFile, ConfigValue, label};
 use super::finding::{Finding, Fix, Location, Severity, quoted};
 use super::fixes;
@@ -17,15 +17,17 @@ token format (`ghp_…`), because of the name of its variable, flag or header, o
 random. Covered are `env`, arguments, headers, URLs, connection strings, JSON inside variables, also
 quoted or in base64, client settings, and env files that a server reads (`envFile`, `--env-file`,
 `dotenv -e`, `env-cmd -f`, `source`). Tokens of a known format count anywhere in a file. On a machine,
-remaining copies count too: backups beside the configs, histories of clients and editors, and shell histories.
+remaining copies count too: backups beside the configs, histories of clients and editors, and shell histories;
+and files in which other programs keep the tokens of logins (`~/.mcp-auth` of mcp-remote, those of Gemini CLI,
+Qwen Code and opencode), as high findings.
 
 **Why:** any program you run can read these files, and they end up in backups, synced folders,
 screen shares and git. A leaked value needs nothing else to be used.
 
 **Remediation:** `mcpwrap adopt` moves the values into the store and changes the entries. The old
 values were exposed: create new ones at the providers, and store them with `mcpwrap secret rotate
-NAME`. A remote entry that a client reads by itself needs a client reference instead (`${env:NAME}`,
-`${input:NAME}`).
+NAME`. A remote entry in a repository, and one that `adopt` leaves, needs a client reference instead
+(`${env:NAME}`, `${input:NAME}`).
 
 **Limitations:** not detected are secrets under a name that does not say so and without a known
 format, secrets in files that name no client (scripts, notes, Markdown), old versions in git history, and values hidden by an encoding.
@@ -67,20 +69,34 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         policies(machine, results);
     }
     for left in facts.machine.iter().flat_map(|machine| &machine.leftovers) {
-        let fix = if left.is_copy {
-            Fix::Run(format!("rm {}", quoted(&left.shown)))
-        } else {
-            Fix::Act("delete the line from the history, then rotate the secret".to_owned())
-        };
-        let mut found = Finding::new(
-            (NAME, Severity::Critical),
-            Location::line(left.shown.clone(), left.line),
-            "a copy of a secret remains in a file that no client reads",
-            WHY,
-            fix,
-        );
+        let (severity, what, fix) = leftover(left);
+        let location = Location::line(left.shown.clone(), left.line);
+        let mut found = Finding::new((NAME, severity), location, what, WHY, fix);
         found.value = Some(left.value.clone());
         results.add(found);
+    }
+}
+
+/// How severe a leftover is, what it is, and what to do.
+fn leftover(left: &Leftover) -> (Severity, String, Fix) {
+    let copy = "a copy of a secret remains in a file that no client reads".to_owned();
+    match left.kind {
+        LeftoverKind::Copy => {
+            let fix = Fix::Run(format!("rm {}", quoted(&left.shown)));
+            (Severity::Critical, copy, fix)
+        }
+        LeftoverKind::Line => {
+            let act = "delete the line from the history, then rotate the secret";
+            (Severity::Critical, copy, Fix::Act(act.to_owned()))
+        }
+        LeftoverKind::Tokens(program) => {
+            let what = format!("{program} keeps the token of a login in plaintext");
+            let act = format!(
+                "withdraw the access of {program} at the provider, then delete the file; {program} asks for a new login \
+                 if it is still used"
+            );
+            (Severity::High, what, Fix::Act(act))
+        }
     }
 }
 

@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 
 use super::residue::{self, ResidueKind};
 use super::stored::StoredSecrets;
-use crate::check::{Facts, Leftover, masked};
+use super::token_stores;
+use crate::check::{Facts, Leftover, LeftoverKind, masked};
 use crate::client::places::Base;
 use crate::client::table::CLIENTS;
 use crate::detect;
@@ -51,7 +52,11 @@ pub fn find(own: &Dirs, targets: &[PathBuf], stored: Option<&StoredSecrets>, fac
             shown: own.tilde(&one.path),
             line,
             value,
-            is_copy: one.kind != ResidueKind::Typed,
+            kind: if one.kind == ResidueKind::Typed {
+                LeftoverKind::Line
+            } else {
+                LeftoverKind::Copy
+            },
         }));
         seen.push(one.path);
     }
@@ -75,6 +80,7 @@ pub fn find(own: &Dirs, targets: &[PathBuf], stored: Option<&StoredSecrets>, fac
     let Some(machine) = &mut facts.machine else {
         return;
     };
+    left.extend(token_stores::find(own));
     machine.leftovers = left;
     for path in logs {
         let found = wanted.find(&path, Tokens::All).into_iter().next();
@@ -82,7 +88,7 @@ pub fn find(own: &Dirs, targets: &[PathBuf], stored: Option<&StoredSecrets>, fac
             shown: own.tilde(&path),
             line,
             value,
-            is_copy: false,
+            kind: LeftoverKind::Line,
         }));
     }
 }

@@ -12,5 +12,6 @@ pub mod history;
 pub mod clients;
 pub mod repository;
 pub mod stored;
+mod token_stores;
 pub mod machine;
 pub mod copies;

@@ -253,3 +253,35 @@ fn a_repository_with_a_policy_of_the_user_and_its_own_code() {
         assert_eq!(own.count() > 0, expected, "{n}: {ended}");
     }
 }
+
+/// Tokens that other programs keep in plaintext are named, and not shown.
+#[test]
+fn tokens_of_logins_in_plaintext() {
+    let test = Test::new();
+    let tokens = json!({"access_token": TOKEN, "token_type": "bearer", "refresh_token": TOKEN});
+    let wrapped = json!([{"serverName": "x", "token": {"accessToken": TOKEN}}]);
+    let without = json!({"client_id": "abc", "redirect_uris": ["http://localhost:3334/"]});
+    for (path, value) in [
+        (".mcp-auth/mcp-remote-0.1.30/0123_tokens.json", &tokens),
+        (
+            ".mcp-auth/mcp-remote-0.1.30/0123_client_info.json",
+            &without,
+        ),
+        (".gemini/mcp-oauth-tokens.json", &wrapped),
+    ] {
+        write(&test.home.join(path), &value.to_string());
+    }
+    let (found, ended) = report(&test, &["check"]);
+    assert_eq!(
+        leaking(&found),
+        [
+            "~/.gemini/mcp-oauth-tokens.json",
+            "~/.mcp-auth/mcp-remote-0.1.30/0123_tokens.json"
+        ],
+        "{ended}"
+    );
+    let all = found["findings"].as_array().unwrap().iter();
+    let one = all.filter(|finding| finding["severity"] == "high").count();
+    assert!(one >= 2, "{ended}");
+    assert!(!ended.text().contains(TOKEN), "{ended}");
+}
