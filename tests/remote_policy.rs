@@ -35,7 +35,9 @@ fn grant_shows_where_the_secrets_go() {
     let question = unwrapped(&stable(&test, &question.replace('\r', "")));
     golden::check("grant/remote.txt", &question);
 
-    test.ok(&["grant", "issues", "--yes"]);
+    let granted = test.ok(&["grant", "issues", "--yes"]);
+    let note = "server `issues` is at mcp.example.com";
+    assert!(granted.stderr.contains(note), "{granted}");
     let shown = test.ok(&["policy", "show", "issues"]);
     assert!(shown.text().starts_with("issues: granted\n"), "{shown}");
     // No program and no search path of this machine is part of it.

@@ -26,10 +26,12 @@ use crate::dirs::Dirs;
 use crate::scan::clients::ClientFile;
 use crate::store::Index;
 
-/// One server: its name, its arguments, its variables; those marked hold a secret.
+/// One server: its name, its arguments, its variables; those marked hold a secret. A remote one has
+/// headers in place of variables.
 #[derive(Clone, Debug)]
 struct ModelServer {
     name: String,
+    is_remote: bool,
     args: Vec<(bool, String)>,
     env: Vec<(bool, String)>,
 }
@@ -61,8 +63,24 @@ fn server() -> impl Strategy<Value = ModelServer> {
         name,
         prop::collection::vec(value(), 0..5),
         prop::collection::vec(value(), 0..4),
+        prop::bool::weighted(0.3),
     )
-        .prop_map(|(name, args, env)| ModelServer { name, args, env })
+        .prop_map(|(name, mut args, mut env, is_remote)| {
+            if is_remote {
+                args.clear();
+                // What no header can have.
+                let texts = env.iter_mut().map(|(_, text)| text);
+                texts
+                    .filter(|text| text.is_empty() || !text.is_ascii())
+                    .for_each(|text| *text = "plain".to_owned());
+            }
+            ModelServer {
+                name,
+                is_remote,
+                args,
+                env,
+            }
+        })
 }
 
 fn style() -> impl Strategy<Value = Style> {
@@ -88,10 +106,13 @@ fn words(server: &ModelServer) -> Vec<String> {
 
 fn variables(server: &ModelServer) -> Vec<(String, String)> {
     let named = |(n, (secret, text)): (usize, &(bool, String))| {
-        (
-            format!("{}_{n}", if *secret { "API_KEY" } else { "NOTE" }),
-            text.clone(),
-        )
+        let name = match (server.is_remote, secret) {
+            (false, true) => "API_KEY_",
+            (false, false) => "NOTE_",
+            (true, true) => "X-Api-Key-",
+            (true, false) => "X-Note-",
+        };
+        (format!("{name}{n}"), text.clone())
     };
     server.env.iter().enumerate().map(named).collect()
 }
@@ -133,6 +154,13 @@ fn json(servers: &[ModelServer], style: Style) -> String {
             .iter()
             .map(|(name, text)| format!("{}: {}", quoted(name), quoted(text)))
             .collect();
+        if server.is_remote {
+            return format!(
+                "    {}: {{ \"type\": \"http\", // c\n      \"url\": \"https://h.example/mcp\", \"headers\": {{{open}{}}} }}",
+                quoted(&server.name),
+                env.join(next)
+            );
+        }
         format!(
             "    {}: {{ \"command\": \"npx\", // c\n      \"args\": [{open}{}], \"env\": {{{open}{}}} }}",
             quoted(&server.name),
@@ -156,11 +184,20 @@ fn toml(servers: &[ModelServer], style: Style) -> String {
             .iter()
             .map(|(name, text)| format!("{name} = {}", quoted(text)))
             .collect();
-        text += &format!("[{table}]\ncommand = 'npx' # c\nargs = [{args}]\n");
-        text += &if style.tight {
-            format!("env = {{ {} }}\n", env.join(", "))
+        text += &if server.is_remote {
+            format!("[{table}]\nurl = 'https://h.example/mcp' # c\n")
         } else {
-            format!("\n[{table}.env]\n{}\n# end\n", env.join("\n"))
+            format!("[{table}]\ncommand = 'npx' # c\nargs = [{args}]\n")
+        };
+        let values = if server.is_remote {
+            "http_headers"
+        } else {
+            "env"
+        };
+        text += &if style.tight {
+            format!("{values} = {{ {} }}\n", env.join(", "))
+        } else {
+            format!("\n[{table}.{values}]\n{}\n# end\n", env.join("\n"))
         };
     }
     text + "[tui]\nz = 1\n"
@@ -169,9 +206,16 @@ fn toml(servers: &[ModelServer], style: Style) -> String {
 fn yaml(servers: &[ModelServer], style: Style) -> String {
     let mut text = "a: 1 # mine\nmcpServers:\n".to_owned();
     for server in servers {
-        text += &format!("  {}:\n    command: npx # c\n", quoted(&server.name));
         let (args, env) = (words(server), variables(server));
-        if style.tight || args.is_empty() {
+        let first = if server.is_remote {
+            "url: https://h.example/mcp"
+        } else {
+            "command: npx"
+        };
+        text += &format!("  {}:\n    {first} # c\n", quoted(&server.name));
+        if server.is_remote {
+            // It has no arguments.
+        } else if style.tight || args.is_empty() {
             text += &format!("    args: [{}]\n", list(&args, ", "));
         } else {
             text += "    args:\n";
@@ -179,7 +223,11 @@ fn yaml(servers: &[ModelServer], style: Style) -> String {
                 .for_each(|word| text += &format!("      - {}\n", quoted(word)));
         }
         if !env.is_empty() {
-            text += "    env:\n";
+            text += if server.is_remote {
+                "    headers:\n"
+            } else {
+                "    env:\n"
+            };
             env.iter().for_each(|(name, value)| {
                 text += &format!("      {name}: {} # v\n", quoted(value))
             });

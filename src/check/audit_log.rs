@@ -20,7 +20,7 @@ called. Only a log that existed before, and that nobody could alter, answers the
 **Remediation:** `mcpwrap adopt` puts servers behind mcpwrap. For a damaged log, run `mcpwrap log
 verify`.
 
-**Limitations:** remote servers (entries with a URL) start no process and are not in the log. Any
+**Limitations:** a remote server that the client speaks to by itself (an entry with a URL) is not in the log. Any
 program running as you can delete the whole log; `--verify` detects that, a plain `check` does not.
 ";
 

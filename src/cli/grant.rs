@@ -63,8 +63,16 @@ fn granted(policy: &Policy) {
     print::line(&format!("granted: {}", policy.server));
 }
 
-/// What the server reads in this terminal and does not get.
+/// Where the secrets of a remote server go, or what a local one reads in this terminal and does not
+/// get.
 fn needs(cx: &Context, policy: &Policy) {
+    if let Some(remote) = &policy.remote {
+        print::note(&format!(
+            "server `{}` is at {}, which gets what this policy sends",
+            policy.server,
+            remote.host()
+        ));
+    }
     for note in needs::notes(&cx.dirs, policy) {
         print::note(&note);
     }
