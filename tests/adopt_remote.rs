@@ -43,7 +43,7 @@ fn an_entry_without_a_secret_stays_byte_for_byte() {
 
 #[test]
 fn a_named_entry_takes_its_secret_from_the_terminal() {
-    let (mut test, file) = cursor(&json!({
+    let (test, file) = cursor(&json!({
         "referred": {"url": "https://mcp.example.org/mcp", "headers": {"Authorization": "Bearer ${env:API_TOKEN}"}},
     }));
     let before = std::fs::read(&file).unwrap();
@@ -74,7 +74,7 @@ fn a_bearer_token_of_codex_comes_from_its_variable() {
     let text = "[mcp_servers.issues]\nurl = \"https://mcp.example.org/mcp\"\n\
                 bearer_token_env_var = \"ISSUES_TOKEN\"\n\n\
                 [mcp_servers.issues.env_http_headers]\nX-Org = \"ISSUES_ORG\"\n";
-    let (mut test, file) = case(text, ".codex/config.toml");
+    let (test, file) = case(text, ".codex/config.toml");
     test.set("ISSUES_TOKEN", KEY);
     test.set("ISSUES_ORG", "acme-7391-org");
     test.ok(&["adopt", "--yes", "--server", "issues"]);
