@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -117,7 +117,12 @@ impl Driver {
     }
 
     fn mcpwrap(&self, args: &[&str]) -> Command {
-        let mut command = self.home.mcpwrap(&self.program, args);
+        self.started(&self.program, args)
+    }
+
+    /// A program in the user's environment.
+    fn started(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = self.home.mcpwrap(program, args);
         command.env("BROWSER", self.browser());
         command
     }
@@ -128,9 +133,13 @@ impl Driver {
         finish(&mut command, input, self.deadline).map_err(|what| format!("{args:?}: {what}"))
     }
 
+    /// The user is asked on the terminal, which `script` is.
     fn log_in(&self) -> Done {
-        eprintln!("driver: login");
-        self.run(&["login", "judged", "--yes"], "")
+        eprintln!("driver: mcpwrap login");
+        let login = format!("'{}' login judged", self.program.display());
+        let mut command = self.started(Path::new("script"), &["-qefc", &login, "/dev/null"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        finish(&mut command, "y\n", self.deadline).map_err(|what| format!("login: {what}"))
     }
 }
 
@@ -221,11 +230,10 @@ impl Driven<'_> {
         let mut awake = Instant::now();
         loop {
             let answer = ask(&mut self.client)?;
-            if answer["error"].is_object() {
-                eprintln!("driver: {}", answer["error"]);
-            }
-            if answer["error"]["data"]["mcpwrap"]["code"] != "login-needed" {
-                return Ok(answer);
+            match answer["error"]["data"]["mcpwrap"]["code"].as_str() {
+                None => return Ok(answer),
+                Some("login-needed") => {}
+                Some(_) => return Err(answer["error"].to_string()),
             }
             if Instant::now() < awake {
                 std::thread::park_timeout(Duration::from_millis(50));
