@@ -21,8 +21,11 @@ pub const OMIT: &str = "omit";
 /// More authorization servers of one resource are ignored.
 const ISSUERS_MAX: usize = 8;
 
-/// A request that any MCP server of any revision refuses without a token, or answers.
+/// A request that a server of most revisions refuses without a token, or answers.
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"mcpwrap","version":"0"}}}"#;
+
+/// Some let everybody say hello, and refuse only what comes after.
+const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#;
 
 /// How a server is authorized.
 #[derive(Clone, Debug)]
@@ -48,10 +51,14 @@ pub fn discover(
     rules: &OAuthTable,
     transport: RemoteTransport,
 ) -> Result<Discovery> {
-    let refusal = exchange.send(&first_request(server, transport))?;
-    let challenge = match refusal.status {
-        401 | 403 => BearerChallenge::read(refusal.header("www-authenticate")),
-        _ => None,
+    let mut refusal = exchange.send(&request(server, transport, INITIALIZE))?;
+    if !is_refused(&refusal) && transport != RemoteTransport::Sse {
+        refusal = exchange.send(&request(server, transport, LIST))?;
+    }
+    let challenge = if is_refused(&refusal) {
+        BearerChallenge::read(refusal.header("www-authenticate"))
+    } else {
+        None
     };
     let challenge = challenge.unwrap_or_default();
     let asker = Asker {
@@ -92,11 +99,15 @@ pub fn discover(
     })
 }
 
-fn first_request(server: &WebAddress, transport: RemoteTransport) -> ExchangeRequest {
+fn is_refused(answer: &ExchangeAnswer) -> bool {
+    matches!(answer.status, 401 | 403)
+}
+
+fn request(server: &WebAddress, transport: RemoteTransport, body: &str) -> ExchangeRequest {
     let mut request = match transport {
         RemoteTransport::Sse => ExchangeRequest::get(server.clone(), Reach::ANYWHERE),
         RemoteTransport::Auto | RemoteTransport::StreamableHttp => {
-            let body = SecretText::new(INITIALIZE.to_owned());
+            let body = SecretText::new(body.to_owned());
             ExchangeRequest::post(server.clone(), "application/json", body, Reach::ANYWHERE)
         }
     };

@@ -63,6 +63,24 @@ fn the_challenge_leads_to_both_documents() {
     assert_eq!(script.asked().len(), 3);
 }
 
+/// A server that refuses only what comes after the first request.
+#[test]
+fn the_challenge_may_come_with_the_second_request() {
+    let challenge = r#"Bearer scope="read", resource_metadata="/meta""#;
+    let script = Script::default()
+        .answer(SERVER, 200, "{}")
+        .answer_with(SERVER, 401, &[("www-authenticate", challenge)], "")
+        .answer(
+            "https://mcp.example/meta",
+            200,
+            &resource(SERVER, "https://as.example"),
+        )
+        .answer(OAUTH, 200, &issuer("https://as.example"));
+    let found = run(&script, &OAuthTable::default()).unwrap();
+    assert_eq!(found.challenged.unwrap().to_string(), "read");
+    assert!(script.is_done());
+}
+
 #[test]
 fn documents_are_found_in_each_place() {
     for (place, base) in [(RESOURCE, SERVER), (RESOURCE_ROOT, "https://mcp.example")] {
