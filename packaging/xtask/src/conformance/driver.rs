@@ -230,10 +230,13 @@ impl Driven<'_> {
         let mut awake = Instant::now();
         loop {
             let answer = ask(&mut self.client)?;
-            match answer["error"]["data"]["mcpwrap"]["code"].as_str() {
-                None => return Ok(answer),
-                Some("login-needed") => {}
-                Some(_) => return Err(answer["error"].to_string()),
+            let error = answer["error"].to_string();
+            if answer["error"]["data"].get("mcpwrap").is_none() {
+                return Ok(answer);
+            }
+            // As the user reads it.
+            if !error.contains("mcpwrap login judged") {
+                return Err(error);
             }
             if Instant::now() < awake {
                 std::thread::park_timeout(Duration::from_millis(50));
