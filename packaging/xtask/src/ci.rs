@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::deps::{self, Install};
 use crate::shell::{Done, Outcome, cargo, output, root, step, which};
-use crate::{clients, corpus, demo, mac_check};
+use crate::{clients, conformance, corpus, demo, mac_check};
 
 pub fn run(install: Install) -> Done {
     let start = Instant::now();
@@ -37,6 +37,15 @@ pub fn run(install: Install) -> Done {
     } else {
         let reason = "no registry".to_owned();
         not_run.note("clients", Outcome::NotRun(reason));
+    }
+    if ["remote", "npm"]
+        .iter()
+        .all(|need| found.words.contains(need))
+    {
+        conformance::run(&[])?;
+    } else {
+        let reason = "the judge is not installed".to_owned();
+        not_run.note("conformance", Outcome::NotRun(reason));
     }
     let words = found.words.join(",");
     println!("── tests; these needs are met, so a skip for one of them is a failure: {words}");

@@ -19,6 +19,8 @@ const LIMIT: Duration = Duration::from_secs(50);
 const LOGINS: usize = 3;
 /// How long a session needs at most to notice that its user has logged in.
 const WAKES: Duration = Duration::from_secs(3);
+/// After how long it has started a server again that did not start.
+const RETRIES: Duration = Duration::from_secs(12);
 /// The document that the judge knows as a client's.
 const DOCUMENT: &str = "https://conformance-test.local/client-metadata.json";
 
@@ -227,27 +229,26 @@ impl Driven<'_> {
 
     /// Asks, and logs in as often as that is the answer.
     fn asked(&mut self, mut ask: impl FnMut(&mut Client) -> Done<Value>) -> Done<Value> {
-        let mut awake = Instant::now();
+        let mut login = Instant::now();
         loop {
             let answer = ask(&mut self.client)?;
-            let error = answer["error"].to_string();
-            if answer["error"]["data"].get("mcpwrap").is_none() {
+            let Some(about) = answer["error"]["data"].get("mcpwrap") else {
                 return Ok(answer);
-            }
-            // As the user reads it.
-            if !error.contains("mcpwrap login judged") {
-                return Err(error);
-            }
-            if Instant::now() < awake {
+            };
+            let error = answer["error"].to_string();
+            let is_failed_renewal = about["code"] == "renew-failed";
+            let patience = if is_failed_renewal { RETRIES } else { WAKES };
+            if self.logins > 0 && login.elapsed() < patience {
                 std::thread::park_timeout(Duration::from_millis(50));
                 continue;
             }
-            if self.logins == LOGINS {
-                return Err("the login is never enough".to_owned());
+            // As the user reads it.
+            if !error.contains("mcpwrap login judged") || self.logins == LOGINS {
+                return Err(error);
             }
             self.logins += 1;
             self.driver.log_in()?;
-            awake = Instant::now() + WAKES;
+            login = Instant::now();
         }
     }
 }

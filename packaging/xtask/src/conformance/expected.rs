@@ -8,7 +8,27 @@ pub const MORE: &[(&str, &str)] = &[
     ("2026-07-28", "json-schema-2020-12-preservation"),
     ("2026-07-28", "auth/client-credentials-basic"),
     ("2026-07-28", "auth/client-credentials-jwt"),
+    ("2026-07-28", "auth/enterprise-managed-authorization"),
+    ("2026-07-28", "auth/dpop"),
+    ("2026-07-28", "auth/dpop-nonce"),
+    ("2026-07-28", "auth/wif-jwt-bearer"),
 ];
 
 /// The revision, the scenario, and why it fails.
-pub const EXPECTED: &[(&str, &str, &str)] = &[];
+pub const EXPECTED: &[(&str, &str, &str)] = &[
+    (
+        "2026-07-28",
+        "auth/enterprise-managed-authorization",
+        "an extension: no assertion is fetched from a company's identity provider",
+    ),
+    ("2026-07-28", "auth/dpop", DPOP),
+    ("2026-07-28", "auth/dpop-nonce", DPOP),
+    (
+        "2026-07-28",
+        "auth/wif-jwt-bearer",
+        "an extension: no workload identity is exchanged for a token",
+    ),
+];
+
+const DPOP: &str =
+    "an extension: a token that is bound to a key, which signs each request, is not asked for";
