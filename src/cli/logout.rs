@@ -1,8 +1,8 @@
 //! `mcpwrap logout`: takes the token of a remote server back.
 
-use super::{Context, print};
+use super::{Context, print, print_revoked};
 use crate::config::Config;
-use crate::error::{EXIT_NO, Result};
+use crate::error::Result;
 use crate::ops::logout;
 use crate::secret::{ProfileName, ServerName};
 
@@ -24,27 +24,5 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::note(&format!("nobody is logged in to server `{server}`"));
         return Ok(0);
     };
-    let mut code = 0;
-    match &done.at_issuer {
-        Ok(()) => print::line(&format!(
-            "revoked: the token of {server} at {}",
-            done.issuer
-        )),
-        Err(error) => {
-            print::error(
-                &error
-                    .clone()
-                    .context(format!("the token of server `{server}` may still be valid")),
-            );
-            code = EXIT_NO;
-        }
-    }
-    match &done.local {
-        Ok(()) => print::line(&format!("removed: the token of {server} from the store")),
-        Err(error) => {
-            print::error(error);
-            code = EXIT_NO;
-        }
-    }
-    Ok(code)
+    Ok(print_revoked::report(&done))
 }

@@ -20,6 +20,7 @@ pub mod man;
 pub mod pin;
 pub mod policy;
 pub mod print;
+mod print_revoked;
 pub mod ps;
 pub mod renew;
 pub mod revoke;

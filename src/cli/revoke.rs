@@ -1,7 +1,7 @@
 //! `mcpwrap revoke`: revokes the approval of policies and stops their servers. It is the kill switch,
 //! so it does not ask.
 
-use super::{Context, print};
+use super::{Context, print, print_revoked};
 use crate::dirs::Dirs;
 use crate::error::{Code, EXIT_ERROR, EXIT_NO, Error, Result};
 use crate::grant::Withdrawal;
@@ -54,6 +54,9 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
     if let Err(error) = revoke::record(&cx.dirs, &servers, Actor::unasked(), reason) {
         print::error(&error);
         print::warning("the servers are revoked, but the audit log has no record of it");
+    }
+    for token in revoke::tokens(&cx.dirs, &servers) {
+        code = code.max(print_revoked::report(&token));
     }
     if args.all && !done.granted.is_empty() {
         match again::remember(&cx.dirs, &done.granted) {

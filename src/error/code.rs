@@ -99,6 +99,8 @@ codes! {
     SecretExpired = "secret-expired",
     /// The remote server refused the credentials, and there are no newer ones.
     CredentialsRefused = "credentials-refused",
+    /// The remote server needs a token, and there is none that is valid: the user has to log in.
+    LoginNeeded = "login-needed",
     /// The value is empty, too short or digits only, so that it cannot be masked.
     SecretWeak = "secret-weak",
     /// The value cannot be used where the policy puts it (a NUL byte, or not UTF-8).

@@ -17,10 +17,11 @@ use crate::invocation;
 use crate::launch::container::Container;
 use crate::launch::engine::EngineContainer;
 use crate::launch::start;
-use crate::policy;
+use crate::oauth::revoke::RevokedToken;
 use crate::secret::{SecretName, ServerName};
 use crate::supervise::find::{self, Found, Stray};
 use crate::supervise::running::{self, Ended, Order, StopMethod};
+use crate::{oauth, policy};
 
 /// The servers that can be revoked: those with a policy, a grant or a running supervisor.
 pub fn known(dirs: &Dirs, found: &Found) -> BTreeSet<ServerName> {
@@ -172,6 +173,29 @@ fn merge(ended: &mut Vec<Ended>, second: impl Iterator<Item = Ended>) {
             None => ended.push(one),
         }
     }
+}
+
+/// Takes the OAuth tokens of these servers back, at their issuers and here, and records it. Comes last: an
+/// issuer that does not answer holds up nothing.
+pub fn tokens(dirs: &Dirs, servers: &[ServerName]) -> Vec<RevokedToken> {
+    let Ok(config) = Config::load(dirs) else {
+        return Vec::new();
+    };
+    let all: Vec<_> = std::thread::scope(|scope| {
+        let config = &config;
+        let one = |server| scope.spawn(move || oauth::revoke::revoke_all(dirs, config, server));
+        let started: Vec<_> = servers.iter().map(one).collect();
+        let ended = started.into_iter().filter_map(|one| one.join().ok());
+        ended.flatten().collect()
+    });
+    let records: Vec<_> = all.iter().map(RevokedToken::record).collect();
+    let keys = keys_if_open(dirs, &config);
+    if !records.is_empty()
+        && let Err(error) = Log::open(dirs, keys.as_ref()).and_then(|log| log.append(&records))
+    {
+        tracing::warn!("{}", error.text());
+    }
+    all
 }
 
 /// Records the revocation.

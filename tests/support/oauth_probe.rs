@@ -73,6 +73,7 @@ fn act(words: &[&str]) -> Result<()> {
         }
     };
     let OAuthToken {
+        name: _,
         access,
         generation,
         expires_at,
