@@ -59,8 +59,15 @@ pub enum Down {
     /// What is sent from the next request on, also for requests that were refused with an older
     /// generation.
     Credentials(Credentials),
-    /// There is no newer generation than this one; its refused requests are answered with `reason`.
-    Refused { generation: u64, reason: String },
+    /// There is no newer generation than this one, and its refused requests are answered with this error.
+    Refused {
+        generation: u64,
+        /// The code of the error.
+        code: String,
+        /// The whole error, in one line.
+        line: String,
+        hint: Option<String>,
+    },
 }
 
 /// What does not change during the life of a bridge.
@@ -239,7 +246,9 @@ mod tests {
             &mut wire,
             &Down::Refused {
                 generation: 7,
-                reason: "no".into(),
+                code: "login-needed".into(),
+                line: "no".into(),
+                hint: None,
             },
         )
         .unwrap();
@@ -253,7 +262,9 @@ mod tests {
         assert!(receive::<Down>([255, 255, 255, 255].as_slice()).is_err());
         let long = Down::Refused {
             generation: 1,
-            reason: "x".repeat(LIMIT),
+            code: "login-needed".into(),
+            line: "x".repeat(LIMIT),
+            hint: None,
         };
         assert!(encode(&long).is_err());
     }

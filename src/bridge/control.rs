@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::channel::{Down, LIMIT, Up, encode};
+use super::fault::BridgeFault;
 use super::state::Bridge;
 
 /// Takes what the supervisor sends, until the channel closes.
@@ -16,7 +17,14 @@ pub async fn receive(bridge: Rc<Bridge>, mut socket: OwnedReadHalf) {
     while let Ok(frame) = next(&mut socket).await {
         match frame {
             Down::Credentials(newer) => bridge.credentials.replace(&newer),
-            Down::Refused { generation, reason } => bridge.credentials.refuse(generation, reason),
+            Down::Refused {
+                generation,
+                code,
+                line,
+                hint,
+            } => bridge
+                .credentials
+                .refuse(generation, BridgeFault::said(&code, line, hint)),
             // Only the first frame is one.
             Down::Start(_) => return,
         }

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::address::ServerOrigin;
 use super::channel::{CHALLENGE_LIMIT, Credentials, Up};
+use super::fault::BridgeFault;
 
 /// How long a refused request waits for a newer generation.
 const WAIT_LIMIT: Duration = Duration::from_secs(8);
@@ -59,7 +60,7 @@ struct Held {
     current: Result<Rc<ReadyCredentials>, &'static str>,
     generation: u64,
     /// There is no newer generation than this one, and why.
-    refused: Option<(u64, String)>,
+    refused: Option<(u64, BridgeFault)>,
     /// The newest generation that was reported.
     reported: Option<u64>,
 }
@@ -110,8 +111,8 @@ impl CredentialHolder {
     }
 
     /// There is no newer generation.
-    pub fn refuse(&self, generation: u64, reason: String) {
-        self.held.borrow_mut().refused = Some((generation, reason));
+    pub fn refuse(&self, generation: u64, fault: BridgeFault) {
+        self.held.borrow_mut().refused = Some((generation, fault));
         self.changed.notify_waiters();
     }
 
@@ -147,27 +148,30 @@ impl CredentialHolder {
     ///
     /// # Errors
     /// There is none, and why.
-    pub async fn renewed(&self, generation: u64) -> Result<(), String> {
+    pub async fn renewed(&self, generation: u64) -> Result<(), BridgeFault> {
         let decided = async {
             loop {
                 let changed = self.changed.notified();
                 {
                     let held = self.held.borrow();
-                    if held.generation > generation {
-                        return Ok(());
-                    }
-                    if let Some((of, reason)) = &held.refused
+                    // First: after a passing fault, the same credentials come under a new number.
+                    if let Some((of, fault)) = &held.refused
                         && *of >= generation
                     {
-                        return Err(reason.clone());
+                        return Err(fault.clone());
+                    }
+                    if held.generation > generation {
+                        return Ok(());
                     }
                 }
                 changed.await;
             }
         };
-        timeout(WAIT_LIMIT, decided)
-            .await
-            .unwrap_or_else(|_| Err("no newer credential arrived in time".to_owned()))
+        timeout(WAIT_LIMIT, decided).await.unwrap_or_else(|_| {
+            Err(BridgeFault::refused(
+                "the server refused the credentials, and no newer ones arrived in time",
+            ))
+        })
     }
 }
 

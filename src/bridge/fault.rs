@@ -17,6 +17,8 @@ pub struct BridgeFault {
     pub text: String,
     pub hint: Option<String>,
     pub outcome: RequestOutcome,
+    /// The text names the server and the program already.
+    is_whole: bool,
 }
 
 impl BridgeFault {
@@ -27,6 +29,20 @@ impl BridgeFault {
             text: text.into(),
             hint: None,
             outcome: RequestOutcome::NotSent,
+            is_whole: false,
+        }
+    }
+
+    /// An error of the supervisor.
+    pub fn said(code: &str, line: String, hint: Option<String>) -> Self {
+        let mut codes = Code::ALL.iter().copied();
+        Self {
+            code: codes
+                .find(|known| known.name() == code)
+                .unwrap_or(Code::RemoteRefused),
+            hint,
+            is_whole: true,
+            ..Self::not_sent(line)
         }
     }
 
@@ -60,11 +76,15 @@ impl BridgeFault {
 
     /// The answer to the request.
     pub fn answer(&self, id: &Id, server: &ServerName) -> Vec<u8> {
-        let mut text = format!("mcpwrap: server `{server}`: {}", self.text);
+        let mut text = if self.is_whole {
+            self.text.clone()
+        } else {
+            format!("mcpwrap: server `{server}`: {}", self.text)
+        };
         if self.is_unknown() {
             text.push_str("; the outcome of the request is unknown");
         }
-        if let Some(hint) = &self.hint {
+        if let Some(hint) = self.hint.as_ref().filter(|_| !self.is_whole) {
             text.push_str("; ");
             text.push_str(hint);
         }

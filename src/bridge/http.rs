@@ -35,10 +35,10 @@ const HEAD_TICK: Duration = Duration::from_secs(1);
 /// How long a connection may need to get ready after an answer.
 const READY_LIMIT: Duration = Duration::from_millis(100);
 
-type Sender = SendRequest<Full<Bytes>>;
+type HttpSender = SendRequest<Full<Bytes>>;
 
 struct Connection {
-    sender: Sender,
+    sender: HttpSender,
     received: Received,
     /// Until when it may wait.
     until: Instant,

@@ -64,26 +64,17 @@ impl Bridge {
             refusal_body(&mut reply).await;
             drop(reply);
             let generation = credentials.generation;
-            let refused = || {
-                let host = self.host();
-                BridgeFault::refused(format!(
-                    "{host} rejected the credentials (HTTP status {status})"
-                ))
-            };
             if credentials.renewable {
                 self.credentials.report(generation, status, challenge);
             }
             if is_again || !credentials.renewable || matches!(sending, Sending::End) {
-                return Err(refused());
+                let host = self.host();
+                return Err(BridgeFault::refused(format!(
+                    "{host} refused the credentials (HTTP status {status})"
+                )));
             }
-            match self.credentials.renewed(generation).await {
-                Ok(()) => is_again = true,
-                Err(reason) => {
-                    let fault = refused();
-                    let text = format!("{}: {}", fault.text, plain(&reason));
-                    return Err(BridgeFault { text, ..fault });
-                }
-            }
+            self.credentials.renewed(generation).await?;
+            is_again = true;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::shared::{Notice, Shared};
 use crate::bridge::channel::{self, Credentials, Down, RemoteState, Settings, Up};
@@ -11,6 +11,11 @@ use crate::error::Error;
 /// A bridge that does not take a frame within this time is stuck.
 const SEND_LIMIT: Duration = Duration::from_secs(2);
 
+/// After an attempt to replace a token, how long until the next.
+const PAUSE: Duration = Duration::from_secs(30);
+/// A token is replaced at most this long before its end (seconds).
+const EARLY_S_MAX: u64 = 60;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct BridgeLink {
@@ -18,9 +23,19 @@ pub(super) struct BridgeLink {
     /// What it was started with, with its latest credentials.
     settings: Settings,
     pub state: RemoteState,
-    /// When its OAuth token ends: seconds of Unix time.
-    pub token_expires: Option<i64>,
+    token: Option<TokenClock>,
     pub refresh: Refresh,
+}
+
+/// The end of the OAuth token in use.
+#[derive(Clone, Copy, Debug)]
+struct TokenClock {
+    /// Seconds of Unix time.
+    expires: i64,
+    /// When a new one is asked for, if the client used the session since then.
+    due: Instant,
+    /// How much the client had sent when this token came (bytes).
+    heard: u64,
 }
 
 /// Whether new credentials are being fetched.
@@ -46,7 +61,7 @@ impl BridgeLink {
             socket: ours,
             settings,
             state: RemoteState::default(),
-            token_expires: None,
+            token: None,
             refresh: Refresh::Idle,
         };
         Ok((link, theirs))
@@ -62,6 +77,37 @@ impl BridgeLink {
         };
         let thread = std::thread::Builder::new().name("bridge".to_owned());
         thread.spawn(listen).map(drop)
+    }
+
+    /// Notes when the token ends (seconds of Unix time), and how much the client has sent by now.
+    pub(super) fn set_token(&mut self, expires: Option<i64>, heard: u64) {
+        self.token = expires.map(|expires| {
+            let now = jiff::Timestamp::now().as_second();
+            let left = u64::try_from(expires.saturating_sub(now)).unwrap_or(0);
+            let early = (left / 10).min(EARLY_S_MAX);
+            TokenClock {
+                expires,
+                due: Instant::now() + Duration::from_secs((left - early).max(1)),
+                heard,
+            }
+        });
+    }
+
+    pub(super) fn token_expires(&self) -> Option<i64> {
+        self.token.map(|token| token.expires)
+    }
+
+    /// When to look at the token again.
+    pub(super) fn token_due(&self) -> Option<Instant> {
+        self.token.map(|token| token.due)
+    }
+
+    /// Whether the token has to be replaced: it ends soon, and the client used the session since it came.
+    /// `None` before it is due. Afterwards the token is left alone for a while.
+    pub(super) fn take_due(&mut self, now: Instant, heard: u64) -> Option<bool> {
+        let token = self.token.as_mut().filter(|token| token.due <= now)?;
+        token.due = now + PAUSE;
+        Some(token.heard != heard)
     }
 
     pub(super) fn host(&self) -> &str {
@@ -99,10 +145,12 @@ impl BridgeLink {
 
     /// Lets the bridge answer the requests that were refused with these credentials.
     pub(super) fn refuse(&self, generation: u64, error: &Error) {
-        let reason = error.line();
-        drop(channel::send(
-            &self.socket,
-            &Down::Refused { generation, reason },
-        ));
+        let frame = Down::Refused {
+            generation,
+            code: error.code.name().to_owned(),
+            line: error.line(),
+            hint: error.hints.first().cloned(),
+        };
+        drop(channel::send(&self.socket, &frame));
     }
 }

@@ -23,6 +23,11 @@ fn initialize() -> Value {
     json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "d"}})
 }
 
+/// The supervisor has no other credentials than generation 1.
+fn refused(line: &str) -> Value {
+    json!({"refused": {"generation": 1, "code": "login-needed", "line": line, "hint": null}})
+}
+
 #[test]
 fn a_refused_request_waits_for_newer_credentials() {
     let web = Web::start(only("token-2"));
@@ -89,11 +94,12 @@ fn a_refusal_of_the_supervisor_is_the_answer() {
     let mut driver = start.go();
     driver.ask(1, "initialize", &initialize());
     driver.report("rejected");
-    driver.down(&json!({"refused": {"generation": 1, "reason": "run `mcpwrap login web`"}}));
+    driver.down(&refused("run `mcpwrap login web`"));
     let answer = driver.answer(1);
     let text = answer["error"]["message"].as_str().unwrap();
     assert_eq!(answer["error"]["code"], -32603);
-    assert!(text.contains("HTTP status 401") && text.contains("run `mcpwrap login web`"));
+    assert_eq!(text, "run `mcpwrap login web`");
+    assert_eq!(answer["error"]["data"]["mcpwrap"]["code"], "login-needed");
     // The next one is tried, and answered at once.
     driver.call(2, "ping", &json!({}));
     assert_eq!(web.asked().len(), 2);
@@ -109,7 +115,7 @@ fn without_renewal_nobody_is_asked() {
     let answer = driver.call(1, "initialize", &initialize());
     let text = answer["error"]["message"].as_str().unwrap();
     assert!(
-        text.contains("rejected the credentials (HTTP status 401)"),
+        text.contains("refused the credentials (HTTP status 401)"),
         "{text}"
     );
     assert!(!answer.to_string().contains("token-1"));
@@ -161,7 +167,7 @@ fn a_403_counts_if_its_challenge_says_so() {
     );
     driver.ask(2, "tools/call", &json!({"name": "x", "scope": "named"}));
     assert_eq!(driver.report("rejected")["status"], 403);
-    driver.down(&json!({"refused": {"generation": 1, "reason": "wider scopes are needed"}}));
+    driver.down(&refused("wider scopes are needed"));
     let answer = driver.answer(2);
     assert!(
         answer["error"]["message"]

@@ -158,6 +158,10 @@ fn a_revoke_closes_the_connection_and_answers_what_is_in_flight() {
         "{later}"
     );
     test.ok(&["grant", "linear", "--yes"]);
+    until("the session has a server again", || {
+        let state = test.ok(&["ps", "--json"]).json();
+        state["servers"][0]["state"] == "running"
+    });
     assert_eq!(header(&mut run), masked(TOKEN));
     server.release();
     run.finish();

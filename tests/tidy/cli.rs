@@ -72,6 +72,7 @@ const CLI_SHARED: &[&str] = &[
     "installing",
     "interrupts",
     "print",
+    "print_revoked",
     "usage",
 ];
 

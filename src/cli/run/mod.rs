@@ -96,6 +96,8 @@ struct LaunchPipeline {
     launches: AtomicU32,
     /// The generation of the OAuth token in use; 0 without one.
     token: AtomicU64,
+    /// The generation of the token that the server refused for good; 0 without one.
+    refused_token: AtomicU64,
     /// Held while the run lives: see [`SecretFiles`].
     locks: Mutex<Vec<File>>,
     work: Mutex<Option<WorkDirectory>>,
@@ -126,6 +128,7 @@ impl LaunchPipeline {
             stub: AtomicBool::new(false),
             launches: AtomicU32::new(0),
             token: AtomicU64::new(0),
+            refused_token: AtomicU64::new(0),
             locks: Mutex::default(),
             work: Mutex::default(),
             said_ignored: AtomicBool::new(false),

@@ -9,6 +9,7 @@ use crate::error::{Code, Error, Result};
 use crate::launch::remote::{self, BridgeSources};
 use crate::network::Network;
 use crate::oauth::index::OAuthIndex;
+use crate::oauth::place::login_needed;
 use crate::oauth::step_up;
 use crate::oauth::token::{self, OAuthToken};
 use crate::policy::{Policy, Remote};
@@ -64,6 +65,9 @@ impl LaunchPipeline {
         let store = self.open_store()?;
         let deadline = Instant::now() + TOKEN_LIMIT;
         match token::current(&self.dirs, &*store, policy, deadline) {
+            Ok(token) if token.generation == self.refused_token.load(Ordering::Relaxed) => Err(
+                login_needed(policy, "the server refused the token that is stored"),
+            ),
             Ok(token) => Ok(Some(token)),
             Err(error) if matches!(error.code, Code::OAuthUnreachable | Code::OAuthFailed) => {
                 tracing::warn!("{}", error.text());
@@ -97,7 +101,12 @@ impl LaunchPipeline {
         let used = self.token.load(Ordering::Relaxed);
         let deadline = Instant::now() + TOKEN_LIMIT;
         let store = self.open_store()?;
-        token::renew(&self.dirs, &*store, &policy, used, deadline).map(drop)
+        let renewed = token::renew(&self.dirs, &*store, &policy, used, deadline);
+        if matches!(&renewed, Err(error) if error.code == Code::LoginNeeded) {
+            // A session that waits for a login does not start again with it.
+            self.refused_token.store(used, Ordering::Relaxed);
+        }
+        renewed.map(drop)
     }
 
     /// Whether the token in use was refreshed by another process, or is gone.

@@ -67,7 +67,7 @@ impl Driver {
                 let open = || Ok((spawn::own_program()?, BridgeLink::open(settings.clone())?));
                 let (program, mut bridge) =
                     open().map_err(|error| self.not_started("cannot create its bridge", &error))?;
-                bridge.0.token_expires = *token_expires;
+                bridge.0.set_token(*token_expires, self.shared.heard());
                 (program, Path::new("/"), Some(bridge))
             }
         };

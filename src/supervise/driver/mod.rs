@@ -105,7 +105,9 @@ impl Driver {
         }
         self.handle(KeeperEvent::Tick);
         let forget = self.forget_values();
-        self.state.next_due().into_iter().chain(forget).min()
+        let token = self.refresh_token();
+        let others = forget.into_iter().chain(token);
+        self.state.next_due().into_iter().chain(others).min()
     }
 
     /// Passes an event to the keeper and executes its actions, including those that follow from

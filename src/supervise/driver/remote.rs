@@ -79,6 +79,19 @@ impl Driver {
         true
     }
 
+    /// Asks for a new OAuth token shortly before the one in use ends. Returns when the next is due.
+    pub(super) fn refresh_token(&mut self) -> Option<Instant> {
+        let current = self.state.current()?;
+        let heard = self.shared.heard();
+        let link = self.generation_mut(current)?.bridge.as_mut()?;
+        let is_wanted = link.take_due(Instant::now(), heard) == Some(true);
+        let next = link.token_due();
+        if is_wanted {
+            self.refresh(current, None);
+        }
+        next
+    }
+
     /// Passes new credentials to the bridge, or the reason why there are none.
     pub(super) fn refreshed(&mut self, refreshed: Refreshed) -> Option<KeeperEvent> {
         let Refreshed {
@@ -144,12 +157,13 @@ impl Driver {
         self.pipeline.record_injections(&prepared, generation)?;
         // The new values are masked before the server can send them back.
         self.use_masker(self.masker(prepared.env.values()));
+        let heard = self.shared.heard();
         let Some(server) = self.generation_mut(generation) else {
             return Ok(true);
         };
         if let Some(link) = &mut server.bridge {
             link.replace(settings.credentials.clone());
-            link.token_expires = *token_expires;
+            link.set_token(*token_expires, heard);
         }
         server.injected = prepared.env.injected().to_vec();
         let old = std::mem::replace(&mut server.values, prepared.env.values().to_vec());

@@ -71,6 +71,6 @@ fn remote(link: &BridgeLink) -> Value {
     json!({
         "host": link.host(), "transport": link.state.transport,
         "protocol": link.state.protocol, "session": link.state.has_session,
-        "paused_until": link.state.paused_until, "token_expires": link.token_expires,
+        "paused_until": link.state.paused_until, "token_expires": link.token_expires(),
     })
 }

@@ -5,10 +5,15 @@
 //! Invariants: nothing is created here (modules that write use `files`). Only `launch.rs` also reads
 //! the environment, for what the server inherits.
 
+mod terminal;
+mod variable;
+
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+pub use self::terminal::{browser, editor, no_colour, pager};
+use self::variable::variable;
 use crate::error::{Code, Error, Result};
 
 /// Puts everything (config.toml, policies/, state/, data/, run/) in one directory.
@@ -212,34 +217,6 @@ pub fn log_level() -> Option<String> {
     variable(MCPWRAP_LOG)?.into_string().ok()
 }
 
-/// The user's editor: `VISUAL`, then `EDITOR`.
-pub fn editor() -> Option<OsString> {
-    variable("VISUAL").or_else(|| variable("EDITOR"))
-}
-
-/// The user's pager with its arguments (`PAGER`, or `less`; `None` for `cat`), and whether `LESS` is
-/// set.
-pub fn pager() -> Option<(Vec<String>, bool)> {
-    let text = variable("PAGER").unwrap_or_else(|| OsString::from("less"));
-    let words: Vec<_> = text
-        .to_str()?
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect();
-    let wanted = words.first().is_some_and(|program| program != "cat");
-    wanted.then(|| (words, variable("LESS").is_some()))
-}
-
-/// Whether colours are disabled: `NO_COLOR`, or a terminal without colours.
-pub fn no_colour() -> bool {
-    variable("NO_COLOR").is_some() || variable("TERM").is_none_or(|term| term == "dumb")
-}
-
-/// The user's browser: one program, without arguments.
-pub fn browser() -> Option<OsString> {
-    variable("BROWSER")
-}
-
 /// The variables from which another process of this program finds the same directories and store.
 pub fn own_variables() -> Vec<(&'static str, OsString)> {
     let names = [
@@ -306,14 +283,6 @@ pub fn session_directories() -> Vec<PathBuf> {
 /// The directory in which systemd puts the credentials of a service.
 pub fn credentials_directory() -> Option<PathBuf> {
     absolute(variable("CREDENTIALS_DIRECTORY"))
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "only this module reads the variables of mcpwrap"
-)]
-fn variable(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 fn absolute(value: Option<OsString>) -> Option<PathBuf> {
