@@ -163,7 +163,12 @@ impl Dirs {
         self.state.join("secrets.toml")
     }
 
-    /// Facts about OAuth tokens, approvals of logins, and the locks of both; no secret.
+    /// Facts about OAuth tokens. Beside the index of secrets, because sessions watch both.
+    pub fn oauth_index(&self) -> PathBuf {
+        self.state.join("oauth.toml")
+    }
+
+    /// Approvals of logins, and the locks of tokens; no secret.
     pub fn oauth(&self) -> PathBuf {
         self.state.join("oauth")
     }

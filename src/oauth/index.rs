@@ -1,4 +1,4 @@
-//! The index of OAuth tokens, `oauth/index.toml`: facts about each, without the token.
+//! The index of OAuth tokens, `oauth.toml`: facts about each, without the token.
 //!
 //! `ps`, `check` and `secret list` read it without the store. Sessions watch it: `generation` grows
 //! with every change.
@@ -73,7 +73,7 @@ pub struct RegistrationRow {
 impl OAuthIndex {
     /// The path of the file, for those that watch it.
     pub fn path(dirs: &Dirs) -> PathBuf {
-        dirs.oauth().join("index.toml")
+        dirs.oauth_index()
     }
 
     /// Reads the index. A missing or damaged one is empty: it is written again from the store.

@@ -215,7 +215,7 @@ impl Provider {
     }
 
     fn index(&self) -> String {
-        std::fs::read_to_string(self.test.root().join("state/oauth/index.toml")).unwrap()
+        std::fs::read_to_string(self.test.root().join("state/oauth.toml")).unwrap()
     }
 }
 
