@@ -32,6 +32,8 @@ pub(super) const ADDRESSES: &[&str] = &[
     "server_url",
     "http_url",
     "sseUrl",
+    "baseUrl",
+    "base_url",
     "endpoint",
 ];
 
