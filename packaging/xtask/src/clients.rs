@@ -5,6 +5,7 @@
 //! No account is used. What a client does only with one is said and not tested. A connection counts if
 //! the audit log has it, not if the client says so.
 
+mod remote;
 mod table;
 
 use std::fs;
@@ -14,6 +15,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use self::remote::RemoteServer;
 use self::table::{CLIENTS, Script, TestedClient};
 use crate::shell::{Done, cache, cargo, step, target, which};
 
@@ -53,7 +55,7 @@ pub fn run(wanted: &Wanted<'_>) -> Done {
     let mut failed = Vec::new();
     for client in clients {
         println!("── {} ({} {})", client.id, client.package, client.version);
-        match suite(client) {
+        match suite(client).and_then(|()| remote_suite(client)) {
             Ok(()) => println!("   passed; not tested: {}", client.untested),
             Err(problem) => {
                 println!("   FAILED: {problem}");
@@ -74,19 +76,37 @@ struct Suite<'a> {
     home: tempfile::TempDir,
     bin: PathBuf,
     mcpwrap: PathBuf,
+    /// Its program, or the URL of a remote one.
     server: String,
+    is_remote: bool,
 }
 
 fn suite(client: &TestedClient) -> Done {
+    let server = target("debug")?.join("examples/fake-server");
+    run_suite(client, server.display().to_string(), false)
+}
+
+/// The same with a remote server, which the client reaches with a token of its config.
+fn remote_suite(client: &TestedClient) -> Done {
+    if client.add_remote.is_none() {
+        return Ok(());
+    }
+    let Some(server) = RemoteServer::start()? else {
+        println!("   NOT RUN with a remote server: `cargo xtask deps` installs fastmcp");
+        return Ok(());
+    };
+    println!("   with a remote server:");
+    run_suite(client, server.url.clone(), true)
+}
+
+fn run_suite(client: &TestedClient, server: String, is_remote: bool) -> Done {
     let suite = Suite {
         client,
         home: tempfile::tempdir().map_err(|error| error.to_string())?,
         bin: install(client)?,
         mcpwrap: target("debug")?.join("mcpwrap"),
-        server: target("debug")?
-            .join("examples/fake-server")
-            .display()
-            .to_string(),
+        server,
+        is_remote,
     };
     let config = suite.home.path().join(client.config);
     suite.add(&config)?;
@@ -225,7 +245,8 @@ impl Suite<'_> {
     /// The client writes its config, or it is written as its documentation says.
     fn add(&self, config: &Path) -> Done {
         let fill = |text: &str| text.replace("TOKEN", OLD).replace("SERVER", &self.server);
-        match &self.client.add {
+        let remote = self.client.add_remote.filter(|_| self.is_remote);
+        match &remote.map_or(self.client.add, table::Add::Command) {
             table::Add::Command(words) => {
                 let words: Vec<_> = words.iter().map(|word| fill(word)).collect();
                 let (code, text) = self.end(self.command(&self.bin).args(&words), "")?;

@@ -1,10 +1,11 @@
 """A remote server of fastmcp, which speaks both eras, and ends at the end of its stdin.
 
-    python server.py [--port N] [--path PATH] [--oauth SECONDS]
+    python server.py [--port N] [--path PATH] [--oauth SECONDS | --accept TOKEN...]
 
 It says its address and each request on stderr: `server: ready URL`, then a line of JSON with the
 method, the path, the status, whether it belongs to a session, and its credentials, hashed. With --oauth it asks for a token,
-issues those itself without a question, and each ends after that many seconds.
+issues those itself without a question, and each ends after that many seconds. With --accept it wants
+one of these as a bearer token.
 """
 
 import argparse
@@ -15,10 +16,12 @@ import os
 import socket
 import sys
 import threading
+import time
 
 import uvicorn
 from fastmcp import Context, FastMCP
 from fastmcp.server.dependencies import get_http_headers
+from starlette.responses import PlainTextResponse
 
 CREDENTIALS = ["authorization", "x-api-key"]
 
@@ -35,8 +38,15 @@ def provider(address, seconds):
     from fastmcp.server.auth.providers import in_memory
     from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
 
+    class Provider(in_memory.InMemoryOAuthProvider):
+        async def load_access_token(self, token):
+            # The original also ends the refresh token, at the first use of an expired token.
+            found = self.access_tokens.get(token)
+            is_over = found and found.expires_at and found.expires_at < time.time()
+            return None if is_over else await super().load_access_token(token)
+
     in_memory.DEFAULT_ACCESS_TOKEN_EXPIRY_SECONDS = seconds
-    return in_memory.InMemoryOAuthProvider(
+    return Provider(
         base_url=address,
         client_registration_options=ClientRegistrationOptions(enabled=True, valid_scopes=["read"]),
         revocation_options=RevocationOptions(enabled=True),
@@ -89,10 +99,11 @@ def tools(mcp):
 
 
 class Log:
-    """Says each request with its status."""
+    """Says each request with its status, and refuses those without a token that is accepted."""
 
-    def __init__(self, app):
+    def __init__(self, app, accepted):
         self.app = app
+        self.accepted = accepted
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -109,7 +120,10 @@ class Log:
                 say(json.dumps(line | {"status": message["status"]}))
             await send(message)
 
-        await self.app(scope, receive, noted)
+        given = headers.get("authorization", "").removeprefix("Bearer ")
+        is_refused = self.accepted and given not in self.accepted
+        app = PlainTextResponse("no", status_code=401) if is_refused else self.app
+        await app(scope, receive, noted)
 
 
 def end_with_stdin():
@@ -122,6 +136,7 @@ def main():
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--path", default="/mcp")
     parser.add_argument("--oauth", type=int)
+    parser.add_argument("--accept", nargs="*", default=[])
     options = parser.parse_args()
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -131,7 +146,7 @@ def main():
     auth = provider(address, options.oauth) if options.oauth else None
     mcp = FastMCP("test", version="1.0.0", auth=auth)
     tools(mcp)
-    app = Log(mcp.http_app(path=options.path))
+    app = Log(mcp.http_app(path=options.path), options.accept)
     threading.Thread(target=end_with_stdin, daemon=True).start()
     say(f"ready {address}{options.path}")
     config = uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=0)

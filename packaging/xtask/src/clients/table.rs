@@ -13,6 +13,8 @@ pub struct TestedClient {
     /// Below the home.
     pub config: &'static str,
     pub add: Add,
+    /// The arguments with which it writes a remote entry.
+    pub add_remote: Option<&'static [&'static str]>,
     pub env: &'static [(&'static str, &'static str)],
     /// What makes it connect, if anything does without an account, and what it says then.
     pub connect: Option<Script>,
@@ -25,7 +27,8 @@ pub struct TestedClient {
     pub untested: &'static str,
 }
 
-/// How the server gets into its config. `SERVER` and `TOKEN` are replaced.
+/// How the server gets into its config. `SERVER` (for a remote one its URL) and `TOKEN` are replaced.
+#[derive(Clone, Copy)]
 pub enum Add {
     Command(&'static [&'static str]),
     File(&'static str),
@@ -59,6 +62,16 @@ pub const CLIENTS: &[TestedClient] = &[
             "--scope",
             "home",
         ]),
+        add_remote: Some(&[
+            "config",
+            "add",
+            "probe",
+            "SERVER",
+            "--header",
+            "Authorization=Bearer TOKEN",
+            "--scope",
+            "home",
+        ]),
         env: &[],
         connect: Some(Script::Words(&["list", "probe"])),
         connected: "echo",
@@ -81,6 +94,18 @@ pub const CLIENTS: &[TestedClient] = &[
             "user",
             "-e",
             "DEMO_KEY=TOKEN",
+            "probe",
+            "SERVER",
+        ]),
+        add_remote: Some(&[
+            "mcp",
+            "add",
+            "-s",
+            "user",
+            "-t",
+            "http",
+            "-H",
+            "Authorization: Bearer TOKEN",
             "probe",
             "SERVER",
         ]),
@@ -109,6 +134,18 @@ pub const CLIENTS: &[TestedClient] = &[
             "probe",
             "SERVER",
         ]),
+        add_remote: Some(&[
+            "mcp",
+            "add",
+            "-s",
+            "user",
+            "-t",
+            "http",
+            "-H",
+            "Authorization: Bearer TOKEN",
+            "probe",
+            "SERVER",
+        ]),
         env: &[],
         connect: Some(Script::Words(&["mcp", "list"])),
         connected: "Connected",
@@ -127,6 +164,7 @@ pub const CLIENTS: &[TestedClient] = &[
         add: Add::File(
             "{\n  \"mcpServers\": {\n    \"probe\": { \"command\": \"SERVER\", \"args\": [], \"env\": { \"DEMO_KEY\": \"TOKEN\" } }\n  }\n}\n",
         ),
+        add_remote: None,
         env: &[],
         connect: Some(Script::Words(&[
             "--cli",
@@ -171,6 +209,7 @@ pub const CLIENTS: &[TestedClient] = &[
             "--",
             "SERVER",
         ]),
+        add_remote: None,
         env: &[],
         connect: Some(Script::Python(CODEX)),
         connected: "fake-server",
@@ -195,6 +234,7 @@ pub const CLIENTS: &[TestedClient] = &[
             "--",
             "SERVER",
         ]),
+        add_remote: None,
         env: &[],
         connect: Some(Script::Words(&["mcp", "list"])),
         connected: "connected",
@@ -221,6 +261,7 @@ pub const CLIENTS: &[TestedClient] = &[
             "--",
             "SERVER",
         ]),
+        add_remote: None,
         env: &[("DISABLE_AUTOUPDATER", "1")],
         connect: Some(Script::Words(&["mcp", "list"])),
         connected: "Connected",
@@ -245,6 +286,7 @@ pub const CLIENTS: &[TestedClient] = &[
             "--",
             "SERVER",
         ]),
+        add_remote: None,
         env: &[],
         connect: None,
         connected: "",
@@ -269,6 +311,7 @@ pub const CLIENTS: &[TestedClient] = &[
             "--",
             "SERVER",
         ]),
+        add_remote: None,
         env: &[],
         connect: None,
         connected: "",
