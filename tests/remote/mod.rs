@@ -5,5 +5,6 @@
 
 mod front;
 mod headers;
+mod oauth;
 pub(crate) mod servers;
 mod session;

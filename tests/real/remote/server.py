@@ -138,7 +138,8 @@ def main():
     parser.add_argument("--oauth", type=int)
     parser.add_argument("--accept", nargs="*", default=[])
     options = parser.parse_args()
-    listener = socket.socket()
+    # With its protocol named, asyncio sends without a delay.
+    listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", options.port))
     listener.listen(128)

@@ -1,0 +1,60 @@
+//! A session whose token expires again and again: the client notices nothing.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::servers::{RemoteServer, grant, has};
+use crate::harness::Test;
+
+/// How long a token of this server is valid (s).
+const LIFE: u64 = 3;
+/// So many that some tokens expire meanwhile.
+const CALLS: usize = 10_000;
+
+/// The user's browser follows the address to the end. The server asks no question.
+const BROWSER: &str = "#!/bin/sh\nexec curl --silent --location --output /dev/null \"$1\"\n";
+
+fn log_in(test: &Test, server: &str) {
+    test.set("BROWSER", test.program_file("browser", BROWSER));
+    let mut terminal = test.terminal(&["login", server]);
+    terminal.expect("go on? [y/n] ").enter("y");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{screen}");
+}
+
+#[test]
+fn tokens_expire_and_no_call_fails() {
+    if !has(&["fastmcp"]) {
+        return;
+    }
+    let test = Test::new();
+    let server = RemoteServer::fastmcp(&test, &["--oauth", &LIFE.to_string()]);
+    grant(&test, "remote", &server.url, "[oauth]\n");
+    log_in(&test, "remote");
+    let mut run = test.run("remote");
+    assert!(run.initialize()["result"].is_object());
+    let start = Instant::now();
+    let mut done = 0;
+    while done < CALLS || start.elapsed() < Duration::from_secs(3 * LIFE) {
+        let text = format!("call {done}");
+        assert_eq!(run.call("echo", &json!({"text": text})), text);
+        done += 1;
+    }
+    let took = start.elapsed().as_secs();
+    run.finish();
+    let requests = server.requests();
+    let tokens: BTreeSet<_> = requests
+        .iter()
+        .filter(|request| request["path"] == "/mcp")
+        .filter_map(|request| request["authorization"].as_str())
+        .collect();
+    let refreshed = u64::try_from(tokens.len()).unwrap();
+    assert!(refreshed >= took / LIFE, "{refreshed} tokens in {took} s");
+    // One refresh for each, whoever notices first.
+    let is_asked = |request: &&serde_json::Value| request["path"] == "/token";
+    let asked = requests.iter().filter(is_asked).count();
+    assert!(asked <= tokens.len() + 1, "{asked} for {refreshed} tokens");
+    server.end();
+}
