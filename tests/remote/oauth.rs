@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::servers::{RemoteServer, grant, has};
-use crate::harness::Test;
+use crate::harness::{Test, until};
 
 /// How long a token of this server is valid (s).
 const LIFE: u64 = 3;
@@ -56,5 +56,51 @@ fn tokens_expire_and_no_call_fails() {
     let is_asked = |request: &&serde_json::Value| request["path"] == "/token";
     let asked = requests.iter().filter(is_asked).count();
     assert!(asked <= tokens.len() + 1, "{asked} for {refreshed} tokens");
+    server.end();
+}
+
+#[test]
+fn a_session_waits_for_the_login_and_is_ended_by_the_logout() {
+    if !has(&["fastmcp"]) {
+        return;
+    }
+    let test = Test::new();
+    let server = RemoteServer::fastmcp(&test, &["--oauth", "600"]);
+    grant(&test, "remote", &server.url, "[oauth]\n");
+    let mut run = test.run("remote");
+    let hello = json!({
+        "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    });
+    let refused = run.request("initialize", &hello);
+    let code = |answer: &serde_json::Value| answer["error"]["data"]["mcpwrap"]["code"].clone();
+    assert_eq!(code(&refused), "login-needed", "{refused}");
+    let hint = refused["error"]["data"]["mcpwrap"]["hint"]
+        .as_str()
+        .unwrap();
+    assert!(hint.starts_with("run `mcpwrap login remote`"), "{hint}");
+    let state = || test.ok(&["ps", "--json"]).json()["servers"][0].clone();
+    assert_eq!(state()["code"], "login-needed");
+    log_in(&test, "remote");
+    until("the session has a server", || state()["state"] == "running");
+    assert!(run.initialize()["result"].is_object());
+    assert_eq!(run.call("echo", &json!({"text": "here"})), "here");
+    assert!(state()["remote"]["token_expires"].is_i64(), "{}", state());
+    assert_eq!(state()["secrets"][0]["name"], "oauth/remote");
+
+    test.ok(&["logout", "remote"]);
+    until("the session waits", || state()["code"] == "login-needed");
+    let refused = run.request("tools/list", &json!({}));
+    assert_eq!(code(&refused), "login-needed", "{refused}");
+    log_in(&test, "remote");
+    until("the session has a server again", || {
+        state()["state"] == "running"
+    });
+    assert_eq!(run.call("echo", &json!({"text": "again"})), "again");
+    let revoked = test.ok(&["revoke", "remote"]);
+    let said = "removed: the token of remote from the store";
+    assert!(revoked.text().contains(said), "{revoked}");
+    assert_eq!(code(&run.request("tools/list", &json!({}))), "revoked");
+    run.finish();
     server.end();
 }
