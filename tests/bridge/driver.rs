@@ -236,6 +236,12 @@ impl Driver {
         }
     }
 
+    /// Only Linux tells.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn own_memory(&self) -> u64 {
+        u64::from(self.child.id()).min(1)
+    }
+
     /// The memory of the process that is its own (KiB).
     #[cfg(target_os = "linux")]
     pub(super) fn own_memory(&self) -> u64 {

@@ -43,7 +43,7 @@ impl HttpServer {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let seen = Arc::clone(&seen);
-                std::thread::spawn(move || serve(stream, &seen));
+                std::thread::spawn(move || serve(&stream, &seen));
             }
         });
         server
@@ -121,11 +121,11 @@ fn answer(mut stream: &TcpStream, status: &str, body: &str) {
     drop(stream.write_all(text.as_bytes()));
 }
 
-fn serve(stream: TcpStream, seen: &Seen) {
+fn serve(stream: &TcpStream, seen: &Seen) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     while let Some(request) = read(&mut reader) {
         if !request.line.starts_with("POST /mcp") {
-            answer(&stream, "405 Method Not Allowed", "");
+            answer(stream, "405 Method Not Allowed", "");
             continue;
         }
         let got = request
@@ -136,12 +136,12 @@ fn serve(stream: TcpStream, seen: &Seen) {
         let accepted = seen.accepted.lock().unwrap().clone();
         if !accepted.is_empty() && !accepted.contains(&got) {
             seen.refused.fetch_add(1, Ordering::SeqCst);
-            answer(&stream, "401 Unauthorized", "");
+            answer(stream, "401 Unauthorized", "");
             continue;
         }
         let message: Value = serde_json::from_slice(&request.body).unwrap();
         let Some(id) = message.get("id") else {
-            answer(&stream, "202 Accepted", "");
+            answer(stream, "202 Accepted", "");
             continue;
         };
         let result = match message["method"].as_str().unwrap() {
@@ -153,11 +153,11 @@ fn serve(stream: TcpStream, seen: &Seen) {
                     "serverInfo": {"name": "remote", "version": "1"},
                 })
             }
-            "tools/call" => text(&call(&message["params"], &request, &stream, seen)),
+            "tools/call" => text(&call(&message["params"], &request, stream, seen)),
             _ => json!({}),
         };
         let body = json!({"jsonrpc": "2.0", "id": id, "result": result});
-        answer(&stream, "200 OK", &body.to_string());
+        answer(stream, "200 OK", &body.to_string());
     }
 }
 

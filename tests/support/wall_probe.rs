@@ -18,7 +18,8 @@ fn main() {
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::disallowed_methods,
-    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::use_debug,
     reason = "a program for tests, which may fail loudly"
 )]
 mod linux {

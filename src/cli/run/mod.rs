@@ -152,6 +152,12 @@ impl LaunchPipeline {
         policy::load(&self.dirs, &self.server, self.profile.as_ref())
     }
 
+    fn note_policy(&self, policy: &Policy) {
+        let has_stub = policy.session.on_failure == OnFailure::Stub;
+        self.stub.store(has_stub, Ordering::Relaxed);
+        self.records.set_policy(&policy.digest);
+    }
+
     fn note_index(&self) {
         *self.seen() = Index::load(&self.dirs).unwrap_or_default();
     }
@@ -235,11 +241,7 @@ impl LaunchPipeline {
 impl Pipeline for LaunchPipeline {
     fn prepare(&self) -> Result<Prepared> {
         let policy = self.load()?;
-        self.stub.store(
-            policy.session.on_failure == OnFailure::Stub,
-            Ordering::Relaxed,
-        );
-        self.records.set_policy(&policy.digest);
+        self.note_policy(&policy);
         let config = Config::load(&self.dirs)?;
         let grant = grant::find(&self.dirs, &policy);
         if matches!(&grant, Err(error) if error.code == Code::NotGranted) {
