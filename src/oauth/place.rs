@@ -274,7 +274,7 @@ impl<'a> TokenPlace<'a> {
     /// Exchanges through the approved network settings.
     ///
     /// # Errors
-    /// As [`network`].
+    /// As [`network()`].
     pub fn exchange(&self, keys: &Keys) -> Result<ProcessExchange> {
         Ok(ProcessExchange::new(network(self.dirs, self.store, keys)?))
     }
