@@ -74,13 +74,18 @@ impl BridgeFault {
         self.outcome == RequestOutcome::Unknown
     }
 
-    /// The answer to the request.
-    pub fn answer(&self, id: &Id, server: &ServerName) -> Vec<u8> {
-        let mut text = if self.is_whole {
+    /// What went wrong, in one line.
+    pub fn line(&self, server: &ServerName) -> String {
+        if self.is_whole {
             self.text.clone()
         } else {
             format!("mcpwrap: server `{server}`: {}", self.text)
-        };
+        }
+    }
+
+    /// The answer to the request.
+    pub fn answer(&self, id: &Id, server: &ServerName) -> Vec<u8> {
+        let mut text = self.line(server);
         if self.is_unknown() {
             text.push_str("; the outcome of the request is unknown");
         }

@@ -227,10 +227,7 @@ impl Bridge {
         };
         let result = timeout(NOTIFY_LIMIT, sent).await;
         if let Ok(Err(fault)) = result {
-            super::state::say(&format!(
-                "mcpwrap: server `{}`: {}",
-                self.server, fault.text
-            ));
+            super::state::say(&fault.line(&self.server));
         }
         if begins {
             self.start_push();
