@@ -117,16 +117,19 @@ pub struct Credentials {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Up {
-    /// The server refused the credentials of this generation. Sent once per generation; the bridge
-    /// holds the refused requests until the answer.
-    Rejected {
-        generation: u64,
-        status: u16,
-        /// `WWW-Authenticate`, one line per header, cut at [`CHALLENGE_LIMIT`].
-        challenge: Vec<String>,
-    },
+    /// Sent once per generation; the bridge holds the refused requests until the answer.
+    Rejected(Rejection),
     /// The connection's state, sent when it changes.
     State(RemoteState),
+}
+
+/// The server refused credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejection {
+    pub generation: u64,
+    pub status: u16,
+    /// `WWW-Authenticate`, one line per header, cut at [`CHALLENGE_LIMIT`].
+    pub challenge: Vec<String>,
 }
 
 /// What `ps` shows of a remote server.

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
 use super::address::ServerOrigin;
-use super::channel::{CHALLENGE_LIMIT, Credentials, Up};
+use super::channel::{CHALLENGE_LIMIT, Credentials, Rejection, Up};
 use super::fault::BridgeFault;
 
 /// How long a refused request waits for a newer generation.
@@ -137,11 +137,11 @@ impl CredentialHolder {
             held.reported = Some(generation);
         }
         // Without a supervisor this process is about to exit.
-        crate::sys::ignore(self.up.send(Up::Rejected {
+        crate::sys::ignore(self.up.send(Up::Rejected(Rejection {
             generation,
             status,
             challenge,
-        }));
+        })));
     }
 
     /// Waits for a newer generation than a refused one.

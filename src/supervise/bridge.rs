@@ -103,11 +103,13 @@ impl BridgeLink {
     }
 
     /// Whether the token has to be replaced: it ends soon, and the client used the session since it came.
-    /// `None` before it is due. Afterwards the token is left alone for a while.
-    pub(super) fn take_due(&mut self, now: Instant, heard: u64) -> Option<bool> {
-        let token = self.token.as_mut().filter(|token| token.due <= now)?;
-        token.due = now + PAUSE;
-        Some(token.heard != heard)
+    /// Afterwards the token is left alone for a while.
+    pub(super) fn take_due(&mut self, now: Instant, heard: u64) -> bool {
+        let token = self.token.as_mut().filter(|token| token.due <= now);
+        token.is_some_and(|token| {
+            token.due = now + PAUSE;
+            token.heard != heard
+        })
     }
 
     pub(super) fn host(&self) -> &str {

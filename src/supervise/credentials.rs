@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::pipeline::{Prepared, Rejection};
+use super::pipeline::Prepared;
+use crate::bridge::channel::Rejection;
 use crate::error::Result;
 
 /// The end of a refresh.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::bridge::channel::Settings;
+use crate::bridge::channel::{Rejection, Settings};
 use crate::error::{Error, Result};
 use crate::invocation::Ran;
 use crate::launch::injected::Injected;
@@ -38,15 +38,6 @@ pub enum Target {
         /// When its OAuth token ends: seconds of Unix time.
         token_expires: Option<i64>,
     },
-}
-
-/// What the server refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    pub generation: u64,
-    pub status: u16,
-    /// The lines of `WWW-Authenticate`.
-    pub challenge: Vec<String>,
 }
 
 /// How a server exited.

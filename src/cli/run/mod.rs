@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use self::records::Records;
 use super::{Context, print};
 use crate::audit::RunId;
+use crate::bridge::channel::Rejection;
 use crate::client::reconnect::reconnect;
 use crate::config::Config;
 use crate::dirs::Dirs;
@@ -34,7 +35,7 @@ use crate::policy::{self, Cwd, OnFailure, Policy};
 use crate::secret::{Keys, ProfileName, SecretName, ServerName};
 use crate::session::{Answered, ClientName};
 use crate::store::{self, Index, Prompt, SecretBatch};
-use crate::supervise::{self, Fact, Options, Pipeline, Prepared, Rejection, Target};
+use crate::supervise::{self, Fact, Options, Pipeline, Prepared, Target};
 use crate::sys::{fds, harden};
 use crate::{grant, invocation, links, package};
 

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::LaunchPipeline;
+use crate::bridge::channel::Rejection;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::launch::remote::{self, BridgeSources};
@@ -15,7 +16,7 @@ use crate::oauth::token::{self, OAuthToken};
 use crate::policy::{Policy, Remote};
 use crate::secret::{Keys, SecretName};
 use crate::store::{self, Prompt, SecretBatch, SecretItem, Store};
-use crate::supervise::{Prepared, Rejection, Target};
+use crate::supervise::{Prepared, Target};
 
 /// How long a start waits for a new token: less than a client waits for its first answer.
 const TOKEN_LIMIT: Duration = Duration::from_millis(6500);

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Driver;
-use crate::bridge::channel::Up;
+use crate::bridge::channel::{Rejection, Up};
 use crate::error::{Code, Result};
 use crate::supervise::bridge::Refresh;
 use crate::supervise::credentials::Refreshed;
-use crate::supervise::pipeline::{Prepared, Rejection, Target};
+use crate::supervise::pipeline::{Prepared, Target};
 use crate::supervise::shared::{Notice, spawn_detached};
 use crate::supervise::state::KeeperEvent;
 
@@ -27,16 +27,7 @@ impl Driver {
                     link.state = state;
                 }
             }
-            Up::Rejected {
-                generation: credentials,
-                status,
-                challenge,
-            } => {
-                let rejection = Rejection {
-                    generation: credentials,
-                    status,
-                    challenge,
-                };
+            Up::Rejected(rejection) => {
                 self.refresh(generation, Some(rejection));
             }
         }
@@ -84,7 +75,7 @@ impl Driver {
         let current = self.state.current()?;
         let heard = self.shared.heard();
         let link = self.generation_mut(current)?.bridge.as_mut()?;
-        let is_wanted = link.take_due(Instant::now(), heard) == Some(true);
+        let is_wanted = link.take_due(Instant::now(), heard);
         let next = link.token_due();
         if is_wanted {
             self.refresh(current, None);

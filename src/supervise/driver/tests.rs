@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::Driver;
 use crate::audit::RunId;
+use crate::bridge::channel::Rejection;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::invocation::Ran;
@@ -25,7 +26,7 @@ use crate::secret::{Keys, Secret, ServerName};
 use crate::session::envelope::Scanner;
 use crate::session::{Answered, ClientName};
 use crate::store::SecretBatch;
-use crate::supervise::pipeline::{Fact, Options, Pipeline, Prepared, Rejection, Target};
+use crate::supervise::pipeline::{Fact, Options, Pipeline, Prepared, Target};
 use crate::supervise::request::{ControlVerb, Request};
 use crate::supervise::shared::{Notice, Shared};
 use crate::supervise::state::KeeperEvent;
