@@ -9,6 +9,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hyper::Uri;
 use hyper::header::HeaderValue;
+use percent_encoding::percent_decode_str;
+
+use crate::policy::web::is_loopback;
 
 /// Scheme, host and port: what credentials are bound to.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,9 +66,7 @@ impl ServerOrigin {
     }
 
     pub fn is_loopback(&self) -> bool {
-        self.host == "localhost"
-            || self.host.ends_with(".localhost")
-            || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        is_loopback(&self.host) || self.host.ends_with(".localhost")
     }
 }
 
@@ -107,9 +108,9 @@ impl HttpProxy {
             None => None,
             Some(user) => {
                 let (name, password) = user.split_once(':').unwrap_or((user, ""));
-                let mut plain = percent_decoded(name);
+                let mut plain: Vec<u8> = percent_decode_str(name).collect();
                 plain.push(b':');
-                plain.extend(percent_decoded(password));
+                plain.extend(percent_decode_str(password));
                 let text = format!("Basic {}", BASE64_STANDARD.encode(plain));
                 let mut value = HeaderValue::from_str(&text).ok()?;
                 value.set_sensitive(true);
@@ -121,23 +122,6 @@ impl HttpProxy {
             authorization,
         })
     }
-}
-
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        let digits = tail.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-        let decoded = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
-        if let (b'%', Some(decoded)) = (byte, decoded) {
-            bytes.push(decoded);
-            rest = tail.get(2..).unwrap_or_default();
-        } else {
-            bytes.push(byte);
-            rest = tail;
-        }
-    }
-    bytes
 }
 
 /// Whether a server is connected to without a proxy: loopback, or a match of `NO_PROXY`, whose words are

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::network::Network;
 use crate::policy::remote::RemoteTransport;
 
 /// The hidden first argument that makes this program a bridge.
@@ -97,6 +98,17 @@ pub struct BridgeNetwork {
     pub no_proxy: String,
     /// Certificate files (PEM) that are trusted in addition to the system's.
     pub authorities: Vec<PathBuf>,
+}
+
+impl BridgeNetwork {
+    /// The approved settings, with the proxy that applies.
+    pub fn new(network: &Network, proxy: Option<SecretText>) -> Self {
+        Self {
+            proxy,
+            no_proxy: network.no_proxy().to_owned(),
+            authorities: network.authorities(),
+        }
+    }
 }
 
 /// What is sent with each request.

@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use super::injected::{Injected, Place};
-use super::resolve::{ServerEnv, refused, value};
+use super::resolve::{ServerEnv, proxy_values, refused, value};
 use crate::bridge::channel::{self, BridgeNetwork, Credentials, SecretText, Settings};
 use crate::error::{Code, Result};
 use crate::network::Network;
@@ -198,17 +198,7 @@ fn network(
     proxies: Vec<(SecretName, Result<SecretItem>)>,
     env: &mut ServerEnv,
 ) -> Result<BridgeNetwork> {
-    let mut secrets = BTreeMap::new();
-    for (name, item) in proxies {
-        let item = item.map_err(|error| {
-            let what = "the proxy of the network settings has no value";
-            refused(policy, error.code, what)
-                .caused_by(error)
-                .hint("run `mcpwrap config network` to approve them again")
-        })?;
-        env.values.push((name.to_string(), item.value.clone()));
-        secrets.insert(name, item.value);
-    }
+    let secrets = proxy_values(policy, proxies, env)?;
     let secret = |name: &SecretName| secrets.get(name).cloned();
     let proxy = if remote.url().is_encrypted {
         network.https_proxy(&secret)
@@ -216,9 +206,5 @@ fn network(
         network.http_proxy(&secret)
     };
     let proxy = proxy.and_then(|url| String::from_utf8(url.expose().to_vec()).ok());
-    Ok(BridgeNetwork {
-        proxy: proxy.map(SecretText::new),
-        no_proxy: network.no_proxy().to_owned(),
-        authorities: network.authorities(),
-    })
+    Ok(BridgeNetwork::new(network, proxy.map(SecretText::new)))
 }

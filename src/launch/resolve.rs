@@ -216,6 +216,26 @@ fn arguments(
     policy.command.iter().map(filled).collect()
 }
 
+/// The values of proxies with a password, which are masked.
+pub(super) fn proxy_values(
+    policy: &Policy,
+    proxies: Vec<(SecretName, Result<SecretItem>)>,
+    env: &mut ServerEnv,
+) -> Result<BTreeMap<SecretName, Secret>> {
+    let mut secrets = BTreeMap::new();
+    for (name, item) in proxies {
+        let item = item.map_err(|error| {
+            let what = "the proxy of the network settings has no value";
+            refused(policy, error.code, what)
+                .caused_by(error)
+                .hint("run `mcpwrap config network` to approve them again")
+        })?;
+        env.values.push((name.to_string(), item.value.clone()));
+        secrets.insert(name, item.value);
+    }
+    Ok(secrets)
+}
+
 /// The variables of the network settings. A proxy with a password is an injected secret.
 fn network_values(
     policy: &Policy,
@@ -224,20 +244,7 @@ fn network_values(
     keys: &Keys,
     env: &mut ServerEnv,
 ) -> Result<Vec<(String, Zeroizing<Vec<u8>>)>> {
-    let mut secrets = BTreeMap::new();
-    for (name, item) in proxies {
-        let item = item.map_err(|error| {
-            refused(
-                policy,
-                error.code,
-                "the proxy of the network settings has no value",
-            )
-            .caused_by(error)
-            .hint("run `mcpwrap config network` to approve them again")
-        })?;
-        env.values.push((name.to_string(), item.value.clone()));
-        secrets.insert(name, item.value);
-    }
+    let secrets = proxy_values(policy, proxies, env)?;
     let mut all = Vec::new();
     for variable in network {
         match variable {

@@ -5,9 +5,10 @@
 //! and sent byte for byte.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use ureq::http::Uri;
+
+use crate::policy::web::is_loopback;
 
 /// A longer address is refused (bytes).
 const LENGTH_MAX: usize = 2048;
@@ -49,7 +50,7 @@ impl WebAddress {
         if host.is_empty() {
             return Err("no host");
         }
-        if scheme == "http" && !is_this_machine(&host) {
+        if scheme == "http" && !is_loopback(&host) {
             return Err("`http:` to another machine");
         }
         let default = if scheme == "https" { 443 } else { 80 };
@@ -150,12 +151,6 @@ impl fmt::Debug for WebAddress {
         // Not the query, which may have a secret.
         write!(f, "{}{}", self.origin(), self.path)
     }
-}
-
-/// Whether a host is this machine by its name: `localhost`, or a loopback address.
-pub fn is_this_machine(host: &str) -> bool {
-    let literal = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || literal.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 #[cfg(test)]

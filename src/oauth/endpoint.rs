@@ -7,6 +7,7 @@ use super::address::WebAddress;
 use super::client::{ClientCredentials, ClientProof, OAuthClient};
 use super::discovery::has_fault;
 use super::exchange::{Exchange, ExchangeAnswer, ExchangeRequest, Reach};
+use super::item::TokenItem;
 use super::metadata::Endpoints;
 use super::scope::ScopeSet;
 use super::token_answer::{self, GrantedToken, TokenFault, said};
@@ -32,7 +33,25 @@ impl std::fmt::Debug for dyn Exchange + '_ {
     }
 }
 
-impl IssuerAccess<'_> {
+impl<'a> IssuerAccess<'a> {
+    /// The issuer of these tokens, as their client.
+    pub fn of(
+        item: &'a TokenItem,
+        exchange: &'a dyn Exchange,
+        credentials: &'a ClientCredentials,
+        now: i64,
+    ) -> Self {
+        Self {
+            exchange,
+            issuer: &item.issuer,
+            endpoints: &item.endpoints,
+            reach: item.reach,
+            client: &item.client,
+            credentials,
+            now,
+        }
+    }
+
     /// Redeems the code of a login.
     pub fn redeem(
         &self,

@@ -14,7 +14,7 @@ use crate::dirs::Dirs;
 use crate::error::{CauseKind, Code, Error, Result};
 use crate::files::{self, Problem};
 use crate::grant;
-use crate::network::{self, NetworkVariable};
+use crate::network;
 use crate::policy::Policy;
 use crate::policy::remote::{OAuthGrant, OAuthTable};
 use crate::policy::template::{self, Piece};
@@ -294,11 +294,6 @@ impl<'a> TokenPlace<'a> {
 pub fn network(dirs: &Dirs, store: &dyn Store, keys: &Keys) -> Result<BridgeNetwork> {
     let found = network::verify(dirs, network::find(dirs)?, keys)?;
     let secret = |name: &SecretName| store.get(name).ok().map(|item| item.value);
-    let variables = found.variables();
-    let no_proxy = variables.iter().find_map(|variable| match variable {
-        NetworkVariable::Plain(name, value) if name == "NO_PROXY" => Some(value.clone()),
-        _ => None,
-    });
     let proxy = match found.https_proxy(&secret) {
         None => None,
         Some(url) => Some(item::text_of(
@@ -306,11 +301,7 @@ pub fn network(dirs: &Dirs, store: &dyn Store, keys: &Keys) -> Result<BridgeNetw
             &url,
         )?),
     };
-    Ok(BridgeNetwork {
-        proxy,
-        no_proxy: no_proxy.unwrap_or_default(),
-        authorities: found.authorities(),
-    })
+    Ok(BridgeNetwork::new(&found, proxy))
 }
 
 /// The error when only the user can go on.

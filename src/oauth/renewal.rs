@@ -139,15 +139,7 @@ fn ask(
     credentials: &ClientCredentials,
     now: i64,
 ) -> Result<GrantedToken, TokenFault> {
-    let access = IssuerAccess {
-        exchange,
-        issuer: &item.issuer,
-        endpoints: &item.endpoints,
-        reach: item.reach,
-        client: &item.client,
-        credentials,
-        now,
-    };
+    let access = IssuerAccess::of(item, exchange, credentials, now);
     match &item.refresh {
         Some(refresh) => access.refresh(refresh.as_str(), item.resource.as_deref()),
         None => access.client_credentials(&scopes_of(place, &item.scope), item.resource.as_deref()),
@@ -273,10 +265,8 @@ pub fn obtain(
             ),
         ));
     }
-    let scope = match place.rules.scopes.as_slice() {
-        [] => found.challenged.or(found.supported).unwrap_or_default(),
-        scopes => ScopeSet::of(scopes),
-    };
+    let named = found.challenged.or(found.supported).unwrap_or_default();
+    let scope = scopes_of(place, &named);
     let client = own_client(place, method_of(&found.issuer, &credentials)?)?;
     let endpoints = found.issuer.endpoints()?;
     let access = IssuerAccess {

@@ -146,15 +146,7 @@ pub fn at_issuer(
     item: &TokenItem,
     credentials: &ClientCredentials,
 ) -> Result<()> {
-    let access = IssuerAccess {
-        exchange,
-        issuer: &item.issuer,
-        endpoints: &item.endpoints,
-        reach: item.reach,
-        client: &item.client,
-        credentials,
-        now: unix_now(),
-    };
+    let access = IssuerAccess::of(item, exchange, credentials, unix_now());
     let refresh = item.refresh.as_ref().map(SecretText::as_str);
     let refreshed = refresh.map_or(Ok(()), |token| access.revoke(token, "refresh_token"));
     if item.is_over(unix_now()) {

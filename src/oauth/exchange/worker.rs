@@ -22,7 +22,8 @@ use super::{ExchangeAnswer, Reach, Whereabouts};
 use crate::bridge::channel::{BridgeNetwork, SecretText, receive_up_to, send_up_to};
 use crate::files::io_text;
 use crate::network::authorities;
-use crate::oauth::address::{WebAddress, is_this_machine};
+use crate::oauth::address::WebAddress;
+use crate::policy::web::is_loopback;
 use crate::sys::{fds, harden, signal, wall};
 
 /// The first argument of this program for one exchange.
@@ -116,7 +117,7 @@ impl Route {
         request: &WireRequest,
         roots: &RootCerts,
     ) -> Result<Self, WireAnswer> {
-        let is_local = is_this_machine(address.host());
+        let is_local = is_loopback(address.host());
         // Nothing of this machine goes through a proxy.
         let proxy = if is_local {
             None
