@@ -258,11 +258,11 @@ impl Pipeline for LaunchPipeline {
         let of_network: Vec<_> = record.iter().flat_map(NetworkRecord::secrets).collect();
         let mut names = resolve::names(&policy);
         names.extend_from_slice(&of_network);
-        let (installed, batch) = package::entry_while(&policy, &self.dirs, || {
+        let (installed, loaded) = package::entry_while(&policy, &self.dirs, || {
             let store = store::open(&self.dirs, &config, Prompt::Never)?;
-            store.get_all(&names)
+            Ok((store.get_all(&names)?, store))
         });
-        let mut batch = batch?;
+        let (mut batch, store) = loaded?;
         let keys = batch.keys()?;
         grant.verify(&keys)?;
         self.records.set_keys(&keys);
@@ -272,8 +272,9 @@ impl Pipeline for LaunchPipeline {
         let proxies = batch.items.split_off(policy.secrets.len());
         let proxies = of_network.into_iter().zip(proxies).collect();
         if policy.remote.is_some() {
-            return self.prepare_remote(policy, batch, &network, proxies, &keys);
+            return self.prepare_remote(policy, &*store, batch, (&network, proxies), &keys);
         }
+        drop(store);
         let invocation = match grant.invocation() {
             Some(invocation) => invocation.clone(),
             None => invocation::managed(&policy, &self.dirs)?,

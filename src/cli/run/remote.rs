@@ -26,13 +26,13 @@ impl LaunchPipeline {
     pub(super) fn prepare_remote(
         &self,
         policy: Policy,
+        store: &dyn Store,
         batch: SecretBatch,
-        network: &Network,
-        proxies: Vec<(SecretName, Result<SecretItem>)>,
+        (network, proxies): (&Network, Vec<(SecretName, Result<SecretItem>)>),
         keys: &Keys,
     ) -> Result<Prepared> {
         let token = if has_oauth(&policy) {
-            self.current_token(&policy)?
+            self.current_token(store, &policy)?
         } else {
             None
         };
@@ -56,23 +56,18 @@ impl LaunchPipeline {
         })
     }
 
-    fn open_store(&self) -> Result<Box<dyn Store>> {
-        store::open(&self.dirs, &Config::load(&self.dirs)?, Prompt::Never)
-    }
-
     /// The token, refreshed if it ends soon. If the authorization server cannot be reached, the one
     /// that there is: the first request that is refused asks again.
-    fn current_token(&self, policy: &Policy) -> Result<Option<OAuthToken>> {
-        let store = self.open_store()?;
+    fn current_token(&self, store: &dyn Store, policy: &Policy) -> Result<Option<OAuthToken>> {
         let deadline = Instant::now() + TOKEN_LIMIT;
-        match token::current(&self.dirs, &*store, policy, deadline) {
+        match token::current(&self.dirs, store, policy, deadline) {
             Ok(token) if token.generation == self.refused_token.load(Ordering::Relaxed) => Err(
                 login_needed(policy, "the server refused the token that is stored"),
             ),
             Ok(token) => Ok(Some(token)),
             Err(error) if matches!(error.code, Code::OAuthUnreachable | Code::OAuthFailed) => {
                 tracing::warn!("{}", error.text());
-                token::stored(&self.dirs, &*store, policy)
+                token::stored(&self.dirs, store, policy)
             }
             Err(error) => Err(error),
         }
@@ -101,7 +96,7 @@ impl LaunchPipeline {
         }
         let used = self.token.load(Ordering::Relaxed);
         let deadline = Instant::now() + TOKEN_LIMIT;
-        let store = self.open_store()?;
+        let store = store::open(&self.dirs, &Config::load(&self.dirs)?, Prompt::Never)?;
         let renewed = token::renew(&self.dirs, &*store, &policy, used, deadline);
         if matches!(&renewed, Err(error) if error.code == Code::LoginNeeded) {
             // A session that waits for a login does not start again with it.
