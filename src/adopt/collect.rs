@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::extracted::{Extracted, ExtractedSecret, OF_TERMINAL, is_whole, shown, variable_of};
+use super::extracted::{
+    Extracted, ExtractedSecret, OF_TERMINAL, is_whole, shown, variable_of, with_places,
+};
 use super::references::{Expanded, References};
 use crate::catalog::KnownServer;
 use crate::client::edit::NewWord;
@@ -91,10 +93,7 @@ impl Extractor {
         owner: Option<&str>,
         place: &str,
     ) -> String {
-        let mut out = String::new();
-        let mut at = 0;
-        for part in parts {
-            let value = text.get(part.range.clone()).unwrap_or_default().to_owned();
+        with_places(text, parts, |part, value| {
             let own = [Some(part.name.as_str()), owner]
                 .into_iter()
                 .flatten()
@@ -105,15 +104,8 @@ impl Extractor {
                 }
                 _ => own.unwrap_or("SECRET").to_owned(),
             };
-            let variable = self.push(&variable_of(&name), &value, part.why, place.to_owned());
-            out.push_str(text.get(at..part.range.start).unwrap_or_default());
-            out.push_str("{secret.");
-            out.push_str(&variable);
-            out.push('}');
-            at = part.range.end;
-        }
-        out.push_str(text.get(at..).unwrap_or_default());
-        out
+            self.push(&variable_of(&name), value, part.why, place.to_owned())
+        })
     }
 
     /// Adds a word to the policy's command, with its references resolved.

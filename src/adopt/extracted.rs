@@ -96,3 +96,24 @@ pub(super) fn without_quotes(text: &str, range: &Range<usize>) -> Range<usize> {
     let start = range.end - head.len();
     start..start + tail.len()
 }
+
+/// The text with a placeholder for each secret part. `name` takes a part and its value, and returns the
+/// name of its secret.
+pub(super) fn with_places(
+    text: &str,
+    parts: &[SecretPart],
+    mut name: impl FnMut(&SecretPart, &str) -> String,
+) -> String {
+    let mut out = String::new();
+    let mut at = 0;
+    for part in parts {
+        let name = name(part, text.get(part.range.clone()).unwrap_or_default());
+        out.push_str(text.get(at..part.range.start).unwrap_or_default());
+        out.push_str("{secret.");
+        out.push_str(&name);
+        out.push('}');
+        at = part.range.end;
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    out
+}

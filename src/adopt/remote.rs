@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::collect::Extractor;
-use super::extracted::{Extracted, OF_TERMINAL, shown, variable_of};
+use super::extracted::{Extracted, OF_TERMINAL, shown, variable_of, with_places};
 use super::references::{Expanded, References};
 use crate::catalog::{self, KnownServer};
 use crate::client::entry::ServerEntry;
@@ -187,24 +187,14 @@ impl<'a> Sender<'a> {
         header: Option<&str>,
         place: &str,
     ) -> String {
-        let mut out = String::new();
-        let mut at = 0;
-        for part in parts {
-            let value = text.get(part.range.clone()).unwrap_or_default();
+        with_places(text, parts, |part, value| {
             let variable = match header {
                 Some(header) => self.variable_name(header),
                 None if part.name.is_empty() => "URL_SECRET".to_owned(),
                 None => variable_of(&part.name),
             };
-            let name = self.work.push(&variable, value, part.why, place.to_owned());
-            out.push_str(text.get(at..part.range.start).unwrap_or_default());
-            out.push_str("{secret.");
-            out.push_str(&name);
-            out.push('}');
-            at = part.range.end;
-        }
-        out.push_str(text.get(at..).unwrap_or_default());
-        out
+            self.work.push(&variable, value, part.why, place.to_owned())
+        })
     }
 
     /// A text with what the client would fill in.
