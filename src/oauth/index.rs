@@ -17,6 +17,7 @@ use crate::dirs::Dirs;
 use crate::error::{Code, Result};
 use crate::files::{self, Problem};
 use crate::secret::{ProfileName, SecretName, ServerName};
+use crate::store::update_locked;
 
 /// All tokens and registrations of this user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,14 +111,11 @@ impl OAuthIndex {
                 &shown,
             )
         };
-        let lock = files::lock(&path.with_extension("lock")).map_err(failed)?;
-        let mut index = Self::load(dirs)?;
-        index.generation += 1;
-        let answer = change(&mut index);
-        let text = toml::to_string(&index).expect("an index is always valid TOML");
-        files::replace(&path, text.as_bytes()).map_err(failed)?;
-        drop(lock);
-        Ok(answer)
+        let load = || Self::load(dirs);
+        update_locked(&path, &failed, load, |index| {
+            index.generation += 1;
+            change(index)
+        })
     }
 
     /// The token of a policy and profile.

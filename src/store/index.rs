@@ -7,6 +7,7 @@
 //! under a lock and replaced atomically.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -104,14 +105,11 @@ impl Index {
         let failed = |problem: Problem| {
             problem.explain(Code::FileUnusable, "cannot write the secret index", &shown)
         };
-        let lock = files::lock(&path.with_extension("lock")).map_err(failed)?;
-        let mut index = Self::load(dirs)?;
-        index.generation += 1;
-        let answer = change(&mut index);
-        let text = toml::to_string(&index).expect("an index is always valid TOML");
-        files::replace(&path, text.as_bytes()).map_err(failed)?;
-        drop(lock);
-        Ok(answer)
+        let load = || Self::load(dirs);
+        update_locked(&path, &failed, load, |index| {
+            index.generation += 1;
+            change(index)
+        })
     }
 
     /// Records that a value was set. Call it inside [`Self::update`].
@@ -174,6 +172,24 @@ impl Index {
         let rows = self.secrets.iter();
         rows.filter_map(|(name, row)| Some((name, row.exposed.as_ref()?)))
     }
+}
+
+/// Changes a file of TOML that other processes watch: under its lock, replaced as a whole.
+///
+/// # Errors
+/// Those of `load`, and what `failed` makes of a file that cannot be written.
+pub fn update_locked<I: Serialize, T>(
+    path: &Path,
+    failed: &dyn Fn(Problem) -> Error,
+    load: impl FnOnce() -> Result<I>,
+    change: impl FnOnce(&mut I) -> T,
+) -> Result<T> {
+    let _lock = files::lock(&path.with_extension("lock")).map_err(failed)?;
+    let mut index = load()?;
+    let answer = change(&mut index);
+    let text = toml::to_string(&index).expect("an index is always valid TOML");
+    files::replace(path, text.as_bytes()).map_err(failed)?;
+    Ok(answer)
 }
 
 #[cfg(test)]

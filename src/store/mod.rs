@@ -22,7 +22,7 @@ mod vault_key;
 
 pub use file::create_vault;
 pub use home::seal as seal_home;
-pub use index::{Exposure, Index};
+pub use index::{Exposure, Index, update_locked};
 pub use vault_key::{KeySource, lock, prepare_key_file, prepare_passphrase, unlock};
 
 use std::fmt;
