@@ -80,7 +80,7 @@ impl Bridge {
         legacy.result = Some(result);
     }
 
-    /// Starts the session again, unless another request did meanwhile.
+    /// Starts the session again, unless another request has done so.
     ///
     /// # Errors
     /// There is no session to be had, or it is another one than the client knows.

@@ -62,7 +62,7 @@ pub struct SseReader {
     retry: Option<u64>,
     /// The last byte was a CR, whose LF may follow.
     after_cr: bool,
-    /// How many bytes of the byte order mark were seen; `None` once it cannot follow any more.
+    /// How many bytes of the byte order mark were seen; `None` once it can no longer follow.
     bom: Option<usize>,
 }
 

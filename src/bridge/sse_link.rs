@@ -124,7 +124,7 @@ impl Bridge {
         self.report(self.paused_until());
     }
 
-    /// Tells the requests that wait on the stream that nothing comes any more.
+    /// Tells the requests that wait on the stream that nothing more comes.
     fn forget_waiting(&self) {
         for open in self.open.borrow_mut().values_mut() {
             open.answer = None;
