@@ -10,4 +10,4 @@ mod older;
 mod proxy;
 mod sessions;
 mod streams;
-mod web;
+pub(crate) mod web;

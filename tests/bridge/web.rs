@@ -10,55 +10,57 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 /// How long a test waits for anything.
-pub(super) const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 /// One request.
 #[derive(Clone, Debug)]
-pub(super) struct Asked {
-    pub(super) method: String,
-    pub(super) target: String,
+pub(crate) struct Asked {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    /// The version of HTTP.
+    pub(crate) version: String,
     headers: Vec<(String, String)>,
-    pub(super) body: String,
+    pub(crate) body: String,
     /// The connection on which it came, from 0.
-    pub(super) connection: usize,
+    pub(crate) connection: usize,
     /// Its position among all requests, from 0.
-    pub(super) number: usize,
+    pub(crate) number: usize,
 }
 
 impl Asked {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 
     /// The JSON-RPC method.
-    pub(super) fn rpc(&self) -> String {
+    pub(crate) fn rpc(&self) -> String {
         self.json()["method"]
             .as_str()
             .unwrap_or_default()
             .to_owned()
     }
 
-    pub(super) fn id(&self) -> Value {
+    pub(crate) fn id(&self) -> Value {
         self.json()["id"].clone()
     }
 }
 
 /// The other direction of a connection.
-pub(super) struct Reply<'a>(&'a mut TcpStream);
+pub(crate) struct Reply<'a>(&'a mut TcpStream);
 
 impl Reply<'_> {
     /// Writes bytes; what the peer no longer reads is lost.
-    pub(super) fn raw(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+    pub(crate) fn raw(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.0.write_all(bytes.as_ref()).is_ok()
     }
 
     /// A whole answer with a JSON body; `headers` are lines with their ends.
-    pub(super) fn json(&mut self, status: u16, headers: &str, body: &Value) {
+    pub(crate) fn json(&mut self, status: u16, headers: &str, body: &Value) {
         self.body(
             status,
             &format!("Content-Type: application/json\r\n{headers}"),
@@ -67,7 +69,7 @@ impl Reply<'_> {
     }
 
     /// A whole answer.
-    pub(super) fn body(&mut self, status: u16, headers: &str, body: impl AsRef<[u8]>) {
+    pub(crate) fn body(&mut self, status: u16, headers: &str, body: impl AsRef<[u8]>) {
         let body = body.as_ref();
         let head = format!(
             "HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\n\r\n",
@@ -76,27 +78,27 @@ impl Reply<'_> {
         self.raw([head.as_bytes(), body].concat());
     }
 
-    pub(super) fn status(&mut self, status: u16) {
+    pub(crate) fn status(&mut self, status: u16) {
         self.body(status, "", "");
     }
 
     /// The result of a request.
-    pub(super) fn result(&mut self, asked: &Asked, result: &Value) {
+    pub(crate) fn result(&mut self, asked: &Asked, result: &Value) {
         let body = json!({"jsonrpc": "2.0", "id": asked.id(), "result": result});
         self.json(200, "", &body);
     }
 
     /// Begins a stream that ends with the connection.
-    pub(super) fn stream(&mut self) {
+    pub(crate) fn stream(&mut self) {
         self.raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n");
     }
 
-    pub(super) fn event(&mut self, message: &Value) -> bool {
+    pub(crate) fn event(&mut self, message: &Value) -> bool {
         self.raw(format!("data: {message}\n\n"))
     }
 
     /// Waits until the peer closes the connection.
-    pub(super) fn wait_for_close(&mut self) {
+    pub(crate) fn wait_for_close(&mut self) {
         let mut byte = [0];
         self.0.set_read_timeout(Some(LIMIT)).unwrap();
         let read = self.0.read(&mut byte);
@@ -106,7 +108,7 @@ impl Reply<'_> {
 
 /// Whether the connection stays after an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Then {
+pub(crate) enum Then {
     Keep,
     Close,
 }
@@ -119,14 +121,14 @@ struct State {
 
 type Shared = Arc<(Mutex<State>, Condvar)>;
 
-pub(super) struct Web {
-    pub(super) port: u16,
+pub(crate) struct Web {
+    pub(crate) port: u16,
     state: Shared,
 }
 
 impl Web {
     /// Starts a server that answers with this closure.
-    pub(super) fn start(
+    pub(crate) fn start(
         answer: impl Fn(&Asked, &mut Reply<'_>) -> Then + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -149,22 +151,22 @@ impl Web {
         Self { port, state }
     }
 
-    pub(super) fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("{}/mcp", self.origin())
     }
 
     /// Everything that was asked so far.
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.state.0.lock().unwrap().asked.clone()
     }
 
     /// Waits until a request fits, and returns it.
     #[track_caller]
-    pub(super) fn wait_for(&self, what: &str, fits: impl Fn(&Asked) -> bool) -> Asked {
+    pub(crate) fn wait_for(&self, what: &str, fits: impl Fn(&Asked) -> bool) -> Asked {
         let end = Instant::now() + LIMIT;
         let mut state = self.state.0.lock().unwrap();
         loop {
@@ -218,8 +220,8 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Asked> {
         .read_line(&mut line)
         .ok()
         .filter(|count| *count > 0)?;
-    let mut words = line.split(' ').map(str::to_owned);
-    let (method, target) = (words.next()?, words.next()?);
+    let mut words = line.trim_end().split(' ').map(str::to_owned);
+    let (method, target, version) = (words.next()?, words.next()?, words.next()?);
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();
@@ -239,6 +241,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Asked> {
     Some(Asked {
         method,
         target,
+        version,
         headers,
         body: String::from_utf8(body).unwrap(),
         connection: 0,
@@ -247,7 +250,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Asked> {
 }
 
 /// The answers of a server that is well: what a test does not bend.
-pub(super) fn well(asked: &Asked, reply: &mut Reply<'_>) -> Then {
+pub(crate) fn well(asked: &Asked, reply: &mut Reply<'_>) -> Then {
     match (asked.method.as_str(), asked.rpc().as_str()) {
         ("GET", _) => reply.status(405),
         ("POST", "initialize") => {

@@ -69,7 +69,7 @@ fn the_granted_header_arrives_and_comes_out_masked() {
     );
     let state = test.ok(&["ps", "--json"]).json();
     let remote = &state["servers"][0]["remote"];
-    assert_eq!(remote["host"], server.address.to_string());
+    assert_eq!(remote["host"], server.host());
     assert_eq!(remote["transport"], "streamable-http");
     let status = std::fs::read_to_string(format!("/proc/{}/status", pid(&test))).unwrap();
     assert!(status.contains("\nSeccomp:\t2\n"), "{status}");
@@ -77,9 +77,9 @@ fn the_granted_header_arrives_and_comes_out_masked() {
     assert_eq!(server.refused(), 0);
     let audit = test.audit();
     let of = |event: &str| audit.iter().find(|one| one["event"] == event).unwrap();
-    assert_eq!(of("launch")["detail"]["host"], server.address.to_string());
+    assert_eq!(of("launch")["detail"]["host"], server.host());
     assert_eq!(of("inject")["detail"]["to"], "header");
-    assert_eq!(of("inject")["detail"]["host"], server.address.to_string());
+    assert_eq!(of("inject")["detail"]["host"], server.host());
     assert_eq!(of("inject")["secret"]["variable"], "Authorization");
 }
 
@@ -135,7 +135,7 @@ fn a_refused_secret_is_said_and_its_successor_needs_no_restart() {
     let lines: Vec<_> = ended.stderr.lines().filter(of_session).collect();
     golden::check(
         "messages/credentials-refused.txt",
-        &(lines.join("\n") + "\n").replace(&server.address.to_string(), "<host>"),
+        &(lines.join("\n") + "\n").replace(&server.host(), "<host>"),
     );
 }
 
@@ -147,7 +147,7 @@ fn a_revoke_closes_the_connection_and_answers_what_is_in_flight() {
     let mut run = test.run("linear");
     run.initialize();
     let id = run.ask("tools/call", &json!({"name": "wait", "arguments": {}}));
-    until("the call is there", || server.is_waiting());
+    server.wait_for_call("wait");
     test.ok(&["revoke", "linear"]);
     let answer = run.answer(id);
     assert_eq!(
@@ -166,7 +166,6 @@ fn a_revoke_closes_the_connection_and_answers_what_is_in_flight() {
         state["servers"][0]["state"] == "running"
     });
     assert_eq!(header(&mut run), masked(TOKEN));
-    server.release();
     run.finish();
 }
 

@@ -1,198 +1,125 @@
-//! A remote MCP server in the test: Streamable HTTP with JSON answers, one thread per connection.
+//! A remote MCP server in the test that knows which values of `Authorization` it accepts.
 //!
-//! It knows which values of `Authorization` it accepts, counts what it gets, and its tools show a header
-//! (`header`) or wait until the test lets them go (`wait`).
+//! Its tools show what it got (`header`, `path`), or wait until the client closes the connection (`wait`).
 
-use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-/// See the module. It ends with the process of the test.
-pub(super) struct HttpServer {
-    pub(super) address: SocketAddr,
-    seen: Arc<Seen>,
-}
+use crate::bridge::web::{Asked, Reply, Then, Web};
 
-#[derive(Default)]
-struct Seen {
-    /// The accepted values of `Authorization`; everything is accepted if empty.
-    accepted: Mutex<Vec<String>>,
-    initializes: AtomicUsize,
-    refused: AtomicUsize,
-    /// A `wait` call has arrived.
-    waiting: AtomicBool,
-    /// The connection of that call was closed by the client.
-    aborted: AtomicBool,
-    released: (Mutex<bool>, Condvar),
+/// See the module.
+pub(super) struct HttpServer {
+    web: Web,
+    accepted: Arc<Mutex<Vec<String>>>,
+    refused: Arc<AtomicUsize>,
+    is_aborted: Arc<AtomicBool>,
 }
 
 impl HttpServer {
+    /// Everything is accepted if no token is named.
     pub(super) fn start(accepted: &[&str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Seen::default());
-        let server = Self {
-            address,
-            seen: Arc::clone(&seen),
-        };
-        server.accept(accepted);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let seen = Arc::clone(&seen);
-                std::thread::spawn(move || serve(&stream, &seen));
+        let known = Arc::new(Mutex::new(bearers(accepted)));
+        let (refused, is_aborted) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let accepted = Arc::clone(&known);
+        let (count, aborted) = (Arc::clone(&refused), Arc::clone(&is_aborted));
+        let web = Web::start(move |asked, reply| {
+            let is_known = is_accepted(asked, &known.lock().unwrap());
+            match (asked.method.as_str(), is_known) {
+                ("POST", true) => answer(asked, reply, &aborted),
+                ("POST", false) => {
+                    count.fetch_add(1, Ordering::SeqCst);
+                    reply.status(401);
+                }
+                _ => reply.status(405),
             }
+            Then::Keep
         });
-        server
+        Self {
+            web,
+            accepted,
+            refused,
+            is_aborted,
+        }
     }
 
     pub(super) fn url(&self) -> String {
-        format!("http://{}/mcp", self.address)
+        self.web.url()
+    }
+
+    /// Host and port.
+    pub(super) fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.web.port)
     }
 
     /// From now on, only these tokens are accepted.
     pub(super) fn accept(&self, tokens: &[&str]) {
-        let values = tokens.iter().map(|token| format!("Bearer {token}"));
-        *self.seen.accepted.lock().unwrap() = values.collect();
+        *self.accepted.lock().unwrap() = bearers(tokens);
     }
 
     pub(super) fn initializes(&self) -> usize {
-        self.seen.initializes.load(Ordering::SeqCst)
+        let asked = self.web.asked();
+        asked
+            .iter()
+            .filter(|asked| asked.rpc() == "initialize")
+            .count()
     }
 
     pub(super) fn refused(&self) -> usize {
-        self.seen.refused.load(Ordering::SeqCst)
+        self.refused.load(Ordering::SeqCst)
     }
 
-    pub(super) fn is_waiting(&self) -> bool {
-        self.seen.waiting.load(Ordering::SeqCst)
+    pub(super) fn wait_for_call(&self, tool: &str) {
+        self.web
+            .wait_for(tool, |asked| asked.json()["params"]["name"] == tool);
     }
 
+    /// Whether the client closed the connection of a `wait` call.
     pub(super) fn is_aborted(&self) -> bool {
-        self.seen.aborted.load(Ordering::SeqCst)
-    }
-
-    pub(super) fn release(&self) {
-        *self.seen.released.0.lock().unwrap() = true;
-        self.seen.released.1.notify_all();
+        self.is_aborted.load(Ordering::SeqCst)
     }
 }
 
-struct Request {
-    line: String,
-    headers: HashMap<String, String>,
-    body: Vec<u8>,
+fn bearers(tokens: &[&str]) -> Vec<String> {
+    let values = tokens.iter().map(|token| format!("Bearer {token}"));
+    values.collect()
 }
 
-fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
-    let mut line = String::new();
-    if stream.read_line(&mut line).ok()? == 0 {
-        return None;
+fn is_accepted(asked: &Asked, accepted: &[String]) -> bool {
+    let got = asked.header("authorization").unwrap_or_default();
+    accepted.is_empty() || accepted.iter().any(|known| known == got)
+}
+
+fn answer(asked: &Asked, reply: &mut Reply<'_>, aborted: &AtomicBool) {
+    if asked.id().is_null() {
+        return reply.status(202);
     }
-    let mut headers = HashMap::new();
-    loop {
-        let mut header = String::new();
-        stream.read_line(&mut header).ok()?;
-        let Some((name, value)) = header.trim_end().split_once(':') else {
-            break;
-        };
-        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-    }
-    let length = headers
-        .get("content-length")
-        .map_or(0, |text| text.parse().unwrap());
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).ok()?;
-    Some(Request {
-        line,
-        headers,
-        body,
-    })
-}
-
-fn answer(mut stream: &TcpStream, status: &str, body: &str) {
-    let text = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    drop(stream.write_all(text.as_bytes()));
-}
-
-fn serve(stream: &TcpStream, seen: &Seen) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    while let Some(request) = read(&mut reader) {
-        if !request.line.starts_with("POST /mcp") {
-            answer(stream, "405 Method Not Allowed", "");
-            continue;
+    let params = &asked.json()["params"];
+    let result = match asked.rpc().as_str() {
+        "initialize" => json!({
+            "protocolVersion": params["protocolVersion"], "capabilities": {"tools": {}},
+            "serverInfo": {"name": "remote", "version": "1"},
+        }),
+        "tools/call" => {
+            let text = call(params, asked, reply, aborted);
+            json!({"content": [{"type": "text", "text": text}]})
         }
-        let got = request
-            .headers
-            .get("authorization")
-            .cloned()
-            .unwrap_or_default();
-        let accepted = seen.accepted.lock().unwrap().clone();
-        if !accepted.is_empty() && !accepted.contains(&got) {
-            seen.refused.fetch_add(1, Ordering::SeqCst);
-            answer(stream, "401 Unauthorized", "");
-            continue;
-        }
-        let message: Value = serde_json::from_slice(&request.body).unwrap();
-        let Some(id) = message.get("id") else {
-            answer(stream, "202 Accepted", "");
-            continue;
-        };
-        let result = match message["method"].as_str().unwrap() {
-            "initialize" => {
-                seen.initializes.fetch_add(1, Ordering::SeqCst);
-                json!({
-                    "protocolVersion": message["params"]["protocolVersion"],
-                    "capabilities": {"tools": {}},
-                    "serverInfo": {"name": "remote", "version": "1"},
-                })
-            }
-            "tools/call" => text(&call(&message["params"], &request, stream, seen)),
-            _ => json!({}),
-        };
-        let body = json!({"jsonrpc": "2.0", "id": id, "result": result});
-        answer(stream, "200 OK", &body.to_string());
-    }
+        _ => json!({}),
+    };
+    reply.result(asked, &result);
 }
 
-fn text(text: &str) -> Value {
-    json!({"content": [{"type": "text", "text": text}]})
-}
-
-fn call(params: &Value, request: &Request, stream: &TcpStream, seen: &Seen) -> String {
+fn call(params: &Value, asked: &Asked, reply: &mut Reply<'_>, aborted: &AtomicBool) -> String {
     match params["name"].as_str().unwrap() {
         "header" => {
             let name = params["arguments"]["name"].as_str().unwrap();
-            request
-                .headers
-                .get(name)
-                .cloned()
-                .unwrap_or_else(|| "absent".to_owned())
+            asked.header(name).unwrap_or("absent").to_owned()
         }
-        "path" => request.line.trim_end().to_owned(),
+        "path" => format!("{} {} {}", asked.method, asked.target, asked.version),
         "wait" => {
-            seen.waiting.store(true, Ordering::SeqCst);
-            let ours = stream.try_clone().unwrap();
-            std::thread::scope(|scope| {
-                scope.spawn(|| {
-                    // The client sends nothing more before the answer, so this is the end or the answer.
-                    let closed = matches!(ours.peek(&mut [0]), Ok(0) | Err(_));
-                    seen.aborted.store(closed, Ordering::SeqCst);
-                    *seen.released.0.lock().unwrap() = true;
-                    seen.released.1.notify_all();
-                });
-                let (lock, moved) = &seen.released;
-                let released = lock.lock().unwrap();
-                drop(moved.wait_while(released, |done| !*done).unwrap());
-                // Ends the thread that looks for the end of the connection.
-                drop(stream.shutdown(std::net::Shutdown::Read));
-            });
+            reply.wait_for_close();
+            aborted.store(true, Ordering::SeqCst);
             "waited".to_owned()
         }
         other => panic!("no tool {other}"),
