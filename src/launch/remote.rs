@@ -205,6 +205,9 @@ fn network(
     } else {
         network.http_proxy(&secret)
     };
-    let proxy = proxy.and_then(|url| String::from_utf8(url.expose().to_vec()).ok());
-    Ok(BridgeNetwork::new(network, proxy.map(SecretText::new)))
+    let proxy = match &proxy {
+        Some(url) => Some(SecretText::new(text(policy, url, "the proxy")?.to_owned())),
+        None => None,
+    };
+    Ok(BridgeNetwork::new(network, proxy))
 }

@@ -1,5 +1,6 @@
 //! One policy and profile with OAuth: its item in the store, its lock, its client.
 
+use std::cell::Cell;
 use std::fs::{File, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -293,7 +294,14 @@ impl<'a> TokenPlace<'a> {
 /// `network-changed`; those of the store.
 pub fn network(dirs: &Dirs, store: &dyn Store, keys: &Keys) -> Result<BridgeNetwork> {
     let found = network::verify(dirs, network::find(dirs)?, keys)?;
-    let secret = |name: &SecretName| store.get(name).ok().map(|item| item.value);
+    let failed = Cell::new(None);
+    let secret = |name: &SecretName| match store.get(name) {
+        Ok(item) => Some(item.value),
+        Err(error) => {
+            failed.set(Some(error));
+            None
+        }
+    };
     let proxy = match found.https_proxy(&secret) {
         None => None,
         Some(url) => Some(item::text_of(
@@ -301,7 +309,11 @@ pub fn network(dirs: &Dirs, store: &dyn Store, keys: &Keys) -> Result<BridgeNetw
             &url,
         )?),
     };
-    Ok(BridgeNetwork::new(&found, proxy))
+    // Without the approved proxy, the authorization server would be reached directly.
+    match failed.take() {
+        Some(error) => Err(error.hint("run `mcpwrap config network` to approve them again")),
+        None => Ok(BridgeNetwork::new(&found, proxy)),
+    }
 }
 
 /// The error when only the user can go on.

@@ -1,6 +1,7 @@
 //! Logins: what is shown and asked, what the browser shows, what is stored, and how it is taken back.
 
 use super::{Kind, Provider};
+use crate::harness::Test;
 use crate::messages::message;
 
 #[test]
@@ -195,4 +196,23 @@ fn a_server_without_oauth_needs_no_login() {
     let (code, screen) = at.terminal(&[]).end();
     assert_eq!(code, 2, "{screen}");
     assert!(screen.contains("needs no login"), "{screen}");
+}
+
+#[test]
+fn without_the_approved_proxy_nobody_is_asked() {
+    let test = Test::new();
+    test.init();
+    test.set(
+        "HTTPS_PROXY",
+        "http://user:password-of-the-proxy@127.0.0.1:9",
+    );
+    test.ok(&["config", "network", "--yes"]);
+    test.unset("HTTPS_PROXY");
+    test.hide("password-of-the-proxy");
+    test.ok(&["secret", "rm", "network/https-proxy", "--yes"]);
+    let text = "version = 1\nurl = \"https://mcp.example.invalid/mcp\"\n[oauth]\n";
+    test.write_policy("remote", text);
+    test.ok(&["grant", "remote", "--yes"]);
+    let ended = test.cli(&["login", "remote"]);
+    assert!(ended.stderr.contains("error[secret-not-found]"), "{ended}");
 }
