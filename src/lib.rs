@@ -14,11 +14,14 @@ pub(crate) mod error; // what did not happen, why, what to do
 pub(crate) mod suggest; // the nearest known name
 pub(crate) mod serde_words; // serde error messages, parsed
 pub(crate) mod secret; // values and names
+pub(crate) mod reference; // where a value comes from
+pub(crate) mod expiry; // when a value ends
 pub(crate) mod weak; // values that cannot be masked
 pub(crate) mod dirs; // every path and variable that is read
 pub(crate) mod files; // private files, replaced as a whole
 pub(crate) mod parallel; // work in several threads
 pub(crate) mod links; // files of the user behind symlinks
+pub(crate) mod authorities; // certificate authorities that are trusted
 pub(crate) mod config; // config.toml
 pub(crate) mod sys; // the kernel
 

@@ -185,6 +185,17 @@ name_type!(
     "expected letters, digits, `-`, `_` and `.`, in parts joined by `/`, at most 200 characters"
 );
 
+name_type!(
+    /// The name of a store in `config.toml`.
+    StoreName, "store", is_store_name,
+    "expected lower-case letters, digits, `-` and `_`, starting with a letter, at most 32 characters; `secret` and `mint` are taken"
+);
+name_type!(
+    /// The name of a mint in a policy: of what makes short-lived credentials.
+    MintName, "mint", is_mint_name,
+    "expected lower-case letters, digits, `-` and `_`, starting with a letter, at most 32 characters"
+);
+
 impl SecretName {
     /// Whether it is a name of the tokens of `mcpwrap login` (`oauth/…`) or of the registrations for it
     /// (`oauth-client/…`). No policy may use it, and only `login` and `logout` change it.
@@ -203,62 +214,21 @@ fn is_plain_name(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
 }
 
+fn is_mint_name(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() <= 32
+        && bytes.first().is_some_and(u8::is_ascii_lowercase)
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(b))
+}
+
+fn is_store_name(text: &str) -> bool {
+    is_mint_name(text) && !matches!(text, "secret" | "mint")
+}
+
 fn is_path_name(text: &str) -> bool {
     text.len() <= 200 && text.split('/').all(is_plain_name)
-}
-
-/// A reference to a value, e.g. `secret:github/token`, in the configured store.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct SecretRef(SecretName);
-
-impl SecretRef {
-    /// A reference to the secret of this name.
-    pub const fn to(name: SecretName) -> Self {
-        Self(name)
-    }
-
-    /// # Errors
-    /// `name-invalid` if the text does not start with `secret:` or names no valid secret. The text
-    /// is not repeated in the error, because people paste values where references belong.
-    pub fn new(text: &str) -> Result<Self> {
-        let name = text.strip_prefix("secret:").ok_or_else(|| {
-            Error::new(Code::NameInvalid, "not a secret reference")
-                .cause("a reference starts with `secret:`; values do not belong in a policy")
-                .hint("write `secret:NAME`, and store the value with `mcpwrap secret set NAME`")
-        })?;
-        Ok(Self(SecretName::new(name)?))
-    }
-
-    pub const fn name(&self) -> &SecretName {
-        &self.0
-    }
-}
-
-impl fmt::Display for SecretRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "secret:{}", self.0)
-    }
-}
-
-impl TryFrom<String> for SecretRef {
-    type Error = Error;
-    fn try_from(text: String) -> Result<Self> {
-        Self::new(&text)
-    }
-}
-
-impl std::str::FromStr for SecretRef {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self> {
-        Self::new(text)
-    }
-}
-
-impl From<SecretRef> for String {
-    fn from(reference: SecretRef) -> Self {
-        reference.to_string()
-    }
 }
 
 #[cfg(test)]

@@ -132,21 +132,18 @@ fn a_locked_keychain_fails_immediately_without_a_prompt() {
     grant(&test);
     desktop.lock();
     let start = Instant::now();
-    message(&test, "keychain-locked", &not_started(&test));
+    message(&test, "store-locked", &not_started(&test));
     refused(
         &probed(&test, &["get", "github/token"], b""),
-        "keychain-locked",
+        "store-locked",
     );
-    refused(&probed(&test, &["get", "other"], b""), "keychain-locked");
-    refused(
-        &probed(&test, &["put", "other"], b"value"),
-        "keychain-locked",
-    );
+    refused(&probed(&test, &["get", "other"], b""), "store-locked");
+    refused(&probed(&test, &["put", "other"], b"value"), "store-locked");
     assert!(start.elapsed() < ANSWER);
 
     let status = test.cli(&["status", "--json"]);
     assert_eq!(status.code, 1, "{status}");
-    assert_eq!(status.json()["store"]["error"], "keychain-locked");
+    assert_eq!(status.json()["store"]["error"], "store-locked");
     test.ok(&["secret", "list"]);
     // Follow the hint.
     desktop.replace_keyring();
@@ -164,25 +161,25 @@ fn a_dismissed_prompt_is_a_denial() {
         b"value-of-other",
     );
     assert_eq!(ended.code, 2, "{ended}");
-    message(&test, "keychain-denied", &ended);
+    message(&test, "store-denied", &ended);
 }
 
 #[test]
 fn without_a_bus_or_a_keyring_on_it_the_keychain_is_absent() {
     let test = Test::new();
-    refused(&test.cli(&["init"]), "keychain-absent");
+    refused(&test.cli(&["init"]), "store-absent");
     assert!(!test.root().join("config.toml").exists());
     let standard = format!("/run/user/{}/bus", nix::unistd::geteuid());
     if !Path::new(&standard).exists() {
         test.unset("DBUS_SESSION_BUS_ADDRESS");
         let ended = test.cli(&["init"]);
-        refused(&ended, "keychain-absent");
+        refused(&ended, "store-absent");
         assert!(ended.stderr.contains("no session bus"), "{ended}");
     }
     test.set("DBUS_SESSION_BUS_ADDRESS", "autolaunch:");
     assert_eq!(
         test.cli(&["status", "--json"]).json()["store"]["error"],
-        "keychain-absent"
+        "store-absent"
     );
 
     // A bus that cannot start services.
@@ -198,7 +195,7 @@ fn without_a_bus_or_a_keyring_on_it_the_keychain_is_absent() {
         return;
     };
     let ended = test.cli(&["init"]);
-    refused(&ended, "keychain-absent");
+    refused(&ended, "store-absent");
     assert!(
         ended.stderr.contains("no program on the session bus"),
         "{ended}"
@@ -216,15 +213,15 @@ fn waiting_for_a_hanging_keychain_is_bounded() {
     let answer = run.initialize();
     assert!(start.elapsed() < ANSWER, "{:?}", start.elapsed());
     assert_eq!(
-        answer["error"]["data"]["mcpwrap"]["code"], "keychain-timeout",
+        answer["error"]["data"]["mcpwrap"]["code"], "store-timeout",
         "{answer}"
     );
-    refused(&run.finish(), "keychain-timeout");
+    refused(&run.finish(), "store-timeout");
     let ended = test.feed(
         &["secret", "rotate", "github/token", "--from-stdin"],
         b"new-value-1",
     );
-    message(&test, "keychain-timeout", &ended);
+    message(&test, "store-timeout", &ended);
     desktop.signal_keyring(Signal::SIGCONT);
     started(&test);
 }
@@ -239,7 +236,7 @@ fn a_keychain_that_exits_during_a_request_is_asked_again() {
     // The bus starts a new one, which is locked.
     desktop.kill_keyring();
     run.send_raw(b"\n");
-    assert_eq!(run.line().unwrap(), b"keychain-locked\n");
+    assert_eq!(run.line().unwrap(), b"store-locked\n");
     // Then the user unlocks it.
     desktop.start_keyring();
     run.send_raw(b"\n");
@@ -291,7 +288,7 @@ fn an_invalid_attribute_is_an_error() {
     ];
     assert_eq!(desktop.secret_tool(&odd, b"value of odd").code, 0);
     let ended = test.feed(&["secret", "rotate", "odd", "--from-stdin"], b"new-value-1");
-    message(&test, "keychain-failed", &ended);
+    message(&test, "store-failed", &ended);
 }
 
 /// Clients start servers with six variables, which do not include the address of the bus.

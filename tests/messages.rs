@@ -13,6 +13,12 @@ const POLICY: &str = "version = 1\ncommand = [\"npx\", \"-y\", \"server@1.2.3\"]
 /// Compares the message of this code with its golden file.
 #[track_caller]
 pub(crate) fn message(test: &Test, code: &str, ended: &Ended) {
+    message_in(test, code, code, ended);
+}
+
+/// [`message`] for a code whose text differs by the store: with a golden file of another name.
+#[track_caller]
+pub(crate) fn message_in(test: &Test, code: &str, name: &str, ended: &Ended) {
     let head = format!("mcpwrap: error[{code}]: ");
     let lines: Vec<_> = ended.stderr.lines().collect();
     let Some(first) = lines.iter().position(|line| line.starts_with(&head)) else {
@@ -30,7 +36,7 @@ pub(crate) fn message(test: &Test, code: &str, ended: &Ended) {
         .map(shown)
         .collect();
     let shown = shown.join("\n") + "\n";
-    golden::check(&format!("messages/{code}.txt"), &shown);
+    golden::check(&format!("messages/{name}.txt"), &shown);
 }
 
 /// A text without PIDs.
@@ -240,14 +246,19 @@ fn about_what_is_started() {
         test.dir.join("vault.age"),
     )
     .unwrap();
-    message(&test, "vault-absent", &refused(&test, &["github"]));
+    message_in(
+        &test,
+        "store-absent",
+        "store-absent-file",
+        &refused(&test, &["github"]),
+    );
     std::fs::rename(
         test.dir.join("vault.age"),
         test.root().join("data/vault.age"),
     )
     .unwrap();
     std::fs::remove_file(test.home.join("vault.key")).unwrap();
-    message(&test, "vault-broken", &refused(&test, &["github"]));
+    message(&test, "store-broken", &refused(&test, &["github"]));
 }
 
 /// A refused start, with a client that waits for the error.
@@ -265,7 +276,7 @@ fn about_the_keychain() {
     test.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent");
     message(
         &test,
-        "keychain-absent",
+        "store-absent",
         &test.cli(&["grant", "github", "--yes"]),
     );
 }

@@ -73,11 +73,11 @@ fn a_passphrase_opens_the_vault_for_every_process_until_lock() {
     assert_eq!(test.ok(&["lock"]).text(), "locked\n");
     let locked = set("other");
     assert_eq!(locked.code, 2);
-    message(&test, "vault-locked", &locked);
+    message_in(&test, "store-locked", "store-locked-file", &locked);
     let status = test.cli(&["status", "--json"]);
     assert_eq!(
         (status.code, &status.json()["store"]["error"]),
-        (1, &"vault-locked".into())
+        (1, &"store-locked".into())
     );
     test.ok(&["secret", "list"]);
 
@@ -128,7 +128,7 @@ fn a_systemd_credential_opens_the_vault() {
     std::fs::write(test.root().join("config.toml"), "store = \"file\"\n").unwrap();
     refused(
         &test.feed(&["secret", "rotate", "github/token", "--from-stdin"], b""),
-        "vault-absent",
+        "store-absent",
     );
     test.set("CREDENTIALS_DIRECTORY", &credentials);
     let status = test.ok(&["status"]);
@@ -150,12 +150,12 @@ fn the_key_file_must_be_private_and_must_fit() {
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     refused(&rotate(), "file-not-private");
     std::fs::remove_file(&key).unwrap();
-    assert!(rotate().stderr.contains("error[vault-broken]"));
+    assert!(rotate().stderr.contains("error[store-broken]"));
     // Another key does not silently create another vault.
     let key = key.display().to_string();
     let again = test.cli(&["init", "--store", "file", "--key-file", &key]);
     assert_eq!(again.code, 2);
-    refused(&again, "vault-broken");
+    refused(&again, "store-broken");
 }
 
 #[test]
@@ -184,10 +184,7 @@ fn changing_the_store_moves_the_secrets_or_fails() {
     );
     // There is no keychain here: nothing is moved, and nothing is lost.
     let refused = test.cli(&["secret", "move", "keychain", "--yes"]);
-    assert!(
-        refused.stderr.contains("error[keychain-absent]"),
-        "{refused}"
-    );
+    assert!(refused.stderr.contains("error[store-absent]"), "{refused}");
     assert_eq!(probed(&test, &["time", "1", "github/token"], b"").code, 0);
 }
 
@@ -198,7 +195,7 @@ fn before_init_the_hint_is_init() {
     std::fs::create_dir(test.root()).unwrap();
     std::fs::write(test.root().join("config.toml"), "store = \"file\"\n").unwrap();
     let ended = test.feed(&["secret", "set", "x", "--from-stdin"], b"value-of-x");
-    assert!(ended.stderr.contains("error[vault-absent]"), "{ended}");
+    assert!(ended.stderr.contains("error[store-absent]"), "{ended}");
     assert!(
         ended.stderr.contains("`mcpwrap init --store file`"),
         "{ended}"

@@ -27,7 +27,7 @@ pub fn record(dirs: &Dirs, keys: &Keys, actor: Actor, round: &Round) -> Result<(
     let known = names.secrets.iter().filter(|secret| secret.known);
     let known = known.map(|secret| {
         let secret = SecretUse {
-            name: secret.name.clone(),
+            name: secret.name.clone().into(),
             variable: None,
             fingerprint: None,
         };

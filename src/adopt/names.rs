@@ -15,7 +15,8 @@ use crate::dirs::Dirs;
 use crate::policy::draft::Draft;
 use crate::policy::schema::{Delivery, OnFailure};
 use crate::policy::{self, Policy, Unpinned};
-use crate::secret::{Fingerprint, Keys, Secret, SecretName, SecretRef, ServerName};
+use crate::reference::Reference;
+use crate::secret::{Fingerprint, Keys, Secret, SecretName, ServerName};
 use crate::store::Index;
 use crate::{catalog, package};
 
@@ -271,7 +272,7 @@ fn draft(entry: &str, extracted: &Extracted, secrets: &[(String, SecretName, Str
     let slot = |(variable, name, _): &(String, SecretName, String)| {
         (
             variable.clone(),
-            (SecretRef::to(name.clone()), Delivery::Env),
+            (Reference::Local(name.clone()), Delivery::Env),
         )
     };
     let pinned = package::parse(&extracted.command).pin.holds();

@@ -172,7 +172,7 @@ fn releases(record: &JournalRecord, file: &ClientFile, with: &Restoring<'_>) -> 
     let release = |name: &SecretName| {
         let value = with.values.get(name);
         let secret = SecretUse {
-            name: name.clone(),
+            name: name.clone().into(),
             variable: None,
             fingerprint: value.map(|text| fingerprint(with.keys, text)),
         };

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error};
 use crate::files;
-use crate::secret::{Fingerprint, ProfileName, SecretName, ServerName};
+use crate::reference::SecretLabel;
+use crate::secret::{Fingerprint, ProfileName, ServerName};
 
 macro_rules! words {
     ($(#[$about:meta])* $type:ident { $($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+ }) => {
@@ -162,7 +163,7 @@ pub struct ClientIdentity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SecretUse {
-    pub name: SecretName,
+    pub name: SecretLabel,
     /// The variable of the server's environment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variable: Option<String>,

@@ -12,7 +12,8 @@ use super::query::{Filter, Skipped, scan_existing};
 use super::record::Record;
 use super::uses::{SecretRelease, SecretUsage, SecretUsages};
 use crate::files::Problem;
-use crate::secret::{Fingerprint, SecretName};
+use crate::reference::SecretLabel;
+use crate::secret::Fingerprint;
 use crate::sys::tree;
 
 /// A run, and the number of the server in its session.
@@ -40,7 +41,7 @@ pub struct Holder {
 /// The result; `docs/audit.md` describes its JSON.
 #[derive(Debug, Serialize)]
 pub struct SecretHolders {
-    pub secret: SecretName,
+    pub secret: SecretLabel,
     /// The value in the store.
     pub current: Option<String>,
     pub now: Vec<Holder>,
@@ -56,7 +57,7 @@ pub struct SecretHolders {
 /// If the log cannot be read.
 pub fn who_has(
     dir: &Path,
-    name: &SecretName,
+    name: &SecretLabel,
     listed: Option<Fingerprint>,
 ) -> Result<(SecretHolders, Skipped), Problem> {
     let filter = Filter {

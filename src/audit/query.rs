@@ -19,7 +19,8 @@ use super::event::Event;
 use super::read::{self, Segments};
 use super::record::Record;
 use crate::files::Problem;
-use crate::secret::{SecretName, ServerName};
+use crate::reference::SecretLabel;
+use crate::secret::ServerName;
 
 /// The field of a record's time, which follows `{"v":1,"seq":` and the number.
 const TIME_FIELD: &[u8] = b",\"time\":\"";
@@ -32,7 +33,7 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
     pub server: Option<ServerName>,
-    pub secret: Option<SecretName>,
+    pub secret: Option<SecretLabel>,
     pub event: Option<Event>,
     /// A client's name, or a component of its executable's path. Matches all records of its runs.
     pub client: Option<String>,

@@ -7,12 +7,13 @@ use serde::Serialize;
 
 use super::event::Outcome;
 use super::record::Record;
-use crate::secret::{Fingerprint, SecretName, ServerName};
+use crate::reference::SecretLabel;
+use crate::secret::{Fingerprint, ServerName};
 
 /// The uses of one secret by one server.
 #[derive(Clone, Debug, Serialize)]
 pub struct SecretUsage {
-    pub secret: SecretName,
+    pub secret: SecretLabel,
     pub server: Option<ServerName>,
     pub times: u64,
     pub first: Timestamp,
@@ -49,7 +50,7 @@ impl SecretRelease {
 
 /// The uses of all secrets, keyed by secret and server.
 #[derive(Debug, Default)]
-pub struct SecretUsages(BTreeMap<(SecretName, Option<ServerName>), SecretUsage>);
+pub struct SecretUsages(BTreeMap<(SecretLabel, Option<ServerName>), SecretUsage>);
 
 impl SecretUsages {
     /// Counts an `inject` or a `release` record.

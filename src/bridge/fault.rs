@@ -98,6 +98,7 @@ impl BridgeFault {
             server: server.clone(),
             text,
             hint: self.hint.clone(),
+            store: None,
         };
         answer::error(id, &trouble, self.outcome)
     }

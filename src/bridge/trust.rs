@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::network::authorities;
+use crate::authorities::authorities;
 
 /// The TLS settings: the authorities that root installed on this machine, and those that the user
 /// approved. HTTP/1.1 only.

@@ -14,7 +14,8 @@ use serde::Deserialize;
 use crate::policy::draft::Draft;
 use crate::policy::remote::{OAuthTable, Remote, RemoteTransport};
 use crate::policy::{Cwd, Delivery, Renew, template};
-use crate::secret::{SecretName, SecretRef};
+use crate::reference::Reference;
+use crate::secret::SecretName;
 
 /// The version of the format of these files.
 const VERSION: u32 = 1;
@@ -289,7 +290,7 @@ impl KnownServer {
             if draft.set.contains_key(variable) || draft.pass.contains(variable) {
                 continue;
             }
-            let from = SecretRef::to(slot.name.clone());
+            let from = Reference::Local(slot.name.clone());
             draft
                 .secrets
                 .insert(variable.clone(), (from, Delivery::Env));
@@ -312,7 +313,7 @@ impl KnownServer {
         for (variable, slot) in &self.secrets {
             let is_used = |text: &&String| template::secrets(text).any(|used| used == variable);
             if texts.iter().any(is_used) {
-                let from = (SecretRef::to(slot.name.clone()), Delivery::Env);
+                let from = (Reference::Local(slot.name.clone()), Delivery::Env);
                 draft.secrets.entry(variable.clone()).or_insert(from);
             }
         }

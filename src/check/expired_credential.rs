@@ -131,7 +131,7 @@ fn stored(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
     for (name, entry) in &index.secrets {
         let Some(words) = entry
             .expires
-            .and_then(|ends| expiry_text(facts.today, ends))
+            .and_then(|ends| expiry_text(facts.today, ends.day()))
         else {
             continue;
         };
@@ -148,10 +148,13 @@ fn stored(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
     for (file, policy) in machine.read_policies() {
         results.count(Noun::Policy, 1);
         for (variable, slot) in &policy.secrets {
-            let name = slot.from.name();
-            if index.secrets.contains_key(name) {
+            let Some(name) = slot
+                .from
+                .local()
+                .filter(|name| !index.secrets.contains_key(*name))
+            else {
                 continue;
-            }
+            };
             let what = if slot.optional {
                 format!("`{variable}` has no value in the store: the server starts without it")
             } else {

@@ -7,6 +7,7 @@ use super::file::label;
 use super::finding::{Finding, Fix, Location, Severity};
 use super::fixes;
 use super::results::{CheckResults, Noun};
+use crate::reference::Reference;
 
 pub(super) const NAME: &str = "shared-environment";
 
@@ -174,19 +175,20 @@ fn stored(machine: &Machine, results: &mut CheckResults) {
 fn profiles(machine: &Machine, results: &mut CheckResults) {
     for (file, _) in machine.read_policies() {
         results.count(Noun::Policy, usize::from(file.profiles.len() > 1));
-        let mut seen: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+        let mut seen: BTreeMap<(&str, &Reference), &str> = BTreeMap::new();
         for policy in &file.profiles {
             let Some(profile) = policy.profile.as_ref() else {
                 continue;
             };
             for (variable, slot) in &policy.secrets {
-                let secret = slot.from.name().as_str();
+                let secret = &slot.from;
                 let Some(other) = seen.get(&(variable, secret)) else {
                     seen.insert((variable, secret), profile.as_str());
                     continue;
                 };
                 let what = format!(
-                    "profiles `{other}` and `{profile}` both use `{secret}` for `{variable}`"
+                    "profiles `{other}` and `{profile}` both use `{}` for `{variable}`",
+                    secret.label()
                 );
                 let location = Location::line(file.shown.clone(), slot.line);
                 let fix = Fix::Run(format!("mcpwrap policy edit {}", file.server));

@@ -81,11 +81,11 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let dirs = &cx.dirs;
     let config = Config::load(dirs)?;
     let index = Index::load(dirs)?;
-    let today = jiff::ZonedDateTime::now().date();
+    let now = jiff::Timestamp::now();
     let expired = index
         .secrets
         .iter()
-        .filter(|(_, one)| one.expires.is_some_and(|d| d < today));
+        .filter(|(_, one)| one.expires.is_some_and(|end| end.is_over(now)));
     let status = StatusOutput {
         version: env!("CARGO_PKG_VERSION"),
         config: dirs.tilde(&dirs.config_file()),

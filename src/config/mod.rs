@@ -7,10 +7,13 @@
 
 pub mod audit;
 pub mod packages;
+pub mod stores;
 
 pub use audit::{Anchoring, Audit, Sink};
 pub use packages::{MinAge, Packages};
+pub use stores::StoreDefinition;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -21,6 +24,7 @@ use crate::dirs::{Dirs, MANAGED_CONFIG};
 use crate::error::{Code, Error, Result};
 use crate::files::Problem;
 use crate::links;
+use crate::secret::StoreName;
 use crate::serde_words::Refusal;
 use crate::suggest::nearest;
 
@@ -60,7 +64,7 @@ impl fmt::Display for StoreKind {
 }
 
 /// The settings of the user and of the administrator.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where `secret:NAME` is looked up.
@@ -74,6 +78,9 @@ pub struct Config {
     pub audit: Audit,
     /// Which versions are pinned.
     pub packages: Packages,
+    /// The other stores, by the name that references use.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stores: BTreeMap<StoreName, StoreDefinition>,
     /// Read from `/etc/mcpwrap/config.toml`, never from the user's file.
     #[serde(skip)]
     pub managed: Managed,
@@ -285,7 +292,7 @@ mod tests {
         );
         case(
             "managed = 1",
-            "known fields: store, key_file, agents, audit, packages",
+            "known fields: store, key_file, agents, audit, packages, stores",
         );
         case(
             "store = \"ghp_0123456789\"",

@@ -226,7 +226,9 @@ fn set_up(
             profile: None,
             expires: None,
         };
-        store.put(slot.from.name(), &item)?;
+        if let Some(name) = slot.from.local() {
+            store.put(name, &item)?;
+        }
     }
     let resolved = invocation::resolve(&policy, dirs)?;
     grant::grant(sandbox, &policy, &resolved.invocation, &keys, By::Yes)?;

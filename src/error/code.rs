@@ -105,22 +105,36 @@ codes! {
     SecretWeak = "secret-weak",
     /// The value cannot be used where the policy puts it (a NUL byte, or not UTF-8).
     SecretUnusable = "secret-unusable",
-    /// There is no keychain on this machine, or it cannot be reached.
-    KeychainAbsent = "keychain-absent",
-    /// The keychain is locked.
-    KeychainLocked = "keychain-locked",
-    /// The keychain did not answer in time.
-    KeychainTimeout = "keychain-timeout",
-    /// The user dismissed the keychain's prompt, or the keychain denied access.
-    KeychainDenied = "keychain-denied",
-    /// The keychain answered with an error.
-    KeychainFailed = "keychain-failed",
-    /// The vault file does not exist yet.
-    VaultAbsent = "vault-absent",
-    /// The vault file is locked: its passphrase was not entered.
-    VaultLocked = "vault-locked",
+    /// The text after `from` is not a reference to a value.
+    ReferenceInvalid = "reference-invalid",
+    /// `config.toml` names no store of this name, or its definition is not valid.
+    StoreUnknown = "store-unknown",
+    /// The store does not exist on this machine, or its program is not installed.
+    StoreAbsent = "store-absent",
+    /// The store is locked.
+    StoreLocked = "store-locked",
+    /// The store's program or service knows no user: nobody is signed in, or the sign-in has expired.
+    StoreSignedOut = "store-signed-out",
+    /// The store refused access, or the user dismissed its prompt.
+    StoreDenied = "store-denied",
+    /// The store cannot be reached over the network, or it is sealed or out of service.
+    StoreUnavailable = "store-unavailable",
+    /// The store refused because it was asked too often.
+    StoreThrottled = "store-throttled",
+    /// The store did not answer in time.
+    StoreTimeout = "store-timeout",
+    /// The program of the store may be changed by other users, changed since the grant, or cannot be started.
+    StoreProgramRefused = "store-program-refused",
+    /// The store's answer has not the expected form.
+    StoreAnswerInvalid = "store-answer-invalid",
+    /// The store answered with another error.
+    StoreFailed = "store-failed",
     /// The vault file or its key cannot be read, or they do not belong together.
-    VaultBroken = "vault-broken",
+    StoreBroken = "store-broken",
+    /// The secret was deleted in its store, which still knows it.
+    SecretDeleted = "secret-deleted",
+    /// The reference leads to a short-lived credential, of which each read makes a new one.
+    ReferenceIsMint = "reference-is-mint",
     /// Preparing the start of the server took longer than eight seconds.
     StartTimeout = "start-timeout",
     /// The audit log cannot be written and synced.

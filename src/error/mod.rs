@@ -69,6 +69,8 @@ pub struct Error {
     pub what: String,
     pub causes: Vec<Cause>,
     pub hints: Vec<String>,
+    /// The name of the store that failed, for programs.
+    pub store: Option<String>,
 }
 
 impl Error {
@@ -80,7 +82,15 @@ impl Error {
             what: what.into(),
             causes: Vec::new(),
             hints: Vec::new(),
+            store: None,
         }
+    }
+
+    /// Names the store that failed.
+    #[must_use]
+    pub fn of_store(mut self, name: impl fmt::Display) -> Self {
+        self.store = Some(name.to_string());
+        self
     }
 
     /// Sets what was not done because of this error. Replaces an earlier context.
@@ -123,6 +133,7 @@ impl Error {
     #[must_use]
     pub fn because(mut self, error: Self) -> Self {
         self.causes.extend(error.causes);
+        self.store = self.store.or(error.store);
         self
     }
 

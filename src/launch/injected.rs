@@ -1,12 +1,13 @@
 //! Which secrets a server got, and how.
 
 use crate::policy::Delivery;
-use crate::secret::{Fingerprint, SecretName};
+use crate::reference::SecretLabel;
+use crate::secret::Fingerprint;
 
 /// An injected secret, for the audit log and `ps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Injected {
-    pub name: SecretName,
+    pub name: SecretLabel,
     /// The variable or header; `url` for a part of the URL.
     pub variable: String,
     pub fingerprint: Fingerprint,

@@ -17,15 +17,16 @@ use crate::network::Network;
 use crate::oauth::token::OAuthToken;
 use crate::policy::template::{self, Piece};
 use crate::policy::{Policy, Remote};
+use crate::reference::SecretLabel;
 use crate::secret::{Keys, Secret, SecretName};
-use crate::store::{SecretBatch, SecretItem};
+use crate::store::SecretItem;
 use crate::sys::memory;
 
 /// Where the settings of a bridge come from.
 #[derive(Debug)]
 pub struct BridgeSources<'a> {
     /// The secrets of the policy, in its order.
-    pub batch: SecretBatch,
+    pub values: Vec<Result<SecretItem>>,
     pub network: &'a Network,
     /// The secrets of the network settings.
     pub proxies: Vec<(SecretName, Result<SecretItem>)>,
@@ -46,7 +47,7 @@ pub fn resolve(
         // The caller has checked.
         refused(policy, Code::PolicyInvalid, "it has no `url`")
     })?;
-    let mut values = BridgeValues::new(policy, remote, sources.batch, keys)?;
+    let mut values = BridgeValues::new(policy, remote, sources.values, keys)?;
     let url = values.fill(&remote.url, "url", Place::Url)?;
     let url = url.ok_or_else(|| {
         refused(
@@ -66,7 +67,12 @@ pub fn resolve(
     }
     if let Some(token) = &sources.token {
         let value = ["Bearer ", text(policy, &token.access, AUTHORIZATION)?].concat();
-        values.note(&token.name, &token.access, AUTHORIZATION, Place::Header);
+        values.note(
+            &token.name.clone().into(),
+            &token.access,
+            AUTHORIZATION,
+            Place::Header,
+        );
         headers.push((AUTHORIZATION.to_owned(), SecretText::new(value)));
     }
     let mut env = values.env;
@@ -109,7 +115,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 struct BridgeValues<'a> {
     policy: &'a Policy,
     keys: &'a Keys,
-    secrets: BTreeMap<&'a str, (SecretName, Secret)>,
+    secrets: BTreeMap<&'a str, (SecretLabel, Secret)>,
     env: ServerEnv,
 }
 
@@ -117,16 +123,16 @@ impl<'a> BridgeValues<'a> {
     fn new(
         policy: &'a Policy,
         remote: &Remote,
-        batch: SecretBatch,
+        found: Vec<Result<SecretItem>>,
         keys: &'a Keys,
     ) -> Result<Self> {
         let mut secrets = BTreeMap::new();
-        for ((variable, slot), item) in policy.secrets.iter().zip(batch.items) {
+        for ((variable, slot), item) in policy.secrets.iter().zip(found) {
             if !remote.sends(variable) {
                 continue;
             }
             if let Some(secret) = value(policy, variable, slot, item)? {
-                secrets.insert(variable.as_str(), (slot.from.name().clone(), secret));
+                secrets.insert(variable.as_str(), (slot.from.label(), secret));
             }
         }
         Ok(Self {
@@ -161,7 +167,7 @@ impl<'a> BridgeValues<'a> {
         Ok(Some(SecretText::from(filled)))
     }
 
-    fn note(&mut self, name: &SecretName, secret: &Secret, variable: &str, to: Place) {
+    fn note(&mut self, name: &SecretLabel, secret: &Secret, variable: &str, to: Place) {
         self.env.injected.push(Injected {
             name: name.clone(),
             variable: variable.to_owned(),

@@ -11,6 +11,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
@@ -21,8 +22,9 @@ use crate::launch::secret_files::SecretFiles;
 use crate::network::NetworkVariable;
 use crate::policy::template::{self, Piece};
 use crate::policy::{Delivery, Policy, SecretBinding, argument};
+use crate::reference::SecretLabel;
 use crate::secret::{Keys, Secret, SecretName};
-use crate::store::{SecretBatch, SecretItem};
+use crate::store::SecretItem;
 use crate::sys::memory;
 
 /// Everything a server is started with. When dropped, it is wiped and its files are removed.
@@ -91,22 +93,13 @@ impl Drop for ServerEnv {
     }
 }
 
-/// The names of the secrets that a policy needs, in the order of its variables.
-pub fn names(policy: &Policy) -> Vec<SecretName> {
-    policy
-        .secrets
-        .values()
-        .map(|slot| slot.from.name().clone())
-        .collect()
-}
-
 /// Where the environment of a server comes from.
 #[derive(Debug)]
 pub struct Sources {
     /// The sealed variables and those of the client.
     pub inherited: Vec<(OsString, OsString)>,
     /// The secrets of the policy, in its order.
-    pub batch: SecretBatch,
+    pub values: Vec<Result<SecretItem>>,
     /// The approved network settings.
     pub network: Vec<NetworkVariable>,
     /// The secrets of the network settings.
@@ -128,19 +121,19 @@ pub fn resolve(
 ) -> Result<ServerEnv> {
     let Sources {
         inherited,
-        batch,
+        values: found,
         network,
         proxies,
         workspace,
     } = sources;
     let mut env = ServerEnv::empty();
     let mut values: BTreeMap<&str, Secret> = BTreeMap::new();
-    for ((variable, slot), item) in policy.secrets.iter().zip(batch.items) {
+    for ((variable, slot), item) in policy.secrets.iter().zip(found) {
         let Some(secret) = value(policy, variable, slot, item)? else {
             continue;
         };
         env.injected.push(Injected {
-            name: slot.from.name().clone(),
+            name: slot.from.label(),
             variable: variable.clone(),
             fingerprint: keys.fingerprint(&secret),
             to: slot.to.into(),
@@ -148,7 +141,7 @@ pub fn resolve(
         // Masking a weak value would corrupt messages.
         if !secret.is_weak() {
             env.values
-                .push((slot.from.name().to_string(), secret.clone()));
+                .push((slot.from.label().to_string(), secret.clone()));
         }
         values.insert(variable, secret);
     }
@@ -256,7 +249,7 @@ fn network_values(
                     continue;
                 };
                 env.injected.push(Injected {
-                    name,
+                    name: name.into(),
                     variable: variable.clone(),
                     fingerprint: keys.fingerprint(secret),
                     to: Place::Env,
@@ -279,7 +272,6 @@ pub(super) fn value(
     slot: &SecretBinding,
     item: Result<SecretItem>,
 ) -> Result<Option<Secret>> {
-    let name = slot.from.name();
     let item = match item {
         Err(error) if error.code == Code::SecretNotFound && slot.optional => return Ok(None),
         Err(error) => {
@@ -290,21 +282,15 @@ pub(super) fn value(
         }
         Ok(item) => item,
     };
-    check_profile(policy, name, &item)?;
-    if item
-        .expires
-        .is_some_and(|date| date < jiff::ZonedDateTime::now().date())
-    {
-        let date = item
-            .expires
-            .map(|date| date.to_string())
-            .unwrap_or_default();
+    let name = slot.from.label();
+    check_profile(policy, &name, &item)?;
+    if let Some(end) = item.expires.filter(|end| end.is_over(Timestamp::now())) {
         return Err(refused(
             policy,
             Code::SecretExpired,
             &format!("`{name}` has expired"),
         )
-        .cause(format!("expired after {date}"))
+        .cause(format!("expired after {end}"))
         .hint(format!(
             "create a new one with the provider, then run `mcpwrap secret rotate {name}`"
         )));
@@ -326,7 +312,7 @@ pub(super) fn value(
 }
 
 /// Refuses a secret of another profile.
-fn check_profile(policy: &Policy, name: &SecretName, item: &SecretItem) -> Result<()> {
+fn check_profile(policy: &Policy, name: &SecretLabel, item: &SecretItem) -> Result<()> {
     if item.profile.is_some() && item.profile != policy.profile {
         let of = item
             .profile

@@ -7,12 +7,10 @@
 //! Invariants: a record that was changed by hand is refused, not ignored: without the approved proxy
 //! a server would connect directly. A proxy's password is in the store, never in the record.
 
-mod authorities;
 mod collect;
 mod record;
 mod verified;
 
-pub use self::authorities::authorities;
 pub use self::collect::{Collected, collect, ignored, of_terminal};
 pub use self::record::NetworkRecord;
 pub use self::verified::{Network, NetworkVariable, approve, find, verify};

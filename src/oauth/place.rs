@@ -263,7 +263,7 @@ impl<'a> TokenPlace<'a> {
                 Piece::Text(text) => filled.push_str(text),
                 Piece::Secret(variable) => {
                     let slot = self.policy.secrets.get(variable).ok_or_else(invalid)?;
-                    let name = slot.from.name();
+                    let name = slot.from.local().ok_or_else(invalid)?;
                     let found = self.store.get(name)?;
                     filled.push_str(item::text_of(name, &found.value)?.as_str().trim_end());
                 }

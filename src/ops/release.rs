@@ -39,7 +39,7 @@ pub fn to_providers(
         &route,
         &mut |address: &Address, request: &ProbeRequest| {
             let secret = SecretUse {
-                name: request.secret.clone(),
+                name: request.secret.clone().into(),
                 variable: Some(request.probe.secret.clone()),
                 fingerprint: Some(keys.fingerprint(&request.value)),
             };

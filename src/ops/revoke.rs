@@ -4,7 +4,7 @@
 //! is written. A failure in one step, or with one server, does not stop the others. Neither the
 //! store nor a readable policy is needed: a locked keychain must not keep a server running.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::actor::{Actor, keys_if_open};
 use super::again;
@@ -231,6 +231,7 @@ pub fn secrets(dirs: &Dirs, servers: &[ServerName]) -> BTreeSet<SecretName> {
     servers
         .iter()
         .filter_map(|server| secrets(server).ok())
-        .flat_map(|secrets| secrets.into_values().map(|slot| slot.from.name().clone()))
+        .flat_map(BTreeMap::into_values)
+        .filter_map(|slot| slot.from.local().cloned())
         .collect()
 }

@@ -3,13 +3,12 @@
 //! Invariant: the audit record is written before the store is changed. If the change then fails, a
 //! second record says so.
 
-use jiff::civil::Date;
-
 use super::actor::{self, Actor, keys_if_open};
 use crate::audit::{Event, Log, NewRecord, Outcome, SecretUse};
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
+use crate::expiry::Expiry;
 use crate::policy;
 use crate::secret::{Fingerprint, Keys, ProfileName, Secret, SecretName, ServerName};
 use crate::settings::AgentAct;
@@ -134,7 +133,7 @@ pub struct Learnt {
     pub name: SecretName,
     pub fingerprint: Fingerprint,
     pub profile: Option<ProfileName>,
-    pub expires: Option<Date>,
+    pub expires: Option<Expiry>,
     pub weak: bool,
 }
 
@@ -203,7 +202,7 @@ pub fn entry(
     actor: Actor,
 ) -> NewRecord {
     let secret = SecretUse {
-        name: name.clone(),
+        name: name.clone().into(),
         variable: None,
         fingerprint: fingerprint.cloned(),
     };

@@ -128,7 +128,7 @@ pub fn prepare(dirs: &Dirs, old: &Config, kind: StoreKind, key: &mut NewKey<'_>)
         config.key_file = Some(dirs.tilde(&path));
     }
     match KeySource::find(dirs, &config) {
-        Err(error) if error.code == Code::VaultAbsent => {
+        Err(error) if error.code == Code::StoreAbsent => {
             store::prepare_passphrase(dirs, &(key.passphrase)()?)?;
         }
         other => drop(other?),

@@ -10,7 +10,8 @@ use super::package::Package;
 use super::schema::{EnvTable, PolicyFile, ProfileTable, SecretTable};
 use super::{SecretBinding, argument, bounds, inherit, template};
 use crate::error::{Error, Result};
-use crate::secret::{ProfileName, SecretRef};
+use crate::reference::Reference;
+use crate::secret::{ProfileName, SecretName};
 
 /// The checked environment and secrets, without a profile and with each.
 #[derive(Debug)]
@@ -140,12 +141,12 @@ impl PolicyDocument<'_> {
 
     fn slot(&self, name: &str, table: &SecretTable, path: &[String]) -> Result<SecretBinding> {
         let path = join(&strs(path), &["from"]);
-        let from = SecretRef::new(&table.from).map_err(|error| {
+        let from = Reference::new(&table.from).map_err(|error| {
             let what = format!("`from` of `{name}` is not a secret reference");
             let fault = self.fault_at(&what, &path, FieldPart::Value).because(error);
             fault.hint("write `secret:NAME`, and store the value with `mcpwrap secret set NAME`")
         })?;
-        if from.name().is_of_login() {
+        if from.local().is_some_and(SecretName::is_of_login) {
             let what = format!("`from` of `{name}` names a token of a login");
             return Err(self
                 .fault_at(&what, &path, FieldPart::Value)

@@ -13,7 +13,8 @@ use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
 use crate::links;
-use crate::secret::{SecretRef, ServerName};
+use crate::reference::Reference;
+use crate::secret::ServerName;
 
 /// The content of a new policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub struct Draft {
     pub pass: Vec<String>,
     pub set: BTreeMap<String, String>,
     /// Keyed by variable.
-    pub secrets: BTreeMap<String, (SecretRef, Delivery)>,
+    pub secrets: BTreeMap<String, (Reference, Delivery)>,
     /// Variables of optional secrets.
     pub optional: BTreeSet<String>,
     pub renew: Renew,
@@ -243,7 +244,7 @@ mod tests {
             secrets: BTreeMap::from([(
                 "TOKEN".to_owned(),
                 (
-                    SecretRef::new("secret:github/token").unwrap(),
+                    Reference::new("secret:github/token").unwrap(),
                     Delivery::Env,
                 ),
             )]),

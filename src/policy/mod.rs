@@ -31,7 +31,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::secret::{ProfileName, SecretRef, ServerName};
+use crate::reference::Reference;
+use crate::secret::{ProfileName, ServerName};
 
 pub use self::load::{list, load, names};
 pub use self::package::Package;
@@ -128,7 +129,7 @@ pub struct EnvRules {
 /// Where one variable's value comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SecretBinding {
-    pub from: SecretRef,
+    pub from: Reference,
     pub to: Delivery,
     pub optional: bool,
     /// The line of `from` in the file, for messages.

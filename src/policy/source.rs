@@ -6,7 +6,8 @@
 use std::ops::Range;
 
 use crate::error::{Code, Error};
-use crate::secret::{SecretRef, ServerName};
+use crate::reference::Reference;
+use crate::secret::ServerName;
 use crate::suggest::nearest;
 
 /// A policy file as text, for messages about it.
@@ -225,7 +226,7 @@ fn is_plain_value(word: &str) -> bool {
 
 fn is_harmless(inner: &str) -> bool {
     inner.is_empty()
-        || SecretRef::new(inner).is_ok()
+        || Reference::new(inner).is_ok()
         || nearest(inner, WORDS.iter().copied()).is_some()
 }
 

@@ -77,7 +77,7 @@ fn request(stored: &StoredSecrets, policy: &Policy, shown: &str) -> Option<Probe
     // Only a probe that was verified to work.
     let probe = shipped.probe.as_ref().filter(|probe| probe.verified)?;
     let slot = policy.secrets.get(&probe.secret)?;
-    let name = slot.from.name();
+    let name = slot.from.local()?;
     let (_, value) = stored.secrets.iter().find(|(known, _)| known == name)?;
     Some(ProbeRequest {
         shipped,

@@ -14,11 +14,11 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Proxy};
 use zeroize::Zeroize as _;
 
+use crate::authorities::authorities;
 use crate::catalog::{KnownServer, Probe};
 use crate::check::ProbeResult;
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
-use crate::network::authorities;
 use crate::secret::Secret;
 use crate::sys::loader;
 

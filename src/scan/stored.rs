@@ -36,7 +36,7 @@ pub fn open(dirs: &Dirs) -> Result<Option<StoredSecrets>> {
             secrets: read(&*store, &index)?,
             keys,
         })),
-        Err(error) if matches!(error.code, Code::NotSetUp | Code::VaultAbsent) => Ok(None),
+        Err(error) if matches!(error.code, Code::NotSetUp | Code::StoreAbsent) => Ok(None),
         Err(error) => Err(error),
     }
 }

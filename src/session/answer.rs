@@ -22,6 +22,8 @@ pub struct Unavailable {
     /// One line: what, why, what to do.
     pub text: String,
     pub hint: Option<String>,
+    /// The name of the store that failed.
+    pub store: Option<String>,
 }
 
 impl Unavailable {
@@ -31,6 +33,7 @@ impl Unavailable {
             server: server.clone(),
             text: error.line(),
             hint: error.hints.first().cloned(),
+            store: error.store.clone(),
         }
     }
 
@@ -71,6 +74,9 @@ pub fn error(id: &Id, trouble: &Unavailable, outcome: RequestOutcome) -> Vec<u8>
     data.insert("server".to_owned(), json!(trouble.server.as_str()));
     if let Some(hint) = &trouble.hint {
         data.insert("hint".to_owned(), json!(hint));
+    }
+    if let Some(store) = &trouble.store {
+        data.insert("store".to_owned(), json!(store));
     }
     if outcome == RequestOutcome::Unknown {
         data.insert("outcome".to_owned(), json!("unknown"));

@@ -381,6 +381,7 @@ impl Session {
                 "mcpwrap: server `{server}` was restarted before it answered, so the outcome is unknown"
             ),
             hint: None,
+            store: None,
         }
     }
 }

@@ -79,11 +79,12 @@ impl FileStore {
         let sealed =
             files::read_private_up_to(&self.path, VAULT_BYTES_MAX).map_err(
                 |problem| match problem {
-                    Problem::Missing => Error::new(Code::VaultAbsent, "cannot open the vault file")
+                    Problem::Missing => Error::new(Code::StoreAbsent, "cannot open the vault file")
+                        .of_store(StoreKind::File)
                         .cause(format!("`{}` does not exist", self.shown))
                         .hint("run `mcpwrap init --store file` to create it"),
                     other => {
-                        other.explain(Code::VaultBroken, "cannot open the vault file", &self.shown)
+                        other.explain(Code::StoreBroken, "cannot open the vault file", &self.shown)
                     }
                 },
             )?;
@@ -96,7 +97,8 @@ impl FileStore {
     }
 
     fn damaged(&self) -> Error {
-        Error::new(Code::VaultBroken, "cannot open the vault file")
+        Error::new(Code::StoreBroken, "cannot open the vault file")
+            .of_store(StoreKind::File)
             .cause(format!(
                 "`{}` was written by another version of mcpwrap",
                 self.shown
@@ -281,7 +283,7 @@ mod tests {
             ..Config::default()
         };
         let missing = open(&dirs, &other, Prompt::Never).unwrap_err();
-        assert_eq!(missing.code, Code::VaultBroken);
+        assert_eq!(missing.code, Code::StoreBroken);
         let path = home.path().join("other");
         assert!(
             vault_key::prepare_key_file(&dirs, &path).is_err(),
@@ -290,7 +292,7 @@ mod tests {
         vault_key::prepare_key_file(&Dirs::under(&home.path().join("else")), &path).unwrap();
         let store = open(&dirs, &other, Prompt::Never).unwrap();
         let error = store.get(&name).unwrap_err();
-        assert_eq!(error.code, Code::VaultBroken);
+        assert_eq!(error.code, Code::StoreBroken);
         assert!(error.to_string().contains("another key"), "{error}");
     }
 
@@ -325,10 +327,10 @@ mod tests {
         ] {
             files::replace(&dirs.vault_file(), bytes).unwrap();
             let store = open(&dirs, &config, Prompt::Never).unwrap();
-            assert_eq!(store.get(&name).unwrap_err().code, Code::VaultBroken);
+            assert_eq!(store.get(&name).unwrap_err().code, Code::StoreBroken);
             assert_eq!(
                 store.put(&name, &item(b"x")).unwrap_err().code,
-                Code::VaultBroken
+                Code::StoreBroken
             );
             assert!(create_vault(&dirs, &config).is_err());
             assert_eq!(std::fs::read(dirs.vault_file()).unwrap(), bytes);
@@ -340,7 +342,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let dirs = Dirs::under(home.path());
         let error = open(&dirs, &Config::default(), Prompt::Never).unwrap_err();
-        assert_eq!(error.code, Code::VaultAbsent);
+        assert_eq!(error.code, Code::StoreAbsent);
     }
 
     #[test]
@@ -382,7 +384,7 @@ mod tests {
         );
         assert!(vault_key::lock(&dirs).unwrap());
         let locked = open(&dirs, &config, Prompt::Never).unwrap_err();
-        assert_eq!(locked.code, Code::VaultLocked);
+        assert_eq!(locked.code, Code::StoreLocked);
         let wrong = vault_key::unlock(&dirs, &Secret::new(b"wrong".to_vec())).unwrap_err();
         assert!(wrong.to_string().contains("wrong passphrase"), "{wrong}");
         vault_key::unlock(&dirs, &passphrase).unwrap();

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
+use crate::expiry::Expiry;
 use crate::files::{self, Problem};
 use crate::secret::{Fingerprint, ProfileName, SecretName};
 
@@ -39,7 +39,7 @@ pub struct IndexRow {
     /// When the value was last set or rotated.
     pub changed: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires: Option<Date>,
+    pub expires: Option<Expiry>,
     pub fingerprint: Fingerprint,
     /// Whether the value cannot be masked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -118,7 +118,7 @@ impl Index {
         name: &SecretName,
         fingerprint: Fingerprint,
         profile: Option<ProfileName>,
-        expires: Option<Date>,
+        expires: Option<Expiry>,
         weak: bool,
     ) {
         if name.is_of_login() {

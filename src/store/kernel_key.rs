@@ -4,6 +4,7 @@
 //! keeps it in memory, never on disk, until `lock` or reboot. Access is granted to the user, because a
 //! process that a graphical client starts does not "possess" the user keyring in the kernel's sense.
 
+use crate::config::StoreKind;
 use crate::error::{Code, Error, Result};
 use crate::secret::Secret;
 
@@ -87,7 +88,8 @@ pub(super) fn remove(description: &str) -> Result<bool> {
 }
 
 fn unusable(fact: &str) -> Error {
-    Error::new(Code::VaultLocked, "cannot unlock the vault file")
+    Error::new(Code::StoreLocked, "cannot unlock the vault file")
+        .of_store(StoreKind::File)
         .cause(format!(
             "cannot use the kernel keyring: {}",
             fact.to_lowercase()

@@ -19,6 +19,7 @@ use super::{ANSWER_MS, Prompt, SecretItem, Store, missing, text_of};
 use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
+use crate::expiry::Expiry;
 use crate::secret::{ProfileName, Secret, SecretName};
 
 const SERVICE: &str = "mcpwrap";
@@ -46,7 +47,7 @@ struct ItemAttributes {
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<ProfileName>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    expires: Option<jiff::civil::Date>,
+    expires: Option<Expiry>,
 }
 
 pub(super) fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
@@ -55,9 +56,11 @@ pub(super) fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store
 
 /// Checks that there is a login keychain. Accesses no item.
 pub(super) fn probe(_: &Dirs, _: &Config) -> Result<()> {
-    SecKeychain::default()
-        .map(drop)
-        .map_err(|error| Error::new(Code::KeychainAbsent, "cannot use the keychain").cause(error))
+    SecKeychain::default().map(drop).map_err(|error| {
+        Error::new(Code::StoreAbsent, "cannot use the keychain")
+            .of_store(StoreKind::Keychain)
+            .cause(error)
+    })
 }
 
 impl MacKeychainStore {
@@ -85,7 +88,8 @@ impl MacKeychainStore {
         match receiver.recv_timeout(Duration::from_millis(limit_ms)) {
             Ok(answer) => answer.map_err(|refusal| explain(&refusal)),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                Err(Error::new(Code::KeychainTimeout, "cannot use the keychain")
+                Err(Error::new(Code::StoreTimeout, "cannot use the keychain")
+                    .of_store(StoreKind::Keychain)
                     .cause(format!(
                         "the keychain did not answer within {} s",
                         limit_ms / 1000
@@ -135,9 +139,11 @@ impl Store for MacKeychainStore {
             None => ItemAttributes::default(),
             // An invalid item is an error, not ignored: it could be a restriction.
             Some(text) => serde_json::from_slice(text.expose()).map_err(|_| {
-                Error::new(Code::KeychainFailed, "cannot use the keychain").cause(format!(
-                    "mcpwrap did not write the item `{name}` of the service `{ATTRIBUTES}`"
-                ))
+                Error::new(Code::StoreFailed, "cannot use the keychain")
+                    .of_store(StoreKind::Keychain)
+                    .cause(format!(
+                        "mcpwrap did not write the item `{name}` of the service `{ATTRIBUTES}`"
+                    ))
             })?,
         };
         Ok(SecretItem {
@@ -229,21 +235,29 @@ fn explain(refusal: &Refusal) -> Error {
     };
     match (status, refusal) {
         (Some(INTERACTION_NOT_ALLOWED), _) => {
-            Error::new(Code::KeychainLocked, "the keychain is locked")
+            Error::new(Code::StoreLocked, "the keychain is locked")
+                .of_store(StoreKind::Keychain)
                 .cause("the login keychain is locked, and prompting is disabled here")
                 .hint("run `security unlock-keychain` to unlock it")
         }
         (Some(USER_CANCELED | AUTH_FAILED), _) => {
-            Error::new(Code::KeychainDenied, "the keychain was not unlocked")
+            Error::new(Code::StoreDenied, "the keychain was not unlocked")
+                .of_store(StoreKind::Keychain)
                 .cause("its dialog was dismissed, or the password was wrong")
                 .hint("run the command again, and allow `mcpwrap` to use the item")
         }
-        (_, Refusal::NoStorageAccess(inner)) => Error::new(Code::KeychainAbsent, what).cause(inner),
-        (_, Refusal::NoDefaultStore) => {
-            Error::new(Code::KeychainAbsent, what).cause("no login keychain")
-        }
-        (_, Refusal::PlatformFailure(inner)) => Error::new(Code::KeychainFailed, what).cause(inner),
+        (_, Refusal::NoStorageAccess(inner)) => Error::new(Code::StoreAbsent, what)
+            .of_store(StoreKind::Keychain)
+            .cause(inner),
+        (_, Refusal::NoDefaultStore) => Error::new(Code::StoreAbsent, what)
+            .of_store(StoreKind::Keychain)
+            .cause("no login keychain"),
+        (_, Refusal::PlatformFailure(inner)) => Error::new(Code::StoreFailed, what)
+            .of_store(StoreKind::Keychain)
+            .cause(inner),
         // The other variants may contain the value itself.
-        _ => Error::new(Code::KeychainFailed, what).cause("unknown item format"),
+        _ => Error::new(Code::StoreFailed, what)
+            .of_store(StoreKind::Keychain)
+            .cause("unknown item format"),
     }
 }

@@ -12,6 +12,8 @@ mod file;
 mod home;
 mod index;
 mod kernel_key;
+pub mod source;
+pub mod types;
 #[cfg(target_os = "linux")]
 mod keychain;
 #[cfg(target_os = "macos")]
@@ -27,11 +29,10 @@ pub use vault_key::{KeySource, lock, prepare_key_file, prepare_passphrase, unloc
 
 use std::fmt;
 
-use jiff::civil::Date;
-
 use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
+use crate::expiry::Expiry;
 use crate::secret::{Keys, ProfileName, Secret, SecretName};
 
 /// The total time that a store may take, from `open` to the last reply (milliseconds). Less than the
@@ -44,7 +45,7 @@ pub struct SecretItem {
     pub value: Secret,
     /// The only profile whose runs may use it; `None`: all runs.
     pub profile: Option<ProfileName>,
-    pub expires: Option<Date>,
+    pub expires: Option<Expiry>,
 }
 
 /// Whether the keychain may ask the user to unlock it.
@@ -237,8 +238,8 @@ fn text_of(kept: &Secret) -> String {
 /// The error when a store returns a different value than was stored. `what`: what was not done.
 pub fn value_differs(kind: StoreKind, name: &SecretName, what: impl Into<String>) -> Error {
     let code = match kind {
-        StoreKind::Keychain => Code::KeychainFailed,
-        StoreKind::File => Code::VaultBroken,
+        StoreKind::Keychain => Code::StoreFailed,
+        StoreKind::File => Code::StoreBroken,
     };
     Error::new(code, what).cause(format!(
         "{} returns a different value for `{name}` than was stored",

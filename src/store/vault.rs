@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::SecretItem;
+use crate::expiry::Expiry;
 use crate::secret::{ProfileName, Secret, SecretName};
 
 const VERSION: u32 = 1;
@@ -38,7 +38,7 @@ pub(super) struct VaultItem<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<ProfileName>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    expires: Option<Date>,
+    expires: Option<Expiry>,
 }
 
 /// A value in base64, wiped on drop if it is owned.

@@ -16,7 +16,7 @@ use age::{DecryptError, Decryptor, Encryptor};
 use zeroize::Zeroizing;
 
 use super::kernel_key;
-use crate::config::Config;
+use crate::config::{Config, StoreKind};
 use crate::dirs::{self, Dirs};
 use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
@@ -44,7 +44,7 @@ impl KeySource {
     /// The source that is in use.
     ///
     /// # Errors
-    /// `vault-absent` if there is none.
+    /// `store-absent` if there is none.
     pub fn find(dirs: &Dirs, config: &Config) -> Result<Self> {
         if let Some(path) = config.key_file(dirs) {
             return Ok(Self::KeyFile(path));
@@ -105,14 +105,16 @@ impl KeySource {
             Self::Credential(path) => read_identity(path, &dirs.tilde(path), 0o007),
             Self::Passphrase(path) => {
                 let key = kernel_key::get(&description(path))?.ok_or_else(|| {
-                    Error::new(Code::VaultLocked, "the vault file is locked")
+                    Error::new(Code::StoreLocked, "the vault file is locked")
+                        .of_store(StoreKind::File)
                         .cause(
                             "its passphrase was not entered since `mcpwrap lock` or the last boot",
                         )
                         .hint("run `mcpwrap unlock` to enter it")
                 })?;
                 parse_identity(key.expose()).ok_or_else(|| {
-                    Error::new(Code::VaultLocked, "the vault file is locked")
+                    Error::new(Code::StoreLocked, "the vault file is locked")
+                        .of_store(StoreKind::File)
                         .cause("the entry in the kernel keyring is not a vault key")
                         .hint("run `mcpwrap unlock` to replace it")
                 })
@@ -123,7 +125,8 @@ impl KeySource {
 
 pub(super) fn absent(dirs: &Dirs) -> Error {
     let path = dirs.vault_file();
-    Error::new(Code::VaultAbsent, "cannot open the vault file")
+    Error::new(Code::StoreAbsent, "cannot open the vault file")
+        .of_store(StoreKind::File)
         .cause(format!("`{}` or its key does not exist", dirs.tilde(&path)))
         .hint("run `mcpwrap init --store file` to create it")
 }
@@ -136,7 +139,8 @@ pub fn prepare_key_file(dirs: &Dirs, path: &Path) -> Result<bool> {
     }
     if dirs.vault_file().symlink_metadata().is_ok() {
         // A new key could not open the vault, and would take the place of the right one.
-        return Err(Error::new(Code::VaultBroken, "cannot create a key file")
+        return Err(Error::new(Code::StoreBroken, "cannot create a key file")
+            .of_store(StoreKind::File)
             .cause(format!(
                 "`{shown}` does not exist, and the vault file `{}` was encrypted for another key",
                 dirs.tilde(&dirs.vault_file())
@@ -159,12 +163,13 @@ pub fn prepare_key_file(dirs: &Dirs, path: &Path) -> Result<bool> {
 /// Creates the identity that this passphrase decrypts, and leaves it unlocked.
 ///
 /// # Errors
-/// `vault-broken` if there is one already: a new one would make the vault unreadable.
+/// `store-broken` if there is one already: a new one would make the vault unreadable.
 pub fn prepare_passphrase(dirs: &Dirs, passphrase: &Secret) -> Result<()> {
     let path = dirs.vault_identity();
     let shown = dirs.tilde(&path);
     if path.symlink_metadata().is_ok() {
-        return Err(Error::new(Code::VaultBroken, "cannot set a new passphrase")
+        return Err(Error::new(Code::StoreBroken, "cannot set a new passphrase")
+            .of_store(StoreKind::File)
             .cause(format!(
                 "`{shown}` already exists, and the vault file needs it"
             ))
@@ -193,7 +198,7 @@ pub fn unlock(dirs: &Dirs, passphrase: &Secret) -> Result<()> {
     let shown = dirs.tilde(&path);
     let sealed = files::read_private(&path).map_err(|problem| match problem {
         Problem::Missing => absent(dirs),
-        other => other.explain(Code::VaultBroken, "cannot unlock the vault file", &shown),
+        other => other.explain(Code::StoreBroken, "cannot unlock the vault file", &shown),
     })?;
     let mut opener = age::scrypt::Identity::new(text_of(passphrase)?);
     opener.set_max_work_factor(SCRYPT_LOG_N_MAX);
@@ -201,7 +206,8 @@ pub fn unlock(dirs: &Dirs, passphrase: &Secret) -> Result<()> {
         DecryptError::NoMatchingKeys
         | DecryptError::DecryptionFailed
         | DecryptError::KeyDecryptionFailed => {
-            Error::new(Code::VaultLocked, "cannot unlock the vault file")
+            Error::new(Code::StoreLocked, "cannot unlock the vault file")
+                .of_store(StoreKind::File)
                 .cause("wrong passphrase")
                 .hint("run `mcpwrap unlock` to try again")
         }
@@ -255,7 +261,8 @@ pub(super) fn broken(shown: &str, error: &DecryptError) -> Error {
         DecryptError::UnknownFormat | DecryptError::InvalidHeader => "not a vault file of mcpwrap",
         _ => "damaged",
     };
-    Error::new(Code::VaultBroken, "cannot open the vault file")
+    Error::new(Code::StoreBroken, "cannot open the vault file")
+        .of_store(StoreKind::File)
         .cause(format!("`{shown}`: {fact}"))
         .hint("restore the file and its key from a backup")
 }
@@ -265,8 +272,8 @@ fn read_identity(path: &Path, shown: &str, forbidden: u32) -> Result<Identity> {
     let explain = |problem: Problem| {
         let hint = "restore the key file from a backup";
         match problem {
-            Problem::Missing => problem.explain(Code::VaultBroken, what, shown).hint(hint),
-            other => other.explain(Code::VaultBroken, what, shown),
+            Problem::Missing => problem.explain(Code::StoreBroken, what, shown).hint(hint),
+            other => other.explain(Code::StoreBroken, what, shown),
         }
     };
     let file = files::open_private(path).map_err(explain)?;
@@ -289,7 +296,8 @@ fn read_identity(path: &Path, shown: &str, forbidden: u32) -> Result<Identity> {
         .read_to_end(&mut bytes)
         .map_err(|error| explain(error.into()))?;
     parse_identity(&bytes).ok_or_else(|| {
-        Error::new(Code::VaultBroken, what)
+        Error::new(Code::StoreBroken, what)
+            .of_store(StoreKind::File)
             .cause(format!(
                 "`{shown}`: no key found (a line that starts with `AGE-SECRET-KEY-1`)"
             ))

@@ -118,7 +118,7 @@ fn no_keychain_is_needed() {
     let (_, ended) = report(&test, &["check"]);
     assert_eq!(ended.stderr, "");
     let ended = test.cli(&["status"]);
-    assert!(ended.text().contains("keychain-absent"), "{ended}");
+    assert!(ended.text().contains("store-absent"), "{ended}");
 }
 
 #[test]

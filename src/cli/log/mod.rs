@@ -24,7 +24,8 @@ use crate::audit::query::{Filter, Skipped, scan_existing};
 use crate::audit::{Event, Outcome, Record};
 use crate::error::{Code, Error, Result};
 use crate::files::Problem;
-use crate::secret::{SecretName, ServerName};
+use crate::reference::SecretLabel;
+use crate::secret::ServerName;
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -55,7 +56,7 @@ pub struct Select {
     server: Option<ServerName>,
     /// Records about this secret
     #[arg(long, value_name = "NAME")]
-    secret: Option<SecretName>,
+    secret: Option<SecretLabel>,
     /// Records of this event type, e.g. `launch`, `inject`, `refuse`, `call`
     #[arg(long, value_name = "EVENT")]
     event: Option<Event>,

@@ -60,7 +60,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             let server = found.server.as_ref().map_or("-", |server| server.as_str());
             let values: Vec<_> = found.fingerprints.iter().map(String::as_str).collect();
             print::line(&row(
-                &shown(found.secret.as_str()),
+                &shown(&found.secret.to_string()),
                 &shown(server),
                 &found.times.to_string(),
                 &local(found.last, &zone),

@@ -8,14 +8,14 @@ use super::{Context, print, unreadable, warn_skipped};
 use crate::audit::holders::{SecretHolders, who_has};
 use crate::audit::text::shown;
 use crate::error::{EXIT_NO, Result};
-use crate::secret::SecretName;
+use crate::reference::SecretLabel;
 use crate::store::Index;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Name of the secret
     #[arg(value_name = "NAME")]
-    name: SecretName,
+    name: SecretLabel,
     /// Print JSON (see docs/audit.md)
     #[arg(long)]
     json: bool,
@@ -23,7 +23,8 @@ pub struct Args {
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let index = Index::load(&cx.dirs).ok();
-    let listed = index.and_then(|index| Some(index.secrets.get(&args.name)?.fingerprint.clone()));
+    let listed =
+        index.and_then(|index| Some(index.secrets.get(args.name.local()?)?.fingerprint.clone()));
     let (answer, skipped) = who_has(&cx.dirs.audit(), &args.name, listed)
         .map_err(|problem| unreadable(&problem, cx))?;
     let never_left = answer.ever.is_empty() && answer.released.is_empty();

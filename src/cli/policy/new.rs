@@ -14,7 +14,8 @@ use crate::policy::draft::{self, Draft};
 use crate::policy::remote::{OAuthTable, Remote, RemoteTransport};
 use crate::policy::schema::Delivery;
 use crate::policy::{template, web};
-use crate::secret::{SecretName, SecretRef, ServerName};
+use crate::reference::Reference;
+use crate::secret::{SecretName, ServerName};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -22,7 +23,7 @@ pub struct Args {
     server: ServerName,
     /// Variable and secret to inject, e.g. `API_KEY=secret:brave/api-key`
     #[arg(long, value_name = "VAR=SECRET", value_parser = secret)]
-    secret: Vec<(String, SecretRef)>,
+    secret: Vec<(String, Reference)>,
     /// Non-secret variable to set, e.g. `LOG_LEVEL=info`
     #[arg(long, value_name = "VAR=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
@@ -176,7 +177,7 @@ fn remote_draft(args: Args, source: &RemoteSource) -> Draft {
     for variable in texts.flat_map(|text| template::secrets(text)) {
         let part = variable.to_ascii_lowercase().replace('_', "-");
         if let Ok(name) = SecretName::new(&format!("{}/{part}", args.server)) {
-            let from = (SecretRef::to(name), Delivery::Env);
+            let from = (Reference::Local(name), Delivery::Env);
             draft.secrets.entry(variable.to_owned()).or_insert(from);
         }
     }
@@ -263,9 +264,9 @@ fn refuse_secrets(args: &Args) -> Result<()> {
     }
 }
 
-fn secret(text: &str) -> Result<(String, SecretRef)> {
+fn secret(text: &str) -> Result<(String, Reference)> {
     let (name, reference) = pair(text, "--secret", "VAR=secret:NAME")?;
-    Ok((name, SecretRef::new(&reference)?))
+    Ok((name, Reference::new(&reference)?))
 }
 
 fn header(text: &str) -> Result<(String, String)> {

@@ -106,7 +106,7 @@ fn one(args: &Args, cx: &Context, actor: Actor, server: &ServerName) -> Result<u
     let unused: Vec<_> = names
         .into_iter()
         .flatten()
-        .map(|(_, slot)| slot.from.name().clone())
+        .filter_map(|(_, slot)| slot.from.local().cloned())
         .filter(|name| secrets::users(&cx.dirs, name).is_empty())
         .map(|name| name.to_string())
         .collect();

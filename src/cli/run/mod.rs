@@ -27,6 +27,7 @@ use crate::launch::mark::{self, RunMark};
 use crate::launch::resolve;
 use crate::launch::secret_files::SecretFiles;
 use crate::launch::start;
+use crate::launch::values::{self, ValuePlan};
 use crate::launch::work::{self, WorkDirectory};
 use crate::network::{self, NetworkRecord};
 use crate::oauth::index::OAuthIndex;
@@ -256,7 +257,9 @@ impl Pipeline for LaunchPipeline {
         self.note_index();
         let record = network::find(&self.dirs)?;
         let of_network: Vec<_> = record.iter().flat_map(NetworkRecord::secrets).collect();
-        let mut names = resolve::names(&policy);
+        let plan = ValuePlan::new(&policy, &config)?;
+        let mut names = plan.local();
+        let own = names.len();
         names.extend_from_slice(&of_network);
         let (installed, loaded) = package::entry_while(&policy, &self.dirs, || {
             let store = store::open(&self.dirs, &config, Prompt::Never)?;
@@ -269,10 +272,12 @@ impl Pipeline for LaunchPipeline {
         self.say_ignored(record.as_ref());
         self.learn(&names, &batch, &keys);
         let network = network::verify(&self.dirs, record, &keys)?;
-        let proxies = batch.items.split_off(policy.secrets.len());
-        let proxies = of_network.into_iter().zip(proxies).collect();
+        let proxies = batch.items.split_off(own);
+        let proxies: Vec<_> = of_network.into_iter().zip(proxies).collect();
+        let local = names.into_iter().zip(batch.items).collect();
+        let values = plan.read(&local, &self.dirs, &values::network(&network, &proxies));
         if policy.remote.is_some() {
-            return self.prepare_remote(policy, &*store, batch, (&network, proxies), &keys);
+            return self.prepare_remote(policy, &*store, values, (&network, proxies), &keys);
         }
         drop(store);
         let invocation = match grant.invocation() {
@@ -295,7 +300,7 @@ impl Pipeline for LaunchPipeline {
         let program = program.ok_or_else(|| grant::incomplete(&self.dirs, &policy.server))?;
         let sources = resolve::Sources {
             inherited,
-            batch,
+            values,
             network: network.variables(),
             proxies,
             workspace,
@@ -353,9 +358,12 @@ impl Pipeline for LaunchPipeline {
         let seen = self.seen();
         Index::load(&self.dirs).is_ok_and(|index| {
             injected.iter().any(|one| {
-                index.secrets.get(&one.name).is_some_and(|entry| {
+                let Some(name) = one.name.local() else {
+                    return false;
+                };
+                index.secrets.get(name).is_some_and(|entry| {
                     entry.fingerprint != one.fingerprint
-                        && seen.secrets.get(&one.name).map(|row| &row.fingerprint)
+                        && seen.secrets.get(name).map(|row| &row.fingerprint)
                             != Some(&entry.fingerprint)
                 })
             })

@@ -15,7 +15,7 @@ use crate::oauth::step_up;
 use crate::oauth::token::{self, OAuthToken};
 use crate::policy::{Policy, Remote};
 use crate::secret::{Keys, SecretName};
-use crate::store::{self, Prompt, SecretBatch, SecretItem, Store};
+use crate::store::{self, Prompt, SecretItem, Store};
 use crate::supervise::{Prepared, Target};
 
 /// How long a start waits for a new token: less than a client waits for its first answer.
@@ -27,7 +27,7 @@ impl LaunchPipeline {
         &self,
         policy: Policy,
         store: &dyn Store,
-        batch: SecretBatch,
+        values: Vec<Result<SecretItem>>,
         (network, proxies): (&Network, Vec<(SecretName, Result<SecretItem>)>),
         keys: &Keys,
     ) -> Result<Prepared> {
@@ -40,7 +40,7 @@ impl LaunchPipeline {
         self.token.store(generation, Ordering::Relaxed);
         let token_expires = token.as_ref().and_then(|token| token.expires_at);
         let sources = BridgeSources {
-            batch,
+            values,
             network,
             proxies,
             token,

@@ -1,12 +1,11 @@
 //! `mcpwrap secret list`: lists the secrets without opening the store.
 
 use jiff::Timestamp;
-use jiff::civil::Date;
 use serde::Serialize;
 
-use super::today;
 use crate::cli::{Context, print};
 use crate::error::Result;
+use crate::expiry::Expiry;
 use crate::oauth::index::OAuthIndex;
 use crate::oauth::scope::ScopeSet;
 use crate::secret::{Fingerprint, ProfileName, SecretName};
@@ -26,7 +25,7 @@ struct Row<'a> {
     profile: Option<&'a ProfileName>,
     created: Timestamp,
     changed: Timestamp,
-    expires: Option<Date>,
+    expires: Option<Expiry>,
     expired: bool,
     fingerprint: &'a Fingerprint,
     weak: bool,
@@ -52,7 +51,7 @@ struct LoginRow<'a> {
 
 pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let index = Index::load(&cx.dirs)?;
-    let today = today();
+    let now = Timestamp::now();
     let rows: Vec<_> = index
         .secrets
         .iter()
@@ -62,7 +61,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
             created: entry.created,
             changed: entry.changed,
             expires: entry.expires,
-            expired: entry.expires.is_some_and(|date| date < today),
+            expired: entry.expires.is_some_and(|end| end.is_over(now)),
             fingerprint: &entry.fingerprint,
             weak: entry.weak,
             generation: entry.generation,

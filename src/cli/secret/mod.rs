@@ -60,11 +60,6 @@ fn with_nearest(cx: &Context, name: &SecretName, error: Error) -> Error {
     }
 }
 
-/// Today in the user's time zone.
-fn today() -> jiff::civil::Date {
-    jiff::ZonedDateTime::now().date()
-}
-
 pub fn run(args: Args, cx: &Context) -> Result<u8> {
     match args.command {
         SecretCommand::Set(args) => set::set(args, cx),

@@ -61,7 +61,7 @@ impl Kept {
             .iter()
             .filter(|(other, row)| *other != name && Some(&row.fingerprint) == print.as_ref());
         let twins = twins.map(|(other, _)| other.clone()).collect();
-        let holders = who_has(&cx.dirs.audit(), name, print).map(|(found, _)| {
+        let holders = who_has(&cx.dirs.audit(), &name.clone().into(), print).map(|(found, _)| {
             let now = found.now.into_iter();
             now.map(|holder| (holder.server, holder.pid)).collect()
         });

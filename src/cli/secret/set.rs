@@ -3,14 +3,15 @@
 //! Invariants: a stored secret keeps its profile unless another is given, so that a `prod` secret does
 //! not become one for every profile. An expiry date belongs to the value and is replaced with it.
 
-use jiff::civil::Date;
+use jiff::Timestamp;
 
 use super::pasted::{has_unseen, pasted};
-use super::{renewals, servers, today, with_nearest};
+use super::{renewals, servers, with_nearest};
 use crate::audit::Event;
 use crate::cli::{Context, ask, print};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
+use crate::expiry::Expiry;
 use crate::ops::actor::Actor;
 use crate::ops::secrets::{self, SecretChange};
 use crate::secret::{ProfileName, Secret, SecretName};
@@ -40,7 +41,7 @@ pub(super) struct RotateArgs {
 struct InputOptions {
     /// Last day the value is valid, e.g. `2027-06-30`
     #[arg(long, value_name = "DATE")]
-    expires: Option<Date>,
+    expires: Option<Expiry>,
     /// Read the value from stdin, without its last newline (for scripts)
     #[arg(long)]
     from_stdin: bool,
@@ -143,7 +144,10 @@ impl<'a> StoreContext<'a> {
         };
         let actor = secrets::actor(&cx.dirs, &config, command, flag, &wanted)?;
         let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
-        if args.expires.is_some_and(|date| date < today()) {
+        if args
+            .expires
+            .is_some_and(|end| end.is_over(Timestamp::now()))
+        {
             print::warning("the expiry date has passed: no server will start with this value");
         }
         Ok(Self {

@@ -19,9 +19,9 @@ use ureq::{Agent, Body, Proxy};
 
 use super::wire::{BODY_MAX, FRAME_MAX, WireAnswer, WireRequest};
 use super::{ExchangeAnswer, Reach, Whereabouts};
+use crate::authorities::authorities;
 use crate::bridge::channel::{BridgeNetwork, SecretText, receive_up_to, send_up_to};
 use crate::files::io_text;
-use crate::network::authorities;
 use crate::oauth::address::WebAddress;
 use crate::policy::web::is_loopback;
 use crate::sys::{fds, harden, signal, wall};

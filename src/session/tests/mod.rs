@@ -27,6 +27,7 @@ fn trouble() -> Unavailable {
         server: name(),
         text: "mcpwrap: it was revoked".to_owned(),
         hint: None,
+        store: None,
     }
 }
 

@@ -270,19 +270,23 @@ impl Store for SecretServiceStore {
 
 /// The message for each kind of failure.
 fn explain(trouble: KeychainError) -> Error {
+    described(trouble).of_store(StoreKind::Keychain)
+}
+
+fn described(trouble: KeychainError) -> Error {
     let what = "cannot use the keychain";
     let vault = "without a desktop, run `mcpwrap init --store file` to use the vault file";
     match trouble {
-        KeychainError::Locked => Error::new(Code::KeychainLocked, "the keychain is locked")
+        KeychainError::Locked => Error::new(Code::StoreLocked, "the keychain is locked")
             .cause("the login keyring is locked, and prompting is disabled here")
             .hint("log in on the desktop once, or with gnome-keyring: `gnome-keyring-daemon --replace --unlock`"),
-        KeychainError::Dismissed => Error::new(Code::KeychainDenied, "the keychain was not unlocked")
+        KeychainError::Dismissed => Error::new(Code::StoreDenied, "the keychain was not unlocked")
             .cause("its prompt was dismissed, or there is no display")
             .hint("log in on the desktop once, or with gnome-keyring: `gnome-keyring-daemon --replace --unlock`"),
-        KeychainError::Unanswered => Error::new(Code::KeychainTimeout, "the keychain was not unlocked")
+        KeychainError::Unanswered => Error::new(Code::StoreTimeout, "the keychain was not unlocked")
             .cause(format!("its prompt was not answered within {} s", items::PROMPT_S))
             .hint("run the command again, and answer the prompt that the desktop shows"),
-        KeychainError::NoCollection => Error::new(Code::KeychainAbsent, what)
+        KeychainError::NoCollection => Error::new(Code::StoreAbsent, what)
             .cause("no default collection to store secrets in")
             .hint("log in on the desktop once, or create one in Seahorse")
             .hint(vault),
@@ -293,21 +297,21 @@ fn explain(trouble: KeychainError) -> Error {
                     "delete the wrong one in Seahorse, or run `mcpwrap secret rm {name}` to delete all"
                 ))
         }
-        KeychainError::Malformed(fact) => Error::new(Code::KeychainFailed, what)
+        KeychainError::Malformed(fact) => Error::new(Code::StoreFailed, what)
             .cause(fact)
             .hint("delete the item in Seahorse, then run `mcpwrap secret set NAME` to store it again"),
         KeychainError::Fault(Fault::Absent(fact)) => {
-            Error::new(Code::KeychainAbsent, what).cause(fact).hint(vault)
+            Error::new(Code::StoreAbsent, what).cause(fact).hint(vault)
         }
-        KeychainError::Fault(Fault::Hanging(who)) => Error::new(Code::KeychainTimeout, what)
+        KeychainError::Fault(Fault::Hanging(who)) => Error::new(Code::StoreTimeout, what)
             .cause(format!("{who} did not answer within {} s", ANSWER_MS / 1000))
             .hint("run `busctl --user status org.freedesktop.secrets` to see which program hangs"),
-        KeychainError::Fault(Fault::Gone(fact)) => Error::new(Code::KeychainFailed, what)
+        KeychainError::Fault(Fault::Gone(fact)) => Error::new(Code::StoreFailed, what)
             .cause(format!("{fact}, again after a reconnect"))
             .hint("run the command again; `mcpwrap status` shows whether the keychain works"),
         KeychainError::Fault(Fault::Refused(name, text)) => {
             let denied = name.ends_with(".AccessDenied");
-            let code = if denied { Code::KeychainDenied } else { Code::KeychainFailed };
+            let code = if denied { Code::StoreDenied } else { Code::StoreFailed };
             Error::new(code, what).cause(format!("the keychain answered `{name}`: {text}"))
         }
     }

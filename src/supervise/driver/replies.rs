@@ -40,7 +40,7 @@ impl Driver {
             .flat_map(|server| &server.injected)
             .map(|one| {
                 json!({
-                    "name": one.name.as_str(), "variable": one.variable,
+                    "name": one.name.to_string(), "variable": one.variable,
                     "fingerprint": one.fingerprint.to_string(),
                 })
             })

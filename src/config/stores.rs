@@ -1,0 +1,224 @@
+//! `[stores.NAME]`: how a store other than the local one is reached.
+//!
+//! The type of a store decides which settings it has: `store` knows the types. Here only what every
+//! store has is read.
+//!
+//! Invariant: what decides which program runs, whom it asks and as whom is in [`StoreDefinition::sealed_text`],
+//! which a grant covers.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::secret::{SecretName, StoreName};
+
+/// The deadline of a store that sets none.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// The longest deadline: less than a client waits for its first answer.
+const DEADLINE_MAX: Duration = Duration::from_secs(6);
+
+/// The definition of one store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "toml::Table", into = "toml::Table")]
+pub struct StoreDefinition {
+    /// The field `type`.
+    pub kind: String,
+    /// How long one launch waits for the values of this store.
+    pub deadline: Option<Duration>,
+    /// How long a session keeps values in memory.
+    pub cache: Option<Duration>,
+    /// How often a session asks whether a value is still the one in the store.
+    pub poll: Option<Duration>,
+    /// Whether its program may show a dialog of its own while a session waits.
+    pub interactive: bool,
+    /// The fields of its type.
+    pub settings: toml::Table,
+}
+
+impl StoreDefinition {
+    /// A definition with the defaults.
+    pub fn new(kind: &str, settings: toml::Table) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            deadline: None,
+            cache: None,
+            poll: None,
+            interactive: false,
+            settings,
+        }
+    }
+
+    /// How long one launch waits for the values of this store.
+    pub fn deadline(&self) -> Duration {
+        self.deadline.unwrap_or(DEADLINE)
+    }
+
+    /// The secrets of the local store that it needs, e.g. the token of a service account: the texts
+    /// that are references.
+    pub fn secrets(&self) -> BTreeSet<SecretName> {
+        let mut found = BTreeSet::new();
+        let mut open: Vec<&toml::Value> = self.settings.values().collect();
+        while let Some(value) = open.pop() {
+            match value {
+                toml::Value::String(text) => found.extend(secret_of(text)),
+                toml::Value::Array(values) => open.extend(values),
+                toml::Value::Table(table) => open.extend(table.values()),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// What a grant covers: all but the times. The same definition always has the same text.
+    pub fn sealed_text(&self, name: &StoreName) -> String {
+        let kind = &self.kind;
+        let interactive = self.interactive;
+        // The keys of a table are sorted.
+        format!("store v1\n{name}\n{kind}\n{interactive}\n{}", self.settings)
+    }
+}
+
+/// The name of a secret, if a setting is a reference to one.
+pub fn secret_of(text: &str) -> Option<SecretName> {
+    SecretName::new(text.strip_prefix("secret:")?).ok()
+}
+
+impl TryFrom<toml::Table> for StoreDefinition {
+    type Error = String;
+
+    fn try_from(mut table: toml::Table) -> Result<Self, String> {
+        let kind = match table.remove("type") {
+            Some(toml::Value::String(kind)) => kind,
+            _ => return Err("a store needs `type`".to_owned()),
+        };
+        let interactive = match table.remove("interactive") {
+            None => false,
+            Some(toml::Value::Boolean(value)) => value,
+            Some(_) => return Err("expected `true` or `false` for `interactive`".to_owned()),
+        };
+        let mut time = |name: &str| match table.remove(name) {
+            None => Ok(None),
+            Some(toml::Value::String(text)) => parse(&text)
+                .map(Some)
+                .ok_or_else(|| format!("expected a time such as `5s`, `10m` or `1h` for `{name}`")),
+            Some(_) => Err(format!("expected a text such as `5s` for `{name}`")),
+        };
+        let (deadline, cache, poll) = (time("deadline")?, time("cache")?, time("poll")?);
+        if deadline.is_some_and(|deadline| deadline > DEADLINE_MAX || deadline.is_zero()) {
+            let most = DEADLINE_MAX.as_secs();
+            return Err(format!(
+                "`deadline` is between 1s and {most}s, because clients wait for the server"
+            ));
+        }
+        if poll.is_some_and(|poll| poll < Duration::from_secs(30)) {
+            return Err(
+                "`poll` is at least 30s, because stores count what they are asked".to_owned(),
+            );
+        }
+        Ok(Self {
+            kind,
+            deadline,
+            cache,
+            poll,
+            interactive,
+            settings: table,
+        })
+    }
+}
+
+impl From<StoreDefinition> for toml::Table {
+    fn from(definition: StoreDefinition) -> Self {
+        let mut table = definition.settings;
+        table.insert("type".to_owned(), definition.kind.into());
+        let times = [
+            ("deadline", definition.deadline),
+            ("cache", definition.cache),
+            ("poll", definition.poll),
+        ];
+        for (name, time) in times {
+            if let Some(time) = time {
+                table.insert(name.to_owned(), format!("{}s", time.as_secs()).into());
+            }
+        }
+        if definition.interactive {
+            table.insert("interactive".to_owned(), true.into());
+        }
+        table
+    }
+}
+
+/// `5s`, `10m`, `2h`.
+fn parse(text: &str) -> Option<Duration> {
+    let unit = text.chars().last()?;
+    let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        _ => return None,
+    };
+    Some(Duration::from_secs(number.checked_mul(seconds)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<StoreDefinition, String> {
+        toml::from_str::<StoreDefinition>(text).map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn what_a_grant_covers() {
+        let name = StoreName::new("op").unwrap();
+        let text = |text: &str| read(text).unwrap().sealed_text(&name);
+        let base = text("type = \"op\"\naccount = \"a\"\nprogram = \"/usr/bin/op\"");
+        assert_eq!(
+            base,
+            text(
+                "program = \"/usr/bin/op\"\naccount = \"a\"\ntype = \"op\"\ndeadline = \"3s\"\ncache = \"10m\""
+            )
+        );
+        for other in [
+            "type = \"bw\"\naccount = \"a\"\nprogram = \"/usr/bin/op\"",
+            "type = \"op\"\naccount = \"b\"\nprogram = \"/usr/bin/op\"",
+            "type = \"op\"\naccount = \"a\"\nprogram = \"/usr/bin/op\"\ninteractive = true",
+        ] {
+            assert_ne!(base, text(other));
+        }
+    }
+
+    #[test]
+    fn the_secrets_it_needs() {
+        let text =
+            "type = \"x\"\nenv = { A = \"secret:a/b\", B = \"plain\" }\nargs = [\"secret:c\"]";
+        let names: Vec<_> = read(text)
+            .unwrap()
+            .secrets()
+            .into_iter()
+            .map(String::from)
+            .collect();
+        assert_eq!(names, ["a/b", "c"]);
+    }
+
+    #[test]
+    fn mistakes() {
+        for (text, expected) in [
+            ("program = \"/x\"", "needs `type`"),
+            ("type = \"op\"\ndeadline = 5", "such as `5s`"),
+            ("type = \"op\"\ndeadline = \"1h\"", "between 1s and 6s"),
+            ("type = \"op\"\npoll = \"1s\"", "at least 30s"),
+            (
+                "type = \"op\"\ncache = \"99999999999999999999h\"",
+                "`cache`",
+            ),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+        let all = read("type = \"op\"\ncache = \"10m\"\ninteractive = true\na = 1").unwrap();
+        let again = toml::to_string(&all).unwrap();
+        assert_eq!(read(&again).unwrap(), all);
+    }
+}

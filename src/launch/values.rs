@@ -1,0 +1,222 @@
+//! The values that a policy refers to: which secrets of the local store are needed for them, and how
+//! they are read from the other stores.
+//!
+//! Invariants: each store is asked once, all stores at the same time, and each by its deadline. The result is in the
+//! order of the policy's variables. What a store needs itself reaches no server.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
+use std::time::Instant;
+
+use crate::config::Config;
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::expiry::Expiry;
+use crate::network::{Network, NetworkVariable};
+use crate::policy::Policy;
+use crate::reference::{Reference, StorePlace};
+use crate::secret::{Secret, SecretName};
+use crate::store::SecretItem;
+use crate::store::source::{SourceValue, StoreNetwork, StoreSetup};
+use crate::store::types::NamedStore;
+
+/// Where the values of a policy come from.
+#[derive(Debug)]
+pub struct ValuePlan<'a> {
+    policy: &'a Policy,
+    /// By the name of the store: the positions of its values among the policy's, and their places.
+    stores: Vec<StoreWish<'a>>,
+}
+
+/// What is wanted of one store.
+#[derive(Debug)]
+struct StoreWish<'a> {
+    store: NamedStore<'a>,
+    places: Vec<(usize, StorePlace)>,
+}
+
+/// The values of the local store, by name.
+pub type LocalValues = BTreeMap<SecretName, Result<SecretItem>>;
+
+impl<'a> ValuePlan<'a> {
+    /// # Errors
+    /// `store-unknown`, `reference-invalid`.
+    pub fn new(policy: &'a Policy, config: &'a Config) -> Result<Self> {
+        let mut stores: Vec<StoreWish<'a>> = Vec::new();
+        for (n, slot) in policy.secrets.values().enumerate() {
+            let Reference::Store(reference) = &slot.from else {
+                continue;
+            };
+            let store = NamedStore::of(config, reference).map_err(|error| {
+                error
+                    .not_started(&policy.server)
+                    .required_by(policy.place(slot.line))
+            })?;
+            let place = (n, reference.place.clone());
+            match stores.iter_mut().find(|wish| wish.store.name == store.name) {
+                Some(wish) => wish.places.push(place),
+                None => stores.push(StoreWish {
+                    store,
+                    places: vec![place],
+                }),
+            }
+        }
+        Ok(Self { policy, stores })
+    }
+
+    /// The secrets of the local store that are read for it.
+    pub fn local(&self) -> Vec<SecretName> {
+        let own = self.policy.secrets.values();
+        let own = own.filter_map(|slot| slot.from.local().cloned());
+        let of_stores = self.stores.iter();
+        let of_stores = of_stores.flat_map(|wish| wish.store.definition.secrets());
+        let all: BTreeSet<_> = own.chain(of_stores).collect();
+        all.into_iter().collect()
+    }
+
+    /// Whether other stores are asked.
+    pub fn has_stores(&self) -> bool {
+        !self.stores.is_empty()
+    }
+
+    /// The values, in the order of the policy's variables. An error concerns one value.
+    pub fn read(
+        &self,
+        local: &LocalValues,
+        dirs: &Dirs,
+        network: &StoreNetwork,
+    ) -> Vec<Result<SecretItem>> {
+        let mut found: Vec<Option<Result<SecretItem>>> = Vec::new();
+        for slot in self.policy.secrets.values() {
+            found.push(slot.from.local().and_then(|name| local.get(name).cloned()));
+        }
+        let answers = thread::scope(|scope| {
+            let ask = |wish| scope.spawn(move || answer(wish, local, dirs, network));
+            let asked: Vec<_> = self.stores.iter().map(|wish| (wish, ask(wish))).collect();
+            let joined = asked.into_iter().map(|(wish, thread)| {
+                let answer = thread.join();
+                let broken = |_| vec![Err(broken(wish)); wish.places.len()];
+                (wish, answer.unwrap_or_else(broken))
+            });
+            joined.collect::<Vec<_>>()
+        });
+        for (wish, answers) in answers {
+            for ((n, place), answer) in wish.places.iter().zip(answers) {
+                if let Some(slot) = found.get_mut(*n) {
+                    *slot = Some(answer.map(item).map_err(|error| named(wish, place, error)));
+                }
+            }
+        }
+        let all = found.into_iter().zip(self.policy.secrets.values());
+        all.map(|(found, slot)| {
+            found.unwrap_or_else(|| {
+                let what = format!("`{}` has no value", slot.from);
+                Err(Error::new(Code::SecretNotFound, what))
+            })
+        })
+        .collect()
+    }
+}
+
+fn answer(
+    wish: &StoreWish<'_>,
+    local: &LocalValues,
+    dirs: &Dirs,
+    network: &StoreNetwork,
+) -> Vec<Result<SourceValue>> {
+    let StoreWish { store, places } = wish;
+    let deadline = Instant::now() + store.definition.deadline();
+    let all = |error: Error| vec![Err(error); places.len()];
+    let secrets = match own_secrets(store, local) {
+        Ok(secrets) => secrets,
+        Err(error) => return all(error),
+    };
+    let setup = StoreSetup {
+        name: store.name,
+        definition: store.definition,
+        secrets: &secrets,
+        dirs,
+        network,
+        is_interactive: false,
+    };
+    let places: Vec<_> = places.iter().map(|(_, place)| place.clone()).collect();
+    match store.open(&setup) {
+        Ok(source) => {
+            let mut answers = source.get_many(&places, deadline);
+            // A source that gives too few values is not asked about the rest.
+            let missing = || Err(incomplete(store));
+            answers.resize_with(places.len(), missing);
+            answers
+        }
+        Err(error) => all(error),
+    }
+}
+
+/// The approved network settings in the form that stores use.
+pub fn network(network: &Network, proxies: &[(SecretName, Result<SecretItem>)]) -> StoreNetwork {
+    let secret = |name: &SecretName| {
+        let found = proxies.iter().find(|(known, _)| known == name);
+        found.and_then(|(_, item)| Some(item.as_ref().ok()?.value.clone()))
+    };
+    let variables = network.variables().into_iter();
+    let variables = variables.filter_map(|variable| match variable {
+        NetworkVariable::Plain(name, value) => Some((name, Secret::new(value.into_bytes()))),
+        NetworkVariable::Secret(name, from) => Some((name, secret(&from)?)),
+    });
+    StoreNetwork {
+        https_proxy: network.https_proxy(&secret),
+        no_proxy: Some(network.no_proxy().to_owned()).filter(|hosts| !hosts.is_empty()),
+        authorities: network.authorities(),
+        variables: variables.collect(),
+    }
+}
+
+/// What the definition of a store needs from the local one.
+///
+/// # Errors
+/// The error of the first secret that cannot be read.
+pub fn own_secrets(
+    store: &NamedStore<'_>,
+    local: &LocalValues,
+) -> Result<BTreeMap<SecretName, Secret>> {
+    let mut secrets = BTreeMap::new();
+    for name in store.definition.secrets() {
+        match local.get(&name) {
+            Some(Ok(item)) => drop(secrets.insert(name, item.value.clone())),
+            Some(Err(error)) => {
+                let what = format!("cannot use store `{}`", store.name);
+                let error = error.clone();
+                let code = error.code;
+                return Err(Error::new(code, what).of_store(store.name).caused_by(error));
+            }
+            None => return Err(incomplete(store)),
+        }
+    }
+    Ok(secrets)
+}
+
+fn item(value: SourceValue) -> SecretItem {
+    SecretItem {
+        value: value.value,
+        profile: None,
+        expires: value.expires.map(Expiry::At),
+    }
+}
+
+/// An error says which reference it is about.
+fn named(wish: &StoreWish<'_>, place: &StorePlace, error: Error) -> Error {
+    let name = wish.store.name;
+    error
+        .of_store(name)
+        .cause(format!("read from `{name}:{place}`"))
+}
+
+fn broken(wish: &StoreWish<'_>) -> Error {
+    let what = format!("cannot use store `{}`", wish.store.name);
+    Error::new(Code::StoreFailed, what).of_store(wish.store.name)
+}
+
+fn incomplete(store: &NamedStore<'_>) -> Error {
+    let what = format!("store `{}` gave no value", store.name);
+    Error::new(Code::StoreAnswerInvalid, what).of_store(store.name)
+}

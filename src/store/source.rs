@@ -1,0 +1,156 @@
+//! What reads values from a store other than the local one, and what makes short-lived credentials.
+//!
+//! Invariants: a source never prompts unless its definition says so, answers by the deadline, and gives a
+//! value as a whole or an error. An error names the store (`Error::store`) and repeats no output of a
+//! program, which may contain values.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::config::stores::StoreDefinition;
+use crate::dirs::Dirs;
+use crate::error::Result;
+use crate::reference::StorePlace;
+use crate::secret::{Secret, SecretName, StoreName};
+
+/// A store that values are read from.
+pub trait SecretSource: Send {
+    /// Values in the order of `wanted`, with as few requests as the store allows. An error concerns one
+    /// value, or is repeated for each.
+    ///
+    /// # Errors
+    /// Of one value: `secret-not-found`, `secret-deleted`, `secret-ambiguous`, `reference-invalid`,
+    /// `reference-is-mint`, `store-…`.
+    fn get_many(&self, wanted: &[StorePlace], deadline: Instant) -> Vec<Result<SourceValue>>;
+
+    /// Whether the store can be used now, without reading a value: what it says of itself, e.g. the
+    /// account, as lines of a name and a fact.
+    ///
+    /// # Errors
+    /// `store-…`.
+    fn check(&self, deadline: Instant) -> Result<Vec<(&'static str, String)>>;
+
+    /// The same store as one that makes short-lived credentials, if it does.
+    fn minter(&self) -> Option<&dyn Minter> {
+        None
+    }
+}
+
+/// A value that a store gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceValue {
+    pub value: Secret,
+    /// The version in the store, if it counts versions.
+    pub version: Option<String>,
+    /// When the value ends, if the store knows.
+    pub expires: Option<Timestamp>,
+}
+
+/// What makes short-lived credentials.
+pub trait Minter {
+    /// Makes a credential. All its fields belong together.
+    ///
+    /// # Errors
+    /// `mint-refused`, `store-…`.
+    fn mint(&self, request: &MintRequest, deadline: Instant) -> Result<Minted>;
+
+    /// Makes a credential live longer, with the same values. Returns its new end, or `None` if it cannot
+    /// be extended (any more): then it is replaced.
+    ///
+    /// # Errors
+    /// `store-…`.
+    fn extend(&self, handle: &MintHandle, deadline: Instant) -> Result<Option<MintLife>>;
+
+    /// Withdraws a credential at its issuer. One that does not exist any more is not an error.
+    ///
+    /// # Errors
+    /// `store-…`.
+    fn revoke(&self, handle: &MintHandle, deadline: Instant) -> Result<()>;
+}
+
+/// What a minted credential is to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MintRequest {
+    /// The path of a role in the store.
+    pub path: String,
+    /// The life that is asked for (seconds), if the issuer lets one choose.
+    pub life: Option<u64>,
+}
+
+/// A short-lived credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Minted {
+    /// By name; a credential of one part has the name `value`.
+    pub fields: BTreeMap<String, Secret>,
+    pub life: MintLife,
+    /// What is needed to extend and to withdraw it; `None` if neither is possible.
+    pub handle: Option<MintHandle>,
+    /// What the issuer granted, as lines of a name and a fact, e.g. permissions.
+    pub granted: Vec<(String, String)>,
+}
+
+/// How long a credential lives, counted from when the request was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MintLife {
+    /// `None` if the issuer does not say.
+    pub seconds: Option<u64>,
+    pub is_extendable: bool,
+}
+
+/// What extends and withdraws a credential: a secret of its issuer, kept in the local store while the
+/// credential lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MintHandle(pub Secret);
+
+/// What a store is opened with.
+#[derive(Clone, Debug)]
+pub struct StoreSetup<'a> {
+    pub name: &'a StoreName,
+    pub definition: &'a StoreDefinition,
+    /// The secrets that the definition names, from the local store.
+    pub secrets: &'a BTreeMap<SecretName, Secret>,
+    pub dirs: &'a Dirs,
+    pub network: &'a StoreNetwork,
+    /// Whether the store's own dialogs may appear now: only for `store login` and `store check`.
+    pub is_interactive: bool,
+}
+
+/// The approved network settings, as a store uses them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreNetwork {
+    /// The proxy for `https:`, which may contain a password.
+    pub https_proxy: Option<Secret>,
+    /// The hosts that are reached directly, as in `NO_PROXY`.
+    pub no_proxy: Option<String>,
+    /// Files of certificate authorities, in addition to the system's (see [`crate::authorities`]).
+    pub authorities: Vec<PathBuf>,
+    /// Variables for programs: the approved settings, with the secrets in their place.
+    pub variables: Vec<(String, Secret)>,
+}
+
+/// One type of store, and how to reach it.
+#[derive(Debug)]
+pub struct SourceType {
+    /// The field `type`.
+    pub id: &'static str,
+    /// What it is, in one line.
+    pub about: &'static str,
+    /// What a reference to it looks like after `NAME:`.
+    pub example: &'static str,
+    /// What it needs: programs and settings, in one line.
+    pub needs: &'static str,
+    /// What the tests run against.
+    pub tested: &'static str,
+    /// Checks the settings without using the store: the message says which setting is wrong.
+    pub check: fn(&StoreDefinition) -> Result<(), String>,
+    /// Checks that a place can exist in a store of this type.
+    pub check_place: fn(&StoreDefinition, &StorePlace) -> Result<(), String>,
+    /// The absolute path of the program that it starts.
+    pub program: fn(&StoreDefinition) -> Option<PathBuf>,
+    /// What the user approves, as lines of a name and a fact; without the program.
+    pub shown: fn(&StoreDefinition) -> Vec<(&'static str, String)>,
+    pub open: fn(&StoreSetup<'_>) -> Result<Box<dyn SecretSource>>,
+}

@@ -1,0 +1,125 @@
+//! The types of stores that `config.toml` can name.
+//!
+//! A new type is one file and one line in [`TYPES`].
+
+use super::source::{SecretSource, SourceType, StoreSetup};
+use crate::config::{Config, StoreDefinition};
+use crate::error::{Code, Error, Result};
+use crate::reference::StoreRef;
+use crate::secret::StoreName;
+use crate::suggest::nearest;
+
+/// All types, in the order of the documentation.
+pub const TYPES: &[&[SourceType]] = &[];
+
+/// The type with this `id`.
+pub fn of(id: &str) -> Option<&'static SourceType> {
+    all().find(|kind| kind.id == id)
+}
+
+/// All types.
+pub fn all() -> impl Iterator<Item = &'static SourceType> {
+    TYPES.iter().flat_map(|group| group.iter())
+}
+
+/// A store of this machine, with its type.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedStore<'a> {
+    pub name: &'a StoreName,
+    pub definition: &'a StoreDefinition,
+    pub kind: &'static SourceType,
+}
+
+impl<'a> NamedStore<'a> {
+    /// The store of this name, with checked settings.
+    ///
+    /// # Errors
+    /// `store-unknown`.
+    pub fn find(config: &'a Config, name: &StoreName) -> Result<Self> {
+        let Some((name, definition)) = config.stores.get_key_value(name) else {
+            let known: Vec<_> = config.stores.keys().map(StoreName::as_str).collect();
+            let error = unknown(name).cause(format!("`config.toml` has no `[stores.{name}]`"));
+            return Err(match nearest(name.as_str(), known.iter().copied()) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error.hint(format!(
+                    "run `mcpwrap store add {name} --type TYPE` to add it"
+                )),
+            });
+        };
+        Self::new(name, definition)
+    }
+
+    /// Looks up the type, and checks the settings.
+    ///
+    /// # Errors
+    /// `store-unknown`.
+    pub fn new(name: &'a StoreName, definition: &'a StoreDefinition) -> Result<Self> {
+        let id = &definition.kind;
+        let Some(kind) = of(id) else {
+            let known: Vec<_> = all().map(|kind| kind.id).collect();
+            let error = unknown(name).cause(format!("no store has the type `{id}`"));
+            return Err(match nearest(id, known.iter().copied()) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error.hint(format!("known types: {}", known.join(", "))),
+            });
+        };
+        (kind.check)(definition).map_err(|why| {
+            unknown(name)
+                .cause(format!("`[stores.{name}]`: {why}"))
+                .hint("fix it in `config.toml`; docs/stores.md has an example of each type")
+        })?;
+        Ok(Self {
+            name,
+            definition,
+            kind,
+        })
+    }
+
+    /// The store that a reference leads to; for `op://…` the only one of that type.
+    ///
+    /// # Errors
+    /// `store-unknown`; `reference-invalid` for a place that no such store has.
+    pub fn of(config: &'a Config, reference: &StoreRef) -> Result<Self> {
+        let store = match &reference.store {
+            Some(name) => Self::find(config, name)?,
+            None => Self::only_op(config)?,
+        };
+        (store.kind.check_place)(store.definition, &reference.place).map_err(|why| {
+            let what = format!("`{reference}` is not a reference to store `{}`", store.name);
+            Error::new(Code::ReferenceInvalid, what)
+                .of_store(store.name)
+                .cause(why)
+                .hint(format!(
+                    "write for example `{}:{}`",
+                    store.name, store.kind.example
+                ))
+        })?;
+        Ok(store)
+    }
+
+    fn only_op(config: &'a Config) -> Result<Self> {
+        let mut found = config.stores.iter().filter(|(_, store)| store.kind == "op");
+        match (found.next(), found.next()) {
+            (Some((name, definition)), None) => Self::new(name, definition),
+            (None, _) => Err(Error::new(Code::StoreUnknown, "`op://` leads to no store")
+                .cause("`config.toml` has no store of the type `op`")
+                .hint("run `mcpwrap store add op --type op` to add 1Password")),
+            (Some(_), Some(_)) => Err(Error::new(
+                Code::StoreUnknown,
+                "`op://` leads to several stores",
+            )
+            .cause("`config.toml` has more than one store of the type `op`")
+            .hint("write the name of the store: `NAME:VAULT/ITEM/FIELD`")),
+        }
+    }
+
+    /// # Errors
+    /// `store-…`.
+    pub fn open(&self, setup: &StoreSetup<'_>) -> Result<Box<dyn SecretSource>> {
+        (self.kind.open)(setup)
+    }
+}
+
+fn unknown(name: &StoreName) -> Error {
+    Error::new(Code::StoreUnknown, format!("cannot use store `{name}`")).of_store(name)
+}
