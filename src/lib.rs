@@ -26,10 +26,10 @@ pub(crate) mod config; // config.toml
 pub(crate) mod sys; // the kernel
 
 // ── what may run
+pub(crate) mod store; // reads and writes secrets
 pub(crate) mod policy; // what one server may have and run
 pub(crate) mod package; // what a command line starts, installed and verified
 pub(crate) mod invocation; // what a command means on this machine
-pub(crate) mod store; // reads and writes secrets
 pub(crate) mod audit; // the tamper-evident audit log
 pub(crate) mod network; // the network settings of servers, sealed
 pub(crate) mod grant; // the user's approval of a policy, sealed

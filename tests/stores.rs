@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::desktop::probed;
 use crate::harness::{Ended, TOKEN, Test, skip};
-use crate::messages::message;
+use crate::messages::message_in;
 
 const PASSPHRASE: &[u8] = b"correct horse battery";
 

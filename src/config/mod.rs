@@ -13,16 +13,16 @@ pub use audit::{Anchoring, Audit, Sink};
 pub use packages::{MinAge, Packages};
 pub use stores::StoreDefinition;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::dirs::{Dirs, MANAGED_CONFIG};
+use crate::dirs::{Dirs, MANAGED_CONFIG, MANAGED_STORES};
 use crate::error::{Code, Error, Result};
-use crate::files::Problem;
+use crate::files::{self, Problem};
 use crate::links;
 use crate::secret::StoreName;
 use crate::serde_words::Refusal;
@@ -81,6 +81,9 @@ pub struct Config {
     /// The other stores, by the name that references use.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub stores: BTreeMap<StoreName, StoreDefinition>,
+    /// Which of them the administrator defines, in `/etc/mcpwrap/stores`.
+    #[serde(skip)]
+    pub managed_stores: BTreeSet<StoreName>,
     /// Read from `/etc/mcpwrap/config.toml`, never from the user's file.
     #[serde(skip)]
     pub managed: Managed,
@@ -115,7 +118,9 @@ impl Config {
     /// `config-invalid` with the line and the nearest known name; `file-not-private` if other users
     /// can change it, or if root does not own the managed file.
     pub fn load(dirs: &Dirs) -> Result<Self> {
-        Self::load_from(dirs, Path::new(MANAGED_CONFIG))
+        let mut config = Self::load_from(dirs, Path::new(MANAGED_CONFIG))?;
+        config.add_managed_stores(dirs, Path::new(MANAGED_STORES))?;
+        Ok(config)
     }
 
     fn load_from(dirs: &Dirs, managed: &Path) -> Result<Self> {
@@ -131,6 +136,31 @@ impl Config {
             .hint(format!("run `sudo chown root {}`", managed.display())));
         }
         Ok(config)
+    }
+
+    /// Adds the stores of the administrator, which win over the user's.
+    fn add_managed_stores(&mut self, dirs: &Dirs, directory: &Path) -> Result<()> {
+        let Ok(entries) = std::fs::read_dir(directory) else {
+            return Ok(());
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.extension().is_none_or(|ending| ending != "toml") {
+                continue;
+            }
+            let shown = dirs.tilde(&path);
+            let unusable = |problem: Problem| {
+                let what = format!("cannot use `{shown}`");
+                problem.explain(Code::ConfigInvalid, what, &shown)
+            };
+            let bytes = files::read_managed(&path).map_err(unusable)?;
+            let definition: StoreDefinition = parse_text(&shown, bytes)?;
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            let name = StoreName::new(&name)?;
+            self.managed_stores.insert(name.clone());
+            self.stores.insert(name, definition);
+        }
+        Ok(())
     }
 
     /// The settings of the audit log: the administrator's, or else the user's.
@@ -206,10 +236,14 @@ fn parse_file<T: Default + serde::de::DeserializeOwned>(dirs: &Dirs, path: &Path
             ));
         }
     };
+    parse_text(&shown, bytes)
+}
+
+fn parse_text<T: serde::de::DeserializeOwned>(shown: &str, bytes: Vec<u8>) -> Result<T> {
     let text = String::from_utf8(bytes).map_err(|_| {
         Error::new(Code::ConfigInvalid, format!("`{shown}` is not valid")).cause("not UTF-8")
     })?;
-    toml::from_str(&text).map_err(|error| invalid(&shown, &text, error.message(), error.span()))
+    toml::from_str(&text).map_err(|error| invalid(shown, &text, error.message(), error.span()))
 }
 
 fn invalid(shown: &str, text: &str, message: &str, span: Option<std::ops::Range<usize>>) -> Error {

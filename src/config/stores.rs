@@ -90,30 +90,30 @@ impl TryFrom<toml::Table> for StoreDefinition {
     fn try_from(mut table: toml::Table) -> Result<Self, String> {
         let kind = match table.remove("type") {
             Some(toml::Value::String(kind)) => kind,
-            _ => return Err("a store needs `type`".to_owned()),
+            _ => return Err("expected a field `type`".to_owned()),
         };
         let interactive = match table.remove("interactive") {
             None => false,
             Some(toml::Value::Boolean(value)) => value,
             Some(_) => return Err("expected `true` or `false` for `interactive`".to_owned()),
         };
-        let mut time = |name: &str| match table.remove(name) {
+        let mut read = |name: &str| match table.remove(name) {
             None => Ok(None),
-            Some(toml::Value::String(text)) => parse(&text)
+            Some(toml::Value::String(text)) => time(&text)
                 .map(Some)
                 .ok_or_else(|| format!("expected a time such as `5s`, `10m` or `1h` for `{name}`")),
             Some(_) => Err(format!("expected a text such as `5s` for `{name}`")),
         };
-        let (deadline, cache, poll) = (time("deadline")?, time("cache")?, time("poll")?);
+        let (deadline, cache, poll) = (read("deadline")?, read("cache")?, read("poll")?);
         if deadline.is_some_and(|deadline| deadline > DEADLINE_MAX || deadline.is_zero()) {
             let most = DEADLINE_MAX.as_secs();
             return Err(format!(
-                "`deadline` is between 1s and {most}s, because clients wait for the server"
+                "expected a `deadline` of 1s to {most}s, because clients wait for the server"
             ));
         }
         if poll.is_some_and(|poll| poll < Duration::from_secs(30)) {
             return Err(
-                "`poll` is at least 30s, because stores count what they are asked".to_owned(),
+                "expected a `poll` of 30s or more, because stores count requests".to_owned(),
             );
         }
         Ok(Self {
@@ -148,8 +148,8 @@ impl From<StoreDefinition> for toml::Table {
     }
 }
 
-/// `5s`, `10m`, `2h`.
-fn parse(text: &str) -> Option<Duration> {
+/// A time such as `5s`, `10m` or `2h`.
+pub fn time(text: &str) -> Option<Duration> {
     let unit = text.chars().last()?;
     let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
     let seconds = match unit {
@@ -205,10 +205,10 @@ mod tests {
     #[test]
     fn mistakes() {
         for (text, expected) in [
-            ("program = \"/x\"", "needs `type`"),
+            ("program = \"/x\"", "expected a field `type`"),
             ("type = \"op\"\ndeadline = 5", "such as `5s`"),
-            ("type = \"op\"\ndeadline = \"1h\"", "between 1s and 6s"),
-            ("type = \"op\"\npoll = \"1s\"", "at least 30s"),
+            ("type = \"op\"\ndeadline = \"1h\"", "of 1s to 6s"),
+            ("type = \"op\"\npoll = \"1s\"", "of 30s or more"),
             (
                 "type = \"op\"\ncache = \"99999999999999999999h\"",
                 "`cache`",

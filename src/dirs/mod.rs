@@ -24,6 +24,8 @@ pub const MCPWRAP_LOG: &str = "MCPWRAP_LOG";
 pub const MANAGED_POLICIES: &str = "/etc/mcpwrap/policies";
 /// Settings of the administrator.
 pub const MANAGED_CONFIG: &str = "/etc/mcpwrap/config.toml";
+/// The stores of the administrator, one file each; they win over the user's.
+pub const MANAGED_STORES: &str = "/etc/mcpwrap/stores";
 
 /// The directories of this user.
 #[derive(Clone, Debug)]

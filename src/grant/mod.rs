@@ -108,6 +108,7 @@ pub fn find(dirs: &Dirs, policy: &Policy) -> Result<Grant> {
             "run `mcpwrap grant {server}` to see what changed and approve it"
         )));
     }
+    invocation.verify_definitions(policy, dirs)?;
     let sealed = GrantSeal {
         digest,
         at: file.at,

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::account;
 use super::file::{FileRole, only_root_changes};
 use super::resolve::resolve_on;
 use super::sealed::Invocation;
+use super::{account, stores};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::policy::Policy;
@@ -19,8 +19,16 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// # Errors
 /// Those of [`super::resolve()`]; `program-untrusted`.
 pub fn managed(policy: &Policy, dirs: &Dirs) -> Result<Invocation> {
+    let stores = stores::managed(policy, dirs)?;
+    if policy.remote.is_some() {
+        return Ok(Invocation {
+            stores,
+            ..Invocation::default()
+        });
+    }
     let mut invocation = resolve_on(policy, dirs, PATH.as_ref())?.invocation;
     invocation.env = account::variables(dirs);
+    invocation.stores = stores;
     let untrusted = |path: &Path, why: &str| {
         Error::new(
             Code::ProgramUntrusted,

@@ -20,6 +20,7 @@ mod sealed;
 mod search_path;
 mod shebang;
 mod shim;
+mod stores;
 mod uncovered;
 mod verify;
 mod version;

@@ -8,7 +8,7 @@ use super::file::{FileRole, SealedFile, head};
 use super::interpreter::{CodeArguments, is_path, is_url};
 use super::sealed::{Invocation, Resolved};
 use super::search_path::SearchPath;
-use super::{account, container, module, shebang, shim, uncovered, version};
+use super::{account, container, module, shebang, shim, stores, uncovered, version};
 use crate::dirs::{self, Dirs};
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
@@ -27,11 +27,14 @@ const INTERPRETERS_MAX: usize = 4;
 /// `program-not-found`, `program-not-executable`; `command-not-fixed` if the client's working
 /// directory would decide what runs; `file-unusable`.
 pub fn resolve(policy: &Policy, dirs: &Dirs) -> Result<Resolved> {
-    if policy.remote.is_some() {
-        return Ok(Resolved::default());
-    }
-    let path = dirs::server_variable("PATH").unwrap_or_default();
-    resolve_on(policy, dirs, &path)
+    let mut resolved = if policy.remote.is_some() {
+        Resolved::default()
+    } else {
+        let path = dirs::server_variable("PATH").unwrap_or_default();
+        resolve_on(policy, dirs, &path)?
+    };
+    (resolved.invocation.stores, resolved.stores) = stores::seal(policy, dirs)?;
+    Ok(resolved)
 }
 
 /// [`resolve`] with another PATH.
@@ -136,11 +139,13 @@ impl<'a> Resolver<'a> {
             path: self.path.entries,
             env,
             files: self.files,
+            stores: Vec::new(),
         };
         refuse_odd_names(policy, &invocation)?;
         Ok(Resolved {
             uncovered: uncovered::of(policy, &launch, &code),
             dropped: self.path.dropped,
+            stores: Vec::new(),
             invocation,
         })
     }

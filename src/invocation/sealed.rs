@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file::{FileRole, SealedFile};
 use crate::dirs::Dirs;
+use crate::secret::StoreName;
 use crate::sys::user;
 
 /// What a command means on this machine.
@@ -24,6 +25,21 @@ pub struct Invocation {
     /// The files that run, the program first. Empty if a pinned package runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<SealedFile>,
+    /// The stores that the policy reads from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stores: Vec<SealedStore>,
+}
+
+/// A store as it was when the user approved it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealedStore {
+    pub name: StoreName,
+    /// SHA-256 of its definition, in hex.
+    pub definition: String,
+    /// Its program, and what runs that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<SealedFile>,
 }
 
 /// An invocation with what the user should know about it.
@@ -34,6 +50,8 @@ pub struct Resolved {
     pub dropped: Vec<(PathBuf, &'static str)>,
     /// What decides what runs although it is not sealed.
     pub uncovered: Vec<&'static str>,
+    /// The stores that the policy reads from, as lines of a name and a fact.
+    pub stores: Vec<(&'static str, String)>,
 }
 
 impl Invocation {
@@ -85,6 +103,8 @@ impl Invocation {
             path,
             env,
             files,
+            // Shown with their definitions: see `Resolved::stores`.
+            stores: _,
         } = self;
         let mut rows: Vec<_> = files
             .iter()
@@ -108,6 +128,7 @@ impl Resolved {
     /// What a grant shows: a name and a fact.
     pub fn rows(&self, dirs: &Dirs) -> Vec<(&'static str, String)> {
         let mut rows = self.invocation.rows(dirs);
+        rows.extend(self.stores.iter().cloned());
         for (path, why) in &self.dropped {
             rows.push(("path", format!("without `{}`: {why}", path.display())));
         }

@@ -57,7 +57,9 @@ impl Invocation {
     pub fn changes(&self) -> Vec<(&SealedFile, FileChange)> {
         let mut left = HASHED_BYTES_MAX;
         let change = |file| Some((file, self.compare(file, &mut left).err()?));
-        self.files.iter().filter_map(change).collect()
+        let of_stores = self.stores.iter().flat_map(|store| &store.files);
+        let all = self.files.iter().chain(of_stores);
+        all.filter_map(change).collect()
     }
 
     fn compare(

@@ -8,16 +8,17 @@ use std::collections::BTreeMap;
 use super::document::{FieldPart, Overridable, PolicyDocument, join, strs};
 use super::package::Package;
 use super::schema::{EnvTable, PolicyFile, ProfileTable, SecretTable};
-use super::{SecretBinding, argument, bounds, inherit, template};
+use super::{MintRules, SecretBinding, argument, bounds, inherit, template};
 use crate::error::{Error, Result};
 use crate::reference::Reference;
-use crate::secret::{ProfileName, SecretName};
+use crate::secret::{MintName, ProfileName, SecretName};
 
 /// The checked environment and secrets, without a profile and with each.
 #[derive(Debug)]
 pub(super) struct Checked {
     pub(super) base: Overridable,
     pub(super) profiles: BTreeMap<ProfileName, Overridable>,
+    pub(super) mints: BTreeMap<MintName, MintRules>,
 }
 
 impl PolicyDocument<'_> {
@@ -37,7 +38,15 @@ impl PolicyDocument<'_> {
             self.check_parts(&parts, file, &path)?;
             profiles.insert(profile, parts);
         }
-        Ok(Checked { base, profiles })
+        let mints = self.check_mints(file)?;
+        for parts in profiles.values().chain([&base]) {
+            self.check_mint_references(parts, &mints)?;
+        }
+        Ok(Checked {
+            base,
+            profiles,
+            mints,
+        })
     }
 
     fn check_head(&self, file: &PolicyFile) -> Result<()> {

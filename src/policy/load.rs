@@ -197,6 +197,7 @@ fn parse(
         fence: file.fence,
         env: parts.env,
         secrets: parts.secrets,
+        mints: checked.mints,
         profile: profile.cloned(),
         profiles,
         session: file.session,

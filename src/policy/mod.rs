@@ -7,6 +7,7 @@
 pub mod draft;
 pub mod inherit;
 pub mod load;
+pub mod mint;
 pub mod package;
 pub mod remote;
 pub mod schema;
@@ -16,6 +17,7 @@ pub mod ambient;
 pub mod argument;
 mod bounds;
 mod check;
+mod check_mint;
 mod check_remote;
 mod command;
 mod destination;
@@ -31,10 +33,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::reference::Reference;
-use crate::secret::{ProfileName, ServerName};
+use crate::reference::{Reference, StoreRef};
+use crate::secret::{MintName, ProfileName, ServerName, StoreName};
 
 pub use self::load::{list, load, names};
+pub use self::mint::MintRules;
 pub use self::package::Package;
 pub use self::remote::Remote;
 pub use self::schema::{
@@ -72,6 +75,8 @@ pub struct Policy {
     pub env: EnvRules,
     /// Keyed by variable.
     pub secrets: BTreeMap<String, SecretBinding>,
+    /// The short-lived credentials that secrets can be parts of.
+    pub mints: BTreeMap<MintName, MintRules>,
     /// The profile that was merged in.
     pub profile: Option<ProfileName>,
     /// The profiles in the file.
@@ -138,6 +143,19 @@ pub struct SecretBinding {
 }
 
 impl Policy {
+    /// The references to stores other than the local one.
+    pub fn store_references(&self) -> impl Iterator<Item = &StoreRef> {
+        self.secrets.values().filter_map(|slot| match &slot.from {
+            Reference::Store(reference) => Some(reference),
+            Reference::Local(_) | Reference::Mint(_) => None,
+        })
+    }
+
+    /// The stores that make short-lived credentials.
+    pub fn mint_stores(&self) -> impl Iterator<Item = &StoreName> {
+        self.mints.values().filter_map(MintRules::store)
+    }
+
     /// The file and the line for messages, e.g. `github.toml:9`.
     pub fn place(&self, line: usize) -> String {
         let file = self.path.file_name().unwrap_or_default().to_string_lossy();

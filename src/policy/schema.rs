@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::mint::MintTable;
 use super::package::Package;
 use super::remote::{OAuthTable, RemoteTransport};
 
@@ -68,6 +69,9 @@ pub(super) struct PolicyFile {
     /// which the server expects the value.
     #[serde(default)]
     pub(super) secrets: BTreeMap<String, SecretTable>,
+    /// Short-lived credentials that are made for each session: `[mint.NAME]`.
+    #[serde(default)]
+    pub(super) mint: BTreeMap<String, MintTable>,
     /// Changes for one profile: `[profile.prod]` applies to `mcpwrap run SERVER --profile prod`.
     #[serde(default)]
     pub(super) profile: BTreeMap<String, ProfileTable>,
@@ -101,7 +105,9 @@ pub(super) struct EnvTable {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SecretTable {
-    /// The secret reference: `secret:NAME`. `mcpwrap secret set NAME` stores the value.
+    /// Where the value comes from: `secret:NAME` in the local store (`mcpwrap secret set NAME` stores it),
+    /// `STORE:PATH#FIELD` in a store of `config.toml`, `op://VAULT/ITEM/FIELD` in the only 1Password store, or
+    /// `mint:NAME#FIELD` of a short-lived credential below `[mint.NAME]`.
     pub(super) from: String,
     /// How the server gets the value.
     #[serde(default)]

@@ -104,6 +104,7 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> (Vec<SummaryRow>, Ve
         fence: _,
         env: EnvRules { pass, set },
         secrets,
+        mints,
         // `text` shows each profile under its own heading.
         profile: _,
         profiles: _,
@@ -133,6 +134,9 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> (Vec<SummaryRow>, Ve
         };
         let optional = if *optional { ", optional" } else { "" };
         last.push(("secret", format!("{variable} = {from}{how}{optional}")));
+    }
+    for (name, mint) in mints {
+        last.push(("secret", format!("mint:{name} = {}", mint.shown())));
     }
     for (name, value) in set {
         lines.push(("sets", format!("{name} = {}", ascii(value))));

@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(Index::load(&dirs).unwrap(), Index::default());
         let (one, two): (SecretName, SecretName) = ("a/b".parse().unwrap(), "c".parse().unwrap());
         let dev: ProfileName = "dev".parse().unwrap();
-        let date = jiff::civil::date(2027, 2, 28);
+        let date = Expiry::Day(jiff::civil::date(2027, 2, 28));
         Index::update(&dirs, |i| {
             i.note(&one, fingerprint("x"), Some(dev), Some(date), false);
         })

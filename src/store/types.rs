@@ -9,6 +9,9 @@ use crate::reference::StoreRef;
 use crate::secret::StoreName;
 use crate::suggest::nearest;
 
+/// The PATH of the programs of stores.
+pub const PROGRAM_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
 /// All types, in the order of the documentation.
 pub const TYPES: &[&[SourceType]] = &[];
 

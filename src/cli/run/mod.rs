@@ -275,15 +275,16 @@ impl Pipeline for LaunchPipeline {
         let proxies = batch.items.split_off(own);
         let proxies: Vec<_> = of_network.into_iter().zip(proxies).collect();
         let local = names.into_iter().zip(batch.items).collect();
+        let invocation = match grant.invocation() {
+            Some(invocation) => invocation.clone(),
+            None => invocation::managed(&policy, &self.dirs)?,
+        };
+        invocation.verify_store_programs(&policy)?;
         let values = plan.read(&local, &self.dirs, &values::network(&network, &proxies));
         if policy.remote.is_some() {
             return self.prepare_remote(policy, &*store, values, (&network, proxies), &keys);
         }
         drop(store);
-        let invocation = match grant.invocation() {
-            Some(invocation) => invocation.clone(),
-            None => invocation::managed(&policy, &self.dirs)?,
-        };
         let mut program = invocation.verify(&policy.server)?;
         let mut inherited = start::inherited(&policy.env.pass);
         inherited.extend(invocation.variables());

@@ -25,7 +25,6 @@ use crate::policy::load::parse_text;
 use crate::secret::{Keys, Secret, ServerName};
 use crate::session::envelope::Scanner;
 use crate::session::{Answered, ClientName};
-use crate::store::SecretBatch;
 use crate::supervise::pipeline::{Fact, Options, Pipeline, Prepared, Target};
 use crate::supervise::request::{ControlVerb, Request};
 use crate::supervise::shared::{Notice, Shared};
@@ -50,14 +49,10 @@ impl Pipeline for FakePipeline {
     fn prepare(&self) -> Result<Prepared> {
         self.note("prepare");
         let policy = parse_text("version = 1\ncommand = [\"/nowhere/server\"]\n")?;
-        let batch = SecretBatch {
-            master: None,
-            items: Vec::new(),
-        };
         let keys = Keys::from_master(&Secret::new(vec![7; 32]));
         let sources = Sources {
             inherited: Vec::new(),
-            batch,
+            values: Vec::new(),
             network: Vec::new(),
             proxies: Vec::new(),
             workspace: None,
