@@ -22,6 +22,8 @@ pub(crate) mod files; // private files, replaced as a whole
 pub(crate) mod parallel; // work in several threads
 pub(crate) mod links; // files of the user behind symlinks
 pub(crate) mod authorities; // certificate authorities that are trusted
+pub(crate) mod https; // HTTP clients of mcpwrap itself
+pub(crate) mod jwt; // signed statements
 pub(crate) mod config; // config.toml
 pub(crate) mod sys; // the kernel
 
@@ -39,6 +41,7 @@ pub(crate) mod settings; // settings that widen what is allowed, sealed
 pub(crate) mod session; // one client's JSON-RPC session
 pub(crate) mod bridge; // a remote server behind stdio
 pub(crate) mod oauth; // tokens of remote servers: log in, refresh, log out
+pub(crate) mod mint; // short-lived credentials
 pub(crate) mod launch; // resolve, guard, start
 pub(crate) mod mask; // masks secrets in output
 pub(crate) mod supervise; // keeps a server behind the session

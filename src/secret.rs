@@ -197,11 +197,12 @@ name_type!(
 );
 
 impl SecretName {
-    /// Whether it is a name of the tokens of `mcpwrap login` (`oauth/…`) or of the registrations for it
-    /// (`oauth-client/…`). No policy may use it, and only `login` and `logout` change it.
-    pub fn is_of_login(&self) -> bool {
+    /// Whether mcpwrap itself uses it: for the tokens of `mcpwrap login` (`oauth/…`), for registrations
+    /// (`oauth-client/…`), and for what withdraws credentials (`withdraw/…`). No policy may use it, and
+    /// no command about secrets changes it.
+    pub fn is_internal(&self) -> bool {
         let first = self.as_str().split('/').next();
-        matches!(first, Some("oauth" | "oauth-client"))
+        matches!(first, Some("oauth" | "oauth-client" | "withdraw"))
     }
 }
 

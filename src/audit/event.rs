@@ -99,6 +99,8 @@ words! {
         Refresh = "refresh",
         /// The token of a server was removed; `reason` says why it may still be valid at its issuer.
         Logout = "logout",
+        /// A short-lived credential was made, extended or withdrawn; `reason` says which.
+        Mint = "mint",
         /// A request of the client to the server was answered.
         Call = "call",
         /// Something about the log itself: a repair, a break that was found, old records removed.
@@ -130,6 +132,17 @@ impl RunId {
     /// If the kernel returns no random bytes.
     pub fn random() -> io::Result<Self> {
         files::random_hex().map(Self)
+    }
+
+    /// An ID in the form of [`Self::random`].
+    ///
+    /// # Errors
+    /// `name-invalid`.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Error::new(Code::NameInvalid, "not the ID of a run"))
     }
 
     pub fn as_str(&self) -> &str {

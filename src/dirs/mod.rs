@@ -165,6 +165,11 @@ impl Dirs {
         self.state.join("secrets.toml")
     }
 
+    /// Which runs have short-lived credentials that can be withdrawn.
+    pub fn withdraw_index(&self) -> PathBuf {
+        self.state.join("withdraw.toml")
+    }
+
     /// Facts about OAuth tokens. Beside the index of secrets, because sessions watch both.
     pub fn oauth_index(&self) -> PathBuf {
         self.state.join("oauth.toml")

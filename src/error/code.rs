@@ -99,6 +99,8 @@ codes! {
     SecretExpired = "secret-expired",
     /// The remote server refused the credentials, and there are no newer ones.
     CredentialsRefused = "credentials-refused",
+    /// A short-lived credential has ended, and could not be replaced in time.
+    CredentialEnded = "credential-ended",
     /// The remote server needs a token, and there is none that is valid: the user has to log in.
     LoginNeeded = "login-needed",
     /// The value is empty, too short or digits only, so that it cannot be masked.
@@ -133,6 +135,8 @@ codes! {
     StoreBroken = "store-broken",
     /// The secret was deleted in its store, which still knows it.
     SecretDeleted = "secret-deleted",
+    /// A short-lived credential could not be made, lives too short, or could not be kept for its withdrawal.
+    MintRefused = "mint-refused",
     /// The reference leads to a short-lived credential, of which each read makes a new one.
     ReferenceIsMint = "reference-is-mint",
     /// Preparing the start of the server took longer than eight seconds.

@@ -5,8 +5,6 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-
 use super::file::{FileRole, HASHED_BYTES_MAX, SealedFile, head, only_root_changes};
 use super::sealed::{Invocation, SealedStore};
 use super::shebang;
@@ -16,7 +14,6 @@ use crate::error::{Code, Error, Result};
 use crate::files::io_text;
 use crate::policy::{self, Policy};
 use crate::reference::StoreRef;
-use crate::secret::hex;
 use crate::store::types::NamedStore;
 
 /// A script may run a script may run a script.
@@ -82,7 +79,7 @@ pub(super) fn seal(
         }
         sealed.push(SealedStore {
             name: store.name.clone(),
-            definition: digest(&store),
+            definition: store.digest(),
             files,
         });
     }
@@ -126,10 +123,6 @@ fn found(word: &str) -> Option<PathBuf> {
     crate::package::lookup::search(word, &dirs).ok()
 }
 
-fn digest(store: &NamedStore<'_>) -> String {
-    hex(&Sha256::digest(store.definition.sealed_text(store.name)))
-}
-
 impl Invocation {
     /// Whether the stores of a policy are defined as they were when it was granted.
     ///
@@ -142,7 +135,7 @@ impl Invocation {
         let config = Config::load(dirs)?;
         for store in used(policy, dirs, &config)? {
             let sealed = self.stores.iter().find(|sealed| sealed.name == *store.name);
-            if sealed.is_none_or(|sealed| sealed.definition != digest(&store)) {
+            if sealed.is_none_or(|sealed| sealed.definition != store.digest()) {
                 let server = &policy.server;
                 let what = format!(
                     "store `{}` changed since server `{server}` was granted",

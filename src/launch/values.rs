@@ -4,7 +4,7 @@
 //! Invariants: each store is asked once, all stores at the same time, and each by its deadline. The result is in the
 //! order of the policy's variables. What a store needs itself reaches no server.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::Instant;
 
@@ -12,13 +12,14 @@ use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::expiry::Expiry;
-use crate::network::{Network, NetworkVariable};
+use crate::mint::MintedValues;
+use crate::mint::{access, keeper};
 use crate::policy::Policy;
 use crate::reference::{Reference, StorePlace};
 use crate::secret::{Secret, SecretName};
 use crate::store::SecretItem;
 use crate::store::source::{SourceValue, StoreNetwork, StoreSetup};
-use crate::store::types::NamedStore;
+use crate::store::types::{LocalValues, NamedStore, own_secrets};
 
 /// Where the values of a policy come from.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct ValuePlan<'a> {
     policy: &'a Policy,
     /// By the name of the store: the positions of its values among the policy's, and their places.
     stores: Vec<StoreWish<'a>>,
+    /// What making its short-lived credentials needs.
+    of_mints: BTreeSet<SecretName>,
 }
 
 /// What is wanted of one store.
@@ -34,9 +37,6 @@ struct StoreWish<'a> {
     store: NamedStore<'a>,
     places: Vec<(usize, StorePlace)>,
 }
-
-/// The values of the local store, by name.
-pub type LocalValues = BTreeMap<SecretName, Result<SecretItem>>;
 
 impl<'a> ValuePlan<'a> {
     /// # Errors
@@ -61,7 +61,13 @@ impl<'a> ValuePlan<'a> {
                 }),
             }
         }
-        Ok(Self { policy, stores })
+        let mints: Vec<_> = keeper::used(policy).map(|(_, rules)| rules).collect();
+        let of_mints = access::needed(&mints, config)?;
+        Ok(Self {
+            policy,
+            stores,
+            of_mints,
+        })
     }
 
     /// The secrets of the local store that are read for it.
@@ -70,25 +76,31 @@ impl<'a> ValuePlan<'a> {
         let own = own.filter_map(|slot| slot.from.local().cloned());
         let of_stores = self.stores.iter();
         let of_stores = of_stores.flat_map(|wish| wish.store.definition.secrets());
-        let all: BTreeSet<_> = own.chain(of_stores).collect();
+        let of_mints = self.of_mints.iter().cloned();
+        let all: BTreeSet<_> = own.chain(of_stores).chain(of_mints).collect();
         all.into_iter().collect()
     }
 
-    /// Whether other stores are asked.
-    pub fn has_stores(&self) -> bool {
-        !self.stores.is_empty()
+    /// Whether anything but the local store is asked.
+    pub fn asks_others(&self) -> bool {
+        !self.stores.is_empty() || keeper::used(self.policy).next().is_some()
     }
 
     /// The values, in the order of the policy's variables. An error concerns one value.
     pub fn read(
         &self,
         local: &LocalValues,
+        minted: &MintedValues,
         dirs: &Dirs,
         network: &StoreNetwork,
     ) -> Vec<Result<SecretItem>> {
         let mut found: Vec<Option<Result<SecretItem>>> = Vec::new();
         for slot in self.policy.secrets.values() {
-            found.push(slot.from.local().and_then(|name| local.get(name).cloned()));
+            found.push(match &slot.from {
+                Reference::Local(name) => local.get(name).cloned(),
+                Reference::Mint(reference) => Some(minted.get(reference).map(plain)),
+                Reference::Store(_) => None,
+            });
         }
         let answers = thread::scope(|scope| {
             let ask = |wish| scope.spawn(move || answer(wish, local, dirs, network));
@@ -152,47 +164,13 @@ fn answer(
     }
 }
 
-/// The approved network settings in the form that stores use.
-pub fn network(network: &Network, proxies: &[(SecretName, Result<SecretItem>)]) -> StoreNetwork {
-    let secret = |name: &SecretName| {
-        let found = proxies.iter().find(|(known, _)| known == name);
-        found.and_then(|(_, item)| Some(item.as_ref().ok()?.value.clone()))
-    };
-    let variables = network.variables().into_iter();
-    let variables = variables.filter_map(|variable| match variable {
-        NetworkVariable::Plain(name, value) => Some((name, Secret::new(value.into_bytes()))),
-        NetworkVariable::Secret(name, from) => Some((name, secret(&from)?)),
-    });
-    StoreNetwork {
-        https_proxy: network.https_proxy(&secret),
-        no_proxy: Some(network.no_proxy().to_owned()).filter(|hosts| !hosts.is_empty()),
-        authorities: network.authorities(),
-        variables: variables.collect(),
+/// A value without restrictions: the session watches the age of what was minted.
+const fn plain(value: Secret) -> SecretItem {
+    SecretItem {
+        value,
+        profile: None,
+        expires: None,
     }
-}
-
-/// What the definition of a store needs from the local one.
-///
-/// # Errors
-/// The error of the first secret that cannot be read.
-pub fn own_secrets(
-    store: &NamedStore<'_>,
-    local: &LocalValues,
-) -> Result<BTreeMap<SecretName, Secret>> {
-    let mut secrets = BTreeMap::new();
-    for name in store.definition.secrets() {
-        match local.get(&name) {
-            Some(Ok(item)) => drop(secrets.insert(name, item.value.clone())),
-            Some(Err(error)) => {
-                let what = format!("cannot use store `{}`", store.name);
-                let error = error.clone();
-                let code = error.code;
-                return Err(Error::new(code, what).of_store(store.name).caused_by(error));
-            }
-            None => return Err(incomplete(store)),
-        }
-    }
-    Ok(secrets)
 }
 
 fn item(value: SourceValue) -> SecretItem {

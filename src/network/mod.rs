@@ -8,9 +8,11 @@
 //! a server would connect directly. A proxy's password is in the store, never in the record.
 
 mod collect;
+mod for_stores;
 mod record;
 mod verified;
 
 pub use self::collect::{Collected, collect, ignored, of_terminal};
+pub use self::for_stores::for_stores;
 pub use self::record::NetworkRecord;
 pub use self::verified::{Network, NetworkVariable, approve, find, verify};

@@ -78,6 +78,11 @@ impl Network {
         }
     }
 
+    /// The names of the secrets that the settings need.
+    pub fn secrets(&self) -> Vec<SecretName> {
+        self.record.secrets()
+    }
+
     /// The approved copies of certificate files.
     pub fn authorities(&self) -> Vec<PathBuf> {
         let settings = self.record.settings.iter();

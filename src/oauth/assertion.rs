@@ -1,27 +1,14 @@
 //! The signed statement with which a client proves who it is (`private_key_jwt`, RFC 7523).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::rand::SystemRandom;
-use ring::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
-};
-use rustls::pki_types::PrivatePkcs8KeyDer;
-use rustls::pki_types::pem::PemObject as _;
 use serde_json::json;
 
 use crate::bridge::channel::SecretText;
 use crate::error::{Code, Error, Result};
 use crate::files;
+use crate::jwt::{self, JwtFault};
 
 /// How long a statement is valid (seconds).
 const LIFE: i64 = 60;
-
-/// A key that signs with ES256 or RS256.
-enum SigningKey {
-    Ec(EcdsaKeyPair),
-    Rsa(RsaKeyPair),
-}
 
 /// A statement of the client `id` for this issuer, valid from `now` (seconds of Unix time). `key`:
 /// PKCS#8 in PEM, an EC key (P-256) or an RSA key.
@@ -34,7 +21,7 @@ pub fn sign(key: &SecretText, id: &str, issuer: &str, now: i64) -> Result<Secret
             Code::SecretUnusable,
             "cannot use the private key of the OAuth client",
         )
-        .cause("expected a private key in PEM (PKCS#8): EC with curve P-256, or RSA")
+        .cause("expected a private key in PEM: EC with curve P-256 (PKCS#8), or RSA")
         .hint("run `openssl pkcs8 -topk8 -nocrypt -in KEY` to convert it, and store the result")
     };
     let failed = || {
@@ -43,47 +30,28 @@ pub fn sign(key: &SecretText, id: &str, issuer: &str, now: i64) -> Result<Secret
             "cannot sign with the private key of the client",
         )
     };
-    let der =
-        PrivatePkcs8KeyDer::from_pem_slice(key.as_str().as_bytes()).map_err(|_| unusable())?;
-    let random = SystemRandom::new();
-    let der = der.secret_pkcs8_der();
-    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der, &random)
-        .map(SigningKey::Ec)
-        .or_else(|_| RsaKeyPair::from_pkcs8(der).map(SigningKey::Rsa))
-        .map_err(|_| unusable())?;
-    let algorithm = match key {
-        SigningKey::Ec(_) => "ES256",
-        SigningKey::Rsa(_) => "RS256",
-    };
     let unique = files::random_hex().map_err(|_| failed())?;
-    let header = json!({"alg": algorithm, "typ": "JWT"});
     let claims = json!({
         "iss": id, "sub": id, "aud": issuer, "jti": unique,
         "iat": now, "nbf": now, "exp": now + LIFE,
     });
-    let encode = |part: serde_json::Value| URL_SAFE_NO_PAD.encode(part.to_string());
-    let mut text = format!("{}.{}", encode(header), encode(claims));
-    let signature = match &key {
-        SigningKey::Ec(key) => {
-            let signature = key.sign(&random, text.as_bytes()).map_err(|_| failed())?;
-            URL_SAFE_NO_PAD.encode(signature)
-        }
-        SigningKey::Rsa(key) => {
-            let mut signature = vec![0; key.public().modulus_len()];
-            key.sign(&RSA_PKCS1_SHA256, &random, text.as_bytes(), &mut signature)
-                .map_err(|_| failed())?;
-            URL_SAFE_NO_PAD.encode(signature)
-        }
-    };
-    text.push('.');
-    text.push_str(&signature);
-    Ok(SecretText::new(text))
+    match jwt::sign(key.as_str().as_bytes(), &claims) {
+        Ok(text) => Ok(SecretText::from(text)),
+        Err(JwtFault::Key) => Err(unusable()),
+        Err(JwtFault::Signature) => Err(failed()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ring::signature::{ECDSA_P256_SHA256_FIXED, KeyPair as _, UnparsedPublicKey};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use ring::rand::SystemRandom;
+    use ring::signature::{
+        ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
+        UnparsedPublicKey,
+    };
 
     fn pem(der: &[u8]) -> SecretText {
         let text = base64::engine::general_purpose::STANDARD.encode(der);

@@ -250,7 +250,7 @@ mod tests {
         let profile = ProfileName::new("prod").unwrap();
         assert_eq!(token_name(&server, None).unwrap().as_str(), "oauth/linear");
         let name = token_name(&server, Some(&profile)).unwrap();
-        assert!(name.is_of_login() && name.as_str() == "oauth/linear/prod");
-        assert!(registration_name("https://a", "f").unwrap().is_of_login());
+        assert!(name.is_internal() && name.as_str() == "oauth/linear/prod");
+        assert!(registration_name("https://a", "f").unwrap().is_internal());
     }
 }

@@ -37,10 +37,10 @@ pub fn actor(
     wanted: &[(Event, SecretName)],
 ) -> Result<Actor> {
     let mut names = wanted.iter().map(|(_, name)| name);
-    if let Some(name) = names.find(|name| name.is_of_login() && command != MOVE) {
+    if let Some(name) = names.find(|name| name.is_internal() && command != MOVE) {
         return Err(
             Error::new(Code::NameInvalid, format!("cannot change `{name}` by hand"))
-                .cause("mcpwrap keeps OAuth tokens under this name")
+                .cause("mcpwrap keeps what it gets by itself under this name")
                 .hint("run `mcpwrap login SERVER` or `mcpwrap logout SERVER`"),
         );
     }

@@ -155,11 +155,11 @@ impl PolicyDocument<'_> {
             let fault = self.fault_at(&what, &path, FieldPart::Value).because(error);
             fault.hint("write `secret:NAME`, and store the value with `mcpwrap secret set NAME`")
         })?;
-        if from.local().is_some_and(SecretName::is_of_login) {
-            let what = format!("`from` of `{name}` names a token of a login");
+        if from.local().is_some_and(SecretName::is_internal) {
+            let what = format!("`from` of `{name}` names a value of mcpwrap itself");
             return Err(self
                 .fault_at(&what, &path, FieldPart::Value)
-                .cause("`secret:oauth/…` holds what `mcpwrap login` gets, for one server alone")
+                .cause("`oauth/`, `oauth-client/` and `withdraw/` hold what mcpwrap gets by itself")
                 .hint("choose another name, and store the value with `mcpwrap secret set NAME`"));
         }
         let line = self.line(&strs(&path));

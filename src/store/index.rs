@@ -121,7 +121,7 @@ impl Index {
         expires: Option<Expiry>,
         weak: bool,
     ) {
-        if name.is_of_login() {
+        if name.is_internal() {
             return;
         }
         let now = Timestamp::now()

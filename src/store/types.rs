@@ -2,11 +2,16 @@
 //!
 //! A new type is one file and one line in [`TYPES`].
 
+use std::collections::BTreeMap;
+
+use sha2::{Digest as _, Sha256};
+
+use super::SecretItem;
 use super::source::{SecretSource, SourceType, StoreSetup};
 use crate::config::{Config, StoreDefinition};
 use crate::error::{Code, Error, Result};
 use crate::reference::StoreRef;
-use crate::secret::StoreName;
+use crate::secret::{Secret, SecretName, StoreName, hex};
 use crate::suggest::nearest;
 
 /// The PATH of the programs of stores.
@@ -116,11 +121,48 @@ impl<'a> NamedStore<'a> {
         }
     }
 
+    /// SHA-256 of its definition, in hex.
+    pub fn digest(&self) -> String {
+        hex(&Sha256::digest(self.definition.sealed_text(self.name)))
+    }
+
     /// # Errors
     /// `store-…`.
     pub fn open(&self, setup: &StoreSetup<'_>) -> Result<Box<dyn SecretSource>> {
         (self.kind.open)(setup)
     }
+}
+
+/// The values of the local store, by name.
+pub type LocalValues = BTreeMap<SecretName, Result<SecretItem>>;
+
+/// What the definition of a store needs from the local one.
+///
+/// # Errors
+/// The error of the first secret that cannot be read.
+pub fn own_secrets(
+    store: &NamedStore<'_>,
+    local: &LocalValues,
+) -> Result<BTreeMap<SecretName, Secret>> {
+    let mut secrets = BTreeMap::new();
+    for name in store.definition.secrets() {
+        match local.get(&name) {
+            Some(Ok(item)) => drop(secrets.insert(name, item.value.clone())),
+            Some(Err(error)) => {
+                let what = format!("cannot use store `{}`", store.name);
+                let error = error.clone();
+                let code = error.code;
+                return Err(Error::new(code, what).of_store(store.name).caused_by(error));
+            }
+            None => return Err(incomplete(store)),
+        }
+    }
+    Ok(secrets)
+}
+
+fn incomplete(store: &NamedStore<'_>) -> Error {
+    let what = format!("store `{}` has not all that it needs", store.name);
+    Error::new(Code::SecretNotFound, what).of_store(store.name)
 }
 
 fn unknown(name: &StoreName) -> Error {

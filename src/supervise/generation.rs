@@ -19,6 +19,7 @@ use super::state::{KeeperEvent, ShutdownStep};
 use crate::launch::guard::{self, GuardMessage, REPORT_BYTES};
 use crate::launch::injected::Injected;
 use crate::launch::start::StartedServer;
+use crate::mint::LiveMints;
 use crate::policy::Limits;
 use crate::secret::Secret;
 
@@ -41,6 +42,8 @@ pub(super) struct Generation {
     pub stdin: Option<Arc<File>>,
     /// No process of it is alive.
     pub gone: bool,
+    /// Withdrawn when this is dropped.
+    pub mints: LiveMints,
     /// Set if it is a bridge to a remote server.
     pub bridge: Option<BridgeLink>,
     /// Some of its output was read but not yet written to the client.
@@ -87,6 +90,7 @@ impl Generation {
             digest: prepared.policy.digest,
             values: prepared.env.values().to_vec(),
             env: prepared.env,
+            mints: prepared.mints,
             tail,
             stdin: Some(Arc::new(stdin)),
             gone: false,

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::invocation::Ran;
 use crate::launch::injected::Injected;
 use crate::launch::resolve::ServerEnv;
+use crate::mint::LiveMints;
 use crate::policy::Policy;
 use crate::secret::ServerName;
 use crate::session::{Answered, ClientName};
@@ -21,6 +22,8 @@ use crate::session::{Answered, ClientName};
 pub struct Prepared {
     pub policy: Policy,
     pub env: ServerEnv,
+    /// The short-lived credentials that were made for it. Whoever drops them withdraws them.
+    pub mints: LiveMints,
     pub target: Target,
 }
 

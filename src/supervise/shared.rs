@@ -14,6 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use crate::bridge::channel::Up;
 use crate::error::Result;
 use crate::mask::Masker;
+use crate::mint::live::Extension;
 use crate::secret::ServerName;
 use crate::session::Session;
 use crate::session::answer::Unavailable;
@@ -56,6 +57,11 @@ pub(super) enum Notice {
     },
     /// The end of a refresh of credentials.
     Refreshed(Box<Refreshed>),
+    /// The makers of short-lived credentials answered.
+    Extended {
+        generation: u32,
+        answers: Vec<Extension>,
+    },
 }
 
 #[derive(Debug)]

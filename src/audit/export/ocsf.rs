@@ -80,7 +80,7 @@ fn class(record: &Record, host: &str) -> Class {
         Event::Exit => process(record, host, 2),
         Event::Call => call(record, host),
         Event::Inject | Event::Release => entity(record, 2),
-        Event::SecretSet | Event::Login => entity(record, 1),
+        Event::SecretSet | Event::Login | Event::Mint => entity(record, 1),
         Event::SecretRotate
         | Event::Refresh
         | Event::Adopt

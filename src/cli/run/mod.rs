@@ -6,12 +6,14 @@
 mod head_keeper;
 mod records;
 mod remote;
+mod values;
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use self::records::Records;
 use super::{Context, print};
@@ -27,18 +29,24 @@ use crate::launch::mark::{self, RunMark};
 use crate::launch::resolve;
 use crate::launch::secret_files::SecretFiles;
 use crate::launch::start;
-use crate::launch::values::{self, ValuePlan};
+use crate::launch::values::ValuePlan;
 use crate::launch::work::{self, WorkDirectory};
+use crate::mint::MintKeeper;
+use crate::mint::keeper::MintReport;
 use crate::network::{self, NetworkRecord};
 use crate::oauth::index::OAuthIndex;
 use crate::ops::secrets::{self, Learnt};
 use crate::policy::{self, Cwd, OnFailure, Policy};
 use crate::secret::{Keys, ProfileName, SecretName, ServerName};
 use crate::session::{Answered, ClientName};
+use crate::store::types::LocalValues;
 use crate::store::{self, Index, Prompt, SecretBatch};
 use crate::supervise::{self, Fact, Options, Pipeline, Prepared, Target};
 use crate::sys::{fds, harden};
 use crate::{grant, invocation, links, package};
+
+/// How long the end of a session waits for the withdrawal of its credentials.
+const WITHDRAW_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -80,6 +88,7 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
     };
     let code = supervise::supervise(options);
     launch.leave_work();
+    launch.mints.finish(WITHDRAW_LIMIT);
     launch.records.finish();
     code
 }
@@ -93,7 +102,9 @@ struct LaunchPipeline {
     run: RunId,
     /// See [`mark::home`].
     home: String,
-    records: Records,
+    records: Arc<Records>,
+    /// Makes short-lived credentials, and withdraws them.
+    mints: Arc<MintKeeper>,
     stub: AtomicBool,
     launches: AtomicU32,
     /// The generation of the OAuth token in use; 0 without one.
@@ -119,11 +130,18 @@ impl LaunchPipeline {
             .cause(crate::files::io_text(&error))
         })?;
         let records = Records::new(&dirs, &args.server, args.profile.as_ref(), &run);
+        let records = Arc::new(records);
+        let report: MintReport = Box::new({
+            let records = Arc::clone(&records);
+            move |fact| records.mint(&fact)
+        });
+        let mints = MintKeeper::new(&dirs, &run, &args.server, report);
         Ok(Self {
             home: mark::home(&dirs),
             dirs,
             run,
             records,
+            mints,
             server: args.server,
             profile: args.profile,
             command: args.command,
@@ -265,27 +283,33 @@ impl Pipeline for LaunchPipeline {
             let store = store::open(&self.dirs, &config, Prompt::Never)?;
             Ok((store.get_all(&names)?, store))
         });
-        let (mut batch, store) = loaded?;
+        let (batch, store) = loaded?;
         let keys = batch.keys()?;
         grant.verify(&keys)?;
         self.records.set_keys(&keys);
         self.say_ignored(record.as_ref());
         self.learn(&names, &batch, &keys);
         let network = network::verify(&self.dirs, record, &keys)?;
-        let proxies = batch.items.split_off(own);
+        let proxies = batch.items.iter().skip(own).cloned();
         let proxies: Vec<_> = of_network.into_iter().zip(proxies).collect();
-        let local = names.into_iter().zip(batch.items).collect();
+        let local: LocalValues = names.into_iter().zip(batch.items).collect();
         let invocation = match grant.invocation() {
             Some(invocation) => invocation.clone(),
             None => invocation::managed(&policy, &self.dirs)?,
         };
         invocation.verify_store_programs(&policy)?;
-        let values = plan.read(&local, &self.dirs, &values::network(&network, &proxies));
+        let program = match policy.remote {
+            Some(_) => None,
+            None => invocation.verify(&policy.server)?,
+        };
+        let with = (&config, &network);
+        let (values, mints) = self.values((&policy, &plan), with, &local, &*store)?;
         if policy.remote.is_some() {
-            return self.prepare_remote(policy, &*store, values, (&network, proxies), &keys);
+            let network = (&network, proxies);
+            return self.prepare_remote(policy, &*store, (values, mints), network, &keys);
         }
         drop(store);
-        let mut program = invocation.verify(&policy.server)?;
+        let mut program = program;
         let mut inherited = start::inherited(&policy.env.pass);
         inherited.extend(invocation.variables());
         let mut directory = self.directory(&policy, &invocation)?;
@@ -316,6 +340,7 @@ impl Pipeline for LaunchPipeline {
         Ok(Prepared {
             policy,
             env,
+            mints,
             target: Target::Program { program, directory },
         })
     }

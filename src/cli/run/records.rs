@@ -14,8 +14,10 @@ use crate::cli::print;
 use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
+use crate::mint::{MintEvent, MintFact};
 use crate::ops::actor::keys_if_open;
 use crate::policy;
+use crate::reference::Reference;
 use crate::secret::{Keys, ProfileName, ServerName};
 use crate::session::{Answered, ClientName};
 use crate::supervise::{Fact, Prepared, ServerExit, Target};
@@ -214,6 +216,36 @@ impl Records {
         Ok(())
     }
 
+    /// Records what happened to a short-lived credential, without waiting.
+    pub(super) fn mint(&self, fact: &MintFact) {
+        let (reason, outcome, note) = match &fact.event {
+            MintEvent::Made(life, granted) => ("made", Outcome::Ok, life_text(*life, granted)),
+            MintEvent::Extended(life) => ("extended", Outcome::Ok, life_text(*life, &[])),
+            MintEvent::Withdrawn => ("withdrawn", Outcome::Ok, None),
+            MintEvent::NotWithdrawn(code) => {
+                ("withdrawn", Outcome::Failed, Some(code.name().to_owned()))
+            }
+        };
+        let note = note.map_or_else(
+            || fact.maker.clone(),
+            |note| format!("{}: {note}", fact.maker),
+        );
+        let detail = Detail {
+            note: Some(note),
+            ..Detail::default()
+        };
+        let Ok(name) = Reference::new(&format!("mint:{}", fact.mint)) else {
+            return;
+        };
+        let secret = SecretUse {
+            name: name.label(),
+            variable: None,
+            fingerprint: None,
+        };
+        let record = self.record(Event::Mint, outcome, &ClientName::default());
+        self.write(record.reason(reason).secret(secret).detail(detail));
+    }
+
     fn append(&self, records: &[NewRecord]) -> Result<Head> {
         let keys = self.state().keys.clone();
         Log::open(&self.dirs, keys.as_ref())?.append_to_head(records)
@@ -382,4 +414,12 @@ fn parent() -> ClientIdentity {
         exe: tree::executable(pid).map(|path| path.display().to_string()),
         ..ClientIdentity::default()
     }
+}
+
+/// How long a credential lives, and what its issuer says that it may do.
+fn life_text(life: Option<u64>, granted: &[(String, String)]) -> Option<String> {
+    let life = life.map(|seconds| format!("{seconds} s"));
+    let granted = granted.iter().map(|(name, what)| format!("{name}: {what}"));
+    let parts: Vec<_> = life.into_iter().chain(granted).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }

@@ -8,6 +8,7 @@ use crate::bridge::channel::Rejection;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::launch::remote::{self, BridgeSources};
+use crate::mint::LiveMints;
 use crate::network::Network;
 use crate::oauth::index::OAuthIndex;
 use crate::oauth::place::login_needed;
@@ -27,7 +28,7 @@ impl LaunchPipeline {
         &self,
         policy: Policy,
         store: &dyn Store,
-        values: Vec<Result<SecretItem>>,
+        (values, mints): (Vec<Result<SecretItem>>, LiveMints),
         (network, proxies): (&Network, Vec<(SecretName, Result<SecretItem>)>),
         keys: &Keys,
     ) -> Result<Prepared> {
@@ -49,6 +50,7 @@ impl LaunchPipeline {
         Ok(Prepared {
             policy,
             env: env.marked(self.mark(keys)),
+            mints,
             target: Target::Remote {
                 settings,
                 token_expires,

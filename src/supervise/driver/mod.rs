@@ -8,6 +8,7 @@
 mod actions;
 mod launch;
 mod masked;
+mod mints;
 mod pending;
 mod remote;
 mod replies;
@@ -27,6 +28,7 @@ use super::pipeline::{Options, Pipeline, Prepared};
 use super::request::Request;
 use super::shared::{Notice, Shared};
 use super::state::{KeeperEvent, KeeperState};
+use crate::mint::clock::MintPause;
 use crate::secret::{Secret, ServerName};
 use crate::sys::tree;
 
@@ -48,6 +50,8 @@ pub(super) struct Driver {
     /// Unanswered requests of other commands, by number.
     requests: HashMap<u32, Request>,
     requests_count: u32,
+    /// The pauses in which a suspended session tries again by itself.
+    waking: MintPause,
     /// Values of exited servers, the latest last.
     retired: VecDeque<(String, Secret)>,
     /// Alive while the output of an exited server is relayed.
@@ -75,6 +79,7 @@ impl Driver {
             begun: None,
             requests: HashMap::new(),
             requests_count: 0,
+            waking: MintPause::default(),
             retired: VecDeque::new(),
             relaying: Vec::new(),
             since: jiff::Timestamp::now(),
@@ -106,7 +111,8 @@ impl Driver {
         self.handle(KeeperEvent::Tick);
         let forget = self.forget_values();
         let token = self.refresh_token();
-        let others = forget.into_iter().chain(token);
+        let mints = self.mind_mints();
+        let others = forget.into_iter().chain(token).chain(mints);
         self.state.next_due().into_iter().chain(others).min()
     }
 
@@ -150,6 +156,13 @@ impl Driver {
                 return None;
             }
             Notice::Refreshed(refreshed) => return self.refreshed(*refreshed),
+            Notice::Extended {
+                generation,
+                answers,
+            } => {
+                self.extended(generation, answers);
+                return None;
+            }
         })
     }
 

@@ -100,7 +100,7 @@ impl Driver {
         if !is_current {
             return None;
         }
-        let result = result.and_then(|prepared| self.replace(generation, &prepared));
+        let result = result.and_then(|prepared| self.replace(generation, *prepared));
         let differs = matches!(result, Ok(false));
         if let (Err(error), Some(rejection)) = (&result, &rejection)
             && let Some(link) = &mut self.generation_mut(generation)?.bridge
@@ -128,7 +128,7 @@ impl Driver {
     }
 
     /// Records and sends new credentials. `false` if more than the credentials changed.
-    fn replace(&mut self, generation: u32, prepared: &Prepared) -> Result<bool> {
+    fn replace(&mut self, generation: u32, mut prepared: Prepared) -> Result<bool> {
         let Target::Remote {
             settings,
             token_expires,
@@ -145,7 +145,7 @@ impl Driver {
             return Ok(false);
         }
         self.pipeline.may_run()?;
-        self.pipeline.record_injections(prepared, generation)?;
+        self.pipeline.record_injections(&prepared, generation)?;
         // The new values are masked before the server can send them back.
         self.use_masker(self.masker(prepared.env.values()));
         let heard = self.shared.heard();
@@ -157,6 +157,8 @@ impl Driver {
             link.set_token(*token_expires, heard);
         }
         server.injected = prepared.env.injected().to_vec();
+        // The old ones are withdrawn: no request uses them any more but those that were sent.
+        server.mints = std::mem::take(&mut prepared.mints);
         let old = std::mem::replace(&mut server.values, prepared.env.values().to_vec());
         self.retire(old);
         Ok(true)

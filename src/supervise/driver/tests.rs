@@ -21,6 +21,7 @@ use crate::invocation::Ran;
 use crate::launch::injected::Injected;
 use crate::launch::resolve::{self, Sources};
 use crate::launch::secret_files::SecretFiles;
+use crate::mint::LiveMints;
 use crate::policy::load::parse_text;
 use crate::secret::{Keys, Secret, ServerName};
 use crate::session::envelope::Scanner;
@@ -64,6 +65,7 @@ impl Pipeline for FakePipeline {
         Ok(Prepared {
             policy,
             env,
+            mints: LiveMints::default(),
             target: Target::Program {
                 program: Ran {
                     // No path contains a NUL: the launch fails before a process starts.

@@ -21,9 +21,9 @@ pub(super) const fn ends_what_runs(code: Code) -> bool {
     ) || is_unreadable(code)
 }
 
-/// Whether the session cannot go on until the user logs in.
-const fn needs_login(code: Code) -> bool {
-    matches!(code, Code::LoginNeeded)
+/// Whether the session cannot go on with the credentials that there are.
+const fn needs_others(code: Code) -> bool {
+    matches!(code, Code::LoginNeeded | Code::CredentialEnded)
 }
 
 /// The grant is there and says nothing.
@@ -127,7 +127,7 @@ impl KeeperState {
                 }));
                 self.answer_updates(&ControlReply::Renewed);
             }
-            Err(error) if needs_login(error.code) || ends_what_runs(error.code) => {
+            Err(error) if needs_others(error.code) || ends_what_runs(error.code) => {
                 self.answer_updates(&ControlReply::NotRenewed(error.clone()));
                 self.revoke(now, error);
             }

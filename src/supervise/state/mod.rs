@@ -182,6 +182,11 @@ impl KeeperState {
     }
 
     /// Why the session has no server.
+    /// Whether a new server is being prepared, launched or tested.
+    pub(super) const fn is_renewing(&self) -> bool {
+        self.servers.candidate.is_some()
+    }
+
     pub(super) fn trouble(&self) -> Option<Code> {
         self.trouble.as_ref().map(|error| error.code)
     }

@@ -1,0 +1,40 @@
+//! The part of a launch that gets the values: from the local store, from others, and newly made ones.
+
+use super::LaunchPipeline;
+use crate::config::Config;
+use crate::error::Result;
+use crate::launch::values::ValuePlan;
+use crate::mint::access::MintAccess;
+use crate::mint::{LiveMints, MintedValues};
+use crate::network::{self, Network};
+use crate::policy::Policy;
+use crate::store::types::LocalValues;
+use crate::store::{SecretItem, Store};
+
+impl LaunchPipeline {
+    /// The values of the policy's variables in their order, and the credentials that were made for them.
+    pub(super) fn values(
+        &self,
+        (policy, plan): (&Policy, &ValuePlan<'_>),
+        (config, network): (&Config, &Network),
+        local: &LocalValues,
+        store: &dyn Store,
+    ) -> Result<(Vec<Result<SecretItem>>, LiveMints)> {
+        let nothing = MintedValues::default();
+        if !plan.asks_others() {
+            let values = plan.read(local, &nothing, &self.dirs, &Default::default());
+            return Ok((values, nothing.live));
+        }
+        let network =
+            network::for_stores(network, local).map_err(|error| error.not_started(&self.server))?;
+        let access = MintAccess {
+            dirs: &self.dirs,
+            config,
+            local,
+            network: &network,
+        };
+        let minted = self.mints.make(policy, &access, store)?;
+        let values = plan.read(local, &minted, &self.dirs, &network);
+        Ok((values, minted.live))
+    }
+}

@@ -1,0 +1,135 @@
+//! The HTTP clients of mcpwrap itself, for providers and for stores.
+//!
+//! Invariants: nothing comes from the environment, neither the proxy nor the authorities; no redirect is
+//! followed, since it may lead to another host; an unencrypted client goes through no proxy.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use ureq::{Agent, Proxy};
+
+use crate::authorities::authorities;
+use crate::secret::Secret;
+
+/// How a host is reached, besides the system's own settings: what the user approved.
+#[derive(Clone, Debug, Default)]
+pub struct WebRoute {
+    /// The URL of a proxy.
+    pub proxy: Option<Secret>,
+    /// The hosts that are reached directly, as in `NO_PROXY`.
+    pub no_proxy: Option<String>,
+    /// Files of further certificate authorities.
+    pub authorities: Vec<PathBuf>,
+}
+
+/// Why there is no client for a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteFault {
+    /// The proxy is not a URL.
+    Proxy,
+    /// No authority is trusted, or one of the files cannot be read.
+    Authorities(String),
+}
+
+/// A client for `https:`. Each request takes at most `limit`.
+///
+/// # Errors
+/// The proxy or the authorities cannot be used.
+pub fn agent(route: &WebRoute, limit: Duration) -> Result<Agent, RouteFault> {
+    let found = authorities(&route.authorities).map_err(RouteFault::Authorities)?;
+    let roots = found
+        .iter()
+        .map(|cert| Certificate::from_der(cert).to_owned());
+    let roots: Vec<_> = roots.collect();
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .root_certs(RootCerts::new_with_certs(&roots))
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build();
+    let config = Agent::config_builder()
+        .https_only(true)
+        .proxy(proxy(route)?)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .timeout_global(Some(limit))
+        .user_agent(concat!("mcpwrap/", env!("CARGO_PKG_VERSION")))
+        .tls_config(tls)
+        .build();
+    Ok(config.new_agent())
+}
+
+/// A client for `http:` on this machine. Each request takes at most `limit`.
+pub fn plain_agent(limit: Duration) -> Agent {
+    let config = Agent::config_builder()
+        .proxy(None)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .timeout_global(Some(limit))
+        .user_agent(concat!("mcpwrap/", env!("CARGO_PKG_VERSION")))
+        .build();
+    config.new_agent()
+}
+
+fn proxy(route: &WebRoute) -> Result<Option<Proxy>, RouteFault> {
+    let Some(url) = &route.proxy else {
+        return Ok(None);
+    };
+    let url = std::str::from_utf8(url.expose()).unwrap_or_default();
+    let proxy = Proxy::new(url).map_err(|_| RouteFault::Proxy)?;
+    let Some(hosts) = &route.no_proxy else {
+        return Ok(Some(proxy));
+    };
+    let mut builder = Proxy::builder(proxy.protocol())
+        .host(proxy.host())
+        .port(proxy.port());
+    if let Some(user) = proxy.username() {
+        builder = builder.username(user);
+    }
+    if let Some(password) = proxy.password() {
+        builder = builder.password(password);
+    }
+    let hosts = hosts.split([',', ' ']).filter(|host| !host.is_empty());
+    for host in hosts {
+        builder = builder.no_proxy(host);
+    }
+    builder.build().map(Some).map_err(|_| RouteFault::Proxy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(proxy: &str, no_proxy: Option<&str>) -> WebRoute {
+        WebRoute {
+            proxy: Some(Secret::new(proxy.into())),
+            no_proxy: no_proxy.map(str::to_owned),
+            authorities: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn hosts_without_the_proxy() {
+        let hosts = Some("corp.example, .lan");
+        let proxy = proxy(&route("http://u:p%40@proxy:3128", hosts));
+        let proxy = proxy.unwrap().unwrap();
+        assert_eq!(proxy.password(), Some("p@"));
+        for (url, is_direct) in [
+            ("https://corp.example/v1", true),
+            ("https://a.lan", true),
+            ("https://other.example", false),
+        ] {
+            assert_eq!(proxy.is_no_proxy(&url.parse().unwrap()), is_direct, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_proxy_is_refused() {
+        let refused = proxy(&route("not a proxy", None));
+        assert_eq!(refused.unwrap_err(), RouteFault::Proxy);
+        assert!(proxy(&WebRoute::default()).unwrap().is_none());
+    }
+}

@@ -1,0 +1,175 @@
+//! What reaches the makers of credentials: the stores of `config.toml` with what they need themselves.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::github_app::GithubMinter;
+use super::kept::KeptMaker;
+use crate::config::Config;
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::network;
+use crate::policy::MintRules;
+use crate::policy::mint::MintSource;
+use crate::secret::{SecretName, StoreName};
+use crate::store::source::{MintRequest, Minted, Minter, StoreNetwork, StoreSetup};
+use crate::store::types::{LocalValues, NamedStore, own_secrets};
+use crate::store::{self, Prompt, Store};
+
+/// How long a request to a maker may take.
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// See the module.
+#[derive(Debug)]
+pub struct MintAccess<'a> {
+    pub dirs: &'a Dirs,
+    pub config: &'a Config,
+    /// The secrets that the stores and the mints need.
+    pub local: &'a LocalValues,
+    pub network: &'a StoreNetwork,
+}
+
+/// The secrets that making these credentials needs.
+///
+/// # Errors
+/// `store-unknown`.
+pub fn needed(
+    mints: &[&MintRules],
+    config: &Config,
+) -> Result<BTreeSet<SecretName>> {
+    let mut names = BTreeSet::new();
+    for rules in mints {
+        names.extend(rules.secret().cloned());
+        if let Some(store) = rules.store() {
+            names.extend(NamedStore::find(config, store)?.definition.secrets());
+        }
+    }
+    Ok(names)
+}
+
+/// Opens the local store and calls `act` with access to these stores.
+///
+/// # Errors
+/// Those of the local store; `network-changed`; those of `act`.
+pub fn open<T>(
+    dirs: &Dirs,
+    stores: &BTreeSet<StoreName>,
+    act: impl FnOnce(&MintAccess<'_>, &dyn Store) -> Result<T>,
+) -> Result<T> {
+    let config = Config::load(dirs)?;
+    let mut names = BTreeSet::new();
+    for name in stores {
+        // One that is not defined any more is an error of its own credentials.
+        if let Ok(store) = NamedStore::find(&config, name) {
+            names.extend(store.definition.secrets());
+        }
+    }
+    let record = network::find(dirs)?;
+    let of_network: Vec<_> = record
+        .iter()
+        .flat_map(network::NetworkRecord::secrets)
+        .collect();
+    let names: Vec<_> = names
+        .into_iter()
+        .chain(of_network.iter().cloned())
+        .collect();
+    let store = store::open(dirs, &config, Prompt::Never)?;
+    let batch = store.get_all(&names)?;
+    let network = network::verify(dirs, record, &batch.keys()?)?;
+    let local: LocalValues = names.into_iter().zip(batch.items).collect();
+    let network = network::for_stores(&network, &local)?;
+    let access = MintAccess {
+        dirs,
+        config: &config,
+        local: &local,
+        network: &network,
+    };
+    act(&access, &*store)
+}
+
+impl MintAccess<'_> {
+    /// Makes one credential.
+    ///
+    /// # Errors
+    /// Those of its maker.
+    pub fn make(&self, rules: &MintRules) -> Result<(Minted, KeptMaker)> {
+        let deadline = Instant::now() + ANSWER_LIMIT;
+        match &rules.source {
+            MintSource::Store { store, path, .. } => {
+                let request = MintRequest {
+                    path: path.clone(),
+                    life: rules.life.map(|life| life.as_secs()),
+                };
+                let named = NamedStore::find(self.config, store)?;
+                let maker = KeptMaker::Store {
+                    name: store.clone(),
+                    definition: named.digest(),
+                };
+                let minted = self.with_store(&named, |minter| minter.mint(&request, deadline))?;
+                Ok((minted, maker))
+            }
+            MintSource::GithubApp(app) => {
+                let key = match self.local.get(&app.key) {
+                    Some(Ok(item)) => item.value.clone(),
+                    Some(Err(error)) => return Err(error.clone()),
+                    None => return Err(Error::new(Code::SecretNotFound, "the App has no key")),
+                };
+                let minter = GithubMinter::new(&app.api, self.network)?;
+                let maker = KeptMaker::Github {
+                    api: app.api.clone(),
+                };
+                Ok((minter.mint(app, &key, deadline)?, maker))
+            }
+        }
+    }
+
+    /// Calls `act` with the maker of an earlier credential.
+    ///
+    /// # Errors
+    /// `store-unknown` if the store is not defined as it was; those of `act`.
+    pub fn with_maker<T>(
+        &self,
+        maker: &KeptMaker,
+        act: impl FnOnce(&dyn Minter) -> Result<T>,
+    ) -> Result<T> {
+        match maker {
+            KeptMaker::Store { name, definition } => {
+                let store = NamedStore::find(self.config, name)?;
+                if store.digest() != *definition {
+                    let what = format!("store `{name}` does not know this credential");
+                    return Err(Error::new(Code::StoreUnknown, what)
+                        .of_store(name)
+                        .cause("its definition in `config.toml` is not the one that made it"));
+                }
+                self.with_store(&store, act)
+            }
+            KeptMaker::Github { api } => act(&GithubMinter::new(api, self.network)?),
+        }
+    }
+
+    fn with_store<T>(
+        &self,
+        store: &NamedStore<'_>,
+        act: impl FnOnce(&dyn Minter) -> Result<T>,
+    ) -> Result<T> {
+        let setup = StoreSetup {
+            name: store.name,
+            definition: store.definition,
+            secrets: &own_secrets(store, self.local)?,
+            dirs: self.dirs,
+            network: self.network,
+            is_interactive: false,
+        };
+        let source = store.open(&setup)?;
+        let minter = source.minter().ok_or_else(|| {
+            let what = format!("store `{}` makes no credentials", store.name);
+            Error::new(Code::MintRefused, what)
+                .of_store(store.name)
+                .cause(format!(
+                    "stores of type `{}` only keep values",
+                    store.kind.id
+                ))
+        })?;
+        act(minter)
+    }
+}

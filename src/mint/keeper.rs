@@ -1,0 +1,420 @@
+//! Makes, extends and withdraws the credentials of one run.
+//!
+//! Invariants: a credential that can be withdrawn is used only after its handle is in the local store. What
+//! fails to be withdrawn stays there. Nothing here holds a lock while it waits for a maker.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::access::{self, ANSWER_LIMIT, MintAccess};
+use super::clock::MintClock;
+use super::kept::{KeptMaker, KeptMint, KeptRun, WithdrawIndex, WithdrawRow};
+use super::live::{Extension, LiveMint, LiveMints};
+use crate::audit::RunId;
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::policy::mint::OnExit;
+use crate::policy::{MintRules, Policy};
+use crate::reference::{MintRef, Reference};
+use crate::secret::{MintName, Secret, ServerName, StoreName};
+use crate::store::Store;
+use crate::store::source::{MintLife, Minted};
+use crate::sys::{clock, tree};
+
+/// What happened to a credential, for the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MintFact {
+    pub mint: MintName,
+    /// Who made it, for users.
+    pub maker: String,
+    pub event: MintEvent,
+}
+
+/// See [`MintFact`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MintEvent {
+    /// Made, for so many seconds, with what the issuer says that it may do.
+    Made(Option<u64>, Vec<(String, String)>),
+    Extended(Option<u64>),
+    Withdrawn,
+    /// It could not be withdrawn: the code of the error.
+    NotWithdrawn(Code),
+}
+
+/// Writes facts into the audit log.
+pub type MintReport = Box<dyn Fn(MintFact) + Send + Sync>;
+
+/// See the module.
+pub struct MintKeeper {
+    dirs: Dirs,
+    run: RunId,
+    server: ServerName,
+    report: MintReport,
+    /// Withdrawals that are on their way.
+    open: Mutex<usize>,
+    done: Condvar,
+    /// Held while the item of the run is changed.
+    item: Mutex<()>,
+}
+
+impl fmt::Debug for MintKeeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MintKeeper")
+            .field("run", &self.run)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The credentials of one launch.
+#[derive(Debug, Default)]
+pub struct MintedValues {
+    fields: BTreeMap<MintName, BTreeMap<String, Secret>>,
+    pub live: LiveMints,
+}
+
+impl MintedValues {
+    /// A part of a credential.
+    ///
+    /// # Errors
+    /// `reference-invalid` if it has no such part, with the names of its parts.
+    pub fn get(&self, reference: &MintRef) -> Result<Secret> {
+        let fields = self.fields.get(&reference.mint);
+        let found = fields.and_then(|fields| match &reference.field {
+            Some(field) => fields.get(field),
+            None if fields.len() == 1 => fields.values().next(),
+            None => None,
+        });
+        found.cloned().ok_or_else(|| {
+            let names = fields.into_iter().flatten();
+            let names: Vec<_> = names.map(|(name, _)| format!("`{name}`")).collect();
+            Error::new(
+                Code::ReferenceInvalid,
+                format!("`{reference}` leads to no value"),
+            )
+            .cause(format!("its parts are {}", names.join(", ")))
+            .hint(format!("write `mint:{}#PART`", reference.mint))
+        })
+    }
+}
+
+impl MintKeeper {
+    pub fn new(dirs: &Dirs, run: &RunId, server: &ServerName, report: MintReport) -> Arc<Self> {
+        Arc::new(Self {
+            dirs: dirs.clone(),
+            run: run.clone(),
+            server: server.clone(),
+            report,
+            open: Mutex::default(),
+            done: Condvar::new(),
+            item: Mutex::default(),
+        })
+    }
+
+    fn open(&self) -> MutexGuard<'_, usize> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the credentials that the policy's variables refer to.
+    ///
+    /// # Errors
+    /// `mint-refused`, and those of the makers. Then nothing is left behind.
+    pub fn make(
+        self: &Arc<Self>,
+        policy: &Policy,
+        access: &MintAccess<'_>,
+        store: &dyn Store,
+    ) -> Result<MintedValues> {
+        let mut made = MintedValues {
+            live: LiveMints::new(Vec::new(), Arc::clone(self)),
+            ..MintedValues::default()
+        };
+        let mut live = Vec::new();
+        for (name, rules) in used(policy) {
+            match self.make_one(name, rules, access, store) {
+                Ok((mint, fields)) => {
+                    live.push(mint);
+                    made.fields.insert(name.clone(), fields);
+                }
+                Err(error) => {
+                    // What was made before is withdrawn.
+                    drop(LiveMints::new(live, Arc::clone(self)));
+                    return Err(error
+                        .not_started(&self.server)
+                        .required_by(policy.place(rules.line)));
+                }
+            }
+        }
+        made.live = LiveMints::new(live, Arc::clone(self));
+        Ok(made)
+    }
+
+    fn make_one(
+        &self,
+        name: &MintName,
+        rules: &MintRules,
+        access: &MintAccess<'_>,
+        store: &dyn Store,
+    ) -> Result<(LiveMint, BTreeMap<String, Secret>)> {
+        let sent = clock::since_boot();
+        let (minted, maker) = access.make(rules)?;
+        let Minted {
+            fields,
+            life,
+            handle,
+            granted,
+        } = minted;
+        let ends = end(life);
+        let kept = handle
+            .map(|handle| KeptMint::new(name, maker.clone(), &handle, ends, rules.on_exit))
+            .transpose()?;
+        let short = life
+            .seconds
+            .is_some_and(|life| life < rules.min_life.as_secs());
+        let refused = if short {
+            let seconds = life.seconds.unwrap_or_default();
+            Some(
+                Error::new(Code::MintRefused, format!("`mint:{name}` lives too short"))
+                    .cause(format!("{} gave it {seconds} s", maker.shown()))
+                    .hint("ask its issuer for a longer life, or set `min_life` in the policy"),
+            )
+        } else {
+            kept.as_ref()
+                .and_then(|kept| self.keep(kept, store).err())
+                .map(|error| {
+                    let what = format!("`mint:{name}` cannot be kept for its withdrawal");
+                    Error::new(Code::MintRefused, what).caused_by(error)
+                })
+        };
+        if let Some(error) = refused {
+            if let Some(kept) = &kept {
+                // Best effort: it ends by itself soon.
+                drop(self.withdraw_one(kept, access));
+            }
+            return Err(error);
+        }
+        self.report(name, &maker, MintEvent::Made(life.seconds, granted));
+        let clock = MintClock::new(sent, life, random());
+        let mint = LiveMint {
+            name: name.clone(),
+            clock,
+            ends,
+            kept,
+        };
+        Ok((mint, fields))
+    }
+
+    fn report(&self, mint: &MintName, maker: &KeptMaker, event: MintEvent) {
+        (self.report)(MintFact {
+            mint: mint.clone(),
+            maker: maker.shown(),
+            event,
+        });
+    }
+
+    /// Writes a handle into the local store, and a row into the index.
+    fn keep(&self, kept: &KeptMint, store: &dyn Store) -> Result<()> {
+        let _item = self.item.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut run =
+            KeptRun::read(store, &self.run)?.unwrap_or_else(|| KeptRun::new(self.server.clone()));
+        run.mints.push(kept.clone());
+        // The row first: a row without an item is harmless.
+        self.note(&run, None)?;
+        run.write(store, &self.run)
+    }
+
+    fn note(&self, kept: &KeptRun, failed: Option<Code>) -> Result<()> {
+        let pid = i32::try_from(std::process::id()).unwrap_or(0);
+        note(
+            &self.dirs,
+            &self.run,
+            kept,
+            failed,
+            (pid, tree::started(pid)),
+        )
+    }
+
+    /// Makes credentials live longer. Waits for their makers.
+    pub fn extend(&self, mints: &[LiveMint]) -> Vec<Extension> {
+        let kept: Vec<_> = mints.iter().filter_map(|mint| mint.kept.clone()).collect();
+        let stores = stores_of(&kept);
+        let answers = access::open(&self.dirs, &stores, |access, _| {
+            Ok(mints
+                .iter()
+                .map(|mint| self.extend_one(mint, access))
+                .collect())
+        });
+        answers.unwrap_or_else(|error| {
+            let failed = |mint: &LiveMint| Extension {
+                name: mint.name.clone(),
+                result: Err(error.clone()),
+            };
+            mints.iter().map(failed).collect()
+        })
+    }
+
+    fn extend_one(&self, mint: &LiveMint, access: &MintAccess<'_>) -> Extension {
+        let name = mint.name.clone();
+        let Some(kept) = &mint.kept else {
+            return Extension {
+                name,
+                result: Ok(None),
+            };
+        };
+        let sent = clock::since_boot();
+        let deadline = Instant::now() + ANSWER_LIMIT;
+        let handle = kept.handle();
+        let result = access.with_maker(&kept.maker, |minter| minter.extend(&handle, deadline));
+        if let Ok(Some(life)) = &result {
+            self.report(&name, &kept.maker, MintEvent::Extended(life.seconds));
+        }
+        let result = result.map(|life| life.map(|life| (sent, life)));
+        Extension { name, result }
+    }
+
+    /// Withdraws credentials of servers that are gone, in a thread. Those that the policy leaves are only
+    /// withdrawn by `revoke`.
+    pub(super) fn withdraw(self: &Arc<Self>, kept: Vec<KeptMint>) {
+        let kept: Vec<_> = kept
+            .into_iter()
+            .filter(|kept| kept.on_exit == OnExit::Revoke)
+            .collect();
+        if kept.is_empty() {
+            return;
+        }
+        *self.open() += 1;
+        let keeper = Arc::clone(self);
+        let work = move || {
+            keeper.withdraw_all(&kept);
+            *keeper.open() -= 1;
+            keeper.done.notify_all();
+        };
+        let thread = std::thread::Builder::new().name("withdraw".to_owned());
+        if thread.spawn(work).is_err() {
+            // The next command that opens the store withdraws them.
+            *self.open() -= 1;
+        }
+    }
+
+    fn withdraw_all(&self, kept: &[KeptMint]) {
+        let stores = stores_of(kept);
+        let done = access::open(&self.dirs, &stores, |access, store| {
+            let mut gone = BTreeSet::new();
+            let mut failed = None;
+            for one in kept {
+                match self.withdraw_one(one, access) {
+                    Ok(()) => drop(gone.insert(one.id.clone())),
+                    Err(error) => failed = Some(error.code),
+                }
+            }
+            let _item = self.item.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(mut run) = KeptRun::read(store, &self.run)? {
+                run.mints.retain(|one| !gone.contains(&one.id));
+                run.write(store, &self.run)?;
+                self.note(&run, failed)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = done {
+            tracing::warn!("cannot withdraw credentials: {}", error.text());
+        }
+    }
+
+    fn withdraw_one(&self, kept: &KeptMint, access: &MintAccess<'_>) -> Result<()> {
+        let done = withdraw_at_maker(kept, access);
+        let event = match &done {
+            Ok(()) => MintEvent::Withdrawn,
+            Err(error) => MintEvent::NotWithdrawn(error.code),
+        };
+        self.report(&kept.mint, &kept.maker, event);
+        done
+    }
+
+    /// Waits until what was begun to be withdrawn is done, up to a limit.
+    pub fn finish(&self, limit: Duration) {
+        let open = self.open();
+        let waited = self.done.wait_timeout_while(open, limit, |open| *open > 0);
+        drop(waited);
+    }
+}
+
+/// Withdraws one credential at its maker.
+pub(super) fn withdraw_at_maker(kept: &KeptMint, access: &MintAccess<'_>) -> Result<()> {
+    let deadline = Instant::now() + ANSWER_LIMIT;
+    let handle = kept.handle();
+    access.with_maker(&kept.maker, |minter| minter.revoke(&handle, deadline))
+}
+
+/// Writes the row of a run, or removes it if the run has no credentials any more. `supervisor`: its PID
+/// and when it started.
+pub(super) fn note(
+    dirs: &Dirs,
+    run: &RunId,
+    kept: &KeptRun,
+    failed: Option<Code>,
+    (supervisor, started): (i32, Option<u64>),
+) -> Result<()> {
+    WithdrawIndex::update(dirs, |index| {
+        if kept.mints.is_empty() {
+            index.runs.remove(run.as_str());
+            return;
+        }
+        let shown = |mint: &KeptMint| format!("`mint:{}` of {}", mint.mint, mint.maker.shown());
+        let ends: Vec<_> = kept.mints.iter().map(|mint| mint.ends).collect();
+        let row = WithdrawRow {
+            server: kept.server.clone(),
+            supervisor,
+            started,
+            mints: kept.mints.iter().map(shown).collect(),
+            failed: failed.map(|code| code.name().to_owned()),
+            ends: ends
+                .into_iter()
+                .collect::<Option<Vec<_>>>()
+                .and_then(|ends| ends.into_iter().max()),
+        };
+        index.runs.insert(run.to_string(), row);
+    })
+}
+
+/// The mints that the variables of a policy refer to.
+pub fn used(policy: &Policy) -> impl Iterator<Item = (&MintName, &MintRules)> {
+    let names: BTreeSet<&MintName> = policy
+        .secrets
+        .values()
+        .filter_map(|slot| match &slot.from {
+            Reference::Mint(mint) => Some(&mint.mint),
+            Reference::Local(_) | Reference::Store(_) => None,
+        })
+        .collect();
+    policy
+        .mints
+        .iter()
+        .filter(move |(name, _)| names.contains(name))
+}
+
+pub(super) fn stores_of(kept: &[KeptMint]) -> BTreeSet<StoreName> {
+    let kept = kept.iter();
+    kept.filter_map(|one| match &one.maker {
+        KeptMaker::Store { name, .. } => Some(name.clone()),
+        KeptMaker::Github { .. } => None,
+    })
+    .collect()
+}
+
+fn end(life: MintLife) -> Option<i64> {
+    let seconds = i64::try_from(life.seconds?).ok()?;
+    Some(Timestamp::now().as_second().saturating_add(seconds))
+}
+
+/// A number from 0 to 255.
+pub fn random() -> u8 {
+    let mut byte = [0];
+    // Without random bytes, sessions renew at the same time.
+    match getrandom::fill(&mut byte) {
+        Ok(()) => byte.first().copied().unwrap_or(128),
+        Err(_) => 128,
+    }
+}

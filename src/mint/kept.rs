@@ -1,0 +1,233 @@
+//! What is needed to withdraw credentials, kept in the local store while they live.
+//!
+//! A supervisor that is killed cannot withdraw what it made. So the handle of each credential is in the
+//! store before the credential is used: one item per run, `withdraw/RUN`. The index `withdraw.toml` says
+//! which runs have items, so that nobody opens the store to learn that there is nothing.
+//!
+//! Invariants: the index contains no handle. An item is written and read back before its credentials are
+//! used, and removed only after they are withdrawn or have ended.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::audit::RunId;
+use crate::dirs::Dirs;
+use crate::error::{Code, Error, Result};
+use crate::files::{self, Problem};
+use crate::policy::mint::OnExit;
+use crate::secret::{MintName, Secret, SecretName, ServerName, StoreName};
+use crate::store::source::MintHandle;
+use crate::store::{self, SecretItem, Store, update_locked};
+
+/// The version of the items.
+const VERSION: u32 = 1;
+
+/// One credential of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptMint {
+    /// Identifies it among those of the run.
+    pub id: String,
+    pub mint: MintName,
+    pub maker: KeptMaker,
+    handle: HandleText,
+    /// When it ends: seconds of Unix time.
+    pub ends: Option<i64>,
+    pub on_exit: OnExit,
+}
+
+/// Who made a credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeptMaker {
+    /// A store of `config.toml`, with the digest of its definition: a handle goes nowhere else.
+    Store { name: StoreName, definition: String },
+    /// An API of GitHub, by its address.
+    Github { api: String },
+}
+
+impl KeptMaker {
+    /// The name for users.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Store { name, .. } => format!("store `{name}`"),
+            Self::Github { api } => {
+                let host = api.split("://").nth(1).unwrap_or(api);
+                format!("`{}`", host.split('/').next().unwrap_or(host))
+            }
+        }
+    }
+}
+
+/// A handle in base64.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct HandleText(Zeroizing<String>);
+
+impl std::fmt::Debug for HandleText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HandleText(…)")
+    }
+}
+
+impl KeptMint {
+    pub fn new(
+        mint: &MintName,
+        maker: KeptMaker,
+        handle: &MintHandle,
+        ends: Option<i64>,
+        on_exit: OnExit,
+    ) -> Result<Self> {
+        let id = files::random_hex().map_err(|error| {
+            Error::new(Code::FileUnusable, "cannot create a random number")
+                .cause(files::io_text(&error))
+        })?;
+        Ok(Self {
+            id,
+            mint: mint.clone(),
+            maker,
+            handle: HandleText(Zeroizing::new(STANDARD.encode(handle.0.expose()))),
+            ends,
+            on_exit,
+        })
+    }
+
+    /// What extends and withdraws it.
+    pub fn handle(&self) -> MintHandle {
+        let bytes = STANDARD.decode(self.handle.0.as_bytes());
+        MintHandle(Secret::new(bytes.unwrap_or_default()))
+    }
+}
+
+/// The item of one run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptRun {
+    version: u32,
+    pub server: ServerName,
+    pub mints: Vec<KeptMint>,
+}
+
+/// The name of the item of a run.
+///
+/// # Errors
+/// None in practice: an ID is a valid name.
+pub fn item_name(run: &RunId) -> Result<SecretName> {
+    SecretName::new(&format!("withdraw/{run}"))
+}
+
+impl KeptRun {
+    pub const fn new(server: ServerName) -> Self {
+        Self {
+            version: VERSION,
+            server,
+            mints: Vec::new(),
+        }
+    }
+
+    /// Reads the item of a run; `None` if there is none.
+    ///
+    /// # Errors
+    /// Those of the store; `store-broken` if another version of mcpwrap wrote it.
+    pub fn read(store: &dyn Store, run: &RunId) -> Result<Option<Self>> {
+        match store.get(&item_name(run)?) {
+            Ok(item) => serde_json::from_slice::<Self>(item.value.expose())
+                .ok()
+                .filter(|kept| kept.version == VERSION)
+                .map(Some)
+                .ok_or_else(|| {
+                    Error::new(Code::StoreBroken, "cannot withdraw credentials")
+                        .cause(format!("another version of mcpwrap wrote `withdraw/{run}`"))
+                }),
+            Err(error) if error.code == Code::SecretNotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the item and reads it back; removes it if it has no credentials.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn write(&self, store: &dyn Store, run: &RunId) -> Result<()> {
+        let name = item_name(run)?;
+        if self.mints.is_empty() {
+            return match store.remove(&name) {
+                Err(error) if error.code != Code::SecretNotFound => Err(error),
+                _ => Ok(()),
+            };
+        }
+        let text = serde_json::to_vec(self).expect("an item is always valid JSON");
+        let item = SecretItem {
+            value: Secret::new(text),
+            profile: None,
+            expires: None,
+        };
+        store.put(&name, &item)?;
+        if store.get(&name)?.value == item.value {
+            return Ok(());
+        }
+        let what = "cannot keep what withdraws a credential";
+        Err(store::value_differs(store.kind(), &name, what))
+    }
+}
+
+/// Which runs have credentials that can be withdrawn.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WithdrawIndex {
+    /// By the ID of the run.
+    pub runs: BTreeMap<String, WithdrawRow>,
+}
+
+/// Facts about the credentials of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithdrawRow {
+    pub server: ServerName,
+    /// The supervisor, and when it started, in the kernel's unit.
+    pub supervisor: i32,
+    pub started: Option<u64>,
+    /// The credentials: `MINT` by whom.
+    pub mints: Vec<String>,
+    /// The code of the last failure to withdraw them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+    /// When the last of them ends: seconds of Unix time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends: Option<i64>,
+}
+
+impl WithdrawIndex {
+    /// Reads the index. A missing or damaged one is empty.
+    ///
+    /// # Errors
+    /// `file-unusable`, `file-not-private`.
+    pub fn load(dirs: &Dirs) -> Result<Self> {
+        let path = dirs.withdraw_index();
+        match files::read_private(&path) {
+            Ok(bytes) => Ok(toml::from_slice(&bytes).unwrap_or_default()),
+            Err(Problem::Missing) => Ok(Self::default()),
+            Err(problem) => Err(failed(dirs, problem)),
+        }
+    }
+
+    /// Changes the index under its lock.
+    ///
+    /// # Errors
+    /// `file-unusable`, `file-not-private`.
+    pub fn update<T>(dirs: &Dirs, change: impl FnOnce(&mut Self) -> T) -> Result<T> {
+        let path = dirs.withdraw_index();
+        let load = || Self::load(dirs);
+        update_locked(&path, &|problem| failed(dirs, problem), load, change)
+    }
+}
+
+fn failed(dirs: &Dirs, problem: Problem) -> Error {
+    let shown = dirs.tilde(&dirs.withdraw_index());
+    problem.explain(
+        Code::FileUnusable,
+        "cannot use the index of short-lived credentials",
+        &shown,
+    )
+}

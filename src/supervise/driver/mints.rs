@@ -1,0 +1,138 @@
+//! Keeps the short-lived credentials of the current server current.
+//!
+//! Extending changes nothing for the server. Replacing renews it, or the credentials of a bridge, by the
+//! session's own rule. A credential that has ended ends the server, and the session tries again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Driver;
+use crate::error::{Code, Error};
+use crate::mint::clock::{LOOK, MintPause};
+use crate::mint::keeper::random;
+use crate::mint::live::{Extension, MintTask};
+use crate::secret::MintName;
+use crate::supervise::shared::{Notice, spawn_detached};
+use crate::supervise::state::KeeperEvent;
+use crate::sys::clock;
+
+impl Driver {
+    /// Does what is due for the credentials of the current server. Returns when to look again.
+    pub(super) fn mind_mints(&mut self) -> Option<Instant> {
+        let now = clock::since_boot();
+        let Some(current) = self.state.current() else {
+            return self.wake_suspended(now);
+        };
+        self.waking = MintPause::default();
+        if self.state.is_renewing() {
+            // Its end is an event.
+            return None;
+        }
+        let task = self.generation_mut(current)?.mints.task(now, random());
+        let next = match task {
+            MintTask::Wait(next) => next,
+            MintTask::Extend(keeper, mints) => {
+                let shared = Arc::clone(&self.shared);
+                spawn_detached(move || {
+                    let answers = keeper.extend(&mints);
+                    shared.post(Notice::Extended {
+                        generation: current,
+                        answers,
+                    });
+                });
+                Some(now + LOOK)
+            }
+            MintTask::Replace => {
+                self.replace_mints(current);
+                Some(now + LOOK)
+            }
+            MintTask::Over(name) => {
+                let error = self.ended(current, &name);
+                self.handle(KeeperEvent::CredentialsReplaced {
+                    generation: current,
+                    result: Err(error),
+                });
+                Some(now + Duration::from_secs(1))
+            }
+        };
+        Some(Instant::now() + next?.saturating_sub(now))
+    }
+
+    /// Makes new credentials: for a bridge while it runs, otherwise with a new server.
+    fn replace_mints(&mut self, generation: u32) {
+        let updating = self.refresh(generation, None);
+        self.handle(KeeperEvent::FilesSeen {
+            grant: self.pipeline.may_run(),
+            outdated: Some(generation).filter(|_| !updating),
+            updating,
+        });
+    }
+
+    /// Takes the answers of the makers.
+    pub(super) fn extended(&mut self, generation: u32, answers: Vec<Extension>) {
+        let is_current = self.state.current() == Some(generation);
+        for answer in &answers {
+            if let Err(error) = &answer.result {
+                tracing::warn!("cannot extend `mint:{}`: {}", answer.name, error.text());
+            }
+        }
+        let Some(server) = self.generation_mut(generation) else {
+            return;
+        };
+        if server.mints.extended(answers, random()) && is_current {
+            self.replace_mints(generation);
+        }
+    }
+
+    fn ended(&self, generation: u32, name: &MintName) -> Error {
+        let what = format!(
+            "the credential `mint:{name}` of server `{}` has ended",
+            self.server
+        );
+        let error = Error::new(Code::CredentialEnded, what);
+        let server = self.generation(generation);
+        match server.and_then(|server| server.mints.trouble.clone()) {
+            Some(trouble) => error.caused_by(trouble),
+            None => error
+                .cause("it could not be replaced in time")
+                .hint(format!("run `mcpwrap renew {}` to try now", self.server)),
+        }
+    }
+
+    /// A session without a server because of something that passes by itself tries again, less and less
+    /// often.
+    fn wake_suspended(&mut self, now: Duration) -> Option<Instant> {
+        if self.state.is_renewing() || !self.state.trouble().is_some_and(passes) {
+            return None;
+        }
+        match self.waking.may_begin(now) {
+            Ok(()) => {
+                let is_first = self.waking == MintPause::default();
+                self.waking.begin(now, random());
+                if !is_first {
+                    self.handle(KeeperEvent::FilesSeen {
+                        grant: self.pipeline.may_run(),
+                        outdated: None,
+                        updating: false,
+                    });
+                }
+                let until = self.waking.may_begin(now).err()?;
+                Some(Instant::now() + until.saturating_sub(now))
+            }
+            Err(until) => Some(Instant::now() + until.saturating_sub(now)),
+        }
+    }
+}
+
+/// Whether this may be over without the user. What only the user can change is not asked again: stores
+/// count what they are asked, and some lock an account.
+const fn passes(code: Code) -> bool {
+    matches!(
+        code,
+        Code::CredentialEnded
+            | Code::StoreUnavailable
+            | Code::StoreTimeout
+            | Code::StoreThrottled
+            | Code::StoreLocked
+    )
+}
