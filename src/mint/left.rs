@@ -14,7 +14,7 @@ use crate::sys::tree;
 
 /// What became of the credentials of one run.
 #[derive(Clone, Debug)]
-pub struct Withdrawal {
+pub struct WithdrawnMints {
     pub server: ServerName,
     /// The credentials, for users.
     pub mints: Vec<String>,
@@ -42,7 +42,7 @@ pub fn is_alive(row: &WithdrawRow) -> bool {
 ///
 /// # Errors
 /// `file-unusable` if the index cannot be read. What cannot be withdrawn is in the answer.
-pub fn withdraw(dirs: &Dirs, which: LeftBehind<'_>) -> Result<Vec<Withdrawal>> {
+pub fn withdraw(dirs: &Dirs, which: LeftBehind<'_>) -> Result<Vec<WithdrawnMints>> {
     let index = WithdrawIndex::load(dirs)?;
     let is_wanted = |row: &WithdrawRow| match which {
         LeftBehind::Dead => !is_alive(row),
@@ -58,7 +58,7 @@ pub fn withdraw(dirs: &Dirs, which: LeftBehind<'_>) -> Result<Vec<Withdrawal>> {
         let done = of_run(dirs, &run, &row, matches!(which, LeftBehind::Of(_)));
         match done {
             Ok(0) => {}
-            done => answers.push(Withdrawal {
+            done => answers.push(WithdrawnMints {
                 server: row.server,
                 mints,
                 error: done.err(),

@@ -5,6 +5,7 @@
 //! store nor a readable policy is needed: a locked keychain must not keep a server running.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use super::actor::{Actor, keys_if_open};
 use super::again;
@@ -17,6 +18,8 @@ use crate::invocation;
 use crate::launch::container::Container;
 use crate::launch::engine::EngineContainer;
 use crate::launch::start;
+use crate::mint::kept::{WithdrawIndex, WithdrawRow};
+use crate::mint::left::{self, LeftBehind, WithdrawnMints};
 use crate::oauth::revoke::RevokedToken;
 use crate::secret::{SecretName, ServerName};
 use crate::supervise::find::{self, Found, Stray};
@@ -196,6 +199,42 @@ pub fn tokens(dirs: &Dirs, servers: &[ServerName]) -> Vec<RevokedToken> {
         tracing::warn!("{}", error.text());
     }
     all
+}
+
+/// How long supervisors have to withdraw the credentials of the servers that they ended.
+const WITHDRAW_LIMIT: Duration = Duration::from_secs(5);
+
+/// Withdraws the short-lived credentials of these servers that are still valid. Their own supervisors come
+/// first: they are at it already.
+///
+/// # Errors
+/// `file-unusable` if it is not known which there are.
+pub fn credentials(dirs: &Dirs, servers: &[ServerName]) -> Result<Vec<WithdrawnMints>> {
+    let before = rows(dirs, servers)?;
+    let end = Instant::now() + WITHDRAW_LIMIT;
+    let is_awaited = |row: &WithdrawRow| row.failed.is_none() && left::is_alive(row);
+    let mut now = before.clone();
+    while now.values().any(is_awaited) && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(20));
+        now = rows(dirs, servers)?;
+    }
+    let by_supervisor = before.iter().filter(|(run, _)| !now.contains_key(*run));
+    let mut done: Vec<_> = by_supervisor
+        .map(|(_, row)| WithdrawnMints {
+            server: row.server.clone(),
+            mints: row.mints.clone(),
+            error: None,
+            ends: row.ends,
+        })
+        .collect();
+    done.extend(left::withdraw(dirs, LeftBehind::Of(servers))?);
+    Ok(done)
+}
+
+fn rows(dirs: &Dirs, servers: &[ServerName]) -> Result<BTreeMap<String, WithdrawRow>> {
+    let mut rows = WithdrawIndex::load(dirs)?.runs;
+    rows.retain(|_, row| servers.contains(&row.server));
+    Ok(rows)
 }
 
 /// Records the revocation.

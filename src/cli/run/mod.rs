@@ -33,6 +33,8 @@ use crate::launch::values::ValuePlan;
 use crate::launch::work::{self, WorkDirectory};
 use crate::mint::MintKeeper;
 use crate::mint::keeper::MintReport;
+use crate::mint::kept::WithdrawIndex;
+use crate::mint::left::{self, LeftBehind};
 use crate::network::{self, NetworkRecord};
 use crate::oauth::index::OAuthIndex;
 use crate::ops::secrets::{self, Learnt};
@@ -86,6 +88,7 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
         home: launch.home.clone(),
         reconnect,
     };
+    launch.withdraw_left();
     let code = supervise::supervise(options);
     launch.leave_work();
     launch.mints.finish(WITHDRAW_LIMIT);
@@ -237,6 +240,23 @@ impl LaunchPipeline {
                 Ok(work.insert(new).path().to_path_buf())
             }
         }
+    }
+
+    /// Withdraws, in a thread, what runs left behind that were killed.
+    fn withdraw_left(&self) {
+        let index = WithdrawIndex::load(&self.dirs).unwrap_or_default();
+        if index.runs.values().all(left::is_alive) {
+            return;
+        }
+        let dirs = self.dirs.clone();
+        let work = move || {
+            if let Err(error) = left::withdraw(&dirs, LeftBehind::Dead) {
+                tracing::warn!("cannot withdraw what an earlier run left: {}", error.text());
+            }
+        };
+        // Without a thread, the next command tries.
+        let thread = std::thread::Builder::new().name("withdraw".to_owned());
+        drop(thread.spawn(work));
     }
 
     /// Removes the private working directory, unless the server wrote into it.

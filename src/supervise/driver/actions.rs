@@ -106,7 +106,10 @@ impl Driver {
                 exit,
                 ran,
             } => self.reap(generation, exit, ran),
-            Action::Record(fact) => self.pipeline.record(&fact),
+            Action::Record(fact) => {
+                self.note_trouble(&fact);
+                self.pipeline.record(&fact);
+            }
             Action::Reply { request, reply } => self.reply(request, reply),
             Action::Trim => memory::drop_code_pages(),
             Action::Exit(code) => self.exit_code = Some(code),

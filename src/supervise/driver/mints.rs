@@ -12,6 +12,7 @@ use crate::mint::clock::{LOOK, MintPause};
 use crate::mint::keeper::random;
 use crate::mint::live::{Extension, MintTask};
 use crate::secret::MintName;
+use crate::supervise::pipeline::Fact;
 use crate::supervise::shared::{Notice, spawn_detached};
 use crate::supervise::state::KeeperEvent;
 use crate::sys::clock;
@@ -66,6 +67,18 @@ impl Driver {
             outdated: Some(generation).filter(|_| !updating),
             updating,
         });
+    }
+
+    /// Keeps why a renewal failed, for the time when the credentials end.
+    pub(super) fn note_trouble(&mut self, fact: &Fact) {
+        let (Fact::NotRenewed { error }, Some(current)) = (fact, self.state.current()) else {
+            return;
+        };
+        if let Some(server) = self.generation_mut(current)
+            && !server.mints.is_empty()
+        {
+            server.mints.trouble = Some(error.clone());
+        }
     }
 
     /// Takes the answers of the makers.

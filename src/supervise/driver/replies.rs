@@ -61,6 +61,8 @@ impl Driver {
             "policy": server.map(|server| server.digest.clone()),
             "secrets": secrets, "renewals": self.state.renewals(),
             "remote": server.and_then(|server| server.bridge.as_ref()).map(remote),
+            "credentials_end": server.and_then(|server| server.mints.ends()),
+            "renewal_failed": server.and_then(|server| server.mints.trouble.as_ref()).map(|error| error.code.name()),
             "code": self.state.trouble().map(crate::error::Code::name),
         })
     }
