@@ -50,7 +50,9 @@ pub(super) fn credentials(done: Result<Vec<WithdrawnMints>>) -> u8 {
             continue;
         };
         code = EXIT_NO;
-        let ends = one.ends.and_then(|ends| jiff::Timestamp::from_second(ends).ok());
+        let ends = one
+            .ends
+            .and_then(|ends| jiff::Timestamp::from_second(ends).ok());
         let ends = ends.map_or_else(
             || "its issuer does not say when it ends".to_owned(),
             |ends| format!("it ends by itself at {}", ends.strftime("%H:%M:%S UTC")),

@@ -132,6 +132,10 @@ fn row(status: &Value) -> Vec<String> {
         code if code == "-" => text("/state"),
         code => format!("{} ({code})", text("/state")),
     };
+    let state = match credentials_end(status) {
+        Some(end) => format!("{state}, credential ends {end}"),
+        None => state,
+    };
     vec![
         text("/server"),
         state,
@@ -145,6 +149,16 @@ fn row(status: &Value) -> Vec<String> {
         host(status).unwrap_or_else(|| "-".to_owned()),
         secrets,
     ]
+}
+
+/// When the first short-lived credential ends, and whether it cannot be replaced.
+fn credentials_end(status: &Value) -> Option<String> {
+    let second = status.get("credentials_end")?.as_i64()?;
+    let end = local(jiff::Timestamp::from_second(second).ok()?, "%H:%M:%S");
+    Some(match status.get("renewal_failed").and_then(Value::as_str) {
+        Some(code) => format!("{end}, not replaced ({code})"),
+        None => end,
+    })
 }
 
 /// The host of a remote server, and until when it asked for a pause.

@@ -33,10 +33,7 @@ pub struct MintAccess<'a> {
 ///
 /// # Errors
 /// `store-unknown`.
-pub fn needed(
-    mints: &[&MintRules],
-    config: &Config,
-) -> Result<BTreeSet<SecretName>> {
+pub fn needed(mints: &[&MintRules], config: &Config) -> Result<BTreeSet<SecretName>> {
     let mut names = BTreeSet::new();
     for rules in mints {
         names.extend(rules.secret().cloned());
