@@ -33,6 +33,12 @@ pub trait SecretSource: Send {
     /// `store-…`.
     fn check(&self, deadline: Instant) -> Result<Vec<(&'static str, String)>>;
 
+    /// The end of what the program of the store wrote to stderr in its last run, unmasked: it may contain
+    /// values, and is only for `store check`, masked and escaped. `None` for a store without a program.
+    fn diagnostics(&self) -> Option<String> {
+        None
+    }
+
     /// The same store as one that makes short-lived credentials, if it does.
     fn minter(&self) -> Option<&dyn Minter> {
         None
