@@ -8,6 +8,7 @@
 //! without a fallback. A store that hangs fails after [`ANSWER_MS`]. Values are never shown.
 
 mod brief;
+mod exec;
 mod file;
 mod home;
 mod index;

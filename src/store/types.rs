@@ -18,7 +18,7 @@ use crate::suggest::nearest;
 pub const PROGRAM_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// All types, in the order of the documentation.
-pub const TYPES: &[&[SourceType]] = &[];
+pub const TYPES: &[&[SourceType]] = &[super::exec::TYPES];
 
 /// The type with this `id`.
 pub fn of(id: &str) -> Option<&'static SourceType> {

@@ -6,8 +6,8 @@
 pub mod ancestors;
 pub mod bounded;
 pub mod browser;
-pub mod clock;
 pub mod captured;
+pub mod clock;
 pub mod clone;
 pub mod exec;
 pub mod far_end;

@@ -1,0 +1,157 @@
+//! What a failed run means, and the error that says so.
+//!
+//! Invariant: an error has nothing of what the program wrote: it may have written a value.
+
+use super::opened::OpenedStore;
+use super::preset::{Fault, OFFLINE, Sign};
+use crate::error::{Code, Error};
+use crate::reference::StorePlace;
+use crate::sys::captured::{Captured, CapturedEnd};
+
+/// How much of what the program wrote to stdout is looked at (bytes).
+const LOOKED_AT: usize = 4096;
+
+/// What a run that gave no value means.
+pub fn classify(store: &OpenedStore, run: &Captured, code: i32) -> Fault {
+    let lower = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_ascii_lowercase();
+    let said = lower(&run.stderr);
+    let start = run.stdout.get(..LOOKED_AT).unwrap_or(&run.stdout);
+    let printed = lower(start);
+    let is_sign = |sign: &Sign| match sign {
+        Sign::Exit(expected) => *expected == code,
+        Sign::Says(text) => said.contains(text),
+        Sign::Prints(text) => printed.contains(text),
+    };
+    let own = store
+        .settings()
+        .numbers("not_found")
+        .any(|number| number == i64::from(code));
+    if own {
+        return Fault::NotFound;
+    }
+    let known = store.preset.signs.iter().find(|(sign, _)| is_sign(sign));
+    match known {
+        Some((_, fault)) => *fault,
+        None if OFFLINE.iter().any(|text| said.contains(text)) => Fault::Unavailable,
+        None => Fault::Other,
+    }
+}
+
+/// The error for a value, or for the store if there is no place.
+pub fn error(store: &OpenedStore, fault: Fault, place: Option<&StorePlace>) -> Error {
+    let name = &store.name;
+    let what = match place {
+        Some(place) => format!("cannot read `{name}:{place}`"),
+        None => format!("cannot use store `{name}`"),
+    };
+    let program = store.program.display();
+    let (code, cause) = match fault {
+        Fault::NotFound => (
+            Code::SecretNotFound,
+            "the store has no such value".to_owned(),
+        ),
+        Fault::NoField => (
+            Code::SecretNotFound,
+            "the item has no such field".to_owned(),
+        ),
+        Fault::Deleted => (Code::SecretDeleted, "the value was deleted".to_owned()),
+        Fault::Ambiguous => (
+            Code::SecretAmbiguous,
+            "the store has several items of this name".to_owned(),
+        ),
+        Fault::SignedOut => (
+            Code::StoreSignedOut,
+            format!("`{program}` has no valid login"),
+        ),
+        Fault::Locked => (
+            Code::StoreLocked,
+            format!("`{program}` cannot decrypt it without being unlocked"),
+        ),
+        Fault::Denied => (Code::StoreDenied, "the store refused access".to_owned()),
+        Fault::Throttled => (
+            Code::StoreThrottled,
+            "the store was asked too often".to_owned(),
+        ),
+        Fault::Unavailable => (
+            Code::StoreUnavailable,
+            format!("`{program}` does not reach its service"),
+        ),
+        Fault::Absent => (
+            Code::StoreAbsent,
+            "the file or folder of the store does not exist".to_owned(),
+        ),
+        Fault::Mint => (
+            Code::ReferenceIsMint,
+            "the answer is a short-lived credential, of which each read makes a new one".to_owned(),
+        ),
+        Fault::OtherProgram => (
+            Code::StoreProgramRefused,
+            format!("`{program}` is another program of that name"),
+        ),
+        Fault::Answer(why) => (Code::StoreAnswerInvalid, why.to_owned()),
+        Fault::Other => (Code::StoreFailed, format!("`{program}` failed")),
+    };
+    Error::new(code, what)
+        .of_store(name)
+        .cause(cause)
+        .hint_if(hint(store, fault).as_deref())
+}
+
+fn hint(store: &OpenedStore, fault: Fault) -> Option<String> {
+    let name = &store.name;
+    Some(match fault {
+        Fault::NotFound | Fault::NoField | Fault::Deleted => {
+            format!("correct the reference, e.g. `{name}:{}`", store.preset.example)
+        }
+        Fault::Ambiguous => "refer to the item by its id".to_owned(),
+        Fault::SignedOut | Fault::Locked => store.preset.sign_in.to_owned(),
+        Fault::Denied => "give the login of the store access to this value".to_owned(),
+        Fault::Throttled => "wait, and set `cache` for the store in `config.toml`".to_owned(),
+        Fault::Unavailable => {
+            "check the network; servers use only network settings that `mcpwrap config network` approved"
+                .to_owned()
+        }
+        Fault::Absent | Fault::OtherProgram => {
+            format!("correct `[stores.{name}]` in `config.toml`")
+        }
+        Fault::Mint => "use `[mint.NAME]` in the policy, and refer to it with `mint:NAME`".to_owned(),
+        Fault::Answer(_) | Fault::Other => {
+            format!("run `mcpwrap store check {name}` to see what its program says")
+        }
+    })
+}
+
+/// The error of a run that was ended, or that ended by a signal.
+pub fn broken(store: &OpenedStore, end: CapturedEnd) -> Error {
+    let name = &store.name;
+    let program = store.program.display();
+    let error = |code, cause: String| {
+        Error::new(code, format!("cannot use store `{name}`"))
+            .of_store(name)
+            .cause(cause)
+    };
+    match end {
+        CapturedEnd::Late => error(
+            Code::StoreTimeout,
+            format!("`{program}` did not end before the deadline"),
+        )
+        .hint(format!(
+            "run `mcpwrap store check {name}` to see whether it waits for you; raise `deadline` if it is slow"
+        )),
+        CapturedEnd::TooLong => error(
+            Code::StoreAnswerInvalid,
+            format!("the answer of `{program}` is too long"),
+        )
+        .hint("a value has at most 64 KiB"),
+        CapturedEnd::Signal(number) => error(
+            Code::StoreFailed,
+            format!("`{program}` was ended by signal {number}"),
+        )
+        .hint(format!("run `mcpwrap store check {name}`")),
+        CapturedEnd::Exit(number) => error(
+            Code::StoreFailed,
+            format!("`{program}` ended with exit code {number}"),
+        )
+        .hint(format!("run `mcpwrap store check {name}`")),
+    }
+}

@@ -1,0 +1,233 @@
+//! What a preset says about its program: settings, environment, calls, and what its answers mean.
+//!
+//! Invariants: a preset is data and pure functions; it starts nothing and reads no
+//! value. What a program writes
+//! to stderr only selects a [`Fault`].
+
+use std::ffi::OsString;
+
+use zeroize::Zeroizing;
+
+use super::opened::OpenedStore;
+use super::settings::ExecSettings;
+use crate::reference::StorePlace;
+use crate::store::source::SourceValue;
+
+/// The longest answer that is one value (bytes).
+pub const VALUE_MAX: usize = 64 << 10;
+/// The longest answer that has several values, or more than values (bytes).
+pub const BATCH_MAX: usize = 4 << 20;
+
+/// One program that keeps secrets.
+#[derive(Debug)]
+pub struct ExecPreset {
+    /// The field `type`.
+    pub id: &'static str,
+    pub about: &'static str,
+    pub example: &'static str,
+    pub needs: &'static str,
+    pub tested: &'static str,
+    /// The settings beside `program` and `env`.
+    pub settings: &'static [ExecSetting],
+    /// Variables that it always gets, unless `env` sets them.
+    pub variables: &'static [(&'static str, &'static str)],
+    /// Variables that keep it from asking the user; left out where it may ask.
+    pub silent: &'static [(&'static str, &'static str)],
+    /// What `env` may not set: beginnings of names.
+    pub refused: &'static [&'static str],
+    /// What its failures mean, in this order.
+    pub signs: &'static [(Sign, Fault)],
+    /// What the user does if nobody is signed in, or the store is locked; after "run" or "set".
+    pub sign_in: &'static str,
+    /// Rules beyond the table of settings.
+    pub check: fn(&ExecSettings<'_>) -> Result<(), String>,
+    pub check_place: fn(&ExecSettings<'_>, &StorePlace) -> Result<(), String>,
+    /// What is looked at before its program is asked, e.g. whether a file exists.
+    pub before: fn(&OpenedStore, &StorePlace) -> Result<(), Fault>,
+    /// The calls that read these places.
+    pub plan: fn(&OpenedStore, &[StorePlace]) -> Vec<ExecCall>,
+    /// A call that reads no value, if there is one.
+    pub probe: fn(&OpenedStore) -> Option<ExecProbe>,
+}
+
+/// A setting of a preset.
+#[derive(Debug)]
+pub struct ExecSetting {
+    pub name: &'static str,
+    pub kind: SettingKind,
+    pub is_required: bool,
+}
+
+/// What a setting may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingKind {
+    /// A text that is not empty and does not begin with `-`.
+    Text,
+    /// An absolute path.
+    Path,
+    /// `secret:NAME`.
+    Secret,
+    /// A number from 1.
+    Count,
+    /// Checked by the preset.
+    Other,
+}
+
+/// One run of the program.
+pub struct ExecCall {
+    pub arguments: Vec<OsString>,
+    pub input: Option<Zeroizing<Vec<u8>>>,
+    /// The longest answer (bytes).
+    pub answer_max: usize,
+    /// The positions of the places that it reads.
+    pub wanted: Vec<usize>,
+    pub read: ReadAnswer,
+    /// What is done instead for each place, if the failure of one fails all.
+    pub apart: Option<fn(&OpenedStore, &[StorePlace]) -> Vec<ExecCall>>,
+}
+
+/// Makes values of a successful answer: one for each place, in their order.
+pub type ReadAnswer = Box<dyn Fn(&[u8], &[&StorePlace]) -> Vec<Found>>;
+
+/// A value, or why there is none.
+pub type Found = Result<SourceValue, Fault>;
+
+/// A call that shows whether the store can be used.
+#[derive(Debug)]
+pub struct ExecProbe {
+    pub arguments: Vec<OsString>,
+    pub input: Option<Zeroizing<Vec<u8>>>,
+    /// Facts in its answer, as lines of a name and a fact.
+    pub read: fn(&[u8]) -> Result<Vec<(&'static str, String)>, Fault>,
+}
+
+/// Why there is no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    NotFound,
+    /// The item exists, but not this part of it.
+    NoField,
+    Deleted,
+    Ambiguous,
+    SignedOut,
+    Locked,
+    Denied,
+    Throttled,
+    Unavailable,
+    /// The store itself (a file, a folder) does not exist.
+    Absent,
+    /// A plain reference to a short-lived credential.
+    Mint,
+    /// Another program of the same name.
+    OtherProgram,
+    /// The answer has not the expected form: what is wrong with it.
+    Answer(&'static str),
+    Other,
+}
+
+impl Fault {
+    /// Whether it is about one value, so that others can still be read.
+    pub const fn is_of_value(self) -> bool {
+        matches!(
+            self,
+            Self::NotFound
+                | Self::NoField
+                | Self::Deleted
+                | Self::Ambiguous
+                | Self::Denied
+                | Self::Mint
+                | Self::Answer(_)
+                | Self::Other
+        )
+    }
+}
+
+/// How a failure is recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// The exit code.
+    Exit(i32),
+    /// This text on stderr, in lower case.
+    Says(&'static str),
+    /// This text on stdout, in lower case.
+    Prints(&'static str),
+}
+
+/// What programs say when they do not reach their service.
+pub const OFFLINE: &[&str] = &[
+    "no such host",
+    "could not resolve",
+    "name resolution",
+    "getaddrinfo",
+    "enotfound",
+    "econnrefused",
+    "connection refused",
+    "connection reset",
+    "network is unreachable",
+    "no route to host",
+    "could not connect to the endpoint",
+    "failed to establish a new connection",
+    "i/o timeout",
+    "timed out",
+    "tls handshake",
+    "error sending request",
+];
+
+impl ExecCall {
+    /// A call for one place, whose answer is the value.
+    pub fn raw(position: usize, arguments: Vec<OsString>) -> Self {
+        Self {
+            arguments,
+            input: None,
+            answer_max: VALUE_MAX + 2,
+            wanted: vec![position],
+            read: Box::new(|answer, places| {
+                places.iter().map(|_| super::answer::raw(answer)).collect()
+            }),
+            apart: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for ExecCall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExecCall")
+            .field("wanted", &self.wanted)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Arguments of texts.
+pub fn words<const N: usize>(words: [&str; N]) -> Vec<OsString> {
+    words.into_iter().map(OsString::from).collect()
+}
+
+/// A preset whose places have nothing but a path.
+pub fn path_only(_: &ExecSettings<'_>, place: &StorePlace) -> Result<(), String> {
+    without_field(place)?;
+    without_version(place)
+}
+
+pub fn without_field(place: &StorePlace) -> Result<(), String> {
+    match place.field {
+        Some(_) => Err("such a store has no `#FIELD`".to_owned()),
+        None => Ok(()),
+    }
+}
+
+pub fn without_version(place: &StorePlace) -> Result<(), String> {
+    match place.version {
+        Some(_) => Err("such a store has no `?version=`".to_owned()),
+        None => Ok(()),
+    }
+}
+
+/// A preset without rules of its own.
+pub fn no_rules(_: &ExecSettings<'_>) -> Result<(), String> {
+    Ok(())
+}
+
+/// A preset that looks at nothing before its program does.
+pub fn no_file(_: &OpenedStore, _: &StorePlace) -> Result<(), Fault> {
+    Ok(())
+}

@@ -1,0 +1,216 @@
+//! Reads values by runs of a program.
+//!
+//! Invariants: one run of a store at a time on this machine; waiting for it does not count in the deadline. A run
+//! gives values only by exit code 0. What concerns all values (nobody signed in, no network) is not asked again for
+//! the next one: stores count what they are asked.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use super::opened::OpenedStore;
+use super::preset::{BATCH_MAX, ExecCall, Fault};
+use super::{faults, trust, turn};
+use crate::error::{Code, Error, Result};
+use crate::files;
+use crate::reference::StorePlace;
+use crate::store::source::{SecretSource, SourceValue};
+use crate::sys::captured::{Captured, CapturedCommand, CapturedEnd, capture};
+
+/// How long a run waits for another one of the same store.
+const TURN_LIMIT: Duration = Duration::from_secs(6);
+/// How much of what a program wrote to stderr may be shown (bytes).
+const SAID_MAX: usize = 400;
+
+/// A store that is read by a program.
+#[derive(Debug)]
+pub struct ExecSource {
+    store: OpenedStore,
+    said: RefCell<Option<String>>,
+}
+
+impl ExecSource {
+    pub const fn new(store: OpenedStore) -> Self {
+        Self {
+            store,
+            said: RefCell::new(None),
+        }
+    }
+
+    pub const fn store(&self) -> &OpenedStore {
+        &self.store
+    }
+
+    /// Waits for the turn of this store, and checks its program. Returns the turn, and the deadline without the
+    /// time that it waited.
+    ///
+    /// # Errors
+    /// `store-timeout`, `store-failed`, `store-absent`, `store-program-refused`.
+    pub fn begin(&self, deadline: Instant) -> Result<(File, Instant)> {
+        let name = &self.store.name;
+        let error = |code| Error::new(code, format!("cannot use store `{name}`")).of_store(name);
+        trust::check(name, &self.store.program)?;
+        let began = Instant::now();
+        let turn = turn::take(&self.store.lock, TURN_LIMIT).map_err(|problem| {
+            error(Code::StoreFailed).cause(format!("`{}`: {problem}", self.store.lock.display()))
+        })?;
+        let turn = turn.ok_or_else(|| {
+            error(Code::StoreTimeout)
+                .cause("another session is asking the store")
+                .hint("try again")
+        })?;
+        Ok((turn, deadline + began.elapsed()))
+    }
+
+    /// One run. `Err` concerns all values.
+    ///
+    /// # Errors
+    /// `store-…`.
+    pub fn run(
+        &self,
+        arguments: &[std::ffi::OsString],
+        input: Option<&[u8]>,
+        answer_max: usize,
+        deadline: Instant,
+    ) -> Result<Result<Zeroizing<Vec<u8>>, Fault>> {
+        let store = &self.store;
+        let variables = store.variables();
+        let command = CapturedCommand {
+            program: &store.program,
+            arguments,
+            environment: &variables,
+            input,
+            stdout_max: answer_max,
+            deadline,
+        };
+        let run = capture(&command).map_err(|error| {
+            let cause = format!("`{}`: {}", store.program.display(), files::io_text(&error));
+            Error::new(
+                Code::StoreProgramRefused,
+                format!("cannot use store `{}`", store.name),
+            )
+            .of_store(&store.name)
+            .cause(cause)
+            .hint_if(files::io_hint(&error))
+        })?;
+        self.note(&run);
+        match run.end {
+            CapturedEnd::Exit(0) => Ok(Ok(run.stdout)),
+            CapturedEnd::Exit(code) => Ok(Err(faults::classify(store, &run, code))),
+            end => Err(faults::broken(store, end)),
+        }
+    }
+
+    /// Keeps the end of what the program wrote to stderr, for [`SecretSource::diagnostics`].
+    fn note(&self, run: &Captured) {
+        let (store, end, bytes) = (&self.store.name, run.end, run.stderr.len());
+        tracing::debug!("store {store}: {end:?}, {bytes} bytes on stderr");
+        let start = run.stderr.len().saturating_sub(SAID_MAX);
+        let text = String::from_utf8_lossy(run.stderr.get(start..).unwrap_or_default());
+        *self.said.borrow_mut() = Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    }
+
+    fn all(&self, wanted: &[StorePlace], deadline: Instant) -> Result<Vec<Result<SourceValue>>> {
+        let (_turn, deadline) = self.begin(deadline)?;
+        let mut found = self.looked_at(wanted);
+        let positions: Vec<_> = (0..wanted.len())
+            .filter(|n| found.get(*n).is_some_and(Option::is_none))
+            .collect();
+        let mut open = self.plan(&positions, wanted, self.store.preset.plan);
+        let mut failed = None;
+        while let (Some(call), None) = (open.pop(), &failed) {
+            let places: Vec<_> = call.wanted.iter().filter_map(|n| wanted.get(*n)).collect();
+            let input = call.input.as_ref().map(|input| input.as_slice());
+            let answer = self.run(&call.arguments, input, call.answer_max, deadline);
+            let values = match answer {
+                Ok(Ok(answer)) => (call.read)(&answer, &places),
+                Ok(Err(fault)) if fault.is_of_value() => match call.apart {
+                    Some(apart) if places.len() > 1 => {
+                        open.extend(self.plan(&call.wanted, wanted, apart));
+                        continue;
+                    }
+                    _ => vec![Err(fault); places.len()],
+                },
+                Ok(Err(fault)) => {
+                    failed = Some(faults::error(&self.store, fault, None));
+                    continue;
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    continue;
+                }
+            };
+            for ((n, place), value) in call.wanted.iter().zip(places).zip(values) {
+                if let Some(slot) = found.get_mut(*n) {
+                    let value =
+                        value.map_err(|fault| faults::error(&self.store, fault, Some(place)));
+                    *slot = Some(value);
+                }
+            }
+        }
+        let rest = failed.unwrap_or_else(|| {
+            let fault = Fault::Answer("the answer has too few values");
+            faults::error(&self.store, fault, None)
+        });
+        let each = found.into_iter();
+        Ok(each
+            .map(|value| value.unwrap_or_else(|| Err(rest.clone())))
+            .collect())
+    }
+
+    /// What is known without asking the program.
+    fn looked_at(&self, wanted: &[StorePlace]) -> Vec<Option<Result<SourceValue>>> {
+        let look = |place| {
+            let looked = (self.store.preset.before)(&self.store, place);
+            let fault = looked.err()?;
+            Some(Err(faults::error(&self.store, fault, Some(place))))
+        };
+        wanted.iter().map(look).collect()
+    }
+
+    /// The calls for the places at these positions, the first one last.
+    fn plan(
+        &self,
+        positions: &[usize],
+        wanted: &[StorePlace],
+        plan: fn(&OpenedStore, &[StorePlace]) -> Vec<ExecCall>,
+    ) -> Vec<ExecCall> {
+        let places: Vec<_> = positions
+            .iter()
+            .filter_map(|n| wanted.get(*n).cloned())
+            .collect();
+        let mut calls = plan(&self.store, &places);
+        for call in &mut calls {
+            let at = call.wanted.iter();
+            call.wanted = at.filter_map(|n| positions.get(*n).copied()).collect();
+        }
+        calls.reverse();
+        calls
+    }
+}
+
+impl SecretSource for ExecSource {
+    fn get_many(&self, wanted: &[StorePlace], deadline: Instant) -> Vec<Result<SourceValue>> {
+        match self.all(wanted, deadline) {
+            Ok(found) => found,
+            Err(error) => vec![Err(error); wanted.len()],
+        }
+    }
+
+    fn check(&self, deadline: Instant) -> Result<Vec<(&'static str, String)>> {
+        let (_turn, deadline) = self.begin(deadline)?;
+        let Some(probe) = (self.store.preset.probe)(&self.store) else {
+            return Ok(Vec::new());
+        };
+        let input = probe.input.as_ref().map(|input| input.as_slice());
+        let answer = self.run(&probe.arguments, input, BATCH_MAX, deadline)?;
+        let facts = answer.and_then(|answer| (probe.read)(&answer));
+        facts.map_err(|fault| faults::error(&self.store, fault, None))
+    }
+
+    fn diagnostics(&self) -> Option<String> {
+        self.said.borrow().clone()
+    }
+}
