@@ -32,7 +32,8 @@ pub mod package {
 }
 pub mod store {
     pub use crate::store::{
-        Prompt, SecretItem, Store, create_vault, keys, keys_or_create, open, prepare_key_file,
+        KeyStore, Prompt, SecretItem, SecretStore, Store, create_vault, keys, keys_or_create, open,
+        prepare_key_file,
     };
 }
 pub mod audit {

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::client::entry::entries;
-use crate::config::{Config, StoreKind};
+use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::policy;
@@ -69,11 +69,10 @@ pub fn inventory(
             .into_iter()
             .filter(|path| path.symlink_metadata().is_ok())
             .collect(),
-        key_file: config
-            .key_file
-            .as_deref()
-            .filter(|_| config.store == StoreKind::File)
-            .map(|path| dirs.expand(path))
+        key_file: store::key(dirs, config)
+            .ok()
+            .flatten()
+            .and_then(|key| key.file)
             .filter(|path| path.exists() && !own(path)),
     })
 }

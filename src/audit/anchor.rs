@@ -14,13 +14,13 @@ use super::read;
 use super::record::{Hash, link};
 use crate::error::{Code, Error, Result};
 use crate::files::Problem;
-use crate::store::Store;
+use crate::store::KeyStore;
 
 /// The head in the store.
 ///
 /// # Errors
 /// The errors of the store.
-pub fn kept(store: &dyn Store) -> Result<Option<Head>> {
+pub fn kept(store: &dyn KeyStore) -> Result<Option<Head>> {
     Ok(store.audit_head()?.and_then(|text| text.parse().ok()))
 }
 
@@ -28,7 +28,7 @@ pub fn kept(store: &dyn Store) -> Result<Option<Head>> {
 ///
 /// # Errors
 /// `audit-broken` if the stored head is no longer in the log; the errors of the store.
-pub fn keep(store: &dyn Store, log: &Log) -> Result<()> {
+pub fn keep(store: &dyn KeyStore, log: &Log) -> Result<()> {
     keep_head(store, log.dir(), log.head()?)
 }
 
@@ -37,7 +37,7 @@ pub fn keep(store: &dyn Store, log: &Log) -> Result<()> {
 ///
 /// # Errors
 /// As [`keep`].
-pub fn keep_head(store: &dyn Store, dir: &Path, head: Head) -> Result<()> {
+pub fn keep_head(store: &dyn KeyStore, dir: &Path, head: Head) -> Result<()> {
     if let Some(before) = kept(store)? {
         if before == head {
             return Ok(());
@@ -58,7 +58,7 @@ pub fn keep_head(store: &dyn Store, dir: &Path, head: Head) -> Result<()> {
 }
 
 /// Stores the current head without a comparison, because the log itself now reports the break.
-pub fn replace(store: &dyn Store, log: &Log) -> Result<()> {
+pub fn replace(store: &dyn KeyStore, log: &Log) -> Result<()> {
     store.set_audit_head(&log.head()?.to_string())
 }
 

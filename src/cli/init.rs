@@ -9,7 +9,8 @@ use crate::grant::By;
 use crate::network;
 use crate::ops::actor::Actor;
 use crate::ops::agents;
-use crate::ops::setup::{self, NewKey};
+use crate::ops::setup;
+use crate::store::NewKey;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -59,8 +60,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         done.kind
     ));
     if let Some(key) = done.key {
-        print::line(&format!("key: {}", key.describe(&cx.dirs)));
-        print::line(&format!("     {}", key.strength()));
+        print::line(&format!("key: {}", key.description));
+        print::line(&format!("     {}", key.strength));
     }
     let ignored = network::ignored(network::find(&cx.dirs)?.as_ref(), &network::of_terminal);
     if !ignored.is_empty() {

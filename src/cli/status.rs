@@ -8,7 +8,7 @@ use crate::client::agents;
 use crate::config::{Anchoring, Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{EXIT_NO, Error, Result};
-use crate::store::{self, Index, KeySource};
+use crate::store::{self, Index};
 use crate::sys::fence::{self, Fence};
 use crate::sys::wall::{self, WallParts};
 use crate::{grant, policy};
@@ -119,8 +119,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
 
 fn store_status(dirs: &Dirs, config: &Config) -> StoreStatus {
     let problem: Option<Error> = store::probe(dirs, config).err();
-    let key = (config.store == StoreKind::File).then(|| KeySource::find(dirs, config).ok());
-    let key = key.flatten();
+    let key = store::key(dirs, config).ok().flatten();
     StoreStatus {
         kind: config.store,
         works: problem.is_none(),
@@ -131,8 +130,8 @@ fn store_status(dirs: &Dirs, config: &Config) -> StoreStatus {
         hint: problem
             .as_ref()
             .and_then(|error| error.hints.first().cloned()),
-        key: key.as_ref().map(|key| key.describe(dirs)),
-        strength: key.as_ref().map(KeySource::strength),
+        strength: key.as_ref().map(|key| key.strength),
+        key: key.map(|key| key.description),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::adopt::round::Selection;
 use crate::adopt::undo::{self, Restoring};
 use crate::adopt::{self, program};
 use crate::audit::{Event, Log, NewRecord, Outcome};
-use crate::config::{Config, StoreKind};
+use crate::config::Config;
 use crate::error::{EXIT_NO, Result, printable};
 use crate::ops::actor::{Actor, actor};
 use crate::ops::revoke;
@@ -95,8 +95,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     }
     if let Some((store, _)) = &store {
         match uninstall::remove_secrets(dirs, &**store) {
-            Ok(()) if store.kind() == StoreKind::Keychain => {
-                print::line("removed: secrets and keys in the keychain");
+            Ok(()) if store::backend(store.kind()).is_outside => {
+                let noun = store::backend(store.kind()).noun;
+                print::line(&format!("removed: secrets and keys in {noun}"));
             }
             Ok(()) => {}
             Err(error) if args.force => print::error(&error),
@@ -231,7 +232,7 @@ fn list(cx: &Context, config: &Config, inventory: &Inventory, restore: &Restore)
             out.line(&format!("  {}{place}", print::count(number, noun)));
         }
     };
-    let store = format!(" in {}", config.store.noun());
+    let store = format!(" in {}", store::backend(config.store).noun);
     count(inventory.secrets.len(), "secret", &store);
     count(inventory.policies.len(), "policy", "");
     count(inventory.packages, "installed package", "");

@@ -47,14 +47,6 @@ impl StoreKind {
             Self::File => "file",
         }
     }
-
-    /// The name in messages.
-    pub const fn noun(self) -> &'static str {
-        match self {
-            Self::Keychain => "the keychain",
-            Self::File => "the vault file",
-        }
-    }
 }
 
 impl fmt::Display for StoreKind {

@@ -4,7 +4,7 @@
 use crate::audit::breaks::{Break, BreakKind};
 use crate::audit::report::VerifyReport;
 use crate::audit::{Detail, Event, Head, Log, NewRecord, Outcome, anchor, life};
-use crate::config::{Config, StoreKind};
+use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::secret::Keys;
@@ -25,18 +25,13 @@ pub fn keep(dirs: &Dirs) -> Result<()> {
     anchor::keep(store.as_ref(), &log)
 }
 
-/// The largest vault file that is rewritten for a release (bytes).
-const CHEAP_BYTES: u64 = 1 << 20;
-
-/// Stores the head of a release, if that is cheap: in a vault file of usual size. A write to the
-/// keychain takes longer and may ask.
+/// Stores the head of a release, if the store writes quickly.
 ///
 /// # Errors
 /// As [`keep`].
 pub fn keep_if_cheap(dirs: &Dirs, head: Head) -> Result<()> {
     let config = Config::load(dirs)?;
-    let size = std::fs::metadata(dirs.vault_file()).map_or(u64::MAX, |meta| meta.len());
-    if config.store != StoreKind::File || size > CHEAP_BYTES {
+    if !store::writes_quickly(dirs, &config) {
         return Ok(());
     }
     let store = store::open(dirs, &config, Prompt::Never)?;

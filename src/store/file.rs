@@ -11,7 +11,10 @@ use zeroize::Zeroizing;
 use super::brief;
 use super::vault::{Base64Value, Content, VaultItem};
 use super::vault_key::{self, KeySource};
-use super::{Prompt, SecretBatch, SecretItem, Store, missing, text_of};
+use super::{
+    KeyStore, NewKey, Passphrase, Prompt, SecretBatch, SecretItem, SecretStore, Store,
+    StoreBackend, StoreKey, Unlocked, missing, text_of,
+};
 use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -21,6 +24,26 @@ use crate::secret::{Secret, SecretName};
 /// Larger vaults are refused (bytes): a thousand secrets of 64 KiB.
 const VAULT_BYTES_MAX: u64 = 96 << 20;
 
+/// A larger vault is not rewritten for the head of the audit log alone (bytes).
+const QUICK_BYTES_MAX: u64 = 1 << 20;
+
+/// The vault file in the table of stores.
+pub(super) const BACKEND: StoreBackend = StoreBackend {
+    kind: StoreKind::File,
+    noun: "the vault file",
+    differs: Code::StoreBroken,
+    is_outside: false,
+    is_quick: true,
+    open,
+    probe,
+    set_up,
+    unlock,
+    key,
+    writes_quickly: |dirs| {
+        std::fs::metadata(dirs.vault_file()).is_ok_and(|meta| meta.len() <= QUICK_BYTES_MAX)
+    },
+};
+
 /// The opened vault file.
 struct FileStore {
     path: PathBuf,
@@ -29,7 +52,7 @@ struct FileStore {
 }
 
 /// Opens the vault with the key that is available without a prompt.
-pub(super) fn open(dirs: &Dirs, config: &Config, _: Prompt) -> Result<Box<dyn Store>> {
+fn open(dirs: &Dirs, config: &Config, _: Prompt) -> Result<Box<dyn Store>> {
     let source = KeySource::find(dirs, config)?;
     let path = dirs.vault_file();
     let shown = dirs.tilde(&path);
@@ -41,8 +64,53 @@ pub(super) fn open(dirs: &Dirs, config: &Config, _: Prompt) -> Result<Box<dyn St
 }
 
 /// Checks that the vault exists and its key is available without a prompt.
-pub(super) fn probe(dirs: &Dirs, config: &Config) -> Result<()> {
+fn probe(dirs: &Dirs, config: &Config) -> Result<()> {
     open(dirs, config, Prompt::Never)?.names().map(drop)
+}
+
+/// Creates the key if it is missing, and the vault.
+fn set_up(dirs: &Dirs, config: &mut Config, key: &mut NewKey<'_>) -> Result<()> {
+    if let Some(path) = key.file {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        if vault_key::prepare_key_file(dirs, &path)? {
+            (key.created)(&path);
+        }
+        config.key_file = Some(dirs.tilde(&path));
+    }
+    match KeySource::find(dirs, config) {
+        Err(error) if error.code == Code::StoreAbsent => {
+            vault_key::prepare_passphrase(dirs, &(key.passphrase)()?)?;
+        }
+        other => drop(other?),
+    }
+    create_vault(dirs, config)
+}
+
+fn unlock(dirs: &Dirs, config: &Config, passphrase: &mut Passphrase<'_>) -> Result<Unlocked> {
+    let source = KeySource::find(dirs, config)?;
+    if !matches!(source, KeySource::Passphrase(_)) {
+        let key = source.describe(dirs);
+        return Ok(Unlocked::Already(format!("the key is the {key}")));
+    }
+    if source.is_unlocked()? {
+        return Ok(Unlocked::Already(
+            "the vault file is already unlocked".to_owned(),
+        ));
+    }
+    vault_key::unlock(dirs, &passphrase()?)?;
+    Ok(Unlocked::Now)
+}
+
+fn key(dirs: &Dirs, config: &Config) -> Result<Option<StoreKey>> {
+    let source = KeySource::find(dirs, config)?;
+    Ok(Some(StoreKey {
+        description: source.describe(dirs),
+        strength: source.strength(),
+        file: match source {
+            KeySource::KeyFile(path) => Some(path),
+            KeySource::Credential(_) | KeySource::Passphrase(_) => None,
+        },
+    }))
 }
 
 /// Creates an empty vault for the available key, unless there is a vault already.
@@ -149,7 +217,7 @@ impl FileStore {
     }
 }
 
-impl Store for FileStore {
+impl SecretStore for FileStore {
     fn kind(&self) -> StoreKind {
         StoreKind::File
     }
@@ -192,7 +260,9 @@ impl Store for FileStore {
     fn names(&self) -> Result<Vec<SecretName>> {
         self.read(|content| Ok(content.secrets.keys().cloned().collect()))
     }
+}
 
+impl KeyStore for FileStore {
     fn master(&self) -> Result<Option<Secret>> {
         self.read(|content| self.master_of(&content))
     }
@@ -227,7 +297,9 @@ impl Store for FileStore {
             .and_then(|done| if done { Ok(()) } else { Err(busy()) })
             .map_err(|problem| self.unwritten(problem))
     }
+}
 
+impl Store for FileStore {
     fn get_all(&self, names: &[SecretName]) -> Result<SecretBatch> {
         self.read(|content| {
             let items = names.iter().map(|name| self.item(&content, name)).collect();
@@ -240,161 +312,5 @@ impl Store for FileStore {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
-
-    fn vault(home: &std::path::Path) -> (Dirs, Config) {
-        let dirs = Dirs::under(home);
-        let config = Config {
-            key_file: Some("~/key".into()),
-            ..Config::default()
-        };
-        assert!(vault_key::prepare_key_file(&dirs, &home.join("key")).unwrap());
-        create_vault(&dirs, &config).unwrap();
-        (dirs, config)
-    }
-
-    fn item(value: &[u8]) -> SecretItem {
-        SecretItem {
-            value: Secret::new(value.to_vec()),
-            profile: None,
-            expires: None,
-        }
-    }
-
-    #[test]
-    fn the_key_must_match_the_vault() {
-        let home = tempfile::tempdir().unwrap();
-        let (dirs, config) = vault(home.path());
-        let name: SecretName = "a/b".parse().unwrap();
-        open(&dirs, &config, Prompt::Never)
-            .unwrap()
-            .put(&name, &item(b"value-one"))
-            .unwrap();
-        // A second setup changes nothing.
-        assert!(!vault_key::prepare_key_file(&dirs, &home.path().join("key")).unwrap());
-        create_vault(&dirs, &config).unwrap();
-        let store = open(&dirs, &config, Prompt::Never).unwrap();
-        assert_eq!(store.get(&name).unwrap(), item(b"value-one"));
-
-        let other = Config {
-            key_file: Some("~/other".into()),
-            ..Config::default()
-        };
-        let missing = open(&dirs, &other, Prompt::Never).unwrap_err();
-        assert_eq!(missing.code, Code::StoreBroken);
-        let path = home.path().join("other");
-        assert!(
-            vault_key::prepare_key_file(&dirs, &path).is_err(),
-            "a new key cannot fit"
-        );
-        vault_key::prepare_key_file(&Dirs::under(&home.path().join("else")), &path).unwrap();
-        let store = open(&dirs, &other, Prompt::Never).unwrap();
-        let error = store.get(&name).unwrap_err();
-        assert_eq!(error.code, Code::StoreBroken);
-        assert!(error.to_string().contains("another key"), "{error}");
-    }
-
-    #[test]
-    fn a_key_that_others_can_read_is_refused() {
-        let home = tempfile::tempdir().unwrap();
-        let (dirs, config) = vault(home.path());
-        let readable = std::fs::Permissions::from_mode(0o640);
-        std::fs::set_permissions(home.path().join("key"), readable).unwrap();
-        let error = open(&dirs, &config, Prompt::Never).unwrap_err();
-        assert_eq!(error.code, Code::FileNotPrivate);
-        assert!(error.to_string().contains("0640"), "{error}");
-    }
-
-    #[test]
-    fn a_damaged_vault_is_an_error_and_is_not_overwritten() {
-        let home = tempfile::tempdir().unwrap();
-        let (dirs, config) = vault(home.path());
-        let name: SecretName = "a".parse().unwrap();
-        open(&dirs, &config, Prompt::Never)
-            .unwrap()
-            .put(&name, &item(b"value-one"))
-            .unwrap();
-        let whole = std::fs::read(dirs.vault_file()).unwrap();
-        let mut flipped = whole.clone();
-        *flipped.last_mut().unwrap() ^= 1;
-        for bytes in [
-            &whole[..0],
-            &whole[..whole.len() / 2],
-            &whole[..whole.len() - 1],
-            &flipped,
-        ] {
-            files::replace(&dirs.vault_file(), bytes).unwrap();
-            let store = open(&dirs, &config, Prompt::Never).unwrap();
-            assert_eq!(store.get(&name).unwrap_err().code, Code::StoreBroken);
-            assert_eq!(
-                store.put(&name, &item(b"x")).unwrap_err().code,
-                Code::StoreBroken
-            );
-            assert!(create_vault(&dirs, &config).is_err());
-            assert_eq!(std::fs::read(dirs.vault_file()).unwrap(), bytes);
-        }
-    }
-
-    #[test]
-    fn without_a_vault_the_hint_is_init() {
-        let home = tempfile::tempdir().unwrap();
-        let dirs = Dirs::under(home.path());
-        let error = open(&dirs, &Config::default(), Prompt::Never).unwrap_err();
-        assert_eq!(error.code, Code::StoreAbsent);
-    }
-
-    #[test]
-    fn twenty_writers_lose_nothing() {
-        let home = tempfile::tempdir().unwrap();
-        let (dirs, config) = vault(home.path());
-        std::thread::scope(|scope| {
-            for n in 0..20 {
-                let (dirs, config) = (&dirs, &config);
-                scope.spawn(move || {
-                    let name = SecretName::new(&format!("n{n}")).unwrap();
-                    let store = open(dirs, config, Prompt::Never).unwrap();
-                    store.put(&name, &item(b"value-one")).unwrap();
-                });
-            }
-        });
-        assert_eq!(
-            open(&dirs, &config, Prompt::Never)
-                .unwrap()
-                .names()
-                .unwrap()
-                .len(),
-            20
-        );
-    }
-
-    #[test]
-    fn a_passphrase_opens_the_vault_until_it_is_locked() {
-        let home = tempfile::tempdir().unwrap();
-        let (dirs, config) = (Dirs::under(home.path()), Config::default());
-        let passphrase = Secret::new(b"correct horse".to_vec());
-        if vault_key::prepare_passphrase(&dirs, &passphrase).is_err() {
-            return; // A container without access to the kernel keyring: the error is tested elsewhere.
-        }
-        create_vault(&dirs, &config).unwrap();
-        assert!(
-            vault_key::prepare_passphrase(&dirs, &passphrase).is_err(),
-            "not twice"
-        );
-        assert!(vault_key::lock(&dirs).unwrap());
-        let locked = open(&dirs, &config, Prompt::Never).unwrap_err();
-        assert_eq!(locked.code, Code::StoreLocked);
-        let wrong = vault_key::unlock(&dirs, &Secret::new(b"wrong".to_vec())).unwrap_err();
-        assert!(wrong.to_string().contains("wrong passphrase"), "{wrong}");
-        vault_key::unlock(&dirs, &passphrase).unwrap();
-        assert_eq!(
-            open(&dirs, &config, Prompt::Never)
-                .unwrap()
-                .master()
-                .unwrap(),
-            None
-        );
-        assert!(vault_key::lock(&dirs).unwrap());
-    }
-}
+#[path = "file_tests.rs"]
+mod tests;

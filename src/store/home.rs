@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::{SecretBatch, SecretItem, Store};
+use super::{KeyStore, SecretBatch, SecretItem, SecretStore, Store};
 use crate::config::StoreKind;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -57,7 +57,7 @@ impl HomeStore {
     }
 }
 
-impl Store for HomeStore {
+impl SecretStore for HomeStore {
     fn kind(&self) -> StoreKind {
         self.inner.kind()
     }
@@ -85,6 +85,12 @@ impl Store for HomeStore {
         self.check()?.names()
     }
 
+    fn clear(&self) -> Result<()> {
+        self.check()?.clear()
+    }
+}
+
+impl KeyStore for HomeStore {
     fn master(&self) -> Result<Option<Secret>> {
         let master = self.inner.master()?;
         if let Some(master) = &master {
@@ -109,11 +115,9 @@ impl Store for HomeStore {
     fn set_audit_head(&self, head: &str) -> Result<()> {
         self.check()?.set_audit_head(head)
     }
+}
 
-    fn clear(&self) -> Result<()> {
-        self.check()?.clear()
-    }
-
+impl Store for HomeStore {
     fn get_all(&self, names: &[SecretName]) -> Result<SecretBatch> {
         let batch = self.inner.get_all(names)?;
         if let Some(master) = &batch.master {

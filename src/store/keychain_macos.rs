@@ -15,7 +15,10 @@ use keyring::{Entry, Error as Refusal};
 use security_framework::os::macos::keychain::SecKeychain;
 use serde::{Deserialize, Serialize};
 
-use super::{ANSWER_MS, Prompt, SecretItem, Store, missing, text_of};
+use super::{
+    ANSWER_MS, KeyStore, NewKey, Passphrase, Prompt, SecretItem, SecretStore, Store, StoreBackend,
+    Unlocked, missing, text_of,
+};
 use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -50,17 +53,47 @@ struct ItemAttributes {
     expires: Option<Expiry>,
 }
 
-pub(super) fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
+/// The keychain in the table of stores.
+pub(super) const BACKEND: StoreBackend = StoreBackend {
+    kind: StoreKind::Keychain,
+    noun: "the keychain",
+    differs: Code::StoreFailed,
+    is_outside: true,
+    // It may take seconds.
+    is_quick: false,
+    open,
+    probe,
+    set_up,
+    unlock,
+    key: |_, _| Ok(None),
+    writes_quickly: |_| false,
+};
+
+fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
     Ok(Box::new(MacKeychainStore { prompt }))
 }
 
 /// Checks that there is a login keychain. Accesses no item.
-pub(super) fn probe(_: &Dirs, _: &Config) -> Result<()> {
+fn probe(_: &Dirs, _: &Config) -> Result<()> {
     SecKeychain::default().map(drop).map_err(|error| {
         Error::new(Code::StoreAbsent, "cannot use the keychain")
             .of_store(StoreKind::Keychain)
             .cause(error)
     })
+}
+
+/// There is nothing to create.
+fn set_up(_: &Dirs, _: &mut Config, key: &mut NewKey<'_>) -> Result<()> {
+    if key.file.is_some() || key.is_piped {
+        return Err(Error::new(Code::Usage, "the keychain needs no key")
+            .hint("`--key-file` and `--from-stdin` belong to `--store file`"));
+    }
+    Ok(())
+}
+
+fn unlock(_: &Dirs, _: &Config, _: &mut Passphrase<'_>) -> Result<Unlocked> {
+    Err(Error::new(Code::Usage, "nothing to unlock")
+        .cause("the store is the keychain, which your desktop unlocks at login"))
 }
 
 impl MacKeychainStore {
@@ -126,7 +159,7 @@ impl MacKeychainStore {
     }
 }
 
-impl Store for MacKeychainStore {
+impl SecretStore for MacKeychainStore {
     fn kind(&self) -> StoreKind {
         StoreKind::Keychain
     }
@@ -197,6 +230,19 @@ impl Store for MacKeychainStore {
         Ok(names)
     }
 
+    fn clear(&self) -> Result<()> {
+        for name in self.names()? {
+            self.erase(SERVICE, name.as_str())?;
+            self.erase(ATTRIBUTES, name.as_str())?;
+        }
+        for name in [MASTER_NAME, HEAD_NAME] {
+            self.erase(MASTER_SERVICE, name)?;
+        }
+        Ok(())
+    }
+}
+
+impl KeyStore for MacKeychainStore {
     fn master(&self) -> Result<Option<Secret>> {
         self.read(MASTER_SERVICE, MASTER_NAME)
     }
@@ -209,21 +255,12 @@ impl Store for MacKeychainStore {
         Ok(self.read(MASTER_SERVICE, HEAD_NAME)?.as_ref().map(text_of))
     }
 
-    fn clear(&self) -> Result<()> {
-        for name in self.names()? {
-            self.erase(SERVICE, name.as_str())?;
-            self.erase(ATTRIBUTES, name.as_str())?;
-        }
-        for name in [MASTER_NAME, HEAD_NAME] {
-            self.erase(MASTER_SERVICE, name)?;
-        }
-        Ok(())
-    }
-
     fn set_audit_head(&self, head: &str) -> Result<()> {
         self.write(MASTER_SERVICE, HEAD_NAME, &Secret::new(head.into()))
     }
 }
+
+impl Store for MacKeychainStore {}
 
 fn explain(refusal: &Refusal) -> Error {
     let what = "cannot use the keychain";

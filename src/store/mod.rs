@@ -13,6 +13,7 @@ mod file;
 mod home;
 mod index;
 mod kernel_key;
+mod local;
 pub mod source;
 pub mod types;
 #[cfg(target_os = "linux")]
@@ -26,9 +27,10 @@ mod vault_key;
 pub use file::create_vault;
 pub use home::seal as seal_home;
 pub use index::{Exposure, Index, update_locked};
-pub use vault_key::{KeySource, lock, prepare_key_file, prepare_passphrase, unlock};
-
-use std::fmt;
+pub use local::{
+    KeyStore, NewKey, Passphrase, SecretStore, Store, StoreBackend, StoreKey, Unlocked,
+};
+pub use vault_key::{KeySource, lock, prepare_key_file};
 
 use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
@@ -77,103 +79,49 @@ impl SecretBatch {
     }
 }
 
-/// A store of secrets. The same contract test runs on each store.
-pub trait Store: Send {
-    fn kind(&self) -> StoreKind;
+/// All local stores. A new one needs one line here and one file.
+pub const STORES: &[StoreBackend] = &[keychain::BACKEND, file::BACKEND];
 
-    /// Its name in `config.toml`.
-    fn id(&self) -> &'static str {
-        self.kind().id()
-    }
-
-    /// # Errors
-    /// `secret-not-found`, `secret-ambiguous`, or an error of the store.
-    fn get(&self, name: &SecretName) -> Result<SecretItem>;
-
-    /// Adds a secret, or replaces its value and restrictions.
-    fn put(&self, name: &SecretName, item: &SecretItem) -> Result<()>;
-
-    /// [`Self::put`] for several secrets, with as few writes as the store allows. Returns how many were
-    /// stored, in their order, and why the next one was not.
-    fn put_all(&self, items: &[(&SecretName, &SecretItem)]) -> (usize, Result<()>) {
-        for (n, (name, item)) in items.iter().enumerate() {
-            if let Err(error) = self.put(name, item) {
-                return (n, Err(error));
-            }
-        }
-        (items.len(), Ok(()))
-    }
-
-    /// Removes a secret and all its duplicates.
-    ///
-    /// # Errors
-    /// `secret-not-found` if there is none.
-    fn remove(&self, name: &SecretName) -> Result<()>;
-
-    /// The names of all secrets, sorted. The master key is not among them.
-    fn names(&self) -> Result<Vec<SecretName>>;
-
-    /// The key from which [`Keys`] are derived; `None` before the first setup.
-    fn master(&self) -> Result<Option<Secret>>;
-
-    fn set_master(&self, master: &Secret) -> Result<()>;
-
-    /// The head of the audit log when it was last stored here. Not a secret, but it reveals that the
-    /// log was truncated.
-    fn audit_head(&self) -> Result<Option<String>>;
-
-    fn set_audit_head(&self, head: &str) -> Result<()>;
-
-    /// Removes what this store keeps outside of mcpwrap's own directories.
-    fn clear(&self) -> Result<()> {
-        Ok(())
-    }
-
-    /// The master key and these secrets, with as few requests as the store allows.
-    fn get_all(&self, names: &[SecretName]) -> Result<SecretBatch> {
-        let master = self.master()?;
-        let mut items = Vec::with_capacity(names.len());
-        for name in names {
-            items.push(match self.get(name) {
-                Err(error)
-                    if !matches!(error.code, Code::SecretNotFound | Code::SecretAmbiguous) =>
-                {
-                    return Err(error);
-                }
-                answer => answer,
-            });
-        }
-        Ok(SecretBatch { master, items })
-    }
+/// The row of a kind.
+pub fn backend(kind: StoreKind) -> &'static StoreBackend {
+    let mut all = STORES.iter();
+    all.find(|backend| backend.kind == kind)
+        .expect("every kind of store is in the table")
 }
 
-impl fmt::Debug for dyn Store {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Store({})", self.kind())
-    }
+/// Creates what a store of this kind needs, and returns the configuration that names it, not saved yet.
+///
+/// # Errors
+/// `usage` for a key that the store does not need; those of the store.
+pub fn set_up(dirs: &Dirs, old: &Config, kind: StoreKind, key: &mut NewKey<'_>) -> Result<Config> {
+    let mut config = Config {
+        store: kind,
+        ..old.clone()
+    };
+    (backend(kind).set_up)(dirs, &mut config, key)?;
+    Ok(config)
 }
 
-/// One kind of store, and how to reach it.
-#[derive(Debug)]
-pub struct StoreBackend {
-    pub kind: StoreKind,
-    open: fn(&Dirs, &Config, Prompt) -> Result<Box<dyn Store>>,
-    probe: fn(&Dirs, &Config) -> Result<()>,
+/// Makes the configured store usable without a prompt. The closure asks for its passphrase.
+///
+/// # Errors
+/// `usage` if mcpwrap does not unlock this kind; those of the store.
+pub fn unlock(dirs: &Dirs, config: &Config, passphrase: &mut Passphrase<'_>) -> Result<Unlocked> {
+    (backend(config.store).unlock)(dirs, config, passphrase)
 }
 
-/// All stores. A new one needs one line here and one file.
-pub const STORES: &[StoreBackend] = &[
-    StoreBackend {
-        kind: StoreKind::Keychain,
-        open: keychain::open,
-        probe: keychain::probe,
-    },
-    StoreBackend {
-        kind: StoreKind::File,
-        open: file::open,
-        probe: file::probe,
-    },
-];
+/// The key that mcpwrap must have to read the configured store, if there is one.
+///
+/// # Errors
+/// `store-absent` if the store needs one and there is none.
+pub fn key(dirs: &Dirs, config: &Config) -> Result<Option<StoreKey>> {
+    (backend(config.store).key)(dirs, config)
+}
+
+/// Whether a few bytes can be written to the configured store within milliseconds and without a prompt.
+pub fn writes_quickly(dirs: &Dirs, config: &Config) -> bool {
+    (backend(config.store).writes_quickly)(dirs)
+}
 
 /// Opens the configured store, for the directories that it belongs to.
 pub fn open(dirs: &Dirs, config: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
@@ -183,25 +131,19 @@ pub fn open(dirs: &Dirs, config: &Config, prompt: Prompt) -> Result<Box<dyn Stor
 
 /// Opens the configured store, even if it belongs to other directories. Only for sealing these.
 pub fn open_anywhere(dirs: &Dirs, config: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
-    (kind_of(config).open)(dirs, config, prompt)
+    (backend(config.store).open)(dirs, config, prompt)
 }
 
 /// Checks that the configured store is usable now without a prompt. Accesses no item.
 pub fn probe(dirs: &Dirs, config: &Config) -> Result<()> {
-    (kind_of(config).probe)(dirs, config)
-}
-
-fn kind_of(config: &Config) -> &'static StoreBackend {
-    let mut all = STORES.iter();
-    all.find(|kind| kind.kind == config.store)
-        .expect("every kind of store is in the table")
+    (backend(config.store).probe)(dirs, config)
 }
 
 /// The keys of this user.
 ///
 /// # Errors
 /// `not-set-up` if the store has no master key yet.
-pub fn keys(store: &dyn Store) -> Result<Keys> {
+pub fn keys(store: &dyn KeyStore) -> Result<Keys> {
     store
         .master()?
         .as_ref()
@@ -210,7 +152,7 @@ pub fn keys(store: &dyn Store) -> Result<Keys> {
 }
 
 /// The keys of this user. Creates the master key if there is none.
-pub fn keys_or_create(store: &dyn Store) -> Result<Keys> {
+pub fn keys_or_create(store: &dyn KeyStore) -> Result<Keys> {
     if let Some(master) = store.master()? {
         return Ok(Keys::from_master(&master));
     }
@@ -238,13 +180,10 @@ fn text_of(kept: &Secret) -> String {
 
 /// The error when a store returns a different value than was stored. `what`: what was not done.
 pub fn value_differs(kind: StoreKind, name: &SecretName, what: impl Into<String>) -> Error {
-    let code = match kind {
-        StoreKind::Keychain => Code::StoreFailed,
-        StoreKind::File => Code::StoreBroken,
-    };
-    Error::new(code, what).cause(format!(
+    let backend = backend(kind);
+    Error::new(backend.differs, what).cause(format!(
         "{} returns a different value for `{name}` than was stored",
-        kind.noun()
+        backend.noun
     ))
 }
 
@@ -253,19 +192,28 @@ fn missing(name: &SecretName, kind: StoreKind) -> Error {
         Code::SecretNotFound,
         format!("`secret:{name}` has no value"),
     )
-    .cause(format!("{} has no `{name}`", kind.noun()))
+    .cause(format!("{} has no `{name}`", backend(kind).noun))
     .hint(format!("run `mcpwrap secret set {name}` to store it"))
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum as _;
+
     use super::*;
+
+    #[test]
+    fn every_kind_has_a_row() {
+        for kind in StoreKind::value_variants() {
+            assert_eq!(STORES.iter().filter(|row| row.kind == *kind).count(), 1);
+        }
+    }
 
     #[test]
     fn a_message_names_only_its_own_store() {
         let name = SecretName::new("github/token").unwrap();
         for store in STORES {
-            let noun = store.kind.noun();
+            let noun = store.noun;
             for error in [
                 value_differs(store.kind, &name, "nothing was adopted"),
                 missing(&name, store.kind),
@@ -274,7 +222,7 @@ mod tests {
                 assert!(text.contains(noun), "{text}");
                 let other = STORES.iter().filter(|other| other.kind != store.kind);
                 for other in other {
-                    assert!(!text.contains(other.kind.noun()), "{text}");
+                    assert!(!text.contains(other.noun), "{text}");
                 }
             }
         }

@@ -19,6 +19,7 @@ use crate::ops::{needs, notes};
 use crate::policy::{self, summary};
 use crate::scan::clients::{ClientFile, ClientFiles};
 use crate::secret::ServerName;
+use crate::store;
 use crate::suggest::nearest;
 
 /// The plan, and what is skipped.
@@ -38,7 +39,10 @@ pub(super) fn step(cx: &Context, step: &AdoptStep<'_>) {
     match step {
         AdoptStep::Storing(number, kind) => {
             let secrets = print::count(*number, "secret");
-            print::note(&format!("storing {secrets} in {}", kind.noun()));
+            print::note(&format!(
+                "storing {secrets} in {}",
+                store::backend(*kind).noun
+            ));
         }
         AdoptStep::Weak(name, weakness) => print::warning(&format!(
             "`{name}` is not masked, because its value {}",

@@ -11,7 +11,7 @@ use crate::audit::{
     CallLog, ClientIdentity, Detail, Event, Head, Log, NewRecord, Outcome, RunId, SecretUse,
 };
 use crate::cli::print;
-use crate::config::{Config, StoreKind};
+use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::mint::{MintEvent, MintFact};
@@ -20,6 +20,7 @@ use crate::policy;
 use crate::reference::Reference;
 use crate::secret::{Keys, ProfileName, ServerName};
 use crate::session::{Answered, ClientName};
+use crate::store;
 use crate::supervise::{Fact, Prepared, ServerExit, Target};
 use crate::sys::{fence, tree};
 
@@ -140,12 +141,12 @@ impl Records {
     }
 
     /// The keys for the record of a refusal that came before the store was opened. Not from a
-    /// keychain, which may take seconds while the client waits.
+    /// store that may take seconds while the client waits.
     fn find_keys(&self) {
         let mut state = self.state();
         if state.keys.is_none()
             && let Ok(config) = Config::load(&self.dirs)
-            && config.store == StoreKind::File
+            && store::backend(config.store).is_quick
         {
             state.keys = keys_if_open(&self.dirs, &config);
         }

@@ -7,8 +7,7 @@ use crate::cli::{Context, ask, print};
 use crate::config::{Config, StoreKind};
 use crate::error::{Code, Error, Result};
 use crate::ops::secrets;
-use crate::ops::setup::{self, NewKey};
-use crate::store::{self, Prompt};
+use crate::store::{self, NewKey, Prompt};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -62,7 +61,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
             print::note(&format!("key file created: `{}`", cx.dirs.tilde(path)));
         },
     };
-    let next = setup::prepare(&cx.dirs, &config, args.to, &mut key)?;
+    let next = store::set_up(&cx.dirs, &config, args.to, &mut key)?;
     let new = store::open(&cx.dirs, &next, Prompt::Allowed)?;
     secrets::move_all(&cx.dirs, &*old, &*new, &next, &names, actor)?;
     print::line(&format!(

@@ -18,7 +18,10 @@ use std::time::Duration;
 use self::bus::{Bus, Fault};
 use self::error::KeychainError;
 use self::items::{Link, SearchResult};
-use super::{ANSWER_MS, Prompt, SecretBatch, SecretItem, Store, missing, text_of};
+use super::{
+    ANSWER_MS, KeyStore, NewKey, Passphrase, Prompt, SecretBatch, SecretItem, SecretStore, Store,
+    StoreBackend, Unlocked, missing, text_of,
+};
 use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -36,8 +39,24 @@ struct SecretServiceStore {
     prompt: Prompt,
 }
 
+/// The keychain in the table of stores.
+pub(super) const BACKEND: StoreBackend = StoreBackend {
+    kind: StoreKind::Keychain,
+    noun: "the keychain",
+    differs: Code::StoreFailed,
+    is_outside: true,
+    // It may take seconds.
+    is_quick: false,
+    open,
+    probe,
+    set_up,
+    unlock,
+    key: |_, _| Ok(None),
+    writes_quickly: |_| false,
+};
+
 /// Connects. The first request is sent later.
-pub(super) fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
+fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
     let link = connect(Duration::from_millis(ANSWER_MS)).map_err(|fault| explain(fault.into()))?;
     Ok(Box::new(SecretServiceStore {
         link: RefCell::new(link),
@@ -46,7 +65,7 @@ pub(super) fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store
 }
 
 /// Checks that the keychain exists and is unlocked. Accesses no item.
-pub(super) fn probe(_: &Dirs, _: &Config) -> Result<()> {
+fn probe(_: &Dirs, _: &Config) -> Result<()> {
     let link = connect(Duration::from_millis(ANSWER_MS)).map_err(|fault| explain(fault.into()))?;
     match link.default_is_locked() {
         Ok(Some(false)) => Ok(()),
@@ -54,6 +73,20 @@ pub(super) fn probe(_: &Dirs, _: &Config) -> Result<()> {
         Ok(None) => Err(explain(KeychainError::NoCollection)),
         Err(fault) => Err(explain(fault.into())),
     }
+}
+
+/// There is nothing to create.
+fn set_up(_: &Dirs, _: &mut Config, key: &mut NewKey<'_>) -> Result<()> {
+    if key.file.is_some() || key.is_piped {
+        return Err(Error::new(Code::Usage, "the keychain needs no key")
+            .hint("`--key-file` and `--from-stdin` belong to `--store file`"));
+    }
+    Ok(())
+}
+
+fn unlock(_: &Dirs, _: &Config, _: &mut Passphrase<'_>) -> Result<Unlocked> {
+    Err(Error::new(Code::Usage, "nothing to unlock")
+        .cause("the store is the keychain, which your desktop unlocks at login"))
 }
 
 fn connect(budget: Duration) -> Result<Link, Fault> {
@@ -168,7 +201,7 @@ impl SecretServiceStore {
     }
 }
 
-impl Store for SecretServiceStore {
+impl SecretStore for SecretServiceStore {
     fn kind(&self) -> StoreKind {
         StoreKind::Keychain
     }
@@ -207,6 +240,21 @@ impl Store for SecretServiceStore {
         })
     }
 
+    fn clear(&self) -> Result<()> {
+        self.run(|link| {
+            for service in [SERVICE, MASTER_SERVICE] {
+                for name in link.names(service)? {
+                    if let Some(found) = self.find(link, service, &name)? {
+                        link.delete(&found.unlocked)?;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+impl KeyStore for SecretServiceStore {
     fn master(&self) -> Result<Option<Secret>> {
         let mut items = self.fetch(&[(MASTER_SERVICE, MASTER_NAME)])?;
         Ok(items.pop().transpose()?.flatten().map(|item| item.value))
@@ -241,20 +289,9 @@ impl Store for SecretServiceStore {
         let label = "mcpwrap: head of the audit log";
         self.write(MASTER_SERVICE, HEAD_NAME, label, &item)
     }
+}
 
-    fn clear(&self) -> Result<()> {
-        self.run(|link| {
-            for service in [SERVICE, MASTER_SERVICE] {
-                for name in link.names(service)? {
-                    if let Some(found) = self.find(link, service, &name)? {
-                        link.delete(&found.unlocked)?;
-                    }
-                }
-            }
-            Ok(())
-        })
-    }
-
+impl Store for SecretServiceStore {
     fn get_all(&self, names: &[SecretName]) -> Result<SecretBatch> {
         let mut wanted = vec![(MASTER_SERVICE, MASTER_NAME)];
         wanted.extend(names.iter().map(|name| (SERVICE, name.as_str())));
