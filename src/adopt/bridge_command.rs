@@ -56,6 +56,39 @@ pub(super) fn extract(
     judged: &[Judged<'_>],
     references: &References<'_>,
 ) -> Option<Extracted> {
+    read(entry, judged, references).filter(|found| !found.values.is_empty())
+}
+
+/// Extracts what a command sends that logs in with OAuth, or says why that is not possible. `None` for
+/// another command. Of the known ones only `mcp-remote` asks the user.
+pub(super) fn without_secret(
+    entry: &ServerEntry,
+    judged: &[Judged<'_>],
+    references: &References<'_>,
+) -> Option<Result<Extracted, String>> {
+    let words: Vec<String> = entry.words.iter().map(|word| word.text.clone()).collect();
+    if package::parse(&words).package.as_deref() != Some("mcp-remote") {
+        return None;
+    }
+    let Some(found) = read(entry, judged, references) else {
+        return Some(Err(
+            "mcpwrap does not know all arguments of its `mcp-remote`: write a policy with \
+             `mcpwrap policy new NAME --url URL`"
+                .to_owned(),
+        ));
+    };
+    let remote = found.remote.as_ref()?;
+    let mut names = remote.headers.keys();
+    let has_own = names.any(|name| name.eq_ignore_ascii_case("authorization"));
+    (found.values.is_empty() && !has_own).then_some(Ok(found))
+}
+
+/// What the command sends, if it is such a command and every word is understood.
+fn read(
+    entry: &ServerEntry,
+    judged: &[Judged<'_>],
+    references: &References<'_>,
+) -> Option<Extracted> {
     let words: Vec<String> = entry.words.iter().map(|word| word.text.clone()).collect();
     let launch = package::parse(&words);
     if launch.obstacle.is_some() || !launch.wrapper.is_empty() || !words.ends_with(&launch.args) {
@@ -102,7 +135,7 @@ pub(super) fn extract(
     }
     let sent = call.headers.iter().map(|one| first + one.word);
     let sent: BTreeSet<usize> = sent.chain([address.index]).collect();
-    if !are_all_sent(judged, &sent, &used) || !sender.has_secrets() {
+    if !are_all_sent(judged, &sent, &used) {
         return None;
     }
     let extracted = sender.extracted();

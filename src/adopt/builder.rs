@@ -4,21 +4,19 @@
 //! Invariants: reads only; each change is proved before it is offered: the new text is parsed
 //! again, all other entries keep their meaning, and undo gives the old bytes.
 
-use std::collections::{HashMap, HashSet};
-
 use super::comments;
 use super::extract;
 use super::extracted::Extracted;
 use super::names::Names;
-use super::plan::{AdoptPlan, EntryFilter, EntryPlan, FilePlan, Left};
+use super::plan::{AdoptPlan, EntryFilter, FilePlan, Left, LoginChoice};
+use super::proof::{ChangedEntry, prove};
 use super::redact::{Cut, Cutter, RedactedPiece, cut};
 use super::references::References;
-use super::{bridge_command, directory, literals, remote, replace, restore, rewrite};
+use super::{bridge_command, client_login, directory, literals, remote, replace, rewrite};
 use crate::client::document::Document;
-use crate::client::edit::{self, Splice};
-use crate::client::entry::{ServerEntry, entries, places};
+use crate::client::entry::{ServerEntry, Spot, places};
 use crate::client::regions::regions;
-use crate::client::tree::{Node, PathStep, line_of};
+use crate::client::tree::{Node, line_of};
 use crate::detect;
 use crate::dirs;
 use crate::scan::clients::ClientFile;
@@ -69,15 +67,6 @@ struct PlanBuilder<'a> {
     program: &'a str,
 }
 
-/// An entry with its change, before the file as a whole is proved.
-struct ChangedEntry {
-    entry: ServerEntry,
-    server: ServerName,
-    splices: Vec<Splice>,
-    cuts: Vec<Cut>,
-    notes: Vec<String>,
-}
-
 impl PlanBuilder<'_> {
     fn plan(&self, wanted: &EntryFilter, names: &mut Names, plan: &mut AdoptPlan) {
         let mut changed = Vec::new();
@@ -87,70 +76,90 @@ impl PlanBuilder<'_> {
                 continue;
             }
             // Most entries do not change.
-            if !needs_full_scan && wanted.servers.is_empty() {
+            if !needs_full_scan && wanted.servers.is_empty() && !spot.may_log_in() {
                 plan.without += 1;
                 continue;
             }
-            let spot_node = spot.node;
-            let entry = spot.read();
-            if entry.wrapped.is_some() {
-                plan.adopted += 1;
-                continue;
-            }
-            if let Some(why) = entry.unknown {
-                plan.left.push(Left {
+            let name = spot.name.clone();
+            match self.entry(spot, wanted, names, plan) {
+                Ok(one) => changed.extend(one),
+                Err(reason) => plan.left.push(Left {
                     found: self.n,
-                    entry: Some(entry.name.clone()),
-                    reason: format!("not understood: {why}"),
-                    counts: true,
-                });
-                continue;
-            }
-            let judged = detect::entry(&entry);
-            let secret = extract::holds_secret(&judged);
-            let node = spot_node;
-            let is_asked = !wanted.servers.is_empty();
-            let may_change = !entry.words.is_empty() || remote::refers(&entry, node, &judged);
-            if !(secret || is_asked && may_change) {
-                plan.without += 1;
-                continue;
-            }
-            if self.file.tracked {
-                let values = values(&entry, &judged).into_iter();
-                plan.tracked.extend(values.map(|one| (self.n, one)));
-            }
-            let mut leave = |reason: String| {
-                plan.left.push(Left {
-                    found: self.n,
-                    entry: Some(entry.name.clone()),
+                    entry: Some(name),
                     reason,
                     counts: true,
-                });
-            };
-            if self.file.tracked {
-                leave(format!(
-                    "tracked by git, teammates may lack mcpwrap; pass `--config {}` to adopt it anyway",
-                    self.file.path.display()
-                ));
-                continue;
-            }
-            if let Err(failed) = replace::writable(&self.file.target) {
-                leave(failed.reason());
-                continue;
-            }
-            if let Some(reason) = remote::reason(&entry, &judged) {
-                leave(reason);
-                continue;
-            }
-            match self.extract(&entry, node, &judged, names) {
-                Err(reason) => leave(reason),
-                Ok(extracted) => match self.change(&entry, &judged, extracted, names) {
-                    Ok(one) => changed.push(one),
-                    Err(reason) => leave(reason),
-                },
+                }),
             }
         }
         self.whole(changed, plan);
+    }
+
+    /// The change of one entry; none if it has nothing to move.
+    ///
+    /// # Errors
+    /// Why it cannot be adopted.
+    fn entry(
+        &self,
+        spot: Spot<'_>,
+        wanted: &EntryFilter,
+        names: &mut Names,
+        plan: &mut AdoptPlan,
+    ) -> Result<Option<ChangedEntry>, String> {
+        let node = spot.node;
+        let entry = spot.read();
+        if entry.wrapped.is_some() {
+            plan.adopted += 1;
+            return Ok(None);
+        }
+        if let Some(why) = entry.unknown {
+            return Err(format!("not understood: {why}"));
+        }
+        let judged = detect::entry(&entry);
+        let secret = extract::holds_secret(&judged);
+        let is_asked = !wanted.servers.is_empty();
+        let may_change = !entry.words.is_empty() || remote::refers(&entry, node, &judged);
+        let mut login = if secret {
+            None
+        } else {
+            let references = self.references(&entry, names);
+            client_login::extract(self.document, (&entry, node), &judged, &references)
+        };
+        let is_of_client =
+            wanted.logins == LoginChoice::OfClient && login.take().is_some_and(|it| it.is_ok());
+        if !(secret || login.is_some() || is_asked && may_change) {
+            plan.without += 1;
+            plan.of_client
+                .extend(is_of_client.then(|| entry.name.clone()));
+            return Ok(None);
+        }
+        if self.file.tracked {
+            let values = values(&entry, &judged).into_iter();
+            plan.tracked.extend(values.map(|one| (self.n, one)));
+            return Err(format!(
+                "tracked by git, teammates may lack mcpwrap; pass `--config {}` to adopt it anyway",
+                self.file.path.display()
+            ));
+        }
+        replace::writable(&self.file.target).map_err(|failed| failed.reason())?;
+        if let Some(reason) = remote::reason(&entry, &judged) {
+            return Err(reason);
+        }
+        let extracted = match login {
+            Some(extracted) => extracted?,
+            None => self.extract(&entry, node, &judged, names)?,
+        };
+        let one = self.change(&entry, &judged, extracted, names)?;
+        wanted.logins.allows(&one.server, names)?;
+        Ok(Some(one))
+    }
+
+    fn references<'a>(&self, entry: &ServerEntry, names: &'a Names) -> References<'a> {
+        References {
+            fills_in: self.file.client.is_none_or(|client| client.fills_in),
+            home: names.home(),
+            project: directory::project(self.file, names.home(), entry),
+            variable: &|name| dirs::server_variable(name)?.into_string().ok(),
+        }
     }
 
     fn extract(
@@ -160,12 +169,7 @@ impl PlanBuilder<'_> {
         judged: &[detect::Judged<'_>],
         names: &Names,
     ) -> Result<Extracted, String> {
-        let references = References {
-            fills_in: self.file.client.is_none_or(|client| client.fills_in),
-            home: names.home(),
-            project: directory::project(self.file, names.home(), entry),
-            variable: &|name| dirs::server_variable(name)?.into_string().ok(),
-        };
+        let references = self.references(entry, names);
         if remote::is_remote(entry) {
             return remote::extract(node, judged, &references);
         }
@@ -263,7 +267,7 @@ impl PlanBuilder<'_> {
                 }
                 return;
             }
-            match self.prove(&changed) {
+            match prove(self.n, self.document, &changed) {
                 Ok(file) => {
                     self.report_remaining(&file, plan);
                     plan.files.push(file);
@@ -299,78 +303,6 @@ impl PlanBuilder<'_> {
             });
         }
     }
-
-    fn prove(&self, changed: &[ChangedEntry]) -> Result<FilePlan, (usize, &'static str)> {
-        let splices: Vec<Splice> = changed.iter().flat_map(|one| one.splices.clone()).collect();
-        let text = edit::apply(&self.document.text, &splices).ok_or((0, "its changes overlap"))?;
-        let new = Document::read(self.document.format, text.clone().into_bytes())
-            .map_err(|_| (0, "cannot edit its layout safely"))?;
-        let now: HashMap<_, _> = entries(&new)
-            .into_iter()
-            .map(|entry| (key(&entry.path), entry.wrapped))
-            .collect();
-        let places: HashMap<_, _> = (changed.iter().enumerate())
-            .map(|(n, one)| (key(&one.entry.path), n))
-            .collect();
-        for old in entries(self.document) {
-            let same = new
-                .find(&old.path)
-                .zip(self.document.find(&old.path))
-                .is_some_and(|(new_node, node)| {
-                    node.same(&self.document.text, new_node, &new.text)
-                });
-            let path = key(&old.path);
-            match places.get(&path).copied() {
-                None if !same => return Err((0, "a change to it would change another entry")),
-                Some(n) => {
-                    let server = changed.get(n).map(|one| one.server.to_string());
-                    if now.get(&path).cloned().flatten() != server {
-                        return Err((n, "cannot edit its layout safely"));
-                    }
-                }
-                None => {}
-            }
-        }
-        let mut seen = HashSet::new();
-        let cuts = changed.iter().flat_map(|one| &one.cuts);
-        let cuts: Vec<Cut> = cuts.filter(|cut| seen.insert(&cut.text)).cloned().collect();
-        let cutter = Cutter::new(&cuts);
-        let pieces = |document: &Document, path: &[PathStep]| {
-            regions(document, path)
-                .iter()
-                .map(|region| cutter.cut(document.at(region)))
-                .collect::<Vec<_>>()
-        };
-        let entries: Vec<EntryPlan> = changed
-            .iter()
-            .map(|one| EntryPlan {
-                name: one.entry.name.clone(),
-                server: one.server.clone(),
-                path: one.entry.path.clone(),
-                before: pieces(self.document, &one.entry.path),
-                after: pieces(&new, &one.entry.path),
-                notes: one.notes.clone(),
-            })
-            .collect();
-        let pieces = entries
-            .iter()
-            .map(|entry| (entry.path.as_slice(), entry.before.as_slice()));
-        let undone = restore::after_undo(&new, pieces, &cuts);
-        if undone.as_deref() != Some(self.document.text.as_str()) {
-            return Err((0, "cannot be restored byte for byte"));
-        }
-        Ok(FilePlan {
-            found: self.n,
-            text,
-            entries,
-            cuts,
-        })
-    }
-}
-
-/// The location of an entry, for a map.
-fn key(path: &[PathStep]) -> String {
-    serde_json::to_string(path).expect("a path has plain fields only")
 }
 
 /// The secret values of an entry, by its name.

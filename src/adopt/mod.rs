@@ -6,6 +6,7 @@
 
 pub mod approval;
 mod bridge_command;
+mod client_login;
 mod collect;
 mod comments;
 pub mod compared;
@@ -24,6 +25,7 @@ mod rewrite;
 mod shell_text;
 pub mod plan;
 mod wishes;
+mod proof;
 mod builder;
 pub mod round;
 pub mod exposed;

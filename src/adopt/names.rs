@@ -13,6 +13,7 @@ use super::redact::Cut;
 use super::wishes::{plain, wish};
 use crate::dirs::Dirs;
 use crate::policy::draft::Draft;
+use crate::policy::remote::OAuthTable;
 use crate::policy::schema::{Delivery, OnFailure};
 use crate::policy::{self, Policy, Unpinned};
 use crate::reference::Reference;
@@ -48,6 +49,14 @@ pub struct NewPolicy {
     /// An equal policy exists.
     pub known: bool,
     pub approval: AdoptApproval,
+}
+
+impl NewPolicy {
+    /// Whether the user has to log in to its server.
+    pub fn needs_login(&self) -> bool {
+        let remote = self.policy.remote.as_ref();
+        remote.is_some_and(|remote| remote.oauth.is_some())
+    }
 }
 
 /// A policy for one entry, and the values that are cut out.
@@ -307,9 +316,17 @@ fn draft(entry: &str, extracted: &Extracted, secrets: &[(String, SecretName, Str
     draft
 }
 
-/// Whether two policies start the same command, or name the same remote server.
+/// Whether two policies start the same command, or name the same remote server. How the user made the
+/// server of a policy log in is not a difference.
 fn same_target(a: &Policy, b: &Policy) -> bool {
-    a.command == b.command && a.remote == b.remote
+    let plain = |policy: &Policy| {
+        let mut remote = policy.remote.clone();
+        if let Some(oauth) = remote.as_mut().and_then(|remote| remote.oauth.as_mut()) {
+            *oauth = OAuthTable::default();
+        }
+        remote
+    };
+    a.command == b.command && plain(a) == plain(b)
 }
 
 /// Whether two policies allow the same. A later pin is not a difference.

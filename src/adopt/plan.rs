@@ -18,6 +18,8 @@ pub struct AdoptPlan {
     pub adopted: usize,
     /// Entries without a secret, which do not change.
     pub without: usize,
+    /// Those of them whose client can log in by itself, by their names.
+    pub of_client: BTreeSet<String>,
 }
 
 impl AdoptPlan {
@@ -73,6 +75,19 @@ pub struct Left {
 #[derive(Debug, Default)]
 pub struct EntryFilter {
     pub servers: Vec<String>,
+    pub logins: LoginChoice,
+}
+
+/// What happens to entries whose client logs in by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LoginChoice {
+    /// They stay.
+    #[default]
+    OfClient,
+    /// They change, if a login succeeds.
+    OfMcpwrap,
+    /// They change, if they are of these servers, to which the user logged in.
+    Done(BTreeSet<ServerName>),
 }
 
 impl EntryFilter {

@@ -261,11 +261,6 @@ impl<'a> Sender<'a> {
         Ok(self.work.extracted)
     }
 
-    /// The values that were taken out so far.
-    pub(super) fn has_secrets(&self) -> bool {
-        !self.work.extracted.values.is_empty()
-    }
-
     /// What is put into the result besides what is sent.
     pub(super) const fn extracted(&mut self) -> &mut Extracted {
         &mut self.work.extracted

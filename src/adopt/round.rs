@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use super::approval::{AdoptApproval, Withheld};
 use super::builder;
-use super::names::Names;
-use super::plan::{AdoptPlan, EntryFilter, FilePlan};
+use super::names::{Names, NewPolicy};
+use super::plan::{AdoptPlan, EntryFilter, FilePlan, LoginChoice};
 use super::redact::Cut;
 use crate::dirs::Dirs;
 use crate::error::Result;
@@ -25,6 +25,7 @@ pub struct Selection {
     pub configs: Vec<PathBuf>,
     /// Names of entries.
     pub servers: Vec<String>,
+    pub logins: LoginChoice,
 }
 
 /// The files as read, and their plan.
@@ -52,6 +53,7 @@ impl Round {
         let mut names = Names::new(dirs, &Index::load(dirs)?, keys);
         let filter = EntryFilter {
             servers: selection.servers.clone(),
+            logins: selection.logins.clone(),
         };
         let plan = builder::build(&files.found, &filter, &mut names, program);
         let servers = plan
@@ -106,6 +108,12 @@ impl Round {
     /// Whether the user selected the entries with this name.
     pub fn takes(&self, entry: &String) -> bool {
         self.filter.takes(entry)
+    }
+
+    /// The policies of the plan to whose servers the user has to log in.
+    pub fn logins(&self) -> impl Iterator<Item = &NewPolicy> {
+        let policies = self.names.policies.iter();
+        policies.filter(|new| new.needs_login())
     }
 
     /// All values to cut out.

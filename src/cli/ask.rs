@@ -60,6 +60,11 @@ pub fn confirm(text: &str) -> Result<bool> {
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
+/// Whether there is a terminal to ask at.
+pub fn is_possible() -> bool {
+    open().is_ok()
+}
+
 /// Sends the lines that the user types or pastes from now on. Nothing else may ask afterwards.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod ask;
+mod browser_login;
 pub mod check;
 pub mod completions;
 pub mod config;

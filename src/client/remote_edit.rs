@@ -28,6 +28,8 @@ const OF_REMOTE: &[&str] = &[
 ];
 /// A field that names a program whose output is headers.
 const HELPER: &str = "headersHelper";
+/// Fields with the OAuth settings of a client.
+const OAUTH: &[&str] = &["oauth", "auth"];
 /// Fields with the kind of a server.
 const KINDS: &[&str] = &["type", "transport", "transportType", "transport_type"];
 /// The kinds of remote servers, without `-` and `_`, in lower case.
@@ -75,6 +77,41 @@ pub fn variable_headers(node: &Node) -> Vec<VariableHeader> {
 pub fn is_sse(node: &Node) -> bool {
     let (_, inner) = body(node);
     kind_of(inner).or_else(|| kind_of(node)) == Some("sse")
+}
+
+/// Whether a program of the client makes the headers of an entry.
+pub fn has_header_program(node: &Node) -> bool {
+    let (_, inner) = body(node);
+    inner.get(HELPER).is_some() || node.get(HELPER).is_some()
+}
+
+/// What an entry says about OAuth, which its client does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientOAuth {
+    /// Nothing but that it may.
+    Plain,
+    /// The client must not.
+    Off,
+    /// The settings in this field, e.g. those of a client that was registered beforehand.
+    Own(&'static str),
+}
+
+/// What an entry says about OAuth.
+pub fn oauth_of(document: &Document, node: &Node) -> ClientOAuth {
+    let (_, inner) = body(node);
+    let is_off = |node: &Node| document.at(&node.span).trim() == "false";
+    for field in OAUTH {
+        let Some(found) = inner.get(field).or_else(|| node.get(field)) else {
+            continue;
+        };
+        if is_off(found) || found.get("enabled").is_some_and(is_off) {
+            return ClientOAuth::Off;
+        }
+        if found.map().iter().any(|member| member.key != "enabled") {
+            return ClientOAuth::Own(field);
+        }
+    }
+    ClientOAuth::Plain
 }
 
 /// Whether a field of an entry is a bearer token.

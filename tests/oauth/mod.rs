@@ -1,6 +1,7 @@
 //! Logins and refreshes of real remote servers: the provider of fastmcp, and `oidc-provider` with
 //! tokens of some seconds and rotation.
 
+mod adopt;
 mod login;
 mod machine;
 mod refresh;

@@ -67,6 +67,7 @@ fn only_print_and_ask_touch_the_terminal() {
 /// The modules of `cli` that every command may use.
 const CLI_SHARED: &[&str] = &[
     "ask",
+    "browser_login",
     "diagnostics",
     "help",
     "installing",

@@ -2,6 +2,7 @@
 //! `--undo` restores the entries.
 
 mod diff;
+mod login;
 mod pin;
 mod resume;
 mod show;
@@ -12,11 +13,13 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
 
+use self::login::Logins;
 use super::interrupts::Interrupts;
 use super::{Context, ask, print};
 use crate::adopt::apply::{self, AdoptStep};
 use crate::adopt::approval::AdoptApproval;
 use crate::adopt::compared;
+use crate::adopt::plan::LoginChoice;
 use crate::adopt::round::{Round, Selection};
 use crate::audit::{Event, NewRecord, Outcome};
 use crate::config::Config;
@@ -48,6 +51,9 @@ pub struct Args {
     /// Skip confirmation (for scripts)
     #[arg(long)]
     yes: bool,
+    /// Let mcpwrap log in with OAuth
+    #[arg(long, conflicts_with = "undo")]
+    oauth: bool,
     /// Do not install and pin packages
     #[arg(long, conflicts_with = "undo")]
     no_pin: bool,
@@ -64,7 +70,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(dirs)?;
     let actor = consent(args, cx, &config, Event::Adopt)?;
     let program = adopt::program()?;
-    let selection = args.selection();
+    let mut selection = args.selection();
     let mut first = Round::new(dirs, &selection, None, &program)?;
     let mut opened = None;
     if !args.dry_run && !first.plan.files.is_empty() {
@@ -95,9 +101,15 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::note("nothing was changed");
         return Ok(EXIT_NO);
     }
+    let logins = login::all(args.yes, cx, &config, &first);
+    if args.oauth {
+        selection.logins = LoginChoice::Done(logins.done.clone());
+    }
     let lock = adopt::lock(dirs)?;
     let round = Round::new(dirs, &selection, Some(keys.clone()), &program)?;
+    logins.print_left(cx, &first);
     if !round.is_covered_by(&first, actor) {
+        logins.print_unused(&BTreeSet::new());
         return Err(Error::new(
             Code::ClientConfigChanged,
             "aborted: the files changed after the plan was shown",
@@ -106,10 +118,15 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         .hint("run `mcpwrap adopt` again"));
     }
     if round.plan.files.is_empty() {
+        if args.oauth && first.logins().next().is_some() {
+            logins.print_unused(&BTreeSet::new());
+            print::note("nothing was changed");
+            return Ok(exit_code(&round));
+        }
         print::note("nothing to do: another `mcpwrap adopt` ran first");
         return Ok(exit_code(&round));
     }
-    carry_out(args, cx, actor, (&*store, &keys), (&round, lock))
+    carry_out(args, cx, actor, (&*store, &keys), (&round, lock), &logins)
 }
 
 /// Applies the plan, says what the user must do, and pins the packages.
@@ -119,6 +136,7 @@ fn carry_out(
     actor: Actor,
     (store, keys): (&dyn Store, &Keys),
     (round, lock): (&Round, File),
+    logins: &Logins,
 ) -> Result<u8> {
     // From here on, what was begun is finished: Ctrl-C takes effect between the packages.
     let interrupts = Interrupts::collect();
@@ -137,6 +155,7 @@ fn carry_out(
     // Released before registries are asked: undo or another adopt can run at the same time.
     drop(lock);
     let mut code = summary::print(cx, round, &done);
+    logins.print_unused(&round.servers(&done));
     let mut told = BTreeSet::new();
     if !args.no_pin {
         let mut servers = round.servers(&done);
@@ -160,6 +179,11 @@ impl Args {
             clients: self.client.clone(),
             configs: self.config.clone(),
             servers: self.server.clone(),
+            logins: if self.oauth {
+                LoginChoice::OfMcpwrap
+            } else {
+                LoginChoice::OfClient
+            },
         }
     }
 }
@@ -177,8 +201,12 @@ fn question(cx: &Context, round: &Round, no_pin: bool) -> String {
         0 => String::new(),
         count => format!(", install and pin {}", print::count(count, "package")),
     };
+    let logins = match round.logins().count() {
+        0 => String::new(),
+        count => format!("log in to {}, ", print::count(count, "server")),
+    };
     format!(
-        "\nstore {}, write and grant {}, change {}{pins}. proceed?",
+        "\n{logins}store {}, write and grant {}, change {}{pins}. proceed?",
         print::count(round.names.secrets.len(), "secret"),
         print::count(round.names.policies.len() - withheld, "policy"),
         print::count(round.plan.files.len(), "file")

@@ -26,6 +26,14 @@ use crate::suggest::nearest;
 pub(super) fn round(cx: &Context, round: &Round) {
     plan(cx, &round.files.found, &round.plan, &round.names);
     left(cx, &round.files.found, &round.plan);
+    let of_client = &round.plan.of_client;
+    if !of_client.is_empty() {
+        print::note(&printable(&format!(
+            "left to their client, which logs in by itself if the server asks for OAuth: {}; run \
+             `mcpwrap adopt --oauth` to log in with mcpwrap instead",
+            print::names(of_client)
+        )));
+    }
     if round.plan.files.is_empty() {
         print::note(&format!(
             "nothing to adopt ({} already adopted, {} without secrets)",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Args, diff};
+use super::{Args, diff, login};
 use crate::adopt;
 use crate::adopt::journal::{self, Pending};
 use crate::adopt::redact::Cut;
@@ -73,6 +73,8 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
                 failed |= !restore(cx, file, job, &with)?;
             }
         }
+        let restored = jobs.iter().flat_map(|job| &job.records);
+        login::note_kept(cx, &restored.map(|record| record.server.clone()).collect());
         print::note(
             "policies and secrets are kept; run `mcpwrap revoke` and `mcpwrap secret rm` to disable and remove them",
         );

@@ -42,7 +42,7 @@ pub struct Args {
     /// Header of a remote server, e.g. `X-Api-Key: {secret.API_KEY}`
     #[arg(long, value_name = "NAME: VALUE", value_parser = header, conflicts_with_all = ["command", "cwd", "env", "pass"])]
     header: Vec<(String, String)>,
-    /// The remote server asks for a login with OAuth
+    /// Let mcpwrap log in with OAuth
     #[arg(long, conflicts_with_all = ["command", "cwd", "env", "pass"])]
     oauth: bool,
     /// Use the remote server of the catalog

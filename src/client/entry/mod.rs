@@ -93,16 +93,25 @@ impl Spot<'_> {
 
     /// Whether a command in it may start mcpwrap.
     pub fn may_be_wrapped(&self) -> bool {
-        is_wrapped(self.node) || is_wrapped(body(self.node).1)
+        self.may_start("mcpwrap")
+    }
+
+    /// Whether its client may log in to a remote server for it.
+    pub fn may_log_in(&self) -> bool {
+        first(body(self.node).1, ADDRESSES).is_some() || self.may_start("mcp-remote")
+    }
+
+    fn may_start(&self, program: &str) -> bool {
+        names(self.node, program) || names(body(self.node).1, program)
     }
 }
 
-fn is_wrapped(node: &Node) -> bool {
-    let is_mcpwrap = |node: &Node| node.text().is_some_and(|text| text.contains("mcpwrap"));
+fn names(node: &Node, program: &str) -> bool {
+    let is_named = |node: &Node| node.text().is_some_and(|text| text.contains(program));
     let within = |node: &Node| {
-        is_mcpwrap(node)
-            || node.list().iter().any(is_mcpwrap)
-            || node.map().iter().any(|member| is_mcpwrap(&member.node))
+        is_named(node)
+            || node.list().iter().any(is_named)
+            || node.map().iter().any(|member| is_named(&member.node))
     };
     node.map().iter().any(|member| within(&member.node))
 }

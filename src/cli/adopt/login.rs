@@ -1,0 +1,117 @@
+//! The logins of `mcpwrap adopt --oauth`, one after the other, before any file changes.
+//!
+//! Invariant: only a login that the user agreed to and that succeeded counts; all others are named.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::adopt::round::Round;
+use crate::cli::browser_login::{LoginWay, log_in};
+use crate::cli::{Context, ask, print};
+use crate::config::Config;
+use crate::error::{Code, Error, Result, printable};
+use crate::oauth::index::OAuthIndex;
+use crate::policy::{self, Policy};
+use crate::secret::ServerName;
+
+/// What became of the logins.
+#[derive(Debug, Default)]
+pub(super) struct Logins {
+    pub(super) done: BTreeSet<ServerName>,
+    /// Why there was none.
+    failed: BTreeMap<ServerName, String>,
+}
+
+/// Logs in to the servers of the plan. `is_agreed`: by `--yes`.
+pub(super) fn all(is_agreed: bool, cx: &Context, config: &Config, round: &Round) -> Logins {
+    let mut logins = Logins::default();
+    let is_possible = ask::is_possible();
+    for new in round.logins() {
+        let server = &new.server;
+        let result = if is_possible {
+            // A policy that exists may say more about the login than the plan.
+            let policy = if new.known {
+                policy::load(&cx.dirs, server, None)
+            } else {
+                Ok(new.policy.clone())
+            };
+            policy.and_then(|policy| one(cx, config, &policy))
+        } else {
+            Err(no_terminal(is_agreed, server))
+        };
+        match result {
+            Ok(()) => drop(logins.done.insert(server.clone())),
+            Err(error) => {
+                let why = error.reasons();
+                let why = if why.is_empty() {
+                    error.headline().to_owned()
+                } else {
+                    why
+                };
+                print::error(&error);
+                logins.failed.insert(server.clone(), why);
+            }
+        }
+    }
+    logins
+}
+
+fn one(cx: &Context, config: &Config, policy: &Policy) -> Result<()> {
+    log_in(cx, config, policy, LoginWay::default())
+}
+
+fn no_terminal(is_agreed: bool, server: &ServerName) -> Error {
+    let error = Error::new(
+        Code::NoTerminal,
+        format!("cannot log in to server `{server}`"),
+    );
+    let error = if is_agreed {
+        error.cause("a login needs you, in a terminal and a browser; `--yes` cannot stand for that")
+    } else {
+        error.cause("a login needs you, in a terminal and a browser")
+    };
+    error.hint("run `mcpwrap adopt --oauth` in a terminal")
+}
+
+impl Logins {
+    /// Names the entries that stay because there was no login.
+    pub(super) fn print_left(&self, cx: &Context, round: &Round) {
+        for file in &round.plan.files {
+            let Some(at) = round.files.found.get(file.found) else {
+                continue;
+            };
+            for entry in &file.entries {
+                if let Some(why) = self.failed.get(&entry.server) {
+                    print::warning(&printable(&format!(
+                        "skipped `{}` in {}: not logged in: {why}",
+                        entry.name,
+                        cx.dirs.tilde(&at.path)
+                    )));
+                }
+            }
+        }
+    }
+
+    /// Names the servers to which the user logged in and that no changed entry starts.
+    pub(super) fn print_unused(&self, changed: &BTreeSet<ServerName>) {
+        for server in self.done.difference(changed) {
+            print::warning(&format!(
+                "the token of server `{server}` stays in the store, although no entry changed: run \
+                 `mcpwrap logout {server}` to take it back"
+            ));
+        }
+    }
+}
+
+/// Names the servers of restored entries to which the user is still logged in.
+pub(super) fn note_kept(cx: &Context, servers: &BTreeSet<ServerName>) {
+    let Ok(index) = OAuthIndex::load(&cx.dirs) else {
+        return;
+    };
+    for server in servers {
+        if index.find(server, None).is_some() {
+            print::note(&format!(
+                "you are still logged in to server `{server}`: run `mcpwrap logout {server}` to take the token back"
+            ));
+        }
+    }
+}
