@@ -5,13 +5,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 
-use super::facts::{Facts, Machine, ProbeResult};
+use super::facts::{Facts, LoginFacts, Machine, ProbeResult};
 use super::file::{ConfigFile, ConfigValue, FieldKind, label};
 use super::finding::{Finding, Fix, Location, Severity};
 use super::fixes;
 use super::results::{CheckResults, Noun};
 use crate::detect::Verdict;
 use crate::detect::names::{Promise, promise};
+use crate::oauth::health::{TokenHealth, login_command};
+use crate::policy::Policy;
+use crate::policy::remote::OAuthGrant;
 
 /// An expiry is reported this many days before.
 const SOON_DAYS: i32 = 14;
@@ -22,16 +25,20 @@ pub(super) const ABOUT: &str = "\
 **Detects** tokens that name their own expiry (the `exp` of a JWT) and have expired, or will within
 14 days; expiry dates given with `mcpwrap secret set NAME --expires DATE`; secrets that a policy
 names but the store does not have; and entries whose credential is empty or a placeholder
-(`YOUR_API_KEY`). With `--verify`, also what the service says: rejected, or valid until a date.
+(`YOUR_API_KEY`). Of the OAuth tokens of remote servers: one that cannot be refreshed and has expired
+or will within 14 days, a refresh that failed or was refused, scopes that the server asked for since
+the login, and a granted policy to whose server nobody has logged in. With `--verify`, also what the
+service says: rejected, or valid until a date.
 
 **Why:** an expired credential stops an agent in the middle of its work, with an error that is hard
 to diagnose. A server that starts without its credential looks healthy and does nothing.
 
 **Remediation:** `mcpwrap secret rotate NAME` stores the new value. Running servers get it without a
-restart of the client.
+restart of the client. `mcpwrap login SERVER` obtains a new OAuth token, and sessions that wait for it go on.
 
 **Limitations:** not detected are tokens without an expiry date, variables that a client fills in by
-itself, and services for which `policies/` has no request to ask.
+itself, services for which `policies/` has no request to ask, and whether an authorization server
+still accepts a token that has not expired.
 ";
 
 const WHY: &str = "calls that need the credential fail, with an error that is hard to diagnose";
@@ -46,6 +53,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     }
     if let Some(machine) = &facts.machine {
         stored(facts, machine, results);
+        logins(machine, results);
     }
     for record in &facts.probes {
         results.count(Noun::Answer, 1);
@@ -166,6 +174,83 @@ fn stored(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
                 .add(Finding::new(RULE, location, what, WHY, fix).for_server(file.server.as_str()));
         }
     }
+}
+
+/// The OAuth tokens of remote servers: those that do not go on by themselves, and those that are missing.
+fn logins(machine: &Machine, results: &mut CheckResults) {
+    let LoginFacts { index, shown, now } = &machine.logins;
+    let location = || Location::whole(shown.clone());
+    let index = match index {
+        Ok(index) => index,
+        Err(error) => {
+            let what = format!("the logins cannot be read: {}", error.reasons());
+            let fix = Fix::Act("make the file readable for you alone".to_owned());
+            results.add(Finding::new(RULE, location(), what, WHY, fix));
+            return;
+        }
+    };
+    results.count(Noun::Login, index.tokens.len());
+    for row in index.tokens.values() {
+        let whose = row.profile.as_ref().map_or_else(
+            || format!("the token of `{}`", row.server),
+            |profile| format!("the token of `{}` (profile `{profile}`)", row.server),
+        );
+        let mut add = |what: String| {
+            let fix = Fix::Run(row.login());
+            let found = Finding::new(RULE, location(), what, WHY, fix);
+            results.add(found.for_server(row.server.as_str()));
+        };
+        match row.health(*now) {
+            TokenHealth::Good => {}
+            TokenHealth::Ended(end) => add(format!(
+                "{whose} expired on {} and cannot be refreshed",
+                date(end)
+            )),
+            TokenHealth::Ends(end) => add(format!(
+                "{whose} expires on {} and cannot be refreshed",
+                date(end)
+            )),
+            TokenHealth::Failed(code) => {
+                add(format!("the last refresh of {whose} failed ({code})"));
+            }
+            TokenHealth::Refused(code) => add(format!(
+                "{whose} has ended: its authorization server refused to refresh it ({code})"
+            )),
+        }
+        if !row.wanted.is_empty() {
+            add(format!(
+                "{whose} lacks scopes that the server asked for: {}",
+                row.wanted
+            ));
+        }
+    }
+    for (file, policy) in machine.read_policies() {
+        let has_token = index.tokens.values().any(|row| row.server == file.server);
+        if file.is_granted && !has_token && needs_login(policy) {
+            let what = "nobody has logged in: the server gets no token".to_owned();
+            let location = Location::line(file.shown.clone(), policy.command_line);
+            let fix = Fix::Run(login_command(&file.server, None));
+            let found = Finding::new(RULE, location, what, WHY, fix);
+            results.count(Noun::Login, 1);
+            results.add(found.for_server(file.server.as_str()));
+        }
+    }
+}
+
+/// Whether only the user can obtain a token.
+fn needs_login(policy: &Policy) -> bool {
+    let remote = policy.remote.as_ref();
+    let oauth = remote.and_then(|remote| remote.oauth.as_ref());
+    oauth
+        .is_some_and(|oauth| oauth.grant == OAuthGrant::AuthorizationCode || oauth.issuer.is_none())
+}
+
+fn date(seconds: i64) -> String {
+    let at = Timestamp::from_second(seconds);
+    at.map_or_else(
+        |_| "an unknown date".to_owned(),
+        |at| at.to_zoned_datetime(TimeZone::system()).date().to_string(),
+    )
 }
 
 /// The expiry date of a token, if it is a JWT.

@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use super::file::ConfigFile;
 use super::finding::Location;
 use crate::error::Error;
+use crate::oauth::index::OAuthIndex;
 use crate::package::PackageNews;
 use crate::policy::Policy;
 use crate::secret::{Fingerprint, ServerName};
@@ -50,6 +51,7 @@ pub struct Machine {
     pub index: Result<Index, Error>,
     /// The path of the index, for locations.
     pub index_shown: String,
+    pub logins: LoginFacts,
     pub audit: AuditLog,
     pub supervisors: Vec<SupervisorState>,
     pub drill: Option<LastDrill>,
@@ -61,12 +63,24 @@ pub struct Machine {
     pub logged: Vec<Leftover>,
 }
 
+/// What is known about the OAuth tokens of remote servers.
+#[derive(Debug)]
+pub struct LoginFacts {
+    pub index: Result<OAuthIndex, Error>,
+    /// The path of the index, for locations.
+    pub shown: String,
+    /// Seconds of Unix time.
+    pub now: i64,
+}
+
 /// One policy.
 #[derive(Debug)]
 pub struct LoadedPolicy {
     pub server: ServerName,
     pub shown: String,
     pub policy: Result<Policy, Error>,
+    /// Whether a grant of it exists.
+    pub is_granted: bool,
     /// The policy again, with each of its profiles.
     pub profiles: Vec<Policy>,
     /// Whether the installed package equals the pin.

@@ -32,8 +32,8 @@ pub mod unpinned_server;
 mod kill_switch;
 
 pub use facts::{
-    AuditLog, AuditState, Facts, LastDrill, Leftover, LeftoverKind, LoadedPolicy, Machine,
-    ProbeRecord, ProbeResult, SupervisorState,
+    AuditLog, AuditState, Facts, LastDrill, Leftover, LeftoverKind, LoadedPolicy, LoginFacts,
+    Machine, ProbeRecord, ProbeResult, SupervisorState,
 };
 pub use file::{CheckedServer, ConfigFile};
 pub use finding::{Finding, Location, Severity, masked};

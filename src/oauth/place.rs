@@ -8,6 +8,7 @@ use super::address::WebAddress;
 use super::approval;
 use super::client::{ClientCredentials, ClientSource};
 use super::exchange::process::ProcessExchange;
+use super::health::login_command;
 use super::index::{OAuthIndex, RefreshFailure};
 use super::item::{self, TokenItem};
 use crate::bridge::channel::{BridgeNetwork, SecretText};
@@ -319,11 +320,7 @@ pub fn network(dirs: &Dirs, store: &dyn Store, keys: &Keys) -> Result<BridgeNetw
 /// The error when only the user can go on.
 pub fn login_needed(policy: &Policy, cause: impl std::fmt::Display) -> Error {
     let server = &policy.server;
-    let profile = policy.profile.as_ref();
-    let command = profile.map_or_else(
-        || format!("mcpwrap login {server}"),
-        |profile| format!("mcpwrap login {server} --profile {profile}"),
-    );
+    let command = login_command(server, policy.profile.as_ref());
     Error::new(
         Code::LoginNeeded,
         format!("no valid OAuth token for server `{server}`"),

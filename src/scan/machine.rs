@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::clients;
@@ -13,11 +14,14 @@ use crate::audit::journal;
 use crate::audit::record::ChainKey;
 use crate::audit::verify::verify;
 use crate::check::{
-    AuditLog, AuditState, ConfigFile, Facts, LastDrill, LoadedPolicy, Machine, SupervisorState,
+    AuditLog, AuditState, ConfigFile, Facts, LastDrill, LoadedPolicy, LoginFacts, Machine,
+    SupervisorState,
 };
 use crate::dirs::Dirs;
 use crate::drill::{self, Drill};
 use crate::error::Result;
+use crate::grant;
+use crate::oauth::index::OAuthIndex;
 use crate::package::{self, Depth, PackageNews};
 use crate::policy::{self, load};
 use crate::store::Index;
@@ -65,6 +69,11 @@ pub fn facts(dirs: &Dirs, stored: Option<&StoredSecrets>) -> Machine {
         policies: policies(dirs),
         index: Index::load(dirs),
         index_shown: dirs.tilde(&dirs.secrets_index()),
+        logins: LoginFacts {
+            index: OAuthIndex::load(dirs),
+            shown: dirs.tilde(&OAuthIndex::path(dirs)),
+            now: Timestamp::now().as_second(),
+        },
         audit: audit(dirs, stored),
         supervisors: supervisors(dirs),
         drill,
@@ -89,6 +98,9 @@ fn policies(dirs: &Dirs) -> Vec<LoadedPolicy> {
             LoadedPolicy {
                 shown: dirs.tilde(&path),
                 profiles: profiles.collect(),
+                is_granted: policy
+                    .as_ref()
+                    .is_ok_and(|policy| grant::find(dirs, policy).is_ok()),
                 installed: policy
                     .as_ref()
                     .map_or(Ok(()), |policy| package::verify(policy, dirs, Depth::Full)),

@@ -2,6 +2,7 @@
 //! tokens of some seconds and rotation.
 
 mod adopt;
+mod ends;
 mod login;
 mod machine;
 mod refresh;

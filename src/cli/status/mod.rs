@@ -1,13 +1,17 @@
 //! `mcpwrap status`: shows paths and whether the store works. Reads no item of the keychain.
 
+mod logins;
+
 use serde::Serialize;
 
+use self::logins::LoginStatus;
 use super::{Context, print};
 use crate::audit::{forward, journal};
 use crate::client::agents;
 use crate::config::{Anchoring, Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{EXIT_NO, Error, Result};
+use crate::oauth::index::OAuthIndex;
 use crate::store::{self, Index};
 use crate::sys::fence::{self, Fence};
 use crate::sys::wall::{self, WallParts};
@@ -29,6 +33,7 @@ struct StatusOutput {
     store: StoreStatus,
     secrets: SecretStatus,
     policies: Vec<PolicyStatus>,
+    logins: Vec<LoginStatus>,
     audit: String,
     anchor: AnchorStatus,
     diagnostics: String,
@@ -97,6 +102,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             exposed: index.exposed().map(|(name, _)| name.to_string()).collect(),
         },
         policies: policies(dirs),
+        logins: logins::logins(&OAuthIndex::load(dirs)?, jiff::Timestamp::now().as_second()),
         audit: dirs.tilde(&dirs.audit()),
         anchor: AnchorStatus {
             setting: config.audit().anchor,
@@ -231,6 +237,9 @@ fn text(status: &StatusOutput) -> String {
         names.join(", ")
     };
     lines.push(("policies", names));
+    let logins = logins::lines(&status.logins);
+    let heads = std::iter::once("logins").chain(std::iter::repeat(""));
+    lines.extend(heads.zip(logins));
     lines.push(("audit log", status.audit.clone()));
     lines.push(("anchors", anchors(&status.anchor)));
     lines.push(("fence", fence_text(status.fence).to_owned()));
