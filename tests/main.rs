@@ -45,6 +45,7 @@ mod invocation;
 mod launch;
 mod mask;
 mod messages;
+mod mint;
 mod oauth;
 mod pin;
 mod policy;

@@ -59,12 +59,16 @@ pub struct Revocation {
     pub granted: Vec<ServerName>,
     /// What has the secrets of these servers, and is outside of their trees.
     pub strays: Vec<Stray>,
+    /// The short-lived credentials that these servers had, by the ID of the run.
+    pub minted: BTreeMap<String, WithdrawRow>,
 }
 
 /// Revokes these servers, or all: kills what runs, withdraws the grants, and kills what was started in between. A
 /// supervisor whose grant cannot be withdrawn is killed, too, because it would accept the grant.
 pub fn revoke(dirs: &Dirs, named: Option<&[ServerName]>, reason: Option<&str>) -> Revocation {
     let wanted = |server: &ServerName| named.is_none_or(|named| named.contains(server));
+    // What cannot be read stands in no way.
+    let mut minted = WithdrawIndex::load(dirs).unwrap_or_default().runs;
     // What answers is ended before the log and the process table are read.
     let mut first = find::by_socket(dirs, true);
     first.retain(|one| wanted(&one.server));
@@ -112,6 +116,10 @@ pub fn revoke(dirs: &Dirs, named: Option<&[ServerName]>, reason: Option<&str>) -
             .into_iter()
             .filter(|one| servers.contains(&one.server))
             .collect(),
+        minted: {
+            minted.retain(|_, row| servers.contains(&row.server));
+            minted
+        },
         servers,
         unknown,
     }
@@ -205,15 +213,18 @@ pub fn tokens(dirs: &Dirs, servers: &[ServerName]) -> Vec<RevokedToken> {
 const WITHDRAW_LIMIT: Duration = Duration::from_secs(5);
 
 /// Withdraws the short-lived credentials of these servers that are still valid. Their own supervisors come
-/// first: they are at it already.
+/// first: they are at it already. `before`: what there was before the servers were ended.
 ///
 /// # Errors
 /// `file-unusable` if it is not known which there are.
-pub fn credentials(dirs: &Dirs, servers: &[ServerName]) -> Result<Vec<WithdrawnMints>> {
-    let before = rows(dirs, servers)?;
+pub fn credentials(
+    dirs: &Dirs,
+    servers: &[ServerName],
+    before: &BTreeMap<String, WithdrawRow>,
+) -> Result<Vec<WithdrawnMints>> {
     let end = Instant::now() + WITHDRAW_LIMIT;
     let is_awaited = |row: &WithdrawRow| row.failed.is_none() && left::is_alive(row);
-    let mut now = before.clone();
+    let mut now = rows(dirs, servers)?;
     while now.values().any(is_awaited) && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(20));
         now = rows(dirs, servers)?;

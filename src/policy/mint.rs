@@ -283,6 +283,10 @@ fn github_app(table: &MintTable) -> Result<GithubApp, MintFault> {
         let why = "expected `secret:NAME`; a key does not belong in a policy";
         return Err(("key", why.to_owned()));
     };
+    if key.is_internal() {
+        let why = "`oauth/`, `oauth-client/` and `withdraw/` hold what mcpwrap gets by itself";
+        return Err(("key", why.to_owned()));
+    }
     let api = table
         .api
         .as_deref()

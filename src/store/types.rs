@@ -76,6 +76,14 @@ impl<'a> NamedStore<'a> {
                 .cause(format!("`[stores.{name}]`: {why}"))
                 .hint("fix it in `config.toml`; docs/stores.md has an example of each type")
         })?;
+        let secrets = definition.secrets();
+        if let Some(secret) = secrets.iter().find(|secret| secret.is_internal()) {
+            return Err(unknown(name)
+                .cause(format!(
+                    "`secret:{secret}` holds what mcpwrap gets by itself"
+                ))
+                .hint("fix it in `config.toml`"));
+        }
         Ok(Self {
             name,
             definition,
