@@ -10,8 +10,10 @@ mod opened;
 mod own;
 mod preset;
 mod presets;
+mod protocol;
 mod settings;
 mod source;
+mod spoken;
 mod trust;
 mod turn;
 
@@ -21,6 +23,7 @@ use self::opened::OpenedStore;
 use self::preset::ExecPreset;
 use self::settings::ExecSettings;
 use self::source::ExecSource;
+use self::spoken::SpokenSource;
 use crate::config::StoreDefinition;
 use crate::error::{Code, Error, Result};
 use crate::reference::StorePlace;
@@ -110,5 +113,8 @@ fn open(setup: &StoreSetup<'_>) -> Result<Box<dyn SecretSource>> {
             .cause(why)
     })?;
     let source = ExecSource::new(OpenedStore::new(preset, setup)?);
+    if own::speaks(source.store().settings()) {
+        return Ok(Box::new(SpokenSource(source)));
+    }
     Ok(Box::new(source))
 }

@@ -10,6 +10,7 @@ use super::opened::OpenedStore;
 use super::preset::{
     BATCH_MAX, ExecCall, ExecPreset, ExecProbe, ExecSetting, SettingKind, no_file,
 };
+use super::protocol::PROTOCOL;
 use super::settings::ExecSettings;
 use crate::config::StoreDefinition;
 use crate::reference::StorePlace;
@@ -22,7 +23,7 @@ pub const EXEC: ExecPreset = ExecPreset {
     id: "exec",
     about: "a program of your own",
     example: "PATH",
-    needs: "`args` with `{path}`; `output`: `raw` or `json`; `not_found`: exit codes",
+    needs: "`args` with `{path}`; `output`: `raw`, `json` or `mcpwrap-store-v1`; `not_found`: exit codes",
     tested: "programs of the tests",
     settings: &[
         ExecSetting {
@@ -59,8 +60,16 @@ pub fn takes_any(definition: &StoreDefinition) -> bool {
     if definition.kind != EXEC.id {
         return false;
     }
+    if speaks(settings) {
+        return true;
+    }
     let before = settings.texts("args").take_while(|word| !is_place(word));
     before.into_iter().any(|word| word == "--")
+}
+
+/// Whether the program is asked by the protocol.
+pub fn speaks(settings: ExecSettings<'_>) -> bool {
+    settings.text("output") == Some(PROTOCOL)
 }
 
 fn is_place(word: &str) -> bool {
@@ -69,8 +78,10 @@ fn is_place(word: &str) -> bool {
 
 fn check(settings: &ExecSettings<'_>) -> Result<(), String> {
     let output = settings.0.get("output").map(|output| output.as_str());
-    if !matches!(output, None | Some(Some("raw" | "json"))) {
-        return Err("expected `raw` or `json` for `output`".to_owned());
+    if !matches!(output, None | Some(Some("raw" | "json" | PROTOCOL))) {
+        return Err(format!(
+            "expected `raw`, `json` or `{PROTOCOL}` for `output`"
+        ));
     }
     let list = |name: &str| settings.0.get(name).map(|list| list.as_array());
     let args = match list("args") {
@@ -93,7 +104,14 @@ fn check(settings: &ExecSettings<'_>) -> Result<(), String> {
             return Err(format!("`{place}` has to be a whole argument in `args`"));
         }
     }
-    if !settings.texts("args").any(|word| word == PATH) {
+    let mut places = settings.texts("args").filter(|word| is_place(word));
+    if speaks(*settings) {
+        if let Some(place) = places.next() {
+            return Err(format!(
+                "`args` has `{place}`, which the protocol asks for on stdin"
+            ));
+        }
+    } else if !places.any(|word| word == PATH) {
         return Err("`args` has no `{path}`".to_owned());
     }
     let codes = match list("not_found") {
@@ -109,6 +127,9 @@ fn check(settings: &ExecSettings<'_>) -> Result<(), String> {
 }
 
 fn check_place(settings: &ExecSettings<'_>, place: &StorePlace) -> Result<(), String> {
+    if speaks(*settings) {
+        return Ok(());
+    }
     let takes = |part: &str| settings.texts("args").any(|word| word == part);
     let is_json = settings.text("output") == Some("json");
     match (&place.field, takes(FIELD)) {
@@ -194,7 +215,11 @@ mod tests {
             ("args = \"{path}\"", "list of texts"),
             ("args = [\"--name={path}\"]", "whole argument"),
             ("args = [\"{path}\", \"secret:a\"]", "visible"),
-            ("args = [\"{path}\"]\noutput = \"xml\"", "`raw` or `json`"),
+            ("args = [\"{path}\"]\noutput = \"xml\"", "`raw`, `json` or"),
+            (
+                "args = [\"{path}\"]\noutput = \"mcpwrap-store-v1\"",
+                "on stdin",
+            ),
             ("args = [\"{path}\"]\nnot_found = [0]", "1 to 255"),
             (
                 "args = [\"{path}\"]\nenv = { A_TOKEN = \"hunter2\" }",

@@ -112,6 +112,16 @@ impl ExecSource {
         *self.said.borrow_mut() = Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     }
 
+    /// Adds what the program said in its answer about failures.
+    pub fn add_said(&self, text: &str) {
+        if !text.is_empty() {
+            let text: String = text.chars().take(SAID_MAX).collect();
+            let mut said = self.said.borrow_mut();
+            let before = said.take().map_or_else(String::new, |before| before + "\n");
+            *said = Some(before + &text);
+        }
+    }
+
     fn all(&self, wanted: &[StorePlace], deadline: Instant) -> Result<Vec<Result<SourceValue>>> {
         let (_turn, deadline) = self.begin(deadline)?;
         let mut found = self.looked_at(wanted);

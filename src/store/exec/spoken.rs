@@ -1,0 +1,106 @@
+//! A program that speaks `mcpwrap-store-v1`: several values in one run, and short-lived credentials.
+//!
+//! Invariant: each run has one request and one answer, which counts only with exit code 0.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::faults;
+use super::preset::{BATCH_MAX, Fault};
+use super::protocol::{WireAnswer, WireRequest};
+use super::source::ExecSource;
+use crate::error::Result;
+use crate::reference::StorePlace;
+use crate::store::source::{
+    MintHandle, MintLife, MintRequest, Minted, Minter, SecretSource, SourceValue,
+};
+
+/// A store that is asked by the protocol.
+#[derive(Debug)]
+pub struct SpokenSource(pub ExecSource);
+
+impl SpokenSource {
+    /// One request and its answer, with the time when it was sent.
+    fn ask<'a>(
+        &self,
+        deadline: Instant,
+        request: impl FnOnce(u64) -> Option<WireRequest<'a>>,
+    ) -> Result<(WireAnswer, Timestamp)> {
+        let (_turn, deadline) = self.0.begin(deadline)?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        let request = request(left).ok_or(Fault::Other);
+        let line = request.and_then(|request| request.line());
+        let line = line.map_err(|fault| self.error(fault))?;
+        let store = self.0.store();
+        let arguments: Vec<_> = store.settings().texts("args").map(Into::into).collect();
+        let sent = Timestamp::now();
+        let answer = self.0.run(&arguments, Some(&line), BATCH_MAX, deadline)?;
+        let answer = answer.and_then(|answer| WireAnswer::read(&answer));
+        let answer = answer.map_err(|fault| self.error(fault))?;
+        self.0.add_said(&answer.messages());
+        Ok((answer, sent))
+    }
+
+    fn error(&self, fault: Fault) -> crate::error::Error {
+        faults::error(self.0.store(), fault, None)
+    }
+}
+
+impl SecretSource for SpokenSource {
+    fn get_many(&self, wanted: &[StorePlace], deadline: Instant) -> Vec<Result<SourceValue>> {
+        let answer = self.ask(deadline, |left| Some(WireRequest::get(wanted, left)));
+        let values = match answer {
+            Ok((answer, _)) => answer.values(wanted.len()),
+            Err(error) => return vec![Err(error); wanted.len()],
+        };
+        let each = values.into_iter().zip(wanted);
+        let store = self.0.store();
+        each.map(|(value, place)| {
+            value.map_err(|fault| {
+                let place = Some(place).filter(|_| fault.is_of_value());
+                faults::error(store, fault, place)
+            })
+        })
+        .collect()
+    }
+
+    fn check(&self, deadline: Instant) -> Result<Vec<(&'static str, String)>> {
+        let (answer, _) = self.ask(deadline, |left| Some(WireRequest::get(&[], left)))?;
+        let answered = answer.succeeded();
+        answered.map_err(|fault| self.error(fault))?;
+        Ok(vec![("protocol", super::protocol::PROTOCOL.to_owned())])
+    }
+
+    fn diagnostics(&self) -> Option<String> {
+        self.0.diagnostics()
+    }
+
+    fn minter(&self) -> Option<&dyn Minter> {
+        Some(self)
+    }
+}
+
+impl Minter for SpokenSource {
+    fn mint(&self, request: &MintRequest, deadline: Instant) -> Result<Minted> {
+        let (answer, sent) = self.ask(deadline, |left| {
+            Some(WireRequest::mint(&request.path, request.life, left))
+        })?;
+        answer.minted(sent).map_err(|fault| self.error(fault))
+    }
+
+    fn extend(&self, handle: &MintHandle, deadline: Instant) -> Result<Option<MintLife>> {
+        let (answer, sent) = self.ask(deadline, |left| {
+            WireRequest::of_lease("extend", handle, left)
+        })?;
+        answer.extended(sent).map_err(|fault| self.error(fault))
+    }
+
+    fn revoke(&self, handle: &MintHandle, deadline: Instant) -> Result<()> {
+        let (answer, _) = self.ask(deadline, |left| {
+            WireRequest::of_lease("revoke", handle, left)
+        })?;
+        answer.revoked().map_err(|fault| self.error(fault))
+    }
+}
