@@ -68,6 +68,7 @@ pub fn error(store: &OpenedStore, fault: Fault, place: Option<&StorePlace>) -> E
             format!("`{program}` cannot decrypt it without being unlocked"),
         ),
         Fault::Denied => (Code::StoreDenied, "the store refused access".to_owned()),
+        Fault::Dismissed => (Code::StoreDenied, "its dialog was dismissed".to_owned()),
         Fault::Throttled => (
             Code::StoreThrottled,
             "the store was asked too often".to_owned(),
@@ -106,6 +107,7 @@ fn hint(store: &OpenedStore, fault: Fault) -> Option<String> {
         Fault::Ambiguous => "refer to the item by its id".to_owned(),
         Fault::SignedOut | Fault::Locked => store.preset.sign_in.to_owned(),
         Fault::Denied => "give the login of the store access to this value".to_owned(),
+        Fault::Dismissed => "try again, and confirm the dialog of the store".to_owned(),
         Fault::Throttled => "wait, and set `cache` for the store in `config.toml`".to_owned(),
         Fault::Unavailable => {
             "check the network; servers use only network settings that `mcpwrap config network` approved"

@@ -30,10 +30,46 @@ use crate::reference::StorePlace;
 use crate::store::source::{SecretSource, SourceType, StoreSetup};
 
 /// The types of stores that are read by a program.
-pub const TYPES: &[SourceType] = &[row(&presets::OP), row(&presets::PASS), row(&own::EXEC)];
+pub const TYPES: &[SourceType] = &[
+    row(&presets::OP),
+    row(&presets::BWS),
+    row(&presets::BW),
+    row(&presets::PASS),
+    row(&presets::GOPASS),
+    row(&presets::SOPS),
+    row(&presets::KEEPASSXC),
+    row(&presets::AWS_SM),
+    row(&presets::AWS_SSM),
+    row(&presets::GCP),
+    row(&presets::AZURE),
+    row(&presets::DOPPLER),
+    row(&presets::INFISICAL),
+    row(&presets::VAULT_CLI),
+    row(&presets::SECRETSPEC),
+    row(&presets::FNOX),
+    row(&own::EXEC),
+];
 
 /// All presets, in the same order.
-const PRESETS: &[&ExecPreset] = &[&presets::OP, &presets::PASS, &own::EXEC];
+const PRESETS: &[&ExecPreset] = &[
+    &presets::OP,
+    &presets::BWS,
+    &presets::BW,
+    &presets::PASS,
+    &presets::GOPASS,
+    &presets::SOPS,
+    &presets::KEEPASSXC,
+    &presets::AWS_SM,
+    &presets::AWS_SSM,
+    &presets::GCP,
+    &presets::AZURE,
+    &presets::DOPPLER,
+    &presets::INFISICAL,
+    &presets::VAULT_CLI,
+    &presets::SECRETSPEC,
+    &presets::FNOX,
+    &own::EXEC,
+];
 
 const fn row(preset: &'static ExecPreset) -> SourceType {
     SourceType {

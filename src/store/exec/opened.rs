@@ -117,6 +117,11 @@ impl OpenedStore {
         for (name, value) in self.preset.variables.iter().chain(silent) {
             set(name, text(value));
         }
+        for (setting, name) in self.preset.exported {
+            if let Some(value) = self.settings().text(setting) {
+                set(name, text(value));
+            }
+        }
         for (name, value) in self.settings().environment() {
             match secret_of(value) {
                 // The launch stops if a secret of a definition has no value.

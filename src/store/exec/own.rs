@@ -8,7 +8,8 @@ use std::ffi::OsString;
 use super::answer;
 use super::opened::OpenedStore;
 use super::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, ExecSetting, SettingKind, no_file,
+    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, ExecSetting, Found, SettingKind, VALUE_MAX,
+    grouped, no_file,
 };
 use super::protocol::PROTOCOL;
 use super::settings::ExecSettings;
@@ -43,6 +44,7 @@ pub const EXEC: ExecPreset = ExecPreset {
         },
     ],
     variables: &[],
+    exported: &[],
     silent: &[],
     refused: &[],
     signs: &[],
@@ -149,22 +151,14 @@ fn check_place(settings: &ExecSettings<'_>, place: &StorePlace) -> Result<(), St
 }
 
 fn plan(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
-    let is_json = store.settings().text("output") == Some("json");
-    let mut calls: Vec<ExecCall> = Vec::new();
-    for (n, place) in wanted.iter().enumerate() {
-        let arguments = arguments(store.settings(), place);
-        // Fields of the same answer need one run.
-        match calls.iter_mut().find(|call| call.arguments == arguments) {
-            Some(call) => call.wanted.push(n),
-            None if is_json => calls.push(ExecCall {
-                answer_max: BATCH_MAX,
-                read: Box::new(read_json),
-                ..ExecCall::raw(n, arguments)
-            }),
-            None => calls.push(ExecCall::raw(n, arguments)),
-        }
+    let settings = store.settings();
+    let arguments = |place: &StorePlace| arguments(settings, place);
+    if settings.text("output") == Some("json") {
+        return grouped(wanted, BATCH_MAX, arguments, read_json);
     }
-    calls
+    grouped(wanted, VALUE_MAX + 2, arguments, |answer, _| {
+        answer::raw(answer)
+    })
 }
 
 fn arguments(settings: ExecSettings<'_>, place: &StorePlace) -> Vec<OsString> {
@@ -181,16 +175,12 @@ fn arguments(settings: ExecSettings<'_>, place: &StorePlace) -> Vec<OsString> {
         .collect()
 }
 
-fn read_json(answer: &[u8], places: &[&StorePlace]) -> Vec<super::preset::Found> {
-    let document = answer::json(answer);
-    let value = |place: &&StorePlace| {
-        let document = document.as_ref().map_err(|fault| *fault)?;
-        match &place.field {
-            Some(field) => answer::part(document, field).and_then(answer::scalar),
-            None => answer::scalar(document),
-        }
-    };
-    places.iter().map(value).collect()
+fn read_json(answer: &[u8], place: &StorePlace) -> Found {
+    let document = answer::json(answer)?;
+    match &place.field {
+        Some(field) => answer::scalar(answer::part(&document, field)?),
+        None => answer::scalar(&document),
+    }
 }
 
 /// Nothing can be asked without a path: only the program itself is checked.

@@ -31,6 +31,8 @@ pub struct ExecPreset {
     pub settings: &'static [ExecSetting],
     /// Variables that it always gets, unless `env` sets them.
     pub variables: &'static [(&'static str, &'static str)],
+    /// Settings that the program takes as variables: their names and those of the variables.
+    pub exported: &'static [(&'static str, &'static str)],
     /// Variables that keep it from asking the user; left out where it may ask.
     pub silent: &'static [(&'static str, &'static str)],
     /// What `env` may not set: beginnings of names.
@@ -67,8 +69,6 @@ pub enum SettingKind {
     Path,
     /// `secret:NAME`.
     Secret,
-    /// A number from 1.
-    Count,
     /// Checked by the preset.
     Other,
 }
@@ -112,6 +112,8 @@ pub enum Fault {
     SignedOut,
     Locked,
     Denied,
+    /// The user closed its dialog.
+    Dismissed,
     Throttled,
     Unavailable,
     /// The store itself (a file, a folder) does not exist.
@@ -128,16 +130,14 @@ pub enum Fault {
 impl Fault {
     /// Whether it is about one value, so that others can still be read.
     pub const fn is_of_value(self) -> bool {
+        self.may_spoil_others() || matches!(self, Self::Mint | Self::Answer(_))
+    }
+
+    /// Whether it may be about one of several values in a run, so that each is asked for alone.
+    pub const fn may_spoil_others(self) -> bool {
         matches!(
             self,
-            Self::NotFound
-                | Self::NoField
-                | Self::Deleted
-                | Self::Ambiguous
-                | Self::Denied
-                | Self::Mint
-                | Self::Answer(_)
-                | Self::Other
+            Self::NotFound | Self::NoField | Self::Deleted | Self::Ambiguous | Self::Denied
         )
     }
 }
@@ -194,6 +194,48 @@ impl std::fmt::Debug for ExecCall {
         f.debug_struct("ExecCall")
             .field("wanted", &self.wanted)
             .finish_non_exhaustive()
+    }
+}
+
+/// One call for each distinct list of arguments, and from its answer a value for each place.
+pub fn grouped(
+    wanted: &[StorePlace],
+    answer_max: usize,
+    arguments: impl Fn(&StorePlace) -> Vec<OsString>,
+    read: impl Fn(&[u8], &StorePlace) -> Found + Copy + 'static,
+) -> Vec<ExecCall> {
+    let mut calls: Vec<ExecCall> = Vec::new();
+    for (n, place) in wanted.iter().enumerate() {
+        let arguments = arguments(place);
+        match calls.iter_mut().find(|call| call.arguments == arguments) {
+            Some(call) => call.wanted.push(n),
+            None => calls.push(ExecCall {
+                answer_max,
+                read: Box::new(move |answer, places| {
+                    places.iter().map(|place| read(answer, place)).collect()
+                }),
+                ..ExecCall::raw(n, arguments)
+            }),
+        }
+    }
+    calls
+}
+
+/// A setting that is a text.
+pub const fn text(name: &'static str, is_required: bool) -> ExecSetting {
+    ExecSetting {
+        name,
+        kind: SettingKind::Text,
+        is_required,
+    }
+}
+
+/// A setting that is an absolute path.
+pub const fn path(name: &'static str, is_required: bool) -> ExecSetting {
+    ExecSetting {
+        name,
+        kind: SettingKind::Path,
+        is_required,
     }
 }
 

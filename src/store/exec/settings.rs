@@ -109,10 +109,6 @@ fn check_setting(setting: &ExecSetting, value: &Value) -> Result<(), String> {
             text.is_some_and(|text| secret_of(text).is_some()),
             "`secret:NAME`, a value of the local store",
         ),
-        SettingKind::Count => (
-            value.as_integer().is_some_and(|number| number > 0),
-            "a number from 1",
-        ),
         SettingKind::Other => (true, ""),
     };
     if fits {

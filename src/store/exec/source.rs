@@ -137,7 +137,7 @@ impl ExecSource {
             let values = match answer {
                 Ok(Ok(answer)) => (call.read)(&answer, &places),
                 Ok(Err(fault)) if fault.is_of_value() => match call.apart {
-                    Some(apart) if places.len() > 1 => {
+                    Some(apart) if places.len() > 1 && fault.may_spoil_others() => {
                         open.extend(self.plan(&call.wanted, wanted, apart));
                         continue;
                     }

@@ -12,8 +12,8 @@ use crate::reference::StorePlace;
 use crate::store::exec::answer;
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, ExecSetting, Fault, Found, SettingKind, Sign,
-    no_file, words,
+    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, Found, Sign, no_file, text, without_version,
+    words,
 };
 use crate::store::exec::settings::ExecSettings;
 
@@ -26,12 +26,9 @@ pub const OP: ExecPreset = ExecPreset {
     example: "VAULT/ITEM/FIELD",
     needs: "`op` 2; `account`, or a token of a service account or of Connect in `env`",
     tested: "a program that answers as documented",
-    settings: &[ExecSetting {
-        name: "account",
-        kind: SettingKind::Text,
-        is_required: false,
-    }],
+    settings: &[text("account", false)],
     variables: &[("OP_CACHE", "false")],
+    exported: &[],
     silent: &[
         ("OP_BIOMETRIC_UNLOCK_ENABLED", "false"),
         ("OP_LOAD_DESKTOP_APP_SETTINGS", "false"),
@@ -40,7 +37,10 @@ pub const OP: ExecPreset = ExecPreset {
     signs: &[
         (Sign::Says("rate limit exceeded"), Fault::Throttled),
         (Sign::Says("too many requests"), Fault::Throttled),
-        (Sign::Says("authorization prompt dismissed"), Fault::Denied),
+        (
+            Sign::Says("authorization prompt dismissed"),
+            Fault::Dismissed,
+        ),
         (Sign::Says("not currently signed in"), Fault::SignedOut),
         (Sign::Says("account is not signed in"), Fault::SignedOut),
         (Sign::Says("no active session"), Fault::SignedOut),
@@ -75,7 +75,7 @@ fn check(settings: &ExecSettings<'_>) -> Result<(), String> {
 }
 
 fn check_place(_: &ExecSettings<'_>, place: &StorePlace) -> Result<(), String> {
-    crate::store::exec::preset::without_version(place)?;
+    without_version(place)?;
     let parts = reference(place);
     let parts = parts.trim_start_matches("op://").split('/').count();
     if (3..=4).contains(&parts) {

@@ -12,7 +12,7 @@ use crate::store::exec::answer;
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
     ExecCall, ExecPreset, ExecProbe, ExecSetting, Fault, Found, SettingKind, Sign, VALUE_MAX,
-    without_version, words,
+    grouped, without_version, words,
 };
 use crate::store::exec::settings::ExecSettings;
 
@@ -28,6 +28,7 @@ pub const PASS: ExecPreset = ExecPreset {
         is_required: false,
     }],
     variables: &[],
+    exported: &[],
     silent: &[("PASSWORD_STORE_GPG_OPTS", "--pinentry-mode=error")],
     refused: &[],
     signs: &[
@@ -74,22 +75,9 @@ fn plan(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
     let settings = store.settings();
     let is_all = settings.text("line") == Some("all");
     let line = (!is_all).then(|| settings.count("line").unwrap_or(1));
-    let mut calls: Vec<ExecCall> = Vec::new();
-    for (n, place) in wanted.iter().enumerate() {
-        let arguments = words(["show", &place.path]);
-        match calls.iter_mut().find(|call| call.arguments == arguments) {
-            Some(call) => call.wanted.push(n),
-            None => calls.push(ExecCall {
-                answer_max: 2 * VALUE_MAX,
-                read: Box::new(move |answer, places| {
-                    let each = places.iter();
-                    each.map(|place| select(answer, place, line)).collect()
-                }),
-                ..ExecCall::raw(n, arguments)
-            }),
-        }
-    }
-    calls
+    let arguments = |place: &StorePlace| words(["show", &place.path]);
+    let read = move |answer: &[u8], place: &StorePlace| select(answer, place, line);
+    grouped(wanted, 2 * VALUE_MAX, arguments, read)
 }
 
 /// The line of this number, the whole entry, or what follows `FIELD:` in a line after the first.
