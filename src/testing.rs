@@ -5,7 +5,10 @@ pub mod error {
     pub use crate::error::{Code, Error, Result};
 }
 pub mod secret {
-    pub use crate::secret::{Keys, Secret, SecretName, ServerName, hex};
+    pub use crate::secret::{Keys, Secret, SecretName, ServerName, StoreName, hex};
+}
+pub mod reference {
+    pub use crate::reference::StorePlace;
 }
 pub mod dirs {
     pub use crate::dirs::Dirs;
@@ -14,7 +17,7 @@ pub mod files {
     pub use crate::files::{ensure_dir, replace};
 }
 pub mod config {
-    pub use crate::config::{Config, StoreKind};
+    pub use crate::config::{Config, StoreDefinition, StoreKind};
 }
 pub mod sys {
     pub use crate::sys::fds::enlarge_pipe;
@@ -31,6 +34,10 @@ pub mod package {
     pub use crate::package::{Transport, parse, transport};
 }
 pub mod store {
+    pub use crate::store::source::{
+        MintHandle, MintRequest, Minter, SecretSource, SourceValue, StoreNetwork, StoreSetup,
+    };
+    pub use crate::store::types::of as source_type;
     pub use crate::store::{
         KeyStore, Prompt, SecretItem, SecretStore, Store, create_vault, keys, keys_or_create, open,
         prepare_key_file,

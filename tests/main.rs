@@ -63,5 +63,6 @@ mod tidy;
 mod transparent;
 mod uninstall;
 mod usage;
+mod vault_server;
 mod wall;
 mod weak;

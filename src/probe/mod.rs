@@ -11,12 +11,13 @@ use crate::check::{Facts, Location, ProbeRecord};
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::grant;
+use crate::https::WebRoute;
 use crate::package;
 use crate::policy::Policy;
 use crate::scan::stored::StoredSecrets;
 use crate::secret::{Secret, SecretName, ServerName};
 
-pub use self::service::{Address, ProviderRoute};
+pub use self::service::Address;
 
 /// One request to a provider: whether a value is valid.
 #[derive(Debug)]
@@ -96,7 +97,7 @@ fn request(stored: &StoredSecrets, policy: &Policy, shown: &str) -> Option<Probe
 /// `file-unusable` if the machine has no CA certificates; those of `record`.
 pub fn ask(
     plan: ProbePlan,
-    route: &ProviderRoute,
+    route: &WebRoute,
     record: &mut dyn FnMut(&Address, &ProbeRequest) -> Result<()>,
 ) -> Result<Vec<ProbeRecord>> {
     let services = service::Services::new(route)?;

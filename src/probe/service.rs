@@ -2,23 +2,20 @@
 //!
 //! Invariants: HTTPS to a host that the catalog names; no redirect is followed, since it may lead to
 //! another host. The environment of the caller decides neither the proxy nor the authorities: see
-//! [`network`].
+//! [`https`].
 
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::civil::Date;
+use ureq::Agent;
 use ureq::http::{HeaderMap, Method, Request, Uri};
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
-use ureq::{Agent, Proxy};
 use zeroize::Zeroize as _;
 
-use crate::authorities::authorities;
 use crate::catalog::{KnownServer, Probe};
 use crate::check::ProbeResult;
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
+use crate::https::{self, RouteFault, WebRoute};
 use crate::secret::Secret;
 use crate::sys::loader;
 
@@ -81,81 +78,31 @@ fn is_host(known: &str, host: &str) -> bool {
     }
 }
 
-/// How providers are reached, besides the system's own settings: what the user approved, and nothing
-/// of the environment.
-#[derive(Debug, Default)]
-pub struct ProviderRoute {
-    /// The URL of a proxy.
-    pub proxy: Option<Secret>,
-    /// Files of further certificate authorities.
-    pub authorities: Vec<PathBuf>,
-}
-
-/// The network settings of a request.
-struct ProviderNetwork {
-    proxy: Option<Proxy>,
-    roots: Vec<Certificate<'static>>,
-}
-
-/// The approved proxy, and the authorities that root installed on this machine or the user approved.
-///
-/// # Errors
-/// `file-unusable` if the machine has no CA certificates, or if the caller's environment could make
-/// the C library load code when it looks up a name.
-fn network(route: &ProviderRoute) -> Result<ProviderNetwork> {
-    let what = "cannot ask any provider";
-    if !loader::is_clean() {
-        return Err(Error::new(Code::FileUnusable, what)
-            .cause("an `LD_` variable is set, and mcpwrap could not start again without it")
-            .hint("unset it and run the same command again"));
-    }
-    let found = authorities(&route.authorities).map_err(|why| {
-        Error::new(Code::FileUnusable, what)
-            .cause(why)
-            .hint("install the package `ca-certificates`")
-    })?;
-    let roots = found
-        .iter()
-        .map(|cert| Certificate::from_der(cert).to_owned());
-    let roots = roots.collect();
-    let proxy = match &route.proxy {
-        None => None,
-        Some(url) => {
-            let url = std::str::from_utf8(url.expose()).unwrap_or_default();
-            Some(Proxy::new(url).map_err(|_| {
-                Error::new(Code::NetworkChanged, what)
-                    .cause("the approved proxy is not a URL")
-                    .hint("run `mcpwrap config network` to approve another one")
-            })?)
-        }
-    };
-    Ok(ProviderNetwork { proxy, roots })
-}
-
 /// The HTTP client for providers.
 pub struct Services(Agent);
 
 impl Services {
+    /// `route` is what the user approved.
+    ///
     /// # Errors
-    /// Those of [`network`].
-    pub fn new(route: &ProviderRoute) -> Result<Self> {
-        let ProviderNetwork { proxy, roots } = network(route)?;
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .root_certs(RootCerts::new_with_certs(&roots))
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
-        let config = Agent::config_builder()
-            .https_only(true)
-            .proxy(proxy)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .timeout_global(Some(ANSWER_LIMIT))
-            .user_agent(concat!("mcpwrap/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls)
-            .build();
-        Ok(Self(config.new_agent()))
+    /// `file-unusable` if the machine has no CA certificates, or if the caller's environment could make
+    /// the C library load code when it looks up a name; `network-changed`.
+    pub fn new(route: &WebRoute) -> Result<Self> {
+        let what = "cannot ask any provider";
+        if !loader::is_clean() {
+            return Err(Error::new(Code::FileUnusable, what)
+                .cause("an `LD_` variable is set, and mcpwrap could not start again without it")
+                .hint("unset it and run the same command again"));
+        }
+        let agent = https::agent(route, ANSWER_LIMIT).map_err(|fault| match fault {
+            RouteFault::Authorities(why) => Error::new(Code::FileUnusable, what)
+                .cause(why)
+                .hint("install the package `ca-certificates`"),
+            RouteFault::Proxy => Error::new(Code::NetworkChanged, what)
+                .cause("the approved proxy is not a URL")
+                .hint("run `mcpwrap config network` to approve another one"),
+        })?;
+        Ok(Self(agent))
     }
 
     /// Sends one request.

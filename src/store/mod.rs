@@ -16,6 +16,7 @@ mod kernel_key;
 mod local;
 pub mod source;
 pub mod types;
+mod vault_server;
 #[cfg(target_os = "linux")]
 mod keychain;
 #[cfg(target_os = "macos")]

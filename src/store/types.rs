@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-use super::SecretItem;
 use super::source::{SecretSource, SourceType, StoreSetup};
+use super::{SecretItem, exec, vault_server};
 use crate::config::{Config, StoreDefinition};
 use crate::error::{Code, Error, Result};
 use crate::reference::StoreRef;
@@ -18,7 +18,7 @@ use crate::suggest::nearest;
 pub const PROGRAM_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// All types, in the order of the documentation.
-pub const TYPES: &[&[SourceType]] = &[super::exec::TYPES];
+pub const TYPES: &[&[SourceType]] = &[exec::TYPES, vault_server::TYPES];
 
 /// The type with this `id`.
 pub fn of(id: &str) -> Option<&'static SourceType> {

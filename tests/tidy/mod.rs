@@ -19,6 +19,7 @@ const HEAD_LINES_MAX: usize = 10;
 const EXPOSES: &[&str] = &[
     "adopt/undo.rs",        // puts values back where the user had them
     "cli/secret/pasted.rs", // offers the value without what was pasted around it
+    "https.rs",             // the URL of the proxy, with its password
     "launch/",
     "mask/forms.rs",
     "oauth/item.rs",    // tokens, as JSON

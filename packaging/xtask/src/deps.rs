@@ -82,6 +82,7 @@ pub fn install(install: Install) -> Done<Found> {
     }
     found.note("verdaccio", verdaccio());
     found.note("oidc", oidc());
+    found.note("openbao", openbao());
     found.note("registry", registries());
     found.note("root", root_user());
     let docker = debian(DOCKER, Install::CacheOnly);
@@ -176,6 +177,11 @@ fn verdaccio() -> Done {
 /// An identity provider, in `.cache/oidc`.
 fn oidc() -> Done {
     project("oidc")
+}
+
+/// A server of secrets that runs here, in `.cache/pypi/openbao`.
+fn openbao() -> Done {
+    environment("openbao", &cache().join("pypi/openbao"))
 }
 
 /// What the lock file of this project of npm lists.

@@ -1,0 +1,153 @@
+//! HashiCorp Vault and OpenBao over HTTP (`type = "vault"`): values of any secrets engine. Not to be confused
+//! with the vault file, a local store.
+//!
+//! Invariants: one sign-in per use; a path is read once, whatever is taken of it; nothing comes from
+//! the environment; a credential that a read made is withdrawn, not used.
+
+mod fault;
+mod fields;
+mod http;
+mod kv;
+mod login;
+mod mounts;
+mod server;
+mod settings;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use self::fault::cannot_use;
+use self::http::ServerClient;
+use self::server::{ServerCredentials, ServerStore};
+use self::settings::ServerSettings;
+use super::source::{SecretSource, SourceType, SourceValue, StoreNetwork, StoreSetup};
+use crate::config::StoreDefinition;
+use crate::error::{Code, Error, Result};
+use crate::https::{self, RouteFault, WebRoute};
+use crate::reference::StorePlace;
+use crate::secret::StoreName;
+use crate::sys::loader;
+
+/// The limit of a request that has no other.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The types of this module.
+pub const TYPES: &[SourceType] = &[SourceType {
+    id: "vault",
+    about: "HashiCorp Vault or OpenBao, over HTTP",
+    example: "secret/mcp/slack#token",
+    needs: "`address`, `auth` (token, token_file, approle, jwt or userpass); also `namespace`, `ca_file`",
+    tested: "OpenBao 2.7",
+    check: |definition| ServerSettings::new(definition).map(drop),
+    check_place: |_, place| kv::check_place(place),
+    program: |_| None,
+    shown,
+    open,
+}];
+
+fn shown(definition: &StoreDefinition) -> Vec<(&'static str, String)> {
+    let Ok(settings) = ServerSettings::new(definition) else {
+        return Vec::new();
+    };
+    let mut lines = vec![("address", settings.base())];
+    let optional = [
+        ("namespace", &settings.namespace),
+        ("authority", &settings.ca_file),
+    ];
+    for (name, value) in optional {
+        lines.extend(value.clone().map(|value| (name, value)));
+    }
+    lines.push(("signs in", settings.auth.shown()));
+    lines
+}
+
+fn open(setup: &StoreSetup<'_>) -> Result<Box<dyn SecretSource>> {
+    let name = setup.name;
+    let settings = ServerSettings::new(setup.definition)
+        .map_err(|why| cannot_use(Code::StoreUnknown, name).cause(why))?;
+    // Only a name is looked up, with code that the variables choose.
+    let host = settings.url.host.trim_matches(['[', ']']);
+    if host.parse::<IpAddr>().is_err() && !loader::is_clean() {
+        return Err(cannot_use(Code::StoreFailed, name)
+            .cause("an `LD_` variable is set, and mcpwrap could not start again without it")
+            .hint("unset it, or start mcpwrap from its own path"));
+    }
+    let agent = if settings.url.is_encrypted {
+        let ca_file = settings.ca_file.as_ref();
+        let ca_file = ca_file.map(|path| setup.dirs.expand(path));
+        let route = route(setup.network, ca_file.clone(), settings.url.is_loopback());
+        https::agent(&route, LIMIT).map_err(|fault| unroutable(name, fault, ca_file))?
+    } else {
+        https::plain_agent(LIMIT)
+    };
+    Ok(Box::new(ServerStore {
+        name: name.clone(),
+        client: ServerClient {
+            agent,
+            url: settings.url.clone(),
+            base: settings.base(),
+            namespace: settings.namespace.clone(),
+        },
+        settings,
+        credentials: ServerCredentials {
+            secrets: setup.secrets.clone(),
+            dirs: setup.dirs.clone(),
+        },
+    }))
+}
+
+/// Nothing of this machine goes through a proxy.
+fn route(network: &StoreNetwork, ca_file: Option<PathBuf>, is_local: bool) -> WebRoute {
+    let mut authorities = network.authorities.clone();
+    authorities.extend(ca_file);
+    WebRoute {
+        proxy: network.https_proxy.clone().filter(|_| !is_local),
+        no_proxy: network.no_proxy.clone(),
+        authorities,
+    }
+}
+
+fn unroutable(name: &StoreName, fault: RouteFault, ca_file: Option<PathBuf>) -> Error {
+    match fault {
+        RouteFault::Proxy => cannot_use(Code::NetworkChanged, name)
+            .cause("the approved proxy is not a URL")
+            .hint("run `mcpwrap config network` to approve another one"),
+        RouteFault::Authorities(why) => {
+            let error = cannot_use(Code::FileUnusable, name).cause(why);
+            match ca_file {
+                Some(path) => error.hint(format!(
+                    "check that `{}` has certificates in PEM",
+                    path.display()
+                )),
+                None => error.hint("install the package `ca-certificates`"),
+            }
+        }
+    }
+}
+
+impl SecretSource for ServerStore {
+    fn get_many(&self, wanted: &[StorePlace], deadline: Instant) -> Vec<Result<SourceValue>> {
+        match self.sign_in(deadline) {
+            Ok(token) => self.read_all(wanted, &token, deadline),
+            Err(error) => vec![Err(error); wanted.len()],
+        }
+    }
+
+    fn check(&self, deadline: Instant) -> Result<Vec<(&'static str, String)>> {
+        let token = self.sign_in(deadline)?;
+        let Some(facts) = self.look_up(&token, deadline)? else {
+            return Err(self.signed_out());
+        };
+        let life = match facts.ttl {
+            0 => "no end".to_owned(),
+            seconds => format!("{seconds} s left"),
+        };
+        Ok(vec![
+            ("address", self.settings.base()),
+            ("account", facts.display_name),
+            ("policies", facts.policies.join(", ")),
+            ("token", life),
+        ])
+    }
+}
