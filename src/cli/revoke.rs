@@ -58,7 +58,11 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
     for token in revoke::tokens(&cx.dirs, &servers) {
         code = code.max(print_revoked::report(&token));
     }
-    code = code.max(print_revoked::credentials(revoke::credentials(&cx.dirs, &servers, &done.minted)));
+    code = code.max(print_revoked::credentials(revoke::credentials(
+        &cx.dirs,
+        &servers,
+        &done.minted,
+    )));
     if args.all && !done.granted.is_empty() {
         match again::remember(&cx.dirs, &done.granted) {
             Ok(()) => print::note("to allow them again, run `mcpwrap grant --again`"),
