@@ -70,6 +70,7 @@ pub use self::bridge::{BRIDGE, main as bridge};
 pub use self::cli::main;
 pub use self::launch::guard::main as guard;
 pub use self::oauth::exchange::{EXCHANGE, main as exchange};
+pub use self::oauth::later::{REVOKE, main as revoke};
 pub use self::oauth::refresh::{REFRESH, main as refresh};
 
 /// The first argument of this program when it is started as the guard of a server.

@@ -198,11 +198,11 @@ name_type!(
 
 impl SecretName {
     /// Whether mcpwrap itself uses it: for the tokens of `mcpwrap login` (`oauth/…`), for registrations
-    /// (`oauth-client/…`), and for what withdraws credentials (`withdraw/…`). No policy may use it, and
-    /// no command about secrets changes it.
+    /// (`oauth-client/…`), for tokens to revoke (`oauth-revoke/…`), and for what withdraws credentials
+    /// (`withdraw/…`). No policy may use it, and no command about secrets changes it.
     pub fn is_internal(&self) -> bool {
         let first = self.as_str().split('/').next();
-        matches!(first, Some("oauth" | "oauth-client" | "withdraw"))
+        matches!(first, Some("oauth" | "oauth-client" | "oauth-revoke" | "withdraw"))
     }
 }
 

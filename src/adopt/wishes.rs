@@ -17,8 +17,8 @@ pub(super) fn plain(name: &str) -> String {
     let short: String = trimmed.chars().take(48).collect();
     match short.as_str() {
         "" => "server".to_owned(),
-        // Secrets below this name belong to logins.
-        "oauth" => "oauth-server".to_owned(),
+        // Secrets below these names belong to logins.
+        name @ ("oauth" | "oauth-client" | "oauth-revoke") => format!("{name}-server"),
         _ => short,
     }
 }

@@ -1,11 +1,12 @@
 //! `mcpwrap login`: obtains a token for a remote server in the user's browser.
 
-use super::Context;
 use super::browser_login::{LoginWay, log_in};
+use super::{Context, print_revoked};
 use crate::config::Config;
 use crate::error::Result;
 use crate::policy;
 use crate::secret::{ProfileName, ServerName};
+use crate::store::Prompt;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -25,6 +26,8 @@ pub struct Args {
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
     let policy = policy::load(&cx.dirs, &args.server, args.profile.as_ref())?;
+    // Before the new token: some issuers end all tokens of a client at once.
+    print_revoked::retry(cx, &config, Prompt::Allowed, &[]);
     let way = LoginWay {
         no_browser: args.no_browser,
         fresh: args.fresh,

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::ops::logout;
 use crate::secret::{ProfileName, ServerName};
+use crate::store::Prompt;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -19,10 +20,11 @@ pub struct Args {
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
     let server = &args.server;
+    let kept = print_revoked::retry(cx, &config, Prompt::Allowed, std::slice::from_ref(server));
     let done = logout::logout(&cx.dirs, &config, server, args.profile.as_ref())?;
     let Some(done) = done else {
         print::note(&format!("nobody is logged in to server `{server}`"));
-        return Ok(0);
+        return Ok(kept);
     };
-    Ok(print_revoked::report(&done))
+    Ok(kept.max(print_revoked::report(&done)))
 }

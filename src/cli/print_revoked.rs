@@ -1,9 +1,57 @@
-//! Says what became of the OAuth tokens and the short-lived credentials of a server that was revoked.
+//! Says what became of the OAuth tokens and the short-lived credentials of servers that were taken back, now
+//! or earlier.
 
-use super::print;
-use crate::error::{EXIT_NO, Result};
+use super::{Context, print};
+use crate::config::Config;
+use crate::error::{EXIT_NO, Result, printable};
 use crate::mint::left::WithdrawnMints;
 use crate::oauth::revoke::RevokedToken;
+use crate::oauth::unrevoked::RetriedToken;
+use crate::ops::logout;
+use crate::secret::ServerName;
+use crate::store::Prompt;
+
+/// Tries the tokens of earlier logouts that are still to be revoked. The exit code is 1 if one of these
+/// servers may still be valid.
+pub(super) fn retry(cx: &Context, config: &Config, prompt: Prompt, servers: &[ServerName]) -> u8 {
+    let done = match logout::revoke_kept(&cx.dirs, config, prompt) {
+        Ok(done) => done,
+        Err(error) => {
+            print::error(&error);
+            return 0;
+        }
+    };
+    let mut code = 0;
+    for token in &done {
+        let RetriedToken {
+            server,
+            issuer,
+            since,
+            result,
+            ..
+        } = token;
+        let date = jiff::Timestamp::from_second(*since).map_or_else(
+            |_| String::new(),
+            |at| {
+                let at = at.to_zoned_datetime(jiff::tz::TimeZone::system());
+                format!(" of {}", at.date())
+            },
+        );
+        match result {
+            Ok(()) => print::line(&format!("revoked: the token{date} of {server} at {issuer}")),
+            Err(error) => {
+                print::warning(&printable(&format!(
+                    "the token{date} of server `{server}` may still be valid at {issuer}: {}",
+                    error.reasons()
+                )));
+                if servers.contains(server) {
+                    code = EXIT_NO;
+                }
+            }
+        }
+    }
+    code
+}
 
 /// The exit code is 1 if the token may still be valid, at its issuer or here.
 pub(super) fn report(done: &RevokedToken) -> u8 {
@@ -20,6 +68,12 @@ pub(super) fn report(done: &RevokedToken) -> u8 {
                     .clone()
                     .context(format!("the token of server `{server}` may still be valid")),
             );
+            if done.is_kept {
+                print::note(
+                    "it is kept to be revoked later: the next `mcpwrap logout`, `revoke`, `login` and the \
+                     next start of a server try again",
+                );
+            }
             code = EXIT_NO;
         }
     }

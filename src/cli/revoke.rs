@@ -2,6 +2,7 @@
 //! so it does not ask.
 
 use super::{Context, print, print_revoked};
+use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, EXIT_ERROR, EXIT_NO, Error, Result};
 use crate::grant::Withdrawal;
@@ -12,6 +13,7 @@ use crate::ops::again;
 use crate::ops::revoke::{self, Withdrawn};
 use crate::policy;
 use crate::secret::ServerName;
+use crate::store::Prompt;
 use crate::supervise::find::{self, Found, Stray};
 use crate::supervise::running::{Ended, Running, StopMethod};
 
@@ -54,6 +56,9 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
     if let Err(error) = revoke::record(&cx.dirs, &servers, Actor::unasked(), reason) {
         print::error(&error);
         print::warning("the servers are revoked, but the audit log has no record of it");
+    }
+    if let Ok(config) = Config::load(&cx.dirs) {
+        code = code.max(print_revoked::retry(cx, &config, Prompt::Never, &servers));
     }
     for token in revoke::tokens(&cx.dirs, &servers) {
         code = code.max(print_revoked::report(&token));

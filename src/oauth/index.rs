@@ -28,6 +28,9 @@ pub struct OAuthIndex {
     /// Keyed by the name of the item.
     pub tokens: BTreeMap<SecretName, TokenRow>,
     pub registrations: BTreeMap<SecretName, RegistrationRow>,
+    /// Tokens that were removed and may still be valid at their issuer.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unrevoked: BTreeMap<SecretName, UnrevokedRow>,
 }
 
 /// Facts about the token of one policy and profile.
@@ -61,6 +64,21 @@ pub struct RefreshFailure {
     /// Seconds of Unix time.
     pub at: i64,
     pub code: String,
+}
+
+/// Facts about a token that is still to be revoked at its issuer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnrevokedRow {
+    pub server: ServerName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileName>,
+    pub issuer: String,
+    /// When it was removed; seconds of Unix time.
+    pub since: i64,
+    /// The last try; seconds of Unix time.
+    pub tried_at: i64,
+    /// How often it was tried again.
+    pub tries: u32,
 }
 
 /// Facts about a registration.

@@ -119,7 +119,11 @@ pub fn read_registration(store: &dyn Store, name: &SecretName) -> Result<Option<
     read(store, name)
 }
 
-fn read<T: DeserializeOwned>(store: &dyn Store, name: &SecretName) -> Result<Option<T>> {
+/// Reads an item; `None` without a valid one.
+///
+/// # Errors
+/// Those of the store.
+pub fn read<T: DeserializeOwned>(store: &dyn Store, name: &SecretName) -> Result<Option<T>> {
     match store.get(name) {
         Ok(item) => Ok(serde_json::from_slice(item.value.expose()).ok()),
         Err(error) if error.code == Code::SecretNotFound => Ok(None),

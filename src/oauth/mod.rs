@@ -24,6 +24,7 @@ pub mod health;
 mod home_tests;
 pub mod index;
 mod item;
+pub mod later;
 pub mod login;
 #[cfg(test)]
 mod login_tests;
@@ -37,7 +38,11 @@ mod renewal;
 #[cfg(test)]
 mod renewal_tests;
 pub mod revoke;
+mod revoke_at;
 pub mod scope;
 pub mod step_up;
 pub mod token;
 mod token_answer;
+pub mod unrevoked;
+#[cfg(test)]
+mod unrevoked_tests;

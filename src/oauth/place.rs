@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::address::WebAddress;
 use super::approval;
-use super::client::{ClientCredentials, ClientSource};
+use super::client::{ClientCredentials, ClientSource, OAuthClient};
 use super::exchange::process::ProcessExchange;
 use super::health::login_command;
 use super::index::{OAuthIndex, RefreshFailure};
@@ -242,6 +242,14 @@ impl<'a> TokenPlace<'a> {
                 Err(error)
             }
         })
+    }
+
+    /// The secret and the key of this client, if it is the policy's, to revoke what was granted to it.
+    /// The caller has the client from the store, where only what the user approved is written.
+    pub fn credentials_of(&self, client: &OAuthClient) -> Option<ClientCredentials> {
+        let is_own = client.source == ClientSource::Policy
+            && self.rules.client_id.as_deref() == Some(&client.id);
+        is_own.then(|| self.filled().ok())?
     }
 
     fn filled(&self) -> Result<ClientCredentials> {

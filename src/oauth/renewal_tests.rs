@@ -7,8 +7,8 @@ use super::home_tests::{Home, REVOKE, TOKEN, granted, internet, logged_in};
 use super::index::OAuthIndex;
 use super::item::{self};
 use super::renewal::Renewed;
-use super::revoke;
 use super::step_up;
+use super::{revoke, revoke_at};
 use crate::error::Code;
 use crate::secret::Secret;
 use crate::store::{self};
@@ -160,13 +160,13 @@ fn both_tokens_are_revoked_the_refresh_token_first() {
     let script = Script::default()
         .answer(REVOKE, 200, "")
         .answer(REVOKE, 200, "");
-    revoke::at_issuer(&script, &home.item(), &credentials).unwrap();
+    revoke_at::at_issuer(&script, &home.item(), &credentials).unwrap();
     assert!(script.is_done());
     assert!(script.sent(REVOKE).contains("token=at-1"));
     let script = Script::default()
         .answer(REVOKE, 503, "")
         .answer(REVOKE, 200, "");
-    let error = revoke::at_issuer(&script, &home.item(), &credentials).unwrap_err();
+    let error = revoke_at::at_issuer(&script, &home.item(), &credentials).unwrap_err();
     assert_eq!(error.code, Code::OAuthUnreachable);
     assert!(script.is_done(), "the access token is tried all the same");
     let name = home.place().name().unwrap();

@@ -4,15 +4,14 @@
 
 use super::approval;
 use super::client::ClientCredentials;
-use super::endpoint::IssuerAccess;
-use super::exchange::Exchange;
 use super::exchange::process::ProcessExchange;
 use super::index::OAuthIndex;
 use super::item::{self, TokenItem};
 use super::place::{TokenPlace, network};
 use super::renewal::unix_now;
+use super::revoke_at::at_issuer;
+use super::unrevoked::{self, is_worth_keeping};
 use crate::audit::{Event, NewRecord, Outcome};
-use crate::bridge::channel::SecretText;
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Error, Result};
@@ -28,6 +27,8 @@ pub struct RevokedToken {
     pub issuer: String,
     /// Whether the authorization server revoked them.
     pub at_issuer: Result<()>,
+    /// Whether they are kept, to be revoked later.
+    pub is_kept: bool,
     /// Whether the local copy is gone.
     pub local: Result<()>,
 }
@@ -71,6 +72,7 @@ pub fn revoke_all(dirs: &Dirs, config: &Config, server: &ServerName) -> Vec<Revo
         profile,
         issuer,
         at_issuer: Err(error.clone()),
+        is_kept: false,
         local: Err(error),
     };
     let one = |(profile, issuer): (Option<ProfileName>, String)| match &opened {
@@ -106,11 +108,26 @@ pub fn revoke(
         let credentials = credentials(dirs, store, keys, server, profile, item);
         at_issuer(&exchange, item, &credentials)
     });
+    let kept = match (&at_issuer, found) {
+        (Err(error), Some(item)) if is_worth_keeping(error, &item, unix_now()) => Some(
+            unrevoked::keep(dirs, store, (server, profile), item, unix_now()),
+        ),
+        _ => None,
+    };
+    let is_kept = match kept {
+        Some(Err(error)) => {
+            tracing::warn!("{}", error.text());
+            false
+        }
+        Some(Ok(())) => true,
+        None => false,
+    };
     Ok(Some(RevokedToken {
         server: server.clone(),
         profile: profile.cloned(),
         issuer,
         at_issuer,
+        is_kept,
         local: remove(dirs, store, &name),
     }))
 }
@@ -135,24 +152,6 @@ fn credentials(
         is_same.then(|| place.credentials_anyway(keys).ok())?
     };
     found().unwrap_or_default()
-}
-
-/// Revokes both tokens at their issuer: the refresh token first, which ends both at most servers.
-///
-/// # Errors
-/// `oauth-failed`, `oauth-unreachable`: a token may still be valid.
-pub fn at_issuer(
-    exchange: &dyn Exchange,
-    item: &TokenItem,
-    credentials: &ClientCredentials,
-) -> Result<()> {
-    let access = IssuerAccess::of(item, exchange, credentials, unix_now());
-    let refresh = item.refresh.as_ref().map(SecretText::as_str);
-    let refreshed = refresh.map_or(Ok(()), |token| access.revoke(token, "refresh_token"));
-    if item.is_over(unix_now()) {
-        return refreshed;
-    }
-    refreshed.and(access.revoke(item.access.as_str(), "access_token"))
 }
 
 /// Removes the tokens, the approval of their login, and the facts about them.

@@ -5,9 +5,19 @@ use crate::audit::{Detail, Log};
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::Result;
+use crate::oauth::later;
 use crate::oauth::revoke::{RevokedToken, revoke};
+use crate::oauth::unrevoked::{RetriedToken, Tries};
 use crate::secret::{ProfileName, ServerName};
 use crate::store::{self, Prompt};
+
+/// Tries the tokens of earlier logouts that are still to be revoked, and records it.
+///
+/// # Errors
+/// Those of the store; `audit-unwritable`. What fails at an issuer is in the result.
+pub fn revoke_kept(dirs: &Dirs, config: &Config, prompt: Prompt) -> Result<Vec<RetriedToken>> {
+    later::revoke_kept(dirs, config, prompt, Tries::All)
+}
 
 /// Logs out, and records it. `None` if there is no token.
 ///

@@ -6,6 +6,7 @@ mod ends;
 mod login;
 mod machine;
 mod refresh;
+mod unrevoked;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;

@@ -5,7 +5,8 @@
 // Each token lives that many seconds. Says `ready URL KEY` (a private key of the client `signer`, in
 // base64), then each request to an endpoint with its grant and status. `POST /control/MODE` sets what
 // happens to token requests: `pass`, `hold-before`, `hold-after`, `refuse`,
-// `fail`; `drop`: those that wait never arrived. It ends with stdin.
+// `fail`; `drop`: those that wait never arrived. `no-revocation` and `hold-revocation` are about requests
+// to revoke. It ends with stdin.
 import { createServer } from "node:http";
 import { generateKeyPairSync, createHash } from "node:crypto";
 import { pathToFileURL } from "node:url";
@@ -132,6 +133,14 @@ server.on("request", async (request, response) => {
     if (path === "/mcp") return await mcp(request, response);
     if (path.startsWith("/approve/")) return await approve(request, response);
     if (path === "/token") return await token(request, response);
+    if (path === "/token/revocation" && mode === "no-revocation") {
+      say(`${path} 503`);
+      return json(response, 503, {});
+    }
+    if (path === "/token/revocation" && mode === "hold-revocation") {
+      say("asked to revoke");
+      await hold();
+    }
     if (path === "/reg" || path === "/token/revocation") response.on("finish", () => say(`${path} ${response.statusCode}`));
     return await callback(request, response);
   } catch (error) {

@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::adopt::round::Round;
 use crate::cli::browser_login::{LoginWay, log_in};
-use crate::cli::{Context, ask, print};
+use crate::cli::{Context, ask, print, print_revoked};
 use crate::config::Config;
 use crate::error::{Code, Error, Result, printable};
 use crate::oauth::index::OAuthIndex;
 use crate::policy::{self, Policy};
 use crate::secret::ServerName;
+use crate::store::Prompt;
 
 /// What became of the logins.
 #[derive(Debug, Default)]
@@ -25,6 +26,10 @@ pub(super) struct Logins {
 pub(super) fn all(is_agreed: bool, cx: &Context, config: &Config, round: &Round) -> Logins {
     let mut logins = Logins::default();
     let is_possible = ask::is_possible();
+    if is_possible && round.logins().next().is_some() {
+        // Before the new tokens: some issuers end all tokens of a client at once.
+        print_revoked::retry(cx, config, Prompt::Allowed, &[]);
+    }
     for new in round.logins() {
         let server = &new.server;
         let result = if is_possible {

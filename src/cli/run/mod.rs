@@ -37,6 +37,7 @@ use crate::mint::kept::WithdrawIndex;
 use crate::mint::left::{self, LeftBehind};
 use crate::network::{self, NetworkRecord};
 use crate::oauth::index::OAuthIndex;
+use crate::oauth::later;
 use crate::ops::secrets::{self, Learnt};
 use crate::policy::{self, Cwd, OnFailure, Policy};
 use crate::secret::{Keys, ProfileName, SecretName, ServerName};
@@ -79,6 +80,9 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
     let runtime = dirs.runtime().to_path_buf();
     let server = args.server.clone();
     let launch = Arc::new(LaunchPipeline::new(args, dirs)?);
+    // Asks issuers for what has nothing to do with this start, which does not wait for it.
+    let own = launch.dirs.clone();
+    std::thread::spawn(move || later::start(&own));
     let pipeline: Arc<dyn Pipeline> = Arc::<LaunchPipeline>::clone(&launch);
     let options = Options {
         server,

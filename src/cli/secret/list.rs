@@ -37,11 +37,11 @@ struct Row<'a> {
 #[derive(Serialize)]
 struct LoginRow<'a> {
     name: &'a SecretName,
-    /// `token` or `registration`.
+    /// `token`, `registration` or `unrevoked`.
     oauth: &'static str,
     profile: Option<&'a ProfileName>,
     issuer: &'a str,
-    client_id: &'a str,
+    client_id: Option<&'a str>,
     scope: Option<&'a ScopeSet>,
     /// When the token was obtained.
     changed: Option<Timestamp>,
@@ -95,7 +95,7 @@ fn login_rows(index: &OAuthIndex) -> Vec<LoginRow<'_>> {
         oauth: "token",
         profile: row.profile.as_ref(),
         issuer: &row.issuer,
-        client_id: &row.client_id,
+        client_id: Some(&row.client_id),
         scope: Some(&row.scope),
         changed: at(row.obtained_at),
         expires_at: row.expires_at.and_then(at),
@@ -106,13 +106,24 @@ fn login_rows(index: &OAuthIndex) -> Vec<LoginRow<'_>> {
         oauth: "registration",
         profile: None,
         issuer: &row.issuer,
-        client_id: &row.client_id,
+        client_id: Some(&row.client_id),
         scope: None,
         changed: None,
         expires_at: None,
         renewable: false,
     });
-    tokens.chain(registrations).collect()
+    let unrevoked = index.unrevoked.iter().map(|(name, row)| LoginRow {
+        name,
+        oauth: "unrevoked",
+        profile: row.profile.as_ref(),
+        issuer: &row.issuer,
+        client_id: None,
+        scope: None,
+        changed: at(row.since),
+        expires_at: None,
+        renewable: false,
+    });
+    tokens.chain(registrations).chain(unrevoked).collect()
 }
 
 fn login_cells(row: &LoginRow<'_>) -> Vec<String> {

@@ -81,3 +81,40 @@ fn line(login: &LoginStatus) -> String {
     }
     format!("{}{profile} by {}: {text}", login.server, login.issuer)
 }
+
+/// One token that was removed and may still be valid at its issuer.
+#[derive(Serialize)]
+pub(super) struct UnrevokedStatus {
+    server: ServerName,
+    profile: Option<ProfileName>,
+    issuer: String,
+    /// When it was removed.
+    since: Option<Timestamp>,
+}
+
+/// The tokens that are still to be revoked.
+pub(super) fn unrevoked(index: &OAuthIndex) -> Vec<UnrevokedStatus> {
+    let rows = index.unrevoked.values();
+    rows.map(|row| UnrevokedStatus {
+        server: row.server.clone(),
+        profile: row.profile.clone(),
+        issuer: row.issuer.clone(),
+        since: Timestamp::from_second(row.since).ok(),
+    })
+    .collect()
+}
+
+/// The lines of these tokens.
+pub(super) fn unrevoked_lines(all: &[UnrevokedStatus]) -> Vec<String> {
+    let line = |one: &UnrevokedStatus| {
+        let since = one.since.map_or_else(String::new, |at| {
+            let at = at.to_zoned_datetime(jiff::tz::TimeZone::system());
+            format!(" since {}", at.date())
+        });
+        format!(
+            "a token of {}{since}: {} did not revoke it yet, `mcpwrap logout {}` tries again",
+            one.server, one.issuer, one.server
+        )
+    };
+    all.iter().map(line).collect()
+}

@@ -4,7 +4,7 @@ mod logins;
 
 use serde::Serialize;
 
-use self::logins::LoginStatus;
+use self::logins::{LoginStatus, UnrevokedStatus};
 use super::{Context, print};
 use crate::audit::{forward, journal};
 use crate::client::agents;
@@ -34,6 +34,8 @@ struct StatusOutput {
     secrets: SecretStatus,
     policies: Vec<PolicyStatus>,
     logins: Vec<LoginStatus>,
+    /// Tokens that were removed and may still be valid at their issuer.
+    unrevoked: Vec<UnrevokedStatus>,
     audit: String,
     anchor: AnchorStatus,
     diagnostics: String,
@@ -86,6 +88,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let dirs = &cx.dirs;
     let config = Config::load(dirs)?;
     let index = Index::load(dirs)?;
+    let oauth = OAuthIndex::load(dirs)?;
     let now = jiff::Timestamp::now();
     let expired = index
         .secrets
@@ -102,7 +105,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             exposed: index.exposed().map(|(name, _)| name.to_string()).collect(),
         },
         policies: policies(dirs),
-        logins: logins::logins(&OAuthIndex::load(dirs)?, jiff::Timestamp::now().as_second()),
+        logins: logins::logins(&oauth, jiff::Timestamp::now().as_second()),
+        unrevoked: logins::unrevoked(&oauth),
         audit: dirs.tilde(&dirs.audit()),
         anchor: AnchorStatus {
             setting: config.audit().anchor,
@@ -240,6 +244,9 @@ fn text(status: &StatusOutput) -> String {
     let logins = logins::lines(&status.logins);
     let heads = std::iter::once("logins").chain(std::iter::repeat(""));
     lines.extend(heads.zip(logins));
+    let unrevoked = logins::unrevoked_lines(&status.unrevoked);
+    let heads = std::iter::once("unrevoked").chain(std::iter::repeat(""));
+    lines.extend(heads.zip(unrevoked));
     lines.push(("audit log", status.audit.clone()));
     lines.push(("anchors", anchors(&status.anchor)));
     lines.push(("fence", fence_text(status.fence).to_owned()));
