@@ -1,5 +1,7 @@
 //! What a remote server gets: the granted headers, their replacement in a live session, and the end.
 
+mod kill;
+mod life;
 mod server;
 
 use serde_json::{Value, json};

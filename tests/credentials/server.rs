@@ -1,6 +1,7 @@
 //! A remote MCP server in the test that knows which values of `Authorization` it accepts.
 //!
-//! Its tools show what it got (`header`, `path`), or wait until the client closes the connection (`wait`).
+//! Its tools show what it got (`header`, `path`, `echo`), or wait until the client closes the connection (`wait`,
+//! and `stall`, which first sends a part of its answer).
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,6 +16,7 @@ pub(super) struct HttpServer {
     accepted: Arc<Mutex<Vec<String>>>,
     refused: Arc<AtomicUsize>,
     is_aborted: Arc<AtomicBool>,
+    holds: Arc<AtomicBool>,
 }
 
 impl HttpServer {
@@ -22,11 +24,17 @@ impl HttpServer {
     pub(super) fn start(accepted: &[&str]) -> Self {
         let known = Arc::new(Mutex::new(bearers(accepted)));
         let (refused, is_aborted) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let holds = Arc::<AtomicBool>::default();
         let accepted = Arc::clone(&known);
         let (count, aborted) = (Arc::clone(&refused), Arc::clone(&is_aborted));
+        let held = Arc::clone(&holds);
         let web = Web::start(move |asked, reply| {
             let is_known = is_accepted(asked, &known.lock().unwrap());
             match (asked.method.as_str(), is_known) {
+                ("POST", true) if asked.rpc() == "initialize" && held.load(Ordering::SeqCst) => {
+                    reply.wait_for_close();
+                    aborted.store(true, Ordering::SeqCst);
+                }
                 ("POST", true) => answer(asked, reply, &aborted),
                 ("POST", false) => {
                     count.fetch_add(1, Ordering::SeqCst);
@@ -41,7 +49,13 @@ impl HttpServer {
             accepted,
             refused,
             is_aborted,
+            holds,
         }
+    }
+
+    /// From now on, `initialize` is not answered.
+    pub(super) fn hold_initialize(&self) {
+        self.holds.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn url(&self) -> String {
@@ -68,6 +82,18 @@ impl HttpServer {
 
     pub(super) fn refused(&self) -> usize {
         self.refused.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn wait_for_method(&self, method: &str) {
+        self.web.wait_for(method, |asked| asked.rpc() == method);
+    }
+
+    /// The tokens that came with messages so far.
+    pub(super) fn tokens(&self) -> Vec<String> {
+        let asked = self.web.asked();
+        let values = asked.iter().filter_map(|one| one.header("authorization"));
+        let token = |value: &str| value.trim_start_matches("Bearer ").to_owned();
+        values.map(token).collect()
     }
 
     pub(super) fn wait_for_call(&self, tool: &str) {
@@ -101,6 +127,13 @@ fn answer(asked: &Asked, reply: &mut Reply<'_>, aborted: &AtomicBool) {
             "protocolVersion": params["protocolVersion"], "capabilities": {"tools": {}},
             "serverInfo": {"name": "remote", "version": "1"},
         }),
+        "tools/call" if params["name"] == "stall" => {
+            reply.raw(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n{",
+            );
+            reply.wait_for_close();
+            return aborted.store(true, Ordering::SeqCst);
+        }
         "tools/call" => {
             let text = call(params, asked, reply, aborted);
             json!({"content": [{"type": "text", "text": text}]})
@@ -116,6 +149,7 @@ fn call(params: &Value, asked: &Asked, reply: &mut Reply<'_>, aborted: &AtomicBo
             let name = params["arguments"]["name"].as_str().unwrap();
             asked.header(name).unwrap_or("absent").to_owned()
         }
+        "echo" => params["arguments"]["text"].as_str().unwrap().to_owned(),
         "path" => format!("{} {} {}", asked.method, asked.target, asked.version),
         "wait" => {
             reply.wait_for_close();
