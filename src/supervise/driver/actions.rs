@@ -187,8 +187,12 @@ impl Driver {
         let outdated = server
             .filter(|server| grant.is_ok() && self.pipeline.is_outdated(&server.injected))
             .map(|server| server.number);
-        // A bridge gets its new credentials while it runs.
-        let updating = outdated.is_some_and(|number| self.refresh(number, None));
+        // A bridge gets its new credentials while it runs. Once they are being fetched, nothing is outdated,
+        // but it does not have them yet.
+        let updating = match outdated {
+            Some(number) => self.refresh(number, None),
+            None => generation.is_some_and(|number| self.is_refreshing(number)),
+        };
         KeeperEvent::FilesSeen {
             grant,
             outdated: outdated.filter(|_| !updating),

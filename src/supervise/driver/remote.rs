@@ -70,6 +70,13 @@ impl Driver {
         true
     }
 
+    /// Whether new credentials are being fetched for this bridge.
+    pub(super) fn is_refreshing(&self, generation: u32) -> bool {
+        let server = self.generation(generation);
+        let link = server.and_then(|server| server.bridge.as_ref());
+        link.is_some_and(|link| matches!(link.refresh, Refresh::Running { .. }))
+    }
+
     /// Asks for a new OAuth token shortly before the one in use ends. Returns when the next is due.
     pub(super) fn refresh_token(&mut self) -> Option<Instant> {
         let current = self.state.current()?;
@@ -120,6 +127,10 @@ impl Driver {
                 outdated: Some(generation),
                 updating: false,
             });
+        }
+        if again {
+            // Whoever waits for the change that came in between is answered after it.
+            return None;
         }
         Some(KeeperEvent::CredentialsReplaced {
             generation,
