@@ -8,7 +8,7 @@
 use serde_json::value::RawValue;
 
 use super::fault::error_for;
-use super::lines::one_line;
+use super::server_text::ServerText;
 use super::state::{Bridge, RequestKey};
 use crate::session::Era;
 use crate::session::answer;
@@ -37,13 +37,11 @@ pub struct StreamRole {
 impl Bridge {
     /// Passes a message on, or several in an array. Returns the answer to the stream's own request instead
     /// of passing it.
-    pub async fn deliver(&self, role: &mut StreamRole, mut text: Vec<u8>) -> Option<Vec<u8>> {
-        one_line(&mut text);
-        if std::str::from_utf8(&text).is_err() {
+    pub async fn deliver(&self, role: &mut StreamRole, text: ServerText) -> Option<Vec<u8>> {
+        let Some((text, envelope)) = text.finish() else {
             self.note_dropped("not UTF-8");
             return None;
-        }
-        let envelope = Scanner::scan(&text);
+        };
         match envelope.shape {
             LineKind::Object => self.deliver_one(role, &envelope, text).await,
             LineKind::Array => {

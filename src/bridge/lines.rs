@@ -5,7 +5,7 @@
 
 use std::io;
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
@@ -103,31 +103,5 @@ impl ClientOutput {
             message.push(b'\n');
         }
         crate::sys::ignore(self.0.send(message).await);
-    }
-}
-
-/// Makes one line of a message. Inside its strings a raw line end cannot stand, so each is a blank
-/// between two tokens.
-pub fn one_line(message: &mut [u8]) {
-    let mut rest = message;
-    while let Some(at) = memchr2(b'\r', b'\n', rest) {
-        let (_, tail) = rest.split_at_mut(at);
-        let Some((end, tail)) = tail.split_first_mut() else {
-            return;
-        };
-        *end = b' ';
-        rest = tail;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn line_ends_become_blanks() {
-        let mut message = b"{\r\n \"a\": \"\xc3\xa9\"\n}".to_vec();
-        one_line(&mut message);
-        assert_eq!(message, b"{   \"a\": \"\xc3\xa9\" }");
     }
 }

@@ -22,6 +22,7 @@ mod push;
 mod requests;
 mod run;
 mod send;
+mod server_text;
 mod sse;
 mod sse_link;
 mod state;

@@ -231,7 +231,7 @@ impl Bridge {
             let mut stream = EventStream::new(reply, &self.meter);
             while let Some(event) = stream.next().await? {
                 if event.name == b"message"
-                    && let Some(answer) = self.deliver(role, event.data).await
+                    && let Some(answer) = self.deliver(role, event.data.into()).await
                 {
                     return Ok(Some(answer));
                 }

@@ -116,7 +116,7 @@ impl Bridge {
             has_events = true;
             if event.name == b"message" {
                 // An answer went to whoever waits for it.
-                drop(self.deliver(role, event.data).await);
+                drop(self.deliver(role, event.data.into()).await);
             }
         }
         if let Some(id) = stream.last_id() {

@@ -109,7 +109,7 @@ impl Bridge {
             match event {
                 Ok(Some(event)) if event.name == b"message" => {
                     // Every answer went to whoever waits for it.
-                    drop(self.deliver(&mut role, event.data).await);
+                    drop(self.deliver(&mut role, event.data.into()).await);
                 }
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => break,

@@ -6,10 +6,8 @@ use super::fault::BridgeFault;
 use super::http::HttpReply;
 use super::lines::MESSAGE_BYTES_MAX;
 use super::meter::{Meter, MeterShare};
+use super::server_text::ServerText;
 use super::sse::{SseEvent, SseReader};
-
-/// Up to this size the length that the server announced is believed (bytes).
-const TRUSTED_BYTES: usize = 1 << 20;
 
 /// A stream of events.
 pub struct EventStream {
@@ -70,13 +68,11 @@ impl EventStream {
 ///
 /// # Errors
 /// The connection's, or it is too long.
-pub async fn json_body(reply: &mut HttpReply, meter: &Meter) -> Result<Vec<u8>, BridgeFault> {
+pub async fn json_body(reply: &mut HttpReply, meter: &Meter) -> Result<ServerText, BridgeFault> {
     let mut share = meter.share();
-    // A byte more, for the end of the line.
-    let announced = reply.announced_bytes();
-    let mut body = Vec::with_capacity(announced.min(TRUSTED_BYTES) + 1);
+    let mut body = ServerText::default();
     while let Some(piece) = reply.chunk().await? {
-        body.extend_from_slice(&piece);
+        body.push(&piece, reply.announced_bytes());
         if !share.set(body.len()) {
             return Err(BridgeFault::unknown("the server's answer is too long"));
         }

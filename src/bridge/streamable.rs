@@ -155,7 +155,7 @@ impl Bridge {
             let end = loop {
                 match stream.next().await {
                     Ok(Some(event)) if event.name == b"message" => {
-                        if let Some(answer) = self.deliver(&mut role, event.data).await {
+                        if let Some(answer) = self.deliver(&mut role, event.data.into()).await {
                             spawn_local(drain(Rc::clone(self), stream, role));
                             return Ok(answer);
                         }
@@ -290,7 +290,9 @@ pub fn is_stream(reply: &HttpReply) -> bool {
 async fn drain(bridge: Rc<Bridge>, mut stream: EventStream, mut role: StreamRole) {
     let end = async {
         while let Ok(Some(event)) = stream.next().await {
-            if event.name == b"message" && bridge.deliver(&mut role, event.data).await.is_some() {
+            if event.name == b"message"
+                && bridge.deliver(&mut role, event.data.into()).await.is_some()
+            {
                 bridge.note_dropped("a second answer");
             }
         }

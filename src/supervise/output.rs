@@ -311,6 +311,7 @@ impl ServerOutput {
             return (LongLineMode::Dropped, None);
         }
         shared.flush_into(&mut output);
+        output.enlarge();
         let mut line = LongLineMode::ToClient {
             scanner: Scanner::default(),
             repair: Repair::default(),

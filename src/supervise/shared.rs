@@ -8,6 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -22,6 +23,7 @@ use crate::supervise::credentials::Refreshed;
 use crate::supervise::pipeline::Prepared;
 use crate::supervise::request::Request;
 use crate::supervise::state::KeeperEvent;
+use crate::sys::fds;
 
 /// Where the client's lines go.
 #[derive(Clone, Debug)]
@@ -99,6 +101,12 @@ impl Inner {
 pub(super) struct ClientStdout(File);
 
 impl ClientStdout {
+    /// Makes room for the pieces of a large message, if the client reads from a pipe: it is woken less
+    /// often.
+    pub(super) fn enlarge(&self) {
+        fds::enlarge_pipe(self.0.as_fd());
+    }
+
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all(bytes)
     }

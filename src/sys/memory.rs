@@ -46,6 +46,32 @@ pub fn give_back_large_blocks() {
     }
 }
 
+/// The size of a large page (bytes).
+#[cfg(target_os = "linux")]
+const LARGE_PAGE: usize = 2 << 20;
+
+/// Lets the free part of a buffer consist of large pages, which the kernel provides faster. Linux only;
+/// errors are ignored: then the pages are small.
+pub fn use_large_pages(buffer: &mut Vec<u8>) {
+    #[cfg(target_os = "linux")]
+    #[expect(unsafe_code, reason = "madvise has no safe wrapper")]
+    {
+        let free = buffer.spare_capacity_mut();
+        let before = free.as_ptr().align_offset(LARGE_PAGE);
+        let length = free.len().saturating_sub(before) / LARGE_PAGE * LARGE_PAGE;
+        let range = free.get_mut(before..).unwrap_or_default();
+        if length > 0 {
+            // SAFETY: whole pages inside the free part of a buffer that we own; the advice changes how
+            // they are provided, and no byte.
+            unsafe {
+                nix::libc::madvise(range.as_mut_ptr().cast(), length, nix::libc::MADV_HUGEPAGE)
+            };
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = buffer;
+}
+
 /// Keeps the pages of a value in memory, so that it is not written to the swap space. Errors are
 /// ignored: the limit of locked memory (`ulimit -l`) may be reached.
 #[expect(unsafe_code, reason = "the slice is a valid range")]

@@ -1,6 +1,6 @@
 //! A remote server through mcpwrap, directly, and through other bridges: start, calls, memory, bulk,
 //! revocation. Everything is measured in one run; docs/performance.md explains the figures.
-//! `cargo xtask deps` installs the reference server and the other bridges.
+//! `cargo xtask deps` installs the reference server and the other bridges. `-- bulk` measures only that.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -40,6 +40,10 @@ fn main() {
     let dir = tempfile::tempdir().unwrap();
     let bench = Bench::new(dir.path());
     let quick = server::quick();
+    if std::env::args().any(|argument| argument == "bulk") {
+        bench.policy("quick", &quick);
+        return bench.bulk("quick", &quick);
+    }
     let Some(reference) = Reference::start(&bench.cache) else {
         println!("the reference server is not installed: `cargo xtask deps`");
         return;
