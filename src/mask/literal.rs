@@ -42,6 +42,18 @@ impl Literal {
         self.raw.is_empty()
     }
 
+    /// Returns how many bytes are held, and no longer holds them: the caller passes them again, at the
+    /// front of a larger piece. 0 if that is not possible: they are more than the caller's last `piece`
+    /// (bytes), or a mask already covers some.
+    pub(super) fn give_back(&mut self, piece: usize) -> usize {
+        if self.covered > 0 || self.raw.len() >= piece {
+            return 0;
+        }
+        let held = self.raw.len();
+        self.raw.zeroize();
+        held
+    }
+
     /// Appends the masked piece to `out`. If the literal is not JSON, returns the raw bytes from
     /// the invalid escape on, for the caller to handle.
     pub(super) fn push(

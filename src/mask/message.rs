@@ -18,11 +18,8 @@ use super::line::{
 use super::literal::{Literal, LiteralEnd, Role, close};
 use super::mask_set::{GROWTH_BYTES_MAX, Replacement};
 use super::pattern::{Hit, SearchMode};
-use super::suspect::{Suspect, unusual_escape};
+use super::suspect::{Suspect, before_escape, has_unusual_escape, unusual_escape};
 use super::text::{PENDING_BYTES, PIECE_BYTES, UndecidedTail};
-
-/// The longest incomplete escape (bytes).
-const ESCAPE_BYTES_CUT: usize = 5;
 
 /// Masks one stream of messages.
 pub struct MessageMask {
@@ -115,7 +112,8 @@ impl MessageMask {
                 at = clean;
             }
             let rest = input.get(at..).unwrap_or_default();
-            let most = if self.is_pending() {
+            let was_pending = self.is_pending();
+            let most = if was_pending {
                 PENDING_BYTES
             } else {
                 PIECE_BYTES
@@ -126,7 +124,27 @@ impl MessageMask {
                 .unwrap_or(piece);
             self.piece(piece, out);
             at += piece.len();
+            if was_pending && at < input.len() {
+                at -= self.give_back(piece.len());
+            }
         }
+    }
+
+    /// Stops holding the end of a piece of this length, so that the next piece can be a large one. Most
+    /// text ends with a byte that some form contains. Returns how much has to be passed again.
+    fn give_back(&mut self, piece: usize) -> usize {
+        if !matches!(
+            self.line.place,
+            LexPosition::Literal(Role::Plain | Role::Blob)
+        ) {
+            return 0;
+        }
+        let held = self.literal.give_back(piece);
+        if held > 0 {
+            // What is held begins with a whole character.
+            self.line.escaped = false;
+        }
+        held
     }
 
     /// Appends what was held back, at the end of the stream.
@@ -212,14 +230,7 @@ impl MessageMask {
             .get(next)
             .is_none_or(|hit| hit.start >= at + length)
             && self.literal.is_empty()
-            && !(survey.escapes && self.has_unusual_escape(piece))
-    }
-
-    fn has_unusual_escape(&self, piece: &[u8]) -> bool {
-        self.masker
-            .matcher
-            .as_ref()
-            .is_some_and(|m| unusual_escape(m, piece).is_some())
+            && !(survey.escapes && has_unusual_escape(&self.masker, piece))
     }
 
     fn lex(&mut self, body: &[u8], whole: bool, out: &mut Vec<u8>) {
@@ -380,17 +391,6 @@ impl MessageMask {
             self.masker = next;
         }
     }
-}
-
-/// The last position up to this one that is not inside an escape.
-fn before_escape(body: &[u8], at: usize) -> usize {
-    let from = at.saturating_sub(ESCAPE_BYTES_CUT);
-    let near = body.get(from..at).unwrap_or_default();
-    let Some(escape) = memchr(b'\\', near) else {
-        return at;
-    };
-    let before = body.get(..from + escape).unwrap_or_default();
-    before.len() - before.iter().rev().take_while(|b| **b == b'\\').count()
 }
 
 impl fmt::Debug for MessageMask {

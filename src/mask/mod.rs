@@ -24,6 +24,8 @@ mod text;
 mod units;
 
 #[cfg(test)]
+mod large_tests;
+#[cfg(test)]
 mod matcher_tests;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,9 @@ use super::Masker;
 use super::matcher::Matcher;
 use super::pattern::SearchMode;
 
+/// The longest incomplete escape (bytes).
+const ESCAPE_BYTES_CUT: usize = 5;
+
 /// The positions in one input that need examination.
 pub(super) struct Suspect {
     /// The end of the last complete line.
@@ -59,4 +62,21 @@ pub(super) fn unusual_escape(matcher: &Matcher, text: &[u8]) -> Option<usize> {
         memmem::find(rest, b"\\u")
     };
     unicode.or(slash).map(|at| first + at)
+}
+
+/// Whether there is one that [`unusual_escape`] finds.
+pub(super) fn has_unusual_escape(masker: &Masker, text: &[u8]) -> bool {
+    let matcher = masker.matcher.as_ref();
+    matcher.is_some_and(|matcher| unusual_escape(matcher, text).is_some())
+}
+
+/// The last position up to this one that is not inside an escape.
+pub(super) fn before_escape(body: &[u8], at: usize) -> usize {
+    let from = at.saturating_sub(ESCAPE_BYTES_CUT);
+    let near = body.get(from..at).unwrap_or_default();
+    let Some(escape) = memchr(b'\\', near) else {
+        return at;
+    };
+    let before = body.get(..from + escape).unwrap_or_default();
+    before.len() - before.iter().rev().take_while(|b| **b == b'\\').count()
 }
