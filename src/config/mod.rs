@@ -6,6 +6,7 @@
 //! contains no secret, and errors do not repeat values, because people paste secrets by mistake.
 
 pub mod audit;
+mod edit;
 pub mod packages;
 pub mod stores;
 
@@ -183,35 +184,6 @@ impl Config {
     /// The path of the key file, if set.
     pub fn key_file(&self, dirs: &Dirs) -> Option<PathBuf> {
         self.key_file.as_deref().map(|text| dirs.expand(text))
-    }
-
-    /// Writes `store` and `key_file` to `config.toml`, and leaves the rest unchanged.
-    pub fn save(&self, dirs: &Dirs) -> Result<()> {
-        let path = dirs.config_file();
-        let shown = dirs.tilde(&path);
-        let what = || format!("cannot write `{shown}`");
-        let old = match links::read_private(&path) {
-            Ok(bytes) => bytes,
-            Err(Problem::Missing) => Vec::new(),
-            Err(problem) => return Err(problem.explain(Code::FileUnusable, what(), &shown)),
-        };
-        let mut document = String::from_utf8_lossy(&old)
-            .parse::<toml_edit::DocumentMut>()
-            .map_err(|error| {
-                invalid(
-                    &shown,
-                    &String::from_utf8_lossy(&old),
-                    error.message(),
-                    error.span(),
-                )
-            })?;
-        document.insert("store", toml_edit::value(self.store.id()));
-        match &self.key_file {
-            Some(key_file) => drop(document.insert("key_file", toml_edit::value(key_file))),
-            None => drop(document.remove("key_file")),
-        }
-        links::replace(&path, document.to_string().as_bytes())
-            .map_err(|problem| problem.explain(Code::FileUnusable, what(), &shown))
     }
 }
 
