@@ -150,6 +150,15 @@ pub struct SourceType {
     pub needs: &'static str,
     /// What the tests run against.
     pub tested: &'static str,
+    /// The names of its program: `store add` takes the first one on the user's PATH. Empty for a type
+    /// without a program, and for programs of the user's own.
+    pub programs: &'static [&'static str],
+    /// Settings, each with the variables of the user's terminal that `store add` takes it from.
+    pub variables: &'static [(&'static str, &'static [&'static str])],
+    /// The arguments with which the program signs the user in on a terminal, if it can.
+    pub sign_in: fn(&StoreDefinition) -> Option<Vec<String>>,
+    /// How to sign in otherwise, e.g. "unlock it with `gpg-agent`".
+    pub sign_in_hint: &'static str,
     /// Checks the settings without using the store: the message says which setting is wrong.
     pub check: fn(&StoreDefinition) -> Result<(), String>,
     /// Checks that a place can exist in a store of this type.

@@ -25,9 +25,36 @@ pub fn of(id: &str) -> Option<&'static SourceType> {
     all().find(|kind| kind.id == id)
 }
 
+/// The type with this `id`, for the store of this name.
+///
+/// # Errors
+/// `store-unknown` with the nearest type.
+pub fn named(name: &StoreName, id: &str) -> Result<&'static SourceType> {
+    of(id).ok_or_else(|| {
+        let known: Vec<_> = all().map(|kind| kind.id).collect();
+        let error = unknown(name).cause(format!("no store has the type `{id}`"));
+        match nearest(id, known.iter().copied()) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => error.hint(format!("known types: {}", known.join(", "))),
+        }
+    })
+}
+
 /// All types.
 pub fn all() -> impl Iterator<Item = &'static SourceType> {
     TYPES.iter().flat_map(|group| group.iter())
+}
+
+/// The error of a name that `config.toml` does not have.
+pub fn unknown_name(config: &Config, name: &StoreName) -> Error {
+    let known: Vec<_> = config.stores.keys().map(StoreName::as_str).collect();
+    let error = unknown(name).cause(format!("`config.toml` has no `[stores.{name}]`"));
+    match nearest(name.as_str(), known.iter().copied()) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint(format!(
+            "run `mcpwrap store add {name} --type TYPE` to add it"
+        )),
+    }
 }
 
 /// A store of this machine, with its type.
@@ -45,14 +72,7 @@ impl<'a> NamedStore<'a> {
     /// `store-unknown`.
     pub fn find(config: &'a Config, name: &StoreName) -> Result<Self> {
         let Some((name, definition)) = config.stores.get_key_value(name) else {
-            let known: Vec<_> = config.stores.keys().map(StoreName::as_str).collect();
-            let error = unknown(name).cause(format!("`config.toml` has no `[stores.{name}]`"));
-            return Err(match nearest(name.as_str(), known.iter().copied()) {
-                Some(near) => error.hint(format!("did you mean `{near}`?")),
-                None => error.hint(format!(
-                    "run `mcpwrap store add {name} --type TYPE` to add it"
-                )),
-            });
+            return Err(unknown_name(config, name));
         };
         Self::new(name, definition)
     }
@@ -62,15 +82,7 @@ impl<'a> NamedStore<'a> {
     /// # Errors
     /// `store-unknown`.
     pub fn new(name: &'a StoreName, definition: &'a StoreDefinition) -> Result<Self> {
-        let id = &definition.kind;
-        let Some(kind) = of(id) else {
-            let known: Vec<_> = all().map(|kind| kind.id).collect();
-            let error = unknown(name).cause(format!("no store has the type `{id}`"));
-            return Err(match nearest(id, known.iter().copied()) {
-                Some(near) => error.hint(format!("did you mean `{near}`?")),
-                None => error.hint(format!("known types: {}", known.join(", "))),
-            });
-        };
+        let kind = named(name, &definition.kind)?;
         (kind.check)(definition).map_err(|why| {
             unknown(name)
                 .cause(format!("`[stores.{name}]`: {why}"))
