@@ -67,6 +67,11 @@ const REFUSED: &[&[&str]] = &[
     &["secret", "rm", "github/token", "--yes"],
     &["secret", "move", "keychain"],
     &["secret", "move", "keychain", "--yes"],
+    &["store", "add", "op", "--type", "op"],
+    &["store", "add", "op", "--type", "op", "--yes"],
+    &["store", "rm", "op"],
+    &["store", "rm", "op", "--yes"],
+    &["store", "login", "op"],
     &["pin", "github"],
     &["pin", "github", "--yes"],
     &["init"],
@@ -113,7 +118,7 @@ fn what_approves_changes_or_sends_is_refused() {
         assert!(record["detail"]["agent"].is_string(), "{record}");
     }
     // All but `policy new`, `policy edit`, `init` and `unlock`, which have no event.
-    assert_eq!(refusals.count(), 2 * 25);
+    assert_eq!(refusals.count(), 2 * 30);
 }
 
 #[test]

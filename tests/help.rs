@@ -111,6 +111,7 @@ const SEVERAL_MEANINGS: &[&str] = &[
     "client",
     "config",
     "dry-run",
+    "env",
     "from-stdin",
     "json",
     "profile",

@@ -57,6 +57,7 @@ mod renew;
 mod revoke;
 mod secrets;
 mod stores;
+mod store_commands;
 mod soak;
 mod streams;
 mod tidy;

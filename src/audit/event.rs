@@ -63,7 +63,7 @@ words! {
         Launch = "launch",
         /// A secret is put into the environment of the server that is about to start.
         Inject = "inject",
-        /// A secret is about to leave mcpwrap without a server: to a provider, or back into a client config.
+        /// A secret is about to leave mcpwrap without a server: to a provider, to another store, or back into a client config.
         Release = "release",
         /// A start was refused; `reason` is the error code.
         Refuse = "refuse",
@@ -240,7 +240,7 @@ pub struct Detail {
     /// grant, revoke, adopt, secret-*, release: the variable that shows that an AI agent ran the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
-    /// revoke: the user's `--reason`. config: the new value. login: the scopes.
+    /// revoke: the user's `--reason`. config: the new value. login: the scopes. release: the store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// adopt, undo, release: the client's configuration file. log: the file of the log.
@@ -296,6 +296,8 @@ pub enum Destination<'a> {
     Provider(&'a str),
     /// Back into this client config, because the adoption of an entry is undone.
     Config(&'a str),
+    /// To another store of this name, which needs it, because the user checks that store.
+    Store(&'a str),
 }
 
 /// An event before it has a position in the chain.
@@ -337,9 +339,11 @@ impl NewRecord {
     /// The release of a secret. It is appended before the secret leaves: no record, no release.
     /// `detail`: who does it.
     pub fn release(secret: SecretUse, to: Destination<'_>, detail: Detail) -> Self {
-        let (reason, host, file) = match to {
-            Destination::Provider(host) => ("probe", Some(host.to_owned()), None),
-            Destination::Config(file) => ("undo", None, Some(file.to_owned())),
+        let to_text = |to: &str| Some(to.to_owned());
+        let (reason, host, file, note) = match to {
+            Destination::Provider(host) => ("probe", to_text(host), None, None),
+            Destination::Config(file) => ("undo", None, to_text(file), None),
+            Destination::Store(name) => ("store", None, None, to_text(name)),
         };
         Self::new(Event::Release, Outcome::Intent)
             .secret(secret)
@@ -347,6 +351,7 @@ impl NewRecord {
             .detail(Detail {
                 host,
                 file,
+                note,
                 ..detail
             })
     }

@@ -42,7 +42,11 @@ impl SecretRelease {
             time: record.time,
             server: record.server,
             reason: record.reason,
-            to: record.detail.host.or(record.detail.file),
+            to: record
+                .detail
+                .host
+                .or(record.detail.file)
+                .or(record.detail.note),
             fingerprint: fingerprint.as_ref().map(Fingerprint::to_string),
         })
     }

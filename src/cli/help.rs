@@ -18,6 +18,7 @@ pub(super) const TEMPLATE: &str = concat!(
     "  config       Approve settings that all servers use\n\n",
     title!("Secrets"),
     "  secret       Store, list, rotate and remove secrets\n",
+    "  store        Add, check and remove stores of other programs\n",
     "  unlock       Unlock the vault file until lock or reboot\n",
     "  lock         Forget the vault file's key\n\n",
     title!("Servers"),

@@ -28,6 +28,7 @@ pub mod revoke;
 pub mod run;
 pub mod secret;
 pub mod status;
+pub mod store;
 pub mod uninstall;
 pub mod unlock;
 mod usage;
@@ -74,6 +75,8 @@ enum CliCommand {
     Config(config::Args),
     /// Store, list, rotate and remove secrets
     Secret(secret::Args),
+    /// Add, check and remove stores of other programs
+    Store(store::Args),
     /// Unlock the vault file until lock or reboot
     Unlock(unlock::Args),
     /// Forget the vault file's key
@@ -180,6 +183,7 @@ fn dispatch(command: CliCommand) -> Result<u8> {
         CliCommand::Check(args) => check::run(&args, &Context::new()?),
         CliCommand::Run(args) => Ok(launch(args)),
         CliCommand::Secret(args) => changing(|cx| secret::run(args, cx)),
+        CliCommand::Store(args) => changing(|cx| store::run(args, cx)),
         CliCommand::Policy(args) => policy::run(args),
         CliCommand::Grant(args) => changing(|cx| grant::run(&args, cx)),
         CliCommand::Revoke(args) => changing(|cx| Ok(revoke::run(&args, cx))),

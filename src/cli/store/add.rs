@@ -1,0 +1,133 @@
+//! `mcpwrap store add`: writes the definition of a store to `config.toml`.
+
+use similar::TextDiff;
+
+use super::{rows, warn_users};
+use crate::cli::{Context, ask, print};
+use crate::config::{Config, StoreDefinition};
+use crate::dirs;
+use crate::error::{Code, Error, Result, printable};
+use crate::ops::store_settings::{DefinedStore, StoreSettings};
+use crate::ops::stores;
+use crate::secret::StoreName;
+use crate::store::types::NamedStore;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Name of the store, as references begin with it
+    name: StoreName,
+    /// Type of the store (see docs/stores.md)
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: String,
+    /// Program of the store [default: found in PATH]
+    #[arg(long, value_name = "PATH")]
+    program: Option<String>,
+    /// A setting of this type, never a secret (repeatable)
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Variable of the program, from the local store (repeatable)
+    #[arg(long, value_name = "NAME=secret:NAME")]
+    env: Vec<String>,
+    /// Show what would change, without changing anything
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
+    /// Skip confirmation (for scripts)
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
+    let config = Config::load(&cx.dirs)?;
+    let name = &args.name;
+    let actor = if args.dry_run {
+        None
+    } else {
+        let flag = args.yes.then_some("--yes");
+        Some(stores::actor(&cx.dirs, &config, "store add", flag, name)?)
+    };
+    stores::must_be_own(&config, name)?;
+    let path = dirs::search_path().unwrap_or_default();
+    let path: Vec<_> = std::env::split_paths(&path)
+        .filter(|dir| dir.is_absolute())
+        .collect();
+    let variable = |name: &str| dirs::server_variable(name)?.into_string().ok();
+    let settings = StoreSettings {
+        name,
+        kind: &args.kind,
+        program: args.program.as_deref(),
+        set: &args.set,
+        env: &args.env,
+    };
+    let defined = settings.define(&cx.dirs, &path, &variable)?;
+    let old = config.stores.get(name);
+    if old == Some(&defined.definition) {
+        print::note(&format!(
+            "nothing changed: store `{name}` is defined like that"
+        ));
+        return Ok(0);
+    }
+    let shown = shown(cx, name, old, &defined);
+    let Some(actor) = actor else {
+        print::text(&shown);
+        return Ok(0);
+    };
+    if actor.is_asked() && !ask::confirm(&format!("{shown}write it?"))? {
+        let what = format!("store `{name}` was not added");
+        return Err(Error::new(Code::Declined, what).of_store(name));
+    }
+    stores::change(&cx.dirs, &config, actor, name, Some(&defined.definition))?;
+    let verb = if old.is_some() { "replaced" } else { "added" };
+    print::line(&format!("{verb}: store {name}"));
+    if old.is_some() {
+        warn_users(cx, &Config::load(&cx.dirs)?, name);
+    }
+    print::note(&format!(
+        "run `mcpwrap store check {name}` to see whether it works; references look like `{name}:{}`",
+        defined.kind.example
+    ));
+    Ok(0)
+}
+
+/// The definition, or the difference to the one that it replaces.
+fn shown(
+    cx: &Context,
+    name: &StoreName,
+    old: Option<&StoreDefinition>,
+    defined: &DefinedStore,
+) -> String {
+    let DefinedStore {
+        definition,
+        kind,
+        taken,
+    } = defined;
+    let file = cx.dirs.tilde(&cx.dirs.config_file());
+    let new = definition.text(name);
+    let (verb, text) = match old {
+        None => ("add to", new),
+        Some(old) => {
+            let old = old.text(name);
+            let diff = TextDiff::from_lines(&old, &new);
+            let diff = diff.unified_diff().header("now", "new").to_string();
+            ("change in", diff)
+        }
+    };
+    let lines = text
+        .lines()
+        .map(|line| format!("    {}\n", printable(line)));
+    let mut shown = format!("{verb} `{file}`:\n{}", lines.collect::<String>());
+    for (setting, variable) in taken {
+        shown.push_str(&format!(
+            "`{setting}` is taken from `{variable}` of this terminal\n"
+        ));
+    }
+    let store = NamedStore {
+        name,
+        definition,
+        kind,
+    };
+    let rows: String = rows(&store)
+        .lines()
+        .map(|line| format!("{}\n", printable(line)))
+        .collect();
+    format!("{shown}which means:\n{rows}")
+}

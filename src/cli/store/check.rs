@@ -1,0 +1,84 @@
+//! `mcpwrap store check`: asks stores whether they can be used now, without reading a value.
+
+use serde_json::{Map, Value, json};
+
+use super::{checked, show};
+use crate::cli::{Context, print};
+use crate::config::Config;
+use crate::error::{Code, EXIT_ERROR, EXIT_NO, Error, Result};
+use crate::ops::store_check::StoreReport;
+use crate::secret::StoreName;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Stores to check
+    #[arg(required = true)]
+    name: Vec<StoreName>,
+    /// Print JSON (see docs/stores.md)
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does what it can for each name; the exit code is that of the worst.
+pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
+    let config = Config::load(&cx.dirs)?;
+    let (mut code, mut rows) = (0, Vec::new());
+    for name in &args.name {
+        let answer = checked(cx, &config, name);
+        code = code.max(match &answer {
+            Ok(_) => 0,
+            Err(error) => exit(error),
+        });
+        match &answer {
+            _ if args.json => rows.push(row(name, &answer)),
+            Ok(report) => show(name, report),
+            Err(error) => print::error(error),
+        }
+    }
+    if args.json {
+        print::json(&Value::Array(rows));
+    }
+    Ok(code)
+}
+
+/// 1 if the store cannot be used now, 2 if it was not asked.
+pub(super) fn exit(error: &Error) -> u8 {
+    match error.code {
+        Code::StoreAbsent
+        | Code::StoreLocked
+        | Code::StoreSignedOut
+        | Code::StoreDenied
+        | Code::StoreUnavailable
+        | Code::StoreThrottled
+        | Code::StoreTimeout
+        | Code::StoreProgramRefused
+        | Code::StoreAnswerInvalid
+        | Code::StoreFailed
+        | Code::StoreBroken => EXIT_NO,
+        _ => EXIT_ERROR,
+    }
+}
+
+/// One element of the array; `docs/stores.md` describes it.
+fn row(name: &StoreName, answer: &Result<StoreReport>) -> Value {
+    match answer {
+        Ok(report) => {
+            let facts = report.facts.iter();
+            let facts =
+                facts.map(|(fact, value)| ((*fact).to_owned(), Value::from(value.as_str())));
+            let facts: Map<String, Value> = facts.collect();
+            json!({ "name": name, "works": true, "facts": facts, "error": null })
+        }
+        Err(error) => json!({
+            "name": name,
+            "works": false,
+            "facts": {},
+            "error": {
+                "code": error.code.name(),
+                "what": error.headline(),
+                "causes": error.chain(),
+                "hints": error.hints,
+            },
+        }),
+    }
+}
