@@ -202,7 +202,10 @@ impl SecretName {
     /// (`withdraw/…`). No policy may use it, and no command about secrets changes it.
     pub fn is_internal(&self) -> bool {
         let first = self.as_str().split('/').next();
-        matches!(first, Some("oauth" | "oauth-client" | "oauth-revoke" | "withdraw"))
+        matches!(
+            first,
+            Some("oauth" | "oauth-client" | "oauth-revoke" | "withdraw")
+        )
     }
 }
 

@@ -11,12 +11,11 @@ use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::grant;
-use crate::launch::values::{self, LocalValues};
 use crate::network::{self, NetworkRecord};
 use crate::policy;
 use crate::secret::{Keys, StoreName};
 use crate::store::source::{StoreNetwork, StoreSetup};
-use crate::store::types::NamedStore;
+use crate::store::types::{LocalValues, NamedStore, own_secrets};
 use crate::store::{self, Index, Prompt};
 
 /// How long a store may take while the user waits for its dialog.
@@ -53,7 +52,7 @@ pub fn check(
     let setup = StoreSetup {
         name,
         definition: store.definition,
-        secrets: &values::own_secrets(&store, &needs.secrets)?,
+        secrets: &own_secrets(&store, &needs.secrets)?,
         dirs,
         network: &needs.network,
         is_interactive,
@@ -88,15 +87,16 @@ fn needs(
         may_use(store)?;
     }
     let names: Vec<_> = own.iter().chain(&of_network).cloned().collect();
-    let mut batch = local.get_all(&names)?;
-    let proxies = batch.items.split_off(own.len());
-    let mut needs = StoreNeeds::default();
+    let batch = local.get_all(&names)?;
+    let mut needs = StoreNeeds {
+        secrets: names.into_iter().zip(batch.items).collect(),
+        ..StoreNeeds::default()
+    };
     if record.is_some() {
         let network = network::verify(dirs, record, &keys)?;
-        let proxies: Vec<_> = of_network.into_iter().zip(proxies).collect();
-        needs.network = values::network(&network, &proxies);
+        needs.network = network::for_stores(&network, &needs.secrets)?;
     }
-    needs.secrets = own.into_iter().zip(batch.items).collect();
+    needs.secrets.retain(|name, _| own.contains(name));
     record_release(dirs, store.name, &needs.secrets, &keys)?;
     Ok(needs)
 }

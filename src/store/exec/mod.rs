@@ -78,6 +78,10 @@ const fn row(preset: &'static ExecPreset) -> SourceType {
         example: preset.example,
         needs: preset.needs,
         tested: preset.tested,
+        programs: preset.programs,
+        variables: &[],
+        sign_in,
+        sign_in_hint: preset.sign_in,
         check,
         check_place,
         program,
@@ -110,6 +114,11 @@ fn check_place(definition: &StoreDefinition, place: &StorePlace) -> Result<(), S
         }
     }
     (preset.check_place)(&ExecSettings(&definition.settings), place)
+}
+
+fn sign_in(definition: &StoreDefinition) -> Option<Vec<String>> {
+    let words = preset_of(definition).ok()?.login;
+    (!words.is_empty()).then(|| words.iter().map(|word| (*word).to_owned()).collect())
 }
 
 fn program(definition: &StoreDefinition) -> Option<PathBuf> {

@@ -22,6 +22,8 @@ const VERSION: &str = "{version}";
 
 pub const EXEC: ExecPreset = ExecPreset {
     id: "exec",
+    programs: &[],
+    login: &[],
     about: "a program of your own",
     example: "PATH",
     needs: "`args` with `{path}`; `output`: `raw`, `json` or `mcpwrap-store-v1`; `not_found`: exit codes",

@@ -23,6 +23,10 @@ pub const BATCH_MAX: usize = 4 << 20;
 pub struct ExecPreset {
     /// The field `type`.
     pub id: &'static str,
+    /// The names of its program. Empty for one of the user's own.
+    pub programs: &'static [&'static str],
+    /// The arguments with which it signs the user in on a terminal; empty if it has no such command.
+    pub login: &'static [&'static str],
     pub about: &'static str,
     pub example: &'static str,
     pub needs: &'static str,

@@ -60,6 +60,8 @@ const SIGN_IN: &str =
 
 pub const AWS_SM: ExecPreset = ExecPreset {
     id: "aws-sm",
+    programs: &["aws"],
+    login: &["sso", "login"],
     about: "AWS Secrets Manager, by `aws`",
     example: "prod/github#token",
     needs: "`aws`; `region`; `profile`, or keys in `env`",
@@ -80,6 +82,8 @@ pub const AWS_SM: ExecPreset = ExecPreset {
 
 pub const AWS_SSM: ExecPreset = ExecPreset {
     id: "aws-ssm",
+    programs: &["aws"],
+    login: &["sso", "login"],
     about: "the Parameter Store of AWS Systems Manager, by `aws`",
     example: "/prod/github/token",
     needs: "`aws`; `region`; `profile`, or keys in `env`",

@@ -13,6 +13,8 @@ use crate::store::exec::settings::ExecSettings;
 
 pub const AZURE: ExecPreset = ExecPreset {
     id: "azure",
+    programs: &["az"],
+    login: &["login"],
     about: "Azure Key Vault, by `az`",
     example: "VAULT/SECRET",
     needs: "`az`; `subscription`; `vault` for names without one",

@@ -16,6 +16,8 @@ use crate::store::exec::preset::{
 
 pub const BWS: ExecPreset = ExecPreset {
     id: "bws",
+    programs: &["bws"],
+    login: &[],
     about: "Bitwarden Secrets Manager, by its program `bws`",
     example: "382580ab-1368-4e85-bfa3-b02e01400c9f",
     needs: "`bws`; `BWS_ACCESS_TOKEN` in `env`; `project`",
@@ -70,6 +72,8 @@ pub const BWS: ExecPreset = ExecPreset {
 
 pub const BW: ExecPreset = ExecPreset {
     id: "bw",
+    programs: &["bw"],
+    login: &["login"],
     about: "the vault of a person in Bitwarden, by its program `bw`",
     example: "9b6d3d1c-1f1e-4d2b-8f0a-b02e01400c9f#password",
     needs: "`bw`; `BW_SESSION` in `env`, from `bw unlock`",

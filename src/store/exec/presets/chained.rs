@@ -12,6 +12,8 @@ use crate::store::exec::preset::{
 
 pub const SECRETSPEC: ExecPreset = ExecPreset {
     id: "secretspec",
+    programs: &["secretspec"],
+    login: &[],
     about: "secretspec, and the stores that it reads",
     example: "NAME",
     needs: "`secretspec`; `file`: a secretspec.toml; `profile`; `provider`",
@@ -53,6 +55,8 @@ pub const SECRETSPEC: ExecPreset = ExecPreset {
 
 pub const FNOX: ExecPreset = ExecPreset {
     id: "fnox",
+    programs: &["fnox"],
+    login: &[],
     about: "fnox, and the stores that it reads",
     example: "NAME",
     needs: "`fnox`; `file`: a fnox.toml; `profile`",

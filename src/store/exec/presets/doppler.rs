@@ -13,6 +13,8 @@ use crate::store::exec::settings::ExecSettings;
 
 pub const DOPPLER: ExecPreset = ExecPreset {
     id: "doppler",
+    programs: &["doppler"],
+    login: &["login"],
     about: "Doppler, by its program `doppler`",
     example: "NAME",
     needs: "`doppler`; `DOPPLER_TOKEN` in `env`, or `project` and `config`",
@@ -74,6 +76,8 @@ pub const DOPPLER: ExecPreset = ExecPreset {
 
 pub const INFISICAL: ExecPreset = ExecPreset {
     id: "infisical",
+    programs: &["infisical"],
+    login: &["login"],
     about: "Infisical, by its program `infisical`",
     example: "/FOLDER/NAME",
     needs: "`infisical`; `project`; `environment`; `INFISICAL_TOKEN` in `env`; `domain`",

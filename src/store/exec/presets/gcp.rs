@@ -13,6 +13,8 @@ use crate::store::exec::settings::ExecSettings;
 
 pub const GCP: ExecPreset = ExecPreset {
     id: "gcp",
+    programs: &["gcloud"],
+    login: &["auth", "login"],
     about: "Google Cloud Secret Manager, by `gcloud`",
     example: "SECRET",
     needs: "`gcloud`; `project`; `account`",

@@ -13,6 +13,8 @@ use crate::store::exec::preset::{
 
 pub const GOPASS: ExecPreset = ExecPreset {
     id: "gopass",
+    programs: &["gopass"],
+    login: &[],
     about: "gopass, a password manager for teams",
     example: "FOLDER/ENTRY",
     needs: "`gopass` 1.12 or newer of gopass.pw",

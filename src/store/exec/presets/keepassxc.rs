@@ -16,6 +16,8 @@ use crate::store::exec::preset::{
 
 pub const KEEPASSXC: ExecPreset = ExecPreset {
     id: "keepassxc",
+    programs: &["keepassxc-cli"],
+    login: &[],
     about: "a KeePass file, by `keepassxc-cli`",
     example: "GROUP/ENTRY#Password",
     needs: "`keepassxc-cli`; `database`; `password` (`secret:NAME`), `key_file` or both",

@@ -18,6 +18,8 @@ use crate::store::exec::settings::ExecSettings;
 
 pub const PASS: ExecPreset = ExecPreset {
     id: "pass",
+    programs: &["pass"],
+    login: &[],
     about: "pass, the standard password manager of Unix",
     example: "FOLDER/ENTRY",
     needs: "`pass`; `line`: a number or \"all\" [default: 1]",

@@ -15,6 +15,8 @@ use crate::store::exec::settings::ExecSettings;
 
 pub const SOPS: ExecPreset = ExecPreset {
     id: "sops",
+    programs: &["sops"],
+    login: &[],
     about: "files encrypted by SOPS",
     example: "/home/ana/secrets.yaml#github.token",
     needs: "`sops`; a key, e.g. `SOPS_AGE_KEY_FILE` in `env`; `directory` for relative paths",

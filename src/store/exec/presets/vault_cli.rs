@@ -13,6 +13,8 @@ use crate::store::exec::settings::ExecSettings;
 
 pub const VAULT_CLI: ExecPreset = ExecPreset {
     id: "vault-cli",
+    programs: &["vault", "bao"],
+    login: &["login"],
     about: "KV secrets of Vault or OpenBao, by their program",
     example: "MOUNT/PATH#FIELD",
     needs: "`vault` or `bao`; `address`; `mount`; `namespace`; `ca_file`; `VAULT_TOKEN` in `env`",
