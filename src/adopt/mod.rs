@@ -23,6 +23,7 @@ mod replace;
 pub mod restore;
 mod rewrite;
 mod shell_text;
+pub mod token_store;
 pub mod plan;
 mod wishes;
 mod proof;

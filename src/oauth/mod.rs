@@ -19,6 +19,7 @@ mod discovery;
 mod discovery_tests;
 mod endpoint;
 pub mod exchange;
+pub mod foreign;
 pub mod health;
 #[cfg(test)]
 mod home_tests;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::{Kind, Provider};
+use crate::harness::example;
 
 /// Writes a client config with these servers.
 fn config(at: &Provider, path: &str, servers: &Value) -> PathBuf {
@@ -168,4 +169,141 @@ fn what_logs_in_otherwise_is_left() {
     let ended = at.test.ok(&["adopt", "--yes"]);
     assert!(!ended.stderr.contains("--oauth"), "{ended}");
     assert_eq!(std::fs::read(&file).unwrap(), before);
+}
+
+/// The files of `mcp-remote` for the server, with a token that the server accepts.
+fn clear_tokens(at: &Provider) -> (Vec<PathBuf>, String) {
+    at.policy("[oauth]\n");
+    at.log_in(&[]);
+    let stored = at.stored();
+    let field = |name: &str| stored[name].as_str().unwrap().to_owned();
+    let (access, refresh) = (field("access"), field("refresh"));
+    at.test.hide(&access);
+    at.test.hide(&refresh);
+    let code = "import hashlib, sys; print(hashlib.md5(sys.argv[1].encode()).hexdigest())";
+    let output = at
+        .test
+        .command("python3")
+        .args(["-Ic", code, &at.url])
+        .output()
+        .unwrap();
+    let hash = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+    let dir = at.test.home.join(".mcp-auth/mcp-remote-v1");
+    std::fs::create_dir_all(&dir).unwrap();
+    let tokens = json!({"access_token": access, "refresh_token": refresh, "token_type": "Bearer"});
+    let client = json!({"client_id": stored["client"]["id"]});
+    let files = [
+        ("tokens.json", tokens),
+        ("client_info.json", client),
+        ("lock.json", json!({})),
+    ];
+    let write = |(name, value): (&str, Value)| {
+        let path = dir.join(format!("{hash}_{name}"));
+        std::fs::write(&path, value.to_string()).unwrap();
+        path
+    };
+    let other = dir.join("0123456789abcdef0123456789abcdef_tokens.json");
+    std::fs::write(
+        other,
+        json!({"access_token": "that-of-another-server"}).to_string(),
+    )
+    .unwrap();
+    (files.into_iter().map(write).collect(), access)
+}
+
+fn through_mcp_remote(at: &Provider) {
+    let through = json!({"new": {"command": "npx", "args": ["-y", "mcp-remote", at.url]}});
+    config(at, ".cursor/mcp.json", &through);
+}
+
+#[test]
+fn clear_tokens_are_revoked_and_deleted_if_the_user_agrees() {
+    let Some(at) = Provider::start(Kind::Oidc, 3600) else {
+        return;
+    };
+    let (files, access) = clear_tokens(&at);
+    through_mcp_remote(&at);
+    let mut terminal = at.test.terminal(&["adopt", "--oauth"]);
+    terminal.expect("proceed? [y/n] ").enter("y");
+    terminal.expect("go on? [y/n] ").enter("y");
+    terminal.expect("in plaintext, in ~/.mcp-auth/mcp-remote-v1/");
+    terminal.expect("[y/n] ");
+    assert!(at.accepts(&access));
+    terminal.enter("y");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.contains("revoked at http://127.0.0.1:"), "{screen}");
+    assert!(!at.accepts(&access));
+    assert!(files.iter().all(|file| !file.exists()));
+    let dir = files[0].parent().unwrap();
+    assert_eq!(
+        std::fs::read_dir(dir).unwrap().count(),
+        1,
+        "of another server"
+    );
+    let mut probe = at.test.command(example("store-probe"));
+    let own = probe.args(["get", "oauth/new"]).output().unwrap();
+    let own: Value = serde_json::from_slice(&own.stdout).unwrap();
+    assert!(at.accepts(own["access"].as_str().unwrap()));
+}
+
+#[test]
+fn clear_tokens_are_kept_to_be_revoked_if_the_issuer_is_down() {
+    let Some(at) = Provider::start(Kind::Oidc, 3600) else {
+        return;
+    };
+    let (files, access) = clear_tokens(&at);
+    through_mcp_remote(&at);
+    at.control("no-revocation");
+    let mut terminal = at.test.terminal(&["adopt", "--oauth"]);
+    terminal.expect("proceed? [y/n] ").enter("y");
+    terminal.expect("go on? [y/n] ").enter("y");
+    terminal.expect("in plaintext, in ~/.mcp-auth/mcp-remote-v1/");
+    terminal.expect("[y/n] ").enter("y");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 1, "{screen}");
+    assert!(screen.contains("may still be valid"), "{screen}");
+    assert!(files.iter().all(|file| !file.exists()));
+    at.control("pass");
+    let ended = at.test.ok(&["logout", "new"]);
+    assert!(
+        ended.text().contains("of new at http://127.0.0.1:"),
+        "{ended}"
+    );
+    assert!(!at.accepts(&access));
+}
+
+#[test]
+fn clear_tokens_stay_if_the_user_says_no_or_they_are_of_another_issuer() {
+    let Some(at) = Provider::start(Kind::Oidc, 3600) else {
+        return;
+    };
+    let (files, access) = clear_tokens(&at);
+    let text = |file: &PathBuf| std::fs::read(file).unwrap();
+    let before: Vec<_> = files.iter().map(text).collect();
+    for (answer, last) in [
+        ("n", "left: ~/.mcp-auth"),
+        ("y", "they are of `https://as.other.test`"),
+    ] {
+        through_mcp_remote(&at);
+        let mut terminal = at.test.terminal(&["adopt", "--oauth"]);
+        terminal.expect("proceed? [y/n] ").enter("y");
+        if answer == "n" {
+            terminal.expect("go on? [y/n] ").enter("y");
+        }
+        terminal.expect("in plaintext, in ~/.mcp-auth/mcp-remote-v1/");
+        terminal.expect("[y/n] ").enter(answer);
+        let (code, screen) = terminal.end();
+        assert!(screen.contains(last), "{screen}");
+        assert_eq!(code, i32::from(answer == "y"), "{screen}");
+        assert!(at.accepts(&access));
+        let mut tokens: Value = serde_json::from_slice(&before[0]).unwrap();
+        tokens["issuer"] = json!("https://as.other.test");
+        assert!(files.iter().all(|file| file.exists()));
+        std::fs::write(&files[0], tokens.to_string()).unwrap();
+    }
+    // The harness looks for the tokens.
+    for file in files {
+        std::fs::remove_file(file).unwrap();
+    }
 }

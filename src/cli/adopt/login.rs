@@ -5,14 +5,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::adopt::round::Round;
+use crate::adopt::token_store;
 use crate::cli::browser_login::{LoginWay, log_in};
 use crate::cli::{Context, ask, print, print_revoked};
 use crate::config::Config;
 use crate::error::{Code, Error, Result, printable};
+use crate::oauth::foreign::{self, ForeignEnd};
 use crate::oauth::index::OAuthIndex;
+use crate::ops::actor::Actor;
 use crate::policy::{self, Policy};
-use crate::secret::ServerName;
-use crate::store::Prompt;
+use crate::secret::{Keys, ServerName};
+use crate::store::{Prompt, Store};
 
 /// What became of the logins.
 #[derive(Debug, Default)]
@@ -105,6 +108,60 @@ impl Logins {
             ));
         }
     }
+}
+
+/// Offers to revoke and delete the plaintext tokens of `mcp-remote` for the servers that it does not
+/// connect to anymore. Returns whether one may still be valid, or stays.
+pub(super) fn clear_tokens(
+    cx: &Context,
+    (store, keys): (&dyn Store, &Keys),
+    actor: Actor,
+    round: &Round,
+    changed: &BTreeSet<ServerName>,
+) -> Result<bool> {
+    let mut is_left = false;
+    let logins = round.logins().filter(|new| changed.contains(&new.server));
+    for new in logins {
+        let (server, remote) = (&new.server, &new.policy.remote);
+        let found = remote
+            .iter()
+            .flat_map(|remote| token_store::find(&cx.dirs, remote));
+        for found in found {
+            let Some(issuer) = foreign::issuer(store, server)? else {
+                continue;
+            };
+            let shown = found.shown.clone();
+            let question = format!(
+                "mcp-remote keeps tokens for server `{server}` in plaintext, in {shown}.\n\
+                 revoke them at {issuer} and delete them? (mcp-remote has to log in again where it is still used)"
+            );
+            if !ask::confirm(&question)? {
+                print::note(&format!("left: {shown}"));
+                continue;
+            }
+            let valid = match found.clear(&cx.dirs, (store, keys), server, actor) {
+                Ok(ForeignEnd::Revoked) => {
+                    print::line(&format!("revoked at {issuer} and deleted: {shown}"));
+                    continue;
+                }
+                Ok(ForeignEnd::Kept(error)) => error.hint(
+                    "its tokens are kept in the store, to be revoked later: `mcpwrap status` shows them",
+                ),
+                Ok(ForeignEnd::Valid(error)) => error,
+                Err(error) => {
+                    print::error(&error);
+                    is_left = true;
+                    continue;
+                }
+            };
+            print::line(&format!("deleted: {shown}"));
+            print::error(&valid.context(format!(
+                "the tokens of mcp-remote for server `{server}` may still be valid"
+            )));
+            is_left = true;
+        }
+    }
+    Ok(is_left)
 }
 
 /// Names the servers of restored entries to which the user is still logged in.

@@ -155,7 +155,11 @@ fn carry_out(
     // Released before registries are asked: undo or another adopt can run at the same time.
     drop(lock);
     let mut code = summary::print(cx, round, &done);
-    logins.print_unused(&round.servers(&done));
+    let changed = round.servers(&done);
+    logins.print_unused(&changed);
+    if login::clear_tokens(cx, (store, keys), actor, round, &changed)? {
+        code = code.max(EXIT_NO);
+    }
     let mut told = BTreeSet::new();
     if !args.no_pin {
         let mut servers = round.servers(&done);
