@@ -17,6 +17,8 @@ pub struct BridgeFault {
     pub text: String,
     pub hint: Option<String>,
     pub outcome: RequestOutcome,
+    /// It took so long that nothing is tried again.
+    pub is_final: bool,
     /// The text names the server and the program already.
     is_whole: bool,
 }
@@ -29,8 +31,21 @@ impl BridgeFault {
             text: text.into(),
             hint: None,
             outcome: RequestOutcome::NotSent,
+            is_final: false,
             is_whole: false,
         }
+    }
+
+    /// The server has got the request before.
+    pub const fn after_sending(mut self) -> Self {
+        self.outcome = RequestOutcome::Unknown;
+        self
+    }
+
+    /// Nothing is tried again: the client waits long enough already.
+    pub const fn last(mut self) -> Self {
+        self.is_final = true;
+        self
     }
 
     /// An error of the supervisor.

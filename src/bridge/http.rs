@@ -89,7 +89,8 @@ impl HttpClient {
             let before = connection.received.get();
             let sent = connection.sender.try_send_request(request);
             let head = head_in_time(sent, &connection.received, before).await;
-            let answer = head.ok_or_else(|| self.failed("its headers take too long"))?;
+            let slow = || self.failed("its headers take too long").last();
+            let answer = head.ok_or_else(slow)?;
             match answer {
                 Ok(answer) => return self.reply(answer, connection),
                 Err(mut error) => match error.take_message().filter(|_| !is_new) {

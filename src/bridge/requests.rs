@@ -246,7 +246,7 @@ impl Bridge {
                     }
                 }
                 Attempt::Fault(fault) if !is_unsent(&fault) && !was_repeated => {
-                    if !repeats(&request.method) {
+                    if fault.is_final || !repeats(&request.method) {
                         return Err(fault);
                     }
                     was_repeated = true;

@@ -32,6 +32,8 @@ pub enum Sending {
     Message(Bytes, Option<String>),
     /// Opens a stream.
     Stream,
+    /// Opens the stream again on which a request is answered.
+    Rest,
     /// Opens the stream of HTTP+SSE, without which there is no session.
     Link,
     /// Ends the session.
@@ -153,7 +155,7 @@ impl Bridge {
         let connector = &self.http.connector;
         let (method, body) = match sending {
             Sending::Message(line, _) => (Method::POST, line.clone()),
-            Sending::Stream | Sending::Link => (Method::GET, Bytes::new()),
+            Sending::Stream | Sending::Rest | Sending::Link => (Method::GET, Bytes::new()),
             Sending::End => (Method::DELETE, Bytes::new()),
         };
         let invalid = || BridgeFault::not_sent("the request cannot be written");
@@ -170,7 +172,7 @@ impl Bridge {
         headers.insert(HOST, host);
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         let accepted = match sending {
-            Sending::Stream | Sending::Link => "text/event-stream",
+            Sending::Stream | Sending::Rest | Sending::Link => "text/event-stream",
             _ => "application/json, text/event-stream",
         };
         headers.insert(ACCEPT, HeaderValue::from_static(accepted));

@@ -17,6 +17,7 @@ use super::http::HttpReply;
 use super::send::{Sending, refusal_body, retry_after};
 use super::state::Bridge;
 use super::stream::{EventStream, json_body};
+use crate::error::Code;
 
 /// How long a stream is read after its answer, so that its connection can be used again.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
@@ -197,7 +198,7 @@ impl Bridge {
             sleep(wait).await;
             let mut headers = self.session_headers();
             headers.insert(LAST_EVENT, last_id.clone());
-            match timeout(RESUME_LIMIT, self.send(&Sending::Stream, &headers)).await {
+            match timeout(RESUME_LIMIT, self.send(&Sending::Rest, &headers)).await {
                 Ok(Ok(reply)) if is_stream(&reply) => {
                     return Ok(EventStream::new(reply, &self.meter));
                 }
@@ -209,6 +210,10 @@ impl Bridge {
                     }
                     _ => return Err(why),
                 },
+                // Nobody has newer credentials; the server has the request all the same.
+                Ok(Err(refused)) if refused.code != Code::RemoteFailed => {
+                    return Err(refused.after_sending());
+                }
                 Ok(Err(_)) | Err(_) => wait = (wait * 2).min(Duration::from_secs(2)),
             }
             if Instant::now() + wait > until {

@@ -178,7 +178,7 @@ fn it_ends_with_its_supervisor_and_its_client() {
     let begin = std::time::Instant::now();
     driver.finish();
     assert!(begin.elapsed().as_millis() < 1000, "{:?}", begin.elapsed());
-    assert_eq!(web.asked().last().unwrap().method, "DELETE");
+    web.wait_for("the end of the session", |asked| asked.method == "DELETE");
     // Nor a call, which the supervisor does not wait for.
     let mut driver = Start::at(&web.url()).go();
     driver.initialize();
@@ -206,7 +206,7 @@ fn what_was_asked_before_the_end_of_stdin_is_answered() {
     sender.send(()).unwrap();
     assert_eq!(driver.answer(1)["result"]["asked"], "tools/call");
     driver.ended();
-    assert_eq!(web.asked().last().unwrap().method, "DELETE");
+    web.wait_for("the end of the session", |asked| asked.method == "DELETE");
 }
 
 #[test]

@@ -198,3 +198,62 @@ fn a_401_of_the_stream_asks_nobody() {
         asked.method == "GET" && asked.header("authorization") == Some("Bearer token-2")
     });
 }
+
+/// A call whose answer breaks off, and whose rest is only for the second token.
+fn resumed(asked: &Asked, reply: &mut Reply<'_>) -> Then {
+    let is_new = asked.header("authorization") == Some("Bearer token-2");
+    match (asked.method.as_str(), asked.rpc().as_str()) {
+        ("POST", "tools/call") => {
+            reply.stream();
+            reply.raw("id: e1\nretry: 50\ndata:\n\n");
+        }
+        ("GET", _) if asked.header("last-event-id") != Some("e1") => reply.status(405),
+        ("GET", _) if is_new => {
+            reply.stream();
+            reply.event(&json!({"jsonrpc": "2.0", "id": 1, "result": {"rest": true}}));
+        }
+        ("GET", _) => reply.status(401),
+        _ => return well(asked, reply),
+    }
+    Then::Close
+}
+
+fn calls(web: &Web) -> usize {
+    let asked = web.asked();
+    asked
+        .iter()
+        .filter(|asked| asked.rpc() == "tools/call")
+        .count()
+}
+
+#[test]
+fn a_401_of_a_resumed_answer_is_asked_about() {
+    let web = Web::start(resumed);
+    let mut start = Start::at(&web.url());
+    start.renewable = true;
+    let mut driver = start.go();
+    driver.initialize();
+    driver.ask(1, "tools/call", &json!({"name": "x"}));
+    assert_eq!(driver.report("rejected")["generation"], 1);
+    driver.down(&json!({"credentials": credentials(&web.url(), 2, "token-2", true)}));
+    assert_eq!(driver.answer(1)["result"]["rest"], true);
+    assert_eq!(calls(&web), 1, "it ran once");
+}
+
+#[test]
+fn a_resumed_answer_that_stays_refused_is_unknown_and_says_why() {
+    let web = Web::start(resumed);
+    let mut start = Start::at(&web.url());
+    start.renewable = true;
+    let mut driver = start.go();
+    driver.initialize();
+    driver.ask(1, "tools/call", &json!({"name": "x"}));
+    driver.report("rejected");
+    driver.down(&refused("log in again"));
+    let answer = driver.answer(1);
+    let error = &answer["error"];
+    assert_eq!(error["data"]["mcpwrap"]["outcome"], "unknown", "{answer}");
+    let text = error["message"].as_str().unwrap();
+    assert!(text.contains("log in again"), "{answer}");
+    assert_eq!(calls(&web), 1, "it ran once");
+}

@@ -85,6 +85,32 @@ fn headers_that_come_too_slowly() {
     );
 }
 
+/// A request that may be repeated is not, because the client has waited long enough.
+#[test]
+fn headers_that_come_too_slowly_are_not_asked_for_again() {
+    let web = Web::start(|asked, reply| {
+        if asked.rpc() != "tools/list" {
+            return well(asked, reply);
+        }
+        reply.raw("HTTP/1.1 200 OK\r\nX-More: ");
+        while reply.raw("x") {
+            std::thread::park_timeout(Duration::from_millis(300));
+        }
+        Then::Close
+    });
+    let mut driver = Start::at(&web.url()).go();
+    driver.initialize();
+    let begin = Instant::now();
+    let answer = driver.call(1, "tools/list", &json!({}));
+    let text = answer["error"]["message"].as_str().unwrap();
+    assert!(text.contains("its headers take too long"), "{answer}");
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    let lists = web.asked();
+    let lists = lists.iter().filter(|asked| asked.rpc() == "tools/list");
+    assert_eq!(lists.count(), 1);
+}
+
 #[test]
 fn an_endless_event() {
     let (_web, mut driver) = only_calls(|_, reply| {

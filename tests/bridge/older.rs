@@ -108,6 +108,30 @@ fn an_ended_stream_is_told_and_the_session_starts_again() {
     );
 }
 
+/// What a client tells a session that is over starts the next one, like a request, and only once.
+#[test]
+fn a_notification_between_two_streams_disturbs_nothing() {
+    let web = Web::start(older("/message?session=1"));
+    let mut driver = Start::at(&web.url()).go();
+    driver.initialize();
+    driver.call(1, "tools/call", &json!({"name": "end"}));
+    for _ in 0..3 {
+        driver.notify("notifications/roots/list_changed", &json!({}));
+    }
+    driver.notify("notifications/cancelled", &json!({"requestId": 1}));
+    let answer = driver.call(2, "tools/list", &json!({}));
+    assert_eq!(answer["result"]["asked"], "tools/list", "{answer}");
+    driver.notify("notifications/roots/list_changed", &json!({}));
+    web.wait_for("the notification", |asked| {
+        asked.rpc() == "notifications/roots/list_changed"
+    });
+    let streams = web.asked();
+    let streams = streams.iter().filter(|asked| asked.method == "GET");
+    assert_eq!(streams.count(), 2);
+    let (_, left) = driver.finish();
+    assert_eq!(left.len(), 0, "{left:?}");
+}
+
 #[test]
 fn messages_go_to_the_same_origin_only() {
     let web = Web::start(older("http://127.0.0.1:9/message"));
