@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use super::address::{HttpProxy, ServerOrigin};
 use super::fault::{BridgeFault, causes};
 use crate::files::io_text;
+use crate::policy::web::is_loopback;
 use crate::sys::socket::notice_dead_peer;
 
 /// The limit of name resolution and TCP.
@@ -157,7 +158,7 @@ async fn tcp(to: &ServerOrigin, start: Instant) -> Result<TcpStream, BridgeFault
     let end = start + CONNECT_LIMIT;
     let resolved = timeout_at(end, tokio::net::lookup_host((to.host.as_str(), to.port))).await;
     let addresses: Vec<SocketAddr> = match resolved {
-        Ok(Ok(found)) => found.collect(),
+        Ok(Ok(found)) => found.filter(|one| is_right(to, *one)).collect(),
         Ok(Err(_)) => return Err(unreachable(to, "cannot resolve the name")),
         Err(_) => return Err(unreachable(to, "no answer from the resolver")),
     };
@@ -179,6 +180,12 @@ async fn tcp(to: &ServerOrigin, start: Instant) -> Result<TcpStream, BridgeFault
         }
     }
     Err(unreachable(to, &why))
+}
+
+/// Whether the server may be at this address. What is not encrypted because it stays on this machine goes
+/// nowhere else, whatever a resolver says about `localhost`.
+fn is_right(to: &ServerOrigin, address: SocketAddr) -> bool {
+    !is_loopback(&to.host) || address.ip().is_loopback()
 }
 
 /// The status of a proxy's answer; nothing behind its head is read.
@@ -249,5 +256,26 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_at_its_own_addresses() {
+        for (url, address, expected) in [
+            ("http://localhost/", "127.0.0.1:80", true),
+            ("http://localhost/", "[::1]:80", true),
+            ("http://localhost/", "203.0.113.7:80", false),
+            ("https://LocalHost/", "[2001:db8::7]:443", false),
+            ("https://a.example/", "203.0.113.7:443", true),
+            ("https://localhost.a.example/", "203.0.113.7:443", true),
+        ] {
+            let to = ServerOrigin::of(&url.parse().unwrap()).unwrap();
+            let address = address.parse().unwrap();
+            assert_eq!(is_right(&to, address), expected, "{url} {address}");
+        }
     }
 }
