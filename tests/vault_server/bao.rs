@@ -74,8 +74,11 @@ impl Bao {
     pub(super) fn lasting() -> Option<(Self, String)> {
         let dir = tempfile::tempdir().unwrap();
         let port = port();
+        std::fs::create_dir(dir.path().join("data")).unwrap();
+        let cluster = port + 1;
         let text = format!(
-            "storage \"file\" {{ path = \"data\" }}\ndisable_mlock = true\n\
+            "storage \"raft\" {{ path = \"data\"\n node_id = \"one\" }}\n\
+             api_addr = \"http://127.0.0.1:{port}\"\ncluster_addr = \"http://127.0.0.1:{cluster}\"\n\
              listener \"tcp\" {{ address = \"127.0.0.1:{port}\"\n tls_disable = true }}\n"
         );
         std::fs::write(dir.path().join("config.hcl"), text).unwrap();

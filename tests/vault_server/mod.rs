@@ -1,8 +1,11 @@
 //! Stores of the type `vault` against a real OpenBao server, and against servers that misbehave.
 
 mod bao;
+mod login;
+mod outage;
 mod read;
 mod relay;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,6 +16,8 @@ use mcpwrap::testing::error::{Error, Result};
 use mcpwrap::testing::reference::StorePlace;
 use mcpwrap::testing::secret::{Secret, SecretName, StoreName};
 use mcpwrap::testing::store::{SecretSource, SourceValue, StoreNetwork, StoreSetup, source_type};
+
+const VALUE: &str = "xoxb-4f5c2b8e71-vault-value-0001";
 
 /// How long a read may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -61,6 +66,10 @@ impl Opened {
     }
 
     fn read(&self, places: &[&str]) -> Vec<Result<SourceValue>> {
+        self.read_within(places, LIMIT)
+    }
+
+    fn read_within(&self, places: &[&str], limit: Duration) -> Vec<Result<SourceValue>> {
         let kind = source_type("vault").unwrap();
         let place = |text: &&str| {
             let place = StorePlace::new(text).unwrap();
@@ -68,7 +77,7 @@ impl Opened {
             place
         };
         let places: Vec<_> = places.iter().map(place).collect();
-        self.source.get_many(&places, Instant::now() + LIMIT)
+        self.source.get_many(&places, Instant::now() + limit)
     }
 
     #[track_caller]

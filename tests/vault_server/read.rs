@@ -2,12 +2,10 @@
 
 use serde_json::json;
 
-use super::Opened;
 use super::bao::{Bao, ROOT};
 use super::relay::Relay;
+use super::{Opened, VALUE};
 use crate::harness::Test;
-
-const VALUE: &str = "xoxb-4f5c2b8e71-vault-value-0001";
 
 #[test]
 fn key_value_engines() {

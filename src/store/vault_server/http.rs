@@ -280,8 +280,12 @@ fn read(mut answer: Response<Body>) -> Result<ServerReply, ServerFault> {
     let status = answer.status().as_u16();
     let body = answer.body_mut().with_config().limit(BODY_BYTES_MAX);
     let text = Secret::new(body.read_to_vec()?);
-    let body = serde_json::from_slice(text.expose()).ok();
-    let is_empty = text.expose().iter().all(u8::is_ascii_whitespace);
+    let trimmed = text.expose().trim_ascii();
+    // A list would be read as one, too.
+    let is_table = trimmed.first() == Some(&b'{');
+    let body = is_table.then(|| serde_json::from_slice(trimmed).ok());
+    let body = body.flatten();
+    let is_empty = trimmed.is_empty();
     let wants_tls = text.expose().starts_with(b"Client sent an HTTP request to");
     Ok(ServerReply {
         status,
