@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
+use crate::policy::mint::MintSource;
 use crate::policy::{self, Policy};
 use crate::reference::StoreRef;
 use crate::store::types::NamedStore;
@@ -30,8 +31,23 @@ fn used<'a>(policy: &Policy, dirs: &Dirs, config: &'a Config) -> Result<Vec<Name
     for reference in &references {
         stores.push(NamedStore::of(config, reference)?);
     }
-    for name in policy.mint_stores() {
-        stores.push(NamedStore::find(config, name)?);
+    for (name, rules) in &policy.mints {
+        let MintSource::Store { kind, store, .. } = &rules.source else {
+            continue;
+        };
+        let store = NamedStore::find(config, store)?;
+        let expected = kind.store_type().unwrap_or_default();
+        if store.kind.id != expected {
+            let (is, place) = (store.kind.id, policy.place(rules.line));
+            let what = format!("store `{}` cannot make `mint:{name}`", store.name);
+            return Err(Error::new(Code::MintRefused, what)
+                .of_store(store.name)
+                .cause(format!(
+                    "it has the type `{is}`, and {place} says `{expected}`"
+                ))
+                .hint("name another store in `[mint.NAME]`, or another `type`"));
+        }
+        stores.push(store);
     }
     stores.sort_by_key(|store| store.name);
     stores.dedup_by_key(|store| store.name);
@@ -115,7 +131,7 @@ fn seal_program(
 
 /// Where the program of a store finds its interpreter.
 fn found(word: &str) -> Option<PathBuf> {
-    let dirs = crate::store::types::PROGRAM_PATH.split(':');
+    let dirs = crate::store::source::PROGRAM_PATH.split(':');
     let dirs: Vec<_> = dirs.map(PathBuf::from).collect();
     if word.contains('/') {
         return Some(word.into());

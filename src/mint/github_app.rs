@@ -115,8 +115,9 @@ impl GithubMinter {
             .filter(|token| !token.is_empty())
             .ok_or_else(odd)?;
         let ends = text("expires_at").and_then(|text| text.parse::<Timestamp>().ok());
-        // By its own clock, in case ours is wrong.
-        let sent = answer.date.unwrap_or_else(|| Timestamp::now().as_second());
+        // By its own clock, in case ours is wrong. It says whole seconds: one more may have passed.
+        let date = answer.date.unwrap_or_else(|| Timestamp::now().as_second());
+        let sent = date + 1;
         let seconds = ends.and_then(|ends| u64::try_from(ends.as_second() - sent).ok());
         let mut granted = Vec::new();
         let permissions = answer.body.get("permissions").and_then(Value::as_object);

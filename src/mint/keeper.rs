@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -54,9 +55,13 @@ pub struct MintKeeper {
     run: RunId,
     server: ServerName,
     report: MintReport,
-    /// Withdrawals that are on their way.
+    /// What is being made, and withdrawals that are on their way.
     open: Mutex<usize>,
     done: Condvar,
+    /// What can be withdrawn and was not yet.
+    live: Mutex<Vec<KeptMint>>,
+    /// The session is over: nothing that is made from now on is used.
+    closed: AtomicBool,
     /// Held while the item of the run is changed.
     item: Mutex<()>,
 }
@@ -110,12 +115,24 @@ impl MintKeeper {
             report,
             open: Mutex::default(),
             done: Condvar::new(),
+            live: Mutex::default(),
+            closed: AtomicBool::new(false),
             item: Mutex::default(),
         })
     }
 
     fn open(&self) -> MutexGuard<'_, usize> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn live(&self) -> MutexGuard<'_, Vec<KeptMint>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something begins that [`Self::finish`] waits for; it ends when the answer is dropped.
+    fn begin(self: &Arc<Self>) -> OpenWork {
+        *self.open() += 1;
+        OpenWork(Arc::clone(self))
     }
 
     /// Makes the credentials that the policy's variables refer to.
@@ -128,10 +145,11 @@ impl MintKeeper {
         access: &MintAccess<'_>,
         store: &dyn Store,
     ) -> Result<MintedValues> {
-        let mut made = MintedValues {
-            live: LiveMints::new(Vec::new(), Arc::clone(self)),
-            ..MintedValues::default()
-        };
+        let mut made = MintedValues::default();
+        if used(policy).next().is_none() {
+            return Ok(made);
+        }
+        let _work = self.begin();
         let mut live = Vec::new();
         for (name, rules) in used(policy) {
             match self.make_one(name, rules, access, store) {
@@ -149,6 +167,10 @@ impl MintKeeper {
             }
         }
         made.live = LiveMints::new(live, Arc::clone(self));
+        if self.closed.load(Ordering::SeqCst) {
+            // Dropping them withdraws them.
+            return Err(Error::new(Code::MintRefused, "the session is over"));
+        }
         Ok(made)
     }
 
@@ -223,7 +245,9 @@ impl MintKeeper {
         run.mints.push(kept.clone());
         // The row first: a row without an item is harmless.
         self.note(&run, None)?;
-        run.write(store, &self.run)
+        run.write(store, &self.run)?;
+        self.live().push(kept.clone());
+        Ok(())
     }
 
     fn note(&self, kept: &KeptRun, failed: Option<Code>) -> Result<()> {
@@ -285,18 +309,10 @@ impl MintKeeper {
         if kept.is_empty() {
             return;
         }
-        *self.open() += 1;
-        let keeper = Arc::clone(self);
-        let work = move || {
-            keeper.withdraw_all(&kept);
-            *keeper.open() -= 1;
-            keeper.done.notify_all();
-        };
+        let work = self.begin();
+        // Without a thread, the end of the session withdraws them.
         let thread = std::thread::Builder::new().name("withdraw".to_owned());
-        if thread.spawn(work).is_err() {
-            // The next command that opens the store withdraws them.
-            *self.open() -= 1;
-        }
+        drop(thread.spawn(move || work.0.withdraw_all(&kept)));
     }
 
     fn withdraw_all(&self, kept: &[KeptMint]) {
@@ -310,6 +326,7 @@ impl MintKeeper {
                     Err(error) => failed = Some(error.code),
                 }
             }
+            self.live().retain(|one| !gone.contains(&one.id));
             let _item = self.item.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(mut run) = KeptRun::read(store, &self.run)? {
                 run.mints.retain(|one| !gone.contains(&one.id));
@@ -333,11 +350,32 @@ impl MintKeeper {
         done
     }
 
-    /// Waits until what was begun to be withdrawn is done, up to a limit.
-    pub fn finish(&self, limit: Duration) {
+    /// The session is over and no server is alive: withdraws what is left, and waits up to a limit.
+    pub fn finish(self: &Arc<Self>, limit: Duration) {
+        let end = Instant::now() + limit;
+        self.closed.store(true, Ordering::SeqCst);
+        self.wait(limit);
+        // What was prepared and never used.
+        let left = self.live().clone();
+        self.withdraw(left);
+        self.wait(end.saturating_duration_since(Instant::now()));
+    }
+
+    fn wait(&self, limit: Duration) {
         let open = self.open();
         let waited = self.done.wait_timeout_while(open, limit, |open| *open > 0);
         drop(waited);
+    }
+}
+
+/// See [`MintKeeper::begin`].
+#[derive(Debug)]
+struct OpenWork(Arc<MintKeeper>);
+
+impl Drop for OpenWork {
+    fn drop(&mut self) {
+        *self.0.open() -= 1;
+        self.0.done.notify_all();
     }
 }
 

@@ -35,6 +35,19 @@ pub enum MintType {
     Exec,
 }
 
+impl MintType {
+    /// The type of the store that makes it.
+    pub const fn store_type(self) -> Option<&'static str> {
+        match self {
+            Self::GithubApp => None,
+            Self::Vault => Some("vault"),
+            Self::AwsSts => Some("aws-sts"),
+            Self::CredentialProcess => Some("credential-process"),
+            Self::Exec => Some("exec"),
+        }
+    }
+}
+
 /// What happens to a credential when its server has exited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -16,6 +16,9 @@ use crate::error::Result;
 use crate::reference::StorePlace;
 use crate::secret::{Secret, SecretName, StoreName};
 
+/// The PATH of the programs of stores.
+pub const PROGRAM_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
 /// A store that values are read from.
 pub trait SecretSource: Send {
     /// Values in the order of `wanted`, with as few requests as the store allows. An error concerns one

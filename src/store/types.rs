@@ -14,9 +14,6 @@ use crate::reference::StoreRef;
 use crate::secret::{Secret, SecretName, StoreName, hex};
 use crate::suggest::nearest;
 
-/// The PATH of the programs of stores.
-pub const PROGRAM_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
-
 /// All types, in the order of the documentation.
 pub const TYPES: &[&[SourceType]] = &[exec::TYPES, vault_server::TYPES];
 

@@ -1,8 +1,9 @@
 //! Short-lived credentials: made, replaced behind the session, withdrawn.
 
 mod github;
+mod store;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -98,7 +99,7 @@ fn a_server_gets_a_narrow_token_that_ends_with_it() {
 fn tokens_are_replaced_behind_the_session_and_no_call_fails() {
     let test = Test::new();
     let Some(github) = Github::start(Moods {
-        life: 3,
+        life: 4,
         ..Moods::default()
     }) else {
         return;
@@ -233,7 +234,7 @@ fn an_issuer_that_refuses_is_explained_and_nothing_starts() {
 fn a_failing_issuer_is_borne_until_the_end_and_the_session_wakes() {
     let test = Test::new();
     let Some(github) = Github::start(Moods {
-        life: 4,
+        life: 5,
         ..Moods::default()
     }) else {
         return;
@@ -243,9 +244,16 @@ fn a_failing_issuer_is_borne_until_the_end_and_the_session_wakes() {
     github.change(|moods| moods.status = Some(503));
     let before = github.made();
     // The old server serves while its token lives.
-    let token = run.peek("GH_TOKEN");
-    while github.accepts(&token) {
-        assert_eq!(run.peek("GH_TOKEN"), token);
+    let began = Instant::now();
+    loop {
+        let arguments = json!({"name": "peek", "arguments": {"name": "GH_TOKEN"}});
+        let answer = run.request("tools/call", &arguments);
+        if answer.get("result").is_none() {
+            // Not before its end: lives are counted in whole seconds.
+            assert_eq!(answer["error"]["data"]["mcpwrap"]["code"], "credential-ended");
+            assert!(began.elapsed() >= Duration::from_secs(3), "{answer}");
+            break;
+        }
     }
     until("the session is suspended", || {
         let answer = run.request("tools/list", &json!({}));

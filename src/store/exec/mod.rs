@@ -5,6 +5,7 @@
 //! reaches no error.
 
 mod answer;
+mod credentials;
 mod faults;
 mod opened;
 mod own;
@@ -19,6 +20,7 @@ mod turn;
 
 use std::path::PathBuf;
 
+use self::credentials::CredentialSource;
 use self::opened::OpenedStore;
 use self::preset::ExecPreset;
 use self::settings::ExecSettings;
@@ -47,6 +49,8 @@ pub const TYPES: &[SourceType] = &[
     row(&presets::VAULT_CLI),
     row(&presets::SECRETSPEC),
     row(&presets::FNOX),
+    row(&credentials::AWS_STS),
+    row(&credentials::CREDENTIAL_PROCESS),
     row(&own::EXEC),
 ];
 
@@ -68,6 +72,8 @@ const PRESETS: &[&ExecPreset] = &[
     &presets::VAULT_CLI,
     &presets::SECRETSPEC,
     &presets::FNOX,
+    &credentials::AWS_STS,
+    &credentials::CREDENTIAL_PROCESS,
     &own::EXEC,
 ];
 
@@ -160,6 +166,9 @@ fn open(setup: &StoreSetup<'_>) -> Result<Box<dyn SecretSource>> {
     let source = ExecSource::new(OpenedStore::new(preset, setup)?);
     if own::speaks(source.store().settings()) {
         return Ok(Box::new(SpokenSource(source)));
+    }
+    if credentials::makes(preset) {
+        return Ok(Box::new(CredentialSource(source)));
     }
     Ok(Box::new(source))
 }

@@ -13,11 +13,9 @@ use super::settings::ExecSettings;
 use crate::config::stores::secret_of;
 use crate::error::{Code, Error, Result};
 use crate::secret::{Secret, SecretName, StoreName};
-use crate::store::source::StoreSetup;
+use crate::store::source::{PROGRAM_PATH, StoreSetup};
 use crate::sys::user;
 
-/// The search path of programs.
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// Programs say what failed in English.
 const LANG: &str = "C.UTF-8";
 
@@ -99,7 +97,7 @@ impl OpenedStore {
         let text = |text: &str| Secret::new(text.as_bytes().to_vec());
         let mut all = BTreeMap::new();
         let mut set = |name: &str, value: Secret| drop(all.insert(name.to_owned(), value));
-        set("PATH", text(PATH));
+        set("PATH", text(PROGRAM_PATH));
         set("LANG", text(LANG));
         set(
             "HOME",

@@ -106,10 +106,12 @@ impl Driver {
         let server = self.generation(generation);
         match server.and_then(|server| server.mints.trouble.clone()) {
             Some(trouble) => error.caused_by(trouble),
-            None => error
-                .cause("it could not be replaced in time")
-                .hint(format!("run `mcpwrap renew {}` to try now", self.server)),
+            None => error.cause("it could not be replaced in time"),
         }
+        .hint(format!(
+            "the session tries again by itself; run `mcpwrap renew {}` to try now",
+            self.server
+        ))
     }
 
     /// A session without a server because of something that passes by itself tries again, less and less
