@@ -89,6 +89,12 @@ impl PolicyDocument<'_> {
         RemoteUrl::new(url).map_err(|fault| self.web_fault("unusable `url`", &path, fault))?;
         self.check_headers(parts, file)?;
         if let Some(oauth) = &file.oauth {
+            if template::secrets(url).next().is_some() {
+                return Err(self
+                    .fault_at("a secret in `url` beside `oauth`", &path, FieldPart::Value)
+                    .cause("with OAuth, the address names the resource, and the authorization server gets it")
+                    .hint("send the secret in a header, under `[headers]`, or remove `[oauth]`"));
+            }
             self.check_oauth(oauth, parts)?;
         }
         for name in parts.secrets.keys() {
