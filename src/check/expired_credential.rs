@@ -13,8 +13,7 @@ use super::results::{CheckResults, Noun};
 use crate::detect::Verdict;
 use crate::detect::names::{Promise, promise};
 use crate::oauth::health::{TokenHealth, login_command};
-use crate::policy::Policy;
-use crate::policy::remote::OAuthGrant;
+use crate::policy::Remote;
 
 /// An expiry is reported this many days before.
 const SOON_DAYS: i32 = 14;
@@ -226,7 +225,8 @@ fn logins(machine: &Machine, results: &mut CheckResults) {
     }
     for (file, policy) in machine.read_policies() {
         let has_token = index.tokens.values().any(|row| row.server == file.server);
-        if file.is_granted && !has_token && needs_login(policy) {
+        if file.is_granted && !has_token && policy.remote.as_ref().is_some_and(Remote::needs_login)
+        {
             let what = "nobody has logged in: the server gets no token".to_owned();
             let location = Location::line(file.shown.clone(), policy.command_line);
             let fix = Fix::Run(login_command(&file.server, None));
@@ -235,14 +235,6 @@ fn logins(machine: &Machine, results: &mut CheckResults) {
             results.add(found.for_server(file.server.as_str()));
         }
     }
-}
-
-/// Whether only the user can obtain a token.
-fn needs_login(policy: &Policy) -> bool {
-    let remote = policy.remote.as_ref();
-    let oauth = remote.and_then(|remote| remote.oauth.as_ref());
-    oauth
-        .is_some_and(|oauth| oauth.grant == OAuthGrant::AuthorizationCode || oauth.issuer.is_none())
 }
 
 fn date(seconds: i64) -> String {

@@ -4,7 +4,7 @@ use super::{Context, ask, print};
 use crate::config::Config;
 use crate::error::{EXIT_ERROR, EXIT_NO, Error, Result};
 use crate::ops::actor::actor;
-use crate::ops::again;
+use crate::ops::again::{self, Recalled};
 use crate::ops::approve::{self, Approval};
 use crate::ops::changed;
 use crate::ops::needs;
@@ -81,7 +81,15 @@ fn needs(cx: &Context, policy: &Policy) {
 /// Approves what the last `revoke --all` ended, with one question.
 fn revoked(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
-    let (policies, gone) = again::recall(&cx.dirs)?;
+    let Recalled {
+        policies,
+        gone,
+        logins,
+    } = again::recall(&cx.dirs)?;
+    let servers: Vec<_> = policies
+        .iter()
+        .map(|policy| policy.server.clone())
+        .collect();
     if policies.is_empty() {
         print::note("nothing to grant");
     }
@@ -95,6 +103,13 @@ fn revoked(args: &Args, cx: &Context) -> Result<u8> {
     let failed: Vec<Error> = gone.into_iter().chain(failed).collect();
     for error in &failed {
         print::error(error);
+    }
+    let commands = again::logins(&cx.dirs, &logins, &servers)?;
+    if !commands.is_empty() {
+        print::line("log in again:");
+    }
+    for command in commands {
+        print::line(&format!("  {command}"));
     }
     Ok(if failed.is_empty() { 0 } else { EXIT_NO })
 }

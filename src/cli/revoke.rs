@@ -9,7 +9,7 @@ use crate::grant::Withdrawal;
 use crate::launch::container::Container;
 use crate::launch::engine::EngineContainer;
 use crate::ops::actor::Actor;
-use crate::ops::again;
+use crate::ops::again::{self, EndedLogin};
 use crate::ops::revoke::{self, Withdrawn};
 use crate::policy;
 use crate::secret::ServerName;
@@ -60,8 +60,9 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
     if let Ok(config) = Config::load(&cx.dirs) {
         code = code.max(print_revoked::retry(cx, &config, Prompt::Never, &servers));
     }
-    for token in revoke::tokens(&cx.dirs, &servers) {
-        code = code.max(print_revoked::report(&token));
+    let tokens = revoke::tokens(&cx.dirs, &servers);
+    for token in &tokens {
+        code = code.max(print_revoked::report(token));
     }
     code = code.max(print_revoked::credentials(revoke::credentials(
         &cx.dirs,
@@ -69,7 +70,11 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
         &done.minted,
     )));
     if args.all && !done.granted.is_empty() {
-        match again::remember(&cx.dirs, &done.granted) {
+        let logins = tokens.into_iter().map(|token| EndedLogin {
+            server: token.server,
+            profile: token.profile,
+        });
+        match again::remember(&cx.dirs, &done.granted, &logins.collect::<Vec<_>>()) {
             Ok(()) => print::note("to allow them again, run `mcpwrap grant --again`"),
             Err(error) => print::error(&error),
         }

@@ -5,6 +5,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::actor::Actor;
 use super::approve;
 use super::question::question;
@@ -14,8 +16,10 @@ use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
 use crate::grant;
 use crate::invocation;
+use crate::oauth::health::login_command;
+use crate::oauth::index::OAuthIndex;
 use crate::policy::{self, Policy};
-use crate::secret::ServerName;
+use crate::secret::{ProfileName, ServerName};
 
 fn file(dirs: &Dirs) -> PathBuf {
     dirs.state().join("revoked-all.json")
@@ -31,12 +35,41 @@ pub fn granted(dirs: &Dirs, servers: &[ServerName]) -> Vec<ServerName> {
     servers.iter().filter(is_granted).cloned().collect()
 }
 
+/// The content of the list.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct RevokedList {
+    servers: Vec<ServerName>,
+    logins: Vec<EndedLogin>,
+}
+
+/// A login that was ended with its server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedLogin {
+    pub server: ServerName,
+    pub profile: Option<ProfileName>,
+}
+
+/// What the last `revoke --all` ended.
+#[derive(Debug)]
+pub struct Recalled {
+    /// The policies that are not granted again yet.
+    pub policies: Vec<Policy>,
+    /// The errors of policies that are gone.
+    pub gone: Vec<Error>,
+    pub logins: Vec<EndedLogin>,
+}
+
 /// Keeps the list. An older one does not stay in its place if it cannot be written.
 ///
 /// # Errors
 /// `file-unusable`.
-pub fn remember(dirs: &Dirs, servers: &[ServerName]) -> Result<()> {
-    let text = serde_json::to_string(servers).unwrap_or_default();
+pub fn remember(dirs: &Dirs, servers: &[ServerName], logins: &[EndedLogin]) -> Result<()> {
+    let list = RevokedList {
+        servers: servers.to_vec(),
+        logins: logins.to_vec(),
+    };
+    let text = serde_json::to_string(&list).unwrap_or_default();
     files::replace(&file(dirs), text.as_bytes()).map_err(|problem| {
         drop(files::remove(&file(dirs)));
         let what = "cannot save what `grant --again` would grant";
@@ -44,11 +77,11 @@ pub fn remember(dirs: &Dirs, servers: &[ServerName]) -> Result<()> {
     })
 }
 
-/// The policies of the list that are not granted again yet, and the errors of those that are gone.
+/// Reads the list.
 ///
 /// # Errors
 /// `usage` if there is no list; `file-unusable`, `file-not-private`.
-pub fn recall(dirs: &Dirs) -> Result<(Vec<Policy>, Vec<Error>)> {
+pub fn recall(dirs: &Dirs) -> Result<Recalled> {
     let what = "cannot grant what was revoked";
     let bytes = files::read_private(&file(dirs)).map_err(|problem| match problem {
         Problem::Missing => Error::new(Code::Usage, what)
@@ -56,18 +89,53 @@ pub fn recall(dirs: &Dirs) -> Result<(Vec<Policy>, Vec<Error>)> {
             .hint("run `mcpwrap grant SERVER`"),
         problem => problem.explain(Code::FileUnusable, what, &dirs.tilde(&file(dirs))),
     })?;
-    let names: Vec<ServerName> = serde_json::from_slice(&bytes).unwrap_or_default();
-    let (mut policies, mut errors) = (Vec::new(), Vec::new());
-    for name in &names {
+    let list: RevokedList = serde_json::from_slice(&bytes).unwrap_or_default();
+    let (mut policies, mut gone) = (Vec::new(), Vec::new());
+    for name in &list.servers {
         match policy::load(dirs, name, None) {
             Ok(policy) if granted(dirs, std::slice::from_ref(name)).is_empty() => {
                 policies.push(policy);
             }
             Ok(_) => {}
-            Err(error) => errors.push(error),
+            Err(error) => gone.push(error),
         }
     }
-    Ok((policies, errors))
+    Ok(Recalled {
+        policies,
+        gone,
+        logins: list.logins,
+    })
+}
+
+/// The commands that log in again: for the logins that were ended, and for servers that never had one.
+/// Only those of granted servers.
+///
+/// # Errors
+/// `file-unusable`, `file-not-private`.
+pub fn logins(dirs: &Dirs, ended: &[EndedLogin], servers: &[ServerName]) -> Result<Vec<String>> {
+    let index = OAuthIndex::load(dirs)?;
+    let is_missing = |server: &ServerName, profile: Option<&ProfileName>| {
+        let policy = policy::load(dirs, server, profile);
+        let policy = policy
+            .ok()
+            .filter(|policy| grant::find(dirs, policy).is_ok());
+        let remote = policy.and_then(|policy| policy.remote);
+        remote.is_some_and(|remote| remote.needs_login()) && index.find(server, profile).is_none()
+    };
+    let mut commands = Vec::new();
+    for EndedLogin { server, profile } in ended {
+        if is_missing(server, profile.as_ref()) {
+            commands.push(login_command(server, profile.as_ref()));
+        }
+    }
+    for server in servers {
+        let is_named = ended.iter().any(|login| login.server == *server);
+        let has_one = index.tokens.values().any(|row| row.server == *server);
+        if !is_named && !has_one && is_missing(server, None) {
+            commands.push(login_command(server, None));
+        }
+    }
+    Ok(commands)
 }
 
 /// Approves policies with one question for all of them; `agree` is not called if a flag gave consent.

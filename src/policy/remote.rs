@@ -21,6 +21,11 @@ pub struct Remote {
 }
 
 impl Remote {
+    /// Whether only the user can obtain the first token.
+    pub fn needs_login(&self) -> bool {
+        self.oauth.as_ref().is_some_and(OAuthTable::needs_user)
+    }
+
     /// The parts of the URL.
     ///
     /// # Panics
@@ -84,6 +89,14 @@ pub struct OAuthTable {
     pub resource: Option<String>,
     /// Whether the authorization server must announce PKCE.
     pub pkce: Pkce,
+}
+
+impl OAuthTable {
+    /// Whether only the user can obtain the first token.
+    pub fn needs_user(&self) -> bool {
+        // The granted policy names who gets the secret of its client.
+        self.grant == OAuthGrant::AuthorizationCode || self.issuer.is_none()
+    }
 }
 
 /// Who asks for a token.

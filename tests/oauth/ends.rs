@@ -71,3 +71,30 @@ fn a_login_that_is_needed_is_reported() {
     at.test.ok(&["revoke", "s"]);
     assert_eq!(findings(&at.test), []);
 }
+
+#[test]
+fn what_is_granted_again_names_the_logins() {
+    let Some(at) = Provider::start(Kind::Oidc, 3600) else {
+        return;
+    };
+    at.policy("[oauth]\n[profile.prod]\n[profile.dev]\n");
+    at.log_in(&["--profile", "prod"]);
+    // Nobody has logged in to this one, which is another server for mcpwrap.
+    let text = format!("version = 1\nurl = \"{}\"\n[oauth]\n", at.url);
+    at.test.write_policy("new", &text);
+    at.test.ok(&["grant", "new", "--yes"]);
+    at.test.serve("local", &[], "");
+    at.test.ok(&["revoke", "--all"]);
+    let commands = "log in again:\n  mcpwrap login s --profile prod\n  mcpwrap login new\n";
+    let ended = at.test.ok(&["grant", "--again", "--yes"]);
+    assert!(ended.text().ends_with(commands), "{ended}");
+    // Also later, until it is done.
+    let ended = at.test.ok(&["grant", "--again", "--yes"]);
+    assert_eq!(
+        ended.text(),
+        "log in again:\n  mcpwrap login s --profile prod\n"
+    );
+    at.log_in(&["--profile", "prod"]);
+    let ended = at.test.ok(&["grant", "--again", "--yes"]);
+    assert_eq!(ended.text(), "");
+}
