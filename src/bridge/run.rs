@@ -153,6 +153,12 @@ async fn live(
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whether the machine slept in between: its clock went on, its timer did not.
+fn has_slept(last: (SystemTime, Instant), now: (SystemTime, Instant)) -> bool {
+    let clock = now.0.duration_since(last.0).unwrap_or_default();
+    clock > now.1.duration_since(last.1) + JUMP
+}
+
 /// Notices that the machine slept: its connections are dead, and nobody says so.
 async fn watch(bridge: Rc<Bridge>) {
     let mut ticks = interval(TICK);
@@ -160,9 +166,7 @@ async fn watch(bridge: Rc<Bridge>) {
     loop {
         ticks.tick().await;
         let now = (SystemTime::now(), Instant::now());
-        let clock = now.0.duration_since(last.0).unwrap_or_default();
-        let timer = now.1.duration_since(last.1);
-        if clock > timer + JUMP {
+        if has_slept(last, now) {
             say(&format!(
                 "mcpwrap: server `{}`: the machine slept, its connections are opened again",
                 bridge.server
@@ -196,5 +200,36 @@ impl Bridge {
             // Whatever it answers: this process exits.
             drop(self.send(&Sending::End, &self.session_headers()).await);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_runs_ahead_of_the_timer_is_a_sleep() {
+        let start = (SystemTime::now(), Instant::now());
+        let after = |clock: u64, timer: u64| {
+            let (clock, timer) = (Duration::from_secs(clock), Duration::from_secs(timer));
+            (start.0 + clock, start.1 + timer)
+        };
+        for (clock, timer, slept) in [
+            (10, 10, false),
+            (14, 10, false),
+            (16, 10, true),
+            (3600, 2, true),
+            // A busy machine, which is late by both.
+            (60, 60, false),
+        ] {
+            assert_eq!(
+                has_slept(start, after(clock, timer)),
+                slept,
+                "{clock} {timer}"
+            );
+        }
+        // The clock was set back.
+        let back = (start.0 - Duration::from_secs(60), start.1 + TICK);
+        assert!(!has_slept(start, back));
     }
 }

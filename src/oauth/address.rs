@@ -34,7 +34,7 @@ impl WebAddress {
             return Err("longer than 2048 bytes");
         }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("has characters that a URL cannot have");
+            return Err("a text with characters that a URL cannot have");
         }
         let uri: Uri = text.parse().map_err(|_| "not a URL")?;
         let scheme = match uri.scheme_str().map(str::to_ascii_lowercase).as_deref() {
@@ -42,13 +42,13 @@ impl WebAddress {
             Some("http") => "http",
             _ => return Err("not an `https:` URL"),
         };
-        let authority = uri.authority().ok_or("no host")?;
+        let authority = uri.authority().ok_or("a URL without a host")?;
         if authority.as_str().contains('@') {
-            return Err("names a user");
+            return Err("a URL that names a user");
         }
         let host = authority.host().to_ascii_lowercase();
         if host.is_empty() {
-            return Err("no host");
+            return Err("a URL without a host");
         }
         if scheme == "http" && !is_loopback(&host) {
             return Err("`http:` to another machine");

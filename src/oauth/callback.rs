@@ -374,9 +374,27 @@ mod tests {
         // Of `localhost` both addresses, or none.
         let port = taken.redirect.port();
         assert!(Callback::bind(Some(&format!("http://localhost:{port}/x")), None).is_err());
-        drop(taken);
-        if let Ok(both) = Callback::bind(Some(&format!("http://localhost:{port}/x")), None) {
-            assert_eq!(both.listeners.len(), 2);
+    }
+
+    #[test]
+    fn a_redirect_to_localhost_is_answered_at_both_addresses() {
+        for literal in ["127.0.0.1", "[::1]"] {
+            let port = Callback::bind(None, None).unwrap().redirect.port();
+            // A machine without IPv6 has no such logins.
+            let Ok(callback) = Callback::bind(Some(&format!("http://localhost:{port}/x")), None)
+            else {
+                return assert!(TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err());
+            };
+            let browser = std::thread::spawn(move || {
+                let at =
+                    |host: &str| ask(&format!("{literal}:{port}"), "/x?code=c&state=st-1", host);
+                assert!(at(&format!("{literal}:{port}")).contains("400"));
+                at(&format!("localhost:{port}"))
+            });
+            let ((_sender, pasted), limit) = (channel(), Duration::from_mins(1));
+            let answer = callback.wait(&expected(), limit, &pasted, &mut |_| {});
+            answer.unwrap().1.unwrap().show("200 OK", "Done", &[]);
+            assert!(browser.join().unwrap().contains("200"), "{literal}");
         }
     }
 }

@@ -80,9 +80,11 @@ fn a_request_is_sent_with_newer_credentials_once() {
     driver.ask(1, "initialize", &initialize());
     driver.report("rejected");
     driver.down(&json!({"credentials": credentials(&web.url(), 2, "token-2", true)}));
+    assert_eq!(driver.report("rejected")["generation"], 2);
+    // The right ones, too late.
+    driver.down(&json!({"credentials": credentials(&web.url(), 3, "token-9", true)}));
     let answer = driver.answer(1);
     assert_eq!(answer["error"]["data"]["mcpwrap"]["code"], "remote-refused");
-    assert_eq!(driver.report("rejected")["generation"], 2);
     assert_eq!(web.asked().len(), 2);
 }
 

@@ -31,6 +31,7 @@ pub(super) struct Start {
     pub(super) transport: &'static str,
     pub(super) renewable: bool,
     pub(super) proxy: Option<String>,
+    pub(super) no_proxy: &'static str,
     pub(super) authorities: Vec<String>,
     pub(super) build: String,
 }
@@ -42,6 +43,7 @@ impl Start {
             transport: "auto",
             renewable: false,
             proxy: None,
+            no_proxy: "",
             authorities: Vec::new(),
             build: format!("{} 1", env!("CARGO_PKG_VERSION")),
         }
@@ -94,7 +96,7 @@ impl Driver {
             "build": start.build, "server": "web", "origin": origin,
             "transport": start.transport,
             "network": {
-                "proxy": start.proxy, "no_proxy": "", "authorities": start.authorities,
+                "proxy": start.proxy, "no_proxy": start.no_proxy, "authorities": start.authorities,
             },
             "credentials": credentials(&start.url, 1, "token-1", start.renewable),
         }}));

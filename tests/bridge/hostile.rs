@@ -1,6 +1,8 @@
 //! A hostile server: bounds of memory and time, and nothing but messages for the client.
 
 use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use flate2::Compression;
@@ -59,12 +61,18 @@ fn endless_headers() {
 
 #[test]
 fn an_endless_header() {
-    let (_web, mut driver) = only_calls(|_, reply| {
+    let taken = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&taken);
+    let (_web, mut driver) = only_calls(move |_, reply| {
         reply.raw("HTTP/1.1 200 OK\r\nX-More: ");
-        while reply.raw("x".repeat(4096)) {}
+        while reply.raw("x".repeat(4096)) {
+            count.fetch_add(4096, Ordering::SeqCst);
+        }
         Then::Close
     });
     fails(&mut driver, "the connection to 127.0.0.1");
+    // The kernel takes some of it, too.
+    assert!(taken.load(Ordering::SeqCst) < 16 << 20);
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod failures;
 mod hostile;
 mod modern;
 mod older;
-mod proxy;
+pub(crate) mod proxy;
 mod sessions;
 mod streams;
 pub(crate) mod web;

@@ -39,6 +39,35 @@ fn loopback_is_reached_directly() {
     assert_eq!(web.asked()[0].header("proxy-authorization"), None);
 }
 
+/// The name has no address, so only the proxy could have reached it.
+#[test]
+fn no_proxy_is_heeded() {
+    for (no_proxy, is_proxied) in [
+        ("other.invalid", true),
+        ("mcp.invalid:444", true),
+        ("other.invalid, .invalid", false),
+        ("mcp.invalid:443", false),
+        ("*", false),
+    ] {
+        let web = Web::start(|_, reply| {
+            reply.status(502);
+            Then::Close
+        });
+        let mut start = Start::at("https://mcp.invalid/mcp");
+        start.proxy = Some(format!("http://127.0.0.1:{}", web.port));
+        start.no_proxy = no_proxy;
+        let answer = start.go().call(1, "initialize", &json!({}));
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert_eq!(!web.asked().is_empty(), is_proxied, "{no_proxy}: {message}");
+        let at = if is_proxied {
+            "cannot reach 127.0.0.1"
+        } else {
+            "cannot reach mcp.invalid:443"
+        };
+        assert!(message.contains(at), "{no_proxy}: {message}");
+    }
+}
+
 #[test]
 fn a_proxy_that_refuses_is_named() {
     let web = Web::start(|asked, reply| {
@@ -81,7 +110,7 @@ fn a_proxy_that_refuses_is_named() {
 
 /// A TLS server for `mcp.invalid` behind a proxy that tunnels everything to it, and the PEM of its
 /// authority. It answers each request with the same bytes.
-fn tunnelled(answer: &'static str) -> (u16, String) {
+pub(crate) fn tunnelled(answer: &'static str) -> (u16, String) {
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();

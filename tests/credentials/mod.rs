@@ -2,6 +2,7 @@
 
 mod kill;
 mod life;
+mod proxied;
 mod server;
 
 use serde_json::{Value, json};

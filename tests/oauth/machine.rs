@@ -36,14 +36,18 @@ fn a_secret_obtains_tokens_again_and_again() {
 
 #[test]
 fn a_private_key_signs() {
-    let Some(at) = Provider::start(Kind::Oidc, 60) else {
-        return;
-    };
-    let key = STANDARD.decode(&at.key).unwrap();
-    at.test.secret("client/key", key);
-    policy(&at, "signer", "private_key");
-    at.current();
-    assert!(at.accepts(at.stored()["access"].as_str().unwrap()));
+    // ES256, then RS256.
+    for (client, nth) in [("signer", 0), ("signer-rsa", 1)] {
+        let Some(at) = Provider::start(Kind::Oidc, 60) else {
+            return;
+        };
+        let key = STANDARD.decode(at.key.split(' ').nth(nth).unwrap());
+        at.test.secret("client/key", key.unwrap());
+        policy(&at, client, "private_key");
+        at.current();
+        let token = at.stored()["access"].as_str().unwrap().to_owned();
+        assert!(at.accepts(&token), "{client}");
+    }
 }
 
 #[test]

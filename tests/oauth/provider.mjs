@@ -2,8 +2,8 @@
 //
 //     OIDC=…/oidc-provider node provider.mjs SECONDS
 //
-// Each token lives that many seconds. Says `ready URL KEY` (a private key of the client `signer`, in
-// base64), then each request to an endpoint with its grant and status. `POST /control/MODE` sets what
+// Each token lives that many seconds. Says `ready URL KEY KEY` (the private keys of the clients `signer`
+// and `signer-rsa`, in base64), then each request to an endpoint with its grant and status. `POST /control/MODE` sets what
 // happens to token requests: `pass`, `hold-before`, `hold-after`, `refuse`,
 // `fail`; `drop`: those that wait never arrived. `no-revocation` and `hold-revocation` are about requests
 // to revoke. It ends with stdin.
@@ -18,6 +18,9 @@ const say = (line) => process.stdout.write(`${line}\n`);
 const keys = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const jwk = { ...keys.publicKey.export({ format: "jwk" }), use: "sig", alg: "ES256", kid: "one" };
 const pem = keys.privateKey.export({ format: "pem", type: "pkcs8" });
+const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const rsaJwk = { ...rsa.publicKey.export({ format: "jwk" }), use: "sig", alg: "RS256", kid: "two" };
+const rsaPem = rsa.privateKey.export({ format: "pem", type: "pkcs8" });
 
 const server = createServer();
 await new Promise((done) => server.listen(0, "127.0.0.1", done));
@@ -40,6 +43,11 @@ const provider = new Provider(origin, {
       jwks: { keys: [jwk] },
       token_endpoint_auth_method: "private_key_jwt",
       token_endpoint_auth_signing_alg: "ES256",
+    }),
+    machine("signer-rsa", {
+      jwks: { keys: [rsaJwk] },
+      token_endpoint_auth_method: "private_key_jwt",
+      token_endpoint_auth_signing_alg: "RS256",
     }),
   ],
   scopes: ["openid", "offline_access", "read", "write", "admin"],
@@ -150,4 +158,4 @@ server.on("request", async (request, response) => {
 });
 
 process.stdin.on("end", () => process.exit(0)).resume();
-say(`ready ${resource} ${Buffer.from(pem).toString("base64")}`);
+say(`ready ${resource} ${Buffer.from(pem).toString("base64")} ${Buffer.from(rsaPem).toString("base64")}`);
