@@ -229,7 +229,7 @@ mod tests {
             );
         }
         // The clock was set back.
-        let back = (start.0 - Duration::from_secs(60), start.1 + TICK);
+        let back = (start.0 - Duration::from_mins(1), start.1 + TICK);
         assert!(!has_slept(start, back));
     }
 }

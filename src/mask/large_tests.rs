@@ -39,8 +39,8 @@ fn a_secret_at_any_border_of_pieces_is_masked() {
                     |token: &str| format!("{{\"a\":\"{fill}{token}{tail}\",\"id\":\"{token}\"}}\n");
                 let input = line(TOKEN);
                 for step in [usize::MAX, 1000] {
-                    let masked = mask(&masker, input.as_bytes(), step.min(input.len()));
-                    assert!(masked == line(MASK), "{filler} {border} {before} {step}");
+                    let found = mask(&masker, input.as_bytes(), step.min(input.len()));
+                    assert!(found == line(MASK), "{filler} {border} {before} {step}");
                 }
             }
         }
