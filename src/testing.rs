@@ -35,7 +35,8 @@ pub mod package {
 }
 pub mod store {
     pub use crate::store::source::{
-        MintHandle, MintRequest, Minter, SecretSource, SourceValue, StoreNetwork, StoreSetup,
+        MintHandle, MintLife, MintRequest, Minted, Minter, SecretSource, SourceValue, StoreNetwork,
+        StoreSetup,
     };
     pub use crate::store::types::of as source_type;
     pub use crate::store::{

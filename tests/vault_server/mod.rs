@@ -2,7 +2,9 @@
 
 mod bao;
 mod login;
+mod mint;
 mod outage;
+mod postgres;
 mod read;
 mod relay;
 mod wire;

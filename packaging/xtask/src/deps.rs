@@ -23,6 +23,9 @@ const DEBIAN: &[(&str, &str)] = &[
     ("systemd", "journalctl"),
 ];
 
+/// A database in which a secrets server makes users.
+const POSTGRES: &[(&str, &str)] = &[("postgresql", "pg_lsclusters")];
+
 /// A container engine and the content of a small image: large, so only on request.
 const DOCKER: &[(&str, &str)] = &[("docker.io", "dockerd"), ("busybox-static", "busybox")];
 
@@ -83,6 +86,7 @@ pub fn install(install: Install) -> Done<Found> {
     found.note("verdaccio", verdaccio());
     found.note("oidc", oidc());
     found.note("openbao", openbao());
+    found.note("postgres", debian(POSTGRES, install));
     found.note("registry", registries());
     found.note("root", root_user());
     let docker = debian(DOCKER, Install::CacheOnly);

@@ -89,7 +89,7 @@ fn listed(names: &[&str]) -> String {
 }
 
 /// A string as it is, other values as their JSON text; a table or list only if its field is named.
-fn bytes(value: &RawValue, is_named: bool) -> Option<Secret> {
+pub(super) fn bytes(value: &RawValue, is_named: bool) -> Option<Secret> {
     let json = value.get();
     let text = match json.as_bytes().first()? {
         b'"' => serde_json::from_str::<String>(json).ok()?,

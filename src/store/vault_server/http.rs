@@ -13,8 +13,8 @@ use serde_json::value::RawValue;
 use ureq::http::{HeaderValue, Request, Response};
 use ureq::{Agent, Body};
 
+use super::address::ServerUrl;
 use super::fault::ServerFault;
-use crate::policy::web::RemoteUrl;
 use crate::secret::Secret;
 
 /// The limit of an answer (bytes).
@@ -34,7 +34,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 #[derive(Debug)]
 pub(super) struct ServerClient {
     pub(super) agent: Agent,
-    pub(super) url: RemoteUrl,
+    pub(super) url: ServerUrl,
     /// The URL before `/v1/`.
     pub(super) base: String,
     pub(super) namespace: Option<String>,
@@ -50,6 +50,8 @@ pub(super) struct ServerRequest<'a> {
     pub(super) token: Option<&'a Secret>,
     /// With a body, it is a `POST`.
     pub(super) body: Option<&'a serde_json::Value>,
+    /// Instead of the namespace of the definition.
+    pub(super) namespace: Option<&'a str>,
 }
 
 impl<'a> ServerRequest<'a> {
@@ -59,6 +61,7 @@ impl<'a> ServerRequest<'a> {
             query: "",
             token: Some(token),
             body: None,
+            namespace: None,
         }
     }
 
@@ -68,6 +71,7 @@ impl<'a> ServerRequest<'a> {
             query: "",
             token: None,
             body: Some(body),
+            namespace: None,
         }
     }
 
@@ -96,7 +100,6 @@ pub(super) struct ServerEnvelope {
     renewable: Option<bool>,
     lease_duration: Option<u64>,
     pub(super) data: Option<Box<RawValue>>,
-    warnings: Option<Vec<String>>,
     errors: Option<Vec<String>>,
     pub(super) auth: Option<AuthAnswer>,
 }
@@ -131,12 +134,6 @@ impl ServerEnvelope {
     pub(super) fn says(&self, text: &str) -> bool {
         let errors = self.errors.iter().flatten();
         errors.into_iter().any(|error| error.contains(text))
-    }
-
-    /// Whether a warning of the server contains this text.
-    pub(super) fn warns(&self, text: &str) -> bool {
-        let warnings = self.warnings.iter().flatten();
-        warnings.into_iter().any(|warning| warning.contains(text))
     }
 
     /// `data` in a form.
@@ -215,7 +212,7 @@ impl ServerClient {
     /// The target of a redirect: `https:` on the same host.
     fn allowed(&self, target: &str) -> Result<String, ServerFault> {
         let refused = |host: &str| ServerFault::Redirect(host.to_owned());
-        let url = RemoteUrl::new(target).map_err(|_| refused("an address without a host"))?;
+        let url = ServerUrl::new(target).map_err(|_| refused("an address without a host"))?;
         if !url.is_encrypted || !self.url.is_encrypted || url.host != self.url.host {
             return Err(refused(&url.origin()));
         }
@@ -235,8 +232,9 @@ impl ServerClient {
         let mut built = Request::builder()
             .uri(url)
             .header("X-Vault-Request", "true");
-        if let Some(namespace) = &self.namespace {
-            built = built.header("X-Vault-Namespace", namespace.as_str());
+        let namespace = request.namespace.or(self.namespace.as_deref());
+        if let Some(namespace) = namespace {
+            built = built.header("X-Vault-Namespace", namespace);
         }
         if let Some(token) = request.token {
             let mut value =

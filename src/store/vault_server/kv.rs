@@ -259,7 +259,7 @@ impl ServerStore {
     }
 
     /// Revokes a lease that a read made, and says what became of it.
-    fn give_back(
+    pub(super) fn give_back(
         &self,
         lease: &str,
         seconds: u64,
@@ -281,8 +281,13 @@ impl ServerStore {
     }
 
     /// Why a read was refused: the token is dead, or it may not.
-    fn refused(&self, place: &StorePlace, token: &ServerToken, deadline: Instant) -> Error {
-        match self.look_up(token, deadline) {
+    pub(super) fn refused(
+        &self,
+        place: &StorePlace,
+        token: &ServerToken,
+        deadline: Instant,
+    ) -> Error {
+        match self.look_up(&token.value, deadline) {
             Ok(None) => self.signed_out(),
             Ok(Some(_)) => {
                 let first = place.path.split('/').next().unwrap_or_default();

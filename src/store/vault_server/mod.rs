@@ -4,16 +4,17 @@
 //! Invariants: one sign-in per use; a path is read once, whatever is taken of it; nothing comes from
 //! the environment; a credential that a read made is withdrawn, not used.
 
+mod address;
 mod fault;
 mod fields;
 mod http;
 mod kv;
+mod lease;
 mod login;
 mod mounts;
 mod server;
 mod settings;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use self::fault::cannot_use;
 use self::http::ServerClient;
 use self::server::{ServerCredentials, ServerStore};
 use self::settings::ServerSettings;
-use super::source::{SecretSource, SourceType, SourceValue, StoreNetwork, StoreSetup};
+use super::source::{Minter, SecretSource, SourceType, SourceValue, StoreNetwork, StoreSetup};
 use crate::config::StoreDefinition;
 use crate::error::{Code, Error, Result};
 use crate::https::{self, RouteFault, WebRoute};
@@ -75,8 +76,7 @@ fn open(setup: &StoreSetup<'_>) -> Result<Box<dyn SecretSource>> {
     let settings = ServerSettings::new(setup.definition)
         .map_err(|why| cannot_use(Code::StoreUnknown, name).cause(why))?;
     // Only a name is looked up, with code that the variables choose.
-    let host = settings.url.host.trim_matches(['[', ']']);
-    if host.parse::<IpAddr>().is_err() && !loader::is_clean() {
+    if settings.url.is_name() && !loader::is_clean() {
         return Err(cannot_use(Code::StoreFailed, name)
             .cause("an `LD_` variable is set, and mcpwrap could not start again without it")
             .hint("unset it, or start mcpwrap from its own path"));
@@ -144,7 +144,7 @@ impl SecretSource for ServerStore {
 
     fn check(&self, deadline: Instant) -> Result<Vec<(&'static str, String)>> {
         let token = self.sign_in(deadline)?;
-        let Some(facts) = self.look_up(&token, deadline)? else {
+        let Some(facts) = self.look_up(&token.value, deadline)? else {
             return Err(self.signed_out());
         };
         let life = match facts.ttl {
@@ -157,5 +157,9 @@ impl SecretSource for ServerStore {
             ("policies", facts.policies.join(", ")),
             ("token", life),
         ])
+    }
+
+    fn minter(&self) -> Option<&dyn Minter> {
+        Some(self)
     }
 }

@@ -72,7 +72,6 @@ pub(super) struct TokenFacts {
     pub(super) policies: Vec<String>,
     /// Seconds; 0 if it does not end.
     pub(super) ttl: u64,
-    pub(super) renewable: bool,
 }
 
 impl ServerStore {
@@ -98,12 +97,8 @@ impl ServerStore {
     ///
     /// # Errors
     /// `store-…`.
-    pub(super) fn look_up(
-        &self,
-        token: &ServerToken,
-        deadline: Instant,
-    ) -> Result<Option<TokenFacts>> {
-        let request = ServerRequest::get("auth/token/lookup-self", &token.value);
+    pub(super) fn look_up(&self, token: &Secret, deadline: Instant) -> Result<Option<TokenFacts>> {
+        let request = ServerRequest::get("auth/token/lookup-self", token);
         let reply = self.ask(request, deadline)?;
         Ok(reply.body.data::<TokenFacts>().filter(|_| reply.is_ok()))
     }

@@ -3,16 +3,16 @@
 //! Invariants: what authenticates is a reference to the local store or a file of the user; a literal is
 //! refused without being repeated. The address is encrypted unless it stays on this machine.
 
+use super::address::ServerUrl;
 use crate::config::StoreDefinition;
 use crate::config::stores::secret_of;
-use crate::policy::web::RemoteUrl;
 use crate::secret::SecretName;
 use crate::suggest::nearest;
 
 /// The settings of one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ServerSettings {
-    pub(super) url: RemoteUrl,
+    pub(super) url: ServerUrl,
     /// In the form of the header, without slashes around it.
     pub(super) namespace: Option<String>,
     /// A file of certificate authorities beside the system's; may start with `~/`.
@@ -99,8 +99,7 @@ impl ServerSettings {
 
     /// The URL before `/v1/`.
     pub(super) fn base(&self) -> String {
-        let path = self.url.path.trim_end_matches('/');
-        format!("{}{path}", self.url.origin())
+        format!("{}{}", self.url.origin(), self.url.path)
     }
 }
 
@@ -134,11 +133,6 @@ impl AuthSettings {
         };
         auth.end(&[&["method"], known].concat())?;
         Ok(found)
-    }
-
-    /// Whether a token has to be obtained by a request.
-    pub(super) const fn is_login(&self) -> bool {
-        !matches!(self, Self::Token(_) | Self::TokenFile(_))
     }
 
     /// What the user approves: how, and as whom.
@@ -182,18 +176,17 @@ fn methods() -> String {
     format!("expected `method` to be one of {}", METHODS.join(", "))
 }
 
-fn address_url(text: &str) -> Result<RemoteUrl, String> {
+fn address_url(text: &str) -> Result<ServerUrl, String> {
     let fault = |cause: &str| Err(format!("`address`: {cause}"));
-    if text.contains(['{', '}']) {
-        return fault("expected `https://HOST:PORT`");
+    if text.contains(['?', '#']) {
+        return fault("a query (`?…`) or fragment does not belong in it");
     }
-    match RemoteUrl::new(text) {
-        Ok(url) if url.has_query => fault("a query (`?…`) does not belong in it"),
+    match ServerUrl::new(text) {
         Ok(url) if url.path.split('/').any(|part| part == "v1") => {
             fault("leave out `/v1`, which is added")
         }
         Ok(url) => Ok(url),
-        Err(why) => fault(why.cause),
+        Err(why) => fault(why),
     }
 }
 

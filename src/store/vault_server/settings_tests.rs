@@ -46,7 +46,6 @@ fn every_way_to_sign_in() {
     let read = read(text).unwrap();
     assert_eq!(read.base(), "http://127.0.0.1:8200/vault");
     assert_eq!(read.namespace.as_deref(), Some("a/b"));
-    assert!(!read.auth.is_login());
 }
 
 #[test]
@@ -56,7 +55,7 @@ fn mistakes_are_named_and_values_are_not_repeated() {
         (file.to_owned(), "`address` is missing"),
         (
             format!("address = \"http://bao.example\"\n{file}"),
-            "not encrypted",
+            "is not encrypted",
         ),
         (
             format!("address = \"https://u:hunter2@bao.example\"\n{file}"),
