@@ -7,9 +7,6 @@ pub mod error {
 pub mod secret {
     pub use crate::secret::{Keys, Secret, SecretName, ServerName, StoreName, hex};
 }
-pub mod reference {
-    pub use crate::reference::StorePlace;
-}
 pub mod dirs {
     pub use crate::dirs::Dirs;
 }
@@ -35,14 +32,17 @@ pub mod package {
 }
 pub mod store {
     pub use crate::store::source::{
-        MintHandle, MintLife, MintRequest, Minted, Minter, SecretSource, SourceValue, StoreNetwork,
-        StoreSetup,
+        MintHandle, MintLife, MintRequest, Minted, Minter, SecretSource, SourceType, SourceValue,
+        StoreNetwork,         StoreSetup,
     };
-    pub use crate::store::types::of as source_type;
+    pub use crate::store::types::{all as source_types, of as source_type};
     pub use crate::store::{
         KeyStore, Prompt, SecretItem, SecretStore, Store, create_vault, keys, keys_or_create, open,
         prepare_key_file,
     };
+}
+pub mod reference {
+    pub use crate::reference::{Reference, StorePlace};
 }
 pub mod audit {
     pub use crate::audit::disk;

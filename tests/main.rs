@@ -32,6 +32,7 @@ mod client_end;
 mod docs;
 mod edit;
 mod env;
+mod exec_stores;
 mod fake;
 mod faults;
 mod fence;

@@ -37,5 +37,9 @@ pub(crate) fn check_file(path: &Path, actual: &str) {
 
 /// The text with everything replaced that differs between machines and runs.
 pub(crate) fn stable(test: &Test, text: &str) -> String {
-    text.replace(&test.dir.display().to_string(), "DIR")
+    let text = text.replace(&test.dir.display().to_string(), "DIR");
+    match test.programs.get() {
+        Some(programs) => text.replace(&programs.path().display().to_string(), "PROGRAMS"),
+        None => text,
+    }
 }

@@ -4,6 +4,7 @@
 //! only if told to. A missing need is no failure: it is listed, and its tests are skipped loudly.
 
 mod remote;
+mod stores;
 
 use std::fmt;
 use std::fs;
@@ -87,6 +88,7 @@ pub fn install(install: Install) -> Done<Found> {
     found.note("oidc", oidc());
     found.note("openbao", openbao());
     found.note("postgres", debian(POSTGRES, install));
+    stores::install(&mut found, install);
     found.note("registry", registries());
     found.note("root", root_user());
     let docker = debian(DOCKER, Install::CacheOnly);

@@ -39,7 +39,7 @@ pub fn without_line_end(bytes: &[u8]) -> &[u8] {
 
 /// An answer in JSON.
 pub fn json(answer: &[u8]) -> Result<Value, Fault> {
-    serde_json::from_slice(answer).map_err(|_| Fault::Answer("expected JSON"))
+    serde_json::from_slice(answer).map_err(|_| Fault::Answer("the answer is not JSON"))
 }
 
 /// A string, number or truth value as a value.
@@ -49,9 +49,7 @@ pub fn scalar(value: &Value) -> Found {
         Value::Number(number) => plain(number.to_string().into_bytes()),
         Value::Bool(value) => plain(value.to_string().into_bytes()),
         Value::Null => Err(Fault::NoField),
-        Value::Array(_) | Value::Object(_) => {
-            Err(Fault::Answer("expected one value, found a list or a table"))
-        }
+        Value::Array(_) | Value::Object(_) => Err(Fault::Answer("the value is a list or a table")),
     }
 }
 
@@ -75,7 +73,7 @@ pub fn with_field(value: SourceValue, field: Option<&str>) -> Found {
         return Ok(value);
     };
     let document: Value = serde_json::from_slice(value.value.expose()).map_err(|_| {
-        Fault::Answer("expected a JSON document, because the reference has a field")
+        Fault::Answer("the reference has a field, but the value is not a JSON document")
     })?;
     let found = scalar(part(&document, field)?)?;
     Ok(SourceValue {
@@ -88,13 +86,13 @@ pub fn with_field(value: SourceValue, field: Option<&str>) -> Found {
 pub fn base64(text: &str) -> Result<Vec<u8>, Fault> {
     let engines = [&STANDARD, &URL_SAFE, &URL_SAFE_NO_PAD];
     let decoded = engines.iter().find_map(|engine| engine.decode(text).ok());
-    decoded.ok_or(Fault::Answer("expected base64"))
+    decoded.ok_or(Fault::Answer("the answer is not base64"))
 }
 
 /// A time as in RFC 3339.
 pub fn time(text: &str) -> Result<Timestamp, Fault> {
     text.parse()
-        .map_err(|_| Fault::Answer("expected a time with its zone"))
+        .map_err(|_| Fault::Answer("the answer has a time without its zone"))
 }
 
 #[cfg(test)]

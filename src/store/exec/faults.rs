@@ -41,6 +41,8 @@ pub fn classify(store: &OpenedStore, run: &Captured, code: i32) -> Fault {
 pub fn error(store: &OpenedStore, fault: Fault, place: Option<&StorePlace>) -> Error {
     let name = &store.name;
     let what = match place {
+        // A reference of 1Password names no store.
+        Some(place) if place.path.starts_with("op://") => format!("cannot read `{place}`"),
         Some(place) => format!("cannot read `{name}:{place}`"),
         None => format!("cannot use store `{name}`"),
     };
@@ -85,6 +87,10 @@ pub fn error(store: &OpenedStore, fault: Fault, place: Option<&StorePlace>) -> E
             Code::ReferenceIsMint,
             "the answer is a short-lived credential, of which each read makes a new one".to_owned(),
         ),
+        Fault::MintRefused => (
+            Code::MintRefused,
+            "the store does not make such a credential".to_owned(),
+        ),
         Fault::OtherProgram => (
             Code::StoreProgramRefused,
             format!("`{program}` is another program of that name"),
@@ -117,7 +123,7 @@ fn hint(store: &OpenedStore, fault: Fault) -> Option<String> {
             format!("correct `[stores.{name}]` in `config.toml`")
         }
         Fault::Mint => "use `[mint.NAME]` in the policy, and refer to it with `mint:NAME`".to_owned(),
-        Fault::Answer(_) | Fault::Other => {
+        Fault::MintRefused | Fault::Answer(_) | Fault::Other => {
             format!("run `mcpwrap store check {name}` to see what its program says")
         }
     })

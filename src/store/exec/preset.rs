@@ -124,6 +124,8 @@ pub enum Fault {
     Absent,
     /// A plain reference to a short-lived credential.
     Mint,
+    /// The store makes no such credential.
+    MintRefused,
     /// Another program of the same name.
     OtherProgram,
     /// The answer has not the expected form: what is wrong with it.

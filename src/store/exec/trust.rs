@@ -56,7 +56,7 @@ pub fn check(store: &StoreName, program: &Path) -> Result<(), Error> {
                 return refuse(Code::StoreProgramRefused, cause, hint);
             }
             if let Some((fact, fix)) = writable(step, &meta) {
-                let cause = format!("others can replace `{shown}`: `{}` {fact}", step.display());
+                let cause = format!("others can replace `{shown}`\n`{}` {fact}", step.display());
                 return refuse(Code::StoreProgramRefused, cause, fix);
             }
         }
@@ -95,7 +95,7 @@ fn writable(path: &Path, meta: &Metadata) -> Option<(String, String)> {
         let fact = format!("belongs to user {owner}");
         return Some((
             fact,
-            format!("run `sudo chown root {shown}`, after a look at it"),
+            format!("run `sudo chown root {shown}`, then review its contents"),
         ));
     }
     // The mode of a symlink means nothing.
@@ -103,7 +103,7 @@ fn writable(path: &Path, meta: &Metadata) -> Option<(String, String)> {
         let fact = format!("has the mode {:04o}", meta.mode() & 0o7777);
         return Some((
             fact,
-            format!("run `chmod go-w {shown}`, after a look at it"),
+            format!("run `chmod go-w {shown}`, then review its contents"),
         ));
     }
     None

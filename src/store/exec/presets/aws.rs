@@ -128,7 +128,7 @@ fn plan_secrets(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
             let answer = answer.as_ref().map_err(|fault| *fault)?;
             let list = answer["SecretValues"].as_array();
             let mut list = list
-                .ok_or(Fault::Answer("expected a list of values"))?
+                .ok_or(Fault::Answer("the answer has no list of values"))?
                 .iter();
             let is_it = |secret: &&Value| is_named(secret, &place.path);
             match list.find(is_it) {
@@ -237,7 +237,7 @@ fn parameters(names: &[String], wanted: &[StorePlace]) -> ExecCall {
         let find = |place: &&StorePlace| {
             let answer = answer.as_ref().map_err(|fault| *fault)?;
             let list = answer["Parameters"].as_array();
-            let list = list.ok_or(Fault::Answer("expected a list of parameters"))?;
+            let list = list.ok_or(Fault::Answer("the answer has no list of parameters"))?;
             read_parameter(list, place)
         };
         places.iter().map(find).collect()
@@ -262,7 +262,7 @@ fn read_parameter(list: &[Value], place: &StorePlace) -> Found {
     };
     let found = list.iter().find(is_it).ok_or(Fault::NotFound)?;
     let text = found["Value"].as_str();
-    let text = text.ok_or(Fault::Answer("a parameter has no value"))?;
+    let text = text.ok_or(Fault::Answer("the answer has a parameter without a value"))?;
     let mut value = answer::plain(text.as_bytes().to_vec())?;
     value.version = found["Version"].as_u64().map(|version| version.to_string());
     answer::with_field(value, place.field.as_deref())

@@ -60,7 +60,7 @@ pub const BWS: ExecPreset = ExecPreset {
             read: |answer| {
                 let projects = answer::json(answer)?;
                 let projects = projects.as_array();
-                let projects = projects.ok_or(Fault::Answer("expected a list"))?;
+                let projects = projects.ok_or(Fault::Answer("the answer is not a list"))?;
                 let names = projects
                     .iter()
                     .filter_map(|project| project["name"].as_str());
@@ -114,7 +114,7 @@ pub const BW: ExecPreset = ExecPreset {
                     Some("unlocked") => {}
                     Some("locked") => return Err(Fault::Locked),
                     Some("unauthenticated") => return Err(Fault::SignedOut),
-                    _ => return Err(Fault::Answer("expected a status")),
+                    _ => return Err(Fault::Answer("the answer has no status")),
                 }
                 let account = about["userEmail"].as_str().unwrap_or_default();
                 Ok(vec![("account", account.to_owned())])
@@ -165,7 +165,9 @@ fn plan_bws(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
         let list = answer::json(answer);
         let find = |place: &&StorePlace| {
             let list = list.as_ref().map_err(|fault| *fault)?;
-            let list = list.as_array().ok_or(Fault::Answer("expected a list"))?;
+            let list = list
+                .as_array()
+                .ok_or(Fault::Answer("the answer is not a list"))?;
             let same = |secret: &&Value| {
                 let id = secret["id"].as_str();
                 id.is_some_and(|id| id.eq_ignore_ascii_case(&place.path))
@@ -190,7 +192,7 @@ fn read_item(answer: &[u8], place: &StorePlace) -> Found {
     let answer = answer::json(answer)?;
     let item = &answer["data"];
     if answer["success"] != Value::Bool(true) || !item.is_object() {
-        return Err(Fault::Answer("expected an item"));
+        return Err(Fault::Answer("the answer is not an item"));
     }
     let field = place.field.as_deref().unwrap_or("password");
     let own = || {

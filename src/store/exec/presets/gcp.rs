@@ -111,7 +111,10 @@ fn plan(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
 }
 
 fn read(answer: &[u8], place: &StorePlace) -> Found {
-    let text = str::from_utf8(answer).map_err(|_| Fault::Answer("expected base64"))?;
+    if answer.is_empty() {
+        return Err(Fault::Answer("the answer is empty"));
+    }
+    let text = str::from_utf8(answer).map_err(|_| Fault::Answer("the answer is not base64"))?;
     let value = answer::plain(answer::base64(text.trim())?)?;
     answer::with_field(value, place.field.as_deref())
 }

@@ -180,7 +180,9 @@ fn probe(store: &OpenedStore) -> Option<ExecProbe> {
         input: None,
         read: |answer| {
             let vaults = answer::json(answer)?;
-            let vaults = vaults.as_array().ok_or(Fault::Answer("expected a list"))?;
+            let vaults = vaults
+                .as_array()
+                .ok_or(Fault::Answer("the answer is not a list"))?;
             let names = vaults.iter().filter_map(|vault| vault["name"].as_str());
             let names: Vec<_> = names.collect();
             Ok(vec![("vaults", names.join(", "))])

@@ -102,6 +102,9 @@ fn plan(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
 fn read(answer: &[u8], place: &StorePlace) -> Found {
     let answer = answer::json(answer)?;
     let data = &answer["data"];
+    if !data.is_object() {
+        return Err(Fault::Answer("the answer has no `data`"));
+    }
     let field = place.field.as_deref().unwrap_or_default();
     // Of version 1 the fields are in `data` itself.
     let metadata = data

@@ -170,12 +170,15 @@ impl WireAnswer {
     pub fn read(answer: &[u8]) -> Result<Self, Fault> {
         let line = answer::without_line_end(answer);
         if line.contains(&b'\n') {
-            return Err(Fault::Answer("expected one line of JSON"));
+            return Err(Fault::Answer("the answer has more than one line"));
         }
-        let not_json = |_| Fault::Answer("expected a line of JSON as in docs/stores.md");
+        let not_json =
+            |_| Fault::Answer("the answer is not a line of JSON as docs/stores.md describes");
         let WireVersion { v } = serde_json::from_slice(line).map_err(not_json)?;
         if v != VERSION {
-            return Err(Fault::Answer("its version of the protocol is not 1"));
+            return Err(Fault::Answer(
+                "the answer is of another version of the protocol",
+            ));
         }
         serde_json::from_slice(line).map_err(not_json)
     }
@@ -236,7 +239,7 @@ impl WireAnswer {
         for (name, text) in self.fields_base64 {
             let value = answer::plain(answer::base64(&text)?)?.value;
             if fields.insert(name, value).is_some() {
-                return Err(Fault::Answer("a field is there twice"));
+                return Err(Fault::Answer("the answer has a field twice"));
             }
         }
         if fields.is_empty() {
@@ -330,6 +333,7 @@ impl WireError {
             "signed-out" => Fault::SignedOut,
             "locked" => Fault::Locked,
             "denied" => Fault::Denied,
+            "mint-refused" => Fault::MintRefused,
             "throttled" => Fault::Throttled,
             "unavailable" => Fault::Unavailable,
             _ => Fault::Other,

@@ -1,0 +1,157 @@
+//! From the store through a launch to the server.
+
+use std::path::Path;
+
+use crate::harness::{TOKEN, Test};
+use crate::messages::message;
+
+/// Adds a store to `config.toml`, as an editor would.
+pub(super) fn define(test: &Test, name: &str, settings: &str) {
+    test.init();
+    let path = test.root().join("config.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{text}\n[stores.{name}]\n{settings}\n")).unwrap();
+}
+
+/// A granted policy whose variable `TOKEN` comes from there.
+pub(super) fn serve(test: &Test, from: &str) {
+    test.serve(
+        "fake",
+        &[],
+        &format!("[secrets.TOKEN]\nfrom = \"{from}\"\n"),
+    );
+}
+
+/// What the variable `TOKEN` of the server is.
+pub(super) fn served(test: &Test) -> Vec<u8> {
+    let mut run = test.run("fake");
+    run.initialize();
+    let value = run.peek("TOKEN");
+    assert_eq!(run.finish().code, 0);
+    value
+}
+
+fn own(test: &Test, script: &str) {
+    let program = test.program_file("store", &format!("#!/bin/sh\n{script}\n"));
+    define(
+        test,
+        "mine",
+        &format!(
+            "type = \"exec\"\nprogram = {program:?}\nargs = [\"get\", \"--\", \"{{path}}\"]\ndeadline = \"1s\""
+        ),
+    );
+}
+
+#[test]
+fn a_value_of_a_program_reaches_the_server_and_nothing_else() {
+    let test = Test::new();
+    test.hide(TOKEN);
+    let value = test.dir.join("value");
+    std::fs::write(&value, TOKEN).unwrap();
+    own(
+        &test,
+        &format!(
+            "[ \"$1 $2 $3\" = 'get -- -web/token' ] && cat '{}'",
+            value.display()
+        ),
+    );
+    serve(&test, "mine:-web/token");
+    test.set("VAULT_ADDR", "https://chosen.by.an.agent");
+    test.set("XDG_CONFIG_HOME", test.dir.join("elsewhere"));
+    assert_eq!(served(&test), TOKEN.as_bytes());
+    let inject = test
+        .audit()
+        .into_iter()
+        .find(|record| record["event"] == "inject");
+    assert_eq!(inject.unwrap()["secret"]["name"], "mine:-web/token");
+}
+
+#[test]
+fn the_client_gets_a_code_and_a_fix_but_nothing_that_the_program_said() {
+    let test = Test::new();
+    test.hide(TOKEN);
+    let said = test.dir.join("said");
+    std::fs::write(&said, TOKEN).unwrap();
+    own(
+        &test,
+        &format!("cat '{0}'; cat '{0}' >&2; exit 1", said.display()),
+    );
+    serve(&test, "mine:web/token");
+    let ended = test.run("fake").refused();
+    assert!(ended.stderr.contains("error[store-failed]"), "{ended}");
+    assert!(ended.stderr.contains("mine:web/token"), "{ended}");
+    assert!(ended.stderr.contains("mcpwrap store check mine"), "{ended}");
+}
+
+/// A policy with a store of this preset, whose program answers like this.
+fn refused(
+    test: &Test,
+    id: &str,
+    settings: &str,
+    from: &str,
+    script: &str,
+) -> crate::harness::Ended {
+    let program = test.program_file(id, &format!("#!/bin/sh\n{script}\n"));
+    define(
+        test,
+        id,
+        &format!("type = \"{id}\"\nprogram = {program:?}\n{settings}"),
+    );
+    serve(test, from);
+    test.run("fake").refused()
+}
+
+#[test]
+fn messages() {
+    let account = "account = \"acme.1password.com\"";
+    for (code, script) in [
+        (
+            "store-signed-out",
+            "echo '[ERROR] You are not currently signed in.' >&2; exit 1",
+        ),
+        (
+            "store-throttled",
+            "echo '[ERROR] rate limit exceeded' >&2; exit 1",
+        ),
+        (
+            "store-unavailable",
+            "echo 'dial tcp: lookup x: no such host' >&2; exit 1",
+        ),
+    ] {
+        let test = Test::new();
+        let ended = refused(&test, "op", account, "op://Work/GitHub/token", script);
+        message(&test, code, &ended);
+    }
+    let test = Test::new();
+    let region = "region = \"eu-west-1\"";
+    let ended = refused(
+        &test,
+        "aws-sm",
+        region,
+        "aws-sm:prod/github",
+        "echo '<html>'",
+    );
+    message(&test, "store-answer-invalid", &ended);
+    let test = Test::new();
+    let deleted = "echo 'because it was marked for deletion' >&2; exit 254";
+    let ended = refused(&test, "aws-sm", region, "aws-sm:prod/github", deleted);
+    message(&test, "secret-deleted", &ended);
+    let test = Test::new();
+    let mint = "echo '{\"v\":1,\"results\":[{\"id\":0,\"value\":\"x\",\"lease\":\"l\"}]}'";
+    let spoken = "output = \"mcpwrap-store-v1\"";
+    let ended = refused(&test, "exec", spoken, "exec:role", mint);
+    message(&test, "reference-is-mint", &ended);
+}
+
+#[test]
+fn a_program_that_others_can_change_is_refused() {
+    let test = Test::new();
+    own(&test, "echo V");
+    serve(&test, "mine:web/token");
+    let program = test.programs().join("store");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o757);
+    std::fs::set_permissions(&program, open).unwrap();
+    let ended = test.run("fake").refused();
+    message(&test, "store-program-refused", &ended);
+    assert!(Path::new(&program).exists());
+}

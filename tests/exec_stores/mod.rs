@@ -1,0 +1,12 @@
+//! Stores that are read by programs.
+
+mod fake;
+mod hostile;
+mod launch;
+mod presets;
+mod real;
+mod rows;
+mod rows_managers;
+mod rows_services;
+mod spoken;
+mod table;
