@@ -1,6 +1,6 @@
 //! `mcpwrap store`: adding, listing, checking and removing stores other than the local one.
 
-use crate::harness::{TOKEN, Test, golden};
+use crate::harness::{TOKEN, Test, golden, slot};
 use crate::messages::message;
 use crate::secrets::refused;
 
@@ -114,4 +114,192 @@ fn a_check_of_several_reports_each() {
         (&rows[1]["name"], &rows[1]["works"]),
         (&"none".into(), &false.into())
     );
+}
+
+/// A home with an `op` on PATH. It says which vaults there are if it gets the token; else what it got.
+fn with_op() -> Test {
+    let test = Test::new();
+    test.secret("op/token", TOKEN);
+    let script = "#!/bin/sh\n[ \"$1\" = vault ] && [ -n \"$OP_SERVICE_ACCOUNT_TOKEN\" ] || {\n\
+        echo \"account is not signed in, token $OP_SERVICE_ACCOUNT_TOKEN\" >&2; exit 1; }\n\
+        echo '[{\"name\": \"Work\"}, {\"name\": \"Home\\u001b[2J\"}]'\n";
+    test.program_file("op", script);
+    test.set(
+        "PATH",
+        format!("{}:/usr/bin:/bin", test.programs().display()),
+    );
+    test
+}
+
+const ADD: &[&str] = &["store", "add", "op", "--type", "op"];
+const ENV: &[&str] = &["--env", "OP_SERVICE_ACCOUNT_TOKEN=secret:op/token"];
+
+#[test]
+fn a_definition_is_shown_written_and_replaced_after_a_question() {
+    let test = with_op();
+    let before = config(&test);
+    let account = ["--set", "account=acme.1password.com"];
+    let dry = test.ok(&[ADD, &account, &["--dry-run"]].concat());
+    let program = test.programs().canonicalize().unwrap().join("op");
+    let text = format!(
+        "[stores.op]\ntype = \"op\"\nprogram = \"{}\"\naccount = \"acme.1password.com\"\n",
+        program.display()
+    );
+    for line in text.lines() {
+        assert!(dry.text().contains(line), "{dry}");
+    }
+    assert_eq!(config(&test), before);
+    let args = [ADD, &account].concat();
+    let mut terminal = test.terminal(&args);
+    terminal.expect("write it? [y/n]").enter("n");
+    let (code, screen) = terminal.end();
+    assert!(code == 2 && screen.contains("error[declined]"), "{screen}");
+    assert_eq!(config(&test), before);
+    let mut terminal = test.terminal(&args);
+    terminal.expect("account    acme.1password.com").enter("y");
+    let (code, screen) = terminal.end();
+    assert!(code == 0 && screen.contains("added: store op"), "{screen}");
+    assert_eq!(config(&test), format!("{before}\n{text}"));
+    let same = test.ok(&[&args[..], &["--yes"]].concat());
+    assert!(same.stderr.contains("nothing changed"), "{same}");
+
+    let rest = slot("TOKEN", "op/token").replace("secret:op/token", "op://Work/GitHub/token");
+    test.policy("github", &["cat", "-u"], &rest);
+    let mut terminal = test.terminal(&[
+        "store",
+        "add",
+        "op",
+        "--type",
+        "op",
+        "--set",
+        "account=other",
+    ]);
+    terminal
+        .expect("-account = \"acme.1password.com\"")
+        .expect("+account = \"other\"")
+        .enter("y");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.contains("run `mcpwrap grant github`"), "{screen}");
+    let notes: Vec<_> = test
+        .audit()
+        .into_iter()
+        .filter(|one| one["reason"] == "store")
+        .collect();
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert_eq!(notes[0]["detail"]["note"], "op: op");
+}
+
+#[test]
+fn a_secret_in_an_argument_is_refused_and_not_repeated() {
+    let test = with_op();
+    let before = config(&test);
+    // Not registered with the test, which looks at command lines too.
+    let token = format!("ghp_{}", "a1B2".repeat(9));
+    for pair in [format!("OP_SERVICE_ACCOUNT_TOKEN={token}"), token.clone()] {
+        let ended = test.cli(&[ADD, &["--env", &pair, "--yes"]].concat());
+        refused(&ended, "usage");
+        assert!(!ended.stderr.contains("a1B2"), "{ended}");
+    }
+    let ended = test.cli(&[ADD, &["--set", &format!("account={token}"), "--yes"]].concat());
+    refused(&ended, "usage");
+    assert!(
+        ended.stderr.contains("mcpwrap secret set op/account"),
+        "{ended}"
+    );
+    // The type refuses what it does not know, and says what it needs.
+    let ended = test.cli(&[ADD, &["--set", "acount=x", "--yes"]].concat());
+    refused(&ended, "usage");
+    assert!(ended.stderr.contains("unknown setting `acount`"), "{ended}");
+    test.set("PATH", "/usr/bin:/bin");
+    let ended = test.cli(&[ADD, ENV, &["--yes"]].concat());
+    refused(&ended, "store-absent");
+    assert_eq!(config(&test), before);
+}
+
+#[test]
+fn a_check_gives_secrets_to_a_store_only_if_the_user_or_a_grant_says_so() {
+    let test = with_op();
+    test.ok(&[ADD, ENV, &["--yes"]].concat());
+    // Nobody asked for it: no terminal, and no policy.
+    let ended = test.cli(&["store", "check", "op"]);
+    refused(&ended, "no-terminal");
+    test.set("CLAUDECODE", "1");
+    refused(&test.cli(&["store", "check", "op"]), "agent-refused");
+    test.unset("CLAUDECODE");
+    let generation = || test.root().join("state/secrets.toml");
+    let index = std::fs::read_to_string(generation()).unwrap();
+    let mut terminal = test.terminal(&["store", "check", "op"]);
+    terminal
+        .expect("which gets `op/token`")
+        .expect("use it now? [y/n]")
+        .enter("y");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{screen}");
+    assert!(
+        screen.contains("op: ok") && screen.contains("Work, Home"),
+        "{screen}"
+    );
+    assert!(!screen.contains("\u{1b}[2J"), "{screen}");
+    assert_ne!(std::fs::read_to_string(generation()).unwrap(), index);
+    let release: Vec<_> = test
+        .audit()
+        .into_iter()
+        .filter(|one| one["event"] == "release")
+        .collect();
+    assert_eq!(release.len(), 1, "{release:?}");
+    assert_eq!(
+        (&release[0]["reason"], &release[0]["detail"]["note"]),
+        (&"store".into(), &"op".into())
+    );
+
+    let rest = slot("TOKEN", "op/token").replace("secret:op/token", "op://Work/GitHub/token");
+    test.policy("github", &["cat", "-u"], &rest);
+    let ended = test.ok(&["store", "check", "op", "--json"]);
+    assert_eq!(ended.json()[0]["works"], true);
+    // Another program under the same name is not the one that was granted.
+    let script = "#!/bin/sh\necho \"no session expired: $OP_SERVICE_ACCOUNT_TOKEN\" >&2; exit 1\n";
+    test.program_file("op", script);
+    refused(&test.cli(&["store", "check", "op"]), "no-terminal");
+    test.ok(&["grant", "github", "--yes"]);
+    let ended = test.cli(&["store", "check", "op"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert!(ended.stderr.contains("error[store-signed-out]"), "{ended}");
+    assert!(
+        ended
+            .stderr
+            .contains("the program of store `op` wrote: no session expired: [secret op/token"),
+        "{ended}"
+    );
+    let ended = test.cli(&["store", "check", "op", "none", "--json"]);
+    assert_eq!(
+        (ended.code, &ended.json()[1]["error"]["code"]),
+        (2, &"store-unknown".into())
+    );
+}
+
+#[test]
+fn a_login_without_a_command_says_what_to_do() {
+    let test = with_op();
+    test.ok(&[ADD, ENV, &["--yes"]].concat());
+    let ended = test.cli(&["store", "login", "op"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    assert!(ended.stderr.contains("interactive = true"), "{ended}");
+}
+
+#[test]
+fn what_an_own_program_cannot_be_asked_is_not_called_good() {
+    let test = Test::new();
+    test.init();
+    let program = test.program_file("own", "#!/bin/sh\necho value-one\n");
+    let program = program.display().to_string();
+    let args = ["--program", &program, "--set", "args=[\"{path}\"]", "--yes"];
+    test.ok(&[&["store", "add", "mine", "--type", "exec"], &args[..]].concat());
+    let list = test.ok(&["store", "list", "--json"]).json();
+    assert_eq!(
+        (&list[1]["name"], &list[1]["program"]),
+        (&"mine".into(), &program.into())
+    );
+    let ended = test.ok(&["store", "check", "mine", "--json"]);
+    assert!(ended.json()[0]["works"].is_null(), "{ended}");
 }

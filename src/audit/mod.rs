@@ -24,6 +24,7 @@ pub mod log; // appends
 pub mod query; // searches
 pub mod read; // reads segments, compressed ones too
 pub mod record; // the line, its hash and its seal
+pub mod release; // a secret that leaves without a server
 pub mod report; // the result of a verification
 pub mod runs; // the runs whose processes may be alive
 pub mod text; // escapes external texts
@@ -34,7 +35,8 @@ pub mod verify; // detects changes
 mod tests;
 
 pub use calls::CallLog;
-pub use event::{ClientIdentity, Destination, Detail, Event, NewRecord, Outcome, RunId, SecretUse};
+pub use event::{ClientIdentity, Detail, Event, NewRecord, Outcome, RunId, SecretUse};
 pub use head::Head;
 pub use log::Log;
 pub use record::{Hash, Record};
+pub use release::Destination;

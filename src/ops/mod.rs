@@ -14,6 +14,8 @@ pub mod again;
 pub mod revoke;
 pub mod secrets;
 pub mod store_settings;
+#[cfg(test)]
+mod store_settings_tests;
 pub mod stores;
 pub mod store_check;
 pub mod settings;

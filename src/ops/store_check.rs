@@ -3,17 +3,20 @@
 //! Invariant: what the store needs of the local one leaves mcpwrap only if a verified grant covers the
 //! definition of the store, or if the user agrees; each secret is recorded first.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::actor::Actor;
 use crate::audit::{Destination, Log, NewRecord, SecretUse};
 use crate::config::Config;
+use crate::detect;
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::grant;
+use crate::mask::{Masker, TextMask};
 use crate::network::{self, NetworkRecord};
 use crate::policy;
-use crate::secret::{Keys, StoreName};
+use crate::secret::{Keys, Secret, SecretName, StoreName};
 use crate::store::source::{StoreNetwork, StoreSetup};
 use crate::store::types::{LocalValues, NamedStore, own_secrets};
 use crate::store::{self, Index, Prompt};
@@ -21,11 +24,19 @@ use crate::store::{self, Index, Prompt};
 /// How long a store may take while the user waits for its dialog.
 const INTERACTIVE: Duration = Duration::from_secs(60);
 
-/// What a store said of itself.
+/// The most of what a program wrote to stderr that is shown (bytes).
+const SAID_MAX: usize = 400;
+
+/// What a store says of itself: lines of a name and a fact.
+pub type StoreFacts = Vec<(&'static str, String)>;
+
+/// What a store answered.
 #[derive(Debug)]
 pub struct StoreReport {
-    /// Lines of a name and a fact.
-    pub facts: Vec<(&'static str, String)>,
+    /// Why it cannot be used, if it cannot.
+    pub answer: Result<StoreFacts>,
+    /// The end of what its program wrote to stderr, if it failed: masked, but not escaped.
+    pub said: Option<String>,
 }
 
 /// What a store needs besides its definition.
@@ -49,10 +60,11 @@ pub fn check(
 ) -> Result<StoreReport> {
     let store = NamedStore::find(config, name)?;
     let needs = needs(dirs, config, &store, may_use)?;
+    let secrets = own_secrets(&store, &needs.secrets)?;
     let setup = StoreSetup {
         name,
         definition: store.definition,
-        secrets: &own_secrets(&store, &needs.secrets)?,
+        secrets: &secrets,
         dirs,
         network: &needs.network,
         is_interactive,
@@ -62,10 +74,44 @@ pub fn check(
     } else {
         store.definition.deadline()
     };
-    let facts = store.open(&setup)?.check(Instant::now() + limit)?;
-    // Suspended sessions watch the index.
-    Index::update(dirs, |_| ())?;
-    Ok(StoreReport { facts })
+    let source = store.open(&setup)?;
+    let answer = source.check(Instant::now() + limit);
+    if answer.is_ok() {
+        // Suspended sessions watch the index.
+        Index::update(dirs, |_| ())?;
+        return Ok(StoreReport { answer, said: None });
+    }
+    let own: Vec<_> = secrets.iter().collect();
+    let said = source.diagnostics().map(|text| masked(&text, &own));
+    Ok(StoreReport { answer, said })
+}
+
+/// The end of a text without these secrets, and without what looks like one.
+fn masked(text: &str, secrets: &[(&SecretName, &Secret)]) -> String {
+    let labelled: Vec<_> = secrets
+        .iter()
+        .map(|(name, secret)| (name.to_string(), *secret))
+        .collect();
+    let mut mask = TextMask::new(Arc::new(Masker::new(&labelled)));
+    let mut out = Vec::new();
+    mask.write(text.as_bytes(), &mut out);
+    mask.flush(&mut out);
+    let text = String::from_utf8_lossy(&out);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let verdicts = detect::arguments(&words);
+    let words = words.iter().zip(verdicts).map(|(word, verdict)| {
+        if verdict.secrets().is_empty() {
+            *word
+        } else {
+            "[masked]"
+        }
+    });
+    let text = words.collect::<Vec<_>>().join(" ");
+    let start = text.len().saturating_sub(SAID_MAX);
+    let start = (start..=text.len()).find(|at| text.is_char_boundary(*at));
+    text.get(start.unwrap_or_default()..)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn needs(
@@ -87,9 +133,9 @@ fn needs(
         may_use(store)?;
     }
     let names: Vec<_> = own.iter().chain(&of_network).cloned().collect();
-    let batch = local.get_all(&names)?;
+    let items = local.get_all(&names)?.items;
     let mut needs = StoreNeeds {
-        secrets: names.into_iter().zip(batch.items).collect(),
+        secrets: names.into_iter().zip(items).collect(),
         ..StoreNeeds::default()
     };
     if record.is_some() {
@@ -133,4 +179,26 @@ fn record_release(dirs: &Dirs, name: &StoreName, secrets: &LocalValues, keys: &K
         })
         .collect();
     Log::open(dirs, Some(keys))?.append(&records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_program_says_is_masked_and_short() {
+        let name = SecretName::new("op/token").unwrap();
+        let value = Secret::new(b"an own value 1".to_vec());
+        let token = format!("ghp_{}", "a1B2".repeat(9));
+        let said = format!(
+            "{} bad token: {token}, or an own value 1?\n",
+            "é ".repeat(400)
+        );
+        let shown = masked(&said, &[(&name, &value)]);
+        assert!(shown.ends_with("or [secret op/token]?"), "{shown}");
+        assert!(
+            shown.contains("bad token: [masked]") && shown.len() <= SAID_MAX,
+            "{shown}"
+        );
+    }
 }

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{checked, show};
+use super::{checked, say, show};
 use crate::cli::{Context, print};
 use crate::config::Config;
 use crate::error::{Code, EXIT_ERROR, EXIT_NO, Error, Result};
-use crate::ops::store_check::StoreReport;
+use crate::ops::store_check::StoreFacts;
 use crate::secret::StoreName;
 
 #[derive(Debug, clap::Args)]
@@ -24,15 +24,21 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
     let (mut code, mut rows) = (0, Vec::new());
     for name in &args.name {
-        let answer = checked(cx, &config, name);
+        let (answer, said) = match checked(cx, &config, name) {
+            Ok(report) => (report.answer, report.said),
+            Err(error) => (Err(error), None),
+        };
         code = code.max(match &answer {
             Ok(_) => 0,
             Err(error) => exit(error),
         });
         match &answer {
-            _ if args.json => rows.push(row(name, &answer)),
-            Ok(report) => show(name, report),
-            Err(error) => print::error(error),
+            _ if args.json => rows.push(row(name, &answer, said.as_deref())),
+            Ok(facts) => show(name, facts),
+            Err(error) => {
+                print::error(error);
+                say(name, said.as_deref());
+            }
         }
     }
     if args.json {
@@ -60,14 +66,13 @@ pub(super) fn exit(error: &Error) -> u8 {
 }
 
 /// One element of the array; `docs/stores.md` describes it.
-fn row(name: &StoreName, answer: &Result<StoreReport>) -> Value {
+fn row(name: &StoreName, answer: &Result<StoreFacts>, said: Option<&str>) -> Value {
     match answer {
-        Ok(report) => {
-            let facts = report.facts.iter();
-            let facts =
-                facts.map(|(fact, value)| ((*fact).to_owned(), Value::from(value.as_str())));
-            let facts: Map<String, Value> = facts.collect();
-            json!({ "name": name, "works": true, "facts": facts, "error": null })
+        Ok(facts) => {
+            let pair = |(fact, value): &(&str, String)| ((*fact).to_owned(), value.as_str().into());
+            let facts: Map<String, Value> = facts.iter().map(pair).collect();
+            let works = (!facts.is_empty()).then_some(true);
+            json!({ "name": name, "works": works, "facts": facts, "error": null, "said": null })
         }
         Err(error) => json!({
             "name": name,
@@ -79,6 +84,7 @@ fn row(name: &StoreName, answer: &Result<StoreReport>) -> Value {
                 "causes": error.chain(),
                 "hints": error.hints,
             },
+            "said": said,
         }),
     }
 }

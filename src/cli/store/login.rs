@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use super::{checked, show};
+use super::{checked, say, show};
 use crate::cli::{Context, print};
 use crate::config::Config;
 use crate::error::{Code, EXIT_NO, Error, Result};
@@ -58,6 +58,8 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
             )));
         }
     }
-    show(name, &checked(cx, &config, name)?);
+    let report = checked(cx, &config, name)?;
+    say(name, report.said.as_deref());
+    show(name, &report.answer?);
     Ok(0)
 }

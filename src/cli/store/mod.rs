@@ -14,7 +14,7 @@ use clap::Subcommand;
 use super::{Context, ask, print};
 use crate::client::agents;
 use crate::config::Config;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, printable};
 use crate::ops::store_check::{self, StoreReport};
 use crate::ops::stores;
 use crate::secret::{ServerName, StoreName};
@@ -96,11 +96,24 @@ fn checked(cx: &Context, config: &Config, name: &StoreName) -> Result<StoreRepor
     store_check::check(&cx.dirs, config, name, is_interactive, &may_use)
 }
 
-/// Prints what a store said of itself.
-fn show(name: &StoreName, report: &StoreReport) {
+/// Prints what a store says of itself.
+fn show(name: &StoreName, facts: &[(&'static str, String)]) {
+    if facts.is_empty() {
+        print::line(&format!(
+            "{name}: not asked, because its program can only read values, which a check does not do"
+        ));
+        return;
+    }
     print::line(&format!("{name}: ok"));
-    for (fact, value) in &report.facts {
-        print::line(&format!("  {fact:<10} {}", crate::error::printable(value)));
+    for (fact, value) in facts {
+        print::line(&format!("  {fact:<10} {}", printable(value)));
+    }
+}
+
+/// Prints what the program of a store wrote to stderr.
+fn say(name: &StoreName, said: Option<&str>) {
+    if let Some(text) = said.filter(|text| !text.is_empty()) {
+        print::note(&format!("the program of store `{name}` wrote: {text}"));
     }
 }
 

@@ -85,7 +85,7 @@ const fn row(preset: &'static ExecPreset) -> SourceType {
         needs: preset.needs,
         tested: preset.tested,
         programs: preset.programs,
-        variables: &[],
+        variables: preset.of_terminal,
         sign_in,
         sign_in_hint: preset.sign_in,
         check,
@@ -123,8 +123,13 @@ fn check_place(definition: &StoreDefinition, place: &StorePlace) -> Result<(), S
 }
 
 fn sign_in(definition: &StoreDefinition) -> Option<Vec<String>> {
-    let words = preset_of(definition).ok()?.login;
-    (!words.is_empty()).then(|| words.iter().map(|word| (*word).to_owned()).collect())
+    let preset = preset_of(definition).ok()?;
+    let settings = ExecSettings(&definition.settings);
+    let options = preset.login_options.iter();
+    let options = options.filter_map(|(option, setting)| Some([*option, settings.text(setting)?]));
+    let words = preset.login.iter().copied().chain(options.flatten());
+    let words: Vec<String> = words.map(str::to_owned).collect();
+    (!preset.login.is_empty()).then_some(words)
 }
 
 fn program(definition: &StoreDefinition) -> Option<PathBuf> {

@@ -24,6 +24,8 @@ pub const EXEC: ExecPreset = ExecPreset {
     id: "exec",
     programs: &[],
     login: &[],
+    login_options: &[],
+    of_terminal: &[],
     about: "a program of your own",
     example: "PATH",
     needs: "`args` with `{path}`; `output`: `raw`, `json` or `mcpwrap-store-v1`; `not_found`: exit codes",

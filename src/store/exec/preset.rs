@@ -27,6 +27,10 @@ pub struct ExecPreset {
     pub programs: &'static [&'static str],
     /// The arguments with which it signs the user in on a terminal; empty if it has no such command.
     pub login: &'static [&'static str],
+    /// Options of the same command, each with the setting that is its value.
+    pub login_options: &'static [(&'static str, &'static str)],
+    /// Settings that `store add` takes from the user's terminal, each with the variables.
+    pub of_terminal: &'static [(&'static str, &'static [&'static str])],
     pub about: &'static str,
     pub example: &'static str,
     pub needs: &'static str,

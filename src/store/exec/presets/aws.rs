@@ -62,6 +62,11 @@ pub const AWS_SM: ExecPreset = ExecPreset {
     id: "aws-sm",
     programs: &["aws"],
     login: &["sso", "login"],
+    login_options: &[("--profile", "profile")],
+    of_terminal: &[
+        ("profile", &["AWS_PROFILE"]),
+        ("region", &["AWS_REGION", "AWS_DEFAULT_REGION"]),
+    ],
     about: "AWS Secrets Manager, by `aws`",
     example: "prod/github#token",
     needs: "`aws`; `region`; `profile`, or keys in `env`",
@@ -84,6 +89,11 @@ pub const AWS_SSM: ExecPreset = ExecPreset {
     id: "aws-ssm",
     programs: &["aws"],
     login: &["sso", "login"],
+    login_options: &[("--profile", "profile")],
+    of_terminal: &[
+        ("profile", &["AWS_PROFILE"]),
+        ("region", &["AWS_REGION", "AWS_DEFAULT_REGION"]),
+    ],
     about: "the Parameter Store of AWS Systems Manager, by `aws`",
     example: "/prod/github/token",
     needs: "`aws`; `region`; `profile`, or keys in `env`",

@@ -15,6 +15,8 @@ pub const AZURE: ExecPreset = ExecPreset {
     id: "azure",
     programs: &["az"],
     login: &["login"],
+    login_options: &[],
+    of_terminal: &[],
     about: "Azure Key Vault, by `az`",
     example: "VAULT/SECRET",
     needs: "`az`; `subscription`; `vault` for names without one",

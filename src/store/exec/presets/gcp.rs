@@ -15,6 +15,11 @@ pub const GCP: ExecPreset = ExecPreset {
     id: "gcp",
     programs: &["gcloud"],
     login: &["auth", "login"],
+    login_options: &[],
+    of_terminal: &[(
+        "project",
+        &["CLOUDSDK_CORE_PROJECT", "GOOGLE_CLOUD_PROJECT"],
+    )],
     about: "Google Cloud Secret Manager, by `gcloud`",
     example: "SECRET",
     needs: "`gcloud`; `project`; `account`",

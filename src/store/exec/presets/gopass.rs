@@ -15,6 +15,8 @@ pub const GOPASS: ExecPreset = ExecPreset {
     id: "gopass",
     programs: &["gopass"],
     login: &[],
+    login_options: &[],
+    of_terminal: &[],
     about: "gopass, a password manager for teams",
     example: "FOLDER/ENTRY",
     needs: "`gopass` 1.12 or newer of gopass.pw",

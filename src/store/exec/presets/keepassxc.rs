@@ -18,6 +18,8 @@ pub const KEEPASSXC: ExecPreset = ExecPreset {
     id: "keepassxc",
     programs: &["keepassxc-cli"],
     login: &[],
+    login_options: &[],
+    of_terminal: &[],
     about: "a KeePass file, by `keepassxc-cli`",
     example: "GROUP/ENTRY#Password",
     needs: "`keepassxc-cli`; `database`; `password` (`secret:NAME`), `key_file` or both",

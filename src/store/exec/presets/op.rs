@@ -23,7 +23,10 @@ const TOKENS: &[&str] = &["OP_SERVICE_ACCOUNT_TOKEN", "OP_CONNECT_TOKEN"];
 pub const OP: ExecPreset = ExecPreset {
     id: "op",
     programs: &["op"],
-    login: &["signin"],
+    // `op signin` may print a session, which nothing here uses.
+    login: &[],
+    login_options: &[],
+    of_terminal: &[("account", &["OP_ACCOUNT"])],
     about: "1Password, by its program `op`",
     example: "VAULT/ITEM/FIELD",
     needs: "`op` 2; `account`, or a token of a service account or of Connect in `env`",

@@ -20,6 +20,11 @@ pub const PASS: ExecPreset = ExecPreset {
     id: "pass",
     programs: &["pass"],
     login: &[],
+    login_options: &[],
+    of_terminal: &[
+        ("env.PASSWORD_STORE_DIR", &["PASSWORD_STORE_DIR"]),
+        ("env.GNUPGHOME", &["GNUPGHOME"]),
+    ],
     about: "pass, the standard password manager of Unix",
     example: "FOLDER/ENTRY",
     needs: "`pass`; `line`: a number or \"all\" [default: 1]",

@@ -17,6 +17,8 @@ pub const SOPS: ExecPreset = ExecPreset {
     id: "sops",
     programs: &["sops"],
     login: &[],
+    login_options: &[],
+    of_terminal: &[("env.SOPS_AGE_KEY_FILE", &["SOPS_AGE_KEY_FILE"])],
     about: "files encrypted by SOPS",
     example: "/home/ana/secrets.yaml#github.token",
     needs: "`sops`; a key, e.g. `SOPS_AGE_KEY_FILE` in `env`; `directory` for relative paths",

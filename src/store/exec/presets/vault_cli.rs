@@ -15,6 +15,12 @@ pub const VAULT_CLI: ExecPreset = ExecPreset {
     id: "vault-cli",
     programs: &["vault", "bao"],
     login: &["login"],
+    login_options: &[],
+    of_terminal: &[
+        ("address", &["BAO_ADDR", "VAULT_ADDR"]),
+        ("namespace", &["BAO_NAMESPACE", "VAULT_NAMESPACE"]),
+        ("ca_file", &["BAO_CACERT", "VAULT_CACERT"]),
+    ],
     about: "KV secrets of Vault or OpenBao, by their program",
     example: "MOUNT/PATH#FIELD",
     needs: "`vault` or `bao`; `address`; `mount`; `namespace`; `ca_file`; `VAULT_TOKEN` in `env`",
