@@ -20,6 +20,7 @@ pub(crate) mod weak; // values that cannot be masked
 pub(crate) mod dirs; // every path and variable that is read
 pub(crate) mod files; // private files, replaced as a whole
 pub(crate) mod parallel; // work in several threads
+pub(crate) mod env_file; // files of variables
 pub(crate) mod links; // files of the user behind symlinks
 pub(crate) mod authorities; // certificate authorities that are trusted
 pub(crate) mod https; // HTTP clients of mcpwrap itself

@@ -22,6 +22,7 @@ mod adopt_journal;
 mod adopt_kept;
 mod adopt_remote;
 mod adopt_revoked;
+mod adopt_stores;
 mod adopt_undo;
 mod agents;
 mod container;

@@ -203,10 +203,7 @@ fn a_secret_in_an_argument_is_refused_and_not_repeated() {
     }
     let ended = test.cli(&[ADD, &["--set", &format!("account={token}"), "--yes"]].concat());
     refused(&ended, "usage");
-    assert!(
-        ended.stderr.contains("mcpwrap secret set op/account"),
-        "{ended}"
-    );
+    assert!(!ended.stderr.contains("a1B2"), "{ended}");
     // The type refuses what it does not know, and says what it needs.
     let ended = test.cli(&[ADD, &["--set", "acount=x", "--yes"]].concat());
     refused(&ended, "usage");

@@ -21,6 +21,7 @@ use crate::invocation;
 use crate::ops::actor::Actor;
 use crate::ops::approve::approve_all;
 use crate::ops::secrets::{SecretChange, record_and_store};
+use crate::ops::stores;
 use crate::parallel;
 use crate::policy::draft;
 use crate::scan::clients::ClientFile;
@@ -70,6 +71,10 @@ pub fn apply(
     }
     secrets(dirs, store, actor, &round.names, step)?;
     exposed::in_files(dirs, round)?;
+    // Policies name them, and are resolved with them.
+    for store in &round.names.stores.new {
+        stores::change_with(dirs, keys, actor, &store.name, Some(&store.definition))?;
+    }
     policies(dirs, keys, actor, &round.names, step)?;
     let log = Log::open(dirs, Some(keys))?;
     let mut done = Vec::new();

@@ -12,7 +12,11 @@ use super::plan::{AdoptPlan, EntryFilter, FilePlan, Left, LoginChoice};
 use super::proof::{ChangedEntry, prove};
 use super::redact::{Cut, Cutter, RedactedPiece, cut};
 use super::references::References;
-use super::{bridge_command, client_login, directory, literals, remote, replace, rewrite};
+use super::store_values::{self, StoreSurroundings};
+use super::wrappers::WrapperCall;
+use super::{
+    bridge_command, client_login, directory, known_variables, literals, remote, replace, rewrite,
+};
 use crate::client::document::Document;
 use crate::client::entry::{ServerEntry, Spot, places};
 use crate::client::regions::regions;
@@ -116,6 +120,8 @@ impl PlanBuilder<'_> {
         }
         let judged = detect::entry(&entry);
         let secret = extract::holds_secret(&judged);
+        let call = store_values::call(&entry);
+        let has_store = !matches!(call, Ok(None));
         let is_asked = !wanted.servers.is_empty();
         let may_change = !entry.words.is_empty() || remote::refers(&entry, node, &judged);
         let mut login = if secret {
@@ -126,7 +132,7 @@ impl PlanBuilder<'_> {
         };
         let is_of_client =
             wanted.logins == LoginChoice::OfClient && login.take().is_some_and(|it| it.is_ok());
-        if !(secret || login.is_some() || is_asked && may_change) {
+        if !(secret || has_store || login.is_some() || is_asked && may_change) {
             plan.without += 1;
             plan.of_client
                 .extend(is_of_client.then(|| entry.name.clone()));
@@ -144,6 +150,26 @@ impl PlanBuilder<'_> {
         if let Some(reason) = remote::reason(&entry, &judged) {
             return Err(reason);
         }
+        if has_store && login.is_none() {
+            let why = match self.of_store(&entry, &judged, call, names) {
+                Ok(one) => return Ok(Some(one)),
+                Err(why) => why,
+            };
+            if !(secret || is_asked) {
+                plan.left.push(Left {
+                    found: self.n,
+                    entry: Some(entry.name),
+                    reason: why,
+                    // It has no secret in plaintext.
+                    counts: false,
+                });
+                return Ok(None);
+            }
+            let mut extracted = self.extract(&entry, node, &judged, names)?;
+            let note = format!("its values in another store stay as they are: {why}");
+            extracted.notes.push(note);
+            return self.change(&entry, &judged, extracted, names).map(Some);
+        }
         let extracted = match login {
             Some(extracted) => extracted?,
             None => self.extract(&entry, node, &judged, names)?,
@@ -160,6 +186,23 @@ impl PlanBuilder<'_> {
             project: directory::project(self.file, names.home(), entry),
             variable: &|name| dirs::server_variable(name)?.into_string().ok(),
         }
+    }
+
+    /// The change of an entry whose values are in another store.
+    fn of_store(
+        &self,
+        entry: &ServerEntry,
+        judged: &[detect::Judged<'_>],
+        call: Result<Option<WrapperCall>, String>,
+        names: &mut Names,
+    ) -> Result<ChangedEntry, String> {
+        let call = call?.unwrap_or_default();
+        let around = StoreSurroundings {
+            references: &self.references(entry, names),
+            known: &|words| known_variables::of(names.dirs(), words),
+        };
+        let extracted = store_values::extract(entry, &call, &around)?;
+        self.change(entry, judged, extracted, names)
     }
 
     fn extract(
@@ -192,6 +235,10 @@ impl PlanBuilder<'_> {
                 extracted.set.entry(name).or_insert(text);
             }
         }
+        let mut of_store = Vec::new();
+        if let Some(wish) = &extracted.wish {
+            (extracted.references, of_store) = names.references(wish)?;
+        }
         let planned = names.policy(&entry.name, &extracted)?;
         let mut splices = rewrite::splices(
             self.document,
@@ -201,6 +248,7 @@ impl PlanBuilder<'_> {
             &planned.server,
         )?;
         let mut cuts = planned.cuts;
+        cuts.extend(of_store);
         self.as_written(entry, judged, &planned.server, &mut cuts, names);
         splices.extend(comments::named(self.document, entry, &splices, &cuts));
         Ok(ChangedEntry {

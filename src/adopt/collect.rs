@@ -37,6 +37,8 @@ impl Extractor {
                 argv_secrets: false,
                 cwd: Cwd::Private,
                 shipped,
+                wish: None,
+                references: BTreeMap::new(),
                 notes: Vec::new(),
             },
             taken: BTreeSet::new(),

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::store_values::StoreWish;
 use crate::catalog::KnownServer;
 use crate::client::edit::NewWord;
 use crate::detect::{self, SecretPart};
 use crate::package;
 use crate::policy::{Cwd, Remote, argument};
+use crate::reference::Reference;
 
 /// How a secret was recognized that the client takes from the user's environment.
 pub(super) const OF_TERMINAL: &str = "a secret of your terminal";
@@ -28,6 +30,10 @@ pub struct Extracted {
     pub(super) argv_secrets: bool,
     pub(super) cwd: Cwd,
     pub(super) shipped: Option<&'static KnownServer>,
+    /// What it needs of another store.
+    pub(super) wish: Option<StoreWish>,
+    /// Values in another store, by variable.
+    pub(super) references: BTreeMap<String, Reference>,
     /// What the user should know about the change.
     pub(super) notes: Vec<String>,
 }

@@ -10,6 +10,8 @@ use std::path::Path;
 use super::approval::AdoptApproval;
 use super::extracted::Extracted;
 use super::redact::Cut;
+use super::store_plan::StorePlan;
+use super::store_values::StoreWish;
 use super::wishes::{plain, wish};
 use crate::dirs::Dirs;
 use crate::policy::draft::Draft;
@@ -78,6 +80,7 @@ pub struct Names {
     compared: Cell<usize>,
     pub secrets: Vec<NewSecret>,
     pub policies: Vec<NewPolicy>,
+    pub stores: StorePlan,
 }
 
 impl Names {
@@ -94,7 +97,30 @@ impl Names {
             compared: Cell::new(0),
             secrets: Vec::new(),
             policies: Vec::new(),
+            stores: StorePlan::default(),
         }
+    }
+
+    /// The references of an entry to another store, and the secrets that the store itself needs.
+    pub(super) fn references(
+        &mut self,
+        wish: &StoreWish,
+    ) -> Result<(BTreeMap<String, Reference>, Vec<Cut>), String> {
+        let mut cuts = Vec::new();
+        let mut logins = BTreeMap::new();
+        for (variable, text) in &wish.logins {
+            let place = format!("env {variable}");
+            let name = super::wishes::wish(wish.kind, variable);
+            let cut = self.loose(&name, text, ("for the store itself", place));
+            logins.insert(variable.clone(), cut.name.clone());
+            cuts.push(cut);
+        }
+        let references = self.stores.references(&self.dirs, wish, &logins)?;
+        Ok((references, cuts))
+    }
+
+    pub(super) const fn dirs(&self) -> &Dirs {
+        &self.dirs
     }
 
     /// The user's home directory.
@@ -162,15 +188,20 @@ impl Names {
 
     /// Names a piece of text that only undo needs.
     pub fn as_written(&mut self, server: &ServerName, text: &str) -> Cut {
-        let name = self.name(&[], &format!("{server}/as-written"), text);
+        let place = "in a comment, or in an unusual spelling".to_owned();
+        self.loose(&format!("{server}/as-written"), text, (FOR_UNDO, place))
+    }
+
+    /// Names a secret that no policy has.
+    fn loose(&mut self, wish: &str, text: &str, (why, place): (&'static str, String)) -> Cut {
+        let name = self.name(&[], wish, text);
         if !self.secrets.iter().any(|secret| secret.name == name) {
             let known = self.stored.contains_key(&name);
-            let place = "in a comment, or in an unusual spelling".to_owned();
             let (text, rotate) = (text.to_owned(), None);
             self.secrets.push(NewSecret {
                 name: name.clone(),
                 text,
-                why: FOR_UNDO,
+                why,
                 place,
                 rotate,
                 known,
@@ -187,6 +218,9 @@ impl Names {
         self.policies
             .retain(|policy| servers.contains(&policy.server));
         self.secrets.retain(|secret| names.contains(&secret.name));
+        let policies = self.policies.iter();
+        let references = policies.flat_map(|new| new.policy.store_references());
+        self.stores.keep_only(references);
     }
 
     /// How many values were compared with the stored ones.
@@ -284,6 +318,13 @@ fn draft(entry: &str, extracted: &Extracted, secrets: &[(String, SecretName, Str
             (Reference::Local(name.clone()), Delivery::Env),
         )
     };
+    let others = extracted
+        .references
+        .iter()
+        .map(|(variable, reference)| (variable.clone(), (reference.clone(), Delivery::Env)));
+    let wish = extracted.wish.as_ref().filter(|wish| wish.is_optional);
+    let optional = wish.into_iter().flat_map(|wish| &wish.values);
+    let optional = optional.map(|(variable, _)| variable.clone()).collect();
     let pinned = package::parse(&extracted.command).pin.holds();
     let mut draft = Draft {
         description: Some(
@@ -300,7 +341,8 @@ fn draft(entry: &str, extracted: &Extracted, secrets: &[(String, SecretName, Str
         cwd: extracted.cwd.clone(),
         pass: extracted.pass.clone(),
         set: extracted.set.clone(),
-        secrets: secrets.iter().map(slot).collect(),
+        secrets: secrets.iter().map(slot).chain(others).collect(),
+        optional,
         unpinned: if pinned {
             Unpinned::Refuse
         } else {

@@ -8,6 +8,8 @@ use super::builder;
 use super::names::{Names, NewPolicy};
 use super::plan::{AdoptPlan, EntryFilter, FilePlan, LoginChoice};
 use super::redact::Cut;
+use super::store_plan::{NewStore, StorePlan};
+use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::ops::actor::Actor;
@@ -51,6 +53,7 @@ impl Round {
     ) -> Result<Self> {
         let files = clients::scan(dirs, &selection.clients, &selection.configs)?;
         let mut names = Names::new(dirs, &Index::load(dirs)?, keys);
+        names.stores = StorePlan::new(Config::load(dirs)?);
         let filter = EntryFilter {
             servers: selection.servers.clone(),
             logins: selection.logins.clone(),
@@ -86,8 +89,10 @@ impl Round {
                 .collect()
         };
         let (agreed, allowed) = (texts(shown), approved(shown));
+        let is_shown = |store: &NewStore| shown.names.stores.new.contains(store);
         !actor.is_asked()
             || (texts(self).iter().all(|file| agreed.contains(file))
+                && self.names.stores.new.iter().all(is_shown)
                 && approved(self).iter().all(|one| allowed.contains(one)))
     }
 

@@ -1,7 +1,5 @@
 //! Definitions of stores from arguments, and what is refused.
 
-use std::path::PathBuf;
-
 use super::store_settings::{StoreSettings, take_variables};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};

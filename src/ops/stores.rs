@@ -12,7 +12,7 @@ use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::policy::{self, Policy};
 use crate::reference::{Reference, StoreRef};
-use crate::secret::{SecretName, ServerName, StoreName};
+use crate::secret::{Keys, SecretName, ServerName, StoreName};
 use crate::store::{self, Prompt};
 
 /// The actor who changes a store.
@@ -61,7 +61,27 @@ pub fn change(
     definition: Option<&StoreDefinition>,
 ) -> Result<()> {
     let store = store::open(dirs, config, Prompt::Allowed)?;
-    let log = Log::open(dirs, Some(&store::keys_or_create(&*store)?))?;
+    change_with(
+        dirs,
+        &store::keys_or_create(&*store)?,
+        actor,
+        name,
+        definition,
+    )
+}
+
+/// [`change`] with the keys of an open local store.
+///
+/// # Errors
+/// Those of the audit log and of `config.toml`.
+pub fn change_with(
+    dirs: &Dirs,
+    keys: &Keys,
+    actor: Actor,
+    name: &StoreName,
+    definition: Option<&StoreDefinition>,
+) -> Result<()> {
+    let log = Log::open(dirs, Some(keys))?;
     let note = match definition {
         Some(definition) => format!("{name}: {}", definition.kind),
         None => format!("{name}: removed"),

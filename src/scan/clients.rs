@@ -38,7 +38,7 @@ pub struct ClientFile {
     pub tracked: bool,
     /// Whether only older versions of the client read it.
     pub old: bool,
-    /// For each entry, whether it may hold a secret or run through mcpwrap.
+    /// For each entry, whether it may hold a secret, read from a store or run through mcpwrap.
     pub needs_full_scan: Vec<bool>,
 }
 
@@ -309,7 +309,10 @@ impl ClientFile {
             return Vec::new();
         };
         let needs_full_scan = |spot: Spot<'a>| {
-            filter.may_hold_secret(spot.node) || spot.may_be_wrapped() || spot.is_unknown()
+            filter.may_hold_secret(spot.node)
+                || spot.may_be_wrapped()
+                || spot.may_use_store()
+                || spot.is_unknown()
         };
         places(document).into_iter().map(needs_full_scan).collect()
     }

@@ -209,8 +209,12 @@ fn question(cx: &Context, round: &Round, no_pin: bool) -> String {
         0 => String::new(),
         count => format!("log in to {}, ", print::count(count, "server")),
     };
+    let stores = match round.names.stores.new.len() {
+        0 => String::new(),
+        count => format!("add {}, ", print::count(count, "store")),
+    };
     format!(
-        "\n{logins}store {}, write and grant {}, change {}{pins}. proceed?",
+        "\n{logins}{stores}store {}, write and grant {}, change {}{pins}. proceed?",
         print::count(round.names.secrets.len(), "secret"),
         print::count(round.names.policies.len() - withheld, "policy"),
         print::count(round.plan.files.len(), "file")

@@ -105,6 +105,16 @@ fn plan(cx: &Context, found: &[ClientFile], plan: &AdoptPlan, names: &Names) {
             secret.why
         ));
     }
+    for store in &names.stores.new {
+        out.line(&format!(
+            "\nstore `{}`, added to {}:",
+            store.name,
+            cx.dirs.tilde(&cx.dirs.config_file())
+        ));
+        for line in store.definition.text(&store.name).lines() {
+            out.line(&format!("  {}", printable(line)));
+        }
+    }
     for policy in &names.policies {
         let known = if policy.known {
             " (exists, unchanged)"

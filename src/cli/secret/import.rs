@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::audit::Event;
 use crate::cli::{Context, ask, print};
 use crate::config::Config;
+use crate::env_file;
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::files::io_text;
 use crate::ops::secrets::{self, SecretChange};
@@ -20,10 +21,6 @@ use crate::store::{self, Index, Prompt, SecretItem};
 
 /// Larger files are refused (bytes).
 const FILE_BYTES_MAX: u64 = 8 << 20;
-/// Replaces `$` while a `.env` file is parsed, so that nothing is expanded. A private-use character
-/// that real files do not contain.
-const DOLLAR: &str = "\u{f0024}";
-
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// File to import: `NAME=value` lines or a JSON object
@@ -196,18 +193,8 @@ fn judge(name: &str, value: Option<String>) -> Result<(SecretName, Secret), &'st
 type Pairs = Vec<(String, Option<String>)>;
 
 fn env_pairs(text: &str) -> Result<Pairs, String> {
-    if text.contains(DOLLAR) {
-        return Err("contains a character that mcpwrap reserves (U+F0024)".to_owned());
-    }
-    let text = Zeroizing::new(text.replace('$', DOLLAR));
-    let mut pairs = Pairs::new();
-    for (n, pair) in dotenvy::from_read_iter(text.as_bytes()).enumerate() {
-        // The error repeats the line, so it is not shown.
-        let (name, value) =
-            pair.map_err(|_| format!("entry {} is not `NAME=value`, as in a `.env` file", n + 1))?;
-        pairs.push((name, Some(value.replace(DOLLAR, "$"))));
-    }
-    Ok(pairs)
+    let pairs = env_file::pairs(text)?.into_iter();
+    Ok(pairs.map(|(name, value)| (name, Some(value))).collect())
 }
 
 fn json_pairs(text: &str) -> Result<Pairs, String> {

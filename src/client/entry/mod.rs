@@ -101,13 +101,26 @@ impl Spot<'_> {
         first(body(self.node).1, ADDRESSES).is_some() || self.may_start("mcp-remote")
     }
 
+    /// Whether its values may be in another store.
+    pub fn may_use_store(&self) -> bool {
+        let is_it = |text: &str| {
+            let name = text.rsplit('/').next().unwrap_or(text);
+            STORE_PROGRAMS.contains(&name) || text.starts_with("op://")
+        };
+        holds(self.node, &is_it) || holds(body(self.node).1, &is_it)
+    }
+
     fn may_start(&self, program: &str) -> bool {
-        names(self.node, program) || names(body(self.node).1, program)
+        let is_it = |text: &str| text.contains(program);
+        holds(self.node, &is_it) || holds(body(self.node).1, &is_it)
     }
 }
 
-fn names(node: &Node, program: &str) -> bool {
-    let is_named = |node: &Node| node.text().is_some_and(|text| text.contains(program));
+/// Programs that start a command with values of a store.
+const STORE_PROGRAMS: &[&str] = &["op", "doppler", "infisical", "bws", "sops"];
+
+fn holds(node: &Node, is_it: &dyn Fn(&str) -> bool) -> bool {
+    let is_named = |node: &Node| node.text().is_some_and(is_it);
     let within = |node: &Node| {
         is_named(node)
             || node.list().iter().any(is_named)

@@ -1,0 +1,428 @@
+//! Entries whose values are in another store: `op://…` in the environment, and commands that a program
+//! with access to a store starts (`op run -- CMD`, see [`super::wrappers`]).
+//!
+//! Invariant: the server gets the same variables as before, or there is a reason why not.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::extract;
+use super::extracted::{Extracted, shown};
+use super::references::References;
+use super::wrappers::WrapperCall;
+use crate::client::edit::NewWord;
+use crate::client::entry::{ServerEntry, SpannedText};
+use crate::detect::{self, ValueSite, Verdict};
+use crate::env_file;
+use crate::files::io_text;
+use crate::policy::template::is_variable_name;
+
+/// How a reference of 1Password starts.
+const OP: &str = "op://";
+/// A larger file of variables is not read (bytes).
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// What a policy needs of a store, before it is known which store that is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct StoreWish {
+    /// The type of the store.
+    pub(super) kind: &'static str,
+    /// Settings that the store must have.
+    pub(super) settings: Vec<(&'static str, String)>,
+    /// Variables of its program.
+    pub(super) env: Vec<(String, String)>,
+    /// Variables of its program that are secrets.
+    pub(super) logins: Vec<(String, String)>,
+    /// Variables of the server, and where their values are in the store.
+    pub(super) values: Vec<(String, String)>,
+    /// Whether the server may do without each of them.
+    pub(super) is_optional: bool,
+}
+
+/// What is known outside of the entry.
+pub(super) struct StoreSurroundings<'a> {
+    pub(super) references: &'a References<'a>,
+    /// The variables that the server of a command is known to read.
+    pub(super) known: &'a dyn Fn(&[String]) -> Vec<String>,
+}
+
+/// Variables of an entry that are for the program of the store: those that are settings of it, and
+/// those that are passed on to it.
+type OfProgram = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static [&'static str],
+);
+
+const OF_PROGRAMS: &[OfProgram] = &[
+    (
+        "op",
+        &[("OP_ACCOUNT", "account")],
+        &[
+            "OP_SERVICE_ACCOUNT_TOKEN",
+            "OP_CONNECT_TOKEN",
+            "OP_CONNECT_HOST",
+        ],
+    ),
+    (
+        "doppler",
+        &[("DOPPLER_PROJECT", "project"), ("DOPPLER_CONFIG", "config")],
+        &["DOPPLER_TOKEN"],
+    ),
+    ("infisical", &[], &["INFISICAL_TOKEN"]),
+    ("sops", &[], &["SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE"]),
+];
+
+/// Whether an entry has values in another store.
+///
+/// # Errors
+/// Why the command that starts its server is not understood.
+pub(super) fn call(entry: &ServerEntry) -> Result<Option<WrapperCall>, String> {
+    let words: Vec<String> = entry.words.iter().map(|word| word.text.clone()).collect();
+    let found = WrapperCall::read(&words)?;
+    let refers = entry.env.iter().any(|word| word.text.starts_with(OP));
+    let literal = || WrapperCall {
+        kind: "op",
+        shown: "`op://…` in its environment",
+        ..WrapperCall::default()
+    };
+    Ok(found.or_else(|| (refers && !words.is_empty()).then(literal)))
+}
+
+/// Extracts an entry without the program that starts its command, and with references.
+///
+/// # Errors
+/// Why it cannot be adopted like that.
+pub(super) fn extract(
+    entry: &ServerEntry,
+    call: &WrapperCall,
+    around: &StoreSurroundings<'_>,
+) -> Result<Extracted, String> {
+    let mut taker = EntryTaker {
+        inner: entry.clone(),
+        wish: StoreWish {
+            kind: call.kind,
+            settings: call.settings.clone(),
+            ..StoreWish::default()
+        },
+        set: Vec::new(),
+        dropped: Vec::new(),
+    };
+    taker.words(call)?;
+    if call.length > 0 {
+        taker.of_program()?;
+    }
+    taker.references()?;
+    taker.of_call(entry, call, around)?;
+    let EntryTaker {
+        inner,
+        wish,
+        set,
+        dropped,
+    } = taker;
+    let judged = detect::entry(&inner);
+    let mut extracted = extract::extract(&inner, &judged, around.references)?;
+    let clash = extracted
+        .values
+        .iter()
+        .find(|value| wish.values.iter().any(|(name, _)| *name == value.variable));
+    if let Some(value) = clash {
+        return Err(format!("`{}` has two values", value.variable));
+    }
+    extracted.words = words_of_file(call, &inner, extracted.words);
+    extracted.drop_env.extend(dropped);
+    extracted.set.extend(set);
+    extracted.wish = Some(wish);
+    Ok(extracted)
+}
+
+/// What the client's file has in place of the whole command line.
+fn words_of_file(call: &WrapperCall, inner: &ServerEntry, words: Vec<NewWord>) -> Vec<NewWord> {
+    let dropped = std::iter::repeat_n(NewWord::Drop, call.length);
+    if !call.is_text {
+        return dropped.chain(words).collect();
+    }
+    let texts = words.into_iter().zip(&inner.words);
+    let texts = texts.flat_map(|(change, word)| match change {
+        NewWord::Keep => vec![word.text.clone()],
+        NewWord::Replace(texts) => texts,
+        NewWord::Drop => Vec::new(),
+    });
+    let whole = NewWord::Replace(texts.collect());
+    dropped.chain([whole]).collect()
+}
+
+/// An entry, while it is taken apart.
+struct EntryTaker {
+    /// What is left for the usual extraction.
+    inner: ServerEntry,
+    wish: StoreWish,
+    /// Variables of files, which are no secrets.
+    set: Vec<(String, String)>,
+    /// Variables that do not stay in the client's file.
+    dropped: Vec<String>,
+}
+
+impl EntryTaker {
+    /// Leaves the words of the command that is started.
+    fn words(&mut self, call: &WrapperCall) -> Result<(), String> {
+        let rest = self.inner.words.split_off(call.length);
+        self.inner.words = rest;
+        let Some(text) = self.inner.words.first().filter(|_| call.is_text) else {
+            return Ok(());
+        };
+        let special = [
+            '"', '\'', '\\', '|', '&', ';', '>', '<', '`', '$', '(', '*', '?', '~', '#', '=',
+        ];
+        if text.text.contains(special) {
+            return Err(format!(
+                "`{}` starts a shell command: write the program and its arguments after it without a shell",
+                call.shown
+            ));
+        }
+        let word = |part: &str| SpannedText {
+            text: part.to_owned(),
+            ..text.clone()
+        };
+        self.inner.words = text.text.split_whitespace().map(word).collect();
+        Ok(())
+    }
+
+    /// Takes the variables of the store's program.
+    fn of_program(&mut self) -> Result<(), String> {
+        let kind = self.wish.kind;
+        let Some((_, settings, passed)) = OF_PROGRAMS.iter().find(|(of, _, _)| *of == kind) else {
+            return Ok(());
+        };
+        for word in std::mem::take(&mut self.inner.env) {
+            let name = word.name.as_str();
+            let setting = settings.iter().find(|(variable, _)| *variable == name);
+            if setting.is_none() && !passed.contains(&name) {
+                self.inner.env.push(word);
+                continue;
+            }
+            match detect::value(ValueSite::Env(name), &word.text) {
+                Verdict::Reference => {
+                    return Err(format!(
+                        "its client fills in `{name}`, which is for the store: write its value, or add the \
+                         store with `mcpwrap store add`"
+                    ));
+                }
+                Verdict::Secret(_) => self.wish.logins.push((word.name.clone(), word.text)),
+                _ => match setting {
+                    Some((_, setting)) => self.wish.settings.push((setting, word.text)),
+                    None => self.wish.env.push((word.name.clone(), word.text)),
+                },
+            }
+            self.dropped.push(word.name);
+        }
+        Ok(())
+    }
+
+    /// Takes the variables that are references of 1Password.
+    fn references(&mut self) -> Result<(), String> {
+        for word in std::mem::take(&mut self.inner.env) {
+            if self.wish.kind == "op" && word.text.starts_with(OP) {
+                self.value(&word.name, &word.text)?;
+                self.dropped.push(word.name);
+            } else {
+                self.inner.env.push(word);
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, name: &str, place: &str) -> Result<(), String> {
+        if !is_variable_name(name) {
+            return Err(format!("`{}` is not a variable name", shown(name)));
+        }
+        if place.contains('$') {
+            return Err(format!(
+                "`{name}` has a variable in its reference: write the reference out, then adopt it"
+            ));
+        }
+        self.wish.values.retain(|(known, _)| known != name);
+        self.wish.values.push((name.to_owned(), place.to_owned()));
+        Ok(())
+    }
+
+    /// Takes the values that the program gives to the command.
+    fn of_call(
+        &mut self,
+        entry: &ServerEntry,
+        call: &WrapperCall,
+        around: &StoreSurroundings<'_>,
+    ) -> Result<(), String> {
+        for file in &call.files {
+            let path = absolute(file, entry, around.references)?;
+            let text =
+                read(&path).map_err(|why| format!("cannot read `{}`: {why}", shown(file)))?;
+            match self.wish.kind {
+                "sops" => self.of_encrypted(&path, &text)?,
+                _ => self.of_file(file, &text)?,
+            }
+        }
+        match self.wish.kind {
+            "bws" => {
+                return Err(
+                    "`bws run` gives it all values of a project, and `bws` finds a value by its ID only: name \
+                     the IDs in a policy (`from = \"STORE:ID\"`)"
+                        .to_owned(),
+                );
+            }
+            "doppler" | "infisical" => self.of_names(call, around)?,
+            _ => {}
+        }
+        if self.wish.values.is_empty() {
+            return Err(format!("`{}` gives it no value that is known", call.shown));
+        }
+        Ok(())
+    }
+
+    /// The variables of a file for `op run`.
+    fn of_file(&mut self, file: &str, text: &str) -> Result<(), String> {
+        let pairs = env_file::pairs(text);
+        let pairs = pairs.map_err(|why| format!("`{}` {why}", shown(file)))?;
+        for (name, value) in pairs {
+            if value.starts_with(OP) {
+                self.value(&name, &value)?;
+            } else if !is_variable_name(&name) || value.contains("{secret.") {
+                return Err(format!(
+                    "`{}` has a variable that no policy can have",
+                    shown(file)
+                ));
+            } else if detect::value(ValueSite::Env(&name), &value)
+                .secrets()
+                .is_empty()
+            {
+                self.set.push((name.clone(), value));
+            } else {
+                return Err(format!(
+                    "`{}` has the value of `{name}` in plaintext: move it into a store, then adopt it",
+                    shown(file)
+                ));
+            }
+            // A variable of the file wins over one of the entry.
+            let old = self.inner.env.iter().position(|word| word.name == name);
+            if let Some(at) = old {
+                self.dropped.push(self.inner.env.remove(at).name);
+            }
+        }
+        Ok(())
+    }
+
+    /// The names in a file for `sops exec-env`, which are not encrypted.
+    fn of_encrypted(&mut self, path: &Path, text: &str) -> Result<(), String> {
+        let names = encrypted_names(path, text)
+            .ok_or_else(|| format!("`{}` is no file of SOPS", path.display()))?;
+        for name in names {
+            let place = format!("{}#{name}", path.display());
+            self.value(&name, &place)?;
+        }
+        Ok(())
+    }
+
+    /// The variables that the server reads, for a program that does not say which it gives.
+    fn of_names(
+        &mut self,
+        call: &WrapperCall,
+        around: &StoreSurroundings<'_>,
+    ) -> Result<(), String> {
+        let words: Vec<String> = self
+            .inner
+            .words
+            .iter()
+            .map(|word| word.text.clone())
+            .collect();
+        let own: Vec<String> = self
+            .inner
+            .env
+            .iter()
+            .map(|word| word.name.clone())
+            .collect();
+        let names = (around.known)(&words).into_iter();
+        let names: Vec<_> = names.filter(|name| !own.contains(name)).collect();
+        if names.is_empty() {
+            return Err(format!(
+                "`{}` does not say which variables it gives, and it is not known which the server reads: name \
+                 them in a policy (`mcpwrap policy new`)",
+                call.shown
+            ));
+        }
+        self.wish.is_optional = names.len() > 1;
+        for name in names {
+            let place = match call.folder.as_str() {
+                "" => name.clone(),
+                folder => format!("/{folder}/{name}"),
+            };
+            self.value(&name, &place)?;
+        }
+        Ok(())
+    }
+}
+
+/// A path of an entry from the root.
+fn absolute(
+    text: &str,
+    entry: &ServerEntry,
+    references: &References<'_>,
+) -> Result<PathBuf, String> {
+    let written = references.value(text)?;
+    let path = match written.strip_prefix("~/") {
+        Some(rest) => references.home.join(rest),
+        None => PathBuf::from(&written),
+    };
+    let cwd = entry.cwd.as_ref().map(PathBuf::from);
+    let base = cwd.filter(|cwd| cwd.is_absolute());
+    let base = base.or_else(|| references.project.clone());
+    match base {
+        _ if path.is_absolute() => Ok(path),
+        Some(base) => Ok(base.join(path)),
+        None => Err(format!(
+            "the client's working directory decides which file `{}` is: write its full path, then adopt it",
+            shown(text)
+        )),
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let meta = path.metadata().map_err(|error| io_text(&error))?;
+    if !meta.is_file() {
+        return Err("not a regular file".to_owned());
+    }
+    let file = File::open(path).map_err(|error| io_text(&error))?;
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| io_text(&error))?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err("too large".to_owned());
+    }
+    Ok(text)
+}
+
+/// The names at the top of an encrypted file; `None` for another file.
+fn encrypted_names(path: &Path, text: &str) -> Option<Vec<String>> {
+    let is_own = |name: &String| name == "sops" || name.starts_with("sops_");
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    let all: Vec<String> = match ending {
+        Some("json") => {
+            let object: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(text).ok()?;
+            object.keys().cloned().collect()
+        }
+        Some("env") => {
+            let pairs = env_file::pairs(text).ok()?;
+            pairs.into_iter().map(|(name, _)| name).collect()
+        }
+        _ => {
+            let lines = text.lines().filter_map(|line| line.split_once(':'));
+            let names = lines.map(|(name, _)| name.trim_matches('"').to_owned());
+            names.filter(|name| is_variable_name(name)).collect()
+        }
+    };
+    let is_encrypted = all.iter().any(is_own) && text.contains("ENC[");
+    let names = all.into_iter().filter(|name| !is_own(name));
+    is_encrypted.then(|| names.collect())
+}
