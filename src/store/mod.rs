@@ -17,10 +17,6 @@ mod local;
 pub mod source;
 pub mod types;
 mod vault_server;
-#[cfg(target_os = "linux")]
-mod keychain;
-#[cfg(target_os = "macos")]
-#[path = "keychain_macos.rs"]
 mod keychain;
 mod vault;
 mod vault_key;

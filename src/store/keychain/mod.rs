@@ -1,43 +1,49 @@
-//! The `keychain` store on Linux: the Secret Service (gnome-keyring, `KWallet`, `KeePassXC`).
+//! The `keychain` store: a credential store of `keyring-core`, the Secret Service on Linux and the login
+//! keychain on macOS.
 //!
-//! One item per secret, with the attributes `service=mcpwrap` and `username=NAME`, so that
-//! `secret-tool`, Seahorse and the `keyring` libraries see the same items. Values cross the bus
-//! unencrypted (a plain session): whoever can listen there can also request them.
-//! `docs/decisions.md` explains why no existing library is used.
+//! One item per secret, with the service `mcpwrap` and the user name NAME, so that `secret-tool`, Seahorse,
+//! Keychain Access and the `keyring` libraries see the same items. Profile and expiry are attributes.
 //!
 //! Invariants: the keychain is unlocked only by the user's answer to a prompt, and only if prompting is
-//! allowed. Waiting never exceeds `ANSWER_MS` (for a prompt, a minute).
+//! allowed. Waiting never exceeds `ANSWER_MS` (for a prompt, a minute). What differs between the systems is
+//! in one file for each: which store, how to prompt, what its failures mean.
 
-mod bus;
-mod items;
-mod error;
+mod batch;
+#[cfg(any(target_os = "macos", test))]
+mod beside;
+#[cfg(any(target_os = "macos", test))]
+mod bounded;
+#[cfg(target_os = "linux")]
+pub mod secret_service;
+#[cfg(target_os = "linux")]
+#[path = "linux.rs"]
+mod platform;
+#[cfg(target_os = "macos")]
+#[path = "macos.rs"]
+mod platform;
+#[cfg(test)]
+mod tests;
 
-use std::cell::RefCell;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use self::bus::{Bus, Fault};
-use self::error::KeychainError;
-use self::items::{Link, SearchResult};
+use keyring_core::{CredentialStore, Entry, Error as CoreError};
+
+use self::batch::{CredentialBatch, CredentialName, StoredCredential};
 use super::{
-    ANSWER_MS, KeyStore, NewKey, Passphrase, Prompt, SecretBatch, SecretItem, SecretStore, Store,
+    KeyStore, NewKey, Passphrase, Prompt, SecretBatch, SecretItem, SecretStore, Store,
     StoreBackend, Unlocked, missing, text_of,
 };
 use crate::config::{Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
-use crate::secret::{Secret, SecretName};
+use crate::secret::{ProfileName, Secret, SecretName};
 
 const SERVICE: &str = "mcpwrap";
-/// The master key has its own service, so that it is not listed among the secrets.
-const MASTER_SERVICE: &str = "mcpwrap-internal";
-const MASTER_NAME: &str = "master-key";
-const HEAD_NAME: &str = "audit-head";
-
-/// The keychain of this session. Reconnects when the keychain program was replaced.
-struct SecretServiceStore {
-    link: RefCell<Link>,
-    prompt: Prompt,
-}
+/// The keys have their own service, so that they are not listed among the secrets.
+const KEY_SERVICE: &str = "mcpwrap-internal";
+const MASTER: CredentialName<'_> = (KEY_SERVICE, "master-key");
+const HEAD: CredentialName<'_> = (KEY_SERVICE, "audit-head");
 
 /// The keychain in the table of stores.
 pub(super) const BACKEND: StoreBackend = StoreBackend {
@@ -55,24 +61,27 @@ pub(super) const BACKEND: StoreBackend = StoreBackend {
     writes_quickly: |_| false,
 };
 
-/// Connects. The first request is sent later.
-fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
-    let link = connect(Duration::from_millis(ANSWER_MS)).map_err(|fault| explain(fault.into()))?;
-    Ok(Box::new(SecretServiceStore {
-        link: RefCell::new(link),
-        prompt,
-    }))
+/// A credential store, and what `keyring-core` lacks.
+struct OpenedKeychain {
+    store: Arc<CredentialStore>,
+    batch: Box<dyn CredentialBatch>,
 }
 
-/// Checks that the keychain exists and is unlocked. Accesses no item.
+/// The keychain of this session.
+struct KeychainStore {
+    store: Arc<CredentialStore>,
+    batch: Box<dyn CredentialBatch>,
+}
+
+/// Connects. The first request is sent later.
+fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
+    let OpenedKeychain { store, batch } = platform::open(prompt).map_err(|e| explain(&e))?;
+    Ok(Box::new(KeychainStore { store, batch }))
+}
+
+/// Checks that the keychain can be used now. Accesses no item.
 fn probe(_: &Dirs, _: &Config) -> Result<()> {
-    let link = connect(Duration::from_millis(ANSWER_MS)).map_err(|fault| explain(fault.into()))?;
-    match link.default_is_locked() {
-        Ok(Some(false)) => Ok(()),
-        Ok(Some(true)) => Err(explain(KeychainError::Locked)),
-        Ok(None) => Err(explain(KeychainError::NoCollection)),
-        Err(fault) => Err(explain(fault.into())),
-    }
+    platform::probe().map_err(|error| explain(&error))
 }
 
 /// There is nothing to create.
@@ -89,211 +98,199 @@ fn unlock(_: &Dirs, _: &Config, _: &mut Passphrase<'_>) -> Result<Unlocked> {
         .cause("the store is the keychain, which your desktop unlocks at login"))
 }
 
-fn connect(budget: Duration) -> Result<Link, Fault> {
-    Bus::connect(&bus::addresses(), budget).map(Link::new)
+/// The message for a failure.
+fn explain(error: &CoreError) -> Error {
+    platform::explain(error).of_store(StoreKind::Keychain)
 }
 
-impl SecretServiceStore {
-    /// Runs `work`, and repeats it once with a new connection if the keychain program exited.
-    fn run<T>(&self, work: impl Fn(&Link) -> Result<T, KeychainError>) -> Result<T> {
-        let first = work(&self.link.borrow());
-        let answer = match first {
-            Err(KeychainError::Fault(Fault::Gone(_))) => {
-                let left = self.link.borrow().left();
-                connect(left).map_err(KeychainError::from).and_then(|link| {
-                    let answer = work(&link);
-                    *self.link.borrow_mut() = link;
-                    answer
-                })
-            }
-            other => other,
+impl KeychainStore {
+    /// The message for a failure of one credential.
+    fn failed(&self, (_, user): CredentialName<'_>, error: &CoreError) -> Error {
+        let CoreError::Ambiguous(found) = error else {
+            return explain(error);
         };
-        answer.map_err(explain)
+        let n = found.len();
+        Error::new(
+            Code::SecretAmbiguous,
+            format!("`secret:{user}` is not unique"),
+        )
+        .of_store(StoreKind::Keychain)
+        .cause(format!(
+            "the keychain has {n} items with `service=mcpwrap` and this name"
+        ))
+        .hint(format!(
+            "delete the wrong one in {}, or run `mcpwrap secret rm {user}` to delete all",
+            self.batch.manager()
+        ))
     }
 
-    /// Unlocks locked items, if prompting is allowed.
-    fn unlock(&self, link: &Link, locked: &[dbus::Path<'static>]) -> Result<(), KeychainError> {
-        match self.prompt {
-            Prompt::Never => Err(KeychainError::Locked),
-            Prompt::Allowed => match link.unlock(locked) {
-                // What this prompt was for may have been unlocked by the prompt of another program.
-                Err(KeychainError::Dismissed) if link.are_unlocked(locked)? => Ok(()),
-                answer => answer,
+    /// Several items by name. `None`: there is none.
+    fn fetch(&self, wanted: &[CredentialName<'_>]) -> Result<Vec<Result<Option<SecretItem>>>> {
+        let found = self.batch.read_all(wanted).map_err(|e| explain(&e))?;
+        let item = |(found, name): (_, &CredentialName<'_>)| match found {
+            Ok(stored) => self.item(stored).map(Some),
+            Err(CoreError::NoEntry) => Ok(None),
+            Err(error) => Err(self.failed(*name, &error)),
+        };
+        Ok(found.into_iter().zip(wanted).map(item).collect())
+    }
+
+    fn fetch_one(&self, name: CredentialName<'_>) -> Result<Option<SecretItem>> {
+        self.fetch(&[name])?.pop().transpose().map(Option::flatten)
+    }
+
+    /// An invalid attribute is an error, not ignored: it could be a restriction. An empty one was removed,
+    /// in a keychain where attributes can only be added.
+    fn item(&self, stored: StoredCredential) -> Result<SecretItem> {
+        let StoredCredential { value, attributes } = stored;
+        let get = |key: &str| attributes.get(key).filter(|text| !text.is_empty());
+        let odd = |key: &str| {
+            Error::new(Code::StoreFailed, "cannot use the keychain")
+                .of_store(StoreKind::Keychain)
+                .cause(format!(
+                    "the attribute `{key}` of the item was changed by another program"
+                ))
+                .hint(format!(
+                    "delete the item in {}, then run `mcpwrap secret set NAME` to store it again",
+                    self.batch.manager()
+                ))
+        };
+        let profile = get("profile").map(|text| ProfileName::new(text));
+        let expires = get("expires").map(|text| text.parse());
+        Ok(SecretItem {
+            value: Secret::new(value),
+            profile: profile.transpose().map_err(|_| odd("profile"))?,
+            expires: expires.transpose().map_err(|_| odd("expires"))?,
+        })
+    }
+
+    fn write(&self, name: CredentialName<'_>, label: &str, item: &SecretItem) -> Result<()> {
+        let profile = item.profile.as_ref().map(ToString::to_string);
+        let expires = item.expires.as_ref().map(ToString::to_string);
+        let changes = [
+            ("profile", profile.as_deref()),
+            ("expires", expires.as_deref()),
+        ];
+        let value = item.value.expose();
+        let written = self.batch.write(name, label, value, &changes);
+        written.map_err(|error| self.failed(name, &error))
+    }
+
+    fn write_plain(&self, name: CredentialName<'_>, label: &str, value: &Secret) -> Result<()> {
+        let value = value.clone();
+        let (profile, expires) = (None, None);
+        self.write(
+            name,
+            label,
+            &SecretItem {
+                value,
+                profile,
+                expires,
             },
-        }
+        )
     }
 
-    /// The unlocked item of a name, or `None` if there is none.
-    fn find(
-        &self,
-        link: &Link,
-        service: &str,
-        name: &str,
-    ) -> Result<Option<SearchResult>, KeychainError> {
-        let mut found = link.search(&[(service, name)])?;
-        let Some(one) = found.pop().filter(|one| !one.is_empty()) else {
-            return match link.default_is_locked()? {
-                // Some keychains do not list their items while they are locked.
-                Some(true) => {
-                    self.unlock(link, &[items::default_collection()])?;
-                    Ok(link
-                        .search(&[(service, name)])?
-                        .pop()
-                        .filter(|one| !one.is_empty()))
-                }
-                _ => Ok(None),
-            };
-        };
-        if one.locked.is_empty() {
-            return Ok(Some(one));
-        }
-        self.unlock(link, &one.locked)?;
-        Ok(link.search(&[(service, name)])?.pop())
-    }
-
-    fn write(&self, service: &str, name: &str, label: &str, item: &SecretItem) -> Result<()> {
-        self.run(|link| {
-            let found = self.find(link, service, name)?;
-            let paths = found.map(|one| one.unlocked).unwrap_or_default();
-            match paths.as_slice() {
-                [] => match link.create(service, name, label, item) {
-                    Err(KeychainError::Locked) => {
-                        self.unlock(link, &[items::default_collection()])?;
-                        link.create(service, name, label, item)
-                    }
-                    other => other,
-                },
-                [path] => link.replace(path, service, name, item),
-                several => Err(KeychainError::Ambiguous(name.to_owned(), several.len())),
-            }
-        })
-    }
-
-    /// Several items by name, in two round trips. Locked ones are unlocked first, if allowed.
-    fn fetch(&self, wanted: &[(&str, &str)]) -> Result<Vec<Result<Option<SecretItem>>>> {
-        self.run(|link| {
-            let mut found = link.search(wanted)?;
-            let locked: Vec<_> = found.iter().flat_map(|one| one.locked.clone()).collect();
-            if !locked.is_empty() {
-                self.unlock(link, &locked)?;
-                found = link.search(wanted)?;
-            } else if found.iter().any(SearchResult::is_empty)
-                && link.default_is_locked()? == Some(true)
-            {
-                self.unlock(link, &[items::default_collection()])?;
-                found = link.search(wanted)?;
-            }
-            let paths: Vec<_> = found.iter().map(|one| one.unlocked.as_slice()).collect();
-            let single = paths.iter().filter_map(|one| match one {
-                [path] => Some(path.clone()),
-                _ => None,
-            });
-            let mut values = link.read(&single.collect::<Vec<_>>())?.into_iter();
-            let pairs = wanted.iter().zip(&paths);
-            Ok(pairs
-                .map(|((_, name), paths)| match paths.len() {
-                    0 => Ok(None),
-                    1 => Ok(values.next()),
-                    n => Err(explain(KeychainError::Ambiguous((*name).to_owned(), n))),
-                })
-                .collect())
-        })
+    /// The entries of a service, each found by itself.
+    fn entries(&self, service: &str) -> Result<Vec<Entry>> {
+        let found = self.store.search(&HashMap::from([("service", service)]));
+        found.map_err(|error| explain(&error))
     }
 }
 
-impl SecretStore for SecretServiceStore {
+/// Deletes a credential and its duplicates. Returns whether there was one.
+fn delete(entry: &Entry) -> Result<bool, CoreError> {
+    match entry.delete_credential() {
+        Ok(()) => Ok(true),
+        Err(CoreError::NoEntry) => Ok(false),
+        Err(CoreError::Ambiguous(all)) => {
+            for one in all {
+                one.delete_credential()?;
+            }
+            Ok(true)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl SecretStore for KeychainStore {
     fn kind(&self) -> StoreKind {
         StoreKind::Keychain
     }
 
     fn get(&self, name: &SecretName) -> Result<SecretItem> {
-        let mut items = self.fetch(&[(SERVICE, name.as_str())])?;
-        items
-            .pop()
-            .transpose()?
-            .flatten()
-            .ok_or_else(|| missing(name, StoreKind::Keychain))
+        let item = self.fetch_one((SERVICE, name.as_str()))?;
+        item.ok_or_else(|| missing(name, StoreKind::Keychain))
     }
 
     fn put(&self, name: &SecretName, item: &SecretItem) -> Result<()> {
-        self.write(SERVICE, name.as_str(), &format!("mcpwrap: {name}"), item)
+        let label = format!("mcpwrap: {name}");
+        self.write((SERVICE, name.as_str()), &label, item)
     }
 
     fn remove(&self, name: &SecretName) -> Result<()> {
-        let removed = self.run(|link| {
-            let found = self.find(link, SERVICE, name.as_str())?;
-            found.map(|one| link.delete(&one.unlocked)).transpose()
-        })?;
-        removed.ok_or_else(|| missing(name, StoreKind::Keychain))
+        let removed = self
+            .store
+            .build(SERVICE, name.as_str(), None)
+            .and_then(|entry| delete(&entry))
+            .and_then(|removed| {
+                self.batch.forget((SERVICE, name.as_str()))?;
+                Ok(removed)
+            });
+        if removed.map_err(|error| explain(&error))? {
+            Ok(())
+        } else {
+            Err(missing(name, StoreKind::Keychain))
+        }
     }
 
     fn names(&self) -> Result<Vec<SecretName>> {
-        self.run(|link| {
-            let mut names: Vec<_> = link
-                .names(SERVICE)?
-                .iter()
-                .filter_map(|name| SecretName::new(name).ok())
-                .collect();
-            names.sort();
-            names.dedup();
-            Ok(names)
-        })
+        let entries = self.entries(SERVICE)?;
+        let mut names: Vec<_> = entries
+            .iter()
+            .filter_map(|entry| SecretName::new(&entry.get_specifiers()?.1).ok())
+            .collect();
+        names.sort();
+        names.dedup();
+        Ok(names)
     }
 
     fn clear(&self) -> Result<()> {
-        self.run(|link| {
-            for service in [SERVICE, MASTER_SERVICE] {
-                for name in link.names(service)? {
-                    if let Some(found) = self.find(link, service, &name)? {
-                        link.delete(&found.unlocked)?;
-                    }
-                }
+        for service in [SERVICE, KEY_SERVICE] {
+            for entry in self.entries(service)? {
+                let user = entry.get_specifiers().map(|(_, user)| user);
+                let done = delete(&entry).and_then(|_| match &user {
+                    Some(user) => self.batch.forget((service, user)),
+                    None => Ok(()),
+                });
+                done.map_err(|error| explain(&error))?;
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 }
 
-impl KeyStore for SecretServiceStore {
+impl KeyStore for KeychainStore {
     fn master(&self) -> Result<Option<Secret>> {
-        let mut items = self.fetch(&[(MASTER_SERVICE, MASTER_NAME)])?;
-        Ok(items.pop().transpose()?.flatten().map(|item| item.value))
+        Ok(self.fetch_one(MASTER)?.map(|item| item.value))
     }
 
     fn set_master(&self, master: &Secret) -> Result<()> {
-        let item = SecretItem {
-            value: master.clone(),
-            profile: None,
-            expires: None,
-        };
-        self.write(
-            MASTER_SERVICE,
-            MASTER_NAME,
-            "mcpwrap: key of grants and audit log",
-            &item,
-        )
+        self.write_plain(MASTER, "mcpwrap: key of grants and audit log", master)
     }
 
     fn audit_head(&self) -> Result<Option<String>> {
-        let mut items = self.fetch(&[(MASTER_SERVICE, HEAD_NAME)])?;
-        let kept = items.pop().transpose()?.flatten();
-        Ok(kept.map(|item| text_of(&item.value)))
+        Ok(self.fetch_one(HEAD)?.map(|item| text_of(&item.value)))
     }
 
     fn set_audit_head(&self, head: &str) -> Result<()> {
-        let item = SecretItem {
-            value: Secret::new(head.into()),
-            profile: None,
-            expires: None,
-        };
-        let label = "mcpwrap: head of the audit log";
-        self.write(MASTER_SERVICE, HEAD_NAME, label, &item)
+        let head = Secret::new(head.into());
+        self.write_plain(HEAD, "mcpwrap: head of the audit log", &head)
     }
 }
 
-impl Store for SecretServiceStore {
+impl Store for KeychainStore {
     fn get_all(&self, names: &[SecretName]) -> Result<SecretBatch> {
-        let mut wanted = vec![(MASTER_SERVICE, MASTER_NAME)];
+        let mut wanted = vec![MASTER];
         wanted.extend(names.iter().map(|name| (SERVICE, name.as_str())));
         let mut items = self.fetch(&wanted)?.into_iter();
         let master = items.next().transpose()?.flatten().map(|item| item.value);
@@ -302,54 +299,5 @@ impl Store for SecretServiceStore {
             .map(|(item, name)| item?.ok_or_else(|| missing(name, StoreKind::Keychain)))
             .collect();
         Ok(SecretBatch { master, items })
-    }
-}
-
-/// The message for each kind of failure.
-fn explain(trouble: KeychainError) -> Error {
-    described(trouble).of_store(StoreKind::Keychain)
-}
-
-fn described(trouble: KeychainError) -> Error {
-    let what = "cannot use the keychain";
-    let vault = "without a desktop, run `mcpwrap init --store file` to use the vault file";
-    match trouble {
-        KeychainError::Locked => Error::new(Code::StoreLocked, "the keychain is locked")
-            .cause("the login keyring is locked, and prompting is disabled here")
-            .hint("log in on the desktop once, or with gnome-keyring: `gnome-keyring-daemon --replace --unlock`"),
-        KeychainError::Dismissed => Error::new(Code::StoreDenied, "the keychain was not unlocked")
-            .cause("its prompt was dismissed, or there is no display")
-            .hint("log in on the desktop once, or with gnome-keyring: `gnome-keyring-daemon --replace --unlock`"),
-        KeychainError::Unanswered => Error::new(Code::StoreTimeout, "the keychain was not unlocked")
-            .cause(format!("its prompt was not answered within {} s", items::PROMPT_S))
-            .hint("run the command again, and answer the prompt that the desktop shows"),
-        KeychainError::NoCollection => Error::new(Code::StoreAbsent, what)
-            .cause("no default collection to store secrets in")
-            .hint("log in on the desktop once, or create one in Seahorse")
-            .hint(vault),
-        KeychainError::Ambiguous(name, n) => {
-            Error::new(Code::SecretAmbiguous, format!("`secret:{name}` is not unique"))
-                .cause(format!("the keychain has {n} items with `service=mcpwrap` and this name"))
-                .hint(format!(
-                    "delete the wrong one in Seahorse, or run `mcpwrap secret rm {name}` to delete all"
-                ))
-        }
-        KeychainError::Malformed(fact) => Error::new(Code::StoreFailed, what)
-            .cause(fact)
-            .hint("delete the item in Seahorse, then run `mcpwrap secret set NAME` to store it again"),
-        KeychainError::Fault(Fault::Absent(fact)) => {
-            Error::new(Code::StoreAbsent, what).cause(fact).hint(vault)
-        }
-        KeychainError::Fault(Fault::Hanging(who)) => Error::new(Code::StoreTimeout, what)
-            .cause(format!("{who} did not answer within {} s", ANSWER_MS / 1000))
-            .hint("run `busctl --user status org.freedesktop.secrets` to see which program hangs"),
-        KeychainError::Fault(Fault::Gone(fact)) => Error::new(Code::StoreFailed, what)
-            .cause(format!("{fact}, again after a reconnect"))
-            .hint("run the command again; `mcpwrap status` shows whether the keychain works"),
-        KeychainError::Fault(Fault::Refused(name, text)) => {
-            let denied = name.ends_with(".AccessDenied");
-            let code = if denied { Code::StoreDenied } else { Code::StoreFailed };
-            Error::new(code, what).cause(format!("the keychain answered `{name}`: {text}"))
-        }
     }
 }

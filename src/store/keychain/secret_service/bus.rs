@@ -2,24 +2,23 @@
 //!
 //! Invariants: all requests are sent before the first reply is awaited, so a launch waits twice for any
 //! number of secrets. Waiting never exceeds the budget, even if the bus or a service hangs. No bus
-//! (`autolaunch:`) or program (`unixexec:`) is started, and only local sockets are used. The address is
-//! passed to libdbus, because mcpwrap does not change its own environment.
+//! (`autolaunch:`) or program (`unixexec:`) is started, and only local sockets are used. The caller knows
+//! the address, so the environment is not read.
 
-use std::cell::Cell;
-use std::path::Path;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use dbus::Message;
 use dbus::channel::Channel;
 use dbus::message::MessageType;
 
-use crate::dirs;
-
 const BUS: &str = "org.freedesktop.DBus";
 
 /// Why there is no reply.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub enum BusFault {
     /// There is no bus, or no Secret Service on it.
     Absent(String),
     /// The budget is used up, with the name of who did not reply.
@@ -30,50 +29,42 @@ pub(super) enum Fault {
     Refused(String, String),
 }
 
-pub(super) type BusReply = Result<Message, Fault>;
+impl fmt::Display for BusFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent(fact) | Self::Gone(fact) => f.write_str(fact),
+            Self::Hanging(who) => write!(f, "{who} did not answer in time"),
+            Self::Refused(name, text) => write!(f, "the keychain answered `{name}`: {text}"),
+        }
+    }
+}
+
+pub(super) type BusReply = Result<Message, BusFault>;
 
 /// A connection to the session bus.
 pub(super) struct Bus {
     channel: Channel,
-    greeted: Cell<bool>,
+    hello: Cell<Hello>,
+    /// What was asked: the replies that have arrived, by the serial of the request.
+    replies: RefCell<HashMap<u32, Option<BusReply>>>,
     left: Cell<Duration>,
 }
 
-/// The possible addresses of the session bus: the one in the environment, or else the socket in the
-/// session's directory, where all current systems have it.
-pub(super) fn addresses() -> Vec<String> {
-    if let Some(address) = dirs::session_bus() {
-        return vec![address.to_string_lossy().into_owned()];
-    }
-    let sockets = dirs::session_directories()
-        .into_iter()
-        .map(|dir| dir.join("bus"));
-    sockets
-        .filter(|path| path.exists())
-        .map(|path| address_of(&path))
-        .collect()
+/// The first request of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hello {
+    Unsent,
+    Sent(u32),
+    Answered,
 }
 
-/// A path as an address, escaped as the specification requires.
-fn address_of(path: &Path) -> String {
-    let mut address = String::from("unix:path=");
-    for byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'-' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'/' | b'.' => {
-                address.push(char::from(*byte));
-            }
-            other => {
-                address.push('%');
-                address.push_str(&crate::secret::hex(&[*other]));
-            }
-        }
-    }
-    address
-}
+/// A request whose reply was not awaited yet.
+#[derive(Debug)]
+pub(super) struct Asked(u32);
 
 impl Bus {
     /// Connects to the first address that answers. Sends nothing yet.
-    pub(super) fn connect(addresses: &[String], budget: Duration) -> Result<Self, Fault> {
+    pub(super) fn connect(addresses: &[String], budget: Duration) -> Result<Self, BusFault> {
         let mut fact = "no session bus: `DBUS_SESSION_BUS_ADDRESS` is not set, and there is no \
                         socket `/run/user/UID/bus`"
             .to_owned();
@@ -89,7 +80,8 @@ impl Bus {
                 Ok(channel) => {
                     return Ok(Self {
                         channel,
-                        greeted: Cell::new(false),
+                        hello: Cell::new(Hello::Unsent),
+                        replies: RefCell::default(),
                         left: Cell::new(budget),
                     });
                 }
@@ -99,7 +91,7 @@ impl Bus {
                 }
             }
         }
-        Err(Fault::Absent(fact))
+        Err(BusFault::Absent(fact))
     }
 
     /// The remaining budget.
@@ -109,46 +101,58 @@ impl Bus {
 
     /// Sends all requests, then waits for all replies, in order. The outer error means that there
     /// are no replies at all.
-    pub(super) fn ask(&self, questions: Vec<Message>) -> Result<Vec<BusReply>, Fault> {
-        let start = Instant::now();
-        let deadline = start + self.left.get();
-        let answers = self.exchange(questions, deadline);
+    pub(super) fn ask(&self, questions: Vec<Message>) -> Result<Vec<BusReply>, BusFault> {
+        let asked: Result<Vec<_>, _> = questions.into_iter().map(|one| self.send(one)).collect();
+        self.wait(&asked?)
+    }
+
+    /// Sends one request, whose reply is awaited later.
+    pub(super) fn send(&self, question: Message) -> Result<Asked, BusFault> {
+        if self.hello.get() == Hello::Unsent {
+            self.hello.set(Hello::Sent(self.post(hello())?));
+        }
+        let serial = self.post(question)?;
+        self.replies.borrow_mut().insert(serial, None);
+        Ok(Asked(serial))
+    }
+
+    /// Waits for the replies to these requests, in order.
+    pub(super) fn wait(&self, asked: &[Asked]) -> Result<Vec<BusReply>, BusFault> {
+        let deadline = Instant::now() + self.left.get();
+        let answers = self.receive(asked, deadline);
         self.left
             .set(deadline.saturating_duration_since(Instant::now()));
         answers
     }
 
-    fn exchange(&self, questions: Vec<Message>, deadline: Instant) -> Result<Vec<BusReply>, Fault> {
-        let hello = if self.greeted.get() {
-            None
-        } else {
-            Some(self.send(hello())?)
+    fn receive(&self, asked: &[Asked], deadline: Instant) -> Result<Vec<BusReply>, BusFault> {
+        let mut left = {
+            let replies = self.replies.borrow();
+            let is_open = |one: &&Asked| matches!(replies.get(&one.0), Some(None));
+            asked.iter().filter(is_open).count()
         };
-        let mut serials = Vec::with_capacity(questions.len());
-        for question in questions {
-            serials.push(self.send(question)?);
-        }
-        let mut answers: Vec<Option<BusReply>> = serials.iter().map(|_| None).collect();
-        while answers.iter().any(Option::is_none) {
+        while left > 0 {
             let message = self.next(deadline)?;
-            let serial = message.get_reply_serial();
-            if serial.is_some() && serial == hello {
-                understand(message)?;
-                self.greeted.set(true);
+            let Some(serial) = message.get_reply_serial() else {
                 continue;
-            }
-            let place = serials.iter().position(|sent| Some(*sent) == serial);
-            if let Some(slot) = place.and_then(|at| answers.get_mut(at)) {
+            };
+            if self.hello.get() == Hello::Sent(serial) {
+                understand(message)?;
+                self.hello.set(Hello::Answered);
+            } else if let Some(slot) = self.replies.borrow_mut().get_mut(&serial) {
                 *slot = Some(understand(message));
+                left -= usize::from(asked.iter().any(|one| one.0 == serial));
             }
         }
-        Ok(answers.into_iter().flatten().collect())
+        let mut replies = self.replies.borrow_mut();
+        let answers = asked.iter().filter_map(|one| replies.remove(&one.0)?);
+        Ok(answers.collect())
     }
 
     /// Sends one request that needs no reply.
     pub(super) fn tell(&self, message: Message) {
         // Best effort: the receiver notices by itself otherwise.
-        if self.send(message).is_ok() && self.channel.has_messages_to_send() {
+        if self.post(message).is_ok() && self.channel.has_messages_to_send() {
             self.channel
                 .read_write(Some(Duration::ZERO))
                 .unwrap_or_default();
@@ -161,11 +165,11 @@ impl Bus {
         path: &str,
         member: &str,
         limit: Duration,
-    ) -> Result<Option<Message>, Fault> {
+    ) -> Result<Option<Message>, BusFault> {
         let deadline = Instant::now() + limit;
         loop {
             let message = match self.next(deadline) {
-                Err(Fault::Hanging(_)) => return Ok(None),
+                Err(BusFault::Hanging(_)) => return Ok(None),
                 other => other?,
             };
             let fits = message.msg_type() == MessageType::Signal
@@ -177,23 +181,23 @@ impl Bus {
         }
     }
 
-    fn send(&self, message: Message) -> Result<u32, Fault> {
+    fn post(&self, message: Message) -> Result<u32, BusFault> {
         self.channel.send(message).map_err(|()| lost())
     }
 
-    fn next(&self, deadline: Instant) -> Result<Message, Fault> {
+    fn next(&self, deadline: Instant) -> Result<Message, BusFault> {
         loop {
             if let Some(message) = self.channel.pop_message() {
                 return Ok(message);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let who = if self.greeted.get() {
+                let who = if self.hello.get() == Hello::Answered {
                     "the keychain"
                 } else {
                     "the session bus"
                 };
-                return Err(Fault::Hanging(who));
+                return Err(BusFault::Hanging(who));
             }
             // libdbus counts whole milliseconds, and zero would spin.
             let left = left.max(Duration::from_millis(1));
@@ -215,13 +219,24 @@ pub(super) fn call(destination: &str, path: &str, interface: &str, method: &str)
         .expect("the names are constants, and paths come from the bus")
 }
 
+/// Asks the bus for the process that owns a name.
+pub(super) fn process_of(name: &str) -> Message {
+    call(
+        BUS,
+        "/org/freedesktop/DBus",
+        BUS,
+        "GetConnectionUnixProcessID",
+    )
+    .append1(name)
+}
+
 /// Subscribes to a signal.
 pub(super) fn add_match(rule: &str) -> Message {
     call(BUS, "/org/freedesktop/DBus", BUS, "AddMatch").append1(rule)
 }
 
-fn lost() -> Fault {
-    Fault::Gone("the session bus closed the connection".to_owned())
+fn lost() -> BusFault {
+    BusFault::Gone("the session bus closed the connection".to_owned())
 }
 
 fn understand(mut message: Message) -> BusReply {
@@ -233,16 +248,16 @@ fn understand(mut message: Message) -> BusReply {
     let short = name.rsplit('.').next().unwrap_or_default();
     Err(match (name, short) {
         (_, "ServiceUnknown" | "NameHasNoOwner") => {
-            Fault::Absent("no program on the session bus offers the Secret Service".to_owned())
+            BusFault::Absent("no program on the session bus offers the Secret Service".to_owned())
         }
         (n, _) if n.contains(".DBus.Error.Spawn.") => {
-            Fault::Absent(format!("cannot start the keychain program: {text}"))
+            BusFault::Absent(format!("cannot start the keychain program: {text}"))
         }
         // The bus replies this for a service that exited before it replied.
         (_, "NoReply" | "Disconnected" | "NoSession") => {
-            Fault::Gone("the keychain service exited during the request".to_owned())
+            BusFault::Gone("the keychain service exited during the request".to_owned())
         }
-        _ => Fault::Refused(name.to_owned(), text),
+        _ => BusFault::Refused(name.to_owned(), text),
     })
 }
 
@@ -250,11 +265,8 @@ fn understand(mut message: Message) -> BusReply {
 mod tests {
     use super::*;
 
-    #[test]
-    fn paths_are_escaped_in_addresses() {
-        let case = |path: &str, address: &str| assert_eq!(address_of(Path::new(path)), address);
-        case("/run/user/1000/bus", "unix:path=/run/user/1000/bus");
-        case("/tmp/a b,c=d;e/bus", "unix:path=/tmp/a%20b%2cc%3dd%3be/bus");
+    fn address(path: &std::path::Path) -> String {
+        format!("unix:path={}", path.display())
     }
 
     #[test]
@@ -268,10 +280,10 @@ mod tests {
             let fault = Bus::connect(&[address.to_owned()], Duration::ZERO)
                 .err()
                 .unwrap();
-            assert!(matches!(fault, Fault::Absent(fact) if fact.contains("not the address")));
+            assert!(matches!(fault, BusFault::Absent(fact) if fact.contains("not the address")));
         }
         let fault = Bus::connect(&[], Duration::ZERO).err().unwrap();
-        assert!(matches!(fault, Fault::Absent(fact) if fact.contains("not set")));
+        assert!(matches!(fault, BusFault::Absent(fact) if fact.contains("not set")));
     }
 
     /// A socket that accepts connections but sends nothing, like a stopped bus.
@@ -280,10 +292,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bus");
         let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        let bus = Bus::connect(&[address_of(&path)], Duration::from_millis(50)).unwrap();
+        let bus = Bus::connect(&[address(&path)], Duration::from_millis(50)).unwrap();
         let start = Instant::now();
         let fault = bus.ask(vec![hello()]).err().unwrap();
-        assert!(matches!(fault, Fault::Hanging("the session bus")));
+        assert!(matches!(fault, BusFault::Hanging("the session bus")));
         assert!(start.elapsed() < Duration::from_secs(5));
         assert_eq!(bus.left(), Duration::ZERO);
     }
@@ -293,11 +305,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bus");
         let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        let bus = Bus::connect(&[address_of(&path)], Duration::from_secs(5)).unwrap();
+        let bus = Bus::connect(&[address(&path)], Duration::from_secs(5)).unwrap();
         drop(listener.accept().unwrap());
         assert!(matches!(
             bus.ask(vec![hello()]).err().unwrap(),
-            Fault::Gone(_)
+            BusFault::Gone(_)
         ));
     }
 }
