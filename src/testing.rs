@@ -33,7 +33,7 @@ pub mod package {
 pub mod store {
     pub use crate::store::source::{
         MintHandle, MintLife, MintRequest, Minted, Minter, SecretSource, SourceType, SourceValue,
-        StoreNetwork,         StoreSetup,
+        StoreNetwork, StoreSetup,
     };
     pub use crate::store::types::{all as source_types, of as source_type};
     pub use crate::store::{

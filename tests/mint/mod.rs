@@ -250,7 +250,10 @@ fn a_failing_issuer_is_borne_until_the_end_and_the_session_wakes() {
         let answer = run.request("tools/call", &arguments);
         if answer.get("result").is_none() {
             // Not before its end: lives are counted in whole seconds.
-            assert_eq!(answer["error"]["data"]["mcpwrap"]["code"], "credential-ended");
+            assert_eq!(
+                answer["error"]["data"]["mcpwrap"]["code"],
+                "credential-ended"
+            );
             assert!(began.elapsed() >= Duration::from_secs(3), "{answer}");
             break;
         }

@@ -10,6 +10,9 @@ const KEEPASSXC: &[(&str, &str)] = &[("keepassxc", "keepassxc-cli")];
 pub fn install(found: &mut Found, install: Install) {
     found.note("pass", debian(PASS, install));
     found.note("keepassxc", debian(KEEPASSXC, install));
-    found.note("stores", environment("stores", &cache().join("pypi/stores")));
+    found.note(
+        "stores",
+        environment("stores", &cache().join("pypi/stores")),
+    );
     found.note("bitwarden", project("bitwarden"));
 }
