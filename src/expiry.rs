@@ -5,10 +5,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+
+use crate::secret::Secret;
 
 /// When a value ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +48,24 @@ impl Expiry {
             Self::At(at) => at.to_zoned_datetime(TimeZone::system()).date(),
         }
     }
+}
+
+/// The end of a token that says it itself: the claim `exp` of a JSON Web Token (RFC 7519, section 4.1.4).
+pub fn of_jwt(text: &str) -> Option<Expiry> {
+    let start = text.find("eyJ")?;
+    let mut parts = text.get(start..)?.split('.');
+    let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
+    let bytes = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+    let seconds = claims.get("exp")?.as_f64()?;
+    #[expect(clippy::cast_possible_truncation, reason = "a time, not a measure")]
+    let at = Timestamp::from_second(seconds as i64).ok()?;
+    Some(Expiry::At(at))
+}
+
+/// [`of_jwt`] of a secret.
+pub fn of_secret(secret: &Secret) -> Option<Expiry> {
+    of_jwt(std::str::from_utf8(secret.expose()).ok()?)
 }
 
 impl fmt::Display for Expiry {

@@ -1,7 +1,5 @@
 //! Secrets that have expired, expire soon, or are missing.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 
@@ -12,6 +10,7 @@ use super::fixes;
 use super::results::{CheckResults, Noun};
 use crate::detect::Verdict;
 use crate::detect::names::{Promise, promise};
+use crate::expiry::{Expiry, of_jwt};
 use crate::oauth::health::{TokenHealth, login_command};
 use crate::policy::Remote;
 
@@ -247,15 +246,7 @@ fn date(seconds: i64) -> String {
 
 /// The expiry date of a token, if it is a JWT.
 pub(super) fn expiry(token: &str) -> Option<Date> {
-    let start = token.find("eyJ")?;
-    let mut parts = token.get(start..)?.split('.');
-    let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
-    let bytes = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    let claims: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
-    let seconds = claims.get("exp")?.as_f64()?;
-    #[expect(clippy::cast_possible_truncation, reason = "a date, not a measure")]
-    let at = Timestamp::from_second(seconds as i64).ok()?;
-    Some(at.to_zoned_datetime(TimeZone::system()).date())
+    of_jwt(token).map(Expiry::day)
 }
 
 /// "expired on" or "expires on", if the date has passed or is near.
@@ -270,6 +261,8 @@ fn expiry_text(today: Date, ends: Date) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     #[test]
     fn the_end_of_a_jwt() {

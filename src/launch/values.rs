@@ -11,9 +11,9 @@ use std::time::Instant;
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
-use crate::expiry::Expiry;
+use crate::expiry::{self, Expiry};
 use crate::mint::MintedValues;
-use crate::mint::{access, keeper};
+use crate::mint::{access, minted};
 use crate::policy::Policy;
 use crate::reference::{Reference, StorePlace};
 use crate::secret::{Secret, SecretName};
@@ -26,14 +26,14 @@ use crate::store::types::{LocalValues, NamedStore, own_secrets};
 pub struct ValuePlan<'a> {
     policy: &'a Policy,
     /// By the name of the store: the positions of its values among the policy's, and their places.
-    stores: Vec<StoreWish<'a>>,
+    stores: Vec<AskedStore<'a>>,
     /// What making its short-lived credentials needs.
     of_mints: BTreeSet<SecretName>,
 }
 
 /// What is wanted of one store.
 #[derive(Debug)]
-struct StoreWish<'a> {
+struct AskedStore<'a> {
     store: NamedStore<'a>,
     places: Vec<(usize, StorePlace)>,
 }
@@ -42,7 +42,7 @@ impl<'a> ValuePlan<'a> {
     /// # Errors
     /// `store-unknown`, `reference-invalid`.
     pub fn new(policy: &'a Policy, config: &'a Config) -> Result<Self> {
-        let mut stores: Vec<StoreWish<'a>> = Vec::new();
+        let mut stores: Vec<AskedStore<'a>> = Vec::new();
         for (n, slot) in policy.secrets.values().enumerate() {
             let Reference::Store(reference) = &slot.from else {
                 continue;
@@ -55,13 +55,13 @@ impl<'a> ValuePlan<'a> {
             let place = (n, reference.place.clone());
             match stores.iter_mut().find(|wish| wish.store.name == store.name) {
                 Some(wish) => wish.places.push(place),
-                None => stores.push(StoreWish {
+                None => stores.push(AskedStore {
                     store,
                     places: vec![place],
                 }),
             }
         }
-        let mints: Vec<_> = keeper::used(policy).map(|(_, rules)| rules).collect();
+        let mints: Vec<_> = minted::used(policy).map(|(_, rules)| rules).collect();
         let of_mints = access::needed(&mints, config)?;
         Ok(Self {
             policy,
@@ -83,7 +83,7 @@ impl<'a> ValuePlan<'a> {
 
     /// Whether anything but the local store is asked.
     pub fn asks_others(&self) -> bool {
-        !self.stores.is_empty() || keeper::used(self.policy).next().is_some()
+        !self.stores.is_empty() || minted::used(self.policy).next().is_some()
     }
 
     /// The values, in the order of the policy's variables. An error concerns one value.
@@ -131,12 +131,12 @@ impl<'a> ValuePlan<'a> {
 }
 
 fn answer(
-    wish: &StoreWish<'_>,
+    wish: &AskedStore<'_>,
     local: &LocalValues,
     dirs: &Dirs,
     network: &StoreNetwork,
 ) -> Vec<Result<SourceValue>> {
-    let StoreWish { store, places } = wish;
+    let AskedStore { store, places } = wish;
     let deadline = Instant::now() + store.definition.deadline();
     let all = |error: Error| vec![Err(error); places.len()];
     let secrets = match own_secrets(store, local) {
@@ -175,21 +175,21 @@ const fn plain(value: Secret) -> SecretItem {
 
 fn item(value: SourceValue) -> SecretItem {
     SecretItem {
+        expires: value.expires.map(Expiry::At).or_else(|| expiry::of_secret(&value.value)),
         value: value.value,
         profile: None,
-        expires: value.expires.map(Expiry::At),
     }
 }
 
 /// An error says which reference it is about.
-fn named(wish: &StoreWish<'_>, place: &StorePlace, error: Error) -> Error {
+fn named(wish: &AskedStore<'_>, place: &StorePlace, error: Error) -> Error {
     let name = wish.store.name;
     error
         .of_store(name)
         .cause(format!("read from `{name}:{place}`"))
 }
 
-fn broken(wish: &StoreWish<'_>) -> Error {
+fn broken(wish: &AskedStore<'_>) -> Error {
     let what = format!("cannot use store `{}`", wish.store.name);
     Error::new(Code::StoreFailed, what).of_store(wish.store.name)
 }

@@ -1,10 +1,11 @@
 //! What reaches the makers of credentials: the stores of `config.toml` with what they need themselves.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::clock::ANSWER_LIMIT;
 use super::github_app::GithubMinter;
-use super::kept::KeptMaker;
+use super::kept::{KeptMaker, KeptMint};
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -15,9 +16,6 @@ use crate::secret::{SecretName, StoreName};
 use crate::store::source::{MintRequest, Minted, Minter, StoreNetwork, StoreSetup};
 use crate::store::types::{LocalValues, NamedStore, own_secrets};
 use crate::store::{self, Prompt, Store};
-
-/// How long a request to a maker may take.
-pub const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// See the module.
 #[derive(Debug)]
@@ -142,6 +140,16 @@ impl MintAccess<'_> {
             }
             KeptMaker::Github { api } => act(&GithubMinter::new(api, self.network)?),
         }
+    }
+
+    /// Withdraws one credential at its maker.
+    ///
+    /// # Errors
+    /// Those of [`Self::with_maker`].
+    pub fn withdraw(&self, kept: &KeptMint) -> Result<()> {
+        let deadline = Instant::now() + ANSWER_LIMIT;
+        let handle = kept.handle();
+        self.with_maker(&kept.maker, |minter| minter.revoke(&handle, deadline))
     }
 
     fn with_store<T>(

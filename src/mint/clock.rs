@@ -12,6 +12,8 @@ use crate::store::source::MintLife;
 const REPLACE_AT: (u32, u32) = (567, 767);
 /// The first pause after a failure, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// How long a request to a maker may take.
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// At least this often the clock is looked at: a sleeping machine does not end a wait.
 pub const LOOK: Duration = Duration::from_secs(30);
 
@@ -101,6 +103,16 @@ impl MintPause {
         self.failures = self.failures.saturating_add(1);
         // Between half of it and all of it.
         self.until = Some(now + pause / 2 + pause * u32::from(random) / 510);
+    }
+}
+
+/// A number from 0 to 255.
+pub fn random() -> u8 {
+    let mut byte = [0];
+    // Without random bytes, sessions renew at the same time.
+    match getrandom::fill(&mut byte) {
+        Ok(()) => byte.first().copied().unwrap_or(128),
+        Err(_) => 128,
     }
 }
 

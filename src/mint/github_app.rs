@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use ureq::http::{Method, Request};
 use zeroize::Zeroizing;
 
+use super::clock::ANSWER_LIMIT;
 use crate::error::{CauseKind, Code, Error, Result};
 use crate::files::io_text;
 use crate::https::{self, WebRoute};
@@ -133,7 +134,7 @@ impl GithubMinter {
         let token = Secret::new(token.as_bytes().to_vec());
         if wider || selection != "selected" {
             let handle = MintHandle(token);
-            drop(self.revoke(&handle, Instant::now() + super::access::ANSWER_LIMIT));
+            drop(self.revoke(&handle, Instant::now() + ANSWER_LIMIT));
             return Err(self
                 .error(app)
                 .cause("the token has more than the policy allows; it was withdrawn"));

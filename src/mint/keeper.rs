@@ -11,43 +11,21 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::access::{self, ANSWER_LIMIT, MintAccess};
-use super::clock::MintClock;
-use super::kept::{KeptMaker, KeptMint, KeptRun, WithdrawIndex, WithdrawRow};
-use super::live::{Extension, LiveMint, LiveMints};
+use super::access::{self, MintAccess};
+use super::clock::{ANSWER_LIMIT, MintClock, random};
+use super::fact::{MintEvent, MintFact, MintReport};
+use super::kept::{KeptMaker, KeptMint, KeptRun, note, stores_of};
+use super::live::{Extension, LiveMint, LiveMints, MintOwner};
+use super::minted::{MintedValues, used};
 use crate::audit::RunId;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::policy::mint::OnExit;
 use crate::policy::{MintRules, Policy};
-use crate::reference::{MintRef, Reference};
-use crate::secret::{MintName, Secret, ServerName, StoreName};
+use crate::secret::{MintName, Secret, ServerName};
 use crate::store::Store;
 use crate::store::source::{MintLife, Minted};
 use crate::sys::{clock, tree};
-
-/// What happened to a credential, for the audit log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MintFact {
-    pub mint: MintName,
-    /// Who made it, for users.
-    pub maker: String,
-    pub event: MintEvent,
-}
-
-/// See [`MintFact`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MintEvent {
-    /// Made, for so many seconds, with what the issuer says that it may do.
-    Made(Option<u64>, Vec<(String, String)>),
-    Extended(Option<u64>),
-    Withdrawn,
-    /// It could not be withdrawn: the code of the error.
-    NotWithdrawn(Code),
-}
-
-/// Writes facts into the audit log.
-pub type MintReport = Box<dyn Fn(MintFact) + Send + Sync>;
 
 /// See the module.
 pub struct MintKeeper {
@@ -71,38 +49,6 @@ impl fmt::Debug for MintKeeper {
         f.debug_struct("MintKeeper")
             .field("run", &self.run)
             .finish_non_exhaustive()
-    }
-}
-
-/// The credentials of one launch.
-#[derive(Debug, Default)]
-pub struct MintedValues {
-    fields: BTreeMap<MintName, BTreeMap<String, Secret>>,
-    pub live: LiveMints,
-}
-
-impl MintedValues {
-    /// A part of a credential.
-    ///
-    /// # Errors
-    /// `reference-invalid` if it has no such part, with the names of its parts.
-    pub fn get(&self, reference: &MintRef) -> Result<Secret> {
-        let fields = self.fields.get(&reference.mint);
-        let found = fields.and_then(|fields| match &reference.field {
-            Some(field) => fields.get(field),
-            None if fields.len() == 1 => fields.values().next(),
-            None => None,
-        });
-        found.cloned().ok_or_else(|| {
-            let names = fields.into_iter().flatten();
-            let names: Vec<_> = names.map(|(name, _)| format!("`{name}`")).collect();
-            Error::new(
-                Code::ReferenceInvalid,
-                format!("`{reference}` leads to no value"),
-            )
-            .cause(format!("its parts are {}", names.join(", ")))
-            .hint(format!("write `mint:{}#PART`", reference.mint))
-        })
     }
 }
 
@@ -159,19 +105,24 @@ impl MintKeeper {
                 }
                 Err(error) => {
                     // What was made before is withdrawn.
-                    drop(LiveMints::new(live, Arc::clone(self)));
+                    drop(self.live_mints(live));
                     return Err(error
                         .not_started(&self.server)
                         .required_by(policy.place(rules.line)));
                 }
             }
         }
-        made.live = LiveMints::new(live, Arc::clone(self));
+        made.live = self.live_mints(live);
         if self.closed.load(Ordering::SeqCst) {
             // Dropping them withdraws them.
             return Err(Error::new(Code::MintRefused, "the session is over"));
         }
         Ok(made)
+    }
+
+    fn live_mints(self: &Arc<Self>, mints: Vec<LiveMint>) -> LiveMints {
+        let owner = Arc::clone(self);
+        LiveMints::new(mints, owner)
     }
 
     fn make_one(
@@ -261,8 +212,7 @@ impl MintKeeper {
         )
     }
 
-    /// Makes credentials live longer. Waits for their makers.
-    pub fn extend(&self, mints: &[LiveMint]) -> Vec<Extension> {
+    fn extend_all(&self, mints: &[LiveMint]) -> Vec<Extension> {
         let kept: Vec<_> = mints.iter().filter_map(|mint| mint.kept.clone()).collect();
         let stores = stores_of(&kept);
         let answers = access::open(&self.dirs, &stores, |access, _| {
@@ -299,9 +249,8 @@ impl MintKeeper {
         Extension { name, result }
     }
 
-    /// Withdraws credentials of servers that are gone, in a thread. Those that the policy leaves are only
-    /// withdrawn by `revoke`.
-    pub(super) fn withdraw(self: &Arc<Self>, kept: Vec<KeptMint>) {
+    /// Withdraws credentials in a thread. Those that the policy leaves are only withdrawn by `revoke`.
+    fn withdraw_some(self: &Arc<Self>, kept: Vec<KeptMint>) {
         let kept: Vec<_> = kept
             .into_iter()
             .filter(|kept| kept.on_exit == OnExit::Revoke)
@@ -341,7 +290,7 @@ impl MintKeeper {
     }
 
     fn withdraw_one(&self, kept: &KeptMint, access: &MintAccess<'_>) -> Result<()> {
-        let done = withdraw_at_maker(kept, access);
+        let done = access.withdraw(kept);
         let event = match &done {
             Ok(()) => MintEvent::Withdrawn,
             Err(error) => MintEvent::NotWithdrawn(error.code),
@@ -357,7 +306,7 @@ impl MintKeeper {
         self.wait(limit);
         // What was prepared and never used.
         let left = self.live().clone();
-        self.withdraw(left);
+        self.withdraw_some(left);
         self.wait(end.saturating_duration_since(Instant::now()));
     }
 
@@ -365,6 +314,16 @@ impl MintKeeper {
         let open = self.open();
         let waited = self.done.wait_timeout_while(open, limit, |open| *open > 0);
         drop(waited);
+    }
+}
+
+impl MintOwner for MintKeeper {
+    fn extend(&self, mints: &[LiveMint]) -> Vec<Extension> {
+        self.extend_all(mints)
+    }
+
+    fn withdraw(self: Arc<Self>, kept: Vec<KeptMint>) {
+        self.withdraw_some(kept);
     }
 }
 
@@ -379,80 +338,8 @@ impl Drop for OpenWork {
     }
 }
 
-/// Withdraws one credential at its maker.
-pub(super) fn withdraw_at_maker(kept: &KeptMint, access: &MintAccess<'_>) -> Result<()> {
-    let deadline = Instant::now() + ANSWER_LIMIT;
-    let handle = kept.handle();
-    access.with_maker(&kept.maker, |minter| minter.revoke(&handle, deadline))
-}
-
-/// Writes the row of a run, or removes it if the run has no credentials any more. `supervisor`: its PID
-/// and when it started.
-pub(super) fn note(
-    dirs: &Dirs,
-    run: &RunId,
-    kept: &KeptRun,
-    failed: Option<Code>,
-    (supervisor, started): (i32, Option<u64>),
-) -> Result<()> {
-    WithdrawIndex::update(dirs, |index| {
-        if kept.mints.is_empty() {
-            index.runs.remove(run.as_str());
-            return;
-        }
-        let shown = |mint: &KeptMint| format!("`mint:{}` of {}", mint.mint, mint.maker.shown());
-        let ends: Vec<_> = kept.mints.iter().map(|mint| mint.ends).collect();
-        let row = WithdrawRow {
-            server: kept.server.clone(),
-            supervisor,
-            started,
-            mints: kept.mints.iter().map(shown).collect(),
-            failed: failed.map(|code| code.name().to_owned()),
-            ends: ends
-                .into_iter()
-                .collect::<Option<Vec<_>>>()
-                .and_then(|ends| ends.into_iter().max()),
-        };
-        index.runs.insert(run.to_string(), row);
-    })
-}
-
-/// The mints that the variables of a policy refer to.
-pub fn used(policy: &Policy) -> impl Iterator<Item = (&MintName, &MintRules)> {
-    let names: BTreeSet<&MintName> = policy
-        .secrets
-        .values()
-        .filter_map(|slot| match &slot.from {
-            Reference::Mint(mint) => Some(&mint.mint),
-            Reference::Local(_) | Reference::Store(_) => None,
-        })
-        .collect();
-    policy
-        .mints
-        .iter()
-        .filter(move |(name, _)| names.contains(name))
-}
-
-pub(super) fn stores_of(kept: &[KeptMint]) -> BTreeSet<StoreName> {
-    let kept = kept.iter();
-    kept.filter_map(|one| match &one.maker {
-        KeptMaker::Store { name, .. } => Some(name.clone()),
-        KeptMaker::Github { .. } => None,
-    })
-    .collect()
-}
-
 fn end(life: MintLife) -> Option<i64> {
     let seconds = i64::try_from(life.seconds?).ok()?;
     Some(Timestamp::now().as_second().saturating_add(seconds))
 }
 
-/// A number from 0 to 255.
-pub fn random() -> u8 {
-    let mut byte = [0];
-    // Without random bytes, sessions renew at the same time.
-    match getrandom::fill(&mut byte) {
-        Ok(()) => byte.first().copied().unwrap_or(128),
-        Err(_) => 128,
-    }
-}

@@ -7,7 +7,7 @@
 //! Invariants: the index contains no handle. An item is written and read back before its credentials are
 //! used, and removed only after they are withdrawn or have ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -221,6 +221,47 @@ impl WithdrawIndex {
         let load = || Self::load(dirs);
         update_locked(&path, &|problem| failed(dirs, problem), load, change)
     }
+}
+
+/// Writes the row of a run, or removes it if the run has no credentials any more. `supervisor`: its PID
+/// and when it started.
+pub fn note(
+    dirs: &Dirs,
+    run: &RunId,
+    kept: &KeptRun,
+    failed: Option<Code>,
+    (supervisor, started): (i32, Option<u64>),
+) -> Result<()> {
+    WithdrawIndex::update(dirs, |index| {
+        if kept.mints.is_empty() {
+            index.runs.remove(run.as_str());
+            return;
+        }
+        let shown = |mint: &KeptMint| format!("`mint:{}` of {}", mint.mint, mint.maker.shown());
+        let ends: Vec<_> = kept.mints.iter().map(|mint| mint.ends).collect();
+        let row = WithdrawRow {
+            server: kept.server.clone(),
+            supervisor,
+            started,
+            mints: kept.mints.iter().map(shown).collect(),
+            failed: failed.map(|code| code.name().to_owned()),
+            ends: ends
+                .into_iter()
+                .collect::<Option<Vec<_>>>()
+                .and_then(|ends| ends.into_iter().max()),
+        };
+        index.runs.insert(run.to_string(), row);
+    })
+}
+
+/// The stores that made these credentials.
+pub fn stores_of(kept: &[KeptMint]) -> BTreeSet<StoreName> {
+    let kept = kept.iter();
+    kept.filter_map(|one| match &one.maker {
+        KeptMaker::Store { name, .. } => Some(name.clone()),
+        KeptMaker::Github { .. } => None,
+    })
+    .collect()
 }
 
 fn failed(dirs: &Dirs, problem: Problem) -> Error {

@@ -3,8 +3,7 @@
 use jiff::Timestamp;
 
 use super::access;
-use super::keeper::{note, stores_of, withdraw_at_maker};
-use super::kept::{KeptRun, WithdrawIndex, WithdrawRow};
+use super::kept::{KeptRun, WithdrawIndex, WithdrawRow, note, stores_of};
 use crate::audit::RunId;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -89,7 +88,7 @@ fn of_run(dirs: &Dirs, run: &RunId, row: &WithdrawRow, all: bool) -> Result<usiz
             if mint.on_exit == OnExit::Leave && !all {
                 continue;
             }
-            match withdraw_at_maker(mint, access) {
+            match access.withdraw(mint) {
                 Ok(()) => gone.push(mint.id.clone()),
                 Err(error) => failed = Some(error),
             }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::{LOOK, MintClock, MintDue, MintPause};
-use super::keeper::MintKeeper;
 use super::kept::KeptMint;
 use crate::error::Error;
 use crate::secret::MintName;
@@ -24,11 +23,25 @@ pub struct LiveMint {
     pub kept: Option<KeptMint>,
 }
 
+/// Who extends and withdraws the credentials of a run.
+pub trait MintOwner: Send + Sync {
+    /// Makes credentials live longer. Waits for their makers.
+    fn extend(&self, mints: &[LiveMint]) -> Vec<Extension>;
+    /// Begins to withdraw credentials of servers that are gone.
+    fn withdraw(self: Arc<Self>, kept: Vec<KeptMint>);
+}
+
+impl std::fmt::Debug for dyn MintOwner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MintOwner")
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct LiveMints {
     mints: Vec<LiveMint>,
-    keeper: Option<Arc<MintKeeper>>,
+    owner: Option<Arc<dyn MintOwner>>,
     pause: MintPause,
     /// An extension is on its way.
     extending: bool,
@@ -42,7 +55,7 @@ pub enum MintTask {
     /// Nothing, until this time since boot at the latest.
     Wait(Option<Duration>),
     /// Extend these, in a thread.
-    Extend(Arc<MintKeeper>, Vec<LiveMint>),
+    Extend(Arc<dyn MintOwner>, Vec<LiveMint>),
     /// Replace the server, or the credentials of its bridge.
     Replace,
     /// This one has ended.
@@ -57,10 +70,10 @@ pub struct Extension {
 }
 
 impl LiveMints {
-    pub(super) fn new(mints: Vec<LiveMint>, keeper: Arc<MintKeeper>) -> Self {
+    pub(super) fn new(mints: Vec<LiveMint>, owner: Arc<dyn MintOwner>) -> Self {
         let mut live = Self::default();
         live.mints = mints;
-        live.keeper = Some(keeper);
+        live.owner = Some(owner);
         live
     }
 
@@ -86,7 +99,7 @@ impl LiveMints {
                 MintDue::Later(at) => next = next.into_iter().chain(at).min(),
             }
         }
-        let Some(keeper) = self.keeper.as_ref().filter(|_| !self.mints.is_empty()) else {
+        let Some(owner) = self.owner.as_ref().filter(|_| !self.mints.is_empty()) else {
             return MintTask::Wait(None);
         };
         let is_due = replace || !extend.is_empty();
@@ -105,7 +118,7 @@ impl LiveMints {
             return MintTask::Replace;
         }
         self.extending = true;
-        MintTask::Extend(Arc::clone(keeper), extend)
+        MintTask::Extend(Arc::clone(owner), extend)
     }
 
     /// Takes the answers to an extension. Returns whether one of them has to be replaced now.
@@ -136,10 +149,10 @@ impl LiveMints {
 impl Drop for LiveMints {
     fn drop(&mut self) {
         let kept: Vec<_> = self.mints.drain(..).filter_map(|mint| mint.kept).collect();
-        if let Some(keeper) = self.keeper.take()
+        if let Some(owner) = self.owner.take()
             && !kept.is_empty()
         {
-            keeper.withdraw(kept);
+            owner.withdraw(kept);
         }
     }
 }

@@ -7,11 +7,15 @@
 
 pub mod access;
 pub mod clock;
+pub mod fact;
 mod github_app;
 pub mod keeper;
 pub mod kept;
 pub mod left;
 pub mod live;
+pub mod minted;
 
-pub use self::keeper::{MintEvent, MintFact, MintKeeper, MintedValues};
+pub use self::fact::{MintEvent, MintFact, MintReport};
+pub use self::keeper::MintKeeper;
 pub use self::live::LiveMints;
+pub use self::minted::MintedValues;

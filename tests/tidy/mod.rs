@@ -19,10 +19,13 @@ const HEAD_LINES_MAX: usize = 10;
 const EXPOSES: &[&str] = &[
     "adopt/undo.rs",        // puts values back where the user had them
     "cli/secret/pasted.rs", // offers the value without what was pasted around it
+    "expiry.rs",            // reads when a token says that it ends
     "https.rs",             // the URL of the proxy, with its password
     "launch/",
     "mask/forms.rs",
-    "oauth/item.rs",    // tokens, as JSON
+    "mint/github_app.rs", // signs with the key of an App, and withdraws a token with itself
+    "mint/kept.rs",       // handles, as JSON
+    "oauth/item.rs",      // tokens, as JSON
     "probe/service.rs", // sends a value to its own provider, when the user says so
     "secret.rs",
     "store/",
@@ -31,6 +34,10 @@ const EXPOSES: &[&str] = &[
 
 /// Codes without a golden message, and why.
 const NO_MESSAGE: &[(&str, &str)] = &[
+    (
+        "credential-ended",
+        "the session is suspended, and answers in JSON-RPC: `mint`",
+    ),
     (
         "start-timeout",
         "each step before it has its own, shorter limit",

@@ -4,13 +4,14 @@
 //! session. Invariant: `records` logs the launch before it happens.
 
 mod head_keeper;
+mod mint_records;
+mod places;
 mod records;
 mod remote;
 mod values;
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,23 +24,20 @@ use crate::client::reconnect::reconnect;
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
-use crate::invocation::{Invocation, Ran};
+use crate::invocation::Ran;
 use crate::launch::injected::Injected;
 use crate::launch::mark::{self, RunMark};
 use crate::launch::resolve;
 use crate::launch::secret_files::SecretFiles;
 use crate::launch::start;
 use crate::launch::values::ValuePlan;
-use crate::launch::work::{self, WorkDirectory};
-use crate::mint::MintKeeper;
-use crate::mint::keeper::MintReport;
-use crate::mint::kept::WithdrawIndex;
-use crate::mint::left::{self, LeftBehind};
+use crate::launch::work::WorkDirectory;
+use crate::mint::{MintKeeper, MintReport};
 use crate::network::{self, NetworkRecord};
 use crate::oauth::index::OAuthIndex;
 use crate::oauth::later;
 use crate::ops::secrets::{self, Learnt};
-use crate::policy::{self, Cwd, OnFailure, Policy};
+use crate::policy::{self, OnFailure, Policy};
 use crate::secret::{Keys, ProfileName, SecretName, ServerName};
 use crate::session::{Answered, ClientName};
 use crate::store::types::LocalValues;
@@ -214,71 +212,6 @@ impl LaunchPipeline {
                 self.server
             ));
         }
-    }
-
-    /// The working directory of the server.
-    fn directory(&self, policy: &Policy, invocation: &Invocation) -> Result<PathBuf> {
-        let failed = |what: &str, cause: String| {
-            Error::new(Code::LaunchFailed, what)
-                .not_started(&self.server)
-                .cause(cause)
-        };
-        match (&policy.cwd, &invocation.directory) {
-            (_, Some(directory)) => Ok(directory.clone()),
-            (Cwd::Path(text), None) => Ok(self.dirs.expand(text)),
-            (Cwd::Client, None) => std::env::current_dir().map_err(|error| {
-                let what = "cannot determine the client's working directory";
-                failed(what, crate::files::io_text(&error))
-            }),
-            (Cwd::Private, None) => {
-                let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(work) = &*work {
-                    return Ok(work.path().to_path_buf());
-                }
-                let new = WorkDirectory::create(&self.dirs, &self.server, &self.run).map_err(
-                    |problem| {
-                        let what = "cannot create its private working directory";
-                        failed(what, problem.to_string())
-                    },
-                )?;
-                Ok(work.insert(new).path().to_path_buf())
-            }
-        }
-    }
-
-    /// Withdraws, in a thread, what runs left behind that were killed.
-    fn withdraw_left(&self) {
-        let index = WithdrawIndex::load(&self.dirs).unwrap_or_default();
-        if index.runs.values().all(left::is_alive) {
-            return;
-        }
-        let dirs = self.dirs.clone();
-        let work = move || {
-            if let Err(error) = left::withdraw(&dirs, LeftBehind::Dead) {
-                tracing::warn!("cannot withdraw what an earlier run left: {}", error.text());
-            }
-        };
-        // Without a thread, the next command tries.
-        let thread = std::thread::Builder::new().name("withdraw".to_owned());
-        drop(thread.spawn(work));
-    }
-
-    /// Removes the private working directory, unless the server wrote into it.
-    fn leave_work(&self) {
-        let work = self
-            .work
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(kept) = work.and_then(WorkDirectory::finish) {
-            print::note(&format!(
-                "server `{}` wrote files into its private directory; they are kept for {} days in `{}`",
-                self.server,
-                work::KEPT_DAYS,
-                kept.display()
-            ));
-        }
-        work::sweep(&self.dirs);
     }
 }
 

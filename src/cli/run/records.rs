@@ -14,10 +14,8 @@ use crate::cli::print;
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
-use crate::mint::{MintEvent, MintFact};
 use crate::ops::actor::keys_if_open;
 use crate::policy;
-use crate::reference::Reference;
 use crate::secret::{Keys, ProfileName, ServerName};
 use crate::session::{Answered, ClientName};
 use crate::store;
@@ -85,7 +83,7 @@ impl Records {
     }
 
     /// A record of this run.
-    fn record(&self, event: Event, outcome: Outcome, client: &ClientName) -> NewRecord {
+    pub(super) fn record(&self, event: Event, outcome: Outcome, client: &ClientName) -> NewRecord {
         let mut record = NewRecord {
             event,
             outcome,
@@ -99,7 +97,7 @@ impl Records {
     }
 
     /// Queues a record; nothing waits for it.
-    fn write(&self, record: NewRecord) {
+    pub(super) fn write(&self, record: NewRecord) {
         self.with_log(&mut self.state(), |log| log.write(record));
     }
 
@@ -215,36 +213,6 @@ impl Records {
         self.state().released = Some(head);
         self.keep_head();
         Ok(())
-    }
-
-    /// Records what happened to a short-lived credential, without waiting.
-    pub(super) fn mint(&self, fact: &MintFact) {
-        let (reason, outcome, note) = match &fact.event {
-            MintEvent::Made(life, granted) => ("made", Outcome::Ok, life_text(*life, granted)),
-            MintEvent::Extended(life) => ("extended", Outcome::Ok, life_text(*life, &[])),
-            MintEvent::Withdrawn => ("withdrawn", Outcome::Ok, None),
-            MintEvent::NotWithdrawn(code) => {
-                ("withdrawn", Outcome::Failed, Some(code.name().to_owned()))
-            }
-        };
-        let note = note.map_or_else(
-            || fact.maker.clone(),
-            |note| format!("{}: {note}", fact.maker),
-        );
-        let detail = Detail {
-            note: Some(note),
-            ..Detail::default()
-        };
-        let Ok(name) = Reference::new(&format!("mint:{}", fact.mint)) else {
-            return;
-        };
-        let secret = SecretUse {
-            name: name.label(),
-            variable: None,
-            fingerprint: None,
-        };
-        let record = self.record(Event::Mint, outcome, &ClientName::default());
-        self.write(record.reason(reason).secret(secret).detail(detail));
     }
 
     fn append(&self, records: &[NewRecord]) -> Result<Head> {
@@ -415,12 +383,4 @@ fn parent() -> ClientIdentity {
         exe: tree::executable(pid).map(|path| path.display().to_string()),
         ..ClientIdentity::default()
     }
-}
-
-/// How long a credential lives, and what its issuer says that it may do.
-fn life_text(life: Option<u64>, granted: &[(String, String)]) -> Option<String> {
-    let life = life.map(|seconds| format!("{seconds} s"));
-    let granted = granted.iter().map(|(name, what)| format!("{name}: {what}"));
-    let parts: Vec<_> = life.into_iter().chain(granted).collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
 }

@@ -11,7 +11,7 @@ use crate::audit::Event;
 use crate::cli::{Context, ask, print};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
-use crate::expiry::Expiry;
+use crate::expiry::{self, Expiry};
 use crate::ops::actor::Actor;
 use crate::ops::secrets::{self, SecretChange};
 use crate::secret::{ProfileName, Secret, SecretName};
@@ -69,13 +69,14 @@ pub(super) fn set(args: SetArgs, cx: &Context) -> Result<u8> {
         print::note(&format!("`{}` exists and will be replaced", args.name));
     }
     let value = work.value(&args.name)?;
+    let of_token = end_of(&value, args.value.expires);
     let profile = args.profile.or(old.and_then(|old| old.profile));
     work.keep(
         &args.name,
         SecretItem {
             value,
             profile,
-            expires: args.value.expires,
+            expires: args.value.expires.or(of_token),
         },
     )
 }
@@ -98,7 +99,9 @@ pub(super) fn rotate(args: &RotateArgs, cx: &Context) -> Result<u8> {
         if value == old.value {
             print::warning(&format!("`{name}` already has this value"));
         }
-        if let (Some(date), None) = (old.expires, args.value.expires) {
+        let of_token = end_of(&value, args.value.expires);
+        let expires = args.value.expires.or(of_token);
+        if let (Some(date), None) = (old.expires, expires) {
             print::note(&format!(
                 "the old value expires on {date}, the new one never; use `--expires DATE` to set a date"
             ));
@@ -107,7 +110,6 @@ pub(super) fn rotate(args: &RotateArgs, cx: &Context) -> Result<u8> {
         if !users.is_empty() {
             print::note(&format!("`{name}` is used by {}", servers(&users)));
         }
-        let expires = args.value.expires;
         let item = SecretItem {
             value,
             profile: old.profile,
@@ -116,6 +118,13 @@ pub(super) fn rotate(args: &RotateArgs, cx: &Context) -> Result<u8> {
         code = code.max(work.keep(name, item)?);
     }
     Ok(code)
+}
+
+/// The end that a token says itself, unless the user said another.
+fn end_of(value: &Secret, said: Option<Expiry>) -> Option<Expiry> {
+    let end = expiry::of_secret(value).filter(|_| said.is_none())?;
+    print::note(&format!("the token says that it ends at {end}"));
+    Some(end)
 }
 
 /// What both commands do before and after they ask.

@@ -7,12 +7,12 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::preset::{Fault, Found, VALUE_MAX};
+use super::preset::{Fault, ReadValue, VALUE_MAX};
 use crate::secret::Secret;
 use crate::store::source::SourceValue;
 
 /// A value and nothing about it.
-pub fn plain(bytes: Vec<u8>) -> Found {
+pub fn plain(bytes: Vec<u8>) -> ReadValue {
     let value = Secret::new(bytes);
     if value.expose().len() > VALUE_MAX {
         return Err(Fault::Answer("the value is longer than 64 KiB"));
@@ -25,7 +25,7 @@ pub fn plain(bytes: Vec<u8>) -> Found {
 }
 
 /// Raw output without its last line end.
-pub fn raw(answer: &[u8]) -> Found {
+pub fn raw(answer: &[u8]) -> ReadValue {
     plain(without_line_end(answer).to_vec())
 }
 
@@ -43,7 +43,7 @@ pub fn json(answer: &[u8]) -> Result<Value, Fault> {
 }
 
 /// A string, number or truth value as a value.
-pub fn scalar(value: &Value) -> Found {
+pub fn scalar(value: &Value) -> ReadValue {
     match value {
         Value::String(text) => plain(text.clone().into_bytes()),
         Value::Number(number) => plain(number.to_string().into_bytes()),
@@ -68,7 +68,7 @@ pub fn part<'a>(document: &'a Value, field: &str) -> Result<&'a Value, Fault> {
 }
 
 /// A value, or the field of the JSON document that it is.
-pub fn with_field(value: SourceValue, field: Option<&str>) -> Found {
+pub fn with_field(value: SourceValue, field: Option<&str>) -> ReadValue {
     let Some(field) = field else {
         return Ok(value);
     };
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn text(found: Found) -> String {
+    fn text(found: ReadValue) -> String {
         String::from_utf8(found.unwrap().value.expose().to_vec()).unwrap()
     }
 

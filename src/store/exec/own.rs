@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use super::answer;
 use super::opened::OpenedStore;
 use super::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, ExecSetting, Found, SettingKind, VALUE_MAX,
+    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, ExecSetting, ReadValue, SettingKind, VALUE_MAX,
     grouped, no_file,
 };
 use super::protocol::PROTOCOL;
@@ -179,7 +179,7 @@ fn arguments(settings: ExecSettings<'_>, place: &StorePlace) -> Vec<OsString> {
         .collect()
 }
 
-fn read_json(answer: &[u8], place: &StorePlace) -> Found {
+fn read_json(answer: &[u8], place: &StorePlace) -> ReadValue {
     let document = answer::json(answer)?;
     match &place.field {
         Some(field) => answer::scalar(answer::part(&document, field)?),

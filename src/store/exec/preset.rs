@@ -95,10 +95,10 @@ pub struct ExecCall {
 }
 
 /// Makes values of a successful answer: one for each place, in their order.
-pub type ReadAnswer = Box<dyn Fn(&[u8], &[&StorePlace]) -> Vec<Found>>;
+pub type ReadAnswer = Box<dyn Fn(&[u8], &[&StorePlace]) -> Vec<ReadValue>>;
 
 /// A value, or why there is none.
-pub type Found = Result<SourceValue, Fault>;
+pub type ReadValue = Result<SourceValue, Fault>;
 
 /// A call that shows whether the store can be used.
 #[derive(Debug)]
@@ -212,7 +212,7 @@ pub fn grouped(
     wanted: &[StorePlace],
     answer_max: usize,
     arguments: impl Fn(&StorePlace) -> Vec<OsString>,
-    read: impl Fn(&[u8], &StorePlace) -> Found + Copy + 'static,
+    read: impl Fn(&[u8], &StorePlace) -> ReadValue + Copy + 'static,
 ) -> Vec<ExecCall> {
     let mut calls: Vec<ExecCall> = Vec::new();
     for (n, place) in wanted.iter().enumerate() {

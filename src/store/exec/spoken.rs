@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::faults;
 use super::preset::{BATCH_MAX, Fault};
-use super::protocol::{WireAnswer, WireRequest};
+use super::protocol::{SpokenAnswer, SpokenRequest};
 use super::source::ExecSource;
 use crate::error::Result;
 use crate::reference::StorePlace;
@@ -25,8 +25,8 @@ impl SpokenSource {
     fn ask<'a>(
         &self,
         deadline: Instant,
-        request: impl FnOnce(u64) -> Option<WireRequest<'a>>,
-    ) -> Result<(WireAnswer, Timestamp)> {
+        request: impl FnOnce(u64) -> Option<SpokenRequest<'a>>,
+    ) -> Result<(SpokenAnswer, Timestamp)> {
         let (_turn, deadline) = self.0.begin(deadline)?;
         let left = deadline.saturating_duration_since(Instant::now());
         let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
@@ -37,7 +37,7 @@ impl SpokenSource {
         let arguments: Vec<_> = store.settings().texts("args").map(Into::into).collect();
         let sent = Timestamp::now();
         let answer = self.0.run(&arguments, Some(&line), BATCH_MAX, deadline)?;
-        let answer = answer.and_then(|answer| WireAnswer::read(&answer));
+        let answer = answer.and_then(|answer| SpokenAnswer::read(&answer));
         let answer = answer.map_err(|fault| self.error(fault))?;
         self.0.add_said(&answer.messages());
         Ok((answer, sent))
@@ -50,7 +50,7 @@ impl SpokenSource {
 
 impl SecretSource for SpokenSource {
     fn get_many(&self, wanted: &[StorePlace], deadline: Instant) -> Vec<Result<SourceValue>> {
-        let answer = self.ask(deadline, |left| Some(WireRequest::get(wanted, left)));
+        let answer = self.ask(deadline, |left| Some(SpokenRequest::get(wanted, left)));
         let values = match answer {
             Ok((answer, _)) => answer.values(wanted.len()),
             Err(error) => return vec![Err(error); wanted.len()],
@@ -67,7 +67,7 @@ impl SecretSource for SpokenSource {
     }
 
     fn check(&self, deadline: Instant) -> Result<Vec<(&'static str, String)>> {
-        let (answer, _) = self.ask(deadline, |left| Some(WireRequest::get(&[], left)))?;
+        let (answer, _) = self.ask(deadline, |left| Some(SpokenRequest::get(&[], left)))?;
         let answered = answer.succeeded();
         answered.map_err(|fault| self.error(fault))?;
         Ok(vec![("protocol", super::protocol::PROTOCOL.to_owned())])
@@ -85,21 +85,21 @@ impl SecretSource for SpokenSource {
 impl Minter for SpokenSource {
     fn mint(&self, request: &MintRequest, deadline: Instant) -> Result<Minted> {
         let (answer, sent) = self.ask(deadline, |left| {
-            Some(WireRequest::mint(&request.path, request.life, left))
+            Some(SpokenRequest::mint(&request.path, request.life, left))
         })?;
         answer.minted(sent).map_err(|fault| self.error(fault))
     }
 
     fn extend(&self, handle: &MintHandle, deadline: Instant) -> Result<Option<MintLife>> {
         let (answer, sent) = self.ask(deadline, |left| {
-            WireRequest::of_lease("extend", handle, left)
+            SpokenRequest::of_lease("extend", handle, left)
         })?;
         answer.extended(sent).map_err(|fault| self.error(fault))
     }
 
     fn revoke(&self, handle: &MintHandle, deadline: Instant) -> Result<()> {
         let (answer, _) = self.ask(deadline, |left| {
-            WireRequest::of_lease("revoke", handle, left)
+            SpokenRequest::of_lease("revoke", handle, left)
         })?;
         answer.revoked().map_err(|fault| self.error(fault))
     }

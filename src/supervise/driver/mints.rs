@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Driver;
 use crate::error::{Code, Error};
-use crate::mint::clock::{LOOK, MintPause};
-use crate::mint::keeper::random;
+use crate::mint::clock::{LOOK, MintPause, random};
 use crate::mint::live::{Extension, MintTask};
 use crate::secret::MintName;
 use crate::supervise::pipeline::Fact;
@@ -32,10 +31,10 @@ impl Driver {
         let task = self.generation_mut(current)?.mints.task(now, random());
         let next = match task {
             MintTask::Wait(next) => next,
-            MintTask::Extend(keeper, mints) => {
+            MintTask::Extend(owner, mints) => {
                 let shared = Arc::clone(&self.shared);
                 spawn_detached(move || {
-                    let answers = keeper.extend(&mints);
+                    let answers = owner.extend(&mints);
                     shared.post(Notice::Extended {
                         generation: current,
                         answers,

@@ -88,7 +88,7 @@ impl std::fmt::Debug for Captured {
 /// # Errors
 /// The program cannot be started, or the system cannot be asked about it.
 pub fn capture(command: &CapturedCommand<'_>) -> io::Result<Captured> {
-    let mut running = Running::start(command)?;
+    let mut running = CapturedRun::start(command)?;
     let end = running.watch(command);
     if let Ok(CapturedEnd::Exit(_) | CapturedEnd::Signal(_)) = end {
         // Not reaped yet, so the number of its group is still its own.
@@ -104,7 +104,7 @@ pub fn capture(command: &CapturedCommand<'_>) -> io::Result<Captured> {
     })
 }
 
-struct Running<'a> {
+struct CapturedRun<'a> {
     child: Child,
     input: Option<(File, &'a [u8])>,
     out: Option<File>,
@@ -113,7 +113,7 @@ struct Running<'a> {
     stderr: Zeroizing<Vec<u8>>,
 }
 
-impl<'a> Running<'a> {
+impl<'a> CapturedRun<'a> {
     #[expect(
         clippy::disallowed_methods,
         reason = "this is where programs are started"

@@ -11,7 +11,7 @@ use crate::reference::StorePlace;
 use crate::store::exec::answer;
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, ExecSetting, Fault, Found, Sign, grouped, no_file,
+    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, ExecSetting, Fault, ReadValue, Sign, grouped, no_file,
     no_rules, text, words,
 };
 
@@ -200,7 +200,7 @@ fn secrets_apart(_: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
     })
 }
 
-fn read_secret(secret: &Value, place: &StorePlace) -> Found {
+fn read_secret(secret: &Value, place: &StorePlace) -> ReadValue {
     let bytes = match (&secret["SecretString"], &secret["SecretBinary"]) {
         (Value::String(text), _) => text.clone().into_bytes(),
         (_, Value::String(text)) => answer::base64(text)?,
@@ -255,7 +255,7 @@ fn parameters(names: &[String], wanted: &[StorePlace]) -> ExecCall {
     call
 }
 
-fn read_parameter(list: &[Value], place: &StorePlace) -> Found {
+fn read_parameter(list: &[Value], place: &StorePlace) -> ReadValue {
     let is_it = |one: &&Value| {
         let is_named = [&one["Name"], &one["ARN"]]
             .iter()

@@ -6,7 +6,7 @@ use crate::reference::StorePlace;
 use crate::store::exec::answer;
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, Found, Sign, grouped, no_file, no_rules,
+    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, ReadValue, Sign, grouped, no_file, no_rules,
     text, words,
 };
 use crate::store::exec::settings::ExecSettings;
@@ -102,7 +102,7 @@ fn plan(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
     grouped(wanted, BATCH_MAX, arguments, read)
 }
 
-fn read(answer: &[u8], place: &StorePlace) -> Found {
+fn read(answer: &[u8], place: &StorePlace) -> ReadValue {
     let answer = answer::json(answer)?;
     let text = answer["value"].as_str();
     let text = text.ok_or(Fault::Answer("the answer has no `value`"))?;

@@ -10,7 +10,7 @@ use crate::reference::StorePlace;
 use crate::store::exec::answer;
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, Found, Sign, grouped, no_file, no_rules,
+    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, ReadValue, Sign, grouped, no_file, no_rules,
     text, without_version, words,
 };
 
@@ -183,7 +183,7 @@ fn plan_bws(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
     vec![call]
 }
 
-fn read_secret(secret: &Value, place: &StorePlace) -> Found {
+fn read_secret(secret: &Value, place: &StorePlace) -> ReadValue {
     let value = secret["value"].as_str();
     let value = value.ok_or(Fault::Answer("the answer has no `value`"))?;
     let mut found = answer::plain(value.as_bytes().to_vec())?;
@@ -192,7 +192,7 @@ fn read_secret(secret: &Value, place: &StorePlace) -> Found {
 }
 
 /// The password of an item, one of its own fields, or another part by its keys.
-fn read_item(answer: &[u8], place: &StorePlace) -> Found {
+fn read_item(answer: &[u8], place: &StorePlace) -> ReadValue {
     let answer = answer::json(answer)?;
     let item = &answer["data"];
     if answer["success"] != Value::Bool(true) || !item.is_object() {

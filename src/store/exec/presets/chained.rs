@@ -6,7 +6,7 @@ use crate::reference::StorePlace;
 use crate::store::exec::answer;
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    ExecPreset, ExecProbe, Fault, Found, Sign, VALUE_MAX, grouped, no_rules, path, path_only, text,
+    ExecPreset, ExecProbe, Fault, ReadValue, Sign, VALUE_MAX, grouped, no_rules, path, path_only, text,
     words,
 };
 
@@ -103,7 +103,7 @@ fn before(store: &OpenedStore, _: &StorePlace) -> Result<(), Fault> {
 }
 
 /// Both print a line; nothing at all for a value that may be missing.
-fn read(answer: &[u8], _: &StorePlace) -> Found {
+fn read(answer: &[u8], _: &StorePlace) -> ReadValue {
     if answer.is_empty() {
         return Err(Fault::NotFound);
     }

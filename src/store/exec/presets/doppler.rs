@@ -6,7 +6,7 @@ use crate::reference::StorePlace;
 use crate::store::exec::answer;
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, Found, Sign, VALUE_MAX, grouped, no_file,
+    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, ReadValue, Sign, VALUE_MAX, grouped, no_file,
     no_rules, path_only, text, without_field, without_version, words,
 };
 use crate::store::exec::settings::ExecSettings;
@@ -183,7 +183,7 @@ fn plan_infisical(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
     grouped(wanted, VALUE_MAX + 2, arguments, read_infisical)
 }
 
-fn read_infisical(answer: &[u8], _: &StorePlace) -> Found {
+fn read_infisical(answer: &[u8], _: &StorePlace) -> ReadValue {
     match answer::without_line_end(answer) {
         // An empty value is an empty line.
         b"" if answer.is_empty() => Err(Fault::NotFound),

@@ -6,7 +6,7 @@ use crate::reference::StorePlace;
 use crate::store::exec::answer;
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    ExecCall, ExecPreset, ExecProbe, Fault, Found, Sign, VALUE_MAX, grouped, no_file, no_rules,
+    ExecCall, ExecPreset, ExecProbe, Fault, ReadValue, Sign, VALUE_MAX, grouped, no_file, no_rules,
     text, words,
 };
 use crate::store::exec::settings::ExecSettings;
@@ -115,7 +115,7 @@ fn plan(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
     grouped(wanted, 2 * VALUE_MAX, arguments, read)
 }
 
-fn read(answer: &[u8], place: &StorePlace) -> Found {
+fn read(answer: &[u8], place: &StorePlace) -> ReadValue {
     if answer.is_empty() {
         return Err(Fault::Answer("the answer is empty"));
     }

@@ -12,7 +12,7 @@ use crate::reference::StorePlace;
 use crate::store::exec::answer;
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, Found, Sign, no_file, text, without_version,
+    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, ReadValue, Sign, no_file, text, without_version,
     words,
 };
 use crate::store::exec::settings::ExecSettings;
@@ -155,7 +155,7 @@ fn inject(store: &OpenedStore, references: &[String], mark: String) -> ExecCall 
 }
 
 /// What is between the marks, if there are exactly as many parts as expected.
-fn between(answer: &[u8], mark: &[u8], count: usize) -> Vec<Found> {
+fn between(answer: &[u8], mark: &[u8], count: usize) -> Vec<ReadValue> {
     let finder = memchr::memmem::Finder::new(mark);
     let at: Vec<_> = finder.find_iter(answer).collect();
     let is_whole = at.len() == count + 1 && at.first() == Some(&0);
@@ -201,7 +201,7 @@ mod tests {
     fn parts_of_a_template() {
         let text = |answer: &str, count| -> Vec<_> {
             let found = between(answer.as_bytes(), b"<m>", count);
-            let value = |found: Found| found.map(|value| value.value.expose().to_vec());
+            let value = |found: ReadValue| found.map(|value| value.value.expose().to_vec());
             found.into_iter().map(value).collect()
         };
         assert_eq!(

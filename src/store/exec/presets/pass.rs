@@ -11,7 +11,7 @@ use crate::reference::StorePlace;
 use crate::store::exec::answer;
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    ExecCall, ExecPreset, ExecProbe, ExecSetting, Fault, Found, SettingKind, Sign, VALUE_MAX,
+    ExecCall, ExecPreset, ExecProbe, ExecSetting, Fault, ReadValue, SettingKind, Sign, VALUE_MAX,
     grouped, without_version, words,
 };
 use crate::store::exec::settings::ExecSettings;
@@ -88,7 +88,7 @@ fn plan(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
 }
 
 /// The line of this number, the whole entry, or what follows `FIELD:` in a line after the first.
-fn select(answer: &[u8], place: &StorePlace, line: Option<usize>) -> Found {
+fn select(answer: &[u8], place: &StorePlace, line: Option<usize>) -> ReadValue {
     let lines = answer.split(|byte| *byte == b'\n');
     let mut lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     if let Some(field) = &place.field {

@@ -6,7 +6,7 @@ use crate::reference::StorePlace;
 use crate::store::exec::answer;
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, Found, Sign, grouped, no_file, no_rules,
+    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, ReadValue, Sign, grouped, no_file, no_rules,
     path, text, words,
 };
 use crate::store::exec::settings::ExecSettings;
@@ -105,7 +105,7 @@ fn plan(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
     grouped(wanted, BATCH_MAX, arguments, read)
 }
 
-fn read(answer: &[u8], place: &StorePlace) -> Found {
+fn read(answer: &[u8], place: &StorePlace) -> ReadValue {
     let answer = answer::json(answer)?;
     let data = &answer["data"];
     if !data.is_object() {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::answer;
-use super::preset::{Fault, Found};
+use super::preset::{Fault, ReadValue};
 use crate::reference::StorePlace;
 use crate::secret::Secret;
 use crate::store::source::{MintHandle, MintLife, Minted};
@@ -22,7 +22,7 @@ const VERSION: u64 = 1;
 
 /// A request.
 #[derive(Debug, Serialize)]
-pub struct WireRequest<'a> {
+pub struct SpokenRequest<'a> {
     v: u64,
     op: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,7 +56,7 @@ struct WireRef<'a> {
     version: Option<&'a str>,
 }
 
-impl<'a> WireRequest<'a> {
+impl<'a> SpokenRequest<'a> {
     const fn new(op: &'static str, deadline_ms: u64) -> Self {
         Self {
             v: VERSION,
@@ -112,7 +112,7 @@ impl<'a> WireRequest<'a> {
 
 /// An answer to any request.
 #[derive(Deserialize)]
-pub struct WireAnswer {
+pub struct SpokenAnswer {
     #[serde(default)]
     results: Option<Vec<WireResult>>,
     #[serde(default)]
@@ -162,7 +162,7 @@ struct WireVersion {
     v: u64,
 }
 
-impl WireAnswer {
+impl SpokenAnswer {
     /// Reads the line of a program.
     ///
     /// # Errors
@@ -203,7 +203,7 @@ impl WireAnswer {
     }
 
     /// The values of so many places, in their order.
-    pub fn values(self, count: usize) -> Vec<Found> {
+    pub fn values(self, count: usize) -> Vec<ReadValue> {
         let spoilt = |why| vec![Err(Fault::Answer(why)); count];
         if let Err(fault) = self.succeeded() {
             return vec![Err(fault); count];
@@ -214,7 +214,7 @@ impl WireAnswer {
         if results.len() != count {
             return spoilt("the answer has not one result for each reference");
         }
-        let mut found: Vec<Option<Found>> = (0..count).map(|_| None).collect();
+        let mut found: Vec<Option<ReadValue>> = (0..count).map(|_| None).collect();
         for result in results {
             match found.get_mut(result.id) {
                 Some(slot @ None) => *slot = Some(result.value()),
@@ -300,7 +300,7 @@ impl WireAnswer {
 }
 
 impl WireResult {
-    fn value(self) -> Found {
+    fn value(self) -> ReadValue {
         if let Some(error) = &self.error {
             return Err(error.fault());
         }

@@ -8,12 +8,12 @@ fn places(texts: &[&str]) -> Vec<StorePlace> {
     texts.iter().map(place).collect()
 }
 
-fn line(request: &WireRequest<'_>) -> String {
+fn line(request: &SpokenRequest<'_>) -> String {
     String::from_utf8(request.line().unwrap().to_vec()).unwrap()
 }
 
-fn read(answer: &str) -> Result<WireAnswer, Fault> {
-    WireAnswer::read(answer.as_bytes())
+fn read(answer: &str) -> Result<SpokenAnswer, Fault> {
+    SpokenAnswer::read(answer.as_bytes())
 }
 
 /// The values as text, or the faults.
@@ -30,16 +30,16 @@ fn values(answer: &str, count: usize) -> Vec<Result<String, Fault>> {
 #[test]
 fn requests_are_one_line() {
     assert_eq!(
-        line(&WireRequest::get(&places(&["a/b#c?version=7", "d"]), 5000)),
+        line(&SpokenRequest::get(&places(&["a/b#c?version=7", "d"]), 5000)),
         "{\"v\":1,\"op\":\"get\",\"refs\":[{\"id\":0,\"path\":\"a/b\",\"field\":\"c\",\"version\":\"7\"},\
          {\"id\":1,\"path\":\"d\"}],\"deadline_ms\":5000}\n"
     );
     assert_eq!(
-        line(&WireRequest::mint("role", Some(900), 1)),
+        line(&SpokenRequest::mint("role", Some(900), 1)),
         "{\"v\":1,\"op\":\"mint\",\"path\":\"role\",\"life\":900,\"deadline_ms\":1}\n"
     );
     let handle = MintHandle(Secret::new(b"lease/1".to_vec()));
-    let request = WireRequest::of_lease("revoke", &handle, 1).unwrap();
+    let request = SpokenRequest::of_lease("revoke", &handle, 1).unwrap();
     assert_eq!(
         line(&request),
         "{\"v\":1,\"op\":\"revoke\",\"lease\":\"lease/1\",\"deadline_ms\":1}\n"
