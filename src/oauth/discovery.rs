@@ -79,7 +79,7 @@ pub fn discover(
         .as_ref()
         .and_then(|metadata| metadata.authorization_servers.clone());
     let issuers = issuers.unwrap_or_default();
-    let issuer = asker.issuer(&issuers)?;
+    let issuer = asker.issuer(&issuers, is_refused(&refusal))?;
     if rules.pkce == Pkce::Require && !issuer.announces_pkce() {
         return Err(no_pkce(&issuer.issuer));
     }
@@ -165,7 +165,8 @@ impl Asker<'_> {
         Ok(None)
     }
 
-    fn issuer(&self, named: &[String]) -> Result<IssuerMetadata> {
+    /// `is_asked`: the server refuses requests without a token.
+    fn issuer(&self, named: &[String], is_asked: bool) -> Result<IssuerMetadata> {
         let bases = named.iter().take(ISSUERS_MAX);
         if let Some(wanted) = &self.rules.issuer {
             // The policy decides; the document may be where the server says.
@@ -191,7 +192,8 @@ impl Asker<'_> {
             place.map_err(|why| Error::new(Code::OAuthFailed, "cannot log in").cause(why))?;
         match self.document::<IssuerMetadata>(place)? {
             Some(found) => checked(found, &origin),
-            None => Ok(IssuerMetadata::of_paths(&origin)),
+            None if is_asked => Ok(IssuerMetadata::of_paths(&origin)),
+            None => Err(no_login(self.server)),
         }
     }
 
@@ -241,6 +243,13 @@ pub fn has_fault(authority: &str, answer: &ExchangeAnswer) -> Error {
         CauseKind::Unreachable,
         format!("it answers with HTTP status {}", answer.status),
     )
+}
+
+fn no_login(server: &WebAddress) -> Error {
+    let what = format!("cannot log in to `{}`", server.authority());
+    Error::new(Code::OAuthFailed, what)
+        .cause("it answers without a token, and names no authorization server")
+        .hint("if its documentation names one, write it as `issuer` below `[oauth]` in the policy")
 }
 
 fn no_metadata(issuer: &str) -> Error {

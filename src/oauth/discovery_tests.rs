@@ -202,6 +202,22 @@ fn servers_of_2025_03_26() {
 }
 
 #[test]
+fn a_server_that_asks_for_no_token_needs_no_login() {
+    let script = Script::default()
+        .answer(SERVER, 200, "{}")
+        .answer(SERVER, 200, "{}");
+    let error = fails(&script, &OAuthTable::default());
+    assert!(error.contains("answers without a token"), "{error}");
+    // It may say later who grants one.
+    let script = Script::default()
+        .answer(SERVER, 200, "{}")
+        .answer(SERVER, 200, "{}")
+        .answer(RESOURCE, 200, &resource(SERVER, "https://as.example"))
+        .answer(OAUTH, 200, &issuer("https://as.example"));
+    run(&script, &OAuthTable::default()).unwrap();
+}
+
+#[test]
 fn pkce_must_be_announced_or_assumed() {
     let plain = json!({
         "issuer": "https://as.example", "token_endpoint": "https://as.example/token",
