@@ -2,7 +2,7 @@
 //! again once it is complete.
 //!
 //! Invariant: the length that a server announces reserves address space, and only once a part of it has
-//! come; what takes memory is what came.
+//! come; what takes memory is what came, and a little more.
 
 use memchr::memchr2;
 
@@ -13,6 +13,9 @@ use crate::sys::memory;
 /// From this size on the length that the server announced is believed (bytes).
 const TRUSTED_BYTES: usize = 1 << 20;
 
+/// How much memory is provided at a time (bytes).
+const STEP_BYTES: usize = 1 << 20;
+
 /// A text that is not complete yet.
 #[derive(Debug, Default)]
 pub struct ServerText {
@@ -20,6 +23,8 @@ pub struct ServerText {
     /// Up to here it is known to be UTF-8 (bytes).
     valid: usize,
     is_broken: bool,
+    /// Up to here there is memory (bytes); 0 if nothing was reserved.
+    provided: usize,
     scanner: Scanner,
 }
 
@@ -29,6 +34,10 @@ impl ServerText {
         let begin = self.bytes.len();
         if begin >= TRUSTED_BYTES && begin + piece.len() > self.bytes.capacity() {
             self.reserve(announced);
+        }
+        if self.provided > 0 && begin + piece.len() > self.provided {
+            memory::provide_pages(&mut self.bytes, STEP_BYTES);
+            self.provided = begin + STEP_BYTES;
         }
         self.bytes.extend_from_slice(piece);
         self.examine(begin);
@@ -50,7 +59,7 @@ impl ServerText {
         let whole = announced.min(MESSAGE_BYTES_MAX).saturating_add(1);
         let more = whole.saturating_sub(self.bytes.len());
         if self.bytes.try_reserve_exact(more).is_ok() {
-            memory::use_large_pages(&mut self.bytes);
+            self.provided = self.bytes.len();
         }
     }
 
