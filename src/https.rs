@@ -7,7 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ureq::config::Config;
+use ureq::http::Uri;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Proxy};
 
 use crate::authorities::authorities;
@@ -61,7 +65,8 @@ pub fn agent(route: &WebRoute, limit: Duration) -> Result<Agent, RouteFault> {
     Ok(config.new_agent())
 }
 
-/// A client for `http:` on this machine. Each request takes at most `limit`.
+/// A client for `http:` that only connects to this machine, whatever a name means. Each request takes at
+/// most `limit`.
 pub fn plain_agent(limit: Duration) -> Agent {
     let config = Agent::config_builder()
         .proxy(None)
@@ -71,7 +76,30 @@ pub fn plain_agent(limit: Duration) -> Agent {
         .timeout_global(Some(limit))
         .user_agent(concat!("mcpwrap/", env!("CARGO_PKG_VERSION")))
         .build();
-    config.new_agent()
+    Agent::with_parts(config, DefaultConnector::default(), LocalResolver)
+}
+
+/// Finds only addresses of this machine.
+#[derive(Debug)]
+struct LocalResolver;
+
+impl Resolver for LocalResolver {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let all = DefaultResolver::default().resolve(uri, config, timeout)?;
+        let mut local = self.empty();
+        for address in all.iter().filter(|address| address.ip().is_loopback()) {
+            local.push(*address);
+        }
+        if local.is_empty() {
+            return Err(ureq::Error::HostNotFound);
+        }
+        Ok(local)
+    }
 }
 
 fn proxy(route: &WebRoute) -> Result<Option<Proxy>, RouteFault> {
@@ -124,6 +152,21 @@ mod tests {
         ] {
             assert_eq!(proxy.is_no_proxy(&url.parse().unwrap()), is_direct, "{url}");
         }
+    }
+
+    #[test]
+    fn without_tls_only_this_machine_is_reached() {
+        let agent = plain_agent(Duration::from_secs(5));
+        // An address for documentation: nobody is there.
+        let refused = agent.get("http://192.0.2.1:9/").call();
+        assert!(
+            matches!(refused, Err(ureq::Error::HostNotFound)),
+            "{refused:?}"
+        );
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        drop(listener);
+        assert!(matches!(agent.get(&url).call(), Err(ureq::Error::Io(_))));
     }
 
     #[test]

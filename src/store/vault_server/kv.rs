@@ -75,14 +75,12 @@ impl ServerStore {
             let known = read
                 .iter()
                 .find(|(other, found)| same(other) || found.as_ref().is_err_and(concerns_all));
-            let found = match known {
-                Some((_, found)) => found.clone(),
-                None => {
-                    let found = self.read(place, token, deadline);
-                    read.push((place, found.clone()));
-                    found
-                }
-            };
+            let known = known.map(|(_, found)| found.clone());
+            let found = known.unwrap_or_else(|| {
+                let found = self.read(place, token, deadline);
+                read.push((place, found.clone()));
+                found
+            });
             values.push(found.and_then(|stored| self.pick(&stored, place)));
         }
         values
@@ -199,29 +197,26 @@ impl ServerStore {
             return Err(self.unreadable());
         };
         let facts = found.metadata;
-        match found.data {
-            Some(fields) => Ok(StoredFields {
+        if let Some(fields) = found.data {
+            return Ok(StoredFields {
                 fields,
                 version: Some(facts.version.to_string()),
                 expires: facts.deletion_time.parse().ok(),
-            }),
-            None => {
-                let version = facts.version;
-                let (what, hint) = if facts.destroyed {
-                    ("destroyed", "write a new version")
-                } else {
-                    (
-                        "deleted",
-                        "run `bao kv undelete` to restore it, or write a new version",
-                    )
-                };
-                let error = Error::new(Code::SecretDeleted, self.cannot_read());
-                Err(error
-                    .of_store(&self.name)
-                    .cause(format!("version {version} was {what}"))
-                    .hint(hint))
-            }
+            });
         }
+        let version = facts.version;
+        let (what, hint) = if facts.destroyed {
+            ("destroyed", "write a new version")
+        } else {
+            (
+                "deleted",
+                "run `bao kv undelete` to restore it, or write a new version",
+            )
+        };
+        let error = Error::new(Code::SecretDeleted, self.cannot_read()).of_store(&self.name);
+        Err(error
+            .cause(format!("version {version} was {what}"))
+            .hint(hint))
     }
 
     /// An answer of KV 1, or of another engine.
