@@ -87,7 +87,10 @@ impl Bao {
             "sys/init",
             &json!({"secret_shares": 1, "secret_threshold": 1}),
         );
-        bao.token = keys["root_token"].as_str().unwrap().to_owned();
+        keys["root_token"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut bao.token);
         let key = keys["keys"][0].as_str().unwrap().to_owned();
         bao.unseal(&key);
         bao.post(

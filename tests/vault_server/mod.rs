@@ -7,6 +7,7 @@ mod outage;
 mod postgres;
 mod read;
 mod relay;
+mod shown;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! A real PostgreSQL server, in which OpenBao makes users.
+//! A real `PostgreSQL` server, in which OpenBao makes users.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;

@@ -82,7 +82,14 @@ fn key_value_engines() {
     ] {
         store.fails(place, code, part);
     }
-    // Deleted, with a time of deletion, destroyed.
+}
+
+#[test]
+fn deleted_destroyed_and_short_lived_versions() {
+    let Some(bao) = Bao::start() else { return };
+    bao.put("mcp/slack", &json!({"token": "old"}));
+    bao.put("mcp/slack", &json!({ "token": VALUE }));
+    let store = Opened::with_token(&bao.url, ROOT);
     assert_eq!(bao.ask("DELETE", "secret/data/mcp/slack", None).0, 204);
     store.fails(
         "secret/mcp/slack#token",

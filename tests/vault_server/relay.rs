@@ -50,7 +50,7 @@ impl Relay {
 }
 
 fn pass_on(mut from: TcpStream, mut to: TcpStream, see: &mut dyn FnMut(&[u8])) {
-    let mut buffer = [0; 65_536];
+    let mut buffer = vec![0; 65_536];
     while let Ok(read @ 1..) = from.read(&mut buffer) {
         see(&buffer[..read]);
         if to.write_all(&buffer[..read]).is_err() {

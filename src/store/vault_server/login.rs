@@ -142,7 +142,7 @@ impl ServerStore {
         };
         readers.check(&real).map_err(explained)?;
         let bytes = files::read_private_up_to(&real, TOKEN_BYTES_MAX).map_err(explained)?;
-        let value = trimmed(&Secret::new(bytes).expose().to_vec());
+        let value = trimmed(Secret::new(bytes).expose());
         if value.is_empty() {
             return Err(explained(files::Problem::Missing));
         }
@@ -162,7 +162,8 @@ impl Readers {
     fn check(self, path: &Path) -> Result<(), files::Problem> {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = std::fs::metadata(path)?.permissions().mode();
-        if self == Self::Anybody || mode & 0o077 == 0 {
+        let others = mode & 0o077;
+        if self == Self::Anybody || others == 0 {
             return Ok(());
         }
         let shown = PathBuf::from(path).display().to_string();

@@ -31,7 +31,7 @@ use crate::secret::StoreName;
 use crate::sys::loader;
 
 /// The limit of a request that has no other.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// The types of this module.
 pub const TYPES: &[SourceType] = &[SourceType {
@@ -39,7 +39,7 @@ pub const TYPES: &[SourceType] = &[SourceType {
     about: "HashiCorp Vault or OpenBao, over HTTP",
     example: "secret/mcp/slack#token",
     needs: "`address`, `auth` (token, token_file, approle, jwt or userpass); also `namespace`, `ca_file`",
-    tested: "OpenBao 2.7",
+    tested: "OpenBao 2.7.2, with PostgreSQL for leases",
     programs: &[],
     variables: &[
         ("address", &["BAO_ADDR", "VAULT_ADDR"]),
