@@ -1,5 +1,5 @@
 //! A session bus and a gnome-keyring for each test, headless, with a temporary home: the keyring of
-//! the developer is not touched.
+//! the developer is not touched. `wallets` starts other keychains on this bus.
 
 use std::cell::RefCell;
 use std::io::Write as _;
@@ -32,6 +32,15 @@ pub(crate) struct Desktop<'a> {
     /// Only one keyring of the suite runs at a time, to limit the load on two cores.
     turn: Option<MutexGuard<'static, ()>>,
 }
+
+/// A bus that cannot start services.
+const NO_SERVICES: &str = "<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen>\
+    <auth>EXTERNAL</auth><policy context=\"default\">\
+    <allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/>\
+    <allow own=\"*\"/></policy></busconfig>";
+
+/// What may be left of a keychain, in its command line.
+const KEYCHAINS: &[&str] = &["gnome-keyring", "gcr-prompter", "kwalletd", "keepassxc"];
 
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -83,6 +92,23 @@ impl<'a> Desktop<'a> {
         })
     }
 
+    /// A bus that starts no program by itself, and no keychain yet.
+    pub(crate) fn bare(test: &'a Test) -> Option<Self> {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let config = test.dir.join("bus.conf");
+        std::fs::write(&config, NO_SERVICES).unwrap();
+        let config = format!("--config-file={}", config.display());
+        let mut desktop = Self::without_keyring(test, &test.dir.join("run"), &[&config])?;
+        desktop.turn = Some(turn);
+        Some(desktop)
+    }
+
+    /// Takes over a started keychain, and waits until it offers the Secret Service.
+    pub(crate) fn adopt(&self, keyring: Child) {
+        self.keyring.replace(Some(keyring));
+        self.wait_for_owner();
+    }
+
     /// Starts a keyring unlocked with the same password, and waits until it answers.
     pub(crate) fn start_keyring(&self) {
         self.end_all();
@@ -113,7 +139,7 @@ impl<'a> Desktop<'a> {
         self.keyring.replace(Some(child));
     }
 
-    fn wait_until_unlocked(&self) {
+    fn wait_for_owner(&self) {
         // Before the daemon owns its name, a request to it would make the bus start a second, locked
         // one. This request goes to the bus.
         let owner = format!("uint32 {}", self.keyring.borrow().as_ref().unwrap().id());
@@ -122,11 +148,21 @@ impl<'a> Desktop<'a> {
             let answer = self.ask_bus("GetConnectionUnixProcessID", &[secrets]);
             answer.is_some_and(|text| text.trim_end().ends_with(&owner))
         });
+    }
+
+    fn wait_until_unlocked(&self) {
+        self.wait_for_owner();
+        self.wait_for_default(false);
+    }
+
+    /// Waits until there is a default collection in this state.
+    pub(crate) fn wait_for_default(&self, is_locked: bool) {
         let default = "/org/freedesktop/secrets/aliases/default";
+        let state = format!("boolean {is_locked}");
         let locked = ["string:org.freedesktop.Secret.Collection", "string:Locked"];
         wait_for(|| {
             let answer = self.send(default, "org.freedesktop.DBus.Properties.Get", &locked);
-            answer.is_some_and(|text| text.contains("boolean false"))
+            answer.is_some_and(|text| text.contains(&state))
         });
     }
 
@@ -137,7 +173,7 @@ impl<'a> Desktop<'a> {
             drop(keyring.wait());
         }
         for (pid, line) in process::of_test(&self.test.dir) {
-            if line.contains("gnome-keyring") || line.contains("gcr-prompter") {
+            if KEYCHAINS.iter().any(|name| line.contains(name)) {
                 kill(pid, Signal::SIGKILL).ok();
                 process::wait_for_end(pid, DEADLINE);
             }
@@ -159,12 +195,14 @@ impl<'a> Desktop<'a> {
 
     /// Locks the login keyring, like a screen lock.
     pub(crate) fn lock(&self) {
-        let all = "array:objpath:/org/freedesktop/secrets/collection/login";
+        self.lock_collection("login");
+    }
+
+    pub(crate) fn lock_collection(&self, name: &str) {
+        let all = format!("array:objpath:/org/freedesktop/secrets/collection/{name}");
         let lock = "org.freedesktop.Secret.Service.Lock";
-        assert!(
-            self.send("/org/freedesktop/secrets", lock, &[all])
-                .is_some()
-        );
+        let answer = self.send("/org/freedesktop/secrets", lock, &[&all]);
+        assert!(answer.is_some());
     }
 
     /// The answer of the keychain, unless it is an error.
@@ -183,7 +221,14 @@ impl<'a> Desktop<'a> {
         )
     }
 
-    fn send_to(&self, name: &str, path: &str, method: &str, arguments: &[&str]) -> Option<String> {
+    /// The answer of a program on the bus, unless it is an error.
+    pub(crate) fn send_to(
+        &self,
+        name: &str,
+        path: &str,
+        method: &str,
+        arguments: &[&str],
+    ) -> Option<String> {
         let sent = self
             .test
             .command("/usr/bin/dbus-send")
@@ -235,7 +280,7 @@ pub(crate) fn probed(test: &Test, arguments: &[&str], input: &[u8]) -> Ended {
     run.finish()
 }
 
-fn wait_for(mut ready: impl FnMut() -> bool) {
+pub(crate) fn wait_for(mut ready: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !ready() {
         assert!(

@@ -11,7 +11,7 @@ use crate::harness::{Ended, TOKEN, Test, fake_server, policy_text, slot};
 use crate::messages::message;
 
 /// The time limit of every failure.
-const ANSWER: Duration = Duration::from_secs(8);
+pub(crate) const ANSWER: Duration = Duration::from_secs(8);
 
 /// A desktop on which mcpwrap is set up and `github/token` is stored.
 fn set_up(test: &Test) -> Option<Desktop<'_>> {
@@ -21,14 +21,14 @@ fn set_up(test: &Test) -> Option<Desktop<'_>> {
     Some(desktop)
 }
 
-fn set(test: &Test, name: &str, value: &[u8]) {
+pub(crate) fn set(test: &Test, name: &str, value: &[u8]) {
     test.hide(value);
     let ended = test.feed(&["secret", "set", name, "--from-stdin"], value);
     assert_eq!(ended.code, 0, "{ended}");
 }
 
 /// Grants a server that needs `github/token`.
-fn grant(test: &Test) {
+pub(crate) fn grant(test: &Test) {
     let program = fake_server().display().to_string();
     test.write_policy(
         "github",
@@ -38,7 +38,7 @@ fn grant(test: &Test) {
 }
 
 /// Starts that server like a client.
-fn started(test: &Test) {
+pub(crate) fn started(test: &Test) {
     let mut run = test.run("github");
     let answer = run.initialize();
     assert!(answer.get("result").is_some(), "{answer}");
@@ -46,14 +46,14 @@ fn started(test: &Test) {
 }
 
 /// Starts that server, which must fail.
-fn not_started(test: &Test) -> Ended {
+pub(crate) fn not_started(test: &Test) -> Ended {
     let mut run = test.run("github");
     assert!(run.initialize().get("error").is_some());
     run.finish()
 }
 
 #[track_caller]
-fn refused(ended: &Ended, code: &str) {
+pub(crate) fn refused(ended: &Ended, code: &str) {
     assert!(ended.stderr.contains(&format!("error[{code}]")), "{ended}");
 }
 
@@ -182,16 +182,7 @@ fn without_a_bus_or_a_keyring_on_it_the_keychain_is_absent() {
         "store-absent"
     );
 
-    // A bus that cannot start services.
-    let config = test.dir.join("bus.conf");
-    let text = "<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen>\
-                <auth>EXTERNAL</auth><policy context=\"default\">\
-                <allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/>\
-                <allow own=\"*\"/></policy></busconfig>";
-    std::fs::write(&config, text).unwrap();
-    let config = format!("--config-file={}", config.display());
-    let run = test.dir.join("run");
-    let Some(_desktop) = Desktop::without_keyring(&test, &run, &[&config]) else {
+    let Some(_desktop) = Desktop::bare(&test) else {
         return;
     };
     let ended = test.cli(&["init"]);
@@ -343,6 +334,7 @@ fn many_at_once_lose_nothing() {
     let list = test.ok(&["secret", "list", "--json"]).json();
     assert_eq!(list.as_array().unwrap().len(), names.len() + 1);
     for name in &names {
-        assert_eq!(probed(&test, &["time", "1", name], b"").code, 0, "{name}");
+        let ended = probed(&test, &["time", "1", name], b"");
+        assert_eq!(ended.code, 0, "{name}: {ended}");
     }
 }

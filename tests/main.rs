@@ -42,6 +42,7 @@ mod grant_shown;
 mod help;
 mod home;
 mod keychain;
+mod keychain_others;
 mod incident;
 mod invocation;
 mod launch;

@@ -266,7 +266,7 @@ impl Link {
         let (_, prompt) = answer
             .read2::<Path<'static>, Path<'static>>()
             .map_err(|error| odd("CreateItem", error))?;
-        self.prompt(&prompt, self.prompt)
+        self.prompt(&prompt, self.action_limit()?)
     }
 
     /// Replaces value and attributes of an item, and returns the attributes that it has then.
@@ -286,15 +286,9 @@ impl Link {
             questions.push(set.append3(ITEM_API, "Attributes", Variant(all.clone())));
         }
         questions.push(attributes_of(path));
-        let mut now = HashMap::new();
-        let mut answers = self.ask(questions)?.into_iter().peekable();
-        while let Some(answer) = answers.next() {
-            let answer = answer?;
-            if answers.peek().is_none() {
-                now = self::attributes(&answer)?;
-            }
-        }
-        Ok(now)
+        let answers: Result<Vec<_>, _> = self.ask(questions)?.into_iter().collect();
+        let now = answers?.last().map(self::attributes).transpose()?;
+        Ok(now.unwrap_or_default())
     }
 
     pub(super) fn delete(&self, paths: &[Path<'static>]) -> Result<(), ServiceError> {
@@ -305,9 +299,16 @@ impl Link {
             let prompt = answer?
                 .read1::<Path<'static>>()
                 .map_err(|e| odd("Delete", e))?;
-            self.prompt(&prompt, self.prompt)?;
+            self.prompt(&prompt, self.action_limit()?)?;
         }
         Ok(())
+    }
+
+    /// The limit of a prompt that creates or deletes an item.
+    fn action_limit(&self) -> Result<PromptLimit, BusFault> {
+        let provider = self.find_provider()?;
+        let silent = provider.is_some_and(|provider| provider.acts_by_prompt());
+        Ok(self.prompt.or(silent.then(|| self.left())))
     }
 
     /// Requests to unlock these objects. The user may be prompted, within the limit.
@@ -368,10 +369,10 @@ fn property(path: &str, interface: &str, name: &str) -> Message {
     call(SECRETS, path, PROPERTIES, "Get").append2(interface, name)
 }
 
-/// A value in the form of the specification, with the type that programs show.
+/// A value in the form of the specification. `secret-tool` shows texts of exactly this type.
 fn enclosed<'a>(session: Path<'static>, value: &'a [u8]) -> Struct<'a> {
     let kind = match std::str::from_utf8(value) {
-        Ok(_) => "text/plain; charset=utf8",
+        Ok(_) => "text/plain",
         Err(_) => "application/octet-stream",
     };
     (session, &[], value, kind)

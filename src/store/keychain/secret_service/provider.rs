@@ -40,6 +40,12 @@ impl Provider {
         *self == Self::KeePassXc
     }
 
+    /// Whether items of an unlocked collection are created and deleted by a prompt, which shows nothing
+    /// unless the user has chosen to confirm deletions.
+    pub(super) fn acts_by_prompt(&self) -> bool {
+        *self == Self::KeePassXc
+    }
+
     /// The bus name and the object of the interface `org.kde.KWallet`.
     pub(super) fn wallet(&self) -> Option<(String, String)> {
         let Self::KWallet(name) = self else {
