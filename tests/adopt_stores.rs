@@ -186,3 +186,67 @@ fn a_store_of_the_user_is_used_and_a_second_one_of_its_type_is_not_added() {
     assert_eq!(read(test.root().join("config.toml")), config);
     assert!(policy(&test, "a").contains("from = \"op://V/I/F\""));
 }
+
+/// The programs say which values there are, or the catalog and the code of the server do.
+#[test]
+fn wrappers_of_other_stores() {
+    let test = with_programs(&["doppler", "infisical", "sops"]);
+    let secrets = test.dir.join("secrets.enc.yaml");
+    let text = "GITHUB_TOKEN: ENC[AES256_GCM,data:x,type:str]\nDB_URL: ENC[AES256_GCM,data:y,type:str]\n\
+        sops:\n    version: 3.11.0\n";
+    std::fs::write(&secrets, text).unwrap();
+    let server = test.program_file(
+        "server.sh",
+        "#!/bin/sh\necho \"$GITHUB_PERSONAL_ACCESS_TOKEN\"\n",
+    );
+    let entries = format!(
+        "    \"dop\": {{ \"command\": \"doppler\", \"args\": [\"run\", \"-p\", \"web\", \"-c\", \"dev\", \"--\", \"npx\", \"-y\", \
+         \"@modelcontextprotocol/server-github@2025.4.8\"] }},\n    \
+         \"inf\": {{ \"command\": \"infisical\", \"args\": [\"run\", \"--projectId\", \"p1\", \"--env=dev\", \"--path=/mcp\", \"--\", \"{}\"], \
+         \"env\": {{ \"INFISICAL_TOKEN\": \"{LOGIN}\" }} }},\n    \
+         \"sop\": {{ \"command\": \"sops\", \"args\": [\"exec-env\", \"{}\", \"/bin/cat -u\"] }}",
+        server.display(),
+        secrets.display()
+    );
+    let file = write(&test, &entries);
+    let before = read(&file);
+    let ended = test.cli(&["adopt", "--yes", "--no-pin"]);
+    assert!(
+        ended.code <= 1 && !ended.stderr.contains("skipped"),
+        "{ended}"
+    );
+    let after = read(&file);
+    assert!(
+        after.contains("\"run\", \"sop\", \"--\", \"/bin/cat\", \"-u\"]"),
+        "{after}\n{ended}"
+    );
+    for (server, line) in [
+        ("dop", "[secrets.GITHUB_PERSONAL_ACCESS_TOKEN]"),
+        ("dop", "from = \"doppler:GITHUB_PERSONAL_ACCESS_TOKEN\""),
+        (
+            "inf",
+            "from = \"infisical:/mcp/GITHUB_PERSONAL_ACCESS_TOKEN\"",
+        ),
+        (
+            "sop",
+            &format!("from = \"sops:{}#DB_URL\"", secrets.display()),
+        ),
+    ] {
+        assert!(
+            policy(&test, server).contains(line),
+            "{}\n{ended}",
+            policy(&test, server)
+        );
+    }
+    let config = read(test.root().join("config.toml"));
+    for line in [
+        "project = \"web\"",
+        "config = \"dev\"",
+        "environment = \"dev\"",
+        "\"secret:infisical/token\"",
+    ] {
+        assert!(config.contains(line), "{config}");
+    }
+    test.ok(&["adopt", "--undo", "--yes"]);
+    assert_eq!(read(&file), before);
+}

@@ -166,8 +166,8 @@ impl PlanBuilder<'_> {
                 return Ok(None);
             }
             let mut extracted = self.extract(&entry, node, &judged, names)?;
-            let note = format!("its values in another store stay as they are: {why}");
-            extracted.notes.push(note);
+            let text = format!("its values in another store stay as they are: {why}");
+            extracted.notes.push(text);
             return self.change(&entry, &judged, extracted, names).map(Some);
         }
         let extracted = match login {

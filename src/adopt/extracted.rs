@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::store_values::StoreWish;
+use super::store_wish::AdoptWish;
 use crate::catalog::KnownServer;
 use crate::client::edit::NewWord;
 use crate::detect::{self, SecretPart};
@@ -31,7 +31,7 @@ pub struct Extracted {
     pub(super) cwd: Cwd,
     pub(super) shipped: Option<&'static KnownServer>,
     /// What it needs of another store.
-    pub(super) wish: Option<StoreWish>,
+    pub(super) wish: Option<AdoptWish>,
     /// Values in another store, by variable.
     pub(super) references: BTreeMap<String, Reference>,
     /// What the user should know about the change.

@@ -8,20 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::approval::AdoptApproval;
+use super::drafts::{draft, same, same_target};
 use super::extracted::Extracted;
 use super::redact::Cut;
 use super::store_plan::StorePlan;
-use super::store_values::StoreWish;
+use super::store_wish::AdoptWish;
 use super::wishes::{plain, wish};
+use crate::catalog;
 use crate::dirs::Dirs;
-use crate::policy::draft::Draft;
-use crate::policy::remote::OAuthTable;
-use crate::policy::schema::{Delivery, OnFailure};
-use crate::policy::{self, Policy, Unpinned};
+use crate::policy::{self, Policy};
 use crate::reference::Reference;
 use crate::secret::{Fingerprint, Keys, Secret, SecretName, ServerName};
 use crate::store::Index;
-use crate::{catalog, package};
 
 /// The reason for storing a value that no policy names.
 pub const FOR_UNDO: &str = "kept for undo";
@@ -104,7 +102,7 @@ impl Names {
     /// The references of an entry to another store, and the secrets that the store itself needs.
     pub(super) fn references(
         &mut self,
-        wish: &StoreWish,
+        wish: &AdoptWish,
     ) -> Result<(BTreeMap<String, Reference>, Vec<Cut>), String> {
         let mut cuts = Vec::new();
         let mut logins = BTreeMap::new();
@@ -220,7 +218,7 @@ impl Names {
         self.secrets.retain(|secret| names.contains(&secret.name));
         let policies = self.policies.iter();
         let references = policies.flat_map(|new| new.policy.store_references());
-        self.stores.keep_only(references);
+        self.stores.keep_only(&references.collect::<Vec<_>>());
     }
 
     /// How many values were compared with the stored ones.
@@ -308,83 +306,6 @@ impl Names {
             }
         }
     }
-}
-
-fn draft(entry: &str, extracted: &Extracted, secrets: &[(String, SecretName, String)]) -> Draft {
-    let title = extracted.shipped.map(|shipped| shipped.title.as_str());
-    let slot = |(variable, name, _): &(String, SecretName, String)| {
-        (
-            variable.clone(),
-            (Reference::Local(name.clone()), Delivery::Env),
-        )
-    };
-    let others = extracted
-        .references
-        .iter()
-        .map(|(variable, reference)| (variable.clone(), (reference.clone(), Delivery::Env)));
-    let wish = extracted.wish.as_ref().filter(|wish| wish.is_optional);
-    let optional = wish.into_iter().flat_map(|wish| &wish.values);
-    let optional = optional.map(|(variable, _)| variable.clone()).collect();
-    let pinned = package::parse(&extracted.command).pin.holds();
-    let mut draft = Draft {
-        description: Some(
-            title
-                .unwrap_or(entry)
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(80)
-                .collect(),
-        ),
-        command: extracted.command.clone(),
-        remote: extracted.remote.clone(),
-        argv_secrets: extracted.argv_secrets,
-        cwd: extracted.cwd.clone(),
-        pass: extracted.pass.clone(),
-        set: extracted.set.clone(),
-        secrets: secrets.iter().map(slot).chain(others).collect(),
-        optional,
-        unpinned: if pinned {
-            Unpinned::Refuse
-        } else {
-            Unpinned::Allow
-        },
-        unfenced: package::unfenced(&extracted.command),
-        on_failure: OnFailure::Stub,
-        ..Draft::default()
-    };
-    if let Some(shipped) = extracted.shipped {
-        shipped.describe(&mut draft);
-    }
-    draft
-}
-
-/// Whether two policies start the same command, or name the same remote server. How the user made the
-/// server of a policy log in is not a difference.
-fn same_target(a: &Policy, b: &Policy) -> bool {
-    let plain = |policy: &Policy| {
-        let mut remote = policy.remote.clone();
-        if let Some(oauth) = remote.as_mut().and_then(|remote| remote.oauth.as_mut()) {
-            *oauth = OAuthTable::default();
-        }
-        remote
-    };
-    a.command == b.command && plain(a) == plain(b)
-}
-
-/// Whether two policies allow the same. A later pin is not a difference.
-fn same(a: &Policy, b: &Policy) -> bool {
-    let secrets = |policy: &Policy| {
-        policy
-            .secrets
-            .iter()
-            .map(|(name, slot)| (name.clone(), slot.from.clone()))
-            .collect::<Vec<_>>()
-    };
-    same_target(a, b)
-        && a.argv_secrets == b.argv_secrets
-        && a.cwd == b.cwd
-        && a.env == b.env
-        && secrets(a) == secrets(b)
 }
 
 #[cfg(test)]

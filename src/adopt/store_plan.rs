@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::store_values::StoreWish;
+use super::store_wish::AdoptWish;
 use crate::config::{Config, StoreDefinition};
 use crate::dirs::{self, Dirs};
 use crate::ops::store_settings::StoreSettings;
@@ -42,7 +42,7 @@ impl StorePlan {
     pub(super) fn references(
         &mut self,
         dirs: &Dirs,
-        wish: &StoreWish,
+        wish: &AdoptWish,
         logins: &BTreeMap<String, SecretName>,
     ) -> Result<BTreeMap<String, Reference>, String> {
         let fits = |(_, store): &(&StoreName, &StoreDefinition)| fits(store, wish, logins);
@@ -79,7 +79,7 @@ impl StorePlan {
     fn add(
         &mut self,
         dirs: &Dirs,
-        wish: &StoreWish,
+        wish: &AdoptWish,
         logins: &BTreeMap<String, SecretName>,
     ) -> Result<StoreName, String> {
         let kind = wish.kind;
@@ -136,7 +136,7 @@ impl StorePlan {
     }
 
     /// Keeps only the new stores that these references lead to.
-    pub fn keep_only<'a>(&mut self, references: impl Iterator<Item = &'a StoreRef>) {
+    pub fn keep_only(&mut self, references: &[&StoreRef]) {
         let mut used = BTreeSet::new();
         for reference in references {
             let store = NamedStore::of(&self.config, reference);
@@ -147,7 +147,7 @@ impl StorePlan {
 }
 
 /// Whether a store has what an entry needs.
-fn fits(store: &StoreDefinition, wish: &StoreWish, logins: &BTreeMap<String, SecretName>) -> bool {
+fn fits(store: &StoreDefinition, wish: &AdoptWish, logins: &BTreeMap<String, SecretName>) -> bool {
     let text = |table: Option<&toml::Table>, name: &str| {
         table.and_then(|table| Some(table.get(name)?.as_str()?.to_owned()))
     };

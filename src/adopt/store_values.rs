@@ -3,42 +3,22 @@
 //!
 //! Invariant: the server gets the same variables as before, or there is a reason why not.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::extract;
 use super::extracted::{Extracted, shown};
 use super::references::References;
+use super::store_files::{absolute, encrypted_names, read};
+use super::store_wish::AdoptWish;
 use super::wrappers::WrapperCall;
 use crate::client::edit::NewWord;
 use crate::client::entry::{ServerEntry, SpannedText};
 use crate::detect::{self, ValueSite, Verdict};
 use crate::env_file;
-use crate::files::io_text;
 use crate::policy::template::is_variable_name;
 
 /// How a reference of 1Password starts.
 const OP: &str = "op://";
-/// A larger file of variables is not read (bytes).
-const FILE_BYTES_MAX: u64 = 1 << 20;
-
-/// What a policy needs of a store, before it is known which store that is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct StoreWish {
-    /// The type of the store.
-    pub(super) kind: &'static str,
-    /// Settings that the store must have.
-    pub(super) settings: Vec<(&'static str, String)>,
-    /// Variables of its program.
-    pub(super) env: Vec<(String, String)>,
-    /// Variables of its program that are secrets.
-    pub(super) logins: Vec<(String, String)>,
-    /// Variables of the server, and where their values are in the store.
-    pub(super) values: Vec<(String, String)>,
-    /// Whether the server may do without each of them.
-    pub(super) is_optional: bool,
-}
 
 /// What is known outside of the entry.
 pub(super) struct StoreSurroundings<'a> {
@@ -101,10 +81,10 @@ pub(super) fn extract(
 ) -> Result<Extracted, String> {
     let mut taker = EntryTaker {
         inner: entry.clone(),
-        wish: StoreWish {
+        wish: AdoptWish {
             kind: call.kind,
             settings: call.settings.clone(),
-            ..StoreWish::default()
+            ..AdoptWish::default()
         },
         set: Vec::new(),
         dropped: Vec::new(),
@@ -157,7 +137,7 @@ fn words_of_file(call: &WrapperCall, inner: &ServerEntry, words: Vec<NewWord>) -
 struct EntryTaker {
     /// What is left for the usual extraction.
     inner: ServerEntry,
-    wish: StoreWish,
+    wish: AdoptWish,
     /// Variables of files, which are no secrets.
     set: Vec<(String, String)>,
     /// Variables that do not stay in the client's file.
@@ -360,69 +340,4 @@ impl EntryTaker {
         }
         Ok(())
     }
-}
-
-/// A path of an entry from the root.
-fn absolute(
-    text: &str,
-    entry: &ServerEntry,
-    references: &References<'_>,
-) -> Result<PathBuf, String> {
-    let written = references.value(text)?;
-    let path = match written.strip_prefix("~/") {
-        Some(rest) => references.home.join(rest),
-        None => PathBuf::from(&written),
-    };
-    let cwd = entry.cwd.as_ref().map(PathBuf::from);
-    let base = cwd.filter(|cwd| cwd.is_absolute());
-    let base = base.or_else(|| references.project.clone());
-    match base {
-        _ if path.is_absolute() => Ok(path),
-        Some(base) => Ok(base.join(path)),
-        None => Err(format!(
-            "the client's working directory decides which file `{}` is: write its full path, then adopt it",
-            shown(text)
-        )),
-    }
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    let meta = path.metadata().map_err(|error| io_text(&error))?;
-    if !meta.is_file() {
-        return Err("not a regular file".to_owned());
-    }
-    let file = File::open(path).map_err(|error| io_text(&error))?;
-    let mut text = String::new();
-    file.take(FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| io_text(&error))?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err("too large".to_owned());
-    }
-    Ok(text)
-}
-
-/// The names at the top of an encrypted file; `None` for another file.
-fn encrypted_names(path: &Path, text: &str) -> Option<Vec<String>> {
-    let is_own = |name: &String| name == "sops" || name.starts_with("sops_");
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    let all: Vec<String> = match ending {
-        Some("json") => {
-            let object: serde_json::Map<String, serde_json::Value> =
-                serde_json::from_str(text).ok()?;
-            object.keys().cloned().collect()
-        }
-        Some("env") => {
-            let pairs = env_file::pairs(text).ok()?;
-            pairs.into_iter().map(|(name, _)| name).collect()
-        }
-        _ => {
-            let lines = text.lines().filter_map(|line| line.split_once(':'));
-            let names = lines.map(|(name, _)| name.trim_matches('"').to_owned());
-            names.filter(|name| is_variable_name(name)).collect()
-        }
-    };
-    let is_encrypted = all.iter().any(is_own) && text.contains("ENC[");
-    let names = all.into_iter().filter(|name| !is_own(name));
-    is_encrypted.then(|| names.collect())
 }
