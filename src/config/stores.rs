@@ -88,9 +88,8 @@ impl TryFrom<toml::Table> for StoreDefinition {
     type Error = String;
 
     fn try_from(mut table: toml::Table) -> Result<Self, String> {
-        let kind = match table.remove("type") {
-            Some(toml::Value::String(kind)) => kind,
-            _ => return Err("expected a field `type`".to_owned()),
+        let Some(toml::Value::String(kind)) = table.remove("type") else {
+            return Err("expected a field `type`".to_owned());
         };
         let interactive = match table.remove("interactive") {
             None => false,

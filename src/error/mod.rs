@@ -70,7 +70,7 @@ pub struct Error {
     pub causes: Vec<Cause>,
     pub hints: Vec<String>,
     /// The name of the store that failed, for programs.
-    pub store: Option<String>,
+    pub store: Option<Box<str>>,
 }
 
 impl Error {
@@ -89,7 +89,7 @@ impl Error {
     /// Names the store that failed.
     #[must_use]
     pub fn of_store(mut self, name: impl fmt::Display) -> Self {
-        self.store = Some(name.to_string());
+        self.store = Some(name.to_string().into());
         self
     }
 

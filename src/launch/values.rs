@@ -175,7 +175,10 @@ const fn plain(value: Secret) -> SecretItem {
 
 fn item(value: SourceValue) -> SecretItem {
     SecretItem {
-        expires: value.expires.map(Expiry::At).or_else(|| expiry::of_secret(&value.value)),
+        expires: value
+            .expires
+            .map(Expiry::At)
+            .or_else(|| expiry::of_secret(&value.value)),
         value: value.value,
         profile: None,
     }

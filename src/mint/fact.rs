@@ -25,4 +25,3 @@ pub enum MintEvent {
 
 /// Writes facts into the audit log.
 pub type MintReport = Box<dyn Fn(MintFact) + Send + Sync>;
-

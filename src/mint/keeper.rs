@@ -342,4 +342,3 @@ fn end(life: MintLife) -> Option<i64> {
     let seconds = i64::try_from(life.seconds?).ok()?;
     Some(Timestamp::now().as_second().saturating_add(seconds))
 }
-

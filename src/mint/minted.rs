@@ -55,4 +55,3 @@ pub fn used(policy: &Policy) -> impl Iterator<Item = (&MintName, &MintRules)> {
         .iter()
         .filter(move |(name, _)| names.contains(name))
 }
-

@@ -149,7 +149,7 @@ impl MintRules {
             MintType::GithubApp => MintSource::GithubApp(github_app(table)?),
             kind => store(table, kind)?,
         };
-        let time = |field, text: &Option<String>| match text {
+        let read = |field, text: &Option<String>| match text {
             None => Ok(None),
             Some(text) => stores::time(text)
                 .filter(|time| !time.is_zero())
@@ -159,14 +159,14 @@ impl MintRules {
                     "expected a time such as `90s`, `10m` or `1h`".to_owned(),
                 )),
         };
-        let life = time("life", &table.life)?;
+        let life = read("life", &table.life)?;
         if life.is_some() && table.kind == MintType::GithubApp {
             return Err(("life", "GitHub fixes it: one hour".to_owned()));
         }
         Ok(Self {
             source,
             life,
-            min_life: time("min_life", &table.min_life)?.unwrap_or(MIN_LIFE),
+            min_life: read("min_life", &table.min_life)?.unwrap_or(MIN_LIFE),
             on_exit: table.on_exit,
             line,
         })

@@ -33,7 +33,7 @@ impl Unavailable {
             server: server.clone(),
             text: error.line(),
             hint: error.hints.first().cloned(),
-            store: error.store.clone(),
+            store: error.store.as_deref().map(str::to_owned),
         }
     }
 

@@ -26,7 +26,7 @@ const EXPOSES: &[&str] = &[
     "mint/github_app.rs", // signs with the key of an App, and withdraws a token with itself
     "mint/kept.rs",       // handles, as JSON
     "oauth/item.rs",      // tokens, as JSON
-    "probe/service.rs", // sends a value to its own provider, when the user says so
+    "probe/service.rs",   // sends a value to its own provider, when the user says so
     "secret.rs",
     "store/",
     "weak.rs", // judges whether a value can be masked

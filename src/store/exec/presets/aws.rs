@@ -11,8 +11,8 @@ use crate::reference::StorePlace;
 use crate::store::exec::answer;
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, ExecSetting, Fault, ReadValue, Sign, grouped, no_file,
-    no_rules, text, words,
+    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, ExecSetting, Fault, ReadValue, Sign, grouped,
+    no_file, no_rules, text, words,
 };
 
 /// How many values one request may have.

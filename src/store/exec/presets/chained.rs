@@ -6,8 +6,8 @@ use crate::reference::StorePlace;
 use crate::store::exec::answer;
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    ExecPreset, ExecProbe, Fault, ReadValue, Sign, VALUE_MAX, grouped, no_rules, path, path_only, text,
-    words,
+    ExecPreset, ExecProbe, Fault, ReadValue, Sign, VALUE_MAX, grouped, no_rules, path, path_only,
+    text, words,
 };
 
 pub const SECRETSPEC: ExecPreset = ExecPreset {

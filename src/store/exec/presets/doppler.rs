@@ -6,8 +6,8 @@ use crate::reference::StorePlace;
 use crate::store::exec::answer;
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, ReadValue, Sign, VALUE_MAX, grouped, no_file,
-    no_rules, path_only, text, without_field, without_version, words,
+    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, ReadValue, Sign, VALUE_MAX, grouped,
+    no_file, no_rules, path_only, text, without_field, without_version, words,
 };
 use crate::store::exec::settings::ExecSettings;
 

@@ -12,8 +12,8 @@ use crate::reference::StorePlace;
 use crate::store::exec::answer;
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, ReadValue, Sign, no_file, text, without_version,
-    words,
+    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, ReadValue, Sign, no_file, text,
+    without_version, words,
 };
 use crate::store::exec::settings::ExecSettings;
 

@@ -30,7 +30,10 @@ fn values(answer: &str, count: usize) -> Vec<Result<String, Fault>> {
 #[test]
 fn requests_are_one_line() {
     assert_eq!(
-        line(&SpokenRequest::get(&places(&["a/b#c?version=7", "d"]), 5000)),
+        line(&SpokenRequest::get(
+            &places(&["a/b#c?version=7", "d"]),
+            5000
+        )),
         "{\"v\":1,\"op\":\"get\",\"refs\":[{\"id\":0,\"path\":\"a/b\",\"field\":\"c\",\"version\":\"7\"},\
          {\"id\":1,\"path\":\"d\"}],\"deadline_ms\":5000}\n"
     );
