@@ -7,7 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::preset::{Fault, ReadValue, VALUE_MAX};
+use super::fault::{Fault, ReadValue, VALUE_MAX};
 use crate::secret::Secret;
 use crate::store::source::SourceValue;
 

@@ -11,12 +11,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::answer;
-use super::faults;
-use super::preset::{
-    ExecCall, ExecPreset, ExecSetting, Fault, SettingKind, VALUE_MAX, no_file, words,
-};
+use super::fault::{Fault, VALUE_MAX};
+use super::preset::{ExecCall, ExecPreset, no_file, words};
 use super::presets::AWS_SM;
-use super::settings::ExecSettings;
+use super::settings::{ExecSetting, ExecSettings, SettingKind, text};
 use super::source::ExecSource;
 use crate::error::{Code, Error, Result};
 use crate::reference::StorePlace;
@@ -30,8 +28,8 @@ pub const AWS_STS: ExecPreset = ExecPreset {
     example: "arn:aws:iam::123456789012:role/mcp-reader",
     needs: "`aws`; `region`; `profile`, or keys in `env`; `policy`: JSON that narrows the role",
     settings: &[
-        text("region"),
-        text("profile"),
+        text("region", false),
+        text("profile", false),
         ExecSetting {
             name: "policy",
             kind: SettingKind::Other,
@@ -68,10 +66,6 @@ pub const CREDENTIAL_PROCESS: ExecPreset = ExecPreset {
     probe: |_| None,
     ..AWS_SM
 };
-
-const fn text(name: &'static str) -> ExecSetting {
-    super::preset::text(name, false)
-}
 
 fn keeps_no_values(_: &ExecSettings<'_>, _: &StorePlace) -> Result<(), String> {
     Err(
@@ -116,7 +110,7 @@ pub struct CredentialSource(pub ExecSource);
 impl CredentialSource {
     fn arguments(&self, request: &MintRequest) -> Vec<OsString> {
         let store = self.0.store();
-        if store.preset.id == CREDENTIAL_PROCESS.id {
+        if self.0.preset().id == CREDENTIAL_PROCESS.id {
             return store.settings().texts("args").map(Into::into).collect();
         }
         let mut arguments = words([
@@ -138,7 +132,7 @@ impl CredentialSource {
 
     fn read(&self, bytes: &[u8], sent: Timestamp) -> Result<Minted, Fault> {
         let document = answer::json(bytes)?;
-        let is_process = self.0.store().preset.id == CREDENTIAL_PROCESS.id;
+        let is_process = self.0.preset().id == CREDENTIAL_PROCESS.id;
         let found = if is_process {
             if document["Version"].as_u64() != Some(1) {
                 return Err(Fault::Answer("expected `Version` 1"));
@@ -212,7 +206,7 @@ impl Minter for CredentialSource {
         let call = ExecCall::raw(0, self.arguments(request));
         let answer = self.0.run(&call.arguments, None, VALUE_MAX, deadline)?;
         let minted = answer.and_then(|answer| self.read(&answer, sent));
-        minted.map_err(|fault| faults::error(self.0.store(), fault, None))
+        minted.map_err(|fault| self.0.error(fault, None))
     }
 
     fn extend(&self, _: &MintHandle, _: Instant) -> Result<Option<MintLife>> {

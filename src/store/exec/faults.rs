@@ -2,8 +2,9 @@
 //!
 //! Invariant: an error has nothing of what the program wrote: it may have written a value.
 
+use super::fault::Fault;
 use super::opened::OpenedStore;
-use super::preset::{Fault, OFFLINE, Sign};
+use super::preset::{ExecPreset, OFFLINE, Sign};
 use crate::error::{Code, Error};
 use crate::reference::StorePlace;
 use crate::sys::captured::{Captured, CapturedEnd};
@@ -12,7 +13,7 @@ use crate::sys::captured::{Captured, CapturedEnd};
 const LOOKED_AT: usize = 4096;
 
 /// What a run that gave no value means.
-pub fn classify(store: &OpenedStore, run: &Captured, code: i32) -> Fault {
+pub fn classify(preset: &ExecPreset, store: &OpenedStore, run: &Captured, code: i32) -> Fault {
     let lower = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_ascii_lowercase();
     let said = lower(&run.stderr);
     let start = run.stdout.get(..LOOKED_AT).unwrap_or(&run.stdout);
@@ -29,7 +30,7 @@ pub fn classify(store: &OpenedStore, run: &Captured, code: i32) -> Fault {
     if own {
         return Fault::NotFound;
     }
-    let known = store.preset.signs.iter().find(|(sign, _)| is_sign(sign));
+    let known = preset.signs.iter().find(|(sign, _)| is_sign(sign));
     match known {
         Some((_, fault)) => *fault,
         None if OFFLINE.iter().any(|text| said.contains(text)) => Fault::Unavailable,
@@ -38,7 +39,12 @@ pub fn classify(store: &OpenedStore, run: &Captured, code: i32) -> Fault {
 }
 
 /// The error for a value, or for the store if there is no place.
-pub fn error(store: &OpenedStore, fault: Fault, place: Option<&StorePlace>) -> Error {
+pub fn error(
+    preset: &ExecPreset,
+    store: &OpenedStore,
+    fault: Fault,
+    place: Option<&StorePlace>,
+) -> Error {
     let name = &store.name;
     let what = match place {
         // A reference of 1Password names no store.
@@ -101,17 +107,17 @@ pub fn error(store: &OpenedStore, fault: Fault, place: Option<&StorePlace>) -> E
     Error::new(code, what)
         .of_store(name)
         .cause(cause)
-        .hint_if(hint(store, fault).as_deref())
+        .hint_if(hint(preset, store, fault).as_deref())
 }
 
-fn hint(store: &OpenedStore, fault: Fault) -> Option<String> {
+fn hint(preset: &ExecPreset, store: &OpenedStore, fault: Fault) -> Option<String> {
     let name = &store.name;
     Some(match fault {
         Fault::NotFound | Fault::NoField | Fault::Deleted => {
-            format!("correct the reference, e.g. `{name}:{}`", store.preset.example)
+            format!("correct the reference, e.g. `{name}:{}`", preset.example)
         }
         Fault::Ambiguous => "refer to the item by its id".to_owned(),
-        Fault::SignedOut | Fault::Locked => store.preset.sign_in.to_owned(),
+        Fault::SignedOut | Fault::Locked => preset.sign_in.to_owned(),
         Fault::Denied => "give the login of the store access to this value".to_owned(),
         Fault::Dismissed => "try again, and confirm the dialog of the store".to_owned(),
         Fault::Throttled => "wait, and set `cache` for the store in `config.toml`".to_owned(),

@@ -5,6 +5,7 @@
 //! reaches no error.
 
 mod answer;
+mod fault;
 mod credentials;
 mod faults;
 mod opened;
@@ -103,7 +104,9 @@ fn preset_of(definition: &StoreDefinition) -> Result<&'static ExecPreset, String
 }
 
 fn check(definition: &StoreDefinition) -> Result<(), String> {
-    settings::check(preset_of(definition)?, definition)
+    let preset = preset_of(definition)?;
+    settings::check(preset.settings, preset.refused, definition)?;
+    (preset.check)(&ExecSettings(&definition.settings))
 }
 
 fn check_place(definition: &StoreDefinition, place: &StorePlace) -> Result<(), String> {
@@ -168,7 +171,7 @@ fn open(setup: &StoreSetup<'_>) -> Result<Box<dyn SecretSource>> {
             .of_store(setup.name)
             .cause(why)
     })?;
-    let source = ExecSource::new(OpenedStore::new(preset, setup)?);
+    let source = ExecSource::new(preset, OpenedStore::new(preset.given(), setup)?);
     if own::speaks(source.store().settings()) {
         return Ok(Box::new(SpokenSource(source)));
     }

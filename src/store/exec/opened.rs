@@ -8,7 +8,6 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-use super::preset::ExecPreset;
 use super::settings::ExecSettings;
 use crate::config::stores::secret_of;
 use crate::error::{Code, Error, Result};
@@ -19,10 +18,20 @@ use crate::sys::user;
 /// Programs say what failed in English.
 const LANG: &str = "C.UTF-8";
 
+/// The variables that a program gets because of its type.
+#[derive(Clone, Copy, Debug)]
+pub struct TypeVariables {
+    /// Always, unless `env` sets them.
+    pub variables: &'static [(&'static str, &'static str)],
+    /// Settings that the program takes as variables: their names and those of the variables.
+    pub exported: &'static [(&'static str, &'static str)],
+    /// What keeps it from asking the user; left out where it may ask.
+    pub silent: &'static [(&'static str, &'static str)],
+}
+
 /// A store that is ready to be asked.
 pub struct OpenedStore {
     pub name: StoreName,
-    pub preset: &'static ExecPreset,
     pub program: PathBuf,
     /// One run of this store at a time, by this lock.
     pub lock: PathBuf,
@@ -45,7 +54,7 @@ impl std::fmt::Debug for OpenedStore {
 impl OpenedStore {
     /// # Errors
     /// `store-unknown`: the definition was not checked.
-    pub fn new(preset: &'static ExecPreset, setup: &StoreSetup<'_>) -> Result<Self> {
+    pub fn new(given: TypeVariables, setup: &StoreSetup<'_>) -> Result<Self> {
         let table = setup.definition.settings.clone();
         let program = ExecSettings(&table).program().ok_or_else(|| {
             let what = format!("cannot use store `{}`", setup.name);
@@ -54,7 +63,6 @@ impl OpenedStore {
         })?;
         let mut opened = Self {
             name: setup.name.clone(),
-            preset,
             program,
             lock: setup
                 .dirs
@@ -67,7 +75,7 @@ impl OpenedStore {
             secrets: setup.secrets.clone(),
             environment: BTreeMap::new(),
         };
-        opened.environment = opened.environment(&setup.network.variables);
+        opened.environment = opened.environment(given, &setup.network.variables);
         Ok(opened)
     }
 
@@ -93,7 +101,11 @@ impl OpenedStore {
         str::from_utf8(self.environment.get(name)?.expose()).ok()
     }
 
-    fn environment(&self, network: &[(String, Secret)]) -> BTreeMap<String, Secret> {
+    fn environment(
+        &self,
+        given: TypeVariables,
+        network: &[(String, Secret)],
+    ) -> BTreeMap<String, Secret> {
         let text = |text: &str| Secret::new(text.as_bytes().to_vec());
         let mut all = BTreeMap::new();
         let mut set = |name: &str, value: Secret| drop(all.insert(name.to_owned(), value));
@@ -110,12 +122,12 @@ impl OpenedStore {
         for (name, value) in network {
             set(name, value.clone());
         }
-        let silent = self.preset.silent.iter();
+        let silent = given.silent.iter();
         let silent = silent.filter(|_| !self.is_interactive);
-        for (name, value) in self.preset.variables.iter().chain(silent) {
+        for (name, value) in given.variables.iter().chain(silent) {
             set(name, text(value));
         }
-        for (setting, name) in self.preset.exported {
+        for (setting, name) in given.exported {
             if let Some(value) = self.settings().text(setting) {
                 set(name, text(value));
             }

@@ -6,13 +6,11 @@
 use std::ffi::OsString;
 
 use super::answer;
+use super::fault::{BATCH_MAX, ReadValue, VALUE_MAX};
 use super::opened::OpenedStore;
-use super::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, ExecSetting, ReadValue, SettingKind, VALUE_MAX,
-    grouped, no_file,
-};
+use super::preset::{ExecCall, ExecPreset, ExecProbe, grouped, no_file};
 use super::protocol::PROTOCOL;
-use super::settings::ExecSettings;
+use super::settings::{ExecSetting, ExecSettings, SettingKind};
 use crate::config::StoreDefinition;
 use crate::reference::StorePlace;
 
@@ -198,7 +196,7 @@ mod tests {
 
     fn checked(text: &str) -> Result<(), String> {
         let table = format!("program = \"/bin/x\"\n{text}").parse().unwrap();
-        super::super::settings::check(&EXEC, &StoreDefinition::new("exec", table))
+        super::super::check(&StoreDefinition::new("exec", table))
     }
 
     #[test]
@@ -238,7 +236,7 @@ mod tests {
         }
         let table = "program = \"bin/x\"\nargs = [\"{path}\"]".parse().unwrap();
         let relative = StoreDefinition::new("exec", table);
-        let error = super::super::settings::check(&EXEC, &relative).unwrap_err();
+        let error = super::super::check(&relative).unwrap_err();
         assert!(error.contains("absolute"), "{error}");
     }
 

@@ -8,15 +8,10 @@ use std::ffi::OsString;
 
 use zeroize::Zeroizing;
 
-use super::opened::OpenedStore;
-use super::settings::ExecSettings;
+use super::fault::{Fault, ReadValue, VALUE_MAX};
+use super::opened::{OpenedStore, TypeVariables};
+use super::settings::{ExecSetting, ExecSettings};
 use crate::reference::StorePlace;
-use crate::store::source::SourceValue;
-
-/// The longest answer that is one value (bytes).
-pub const VALUE_MAX: usize = 64 << 10;
-/// The longest answer that has several values, or more than values (bytes).
-pub const BATCH_MAX: usize = 4 << 20;
 
 /// One program that keeps secrets.
 #[derive(Debug)]
@@ -60,25 +55,15 @@ pub struct ExecPreset {
     pub probe: fn(&OpenedStore) -> Option<ExecProbe>,
 }
 
-/// A setting of a preset.
-#[derive(Debug)]
-pub struct ExecSetting {
-    pub name: &'static str,
-    pub kind: SettingKind,
-    pub is_required: bool,
-}
-
-/// What a setting may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SettingKind {
-    /// A text that is not empty and does not begin with `-`.
-    Text,
-    /// An absolute path.
-    Path,
-    /// `secret:NAME`.
-    Secret,
-    /// Checked by the preset.
-    Other,
+impl ExecPreset {
+    /// The variables of its program.
+    pub const fn given(&self) -> TypeVariables {
+        TypeVariables {
+            variables: self.variables,
+            exported: self.exported,
+            silent: self.silent,
+        }
+    }
 }
 
 /// One run of the program.
@@ -97,9 +82,6 @@ pub struct ExecCall {
 /// Makes values of a successful answer: one for each place, in their order.
 pub type ReadAnswer = Box<dyn Fn(&[u8], &[&StorePlace]) -> Vec<ReadValue>>;
 
-/// A value, or why there is none.
-pub type ReadValue = Result<SourceValue, Fault>;
-
 /// A call that shows whether the store can be used.
 #[derive(Debug)]
 pub struct ExecProbe {
@@ -107,49 +89,6 @@ pub struct ExecProbe {
     pub input: Option<Zeroizing<Vec<u8>>>,
     /// Facts in its answer, as lines of a name and a fact.
     pub read: fn(&[u8]) -> Result<Vec<(&'static str, String)>, Fault>,
-}
-
-/// Why there is no value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    NotFound,
-    /// The item exists, but not this part of it.
-    NoField,
-    Deleted,
-    Ambiguous,
-    SignedOut,
-    Locked,
-    Denied,
-    /// The user closed its dialog.
-    Dismissed,
-    Throttled,
-    Unavailable,
-    /// The store itself (a file, a folder) does not exist.
-    Absent,
-    /// A plain reference to a short-lived credential.
-    Mint,
-    /// The store makes no such credential.
-    MintRefused,
-    /// Another program of the same name.
-    OtherProgram,
-    /// The answer has not the expected form: what is wrong with it.
-    Answer(&'static str),
-    Other,
-}
-
-impl Fault {
-    /// Whether it is about one value, so that others can still be read.
-    pub const fn is_of_value(self) -> bool {
-        self.may_spoil_others() || matches!(self, Self::Mint | Self::Answer(_))
-    }
-
-    /// Whether it may be about one of several values in a run, so that each is asked for alone.
-    pub const fn may_spoil_others(self) -> bool {
-        matches!(
-            self,
-            Self::NotFound | Self::NoField | Self::Deleted | Self::Ambiguous | Self::Denied
-        )
-    }
 }
 
 /// How a failure is recognised.
@@ -229,24 +168,6 @@ pub fn grouped(
         }
     }
     calls
-}
-
-/// A setting that is a text.
-pub const fn text(name: &'static str, is_required: bool) -> ExecSetting {
-    ExecSetting {
-        name,
-        kind: SettingKind::Text,
-        is_required,
-    }
-}
-
-/// A setting that is an absolute path.
-pub const fn path(name: &'static str, is_required: bool) -> ExecSetting {
-    ExecSetting {
-        name,
-        kind: SettingKind::Path,
-        is_required,
-    }
 }
 
 /// Arguments of texts.

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use toml::Value;
 
-use super::preset::{ExecPreset, ExecSetting, SettingKind};
 use crate::config::StoreDefinition;
 use crate::config::stores::secret_of;
 
@@ -23,6 +22,45 @@ const CREDENTIALS: &[&str] = &[
     "SESSION",
     "CREDENTIALS",
 ];
+
+/// A setting of a preset.
+#[derive(Debug)]
+pub struct ExecSetting {
+    pub name: &'static str,
+    pub kind: SettingKind,
+    pub is_required: bool,
+}
+
+/// What a setting may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingKind {
+    /// A text that is not empty and does not begin with `-`.
+    Text,
+    /// An absolute path.
+    Path,
+    /// `secret:NAME`.
+    Secret,
+    /// Checked by the preset.
+    Other,
+}
+
+/// A setting that is a text.
+pub const fn text(name: &'static str, is_required: bool) -> ExecSetting {
+    ExecSetting {
+        name,
+        kind: SettingKind::Text,
+        is_required,
+    }
+}
+
+/// A setting that is an absolute path.
+pub const fn path(name: &'static str, is_required: bool) -> ExecSetting {
+    ExecSetting {
+        name,
+        kind: SettingKind::Path,
+        is_required,
+    }
+}
 
 /// The settings of a definition.
 #[derive(Clone, Copy, Debug)]
@@ -65,13 +103,20 @@ impl<'a> ExecSettings<'a> {
     }
 }
 
-/// Checks a definition against its preset.
-pub fn check(preset: &ExecPreset, definition: &StoreDefinition) -> Result<(), String> {
+/// Checks a definition: its settings beside the common ones, and variables that do not begin with what is refused.
+///
+/// # Errors
+/// Which setting is wrong.
+pub fn check(
+    settings: &[ExecSetting],
+    refused: &[&str],
+    definition: &StoreDefinition,
+) -> Result<(), String> {
     let table = &definition.settings;
     for name in table.keys() {
-        let known = preset.settings.iter().any(|setting| setting.name == name);
+        let known = settings.iter().any(|setting| setting.name == name);
         if !known && !COMMON.contains(&name.as_str()) {
-            let all = preset.settings.iter().map(|setting| setting.name);
+            let all = settings.iter().map(|setting| setting.name);
             let all: Vec<_> = COMMON.iter().copied().chain(all).collect();
             return Err(format!(
                 "unknown setting `{name}`; expected {}",
@@ -84,7 +129,7 @@ pub fn check(preset: &ExecPreset, definition: &StoreDefinition) -> Result<(), St
         kind: SettingKind::Path,
         is_required: true,
     };
-    for setting in std::iter::once(&program).chain(preset.settings) {
+    for setting in std::iter::once(&program).chain(settings) {
         match table.get(setting.name) {
             None if setting.is_required => {
                 return Err(format!("`{}` is missing", setting.name));
@@ -93,8 +138,7 @@ pub fn check(preset: &ExecPreset, definition: &StoreDefinition) -> Result<(), St
             Some(value) => check_setting(setting, value)?,
         }
     }
-    check_environment(preset, table)?;
-    (preset.check)(&ExecSettings(table))
+    check_environment(refused, table)
 }
 
 fn check_setting(setting: &ExecSetting, value: &Value) -> Result<(), String> {
@@ -127,7 +171,7 @@ fn is_absolute(text: &str) -> bool {
         && !text.split('/').any(|part| matches!(part, "." | ".."))
 }
 
-fn check_environment(preset: &ExecPreset, table: &toml::Table) -> Result<(), String> {
+fn check_environment(refused: &[&str], table: &toml::Table) -> Result<(), String> {
     let Some(set) = table.get("env") else {
         return Ok(());
     };
@@ -139,11 +183,7 @@ fn check_environment(preset: &ExecPreset, table: &toml::Table) -> Result<(), Str
         if name.is_empty() || !name.chars().all(is_name) {
             return Err("`env` has a name that no variable can have".to_owned());
         }
-        if let Some(start) = preset
-            .refused
-            .iter()
-            .find(|start| name.starts_with(**start))
-        {
+        if let Some(start) = refused.iter().find(|start| name.starts_with(**start)) {
             return Err(format!(
                 "`env` may not set `{start}…`, which belongs to one login in one terminal"
             ));

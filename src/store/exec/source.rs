@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
+use super::fault::{BATCH_MAX, Fault};
 use super::opened::OpenedStore;
-use super::preset::{BATCH_MAX, ExecCall, Fault};
+use super::preset::{ExecCall, ExecPreset};
 use super::{faults, trust, turn};
 use crate::error::{Code, Error, Result};
 use crate::files;
@@ -27,20 +28,31 @@ const SAID_MAX: usize = 400;
 /// A store that is read by a program.
 #[derive(Debug)]
 pub struct ExecSource {
+    preset: &'static ExecPreset,
     store: OpenedStore,
     said: RefCell<Option<String>>,
 }
 
 impl ExecSource {
-    pub const fn new(store: OpenedStore) -> Self {
+    pub const fn new(preset: &'static ExecPreset, store: OpenedStore) -> Self {
         Self {
+            preset,
             store,
             said: RefCell::new(None),
         }
     }
 
+    pub const fn preset(&self) -> &'static ExecPreset {
+        self.preset
+    }
+
     pub const fn store(&self) -> &OpenedStore {
         &self.store
+    }
+
+    /// The error for a value, or for the store if there is no place.
+    pub fn error(&self, fault: Fault, place: Option<&StorePlace>) -> Error {
+        faults::error(self.preset, &self.store, fault, place)
     }
 
     /// Waits for the turn of this store, and checks its program. Returns the turn, and the deadline without the
@@ -98,7 +110,7 @@ impl ExecSource {
         self.note(&run);
         match run.end {
             CapturedEnd::Exit(0) => Ok(Ok(run.stdout)),
-            CapturedEnd::Exit(code) => Ok(Err(faults::classify(store, &run, code))),
+            CapturedEnd::Exit(code) => Ok(Err(faults::classify(self.preset, store, &run, code))),
             end => Err(faults::broken(store, end)),
         }
     }
@@ -128,7 +140,7 @@ impl ExecSource {
         let positions: Vec<_> = (0..wanted.len())
             .filter(|n| found.get(*n).is_some_and(Option::is_none))
             .collect();
-        let mut open = self.plan(&positions, wanted, self.store.preset.plan);
+        let mut open = self.plan(&positions, wanted, self.preset.plan);
         let mut failed = None;
         while let (Some(call), None) = (open.pop(), &failed) {
             let places: Vec<_> = call.wanted.iter().filter_map(|n| wanted.get(*n)).collect();
@@ -144,7 +156,7 @@ impl ExecSource {
                     _ => vec![Err(fault); places.len()],
                 },
                 Ok(Err(fault)) => {
-                    failed = Some(faults::error(&self.store, fault, None));
+                    failed = Some(self.error(fault, None));
                     continue;
                 }
                 Err(error) => {
@@ -154,15 +166,14 @@ impl ExecSource {
             };
             for ((n, place), value) in call.wanted.iter().zip(places).zip(values) {
                 if let Some(slot) = found.get_mut(*n) {
-                    let value =
-                        value.map_err(|fault| faults::error(&self.store, fault, Some(place)));
+                    let value = value.map_err(|fault| self.error(fault, Some(place)));
                     *slot = Some(value);
                 }
             }
         }
         let rest = failed.unwrap_or_else(|| {
             let fault = Fault::Answer("the answer has too few values");
-            faults::error(&self.store, fault, None)
+            self.error(fault, None)
         });
         let each = found.into_iter();
         Ok(each
@@ -173,9 +184,9 @@ impl ExecSource {
     /// What is known without asking the program.
     fn looked_at(&self, wanted: &[StorePlace]) -> Vec<Option<Result<SourceValue>>> {
         let look = |place| {
-            let looked = (self.store.preset.before)(&self.store, place);
+            let looked = (self.preset.before)(&self.store, place);
             let fault = looked.err()?;
-            Some(Err(faults::error(&self.store, fault, Some(place))))
+            Some(Err(self.error(fault, Some(place))))
         };
         wanted.iter().map(look).collect()
     }
@@ -211,13 +222,13 @@ impl SecretSource for ExecSource {
 
     fn check(&self, deadline: Instant) -> Result<Vec<(&'static str, String)>> {
         let (_turn, deadline) = self.begin(deadline)?;
-        let Some(probe) = (self.store.preset.probe)(&self.store) else {
+        let Some(probe) = (self.preset.probe)(&self.store) else {
             return Ok(Vec::new());
         };
         let input = probe.input.as_ref().map(|input| input.as_slice());
         let answer = self.run(&probe.arguments, input, BATCH_MAX, deadline)?;
         let facts = answer.and_then(|answer| (probe.read)(&answer));
-        facts.map_err(|fault| faults::error(&self.store, fault, None))
+        facts.map_err(|fault| self.error(fault, None))
     }
 
     fn diagnostics(&self) -> Option<String> {

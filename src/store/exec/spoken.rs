@@ -6,8 +6,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::faults;
-use super::preset::{BATCH_MAX, Fault};
+use super::fault::{BATCH_MAX, Fault};
 use super::protocol::{SpokenAnswer, SpokenRequest};
 use super::source::ExecSource;
 use crate::error::Result;
@@ -44,7 +43,7 @@ impl SpokenSource {
     }
 
     fn error(&self, fault: Fault) -> crate::error::Error {
-        faults::error(self.0.store(), fault, None)
+        self.0.error(fault, None)
     }
 }
 
@@ -56,11 +55,10 @@ impl SecretSource for SpokenSource {
             Err(error) => return vec![Err(error); wanted.len()],
         };
         let each = values.into_iter().zip(wanted);
-        let store = self.0.store();
         each.map(|(value, place)| {
             value.map_err(|fault| {
                 let place = Some(place).filter(|_| fault.is_of_value());
-                faults::error(store, fault, place)
+                self.0.error(fault, place)
             })
         })
         .collect()

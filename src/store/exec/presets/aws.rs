@@ -9,11 +9,12 @@ use serde_json::Value;
 
 use crate::reference::StorePlace;
 use crate::store::exec::answer;
+use crate::store::exec::fault::{BATCH_MAX, Fault, ReadValue};
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, ExecSetting, Fault, ReadValue, Sign, grouped,
-    no_file, no_rules, text, words,
+    ExecCall, ExecPreset, ExecProbe, Sign, grouped, no_file, no_rules, words,
 };
+use crate::store::exec::settings::{ExecSetting, text};
 
 /// How many values one request may have.
 const SECRETS_MAX: usize = 20;

@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use crate::reference::StorePlace;
 use crate::store::exec::answer;
+use crate::store::exec::fault::{BATCH_MAX, Fault, ReadValue};
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, ReadValue, Sign, grouped, no_file, no_rules,
-    text, without_version, words,
+    ExecCall, ExecPreset, ExecProbe, Sign, grouped, no_file, no_rules, without_version, words,
 };
+use crate::store::exec::settings::text;
 
 pub const BWS: ExecPreset = ExecPreset {
     id: "bws",

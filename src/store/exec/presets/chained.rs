@@ -4,11 +4,12 @@ use std::path::Path;
 
 use crate::reference::StorePlace;
 use crate::store::exec::answer;
+use crate::store::exec::fault::{Fault, ReadValue, VALUE_MAX};
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    ExecPreset, ExecProbe, Fault, ReadValue, Sign, VALUE_MAX, grouped, no_rules, path, path_only,
-    text, words,
+    ExecPreset, ExecProbe, Sign, grouped, no_rules, path_only, words,
 };
+use crate::store::exec::settings::{path, text};
 
 pub const SECRETSPEC: ExecPreset = ExecPreset {
     id: "secretspec",

@@ -4,12 +4,13 @@
 
 use crate::reference::StorePlace;
 use crate::store::exec::answer;
+use crate::store::exec::fault::{BATCH_MAX, Fault, ReadValue, VALUE_MAX};
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, ReadValue, Sign, VALUE_MAX, grouped,
-    no_file, no_rules, path_only, text, without_field, without_version, words,
+    ExecCall, ExecPreset, ExecProbe, Sign, grouped, no_file, no_rules, path_only, without_field,
+    without_version, words,
 };
-use crate::store::exec::settings::ExecSettings;
+use crate::store::exec::settings::{ExecSettings, text};
 
 pub const DOPPLER: ExecPreset = ExecPreset {
     id: "doppler",

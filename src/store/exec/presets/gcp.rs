@@ -4,12 +4,12 @@
 
 use crate::reference::StorePlace;
 use crate::store::exec::answer;
+use crate::store::exec::fault::{Fault, ReadValue, VALUE_MAX};
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    ExecCall, ExecPreset, ExecProbe, Fault, ReadValue, Sign, VALUE_MAX, grouped, no_file, no_rules,
-    text, words,
+    ExecCall, ExecPreset, ExecProbe, Sign, grouped, no_file, no_rules, words,
 };
-use crate::store::exec::settings::ExecSettings;
+use crate::store::exec::settings::{ExecSettings, text};
 
 pub const GCP: ExecPreset = ExecPreset {
     id: "gcp",

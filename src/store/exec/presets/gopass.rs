@@ -6,9 +6,9 @@ use std::ffi::OsString;
 
 use crate::reference::StorePlace;
 use crate::store::exec::answer;
+use crate::store::exec::fault::{Fault, VALUE_MAX};
 use crate::store::exec::preset::{
-    ExecPreset, ExecProbe, Fault, Sign, VALUE_MAX, grouped, no_file, no_rules, without_version,
-    words,
+    ExecPreset, ExecProbe, Sign, grouped, no_file, no_rules, without_version, words,
 };
 
 pub const GOPASS: ExecPreset = ExecPreset {

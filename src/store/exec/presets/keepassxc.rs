@@ -8,11 +8,12 @@ use zeroize::Zeroizing;
 
 use crate::reference::StorePlace;
 use crate::store::exec::answer;
+use crate::store::exec::fault::{Fault, VALUE_MAX};
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    ExecCall, ExecPreset, ExecProbe, ExecSetting, Fault, SettingKind, Sign, VALUE_MAX, grouped,
-    path, without_version, words,
+    ExecCall, ExecPreset, ExecProbe, Sign, grouped, without_version, words,
 };
+use crate::store::exec::settings::{ExecSetting, SettingKind, path};
 
 pub const KEEPASSXC: ExecPreset = ExecPreset {
     id: "keepassxc",

@@ -10,12 +10,12 @@ use zeroize::Zeroizing;
 use crate::files;
 use crate::reference::StorePlace;
 use crate::store::exec::answer;
+use crate::store::exec::fault::{BATCH_MAX, Fault, ReadValue};
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, ReadValue, Sign, no_file, text,
-    without_version, words,
+    ExecCall, ExecPreset, ExecProbe, Sign, no_file, without_version, words,
 };
-use crate::store::exec::settings::ExecSettings;
+use crate::store::exec::settings::{ExecSettings, text};
 
 /// Variables that are a login of their own.
 const TOKENS: &[&str] = &["OP_SERVICE_ACCOUNT_TOKEN", "OP_CONNECT_TOKEN"];

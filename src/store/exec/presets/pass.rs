@@ -9,12 +9,12 @@ use toml::Value;
 
 use crate::reference::StorePlace;
 use crate::store::exec::answer;
+use crate::store::exec::fault::{Fault, ReadValue, VALUE_MAX};
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    ExecCall, ExecPreset, ExecProbe, ExecSetting, Fault, ReadValue, SettingKind, Sign, VALUE_MAX,
-    grouped, without_version, words,
+    ExecCall, ExecPreset, ExecProbe, Sign, grouped, without_version, words,
 };
-use crate::store::exec::settings::ExecSettings;
+use crate::store::exec::settings::{ExecSetting, ExecSettings, SettingKind};
 
 pub const PASS: ExecPreset = ExecPreset {
     id: "pass",

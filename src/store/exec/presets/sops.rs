@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use crate::reference::StorePlace;
 use crate::store::exec::answer;
+use crate::store::exec::fault::{BATCH_MAX, Fault, VALUE_MAX};
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, Sign, VALUE_MAX, grouped, path,
-    without_version, words,
+    ExecCall, ExecPreset, ExecProbe, Sign, grouped, without_version, words,
 };
-use crate::store::exec::settings::ExecSettings;
+use crate::store::exec::settings::{ExecSettings, path};
 
 pub const SOPS: ExecPreset = ExecPreset {
     id: "sops",

@@ -4,12 +4,12 @@
 
 use crate::reference::StorePlace;
 use crate::store::exec::answer;
+use crate::store::exec::fault::{BATCH_MAX, Fault, ReadValue};
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
-    BATCH_MAX, ExecCall, ExecPreset, ExecProbe, Fault, ReadValue, Sign, grouped, no_file, no_rules,
-    path, text, words,
+    ExecCall, ExecPreset, ExecProbe, Sign, grouped, no_file, no_rules, words,
 };
-use crate::store::exec::settings::ExecSettings;
+use crate::store::exec::settings::{ExecSettings, path, text};
 
 pub const VAULT_CLI: ExecPreset = ExecPreset {
     id: "vault-cli",

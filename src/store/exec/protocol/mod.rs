@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::answer;
-use super::preset::{Fault, ReadValue};
+use super::fault::{Fault, ReadValue};
 use crate::reference::StorePlace;
 use crate::secret::Secret;
 use crate::store::source::{MintHandle, MintLife, Minted};
