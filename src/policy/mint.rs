@@ -159,13 +159,13 @@ impl MintRules {
                     "expected a time such as `90s`, `10m` or `1h`".to_owned(),
                 )),
         };
-        let life = read("life", &table.life)?;
-        if life.is_some() && table.kind == MintType::GithubApp {
+        let asked = read("life", &table.life)?;
+        if asked.is_some() && table.kind == MintType::GithubApp {
             return Err(("life", "GitHub fixes it: one hour".to_owned()));
         }
         Ok(Self {
             source,
-            life,
+            life: asked,
             min_life: read("min_life", &table.min_life)?.unwrap_or(MIN_LIFE),
             on_exit: table.on_exit,
             line,

@@ -42,6 +42,12 @@ pub fn json(answer: &[u8]) -> Result<Value, Fault> {
     serde_json::from_slice(answer).map_err(|_| Fault::Answer("the answer is not JSON"))
 }
 
+/// A part of a document by its path (RFC 6901); null if there is none.
+pub fn at<'a>(document: &'a Value, path: &str) -> &'a Value {
+    static NULL: Value = Value::Null;
+    document.pointer(path).unwrap_or(&NULL)
+}
+
 /// A string, number or truth value as a value.
 pub fn scalar(value: &Value) -> ReadValue {
     match value {

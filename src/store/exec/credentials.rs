@@ -10,7 +10,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::answer;
+use super::answer::{self, at};
 use super::fault::{Fault, VALUE_MAX};
 use super::preset::{ExecCall, ExecPreset, no_file, words};
 use super::presets::AWS_SM;
@@ -67,14 +67,14 @@ pub const CREDENTIAL_PROCESS: ExecPreset = ExecPreset {
     ..AWS_SM
 };
 
-fn keeps_no_values(_: &ExecSettings<'_>, _: &StorePlace) -> Result<(), String> {
+fn keeps_no_values(_: ExecSettings<'_>, _: &StorePlace) -> Result<(), String> {
     Err(
         "it only makes credentials: use `[mint.NAME]` in the policy, and `mint:NAME#FIELD`"
             .to_owned(),
     )
 }
 
-fn check_policy(settings: &ExecSettings<'_>) -> Result<(), String> {
+fn check_policy(settings: ExecSettings<'_>) -> Result<(), String> {
     match settings.0.get("policy").map(|policy| policy.as_str()) {
         None => Ok(()),
         Some(Some(text)) if serde_json::from_str::<BTreeMap<String, Value>>(text).is_ok() => Ok(()),
@@ -82,7 +82,7 @@ fn check_policy(settings: &ExecSettings<'_>) -> Result<(), String> {
     }
 }
 
-fn check_args(settings: &ExecSettings<'_>) -> Result<(), String> {
+fn check_args(settings: ExecSettings<'_>) -> Result<(), String> {
     let Some(args) = settings.0.get("args") else {
         return Ok(());
     };
@@ -134,12 +134,12 @@ impl CredentialSource {
         let document = answer::json(bytes)?;
         let is_process = self.0.preset().id == CREDENTIAL_PROCESS.id;
         let found = if is_process {
-            if document["Version"].as_u64() != Some(1) {
+            if at(&document, "/Version").as_u64() != Some(1) {
                 return Err(Fault::Answer("expected `Version` 1"));
             }
             &document
         } else {
-            &document["Credentials"]
+            at(&document, "/Credentials")
         };
         let mut fields = BTreeMap::new();
         for name in ["AccessKeyId", "SecretAccessKey", "SessionToken"] {
@@ -153,14 +153,14 @@ impl CredentialSource {
                 None => return Err(Fault::Answer("the answer has no keys")),
             }
         }
-        let end = match found["Expiration"].as_str() {
+        let end = match at(found, "/Expiration").as_str() {
             Some(text) => Some(answer::time(text)?),
             None if is_process => None,
             None => return Err(Fault::Answer("the answer has no `Expiration`")),
         };
         let left = end.map(|end| end.duration_since(sent).as_secs());
         let seconds = left.map(|left| u64::try_from(left).unwrap_or(0));
-        let user = document["AssumedRoleUser"]["Arn"].as_str();
+        let user = at(&document, "/AssumedRoleUser/Arn").as_str();
         Ok(Minted {
             fields,
             life: MintLife {

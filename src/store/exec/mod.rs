@@ -106,7 +106,7 @@ fn preset_of(definition: &StoreDefinition) -> Result<&'static ExecPreset, String
 fn check(definition: &StoreDefinition) -> Result<(), String> {
     let preset = preset_of(definition)?;
     settings::check(preset.settings, preset.refused, definition)?;
-    (preset.check)(&ExecSettings(&definition.settings))
+    (preset.check)(ExecSettings(&definition.settings))
 }
 
 fn check_place(definition: &StoreDefinition, place: &StorePlace) -> Result<(), String> {
@@ -122,7 +122,7 @@ fn check_place(definition: &StoreDefinition, place: &StorePlace) -> Result<(), S
             ));
         }
     }
-    (preset.check_place)(&ExecSettings(&definition.settings), place)
+    (preset.check_place)(ExecSettings(&definition.settings), place)
 }
 
 fn sign_in(definition: &StoreDefinition) -> Option<Vec<String>> {

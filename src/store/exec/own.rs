@@ -80,7 +80,7 @@ fn is_place(word: &str) -> bool {
     [PATH, FIELD, VERSION].contains(&word)
 }
 
-fn check(settings: &ExecSettings<'_>) -> Result<(), String> {
+fn check(settings: ExecSettings<'_>) -> Result<(), String> {
     let output = settings.0.get("output").map(|output| output.as_str());
     if !matches!(output, None | Some(Some("raw" | "json" | PROTOCOL))) {
         return Err(format!(
@@ -109,7 +109,7 @@ fn check(settings: &ExecSettings<'_>) -> Result<(), String> {
         }
     }
     let mut places = settings.texts("args").filter(|word| is_place(word));
-    if speaks(*settings) {
+    if speaks(settings) {
         if let Some(place) = places.next() {
             return Err(format!(
                 "`args` has `{place}`, which the protocol asks for on stdin"
@@ -130,8 +130,8 @@ fn check(settings: &ExecSettings<'_>) -> Result<(), String> {
     Err("expected exit codes from 1 to 255 for `not_found`".to_owned())
 }
 
-fn check_place(settings: &ExecSettings<'_>, place: &StorePlace) -> Result<(), String> {
-    if speaks(*settings) {
+fn check_place(settings: ExecSettings<'_>, place: &StorePlace) -> Result<(), String> {
+    if speaks(settings) {
         return Ok(());
     }
     let takes = |part: &str| settings.texts("args").any(|word| word == part);

@@ -45,8 +45,8 @@ pub struct ExecPreset {
     /// What the user does if nobody is signed in, or the store is locked; after "run" or "set".
     pub sign_in: &'static str,
     /// Rules beyond the table of settings.
-    pub check: fn(&ExecSettings<'_>) -> Result<(), String>,
-    pub check_place: fn(&ExecSettings<'_>, &StorePlace) -> Result<(), String>,
+    pub check: fn(ExecSettings<'_>) -> Result<(), String>,
+    pub check_place: fn(ExecSettings<'_>, &StorePlace) -> Result<(), String>,
     /// What is looked at before its program is asked, e.g. whether a file exists.
     pub before: fn(&OpenedStore, &StorePlace) -> Result<(), Fault>,
     /// The calls that read these places.
@@ -176,7 +176,7 @@ pub fn words<const N: usize>(words: [&str; N]) -> Vec<OsString> {
 }
 
 /// A preset whose places have nothing but a path.
-pub fn path_only(_: &ExecSettings<'_>, place: &StorePlace) -> Result<(), String> {
+pub fn path_only(_: ExecSettings<'_>, place: &StorePlace) -> Result<(), String> {
     without_field(place)?;
     without_version(place)
 }
@@ -196,7 +196,7 @@ pub fn without_version(place: &StorePlace) -> Result<(), String> {
 }
 
 /// A preset without rules of its own.
-pub fn no_rules(_: &ExecSettings<'_>) -> Result<(), String> {
+pub fn no_rules(_: ExecSettings<'_>) -> Result<(), String> {
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use serde_json::Value;
 
 use crate::reference::StorePlace;
-use crate::store::exec::answer;
+use crate::store::exec::answer::{self, at};
 use crate::store::exec::fault::{BATCH_MAX, Fault, ReadValue};
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
@@ -137,7 +137,7 @@ fn plan_secrets(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
         let answer = answer::json(answer);
         let find = |place: &&StorePlace| {
             let answer = answer.as_ref().map_err(|fault| *fault)?;
-            let list = answer["SecretValues"].as_array();
+            let list = at(answer, "/SecretValues").as_array();
             let mut list = list
                 .ok_or(Fault::Answer("the answer has no list of values"))?
                 .iter();
@@ -153,9 +153,9 @@ fn plan_secrets(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
 }
 
 fn is_named(item: &Value, name: &str) -> bool {
-    let arn = item["ARN"].as_str();
+    let arn = at(item, "/ARN").as_str();
     // The random end of an ARN may be left out.
-    item["Name"].as_str() == Some(name)
+    at(item, "/Name").as_str() == Some(name)
         || arn.is_some_and(|arn| {
             arn == name || arn.rsplit_once('-').is_some_and(|(start, _)| start == name)
         })
@@ -163,9 +163,12 @@ fn is_named(item: &Value, name: &str) -> bool {
 
 /// Why a value is not in the answer for several.
 fn refusal(answer: &Value, name: &str) -> Fault {
-    let errors = answer["Errors"].as_array().into_iter().flatten();
-    let mut own = errors.filter(|error| error["SecretId"].as_str() == Some(name));
-    match own.next().and_then(|error| error["ErrorCode"].as_str()) {
+    let errors = at(answer, "/Errors").as_array().into_iter().flatten();
+    let mut own = errors.filter(|error| at(error, "/SecretId").as_str() == Some(name));
+    match own
+        .next()
+        .and_then(|error| at(error, "/ErrorCode").as_str())
+    {
         None | Some("ResourceNotFoundException") => Fault::NotFound,
         Some(code) if code.starts_with("AccessDenied") => Fault::Denied,
         Some("InvalidRequestException") => Fault::Deleted,
@@ -202,13 +205,13 @@ fn secrets_apart(_: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
 }
 
 fn read_secret(secret: &Value, place: &StorePlace) -> ReadValue {
-    let bytes = match (&secret["SecretString"], &secret["SecretBinary"]) {
+    let bytes = match (at(secret, "/SecretString"), at(secret, "/SecretBinary")) {
         (Value::String(text), _) => text.clone().into_bytes(),
         (_, Value::String(text)) => answer::base64(text)?,
         _ => return Err(Fault::Answer("the answer has no value")),
     };
     let mut found = answer::plain(bytes)?;
-    found.version = secret["VersionId"].as_str().map(str::to_owned);
+    found.version = at(secret, "/VersionId").as_str().map(str::to_owned);
     answer::with_field(found, place.field.as_deref())
 }
 
@@ -247,7 +250,7 @@ fn parameters(names: &[String], wanted: &[StorePlace]) -> ExecCall {
         let answer = answer::json(answer);
         let find = |place: &&StorePlace| {
             let answer = answer.as_ref().map_err(|fault| *fault)?;
-            let list = answer["Parameters"].as_array();
+            let list = at(answer, "/Parameters").as_array();
             let list = list.ok_or(Fault::Answer("the answer has no list of parameters"))?;
             read_parameter(list, place)
         };
@@ -258,11 +261,13 @@ fn parameters(names: &[String], wanted: &[StorePlace]) -> ExecCall {
 
 fn read_parameter(list: &[Value], place: &StorePlace) -> ReadValue {
     let is_it = |one: &&Value| {
-        let is_named = [&one["Name"], &one["ARN"]]
+        let is_named = [at(one, "/Name"), at(one, "/ARN")]
             .iter()
             .any(|name| name.as_str() == Some(&place.path));
-        let version = one["Version"].as_u64().map(|version| version.to_string());
-        let selected = one["Selector"]
+        let version = at(one, "/Version")
+            .as_u64()
+            .map(|version| version.to_string());
+        let selected = at(one, "/Selector")
             .as_str()
             .map(|text| text.trim_start_matches(':'));
         is_named
@@ -272,10 +277,12 @@ fn read_parameter(list: &[Value], place: &StorePlace) -> ReadValue {
             }
     };
     let found = list.iter().find(is_it).ok_or(Fault::NotFound)?;
-    let text = found["Value"].as_str();
+    let text = at(found, "/Value").as_str();
     let text = text.ok_or(Fault::Answer("the answer has a parameter without a value"))?;
     let mut value = answer::plain(text.as_bytes().to_vec())?;
-    value.version = found["Version"].as_u64().map(|version| version.to_string());
+    value.version = at(found, "/Version")
+        .as_u64()
+        .map(|version| version.to_string());
     answer::with_field(value, place.field.as_deref())
 }
 

@@ -3,7 +3,7 @@
 //! The subscription decides which of several logins is used, so it is always named.
 
 use crate::reference::StorePlace;
-use crate::store::exec::answer;
+use crate::store::exec::answer::{self, at};
 use crate::store::exec::fault::{BATCH_MAX, Fault, ReadValue};
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
@@ -56,15 +56,15 @@ pub const AZURE: ExecPreset = ExecPreset {
                 let about = answer::json(answer)?;
                 let fact = |text: Option<&str>| text.unwrap_or_default().to_owned();
                 Ok(vec![
-                    ("account", fact(about["user"]["name"].as_str())),
-                    ("tenant", fact(about["tenantId"].as_str())),
+                    ("account", fact(at(&about, "/user/name").as_str())),
+                    ("tenant", fact(at(&about, "/tenantId").as_str())),
                 ])
             },
         })
     },
 };
 
-fn check_place(settings: &ExecSettings<'_>, place: &StorePlace) -> Result<(), String> {
+fn check_place(settings: ExecSettings<'_>, place: &StorePlace) -> Result<(), String> {
     let parts = place.path.split('/').count();
     let has_vault = settings.text("vault").is_some();
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '/');
@@ -104,12 +104,14 @@ fn plan(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
 
 fn read(answer: &[u8], place: &StorePlace) -> ReadValue {
     let answer = answer::json(answer)?;
-    let text = answer["value"].as_str();
+    let text = at(&answer, "/value").as_str();
     let text = text.ok_or(Fault::Answer("the answer has no `value`"))?;
     let mut value = answer::plain(text.as_bytes().to_vec())?;
-    let expires = answer["attributes"]["expires"].as_str();
+    let expires = at(&answer, "/attributes/expires").as_str();
     value.expires = expires.map(answer::time).transpose()?;
-    let id = answer["id"].as_str().and_then(|id| id.rsplit('/').next());
+    let id = at(&answer, "/id")
+        .as_str()
+        .and_then(|id| id.rsplit('/').next());
     value.version = id.map(str::to_owned);
     answer::with_field(value, place.field.as_deref())
 }

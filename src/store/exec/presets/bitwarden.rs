@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use serde_json::Value;
 
 use crate::reference::StorePlace;
-use crate::store::exec::answer;
+use crate::store::exec::answer::{self, at};
 use crate::store::exec::fault::{BATCH_MAX, Fault, ReadValue};
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
@@ -66,7 +66,7 @@ pub const BWS: ExecPreset = ExecPreset {
                 let projects = projects.ok_or(Fault::Answer("the answer is not a list"))?;
                 let names = projects
                     .iter()
-                    .filter_map(|project| project["name"].as_str());
+                    .filter_map(|project| at(project, "/name").as_str());
                 Ok(vec![("projects", names.collect::<Vec<_>>().join(", "))])
             },
         })
@@ -114,14 +114,14 @@ pub const BW: ExecPreset = ExecPreset {
             input: None,
             read: |answer| {
                 let answer = answer::json(answer)?;
-                let about = &answer["data"]["template"];
-                match about["status"].as_str() {
+                let about = at(&answer, "/data/template");
+                match at(about, "/status").as_str() {
                     Some("unlocked") => {}
                     Some("locked") => return Err(Fault::Locked),
                     Some("unauthenticated") => return Err(Fault::SignedOut),
                     _ => return Err(Fault::Answer("the answer has no status")),
                 }
-                let account = about["userEmail"].as_str().unwrap_or_default();
+                let account = at(about, "/userEmail").as_str().unwrap_or_default();
                 Ok(vec![("account", account.to_owned())])
             },
         })
@@ -174,7 +174,7 @@ fn plan_bws(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
                 .as_array()
                 .ok_or(Fault::Answer("the answer is not a list"))?;
             let same = |secret: &&Value| {
-                let id = secret["id"].as_str();
+                let id = at(secret, "/id").as_str();
                 id.is_some_and(|id| id.eq_ignore_ascii_case(&place.path))
             };
             read_secret(list.iter().find(same).ok_or(Fault::NotFound)?, place)
@@ -185,37 +185,37 @@ fn plan_bws(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
 }
 
 fn read_secret(secret: &Value, place: &StorePlace) -> ReadValue {
-    let value = secret["value"].as_str();
+    let value = at(secret, "/value").as_str();
     let value = value.ok_or(Fault::Answer("the answer has no `value`"))?;
     let mut found = answer::plain(value.as_bytes().to_vec())?;
-    found.version = secret["revisionDate"].as_str().map(str::to_owned);
+    found.version = at(secret, "/revisionDate").as_str().map(str::to_owned);
     answer::with_field(found, place.field.as_deref())
 }
 
 /// The password of an item, one of its own fields, or another part by its keys.
 fn read_item(answer: &[u8], place: &StorePlace) -> ReadValue {
     let answer = answer::json(answer)?;
-    let item = &answer["data"];
-    if answer["success"] != Value::Bool(true) || !item.is_object() {
+    let item = at(&answer, "/data");
+    if at(&answer, "/success") != &Value::Bool(true) || !item.is_object() {
         return Err(Fault::Answer("the answer is not an item"));
     }
     let field = place.field.as_deref().unwrap_or("password");
     let own = || {
-        let fields = item["fields"].as_array().into_iter().flatten();
-        let mut named = fields.filter(|one| one["name"].as_str() == Some(field));
+        let fields = at(item, "/fields").as_array().into_iter().flatten();
+        let mut named = fields.filter(|one| at(one, "/name").as_str() == Some(field));
         match (named.next(), named.next()) {
             (Some(_), Some(_)) => Err(Fault::Ambiguous),
-            (Some(one), None) => Ok(&one["value"]),
+            (Some(one), None) => Ok(at(one, "/value")),
             (None, _) => answer::part(item, field),
         }
     };
     let found = match field {
-        "password" | "username" => &item["login"][field],
-        "notes" => &item["notes"],
+        "password" | "username" => at(at(item, "/login"), &format!("/{field}")),
+        "notes" => at(item, "/notes"),
         _ => own()?,
     };
     let mut value = answer::scalar(found)?;
-    value.version = item["revisionDate"].as_str().map(str::to_owned);
+    value.version = at(item, "/revisionDate").as_str().map(str::to_owned);
     Ok(value)
 }
 

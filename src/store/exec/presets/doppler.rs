@@ -3,7 +3,7 @@
 //! Doppler gives all values in one answer. Infisical prints nothing for a missing one, and succeeds.
 
 use crate::reference::StorePlace;
-use crate::store::exec::answer;
+use crate::store::exec::answer::{self, at};
 use crate::store::exec::fault::{BATCH_MAX, Fault, ReadValue, VALUE_MAX};
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
@@ -54,7 +54,7 @@ pub const DOPPLER: ExecPreset = ExecPreset {
         Err("neither `DOPPLER_TOKEN` in `env` nor `project` and `config` are set".to_owned())
     },
     check_place: |_, place| {
-        path_only(&ExecSettings(&toml::Table::new()), place)?;
+        path_only(ExecSettings(&toml::Table::new()), place)?;
         is_name(&place.path)
     },
     before: no_file,
@@ -154,7 +154,7 @@ fn doppler(store: &OpenedStore, places: &[StorePlace], position: usize) -> ExecC
         let find = |place: &&StorePlace| {
             let all = all.as_ref().map_err(|fault| *fault)?;
             let found = all.get(&place.path).ok_or(Fault::NotFound)?;
-            match found["computed"].as_str() {
+            match at(found, "/computed").as_str() {
                 Some(text) => answer::plain(text.as_bytes().to_vec()),
                 // Restricted: it can be written, but not read.
                 None => Err(Fault::Denied),

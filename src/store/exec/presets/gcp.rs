@@ -86,7 +86,7 @@ fn parts(path: &str) -> Option<(Option<&str>, &str, Option<&str>)> {
     }
 }
 
-fn check_place(_: &ExecSettings<'_>, place: &StorePlace) -> Result<(), String> {
+fn check_place(_: ExecSettings<'_>, place: &StorePlace) -> Result<(), String> {
     match parts(&place.path) {
         Some((_, _, Some(_))) if place.version.is_some() => {
             Err("its version is in the path and after `?version=`".to_owned())

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::files;
 use crate::reference::StorePlace;
-use crate::store::exec::answer;
+use crate::store::exec::answer::{self, at};
 use crate::store::exec::fault::{BATCH_MAX, Fault, ReadValue};
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
@@ -67,7 +67,7 @@ pub const OP: ExecPreset = ExecPreset {
     probe,
 };
 
-fn check(settings: &ExecSettings<'_>) -> Result<(), String> {
+fn check(settings: ExecSettings<'_>) -> Result<(), String> {
     match (settings.text("account"), settings.sets(TOKENS)) {
         (None, false) => Err(
             "`account` is missing: without it, the last login would decide (or give it \
@@ -79,7 +79,7 @@ fn check(settings: &ExecSettings<'_>) -> Result<(), String> {
     }
 }
 
-fn check_place(_: &ExecSettings<'_>, place: &StorePlace) -> Result<(), String> {
+fn check_place(_: ExecSettings<'_>, place: &StorePlace) -> Result<(), String> {
     without_version(place)?;
     let parts = reference(place);
     let parts = parts.trim_start_matches("op://").split('/').count();
@@ -186,7 +186,9 @@ fn probe(store: &OpenedStore) -> Option<ExecProbe> {
             let vaults = vaults
                 .as_array()
                 .ok_or(Fault::Answer("the answer is not a list"))?;
-            let names = vaults.iter().filter_map(|vault| vault["name"].as_str());
+            let names = vaults
+                .iter()
+                .filter_map(|vault| at(vault, "/name").as_str());
             let names: Vec<_> = names.collect();
             Ok(vec![("vaults", names.join(", "))])
         },

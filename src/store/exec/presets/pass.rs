@@ -51,7 +51,7 @@ pub const PASS: ExecPreset = ExecPreset {
     probe,
 };
 
-fn check(settings: &ExecSettings<'_>) -> Result<(), String> {
+fn check(settings: ExecSettings<'_>) -> Result<(), String> {
     match settings.0.get("line") {
         None | Some(Value::Integer(1..)) => Ok(()),
         Some(Value::String(text)) if text == "all" => Ok(()),

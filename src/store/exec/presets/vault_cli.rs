@@ -3,7 +3,7 @@
 //! `type = "vault"` needs no program and tells failures apart more exactly.
 
 use crate::reference::StorePlace;
-use crate::store::exec::answer;
+use crate::store::exec::answer::{self, at};
 use crate::store::exec::fault::{BATCH_MAX, Fault, ReadValue};
 use crate::store::exec::opened::OpenedStore;
 use crate::store::exec::preset::{
@@ -56,7 +56,7 @@ pub const VAULT_CLI: ExecPreset = ExecPreset {
         if place.field.is_none() {
             return Err("expected `#FIELD` after the path".to_owned());
         }
-        if split(*settings, place).is_none() {
+        if split(settings, place).is_none() {
             return Err("expected `MOUNT/PATH`, or set `mount` for the store".to_owned());
         }
         Ok(())
@@ -69,9 +69,9 @@ pub const VAULT_CLI: ExecPreset = ExecPreset {
             input: None,
             read: |answer| {
                 let about = answer::json(answer)?;
-                let about = &about["data"];
+                let about = at(&about, "/data");
                 let name = about["display_name"].as_str().unwrap_or_default();
-                let seconds = about["ttl"].as_u64().unwrap_or_default();
+                let seconds = at(about, "/ttl").as_u64().unwrap_or_default();
                 Ok(vec![
                     ("login", name.to_owned()),
                     ("seconds left", seconds.to_string()),
@@ -107,7 +107,7 @@ fn plan(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
 
 fn read(answer: &[u8], place: &StorePlace) -> ReadValue {
     let answer = answer::json(answer)?;
-    let data = &answer["data"];
+    let data = at(&answer, "/data");
     if !data.is_object() {
         return Err(Fault::Answer("the answer has no `data`"));
     }
@@ -115,9 +115,9 @@ fn read(answer: &[u8], place: &StorePlace) -> ReadValue {
     // Of version 1 the fields are in `data` itself.
     let metadata = data
         .get("metadata")
-        .filter(|metadata| metadata["version"].is_u64());
+        .filter(|metadata| at(metadata, "/version").is_u64());
     let fields = if metadata.is_some() {
-        &data["data"]
+        at(data, "/data")
     } else {
         data
     };
@@ -125,7 +125,7 @@ fn read(answer: &[u8], place: &StorePlace) -> ReadValue {
         return Err(Fault::Deleted);
     }
     let mut value = answer::scalar(answer::part(fields, field)?)?;
-    let version = metadata.and_then(|metadata| metadata["version"].as_u64());
+    let version = metadata.and_then(|metadata| at(metadata, "/version").as_u64());
     value.version = version.map(|version| version.to_string());
     Ok(value)
 }
