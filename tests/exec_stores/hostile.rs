@@ -128,11 +128,31 @@ fn one_run_of_a_store_at_a_time() {
             };
             let source = (kind.open)(&setup).unwrap();
             let place = mcpwrap::testing::reference::StorePlace::new("a").unwrap();
-            // Shorter than the runs together: waiting does not count.
-            let deadline = Instant::now() + Duration::from_millis(900);
+            let deadline = Instant::now() + crate::harness::DEADLINE;
             source.get_many(&[place], deadline).pop().unwrap().is_ok()
         };
         let all: Vec<_> = (0..4).map(|_| scope.spawn(read)).collect();
         assert!(all.into_iter().all(|one| one.join().unwrap()));
+    });
+}
+
+#[test]
+fn waiting_for_another_session_does_not_count() {
+    let test = Test::new();
+    let mut store = store(&test);
+    store.act("echo V");
+    assert_eq!(store.text("a"), Ok("V".to_owned()));
+    store.deadline = Duration::from_secs(3);
+    let lock = std::fs::File::open(test.home.join("run/stores/store.lock")).unwrap();
+    lock.lock().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let end = Instant::now() + Duration::from_millis(3300);
+            while Instant::now() < end {
+                std::thread::park_timeout(Duration::from_millis(50));
+            }
+            drop(lock);
+        });
+        assert_eq!(store.text("a"), Ok("V".to_owned()));
     });
 }
