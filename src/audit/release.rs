@@ -28,8 +28,8 @@ impl NewRecord {
             .reason(reason)
             .detail(Detail {
                 host,
-                file,
                 note,
+                file,
                 ..detail
             })
     }

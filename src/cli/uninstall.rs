@@ -74,15 +74,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         restore.run(cx, keys, actor)?;
     }
     let stay = uninstall::wrapped(dirs, &restore.adopted)?;
-    for entry in &stay {
-        let Entry { file, name, server } = entry;
-        print::warning(&format!(
-            "`{}` in {} still starts through `mcpwrap run {}`: restore its command by hand",
-            printable(name),
-            dirs.tilde(file),
-            printable(server)
-        ));
-    }
+    warn_of(cx, &stay);
     if !stay.is_empty() && !args.force {
         print::note(
             "nothing was removed; run `mcpwrap uninstall` again, or add `--force` to leave them",
@@ -107,6 +99,18 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         }
     }
     Ok(finish(cx, &inventory, !stay.is_empty()))
+}
+
+/// Names the entries that still start through mcpwrap.
+fn warn_of(cx: &Context, stay: &[Entry]) {
+    for Entry { file, name, server } in stay {
+        print::warning(&format!(
+            "`{}` in {} still starts through `mcpwrap run {}`: restore its command by hand",
+            printable(name),
+            cx.dirs.tilde(file),
+            printable(server)
+        ));
+    }
 }
 
 /// A store, and its keys unless it has none.

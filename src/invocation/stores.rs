@@ -15,6 +15,7 @@ use crate::files::io_text;
 use crate::policy::mint::MintSource;
 use crate::policy::{self, Policy};
 use crate::reference::StoreRef;
+use crate::store::source::StoreFact;
 use crate::store::types::NamedStore;
 
 /// A script may run a script may run a script.
@@ -65,10 +66,7 @@ fn has_stores(policy: &Policy) -> bool {
 ///
 /// # Errors
 /// `store-unknown`, `reference-invalid`, `store-absent`.
-pub(super) fn seal(
-    policy: &Policy,
-    dirs: &Dirs,
-) -> Result<(Vec<SealedStore>, Vec<(&'static str, String)>)> {
+pub(super) fn seal(policy: &Policy, dirs: &Dirs) -> Result<(Vec<SealedStore>, Vec<StoreFact>)> {
     let (mut sealed, mut rows) = (Vec::new(), Vec::new());
     if !has_stores(policy) {
         return Ok((sealed, rows));

@@ -22,7 +22,7 @@ use crate::store::types::{LocalValues, NamedStore, own_secrets};
 use crate::store::{self, Index, Prompt};
 
 /// How long a store may take while the user waits for its dialog.
-const INTERACTIVE: Duration = Duration::from_secs(60);
+const INTERACTIVE: Duration = Duration::from_mins(1);
 
 /// The most of what a program wrote to stderr that is shown (bytes).
 const SAID_MAX: usize = 400;

@@ -68,7 +68,7 @@ pub use advisory::{Advisory, AdvisoryAnswer, AdvisorySeverity, PublishedStatus};
 pub use cutoff::Cutoff;
 pub use differences::DifferenceKind;
 pub use install::{has_versions, install, is_newer, latest};
-pub use installed::{Depth, entry_while, verify};
+pub use installed::{Depth, ResolvedCommand, entry_while, verify};
 pub use launcher::program_name;
 pub use news::{PackageNews, advisories, news};
 pub use osv::AdvisoryFile;

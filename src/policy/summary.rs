@@ -4,15 +4,18 @@
 //! after the secrets. Arguments that contain spaces are in quotes. Of what decides what runs, only printable ASCII is shown as it is:
 //! other characters may look like something else.
 
+use std::collections::BTreeMap;
+
 use super::destination::destination;
 use super::plain::{is_plain_ascii, word};
 use super::schema::Delivery;
 use super::{
-    Cwd, EnvRules, Limits, Policy, SecretBinding, SessionRules, StdoutRule, Stream, Unpinned,
-    argument, load,
+    Cwd, EnvRules, Limits, MintRules, Policy, SecretBinding, SessionRules, StdoutRule, Stream,
+    Unpinned, argument, load,
 };
 use crate::dirs::Dirs;
 use crate::error::printable;
+use crate::secret::MintName;
 
 pub use super::plain::{ascii, ascii_line};
 
@@ -119,25 +122,7 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> (Vec<SummaryRow>, Ve
     if let Some(description) = description {
         lines.push(("about", without_gaps(description)));
     }
-    for (variable, slot) in secrets {
-        let SecretBinding {
-            from,
-            to,
-            optional,
-            // A line number, for messages.
-            line: _,
-        } = slot;
-        let how = match to {
-            Delivery::Env => "",
-            Delivery::File => ", as a file in memory",
-            Delivery::DiskFile => ", as a file on disk",
-        };
-        let optional = if *optional { ", optional" } else { "" };
-        last.push(("secret", format!("{variable} = {from}{how}{optional}")));
-    }
-    for (name, mint) in mints {
-        last.push(("secret", format!("mint:{name} = {}", mint.shown())));
-    }
+    last.extend(secret_rows(secrets, mints));
     for (name, value) in set {
         lines.push(("sets", format!("{name} = {}", ascii(value))));
     }
@@ -165,6 +150,34 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> (Vec<SummaryRow>, Ve
         last.push(("command", command(words)));
     }
     (lines, last)
+}
+
+/// The secrets, and the short-lived credentials that they are parts of.
+fn secret_rows(
+    secrets: &BTreeMap<String, SecretBinding>,
+    mints: &BTreeMap<MintName, MintRules>,
+) -> Vec<SummaryRow> {
+    let mut rows = Vec::new();
+    for (variable, slot) in secrets {
+        let SecretBinding {
+            from,
+            to,
+            optional,
+            // A line number, for messages.
+            line: _,
+        } = slot;
+        let how = match to {
+            Delivery::Env => "",
+            Delivery::File => ", as a file in memory",
+            Delivery::DiskFile => ", as a file on disk",
+        };
+        let optional = if *optional { ", optional" } else { "" };
+        rows.push(("secret", format!("{variable} = {from}{how}{optional}")));
+    }
+    for (name, mint) in mints {
+        rows.push(("secret", format!("mint:{name} = {}", mint.shown())));
+    }
+    rows
 }
 
 /// Where the server runs, and which folder it is told.

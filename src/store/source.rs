@@ -16,6 +16,9 @@ use crate::error::Result;
 use crate::reference::StorePlace;
 use crate::secret::{Secret, SecretName, StoreName};
 
+/// A line about a store: a name and a fact.
+pub type StoreFact = (&'static str, String);
+
 /// The PATH of the programs of stores.
 pub const PROGRAM_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
@@ -34,7 +37,7 @@ pub trait SecretSource: Send {
     ///
     /// # Errors
     /// `store-…`.
-    fn check(&self, deadline: Instant) -> Result<Vec<(&'static str, String)>>;
+    fn check(&self, deadline: Instant) -> Result<Vec<StoreFact>>;
 
     /// The end of what the program of the store wrote to stderr in its last run, unmasked: it may contain
     /// values, and is only for `store check`, masked and escaped. `None` for a store without a program.
@@ -169,6 +172,6 @@ pub struct SourceType {
     /// The absolute path of the program that it starts.
     pub program: fn(&StoreDefinition) -> Option<PathBuf>,
     /// What the user approves, as lines of a name and a fact; without the program.
-    pub shown: fn(&StoreDefinition) -> Vec<(&'static str, String)>,
+    pub shown: fn(&StoreDefinition) -> Vec<StoreFact>,
     pub open: fn(&StoreSetup<'_>) -> Result<Box<dyn SecretSource>>,
 }

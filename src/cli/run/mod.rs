@@ -4,6 +4,7 @@
 //! session. Invariant: `records` logs the launch before it happens.
 
 mod head_keeper;
+mod local;
 mod mint_records;
 mod places;
 mod records;
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use self::local::LocalLaunch;
 use self::records::Records;
 use super::{Context, print};
 use crate::audit::RunId;
@@ -24,11 +26,8 @@ use crate::client::reconnect::reconnect;
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
-use crate::invocation::Ran;
 use crate::launch::injected::Injected;
 use crate::launch::mark::{self, RunMark};
-use crate::launch::resolve;
-use crate::launch::secret_files::SecretFiles;
 use crate::launch::start;
 use crate::launch::values::ValuePlan;
 use crate::launch::work::WorkDirectory;
@@ -42,7 +41,7 @@ use crate::secret::{Keys, ProfileName, SecretName, ServerName};
 use crate::session::{Answered, ClientName};
 use crate::store::types::LocalValues;
 use crate::store::{self, Index, Prompt, SecretBatch};
-use crate::supervise::{self, Fact, Options, Pipeline, Prepared, Target};
+use crate::supervise::{self, Fact, Options, Pipeline, Prepared};
 use crate::sys::{fds, harden};
 use crate::{grant, invocation, links, package};
 
@@ -266,39 +265,17 @@ impl Pipeline for LaunchPipeline {
             return self.prepare_remote(policy, &*store, (values, mints), network, &keys);
         }
         drop(store);
-        let mut program = program;
-        let mut inherited = start::inherited(&policy.env.pass);
-        inherited.extend(invocation.variables());
-        let mut directory = self.directory(&policy, &invocation)?;
-        let mut policy = policy;
-        if let Some(installed) = installed? {
-            let pinned = installed.program(&policy);
-            program = pinned
-                .map(|(path, digest)| Ran { path, digest })
-                .or(program);
-            directory = installed.directory(&directory);
-            policy = installed.into_policy(policy, &mut inherited);
-        }
-        let program = program.ok_or_else(|| grant::incomplete(&self.dirs, &policy.server))?;
-        let sources = resolve::Sources {
-            inherited,
+        self.prepare_local(LocalLaunch {
+            policy,
+            installed: installed?,
+            invocation,
+            program,
             values,
-            network: network.variables(),
+            mints,
+            network,
             proxies,
             workspace,
-        };
-        let number = self.launches.fetch_add(1, Ordering::Relaxed);
-        let mut files = SecretFiles::new(&self.dirs, &self.run, number);
-        let container = format!("container-{}-{number}", self.run);
-        let env = resolve::resolve(&policy, sources, &keys, &mut files)?
-            .marked(self.mark(&keys))
-            .contained(&policy, &self.dirs.runtime().join(container));
-        self.locks().extend(files.into_locks());
-        Ok(Prepared {
-            policy,
-            env,
-            mints,
-            target: Target::Program { program, directory },
+            keys,
         })
     }
 

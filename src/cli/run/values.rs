@@ -8,6 +8,7 @@ use crate::mint::access::MintAccess;
 use crate::mint::{LiveMints, MintedValues};
 use crate::network::{self, Network};
 use crate::policy::Policy;
+use crate::store::source::StoreNetwork;
 use crate::store::types::LocalValues;
 use crate::store::{SecretItem, Store};
 
@@ -22,7 +23,7 @@ impl LaunchPipeline {
     ) -> Result<(Vec<Result<SecretItem>>, LiveMints)> {
         let nothing = MintedValues::default();
         if !plan.asks_others() {
-            let values = plan.read(local, &nothing, &self.dirs, &Default::default());
+            let values = plan.read(local, &nothing, &self.dirs, &StoreNetwork::default());
             return Ok((values, nothing.live));
         }
         let network =

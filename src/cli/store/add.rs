@@ -116,18 +116,23 @@ fn shown(
         .map(|line| format!("    {}\n", printable(line)));
     let mut shown = format!("{verb} `{file}`:\n{}", lines.collect::<String>());
     for (setting, variable) in taken {
-        shown.push_str(&format!(
-            "`{setting}` is taken from `{variable}` of this terminal\n"
-        ));
+        let line = [
+            "`",
+            setting,
+            "` is taken from `",
+            variable,
+            "` of this terminal\n",
+        ];
+        shown.extend(line);
     }
     let store = NamedStore {
         name,
         definition,
         kind,
     };
-    let rows: String = rows(&store)
-        .lines()
-        .map(|line| format!("{}\n", printable(line)))
-        .collect();
-    format!("{shown}which means:\n{rows}")
+    shown.push_str("which means:\n");
+    for line in rows(&store).lines() {
+        shown.extend([&printable(line), "\n"]);
+    }
+    shown
 }

@@ -89,12 +89,11 @@ fn row(dirs: &Dirs, config: &Config, name: &StoreName) -> StoreRow {
 }
 
 fn cells(row: &StoreRow) -> Vec<String> {
-    let place = match &row.error {
-        Some(error) => format!("not usable: {error}"),
-        None => {
-            let place = row.program.clone().or_else(|| row.address.clone());
-            place.unwrap_or_else(|| "-".to_owned())
-        }
+    let place = if let Some(error) = &row.error {
+        format!("not usable: {error}")
+    } else {
+        let place = row.program.clone().or_else(|| row.address.clone());
+        place.unwrap_or_else(|| "-".to_owned())
     };
     let servers: Vec<_> = row.servers.iter().map(ServerName::as_str).collect();
     let servers = if servers.is_empty() {

@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
             definition,
             kind,
         })),
-        None => shown.push_str(&format!("  type       {}\n", definition.kind)),
+        None => shown.extend(["  type       ", &definition.kind, "\n"]),
     }
     let users = stores::users(&cx.dirs, &config, name);
     if !users.is_empty() {

@@ -107,12 +107,12 @@ pub fn error(
     Error::new(code, what)
         .of_store(name)
         .cause(cause)
-        .hint_if(hint(preset, store, fault).as_deref())
+        .hint(hint(preset, store, fault))
 }
 
-fn hint(preset: &ExecPreset, store: &OpenedStore, fault: Fault) -> Option<String> {
+fn hint(preset: &ExecPreset, store: &OpenedStore, fault: Fault) -> String {
     let name = &store.name;
-    Some(match fault {
+    match fault {
         Fault::NotFound | Fault::NoField | Fault::Deleted => {
             format!("correct the reference, e.g. `{name}:{}`", preset.example)
         }
@@ -132,7 +132,7 @@ fn hint(preset: &ExecPreset, store: &OpenedStore, fault: Fault) -> Option<String
         Fault::MintRefused | Fault::Answer(_) | Fault::Other => {
             format!("run `mcpwrap store check {name}` to see what its program says")
         }
-    })
+    }
 }
 
 /// The error of a run that was ended, or that ended by a signal.

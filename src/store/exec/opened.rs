@@ -135,10 +135,11 @@ impl OpenedStore {
         for (name, value) in self.settings().environment() {
             match secret_of(value) {
                 // The launch stops if a secret of a definition has no value.
-                Some(from) => match self.secrets.get(&from) {
-                    Some(secret) => set(name, secret.clone()),
-                    None => continue,
-                },
+                Some(from) => {
+                    if let Some(secret) = self.secrets.get(&from) {
+                        set(name, secret.clone());
+                    }
+                }
                 None => set(name, text(value)),
             }
         }

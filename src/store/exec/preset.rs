@@ -12,6 +12,7 @@ use super::fault::{Fault, ReadValue, VALUE_MAX};
 use super::opened::{OpenedStore, TypeVariables};
 use super::settings::{ExecSetting, ExecSettings};
 use crate::reference::StorePlace;
+use crate::store::source::StoreFact;
 
 /// One program that keeps secrets.
 #[derive(Debug)]
@@ -76,8 +77,11 @@ pub struct ExecCall {
     pub wanted: Vec<usize>,
     pub read: ReadAnswer,
     /// What is done instead for each place, if the failure of one fails all.
-    pub apart: Option<fn(&OpenedStore, &[StorePlace]) -> Vec<ExecCall>>,
+    pub apart: Option<PlanCalls>,
 }
+
+/// Makes the calls that read these places.
+pub type PlanCalls = fn(&OpenedStore, &[StorePlace]) -> Vec<ExecCall>;
 
 /// Makes values of a successful answer: one for each place, in their order.
 pub type ReadAnswer = Box<dyn Fn(&[u8], &[&StorePlace]) -> Vec<ReadValue>>;
@@ -88,7 +92,7 @@ pub struct ExecProbe {
     pub arguments: Vec<OsString>,
     pub input: Option<Zeroizing<Vec<u8>>>,
     /// Facts in its answer, as lines of a name and a fact.
-    pub read: fn(&[u8]) -> Result<Vec<(&'static str, String)>, Fault>,
+    pub read: fn(&[u8]) -> Result<Vec<StoreFact>, Fault>,
 }
 
 /// How a failure is recognised.
@@ -196,11 +200,13 @@ pub fn without_version(place: &StorePlace) -> Result<(), String> {
 }
 
 /// A preset without rules of its own.
+#[expect(clippy::unnecessary_wraps, reason = "a row of the table of presets")]
 pub fn no_rules(_: ExecSettings<'_>) -> Result<(), String> {
     Ok(())
 }
 
 /// A preset that looks at nothing before its program does.
+#[expect(clippy::unnecessary_wraps, reason = "a row of the table of presets")]
 pub fn no_file(_: &OpenedStore, _: &StorePlace) -> Result<(), Fault> {
     Ok(())
 }

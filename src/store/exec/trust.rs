@@ -60,17 +60,16 @@ pub fn check(store: &StoreName, program: &Path) -> Result<(), Error> {
                 return refuse(Code::StoreProgramRefused, cause, fix);
             }
         }
-        match std::fs::read_link(&at) {
-            Ok(target) => at = leads_to(&at, &target),
-            Err(_) => {
-                let meta = std::fs::metadata(&at).ok();
-                if meta.is_some_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0) {
-                    return Ok(());
-                }
-                let cause = format!("`{shown}` is not a regular file that can be executed");
-                let hint = format!("correct `program` of `[stores.{store}]` in `config.toml`");
-                return refuse(Code::StoreProgramRefused, cause, hint);
+        if let Ok(target) = std::fs::read_link(&at) {
+            at = leads_to(&at, &target);
+        } else {
+            let meta = std::fs::metadata(&at).ok();
+            if meta.is_some_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0) {
+                return Ok(());
             }
+            let cause = format!("`{shown}` is not a regular file that can be executed");
+            let hint = format!("correct `program` of `[stores.{store}]` in `config.toml`");
+            return refuse(Code::StoreProgramRefused, cause, hint);
         }
     }
     let cause = format!("`{}` leads through too many links", program.display());

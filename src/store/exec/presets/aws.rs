@@ -286,14 +286,15 @@ fn read_parameter(list: &[Value], place: &StorePlace) -> ReadValue {
     answer::with_field(value, place.field.as_deref())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a row of the table of presets")]
 fn probe(_: &OpenedStore) -> Option<ExecProbe> {
     Some(ExecProbe {
         arguments: words(["sts", "get-caller-identity", "--output", "json"]),
         input: None,
         read: |answer| {
             let about = answer::json(answer)?;
-            let fact = |name: &str| about[name].as_str().unwrap_or_default().to_owned();
-            Ok(vec![("account", fact("Account")), ("as", fact("Arn"))])
+            let fact = |name: &str| at(&about, name).as_str().unwrap_or_default().to_owned();
+            Ok(vec![("account", fact("/Account")), ("as", fact("/Arn"))])
         },
     })
 }

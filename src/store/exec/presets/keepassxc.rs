@@ -1,4 +1,4 @@
-//! A KeePass file by `keepassxc-cli`.
+//! A `KeePass` file by `keepassxc-cli`.
 //!
 //! One run for each attribute: several in one answer are not separated.
 

@@ -140,10 +140,11 @@ fn inject(store: &OpenedStore, references: &[String], mark: String) -> ExecCall 
     let mut arguments = words(["inject"]);
     arguments.extend(account(store));
     let each = references.iter();
-    let parts: String = each
-        .map(|reference| format!("{mark}{{{{ {reference} }}}}"))
-        .collect();
-    let template = format!("{parts}{mark}\n");
+    let mut template = String::new();
+    for reference in each {
+        template.extend([&mark, "{{ ", reference, " }}"]);
+    }
+    template.extend([&mark, "\n"]);
     ExecCall {
         arguments,
         input: Some(Zeroizing::new(template.into_bytes())),
@@ -175,6 +176,7 @@ fn between(answer: &[u8], mark: &[u8], count: usize) -> Vec<ReadValue> {
 }
 
 /// `op whoami` is wrong where the app unlocks.
+#[expect(clippy::unnecessary_wraps, reason = "a row of the table of presets")]
 fn probe(store: &OpenedStore) -> Option<ExecProbe> {
     let mut arguments = words(["vault", "list", "--format", "json"]);
     arguments.extend(account(store));

@@ -108,6 +108,7 @@ fn select(answer: &[u8], place: &StorePlace, line: Option<usize>) -> ReadValue {
 }
 
 /// Only the program: each entry may need its own key.
+#[expect(clippy::unnecessary_wraps, reason = "a row of the table of presets")]
 fn probe(_: &OpenedStore) -> Option<ExecProbe> {
     Some(ExecProbe {
         arguments: words(["version"]),
