@@ -284,16 +284,10 @@ fn policy(min_life: &str) -> String {
     )
 }
 
-#[test]
-fn a_session_outlives_its_users() {
-    let Some(scene) = Scene::start(3, 6) else {
-        return;
-    };
-    let test = Test::new();
-    let relay = Relay::start(&scene.bao.url);
-    let (id, secret) = scene
-        .bao
-        .approle(&json!({"token_policies": "db", "token_ttl": "1h"}));
+/// A server `db` whose users come through a relay.
+fn serve(test: &Test, bao: &Bao, min_life: &str) -> Relay {
+    let relay = Relay::start(&bao.url);
+    let (id, secret) = bao.approle(&json!({"token_policies": "db", "token_ttl": "1h"}));
     test.secret("vault/secret-id", &secret);
     let config = test.root().join("config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
@@ -302,7 +296,18 @@ fn a_session_outlives_its_users() {
         relay.url()
     );
     std::fs::write(&config, text + &store).unwrap();
-    test.serve("db", &[], &policy("2s"));
+    test.serve("db", &[], &policy(min_life));
+    relay.take();
+    relay
+}
+
+#[test]
+fn a_session_outlives_its_users() {
+    let Some(scene) = Scene::start(3, 6) else {
+        return;
+    };
+    let test = Test::new();
+    let relay = serve(&test, &scene.bao, "2s");
     let mut run = test.run("db");
     run.initialize();
     let mut seen: Vec<(String, String)> = Vec::new();
@@ -341,4 +346,46 @@ fn a_session_outlives_its_users() {
         .filter(|record| record["event"] == "mint")
         .count();
     assert!(made >= 3, "{made}");
+}
+
+#[test]
+fn a_session_survives_a_server_that_is_sealed_and_restarted() {
+    let (Some((mut bao, key)), Some(db)) = (Bao::lasting(), Postgres::start()) else {
+        return;
+    };
+    db.connect(&bao, 9, 18);
+    bao.policy("db", &[(ROLE, "\"read\"")]);
+    let test = Test::new();
+    let relay = serve(&test, &bao, "2s");
+    let mut run = test.run("db");
+    run.initialize();
+    let first = run.peek("PGUSER");
+    test.hide(run.peek("PGPASSWORD"));
+    relay.take();
+    bao.post("sys/seal", &json!({}));
+    let mut calls = 0;
+    let mut call_until = |what: &str, holds: &mut dyn FnMut(&[u8]) -> bool| {
+        until(what, || {
+            calls += 10;
+            (0..9).for_each(|_| drop(run.peek("PGPASSWORD")));
+            holds(&run.peek("PGUSER"))
+        });
+    };
+    call_until("an attempt to extend while it is sealed", &mut |_| {
+        !relay.take().is_empty()
+    });
+    bao.stop();
+    bao.go_on();
+    bao.unseal(&key);
+    call_until("a lease is extended", &mut |_| {
+        relay
+            .take()
+            .iter()
+            .any(|line| line.ends_with("/leases/renew"))
+    });
+    call_until("another user", &mut |user| user != first);
+    test.hide(run.peek("PGPASSWORD"));
+    assert!(calls > 1000, "{calls}");
+    run.finish();
+    until("no users are left", || db.users() == 0);
 }
