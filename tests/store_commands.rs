@@ -50,6 +50,11 @@ fn the_local_store_is_the_first_row_of_the_list() {
     test.write_policy("none", "version = 1\ncommand = [\"cat\"]\n");
     let list = test.ok(&["store", "list", "--json"]);
     golden::check("store/list.json", list.text());
+    let secrets = test.ok(&["secret", "list", "--json"]).json();
+    assert_eq!(
+        (&secrets[0]["name"], &secrets[0]["servers"][0]),
+        (&"old:x/y".into(), &"github".into())
+    );
     let shown = test.ok(&["store", "list"]);
     let rows: Vec<&str> = shown.text().lines().collect();
     assert!(rows[1].starts_with("secret  file"), "{shown}");

@@ -8,6 +8,7 @@ use super::file::{ConfigFile, ConfigValue, FieldKind, label};
 use super::finding::{Finding, Fix, Location, Severity};
 use super::fixes;
 use super::results::{CheckResults, Noun};
+use super::store_references;
 use crate::detect::Verdict;
 use crate::detect::names::{Promise, promise};
 use crate::expiry::{Expiry, of_jwt};
@@ -22,8 +23,9 @@ pub(super) const NAME: &str = "expired-credential";
 pub(super) const ABOUT: &str = "\
 **Detects** tokens that name their own expiry (the `exp` of a JWT) and have expired, or will within
 14 days; expiry dates given with `mcpwrap secret set NAME --expires DATE`; secrets that a policy
-names but the store does not have; and entries whose credential is empty or a placeholder
-(`YOUR_API_KEY`). Of the OAuth tokens of remote servers: one that cannot be refreshed and has expired
+names but the store does not have; policies that refer to a store that `config.toml` does not define; and
+entries whose credential is empty, a placeholder (`YOUR_API_KEY`), or a reference to a store that nothing
+resolves (`op://…`, `arn:aws:secretsmanager:…`, `{{resolve:ssm:…}}`, those of Google Cloud and Azure). Of the OAuth tokens of remote servers: one that cannot be refreshed and has expired
 or will within 14 days, a refresh that failed or was refused, scopes that the server asked for since
 the login, and a granted policy to whose server nobody has logged in. With `--verify`, also what the
 service says: rejected, or valid until a date.
@@ -34,7 +36,8 @@ to diagnose. A server that starts without its credential looks healthy and does 
 **Remediation:** `mcpwrap secret rotate NAME` stores the new value. Running servers get it without a
 restart of the client. `mcpwrap login SERVER` obtains a new OAuth token, and sessions that wait for it go on.
 
-**Limitations:** not detected are tokens without an expiry date, variables that a client fills in by
+**Limitations:** not detected are tokens without an expiry date, values that a policy reads from another
+store, which no check opens (`mcpwrap store check NAME` asks whether it works), variables that a client fills in by
 itself, services for which `policies/` has no request to ask, and whether an authorization server
 still accepts a token that has not expired.
 ";
@@ -51,6 +54,9 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     }
     if let Some(machine) = &facts.machine {
         stored(facts, machine, results);
+        for finding in store_references::of_policies(machine, RULE, WHY) {
+            results.add(finding);
+        }
         logins(machine, results);
     }
     for record in &facts.probes {
@@ -111,6 +117,9 @@ fn check_value(facts: &Facts, file: &ConfigFile, value: &ConfigValue, results: &
         );
     }
     let location = file.location(value.span.start);
+    if let Some((what, fix)) = store_references::literal(facts, file, value) {
+        add(location.clone(), what, fix, None);
+    }
     let fix = || fixes::missing(file, value);
     let needed = matches!(promise(&value.name), Promise::Token | Promise::Password);
     if value.verdict == Verdict::Placeholder && needed {

@@ -8,6 +8,7 @@ use jiff::civil::Date;
 
 use super::file::ConfigFile;
 use super::finding::Location;
+use crate::config::Config;
 use crate::error::Error;
 use crate::oauth::index::OAuthIndex;
 use crate::package::PackageNews;
@@ -48,6 +49,7 @@ impl Facts {
 #[derive(Debug)]
 pub struct Machine {
     pub policies: Vec<LoadedPolicy>,
+    pub config: Result<Config, Error>,
     pub index: Result<Index, Error>,
     /// The path of the index, for locations.
     pub index_shown: String,

@@ -27,6 +27,7 @@ mod secret_rotation;
 pub mod insecure_transport;
 mod shared_environment;
 mod secret_leak;
+mod store_references;
 mod expired_credential;
 pub mod unpinned_server;
 mod kill_switch;

@@ -16,6 +16,7 @@ mod positional;
 mod random;
 mod reference;
 mod shapes;
+mod store_reference;
 mod words;
 
 use std::ops::Range;
@@ -23,6 +24,7 @@ use std::ops::Range;
 use names::{Promise, promise};
 
 pub use entry::{FirstLook, Judged, entry};
+pub use store_reference::store_of;
 
 /// The field of a value in an entry, and its name.
 #[derive(Clone, Copy, Debug)]

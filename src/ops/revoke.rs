@@ -21,7 +21,8 @@ use crate::launch::start;
 use crate::mint::kept::{WithdrawIndex, WithdrawRow};
 use crate::mint::left::{self, LeftBehind, WithdrawnMints};
 use crate::oauth::revoke::RevokedToken;
-use crate::secret::{SecretName, ServerName};
+use crate::reference::{Reference, SecretLabel};
+use crate::secret::ServerName;
 use crate::supervise::find::{self, Found, Stray};
 use crate::supervise::running::{self, Ended, Order, StopMethod};
 use crate::{oauth, policy};
@@ -276,12 +277,14 @@ pub fn record(
 
 /// The secrets that the servers could use. A server may have copied them, so only the provider can
 /// invalidate them.
-pub fn secrets(dirs: &Dirs, servers: &[ServerName]) -> BTreeSet<SecretName> {
+pub fn secrets(dirs: &Dirs, servers: &[ServerName]) -> BTreeSet<SecretLabel> {
     let secrets = |server| policy::load(dirs, server, None).map(|policy| policy.secrets);
     servers
         .iter()
         .filter_map(|server| secrets(server).ok())
         .flat_map(BTreeMap::into_values)
-        .filter_map(|slot| slot.from.local().cloned())
+        // A short-lived credential is withdrawn.
+        .filter(|slot| !matches!(slot.from, Reference::Mint(_)))
+        .map(|slot| slot.from.label())
         .collect()
 }

@@ -3,7 +3,7 @@
 //! Invariant: the audit record is written before `config.toml` is changed. If the change then fails, a
 //! second record says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::actor::{self, Actor};
 use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
@@ -11,7 +11,7 @@ use crate::config::{Config, StoreDefinition};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::policy::{self, Policy};
-use crate::reference::{Reference, StoreRef};
+use crate::reference::{Reference, SecretLabel, StoreRef};
 use crate::secret::{Keys, SecretName, ServerName, StoreName};
 use crate::store::{self, Prompt};
 
@@ -126,6 +126,24 @@ pub fn users_of_local(dirs: &Dirs) -> Vec<ServerName> {
         let mut slots = policy.secrets.values();
         slots.any(|slot| matches!(slot.from, Reference::Local(_)))
     })
+}
+
+/// The values of other stores that policies refer to, in any profile, with the servers of each.
+pub fn references(dirs: &Dirs) -> BTreeMap<SecretLabel, BTreeSet<ServerName>> {
+    let mut found: BTreeMap<SecretLabel, BTreeSet<ServerName>> = BTreeMap::new();
+    for (server, policy) in policy::list(dirs) {
+        let Ok(policy) = policy else { continue };
+        let profiles = policy.profiles.iter();
+        let merged =
+            profiles.filter_map(|name| policy::load::with_profile(dirs, &policy, name).ok());
+        for policy in merged.chain([policy.clone()]) {
+            for reference in policy.store_references() {
+                let label = Reference::Store(reference.clone()).label();
+                found.entry(label).or_default().insert(server.clone());
+            }
+        }
+    }
+    found
 }
 
 fn policies(dirs: &Dirs, uses: &dyn Fn(&Policy) -> bool) -> Vec<ServerName> {

@@ -14,6 +14,7 @@ use crate::grant;
 use crate::https::WebRoute;
 use crate::package;
 use crate::policy::Policy;
+use crate::reference::SecretLabel;
 use crate::scan::stored::StoredSecrets;
 use crate::secret::{Secret, SecretName, ServerName};
 
@@ -36,7 +37,7 @@ pub struct ProbeRequest {
 #[derive(Debug, Default)]
 pub struct ProbePlan {
     pub requests: Vec<(Address, ProbeRequest)>,
-    pub refused: Vec<(SecretName, String)>,
+    pub refused: Vec<(SecretLabel, String)>,
 }
 
 /// Builds the requests about the stored secrets of granted policies whose package is known. Sends
@@ -47,8 +48,14 @@ pub fn plan(dirs: &Dirs, stored: Option<&StoredSecrets>, facts: &Facts) -> Probe
         return plan;
     };
     for (file, policy) in machine.read_policies() {
-        let Some(request) = request(stored, policy, &file.shown) else {
-            continue;
+        let request = match request(stored, policy, &file.shown) {
+            Some(Ok(request)) => request,
+            Some(Err(elsewhere)) => {
+                let why = "its value is in another store, which a check does not open";
+                plan.refused.push((elsewhere, why.to_owned()));
+                continue;
+            }
+            None => continue,
         };
         // A policy that nobody approved could name the secret of another server.
         let granted = grant::find(dirs, policy).and_then(|grant| grant.verify(&stored.keys));
@@ -57,7 +64,7 @@ pub fn plan(dirs: &Dirs, stored: Option<&StoredSecrets>, facts: &Facts) -> Probe
             .and_then(|()| service::address(request.shipped, request.probe));
         match address {
             Ok(address) => plan.requests.push((address, request)),
-            Err(why) => plan.refused.push((request.secret, why)),
+            Err(why) => plan.refused.push((request.secret.into(), why)),
         }
     }
     let key = |(_, request): &(Address, ProbeRequest)| (request.shipped.id, request.secret.clone());
@@ -67,7 +74,12 @@ pub fn plan(dirs: &Dirs, stored: Option<&StoredSecrets>, facts: &Facts) -> Probe
     plan
 }
 
-fn request(stored: &StoredSecrets, policy: &Policy, shown: &str) -> Option<ProbeRequest> {
+/// The request about a policy, or its value that is not in the local store.
+fn request(
+    stored: &StoredSecrets,
+    policy: &Policy,
+    shown: &str,
+) -> Option<Result<ProbeRequest, SecretLabel>> {
     let shipped = match &policy.remote {
         None => {
             let launch = package::parse(&policy.command);
@@ -78,9 +90,11 @@ fn request(stored: &StoredSecrets, policy: &Policy, shown: &str) -> Option<Probe
     // Only a probe that was verified to work.
     let probe = shipped.probe.as_ref().filter(|probe| probe.verified)?;
     let slot = policy.secrets.get(&probe.secret)?;
-    let name = slot.from.local()?;
+    let Some(name) = slot.from.local() else {
+        return Some(Err(slot.from.label()));
+    };
     let (_, value) = stored.secrets.iter().find(|(known, _)| known == name)?;
-    Some(ProbeRequest {
+    Some(Ok(ProbeRequest {
         shipped,
         probe,
         server: policy.server.clone(),
@@ -88,7 +102,7 @@ fn request(stored: &StoredSecrets, policy: &Policy, shown: &str) -> Option<Probe
         secret: name.clone(),
         location: Location::line(shown.to_owned(), slot.line),
         value: value.clone(),
-    })
+    }))
 }
 
 /// Asks the providers. `record` is called before each request, which is not sent if that fails.

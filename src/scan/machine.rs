@@ -17,6 +17,7 @@ use crate::check::{
     AuditLog, AuditState, ConfigFile, Facts, LastDrill, LoadedPolicy, LoginFacts, Machine,
     SupervisorState,
 };
+use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::drill::{self, Drill};
 use crate::error::Result;
@@ -67,6 +68,7 @@ pub fn facts(dirs: &Dirs, stored: Option<&StoredSecrets>) -> Machine {
         });
     Machine {
         policies: policies(dirs),
+        config: Config::load(dirs),
         index: Index::load(dirs),
         index_shown: dirs.tilde(&dirs.secrets_index()),
         logins: LoginFacts {

@@ -16,6 +16,7 @@ use crate::env_file;
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::files::io_text;
 use crate::ops::secrets::{self, SecretChange};
+use crate::reference::Reference;
 use crate::secret::{ProfileName, Secret, SecretName};
 use crate::store::{self, Index, Prompt, SecretItem};
 
@@ -37,7 +38,7 @@ pub(super) struct Args {
 #[derive(Default)]
 struct Values {
     taken: Vec<(SecretName, Secret)>,
-    left: Vec<(String, &'static str)>,
+    left: Vec<(String, String)>,
 }
 
 pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
@@ -178,14 +179,21 @@ impl Values {
 }
 
 /// The secret, or why it is skipped.
-fn judge(name: &str, value: Option<String>) -> Result<(SecretName, Secret), &'static str> {
+fn judge(name: &str, value: Option<String>) -> Result<(SecretName, Secret), String> {
+    let reference = value.as_deref().filter(|text| text.starts_with("op://"));
+    if let Some(Ok(reference)) = reference.map(Reference::new) {
+        return Err(format!(
+            "a reference to 1Password: write `from = \"{reference}\"` below `[secrets.{name}]` of a policy"
+        ));
+    }
     let name = SecretName::new(name).map_err(|_| "not a valid secret name")?;
     let text = value.ok_or("not a string")?;
     if text.is_empty() {
-        return Err("empty");
+        return Err("empty".to_owned());
     }
     if text.contains("${") || text.contains("$(") {
-        return Err("contains a reference; run `mcpwrap secret set` to store it unchanged");
+        let why = "contains a reference; run `mcpwrap secret set` to store it unchanged";
+        return Err(why.to_owned());
     }
     Ok((name, Secret::new(text.into_bytes())))
 }
@@ -261,7 +269,7 @@ mod tests {
         let values = read_text("secrets.json", text).unwrap();
         let names: Vec<_> = values.taken.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["TOKEN", "github/token"]);
-        assert_eq!(values.left, [("n".to_owned(), "not a string")]);
+        assert_eq!(values.left, [("n".to_owned(), "not a string".to_owned())]);
     }
 
     #[test]
@@ -272,6 +280,20 @@ mod tests {
         let left: Vec<_> = values.left.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(taken, ["DEBUG", "PORT", "TOKEN"]);
         assert_eq!(left, ["EMPTY", "REF"]);
+    }
+
+    #[test]
+    fn references_of_1password_become_lines_of_a_policy() {
+        let text = "TOKEN=\"op://Work/GitHub PAT/token\"\nBAD=op://x\n";
+        let values = read_text(".env", text).unwrap();
+        let names: Vec<_> = values.taken.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["BAD"]);
+        let [(name, why)] = values.left.as_slice() else {
+            panic!("{:?}", values.left)
+        };
+        assert_eq!(name, "TOKEN");
+        let line = "`from = \"op://Work/GitHub PAT/token\"` below `[secrets.TOKEN]`";
+        assert!(why.contains(line), "{why}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `mcpwrap secret list`: lists the secrets without opening the store.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -8,7 +10,9 @@ use crate::error::Result;
 use crate::expiry::Expiry;
 use crate::oauth::index::OAuthIndex;
 use crate::oauth::scope::ScopeSet;
-use crate::secret::{Fingerprint, ProfileName, SecretName};
+use crate::ops::stores;
+use crate::reference::SecretLabel;
+use crate::secret::{Fingerprint, ProfileName, SecretName, ServerName};
 use crate::store::{Exposure, Index};
 
 #[derive(Debug, clap::Args)]
@@ -49,6 +53,13 @@ struct LoginRow<'a> {
     renewable: bool,
 }
 
+/// A value of another store that a policy refers to.
+#[derive(Serialize)]
+struct ReferenceRow<'a> {
+    name: &'a SecretLabel,
+    servers: &'a BTreeSet<ServerName>,
+}
+
 pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let index = Index::load(&cx.dirs)?;
     let now = Timestamp::now();
@@ -70,22 +81,36 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         .collect();
     let oauth = OAuthIndex::load(&cx.dirs)?;
     let logins = login_rows(&oauth);
+    let references = stores::references(&cx.dirs);
+    let others = references
+        .iter()
+        .map(|(name, servers)| ReferenceRow { name, servers });
+    let others: Vec<_> = others.collect();
     if args.json {
         let values = rows.iter().map(serde_json::to_value);
         let values = values.chain(logins.iter().map(serde_json::to_value));
+        let values = values.chain(others.iter().map(serde_json::to_value));
         let values: Vec<_> = values
             .collect::<Result<_, _>>()
             .expect("rows are always valid JSON");
         let text = serde_json::to_string_pretty(&values).expect("rows are always valid JSON");
         print::line(&text);
-    } else if rows.is_empty() && logins.is_empty() {
+    } else if rows.is_empty() && logins.is_empty() && others.is_empty() {
         print::note("no secrets; run `mcpwrap secret set NAME` to store one");
     } else {
         let head = ["NAME", "PROFILE", "CHANGED", "EXPIRES", "FINGERPRINT"];
         let logins = logins.iter().map(login_cells);
-        print::table(&head, rows.iter().map(cells).chain(logins));
+        let others = others.iter().map(reference_cells);
+        print::table(&head, rows.iter().map(cells).chain(logins).chain(others));
     }
     Ok(0)
+}
+
+fn reference_cells(row: &ReferenceRow<'_>) -> Vec<String> {
+    let none = || "-".to_owned();
+    let servers = print::names(row.servers);
+    let place = format!("in its store; for {servers}");
+    vec![row.name.to_string(), none(), none(), none(), place]
 }
 
 fn login_rows(index: &OAuthIndex) -> Vec<LoginRow<'_>> {
