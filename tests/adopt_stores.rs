@@ -49,10 +49,12 @@ fn op_run_and_literal_references_become_references() {
         "GITHUB_TOKEN=\"op://Work/GitHub/token\"\nREGION=eu # here\n",
     )
     .unwrap();
+    let server = test.program_file("server", "#!/bin/sh\necho \"its key: $API_KEY\" >&2\n");
+    let server = server.display().to_string();
     let entries = format!(
         "    \"gh\": {{ \"command\": \"op\", // x\n      \"args\": [ \"run\", \"--env-file={}\",  \"--\", \"/bin/cat\", \"-u\" ],\n      \
          \"env\": {{ \"OP_SERVICE_ACCOUNT_TOKEN\": \"{LOGIN}\", \"EXTRA\": \"1\", \"OTHER\": \"op://Work/GitHub/other\" }} }},\n    \
-         \"lit\": {{ \"command\": \"/bin/cat\", \"env\": {{ \"API_KEY\": \"op://Home/Api/key\" }} }}",
+         \"lit\": {{ \"command\": \"{server}\", \"env\": {{ \"API_KEY\": \"op://Home/Api/key\" }} }}",
         variables.display()
     );
     let file = write(&test, &entries);
@@ -100,6 +102,8 @@ fn op_run_and_literal_references_become_references() {
             .all(|one| one["status"] == "granted"),
         "{list}\n{ended}"
     );
+    let run = test.run_with("lit", &["--", &server]).end();
+    assert!(run.stderr.contains("its key: [secret"), "{run}");
     let again = test.ok(&["adopt", "--yes"]);
     assert!(
         again.stderr.contains("nothing to adopt (2 already adopted"),

@@ -13,7 +13,7 @@ use crate::detect::Verdict;
 use crate::detect::names::{Promise, promise};
 use crate::expiry::{Expiry, of_jwt};
 use crate::oauth::health::{TokenHealth, login_command};
-use crate::policy::Remote;
+use crate::policy::{Remote, SecretBinding};
 
 /// An expiry is reported this many days before.
 const SOON_DAYS: i32 = 14;
@@ -161,7 +161,11 @@ fn stored(facts: &Facts, machine: &Machine, results: &mut CheckResults) {
         ));
     }
     for (file, policy) in machine.read_policies() {
-        results.count(Noun::Policy, 1);
+        // Nothing is known about values that are elsewhere.
+        let is_local = |slot: &SecretBinding| slot.from.local().is_some();
+        let all = &policy.secrets;
+        let is_checked = all.is_empty() || all.values().any(is_local);
+        results.count(Noun::Policy, usize::from(is_checked));
         for (variable, slot) in &policy.secrets {
             let Some(name) = slot
                 .from
