@@ -26,6 +26,11 @@ const DEBIAN: &[(&str, &str)] = &[
 
 /// A database in which a secrets server makes users.
 const POSTGRES: &[(&str, &str)] = &[("postgresql", "pg_lsclusters")];
+/// Other keychains.
+const KWALLET: &[(&str, &str)] = &[("libkf5wallet-bin", "kwalletd5")];
+/// What `secret-tool` needs to reach the one of KDE: a plugin, which is no program.
+const KWALLET_TOOL: &[(&str, &str)] = &[("libqca-qt5-2-plugins", "libqca-ossl.so")];
+const KEEPASSXC: &[(&str, &str)] = &[("keepassxc", "keepassxc")];
 
 /// A container engine and the content of a small image: large, so only on request.
 const DOCKER: &[(&str, &str)] = &[("docker.io", "dockerd"), ("busybox-static", "busybox")];
@@ -73,6 +78,11 @@ pub fn install(install: Install) -> Done<Found> {
     fs::create_dir_all(cache()).map_err(|error| format!("{}: {error}", cache().display()))?;
     let mut found = Found::default();
     found.note("keychain", debian(DEBIAN, install));
+    found.note(
+        "kwallet",
+        debian(KWALLET, install).and_then(|()| debian(KWALLET_TOOL, install)),
+    );
+    found.note("keepassxc", debian(KEEPASSXC, install));
     found.note("npm", npm());
     found.note("pypi", pypi());
     found.note("rmcp", rmcp());
@@ -115,9 +125,15 @@ fn root_user() -> Done {
     }
 }
 
-/// On the search path, or among the system's programs, which not every user has there.
+/// On the search path, among the system's programs, which not every user has there, or a plugin of Qt.
 fn is_available(program: &str) -> bool {
-    which(program).is_some() || Path::new("/usr/sbin").join(program).exists()
+    which(program).is_some() || Path::new("/usr/sbin").join(program).exists() || is_plugin(program)
+}
+
+fn is_plugin(name: &str) -> bool {
+    let libraries = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let mut folders = libraries.map(|folder| folder.path().join("qca-qt5/crypto"));
+    folders.any(|folder| folder.join(name).exists())
 }
 
 /// Installs a container engine for the tests.

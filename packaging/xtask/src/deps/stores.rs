@@ -6,7 +6,7 @@ use crate::shell::cache;
 const PASS: &[(&str, &str)] = &[("pass", "pass"), ("gnupg", "gpg")];
 const KEEPASSXC: &[(&str, &str)] = &[("keepassxc", "keepassxc-cli")];
 
-/// Debian's pass and KeePassXC; SOPS, `aws` and a server that plays AWS from PyPI; `bw` from npm.
+/// Debian's pass and `KeePassXC`; SOPS, `aws` and a server that plays AWS from PyPI; `bw` from npm.
 pub fn install(found: &mut Found, install: Install) {
     found.note("pass", debian(PASS, install));
     found.note("keepassxc", debian(KEEPASSXC, install));
