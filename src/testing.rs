@@ -37,8 +37,8 @@ pub mod store {
     };
     pub use crate::store::types::{all as source_types, of as source_type};
     pub use crate::store::{
-        KeyStore, Prompt, SecretItem, SecretStore, Store, create_vault, keys, keys_or_create, open,
-        prepare_key_file,
+        KeyStore, Prompt, SecretItem, SecretStore, Store, create_vault, credential_store, keys,
+        keys_or_create, open, prepare_key_file,
     };
 }
 pub mod reference {

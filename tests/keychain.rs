@@ -68,6 +68,16 @@ fn the_contract_of_every_store_holds_for_the_keychain() {
 }
 
 #[test]
+fn the_contract_of_keyring_core_holds() {
+    let test = Test::new();
+    let Some(_desktop) = Desktop::start(&test) else {
+        return;
+    };
+    let ended = probed(&test, &["keyring"], b"");
+    assert_eq!((ended.code, ended.text()), (0, "keyring: ok\n"), "{ended}");
+}
+
+#[test]
 fn secret_tool_sees_what_mcpwrap_stores_and_mcpwrap_what_it_stores() {
     let test = Test::new();
     let Some(desktop) = set_up(&test) else { return };

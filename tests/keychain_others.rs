@@ -155,8 +155,11 @@ fn keepassxc<'a>(test: &'a Test, settings: &'a str) -> Option<(Desktop<'a>, Data
 const UNATTENDED: &str = "ConfirmAccessItem=false\nConfirmDeleteItem=false\n";
 
 fn contract(test: &Test) {
-    let ended = probed(test, &["contract"], b"");
-    assert_eq!((ended.code, ended.text()), (0, "contract: ok\n"), "{ended}");
+    for kind in ["contract", "keyring"] {
+        let ended = probed(test, &[kind], b"");
+        let expected = format!("{kind}: ok\n");
+        assert_eq!((ended.code, ended.text()), (0, &*expected), "{ended}");
+    }
 }
 
 /// Set, list, launch, a second item of the same name, and remove.

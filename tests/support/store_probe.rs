@@ -3,20 +3,24 @@
 //! `store-probe contract` checks the contract of every store on the one in `config.toml`. `create`
 //! creates an empty vault. `get NAME` prints a value, `put NAME` reads one from stdin, `unlock`
 //! lets the keychain prompt. `time N NAME…` prints how long it takes to open the store and read all
-//! (µs).
+//! (µs). `keyring` checks the contract of `keyring-core` on the keychain.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::disallowed_methods,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a program for tests, which may fail loudly"
 )]
 
+use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
+use keyring_core::{CredentialStore, Error as CoreError};
 use mcpwrap::testing::config::Config;
 use mcpwrap::testing::dirs::Dirs;
 use mcpwrap::testing::error::{Code, Error, Result};
@@ -40,6 +44,11 @@ fn act(words: &[&str]) -> Result<()> {
     let config = Config::load(&dirs)?;
     let open = |prompt| store::open(&dirs, &config, prompt);
     match words {
+        ["keyring"] => {
+            keyring(&store::credential_store(Prompt::Never)?);
+            println!("keyring: ok");
+            Ok(())
+        }
         ["contract"] => contract(&*open(Prompt::Never)?),
         ["get", name] => {
             let item = open(Prompt::Never)?.get(&name.parse()?)?;
@@ -80,7 +89,7 @@ fn act(words: &[&str]) -> Result<()> {
         }
         _ => Err(Error::new(
             Code::Usage,
-            "store-probe: contract | get | put | again | time",
+            "store-probe: contract | keyring | get | put | again | time",
         )),
     }
 }
@@ -148,6 +157,65 @@ fn contract(store: &dyn Store) -> Result<()> {
     assert_eq!(store.names()?, []);
     println!("contract: ok");
     Ok(())
+}
+
+/// The contract of `keyring-core`, which other programs would rely on.
+fn keyring(store: &Arc<CredentialStore>) {
+    let service = "mcpwrap-probe";
+    let entry = |modifiers: &[(&str, &str)]| {
+        let modifiers: HashMap<_, _> = modifiers.iter().copied().collect();
+        store.build(service, "user", Some(&modifiers))
+    };
+    let plain = entry(&[]).unwrap();
+    assert!(matches!(entry(&[("x", "y")]), Err(CoreError::Invalid(..))));
+    assert!(matches!(plain.get_secret(), Err(CoreError::NoEntry)));
+    assert!(matches!(plain.delete_credential(), Err(CoreError::NoEntry)));
+    plain.set_password("first").unwrap();
+    plain.set_password("second").unwrap();
+    assert_eq!(plain.get_password().unwrap(), "second");
+
+    // Attributes are added; those that name the credential stay.
+    let color = HashMap::from([("color", "red")]);
+    plain.update_attributes(&color).unwrap();
+    let all = plain.get_attributes().unwrap();
+    assert_eq!((&*all["color"], &*all["username"]), ("red", "user"));
+    let naming = HashMap::from([("username", "other")]);
+    let refused = plain.update_attributes(&naming);
+    assert!(matches!(refused, Err(CoreError::Invalid(..))));
+    plain.set_secret(&[0xff, 0xfe, 0]).unwrap();
+    assert!(matches!(
+        plain.get_password(),
+        Err(CoreError::BadEncoding(_))
+    ));
+    assert_eq!(plain.get_attributes().unwrap()["color"], "red");
+
+    // A found credential is the same one.
+    let found = store.search(&HashMap::from([("color", "red")])).unwrap();
+    assert_eq!(found.len(), 1);
+    let names = found[0].get_specifiers().unwrap();
+    assert_eq!((&*names.0, &*names.1), (service, "user"));
+    found[0].set_password("third").unwrap();
+    assert_eq!(
+        plain.get_credential().unwrap().get_password().unwrap(),
+        "third"
+    );
+
+    // Another item of the same names.
+    let other = entry(&[("target", "elsewhere"), ("label", "a label")]).unwrap();
+    other.set_password("other").unwrap();
+    assert_eq!(other.get_password().unwrap(), "other");
+    let Err(CoreError::Ambiguous(both)) = plain.get_secret() else {
+        panic!("two items are ambiguous");
+    };
+    assert_eq!(both.len(), 2);
+    other.delete_credential().unwrap();
+    assert_eq!(plain.get_password().unwrap(), "third");
+    plain.delete_credential().unwrap();
+    for gone in found.iter().chain(&both) {
+        assert!(matches!(gone.get_secret(), Err(CoreError::NoEntry)));
+    }
+    let left = store.search(&HashMap::from([("service", service)]));
+    assert!(left.unwrap().is_empty());
 }
 
 fn values() -> Vec<Vec<u8>> {

@@ -79,6 +79,15 @@ fn open(_: &Dirs, _: &Config, prompt: Prompt) -> Result<Box<dyn Store>> {
     Ok(Box::new(KeychainStore { store, batch }))
 }
 
+/// The keychain as a credential store of `keyring-core`.
+///
+/// # Errors
+/// Those of the store, which is not used yet.
+pub fn credential_store(prompt: Prompt) -> Result<Arc<CredentialStore>> {
+    let opened = platform::open(prompt).map_err(|error| explain(&error))?;
+    Ok(opened.store)
+}
+
 /// Checks that the keychain can be used now. Accesses no item.
 fn probe(_: &Dirs, _: &Config) -> Result<()> {
     platform::probe().map_err(|error| explain(&error))

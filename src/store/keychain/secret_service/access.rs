@@ -98,11 +98,11 @@ impl Link {
 
     /// Unlocks one item, if necessary and allowed.
     pub(super) fn open_item(&self, path: &Path<'static>) -> Result<(), ServiceError> {
-        let item = std::slice::from_ref(path);
-        if self.are_unlocked(item)? {
-            return Ok(());
+        match self.item_is_locked(path)? {
+            Some(false) => Ok(()),
+            Some(true) => self.open_items(std::slice::from_ref(path)),
+            None => Err(ServiceError::NoItem),
         }
-        self.open_items(item)
     }
 
     /// Creates an item, or replaces the value of the only one with these attributes. It stays the same

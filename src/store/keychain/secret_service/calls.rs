@@ -135,6 +135,11 @@ impl Link {
         self.is_locked(DEFAULT, COLLECTION_API)
     }
 
+    /// Whether an item is locked; `None` if there is none (any more).
+    pub(super) fn item_is_locked(&self, path: &Path<'static>) -> Result<Option<bool>, BusFault> {
+        self.is_locked(path, ITEM_API)
+    }
+
     /// Whether all of these items and collections are unlocked.
     pub(super) fn are_unlocked(&self, paths: &[Path<'static>]) -> Result<bool, BusFault> {
         for path in paths {
