@@ -26,11 +26,10 @@ const DEBIAN: &[(&str, &str)] = &[
 
 /// A database in which a secrets server makes users.
 const POSTGRES: &[(&str, &str)] = &[("postgresql", "pg_lsclusters")];
-/// Other keychains.
+/// The keychain of KDE. For that of KeePassXC, see `stores`.
 const KWALLET: &[(&str, &str)] = &[("libkf5wallet-bin", "kwalletd5")];
 /// What `secret-tool` needs to reach the one of KDE: a plugin, which is no program.
 const KWALLET_TOOL: &[(&str, &str)] = &[("libqca-qt5-2-plugins", "libqca-ossl.so")];
-const KEEPASSXC: &[(&str, &str)] = &[("keepassxc", "keepassxc")];
 
 /// A container engine and the content of a small image: large, so only on request.
 const DOCKER: &[(&str, &str)] = &[("docker.io", "dockerd"), ("busybox-static", "busybox")];
@@ -82,7 +81,6 @@ pub fn install(install: Install) -> Done<Found> {
         "kwallet",
         debian(KWALLET, install).and_then(|()| debian(KWALLET_TOOL, install)),
     );
-    found.note("keepassxc", debian(KEEPASSXC, install));
     found.note("npm", npm());
     found.note("pypi", pypi());
     found.note("rmcp", rmcp());
