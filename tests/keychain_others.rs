@@ -107,6 +107,27 @@ impl Database<'_> {
         assert!(import.wait().unwrap().success());
     }
 
+    /// Waits until these items are in the file: `KeePassXC` writes it a moment after each change.
+    fn wait_until_saved(&self, labels: &[&str]) {
+        crate::desktop::wait_for(|| {
+            let mut list = self
+                .test
+                .command("/usr/bin/keepassxc-cli")
+                .args(["ls", "-q"])
+                .arg(self.path())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let line = format!("{PASSWORD}\n");
+            drop(list.stdin.take().unwrap().write_all(line.as_bytes()));
+            let listed = list.wait_with_output().unwrap().stdout;
+            let listed = String::from_utf8_lossy(&listed).into_owned();
+            labels.iter().all(|label| listed.contains(label))
+        });
+    }
+
     fn path(&self) -> std::path::PathBuf {
         self.test.dir.join("database.kdbx")
     }
@@ -272,6 +293,7 @@ fn a_locked_database_is_not_searched() {
     test.ok(&["init"]);
     set(&test, "github/token", TOKEN.as_bytes());
     grant(&test);
+    database.wait_until_saved(&["key of grants and audit log", "mcpwrap: github/token"]);
     desktop.kill_keyring();
     database.open(&desktop, true);
     locked(&test, "KeePassXC", "unlock the database in KeePassXC");
