@@ -24,16 +24,24 @@ impl fmt::Debug for StoredCredential {
 /// A service and a user, which name a credential.
 pub type CredentialName<'a> = (&'a str, &'a str);
 
+/// A credential to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WantedCredential<'a> {
+    pub name: CredentialName<'a>,
+    /// Without them, reading takes less time.
+    pub with_attributes: bool,
+}
+
 /// New values of attributes; `None` removes one.
 pub type AttributeChanges<'a> = [(&'a str, Option<&'a str>)];
 
 /// Beside the traits of a credential store.
 pub trait CredentialBatch: Send {
-    /// Values and attributes, in the order of `wanted`, in as few exchanges as the store allows.
+    /// Values, and the wanted attributes, in the order of `wanted`, in as few exchanges as the store allows.
     ///
     /// # Errors
     /// The inner error concerns one credential: `NoEntry` or `Ambiguous`.
-    fn read_all(&self, wanted: &[CredentialName<'_>]) -> Result<Vec<Result<StoredCredential>>>;
+    fn read_all(&self, wanted: &[WantedCredential<'_>]) -> Result<Vec<Result<StoredCredential>>>;
 
     /// Creates a credential, or replaces its value. Other attributes than the changed ones stay.
     ///

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use keyring_core::{CredentialStore, Entry, Error, Result};
 
-use super::batch::{AttributeChanges, CredentialBatch, CredentialName, StoredCredential};
+use super::batch::{
+    AttributeChanges, CredentialBatch, CredentialName, StoredCredential, WantedCredential,
+};
 
 /// A store whose attributes are beside the credentials.
 #[derive(Debug)]
@@ -40,20 +42,25 @@ impl AttributesBeside {
         })
     }
 
-    fn read(&self, name: CredentialName<'_>) -> Result<StoredCredential> {
-        let value = self.entry(name)?.get_secret()?;
+    fn read(&self, wanted: WantedCredential<'_>) -> Result<StoredCredential> {
+        let value = self.entry(wanted.name)?.get_secret()?;
+        let attributes = if wanted.with_attributes {
+            self.attributes(wanted.name)?
+        } else {
+            Attributes::new()
+        };
         Ok(StoredCredential {
             value,
-            attributes: self.attributes(name)?.into_iter().collect(),
+            attributes: attributes.into_iter().collect(),
         })
     }
 }
 
 impl CredentialBatch for AttributesBeside {
-    fn read_all(&self, wanted: &[CredentialName<'_>]) -> Result<Vec<Result<StoredCredential>>> {
+    fn read_all(&self, wanted: &[WantedCredential<'_>]) -> Result<Vec<Result<StoredCredential>>> {
         let mut found = Vec::with_capacity(wanted.len());
-        for name in wanted {
-            found.push(match self.read(*name) {
+        for one in wanted {
+            found.push(match self.read(*one) {
                 Err(error) if !matches!(error, Error::NoEntry | Error::Ambiguous(_)) => {
                     return Err(error);
                 }

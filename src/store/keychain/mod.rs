@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use keyring_core::{CredentialStore, Entry, Error as CoreError};
 
-use self::batch::{CredentialBatch, CredentialName, StoredCredential};
+use self::batch::{CredentialBatch, CredentialName, StoredCredential, WantedCredential};
 use super::{
     KeyStore, NewKey, Passphrase, Prompt, SecretBatch, SecretItem, SecretStore, Store,
     StoreBackend, Unlocked, missing, text_of,
@@ -135,7 +135,13 @@ impl KeychainStore {
 
     /// Several items by name. `None`: there is none.
     fn fetch(&self, wanted: &[CredentialName<'_>]) -> Result<Vec<Result<Option<SecretItem>>>> {
-        let found = self.batch.read_all(wanted).map_err(|e| explain(&e))?;
+        // Keys are not restricted.
+        let all = wanted.iter().copied().map(|name| WantedCredential {
+            name,
+            with_attributes: name.0 == SERVICE,
+        });
+        let all: Vec<_> = all.collect();
+        let found = self.batch.read_all(&all).map_err(|e| explain(&e))?;
         let item = |(found, name): (_, &CredentialName<'_>)| match found {
             Ok(stored) => self.item(stored).map(Some),
             Err(CoreError::NoEntry) => Ok(None),

@@ -6,15 +6,14 @@ use std::collections::HashMap;
 
 use dbus::Path;
 
-use super::calls::{Link, SearchResult, default_collection};
+use super::calls::Link;
 use super::error::ServiceError;
 use super::provider::Provider;
+use super::wire::{Paths, SearchResult, default_collection};
 use crate::store::keychain::batch::AttributeChanges;
 
 /// Attributes that a program adds when it is asked, and would store a second time.
 const ADDED: &[&str] = &["Uuid", "Path"];
-
-type ItemPaths = Vec<Path<'static>>;
 
 impl Link {
     /// Whether the default collection can be used without a prompt.
@@ -51,7 +50,7 @@ impl Link {
     pub(super) fn find_all(
         &self,
         wanted: &[HashMap<&str, &str>],
-    ) -> Result<Vec<ItemPaths>, ServiceError> {
+    ) -> Result<Vec<Paths>, ServiceError> {
         let mut found = self.look(wanted)?;
         let locked = locked_of(&found);
         if !locked.is_empty() {
@@ -71,7 +70,7 @@ impl Link {
     }
 
     /// All items with these attributes. Locked ones stay locked.
-    pub(super) fn list(&self, wanted: HashMap<&str, &str>) -> Result<ItemPaths, ServiceError> {
+    pub(super) fn list(&self, wanted: HashMap<&str, &str>) -> Result<Paths, ServiceError> {
         let wanted = [wanted];
         let mut found = self.look(&wanted)?;
         if found.iter().all(SearchResult::is_empty) && self.default_is_locked()? == Some(true) {
@@ -190,6 +189,6 @@ impl Link {
     }
 }
 
-fn locked_of(found: &[SearchResult]) -> ItemPaths {
+fn locked_of(found: &[SearchResult]) -> Paths {
     found.iter().flat_map(|one| one.locked.clone()).collect()
 }

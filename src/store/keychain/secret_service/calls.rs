@@ -13,40 +13,18 @@ use dbus::{Message, Path};
 use super::bus::{Asked, Bus, BusFault, BusReply, add_match, call, process_of};
 use super::error::ServiceError;
 use super::provider::Provider;
+use super::wire::{
+    DEFAULT, ITEM_API, OwnedStruct, PROPERTIES, Paths, SECRETS, SearchResult, attributes,
+    attributes_of, enclosed, found, no_session, odd, one, property,
+};
 use crate::store::keychain::batch::StoredCredential;
 
-const SECRETS: &str = "org.freedesktop.secrets";
 const ROOT: &str = "/org/freedesktop/secrets";
-const DEFAULT: &str = "/org/freedesktop/secrets/aliases/default";
 const SERVICE_API: &str = "org.freedesktop.Secret.Service";
 const COLLECTION_API: &str = "org.freedesktop.Secret.Collection";
-const ITEM_API: &str = "org.freedesktop.Secret.Item";
 const PROMPT_API: &str = "org.freedesktop.Secret.Prompt";
-const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// The path that means "none".
 const NONE: &str = "/";
-
-type Paths = Vec<Path<'static>>;
-/// Session, parameters, value, content type.
-type Struct<'a> = (Path<'static>, &'a [u8], &'a [u8], &'a str);
-type OwnedStruct = (Path<'static>, Vec<u8>, Vec<u8>, String);
-
-/// The items that a search found.
-#[derive(Debug)]
-pub(super) struct SearchResult {
-    pub(super) unlocked: Paths,
-    pub(super) locked: Paths,
-}
-
-impl SearchResult {
-    pub(super) const fn is_empty(&self) -> bool {
-        self.unlocked.is_empty() && self.locked.is_empty()
-    }
-}
-
-pub(super) fn default_collection() -> Path<'static> {
-    Path::from(DEFAULT)
-}
 
 /// How long to wait for the user, if prompts are allowed.
 pub(super) type PromptLimit = Option<Duration>;
@@ -212,31 +190,34 @@ impl Link {
             .collect()
     }
 
-    /// Reads unlocked items, in order.
+    /// Reads unlocked items, in order, each with or without its attributes.
     pub(super) fn read(
         &self,
-        paths: &[Path<'static>],
+        items: &[(Path<'static>, bool)],
     ) -> Result<Vec<StoredCredential>, ServiceError> {
-        if paths.is_empty() {
+        if items.is_empty() {
             return Ok(Vec::new());
         }
+        let paths: Paths = items.iter().map(|(path, _)| path.clone()).collect();
         let get = call(SECRETS, ROOT, SERVICE_API, "GetSecrets");
-        let mut questions = vec![get.append2(paths.to_vec(), self.session()?)];
-        questions.extend(paths.iter().map(attributes_of));
+        let mut questions = vec![get.append2(paths, self.session()?)];
+        let with_attributes = items.iter().filter(|(_, with)| *with);
+        questions.extend(with_attributes.map(|(path, _)| attributes_of(path)));
         let mut answers = self.ask(questions)?.into_iter();
         let values = answers.next().ok_or_else(no_session)??;
         let mut values = values
             .read1::<HashMap<Path<'static>, OwnedStruct>>()
             .map_err(|error| odd("GetSecrets", error))?;
-        paths
-            .iter()
-            .zip(answers)
-            .map(|(path, answer)| {
-                let attributes = attributes(&answer?)?;
-                let (.., value, _) = values.remove(path).ok_or(ServiceError::Locked)?;
-                Ok(StoredCredential { value, attributes })
-            })
-            .collect()
+        let mut found = Vec::with_capacity(items.len());
+        for (path, with_attributes) in items {
+            let attributes = match with_attributes.then(|| answers.next()).flatten() {
+                Some(answer) => attributes(&answer?)?,
+                None => HashMap::new(),
+            };
+            let (.., value, _) = values.remove(path).ok_or(ServiceError::Locked)?;
+            found.push(StoredCredential { value, attributes });
+        }
+        Ok(found)
     }
 
     /// Creates an item in the default collection.
@@ -292,7 +273,7 @@ impl Link {
         }
         questions.push(attributes_of(path));
         let answers: Result<Vec<_>, _> = self.ask(questions)?.into_iter().collect();
-        let now = answers?.last().map(self::attributes).transpose()?;
+        let now = answers?.last().map(super::wire::attributes).transpose()?;
         Ok(now.unwrap_or_default())
     }
 
@@ -353,52 +334,4 @@ impl Link {
             _ => Err(ServiceError::Dismissed),
         }
     }
-}
-
-fn one(answers: Vec<BusReply>) -> BusReply {
-    answers
-        .into_iter()
-        .next()
-        .unwrap_or_else(|| Err(no_session()))
-}
-
-fn no_session() -> BusFault {
-    BusFault::Gone("the keychain did not open a session".to_owned())
-}
-
-fn attributes_of(path: &Path<'static>) -> Message {
-    property(path, ITEM_API, "Attributes")
-}
-
-fn property(path: &str, interface: &str, name: &str) -> Message {
-    call(SECRETS, path, PROPERTIES, "Get").append2(interface, name)
-}
-
-/// A value in the form of the specification. `secret-tool` shows texts of exactly this type.
-fn enclosed<'a>(session: Path<'static>, value: &'a [u8]) -> Struct<'a> {
-    let kind = match std::str::from_utf8(value) {
-        Ok(_) => "text/plain",
-        Err(_) => "application/octet-stream",
-    };
-    (session, &[], value, kind)
-}
-
-fn attributes(answer: &Message) -> Result<HashMap<String, String>, BusFault> {
-    let all = answer.read1::<Variant<HashMap<String, String>>>();
-    all.map(|all| all.0)
-        .map_err(|error| odd("Attributes", error))
-}
-
-fn found(answer: &Message) -> Result<SearchResult, BusFault> {
-    let (unlocked, locked) = answer
-        .read2::<Paths, Paths>()
-        .map_err(|error| odd("SearchItems", error))?;
-    Ok(SearchResult { unlocked, locked })
-}
-
-fn odd(method: &str, error: dbus::arg::TypeMismatchError) -> BusFault {
-    BusFault::Refused(
-        method.to_owned(),
-        format!("unexpected type of reply: {error}"),
-    )
 }

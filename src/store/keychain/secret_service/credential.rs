@@ -109,7 +109,7 @@ impl CredentialApi for ItemCredential {
     }
 
     fn get_secret(&self) -> Result<Vec<u8>> {
-        let mut found = self.run(|link| link.read(&[self.item(link)?]))?;
+        let mut found = self.run(|link| link.read(&[(self.item(link)?, false)]))?;
         found.pop().map(|one| one.value).ok_or(Error::NoEntry)
     }
 

@@ -15,6 +15,7 @@ mod credential;
 mod error;
 mod provider;
 mod service;
+mod wire;
 
 pub use bus::BusFault;
 pub use error::{ServiceError, ServiceFailure};
@@ -32,7 +33,9 @@ use keyring_core::{Entry, Error, Result};
 
 use self::credential::{ItemCredential, core_error};
 use self::service::SecretService;
-use super::batch::{AttributeChanges, CredentialBatch, CredentialName, StoredCredential};
+use super::batch::{
+    AttributeChanges, CredentialBatch, CredentialName, StoredCredential, WantedCredential,
+};
 
 /// The store. Clones share the connection.
 #[derive(Clone)]
@@ -139,16 +142,18 @@ impl CredentialStoreApi for SecretServiceStore {
 
 impl CredentialBatch for SecretServiceStore {
     /// Two exchanges, for any number of credentials.
-    fn read_all(&self, wanted: &[CredentialName<'_>]) -> Result<Vec<Result<StoredCredential>>> {
-        let credentials: Vec<_> = wanted.iter().map(|name| self.credential(*name)).collect();
+    fn read_all(&self, wanted: &[WantedCredential<'_>]) -> Result<Vec<Result<StoredCredential>>> {
+        let credentials: Vec<_> = wanted.iter().map(|one| self.credential(one.name)).collect();
         let (paths, values) = self
             .service
             .run(|link| {
-                let wanted: Vec<_> = credentials.iter().map(ItemCredential::wanted).collect();
-                let paths = link.find_all(&wanted)?;
-                let single = paths.iter().filter_map(|one| match one.as_slice() {
-                    [path] => Some(path.clone()),
-                    _ => None,
+                let named: Vec<_> = credentials.iter().map(ItemCredential::wanted).collect();
+                let paths = link.find_all(&named)?;
+                let single = paths.iter().zip(wanted).filter_map(|(found, one)| {
+                    let [path] = found.as_slice() else {
+                        return None;
+                    };
+                    Some((path.clone(), one.with_attributes))
                 });
                 let values = link.read(&single.collect::<Vec<_>>())?;
                 Ok((paths, values))
