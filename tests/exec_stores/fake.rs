@@ -50,7 +50,7 @@ impl<'a> FakeStore<'a> {
         program: &std::path::Path,
         settings: &str,
     ) -> Self {
-        let table = format!("program = {program:?}\n{settings}");
+        let table = format!("program = \"{}\"\n{settings}", program.display());
         let kind = source_type(id).unwrap();
         Self {
             test,

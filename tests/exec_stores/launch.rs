@@ -37,7 +37,8 @@ fn own(test: &Test, script: &str) {
         test,
         "mine",
         &format!(
-            "type = \"exec\"\nprogram = {program:?}\nargs = [\"get\", \"--\", \"{{path}}\"]\ndeadline = \"1s\""
+            "type = \"exec\"\nprogram = \"{}\"\nargs = [\"get\", \"--\", \"{{path}}\"]\ndeadline = \"1s\"",
+            program.display()
         ),
     );
 }
@@ -95,7 +96,10 @@ fn refused(
     define(
         test,
         id,
-        &format!("type = \"{id}\"\nprogram = {program:?}\n{settings}"),
+        &format!(
+            "type = \"{id}\"\nprogram = \"{}\"\n{settings}",
+            program.display()
+        ),
     );
     serve(test, from);
     test.run("fake").refused()

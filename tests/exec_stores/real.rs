@@ -1,4 +1,4 @@
-//! Real programs: pass with a key of gpg, SOPS with a key of age, KeePassXC, `aws` with a server that plays AWS,
+//! Real programs: pass with a key of gpg, SOPS with a key of age, `KeePassXC`, `aws` with a server that plays AWS,
 //! `bao`, and `bw` without a login. Each value goes through a launch to a server.
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -29,13 +29,11 @@ fn cached(need: &str, beneath: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join(".cache")
         .join(beneath);
-    match path.canonicalize() {
-        Ok(path) => Some(path),
-        Err(_) => {
-            skip(need, "not in `.cache`: `cargo xtask deps` installs it");
-            None
-        }
+    let found = path.canonicalize().ok();
+    if found.is_none() {
+        skip(need, "not in `.cache`: `cargo xtask deps` installs it");
     }
+    found
 }
 
 /// Runs a command with this stdin to its end.

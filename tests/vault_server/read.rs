@@ -8,6 +8,7 @@ use super::{Opened, VALUE};
 use crate::harness::Test;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 fn key_value_engines() {
     let Some(bao) = Bao::start() else { return };
     bao.put("mcp/slack", &json!({"token": "old"}));
