@@ -26,7 +26,7 @@ const DEBIAN: &[(&str, &str)] = &[
 
 /// A database in which a secrets server makes users.
 const POSTGRES: &[(&str, &str)] = &[("postgresql", "pg_lsclusters")];
-/// The keychain of KDE. For that of KeePassXC, see `stores`.
+/// The keychain of KDE. For that of `KeePassXC`, see `stores`.
 const KWALLET: &[(&str, &str)] = &[("libkf5wallet-bin", "kwalletd5")];
 /// What `secret-tool` needs to reach the one of KDE: a plugin, which is no program.
 const KWALLET_TOOL: &[(&str, &str)] = &[("libqca-qt5-2-plugins", "libqca-ossl.so")];

@@ -1,40 +1,16 @@
 //! The last steps of a preparation for a server on this machine: its program, directory and environment.
 
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use super::LaunchPipeline;
+use super::known::LocalLaunch;
 use crate::error::Result;
 use crate::grant;
-use crate::invocation::{Invocation, Ran};
+use crate::invocation::Ran;
 use crate::launch::resolve;
 use crate::launch::secret_files::SecretFiles;
 use crate::launch::start;
-use crate::mint::LiveMints;
-use crate::network::Network;
-use crate::package::ResolvedCommand;
-use crate::policy::Policy;
-use crate::secret::{Keys, SecretName};
-use crate::store::SecretItem;
 use crate::supervise::{Prepared, Target};
-
-/// What is known of a launch before its environment is made.
-pub(super) struct LocalLaunch {
-    pub(super) policy: Policy,
-    /// The pinned package that is started instead of the command.
-    pub(super) installed: Option<ResolvedCommand>,
-    pub(super) invocation: Invocation,
-    /// The program of the command.
-    pub(super) program: Option<Ran>,
-    /// In the order of the policy's variables.
-    pub(super) values: Vec<Result<SecretItem>>,
-    pub(super) mints: LiveMints,
-    pub(super) network: Network,
-    /// The secrets of the network settings.
-    pub(super) proxies: Vec<(SecretName, Result<SecretItem>)>,
-    pub(super) workspace: Option<PathBuf>,
-    pub(super) keys: Keys,
-}
 
 impl LaunchPipeline {
     /// # Errors

@@ -4,6 +4,7 @@
 //! session. Invariant: `records` logs the launch before it happens.
 
 mod head_keeper;
+mod known;
 mod local;
 mod mint_records;
 mod places;
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use self::local::LocalLaunch;
+use self::known::LocalLaunch;
 use self::records::Records;
 use super::{Context, print};
 use crate::audit::RunId;
