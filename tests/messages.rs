@@ -80,19 +80,6 @@ fn about_the_command_line() {
     );
     message(
         &test,
-        "reference-invalid",
-        &test.cli(&[
-            "policy",
-            "new",
-            "x",
-            "--secret",
-            "A=ghp_0123456789",
-            "--",
-            "/bin/true",
-        ]),
-    );
-    message(
-        &test,
         "name-invalid",
         &test.cli(&["policy", "show", "../github"]),
     );

@@ -70,7 +70,11 @@ mod tests {
             }),
         ] {
             let remote = Remote {
-                url: "https://mcp.example.com/{secret.TOKEN}/mcp?a='b'".to_owned(),
+                // With OAuth, the address cannot contain a secret.
+                url: match &oauth {
+                    None => "https://mcp.example.com/{secret.TOKEN}/mcp?a='b'".to_owned(),
+                    Some(_) => "https://mcp.example.com/mcp?a='b'".to_owned(),
+                },
                 transport: RemoteTransport::Sse,
                 headers: BTreeMap::from([
                     ("X-Key".to_owned(), "Key \"{secret.TOKEN}\"".to_owned()),

@@ -137,7 +137,7 @@ pub struct StoreNetwork {
     pub https_proxy: Option<Secret>,
     /// The hosts that are reached directly, as in `NO_PROXY`.
     pub no_proxy: Option<String>,
-    /// Files of certificate authorities, in addition to the system's (see [`crate::authorities`]).
+    /// Files of certificate authorities, in addition to the system's (see the module `authorities`).
     pub authorities: Vec<PathBuf>,
     /// Variables for programs: the approved settings, with the secrets in their place.
     pub variables: Vec<(String, Secret)>,

@@ -45,7 +45,7 @@ fn records_are_found_by_what_they_are_about() {
     );
     case(&["--secret", "github/toke"], &[]);
     let run = [
-        "launch", "inject", "refuse", "exit", "suspend", "renew", "call",
+        "launch", "inject", "refuse", "exit", "suspend", "renew", "mint", "call",
     ];
     case(&["--run", "00f1e2"], &run);
     case(&["--client", "claude-code"], &run);

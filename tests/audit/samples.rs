@@ -165,6 +165,17 @@ fn sample_of_a_command(event: Event) -> NewRecord {
                 bytes: Some(114),
                 ..none()
             }),
+        Event::Mint => of_run(event, Outcome::Ok)
+            .reason("made")
+            .secret(SecretUse {
+                name: "mint:db".parse().unwrap(),
+                variable: None,
+                fingerprint: None,
+            })
+            .detail(Detail {
+                note: text("store `corp`: 3600 s"),
+                ..none()
+            }),
         other => panic!("no sample of {other}"),
     }
 }

@@ -222,8 +222,8 @@ fn keepassxc() {
     let Some(program) = installed("keepassxc", "/usr/bin/keepassxc-cli") else {
         return;
     };
-    test.secret("kdbx", "password of the database");
-    test.secret("wrong", "another password");
+    test.secret("kdbx", "hen9-Vq3 of Kdbx");
+    test.secret("wrong", "other7-Zk2 of Kdbx");
     test.hide(TOKEN);
     let file = test.dir.join("web.kdbx");
     let run = |words: &[&str], input: &str| {
@@ -233,7 +233,7 @@ fn keepassxc() {
             input.as_bytes(),
         );
     };
-    let (db, password) = (file.to_str().unwrap(), "password of the database\n");
+    let (db, password) = (file.to_str().unwrap(), "hen9-Vq3 of Kdbx\n");
     run(
         &["db-create", "-q", "-p", "-t", "100", db],
         &password.repeat(2),

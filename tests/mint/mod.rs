@@ -9,7 +9,6 @@ use serde_json::json;
 
 use self::github::{APP, Github, Moods};
 use crate::harness::{Run, Test, until};
-use crate::messages::message;
 
 /// A policy with a token of the App. `more`: lines of the mint.
 fn policy(github: &Github, more: &str) -> String {
@@ -205,9 +204,6 @@ fn an_issuer_that_refuses_is_explained_and_nothing_starts() {
     let refused = |code: &str, cause: &str| {
         let ended = test.run("github").refused();
         assert!(ended.stderr.contains(&format!("error[{code}]")), "{ended}");
-        if cause == "lives too short" {
-            message(&test, code, &ended);
-        }
         assert!(ended.stderr.contains(cause), "{ended}");
         assert!(!ended.stderr.contains("secret words"), "{ended}");
         assert_eq!(github.left(), 0, "{cause}");

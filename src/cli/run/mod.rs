@@ -116,7 +116,7 @@ struct LaunchPipeline {
     token: AtomicU64,
     /// The generation of the token that the server refused for good; 0 without one.
     refused_token: AtomicU64,
-    /// Held while the run lives: see [`SecretFiles`].
+    /// Held while the run lives: see `launch::secret_files`.
     locks: Mutex<Vec<File>>,
     work: Mutex<Option<WorkDirectory>>,
     said_ignored: AtomicBool,

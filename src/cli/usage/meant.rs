@@ -39,7 +39,7 @@ const MEANT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "",
-        &["set", "add", "store"],
+        &["set", "add"],
         "run `mcpwrap secret set NAME` to store a secret",
     ),
     (
