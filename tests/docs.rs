@@ -45,6 +45,26 @@ fn every_dependency_has_its_reason() {
     );
 }
 
+/// The table of the types of stores is made from the types.
+#[test]
+fn the_types_of_stores_are_documented() {
+    let mut table =
+        "| type | what it is | a reference | what it needs | tested with |\n|---|---|---|---|---|\n"
+            .to_owned();
+    for kind in mcpwrap::testing::store::source_types() {
+        let row = format!(
+            "| `{}` | {} | `NAME:{}` | {} | {} |\n",
+            kind.id, kind.about, kind.example, kind.needs, kind.tested
+        );
+        table.push_str(&row);
+    }
+    let path = doc("stores.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once("## Types\n\n").unwrap();
+    let (_, after) = rest.split_once("\n## ").unwrap();
+    check_file(&path, &format!("{before}## Types\n\n{table}\n## {after}"));
+}
+
 #[test]
 fn the_policy_reference_is_up_to_date() {
     check_file(&doc("policy.md"), &policy_reference());

@@ -115,7 +115,9 @@ pub(super) fn credentials(done: Result<Vec<WithdrawnMints>>) -> u8 {
             &error
                 .context(format!("a credential of server `{server}` is still valid"))
                 .cause(format!("{mints}: {ends}"))
-                .hint("`mcpwrap status` tries again"),
+                .hint(format!(
+                    "run `mcpwrap revoke {server}` again; `mcpwrap status` tries too"
+                )),
         );
     }
     code

@@ -26,10 +26,6 @@ pub struct StoreDefinition {
     pub kind: String,
     /// How long one launch waits for the values of this store.
     pub deadline: Option<Duration>,
-    /// How long a session keeps values in memory.
-    pub cache: Option<Duration>,
-    /// How often a session asks whether a value is still the one in the store.
-    pub poll: Option<Duration>,
     /// Whether its program may show a dialog of its own while a session waits.
     pub interactive: bool,
     /// The fields of its type.
@@ -42,8 +38,6 @@ impl StoreDefinition {
         Self {
             kind: kind.to_owned(),
             deadline: None,
-            cache: None,
-            poll: None,
             interactive: false,
             settings,
         }
@@ -70,7 +64,7 @@ impl StoreDefinition {
         found
     }
 
-    /// What a grant covers: all but the times. The same definition always has the same text.
+    /// What a grant covers: all but the deadline. The same definition always has the same text.
     pub fn sealed_text(&self, name: &StoreName) -> String {
         let kind = &self.kind;
         let interactive = self.interactive;
@@ -96,30 +90,22 @@ impl TryFrom<toml::Table> for StoreDefinition {
             Some(toml::Value::Boolean(value)) => value,
             Some(_) => return Err("expected `true` or `false` for `interactive`".to_owned()),
         };
-        let mut read = |name: &str| match table.remove(name) {
-            None => Ok(None),
-            Some(toml::Value::String(text)) => time(&text)
-                .map(Some)
-                .ok_or_else(|| format!("expected a time such as `5s`, `10m` or `1h` for `{name}`")),
-            Some(_) => Err(format!("expected a text such as `5s` for `{name}`")),
+        let deadline = match table.remove("deadline") {
+            None => None,
+            Some(toml::Value::String(text)) => {
+                Some(time(&text).ok_or("expected a time such as `2s` or `5s` for `deadline`")?)
+            }
+            Some(_) => return Err("expected a text such as `5s` for `deadline`".to_owned()),
         };
-        let (deadline, cache, poll) = (read("deadline")?, read("cache")?, read("poll")?);
         if deadline.is_some_and(|deadline| deadline > DEADLINE_MAX || deadline.is_zero()) {
             let most = DEADLINE_MAX.as_secs();
             return Err(format!(
                 "expected a `deadline` of 1s to {most}s, because clients wait for the server"
             ));
         }
-        if poll.is_some_and(|poll| poll < Duration::from_secs(30)) {
-            return Err(
-                "expected a `poll` of 30s or more, because stores count requests".to_owned(),
-            );
-        }
         Ok(Self {
             kind,
             deadline,
-            cache,
-            poll,
             interactive,
             settings: table,
         })
@@ -130,15 +116,9 @@ impl From<StoreDefinition> for toml::Table {
     fn from(definition: StoreDefinition) -> Self {
         let mut table = definition.settings;
         table.insert("type".to_owned(), definition.kind.into());
-        let times = [
-            ("deadline", definition.deadline),
-            ("cache", definition.cache),
-            ("poll", definition.poll),
-        ];
-        for (name, time) in times {
-            if let Some(time) = time {
-                table.insert(name.to_owned(), format!("{}s", time.as_secs()).into());
-            }
+        if let Some(deadline) = definition.deadline {
+            let text = format!("{}s", deadline.as_secs());
+            table.insert("deadline".to_owned(), text.into());
         }
         if definition.interactive {
             table.insert("interactive".to_owned(), true.into());
@@ -175,9 +155,7 @@ mod tests {
         let base = text("type = \"op\"\naccount = \"a\"\nprogram = \"/usr/bin/op\"");
         assert_eq!(
             base,
-            text(
-                "program = \"/usr/bin/op\"\naccount = \"a\"\ntype = \"op\"\ndeadline = \"3s\"\ncache = \"10m\""
-            )
+            text("program = \"/usr/bin/op\"\naccount = \"a\"\ntype = \"op\"\ndeadline = \"3s\"")
         );
         for other in [
             "type = \"bw\"\naccount = \"a\"\nprogram = \"/usr/bin/op\"",
@@ -207,16 +185,15 @@ mod tests {
             ("program = \"/x\"", "expected a field `type`"),
             ("type = \"op\"\ndeadline = 5", "such as `5s`"),
             ("type = \"op\"\ndeadline = \"1h\"", "of 1s to 6s"),
-            ("type = \"op\"\npoll = \"1s\"", "of 30s or more"),
             (
-                "type = \"op\"\ncache = \"99999999999999999999h\"",
-                "`cache`",
+                "type = \"op\"\ndeadline = \"99999999999999999999h\"",
+                "`deadline`",
             ),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
-        let all = read("type = \"op\"\ncache = \"10m\"\ninteractive = true\na = 1").unwrap();
+        let all = read("type = \"op\"\ndeadline = \"4s\"\ninteractive = true\na = 1").unwrap();
         let again = toml::to_string(&all).unwrap();
         assert_eq!(read(&again).unwrap(), all);
     }

@@ -162,6 +162,11 @@ fn revoke_withdraws_at_the_issuer_and_says_what_is_left() {
     run.close();
     run.end();
     assert_eq!(github.left(), 1);
+    let status = test.ok(&["status"]);
+    assert!(
+        status.text().contains("not withdrawn (store-unavailable)"),
+        "{status}"
+    );
     github.change(|moods| moods.revoke_status = None);
     let again = test.ok(&["revoke", "github"]);
     assert!(again.text().contains("withdrawn: `mint:gh`"), "{again}");
@@ -178,6 +183,16 @@ fn what_a_killed_run_left_is_withdrawn_by_the_next() {
         return;
     };
     granted(&test, &github, "");
+    let run = started(&test, &github);
+    run.signal(nix::sys::signal::Signal::SIGKILL);
+    run.end();
+    assert_eq!(github.left(), 1);
+    let status = test.ok(&["status"]);
+    assert!(
+        status.stderr.contains("withdrawn now: `mint:gh`"),
+        "{status}"
+    );
+    assert_eq!(github.left(), 0);
     let run = started(&test, &github);
     run.signal(nix::sys::signal::Signal::SIGKILL);
     run.end();

@@ -1,9 +1,11 @@
 //! `mcpwrap status`: shows paths and whether the store works. Reads no item of the keychain.
 
+mod credentials;
 mod logins;
 
 use serde::Serialize;
 
+use self::credentials::CredentialStatus;
 use self::logins::{LoginStatus, UnrevokedStatus};
 use super::{Context, print};
 use crate::audit::{forward, journal};
@@ -34,6 +36,8 @@ struct StatusOutput {
     secrets: SecretStatus,
     policies: Vec<PolicyStatus>,
     logins: Vec<LoginStatus>,
+    /// Short-lived credentials that can be withdrawn.
+    credentials: Vec<CredentialStatus>,
     /// Tokens that were removed and may still be valid at their issuer.
     unrevoked: Vec<UnrevokedStatus>,
     audit: String,
@@ -105,6 +109,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             exposed: index.exposed().map(|(name, _)| name.to_string()).collect(),
         },
         policies: policies(dirs),
+        credentials: credentials::credentials(dirs)?,
         logins: logins::logins(&oauth, jiff::Timestamp::now().as_second()),
         unrevoked: logins::unrevoked(&oauth),
         audit: dirs.tilde(&dirs.audit()),
@@ -244,6 +249,8 @@ fn text(status: &StatusOutput) -> String {
     let logins = logins::lines(&status.logins);
     let heads = std::iter::once("logins").chain(std::iter::repeat(""));
     lines.extend(heads.zip(logins));
+    let heads = std::iter::once("minted").chain(std::iter::repeat(""));
+    lines.extend(heads.zip(credentials::lines(&status.credentials)));
     let unrevoked = logins::unrevoked_lines(&status.unrevoked);
     let heads = std::iter::once("unrevoked").chain(std::iter::repeat(""));
     lines.extend(heads.zip(unrevoked));

@@ -27,6 +27,7 @@ pub const AWS_STS: ExecPreset = ExecPreset {
     about: "roles of AWS, by `aws sts assume-role`",
     example: "arn:aws:iam::123456789012:role/mcp-reader",
     needs: "`aws`; `region`; `profile`, or keys in `env`; `policy`: JSON that narrows the role",
+    tested: "a program that answers as documented",
     settings: &[
         text("region", false),
         text("profile", false),

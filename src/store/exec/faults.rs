@@ -120,7 +120,7 @@ fn hint(preset: &ExecPreset, store: &OpenedStore, fault: Fault) -> String {
         Fault::SignedOut | Fault::Locked => preset.sign_in.to_owned(),
         Fault::Denied => "give the login of the store access to this value".to_owned(),
         Fault::Dismissed => "try again, and confirm the dialog of the store".to_owned(),
-        Fault::Throttled => "wait, and set `cache` for the store in `config.toml`".to_owned(),
+        Fault::Throttled => "wait; names cost more requests than IDs in some stores".to_owned(),
         Fault::Unavailable => {
             "check the network; servers use only network settings that `mcpwrap config network` approved"
                 .to_owned()

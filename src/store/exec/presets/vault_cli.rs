@@ -24,7 +24,7 @@ pub const VAULT_CLI: ExecPreset = ExecPreset {
     about: "KV secrets of Vault or OpenBao, by their program",
     example: "MOUNT/PATH#FIELD",
     needs: "`vault` or `bao`; `address`; `mount`; `namespace`; `ca_file`; `VAULT_TOKEN` in `env`",
-    tested: "bao",
+    tested: "a program that answers as documented",
     settings: &[
         text("address", true),
         text("mount", false),
