@@ -189,7 +189,7 @@ fn named(wish: &AskedStore<'_>, place: &StorePlace, error: Error) -> Error {
     let name = wish.store.name;
     error
         .of_store(name)
-        .cause(format!("read from `{name}:{place}`"))
+        .cause(format!("read from `{}`", place.shown_in(name)))
 }
 
 fn broken(wish: &AskedStore<'_>) -> Error {
