@@ -174,15 +174,6 @@ impl From<SecretLabel> for String {
 }
 
 impl StorePlace {
-    /// The reference as it is written: of 1Password its own form, otherwise with the name of the store.
-    pub fn shown_in(&self, store: &StoreName) -> String {
-        if self.path.starts_with(OP) {
-            self.to_string()
-        } else {
-            format!("{store}:{self}")
-        }
-    }
-
     /// # Errors
     /// `reference-invalid`; the text is not repeated.
     pub fn new(text: &str) -> Result<Self> {

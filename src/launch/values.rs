@@ -15,7 +15,7 @@ use crate::expiry::{self, Expiry};
 use crate::mint::MintedValues;
 use crate::mint::{access, minted};
 use crate::policy::Policy;
-use crate::reference::{Reference, StorePlace};
+use crate::reference::{Reference, StorePlace, StoreRef};
 use crate::secret::{Secret, SecretName};
 use crate::store::SecretItem;
 use crate::store::source::{SourceValue, StoreNetwork, StoreSetup};
@@ -187,9 +187,14 @@ fn item(value: SourceValue) -> SecretItem {
 /// An error says which reference it is about.
 fn named(wish: &AskedStore<'_>, place: &StorePlace, error: Error) -> Error {
     let name = wish.store.name;
+    // 1Password's own form is named as it is written.
+    let reference = StoreRef {
+        store: Some(name.clone()).filter(|_| !place.path.contains("://")),
+        place: place.clone(),
+    };
     error
         .of_store(name)
-        .cause(format!("read from `{}`", place.shown_in(name)))
+        .cause(format!("read from `{reference}`"))
 }
 
 fn broken(wish: &AskedStore<'_>) -> Error {
