@@ -12,9 +12,8 @@ use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
+use crate::policy::Policy;
 use crate::policy::mint::MintSource;
-use crate::policy::{self, Policy};
-use crate::reference::StoreRef;
 use crate::store::source::StoreFact;
 use crate::store::types::NamedStore;
 
@@ -22,14 +21,9 @@ use crate::store::types::NamedStore;
 const INTERPRETERS_MAX: usize = 4;
 
 /// The stores that a policy and its profiles name, each once, in the order of their names.
-fn used<'a>(policy: &Policy, dirs: &Dirs, config: &'a Config) -> Result<Vec<NamedStore<'a>>> {
-    let mut references: Vec<StoreRef> = policy.store_references().cloned().collect();
-    for profile in &policy.profiles {
-        let merged = policy::load::with_profile(dirs, policy, profile)?;
-        references.extend(merged.store_references().cloned());
-    }
+fn used<'a>(policy: &Policy, config: &'a Config) -> Result<Vec<NamedStore<'a>>> {
     let mut stores: Vec<NamedStore<'a>> = Vec::new();
-    for reference in &references {
+    for reference in policy.store_references() {
         stores.push(NamedStore::of(config, reference)?);
     }
     for (name, rules) in &policy.mints {
@@ -56,10 +50,7 @@ fn used<'a>(policy: &Policy, dirs: &Dirs, config: &'a Config) -> Result<Vec<Name
 }
 
 fn has_stores(policy: &Policy) -> bool {
-    // A profile can replace each reference, so its text counts too.
-    policy.store_references().next().is_some()
-        || policy.mint_stores().next().is_some()
-        || !policy.profiles.is_empty()
+    policy.store_references().next().is_some() || policy.mint_stores().next().is_some()
 }
 
 /// Seals the stores of a policy. Returns also what the user sees of them.
@@ -72,7 +63,7 @@ pub(super) fn seal(policy: &Policy, dirs: &Dirs) -> Result<(Vec<SealedStore>, Ve
         return Ok((sealed, rows));
     }
     let config = Config::load(dirs)?;
-    for store in used(policy, dirs, &config)? {
+    for store in used(policy, &config)? {
         rows.push(("store", format!("{}: {}", store.name, store.kind.about)));
         let mut files = Vec::new();
         if let Some(program) = (store.kind.program)(store.definition) {
@@ -147,7 +138,7 @@ impl Invocation {
             return Ok(());
         }
         let config = Config::load(dirs)?;
-        for store in used(policy, dirs, &config)? {
+        for store in used(policy, &config)? {
             let sealed = self.stores.iter().find(|sealed| sealed.name == *store.name);
             if sealed.is_none_or(|sealed| sealed.definition != store.digest()) {
                 let server = &policy.server;

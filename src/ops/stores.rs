@@ -123,8 +123,8 @@ pub fn users(dirs: &Dirs, config: &Config, name: &StoreName) -> Vec<ServerName> 
 /// The servers whose policies have values of the local store, in any profile.
 pub fn users_of_local(dirs: &Dirs) -> Vec<ServerName> {
     policies(dirs, &|policy| {
-        let mut slots = policy.secrets.values();
-        slots.any(|slot| matches!(slot.from, Reference::Local(_)))
+        let mut references = policy.references.iter();
+        references.any(|from| matches!(from, Reference::Local(_)))
     })
 }
 
@@ -133,31 +133,17 @@ pub fn references(dirs: &Dirs) -> BTreeMap<SecretLabel, BTreeSet<ServerName>> {
     let mut found: BTreeMap<SecretLabel, BTreeSet<ServerName>> = BTreeMap::new();
     for (server, policy) in policy::list(dirs) {
         let Ok(policy) = policy else { continue };
-        let profiles = policy.profiles.iter();
-        let merged =
-            profiles.filter_map(|name| policy::load::with_profile(dirs, &policy, name).ok());
-        for policy in merged.chain([policy.clone()]) {
-            for reference in policy.store_references() {
-                let label = Reference::Store(reference.clone()).label();
-                found.entry(label).or_default().insert(server.clone());
-            }
+        for reference in policy.store_references() {
+            let label = Reference::Store(reference.clone()).label();
+            found.entry(label).or_default().insert(server.clone());
         }
     }
     found
 }
 
 fn policies(dirs: &Dirs, uses: &dyn Fn(&Policy) -> bool) -> Vec<ServerName> {
-    let in_profile = |policy: &Policy| {
-        policy.profiles.iter().any(|profile| {
-            let merged = policy::load::with_profile(dirs, policy, profile);
-            merged.is_ok_and(|merged| uses(&merged))
-        })
-    };
     let all = policy::list(dirs).into_iter();
-    let using = all.filter(|(_, policy)| {
-        let policy = policy.as_ref();
-        policy.is_ok_and(|policy| uses(policy) || in_profile(policy))
-    });
+    let using = all.filter(|(_, policy)| policy.as_ref().is_ok_and(uses));
     using.map(|(server, _)| server).collect()
 }
 

@@ -167,6 +167,9 @@ fn parse(
     let document = PolicyDocument { source, table };
     let checked = document.check(&file)?;
     let profiles: Vec<_> = checked.profiles.keys().cloned().collect();
+    let references = checked.profiles.values().chain([&checked.base]);
+    let references = references.flat_map(|parts| parts.secrets.values());
+    let references = references.map(|slot| slot.from.clone()).collect();
     let what_runs = file.url.as_ref().map_or("command", |_| "url");
     let parts = match profile {
         None => checked.base,
@@ -197,6 +200,7 @@ fn parse(
         fence: file.fence,
         env: parts.env,
         secrets: parts.secrets,
+        references,
         mints: checked.mints,
         profile: profile.cloned(),
         profiles,

@@ -28,7 +28,7 @@ mod remote_text;
 mod source;
 pub mod web;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -75,6 +75,8 @@ pub struct Policy {
     pub env: EnvRules,
     /// Keyed by variable.
     pub secrets: BTreeMap<String, SecretBinding>,
+    /// Where values come from, with and without each profile.
+    pub references: BTreeSet<Reference>,
     /// The short-lived credentials that secrets can be parts of.
     pub mints: BTreeMap<MintName, MintRules>,
     /// The profile that was merged in.
@@ -143,9 +145,9 @@ pub struct SecretBinding {
 }
 
 impl Policy {
-    /// The references to stores other than the local one.
+    /// The references to stores other than the local one, with and without each profile.
     pub fn store_references(&self) -> impl Iterator<Item = &StoreRef> {
-        self.secrets.values().filter_map(|slot| match &slot.from {
+        self.references.iter().filter_map(|from| match from {
             Reference::Store(reference) => Some(reference),
             Reference::Local(_) | Reference::Mint(_) => None,
         })

@@ -107,6 +107,8 @@ fn lines(dirs: &Dirs, policy: &Policy, notes: Notes<'_>) -> (Vec<SummaryRow>, Ve
         fence: _,
         env: EnvRules { pass, set },
         secrets,
+        // `text` shows those of each profile.
+        references: _,
         mints,
         // `text` shows each profile under its own heading.
         profile: _,
