@@ -13,7 +13,7 @@ use crate::network;
 use crate::policy::MintRules;
 use crate::policy::mint::MintSource;
 use crate::secret::{SecretName, StoreName};
-use crate::store::source::{MintRequest, Minted, Minter, StoreNetwork, StoreSetup};
+use crate::store::source::{MintIssuer, MintRequest, Minted, Minter, StoreNetwork, StoreSetup};
 use crate::store::types::{LocalValues, NamedStore, own_secrets};
 use crate::store::{self, Prompt, Store};
 
@@ -125,7 +125,7 @@ impl MintAccess<'_> {
     pub fn with_maker<T>(
         &self,
         maker: &KeptMaker,
-        act: impl FnOnce(&dyn Minter) -> Result<T>,
+        act: impl FnOnce(&dyn MintIssuer) -> Result<T>,
     ) -> Result<T> {
         match maker {
             KeptMaker::Store { name, definition } => {
@@ -136,7 +136,7 @@ impl MintAccess<'_> {
                         .of_store(name)
                         .cause("its definition in `config.toml` is not the one that made it"));
                 }
-                self.with_store(&store, act)
+                self.with_store(&store, |minter| act(minter))
             }
             KeptMaker::Github { api } => act(&GithubMinter::new(api, self.network)?),
         }

@@ -18,7 +18,7 @@ use crate::https::{self, WebRoute};
 use crate::jwt;
 use crate::policy::mint::GithubApp;
 use crate::secret::Secret;
-use crate::store::source::{MintHandle, MintLife, MintRequest, Minted, Minter, StoreNetwork};
+use crate::store::source::{MintHandle, MintIssuer, MintLife, Minted, StoreNetwork};
 
 /// The longest answer (bytes): a token with 500 repositories.
 const BODY_BYTES_MAX: u64 = 4 << 20;
@@ -267,12 +267,7 @@ impl GithubMinter {
     }
 }
 
-impl Minter for GithubMinter {
-    fn mint(&self, _: &MintRequest, _: Instant) -> Result<Minted> {
-        // The policy has what is needed: see `GithubMinter::mint`.
-        Err(Error::new(Code::MintRefused, "a GitHub App has no roles"))
-    }
-
+impl MintIssuer for GithubMinter {
     fn extend(&self, _: &MintHandle, _: Instant) -> Result<Option<MintLife>> {
         Ok(None)
     }

@@ -61,14 +61,17 @@ pub struct SourceValue {
     pub expires: Option<Timestamp>,
 }
 
-/// What makes short-lived credentials.
-pub trait Minter {
+/// What makes short-lived credentials by roles.
+pub trait Minter: MintIssuer {
     /// Makes a credential. All its fields belong together.
     ///
     /// # Errors
     /// `mint-refused`, `store-…`.
     fn mint(&self, request: &MintRequest, deadline: Instant) -> Result<Minted>;
+}
 
+/// What extends and withdraws credentials that it made.
+pub trait MintIssuer {
     /// Makes a credential live longer, with the same values. Returns its new end, or `None` if it cannot
     /// be extended (any more): then it is replaced.
     ///

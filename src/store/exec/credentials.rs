@@ -19,7 +19,7 @@ use super::source::ExecSource;
 use crate::error::{Code, Error, Result};
 use crate::reference::StorePlace;
 use crate::store::source::{
-    MintHandle, MintLife, MintRequest, Minted, Minter, SecretSource, SourceValue,
+    MintHandle, MintIssuer, MintLife, MintRequest, Minted, Minter, SecretSource, SourceValue,
 };
 
 pub const AWS_STS: ExecPreset = ExecPreset {
@@ -209,7 +209,9 @@ impl Minter for CredentialSource {
         let minted = answer.and_then(|answer| self.read(&answer, sent));
         minted.map_err(|fault| self.0.error(fault, None))
     }
+}
 
+impl MintIssuer for CredentialSource {
     fn extend(&self, _: &MintHandle, _: Instant) -> Result<Option<MintLife>> {
         Ok(None)
     }

@@ -12,7 +12,7 @@ use super::source::ExecSource;
 use crate::error::Result;
 use crate::reference::StorePlace;
 use crate::store::source::{
-    MintHandle, MintLife, MintRequest, Minted, Minter, SecretSource, SourceValue,
+    MintHandle, MintIssuer, MintLife, MintRequest, Minted, Minter, SecretSource, SourceValue,
 };
 
 /// A store that is asked by the protocol.
@@ -87,7 +87,9 @@ impl Minter for SpokenSource {
         })?;
         answer.minted(sent).map_err(|fault| self.error(fault))
     }
+}
 
+impl MintIssuer for SpokenSource {
     fn extend(&self, handle: &MintHandle, deadline: Instant) -> Result<Option<MintLife>> {
         let (answer, sent) = self.ask(deadline, |left| {
             SpokenRequest::of_lease("extend", handle, left)

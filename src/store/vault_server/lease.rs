@@ -20,7 +20,7 @@ use super::server::{ServerStore, ServerToken};
 use crate::error::{Code, Error, Result};
 use crate::reference::StorePlace;
 use crate::secret::Secret;
-use crate::store::source::{MintHandle, MintLife, MintRequest, Minted, Minter};
+use crate::store::source::{MintHandle, MintIssuer, MintLife, MintRequest, Minted, Minter};
 
 /// The life of a token that is made for one credential, if the policy names none (seconds).
 const TOKEN_SECONDS: u64 = 3600;
@@ -205,7 +205,9 @@ impl Minter for ServerStore {
         }
         minted
     }
+}
 
+impl MintIssuer for ServerStore {
     fn extend(&self, handle: &MintHandle, deadline: Instant) -> Result<Option<MintLife>> {
         let handle = self.opened(handle)?;
         let token = self.token_of(&handle, deadline)?;
