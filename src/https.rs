@@ -18,7 +18,7 @@ use crate::authorities::authorities;
 use crate::secret::Secret;
 
 /// How a host is reached, besides the system's own settings: what the user approved.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WebRoute {
     /// The URL of a proxy.
     pub proxy: Option<Secret>,

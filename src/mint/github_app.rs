@@ -57,11 +57,7 @@ impl GithubMinter {
         Ok(Self {
             api: api.to_owned(),
             host: host.to_owned(),
-            route: WebRoute {
-                proxy: network.https_proxy.clone(),
-                no_proxy: network.no_proxy.clone(),
-                authorities: network.authorities.clone(),
-            },
+            route: network.route.clone(),
         })
     }
 

@@ -31,9 +31,7 @@ pub fn for_stores(network: &Network, local: &LocalValues) -> Result<StoreNetwork
         NetworkVariable::Secret(name, from) => Some((name, secret(&from)?)),
     });
     Ok(StoreNetwork {
-        https_proxy: network.https_proxy(&secret),
-        no_proxy: Some(network.no_proxy().to_owned()).filter(|hosts| !hosts.is_empty()),
-        authorities: network.authorities(),
+        route: network.route(&secret),
         variables: variables.collect(),
     })
 }

@@ -7,6 +7,7 @@ use super::record::{self, NetworkRecord, NetworkValue, changed};
 use crate::dirs::Dirs;
 use crate::error::{Code, Result};
 use crate::files::{self, Problem};
+use crate::https::WebRoute;
 use crate::secret::{Keys, Secret, SecretName};
 
 /// The approved settings, verified.
@@ -62,6 +63,15 @@ impl Network {
             NetworkValue::Text { value } => Some(Secret::new(value.clone().into_bytes())),
             NetworkValue::Secret { secret: name, .. } => secret(name),
             NetworkValue::File { .. } => None,
+        }
+    }
+
+    /// How mcpwrap itself reaches `https:` hosts. See [`Self::https_proxy`].
+    pub fn route(&self, secret: &dyn Fn(&SecretName) -> Option<Secret>) -> WebRoute {
+        WebRoute {
+            proxy: self.https_proxy(secret),
+            no_proxy: Some(self.no_proxy().to_owned()).filter(|hosts| !hosts.is_empty()),
+            authorities: self.authorities(),
         }
     }
 

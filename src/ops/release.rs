@@ -8,7 +8,6 @@ use crate::check::ProbeRecord;
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Error, Result};
-use crate::https::WebRoute;
 use crate::network;
 use crate::probe::{self, Address, ProbePlan, ProbeRequest};
 use crate::scan::stored::StoredSecrets;
@@ -30,12 +29,7 @@ pub fn to_providers(
         let known = stored.secrets.iter().find(|(known, _)| known == name);
         known.map(|(_, value)| value.clone())
     };
-    let hosts = network.no_proxy();
-    let route = WebRoute {
-        proxy: network.https_proxy(&value),
-        no_proxy: Some(hosts.to_owned()).filter(|hosts| !hosts.is_empty()),
-        authorities: network.authorities(),
-    };
+    let route = network.route(&value);
     let log = Log::open(dirs, Some(keys))?;
     probe::ask(
         plan,

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use crate::config::stores::StoreDefinition;
 use crate::dirs::Dirs;
 use crate::error::Result;
+use crate::https::WebRoute;
 use crate::reference::StorePlace;
 use crate::secret::{Secret, SecretName, StoreName};
 
@@ -136,12 +137,8 @@ pub struct StoreSetup<'a> {
 /// The approved network settings, as a store uses them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreNetwork {
-    /// The proxy for `https:`, which may contain a password.
-    pub https_proxy: Option<Secret>,
-    /// The hosts that are reached directly, as in `NO_PROXY`.
-    pub no_proxy: Option<String>,
-    /// Files of certificate authorities, in addition to the system's (see the module `authorities`).
-    pub authorities: Vec<PathBuf>,
+    /// How hosts are reached.
+    pub route: WebRoute,
     /// Variables for programs: the approved settings, with the secrets in their place.
     pub variables: Vec<(String, Secret)>,
 }

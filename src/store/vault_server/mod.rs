@@ -107,13 +107,10 @@ fn open(setup: &StoreSetup<'_>) -> Result<Box<dyn SecretSource>> {
 
 /// Nothing of this machine goes through a proxy.
 fn route(network: &StoreNetwork, ca_file: Option<PathBuf>, is_local: bool) -> WebRoute {
-    let mut authorities = network.authorities.clone();
-    authorities.extend(ca_file);
-    WebRoute {
-        proxy: network.https_proxy.clone().filter(|_| !is_local),
-        no_proxy: network.no_proxy.clone(),
-        authorities,
-    }
+    let mut route = network.route.clone();
+    route.authorities.extend(ca_file);
+    route.proxy = route.proxy.filter(|_| !is_local);
+    route
 }
 
 fn unroutable(name: &StoreName, fault: RouteFault, ca_file: Option<PathBuf>) -> Error {
