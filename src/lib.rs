@@ -23,6 +23,7 @@ pub(crate) mod parallel; // work in several threads
 pub(crate) mod env_file; // files of variables
 pub(crate) mod links; // files of the user behind symlinks
 pub(crate) mod authorities; // certificate authorities that are trusted
+pub(crate) mod host; // hosts in URLs
 pub(crate) mod https; // HTTP clients of mcpwrap itself
 pub(crate) mod jwt; // signed statements
 pub(crate) mod config; // config.toml

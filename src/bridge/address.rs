@@ -11,7 +11,7 @@ use hyper::Uri;
 use hyper::header::HeaderValue;
 use percent_encoding::percent_decode_str;
 
-use crate::policy::web::is_loopback;
+use crate::host::is_loopback;
 
 /// Scheme, host and port: what credentials are bound to.
 #[derive(Clone, PartialEq, Eq)]

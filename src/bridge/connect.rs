@@ -19,7 +19,7 @@ use tokio_rustls::TlsConnector;
 use super::address::{HttpProxy, ServerOrigin};
 use super::fault::{BridgeFault, causes};
 use crate::files::io_text;
-use crate::policy::web::is_loopback;
+use crate::host::is_loopback;
 use crate::sys::socket::notice_dead_peer;
 
 /// The limit of name resolution and TCP.

@@ -8,7 +8,7 @@ use std::fmt;
 
 use ureq::http::Uri;
 
-use crate::policy::web::is_loopback;
+use crate::host::is_loopback;
 
 /// A longer address is refused (bytes).
 const LENGTH_MAX: usize = 2048;

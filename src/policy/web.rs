@@ -3,11 +3,12 @@
 //! Invariants: the origin of a URL is fixed text, so no value decides where it is sent; a URL is
 //! encrypted unless it stays on this machine; headers that HTTP or MCP itself uses belong to the bridge.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use ureq::http::Uri;
 
 use super::template::{self, Piece};
+use crate::host::is_loopback;
 
 /// A URL in parts. It has no user, no password and no fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,15 +154,6 @@ fn is_host(host: &str) -> bool {
     }
     let is_word = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     host.starts_with(|c: char| c.is_ascii_alphanumeric()) && host.chars().all(is_word)
-}
-
-/// Whether a host names this machine: `localhost`, or a loopback address in its usual form.
-pub fn is_loopback(host: &str) -> bool {
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
-    let address: Option<IpAddr> = bare.unwrap_or(host).parse().ok();
-    host.eq_ignore_ascii_case("localhost") || address.is_some_and(|ip| ip.is_loopback())
 }
 
 /// Headers that HTTP or MCP itself uses, in lower case.

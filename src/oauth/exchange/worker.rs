@@ -22,8 +22,8 @@ use super::{ExchangeAnswer, Reach, Whereabouts};
 use crate::authorities::authorities;
 use crate::bridge::channel::{BridgeNetwork, SecretText, receive_up_to, send_up_to};
 use crate::files::io_text;
+use crate::host::is_loopback;
 use crate::oauth::address::WebAddress;
-use crate::policy::web::is_loopback;
 use crate::sys::{fds, harden, signal, wall};
 
 /// The first argument of this program for one exchange.

@@ -2,9 +2,9 @@
 //!
 //! Invariant: it is encrypted unless it stays on this machine, and contains no user and no password.
 
-use std::net::IpAddr;
-
 use ureq::http::Uri;
+
+use crate::host::{is_loopback, literal};
 
 /// An address in parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,14 +75,6 @@ impl ServerUrl {
     pub(super) fn is_name(&self) -> bool {
         literal(&self.host).is_none()
     }
-}
-
-fn literal(host: &str) -> Option<IpAddr> {
-    host.trim_matches(['[', ']']).parse().ok()
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || literal(host).is_some_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
