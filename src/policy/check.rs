@@ -3,7 +3,7 @@
 //! Every profile is checked, not only the one in use, so that mistakes show early. Each error points
 //! to the field.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{FieldPart, Overridable, PolicyDocument, join, strs};
 use super::package::Package;
@@ -19,6 +19,15 @@ pub(super) struct Checked {
     pub(super) base: Overridable,
     pub(super) profiles: BTreeMap<ProfileName, Overridable>,
     pub(super) mints: BTreeMap<MintName, MintRules>,
+}
+
+impl Checked {
+    /// Where values come from, with and without each profile.
+    pub(super) fn references(&self) -> BTreeSet<Reference> {
+        let all = self.profiles.values().chain([&self.base]);
+        let slots = all.flat_map(|parts| parts.secrets.values());
+        slots.map(|slot| slot.from.clone()).collect()
+    }
 }
 
 impl PolicyDocument<'_> {

@@ -165,19 +165,15 @@ fn parse(
     let file = PolicyFile::deserialize(toml::Deserializer::from(table.clone()))
         .map_err(|error| explain::fields(&source, table.get_ref(), &error))?;
     let document = PolicyDocument { source, table };
-    let checked = document.check(&file)?;
+    let mut checked = document.check(&file)?;
     let profiles: Vec<_> = checked.profiles.keys().cloned().collect();
-    let references = checked.profiles.values().chain([&checked.base]);
-    let references = references.flat_map(|parts| parts.secrets.values());
-    let references = references.map(|slot| slot.from.clone()).collect();
+    let references = checked.references();
     let what_runs = file.url.as_ref().map_or("command", |_| "url");
     let parts = match profile {
         None => checked.base,
         Some(name) => {
-            let mut parts = checked.profiles;
-            parts
-                .remove(name)
-                .ok_or_else(|| no_profile(server, name, &profiles))?
+            let own = checked.profiles.remove(name);
+            own.ok_or_else(|| no_profile(server, name, &profiles))?
         }
     };
     Ok(Policy {
