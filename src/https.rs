@@ -7,15 +7,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ureq::config::Config;
+use ureq::config::{Config, ConfigBuilder};
 use ureq::http::Uri;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use ureq::typestate::AgentScope;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Proxy};
 
 use crate::authorities::authorities;
 use crate::secret::Secret;
+use crate::sys::loader;
 
 /// How a host is reached, besides the system's own settings: what the user approved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,50 +35,91 @@ pub struct WebRoute {
 pub enum RouteFault {
     /// The proxy is not a URL.
     Proxy,
+    /// A variable could make the C library load code when it looks up a name, and mcpwrap could not start
+    /// again without it.
+    Lookup,
     /// No authority is trusted, or one of the files cannot be read.
     Authorities(String),
 }
 
-/// A client for `https:`. Each request takes at most `limit`.
+/// A client for `https:`. Each request takes at most `limit`. `looks_up`: whether a name is looked up for it.
 ///
 /// # Errors
-/// The proxy or the authorities cannot be used.
-pub fn agent(route: &WebRoute, limit: Duration) -> Result<Agent, RouteFault> {
-    let found = authorities(&route.authorities).map_err(RouteFault::Authorities)?;
-    let roots = found
-        .iter()
-        .map(|cert| Certificate::from_der(cert).to_owned());
-    let roots: Vec<_> = roots.collect();
-    let tls = TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .root_certs(RootCerts::new_with_certs(&roots))
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .build();
-    let config = Agent::config_builder()
+/// The proxy or the authorities cannot be used, or a lookup could load code.
+pub fn agent(route: &WebRoute, limit: Duration, looks_up: bool) -> Result<Agent, RouteFault> {
+    if looks_up && !loader::is_clean() {
+        return Err(RouteFault::Lookup);
+    }
+    let roots = roots(&route.authorities).map_err(RouteFault::Authorities)?;
+    let config = settings(limit)
         .https_only(true)
         .proxy(proxy(route)?)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .http_status_as_error(false)
-        .timeout_global(Some(limit))
-        .user_agent(concat!("mcpwrap/", env!("CARGO_PKG_VERSION")))
-        .tls_config(tls)
+        .tls_config(tls(roots))
         .build();
     Ok(config.new_agent())
 }
 
 /// A client for `http:` that only connects to this machine, whatever a name means. Each request takes at
-/// most `limit`.
-pub fn plain_agent(limit: Duration) -> Agent {
-    let config = Agent::config_builder()
-        .proxy(None)
+/// most `limit`. `looks_up` as for [`agent`].
+///
+/// # Errors
+/// A lookup could load code.
+pub fn plain_agent(limit: Duration, looks_up: bool) -> Result<Agent, RouteFault> {
+    if looks_up && !loader::is_clean() {
+        return Err(RouteFault::Lookup);
+    }
+    let config = settings(limit).proxy(None).build();
+    let connector = DefaultConnector::default();
+    Ok(Agent::with_parts(config, connector, LocalResolver))
+}
+
+/// What all clients have in common: no redirect is followed, and each status is an answer.
+pub fn settings(limit: Duration) -> ConfigBuilder<AgentScope> {
+    Agent::config_builder()
         .max_redirects(0)
         .max_redirects_will_error(false)
         .http_status_as_error(false)
         .timeout_global(Some(limit))
         .user_agent(concat!("mcpwrap/", env!("CARGO_PKG_VERSION")))
-        .build();
-    Agent::with_parts(config, DefaultConnector::default(), LocalResolver)
+}
+
+/// The system's authorities and those of these files.
+///
+/// # Errors
+/// As [`authorities`].
+pub fn roots(files: &[PathBuf]) -> Result<RootCerts, String> {
+    let found = authorities(files)?;
+    let roots = found
+        .iter()
+        .map(|cert| Certificate::from_der(cert).to_owned());
+    Ok(RootCerts::new_with_certs(&roots.collect::<Vec<_>>()))
+}
+
+/// TLS by rustls with these authorities.
+pub fn tls(roots: RootCerts) -> TlsConfig {
+    TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .root_certs(roots)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build()
+}
+
+/// A proxy, and the hosts that are reached without it. `None` if the proxy is not a URL.
+pub fn proxy_except(url: &str, hosts: &[&str]) -> Option<Proxy> {
+    let proxy = Proxy::new(url).ok()?;
+    let mut builder = Proxy::builder(proxy.protocol())
+        .host(proxy.host())
+        .port(proxy.port());
+    if let Some(user) = proxy.username() {
+        builder = builder.username(user);
+    }
+    if let Some(password) = proxy.password() {
+        builder = builder.password(password);
+    }
+    for host in hosts {
+        builder = builder.no_proxy(host);
+    }
+    builder.build().ok()
 }
 
 /// Finds only addresses of this machine.
@@ -107,24 +150,11 @@ fn proxy(route: &WebRoute) -> Result<Option<Proxy>, RouteFault> {
         return Ok(None);
     };
     let url = std::str::from_utf8(url.expose()).unwrap_or_default();
-    let proxy = Proxy::new(url).map_err(|_| RouteFault::Proxy)?;
-    let Some(hosts) = &route.no_proxy else {
-        return Ok(Some(proxy));
-    };
-    let mut builder = Proxy::builder(proxy.protocol())
-        .host(proxy.host())
-        .port(proxy.port());
-    if let Some(user) = proxy.username() {
-        builder = builder.username(user);
-    }
-    if let Some(password) = proxy.password() {
-        builder = builder.password(password);
-    }
-    let hosts = hosts.split([',', ' ']).filter(|host| !host.is_empty());
-    for host in hosts {
-        builder = builder.no_proxy(host);
-    }
-    builder.build().map(Some).map_err(|_| RouteFault::Proxy)
+    let hosts = route.no_proxy.iter();
+    let hosts = hosts.flat_map(|hosts| hosts.split([',', ' ']));
+    let hosts: Vec<_> = hosts.filter(|host| !host.is_empty()).collect();
+    let proxy = proxy_except(url, &hosts);
+    proxy.map(Some).ok_or(RouteFault::Proxy)
 }
 
 #[cfg(test)]
@@ -156,7 +186,7 @@ mod tests {
 
     #[test]
     fn without_tls_only_this_machine_is_reached() {
-        let agent = plain_agent(Duration::from_secs(5));
+        let agent = plain_agent(Duration::from_secs(5), false).unwrap();
         // An address for documentation: nobody is there.
         let refused = agent.get("http://192.0.2.1:9/").call();
         assert!(
@@ -167,6 +197,22 @@ mod tests {
         let url = format!("http://{}/", listener.local_addr().unwrap());
         drop(listener);
         assert!(matches!(agent.get(&url).call(), Err(ureq::Error::Io(_))));
+    }
+
+    #[test]
+    fn a_lookup_that_could_load_code_is_refused() {
+        let limit = Duration::from_secs(1);
+        let is_refused =
+            |agent: Result<Agent, RouteFault>| matches!(agent, Err(RouteFault::Lookup));
+        // `cargo test` itself sets such a variable.
+        let is_clean = loader::is_clean();
+        assert_eq!(is_refused(plain_agent(limit, true)), !is_clean);
+        assert_eq!(
+            is_refused(agent(&WebRoute::default(), limit, true)),
+            !is_clean
+        );
+        assert!(!is_refused(plain_agent(limit, false)));
+        assert!(!is_refused(agent(&WebRoute::default(), limit, false)));
     }
 
     #[test]

@@ -24,10 +24,10 @@ pub(crate) mod env_file; // files of variables
 pub(crate) mod links; // files of the user behind symlinks
 pub(crate) mod authorities; // certificate authorities that are trusted
 pub(crate) mod host; // hosts in URLs
-pub(crate) mod https; // HTTP clients of mcpwrap itself
 pub(crate) mod jwt; // signed statements
 pub(crate) mod config; // config.toml
 pub(crate) mod sys; // the kernel
+pub(crate) mod https; // HTTP clients of mcpwrap itself
 
 // ── what may run
 pub(crate) mod store; // reads and writes secrets

@@ -14,7 +14,8 @@ use zeroize::Zeroizing;
 use super::clock::ANSWER_LIMIT;
 use crate::error::{CauseKind, Code, Error, Result};
 use crate::files::io_text;
-use crate::https::{self, WebRoute};
+use crate::host;
+use crate::https::{self, RouteFault, WebRoute};
 use crate::jwt;
 use crate::policy::mint::GithubApp;
 use crate::secret::Secret;
@@ -164,16 +165,23 @@ impl GithubMinter {
             .hint("check the network, or run `mcpwrap config network` for a proxy")
         };
         let left = deadline.saturating_duration_since(Instant::now());
+        let name = self.host.split(':').next().unwrap_or_default();
+        let looks_up = host::literal(name).is_none();
         let agent = if self.api.starts_with("http://") {
-            https::plain_agent(left)
+            https::plain_agent(left, looks_up)
         } else {
-            https::agent(&self.route, left).map_err(|fault| {
-                failed(match fault {
-                    https::RouteFault::Proxy => "the approved proxy is not a URL".to_owned(),
-                    https::RouteFault::Authorities(why) => why,
-                })
-            })?
+            https::agent(&self.route, left, looks_up)
         };
+        let agent = agent.map_err(|fault| {
+            failed(match fault {
+                RouteFault::Lookup => {
+                    "an `LD_` variable is set, and mcpwrap could not start again without it"
+                        .to_owned()
+                }
+                RouteFault::Proxy => "the approved proxy is not a URL".to_owned(),
+                RouteFault::Authorities(why) => why,
+            })
+        })?;
         let bearer = Zeroizing::new(format!("Bearer {bearer}"));
         let request = Request::builder()
             .method(method)

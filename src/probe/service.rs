@@ -17,7 +17,6 @@ use crate::error::{Code, Error, Result};
 use crate::files::io_text;
 use crate::https::{self, RouteFault, WebRoute};
 use crate::secret::Secret;
-use crate::sys::loader;
 
 /// The time limit of a request.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -89,12 +88,10 @@ impl Services {
     /// the C library load code when it looks up a name; `network-changed`.
     pub fn new(route: &WebRoute) -> Result<Self> {
         let what = "cannot ask any provider";
-        if !loader::is_clean() {
-            return Err(Error::new(Code::FileUnusable, what)
+        let agent = https::agent(route, ANSWER_LIMIT, true).map_err(|fault| match fault {
+            RouteFault::Lookup => Error::new(Code::FileUnusable, what)
                 .cause("an `LD_` variable is set, and mcpwrap could not start again without it")
-                .hint("unset it and run the same command again"));
-        }
-        let agent = https::agent(route, ANSWER_LIMIT).map_err(|fault| match fault {
+                .hint("unset it and run the same command again"),
             RouteFault::Authorities(why) => Error::new(Code::FileUnusable, what)
                 .cause(why)
                 .hint("install the package `ca-certificates`"),

@@ -12,17 +12,17 @@ use std::time::Duration;
 
 use ureq::config::Config;
 use ureq::http::{HeaderMap, Request, Response, Uri};
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use ureq::tls::RootCerts;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, Proxy};
 
 use super::wire::{BODY_MAX, FRAME_MAX, WireAnswer, WireRequest};
 use super::{ExchangeAnswer, Reach, Whereabouts};
-use crate::authorities::authorities;
 use crate::bridge::channel::{BridgeNetwork, SecretText, receive_up_to, send_up_to};
 use crate::files::io_text;
 use crate::host::is_loopback;
+use crate::https;
 use crate::oauth::address::WebAddress;
 use crate::sys::{fds, harden, signal, wall};
 
@@ -69,12 +69,7 @@ fn refused(why: impl Into<String>) -> WireAnswer {
 
 fn carry_out(request: &WireRequest) -> Result<ExchangeAnswer, WireAnswer> {
     let mut address = WebAddress::parse(request.address.as_str()).map_err(refused)?;
-    let found = authorities(&request.network.authorities).map_err(WireAnswer::Unreachable)?;
-    let roots: Vec<_> = found
-        .iter()
-        .map(|cert| Certificate::from_der(cert).to_owned())
-        .collect();
-    let roots = RootCerts::new_with_certs(&roots);
+    let roots = https::roots(&request.network.authorities).map_err(WireAnswer::Unreachable)?;
     // Redirects lead to the same port.
     let mut ports = vec![address.port()];
     ports.extend(proxy(&request.network)?.map(|proxy| proxy.port()));
@@ -145,20 +140,10 @@ impl Route {
                 return Err(not_allowed(address.host(), place));
             }
         }
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .root_certs(roots.clone())
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
-        let config = Agent::config_builder()
+        let config = https::settings(EXCHANGE_LIMIT)
             .https_only(!is_local)
             .proxy(proxy)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .timeout_global(Some(EXCHANGE_LIMIT))
-            .user_agent(concat!("mcpwrap/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls)
+            .tls_config(https::tls(roots.clone()))
             .build();
         Ok(Self {
             agent: Agent::with_parts(config, DefaultConnector::default(), resolver.clone()),
@@ -250,26 +235,11 @@ fn proxy(network: &BridgeNetwork) -> Result<Option<Proxy>, WireAnswer> {
     let Some(url) = &network.proxy else {
         return Ok(None);
     };
-    let invalid = |_| refused("the approved proxy is not a URL");
-    let proxy = Proxy::new(url.as_str()).map_err(invalid)?;
-    let mut builder = Proxy::builder(proxy.protocol())
-        .host(proxy.host())
-        .port(proxy.port());
-    if let Some(user) = proxy.username() {
-        builder = builder.username(user);
-    }
-    if let Some(password) = proxy.password() {
-        builder = builder.password(password);
-    }
-    for host in network
-        .no_proxy
-        .split(',')
-        .map(str::trim)
-        .filter(|host| !host.is_empty())
-    {
-        builder = builder.no_proxy(host);
-    }
-    builder.build().map(Some).map_err(invalid)
+    let hosts = network.no_proxy.split(',').map(str::trim);
+    let hosts: Vec<_> = hosts.filter(|host| !host.is_empty()).collect();
+    let proxy = https::proxy_except(url.as_str(), &hosts);
+    let invalid = || refused("the approved proxy is not a URL");
+    proxy.map(Some).ok_or_else(invalid)
 }
 
 /// What the resolver found.

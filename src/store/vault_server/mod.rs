@@ -28,7 +28,6 @@ use crate::error::{Code, Error, Result};
 use crate::https::{self, RouteFault, WebRoute};
 use crate::reference::StorePlace;
 use crate::secret::StoreName;
-use crate::sys::loader;
 
 /// The limit of a request that has no other.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -75,20 +74,16 @@ fn open(setup: &StoreSetup<'_>) -> Result<Box<dyn SecretSource>> {
     let name = setup.name;
     let settings = ServerSettings::new(setup.definition)
         .map_err(|why| cannot_use(Code::StoreUnknown, name).cause(why))?;
-    // Only a name is looked up, with code that the variables choose.
-    if settings.url.is_name() && !loader::is_clean() {
-        return Err(cannot_use(Code::StoreFailed, name)
-            .cause("an `LD_` variable is set, and mcpwrap could not start again without it")
-            .hint("unset it, or start mcpwrap from its own path"));
-    }
+    let looks_up = settings.url.is_name();
+    let ca_file = settings.ca_file.as_ref();
+    let ca_file = ca_file.map(|path| setup.dirs.expand(path));
     let agent = if settings.url.is_encrypted {
-        let ca_file = settings.ca_file.as_ref();
-        let ca_file = ca_file.map(|path| setup.dirs.expand(path));
         let route = route(setup.network, ca_file.clone(), settings.url.is_loopback());
-        https::agent(&route, LIMIT).map_err(|fault| unroutable(name, fault, ca_file))?
+        https::agent(&route, LIMIT, looks_up)
     } else {
-        https::plain_agent(LIMIT)
+        https::plain_agent(LIMIT, looks_up)
     };
+    let agent = agent.map_err(|fault| unroutable(name, fault, ca_file))?;
     Ok(Box::new(ServerStore {
         name: name.clone(),
         client: ServerClient {
@@ -115,6 +110,9 @@ fn route(network: &StoreNetwork, ca_file: Option<PathBuf>, is_local: bool) -> We
 
 fn unroutable(name: &StoreName, fault: RouteFault, ca_file: Option<PathBuf>) -> Error {
     match fault {
+        RouteFault::Lookup => cannot_use(Code::StoreFailed, name)
+            .cause("an `LD_` variable is set, and mcpwrap could not start again without it")
+            .hint("unset it, or start mcpwrap from its own path"),
         RouteFault::Proxy => cannot_use(Code::NetworkChanged, name)
             .cause("the approved proxy is not a URL")
             .hint("run `mcpwrap config network` to approve another one"),
