@@ -111,11 +111,7 @@ fn secrets(
         .map(|secret: &NewSecret| SecretChange {
             event: Event::SecretSet,
             name: secret.name.clone(),
-            item: SecretItem {
-                value: value(&secret.text),
-                profile: None,
-                expires: None,
-            },
+            item: SecretItem::plain(value(&secret.text)),
         })
         .collect();
     if !changes.is_empty() {

@@ -16,7 +16,7 @@ use crate::mint::MintedValues;
 use crate::mint::{access, minted};
 use crate::policy::Policy;
 use crate::reference::{Reference, StorePlace, StoreRef};
-use crate::secret::{Secret, SecretName};
+use crate::secret::SecretName;
 use crate::store::SecretItem;
 use crate::store::source::{SourceValue, StoreNetwork, StoreSetup};
 use crate::store::types::{LocalValues, NamedStore, own_secrets};
@@ -98,7 +98,8 @@ impl<'a> ValuePlan<'a> {
         for slot in self.policy.secrets.values() {
             found.push(match &slot.from {
                 Reference::Local(name) => local.get(name).cloned(),
-                Reference::Mint(reference) => Some(minted.get(reference).map(plain)),
+                // The session watches the age of what was minted.
+                Reference::Mint(reference) => Some(minted.get(reference).map(SecretItem::plain)),
                 Reference::Store(_) => None,
             });
         }
@@ -161,15 +162,6 @@ fn answer(
             answers
         }
         Err(error) => all(error),
-    }
-}
-
-/// A value without restrictions: the session watches the age of what was minted.
-const fn plain(value: Secret) -> SecretItem {
-    SecretItem {
-        value,
-        profile: None,
-        expires: None,
     }
 }
 

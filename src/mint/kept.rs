@@ -21,7 +21,7 @@ use crate::files::{self, Problem};
 use crate::policy::mint::OnExit;
 use crate::secret::{MintName, Secret, SecretName, ServerName, StoreName};
 use crate::store::source::MintHandle;
-use crate::store::{self, SecretItem, Store, update_locked};
+use crate::store::{Store, own_items, update_locked};
 
 /// The version of the items.
 const VERSION: u32 = 1;
@@ -153,23 +153,10 @@ impl KeptRun {
     pub fn write(&self, store: &dyn Store, run: &RunId) -> Result<()> {
         let name = item_name(run)?;
         if self.mints.is_empty() {
-            return match store.remove(&name) {
-                Err(error) if error.code != Code::SecretNotFound => Err(error),
-                _ => Ok(()),
-            };
-        }
-        let text = serde_json::to_vec(self).expect("an item is always valid JSON");
-        let item = SecretItem {
-            value: Secret::new(text),
-            profile: None,
-            expires: None,
-        };
-        store.put(&name, &item)?;
-        if store.get(&name)?.value == item.value {
-            return Ok(());
+            return own_items::remove(store, &name);
         }
         let what = "cannot keep what withdraws a credential";
-        Err(store::value_differs(store.kind(), &name, what))
+        own_items::write(store, &name, self, what)
     }
 }
 

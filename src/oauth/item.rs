@@ -15,7 +15,7 @@ use super::scope::ScopeSet;
 use crate::bridge::channel::SecretText;
 use crate::error::{Code, Error, Result};
 use crate::secret::{ProfileName, Secret, SecretName, ServerName, hex};
-use crate::store::{self, SecretItem, Store};
+use crate::store::{Store, own_items};
 
 const VERSION: u32 = 1;
 
@@ -136,32 +136,7 @@ pub fn read<T: DeserializeOwned>(store: &dyn Store, name: &SecretName) -> Result
 /// # Errors
 /// Those of the store.
 pub fn write(store: &dyn Store, name: &SecretName, item: &impl Serialize) -> Result<()> {
-    let value = Secret::new(serde_json::to_vec(item).expect("an item is always valid JSON"));
-    let stored = SecretItem {
-        value,
-        profile: None,
-        expires: None,
-    };
-    store.put(name, &stored)?;
-    if store.get(name)?.value == stored.value {
-        return Ok(());
-    }
-    Err(store::value_differs(
-        store.kind(),
-        name,
-        "cannot store the OAuth token",
-    ))
-}
-
-/// Removes an item. A missing one is not an error.
-///
-/// # Errors
-/// Those of the store.
-pub fn remove(store: &dyn Store, name: &SecretName) -> Result<()> {
-    match store.remove(name) {
-        Err(error) if error.code != Code::SecretNotFound => Err(error),
-        _ => Ok(()),
-    }
+    own_items::write(store, name, item, "cannot store the OAuth token")
 }
 
 /// A token as the bridge needs it.

@@ -5,6 +5,7 @@ use super::item;
 use super::place::TokenPlace;
 use super::registration::Registration;
 use crate::error::Result;
+use crate::store::own_items;
 
 /// The registration at an issuer, if there is one. `form`: what is fixed of the redirect.
 ///
@@ -41,7 +42,7 @@ pub fn forget(place: &TokenPlace<'_>, id: &str) {
         .iter()
         .filter(|(_, row)| row.client_id == id);
     for (name, _) in rows {
-        if let Err(error) = item::remove(place.store, name) {
+        if let Err(error) = own_items::remove(place.store, name) {
             tracing::warn!("{}", error.text());
         }
         let removed = OAuthIndex::update(place.dirs, |index| index.registrations.remove(name));

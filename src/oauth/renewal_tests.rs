@@ -143,11 +143,7 @@ fn tokens_of_another_policy_count_as_none() {
         .store
         .put(
             &name,
-            &store::SecretItem {
-                value: Secret::new(b"damaged".to_vec()),
-                profile: None,
-                expires: None,
-            },
+            &store::SecretItem::plain(Secret::new(b"damaged".to_vec())),
         )
         .unwrap();
     assert_eq!(other.place().item().unwrap(), None);

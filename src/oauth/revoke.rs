@@ -17,7 +17,7 @@ use crate::dirs::Dirs;
 use crate::error::{Error, Result};
 use crate::policy;
 use crate::secret::{Keys, ProfileName, SecretName, ServerName};
-use crate::store::{self, Prompt, Store};
+use crate::store::{self, Prompt, Store, own_items};
 
 /// What became of the tokens of one policy and profile.
 #[derive(Debug)]
@@ -159,7 +159,7 @@ fn credentials(
 /// # Errors
 /// Those of the store; `file-unusable`.
 pub fn remove(dirs: &Dirs, store: &dyn Store, name: &SecretName) -> Result<()> {
-    item::remove(store, name)?;
+    own_items::remove(store, name)?;
     approval::withdraw(dirs, name)?;
     OAuthIndex::update(dirs, |index| index.tokens.remove(name)).map(drop)
 }

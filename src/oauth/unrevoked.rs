@@ -18,7 +18,7 @@ use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
 use crate::policy;
 use crate::secret::{ProfileName, SecretName, ServerName};
-use crate::store::Store;
+use crate::store::{Store, own_items};
 
 /// Between two tries that nobody asked for: at first, and at most (seconds).
 const PAUSE_MIN: i64 = 60;
@@ -181,7 +181,7 @@ pub fn retry(
 }
 
 fn forget(dirs: &Dirs, store: &dyn Store, name: &SecretName) -> Result<()> {
-    item::remove(store, name)?;
+    own_items::remove(store, name)?;
     OAuthIndex::update(dirs, |index| index.unrevoked.remove(name)).map(drop)
 }
 

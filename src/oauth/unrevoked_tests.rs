@@ -105,11 +105,7 @@ fn the_secret_of_another_client_is_not_sent() {
     );
     let place = home.place();
     let secret = crate::secret::Secret::new(b"the-secret-of-c1".to_vec());
-    let item = crate::store::SecretItem {
-        value: secret,
-        profile: None,
-        expires: None,
-    };
+    let item = crate::store::SecretItem::plain(secret);
     home.store.put(&"k".parse().unwrap(), &item).unwrap();
     let client = |id: &str, source| OAuthClient {
         id: id.to_owned(),

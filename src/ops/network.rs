@@ -26,11 +26,7 @@ pub fn approve(
         .map(|(name, value)| SecretChange {
             event: Event::SecretSet,
             name: name.clone(),
-            item: SecretItem {
-                value: value.clone(),
-                profile: None,
-                expires: None,
-            },
+            item: SecretItem::plain(value.clone()),
         })
         .collect();
     if !changes.is_empty() {

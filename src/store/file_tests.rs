@@ -15,11 +15,7 @@ fn vault(home: &std::path::Path) -> (Dirs, Config) {
 }
 
 fn item(value: &[u8]) -> SecretItem {
-    SecretItem {
-        value: Secret::new(value.to_vec()),
-        profile: None,
-        expires: None,
-    }
+    SecretItem::plain(Secret::new(value.to_vec()))
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod home;
 mod index;
 mod kernel_key;
 mod local;
+pub mod own_items;
 pub mod source;
 pub mod types;
 mod vault_server;
@@ -47,6 +48,17 @@ pub struct SecretItem {
     /// The only profile whose runs may use it; `None`: all runs.
     pub profile: Option<ProfileName>,
     pub expires: Option<Expiry>,
+}
+
+impl SecretItem {
+    /// A value without restrictions.
+    pub const fn plain(value: Secret) -> Self {
+        Self {
+            value,
+            profile: None,
+            expires: None,
+        }
+    }
 }
 
 /// Whether the keychain may ask the user to unlock it.
