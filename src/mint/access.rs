@@ -54,7 +54,7 @@ pub fn open<T>(
     let config = Config::load(dirs)?;
     let mut names = BTreeSet::new();
     for name in stores {
-        // One that is not defined any more is an error of its own credentials.
+        // One that is no longer defined is an error of its own credentials.
         if let Ok(store) = NamedStore::find(&config, name) {
             names.extend(store.definition.secrets());
         }
@@ -150,6 +150,25 @@ impl MintAccess<'_> {
         let deadline = Instant::now() + ANSWER_LIMIT;
         let handle = kept.handle();
         self.with_maker(&kept.maker, |minter| minter.revoke(&handle, deadline))
+    }
+
+    /// Withdraws credentials, each whatever became of the one before. `report`: called for each. Returns the
+    /// IDs of those that are gone, and the last failure.
+    pub fn withdraw_each(
+        &self,
+        kept: &[KeptMint],
+        report: impl Fn(&KeptMint, &Result<()>),
+    ) -> (BTreeSet<String>, Option<Error>) {
+        let (mut gone, mut failed) = (BTreeSet::new(), None);
+        for one in kept {
+            let done = self.withdraw(one);
+            report(one, &done);
+            match done {
+                Ok(()) => drop(gone.insert(one.id.clone())),
+                Err(error) => failed = Some(error),
+            }
+        }
+        (gone, failed)
     }
 
     fn with_store<T>(

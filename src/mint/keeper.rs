@@ -3,7 +3,7 @@
 //! Invariants: a credential that can be withdrawn is used only after its handle is in the local store. What
 //! fails to be withdrawn stays there. Nothing here holds a lock while it waits for a maker.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -165,7 +165,7 @@ impl MintKeeper {
         if let Some(error) = refused {
             if let Some(kept) = &kept {
                 // Best effort: it ends by itself soon.
-                drop(self.withdraw_one(kept, access));
+                self.report_withdrawal(kept, &access.withdraw(kept));
             }
             return Err(error);
         }
@@ -267,20 +267,12 @@ impl MintKeeper {
     fn withdraw_all(&self, kept: &[KeptMint]) {
         let stores = stores_of(kept);
         let done = access::open(&self.dirs, &stores, |access, store| {
-            let mut gone = BTreeSet::new();
-            let mut failed = None;
-            for one in kept {
-                match self.withdraw_one(one, access) {
-                    Ok(()) => drop(gone.insert(one.id.clone())),
-                    Err(error) => failed = Some(error.code),
-                }
-            }
+            let report = |one: &KeptMint, done: &Result<()>| self.report_withdrawal(one, done);
+            let (gone, failed) = access.withdraw_each(kept, report);
             self.live().retain(|one| !gone.contains(&one.id));
             let _item = self.item.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(mut run) = KeptRun::read(store, &self.run)? {
-                run.mints.retain(|one| !gone.contains(&one.id));
-                run.write(store, &self.run)?;
-                self.note(&run, failed)?;
+            if let Some(run) = KeptRun::forget(store, &self.run, &gone)? {
+                self.note(&run, failed.map(|error| error.code))?;
             }
             Ok(())
         });
@@ -289,14 +281,12 @@ impl MintKeeper {
         }
     }
 
-    fn withdraw_one(&self, kept: &KeptMint, access: &MintAccess<'_>) -> Result<()> {
-        let done = access.withdraw(kept);
-        let event = match &done {
+    fn report_withdrawal(&self, kept: &KeptMint, done: &Result<()>) {
+        let event = match done {
             Ok(()) => MintEvent::Withdrawn,
             Err(error) => MintEvent::NotWithdrawn(error.code),
         };
         self.report(&kept.mint, &kept.maker, event);
-        done
     }
 
     /// The session is over and no server is alive: withdraws what is left, and waits up to a limit.

@@ -146,6 +146,20 @@ impl KeptRun {
         }
     }
 
+    /// Removes credentials from the item of a run. It is read again: its run may have changed it since.
+    /// Returns what is left; `None` if there is no item.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`] and [`Self::write`].
+    pub fn forget(store: &dyn Store, run: &RunId, gone: &BTreeSet<String>) -> Result<Option<Self>> {
+        let Some(mut kept) = Self::read(store, run)? else {
+            return Ok(None);
+        };
+        kept.mints.retain(|mint| !gone.contains(&mint.id));
+        kept.write(store, run)?;
+        Ok(Some(kept))
+    }
+
     /// Writes the item and reads it back; removes it if it has no credentials.
     ///
     /// # Errors
@@ -210,7 +224,7 @@ impl WithdrawIndex {
     }
 }
 
-/// Writes the row of a run, or removes it if the run has no credentials any more. `supervisor`: its PID
+/// Writes the row of a run, or removes it if the run no longer has credentials. `supervisor`: its PID
 /// and when it started.
 pub fn note(
     dirs: &Dirs,

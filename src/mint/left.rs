@@ -1,12 +1,14 @@
-//! Withdraws what runs left behind that are not alive any more, and what `revoke` ends.
+//! Withdraws what runs left behind that are no longer alive, and what `revoke` ends.
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
 use super::access;
-use super::kept::{KeptRun, WithdrawIndex, WithdrawRow, note, stores_of};
+use super::kept::{KeptMint, KeptRun, WithdrawIndex, WithdrawRow, note, stores_of};
 use crate::audit::RunId;
 use crate::dirs::Dirs;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::policy::mint::OnExit;
 use crate::secret::ServerName;
 use crate::sys::tree;
@@ -26,7 +28,7 @@ pub struct WithdrawnMints {
 /// Which credentials are withdrawn.
 #[derive(Clone, Copy, Debug)]
 pub enum LeftBehind<'a> {
-    /// Those of runs that are not alive any more, except those that their policy leaves.
+    /// Those of runs that are no longer alive, except those that their policy leaves.
     Dead,
     /// All of these servers, also of runs that are alive.
     Of(&'a [ServerName]),
@@ -71,38 +73,25 @@ pub fn withdraw(dirs: &Dirs, which: LeftBehind<'_>) -> Result<Vec<WithdrawnMints
 /// Returns how many were withdrawn.
 fn of_run(dirs: &Dirs, run: &RunId, row: &WithdrawRow, all: bool) -> Result<usize> {
     let now = Timestamp::now().as_second();
+    let supervisor = (row.supervisor, row.started);
+    let nothing = KeptRun::new(row.server.clone());
     // First the item, to know which stores are needed.
-    let kept = access::open(dirs, &std::collections::BTreeSet::new(), |_, store| {
-        KeptRun::read(store, run)
-    })?;
-    let Some(mut kept) = kept else {
-        let nothing = KeptRun::new(row.server.clone());
-        note(dirs, run, &nothing, None, (row.supervisor, row.started))?;
+    let kept = access::open(dirs, &BTreeSet::new(), |_, store| KeptRun::read(store, run))?;
+    let Some(kept) = kept else {
+        note(dirs, run, &nothing, None, supervisor)?;
         return Ok(0);
     };
-    kept.mints
-        .retain(|mint| mint.ends.is_none_or(|ends| ends > now));
-    let (gone, mut failed) = access::open(dirs, &stores_of(&kept.mints), |access, _| {
-        let (mut gone, mut failed) = (Vec::new(), None);
-        for mint in &kept.mints {
-            if mint.on_exit == OnExit::Leave && !all {
-                continue;
-            }
-            match access.withdraw(mint) {
-                Ok(()) => gone.push(mint.id.clone()),
-                Err(error) => failed = Some(error),
-            }
-        }
-        Ok((gone, failed))
-    })?;
-    kept.mints.retain(|mint| !gone.contains(&mint.id));
-    let code: Option<Code> = failed.as_ref().map(|error| error.code);
-    access::open(dirs, &std::collections::BTreeSet::new(), |_, store| {
-        kept.write(store, run)
-    })?;
-    note(dirs, run, &kept, code, (row.supervisor, row.started))?;
-    match failed.take() {
-        Some(error) => Err(error),
-        None => Ok(gone.len()),
-    }
+    let is_over = |mint: &KeptMint| mint.ends.is_some_and(|ends| ends <= now);
+    let (over, valid): (Vec<_>, Vec<_>) = kept.mints.into_iter().partition(is_over);
+    let is_due = |mint: &KeptMint| all || mint.on_exit == OnExit::Revoke;
+    let due: Vec<_> = valid.into_iter().filter(is_due).collect();
+    access::open(dirs, &stores_of(&due), |access, store| {
+        let (mut gone, failed) = access.withdraw_each(&due, |_, _| {});
+        let count = gone.len();
+        gone.extend(over.into_iter().map(|mint| mint.id));
+        let left = KeptRun::forget(store, run, &gone)?.unwrap_or(nothing);
+        let code = failed.as_ref().map(|error| error.code);
+        note(dirs, run, &left, code, supervisor)?;
+        failed.map_or(Ok(count), Err)
+    })
 }
