@@ -32,6 +32,7 @@ use crate::launch::mark::{self, RunMark};
 use crate::launch::start;
 use crate::launch::values::ValuePlan;
 use crate::launch::work::WorkDirectory;
+use crate::mint::left::{self, LeftBehind};
 use crate::mint::{MintKeeper, MintReport};
 use crate::network::{self, NetworkRecord};
 use crate::oauth::index::OAuthIndex;
@@ -80,7 +81,7 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
     let launch = Arc::new(LaunchPipeline::new(args, dirs)?);
     // Asks issuers for what has nothing to do with this start, which does not wait for it.
     let own = launch.dirs.clone();
-    std::thread::spawn(move || later::start(&own));
+    std::thread::spawn(move || end_earlier(&own));
     let pipeline: Arc<dyn Pipeline> = Arc::<LaunchPipeline>::clone(&launch);
     let options = Options {
         server,
@@ -90,12 +91,19 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
         home: launch.home.clone(),
         reconnect,
     };
-    launch.withdraw_left();
     let code = supervise::supervise(options);
     launch.leave_work();
     launch.mints.finish(WITHDRAW_LIMIT);
     launch.records.finish();
     code
+}
+
+/// Ends at issuers what earlier runs left: tokens that were kept, and credentials of runs that were killed.
+fn end_earlier(dirs: &Dirs) {
+    later::start(dirs);
+    if let Err(error) = left::withdraw(dirs, LeftBehind::Dead) {
+        tracing::warn!("cannot withdraw what an earlier run left: {}", error.text());
+    }
 }
 
 /// One `mcpwrap run`, which may launch several servers.

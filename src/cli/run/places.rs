@@ -8,8 +8,6 @@ use crate::cli::print;
 use crate::error::{Code, Error, Result};
 use crate::invocation::Invocation;
 use crate::launch::work::{self, WorkDirectory};
-use crate::mint::kept::WithdrawIndex;
-use crate::mint::left::{self, LeftBehind};
 use crate::policy::{Cwd, Policy};
 
 impl LaunchPipeline {
@@ -41,23 +39,6 @@ impl LaunchPipeline {
                 Ok(work.insert(new).path().to_path_buf())
             }
         }
-    }
-
-    /// Withdraws, in a thread, what runs left behind that were killed.
-    pub(super) fn withdraw_left(&self) {
-        let index = WithdrawIndex::load(&self.dirs).unwrap_or_default();
-        if index.runs.values().all(left::is_alive) {
-            return;
-        }
-        let dirs = self.dirs.clone();
-        let work = move || {
-            if let Err(error) = left::withdraw(&dirs, LeftBehind::Dead) {
-                tracing::warn!("cannot withdraw what an earlier run left: {}", error.text());
-            }
-        };
-        // Without a thread, the next command tries.
-        let thread = std::thread::Builder::new().name("withdraw".to_owned());
-        drop(thread.spawn(work));
     }
 
     /// Removes the private working directory, unless the server wrote into it.

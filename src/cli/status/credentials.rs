@@ -26,11 +26,6 @@ pub(super) struct CredentialStatus {
 
 /// Withdraws what killed runs left, and returns what there is.
 pub(super) fn credentials(dirs: &Dirs) -> Result<Vec<CredentialStatus>> {
-    let index = WithdrawIndex::load(dirs)?;
-    // Without such runs, no store is opened.
-    if index.runs.values().all(left::is_alive) {
-        return Ok(index.runs.into_values().map(row).collect());
-    }
     for done in left::withdraw(dirs, LeftBehind::Dead)? {
         let (server, mints) = (&done.server, done.mints.join(", "));
         if done.error.is_none() {
