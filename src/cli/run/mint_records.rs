@@ -3,7 +3,7 @@
 use super::records::Records;
 use crate::audit::{Detail, Event, Outcome, SecretUse};
 use crate::mint::{MintEvent, MintFact};
-use crate::reference::Reference;
+use crate::reference::{MintRef, Reference};
 use crate::session::ClientName;
 
 impl Records {
@@ -25,9 +25,10 @@ impl Records {
             note: Some(note),
             ..Detail::default()
         };
-        let Ok(name) = Reference::new(&format!("mint:{}", fact.mint)) else {
-            return;
-        };
+        let name = Reference::Mint(MintRef {
+            mint: fact.mint.clone(),
+            field: None,
+        });
         let secret = SecretUse {
             name: name.label(),
             variable: None,
