@@ -20,6 +20,7 @@ mod trust;
 mod turn;
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use self::credentials::CredentialSource;
 use self::opened::OpenedStore;
@@ -32,30 +33,7 @@ use crate::error::{Code, Error, Result};
 use crate::reference::StorePlace;
 use crate::store::source::{SecretSource, SourceType, StoreSetup};
 
-/// The types of stores that are read by a program.
-pub const TYPES: &[SourceType] = &[
-    row(&presets::OP),
-    row(&presets::BWS),
-    row(&presets::BW),
-    row(&presets::PASS),
-    row(&presets::GOPASS),
-    row(&presets::SOPS),
-    row(&presets::KEEPASSXC),
-    row(&presets::AWS_SM),
-    row(&presets::AWS_SSM),
-    row(&presets::GCP),
-    row(&presets::AZURE),
-    row(&presets::DOPPLER),
-    row(&presets::INFISICAL),
-    row(&presets::VAULT_CLI),
-    row(&presets::SECRETSPEC),
-    row(&presets::FNOX),
-    row(&credentials::AWS_STS),
-    row(&credentials::CREDENTIAL_PROCESS),
-    row(&own::EXEC),
-];
-
-/// All presets, in the same order.
+/// All presets, in the order of the documentation.
 const PRESETS: &[&ExecPreset] = &[
     &presets::OP,
     &presets::BWS,
@@ -78,7 +56,11 @@ const PRESETS: &[&ExecPreset] = &[
     &own::EXEC,
 ];
 
-const fn row(preset: &'static ExecPreset) -> SourceType {
+/// The types of stores that are read by a program.
+pub static TYPES: LazyLock<Vec<SourceType>> =
+    LazyLock::new(|| PRESETS.iter().map(|preset| row(preset)).collect());
+
+fn row(preset: &'static ExecPreset) -> SourceType {
     SourceType {
         id: preset.id,
         about: preset.about,

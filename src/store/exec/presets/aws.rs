@@ -88,29 +88,10 @@ pub const AWS_SM: ExecPreset = ExecPreset {
 
 pub const AWS_SSM: ExecPreset = ExecPreset {
     id: "aws-ssm",
-    programs: &["aws"],
-    login: &["sso", "login"],
-    login_options: &[("--profile", "profile")],
-    of_terminal: &[
-        ("profile", &["AWS_PROFILE"]),
-        ("region", &["AWS_REGION", "AWS_DEFAULT_REGION"]),
-    ],
     about: "the Parameter Store of AWS Systems Manager, by `aws`",
     example: "/prod/github/token",
-    needs: "`aws`; `region`; `profile`, or keys in `env`",
-    tested: "aws with moto",
-    settings: SETTINGS,
-    variables: VARIABLES,
-    exported: EXPORTED,
-    silent: &[],
-    refused: &[],
-    signs: SIGNS,
-    sign_in: SIGN_IN,
-    check: no_rules,
-    check_place: |_, _| Ok(()),
-    before: no_file,
     plan: plan_parameters,
-    probe,
+    ..AWS_SM
 };
 
 fn plan_secrets(store: &OpenedStore, wanted: &[StorePlace]) -> Vec<ExecCall> {
