@@ -2,6 +2,12 @@
 
 use std::net::IpAddr;
 
+/// The host of a URL with its port, if it has one; `None` without a host. For URLs that were checked before.
+pub fn of_url(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    rest.split('/').next().filter(|host| !host.is_empty())
+}
+
 /// The address that a host is, in its usual form; an IPv6 address may be in brackets. `None` for a name.
 pub fn literal(host: &str) -> Option<IpAddr> {
     let bare = host

@@ -48,12 +48,7 @@ impl GithubMinter {
     /// # Errors
     /// `policy-invalid` if the address has no host.
     pub(super) fn new(api: &str, network: &StoreNetwork) -> Result<Self> {
-        let host = api
-            .split("://")
-            .nth(1)
-            .and_then(|rest| rest.split('/').next());
-        let host = host
-            .filter(|host| !host.is_empty())
+        let host = host::of_url(api)
             .ok_or_else(|| Error::new(Code::PolicyInvalid, "the address of GitHub has no host"))?;
         Ok(Self {
             api: api.to_owned(),

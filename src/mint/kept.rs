@@ -18,6 +18,7 @@ use crate::audit::RunId;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
+use crate::host;
 use crate::policy::mint::OnExit;
 use crate::secret::{MintName, Secret, SecretName, ServerName, StoreName};
 use crate::store::source::MintHandle;
@@ -54,10 +55,7 @@ impl KeptMaker {
     pub fn shown(&self) -> String {
         match self {
             Self::Store { name, .. } => format!("store `{name}`"),
-            Self::Github { api } => {
-                let host = api.split("://").nth(1).unwrap_or(api);
-                format!("`{}`", host.split('/').next().unwrap_or(host))
-            }
+            Self::Github { api } => format!("`{}`", host::of_url(api).unwrap_or(api)),
         }
     }
 }
