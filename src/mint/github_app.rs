@@ -126,10 +126,12 @@ impl GithubMinter {
         let token = Secret::new(token.as_bytes().to_vec());
         if wider || selection != "selected" {
             let handle = MintHandle(token);
-            drop(self.revoke(&handle, Instant::now() + ANSWER_LIMIT));
-            return Err(self
-                .error(app)
-                .cause("the token has more than the policy allows; it was withdrawn"));
+            let end = match self.revoke(&handle, Instant::now() + ANSWER_LIMIT) {
+                Ok(()) => "it was withdrawn",
+                Err(_) => "it could not be withdrawn, and ends by itself",
+            };
+            let cause = format!("the token has more than the policy allows; {end}");
+            return Err(self.error(app).cause(cause));
         }
         Ok(Minted {
             fields: BTreeMap::from([("value".to_owned(), token.clone())]),
@@ -247,9 +249,11 @@ impl GithubMinter {
                         app.key
                     ))
             }
-            (403 | 429, _) => {
+            (status @ (403 | 429), _) => {
                 error.code = Code::StoreThrottled;
-                error.cause("the App is suspended, or asked too often (status 403)")
+                error.cause(format!(
+                    "the App is suspended, or asked too often (status {status})"
+                ))
             }
             (404, _) => error
                 .cause("it has no such installation")

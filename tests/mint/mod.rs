@@ -228,7 +228,10 @@ fn an_issuer_that_refuses_is_explained_and_nothing_starts() {
         moods.life = 3600;
         moods.wider = true;
     });
-    refused("mint-refused", "more than the policy allows");
+    refused(
+        "mint-refused",
+        "more than the policy allows; it was withdrawn",
+    );
     github.change(|moods| {
         moods.wider = false;
         moods.status = Some(422);
@@ -237,12 +240,25 @@ fn an_issuer_that_refuses_is_explained_and_nothing_starts() {
     github.change(|moods| moods.status = Some(503));
     refused("store-unavailable", "status 503");
     github.change(|moods| moods.status = Some(403));
-    refused("store-throttled", "asked too often");
+    refused("store-throttled", "asked too often (status 403)");
+    github.change(|moods| moods.status = Some(429));
+    refused("store-throttled", "asked too often (status 429)");
     github.change(|moods| {
         moods.status = None;
         moods.ahead = 7200;
     });
     refused("store-denied", "clock is 7200 s off");
+
+    // A token that is too much and cannot be withdrawn is not called withdrawn.
+    github.change(|moods| {
+        moods.ahead = 0;
+        moods.wider = true;
+        moods.revoke_status = Some(503);
+    });
+    let ended = test.run("github").refused();
+    let cause = "more than the policy allows; it could not be withdrawn, and ends by itself";
+    assert!(ended.stderr.contains(cause), "{ended}");
+    assert_eq!(github.left(), 1);
 }
 
 #[test]
