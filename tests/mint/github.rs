@@ -49,11 +49,14 @@ pub(super) struct Github {
 }
 
 impl Github {
-    /// `None` without Node, which makes the key.
-    pub(super) fn start(moods: Moods) -> Option<Self> {
+    /// `life`: of its tokens, in seconds. `None` without Node, which makes the key.
+    pub(super) fn start(life: i64) -> Option<Self> {
         let (key, public) = keys()?;
         let state = Arc::new(Mutex::new(State {
-            moods,
+            moods: Moods {
+                life,
+                ..Moods::default()
+            },
             ..State::default()
         }));
         let own = Arc::clone(&state);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use self::github::{APP, Github, Moods};
+use self::github::{APP, Github};
 use crate::harness::{Run, Test, until};
 
 /// A policy with a token of the App. `more`: lines of the mint.
@@ -45,10 +45,7 @@ fn until_withdrawn(github: &Github, left: usize) {
 #[test]
 fn a_server_gets_a_narrow_token_that_ends_with_it() {
     let test = Test::new();
-    let Some(github) = Github::start(Moods {
-        life: 3600,
-        ..Moods::default()
-    }) else {
+    let Some(github) = Github::start(3600) else {
         return;
     };
     granted(&test, &github, "");
@@ -98,10 +95,7 @@ fn a_server_gets_a_narrow_token_that_ends_with_it() {
 #[test]
 fn tokens_are_replaced_behind_the_session_and_no_call_fails() {
     let test = Test::new();
-    let Some(github) = Github::start(Moods {
-        life: 4,
-        ..Moods::default()
-    }) else {
+    let Some(github) = Github::start(4) else {
         return;
     };
     granted(&test, &github, "min_life = \"2s\"");
@@ -129,10 +123,7 @@ fn tokens_are_replaced_behind_the_session_and_no_call_fails() {
 #[test]
 fn revoke_withdraws_at_the_issuer_and_says_what_is_left() {
     let test = Test::new();
-    let Some(github) = Github::start(Moods {
-        life: 3600,
-        ..Moods::default()
-    }) else {
+    let Some(github) = Github::start(3600) else {
         return;
     };
     granted(&test, &github, "");
@@ -176,10 +167,7 @@ fn revoke_withdraws_at_the_issuer_and_says_what_is_left() {
 #[test]
 fn what_a_killed_run_left_is_withdrawn_by_the_next() {
     let test = Test::new();
-    let Some(github) = Github::start(Moods {
-        life: 3600,
-        ..Moods::default()
-    }) else {
+    let Some(github) = Github::start(3600) else {
         return;
     };
     granted(&test, &github, "");
@@ -209,10 +197,7 @@ fn what_a_killed_run_left_is_withdrawn_by_the_next() {
 #[test]
 fn an_issuer_that_refuses_is_explained_and_nothing_starts() {
     let test = Test::new();
-    let Some(github) = Github::start(Moods {
-        life: 60,
-        ..Moods::default()
-    }) else {
+    let Some(github) = Github::start(60) else {
         return;
     };
     granted(&test, &github, "");
@@ -264,10 +249,7 @@ fn an_issuer_that_refuses_is_explained_and_nothing_starts() {
 #[test]
 fn a_failing_issuer_is_borne_until_the_end_and_the_session_wakes() {
     let test = Test::new();
-    let Some(github) = Github::start(Moods {
-        life: 5,
-        ..Moods::default()
-    }) else {
+    let Some(github) = Github::start(5) else {
         return;
     };
     granted(&test, &github, "min_life = \"2s\"");
@@ -312,7 +294,7 @@ fn a_failing_issuer_is_borne_until_the_end_and_the_session_wakes() {
 fn a_policy_with_a_mint_is_shown_and_its_mistakes_are_named() {
     let test = Test::new();
     test.init();
-    let Some(github) = Github::start(Moods::default()) else {
+    let Some(github) = Github::start(3600) else {
         return;
     };
     granted(&test, &github, "");
