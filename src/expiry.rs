@@ -24,7 +24,7 @@ pub enum Expiry {
 }
 
 impl Expiry {
-    /// The first moment at which the value is not valid any more.
+    /// The first moment at which the value is no longer valid.
     pub fn instant(self) -> Timestamp {
         match self {
             Self::At(at) => at,
@@ -36,7 +36,7 @@ impl Expiry {
         }
     }
 
-    /// Whether the value is not valid any more.
+    /// Whether the value is no longer valid.
     pub fn is_over(self, now: Timestamp) -> bool {
         now >= self.instant()
     }

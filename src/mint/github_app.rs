@@ -285,7 +285,7 @@ impl MintIssuer for GithubMinter {
             deadline,
         )?;
         match answer.status {
-            // 401 and 404: it is not valid any more.
+            // 401 and 404: it is no longer valid.
             204 | 401 | 404 => Ok(()),
             status => Err(
                 Error::new(Code::StoreUnavailable, "cannot withdraw the token")

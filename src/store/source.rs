@@ -73,14 +73,14 @@ pub trait Minter: MintIssuer {
 
 /// What extends and withdraws credentials that it made.
 pub trait MintIssuer {
-    /// Makes a credential live longer, with the same values. Returns its new end, or `None` if it cannot
-    /// be extended (any more): then it is replaced.
+    /// Makes a credential live longer, with the same values. Returns its new end, or `None` if it can
+    /// no longer be extended, or never could: then it is replaced.
     ///
     /// # Errors
     /// `store-…`.
     fn extend(&self, handle: &MintHandle, deadline: Instant) -> Result<Option<MintLife>>;
 
-    /// Withdraws a credential at its issuer. One that does not exist any more is not an error.
+    /// Withdraws a credential at its issuer. One that no longer exists is not an error.
     ///
     /// # Errors
     /// `store-…`.

@@ -109,7 +109,7 @@ fn extended_until_it_cannot_be_then_replaced_and_withdrawn() {
     assert!(!format!("{first:?}").contains("v-approle"), "{first:?}");
     let start = Instant::now();
     let mut times = 0;
-    until("it cannot be extended any more", || {
+    until("it can no longer be extended", || {
         match store.extend(handle(&first)).unwrap() {
             Some(life) => {
                 assert_eq!(life.seconds, Some(3));

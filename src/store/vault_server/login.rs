@@ -81,7 +81,7 @@ impl ServerStore {
         }
     }
 
-    /// Signed out: the token does not work (any more).
+    /// Signed out: the token does not work, or no longer.
     pub(super) fn signed_out(&self) -> Error {
         let error = cannot_use(Code::StoreSignedOut, &self.name);
         match &self.settings.auth {

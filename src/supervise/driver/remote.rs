@@ -168,7 +168,7 @@ impl Driver {
             link.set_token(*token_expires, heard);
         }
         server.injected = prepared.env.injected().to_vec();
-        // The old ones are withdrawn: no request uses them any more but those that were sent.
+        // The old ones are withdrawn: only requests that were sent still use them.
         server.mints = std::mem::take(&mut prepared.mints);
         let old = std::mem::replace(&mut server.values, prepared.env.values().to_vec());
         self.retire(old);

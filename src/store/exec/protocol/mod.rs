@@ -274,7 +274,7 @@ impl SpokenAnswer {
     }
 
     /// # Errors
-    /// The kind of the error; a credential that does not exist any more is not one.
+    /// The kind of the error; a credential that no longer exists is not one.
     pub fn revoked(&self) -> Result<(), Fault> {
         match self.succeeded() {
             Err(Fault::NotFound) => Ok(()),

@@ -113,7 +113,7 @@ impl Link {
         self.is_locked(DEFAULT, COLLECTION_API)
     }
 
-    /// Whether an item is locked; `None` if there is none (any more).
+    /// Whether an item is locked; `None` if there is none, or no longer.
     pub(super) fn item_is_locked(&self, path: &Path<'static>) -> Result<Option<bool>, BusFault> {
         self.is_locked(path, ITEM_API)
     }

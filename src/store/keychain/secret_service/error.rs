@@ -22,7 +22,7 @@ pub enum ServiceError {
     Unanswered(Duration),
     /// There is no default collection.
     NoCollection,
-    /// There is no such item (any more).
+    /// There is no such item, or no longer.
     NoItem,
     /// Several items match.
     Ambiguous(Vec<Path<'static>>),
