@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::driver::{Start, credentials};
+use super::driver::{Driver, Start, credentials};
 use super::web::{Asked, Reply, Then, Web, well};
 
 /// A server that accepts one token only.
@@ -228,8 +228,8 @@ fn calls(web: &Web) -> usize {
         .count()
 }
 
-#[test]
-fn a_401_of_a_resumed_answer_is_asked_about() {
+/// A call whose answer is resumed, and refused.
+fn rejected() -> (Web, Driver) {
     let web = Web::start(resumed);
     let mut start = Start::at(&web.url());
     start.renewable = true;
@@ -237,6 +237,12 @@ fn a_401_of_a_resumed_answer_is_asked_about() {
     driver.initialize();
     driver.ask(1, "tools/call", &json!({"name": "x"}));
     assert_eq!(driver.report("rejected")["generation"], 1);
+    (web, driver)
+}
+
+#[test]
+fn a_401_of_a_resumed_answer_is_asked_about() {
+    let (web, mut driver) = rejected();
     driver.down(&json!({"credentials": credentials(&web.url(), 2, "token-2", true)}));
     assert_eq!(driver.answer(1)["result"]["rest"], true);
     assert_eq!(calls(&web), 1, "it ran once");
@@ -244,13 +250,7 @@ fn a_401_of_a_resumed_answer_is_asked_about() {
 
 #[test]
 fn a_resumed_answer_that_stays_refused_is_unknown_and_says_why() {
-    let web = Web::start(resumed);
-    let mut start = Start::at(&web.url());
-    start.renewable = true;
-    let mut driver = start.go();
-    driver.initialize();
-    driver.ask(1, "tools/call", &json!({"name": "x"}));
-    driver.report("rejected");
+    let (web, mut driver) = rejected();
     driver.down(&refused("log in again"));
     let answer = driver.answer(1);
     let error = &answer["error"];
