@@ -2,11 +2,12 @@
 
 use similar::TextDiff;
 
+use super::approval::{StoreApproval, approved};
 use super::{rows, warn_users};
-use crate::cli::{Context, ask, print};
+use crate::cli::{Context, print};
 use crate::config::{Config, StoreDefinition};
 use crate::dirs;
-use crate::error::{Code, Error, Result, printable};
+use crate::error::{Result, printable};
 use crate::ops::store_settings::{DefinedStore, StoreSettings};
 use crate::ops::stores;
 use crate::secret::StoreName;
@@ -28,24 +29,14 @@ pub(super) struct Args {
     /// Variable of the program, from the local store (repeatable)
     #[arg(long, value_name = "NAME=secret:NAME")]
     env: Vec<String>,
-    /// Show what would change, without changing anything
-    #[arg(long, conflicts_with = "yes")]
-    dry_run: bool,
-    /// Skip confirmation (for scripts)
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    approval: StoreApproval,
 }
 
 pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
     let name = &args.name;
-    let actor = if args.dry_run {
-        None
-    } else {
-        let flag = args.yes.then_some("--yes");
-        Some(stores::actor(&cx.dirs, &config, "store add", flag, name)?)
-    };
-    stores::must_be_own(&config, name)?;
+    let actor = args.approval.actor(cx, &config, "store add", name)?;
     let path = dirs::search_path().unwrap_or_default();
     let path: Vec<_> = std::env::split_paths(&path)
         .filter(|dir| dir.is_absolute())
@@ -67,14 +58,9 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         return Ok(0);
     }
     let shown = shown(cx, name, old, &defined);
-    let Some(actor) = actor else {
-        print::text(&shown);
+    let Some(actor) = approved(actor, &shown, "write it?", (name, "added"))? else {
         return Ok(0);
     };
-    if actor.is_asked() && !ask::confirm(&format!("{shown}write it?"))? {
-        let what = format!("store `{name}` was not added");
-        return Err(Error::new(Code::Declined, what).of_store(name));
-    }
     stores::change(&cx.dirs, &config, actor, name, Some(&defined.definition))?;
     let verb = if old.is_some() { "replaced" } else { "added" };
     print::line(&format!("{verb}: store {name}"));

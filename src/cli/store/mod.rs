@@ -4,6 +4,7 @@
 //! removing a store shows its definition and asks.
 
 mod add;
+mod approval;
 mod check;
 mod list;
 mod login;

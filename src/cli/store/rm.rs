@@ -1,9 +1,10 @@
 //! `mcpwrap store rm`: removes the definition of a store from `config.toml`.
 
+use super::approval::{StoreApproval, approved};
 use super::{rows, servers};
-use crate::cli::{Context, ask, print};
+use crate::cli::{Context, print};
 use crate::config::Config;
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::ops::stores;
 use crate::secret::StoreName;
 use crate::store::types::{self, NamedStore};
@@ -12,24 +13,14 @@ use crate::store::types::{self, NamedStore};
 pub(super) struct Args {
     /// Store to remove
     name: StoreName,
-    /// Show what would change, without changing anything
-    #[arg(long, conflicts_with = "yes")]
-    dry_run: bool,
-    /// Skip confirmation (for scripts)
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    approval: StoreApproval,
 }
 
 pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let config = Config::load(&cx.dirs)?;
     let name = &args.name;
-    let actor = if args.dry_run {
-        None
-    } else {
-        let flag = args.yes.then_some("--yes");
-        Some(stores::actor(&cx.dirs, &config, "store rm", flag, name)?)
-    };
-    stores::must_be_own(&config, name)?;
+    let actor = args.approval.actor(cx, &config, "store rm", name)?;
     let Some(definition) = config.stores.get(name) else {
         return Err(types::unknown_name(&config, name));
     };
@@ -48,14 +39,9 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         let line = format!("{} will not start without it\n", servers(&users));
         shown.push_str(&line);
     }
-    let Some(actor) = actor else {
-        print::text(&shown);
+    let Some(actor) = approved(actor, &shown, "remove it?", (name, "removed"))? else {
         return Ok(0);
     };
-    if actor.is_asked() && !ask::confirm(&format!("{shown}remove it?"))? {
-        let what = format!("store `{name}` was not removed");
-        return Err(Error::new(Code::Declined, what).of_store(name));
-    }
     let secrets = stores::own_secrets(&cx.dirs, &config, name);
     stores::change(&cx.dirs, &config, actor, name, None)?;
     print::line(&format!("removed: store {name}"));
