@@ -22,7 +22,7 @@ use crate::host;
 use crate::policy::mint::OnExit;
 use crate::secret::{MintName, Secret, SecretName, ServerName, StoreName};
 use crate::store::source::MintHandle;
-use crate::store::{Store, own_items, update_locked};
+use crate::store::{Store, own_items, read_facts, update_locked};
 
 /// The version of the items.
 const VERSION: u32 = 1;
@@ -203,12 +203,7 @@ impl WithdrawIndex {
     /// # Errors
     /// `file-unusable`, `file-not-private`.
     pub fn load(dirs: &Dirs) -> Result<Self> {
-        let path = dirs.withdraw_index();
-        match files::read_private(&path) {
-            Ok(bytes) => Ok(toml::from_slice(&bytes).unwrap_or_default()),
-            Err(Problem::Missing) => Ok(Self::default()),
-            Err(problem) => Err(failed(dirs, problem)),
-        }
+        read_facts(&dirs.withdraw_index(), &|problem| failed(dirs, problem))
     }
 
     /// Changes the index under its lock.

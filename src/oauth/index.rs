@@ -15,9 +15,9 @@ use super::item::TokenItem;
 use super::scope::ScopeSet;
 use crate::dirs::Dirs;
 use crate::error::{Code, Result};
-use crate::files::{self, Problem};
+use crate::files::Problem;
 use crate::secret::{ProfileName, SecretName, ServerName};
-use crate::store::update_locked;
+use crate::store::{read_facts, update_locked};
 
 /// All tokens and registrations of this user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,18 +101,10 @@ impl OAuthIndex {
     /// `file-unusable`, `file-not-private`.
     pub fn load(dirs: &Dirs) -> Result<Self> {
         let path = Self::path(dirs);
-        match files::read_private(&path) {
-            Ok(bytes) => Ok(toml::from_slice(&bytes).unwrap_or_default()),
-            Err(Problem::Missing) => Ok(Self::default()),
-            Err(problem) => {
-                let shown = dirs.tilde(&path);
-                Err(problem.explain(
-                    Code::FileUnusable,
-                    "cannot read the index of OAuth tokens",
-                    &shown,
-                ))
-            }
-        }
+        read_facts(&path, &|problem| {
+            let what = "cannot read the index of OAuth tokens";
+            problem.explain(Code::FileUnusable, what, &dirs.tilde(&path))
+        })
     }
 
     /// Changes the index under its lock and increments the generation.
@@ -192,7 +184,7 @@ mod tests {
         OAuthIndex::update(&dirs, |_| ()).unwrap();
         let index = OAuthIndex::load(&dirs).unwrap();
         assert_eq!((index.generation, index.registrations.len()), (2, 1));
-        files::replace(&OAuthIndex::path(&dirs), b"damaged").unwrap();
+        crate::files::replace(&OAuthIndex::path(&dirs), b"damaged").unwrap();
         assert_eq!(OAuthIndex::load(&dirs).unwrap(), OAuthIndex::default());
     }
 }

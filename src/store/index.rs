@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::dirs::Dirs;
@@ -171,6 +172,21 @@ impl Index {
     pub fn exposed(&self) -> impl Iterator<Item = (&SecretName, &Exposure)> {
         let rows = self.secrets.iter();
         rows.filter_map(|(name, row)| Some((name, row.exposed.as_ref()?)))
+    }
+}
+
+/// Reads a file of facts in TOML. A missing or damaged one is empty.
+///
+/// # Errors
+/// What `failed` makes of a file that cannot be read.
+pub fn read_facts<I: Default + DeserializeOwned>(
+    path: &Path,
+    failed: &dyn Fn(Problem) -> Error,
+) -> Result<I> {
+    match files::read_private(path) {
+        Ok(bytes) => Ok(toml::from_slice(&bytes).unwrap_or_default()),
+        Err(Problem::Missing) => Ok(I::default()),
+        Err(problem) => Err(failed(problem)),
     }
 }
 

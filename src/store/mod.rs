@@ -24,7 +24,7 @@ mod vault_key;
 
 pub use file::create_vault;
 pub use home::seal as seal_home;
-pub use index::{Exposure, Index, update_locked};
+pub use index::{Exposure, Index, read_facts, update_locked};
 pub use keychain::credential_store;
 pub use local::{
     KeyStore, NewKey, Passphrase, SecretStore, Store, StoreBackend, StoreKey, Unlocked,
