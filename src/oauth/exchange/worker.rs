@@ -5,7 +5,6 @@
 //! the resolver returns only permitted addresses. No credentials follow a redirect.
 
 use std::io::{self, Read as _};
-use std::net::IpAddr;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,6 +20,7 @@ use super::wire::{BODY_MAX, FRAME_MAX, WireAnswer, WireRequest};
 use super::{ExchangeAnswer, Reach, Whereabouts};
 use crate::bridge::channel::{BridgeNetwork, SecretText, receive_up_to, send_up_to};
 use crate::files::io_text;
+use crate::host;
 use crate::host::is_loopback;
 use crate::https;
 use crate::oauth::address::WebAddress;
@@ -131,9 +131,8 @@ impl Route {
         };
         if is_proxied {
             // The proxy looks the name up; an address is known here.
-            let literal = address.host().trim_matches(['[', ']']).parse::<IpAddr>();
+            let literal = host::literal(address.host());
             if let Some(place) = literal
-                .ok()
                 .map(Whereabouts::of)
                 .filter(|place| !reach.allows(*place))
             {
