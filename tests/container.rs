@@ -217,13 +217,7 @@ fn the_end_of_a_server_is_the_end_of_its_container() {
     // Both are killed: `ps` still shows the container, and `revoke` ends it.
     let (run, id) = engine.session();
     let guard = guard(&test);
-    for pid in [run.pid(), guard] {
-        kill(pid, Signal::SIGSTOP).unwrap();
-    }
-    // The guard first: the end of the supervisor continues it, and it would end its server.
-    for pid in [guard, run.pid()] {
-        kill(pid, Signal::SIGKILL).unwrap();
-    }
+    process::kill_both(guard, run.pid());
     drop(run);
     process::wait_for_end(guard, DEADLINE);
     assert_eq!(engine.running(), [id.as_str()]);

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use mcpwrap::testing::secret::hex;
 use serde_json::json;
 
-use crate::harness::{Run, TOKEN, Test, skip, slot, until};
+use crate::harness::{Run, TOKEN, Test, process, skip, slot, until};
 use crate::messages::message;
 use crate::policy::with_mount;
 
@@ -187,11 +187,10 @@ fn a_secret_file_is_removed_after_a_sigkill_too() {
         let guard = run.facts()["parent"].as_i64().unwrap();
         let guard = nix::unistd::Pid::from_raw(i32::try_from(guard).unwrap());
         if with_guard {
-            nix::sys::signal::kill(guard, nix::sys::signal::Signal::SIGSTOP).unwrap();
-            run.signal(nix::sys::signal::Signal::SIGSTOP);
-            nix::sys::signal::kill(guard, nix::sys::signal::Signal::SIGKILL).unwrap();
+            process::kill_both(guard, run.pid());
+        } else {
+            run.signal(nix::sys::signal::Signal::SIGKILL);
         }
-        run.signal(nix::sys::signal::Signal::SIGKILL);
         drop(run);
         if with_guard {
             assert!(path.exists());

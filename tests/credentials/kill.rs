@@ -107,12 +107,7 @@ fn without_supervisor_and_guard_the_bridge_ends_itself() {
     let (mut run, bridge) = started(&test, &server);
     let (supervisor, guard) = (run.pid(), guard(bridge));
     endless(&mut run, &server, "wait");
-    for pid in [supervisor, guard] {
-        kill(pid, Signal::SIGSTOP).unwrap();
-    }
-    for pid in [guard, supervisor] {
-        kill(pid, Signal::SIGKILL).unwrap();
-    }
+    process::kill_both(guard, supervisor);
     process::wait_for_end(bridge, DEADLINE);
     until("the connection is closed", || server.is_aborted());
     drop(run);

@@ -95,3 +95,43 @@ pub(crate) fn wait_for_end(pid: Pid, limit: Duration) {
         std::thread::park_timeout(Duration::from_millis(2));
     }
 }
+
+/// Kills the guard and the supervisor of a session so that neither sees the end of the other.
+pub(crate) fn kill_both(guard: Pid, supervisor: Pid) {
+    for pid in [guard, supervisor] {
+        stop(pid);
+    }
+    // The guard first: the end of the supervisor continues it, and it would end its server.
+    for pid in [guard, supervisor] {
+        kill(pid, Signal::SIGKILL).unwrap();
+    }
+}
+
+/// Stops a process and waits until each of its threads has stopped, which the signal alone does not.
+pub(crate) fn stop(pid: Pid) {
+    kill(pid, Signal::SIGSTOP).unwrap();
+    let deadline = Instant::now() + super::DEADLINE;
+    while !is_stopped(pid) {
+        assert!(Instant::now() < deadline, "process {pid} does not stop");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn is_stopped(pid: Pid) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    threads.filter_map(Result::ok).all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit(") ")
+            .next()
+            .is_some_and(|rest| rest.starts_with('T'))
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_stopped(pid: Pid) -> bool {
+    let output = std::process::Command::new("/bin/ps")
+        .args(["-o", "stat=", "-p", &pid.to_string()])
+        .output();
+    output.unwrap().stdout.starts_with(b"T")
+}

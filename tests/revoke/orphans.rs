@@ -66,13 +66,7 @@ fn killed_supervisor_and_guard(test: &Test) -> Pid {
             .iter()
             .any(|record| record["detail"]["started"].is_number())
     });
-    for pid in [supervisor, guard] {
-        kill(pid, Signal::SIGSTOP).unwrap();
-    }
-    // The guard first: the end of the supervisor continues it, and it would end its server.
-    for pid in [guard, supervisor] {
-        kill(pid, Signal::SIGKILL).unwrap();
-    }
+    process::kill_both(guard, supervisor);
     drop(run);
     process::wait_for_end(guard, DEADLINE);
     assert!(process::alive(server), "it lives on");
@@ -250,7 +244,7 @@ fn a_stopped_guard_ends_its_server_when_the_supervisor_is_killed() {
     let test = Test::new();
     let (run, server) = below_a_shell(&test, "");
     let guard = guard(server);
-    kill(guard, Signal::SIGSTOP).unwrap();
+    process::stop(guard);
     run.signal(Signal::SIGKILL);
     process::wait_for_end(guard, DEADLINE);
     process::wait_for_end(server, DEADLINE);
