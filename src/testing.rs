@@ -86,6 +86,7 @@ pub mod cli {
 pub mod oauth {
     pub use crate::oauth::exchange::{EXCHANGE, main as exchange};
     pub use crate::oauth::index::{OAuthIndex, TokenRow};
+    pub use crate::oauth::place::TokenPlace;
     pub use crate::oauth::refresh::{REFRESH, main as refresh};
     pub use crate::oauth::revoke::{RevokedToken, revoke_all};
     pub use crate::oauth::step_up::remember;

@@ -12,8 +12,10 @@ use super::store_references;
 use crate::detect::Verdict;
 use crate::detect::names::{Promise, promise};
 use crate::expiry::{Expiry, of_jwt};
-use crate::oauth::health::{TokenHealth, login_command};
-use crate::policy::{Remote, SecretBinding};
+use crate::oauth::health::TokenHealth;
+use crate::oauth::index::TokenRow;
+use crate::oauth::owner::TokenOwner;
+use crate::policy::SecretBinding;
 
 /// An expiry is reported this many days before.
 const SOON_DAYS: i32 = 14;
@@ -202,14 +204,11 @@ fn logins(machine: &Machine, results: &mut CheckResults) {
     };
     results.count(Noun::Login, index.tokens.len());
     for row in index.tokens.values() {
-        let whose = row.profile.as_ref().map_or_else(
-            || format!("the token of `{}`", row.server),
-            |profile| format!("the token of `{}` (profile `{profile}`)", row.server),
-        );
+        let whose = whose(&row.owner);
         let mut add = |what: String| {
-            let fix = Fix::Run(row.login());
+            let fix = Fix::Run(row.owner.login_command());
             let found = Finding::new(RULE, location(), what, WHY, fix);
-            results.add(found.for_server(row.server.as_str()));
+            results.add(found.for_server(row.owner.server.as_str()));
         };
         match row.health(*now) {
             TokenHealth::Good => {}
@@ -236,17 +235,40 @@ fn logins(machine: &Machine, results: &mut CheckResults) {
         }
     }
     for (file, policy) in machine.read_policies() {
-        let has_token = index.tokens.values().any(|row| row.server == file.server);
-        if file.is_granted && !has_token && policy.remote.as_ref().is_some_and(Remote::needs_login)
-        {
-            let what = "nobody has logged in: the server gets no token".to_owned();
+        if !file.is_granted || !policy.needs_login() {
+            continue;
+        }
+        for owner in TokenOwner::of_policy(policy) {
+            // A login with a profile is one, too.
+            let is_it =
+                |row: &TokenRow| row.owner.server == owner.server && row.owner.mint == owner.mint;
+            if index.tokens.values().any(is_it) {
+                continue;
+            }
+            let what = match &owner.mint {
+                None => "nobody has logged in: the server gets no token".to_owned(),
+                Some(mint) => {
+                    format!("nobody has logged in for `mint:{mint}`: the server does not start")
+                }
+            };
             let location = Location::line(file.shown.clone(), policy.command_line);
-            let fix = Fix::Run(login_command(&file.server, None));
+            let fix = Fix::Run(owner.login_command());
             let found = Finding::new(RULE, location, what, WHY, fix);
             results.count(Noun::Login, 1);
             results.add(found.for_server(file.server.as_str()));
         }
     }
+}
+
+fn whose(owner: &TokenOwner) -> String {
+    let mut text = format!("the token of `{}`", owner.server);
+    if let Some(mint) = &owner.mint {
+        text = format!("the token `mint:{mint}` of `{}`", owner.server);
+    }
+    if let Some(profile) = &owner.profile {
+        text.extend([" (profile `", profile.as_str(), "`)"]);
+    }
+    text
 }
 
 fn date(seconds: i64) -> String {

@@ -8,9 +8,10 @@ use crate::dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
 use crate::oauth::login::LoginBrowser;
+use crate::oauth::owner::TokenOwner;
+use crate::oauth::place::needs_no_login;
 use crate::ops::login::{self, LoggedIn};
 use crate::policy::Policy;
-use crate::secret::ServerName;
 use crate::sys::browser;
 
 /// How the user logs in.
@@ -22,11 +23,27 @@ pub(super) struct LoginWay {
     pub(super) fresh: bool,
 }
 
-/// Logs in, and says what was granted.
+/// Logs in to a remote server, or to the account of each mint, and says what was granted.
 ///
 /// # Errors
 /// As [`login::login`]; `declined`, `no-terminal`.
 pub(super) fn log_in(cx: &Context, config: &Config, policy: &Policy, way: LoginWay) -> Result<()> {
+    let owners = TokenOwner::of_policy(policy);
+    if owners.is_empty() {
+        return Err(needs_no_login(policy));
+    }
+    for owner in &owners {
+        log_in_once(cx, config, (policy, owner), way)?;
+    }
+    Ok(())
+}
+
+fn log_in_once(
+    cx: &Context,
+    config: &Config,
+    (policy, owner): (&Policy, &TokenOwner),
+    way: LoginWay,
+) -> Result<()> {
     let mut agree = |text: &str, is_approved: bool| {
         if is_approved {
             print::text(text);
@@ -48,12 +65,12 @@ pub(super) fn log_in(cx: &Context, config: &Config, policy: &Policy, way: LoginW
     let done = login::login(
         &cx.dirs,
         config,
-        policy,
+        (policy, owner),
         way.fresh,
         &mut agree,
         &mut browser,
     )?;
-    report(&policy.server, &done);
+    report(owner, &done);
     Ok(())
 }
 
@@ -82,8 +99,8 @@ fn show(address: &str, paste: Option<Sender<String>>) {
     }
 }
 
-fn report(server: &ServerName, done: &LoggedIn) {
-    print::line(&format!("logged in: {server}, by {}", done.issuer));
+fn report(owner: &TokenOwner, done: &LoggedIn) {
+    print::line(&format!("logged in: {}, by {}", owner.brief(), done.issuer));
     if !done.scope.is_empty() {
         print::line(&format!("scopes: {}", done.scope));
     }

@@ -1,4 +1,4 @@
-//! `mcpwrap login`: obtains a token for a remote server in the user's browser.
+//! `mcpwrap login`: obtains the tokens for a server in the user's browser.
 
 use super::browser_login::{LoginWay, log_in};
 use super::{Context, print_revoked};

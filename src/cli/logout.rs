@@ -1,4 +1,4 @@
-//! `mcpwrap logout`: takes the token of a remote server back.
+//! `mcpwrap logout`: takes the tokens of a server back.
 
 use super::{Context, print, print_revoked};
 use crate::config::Config;
@@ -22,9 +22,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let server = &args.server;
     let kept = print_revoked::retry(cx, &config, Prompt::Allowed, std::slice::from_ref(server));
     let done = logout::logout(&cx.dirs, &config, server, args.profile.as_ref())?;
-    let Some(done) = done else {
+    if done.is_empty() {
         print::note(&format!("nobody is logged in to server `{server}`"));
-        return Ok(kept);
-    };
-    Ok(kept.max(print_revoked::report(&done)))
+    }
+    Ok(done.iter().map(print_revoked::report).fold(kept, u8::max))
 }

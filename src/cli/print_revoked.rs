@@ -24,11 +24,10 @@ pub(super) fn retry(cx: &Context, config: &Config, prompt: Prompt, servers: &[Se
     let mut code = 0;
     for token in &done {
         let RetriedToken {
-            server,
+            owner,
             issuer,
             since,
             result,
-            ..
         } = token;
         let date = jiff::Timestamp::from_second(*since).map_or_else(
             |_| String::new(),
@@ -38,13 +37,17 @@ pub(super) fn retry(cx: &Context, config: &Config, prompt: Prompt, servers: &[Se
             },
         );
         match result {
-            Ok(()) => print::line(&format!("revoked: the token{date} of {server} at {issuer}")),
+            Ok(()) => print::line(&format!(
+                "revoked: the token{date} of {} at {issuer}",
+                owner.brief()
+            )),
             Err(error) => {
                 print::warning(&printable(&format!(
-                    "the token{date} of server `{server}` may still be valid at {issuer}: {}",
+                    "the token{date} of {} may still be valid at {issuer}: {}",
+                    owner.shown(),
                     error.reasons()
                 )));
-                if servers.contains(server) {
+                if servers.contains(&owner.server) {
                     code = EXIT_NO;
                 }
             }
@@ -55,18 +58,19 @@ pub(super) fn retry(cx: &Context, config: &Config, prompt: Prompt, servers: &[Se
 
 /// The exit code is 1 if the token may still be valid, at its issuer or here.
 pub(super) fn report(done: &RevokedToken) -> u8 {
-    let server = &done.server;
+    let owner = &done.owner;
     let mut code = 0;
     match &done.at_issuer {
         Ok(()) => print::line(&format!(
-            "revoked: the token of {server} at {}",
+            "revoked: the token of {} at {}",
+            owner.brief(),
             done.issuer
         )),
         Err(error) => {
             print::error(
                 &error
                     .clone()
-                    .context(format!("the token of server `{server}` may still be valid")),
+                    .context(format!("the token of {} may still be valid", owner.shown())),
             );
             if done.is_kept {
                 print::note(
@@ -78,7 +82,10 @@ pub(super) fn report(done: &RevokedToken) -> u8 {
         }
     }
     match &done.local {
-        Ok(()) => print::line(&format!("removed: the token of {server} from the store")),
+        Ok(()) => print::line(&format!(
+            "removed: the token of {} from the store",
+            owner.brief()
+        )),
         Err(error) => {
             print::error(error);
             code = EXIT_NO;

@@ -71,8 +71,8 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
     )));
     if args.all && !done.granted.is_empty() {
         let logins = tokens.into_iter().map(|token| EndedLogin {
-            server: token.server,
-            profile: token.profile,
+            server: token.owner.server,
+            profile: token.owner.profile,
         });
         match again::remember(&cx.dirs, &done.granted, &logins.collect::<Vec<_>>()) {
             Ok(()) => print::note("to allow them again, run `mcpwrap grant --again`"),

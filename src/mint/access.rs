@@ -1,6 +1,7 @@
 //! What reaches the makers of credentials: the stores of `config.toml` with what they need themselves.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::clock::ANSWER_LIMIT;
@@ -10,8 +11,8 @@ use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::network;
-use crate::policy::MintRules;
 use crate::policy::mint::MintSource;
+use crate::policy::{MintRules, OAuthMint};
 use crate::secret::{SecretName, StoreName};
 use crate::store::source::{MintIssuer, MintRequest, Minted, Minter, StoreNetwork, StoreSetup};
 use crate::store::types::{LocalValues, NamedStore, own_secrets};
@@ -27,6 +28,29 @@ pub struct MintAccess<'a> {
     pub network: &'a StoreNetwork,
 }
 
+/// A credential that was made.
+#[derive(Debug)]
+pub struct MadeCredential {
+    pub minted: Minted,
+    /// Who made it, for users.
+    pub by: String,
+    /// Who withdraws it; `None` for a token that other sessions have, too.
+    pub maker: Option<KeptMaker>,
+    /// Kept by the server that has it.
+    pub holder: Arc<()>,
+}
+
+impl MadeCredential {
+    fn new(minted: Minted, maker: KeptMaker) -> Self {
+        Self {
+            minted,
+            by: maker.shown(),
+            maker: Some(maker),
+            holder: Arc::default(),
+        }
+    }
+}
+
 /// The secrets that making these credentials needs.
 ///
 /// # Errors
@@ -34,7 +58,10 @@ pub struct MintAccess<'a> {
 pub fn needed(mints: &[&MintRules], config: &Config) -> Result<BTreeSet<SecretName>> {
     let mut names = BTreeSet::new();
     for rules in mints {
-        names.extend(rules.secret().cloned());
+        // What proves the client of an account is read by the process that refreshes its token.
+        if rules.oauth().is_none() {
+            names.extend(rules.secret().cloned());
+        }
         if let Some(store) = rules.store() {
             names.extend(NamedStore::find(config, store)?.definition.secrets());
         }
@@ -83,11 +110,15 @@ pub fn open<T>(
 }
 
 impl MintAccess<'_> {
-    /// Makes one credential.
+    /// Makes one credential. `account`: takes the token of an account.
     ///
     /// # Errors
     /// Those of its maker.
-    pub fn make(&self, rules: &MintRules) -> Result<(Minted, KeptMaker)> {
+    pub fn make(
+        &self,
+        rules: &MintRules,
+        account: impl FnOnce(&OAuthMint) -> Result<MadeCredential>,
+    ) -> Result<MadeCredential> {
         let deadline = Instant::now() + ANSWER_LIMIT;
         match &rules.source {
             MintSource::Store { store, path, .. } => {
@@ -101,8 +132,9 @@ impl MintAccess<'_> {
                     definition: named.digest(),
                 };
                 let minted = self.with_store(&named, |minter| minter.mint(&request, deadline))?;
-                Ok((minted, maker))
+                Ok(MadeCredential::new(minted, maker))
             }
+            MintSource::OAuth(oauth) => account(oauth),
             MintSource::GithubApp(app) => {
                 let key = match self.local.get(&app.key) {
                     Some(Ok(item)) => item.value.clone(),
@@ -113,7 +145,10 @@ impl MintAccess<'_> {
                 let maker = KeptMaker::Github {
                     api: app.api.clone(),
                 };
-                Ok((minter.mint(app, &key, deadline)?, maker))
+                Ok(MadeCredential::new(
+                    minter.mint(app, &key, deadline)?,
+                    maker,
+                ))
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::files::io_text;
 use crate::host;
 use crate::https::{self, RouteFault, WebRoute};
 use crate::jwt;
-use crate::policy::mint::GithubApp;
+use crate::policy::GithubApp;
 use crate::secret::Secret;
 use crate::store::source::{MintHandle, MintIssuer, MintLife, Minted, StoreNetwork};
 

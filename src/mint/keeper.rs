@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::access::{self, MintAccess};
+use super::access::{self, MadeCredential, MintAccess};
+use super::account::AccountTokens;
 use super::clock::{ANSWER_LIMIT, MintClock, random};
 use super::fact::{MintEvent, MintFact, MintReport};
-use super::kept::{KeptMaker, KeptMint, KeptRun, note, stores_of};
+use super::kept::{KeptMint, KeptRun, note, stores_of};
 use super::live::{Extension, LiveMint, LiveMints, MintOwner};
 use super::minted::{MintedValues, used};
 use crate::audit::RunId;
@@ -42,6 +43,8 @@ pub struct MintKeeper {
     closed: AtomicBool,
     /// Held while the item of the run is changed.
     item: Mutex<()>,
+    /// The tokens of accounts that the servers have.
+    accounts: AccountTokens,
 }
 
 impl fmt::Debug for MintKeeper {
@@ -64,6 +67,7 @@ impl MintKeeper {
             live: Mutex::default(),
             closed: AtomicBool::new(false),
             item: Mutex::default(),
+            accounts: AccountTokens::default(),
         })
     }
 
@@ -98,7 +102,7 @@ impl MintKeeper {
         let _work = self.begin();
         let mut live = Vec::new();
         for (name, rules) in used(policy) {
-            match self.make_one(name, rules, access, store) {
+            match self.make_one(policy, (name, rules), access, store) {
                 Ok((mint, fields)) => {
                     live.push(mint);
                     made.fields.insert(name.clone(), fields);
@@ -120,6 +124,24 @@ impl MintKeeper {
         Ok(made)
     }
 
+    /// A service refused the credentials of the current server.
+    pub fn reject_tokens(&self) {
+        self.accounts.reject();
+    }
+
+    /// Whether a server has the token of an account that was replaced or removed.
+    pub fn is_outdated(&self) -> bool {
+        self.accounts.is_outdated(&self.dirs)
+    }
+
+    /// Whether the tokens of accounts that this run had are still there.
+    ///
+    /// # Errors
+    /// `login-needed` if the user logged out.
+    pub fn check_tokens(&self, policy: &Policy) -> Result<()> {
+        self.accounts.check(&self.dirs, policy)
+    }
+
     fn live_mints(self: &Arc<Self>, mints: Vec<LiveMint>) -> LiveMints {
         let owner = Arc::clone(self);
         LiveMints::new(mints, owner)
@@ -127,22 +149,32 @@ impl MintKeeper {
 
     fn make_one(
         &self,
-        name: &MintName,
-        rules: &MintRules,
+        policy: &Policy,
+        (name, rules): (&MintName, &MintRules),
         access: &MintAccess<'_>,
         store: &dyn Store,
     ) -> Result<(LiveMint, BTreeMap<String, Secret>)> {
         let sent = clock::since_boot();
-        let (minted, maker) = access.make(rules)?;
-        let Minted {
-            fields,
-            life,
-            handle,
-            granted,
-        } = minted;
+        let made = access.make(rules, |oauth| {
+            let from = (&self.dirs, store);
+            self.accounts.take(from, policy, (name, oauth))
+        })?;
+        let MadeCredential {
+            minted:
+                Minted {
+                    fields,
+                    life,
+                    handle,
+                    granted,
+                },
+            by,
+            maker,
+            holder,
+        } = made;
         let ends = end(life);
-        let kept = handle
-            .map(|handle| KeptMint::new(name, maker.clone(), &handle, ends, rules.on_exit))
+        let kept = maker
+            .zip(handle)
+            .map(|(maker, handle)| KeptMint::new(name, maker, &handle, ends, rules.on_exit))
             .transpose()?;
         let short = life
             .seconds
@@ -151,7 +183,7 @@ impl MintKeeper {
             let seconds = life.seconds.unwrap_or_default();
             Some(
                 Error::new(Code::MintRefused, format!("`mint:{name}` lives too short"))
-                    .cause(format!("{} gave it {seconds} s", maker.shown()))
+                    .cause(format!("{by} gave it {seconds} s"))
                     .hint("ask its issuer for a longer life, or set `min_life` in the policy"),
             )
         } else {
@@ -169,21 +201,22 @@ impl MintKeeper {
             }
             return Err(error);
         }
-        self.report(name, &maker, MintEvent::Made(life.seconds, granted));
+        self.report(name, by, MintEvent::Made(life.seconds, granted));
         let clock = MintClock::new(sent, life, random());
         let mint = LiveMint {
             name: name.clone(),
             clock,
             ends,
             kept,
+            holder,
         };
         Ok((mint, fields))
     }
 
-    fn report(&self, mint: &MintName, maker: &KeptMaker, event: MintEvent) {
+    fn report(&self, mint: &MintName, maker: String, event: MintEvent) {
         (self.report)(MintFact {
             mint: mint.clone(),
-            maker: maker.shown(),
+            maker,
             event,
         });
     }
@@ -243,7 +276,7 @@ impl MintKeeper {
         let handle = kept.handle();
         let result = access.with_maker(&kept.maker, |minter| minter.extend(&handle, deadline));
         if let Ok(Some(life)) = &result {
-            self.report(&name, &kept.maker, MintEvent::Extended(life.seconds));
+            self.report(&name, kept.maker.shown(), MintEvent::Extended(life.seconds));
         }
         let result = result.map(|life| life.map(|life| (sent, life)));
         Extension { name, result }
@@ -286,7 +319,7 @@ impl MintKeeper {
             Ok(()) => MintEvent::Withdrawn,
             Err(error) => MintEvent::NotWithdrawn(error.code),
         };
-        self.report(&kept.mint, &kept.maker, event);
+        self.report(&kept.mint, kept.maker.shown(), event);
     }
 
     /// The session is over and no server is alive: withdraws what is left, and waits up to a limit.

@@ -21,6 +21,8 @@ pub struct LiveMint {
     pub ends: Option<i64>,
     /// What extends and withdraws it, if that is possible.
     pub kept: Option<KeptMint>,
+    /// Says that a server has it.
+    pub holder: Arc<()>,
 }
 
 /// Who extends and withdraws the credentials of a run.
@@ -148,7 +150,12 @@ impl LiveMints {
 
 impl Drop for LiveMints {
     fn drop(&mut self) {
-        let kept: Vec<_> = self.mints.drain(..).filter_map(|mint| mint.kept).collect();
+        let left = self.mints.drain(..).filter_map(|mint| {
+            // Now no server has it.
+            drop(mint.holder);
+            mint.kept
+        });
+        let kept: Vec<_> = left.collect();
         if let Some(owner) = self.owner.take()
             && !kept.is_empty()
         {

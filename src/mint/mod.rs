@@ -1,11 +1,13 @@
 //! Short-lived credentials: made for one session of one server, extended and replaced while it lives, and
 //! withdrawn at their issuer when it is gone.
 //!
-//! A store of `config.toml` makes them (`store::source::Minter`), or an App of GitHub (`github_app`). The session
+//! A store of `config.toml` makes them (`store::source::Minter`), or an App of GitHub (`github_app`); tokens of
+//! accounts are shared by all sessions (`account`). The session
 //! asks `live` what is due; `keeper` does it. What a killed run left is withdrawn by the next command that
 //! opens the store (`left`).
 
 pub mod access;
+mod account;
 pub mod clock;
 pub mod fact;
 mod github_app;

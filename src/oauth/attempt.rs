@@ -28,6 +28,8 @@ pub struct AuthorizeRequest<'a> {
     pub redirect: &'a str,
     pub scope: &'a ScopeSet,
     pub resource: Option<&'a str>,
+    /// What this authorization server needs in addition.
+    pub parameters: &'a [(&'a str, &'a str)],
 }
 
 impl LoginAttempt {
@@ -56,7 +58,9 @@ impl LoginAttempt {
             fields.push(("scope", &scope));
         }
         fields.extend(request.resource.map(|resource| ("resource", resource)));
-        if request.scope.contains(OFFLINE) {
+        fields.extend(request.parameters);
+        let has_prompt = fields.iter().any(|(name, _)| *name == "prompt");
+        if request.scope.contains(OFFLINE) && !has_prompt {
             // OpenID Connect Core, 11: else the scope is ignored.
             fields.push(("prompt", "consent"));
         }
@@ -95,6 +99,7 @@ mod tests {
             redirect: "http://127.0.0.1:4711/callback",
             scope: &scope,
             resource: Some("https://mcp.example/"),
+            parameters: &[("access_type", "offline")],
         };
         let at = |endpoint: &str| attempt.address(&WebAddress::parse(endpoint).unwrap(), request);
         let address = at("https://as.example/authorize?tenant=t");
@@ -106,6 +111,7 @@ mod tests {
             "scope=read%20offline_access",
             "resource=https%3A%2F%2Fmcp.example%2F",
             "prompt=consent",
+            "access_type=offline",
             "state=st",
         ] {
             assert!(address.contains(part), "{part} {address}");

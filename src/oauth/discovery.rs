@@ -13,6 +13,7 @@ use super::metadata::{IssuerMetadata, ResourceMetadata};
 use super::scope::ScopeSet;
 use crate::bridge::channel::SecretText;
 use crate::error::{CauseKind, Code, Error, Result};
+use crate::policy::KnownIssuer;
 use crate::policy::remote::{OAuthTable, Pkce, RemoteTransport};
 
 /// The value of `resource` in a policy that leaves the parameter out.
@@ -99,6 +100,35 @@ pub fn discover(
     })
 }
 
+/// Asks the authorization server that the policy names, for a token that is not for a remote server.
+///
+/// # Errors
+/// `oauth-unreachable`, `oauth-failed`.
+pub fn of_issuer(
+    exchange: &dyn Exchange,
+    address: &WebAddress,
+    rules: &OAuthTable,
+) -> Result<Discovery> {
+    let asker = Asker {
+        exchange,
+        server: address,
+        rules,
+        reach: Reach::ANYWHERE,
+    };
+    let issuer = asker.issuer(&[], false)?;
+    if rules.pkce == Pkce::Require && !issuer.announces_pkce() {
+        return Err(no_pkce(&issuer.issuer));
+    }
+    let resource = rules.resource.clone();
+    Ok(Discovery {
+        resource: resource.filter(|resource| resource != OMIT),
+        issuer,
+        challenged: None,
+        supported: None,
+        reach: asker.reach,
+    })
+}
+
 fn is_refused(answer: &ExchangeAnswer) -> bool {
     matches!(answer.status, 401 | 403)
 }
@@ -127,7 +157,7 @@ fn no_pkce(issuer: &str) -> Error {
         format!("cannot use the authorization server `{issuer}`"),
     )
     .cause("its metadata does not say that it supports PKCE (S256), without which a code can be stolen")
-    .hint("if its documentation says that it does, write `pkce = \"assume\"` below `[oauth]` in the policy")
+    .hint("if its documentation says that it does, write `pkce = \"assume\"` below `[oauth]` or `[mint.NAME]` in the policy")
 }
 
 struct Asker<'a> {
@@ -172,9 +202,12 @@ impl Asker<'_> {
             // The policy decides; the document may be where the server says.
             for base in std::iter::once(wanted).chain(bases) {
                 if let Some(found) = self.issuer_metadata(base)?
-                    && found.is_of(wanted)
+                    && is_about(&found, wanted)
                 {
-                    return Ok(found);
+                    return Ok(IssuerMetadata {
+                        issuer: wanted.clone(),
+                        ..found
+                    });
                 }
             }
             return Err(no_metadata(wanted));
@@ -243,6 +276,12 @@ pub fn has_fault(authority: &str, answer: &ExchangeAnswer) -> Error {
         CauseKind::Unreachable,
         format!("it answers with HTTP status {}", answer.status),
     )
+}
+
+/// Whether metadata is about this authorization server.
+fn is_about(found: &IssuerMetadata, wanted: &str) -> bool {
+    let known = KnownIssuer::of_issuer(wanted);
+    found.is_of(wanted) || known.is_some_and(|known| known.stands_for(&found.issuer, wanted))
 }
 
 fn no_login(server: &WebAddress) -> Error {

@@ -5,7 +5,8 @@
 use super::client::{AuthMethod, ClientCredentials, ClientSource, OAuthClient};
 use super::exchange::process::ProcessExchange;
 use super::item::{self, TokenItem};
-use super::place::network;
+use super::network::network;
+use super::owner::TokenOwner;
 use super::renewal::unix_now;
 use super::revoke_at::at_issuer;
 use super::unrevoked::{self, is_worth_keeping};
@@ -45,7 +46,7 @@ pub enum ForeignEnd {
 /// # Errors
 /// Those of the store.
 pub fn issuer(store: &dyn Store, server: &ServerName) -> Result<Option<String>> {
-    let own = item::read_token(store, &item::token_name(server, None)?)?;
+    let own = item::read_token(store, &TokenOwner::remote(server, None).item_name()?)?;
     Ok(own.map(|own| own.issuer))
 }
 
@@ -67,7 +68,7 @@ pub fn revoke(
             format!("cannot revoke the other tokens of server `{server}`"),
         )
     };
-    let own = item::read_token(store, &item::token_name(server, None)?)?;
+    let own = item::read_token(store, &TokenOwner::remote(server, None).item_name()?)?;
     let own = own.ok_or_else(|| failed(Code::LoginNeeded).cause("nobody has logged in"))?;
     if let Some(other) = token.issuer.as_ref().filter(|other| **other != own.issuer) {
         return Err(failed(Code::OAuthFailed).cause(format!(
@@ -90,7 +91,13 @@ pub fn revoke(
     match done {
         Ok(()) => Ok(ForeignEnd::Revoked),
         Err(error) if is_worth_keeping(&error, &foreign, unix_now()) => {
-            unrevoked::keep(dirs, store, (server, None), foreign, unix_now())?;
+            unrevoked::keep(
+                dirs,
+                store,
+                &TokenOwner::remote(server, None),
+                foreign,
+                unix_now(),
+            )?;
             Ok(ForeignEnd::Kept(error))
         }
         Err(error) => Ok(ForeignEnd::Valid(error)),

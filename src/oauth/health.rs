@@ -3,7 +3,6 @@
 //! Pure. The store is not asked, so a token that only the store has counts as missing.
 
 use super::index::TokenRow;
-use crate::secret::{ProfileName, ServerName};
 
 /// An end is reported this long before (seconds).
 const SOON: i64 = 14 * 24 * 60 * 60;
@@ -49,32 +48,20 @@ impl TokenRow {
             (None, _) => TokenHealth::Good,
         }
     }
-
-    /// The command that obtains a new one.
-    pub fn login(&self) -> String {
-        login_command(&self.server, self.profile.as_ref())
-    }
-}
-
-/// The command that logs in to a server.
-pub fn login_command(server: &ServerName, profile: Option<&ProfileName>) -> String {
-    profile.map_or_else(
-        || format!("mcpwrap login {server}"),
-        |profile| format!("mcpwrap login {server} --profile {profile}"),
-    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::oauth::index::RefreshFailure;
+    use crate::oauth::owner::TokenOwner;
     use crate::oauth::scope::ScopeSet;
+    use crate::secret::ServerName;
 
     #[test]
     fn only_what_goes_on_by_itself_is_good() {
         let row = |renewable, expires_at, failed: Option<&str>| TokenRow {
-            server: ServerName::new("s").unwrap(),
-            profile: None,
+            owner: TokenOwner::remote(&ServerName::new("s").unwrap(), None),
             issuer: "https://as.example".into(),
             client_id: "c".into(),
             scope: ScopeSet::default(),

@@ -12,11 +12,12 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::item::TokenItem;
+use super::owner::TokenOwner;
 use super::scope::ScopeSet;
 use crate::dirs::Dirs;
 use crate::error::{Code, Result};
 use crate::files::Problem;
-use crate::secret::{ProfileName, SecretName, ServerName};
+use crate::secret::SecretName;
 use crate::store::{read_facts, update_locked};
 
 /// All tokens and registrations of this user.
@@ -33,12 +34,11 @@ pub struct OAuthIndex {
     pub unrevoked: BTreeMap<SecretName, UnrevokedRow>,
 }
 
-/// Facts about the token of one policy and profile.
+/// Facts about one token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenRow {
-    pub server: ServerName,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub profile: Option<ProfileName>,
+    #[serde(flatten)]
+    pub owner: TokenOwner,
     pub issuer: String,
     pub client_id: String,
     pub scope: ScopeSet,
@@ -69,9 +69,8 @@ pub struct RefreshFailure {
 /// Facts about a token that is still to be revoked at its issuer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnrevokedRow {
-    pub server: ServerName,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub profile: Option<ProfileName>,
+    #[serde(flatten)]
+    pub owner: TokenOwner,
     pub issuer: String,
     /// When it was removed; seconds of Unix time.
     pub since: i64,
@@ -128,24 +127,23 @@ impl OAuthIndex {
         })
     }
 
-    /// The token of a policy and profile.
-    pub fn find(&self, server: &ServerName, profile: Option<&ProfileName>) -> Option<&TokenRow> {
+    /// The token of this owner.
+    pub fn find(&self, owner: &TokenOwner) -> Option<&TokenRow> {
         let mut rows = self.tokens.values();
-        rows.find(|row| row.server == *server && row.profile.as_ref() == profile)
+        rows.find(|row| row.owner == *owner)
     }
 
     /// Records a token. What the server asked for in the meantime is kept if the token lacks it.
     pub fn note(
         &mut self,
         name: &SecretName,
-        (server, profile): (&ServerName, Option<&ProfileName>),
+        owner: TokenOwner,
         item: &TokenItem,
         renewable: bool,
     ) {
         let wanted = self.tokens.get(name).map(|row| row.wanted.clone());
         let row = TokenRow {
-            server: server.clone(),
-            profile: profile.cloned(),
+            owner,
             issuer: item.issuer.clone(),
             client_id: item.client.id.clone(),
             scope: item.scope.clone(),

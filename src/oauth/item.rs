@@ -1,7 +1,9 @@
-//! The stored tokens of one policy and profile, and the registrations: items of the secret store.
+//! The stored tokens of one owner, and the registrations: items of the secret store.
 //!
 //! Invariants: an item is written as a whole and read back before anything in it is used. One that
 //! cannot be parsed counts as absent.
+
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,7 @@ use super::registration::Registration;
 use super::scope::ScopeSet;
 use crate::bridge::channel::SecretText;
 use crate::error::{Code, Error, Result};
-use crate::secret::{ProfileName, Secret, SecretName, ServerName, hex};
+use crate::secret::{Secret, SecretName, hex};
 use crate::store::{Store, own_items};
 
 const VERSION: u32 = 1;
@@ -22,11 +24,14 @@ const VERSION: u32 = 1;
 /// A token is refreshed this long before its end (seconds), or a tenth of its life if that is less.
 const EARLY_MAX: i64 = 60;
 
-/// The tokens of one policy and profile, with all that a refresh needs.
+/// A server that is replaced at 2/3 ± 10 % of a life needs a token that is younger than this.
+const AGED_PERCENT: i64 = 55;
+
+/// The tokens of one owner, with all that a refresh needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenItem {
     pub version: u32,
-    /// The address of the server, as the policy writes it.
+    /// The address of the server, as the policy writes it; of a mint, that of its authorization server.
     pub url: String,
     pub issuer: String,
     /// What is sent as `resource`.
@@ -64,6 +69,19 @@ impl TokenItem {
         now >= end.saturating_sub(EARLY_MAX.min(life / 10))
     }
 
+    /// Whether a server that keeps the token until it is replaced should get another one: more than half of
+    /// its life is over, or less than `min_life` is left. Times are whole seconds, so one may be missing.
+    pub fn is_aged(&self, now: i64, min_life: Duration) -> bool {
+        let Some(end) = self.expires_at else {
+            return false;
+        };
+        let life = end.saturating_sub(self.obtained_at).max(0);
+        let age = now.saturating_add(1).saturating_sub(self.obtained_at);
+        let left = end.saturating_sub(now);
+        age.saturating_mul(100) >= life.saturating_mul(AGED_PERCENT)
+            || u64::try_from(left).unwrap_or(0) < min_life.as_secs()
+    }
+
     /// Whether the token has ended.
     pub fn is_over(&self, now: i64) -> bool {
         self.expires_at.is_some_and(|end| now >= end)
@@ -76,17 +94,6 @@ impl TokenItem {
         let parts = (&self.issuer, &self.client.id, &self.resource, user);
         let text = serde_json::to_vec(&parts).expect("texts are always valid JSON");
         hex(&Sha256::digest(text))
-    }
-}
-
-/// The name of the item of a policy and profile.
-///
-/// # Errors
-/// `name-invalid` if the names are too long together.
-pub fn token_name(server: &ServerName, profile: Option<&ProfileName>) -> Result<SecretName> {
-    match profile {
-        None => SecretName::new(&format!("oauth/{server}")),
-        Some(profile) => SecretName::new(&format!("oauth/{server}/{profile}")),
     }
 }
 
@@ -203,6 +210,21 @@ mod tests {
     }
 
     #[test]
+    fn a_token_that_a_server_keeps_is_replaced_at_half_its_life() {
+        let two = Duration::from_mins(2);
+        let of = |life: i64| item(1_000, Some(1_000 + life));
+        for (life, aged) in [(3600, 1979), (200, 81)] {
+            assert!(!of(life).is_aged(1_000 + aged - 1, two), "{life}");
+            assert!(of(life).is_aged(1_000 + aged, two), "{life}");
+        }
+        assert!(of(100).is_aged(1_000, two), "it lives too short");
+        // With the resolution of a second.
+        let short = Duration::from_secs(2);
+        assert!(!of(4).is_aged(1_001, short) && of(4).is_aged(1_002, short));
+        assert!(!item(1_000, None).is_aged(i64::MAX, two));
+    }
+
+    #[test]
     fn identities() {
         let one = item(0, None);
         let mut other = one.clone();
@@ -225,11 +247,6 @@ mod tests {
         assert!(!format!("{one:?}").contains("hidden"));
         let text = serde_json::to_string(&one).unwrap();
         assert_eq!(serde_json::from_str::<TokenItem>(&text).unwrap(), one);
-        let server = ServerName::new("linear").unwrap();
-        let profile = ProfileName::new("prod").unwrap();
-        assert_eq!(token_name(&server, None).unwrap().as_str(), "oauth/linear");
-        let name = token_name(&server, Some(&profile)).unwrap();
-        assert!(name.is_internal() && name.as_str() == "oauth/linear/prod");
         assert!(registration_name("https://a", "f").unwrap().is_internal());
     }
 }

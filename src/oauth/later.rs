@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::exchange::Exchange;
 use super::exchange::process::ProcessExchange;
-use super::place::network;
+use super::network::network;
 use super::renewal::unix_now;
 use super::unrevoked::{RetriedToken, Tries, has_any, retry};
 use crate::audit::Log;

@@ -10,7 +10,7 @@ use super::approval::{self, LoginTerms};
 use super::attempt::{AuthorizeRequest, LoginAttempt, OFFLINE};
 use super::callback::{self, Callback, LOGIN_LIMIT};
 use super::client::{AuthMethod, ClientCredentials, ClientSource, OAuthClient, method_of};
-use super::discovery::{Discovery, discover};
+use super::discovery::Discovery;
 use super::endpoint::IssuerAccess;
 use super::exchange::Exchange;
 use super::index::OAuthIndex;
@@ -23,6 +23,7 @@ use super::renewal::{self, LOCK_LIMIT, login_id, unix_now};
 use super::scope::ScopeSet;
 use super::token_answer::{GrantedToken, TokenFault};
 use crate::error::{Code, Error, Result};
+use crate::policy::KnownIssuer;
 use crate::secret::Keys;
 
 /// What a login will ask for.
@@ -66,13 +67,7 @@ pub fn plan(
     is_fresh: bool,
 ) -> Result<LoginPlan> {
     let credentials = place.credentials(keys)?;
-    let transport = place.policy.remote.as_ref().map(|remote| remote.transport);
-    let discovery = discover(
-        exchange,
-        &place.server()?,
-        place.rules,
-        transport.unwrap_or_default(),
-    )?;
+    let discovery = place.discover(exchange)?;
     let client = client(place, &discovery, &credentials)?;
     if client.is_none() {
         registration::address(&discovery.issuer)?;
@@ -122,8 +117,14 @@ fn client(
 /// Those of the policy; else what the challenge or the resource says, with what the server asked for
 /// since the last login.
 fn scope(place: &TokenPlace<'_>, discovery: &Discovery) -> Result<ScopeSet> {
+    let wants_offline = !place.is_for_client() && discovery.issuer.supports_scope(OFFLINE);
     if !place.rules.scopes.is_empty() {
-        return Ok(ScopeSet::of(&place.rules.scopes));
+        let mut scope = ScopeSet::of(&place.rules.scopes);
+        // Without a refresh token, a local server would end with its first token.
+        if place.is_of_mint() && wants_offline {
+            scope.add(OFFLINE);
+        }
+        return Ok(scope);
     }
     let challenged = discovery
         .challenged
@@ -139,7 +140,7 @@ fn scope(place: &TokenPlace<'_>, discovery: &Discovery) -> Result<ScopeSet> {
     {
         scope = row.scope.clone().union(&row.wanted).union(&scope);
     }
-    if !scope.is_empty() && !place.is_for_client() && discovery.issuer.supports_scope(OFFLINE) {
+    if !scope.is_empty() && wants_offline {
         scope.add(OFFLINE);
     }
     Ok(scope)
@@ -195,11 +196,13 @@ impl Login<'_> {
         let (callback, client) = self.client(is_fresh)?;
         let redirect = callback.redirect().to_owned();
         let attempt = LoginAttempt::new()?;
+        let known = KnownIssuer::of_issuer(&issuer.issuer);
         let request = AuthorizeRequest {
             client_id: &client.id,
             redirect: &redirect,
             scope: &self.plan.terms.scope,
             resource: self.plan.discovery.resource.as_deref(),
+            parameters: known.map_or(&[], |known| known.parameters),
         };
         let expected = ExpectedAnswer {
             state: attempt.state.clone(),
@@ -251,7 +254,7 @@ impl Login<'_> {
         let failed = || {
             Error::new(
                 Code::OAuthFailed,
-                format!("cannot log in to server `{}`", self.place.policy.server),
+                format!("cannot log in for {}", self.place.owner().shown()),
             )
         };
         let code = match answer {

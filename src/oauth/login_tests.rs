@@ -6,6 +6,7 @@ use super::approval;
 use super::home_tests::{Home, REGISTER, TOKEN, granted, internet, logged_in};
 use super::index::OAuthIndex;
 use super::login::plan;
+use super::owner::TokenOwner;
 use crate::error::Code;
 
 #[test]
@@ -18,7 +19,9 @@ fn a_login_registers_asks_and_stores() {
     );
     assert_eq!(item.scope.to_string(), "read");
     let index = OAuthIndex::load(&home.dirs).unwrap();
-    let row = index.find(&home.policy.server, None).unwrap();
+    let row = index
+        .find(&TokenOwner::remote(&home.policy.server, None))
+        .unwrap();
     assert!(row.renewable && row.generation == item.generation);
     // The same issuer, the same registration.
     let script = internet(&json!({})).answer(TOKEN, 200, &granted(2, 3600));

@@ -30,6 +30,8 @@ pub mod login;
 #[cfg(test)]
 mod login_tests;
 mod metadata;
+mod network;
+pub mod owner;
 mod page;
 pub mod place;
 pub mod refresh;

@@ -1,36 +1,40 @@
-//! One policy and profile with OAuth: its item in the store, its lock, its client.
+//! One owner of tokens: its item in the store, its lock, its client.
 
-use std::cell::Cell;
+use std::fmt::Display;
 use std::fs::{File, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::address::WebAddress;
 use super::approval;
 use super::client::{ClientCredentials, ClientSource, OAuthClient};
+use super::discovery::{self, Discovery};
+use super::exchange::Exchange;
 use super::exchange::process::ProcessExchange;
-use super::health::login_command;
 use super::index::{OAuthIndex, RefreshFailure};
 use super::item::{self, TokenItem};
-use crate::bridge::channel::{BridgeNetwork, SecretText};
+use super::network::network;
+use super::owner::TokenOwner;
+use crate::bridge::channel::SecretText;
 use crate::dirs::Dirs;
 use crate::error::{CauseKind, Code, Error, Result};
 use crate::files::{self, Problem};
 use crate::grant;
-use crate::network;
-use crate::policy::Policy;
 use crate::policy::remote::{OAuthGrant, OAuthTable};
 use crate::policy::template::{self, Piece};
-use crate::secret::{Keys, SecretName};
+use crate::policy::{MintRules, OAuthMint, Policy};
+use crate::secret::{Keys, MintName, SecretName};
 use crate::store::Store;
 
-/// The tokens of one policy and profile, and all that belongs to them.
+/// The tokens of one owner, and all that belongs to them.
 #[derive(Clone, Copy)]
 pub struct TokenPlace<'a> {
     pub dirs: &'a Dirs,
     pub store: &'a dyn Store,
     pub policy: &'a Policy,
     pub rules: &'a OAuthTable,
+    /// The address of the remote server as the policy writes it, or of the authorization server of a mint.
     url: &'a str,
+    mint: Option<(&'a MintName, &'a MintRules, &'a OAuthMint)>,
 }
 
 impl std::fmt::Debug for TokenPlace<'_> {
@@ -40,35 +44,101 @@ impl std::fmt::Debug for TokenPlace<'_> {
 }
 
 impl<'a> TokenPlace<'a> {
+    /// The tokens of the remote server of a policy.
+    ///
     /// # Errors
     /// `policy-invalid` if the policy has no `[oauth]`.
     pub fn new(dirs: &'a Dirs, store: &'a dyn Store, policy: &'a Policy) -> Result<Self> {
         let remote = policy.remote.as_ref();
         let found = remote.and_then(|remote| Some((&*remote.url, remote.oauth.as_ref()?)));
-        let Some((url, rules)) = found else {
-            let server = &policy.server;
-            return Err(Error::new(
-                Code::PolicyInvalid,
-                format!("server `{server}` needs no login"),
-            )
-            .cause(match remote {
-                None => "it is a local server: its policy has a `command`",
-                Some(_) => "its policy has no `[oauth]`",
-            })
-            .hint(format!(
-                "run `mcpwrap policy edit {server}` and add `[oauth]` if the server asks for OAuth"
-            )));
-        };
+        let (url, rules) = found.ok_or_else(|| needs_no_login(policy))?;
         Ok(Self {
             dirs,
             store,
             policy,
             rules,
             url,
+            mint: None,
         })
     }
 
-    /// The address of the server as the policy writes it.
+    /// The tokens of this owner, whose policy is `policy`.
+    ///
+    /// # Errors
+    /// `policy-invalid` if the policy has nothing like it anymore.
+    pub fn of(
+        dirs: &'a Dirs,
+        store: &'a dyn Store,
+        policy: &'a Policy,
+        owner: &TokenOwner,
+    ) -> Result<Self> {
+        let Some(mint) = &owner.mint else {
+            return Self::new(dirs, store, policy);
+        };
+        let found = policy.mints.get_key_value(mint);
+        let found = found.and_then(|(name, rules)| Some((name, rules, rules.oauth()?)));
+        let mint = found.ok_or_else(|| needs_no_login(policy))?;
+        let (_, _, oauth) = mint;
+        Ok(Self {
+            dirs,
+            store,
+            policy,
+            rules: &oauth.rules,
+            url: oauth.rules.issuer.as_deref().unwrap_or_default(),
+            mint: Some(mint),
+        })
+    }
+
+    /// Whose tokens these are.
+    pub fn owner(&self) -> TokenOwner {
+        TokenOwner {
+            mint: self.mint.map(|(name, ..)| name.clone()),
+            ..TokenOwner::remote(&self.policy.server, self.policy.profile.as_ref())
+        }
+    }
+
+    /// Whether they are those of a mint.
+    pub const fn is_of_mint(&self) -> bool {
+        self.mint.is_some()
+    }
+
+    /// Whether a token has to be refreshed before it is used. A local server keeps its token until it is
+    /// replaced, so that a token has to be good for a while.
+    pub fn is_due(&self, item: &TokenItem, now: i64) -> bool {
+        match self.mint {
+            None => item.is_due(now),
+            Some((_, rules, _)) => item.is_aged(now, rules.min_life),
+        }
+    }
+
+    /// Whether a token that is due can be used nevertheless.
+    pub fn is_usable(&self, item: &TokenItem, now: i64) -> bool {
+        let needed = self
+            .mint
+            .map_or(0, |(_, rules, _)| rules.min_life.as_secs());
+        !item.is_over(now.saturating_add(i64::try_from(needed).unwrap_or(i64::MAX)))
+    }
+
+    /// Asks the server and its authorization server how a token is obtained.
+    ///
+    /// # Errors
+    /// `oauth-unreachable`, `oauth-failed`; those of [`Self::server`].
+    pub fn discover(&self, exchange: &dyn Exchange) -> Result<Discovery> {
+        let address = self.server()?;
+        match &self.policy.remote {
+            Some(remote) if self.mint.is_none() => {
+                discovery::discover(exchange, &address, self.rules, remote.transport)
+            }
+            _ => discovery::of_issuer(exchange, &address, self.rules),
+        }
+    }
+
+    /// The error when only the user can go on.
+    pub fn login_needed(&self, cause: impl Display) -> Error {
+        login_needed(&self.owner(), cause)
+    }
+
+    /// The address of the remote server as the policy writes it, or of the authorization server of a mint.
     pub fn url(&self) -> &str {
         self.url
     }
@@ -93,7 +163,7 @@ impl<'a> TokenPlace<'a> {
     /// # Errors
     /// `name-invalid`.
     pub fn name(&self) -> Result<SecretName> {
-        item::token_name(&self.policy.server, self.policy.profile.as_ref())
+        self.owner().item_name()
     }
 
     pub fn is_for_client(&self) -> bool {
@@ -124,7 +194,7 @@ impl<'a> TokenPlace<'a> {
             (None, None) => item.client.source == ClientSource::Registered,
         };
         let resource = match rules.resource.as_deref() {
-            Some(super::discovery::OMIT) => item.resource.is_none(),
+            Some(discovery::OMIT) => item.resource.is_none(),
             Some(resource) => item.resource.as_deref() == Some(resource),
             None => true,
         };
@@ -144,10 +214,7 @@ impl<'a> TokenPlace<'a> {
         let name = self.name()?;
         let file = name.as_str().trim_start_matches("oauth/").replace('/', "@");
         let path = self.dirs.oauth().join(format!("{file}.lock"));
-        let what = format!(
-            "cannot use the OAuth token of server `{}`",
-            self.policy.server
-        );
+        let what = format!("cannot use the OAuth token of {}", self.owner().shown());
         let shown = self.dirs.tilde(&path);
         let failed = |problem: Problem| problem.explain(Code::FileUnusable, what.clone(), &shown);
         files::ensure_dir(&self.dirs.oauth()).map_err(failed)?;
@@ -181,10 +248,10 @@ impl<'a> TokenPlace<'a> {
     pub fn keep(&self, item: &TokenItem) -> Result<()> {
         let name = self.name()?;
         item::write(self.store, &name, item)?;
-        let whose = (&self.policy.server, self.policy.profile.as_ref());
         let renewable = item.refresh.is_some() || self.is_for_client();
+        let owner = self.owner();
         let noted =
-            OAuthIndex::update(self.dirs, |index| index.note(&name, whose, item, renewable));
+            OAuthIndex::update(self.dirs, |index| index.note(&name, owner, item, renewable));
         if let Err(error) = noted {
             tracing::warn!("{}", error.text());
         }
@@ -214,8 +281,11 @@ impl<'a> TokenPlace<'a> {
     /// Those of a grant that does not match; `secret-not-found` and others of the store;
     /// `secret-unusable`; `policy-invalid`.
     pub fn credentials(&self, keys: &Keys) -> Result<ClientCredentials> {
-        let (secret, key) = (&self.rules.client_secret, &self.rules.private_key);
-        if secret.is_none() && key.is_none() {
+        let has_any = match self.mint {
+            None => self.rules.client_secret.is_some() || self.rules.private_key.is_some(),
+            Some((_, _, oauth)) => oauth.client_secret.is_some() || oauth.private_key.is_some(),
+        };
+        if !has_any {
             return Ok(ClientCredentials::default());
         }
         grant::find(self.dirs, self.policy)?.verify(keys)?;
@@ -249,6 +319,14 @@ impl<'a> TokenPlace<'a> {
     }
 
     fn filled(&self) -> Result<ClientCredentials> {
+        if let Some((_, _, oauth)) = self.mint {
+            let read =
+                |name: &Option<SecretName>| name.as_ref().map(|name| self.text(name)).transpose();
+            return Ok(ClientCredentials {
+                secret: read(&oauth.client_secret)?,
+                key: read(&oauth.private_key)?,
+            });
+        }
         let (secret, key) = (&self.rules.client_secret, &self.rules.private_key);
         Ok(ClientCredentials {
             secret: secret.as_deref().map(|text| self.fill(text)).transpose()?,
@@ -269,12 +347,17 @@ impl<'a> TokenPlace<'a> {
                 Piece::Secret(variable) => {
                     let slot = self.policy.secrets.get(variable).ok_or_else(invalid)?;
                     let name = slot.from.local().ok_or_else(invalid)?;
-                    let found = self.store.get(name)?;
-                    filled.push_str(item::text_of(name, &found.value)?.as_str().trim_end());
+                    filled.push_str(self.text(name)?.as_str());
                 }
             }
         }
         Ok(SecretText::new(filled))
+    }
+
+    fn text(&self, name: &SecretName) -> Result<SecretText> {
+        let found = self.store.get(name)?;
+        let text = item::text_of(name, &found.value)?;
+        Ok(SecretText::new(text.as_str().trim_end().to_owned()))
     }
 
     /// Exchanges through the approved network settings.
@@ -293,42 +376,25 @@ impl<'a> TokenPlace<'a> {
     }
 }
 
-/// The approved network settings of exchanges and bridges.
-///
-/// # Errors
-/// `network-changed`; those of the store.
-pub fn network(dirs: &Dirs, store: &dyn Store, keys: &Keys) -> Result<BridgeNetwork> {
-    let found = network::verify(dirs, network::find(dirs)?, keys)?;
-    let failed = Cell::new(None);
-    let secret = |name: &SecretName| match store.get(name) {
-        Ok(item) => Some(item.value),
-        Err(error) => {
-            failed.set(Some(error));
-            None
-        }
-    };
-    let proxy = match found.https_proxy(&secret) {
-        None => None,
-        Some(url) => Some(item::text_of(
-            &SecretName::new("network/https-proxy")?,
-            &url,
-        )?),
-    };
-    // Without the approved proxy, the authorization server would be reached directly.
-    match failed.take() {
-        Some(error) => Err(error.hint("run `mcpwrap config network` to approve them again")),
-        None => Ok(BridgeNetwork::new(&found, proxy)),
-    }
+/// The error when only the user can go on.
+pub fn login_needed(owner: &TokenOwner, cause: impl Display) -> Error {
+    let what = format!("no valid OAuth token for {}", owner.shown());
+    Error::new(Code::LoginNeeded, what)
+        .cause(cause)
+        .hint(format!("run `{}`", owner.login_command()))
 }
 
-/// The error when only the user can go on.
-pub fn login_needed(policy: &Policy, cause: impl std::fmt::Display) -> Error {
+/// The error for a policy without OAuth.
+pub fn needs_no_login(policy: &Policy) -> Error {
     let server = &policy.server;
-    let command = login_command(server, policy.profile.as_ref());
-    Error::new(
-        Code::LoginNeeded,
-        format!("no valid OAuth token for server `{server}`"),
-    )
-    .cause(cause)
-    .hint(format!("run `{command}`"))
+    let what = format!("server `{server}` needs no login");
+    let error = Error::new(Code::PolicyInvalid, what);
+    match &policy.remote {
+        None => error
+            .cause("it is a local server, and its policy has no `[mint.NAME]` of type `oauth`")
+            .hint("docs/stores.md says how a local server gets the token of an account"),
+        Some(_) => error.cause("its policy has no `[oauth]`").hint(format!(
+            "run `mcpwrap policy edit {server}` and add `[oauth]` if the server asks for OAuth"
+        )),
+    }
 }

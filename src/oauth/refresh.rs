@@ -1,4 +1,4 @@
-//! The process that refreshes a token (`mcpwrap __refresh SERVER [PROFILE]`), and its callers.
+//! The process that refreshes a token (`mcpwrap __refresh SERVER …`), and its callers.
 //!
 //! It outlives its caller: a session of its own, and it answers when the new token is stored. The
 //! order comes on stdin, the result goes to stdout; the token is only in the store.
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::owner::TokenOwner;
 use super::place::TokenPlace;
 use super::renewal::{RenewalOrder, Renewed, renew, unix_now};
 use crate::audit::{Event, Log, NewRecord, Outcome};
@@ -20,12 +21,15 @@ use crate::dirs::{self, Dirs};
 use crate::error::{CauseKind, Code, Error, Result};
 use crate::files::io_text;
 use crate::policy::{self, Policy};
-use crate::secret::{Keys, ProfileName, ServerName};
+use crate::secret::{Keys, MintName, ProfileName, ServerName};
 use crate::store::{self, Prompt};
 use crate::sys::{fds, harden, signal, spawn};
 
 /// The first argument of this program when it refreshes a token.
 pub const REFRESH: &str = "__refresh";
+
+const PROFILE: &str = "profile=";
+const MINT: &str = "mint=";
 
 /// How long a caller waits at most: less than the 8 s in which a client gets its answer.
 const ANSWER_LIMIT: Duration = Duration::from_millis(7_500);
@@ -80,26 +84,21 @@ impl RefreshReport {
     }
 }
 
-/// Has the token of a policy refreshed, and waits for the result until `deadline`, 8 s at most.
+/// Has the token of an owner refreshed, and waits for the result until `deadline`, 8 s at most.
 ///
 /// # Errors
 /// Those of [`renew`]; `oauth-unreachable` if it takes longer: it goes on, and a later call finds its
 /// result.
-pub fn ask(policy: &Policy, order: RenewalOrder, deadline: Instant) -> Result<()> {
-    let what = || format!("cannot refresh the token of server `{}`", policy.server);
+pub fn ask(owner: &TokenOwner, order: RenewalOrder, deadline: Instant) -> Result<()> {
+    let what = || format!("cannot refresh the token of {}", owner.shown());
     let failed = |cause: String| {
         let error = Error::new(Code::OAuthUnreachable, what());
         error
             .cause_of(CauseKind::Unreachable, cause)
             .hint("try again in a few seconds")
     };
-    let mut arguments = vec![OsStr::new(REFRESH), OsStr::new(policy.server.as_str())];
-    arguments.extend(
-        policy
-            .profile
-            .as_ref()
-            .map(|profile| OsStr::new(profile.as_str())),
-    );
+    let arguments = arguments(owner);
+    let arguments: Vec<&OsStr> = arguments.iter().map(OsStr::new).collect();
     let variables = dirs::own_variables();
     let environment: Vec<(&str, &OsStr)> = variables
         .iter()
@@ -168,17 +167,17 @@ fn refresh(arguments: &[OsString], order: RenewalOrder) -> Result<()> {
             "cannot refresh a token without the name of a server",
         )
     };
-    let mut names = arguments
+    let words: Vec<_> = arguments
         .iter()
-        .map(|name| name.to_str().unwrap_or_default());
-    let server = ServerName::new(names.next().ok_or_else(invalid)?)?;
-    let profile = names.next().map(ProfileName::new).transpose()?;
+        .map(|name| name.to_str().unwrap_or_default())
+        .collect();
+    let owner = owner_of(&words)?.ok_or_else(invalid)?;
     let dirs = Dirs::from_env()?;
     let config = Config::load(&dirs)?;
-    let policy = policy::load(&dirs, &server, profile.as_ref())?;
+    let policy = policy::load(&dirs, &owner.server, owner.profile.as_ref())?;
     let store = store::open(&dirs, &config, Prompt::Never)?;
     let keys = store::keys(&*store)?;
-    let place = TokenPlace::new(&dirs, &*store, &policy)?;
+    let place = TokenPlace::of(&dirs, &*store, &policy, &owner)?;
     let exchange = place.exchange(&keys)?;
     let done = renew(&place, &keys, &exchange, order, &unix_now);
     if let Some(record) = record(&policy, &done)
@@ -187,6 +186,27 @@ fn refresh(arguments: &[OsString], order: RenewalOrder) -> Result<()> {
         tracing::warn!("{}", error.text());
     }
     done.map(drop)
+}
+
+/// `SERVER [profile=NAME] [mint=NAME]`.
+fn arguments(owner: &TokenOwner) -> Vec<String> {
+    let mut words = vec![REFRESH.to_owned(), owner.server.to_string()];
+    let profile = owner.profile.iter();
+    words.extend(profile.map(|profile| format!("{PROFILE}{profile}")));
+    words.extend(owner.mint.iter().map(|mint| format!("{MINT}{mint}")));
+    words
+}
+
+fn owner_of(words: &[&str]) -> Result<Option<TokenOwner>> {
+    let Some((server, rest)) = words.split_first() else {
+        return Ok(None);
+    };
+    let find = |prefix| rest.iter().find_map(|word| word.strip_prefix(prefix));
+    Ok(Some(TokenOwner {
+        server: ServerName::new(server)?,
+        profile: find(PROFILE).map(ProfileName::new).transpose()?,
+        mint: find(MINT).map(MintName::new).transpose()?,
+    }))
 }
 
 fn append(dirs: &Dirs, keys: &Keys, record: NewRecord) -> Result<()> {

@@ -10,12 +10,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::client::{AuthMethod, ClientCredentials, ClientSource, OAuthClient, method_of};
-use super::discovery::discover;
 use super::endpoint::IssuerAccess;
 use super::exchange::Exchange;
 use super::index::OAuthIndex;
 use super::item::{self, TokenItem};
-use super::place::{TokenPlace, login_needed};
+use super::place::TokenPlace;
 use super::registration::is_unknown_client;
 use super::registry;
 use super::scope::ScopeSet;
@@ -63,18 +62,17 @@ pub fn renew(
     now: &dyn Fn() -> i64,
 ) -> Result<Renewed> {
     let lock = place.lock(LOCK_LIMIT)?;
-    let policy = place.policy;
     let Some(mut item) = place.item()? else {
         if place.is_for_client() {
             let item = obtain(place, keys, exchange, now())?;
             place.keep(&item)?;
             return Ok(Renewed::Refreshed);
         }
-        return Err(login_needed(policy, "nobody has logged in"));
+        return Err(place.login_needed("nobody has logged in"));
     };
     // A newer token was not refused yet.
     let is_rejected = order.is_rejected && item.generation <= order.seen;
-    if !is_rejected && !item.is_due(now()) {
+    if !is_rejected && !place.is_due(&item, now()) {
         return Ok(Renewed::Found);
     }
     let was_begun = item.refreshing.is_some();
@@ -82,9 +80,8 @@ pub fn renew(
         check_pause(place, &item, now())?;
     }
     if item.refresh.is_none() && !place.is_for_client() {
-        return Err(login_needed(
-            policy,
-            "it has ended, and the authorization server gave no refresh token",
+        return Err(place.login_needed(
+            "it cannot be refreshed: the authorization server gave no refresh token",
         ));
     }
     let credentials = place.credentials(keys)?;
@@ -112,20 +109,14 @@ fn check_pause(place: &TokenPlace<'_>, item: &TokenItem, now: i64) -> Result<()>
     }
     let age = now.saturating_sub(item.obtained_at);
     if (0..REFUSED_PAUSE).contains(&age) {
-        return Err(login_needed(
-            place.policy,
-            format!("the server refuses a token that is {age} s old"),
-        ));
+        return Err(place.login_needed(format!("the server refuses a token that is {age} s old")));
     }
     let failed = OAuthIndex::load(place.dirs)?;
     let name = place.name()?;
     let failed = failed.tokens.get(&name).and_then(|row| row.failed.as_ref());
     let ago = failed.map(|failed| now.saturating_sub(failed.at));
     if let Some(ago) = ago.filter(|ago| (0..REFUSED_PAUSE).contains(ago)) {
-        let what = format!(
-            "cannot refresh the token of server `{}`",
-            place.policy.server
-        );
+        let what = format!("cannot refresh the token of {}", place.owner().shown());
         return Err(Error::new(Code::OAuthUnreachable, what)
             .cause_of(
                 CauseKind::Unreachable,
@@ -190,7 +181,7 @@ fn refused(
     if is_unknown && item.client.source == ClientSource::Registered {
         registry::forget(place, &item.client.id);
     }
-    let needed = login_needed(place.policy, error.reasons());
+    let needed = place.login_needed(error.reasons());
     if was_begun {
         return needed.cause("an earlier refresh was interrupted, so its new token is lost");
     }
@@ -232,9 +223,9 @@ fn store(place: &TokenPlace<'_>, item: &TokenItem) -> Result<()> {
         match place.keep(item) {
             Ok(()) => return Ok(()),
             Err(error) if tries >= STORE_TRIES => {
-                return Err(
-                    login_needed(place.policy, "the new token cannot be stored").because(error)
-                );
+                return Err(place
+                    .login_needed("the new token cannot be stored")
+                    .because(error));
             }
             Err(_) => {
                 tries += 1;
@@ -253,21 +244,12 @@ pub fn obtain(
     now: i64,
 ) -> Result<TokenItem> {
     let credentials = place.credentials(keys)?;
-    let transport = place.policy.remote.as_ref().map(|remote| remote.transport);
-    let found = discover(
-        exchange,
-        &place.server()?,
-        place.rules,
-        transport.unwrap_or_default(),
-    )?;
+    let found = place.discover(exchange)?;
     if !place.is_issuer_approved(keys, &found.issuer.issuer) {
-        return Err(login_needed(
-            place.policy,
-            format!(
-                "the authorization server `{}` was not approved",
-                found.issuer.issuer
-            ),
-        ));
+        return Err(place.login_needed(format!(
+            "the authorization server `{}` was not approved",
+            found.issuer.issuer
+        )));
     }
     let named = found.challenged.or(found.supported).unwrap_or_default();
     let scope = scopes_of(place, &named);
@@ -312,7 +294,7 @@ pub fn obtain(
 /// `policy-invalid` if the policy names none.
 pub fn own_client(place: &TokenPlace<'_>, method: AuthMethod) -> Result<OAuthClient> {
     let id = place.rules.client_id.clone().ok_or_else(|| {
-        let what = format!("cannot log in to server `{}`", place.policy.server);
+        let what = format!("cannot get a token for {}", place.owner().shown());
         Error::new(Code::PolicyInvalid, what)
             .cause("`grant = \"client-credentials\"` needs a `client_id` below `[oauth]`")
     })?;

@@ -5,9 +5,11 @@
 use super::approval;
 use super::client::ClientCredentials;
 use super::exchange::process::ProcessExchange;
-use super::index::OAuthIndex;
+use super::index::{OAuthIndex, TokenRow};
 use super::item::{self, TokenItem};
-use super::place::{TokenPlace, network};
+use super::network::network;
+use super::owner::TokenOwner;
+use super::place::TokenPlace;
 use super::renewal::unix_now;
 use super::revoke_at::at_issuer;
 use super::unrevoked::{self, is_worth_keeping};
@@ -16,14 +18,13 @@ use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Error, Result};
 use crate::policy;
-use crate::secret::{Keys, ProfileName, SecretName, ServerName};
+use crate::secret::{Keys, SecretName, ServerName};
 use crate::store::{self, Prompt, Store, own_items};
 
-/// What became of the tokens of one policy and profile.
+/// What became of the tokens of one owner.
 #[derive(Debug)]
 pub struct RevokedToken {
-    pub server: ServerName,
-    pub profile: Option<ProfileName>,
+    pub owner: TokenOwner,
     pub issuer: String,
     /// Whether the authorization server revoked them.
     pub at_issuer: Result<()>,
@@ -42,8 +43,8 @@ impl RevokedToken {
             Outcome::Failed
         };
         let record = NewRecord::new(Event::Logout, outcome)
-            .server(&self.server)
-            .profile(self.profile.as_ref());
+            .server(&self.owner.server)
+            .profile(self.owner.profile.as_ref());
         match self.local.as_ref().err().or(self.at_issuer.as_ref().err()) {
             Some(error) => record.reason(error.code.name()),
             None => record,
@@ -51,41 +52,38 @@ impl RevokedToken {
     }
 }
 
-/// Revokes the tokens of a server, of all its profiles, and removes them. Tries everything: neither a
+/// Revokes the tokens of a server, of all its profiles and mints, and removes them. Tries everything: neither a
 /// policy that cannot be read nor an authorization server that does not answer spares the next.
 /// Returns nothing for a server without tokens.
 pub fn revoke_all(dirs: &Dirs, config: &Config, server: &ServerName) -> Vec<RevokedToken> {
     let Ok(index) = OAuthIndex::load(dirs) else {
         return Vec::new();
     };
-    let rows = index.tokens.values().filter(|row| row.server == *server);
-    let rows: Vec<_> = rows
-        .map(|row| (row.profile.clone(), row.issuer.clone()))
-        .collect();
+    let rows = index.tokens.into_values();
+    let rows: Vec<_> = rows.filter(|row| row.owner.server == *server).collect();
     if rows.is_empty() {
         return Vec::new();
     }
     let opened = store::open(dirs, config, Prompt::Never);
     let opened = opened.and_then(|store| Ok((store::keys(&*store)?, store)));
-    let failed = |profile, issuer, error: Error| RevokedToken {
-        server: server.clone(),
-        profile,
-        issuer,
+    let failed = |row: TokenRow, error: Error| RevokedToken {
+        owner: row.owner,
+        issuer: row.issuer,
         at_issuer: Err(error.clone()),
         is_kept: false,
         local: Err(error),
     };
-    let one = |(profile, issuer): (Option<ProfileName>, String)| match &opened {
-        Ok((keys, store)) => match revoke(dirs, &**store, keys, server, profile.as_ref()) {
+    let one = |row: TokenRow| match &opened {
+        Ok((keys, store)) => match revoke(dirs, &**store, keys, &row.owner) {
             Ok(done) => done,
-            Err(error) => Some(failed(profile, issuer, error)),
+            Err(error) => Some(failed(row, error)),
         },
-        Err(error) => Some(failed(profile, issuer, error.clone())),
+        Err(error) => Some(failed(row, error.clone())),
     };
     rows.into_iter().filter_map(one).collect()
 }
 
-/// Revokes the tokens of a policy and profile, and removes them; `None` if there are none.
+/// Revokes the tokens of an owner, and removes them; `None` if there are none.
 ///
 /// # Errors
 /// Those of the store, when it cannot be read.
@@ -93,10 +91,9 @@ pub fn revoke(
     dirs: &Dirs,
     store: &dyn Store,
     keys: &Keys,
-    server: &ServerName,
-    profile: Option<&ProfileName>,
+    owner: &TokenOwner,
 ) -> Result<Option<RevokedToken>> {
-    let name = item::token_name(server, profile)?;
+    let name = owner.item_name()?;
     let found = item::read_token(store, &name)?;
     let row = OAuthIndex::load(dirs)?.tokens.remove(&name);
     let issuer = found.as_ref().map(|item| item.issuer.clone());
@@ -105,13 +102,13 @@ pub fn revoke(
     };
     let at_issuer = found.as_ref().map_or(Ok(()), |item| {
         let exchange = ProcessExchange::new(network(dirs, store, keys)?);
-        let credentials = credentials(dirs, store, keys, server, profile, item);
+        let credentials = credentials(dirs, store, keys, owner, item);
         at_issuer(&exchange, item, &credentials)
     });
     let kept = match (&at_issuer, found) {
-        (Err(error), Some(item)) if is_worth_keeping(error, &item, unix_now()) => Some(
-            unrevoked::keep(dirs, store, (server, profile), item, unix_now()),
-        ),
+        (Err(error), Some(item)) if is_worth_keeping(error, &item, unix_now()) => {
+            Some(unrevoked::keep(dirs, store, owner, item, unix_now()))
+        }
         _ => None,
     };
     let is_kept = match kept {
@@ -123,8 +120,7 @@ pub fn revoke(
         None => false,
     };
     Ok(Some(RevokedToken {
-        server: server.clone(),
-        profile: profile.cloned(),
+        owner: owner.clone(),
         issuer,
         at_issuer,
         is_kept,
@@ -138,13 +134,12 @@ fn credentials(
     dirs: &Dirs,
     store: &dyn Store,
     keys: &Keys,
-    server: &ServerName,
-    profile: Option<&ProfileName>,
+    owner: &TokenOwner,
     item: &TokenItem,
 ) -> ClientCredentials {
     let found = || {
-        let policy = policy::load(dirs, server, profile).ok()?;
-        let place = TokenPlace::new(dirs, store, &policy).ok()?;
+        let policy = policy::load(dirs, &owner.server, owner.profile.as_ref()).ok()?;
+        let place = TokenPlace::of(dirs, store, &policy, owner).ok()?;
         let is_same = place
             .item()
             .ok()?

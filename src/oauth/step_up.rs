@@ -2,7 +2,7 @@
 
 use super::challenge::BearerChallenge;
 use super::index::OAuthIndex;
-use super::item;
+use super::owner::TokenOwner;
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::policy::Policy;
@@ -20,7 +20,7 @@ pub fn remember(dirs: &Dirs, policy: &Policy, challenge: &[String]) -> Result<bo
     else {
         return Ok(false);
     };
-    let name = item::token_name(&policy.server, policy.profile.as_ref())?;
+    let name = TokenOwner::remote(&policy.server, policy.profile.as_ref()).item_name()?;
     let known = OAuthIndex::load(dirs)?;
     let Some(row) = known.tokens.get(&name) else {
         return Ok(false);

@@ -3,14 +3,12 @@
 use std::time::Instant;
 
 use super::item::{TokenItem, secret_of};
-use super::place::{TokenPlace, login_needed};
+use super::place::TokenPlace;
 use super::refresh::ask;
 use super::renewal::{RenewalOrder, unix_now};
-use crate::dirs::Dirs;
+use super::scope::ScopeSet;
 use crate::error::Result;
-use crate::policy::Policy;
 use crate::secret::{Secret, SecretName};
-use crate::store::Store;
 
 /// A token that can be sent to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +20,8 @@ pub struct OAuthToken {
     pub generation: u64,
     /// Seconds of Unix time; `None` if unknown.
     pub expires_at: Option<i64>,
+    /// What it allows, as far as is known.
+    pub scope: ScopeSet,
     /// Whose token it is, as a digest: another one means another MCP session.
     pub identity: String,
 }
@@ -33,24 +33,24 @@ impl OAuthToken {
             access: secret_of(&item.access),
             generation: item.generation,
             expires_at: item.expires_at,
+            scope: item.scope.clone(),
             identity: item.identity(),
         }
     }
 }
 
-/// The token of a policy and its profile; refreshed first if it ends soon. `deadline`: when the caller
-/// has to answer.
+/// The token of an owner; refreshed first if it ends soon. `in_use`: the generation of the token that the
+/// running server of a mint has, which is not given to it again. `deadline`: when the caller has to answer.
 ///
 /// # Errors
 /// `login-needed`; `oauth-unreachable`, `oauth-failed` if it cannot be refreshed now; those of the
 /// store.
 pub fn current(
-    dirs: &Dirs,
-    store: &dyn Store,
-    policy: &Policy,
+    place: &TokenPlace<'_>,
+    in_use: Option<u64>,
     deadline: Instant,
 ) -> Result<OAuthToken> {
-    let place = TokenPlace::new(dirs, store, policy)?;
+    let owner = place.owner();
     let found = place.item()?;
     let order = RenewalOrder {
         seen: found.as_ref().map_or(0, |item| item.generation),
@@ -58,18 +58,20 @@ pub fn current(
     };
     let Some(item) = found else {
         if !place.is_for_client() {
-            return Err(login_needed(policy, "nobody has logged in"));
+            return Err(place.login_needed("nobody has logged in"));
         }
-        ask(policy, order, deadline)?;
-        return read(&place);
+        ask(&owner, order, deadline)?;
+        return read(place);
     };
-    if !item.is_due(unix_now()) {
+    if !place.is_due(&item, unix_now()) {
         return Ok(OAuthToken::of(place.name()?, &item));
     }
-    match ask(policy, order, deadline) {
-        Ok(()) => read(&place),
-        // It is good for some seconds, in which the fault may pass.
-        Err(_) if !item.is_over(unix_now()) => Ok(OAuthToken::of(place.name()?, &item)),
+    match ask(&owner, order, deadline) {
+        Ok(()) => read(place),
+        // It is good for some time, in which the fault may pass.
+        Err(_) if in_use != Some(item.generation) && place.is_usable(&item, unix_now()) => {
+            Ok(OAuthToken::of(place.name()?, &item))
+        }
         Err(error) => Err(error),
     }
 }
@@ -79,8 +81,7 @@ pub fn current(
 ///
 /// # Errors
 /// Those of the store.
-pub fn stored(dirs: &Dirs, store: &dyn Store, policy: &Policy) -> Result<Option<OAuthToken>> {
-    let place = TokenPlace::new(dirs, store, policy)?;
+pub fn stored(place: &TokenPlace<'_>) -> Result<Option<OAuthToken>> {
     let name = place.name()?;
     Ok(place.item()?.map(|item| OAuthToken::of(name, &item)))
 }
@@ -91,30 +92,27 @@ pub fn stored(dirs: &Dirs, store: &dyn Store, policy: &Policy) -> Result<Option<
 /// # Errors
 /// As [`current`].
 pub fn renew(
-    dirs: &Dirs,
-    store: &dyn Store,
-    policy: &Policy,
+    place: &TokenPlace<'_>,
     rejected_generation: u64,
     deadline: Instant,
 ) -> Result<OAuthToken> {
-    let place = TokenPlace::new(dirs, store, policy)?;
     let newer = place
         .item()?
         .filter(|item| item.generation > rejected_generation);
-    if let Some(item) = newer.filter(|item| !item.is_due(unix_now())) {
+    if let Some(item) = newer.filter(|item| !place.is_due(item, unix_now())) {
         return Ok(OAuthToken::of(place.name()?, &item));
     }
     let order = RenewalOrder {
         seen: rejected_generation,
         is_rejected: true,
     };
-    ask(policy, order, deadline)?;
-    read(&place)
+    ask(&place.owner(), order, deadline)?;
+    read(place)
 }
 
 fn read(place: &TokenPlace<'_>) -> Result<OAuthToken> {
     let item = place.item()?.filter(|item| !item.is_over(unix_now()));
     let name = place.name()?;
     item.map(|item| OAuthToken::of(name, &item))
-        .ok_or_else(|| login_needed(place.policy, "the token was removed in the meantime"))
+        .ok_or_else(|| place.login_needed("the token was removed in the meantime"))
 }

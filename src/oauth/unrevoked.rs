@@ -4,12 +4,15 @@
 //! Invariants: such an item has a name of its own, which nothing that sends a token to a server reads.
 //! It is removed when it was revoked or has ended. One process at a time tries.
 
+use std::fs::{File, TryLockError};
+
 use serde::{Deserialize, Serialize};
 
 use super::client::ClientCredentials;
 use super::exchange::Exchange;
 use super::index::{OAuthIndex, UnrevokedRow};
 use super::item::{self, TokenItem};
+use super::owner::TokenOwner;
 use super::place::TokenPlace;
 use super::revoke_at::at_issuer;
 use crate::audit::{Detail, Event, NewRecord, Outcome};
@@ -17,7 +20,7 @@ use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
 use crate::policy;
-use crate::secret::{ProfileName, SecretName, ServerName};
+use crate::secret::SecretName;
 use crate::store::{Store, own_items};
 
 /// Between two tries that nobody asked for: at first, and at most (seconds).
@@ -27,8 +30,8 @@ const PAUSE_MAX: i64 = 24 * 60 * 60;
 /// The item of the store.
 #[derive(Debug, Serialize, Deserialize)]
 struct UnrevokedItem {
-    server: ServerName,
-    profile: Option<ProfileName>,
+    #[serde(flatten)]
+    owner: TokenOwner,
     /// When it was removed here; seconds of Unix time.
     since: i64,
     token: TokenItem,
@@ -46,8 +49,7 @@ pub enum Tries {
 /// One token that was tried again.
 #[derive(Debug)]
 pub struct RetriedToken {
-    pub server: ServerName,
-    pub profile: Option<ProfileName>,
+    pub owner: TokenOwner,
     pub issuer: String,
     /// Seconds of Unix time.
     pub since: i64,
@@ -63,8 +65,8 @@ impl RetriedToken {
             ..Detail::default()
         };
         let record = NewRecord::new(Event::Logout, Outcome::Ok)
-            .server(&self.server)
-            .profile(self.profile.as_ref())
+            .server(&self.owner.server)
+            .profile(self.owner.profile.as_ref())
             .detail(detail);
         self.result.is_ok().then_some(record)
     }
@@ -98,7 +100,7 @@ fn has_ended(token: &TokenItem, now: i64) -> bool {
 pub fn keep(
     dirs: &Dirs,
     store: &dyn Store,
-    (server, profile): (&ServerName, Option<&ProfileName>),
+    owner: &TokenOwner,
     token: TokenItem,
     now: i64,
 ) -> Result<()> {
@@ -108,16 +110,14 @@ pub fn keep(
     })?;
     let name = SecretName::new(&format!("oauth-revoke/{random}"))?;
     let row = UnrevokedRow {
-        server: server.clone(),
-        profile: profile.cloned(),
+        owner: owner.clone(),
         issuer: token.issuer.clone(),
         since: now,
         tried_at: now,
         tries: 0,
     };
     let item = UnrevokedItem {
-        server: server.clone(),
-        profile: profile.cloned(),
+        owner: owner.clone(),
         since: now,
         token,
     };
@@ -169,8 +169,7 @@ pub fn retry(
             })?;
         }
         done.push(RetriedToken {
-            server: row.server,
-            profile: row.profile,
+            owner: row.owner,
             issuer: item.token.issuer,
             since: item.since,
             result,
@@ -188,15 +187,25 @@ fn forget(dirs: &Dirs, store: &dyn Store, name: &SecretName) -> Result<()> {
 /// Those of the policy's client, if the token was granted to it.
 fn credentials(dirs: &Dirs, store: &dyn Store, item: &UnrevokedItem) -> ClientCredentials {
     let found = || {
-        let policy = policy::load(dirs, &item.server, item.profile.as_ref()).ok()?;
-        let place = TokenPlace::new(dirs, store, &policy).ok()?;
+        let policy = policy::load(dirs, &item.owner.server, item.owner.profile.as_ref()).ok()?;
+        let place = TokenPlace::of(dirs, store, &policy, &item.owner).ok()?;
         place.credentials_of(&item.token.client)
     };
     found().unwrap_or_default()
 }
 
-/// The lock of all kept tokens; `None` if another process has it.
-fn lock(dirs: &Dirs) -> Result<Option<std::fs::File>> {
+/// The lock of all kept tokens, until it is dropped.
+struct RetryLock(File);
+
+impl Drop for RetryLock {
+    fn drop(&mut self) {
+        // A process that another thread is just starting has the file, too, until it executes its program.
+        drop(self.0.unlock());
+    }
+}
+
+/// Takes the lock; `None` if another process has it.
+fn lock(dirs: &Dirs) -> Result<Option<RetryLock>> {
     let path = dirs.oauth().join("revoke.lock");
     let shown = dirs.tilde(&path);
     let failed = |problem: Problem| {
@@ -206,8 +215,8 @@ fn lock(dirs: &Dirs) -> Result<Option<std::fs::File>> {
     files::ensure_dir(&dirs.oauth()).map_err(failed)?;
     let file = files::open_write(&path).map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-        Err(std::fs::TryLockError::Error(error)) => Err(failed(Problem::Io(error))),
+        Ok(()) => Ok(Some(RetryLock(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(failed(Problem::Io(error))),
     }
 }

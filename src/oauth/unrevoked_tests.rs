@@ -6,6 +6,7 @@ use super::exchange::Exchange;
 use super::exchange::script::Script;
 use super::home_tests::{Home, logged_in};
 use super::index::OAuthIndex;
+use super::owner::TokenOwner;
 use super::unrevoked::{RetriedToken, Tries, has_any, is_worth_keeping, keep, retry};
 use crate::error::{Code, Error};
 
@@ -14,8 +15,8 @@ const REVOKE: &str = "https://as.example/revoke";
 /// Logged in, and the token is kept since the time 1000.
 fn kept() -> Home {
     let home = logged_in();
-    let server = &home.policy.server;
-    keep(&home.dirs, &*home.store, (server, None), home.item(), 1_000).unwrap();
+    let owner = &TokenOwner::remote(&home.policy.server, None);
+    keep(&home.dirs, &*home.store, owner, home.item(), 1_000).unwrap();
     home
 }
 
@@ -72,15 +73,8 @@ fn a_token_that_ended_is_forgotten() {
     let mut token = home.item();
     token.refresh = None;
     token.expires_at = Some(1_500);
-    let server = &home.policy.server;
-    keep(
-        &home.dirs,
-        &*home.store,
-        (server, None),
-        token.clone(),
-        1_000,
-    )
-    .unwrap();
+    let owner = &TokenOwner::remote(&home.policy.server, None);
+    keep(&home.dirs, &*home.store, owner, token.clone(), 1_000).unwrap();
     assert_eq!(names(&home).len(), 1);
     let script = Script::default();
     assert!(tried(&home, &script, Tries::All, 1_500).is_empty());

@@ -16,8 +16,8 @@ use crate::error::{Code, Error, Result};
 use crate::files::{self, Problem};
 use crate::grant;
 use crate::invocation;
-use crate::oauth::health::login_command;
 use crate::oauth::index::OAuthIndex;
+use crate::oauth::owner::TokenOwner;
 use crate::policy::{self, Policy};
 use crate::secret::{ProfileName, ServerName};
 
@@ -119,22 +119,25 @@ pub fn logins(dirs: &Dirs, ended: &[EndedLogin], servers: &[ServerName]) -> Resu
         let policy = policy
             .ok()
             .filter(|policy| grant::find(dirs, policy).is_ok());
-        let remote = policy.and_then(|policy| policy.remote);
-        remote.is_some_and(|remote| remote.needs_login()) && index.find(server, profile).is_none()
+        policy.is_some_and(|policy| {
+            let owners = TokenOwner::of_policy(&policy);
+            policy.needs_login() && owners.iter().any(|owner| index.find(owner).is_none())
+        })
     };
     let mut commands = Vec::new();
     for EndedLogin { server, profile } in ended {
         if is_missing(server, profile.as_ref()) {
-            commands.push(login_command(server, profile.as_ref()));
+            commands.push(TokenOwner::remote(server, profile.as_ref()).login_command());
         }
     }
     for server in servers {
         let is_named = ended.iter().any(|login| login.server == *server);
-        let has_one = index.tokens.values().any(|row| row.server == *server);
+        let has_one = index.tokens.values().any(|row| row.owner.server == *server);
         if !is_named && !has_one && is_missing(server, None) {
-            commands.push(login_command(server, None));
+            commands.push(TokenOwner::remote(server, None).login_command());
         }
     }
+    commands.dedup();
     Ok(commands)
 }
 

@@ -1,4 +1,5 @@
-//! Logs in to a remote server: shows what is asked of whom, seals the approval, carries it out.
+//! Logs in to a remote server, or to the account of a mint: shows what is asked of whom, seals the approval,
+//! carries it out.
 
 use super::actor::{Actor, actor};
 use crate::audit::{Detail, Event, Log, NewRecord, Outcome};
@@ -7,6 +8,7 @@ use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::oauth::approval::{self, LoginTerms};
 use crate::oauth::login::{self, LoginBrowser};
+use crate::oauth::owner::TokenOwner;
 use crate::oauth::place::TokenPlace;
 use crate::oauth::scope::ScopeSet;
 use crate::policy::Policy;
@@ -32,7 +34,7 @@ pub struct LoggedIn {
 pub fn login(
     dirs: &Dirs,
     config: &Config,
-    policy: &Policy,
+    (policy, owner): (&Policy, &TokenOwner),
     is_fresh: bool,
     agree: &mut dyn FnMut(&str, bool) -> Result<()>,
     browser: &mut LoginBrowser<'_>,
@@ -41,11 +43,11 @@ pub fn login(
         vec![record(policy, None, Outcome::Refused, *actor)]
     })?;
     let store = store::open(dirs, config, Prompt::Allowed)?;
-    let place = TokenPlace::new(dirs, &*store, policy)?;
+    let place = TokenPlace::of(dirs, &*store, policy, owner)?;
     let keys = store::keys(&*store)?;
     let exchange = place.exchange(&keys)?;
     let plan = login::plan(&place, &keys, &exchange, is_fresh)?;
-    agree(&shown(policy, &plan.terms), plan.is_approved)?;
+    agree(&shown(owner, &plan.terms), plan.is_approved)?;
     let log = Log::open(dirs, Some(&keys))?;
     let terms = Some(&plan.terms);
     log.append(&[record(policy, terms, Outcome::Intent, actor)])?;
@@ -86,7 +88,7 @@ fn record(
 }
 
 /// What the user approves.
-fn shown(policy: &Policy, terms: &LoginTerms) -> String {
+fn shown(owner: &TokenOwner, terms: &LoginTerms) -> String {
     let LoginTerms {
         url,
         issuer,
@@ -104,12 +106,15 @@ fn shown(policy: &Policy, terms: &LoginTerms) -> String {
     } else {
         scope.to_string()
     };
-    let mut rows = vec![
-        ("server", url.clone()),
+    let mut rows = Vec::new();
+    if owner.mint.is_none() {
+        rows.push(("server", url.clone()));
+    }
+    rows.extend([
         ("granted by", issuer.clone()),
         ("client", client),
         ("scopes", scope),
-    ];
+    ]);
     rows.extend(
         resource
             .clone()
@@ -117,9 +122,10 @@ fn shown(policy: &Policy, terms: &LoginTerms) -> String {
             .map(|resource| ("resource", resource)),
     );
     rows.extend(redirect.clone().map(|redirect| ("redirect", redirect)));
-    let profile = policy.profile.as_ref();
+    let profile = owner.profile.as_ref();
     let profile = profile.map_or_else(String::new, |profile| format!(" (profile `{profile}`)"));
-    let mut text = format!("login to server `{}`{profile}\n", policy.server);
+    let what = if owner.mint.is_some() { "for" } else { "to" };
+    let mut text = format!("login {what} {}{profile}\n", owner.shown());
     for (name, value) in rows {
         text.extend([format!("  {name:<11}{value}\n")]);
     }

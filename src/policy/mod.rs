@@ -7,7 +7,11 @@
 pub mod draft;
 pub mod inherit;
 pub mod load;
+mod known_issuer;
 pub mod mint;
+mod mint_github;
+mod mint_oauth;
+mod mint_table;
 pub mod package;
 pub mod remote;
 pub mod schema;
@@ -36,9 +40,13 @@ use serde::Serialize;
 use crate::reference::{Reference, StoreRef};
 use crate::secret::{MintName, ProfileName, ServerName, StoreName};
 
+pub use self::known_issuer::KnownIssuer;
 pub use self::load::{list, load, names};
 pub use self::mint::MintRules;
+pub use self::mint_github::GithubApp;
+pub use self::mint_oauth::OAuthMint;
 pub use self::package::Package;
+use self::remote::OAuthTable;
 pub use self::remote::Remote;
 pub use self::schema::{
     Delivery, Limits, OnFailure, Renew, Restart, SessionRules, StdoutRule, Stream, Unpinned,
@@ -156,6 +164,21 @@ impl Policy {
     /// The stores that make short-lived credentials.
     pub fn mint_stores(&self) -> impl Iterator<Item = &StoreName> {
         self.mints.values().filter_map(MintRules::store)
+    }
+
+    /// The mints whose tokens are those of accounts.
+    pub fn oauth_mints(&self) -> impl Iterator<Item = (&MintName, &OAuthMint)> {
+        let mints = self.mints.iter();
+        mints.filter_map(|(name, rules)| Some((name, rules.oauth()?)))
+    }
+
+    /// Whether only the user can obtain the first token: of a remote server, or of a mint.
+    pub fn needs_login(&self) -> bool {
+        let remote = self.remote.iter();
+        remote
+            .filter_map(|remote| remote.oauth.as_ref())
+            .chain(self.oauth_mints().map(|(_, oauth)| &oauth.rules))
+            .any(OAuthTable::needs_user)
     }
 
     /// The file and the line for messages, e.g. `github.toml:9`.

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::mint::MintTable;
+use super::mint_table::MintTable;
 use super::package::Package;
 use super::remote::{OAuthTable, RemoteTransport};
 

@@ -1,6 +1,7 @@
 //! Logins and refreshes of real remote servers: the provider of fastmcp, and `oidc-provider` with
 //! tokens of some seconds and rotation.
 
+mod account;
 mod adopt;
 mod ends;
 mod login;
@@ -212,8 +213,12 @@ impl Provider {
 
     /// The stored tokens, by the probe of stores.
     fn stored(&self) -> serde_json::Value {
+        self.stored_at("oauth/s")
+    }
+
+    fn stored_at(&self, name: &str) -> serde_json::Value {
         let mut command = self.test.command(example("store-probe"));
-        let output = command.args(["get", "oauth/s"]).output().unwrap();
+        let output = command.args(["get", name]).output().unwrap();
         serde_json::from_slice(&output.stdout).unwrap()
     }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use mcpwrap::testing::config::Config;
 use mcpwrap::testing::dirs::Dirs;
 use mcpwrap::testing::error::{Code, Error, Result};
-use mcpwrap::testing::oauth::{self, EXCHANGE, OAuthToken, REFRESH};
+use mcpwrap::testing::oauth::{self, EXCHANGE, OAuthToken, REFRESH, TokenPlace};
 use mcpwrap::testing::policy;
 use mcpwrap::testing::store::{self, Prompt};
 use sha2::{Digest as _, Sha256};
@@ -49,12 +49,15 @@ fn act(words: &[&str]) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(8);
     let token = match words {
         ["current", server, profile @ ..] => {
-            oauth::current(&dirs, &*store, &load(server, profile)?, deadline)?
+            let policy = load(server, profile)?;
+            let place = TokenPlace::new(&dirs, &*store, &policy)?;
+            oauth::current(&place, None, deadline)?
         }
         ["renew", generation, server, profile @ ..] => {
             let generation = generation.parse().unwrap_or_default();
             let policy = load(server, profile)?;
-            oauth::renew(&dirs, &*store, &policy, generation, deadline)?
+            let place = TokenPlace::new(&dirs, &*store, &policy)?;
+            oauth::renew(&place, generation, deadline)?
         }
         ["revoke", server] => {
             for done in oauth::revoke_all(&dirs, &config, &server.parse()?) {
@@ -77,6 +80,7 @@ fn act(words: &[&str]) -> Result<()> {
         access,
         generation,
         expires_at,
+        scope: _,
         identity,
     } = token;
     let digest = mcpwrap::testing::secret::hex(&Sha256::digest(access.expose()));

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::error::{Code, Error, Result, printable};
 use crate::oauth::foreign::{self, ForeignEnd};
 use crate::oauth::index::OAuthIndex;
+use crate::oauth::owner::TokenOwner;
 use crate::ops::actor::Actor;
 use crate::policy::{self, Policy};
 use crate::secret::{Keys, ServerName};
@@ -170,7 +171,7 @@ pub(super) fn note_kept(cx: &Context, servers: &BTreeSet<ServerName>) {
         return;
     };
     for server in servers {
-        if index.find(server, None).is_some() {
+        if index.find(&TokenOwner::remote(server, None)).is_some() {
             print::note(&format!(
                 "you are still logged in to server `{server}`: run `mcpwrap logout {server}` to take the token back"
             ));

@@ -290,6 +290,7 @@ impl Pipeline for LaunchPipeline {
 
     fn prepare_again(&self, rejection: &Rejection, injected: &[Injected]) -> Result<Prepared> {
         self.renew_token(rejection)?;
+        self.mints.reject_tokens();
         let prepared = self.prepare()?;
         if prepared.env.injected() == injected {
             return Err(remote::refused(&prepared, rejection));
@@ -315,13 +316,12 @@ impl Pipeline for LaunchPipeline {
         }
         let policy = self.load()?;
         let _grant = grant::find(&self.dirs, &policy)?;
-        policy
-            .check_command(&self.command, self.dirs.home())
-            .map(drop)
+        policy.check_command(&self.command, self.dirs.home())?;
+        self.mints.check_tokens(&policy)
     }
 
     fn is_outdated(&self, injected: &[Injected]) -> bool {
-        if self.is_token_outdated() {
+        if self.is_token_outdated() || self.mints.is_outdated() {
             return true;
         }
         let seen = self.seen();

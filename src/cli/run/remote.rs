@@ -11,7 +11,8 @@ use crate::launch::remote::{self, BridgeSources};
 use crate::mint::LiveMints;
 use crate::network::Network;
 use crate::oauth::index::OAuthIndex;
-use crate::oauth::place::login_needed;
+use crate::oauth::owner::TokenOwner;
+use crate::oauth::place::TokenPlace;
 use crate::oauth::step_up;
 use crate::oauth::token::{self, OAuthToken};
 use crate::policy::{Policy, Remote};
@@ -62,14 +63,15 @@ impl LaunchPipeline {
     /// that there is: the first request that is refused asks again.
     fn current_token(&self, store: &dyn Store, policy: &Policy) -> Result<Option<OAuthToken>> {
         let deadline = Instant::now() + TOKEN_LIMIT;
-        match token::current(&self.dirs, store, policy, deadline) {
-            Ok(token) if token.generation == self.refused_token.load(Ordering::Relaxed) => Err(
-                login_needed(policy, "the server refused the token that is stored"),
-            ),
+        let place = TokenPlace::new(&self.dirs, store, policy)?;
+        match token::current(&place, None, deadline) {
+            Ok(token) if token.generation == self.refused_token.load(Ordering::Relaxed) => {
+                Err(place.login_needed("the server refused the token that is stored"))
+            }
             Ok(token) => Ok(Some(token)),
             Err(error) if matches!(error.code, Code::OAuthUnreachable | Code::OAuthFailed) => {
                 tracing::warn!("{}", error.text());
-                token::stored(&self.dirs, store, policy)
+                token::stored(&place)
             }
             Err(error) => Err(error),
         }
@@ -99,7 +101,8 @@ impl LaunchPipeline {
         let used = self.token.load(Ordering::Relaxed);
         let deadline = Instant::now() + TOKEN_LIMIT;
         let store = store::open(&self.dirs, &Config::load(&self.dirs)?, Prompt::Never)?;
-        let renewed = token::renew(&self.dirs, &*store, &policy, used, deadline);
+        let place = TokenPlace::new(&self.dirs, &*store, &policy)?;
+        let renewed = token::renew(&place, used, deadline);
         if matches!(&renewed, Err(error) if error.code == Code::LoginNeeded) {
             // A session that waits for a login does not start again with it.
             self.refused_token.store(used, Ordering::Relaxed);
@@ -112,7 +115,8 @@ impl LaunchPipeline {
         let used = self.token.load(Ordering::Relaxed);
         used > 0
             && OAuthIndex::load(&self.dirs).is_ok_and(|index| {
-                let row = index.find(&self.server, self.profile.as_ref());
+                let owner = TokenOwner::remote(&self.server, self.profile.as_ref());
+                let row = index.find(&owner);
                 row.is_none_or(|row| row.generation > used)
             })
     }

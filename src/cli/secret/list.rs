@@ -118,7 +118,7 @@ fn login_rows(index: &OAuthIndex) -> Vec<LoginRow<'_>> {
     let tokens = index.tokens.iter().map(|(name, row)| LoginRow {
         name,
         oauth: "token",
-        profile: row.profile.as_ref(),
+        profile: row.owner.profile.as_ref(),
         issuer: &row.issuer,
         client_id: Some(&row.client_id),
         scope: Some(&row.scope),
@@ -140,7 +140,7 @@ fn login_rows(index: &OAuthIndex) -> Vec<LoginRow<'_>> {
     let unrevoked = index.unrevoked.iter().map(|(name, row)| LoginRow {
         name,
         oauth: "unrevoked",
-        profile: row.profile.as_ref(),
+        profile: row.owner.profile.as_ref(),
         issuer: &row.issuer,
         client_id: None,
         scope: None,

@@ -1,4 +1,4 @@
-//! The OAuth tokens of remote servers, as `mcpwrap status` shows them.
+//! The OAuth tokens of remote servers and of mints, as `mcpwrap status` shows them.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -6,13 +6,18 @@ use serde::Serialize;
 use crate::oauth::health::TokenHealth;
 use crate::oauth::index::{OAuthIndex, TokenRow};
 use crate::oauth::scope::ScopeSet;
-use crate::secret::{ProfileName, ServerName};
+use crate::secret::{MintName, ProfileName, ServerName};
 
 /// One token; `docs/secrets.md` describes the JSON.
 #[derive(Serialize)]
 pub(super) struct LoginStatus {
     server: ServerName,
     profile: Option<ProfileName>,
+    /// The mint of a local server that the token is for.
+    mint: Option<MintName>,
+    /// Whose it is, in lines.
+    #[serde(skip)]
+    shown: String,
     issuer: String,
     state: &'static str,
     /// The code of the refresh that failed.
@@ -38,8 +43,10 @@ fn login(row: &TokenRow, now: i64) -> LoginStatus {
     };
     let is_good = health == TokenHealth::Good && row.wanted.is_empty();
     LoginStatus {
-        server: row.server.clone(),
-        profile: row.profile.clone(),
+        server: row.owner.server.clone(),
+        profile: row.owner.profile.clone(),
+        mint: row.owner.mint.clone(),
+        shown: row.owner.brief(),
         issuer: row.issuer.clone(),
         state: health.name(),
         error,
@@ -48,7 +55,7 @@ fn login(row: &TokenRow, now: i64) -> LoginStatus {
             .expires_at
             .and_then(|end| Timestamp::from_second(end).ok()),
         renewable: row.renewable,
-        fix: (!is_good).then(|| row.login()),
+        fix: (!is_good).then(|| row.owner.login_command()),
     }
 }
 
@@ -79,7 +86,7 @@ fn line(login: &LoginStatus) -> String {
     if let Some(fix) = &login.fix {
         text.extend([format!(": run `{fix}`")]);
     }
-    format!("{}{profile} by {}: {text}", login.server, login.issuer)
+    format!("{}{profile} by {}: {text}", login.shown, login.issuer)
 }
 
 /// One token that was removed and may still be valid at its issuer.
@@ -87,6 +94,9 @@ fn line(login: &LoginStatus) -> String {
 pub(super) struct UnrevokedStatus {
     server: ServerName,
     profile: Option<ProfileName>,
+    mint: Option<MintName>,
+    #[serde(skip)]
+    shown: String,
     issuer: String,
     /// When it was removed.
     since: Option<Timestamp>,
@@ -96,8 +106,10 @@ pub(super) struct UnrevokedStatus {
 pub(super) fn unrevoked(index: &OAuthIndex) -> Vec<UnrevokedStatus> {
     let rows = index.unrevoked.values();
     rows.map(|row| UnrevokedStatus {
-        server: row.server.clone(),
-        profile: row.profile.clone(),
+        server: row.owner.server.clone(),
+        profile: row.owner.profile.clone(),
+        mint: row.owner.mint.clone(),
+        shown: row.owner.brief(),
         issuer: row.issuer.clone(),
         since: Timestamp::from_second(row.since).ok(),
     })
@@ -113,7 +125,7 @@ pub(super) fn unrevoked_lines(all: &[UnrevokedStatus]) -> Vec<String> {
         });
         format!(
             "a token of {}{since}: {} did not revoke it yet, `mcpwrap logout {}` tries again",
-            one.server, one.issuer, one.server
+            one.shown, one.issuer, one.server
         )
     };
     all.iter().map(line).collect()

@@ -104,6 +104,8 @@ impl Driver {
         let error = Error::new(Code::CredentialEnded, what);
         let server = self.generation(generation);
         match server.and_then(|server| server.mints.trouble.clone()) {
+            // Only the user can go on.
+            Some(trouble) if trouble.code == Code::LoginNeeded => return trouble,
             Some(trouble) => error.caused_by(trouble),
             None => error.cause("it could not be replaced in time"),
         }

@@ -17,7 +17,11 @@ use crate::supervise::pipeline::{Fact, ServerExit};
 pub(super) const fn ends_what_runs(code: Code) -> bool {
     matches!(
         code,
-        Code::Revoked | Code::NotGranted | Code::PolicyNotFound | Code::GrantBroken
+        Code::Revoked
+            | Code::NotGranted
+            | Code::PolicyNotFound
+            | Code::GrantBroken
+            | Code::LoginNeeded
     ) || is_unreadable(code)
 }
 

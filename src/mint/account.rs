@@ -1,0 +1,148 @@
+//! Tokens of accounts: those of `[mint.NAME]` with `type = "oauth"`. The store owns them, and all sessions
+//! share them (see [`crate::oauth`]); a run only remembers which one each of its servers has.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::access::MadeCredential;
+use super::minted::used;
+use crate::dirs::Dirs;
+use crate::error::Result;
+use crate::host;
+use crate::oauth::index::{OAuthIndex, TokenRow};
+use crate::oauth::owner::TokenOwner;
+use crate::oauth::place::{TokenPlace, login_needed};
+use crate::oauth::token;
+use crate::policy::{OAuthMint, Policy};
+use crate::secret::MintName;
+use crate::store::Store;
+use crate::store::source::{MintLife, Minted};
+
+/// The part of a credential that is the token.
+const FIELD: &str = "access_token";
+
+/// How long a start waits for a new token: less than a client waits for its first answer.
+const LIMIT: Duration = Duration::from_millis(6500);
+
+/// The tokens that the servers of this run have.
+#[derive(Debug, Default)]
+pub(super) struct AccountTokens(Mutex<BTreeMap<MintName, TokenInUse>>);
+
+/// See [`AccountTokens`].
+#[derive(Debug)]
+struct TokenInUse {
+    owner: TokenOwner,
+    generation: u64,
+    /// Gone with the server.
+    holder: Weak<()>,
+    /// Its service refused it.
+    is_rejected: bool,
+}
+
+impl AccountTokens {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<MintName, TokenInUse>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The token for a server, refreshed if it is not good for a while.
+    ///
+    /// # Errors
+    /// Those of [`token::current`].
+    pub(super) fn take(
+        &self,
+        (dirs, store): (&Dirs, &dyn Store),
+        policy: &Policy,
+        (name, oauth): (&MintName, &OAuthMint),
+    ) -> Result<MadeCredential> {
+        let owner = TokenOwner {
+            mint: Some(name.clone()),
+            ..TokenOwner::remote(&policy.server, policy.profile.as_ref())
+        };
+        let place = TokenPlace::of(dirs, store, policy, &owner)?;
+        let deadline = Instant::now() + LIMIT;
+        let (in_use, is_rejected) = match self.all().get(name) {
+            Some(known) => {
+                let is_held = known.holder.strong_count() > 0;
+                (
+                    is_held.then_some(known.generation),
+                    known.is_rejected.then_some(known.generation),
+                )
+            }
+            None => (None, None),
+        };
+        let token = match is_rejected {
+            Some(generation) => token::renew(&place, generation, deadline)?,
+            None => token::current(&place, in_use, deadline)?,
+        };
+        let holder = Arc::new(());
+        let one = TokenInUse {
+            owner,
+            generation: token.generation,
+            holder: Arc::downgrade(&holder),
+            is_rejected: false,
+        };
+        self.all().insert(name.clone(), one);
+        let now = Timestamp::now().as_second();
+        let left = token.expires_at.map(|end| end.saturating_sub(now));
+        Ok(MadeCredential {
+            minted: Minted {
+                fields: BTreeMap::from([(FIELD.to_owned(), token.access)]),
+                life: MintLife {
+                    seconds: left.map(|left| u64::try_from(left).unwrap_or(0)),
+                    is_extendable: false,
+                },
+                handle: None,
+                granted: vec![("scope".to_owned(), token.scope.to_string())],
+            },
+            by: shown(oauth),
+            maker: None,
+            holder,
+        })
+    }
+
+    /// A service refused these credentials: the next token is a refreshed one.
+    pub(super) fn reject(&self) {
+        for token in self.all().values_mut() {
+            token.is_rejected = true;
+        }
+    }
+
+    /// Whether a server has a token that was replaced or removed.
+    pub(super) fn is_outdated(&self, dirs: &Dirs) -> bool {
+        let all = self.all();
+        let mut held = all.values().filter(|one| one.holder.strong_count() > 0);
+        let is_newer =
+            |row: Option<&TokenRow>, generation| row.is_none_or(|row| row.generation > generation);
+        OAuthIndex::load(dirs)
+            .is_ok_and(|index| held.any(|one| is_newer(index.find(&one.owner), one.generation)))
+    }
+
+    /// Whether the tokens that this run had are still there.
+    ///
+    /// # Errors
+    /// `login-needed` if the user logged out.
+    pub(super) fn check(&self, dirs: &Dirs, policy: &Policy) -> Result<()> {
+        let all = self.all();
+        if all.is_empty() {
+            return Ok(());
+        }
+        let index = OAuthIndex::load(dirs)?;
+        for (name, rules) in used(policy) {
+            if let (Some(one), Some(oauth)) = (all.get(name), rules.oauth())
+                && oauth.rules.needs_user()
+                && index.find(&one.owner).is_none()
+            {
+                return Err(login_needed(&one.owner, "its token was removed"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn shown(oauth: &OAuthMint) -> String {
+    let issuer = oauth.rules.issuer.as_deref().unwrap_or_default();
+    format!("`{}`", host::of_url(issuer).unwrap_or(issuer))
+}

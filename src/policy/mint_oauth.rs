@@ -1,0 +1,195 @@
+//! `[mint.NAME]` with `type = "oauth"`: the token of an account, for a local server. The user logs in once;
+//! mcpwrap refreshes the token while a server has it.
+
+use super::known_issuer::KnownIssuer;
+use super::mint_table::{MintFault, MintTable, needs, plain_secret};
+use super::plain::{ascii, word};
+use super::remote::{OAuthGrant, OAuthTable, Pkce};
+use super::template;
+use super::web::{self, RemoteUrl};
+use crate::secret::SecretName;
+
+/// A checked mint of this type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OAuthMint {
+    /// With an `issuer` and scopes, and without what proves the client.
+    pub rules: OAuthTable,
+    pub client_secret: Option<SecretName>,
+    /// The private key (PEM, PKCS#8) of the client, in place of a secret.
+    pub private_key: Option<SecretName>,
+}
+
+impl OAuthMint {
+    pub(super) fn new(table: &MintTable) -> Result<Self, MintFault> {
+        for (field, is_set) in [
+            ("store", table.store.is_some()),
+            ("path", table.path.is_some()),
+            ("app", table.app.is_some()),
+            ("installation", table.installation.is_some()),
+            ("key", table.key.is_some()),
+            ("repositories", !table.repositories.is_empty()),
+            ("permissions", !table.permissions.is_empty()),
+            ("api", table.api.is_some()),
+        ] {
+            if is_set {
+                return Err((field, "not for `type = \"oauth\"`".to_owned()));
+            }
+        }
+        let (issuer, known) = issuer(table)?;
+        if known.is_some() && table.client_id.is_none() {
+            return Err(needs("client_id", "create a client in its console"));
+        }
+        if table.scopes.is_empty() {
+            return Err(needs("scopes", "what the token may do"));
+        }
+        if let Some(scope) = table.scopes.iter().find(|scope| !web::is_scope(scope)) {
+            let why = format!("`{}` is no scope; write one per element", ascii(scope));
+            return Err(("scopes", why));
+        }
+        let of = |field, text: &Option<String>| {
+            let text = text.as_deref();
+            text.map(|text| plain_secret(field, text)).transpose()
+        };
+        let mint = Self {
+            client_secret: of("client_secret", &table.client_secret)?,
+            private_key: of("private_key", &table.private_key)?,
+            rules: OAuthTable {
+                grant: table.grant,
+                scopes: table.scopes.clone(),
+                issuer: Some(issuer),
+                client_id: table.client_id.clone(),
+                client_secret: None,
+                private_key: None,
+                client_metadata_url: None,
+                redirect: redirect(table)?,
+                resource: Some(resource(table)?),
+                pkce: known.map_or(table.pkce, |known| known.pkce),
+            },
+        };
+        mint.check_client()?;
+        Ok(mint)
+    }
+
+    fn check_client(&self) -> Result<(), MintFault> {
+        let Self {
+            rules,
+            client_secret,
+            private_key,
+        } = self;
+        if client_secret.is_some() && private_key.is_some() {
+            let why = "a client proves itself in one way: remove it or `client_secret`";
+            return Err(("private_key", why.to_owned()));
+        }
+        let proof = client_secret.as_ref().or(private_key.as_ref());
+        if proof.is_some() && rules.client_id.is_none() {
+            let why = "needs `client_id`: they were issued together";
+            return Err(("client_secret", why.to_owned()));
+        }
+        if rules.grant == OAuthGrant::AuthorizationCode {
+            return Ok(());
+        }
+        if proof.is_none() {
+            let why = "`client-credentials` needs `client_id` and `client_secret` or `private_key`";
+            return Err(("grant", why.to_owned()));
+        }
+        if rules.redirect.is_some() {
+            let why = "not with `client-credentials`: no browser takes part";
+            return Err(("redirect", why.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// What a grant shows of it.
+    pub(super) fn shown(&self) -> String {
+        let Self {
+            rules,
+            client_secret,
+            private_key,
+        } = self;
+        let OAuthTable {
+            grant,
+            scopes,
+            issuer,
+            client_id,
+            // They are fields of their own.
+            client_secret: _,
+            private_key: _,
+            client_metadata_url: _,
+            redirect,
+            resource,
+            pkce,
+        } = rules;
+        let issuer = issuer.as_deref().unwrap_or_default();
+        let mut text = format!(
+            "OAuth token of {} ({}), scopes {}",
+            ascii(issuer),
+            word(*grant),
+            ascii(&scopes.join(", "))
+        );
+        if let Some(id) = client_id {
+            text.extend(["; client ", &ascii(id)]);
+        }
+        for (what, name) in [("secret", client_secret), ("key", private_key)] {
+            if let Some(name) = name {
+                text.extend([" (", what, " secret:", name.as_str(), ")"]);
+            }
+        }
+        for (what, value) in [("redirect", redirect), ("resource", resource)] {
+            if let Some(value) = value.as_deref().filter(|value| *value != OMIT) {
+                text.extend(["; ", what, " ", &ascii(value)]);
+            }
+        }
+        if *pkce == Pkce::Assume {
+            text.push_str("; PKCE is not announced");
+        }
+        text
+    }
+}
+
+/// No `resource` is sent: most authorization servers of accounts do not know the parameter.
+const OMIT: &str = "omit";
+
+fn issuer(table: &MintTable) -> Result<(String, Option<&'static KnownIssuer>), MintFault> {
+    let words = || KnownIssuer::words().map(|word| format!("`{word}`"));
+    let written = table.issuer.as_deref().ok_or_else(|| {
+        let words = words().collect::<Vec<_>>().join(" or ");
+        needs("issuer", &format!("an `https:` address, {words}"))
+    })?;
+    if let Some(known) = KnownIssuer::of_word(written) {
+        return Ok((known.issuer.to_owned(), Some(known)));
+    }
+    let url = address("issuer", written)?;
+    if url.has_query {
+        let why = "the address of an authorization server has no query";
+        return Err(("issuer", why.to_owned()));
+    }
+    Ok((written.to_owned(), KnownIssuer::of_issuer(written)))
+}
+
+fn redirect(table: &MintTable) -> Result<Option<String>, MintFault> {
+    let Some(text) = &table.redirect else {
+        return Ok(None);
+    };
+    let url = address("redirect", text)?;
+    let has_port = url.port.is_some_and(|port| port != 0);
+    if url.is_encrypted || !url.is_loopback() || !has_port || url.has_query {
+        let why = "expected `http://127.0.0.1:PORT/PATH` or `http://localhost:PORT/PATH`, as the client was registered";
+        return Err(("redirect", why.to_owned()));
+    }
+    Ok(Some(text.clone()))
+}
+
+fn resource(table: &MintTable) -> Result<String, MintFault> {
+    match table.resource.as_deref() {
+        None | Some(OMIT) => Ok(OMIT.to_owned()),
+        Some(text) => address("resource", text).map(|_| text.to_owned()),
+    }
+}
+
+fn address(field: &'static str, text: &str) -> Result<RemoteUrl, MintFault> {
+    if template::secrets(text).next().is_some() {
+        let why = "it contains a placeholder, and is no secret";
+        return Err((field, why.to_owned()));
+    }
+    RemoteUrl::new(text).map_err(|fault| (field, format!("{}; {}", fault.cause, fault.hint)))
+}
