@@ -35,6 +35,11 @@ impl Secret {
         self.0.contains(&0)
     }
 
+    /// Whether it begins with this text, by which providers mark kinds of keys.
+    pub fn starts_with(&self, text: &str) -> bool {
+        self.0.starts_with(text.as_bytes())
+    }
+
     /// Whether the value is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,21 +1,27 @@
 //! The catalog of known servers: `policies/*.toml`, built into the program.
 //!
-//! The files are not user policies: `adopt` and `policy new` start from them, and `check --verify` sends
+//! The files are not user policies: `adopt` and `policy new` start from them, and `--verify` sends
 //! their probes. One commented file per server or family, with one line in the table below; a test
 //! checks all of them. Unconfirmed facts are marked (`verified = false`).
 //!
 //! Invariant: the catalog is not used at launch.
+
+mod scopes;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 use serde::Deserialize;
 
+use crate::host;
+use crate::package;
 use crate::policy::draft::Draft;
 use crate::policy::remote::{OAuthTable, Remote, RemoteTransport};
-use crate::policy::{Cwd, Delivery, Renew, template};
+use crate::policy::{Cwd, Delivery, Policy, Renew, template};
 use crate::reference::Reference;
 use crate::secret::SecretName;
+
+pub use self::scopes::{BroadKey, KnownScopes};
 
 /// The version of the format of these files.
 const VERSION: u32 = 1;
@@ -50,6 +56,10 @@ pub struct KnownServer {
     #[serde(default)]
     pub secrets: BTreeMap<String, KnownSecret>,
     pub probe: Option<Probe>,
+    /// Those of its tokens.
+    pub scopes: Option<KnownScopes>,
+    /// Those of an app of the service, for `[mint.NAME]`.
+    pub permissions: Option<KnownScopes>,
 }
 
 /// A remote server.
@@ -98,6 +108,9 @@ pub struct KnownSecret {
     pub flags: Vec<String>,
     /// Where to create a new one.
     pub rotate: Option<String>,
+    /// Kinds of values that allow more than another kind.
+    #[serde(default)]
+    pub broad: Vec<BroadKey>,
 }
 
 /// A read-only request to the provider that shows whether a secret is valid.
@@ -110,12 +123,9 @@ pub struct Probe {
     pub request: String,
     /// With `{secret}` in place of the value.
     pub headers: Vec<String>,
-    /// The response header that lists what the secret may do.
+    /// The response header that lists what the secret may do, or where the body does: `/scopes`.
     pub scopes: Option<String>,
-    /// The scopes that the server's documentation requires. Other scopes are more than it needs.
-    #[serde(default)]
-    pub enough: Vec<String>,
-    /// The response header with the expiry date.
+    /// The response header with the expiry date, or its place in the body.
     pub expires: Option<String>,
     /// Whether the provider's documentation or a public verifier confirms the request.
     pub verified: bool,
@@ -132,7 +142,7 @@ files! {
     "ai-platforms" "airtable" "anthropic" "atlassian" "aws" "brave-search" "browser" "chat"
     "cloudflare" "code-tools" "commerce" "context7" "developer-services" "exa" "fetch" "figma"
     "firecrawl" "gemini" "github" "gitlab" "google-workspace" "home" "hosting" "hugging-face"
-    "linear" "magic" "mail" "mcp-remote" "models" "mongodb" "monitoring" "mysql" "n8n"
+    "linear" "magic" "mail" "mcp-remote" "microsoft" "models" "mongodb" "monitoring" "mysql" "n8n"
     "notion" "openai" "perplexity" "postgres" "redis" "reference" "sentry" "slack" "smithery"
     "stripe" "supabase" "task-master" "tasks" "tavily"
 }
@@ -215,6 +225,34 @@ pub fn of_host(host: &str) -> Option<&'static KnownServer> {
         None => host == pattern,
     };
     all().find(|shipped| shipped.remotes.iter().any(fits))
+}
+
+/// The known server of a policy: by its package, or by its host.
+pub fn of_policy(policy: &Policy) -> Option<&'static KnownServer> {
+    match &policy.remote {
+        None => {
+            let launch = package::parse(&policy.command);
+            launch.package.as_deref().and_then(of_package)
+        }
+        Some(remote) => of_host(&remote.host()),
+    }
+}
+
+/// What is known about the scopes of a token: of the server of this policy, else of its authorization
+/// server.
+pub fn scopes_of(policy: Option<&Policy>, issuer: Option<&str>) -> Option<&'static KnownScopes> {
+    let of_server = policy.and_then(|policy| of_policy(policy)?.scopes.as_ref());
+    of_server.or_else(|| of_issuer(issuer?)?.scopes.as_ref())
+}
+
+/// The service whose scopes this authorization server uses.
+pub fn of_issuer(issuer: &str) -> Option<&'static KnownServer> {
+    let host = host::of_url(issuer)?;
+    let fits = |known: &&KnownServer| {
+        let mut scopes = known.scopes.iter();
+        scopes.any(|scopes| scopes.issuers.iter().any(|known| known == host))
+    };
+    all().find(fits)
 }
 
 impl KnownServer {

@@ -59,7 +59,7 @@ fn every_file_is_in_the_table_and_complete() {
 
 /// The package that a command starts.
 fn package_of(command: &[String]) -> String {
-    crate::package::parse(command).package.unwrap_or_default()
+    package::parse(command).package.unwrap_or_default()
 }
 
 #[test]

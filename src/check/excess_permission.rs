@@ -1,6 +1,7 @@
 //! Permissions that a server does not need.
 
-use super::facts::{Facts, Machine, ProbeResult};
+use super::excess_scopes::{self, MORE};
+use super::facts::{Facts, Machine};
 use super::file::{CheckedServer, ConfigFile, ConfigValue, FieldKind, label};
 use super::finding::{Finding, Fix, Location, Severity};
 use super::fixes;
@@ -25,7 +26,10 @@ pub(super) const ABOUT: &str = "\
   host's network or processes) and `deno -A`;
 - a file server for `/` or a whole home directory;
 - a policy that turns off the fence (`fence = false`);
-- with `--verify`, token scopes that the server does not need.
+- far-reaching scopes of an OAuth token, as the login obtained them, and far-reaching permissions of a
+  `[mint.NAME]` with a GitHub App, that the server does not need;
+- with `--verify`, token scopes that the server does not need, and stored keys with full access (GitHub's
+  `ghp_`, Stripe's `sk_live_`) where a narrower kind of key exists.
 
 **Why:** a server can leak what it holds: through a bad release, a prompt injection, or its own
 error messages. All local users can see arguments with `ps`.
@@ -34,15 +38,18 @@ error messages. All local users can see arguments with `ps`.
 environment. Remove what is not needed with `mcpwrap policy edit SERVER`. Create narrower tokens at
 the provider.
 
+`policies/` says which scopes and permissions a server needs, which ones are far-reaching, and what these
+allow. Values and scopes are counted as checked only where that is known.
+
 **Limitations:** servers without a policy in `policies/` are not known; many services do not report
-the scopes of a token (most fine-grained ones). What a server does with files and network is not
+the scopes of a token (most fine-grained ones), and the scopes of a login are judged only by what is
+known as far-reaching. What a server does with files and network is not
 limited by mcpwrap, and not checked.
 ";
 
 const SEEN: &str = "all local users can see arguments with `ps`, and crash reports include them";
 const UNFENCED: &str =
     "the server can signal and trace your other processes, and read their memory";
-const MORE: &str = "a server can leak anything it can access; grant only what it needs";
 
 /// Options that give a container access to the host, and which.
 const HOST_ACCESS: &[(&str, &str)] = &[
@@ -76,31 +83,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
     if let Some(machine) = &facts.machine {
         policies(machine, results);
     }
-    for record in &facts.probes {
-        let ProbeResult::Good { wide, .. } = &record.result else {
-            continue;
-        };
-        if !wide.is_empty() {
-            results.add(
-                Finding::new(
-                    (NAME, Severity::Critical),
-                    record.location.clone(),
-                    format!(
-                        "{} says `{}` has scopes that the server does not need: {}",
-                        record.host,
-                        record.secret,
-                        wide.join(", ")
-                    ),
-                    MORE,
-                    Fix::Act(format!(
-                        "create a narrower one at the provider, then run `mcpwrap secret rotate {}`",
-                        record.secret
-                    )),
-                )
-                .for_server(&record.server),
-            );
-        }
-    }
+    excess_scopes::run(NAME, facts, results);
 }
 
 /// A secret in an argument, or with a server that does not need it.
@@ -290,11 +273,7 @@ fn policies(machine: &Machine, results: &mut CheckResults) {
         results.count(Noun::Policy, 1);
         let server = file.server.as_str();
         let edit = || Fix::Run(format!("mcpwrap policy edit {server}"));
-        let launch = package::parse(&policy.command);
-        let own = match &policy.remote {
-            None => launch.package.as_deref().and_then(catalog::of_package),
-            Some(remote) => catalog::of_host(&remote.host()),
-        };
+        let own = catalog::of_policy(policy);
         for (variable, slot) in &policy.secrets {
             let Some(what) = own.and_then(|own| foreign(own, variable, "")) else {
                 continue;

@@ -72,7 +72,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             }
             ProbeResult::Good {
                 ends: Some(ends), ..
-            } => match expiry_text(facts.today, *ends) {
+            } => match expiry_text(facts.today, ends.day()) {
                 Some(words) => format!("{} says `{}` {words}", record.host, record.secret),
                 None => continue,
             },
@@ -88,7 +88,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
         };
         let fix = Fix::Run(format!("mcpwrap secret rotate {}", record.secret));
         let found = Finding::new((NAME, severity), record.location.clone(), what, WHY, fix);
-        results.add(found.for_server(&record.server));
+        results.add(found.for_server(record.server.as_str()));
     }
 }
 

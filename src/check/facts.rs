@@ -8,12 +8,14 @@ use jiff::civil::Date;
 
 use super::file::ConfigFile;
 use super::finding::Location;
+use crate::catalog::{BroadKey, KnownScopes};
 use crate::config::Config;
 use crate::error::Error;
+use crate::expiry::Expiry;
 use crate::oauth::index::OAuthIndex;
 use crate::package::PackageNews;
 use crate::policy::Policy;
-use crate::secret::{Fingerprint, ServerName};
+use crate::secret::{Fingerprint, SecretName, ServerName};
 use crate::store::Index;
 
 /// All facts.
@@ -27,6 +29,8 @@ pub struct Facts {
     pub probes: Vec<ProbeRecord>,
     /// Locations of stored secrets in files, with their names; empty without `--verify`.
     pub copies: Vec<(Location, String)>,
+    /// Stored secrets of which the catalog knows several kinds; empty without `--verify`.
+    pub kinds: Vec<KeyKind>,
     /// What the caller did not look into, for the user.
     pub not_checked: Vec<String>,
 }
@@ -40,6 +44,7 @@ impl Facts {
             today,
             probes: Vec::new(),
             copies: Vec::new(),
+            kinds: Vec::new(),
             not_checked: Vec::new(),
         }
     }
@@ -148,20 +153,31 @@ pub enum LeftoverKind {
 #[derive(Clone, Debug)]
 pub struct ProbeRecord {
     pub location: Location,
-    pub server: String,
-    /// The name of the secret.
-    pub secret: String,
+    pub server: ServerName,
+    pub secret: SecretName,
     pub host: String,
+    /// What the catalog knows about scopes of this service.
+    pub known: Option<&'static KnownScopes>,
     pub result: ProbeResult,
+}
+
+/// The kind of a stored secret.
+#[derive(Clone, Debug)]
+pub struct KeyKind {
+    pub location: Location,
+    pub server: ServerName,
+    pub secret: SecretName,
+    /// If it allows more than another kind.
+    pub broad: Option<&'static BroadKey>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeResult {
     /// Valid; with scopes and expiry date, where the service reports them.
     Good {
-        /// Scopes that the server does not need.
-        wide: Vec<String>,
-        ends: Option<Date>,
+        /// `None` if the service did not say.
+        scopes: Option<Vec<String>>,
+        ends: Option<Expiry>,
     },
     /// Rejected, with this HTTP status.
     Refused(u16),

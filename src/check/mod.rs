@@ -22,6 +22,7 @@ mod sarif;
 
 mod plaintext_secret;
 mod excess_permission;
+mod excess_scopes;
 mod audit_log;
 mod secret_rotation;
 pub mod insecure_transport;
@@ -33,8 +34,8 @@ pub mod unpinned_server;
 mod kill_switch;
 
 pub use facts::{
-    AuditLog, AuditState, Facts, LastDrill, Leftover, LeftoverKind, LoadedPolicy, LoginFacts,
-    Machine, ProbeRecord, ProbeResult, SupervisorState,
+    AuditLog, AuditState, Facts, KeyKind, LastDrill, Leftover, LeftoverKind, LoadedPolicy,
+    LoginFacts, Machine, ProbeRecord, ProbeResult, SupervisorState,
 };
 pub use file::{CheckedServer, ConfigFile};
 pub use finding::{Finding, Location, Severity, masked};

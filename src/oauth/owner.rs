@@ -77,6 +77,19 @@ impl TokenOwner {
         }
     }
 
+    /// "the token of `S`", for findings.
+    pub fn token(&self) -> String {
+        let server = &self.server;
+        let mut text = match &self.mint {
+            None => format!("the token of `{server}`"),
+            Some(mint) => format!("the token `mint:{mint}` of `{server}`"),
+        };
+        if let Some(profile) = &self.profile {
+            text.extend([" (profile `", profile.as_str(), "`)"]);
+        }
+        text
+    }
+
     /// "server `S`", for messages.
     pub fn shown(&self) -> String {
         match &self.mint {

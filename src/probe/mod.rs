@@ -12,7 +12,6 @@ use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::grant;
 use crate::https::WebRoute;
-use crate::package;
 use crate::policy::Policy;
 use crate::reference::SecretLabel;
 use crate::scan::stored::StoredSecrets;
@@ -80,13 +79,7 @@ fn request(
     policy: &Policy,
     shown: &str,
 ) -> Option<Result<ProbeRequest, SecretLabel>> {
-    let shipped = match &policy.remote {
-        None => {
-            let launch = package::parse(&policy.command);
-            launch.package.as_deref().and_then(catalog::of_package)
-        }
-        Some(remote) => catalog::of_host(&remote.host()),
-    }?;
+    let shipped = catalog::of_policy(policy)?;
     // Only a probe that was verified to work.
     let probe = shipped.probe.as_ref().filter(|probe| probe.verified)?;
     let slot = policy.secrets.get(&probe.secret)?;
@@ -122,8 +115,9 @@ pub fn ask(
             result: services.ask(&address, request.probe, &request.value),
             host: address.host,
             location: request.location,
-            server: request.server.to_string(),
-            secret: request.secret.to_string(),
+            server: request.server,
+            secret: request.secret,
+            known: request.shipped.scopes.as_ref(),
         });
     }
     Ok(answers)

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use jiff::civil::Date;
+use serde_json::Value;
 use ureq::Agent;
 use ureq::http::{HeaderMap, Method, Request, Uri};
 use zeroize::Zeroize as _;
@@ -14,6 +14,7 @@ use zeroize::Zeroize as _;
 use crate::catalog::{KnownServer, Probe};
 use crate::check::ProbeResult;
 use crate::error::{Code, Error, Result};
+use crate::expiry::Expiry;
 use crate::files::io_text;
 use crate::https::{self, RouteFault, WebRoute};
 use crate::secret::Secret;
@@ -145,33 +146,49 @@ impl Services {
 
 /// Interprets an answer.
 fn read(probe: &Probe, status: u16, headers: &HeaderMap, body: &str) -> ProbeResult {
+    let body = serde_json::from_str::<Value>(body).unwrap_or_default();
     // Slack answers 200 with `"ok": false`.
-    let refused = serde_json::from_str::<serde_json::Value>(body)
-        .is_ok_and(|body| body.get("ok") == Some(&serde_json::Value::Bool(false)));
-    let header = |name: &Option<String>| {
-        let value = headers.get(name.as_deref()?)?;
-        value.to_str().ok().map(str::to_owned)
-    };
+    let refused = body.get("ok") == Some(&Value::Bool(false));
     match status {
         200..=299 if refused => ProbeResult::Refused(status),
-        200..=299 => {
-            let scopes = header(&probe.scopes).unwrap_or_default();
-            let given = scopes
-                .split(',')
-                .map(str::trim)
-                .filter(|scope| !scope.is_empty());
-            let wide = given
-                .filter(|scope| {
-                    !probe.enough.is_empty() && !probe.enough.iter().any(|one| one == scope)
-                })
-                .map(str::to_owned)
-                .collect();
-            let ends = header(&probe.expires).and_then(|text| text.get(..10)?.parse::<Date>().ok());
-            ProbeResult::Good { wide, ends }
-        }
+        200..=299 => ProbeResult::Good {
+            scopes: fact(probe.scopes.as_deref(), headers, &body),
+            ends: fact(probe.expires.as_deref(), headers, &body)
+                .and_then(|texts| end(texts.first()?)),
+        },
         401 => ProbeResult::Refused(status),
         _ => ProbeResult::Unclear(format!("HTTP status {status}")),
     }
+}
+
+/// What an answer says in a header, or at a place of its body (`/scopes`).
+fn fact(place: Option<&str>, headers: &HeaderMap, body: &Value) -> Option<Vec<String>> {
+    let place = place?;
+    let list = |text: &str| {
+        let parts = text.split(',').map(str::trim);
+        let parts = parts.filter(|part| !part.is_empty());
+        parts.map(str::to_owned).collect()
+    };
+    if !place.starts_with('/') {
+        return Some(list(headers.get(place)?.to_str().ok()?));
+    }
+    match body.pointer(place)? {
+        Value::String(text) => Some(list(text)),
+        Value::Array(all) => all
+            .iter()
+            .map(|one| one.as_str().map(str::to_owned))
+            .collect(),
+        _ => None,
+    }
+}
+
+/// A date, or a time in the form of RFC 3339 or of GitHub (`2027-01-31 10:00:00 UTC`).
+fn end(text: &str) -> Option<Expiry> {
+    let time = text.replacen(' ', "T", 1);
+    let time = time.replace(" UTC", "Z").replace(' ', "");
+    time.parse()
+        .ok()
+        .or_else(|| text.get(..10)?.parse().map(Expiry::Day).ok())
 }
 
 #[cfg(test)]
@@ -211,6 +228,22 @@ mod tests {
     }
 
     #[test]
+    fn ends_in_the_forms_of_providers() {
+        for (text, expected) in [
+            ("2027-01-31", Some("2027-01-31")),
+            ("2027-01-31 10:00:00 UTC", Some("2027-01-31T10:00:00Z")),
+            ("2027-01-31 12:00:00 +0200", Some("2027-01-31T10:00:00Z")),
+            ("2027-01-31T10:00:00Z", Some("2027-01-31T10:00:00Z")),
+            ("2027-01-31 at noon", Some("2027-01-31")),
+            ("never", None),
+            ("", None),
+        ] {
+            let expected = expected.map(|text| text.parse().unwrap());
+            assert_eq!(end(text), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn results_of_answers() {
         let github = catalog::of_package("@modelcontextprotocol/server-github").unwrap();
         let probe = github.probe.clone().unwrap();
@@ -218,11 +251,32 @@ mod tests {
         headers.insert("x-oauth-scopes", "repo, admin:org".parse().unwrap());
         let expires = "github-authentication-token-expiration";
         headers.insert(expires, "2027-01-31 10:00:00 UTC".parse().unwrap());
-        let ProbeResult::Good { wide, ends } = read(&probe, 200, &headers, "{}") else {
-            panic!()
+        let said = |scopes: &[&str], ends: &str| ProbeResult::Good {
+            scopes: Some(scopes.iter().map(|&scope| scope.to_owned()).collect()),
+            ends: ends.parse().ok(),
         };
-        assert_eq!(wide, ["admin:org"]);
-        assert_eq!(ends, Some(jiff::civil::date(2027, 1, 31)));
+        assert_eq!(
+            read(&probe, 200, &headers, "{}"),
+            said(&["repo", "admin:org"], "2027-01-31T10:00:00Z")
+        );
+        let nothing = ProbeResult::Good {
+            scopes: None,
+            ends: None,
+        };
+        assert_eq!(read(&probe, 200, &HeaderMap::new(), "{}"), nothing);
+        let gitlab = catalog::of_id("gitlab").unwrap().probe.clone().unwrap();
+        let body = r#"{"scopes":["api","sudo"],"expires_at":"2027-01-31"}"#;
+        assert_eq!(
+            read(&gitlab, 200, &headers, body),
+            said(&["api", "sudo"], "2027-01-31")
+        );
+        assert_eq!(read(&gitlab, 200, &headers, "<html>"), nothing);
+        let face = catalog::of_id("hugging-face").unwrap();
+        let body = r#"{"auth":{"accessToken":{"role":"write"}}}"#;
+        assert_eq!(
+            read(face.probe.as_ref().unwrap(), 200, &headers, body),
+            said(&["write"], "")
+        );
         assert_eq!(read(&probe, 401, &headers, ""), ProbeResult::Refused(401));
         assert_eq!(
             read(&probe, 200, &headers, "{\"ok\":false}"),

@@ -4,7 +4,8 @@ use aho_corasick::AhoCorasick;
 use zeroize::Zeroizing;
 
 use crate::audit::{Head, anchor};
-use crate::check::Facts;
+use crate::catalog;
+use crate::check::{Facts, KeyKind, Location};
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Result};
@@ -63,6 +64,39 @@ impl StoredSecrets {
         }
         all
     }
+}
+
+/// The kinds of the stored secrets of known servers, where the catalog knows several kinds.
+pub fn kinds(stored: Option<&StoredSecrets>, facts: &mut Facts) {
+    let (Some(stored), Some(machine)) = (stored, &facts.machine) else {
+        return;
+    };
+    let mut kinds = Vec::new();
+    for (file, policy) in machine.read_policies() {
+        let Some(known) = catalog::of_policy(policy) else {
+            continue;
+        };
+        for (variable, slot) in &policy.secrets {
+            let broad = known
+                .secrets
+                .get(variable)
+                .map_or(&[][..], |secret| &secret.broad);
+            let value = slot.from.local().and_then(|name| {
+                let mut all = stored.secrets.iter();
+                all.find(|(known, _)| known == name)
+            });
+            let Some((name, value)) = value.filter(|_| !broad.is_empty()) else {
+                continue;
+            };
+            kinds.push(KeyKind {
+                location: Location::line(file.shown.clone(), slot.line),
+                server: file.server.clone(),
+                secret: name.clone(),
+                broad: broad.iter().find(|kind| value.starts_with(&kind.look)),
+            });
+        }
+    }
+    facts.kinds = kinds;
 }
 
 /// Searches the files that were read for stored secrets.

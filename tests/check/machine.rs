@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{report, report_while_running};
 use crate::harness::{TOKEN, Test, slot};
 
-fn of<'a>(report: &'a Value, check: &str) -> Vec<&'a Value> {
+pub(super) fn of<'a>(report: &'a Value, check: &str) -> Vec<&'a Value> {
     let all = report["findings"].as_array().unwrap().iter();
     all.filter(|finding| finding["check"] == check).collect()
 }

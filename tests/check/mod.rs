@@ -12,6 +12,7 @@ mod ignores;
 mod machine;
 #[cfg(target_os = "linux")]
 mod provider;
+mod scopes;
 #[cfg(target_os = "linux")]
 mod service;
 

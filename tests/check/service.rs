@@ -50,13 +50,38 @@ fn a_service_is_asked_after_confirmation_and_its_answer_is_reported() {
         let header = format!("authorization: bearer {}", TOKEN.to_lowercase());
         assert!(request.to_lowercase().contains(&header));
         assert!(
-            screen.contains("has scopes that the server does not need: admin:org"),
+            screen.contains(
+                "has scopes that the server does not need: admin:org (manage organizations, their teams and their members)"
+            ),
             "{screen}"
         );
         assert!(
             screen.contains("says `github/token` expired on 2020-02-29"),
             "{screen}"
         );
+    });
+}
+
+/// The value is not sent anywhere for this: its prefix tells.
+#[test]
+fn a_key_of_a_kind_with_full_access_is_named() {
+    alone(|| {
+        let test = Test::new();
+        let classic = "ghp_hB3xKw8sVd1mPf6yRj4nTc2g7q9Z0aLuE5oX";
+        test.secret("github/token", classic);
+        test.policy("github", COMMAND, &slot(VARIABLE, "github/token"));
+        let seen = service(&test, GOOD);
+        let kind =
+            "`github/token` is a classic token, which reaches all repositories that you can use";
+        let screen = verify(&test, "no");
+        assert!(screen.contains(kind), "{screen}");
+        assert!(screen.contains("create a fine-grained token"), "{screen}");
+        assert_eq!(seen.count(), 0);
+        let plain = test.cli(&["check", "--no-limit"]);
+        assert!(!plain.text().contains(kind), "{plain}");
+        test.secret("github/token", "github_pat_hB3xKw8sVd1mPf6yRj4nTc2g7q9Z");
+        let screen = verify(&test, "no");
+        assert!(!screen.contains("fine-grained"), "{screen}");
     });
 }
 

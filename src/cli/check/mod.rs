@@ -111,6 +111,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     }
     if args.verify {
         stored::copies(stored.as_ref(), &mut facts);
+        stored::kinds(stored.as_ref(), &mut facts);
         verify::ask(cx, stored.as_ref(), &mut facts)?;
     }
     if on_machine {
@@ -167,8 +168,8 @@ fn not_checked(args: &Args, facts: &Facts, unknown: Vec<String>) -> Vec<String> 
         .is_some_and(|index| !index.secrets.is_empty());
     if has_secrets && !args.verify {
         left.push(
-            "the values in the store: whether providers accept them, and copies of them in files \
-             (`--verify`)"
+            "the values in the store: whether providers accept them, what they allow, and copies of them \
+             in files (`--verify`)"
                 .to_owned(),
         );
     }
