@@ -48,6 +48,40 @@ fn write_grant(test: &Test, server: &str, text: &str) {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
+/// One line says what the widest of them allow; the exact ones stand with what the server gets.
+#[test]
+fn far_reaching_scopes_and_permissions_are_explained() {
+    let test = case();
+    let oauth = "version = 1\nurl = \"https://api.githubcopilot.com/mcp/\"\n[oauth]\n\
+                 scopes = [\"repo\", \"read:org\", \"delete_repo\"]\n";
+    test.write_policy("github", oauth);
+    let screen = unwrapped(&shown(&test, "github"));
+    for line in [
+        "  note       far-reaching: repo (read and write all your repositories, private ones too, and their \
+         settings), delete_repo (delete repositories)\n",
+        "  scopes     repo, read:org, delete_repo\n",
+    ] {
+        assert!(screen.contains(line), "{screen}");
+    }
+    let mint = "version = 1\ncommand = [\"server\"]\n[secrets.GH]\nfrom = \"mint:gh\"\n[mint.gh]\n\
+                type = \"github-app\"\napp = \"Iv1.abc\"\ninstallation = \"acme\"\n\
+                key = \"secret:github/app-key\"\nrepositories = [\"docs\"]\n\
+                permissions = { contents = \"read\", secrets = \"write\" }\n";
+    test.write_policy("github", mint);
+    let screen = unwrapped(&shown(&test, "github"));
+    let note = "  note       far-reaching: secrets: write (replace and delete the secrets of GitHub Actions)\n";
+    assert!(screen.contains(note), "{screen}");
+    assert!(
+        screen.contains("repositories docs; contents: read, secrets: write"),
+        "{screen}"
+    );
+    test.write_policy(
+        "github",
+        &mint.replace("secrets = \"write\"", "issues = \"write\""),
+    );
+    assert!(!shown(&test, "github").contains("far-reaching"));
+}
+
 /// Any program of the user can write a revocation that says what was granted last.
 #[test]
 fn a_forged_history_is_not_believed() {

@@ -245,6 +245,11 @@ pub fn scopes_of(policy: Option<&Policy>, issuer: Option<&str>) -> Option<&'stat
     of_server.or_else(|| of_issuer(issuer?)?.scopes.as_ref())
 }
 
+/// What is known about the permissions of a GitHub App.
+pub fn of_github_app() -> Option<&'static KnownScopes> {
+    of_id("github")?.permissions.as_ref()
+}
+
 /// The service whose scopes this authorization server uses.
 pub fn of_issuer(issuer: &str) -> Option<&'static KnownServer> {
     let host = host::of_url(issuer)?;

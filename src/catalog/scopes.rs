@@ -83,6 +83,11 @@ impl KnownScopes {
         })
     }
 
+    /// The far-reaching ones, in words.
+    pub fn wide(&self, scopes: &[&str]) -> Vec<String> {
+        self.pick(scopes, |scope| self.allows(scope).is_some())
+    }
+
     fn pick(&self, scopes: &[&str], is_one: impl Fn(&str) -> bool) -> Vec<String> {
         let ones = scopes.iter().filter(|scope| is_one(scope));
         ones.map(|scope| self.shown(scope)).collect()
@@ -118,6 +123,12 @@ impl KnownScopes {
         more
     }
 
+    /// The far-reaching permissions of an app, in words.
+    pub fn wide_permissions(&self, permissions: &BTreeMap<String, String>) -> Vec<String> {
+        let one = |(name, level): (&String, &String)| self.permission(name, level);
+        permissions.iter().filter_map(one).collect()
+    }
+
     fn permission(&self, name: &str, level: &str) -> Option<String> {
         match self.allows(&format!("{name}:{level}")) {
             Some(allows) => Some(format!("{name}: {level} ({allows})")),
@@ -143,6 +154,7 @@ mod tests {
         assert_eq!(more, ["delete_repo (delete repositories)", "made:up"]);
         // A token of a login has scopes of which the catalog knows nothing.
         assert_eq!(github.excess_wide(&["repo", "openid"]), [""; 0]);
+        assert_eq!(github.wide(&["repo", "openid"]).len(), 1);
         let slack = scopes("slack");
         assert_eq!(slack.excess_wide(&["admin.users:write"]).len(), 1);
         assert_eq!(slack.excess_wide(&["administer", "chat:write"]), [""; 0]);

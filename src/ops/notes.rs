@@ -1,8 +1,10 @@
 //! What the user should know about a policy beyond its text.
 
 use super::embedded_secrets;
+use crate::catalog;
 use crate::launch::container;
 use crate::package;
+use crate::policy::mint::MintSource;
 use crate::policy::{Policy, ambient};
 
 /// Notes about a policy, for whoever reads or approves it.
@@ -23,6 +25,32 @@ pub fn notes(policy: &Policy) -> Vec<String> {
             chosen.join(", ")
         ));
     }
+    notes.extend(far_reaching(policy));
     notes.extend(container::untracked(&policy.command).map(str::to_owned));
     notes
+}
+
+/// What the far-reaching scopes and permissions allow that the policy asks for, in one line.
+fn far_reaching(policy: &Policy) -> Option<String> {
+    let mut wide = Vec::new();
+    if let Some(oauth) = policy
+        .remote
+        .as_ref()
+        .and_then(|remote| remote.oauth.as_ref())
+    {
+        let scopes = catalog::scopes_of(Some(policy), oauth.issuer.as_deref());
+        let named: Vec<_> = oauth.scopes.iter().map(String::as_str).collect();
+        wide.extend(scopes.map(|known| known.wide(&named)).unwrap_or_default());
+    }
+    for rules in policy.mints.values() {
+        if let MintSource::GithubApp(app) = &rules.source {
+            let known = catalog::of_github_app();
+            wide.extend(
+                known
+                    .map(|known| known.wide_permissions(&app.permissions))
+                    .unwrap_or_default(),
+            );
+        }
+    }
+    (!wide.is_empty()).then(|| format!("far-reaching: {}", wide.join(", ")))
 }
