@@ -17,6 +17,7 @@ use crate::error::{Code, Error, Result};
 use crate::expiry::Expiry;
 use crate::files::io_text;
 use crate::https::{self, RouteFault, WebRoute};
+use crate::oauth::scope::ScopeSet;
 use crate::secret::Secret;
 
 /// The time limit of a request.
@@ -152,7 +153,9 @@ fn read(probe: &Probe, status: u16, headers: &HeaderMap, body: &str) -> ProbeRes
     match status {
         200..=299 if refused => ProbeResult::Refused(status),
         200..=299 => ProbeResult::Good {
-            scopes: fact(probe.scopes.as_deref(), headers, &body),
+            // Bounded, and nothing that could pass for a line of mcpwrap.
+            scopes: fact(probe.scopes.as_deref(), headers, &body)
+                .map(|told| ScopeSet::of(told).iter().map(str::to_owned).collect()),
             ends: fact(probe.expires.as_deref(), headers, &body)
                 .and_then(|texts| end(texts.first()?)),
         },
@@ -271,6 +274,8 @@ mod tests {
             said(&["api", "sudo"], "2027-01-31")
         );
         assert_eq!(read(&gitlab, 200, &headers, "<html>"), nothing);
+        let hostile = r#"{"scopes":["api","x\ngranted: github","\u001b[2K"]}"#;
+        assert_eq!(read(&gitlab, 200, &headers, hostile), said(&["api"], ""));
         let face = catalog::of_id("hugging-face").unwrap();
         let body = r#"{"auth":{"accessToken":{"role":"write"}}}"#;
         assert_eq!(
