@@ -32,7 +32,7 @@ pub enum AgentAct {
     Policy,
     /// Store, rotate, import, move and remove secrets
     Secret,
-    /// Send secrets to their providers with `check --verify`
+    /// Send secrets to their providers with `check --verify` and `grant --verify`
     Verify,
 }
 

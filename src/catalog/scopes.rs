@@ -94,7 +94,7 @@ impl KnownScopes {
     }
 
     /// A scope, and what it allows if it is far-reaching.
-    fn shown(&self, scope: &str) -> String {
+    pub fn shown(&self, scope: &str) -> String {
         match self.allows(scope) {
             Some(allows) => format!("{scope} ({allows})"),
             None => scope.to_owned(),

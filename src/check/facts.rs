@@ -158,7 +158,20 @@ pub struct ProbeRecord {
     pub host: String,
     /// What the catalog knows about scopes of this service.
     pub known: Option<&'static KnownScopes>,
+    pub fingerprint: Fingerprint,
     pub result: ProbeResult,
+    /// The end that the value itself names.
+    pub own_end: Option<Expiry>,
+}
+
+impl ProbeRecord {
+    /// When the value ends, as its provider or the value itself says.
+    pub fn end(&self) -> Option<Expiry> {
+        match &self.result {
+            ProbeResult::Good { ends, .. } => ends.or(self.own_end),
+            ProbeResult::Refused(_) | ProbeResult::Unclear(_) => None,
+        }
+    }
 }
 
 /// The kind of a stored secret.

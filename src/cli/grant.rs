@@ -1,6 +1,6 @@
 //! `mcpwrap grant`: shows a policy and its changes since the last grant, asks, and approves it.
 
-use super::{Context, ask, print};
+use super::{Context, ask, print, verifying};
 use crate::config::Config;
 use crate::error::{EXIT_ERROR, EXIT_NO, Error, Result};
 use crate::ops::actor::actor;
@@ -12,6 +12,10 @@ use crate::policy::{self, Policy};
 use crate::secret::ServerName;
 use crate::settings::AgentAct;
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Servers to approve
@@ -23,6 +27,9 @@ pub struct Args {
     /// Approve what the last `revoke --all` ended
     #[arg(long, conflicts_with_all = ["server", "changed"])]
     again: bool,
+    /// Ask providers whether secrets are valid (asks first, opens the store)
+    #[arg(long, conflicts_with_all = ["changed", "again", "yes"])]
+    verify: bool,
     /// Skip confirmation (for scripts)
     #[arg(long)]
     yes: bool,
@@ -35,6 +42,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     if args.again {
         return revoked(args, cx);
     }
+    if args.verify {
+        verifying::refuse_agents(cx, "grant --verify")?;
+    }
     let config = Config::load(&cx.dirs)?;
     let load = |server| policy::load(&cx.dirs, server, None);
     let policies = args.server.iter().map(load).collect::<Result<Vec<_>>>()?;
@@ -43,8 +53,13 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let actor = actor(&cx.dirs, &config, act, flag, |actor| {
         approve::refusals(&policies, actor)
     })?;
-    let mut agree =
-        |policy: &Policy, question: &str| ask::type_name(question, policy.server.as_str());
+    let mut agree = |policy: &Policy, question: &str| {
+        ask::type_name(question, policy.server.as_str())?;
+        if args.verify {
+            verifying::before_grant(cx, &config, policy)?;
+        }
+        Ok(())
+    };
     let mut done = |policy: &Policy, approval| match approval {
         Approval::Granted => {
             granted(policy);

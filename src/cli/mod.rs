@@ -32,6 +32,7 @@ pub mod store;
 pub mod uninstall;
 pub mod unlock;
 mod usage;
+mod verifying;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

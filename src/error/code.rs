@@ -97,7 +97,7 @@ codes! {
     SecretAmbiguous = "secret-ambiguous",
     /// The expiry date of the secret has passed.
     SecretExpired = "secret-expired",
-    /// The remote server refused the credentials, and there are no newer ones.
+    /// The remote server or the provider refused the credentials, and there are no newer ones.
     CredentialsRefused = "credentials-refused",
     /// A short-lived credential has ended, and could not be replaced in time.
     CredentialEnded = "credential-ended",

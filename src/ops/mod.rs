@@ -9,10 +9,10 @@ pub mod notes;
 pub mod question;
 pub mod approve;
 pub mod changed;
+pub mod secrets;
 pub mod release;
 pub mod again;
 pub mod revoke;
-pub mod secrets;
 pub mod store_settings;
 #[cfg(test)]
 mod store_settings_tests;

@@ -1,4 +1,4 @@
-//! The stored secrets for `check --verify`: read once, searched for in files, not shown.
+//! The stored secrets for `--verify`: read once, searched for in files, not shown.
 
 use aho_corasick::AhoCorasick;
 use zeroize::Zeroizing;
@@ -10,6 +10,8 @@ use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Result};
 use crate::mask;
+use crate::network;
+use crate::policy::Policy;
 use crate::secret::{Keys, Secret, SecretName};
 use crate::store::{self, Index, Prompt, Store};
 
@@ -18,7 +20,7 @@ pub struct StoredSecrets {
     pub keys: Keys,
     /// The head of the audit log that the store keeps.
     pub head: Option<Head>,
-    /// Every stored secret.
+    /// Those that were read: for `check`, every stored secret.
     pub secrets: Vec<(SecretName, Secret)>,
 }
 
@@ -34,7 +36,7 @@ pub fn open(dirs: &Dirs) -> Result<Option<StoredSecrets>> {
     match opened {
         Ok((keys, store)) => Ok(Some(StoredSecrets {
             head: anchor::kept(&*store)?,
-            secrets: read(&*store, &index)?,
+            secrets: read(&*store, index.secrets.keys().cloned().collect())?,
             keys,
         })),
         Err(error) if matches!(error.code, Code::NotSetUp | Code::StoreAbsent) => Ok(None),
@@ -42,9 +44,29 @@ pub fn open(dirs: &Dirs) -> Result<Option<StoredSecrets>> {
     }
 }
 
-/// All stored secrets. The `expired-credential` check reports those that the store has lost.
-fn read(store: &dyn Store, index: &Index) -> Result<Vec<(SecretName, Secret)>> {
-    let names: Vec<SecretName> = index.secrets.keys().cloned().collect();
+/// The store as for `grant --verify`: it reads only the secrets of one policy, and those with which the
+/// approved network settings reach a provider.
+///
+/// # Errors
+/// `network-changed`; those of the store.
+pub fn open_for(dirs: &Dirs, config: &Config, policy: &Policy) -> Result<StoredSecrets> {
+    let store = store::open(dirs, config, Prompt::Allowed)?;
+    let keys = store::keys(&*store)?;
+    let slots = policy.secrets.values();
+    let mut names: Vec<SecretName> = slots
+        .filter_map(|slot| slot.from.local().cloned())
+        .collect();
+    let network = network::find(dirs).and_then(|found| network::verify(dirs, found, &keys))?;
+    names.extend(network.secrets());
+    Ok(StoredSecrets {
+        head: None,
+        secrets: read(&*store, names)?,
+        keys,
+    })
+}
+
+/// These stored secrets. The `expired-credential` check reports those that the store has lost.
+fn read(store: &dyn Store, names: Vec<SecretName>) -> Result<Vec<(SecretName, Secret)>> {
     let batch = store.get_all(&names)?;
     let items = names.into_iter().zip(batch.items);
     Ok(items

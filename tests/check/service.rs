@@ -85,6 +85,44 @@ fn a_key_of_a_kind_with_full_access_is_named() {
     });
 }
 
+const UNTIL_2036: &str = "HTTP/1.1 200 OK\r\nx-oauth-scopes: repo\r\ngithub-authentication-token-expiration: 2036-01-31 10:00:00 UTC\r\ncontent-length: 2\r\n\r\n{}";
+
+fn end_of_token(test: &Test) -> serde_json::Value {
+    let list = test.ok(&["secret", "list", "--json"]).json();
+    list[0]["expires"].clone()
+}
+
+/// The date is in the store and in the index, so the next command knows it without asking again.
+#[test]
+fn an_end_that_the_provider_tells_is_kept() {
+    alone(|| {
+        let test = machine();
+        service(&test, UNTIL_2036);
+        assert!(end_of_token(&test).is_null());
+        let screen = verify(&test, "github");
+        let kept = "`github/token` expires on 2036-01-31T10:00:00Z: stored with it";
+        assert!(screen.contains(kept), "{screen}");
+        assert_eq!(end_of_token(&test), "2036-01-31T10:00:00Z");
+        let record = test.audit();
+        let record = record.iter().rfind(|one| one["event"] == "secret-set");
+        assert_eq!(record.unwrap()["reason"], "expiry");
+        // A second time, there is nothing new.
+        assert!(!verify(&test, "github").contains("stored with it"));
+        // The user's own earlier date stays, and a later one does not.
+        for (own, left) in [
+            ("2035-06-30", "2035-06-30"),
+            ("2037-06-30", "2036-01-31T10:00:00Z"),
+        ] {
+            let line = format!("{TOKEN}\n");
+            let set = ["secret", "set", "github/token", "--from-stdin"];
+            let ended = test.feed(&[&set[..], &["--expires", own]].concat(), line.as_bytes());
+            assert_eq!(ended.code, 0, "{ended}");
+            verify(&test, "github");
+            assert_eq!(end_of_token(&test), left, "{own}");
+        }
+    });
+}
+
 #[test]
 fn a_release_is_recorded_before_it_happens() {
     alone(|| {

@@ -75,6 +75,7 @@ const CLI_SHARED: &[&str] = &[
     "print",
     "print_revoked",
     "usage",
+    "verifying",
 ];
 
 fn command_uses(source: &Source) -> Vec<String> {

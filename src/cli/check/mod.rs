@@ -1,6 +1,6 @@
 //! `mcpwrap check`: gathers facts of this machine or of paths, runs the checks and shows the report.
 //!
-//! Invariants: read only. Only `--verify`, which asks first, reads the keychain. Only `--verify` and
+//! Invariants: read only, except that `--verify` keeps the expiry dates that it learns. Only `--verify`, which asks first, reads the keychain. Only `--verify` and
 //! `--online`, which sends no secret, use the network.
 
 mod online;
