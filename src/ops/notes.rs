@@ -33,11 +33,10 @@ pub fn notes(policy: &Policy) -> Vec<String> {
 /// What the far-reaching scopes and permissions allow that the policy asks for, in one line.
 fn far_reaching(policy: &Policy) -> Option<String> {
     let mut wide = Vec::new();
-    if let Some(oauth) = policy
-        .remote
-        .as_ref()
-        .and_then(|remote| remote.oauth.as_ref())
-    {
+    let remote = policy.remote.iter();
+    let remote = remote.filter_map(|remote| remote.oauth.as_ref());
+    let mints = policy.oauth_mints().map(|(_, mint)| &mint.rules);
+    for oauth in remote.chain(mints) {
         let scopes = catalog::scopes_of(Some(policy), oauth.issuer.as_deref());
         let named: Vec<_> = oauth.scopes.iter().map(String::as_str).collect();
         wide.extend(scopes.map(|known| known.wide(&named)).unwrap_or_default());
