@@ -45,6 +45,7 @@ pub(crate) mod bridge; // a remote server behind stdio
 pub(crate) mod oauth; // tokens of remote servers: log in, refresh, log out
 pub(crate) mod mint; // short-lived credentials
 pub(crate) mod launch; // resolve, guard, start
+pub(crate) mod suspects; // credentials that look refused
 pub(crate) mod mask; // masks secrets in output
 pub(crate) mod supervise; // keeps a server behind the session
 pub(crate) mod drill; // tests the kill switch

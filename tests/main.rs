@@ -60,6 +60,7 @@ mod renew;
 mod revoke;
 mod secrets;
 mod stores;
+mod suspects;
 mod store_commands;
 mod soak;
 mod streams;

@@ -60,6 +60,9 @@ pub struct KnownServer {
     pub scopes: Option<KnownScopes>,
     /// Those of an app of the service, for `[mint.NAME]`.
     pub permissions: Option<KnownScopes>,
+    /// What its tools answer when the service refuses the secret, in lower case.
+    #[serde(default)]
+    pub refused: Vec<String>,
 }
 
 /// A remote server.

@@ -9,6 +9,7 @@ use super::finding::{Finding, Fix, Location, Severity};
 use super::fixes;
 use super::results::{CheckResults, Noun};
 use super::store_references;
+use super::suspect_credentials;
 use crate::detect::Verdict;
 use crate::detect::names::{Promise, promise};
 use crate::expiry::{Expiry, of_jwt};
@@ -29,7 +30,9 @@ names but the store does not have; policies that refer to a store that `config.t
 entries whose credential is empty, a placeholder (`YOUR_API_KEY`), or a reference to a store that nothing
 resolves (`op://…`, `arn:aws:secretsmanager:…`, `{{resolve:ssm:…}}`, those of Google Cloud and Azure). Of the OAuth tokens of remote servers: one that cannot be refreshed and has expired
 or will within 14 days, a refresh that failed or was refused, scopes that the server asked for since
-the login, and a granted policy to whose server nobody has logged in. With `--verify`, also what the
+the login, and a granted policy to whose server nobody has logged in. Of running servers: values that a service
+refused, as far as an answer said so (a JSON-RPC error that speaks of 401 or a bad token, or the words that the
+catalog has for this server). With `--verify`, also what the
 service says: rejected, or valid until a date.
 
 **Why:** an expired credential stops an agent in the middle of its work, with an error that is hard
@@ -60,6 +63,7 @@ pub(super) fn run(facts: &Facts, results: &mut CheckResults) {
             results.add(finding);
         }
         logins(machine, results);
+        suspect_credentials::run(machine, RULE, WHY, results);
     }
     for record in &facts.probes {
         results.count(Noun::Answer, 1);
@@ -204,7 +208,7 @@ fn logins(machine: &Machine, results: &mut CheckResults) {
     };
     results.count(Noun::Login, index.tokens.len());
     for row in index.tokens.values() {
-        let whose = whose(&row.owner);
+        let whose = row.owner.token();
         let mut add = |what: String| {
             let fix = Fix::Run(row.owner.login_command());
             let found = Finding::new(RULE, location(), what, WHY, fix);
@@ -258,17 +262,6 @@ fn logins(machine: &Machine, results: &mut CheckResults) {
             results.add(found.for_server(file.server.as_str()));
         }
     }
-}
-
-fn whose(owner: &TokenOwner) -> String {
-    let mut text = format!("the token of `{}`", owner.server);
-    if let Some(mint) = &owner.mint {
-        text = format!("the token `mint:{mint}` of `{}`", owner.server);
-    }
-    if let Some(profile) = &owner.profile {
-        text.extend([" (profile `", profile.as_str(), "`)"]);
-    }
-    text
 }
 
 fn date(seconds: i64) -> String {

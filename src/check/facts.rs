@@ -17,6 +17,7 @@ use crate::package::PackageNews;
 use crate::policy::Policy;
 use crate::secret::{Fingerprint, SecretName, ServerName};
 use crate::store::Index;
+use crate::suspects::SuspectIndex;
 
 /// All facts.
 #[derive(Debug)]
@@ -59,6 +60,7 @@ pub struct Machine {
     /// The path of the index, for locations.
     pub index_shown: String,
     pub logins: LoginFacts,
+    pub suspects: SuspectFacts,
     pub audit: AuditLog,
     pub supervisors: Vec<SupervisorState>,
     pub drill: Option<LastDrill>,
@@ -78,6 +80,14 @@ pub struct LoginFacts {
     pub shown: String,
     /// Seconds of Unix time.
     pub now: i64,
+}
+
+/// What running servers said about their credentials.
+#[derive(Debug)]
+pub struct SuspectFacts {
+    pub index: Result<SuspectIndex, Error>,
+    /// The path of the index, for locations.
+    pub shown: String,
 }
 
 /// One policy.

@@ -29,13 +29,14 @@ pub mod insecure_transport;
 mod shared_environment;
 mod secret_leak;
 mod store_references;
+mod suspect_credentials;
 mod expired_credential;
 pub mod unpinned_server;
 mod kill_switch;
 
 pub use facts::{
     AuditLog, AuditState, Facts, KeyKind, LastDrill, Leftover, LeftoverKind, LoadedPolicy,
-    LoginFacts, Machine, ProbeRecord, ProbeResult, SupervisorState,
+    LoginFacts, Machine, ProbeRecord, ProbeResult, SupervisorState, SuspectFacts,
 };
 pub use file::{CheckedServer, ConfigFile};
 pub use finding::{Finding, Location, Severity, masked};

@@ -136,6 +136,12 @@ fn row(status: &Value) -> Vec<String> {
         Some(end) => format!("{state}, credential ends {end}"),
         None => state,
     };
+    let refused = status.get("credentials_refused").and_then(Value::as_i64);
+    let refused = refused.and_then(|second| jiff::Timestamp::from_second(second).ok());
+    let state = match refused {
+        Some(at) => format!("{state}, credentials refused at {}", local(at, "%H:%M:%S")),
+        None => state,
+    };
     vec![
         text("/server"),
         state,

@@ -170,6 +170,11 @@ impl Dirs {
         self.state.join("withdraw.toml")
     }
 
+    /// Which credentials look as if a service had refused them.
+    pub fn suspects(&self) -> PathBuf {
+        self.state.join("suspects.toml")
+    }
+
     /// Facts about OAuth tokens. Beside the index of secrets, because sessions watch both.
     pub fn oauth_index(&self) -> PathBuf {
         self.state.join("oauth.toml")

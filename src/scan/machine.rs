@@ -15,7 +15,7 @@ use crate::audit::record::ChainKey;
 use crate::audit::verify::verify;
 use crate::check::{
     AuditLog, AuditState, ConfigFile, Facts, LastDrill, LoadedPolicy, LoginFacts, Machine,
-    SupervisorState,
+    SupervisorState, SuspectFacts,
 };
 use crate::config::Config;
 use crate::dirs::Dirs;
@@ -28,6 +28,7 @@ use crate::policy::{self, load};
 use crate::store::Index;
 use crate::supervise::find;
 use crate::supervise::running::Running;
+use crate::suspects::SuspectIndex;
 
 /// Adds the client configs to the facts, and returns the files.
 ///
@@ -75,6 +76,10 @@ pub fn facts(dirs: &Dirs, stored: Option<&StoredSecrets>) -> Machine {
             index: OAuthIndex::load(dirs),
             shown: dirs.tilde(&OAuthIndex::path(dirs)),
             now: Timestamp::now().as_second(),
+        },
+        suspects: SuspectFacts {
+            index: SuspectIndex::load(dirs),
+            shown: dirs.tilde(&dirs.suspects()),
         },
         audit: audit(dirs, stored),
         supervisors: supervisors(dirs),

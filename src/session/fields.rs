@@ -1,6 +1,7 @@
 //! The few fields inside a line that the session needs.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -141,6 +142,43 @@ fn name_and_version(info: Option<&Value>) -> ClientName {
     }
 }
 
+/// The beginning of an answer that reports a failure, to find out why. It may contain a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FailureText {
+    /// The failure is the result of a tool, which may quote anybody.
+    pub is_of_tool: bool,
+    text: String,
+}
+
+/// This much of a failure is looked at (bytes).
+const FAILURE_BYTES_MAX: usize = 512;
+
+impl fmt::Debug for FailureText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FailureText(…)")
+    }
+}
+
+impl FailureText {
+    fn new(text: &str, is_of_tool: bool) -> Self {
+        let end = text.floor_char_boundary(FAILURE_BYTES_MAX);
+        let text = text.get(..end).unwrap_or_default().to_lowercase();
+        Self { is_of_tool, text }
+    }
+
+    /// Whether it contains one of these words, in lower case, not as a part of a longer word.
+    pub fn has_any(&self, words: &[impl AsRef<str>]) -> bool {
+        let is_end = |c: Option<char>| !c.is_some_and(char::is_alphanumeric);
+        words.iter().map(AsRef::as_ref).any(|word: &str| {
+            self.text.match_indices(word).any(|(at, found)| {
+                let (before, after) = (self.text.get(..at), self.text.get(at + found.len()..));
+                is_end(before.and_then(|text| text.chars().next_back()))
+                    && is_end(after.and_then(|text| text.chars().next()))
+            })
+        })
+    }
+}
+
 /// The content of an answer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -148,14 +186,15 @@ pub struct Outcome {
     pub result: Option<Value>,
     pub error: Option<i64>,
     pub tool_error: bool,
+    pub failure: Option<FailureText>,
 }
 
 #[derive(Deserialize)]
 struct RpcResponse<'a> {
     #[serde(borrow, default)]
     result: Option<&'a RawValue>,
-    #[serde(default)]
-    error: Option<ErrorHead>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -187,10 +226,17 @@ impl Outcome {
         let text = answer.result.map(RawValue::get).unwrap_or_default();
         let tool_error = text.contains("isError")
             && serde_json::from_str(text).is_ok_and(|r: ToolResult| r.is_error);
+        let error = answer.error.map(RawValue::get);
+        let failure = match error {
+            Some(error) => Some(FailureText::new(error, false)),
+            None => tool_error.then(|| FailureText::new(text, true)),
+        };
+        let code = |error| serde_json::from_str(error).map_or(0, |head: ErrorHead| head.code);
         Self {
             result: handshake(text),
-            error: answer.error.map(|error| error.code),
+            error: error.map(code),
             tool_error,
+            failure,
         }
     }
 }

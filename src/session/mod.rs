@@ -21,8 +21,8 @@ use serde_json::Value;
 
 use self::answer::Unavailable;
 use self::envelope::{Envelope, Id, LineKind};
-pub use self::fields::ClientName;
 use self::fields::Fields;
+pub use self::fields::{ClientName, FailureText};
 use crate::secret::ServerName;
 
 /// The maximum number of open requests that are remembered.
@@ -96,6 +96,7 @@ pub struct Answered {
     pub error: Option<i64>,
     /// The tool reported a failure (`isError`).
     pub tool_error: bool,
+    pub failure: Option<FailureText>,
 }
 
 /// A request that mcpwrap itself sends to a new server.

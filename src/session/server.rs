@@ -86,6 +86,7 @@ impl Session {
             tool: pending.tool,
             error: outcome.error,
             tool_error: outcome.tool_error,
+            failure: outcome.failure,
         })
     }
 

@@ -26,6 +26,15 @@ use crate::secret::Secret;
 /// The pipe of a new server accepts this much without blocking (bytes).
 const AT_ONCE_BYTES_MAX: usize = 32 << 10;
 
+/// Whether a service refused the credentials of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Suspicion {
+    None,
+    /// A failure is being looked at.
+    Asked,
+    Since(jiff::Timestamp),
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Generation {
@@ -44,6 +53,7 @@ pub(super) struct Generation {
     pub gone: bool,
     /// Withdrawn when this is dropped.
     pub mints: LiveMints,
+    pub suspicion: Suspicion,
     /// Set if it is a bridge to a remote server.
     pub bridge: Option<BridgeLink>,
     /// Some of its output was read but not yet written to the client.
@@ -91,6 +101,7 @@ impl Generation {
             values: prepared.env.values().to_vec(),
             env: prepared.env,
             mints: prepared.mints,
+            suspicion: Suspicion::None,
             tail,
             stdin: Some(Arc::new(stdin)),
             gone: false,

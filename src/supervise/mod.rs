@@ -34,7 +34,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 use self::driver::Driver;
-pub use self::pipeline::{Fact, Options, Pipeline, Prepared, ServerExit, Target};
+pub use self::pipeline::{Fact, FailureJudgement, Options, Pipeline, Prepared, ServerExit, Target};
 use self::shared::{Gate, Shared};
 use self::state::KeeperEvent;
 use crate::error::{Error, Result};

@@ -14,7 +14,7 @@ use std::time::Instant;
 use super::diagnostics::{Diagnostics, StderrTail};
 use super::input::LINE_BYTES_MAX;
 use super::pipeline::Pipeline;
-use super::shared::{ClientStdout, Inner, Shared};
+use super::shared::{ClientStdout, Inner, Notice, Shared};
 use super::state::KeeperEvent;
 use super::triage::{LineBatch, LineRoute, triage};
 use super::utf8::Repair;
@@ -248,8 +248,15 @@ impl ServerOutput {
         for event in batch.events {
             self.shared.post_event(event);
         }
-        if let Some(calls) = &self.calls {
-            for answered in batch.answered {
+        for mut answered in batch.answered {
+            if let Some(failure) = answered.failure.take() {
+                let generation = self.generation;
+                self.shared.post(Notice::Failed {
+                    generation,
+                    failure,
+                });
+            }
+            if let Some(calls) = &self.calls {
                 calls.call(answered);
             }
         }

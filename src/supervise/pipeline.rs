@@ -15,7 +15,7 @@ use crate::launch::resolve::ServerEnv;
 use crate::mint::LiveMints;
 use crate::policy::Policy;
 use crate::secret::ServerName;
-use crate::session::{Answered, ClientName};
+use crate::session::{Answered, ClientName, FailureText};
 
 /// Everything that a launch needs.
 #[derive(Debug)]
@@ -98,6 +98,17 @@ pub enum Fact {
     NotRenewed { error: Error },
 }
 
+/// What a failed call says about the credentials of its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureJudgement {
+    /// Nothing.
+    Other,
+    /// A service refused them, and there are no others.
+    Refused,
+    /// A service refused them, and there may be others.
+    Replaceable,
+}
+
 /// The steps around a launch, which know policies, stores and the audit log.
 pub trait Pipeline: Send + Sync {
     /// load → granted → command → pinned → resolve. May be slow: runs in its own thread.
@@ -111,6 +122,8 @@ pub trait Pipeline: Send + Sync {
     fn may_run(&self) -> Result<()>;
     /// Whether an injected secret has changed, according to the secret index alone.
     fn is_outdated(&self, injected: &[Injected]) -> bool;
+    /// What a failed call says about these credentials. Notes a refusal. May be slow.
+    fn judge_failure(&self, failure: &FailureText, injected: &[Injected]) -> FailureJudgement;
     /// The network settings of the client that the server does not get.
     fn ignored_settings(&self) -> Vec<String>;
     /// Whether the replacement server answers while there is no server.

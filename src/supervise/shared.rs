@@ -17,10 +17,10 @@ use crate::error::Result;
 use crate::mask::Masker;
 use crate::mint::live::Extension;
 use crate::secret::ServerName;
-use crate::session::Session;
 use crate::session::answer::Unavailable;
+use crate::session::{FailureText, Session};
 use crate::supervise::credentials::Refreshed;
-use crate::supervise::pipeline::Prepared;
+use crate::supervise::pipeline::{FailureJudgement, Prepared};
 use crate::supervise::request::Request;
 use crate::supervise::state::KeeperEvent;
 use crate::sys::fds;
@@ -63,6 +63,15 @@ pub(super) enum Notice {
     Extended {
         generation: u32,
         answers: Vec<Extension>,
+    },
+    /// A call failed.
+    Failed {
+        generation: u32,
+        failure: FailureText,
+    },
+    Judged {
+        generation: u32,
+        judgement: FailureJudgement,
     },
 }
 

@@ -6,7 +6,7 @@ use crate::harness::{TOKEN, Test};
 use crate::messages::message;
 
 /// Adds a store to `config.toml`, as an editor would.
-pub(super) fn define(test: &Test, name: &str, settings: &str) {
+pub(crate) fn define(test: &Test, name: &str, settings: &str) {
     test.init();
     let path = test.root().join("config.toml");
     let text = std::fs::read_to_string(&path).unwrap();

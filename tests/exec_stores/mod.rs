@@ -10,3 +10,5 @@ mod rows_managers;
 mod rows_services;
 mod spoken;
 mod table;
+
+pub(crate) use self::launch::define;

@@ -34,6 +34,10 @@ const TOOLS: &[(&str, &str)] = &[
     ),
     ("wait", "answers after `ms` milliseconds"),
     (
+        "fail",
+        "fails with `text`: as a JSON-RPC error, or with `tool` as the tool's result",
+    ),
+    (
         "attack",
         "what the kernel says to reading, tracing and (with `signals`) signalling the process `pid`",
     ),
@@ -84,6 +88,11 @@ pub(crate) fn call(params: &Value) -> Result<Value, (i64, String)> {
             ));
             "waited".to_owned()
         }
+        "fail" if given["tool"] == true => {
+            let content = json!([{"type": "text", "text": text("text")}]);
+            return Ok(json!({"content": content, "isError": true}));
+        }
+        "fail" => return Err((-32_603, text("text"))),
         "attack" => attack(given).to_string(),
         "do" => {
             let act = text("act");

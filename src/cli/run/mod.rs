@@ -10,13 +10,14 @@ mod mint_records;
 mod places;
 mod records;
 mod remote;
+mod suspects;
 mod values;
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::known::LocalLaunch;
 use self::records::Records;
@@ -40,10 +41,10 @@ use crate::oauth::later;
 use crate::ops::secrets::{self, Learnt};
 use crate::policy::{self, OnFailure, Policy};
 use crate::secret::{Keys, ProfileName, SecretName, ServerName};
-use crate::session::{Answered, ClientName};
+use crate::session::{Answered, ClientName, FailureText};
 use crate::store::types::LocalValues;
 use crate::store::{self, Index, Prompt, SecretBatch};
-use crate::supervise::{self, Fact, Options, Pipeline, Prepared};
+use crate::supervise::{self, Fact, FailureJudgement, Options, Pipeline, Prepared};
 use crate::sys::{fds, harden};
 use crate::{grant, invocation, links, package};
 
@@ -128,6 +129,8 @@ struct LaunchPipeline {
     locks: Mutex<Vec<File>>,
     work: Mutex<Option<WorkDirectory>>,
     said_ignored: AtomicBool,
+    /// When other credentials were looked for, because a service refused those in use.
+    asked_others: Mutex<Option<Instant>>,
     /// The index when the last launch was prepared. If another program changed the store and the index
     /// cannot be written, it differs from the store for good; that must not cause a restart each time.
     seen: Mutex<Index>,
@@ -165,6 +168,7 @@ impl LaunchPipeline {
             locks: Mutex::default(),
             work: Mutex::default(),
             said_ignored: AtomicBool::new(false),
+            asked_others: Mutex::default(),
             seen: Mutex::default(),
         })
     }
@@ -175,6 +179,12 @@ impl LaunchPipeline {
 
     fn locks(&self) -> MutexGuard<'_, Vec<File>> {
         self.locks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked_others(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.asked_others
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn mark(&self, keys: &Keys) -> RunMark {
@@ -339,6 +349,10 @@ impl Pipeline for LaunchPipeline {
         })
     }
 
+    fn judge_failure(&self, failure: &FailureText, injected: &[Injected]) -> FailureJudgement {
+        self.judge(failure, injected)
+    }
+
     fn ignored_settings(&self) -> Vec<String> {
         let record = network::find(&self.dirs).ok().flatten();
         network::ignored(record.as_ref(), &start::client_variable)
@@ -354,10 +368,12 @@ impl Pipeline for LaunchPipeline {
         generation: u32,
         client: &ClientName,
     ) -> Result<()> {
+        self.forget_suspects(prepared.env.injected());
         self.records.launch(prepared, generation, client)
     }
 
     fn record_injections(&self, prepared: &Prepared, generation: u32) -> Result<()> {
+        self.forget_suspects(prepared.env.injected());
         self.records.injections(prepared, generation)
     }
 

@@ -43,7 +43,7 @@ impl Driver {
                 Some(now + LOOK)
             }
             MintTask::Replace => {
-                self.replace_mints(current);
+                self.replace_credentials(current);
                 Some(now + LOOK)
             }
             MintTask::Over(name) => {
@@ -58,8 +58,8 @@ impl Driver {
         Some(Instant::now() + next?.saturating_sub(now))
     }
 
-    /// Makes new credentials: for a bridge while it runs, otherwise with a new server.
-    fn replace_mints(&mut self, generation: u32) {
+    /// Gets new credentials: for a bridge while it runs, otherwise with a new server.
+    pub(super) fn replace_credentials(&mut self, generation: u32) {
         let updating = self.refresh(generation, None);
         self.handle(KeeperEvent::FilesSeen {
             grant: self.pipeline.may_run(),
@@ -92,7 +92,7 @@ impl Driver {
             return;
         };
         if server.mints.extended(answers, random()) && is_current {
-            self.replace_mints(generation);
+            self.replace_credentials(generation);
         }
     }
 

@@ -12,6 +12,7 @@ mod mints;
 mod pending;
 mod remote;
 mod replies;
+mod suspects;
 
 use std::collections::{HashMap, VecDeque};
 use std::os::unix::net::UnixStream;
@@ -161,6 +162,20 @@ impl Driver {
                 answers,
             } => {
                 self.extended(generation, answers);
+                return None;
+            }
+            Notice::Failed {
+                generation,
+                failure,
+            } => {
+                self.judge(generation, failure);
+                return None;
+            }
+            Notice::Judged {
+                generation,
+                judgement,
+            } => {
+                self.judged(generation, judgement);
                 return None;
             }
         })

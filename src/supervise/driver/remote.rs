@@ -11,6 +11,7 @@ use crate::bridge::channel::{Rejection, Up};
 use crate::error::{Code, Result};
 use crate::supervise::bridge::Refresh;
 use crate::supervise::credentials::Refreshed;
+use crate::supervise::generation::Suspicion;
 use crate::supervise::pipeline::{Prepared, Target};
 use crate::supervise::shared::{Notice, spawn_detached};
 use crate::supervise::state::KeeperEvent;
@@ -168,6 +169,7 @@ impl Driver {
             link.set_token(*token_expires, heard);
         }
         server.injected = prepared.env.injected().to_vec();
+        server.suspicion = Suspicion::None;
         // The old ones are withdrawn: only requests that were sent still use them.
         server.mints = std::mem::take(&mut prepared.mints);
         let old = std::mem::replace(&mut server.values, prepared.env.values().to_vec());

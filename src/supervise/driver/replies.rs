@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Driver;
 use crate::supervise::bridge::BridgeLink;
+use crate::supervise::generation::Suspicion;
 use crate::supervise::request::VERSION;
 use crate::supervise::state::ControlReply;
 use crate::sys::tree;
@@ -63,6 +64,10 @@ impl Driver {
             "remote": server.and_then(|server| server.bridge.as_ref()).map(remote),
             "credentials_end": server.and_then(|server| server.mints.ends()),
             "renewal_failed": server.and_then(|server| server.mints.trouble.as_ref()).map(|error| error.code.name()),
+            "credentials_refused": server.and_then(|server| match server.suspicion {
+                Suspicion::Since(at) => Some(at.as_second()),
+                Suspicion::None | Suspicion::Asked => None,
+            }),
             "code": self.state.trouble().map(crate::error::Code::name),
         })
     }

@@ -25,8 +25,8 @@ use crate::mint::LiveMints;
 use crate::policy::load::parse_text;
 use crate::secret::{Keys, Secret, ServerName};
 use crate::session::envelope::Scanner;
-use crate::session::{Answered, ClientName};
-use crate::supervise::pipeline::{Fact, Options, Pipeline, Prepared, Target};
+use crate::session::{Answered, ClientName, FailureText};
+use crate::supervise::pipeline::{Fact, FailureJudgement, Options, Pipeline, Prepared, Target};
 use crate::supervise::request::{ControlVerb, Request};
 use crate::supervise::shared::{Notice, Shared};
 use crate::supervise::state::KeeperEvent;
@@ -47,6 +47,10 @@ impl FakePipeline {
 }
 
 impl Pipeline for FakePipeline {
+    fn judge_failure(&self, _: &FailureText, _: &[Injected]) -> FailureJudgement {
+        FailureJudgement::Other
+    }
+
     fn prepare(&self) -> Result<Prepared> {
         self.note("prepare");
         let policy = parse_text("version = 1\ncommand = [\"/nowhere/server\"]\n")?;
