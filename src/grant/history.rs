@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::file::{GrantFile, GrantState, VERSION, now, read, sealing};
 use crate::dirs::Dirs;
 use crate::error::Result;
+use crate::invocation::Invocation;
 use crate::secret::{Keys, ServerName, hex};
 
 /// The previous grant or revocation, to show to the user.
@@ -23,8 +24,8 @@ pub struct GrantHistory {
 /// The policy that was granted last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LastPolicy {
-    /// As a seal proves.
-    Sealed(String),
+    /// As a seal proves: its text, and what it meant on this machine.
+    Sealed(String, Box<Invocation>),
     /// Not known: no seal proves the text, or there is none.
     Unknown,
 }
@@ -40,12 +41,12 @@ pub fn record(
     keys: Option<&Keys>,
 ) -> Result<Option<GrantHistory>> {
     let record = |file: GrantFile| {
-        let sealed = keys.and_then(|keys| sealed_text(&file, server, keys));
+        let sealed = keys.and_then(|keys| sealed(&file, server, keys));
         GrantHistory {
             state: file.state,
             at: file.at,
             reason: file.reason,
-            policy: sealed.map_or(LastPolicy::Unknown, LastPolicy::Sealed),
+            policy: sealed.unwrap_or(LastPolicy::Unknown),
         }
     };
     Ok(read(dirs, server)?.map(record))
@@ -86,29 +87,24 @@ pub(super) fn revocation(dirs: &Dirs, server: &ServerName, reason: Option<&str>)
 }
 
 /// The granted policy, if the seal of the grant covers its digest.
-fn sealed_text(file: &GrantFile, server: &ServerName, keys: &Keys) -> Option<String> {
+fn sealed(file: &GrantFile, server: &ServerName, keys: &Keys) -> Option<LastPolicy> {
     use hmac::Mac as _;
     let digest = file.digest.as_ref()?;
     let text = file.policy.as_ref()?;
+    let invocation = file.invocation.as_ref()?;
     let at = match file.state {
         GrantState::Granted => file.at,
         GrantState::Revoked => file.granted?,
     };
-    let seal = hex(&sealing(
-        keys,
-        server,
-        digest,
-        at,
-        file.by?,
-        file.invocation.as_ref()?,
-    )
-    .finalize()
-    .into_bytes());
+    let seal = hex(&sealing(keys, server, digest, at, file.by?, invocation)
+        .finalize()
+        .into_bytes());
     let proves = match file.state {
         GrantState::Granted => file.seal.as_deref() == Some(seal.as_str()),
         GrantState::Revoked => file.evidence.as_deref() == Some(evidence_of(&seal).as_str()),
     };
-    (proves && *digest == hex(&Sha256::digest(text))).then(|| text.clone())
+    let proves = proves && *digest == hex(&Sha256::digest(text));
+    proves.then(|| LastPolicy::Sealed(text.clone(), Box::new(invocation.clone())))
 }
 
 fn evidence_of(seal: &str) -> String {
@@ -120,7 +116,6 @@ mod tests {
     use super::*;
     use crate::files;
     use crate::grant::{By, grant, path, revoke};
-    use crate::invocation::Invocation;
     use crate::policy::load::parse_text;
     use crate::secret::Secret;
 
@@ -143,8 +138,8 @@ mod tests {
             files::replace(&path, text.as_bytes()).unwrap();
             found
         };
-        let sealed = LastPolicy::Sealed(policy.text.clone());
         let invocation = Invocation::default();
+        let sealed = LastPolicy::Sealed(policy.text.clone(), Box::default());
         grant(&dirs, &policy, &invocation, &keys, By::Yes).unwrap();
         let seal = read(&dirs, &policy.server).unwrap().unwrap().seal.unwrap();
         assert_eq!(last(Some(&keys)), sealed);

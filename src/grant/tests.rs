@@ -45,7 +45,8 @@ fn the_life_of_a_grant() {
     revoke(&dirs, &first.server, Some("leaked")).unwrap();
     assert_eq!(code(&dirs, &first, &ours), Some(Code::Revoked));
     let record = record(&dirs, &first.server, Some(&ours)).unwrap().unwrap();
-    assert_eq!(record.policy, LastPolicy::Sealed(first.text.clone()));
+    let last = LastPolicy::Sealed(first.text.clone(), Box::new(runs("/bin/sh")));
+    assert_eq!(record.policy, last);
     assert!(
         find(&dirs, &first)
             .unwrap_err()

@@ -161,11 +161,11 @@ impl SealedFile {
         }
     }
 
-    /// The form that a grant shows: `/usr/bin/node → /opt/node/bin/node, v22.1.0`.
+    /// The form that a grant shows: `/usr/bin/node -> /opt/node/bin/node, v22.1.0`.
     pub fn shown(&self, dirs: &Dirs) -> String {
         let mut text = dirs.tilde(&self.found);
         if self.real != self.found {
-            text.extend([" → ", &dirs.tilde(&self.real)]);
+            text.extend([" -> ", &dirs.tilde(&self.real)]);
         }
         if let Some(version) = &self.version {
             text.extend([", ", version]);

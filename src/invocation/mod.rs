@@ -8,6 +8,7 @@
 //! and by its content otherwise. What a program loads by itself is not covered; `uncovered` says so.
 
 mod account;
+mod compared;
 mod container;
 mod directory;
 mod file;

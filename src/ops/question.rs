@@ -11,7 +11,7 @@ use super::notes::notes;
 use crate::dirs::Dirs;
 use crate::error::printable;
 use crate::grant::{self, GrantState, LastPolicy};
-use crate::invocation::Resolved;
+use crate::invocation::{Invocation, Resolved};
 use crate::policy::{Policy, summary};
 use crate::secret::Keys;
 
@@ -42,7 +42,7 @@ pub fn question(dirs: &Dirs, policy: &Policy, resolved: &Resolved, keys: &Keys) 
     let lines = [
         format!("this policy allows server `{server}`:\n"),
         parts.rest,
-        history(dirs, policy, keys),
+        history(dirs, policy, &resolved.invocation, keys),
         gets,
         summary::rows(&runs),
         parts.last,
@@ -51,7 +51,7 @@ pub fn question(dirs: &Dirs, policy: &Policy, resolved: &Resolved, keys: &Keys) 
 }
 
 /// When it was revoked, and what changed since the last grant.
-fn history(dirs: &Dirs, policy: &Policy, keys: &Keys) -> String {
+fn history(dirs: &Dirs, policy: &Policy, invocation: &Invocation, keys: &Keys) -> String {
     // An unreadable grant is replaced by the new one.
     let record = grant::record(dirs, &policy.server, Some(keys))
         .ok()
@@ -70,13 +70,24 @@ fn history(dirs: &Dirs, policy: &Policy, keys: &Keys) -> String {
         LastPolicy::Unknown => {
             "what was granted last is not known: no seal proves it, so read everything\n".to_owned()
         }
-        LastPolicy::Sealed(old) if old == policy.text => {
-            "nothing changed since the last grant\n".to_owned()
+        LastPolicy::Sealed(old, before) => {
+            let mut lines = String::new();
+            for line in invocation.differences(&before, dirs) {
+                lines.extend(["  changed    ", &shortened(&line), "\n"]);
+            }
+            match (old == policy.text, lines.is_empty()) {
+                (true, true) => "nothing changed since the last grant\n".to_owned(),
+                (true, false) => {
+                    format!(
+                        "the policy is that of the last grant, but not all that it leads to:\n{lines}"
+                    )
+                }
+                (false, _) => {
+                    let text = difference(&old, &policy.text);
+                    format!("changed since the last grant:\n{text}{lines}")
+                }
+            }
         }
-        LastPolicy::Sealed(old) => format!(
-            "changed since the last grant:\n{}",
-            difference(&old, &policy.text)
-        ),
     };
     format!("{revoked}{changes}")
 }

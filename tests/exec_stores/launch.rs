@@ -159,3 +159,32 @@ fn a_program_that_others_can_change_is_refused() {
     message(&test, "store-program-refused", &ended);
     assert!(Path::new(&program).exists());
 }
+
+/// What the user sees above the prompt of a grant, in whole lines.
+fn asked(test: &Test) -> String {
+    let mut terminal = test.terminal(&["grant", "fake"]);
+    terminal.expect("to confirm: ").enter("no");
+    crate::grant::unwrapped(&terminal.end().1.replace('\r', ""))
+}
+
+#[test]
+fn an_edited_store_is_a_change_for_the_next_grant() {
+    let test = Test::new();
+    own(&test, "echo V");
+    serve(&test, "mine:web/token");
+    let same = "nothing changed since the last grant";
+    assert!(asked(&test).contains(same));
+    let config = test.root().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("\"get\"", "\"other\"")).unwrap();
+    let shown = asked(&test);
+    assert!(!shown.contains(same), "{shown}");
+    let line = "  changed    store `mine` has another definition\n";
+    assert!(shown.contains(line), "{shown}");
+    std::fs::write(&config, text).unwrap();
+    test.program_file("store", "#!/bin/sh\necho W\n");
+    let shown = asked(&test);
+    assert!(!shown.contains(same), "{shown}");
+    let (_, line) = shown.split_once("  changed    store `mine`: ").unwrap();
+    assert!(line.contains("/store` has other content\n"), "{shown}");
+}
