@@ -52,7 +52,8 @@ impl MintClock {
 
     /// When it ends, since boot; `None` if the issuer does not say.
     pub fn end(&self) -> Option<Duration> {
-        Some(self.sent + Duration::from_secs(self.life.seconds?))
+        let life = Duration::from_secs(self.life.seconds?);
+        Some(self.sent.saturating_add(life))
     }
 
     /// What is due at this time since boot.
@@ -62,7 +63,7 @@ impl MintClock {
         };
         let life = Duration::from_secs(seconds);
         let age = now.saturating_sub(self.sent);
-        let replace = life * self.replace_at / 1000;
+        let replace = life.saturating_mul(self.replace_at) / 1000;
         let extend = if self.life.is_extendable {
             life / 2
         } else {
@@ -75,7 +76,7 @@ impl MintClock {
         } else if age >= extend {
             MintDue::Extend
         } else {
-            MintDue::Later(Some(self.sent + extend.min(replace)))
+            MintDue::Later(Some(self.sent.saturating_add(extend.min(replace))))
         }
     }
 }
@@ -152,6 +153,10 @@ mod tests {
             clock(None, false, 0).due(9_999_999 * S),
             MintDue::Later(None)
         );
+        // Issuers may say any number.
+        let endless = clock(Some(u64::MAX), true, 255);
+        assert!(matches!(endless.due(9999 * S), MintDue::Later(Some(_))));
+        assert!(endless.end() > Some(Duration::from_secs(u64::MAX / 2)));
         // A clock that was set back changes nothing: this one cannot be.
         assert_eq!(lease.due(Duration::ZERO), MintDue::Later(Some(104 * S)));
     }
