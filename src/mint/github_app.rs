@@ -111,7 +111,7 @@ impl GithubMinter {
         // By its own clock, in case ours is wrong. It says whole seconds: one more may have passed.
         let date = answer.date.unwrap_or_else(|| Timestamp::now().as_second());
         let sent = date + 1;
-        let seconds = ends.and_then(|ends| u64::try_from(ends.as_second() - sent).ok());
+        let seconds = ends.map(|ends| u64::try_from(ends.as_second() - sent).unwrap_or(0));
         let mut granted = Vec::new();
         let permissions = answer.body.get("permissions").and_then(Value::as_object);
         for (name, level) in permissions.into_iter().flatten() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::mint_table::{MintFault, MintTable, needs, plain_secret};
+use super::mint_table::{MintFault, MintTable, address, needs, plain_secret};
 use super::plain::ascii;
 use crate::secret::SecretName;
 
@@ -48,8 +48,8 @@ impl GithubApp {
             .as_deref()
             .unwrap_or(GITHUB_API)
             .trim_end_matches('/');
-        if !api.starts_with("https://") && !api.starts_with("http://127.0.0.1:") {
-            return Err(("api", "expected an `https:` address".to_owned()));
+        if address("api", api)?.has_query {
+            return Err(("api", "the address of an API has no query".to_owned()));
         }
         narrowing(table)?;
         Ok(Self {

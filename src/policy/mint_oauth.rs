@@ -2,11 +2,10 @@
 //! mcpwrap refreshes the token while a server has it.
 
 use super::known_issuer::KnownIssuer;
-use super::mint_table::{MintFault, MintTable, needs, plain_secret};
+use super::mint_table::{MintFault, MintTable, address, needs, plain_secret};
 use super::plain::{ascii, word};
 use super::remote::{OAuthGrant, OAuthTable, Pkce};
-use super::template;
-use super::web::{self, RemoteUrl};
+use super::web;
 use crate::secret::SecretName;
 
 /// A checked mint of this type.
@@ -184,12 +183,4 @@ fn resource(table: &MintTable) -> Result<String, MintFault> {
         None | Some(OMIT) => Ok(OMIT.to_owned()),
         Some(text) => address("resource", text).map(|_| text.to_owned()),
     }
-}
-
-fn address(field: &'static str, text: &str) -> Result<RemoteUrl, MintFault> {
-    if template::secrets(text).next().is_some() {
-        let why = "it contains a placeholder, and is no secret";
-        return Err((field, why.to_owned()));
-    }
-    RemoteUrl::new(text).map_err(|fault| (field, format!("{}; {}", fault.cause, fault.hint)))
 }

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::remote::{OAuthGrant, Pkce};
+use super::template;
+use super::web::RemoteUrl;
 use crate::reference::Reference;
 use crate::secret::SecretName;
 
@@ -142,4 +144,13 @@ pub(super) fn plain_secret(field: &'static str, text: &str) -> Result<SecretName
 
 pub(super) fn needs(field: &str, what: &str) -> MintFault {
     ("type", format!("needs `{field}`: {what}"))
+}
+
+/// An address to which credentials may be sent: encrypted, or on this machine, without a user.
+pub(super) fn address(field: &'static str, text: &str) -> Result<RemoteUrl, MintFault> {
+    if template::secrets(text).next().is_some() {
+        let why = "it contains a placeholder, and is no secret";
+        return Err((field, why.to_owned()));
+    }
+    RemoteUrl::new(text).map_err(|fault| (field, format!("{}; {}", fault.cause, fault.hint)))
 }

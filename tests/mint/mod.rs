@@ -209,6 +209,9 @@ fn an_issuer_that_refuses_is_explained_and_nothing_starts() {
         assert_eq!(github.left(), 0, "{cause}");
     };
     refused("mint-refused", "lives too short");
+    // One that has ended is not one without an end.
+    github.change(|moods| moods.life = -60);
+    refused("mint-refused", "gave it 0 s");
     github.change(|moods| {
         moods.life = 3600;
         moods.wider = true;
