@@ -61,6 +61,7 @@ mod revoke;
 mod secrets;
 mod stores;
 mod suspects;
+mod store_checks;
 mod store_commands;
 mod soak;
 mod streams;

@@ -17,7 +17,7 @@ use crate::mask::{Masker, TextMask};
 use crate::network::{self, NetworkRecord};
 use crate::policy;
 use crate::secret::{Keys, Secret, SecretName, StoreName};
-use crate::store::source::{StoreNetwork, StoreSetup};
+use crate::store::source::{StoreCheck, StoreNetwork, StoreSetup};
 use crate::store::types::{LocalValues, NamedStore, own_secrets};
 use crate::store::{self, Index, Prompt};
 
@@ -27,14 +27,11 @@ const INTERACTIVE: Duration = Duration::from_mins(1);
 /// The most of what a program wrote to stderr that is shown (bytes).
 const SAID_MAX: usize = 400;
 
-/// What a store says of itself: lines of a name and a fact.
-pub type StoreFacts = Vec<(&'static str, String)>;
-
 /// What a store answered.
 #[derive(Debug)]
 pub struct StoreReport {
     /// Why it cannot be used, if it cannot.
-    pub answer: Result<StoreFacts>,
+    pub answer: Result<StoreCheck>,
     /// The end of what its program wrote to stderr, if it failed: masked, but not escaped.
     pub said: Option<String>,
 }
@@ -75,7 +72,12 @@ pub fn check(
         store.definition.deadline()
     };
     let source = store.open(&setup)?;
-    let answer = source.check(Instant::now() + limit);
+    let mut answer = source.check(Instant::now() + limit);
+    if let Err(error) = &mut answer {
+        // What this is.
+        let this = format!("run `mcpwrap store check {name}`");
+        error.hints.retain(|hint| !hint.starts_with(&this));
+    }
     if answer.is_ok() {
         // Suspended sessions watch the index.
         Index::update(dirs, |_| ())?;

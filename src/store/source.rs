@@ -33,12 +33,11 @@ pub trait SecretSource: Send {
     /// `reference-is-mint`, `store-…`.
     fn get_many(&self, wanted: &[StorePlace], deadline: Instant) -> Vec<Result<SourceValue>>;
 
-    /// Whether the store can be used now, without reading a value: what it says of itself, e.g. the
-    /// account, as lines of a name and a fact.
+    /// Whether the store can be used now, without reading a value.
     ///
     /// # Errors
     /// `store-…`.
-    fn check(&self, deadline: Instant) -> Result<Vec<StoreFact>>;
+    fn check(&self, deadline: Instant) -> Result<StoreCheck>;
 
     /// The end of what the program of the store wrote to stderr in its last run, unmasked: it may contain
     /// values, and is only for `store check`, masked and escaped. `None` for a store without a program.
@@ -49,6 +48,25 @@ pub trait SecretSource: Send {
     /// The same store as one that makes short-lived credentials, if it does.
     fn minter(&self) -> Option<&dyn Minter> {
         None
+    }
+}
+
+/// What a store that was checked says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreCheck {
+    /// Whether the store was asked. Otherwise its program, at most: it can do nothing without a value.
+    pub is_asked: bool,
+    /// E.g. the account, as lines of a name and a fact.
+    pub facts: Vec<StoreFact>,
+}
+
+impl StoreCheck {
+    /// A store that answered.
+    pub const fn asked(facts: Vec<StoreFact>) -> Self {
+        Self {
+            is_asked: true,
+            facts,
+        }
     }
 }
 

@@ -115,7 +115,7 @@ fn credentials_are_made_extended_and_withdrawn() {
     esac");
     store.with(|source, deadline| {
         let facts = source.check(deadline).unwrap();
-        assert_eq!(facts, [("protocol", "mcpwrap-store-v1".to_owned())]);
+        assert_eq!(facts.facts, [("protocol", "mcpwrap-store-v1".to_owned())]);
         let minter = source.minter().unwrap();
         let request = MintRequest {
             path: "role".to_owned(),

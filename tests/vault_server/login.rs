@@ -50,7 +50,14 @@ fn tokens_and_their_end() {
         .source
         .check(std::time::Instant::now() + super::LIMIT)
         .unwrap();
-    let fact = |name| &facts.iter().find(|(known, _)| *known == name).unwrap().1;
+    let fact = |name| {
+        &facts
+            .facts
+            .iter()
+            .find(|(known, _)| *known == name)
+            .unwrap()
+            .1
+    };
     assert_eq!(fact("policies"), "default, mcp");
     assert!(fact("token").ends_with(" s left"), "{facts:?}");
     bao.post("auth/token/revoke", &json!({ "token": token }));

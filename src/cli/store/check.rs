@@ -6,8 +6,8 @@ use super::{checked, say, show};
 use crate::cli::{Context, print};
 use crate::config::Config;
 use crate::error::{Code, EXIT_ERROR, EXIT_NO, Error, Result};
-use crate::ops::store_check::StoreFacts;
 use crate::secret::StoreName;
+use crate::store::source::StoreCheck;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         });
         match &answer {
             _ if args.json => rows.push(row(name, &answer, said.as_deref())),
-            Ok(facts) => show(name, facts),
+            Ok(found) => show(name, found),
             Err(error) => {
                 print::error(error);
                 say(name, said.as_deref());
@@ -66,12 +66,12 @@ pub(super) fn exit(error: &Error) -> u8 {
 }
 
 /// One element of the array; `docs/stores.md` describes it.
-fn row(name: &StoreName, answer: &Result<StoreFacts>, said: Option<&str>) -> Value {
+fn row(name: &StoreName, answer: &Result<StoreCheck>, said: Option<&str>) -> Value {
     match answer {
-        Ok(facts) => {
+        Ok(found) => {
             let pair = |(fact, value): &(&str, String)| ((*fact).to_owned(), value.as_str().into());
-            let facts: Map<String, Value> = facts.iter().map(pair).collect();
-            let works = (!facts.is_empty()).then_some(true);
+            let facts: Map<String, Value> = found.facts.iter().map(pair).collect();
+            let works = found.is_asked.then_some(true);
             json!({ "name": name, "works": works, "facts": facts, "error": null, "said": null })
         }
         Err(error) => json!({

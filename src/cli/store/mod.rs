@@ -19,6 +19,7 @@ use crate::error::{Code, Error, Result, printable};
 use crate::ops::store_check::{self, StoreReport};
 use crate::ops::stores;
 use crate::secret::{ServerName, StoreName};
+use crate::store::source::StoreCheck;
 use crate::store::types::NamedStore;
 
 #[derive(Debug, clap::Args)]
@@ -98,15 +99,17 @@ fn checked(cx: &Context, config: &Config, name: &StoreName) -> Result<StoreRepor
 }
 
 /// Prints what a store says of itself.
-fn show(name: &StoreName, facts: &[(&'static str, String)]) {
-    if facts.is_empty() {
-        print::line(&format!(
+fn show(name: &StoreName, found: &StoreCheck) {
+    print::line(&match (found.is_asked, found.facts.is_empty()) {
+        (true, _) => format!("{name}: ok"),
+        (false, true) => format!(
             "{name}: not asked, because its program can only read values, which a check does not do"
-        ));
-        return;
-    }
-    print::line(&format!("{name}: ok"));
-    for (fact, value) in facts {
+        ),
+        (false, false) => format!(
+            "{name}: its program works; whether the store can be read is not known, because a check reads no value"
+        ),
+    });
+    for (fact, value) in &found.facts {
         print::line(&format!("  {fact:<10} {}", printable(value)));
     }
 }

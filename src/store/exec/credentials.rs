@@ -20,6 +20,7 @@ use crate::error::{Code, Error, Result};
 use crate::reference::StorePlace;
 use crate::store::source::{
     MintHandle, MintIssuer, MintLife, MintRequest, Minted, Minter, SecretSource, SourceValue,
+    StoreCheck,
 };
 
 pub const AWS_STS: ExecPreset = ExecPreset {
@@ -187,7 +188,7 @@ impl SecretSource for CredentialSource {
         vec![Err(error); wanted.len()]
     }
 
-    fn check(&self, deadline: Instant) -> Result<Vec<(&'static str, String)>> {
+    fn check(&self, deadline: Instant) -> Result<StoreCheck> {
         self.0.check(deadline)
     }
 

@@ -48,8 +48,9 @@ pub struct ExecPreset {
     /// Rules beyond the table of settings.
     pub check: fn(ExecSettings<'_>) -> Result<(), String>,
     pub check_place: fn(ExecSettings<'_>, &StorePlace) -> Result<(), String>,
-    /// What is looked at before its program is asked, e.g. whether a file exists.
-    pub before: fn(&OpenedStore, &StorePlace) -> Result<(), Fault>,
+    /// What is looked at before its program is asked, e.g. whether a file exists; without a place, what
+    /// every place needs.
+    pub before: fn(&OpenedStore, Option<&StorePlace>) -> Result<(), Fault>,
     /// The calls that read these places.
     pub plan: fn(&OpenedStore, &[StorePlace]) -> Vec<ExecCall>,
     /// A call that reads no value, if there is one.
@@ -91,6 +92,8 @@ pub type ReadAnswer = Box<dyn Fn(&[u8], &[&StorePlace]) -> Vec<ReadValue>>;
 pub struct ExecProbe {
     pub arguments: Vec<OsString>,
     pub input: Option<Zeroizing<Vec<u8>>>,
+    /// Whether the store answers, and not only its program.
+    pub asks_store: bool,
     /// Facts in its answer, as lines of a name and a fact.
     pub read: fn(&[u8]) -> Result<Vec<StoreFact>, Fault>,
 }
@@ -207,6 +210,6 @@ pub fn no_rules(_: ExecSettings<'_>) -> Result<(), String> {
 
 /// A preset that looks at nothing before its program does.
 #[expect(clippy::unnecessary_wraps, reason = "a row of the table of presets")]
-pub fn no_file(_: &OpenedStore, _: &StorePlace) -> Result<(), Fault> {
+pub fn no_file(_: &OpenedStore, _: Option<&StorePlace>) -> Result<(), Fault> {
     Ok(())
 }

@@ -17,13 +17,14 @@ use super::{faults, trust, turn};
 use crate::error::{Code, Error, Result};
 use crate::files;
 use crate::reference::StorePlace;
-use crate::store::source::{SecretSource, SourceValue};
+use crate::store::source::{SecretSource, SourceValue, StoreCheck};
 use crate::sys::captured::{Captured, CapturedCommand, CapturedEnd, capture};
 
 /// How long a run waits for another one of the same store.
 const TURN_LIMIT: Duration = Duration::from_secs(6);
-/// How much of what a program wrote to stderr may be shown (bytes).
-const SAID_MAX: usize = 400;
+/// How much of what a program wrote is kept for `store check` (bytes). That shows less of it, but only after it
+/// masked whole values.
+const SAID_MAX: usize = 64 << 10;
 
 /// A store that is read by a program.
 #[derive(Debug)]
@@ -119,18 +120,19 @@ impl ExecSource {
     fn note(&self, run: &Captured) {
         let (store, end, bytes) = (&self.store.name, run.end, run.stderr.len());
         tracing::debug!("store {store}: {end:?}, {bytes} bytes on stderr");
-        let start = run.stderr.len().saturating_sub(SAID_MAX);
-        let text = String::from_utf8_lossy(run.stderr.get(start..).unwrap_or_default());
+        let text = String::from_utf8_lossy(&run.stderr);
         *self.said.borrow_mut() = Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     }
 
     /// Adds what the program said in its answer about failures.
     pub fn add_said(&self, text: &str) {
         if !text.is_empty() {
-            let text: String = text.chars().take(SAID_MAX).collect();
+            let start = text.len().saturating_sub(SAID_MAX);
+            let start = (start..=text.len()).find(|at| text.is_char_boundary(*at));
+            let text = text.get(start.unwrap_or_default()..).unwrap_or_default();
             let mut said = self.said.borrow_mut();
             let before = said.take().map_or_else(String::new, |before| before + "\n");
-            *said = Some(before + &text);
+            *said = Some(before + text);
         }
     }
 
@@ -184,7 +186,7 @@ impl ExecSource {
     /// What is known without asking the program.
     fn looked_at(&self, wanted: &[StorePlace]) -> Vec<Option<Result<SourceValue>>> {
         let look = |place| {
-            let looked = (self.preset.before)(&self.store, place);
+            let looked = (self.preset.before)(&self.store, Some(place));
             let fault = looked.err()?;
             Some(Err(self.error(fault, Some(place))))
         };
@@ -220,15 +222,20 @@ impl SecretSource for ExecSource {
         }
     }
 
-    fn check(&self, deadline: Instant) -> Result<Vec<(&'static str, String)>> {
+    fn check(&self, deadline: Instant) -> Result<StoreCheck> {
         let (_turn, deadline) = self.begin(deadline)?;
+        (self.preset.before)(&self.store, None).map_err(|fault| self.error(fault, None))?;
         let Some(probe) = (self.preset.probe)(&self.store) else {
-            return Ok(Vec::new());
+            return Ok(StoreCheck::default());
         };
         let input = probe.input.as_ref().map(|input| input.as_slice());
         let answer = self.run(&probe.arguments, input, BATCH_MAX, deadline)?;
         let facts = answer.and_then(|answer| (probe.read)(&answer));
-        facts.map_err(|fault| self.error(fault, None))
+        let facts = facts.map_err(|fault| self.error(fault, None))?;
+        Ok(StoreCheck {
+            is_asked: probe.asks_store,
+            facts,
+        })
     }
 
     fn diagnostics(&self) -> Option<String> {

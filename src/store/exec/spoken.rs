@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::reference::StorePlace;
 use crate::store::source::{
     MintHandle, MintIssuer, MintLife, MintRequest, Minted, Minter, SecretSource, SourceValue,
+    StoreCheck,
 };
 
 /// A store that is asked by the protocol.
@@ -64,11 +65,12 @@ impl SecretSource for SpokenSource {
         .collect()
     }
 
-    fn check(&self, deadline: Instant) -> Result<Vec<(&'static str, String)>> {
+    fn check(&self, deadline: Instant) -> Result<StoreCheck> {
         let (answer, _) = self.ask(deadline, |left| Some(SpokenRequest::get(&[], left)))?;
         let answered = answer.succeeded();
         answered.map_err(|fault| self.error(fault))?;
-        Ok(vec![("protocol", super::protocol::PROTOCOL.to_owned())])
+        let protocol = super::protocol::PROTOCOL.to_owned();
+        Ok(StoreCheck::asked(vec![("protocol", protocol)]))
     }
 
     fn diagnostics(&self) -> Option<String> {

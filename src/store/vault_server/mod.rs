@@ -22,7 +22,9 @@ use self::fault::cannot_use;
 use self::http::ServerClient;
 use self::server::{ServerCredentials, ServerStore};
 use self::settings::ServerSettings;
-use super::source::{Minter, SecretSource, SourceType, SourceValue, StoreNetwork, StoreSetup};
+use super::source::{
+    Minter, SecretSource, SourceType, SourceValue, StoreCheck, StoreNetwork, StoreSetup,
+};
 use crate::config::StoreDefinition;
 use crate::error::{Code, Error, Result};
 use crate::https::{self, RouteFault, WebRoute};
@@ -137,7 +139,7 @@ impl SecretSource for ServerStore {
         }
     }
 
-    fn check(&self, deadline: Instant) -> Result<Vec<(&'static str, String)>> {
+    fn check(&self, deadline: Instant) -> Result<StoreCheck> {
         let token = self.sign_in(deadline)?;
         let Some(facts) = self.look_up(&token.value, deadline)? else {
             return Err(self.signed_out());
@@ -146,12 +148,12 @@ impl SecretSource for ServerStore {
             0 => "no end".to_owned(),
             seconds => format!("{seconds} s left"),
         };
-        Ok(vec![
+        Ok(StoreCheck::asked(vec![
             ("address", self.settings.base()),
             ("account", facts.display_name),
             ("policies", facts.policies.join(", ")),
             ("token", life),
-        ])
+        ]))
     }
 
     fn minter(&self) -> Option<&dyn Minter> {

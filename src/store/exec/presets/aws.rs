@@ -272,6 +272,7 @@ fn probe(_: &OpenedStore) -> Option<ExecProbe> {
     Some(ExecProbe {
         arguments: words(["sts", "get-caller-identity", "--output", "json"]),
         input: None,
+        asks_store: true,
         read: |answer| {
             let about = answer::json(answer)?;
             let fact = |name: &str| at(&about, name).as_str().unwrap_or_default().to_owned();

@@ -52,6 +52,7 @@ pub const AZURE: ExecPreset = ExecPreset {
         Some(ExecProbe {
             arguments,
             input: None,
+            asks_store: true,
             read: |answer| {
                 let about = answer::json(answer)?;
                 let fact = |text: Option<&str>| text.unwrap_or_default().to_owned();

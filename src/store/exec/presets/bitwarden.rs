@@ -60,6 +60,7 @@ pub const BWS: ExecPreset = ExecPreset {
         Some(ExecProbe {
             arguments: words(["--color", "no", "project", "list", "-o", "json"]),
             input: None,
+            asks_store: true,
             read: |answer| {
                 let projects = answer::json(answer)?;
                 let projects = projects.as_array();
@@ -112,6 +113,7 @@ pub const BW: ExecPreset = ExecPreset {
         Some(ExecProbe {
             arguments: words(["--nointeraction", "--response", "status"]),
             input: None,
+            asks_store: true,
             read: |answer| {
                 let answer = answer::json(answer)?;
                 let about = at(&answer, "/data/template");

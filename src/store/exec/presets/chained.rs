@@ -94,7 +94,7 @@ pub const FNOX: ExecPreset = ExecPreset {
 };
 
 /// The file of both is named: they would look for it in the current folder.
-fn before(store: &OpenedStore, _: &StorePlace) -> Result<(), Fault> {
+fn before(store: &OpenedStore, _: Option<&StorePlace>) -> Result<(), Fault> {
     let file = store.settings().text("file").unwrap_or_default();
     if Path::new(file).is_file() {
         Ok(())
@@ -115,6 +115,7 @@ fn version() -> ExecProbe {
     ExecProbe {
         arguments: words(["--version"]),
         input: None,
+        asks_store: false,
         read: |answer| {
             let text = String::from_utf8_lossy(answer);
             Ok(vec![("version", text.trim().to_owned())])

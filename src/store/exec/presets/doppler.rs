@@ -75,6 +75,7 @@ pub const DOPPLER: ExecPreset = ExecPreset {
         Some(ExecProbe {
             arguments,
             input: None,
+            asks_store: true,
             read: |answer| answer::json(answer).map(|_| Vec::new()),
         })
     },
@@ -124,6 +125,7 @@ pub const INFISICAL: ExecPreset = ExecPreset {
         Some(ExecProbe {
             arguments: words(["--version"]),
             input: None,
+            asks_store: false,
             read: |answer| {
                 let text = String::from_utf8_lossy(answer);
                 let version = text.split_whitespace().last().unwrap_or_default();

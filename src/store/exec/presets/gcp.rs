@@ -62,6 +62,7 @@ pub const GCP: ExecPreset = ExecPreset {
                 "--format=value(account)",
             ]),
             input: None,
+            asks_store: true,
             read: |answer| {
                 let text = String::from_utf8_lossy(answer);
                 match text.trim() {

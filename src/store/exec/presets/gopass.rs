@@ -60,6 +60,7 @@ pub const GOPASS: ExecPreset = ExecPreset {
         Some(ExecProbe {
             arguments: words(["version"]),
             input: None,
+            asks_store: false,
             read: |answer| {
                 let text = String::from_utf8_lossy(answer);
                 // The other program says `gopass v1.5.0`.

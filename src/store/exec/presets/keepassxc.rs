@@ -76,6 +76,7 @@ pub const KEEPASSXC: ExecPreset = ExecPreset {
         Some(ExecProbe {
             arguments,
             input: password(store),
+            asks_store: true,
             read: |_| Ok(Vec::new()),
         })
     },

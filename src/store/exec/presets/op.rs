@@ -183,6 +183,7 @@ fn probe(store: &OpenedStore) -> Option<ExecProbe> {
     Some(ExecProbe {
         arguments,
         input: None,
+        asks_store: true,
         read: |answer| {
             let vaults = answer::json(answer)?;
             let vaults = vaults

@@ -65,11 +65,14 @@ fn directory(store: &OpenedStore) -> PathBuf {
     set.unwrap_or_else(|| store.home.join(".password-store"))
 }
 
-fn before(store: &OpenedStore, place: &StorePlace) -> Result<(), Fault> {
+fn before(store: &OpenedStore, place: Option<&StorePlace>) -> Result<(), Fault> {
     let directory = directory(store);
     if !directory.is_dir() {
         return Err(Fault::Absent);
     }
+    let Some(place) = place else {
+        return Ok(());
+    };
     let file = directory.join(format!("{}.gpg", place.path.trim_start_matches('/')));
     if file.is_file() {
         Ok(())
@@ -113,6 +116,7 @@ fn probe(_: &OpenedStore) -> Option<ExecProbe> {
     Some(ExecProbe {
         arguments: words(["version"]),
         input: None,
+        asks_store: false,
         read: |answer| {
             let text = String::from_utf8_lossy(answer);
             let mut found = text.split_whitespace();

@@ -55,18 +55,13 @@ pub const SOPS: ExecPreset = ExecPreset {
         }
         Err("expected an absolute path, or set `directory` for the store".to_owned())
     },
-    before: |store, place| {
-        if file(store.settings(), place).is_file() {
-            Ok(())
-        } else {
-            Err(Fault::NotFound)
-        }
-    },
+    before,
     plan,
     probe: |_| {
         Some(ExecProbe {
             arguments: words(["--version"]),
             input: None,
+            asks_store: false,
             read: |answer| {
                 let text = String::from_utf8_lossy(answer);
                 let version = text.split_whitespace().nth(1).unwrap_or_default();
@@ -75,6 +70,23 @@ pub const SOPS: ExecPreset = ExecPreset {
         })
     },
 };
+
+fn before(store: &OpenedStore, place: Option<&StorePlace>) -> Result<(), Fault> {
+    let settings = store.settings();
+    if let Some(place) = place {
+        let exists = file(settings, place).is_file();
+        return exists.then_some(()).ok_or(Fault::NotFound);
+    }
+    let directory = settings.text("directory");
+    if directory.is_some_and(|directory| !Path::new(directory).is_dir()) {
+        return Err(Fault::Absent);
+    }
+    let key = store.variable("SOPS_AGE_KEY_FILE");
+    if key.is_some_and(|key| !Path::new(key).is_file()) {
+        return Err(Fault::Locked);
+    }
+    Ok(())
+}
 
 fn file(settings: ExecSettings<'_>, place: &StorePlace) -> PathBuf {
     Path::new(settings.text("directory").unwrap_or("/")).join(&place.path)

@@ -67,6 +67,7 @@ pub const VAULT_CLI: ExecPreset = ExecPreset {
         Some(ExecProbe {
             arguments: words(["token", "lookup", "-format=json"]),
             input: None,
+            asks_store: true,
             read: |answer| {
                 let about = answer::json(answer)?;
                 let about = at(&about, "/data");

@@ -1,0 +1,74 @@
+//! `mcpwrap store check`: what it calls good, and what it shows of a program.
+
+use crate::harness::{TOKEN, Test};
+
+/// Adds a store whose program is this script.
+fn with_program(test: &Test, kind: &str, script: &str, more: &[&str]) {
+    let program = test.program_file(kind, &format!("#!/bin/sh\n{script}\n"));
+    let program = program.display().to_string();
+    let args = ["store", "add", "mine", "--type", kind, "--program"];
+    test.ok(&[&args[..], &[&program, "--yes"], more].concat());
+}
+
+#[test]
+fn a_check_tells_a_store_from_its_program() {
+    let test = Test::new();
+    test.init();
+    with_program(&test, "pass", "echo '= v1.7.4 ='", &[]);
+    let check = ["store", "check", "mine", "--json"];
+    let ended = test.cli(&check);
+    let row = &ended.json()[0];
+    assert_eq!(
+        (ended.code, &row["works"], &row["error"]["code"]),
+        (1, &false.into(), &"store-absent".into())
+    );
+    std::fs::create_dir(test.home.join(".password-store")).unwrap();
+    let row = &test.ok(&check).json()[0];
+    assert!(row["works"].is_null(), "{row}");
+    assert_eq!(row["facts"]["pass"], "v1.7.4");
+    let ended = test.ok(&["store", "check", "mine"]);
+    assert!(
+        ended.text().starts_with("mine: its program works"),
+        "{ended}"
+    );
+
+    let database = test.home.join("x.kdbx");
+    std::fs::write(&database, "").unwrap();
+    let database = format!("database={}", database.display());
+    let more = ["--set", &database, "--set", "key_file=/key"];
+    with_program(&test, "keepassxc", "[ \"$1\" = ls ]", &more);
+    let ended = test.ok(&["store", "check", "mine"]);
+    assert_eq!(ended.text(), "mine: ok\n");
+}
+
+#[test]
+fn what_a_program_says_is_masked_before_it_is_cut() {
+    let test = Test::new();
+    test.secret("own/token", TOKEN);
+    let filler = "abc ".repeat(97);
+    let script = format!(
+        "cat >/dev/null; echo '{{\"v\":1,\"error\":{{\"kind\":\"denied\",\"message\":\"{filler}'\"$OWN_TOKEN\"'\"}}}}'"
+    );
+    let more = [
+        "--set",
+        "output=mcpwrap-store-v1",
+        "--env",
+        "OWN_TOKEN=secret:own/token",
+    ];
+    with_program(&test, "exec", &script, &more);
+    let mut terminal = test.terminal(&["store", "check", "mine"]);
+    terminal.expect("use it now? [y/n]").enter("y");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 1, "{screen}");
+    assert!(screen.contains("[secret own/token"), "{screen}");
+    assert!(!screen.contains(&TOKEN[..6]), "{screen}");
+    let failed = "echo '{\"v\":1,\"error\":{\"kind\":\"other\"}}'";
+    with_program(&test, "exec", failed, &["--set", "output=mcpwrap-store-v1"]);
+    let ended = test.cli(&["store", "check", "mine"]);
+    assert!(ended.stderr.contains("error[store-failed]"), "{ended}");
+    // The command that was just run is no way out.
+    assert!(
+        !ended.stderr.contains("run `mcpwrap store check"),
+        "{ended}"
+    );
+}
