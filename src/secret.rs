@@ -122,7 +122,7 @@ impl fmt::Debug for Keys {
 }
 
 macro_rules! name_type {
-    ($(#[$doc:meta])* $type:ident, $noun:literal, $check:path, $rule:literal) => {
+    ($(#[$doc:meta])* $type:ident, $noun:literal, $check:path, $rule:literal, $hint:literal) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -138,7 +138,7 @@ macro_rules! name_type {
                 let shown: String = text.chars().take(80).collect();
                 Err(Error::new(Code::NameInvalid, format!(concat!("`{}` is not a ", $noun, " name"), shown))
                     .cause($rule)
-                    .hint(concat!("choose a ", $noun, " name of letters, digits, `-`, `_` and `.`")))
+                    .hint($hint))
             }
 
             pub fn as_str(&self) -> &str {
@@ -177,28 +177,33 @@ macro_rules! name_type {
 name_type!(
     /// The name of a server's policy: a plain file name.
     ServerName, "server", is_plain_name,
-    "expected letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64 characters"
+    "expected letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64 characters",
+    "choose a server name of letters, digits, `-`, `_` and `.`"
 );
 name_type!(
     /// The name of a profile: dev, prod, …
     ProfileName, "profile", is_plain_name,
-    "expected letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64 characters"
+    "expected letters, digits, `-`, `_` and `.`, starting with a letter or digit, at most 64 characters",
+    "choose a profile name of letters, digits, `-`, `_` and `.`"
 );
 name_type!(
     /// The name of a secret in the store: plain names joined by `/`, e.g. `github/token`.
     SecretName, "secret", is_path_name,
-    "expected letters, digits, `-`, `_` and `.`, in parts joined by `/`, at most 200 characters"
+    "expected letters, digits, `-`, `_` and `.`, in parts joined by `/`, at most 200 characters",
+    "choose a secret name of letters, digits, `-`, `_` and `.`"
 );
 
 name_type!(
     /// The name of a store in `config.toml`.
     StoreName, "store", is_store_name,
-    "expected lower-case letters, digits, `-` and `_`, starting with a letter, at most 32 characters; `secret` and `mint` are taken"
+    "expected lower-case letters, digits, `-` and `_`, starting with a letter, at most 32 characters; `secret` and `mint` are taken",
+    "choose another name; `mcpwrap status` shows the local store, which `secret:` leads to"
 );
 name_type!(
     /// The name of a mint in a policy: of what makes short-lived credentials.
     MintName, "mint", is_mint_name,
-    "expected lower-case letters, digits, `-` and `_`, starting with a letter, at most 32 characters"
+    "expected lower-case letters, digits, `-` and `_`, starting with a letter, at most 32 characters",
+    "choose a mint name of lower-case letters, digits, `-` and `_`"
 );
 
 impl SecretName {

@@ -1,6 +1,7 @@
-//! `mcpwrap store check`: what it calls good, and what it shows of a program.
+//! `mcpwrap store check`: what it calls good, and what it shows of a program; hints of a refused definition.
 
 use crate::harness::{TOKEN, Test};
+use crate::secrets::refused;
 
 /// Adds a store whose program is this script.
 fn with_program(test: &Test, kind: &str, script: &str, more: &[&str]) {
@@ -69,6 +70,41 @@ fn what_a_program_says_is_masked_before_it_is_cut() {
     // The command that was just run is no way out.
     assert!(
         !ended.stderr.contains("run `mcpwrap store check"),
+        "{ended}"
+    );
+}
+
+#[test]
+fn hints_of_a_definition_that_is_refused() {
+    let test = Test::new();
+    test.init();
+    let ended = test.cli(&["store", "check", "secret"]);
+    refused(&ended, "name-invalid");
+    assert!(
+        ended
+            .stderr
+            .contains("`mcpwrap status` shows the local store"),
+        "{ended}"
+    );
+    let add = [
+        "store",
+        "add",
+        "mine",
+        "--type",
+        "exec",
+        "--set",
+        "args=[\"{path}\"]",
+        "--program",
+    ];
+    let ended = test.cli(&[&add[..], &["./none", "--yes"]].concat());
+    refused(&ended, "store-absent");
+    assert!(ended.stderr.contains("`./none` does not exist"), "{ended}");
+    assert!(!ended.stderr.contains("PATH"), "{ended}");
+    let more = ["/bin/sh", "--env", "A=secret:oauth/notion", "--yes"];
+    let ended = test.cli(&[&add[..], &more].concat());
+    refused(&ended, "usage");
+    assert!(
+        ended.stderr.contains("`secret:oauth/notion` holds what"),
         "{ended}"
     );
 }

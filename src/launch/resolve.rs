@@ -291,9 +291,15 @@ pub(super) fn value(
             &format!("`{name}` has expired"),
         )
         .cause(format!("expired after {end}"))
-        .hint(format!(
-            "create a new one with the provider, then run `mcpwrap secret rotate {name}`"
-        )));
+        .hint(match name.local() {
+            Some(name) => {
+                format!(
+                    "create a new one with the provider, then run `mcpwrap secret rotate {name}`"
+                )
+            }
+            None => "create a new one with the provider, and store it where the policy reads it"
+                .to_owned(),
+        }));
     }
     match (item.value.is_empty(), slot.optional) {
         (true, true) => Ok(None),
@@ -304,9 +310,10 @@ pub(super) fn value(
         )
         .cause(format!("`{name}` is empty"))
         .required_by(policy.place(slot.line))
-        .hint(format!(
-            "run `mcpwrap secret rotate {name}` to store a new value"
-        ))),
+        .hint(match name.local() {
+            Some(name) => format!("run `mcpwrap secret rotate {name}` to store a new value"),
+            None => "store a value there, or correct `from` in the policy".to_owned(),
+        })),
         (false, _) => Ok(Some(item.value)),
     }
 }

@@ -89,7 +89,10 @@ impl StoreSettings<'_> {
             self.refused(&why)
                 .hint(format!("this type needs: {}", kind.needs))
         })?;
-        Ok(definition)
+        match types::internal_secret(&definition) {
+            Some(why) => Err(self.refused(&why)),
+            None => Ok(definition),
+        }
     }
 
     /// One `KEY=VALUE`.
@@ -160,11 +163,16 @@ impl StoreSettings<'_> {
                 format!("cannot add store `{}`", self.name),
             )
             .of_store(self.name)
-            .cause(format!(
-                "no program `{}` in your PATH",
-                names.join("` or `")
-            ))
-            .hint("install it, or add `--program PATH`")
+            .cause(match self.program {
+                Some(text) if text.contains('/') => {
+                    format!("`{text}` does not exist, or is no program that can be executed")
+                }
+                _ => format!("no program `{}` in your PATH", names.join("` or `")),
+            })
+            .hint(match self.program {
+                Some(text) if text.contains('/') => "correct the path after `--program`",
+                _ => "install it, or add `--program PATH`",
+            })
         };
         found.map(Some).ok_or_else(absent)
     }

@@ -162,7 +162,7 @@ impl PolicyDocument<'_> {
         let from = Reference::new(&table.from).map_err(|error| {
             let what = format!("`from` of `{name}` is not a secret reference");
             let fault = self.fault_at(&what, &path, FieldPart::Value).because(error);
-            fault.hint("write `secret:NAME`, and store the value with `mcpwrap secret set NAME`")
+            fault.hint("write `secret:NAME`, and store the value with `mcpwrap secret set NAME`; or `STORE:PATH#FIELD` for another store")
         })?;
         if from.local().is_some_and(SecretName::is_internal) {
             let what = format!("`from` of `{name}` names a value of mcpwrap itself");

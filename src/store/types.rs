@@ -46,7 +46,7 @@ pub fn unknown_name(config: &Config, name: &StoreName) -> Error {
     match nearest(name.as_str(), known.iter().copied()) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error.hint(format!(
-            "run `mcpwrap store add {name} --type TYPE` to add it"
+            "run `mcpwrap store list` to see the stores, or `mcpwrap store add {name} --type TYPE` to add it"
         )),
     }
 }
@@ -82,13 +82,8 @@ impl<'a> NamedStore<'a> {
                 .cause(format!("`[stores.{name}]`: {why}"))
                 .hint("fix it in `config.toml`; docs/stores.md has an example of each type")
         })?;
-        let secrets = definition.secrets();
-        if let Some(secret) = secrets.iter().find(|secret| secret.is_internal()) {
-            return Err(unknown(name)
-                .cause(format!(
-                    "`secret:{secret}` holds what mcpwrap gets by itself"
-                ))
-                .hint("fix it in `config.toml`"));
+        if let Some(why) = internal_secret(definition) {
+            return Err(unknown(name).cause(why).hint("fix it in `config.toml`"));
         }
         Ok(Self {
             name,
@@ -125,7 +120,9 @@ impl<'a> NamedStore<'a> {
             (Some((name, definition)), None) => Self::new(name, definition),
             (None, _) => Err(Error::new(Code::StoreUnknown, "`op://` leads to no store")
                 .cause("`config.toml` has no store of the type `op`")
-                .hint("run `mcpwrap store add op --type op` to add 1Password")),
+                .hint(
+                    "run `mcpwrap store add op --type op --set account=ACCOUNT` to add 1Password",
+                )),
             (Some(_), Some(_)) => Err(Error::new(
                 Code::StoreUnknown,
                 "`op://` leads to several stores",
@@ -145,6 +142,15 @@ impl<'a> NamedStore<'a> {
     pub fn open(&self, setup: &StoreSetup<'_>) -> Result<Box<dyn SecretSource>> {
         (self.kind.open)(setup)
     }
+}
+
+/// Why a definition gets no secret that mcpwrap keeps for itself; `None` if it names none.
+pub fn internal_secret(definition: &StoreDefinition) -> Option<String> {
+    let secrets = definition.secrets();
+    let found = secrets.iter().find(|secret| secret.is_internal())?;
+    Some(format!(
+        "`secret:{found}` holds what mcpwrap gets by itself"
+    ))
 }
 
 /// The values of the local store, by name.

@@ -81,7 +81,6 @@ fn the_client_gets_a_code_and_a_fix_but_nothing_that_the_program_said() {
     let ended = test.run("fake").refused();
     assert!(ended.stderr.contains("error[store-failed]"), "{ended}");
     assert!(ended.stderr.contains("mine:web/token"), "{ended}");
-    assert!(ended.stderr.contains("mcpwrap store check mine"), "{ended}");
 }
 
 /// A policy with a store of this preset, whose program answers like this.
@@ -187,4 +186,21 @@ fn an_edited_store_is_a_change_for_the_next_grant() {
     assert!(!shown.contains(same), "{shown}");
     let (_, line) = shown.split_once("  changed    store `mine`: ").unwrap();
     assert!(line.contains("/store` has other content\n"), "{shown}");
+}
+
+#[test]
+fn a_hint_about_a_value_names_a_command_that_can_follow_it() {
+    let test = Test::new();
+    own(&test, "[ \"$3\" = none ] || exit 1");
+    serve(&test, "mine:none");
+    let ended = test.run("fake").refused();
+    assert!(ended.stderr.contains("`mine:none` is empty"), "{ended}");
+    assert!(!ended.stderr.contains("secret rotate"), "{ended}");
+    assert!(ended.stderr.contains("correct `from`"), "{ended}");
+    // `store check` does not ask a program that can only read values.
+    serve(&test, "mine:web/token");
+    let ended = test.run("fake").refused();
+    assert!(ended.stderr.contains("error[store-failed]"), "{ended}");
+    assert!(!ended.stderr.contains("store check"), "{ended}");
+    assert!(ended.stderr.contains("/store` yourself"), "{ended}");
 }

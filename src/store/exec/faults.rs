@@ -4,6 +4,7 @@
 
 use super::fault::Fault;
 use super::opened::OpenedStore;
+use super::own;
 use super::preset::{ExecPreset, OFFLINE, Sign};
 use crate::error::{Code, Error};
 use crate::reference::StorePlace;
@@ -129,8 +130,14 @@ fn hint(preset: &ExecPreset, store: &OpenedStore, fault: Fault) -> String {
             format!("correct `[stores.{name}]` in `config.toml`")
         }
         Fault::Mint => "use `[mint.NAME]` in the policy, and refer to it with `mint:NAME`".to_owned(),
-        Fault::MintRefused | Fault::Answer(_) | Fault::Other => {
+        Fault::MintRefused | Fault::Answer(_) | Fault::Other
+            if (preset.probe)(store).is_some() || own::speaks(store.settings()) =>
+        {
             format!("run `mcpwrap store check {name}` to see what its program says")
+        }
+        // A check cannot ask such a program.
+        Fault::MintRefused | Fault::Answer(_) | Fault::Other => {
+            format!("run `{}` yourself to see what it says", store.program.display())
         }
     }
 }

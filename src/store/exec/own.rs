@@ -26,7 +26,7 @@ pub const EXEC: ExecPreset = ExecPreset {
     of_terminal: &[],
     about: "a program of your own",
     example: "PATH",
-    needs: "`args` with `{path}`; `output`: `raw`, `json` or `mcpwrap-store-v1`; `not_found`: exit codes",
+    needs: "`program`; `args` with `{path}`; `output`: `raw`, `json` or `mcpwrap-store-v1`; `not_found`: exit codes",
     tested: "programs of the tests",
     settings: &[
         ExecSetting {
