@@ -1,5 +1,8 @@
 //! Withdraws what runs left behind that are no longer alive, and what `revoke` ends.
+//!
+//! Invariant: a maker that does not answer is waited for once, however many credentials it made.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -8,7 +11,7 @@ use super::access;
 use super::kept::{KeptMint, KeptRun, WithdrawIndex, WithdrawRow, note, stores_of};
 use crate::audit::RunId;
 use crate::dirs::Dirs;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::policy::mint::OnExit;
 use crate::secret::ServerName;
 use crate::sys::tree;
@@ -51,12 +54,14 @@ pub fn withdraw(dirs: &Dirs, which: LeftBehind<'_>) -> Result<Vec<WithdrawnMints
     };
     let wanted = index.runs.into_iter().filter(|(_, row)| is_wanted(row));
     let mut answers = Vec::new();
+    let silent = RefCell::default();
     for (run, row) in wanted {
         let Ok(run) = RunId::parse(&run) else {
             continue;
         };
         let (mints, ends) = (row.mints.clone(), row.ends);
-        let done = of_run(dirs, &run, &row, matches!(which, LeftBehind::Of(_)));
+        let all = matches!(which, LeftBehind::Of(_));
+        let done = of_run(dirs, &run, &row, all, &silent);
         match done {
             Ok(0) => {}
             done => answers.push(WithdrawnMints {
@@ -70,8 +75,14 @@ pub fn withdraw(dirs: &Dirs, which: LeftBehind<'_>) -> Result<Vec<WithdrawnMints
     Ok(answers)
 }
 
-/// Returns how many were withdrawn.
-fn of_run(dirs: &Dirs, run: &RunId, row: &WithdrawRow, all: bool) -> Result<usize> {
+/// Returns how many were withdrawn. `silent`: the makers that did not answer.
+fn of_run(
+    dirs: &Dirs,
+    run: &RunId,
+    row: &WithdrawRow,
+    all: bool,
+    silent: &RefCell<BTreeSet<String>>,
+) -> Result<usize> {
     let now = Timestamp::now().as_second();
     let supervisor = (row.supervisor, row.started);
     let nothing = KeptRun::new(row.server.clone());
@@ -84,9 +95,17 @@ fn of_run(dirs: &Dirs, run: &RunId, row: &WithdrawRow, all: bool) -> Result<usiz
     let is_over = |mint: &KeptMint| mint.ends.is_some_and(|ends| ends <= now);
     let (over, valid): (Vec<_>, Vec<_>) = kept.mints.into_iter().partition(is_over);
     let is_due = |mint: &KeptMint| all || mint.on_exit == OnExit::Revoke;
-    let due: Vec<_> = valid.into_iter().filter(is_due).collect();
+    let due = valid.into_iter().filter(is_due);
+    let is_silent = |mint: &KeptMint| silent.borrow().contains(&mint.maker.shown());
+    let (skipped, due): (Vec<_>, Vec<_>) = due.partition(is_silent);
     access::open(dirs, &stores_of(&due), |access, store| {
-        let (mut gone, failed) = access.withdraw_each(&due, |_, _| {});
+        let (mut gone, failed) = access.withdraw_each(&due, |mint, done| {
+            let code = done.as_ref().err().map(|error| error.code);
+            if matches!(code, Some(Code::StoreTimeout | Code::StoreUnavailable)) {
+                silent.borrow_mut().insert(mint.maker.shown());
+            }
+        });
+        let failed = failed.or_else(|| skipped.first().map(not_asked));
         let count = gone.len();
         gone.extend(over.into_iter().map(|mint| mint.id));
         let left = KeptRun::forget(store, run, &gone)?.unwrap_or(nothing);
@@ -94,4 +113,11 @@ fn of_run(dirs: &Dirs, run: &RunId, row: &WithdrawRow, all: bool) -> Result<usiz
         note(dirs, run, &left, code, supervisor)?;
         failed.map_or(Ok(count), Err)
     })
+}
+
+fn not_asked(mint: &KeptMint) -> Error {
+    let maker = mint.maker.shown();
+    Error::new(Code::StoreTimeout, "it was not tried to withdraw it").cause(format!(
+        "{maker} did not answer for another credential just now"
+    ))
 }

@@ -188,3 +188,50 @@ fn an_edited_store_needs_a_new_grant() {
         "{refused}"
     );
 }
+
+#[test]
+fn a_maker_that_hangs_is_waited_for_once() {
+    let test = Test::new();
+    test.init();
+    let dir = test.dir.display();
+    let script = format!(
+        "#!/bin/sh\nread -r asked\necho \"$asked\" >>{dir}/asked\ncase \"$asked\" in\n\
+         *mint*) echo '{{\"v\":1,\"fields\":{{\"value\":\"{SECRET}\"}},\"lease\":\"lease-1\",\"life\":600}}';;\n\
+         *) [ -e {dir}/hang ] && exec sleep 600; echo '{{\"v\":1,\"error\":{{\"kind\":\"denied\"}}}}';;\nesac\n"
+    );
+    test.hide(SECRET);
+    let program = test.program_file("issuer", &script);
+    add(
+        &test,
+        &format!(
+            "[stores.issuer]\ntype = \"exec\"\nprogram = \"{}\"\noutput = \"mcpwrap-store-v1\"",
+            program.display()
+        ),
+    );
+    let mint = "[mint.key]\ntype = \"exec\"\nstore = \"issuer\"\npath = \"reader\"\n";
+    test.serve(
+        "s3",
+        &[],
+        &format!("[secrets.KEY]\nfrom = \"mint:key\"\n{mint}"),
+    );
+    for _ in 0..3 {
+        let mut run = test.run("s3");
+        run.initialize();
+        run.close();
+        run.end();
+    }
+    let status = test.ok(&["status", "--json"]).json();
+    assert_eq!(
+        status["credentials"].as_array().unwrap().len(),
+        3,
+        "{status}"
+    );
+    std::fs::write(test.dir.join("hang"), "").unwrap();
+    std::fs::remove_file(test.dir.join("asked")).unwrap();
+    let ended = test.cli(&["revoke", "s3"]);
+    assert_eq!(ended.code, 1, "{ended}");
+    let told = ended.stderr.matches("is still valid").count();
+    assert_eq!(told, 3, "{ended}");
+    let asked = std::fs::read_to_string(test.dir.join("asked")).unwrap();
+    assert_eq!(asked.matches("revoke").count(), 1, "{asked}");
+}
