@@ -37,6 +37,7 @@ pub(crate) mod invocation; // what a command means on this machine
 pub(crate) mod audit; // the tamper-evident audit log
 pub(crate) mod network; // the network settings of servers, sealed
 pub(crate) mod grant; // the user's approval of a policy, sealed
+pub(crate) mod session_lock; // no server runs
 pub(crate) mod settings; // settings that widen what is allowed, sealed
 
 // ── how it runs

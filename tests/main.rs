@@ -46,6 +46,7 @@ mod keychain_others;
 mod incident;
 mod invocation;
 mod launch;
+mod lock_sessions;
 mod mask;
 mod messages;
 mod mint;

@@ -21,6 +21,7 @@ pub mod man;
 pub mod pin;
 pub mod policy;
 pub mod print;
+mod print_ended;
 mod print_revoked;
 pub mod ps;
 pub mod renew;

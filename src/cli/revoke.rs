@@ -1,13 +1,12 @@
 //! `mcpwrap revoke`: revokes the approval of policies and stops their servers. It is the kill switch,
 //! so it does not ask.
 
+use super::print_ended::{report, report_containers, whose};
 use super::{Context, print, print_revoked};
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, EXIT_ERROR, EXIT_NO, Error, Result};
 use crate::grant::Withdrawal;
-use crate::launch::container::Container;
-use crate::launch::engine::EngineContainer;
 use crate::ops::actor::Actor;
 use crate::ops::again::{self, EndedLogin};
 use crate::ops::revoke::{self, Withdrawn};
@@ -15,7 +14,6 @@ use crate::policy;
 use crate::secret::ServerName;
 use crate::store::Prompt;
 use crate::supervise::find::{self, Found, Stray};
-use crate::supervise::running::{Ended, Running, StopMethod};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -172,90 +170,6 @@ fn withdrawn(grants: &[(ServerName, Result<Withdrawn>)]) -> u8 {
         }
     }
     code
-}
-
-/// Prints how each server ended; `true` if a process survived.
-fn report(all: &[Ended]) -> bool {
-    let mut survived = false;
-    for ended in all {
-        let (server, whose) = (&ended.running.server, whose(&ended.running));
-        let ms = ended.took.as_millis();
-        let what = match (ended.pid, ended.processes) {
-            (_, 0) => {
-                print::line(&format!("{server} ({whose}): no server was running"));
-                continue;
-            }
-            (Some(pid), count) => format!("pid {pid}, {}", print::count(count, "process")),
-            (None, count) => print::count(count, "process"),
-        };
-        let how = match (ended.method, ended.running.pid()) {
-            (StopMethod::Asked, _) => "stopped by its supervisor",
-            (StopMethod::Killed, Some(_)) => "killed, because its supervisor did not answer,",
-            (StopMethod::Killed, None) => "killed",
-            (StopMethod::Survived, _) => "STILL RUNNING",
-        };
-        print::line(&format!("{server} ({whose}): {what}: {how} after {ms} ms"));
-        if ended.method == StopMethod::Survived {
-            survived = true;
-            let pids: Vec<_> = ended
-                .running
-                .tree()
-                .iter()
-                .map(ToString::to_string)
-                .collect();
-            print::error(
-                &Error::new(
-                    Code::StillRunning,
-                    format!("some processes of server `{server}` are still running"),
-                )
-                .cause("a process survived SIGKILL for 10 s: it hangs in the kernel")
-                .hint(format!("run `ps {}` to see its state", pids.join(" "))),
-            );
-        }
-    }
-    survived
-}
-
-fn whose(running: &Running) -> String {
-    running.pid().map_or_else(
-        || "supervisor killed".to_owned(),
-        |pid| format!("supervisor {pid}"),
-    )
-}
-
-/// Prints which containers were ended; `true` if one may be alive.
-fn report_containers(
-    all: &[(Container, std::result::Result<Vec<EngineContainer>, String>)],
-) -> bool {
-    let mut unclear = false;
-    for (container, result) in all {
-        let server = &container.server;
-        match result {
-            Ok(killed) => {
-                for one in killed {
-                    print::line(&format!("{server}: container {}: killed", one.short()));
-                }
-            }
-            Err(why) if !container.is_noted() => {
-                // None is known to run, but somebody may have removed the note.
-                print::warning(&format!(
-                    "containers of server `{server}` were not checked: {why}"
-                ));
-            }
-            Err(why) => {
-                unclear = true;
-                print::error(
-                    &Error::new(
-                        Code::StillRunning,
-                        format!("a container of server `{server}` may still be running"),
-                    )
-                    .cause(why.clone())
-                    .hint(format!("run `{}` to see it", container.query())),
-                );
-            }
-        }
-    }
-    unclear
 }
 
 /// Names what has the environment of a server and was started outside of its tree; `true` if there is

@@ -101,6 +101,8 @@ codes! {
     CredentialsRefused = "credentials-refused",
     /// A short-lived credential has ended, and could not be replaced in time.
     CredentialEnded = "credential-ended",
+    /// `mcpwrap lock --sessions` was run: no server runs until `mcpwrap unlock`.
+    SessionsLocked = "sessions-locked",
     /// The remote server needs a token, and there is none that is valid: the user has to log in.
     LoginNeeded = "login-needed",
     /// The value is empty, too short or digits only, so that it cannot be masked.

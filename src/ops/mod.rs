@@ -19,6 +19,7 @@ mod store_settings_tests;
 pub mod stores;
 pub mod store_check;
 pub mod settings;
+pub mod lock_sessions;
 pub mod login;
 pub mod logout;
 pub mod network;

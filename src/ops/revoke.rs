@@ -55,7 +55,7 @@ pub struct Revocation {
     pub grants: Vec<(ServerName, Result<Withdrawn>)>,
     pub ended: Vec<Ended>,
     /// The containers of these servers: what was killed, or why one may be alive.
-    pub containers: Vec<(Container, std::result::Result<Vec<EngineContainer>, String>)>,
+    pub containers: EndedContainers,
     /// The servers that were granted before.
     pub granted: Vec<ServerName>,
     /// What has the secrets of these servers, and is outside of their trees.
@@ -147,10 +147,11 @@ pub fn containers(dirs: &Dirs, servers: &[ServerName]) -> Vec<Container> {
     all
 }
 
-fn end_containers(
-    dirs: &Dirs,
-    servers: &[ServerName],
-) -> Vec<(Container, std::result::Result<Vec<EngineContainer>, String>)> {
+/// Containers, with those of each that were ended, or why that is not known.
+pub type EndedContainers = Vec<(Container, std::result::Result<Vec<EngineContainer>, String>)>;
+
+/// Ends the containers of these servers.
+pub fn end_containers(dirs: &Dirs, servers: &[ServerName]) -> EndedContainers {
     std::thread::scope(|scope| {
         let end = |one: Container| scope.spawn(move || (one.end(), one));
         let ends: Vec<_> = containers(dirs, servers).into_iter().map(end).collect();

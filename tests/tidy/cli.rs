@@ -73,6 +73,7 @@ const CLI_SHARED: &[&str] = &[
     "installing",
     "interrupts",
     "print",
+    "print_ended",
     "print_revoked",
     "usage",
     "verifying",

@@ -46,7 +46,7 @@ use crate::store::types::LocalValues;
 use crate::store::{self, Index, Prompt, SecretBatch};
 use crate::supervise::{self, Fact, FailureJudgement, Options, Pipeline, Prepared};
 use crate::sys::{fds, harden};
-use crate::{grant, invocation, links, package};
+use crate::{grant, invocation, links, package, session_lock};
 
 /// How long the end of a session waits for the withdrawal of its credentials.
 const WITHDRAW_LIMIT: Duration = Duration::from_secs(5);
@@ -74,6 +74,7 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
         file.clone(),
         dirs.secrets_index(),
         OAuthIndex::path(&dirs),
+        session_lock::path(&dirs),
     ];
     // A policy behind a link changes where the link leads.
     watched.extend(links::target(&file).ok().filter(|target| *target != file));
@@ -192,6 +193,7 @@ impl LaunchPipeline {
     }
 
     fn load(&self) -> Result<Policy> {
+        session_lock::check(&self.dirs, &self.server)?;
         policy::load(&self.dirs, &self.server, self.profile.as_ref())
     }
 

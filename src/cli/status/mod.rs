@@ -17,7 +17,7 @@ use crate::oauth::index::OAuthIndex;
 use crate::store::{self, Index};
 use crate::sys::fence::{self, Fence};
 use crate::sys::wall::{self, WallParts};
-use crate::{grant, policy};
+use crate::{grant, policy, session_lock};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -35,6 +35,8 @@ struct StatusOutput {
     store: StoreStatus,
     secrets: SecretStatus,
     policies: Vec<PolicyStatus>,
+    /// Whether `mcpwrap lock --sessions` keeps all servers from running.
+    sessions_locked: bool,
     logins: Vec<LoginStatus>,
     /// Short-lived credentials that can be withdrawn.
     credentials: Vec<CredentialStatus>,
@@ -109,6 +111,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             exposed: index.exposed().map(|(name, _)| name.to_string()).collect(),
         },
         policies: policies(dirs),
+        sessions_locked: session_lock::is_locked(dirs),
         credentials: credentials::credentials(dirs)?,
         logins: logins::logins(&oauth, jiff::Timestamp::now().as_second()),
         unrevoked: logins::unrevoked(&oauth),
@@ -201,6 +204,14 @@ fn wall_text(parts: WallParts) -> String {
     }
 }
 
+fn policies_text(policies: &[PolicyStatus]) -> String {
+    if policies.is_empty() {
+        return "none yet".to_owned();
+    }
+    let one = |one: &PolicyStatus| format!("{} ({})", one.server, one.state);
+    policies.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
 fn text(status: &StatusOutput) -> String {
     let mut lines = vec![("mcpwrap", status.version.to_owned())];
     let absent = if status.config_exists {
@@ -235,17 +246,11 @@ fn text(status: &StatusOutput) -> String {
             format!("were in plaintext, so rotate them: {}", exposed.join(", ")),
         ));
     }
-    let names: Vec<_> = status
-        .policies
-        .iter()
-        .map(|one| format!("{} ({})", one.server, one.state))
-        .collect();
-    let names = if names.is_empty() {
-        "none yet".to_owned()
-    } else {
-        names.join(", ")
-    };
-    lines.push(("policies", names));
+    lines.push(("policies", policies_text(&status.policies)));
+    if status.sessions_locked {
+        let text = "the sessions are locked: no server runs until `mcpwrap unlock`";
+        lines.push(("sessions", text.to_owned()));
+    }
     let logins = logins::lines(&status.logins);
     let heads = std::iter::once("logins").chain(std::iter::repeat(""));
     lines.extend(heads.zip(logins));

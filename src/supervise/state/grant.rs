@@ -22,6 +22,7 @@ pub(super) const fn ends_what_runs(code: Code) -> bool {
             | Code::PolicyNotFound
             | Code::GrantBroken
             | Code::LoginNeeded
+            | Code::SessionsLocked
     ) || is_unreadable(code)
 }
 

@@ -1,0 +1,39 @@
+//! Ends all servers, and keeps their sessions waiting.
+
+use crate::dirs::Dirs;
+use crate::error::Error;
+use crate::ops::revoke::{EndedContainers, end_containers};
+use crate::secret::ServerName;
+use crate::session_lock;
+use crate::supervise::find;
+use crate::supervise::running::{self, Ended, Order};
+
+/// What ended.
+#[derive(Debug)]
+pub struct LockedSessions {
+    pub ended: Vec<Ended>,
+    pub containers: EndedContainers,
+    /// Why the servers may start again.
+    pub error: Option<Error>,
+}
+
+/// Locks the sessions and ends what runs. If they cannot be locked, what runs is ended all the same, and
+/// stays away until its files change.
+pub fn lock_sessions(dirs: &Dirs) -> LockedSessions {
+    let error = session_lock::lock(dirs).err();
+    let order = if error.is_some() {
+        Order::Revoke
+    } else {
+        Order::Check
+    };
+    let found = find::find(dirs, true);
+    let ended = running::end_all(running::look_all(found.running), order);
+    let mut servers: Vec<ServerName> = ended.iter().map(|one| one.running.server.clone()).collect();
+    servers.sort();
+    servers.dedup();
+    LockedSessions {
+        containers: end_containers(dirs, &servers),
+        ended,
+        error,
+    }
+}
