@@ -152,5 +152,5 @@ pub(super) fn address(field: &'static str, text: &str) -> Result<RemoteUrl, Mint
         let why = "it contains a placeholder, and is no secret";
         return Err((field, why.to_owned()));
     }
-    RemoteUrl::new(text).map_err(|fault| (field, format!("{}; {}", fault.cause, fault.hint)))
+    RemoteUrl::new(text).map_err(|fault| (field, fault.cause.to_owned()))
 }
