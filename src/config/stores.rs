@@ -18,6 +18,11 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// The longest deadline: less than a client waits for its first answer.
 const DEADLINE_MAX: Duration = Duration::from_secs(6);
 
+/// Values that a session keeps are not older than this.
+const CACHE_MAX: Duration = Duration::from_hours(24);
+/// A store is asked about changes once in this time, at most.
+const POLL_MIN: Duration = Duration::from_secs(10);
+
 /// The definition of one store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "toml::Table", into = "toml::Table")]
@@ -26,6 +31,10 @@ pub struct StoreDefinition {
     pub kind: String,
     /// How long one launch waits for the values of this store.
     pub deadline: Option<Duration>,
+    /// How long a session keeps the values of this store in memory; `None`: not at all.
+    pub cache: Option<Duration>,
+    /// How often a session asks whether the values have changed; `None`: never.
+    pub poll: Option<Duration>,
     /// Whether its program may show a dialog of its own while a session waits.
     pub interactive: bool,
     /// The fields of its type.
@@ -38,6 +47,8 @@ impl StoreDefinition {
         Self {
             kind: kind.to_owned(),
             deadline: None,
+            cache: None,
+            poll: None,
             interactive: false,
             settings,
         }
@@ -64,7 +75,7 @@ impl StoreDefinition {
         found
     }
 
-    /// What a grant covers: all but the deadline. The same definition always has the same text.
+    /// What a grant covers: all but what only says when it is asked. The same definition always has the same text.
     pub fn sealed_text(&self, name: &StoreName) -> String {
         let kind = &self.kind;
         let interactive = self.interactive;
@@ -90,22 +101,40 @@ impl TryFrom<toml::Table> for StoreDefinition {
             Some(toml::Value::Boolean(value)) => value,
             Some(_) => return Err("expected `true` or `false` for `interactive`".to_owned()),
         };
-        let deadline = match table.remove("deadline") {
-            None => None,
-            Some(toml::Value::String(text)) => {
-                Some(time(&text).ok_or("expected a time such as `2s` or `5s` for `deadline`")?)
+        let mut take = |field: &str, example: &str| {
+            let expected = || format!("expected a time such as `{example}` for `{field}`");
+            match table.remove(field) {
+                None => Ok(None),
+                Some(toml::Value::String(text)) => {
+                    let found = time(&text).filter(|time| !time.is_zero());
+                    found.map(Some).ok_or_else(expected)
+                }
+                Some(_) => Err(expected()),
             }
-            Some(_) => return Err("expected a text such as `5s` for `deadline`".to_owned()),
         };
-        if deadline.is_some_and(|deadline| deadline > DEADLINE_MAX || deadline.is_zero()) {
+        let deadline = take("deadline", "5s")?;
+        let cache = take("cache", "15m")?;
+        let poll = take("poll", "5m")?;
+        if deadline.is_some_and(|deadline| deadline > DEADLINE_MAX) {
             let most = DEADLINE_MAX.as_secs();
             return Err(format!(
                 "expected a `deadline` of 1s to {most}s, because clients wait for the server"
             ));
         }
+        if cache.is_some_and(|cache| cache > CACHE_MAX) {
+            return Err("expected a `cache` of 24h at most".to_owned());
+        }
+        if poll.is_some_and(|poll| poll < POLL_MIN) {
+            let least = POLL_MIN.as_secs();
+            return Err(format!(
+                "expected a `poll` of {least}s at least, because stores count what they are asked"
+            ));
+        }
         Ok(Self {
             kind,
             deadline,
+            cache,
+            poll,
             interactive,
             settings: table,
         })
@@ -116,9 +145,15 @@ impl From<StoreDefinition> for toml::Table {
     fn from(definition: StoreDefinition) -> Self {
         let mut table = definition.settings;
         table.insert("type".to_owned(), definition.kind.into());
-        if let Some(deadline) = definition.deadline {
-            let text = format!("{}s", deadline.as_secs());
-            table.insert("deadline".to_owned(), text.into());
+        for (field, time) in [
+            ("deadline", definition.deadline),
+            ("cache", definition.cache),
+            ("poll", definition.poll),
+        ] {
+            if let Some(time) = time {
+                let text = format!("{}s", time.as_secs());
+                table.insert(field.to_owned(), text.into());
+            }
         }
         if definition.interactive {
             table.insert("interactive".to_owned(), true.into());
@@ -155,7 +190,10 @@ mod tests {
         let base = text("type = \"op\"\naccount = \"a\"\nprogram = \"/usr/bin/op\"");
         assert_eq!(
             base,
-            text("program = \"/usr/bin/op\"\naccount = \"a\"\ntype = \"op\"\ndeadline = \"3s\"")
+            text(
+                "program = \"/usr/bin/op\"\naccount = \"a\"\ntype = \"op\"\ndeadline = \"3s\"\n\
+                 cache = \"15m\"\npoll = \"5m\""
+            )
         );
         for other in [
             "type = \"bw\"\naccount = \"a\"\nprogram = \"/usr/bin/op\"",
@@ -185,6 +223,10 @@ mod tests {
             ("program = \"/x\"", "expected a field `type`"),
             ("type = \"op\"\ndeadline = 5", "such as `5s`"),
             ("type = \"op\"\ndeadline = \"1h\"", "of 1s to 6s"),
+            ("type = \"op\"\ndeadline = \"0s\"", "such as `5s`"),
+            ("type = \"op\"\ncache = true", "such as `15m`"),
+            ("type = \"op\"\ncache = \"25h\"", "of 24h at most"),
+            ("type = \"op\"\npoll = \"9s\"", "of 10s at least"),
             (
                 "type = \"op\"\ndeadline = \"99999999999999999999h\"",
                 "`deadline`",
@@ -193,7 +235,7 @@ mod tests {
             let error = read(text).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
-        let all = read("type = \"op\"\ndeadline = \"4s\"\ninteractive = true\na = 1").unwrap();
+        let all = read("type = \"op\"\ndeadline = \"4s\"\ncache = \"15m\"\npoll = \"30s\"\ninteractive = true\na = 1").unwrap();
         let again = toml::to_string(&all).unwrap();
         assert_eq!(read(&again).unwrap(), all);
     }

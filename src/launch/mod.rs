@@ -3,6 +3,7 @@
 //! bridge starts with (`remote`).
 
 pub mod injected;
+pub mod value_cache;
 pub mod values;
 pub mod resolve;
 pub mod remote;

@@ -6,8 +6,9 @@
 
 use std::collections::BTreeSet;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::value_cache::ValueCache;
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -29,6 +30,14 @@ pub struct ValuePlan<'a> {
     stores: Vec<AskedStore<'a>>,
     /// What making its short-lived credentials needs.
     of_mints: BTreeSet<SecretName>,
+}
+
+/// The values that the session knows.
+#[derive(Clone, Copy, Debug)]
+pub struct ValueMemory<'a> {
+    pub cache: &'a ValueCache,
+    /// They are not used: the user or another session wants those of the store.
+    pub is_fresh: bool,
 }
 
 /// What is wanted of one store.
@@ -81,6 +90,20 @@ impl<'a> ValuePlan<'a> {
         all.into_iter().collect()
     }
 
+    /// The same, for the stores alone that are asked again and again whether their values have changed.
+    pub fn polled(mut self) -> Self {
+        self.stores
+            .retain(|wish| wish.store.definition.poll.is_some());
+        self.of_mints.clear();
+        self
+    }
+
+    /// How often these stores are asked again; `None`: never.
+    pub fn poll(&self) -> Option<Duration> {
+        let stores = self.stores.iter();
+        stores.filter_map(|wish| wish.store.definition.poll).min()
+    }
+
     /// Whether anything but the local store is asked.
     pub fn asks_others(&self) -> bool {
         !self.stores.is_empty() || minted::used(self.policy).next().is_some()
@@ -91,8 +114,8 @@ impl<'a> ValuePlan<'a> {
         &self,
         local: &LocalValues,
         minted: &MintedValues,
-        dirs: &Dirs,
-        network: &StoreNetwork,
+        (dirs, network): (&Dirs, &StoreNetwork),
+        cache: ValueMemory<'_>,
     ) -> Vec<Result<SecretItem>> {
         let mut found: Vec<Option<Result<SecretItem>>> = Vec::new();
         for slot in self.policy.secrets.values() {
@@ -104,11 +127,11 @@ impl<'a> ValuePlan<'a> {
             });
         }
         let answers = thread::scope(|scope| {
-            let ask = |wish| scope.spawn(move || answer(wish, local, dirs, network));
+            let ask = |wish| scope.spawn(move || answer_with(wish, local, (dirs, network), cache));
             let asked: Vec<_> = self.stores.iter().map(|wish| (wish, ask(wish))).collect();
             let joined = asked.into_iter().map(|(wish, thread)| {
                 let answer = thread.join();
-                let broken = |_| vec![Err(broken(wish)); wish.places.len()];
+                let broken = |_| vec![Err(broken(&wish.store)); wish.places.len()];
                 (wish, answer.unwrap_or_else(broken))
             });
             joined.collect::<Vec<_>>()
@@ -131,13 +154,49 @@ impl<'a> ValuePlan<'a> {
     }
 }
 
-fn answer(
+/// The values of one store: those that the session still knows, and else what the store says.
+fn answer_with(
     wish: &AskedStore<'_>,
     local: &LocalValues,
-    dirs: &Dirs,
-    network: &StoreNetwork,
+    around: (&Dirs, &StoreNetwork),
+    ValueMemory { cache, is_fresh }: ValueMemory<'_>,
 ) -> Vec<Result<SourceValue>> {
-    let AskedStore { store, places } = wish;
+    let store = &wish.store;
+    let Some(limit) = store.definition.cache else {
+        return answer(store, &wish.places, local, around);
+    };
+    let known = |place: &StorePlace| cache.get(store.name, place, limit).filter(|_| !is_fresh);
+    let mut found: Vec<_> = wish.places.iter().map(|(_, place)| known(place)).collect();
+    let missing = wish
+        .places
+        .iter()
+        .zip(&found)
+        .filter(|(_, one)| one.is_none());
+    let missing: Vec<_> = missing.map(|(place, _)| place.clone()).collect();
+    let asked = if missing.is_empty() {
+        Vec::new()
+    } else {
+        answer(store, &missing, local, around)
+    };
+    for ((_, place), value) in missing.iter().zip(&asked) {
+        if let Ok(value) = value {
+            cache.put(store.name, place, value);
+        }
+    }
+    let mut asked = asked.into_iter();
+    let next = |one: &mut Option<SourceValue>| match one.take() {
+        Some(value) => Some(Ok(value)),
+        None => asked.next(),
+    };
+    found.iter_mut().filter_map(next).collect()
+}
+
+fn answer(
+    store: &NamedStore<'_>,
+    places: &[(usize, StorePlace)],
+    local: &LocalValues,
+    (dirs, network): (&Dirs, &StoreNetwork),
+) -> Vec<Result<SourceValue>> {
     let deadline = Instant::now() + store.definition.deadline();
     let all = |error: Error| vec![Err(error); places.len()];
     let secrets = match own_secrets(store, local) {
@@ -189,9 +248,9 @@ fn named(wish: &AskedStore<'_>, place: &StorePlace, error: Error) -> Error {
         .cause(format!("read from `{reference}`"))
 }
 
-fn broken(wish: &AskedStore<'_>) -> Error {
-    let what = format!("cannot use store `{}`", wish.store.name);
-    Error::new(Code::StoreFailed, what).of_store(wish.store.name)
+fn broken(store: &NamedStore<'_>) -> Error {
+    let what = format!("cannot use store `{}`", store.name);
+    Error::new(Code::StoreFailed, what).of_store(store.name)
 }
 
 fn incomplete(store: &NamedStore<'_>) -> Error {

@@ -14,6 +14,7 @@ use super::bridge::BridgeLink;
 use super::diagnostics::{Diagnostics, StderrTail, relay_stderr};
 use super::output::ServerOutput;
 use super::pipeline::{Pipeline, Prepared, ServerExit};
+use super::poll_clock::PollClock;
 use super::shared::{Shared, spawn_detached};
 use super::state::{KeeperEvent, ShutdownStep};
 use crate::launch::guard::{self, GuardMessage, REPORT_BYTES};
@@ -54,6 +55,8 @@ pub(super) struct Generation {
     /// Withdrawn when this is dropped.
     pub mints: LiveMints,
     pub suspicion: Suspicion,
+    /// When its stores are asked for changes.
+    pub poll: Option<PollClock>,
     /// Set if it is a bridge to a remote server.
     pub bridge: Option<BridgeLink>,
     /// Some of its output was read but not yet written to the client.
@@ -102,6 +105,7 @@ impl Generation {
             env: prepared.env,
             mints: prepared.mints,
             suspicion: Suspicion::None,
+            poll: prepared.poll.map(PollClock::new),
             tail,
             stdin: Some(Arc::new(stdin)),
             gone: false,

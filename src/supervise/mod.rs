@@ -16,6 +16,7 @@ mod generation;
 mod input;
 mod output;
 mod pipeline;
+mod poll_clock;
 mod presence;
 mod request;
 pub mod running;

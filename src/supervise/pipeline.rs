@@ -24,6 +24,8 @@ pub struct Prepared {
     pub env: ServerEnv,
     /// The short-lived credentials that were made for it. Whoever drops them withdraws them.
     pub mints: LiveMints,
+    /// How often its stores are asked for changes; `None`: never.
+    pub poll: Option<Duration>,
     pub target: Target,
 }
 
@@ -111,8 +113,9 @@ pub enum FailureJudgement {
 
 /// The steps around a launch, which know policies, stores and the audit log.
 pub trait Pipeline: Send + Sync {
-    /// load → granted → command → pinned → resolve. May be slow: runs in its own thread.
-    fn prepare(&self) -> Result<Prepared>;
+    /// load → granted → command → pinned → resolve. May be slow: runs in its own thread. `is_fresh`: the
+    /// values of stores are read again, although the session keeps them.
+    fn prepare(&self, is_fresh: bool) -> Result<Prepared>;
     /// [`Self::prepare`] after the remote server refused the credentials of this launch.
     ///
     /// # Errors
@@ -122,6 +125,11 @@ pub trait Pipeline: Send + Sync {
     fn may_run(&self) -> Result<()>;
     /// Whether an injected secret has changed, according to the secret index alone.
     fn is_outdated(&self, injected: &[Injected]) -> bool;
+    /// Whether a store that is asked from time to time has another value than these. May be slow.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    fn has_changed(&self, injected: &[Injected]) -> Result<bool>;
     /// What a failed call says about these credentials. Notes a refusal. May be slow.
     fn judge_failure(&self, failure: &FailureText, injected: &[Injected]) -> FailureJudgement;
     /// The network settings of the client that the server does not get.

@@ -69,6 +69,11 @@ pub(super) enum Notice {
         generation: u32,
         failure: FailureText,
     },
+    /// Stores said whether they have other values.
+    Polled {
+        generation: u32,
+        result: Result<bool>,
+    },
     Judged {
         generation: u32,
         judgement: FailureJudgement,

@@ -3,6 +3,7 @@
 mod fake;
 mod hostile;
 mod launch;
+mod memory;
 mod presets;
 mod real;
 mod rows;

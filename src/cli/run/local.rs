@@ -58,6 +58,7 @@ impl LaunchPipeline {
             policy,
             env,
             mints,
+            poll: None,
             target: Target::Program { program, directory },
         })
     }

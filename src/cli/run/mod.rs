@@ -8,6 +8,7 @@ mod known;
 mod local;
 mod mint_records;
 mod places;
+mod poll;
 mod records;
 mod remote;
 mod suspects;
@@ -31,6 +32,7 @@ use crate::error::{Code, Error, Result};
 use crate::launch::injected::Injected;
 use crate::launch::mark::{self, RunMark};
 use crate::launch::start;
+use crate::launch::value_cache::ValueCache;
 use crate::launch::values::ValuePlan;
 use crate::launch::work::WorkDirectory;
 use crate::mint::left::{self, LeftBehind};
@@ -132,6 +134,8 @@ struct LaunchPipeline {
     said_ignored: AtomicBool,
     /// When other credentials were looked for, because a service refused those in use.
     asked_others: Mutex<Option<Instant>>,
+    /// The values of stores that this session keeps.
+    cache: ValueCache,
     /// The index when the last launch was prepared. If another program changed the store and the index
     /// cannot be written, it differs from the store for good; that must not cause a restart each time.
     seen: Mutex<Index>,
@@ -170,6 +174,7 @@ impl LaunchPipeline {
             work: Mutex::default(),
             said_ignored: AtomicBool::new(false),
             asked_others: Mutex::default(),
+            cache: ValueCache::default(),
             seen: Mutex::default(),
         })
     }
@@ -180,12 +185,6 @@ impl LaunchPipeline {
 
     fn locks(&self) -> MutexGuard<'_, Vec<File>> {
         self.locks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn asked_others(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.asked_others
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn mark(&self, keys: &Keys) -> RunMark {
@@ -236,7 +235,7 @@ impl LaunchPipeline {
 }
 
 impl Pipeline for LaunchPipeline {
-    fn prepare(&self) -> Result<Prepared> {
+    fn prepare(&self, is_fresh: bool) -> Result<Prepared> {
         let policy = self.load()?;
         self.note_policy(&policy);
         let config = Config::load(&self.dirs)?;
@@ -280,30 +279,33 @@ impl Pipeline for LaunchPipeline {
             None => invocation.verify(&policy.server)?,
         };
         let with = (&config, &network);
-        let (values, mints) = self.values((&policy, &plan), with, &local, &*store)?;
-        if policy.remote.is_some() {
+        let (values, mints) = self.values((&policy, &plan), with, &local, (&*store, is_fresh))?;
+        let poll = plan.poll();
+        let prepared = if policy.remote.is_some() {
             let network = (&network, proxies);
-            return self.prepare_remote(policy, &*store, (values, mints), network, &keys);
-        }
-        drop(store);
-        self.prepare_local(LocalLaunch {
-            policy,
-            installed: installed?,
-            invocation,
-            program,
-            values,
-            mints,
-            network,
-            proxies,
-            workspace,
-            keys,
-        })
+            self.prepare_remote(policy, &*store, (values, mints), network, &keys)?
+        } else {
+            drop(store);
+            self.prepare_local(LocalLaunch {
+                policy,
+                installed: installed?,
+                invocation,
+                program,
+                values,
+                mints,
+                network,
+                proxies,
+                workspace,
+                keys,
+            })?
+        };
+        Ok(Prepared { poll, ..prepared })
     }
 
     fn prepare_again(&self, rejection: &Rejection, injected: &[Injected]) -> Result<Prepared> {
         self.renew_token(rejection)?;
         self.mints.reject_tokens();
-        let prepared = self.prepare()?;
+        let prepared = self.prepare(true)?;
         if prepared.env.injected() == injected {
             return Err(remote::refused(&prepared, rejection));
         }
@@ -349,6 +351,10 @@ impl Pipeline for LaunchPipeline {
                 })
             })
         })
+    }
+
+    fn has_changed(&self, injected: &[Injected]) -> Result<bool> {
+        self.changed(injected)
     }
 
     fn judge_failure(&self, failure: &FailureText, injected: &[Injected]) -> FailureJudgement {

@@ -52,6 +52,7 @@ impl LaunchPipeline {
             policy,
             env: env.marked(self.mark(keys)),
             mints,
+            poll: None,
             target: Target::Remote {
                 settings,
                 token_expires,

@@ -1,5 +1,6 @@
 //! What a failed call says about the credentials of its server.
 
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::LaunchPipeline;
@@ -55,6 +56,12 @@ impl LaunchPipeline {
         }
     }
 
+    fn asked_others(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.asked_others
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether the stores have other values now, or others can be made.
     fn has_others(&self, policy: &Policy, injected: &[Injected]) -> bool {
         {
@@ -68,7 +75,7 @@ impl LaunchPipeline {
             self.mints.reject_tokens();
             return true;
         }
-        let prepared = self.prepare();
+        let prepared = self.prepare(true);
         prepared.is_ok_and(|prepared| prepared.env.injected() != injected)
     }
 

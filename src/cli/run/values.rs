@@ -3,7 +3,7 @@
 use super::LaunchPipeline;
 use crate::config::Config;
 use crate::error::Result;
-use crate::launch::values::ValuePlan;
+use crate::launch::values::{ValueMemory, ValuePlan};
 use crate::mint::access::MintAccess;
 use crate::mint::{LiveMints, MintedValues};
 use crate::network::{self, Network};
@@ -19,11 +19,20 @@ impl LaunchPipeline {
         (policy, plan): (&Policy, &ValuePlan<'_>),
         (config, network): (&Config, &Network),
         local: &LocalValues,
-        store: &dyn Store,
+        (store, is_fresh): (&dyn Store, bool),
     ) -> Result<(Vec<Result<SecretItem>>, LiveMints)> {
         let nothing = MintedValues::default();
+        let memory = ValueMemory {
+            cache: &self.cache,
+            is_fresh,
+        };
         if !plan.asks_others() {
-            let values = plan.read(local, &nothing, &self.dirs, &StoreNetwork::default());
+            let values = plan.read(
+                local,
+                &nothing,
+                (&self.dirs, &StoreNetwork::default()),
+                memory,
+            );
             return Ok((values, nothing.live));
         }
         let network =
@@ -35,7 +44,7 @@ impl LaunchPipeline {
             network: &network,
         };
         let minted = self.mints.make(policy, &access, store)?;
-        let values = plan.read(local, &minted, &self.dirs, &network);
+        let values = plan.read(local, &minted, (&self.dirs, &network), memory);
         Ok((values, minted.live))
     }
 }

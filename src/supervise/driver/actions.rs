@@ -15,7 +15,7 @@ impl Driver {
     /// Executes one action; returns the answer, if it is a question.
     pub(super) fn act(&mut self, now: Instant, action: Action) -> Option<KeeperEvent> {
         match action {
-            Action::Prepare { attempt } => return self.prepare(attempt),
+            Action::Prepare { attempt, is_fresh } => return self.prepare(attempt, is_fresh),
             Action::CheckGrant { generation } => {
                 let result = self.pipeline.may_run();
                 return Some(KeeperEvent::GrantChecked { generation, result });

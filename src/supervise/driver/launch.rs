@@ -16,10 +16,10 @@ use crate::sys::spawn;
 
 impl Driver {
     /// Begins to prepare a server. The result comes as an event, except if the thread cannot start.
-    pub(super) fn prepare(&self, attempt: u32) -> Option<KeeperEvent> {
+    pub(super) fn prepare(&self, attempt: u32, is_fresh: bool) -> Option<KeeperEvent> {
         let (pipeline, shared) = (Arc::clone(&self.pipeline), Arc::clone(&self.shared));
         let prepare = move || {
-            let result = pipeline.prepare().map(Box::new);
+            let result = pipeline.prepare(is_fresh).map(Box::new);
             shared.post(Notice::Prepared { attempt, result });
         };
         let begun = std::thread::Builder::new()

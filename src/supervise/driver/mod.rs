@@ -10,6 +10,7 @@ mod launch;
 mod masked;
 mod mints;
 mod pending;
+mod polls;
 mod remote;
 mod replies;
 mod suspects;
@@ -113,7 +114,8 @@ impl Driver {
         let forget = self.forget_values();
         let token = self.refresh_token();
         let mints = self.mind_mints();
-        let others = forget.into_iter().chain(token).chain(mints);
+        let polls = self.mind_polls();
+        let others = forget.into_iter().chain(token).chain(mints).chain(polls);
         self.state.next_due().into_iter().chain(others).min()
     }
 
@@ -169,6 +171,10 @@ impl Driver {
                 failure,
             } => {
                 self.judge(generation, failure);
+                return None;
+            }
+            Notice::Polled { generation, result } => {
+                self.polled(generation, result);
                 return None;
             }
             Notice::Judged {

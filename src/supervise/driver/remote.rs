@@ -59,7 +59,7 @@ impl Driver {
         spawn_detached(move || {
             let result = match &rejection {
                 Some(rejection) => pipeline.prepare_again(rejection, &injected),
-                None => pipeline.prepare(),
+                None => pipeline.prepare(true),
             };
             shared.post(Notice::Refreshed(Box::new(Refreshed {
                 generation,

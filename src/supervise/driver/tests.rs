@@ -51,7 +51,11 @@ impl Pipeline for FakePipeline {
         FailureJudgement::Other
     }
 
-    fn prepare(&self) -> Result<Prepared> {
+    fn has_changed(&self, _: &[Injected]) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn prepare(&self, _: bool) -> Result<Prepared> {
         self.note("prepare");
         let policy = parse_text("version = 1\ncommand = [\"/nowhere/server\"]\n")?;
         let keys = Keys::from_master(&Secret::new(vec![7; 32]));
@@ -70,6 +74,7 @@ impl Pipeline for FakePipeline {
             policy,
             env,
             mints: LiveMints::default(),
+            poll: None,
             target: Target::Program {
                 program: Ran {
                     // No path contains a NUL: the launch fails before a process starts.
@@ -83,7 +88,7 @@ impl Pipeline for FakePipeline {
 
     fn prepare_again(&self, _: &Rejection, _: &[Injected]) -> Result<Prepared> {
         self.note("prepare again");
-        self.prepare()
+        self.prepare(true)
     }
 
     fn record_injections(&self, _: &Prepared, generation: u32) -> Result<()> {

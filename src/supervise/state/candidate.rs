@@ -36,7 +36,8 @@ impl KeeperState {
         if self.servers.current.is_some() {
             self.changes.renewed_at = Some(now);
         }
-        self.act(Action::Prepare { attempt });
+        let is_fresh = matches!(cause, StartCause::Rotate | StartCause::Renew);
+        self.act(Action::Prepare { attempt, is_fresh });
     }
 
     pub(super) fn prepared(&mut self, now: Instant, attempt: u32, result: Result<SessionRules>) {

@@ -118,6 +118,8 @@ pub(in crate::supervise) enum Action {
     /// Prepare a launch in a thread.
     Prepare {
         attempt: u32,
+        /// Whether the values of stores are read again, although the session keeps them.
+        is_fresh: bool,
     },
     /// Drop the result of this preparation.
     DropPrepared {

@@ -216,7 +216,7 @@ impl ModelWorld {
 
     fn act(&mut self, action: Action) -> Option<KeeperEvent> {
         match action {
-            Action::Prepare { attempt } => {
+            Action::Prepare { attempt, .. } => {
                 self.attempts = attempt;
                 self.preparing.insert(attempt);
             }
