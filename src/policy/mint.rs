@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::mint_github::GithubApp;
 use super::mint_oauth::OAuthMint;
-use super::mint_table::{MintFault, MintTable, needs};
+use super::mint_table::{MintFault, MintTable, github_fields, needs, refuse};
 pub use super::mint_table::{MintType, OnExit};
 use super::plain::{ascii, word};
 use super::remote::{OAuthGrant, Pkce};
@@ -131,18 +131,7 @@ impl MintRules {
 }
 
 fn store(table: &MintTable, kind: MintType) -> Result<MintSource, MintFault> {
-    for (field, is_set) in [
-        ("app", table.app.is_some()),
-        ("installation", table.installation.is_some()),
-        ("key", table.key.is_some()),
-        ("repositories", !table.repositories.is_empty()),
-        ("permissions", !table.permissions.is_empty()),
-        ("api", table.api.is_some()),
-    ] {
-        if is_set {
-            return Err((field, "only for `type = \"github-app\"`".to_owned()));
-        }
-    }
+    refuse(&github_fields(table), "only for `type = \"github-app\"`")?;
     let name = table.store.as_deref();
     let name = name.ok_or_else(|| needs("store", "a store of `config.toml`"))?;
     let store = StoreName::new(name);
@@ -164,7 +153,7 @@ fn store(table: &MintTable, kind: MintType) -> Result<MintSource, MintFault> {
 
 /// The fields of `oauth` alone.
 fn not_oauth(table: &MintTable) -> Result<(), MintFault> {
-    for (field, is_set) in [
+    let fields = [
         ("issuer", table.issuer.is_some()),
         ("client_id", table.client_id.is_some()),
         ("client_secret", table.client_secret.is_some()),
@@ -174,10 +163,6 @@ fn not_oauth(table: &MintTable) -> Result<(), MintFault> {
         ("redirect", table.redirect.is_some()),
         ("resource", table.resource.is_some()),
         ("pkce", table.pkce != Pkce::default()),
-    ] {
-        if is_set {
-            return Err((field, "only for `type = \"oauth\"`".to_owned()));
-        }
-    }
-    Ok(())
+    ];
+    refuse(&fields, "only for `type = \"oauth\"`")
 }

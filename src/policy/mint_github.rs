@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::mint_table::{MintFault, MintTable, address, needs, plain_secret};
+use super::mint_table::{MintFault, MintTable, address, needs, plain_secret, refuse, store_fields};
 use super::plain::ascii;
 use crate::secret::SecretName;
 
@@ -25,14 +25,7 @@ pub struct GithubApp {
 
 impl GithubApp {
     pub(super) fn new(table: &MintTable) -> Result<Self, MintFault> {
-        for (field, is_set) in [
-            ("store", table.store.is_some()),
-            ("path", table.path.is_some()),
-        ] {
-            if is_set {
-                return Err((field, "not for `type = \"github-app\"`".to_owned()));
-            }
-        }
+        refuse(&store_fields(table), "not for `type = \"github-app\"`")?;
         let text = |field, value: &Option<String>, what: &str| match value {
             None => Err(needs(field, what)),
             Some(value) if is_plain(value, b"-_.") => Ok(value.clone()),

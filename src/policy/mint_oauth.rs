@@ -2,7 +2,9 @@
 //! mcpwrap refreshes the token while a server has it.
 
 use super::known_issuer::KnownIssuer;
-use super::mint_table::{MintFault, MintTable, address, needs, plain_secret};
+use super::mint_table::{
+    MintFault, MintTable, address, github_fields, needs, plain_secret, refuse, store_fields,
+};
 use super::plain::{ascii, word};
 use super::remote::{OAuthGrant, OAuthTable, Pkce};
 use super::web;
@@ -20,20 +22,9 @@ pub struct OAuthMint {
 
 impl OAuthMint {
     pub(super) fn new(table: &MintTable) -> Result<Self, MintFault> {
-        for (field, is_set) in [
-            ("store", table.store.is_some()),
-            ("path", table.path.is_some()),
-            ("app", table.app.is_some()),
-            ("installation", table.installation.is_some()),
-            ("key", table.key.is_some()),
-            ("repositories", !table.repositories.is_empty()),
-            ("permissions", !table.permissions.is_empty()),
-            ("api", table.api.is_some()),
-        ] {
-            if is_set {
-                return Err((field, "not for `type = \"oauth\"`".to_owned()));
-            }
-        }
+        let why = "not for `type = \"oauth\"`";
+        refuse(&github_fields(table), why)?;
+        refuse(&store_fields(table), why)?;
         let (issuer, known) = issuer(table)?;
         if known.is_some() && table.client_id.is_none() {
             return Err(needs("client_id", "create a client in its console"));

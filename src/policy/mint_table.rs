@@ -154,3 +154,34 @@ pub(super) fn address(field: &'static str, text: &str) -> Result<RemoteUrl, Mint
     }
     RemoteUrl::new(text).map_err(|fault| (field, fault.cause.to_owned()))
 }
+
+/// A field, and whether it is set.
+type SetField = (&'static str, bool);
+
+/// The fields of `github-app` alone.
+pub(super) fn github_fields(table: &MintTable) -> [SetField; 6] {
+    [
+        ("app", table.app.is_some()),
+        ("installation", table.installation.is_some()),
+        ("key", table.key.is_some()),
+        ("repositories", !table.repositories.is_empty()),
+        ("permissions", !table.permissions.is_empty()),
+        ("api", table.api.is_some()),
+    ]
+}
+
+/// The fields of what a store makes.
+pub(super) const fn store_fields(table: &MintTable) -> [SetField; 2] {
+    [
+        ("store", table.store.is_some()),
+        ("path", table.path.is_some()),
+    ]
+}
+
+/// None of these may be set.
+pub(super) fn refuse(fields: &[SetField], why: &str) -> Result<(), MintFault> {
+    match fields.iter().find(|(_, is_set)| *is_set) {
+        Some((field, _)) => Err((field, why.to_owned())),
+        None => Ok(()),
+    }
+}
