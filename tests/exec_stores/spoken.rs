@@ -145,3 +145,45 @@ fn credentials_are_made_extended_and_withdrawn() {
     let plain = FakeStore::new(&test, "exec", "args = [\"{path}\"]");
     plain.with(|source, _| assert!(source.minter().is_none()));
 }
+
+#[test]
+fn a_credential_in_a_refused_answer_is_withdrawn() {
+    let test = Test::new();
+    let store = store(&test);
+    let past = "\"expires\":\"2020-01-01T00:00:00Z\"";
+    for (rest, revoked, expected) in [
+        ("\"life\":-1}", "{\"v\":1}", "was withdrawn"),
+        ("\"life\":\"x\"}", "{\"v\":1}", "was withdrawn"),
+        (&format!("{past}}}"), "{\"v\":1}", "was withdrawn"),
+        ("\"v\":1}\n{}", "{\"v\":1}", "was withdrawn"),
+        (
+            "\"error\":{\"kind\":\"denied\"}}",
+            "{\"v\":1}",
+            "was withdrawn",
+        ),
+        (
+            "\"life\":-1}",
+            "{\"v\":1,\"error\":{\"kind\":\"unavailable\"}}",
+            "could not be withdrawn",
+        ),
+    ] {
+        let made = format!("{{\"v\":1,\"fields\":{{\"a\":\"p\"}},\"lease\":\"lease-7\",{rest}");
+        store.act(&format!(
+            "cat \"$d/input\" >>\"$d/all\"; case $(cat \"$d/input\") in\n\
+             *'\"op\":\"mint\"'*) printf '%s\\n' '{made}';;\n*) echo '{revoked}';;\nesac"
+        ));
+        let error = store.with(|source, deadline| {
+            let minter = source.minter().unwrap();
+            minter.mint(&MintRequest::default(), deadline).unwrap_err()
+        });
+        assert!(error.to_string().contains(expected), "{rest}: {error}");
+        assert!(!error.to_string().contains("lease-7"), "{error}");
+        let asked = store.file("all");
+        let revoke = asked.lines().nth(1).unwrap_or_default();
+        assert!(
+            revoke.contains("\"op\":\"revoke\",\"lease\":\"lease-7\""),
+            "{rest}: {asked}"
+        );
+        std::fs::remove_file(store.dir.join("all")).unwrap();
+    }
+}

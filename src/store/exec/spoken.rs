@@ -1,15 +1,17 @@
 //! A program that speaks `mcpwrap-store-v1`: several values in one run, and short-lived credentials.
 //!
-//! Invariant: each run has one request and one answer, which counts only with exit code 0.
+//! Invariants: each run has one request and one answer, which counts only with exit code 0. A credential in an
+//! answer that is refused is withdrawn.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use super::fault::{BATCH_MAX, Fault};
-use super::protocol::{SpokenAnswer, SpokenRequest};
+use super::protocol::{self, SpokenAnswer, SpokenRequest};
 use super::source::ExecSource;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::reference::StorePlace;
 use crate::store::source::{
     MintHandle, MintIssuer, MintLife, MintRequest, Minted, Minter, SecretSource, SourceValue,
@@ -27,6 +29,17 @@ impl SpokenSource {
         deadline: Instant,
         request: impl FnOnce(u64) -> Option<SpokenRequest<'a>>,
     ) -> Result<(SpokenAnswer, Timestamp)> {
+        let (answer, sent) = self.send(deadline, request)?;
+        let answer = self.read(&answer).map_err(|fault| self.error(fault))?;
+        Ok((answer, sent))
+    }
+
+    /// One request and the bytes of its answer, with the time when it was sent.
+    fn send<'a>(
+        &self,
+        deadline: Instant,
+        request: impl FnOnce(u64) -> Option<SpokenRequest<'a>>,
+    ) -> Result<(Zeroizing<Vec<u8>>, Timestamp)> {
         let (_turn, deadline) = self.0.begin(deadline)?;
         let left = deadline.saturating_duration_since(Instant::now());
         let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
@@ -37,13 +50,31 @@ impl SpokenSource {
         let arguments: Vec<_> = store.settings().texts("args").map(Into::into).collect();
         let sent = Timestamp::now();
         let answer = self.0.run(&arguments, Some(&line), BATCH_MAX, deadline)?;
-        let answer = answer.and_then(|answer| SpokenAnswer::read(&answer));
         let answer = answer.map_err(|fault| self.error(fault))?;
-        self.0.add_said(&answer.messages());
         Ok((answer, sent))
     }
 
-    fn error(&self, fault: Fault) -> crate::error::Error {
+    fn read(&self, answer: &[u8]) -> std::result::Result<SpokenAnswer, Fault> {
+        let answer = SpokenAnswer::read(answer)?;
+        self.0.add_said(&answer.messages());
+        Ok(answer)
+    }
+
+    /// The error for an answer to `mint` that does not count. The program may have made a credential all the same.
+    fn refused(&self, fault: Fault, answer: &[u8], limit: Duration) -> Error {
+        let error = self.error(fault);
+        let Some(handle) = protocol::lease(answer) else {
+            return error;
+        };
+        match self.revoke(&handle, Instant::now() + limit) {
+            Ok(()) => error.cause("the credential in the answer was withdrawn"),
+            Err(_) => {
+                error.cause("the credential in the answer could not be withdrawn, and may be valid")
+            }
+        }
+    }
+
+    fn error(&self, fault: Fault) -> Error {
         self.0.error(fault, None)
     }
 }
@@ -69,7 +100,7 @@ impl SecretSource for SpokenSource {
         let (answer, _) = self.ask(deadline, |left| Some(SpokenRequest::get(&[], left)))?;
         let answered = answer.succeeded();
         answered.map_err(|fault| self.error(fault))?;
-        let protocol = super::protocol::PROTOCOL.to_owned();
+        let protocol = protocol::PROTOCOL.to_owned();
         Ok(StoreCheck::asked(vec![("protocol", protocol)]))
     }
 
@@ -84,10 +115,12 @@ impl SecretSource for SpokenSource {
 
 impl Minter for SpokenSource {
     fn mint(&self, request: &MintRequest, deadline: Instant) -> Result<Minted> {
-        let (answer, sent) = self.ask(deadline, |left| {
+        let limit = deadline.saturating_duration_since(Instant::now());
+        let (answer, sent) = self.send(deadline, |left| {
             Some(SpokenRequest::mint(&request.path, request.life, left))
         })?;
-        answer.minted(sent).map_err(|fault| self.error(fault))
+        let made = self.read(&answer).and_then(|read| read.minted(sent));
+        made.map_err(|fault| self.refused(fault, &answer, limit))
     }
 }
 

@@ -157,6 +157,19 @@ struct WireError {
     message: String,
 }
 
+/// What withdraws the credential in an answer to `mint`, whatever else is wrong with the answer.
+pub fn lease(answer: &[u8]) -> Option<MintHandle> {
+    let mut documents = serde_json::Deserializer::from_slice(answer).into_iter();
+    let GivenLease { lease } = documents.next()?.ok()?;
+    let lease = Some(lease).filter(|lease| !lease.is_empty())?;
+    Some(MintHandle(Secret::new(lease.into_bytes())))
+}
+
+#[derive(Deserialize)]
+struct GivenLease {
+    lease: String,
+}
+
 #[derive(Deserialize)]
 struct WireVersion {
     v: u64,
