@@ -204,3 +204,63 @@ fn a_hint_about_a_value_names_a_command_that_can_follow_it() {
     assert!(!ended.stderr.contains("store check"), "{ended}");
     assert!(ended.stderr.contains("/store` yourself"), "{ended}");
 }
+
+#[test]
+fn a_weak_value_of_a_program_is_said_once_in_a_session() {
+    let test = Test::new();
+    let value = test.dir.join("value");
+    std::fs::write(&value, "12345678").unwrap();
+    own(&test, &format!("cat '{}'", value.display()));
+    serve(&test, "mine:web/pin");
+    let said = "`mine:web/pin` is not masked, because its value has only digits";
+    let mut run = test.run("fake");
+    run.initialize();
+    assert_eq!(run.peek("TOKEN"), b"12345678");
+    let ended = run.finish();
+    assert_eq!(ended.stderr.matches(said).count(), 1, "{ended}");
+    std::fs::write(&value, "12345678-not-weak").unwrap();
+    test.hide("12345678-not-weak");
+    let mut run = test.run("fake");
+    run.initialize();
+    let ended = run.finish();
+    assert!(!ended.stderr.contains("is not masked"), "{ended}");
+}
+
+#[test]
+fn a_damaged_store_of_the_administrator_stops_only_what_refers_to_it() {
+    let test = Test::new();
+    test.hide(TOKEN);
+    own(&test, &format!("echo {TOKEN}"));
+    let stores = test.dir.join("etc/mcpwrap/stores");
+    std::fs::create_dir_all(&stores).unwrap();
+    std::fs::write(stores.join("mine.toml"), "type = ").unwrap();
+    for path in stores.ancestors().take(3) {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(path, mode).unwrap();
+    }
+    serve(&test, "mine:web/token");
+    test.serve("other", &[], "");
+    let Some(mut status) = with_etc(&test, &["status"]) else {
+        return skip("namespaces", "`unshare --mount` is not allowed here");
+    };
+    let status = test.start(&mut status).end();
+    let file = "/etc/mcpwrap/stores/mine.toml:1:8";
+    assert_eq!(status.code, 0, "{status}");
+    assert!(
+        status.stderr.contains("store `mine` cannot be used") && status.stderr.contains(file),
+        "{status}"
+    );
+    // Not the store of the user with that name.
+    let mut run = with_etc(&test, &["run", "fake"]).unwrap();
+    let ended = test.start(&mut run).refused();
+    assert!(
+        ended.stderr.contains("error[config-invalid]")
+            && ended.stderr.contains(file)
+            && ended.stderr.contains("ask your administrator"),
+        "{ended}"
+    );
+    let mut run = with_etc(&test, &["run", "other"]).unwrap();
+    let mut run = test.start(&mut run);
+    run.initialize();
+    assert_eq!(run.finish().code, 0);
+}

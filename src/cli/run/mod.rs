@@ -14,6 +14,7 @@ mod remote;
 mod suspects;
 mod values;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -132,6 +133,8 @@ struct LaunchPipeline {
     locks: Mutex<Vec<File>>,
     work: Mutex<Option<WorkDirectory>>,
     said_ignored: AtomicBool,
+    /// The weak values that the user was told of.
+    said_unmasked: Mutex<BTreeSet<String>>,
     /// When other credentials were looked for, because a service refused those in use.
     asked_others: Mutex<Option<Instant>>,
     /// The values of stores that this session keeps.
@@ -173,6 +176,7 @@ impl LaunchPipeline {
             locks: Mutex::default(),
             work: Mutex::default(),
             said_ignored: AtomicBool::new(false),
+            said_unmasked: Mutex::default(),
             asked_others: Mutex::default(),
             cache: ValueCache::default(),
             seen: Mutex::default(),

@@ -1,6 +1,10 @@
 //! The part of a launch that gets the values: from the local store, from others, and newly made ones.
 
+use std::collections::BTreeSet;
+use std::sync::{MutexGuard, PoisonError};
+
 use super::LaunchPipeline;
+use crate::cli::print;
 use crate::config::Config;
 use crate::error::Result;
 use crate::launch::values::{ValueMemory, ValuePlan};
@@ -45,6 +49,33 @@ impl LaunchPipeline {
         };
         let minted = self.mints.make(policy, &access, store)?;
         let values = plan.read(local, &minted, (&self.dirs, &network), memory);
+        self.say_unmasked(policy, &values);
         Ok((values, minted.live))
+    }
+
+    /// Warns once of each weak value that another store gave. Of one in the local store, who stored it was warned.
+    fn say_unmasked(&self, policy: &Policy, values: &[Result<SecretItem>]) {
+        for (slot, value) in policy.secrets.values().zip(values) {
+            let label = slot.from.label();
+            let Ok(value) = value.as_ref().map(|item| &item.value) else {
+                continue;
+            };
+            let Some(weakness) = value.weakness().filter(|_| label.local().is_none()) else {
+                continue;
+            };
+            // An empty value is no value.
+            if !value.is_empty() && self.said_unmasked().insert(label.to_string()) {
+                print::warning(&format!(
+                    "`{label}` is not masked, because its value {}",
+                    weakness.text()
+                ));
+            }
+        }
+    }
+
+    fn said_unmasked(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.said_unmasked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
