@@ -51,9 +51,9 @@ pub fn run(args: &Args, cx: &Context) -> u8 {
     if report(&done.ended) | name_strays(&done.strays) | containers {
         code = EXIT_ERROR;
     }
-    if let Err(error) = revoke::record(&cx.dirs, &servers, Actor::unasked(), reason) {
+    if let Err(error) = revoke::record(&cx.dirs, &done.grants, Actor::unasked(), reason) {
         print::error(&error);
-        print::warning("the servers are revoked, but the audit log has no record of it");
+        print::warning(&unrecorded(&done.grants));
     }
     if let Ok(config) = Config::load(&cx.dirs) {
         code = code.max(print_revoked::retry(cx, &config, Prompt::Never, &servers));
@@ -170,6 +170,22 @@ fn withdrawn(grants: &[(ServerName, Result<Withdrawn>)]) -> u8 {
         }
     }
     code
+}
+
+/// What is true although the audit log does not have it.
+fn unrecorded(grants: &[(ServerName, Result<Withdrawn>)]) -> String {
+    let revoked = grants.iter().filter(|(_, result)| result.is_ok());
+    let revoked: Vec<_> = revoked.map(|(server, _)| server).collect();
+    match revoked.as_slice() {
+        [] => "the servers were stopped, and the audit log has no record of it".to_owned(),
+        all if all.len() == grants.len() => {
+            "the servers are revoked, but the audit log has no record of it".to_owned()
+        }
+        some => format!(
+            "the audit log has no record of it, but these are revoked: {}",
+            print::names(some)
+        ),
+    }
 }
 
 /// Names what has the environment of a server and was started outside of its tree; `true` if there is

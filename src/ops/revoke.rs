@@ -250,13 +250,13 @@ fn rows(dirs: &Dirs, servers: &[ServerName]) -> Result<BTreeMap<String, Withdraw
     Ok(rows)
 }
 
-/// Records the revocation.
+/// Records the revocation: `failed` for a server whose grant is still valid.
 ///
 /// # Errors
 /// `audit-unwritable`.
 pub fn record(
     dirs: &Dirs,
-    servers: &[ServerName],
+    grants: &[(ServerName, Result<Withdrawn>)],
     actor: Actor,
     reason: Option<&str>,
 ) -> Result<()> {
@@ -267,12 +267,15 @@ pub fn record(
         note: reason.map(str::to_owned),
         ..actor.detail()
     };
-    let entry = |server| {
-        NewRecord::new(Event::Revoke, Outcome::Ok)
-            .server(server)
-            .detail(detail.clone())
+    let entry = |(server, result): &(ServerName, Result<Withdrawn>)| {
+        let new = |outcome| NewRecord::new(Event::Revoke, outcome).server(server);
+        let entry = match result {
+            Ok(_) => new(Outcome::Ok),
+            Err(error) => new(Outcome::Failed).reason(error.code.name()),
+        };
+        entry.detail(detail.clone())
     };
-    let entries: Vec<_> = servers.iter().map(entry).collect();
+    let entries: Vec<_> = grants.iter().map(entry).collect();
     Log::open(dirs, keys.as_ref())?.append(&entries)
 }
 

@@ -165,4 +165,31 @@ fn a_grant_that_nothing_can_change_does_not_save_the_server() {
         return skip("root", "a file can only be mounted as root");
     }
     assert!(ended.stderr.contains("the grant is still valid"), "{ended}");
+    let records = test.audit();
+    let revoked = records.iter().rfind(|record| record["event"] == "revoke");
+    assert_eq!(revoked.unwrap()["outcome"], "failed", "{records:?}");
+}
+
+/// What is said about the grant and about the record does not contradict.
+#[test]
+fn a_home_that_is_read_only_is_not_called_revoked() {
+    let test = Test::new();
+    let mut mounted = None;
+    let fix = |_: &Path| {
+        let to = test.root().display().to_string();
+        if mount(&["--bind", &to, &to]) && mount(&["-o", "remount,bind,ro", &to]) {
+            mounted = Some(Mounted(test.root()));
+        }
+    };
+    let root = nix::unistd::geteuid().is_root();
+    let ended = is_revoked(&test, fix, i32::from(root));
+    if mounted.is_none() {
+        return skip("root", "a directory can only be mounted as root");
+    }
+    assert!(
+        ended.stderr.contains("the grant is still valid")
+            && ended.stderr.contains("the audit log has no record of it")
+            && !ended.stderr.contains("are revoked"),
+        "{ended}"
+    );
 }

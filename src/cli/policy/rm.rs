@@ -86,7 +86,7 @@ fn one(args: &Args, cx: &Context, actor: Actor, server: &ServerName) -> Result<u
     let names = policy::load(&cx.dirs, server, None).map(|policy| policy.secrets);
     let reason = Some("its policy was removed");
     let done = revoke::revoke(&cx.dirs, Some(std::slice::from_ref(server)), reason);
-    if let Err(error) = revoke::record(&cx.dirs, &done.servers, actor, reason) {
+    if let Err(error) = revoke::record(&cx.dirs, &done.grants, actor, reason) {
         print::error(&error);
     }
     let mut code = 0;
