@@ -29,7 +29,7 @@ const POLL_MIN: Duration = Duration::from_secs(10);
 pub struct StoreDefinition {
     /// The field `type`.
     pub kind: String,
-    /// How long one launch waits for the values of this store.
+    /// How long one launch waits for the values of this store, and one request for a short-lived credential.
     pub deadline: Option<Duration>,
     /// How long a session keeps the values of this store in memory; `None`: not at all.
     pub cache: Option<Duration>,

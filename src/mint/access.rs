@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::clock::ANSWER_LIMIT;
 use super::github_app::GithubMinter;
 use super::kept::{KeptMaker, KeptMint};
-use crate::config::Config;
+use crate::config::{Config, StoreDefinition};
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::network;
@@ -119,7 +119,6 @@ impl MintAccess<'_> {
         rules: &MintRules,
         account: impl FnOnce(&OAuthMint) -> Result<MadeCredential>,
     ) -> Result<MadeCredential> {
-        let deadline = Instant::now() + ANSWER_LIMIT;
         match &rules.source {
             MintSource::Store { store, path, .. } => {
                 let request = MintRequest {
@@ -131,6 +130,7 @@ impl MintAccess<'_> {
                     name: store.clone(),
                     definition: named.digest(),
                 };
+                let deadline = Instant::now() + named.definition.deadline();
                 let minted = self.with_store(&named, |minter| minter.mint(&request, deadline))?;
                 Ok(MadeCredential::new(minted, maker))
             }
@@ -142,6 +142,7 @@ impl MintAccess<'_> {
                     None => return Err(Error::new(Code::SecretNotFound, "the App has no key")),
                 };
                 let minter = GithubMinter::new(&app.api, self.network)?;
+                let deadline = Instant::now() + ANSWER_LIMIT;
                 let maker = KeptMaker::Github {
                     api: app.api.clone(),
                 };
@@ -150,6 +151,17 @@ impl MintAccess<'_> {
                     maker,
                 ))
             }
+        }
+    }
+
+    /// How long a request to this maker may take: a store says it itself.
+    pub fn limit(&self, maker: &KeptMaker) -> Duration {
+        match maker {
+            KeptMaker::Store { name, .. } => {
+                let store = self.config.stores.get(name);
+                store.map_or(ANSWER_LIMIT, StoreDefinition::deadline)
+            }
+            KeptMaker::Github { .. } => ANSWER_LIMIT,
         }
     }
 
@@ -182,7 +194,7 @@ impl MintAccess<'_> {
     /// # Errors
     /// Those of [`Self::with_maker`].
     pub fn withdraw(&self, kept: &KeptMint) -> Result<()> {
-        let deadline = Instant::now() + ANSWER_LIMIT;
+        let deadline = Instant::now() + self.limit(&kept.maker);
         let handle = kept.handle();
         self.with_maker(&kept.maker, |minter| minter.revoke(&handle, deadline))
     }

@@ -12,7 +12,7 @@ use crate::store::source::MintLife;
 const REPLACE_AT: (u32, u32) = (567, 767);
 /// The first pause after a failure, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
-/// How long a request to a maker may take.
+/// How long a request to a maker may take that is no store.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// At least this often the clock is looked at: a sleeping machine does not end a wait.
 pub const LOOK: Duration = Duration::from_secs(30);

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::access::{self, MadeCredential, MintAccess};
 use super::account::AccountTokens;
-use super::clock::{ANSWER_LIMIT, MintClock, random};
+use super::clock::{MintClock, random};
 use super::fact::{MintEvent, MintFact, MintReport};
 use super::kept::{KeptMint, KeptRun, note, stores_of};
 use super::live::{Extension, LiveMint, LiveMints, MintOwner};
@@ -272,7 +272,7 @@ impl MintKeeper {
             };
         };
         let sent = clock::since_boot();
-        let deadline = Instant::now() + ANSWER_LIMIT;
+        let deadline = Instant::now() + access.limit(&kept.maker);
         let handle = kept.handle();
         let result = access.with_maker(&kept.maker, |minter| minter.extend(&handle, deadline));
         if let Ok(Some(life)) = &result {

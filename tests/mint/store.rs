@@ -235,3 +235,44 @@ fn a_maker_that_hangs_is_waited_for_once() {
     let asked = std::fs::read_to_string(test.dir.join("asked")).unwrap();
     assert_eq!(asked.matches("revoke").count(), 1, "{asked}");
 }
+
+#[test]
+fn the_deadline_of_a_store_is_that_of_its_mints() {
+    let test = Test::new();
+    test.init();
+    let dir = test.dir.display();
+    let script = format!(
+        "#!/bin/sh\nread -r asked\necho \"$asked\" >>{dir}/asked\ncase \"$asked\" in\n\
+         *mint*) echo '{{\"v\":1,\"fields\":{{\"value\":\"{SECRET}\"}},\"lease\":\"lease-1\",\"life\":600}}';;\n\
+         *) echo '{{\"v\":1}}';;\nesac\n"
+    );
+    test.hide(SECRET);
+    let program = test.program_file("issuer", &script);
+    add(
+        &test,
+        &format!(
+            "[stores.issuer]\ntype = \"exec\"\nprogram = \"{}\"\noutput = \"mcpwrap-store-v1\"\ndeadline = \"2s\"",
+            program.display()
+        ),
+    );
+    let mint = "[mint.key]\ntype = \"exec\"\nstore = \"issuer\"\npath = \"reader\"\n";
+    let variable = format!("[secrets.KEY]\nfrom = \"mint:key\"\n{mint}");
+    test.serve("s3", &[], &variable);
+    let mut run = test.run("s3");
+    run.initialize();
+    run.close();
+    run.end();
+    let asked = std::fs::read_to_string(test.dir.join("asked")).unwrap();
+    let asked: Vec<serde_json::Value> = asked
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let ops: Vec<_> = asked
+        .iter()
+        .map(|one| one["op"].as_str().unwrap())
+        .collect();
+    assert_eq!(ops, ["mint", "revoke"]);
+    for one in &asked {
+        assert!(one["deadline_ms"].as_u64().unwrap() <= 2000, "{one}");
+    }
+}
