@@ -294,6 +294,9 @@ fn a_failing_issuer_is_borne_until_the_end_and_the_session_wakes() {
 }
 
 #[test]
+    let records = test.audit();
+    let renewed = records.iter().rfind(|record| record["event"] == "renew");
+    assert_eq!(renewed.unwrap()["reason"], "recover", "{records:?}");
 fn a_policy_with_a_mint_is_shown_and_its_mistakes_are_named() {
     let test = Test::new();
     test.init();

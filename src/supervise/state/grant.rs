@@ -31,6 +31,19 @@ const fn needs_others(code: Code) -> bool {
     matches!(code, Code::LoginNeeded | Code::CredentialEnded)
 }
 
+/// What starts the server of a session that was suspended for this.
+const fn cause_after(code: Code) -> StartCause {
+    match code {
+        Code::LoginNeeded
+        | Code::CredentialEnded
+        | Code::StoreUnavailable
+        | Code::StoreTimeout
+        | Code::StoreThrottled
+        | Code::StoreLocked => StartCause::Recover,
+        _ => StartCause::Grant,
+    }
+}
+
 /// The grant is there and says nothing.
 const fn is_unreadable(code: Code) -> bool {
     matches!(code, Code::FileUnusable | Code::FileNotPrivate)
@@ -158,12 +171,13 @@ impl KeeperState {
                     _ => self.start(now, StartCause::Rotate),
                 }
             }
-        } else if self.trouble().is_some_and(|code| code != Code::SecretInId)
+        } else if let Some(code) = self.trouble()
+            && code != Code::SecretInId
             && !self.timers.is_set(Timer::Restart)
         {
             // After a secret in an ID, only an explicit request starts the server again.
             self.act(Action::HoldGate);
-            self.start(now, StartCause::Grant);
+            self.start(now, cause_after(code));
         }
     }
 

@@ -11,6 +11,8 @@ pub(super) enum StartCause {
     Start,
     /// A server may run again.
     Grant,
+    /// A credential that the session waited for can be had.
+    Recover,
     /// A secret has a new value.
     Rotate,
     Crash,
@@ -24,6 +26,7 @@ impl StartCause {
         match self {
             Self::Start => "start",
             Self::Grant => "grant",
+            Self::Recover => "recover",
             Self::Rotate => "rotate",
             Self::Crash => "crash",
             Self::Renew => "renew",
