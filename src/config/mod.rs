@@ -72,7 +72,10 @@ pub struct Config {
     /// Which versions are pinned.
     pub packages: Packages,
     /// The other stores, by the name that references use.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "stores::named"
+    )]
     pub stores: BTreeMap<StoreName, StoreDefinition>,
     /// Which of them the administrator defines, in `/etc/mcpwrap/stores`.
     #[serde(skip)]
@@ -301,6 +304,10 @@ mod tests {
             "expected `true` or `false`",
         );
         case("store = ", "config.toml:1:9");
+        case(
+            "[stores.Bad]\ntype = \"op\"",
+            "config.toml:1:9: expected the name of a store in `[stores.NAME]`: lower-case letters",
+        );
         case("[audit]\nretain = \"soon\"", "expected a number of days");
         case("[audit]\nforwards = []", "did you mean `forward`?");
         case("[audit]\nanchor = \"on\"", "expected `auto` or `off`");

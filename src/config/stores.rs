@@ -6,10 +6,10 @@
 //! Invariant: what decides which program runs, whom it asks and as whom is in [`StoreDefinition::sealed_text`],
 //! which a grant covers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::secret::{SecretName, StoreName};
 
@@ -176,6 +176,37 @@ pub fn time(text: &str) -> Option<Duration> {
 }
 
 #[cfg(test)]
+/// The tables of `[stores]`, by their names.
+///
+/// # Errors
+/// Those of the tables; what a name is, for one that is none.
+pub fn named<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<StoreName, StoreDefinition>, D::Error> {
+    let found = BTreeMap::<StoresKey, StoreDefinition>::deserialize(deserializer)?;
+    Ok(found
+        .into_iter()
+        .map(|(StoresKey(name), definition)| (name, definition))
+        .collect())
+}
+
+/// The name of a store as a key, whose error has the form of those of serde.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+struct StoresKey(StoreName);
+
+impl TryFrom<String> for StoresKey {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        StoreName::new(&text).map(Self).map_err(|error| {
+            let rule = error.reasons();
+            let rule = rule.strip_prefix("expected ").unwrap_or(&rule);
+            format!("expected the name of a store in `[stores.NAME]`: {rule}")
+        })
+    }
+}
+
 mod tests {
     use super::*;
 
