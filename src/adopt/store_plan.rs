@@ -96,7 +96,9 @@ impl StorePlan {
             std::iter::once(kind.to_owned()).chain((2..100).map(|n| format!("{kind}-{n}")));
         let name = names.find_map(|text| {
             let name = StoreName::new(&text).ok()?;
-            (!self.config.stores.contains_key(&name)).then_some(name)
+            let is_taken = self.config.stores.contains_key(&name)
+                || self.config.broken_stores.contains_key(&name);
+            (!is_taken).then_some(name)
         });
         let name = name.ok_or_else(|| needed("too many stores"))?;
         let set: Vec<String> = wish

@@ -7,6 +7,7 @@
 
 pub mod audit;
 mod edit;
+mod managed_stores;
 pub mod packages;
 pub mod stores;
 
@@ -23,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dirs::{Dirs, MANAGED_CONFIG, MANAGED_STORES};
 use crate::error::{Code, Error, Result};
-use crate::files::{self, Problem};
+use crate::files::Problem;
 use crate::links;
 use crate::secret::StoreName;
 use crate::serde_words::Refusal;
@@ -80,6 +81,9 @@ pub struct Config {
     /// Which of them the administrator defines, in `/etc/mcpwrap/stores`.
     #[serde(skip)]
     pub managed_stores: BTreeSet<StoreName>,
+    /// Why those of the administrator that cannot be used cannot be. Nothing else is used in their place.
+    #[serde(skip)]
+    pub broken_stores: BTreeMap<StoreName, Error>,
     /// Read from `/etc/mcpwrap/config.toml`, never from the user's file.
     #[serde(skip)]
     pub managed: Managed,
@@ -115,7 +119,7 @@ impl Config {
     /// can change it, or if root does not own the managed file.
     pub fn load(dirs: &Dirs) -> Result<Self> {
         let mut config = Self::load_from(dirs, Path::new(MANAGED_CONFIG))?;
-        config.add_managed_stores(dirs, Path::new(MANAGED_STORES))?;
+        config.add_managed_stores(Path::new(MANAGED_STORES));
         Ok(config)
     }
 
@@ -132,31 +136,6 @@ impl Config {
             .hint(format!("run `sudo chown root {}`", managed.display())));
         }
         Ok(config)
-    }
-
-    /// Adds the stores of the administrator, which win over the user's.
-    fn add_managed_stores(&mut self, dirs: &Dirs, directory: &Path) -> Result<()> {
-        let Ok(entries) = std::fs::read_dir(directory) else {
-            return Ok(());
-        };
-        for entry in entries.flatten() {
-            let path = entry.path();
-            if path.extension().is_none_or(|ending| ending != "toml") {
-                continue;
-            }
-            let shown = dirs.tilde(&path);
-            let unusable = |problem: Problem| {
-                let what = format!("cannot use `{shown}`");
-                problem.explain(Code::ConfigInvalid, what, &shown)
-            };
-            let bytes = files::read_managed(&path).map_err(unusable)?;
-            let definition: StoreDefinition = parse_text(&shown, bytes)?;
-            let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            let name = StoreName::new(&name)?;
-            self.managed_stores.insert(name.clone());
-            self.stores.insert(name, definition);
-        }
-        Ok(())
     }
 
     /// The settings of the audit log: the administrator's, or else the user's.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::dirs::MANAGED_STORES;
 use crate::secret::{SecretName, StoreName};
 
 /// The deadline of a store that sets none.
@@ -39,6 +40,8 @@ pub struct StoreDefinition {
     pub interactive: bool,
     /// The fields of its type.
     pub settings: toml::Table,
+    /// Whether the administrator defines it, in a file of its own.
+    pub is_managed: bool,
 }
 
 impl StoreDefinition {
@@ -51,6 +54,16 @@ impl StoreDefinition {
             poll: None,
             interactive: false,
             settings,
+            is_managed: false,
+        }
+    }
+
+    /// Where it is defined, for users.
+    pub fn place(&self, name: &StoreName) -> String {
+        if self.is_managed {
+            format!("`{MANAGED_STORES}/{name}.toml`")
+        } else {
+            format!("`[stores.{name}]` in `config.toml`")
         }
     }
 
@@ -137,6 +150,7 @@ impl TryFrom<toml::Table> for StoreDefinition {
             poll,
             interactive,
             settings: table,
+            is_managed: false,
         })
     }
 }
@@ -162,20 +176,6 @@ impl From<StoreDefinition> for toml::Table {
     }
 }
 
-/// A time such as `5s`, `10m` or `2h`.
-pub fn time(text: &str) -> Option<Duration> {
-    let unit = text.chars().last()?;
-    let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        _ => return None,
-    };
-    Some(Duration::from_secs(number.checked_mul(seconds)?))
-}
-
-#[cfg(test)]
 /// The tables of `[stores]`, by their names.
 ///
 /// # Errors
@@ -207,6 +207,20 @@ impl TryFrom<String> for StoresKey {
     }
 }
 
+/// A time such as `5s`, `10m` or `2h`.
+pub fn time(text: &str) -> Option<Duration> {
+    let unit = text.chars().last()?;
+    let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        _ => return None,
+    };
+    Some(Duration::from_secs(number.checked_mul(seconds)?))
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

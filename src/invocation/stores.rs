@@ -103,7 +103,10 @@ fn seal_program(
         Error::new(Code::StoreAbsent, what)
             .of_store(store.name)
             .cause(format!("`{}`: {}", program.display(), io_text(&error)))
-            .hint("install its program, or fix `program` in `config.toml`")
+            .hint(format!(
+                "install its program, or fix `program` of {}",
+                store.definition.place(store.name)
+            ))
     })?;
     let head = head(&file.real).unwrap_or_default();
     files.push(file);
@@ -148,7 +151,10 @@ impl Invocation {
                 );
                 return Err(Error::new(Code::PolicyChanged, what)
                     .of_store(store.name)
-                    .cause("its definition in `config.toml` is another one")
+                    .cause(format!(
+                        "{} is another one",
+                        store.definition.place(store.name)
+                    ))
                     .hint(format!(
                         "run `mcpwrap grant {server}` to review and approve it"
                     )));

@@ -179,9 +179,12 @@ impl MintAccess<'_> {
                 let store = NamedStore::find(self.config, name)?;
                 if store.digest() != *definition {
                     let what = format!("store `{name}` does not know this credential");
-                    return Err(Error::new(Code::StoreUnknown, what)
-                        .of_store(name)
-                        .cause("its definition in `config.toml` is not the one that made it"));
+                    return Err(Error::new(Code::StoreUnknown, what).of_store(name).cause(
+                        format!(
+                            "{} is not the definition that made it",
+                            store.definition.place(name)
+                        ),
+                    ));
                 }
                 self.with_store(&store, |minter| act(minter))
             }

@@ -66,7 +66,8 @@ impl<'a> NamedStore<'a> {
     /// `store-unknown`.
     pub fn find(config: &'a Config, name: &StoreName) -> Result<Self> {
         let Some((name, definition)) = config.stores.get_key_value(name) else {
-            return Err(unknown_name(config, name));
+            let broken = config.broken_stores.get(name);
+            return Err(broken.map_or_else(|| unknown_name(config, name), Error::clone));
         };
         Self::new(name, definition)
     }
@@ -77,13 +78,14 @@ impl<'a> NamedStore<'a> {
     /// `store-unknown`.
     pub fn new(name: &'a StoreName, definition: &'a StoreDefinition) -> Result<Self> {
         let kind = named(name, &definition.kind)?;
+        let place = definition.place(name);
         (kind.check)(definition).map_err(|why| {
             unknown(name)
-                .cause(format!("`[stores.{name}]`: {why}"))
-                .hint("fix it in `config.toml`; docs/stores.md has an example of each type")
+                .cause(format!("{place}: {why}"))
+                .hint("fix it there; docs/stores.md has an example of each type")
         })?;
         if let Some(why) = internal_secret(definition) {
-            return Err(unknown(name).cause(why).hint("fix it in `config.toml`"));
+            return Err(unknown(name).cause(why).hint(format!("fix {place}")));
         }
         Ok(Self {
             name,
@@ -115,6 +117,10 @@ impl<'a> NamedStore<'a> {
     }
 
     fn only_op(config: &'a Config) -> Result<Self> {
+        if let Some(error) = config.broken_stores.values().next() {
+            // It may be a store of this type.
+            return Err(error.clone());
+        }
         let mut found = config.stores.iter().filter(|(_, store)| store.kind == "op");
         match (found.next(), found.next()) {
             (Some((name, definition)), None) => Self::new(name, definition),

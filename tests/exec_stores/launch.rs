@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::harness::{TOKEN, Test};
+use crate::harness::{TOKEN, Test, skip};
 use crate::messages::message;
+use crate::policy::with_etc;
 
 /// Adds a store to `config.toml`, as an editor would.
 pub(crate) fn define(test: &Test, name: &str, settings: &str) {

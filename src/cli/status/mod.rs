@@ -126,6 +126,12 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         wall: wall::parts(),
         agent: agents::find().map(|agent| agent.variable),
     };
+    for (name, error) in &config.broken_stores {
+        print::warning(&format!(
+            "store `{name}` cannot be used: {}",
+            error.reasons()
+        ));
+    }
     if args.json {
         let text = serde_json::to_string_pretty(&status).expect("a status is always valid JSON");
         print::line(&text);

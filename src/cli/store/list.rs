@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         servers: stores::users_of_local(&cx.dirs),
         error: None,
     };
-    let names = config.stores.keys();
+    let names = config.stores.keys().chain(config.broken_stores.keys());
     let others = names.map(|name| row(&cx.dirs, &config, name));
     let rows: Vec<_> = std::iter::once(local).chain(others).collect();
     if args.json {

@@ -127,7 +127,7 @@ fn hint(preset: &ExecPreset, store: &OpenedStore, fault: Fault) -> String {
                 .to_owned()
         }
         Fault::Absent | Fault::OtherProgram => {
-            format!("correct `[stores.{name}]` in `config.toml`")
+            format!("correct {}", store.place)
         }
         Fault::Mint => "use `[mint.NAME]` in the policy, and refer to it with `mint:NAME`".to_owned(),
         Fault::MintRefused | Fault::Answer(_) | Fault::Other

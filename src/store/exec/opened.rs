@@ -32,6 +32,8 @@ pub struct TypeVariables {
 /// A store that is ready to be asked.
 pub struct OpenedStore {
     pub name: StoreName,
+    /// Where it is defined, for users.
+    pub place: String,
     pub program: PathBuf,
     /// One run of this store at a time, by this lock.
     pub lock: PathBuf,
@@ -63,6 +65,7 @@ impl OpenedStore {
         })?;
         let mut opened = Self {
             name: setup.name.clone(),
+            place: setup.definition.place(setup.name),
             program,
             lock: setup
                 .dirs

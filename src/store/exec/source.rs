@@ -64,7 +64,7 @@ impl ExecSource {
     pub fn begin(&self, deadline: Instant) -> Result<(File, Instant)> {
         let name = &self.store.name;
         let error = |code| Error::new(code, format!("cannot use store `{name}`")).of_store(name);
-        trust::check(name, &self.store.program)?;
+        trust::check(name, &self.store.place, &self.store.program)?;
         let began = Instant::now();
         let turn = turn::take(&self.store.lock, TURN_LIMIT).map_err(|problem| {
             error(Code::StoreFailed).cause(format!("`{}`: {problem}", self.store.lock.display()))

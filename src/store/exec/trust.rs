@@ -25,7 +25,7 @@ const TEMPORARY: &[&str] = &[
 
 /// # Errors
 /// `store-absent` if it does not exist, else `store-program-refused`.
-pub fn check(store: &StoreName, program: &Path) -> Result<(), Error> {
+pub fn check(store: &StoreName, place: &str, program: &Path) -> Result<(), Error> {
     let refuse = |code, cause: String, hint: String| {
         let what = format!("cannot use store `{store}`");
         Err(Error::new(code, what)
@@ -41,9 +41,7 @@ pub fn check(store: &StoreName, program: &Path) -> Result<(), Error> {
                 Ok(meta) => meta,
                 Err(error) => {
                     let cause = format!("`{}`: {}", step.display(), io_text(&error));
-                    let hint = format!(
-                        "install the program, or correct `program` of `[stores.{store}]` in `config.toml`"
-                    );
+                    let hint = format!("install the program, or correct `program` of {place}");
                     return refuse(Code::StoreAbsent, cause, hint);
                 }
             };
@@ -68,7 +66,7 @@ pub fn check(store: &StoreName, program: &Path) -> Result<(), Error> {
                 return Ok(());
             }
             let cause = format!("`{shown}` is not a regular file that can be executed");
-            let hint = format!("correct `program` of `[stores.{store}]` in `config.toml`");
+            let hint = format!("correct `program` of {place}");
             return refuse(Code::StoreProgramRefused, cause, hint);
         }
     }
@@ -121,7 +119,7 @@ mod tests {
     }
 
     fn refusal(path: &Path) -> (Code, String) {
-        let error = check(&StoreName::new("s").unwrap(), path).unwrap_err();
+        let error = check(&StoreName::new("s").unwrap(), "its definition", path).unwrap_err();
         (error.code, error.to_string())
     }
 
@@ -137,11 +135,11 @@ mod tests {
         let dir = place();
         let path = program(dir.path(), 0o755);
         let name = StoreName::new("s").unwrap();
-        check(&name, &path).unwrap();
-        check(&name, Path::new("/bin/sh")).unwrap();
+        check(&name, "its definition", &path).unwrap();
+        check(&name, "its definition", Path::new("/bin/sh")).unwrap();
         let link = dir.path().join("link");
         symlink("program", &link).unwrap();
-        check(&name, &link).unwrap();
+        check(&name, "its definition", &link).unwrap();
 
         for (mode, expected) in [(0o775, "chmod go-w"), (0o757, "0757"), (0o644, "executed")] {
             program(dir.path(), mode);
