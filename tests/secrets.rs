@@ -342,3 +342,49 @@ fn an_expired_secret_reaches_no_server() {
     );
     message(&test, "secret-expired", &run.finish());
 }
+
+#[test]
+fn a_missing_secret_is_named_before_anything_is_asked() {
+    let test = Test::new();
+    test.secret("github/token", TOKEN);
+    // Without a terminal, a question is an error of its own.
+    let ended = test.cli(&["secret", "rm", "github/tokn"]);
+    refused(&ended, "secret-not-found");
+    assert!(ended.stderr.contains("github/token"), "{ended}");
+}
+
+#[test]
+fn what_withdraws_credentials_has_no_login() {
+    let test = Test::new();
+    test.init();
+    for args in [
+        &["secret", "set", "withdraw/x", "--from-stdin"][..],
+        &["secret", "rm", "withdraw/x", "--yes"],
+    ] {
+        let ended = test.feed(args, b"some-value-of-x");
+        refused(&ended, "name-invalid");
+        assert!(ended.stderr.contains("mcpwrap revoke SERVER"), "{ended}");
+        assert!(!ended.stderr.contains("mcpwrap login"), "{ended}");
+    }
+}
+
+#[test]
+fn an_import_waits_for_no_writer() {
+    let test = Test::new();
+    test.init();
+    let fifo = test.dir.join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for path in [fifo.as_path(), test.dir.as_path()] {
+        let ended = test.cli(&["secret", "import", path.to_str().unwrap(), "--yes"]);
+        refused(&ended, "file-unusable");
+        assert!(ended.stderr.contains("not a regular file"), "{ended}");
+    }
+    test.hide(TOKEN);
+    let text = format!("API_TOKEN={TOKEN}\n");
+    let ended = test.feed(
+        &["secret", "import", "/dev/stdin", "--yes"],
+        text.as_bytes(),
+    );
+    assert_eq!(ended.code, 0, "{ended}");
+    assert_eq!(stored(&test, "API_TOKEN"), TOKEN.as_bytes());
+}

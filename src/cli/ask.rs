@@ -6,6 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
 use std::sync::mpsc::Sender;
 
 use zeroize::{Zeroize as _, Zeroizing};
@@ -162,4 +163,10 @@ fn no_terminal(error: &io::Error) -> Error {
     Error::new(Code::NoTerminal, "cannot ask without a terminal")
         .cause(format!("`/dev/tty`: {}", io_text(error)))
         .hint("run the command in a terminal, or see its `--help` for `--yes` or `--from-stdin`")
+}
+
+/// Whether a path leads to what this process has open, e.g. its stdin.
+pub fn is_open_already(path: &Path) -> bool {
+    let places = ["/dev/stdin", "/dev/fd", "/proc/self/fd"];
+    places.iter().any(|place| path.starts_with(place))
 }

@@ -38,10 +38,15 @@ pub fn actor(
 ) -> Result<Actor> {
     let mut names = wanted.iter().map(|(_, name)| name);
     if let Some(name) = names.find(|name| name.is_internal() && command != MOVE) {
+        let hint = if name.as_str().starts_with("withdraw/") {
+            "run `mcpwrap revoke SERVER` to withdraw the credentials of a server, or choose another name"
+        } else {
+            "run `mcpwrap login SERVER` or `mcpwrap logout SERVER`"
+        };
         return Err(
             Error::new(Code::NameInvalid, format!("cannot change `{name}` by hand"))
                 .cause("mcpwrap keeps what it gets by itself under this name")
-                .hint("run `mcpwrap login SERVER` or `mcpwrap logout SERVER`"),
+                .hint(hint),
         );
     }
     let act = (command, Some(AgentAct::Secret));
@@ -209,6 +214,21 @@ pub fn entry(
     NewRecord::new(event, outcome)
         .secret(secret)
         .detail(actor.detail())
+}
+
+/// Whether there is something to remove: an item, or only its line in the index.
+///
+/// # Errors
+/// `secret-not-found` if neither the store nor the index has it, those of the index.
+pub fn must_exist(dirs: &Dirs, store: &dyn Store, name: &SecretName) -> Result<()> {
+    match store.get(name) {
+        Err(error) if error.code == Code::SecretNotFound => {
+            let index = Index::load(dirs)?;
+            index.secrets.get(name).map(drop).ok_or(error)
+        }
+        // One that cannot be read can still be removed.
+        _ => Ok(()),
+    }
 }
 
 /// Removes a secret: writes the record, then removes the item and the line of the index.

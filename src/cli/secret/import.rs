@@ -3,10 +3,12 @@
 //! Invariants: values are not shown, and `$NAME` in them is not expanded. Nested JSON objects become
 //! names with `/`. If values were skipped, they are listed and the exit code is 1.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
 
 use crate::audit::Event;
@@ -22,6 +24,7 @@ use crate::store::{self, Index, Prompt, SecretItem};
 
 /// Larger files are refused (bytes).
 const FILE_BYTES_MAX: u64 = 8 << 20;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// File to import: `NAME=value` lines or a JSON object
@@ -125,6 +128,10 @@ fn read(path: &Path, shown: &str) -> Result<Values> {
     let failed =
         |code, why: String| Error::new(code, format!("cannot import from `{shown}`")).cause(why);
     let bytes = read_bytes(path).map_err(|e| failed(Code::FileUnusable, io_text(&e)))?;
+    let Some(bytes) = bytes else {
+        let error = failed(Code::FileUnusable, "it is not a regular file".into());
+        return Err(error.hint("name a file, or pass the output of a program as `/dev/stdin`"));
+    };
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| failed(Code::FileUnusable, "not UTF-8, or larger than 8 MiB".into()))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -154,8 +161,23 @@ fn read(path: &Path, shown: &str) -> Result<Values> {
     Ok(values)
 }
 
-fn read_bytes(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
-    let file = File::open(path)?;
+/// The bytes of a file; `None` for a FIFO, a device or a directory. What the shell opened may be a pipe: its writer is
+/// there already.
+fn read_bytes(path: &Path) -> std::io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let is_open = ask::is_open_already(path);
+    // Opening a FIFO would wait for a writer.
+    let flags = if is_open {
+        OFlag::empty()
+    } else {
+        OFlag::O_NONBLOCK
+    };
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits())
+        .open(path)?;
+    if !is_open && !file.metadata()?.is_file() {
+        return Ok(None);
+    }
     let size = usize::try_from(file.metadata()?.len().min(FILE_BYTES_MAX)).unwrap_or_default();
     let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
@@ -163,7 +185,7 @@ fn read_bytes(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
         // Not UTF-8, so that the caller reports it.
         bytes.push(0xff);
     }
-    Ok(bytes)
+    Ok(Some(bytes))
 }
 
 impl Values {

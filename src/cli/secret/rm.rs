@@ -29,6 +29,8 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     let actor = secrets::actor(&cx.dirs, &config, "secret rm", flag, &wanted)?;
     let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
     for name in &args.name {
+        secrets::must_exist(&cx.dirs, &*store, name)
+            .map_err(|error| with_nearest(cx, name, error))?;
         if !args.yes && !ask::confirm(&question(cx, name))? {
             return Err(Error::new(
                 Code::Declined,
