@@ -108,3 +108,56 @@ fn hints_of_a_definition_that_is_refused() {
         "{ended}"
     );
 }
+
+#[test]
+fn each_store_that_is_not_checked_is_named() {
+    let test = Test::new();
+    test.secret("own/token", TOKEN);
+    let program = test.program_file("exec", "#!/bin/sh\n");
+    let program = program.display().to_string();
+    for name in ["one", "two"] {
+        test.ok(&[
+            "store",
+            "add",
+            name,
+            "--type",
+            "exec",
+            "--program",
+            &program,
+            "--set",
+            "output=mcpwrap-store-v1",
+            "--env",
+            "OWN_TOKEN=secret:own/token",
+            "--yes",
+        ]);
+    }
+    let ended = test.cli(&["store", "check", "one", "two"]);
+    assert_eq!(ended.code, 2, "{ended}");
+    for name in ["one", "two"] {
+        let told = format!("error[no-terminal]: store `{name}` was not checked");
+        assert_eq!(ended.stderr.matches(&told).count(), 1, "{ended}");
+    }
+}
+
+#[test]
+fn an_address_has_no_password_and_no_reference() {
+    let test = Test::new();
+    test.init();
+    let ended = test.cli(&[
+        "store",
+        "add",
+        "corp",
+        "--type",
+        "vault",
+        "--set",
+        "address=https://ana:Zq7Lk2Vx9Bn4@vault.example.com",
+        "--yes",
+    ]);
+    refused(&ended, "usage");
+    assert!(
+        ended.stderr.contains("without user and password")
+            && !ended.stderr.contains("address=secret:")
+            && !ended.stderr.contains("Zq7Lk2Vx9Bn4"),
+        "{ended}"
+    );
+}

@@ -114,6 +114,11 @@ impl StoreSettings<'_> {
         if holds_secret(last, &value) {
             let what =
                 format!("`{option} {key}=…` looks like a secret, and arguments are not private");
+            if matches!(&value, Value::String(text) if text.contains("://")) {
+                return Err(self.refused(&what).hint(
+                    "write the address without user and password; docs/stores.md has where each type takes them",
+                ));
+            }
             return Err(self.refused(&what).hint(format!(
                 "run `mcpwrap secret set {}/{}`, and write `{option} {key}=secret:{}/{}`",
                 self.name,

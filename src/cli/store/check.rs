@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     for name in &args.name {
         let (answer, said) = match checked(cx, &config, name) {
             Ok(report) => (report.answer, report.said),
-            Err(error) => (Err(error), None),
+            Err(error) => (Err(named(name, error)), None),
         };
         code = code.max(match &answer {
             Ok(_) => 0,
@@ -45,6 +45,14 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::json(&Value::Array(rows));
     }
     Ok(code)
+}
+
+/// The error with the name of the store that was not asked, if it does not say it.
+fn named(name: &StoreName, error: Error) -> Error {
+    if error.store.is_some() || error.headline().contains(&format!("`{name}`")) {
+        return error;
+    }
+    error.context(format!("store `{name}` was not checked"))
 }
 
 /// 1 if the store cannot be used now, 2 if it was not asked.
