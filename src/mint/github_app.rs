@@ -103,7 +103,11 @@ impl GithubMinter {
 
     fn minted(&self, app: &GithubApp, answer: &ApiAnswer) -> Result<Minted> {
         let text = |field: &str| answer.body.get(field).and_then(Value::as_str);
-        let odd = || self.error(app).cause("its answer has no token");
+        let odd = || {
+            self.error(app)
+                .cause("its answer has no token")
+                .hint("correct `api` in the policy, if it is not GitHub's")
+        };
         let token = text("token")
             .filter(|token| !token.is_empty())
             .ok_or_else(odd)?;
@@ -131,7 +135,9 @@ impl GithubMinter {
                 Err(_) => "it could not be withdrawn, and ends by itself",
             };
             let cause = format!("the token has more than the policy allows; {end}");
-            return Err(self.error(app).cause(cause));
+            return Err(self.error(app).cause(cause).hint(
+                "write all permissions of the token into `permissions` in the policy, and `repositories`",
+            ));
         }
         Ok(Minted {
             fields: BTreeMap::from([("value".to_owned(), token.clone())]),
@@ -251,9 +257,11 @@ impl GithubMinter {
             }
             (status @ (403 | 429), _) => {
                 error.code = Code::StoreThrottled;
-                error.cause(format!(
-                    "the App is suspended, or asked too often (status {status})"
-                ))
+                error
+                    .cause(format!(
+                        "the App is suspended, or asked too often (status {status})"
+                    ))
+                    .hint("see whether the owner of the installation suspended the App; else wait")
             }
             (404, _) => error
                 .cause("it has no such installation")
@@ -263,9 +271,15 @@ impl GithubMinter {
                 .hint("change the installation, or `repositories` and `permissions` in the policy"),
             (500.., _) => {
                 error.code = Code::StoreUnavailable;
-                error.cause(format!("it answered with status {}", answer.status))
+                error
+                    .cause(format!("it answered with status {}", answer.status))
+                    .hint(
+                        "try again later; https://www.githubstatus.com says whether GitHub is down",
+                    )
             }
-            (status, _) => error.cause(format!("it answered with status {status}")),
+            (status, _) => error
+                .cause(format!("it answered with status {status}"))
+                .hint("correct `api` in the policy, if it is not GitHub's"),
         }
     }
 }

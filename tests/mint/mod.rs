@@ -206,6 +206,7 @@ fn an_issuer_that_refuses_is_explained_and_nothing_starts() {
         assert!(ended.stderr.contains(&format!("error[{code}]")), "{ended}");
         assert!(ended.stderr.contains(cause), "{ended}");
         assert!(!ended.stderr.contains("secret words"), "{ended}");
+        assert!(ended.stderr.contains("hint: "), "{ended}");
         assert_eq!(github.left(), 0, "{cause}");
     };
     refused("mint-refused", "lives too short");
@@ -231,6 +232,8 @@ fn an_issuer_that_refuses_is_explained_and_nothing_starts() {
     refused("store-throttled", "asked too often (status 403)");
     github.change(|moods| moods.status = Some(429));
     refused("store-throttled", "asked too often (status 429)");
+    github.change(|moods| moods.status = Some(201));
+    refused("mint-refused", "its answer has no token");
     github.change(|moods| {
         moods.status = None;
         moods.ahead = 7200;
@@ -291,12 +294,12 @@ fn a_failing_issuer_is_borne_until_the_end_and_the_session_wakes() {
     run.close();
     run.end();
     github.hide(&test);
-}
-
-#[test]
     let records = test.audit();
     let renewed = records.iter().rfind(|record| record["event"] == "renew");
     assert_eq!(renewed.unwrap()["reason"], "recover", "{records:?}");
+}
+
+#[test]
 fn a_policy_with_a_mint_is_shown_and_its_mistakes_are_named() {
     let test = Test::new();
     test.init();
