@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::leftovers;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::expiry::Expiry;
@@ -200,7 +201,8 @@ pub fn update_locked<I: Serialize, T>(
     load: impl FnOnce() -> Result<I>,
     change: impl FnOnce(&mut I) -> T,
 ) -> Result<T> {
-    let _lock = files::lock(&path.with_extension("lock")).map_err(failed)?;
+    let lock = files::lock(&path.with_extension("lock")).map_err(failed)?;
+    leftovers::remove(path, &lock);
     let mut index = load()?;
     let answer = change(&mut index);
     let text = toml::to_string(&index).expect("an index is always valid TOML");
@@ -304,5 +306,33 @@ mod tests {
             );
             assert!(Index::update(&dirs, |_| ()).is_err());
         }
+    }
+
+    #[test]
+    fn an_update_removes_what_a_killed_one_left() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::under(home.path());
+        Index::update(&dirs, |_| ()).unwrap();
+        let path = dirs.secrets_index();
+        let (dir, name) = (path.parent().unwrap(), path.file_name().unwrap());
+        let name = name.to_str().unwrap();
+        let stale = dir.join(format!(".{name}.0123456789abcdef"));
+        let others = [
+            format!(".{name}.0123456789abcde"),
+            format!(".{name}.0123456789ABCDEF"),
+            format!(".{name}.0123456789abcdef.bak"),
+            format!("{name}.0123456789abcdef"),
+            ".other.toml.0123456789abcdef".to_owned(),
+        ];
+        files::replace(&stale, b"").unwrap();
+        for other in &others {
+            files::replace(&dir.join(other), b"").unwrap();
+        }
+        let folder = dir.join(format!(".{name}.fedcba9876543210"));
+        std::fs::create_dir(&folder).unwrap();
+        Index::update(&dirs, |_| ()).unwrap();
+        assert!(!stale.exists() && folder.exists());
+        assert!(others.iter().all(|other| dir.join(other).exists()));
+        assert_eq!(Index::load(&dirs).unwrap().generation, 2);
     }
 }

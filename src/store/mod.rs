@@ -13,6 +13,7 @@ mod file;
 mod home;
 mod index;
 mod kernel_key;
+mod leftovers;
 mod local;
 pub mod own_items;
 pub mod source;
