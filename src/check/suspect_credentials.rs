@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use super::facts::{Machine, SuspectFacts};
 use super::finding::{Finding, Fix, Location, Severity};
 use super::results::{CheckResults, Noun};
+use crate::oauth::owner::TokenOwner;
 use crate::secret::{Fingerprint, ServerName};
 use crate::suspects::SuspectRow;
 
@@ -43,14 +44,34 @@ pub(super) fn run(
 }
 
 fn fix(machine: &Machine, server: &ServerName, name: &str) -> Fix {
-    if name.starts_with("oauth/") {
+    if let Some(owner) = owner(machine, server, name) {
+        Fix::Run(owner.login_command())
+    } else if name.starts_with("oauth/") {
         Fix::Run(format!("mcpwrap login {server}"))
     } else if stored(machine, name).is_some() {
         Fix::Run(format!("mcpwrap secret rotate {name}"))
+    } else if name.starts_with("mint:") {
+        Fix::Run(format!("mcpwrap renew {server}"))
     } else {
-        let act = "replace it where it comes from, then run `mcpwrap renew` with the server";
-        Fix::Act(act.to_owned())
+        Fix::Act(format!(
+            "replace it where it comes from, then run `mcpwrap renew {server}`"
+        ))
     }
+}
+
+/// Whose token it is, if it is one of a login.
+fn owner<'a>(machine: &'a Machine, server: &ServerName, name: &str) -> Option<&'a TokenOwner> {
+    let part = name.split('#').next();
+    let mint = part.and_then(|part| part.strip_prefix("mint:"));
+    let mut rows = machine.logins.index.as_ref().ok()?.tokens.iter();
+    let (_, row) = rows.find(|(item, row)| {
+        row.owner.server == *server
+            && match &row.owner.mint {
+                Some(own) => mint == Some(own.as_str()),
+                None => item.as_str() == name,
+            }
+    })?;
+    Some(&row.owner)
 }
 
 /// A value that was rotated since then is another one.
