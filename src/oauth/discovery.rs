@@ -297,7 +297,7 @@ fn no_metadata(issuer: &str) -> Error {
         format!("cannot use the authorization server `{issuer}`"),
     )
     .cause("it has no metadata about itself")
-    .hint("if it is another one, write `issuer` below `[oauth]` in the policy")
+    .hint("if it is another one, write `issuer` below `[oauth]` or `[mint.NAME]` in the policy")
 }
 
 fn checked(found: IssuerMetadata, wanted: &str) -> Result<IssuerMetadata> {

@@ -72,7 +72,7 @@ pub fn register(
     let refused = |cause: String| {
         Error::new(Code::OAuthFailed, format!("cannot register at `{}`", issuer.issuer))
             .cause(cause)
-            .hint("register a client there by hand, and write its `client_id` below `[oauth]` in the policy")
+            .hint("register a client there by hand, and write its `client_id` below `[oauth]` or `[mint.NAME]` in the policy")
     };
     if answer.status == 429 || answer.status >= 500 {
         return Err(has_fault(&authority, &answer));
@@ -161,7 +161,7 @@ pub fn address(issuer: &IssuerMetadata) -> Result<WebAddress> {
             format!("cannot register at `{}`", issuer.issuer),
         )
         .cause("it does not let clients register themselves")
-        .hint("register a client there by hand, and write its `client_id` below `[oauth]` in the policy"));
+        .hint("register a client there by hand, and write its `client_id` below `[oauth]` or `[mint.NAME]` in the policy"));
     };
     issuer.endpoint("registration_endpoint", Some(endpoint))
 }
