@@ -146,4 +146,29 @@ mod tests {
         let text = std::fs::read_to_string(dirs.suspects()).unwrap();
         assert!(!text.contains("two"), "{text}");
     }
+
+    #[test]
+    fn the_first_refusal_of_a_value_counts() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::under(home.path());
+        let server = ServerName::new("s").unwrap();
+        let row = || {
+            let index = SuspectIndex::load(&dirs).unwrap();
+            index.servers[&server]["a"].clone()
+        };
+        let first = [injected("a", "one")];
+        SuspectIndex::note(&dirs, &server, &first).unwrap();
+        let long_ago = Timestamp::from_second(1_000).unwrap();
+        SuspectIndex::update(&dirs, |index| {
+            let rows = index.servers.get_mut(&server).unwrap();
+            rows.get_mut("a").unwrap().since = long_ago;
+        })
+        .unwrap();
+        SuspectIndex::note(&dirs, &server, &first).unwrap();
+        assert_eq!(row().since, long_ago);
+        let other = [injected("a", "three")];
+        SuspectIndex::note(&dirs, &server, &other).unwrap();
+        assert_eq!(row().fingerprint, other[0].fingerprint);
+        assert!(row().since > long_ago);
+    }
 }

@@ -146,3 +146,86 @@ fn shown(oauth: &OAuthMint) -> String {
     let issuer = oauth.rules.issuer.as_deref().unwrap_or_default();
     format!("`{}`", host::of_url(issuer).unwrap_or(issuer))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+    use crate::oauth::scope::ScopeSet;
+    use crate::policy::load::parse_text;
+
+    /// A run that has the token of this generation, in a server that lives as long as `holder`.
+    fn run(owner: &TokenOwner, generation: u64, holder: &Arc<()>) -> AccountTokens {
+        let one = TokenInUse {
+            owner: owner.clone(),
+            generation,
+            holder: Arc::downgrade(holder),
+            is_rejected: false,
+        };
+        let name = owner.mint.clone().unwrap();
+        AccountTokens(Mutex::new(BTreeMap::from([(name, one)])))
+    }
+
+    fn row(owner: &TokenOwner, generation: u64) -> TokenRow {
+        TokenRow {
+            owner: owner.clone(),
+            issuer: "https://as.example".into(),
+            client_id: "c1".into(),
+            scope: ScopeSet::default(),
+            obtained_at: 0,
+            expires_at: None,
+            generation,
+            renewable: true,
+            failed: None,
+            wanted: ScopeSet::default(),
+        }
+    }
+
+    fn policy(more: &str) -> Policy {
+        let text = format!(
+            "version = 1\ncommand = [\"/bin/true\"]\n[secrets.T]\nfrom = \"mint:m\"\n[mint.m]\ntype = \"oauth\"\n\
+             issuer = \"https://as.example\"\nscopes = [\"read\"]\n{more}"
+        );
+        parse_text(&text).unwrap()
+    }
+
+    #[test]
+    fn a_token_that_was_replaced_or_removed_is_noticed() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::under(home.path());
+        let owner = TokenOwner::of_policy(&policy("")).remove(0);
+        let name = owner.item_name().unwrap();
+        let note = |generation| {
+            let change =
+                |index: &mut OAuthIndex| index.tokens.insert(name.clone(), row(&owner, generation));
+            OAuthIndex::update(&dirs, change).unwrap();
+        };
+        let holder = Arc::new(());
+        let tokens = run(&owner, 4, &holder);
+        note(4);
+        assert!(!tokens.is_outdated(&dirs));
+        assert!(run(&owner, 3, &holder).is_outdated(&dirs));
+        note(5);
+        assert!(tokens.is_outdated(&dirs));
+        OAuthIndex::update(&dirs, |index| index.tokens.clear()).unwrap();
+        assert!(tokens.is_outdated(&dirs));
+        drop(holder);
+        assert!(!tokens.is_outdated(&dirs), "no server has it anymore");
+    }
+
+    #[test]
+    fn only_a_person_has_to_log_in_again() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::under(home.path());
+        let person = policy("");
+        let owner = TokenOwner::of_policy(&person).remove(0);
+        let tokens = run(&owner, 1, &Arc::new(()));
+        let error = tokens.check(&dirs, &person).unwrap_err();
+        assert_eq!(error.code, Code::LoginNeeded);
+        let machine = policy(
+            "grant = \"client-credentials\"\nclient_id = \"c\"\nclient_secret = \"secret:a/b\"\n",
+        );
+        assert!(tokens.check(&dirs, &machine).is_ok());
+        assert!(AccountTokens::default().check(&dirs, &person).is_ok());
+    }
+}

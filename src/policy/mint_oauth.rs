@@ -175,3 +175,87 @@ fn resource(table: &MintTable) -> Result<String, MintFault> {
         Some(text) => address("resource", text).map(|_| text.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::load::parse_text;
+    use super::*;
+    use crate::oauth::owner::TokenOwner;
+    use crate::policy::Policy;
+
+    fn policy(lines: &str) -> crate::error::Result<Policy> {
+        parse_text(&format!(
+            "version = 1\ncommand = [\"/bin/true\"]\n[mint.m]\ntype = \"oauth\"\nclient_id = \"c\"\n\
+             scopes = [\"read\"]\n{lines}"
+        ))
+    }
+
+    fn mint(lines: &str) -> OAuthMint {
+        let policy = policy(lines).unwrap();
+        let (_, mint) = policy.oauth_mints().next().unwrap();
+        mint.clone()
+    }
+
+    #[test]
+    fn a_word_stands_for_an_issuer_and_its_rules() {
+        for (word, issuer, pkce) in [
+            ("google", "https://accounts.google.com", Pkce::Require),
+            (
+                "microsoft",
+                "https://login.microsoftonline.com/common/v2.0",
+                Pkce::Assume,
+            ),
+            (
+                "https://login.microsoftonline.com/acme/v2.0",
+                "https://login.microsoftonline.com/acme/v2.0",
+                Pkce::Assume,
+            ),
+        ] {
+            let rules = mint(&format!("issuer = \"{word}\"\n")).rules;
+            let found = (rules.issuer.as_deref(), rules.pkce);
+            assert_eq!(found, (Some(issuer), pkce), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_grant_shows_all_that_is_sent() {
+        let shown = mint(
+            "issuer = \"https://as.example\"\nredirect = \"http://127.0.0.1:7/cb\"\n\
+             resource = \"https://api.example\"\nclient_secret = \"secret:a/b\"\npkce = \"assume\"\n",
+        )
+        .shown();
+        assert_eq!(
+            shown,
+            "OAuth token of https://as.example (authorization-code), scopes read; client c (secret secret:a/b); \
+             redirect http://127.0.0.1:7/cb; resource https://api.example; PKCE is not announced"
+        );
+    }
+
+    #[test]
+    fn a_redirect_is_an_address_of_this_machine() {
+        let at = "issuer = \"https://as.example\"\n";
+        for text in [
+            "http://127.0.0.1:7/cb?a=b",
+            "http://127.0.0.1/cb",
+            "https://127.0.0.1:7/cb",
+            "http://10.0.0.1:7/cb",
+        ] {
+            assert!(
+                policy(&format!("{at}redirect = \"{text}\"\n")).is_err(),
+                "{text}"
+            );
+        }
+        assert!(policy(&format!("{at}redirect = \"http://localhost:7/cb\"\n")).is_ok());
+    }
+
+    #[test]
+    fn each_mint_has_a_login() {
+        let both = policy(
+            "issuer = \"google\"\n[mint.n]\ntype = \"oauth\"\nissuer = \"https://as.example\"\nscopes = [\"a\"]\n",
+        );
+        let owners = TokenOwner::of_policy(&both.unwrap());
+        let shown: Vec<_> = owners.iter().map(TokenOwner::brief).collect();
+        let own = |mint| format!("{} (mint:{mint})", owners[0].server);
+        assert_eq!(shown, [own("m"), own("n")]);
+    }
+}

@@ -263,3 +263,35 @@ fn handshake(text: &str) -> Option<Value> {
         "protocolVersion": result.protocol_version, "capabilities": result.capabilities,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(text: &str) -> FailureText {
+        FailureText::new(text, false)
+    }
+
+    #[test]
+    fn words_of_a_failure_are_whole_and_at_its_beginning() {
+        for text in [
+            "401",
+            "HTTP 401:",
+            "a (401)",
+            "Error 401 Bad Credentials",
+            "4011 401",
+        ] {
+            assert!(failure(text).has_any(&["401"]), "{text}");
+        }
+        for text in ["4011", "x401", "HTTP401", "é401", "40 1", ""] {
+            assert!(!failure(text).has_any(&["401"]), "{text}");
+        }
+        assert!(failure("Error: BAD Credentials").has_any(&["no", "bad credentials"]));
+        let at = |n: usize| failure(&format!("{}401", " ".repeat(n)));
+        assert!(at(FAILURE_BYTES_MAX - 3).has_any(&["401"]));
+        assert!(!at(FAILURE_BYTES_MAX - 2).has_any(&["401"]));
+        // The limit is inside a character.
+        assert!(!failure(&"é".repeat(FAILURE_BYTES_MAX)).has_any(&["401"]));
+        assert!(!format!("{:?}", failure("hidden")).contains("hidden"));
+    }
+}
