@@ -88,6 +88,14 @@ pub struct RegistrationRow {
     pub redirect: String,
 }
 
+/// After a failure, and after a refusal by the server: one refresh in this time (seconds).
+const PAUSE: i64 = 30;
+
+/// Whether what was at this time is not long ago. Seconds of Unix time.
+pub fn is_recent(at: i64, now: i64) -> bool {
+    (0..PAUSE).contains(&now.saturating_sub(at))
+}
+
 impl OAuthIndex {
     /// The path of the file, for those that watch it.
     pub fn path(dirs: &Dirs) -> PathBuf {
@@ -124,6 +132,30 @@ impl OAuthIndex {
         update_locked(&path, &failed, load, |index| {
             index.generation += 1;
             change(index)
+        })
+    }
+
+    /// Records that a refresh failed. The same failure is recorded once in a while only: each change wakes
+    /// the sessions that wait for a token, and what they do may fail again.
+    ///
+    /// # Errors
+    /// As [`Self::update`].
+    pub fn note_failure(dirs: &Dirs, name: &SecretName, failure: RefreshFailure) -> Result<()> {
+        let index = Self::load(dirs)?;
+        let Some(row) = index.tokens.get(name) else {
+            return Ok(());
+        };
+        let is_known = row
+            .failed
+            .as_ref()
+            .is_some_and(|known| known.code == failure.code && is_recent(known.at, failure.at));
+        if is_known {
+            return Ok(());
+        }
+        Self::update(dirs, |index| {
+            if let Some(row) = index.tokens.get_mut(name) {
+                row.failed = Some(failure);
+            }
         })
     }
 
@@ -184,5 +216,34 @@ mod tests {
         assert_eq!((index.generation, index.registrations.len()), (2, 1));
         crate::files::replace(&OAuthIndex::path(&dirs), b"damaged").unwrap();
         assert_eq!(OAuthIndex::load(&dirs).unwrap(), OAuthIndex::default());
+    }
+
+    #[test]
+    fn the_same_failure_changes_nothing_for_a_while() {
+        let home = tempfile::tempdir().unwrap();
+        let dirs = Dirs::under(home.path());
+        let name: SecretName = "oauth/s".parse().unwrap();
+        let note = |at, code: &str| {
+            let code = code.to_owned();
+            OAuthIndex::note_failure(&dirs, &name, RefreshFailure { at, code }).unwrap();
+            OAuthIndex::load(&dirs).unwrap().generation
+        };
+        assert_eq!(note(100, "a"), 0, "there is no such token");
+        let row = TokenRow {
+            owner: TokenOwner::remote(&crate::secret::ServerName::new("s").unwrap(), None),
+            issuer: "https://as.example".into(),
+            client_id: "c1".into(),
+            scope: ScopeSet::default(),
+            obtained_at: 0,
+            expires_at: None,
+            generation: 1,
+            renewable: true,
+            failed: None,
+            wanted: ScopeSet::default(),
+        };
+        OAuthIndex::update(&dirs, |index| index.tokens.insert(name.clone(), row)).unwrap();
+        assert_eq!([note(100, "a"), note(100, "a"), note(129, "a")], [2, 2, 2]);
+        assert_eq!([note(130, "a"), note(131, "b"), note(131, "b")], [3, 4, 4]);
+        assert_eq!(note(90, "b"), 5, "the clock was set back");
     }
 }

@@ -82,6 +82,14 @@ impl TokenItem {
             || u64::try_from(left).unwrap_or(0) < min_life.as_secs()
     }
 
+    /// Whether its whole life is shorter than this.
+    pub fn is_shorter(&self, wanted: Duration) -> bool {
+        self.expires_at.is_some_and(|end| {
+            let life = end.saturating_sub(self.obtained_at);
+            u64::try_from(life).unwrap_or(0) < wanted.as_secs()
+        })
+    }
+
     /// Whether the token has ended.
     pub fn is_over(&self, now: i64) -> bool {
         self.expires_at.is_some_and(|end| now >= end)

@@ -111,11 +111,14 @@ impl<'a> TokenPlace<'a> {
         }
     }
 
+    /// How long a token has to live for a local server; `None` for a remote one.
+    pub fn min_life(&self) -> Option<Duration> {
+        self.mint.map(|(_, rules, _)| rules.min_life)
+    }
+
     /// Whether a token that is due can be used nevertheless.
     pub fn is_usable(&self, item: &TokenItem, now: i64) -> bool {
-        let needed = self
-            .mint
-            .map_or(0, |(_, rules, _)| rules.min_life.as_secs());
+        let needed = self.min_life().unwrap_or_default().as_secs();
         !item.is_over(now.saturating_add(i64::try_from(needed).unwrap_or(i64::MAX)))
     }
 
@@ -265,12 +268,7 @@ impl<'a> TokenPlace<'a> {
             at: now,
             code: error.code.name().to_owned(),
         };
-        let noted = OAuthIndex::update(self.dirs, |index| {
-            if let Some(row) = index.tokens.get_mut(&name) {
-                row.failed = Some(failure);
-            }
-        });
-        if let Err(error) = noted {
+        if let Err(error) = OAuthIndex::note_failure(self.dirs, &name, failure) {
             tracing::warn!("{}", error.text());
         }
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::client::{AuthMethod, ClientCredentials, ClientSource, OAuthClient, method_of};
 use super::endpoint::IssuerAccess;
 use super::exchange::Exchange;
-use super::index::OAuthIndex;
+use super::index::{OAuthIndex, is_recent};
 use super::item::{self, TokenItem};
 use super::place::TokenPlace;
 use super::registration::is_unknown_client;
@@ -23,8 +23,6 @@ use crate::error::{CauseKind, Code, Error, Result};
 use crate::files;
 use crate::secret::Keys;
 
-/// After a refusal by the server, one refresh in this time (seconds).
-const REFUSED_PAUSE: i64 = 30;
 /// How long tokens that were just obtained are tried to be stored.
 const STORE_TRIES: u32 = 10;
 const STORE_PAUSE: Duration = Duration::from_millis(300);
@@ -72,7 +70,7 @@ pub fn renew(
     };
     // A newer token was not refused yet.
     let is_rejected = order.is_rejected && item.generation <= order.seen;
-    if !is_rejected && !place.is_due(&item, now()) {
+    if !is_rejected && (!place.is_due(&item, now()) || is_as_good_as_new(place, &item, now())) {
         return Ok(Renewed::Found);
     }
     let was_begun = item.refreshing.is_some();
@@ -98,6 +96,13 @@ pub fn renew(
     Ok(Renewed::Refreshed)
 }
 
+/// Whether a token was just obtained and lives shorter than the policy wants: another one of its issuer would
+/// be no better.
+fn is_as_good_as_new(place: &TokenPlace<'_>, item: &TokenItem, now: i64) -> bool {
+    let wanted = place.min_life();
+    is_recent(item.obtained_at, now) && wanted.is_some_and(|wanted| item.is_shorter(wanted))
+}
+
 /// A token may end this much earlier at its server than here (seconds).
 const ROUNDING: i64 = 2;
 
@@ -108,14 +113,14 @@ fn check_pause(place: &TokenPlace<'_>, item: &TokenItem, now: i64) -> Result<()>
         return Ok(());
     }
     let age = now.saturating_sub(item.obtained_at);
-    if (0..REFUSED_PAUSE).contains(&age) {
+    if is_recent(item.obtained_at, now) {
         return Err(place.login_needed(format!("the server refuses a token that is {age} s old")));
     }
     let failed = OAuthIndex::load(place.dirs)?;
     let name = place.name()?;
     let failed = failed.tokens.get(&name).and_then(|row| row.failed.as_ref());
-    let ago = failed.map(|failed| now.saturating_sub(failed.at));
-    if let Some(ago) = ago.filter(|ago| (0..REFUSED_PAUSE).contains(ago)) {
+    if let Some(failed) = failed.filter(|failed| is_recent(failed.at, now)) {
+        let ago = now.saturating_sub(failed.at);
         let what = format!("cannot refresh the token of {}", place.owner().shown());
         return Err(Error::new(Code::OAuthUnreachable, what)
             .cause_of(

@@ -6,10 +6,13 @@ use super::exchange::script::Script;
 use super::home_tests::{Home, REVOKE, TOKEN, granted, internet, logged_in};
 use super::index::OAuthIndex;
 use super::item::{self};
+use super::owner::TokenOwner;
+use super::place::TokenPlace;
 use super::renewal::Renewed;
 use super::step_up;
 use super::{revoke, revoke_at};
 use crate::error::Code;
+use crate::policy::load::parse_text;
 use crate::secret::Secret;
 use crate::store::{self};
 
@@ -38,6 +41,25 @@ fn a_refresh_keeps_what_the_answer_leaves_out() {
         home.renew(&Script::default(), first.generation, true, now),
         Ok(Renewed::Found)
     );
+}
+
+/// A local server keeps its token for a while; a remote one gets another with the next request.
+#[test]
+fn a_local_server_needs_a_token_that_lives() {
+    let home = logged_in();
+    let policy = parse_text(
+        "version = 1\ncommand = [\"/bin/true\"]\n[mint.m]\ntype = \"oauth\"\n\
+         issuer = \"https://as.example\"\nscopes = [\"read\"]\n",
+    );
+    let policy = policy.unwrap();
+    let owner = TokenOwner::of_policy(&policy).remove(0);
+    let local = TokenPlace::of(&home.dirs, &*home.store, &policy, &owner).unwrap();
+    let (remote, item) = (home.place(), home.item());
+    let half = item.obtained_at + 1_980;
+    assert!(local.is_due(&item, half) && !remote.is_due(&item, half));
+    let end = item.expires_at.unwrap();
+    assert!(local.is_usable(&item, end - 121) && !local.is_usable(&item, end - 120));
+    assert!(remote.is_usable(&item, end - 1) && !remote.is_usable(&item, end));
 }
 
 #[test]

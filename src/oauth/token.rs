@@ -7,7 +7,7 @@ use super::place::TokenPlace;
 use super::refresh::ask;
 use super::renewal::{RenewalOrder, unix_now};
 use super::scope::ScopeSet;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::secret::{Secret, SecretName};
 
 /// A token that can be sent to the server.
@@ -111,8 +111,15 @@ pub fn renew(
 }
 
 fn read(place: &TokenPlace<'_>) -> Result<OAuthToken> {
-    let item = place.item()?.filter(|item| !item.is_over(unix_now()));
-    let name = place.name()?;
-    item.map(|item| OAuthToken::of(name, &item))
-        .ok_or_else(|| place.login_needed("the token was removed in the meantime"))
+    let Some(item) = place.item()? else {
+        return Err(place.login_needed("the token was removed in the meantime"));
+    };
+    if item.is_over(unix_now()) {
+        let what = format!("no valid OAuth token for {}", place.owner().shown());
+        return Err(Error::new(Code::OAuthFailed, what).cause(format!(
+            "the one that `{}` gave had ended at once",
+            item.issuer
+        )));
+    }
+    Ok(OAuthToken::of(place.name()?, &item))
 }

@@ -1,9 +1,14 @@
 //! The token of an account for a local server: one login, then refreshed behind the session.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::{Kind, Provider};
-use crate::harness::{Run, Test, slot, until};
+use crate::harness::{Run, Test, example, slot, until};
+
+/// Where the store has it.
+const ITEM: &str = "oauth/s/mint/acct";
 
 /// A policy `s` of a local server with such a token. `more`: lines of the mint.
 fn policy(at: &Provider, more: &str) {
@@ -26,7 +31,7 @@ fn token(at: &Provider, run: &mut Run<'_>) -> String {
 }
 
 fn stored(at: &Provider) -> Value {
-    at.stored_at("oauth/s/mint/acct")
+    at.stored_at(ITEM)
 }
 
 fn code(answer: &Value) -> &str {
@@ -202,6 +207,97 @@ fn an_issuer_that_fails_is_asked_again_and_one_that_refuses_is_not() {
     until("the login wakes it", || {
         code(&run.request("tools/list", &json!({}))).is_empty()
     });
+    run.finish();
+}
+
+/// What reads like a refusal of the service leads to another token, once; then only the user can help.
+#[test]
+fn a_token_that_its_service_refuses_is_refreshed() {
+    let Some(at) = Provider::start(Kind::Oidc, 3600) else {
+        return;
+    };
+    policy(&at, "");
+    at.log_in(&[]);
+    // One that was not just obtained.
+    let mut item = stored(&at);
+    item["obtained_at"] = json!(item["obtained_at"].as_i64().unwrap() - 60);
+    at.test.hide(item["access"].as_str().unwrap());
+    let mut probe = at.test.command(example("store-probe"));
+    let mut put = at.test.start(probe.args(["put", ITEM]));
+    put.send_raw(item.to_string().as_bytes());
+    assert_eq!(put.finish().code, 0);
+    let mut run = at.test.run("s");
+    run.initialize();
+    let first = token(&at, &mut run);
+    let refusal = json!({"name": "fail", "arguments": {"text": "401 Unauthorized"}});
+    until("it is refreshed", || {
+        run.request("tools/call", &refusal);
+        token(&at, &mut run) != first
+    });
+    let needs_login = || {
+        let report = at.test.cli(&["check", "--json"]).json();
+        let all = report["findings"].as_array().unwrap();
+        all.iter().any(|one| {
+            one["what"].as_str().unwrap().contains("looks refused")
+                && one["fix"] == "mcpwrap login s"
+        })
+    };
+    until("the new one is refused, too", || {
+        run.request("tools/call", &refusal);
+        needs_login()
+    });
+    assert_eq!(at.heard("asked").len(), 2, "the login and one refresh");
+    run.finish();
+}
+
+/// A session that waits for a token watches the index, which its own attempts change.
+#[test]
+fn a_session_that_waits_does_not_wake_itself() {
+    let Some(at) = Provider::start(Kind::Oidc, 3) else {
+        return;
+    };
+    policy(&at, "");
+    at.log_in(&[]);
+    let end = stored(&at)["expires_at"].as_i64().unwrap();
+    until("its end", || jiff::Timestamp::now().as_second() >= end);
+    at.control("fail");
+    drop(at.heard(""));
+    let begun = Instant::now();
+    let mut run = at.test.run("s");
+    let first = run.initialize();
+    assert_eq!(code(&first), "oauth-unreachable", "{first}");
+    for _ in 0..5 {
+        at.said("asked fail");
+    }
+    // Once at the start, once for the failure that was noted, then after growing pauses.
+    assert!(begun.elapsed() > Duration::from_secs(2), "{begun:?}");
+    at.control("pass");
+    until("it wakes by itself", || {
+        code(&run.request("tools/list", &json!({}))).is_empty()
+    });
+    run.finish();
+}
+
+#[test]
+fn an_issuer_of_lives_that_are_too_short_is_asked_once() {
+    let Some(at) = Provider::start(Kind::Oidc, 6) else {
+        return;
+    };
+    policy(&at, "");
+    let path = at.test.root().join("policies/s.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    at.test.write_policy("s", &text.replace("2s", "2m"));
+    at.test.ok(&["grant", "s", "--yes"]);
+    at.log_in(&[]);
+    drop(at.heard(""));
+    let mut run = at.test.run("s");
+    let first = run.initialize();
+    assert_eq!(code(&first), "mint-refused", "{first}");
+    assert!(first.to_string().contains("`min_life`"), "{first}");
+    for _ in 0..5 {
+        at.test.cli(&["check"]);
+    }
+    assert_eq!(at.heard("asked"), [""; 0], "another one is no better");
     run.finish();
 }
 

@@ -146,6 +146,7 @@ const fn passes(code: Code) -> bool {
     matches!(
         code,
         Code::CredentialEnded
+            | Code::OAuthUnreachable
             | Code::StoreUnavailable
             | Code::StoreTimeout
             | Code::StoreThrottled
