@@ -17,6 +17,7 @@ use super::item::{self, TokenItem};
 use super::place::TokenPlace;
 use super::registration::is_unknown_client;
 use super::registry;
+use super::revoke_at::at_issuer;
 use super::scope::ScopeSet;
 use super::token_answer::{GrantedToken, TokenFault};
 use crate::error::{CauseKind, Code, Error, Result};
@@ -91,9 +92,33 @@ pub fn renew(
         Err(fault) => return Err(refused(place, item, fault, was_begun, now())),
     };
     let next = next(place, item, granted, now());
+    check_login(place, &next, exchange, &credentials)?;
     store(place, &next)?;
     drop(lock);
     Ok(Renewed::Refreshed)
+}
+
+const LOGGED_OUT: &str = "the user logged out while the token was refreshed";
+
+/// A logout does not wait for a refresh. The tokens that it could not know are revoked, and not stored.
+fn check_login(
+    place: &TokenPlace<'_>,
+    next: &TokenItem,
+    exchange: &dyn Exchange,
+    credentials: &ClientCredentials,
+) -> Result<()> {
+    let is_gone = matches!(place.item(), Ok(None));
+    if !is_gone || place.is_for_client() {
+        return Ok(());
+    }
+    let gone = place.login_needed(LOGGED_OUT);
+    match at_issuer(exchange, next, credentials) {
+        Ok(()) => Err(gone),
+        Err(error) => Err(gone.cause(format!(
+            "the new token may still be valid: {}",
+            error.reasons()
+        ))),
+    }
 }
 
 /// Whether a token was just obtained and lives shorter than the policy wants: another one of its issuer would
@@ -169,10 +194,10 @@ fn refused(
         return error;
     }
     // Nobody else writes under this lock but another version or the user: a newer one wins.
-    if let Ok(Some(newer)) = place.item()
-        && newer.generation > item.generation
-    {
-        return error;
+    match place.item() {
+        Ok(Some(newer)) if newer.generation > item.generation => return error,
+        Ok(None) => return place.login_needed(LOGGED_OUT),
+        Ok(Some(_)) | Err(_) => {}
     }
     item.refresh = None;
     item.refreshing = None;

@@ -3,15 +3,16 @@
 use serde_json::json;
 
 use super::exchange::script::Script;
+use super::exchange::{Exchange, ExchangeAnswer, ExchangeRequest};
 use super::home_tests::{Home, REVOKE, TOKEN, granted, internet, logged_in};
 use super::index::OAuthIndex;
 use super::item::{self};
 use super::owner::TokenOwner;
 use super::place::TokenPlace;
-use super::renewal::Renewed;
+use super::renewal::{RenewalOrder, Renewed, renew};
 use super::step_up;
 use super::{revoke, revoke_at};
-use crate::error::Code;
+use crate::error::{Code, Result};
 use crate::policy::load::parse_text;
 use crate::secret::Secret;
 use crate::store::{self};
@@ -60,6 +61,42 @@ fn a_local_server_needs_a_token_that_lives() {
     let end = item.expires_at.unwrap();
     assert!(local.is_usable(&item, end - 121) && !local.is_usable(&item, end - 120));
     assert!(remote.is_usable(&item, end - 1) && !remote.is_usable(&item, end));
+}
+
+/// An authorization server in front of which the user logs out while it is asked for a token.
+struct Leaving<'a>(&'a Home, Script);
+
+impl Exchange for Leaving<'_> {
+    fn send(&self, request: &ExchangeRequest) -> Result<ExchangeAnswer> {
+        if request.address.as_str() == TOKEN {
+            let place = self.0.place();
+            revoke::remove(place.dirs, place.store, &place.name()?)?;
+        }
+        self.1.send(request)
+    }
+}
+
+/// The logout has revoked the old tokens, and told the user that none is left.
+#[test]
+fn a_logout_during_a_refresh_wins() {
+    let refused = r#"{"error": "invalid_grant"}"#.to_owned();
+    for (status, answer, requests) in [(200, granted(2, 3600), 3), (400, refused, 1)] {
+        let home = logged_in();
+        let now = home.item().expires_at.unwrap();
+        let script = Script::default().answer(TOKEN, status, &answer);
+        let script = script.answer(REVOKE, 200, "").answer(REVOKE, 200, "");
+        let leaving = Leaving(&home, script);
+        let order = RenewalOrder {
+            seen: 0,
+            is_rejected: false,
+        };
+        let done = renew(&home.place(), &home.keys, &leaving, order, &|| now);
+        assert_eq!(done.unwrap_err().code, Code::LoginNeeded);
+        assert_eq!(home.place().item().unwrap(), None, "{status}");
+        assert!(OAuthIndex::load(&home.dirs).unwrap().tokens.is_empty());
+        // Both new tokens are revoked.
+        assert_eq!(leaving.1.asked().len(), requests);
+    }
 }
 
 #[test]

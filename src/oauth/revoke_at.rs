@@ -1,10 +1,11 @@
 //! Revokes tokens at their authorization server.
 
+use jiff::Timestamp;
+
 use super::client::ClientCredentials;
 use super::endpoint::IssuerAccess;
 use super::exchange::Exchange;
 use super::item::TokenItem;
-use super::renewal::unix_now;
 use crate::bridge::channel::SecretText;
 use crate::error::Result;
 
@@ -17,10 +18,11 @@ pub fn at_issuer(
     item: &TokenItem,
     credentials: &ClientCredentials,
 ) -> Result<()> {
-    let access = IssuerAccess::of(item, exchange, credentials, unix_now());
+    let now = Timestamp::now().as_second();
+    let access = IssuerAccess::of(item, exchange, credentials, now);
     let refresh = item.refresh.as_ref().map(SecretText::as_str);
     let refreshed = refresh.map_or(Ok(()), |token| access.revoke(token, "refresh_token"));
-    if item.is_over(unix_now()) {
+    if item.is_over(now) {
         return refreshed;
     }
     refreshed.and(access.revoke(item.access.as_str(), "access_token"))
