@@ -21,9 +21,6 @@ use crate::secret::MintName;
 use crate::store::Store;
 use crate::store::source::{MintLife, Minted};
 
-/// The part of a credential that is the token.
-const FIELD: &str = "access_token";
-
 /// How long a start waits for a new token: less than a client waits for its first answer.
 const LIMIT: Duration = Duration::from_millis(6500);
 
@@ -89,7 +86,7 @@ impl AccountTokens {
         let left = token.expires_at.map(|end| end.saturating_sub(now));
         Ok(MadeCredential {
             minted: Minted {
-                fields: BTreeMap::from([(FIELD.to_owned(), token.access)]),
+                fields: BTreeMap::from([(OAuthMint::FIELD.to_owned(), token.access)]),
                 life: MintLife {
                     seconds: left.map(|left| u64::try_from(left).unwrap_or(0)),
                     is_extendable: false,

@@ -49,7 +49,7 @@ fn a_refresh_keeps_what_the_answer_leaves_out() {
 fn a_local_server_needs_a_token_that_lives() {
     let home = logged_in();
     let policy = parse_text(
-        "version = 1\ncommand = [\"/bin/true\"]\n[mint.m]\ntype = \"oauth\"\n\
+        "version = 1\ncommand = [\"/bin/true\"]\n[secrets.T]\nfrom = \"mint:m\"\n[mint.m]\ntype = \"oauth\"\n\
          issuer = \"https://as.example\"\nscopes = [\"read\"]\n",
     );
     let policy = policy.unwrap();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::document::{FieldPart, Overridable, PolicyDocument};
 use super::mint::MintRules;
+use super::mint_oauth::OAuthMint;
 use super::schema::{PolicyFile, Renew};
 use crate::error::Result;
 use crate::reference::Reference;
@@ -50,11 +51,18 @@ impl PolicyDocument<'_> {
             let Reference::Mint(reference) = &slot.from else {
                 continue;
             };
-            if mints.contains_key(&reference.mint) {
-                continue;
-            }
             let name = &reference.mint;
             let path = self.where_set(&[], &["secrets", variable, "from"]);
+            if let Some(rules) = mints.get(name) {
+                let field = reference.field.as_deref().unwrap_or(OAuthMint::FIELD);
+                if rules.oauth().is_some() && field != OAuthMint::FIELD {
+                    let what = format!("`{reference}` is kept from servers");
+                    return Err(self
+                        .fault_at(&what, &path, FieldPart::Value)
+                        .hint(format!("write `mint:{name}`, which is its access token")));
+                }
+                continue;
+            }
             return Err(self
                 .fault_at(
                     &format!("`mint:{name}` without `[mint.{name}]`"),

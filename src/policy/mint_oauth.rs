@@ -21,6 +21,9 @@ pub struct OAuthMint {
 }
 
 impl OAuthMint {
+    /// The only part of such a credential that a server gets.
+    pub const FIELD: &str = "access_token";
+
     pub(super) fn new(table: &MintTable) -> Result<Self, MintFault> {
         let why = "not for `type = \"oauth\"`";
         refuse(&github_fields(table), why)?;
@@ -185,8 +188,8 @@ mod tests {
 
     fn policy(lines: &str) -> crate::error::Result<Policy> {
         parse_text(&format!(
-            "version = 1\ncommand = [\"/bin/true\"]\n[mint.m]\ntype = \"oauth\"\nclient_id = \"c\"\n\
-             scopes = [\"read\"]\n{lines}"
+            "version = 1\ncommand = [\"/bin/true\"]\n[secrets.T]\nfrom = \"mint:m\"\n[mint.m]\ntype = \"oauth\"\n\
+             client_id = \"c\"\nscopes = [\"read\"]\n{lines}"
         ))
     }
 
@@ -249,9 +252,11 @@ mod tests {
     }
 
     #[test]
-    fn each_mint_has_a_login() {
+    fn each_mint_that_is_used_has_a_login() {
         let both = policy(
-            "issuer = \"google\"\n[mint.n]\ntype = \"oauth\"\nissuer = \"https://as.example\"\nscopes = [\"a\"]\n",
+            "issuer = \"google\"\n[secrets.N]\nfrom = \"mint:n\"\n[mint.n]\ntype = \"oauth\"\n\
+             issuer = \"https://as.example\"\nscopes = [\"a\"]\n[mint.unused]\ntype = \"oauth\"\n\
+             issuer = \"https://as.example\"\nscopes = [\"a\"]\n",
         );
         let owners = TokenOwner::of_policy(&both.unwrap());
         let shown: Vec<_> = owners.iter().map(TokenOwner::brief).collect();

@@ -166,9 +166,13 @@ impl Policy {
         self.mints.values().filter_map(MintRules::store)
     }
 
-    /// The mints whose tokens are those of accounts.
+    /// The mints whose tokens are those of accounts, as far as a variable takes one.
     pub fn oauth_mints(&self) -> impl Iterator<Item = (&MintName, &OAuthMint)> {
-        let mints = self.mints.iter();
+        let is_used = |name: &MintName| {
+            let mut slots = self.secrets.values();
+            slots.any(|slot| matches!(&slot.from, Reference::Mint(mint) if mint.mint == *name))
+        };
+        let mints = self.mints.iter().filter(move |(name, _)| is_used(name));
         mints.filter_map(|(name, rules)| Some((name, rules.oauth()?)))
     }
 
