@@ -361,7 +361,7 @@ impl<'a> TokenPlace<'a> {
     /// Exchanges through the approved network settings.
     ///
     /// # Errors
-    /// As [`network()`].
+    /// `network-changed`; those of the store.
     pub fn exchange(&self, keys: &Keys) -> Result<ProcessExchange> {
         Ok(ProcessExchange::new(network(self.dirs, self.store, keys)?))
     }
