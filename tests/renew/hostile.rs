@@ -16,7 +16,7 @@ fn a_session_is_renewed_once_after_a_sleep() {
     let session = process::of_test(&test.dir);
     assert!(session.len() >= 2, "supervisor and server: {session:?}");
     for (pid, _) in &session {
-        process::stop(*pid);
+        kill(*pid, Signal::SIGSTOP).unwrap();
     }
     rotate(&test, "between-Lw4tB8nQ2xK7");
     rotate(&test, NEW);
