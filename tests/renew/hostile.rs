@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{
     NEW, OLD, endless_call, rotate, started, until_it_has, until_logged, until_no_process_has,
 };
-use crate::harness::{Test, process};
+use crate::harness::{Test, process, until};
 
 /// A sleeping machine stops every process, and no event is delivered.
 #[test]
@@ -15,6 +15,11 @@ fn a_session_is_renewed_once_after_a_sleep() {
     let mut run = started(&test, &[], "");
     let session = process::of_test(&test.dir);
     assert!(session.len() >= 2, "supervisor and server: {session:?}");
+    // A stopped supervisor must not hold the lock of the log.
+    until("the start is recorded", || {
+        let mut records = test.audit().into_iter();
+        records.any(|record| record["detail"]["started"].is_number())
+    });
     for (pid, _) in &session {
         kill(*pid, Signal::SIGSTOP).unwrap();
     }

@@ -195,7 +195,7 @@ fn a_stopped_supervisor_without_a_socket_does_not_save_its_server() {
         let test = Test::new();
         let run = started(&test, &["ignore=term,int,hup,eof", "child"], "");
         let server = run.server(1);
-        run.signal(Signal::SIGSTOP);
+        process::stop(run.pid());
         fs::remove_dir_all(test.root().join("run")).unwrap();
         if !with_log {
             fs::remove_dir_all(test.root().join("state/audit")).unwrap();
