@@ -14,7 +14,7 @@ use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::expiry::{self, Expiry};
 use crate::mint::MintedValues;
-use crate::mint::{access, minted};
+use crate::mint::access;
 use crate::policy::Policy;
 use crate::reference::{Reference, StorePlace, StoreRef};
 use crate::secret::SecretName;
@@ -70,7 +70,7 @@ impl<'a> ValuePlan<'a> {
                 }),
             }
         }
-        let mints: Vec<_> = minted::used(policy).map(|(_, rules)| rules).collect();
+        let mints: Vec<_> = policy.used_mints().map(|(_, rules)| rules).collect();
         let of_mints = access::needed(&mints, config)?;
         Ok(Self {
             policy,
@@ -106,7 +106,7 @@ impl<'a> ValuePlan<'a> {
 
     /// Whether anything but the local store is asked.
     pub fn asks_others(&self) -> bool {
-        !self.stores.is_empty() || minted::used(self.policy).next().is_some()
+        !self.stores.is_empty() || self.policy.used_mints().next().is_some()
     }
 
     /// The values, in the order of the policy's variables. An error concerns one value.

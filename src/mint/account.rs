@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::access::MadeCredential;
-use super::minted::used;
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::host;
@@ -127,7 +126,7 @@ impl AccountTokens {
             return Ok(());
         }
         let index = OAuthIndex::load(dirs)?;
-        for (name, rules) in used(policy) {
+        for (name, rules) in policy.used_mints() {
             if let (Some(one), Some(oauth)) = (all.get(name), rules.oauth())
                 && oauth.rules.needs_user()
                 && index.find(&one.owner).is_none()

@@ -17,7 +17,7 @@ use super::clock::{MintClock, random};
 use super::fact::{MintEvent, MintFact, MintReport};
 use super::kept::{KeptMint, KeptRun, note, stores_of};
 use super::live::{Extension, LiveMint, LiveMints, MintOwner};
-use super::minted::{MintedValues, used};
+use super::minted::MintedValues;
 use crate::audit::RunId;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -96,12 +96,12 @@ impl MintKeeper {
         store: &dyn Store,
     ) -> Result<MintedValues> {
         let mut made = MintedValues::default();
-        if used(policy).next().is_none() {
+        if policy.used_mints().next().is_none() {
             return Ok(made);
         }
         let _work = self.begin();
         let mut live = Vec::new();
-        for (name, rules) in used(policy) {
+        for (name, rules) in policy.used_mints() {
             match self.make_one(policy, (name, rules), access, store) {
                 Ok((mint, fields)) => {
                     live.push(mint);

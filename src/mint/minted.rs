@@ -1,11 +1,10 @@
 //! The values of the credentials that were made for one launch.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::live::LiveMints;
 use crate::error::{Code, Error, Result};
-use crate::policy::{MintRules, Policy};
-use crate::reference::{MintRef, Reference};
+use crate::reference::MintRef;
 use crate::secret::{MintName, Secret};
 
 /// The credentials of one launch.
@@ -38,20 +37,4 @@ impl MintedValues {
             .hint(format!("write `mint:{}#PART`", reference.mint))
         })
     }
-}
-
-/// The mints that the variables of a policy refer to.
-pub fn used(policy: &Policy) -> impl Iterator<Item = (&MintName, &MintRules)> {
-    let names: BTreeSet<&MintName> = policy
-        .secrets
-        .values()
-        .filter_map(|slot| match &slot.from {
-            Reference::Mint(mint) => Some(&mint.mint),
-            Reference::Local(_) | Reference::Store(_) => None,
-        })
-        .collect();
-    policy
-        .mints
-        .iter()
-        .filter(move |(name, _)| names.contains(name))
 }

@@ -166,14 +166,19 @@ impl Policy {
         self.mints.values().filter_map(MintRules::store)
     }
 
-    /// The mints whose tokens are those of accounts, as far as a variable takes one.
-    pub fn oauth_mints(&self) -> impl Iterator<Item = (&MintName, &OAuthMint)> {
+    /// The mints that a variable takes a credential of.
+    pub fn used_mints(&self) -> impl Iterator<Item = (&MintName, &MintRules)> {
         let is_used = |name: &MintName| {
             let mut slots = self.secrets.values();
             slots.any(|slot| matches!(&slot.from, Reference::Mint(mint) if mint.mint == *name))
         };
-        let mints = self.mints.iter().filter(move |(name, _)| is_used(name));
-        mints.filter_map(|(name, rules)| Some((name, rules.oauth()?)))
+        self.mints.iter().filter(move |(name, _)| is_used(name))
+    }
+
+    /// Those whose credentials are tokens of accounts.
+    pub fn oauth_mints(&self) -> impl Iterator<Item = (&MintName, &OAuthMint)> {
+        self.used_mints()
+            .filter_map(|(name, rules)| Some((name, rules.oauth()?)))
     }
 
     /// Whether only the user can obtain the first token: of a remote server, or of a mint.

@@ -21,11 +21,6 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Whether only the user can obtain the first token.
-    pub fn needs_login(&self) -> bool {
-        self.oauth.as_ref().is_some_and(OAuthTable::needs_user)
-    }
-
     /// The parts of the URL.
     ///
     /// # Panics

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use super::LaunchPipeline;
 use crate::catalog;
 use crate::launch::injected::Injected;
-use crate::mint::minted::used;
 use crate::policy::Policy;
 use crate::session::FailureText;
 use crate::supervise::{FailureJudgement, Pipeline as _};
@@ -71,7 +70,7 @@ impl LaunchPipeline {
             }
             *asked = Some(Instant::now());
         }
-        if used(policy).next().is_some() {
+        if policy.used_mints().next().is_some() {
             self.mints.reject_tokens();
             return true;
         }
