@@ -49,7 +49,7 @@ use crate::store::types::LocalValues;
 use crate::store::{self, Index, Prompt, SecretBatch};
 use crate::supervise::{self, Fact, FailureJudgement, Options, Pipeline, Prepared};
 use crate::sys::{fds, harden};
-use crate::{grant, invocation, links, package, session_lock};
+use crate::{grant, links, package, session_lock};
 
 /// How long the end of a session waits for the withdrawal of its credentials.
 const WITHDRAW_LIMIT: Duration = Duration::from_secs(5);
@@ -273,11 +273,7 @@ impl Pipeline for LaunchPipeline {
         let proxies = batch.items.iter().skip(own).cloned();
         let proxies: Vec<_> = of_network.into_iter().zip(proxies).collect();
         let local: LocalValues = names.into_iter().zip(batch.items).collect();
-        let invocation = match grant.invocation() {
-            Some(invocation) => invocation.clone(),
-            None => invocation::managed(&policy, &self.dirs)?,
-        };
-        invocation.verify_store_programs(&policy)?;
+        let invocation = self.invocation(&grant, &policy)?;
         let program = match policy.remote {
             Some(_) => None,
             None => invocation.verify(&policy.server)?,

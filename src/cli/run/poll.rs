@@ -4,7 +4,6 @@ use super::LaunchPipeline;
 use crate::config::Config;
 use crate::error::Result;
 use crate::grant;
-use crate::invocation;
 use crate::launch::injected::Injected;
 use crate::launch::values::{ValueMemory, ValuePlan};
 use crate::mint::MintedValues;
@@ -30,10 +29,7 @@ impl LaunchPipeline {
         let batch = store.get_all(&names)?;
         let keys = batch.keys()?;
         grant.verify(&keys)?;
-        match grant.invocation() {
-            Some(sealed) => sealed.verify_store_programs(&policy)?,
-            None => invocation::managed(&policy, &self.dirs)?.verify_store_programs(&policy)?,
-        }
+        self.invocation(&grant, &policy)?;
         let network = network::verify(&self.dirs, record, &keys)?;
         let local: LocalValues = names.into_iter().zip(batch.items).collect();
         let network = network::for_stores(&network, &local)?;

@@ -7,6 +7,8 @@ use super::LaunchPipeline;
 use crate::cli::print;
 use crate::config::Config;
 use crate::error::Result;
+use crate::grant::Grant;
+use crate::invocation::{self, Invocation};
 use crate::launch::values::{ValueMemory, ValuePlan};
 use crate::mint::access::MintAccess;
 use crate::mint::{LiveMints, MintedValues};
@@ -51,6 +53,19 @@ impl LaunchPipeline {
         let values = plan.read(local, &minted, (&self.dirs, &network), memory);
         self.say_unmasked(policy, &values);
         Ok((values, minted.live))
+    }
+
+    /// What the policy means on this machine, with programs of stores that are as they were approved.
+    ///
+    /// # Errors
+    /// Those of [`invocation::managed`] and of [`Invocation::verify_store_programs`].
+    pub(super) fn invocation(&self, grant: &Grant, policy: &Policy) -> Result<Invocation> {
+        let invocation = match grant.invocation() {
+            Some(invocation) => invocation.clone(),
+            None => invocation::managed(policy, &self.dirs)?,
+        };
+        invocation.verify_store_programs(policy)?;
+        Ok(invocation)
     }
 
     /// Warns once of each weak value that another store gave. Of one in the local store, who stored it was warned.
