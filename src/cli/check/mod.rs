@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::{Context, print};
+use super::{Context, print, verifying};
 use crate::check::{self, CheckReport, Facts, Ignores, LIST, Severity};
 use crate::error::{Code, EXIT_NO, Error, Result};
 use crate::files::io_text;
@@ -69,7 +69,7 @@ enum FailOn {
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     if args.verify {
-        verify::refuse_agents(cx)?;
+        verifying::refuse_agents(cx, "check --verify")?;
     }
     let advisories = advisory_file(args)?;
     let on_machine = args.path.is_empty() && args.config.is_empty();

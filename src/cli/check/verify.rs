@@ -7,14 +7,6 @@ use crate::ops::head;
 use crate::probe;
 use crate::scan::stored::StoredSecrets;
 
-/// Refuses an AI agent, and records the refusal.
-///
-/// # Errors
-/// `agent-refused`; `audit-unwritable`.
-pub(super) fn refuse_agents(cx: &Context) -> Result<()> {
-    verifying::refuse_agents(cx, "check --verify")
-}
-
 /// Asks the providers, if the user types the name of the server, or `verify` for several.
 ///
 /// # Errors
