@@ -6,7 +6,7 @@ use super::facts::{Machine, SuspectFacts};
 use super::finding::{Finding, Fix, Location, Severity};
 use super::results::{CheckResults, Noun};
 use crate::oauth::owner::TokenOwner;
-use crate::secret::{Fingerprint, ServerName};
+use crate::secret::{Fingerprint, SecretName, ServerName};
 use crate::suspects::SuspectRow;
 
 pub(super) fn run(
@@ -82,7 +82,6 @@ fn is_current(machine: &Machine, name: &str, row: &SuspectRow) -> bool {
 /// The fingerprint of a secret of the local store.
 fn stored<'a>(machine: &'a Machine, name: &str) -> Option<&'a Fingerprint> {
     let index = machine.index.as_ref().ok()?;
-    let mut rows = index.secrets.iter();
-    let (_, entry) = rows.find(|(known, _)| known.as_str() == name)?;
-    Some(&entry.fingerprint)
+    let name: SecretName = name.parse().ok()?;
+    index.secrets.get(&name).map(|entry| &entry.fingerprint)
 }
