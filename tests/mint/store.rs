@@ -189,31 +189,39 @@ fn an_edited_store_needs_a_new_grant() {
     );
 }
 
-#[test]
-fn a_maker_that_hangs_is_waited_for_once() {
-    let test = Test::new();
+/// A program that makes a credential with a lease for the server `s3`, and notes what it is asked. `other`: what
+/// it does when asked for something else; `more`: lines of its store.
+fn issuer(test: &Test, other: &str, more: &str) {
     test.init();
     let dir = test.dir.display();
     let script = format!(
         "#!/bin/sh\nread -r asked\necho \"$asked\" >>{dir}/asked\ncase \"$asked\" in\n\
          *mint*) echo '{{\"v\":1,\"fields\":{{\"value\":\"{SECRET}\"}},\"lease\":\"lease-1\",\"life\":600}}';;\n\
-         *) [ -e {dir}/hang ] && exec sleep 600; echo '{{\"v\":1,\"error\":{{\"kind\":\"denied\"}}}}';;\nesac\n"
+         *) {other};;\nesac\n"
     );
     test.hide(SECRET);
     let program = test.program_file("issuer", &script);
     add(
-        &test,
+        test,
         &format!(
-            "[stores.issuer]\ntype = \"exec\"\nprogram = \"{}\"\noutput = \"mcpwrap-store-v1\"",
+            "[stores.issuer]\ntype = \"exec\"\nprogram = \"{}\"\noutput = \"mcpwrap-store-v1\"\n{more}",
             program.display()
         ),
     );
     let mint = "[mint.key]\ntype = \"exec\"\nstore = \"issuer\"\npath = \"reader\"\n";
-    test.serve(
-        "s3",
-        &[],
-        &format!("[secrets.KEY]\nfrom = \"mint:key\"\n{mint}"),
+    let variable = format!("[secrets.KEY]\nfrom = \"mint:key\"\n{mint}");
+    test.serve("s3", &[], &variable);
+}
+
+#[test]
+fn a_maker_that_hangs_is_waited_for_once() {
+    let test = Test::new();
+    let hang = test.dir.join("hang");
+    let other = format!(
+        "[ -e {} ] && exec sleep 600; echo '{{\"v\":1,\"error\":{{\"kind\":\"denied\"}}}}'",
+        hang.display()
     );
+    issuer(&test, &other, "");
     for _ in 0..3 {
         let mut run = test.run("s3");
         run.initialize();
@@ -226,7 +234,7 @@ fn a_maker_that_hangs_is_waited_for_once() {
         3,
         "{status}"
     );
-    std::fs::write(test.dir.join("hang"), "").unwrap();
+    std::fs::write(hang, "").unwrap();
     std::fs::remove_file(test.dir.join("asked")).unwrap();
     let ended = test.cli(&["revoke", "s3"]);
     assert_eq!(ended.code, 1, "{ended}");
@@ -239,25 +247,7 @@ fn a_maker_that_hangs_is_waited_for_once() {
 #[test]
 fn the_deadline_of_a_store_is_that_of_its_mints() {
     let test = Test::new();
-    test.init();
-    let dir = test.dir.display();
-    let script = format!(
-        "#!/bin/sh\nread -r asked\necho \"$asked\" >>{dir}/asked\ncase \"$asked\" in\n\
-         *mint*) echo '{{\"v\":1,\"fields\":{{\"value\":\"{SECRET}\"}},\"lease\":\"lease-1\",\"life\":600}}';;\n\
-         *) echo '{{\"v\":1}}';;\nesac\n"
-    );
-    test.hide(SECRET);
-    let program = test.program_file("issuer", &script);
-    add(
-        &test,
-        &format!(
-            "[stores.issuer]\ntype = \"exec\"\nprogram = \"{}\"\noutput = \"mcpwrap-store-v1\"\ndeadline = \"2s\"",
-            program.display()
-        ),
-    );
-    let mint = "[mint.key]\ntype = \"exec\"\nstore = \"issuer\"\npath = \"reader\"\n";
-    let variable = format!("[secrets.KEY]\nfrom = \"mint:key\"\n{mint}");
-    test.serve("s3", &[], &variable);
+    issuer(&test, "echo '{\"v\":1}'", "deadline = \"2s\"");
     let mut run = test.run("s3");
     run.initialize();
     run.close();
