@@ -6,6 +6,7 @@
 //! It does not sleep for a fixed time, but waits for a line or an exit until a deadline.
 
 pub(crate) mod apart;
+mod audit;
 pub(crate) mod forms;
 pub(crate) mod golden;
 mod place;
@@ -280,31 +281,6 @@ impl Test {
         let mut run = self.start_as_is(&mut apart::apart(command.args(args), above));
         run.close();
         run.end()
-    }
-
-    /// The records of the audit log, oldest first.
-    pub(crate) fn audit(&self) -> Vec<serde_json::Value> {
-        let Ok(entries) =
-            std::fs::read_dir(self.own_dir("state/audit", ".local/state/mcpwrap/audit"))
-        else {
-            return Vec::new();
-        };
-        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-        files.retain(|path| path.extension().is_some_and(|kind| kind == "jsonl"));
-        files.sort();
-        let text: String = files
-            .iter()
-            .map(|path| std::fs::read_to_string(path).unwrap())
-            .collect();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-
-    /// The audit events, oldest first.
-    pub(crate) fn events(&self) -> Vec<String> {
-        let name = |record: serde_json::Value| record["event"].as_str().unwrap().to_owned();
-        self.audit().into_iter().map(name).collect()
     }
 
     /// Panics if any form of a secret of this test is in these bytes.

@@ -15,14 +15,16 @@ fn a_session_is_renewed_once_after_a_sleep() {
     let mut run = started(&test, &[], "");
     let session = process::of_test(&test.dir);
     assert!(session.len() >= 2, "supervisor and server: {session:?}");
-    // A stopped supervisor must not hold the lock of the log.
     until("the start is recorded", || {
         let mut records = test.audit().into_iter();
         records.any(|record| record["detail"]["started"].is_number())
     });
+    // A stopped supervisor must not hold this lock.
+    let lock = test.lock_audit();
     for (pid, _) in &session {
-        kill(*pid, Signal::SIGSTOP).unwrap();
+        process::stop(*pid);
     }
+    drop(lock);
     rotate(&test, "between-Lw4tB8nQ2xK7");
     rotate(&test, NEW);
     for (pid, _) in &session {
