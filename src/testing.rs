@@ -36,6 +36,7 @@ pub mod store {
         StoreNetwork, StoreSetup,
     };
     pub use crate::store::types::{all as source_types, of as source_type};
+    pub use crate::store::waits::StoreWaits;
     pub use crate::store::{
         KeyStore, Prompt, SecretItem, SecretStore, Store, create_vault, credential_store, keys,
         keys_or_create, open, prepare_key_file,

@@ -24,6 +24,9 @@ const CACHE_MAX: Duration = Duration::from_hours(24);
 /// A store is asked about changes once in this time, at most.
 const POLL_MIN: Duration = Duration::from_secs(10);
 
+/// How long the dialog of a store may stay open.
+pub const DIALOG_LIMIT: Duration = Duration::from_mins(1);
+
 /// The definition of one store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "toml::Table", into = "toml::Table")]
@@ -69,7 +72,11 @@ impl StoreDefinition {
 
     /// How long one launch waits for the values of this store.
     pub fn deadline(&self) -> Duration {
-        self.deadline.unwrap_or(DEADLINE)
+        if self.interactive {
+            DIALOG_LIMIT
+        } else {
+            self.deadline.unwrap_or(DEADLINE)
+        }
     }
 
     /// The secrets of the local store that it needs, e.g. the token of a service account: the texts
@@ -142,6 +149,18 @@ impl TryFrom<toml::Table> for StoreDefinition {
             return Err(format!(
                 "expected a `poll` of {least}s at least, because stores count what they are asked"
             ));
+        }
+        if interactive && deadline.is_some() {
+            let limit = DIALOG_LIMIT.as_secs();
+            return Err(format!(
+                "expected no `deadline` with `interactive = true`: you have {limit}s for its dialog"
+            ));
+        }
+        if interactive && poll.is_some() {
+            return Err(
+                "expected no `poll` with `interactive = true`, because each look may open a dialog"
+                    .to_owned(),
+            );
         }
         Ok(Self {
             kind,
@@ -270,6 +289,14 @@ mod tests {
             ("type = \"op\"\ndeadline = \"1h\"", "of 1s to 6s"),
             ("type = \"op\"\ndeadline = \"0s\"", "such as `5s`"),
             ("type = \"op\"\ncache = true", "such as `15m`"),
+            (
+                "type = \"op\"\ndeadline = \"4s\"\ninteractive = true",
+                "no `deadline`",
+            ),
+            (
+                "type = \"op\"\npoll = \"5m\"\ninteractive = true",
+                "no `poll`",
+            ),
             ("type = \"op\"\ncache = \"25h\"", "of 24h at most"),
             ("type = \"op\"\npoll = \"9s\"", "of 10s at least"),
             (
@@ -280,7 +307,8 @@ mod tests {
             let error = read(text).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
-        let all = read("type = \"op\"\ndeadline = \"4s\"\ncache = \"15m\"\npoll = \"30s\"\ninteractive = true\na = 1").unwrap();
+        let all = read("type = \"op\"\ndeadline = \"4s\"\ncache = \"15m\"\npoll = \"30s\"\na = 1")
+            .unwrap();
         let again = toml::to_string(&all).unwrap();
         assert_eq!(read(&again).unwrap(), all);
     }

@@ -119,12 +119,14 @@ codes! {
     StoreLocked = "store-locked",
     /// The store's program or service knows no user: nobody is signed in, or the sign-in has expired.
     StoreSignedOut = "store-signed-out",
-    /// The store refused access, or the user dismissed its prompt.
+    /// The store refused access, or the user dismissed its prompt or did not confirm it.
     StoreDenied = "store-denied",
     /// The store cannot be reached over the network, or it is sealed or out of service.
     StoreUnavailable = "store-unavailable",
     /// The store refused because it was asked too often.
     StoreThrottled = "store-throttled",
+    /// Values are not available yet: the store's dialog is open, or other sessions are asking the store.
+    StoreWaiting = "store-waiting",
     /// The store did not answer in time.
     StoreTimeout = "store-timeout",
     /// The program of the store may be changed by other users, changed since the grant, or cannot be started.

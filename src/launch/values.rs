@@ -5,6 +5,7 @@
 //! order of the policy's variables. What a store needs itself reaches no server.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,7 @@ use crate::secret::SecretName;
 use crate::store::SecretItem;
 use crate::store::source::{SourceValue, StoreNetwork, StoreSetup};
 use crate::store::types::{LocalValues, NamedStore, own_secrets};
+use crate::store::waits::StoreWaits;
 
 /// Where the values of a policy come from.
 #[derive(Debug)]
@@ -32,12 +34,14 @@ pub struct ValuePlan<'a> {
     of_mints: BTreeSet<SecretName>,
 }
 
-/// The values that the session knows.
+/// The session that values are read for: those that it knows, and what it waits for.
 #[derive(Clone, Copy, Debug)]
 pub struct ValueMemory<'a> {
     pub cache: &'a ValueCache,
     /// They are not used: the user or another session wants those of the store.
     pub is_fresh: bool,
+    /// Where the session notes what it waits for.
+    pub waits: Option<&'a Arc<StoreWaits>>,
 }
 
 /// What is wanted of one store.
@@ -114,8 +118,8 @@ impl<'a> ValuePlan<'a> {
         &self,
         local: &LocalValues,
         minted: &MintedValues,
-        (dirs, network): (&Dirs, &StoreNetwork),
-        cache: ValueMemory<'_>,
+        around: (&Dirs, &StoreNetwork),
+        memory: ValueMemory<'_>,
     ) -> Vec<Result<SecretItem>> {
         let mut found: Vec<Option<Result<SecretItem>>> = Vec::new();
         for slot in self.policy.secrets.values() {
@@ -127,7 +131,7 @@ impl<'a> ValuePlan<'a> {
             });
         }
         let answers = thread::scope(|scope| {
-            let ask = |wish| scope.spawn(move || answer_with(wish, local, (dirs, network), cache));
+            let ask = |wish| scope.spawn(move || answer_with(wish, local, around, memory));
             let asked: Vec<_> = self.stores.iter().map(|wish| (wish, ask(wish))).collect();
             let joined = asked.into_iter().map(|(wish, thread)| {
                 let answer = thread.join();
@@ -159,11 +163,14 @@ fn answer_with(
     wish: &AskedStore<'_>,
     local: &LocalValues,
     around: (&Dirs, &StoreNetwork),
-    ValueMemory { cache, is_fresh }: ValueMemory<'_>,
+    memory: ValueMemory<'_>,
 ) -> Vec<Result<SourceValue>> {
+    let ValueMemory {
+        cache, is_fresh, ..
+    } = memory;
     let store = &wish.store;
     let Some(limit) = store.definition.cache else {
-        return answer(store, &wish.places, local, around);
+        return answer(store, &wish.places, local, around, memory.waits);
     };
     let known = |place: &StorePlace| cache.get(store.name, place, limit).filter(|_| !is_fresh);
     let mut found: Vec<_> = wish.places.iter().map(|(_, place)| known(place)).collect();
@@ -176,7 +183,7 @@ fn answer_with(
     let asked = if missing.is_empty() {
         Vec::new()
     } else {
-        answer(store, &missing, local, around)
+        answer(store, &missing, local, around, memory.waits)
     };
     for ((_, place), value) in missing.iter().zip(&asked) {
         if let Ok(value) = value {
@@ -196,6 +203,7 @@ fn answer(
     places: &[(usize, StorePlace)],
     local: &LocalValues,
     (dirs, network): (&Dirs, &StoreNetwork),
+    waits: Option<&Arc<StoreWaits>>,
 ) -> Vec<Result<SourceValue>> {
     let deadline = Instant::now() + store.definition.deadline();
     let all = |error: Error| vec![Err(error); places.len()];
@@ -210,6 +218,7 @@ fn answer(
         dirs,
         network,
         is_interactive: false,
+        waits,
     };
     let places: Vec<_> = places.iter().map(|(_, place)| place.clone()).collect();
     match store.open(&setup) {

@@ -16,6 +16,7 @@ use crate::policy::{MintRules, OAuthMint};
 use crate::secret::{SecretName, StoreName};
 use crate::store::source::{MintIssuer, MintRequest, Minted, Minter, StoreNetwork, StoreSetup};
 use crate::store::types::{LocalValues, NamedStore, own_secrets};
+use crate::store::waits::StoreWaits;
 use crate::store::{self, Prompt, Store};
 
 /// See the module.
@@ -26,6 +27,8 @@ pub struct MintAccess<'a> {
     /// The secrets that the stores and the mints need.
     pub local: &'a LocalValues,
     pub network: &'a StoreNetwork,
+    /// Where a session notes what it waits for.
+    pub waits: Option<&'a Arc<StoreWaits>>,
 }
 
 /// A credential that was made.
@@ -105,6 +108,7 @@ pub fn open<T>(
         config: &config,
         local: &local,
         network: &network,
+        waits: None,
     };
     act(&access, &*store)
 }
@@ -233,6 +237,7 @@ impl MintAccess<'_> {
             dirs: self.dirs,
             network: self.network,
             is_interactive: false,
+            waits: self.waits,
         };
         let source = store.open(&setup)?;
         let minter = source.minter().ok_or_else(|| {

@@ -4,11 +4,12 @@
 //! definition of the store, or if the user agrees; each secret is recorded first.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::actor::Actor;
 use crate::audit::{Destination, Log, NewRecord, SecretUse};
 use crate::config::Config;
+use crate::config::stores::DIALOG_LIMIT;
 use crate::detect;
 use crate::dirs::Dirs;
 use crate::error::Result;
@@ -20,9 +21,6 @@ use crate::secret::{Keys, Secret, SecretName, StoreName};
 use crate::store::source::{StoreCheck, StoreNetwork, StoreSetup};
 use crate::store::types::{LocalValues, NamedStore, own_secrets};
 use crate::store::{self, Index, Prompt};
-
-/// How long a store may take while the user waits for its dialog.
-const INTERACTIVE: Duration = Duration::from_mins(1);
 
 /// The most of what a program wrote to stderr that is shown (bytes).
 const SAID_MAX: usize = 400;
@@ -65,9 +63,10 @@ pub fn check(
         dirs,
         network: &needs.network,
         is_interactive,
+        waits: None,
     };
     let limit = if is_interactive {
-        INTERACTIVE
+        DIALOG_LIMIT
     } else {
         store.definition.deadline()
     };

@@ -19,6 +19,7 @@ pub mod own_items;
 pub mod source;
 pub mod types;
 mod vault_server;
+pub mod waits;
 mod keychain;
 mod vault;
 mod vault_key;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ use crate::error::Result;
 use crate::https::WebRoute;
 use crate::reference::StorePlace;
 use crate::secret::{Secret, SecretName, StoreName};
+use crate::store::waits::StoreWaits;
 
 /// A line about a store: a name and a fact.
 pub type StoreFact = (&'static str, String);
@@ -148,8 +150,10 @@ pub struct StoreSetup<'a> {
     pub secrets: &'a BTreeMap<SecretName, Secret>,
     pub dirs: &'a Dirs,
     pub network: &'a StoreNetwork,
-    /// Whether the store's own dialogs may appear now: only for `store login` and `store check`.
+    /// Whether the store's own dialogs may appear now, whatever its definition says: for `store check`.
     pub is_interactive: bool,
+    /// Where a session notes what it waits for; `None` for a command, which waits less long.
+    pub waits: Option<&'a Arc<StoreWaits>>,
 }
 
 /// The approved network settings, as a store uses them.

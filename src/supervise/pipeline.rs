@@ -121,6 +121,10 @@ pub trait Pipeline: Send + Sync {
     /// # Errors
     /// `credentials-refused` if there are no others.
     fn prepare_again(&self, rejection: &Rejection, injected: &[Injected]) -> Result<Prepared>;
+    /// What [`Self::prepare`] waits for at the moment, if more time and the user can help.
+    fn waits_for(&self) -> Option<Error>;
+    /// Whether another attempt after this error may open a dialog of a store.
+    fn asks_user(&self, error: &Error) -> bool;
     /// Whether a server may run, according to the files alone.
     fn may_run(&self) -> Result<()>;
     /// Whether an injected secret has changed, according to the secret index alone.

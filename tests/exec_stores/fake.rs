@@ -11,7 +11,9 @@ use mcpwrap::testing::error::Result;
 use mcpwrap::testing::reference::{Reference, StorePlace};
 use mcpwrap::testing::secret::{Secret, SecretName, StoreName};
 use mcpwrap::testing::store::source_type;
-use mcpwrap::testing::store::{SecretSource, SourceType, SourceValue, StoreNetwork, StoreSetup};
+use mcpwrap::testing::store::{
+    SecretSource, SourceType, SourceValue, StoreNetwork, StoreSetup, StoreWaits,
+};
 
 use crate::harness::{DEADLINE, Test};
 
@@ -34,6 +36,8 @@ pub(crate) struct FakeStore<'a> {
     pub(crate) network: RefCell<StoreNetwork>,
     pub(crate) deadline: Duration,
     pub(crate) is_interactive: bool,
+    /// Whether a session asks.
+    pub(crate) has_session: bool,
 }
 
 impl<'a> FakeStore<'a> {
@@ -61,6 +65,7 @@ impl<'a> FakeStore<'a> {
             network: RefCell::default(),
             deadline: DEADLINE,
             is_interactive: false,
+            has_session: false,
         }
     }
 
@@ -109,6 +114,7 @@ impl<'a> FakeStore<'a> {
         (self.kind.check)(&self.definition).unwrap();
         let name = StoreName::new("store").unwrap();
         let dirs = Dirs::under(&self.test.home);
+        let waits = StoreWaits::new(|| true);
         let setup = StoreSetup {
             name: &name,
             definition: &self.definition,
@@ -116,6 +122,7 @@ impl<'a> FakeStore<'a> {
             dirs: &dirs,
             network: &self.network.borrow(),
             is_interactive: self.is_interactive,
+            waits: self.has_session.then_some(&waits),
         };
         let source = (self.kind.open)(&setup).unwrap();
         use_it(&*source, Instant::now() + self.deadline)

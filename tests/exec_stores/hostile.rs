@@ -125,6 +125,7 @@ fn one_run_of_a_store_at_a_time() {
                 dirs: &dirs,
                 network: &network,
                 is_interactive: false,
+                waits: None,
             };
             let source = (kind.open)(&setup).unwrap();
             let place = mcpwrap::testing::reference::StorePlace::new("a").unwrap();

@@ -1,5 +1,6 @@
 //! Stores that are read by programs.
 
+mod dialog;
 mod fake;
 mod hostile;
 mod launch;

@@ -56,6 +56,7 @@ impl Opened {
             dirs: &Dirs::under(std::path::Path::new("/nonexistent")),
             network: &StoreNetwork::default(),
             is_interactive: false,
+            waits: None,
         })?;
         Ok(Self { source, definition })
     }

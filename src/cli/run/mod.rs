@@ -3,6 +3,7 @@
 //! The pipeline of a launch, one step per line (see [`Pipeline::prepare`]); `supervise` keeps the
 //! session. Invariant: `records` logs the launch before it happens.
 
+mod files;
 mod head_keeper;
 mod known;
 mod local;
@@ -13,6 +14,7 @@ mod records;
 mod remote;
 mod suspects;
 mod values;
+mod waits;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -46,6 +48,7 @@ use crate::policy::{self, OnFailure, Policy};
 use crate::secret::{Keys, ProfileName, SecretName, ServerName};
 use crate::session::{Answered, ClientName, FailureText};
 use crate::store::types::LocalValues;
+use crate::store::waits::StoreWaits;
 use crate::store::{self, Index, Prompt, SecretBatch};
 use crate::supervise::{self, Fact, FailureJudgement, Options, Pipeline, Prepared};
 use crate::sys::{fds, harden};
@@ -137,6 +140,8 @@ struct LaunchPipeline {
     said_unmasked: Mutex<BTreeSet<String>>,
     /// When other credentials were looked for, because a service refused those in use.
     asked_others: Mutex<Option<Instant>>,
+    /// What the preparation waits for.
+    waits: Arc<StoreWaits>,
     /// The values of stores that this session keeps.
     cache: ValueCache,
     /// The index when the last launch was prepared. If another program changed the store and the index
@@ -162,6 +167,7 @@ impl LaunchPipeline {
         let mints = MintKeeper::new(&dirs, &run, &args.server, report);
         Ok(Self {
             home: mark::home(&dirs),
+            waits: waits::of(&dirs, &args.server, args.profile.as_ref()),
             dirs,
             run,
             records,
@@ -312,45 +318,20 @@ impl Pipeline for LaunchPipeline {
         Ok(prepared)
     }
 
+    fn waits_for(&self) -> Option<Error> {
+        self.why_waiting()
+    }
+
+    fn asks_user(&self, error: &Error) -> bool {
+        self.opens_dialog(error)
+    }
+
     fn may_run(&self) -> Result<()> {
-        let path = policy::load::path(&self.dirs, &self.server);
-        if path
-            .metadata()
-            .is_ok_and(|meta| meta.is_file() && meta.len() == 0)
-        {
-            // An empty policy allows nothing, like a removed one. Like a removed one, it may be about
-            // to be written by an editor.
-            return Err(Error::new(Code::PolicyNotFound, "the policy is empty")
-                .not_started(&self.server)
-                .cause(format!("`{}` has no content", self.dirs.tilde(&path)))
-                .hint(format!(
-                    "restore the policy, then run `mcpwrap grant {}`",
-                    self.server
-                )));
-        }
-        let policy = self.load()?;
-        let _grant = grant::find(&self.dirs, &policy)?;
-        policy.check_command(&self.command, self.dirs.home())?;
-        self.mints.check_tokens(&policy)
+        self.allowed()
     }
 
     fn is_outdated(&self, injected: &[Injected]) -> bool {
-        if self.is_token_outdated() || self.mints.is_outdated() {
-            return true;
-        }
-        let seen = self.seen();
-        Index::load(&self.dirs).is_ok_and(|index| {
-            injected.iter().any(|one| {
-                let Some(name) = one.name.local() else {
-                    return false;
-                };
-                index.secrets.get(name).is_some_and(|entry| {
-                    entry.fingerprint != one.fingerprint
-                        && seen.secrets.get(name).map(|row| &row.fingerprint)
-                            != Some(&entry.fingerprint)
-                })
-            })
-        })
+        self.outdated(injected)
     }
 
     fn has_changed(&self, injected: &[Injected]) -> Result<bool> {

@@ -36,6 +36,8 @@ impl LaunchPipeline {
         let memory = ValueMemory {
             cache: &self.cache,
             is_fresh: true,
+            // A look waits as briefly as a command.
+            waits: None,
         };
         let values = plan.read(
             &local,

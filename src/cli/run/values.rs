@@ -31,6 +31,7 @@ impl LaunchPipeline {
         let memory = ValueMemory {
             cache: &self.cache,
             is_fresh,
+            waits: Some(&self.waits),
         };
         if !plan.asks_others() {
             let values = plan.read(
@@ -48,6 +49,7 @@ impl LaunchPipeline {
             config,
             local,
             network: &network,
+            waits: Some(&self.waits),
         };
         let minted = self.mints.make(policy, &access, store)?;
         let values = plan.read(local, &minted, (&self.dirs, &network), memory);

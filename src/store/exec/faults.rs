@@ -6,6 +6,7 @@ use super::fault::Fault;
 use super::opened::OpenedStore;
 use super::own;
 use super::preset::{ExecPreset, OFFLINE, Sign};
+use crate::config::stores::DIALOG_LIMIT;
 use crate::error::{Code, Error};
 use crate::reference::StorePlace;
 use crate::sys::captured::{Captured, CapturedEnd};
@@ -152,6 +153,14 @@ pub fn broken(store: &OpenedStore, end: CapturedEnd) -> Error {
             .cause(cause)
     };
     match end {
+        CapturedEnd::Late if store.asks_user() => error(
+            Code::StoreDenied,
+            format!(
+                "its dialog was not confirmed within {} s",
+                DIALOG_LIMIT.as_secs()
+            ),
+        )
+        .hint("try again, and confirm the dialog of the store"),
         CapturedEnd::Late => error(
             Code::StoreTimeout,
             format!("`{program}` did not end before the deadline"),

@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::settings::ExecSettings;
 use crate::config::stores::secret_of;
 use crate::error::{Code, Error, Result};
 use crate::secret::{Secret, SecretName, StoreName};
 use crate::store::source::{PROGRAM_PATH, StoreSetup};
+use crate::store::waits::StoreWaits;
 use crate::sys::user;
 
 /// Programs say what failed in English.
@@ -37,8 +39,12 @@ pub struct OpenedStore {
     pub program: PathBuf,
     /// One run of this store at a time, by this lock.
     pub lock: PathBuf,
+    /// Taken before `lock` by what may show a dialog: one at a time on this machine.
+    pub dialogs: PathBuf,
     /// Whether its own dialogs may appear.
     pub is_interactive: bool,
+    /// Where the session notes what it waits for.
+    pub waits: Option<Arc<StoreWaits>>,
     pub home: PathBuf,
     table: toml::Table,
     secrets: BTreeMap<SecretName, Secret>,
@@ -72,7 +78,9 @@ impl OpenedStore {
                 .runtime()
                 .join("stores")
                 .join(format!("{}.lock", setup.name)),
+            dialogs: setup.dirs.runtime().join("stores/dialog"),
             is_interactive: setup.is_interactive || setup.definition.interactive,
+            waits: setup.waits.cloned(),
             home: setup.dirs.home().to_path_buf(),
             table,
             secrets: setup.secrets.clone(),
@@ -80,6 +88,11 @@ impl OpenedStore {
         };
         opened.environment = opened.environment(given, &setup.network.variables);
         Ok(opened)
+    }
+
+    /// Whether a session waits for the user meanwhile.
+    pub const fn asks_user(&self) -> bool {
+        self.is_interactive && self.waits.is_some()
     }
 
     pub const fn settings(&self) -> ExecSettings<'_> {

@@ -18,13 +18,24 @@ use crate::error::{Code, Error, Result};
 use crate::files;
 use crate::reference::StorePlace;
 use crate::store::source::{SecretSource, SourceValue, StoreCheck};
+use crate::store::waits::{NotedWait, StoreWait};
 use crate::sys::captured::{Captured, CapturedCommand, CapturedEnd, capture};
 
-/// How long a run waits for another one of the same store.
+/// How long a command waits for others that ask the same store, and how long a session, whose client is told.
 const TURN_LIMIT: Duration = Duration::from_secs(6);
+const SESSION_TURN_LIMIT: Duration = Duration::from_mins(5);
+/// After such a wait the user may no longer want what was waited for.
+const LONG_WAIT: Duration = Duration::from_millis(200);
 /// How much of what a program wrote is kept for `store check` (bytes). That shows less of it, but only after it
 /// masked whole values.
 const SAID_MAX: usize = 64 << 10;
+
+/// The right to run the program of a store, until it is dropped.
+#[derive(Debug)]
+pub struct StoreTurn {
+    _dialog: Option<NotedWait>,
+    _locks: Vec<File>,
+}
 
 /// A store that is read by a program.
 #[derive(Debug)]
@@ -61,19 +72,40 @@ impl ExecSource {
     ///
     /// # Errors
     /// `store-timeout`, `store-failed`, `store-absent`, `store-program-refused`.
-    pub fn begin(&self, deadline: Instant) -> Result<(File, Instant)> {
-        let name = &self.store.name;
+    pub fn begin(&self, deadline: Instant) -> Result<(StoreTurn, Instant)> {
+        let store = &self.store;
+        let name = &store.name;
         let error = |code| Error::new(code, format!("cannot use store `{name}`")).of_store(name);
         trust::check(name, &self.store.place, &self.store.program)?;
         let began = Instant::now();
-        let turn = turn::take(&self.store.lock, TURN_LIMIT).map_err(|problem| {
-            error(Code::StoreFailed).cause(format!("`{}`: {problem}", self.store.lock.display()))
-        })?;
-        let turn = turn.ok_or_else(|| {
-            error(Code::StoreTimeout)
-                .cause("another session is asking the store")
-                .hint("try again")
-        })?;
+        let waits = store.waits.as_ref();
+        let waiting = waits.map(|waits| waits.begin(StoreWait::Turn(name.clone())));
+        let limit = match waits {
+            Some(_) => SESSION_TURN_LIMIT,
+            None => TURN_LIMIT,
+        };
+        let dialogs = Some(&store.dialogs).filter(|_| store.is_interactive);
+        let mut locks = Vec::new();
+        for path in dialogs.into_iter().chain([&store.lock]) {
+            let left = limit.saturating_sub(began.elapsed());
+            let lock = turn::take(path, left).map_err(|problem| {
+                error(Code::StoreFailed).cause(format!("`{}`: {problem}", path.display()))
+            })?;
+            locks.push(lock.ok_or_else(|| {
+                error(Code::StoreTimeout)
+                    .cause("other sessions are asking the store, or wait for its dialog")
+                    .hint("try again")
+            })?);
+        }
+        drop(waiting);
+        if began.elapsed() > LONG_WAIT && waits.is_some_and(|waits| !waits.is_wanted()) {
+            return Err(error(Code::StoreTimeout).cause("the server may no longer start"));
+        }
+        let dialog = waits.filter(|_| store.is_interactive);
+        let turn = StoreTurn {
+            _dialog: dialog.map(|waits| waits.begin(StoreWait::Dialog(name.clone()))),
+            _locks: locks,
+        };
         Ok((turn, deadline + began.elapsed()))
     }
 

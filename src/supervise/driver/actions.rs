@@ -43,6 +43,10 @@ impl Driver {
                     is_busy,
                 });
             }
+            Action::LookAtPreparation { attempt } => {
+                let waits_for = self.pipeline.waits_for();
+                return Some(KeeperEvent::PreparationSeen { attempt, waits_for });
+            }
             Action::ExplainEnd { generation } => {
                 let end = self.explain_end(generation);
                 return Some(KeeperEvent::EndExplained { generation, end });
@@ -121,6 +125,7 @@ impl Driver {
             | Action::Replay { .. }
             | Action::TakeOver { .. }
             | Action::LookAtOutput { .. }
+            | Action::LookAtPreparation { .. }
             | Action::ExplainEnd { .. }
             | Action::LookAtFiles { .. } => {}
         }

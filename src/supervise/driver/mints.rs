@@ -118,7 +118,8 @@ impl Driver {
     /// A session without a server because of something that passes by itself tries again, less and less
     /// often.
     fn wake_suspended(&mut self, now: Duration) -> Option<Instant> {
-        if self.state.is_renewing() || !self.state.trouble().is_some_and(passes) {
+        let may_pass = |error: &Error| passes(error.code) && !self.pipeline.asks_user(error);
+        if self.state.is_renewing() || !self.state.why_suspended().is_some_and(may_pass) {
             return None;
         }
         match self.waking.may_begin(now) {

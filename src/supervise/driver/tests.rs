@@ -55,6 +55,14 @@ impl Pipeline for FakePipeline {
         Ok(false)
     }
 
+    fn waits_for(&self) -> Option<Error> {
+        None
+    }
+
+    fn asks_user(&self, _: &Error) -> bool {
+        false
+    }
+
     fn prepare(&self, _: bool) -> Result<Prepared> {
         self.note("prepare");
         let policy = parse_text("version = 1\ncommand = [\"/nowhere/server\"]\n")?;

@@ -218,6 +218,30 @@ impl KeeperState {
         }
     }
 
+    /// The preparation takes longer than the client waits. It continues.
+    pub(super) fn preparation_seen(
+        &mut self,
+        now: Instant,
+        attempt: u32,
+        waits_for: Option<Error>,
+    ) {
+        let candidate = self.servers.candidate.as_ref();
+        if !candidate.is_some_and(|one| one.is_preparing() && one.attempt == attempt) {
+            return;
+        }
+        if waits_for.is_some() && self.on_terminal {
+            // No client waits, and who has to confirm a dialog sees it.
+            return self.timers.set(Timer::Candidate, now + PREPARE_LIMIT);
+        }
+        let error = waits_for.unwrap_or_else(|| words::start_timeout(&self.server));
+        if self.trouble() == Some(error.code) {
+            // Known since an earlier attempt.
+            self.answer_all(error);
+        } else {
+            self.suspend(now, error);
+        }
+    }
+
     /// The time limit of the candidate's stage is over.
     pub(super) fn candidate_due(&mut self, now: Instant) {
         let Some(candidate) = &self.servers.candidate else {
@@ -225,8 +249,9 @@ impl KeeperState {
         };
         match candidate.stage {
             CandidateStage::Preparing => {
-                if self.servers.current.is_none() && self.trouble.is_none() {
-                    self.suspend(now, words::start_timeout(&self.server));
+                if self.servers.current.is_none() {
+                    let attempt = candidate.attempt;
+                    self.act(Action::LookAtPreparation { attempt });
                 }
             }
             CandidateStage::Probation(_) => {

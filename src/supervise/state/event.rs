@@ -85,6 +85,11 @@ pub(in crate::supervise) enum KeeperEvent {
     },
     /// Answers [`Action::LookAtOutput`]: whether output was read but not yet written to the client.
     OutputSeen { generation: u32, is_busy: bool },
+    /// Answers [`Action::LookAtPreparation`]: what it waits for, if that is known.
+    PreparationSeen {
+        attempt: u32,
+        waits_for: Option<Error>,
+    },
     /// Answers [`Action::ExplainEnd`].
     EndExplained { generation: u32, end: ServerEnd },
 }
@@ -193,6 +198,10 @@ pub(in crate::supervise) enum Action {
     /// Question: is output of this exited server still being written to the client?
     LookAtOutput {
         generation: u32,
+    },
+    /// Question: what does this preparation wait for?
+    LookAtPreparation {
+        attempt: u32,
     },
     /// Question: why did this server exit?
     ExplainEnd {

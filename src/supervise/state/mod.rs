@@ -181,12 +181,17 @@ impl KeeperState {
         self.servers.current.as_ref().map(|server| server.number)
     }
 
-    /// Why the session has no server.
     /// Whether a new server is being prepared, launched or tested.
     pub(super) const fn is_renewing(&self) -> bool {
         self.servers.candidate.is_some()
     }
 
+    /// Why the session has no server.
+    pub(super) const fn why_suspended(&self) -> Option<&Error> {
+        self.trouble.as_ref()
+    }
+
+    /// The code of [`Self::why_suspended`].
     pub(super) fn trouble(&self) -> Option<Code> {
         self.trouble.as_ref().map(|error| error.code)
     }
@@ -241,6 +246,9 @@ impl KeeperState {
     fn take_of_server(&mut self, now: Instant, event: KeeperEvent) {
         match event {
             KeeperEvent::Prepared { attempt, result } => self.prepared(now, attempt, result),
+            KeeperEvent::PreparationSeen { attempt, waits_for } => {
+                self.preparation_seen(now, attempt, waits_for);
+            }
             KeeperEvent::LaunchRecorded { generation, result } => {
                 self.launch_recorded(now, generation, result);
             }

@@ -46,6 +46,8 @@ pub(super) struct ModelWorld {
     pub handshake: Handshake,
     pub established: bool,
     pub is_busy: bool,
+    /// What a preparation waits for.
+    pub waits_for: Option<Code>,
     pub rules: SessionRules,
     pub preparing: BTreeSet<u32>,
     /// Preparations that the driver keeps.
@@ -95,6 +97,7 @@ impl ModelWorld {
             handshake: Handshake::NotNeeded,
             established: true,
             is_busy: false,
+            waits_for: None,
             rules: SessionRules::default(),
             preparing: BTreeSet::new(),
             prepared: BTreeSet::new(),
@@ -214,6 +217,18 @@ impl ModelWorld {
         }
     }
 
+    fn explain_end(&mut self, generation: u32) -> KeeperEvent {
+        assert!(self.process(generation).is_exited);
+        let end = ServerEnd {
+            grant: self.grant(),
+            established: self.established,
+            awaited: !self.pending.is_empty(),
+            last_lines: Vec::new(),
+            ignored: Vec::new(),
+        };
+        KeeperEvent::EndExplained { generation, end }
+    }
+
     fn act(&mut self, action: Action) -> Option<KeeperEvent> {
         match action {
             Action::Prepare { attempt, .. } => {
@@ -271,17 +286,11 @@ impl ModelWorld {
                     is_busy,
                 });
             }
-            Action::ExplainEnd { generation } => {
-                assert!(self.process(generation).is_exited);
-                let end = ServerEnd {
-                    grant: self.grant(),
-                    established: self.established,
-                    awaited: !self.pending.is_empty(),
-                    last_lines: Vec::new(),
-                    ignored: Vec::new(),
-                };
-                return Some(KeeperEvent::EndExplained { generation, end });
+            Action::LookAtPreparation { attempt } => {
+                let waits_for = self.waits_for.map(error);
+                return Some(KeeperEvent::PreparationSeen { attempt, waits_for });
             }
+            Action::ExplainEnd { generation } => return Some(self.explain_end(generation)),
             action => self.act_on_session(action),
         }
         None
