@@ -54,11 +54,15 @@ impl Log {
     /// # Errors
     /// `audit-unwritable` if other users can write to the directory.
     pub fn open(dirs: &Dirs, keys: Option<&Keys>) -> Result<Self, Error> {
-        let mut log = Self::at(
-            dirs.audit(),
-            dirs.tilde(&dirs.audit()),
-            keys.map(ChainKey::new),
-        )?;
+        Self::sealed(dirs, keys.map(ChainKey::new))
+    }
+
+    /// [`Self::open`] for a process that keeps no other key.
+    ///
+    /// # Errors
+    /// `audit-unwritable`.
+    pub fn sealed(dirs: &Dirs, key: Option<ChainKey>) -> Result<Self, Error> {
+        let mut log = Self::at(dirs.audit(), dirs.tilde(&dirs.audit()), key)?;
         // An invalid configuration must not stop a revocation from being logged. A launch has
         // read it before and was refused.
         if let Ok(config) = Config::load(dirs) {

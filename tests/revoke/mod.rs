@@ -5,6 +5,9 @@ mod hung;
 mod orphans;
 mod unwritable;
 
+use mcpwrap::testing::config::Config;
+use mcpwrap::testing::dirs::Dirs;
+use mcpwrap::testing::store;
 use serde_json::json;
 
 use crate::harness::{DEADLINE, Run, TOKEN, Test, process, skip, slot, until};
@@ -301,16 +304,43 @@ fn a_revoked_session_forgets_the_values() {
         "leak",
         &json!({"name": "TOKEN", "as": "raw", "stream": "stderr"}),
     );
-    assert!(is_in_memory(run.pid()), "the masker has the value");
+    let has_token = |run: &Run<'_>| is_in_memory(run.pid(), TOKEN.as_bytes());
+    assert!(has_token(&run), "the masker has the value");
     test.ok(&["revoke", "fake"]);
     let answer = run.request("tools/list", &json!({}));
     assert_eq!(answer["error"]["data"]["mcpwrap"]["code"], "revoked");
-    until("the value is forgotten", || !is_in_memory(run.pid()));
+    until("the value is forgotten", || !has_token(&run));
     run.finish();
 }
 
-/// Whether a process has the token in memory that it can write to.
-fn is_in_memory(pid: nix::unistd::Pid) -> bool {
+/// What seals grants and tells values apart is not in the process that reads the output of servers.
+#[test]
+fn a_session_keeps_only_the_key_of_the_log() {
+    if !cfg!(target_os = "linux") || !nix::unistd::geteuid().is_root() {
+        return skip(
+            "root",
+            "only root can read the memory of a supervisor, through /proc",
+        );
+    }
+    let test = Test::new();
+    let mut run = started(&test, &[], "");
+    let dirs = Dirs::under(&test.root());
+    let mut config = Config::load(&dirs).unwrap();
+    config.key_file = Some(test.home.join("vault.key").display().to_string());
+    let store = store::open(&dirs, &config, store::Prompt::Never).unwrap();
+    let keys = store::keys(&*store).unwrap();
+    let has = |key: &[u8; 32]| is_in_memory(run.pid(), key);
+    // A thread reads the store once more after a start.
+    until("they are forgotten", || {
+        let others = [&keys.seal, &keys.fingerprint, &keys.mark];
+        !others.into_iter().any(|key| has(key))
+    });
+    run.call("echo", &json!({"text": "a call"}));
+    assert_eq!(run.finish().code, 0);
+}
+
+/// Whether a process has these bytes in memory that it can write to.
+pub(crate) fn is_in_memory(pid: nix::unistd::Pid, wanted: &[u8]) -> bool {
     use std::os::unix::fs::FileExt as _;
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     let memory = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
@@ -324,6 +354,6 @@ fn is_in_memory(pid: nix::unistd::Pid) -> bool {
         .any(|(start, size)| {
             let mut bytes = vec![0; usize::try_from(size).unwrap()];
             let read = memory.read_at(&mut bytes, start).unwrap_or(0);
-            memchr::memmem::find(&bytes[..read], TOKEN.as_bytes()).is_some()
+            memchr::memmem::find(&bytes[..read], wanted).is_some()
         })
 }

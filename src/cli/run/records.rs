@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::head_keeper::HeadKeeper;
+use crate::audit::record::ChainKey;
 use crate::audit::{
     CallLog, ClientIdentity, Detail, Event, Head, Log, NewRecord, Outcome, RunId, SecretUse,
 };
@@ -33,7 +34,8 @@ pub(super) struct Records {
 }
 
 struct RecorderState {
-    keys: Option<Keys>,
+    /// It seals records. A session keeps no key of grants, fingerprints or marks.
+    key: Option<ChainKey>,
     /// The fields that all records have in common.
     common: Arc<NewRecord>,
     log: Option<CallLog>,
@@ -59,7 +61,7 @@ impl Records {
             dirs: dirs.clone(),
             server: server.clone(),
             state: Mutex::new(RecorderState {
-                keys: None,
+                key: None,
                 common: Arc::new(common),
                 log: None,
                 released: None,
@@ -77,9 +79,9 @@ impl Records {
         Arc::make_mut(&mut self.state().common).policy = Some(digest.to_owned());
     }
 
-    /// The keys that seal the records.
+    /// The keys whose one for the log seals the records.
     pub(super) fn set_keys(&self, keys: &Keys) {
-        self.state().keys = Some(keys.clone());
+        self.state().key = Some(ChainKey::new(keys));
     }
 
     /// A record of this run.
@@ -101,10 +103,10 @@ impl Records {
         self.with_log(&mut self.state(), |log| log.write(record));
     }
 
-    /// The log, opened on first use, when the keys are known.
+    /// The log, opened on first use, when the key is known.
     fn with_log(&self, state: &mut RecorderState, act: impl FnOnce(&CallLog)) {
         if state.log.is_none() {
-            let log = Log::open(&self.dirs, state.keys.as_ref());
+            let log = Log::sealed(&self.dirs, state.key.clone());
             let log = log.and_then(|log| {
                 CallLog::start(log).map_err(|error| {
                     Error::new(
@@ -138,15 +140,17 @@ impl Records {
         }
     }
 
-    /// The keys for the record of a refusal that came before the store was opened. Not from a
+    /// The key for the record of a refusal that came before the store was opened. Not from a
     /// store that may take seconds while the client waits.
     fn find_keys(&self) {
         let mut state = self.state();
-        if state.keys.is_none()
+        if state.key.is_none()
             && let Ok(config) = Config::load(&self.dirs)
             && store::backend(config.store).is_quick
         {
-            state.keys = keys_if_open(&self.dirs, &config);
+            state.key = keys_if_open(&self.dirs, &config)
+                .as_ref()
+                .map(ChainKey::new);
         }
     }
 
@@ -216,8 +220,8 @@ impl Records {
     }
 
     fn append(&self, records: &[NewRecord]) -> Result<Head> {
-        let keys = self.state().keys.clone();
-        Log::open(&self.dirs, keys.as_ref())?.append_to_head(records)
+        let key = self.state().key.clone();
+        Log::sealed(&self.dirs, key)?.append_to_head(records)
     }
 
     fn of_injections(
