@@ -51,6 +51,7 @@ mod mask;
 mod messages;
 mod mint;
 mod oauth;
+mod overview;
 mod pin;
 mod policy;
 mod process;

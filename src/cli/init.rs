@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::overview::Overview;
 use super::{Context, ask, print};
 use crate::config::{Config, StoreKind};
 use crate::error::Result;
@@ -70,8 +71,13 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             ignored.join(", ")
         ));
     }
-    print::line(
-        "next: run `mcpwrap adopt` to adopt your clients' servers, or `mcpwrap secret set NAME`",
-    );
+    match Overview::find(cx) {
+        Ok(found) if found.has_servers() => found.print(),
+        Ok(_) => {
+            print::line("next: run `mcpwrap secret set NAME` to store a secret");
+        }
+        // The store is set up all the same.
+        Err(error) => print::warning(&error.line()),
+    }
     Ok(0)
 }

@@ -18,6 +18,7 @@ pub mod log;
 pub mod login;
 pub mod logout;
 pub mod man;
+mod overview;
 pub mod pin;
 pub mod policy;
 pub mod print;
@@ -145,11 +146,12 @@ pub fn main() -> ExitCode {
             EXIT_ERROR
         });
     }
+    // Elsewhere than on a terminal, a command was forgotten.
+    if args.len() == 1 && print::screen_lines().is_some() {
+        return ExitCode::from(exit_code(Context::new().and_then(|cx| overview::run(&cx))));
+    }
     let code = match Cli::try_parse_from(&args) {
-        Ok(cli) => dispatch(cli.command).unwrap_or_else(|error| {
-            print::error(&error);
-            EXIT_ERROR
-        }),
+        Ok(cli) => exit_code(dispatch(cli.command)),
         Err(error) if is_help(&error) => {
             print::help(&error);
             if error.use_stderr() { EXIT_ERROR } else { 0 }
@@ -167,6 +169,13 @@ pub fn main() -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+fn exit_code(done: Result<u8>) -> u8 {
+    done.unwrap_or_else(|error| {
+        print::error(&error);
+        EXIT_ERROR
+    })
 }
 
 /// `run` has the exit codes of a launcher, also for wrong arguments.

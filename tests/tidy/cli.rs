@@ -72,6 +72,7 @@ const CLI_SHARED: &[&str] = &[
     "help",
     "installing",
     "interrupts",
+    "overview",
     "print",
     "print_ended",
     "print_revoked",
