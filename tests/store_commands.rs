@@ -305,3 +305,71 @@ fn what_an_own_program_cannot_be_asked_is_not_called_good() {
     let ended = test.ok(&["store", "check", "mine", "--json"]);
     assert!(ended.json()[0]["works"].is_null(), "{ended}");
 }
+
+/// What stands below the grant is shown again by `policy show`, without a grant and after one.
+#[test]
+fn a_policy_is_shown_with_its_stores() {
+    let test = with_config(
+        "[stores.corp]\ntype = \"vault\"\naddress = \"https://vault.example.com\"\n\
+         auth = { method = \"token\", token = \"secret:vault/token\" }\n",
+    );
+    let program = test.program_file("key", "#!/bin/sh\n");
+    let path = test.root().join("config.toml");
+    let text = config(&test);
+    let mine = format!(
+        "[stores.mine]\ntype = \"exec\"\nprogram = \"{}\"\nargs = [\"get\", \"{{path}}\"]\ninteractive = true\n\
+         env = {{ PLACE = \"eu\" }}\n",
+        program.display()
+    );
+    std::fs::write(&path, format!("{text}{mine}")).unwrap();
+    let policy = "version = 1\ncommand = [\"cat\"]\n[secrets.TOKEN]\nfrom = \"mine:web/token\"\n\
+                  [profile.prod.secrets.TOKEN]\nfrom = \"corp:secret/web#token\"\n";
+    test.write_policy("web", policy);
+    let shown = || {
+        let text = test.ok(&["policy", "show", "web"]).text().to_owned();
+        let (_, stores) = text.split_once("  store      ").unwrap();
+        format!("  store      {stores}").replace(&program.display().to_string(), "PROGRAM")
+    };
+    // The interpreter of the program differs between machines.
+    let portable = |text: &str| -> String {
+        let lines = text
+            .split_inclusive('\n')
+            .filter(|line| !line.contains("/sh"));
+        lines.collect()
+    };
+    let before = shown();
+    golden::check(
+        "policy/stores.txt",
+        &golden::stable(&test, &portable(&before)),
+    );
+    let mut terminal = test.terminal(&["grant", "web"]);
+    terminal.expect("to confirm: ").enter("web");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{screen}");
+    let screen = crate::grant::unwrapped(&screen.replace('\r', ""));
+    let screen = screen.replace(&program.display().to_string(), "PROGRAM");
+    let rows = crate::grant::unwrapped(&before);
+    assert!(screen.contains(&rows), "{rows}\n{screen}");
+    assert!(shown().starts_with(&before));
+
+    let json = test.ok(&["policy", "show", "web", "--json"]).json();
+    let [corp, mine] = [&json["stores"][0], &json["stores"][1]];
+    assert_eq!(corp["facts"]["address"], "https://vault.example.com");
+    assert_eq!(
+        (&corp["type"], &mine["name"]),
+        (&"vault".into(), &"mine".into())
+    );
+    assert_eq!(mine["facts"]["env"], "PLACE=eu");
+    assert_eq!(mine["interactive"], true);
+
+    // What cannot be shown is said, and the policy is shown all the same.
+    std::fs::remove_file(&program).unwrap();
+    assert!(shown().contains("  `PROGRAM`: no such file"), "{}", shown());
+    std::fs::write(&path, text).unwrap();
+    let ended = test.ok(&["policy", "show", "web"]);
+    let warning = "warning: cannot use store `mine`: `config.toml` has no `[stores.mine]`";
+    assert!(ended.stderr.contains(warning), "{ended}");
+    assert!(ended.text().contains("mine:web/token"), "{ended}");
+    let json = test.ok(&["policy", "show", "web", "--json"]).json();
+    assert!(json["stores"].is_null(), "{json}");
+}

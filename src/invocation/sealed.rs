@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::file::{FileRole, SealedFile};
+use super::shown_store::ShownStore;
 use crate::dirs::Dirs;
 use crate::secret::StoreName;
 use crate::sys::user;
@@ -50,8 +51,8 @@ pub struct Resolved {
     pub dropped: Vec<(PathBuf, &'static str)>,
     /// What decides what runs although it is not sealed.
     pub uncovered: Vec<&'static str>,
-    /// The stores that the policy reads from, as lines of a name and a fact.
-    pub stores: Vec<(&'static str, String)>,
+    /// The stores that the policy reads from.
+    pub stores: Vec<ShownStore>,
 }
 
 impl Invocation {
@@ -128,7 +129,7 @@ impl Resolved {
     /// What a grant shows: a name and a fact.
     pub fn rows(&self, dirs: &Dirs) -> Vec<(&'static str, String)> {
         let mut rows = self.invocation.rows(dirs);
-        rows.extend(self.stores.iter().cloned());
+        rows.extend(self.stores.iter().flat_map(ShownStore::rows));
         for (path, why) in &self.dropped {
             rows.push(("path", format!("without `{}`: {why}", path.display())));
         }

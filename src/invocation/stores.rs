@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use super::file::{FileRole, HASHED_BYTES_MAX, SealedFile, head, only_root_changes};
 use super::sealed::{Invocation, SealedStore};
 use super::shebang;
+use super::shown_store::ShownStore;
 use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
 use crate::files::io_text;
 use crate::policy::Policy;
 use crate::policy::mint::MintSource;
-use crate::store::source::StoreFact;
 use crate::store::types::NamedStore;
 
 /// A script may run a script may run a script.
@@ -53,42 +53,56 @@ fn has_stores(policy: &Policy) -> bool {
     policy.store_references().next().is_some() || policy.mint_stores().next().is_some()
 }
 
+/// The stores of a policy as they are defined now. A program that is missing has the reason in its place.
+///
+/// # Errors
+/// `store-unknown`, `reference-invalid`, `mint-refused`.
+pub fn shown_stores(policy: &Policy, dirs: &Dirs) -> Result<Vec<ShownStore>> {
+    if !has_stores(policy) {
+        return Ok(Vec::new());
+    }
+    let config = Config::load(dirs)?;
+    let show = |store: &NamedStore<'_>| {
+        let files = files(store).map_or_else(
+            |error| vec![error.reasons()],
+            |files| files.iter().map(|file| file.shown(dirs)).collect(),
+        );
+        ShownStore::new(store, files)
+    };
+    Ok(used(policy, &config)?.iter().map(show).collect())
+}
+
 /// Seals the stores of a policy. Returns also what the user sees of them.
 ///
 /// # Errors
 /// `store-unknown`, `reference-invalid`, `store-absent`.
-pub(super) fn seal(policy: &Policy, dirs: &Dirs) -> Result<(Vec<SealedStore>, Vec<StoreFact>)> {
-    let (mut sealed, mut rows) = (Vec::new(), Vec::new());
+pub(super) fn seal(policy: &Policy, dirs: &Dirs) -> Result<(Vec<SealedStore>, Vec<ShownStore>)> {
+    let (mut sealed, mut all) = (Vec::new(), Vec::new());
     if !has_stores(policy) {
-        return Ok((sealed, rows));
+        return Ok((sealed, all));
     }
     let config = Config::load(dirs)?;
     for store in used(policy, &config)? {
-        rows.push(("store", format!("{}: {}", store.name, store.kind.about)));
-        let mut files = Vec::new();
-        if let Some(program) = (store.kind.program)(store.definition) {
-            seal_program(
-                &store,
-                &program,
-                FileRole::Program,
-                INTERPRETERS_MAX,
-                &mut files,
-            )?;
-        }
-        rows.extend(files.iter().map(|file| ("", file.shown(dirs))));
-        let facts = (store.kind.shown)(store.definition).into_iter();
-        rows.extend(facts.map(|(name, fact)| ("", format!("{name} {fact}"))));
-        if store.definition.interactive {
-            let note = "may show a dialog of its own while the server waits";
-            rows.push(("", note.to_owned()));
-        }
+        let files = files(&store)?;
+        let shown = files.iter().map(|file| file.shown(dirs)).collect();
+        all.push(ShownStore::new(&store, shown));
         sealed.push(SealedStore {
             name: store.name.clone(),
             definition: store.digest(),
             files,
         });
     }
-    Ok((sealed, rows))
+    Ok((sealed, all))
+}
+
+/// The program of a store, and what runs that.
+fn files(store: &NamedStore<'_>) -> Result<Vec<SealedFile>> {
+    let mut files = Vec::new();
+    if let Some(program) = (store.kind.program)(store.definition) {
+        let role = FileRole::Program;
+        seal_program(store, &program, role, INTERPRETERS_MAX, &mut files)?;
+    }
+    Ok(files)
 }
 
 fn seal_program(

@@ -1,10 +1,13 @@
 //! `mcpwrap policy show`: what one policy allows.
 
-use serde_json::json;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
 
 use crate::cli::{Context, print};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::grant;
+use crate::invocation::{self, ShownStore};
 use crate::network::{self, NetworkRecord};
 use crate::ops::notes::notes;
 use crate::policy::{self, Policy, summary};
@@ -25,8 +28,9 @@ pub struct Args {
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let policy = policy::load(&cx.dirs, &args.server, args.profile.as_ref())?;
     let status = grant::status(&cx.dirs, &policy);
+    let stores = stores(&policy, cx);
     if args.json {
-        print::json(&value(&policy, status));
+        print::json(&value(&policy, status, stores.as_deref()));
     } else {
         print::line(&format!("{}: {}", policy.server, status.name()));
         print::text(&summary::text(&cx.dirs, &policy, &notes));
@@ -35,6 +39,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         {
             print::text(&summary::rows(&invocation.rows(&cx.dirs)));
         }
+        let rows = stores.iter().flatten().flat_map(ShownStore::rows);
+        let rows = rows.map(|(name, fact)| (name, summary::ascii_line(&fact)));
+        print::text(&summary::rows(&rows.collect::<Vec<_>>()));
         let record = network::find(&cx.dirs)?;
         for (name, value) in record.iter().flat_map(NetworkRecord::rows) {
             print::line(&format!("  network    {name} = {value}"));
@@ -51,7 +58,29 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     Ok(0)
 }
 
-fn value(policy: &Policy, status: grant::GrantStatus) -> serde_json::Value {
+/// The stores that the policy and its profiles read from; `None` if they cannot be found.
+fn stores(policy: &Policy, cx: &Context) -> Option<Vec<ShownStore>> {
+    let found = invocation::shown_stores(policy, &cx.dirs);
+    let warn = |error: &Error| print::warning(&format!("{}: {}", error.what, error.reasons()));
+    found.inspect_err(warn).ok()
+}
+
+fn store_value(store: &ShownStore) -> Value {
+    let facts: BTreeMap<_, _> = store
+        .facts
+        .iter()
+        .map(|(name, fact)| (name, fact))
+        .collect();
+    json!({
+        "name": store.name,
+        "type": store.kind,
+        "program": store.files,
+        "interactive": store.is_interactive,
+        "facts": facts,
+    })
+}
+
+fn value(policy: &Policy, status: grant::GrantStatus, stores: Option<&[ShownStore]>) -> Value {
     json!({
         "server": policy.server,
         "status": status,
@@ -71,5 +100,6 @@ fn value(policy: &Policy, status: grant::GrantStatus) -> serde_json::Value {
         "session": policy.session,
         "limits": policy.limits,
         "package": policy.package,
+        "stores": stores.map(|stores| stores.iter().map(store_value).collect::<Vec<_>>()),
     })
 }
