@@ -254,3 +254,36 @@ fn wrappers_of_other_stores() {
     test.ok(&["adopt", "--undo", "--yes"]);
     assert_eq!(read(&file), before);
 }
+
+/// Its values have IDs, and names that can occur twice. The commands in the reason make the policy.
+#[test]
+fn bws_run_is_left_with_the_commands_that_refer_to_its_values() {
+    let test = with_programs(&["bws"]);
+    let package = "@modelcontextprotocol/server-github@2025.4.8";
+    let entry = format!(
+        "    \"gh\": {{ \"command\": \"bws\", \"args\": [\"run\", \"--project-id\", \"p-1\", \"--\", \"npx\", \"-y\", \
+         \"{package}\"] }}"
+    );
+    let file = write(&test, &entry);
+    let before = read(&file);
+    let ended = test.ok(&["adopt", "--yes"]);
+    assert_eq!(read(&file), before);
+    for command in [
+        "`mcpwrap store add`",
+        "`bws secret list p-1 | jq -r '.[] | .key + \" \" + .id'`",
+        "`mcpwrap policy new gh --secret GITHUB_PERSONAL_ACCESS_TOKEN=STORE:ID -- COMMAND`",
+    ] {
+        assert!(ended.stderr.contains(command), "{command}: {ended}");
+    }
+    let login = "BWS_ACCESS_TOKEN=secret:bws/token";
+    let add = ["store", "add", "bws", "--type", "bws", "--env", login];
+    test.ok(&[&add[..], &["--yes"]].concat());
+    let secret = "GITHUB_PERSONAL_ACCESS_TOKEN=bws:382580ab-1368-4e85-bfa3-b02e01400c9f";
+    let new = ["policy", "new", "gh", "--secret", secret, "--"];
+    test.ok(&[&new[..], &["npx", "-y", package]].concat());
+    let shown = test.ok(&["policy", "show", "gh"]);
+    assert!(
+        shown.text().contains("Bitwarden Secrets Manager"),
+        "{shown}"
+    );
+}

@@ -244,13 +244,7 @@ impl EntryTaker {
             }
         }
         match self.wish.kind {
-            "bws" => {
-                return Err(
-                    "`bws run` gives it all values of a project, and `bws` finds a value by its ID only: name \
-                     the IDs in a policy (`from = \"STORE:ID\"`)"
-                        .to_owned(),
-                );
-            }
+            "bws" => return Err(self.by_id(&entry.name, call, around)),
             "doppler" | "infisical" => self.of_names(call, around)?,
             _ => {}
         }
@@ -303,26 +297,43 @@ impl EntryTaker {
         Ok(())
     }
 
+    /// Why a call of `bws` is left, and how to refer to its values: by an ID, as their names can occur twice.
+    fn by_id(&self, server: &str, call: &WrapperCall, around: &StoreSurroundings<'_>) -> String {
+        let mut settings = call.settings.iter();
+        let project = settings.find(|(name, _)| *name == "project");
+        let project = project.map_or_else(String::new, |(_, id)| format!(" {}", shown(id)));
+        let read = self.names(around);
+        let secrets = match read.as_slice() {
+            [] => "--secret NAME=STORE:ID".to_owned(),
+            names => {
+                let words = names.iter().map(|name| format!("--secret {name}=STORE:ID"));
+                words.collect::<Vec<_>>().join(" ")
+            }
+        };
+        format!(
+            "`{}` gives it all values of a project, and `bws` finds a value by its ID only: add a store with \
+             `mcpwrap store add`, list the IDs with `bws secret list{project} | jq -r '.[] | .key + \" \" + .id'`, \
+             and run `mcpwrap policy new {server} {secrets} -- COMMAND`",
+            call.shown
+        )
+    }
+
+    /// The variables that the server is known to read, without those that the entry sets.
+    fn names(&self, around: &StoreSurroundings<'_>) -> Vec<String> {
+        let words = self.inner.words.iter();
+        let words: Vec<String> = words.map(|word| word.text.clone()).collect();
+        let is_own = |name: &String| self.inner.env.iter().any(|word| word.name == *name);
+        let names = (around.known)(&words).into_iter();
+        names.filter(|name| !is_own(name)).collect()
+    }
+
     /// The variables that the server reads, for a program that does not say which it gives.
     fn of_names(
         &mut self,
         call: &WrapperCall,
         around: &StoreSurroundings<'_>,
     ) -> Result<(), String> {
-        let words: Vec<String> = self
-            .inner
-            .words
-            .iter()
-            .map(|word| word.text.clone())
-            .collect();
-        let own: Vec<String> = self
-            .inner
-            .env
-            .iter()
-            .map(|word| word.name.clone())
-            .collect();
-        let names = (around.known)(&words).into_iter();
-        let names: Vec<_> = names.filter(|name| !own.contains(name)).collect();
+        let names = self.names(around);
         if names.is_empty() {
             return Err(format!(
                 "`{}` does not say which variables it gives, and it is not known which the server reads: name \
