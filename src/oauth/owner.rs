@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::{Event, NewRecord, Outcome, SecretUse};
 use crate::error::Result;
 use crate::policy::Policy;
+use crate::reference::{MintRef, Reference};
 use crate::secret::{MintName, ProfileName, SecretName, ServerName};
 
 /// See the module.
@@ -58,6 +60,22 @@ impl TokenOwner {
             name.extend(["/mint/", mint.as_str()]);
         }
         SecretName::new(&name)
+    }
+
+    /// A record about its token, which names the mint if it is one.
+    pub fn record(&self, event: Event, outcome: Outcome) -> NewRecord {
+        let record = NewRecord::new(event, outcome)
+            .server(&self.server)
+            .profile(self.profile.as_ref());
+        let Some(mint) = self.mint.clone() else {
+            return record;
+        };
+        let reference = Reference::Mint(MintRef { mint, field: None });
+        record.secret(SecretUse {
+            name: reference.label(),
+            variable: None,
+            fingerprint: None,
+        })
     }
 
     /// The command that logs in.

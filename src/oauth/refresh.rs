@@ -180,7 +180,7 @@ fn refresh(arguments: &[OsString], order: RenewalOrder) -> Result<()> {
     let place = TokenPlace::of(&dirs, &*store, &policy, &owner)?;
     let exchange = place.exchange(&keys)?;
     let done = renew(&place, &keys, &exchange, order, &unix_now);
-    if let Some(record) = record(&policy, &done)
+    if let Some(record) = record(&policy, &owner, &done)
         && let Err(error) = append(&dirs, &keys, record)
     {
         tracing::warn!("{}", error.text());
@@ -214,12 +214,10 @@ fn append(dirs: &Dirs, keys: &Keys, record: NewRecord) -> Result<()> {
 }
 
 /// A refresh that was done or refused; not that another process had done it.
-fn record(policy: &Policy, done: &Result<Renewed>) -> Option<NewRecord> {
+fn record(policy: &Policy, owner: &TokenOwner, done: &Result<Renewed>) -> Option<NewRecord> {
     let record = |outcome| {
-        NewRecord::new(Event::Refresh, outcome)
-            .server(&policy.server)
-            .policy(&policy.digest)
-            .profile(policy.profile.as_ref())
+        let record = owner.record(Event::Refresh, outcome);
+        record.policy(&policy.digest)
     };
     match done {
         Ok(Renewed::Refreshed) => Some(record(Outcome::Ok)),

@@ -42,9 +42,7 @@ impl RevokedToken {
         } else {
             Outcome::Failed
         };
-        let record = NewRecord::new(Event::Logout, outcome)
-            .server(&self.owner.server)
-            .profile(self.owner.profile.as_ref());
+        let record = self.owner.record(Event::Logout, outcome);
         match self.local.as_ref().err().or(self.at_issuer.as_ref().err()) {
             Some(error) => record.reason(error.code.name()),
             None => record,

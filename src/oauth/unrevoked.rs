@@ -64,10 +64,8 @@ impl RetriedToken {
             note: Some("revoked at the issuer later".to_owned()),
             ..Detail::default()
         };
-        let record = NewRecord::new(Event::Logout, Outcome::Ok)
-            .server(&self.owner.server)
-            .profile(self.owner.profile.as_ref())
-            .detail(detail);
+        let record = self.owner.record(Event::Logout, Outcome::Ok);
+        let record = record.detail(detail);
         self.result.is_ok().then_some(record)
     }
 }

@@ -40,7 +40,7 @@ pub fn login(
     browser: &mut LoginBrowser<'_>,
 ) -> Result<LoggedIn> {
     let actor = actor(dirs, config, ("login", None), None, |actor| {
-        vec![record(policy, None, Outcome::Refused, *actor)]
+        vec![record((policy, owner), None, Outcome::Refused, *actor)]
     })?;
     let store = store::open(dirs, config, Prompt::Allowed)?;
     let place = TokenPlace::of(dirs, &*store, policy, owner)?;
@@ -50,12 +50,14 @@ pub fn login(
     agree(&shown(owner, &plan.terms), plan.is_approved)?;
     let log = Log::open(dirs, Some(&keys))?;
     let terms = Some(&plan.terms);
-    log.append(&[record(policy, terms, Outcome::Intent, actor)])?;
+    log.append(&[record((policy, owner), terms, Outcome::Intent, actor)])?;
     approval::approve(dirs, &keys, &place.name()?, &plan.terms)?;
     let done = login::carry_out(&place, &keys, &exchange, &plan, browser);
     let end = match &done {
-        Ok(_) => record(policy, terms, Outcome::Ok, actor),
-        Err(error) => record(policy, terms, Outcome::Failed, actor).reason(error.code.name()),
+        Ok(_) => record((policy, owner), terms, Outcome::Ok, actor),
+        Err(error) => {
+            record((policy, owner), terms, Outcome::Failed, actor).reason(error.code.name())
+        }
     };
     log.append(&[end])?;
     let item = done?;
@@ -68,7 +70,7 @@ pub fn login(
 }
 
 fn record(
-    policy: &Policy,
+    (policy, owner): (&Policy, &TokenOwner),
     terms: Option<&LoginTerms>,
     outcome: Outcome,
     actor: Actor,
@@ -80,11 +82,8 @@ fn record(
             .filter(|scope| !scope.is_empty()),
         ..actor.detail()
     };
-    NewRecord::new(Event::Login, outcome)
-        .server(&policy.server)
-        .policy(&policy.digest)
-        .profile(policy.profile.as_ref())
-        .detail(detail)
+    let record = owner.record(Event::Login, outcome);
+    record.policy(&policy.digest).detail(detail)
 }
 
 /// What the user approves.
