@@ -9,6 +9,8 @@ use crate::supervise::find::{self, Found, Stray};
 use crate::supervise::running::Running;
 use crate::sys::tree;
 
+const DAY: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Print JSON with all supervisor details
@@ -160,7 +162,10 @@ fn row(status: &Value) -> Vec<String> {
 /// When the first short-lived credential ends, and whether it cannot be replaced.
 fn credentials_end(status: &Value) -> Option<String> {
     let second = status.get("credentials_end")?.as_i64()?;
-    let end = local(jiff::Timestamp::from_second(second).ok()?, "%H:%M:%S");
+    let end = soon(
+        jiff::Timestamp::from_second(second).ok()?,
+        jiff::Timestamp::now(),
+    );
     Some(match status.get("renewal_failed").and_then(Value::as_str) {
         Some(code) => format!("{end}, not replaced ({code})"),
         None => end,
@@ -173,10 +178,22 @@ fn host(status: &Value) -> Option<String> {
     let host = remote.get("host")?.as_str()?.to_owned();
     let paused = remote.get("paused_until").and_then(Value::as_i64);
     let until = paused.and_then(|second| jiff::Timestamp::from_second(second).ok());
-    Some(
-        match until.filter(|until| *until > jiff::Timestamp::now()) {
-            Some(until) => format!("{host} (paused until {})", local(until, "%H:%M:%S")),
-            None => host,
+    let now = jiff::Timestamp::now();
+    Some(match until.filter(|until| *until > now) {
+        Some(until) => format!("{host} (paused until {})", soon(until, now)),
+        None => host,
+    })
+}
+
+/// A time that is usually near: with its date if it is more than a day away.
+fn soon(at: jiff::Timestamp, now: jiff::Timestamp) -> String {
+    let is_near = at.duration_since(now).abs() <= DAY;
+    local(
+        at,
+        if is_near {
+            "%H:%M:%S"
+        } else {
+            "%Y-%m-%d %H:%M:%S"
         },
     )
 }
@@ -184,4 +201,24 @@ fn host(status: &Value) -> Option<String> {
 fn local(at: jiff::Timestamp, format: &str) -> String {
     let here = at.to_zoned_datetime(jiff::tz::TimeZone::system());
     here.strftime(format).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_far_end_has_its_date() {
+        let now: jiff::Timestamp = "2026-03-10T12:00:00Z".parse().unwrap();
+        for (at, length) in [
+            ("2026-03-10T12:00:01Z", "12:00:01".len()),
+            ("2026-03-11T12:00:00Z", "12:00:00".len()),
+            ("2026-03-11T12:00:01Z", "2026-03-11 12:00:01".len()),
+            ("2026-06-08T00:30:00Z", "2026-06-08 00:30:00".len()),
+            ("2026-03-01T00:30:00Z", "2026-03-01 00:30:00".len()),
+        ] {
+            let shown = soon(at.parse().unwrap(), now);
+            assert_eq!(shown.len(), length, "{at}: {shown}");
+        }
+    }
 }
