@@ -176,10 +176,7 @@ impl MintKeeper {
             .zip(handle)
             .map(|(maker, handle)| KeptMint::new(name, maker, &handle, ends, rules.on_exit))
             .transpose()?;
-        let short = life
-            .seconds
-            .is_some_and(|life| life < rules.min_life.as_secs());
-        let refused = if short {
+        let refused = if life.seconds.is_some_and(|life| rules.is_too_short(life)) {
             let seconds = life.seconds.unwrap_or_default();
             Some(
                 Error::new(Code::MintRefused, format!("`mint:{name}` lives too short"))

@@ -116,9 +116,11 @@ impl<'a> TokenPlace<'a> {
         self.mint.map(|(_, rules, _)| rules.min_life)
     }
 
-    /// Whether a token that is due can be used nevertheless.
+    /// Whether a token that is due can be used nevertheless. Times are whole seconds: one may be missing.
     pub fn is_usable(&self, item: &TokenItem, now: i64) -> bool {
-        let needed = self.min_life().unwrap_or_default().as_secs();
+        let needed = self
+            .min_life()
+            .map_or(0, |life| life.as_secs().saturating_sub(1));
         !item.is_over(now.saturating_add(i64::try_from(needed).unwrap_or(i64::MAX)))
     }
 

@@ -59,7 +59,7 @@ fn a_local_server_needs_a_token_that_lives() {
     let half = item.obtained_at + 1_980;
     assert!(local.is_due(&item, half) && !remote.is_due(&item, half));
     let end = item.expires_at.unwrap();
-    assert!(local.is_usable(&item, end - 121) && !local.is_usable(&item, end - 120));
+    assert!(local.is_usable(&item, end - 120) && !local.is_usable(&item, end - 119));
     assert!(remote.is_usable(&item, end - 1) && !remote.is_usable(&item, end));
 }
 

@@ -10,7 +10,7 @@ use super::mint_oauth::OAuthMint;
 use super::mint_table::{MintFault, MintTable, github_fields, needs, refuse};
 pub use super::mint_table::{MintType, OnExit};
 use super::plain::{ascii, word};
-use super::remote::{OAuthGrant, Pkce};
+use super::remote::OAuthGrant;
 use crate::config::stores;
 use crate::reference::StorePlace;
 use crate::secret::{SecretName, StoreName};
@@ -104,6 +104,12 @@ impl MintRules {
         }
     }
 
+    /// Whether a credential that lives for so many seconds is refused. Lives are whole seconds, and some of
+    /// it passed since it was made: one may be missing.
+    pub const fn is_too_short(&self, seconds: u64) -> bool {
+        seconds.saturating_add(1) < self.min_life.as_secs()
+    }
+
     /// What a grant shows of it.
     pub fn shown(&self) -> String {
         let Self {
@@ -162,7 +168,7 @@ fn not_oauth(table: &MintTable) -> Result<(), MintFault> {
         ("grant", table.grant != OAuthGrant::default()),
         ("redirect", table.redirect.is_some()),
         ("resource", table.resource.is_some()),
-        ("pkce", table.pkce != Pkce::default()),
+        ("pkce", table.pkce.is_some()),
     ];
     refuse(&fields, "only for `type = \"oauth\"`")
 }

@@ -56,7 +56,7 @@ impl OAuthMint {
                 client_metadata_url: None,
                 redirect: redirect(table)?,
                 resource: Some(resource(table)?),
-                pkce: known.map_or(table.pkce, |known| known.pkce),
+                pkce: pkce(table, known),
             },
         };
         mint.check_client()?;
@@ -159,6 +159,12 @@ fn issuer(table: &MintTable) -> Result<(String, Option<&'static KnownIssuer>), M
     Ok((written.to_owned(), KnownIssuer::of_issuer(written)))
 }
 
+/// What the policy says, before what is known of the authorization server.
+fn pkce(table: &MintTable, known: Option<&KnownIssuer>) -> Pkce {
+    let known = known.map(|known| known.pkce);
+    table.pkce.or(known).unwrap_or_default()
+}
+
 fn redirect(table: &MintTable) -> Result<Option<String>, MintFault> {
     let Some(text) = &table.redirect else {
         return Ok(None);
@@ -217,6 +223,19 @@ mod tests {
             let rules = mint(&format!("issuer = \"{word}\"\n")).rules;
             let found = (rules.issuer.as_deref(), rules.pkce);
             assert_eq!(found, (Some(issuer), pkce), "{word}");
+            for (said, pkce) in [("require", Pkce::Require), ("assume", Pkce::Assume)] {
+                let rules = mint(&format!("issuer = \"{word}\"\npkce = \"{said}\"\n")).rules;
+                assert_eq!(rules.pkce, pkce, "{word}: the policy decides");
+            }
+        }
+    }
+
+    #[test]
+    fn a_life_of_just_the_least_is_enough() {
+        let policy = policy("issuer = \"https://as.example\"\nmin_life = \"10m\"\n").unwrap();
+        let rules = policy.mints.values().next().unwrap();
+        for (seconds, is_too_short) in [(600, false), (599, false), (598, true), (0, true)] {
+            assert_eq!(rules.is_too_short(seconds), is_too_short, "{seconds}");
         }
     }
 

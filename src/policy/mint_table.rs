@@ -111,9 +111,10 @@ pub(super) struct MintTable {
     /// The resource for which the token is asked (RFC 8707). By default, none is named.
     #[serde(default)]
     pub(super) resource: Option<String>,
-    /// Whether the authorization server must announce PKCE.
+    /// Whether the authorization server must announce PKCE: `require`, or `assume`. The default is `require`,
+    /// and `assume` for Microsoft.
     #[serde(default)]
-    pub(super) pkce: Pkce,
+    pub(super) pkce: Option<Pkce>,
     /// The life that is asked for, e.g. `1h`, where the issuer lets one choose.
     #[serde(default)]
     pub(super) life: Option<String>,
