@@ -10,7 +10,7 @@ use crate::files::io_text;
 use crate::oauth::login::LoginBrowser;
 use crate::oauth::owner::TokenOwner;
 use crate::oauth::place::needs_no_login;
-use crate::ops::login::{self, LoggedIn};
+use crate::ops::login::{self, LoggedIn, LoginManner};
 use crate::policy::Policy;
 use crate::sys::browser;
 
@@ -32,8 +32,13 @@ pub(super) fn log_in(cx: &Context, config: &Config, policy: &Policy, way: LoginW
     if owners.is_empty() {
         return Err(needs_no_login(policy));
     }
+    let manner = LoginManner {
+        is_fresh: way.fresh,
+        // Who has one login and asks for it wants a new one.
+        keeps_good: owners.len() > 1 && !way.fresh,
+    };
     for owner in &owners {
-        log_in_once(cx, config, (policy, owner), way)?;
+        log_in_once(cx, config, (policy, owner), (way, manner))?;
     }
     Ok(())
 }
@@ -42,7 +47,7 @@ fn log_in_once(
     cx: &Context,
     config: &Config,
     (policy, owner): (&Policy, &TokenOwner),
-    way: LoginWay,
+    (way, manner): (LoginWay, LoginManner),
 ) -> Result<()> {
     let mut agree = |text: &str, is_approved: bool| {
         if is_approved {
@@ -66,11 +71,18 @@ fn log_in_once(
         &cx.dirs,
         config,
         (policy, owner),
-        way.fresh,
+        manner,
         &mut agree,
         &mut browser,
     )?;
-    report(owner, &done);
+    match done {
+        Some(done) => report(owner, &done),
+        None => print::note(&format!(
+            "still logged in: {}; `{} --fresh` logs in again",
+            owner.brief(),
+            owner.login_command()
+        )),
+    }
     Ok(())
 }
 

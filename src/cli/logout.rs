@@ -3,6 +3,7 @@
 use super::{Context, print, print_revoked};
 use crate::config::Config;
 use crate::error::Result;
+use crate::oauth::owner::TokenOwner;
 use crate::ops::logout;
 use crate::secret::{ProfileName, ServerName};
 use crate::store::Prompt;
@@ -23,7 +24,27 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let kept = print_revoked::retry(cx, &config, Prompt::Allowed, std::slice::from_ref(server));
     let done = logout::logout(&cx.dirs, &config, server, args.profile.as_ref())?;
     if done.is_empty() {
-        print::note(&format!("nobody is logged in to server `{server}`"));
+        let others = logout::of_other_profiles(&cx.dirs, server, args.profile.as_ref())?;
+        print::note(&nobody(args, &others));
     }
     Ok(done.iter().map(print_revoked::report).fold(kept, u8::max))
+}
+
+/// That there is no login to end, and which there are with other profiles.
+fn nobody(args: &Args, others: &[TokenOwner]) -> String {
+    let server = &args.server;
+    if others.is_empty() {
+        return format!("nobody is logged in to server `{server}`");
+    }
+    let shown = |profile: Option<&ProfileName>| match profile {
+        Some(profile) => format!("with profile `{profile}`"),
+        None => "without a profile".to_owned(),
+    };
+    let own = shown(args.profile.as_ref());
+    let others = others.iter().map(|owner| {
+        let profile = shown(owner.profile.as_ref());
+        format!("{profile}, which `{}` ends", owner.logout_command())
+    });
+    let others = others.collect::<Vec<_>>().join(", and ");
+    format!("nobody is logged in to server `{server}` {own}, but there is a login {others}")
 }

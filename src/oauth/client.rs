@@ -100,6 +100,19 @@ pub fn method_of(issuer: &IssuerMetadata, credentials: &ClientCredentials) -> Re
 }
 
 impl OAuthClient {
+    /// What the client needs to prove who it is and these do not have: a field of the policy.
+    pub const fn lacks(&self, credentials: &ClientCredentials) -> Option<&'static str> {
+        match self.method {
+            AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost
+                if self.secret.is_none() && credentials.secret.is_none() =>
+            {
+                Some("client_secret")
+            }
+            AuthMethod::PrivateKeyJwt if credentials.key.is_none() => Some("private_key"),
+            _ => None,
+        }
+    }
+
     /// Proves who the client is, to this issuer, at `now` (seconds of Unix time).
     ///
     /// # Errors
@@ -157,7 +170,7 @@ impl OAuthClient {
 
 fn absent(field: &str) -> Error {
     Error::new(Code::OAuthFailed, "cannot authenticate the OAuth client")
-        .cause(format!("the policy has no `oauth.{field}`"))
+        .cause(format!("the policy gives no `{field}` for it"))
 }
 
 #[cfg(test)]

@@ -87,6 +87,11 @@ impl TokenOwner {
         )
     }
 
+    /// The command that logs out.
+    pub fn logout_command(&self) -> String {
+        self.login_command().replacen("login", "logout", 1)
+    }
+
     /// `S`, or `S (mint:NAME)`, for lists.
     pub fn brief(&self) -> String {
         match &self.mint {

@@ -16,7 +16,7 @@ use super::unrevoked::{self, is_worth_keeping};
 use crate::audit::{Event, NewRecord, Outcome};
 use crate::config::Config;
 use crate::dirs::Dirs;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::policy;
 use crate::secret::{Keys, SecretName, ServerName};
 use crate::store::{self, Prompt, Store, own_items};
@@ -101,7 +101,11 @@ pub fn revoke(
     let at_issuer = found.as_ref().map_or(Ok(()), |item| {
         let exchange = ProcessExchange::new(network(dirs, store, keys)?);
         let credentials = credentials(dirs, store, keys, owner, item);
-        at_issuer(&exchange, item, &credentials)
+        let done = at_issuer(&exchange, item, &credentials);
+        done.map_err(|error| match item.client.lacks(&credentials) {
+            Some(field) => no_proof(owner, item, field),
+            None => error,
+        })
     });
     let kept = match (&at_issuer, found) {
         (Err(error), Some(item)) if is_worth_keeping(error, &item, unix_now()) => {
@@ -145,6 +149,22 @@ fn credentials(
         is_same.then(|| place.credentials_anyway(keys).ok())?
     };
     found().unwrap_or_default()
+}
+
+/// The error without the secret or the key of the policy's client.
+fn no_proof(owner: &TokenOwner, item: &TokenItem, field: &str) -> Error {
+    let (server, id, issuer) = (&owner.server, &item.client.id, &item.issuer);
+    let table = owner
+        .mint
+        .as_ref()
+        .map_or_else(|| "oauth".to_owned(), |mint| format!("mint.{mint}"));
+    Error::new(Code::OAuthFailed, "cannot authenticate the OAuth client")
+        .cause(format!(
+            "the policy of server `{server}` gives no `{table}.{field}`, which the issuer wants for a revocation"
+        ))
+        .hint(format!(
+            "remove the access of client `{id}` in your account at {issuer}"
+        ))
 }
 
 /// Removes the tokens, the approval of their login, and the facts about them.

@@ -7,12 +7,23 @@ use crate::config::Config;
 use crate::dirs::Dirs;
 use crate::error::Result;
 use crate::oauth::approval::{self, LoginTerms};
+use crate::oauth::health::TokenHealth;
+use crate::oauth::index::OAuthIndex;
 use crate::oauth::login::{self, LoginBrowser};
 use crate::oauth::owner::TokenOwner;
 use crate::oauth::place::TokenPlace;
 use crate::oauth::scope::ScopeSet;
 use crate::policy::Policy;
 use crate::store::{self, Prompt};
+
+/// How a login is done.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoginManner {
+    /// It registers and asks again.
+    pub is_fresh: bool,
+    /// A token that is good and of the terms that were approved stays.
+    pub keeps_good: bool,
+}
 
 /// What was granted.
 #[derive(Debug)]
@@ -25,7 +36,7 @@ pub struct LoggedIn {
     pub is_renewable: bool,
 }
 
-/// Logs in. `is_fresh`: registers and asks again. `agree` gets what is asked of whom, and whether the
+/// Logs in; `None` if the token stays. `agree` gets what is asked of whom, and whether the
 /// user approved that before.
 ///
 /// # Errors
@@ -35,10 +46,10 @@ pub fn login(
     dirs: &Dirs,
     config: &Config,
     (policy, owner): (&Policy, &TokenOwner),
-    is_fresh: bool,
+    manner: LoginManner,
     agree: &mut dyn FnMut(&str, bool) -> Result<()>,
     browser: &mut LoginBrowser<'_>,
-) -> Result<LoggedIn> {
+) -> Result<Option<LoggedIn>> {
     let actor = actor(dirs, config, ("login", None), None, |actor| {
         vec![record((policy, owner), None, Outcome::Refused, *actor)]
     })?;
@@ -46,7 +57,10 @@ pub fn login(
     let place = TokenPlace::of(dirs, &*store, policy, owner)?;
     let keys = store::keys(&*store)?;
     let exchange = place.exchange(&keys)?;
-    let plan = login::plan(&place, &keys, &exchange, is_fresh)?;
+    let plan = login::plan(&place, &keys, &exchange, manner.is_fresh)?;
+    if manner.keeps_good && plan.is_approved && is_good(&place)? {
+        return Ok(None);
+    }
     agree(&shown(owner, &plan.terms), plan.is_approved)?;
     let log = Log::open(dirs, Some(&keys))?;
     let terms = Some(&plan.terms);
@@ -61,12 +75,12 @@ pub fn login(
     };
     log.append(&[end])?;
     let item = done?;
-    Ok(LoggedIn {
+    Ok(Some(LoggedIn {
         issuer: item.issuer,
         scope: item.scope,
         expires_at: item.expires_at,
         is_renewable: item.refresh.is_some() || place.is_for_client(),
-    })
+    }))
 }
 
 fn record(
@@ -84,6 +98,15 @@ fn record(
     };
     let record = owner.record(Event::Login, outcome);
     record.policy(&policy.digest).detail(detail)
+}
+
+/// Whether there is a token of what the policy says now, which goes on by itself.
+fn is_good(place: &TokenPlace<'_>) -> Result<bool> {
+    let now = jiff::Timestamp::now().as_second();
+    let index = OAuthIndex::load(place.dirs)?;
+    let row = index.tokens.get(&place.name()?);
+    let is_good = row.is_some_and(|row| row.health(now) == TokenHealth::Good);
+    Ok(is_good && place.item()?.is_some())
 }
 
 /// What the user approves.

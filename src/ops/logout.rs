@@ -23,6 +23,22 @@ pub fn revoke_kept(dirs: &Dirs, config: &Config, prompt: Prompt) -> Result<Vec<R
     later::revoke_kept(dirs, config, prompt, Tries::All)
 }
 
+/// Logins of a server with other profiles than this one, one for each.
+pub fn of_other_profiles(
+    dirs: &Dirs,
+    server: &ServerName,
+    profile: Option<&ProfileName>,
+) -> Result<Vec<TokenOwner>> {
+    let index = OAuthIndex::load(dirs)?;
+    let rows = index.tokens.into_values().map(|row| row.owner);
+    let is_other =
+        |owner: &TokenOwner| owner.server == *server && owner.profile.as_ref() != profile;
+    let mut others: Vec<_> = rows.filter(is_other).collect();
+    others.sort();
+    others.dedup_by(|one, other| one.profile == other.profile);
+    Ok(others)
+}
+
 /// Logs out of a server and of the accounts of its mints, and records it. Empty if there is no token.
 ///
 /// # Errors

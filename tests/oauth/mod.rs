@@ -5,6 +5,7 @@ mod account;
 mod adopt;
 mod ends;
 mod login;
+mod logins;
 mod machine;
 mod refresh;
 mod unrevoked;
