@@ -74,9 +74,20 @@ impl Home {
 
     /// Logs in; `answer` is the query that the browser brings back, `STATE` and `ISSUER` filled in.
     pub fn log_in(&self, script: &Script, answers: &'static [&'static str]) -> Result<TokenItem> {
+        self.log_in_shown(script, answers, &mut |_| {})
+    }
+
+    /// [`Self::log_in`]; `seen` gets each address that the browser opens.
+    pub fn log_in_shown(
+        &self,
+        script: &Script,
+        answers: &'static [&'static str],
+        seen: &mut dyn FnMut(&str),
+    ) -> Result<TokenItem> {
         let plan = self.plan(script)?;
         let mut answers = answers.iter();
         let mut show = |address: &str| {
+            seen(address);
             let address = address.to_owned();
             let answer = answers.next().copied().unwrap_or_default();
             std::thread::spawn(move || browse(&address, answer));

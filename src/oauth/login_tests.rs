@@ -3,7 +3,10 @@
 use serde_json::json;
 
 use super::approval;
-use super::home_tests::{Home, REGISTER, TOKEN, granted, internet, logged_in};
+use super::exchange::script::Script;
+use super::home_tests::{
+    Home, MCP, REGISTER, RESOURCE, TOKEN, granted, internet, logged_in, parameter,
+};
 use super::index::OAuthIndex;
 use super::login::plan;
 use super::owner::TokenOwner;
@@ -100,6 +103,39 @@ fn the_client_is_that_of_the_policy_or_its_document() {
     );
     let script = internet(&json!({"registration_endpoint": null}));
     assert_eq!(home.plan(&script).unwrap_err().code, Code::OAuthFailed);
+}
+
+/// Without them, there is no refresh token.
+#[test]
+fn what_a_known_issuer_needs_in_addition_is_sent() {
+    for (issuer, expected) in [
+        ("https://accounts.google.com", ["offline", "consent"]),
+        ("https://as.example", ["", ""]),
+    ] {
+        let home = Home::new(&format!(
+            "client_id = \"pre\"\nissuer = \"{issuer}\"\nscopes = [\"write\"]\n"
+        ));
+        let metadata = json!({
+            "issuer": issuer, "authorization_endpoint": format!("{issuer}/authorize"),
+            "token_endpoint": TOKEN, "code_challenge_methods_supported": ["S256"],
+        });
+        let resource = json!({"resource": MCP, "authorization_servers": [issuer]});
+        let well_known = format!("{issuer}/.well-known/oauth-authorization-server");
+        let script = Script::default()
+            .answer(MCP, 401, "")
+            .answer(RESOURCE, 200, &resource.to_string())
+            .answer(&well_known, 200, &metadata.to_string())
+            .answer(TOKEN, 200, &granted(1, 3600));
+        let mut sent = Vec::new();
+        let mut seen = |address: &str| {
+            sent = ["access_type", "prompt"]
+                .map(|name| parameter(address, name))
+                .to_vec();
+        };
+        home.log_in_shown(&script, &["code=c&state=STATE"], &mut seen)
+            .unwrap();
+        assert_eq!(sent, expected, "{issuer}");
+    }
 }
 
 #[test]
