@@ -216,16 +216,17 @@ fn dispatch(command: CliCommand) -> Result<u8> {
     }
 }
 
-/// Runs a command that writes audit records, then stores the head of the log. A store that is locked
-/// or missing is not reported here: the command did so if it matters.
+/// Runs a command that writes audit records, then stores the head of the log, also after an error: secrets may
+/// have been released before. A store that is locked or missing is not reported here: the command did so if it
+/// matters.
 fn changing(act: impl FnOnce(&Context) -> Result<u8>) -> Result<u8> {
     let cx = Context::new()?;
-    let code = act(&cx)?;
+    let done = act(&cx);
     match ops::head::keep(&cx.dirs) {
         Err(error) if error.code == Code::AuditBroken => print::error(&error),
         Err(_) | Ok(()) => {}
     }
-    Ok(code)
+    done
 }
 
 /// `run` has its own exit codes for every error.

@@ -16,6 +16,9 @@ use crate::store::{self, Prompt, Store};
 /// `audit-broken` if the log does not match the head in the store; those of the store, which is
 /// opened without a prompt.
 pub fn keep(dirs: &Dirs) -> Result<()> {
+    if !dirs.audit().exists() {
+        return Ok(());
+    }
     let config = Config::load(dirs)?;
     let log = Log::open(dirs, None)?;
     if log.head()? == Head::default() {

@@ -1,6 +1,7 @@
 //! `grant --verify`: the provider is asked after the policy was read and before it is granted.
 
 use super::provider::{HOST, Seen, alone, service};
+use crate::audit::faults::cut_the_last_record;
 use crate::harness::{TOKEN, Test, slot};
 
 const COMMAND: &[&str] = &["npx", "-y", "@modelcontextprotocol/server-github@2025.4.8"];
@@ -88,6 +89,12 @@ fn a_refused_secret_stops_the_grant() {
         );
         assert!(screen.ends_with(&error), "{screen}");
         assert!(!is_granted(&test), "{screen}");
+        // The store knows of the release although the command failed.
+        assert_eq!(test.events().last().map(String::as_str), Some("release"));
+        cut_the_last_record(&test);
+        let ended = test.cli(&["log", "verify"]);
+        assert_eq!(ended.code, 1, "{ended}");
+        assert!(ended.text().contains("truncated: record"), "{ended}");
     });
 }
 

@@ -29,10 +29,11 @@ pub(super) fn ask(cx: &Context, stored: Option<&StoredSecrets>, facts: &mut Fact
         }
         other => other?,
     }
-    facts.probes = verifying::send(cx, stored, plan)?;
+    let sent = verifying::send(cx, stored, plan);
     match head::keep(&cx.dirs) {
         Err(error) if error.code == Code::AuditBroken => print::error(&error),
         Err(_) | Ok(()) => {}
     }
+    facts.probes = sent?;
     Ok(())
 }
