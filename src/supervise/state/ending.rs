@@ -79,7 +79,7 @@ impl KeeperState {
                 self.act(Action::Forward { generation, signal });
             }
         } else if self.servers.current.is_none() && self.servers.leaving.is_empty() {
-            if self.last_exit.is_none() && self.trouble.is_none() {
+            if !self.has_served && self.trouble.is_none() {
                 self.act(Action::Record(Fact::Aborted));
             }
             self.begin_ending(Reason::Signal(signal));
@@ -173,7 +173,10 @@ impl KeeperState {
     fn reap(&mut self, server: &TrackedServer) {
         let exit = server.exit().unwrap_or(ServerExit::Exited(0));
         server.forget(&mut self.timers);
-        self.last_exit = Some(exit);
+        // One that was replaced may be gone last.
+        if server.has_session() {
+            self.last_exit = Some(exit);
+        }
         self.act(Action::Reap {
             generation: server.number,
             exit,

@@ -119,6 +119,9 @@ pub(super) struct KeeperState {
     renewals: u32,
     /// Why there is no server.
     trouble: Option<Error>,
+    /// A server has had the session.
+    has_served: bool,
+    /// How the last server that had the session exited, unless it was replaced.
     last_exit: Option<ServerExit>,
     crashes: VecDeque<Instant>,
     /// The actions of this step.
@@ -141,6 +144,7 @@ impl KeeperState {
             generations: 0,
             renewals: 0,
             trouble: None,
+            has_served: false,
             last_exit: None,
             crashes: VecDeque::new(),
             actions: Vec::new(),

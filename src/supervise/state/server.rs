@@ -9,6 +9,15 @@ use super::timers::{Timer, Timers};
 use crate::policy::SessionRules;
 use crate::supervise::pipeline::ServerExit;
 
+/// Whether a server has the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ServerRole {
+    /// It is a candidate, or another server got the session.
+    Spare,
+    /// It has the session, or was the last to have it.
+    Holder,
+}
+
 /// One server, from its launch to the end of its last process.
 #[derive(Debug)]
 pub(super) struct TrackedServer {
@@ -23,6 +32,7 @@ pub(super) struct TrackedServer {
     streams: u8,
     /// Its remaining output is not waited for.
     output_given_up: bool,
+    role: ServerRole,
     /// Why it is being ended, if it is.
     reason: Option<Reason>,
     kill_at: Option<Instant>,
@@ -41,11 +51,26 @@ impl TrackedServer {
             gone: false,
             streams: 2,
             output_given_up: false,
+            role: ServerRole::Spare,
             reason: None,
             kill_at: None,
             ladder: VecDeque::new(),
             is_explained: false,
         }
+    }
+
+    pub(super) const fn give_session(&mut self) {
+        self.role = ServerRole::Holder;
+    }
+
+    /// Another server gets the session.
+    pub(super) const fn take_session(&mut self) {
+        self.role = ServerRole::Spare;
+    }
+
+    /// Whether its exit is that of a session that ends with it.
+    pub(super) fn has_session(&self) -> bool {
+        self.role == ServerRole::Holder
     }
 
     /// Why it is being ended, if it is; then its stdin is closed.

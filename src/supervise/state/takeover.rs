@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::event::{Action, ControlReply};
 use super::limits::TRIM_AFTER;
+use super::server::TrackedServer;
 use super::shutdown::Reason;
 use super::stage::{Candidate, CandidateStage, StartCause};
 use super::timers::Timer;
@@ -33,6 +34,7 @@ impl KeeperState {
     fn stop_first(&mut self, now: Instant) {
         if let Some(mut old) = self.servers.current.take() {
             self.act(Action::HoldGate);
+            old.take_session();
             old.stop(Reason::Renewed, now, &mut self.timers, &mut self.actions);
             self.servers.leaving.push(old);
         }
@@ -64,6 +66,11 @@ impl KeeperState {
             return;
         };
         let generation = server.number;
+        self.has_served = true;
+        self.servers
+            .iter_mut()
+            .for_each(TrackedServer::take_session);
+        server.give_session();
         self.act(Action::TakeOver { generation });
         self.timers.cancel(Timer::Candidate);
         self.timers.cancel(Timer::Restart);

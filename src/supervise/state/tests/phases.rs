@@ -46,10 +46,10 @@ fn phases() -> Vec<(&'static str, ModelWorld, u8)> {
             ModelWorld::renewed_until_drain(ModelWorld::stop_first()),
             killed,
         ),
-        ("stopping", stopping, killed),
+        ("stopping", stopping, 0),
         ("replaced", replaced, killed),
         ("crashed", crashed, 7),
-        ("restarting", restarting, killed),
+        ("restarting", restarting, 7),
     ]
 }
 
@@ -98,6 +98,30 @@ fn a_disconnect_ends_everything() {
         world.comes_to_rest();
         assert_eq!(world.exit, Some(code), "{phase}");
     }
+}
+
+/// A server that was replaced may be slower to end than the one that has the session.
+#[test]
+fn the_exit_code_is_not_that_of_a_server_that_was_replaced() {
+    let mut world = ModelWorld::renewed_until_drain(SessionRules::default());
+    world.server_answers();
+    world.drain();
+    world.resend();
+    world.client_leaves();
+    world.crash(2, ServerExit::Exited(0));
+    assert_eq!(world.exit, None, "the old one is alive");
+    world.crash(1, ServerExit::Died(9));
+    assert_eq!(world.exit, Some(0));
+
+    // Nor that of a candidate that was dropped.
+    let mut world = ModelWorld::started(SessionRules::default());
+    world.rotate();
+    world.prepare(true);
+    world.client_leaves();
+    world.crash(1, ServerExit::Exited(3));
+    assert_eq!(world.exit, None, "the candidate is alive");
+    world.crash(2, ServerExit::Died(9));
+    assert_eq!(world.exit, Some(3));
 }
 
 #[test]
