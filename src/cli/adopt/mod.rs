@@ -84,7 +84,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         opened = Some((store, keys));
     }
     if args.dry_run {
-        show::places(cx, &first.files);
+        show::places(cx, &first.files, !args.client.is_empty());
     }
     show::round(cx, &first);
     show::unknown(&first, &args.server);

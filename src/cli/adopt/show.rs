@@ -145,8 +145,9 @@ pub(super) fn withheld(server: &ServerName, withheld: &Withheld) -> String {
     format!("not granted: {because}; run `mcpwrap grant {server}` to review and approve it")
 }
 
-/// The locations searched: the files found, then the missing ones by client.
-pub(super) fn places(cx: &Context, searched: &ClientFiles) {
+/// The locations searched: the files found, then the missing ones of the clients that the user names. All clients
+/// together have two hundred.
+pub(super) fn places(cx: &Context, searched: &ClientFiles, is_named: bool) {
     let mut out = print::Lines::default();
     out.line(&format!(
         "searched {}, found {}",
@@ -160,8 +161,11 @@ pub(super) fn places(cx: &Context, searched: &ClientFiles) {
         out.line(&format!("  {}{client}", cx.dirs.tilde(&file.path)));
     }
     let mut rest = searched.absent.as_slice();
-    if !rest.is_empty() {
+    if !rest.is_empty() && is_named {
         out.line("not found:");
+    } else if !rest.is_empty() {
+        out.line("`--client ID` also lists the locations where nothing was found");
+        rest = &[];
     }
     while let Some((client, _)) = rest.first() {
         let same = rest.iter().take_while(|(other, _)| other.id == client.id);
