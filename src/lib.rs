@@ -49,6 +49,7 @@ pub(crate) mod launch; // resolve, guard, start
 pub(crate) mod suspects; // credentials that look refused
 pub(crate) mod mask; // masks secrets in output
 pub(crate) mod supervise; // keeps a server behind the session
+pub(crate) mod trial; // starts a server as a client does, and lists its tools
 pub(crate) mod drill; // tests the kill switch
 
 // ── what is known

@@ -81,6 +81,7 @@ const REFUSED: &[&[&str]] = &[
     &["config", "network", "--clear"],
     &["unlock"],
     &["check", "--verify"],
+    &["test", "github", "--verify"],
 ];
 
 #[test]
@@ -118,7 +119,7 @@ fn what_approves_changes_or_sends_is_refused() {
         assert!(record["detail"]["agent"].is_string(), "{record}");
     }
     // All but `policy new`, `policy edit`, `init` and `unlock`, which have no event.
-    assert_eq!(refusals.count(), 2 * 30);
+    assert_eq!(refusals.count(), 2 * 31);
 }
 
 #[test]

@@ -67,6 +67,7 @@ mod store_checks;
 mod store_commands;
 mod soak;
 mod streams;
+mod test_command;
 mod tidy;
 mod transparent;
 mod uninstall;

@@ -31,6 +31,7 @@ pub mod run;
 pub mod secret;
 pub mod status;
 pub mod store;
+pub mod test;
 pub mod uninstall;
 pub mod unlock;
 mod usage;
@@ -96,6 +97,8 @@ enum CliCommand {
     Logout(logout::Args),
     /// Run a server with its secrets, for client configs
     Run(run::Args),
+    /// Start a server as a client does, and list its tools
+    Test(test::Args),
     /// List running servers
     Ps(ps::Args),
     /// Restart a server without dropping its sessions
@@ -202,6 +205,8 @@ fn dispatch(command: CliCommand) -> Result<u8> {
         CliCommand::Logout(args) => changing(|cx| logout::run(&args, cx)),
         CliCommand::Config(args) => changing(|cx| config::run(&args, cx)),
         CliCommand::Ps(args) => Ok(ps::run(&args, &Context::new()?)),
+        CliCommand::Test(args) if args.is_recorded() => changing(|cx| test::run(&args, cx)),
+        CliCommand::Test(args) => test::run(&args, &Context::new()?),
         CliCommand::Renew(args) => renew::run(&args, &Context::new()?),
         CliCommand::Drill(args) => drill::run(&args, &Context::new()?),
         CliCommand::Init(args) => init::run(&args, &Context::new()?),

@@ -17,7 +17,7 @@ use comfy_table::{Table, presets};
 use nix::sys::signal::Signal;
 
 use crate::dirs;
-use crate::error::{Error, printable};
+use crate::error::{Error, is_shown, printable};
 use crate::sys::{signal, spawn, stderr};
 
 /// Lines of a terminal that does not tell its size.
@@ -72,9 +72,19 @@ pub fn names<N: std::fmt::Display>(names: impl IntoIterator<Item = N>) -> String
     names.join(", ")
 }
 
-/// JSON for scripts, on stdout.
+/// JSON for scripts, on stdout. It has the same meaning with what a terminal does not show escaped.
 pub fn json(value: &serde_json::Value) {
-    line(&format!("{value:#}"));
+    let mut shown = String::new();
+    for c in format!("{value:#}").chars() {
+        if c == '\n' || is_shown(c) {
+            shown.push(c);
+        } else {
+            let mut units = [0; 2];
+            let escape = |unit: &u16| format!("\\u{unit:04x}");
+            shown.extend(c.encode_utf16(&mut units).iter().map(escape));
+        }
+    }
+    line(&shown);
 }
 
 /// A table without borders, on stdout.

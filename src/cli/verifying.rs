@@ -5,7 +5,7 @@ use super::{Context, ask, print};
 use crate::check::{ProbeRecord, ProbeResult};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
-use crate::grant::By;
+use crate::grant::{self, By};
 use crate::ops::actor::Actor;
 use crate::ops::{agents, release};
 use crate::policy::Policy;
@@ -69,24 +69,47 @@ pub fn send(cx: &Context, stored: &StoredSecrets, plan: ProbePlan) -> Result<Vec
 /// `credentials-refused` if the provider rejects it; those of [`confirm`] and [`send`]; those of the store.
 pub fn before_grant(cx: &Context, config: &Config, policy: &Policy) -> Result<()> {
     let stored = stored::open_for(&cx.dirs, config, policy)?;
-    let plan = match probe::plan_before_grant(&stored, policy, &cx.dirs.tilde(&policy.path)) {
+    for line in ask_about(cx, &stored, policy, "grant")? {
+        print::line(&line);
+    }
+    Ok(())
+}
+
+/// Asks the provider about the secret of a granted policy whose server is about to be tested. Returns
+/// what it said.
+///
+/// # Errors
+/// As [`before_grant`]; those of the grant.
+pub fn before_test(cx: &Context, config: &Config, policy: &Policy) -> Result<Vec<String>> {
+    let stored = stored::open_for(&cx.dirs, config, policy)?;
+    // A policy that nobody approved could name the secret of another server.
+    grant::find(&cx.dirs, policy).and_then(|grant| grant.verify(&stored.keys))?;
+    ask_about(cx, &stored, policy, "test")
+}
+
+fn ask_about(
+    cx: &Context,
+    stored: &StoredSecrets,
+    policy: &Policy,
+    act: &str,
+) -> Result<Vec<String>> {
+    let plan = match probe::plan_of(stored, policy, &cx.dirs.tilde(&policy.path)) {
         Ok(plan) => plan,
         Err(why) => {
             print::note(&format!("nothing to verify: {why}"));
-            return Ok(());
+            return Ok(Vec::new());
         }
     };
     confirm(&plan)?;
-    for record in send(cx, &stored, plan)? {
+    let mut said = Vec::new();
+    for record in send(cx, stored, plan)? {
         let (secret, host) = (&record.secret, &record.host);
         match &record.result {
-            ProbeResult::Good { scopes, .. } => {
-                print::line(&good(&record, scopes.as_deref()));
-            }
+            ProbeResult::Good { scopes, .. } => said.push(good(&record, scopes.as_deref())),
             ProbeResult::Refused(status) => {
                 return Err(Error::new(
                     Code::CredentialsRefused,
-                    format!("cannot grant server `{}`", policy.server),
+                    format!("cannot {act} server `{}`", policy.server),
                 )
                 .cause(format!("`{secret}` was refused by {host} ({status})"))
                 .hint(format!(
@@ -98,7 +121,7 @@ pub fn before_grant(cx: &Context, config: &Config, policy: &Policy) -> Result<()
             )),
         }
     }
-    Ok(())
+    Ok(said)
 }
 
 /// A valid secret: until when, and its scopes, as far as that is known.

@@ -3,9 +3,11 @@
 //! Clients are recognized by the name that they send in the handshake (`clientInfo.name`), which is not
 //! their ID. A name counts if it is the one listed or begins with it and a hyphen or space.
 
+use crate::trial;
+
 /// The name in the handshake, and what its user does. Claude Code, Codex and opencode sent theirs in
 /// sessions, Gemini CLI and Qwen Code have theirs in their code; the others are known from reports. A
-/// name that is not here gets the general words.
+/// name that is not here gets the general words. The last is `mcpwrap test`.
 const RECONNECTS: &[(&str, &str)] = &[
     ("claude-code", "choose it in `/mcp` and reconnect"),
     ("claude-ai", "restart Claude Desktop"),
@@ -32,6 +34,7 @@ const RECONNECTS: &[(&str, &str)] = &[
         "press the refresh button in Windsurf's MCP settings",
     ),
     ("Zed", "switch it off and on in Zed's agent settings"),
+    (trial::CLIENT, trial::AGAIN),
 ];
 
 /// What the user does so that a client with this name in its handshake connects again.

@@ -8,10 +8,7 @@
 mod faults;
 
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Child;
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +27,7 @@ use crate::store::{self, Prompt, SecretItem};
 use crate::supervise::find;
 use crate::supervise::running::{Order, Running, StopMethod};
 use crate::sys::spawn;
+use crate::trial::child::{Arrival, ChildEnd, RunChild};
 
 /// A process tree that is hard to end: a shell that ignores signals, a child that does too, and a
 /// daemon in a session of its own. Prints a line when all of it runs.
@@ -48,6 +46,8 @@ const REVOKED: &str = "\"revoked\"";
 const READY_LIMIT: Duration = Duration::from_secs(30);
 /// The time limit for an answer of the suspended session.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+/// The time limit for the supervisor to exit.
+const END_LIMIT: Duration = Duration::from_secs(10);
 /// The documented limit for the whole process tree to exit.
 const DEAD_LIMIT: Duration = Duration::from_secs(1);
 
@@ -248,10 +248,7 @@ fn policy_text(command: &[String], variables: &[&str]) -> String {
 }
 
 /// A client's end of one `mcpwrap run drill`.
-struct DrillClient {
-    child: Child,
-    lines: Receiver<(Instant, String)>,
-}
+struct DrillClient(RunChild);
 
 impl DrillClient {
     fn start(home: &Path, user_home: &Path) -> Result<Self> {
@@ -262,34 +259,19 @@ impl DrillClient {
             ("HOME", user_home.as_os_str()),
             ("PATH", &path),
         ];
-        let mut child = spawn::own(&arguments, &environment)
-            .map_err(|error| failed("cannot start").cause(files::io_text(&error)))?;
-        let (sender, lines) = channel();
-        if let Some(stdout) = child.stdout.take() {
-            std::thread::spawn(move || {
-                for line in BufReader::new(stdout)
-                    .lines()
-                    .map_while(std::io::Result::ok)
-                {
-                    if sender.send((Instant::now(), line)).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        Ok(Self { child, lines })
+        let child = spawn::own(&arguments, &environment).and_then(RunChild::new);
+        child
+            .map(Self)
+            .map_err(|error| failed("cannot start").cause(files::io_text(&error)))
     }
 
     fn pid(&self) -> i32 {
-        i32::try_from(self.child.id()).unwrap_or(0)
+        self.0.pid()
     }
 
     fn ask(&mut self, id: &str, method: &str) {
         let line = format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"{method}"}}"#);
-        if let Some(stdin) = &mut self.child.stdin {
-            // A closed session is detected by the missing answer.
-            drop(writeln!(stdin, "{line}").and_then(|()| stdin.flush()));
-        }
+        self.0.send(&line);
     }
 
     /// Waits for the server's process tree, and returns its supervisor.
@@ -320,22 +302,23 @@ impl DrillClient {
     fn wait_for(&self, text: &str, limit: Duration) -> Option<(Instant, String)> {
         let deadline = Instant::now() + limit;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let (at, line) = self.lines.recv_timeout(left).ok()?;
+            let Ok(Arrival::Line(at, line)) = self.0.receive(deadline) else {
+                return None;
+            };
+            let line = String::from_utf8_lossy(&line);
             if line.contains(text) {
-                return Some((at, line));
+                return Some((at, line.into_owned()));
             }
         }
     }
 
     /// Closes stdin, as a client does; the supervisor then exits.
-    fn end(&mut self) -> Option<i32> {
-        drop(self.child.stdin.take());
-        self.child.wait().ok()?.code()
+    fn end(&mut self) -> ChildEnd {
+        self.0.end(END_LIMIT)
     }
 
     /// Whether this start was refused, which is expected after the revocation.
     fn refused(mut self) -> bool {
-        self.end() == Some(i32::from(EXIT_REFUSED))
+        self.end() == ChildEnd::Exit(i32::from(EXIT_REFUSED))
     }
 }

@@ -13,6 +13,11 @@ macro_rules! codes {
             /// All codes, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
+            /// The code with this name.
+            pub fn of(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.name() == name)
+            }
+
             /// The name as users and scripts see it.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
@@ -167,6 +172,8 @@ codes! {
     ServerExited = "server-exited",
     /// The server used a secret as the ID of a message, where it cannot be masked.
     SecretInId = "secret-in-id",
+    /// A server that was tested did not list its tools, or said something that no client accepts.
+    TestFailed = "test-failed",
     /// A remote server cannot be reached, or its answer is not one of MCP.
     RemoteFailed = "remote-failed",
     /// A remote server refused the credentials.

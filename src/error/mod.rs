@@ -248,19 +248,15 @@ impl std::error::Error for Error {}
 /// Replaces control characters in external text, so that it cannot control a terminal or forge a
 /// line, and invisible characters that would make it misleading.
 pub fn printable(text: &str) -> String {
-    let misleads = |c| {
-        matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    text.chars()
-        .map(|c| {
-            if c.is_control() || misleads(c) {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect()
+    let shown = |c| if is_shown(c) { c } else { '\u{fffd}' };
+    text.chars().map(shown).collect()
+}
+
+/// Whether a terminal shows a character as itself.
+pub fn is_shown(c: char) -> bool {
+    let misleads = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !c.is_control() && !misleads
 }
 
 #[cfg(test)]

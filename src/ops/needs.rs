@@ -47,16 +47,27 @@ const VALUE_BYTES_MAX: usize = 200;
 
 /// What the user should know about the environment of a server that was just approved.
 pub fn notes(dirs: &Dirs, policy: &Policy) -> Vec<String> {
+    proposals(policy, &missing(dirs, policy))
+}
+
+/// The names of the variables that the server reads and does not get.
+pub fn names(dirs: &Dirs, policy: &Policy) -> Vec<String> {
+    missing(dirs, policy).into_keys().collect()
+}
+
+/// Those of this terminal, with their values.
+fn missing(dirs: &Dirs, policy: &Policy) -> BTreeMap<String, String> {
+    let nothing = BTreeMap::new();
     if policy.remote.is_some() {
-        return Vec::new();
+        return nothing;
     }
     let Ok(resolved) = invocation::resolve(policy, dirs) else {
-        return Vec::new();
+        return nothing;
     };
     let launch = package::parse(&policy.command);
     if launch.registry == package::Registry::Image {
         // A container gets only what its command names.
-        return Vec::new();
+        return nothing;
     }
     let gets = |name: &str| {
         resolved.invocation.env.contains_key(name)
@@ -73,7 +84,7 @@ pub fn notes(dirs: &Dirs, policy: &Policy) -> Vec<String> {
             || OF_TERMINALS.contains(&name)
             || name.starts_with("MCPWRAP_")
     };
-    let set: BTreeMap<String, String> = dirs::terminal_variables()
+    let mut set: BTreeMap<String, String> = dirs::terminal_variables()
         .filter(|(name, _)| !gets(name) && !of_other(name))
         .collect();
     let names: Vec<String> = set.keys().cloned().collect();
@@ -86,11 +97,11 @@ pub fn notes(dirs: &Dirs, policy: &Policy) -> Vec<String> {
         Vec::new()
     };
     let found = package::variables_read(policy, dirs, &code, &names);
-    let read = |name: &&String| {
-        found.as_ref().is_some_and(|found| found.contains(*name)) || ambient::usual(&words, name)
+    let read = |name: &String| {
+        found.as_ref().is_some_and(|found| found.contains(name)) || ambient::usual(&words, name)
     };
-    let read: Vec<&String> = names.iter().filter(read).take(SHOWN_MAX).collect();
-    proposals(policy, &read, &set)
+    set.retain(|name, _| read(name));
+    set.into_iter().take(SHOWN_MAX).collect()
 }
 
 /// The words that a server is called by.
@@ -108,10 +119,9 @@ fn words(policy: &Policy, launch: &package::ParsedCommand) -> Vec<String> {
 }
 
 /// What to write into the policy for each variable.
-fn proposals(policy: &Policy, read: &[&String], set: &BTreeMap<String, String>) -> Vec<String> {
+fn proposals(policy: &Policy, missing: &BTreeMap<String, String>) -> Vec<String> {
     let (mut pass, mut by_value, mut secret) = (Vec::new(), Vec::new(), Vec::new());
-    for name in read {
-        let value = set.get(*name).map_or("", String::as_str);
+    for (name, value) in missing {
         if ambient::is_harmless(name) {
             pass.push(format!("\"{name}\""));
         } else if !detect::value(ValueSite::Env(name), value)
@@ -122,7 +132,7 @@ fn proposals(policy: &Policy, read: &[&String], set: &BTreeMap<String, String>) 
         } else if value.len() > VALUE_BYTES_MAX || value.chars().any(char::is_control) {
             by_value.push(format!("{name} = \"…\""));
         } else {
-            by_value.push(format!("{name} = {}", toml::Value::from(value)));
+            by_value.push(format!("{name} = {}", toml::Value::from(value.as_str())));
         }
     }
     let server = &policy.server;

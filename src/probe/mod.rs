@@ -102,15 +102,11 @@ pub fn plan(dirs: &Dirs, stored: Option<&StoredSecrets>, facts: &Facts) -> Probe
     plan
 }
 
-/// The request about one policy that its user has read, just before it is granted. Sends nothing.
+/// The request about one policy, which its user has just read or granted before. Sends nothing.
 ///
 /// # Errors
 /// Why there is none.
-pub fn plan_before_grant(
-    stored: &StoredSecrets,
-    policy: &Policy,
-    shown: &str,
-) -> Result<ProbePlan, Unasked> {
+pub fn plan_of(stored: &StoredSecrets, policy: &Policy, shown: &str) -> Result<ProbePlan, Unasked> {
     let requests = vec![request(stored, policy, shown)?];
     Ok(ProbePlan {
         requests,

@@ -51,6 +51,22 @@ pub fn own(
     own_command(arguments, environment)?.spawn()
 }
 
+/// Starts this program with these arguments, and with the environment of this process, as a client does.
+/// All three streams are pipes.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where programs are started"
+)]
+pub fn own_as_client(arguments: &[&std::ffi::OsStr]) -> io::Result<Child> {
+    Command::new(own_program()?)
+        .arg0("mcpwrap")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+}
+
 /// [`own`], where no write to a file succeeds, as with a full disk.
 #[expect(unsafe_code, reason = "the limit is set between fork and exec")]
 pub fn own_without_disk(

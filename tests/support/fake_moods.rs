@@ -1,5 +1,5 @@
-//! Behaviour of the fake server beyond its tools: requests to the client, open subscriptions, and
-//! failures with a credential (`TOKEN`) that contains the word `bad`.
+//! Behaviour of the fake server beyond its tools: requests to the client, open subscriptions, lists of
+//! tools that no client can use, and failures with a credential (`TOKEN`) that contains the word `bad`.
 
 use serde_json::{Value, json};
 
@@ -9,6 +9,8 @@ pub(crate) struct Moods {
     pub(crate) when_bad: String,
     /// Requests the roots as soon as the client is ready.
     pub(crate) asks: bool,
+    /// What is wrong with its list of tools (see [`tools`]).
+    pub(crate) lists: String,
     /// The call that waits for the client's answer.
     asking: Option<Value>,
     questions: u64,
@@ -27,6 +29,11 @@ impl Moods {
         match message["method"].as_str().unwrap_or_default() {
             "initialize" | "server/discover" if is_bad() => return self.go_bad(message),
             "notifications/initialized" if self.asks => self.ask(),
+            "tools/list" if !self.lists.is_empty() => {
+                let answer = json!({"jsonrpc": "2.0", "id": message["id"]});
+                tools(&self.lists, message["params"]["cursor"].as_str(), answer);
+                return Left::Nothing;
+            }
             "tools/call" if message["params"]["name"] == "ask" => {
                 self.asking = Some(message["id"].clone());
                 self.ask();
@@ -79,6 +86,32 @@ impl Moods {
             _ => Left::All,
         }
     }
+}
+
+/// Answers a request for the tools, which begins with this answer.
+fn tools(kind: &str, cursor: Option<&str>, mut answer: Value) {
+    let tool = |name: &str, text: &str| json!({"name": name, "description": text, "inputSchema": {"type": "object"}});
+    let page: usize = cursor.map_or(0, |cursor| cursor.parse().unwrap());
+    answer["result"] = match kind {
+        "pages" if page < 2 => {
+            json!({"tools": [tool(&format!("page-{page}"), "one of three")], "nextCursor": (page + 1).to_string()})
+        }
+        "pages" => json!({"tools": [tool("page-2", "the last")]}),
+        "loop" => json!({"tools": [tool("again", "")], "nextCursor": "7"}),
+        "endless" => json!({"tools": [], "nextCursor": (page + 1).to_string()}),
+        "none" => json!({"tool": []}),
+        "nameless" => json!({"tools": [{"description": "who am I?"}]}),
+        "hostile" => json!({"tools": [
+            tool("\u{1b}[2Kgranted: x", "one\u{1b}]0;title\u{7}\nmcpwrap: error[revoked]: x"),
+            tool("\u{9b}31mred", &format!("\u{202e}{}", "long ".repeat(40))),
+            tool("two\nlines", "\r\n\r\n  after blank lines\nmore"),
+        ]}),
+        many => {
+            let all = 0..many.parse::<usize>().unwrap();
+            json!({"tools": all.map(|n| tool(&format!("tool-{n}"), "one of many")).collect::<Vec<_>>()})
+        }
+    };
+    super::say(&answer);
 }
 
 fn is_bad() -> bool {

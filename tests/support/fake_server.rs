@@ -111,6 +111,8 @@ fn act(session: &mut Session, name: &str, value: &str) {
         "era" => value.clone_into(&mut session.era),
         "mute" => session.mute = true,
         "when-bad" => value.clone_into(&mut session.moods.when_bad),
+        "lists" => value.clone_into(&mut session.moods.lists),
+        "flood" => flood(value),
         "asks" => session.moods.asks = true,
         "bind" => moods::bind(value.parse().unwrap()),
         "early-notice" => session.early_notice = true,
@@ -249,6 +251,15 @@ fn both(bytes: usize) {
     let other = std::thread::spawn(move || write(2, &vec![b'e'; bytes]));
     write(1, &vec![b'o'; bytes]);
     other.join().unwrap();
+}
+
+/// Writes this line for ever and reads nothing.
+fn flood(line: &str) {
+    ready();
+    let lines = format!("{line}\n").repeat(1000);
+    loop {
+        write(1, lines.as_bytes());
+    }
 }
 
 /// Copies stdin to stdout and exits, like `cat`.

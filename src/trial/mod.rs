@@ -1,0 +1,13 @@
+//! Starts a server as a client does, with `mcpwrap run`, and lists its tools.
+//!
+//! Invariant: memory and time are bounded, whatever the server answers.
+
+pub mod child;
+mod fault;
+mod one;
+mod talk;
+mod terms;
+mod tools;
+
+pub use self::one::{Trial, run};
+pub use self::terms::{AGAIN, CLIENT, OfferedTool, TrialOrder};
