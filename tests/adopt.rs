@@ -79,7 +79,7 @@ fn case(id: &str, dir: &Path) {
     let by_client = ["--client", id];
     let selector = if own.is_some() { by_client } else { named };
     let adopt = |more: &[&str]| test.cli(&[&["adopt", "--yes"], &selector[..], more].concat());
-    let no_pin = &["--no-pin"];
+    let no_pin = &["--no-pin", "--no-test"];
 
     let name = format!(
         "clients/{id}/{}",

@@ -243,6 +243,49 @@ fn an_agent_may_test_but_not_verify() {
     assert!(ended.stderr.contains("error[agent-refused]"), "{ended}");
 }
 
+/// A client config with a server that works and one that exits, and a secret in each.
+fn adoptable(test: &Test) {
+    test.init();
+    let server = |acts: &[&str]| json!({"command": fake_server(), "args": acts, "env": {"API_TOKEN": "q9Kx2LmP7vRt4WzB8nYc"}});
+    let servers = json!({"good": server(&["lists=3"]), "bad": server(&["exit=3"])});
+    let file = test.home.join(".cursor/mcp.json");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(file, json!({"mcpServers": servers}).to_string()).unwrap();
+}
+
+#[test]
+fn an_adoption_offers_to_test_what_it_changed() {
+    let test = Test::new();
+    adoptable(&test);
+    let mut terminal = test.terminal(&["adopt"]);
+    terminal.expect("proceed? [y/n] ").enter("y");
+    terminal
+        .expect("test the 2 servers now? they start with their secrets. [y/n] ")
+        .enter("y");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 1, "{screen}");
+    assert!(screen.contains("works: good, 3 tools in "), "{screen}");
+    assert!(screen.contains("error[server-exited]"), "{screen}");
+    let hint = "run `mcpwrap test bad` to see more, or `mcpwrap adopt --undo --server bad`";
+    assert!(screen.contains(hint), "{screen}");
+    // It is adopted all the same.
+    let file = std::fs::read_to_string(test.home.join(".cursor/mcp.json")).unwrap();
+    let file: Value = serde_json::from_str(&file).unwrap();
+    assert_eq!(file["mcpServers"]["bad"]["args"][0], "run", "{file}");
+}
+
+#[test]
+fn an_adoption_tests_nothing_unasked() {
+    for (args, is_said) in [(&["--yes"][..], true), (&["--yes", "--no-test"], false)] {
+        let test = Test::new();
+        adoptable(&test);
+        let ended = test.ok(&[&["adopt"], args].concat());
+        let note = "not tested: `bad`, `good`; run `mcpwrap test SERVER`";
+        assert_eq!(ended.stderr.contains(note), is_said, "{ended}");
+        assert!(!test.events().contains(&"launch".to_owned()), "{ended}");
+    }
+}
+
 #[test]
 fn a_real_server() {
     if !cache("npm/installed-from").exists() {

@@ -5,9 +5,11 @@
 pub mod child;
 mod fault;
 mod one;
+mod several;
 mod talk;
 mod terms;
 mod tools;
 
 pub use self::one::{Trial, run};
+pub use self::several::several;
 pub use self::terms::{AGAIN, CLIENT, OfferedTool, TrialOrder};

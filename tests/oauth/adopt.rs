@@ -45,7 +45,7 @@ fn an_entry_changes_after_its_login() {
     let unchanged = || [&file, &desktop].map(|file| std::fs::read(file).unwrap()) == before;
     assert!(unchanged());
 
-    let mut terminal = at.test.terminal(&["adopt", "--oauth"]);
+    let mut terminal = at.test.terminal(&["adopt", "--oauth", "--no-test"]);
     terminal
         .expect("log in to 1 server, store 0 secrets, write and grant 1 policy, change 2 files");
     terminal.expect("proceed? [y/n] ").enter("y");
@@ -223,7 +223,7 @@ fn clear_tokens_are_revoked_and_deleted_if_the_user_agrees() {
     };
     let (files, access) = clear_tokens(&at);
     through_mcp_remote(&at);
-    let mut terminal = at.test.terminal(&["adopt", "--oauth"]);
+    let mut terminal = at.test.terminal(&["adopt", "--oauth", "--no-test"]);
     terminal.expect("proceed? [y/n] ").enter("y");
     terminal.expect("go on? [y/n] ").enter("y");
     terminal.expect("in plaintext, in ~/.mcp-auth/mcp-remote-v1/");
@@ -255,7 +255,7 @@ fn clear_tokens_are_kept_to_be_revoked_if_the_issuer_is_down() {
     let (files, access) = clear_tokens(&at);
     through_mcp_remote(&at);
     at.control("no-revocation");
-    let mut terminal = at.test.terminal(&["adopt", "--oauth"]);
+    let mut terminal = at.test.terminal(&["adopt", "--oauth", "--no-test"]);
     terminal.expect("proceed? [y/n] ").enter("y");
     terminal.expect("go on? [y/n] ").enter("y");
     terminal.expect("in plaintext, in ~/.mcp-auth/mcp-remote-v1/");
@@ -286,7 +286,7 @@ fn clear_tokens_stay_if_the_user_says_no_or_they_are_of_another_issuer() {
         ("y", "they are of `https://as.other.test`"),
     ] {
         through_mcp_remote(&at);
-        let mut terminal = at.test.terminal(&["adopt", "--oauth"]);
+        let mut terminal = at.test.terminal(&["adopt", "--oauth", "--no-test"]);
         terminal.expect("proceed? [y/n] ").enter("y");
         if answer == "n" {
             terminal.expect("go on? [y/n] ").enter("y");

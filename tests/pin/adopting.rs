@@ -220,6 +220,9 @@ fn one_question_covers_the_pins() {
     terminal
         .expect("install and pin 1 package. proceed? [y/n] ")
         .enter("y");
+    terminal
+        .expect("test the server now? it starts with its secrets. [y/n] ")
+        .enter("n");
     let (code, shown) = terminal.end();
     assert_eq!(code, 0, "{shown}");
     assert!(

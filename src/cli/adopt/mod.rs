@@ -7,6 +7,7 @@ mod pin;
 mod resume;
 mod show;
 mod summary;
+mod trials;
 mod undo;
 
 use std::collections::BTreeSet;
@@ -57,6 +58,9 @@ pub struct Args {
     /// Do not install and pin packages
     #[arg(long, conflicts_with = "undo")]
     no_pin: bool,
+    /// Do not offer to test the servers
+    #[arg(long, conflicts_with = "undo")]
+    no_test: bool,
     /// Restore adopted entries
     #[arg(long)]
     undo: bool,
@@ -173,8 +177,16 @@ fn carry_out(
     }
     summary::unpinned(cx, round, &done, &told);
     show::needs(cx, &round.servers(&done));
-    let not_granted = show::not_granted(cx, unresolved);
-    Ok(if not_granted { code.max(EXIT_NO) } else { code })
+    if show::not_granted(cx, unresolved) {
+        code = code.max(EXIT_NO);
+    }
+    // From here on Ctrl-C ends the tests, too.
+    let is_interrupted = interrupts.any();
+    drop(interrupts);
+    if !is_interrupted && !trials::adopted(args, cx, &changed)? {
+        code = code.max(EXIT_NO);
+    }
+    Ok(code)
 }
 
 impl Args {
