@@ -286,6 +286,80 @@ fn an_adoption_tests_nothing_unasked() {
     }
 }
 
+/// The server holds a port, so its session is asked; its client sees nothing of that.
+#[test]
+fn a_server_that_cannot_run_twice_is_asked_in_its_session() {
+    let test = Test::new();
+    test.secret("x/token", TOKEN);
+    let single = format!(
+        "{}[session]\nrenew = \"stop-first\"\n",
+        slot("TOKEN", "x/token")
+    );
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {}});
+    for (kind, era, count) in [
+        ("pages", "legacy", 3),
+        ("pages", "modern", 3),
+        ("20000", "legacy", 20_000),
+        ("secret", "legacy", 1),
+    ] {
+        let (lists, era) = (format!("lists={kind}"), format!("era={era}"));
+        test.serve("x", &[&lists, &era], &single);
+        let mut run = test.run("x");
+        if era == "era=modern" {
+            run.request("server/discover", &json!({"_meta": meta}));
+        } else {
+            run.initialize();
+        }
+        let before = test.events().len();
+        let ended = test.ok(&["test", "x", "--json"]);
+        let json = ended.json();
+        let tools = json["tools"].as_array().unwrap();
+        assert_eq!(tools.len(), count, "{kind}, {era}");
+        assert_eq!(json["session"], run.pid().as_raw(), "{kind}, {era}");
+        assert!(json["protocol"].is_string(), "{kind}, {era}");
+        if kind == "secret" {
+            let text = tools[0]["description"].as_str().unwrap();
+            assert!(text.starts_with("[secret x/token"), "{text}");
+            let text = test.ok(&["test", "x"]);
+            assert!(
+                text.text().contains("asked:          the session"),
+                "{text}"
+            );
+        }
+        assert_eq!(test.events().len(), before, "nothing was started");
+        run.request("ping", &json!({"_meta": meta}));
+        assert!(run.others.is_empty(), "{kind}, {era}");
+        run.finish();
+    }
+}
+
+#[test]
+fn a_session_that_cannot_be_asked() {
+    let test = Test::new();
+    test.serve("x", &[], "[session]\nrenew = \"stop-first\"\n");
+    let mut run = test.run("x");
+    run.server(1);
+    fails(&test.cli(&["test", "x"]), "has not finished the handshake");
+    run.initialize();
+    test.ok(&["revoke", "x"]);
+    fails(&test.cli(&["test", "x"]), "error[revoked]");
+    test.ok(&["grant", "x", "--yes"]);
+    run.finish();
+
+    test.serve("x", &["lists=loop"], "[session]\nrenew = \"stop-first\"\n");
+    let mut run = test.run("x");
+    run.initialize();
+    fails(&test.cli(&["test", "x"]), "repeats a cursor");
+    run.finish();
+
+    test.serve("x", &["lists=exit"], "[session]\nrenew = \"stop-first\"\n");
+    let mut run = test.run("x");
+    run.initialize();
+    fails(&test.cli(&["test", "x"]), "the server did not answer");
+    run.finish();
+}
+
 #[test]
 fn a_real_server() {
     if !cache("npm/installed-from").exists() {

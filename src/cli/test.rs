@@ -12,7 +12,9 @@ use crate::ops::needs;
 use crate::policy::{self, Policy, Renew};
 use crate::secret::{ProfileName, ServerName};
 use crate::supervise::find;
+use crate::supervise::running::Running;
 use crate::trial::child::ChildEnd;
+use crate::trial::session;
 use crate::trial::{self, OfferedTool, Trial, TrialOrder};
 
 /// More tools are only in `--json`.
@@ -62,22 +64,10 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         verifying::refuse_agents(cx, "test --verify")?;
     }
     let policy = policy::load(&cx.dirs, &args.server, args.profile.as_ref())?;
-    refuse_second(cx, &policy)?;
-    if args.verify {
-        let config = Config::load(&cx.dirs)?;
-        for line in verifying::before_test(cx, &config, &policy)? {
-            if args.json {
-                print::note(&line);
-            } else {
-                print::line(&line);
-            }
-        }
-    }
-    let trial = trial::run(&TrialOrder {
-        server: args.server.clone(),
-        profile: args.profile.clone(),
-        timeout: args.timeout,
-    });
+    let trial = match verified(args, cx, &policy)? {
+        Some(refusal) => Trial::not_started(refusal, Duration::ZERO),
+        None => tested(args, cx, &policy),
+    };
     let missing = needs::names(&cx.dirs, &policy);
     if args.json {
         print::json(&as_json(args, &trial, &missing));
@@ -87,36 +77,61 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     Ok(if trial.failure.is_some() { EXIT_NO } else { 0 })
 }
 
-/// A server that holds a port or a lock cannot run twice.
-fn refuse_second(cx: &Context, policy: &Policy) -> Result<()> {
-    let server = &policy.server;
-    let runs = || {
-        let mut running = find::by_socket(&cx.dirs, true).into_iter();
-        running.any(|one| one.server == *server)
-    };
-    if policy.session.renew != Renew::StopFirst || !runs() {
-        return Ok(());
+/// Asks the provider, if that is wished; the error if it refuses the secret.
+fn verified(args: &Args, cx: &Context, policy: &Policy) -> Result<Option<Error>> {
+    if !args.verify {
+        return Ok(None);
     }
-    Err(
-        Error::new(Code::TestFailed, format!("cannot test server `{server}`"))
-            .cause("it runs, and its policy has `renew = \"stop-first\"`: it cannot run twice")
-            .hint("close the clients that `mcpwrap ps` shows, and test again"),
-    )
+    let said = match verifying::before_test(cx, &Config::load(&cx.dirs)?, policy) {
+        Err(error) if error.code == Code::CredentialsRefused => return Ok(Some(error)),
+        said => said?,
+    };
+    for line in said {
+        if args.json {
+            print::note(&line);
+        } else {
+            print::line(&line);
+        }
+    }
+    Ok(None)
+}
+
+fn tested(args: &Args, cx: &Context, policy: &Policy) -> Trial {
+    let order = TrialOrder {
+        server: args.server.clone(),
+        profile: args.profile.clone(),
+        timeout: args.timeout,
+    };
+    match only_one(cx, policy) {
+        Some(running) => session::ask(&running, &order),
+        None => trial::run(&order),
+    }
+}
+
+/// The run of a server that holds a port or a lock, and so cannot run twice.
+fn only_one(cx: &Context, policy: &Policy) -> Option<Running> {
+    let runs = || find::by_socket(&cx.dirs, true).into_iter();
+    let is_this = |one: &Running| one.server == policy.server;
+    let is_single = policy.session.renew == Renew::StopFirst;
+    is_single.then(|| runs().find(is_this)).flatten()
 }
 
 fn report(trial: &Trial, missing: &[String]) {
     let mut out = print::Lines::default();
     if trial.failure.is_none() {
         let found = &trial.introduction;
-        let unnamed = || "-".to_owned();
-        let name = found.name.clone().unwrap_or_else(unnamed);
-        let version = found.version.as_deref().unwrap_or_default();
-        out.line(&format!(
-            "server:         {}",
-            printable(format!("{name} {version}").trim_end())
-        ));
-        let protocol = found.protocol.clone().unwrap_or_else(unnamed);
-        out.line(&format!("protocol:       {}", printable(&protocol)));
+        if let Some(pid) = trial.session {
+            out.line(&format!(
+                "asked:          the session of supervisor {pid}, which goes on"
+            ));
+        }
+        if let Some(name) = &found.name {
+            let version = found.version.as_deref().unwrap_or_default();
+            let server = format!("{name} {version}");
+            out.line(&format!("server:         {}", printable(server.trim_end())));
+        }
+        let protocol = found.protocol.as_deref().unwrap_or("-");
+        out.line(&format!("protocol:       {}", printable(protocol)));
         out.line(&format!("tools:          {}", trial.tools.len()));
         tools(&mut out, &trial.tools);
     }
@@ -225,7 +240,7 @@ fn as_json(args: &Args, trial: &Trial, missing: &[String]) -> Value {
         "tools": tools,
         "not_passed_on": missing,
         "first_answer_ms": trial.first_answer.map(ms), "total_ms": ms(trial.total),
-        "ended": ended, "exit": code,
+        "session": trial.session, "ended": ended, "exit": code,
         "foreign_lines": trial.foreign_lines,
         "error": error, "last_lines": trial.last_lines,
     })

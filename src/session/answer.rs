@@ -114,6 +114,23 @@ pub fn discover(id: &Id, meta: &Value) -> Vec<u8> {
     line(&json!({"jsonrpc": "2.0", "id": raw(id), "method": "server/discover", "params": params}))
 }
 
+/// An internal `tools/list`, with the `_meta` of a modern client.
+pub fn list_tools(id: &Id, cursor: Option<&str>, meta: Option<&Value>) -> Vec<u8> {
+    let mut params = serde_json::Map::new();
+    if let Some(cursor) = cursor {
+        params.insert("cursor".to_owned(), json!(cursor));
+    }
+    if let Some(meta) = meta {
+        let mut meta = meta.clone();
+        if let Some(fields) = meta.as_object_mut() {
+            // Progress of a request of the client.
+            fields.remove("progressToken");
+        }
+        params.insert("_meta".to_owned(), meta);
+    }
+    line(&json!({"jsonrpc": "2.0", "id": raw(id), "method": "tools/list", "params": params}))
+}
+
 /// An internal `resources/unsubscribe`.
 pub fn unsubscribe(id: &Id, uri: &str) -> Vec<u8> {
     let params = json!({"uri": uri});

@@ -1,7 +1,7 @@
 //! One client's session, derived from the JSON-RPC lines that pass.
 //!
 //! Pure: no clock, pipe or process. It reads the envelope of each line and a few fields, and
-//! remembers what a new server must be told to replace the old one and which requests are open.
+//! remembers what a new server must be told to replace the old one, and open requests.
 //! Invariants: a line is only rewritten to change the ID of a server's own request after a renewal
 //! (every server numbers its requests from the start). The session follows the era of the client:
 //! legacy (`initialize`) or modern (stateless, 2026-07-28).
@@ -11,6 +11,7 @@ mod batch;
 mod client;
 pub mod envelope;
 pub mod fields;
+mod question;
 pub mod renewal;
 mod server;
 
@@ -44,7 +45,6 @@ const REPEATABLE: &[&str] = &[
     "completion/complete",
 ];
 
-/// Whether a method has no side effects.
 pub fn is_repeatable(method: &str) -> bool {
     REPEATABLE.contains(&method)
 }
@@ -99,13 +99,15 @@ pub struct Answered {
     pub failure: Option<FailureText>,
 }
 
-/// A request that mcpwrap itself sends to a new server.
+/// A request that mcpwrap itself sends to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InternalRequest {
     /// `initialize` or `server/discover`: the new server is up.
     Handshake,
     /// A replayed `logging/setLevel` or `resources/subscribe`.
     Replay,
+    /// A question of another command to the current server, by number.
+    Question(u64),
 }
 
 #[derive(Debug)]
@@ -145,7 +147,7 @@ pub struct Session {
     client: ClientName,
     /// The server whose lines go to the client, counted from 1.
     generation: u32,
-    /// That server, once it has lost the session and until another one takes over.
+    /// That server, from its loss of the session to the next one.
     lost: Option<u32>,
     /// The server that may take over.
     candidate: Option<u32>,

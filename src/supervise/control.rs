@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::question;
 use super::request::{ControlVerb, Request, VERSION};
 use super::shared::{Notice, Shared};
 use crate::files;
@@ -23,6 +24,8 @@ use crate::sys::{socket, user};
 
 /// Requests are short (bytes).
 const REQUEST_BYTES_MAX: u64 = 4096;
+/// Answers are at most as long as two messages of a server (bytes).
+const ANSWER_BYTES_MAX: u64 = 32 << 20;
 /// How long a peer may take to send its request.
 const ASK_LIMIT: Duration = Duration::from_secs(2);
 
@@ -30,6 +33,21 @@ const ASK_LIMIT: Duration = Duration::from_secs(2);
 struct Ask {
     v: u32,
     verb: ControlVerb,
+}
+
+/// A question that a thread of its own puts to the server.
+#[derive(Debug, Serialize, Deserialize)]
+struct AskTools {
+    v: u32,
+    verb: ToolsVerb,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ToolsVerb {
+    Tools,
 }
 
 /// The socket of this supervisor; removed when dropped.
@@ -82,7 +100,13 @@ fn serve(mut stream: &UnixStream, shared: &Arc<Shared>) -> std::io::Result<()> {
     stream.set_read_timeout(Some(ASK_LIMIT))?;
     let mut line = String::new();
     BufReader::new(stream.take(REQUEST_BYTES_MAX)).read_line(&mut line)?;
+    let tools = serde_json::from_str::<AskTools>(&line);
+    let tools = tools.ok().filter(|ask| ask.v == VERSION);
     let answer = match serde_json::from_str::<Ask>(&line) {
+        _ if tools.is_some() => {
+            let cursor = tools.and_then(|ask| ask.cursor);
+            question::ask(shared, cursor.as_deref())
+        }
         Ok(ask) if ask.v == VERSION => {
             let (reply, answer): (_, Receiver<Value>) = channel();
             shared.post(Notice::Asked(Request {
@@ -105,13 +129,30 @@ fn serve(mut stream: &UnixStream, shared: &Arc<Shared>) -> std::io::Result<()> {
 /// # Errors
 /// Of the socket: no listener, or no answer in time.
 pub fn ask(path: &Path, verb: ControlVerb, limit: Duration) -> std::io::Result<Value> {
+    send(path, &Ask { v: VERSION, verb }, limit)
+}
+
+/// Asks the server of a supervisor for a page of its tools.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_tools(path: &Path, cursor: Option<&str>, limit: Duration) -> std::io::Result<Value> {
+    let question = AskTools {
+        v: VERSION,
+        verb: ToolsVerb::Tools,
+        cursor: cursor.map(str::to_owned),
+    };
+    send(path, &question, limit)
+}
+
+fn send(path: &Path, ask: &impl Serialize, limit: Duration) -> std::io::Result<Value> {
     let mut stream = socket::connect(path)?;
     stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(limit))?;
-    let mut line = serde_json::to_string(&Ask { v: VERSION, verb })?;
+    let mut line = serde_json::to_string(ask)?;
     line.push('\n');
     stream.write_all(line.as_bytes())?;
     let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer)?;
+    BufReader::new(stream.take(ANSWER_BYTES_MAX)).read_line(&mut answer)?;
     Ok(serde_json::from_str(&answer)?)
 }

@@ -18,6 +18,7 @@ mod output;
 mod pipeline;
 mod poll_clock;
 mod presence;
+mod question;
 mod request;
 pub mod running;
 mod shared;

@@ -14,6 +14,7 @@ use std::time::Instant;
 use super::diagnostics::{Diagnostics, StderrTail};
 use super::input::LINE_BYTES_MAX;
 use super::pipeline::Pipeline;
+use super::question;
 use super::shared::{ClientStdout, Inner, Notice, Shared};
 use super::state::KeeperEvent;
 use super::triage::{LineBatch, LineRoute, triage};
@@ -124,7 +125,7 @@ impl ServerOutput {
                 bytes = rest;
             }
             self.take(bytes);
-            if self.partial.len() > LINE_BYTES_MAX {
+            if self.partial.len() > LINE_BYTES_MAX && self.is_too_long() {
                 long = Some(self.begin_long(&shared));
             }
         }
@@ -149,6 +150,12 @@ impl ServerOutput {
         let generation = self.generation;
         shared.post_event(KeeperEvent::OutputEnded { generation });
         shared.post_event(KeeperEvent::StreamEnded { generation });
+    }
+
+    /// Whether the incomplete line passes in pieces; the client does not get an answer to another command.
+    fn is_too_long(&self) -> bool {
+        let is_question = || self.shared.lock().session.has_question(self.generation);
+        self.partial.len() > question::ANSWER_BYTES_MAX || !is_question()
     }
 
     /// Processes complete lines and keeps the rest.
@@ -208,6 +215,9 @@ impl ServerOutput {
             }
             if inner.note_drained() {
                 shared.wake();
+            }
+            for (number, line) in std::mem::take(&mut batch.questions) {
+                question::answered(&mut inner, number, &line);
             }
             self.refresh_mask(&inner);
             let clean = batch.replaced.as_deref().unwrap_or(bytes);

@@ -145,6 +145,15 @@ impl Running {
         found.get("fingerprint")?.as_str().map(str::to_owned)
     }
 
+    /// A page of the tools of its server, and the revision of its session: docs/control.md.
+    ///
+    /// # Errors
+    /// Of the socket: no listener, or no answer in time.
+    pub fn tools(&self, cursor: Option<&str>, limit: Duration) -> std::io::Result<Value> {
+        let socket = self.socket.as_ref().ok_or(std::io::ErrorKind::NotFound)?;
+        control::ask_tools(socket, cursor, limit)
+    }
+
     /// Restarts the server behind the session.
     ///
     /// # Errors

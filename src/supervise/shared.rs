@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::bridge::channel::Up;
@@ -95,6 +96,8 @@ pub(super) struct Inner {
     pub masker_version: u64,
     /// A drain is in progress.
     pub draining: bool,
+    /// Who waits for the answer to a question, by its number.
+    pub questions: HashMap<u64, SyncSender<Vec<u8>>>,
     notices: VecDeque<Notice>,
 }
 
@@ -152,6 +155,7 @@ impl Shared {
                 masker: Arc::new(Masker::new(&[])),
                 masker_version: 0,
                 draining: false,
+                questions: HashMap::new(),
                 notices: VecDeque::new(),
             }),
             gate_moved: Condvar::new(),

@@ -15,6 +15,8 @@ pub(super) struct LineBatch {
     pub diverted: Vec<u8>,
     pub events: Vec<KeeperEvent>,
     pub answered: Vec<Answered>,
+    /// Answers to questions of other commands, not masked.
+    pub questions: Vec<(u64, Vec<u8>)>,
 }
 
 impl LineBatch {
@@ -55,6 +57,10 @@ impl LineBatch {
                 self.answered.extend(answered);
             }
             FromServer::Drop => self.leave_out(bytes, start),
+            FromServer::Internal(InternalRequest::Question(number)) => {
+                self.leave_out(bytes, start);
+                self.questions.push((number, line.to_vec()));
+            }
             FromServer::Internal(InternalRequest::Handshake) => {
                 self.leave_out(bytes, start);
                 let judgement = inner.session.judge_handshake(line);

@@ -38,7 +38,7 @@ impl TrialFault {
         let code = own.and_then(|own| text("code", own));
         if let (Some(own), Some(code)) = (own, code) {
             let hint = text("hint", own).unwrap_or_default();
-            return Self::Refused(Box::new(refusal(&code, &message, &hint)));
+            return Self::refused(&code, &message, &hint);
         }
         Self::Answered {
             method,
@@ -47,11 +47,16 @@ impl TrialFault {
         }
     }
 
+    /// An error of mcpwrap itself, as it is sent to clients.
+    pub(super) fn refused(code: &str, message: &str, hint: &str) -> Self {
+        Self::Refused(Box::new(refusal(code, message, hint)))
+    }
+
     pub(super) fn into_error(
         self,
         order: &TrialOrder,
         foreign_lines: usize,
-        end: ChildEnd,
+        end: Option<ChildEnd>,
     ) -> Error {
         let server = &order.server;
         let seconds = order.timeout.as_secs_f32();
@@ -74,10 +79,10 @@ impl TrialFault {
                 ))
                 .hint("if it only starts slowly, allow more with `--timeout 2m`"),
             Self::Ended(method) => failed.cause(match end {
-                ChildEnd::Exit(code) => {
+                Some(ChildEnd::Exit(code)) => {
                     format!("it exited with code {code} before it answered `{method}`")
                 }
-                ChildEnd::Signal(_) | ChildEnd::Killed => {
+                Some(ChildEnd::Signal(_) | ChildEnd::Killed) | None => {
                     format!("it closed its output before it answered `{method}`")
                 }
             }),

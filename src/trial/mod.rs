@@ -5,6 +5,7 @@
 pub mod child;
 mod fault;
 mod one;
+pub mod session;
 mod several;
 mod talk;
 mod terms;

@@ -29,6 +29,8 @@ pub struct Trial {
     pub first_answer: Option<Duration>,
     /// From the start to the end.
     pub total: Duration,
+    /// The supervisor whose session was asked instead of a start.
+    pub session: Option<i32>,
     /// How `mcpwrap run` ended; `None` if it was not started.
     pub end: Option<ChildEnd>,
     /// How many lines were not messages.
@@ -39,6 +41,23 @@ pub struct Trial {
     pub last_lines: Vec<String>,
 }
 
+impl Trial {
+    /// The result without a start.
+    pub fn not_started(failure: Error, total: Duration) -> Self {
+        Self {
+            introduction: Introduction::default(),
+            tools: Vec::new(),
+            first_answer: None,
+            total,
+            session: None,
+            end: None,
+            foreign_lines: 0,
+            failure: Some(failure),
+            last_lines: Vec::new(),
+        }
+    }
+}
+
 /// Starts the server, lists its tools and ends it.
 pub fn run(order: &TrialOrder) -> Trial {
     let began = Instant::now();
@@ -46,16 +65,8 @@ pub fn run(order: &TrialOrder) -> Trial {
         Ok(child) => child,
         Err(error) => {
             let failure = Error::new(Code::LaunchFailed, "cannot start `mcpwrap run`");
-            return Trial {
-                introduction: Introduction::default(),
-                tools: Vec::new(),
-                first_answer: None,
-                total: began.elapsed(),
-                end: None,
-                foreign_lines: 0,
-                failure: Some(failure.cause(io_text(&error))),
-                last_lines: Vec::new(),
-            };
+            let failure = failure.cause(io_text(&error));
+            return Trial::not_started(failure, began.elapsed());
         }
     };
     let mut talk = Talk::new(&mut child, began, order.timeout);
@@ -85,9 +96,10 @@ pub fn run(order: &TrialOrder) -> Trial {
         tools,
         first_answer,
         total,
+        session: None,
         end: Some(end),
         foreign_lines,
-        failure: failure.map(|fault| fault.into_error(order, foreign_lines, end)),
+        failure: failure.map(|fault| fault.into_error(order, foreign_lines, Some(end))),
         last_lines,
     }
 }

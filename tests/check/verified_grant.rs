@@ -1,4 +1,5 @@
-//! `grant --verify`: the provider is asked after the policy was read and before it is granted.
+//! `grant --verify`: the provider is asked after the policy was read and before it is granted; and
+//! `test --verify`, before the start.
 
 use super::provider::{HOST, Seen, alone, service};
 use crate::audit::faults::cut_the_last_record;
@@ -182,4 +183,50 @@ fn without_something_to_ask_it_says_so() {
         "version = 1\ncommand = [\"npx\", \"-y\", \"unknown-server@1.0.0\"]\n",
     );
     assert_eq!(reason(&test), "mcpwrap does not know this server");
+}
+
+/// Answers whether the secret may be sent before a test.
+fn tested(test: &Test, send: &str) -> (i32, String) {
+    let mut terminal = test.terminal(&["test", "github", "--verify", "--timeout", "1s"]);
+    terminal
+        .expect(&format!("github: github/token -> GET https://{HOST}/user"))
+        .expect("type `github` to confirm: ")
+        .enter(send);
+    let (code, screen) = terminal.end();
+    (code, screen.replace('\r', ""))
+}
+
+#[test]
+fn a_test_verifies_before_the_start() {
+    alone(|| {
+        let test = with_token();
+        let seen = service(&test, GOOD);
+        // Nobody approved that this policy gets the secret.
+        let ended = test.cli(&["test", "github", "--verify"]);
+        assert_eq!(ended.code, 2, "{ended}");
+        assert!(ended.stderr.contains("error[not-granted]"), "{ended}");
+        test.ok(&["grant", "github", "--yes"]);
+        let (code, screen) = tested(&test, "no");
+        assert_eq!((code, seen.count()), (2, 0), "{screen}");
+        let (_, screen) = tested(&test, "github");
+        let valid = screen.find("`github/token` is valid until 2036-01-31");
+        assert!(valid < screen.find("total: "), "{screen}");
+        assert!(valid.is_some(), "{screen}");
+        assert_eq!(last_record(&seen)["event"], "release");
+    });
+}
+
+#[test]
+fn a_refused_secret_is_not_tested() {
+    alone(|| {
+        let test = with_token();
+        let refusal = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
+        service(&test, refusal);
+        test.ok(&["grant", "github", "--yes"]);
+        let (code, screen) = tested(&test, "github");
+        assert_eq!(code, 1, "{screen}");
+        let error = "error[credentials-refused]: cannot test server `github`";
+        assert!(screen.contains(error), "{screen}");
+        assert!(!test.events().contains(&"launch".to_owned()), "{screen}");
+    });
 }

@@ -99,6 +99,8 @@ fn tools(kind: &str, cursor: Option<&str>, mut answer: Value) {
         "pages" => json!({"tools": [tool("page-2", "the last")]}),
         "loop" => json!({"tools": [tool("again", "")], "nextCursor": "7"}),
         "endless" => json!({"tools": [], "nextCursor": (page + 1).to_string()}),
+        "secret" => json!({"tools": [tool("leak", &std::env::var("TOKEN").unwrap())]}),
+        "exit" => std::process::exit(4),
         "none" => json!({"tool": []}),
         "nameless" => json!({"tools": [{"description": "who am I?"}]}),
         "hostile" => json!({"tools": [
