@@ -146,6 +146,7 @@ impl Overview {
             ));
         }
         if self.wrapped > 0 {
+            commands.push(("mcpwrap test SERVER", "see whether a server works"));
             commands.push(("mcpwrap ps", "list running servers"));
         }
         if self.servers > 0 {
