@@ -39,6 +39,7 @@ pub(crate) mod network; // the network settings of servers, sealed
 pub(crate) mod grant; // the user's approval of a policy, sealed
 pub(crate) mod session_lock; // no server runs
 pub(crate) mod settings; // settings that widen what is allowed, sealed
+pub(crate) mod program; // the path of mcpwrap in client configs, and its copy
 
 // ── how it runs
 pub(crate) mod session; // one client's JSON-RPC session

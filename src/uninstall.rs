@@ -120,10 +120,7 @@ fn policies(dirs: &Dirs) -> Vec<PathBuf> {
 /// What only mcpwrap writes, except policies.
 fn own_paths(dirs: &Dirs) -> Vec<PathBuf> {
     let vault = dirs.vault_file();
-    // The copy of the program that entries name, if there is one.
-    let copy = vault.with_file_name("bin");
     let mut paths = vec![
-        copy,
         dirs.config_file(),
         dirs.check_list(),
         dirs.packages(),
@@ -133,6 +130,8 @@ fn own_paths(dirs: &Dirs) -> Vec<PathBuf> {
         dirs.state().to_path_buf(),
     ];
     paths.extend(dirs.runtimes().iter().cloned());
+    // Last: as long as anything else is there, entries may start it.
+    paths.extend(dirs.program_copy().parent().map(Path::to_path_buf));
     paths
 }
 

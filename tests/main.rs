@@ -52,6 +52,7 @@ mod messages;
 mod mint;
 mod oauth;
 mod overview;
+mod own_copy;
 mod pin;
 mod policy;
 mod process;

@@ -45,11 +45,10 @@ mod extract_tests;
 mod laws_tests;
 
 use std::fs::File;
-use std::path::PathBuf;
 
-use crate::dirs::{self, Dirs};
-use crate::error::{Code, Error, Result};
-use crate::files::{self, io_text};
+use crate::dirs::Dirs;
+use crate::error::{Code, Result};
+use crate::files;
 
 /// Allows one adopt at a time: others wait until this is dropped.
 ///
@@ -64,29 +63,4 @@ pub fn lock(dirs: &Dirs) -> Result<File> {
             &dirs.tilde(&path),
         )
     })
-}
-
-/// The absolute path of mcpwrap, as clients should start it: a link on the search path stays a
-/// link, so that entries still work after an update.
-///
-/// # Errors
-/// `file-unusable` if the path is unknown or not UTF-8.
-pub fn program() -> Result<String> {
-    let unusable = |cause: String| {
-        Error::new(Code::FileUnusable, "cannot determine the path of mcpwrap").cause(cause)
-    };
-    let real = std::env::current_exe().map_err(|error| unusable(io_text(&error)))?;
-    let same = |path: &PathBuf| {
-        path.canonicalize()
-            .is_ok_and(|target| real.canonicalize().is_ok_and(|own| own == target))
-    };
-    let search = dirs::search_path().unwrap_or_default();
-    let on_path = std::env::split_paths(&search)
-        .filter(|dir| dir.is_absolute())
-        .map(|dir| dir.join("mcpwrap"))
-        .find(same);
-    let path = on_path.unwrap_or(real);
-    path.into_os_string()
-        .into_string()
-        .map_err(|_| unusable("not UTF-8".to_owned()))
 }

@@ -11,6 +11,7 @@ use crate::network;
 use crate::ops::actor::Actor;
 use crate::ops::agents;
 use crate::ops::setup;
+use crate::program;
 use crate::store::NewKey;
 
 #[derive(Debug, clap::Args)]
@@ -70,6 +71,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             "this terminal sets {}: run `mcpwrap config network` if servers should use them",
             ignored.join(", ")
         ));
+    }
+    if !program::IS_STATIC {
+        print::warning(program::DYNAMIC);
     }
     match Overview::find(cx) {
         Ok(found) if found.has_servers() => found.print(),

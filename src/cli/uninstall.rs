@@ -2,19 +2,20 @@
 //! removes everything.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Context, ask, print};
+use crate::adopt;
 use crate::adopt::journal;
 use crate::adopt::restore::{RestoreJob, jobs};
 use crate::adopt::round::Selection;
 use crate::adopt::undo::{self, Restoring};
-use crate::adopt::{self, program};
 use crate::audit::{Event, Log, NewRecord, Outcome};
 use crate::config::Config;
 use crate::error::{EXIT_NO, Result, printable};
 use crate::ops::actor::{Actor, actor};
 use crate::ops::revoke;
+use crate::program;
 use crate::scan::clients::ClientFile;
 use crate::secret::Keys;
 use crate::store::{self, Prompt, Store};
@@ -58,7 +59,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let inventory = uninstall::inventory(dirs, &config, opened, &restore.adopted)?;
     if inventory.is_empty() {
         print::note("nothing to remove: mcpwrap keeps nothing for this user");
-        program_stays();
+        program_stays(cx);
         return Ok(0);
     }
     list(cx, &config, &inventory, &restore);
@@ -291,15 +292,16 @@ fn finish(cx: &Context, inventory: &Inventory, entries_stay: bool) -> u8 {
             cx.dirs.tilde(key)
         ));
     }
-    program_stays();
+    program_stays(cx);
     code
 }
 
 /// A program cannot know how it was installed.
-fn program_stays() {
-    if let Ok(program) = program() {
-        print::note(&format!(
-            "the program `{program}` stays; remove it the way you installed it"
-        ));
+fn program_stays(cx: &Context) {
+    match program::path(&cx.dirs) {
+        Ok(path) if Path::new(&path) != cx.dirs.program_copy() => print::note(&format!(
+            "the program `{path}` stays; remove it the way you installed it"
+        )),
+        _ => {}
     }
 }

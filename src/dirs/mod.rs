@@ -195,6 +195,16 @@ impl Dirs {
         self.data.join("packages")
     }
 
+    /// The copy of mcpwrap that client configs name if the program itself may be removed at any time.
+    pub fn program_copy(&self) -> PathBuf {
+        self.data.join("bin/mcpwrap")
+    }
+
+    /// The version and digest of that copy, sealed.
+    pub fn program_record(&self) -> PathBuf {
+        self.state.join("program.toml")
+    }
+
     /// Where a supervisor creates its control socket and other files of the session.
     pub fn runtime(&self) -> &Path {
         self.runtime.first().map_or(&self.state, PathBuf::as_path)
@@ -371,29 +381,4 @@ fn check_owner(base: &Path, name: &str) -> Result<()> {
 }
 
 #[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_home_of_an_account() {
-        let list = "root:x:0:0:root:/root:/bin/sh\n+@netgroup\nbroken\nx:x:7:7::relative:\n\
-                    ana:x:1000:100::/home/ana:\n";
-        assert_eq!(home_in(list, 0), Some("/root".into()));
-        assert_eq!(home_in(list, 1000), Some("/home/ana".into()));
-        assert_eq!((home_in(list, 7), home_in(list, 100)), (None, None));
-    }
-
-    #[test]
-    fn directories_of_a_sandbox() {
-        let home = Path::new("/home/ana");
-        for (path, inside) in [
-            ("/home/ana/snap/code/170/.config", true),
-            ("/home/ana/.var/app/com.x/config", true),
-            ("/home/ana/snapshots", false),
-            ("/home/ana/.config", false),
-            ("/home/bob/snap/code", false),
-        ] {
-            assert_eq!(is_of_sandbox(Path::new(path), home), inside, "{path}");
-        }
-    }
-}
+mod tests;

@@ -24,6 +24,9 @@ const STEERING: &[&str] = &[
     "RESOLV_HOST_CONF",
 ];
 
+/// Whether the system loads no library into this program. macOS has no such programs.
+pub const IS_STATIC: bool = super::ON_MACOS || cfg!(target_feature = "crt-static");
+
 /// Replaces this process by the same program without these variables, if one is set. Returns if none
 /// is, or if that fails: then [`is_clean`] says so, and the kill switch still works.
 pub fn start_clean() {

@@ -71,7 +71,9 @@ impl Test {
         };
         test.set("HOME", &test.home);
         test.set("MCPWRAP_HOME", test.root());
-        test.set("PATH", "/usr/local/bin:/usr/bin:/bin");
+        // With the program, so that `adopt` finds it installed and makes no copy of it.
+        let own = test.dir.display();
+        test.set("PATH", format!("/usr/local/bin:/usr/bin:/bin:{own}"));
         // No test may reach the keychain of the developer; `desktop` starts its own.
         test.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent");
         test

@@ -3,6 +3,7 @@
 
 mod diff;
 mod login;
+mod own_copy;
 mod pin;
 mod resume;
 mod show;
@@ -29,7 +30,7 @@ use crate::ops::actor::{Actor, actor};
 use crate::secret::Keys;
 use crate::settings::AgentAct;
 use crate::store::{self, Prompt, Store};
-use crate::{adopt, ops};
+use crate::{adopt, ops, program};
 
 #[expect(
     clippy::struct_excessive_bools,
@@ -73,7 +74,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let dirs = &cx.dirs;
     let config = Config::load(dirs)?;
     let actor = consent(args, cx, &config, Event::Adopt)?;
-    let program = adopt::program()?;
+    let program = program::path(dirs)?;
     let mut selection = args.selection();
     let mut first = Round::new(dirs, &selection, None, &program)?;
     let mut opened = None;
@@ -93,6 +94,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     show::round(cx, &first);
     show::unknown(&first, &args.server);
     let Some((store, keys)) = opened else {
+        if !args.dry_run {
+            own_copy::refresh(cx, &config)?;
+        }
         summary::copies(cx, &first, &[]);
         summary::exposed(cx);
         let code = exit_code(&first);
@@ -144,6 +148,7 @@ fn carry_out(
 ) -> Result<u8> {
     // From here on, what was begun is finished: Ctrl-C takes effect between the packages.
     let interrupts = Interrupts::collect();
+    own_copy::make(cx, keys)?;
     let mut unresolved = Vec::new();
     let done = apply::apply(
         &cx.dirs,

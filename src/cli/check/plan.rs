@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::adopt;
 use crate::adopt::round::{Round, Selection};
 use crate::check::Finding;
 use crate::cli::Context;
+use crate::program;
 
 /// The number of these findings about entries that `mcpwrap adopt` changes. Zero if it has no plan:
 /// its error appears when it runs.
@@ -21,8 +21,8 @@ pub(super) fn adopts(cx: &Context, clients: &[String], findings: &[Finding]) -> 
         clients: clients.to_vec(),
         ..Selection::default()
     };
-    let round =
-        adopt::program().and_then(|program| Round::new(&cx.dirs, &selection, None, &program));
+    let path = program::path(&cx.dirs);
+    let round = path.and_then(|program| Round::new(&cx.dirs, &selection, None, &program));
     let Ok(round) = round else {
         return 0;
     };

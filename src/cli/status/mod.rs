@@ -2,11 +2,13 @@
 
 mod credentials;
 mod logins;
+mod program;
 
 use serde::Serialize;
 
 use self::credentials::CredentialStatus;
 use self::logins::{LoginStatus, UnrevokedStatus};
+use self::program::ProgramStatus;
 use super::{Context, print};
 use crate::audit::{forward, journal};
 use crate::client::agents;
@@ -30,6 +32,7 @@ pub struct Args {
 #[derive(Serialize)]
 struct StatusOutput {
     version: &'static str,
+    program: ProgramStatus,
     config: String,
     config_exists: bool,
     store: StoreStatus,
@@ -102,6 +105,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         .filter(|(_, one)| one.expires.is_some_and(|end| end.is_over(now)));
     let status = StatusOutput {
         version: env!("CARGO_PKG_VERSION"),
+        program: program::status(dirs)?,
         config: dirs.tilde(&dirs.config_file()),
         config_exists: dirs.config_file().exists(),
         store: store_status(dirs, &config),
@@ -220,6 +224,7 @@ fn policies_text(policies: &[PolicyStatus]) -> String {
 
 fn text(status: &StatusOutput) -> String {
     let mut lines = vec![("mcpwrap", status.version.to_owned())];
+    lines.extend(program::lines(&status.program));
     let absent = if status.config_exists {
         ""
     } else {

@@ -247,6 +247,16 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     replace_if(path, bytes, || Some(())).map(drop)
 }
 
+/// Replaces or creates a program (mode 0700) atomically. A process that runs the old one keeps it.
+pub fn replace_program(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let dir = parent(path);
+    ensure_dir(&dir)?;
+    let temporary = Temporary::new(&dir, path)?;
+    temporary.write(bytes, 0o700)?;
+    std::fs::rename(&temporary.0, path)?;
+    Ok(sync_dir(&dir)?)
+}
+
 /// [`replace`], if `guard` returns something when the new file is ready; it is dropped afterwards.
 pub fn replace_if<T>(
     path: &Path,
@@ -256,7 +266,7 @@ pub fn replace_if<T>(
     let dir = parent(path);
     ensure_dir(&dir)?;
     let temporary = Temporary::new(&dir, path)?;
-    temporary.write(bytes)?;
+    temporary.write(bytes, 0o600)?;
     let Some(guarded) = guard() else {
         return Ok(false);
     };
@@ -271,7 +281,7 @@ pub fn create(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let dir = parent(path);
     ensure_dir(&dir)?;
     let temporary = Temporary::new(&dir, path)?;
-    temporary.write(bytes)?;
+    temporary.write(bytes, 0o600)?;
     // Unlike a rename, a link fails if the name is taken.
     std::fs::hard_link(&temporary.0, path)?;
     drop(temporary);
@@ -323,11 +333,11 @@ impl Temporary {
         Ok(Self(dir.join(format!(".{name}.{}", random_hex()?))))
     }
 
-    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, bytes: &[u8], mode: u32) -> io::Result<()> {
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
-            .mode(0o600)
+            .mode(mode)
             .custom_flags(OFlag::O_NOFOLLOW.bits())
             .open(&self.0)?;
         file.write_all(bytes)?;
@@ -350,51 +360,4 @@ pub fn random_hex() -> io::Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
-
-    fn refused(path: &Path) -> String {
-        read_private(path).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn only_a_regular_private_file_is_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("file");
-        assert!(matches!(read_private(&file), Err(Problem::Missing)));
-        replace(&file, b"text").unwrap();
-        assert_eq!(read_private(&file).unwrap(), b"text");
-
-        let link = dir.path().join("link");
-        symlink(&file, &link).unwrap();
-        assert!(refused(&link).contains("a symlink"));
-
-        nix::unistd::mkfifo(&dir.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert!(refused(&dir.path().join("fifo")).contains("FIFO"));
-        assert!(refused(dir.path()).contains("directory"));
-
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
-        assert!(refused(&file).contains("0666"));
-    }
-
-    #[test]
-    fn a_large_file_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("file");
-        replace(&file, &[b'x'; 100]).unwrap();
-        let found = read_private_up_to(&file, 99);
-        assert!(matches!(found, Err(Problem::TooLarge { .. })));
-        assert!(read_private_up_to(&file, 100).is_ok());
-    }
-
-    #[test]
-    fn a_replacement_leaves_nothing_beside_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("file");
-        replace(&file, b"one").unwrap();
-        replace(&file, b"two").unwrap();
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-        assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
-    }
-}
+mod tests;
