@@ -8,6 +8,7 @@ mod ci;
 mod clients;
 mod conformance;
 mod corpus;
+mod cross;
 mod demo;
 mod deps;
 mod dist;
