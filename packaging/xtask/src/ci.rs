@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::deps::{self, Install};
 use crate::shell::{Done, Outcome, cargo, output, root, step, which};
-use crate::{clients, conformance, corpus, demo, mac_check};
+use crate::{clients, conformance, corpus, demo, dist, mac_check};
 
 pub fn run(install: Install) -> Done {
     let start = Instant::now();
@@ -32,6 +32,7 @@ pub fn run(install: Install) -> Done {
     print!("{found}{not_run}");
     corpus::run(None, false)?;
     demo::run()?;
+    not_run.note("packages", packages(install)?);
     if found.words.contains(&"registry") {
         clients::run(&clients::Wanted::Quick)?;
     } else {
@@ -96,6 +97,15 @@ fn mac_check(install: Install) -> Done<Outcome> {
         return Ok(Outcome::NotRun(reason.to_owned()));
     }
     mac_check::run()
+}
+
+/// As [`mac_check`].
+fn packages(install: Install) -> Done<Outcome> {
+    if install == Install::CacheOnly && !dist::is_prepared() {
+        let reason = "not prepared (`cargo xtask dist --check` once, or pass --install)";
+        return Ok(Outcome::NotRun(reason.to_owned()));
+    }
+    dist::check()
 }
 
 /// Ten seconds of each fuzz target. Their saved inputs run as tests everywhere.

@@ -34,6 +34,14 @@ const KWALLET_TOOL: &[(&str, &str)] = &[("libqca-qt5-2-plugins", "libqca-ossl.so
 /// A container engine and the content of a small image: large, so only on request.
 const DOCKER: &[(&str, &str)] = &[("docker.io", "dockerd"), ("busybox-static", "busybox")];
 
+/// What installs or reads packages that `cargo xtask dist --check` made.
+const PACKAGES: &[(&str, &str)] = &[
+    ("rpm", "rpm"),
+    ("zstd", "zstd"),
+    ("ruby", "ruby"),
+    ("nix-bin", "nix-instantiate"),
+];
+
 /// What may be installed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Install {
@@ -98,6 +106,7 @@ pub fn install(install: Install) -> Done<Found> {
     found.note("postgres", debian(POSTGRES, install));
     stores::install(&mut found, install);
     found.note("registry", registries());
+    found.note("packages", debian(PACKAGES, install));
     found.note("root", root_user());
     let docker = debian(DOCKER, Install::CacheOnly);
     found.note("docker", docker.and_then(|()| root_user()));

@@ -1,75 +1,85 @@
-//! What is shipped: the release build, the Debian package, completions and manual pages.
+//! What is shipped: `cargo xtask dist` builds the program for one target and packs it in every form,
+//! into `target/dist`.
+//!
+//! Invariants: the same commit gives the same bytes, on any machine with the same tools; no form runs
+//! anything when it is installed.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+mod about;
+mod archive;
+mod build;
+mod check;
+mod content;
+mod licences;
+mod npm;
+mod recipes;
+mod sbom;
+mod system;
+mod targets;
+mod wheel;
 
-use crate::shell::{Done, cargo, output, root, step, target, which};
+pub use check::{is_prepared, run as check};
 
-const SHELLS: &[(&str, &str)] = &[
-    ("bash", "mcpwrap"),
-    ("zsh", "_mcpwrap"),
-    ("fish", "mcpwrap.fish"),
-];
+use std::path::{Path, PathBuf};
 
-pub fn run() -> Done {
-    step(
-        "release build",
-        &mut cargo("build --locked --release --bin mcpwrap"),
-    )?;
-    let built = target("release")?.join("mcpwrap");
-    let dist = root().join("target/dist");
-    for name in ["man", "completions"] {
-        let dir = dist.join(name);
-        fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-    }
-    if cfg!(target_os = "linux") && is_dynamic(&built)? {
-        return Err(format!("{} asks for a dynamic loader", built.display()));
-    }
-    let program = dist.join("mcpwrap");
-    fs::copy(&built, &program).map_err(|error| format!("{}: {error}", program.display()))?;
-    step(
-        "manual pages",
-        Command::new(&program).arg("man").arg(dist.join("man")),
-    )?;
-    for (shell, name) in SHELLS {
-        let script = output(Command::new(&program).args(["completions", shell]));
-        let script = script.ok_or_else(|| format!("no completions for {shell}"))?;
-        let path = dist.join("completions").join(name);
-        fs::write(&path, script).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
-    debian(&dist)?;
+use self::about::About;
+use self::build::Profile;
+use self::content::Content;
+use self::targets::Target;
+use crate::shell::{Done, names, root, write};
+
+fn directory(profile: Profile) -> PathBuf {
+    root().join(match profile {
+        Profile::Release => "target/dist",
+        Profile::Check => "target/dist-check",
+    })
+}
+
+/// Builds and packs one target: this machine's, if none is named.
+pub fn run(target: Option<&str>) -> Done {
+    let about = About::read()?;
+    let target = match target {
+        Some(triple) => targets::named(triple)?,
+        None => targets::native()?,
+    };
+    let dist = directory(Profile::Release);
+    pack(&about, target, Profile::Release, &dist)?;
+    index_of(&about, &dist)
+}
+
+/// Makes what needs the archives of all targets, from those in `target/dist`.
+pub fn index() -> Done {
+    index_of(&About::read()?, &directory(Profile::Release))
+}
+
+fn index_of(about: &About, dist: &Path) -> Done {
+    sbom::build(about, dist)?;
+    recipes::build(about, dist)?;
     println!("── in {}:", dist.display());
-    step("files", Command::new("ls").arg("-lR").arg(&dist))
-}
-
-fn debian(dist: &Path) -> Done {
-    if which("cargo-deb").is_none() {
-        println!(
-            "── Debian package: NOT BUILT: no `cargo-deb` (`cargo install --locked cargo-deb`)"
-        );
-        return Ok(());
+    for name in names(dist) {
+        println!("   {name}");
     }
-    let mut command = cargo("deb --locked --no-build --output");
-    step("Debian package", command.arg(dist))
+    Ok(())
 }
 
-/// Whether the program has a `PT_INTERP` header: then `LD_PRELOAD` would reach into it.
-fn is_dynamic(program: &Path) -> Done<bool> {
-    let bytes = fs::read(program).map_err(|error| format!("{}: {error}", program.display()))?;
-    let number = |at: usize, count: usize| -> Option<usize> {
-        let field = bytes.get(at..at + count)?;
-        Some(
-            field
-                .iter()
-                .rev()
-                .fold(0, |number, byte| number << 8 | usize::from(*byte)),
-        )
+/// The program, and every form of it. Returns the content of the forms.
+fn pack(about: &About, target: &'static Target, profile: Profile, dist: &Path) -> Done<Content> {
+    let program = build::build(target, profile)?;
+    // Manual pages and completions are the same for all targets.
+    let documented = if target.is_native() {
+        program.clone()
+    } else {
+        build::build(targets::native()?, profile)?
     };
-    // The table of program headers of a 64-bit ELF file: its place, the size and count of entries.
-    let table = (number(32, 8), number(54, 2), number(56, 2));
-    let (Some(start), Some(size), Some(count)) = table else {
-        return Err(format!("{} is not an ELF file", program.display()));
-    };
-    Ok((0..count).any(|n| number(start + n * size, 4) == Some(3)))
+    let stage = dist.with_extension("stage").join(target.triple);
+    let content = Content::stage(target, stage, &program, &documented)?;
+    let archive = content.tarball(about, target)?;
+    write(&dist.join(recipes::archive(about, target)), &archive)?;
+    for (name, bytes) in [
+        wheel::build(about, target, &content)?,
+        npm::program(about, target, &content)?,
+    ] {
+        write(&dist.join(name), &bytes)?;
+    }
+    system::build(about, target, &content, dist)?;
+    Ok(content)
 }

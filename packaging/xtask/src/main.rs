@@ -133,10 +133,27 @@ const VERBS: &[Verb] = &[
     },
     Verb {
         name: "dist",
-        operand: None,
-        about: "make the release build, the Debian package, completions and manual pages",
-        flags: &[],
-        run: |_| dist::run().map(passed),
+        operand: Some("TARGET"),
+        about: "build the release for a target [default: this machine's] and pack it in every form",
+        flags: &[
+            Flag {
+                name: "--check",
+                about: "make a quicker build, install each form into a clean root, and use it there",
+            },
+            Flag {
+                name: "--index",
+                about: "only what needs the archives of all targets, from those in target/dist",
+            },
+        ],
+        run: |args| {
+            match (args.has("--check"), args.has("--index")) {
+                (true, false) => return dist::check(),
+                (false, true) => dist::index()?,
+                (false, false) => dist::run(args.operand())?,
+                (true, true) => return Err("`--check` or `--index`, not both".to_owned()),
+            }
+            Ok(Outcome::Passed)
+        },
     },
 ];
 

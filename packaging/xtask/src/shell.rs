@@ -77,3 +77,29 @@ pub fn target(profile: &str) -> Done<PathBuf> {
     let base = std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), PathBuf::from);
     Ok(base.join(host).join(profile))
 }
+
+/// What went wrong with a file.
+pub fn problem(path: &Path, error: &std::io::Error) -> String {
+    format!("{}: {error}", path.display())
+}
+
+pub fn read(path: &Path) -> Done<Vec<u8>> {
+    std::fs::read(path).map_err(|error| problem(path, &error))
+}
+
+/// Writes a file, and makes the directories above it.
+pub fn write(path: &Path, bytes: &[u8]) -> Done {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir).map_err(|error| problem(dir, &error))?;
+    std::fs::write(path, bytes).map_err(|error| problem(path, &error))
+}
+
+/// The names in a directory, sorted; none if it does not exist.
+pub fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
+}
