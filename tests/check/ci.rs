@@ -56,7 +56,9 @@ fn action(test: &Test, inputs: &[(&str, &str)]) -> Ended {
 /// A value with its expression replaced, as a runner does.
 fn filled(action: &Document, value: &str, inputs: &[(&str, &str)]) -> String {
     let Some(name) = value.strip_prefix("${{ inputs.") else {
-        return value.replace("${{ github.action_path }}", "/nonexistent");
+        let here = root().join("packaging/github-action").display().to_string();
+        let value = value.replace("${{ github.action_path }}", &here);
+        return value.replace("${{ github.token }}", "");
     };
     let name = name.strip_suffix(" }}").unwrap();
     let given = inputs.iter().find(|(input, _)| *input == name);
@@ -106,8 +108,7 @@ fn the_action_passes_a_clean_repository() {
 fn the_hook_runs_on_the_files_it_is_given() {
     let hooks = yaml(".pre-commit-hooks.yaml");
     let hook = hooks.root.list().first().unwrap();
-    let mut words: Vec<&str> = text(hook, "entry").split(' ').collect();
-    assert_eq!(words.remove(0), "mcpwrap");
+    let mut words: Vec<&str> = Vec::new();
     words.extend(
         hook.get("args")
             .unwrap()
@@ -117,12 +118,77 @@ fn the_hook_runs_on_the_files_it_is_given() {
     );
     let (test, _) = case("unpinned-server/bad");
     std::fs::write(test.dir.join("repo/package.json"), "{ broken").unwrap();
-    let run = |files: &[&str]| test.cli(&[&words[..], files].concat());
+    let script = root().join(text(hook, "entry"));
+    let run = |files: &[&str]| {
+        let mut command = test.command(&script);
+        test.start(command.args(&words).args(files)).end()
+    };
     let ended = run(&["repo/.mcp.json", "repo/librechat.yaml"]);
     assert_eq!(ended.code, 1, "{ended}");
     assert!(ended.text().contains("repo/librechat.yaml"), "{ended}");
     let ended = run(&["repo/package.json"]);
     assert_eq!(ended.code, 0, "a file that no client reads: {ended}");
+}
+
+/// A release that is a directory here: an archive with the program, and its checksum.
+fn release(test: &Test) -> PathBuf {
+    let system = match (cfg!(target_os = "linux"), cfg!(target_arch = "x86_64")) {
+        (true, true) => "x86_64-unknown-linux-musl",
+        (true, false) => "aarch64-unknown-linux-musl",
+        (false, true) => "x86_64-apple-darwin",
+        (false, false) => "aarch64-apple-darwin",
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let (name, dir) = (
+        format!("mcpwrap-v{version}-{system}"),
+        test.dir.join(format!("releases/v{version}")),
+    );
+    std::fs::create_dir_all(dir.join(&name)).unwrap();
+    let program = "#!/bin/sh\necho released \"$@\"\n";
+    let path = test.program_file("released", program);
+    std::fs::copy(path, dir.join(&name).join("mcpwrap")).unwrap();
+    let script = format!("tar -czf {name}.tar.gz {name} && sha256sum *.gz > SHA256SUMS");
+    let mut command = test.command("/bin/sh");
+    let packed = test.start(command.args(["-c", &script]).current_dir(&dir));
+    assert_eq!(packed.end().code, 0);
+    dir
+}
+
+/// Without mcpwrap in the PATH, the released one is used, if its checksum is that of the release.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_hook_downloads_the_released_program() {
+    let test = Test::new();
+    test.set("PATH", "/usr/bin:/bin");
+    let place = format!("file://{}", test.dir.join("releases").display());
+    test.set("MCPWRAP_RELEASES", place);
+    let script = root().join("packaging/pre-commit/mcpwrap-check");
+    let hook = || {
+        test.start(test.command(&script).args(["--", "x.json"]))
+            .end()
+    };
+    let ended = hook();
+    assert_eq!(ended.code, 1, "nothing is released: {ended}");
+    assert!(ended.stderr.contains("cannot download mcpwrap"), "{ended}");
+
+    let dir = release(&test);
+    let sums = std::fs::read_to_string(dir.join("SHA256SUMS")).unwrap();
+    std::fs::write(dir.join("SHA256SUMS"), sums.replace(&sums[..8], "00000000")).unwrap();
+    let ended = hook();
+    assert_eq!(ended.code, 1, "{ended}");
+    assert!(
+        ended.stderr.contains("does not match its checksum"),
+        "{ended}"
+    );
+    assert!(!ended.text().contains("released"), "{ended}");
+
+    std::fs::write(dir.join("SHA256SUMS"), sums).unwrap();
+    assert_eq!(hook().text(), "released check -- x.json\n");
+    // It is kept.
+    std::fs::remove_dir_all(dir).unwrap();
+    assert_eq!(hook().text(), "released check -- x.json\n");
+    let kept = std::fs::read_dir(test.home.join(".cache/mcpwrap-pre-commit")).unwrap();
+    assert_eq!(kept.count(), 1, "nothing partial is left");
 }
 
 /// pre-commit itself, on a repository with the hook and one with a finding.
@@ -150,12 +216,14 @@ fn pre_commit_runs_the_hook() {
         ended.text().trim().to_owned()
     };
     let hooks = test.dir.join("hooks");
-    std::fs::create_dir(&hooks).unwrap();
-    std::fs::copy(
-        root().join(".pre-commit-hooks.yaml"),
-        hooks.join(".pre-commit-hooks.yaml"),
-    )
-    .unwrap();
+    std::fs::create_dir_all(hooks.join("packaging/pre-commit")).unwrap();
+    for file in [
+        ".pre-commit-hooks.yaml",
+        "packaging/fetch.sh",
+        "packaging/pre-commit/mcpwrap-check",
+    ] {
+        std::fs::copy(root().join(file), hooks.join(file)).unwrap();
+    }
     git(&hooks, &["init", "-q"]);
     git(&hooks, &["add", "-A"]);
     git(&hooks, &["commit", "-qm", "hooks"]);
