@@ -23,19 +23,13 @@ fn launcher(release: &Release<'_>, root: &Path) -> Done<PathBuf> {
     Ok(file)
 }
 
-fn install(release: &Release<'_>, root: &Path, more: &[&str]) -> Done {
+fn install(release: &Release<'_>, root: &Path, how: &str) -> Done {
     let mut command = Command::new("npm");
     command
-        .args([
-            "install",
-            "--global",
-            "--offline",
-            "--no-audit",
-            "--no-fund",
-        ])
+        .args(["install", "--offline", "--no-audit", "--no-fund"])
         .arg("--prefix")
         .arg(root.join("prefix"))
-        .args(more)
+        .arg(how)
         .arg(launcher(release, root)?)
         .env("npm_config_cache", root.join("npm-cache"))
         .env("npm_config_update_notifier", "false")
@@ -47,7 +41,7 @@ pub fn npm(release: &Release<'_>, root: &Path) -> Done<Outcome> {
     if which("npm").is_none() {
         return Ok(skipped("no `npm`"));
     }
-    install(release, root, &[])?;
+    install(release, root, "--global")?;
     let modules = root
         .join("prefix/lib/node_modules")
         .join(NPM)
@@ -65,8 +59,8 @@ pub fn without_program(release: &Release<'_>, root: &Path) -> Done<Outcome> {
     if which("npm").is_none() {
         return Ok(skipped("no `npm`"));
     }
-    install(release, root, &["--omit=optional"])?;
-    let mut command = Command::new(root.join("prefix/bin/mcpwrap"));
+    install(release, root, "--omit=optional")?;
+    let mut command = Command::new(root.join("prefix/node_modules/.bin/mcpwrap"));
     let ended = command.arg("--version").stdin(Stdio::null()).output();
     let ended = ended.map_err(|error| error.to_string())?;
     let said = String::from_utf8_lossy(&ended.stderr);
