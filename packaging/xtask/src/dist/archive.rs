@@ -159,7 +159,7 @@ mod tests {
             eprintln!("skipped: no `python3`");
             return;
         };
-        let expected = "[('b/program', '0o100755', 900), ('a.txt', '0o100644', 4)]";
+        let expected = "[('b/program', '0o100755', 950), ('a.txt', '0o100644', 4)]";
         assert_eq!(said, expected);
     }
 
