@@ -147,7 +147,10 @@ fn release(test: &Test) -> PathBuf {
     let program = "#!/bin/sh\necho released \"$@\"\n";
     let path = test.program_file("released", program);
     std::fs::copy(path, dir.join(&name).join("mcpwrap")).unwrap();
-    let script = format!("tar -czf {name}.tar.gz {name} && sha256sum *.gz > SHA256SUMS");
+    let script = format!(
+        "tar -czf {name}.tar.gz {name}\n\
+         sha256sum *.gz > SHA256SUMS || shasum -a 256 *.gz > SHA256SUMS"
+    );
     let mut command = test.command("/bin/sh");
     let packed = test.start(command.args(["-c", &script]).current_dir(&dir));
     assert_eq!(packed.end().code, 0);
@@ -156,7 +159,6 @@ fn release(test: &Test) -> PathBuf {
 
 /// Without mcpwrap in the PATH, the released one is used, if its checksum is that of the release.
 #[test]
-#[cfg(target_os = "linux")]
 fn the_hook_downloads_the_released_program() {
     let test = Test::new();
     test.set("PATH", "/usr/bin:/bin");
