@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 
 use super::{Context, print};
-use crate::adopt;
 use crate::adopt::round::{Round, Selection};
 use crate::check::{self, Facts, Finding, Ignores};
 use crate::error::Result;
+use crate::program;
 use crate::scan::machine;
 
 /// The width of a command in the list of what to do next.
@@ -160,7 +160,7 @@ impl Overview {
 
 /// How many entries a plain `mcpwrap adopt` changes. Zero if it has no plan: its error appears when it runs.
 fn adoptable(cx: &Context) -> usize {
-    let round = adopt::program()
+    let round = program::path(&cx.dirs)
         .and_then(|program| Round::new(&cx.dirs, &Selection::default(), None, &program));
     round.map_or(0, |round| {
         let files = round.plan.files.iter();

@@ -17,7 +17,7 @@ mod system;
 mod targets;
 mod wheel;
 
-pub use check::{is_prepared, run as check};
+pub use check::run as check;
 
 use std::path::{Path, PathBuf};
 

@@ -55,11 +55,6 @@ const CHECKS: &[(&str, Check)] = &[
     ("flake", recipe::flake),
 ];
 
-/// Whether `run` has nothing left to download.
-pub fn is_prepared() -> bool {
-    targets::native().is_ok_and(|target| !target.is_linux() || Cross::is_prepared(target.triple))
-}
-
 pub fn run() -> Done<Outcome> {
     let start = Instant::now();
     let about = About::read()?;
