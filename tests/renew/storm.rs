@@ -110,11 +110,12 @@ fn memory(pid: nix::unistd::Pid) -> u64 {
     text.parse().unwrap()
 }
 
-/// More than the allocator caches, less than a leak of 50 KiB per renewal.
-const GROWTH_KIB_MAX: u64 = 8 << 10;
+/// More than the allocator's caches, which grow by up to 9 MiB where threads wait for a processor; less than a leak
+/// of 50 KiB per renewal.
+const GROWTH_KIB_MAX: u64 = 16 << 10;
 
 #[test]
-fn two_hundred_renewals_leak_nothing() {
+fn four_hundred_renewals_leak_nothing() {
     let test = Test::new();
     let mut run = started(&test, &[], "[session]\nrenew = \"manual\"");
     let renew = |run: &mut crate::harness::Run<'_>, n: usize| {
@@ -141,7 +142,7 @@ fn two_hundred_renewals_leak_nothing() {
         renew(&mut run, n);
     }
     let (open, before) = (settled(&run, usize::MAX), memory(run.pid()));
-    for n in 20..200 {
+    for n in 20..400 {
         renew(&mut run, n);
     }
     // Fewer are left if the first look still counted a server on its way out.
