@@ -1,5 +1,8 @@
 //! `mcpwrap store check`: what it calls good, and what it shows of a program; hints of a refused definition.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use crate::harness::{TOKEN, Test};
 use crate::secrets::refused;
 
@@ -72,6 +75,54 @@ fn what_a_program_says_is_masked_before_it_is_cut() {
         !ended.stderr.contains("run `mcpwrap store check"),
         "{ended}"
     );
+}
+
+#[test]
+fn a_program_that_others_may_replace_is_not_added() {
+    let test = Test::new();
+    test.init();
+    let config = || std::fs::read_to_string(test.root().join("config.toml")).unwrap();
+    let before = config();
+    let program = test.dir.join("program");
+    std::fs::write(&program, "#!/bin/sh\n").unwrap();
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let program = program.display().to_string();
+    for last in ["--dry-run", "--yes"] {
+        let args = ["store", "add", "mine", "--type", "exec", "--program"];
+        let more = [&program, "--set", "args=[\"{path}\"]", last];
+        let ended = test.cli(&[&args[..], &more].concat());
+        refused(&ended, "store-program-refused");
+        assert!(ended.stderr.contains("temporary directory"), "{ended}");
+    }
+    assert_eq!(config(), before);
+}
+
+#[test]
+fn only_what_a_grant_covers_needs_another_grant() {
+    let test = Test::new();
+    test.init();
+    test.write_policy(
+        "github",
+        "version = 1\ncommand = [\"cat\"]\n[secrets.TOKEN]\nfrom = \"mine:a\"\n",
+    );
+    let program = test.program_file("exec", "#!/bin/sh\necho V\n");
+    let program = program.display().to_string();
+    let add = |more: &[&str]| {
+        let args = ["store", "add", "mine", "--type", "exec", "--yes"];
+        let ended = test.cli(&[&args[..], &["--program", &program], more].concat());
+        (ended.code, ended.stderr)
+    };
+    let path = ["--set", "args=[\"{path}\"]"];
+    assert_eq!(add(&path).0, 0);
+    let (code, said) = add(&[&path[..], &["--set", "cache=1h"]].concat());
+    assert!(code == 0 && !said.contains("granted again"), "{said}");
+    let (code, said) = add(&["--set", "args=[\"--\", \"{path}\"]"]);
+    assert!(
+        code == 0 && said.contains("run `mcpwrap grant github`"),
+        "{said}"
+    );
+    let (code, said) = add(&[&path[..], &["--set", "deadline=10s"]].concat());
+    assert!(code == 2 && said.contains("hint: correct it"), "{said}");
 }
 
 #[test]

@@ -84,7 +84,10 @@ impl StoreSettings<'_> {
     }
 
     fn checked(&self, table: toml::Table, kind: &SourceType) -> Result<StoreDefinition> {
-        let definition = StoreDefinition::try_from(table).map_err(|why| self.refused(&why))?;
+        let definition = StoreDefinition::try_from(table).map_err(|why| {
+            self.refused(&why)
+                .hint("correct it after `--set`; docs/stores.md says what each setting takes")
+        })?;
         (kind.check)(&definition).map_err(|why| {
             self.refused(&why)
                 .hint(format!("this type needs: {}", kind.needs))

@@ -143,6 +143,17 @@ impl<'a> NamedStore<'a> {
         hex(&Sha256::digest(self.definition.sealed_text(self.name)))
     }
 
+    /// Whether its program, if it has one, can be trusted by its path.
+    ///
+    /// # Errors
+    /// `store-absent`, `store-program-refused`.
+    pub fn check_program(&self) -> Result<()> {
+        let program = (self.kind.program)(self.definition);
+        program.map_or(Ok(()), |program| {
+            exec::check_program(self.name, &self.definition.place(self.name), &program)
+        })
+    }
+
     /// # Errors
     /// `store-…`.
     pub fn open(&self, setup: &StoreSetup<'_>) -> Result<Box<dyn SecretSource>> {

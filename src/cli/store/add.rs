@@ -57,14 +57,21 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         ));
         return Ok(0);
     }
-    let shown = shown(cx, name, old, &defined);
+    let new = NamedStore {
+        name,
+        definition: &defined.definition,
+        kind: defined.kind,
+    };
+    new.check_program()?;
+    let shown = shown(cx, old, &new, &defined);
     let Some(actor) = approved(actor, &shown, "write it?", (name, "added"))? else {
         return Ok(0);
     };
     stores::change(&cx.dirs, &config, actor, name, Some(&defined.definition))?;
     let verb = if old.is_some() { "replaced" } else { "added" };
     print::line(&format!("{verb}: store {name}"));
-    if old.is_some() {
+    let is_sealed = |old: &StoreDefinition| sealed(name, old) == Some(new.digest());
+    if old.is_some_and(|old| !is_sealed(old)) {
         warn_users(cx, &Config::load(&cx.dirs)?, name);
     }
     print::note(&format!(
@@ -74,18 +81,20 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     Ok(0)
 }
 
+/// What a grant has of a definition; `None` for one that could not be used.
+fn sealed(name: &StoreName, definition: &StoreDefinition) -> Option<String> {
+    let store = NamedStore::new(name, definition).ok()?;
+    Some(store.digest())
+}
+
 /// The definition, or the difference to the one that it replaces.
 fn shown(
     cx: &Context,
-    name: &StoreName,
     old: Option<&StoreDefinition>,
+    store: &NamedStore<'_>,
     defined: &DefinedStore,
 ) -> String {
-    let DefinedStore {
-        definition,
-        kind,
-        taken,
-    } = defined;
+    let (name, definition) = (store.name, store.definition);
     let file = cx.dirs.tilde(&cx.dirs.config_file());
     let new = definition.text(name);
     let (verb, text) = match old {
@@ -101,7 +110,7 @@ fn shown(
         .lines()
         .map(|line| format!("    {}\n", printable(line)));
     let mut shown = format!("{verb} `{file}`:\n{}", lines.collect::<String>());
-    for (setting, variable) in taken {
+    for (setting, variable) in &defined.taken {
         let line = [
             "`",
             setting,
@@ -111,13 +120,8 @@ fn shown(
         ];
         shown.extend(line);
     }
-    let store = NamedStore {
-        name,
-        definition,
-        kind,
-    };
     shown.push_str("which means:\n");
-    for line in rows(&store).lines() {
+    for line in rows(store).lines() {
         shown.extend([&printable(line), "\n"]);
     }
     shown

@@ -19,6 +19,8 @@ mod spoken;
 mod trust;
 mod turn;
 
+pub(super) use self::trust::check as check_program;
+
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
