@@ -26,6 +26,8 @@ fn a_check_tells_a_store_from_its_program() {
         (ended.code, &row["works"], &row["error"]["code"]),
         (1, &false.into(), &"store-absent".into())
     );
+    let hint = row["error"]["hints"][0].as_str().unwrap();
+    assert!(hint.starts_with("run `pass init KEY`"), "{row}");
     std::fs::create_dir(test.home.join(".password-store")).unwrap();
     let row = &test.ok(&check).json()[0];
     assert!(row["works"].is_null(), "{row}");
@@ -75,6 +77,7 @@ fn what_a_program_says_is_masked_before_it_is_cut() {
         !ended.stderr.contains("run `mcpwrap store check"),
         "{ended}"
     );
+    assert!(ended.stderr.contains("yourself to see"), "{ended}");
 }
 
 #[test]

@@ -72,18 +72,24 @@ pub fn check(
     };
     let source = store.open(&setup)?;
     let mut answer = source.check(Instant::now() + limit);
-    if let Err(error) = &mut answer {
-        // What this is.
-        let this = format!("run `mcpwrap store check {name}`");
-        error.hints.retain(|hint| !hint.starts_with(&this));
-    }
-    if answer.is_ok() {
+    let Err(error) = &mut answer else {
         // Suspended sessions watch the index.
         Index::update(dirs, |_| ())?;
         return Ok(StoreReport { answer, said: None });
-    }
+    };
     let own: Vec<_> = secrets.iter().collect();
     let said = source.diagnostics().map(|text| masked(&text, &own));
+    // What this is.
+    let this = format!("run `mcpwrap store check {name}`");
+    error.hints.retain(|hint| !hint.starts_with(&this));
+    let has_told = said.as_ref().is_some_and(|text| !text.is_empty());
+    if let Some(program) = (store.kind.program)(store.definition)
+        && error.hints.is_empty()
+        && !has_told
+    {
+        let hint = format!("run `{}` yourself to see what it does", program.display());
+        error.hints.push(hint);
+    }
     Ok(StoreReport { answer, said })
 }
 

@@ -52,6 +52,12 @@ fn endless_output_is_cut() {
     assert_eq!(store.text("a"), Err("store-timeout"));
     store.act("grow() { grow & grow; }; grow");
     assert_eq!(store.text("a"), Err("store-timeout"));
+    // A check does not start this program.
+    let hint = &store.get("a").unwrap_err().hints[0];
+    assert!(hint.contains("program` yourself"), "{hint}");
+    store.act("kill -9 $$");
+    let hint = &store.get("a").unwrap_err().hints[0];
+    assert!(hint.contains("program` yourself"), "{hint}");
 }
 
 #[test]

@@ -89,7 +89,10 @@ pub fn error(
         ),
         Fault::Absent => (
             Code::StoreAbsent,
-            "the file or folder of the store does not exist".to_owned(),
+            match place_setting(store) {
+                Some((_, path)) => format!("`{path}` does not exist"),
+                None => "it was not set up here: its folder does not exist".to_owned(),
+            },
         ),
         Fault::Mint => (
             Code::ReferenceIsMint,
@@ -127,25 +130,46 @@ fn hint(preset: &ExecPreset, store: &OpenedStore, fault: Fault) -> String {
             "check the network; servers use only network settings that `mcpwrap config network` approved"
                 .to_owned()
         }
-        Fault::Absent | Fault::OtherProgram => {
-            format!("correct {}", store.place)
-        }
+        Fault::Absent => match (place_setting(store), preset.programs.first()) {
+            (Some((setting, _)), _) => format!("correct `{setting}` of {}", store.place),
+            (None, Some(program)) => {
+                format!("run `{program} init KEY` to create it, or correct {}", store.place)
+            }
+            (None, None) => format!("correct {}", store.place),
+        },
+        Fault::OtherProgram => format!("correct {}", store.place),
         Fault::Mint => "use `[mint.NAME]` in the policy, and refer to it with `mint:NAME`".to_owned(),
-        Fault::MintRefused | Fault::Answer(_) | Fault::Other
-            if (preset.probe)(store).is_some() || own::speaks(store.settings()) =>
-        {
-            format!("run `mcpwrap store check {name}` to see what its program says")
-        }
-        // A check cannot ask such a program.
         Fault::MintRefused | Fault::Answer(_) | Fault::Other => {
-            format!("run `{}` yourself to see what it says", store.program.display())
+            let says = if is_checked(preset, store) { "its program says" } else { "it says" };
+            format!("{} to see what {says}", asking(preset, store))
         }
     }
 }
 
+/// The setting that says where the store is, with its path.
+fn place_setting(store: &OpenedStore) -> Option<(&'static str, &str)> {
+    let mut settings = ["database", "file", "directory"].into_iter();
+    settings.find_map(|name| Some((name, store.settings().text(name)?)))
+}
+
+/// Whether `store check` starts the program.
+fn is_checked(preset: &ExecPreset, store: &OpenedStore) -> bool {
+    (preset.probe)(store).is_some() || own::speaks(store.settings())
+}
+
+/// What the user runs to see what the program does.
+fn asking(preset: &ExecPreset, store: &OpenedStore) -> String {
+    if is_checked(preset, store) {
+        format!("run `mcpwrap store check {}`", store.name)
+    } else {
+        format!("run `{}` yourself", store.program.display())
+    }
+}
+
 /// The error of a run that was ended, or that ended by a signal.
-pub fn broken(store: &OpenedStore, end: CapturedEnd) -> Error {
+pub fn broken(preset: &ExecPreset, store: &OpenedStore, end: CapturedEnd) -> Error {
     let name = &store.name;
+    let asking = asking(preset, store);
     let program = store.program.display();
     let error = |code, cause: String| {
         Error::new(code, format!("cannot use store `{name}`"))
@@ -166,7 +190,7 @@ pub fn broken(store: &OpenedStore, end: CapturedEnd) -> Error {
             format!("`{program}` did not end before the deadline"),
         )
         .hint(format!(
-            "run `mcpwrap store check {name}` to see whether it waits for you; raise `deadline` if it is slow"
+            "{asking} to see whether it waits for you; raise `deadline` if it is slow"
         )),
         CapturedEnd::TooLong => error(
             Code::StoreAnswerInvalid,
@@ -177,11 +201,11 @@ pub fn broken(store: &OpenedStore, end: CapturedEnd) -> Error {
             Code::StoreFailed,
             format!("`{program}` was ended by signal {number}"),
         )
-        .hint(format!("run `mcpwrap store check {name}`")),
+        .hint(format!("{asking} to see why")),
         CapturedEnd::Exit(number) => error(
             Code::StoreFailed,
             format!("`{program}` ended with exit code {number}"),
         )
-        .hint(format!("run `mcpwrap store check {name}`")),
+        .hint(format!("{asking} to see why")),
     }
 }

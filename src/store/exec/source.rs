@@ -144,7 +144,7 @@ impl ExecSource {
         match run.end {
             CapturedEnd::Exit(0) => Ok(Ok(run.stdout)),
             CapturedEnd::Exit(code) => Ok(Err(faults::classify(self.preset, store, &run, code))),
-            end => Err(faults::broken(store, end)),
+            end => Err(faults::broken(self.preset, store, end)),
         }
     }
 
