@@ -215,3 +215,28 @@ fn an_address_has_no_password_and_no_reference() {
         "{ended}"
     );
 }
+
+#[test]
+fn a_program_below_the_home_is_shown_short_and_its_values_are_not_called_good() {
+    let test = Test::new();
+    test.init();
+    let program = test.home.join("bin/read").display().to_string();
+    let path = test.root().join("config.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let store =
+        format!("[stores.own]\ntype = \"exec\"\nprogram = \"{program}\"\nargs = [\"{{path}}\"]\n");
+    std::fs::write(path, format!("{text}\n{store}")).unwrap();
+    let shown = test.ok(&["store", "list"]);
+    assert!(shown.text().contains("~/bin/read"), "{shown}");
+    let rows = test.ok(&["store", "list", "--json"]).json();
+    assert_eq!(rows[1]["program"], program);
+
+    let other = "the values in other stores";
+    let left = || test.cli(&["check", "--json"]).json()["not_checked"].to_string();
+    assert!(!left().contains(other));
+    test.write_policy(
+        "github",
+        "version = 1\ncommand = [\"cat\"]\n[secrets.TOKEN]\nfrom = \"own:a\"\n",
+    );
+    assert!(left().contains(other), "{}", left());
+}

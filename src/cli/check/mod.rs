@@ -173,6 +173,18 @@ fn not_checked(args: &Args, facts: &Facts, unknown: Vec<String>) -> Vec<String> 
                 .to_owned(),
         );
     }
+    let has_stores = machine.is_some_and(|machine| {
+        machine
+            .read_policies()
+            .any(|(_, policy)| policy.store_references().next().is_some())
+    });
+    if has_stores {
+        left.push(
+            "the values in other stores: whether they exist, and whether the store works \
+             (`mcpwrap store check NAME`)"
+                .to_owned(),
+        );
+    }
     left.extend([
         "projects that no client's file names (`mcpwrap check DIR`)".to_owned(),
         "servers and connectors that an account keeps online, and sign-ins with OAuth".to_owned(),

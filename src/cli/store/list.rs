@@ -1,5 +1,7 @@
 //! `mcpwrap store list`: the stores of this machine, without opening them.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use crate::cli::{Context, print};
@@ -55,7 +57,7 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::line(&text);
     } else {
         let head = ["NAME", "TYPE", "ORIGIN", "PROGRAM OR ADDRESS", "SERVERS"];
-        print::table(&head, rows.iter().map(cells));
+        print::table(&head, rows.iter().map(|row| cells(&cx.dirs, row)));
     }
     Ok(0)
 }
@@ -88,11 +90,13 @@ fn row(dirs: &Dirs, config: &Config, name: &StoreName) -> StoreRow {
     row
 }
 
-fn cells(row: &StoreRow) -> Vec<String> {
+fn cells(dirs: &Dirs, row: &StoreRow) -> Vec<String> {
     let place = if let Some(error) = &row.error {
         format!("not usable: {error}")
     } else {
-        let place = row.program.clone().or_else(|| row.address.clone());
+        let program = row.program.as_ref();
+        let program = program.map(|path| dirs.tilde(Path::new(path)));
+        let place = program.or_else(|| row.address.clone());
         place.unwrap_or_else(|| "-".to_owned())
     };
     let servers: Vec<_> = row.servers.iter().map(ServerName::as_str).collect();
