@@ -24,7 +24,9 @@ impl PolicyDocument<'_> {
             let rules = MintRules::new(table, line).map_err(|(field, why)| {
                 let path = ["mint", name.as_str(), field];
                 let what = format!("invalid `{field}` in `[mint.{name}]`");
-                self.fault(&what, &path, FieldPart::Value).cause(why)
+                self.fault(&what, &path, FieldPart::Value)
+                    .cause(why)
+                    .hint("docs/stores.md has an example of each type")
             })?;
             mints.insert(mint, rules);
         }

@@ -327,6 +327,7 @@ fn a_policy_with_a_mint_is_shown_and_its_mistakes_are_named() {
         let ended = test.cli(&["policy", "lint", "github"]);
         assert_eq!(ended.code, 1, "{ended}");
         assert!(ended.stderr.contains(expected), "{expected}: {ended}");
+        assert!(ended.stderr.contains("hint: "), "{expected}: {ended}");
     };
     case("\nrepositories = [\"docs\"]", "", "needs `repositories`");
     case(
