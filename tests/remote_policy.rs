@@ -169,7 +169,10 @@ fn a_new_policy_for_a_remote_server() {
     refused(&["--url", "http://mcp.example.com/"], "not encrypted");
     let words = "expected `NAME: VALUE`";
     refused(&["--url", url, "--header", "Authorization"], words);
+    let words = "HTTP or MCP itself uses this header";
     refused(&["--url", url, "--header", "Host: a"], words);
+    let words = "it is empty";
+    refused(&["--url", url, "--header", "X-Key:"], words);
     refused(&["--url", url, "--cwd", "/"], "cannot be used with");
     let unused = ["--url", url, "--secret", "TOKEN=secret:x/token"];
     refused(&unused, "`TOKEN` is sent nowhere");

@@ -273,8 +273,10 @@ fn header(text: &str) -> Result<(String, String)> {
     let wrong =
         || Error::new(Code::Usage, "invalid value for `--header`").cause("expected `NAME: VALUE`");
     let (name, value) = text.split_once(':').ok_or_else(wrong)?;
-    if web::name_fault(name).is_some() || web::value_fault(value.trim()).is_some() {
-        return Err(wrong());
+    if let Some(fault) = web::name_fault(name).or_else(|| web::value_fault(value.trim())) {
+        return Err(Error::new(Code::Usage, "invalid value for `--header`")
+            .cause(fault.cause)
+            .hint(fault.hint));
     }
     Ok((name.to_owned(), value.trim().to_owned()))
 }
