@@ -177,3 +177,17 @@ fn a_new_policy_for_a_remote_server() {
     let unused = ["--url", url, "--secret", "TOKEN=secret:x/token"];
     refused(&unused, "`TOKEN` is sent nowhere");
 }
+
+#[test]
+fn a_login_without_a_network_says_what_to_look_at() {
+    let test = Test::new();
+    test.init();
+    let url = "https://127.0.0.1:1/mcp";
+    test.ok(&["policy", "new", "x", "--url", url, "--oauth"]);
+    test.ok(&["grant", "x", "--yes"]);
+    let mut terminal = test.terminal(&["login", "x"]);
+    terminal.expect("error[oauth-unreachable]");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 2, "{shown}");
+    assert!(shown.contains("hint: check the network"), "{shown}");
+}

@@ -41,10 +41,11 @@ impl Exchange for ProcessExchange {
         };
         match ask(wire) {
             Ok(WireAnswer::Answer(answer)) => Ok(answer),
-            Ok(WireAnswer::Unreachable(why)) => {
-                Err(Error::new(Code::OAuthUnreachable, what())
-                    .cause_of(CauseKind::Unreachable, why))
-            }
+            Ok(WireAnswer::Unreachable(why)) => Err(Error::new(Code::OAuthUnreachable, what())
+                .cause_of(CauseKind::Unreachable, why)
+                .hint(
+                    "check the network; only network settings that `mcpwrap config network` approved are used",
+                )),
             Ok(WireAnswer::Refused(why)) => Err(Error::new(Code::OAuthFailed, what()).cause(why)),
             Err(error) => Err(Error::new(Code::OAuthUnreachable, what())
                 .cause_of(CauseKind::Unreachable, io_text(&error))),
