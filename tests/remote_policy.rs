@@ -191,3 +191,14 @@ fn a_login_without_a_network_says_what_to_look_at() {
     assert_eq!(code, 2, "{shown}");
     assert!(shown.contains("hint: check the network"), "{shown}");
 }
+
+#[test]
+fn a_logout_of_a_mistyped_name_is_an_error() {
+    let test = case();
+    let ended = test.ok(&["logout", "issues"]);
+    assert!(ended.stderr.contains("nobody is logged in"), "{ended}");
+    let ended = test.cli(&["logout", "isues"]);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(ended.stderr.contains("error[policy-not-found]"), "{ended}");
+    assert!(ended.stderr.contains("did you mean `issues`?"), "{ended}");
+}

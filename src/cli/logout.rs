@@ -2,9 +2,10 @@
 
 use super::{Context, print, print_revoked};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::oauth::owner::TokenOwner;
 use crate::ops::logout;
+use crate::policy;
 use crate::secret::{ProfileName, ServerName};
 use crate::store::Prompt;
 
@@ -25,6 +26,14 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     let done = logout::logout(&cx.dirs, &config, server, args.profile.as_ref())?;
     if done.is_empty() {
         let others = logout::of_other_profiles(&cx.dirs, server, args.profile.as_ref())?;
+        if others.is_empty() && kept == 0 {
+            // A name that was mistyped has neither a login nor a policy.
+            if let Err(error) = policy::load(&cx.dirs, server, None)
+                && error.code == Code::PolicyNotFound
+            {
+                return Err(error);
+            }
+        }
         print::note(&nobody(args, &others));
     }
     Ok(done.iter().map(print_revoked::report).fold(kept, u8::max))
