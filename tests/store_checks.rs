@@ -240,3 +240,25 @@ fn a_program_below_the_home_is_shown_short_and_its_values_are_not_called_good() 
     );
     assert!(left().contains(other), "{}", left());
 }
+
+#[test]
+fn a_store_that_only_makes_credentials_names_no_reference() {
+    let test = Test::new();
+    test.init();
+    let program = test.program_file("exec", "#!/bin/sh\n");
+    let program = program.display().to_string();
+    let add = |kind: &str| {
+        let args = ["store", "add", kind, "--type", kind, "--program", &program];
+        test.ok(&[&args[..], &["--yes"]].concat()).stderr
+    };
+    assert!(add("pass").contains("references look like `pass:FOLDER/ENTRY`"));
+    let said = add("credential-process");
+    assert!(said.contains("policies use it in `[mint.NAME]`"), "{said}");
+    test.write_policy(
+        "github",
+        "version = 1\ncommand = [\"cat\"]\n[secrets.TOKEN]\nfrom = \"credential-process:default\"\n",
+    );
+    let ended = test.cli(&["grant", "github", "--yes"]);
+    refused(&ended, "reference-invalid");
+    assert!(ended.stderr.contains("hint: docs/stores.md"), "{ended}");
+}

@@ -10,7 +10,7 @@ use super::source::{SecretSource, SourceType, StoreSetup};
 use super::{SecretItem, exec, vault_server};
 use crate::config::{Config, StoreDefinition};
 use crate::error::{Code, Error, Result};
-use crate::reference::StoreRef;
+use crate::reference::{StorePlace, StoreRef};
 use crate::secret::{Secret, SecretName, StoreName, hex};
 use crate::suggest::nearest;
 
@@ -108,10 +108,11 @@ impl<'a> NamedStore<'a> {
             Error::new(Code::ReferenceInvalid, what)
                 .of_store(store.name)
                 .cause(why)
-                .hint(format!(
-                    "write for example `{}:{}`",
-                    store.name, store.kind.example
-                ))
+                .hint(if store.keeps_values() {
+                    format!("write for example `{}:{}`", store.name, store.kind.example)
+                } else {
+                    "docs/stores.md has an example of `[mint.NAME]`".to_owned()
+                })
         })?;
         Ok(store)
     }
@@ -136,6 +137,24 @@ impl<'a> NamedStore<'a> {
             .cause("`config.toml` has more than one store of the type `op`")
             .hint("write the name of the store: `NAME:VAULT/ITEM/FIELD`")),
         }
+    }
+
+    /// What a policy writes to use it.
+    pub fn usage(&self) -> String {
+        let Self { name, kind, .. } = self;
+        if self.keeps_values() {
+            return format!("references look like `{name}:{}`", kind.example);
+        }
+        format!(
+            "policies use it in `[mint.NAME]`, with `store = \"{name}\"` and a `path` such as `{}`",
+            kind.example
+        )
+    }
+
+    /// Whether references lead to values in it; otherwise it only makes credentials.
+    fn keeps_values(&self) -> bool {
+        let place = StorePlace::new(self.kind.example);
+        place.is_ok_and(|place| (self.kind.check_place)(self.definition, &place).is_ok())
     }
 
     /// SHA-256 of its definition, in hex.

@@ -75,8 +75,8 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         warn_users(cx, &Config::load(&cx.dirs)?, name);
     }
     print::note(&format!(
-        "run `mcpwrap store check {name}` to see whether it works; references look like `{name}:{}`",
-        defined.kind.example
+        "run `mcpwrap store check {name}` to see whether it works; {}",
+        new.usage()
     ));
     Ok(0)
 }
