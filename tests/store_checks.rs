@@ -262,3 +262,16 @@ fn a_store_that_only_makes_credentials_names_no_reference() {
     refused(&ended, "reference-invalid");
     assert!(ended.stderr.contains("hint: docs/stores.md"), "{ended}");
 }
+
+#[test]
+fn a_wrong_value_in_the_config_has_a_way_out() {
+    let test = Test::new();
+    test.init();
+    let path = test.root().join("config.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let store = "[stores.own]\ntype = \"exec\"\ninteractive = true\npoll = \"10s\"\n";
+    std::fs::write(path, format!("{text}\n{store}")).unwrap();
+    let ended = test.cli(&["store", "list"]);
+    refused(&ended, "config-invalid");
+    assert!(ended.stderr.contains("hint: correct this line"), "{ended}");
+}

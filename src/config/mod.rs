@@ -204,7 +204,7 @@ fn invalid(shown: &str, text: &str, message: &str, span: Option<std::ops::Range<
     let refusal = Refusal::read(message);
     let error = at(&refusal.to_string());
     let Refusal::UnknownField { field, known } = refusal else {
-        return error;
+        return error.hint("correct this line, or remove it to use the default");
     };
     match nearest(&field, known.iter().map(String::as_str)) {
         Some(name) => error.hint(format!("did you mean `{name}`?")),
