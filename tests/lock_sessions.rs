@@ -37,6 +37,7 @@ fn all_servers_end_and_come_back_with_the_unlock() {
     for server in servers {
         assert!(!process::alive(server), "{locked}");
     }
+    assert_eq!(locked.text().matches(" processes: ").count(), 3, "{locked}");
     runs[2].signal(nix::sys::signal::Signal::SIGCONT);
     for run in &mut runs {
         assert_eq!(code(run), "sessions-locked");

@@ -75,6 +75,12 @@ pub fn kill_supervisor(running: &Running) -> bool {
 }
 
 impl Running {
+    /// Whether the other one is the same run, looked at again.
+    pub fn is_run(&self, other: &Self) -> bool {
+        let is_same = self.supervisor.is_some() && self.supervisor == other.supervisor;
+        is_same || (self.socket.is_some() && self.socket == other.socket)
+    }
+
     pub(super) const fn supervised(
         server: ServerName,
         supervisor: Process,
