@@ -46,7 +46,7 @@ pub(super) fn build(staging: &Path, request: &PinRequest<'_>) -> Result<Built> {
     };
     write_manifest(&root, request, &name, wanted)?;
 
-    let options = options(&root, launch, request.before);
+    let options = options(launch, request.before);
     let common: Vec<&str> = options.iter().map(String::as_str).collect();
     let npm = |args: &'static [&'static str]| Call::new("npm", &root).args(args).args(&common);
     request.phase(InstallPhase::Resolving);
@@ -229,7 +229,7 @@ pub(super) fn latest(
 ) -> Result<String> {
     let dependencies = Map::from_iter([(name.to_owned(), json!(NEWEST))]);
     write_dependencies(dir, &dependencies, server)?;
-    let mut options = options(dir, launch, before);
+    let mut options = options(launch, before);
     options.push(empty_cache(dir));
     let lock = resolve(dir, &options, true, server).map_err(|failed| failed.error)?;
     let lock: Value = serde_json::from_str(&lock).unwrap_or_default();

@@ -42,7 +42,7 @@ impl<'a> NpmRegistry<'a> {
         Ok(Self {
             dir: dir.to_path_buf(),
             locked,
-            options: options(dir, launch, None),
+            options: options(launch, None),
         })
     }
 

@@ -32,11 +32,11 @@ const ALWAYS: &[&str] = &[
     "--dry-run=false",
 ];
 
-/// The options of every call in a directory.
-pub(super) fn options(root: &Path, launch: &ParsedCommand, before: Option<Cutoff>) -> Vec<String> {
+/// The options of every call, in a directory with a `package.json`. With `--prefix` npm would read the settings of the
+/// machine (a registry, a CA) from there.
+pub(super) fn options(launch: &ParsedCommand, before: Option<Cutoff>) -> Vec<String> {
     let registry = launch.option(&["--registry"]);
     let own = [
-        Some(format!("--prefix={}", root.display())),
         registry.map(|url| format!("--registry={url}")),
         before.map(|cutoff| format!("--before={cutoff}")),
     ];

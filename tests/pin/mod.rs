@@ -13,6 +13,7 @@ mod python;
 mod python_versions;
 mod real;
 mod registry;
+mod settings;
 mod verdaccio;
 mod told;
 mod wrapped;
