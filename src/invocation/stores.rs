@@ -75,7 +75,7 @@ pub fn shown_stores(policy: &Policy, dirs: &Dirs) -> Result<Vec<ShownStore>> {
 /// Seals the stores of a policy. Returns also what the user sees of them.
 ///
 /// # Errors
-/// `store-unknown`, `reference-invalid`, `store-absent`.
+/// `store-unknown`, `reference-invalid`, `store-absent`, `store-program-refused`.
 pub(super) fn seal(policy: &Policy, dirs: &Dirs) -> Result<(Vec<SealedStore>, Vec<ShownStore>)> {
     let (mut sealed, mut all) = (Vec::new(), Vec::new());
     if !has_stores(policy) {
@@ -84,6 +84,8 @@ pub(super) fn seal(policy: &Policy, dirs: &Dirs) -> Result<(Vec<SealedStore>, Ve
     let config = Config::load(dirs)?;
     for store in used(policy, &config)? {
         let files = files(&store)?;
+        // Each start would refuse it.
+        store.check_program()?;
         let shown = files.iter().map(|file| file.shown(dirs)).collect();
         all.push(ShownStore::new(&store, shown));
         sealed.push(SealedStore {

@@ -158,6 +158,26 @@ fn a_program_that_others_can_change_is_refused() {
     let ended = test.run("fake").refused();
     message(&test, "store-program-refused", &ended);
     assert!(Path::new(&program).exists());
+    // Nor is such a program approved.
+    let ended = test.cli(&["grant", "fake", "--yes"]);
+    assert_eq!(ended.code, 2, "{ended}");
+    assert!(
+        ended.stderr.contains("error[store-program-refused]"),
+        "{ended}"
+    );
+}
+
+/// A policy is for any machine; what this one lacks for it is a warning.
+#[test]
+fn lint_names_a_store_that_nothing_defines() {
+    let test = Test::new();
+    test.init();
+    let text = "version = 1\ncommand = [\"/bin/true\"]\n[secrets.TOKEN]\nfrom = \"nowhere:a/b\"\n";
+    test.write_policy("fake", text);
+    let ended = test.ok(&["policy", "lint", "fake"]);
+    assert!(ended.text().starts_with("fake: valid\n"), "{ended}");
+    assert!(ended.stderr.contains("warning: fake: "), "{ended}");
+    assert!(ended.stderr.contains("store-unknown"), "{ended}");
 }
 
 /// What the user sees above the prompt of a grant, in whole lines.

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::cli::{Context, print};
 use crate::error::{Code, EXIT_NO, Result};
+use crate::invocation;
 use crate::ops::notes::notes;
 use crate::policy::{self, Policy, summary};
 use crate::secret::ServerName;
@@ -34,12 +35,12 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::json(
             &policies
                 .iter()
-                .map(|(server, policy)| value(server, policy))
+                .map(|(server, policy)| value(cx, server, policy))
                 .collect(),
         );
     } else {
         for (server, policy) in &policies {
-            show(server, policy);
+            show(cx, server, policy);
         }
     }
     Ok(if policies.iter().all(|(_, policy)| policy.is_ok()) {
@@ -49,29 +50,33 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     })
 }
 
-fn show(server: &ServerName, policy: &Result<Policy>) {
+fn show(cx: &Context, server: &ServerName, policy: &Result<Policy>) {
     match policy {
         Err(error) => print::error(error),
         Ok(policy) => {
             print::line(&format!("{server}: valid"));
-            for warning in warnings(policy) {
+            for warning in warnings(cx, policy) {
                 print::warning(&format!("{server}: {warning}"));
             }
         }
     }
 }
 
-fn value(server: &ServerName, policy: &Result<Policy>) -> serde_json::Value {
+fn value(cx: &Context, server: &ServerName, policy: &Result<Policy>) -> serde_json::Value {
     let error = policy.as_ref().err().map(|error| {
         json!({"code": error.code.name(), "what": error.headline(), "causes": error.chain(), "hints": error.hints})
     });
-    let notes = policy.as_ref().map(warnings).unwrap_or_default();
+    let notes = policy.as_ref().map(|policy| warnings(cx, policy));
+    let notes = notes.unwrap_or_default();
     json!({"server": server, "error": error, "notes": notes})
 }
 
-/// Risky content of a valid policy.
-fn warnings(policy: &Policy) -> Vec<String> {
+/// Risky content of a valid policy, and what this machine lacks for it.
+fn warnings(cx: &Context, policy: &Policy) -> Vec<String> {
     let mut all = notes(policy);
     all.extend(summary::warnings(policy));
+    if let Err(error) = invocation::shown_stores(policy, &cx.dirs) {
+        all.push(error.text());
+    }
     all
 }
