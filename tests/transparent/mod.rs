@@ -182,6 +182,8 @@ fn environments(client: Client, token: bool) -> Option<[String; 2]> {
         return None;
     }
     let test = six_variables();
+    // Without the directory of the test, which a grant leaves out.
+    test.set("PATH", "/usr/local/bin:/usr/bin:/bin");
     let mut server = Server::new(&test, "everything");
     server.steps = json!([["tools/call", {"name": "get-env", "arguments": {}}]]);
     let command: Vec<_> = server.command.iter().map(String::as_str).collect();
