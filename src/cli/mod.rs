@@ -134,6 +134,15 @@ impl Context {
         secret_files::sweep(&dirs);
         Ok(Self { dirs })
     }
+
+    /// Stores the head of the log, after audit records. A store that is locked or missing is not reported
+    /// here: the command did so if it matters.
+    fn keep_head(&self) {
+        match ops::head::keep(&self.dirs) {
+            Err(error) if error.code == Code::AuditBroken => print::error(&error),
+            Err(_) | Ok(()) => {}
+        }
+    }
 }
 
 /// Parses the arguments, does what they say, and returns the exit code.
@@ -222,15 +231,11 @@ fn dispatch(command: CliCommand) -> Result<u8> {
 }
 
 /// Runs a command that writes audit records, then stores the head of the log, also after an error: secrets may
-/// have been released before. A store that is locked or missing is not reported here: the command did so if it
-/// matters.
+/// have been released before.
 fn changing(act: impl FnOnce(&Context) -> Result<u8>) -> Result<u8> {
     let cx = Context::new()?;
     let done = act(&cx);
-    match ops::head::keep(&cx.dirs) {
-        Err(error) if error.code == Code::AuditBroken => print::error(&error),
-        Err(_) | Ok(()) => {}
-    }
+    cx.keep_head();
     done
 }
 

@@ -247,6 +247,16 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     replace_if(path, bytes, || Some(())).map(drop)
 }
 
+/// [`replace`] of a file of mcpwrap itself, with the error for the user. `shown`: the path in messages.
+///
+/// # Errors
+/// `file-unusable`, `file-not-private`.
+pub fn replace_own(path: &Path, shown: &str, text: &str) -> Result<(), Error> {
+    let what = || format!("cannot write `{shown}`");
+    replace(path, text.as_bytes())
+        .map_err(|problem| problem.explain(Code::FileUnusable, what(), shown))
+}
+
 /// Replaces or creates a program (mode 0700) atomically. A process that runs the old one keeps it.
 pub fn replace_program(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let dir = parent(path);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::dirs::Dirs;
-use crate::error::{Code, Result};
+use crate::error::Result;
 use crate::files;
 use crate::secret::{Keys, hex};
 
@@ -71,14 +71,7 @@ pub(super) fn read(dirs: &Dirs) -> Option<CopyRecord> {
 pub(super) fn write(dirs: &Dirs, record: &CopyRecord) -> Result<()> {
     let text = toml::to_string(record).expect("a record has plain fields only");
     let path = dirs.program_record();
-    files::replace(&path, text.as_bytes()).map_err(|problem| {
-        let shown = dirs.tilde(&path);
-        problem.explain(
-            Code::FileUnusable,
-            format!("cannot write `{shown}`"),
-            &shown,
-        )
-    })
+    files::replace_own(&path, &dirs.tilde(&path), &text)
 }
 
 fn digest(program: &[u8]) -> String {

@@ -156,14 +156,7 @@ pub fn seal(dirs: &Dirs, keys: &Keys) -> Result<()> {
     };
     let text = toml::to_string(&file).expect("a home file has plain fields only");
     let path = dirs.home_file();
-    files::replace(&path, text.as_bytes()).map_err(|problem| {
-        let shown = dirs.tilde(&path);
-        problem.explain(
-            Code::FileUnusable,
-            format!("cannot write `{shown}`"),
-            &shown,
-        )
-    })
+    files::replace_own(&path, &dirs.tilde(&path), &text)
 }
 
 fn verify(dirs: &Dirs, keys: &Keys) -> Result<()> {

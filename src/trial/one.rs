@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::child::{ChildEnd, RunChild};
 use super::fault::TrialFault;
-use super::talk::Talk;
+use super::talk::Conversation;
 use super::terms::{Introduction, OfferedTool, TrialOrder};
 use super::tools;
 use crate::error::{Code, Error};
@@ -69,7 +69,7 @@ pub fn run(order: &TrialOrder) -> Trial {
             return Trial::not_started(failure, began.elapsed());
         }
     };
-    let mut talk = Talk::new(&mut child, began, order.timeout);
+    let mut talk = Conversation::new(&mut child, began, order.timeout);
     let mut introduction = Introduction::default();
     let listed = talk.introduce(&mut introduction).and_then(|()| {
         let tools = tools::list(&introduction, |cursor| talk.page(&introduction, cursor))?;

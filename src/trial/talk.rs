@@ -25,7 +25,7 @@ const NAME_MAX: usize = 200;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Talk<'a> {
+pub struct Conversation<'a> {
     child: &'a mut RunChild,
     began: Instant,
     deadline: Instant,
@@ -37,7 +37,7 @@ pub struct Talk<'a> {
     answer_bytes: usize,
 }
 
-impl<'a> Talk<'a> {
+impl<'a> Conversation<'a> {
     pub(super) fn new(child: &'a mut RunChild, began: Instant, timeout: Duration) -> Self {
         Self {
             child,

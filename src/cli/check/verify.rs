@@ -3,7 +3,6 @@
 use crate::check::Facts;
 use crate::cli::{Context, print, verifying};
 use crate::error::{Code, Result};
-use crate::ops::head;
 use crate::probe;
 use crate::scan::stored::StoredSecrets;
 
@@ -30,10 +29,7 @@ pub(super) fn ask(cx: &Context, stored: Option<&StoredSecrets>, facts: &mut Fact
         other => other?,
     }
     let sent = verifying::send(cx, stored, plan);
-    match head::keep(&cx.dirs) {
-        Err(error) if error.code == Code::AuditBroken => print::error(&error),
-        Err(_) | Ok(()) => {}
-    }
+    cx.keep_head();
     facts.probes = sent?;
     Ok(())
 }

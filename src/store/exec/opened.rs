@@ -90,7 +90,7 @@ impl OpenedStore {
         Ok(opened)
     }
 
-    /// Whether a session waits for the user meanwhile.
+    /// Whether a session waits while its program may ask the user.
     pub const fn asks_user(&self) -> bool {
         self.is_interactive && self.waits.is_some()
     }

@@ -55,8 +55,8 @@ impl Suspicion {
         is_first
     }
 
-    /// Takes what was found out. Returns whether other credentials are wanted: not for a server that lost
-    /// the session meanwhile.
+    /// Takes what was found out. Returns whether other credentials are wanted: not for a server that has
+    /// lost the session since.
     fn end(&mut self, judgement: FailureJudgement, is_current: bool, now: Timestamp) -> bool {
         *self = match judgement {
             FailureJudgement::Other => Self::None,
