@@ -259,12 +259,7 @@ pub fn replace_own(path: &Path, shown: &str, text: &str) -> Result<(), Error> {
 
 /// Replaces or creates a program (mode 0700) atomically. A process that runs the old one keeps it.
 pub fn replace_program(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    let dir = parent(path);
-    ensure_dir(&dir)?;
-    let temporary = Temporary::new(&dir, path)?;
-    temporary.write(bytes, 0o700)?;
-    std::fs::rename(&temporary.0, path)?;
-    Ok(sync_dir(&dir)?)
+    replace_with(path, (bytes, 0o700), || Some(())).map(drop)
 }
 
 /// [`replace`], if `guard` returns something when the new file is ready; it is dropped afterwards.
@@ -273,10 +268,18 @@ pub fn replace_if<T>(
     bytes: &[u8],
     guard: impl FnOnce() -> Option<T>,
 ) -> Result<bool, Problem> {
+    replace_with(path, (bytes, 0o600), guard)
+}
+
+fn replace_with<T>(
+    path: &Path,
+    (bytes, mode): (&[u8], u32),
+    guard: impl FnOnce() -> Option<T>,
+) -> Result<bool, Problem> {
     let dir = parent(path);
     ensure_dir(&dir)?;
     let temporary = Temporary::new(&dir, path)?;
-    temporary.write(bytes, 0o600)?;
+    temporary.write(bytes, mode)?;
     let Some(guarded) = guard() else {
         return Ok(false);
     };

@@ -3,7 +3,7 @@
 
 use super::provider::{HOST, Seen, alone, service};
 use crate::audit::faults::cut_the_last_record;
-use crate::harness::{TOKEN, Test, slot};
+use crate::harness::{TOKEN, Terminal, Test, slot};
 
 const COMMAND: &[&str] = &["npx", "-y", "@modelcontextprotocol/server-github@2025.4.8"];
 const VARIABLE: &str = "GITHUB_PERSONAL_ACCESS_TOKEN";
@@ -24,18 +24,23 @@ fn with_token() -> Test {
     machine(&slot(VARIABLE, "github/token"))
 }
 
-/// Reads the policy, agrees to it, and then answers whether the secret may be sent.
-fn grant(test: &Test, send: &str) -> (i32, String) {
-    let mut terminal = test.terminal(&["grant", "github", "--verify"]);
-    terminal
-        .expect("type `github` to confirm: ")
-        .enter("github");
+/// Answers whether the secret may be sent.
+fn answered(mut terminal: Terminal<'_>, send: &str) -> (i32, String) {
     terminal
         .expect(&format!("github: github/token -> GET https://{HOST}/user"))
         .expect("type `github` to confirm: ")
         .enter(send);
     let (code, screen) = terminal.end();
     (code, screen.replace('\r', ""))
+}
+
+/// Reads the policy, agrees to it, and then answers whether the secret may be sent.
+fn grant(test: &Test, send: &str) -> (i32, String) {
+    let mut terminal = test.terminal(&["grant", "github", "--verify"]);
+    terminal
+        .expect("type `github` to confirm: ")
+        .enter("github");
+    answered(terminal, send)
 }
 
 fn is_granted(test: &Test) -> bool {
@@ -187,13 +192,8 @@ fn without_something_to_ask_it_says_so() {
 
 /// Answers whether the secret may be sent before a test.
 fn tested(test: &Test, send: &str) -> (i32, String) {
-    let mut terminal = test.terminal(&["test", "github", "--verify", "--timeout", "1s"]);
-    terminal
-        .expect(&format!("github: github/token -> GET https://{HOST}/user"))
-        .expect("type `github` to confirm: ")
-        .enter(send);
-    let (code, screen) = terminal.end();
-    (code, screen.replace('\r', ""))
+    let terminal = test.terminal(&["test", "github", "--verify", "--timeout", "1s"]);
+    answered(terminal, send)
 }
 
 #[test]
