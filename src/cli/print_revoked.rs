@@ -116,7 +116,13 @@ pub(super) fn credentials(done: Result<Vec<WithdrawnMints>>) -> u8 {
             .and_then(|ends| jiff::Timestamp::from_second(ends).ok());
         let ends = ends.map_or_else(
             || "its issuer does not say when it ends".to_owned(),
-            |ends| format!("it ends by itself at {}", ends.strftime("%H:%M:%S UTC")),
+            |ends| {
+                let ends = ends.to_zoned_datetime(jiff::tz::TimeZone::system());
+                format!(
+                    "it ends by itself at {}",
+                    ends.strftime("%Y-%m-%d %H:%M:%S")
+                )
+            },
         );
         print::error(
             &error

@@ -31,6 +31,9 @@ pub struct IssuerMetadata {
     pub token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
     pub authorization_response_iss_parameter_supported: Option<bool>,
     pub client_id_metadata_document_supported: Option<bool>,
+    /// Whether there is no such document, and these are the paths of MCP 2025-03-26.
+    #[serde(skip)]
+    pub is_assumed: bool,
 }
 
 /// The addresses of an authorization server, checked.
@@ -80,6 +83,7 @@ impl IssuerMetadata {
             // PKCE is required there without being announced.
             code_challenge_methods_supported: Some(vec!["S256".to_owned()]),
             token_endpoint_auth_methods_supported: Some(vec!["none".to_owned()]),
+            is_assumed: true,
             ..Self::default()
         }
     }

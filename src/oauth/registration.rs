@@ -6,7 +6,7 @@ use serde_json::json;
 use super::address::WebAddress;
 use super::client::{AuthMethod, ClientSource, OAuthClient};
 use super::discovery::has_fault;
-use super::exchange::{Exchange, ExchangeRequest, Reach};
+use super::exchange::{Exchange, ExchangeAnswer, ExchangeRequest, Reach};
 use super::metadata::IssuerMetadata;
 use super::scope::ScopeSet;
 use super::token_answer::said;
@@ -77,6 +77,9 @@ pub fn register(
     if answer.status == 429 || answer.status >= 500 {
         return Err(has_fault(&authority, &answer));
     }
+    if issuer.is_assumed && matches!(answer.status, 401 | 403 | 404 | 405) {
+        return Err(no_oauth(&authority, &answer));
+    }
     if !answer.is_success() {
         return Err(refused(said(&answer, &[])));
     }
@@ -97,6 +100,17 @@ pub fn register(
         scope: scope.clone(),
         expires_at,
     })
+}
+
+/// The server asks for a token, and says nowhere how to obtain one by OAuth.
+fn no_oauth(authority: &str, answer: &ExchangeAnswer) -> Error {
+    Error::new(Code::OAuthFailed, format!("cannot log in to `{authority}`"))
+        .cause(format!(
+            "it has no OAuth metadata, and its `/register` answers with HTTP {}",
+            answer.status
+        ))
+        .hint("if the server takes an API key, send it: `Authorization = \"Bearer {secret.NAME}\"` below `[headers]` of the policy")
+        .hint("if it takes OAuth, ask its operator for `issuer` and `client_id`, and write them below `[oauth]`")
 }
 
 fn request(method: AuthMethod, redirect: &str, scope: &ScopeSet) -> SecretText {
@@ -256,5 +270,18 @@ mod tests {
             );
         }
         assert!(address(&IssuerMetadata::default()).is_err());
+    }
+
+    #[test]
+    fn a_server_without_oauth_is_not_called_one_that_refuses_clients() {
+        let script = Script::default().answer("https://a.example/register", 404, "");
+        let assumed = IssuerMetadata::of_paths("https://a.example");
+        let scope = ScopeSet::parse("");
+        let error = register(&script, &assumed, Reach::INTERNET, REDIRECT, &scope).unwrap_err();
+        assert_eq!(error.code, Code::OAuthFailed);
+        let text = error.to_string();
+        assert!(text.contains("no OAuth metadata"), "{text}");
+        let hints = error.hints.join("\n");
+        assert!(hints.contains("[headers]"), "{hints}");
     }
 }

@@ -13,6 +13,7 @@ use crate::error::{Code, Error, Result};
 use crate::policy::{self, Policy};
 use crate::reference::{Reference, SecretLabel, StoreRef};
 use crate::secret::{Keys, SecretName, ServerName, StoreName};
+use crate::store::types::NamedStore;
 use crate::store::{self, Prompt};
 
 /// The actor who changes a store.
@@ -128,14 +129,27 @@ pub fn users_of_local(dirs: &Dirs) -> Vec<ServerName> {
     })
 }
 
-/// The values of other stores that policies refer to, in any profile, with the servers of each.
-pub fn references(dirs: &Dirs) -> BTreeMap<SecretLabel, BTreeSet<ServerName>> {
-    let mut found: BTreeMap<SecretLabel, BTreeSet<ServerName>> = BTreeMap::new();
+/// A value of another store that policies refer to.
+#[derive(Debug)]
+pub struct ReferencedValue {
+    /// The servers that use it.
+    pub servers: BTreeSet<ServerName>,
+    /// Why it leads to no store.
+    pub broken: Option<Error>,
+}
+
+/// The values of other stores that policies refer to, in any profile.
+pub fn references(dirs: &Dirs, config: &Config) -> BTreeMap<SecretLabel, ReferencedValue> {
+    let mut found: BTreeMap<SecretLabel, ReferencedValue> = BTreeMap::new();
     for (server, policy) in policy::list(dirs) {
         let Ok(policy) = policy else { continue };
         for reference in policy.store_references() {
             let label = Reference::Store(reference.clone()).label();
-            found.entry(label).or_default().insert(server.clone());
+            let value = found.entry(label).or_insert_with(|| ReferencedValue {
+                servers: BTreeSet::new(),
+                broken: NamedStore::of(config, reference).err(),
+            });
+            value.servers.insert(server.clone());
         }
     }
     found

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::{Context, print};
+use crate::config::Config;
 use crate::error::Result;
 use crate::expiry::Expiry;
 use crate::oauth::index::OAuthIndex;
@@ -58,6 +59,8 @@ struct LoginRow<'a> {
 struct ReferenceRow<'a> {
     name: &'a SecretLabel,
     servers: &'a BTreeSet<ServerName>,
+    /// The code of the error, if it leads to no store.
+    error: Option<&'static str>,
 }
 
 pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
@@ -81,10 +84,12 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
         .collect();
     let oauth = OAuthIndex::load(&cx.dirs)?;
     let logins = login_rows(&oauth);
-    let references = stores::references(&cx.dirs);
-    let others = references
-        .iter()
-        .map(|(name, servers)| ReferenceRow { name, servers });
+    let references = stores::references(&cx.dirs, &Config::load(&cx.dirs)?);
+    let others = references.iter().map(|(name, value)| ReferenceRow {
+        name,
+        servers: &value.servers,
+        error: value.broken.as_ref().map(|error| error.code.name()),
+    });
     let others: Vec<_> = others.collect();
     if args.json {
         let values = rows.iter().map(serde_json::to_value);
@@ -109,7 +114,10 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
 fn reference_cells(row: &ReferenceRow<'_>) -> Vec<String> {
     let none = || "-".to_owned();
     let servers = print::names(row.servers);
-    let place = format!("in its store; for {servers}");
+    let place = match row.error {
+        None => format!("in its store; for {servers}"),
+        Some(code) => format!("{code}; for {servers}"),
+    };
     vec![row.name.to_string(), none(), none(), none(), place]
 }
 

@@ -4,6 +4,8 @@ mod credentials;
 mod logins;
 mod program;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use self::credentials::CredentialStatus;
@@ -214,12 +216,17 @@ fn wall_text(parts: WallParts) -> String {
     }
 }
 
-fn policies_text(policies: &[PolicyStatus]) -> String {
-    if policies.is_empty() {
-        return "none yet".to_owned();
+/// One line for each state, with its servers.
+fn policy_lines(policies: &[PolicyStatus]) -> Vec<String> {
+    let mut states: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for policy in policies {
+        states.entry(policy.state).or_default().push(&policy.server);
     }
-    let one = |one: &PolicyStatus| format!("{} ({})", one.server, one.state);
-    policies.iter().map(one).collect::<Vec<_>>().join(", ")
+    if states.is_empty() {
+        return vec!["none yet".to_owned()];
+    }
+    let line = |(state, servers): (&str, Vec<&str>)| format!("{state}: {}", servers.join(", "));
+    states.into_iter().map(line).collect()
 }
 
 fn text(status: &StatusOutput) -> String {
@@ -257,7 +264,8 @@ fn text(status: &StatusOutput) -> String {
             format!("were in plaintext, so rotate them: {}", exposed.join(", ")),
         ));
     }
-    lines.push(("policies", policies_text(&status.policies)));
+    let heads = std::iter::once("policies").chain(std::iter::repeat(""));
+    lines.extend(heads.zip(policy_lines(&status.policies)));
     if status.sessions_locked {
         let text = "the sessions are locked: no server runs until `mcpwrap unlock`";
         lines.push(("sessions", text.to_owned()));
