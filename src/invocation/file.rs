@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::digests::{self, FileContent};
 use crate::dirs::Dirs;
 use crate::package::file_digest;
 use crate::secret::hex;
@@ -18,8 +19,6 @@ use crate::sys::files::state;
 const SMALL_BYTES_MAX: u64 = 64 << 10;
 /// All files hashed before a start have at most this size together (bytes).
 pub(super) const HASHED_BYTES_MAX: u64 = 256 << 10;
-/// A file that changes while it is hashed is hashed again this many times.
-const ATTEMPTS: usize = 3;
 
 /// What a file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,26 +108,17 @@ impl SealedFile {
     /// It cannot be read, or it changes all the time.
     pub(super) fn new(role: FileRole, name: Option<String>, found: PathBuf) -> io::Result<Self> {
         let real = found.canonicalize()?;
-        for _ in 0..ATTEMPTS {
-            // Pages that a program changed through a mapping are written back, so that the next
-            // change through it gives the file another time.
-            File::open(&real)?.sync_all()?;
-            let before = state(&real)?;
-            let digest = file_digest(&real)?;
-            if state(&real)? == before {
-                return Ok(Self {
-                    role,
-                    name,
-                    system: is_of_system(&found, &real),
-                    version: None,
-                    digest,
-                    state: hex(&before),
-                    found,
-                    real,
-                });
-            }
-        }
-        Err(io::Error::other("it changes while it is read"))
+        let FileContent { state, digest } = digests::content(&real)?;
+        Ok(Self {
+            role,
+            name,
+            system: is_of_system(&found, &real),
+            version: None,
+            digest,
+            state: hex(&state),
+            found,
+            real,
+        })
     }
 
     /// Compares the file with what was sealed. Returns the digest of what would run now. `left` is

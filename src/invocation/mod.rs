@@ -10,6 +10,7 @@
 mod account;
 mod compared;
 mod container;
+mod digests;
 mod directory;
 mod file;
 mod interpreter;

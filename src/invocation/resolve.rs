@@ -197,7 +197,7 @@ impl<'a> Resolver<'a> {
         let mut file = self.seal(role, name, found)?;
         // A managed policy is resolved at each start, and its versions are shown to nobody.
         if self.policy.tier == Tier::User {
-            file.version = version::of(word, &file.real, self.dirs.home());
+            file.version = version::of(word, &file, self.dirs.home());
         }
         let (found, real) = (file.found.clone(), file.real.clone());
         self.files.push(file);
