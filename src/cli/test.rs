@@ -9,12 +9,9 @@ use super::{Context, print, verifying};
 use crate::config::{Config, stores};
 use crate::error::{Code, EXIT_NO, Error, Result, printable};
 use crate::ops::needs;
-use crate::policy::{self, Policy, Renew};
+use crate::policy::{self, Policy};
 use crate::secret::{ProfileName, ServerName};
-use crate::supervise::find;
-use crate::supervise::running::Running;
 use crate::trial::child::ChildEnd;
-use crate::trial::session;
 use crate::trial::{self, OfferedTool, Trial, TrialOrder};
 
 /// More tools are only in `--json`.
@@ -102,18 +99,7 @@ fn tested(args: &Args, cx: &Context, policy: &Policy) -> Trial {
         profile: args.profile.clone(),
         timeout: args.timeout,
     };
-    match only_one(cx, policy) {
-        Some(running) => session::ask(&running, &order),
-        None => trial::run(&order),
-    }
-}
-
-/// The run of a server that holds a port or a lock, and so cannot run twice.
-fn only_one(cx: &Context, policy: &Policy) -> Option<Running> {
-    let runs = || find::by_socket(&cx.dirs, true).into_iter();
-    let is_this = |one: &Running| one.server == policy.server;
-    let is_single = policy.session.renew == Renew::StopFirst;
-    is_single.then(|| runs().find(is_this)).flatten()
+    trial::of_policy(&cx.dirs, policy, &order)
 }
 
 fn report(trial: &Trial, missing: &[String]) {

@@ -3,7 +3,6 @@
 
 mod diff;
 mod login;
-mod own_copy;
 mod pin;
 mod resume;
 mod show;
@@ -17,7 +16,7 @@ use std::path::PathBuf;
 
 use self::login::Logins;
 use super::interrupts::Interrupts;
-use super::{Context, ask, print};
+use super::{Context, ask, own_copy, print};
 use crate::adopt::apply::{self, AdoptStep};
 use crate::adopt::approval::AdoptApproval;
 use crate::adopt::compared;

@@ -12,7 +12,6 @@ use crate::adopt::plan::AdoptPlan;
 use crate::adopt::round::Round;
 use crate::cli::{Context, print};
 use crate::client::entry::entries;
-use crate::client::table::After;
 use crate::error::{Error, printable};
 use crate::grant;
 use crate::ops::{needs, notes};
@@ -209,29 +208,6 @@ pub(super) fn unknown(round: &Round, selected: &[String]) {
         print::warning(&printable(&format!(
             "no entry `{name}` in any of the files searched{near}"
         )));
-    }
-}
-
-/// What the user must do so that the clients load the change.
-pub(super) fn after(found: &[&ClientFile]) {
-    let mut seen: Vec<&str> = Vec::new();
-    for client in found.iter().filter_map(|file| file.client) {
-        if seen.contains(&client.id) {
-            continue;
-        }
-        seen.push(client.id);
-        match client.after {
-            After::Nothing => print::line(&format!("{} reloads automatically", client.name)),
-            After::Restart => print::line(&format!("restart {}", client.name)),
-            After::Approve => print::line(&format!(
-                "{} will ask you to approve the changed servers",
-                client.name
-            )),
-            After::RestartAndApprove => print::line(&format!(
-                "restart {}; it will ask you to approve the changed servers",
-                client.name
-            )),
-        }
     }
 }
 

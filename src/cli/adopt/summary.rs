@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::show;
 use crate::adopt::exposed;
 use crate::adopt::round::Round;
-use crate::cli::{Context, print};
+use crate::cli::{Context, print, reloads};
 use crate::error::EXIT_NO;
 use crate::policy::{self, Unpinned};
 use crate::scan::history::{self, History};
@@ -16,7 +16,7 @@ use crate::store::Index;
 
 /// Prints the summary and returns the exit code. `done` are the files that were changed.
 pub(super) fn print(cx: &Context, round: &Round, done: &[usize]) -> u8 {
-    show::after(&round.changed(done));
+    reloads::say(round.changed(done).iter().filter_map(|file| file.client));
     copies(cx, round, done);
     exposed(cx);
     if !round.plan.left.is_empty() {

@@ -33,7 +33,9 @@ pub(super) fn run(args: &Args, cx: &Context) -> Result<u8> {
     }
     let store = store::open(&cx.dirs, &config, Prompt::Allowed)?;
     let keys = store::keys(&*store)?;
-    let Pending { records, refused } = undo::pending(&cx.dirs, &args.selection(), &keys)?;
+    let Pending {
+        records, refused, ..
+    } = undo::pending(&cx.dirs, &args.selection(), &keys)?;
     let refusal = journal::refusal(&cx.dirs, &refused);
     if records.is_empty() {
         if let Some(error) = refusal {

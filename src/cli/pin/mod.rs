@@ -2,14 +2,13 @@
 
 mod installed;
 mod outdated;
-mod report;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::installing::Installing;
 use super::interrupts::Interrupts;
-use super::{Context, ask, print};
+use super::{Context, ask, pin_report, print};
 use crate::config::{Config, MinAge};
 use crate::error::{Code, EXIT_ERROR, Error, Result};
 use crate::ops;
@@ -164,9 +163,13 @@ fn pin(args: &Args, cx: &Context) -> Result<u8> {
             }
             Some(PinCandidate::New(package, report)) if args.dry_run => {
                 print::line(&format!("would pin: {}", policy.server));
-                print::text(&report::text(&package, &report, policy.package.as_ref()));
+                print::text(&pin_report::text(
+                    &package,
+                    &report,
+                    policy.package.as_ref(),
+                ));
                 if args.diff {
-                    print::text(&report::differences(&report));
+                    print::text(&pin_report::differences(&report));
                 }
                 continue;
             }
@@ -177,7 +180,7 @@ fn pin(args: &Args, cx: &Context) -> Result<u8> {
             none => none.insert(approve::open_keys(&cx.dirs, &config)?),
         };
         let mut agree = |new: &Installation<'_>| {
-            let facts = report::text(new.package, new.report, new.before);
+            let facts = pin_report::text(new.package, new.report, new.before);
             if !actor.is_asked() {
                 print::text(&facts);
                 return Ok(());

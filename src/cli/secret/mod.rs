@@ -6,7 +6,6 @@
 mod import;
 mod list;
 mod move_all;
-mod pasted;
 mod renewals;
 mod rm;
 mod set;

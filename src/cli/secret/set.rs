@@ -5,10 +5,9 @@
 
 use jiff::Timestamp;
 
-use super::pasted::{has_unseen, pasted};
 use super::{renewals, servers, with_nearest};
 use crate::audit::Event;
-use crate::cli::{Context, ask, print};
+use crate::cli::{Context, print, typed_secret};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::expiry::{self, Expiry};
@@ -170,48 +169,12 @@ impl<'a> StoreContext<'a> {
 
     fn value(&self, name: &SecretName) -> Result<Secret> {
         let value = if self.args.from_stdin {
-            ask::piped()?
+            typed_secret::piped(name)?
         } else {
-            ask::hidden(&format!("value of `{name}` (not shown): "))?
+            typed_secret::typed(&format!("value of `{name}` (not shown): "))?
         };
-        let value = self.without_wrappers(name, value)?;
         secrets::check(name, &value, self.args.allow_weak)?;
-        if let Some(weakness) = value.weakness() {
-            let weakness = weakness.text();
-            print::warning(&format!(
-                "`{name}` is not masked, because its value {weakness}"
-            ));
-        }
-        if pasted(&value).is_none() && has_unseen(&value) {
-            print::warning(&format!(
-                "the value of `{name}` contains an invisible character, e.g. a zero-width space; if it was \
-                 copied by accident, providers refuse the value"
-            ));
-        }
-        if value.has_nul() {
-            print::warning(&format!(
-                "the value of `{name}` contains a NUL byte: only a secret with `to = \"file\"` can use it"
-            ));
-        }
-        Ok(value)
-    }
-
-    /// Asks whether what was pasted around a value is part of it. A script's value is stored as it
-    /// is, with a warning.
-    fn without_wrappers(&self, name: &SecretName, value: Secret) -> Result<Secret> {
-        let Some(found) = pasted(&value) else {
-            return Ok(value);
-        };
-        let wrappers = found.wrappers.join(" and ");
-        if self.args.from_stdin {
-            print::warning(&format!(
-                "the value of `{name}` has {wrappers} around it, which are stored too"
-            ));
-        } else if ask::confirm(&format!(
-            "the value has {wrappers} around it; store it without?"
-        ))? {
-            return Ok(found.value);
-        }
+        typed_secret::warn(name, &value);
         Ok(value)
     }
 

@@ -1,6 +1,6 @@
 //! The copy of mcpwrap that entries name if the program itself is in a cache.
 
-use super::super::{Context, print};
+use super::{Context, print};
 use crate::config::Config;
 use crate::error::Result;
 use crate::program::{self, CopyChange, CopyState};
