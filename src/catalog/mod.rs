@@ -6,6 +6,7 @@
 //!
 //! Invariant: the catalog is not used at launch.
 
+mod publisher;
 mod scopes;
 
 use std::collections::{BTreeMap, HashMap};
@@ -21,6 +22,7 @@ use crate::policy::{Cwd, Delivery, Policy, Renew, template};
 use crate::reference::Reference;
 use crate::secret::SecretName;
 
+pub use self::publisher::Publisher;
 pub use self::scopes::{BroadKey, KnownScopes};
 
 /// The version of the format of these files.
@@ -37,6 +39,12 @@ pub struct KnownServer {
     pub title: String,
     /// Packages of npm and PyPI, images and programs, without a version.
     pub packages: Vec<String>,
+    /// Those of them that the vendor of the service publishes.
+    #[serde(default)]
+    first_party: Vec<String>,
+    /// Those that somebody else publishes. Of all others the publisher is not confirmed.
+    #[serde(default)]
+    third_party: Vec<String>,
     /// The usual command; empty if the file describes several servers.
     #[serde(default)]
     pub command: Vec<String>,
@@ -79,6 +87,8 @@ pub struct KnownRemote {
     /// Whether it offers OAuth.
     #[serde(default)]
     pub oauth: bool,
+    /// Whether the vendor of the service runs it; unconfirmed if missing.
+    first_party: Option<bool>,
     /// What users have to know before they use it.
     pub fact: Option<String>,
 }

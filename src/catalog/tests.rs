@@ -29,6 +29,11 @@ fn every_file_is_in_the_table_and_complete() {
                 "{id}: {package} is in two files"
             );
         }
+        let mut marked = std::collections::BTreeSet::new();
+        for package in shipped.marked() {
+            let is_own = shipped.packages.contains(package);
+            assert!(is_own && marked.insert(package), "{id}: {package}");
+        }
         let main = package_of(&shipped.command);
         assert!(
             shipped.command.is_empty() || shipped.packages.contains(&main),
