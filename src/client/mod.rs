@@ -10,10 +10,17 @@ pub mod edit;
 pub mod entry;
 mod fields;
 mod find;
+pub mod form;
+pub mod entry_text;
+pub mod insert;
+#[cfg(test)]
+mod insert_tests;
+pub mod insertion;
 mod flow;
 mod json;
 mod location;
 pub mod places;
+pub mod own_file;
 pub mod reconnect;
 pub mod regions;
 pub mod remote_edit;

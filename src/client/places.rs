@@ -140,7 +140,7 @@ impl Base {
             .any(|place| place == path)
     }
 
-    fn expand(&self, place: &str) -> Vec<PathBuf> {
+    pub(super) fn expand(&self, place: &str) -> Vec<PathBuf> {
         if let Some(rest) = place.strip_prefix('$') {
             return self.of_variable(rest);
         }
@@ -219,7 +219,7 @@ pub fn project_of(home: &Path, path: &Path) -> Option<PathBuf> {
 }
 
 /// Whether a location applies to this system.
-fn is_here(place: &ConfigLocation) -> bool {
+pub(super) fn is_here(place: &ConfigLocation) -> bool {
     let here = if ON_MACOS { Os::Mac } else { Os::Linux };
     place.os == Os::Any || place.os == here
 }

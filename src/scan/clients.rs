@@ -99,6 +99,22 @@ pub fn scan(dirs: &Dirs, clients: &[String], configs: &[PathBuf]) -> Result<Clie
     Ok(files)
 }
 
+/// One file of a client that the user did not name; `None` if it does not exist.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read_own(client: &'static KnownClient, path: &Path) -> io::Result<Option<ClientFile>> {
+    let target = ScanTarget {
+        client: Some(client),
+        path: path.to_path_buf(),
+        named: false,
+    };
+    match read_some(&[target]).pop() {
+        Some(Err(error)) if is_absent(&error) => Ok(None),
+        read => read.transpose(),
+    }
+}
+
 /// The clients' files in the projects that the found files name.
 fn in_named_projects(
     base: &Base,
@@ -238,7 +254,8 @@ fn is_absent(error: &io::Error) -> bool {
     )
 }
 
-fn unknown(id: &str) -> Error {
+/// The error of an ID that no client has.
+pub fn unknown(id: &str) -> Error {
     let all: Vec<_> = CLIENTS.iter().map(|client| client.id).collect();
     Error::new(Code::Usage, format!("unknown client `{id}`"))
         .cause(format!("known clients: {}", all.join(", ")))
