@@ -24,6 +24,8 @@ pub enum AgentAct {
     Adopt,
     /// Restore client configs with `adopt --undo`
     Undo,
+    /// Add servers with `add`, and remove them
+    Add,
     /// Approve policies
     Grant,
     /// Pin packages
@@ -42,6 +44,7 @@ impl AgentAct {
         match self {
             Self::Adopt => "adopt",
             Self::Undo => "undo",
+            Self::Add => "add",
             Self::Grant => "grant",
             Self::Pin => "pin",
             Self::Policy => "policy",

@@ -50,6 +50,10 @@ const REFUSED: &[&[&str]] = &[
     &["adopt", "--yes"],
     &["adopt", "--undo"],
     &["adopt", "--undo", "--yes"],
+    &["add", "context7"],
+    &["add", "context7", "--client", "cursor", "--yes"],
+    &["remove", "github"],
+    &["remove", "github", "--yes"],
     &["grant", "github"],
     &["grant", "github", "--yes"],
     &["policy", "new", "x", "--", "server"],
@@ -119,7 +123,7 @@ fn what_approves_changes_or_sends_is_refused() {
         assert!(record["detail"]["agent"].is_string(), "{record}");
     }
     // All but `policy new`, `policy edit`, `init` and `unlock`, which have no event.
-    assert_eq!(refusals.count(), 2 * 31);
+    assert_eq!(refusals.count(), 2 * 35);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod harness;
 
 mod audit;
 mod bridge;
+mod add;
 mod adopt;
 mod adopt_copies;
 mod adopt_faults;

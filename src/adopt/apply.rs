@@ -225,7 +225,7 @@ fn rewrite(
                     id: record.id,
                     at: jiff::Timestamp::now(),
                 }),
-                JournalLine::Undone { .. } => None,
+                JournalLine::Added(_) | JournalLine::Undone { .. } => None,
             })
             .collect();
         journal::append(dirs, keys, &undone)?;

@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use sha2::Sha256;
 
 use super::redact::RedactedPiece;
+use crate::client::insertion::Insertion;
 use crate::client::tree::PathStep;
 use crate::dirs::Dirs;
 use crate::error::{Code, Error, Result};
@@ -33,6 +34,7 @@ const LINES_NAMED_MAX: usize = 5;
 #[serde(rename_all = "kebab-case")]
 pub enum JournalLine {
     Adopted(Box<JournalRecord>),
+    Added(Box<AddedRecord>),
     Undone { id: String, at: jiff::Timestamp },
 }
 
@@ -58,6 +60,31 @@ pub struct JournalRecord {
     pub after: Vec<Vec<RedactedPiece>>,
 }
 
+/// A new entry.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AddedRecord {
+    pub id: String,
+    pub at: jiff::Timestamp,
+    pub file: PathBuf,
+    pub client: String,
+    /// The client's name of the entry.
+    pub entry: String,
+    /// The policy that it runs.
+    pub server: ServerName,
+    pub insertion: Insertion,
+    pub before: FileBefore,
+}
+
+/// What the file of a new entry was before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileBefore {
+    Absent,
+    /// Without content: this white space.
+    Blank(String),
+    Present,
+}
+
 /// A line as written: the text of a [`JournalLine`] and its MAC.
 #[derive(Debug, Serialize, Deserialize)]
 struct SealedLine<'a> {
@@ -71,6 +98,8 @@ struct SealedLine<'a> {
 pub struct Pending {
     /// The newest last.
     pub records: Vec<JournalRecord>,
+    /// New entries, the newest last.
+    pub added: Vec<AddedRecord>,
     pub refused: Vec<RefusedLine>,
 }
 
@@ -176,11 +205,17 @@ pub fn pending(dirs: &Dirs, keys: &Keys) -> Result<Pending> {
 fn read(bytes: &[u8], keys: &Keys) -> Pending {
     let mut adopted: Vec<(usize, JournalRecord)> = Vec::new();
     let mut refused: Vec<(RefusedLine, Option<String>)> = Vec::new();
+    let mut added: Vec<AddedRecord> = Vec::new();
     let mut undone = BTreeSet::new();
     for (n, text) in bytes.split(|b| *b == b'\n').enumerate() {
         let number = n + 1;
         match Line::read(text, keys) {
             Line::Sealed(JournalLine::Adopted(record)) => adopted.push((number, *record)),
+            Line::Sealed(JournalLine::Added(record)) => {
+                // An entry that is added again was removed in between.
+                added.retain(|old| old.place() != record.place());
+                added.push(*record);
+            }
             // Without a seal too: it takes something away.
             Line::Sealed(JournalLine::Undone { id, .. }) | Line::Undone(id) => {
                 undone.insert(id);
@@ -202,9 +237,11 @@ fn read(bytes: &[u8], keys: &Keys) -> Pending {
             && !undone.contains(&record.id)
             && seen.insert(record.id.clone())
     });
+    added.retain(|record| !undone.contains(&record.id));
     refused.retain(|(_, id)| id.as_ref().is_none_or(|id| !undone.contains(id)));
     Pending {
         records: adopted.into_iter().map(|(_, record)| record).collect(),
+        added,
         refused: refused.into_iter().map(|(line, _)| line).collect(),
     }
 }
@@ -214,6 +251,13 @@ impl JournalRecord {
     fn place(&self) -> (PathBuf, String) {
         let path = serde_json::to_string(&self.path).expect("a path has plain fields only");
         (self.file.clone(), path)
+    }
+}
+
+impl AddedRecord {
+    /// The location of the entry: of a list, its name.
+    fn place(&self) -> (&Path, &str) {
+        (&self.file, &self.entry)
     }
 }
 
@@ -232,7 +276,9 @@ enum Line {
 impl Line {
     fn read(text: &[u8], keys: &Keys) -> Self {
         let refused = |is_sealed, line: &[u8]| match serde_json::from_slice(line) {
-            Ok(LooseLine::Adopted { id }) => Self::Refused { is_sealed, id },
+            Ok(LooseLine::Adopted { id } | LooseLine::Added { id }) => {
+                Self::Refused { is_sealed, id }
+            }
             Ok(LooseLine::Undone { id }) => Self::Undone(id),
             Err(_) => Self::Unreadable,
         };
@@ -252,6 +298,7 @@ impl Line {
 #[serde(rename_all = "kebab-case")]
 enum LooseLine {
     Adopted { id: Option<String> },
+    Added { id: Option<String> },
     Undone { id: String },
 }
 

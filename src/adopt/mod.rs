@@ -39,6 +39,7 @@ pub mod round;
 pub mod exposed;
 pub mod apply;
 pub mod undo;
+pub mod add;
 #[cfg(test)]
 mod extract_tests;
 #[cfg(test)]

@@ -94,6 +94,31 @@ pub(super) fn replace(
     }
 }
 
+/// Writes a file that does not exist, with the directories above it. It appears complete.
+pub(super) fn create(target: &Path, new: &[u8]) -> Result<(), ReplaceError> {
+    let dir = target.parent().unwrap_or(Path::new("/"));
+    std::fs::create_dir_all(dir)?;
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let beside = Beside(dir.join(format!(".{name}.{}", files::random_hex()?)));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&beside.0)?;
+    file.write_all(new)?;
+    file.sync_all()?;
+    drop(file);
+    // A link is never made over a file.
+    match std::fs::hard_link(&beside.0, target) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(ReplaceError::Changed);
+        }
+        done => done?,
+    }
+    drop(beside);
+    Ok(files::sync_dir(dir)?)
+}
+
 /// Whether the file exists and can be opened for writing, checked before any change.
 pub(super) fn writable(target: &Path) -> Result<(), ReplaceError> {
     let meta = target.metadata()?;

@@ -83,9 +83,9 @@ words! {
         SecretRotate = "secret-rotate",
         /// A secret was removed from the store.
         SecretRm = "secret-rm",
-        /// A server entry of a client config was adopted.
+        /// A server entry of a client config was adopted or added.
         Adopt = "adopt",
-        /// A server entry of a client config was restored.
+        /// A server entry of a client config was restored or removed.
         Undo = "undo",
         /// A setting that widens what is allowed was changed; `reason` names it.
         Config = "config",

@@ -61,6 +61,14 @@ pub fn confirm(text: &str) -> Result<bool> {
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
+/// Shows a text and asks for a short answer, as typed.
+///
+/// # Errors
+/// `no-terminal`.
+pub fn choice(text: &str) -> Result<String> {
+    answer(text)
+}
+
 /// Whether there is a terminal to ask at.
 pub fn is_possible() -> bool {
     open().is_ok()

@@ -22,6 +22,8 @@ pub(super) const TEMPLATE: &str = concat!(
     "  unlock       Unlock the vault file until lock or reboot\n",
     "  lock         Forget the vault file's key\n\n",
     title!("Servers"),
+    "  add          Add a server to the configs of clients\n",
+    "  remove       Remove a server that was added, and what only it used\n",
     "  policy       Create, show, edit and validate policies\n",
     "  grant        Approve policies in their current form\n",
     "  pin          Install and lock the package a policy runs\n",
@@ -46,6 +48,7 @@ pub(super) const TEMPLATE: &str = concat!(
 pub(super) const EXAMPLES: &str = concat!(
     title!("Examples"),
     "  mcpwrap adopt --dry-run\n",
+    "  mcpwrap add github\n",
     "  mcpwrap secret set github/token\n",
     "  mcpwrap grant github\n",
     "  mcpwrap log --since 24h\n\n",

@@ -1,5 +1,6 @@
 //! The command line: arguments, questions and output. The work is in the modules above.
 
+pub mod add;
 pub mod adopt;
 pub mod ask;
 mod browser_login;
@@ -29,6 +30,7 @@ mod print_ended;
 mod print_revoked;
 pub mod ps;
 mod reloads;
+pub mod remove;
 pub mod renew;
 pub mod revoke;
 pub mod run;
@@ -90,6 +92,10 @@ enum CliCommand {
     Unlock(unlock::Args),
     /// Forget the vault file's key
     Lock(lock::Args),
+    /// Add a server to the configs of clients
+    Add(add::Args),
+    /// Remove a server that was added, and what only it used
+    Remove(remove::Args),
     /// Create, show, edit and validate policies
     Policy(policy::Args),
     /// Approve policies in their current form
@@ -207,6 +213,8 @@ fn is_help(error: &clap::Error) -> bool {
 
 fn dispatch(command: CliCommand) -> Result<u8> {
     match command {
+        CliCommand::Add(args) => changing(|cx| add::run(&args, cx)),
+        CliCommand::Remove(args) => changing(|cx| remove::run(&args, cx)),
         CliCommand::Adopt(args) => changing(|cx| adopt::run(&args, cx)),
         CliCommand::Check(args) => check::run(&args, &Context::new()?),
         CliCommand::Run(args) => Ok(launch(args)),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Context, ask, print};
 use crate::adopt;
+use crate::adopt::add::{EntryContext, Removal, RemovalPlan, removal};
 use crate::adopt::journal;
 use crate::adopt::restore::{RestoreJob, jobs};
 use crate::adopt::round::Selection;
@@ -144,7 +145,9 @@ struct Restore {
     found: Vec<ClientFile>,
     jobs: Vec<RestoreJob>,
     values: std::collections::BTreeMap<crate::secret::SecretName, String>,
-    /// All files with adopted entries.
+    /// New entries, to be taken out.
+    added: Vec<Removal>,
+    /// All files with adopted or new entries.
     adopted: Vec<PathBuf>,
 }
 
@@ -154,6 +157,7 @@ impl Restore {
             found: Vec::new(),
             jobs: Vec::new(),
             values: std::collections::BTreeMap::default(),
+            added: Vec::new(),
             adopted: Vec::new(),
         };
         let Some((store, Some(keys))) = store else {
@@ -163,8 +167,16 @@ impl Restore {
         if let Some(error) = journal::refusal(&cx.dirs, &pending.refused) {
             print::error(&error);
         }
-        let files: BTreeSet<_> = pending.records.iter().map(|one| one.file.clone()).collect();
+        let files = pending.records.iter().map(|one| one.file.clone());
+        let files: BTreeSet<_> = files
+            .chain(pending.added.iter().map(|one| one.file.clone()))
+            .collect();
         plan.adopted = files.into_iter().collect();
+        for record in pending.added {
+            if let RemovalPlan::Out(removal) = removal(&cx.dirs, record)? {
+                plan.added.push(*removal);
+            }
+        }
         plan.found = undo::files(&cx.dirs, &pending.records)?;
         plan.values = undo::values(&pending.records, &**store);
         plan.jobs = jobs(&plan.found, pending.records, &plan.values).0;
@@ -205,6 +217,31 @@ impl Restore {
                 Err(None) => {}
             }
         }
+        self.take_out(cx, keys, actor)
+    }
+
+    /// Takes the new entries out.
+    fn take_out(&self, cx: &Context, keys: &Keys, actor: Actor) -> Result<()> {
+        let from = EntryContext {
+            dirs: &cx.dirs,
+            log: &Log::open(&cx.dirs, Some(keys))?,
+            keys,
+            actor,
+        };
+        // Those of one file one after the other: each is read again.
+        for one in &self.added {
+            let RemovalPlan::Out(one) = removal(&cx.dirs, one.record.clone())? else {
+                continue;
+            };
+            match from.remove(&one)? {
+                Ok(()) => print::line(&format!(
+                    "removed: {} from {}",
+                    printable(&one.record.entry),
+                    cx.dirs.tilde(&one.file.path)
+                )),
+                Err(error) => print::error(&error),
+            }
+        }
         Ok(())
     }
 }
@@ -217,6 +254,12 @@ fn list(cx: &Context, config: &Config, inventory: &Inventory, restore: &Restore)
         .iter()
         .flat_map(|job| &job.records)
         .map(|record| (record.file.clone(), record.entry.clone()))
+        .chain(
+            restore
+                .added
+                .iter()
+                .map(|one| (one.record.file.clone(), one.record.entry.clone())),
+        )
         .collect();
     if !inventory.entries.is_empty() {
         out.line("to restore in client configs:");

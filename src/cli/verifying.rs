@@ -87,6 +87,28 @@ pub fn before_test(cx: &Context, config: &Config, policy: &Policy) -> Result<Vec
     ask_about(cx, &stored, policy, "test")
 }
 
+/// Offers to ask the provider about the secret of a policy that was just granted. Returns what it
+/// said; nothing if there is no such request, or the user does not want it.
+///
+/// # Errors
+/// As [`before_test`].
+pub fn offer(cx: &Context, config: &Config, policy: &Policy) -> Result<Vec<String>> {
+    let stored = stored::open_for(&cx.dirs, config, policy)?;
+    grant::find(&cx.dirs, policy).and_then(|grant| grant.verify(&stored.keys))?;
+    let Ok(plan) = probe::plan_of(&stored, policy, &cx.dirs.tilde(&policy.path)) else {
+        return Ok(Vec::new());
+    };
+    let line = |(address, request): &(Address, ProbeRequest)| {
+        format!("  {} -> {}\n", request.secret, address.shown())
+    };
+    let lines: String = plan.requests.iter().map(line).collect();
+    let text = format!("\nis the secret valid? its provider is asked over TLS:\n{lines}ask now?");
+    if !ask::confirm(&text)? {
+        return Ok(Vec::new());
+    }
+    answers(cx, &stored, (policy, plan), "add")
+}
+
 fn ask_about(
     cx: &Context,
     stored: &StoredSecrets,
@@ -101,6 +123,16 @@ fn ask_about(
         }
     };
     confirm(&plan)?;
+    answers(cx, stored, (policy, plan), act)
+}
+
+/// Asks the providers, and says what they answer.
+fn answers(
+    cx: &Context,
+    stored: &StoredSecrets,
+    (policy, plan): (&Policy, ProbePlan),
+    act: &str,
+) -> Result<Vec<String>> {
     let mut said = Vec::new();
     for record in send(cx, stored, plan)? {
         let (secret, host) = (&record.secret, &record.host);

@@ -166,6 +166,8 @@ codes! {
     Declined = "declined",
     /// Another program changed a client's file after it was read, so it was not written.
     ClientConfigChanged = "client-config-changed",
+    /// A client's config has an entry of this name already, which mcpwrap does not replace.
+    EntryExists = "entry-exists",
     /// A record of the undo journal was not written by this user's mcpwrap: its seal is missing or does not match.
     JournalBroken = "journal-broken",
     /// The server exited.

@@ -26,5 +26,6 @@ pub mod network;
 pub mod setup;
 pub mod pin;
 pub mod pin_several;
+pub mod new_server;
 pub mod registries;
 pub mod head;

@@ -1,5 +1,6 @@
 //! `mcpwrap pin` and the start of what it installed, with a local registry.
 
+mod added;
 mod adopting;
 mod age;
 mod advisories;
