@@ -8,6 +8,7 @@ use crate::ops::again::{self, Recalled};
 use crate::ops::approve::{self, Approval};
 use crate::ops::changed;
 use crate::ops::needs;
+use crate::ops::notes;
 use crate::policy::{self, Policy};
 use crate::secret::ServerName;
 use crate::settings::AgentAct;
@@ -64,6 +65,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         Approval::Granted => {
             granted(policy);
             needs(cx, policy);
+            if let Some(why) = notes::refused(policy, &config) {
+                print::warning(&format!("server `{}` {why}", policy.server));
+            }
         }
         Approval::Managed => print::note(&format!(
             "server `{}` needs no grant: its policy is managed",

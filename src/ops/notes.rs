@@ -2,6 +2,7 @@
 
 use super::embedded_secrets;
 use crate::catalog;
+use crate::config::Config;
 use crate::launch::container;
 use crate::package;
 use crate::policy::mint::MintSource;
@@ -28,6 +29,13 @@ pub fn notes(policy: &Policy) -> Vec<String> {
     notes.extend(far_reaching(policy));
     notes.extend(container::untracked(&policy.command).map(str::to_owned));
     notes
+}
+
+/// That a server will not start, because its version is not fixed, and what changes that.
+pub fn refused(policy: &Policy, config: &Config) -> Option<String> {
+    let error = package::check_pinned(policy, config).err()?;
+    let fix = error.hints.first().map_or("", String::as_str);
+    Some(format!("will be refused: not pinned; {fix}"))
 }
 
 /// What the far-reaching scopes and permissions allow that the policy asks for, in one line.

@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use crate::cli::{Context, print};
+use crate::config::Config;
 use crate::error::{Code, EXIT_NO, Result};
 use crate::invocation;
-use crate::ops::notes::notes;
+use crate::ops::notes::{notes, refused};
 use crate::policy::{self, Policy, summary};
 use crate::secret::ServerName;
 
@@ -21,6 +22,7 @@ pub struct Args {
 /// The exit code is 1 if a policy is invalid; warnings do not count. A server without a policy is an
 /// error.
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
+    let config = Config::load(&cx.dirs)?;
     let mut policies = Vec::new();
     for server in &args.server {
         match policy::load(&cx.dirs, server, None) {
@@ -35,12 +37,12 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
         print::json(
             &policies
                 .iter()
-                .map(|(server, policy)| value(cx, server, policy))
+                .map(|(server, policy)| value((cx, &config), server, policy))
                 .collect(),
         );
     } else {
         for (server, policy) in &policies {
-            show(cx, server, policy);
+            show((cx, &config), server, policy);
         }
     }
     Ok(if policies.iter().all(|(_, policy)| policy.is_ok()) {
@@ -50,7 +52,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
     })
 }
 
-fn show(cx: &Context, server: &ServerName, policy: &Result<Policy>) {
+fn show(cx: (&Context, &Config), server: &ServerName, policy: &Result<Policy>) {
     match policy {
         Err(error) => print::error(error),
         Ok(policy) => {
@@ -62,7 +64,11 @@ fn show(cx: &Context, server: &ServerName, policy: &Result<Policy>) {
     }
 }
 
-fn value(cx: &Context, server: &ServerName, policy: &Result<Policy>) -> serde_json::Value {
+fn value(
+    cx: (&Context, &Config),
+    server: &ServerName,
+    policy: &Result<Policy>,
+) -> serde_json::Value {
     let error = policy.as_ref().err().map(|error| {
         json!({"code": error.code.name(), "what": error.headline(), "causes": error.chain(), "hints": error.hints})
     });
@@ -72,8 +78,9 @@ fn value(cx: &Context, server: &ServerName, policy: &Result<Policy>) -> serde_js
 }
 
 /// Risky content of a valid policy, and what this machine lacks for it.
-fn warnings(cx: &Context, policy: &Policy) -> Vec<String> {
-    let mut all = notes(policy);
+fn warnings((cx, config): (&Context, &Config), policy: &Policy) -> Vec<String> {
+    let mut all: Vec<String> = refused(policy, config).into_iter().collect();
+    all.extend(notes(policy));
     all.extend(summary::warnings(policy));
     if let Err(error) = invocation::shown_stores(policy, &cx.dirs) {
         all.push(error.text());

@@ -6,16 +6,19 @@ use std::collections::BTreeMap;
 
 use crate::catalog::{self, KnownRemote, KnownServer};
 use crate::cli::{Context, print};
+use crate::config::Config;
 use crate::error::{Code, Error, Result};
-use crate::ops::embedded_secrets;
+use crate::ops::notes::refused;
+use crate::ops::{embedded_secrets, new_server};
 use crate::package;
-use crate::policy::Cwd;
 use crate::policy::draft::{self, Draft};
 use crate::policy::remote::{OAuthTable, Remote, RemoteTransport};
 use crate::policy::schema::Delivery;
-use crate::policy::{template, web};
+use crate::policy::template;
+use crate::policy::{Cwd, Policy};
 use crate::reference::Reference;
 use crate::secret::{SecretName, ServerName};
+use crate::store::Index;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -40,7 +43,7 @@ pub struct Args {
     #[arg(long, value_name = "URL", conflicts_with_all = ["command", "cwd", "env", "pass", "remote", "from"])]
     url: Option<String>,
     /// Header of a remote server, e.g. `X-Api-Key: {secret.API_KEY}`
-    #[arg(long, value_name = "NAME: VALUE", value_parser = header, conflicts_with_all = ["command", "cwd", "env", "pass"])]
+    #[arg(long, value_name = "NAME: VALUE", value_parser = new_server::header, conflicts_with_all = ["command", "cwd", "env", "pass"])]
     header: Vec<(String, String)>,
     /// Let mcpwrap log in with OAuth
     #[arg(long, conflicts_with_all = ["command", "cwd", "env", "pass"])]
@@ -77,7 +80,34 @@ pub fn run(args: Args, cx: &Context) -> Result<u8> {
     print::note(&format!(
         "run `mcpwrap grant {server}` to review and approve it; until then it does not start"
     ));
+    for step in missing(cx, &policy)? {
+        print::note(&step);
+    }
     Ok(0)
+}
+
+/// What else is missing until the server starts.
+fn missing(cx: &Context, policy: &Policy) -> Result<Vec<String>> {
+    let server = &policy.server;
+    let config = Config::load(&cx.dirs)?;
+    let index = Index::load(&cx.dirs)?;
+    let mut steps = Vec::new();
+    if let Some(why) = refused(policy, &config) {
+        steps.push(format!("until it is pinned, it {why}"));
+    }
+    let slots = policy.secrets.values().filter(|slot| !slot.optional);
+    let names = slots.filter_map(|slot| slot.from.local());
+    let missing = names.filter(|name| !index.secrets.contains_key(*name));
+    steps
+        .extend(missing.map(|name| format!("run `mcpwrap secret set {name}` to store its secret")));
+    if policy
+        .remote
+        .as_ref()
+        .is_some_and(|remote| remote.oauth.is_some())
+    {
+        steps.push(format!("run `mcpwrap login {server}` when it is granted"));
+    }
+    Ok(steps)
 }
 
 /// What both kinds of servers have.
@@ -267,18 +297,6 @@ fn refuse_secrets(args: &Args) -> Result<()> {
 fn secret(text: &str) -> Result<(String, Reference)> {
     let (name, reference) = pair(text, "--secret", "VAR=secret:NAME")?;
     Ok((name, Reference::new(&reference)?))
-}
-
-fn header(text: &str) -> Result<(String, String)> {
-    let wrong =
-        || Error::new(Code::Usage, "invalid value for `--header`").cause("expected `NAME: VALUE`");
-    let (name, value) = text.split_once(':').ok_or_else(wrong)?;
-    if let Some(fault) = web::name_fault(name).or_else(|| web::value_fault(value.trim())) {
-        return Err(Error::new(Code::Usage, "invalid value for `--header`")
-            .cause(fault.cause)
-            .hint(fault.hint));
-    }
-    Ok((name.to_owned(), value.trim().to_owned()))
 }
 
 fn variable(text: &str) -> Result<(String, String)> {

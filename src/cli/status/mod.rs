@@ -18,6 +18,7 @@ use crate::config::{Anchoring, Config, StoreKind};
 use crate::dirs::Dirs;
 use crate::error::{EXIT_NO, Error, Result};
 use crate::oauth::index::OAuthIndex;
+use crate::ops::notes::refused;
 use crate::store::{self, Index};
 use crate::sys::fence::{self, Fence};
 use crate::sys::wall::{self, WallParts};
@@ -93,6 +94,8 @@ struct PolicyStatus {
     server: String,
     /// `granted`, or the code of the problem.
     state: &'static str,
+    /// Why it does not start although it is granted, and what changes that.
+    refused: Option<String>,
 }
 
 pub fn run(args: &Args, cx: &Context) -> Result<u8> {
@@ -116,7 +119,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<u8> {
             expired: expired.map(|(name, _)| name.to_string()).collect(),
             exposed: index.exposed().map(|(name, _)| name.to_string()).collect(),
         },
-        policies: policies(dirs),
+        policies: policies(dirs, &config),
         sessions_locked: session_lock::is_locked(dirs),
         credentials: credentials::credentials(dirs)?,
         logins: logins::logins(&oauth, jiff::Timestamp::now().as_second()),
@@ -165,17 +168,19 @@ fn store_status(dirs: &Dirs, config: &Config) -> StoreStatus {
     }
 }
 
-fn policies(dirs: &Dirs) -> Vec<PolicyStatus> {
+fn policies(dirs: &Dirs, config: &Config) -> Vec<PolicyStatus> {
     let state = |policy: Result<policy::Policy>| {
         policy
             .and_then(|policy| grant::find(dirs, &policy))
             .err()
             .map_or("granted", |e| e.code.name())
     };
+    let why = |policy: &Result<policy::Policy>| refused(policy.as_ref().ok()?, config);
     policy::list(dirs)
         .into_iter()
         .map(|(server, policy)| PolicyStatus {
             server: server.to_string(),
+            refused: why(&policy),
             state: state(policy),
         })
         .collect()
@@ -218,14 +223,22 @@ fn wall_text(parts: WallParts) -> String {
 
 /// One line for each state, with its servers.
 fn policy_lines(policies: &[PolicyStatus]) -> Vec<String> {
-    let mut states: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut states: BTreeMap<(&str, bool), Vec<&str>> = BTreeMap::new();
     for policy in policies {
-        states.entry(policy.state).or_default().push(&policy.server);
+        let state = (policy.state, policy.refused.is_some());
+        states.entry(state).or_default().push(&policy.server);
     }
     if states.is_empty() {
         return vec!["none yet".to_owned()];
     }
-    let line = |(state, servers): (&str, Vec<&str>)| format!("{state}: {}", servers.join(", "));
+    let line = |((state, is_refused), servers): ((&str, bool), Vec<&str>)| {
+        let refused = if is_refused {
+            ", will be refused (not pinned)"
+        } else {
+            ""
+        };
+        format!("{state}{refused}: {}", servers.join(", "))
+    };
     states.into_iter().map(line).collect()
 }
 
